@@ -95,9 +95,9 @@ class ConfiguredLayerTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "\"groups\": 4 | \"groups\": 3 | config: at $: choice.groups is 3, which does not divide 8",
+        "\"groups\": 4 | \"groups\": 3 | config: choice.groups is 3, which does not divide 8",
         "\"topK\": 2 | \"topK\": 0 | config: at $.gate: topK is 0, expected 1 to 16",
-        "\"kind\": \"MOE\", | | config: at $: \"kind\" is missing, expected one of \"DENSE\", \"MOE\"",
+        "\"kind\": \"MOE\", | | config: \"kind\" is missing, expected one of \"DENSE\", \"MOE\"",
         "\"inner\": 12, | | config: at $.inner: this key is missing",
         "\"gated\": true | \"gated\": true, \"gate\": 1 | config: unknown key \"gate\" at $.shared.gate",
       })

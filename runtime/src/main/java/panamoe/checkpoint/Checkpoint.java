@@ -81,10 +81,12 @@ public final class Checkpoint {
         .orElseThrow(
             () ->
                 new CheckpointException(
-                    path
-                        + " holds no checkpoint: it has no "
-                        + Manifest.FILE_NAME
-                        + " and no step-* directory"));
+                    DeepSpeedFolder.reason(path)
+                        .orElse(
+                            path
+                                + " holds no checkpoint: it has no "
+                                + Manifest.FILE_NAME
+                                + " and no step-* directory")));
   }
 
   private static String kind(Path file) {

@@ -12,7 +12,6 @@ import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
@@ -220,7 +219,7 @@ public final class Corpus implements TokenSource {
             throw new DataException("reading the text " + source + " was interrupted");
           }
           if (document.file() != null) {
-            requireText(document.file(), at, next);
+            Utf8.requireText(document.file(), at, next);
           }
           at += next.length;
           digest.update(next);
@@ -241,21 +240,6 @@ public final class Corpus implements TokenSource {
     return new DataException("cannot read the text " + file + ": " + FileTrouble.reason(e), e);
   }
 
-  private static void requireText(Path file, long at, byte[] text) {
-    int binary = Utf8.firstBinary(text);
-    if (binary >= 0) {
-      throw new DataException(
-          file
-              + " is not a UTF-8 text: byte "
-              + (at + binary)
-              + " is "
-              + (text[binary] == 0
-                  ? "NUL"
-                  : String.format(
-                      Locale.ROOT, "0x%02x, which is invalid there", text[binary] & 0xff)));
-    }
-  }
-
   private static List<Path> files(Path path) throws IOException {
     if (!Files.exists(path)) {
       throw new DataException("the text " + path + " does not exist");
@@ -265,6 +249,12 @@ public final class Corpus implements TokenSource {
         throw new DataException("the text " + path + " is neither a regular file nor a folder");
       }
       return List.of(path);
+    }
+    if (PreparedText.isIn(path)) {
+      throw new DataException(
+          "the folder "
+              + path
+              + " holds prepared tokens, not text; train and distill take it by --data");
     }
     try (Stream<Path> entries = Files.walk(path)) {
       List<Path> files =

@@ -217,6 +217,12 @@ public final class PreparedText implements TokenSource {
     }
   }
 
+  /** Whether a folder seems to hold a prepared text. */
+  static boolean isIn(Path folder) {
+    return Files.exists(folder.resolve(CONTENT))
+        && Files.exists(folder.resolve(TokenShards.name(Corpus.Part.TRAINING, 0)));
+  }
+
   public Content content() {
     return content;
   }

@@ -19,6 +19,7 @@ public final class TrainingData implements TokenSequences {
   private final TokenWindows training;
   private final TokenWindows validation;
   private final long trainingSequences;
+  private final long validationTargets;
   private final long seed;
 
   /**
@@ -36,6 +37,7 @@ public final class TrainingData implements TokenSequences {
     training = new TokenWindows(toTrain, tokenizer, length);
     validation = new TokenWindows(toValidate, tokenizer, length);
     trainingSequences = (toTrain.size() - 1) / length;
+    validationTargets = toValidate.size() - 1;
     if (toTrain.size() <= length) {
       throw new DataException(
           "the text has "
@@ -93,5 +95,10 @@ public final class TrainingData implements TokenSequences {
   @Override
   public long fillValidation(long first, Tensor ids, Tensor targets) {
     return validation.fill(first, ids, targets);
+  }
+
+  /** The tokens that are targets in the first {@code sequences} of the validation part. */
+  public long validationTokens(long sequences) {
+    return Math.min(sequences * length(), validationTargets);
   }
 }

@@ -7,9 +7,11 @@ import java.nio.charset.CharsetDecoder;
 import java.nio.charset.CoderResult;
 import java.nio.charset.CodingErrorAction;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.Locale;
 
 /** Conversion of text to UTF-8 bytes, and validation of UTF-8. */
-final class Utf8 {
+public final class Utf8 {
   private static final byte[] REPLACEMENT = {(byte) 0xef, (byte) 0xbf, (byte) 0xbd};
 
   private Utf8() {}
@@ -49,6 +51,27 @@ final class Utf8 {
       }
     }
     return result.isError() ? end : -1;
+  }
+
+  /**
+   * Refuses bytes of a file that are no text.
+   *
+   * @param at where they stand in the file
+   * @throws DataException with the first such byte and its place
+   */
+  public static void requireText(Path file, long at, byte[] bytes) {
+    int binary = firstBinary(bytes);
+    if (binary >= 0) {
+      throw new DataException(
+          file
+              + " is not a UTF-8 text: byte "
+              + (at + binary)
+              + " is "
+              + (bytes[binary] == 0
+                  ? "NUL"
+                  : String.format(
+                      Locale.ROOT, "0x%02x, which is invalid there", bytes[binary] & 0xff)));
+    }
   }
 
   /** Whether this byte is the first of a character. */

@@ -3,7 +3,6 @@ package panamoe.distill;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Locale;
 import panamoe.backend.Backend;
 import panamoe.data.TokenSequences;
@@ -34,7 +33,8 @@ public final class Distillation implements Objective {
   /**
    * @param run of the student
    * @param folder of the teacher, whose weights are loaded in the dtype of the run
-   * @throws panamoe.checkpoint.CheckpointException if the weights are damaged or do not fit
+   * @throws panamoe.checkpoint.CheckpointException if the weights are damaged, not finite or do not
+   *     fit
    */
   public static Distillation from(RunConfig run, ModelFolder folder, Backend backend) {
     return from(run, load(run, folder, backend));
@@ -120,7 +120,7 @@ public final class Distillation implements Objective {
   }
 
   private static LanguageModel load(RunConfig run, ModelFolder folder, Backend backend) {
-    return folder.load(backend, run.training().dtype(), new ArrayList<>());
+    return folder.load(backend, run.training().dtype());
   }
 
   @Override

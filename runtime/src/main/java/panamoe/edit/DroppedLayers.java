@@ -1,5 +1,6 @@
 package panamoe.edit;
 
+import java.util.Collections;
 import java.util.List;
 import java.util.stream.IntStream;
 import panamoe.config.ModelConfig;
@@ -9,11 +10,15 @@ import panamoe.model.KeptLayers;
 public record DroppedLayers(ModelConfig config, KeptLayers kept) implements Edit {
   /**
    * @param dropped numbers from 0, in any order
-   * @throws IllegalArgumentException if the model has no such layer, or none would stay
+   * @throws IllegalArgumentException if the model has no such layer, one is named twice, or none
+   *     would stay
    */
   public static DroppedLayers of(ModelConfig model, List<Integer> dropped) {
     for (int layer : dropped) {
       LayerNames.requireLayer(model, layer, "be dropped");
+      if (Collections.frequency(dropped, layer) > 1) {
+        throw new IllegalArgumentException("layer " + layer + " is named twice");
+      }
     }
     List<Integer> kept =
         IntStream.range(0, model.layers()).boxed().filter(i -> !dropped.contains(i)).toList();

@@ -7,6 +7,7 @@ import java.util.Map;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointContents;
+import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.CheckpointStore;
 import panamoe.checkpoint.SaveReport;
 import panamoe.checkpoint.Shards;
@@ -34,7 +35,7 @@ public final class EditedModel implements AutoCloseable {
    * Edits a checkpoint's model. Beside the edited model it takes memory for a few tensors.
    *
    * @param before the checkpoint's model
-   * @throws panamoe.checkpoint.CheckpointException if the checkpoint is damaged
+   * @throws CheckpointException if the checkpoint is damaged, or a weight is NaN or infinite
    * @throws OutOfMemoryError if the edited model does not fit
    */
   public static EditedModel of(
@@ -56,7 +57,7 @@ public final class EditedModel implements AutoCloseable {
     }
   }
 
-  /** The tensors of a checkpoint's model. */
+  /** The tensors of a checkpoint's model; one with NaN or infinite values is refused. */
   public static Edit.Source source(Shards shards, ModelConfig model, Backend backend) {
     return source(shards, ModelTensors.shapes(model), backend);
   }
@@ -66,9 +67,14 @@ public final class EditedModel implements AutoCloseable {
       try (TensorScope scope = TensorScope.confined(backend)) {
         Tensor tensor = scope.allocate(DType.FLOAT32, shapes.get(name));
         shards.read(name, tensor);
+        shards.warning().ifPresent(EditedModel::refuse);
         return tensor.toFloats();
       }
     };
+  }
+
+  private static void refuse(String notFinite) {
+    throw new CheckpointException(notFinite);
   }
 
   /** The model for inference; it drops no tokens, as generation does. */
@@ -81,7 +87,7 @@ public final class EditedModel implements AutoCloseable {
    *
    * @param run config of the run whose model it is
    * @param directory of the checkpoints
-   * @throws panamoe.checkpoint.CheckpointException if it could not be written
+   * @throws CheckpointException if it could not be written
    */
   public SaveReport save(ObjectNode run, Path directory) {
     ObjectNode state = JsonNodeFactory.instance.objectNode().put("step", 0);

@@ -26,7 +26,20 @@ public final class ExpertReduction {
    * @throws IllegalArgumentException if a layer has fewer, or its gate needs more
    */
   public static ModelConfig merged(ModelConfig model, int left) {
-    return ExpertBlends.changed(model, (_, moe) -> reduced(moe, left, "merged down to " + left));
+    return ExpertBlends.changed(
+        model,
+        (_, moe) -> {
+          if (left < 1 || left > moe.experts()) {
+            throw new IllegalArgumentException(
+                moe.experts()
+                    + " experts cannot be merged down to "
+                    + left
+                    + ": 1 to "
+                    + moe.experts()
+                    + " have to stay");
+          }
+          return moe.withExperts(left);
+        });
   }
 
   /**
@@ -69,11 +82,16 @@ public final class ExpertReduction {
     return ExpertBlends.changed(
         model,
         (_, moe) -> {
-          if (removed < 1) {
+          if (removed < 1 || removed >= moe.experts()) {
             throw new IllegalArgumentException(
-                removed + " experts cannot be removed, expected 1 or more");
+                removed
+                    + " of "
+                    + moe.experts()
+                    + " experts cannot be removed: "
+                    + (moe.experts() == 1 ? "none" : "1 to " + (moe.experts() - 1))
+                    + " can go");
           }
-          return reduced(moe, moe.experts() - removed, "left without " + removed);
+          return moe.withExperts(moe.experts() - removed);
         });
   }
 
@@ -96,19 +114,6 @@ public final class ExpertReduction {
                         .map(Blend::of)
                         .toList()));
     return new ExpertBlends(model, config, blends, null);
-  }
-
-  private static MoeConfig reduced(MoeConfig moe, int left, String verb) {
-    if (left < 1 || left > moe.experts()) {
-      throw new IllegalArgumentException(
-          moe.experts()
-              + " experts cannot be "
-              + verb
-              + ": 1 to "
-              + moe.experts()
-              + " have to stay");
-    }
-    return moe.withExperts(left);
   }
 
   /** The most used experts, as many of each group, in their order. */

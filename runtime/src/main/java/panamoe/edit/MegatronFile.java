@@ -132,7 +132,13 @@ final class MegatronFile implements AutoCloseable {
   }
 
   float[] floats(String name) {
-    return file.floats(tensors.get(name));
+    float[] values = file.floats(tensors.get(name));
+    for (float value : values) {
+      if (!Float.isFinite(value)) {
+        throw bad("holds NaN or infinite values in " + name);
+      }
+    }
+    return values;
   }
 
   @Override

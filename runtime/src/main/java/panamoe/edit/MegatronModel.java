@@ -1,6 +1,5 @@
 package panamoe.edit;
 
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -10,9 +9,9 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.DeepSpeedFolder;
 import panamoe.checkpoint.torch.Namespace;
 import panamoe.config.AttentionConfig.Heads;
 import panamoe.config.ModelConfig;
@@ -25,7 +24,6 @@ import panamoe.model.ModelTensors;
  * float32. Used by one thread.
  */
 public final class MegatronModel implements Edit.Source, AutoCloseable {
-  private static final int LONGEST_TAG = 255;
   private static final int PADDED_TO = 128;
 
   private final Path folder;
@@ -41,7 +39,7 @@ public final class MegatronModel implements Edit.Source, AutoCloseable {
   private MegatronModel(Path folder, int tokens) {
     this.folder = folder;
     try {
-      MegatronFile first = MegatronFile.model(model(folder, 0));
+      MegatronFile first = MegatronFile.model(DeepSpeedFolder.model(folder, 0));
       models.add(first);
       if (!(first.value("args") instanceof Namespace(Map<String, Object> values))) {
         throw first.bad("has no args, which say what the model is");
@@ -56,9 +54,9 @@ public final class MegatronModel implements Edit.Source, AutoCloseable {
       this.shapes = ModelTensors.shapes(config);
       requireExperts(first);
       for (int rank = 1; rank < ranks; rank++) {
-        models.add(MegatronFile.model(model(folder, rank)));
+        models.add(MegatronFile.model(DeepSpeedFolder.model(folder, rank)));
       }
-      if (Files.exists(model(folder, ranks))) {
+      if (Files.exists(DeepSpeedFolder.model(folder, ranks))) {
         throw first.bad(
             "has args.tensor_model_parallel_size " + ranks + ", but there are more such files");
       }
@@ -70,41 +68,15 @@ public final class MegatronModel implements Edit.Source, AutoCloseable {
   }
 
   /**
-   * The folder with the files: {@code path}, or the folder in it that its file {@code latest}
-   * names. Empty if there are none.
-   */
-  public static Optional<Path> folder(Path path) {
-    if (Files.isRegularFile(model(path, 0))) {
-      return Optional.of(path);
-    }
-    Path latest = path.resolve("latest");
-    try {
-      if (Files.isRegularFile(latest) && Files.size(latest) <= LONGEST_TAG) {
-        String tag = Files.readString(latest).strip();
-        boolean plain = tag.matches("[\\w.-]+") && !tag.startsWith(".");
-        return Optional.of(path.resolve(plain ? tag : "."))
-            .filter(named -> Files.isRegularFile(model(named, 0)));
-      }
-      return Optional.empty();
-    } catch (IOException e) { // not one of Megatron's, which are text
-      return Optional.empty();
-    }
-  }
-
-  /**
    * Opens a checkpoint.
    *
-   * @param folder as {@link #folder} found it
+   * @param folder as {@link DeepSpeedFolder#of} found it
    * @param tokens of the tokenizer; the rows of padding after them are left out
    * @throws CheckpointException if a file is missing or damaged, or if the model is not one that is
    *     described here
    */
   public static MegatronModel open(Path folder, int tokens) {
     return new MegatronModel(folder, tokens);
-  }
-
-  private static Path model(Path folder, int rank) {
-    return folder.resolve(String.format(Locale.ROOT, "mp_rank_%02d_model_states.pt", rank));
   }
 
   private static void requireVersion(MegatronFile file) {

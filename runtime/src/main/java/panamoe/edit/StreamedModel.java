@@ -36,21 +36,29 @@ public record StreamedModel(ModelConfig config, Edit.Source source) {
    * @throws panamoe.checkpoint.CheckpointException if it could not be read or written
    */
   public SaveReport save(ObjectNode run, Path directory, int files) {
+    requireFiles(files);
     Map<String, Elements> tensors = new TreeMap<>();
     ModelTensors.shapes(config)
         .forEach((name, shape) -> tensors.put(name, new Streamed(name, shape, source)));
-    if (files < 1 || files > tensors.size()) {
-      throw new IllegalArgumentException(
-          "the model's "
-              + tensors.size()
-              + " tensors cannot be written into "
-              + files
-              + " files: expected 1 to "
-              + tensors.size());
-    }
     ObjectNode state = JsonNodeFactory.instance.objectNode().put("step", 0);
     return CheckpointStore.inFiles(directory, files)
         .save(new CheckpointContents(0, run, state, config.experts(), tensors, Map.of()));
+  }
+
+  /**
+   * @throws IllegalArgumentException if there are fewer tensors than files
+   */
+  public void requireFiles(int files) {
+    int tensors = ModelTensors.shapes(config).size();
+    if (files < 1 || files > tensors) {
+      throw new IllegalArgumentException(
+          "the model's "
+              + tensors
+              + " tensors cannot be written into "
+              + files
+              + " files: expected 1 to "
+              + tensors);
+    }
   }
 
   private record Streamed(String name, long[] shape, Edit.Source source) implements Elements {

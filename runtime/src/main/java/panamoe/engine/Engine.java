@@ -313,12 +313,7 @@ public final class Engine implements AutoCloseable {
     StopConfig stop = request.stop();
     runner.logits(sequence.rank, wanted, logits);
     if (!finite(logits)) {
-      fail(
-          sequence,
-          new IllegalArgumentException(
-              "the model gives numbers that are not finite after "
-                  + sequence.length
-                  + " tokens; its weights are damaged, or training diverged"));
+      fail(sequence, LanguageModel.notFinite(" after " + sequence.length + " tokens"));
       return -1;
     }
     if (request.logprobs() >= 0) {

@@ -132,9 +132,19 @@ public record ModelFolder(
   }
 
   /**
+   * As above, for numbers that are worth nothing if a weight is damaged.
+   *
+   * @throws CheckpointException also if a weight is NaN or infinite
+   */
+  public LanguageModel load(Backend backend, DType dtype) {
+    return load(backend, dtype, Ranks.alone(), null, _ -> {});
+  }
+
+  /**
    * As above, what this rank holds of a model that all {@code ranks} hold together; of the weights
    * it reads no other bytes.
    *
+   * @param warnings receives the loader's warnings; null to refuse NaN and infinite weights
    * @throws IllegalArgumentException if the model does not divide among the tensor ranks
    */
   public LanguageModel load(Backend backend, DType dtype, Ranks ranks, List<String> warnings) {
@@ -180,9 +190,11 @@ public record ModelFolder(
       Map<String, Destination> weights = ModelTensors.destinations(model, backend);
       LoadReport report =
           alone
-              ? checkpoint.loadModel(weights, backend, false, false, progress)
-              : checkpoint.loadShare(weights, backend, false, progress);
-      warnings.addAll(report.warnings());
+              ? checkpoint.loadModel(weights, backend, false, warnings == null, progress)
+              : checkpoint.loadShare(weights, backend, warnings == null, progress);
+      if (warnings != null) {
+        warnings.addAll(report.warnings());
+      }
       return model;
     } catch (RuntimeException | Error e) {
       model.close();

@@ -1,7 +1,9 @@
 package panamoe.eval;
 
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.util.List;
 import java.util.Objects;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -17,6 +19,11 @@ public sealed interface Task {
 
   Kind kind();
 
+  /** A text as JSON has it, for messages. */
+  private static String quoted(String text) {
+    return text == null ? "null" : JsonNodeFactory.instance.textNode(text).toString();
+  }
+
   /**
    * Correct if each token of the last word is the most probable one.
    *
@@ -27,7 +34,8 @@ public sealed interface Task {
 
     public LastWord {
       if (text == null || !LAST_WORD.matcher(text).matches()) {
-        throw new IllegalArgumentException("text is " + text + ", expected at least two words");
+        throw new IllegalArgumentException(
+            "text is " + quoted(text) + ", expected at least two words");
       }
     }
 
@@ -56,7 +64,7 @@ public sealed interface Task {
    * Correct if the right choice is the most probable continuation of the context.
    *
    * @param context empty for the beginning of a text
-   * @param choices at least two, none empty
+   * @param choices at least two, all different, none empty
    * @param answer index of the right choice, from 0
    */
   record Choice(String context, List<String> choices, int answer) implements Task {
@@ -69,7 +77,15 @@ public sealed interface Task {
           || choices.stream()
               .anyMatch(choice -> Objects.requireNonNullElse(choice, "").isEmpty())) {
         throw new IllegalArgumentException(
-            "choices is " + choices + ", expected two texts or more, none of them empty");
+            "choices is "
+                + (choices == null ? null : choices.stream().map(Task::quoted).toList())
+                + ", expected two texts or more, none of them empty");
+      }
+      if (Set.copyOf(choices).size() < choices.size()) {
+        throw new IllegalArgumentException(
+            "choices is "
+                + choices.stream().map(Task::quoted).toList()
+                + ", expected different texts: of equal ones none is the best");
       }
       if (answer < 0 || answer >= choices.size()) {
         throw new IllegalArgumentException(

@@ -142,10 +142,7 @@ public final class TaskEvaluator {
         greedy &= mostProbable(row) == tokens[i];
       }
       if (!Double.isFinite(nats)) {
-        throw new IllegalArgumentException(
-            "the model gives an answer a log-likelihood of "
-                + nats
-                + ", no finite number: its training diverged, or its weights are damaged");
+        throw LanguageModel.notFinite("");
       }
       return new Answer(nats, greedy);
     }

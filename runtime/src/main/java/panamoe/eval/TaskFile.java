@@ -5,15 +5,14 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.io.BufferedReader;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import panamoe.data.DataException;
+import panamoe.data.Utf8;
 import panamoe.io.ConfigJson;
 import panamoe.io.FileTrouble;
 import panamoe.io.StrictJson;
@@ -32,20 +31,25 @@ public final class TaskFile {
       throw new DataException("the tasks " + file + " are not in a regular file");
     }
     List<Task> tasks = new ArrayList<>();
-    try (BufferedReader lines = Files.newBufferedReader(file)) {
-      for (String line = lines.readLine(); line != null; line = lines.readLine()) {
-        tasks.add(task(line, file + ", line " + (tasks.size() + 1)));
-      }
-    } catch (IOException | UncheckedIOException e) {
-      IOException cause =
-          e instanceof UncheckedIOException unchecked ? unchecked.getCause() : (IOException) e;
-      throw new DataException(
-          "cannot read the tasks " + file + ": " + FileTrouble.reason(cause), cause);
-    }
+    text(file)
+        .lines()
+        .forEach(line -> tasks.add(task(line, file + ", line " + (tasks.size() + 1))));
     if (tasks.isEmpty()) {
       throw new DataException(file + " has no task");
     }
     return tasks;
+  }
+
+  /** Without the byte-order mark with which some editors begin a file. */
+  private static String text(Path file) {
+    try {
+      byte[] bytes = Files.readAllBytes(file);
+      Utf8.requireText(file, 0, bytes);
+      String text = new String(bytes, UTF_8);
+      return text.startsWith("\ufeff") ? text.substring(1) : text;
+    } catch (IOException e) {
+      throw new DataException("cannot read the tasks " + file + ": " + FileTrouble.reason(e), e);
+    }
   }
 
   private static Task task(String line, String source) {
@@ -60,7 +64,10 @@ public final class TaskFile {
         case "choice" -> ConfigJson.read(object, Task.Choice.class, source);
         default ->
             throw new DataException(
-                source + ": kind is " + kind + ", expected \"last_word\" or \"choice\"");
+                source
+                    + ": kind is "
+                    + (kind == null ? "missing" : kind)
+                    + ", expected \"last_word\" or \"choice\"");
       };
     } catch (IOException e) {
       throw new DataException(source + ": " + StrictJson.reason(e), e);

@@ -49,6 +49,7 @@ public final class TextEvaluator {
    * The score of a text.
    *
    * @param windows at most as long as the model's context
+   * @throws IllegalArgumentException if a token's likelihood is not a finite number
    * @throws CancellationException if the thread is interrupted
    */
   public TextScore measure(TokenWindows windows) {
@@ -61,6 +62,9 @@ public final class TextEvaluator {
       long sequences = Math.min(atOnce, windows.count() - first);
       score =
           score.plus(batch(windows::fill, first, sequences, windows.length(), RouteObserver.NONE));
+    }
+    if (!Double.isFinite(score.nats())) {
+      throw LanguageModel.notFinite("");
     }
     return score;
   }

@@ -78,6 +78,9 @@ final class ConfigMistake {
           ? at(mapping) + "the number is out of range"
           : "a number is out of range" + where;
     }
+    if (what.startsWith("Non-standard token '")) {
+      return what.split("'")[1] + " is no number in JSON" + where;
+    }
     boolean tooMuch =
         e instanceof StreamConstraintsException
             || e.getCause() instanceof StreamConstraintsException;
@@ -150,7 +153,7 @@ final class ConfigMistake {
   }
 
   private static String at(JsonMappingException e) {
-    return "at " + path(e) + ": ";
+    return e.getPath().isEmpty() ? "" : "at " + path(e) + ": ";
   }
 
   private static String path(JsonMappingException e) {

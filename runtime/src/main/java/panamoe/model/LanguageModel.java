@@ -183,21 +183,43 @@ public final class LanguageModel implements AutoCloseable {
    * @param recompute whether to keep only each layer's input for the backward and compute the rest
    *     again
    * @return [S, M]
+   * @throws IllegalArgumentException if a layer refuses what it gets, as a gate does with NaN
    */
   public Tensor forward(
       Pass pass, Tensor ids, Sequences sequences, Tensor used, boolean recompute) {
     Tensor table = positionEmbedding == null ? null : positionEmbedding.value();
     Tensor x = EmbeddingOp.forward(pass, ids, embedding.value(), sequences.positions(), table);
     outputs.clear();
-    for (Block block : blocks) {
-      x =
-          recompute
-              ? RecomputeOp.forward(
-                  pass, x, (inner, input) -> block.forward(inner, input, sequences, rotaries, used))
-              : block.forward(pass, x, sequences, rotaries, used);
-      outputs.add(x);
+    try {
+      for (Block block : blocks) {
+        x =
+            recompute
+                ? RecomputeOp.forward(
+                    pass,
+                    x,
+                    (inner, input) -> block.forward(inner, input, sequences, rotaries, used))
+                : block.forward(pass, x, sequences, rotaries, used);
+        outputs.add(x);
+      }
+    } catch (IllegalArgumentException e) {
+      if (pass.training()) {
+        throw e; // the trainer says more
+      }
+      throw notFinite(" in layer " + outputs.size() + " (" + e.getMessage() + ")");
     }
     return finalNorm.forward(pass, x);
+  }
+
+  /**
+   * The error of a model that computes NaN or infinities.
+   *
+   * @param where as the sentence goes on
+   */
+  public static IllegalArgumentException notFinite(String where) {
+    return new IllegalArgumentException(
+        "the model gives numbers that are not finite"
+            + where
+            + "; its weights are damaged, or training diverged");
   }
 
   /**

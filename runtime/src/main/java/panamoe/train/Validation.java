@@ -3,6 +3,7 @@ package panamoe.train;
 import panamoe.backend.Backend;
 import panamoe.comm.Communicator;
 import panamoe.data.TokenSequences;
+import panamoe.data.TrainingData;
 import panamoe.eval.TextEvaluator;
 import panamoe.eval.TextScore;
 import panamoe.model.LanguageModel;
@@ -25,10 +26,9 @@ public final class Validation {
       TokenSequences data,
       RouteObserver observer) {
     Communicator ranks = model.parameters().ranks().data();
-    int sequences = training.batch() / training.microBatches();
+    int sequences = sequencesOfPart(training);
     int mine = sequences / ranks.size();
-    long wanted = (long) training.validationBatches() * training.microBatches();
-    long parts = Math.min(wanted, Math.ceilDiv(data.validationSequences(), sequences));
+    long parts = parts(training, data);
     TextEvaluator evaluator = new TextEvaluator(backend, model);
     TextScore score = TextScore.NONE;
     for (long part = 0; part < parts; part++) {
@@ -40,5 +40,19 @@ public final class Validation {
     return ranks.allReduce(score.nats())
         / Math.log(2)
         / Math.round(ranks.allReduce((double) score.bytes()));
+  }
+
+  /** The number of tokens of the text that are predicted. */
+  public static long tokens(TrainConfig training, TrainingData data) {
+    return data.validationTokens(parts(training, data) * sequencesOfPart(training));
+  }
+
+  private static int sequencesOfPart(TrainConfig training) {
+    return training.batch() / training.microBatches();
+  }
+
+  private static long parts(TrainConfig training, TokenSequences data) {
+    long wanted = (long) training.validationBatches() * training.microBatches();
+    return Math.min(wanted, Math.ceilDiv(data.validationSequences(), sequencesOfPart(training)));
   }
 }

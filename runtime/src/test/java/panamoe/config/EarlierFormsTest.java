@@ -86,12 +86,12 @@ class EarlierFormsTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "\"experts\":[0,8] | \"experts\":[] | config.json: at $: experts is empty",
-        "\"heads\":4 | \"heads\":5 | config.json: at $: hidden is 64, which 5 heads do not divide",
-        "\"topK\":1 | \"topK\":17 | config.json, gate: at $: topK is 17, expected 1 to 16",
+        "\"experts\":[0,8] | \"experts\":[] | config.json: experts is empty",
+        "\"heads\":4 | \"heads\":5 | config.json: hidden is 64, which 5 heads do not divide",
+        "\"topK\":1 | \"topK\":17 | config.json, gate: topK is 17, expected 1 to 16",
         "\"noise\":\"NONE\", | | config.json, gate: at $.noise: this key is missing",
         "\"residual\":true | \"residual\":1 | config.json: at $.residual: expected true or false",
-        "\"experts\":[0,8] | \"experts\":[0,8000] | config.json: at $: layer 1 has 8000 experts",
+        "\"experts\":[0,8] | \"experts\":[0,8000] | config.json: layer 1 has 8000 experts",
       })
   void saysWhatIsWrongInTheFilesOwnKeys(String before, String after, String expected)
       throws IOException {

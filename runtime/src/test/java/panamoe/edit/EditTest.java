@@ -76,7 +76,7 @@ class EditTest {
   void droppedLayersLeaveTheOthersAsTheyAre() {
     ModelConfig model = TinyModel.of(GateConfig.dropless(1), 0, 2, 0, 4);
     Edit.Source source = TinyModel.numbered(model);
-    Edit edit = DroppedLayers.of(model, List.of(2, 1, 2));
+    Edit edit = DroppedLayers.of(model, List.of(2, 1));
     assertEquals(List.of(0, 4), edit.config().experts());
     assertWhole(edit, source);
     for (String name : ModelTensors.shapes(edit.config()).keySet()) {
@@ -275,8 +275,8 @@ class EditTest {
     assertRefused("cannot be merged down to 0", () -> ExpertReduction.merged(model, 0));
     assertRefused("layer 0: 3 experts", () -> ExpertReduction.merged(model, 4));
     assertRefused("topK is 2 but", () -> ExpertReduction.merged(model, 1));
-    assertRefused("layer 0: 3 experts", () -> ExpertReduction.pruned(model, 3));
-    assertRefused("expected 1 or more", () -> ExpertReduction.pruned(model, 0));
+    assertRefused("layer 0: 3 of 3 experts", () -> ExpertReduction.pruned(model, 3));
+    assertRefused("1 to 2 can go", () -> ExpertReduction.pruned(model, 0));
     assertRefused("topK is 2 but", () -> ExpertReduction.pruned(model, 2));
     ModelConfig dense = TinyModel.of(null, 0);
     assertRefused("no experts", () -> ExpertReduction.merged(dense, 1));

@@ -25,6 +25,7 @@ import panamoe.backend.Activation;
 import panamoe.backend.reference.ReferenceBackend;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.DeepSpeedFolder;
 import panamoe.checkpoint.Shards;
 import panamoe.checkpoint.StoredType;
 import panamoe.checkpoint.torch.TorchFiles;
@@ -144,16 +145,16 @@ class MegatronModelTest {
 
   @Test
   void theFolderIsFoundByItsTag() throws IOException {
-    assertTrue(MegatronModel.folder(folder).isEmpty());
+    assertTrue(DeepSpeedFolder.of(folder).isEmpty());
     Path tag = Files.createDirectory(folder.resolve("global_step7"));
     folder(model(4, true, 0, 2), StoredType.F16, 1, false).write(tag);
-    assertTrue(MegatronModel.folder(folder).isEmpty());
+    assertTrue(DeepSpeedFolder.of(folder).isEmpty());
     Files.writeString(folder.resolve("latest"), "global_step7\n");
-    assertEquals(tag, MegatronModel.folder(folder).orElseThrow());
-    assertEquals(tag, MegatronModel.folder(tag).orElseThrow());
+    assertEquals(tag, DeepSpeedFolder.of(folder).orElseThrow());
+    assertEquals(tag, DeepSpeedFolder.of(tag).orElseThrow());
     Path below = Files.createDirectory(folder.resolve("below"));
     Files.writeString(below.resolve("latest"), "../global_step7");
-    assertTrue(MegatronModel.folder(below).isEmpty());
+    assertTrue(DeepSpeedFolder.of(below).isEmpty());
   }
 
   /** A few dictionaries, each many times in the one above it, are 11^5 values. */

@@ -27,6 +27,12 @@ class TaskFileTest {
   }
 
   @Test
+  void aByteOrderMarkIsNoPartOfTheFirstLine() throws IOException {
+    assertEquals(
+        1, TaskFile.read(Files.writeString(folder.resolve("tasks"), "\ufeff" + GOOD)).size());
+  }
+
+  @Test
   void splitsOffTheLastWordAndItsBlank() {
     Task.LastWord task = new Task.LastWord("one  two\n three \n");
     assertEquals("one  two", task.context());
@@ -38,14 +44,15 @@ class TaskFileTest {
       delimiter = '|',
       quoteCharacter = '`',
       value = {
-        "{\"kind\":\"last_word\",\"text\":\"one\"}      | text is one, expected at least two words",
+        "{\"kind\":\"last_word\",\"text\":\"one\"}      | text is \"one\", expected at least two words",
         "{\"kind\":\"last_word\"}                       | at $.text: this key is missing",
         "{\"kind\":\"last_word\",\"text\":\"a b\",\"x\":1} | unknown key \"x\" at $.x; known here: [text]",
         "{\"kind\":\"guess\"}                           | kind is \"guess\", expected \"last_word\" or \"choice\"",
-        "{\"text\":\"a b\"}                             | kind is null, expected",
+        "{\"text\":\"a b\"}                             | kind is missing, expected",
         "[]                                             | expected a task as a JSON object",
         "{\"kind\":                                     | Unexpected end-of-input",
-        "{\"kind\":\"choice\",\"context\":\"\",\"choices\":[\"a\"],\"answer\":0} | choices is [a], expected two texts or more",
+        "{\"kind\":\"choice\",\"context\":\"\",\"choices\":[\"a\"],\"answer\":0} | choices is [\"a\"], expected two texts or more",
+        "{\"kind\":\"choice\",\"context\":\"\",\"choices\":[\"a\",\"a\"],\"answer\":0} | choices is [\"a\", \"a\"], expected different texts",
         "{\"kind\":\"choice\",\"context\":\"\",\"choices\":[\"a\",\"\"],\"answer\":0} | none of them empty",
         "{\"kind\":\"choice\",\"context\":\"\",\"choices\":[\"a\",null],\"answer\":0} | none of them empty",
         "{\"kind\":\"choice\",\"context\":\"\",\"choices\":[\"a\",\"b\"],\"answer\":2} | answer is 2, expected 0 to 1",
@@ -67,7 +74,8 @@ class TaskFileTest {
       assertTrue(message.contains(refused.toString()), message);
     }
     Path latin = Files.write(folder.resolve("latin"), new byte[] {'{', (byte) 0xe4});
-    assertThrows(DataException.class, () -> TaskFile.read(latin));
+    String message = assertThrows(DataException.class, () -> TaskFile.read(latin)).getMessage();
+    assertEquals(latin + " is not a UTF-8 text: byte 1 is 0xe4, which is invalid there", message);
   }
 
   @ParameterizedTest

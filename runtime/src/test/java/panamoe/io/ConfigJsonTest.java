@@ -35,7 +35,7 @@ class ConfigJsonTest {
         "\"hidden\" : 64 | \"hidden\" : \"64\" | at $.hidden: expected a whole number",
         "\"hidden\" : 64 | \"hidden\" : 64.5 | at $.hidden: expected a whole number",
         "\"hidden\" : 64, | | at $.hidden: this key is missing",
-        "\"hidden\" : 64 | \"hidden\" : 0 | at $: hidden is 0, expected 1 to 131072",
+        "\"hidden\" : 64 | \"hidden\" : 0 | hidden is 0, expected 1 to 131072",
         "\"hidden\" : 64 | \"hidden\" : 64, \"hiden\" : 64 | unknown key \"hiden\" at $.hiden; did you mean \"hidden\"?",
         "\"tied\" : true | \"tied\" : true, \"width\" : 1 | unknown key \"width\" at $.head.width; known here: [tied, bias]",
         "\"residual\" | \"rest\" | unknown key \"rest\" at $.blocks[1].feedForward.rest; known here: [kind, experts, inner, activation, bias, gate, shared, residual]",
@@ -53,7 +53,7 @@ class ConfigJsonTest {
         "\"tied\" : true, | \"tied\" : true,, | this is not JSON (line",
         "\"hidden\" : 64 | \"hidden\" : 64, \"hidden\" : 64 | a key is there twice: 'hidden' (line 4, column",
         "\"hidden\" : 64 | \"hidden\" : 99999999999 | at $.hidden: the number is out of range",
-        "\"hidden\" : 64 | \"hidden\" : NaN | this is not JSON (line 4, column 17)",
+        "\"hidden\" : 64 | \"hidden\" : NaN | NaN is no number in JSON (line 4, column 17)",
       })
   void saysWhatIsWrongInAFewWords(String before, String after, String expected) throws IOException {
     String text = ConfigJson.text(ModelPresets.of(Size.TINY, Architecture.PR_MOE, 257));
@@ -71,7 +71,7 @@ class ConfigJsonTest {
       delimiter = '|',
       value = {
         "'' | expected an object, not nothing",
-        "[] | at $: expected an object",
+        "[] | expected an object",
         "null | expected an object, not null",
         "{} | at $.vocabulary: this key is missing",
         "{} trailing | this is not JSON (line 1, column 4)",

@@ -112,7 +112,7 @@ final class LoadSubject implements Subject {
   private final class Load implements Workload {
     @Override
     public void run(int call) {
-      ModelFolder.open(folder).load(backend, dtype, new ArrayList<>()).close();
+      ModelFolder.open(folder).load(backend, dtype).close();
     }
 
     @Override

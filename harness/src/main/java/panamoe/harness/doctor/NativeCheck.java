@@ -76,6 +76,15 @@ final class NativeCheck {
             "target %s, %d-bit vectors, bfloat16 products %s",
             info.target(),
             8 * info.vectorBytes(),
-            info.nativeBfloat16() ? "in hardware" : "by way of float32"));
+            info.nativeBfloat16()
+                ? "in hardware"
+                : "by way of float32" + missing(MachineCheck.flags())));
+  }
+
+  /** Why flags that promise such products give none: Highway takes avx512_bf16 on AMD only. */
+  static String missing(List<String> flags) {
+    return flags.contains("avx512_bf16") && !flags.contains("amx_bf16")
+        ? ", as the processor has no amx_bf16 (avx512_bf16 is used on AMD only)"
+        : "";
   }
 }

@@ -12,6 +12,7 @@ import java.util.concurrent.Callable;
 import java.util.stream.Stream;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.Checkpoint;
+import panamoe.checkpoint.DeepSpeedFolder;
 import panamoe.checkpoint.Shards;
 import panamoe.comm.Alone;
 import panamoe.config.ModelConfig;
@@ -20,7 +21,6 @@ import panamoe.edit.Edit;
 import panamoe.edit.EditedModel;
 import panamoe.edit.ExpertGrowth;
 import panamoe.edit.ExpertReduction;
-import panamoe.edit.MegatronModel;
 import panamoe.edit.Noise;
 import panamoe.edit.Upcycling;
 import panamoe.engine.ModelFolder;
@@ -32,6 +32,7 @@ import panamoe.harness.train.TextRecord;
 import panamoe.train.LoadMeter;
 import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
+import panamoe.train.Validation;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -175,7 +176,7 @@ public final class EditCommand implements Callable<Integer> {
     Checkpoint checkpoint = folder.checkpoint();
     ModelConfig config = shared.checked(() -> editedConfig(folder.config()));
     RunPlace.requireFree(out);
-    Text measured = text == null ? ownText(folder) : Text.read(text);
+    Text measured = text == null ? Text.of(folder, spec) : Text.read(text);
     TrainConfig training = ModelFolder.part(checkpoint, "training", TrainConfig.class);
     long seed = ModelFolder.part(checkpoint, "seed", Long.class);
     RunConfig run = new RunConfig(config, training, seed);
@@ -193,7 +194,13 @@ public final class EditCommand implements Callable<Integer> {
         Quality after =
             Quality.of(edited.model(), backend, training, material.data(), new LoadMeter(backend));
         report =
-            new EditReport(checkpoint.directory(), operation(), measured.source(), before, after);
+            new EditReport(
+                checkpoint.directory(),
+                operation(),
+                measured.attribution(),
+                Validation.tokens(training, material.data()),
+                before,
+                after);
         new EditedRun(
                 out,
                 run,
@@ -213,15 +220,15 @@ public final class EditCommand implements Callable<Integer> {
 
   private Reshaping.Report reshaped() throws IOException {
     Reshaping reshaping =
-        new Reshaping(out, files == null ? 1 : files, spec.commandLine().getErr());
-    Optional<Path> megatron = MegatronModel.folder(model);
+        new Reshaping(out, files == null ? 1 : files, shared, spec.commandLine().getErr());
+    Optional<Path> megatron = DeepSpeedFolder.of(model);
     if (megatron.isPresent()) {
-      return reshaping.megatron(megatron.get(), tokenizer, shared.seed());
+      return reshaping.megatron(megatron.get(), tokenizer);
     }
     if (tokenizer != null) {
       throw usage("--tokenizer goes with Megatron-DeepSpeed's files only, a run has its own");
     }
-    return reshaping.own(model, shared);
+    return reshaping.own(model);
   }
 
   private void requireOneOperation() {
@@ -291,14 +298,6 @@ public final class EditCommand implements Callable<Integer> {
     StringBuilder words = new StringBuilder();
     options.forEach((name, value) -> words.append(' ').append(name).append(' ').append(value));
     return words.toString().strip().replaceAll("[\\[\\]]|(?<=,) ", "");
-  }
-
-  private Text ownText(ModelFolder folder) {
-    return Text.of(folder)
-        .orElseThrow(
-            () ->
-                usage(
-                    "the model's folder does not say what it was trained on; name a text by --text"));
   }
 
   private static Map<Integer, long[]> loads(LoadMeter meter) {

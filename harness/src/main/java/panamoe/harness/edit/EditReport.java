@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.Locale;
+import panamoe.io.Count;
 
 /**
  * A model before and after an edit.
@@ -11,13 +12,16 @@ import java.util.Locale;
  * @param model the checkpoint that was edited
  * @param edit the operation as options
  * @param text that both were measured on
+ * @param tokens of it on which they were
  */
-record EditReport(Path model, String edit, String text, Quality before, Quality after) {
+record EditReport(
+    Path model, String edit, String text, long tokens, Quality before, Quality after) {
   ObjectNode toJson() {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.put("model", model.toString());
     json.put("edit", edit);
     json.put("text", text);
+    json.put("validation_tokens", tokens);
     json.set("before", before.toJson());
     json.set("after", after.toJson());
     return json;
@@ -39,9 +43,10 @@ record EditReport(Path model, String edit, String text, Quality before, Quality 
         + row("bytes", before.bytes(), after.bytes())
         + String.format(
             Locale.ROOT,
-            "experts by layer: %s, then %s%nwritten: %s",
+            "experts by layer: %s, then %s%nmeasured on %s of the validation text%nwritten: %s",
             before.experts(),
             after.experts(),
+            Count.of(tokens, "token"),
             folder);
   }
 

@@ -26,6 +26,7 @@ record Quality(
     double bitsPerByte, long parameters, long activated, long bytes, List<Integer> experts) {
   /**
    * @param observer receives every gate's routes
+   * @throws IllegalArgumentException if the model gives numbers that are not finite
    */
   static Quality of(
       LanguageModel model,
@@ -34,8 +35,12 @@ record Quality(
       TokenSequences data,
       RouteObserver observer) {
     long parameters = model.parameters().count();
+    double bits = Validation.bitsPerByte(backend, model, training, data, observer);
+    if (!Double.isFinite(bits)) {
+      throw LanguageModel.notFinite("");
+    }
     return new Quality(
-        Validation.bitsPerByte(backend, model, training, data, observer),
+        bits,
         parameters,
         ModelTable.activated(model, model.config()),
         parameters * DType.FLOAT32.bytes(),

@@ -32,9 +32,10 @@ import panamoe.train.TrainConfig;
  *
  * @param out folder of the new run
  * @param files of its weights
+ * @param shared options of the command
  * @param err receives warnings
  */
-record Reshaping(Path out, int files, PrintWriter err) {
+record Reshaping(Path out, int files, SharedOptions shared, PrintWriter err) {
   /** What was written. */
   record Report(Path model, StreamedModel written, int files) {
     private long parameters() {
@@ -67,7 +68,7 @@ record Reshaping(Path out, int files, PrintWriter err) {
   }
 
   /** A model of ours: its weights stay bit for bit. */
-  Report own(Path model, SharedOptions shared) throws IOException {
+  Report own(Path model) throws IOException {
     ModelFolder folder = ModelFolder.open(model);
     Checkpoint checkpoint = folder.checkpoint();
     RunPlace.requireFree(out);
@@ -93,14 +94,14 @@ record Reshaping(Path out, int files, PrintWriter err) {
    * @param folder of its files
    * @param tokenizer the model's tokenizer.json; null: it works on bytes
    */
-  Report megatron(Path folder, Path tokenizer, long seed) throws IOException {
+  Report megatron(Path folder, Path tokenizer) throws IOException {
     RunPlace.requireFree(out);
     Tokenizer tokens = tokenizer == null ? new ByteTokenizer() : JsonTokenizer.load(tokenizer);
     try (MegatronModel source = MegatronModel.open(folder, tokens.vocabularySize())) {
       TrainConfig training = Presets.training(source.config().context());
       return write(
           new Report(folder, new StreamedModel(source.config(), source), files),
-          new RunConfig(source.config(), training, seed),
+          new RunConfig(source.config(), training, shared.seed()),
           tokenizer,
           null);
     }
@@ -108,6 +109,7 @@ record Reshaping(Path out, int files, PrintWriter err) {
 
   private Report write(Report report, RunConfig run, Path tokenizer, TextRecord text)
       throws IOException {
+    shared.checked(() -> report.written().requireFiles(files));
     new EditedRun(out, run, tokenizer, text, err)
         .write(
             (config, checkpoints) -> report.written().save(config, checkpoints, files),

@@ -4,7 +4,6 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.PrintWriter;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -92,10 +91,8 @@ public final class EvalCommand implements Callable<Integer> {
     }
     ModelFolder folder = ModelFolder.open(model);
     Measurement measurement = tasks == null ? ofText(folder) : ofTasks(folder);
-    List<String> warnings = new ArrayList<>();
     try (Backend backend = shared.open();
-        LanguageModel loaded = folder.load(backend, dtype.dtype(), warnings)) {
-      warnings.forEach(warning -> spec.commandLine().getErr().println("warning: " + warning));
+        LanguageModel loaded = folder.load(backend, dtype.dtype())) {
       measurement.run(backend, loaded);
     }
     return 0;
@@ -110,7 +107,7 @@ public final class EvalCommand implements Callable<Integer> {
     String name;
     Tokens tokens;
     if (text == null) {
-      Text own = ownText(folder);
+      Text own = Text.of(folder, spec);
       name = "validation part of " + own.source();
       tokens = own.tokens().tokens(Corpus.Part.VALIDATION, folder.tokenizer());
     } else {
@@ -126,14 +123,6 @@ public final class EvalCommand implements Callable<Integer> {
       }
       print(name, length, score);
     };
-  }
-
-  private Text ownText(ModelFolder folder) {
-    return Text.of(folder)
-        .orElseThrow(
-            () ->
-                usage(
-                    "the model's folder does not say what it was trained on; name a text by --text"));
   }
 
   private void print(String name, int length, TextScore score) {

@@ -234,7 +234,16 @@ public final class GenerateCommand implements Callable<Integer> {
     if (!shared.json()) {
       print.accept(prompt);
     }
-    Generation result = engine.run(request, shared.json() ? _ -> {} : print);
+    Generation result;
+    try {
+      result = engine.run(request, shared.json() ? _ -> {} : print);
+    } catch (IllegalArgumentException e) {
+      if (!shared.json()) {
+        out.println(); // the error begins a line
+        out.flush();
+      }
+      throw e;
+    }
     if (shared.json()) {
       out.println(json(result));
     } else {

@@ -146,7 +146,7 @@ public record ModelTable(
     line(text, "");
     line(
         text,
-        "%.4g FLOPs and %,.1f MiB read to generate a token, at the end of the context in %s",
+        "%,.0f FLOPs and %,.1f MiB read to generate a token, at the end of the context in %s",
         token.flops(),
         token.bytesRead() / (1 << 20),
         training.dtype().name().toLowerCase(Locale.ROOT));

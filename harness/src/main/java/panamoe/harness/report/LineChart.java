@@ -10,8 +10,10 @@ import panamoe.harness.report.Svg.Anchor;
  * Curves of non-negative values in one chart with a legend.
  *
  * @param from a value at or above the beginning of the y axis; the x axis begins at 0
+ * @param until the x axis reaches at least this
  */
-public record LineChart(String title, String xTitle, List<Curve> curves, double from) {
+public record LineChart(
+    String title, String xTitle, List<Curve> curves, double from, double until) {
   private static final int WIDTH = 820;
   private static final int HEIGHT = 260;
   private static final int LEFT = 72;
@@ -25,7 +27,7 @@ public record LineChart(String title, String xTitle, List<Curve> curves, double 
   public record Curve(String name, double[] x, double[] y, boolean dots) {}
 
   public Svg draw(String description) {
-    Axis xAxis = Axis.over(0, greatest(Curve::x), 10, LEFT, RIGHT);
+    Axis xAxis = Axis.over(0, Math.max(until, greatest(Curve::x)), 10, LEFT, RIGHT);
     Axis yAxis = Axis.over(from, greatest(Curve::y), 5, BOTTOM, TOP);
     Svg svg = new Svg(WIDTH, HEIGHT, description);
     svg.text(LEFT, 20, Anchor.START, "title", title);

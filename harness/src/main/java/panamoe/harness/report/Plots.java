@@ -40,27 +40,32 @@ final class Plots {
               values(evaluated, StepRecord::validationBitsPerByte),
               true));
     }
+    long last = steps.getLast().step();
     return List.of(
         curvePlot(
             "bits-per-byte",
             "Bits per byte",
             "How well the model predicts the text; lower is better.",
-            bits),
+            bits,
+            last),
         curvePlot(
             "loss",
             "Cross-entropy, nats per token",
             "What training minimises.",
-            List.of(curve("training", steps, StepRecord::loss))),
+            List.of(curve("training", steps, StepRecord::loss)),
+            last),
         curvePlot(
             "learning-rate",
             "Learning rate",
             "It rises over the warm-up, then falls along a cosine.",
-            List.of(curve("", steps, StepRecord::learningRate))),
+            List.of(curve("", steps, StepRecord::learningRate)),
+            last),
         curvePlot(
             "speed",
             "Tokens per second",
             "How fast training went.",
-            List.of(curve("", steps, StepRecord::tokensPerS))));
+            List.of(curve("", steps, StepRecord::tokensPerS)),
+            last));
   }
 
   /**
@@ -74,17 +79,20 @@ final class Plots {
       return List.of();
     }
     int all = run.config().training().steps();
+    long last = run.steps().getLast().step();
     return List.of(
         curvePlot(
             "divergence",
             "KL(teacher || student), nats per token",
             "How far the student's predictions are from its teacher's.",
-            List.of(curve("", asked, StepRecord::divergence))),
+            List.of(curve("", asked, StepRecord::divergence)),
+            last),
         curvePlot(
             "alpha",
             "Weight of the divergence in the loss",
             "The first stage learns from the teacher, the second from the text alone.",
-            List.of(curve("", run.steps(), step -> distillation.alpha(step.step() - 1, all)))));
+            List.of(curve("", run.steps(), step -> distillation.alpha(step.step() - 1, all))),
+            last));
   }
 
   /** For each MoE layer, the load of each expert over the steps. */
@@ -171,8 +179,12 @@ final class Plots {
         .toArray(double[][]::new);
   }
 
-  private static Plot curvePlot(String name, String title, String caption, List<Curve> curves) {
-    return new Plot(name, caption, new LineChart(title, "step", curves, 0).draw(caption));
+  /**
+   * @param last step of the run, where all plots end
+   */
+  private static Plot curvePlot(
+      String name, String title, String caption, List<Curve> curves, long last) {
+    return new Plot(name, caption, new LineChart(title, "step", curves, 0, last).draw(caption));
   }
 
   private static Curve curve(

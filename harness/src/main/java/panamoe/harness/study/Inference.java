@@ -137,6 +137,6 @@ final class Inference implements Part {
                   return new Curve(entry.getKey(), x, faster, true);
                 })
             .toList();
-    return new LineChart("Times as fast as " + DENSE, "log2 of the batch", curves, 0);
+    return new LineChart("Times as fast as " + DENSE, "log2 of the batch", curves, 0, 0);
   }
 }

@@ -79,7 +79,7 @@ final class Results {
   static LineChart chart(String title, String xTitle, List<Curve> curves) {
     double least =
         curves.stream().flatMapToDouble(curve -> Arrays.stream(curve.y())).min().orElseThrow();
-    return new LineChart(title, xTitle, curves, least);
+    return new LineChart(title, xTitle, curves, least, 0);
   }
 
   /** The mean validation of the seeds by tokens seen. */

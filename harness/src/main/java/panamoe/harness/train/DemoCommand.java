@@ -5,7 +5,6 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
@@ -125,6 +124,7 @@ public final class DemoCommand implements Callable<Integer> {
       print.println(student.outcome().toJson());
     } else {
       print.printf(Locale.ROOT, "%n%s%n", table(List.of(teacher, student)));
+      print.printf(Locale.ROOT, "report of the teacher: %s%n", teacher.outcome().report());
       print.printf(Locale.ROOT, "%s%n", student.outcome());
       print.printf(
           Locale.ROOT,
@@ -183,7 +183,7 @@ public final class DemoCommand implements Callable<Integer> {
     long tokens = 0;
     long nanos = 0;
     try (Backend backend = shared.open();
-        LanguageModel model = folder.load(backend, DType.BFLOAT16, new ArrayList<>());
+        LanguageModel model = folder.load(backend, DType.BFLOAT16);
         Engine engine = Engine.forOne(backend, model, folder.tokenizer())) {
       if (!shared.json()) {
         print.printf(Locale.ROOT, "%nthe %s writes:%n", name);

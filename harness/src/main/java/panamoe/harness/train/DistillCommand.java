@@ -114,6 +114,11 @@ public final class DistillCommand extends RunCommand {
   private Path teacherCache;
 
   @Override
+  Path teacher() {
+    return teacher;
+  }
+
+  @Override
   Path teacherCache() {
     return teacherCache;
   }
@@ -232,11 +237,7 @@ public final class DistillCommand extends RunCommand {
 
   @Override
   Text ownText(Start start) {
-    return Text.of(start.teacher())
-        .orElseThrow(
-            () ->
-                usage(
-                    "the teacher's folder does not say what it was trained on; name the text by --text"));
+    return Text.of(start.teacher(), spec());
   }
 
   @Override
@@ -249,10 +250,5 @@ public final class DistillCommand extends RunCommand {
         || temperature != null
         || until != null
         || fall != null;
-  }
-
-  @Override
-  ModelFolder teacherOf(RunFolder folder) {
-    return folder.teacher(teacher);
   }
 }

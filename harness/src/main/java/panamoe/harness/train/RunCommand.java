@@ -85,7 +85,7 @@ abstract class RunCommand implements Callable<Integer> {
       names = "--data",
       paramLabel = "DIR",
       description =
-          "Tokens of panamoe data prepare, instead of --text, --languages and --tokenizer.")
+          "Tokens of panamoe data prepare, instead of --text, --languages, --tokenizer and --vocabulary.")
   private Path data;
 
   @Option(names = "--explain-topology", description = "Draw who holds what, and end.")
@@ -145,8 +145,10 @@ abstract class RunCommand implements Callable<Integer> {
   /** Whether an option is given that a resumed run has in its folder. */
   abstract boolean hasSettings();
 
-  /** The teacher of a resumed run, where it has one. */
-  abstract ModelFolder teacherOf(RunFolder folder);
+  /** The teacher that the options name; null if they name none. */
+  Path teacher() {
+    return null;
+  }
 
   /** The folder that keeps what the teacher says; null for none. */
   Path teacherCache() {
@@ -159,7 +161,7 @@ abstract class RunCommand implements Callable<Integer> {
     RunConfig config = start.config();
     requireFits(config, topology, start.teacher());
     if (rankOptions.leads()) {
-      RunPlace.requireFree(out);
+      RunPlace.requireNew(out);
     }
     Text given = givenText();
     Text read = given == null ? ownText(start) : given;
@@ -196,11 +198,15 @@ abstract class RunCommand implements Callable<Integer> {
     try (RunFolder folder = rankOptions.leads() ? RunFolder.open(out) : RunFolder.follow(out)) {
       folder.requireCheckpoints(folder.config());
       RunConfig config = further(folder);
+      if (teacher() != null) {
+        folder.teacher(teacher()); // refuses another one, also where none is asked any more
+      }
       Optional<TrainingRun.Outcome> complete = folder.outcome(config);
       if (complete.isPresent()) {
         return rankOptions.oneProcess() ? complete : onRanks(config, true, (_, _, _) -> complete);
       }
-      ModelFolder teacher = needsTeacher(config, folder.stepsDone()) ? teacherOf(folder) : null;
+      ModelFolder teacher =
+          needsTeacher(config, folder.stepsDone()) ? folder.teacher(teacher()) : null;
       requireFits(config, topology, teacher);
       Material material =
           Material.of(folder.text(givenText()), folder.tokenizer(), config, teacher);
@@ -341,6 +347,10 @@ abstract class RunCommand implements Callable<Integer> {
               + out.resolve("config.json")
               + ", of which --steps alone may change; leave the others out");
     }
+  }
+
+  CommandSpec spec() {
+    return spec;
   }
 
   SharedOptions shared() {

@@ -246,6 +246,7 @@ public final class RunFolder implements AutoCloseable {
             training.tokensPerStep(),
             bits.getAsDouble(),
             0,
+            0,
             report));
   }
 

@@ -27,6 +27,23 @@ public final class RunPlace {
   private RunPlace() {}
 
   /**
+   * As {@link #requireFree}, of a command that trains: a run that is there may go on.
+   *
+   * @throws IllegalArgumentException as {@link #requireFree} throws it
+   */
+  static void requireNew(Path path) throws IOException {
+    if (Files.exists(path.resolve(RunFolder.CONFIG))) {
+      String command = Files.exists(path.resolve(RunFolder.TEACHER)) ? "distill" : "train";
+      throw new IllegalArgumentException(
+          path
+              + " already holds a run; "
+              + command
+              + " --resume goes on with it, or choose another --out");
+    }
+    requireFree(path);
+  }
+
+  /**
    * Throws if a new run must not begin at this path; creates nothing.
    *
    * @throws IllegalArgumentException if the path is a file, or a folder that is not writable or
@@ -34,8 +51,7 @@ public final class RunPlace {
    */
   public static void requireFree(Path path) throws IOException {
     if (Files.exists(path.resolve(RunFolder.CONFIG))) {
-      throw new IllegalArgumentException(
-          path + " already holds a run; train --resume goes on with it, or choose another --out");
+      throw new IllegalArgumentException(path + " already holds a run; choose another --out");
     }
     if (Files.isDirectory(path)) {
       if (!isEmpty(path) && !holdsOnlyBeginnings(path)) {

@@ -2,14 +2,16 @@ package panamoe.harness.train;
 
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Collectors;
 import panamoe.data.Corpus;
 import panamoe.data.PreparedText;
 import panamoe.data.TokenSource;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.corpus.EuroparlCorpus;
 import panamoe.harness.corpus.LanguageLabels;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParameterException;
 
 /**
  * The training text.
@@ -26,6 +28,17 @@ public record Text(TokenSource tokens, Path path, Set<String> languages) {
    * @throws IllegalArgumentException if the corpus has no such language
    */
   public static Text europarl(Set<String> languages) {
+    requireKnown(languages);
+    List<String> documents = EuroparlCorpus.documents();
+    List<String> kept =
+        languages.isEmpty() ? documents : new LanguageLabels().keep(documents, languages);
+    return new Text(Corpus.of(kept), null, languages);
+  }
+
+  /**
+   * @throws IllegalArgumentException if the default corpus has no such language
+   */
+  public static void requireKnown(Set<String> languages) {
     for (String language : languages) {
       if (!LanguageLabels.codes().contains(language)) {
         throw new IllegalArgumentException(
@@ -35,10 +48,6 @@ public record Text(TokenSource tokens, Path path, Set<String> languages) {
                 + LanguageLabels.codes());
       }
     }
-    List<String> documents = EuroparlCorpus.documents();
-    List<String> kept =
-        languages.isEmpty() ? documents : new LanguageLabels().keep(documents, languages);
-    return new Text(Corpus.of(kept), null, languages);
   }
 
   /**
@@ -55,16 +64,21 @@ public record Text(TokenSource tokens, Path path, Set<String> languages) {
   }
 
   /**
-   * The text that a model was trained on, by the {@code text.json} of its run; empty if there is
-   * none.
+   * The text that a model was trained on, by the {@code text.json} of its run.
    *
+   * @param command for which no text was named
+   * @throws ParameterException if the model's folder does not say
    * @throws IllegalArgumentException if the text is no longer there, or has changed since
    */
-  public static Optional<Text> of(ModelFolder model) {
-    TextRecord record = TextRecord.of(model).orElse(null);
-    if (record == null) {
-      return Optional.empty();
-    }
+  public static Text of(ModelFolder model, CommandSpec command) {
+    TextRecord record =
+        TextRecord.of(model)
+            .orElseThrow(
+                () ->
+                    new ParameterException(
+                        command.commandLine(),
+                        model.path()
+                            + " does not say what it was trained on; name a text by --text"));
     Text text = record.read();
     if (!text.tokens().sha256().equals(record.sha256())) {
       throw new IllegalArgumentException(
@@ -74,7 +88,7 @@ public record Text(TokenSource tokens, Path path, Set<String> languages) {
               + model.path()
               + " was trained on it; name a text by --text");
     }
-    return Optional.of(text);
+    return text;
   }
 
   public static Text read(Path path) {
@@ -91,11 +105,20 @@ public record Text(TokenSource tokens, Path path, Set<String> languages) {
     return (Corpus) tokens;
   }
 
-  /** A description, to print. */
+  /** A short name, to print. */
   public String source() {
-    return path == null
-        ? EuroparlCorpus.SOURCE + " (" + EuroparlCorpus.LICENCE + ")"
-        : path.toString();
+    if (path != null) {
+      return path.toString();
+    }
+    return "Europarl, "
+        + (languages.isEmpty()
+            ? LanguageLabels.codes().size() + " languages"
+            : languages.stream().sorted().collect(Collectors.joining(", ")));
+  }
+
+  /** The source with its authors and terms, to keep with results. */
+  public String attribution() {
+    return path == null ? EuroparlCorpus.ATTRIBUTION : source();
   }
 
   /** Whether the text has several known languages, so that a report by language makes sense. */

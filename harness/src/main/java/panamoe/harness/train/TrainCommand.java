@@ -11,7 +11,6 @@ import panamoe.data.ByteTokenizer;
 import panamoe.data.DataException;
 import panamoe.data.PreparedText;
 import panamoe.data.bpe.BpeTrainer;
-import panamoe.engine.ModelFolder;
 import panamoe.tensor.DType;
 import panamoe.train.RunConfig;
 import picocli.CommandLine.Command;
@@ -143,11 +142,6 @@ public final class TrainCommand extends RunCommand {
         || architecture != null
         || tokenizer != null
         || vocabulary != null;
-  }
-
-  @Override
-  ModelFolder teacherOf(RunFolder folder) {
-    return folder.teacher(null);
   }
 
   /**

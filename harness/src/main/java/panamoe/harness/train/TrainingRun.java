@@ -35,6 +35,7 @@ import panamoe.train.StepMetrics;
 import panamoe.train.TrainConfig;
 import panamoe.train.Trainer;
 import panamoe.train.TrainingFailure;
+import panamoe.train.Validation;
 
 /** Trains one run from its first or last saved step to its end, and writes its files. */
 final class TrainingRun {
@@ -44,6 +45,7 @@ final class TrainingRun {
    * @param before steps done before this process began to train
    * @param steps in total
    * @param bitsPerByte on the validation text
+   * @param validationTokens of which that is; 0 if unknown
    * @param seconds of training in this process
    */
   record Outcome(
@@ -52,6 +54,7 @@ final class TrainingRun {
       long steps,
       long tokensPerStep,
       double bitsPerByte,
+      long validationTokens,
       double seconds,
       Path report) {
     String toJson() {
@@ -73,9 +76,10 @@ final class TrainingRun {
     public String toString() {
       return String.format(
           Locale.ROOT,
-          "%s; validation %.4f bits per byte%nreport: %s%s",
+          "%s; validation %.4f bits per byte%s%nreport: %s%s",
           done(),
           bitsPerByte,
+          validationTokens == 0 ? "" : " on " + Count.of(validationTokens, "token"),
           report,
           further());
     }
@@ -202,6 +206,7 @@ final class TrainingRun {
               trainer.step(),
               config.training().tokensPerStep(),
               bits.getAsDouble(),
+              Validation.tokens(config.training(), material.data()),
               seconds,
               ranks.first() ? Report.write(folder.path()) : null));
     }
@@ -256,7 +261,7 @@ final class TrainingRun {
     try {
       return new CheckpointStore(folder.checkpoints(), 1)
           .latest()
-          .map(checkpoint -> "the last good checkpoint, " + checkpoint + ", is kept")
+          .map(checkpoint -> "the last checkpoint, " + checkpoint + ", is kept")
           .orElse("no checkpoint was saved before");
     } catch (CheckpointException e) {
       return e.getMessage();

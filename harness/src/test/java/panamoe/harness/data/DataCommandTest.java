@@ -114,7 +114,8 @@ class DataCommandTest {
   @Test
   void tasksHaveOneRightAnswerAndRepeat() throws IOException {
     Path out = folder.resolve("tasks");
-    passes("data", "tasks", "--count", "60", "--out", out);
+    CommandRun made = passes("data", "tasks", "--count", "60", "--out", out);
+    assertTrue(made.err().startsWith("reading the default corpus"), made.err());
     Path again = folder.resolve("again");
     passes("data", "tasks", "--count", "60", "--out", again);
     Path other = folder.resolve("other");

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.regex.Pattern;
@@ -38,7 +39,8 @@ class DoctorCommandTest {
           "CUDA compiler",
           "NVRTC",
           "GPU",
-          "native library"
+          "native library",
+          "default corpus"
         }) {
       assertTrue(findings.containsKey(topic), "nothing about " + topic);
     }
@@ -63,6 +65,14 @@ class DoctorCommandTest {
     String said = CommandRun.of("doctor").out();
     assertTrue(said.contains("none needed: this machine has no NVIDIA card"), said);
     assertFalse(said.contains("moe_") || said.contains("MOE_"), said);
+  }
+
+  @Test
+  void aProcessorIsToldWhatItLacksForBfloat16() {
+    assertEquals("", NativeCheck.missing(List.of("avx512f")));
+    assertEquals("", NativeCheck.missing(List.of("avx512_bf16", "amx_bf16")));
+    String missing = NativeCheck.missing(List.of("avx512f", "avx512_bf16"));
+    assertTrue(missing.contains("has no amx_bf16"), missing);
   }
 
   @Test

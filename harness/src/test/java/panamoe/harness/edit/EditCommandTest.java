@@ -24,6 +24,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.SaveReport;
 import panamoe.harness.CommandRun;
+import panamoe.harness.SpoiledWeights;
 import panamoe.train.RunConfig;
 
 /** edit as a user runs it, on models of a few steps. */
@@ -104,6 +105,7 @@ class EditCommandTest {
     JsonNode report = edited(model, options);
     Path run = folder.resolve("edited");
     assertEquals(report, JSON.readTree(run.resolve("edit.json").toFile()));
+    assertTrue(report.get("validation_tokens").asInt() > 64);
     assertEquals(experts, report.get("after").get("experts").toString());
     assertEquals(lastValidation(shared.resolve(model)), bits(report, "before"), 1e-6);
     assertEquals(bits(report, "before"), bits(report, "after"), most);
@@ -149,6 +151,8 @@ class EditCommandTest {
     CommandRun again = run("edit " + run + " --prune-experts 1 --out " + folder.resolve("again"));
     assertTrue(again.out().contains("experts by layer: [0, 4], then [0, 3]"), again.out());
     assertTrue(again.out().contains("bits per byte"), again.out());
+    assertRefused(
+        1, run + " already holds a run; choose another --out", edit("dense", "--upcycle 2"));
   }
 
   @Test
@@ -195,13 +199,32 @@ class EditCommandTest {
           pr-moe | --merge-experts 4 --noise 1 | --noise goes with --upcycle and --pyramid only
           pr-moe | --merge-experts 0 | 8 experts cannot be merged down to 0
           pr-moe | --merge-experts 9 | 8 experts cannot be merged down to 9
-          pr-moe | --prune-experts 8 | layer 1: 8 experts cannot be left without 8
+          pr-moe | --drop-layers 0,0 | layer 0 is named twice
+          pr-moe | --prune-experts 8 | layer 1: 8 of 8 experts cannot be removed: 1 to 7 can go
           dense | --prune-experts 1 | the model has no experts
           """)
   void refusesAndWritesNothing(String model, String options, String expected) {
     CommandRun refused = edit(model, options);
     assertRefused(2, expected, refused);
     assertEquals(1, refused.err().lines().count(), refused.err());
+    assertFalse(Files.exists(folder.resolve("edited")));
+  }
+
+  @Test
+  void spoiledWeightsAreRefused() throws IOException {
+    edited("pr-moe", "--pyramid 8");
+    Path spoiled = Files.move(folder.resolve("edited"), folder.resolve("spoiled"));
+    Path checkpoint = spoiled.resolve("checkpoints/step-00000000");
+    SpoiledWeights.enlarged(checkpoint);
+    assertRefused(
+        1,
+        "the model gives numbers that are not finite",
+        edit(spoiled.toString(), "--merge-experts 4"));
+    SpoiledWeights.withNaN(checkpoint);
+    for (String operation : List.of("--merge-experts 4", "--drop-layers 0", "--reshape")) {
+      assertRefused(
+          1, "in 1 tensor: embedding.weight (1 values)", edit(spoiled.toString(), operation));
+    }
     assertFalse(Files.exists(folder.resolve("edited")));
   }
 

@@ -144,8 +144,8 @@ class ReshapeTest {
       delimiter = '|',
       textBlock =
           """
-          --files 0 | 1 | cannot be written into 0 files: expected 1 to
-          --files 1000 | 1 | cannot be written into 1000 files
+          --files 0 | 2 | cannot be written into 0 files: expected 1 to
+          --files 1000 | 2 | cannot be written into 1000 files
           --noise 1 | 2 | --noise goes with --upcycle and --pyramid only
           --text x | 2 | --reshape measures nothing and takes no --text
           --drop-layers 0 | 2 | give one of --drop-layers
@@ -174,6 +174,14 @@ class ReshapeTest {
     assertEquals(1, refused.exitCode());
     assertTrue(refused.err().contains(missing + " does not exist"), refused.err());
     assertFalse(Files.exists(folder.resolve("out")));
+    CommandRun other = CommandRun.of("inspect", copy.toString());
+    assertTrue(other.err().contains("; convert it first by edit --reshape"), other.err());
+    Path empty = Files.createDirectory(folder.resolve("empty"));
+    Files.writeString(empty.resolve("latest"), "global_step99");
+    String lost = empty.resolve("latest") + " names global_step99, which is not there";
+    assertTrue(edit(empty, "").err().contains(lost), edit(empty, "").err());
+    Files.writeString(empty.resolve("latest"), "");
+    assertTrue(edit(empty, "").err().contains("latest names no folder"), edit(empty, "").err());
     CommandRun none = edit(folder, "--tokenizer x");
     assertTrue(none.err().contains("--tokenizer goes with Megatron-DeepSpeed's files only"));
   }

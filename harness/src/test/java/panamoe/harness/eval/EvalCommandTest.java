@@ -14,6 +14,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.harness.CommandRun;
+import panamoe.harness.SpoiledWeights;
 
 /** eval as a user runs it, on a model of a few steps. */
 class EvalCommandTest {
@@ -63,6 +64,9 @@ class EvalCommandTest {
     refused(1, "does not exist", "eval", run, "--text", folder.resolve("none"));
     Path one = Files.writeString(folder.resolve("one.txt"), "x");
     refused(1, one + " is too short to measure", "eval", run, "--text", one);
+    Path prepared = folder.resolve("prepared");
+    assertEquals(0, run("data", "prepare", "--text", text, "--out", prepared).exitCode());
+    refused(1, prepared + " holds prepared tokens, not text", "eval", run, "--text", prepared);
   }
 
   @Test
@@ -91,6 +95,20 @@ class EvalCommandTest {
 
     Files.writeString(tasks, "\n");
     refused(1, tasks + ", line 1: ", "eval", run, "--tasks", tasks);
+  }
+
+  @Test
+  void spoiledWeightsAreRefused() throws IOException {
+    Path checkpoint = run.resolve("checkpoints/step-00000030");
+    SpoiledWeights.enlarged(checkpoint);
+    String diverged = "; its weights are damaged, or training diverged";
+    refused(1, diverged, "eval", run);
+    CommandRun written = run("generate", "--model", run, "--prompt", "The");
+    assertEquals(1, written.exitCode());
+    assertEquals("The" + System.lineSeparator(), written.out());
+    assertTrue(written.err().contains(diverged), written.err());
+    SpoiledWeights.withNaN(checkpoint);
+    refused(1, "in 1 tensor: embedding.weight (1 values)", "eval", run, "--json");
   }
 
   @Test

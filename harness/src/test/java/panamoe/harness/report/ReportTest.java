@@ -92,6 +92,10 @@ class ReportTest {
     assertEquals(
         80 * experts,
         texts(load, "title").stream().filter(hint -> hint.startsWith("expert")).count());
+    assertTrue(
+        Files.readString(folder.resolve("plots/bits-per-byte.svg"))
+            .contains("stroke: #2563eb; stroke: var(--blue);"),
+        "a literal colour for programs that know no variables");
     Document bits = parse(folder.resolve("plots/bits-per-byte.svg"));
     Element training = (Element) bits.getElementsByTagName("polyline").item(0);
     assertEquals(SyntheticRun.STEPS, training.getAttribute("points").split(" ").length);

@@ -24,6 +24,10 @@ class DemoCommandTest {
     assertTrue(demo.out().contains("trained 1 step"), demo.out());
     assertTrue(demo.out().contains("trained tokens/s"), demo.out());
     Path run = place.resolve("teacher");
+    for (String name : new String[] {"teacher", "student"}) {
+      String closing = ": " + place.resolve(name).resolve("report.html");
+      assertTrue(demo.out().contains(closing), demo.out());
+    }
     assertTrue(Files.readString(run.resolve("samples.json")).contains("Monsieur le Président,"));
     String remembered = Files.readString(run.resolve("text.json"));
     assertTrue(

@@ -22,6 +22,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.harness.CommandRun;
+import panamoe.harness.SpoiledWeights;
 
 /** distill as a user runs it, from a teacher of a few steps. */
 class DistillCommandTest {
@@ -192,6 +193,14 @@ class DistillCommandTest {
         1,
         "is another checkpoint than the one that the run learns from",
         CommandRun.of((resume + other).split(" ")));
+    Path left = Files.move(student, folder.resolve("left"));
+    run("distill --teacher " + moved + " --steps 1 --until 0.5 --out " + student);
+    assertRefused(
+        1,
+        "is another checkpoint than the one that the run learns from",
+        CommandRun.of((resume + other).split(" "))); // though it asks none any more
+    delete(student);
+    Files.move(left, student);
     run(resume + moved);
     assertTrue(Files.readString(student.resolve("teacher.json")).contains(moved.toString()));
   }
@@ -233,6 +242,13 @@ class DistillCommandTest {
         }
       }
     }
+  }
+
+  @Test
+  void aPlaceThatIsTakenSaysHowItsRunGoesOn() {
+    assertEquals(0, distill("student", "--steps 1").exitCode());
+    assertRefused(
+        1, "already holds a run; distill --resume goes on with it", distill("student", ""));
   }
 
   @Test
@@ -286,6 +302,12 @@ class DistillCommandTest {
         2,
         "Missing required option: '--teacher=MODEL'",
         CommandRun.of(("distill" + out).split(" ")));
+    teacher = teacher(folder, "spoiled", STEPS);
+    SpoiledWeights.withNaN(teacher.resolve("checkpoints/step-000000" + STEPS));
+    CommandRun spoiled = distill("student", "");
+    assertRefused(1, "in 1 tensor: embedding.weight (1 values)", spoiled);
+    assertFalse(Files.exists(folder.resolve("student")));
+    teacher = sharedTeacher;
     Path empty = Files.createDirectory(folder.resolve("empty"));
     CommandRun none = CommandRun.of(("distill --teacher " + empty + out).split(" "));
     assertRefused(1, empty.toString(), none);

@@ -63,7 +63,7 @@ class FailedTrainingTest {
     assertTrue(step > 4, "it failed before there was much to keep: " + failed);
     int saved = (step - 1) / 2 * 2; // every second step before
     Path last = run.resolve("checkpoints/step-0000000" + saved);
-    assertEquals("the last good checkpoint, " + last + ", is kept", sentence.group(2));
+    assertEquals("the last checkpoint, " + last + ", is kept", sentence.group(2));
     assertEquals(
         List.of("latest", "step-0000000" + (saved - 2), "step-0000000" + saved), checkpoints());
     assertEquals(step - 1, Losses.of(run).size());

@@ -10,7 +10,14 @@ import org.junit.jupiter.api.Test;
 class OutcomeTest {
   private static TrainingRun.Outcome outcome(String folder, long before) {
     return new TrainingRun.Outcome(
-        Path.of(folder), before, 1000, 64, 1.5, 12, Path.of("report.html"));
+        Path.of(folder),
+        before,
+        1000,
+        64,
+        1.5,
+        before == 1000 ? 0 : 4096,
+        12,
+        Path.of("report.html"));
   }
 
   private static TrainingRun.Outcome outcome(long before) {
@@ -45,7 +52,7 @@ class OutcomeTest {
         outcome(999).toString().startsWith("trained step 1,000 on 64 tokens in "),
         outcome(999).toString());
     TrainingRun.Outcome first =
-        new TrainingRun.Outcome(Path.of("run"), 0, 1, 1, 1.5, 12, Path.of("report.html"));
+        new TrainingRun.Outcome(Path.of("run"), 0, 1, 1, 1.5, 4096, 12, Path.of("report.html"));
     assertTrue(
         first.toString().startsWith("trained 1 step on 1 token in 12 s; "), first.toString());
   }
@@ -56,7 +63,7 @@ class OutcomeTest {
     Locale.setDefault(Locale.GERMANY);
     try {
       assertEquals(
-          "trained 1,000 steps on 64,000 tokens in 12 s; validation 1.5000 bits per byte\nreport: report.html",
+          "trained 1,000 steps on 64,000 tokens in 12 s; validation 1.5000 bits per byte on 4,096 tokens\nreport: report.html",
           outcome(0).toString());
     } finally {
       Locale.setDefault(before);
