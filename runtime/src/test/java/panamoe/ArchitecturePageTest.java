@@ -16,7 +16,11 @@ import org.junit.jupiter.api.Test;
 class ArchitecturePageTest {
   private static final Path ROOT = Path.of("..");
   private static final List<String> PLACES =
-      List.of("", "native/", "runtime/src/main/java/panamoe/");
+      List.of(
+          "",
+          "native/",
+          "harness/src/main/java/panamoe/harness/",
+          "runtime/src/main/java/panamoe/");
 
   @Test
   void everyPathIsThere() throws IOException {
@@ -25,7 +29,11 @@ class ArchitecturePageTest {
             .matcher(Files.readString(ROOT.resolve("docs/architecture.md")));
     int found = 0;
     while (paths.find()) {
-      String path = paths.group(1).replace("runtime/.../", "runtime/src/main/java/panamoe/");
+      String path =
+          paths
+              .group(1)
+              .replace("runtime/.../", "runtime/src/main/java/panamoe/")
+              .replace("harness/.../", "harness/src/main/java/panamoe/harness/");
       assertTrue(isThere(path), path);
       found++;
     }

@@ -7,7 +7,6 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import panamoe.backend.Backend;
-import panamoe.comm.CommunicationException;
 import panamoe.data.Tokenizer;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
@@ -251,10 +250,11 @@ public final class Engine implements AutoCloseable {
   private void compute() {
     try {
       runner.run(plan);
-    } catch (CommunicationException e) {
-      failAll(e); // nothing can be computed any more
-      throw e;
     } catch (RuntimeException e) {
+      if (!runner.recovers()) {
+        failAll(e);
+        throw e;
+      }
       computeApart(e);
       return;
     }
@@ -336,6 +336,9 @@ public final class Engine implements AutoCloseable {
       }
     } catch (RuntimeException e) {
       fail(sequence, e);
+      return -1;
+    } catch (StackOverflowError e) {
+      fail(sequence, new IllegalArgumentException("the text's constraint is nested too deeply", e));
       return -1;
     }
     if (sequence.first == 0) {

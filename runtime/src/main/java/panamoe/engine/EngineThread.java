@@ -25,6 +25,9 @@ public final class EngineThread implements AutoCloseable {
   private final Consumer<Status> afterStep;
   private final Runnable onFailure;
   private final Thread thread;
+  private final Object lock = new Object();
+  // Guarded by the lock: the engine takes no text any more.
+  private boolean over;
   private volatile boolean closing;
   private volatile Throwable failure;
   private volatile Status status = new Status(0, 0, 0, 0, 0);
@@ -50,12 +53,14 @@ public final class EngineThread implements AutoCloseable {
    * @throws IllegalStateException if the engine has failed or is closed
    */
   public GenerationHandle submit(GenerationRequest request, GenerationListener listener) {
-    if (closing || failure != null) {
-      throw new IllegalStateException("the engine is closed", failure);
+    synchronized (lock) { // a text that is taken is in the engine before it closes
+      if (over || closing) {
+        throw new IllegalStateException("the engine is closed", failure);
+      }
+      GenerationHandle handle = engine.submit(request, listener);
+      LockSupport.unpark(thread);
+      return handle;
     }
-    GenerationHandle handle = engine.submit(request, listener);
-    LockSupport.unpark(thread);
-    return handle;
   }
 
   public Status status() {
@@ -85,11 +90,21 @@ public final class EngineThread implements AutoCloseable {
       }
     } catch (RuntimeException | Error e) {
       failure = e;
-    } finally {
+    }
+    synchronized (lock) {
+      over = true;
+    }
+    try {
       engine.close();
-      if (failure != null) {
-        onFailure.run();
+    } catch (RuntimeException | Error e) {
+      if (failure == null) {
+        failure = e;
+      } else {
+        failure.addSuppressed(e);
       }
+    }
+    if (failure != null) {
+      onFailure.run();
     }
   }
 

@@ -117,7 +117,14 @@ final class RankedRunner implements StepRunner {
   /** On rank 0, from time to time while there is nothing to compute: the others do not give up. */
   @Override
   public void idle() {
+    failed = true;
     ranks.world().broadcast(NOTHING, 0);
+    failed = false;
+  }
+
+  @Override
+  public boolean recovers() {
+    return false;
   }
 
   @Override
@@ -132,12 +139,15 @@ final class RankedRunner implements StepRunner {
   /** Frees this rank's cache; on rank 0 it also lets the others end. */
   @Override
   public void close() {
-    if (ranks.first() && !failed) {
-      ranks.world().broadcast(END, 0);
+    try {
+      if (ranks.first() && !failed) {
+        ranks.world().broadcast(END, 0);
+      }
+    } finally {
+      if (gatheredScope != null) {
+        gatheredScope.close();
+      }
+      own.close();
     }
-    if (gatheredScope != null) {
-      gatheredScope.close();
-    }
-    own.close();
   }
 }

@@ -5,7 +5,8 @@ interface StepRunner extends AutoCloseable {
   /**
    * Computes a step.
    *
-   * @throws RuntimeException if it fails; other steps can be computed then
+   * @throws RuntimeException if it fails; whether other steps can be computed then, {@link
+   *     #recovers} says
    */
   void run(StepPlan plan);
 
@@ -17,6 +18,11 @@ interface StepRunner extends AutoCloseable {
    * @param into [V]
    */
   void logits(int rank, int wanted, float[] into);
+
+  /** Whether steps can be computed after one that failed. */
+  default boolean recovers() {
+    return true;
+  }
 
   /** Nothing is to be computed for now; called every few seconds. */
   default void idle() {}

@@ -16,6 +16,8 @@ import java.util.Map;
 import java.util.Random;
 import java.util.Set;
 import java.util.SplittableRandom;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -348,6 +350,49 @@ class EngineTest {
     assertTrue(
         nan.failure.getMessage().contains("not finite after 3 tokens"), nan.failure::toString);
     assertEquals("token 59 is refused", refused.failure.getMessage());
+  }
+
+  /** As on ranks, which do not meet again after a failure. */
+  @Test
+  void whereNothingCanBeComputedAgainAllTextsFail() {
+    HashRunner lost =
+        new HashRunner(ROOMY, 1, CONTEXT) {
+          @Override
+          public boolean recovers() {
+            return false;
+          }
+        };
+    Engine engine = new Engine(lost, 1, new Letters(), ROOMY, CONTEXT, HashRunner.VOCABULARY);
+    Recorder good = submit(engine, request("ABC", 9));
+    Recorder refused = submit(engine, request("AB" + (char) ('A' + HashRunner.REFUSED), 9));
+    assertThrows(IllegalArgumentException.class, engine::step);
+    assertEquals("token 59 is refused", good.failure.getMessage());
+    assertSame(good.failure, refused.failure);
+    assertEquals(0, engine.usage());
+  }
+
+  @Test
+  void anEngineThatFailsWhileItIsIdleSaysSo() throws InterruptedException {
+    IllegalStateException gone = new IllegalStateException("rank 1 is gone");
+    HashRunner lost =
+        new HashRunner(ROOMY, 1, CONTEXT) {
+          @Override
+          public void idle() {
+            throw gone;
+          }
+
+          @Override
+          public void close() {
+            throw new IllegalStateException("rank 1 is still gone");
+          }
+        };
+    Engine engine = new Engine(lost, 1, new Letters(), ROOMY, CONTEXT, HashRunner.VOCABULARY);
+    CountDownLatch failed = new CountDownLatch(1);
+    EngineThread thread = new EngineThread(engine, _ -> {}, failed::countDown);
+    assertTrue(failed.await(30, TimeUnit.SECONDS));
+    assertSame(gone, thread.failure());
+    assertThrows(
+        IllegalStateException.class, () -> thread.submit(request("ABC", 1), new Recorder()));
   }
 
   @Test

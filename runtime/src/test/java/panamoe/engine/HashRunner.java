@@ -7,7 +7,7 @@ import java.util.SplittableRandom;
  * A model whose logits are random numbers drawn from a hash of the whole sequence, which it reads
  * through its table of blocks: a wrong block, or one that was given away too early, changes them.
  */
-final class HashRunner implements StepRunner {
+class HashRunner implements StepRunner {
   static final int VOCABULARY = 61;
 
   /** A prompt token after which the logits are not numbers. */

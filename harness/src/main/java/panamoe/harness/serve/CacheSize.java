@@ -31,8 +31,13 @@ record CacheSize(int blocks, long tokenBytes) {
     }
     long blockBytes = tokenBytes * EngineConfig.BLOCK;
     int context = Math.ceilDiv(config.context(), EngineConfig.BLOCK);
+    if (mib < 0) {
+      throw new IllegalArgumentException("--cache-mib is " + mib + ", expected 1 or more");
+    }
     if (mib > 0) {
-      long blocks = Math.min(mib * MIB / blockBytes, (long) sequences * context);
+      long blocks =
+          Math.min(
+              Math.min(mib, Long.MAX_VALUE / MIB) * MIB / blockBytes, (long) sequences * context);
       if (blocks == 0) {
         throw new IllegalArgumentException(
             "--cache-mib is " + mib + ", but a block of the cache has " + blockBytes + " bytes");

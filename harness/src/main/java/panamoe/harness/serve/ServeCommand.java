@@ -57,6 +57,9 @@ import picocli.CommandLine.Spec;
       "let running requests end first; a second one ends them. See docs/serving.md."
     })
 public final class ServeCommand implements Callable<Integer> {
+  /** Ranks hear from rank 0 every two seconds. */
+  private static final Duration LEAST_TIMEOUT = Duration.ofSeconds(5);
+
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
   @Mixin private RankOptions rankOptions;
@@ -179,6 +182,15 @@ public final class ServeCommand implements Callable<Integer> {
     ModelFolder folder = ModelFolder.open(model);
     shared.checked(rankOptions::topology);
     rankOptions.requireAvailable();
+    if (rankOptions.timeout().compareTo(LEAST_TIMEOUT) < 0) {
+      throw new ParameterException(
+          spec.commandLine(),
+          "--timeout is "
+              + rankOptions.timeout().toSeconds()
+              + " s, expected "
+              + LEAST_TIMEOUT.toSeconds()
+              + " or more: ranks that serve wait for texts");
+    }
     new RankRun(rankOptions, shared)
         .run(
             (ranks, backend, _) -> {

@@ -73,6 +73,7 @@ class ServeCommandTest {
     refused(2, "--sequences is 0, expected 1 or more", "--sequences", "0");
     refused(2, "has no room for one of each of 16 sequences", "--step-tokens", "8");
     refused(2, "the reserve is 2.0", "--reserve", "2");
+    refused(2, "--timeout is 1 s, expected 5", "--timeout", "1");
     refused(2, "--max-queued-requests is -1", "--max-queued-requests", "-1");
     refused(2, "--slow-reader-timeout is 0", "--slow-reader-timeout", "0");
     Path empty = Files.writeString(folder.resolve("keys"), "# none\n");

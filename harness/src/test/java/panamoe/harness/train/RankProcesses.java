@@ -12,15 +12,18 @@ import java.util.concurrent.TimeUnit;
 import panamoe.harness.Main;
 import panamoe.harness.SmallJvm;
 
-/** {@code panamoe train} as ranks of a real mpirun, on the text of its folder. */
-final class RankProcesses implements AutoCloseable {
+/**
+ * A command as ranks of a real mpirun: {@code panamoe train} on the text of its folder, or another.
+ */
+public final class RankProcesses implements AutoCloseable {
   private static final int LIMIT_SECONDS = 600;
 
   /** Rank 1 is as the others. */
-  static final String ALIKE = ":";
+  public static final String ALIKE = ":";
 
   private final Path folder;
   private final Path text;
+  private final List<String> arguments;
 
   private Path output;
   private Process mpirun;
@@ -29,7 +32,7 @@ final class RankProcesses implements AutoCloseable {
    * @param status what mpirun ended with
    * @param said by it and the ranks
    */
-  record Outcome(int status, String said) {}
+  public record Outcome(int status, String said) {}
 
   /**
    * @param folder for the text and what the ranks say
@@ -37,7 +40,18 @@ final class RankProcesses implements AutoCloseable {
   RankProcesses(Path folder) throws IOException {
     this.folder = folder;
     this.text = folder.resolve("text.txt");
+    this.arguments = List.of("train", "--text", text.toString());
     Files.writeString(text, "the committee thanks its members for this report.\n".repeat(900));
+  }
+
+  /**
+   * @param folder for what the ranks say
+   * @param arguments of the command, before those of a start
+   */
+  public RankProcesses(Path folder, String... arguments) {
+    this.folder = folder;
+    this.text = null;
+    this.arguments = List.of(arguments);
   }
 
   Path text() {
@@ -50,7 +64,7 @@ final class RankProcesses implements AutoCloseable {
    * @param rank1 what a shell does first for rank 1 alone, such as {@code export} a setting or
    *     {@code set} its options
    */
-  void start(int ranks, String rank1, String... options) throws IOException {
+  public void start(int ranks, String rank1, String... options) throws IOException {
     for (int rank = 0; rank < ranks; rank++) {
       Files.deleteIfExists(pidFile(rank));
     }
@@ -66,7 +80,7 @@ final class RankProcesses implements AutoCloseable {
             + rank1
             + "; fi; exec \"$@\"";
     command.addAll(List.of("sh", "-c", script, "sh"));
-    command.addAll(SmallJvm.command(Main.class, "train", "--text", text.toString()));
+    command.addAll(SmallJvm.command(Main.class, arguments.toArray(String[]::new)));
     command.addAll(List.of(options));
     output = Files.createTempFile(folder, "said", ".txt");
     ProcessBuilder builder =
@@ -75,19 +89,19 @@ final class RankProcesses implements AutoCloseable {
     mpirun = builder.start();
   }
 
-  boolean running() {
+  public boolean running() {
     return mpirun.isAlive();
   }
 
   /** The rank's JVM; empty when it has ended. Once the rank has begun to train. */
-  Optional<ProcessHandle> jvm(int rank) {
+  public Optional<ProcessHandle> jvm(int rank) {
     return ProcessHandle.of(Long.parseLong(read(pidFile(rank)).strip()));
   }
 
   /**
    * @throws AssertionError if they do not end in time
    */
-  Outcome await() throws InterruptedException {
+  public Outcome await() throws InterruptedException {
     assertTrue(
         mpirun.waitFor(LIMIT_SECONDS, TimeUnit.SECONDS), () -> "mpirun did not end: " + said());
     return new Outcome(mpirun.exitValue(), said());
@@ -99,7 +113,7 @@ final class RankProcesses implements AutoCloseable {
     return await();
   }
 
-  String said() {
+  public String said() {
     return read(output);
   }
 
