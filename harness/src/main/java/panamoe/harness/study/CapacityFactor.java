@@ -49,7 +49,7 @@ final class CapacityFactor implements Part {
 
   @Override
   public String rule() {
-    return "Its bits per byte are at most 0.5 % above those of the dropless model. Partly: at most 2 %.";
+    return "Its bits per byte are at most 0.5 % above the dropless model's. Partly: at most 2 %.";
   }
 
   @Override
