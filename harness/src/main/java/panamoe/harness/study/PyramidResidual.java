@@ -44,7 +44,7 @@ final class PyramidResidual implements Part {
 
   @Override
   public String rule() {
-    return "PR-MoE's bits per byte are at most 0.5 % above those of the standard MoE with many experts (the paper's gap"
+    return "PR-MoE's bits per byte are at most 0.5 % above the standard MoE with many experts (the paper's gap"
         + " of 0.01 nats is 0.4 %). Partly: the gap is at most half of that between few and many experts.";
   }
 
