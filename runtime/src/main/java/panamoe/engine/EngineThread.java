@@ -67,7 +67,7 @@ public final class EngineThread implements AutoCloseable {
     return status;
   }
 
-  /** Whether it writes what is asked for. Once it does not, it never will again. */
+  /** Whether it takes requests. An engine that has failed or is closed never takes any again. */
   public boolean alive() {
     return thread.isAlive() && !closing;
   }

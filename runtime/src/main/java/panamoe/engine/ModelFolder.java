@@ -145,16 +145,8 @@ public record ModelFolder(
    * it reads no other bytes.
    *
    * @param warnings receives the loader's warnings; null to refuse NaN and infinite weights
-   * @throws IllegalArgumentException if the model does not divide among the tensor ranks
-   */
-  public LanguageModel load(Backend backend, DType dtype, Ranks ranks, List<String> warnings) {
-    return load(backend, dtype, ranks, warnings, _ -> {});
-  }
-
-  /**
-   * As above.
-   *
    * @param progress is told which part is loaded, 0 to 1, by any thread
+   * @throws IllegalArgumentException if the model does not divide among the tensor ranks
    */
   public LanguageModel load(
       Backend backend, DType dtype, Ranks ranks, List<String> warnings, DoubleConsumer progress) {

@@ -3,8 +3,7 @@ package panamoe.engine;
 import java.nio.ByteBuffer;
 import java.nio.LongBuffer;
 import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
+import panamoe.io.Sha256;
 
 /**
  * The name of a sequence's first tokens, up to the end of a full block: the SHA-256 of the name
@@ -20,7 +19,7 @@ record Prefix(long first, long second, long third, long fourth) {
    * @param salt sequences share blocks only with sequences of the same salt
    */
   static Prefix none(String salt) {
-    return of(sha256().digest(salt.getBytes(StandardCharsets.UTF_8)));
+    return of(Sha256.digest().digest(salt.getBytes(StandardCharsets.UTF_8)));
   }
 
   /** The name after {@code count} more tokens, which fill a block. */
@@ -28,19 +27,11 @@ record Prefix(long first, long second, long third, long fourth) {
     ByteBuffer bytes = ByteBuffer.allocate(BYTES + Integer.BYTES * count);
     bytes.putLong(first).putLong(second).putLong(third).putLong(fourth);
     bytes.asIntBuffer().put(tokens, from, count);
-    return of(sha256().digest(bytes.array()));
+    return of(Sha256.digest().digest(bytes.array()));
   }
 
   private static Prefix of(byte[] digest) {
     LongBuffer longs = ByteBuffer.wrap(digest).asLongBuffer();
     return new Prefix(longs.get(), longs.get(), longs.get(), longs.get());
-  }
-
-  private static MessageDigest sha256() {
-    try {
-      return MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException(e); // every Java has it
-    }
   }
 }

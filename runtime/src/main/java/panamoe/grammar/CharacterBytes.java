@@ -25,7 +25,7 @@ final class CharacterBytes {
 
   private static final int ESCAPE = 16;
 
-  /** To the kind is added how many digits of \\uXXXX are read. */
+  /** The kind of an escape {@code u}: HEX + the number of its digits that are read. */
   private static final int HEX = 17;
 
   /** A high surrogate is read, and nothing or a backslash of the low one. */

@@ -151,6 +151,14 @@ public final class GenerateCommand implements Callable<Integer> {
   private ComputeType dtype;
 
   @Option(
+      names = "--guesses",
+      paramLabel = "N",
+      defaultValue = "0",
+      description =
+          "Tokens to guess and compute at once where the text repeats itself; changes no bit of it.")
+  private int guesses;
+
+  @Option(
       names = "--runtime-kernels",
       description =
           "Compile gate and experts for this model and card first (--device cuda; docs/runtime-kernels.md).")
@@ -160,6 +168,7 @@ public final class GenerateCommand implements Callable<Integer> {
   public Integer call() throws Exception {
     SamplingConfig sampling = shared.checked(this::sampling);
     StopConfig end = shared.checked(() -> StopConfig.of(maxTokens, stop));
+    shared.checked(() -> EngineConfig.one(1).withGuesses(guesses));
     ModelFolder folder = ModelFolder.open(model);
     GenerationRequest request =
         shared.checked(
@@ -204,7 +213,7 @@ public final class GenerateCommand implements Callable<Integer> {
       install(backend, folder.config());
     }
     List<String> warnings = new ArrayList<>();
-    try (LanguageModel loaded = folder.load(backend, dtype.dtype(), ranks, warnings)) {
+    try (LanguageModel loaded = folder.load(backend, dtype.dtype(), ranks, warnings, _ -> {})) {
       PrintWriter err = spec.commandLine().getErr();
       if (ranks.first()) {
         warnings.forEach(warning -> err.println("warning: " + warning));
@@ -213,7 +222,7 @@ public final class GenerateCommand implements Callable<Integer> {
           backend,
           loaded,
           folder.tokenizer(),
-          EngineConfig.one(folder.config().context()),
+          EngineConfig.one(folder.config().context()).withGuesses(guesses),
           engine -> print(engine, request, stop));
     }
     return null;

@@ -43,7 +43,7 @@ final class ApiKeys {
    * Whose request this is: the number of its key, or nothing where no key is needed. Takes as long
    * for a wrong key as for a right one.
    *
-   * @param authorization the header; null if there is none
+   * @param authorization the header; null where the request has no such header
    * @throws ApiError 401 if a key is needed and this is not a key
    */
   String user(String authorization) {

@@ -13,7 +13,7 @@ final class CompletionPrompts {
   /**
    * Their tokens.
    *
-   * @throws ApiError if there is none
+   * @throws ApiError if the request has no prompt, or a wrong one
    */
   static List<int[]> of(Fields fields, ServedModel model) {
     JsonNode prompt = fields.take(NAME);

@@ -25,7 +25,7 @@ final class EventQueue {
     }
   }
 
-  /** The next event; null if there is none for so long. */
+  /** Waits for the next event; null if none came in {@code wait}. */
   TextEvent take(Duration wait) throws InterruptedException {
     TextEvent event = events.poll(wait.toNanos(), TimeUnit.NANOSECONDS);
     if (events.size() < FULL) {

@@ -128,6 +128,14 @@ public final class ServeCommand implements Callable<Integer> {
   private double reserve;
 
   @Option(
+      names = "--guesses",
+      paramLabel = "N",
+      defaultValue = "0",
+      description =
+          "Tokens to guess and compute at once where a text repeats itself; changes no bit of it.")
+  private int guesses;
+
+  @Option(
       names = "--default-max-tokens",
       paramLabel = "N",
       description =
@@ -270,7 +278,8 @@ public final class ServeCommand implements Callable<Integer> {
   }
 
   private EngineConfig engineConfig(int blocks) {
-    return new EngineConfig(blocks, EngineConfig.BLOCK, sequences, stepTokens, reserve, true, 0);
+    return new EngineConfig(
+        blocks, EngineConfig.BLOCK, sequences, stepTokens, reserve, true, guesses);
   }
 
   private ServedModel served(Ranks ranks, Backend backend, ModelFolder folder) {

@@ -18,7 +18,7 @@ final class TextEndpoint {
   private final Admission admission;
 
   /**
-   * @param engine throws an ApiError while there is none
+   * @param engine gives the engine; throws an ApiError while the server has none
    */
   TextEndpoint(
       ServedModel model,

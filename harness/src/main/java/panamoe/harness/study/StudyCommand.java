@@ -157,14 +157,14 @@ public final class StudyCommand implements Callable<Integer> {
   static String introduction(Budget budget, boolean quick) {
     String runs =
         Results.number(
-            "Every run: %,d steps of %d sequences of %d tokens of the default corpus by a tokenizer of %,d,"
-                + " on %d processors; the seeds of S1, S4 and S5: %d. Bits per byte are of the validation text, as mean ± standard deviation of the seeds.",
+            "Every run: %,d steps of %d sequences of %d tokens of the default corpus by a tokenizer of %,d;"
+                + " the seeds of S1, S4 and S5: %d. Bits per byte are of the validation text, as mean ± standard deviation of the seeds. S8 is timed on %d processors.",
             budget.steps(),
             Budget.BATCH,
             Budget.SEQUENCE,
             Shapes.VOCABULARY,
-            Runtime.getRuntime().availableProcessors(),
-            budget.seeds());
+            budget.seeds(),
+            Runtime.getRuntime().availableProcessors());
     return (quick ? "**" + INCONCLUSIVE + ".** " : "")
         + runs
         + " Written by `ci/study"
