@@ -29,12 +29,21 @@ public record Routes(
 
   /** Tables with room for {@code tokens} tokens. */
   public static Routes allocate(TensorScope scope, long tokens, int experts, int topK) {
-    return new Routes(
-        scope.allocate(DType.FLOAT32, tokens, experts),
-        scope.allocate(DType.INT32, tokens, topK),
-        scope.allocate(DType.INT32, tokens, topK),
+    return allocate(
+        scope,
+        experts,
         scope.allocate(DType.FLOAT32, tokens, topK),
-        scope.allocate(DType.INT32, tokens, topK),
+        scope.allocate(DType.INT32, tokens, topK));
+  }
+
+  /** Tables whose weights and choices are the caller's. */
+  public static Routes allocate(TensorScope scope, int experts, Tensor weight, Tensor choice) {
+    return new Routes(
+        scope.allocate(DType.FLOAT32, weight.size(0), experts),
+        scope.allocate(DType.INT32, weight.shape()),
+        scope.allocate(DType.INT32, weight.shape()),
+        weight,
+        choice,
         scope.allocate(DType.INT32, experts),
         scope.allocate(DType.INT32, experts + 1),
         scope.allocate(DType.FLOAT32, 2));

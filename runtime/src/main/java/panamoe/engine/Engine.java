@@ -3,6 +3,7 @@ package panamoe.engine;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Queue;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
@@ -35,7 +36,9 @@ public final class Engine implements AutoCloseable {
   private final int vocabulary;
   private final float[] logits;
   private final float[] raw;
+  private final float[] routes;
   private final Queue<Sequence> inbox = new ConcurrentLinkedQueue<>();
+  private final Queue<CompletableFuture<RouteStatistics>> readers = new ConcurrentLinkedQueue<>();
   private final AtomicLong arrivals = new AtomicLong();
   private RuntimeException listenerFailure;
   private boolean closed;
@@ -111,23 +114,27 @@ public final class Engine implements AutoCloseable {
     this.vocabulary = vocabulary;
     this.logits = new float[vocabulary];
     this.raw = new float[vocabulary];
+    this.routes = new float[new RouteLayout(runner.layers()).width()];
   }
 
   /**
    * Asks for a text.
    *
    * @throws IllegalArgumentException if it can never be written: a prompt beyond the context, a
-   *     token that the model does not have, more tokens than the cache
+   *     token that the model does not have, more tokens than the cache, routes of a model without
+   *     MoE layers
    */
   public GenerationHandle submit(GenerationRequest request, GenerationListener listener) {
     scheduler.requireFits(request);
     request.sampling().requireFits(vocabulary);
+    request.routing().requireFits(runner.layers());
     for (int token : request.prompt()) {
       requireToken("the prompt has token ", token);
     }
     request.stop().tokens().forEach(token -> requireToken("a stop is token ", token));
     GeneratedText text = new GeneratedText(tokenizer, request.stop().texts(), listener::wrote);
-    Sequence sequence = new Sequence(request, listener, text, arrivals.getAndIncrement());
+    Sequence sequence =
+        new Sequence(request, listener, text, arrivals.getAndIncrement(), runner.layers());
     inbox.add(sequence);
     return sequence;
   }
@@ -175,6 +182,16 @@ public final class Engine implements AutoCloseable {
     return result[0];
   }
 
+  /**
+   * The routes of all rows that were computed so far, told before the next step. Any thread may
+   * ask; an engine that closes first answers with an IllegalStateException.
+   */
+  public CompletableFuture<RouteStatistics> routeStatistics() {
+    CompletableFuture<RouteStatistics> reader = new CompletableFuture<>();
+    readers.add(reader);
+    return reader;
+  }
+
   /** Says that there is nothing to compute for now, every few seconds: other ranks wait for it. */
   public void idle() {
     runner.idle();
@@ -199,6 +216,7 @@ public final class Engine implements AutoCloseable {
   boolean stepQuietly() {
     takeSubmitted();
     endUnwanted();
+    tellReaders();
     scheduler.plan(plan);
     if (!plan.parts().isEmpty()) {
       compute();
@@ -224,6 +242,21 @@ public final class Engine implements AutoCloseable {
   /** How often a text had to make room for another one, and its tokens were computed again. */
   public long interruptions() {
     return scheduler.interruptions();
+  }
+
+  private void tellReaders() {
+    if (readers.isEmpty()) {
+      return;
+    }
+    try {
+      RouteStatistics now = runner.statistics();
+      for (var next = readers.poll(); next != null; next = readers.poll()) {
+        next.complete(now);
+      }
+    } catch (RuntimeException e) {
+      failAll(e);
+      throw e;
+    }
   }
 
   private void takeSubmitted() {
@@ -288,27 +321,45 @@ public final class Engine implements AutoCloseable {
    */
   private void goOn(StepPlan.Part part) {
     Sequence sequence = part.sequence();
-    scheduler.computed(sequence, part.count() - part.guesses());
+    int sure = part.count() - part.guesses();
+    int last = part.row() + sure - 1;
+    computed(sequence, part.row(), sure);
     if (part.wanted() < 0) {
       return;
     }
     for (int guess = 0; guess < part.guesses(); guess++) {
       int guessed = sequence.tokens[sequence.length];
-      if (draw(sequence, part.wanted() + guess) != guessed) {
+      if (draw(sequence, last + guess, part.wanted() + guess) != guessed) {
         return;
       }
-      scheduler.computed(sequence, 1);
+      computed(sequence, last + guess + 1, 1);
     }
-    draw(sequence, part.wanted() + part.guesses());
+    draw(sequence, last + part.guesses(), part.wanted() + part.guesses());
+  }
+
+  /** The next {@code count} tokens of a sequence were computed, in rows from {@code row} on. */
+  private void computed(Sequence sequence, int row, int count) {
+    int position = sequence.computed;
+    scheduler.computed(sequence, count);
+    if (sequence.counts == null) {
+      return;
+    }
+    while (sequence.counted < sequence.computed) { // not what is computed again
+      int ahead = Math.max(0, sequence.counted - position);
+      sequence.counted = position + ahead + 1;
+      runner.routes(sequence.rank, row + ahead, routes);
+      sequence.counts.add(sequence.routes, routes);
+    }
   }
 
   /**
    * Draws a sequence's next token.
    *
+   * @param row of its last one
    * @param wanted the number of the row of its last one among those whose logits were asked for
    * @return the token; -1 if the sequence does not go on
    */
-  private int draw(Sequence sequence, int wanted) {
+  private int draw(Sequence sequence, int row, int wanted) {
     GenerationRequest request = sequence.request;
     StopConfig stop = request.stop();
     runner.logits(sequence.rank, wanted, logits);
@@ -357,11 +408,17 @@ public final class Engine implements AutoCloseable {
     sequence.written++;
     TokenLogprobs logprobs =
         request.logprobs() < 0 ? null : TokenLogprobs.of(raw, token, request.logprobs());
+    int[] experts = null;
+    if (request.routing().tokens()) {
+      runner.routes(sequence.rank, row, routes);
+      experts = sequence.routes.best(routes);
+    }
+    int[] told = experts;
     boolean[] stopped = new boolean[1];
     if (!tell(
         sequence,
         () -> {
-          sequence.listener.drew(token, logprobs);
+          sequence.listener.drew(token, logprobs, told);
           stopped[0] = sequence.text.append(token);
         })) {
       return -1;
@@ -409,7 +466,8 @@ public final class Engine implements AutoCloseable {
                   sequence.request.prompt().length,
                   Math.max(0, sequence.shared),
                   new Generation.Times(
-                      sequence.submitted, sequence.started, sequence.first, System.nanoTime())));
+                      sequence.submitted, sequence.started, sequence.first, System.nanoTime()),
+                  sequence.counts == null ? null : sequence.counts.statistics()));
         });
   }
 
@@ -447,6 +505,9 @@ public final class Engine implements AutoCloseable {
   public void close() {
     takeSubmitted();
     scheduler.all().forEach(sequence -> end(sequence, Generation.End.CANCELLED));
+    for (var next = readers.poll(); next != null; next = readers.poll()) {
+      next.completeExceptionally(new IllegalStateException("the engine is closed"));
+    }
     if (!closed) {
       closed = true;
       runner.close();

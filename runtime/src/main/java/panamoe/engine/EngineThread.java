@@ -1,5 +1,6 @@
 package panamoe.engine;
 
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
 
@@ -60,6 +61,22 @@ public final class EngineThread implements AutoCloseable {
       GenerationHandle handle = engine.submit(request, listener);
       LockSupport.unpark(thread);
       return handle;
+    }
+  }
+
+  /**
+   * As {@link Engine#routeStatistics}.
+   *
+   * @throws IllegalStateException if the engine has failed or is closed
+   */
+  public CompletableFuture<RouteStatistics> routeStatistics() {
+    synchronized (lock) {
+      if (over || closing) {
+        throw new IllegalStateException("the engine is closed", failure);
+      }
+      CompletableFuture<RouteStatistics> statistics = engine.routeStatistics();
+      LockSupport.unpark(thread);
+      return statistics;
     }
   }
 

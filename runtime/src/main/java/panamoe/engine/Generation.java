@@ -9,9 +9,17 @@ package panamoe.engine;
  * @param promptTokens number of prompt tokens
  * @param sharedTokens how many of them were not computed, because an earlier text began alike
  * @param times when what happened
+ * @param routes of its rows, each counted once however often it was computed, without the shared
+ *     tokens'; null if not asked for
  */
 public record Generation(
-    String text, End end, int tokens, int promptTokens, int sharedTokens, Times times) {
+    String text,
+    End end,
+    int tokens,
+    int promptTokens,
+    int sharedTokens,
+    Times times,
+    RouteStatistics routes) {
   /** Why generation ended. */
   public enum End {
     /** The model generated its end-of-text token. */

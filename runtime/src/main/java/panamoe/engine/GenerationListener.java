@@ -6,8 +6,14 @@ package panamoe.engine;
  * drives the engine.
  */
 public interface GenerationListener {
-  /** A token was drawn; not the one that ends the text. */
-  default void drew(int token, TokenLogprobs logprobs) {}
+  /**
+   * A token was drawn; not the one that ends the text.
+   *
+   * @param logprobs null if not asked for
+   * @param experts null if not asked for; else for each MoE layer the expert of the largest weight
+   *     in the row that the token was drawn from
+   */
+  default void drew(int token, TokenLogprobs logprobs, int[] experts) {}
 
   /**
    * The next piece of the text, as soon as its characters are complete and cannot be part of a stop

@@ -13,6 +13,7 @@ import panamoe.data.Tokenizer;
  *     own probability
  * @param constraint makes what the text must keep to; null: it is free
  * @param terms how it is treated beside others
+ * @param routing what is told of its routes
  */
 public record GenerationRequest(
     int[] prompt,
@@ -20,7 +21,8 @@ public record GenerationRequest(
     StopConfig stop,
     int logprobs,
     Supplier<TokenConstraint> constraint,
-    Terms terms) {
+    Terms terms,
+    Routing routing) {
   /**
    * How a text is treated beside others.
    *
@@ -51,17 +53,32 @@ public record GenerationRequest(
     }
   }
 
+  /** A text of whose routes nothing is told. */
+  public GenerationRequest(
+      int[] prompt,
+      SamplingConfig sampling,
+      StopConfig stop,
+      int logprobs,
+      Supplier<TokenConstraint> constraint,
+      Terms terms) {
+    this(prompt, sampling, stop, logprobs, constraint, terms, Routing.UNTOLD);
+  }
+
   /** A free text without logprobs, on the usual terms. */
   public static GenerationRequest of(int[] prompt, SamplingConfig sampling, StopConfig stop) {
     return new GenerationRequest(prompt, sampling, stop, -1, null, Terms.USUAL);
   }
 
   public GenerationRequest with(Terms changed) {
-    return new GenerationRequest(prompt, sampling, stop, logprobs, constraint, changed);
+    return new GenerationRequest(prompt, sampling, stop, logprobs, constraint, changed, routing);
   }
 
   public GenerationRequest withLogprobs(int changed) {
-    return new GenerationRequest(prompt, sampling, stop, changed, constraint, terms);
+    return new GenerationRequest(prompt, sampling, stop, changed, constraint, terms, routing);
+  }
+
+  public GenerationRequest with(Routing changed) {
+    return new GenerationRequest(prompt, sampling, stop, logprobs, constraint, terms, changed);
   }
 
   /**

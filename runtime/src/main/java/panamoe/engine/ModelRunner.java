@@ -2,6 +2,7 @@ package panamoe.engine;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.List;
 import panamoe.backend.AttentionSettings;
 import panamoe.backend.Backend;
 import panamoe.backend.Recording;
@@ -28,6 +29,8 @@ public final class ModelRunner implements StepRunner {
   private final KeyValueCache cache;
   private final Tensor table;
   private final int perSequence;
+  private final RouteLayout routes;
+  private final RouteCounts counts;
   // The latest step, and the latest recorded one, which may be the same.
   private Step step;
   private Step recorded;
@@ -48,6 +51,8 @@ public final class ModelRunner implements StepRunner {
     this.backend = backend;
     this.model = model;
     this.perSequence = config.blocksOf(model.config().context());
+    this.routes = new RouteLayout(RoutedLayer.of(model.config()));
+    this.counts = new RouteCounts(routes.layers());
     this.scope = TensorScope.shared(backend);
     try {
       this.cache = model.cache(scope, config.blocks(), config.blockSize());
@@ -106,7 +111,7 @@ public final class ModelRunner implements StepRunner {
       become(new Step(rows, false));
     }
     rowsBefore = writes ? rows.count : 0;
-    backend.synchronize();
+    finish();
   }
 
   /**
@@ -116,7 +121,12 @@ public final class ModelRunner implements StepRunner {
   void runTogether(StepRows rows) {
     changeTable(rows);
     become(new Step(rows, false));
+    finish();
+  }
+
+  private void finish() {
     backend.synchronize();
+    step.routes.addTo(counts);
   }
 
   private void changeTable(StepRows rows) {
@@ -155,6 +165,31 @@ public final class ModelRunner implements StepRunner {
     return step.logits;
   }
 
+  @Override
+  public List<RoutedLayer> layers() {
+    return routes.layers();
+  }
+
+  @Override
+  public void routes(int rank, int row, float[] into) {
+    routes(row, into);
+  }
+
+  /** As above, of this rank. */
+  void routes(int row, float[] into) {
+    step.routes.copy(row, into);
+  }
+
+  /** The routes of all rows that this rank has computed. */
+  RouteCounts counts() {
+    return counts;
+  }
+
+  @Override
+  public RouteStatistics statistics() {
+    return counts.statistics();
+  }
+
   static void copy(Tensor logits, long row, float[] into) {
     long start = row * into.length * Float.BYTES;
     MemorySegment.copy(logits.data(), ValueLayout.JAVA_FLOAT, start, into, 0, into.length);
@@ -176,6 +211,7 @@ public final class ModelRunner implements StepRunner {
     private final Tensor tokens;
     private final Tensor slots;
     private final Tensor positions;
+    private final RouteTables routes;
     private final Recording calls;
     private Tensor logits;
 
@@ -185,6 +221,7 @@ public final class ModelRunner implements StepRunner {
         tokens = activations.allocate(DType.INT32, rows);
         slots = activations.allocate(DType.INT32, rows);
         positions = activations.allocate(DType.INT32, rows);
+        routes = new RouteTables(activations, ModelRunner.this.routes, rows);
         fill(first);
         Tensor wanted = first.wantedCount == rows ? null : wanted(first);
         if (record) {
@@ -211,7 +248,7 @@ public final class ModelRunner implements StepRunner {
      * @param wanted the rows whose logits are asked for; null: all
      */
     private void compute(Tensor wanted) {
-      Pass pass = Pass.inference(backend, activations);
+      Pass pass = Pass.inference(backend, activations).observedBy(routes);
       Sequences sequences = new Sequences.Running(cache, table, slots, positions);
       Tensor hidden = model.forward(pass, tokens, sequences, null, false);
       if (wanted == null) {

@@ -1,6 +1,10 @@
 package panamoe.engine;
 
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
+import java.util.Arrays;
+import java.util.List;
 import panamoe.backend.Backend;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
@@ -18,6 +22,7 @@ import panamoe.tensor.TensorScope;
 final class RankedRunner implements StepRunner {
   private static final byte[] NOTHING = {};
   private static final byte[] END = {0};
+  private static final byte[] STATISTICS = {0, 0};
 
   private final Backend backend;
   private final Ranks ranks;
@@ -26,8 +31,12 @@ final class RankedRunner implements StepRunner {
   private final StepRows received;
   // Rows that each data rank was asked for in this step, and the first of them here.
   private final long[] asked;
+  private final long[] computed;
+  private final RouteLayout routes;
+  private final float[] routesOfRow;
   private TensorScope gatheredScope;
   private Tensor gathered;
+  private Tensor gatheredRoutes;
   private boolean failed;
 
   /**
@@ -39,7 +48,10 @@ final class RankedRunner implements StepRunner {
     this.vocabulary = model.config().vocabulary();
     this.received = new StepRows(config.stepTokens());
     this.asked = new long[ranks.topology().dataDegree()];
+    this.computed = new long[asked.length];
     this.own = new ModelRunner(backend, model, config);
+    this.routes = new RouteLayout(own.layers());
+    this.routesOfRow = new float[routes.width()];
   }
 
   /** On rank 0: sends the plan, and computes it together with the others. */
@@ -49,6 +61,7 @@ final class RankedRunner implements StepRunner {
     for (int rank = 0; rank < plan.ranks(); rank++) {
       plan.rank(rank).write(message);
       asked[rank] = plan.rank(rank).wantedCount;
+      computed[rank] = plan.rank(rank).count;
     }
     compute(message.array(), plan.rank(0));
   }
@@ -65,12 +78,12 @@ final class RankedRunner implements StepRunner {
     failed = true; // unless it comes to its end: ranks that failed do not meet again
     ranks.world().broadcast(message, 0);
     own.runTogether(rows);
-    gather(rows.wantedCount);
+    gather(rows);
     failed = false;
   }
 
-  /** Brings the logits of the wanted rows to rank 0. */
-  private void gather(int wanted) {
+  /** Brings the logits of the wanted rows to rank 0, and routes of all rows if anybody asks. */
+  private void gather(StepRows rows) {
     if (ranks.tensor().rank() != 0) {
       return;
     }
@@ -78,19 +91,43 @@ final class RankedRunner implements StepRunner {
       gatheredScope.close();
     }
     gatheredScope = TensorScope.confined(backend);
+    Tensor mine =
+        rows.wantedCount == 0 ? gatheredScope.allocate(DType.FLOAT32, 0, vocabulary) : own.logits();
+    gathered = gather("logits", mine, asked);
+    if (rows.tellsRoutes) {
+      gatheredRoutes = gather("routes", ownRoutes(rows.count), computed);
+    }
+  }
+
+  /**
+   * @param mine [rows of this rank, N]
+   * @param rows of each data rank, on rank 0
+   * @return [all rows, N] on rank 0, elsewhere [0, N]
+   */
+  private Tensor gather(String what, Tensor mine, long[] rows) {
     int members = ranks.data().size();
     long[] send = new long[members];
-    long[] receive = new long[members];
-    send[0] = wanted;
-    long rows = 0;
-    for (int member = 0; ranks.first() && member < members; member++) {
-      receive[member] = asked[member];
-      rows += asked[member];
+    long[] receive = ranks.first() ? rows : new long[members];
+    send[0] = mine.size(0);
+    Tensor all = gatheredScope.allocate(DType.FLOAT32, Arrays.stream(receive).sum(), mine.size(1));
+    ranks.data().at(what);
+    ranks.data().allToAll(mine, send, all, receive);
+    return all;
+  }
+
+  private Tensor ownRoutes(int rows) {
+    Tensor mine = gatheredScope.allocate(DType.FLOAT32, rows, routes.width());
+    for (int row = 0; row < rows; row++) {
+      own.routes(row, routesOfRow);
+      MemorySegment.copy(
+          routesOfRow,
+          0,
+          mine.data(),
+          ValueLayout.JAVA_FLOAT,
+          (long) row * Float.BYTES * routesOfRow.length,
+          routesOfRow.length);
     }
-    gathered = gatheredScope.allocate(DType.FLOAT32, rows, vocabulary);
-    Tensor mine = wanted == 0 ? gatheredScope.allocate(DType.FLOAT32, 0, vocabulary) : own.logits();
-    ranks.data().at("logits");
-    ranks.data().allToAll(mine, send, gathered, receive);
+    return mine;
   }
 
   /** On the other ranks: computes what rank 0 plans, until it closes. */
@@ -105,12 +142,16 @@ final class RankedRunner implements StepRunner {
       if (message.length == NOTHING.length) {
         continue;
       }
+      if (message.length == STATISTICS.length) {
+        ranks.data().allGather(own.counts().pack());
+        continue;
+      }
       ByteBuffer plan = ByteBuffer.wrap(message);
       for (int rank = 0; rank <= data; rank++) {
         received.read(plan);
       }
       own.runTogether(received);
-      gather(received.wantedCount);
+      gather(received);
     }
   }
 
@@ -129,11 +170,36 @@ final class RankedRunner implements StepRunner {
 
   @Override
   public void logits(int rank, int wanted, float[] into) {
-    long row = wanted;
-    for (int before = 0; before < rank; before++) {
-      row += asked[before];
+    ModelRunner.copy(gathered, wanted + before(rank, asked), into);
+  }
+
+  private static long before(int rank, long[] rows) {
+    long before = 0;
+    for (int earlier = 0; earlier < rank; earlier++) {
+      before += rows[earlier];
     }
-    ModelRunner.copy(gathered, row, into);
+    return before;
+  }
+
+  @Override
+  public List<RoutedLayer> layers() {
+    return own.layers();
+  }
+
+  @Override
+  public void routes(int rank, int row, float[] into) {
+    ModelRunner.copy(gatheredRoutes, row + before(rank, computed), into);
+  }
+
+  /** Brings the counts of all ranks to rank 0. */
+  @Override
+  public RouteStatistics statistics() {
+    failed = true;
+    ranks.world().broadcast(STATISTICS, 0);
+    RouteCounts all = new RouteCounts(own.layers());
+    all.addPacked(ranks.data().allGather(own.counts().pack()));
+    failed = false;
+    return all.statistics();
   }
 
   /** Frees this rank's cache; on rank 0 it also lets the others end. */

@@ -1,6 +1,7 @@
 package panamoe.engine;
 
 import java.util.Arrays;
+import java.util.List;
 
 /**
  * A text that an engine writes, from its request to its end: its tokens, the blocks that hold their
@@ -18,12 +19,17 @@ final class Sequence implements GenerationHandle {
   // null where the text is free.
   final TokenConstraint constraint;
   final GeneratedText text;
+  // null where nothing is told of its routes.
+  final RouteLayout routes;
+  final RouteCounts counts;
   volatile boolean cancelled;
 
   int[] tokens;
   int length;
   // How many of the tokens have their keys and values in the cache.
   int computed;
+  // How many of the tokens have their routes in the counts.
+  int counted;
   int[] blocks = new int[0];
   int held;
   // The name of the text of the first `named` blocks.
@@ -41,14 +47,21 @@ final class Sequence implements GenerationHandle {
 
   /**
    * @param arrival its number among all sequences
+   * @param layers the model's MoE layers
    */
   Sequence(
-      GenerationRequest request, GenerationListener listener, GeneratedText text, long arrival) {
+      GenerationRequest request,
+      GenerationListener listener,
+      GeneratedText text,
+      long arrival,
+      List<RoutedLayer> layers) {
     this.request = request;
     this.listener = listener;
     this.text = text;
     this.arrival = arrival;
     this.submitted = System.nanoTime();
+    this.routes = request.routing().told() ? new RouteLayout(layers) : null;
+    this.counts = request.routing().statistics() ? new RouteCounts(layers) : null;
     this.constraint = request.constraint() == null ? null : request.constraint().get();
     this.sampler = new SamplerState(request.sampling());
     this.tokens = Arrays.copyOf(request.prompt(), request.prompt().length + 64);
@@ -97,6 +110,7 @@ final class Sequence implements GenerationHandle {
   /** Forgets all but the last {@code kept} tokens; nothing of them is computed. */
   void slide(int kept) {
     System.arraycopy(tokens, length - kept, tokens, 0, kept);
+    counted = Math.max(0, counted - (length - kept));
     length = kept;
   }
 }

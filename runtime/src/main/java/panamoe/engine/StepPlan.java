@@ -13,10 +13,11 @@ final class StepPlan {
    *
    * @param count its rows, guesses behind its last token among them
    * @param guesses how many of them
+   * @param row the first of them among the rows of its rank
    * @param wanted the number of its last token's row among the rows whose logits are asked for; the
    *     rows of guesses follow; -1: the step does not come to it
    */
-  record Part(Sequence sequence, int count, int guesses, int wanted) {}
+  record Part(Sequence sequence, int count, int guesses, int row, int wanted) {}
 
   private final StepRows[] ranks;
   private final List<Part> parts = new ArrayList<>();
@@ -57,6 +58,7 @@ final class StepPlan {
    */
   void add(Sequence sequence, int count, int guesses) {
     StepRows rows = ranks[sequence.rank];
+    int row = rows.count;
     int last = sequence.length - 1;
     int wanted = -1;
     for (int position = sequence.computed; position < sequence.computed + count; position++) {
@@ -66,7 +68,12 @@ final class StepPlan {
         wanted = position == last ? number : wanted;
       }
     }
-    parts.add(new Part(sequence, count, guesses, wanted));
+    parts.add(new Part(sequence, count, guesses, row, wanted));
+    if (sequence.request.routing().told()) {
+      for (StepRows each : ranks) {
+        each.tellsRoutes = true;
+      }
+    }
   }
 
   /** A sequence has another block. */

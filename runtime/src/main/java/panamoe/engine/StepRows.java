@@ -11,6 +11,8 @@ public final class StepRows {
   final int[] slots;
   final int[] positions;
   int count;
+  // Whether somebody asks for the routes of these rows, or of others in the step.
+  boolean tellsRoutes;
   // The rows whose logits are asked for, in order.
   final int[] wanted;
   int wantedCount;
@@ -33,6 +35,7 @@ public final class StepRows {
   public void clear() {
     count = 0;
     wantedCount = 0;
+    tellsRoutes = false;
     changedSlots.clear();
     changedIndices.clear();
     changedBlocks.clear();
@@ -62,11 +65,12 @@ public final class StepRows {
 
   /** Bytes of {@link #write}. */
   int bytes() {
-    return Integer.BYTES * (3 + 3 * count + wantedCount + 3 * changedSlots.size());
+    return Integer.BYTES * (4 + 3 * count + wantedCount + 3 * changedSlots.size());
   }
 
   /** Writes them for {@link #read}. */
   void write(ByteBuffer to) {
+    to.putInt(tellsRoutes ? 1 : 0);
     to.putInt(count).putInt(wantedCount).putInt(changedSlots.size());
     for (int row = 0; row < count; row++) {
       to.putInt(tokens[row]).putInt(slots[row]).putInt(positions[row]);
@@ -82,6 +86,7 @@ public final class StepRows {
   /** Takes what another rank wrote in place of what is here. */
   void read(ByteBuffer from) {
     clear();
+    tellsRoutes = from.getInt() != 0;
     int rows = from.getInt();
     wantedCount = from.getInt();
     int changes = from.getInt();

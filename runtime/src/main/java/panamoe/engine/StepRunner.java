@@ -1,5 +1,7 @@
 package panamoe.engine;
 
+import java.util.List;
+
 /** Computes planned steps. Used by the engine's thread. */
 interface StepRunner extends AutoCloseable {
   /**
@@ -18,6 +20,25 @@ interface StepRunner extends AutoCloseable {
    * @param into [V]
    */
   void logits(int rank, int wanted, float[] into);
+
+  /** The MoE layers of the model. */
+  default List<RoutedLayer> layers() {
+    return List.of();
+  }
+
+  /**
+   * Copies routes of the latest step, if its rows were {@link StepRows#tellsRoutes}.
+   *
+   * @param rank the data rank
+   * @param row of the step on that rank
+   * @param into as {@link RouteLayout} says
+   */
+  default void routes(int rank, int row, float[] into) {}
+
+  /** The routes of all rows that were computed so far, those that were computed again as well. */
+  default RouteStatistics statistics() {
+    return RouteStatistics.NONE;
+  }
 
   /** Whether steps can be computed after one that failed. */
   default boolean recovers() {

@@ -29,8 +29,8 @@ public final class GateOp {
   static Routes choose(Pass pass, GateSettings settings, GateKernels.Inputs inputs) {
     Tensor logits = inputs.logits();
     Routes routes =
-        Routes.allocate(
-            pass.scope(), logits.size(0), Math.toIntExact(logits.size(1)), settings.topK());
+        pass.observer()
+            .tables(pass.scope(), logits.size(0), Math.toIntExact(logits.size(1)), settings.topK());
     pass.backend().gateForward(settings, inputs, routes);
     return routes;
   }

@@ -1,6 +1,7 @@
 package panamoe.op;
 
 import panamoe.backend.Routes;
+import panamoe.tensor.TensorScope;
 
 /**
  * Is told of every gate's decision during a pass, while the tables are alive: for statistics and
@@ -8,6 +9,11 @@ import panamoe.backend.Routes;
  */
 public interface RouteObserver {
   RouteObserver NONE = (layer, routes) -> {};
+
+  /** Where the next gate writes its decision: in {@code scope}, as far as the observer minds. */
+  default Routes tables(TensorScope scope, long tokens, int experts, int topK) {
+    return Routes.allocate(scope, tokens, experts, topK);
+  }
 
   /**
    * @param layer the layer's index in its model, from 0

@@ -1,6 +1,7 @@
 package panamoe.engine;
 
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.Tokenizer;
 
@@ -71,6 +72,21 @@ public final class HashEngine {
           @Override
           public void logits(int rank, int wanted, float[] into) {
             runner.logits(rank, wanted, into);
+          }
+
+          @Override
+          public List<RoutedLayer> layers() {
+            return runner.layers();
+          }
+
+          @Override
+          public void routes(int rank, int row, float[] into) {
+            runner.routes(rank, row, into);
+          }
+
+          @Override
+          public RouteStatistics statistics() {
+            return runner.statistics();
           }
 
           @Override

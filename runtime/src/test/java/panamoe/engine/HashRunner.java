@@ -1,11 +1,13 @@
 package panamoe.engine;
 
 import java.util.Arrays;
+import java.util.List;
 import java.util.SplittableRandom;
 
 /**
  * A model whose logits are random numbers drawn from a hash of the whole sequence, which it reads
  * through its table of blocks: a wrong block, or one that was given away too early, changes them.
+ * Its routes depend on a row's token and position.
  */
 class HashRunner implements StepRunner {
   static final int VOCABULARY = 61;
@@ -16,9 +18,15 @@ class HashRunner implements StepRunner {
   /** A token that the model refuses. */
   static final int REFUSED = 59;
 
+  static final List<RoutedLayer> LAYERS =
+      List.of(new RoutedLayer(1, 4, 2), new RoutedLayer(3, 6, 1));
+  private static final RouteLayout LAYOUT = new RouteLayout(LAYERS);
+
   private final int blockSize;
   private final int[][][] tables;
   private final int[][][] caches;
+  private final RouteCounts counts = new RouteCounts(LAYERS);
+  private StepPlan latest;
   private float[][][] logits;
   long rows;
   int steps;
@@ -36,6 +44,7 @@ class HashRunner implements StepRunner {
   @Override
   public void run(StepPlan plan) {
     logits = new float[plan.ranks()][][];
+    latest = plan;
     steps++;
     for (int rank = 0; rank < plan.ranks(); rank++) {
       StepRows step = plan.rank(rank);
@@ -49,6 +58,7 @@ class HashRunner implements StepRunner {
         if (step.tokens[row] == REFUSED) {
           throw new IllegalArgumentException("token " + REFUSED + " is refused");
         }
+        counts.add(LAYOUT, routes(step.tokens[row], step.positions[row]));
       }
       rows += step.count;
       logits[rank] = new float[step.wantedCount][];
@@ -80,6 +90,39 @@ class HashRunner implements StepRunner {
   @Override
   public void logits(int rank, int wanted, float[] into) {
     System.arraycopy(logits[rank][wanted], 0, into, 0, into.length);
+  }
+
+  /** The routes of a row: of two choices the second has the larger weight where tokens are even. */
+  static float[] routes(int token, int position) {
+    float[] row = new float[LAYOUT.width()];
+    for (int i = 0; i < LAYERS.size(); i++) {
+      RoutedLayer layer = LAYERS.get(i);
+      for (int k = 0; k < layer.topK(); k++) {
+        int expert = (5 * token + position / 2 + i + k) % layer.experts();
+        LAYOUT.set(row, i, k, expert, token % 2 == k ? 0.25f : 0.75f);
+      }
+    }
+    return row;
+  }
+
+  @Override
+  public List<RoutedLayer> layers() {
+    return LAYERS;
+  }
+
+  @Override
+  public void routes(int rank, int row, float[] into) {
+    StepRows step = latest.rank(rank);
+    if (!step.tellsRoutes) {
+      throw new AssertionError("nobody asked for routes");
+    }
+    float[] routes = routes(step.tokens[row], step.positions[row]);
+    System.arraycopy(routes, 0, into, 0, routes.length);
+  }
+
+  @Override
+  public RouteStatistics statistics() {
+    return counts.statistics();
   }
 
   @Override

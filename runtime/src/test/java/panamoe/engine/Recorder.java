@@ -6,14 +6,16 @@ import java.util.List;
 /** Keeps all that is told of a text. */
 final class Recorder implements GenerationListener {
   final List<Integer> tokens = new ArrayList<>();
+  final List<int[]> experts = new ArrayList<>();
   final List<Long> logprobBits = new ArrayList<>();
   final StringBuilder text = new StringBuilder();
   Generation generation;
   RuntimeException failure;
 
   @Override
-  public void drew(int token, TokenLogprobs logprobs) {
+  public void drew(int token, TokenLogprobs logprobs, int[] routed) {
     tokens.add(token);
+    experts.add(routed);
     if (logprobs != null) {
       logprobBits.add(Double.doubleToLongBits(logprobs.logprob()));
       for (double logprob : logprobs.logprobs()) {

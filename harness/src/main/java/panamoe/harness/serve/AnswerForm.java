@@ -13,7 +13,7 @@ interface AnswerForm {
   Object piece(TextEvent.Piece piece);
 
   /** The last chunk of a text. */
-  Object end(int choice, Finish finish);
+  Object end(int choice, WrittenText text);
 
   /** The last chunk of all. */
   Object usage(Usage usage);

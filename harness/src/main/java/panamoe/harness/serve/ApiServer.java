@@ -8,9 +8,11 @@ import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
 import panamoe.engine.EngineThread;
 
@@ -22,6 +24,8 @@ final class ApiServer implements AutoCloseable {
   private static final int BACKLOG = 1024;
   private static final Duration LAST_WORDS = Duration.ofSeconds(2);
   private static final Duration POLL = Duration.ofMillis(20);
+  // How long a scrape waits for the step that is being computed.
+  private static final Duration SCRAPE = Duration.ofSeconds(2);
   // Without keys, because orchestrators have none.
   private static final String HEALTH = "/health";
   private static final String LIVE = "/livez";
@@ -81,11 +85,13 @@ final class ApiServer implements AutoCloseable {
     StateEndpoint told = new StateEndpoint(served);
     TextEndpoint texts =
         new TextEndpoint(served, limits, metrics, connections, this::requireEngine);
+    MoeEndpoint moe = new MoeEndpoint(served, this::requireEngine);
     TokenEndpoint tokens = new TokenEndpoint(served);
     route("POST", "/v1/chat/completions", texts::chat);
     route("POST", "/v1/completions", texts::complete);
     route("GET", StateEndpoint.MODELS, told::models);
     this.model = told::model;
+    route("GET", "/v1/moe/stats", moe::statistics);
     route("POST", "/tokenize", tokens::tokenize);
     route("POST", "/detokenize", tokens::detokenize);
     route("POST", "/apply-template", tokens::applyTemplate);
@@ -140,7 +146,16 @@ final class ApiServer implements AutoCloseable {
     return engine;
   }
 
-  private void scrape(Call call) throws IOException {
+  private void scrape(Call call) throws IOException, InterruptedException {
+    if (state() == ServerState.READY) {
+      try {
+        synchronized (metrics) { // in the order in which they were told
+          metrics.routed(engine.routeStatistics().get(SCRAPE.toMillis(), TimeUnit.MILLISECONDS));
+        }
+      } catch (ExecutionException | TimeoutException | IllegalStateException _) {
+        // The latest ones stay: a step takes long, or was the last one.
+      }
+    }
     String accepted = call.header("Accept");
     boolean open = accepted != null && accepted.contains("application/openmetrics-text");
     String type =

@@ -29,7 +29,8 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer) implements 
       ChatLogprobs logprobs,
       String finishReason,
       @JsonInclude(JsonInclude.Include.NON_NULL) int[] tokenIds,
-      @JsonInclude(JsonInclude.Include.NON_NULL) Finish.Detail panamoe) {}
+      @JsonInclude(JsonInclude.Include.NON_NULL) Finish.Detail panamoe,
+      @JsonInclude(JsonInclude.Include.NON_NULL) MoeAnswer moe) {}
 
   @JsonInclude(JsonInclude.Include.NON_NULL)
   record Delta(String role, String content) {}
@@ -40,7 +41,8 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer) implements 
       ChatLogprobs logprobs,
       String finishReason,
       @JsonInclude(JsonInclude.Include.NON_NULL) int[] tokenIds,
-      @JsonInclude(JsonInclude.Include.NON_NULL) Finish.Detail panamoe) {}
+      @JsonInclude(JsonInclude.Include.NON_NULL) Finish.Detail panamoe,
+      @JsonInclude(JsonInclude.Include.NON_NULL) MoeAnswer moe) {}
 
   @Override
   public Answer whole(List<WrittenText> texts, Usage usage) {
@@ -58,14 +60,18 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer) implements 
         ChatLogprobs.of(tokenizer, text.drawn()),
         text.finish().reason(),
         AnswerForm.tokenIds(request, text.drawn()),
-        text.finish().panamoe());
+        text.finish().panamoe(),
+        MoeAnswer.whole(request.routing(), text));
   }
 
   @Override
   public Answer begin(int choice) {
     Delta delta = new Delta("assistant", "");
     return answer(
-        CHUNK, List.of(new ChunkChoice(choice, delta, null, null, null, null)), null, promptIds());
+        CHUNK,
+        List.of(new ChunkChoice(choice, delta, null, null, null, null, null)),
+        null,
+        promptIds());
   }
 
   @Override
@@ -79,18 +85,26 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer) implements 
                 ChatLogprobs.of(tokenizer, piece.drawn()),
                 null,
                 AnswerForm.tokenIds(request, piece.drawn()),
-                null)),
+                null,
+                MoeAnswer.piece(request.routing(), piece.drawn()))),
         null,
         null);
   }
 
   @Override
-  public Answer end(int choice, Finish finish) {
+  public Answer end(int choice, WrittenText text) {
+    Finish finish = text.finish();
     return answer(
         CHUNK,
         List.of(
             new ChunkChoice(
-                choice, new Delta(null, null), null, finish.reason(), null, finish.panamoe())),
+                choice,
+                new Delta(null, null),
+                null,
+                finish.reason(),
+                null,
+                finish.panamoe(),
+                MoeAnswer.end(text))),
         null,
         null);
   }

@@ -24,7 +24,8 @@ final class CompletionForm implements AnswerForm {
       String finishReason,
       @JsonInclude(JsonInclude.Include.NON_NULL) int[] promptTokenIds,
       @JsonInclude(JsonInclude.Include.NON_NULL) int[] tokenIds,
-      @JsonInclude(JsonInclude.Include.NON_NULL) Finish.Detail panamoe) {}
+      @JsonInclude(JsonInclude.Include.NON_NULL) Finish.Detail panamoe,
+      @JsonInclude(JsonInclude.Include.NON_NULL) MoeAnswer moe) {}
 
   private final Head head;
   private final TextRequest request;
@@ -53,13 +54,15 @@ final class CompletionForm implements AnswerForm {
         text.finish().reason(),
         promptIds(index),
         AnswerForm.tokenIds(request, text.drawn()),
-        text.finish().panamoe());
+        text.finish().panamoe(),
+        MoeAnswer.whole(request.routing(), text));
   }
 
   @Override
   public Answer begin(int choice) {
     return request.answer().tokenIds()
-        ? answer(List.of(new Choice(choice, "", null, null, promptIds(choice), null, null)), null)
+        ? answer(
+            List.of(new Choice(choice, "", null, null, promptIds(choice), null, null, null)), null)
         : null;
   }
 
@@ -74,14 +77,26 @@ final class CompletionForm implements AnswerForm {
                 null,
                 null,
                 AnswerForm.tokenIds(request, piece.drawn()),
-                null)),
+                null,
+                MoeAnswer.piece(request.routing(), piece.drawn()))),
         null);
   }
 
   @Override
-  public Answer end(int choice, Finish finish) {
+  public Answer end(int choice, WrittenText text) {
+    Finish finish = text.finish();
     return answer(
-        List.of(new Choice(choice, "", null, finish.reason(), null, null, finish.panamoe())), null);
+        List.of(
+            new Choice(
+                choice,
+                "",
+                null,
+                finish.reason(),
+                null,
+                null,
+                finish.panamoe(),
+                MoeAnswer.end(text))),
+        null);
   }
 
   @Override

@@ -8,16 +8,21 @@ import io.micrometer.core.instrument.Timer;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.DoubleStream;
 import java.util.stream.LongStream;
 import panamoe.engine.EngineThread.Status;
 import panamoe.engine.Generation;
+import panamoe.engine.RouteStatistics;
 
 /** What a server counts and times, in Prometheus's form under vLLM's names. Thread-safe. */
 final class Metrics {
   private static final String PREFIX = "panamoe.";
+
+  /** Most time series of experts. */
+  private static final int MOST_EXPERTS = 512;
 
   private static final double[] SIZES =
       DoubleStream.iterate(1, size -> 2 * size).limit(18).toArray();
@@ -32,6 +37,8 @@ final class Metrics {
   private final PrometheusMeterRegistry registry =
       new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
   private final AtomicReference<Status> status = new AtomicReference<>(new Status(0, 0, 0, 0, 0));
+  private final AtomicReference<RouteStatistics> routes =
+      new AtomicReference<>(RouteStatistics.NONE);
   private final Counter promptTokens = counter("prompt.tokens", "Tokens of prompts");
   private final Counter generationTokens = counter("generation.tokens", "Tokens written");
   private final Counter prefixQueries =
@@ -95,6 +102,29 @@ final class Metrics {
     if (now.rows() > 0) {
       stepTokens.record(now.rows());
     }
+  }
+
+  /** Which experts rows chose so far. Experts of larger models are not told one by one. */
+  void routed(RouteStatistics now) {
+    List<RouteStatistics.Layer> layers = now.layers();
+    boolean told = layers.stream().mapToInt(RouteStatistics.Layer::experts).sum() <= MOST_EXPERTS;
+    if (told && routes.getAndSet(now).layers().isEmpty()) {
+      for (int i = 0; i < layers.size(); i++) {
+        for (int e = 0; e < layers.get(i).experts(); e++) {
+          registerExpert(i, layers.get(i).layer(), e);
+        }
+      }
+    }
+  }
+
+  private void registerExpert(int i, int layer, int expert) {
+    FunctionCounter.builder(
+            PREFIX + "moe.expert.tokens",
+            routes,
+            latest -> latest.get().layers().get(i).tokens()[expert])
+        .description("Rows that chose an expert")
+        .tags("layer", Integer.toString(layer), "expert", Integer.toString(expert))
+        .register(registry);
   }
 
   void token() {

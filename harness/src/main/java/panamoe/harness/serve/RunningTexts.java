@@ -78,7 +78,7 @@ final class RunningTexts {
     }
 
     @Override
-    public void drew(int token, TokenLogprobs logprobs) {
+    public void drew(int token, TokenLogprobs logprobs, int[] experts) {
       long now = System.nanoTime();
       if (begun) {
         metrics.tokenAfter(now - before);
@@ -86,7 +86,7 @@ final class RunningTexts {
       before = now;
       metrics.token();
       begin();
-      drawn.add(new TextEvent.Drawn(token, logprobs));
+      drawn.add(new TextEvent.Drawn(token, logprobs, experts));
     }
 
     @Override

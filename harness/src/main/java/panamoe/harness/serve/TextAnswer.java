@@ -109,7 +109,7 @@ final class TextAnswer {
           case TextEvent.Ended(int choice, Generation text) -> {
             end(choice, text);
             begin(begun, choice);
-            chunk(form.end(choice, texts.get(choice).finish()));
+            chunk(form.end(choice, texts.get(choice)));
             open--;
           }
           case TextEvent.Failed(_, ApiError error) -> throw error;

@@ -44,7 +44,7 @@ final class TextEndpoint {
       throw fields.wrong("top_logprobs", "asks for logprobs to be true");
     }
     fields.refuse("functions", "function_call", "audio", "reasoning_effort", "verbosity");
-    fields.refuse("modalities", "web_search_options", "chat_template_kwargs", "moe");
+    fields.refuse("modalities", "web_search_options", "chat_template_kwargs");
     TextRequest request =
         new TextFields(fields, model)
             .read(
@@ -64,7 +64,7 @@ final class TextEndpoint {
     if (fields.flag("echo")) {
       throw ApiError.unsupported("echo is not supported", "echo");
     }
-    fields.refuse("best_of", "suffix", "moe");
+    fields.refuse("best_of", "suffix");
     TextRequest request =
         new TextFields(fields, model)
             .read(prompts, logprobs, limits.defaultMaxTokens(), call.user(), List.of());

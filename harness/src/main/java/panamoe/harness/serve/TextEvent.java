@@ -21,8 +21,9 @@ sealed interface TextEvent {
    * A token.
    *
    * @param logprobs null if not asked for
+   * @param experts for each MoE layer; null if not asked for
    */
-  record Drawn(int token, TokenLogprobs logprobs) {}
+  record Drawn(int token, TokenLogprobs logprobs, int[] experts) {}
 
   /** The text has ended. */
   record Ended(int choice, Generation generation) implements TextEvent {}

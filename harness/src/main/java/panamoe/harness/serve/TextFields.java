@@ -9,6 +9,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import panamoe.engine.GenerationRequest.Terms;
+import panamoe.engine.Routing;
 import panamoe.engine.SamplingConfig;
 import panamoe.engine.StopConfig;
 
@@ -59,6 +60,7 @@ final class TextFields {
               logprobs,
               model.constraints().of(fields),
               terms(key),
+              routing(),
               delivery());
       fields.ignore(
           "store",
@@ -172,6 +174,16 @@ final class TextFields {
         key.isEmpty() ? user : key,
         fields.text("cache_salt", ""),
         millis < 0 ? Terms.NEVER : System.nanoTime() + Duration.ofMillis(millis).toNanos());
+  }
+
+  private Routing routing() {
+    Fields moe = fields.inner("moe");
+    if (moe == null) {
+      return Routing.UNTOLD;
+    }
+    Routing routing = new Routing(moe.flag("stats"), moe.flag("tokens"));
+    moe.requireNoOthers();
+    return routing;
   }
 
   private TextRequest.Delivery delivery() {

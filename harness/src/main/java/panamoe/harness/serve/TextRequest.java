@@ -3,6 +3,7 @@ package panamoe.harness.serve;
 import java.util.List;
 import java.util.function.Supplier;
 import panamoe.engine.GenerationRequest;
+import panamoe.engine.Routing;
 import panamoe.engine.SamplingConfig;
 import panamoe.engine.StopConfig;
 import panamoe.engine.TokenConstraint;
@@ -14,6 +15,7 @@ import panamoe.engine.TokenConstraint;
  * @param stop for each prompt, because the room that is left depends on it
  * @param logprobs most probable tokens that are told beside each; -1 for none
  * @param constraint null if the texts are free
+ * @param routing what is told of routes
  * @param answer how it is answered
  */
 record TextRequest(
@@ -24,6 +26,7 @@ record TextRequest(
     int logprobs,
     Supplier<TokenConstraint> constraint,
     GenerationRequest.Terms terms,
+    Routing routing,
     Delivery answer) {
   /**
    * How a request is answered.
@@ -52,6 +55,7 @@ record TextRequest(
         stop.get(prompt),
         logprobs,
         constraint,
-        terms);
+        terms,
+        routing);
   }
 }

@@ -8,6 +8,7 @@ import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import panamoe.engine.GenerationRequest.Terms;
+import panamoe.engine.Routing;
 import panamoe.engine.SamplingConfig;
 import panamoe.engine.StopConfig;
 
@@ -27,6 +28,7 @@ class AdmissionTest {
         -1,
         null,
         Terms.USUAL,
+        Routing.UNTOLD,
         new TextRequest.Delivery(false, false, false));
   }
 

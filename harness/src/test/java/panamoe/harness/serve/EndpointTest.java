@@ -62,7 +62,7 @@ class EndpointTest {
               .withLogprobs(logprobs instanceof ArrayList ? 3 : -1),
           new GenerationListener() {
             @Override
-            public void drew(int token, TokenLogprobs told) {
+            public void drew(int token, TokenLogprobs told, int[] experts) {
               if (told != null) {
                 logprobs.add(told);
               }

@@ -1,0 +1,49 @@
+package panamoe.harness.serve;
+
+import com.fasterxml.jackson.annotation.JsonInclude;
+import java.util.List;
+import panamoe.engine.RouteStatistics;
+import panamoe.engine.Routing;
+
+/**
+ * What an answer tells of a text's routes.
+ *
+ * @param layers null but in the end of a text that asks for statistics
+ * @param tokenExperts for each token its expert in each MoE layer; null if not asked for
+ */
+@JsonInclude(JsonInclude.Include.NON_NULL)
+record MoeAnswer(List<Layer> layers, List<int[]> tokenExperts) {
+  /** An MoE layer. */
+  record Layer(int layer, int experts, int topK, long[] tokens, double[] weight, double entropy) {
+    static Layer of(RouteStatistics.Layer told) {
+      return new Layer(
+          told.layer(), told.experts(), told.topK(), told.tokens(), told.weight(), told.entropy());
+    }
+  }
+
+  /** Of a whole text; null if nothing is asked for. */
+  static MoeAnswer whole(Routing routing, WrittenText text) {
+    return routing.statistics() || routing.tokens()
+        ? new MoeAnswer(layers(text), experts(routing, text.drawn()))
+        : null;
+  }
+
+  /** Of the tokens of a piece; null if not asked for. */
+  static MoeAnswer piece(Routing routing, List<TextEvent.Drawn> drawn) {
+    return routing.tokens() ? new MoeAnswer(null, experts(routing, drawn)) : null;
+  }
+
+  /** Of the end of a text that was told in pieces; null if not asked for. */
+  static MoeAnswer end(WrittenText text) {
+    return text.generation().routes() == null ? null : new MoeAnswer(layers(text), null);
+  }
+
+  private static List<Layer> layers(WrittenText text) {
+    RouteStatistics routes = text.generation().routes();
+    return routes == null ? null : routes.layers().stream().map(Layer::of).toList();
+  }
+
+  private static List<int[]> experts(Routing routing, List<TextEvent.Drawn> drawn) {
+    return routing.tokens() ? drawn.stream().map(TextEvent.Drawn::experts).toList() : null;
+  }
+}

@@ -1,0 +1,167 @@
+package panamoe.harness.serve;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.net.http.HttpResponse;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Routes in answers, of a model with two MoE layers: of 4 experts, 2 for a row, and of 6. */
+@Timeout(120)
+class MoeEndpointTest {
+  private static final String COMPLETIONS = "/v1/completions";
+  private static final String CHAT = "/v1/chat/completions";
+  private static final String TEXT = "'max_tokens': 12, 'temperature': 0, 'ignore_eos': true";
+  private static final String COMPLETION = "{'prompt': 'Hello'," + TEXT;
+  private static final String MESSAGES =
+      "{'messages': [{'role': 'user', 'content': 'Hello'}]," + TEXT;
+
+  private static TestServer server;
+
+  @BeforeAll
+  static void start() throws IOException {
+    server = new TestServer();
+  }
+
+  @AfterAll
+  static void close() {
+    server.close();
+  }
+
+  private static JsonNode choice(String path, String body) throws Exception {
+    return server.ask(path, body).path("choices").get(0);
+  }
+
+  private static long sum(JsonNode numbers) {
+    long sum = 0;
+    for (JsonNode number : numbers) {
+      sum += number.longValue();
+    }
+    return sum;
+  }
+
+  @Test
+  void wholeAnswersTellWhatIsAskedFor() throws Exception {
+    String ask = COMPLETION + ", 'cache_salt': 'whole', 'moe': {'stats': true, 'tokens': true}}";
+    JsonNode moe = choice(COMPLETIONS, ask).path("moe");
+    assertEquals(2, moe.path("layers").size());
+    JsonNode first = moe.path("layers").get(0);
+    assertEquals(1, first.path("layer").intValue());
+    assertEquals(4, first.path("experts").intValue());
+    assertEquals(2, first.path("top_k").intValue());
+    assertEquals(4, first.path("weight").size());
+    assertEquals(2 * (5 + 11), sum(first.path("tokens")));
+    assertTrue(first.path("entropy").doubleValue() > 0);
+    assertTrue(first.path("entropy").doubleValue() <= 2);
+    assertEquals(5 + 11, sum(moe.path("layers").get(1).path("tokens")));
+    assertEquals(12, moe.path("token_experts").size());
+    moe.path("token_experts").forEach(experts -> assertEquals(2, experts.size()));
+  }
+
+  @Test
+  void answersTellNothingElse() throws Exception {
+    assertFalse(choice(COMPLETIONS, COMPLETION + "}").has("moe"));
+    assertFalse(choice(CHAT, MESSAGES + ", 'moe': {}}").has("moe"));
+    assertFalse(choice(CHAT, MESSAGES + ", 'moe': {'stats': false}}").has("moe"));
+    JsonNode stats = choice(CHAT, MESSAGES + ", 'moe': {'stats': true}}").path("moe");
+    assertTrue(stats.has("layers"));
+    assertFalse(stats.has("token_experts"));
+    JsonNode tokens = choice(CHAT, MESSAGES + ", 'moe': {'tokens': true}}").path("moe");
+    assertFalse(tokens.has("layers"));
+    assertEquals(12, tokens.path("token_experts").size());
+  }
+
+  /** A stream tells in pieces what a whole answer tells. */
+  @ParameterizedTest
+  @CsvSource({COMPLETIONS, CHAT})
+  void streamsTellTheSame(String path) throws Exception {
+    String ask = path.equals(CHAT) ? MESSAGES : COMPLETION;
+    String moe = ", 'cache_salt': '%s', 'moe': {'stats': true, 'tokens': true}";
+    JsonNode whole = choice(path, ask + moe.formatted("a" + path) + "}").path("moe");
+    HttpResponse<String> stream =
+        server.post(path, ask + moe.formatted("b" + path) + ", 'stream': true}");
+    List<JsonNode> experts = new ArrayList<>();
+    JsonNode layers = null;
+    for (String line : stream.body().lines().filter(line -> line.startsWith("data: {")).toList()) {
+      JsonNode choice = TestServer.json(line.substring(6)).path("choices").get(0);
+      choice.path("moe").path("token_experts").forEach(experts::add);
+      if (choice.path("finish_reason").isNull()) {
+        assertFalse(choice.path("moe").has("layers"));
+      } else {
+        assertNull(layers);
+        layers = choice.path("moe").path("layers");
+        assertFalse(choice.path("moe").has("token_experts"));
+      }
+    }
+    assertEquals(whole.path("layers"), layers);
+    assertEquals(whole.path("token_experts").size(), experts.size());
+    for (int token = 0; token < experts.size(); token++) {
+      assertEquals(whole.path("token_experts").get(token), experts.get(token));
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = ';',
+      value = {
+        "{'stats': 1}; moe.stats is not true or false",
+        "{'tokens': 'yes'}; moe.tokens is not true or false",
+        "{'layers': true}; there is no field moe.layers",
+        "true; moe is not an object"
+      })
+  void badFieldsAreRefused(String moe, String message) throws Exception {
+    for (String ask : List.of(COMPLETION, MESSAGES)) {
+      String path = ask.equals(MESSAGES) ? CHAT : COMPLETIONS;
+      HttpResponse<String> answer =
+          server.post(path, ask + ", 'moe': " + moe.replace('\'', '"') + "}");
+      assertEquals(400, answer.statusCode());
+      JsonNode error = TestServer.json(answer.body()).path("error");
+      assertEquals(message, error.path("message").textValue());
+    }
+  }
+
+  /** All rows since the start, whether their requests ask for them or not. */
+  @Test
+  void statisticsGrowByAllRows() throws Exception {
+    JsonNode before = TestServer.json(server.get("/v1/moe/stats").body());
+    assertEquals("moe.stats", before.path("object").textValue());
+    assertEquals("hash", before.path("model").textValue());
+    server.ask(COMPLETIONS, COMPLETION + ", 'cache_salt': 'grow'}");
+    JsonNode after = TestServer.json(server.get("/v1/moe/stats").body());
+    for (int i = 0; i < 2; i++) {
+      JsonNode layer = after.path("layers").get(i);
+      long rows =
+          (sum(layer.path("tokens")) - sum(before.path("layers").get(i).path("tokens")))
+              / layer.path("top_k").intValue();
+      assertEquals(5 + 11, rows);
+      assertTrue(layer.path("imbalance").doubleValue() >= 1);
+      assertTrue(layer.has("entropy"));
+      assertFalse(layer.has("kept"));
+    }
+    String metrics = server.get("/metrics").body();
+    long second = after.path("layers").get(1).path("tokens").get(5).longValue();
+    assertTrue(
+        metrics
+            .lines()
+            .filter(line -> line.startsWith("panamoe_moe_expert_tokens_total{"))
+            .anyMatch(
+                line ->
+                    line.contains("expert=\"5\"")
+                        && line.contains("layer=\"3\"")
+                        && line.endsWith(" " + (double) second)),
+        metrics);
+    assertEquals(
+        10, metrics.lines().filter(line -> line.startsWith("panamoe_moe_expert_tokens_")).count());
+  }
+}

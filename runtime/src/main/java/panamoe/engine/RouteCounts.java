@@ -1,0 +1,81 @@
+package panamoe.engine;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/** Sums over rows: how often each expert was chosen, and with which weight. Used by one thread. */
+final class RouteCounts {
+  private final List<RoutedLayer> layers;
+  private final long[][] tokens;
+  private final double[][] weights;
+
+  RouteCounts(List<RoutedLayer> layers) {
+    this.layers = layers;
+    this.tokens = new long[layers.size()][];
+    this.weights = new double[layers.size()][];
+    for (int i = 0; i < tokens.length; i++) {
+      tokens[i] = new long[layers.get(i).experts()];
+      weights[i] = new double[layers.get(i).experts()];
+    }
+  }
+
+  /**
+   * Counts a route.
+   *
+   * @param i number of the MoE layer
+   */
+  void add(int i, int expert, float weight) {
+    tokens[i][expert]++;
+    weights[i][expert] += weight;
+  }
+
+  /** Counts the routes of a row. */
+  void add(RouteLayout layout, float[] row) {
+    for (int i = 0; i < tokens.length; i++) {
+      for (int k = 0; k < layers.get(i).topK(); k++) {
+        add(i, layout.expert(row, i, k), layout.weight(row, i, k));
+      }
+    }
+  }
+
+  /** The sums as numbers, to be sent. */
+  long[] pack() {
+    long[] packed = new long[2 * layers.stream().mapToInt(RoutedLayer::experts).sum()];
+    int next = 0;
+    for (int i = 0; i < tokens.length; i++) {
+      for (int e = 0; e < tokens[i].length; e++) {
+        packed[next++] = tokens[i][e];
+        packed[next++] = Double.doubleToRawLongBits(weights[i][e]);
+      }
+    }
+    return packed;
+  }
+
+  /** Adds the sums that others packed, one after the other. */
+  void addPacked(long[] packed) {
+    int next = 0;
+    while (next < packed.length) {
+      for (int i = 0; i < tokens.length; i++) {
+        for (int e = 0; e < tokens[i].length; e++) {
+          tokens[i][e] += packed[next++];
+          weights[i][e] += Double.longBitsToDouble(packed[next++]);
+        }
+      }
+    }
+  }
+
+  RouteStatistics statistics() {
+    List<RouteStatistics.Layer> told = new ArrayList<>();
+    for (int i = 0; i < tokens.length; i++) {
+      RoutedLayer layer = layers.get(i);
+      double[] mean = new double[layer.experts()];
+      for (int e = 0; e < mean.length; e++) {
+        mean[e] = tokens[i][e] == 0 ? 0 : weights[i][e] / tokens[i][e];
+      }
+      told.add(
+          new RouteStatistics.Layer(
+              layer.layer(), layer.experts(), layer.topK(), tokens[i].clone(), mean));
+    }
+    return new RouteStatistics(List.copyOf(told));
+  }
+}
