@@ -96,6 +96,18 @@ public record GateSettings(
     TOP2_SUM
   }
 
+  /** The same rules for the best {@code fewer} of the choices, 1 to topK. */
+  public GateSettings withTopK(int fewer) {
+    return new GateSettings(
+        fewer,
+        score,
+        groups,
+        noiseFirstChoice,
+        queues,
+        weighting,
+        Math.min(fewer, auxiliaryChoices));
+  }
+
   /** The same choice with every route kept. */
   public GateSettings dropless() {
     return new GateSettings(

@@ -30,6 +30,7 @@ public final class Engine implements AutoCloseable {
   private final StepRunner runner;
   private final Scheduler scheduler;
   private final StepPlan plan;
+  private final StepPlan kind;
   private final StepPlan alone;
   private final Sampler sampler;
   private final int context;
@@ -108,6 +109,7 @@ public final class Engine implements AutoCloseable {
     this.runner = runner;
     this.scheduler = new Scheduler(config, ranks, context);
     this.plan = new StepPlan(ranks, config.stepTokens());
+    this.kind = new StepPlan(ranks, config.stepTokens());
     this.alone = new StepPlan(ranks, config.stepTokens());
     this.sampler = new Sampler(vocabulary);
     this.context = context;
@@ -121,20 +123,22 @@ public final class Engine implements AutoCloseable {
    * Asks for a text.
    *
    * @throws IllegalArgumentException if it can never be written: a prompt beyond the context, a
-   *     token that the model does not have, more tokens than the cache, routes of a model without
-   *     MoE layers
+   *     token that the model does not have, more tokens than the cache, a routing that the model
+   *     does not have
    */
   public GenerationHandle submit(GenerationRequest request, GenerationListener listener) {
     scheduler.requireFits(request);
     request.sampling().requireFits(vocabulary);
-    request.routing().requireFits(runner.layers());
+    List<RoutedLayer> own = runner.layers();
+    List<RoutedLayer> layers = request.routing().of(own);
     for (int token : request.prompt()) {
       requireToken("the prompt has token ", token);
     }
     request.stop().tokens().forEach(token -> requireToken("a stop is token ", token));
     GeneratedText text = new GeneratedText(tokenizer, request.stop().texts(), listener::wrote);
+    int[] topK = layers.equals(own) ? null : layers.stream().mapToInt(RoutedLayer::topK).toArray();
     Sequence sequence =
-        new Sequence(request, listener, text, arrivals.getAndIncrement(), runner.layers());
+        new Sequence(request, listener, text, arrivals.getAndIncrement(), layers, topK);
     inbox.add(sequence);
     return sequence;
   }
@@ -280,23 +284,36 @@ public final class Engine implements AutoCloseable {
     }
   }
 
+  /** Computes the planned step, its texts of each top-k one after the other. */
   private void compute() {
+    List<StepPlan.Part> kinds = plan.kinds();
+    if (kinds.size() == 1) {
+      compute(plan);
+      return;
+    }
+    for (StepPlan.Part each : kinds) {
+      kind.take(each, plan);
+      compute(kind);
+    }
+  }
+
+  private void compute(StepPlan step) {
     try {
-      runner.run(plan);
+      runner.run(step);
     } catch (RuntimeException e) {
       if (!runner.recovers()) {
         failAll(e);
         throw e;
       }
-      computeApart(e);
+      computeApart(step, e);
       return;
     }
-    plan.parts().forEach(this::goOn);
+    step.parts().forEach(this::goOn);
   }
 
   /** A step failed: each sequence is computed alone, and fails alone. */
-  private void computeApart(RuntimeException failure) {
-    List<StepPlan.Part> parts = List.copyOf(plan.parts());
+  private void computeApart(StepPlan step, RuntimeException failure) {
+    List<StepPlan.Part> parts = List.copyOf(step.parts());
     for (StepPlan.Part part : parts) {
       if (!part.sequence().running()) {
         continue; // its listener threw

@@ -13,7 +13,7 @@ import panamoe.data.Tokenizer;
  *     own probability
  * @param constraint makes what the text must keep to; null: it is free
  * @param terms how it is treated beside others
- * @param routing what is told of its routes
+ * @param routing to how many experts its rows go, and what is told of that
  */
 public record GenerationRequest(
     int[] prompt,
@@ -53,7 +53,7 @@ public record GenerationRequest(
     }
   }
 
-  /** A text of whose routes nothing is told. */
+  /** A text of the usual routing. */
   public GenerationRequest(
       int[] prompt,
       SamplingConfig sampling,
@@ -61,7 +61,7 @@ public record GenerationRequest(
       int logprobs,
       Supplier<TokenConstraint> constraint,
       Terms terms) {
-    this(prompt, sampling, stop, logprobs, constraint, terms, Routing.UNTOLD);
+    this(prompt, sampling, stop, logprobs, constraint, terms, Routing.USUAL);
   }
 
   /** A free text without logprobs, on the usual terms. */

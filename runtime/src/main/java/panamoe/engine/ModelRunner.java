@@ -2,6 +2,7 @@ package panamoe.engine;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import java.util.List;
 import panamoe.backend.AttentionSettings;
 import panamoe.backend.Backend;
@@ -19,8 +20,9 @@ import panamoe.tensor.TensorScope;
  * Computes the steps of a model with a paged key/value cache. A row's logits do not depend on the
  * other rows of its step, nor on the blocks that its sequence has.
  *
- * <p>A step of as many rows as the one before, all of them wanted, as in writing, is recorded and
- * replayed from then on without allocating Java objects. Used by one thread at a time.
+ * <p>A step of as many rows as the one before, all of them wanted and of the same top-k, as in
+ * writing, is recorded and replayed from then on without allocating Java objects. Used by one
+ * thread at a time.
  */
 public final class ModelRunner implements StepRunner {
   private final Backend backend;
@@ -35,6 +37,7 @@ public final class ModelRunner implements StepRunner {
   private Step step;
   private Step recorded;
   private int rowsBefore;
+  private int[] topKBefore;
 
   /**
    * @param config of the cache, which is allocated here
@@ -99,10 +102,10 @@ public final class ModelRunner implements StepRunner {
   public void run(StepRows rows) {
     boolean writes = rows.wantedCount == rows.count;
     changeTable(rows);
-    if (writes && recorded != null && recorded.rows == rows.count) {
+    if (writes && recorded != null && recorded.repeats(rows)) {
       recorded.replay(rows);
       become(recorded);
-    } else if (writes && rowsBefore == rows.count) {
+    } else if (writes && rowsBefore == rows.count && Arrays.equals(topKBefore, rows.topK)) {
       drop(recorded);
       recorded = null; // if this fails
       recorded = new Step(rows, true);
@@ -111,6 +114,7 @@ public final class ModelRunner implements StepRunner {
       become(new Step(rows, false));
     }
     rowsBefore = writes ? rows.count : 0;
+    topKBefore = rows.topK;
     finish();
   }
 
@@ -170,6 +174,10 @@ public final class ModelRunner implements StepRunner {
     return routes.layers();
   }
 
+  private List<RoutedLayer> limited(int[] topK) {
+    return new Routing(false, false, Arrays.stream(topK).boxed().toList()).of(routes.layers());
+  }
+
   @Override
   public void routes(int rank, int row, float[] into) {
     routes(row, into);
@@ -178,6 +186,11 @@ public final class ModelRunner implements StepRunner {
   /** As above, of this rank. */
   void routes(int row, float[] into) {
     step.routes.copy(row, into);
+  }
+
+  /** Floats of a row's routes in the latest step. */
+  int routeWidth() {
+    return step.layout.width();
   }
 
   /** The routes of all rows that this rank has computed. */
@@ -211,17 +224,21 @@ public final class ModelRunner implements StepRunner {
     private final Tensor tokens;
     private final Tensor slots;
     private final Tensor positions;
+    private final int[] topK;
+    private final RouteLayout layout;
     private final RouteTables routes;
     private final Recording calls;
     private Tensor logits;
 
     Step(StepRows first, boolean record) {
       rows = first.count;
+      topK = first.topK;
+      layout = topK == null ? ModelRunner.this.routes : new RouteLayout(limited(topK));
       try {
         tokens = activations.allocate(DType.INT32, rows);
         slots = activations.allocate(DType.INT32, rows);
         positions = activations.allocate(DType.INT32, rows);
-        routes = new RouteTables(activations, ModelRunner.this.routes, rows);
+        routes = new RouteTables(activations, layout, rows);
         fill(first);
         Tensor wanted = first.wantedCount == rows ? null : wanted(first);
         if (record) {
@@ -248,7 +265,7 @@ public final class ModelRunner implements StepRunner {
      * @param wanted the rows whose logits are asked for; null: all
      */
     private void compute(Tensor wanted) {
-      Pass pass = Pass.inference(backend, activations).observedBy(routes);
+      Pass pass = Pass.inference(backend, activations).observedBy(routes).limitedTo(mostExperts());
       Sequences sequences = new Sequences.Running(cache, table, slots, positions);
       Tensor hidden = model.forward(pass, tokens, sequences, null, false);
       if (wanted == null) {
@@ -256,6 +273,21 @@ public final class ModelRunner implements StepRunner {
       } else if (wanted.count() > 0) {
         logits = model.logits(pass, EmbeddingOp.forward(pass, wanted, hidden, null, null));
       }
+    }
+
+    /** Experts of a row, by layer; null: as many as gates choose. */
+    private int[] mostExperts() {
+      if (topK == null) {
+        return null;
+      }
+      int[] most = new int[model.config().layers()];
+      layout.layers().forEach(layer -> most[layer.layer()] = layer.topK());
+      return most;
+    }
+
+    /** Whether its calls compute the next step too. */
+    boolean repeats(StepRows next) {
+      return rows == next.count && Arrays.equals(topK, next.topK);
     }
 
     private void fill(StepRows next) {

@@ -22,6 +22,17 @@ record Prefix(long first, long second, long third, long fourth) {
     return of(Sha256.digest().digest(salt.getBytes(StandardCharsets.UTF_8)));
   }
 
+  /** The name of the same tokens, whose rows go to {@code topK} experts in each MoE layer. */
+  Prefix limitedTo(int[] topK) {
+    // A byte more than the names of blocks are made of, which therefore differ.
+    ByteBuffer bytes = ByteBuffer.allocate(BYTES + 1 + Integer.BYTES * topK.length);
+    bytes.putLong(first).putLong(second).putLong(third).putLong(fourth).put((byte) 0);
+    for (int most : topK) {
+      bytes.putInt(most);
+    }
+    return of(Sha256.digest().digest(bytes.array()));
+  }
+
   /** The name after {@code count} more tokens, which fill a block. */
   Prefix then(int[] tokens, int from, int count) {
     ByteBuffer bytes = ByteBuffer.allocate(BYTES + Integer.BYTES * count);

@@ -32,7 +32,6 @@ final class RankedRunner implements StepRunner {
   // Rows that each data rank was asked for in this step, and the first of them here.
   private final long[] asked;
   private final long[] computed;
-  private final RouteLayout routes;
   private final float[] routesOfRow;
   private TensorScope gatheredScope;
   private Tensor gathered;
@@ -50,8 +49,7 @@ final class RankedRunner implements StepRunner {
     this.asked = new long[ranks.topology().dataDegree()];
     this.computed = new long[asked.length];
     this.own = new ModelRunner(backend, model, config);
-    this.routes = new RouteLayout(own.layers());
-    this.routesOfRow = new float[routes.width()];
+    this.routesOfRow = new float[new RouteLayout(own.layers()).width()];
   }
 
   /** On rank 0: sends the plan, and computes it together with the others. */
@@ -116,16 +114,13 @@ final class RankedRunner implements StepRunner {
   }
 
   private Tensor ownRoutes(int rows) {
-    Tensor mine = gatheredScope.allocate(DType.FLOAT32, rows, routes.width());
+    int width = own.routeWidth();
+    Tensor mine = gatheredScope.allocate(DType.FLOAT32, rows, width);
+    MemorySegment data = mine.data();
     for (int row = 0; row < rows; row++) {
       own.routes(row, routesOfRow);
-      MemorySegment.copy(
-          routesOfRow,
-          0,
-          mine.data(),
-          ValueLayout.JAVA_FLOAT,
-          (long) row * Float.BYTES * routesOfRow.length,
-          routesOfRow.length);
+      long start = (long) row * width * Float.BYTES;
+      MemorySegment.copy(routesOfRow, 0, data, ValueLayout.JAVA_FLOAT, start, width);
     }
     return mine;
   }
@@ -188,7 +183,9 @@ final class RankedRunner implements StepRunner {
 
   @Override
   public void routes(int rank, int row, float[] into) {
-    ModelRunner.copy(gatheredRoutes, row + before(rank, computed), into);
+    int width = own.routeWidth();
+    long start = (row + before(rank, computed)) * width * Float.BYTES;
+    MemorySegment.copy(gatheredRoutes.data(), ValueLayout.JAVA_FLOAT, start, into, 0, width);
   }
 
   /** Brings the counts of all ranks to rank 0. */

@@ -3,16 +3,22 @@ package panamoe.engine;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Sums over rows: how often each expert was chosen, and with which weight. Used by one thread. */
+/**
+ * Sums over rows: how often each expert was chosen, with which weight, and how much of the gates'
+ * weight was kept. Used by one thread.
+ */
 final class RouteCounts {
   private final List<RoutedLayer> layers;
   private final long[][] tokens;
   private final double[][] weights;
+  private final double[] kept;
+  private long rows;
 
   RouteCounts(List<RoutedLayer> layers) {
     this.layers = layers;
     this.tokens = new long[layers.size()][];
     this.weights = new double[layers.size()][];
+    this.kept = new double[layers.size()];
     for (int i = 0; i < tokens.length; i++) {
       tokens[i] = new long[layers.get(i).experts()];
       weights[i] = new double[layers.get(i).experts()];
@@ -29,9 +35,21 @@ final class RouteCounts {
     weights[i][expert] += weight;
   }
 
-  /** Counts the routes of a row. */
+  /** Counts {@code more} rows, whose routes are added one by one. */
+  void addRows(int more) {
+    rows += more;
+  }
+
+  /** Adds what rows kept of the gate's weight, each at most 1, in MoE layer number {@code i}. */
+  void addKept(int i, double more) {
+    kept[i] += more;
+  }
+
+  /** Counts a row and its routes. */
   void add(RouteLayout layout, float[] row) {
+    addRows(1);
     for (int i = 0; i < tokens.length; i++) {
+      addKept(i, layout.kept(row, i));
       for (int k = 0; k < layers.get(i).topK(); k++) {
         add(i, layout.expert(row, i, k), layout.weight(row, i, k));
       }
@@ -40,9 +58,12 @@ final class RouteCounts {
 
   /** The sums as numbers, to be sent. */
   long[] pack() {
-    long[] packed = new long[2 * layers.stream().mapToInt(RoutedLayer::experts).sum()];
+    int experts = layers.stream().mapToInt(RoutedLayer::experts).sum();
+    long[] packed = new long[1 + tokens.length + 2 * experts];
     int next = 0;
+    packed[next++] = rows;
     for (int i = 0; i < tokens.length; i++) {
+      packed[next++] = Double.doubleToRawLongBits(kept[i]);
       for (int e = 0; e < tokens[i].length; e++) {
         packed[next++] = tokens[i][e];
         packed[next++] = Double.doubleToRawLongBits(weights[i][e]);
@@ -55,7 +76,9 @@ final class RouteCounts {
   void addPacked(long[] packed) {
     int next = 0;
     while (next < packed.length) {
+      rows += packed[next++];
       for (int i = 0; i < tokens.length; i++) {
+        kept[i] += Double.longBitsToDouble(packed[next++]);
         for (int e = 0; e < tokens[i].length; e++) {
           tokens[i][e] += packed[next++];
           weights[i][e] += Double.longBitsToDouble(packed[next++]);
@@ -74,7 +97,12 @@ final class RouteCounts {
       }
       told.add(
           new RouteStatistics.Layer(
-              layer.layer(), layer.experts(), layer.topK(), tokens[i].clone(), mean));
+              layer.layer(),
+              layer.experts(),
+              layer.topK(),
+              tokens[i].clone(),
+              mean,
+              rows == 0 ? 1 : kept[i] / rows));
     }
     return new RouteStatistics(List.copyOf(told));
   }

@@ -3,8 +3,8 @@ package panamoe.engine;
 import java.util.List;
 
 /**
- * Where the routes of a row lie among floats: for each MoE layer its K experts, best first, and
- * their weights.
+ * Where the routes of a row lie among floats: for each MoE layer its K experts, best first, their
+ * weights, and the part of the gate's weight that they keep.
  */
 final class RouteLayout {
   private final List<RoutedLayer> layers;
@@ -17,7 +17,7 @@ final class RouteLayout {
     int next = 0;
     for (int i = 0; i < starts.length; i++) {
       starts[i] = next;
-      next += 2 * layers.get(i).topK();
+      next += 2 * layers.get(i).topK() + 1;
     }
     this.width = next;
   }
@@ -39,6 +39,15 @@ final class RouteLayout {
   /** Its combine weight; 0 if the route was dropped. */
   float weight(float[] row, int i, int k) {
     return row[starts[i] + layers.get(i).topK() + k];
+  }
+
+  /** The part of what all choices of the gate weigh; 1 unless they were limited. */
+  float kept(float[] row, int i) {
+    return row[starts[i] + 2 * layers.get(i).topK()];
+  }
+
+  void setKept(float[] row, int i, float kept) {
+    row[starts[i] + 2 * layers.get(i).topK()] = kept;
   }
 
   void set(float[] row, int i, int k, int expert, float weight) {

@@ -18,10 +18,14 @@ public record RouteStatistics(List<Layer> layers) {
    * @param layer its index among all layers, from 0
    * @param experts E
    * @param topK K, experts that a row was sent to
-   * @param tokens [E], rows that chose each expert, before dropping: K times the rows in all
+   * @param tokens [E], rows that chose each expert, before dropping: K times the rows in all, or
+   *     less where some texts limited K
    * @param weight [E], mean combine weight of each expert's rows; 0 where it has none
+   * @param kept mean part of the weight of the gate's choices that {@link Routing#topK} left; 1
+   *     without it
    */
-  public record Layer(int layer, int experts, int topK, long[] tokens, double[] weight) {
+  public record Layer(
+      int layer, int experts, int topK, long[] tokens, double[] weight, double kept) {
     /** All routes. */
     public long routes() {
       return Arrays.stream(tokens).sum();

@@ -2,6 +2,7 @@ package panamoe.engine;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.List;
 import panamoe.backend.Routes;
 import panamoe.op.RouteObserver;
@@ -11,7 +12,8 @@ import panamoe.tensor.TensorScope;
 
 /**
  * The gates' decisions of a step. All layers write to the same two tensors, so that the host reads
- * two places and no kernel is added; a replayed step writes there again.
+ * two places and no kernel is added; a replayed step writes there again. Where K is limited, each
+ * layer also has the weights of all its gate's choices.
  */
 final class RouteTables implements RouteObserver {
   /** Elements in 64 bytes, to which tables are aligned. */
@@ -22,6 +24,7 @@ final class RouteTables implements RouteObserver {
   private final int[] starts;
   private final Tensor choice;
   private final Tensor weight;
+  private final List<Tensor> unlimited = new ArrayList<>();
   private int next;
 
   /**
@@ -53,13 +56,30 @@ final class RouteTables implements RouteObserver {
   }
 
   @Override
+  public void unlimited(Routes routes) {
+    while (unlimited.size() < next) {
+      unlimited.add(null); // a layer before that is not limited
+    }
+    unlimited.add(routes.weight());
+  }
+
+  @Override
   public void observe(int layer, Routes routes) {}
 
   /** Adds the routes of all rows of the step, which is computed. */
   void addTo(RouteCounts counts) {
     MemorySegment experts = choice.data();
     MemorySegment weights = weight.data();
+    counts.addRows(rows);
     for (int i = 0; i < starts.length; i++) {
+      double kept = rows;
+      if (whole(i) != null) {
+        kept = 0;
+        for (int row = 0; row < rows; row++) {
+          kept += kept(i, row);
+        }
+      }
+      counts.addKept(i, kept);
       int end = starts[i] + rows * layout.layers().get(i).topK();
       for (int at = starts[i]; at < end; at++) {
         counts.add(
@@ -81,6 +101,30 @@ final class RouteTables implements RouteObserver {
         int expert = experts.getAtIndex(ValueLayout.JAVA_INT, at);
         layout.set(into, i, k, expert, weights.getAtIndex(ValueLayout.JAVA_FLOAT, at));
       }
+      layout.setKept(into, i, kept(i, row));
     }
+  }
+
+  /** The weights [S, K] of all choices of a limited layer; null of another one. */
+  private Tensor whole(int i) {
+    return i < unlimited.size() ? unlimited.get(i) : null;
+  }
+
+  /** The part of the weight of a row's choices that its experts have. */
+  private float kept(int i, int row) {
+    Tensor whole = whole(i);
+    if (whole == null) {
+      return 1;
+    }
+    int choices = (int) whole.size(1);
+    MemorySegment weights = whole.data();
+    double all = 0;
+    double kept = 0;
+    for (int k = 0; k < choices; k++) {
+      float one = weights.getAtIndex(ValueLayout.JAVA_FLOAT, (long) row * choices + k);
+      all += one;
+      kept += k < layout.layers().get(i).topK() ? one : 0;
+    }
+    return all == 0 ? 1 : (float) (kept / all);
   }
 }

@@ -23,4 +23,17 @@ public record RoutedLayer(int layer, int experts, int topK) {
     }
     return List.copyOf(layers);
   }
+
+  /**
+   * The same layer, whose rows are sent to {@code fewer} experts.
+   *
+   * @throws IllegalArgumentException if it is not 1 to topK
+   */
+  RoutedLayer limitedTo(int fewer) {
+    if (fewer < 1 || fewer > topK) {
+      throw new IllegalArgumentException(
+          "moe.top_k is " + fewer + " for layer " + layer + ", expected 1 to " + topK);
+    }
+    return new RoutedLayer(layer, experts, fewer);
+  }
 }

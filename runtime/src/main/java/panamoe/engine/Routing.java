@@ -1,16 +1,23 @@
 package panamoe.engine;
 
 import java.util.List;
+import java.util.stream.IntStream;
 
 /**
- * What is told of a text's routes.
+ * How a text's rows are routed, and what is told of it.
  *
  * @param statistics whether the text ends with its {@link RouteStatistics}
  * @param tokens whether each token comes with the experts of the row that it was drawn from
+ * @param topK experts of a row: a number for each MoE layer, or one for all; empty: as many as each
+ *     gate chooses. The best of a gate's choices, weighted as if there were no others
  */
-public record Routing(boolean statistics, boolean tokens) {
-  /** Nothing is told. */
-  public static final Routing UNTOLD = new Routing(false, false);
+public record Routing(boolean statistics, boolean tokens, List<Integer> topK) {
+  /** The model's own, of which nothing is told. */
+  public static final Routing USUAL = new Routing(false, false, List.of());
+
+  public Routing {
+    topK = List.copyOf(topK);
+  }
 
   /** Whether anything is told. */
   boolean told() {
@@ -18,13 +25,29 @@ public record Routing(boolean statistics, boolean tokens) {
   }
 
   /**
+   * The layers as this text uses them.
+   *
    * @param layers the MoE layers of the model
-   * @throws IllegalArgumentException if the model has none, and nothing to tell
+   * @throws IllegalArgumentException if there are no MoE layers, or top-k does not fit them
    */
-  void requireFits(List<RoutedLayer> layers) {
-    if (layers.isEmpty() && told()) {
+  List<RoutedLayer> of(List<RoutedLayer> layers) {
+    if (layers.isEmpty() && !equals(USUAL)) {
       throw new IllegalArgumentException(
-          "the model has no MoE layers, so that there are no routes to tell of");
+          "the model has no MoE layers: there are no routes to tell of, and no moe.top_k to set");
     }
+    if (topK.isEmpty()) {
+      return layers;
+    }
+    if (topK.size() != 1 && topK.size() != layers.size()) {
+      throw new IllegalArgumentException(
+          "moe.top_k has "
+              + topK.size()
+              + " numbers, expected one, or one for each of "
+              + layers.size()
+              + " MoE layers");
+    }
+    return IntStream.range(0, layers.size())
+        .mapToObj(i -> layers.get(i).limitedTo(topK.get(topK.size() == 1 ? 0 : i)))
+        .toList();
   }
 }

@@ -242,7 +242,8 @@ final class Scheduler {
    * for the logits.
    */
   private int findShared(Sequence sequence, BlockPool pool) {
-    sequence.prefix = Prefix.none(sequence.request.terms().salt());
+    Prefix none = Prefix.none(sequence.request.terms().salt());
+    sequence.prefix = sequence.topK == null ? none : none.limitedTo(sequence.topK);
     int size = config.blockSize();
     while (config.sharePrefixes() && (sequence.named + 1) * size < sequence.length) {
       Prefix next = sequence.prefix.then(sequence.tokens, sequence.named * size, size);

@@ -19,6 +19,8 @@ final class Sequence implements GenerationHandle {
   // null where the text is free.
   final TokenConstraint constraint;
   final GeneratedText text;
+  // Experts of its rows in each MoE layer; null: as many as gates choose.
+  final int[] topK;
   // null where nothing is told of its routes.
   final RouteLayout routes;
   final RouteCounts counts;
@@ -47,19 +49,22 @@ final class Sequence implements GenerationHandle {
 
   /**
    * @param arrival its number among all sequences
-   * @param layers the model's MoE layers
+   * @param layers the model's MoE layers, as its routing has them
+   * @param topK experts of its rows in each; null: as many as gates choose
    */
   Sequence(
       GenerationRequest request,
       GenerationListener listener,
       GeneratedText text,
       long arrival,
-      List<RoutedLayer> layers) {
+      List<RoutedLayer> layers,
+      int[] topK) {
     this.request = request;
     this.listener = listener;
     this.text = text;
     this.arrival = arrival;
     this.submitted = System.nanoTime();
+    this.topK = topK;
     this.routes = request.routing().told() ? new RouteLayout(layers) : null;
     this.counts = request.routing().statistics() ? new RouteCounts(layers) : null;
     this.constraint = request.constraint() == null ? null : request.constraint().get();

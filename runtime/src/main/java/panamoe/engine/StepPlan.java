@@ -1,6 +1,7 @@
 package panamoe.engine;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -69,11 +70,41 @@ final class StepPlan {
       }
     }
     parts.add(new Part(sequence, count, guesses, row, wanted));
-    if (sequence.request.routing().told()) {
-      for (StepRows each : ranks) {
-        each.tellsRoutes = true;
+    for (StepRows each : ranks) {
+      each.tellsRoutes |= sequence.request.routing().told();
+      each.topK = sequence.topK;
+    }
+  }
+
+  /** The first part of each top-k: a step computes rows of one alone. */
+  List<Part> kinds() {
+    List<Part> kinds = new ArrayList<>(1);
+    for (Part part : parts) {
+      if (kinds.stream().noneMatch(kind -> alike(part, kind))) {
+        kinds.add(part);
       }
     }
+    return kinds;
+  }
+
+  /**
+   * Takes the parts of {@code mixed} that have the top-k of {@code kind}, in place of what is here.
+   * All changes of tables come with the first kind.
+   */
+  void take(Part kind, StepPlan mixed) {
+    clear();
+    for (Part part : mixed.parts) {
+      if (alike(part, kind)) {
+        add(part.sequence(), part.count(), part.guesses());
+      }
+    }
+    for (int rank = 0; kind == mixed.parts.getFirst() && rank < ranks.length; rank++) {
+      ranks[rank].takeChanges(mixed.ranks[rank]);
+    }
+  }
+
+  private static boolean alike(Part one, Part other) {
+    return Arrays.equals(one.sequence().topK, other.sequence().topK);
   }
 
   /** A sequence has another block. */

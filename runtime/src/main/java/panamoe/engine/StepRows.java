@@ -1,6 +1,7 @@
 package panamoe.engine;
 
 import java.nio.ByteBuffer;
+import java.util.Arrays;
 
 /**
  * The rows of a step on one data rank, and what changes in its table of blocks before it. Made once
@@ -13,6 +14,8 @@ public final class StepRows {
   int count;
   // Whether somebody asks for the routes of these rows, or of others in the step.
   boolean tellsRoutes;
+  // Experts of a row in each MoE layer; null: as many as gates choose. Not to be changed.
+  int[] topK;
   // The rows whose logits are asked for, in order.
   final int[] wanted;
   int wantedCount;
@@ -36,6 +39,7 @@ public final class StepRows {
     count = 0;
     wantedCount = 0;
     tellsRoutes = false;
+    topK = null;
     changedSlots.clear();
     changedIndices.clear();
     changedBlocks.clear();
@@ -65,12 +69,19 @@ public final class StepRows {
 
   /** Bytes of {@link #write}. */
   int bytes() {
-    return Integer.BYTES * (4 + 3 * count + wantedCount + 3 * changedSlots.size());
+    return Integer.BYTES * (5 + limits() + 3 * count + wantedCount + 3 * changedSlots.size());
+  }
+
+  private int limits() {
+    return topK == null ? 0 : topK.length;
   }
 
   /** Writes them for {@link #read}. */
   void write(ByteBuffer to) {
-    to.putInt(tellsRoutes ? 1 : 0);
+    to.putInt(tellsRoutes ? 1 : 0).putInt(limits());
+    for (int i = 0; i < limits(); i++) {
+      to.putInt(topK[i]);
+    }
     to.putInt(count).putInt(wantedCount).putInt(changedSlots.size());
     for (int row = 0; row < count; row++) {
       to.putInt(tokens[row]).putInt(slots[row]).putInt(positions[row]);
@@ -87,6 +98,11 @@ public final class StepRows {
   void read(ByteBuffer from) {
     clear();
     tellsRoutes = from.getInt() != 0;
+    int limits = from.getInt();
+    if (limits > 0) {
+      topK = new int[limits];
+      Arrays.setAll(topK, _ -> from.getInt());
+    }
     int rows = from.getInt();
     wantedCount = from.getInt();
     int changes = from.getInt();
@@ -98,6 +114,13 @@ public final class StepRows {
     }
     for (int i = 0; i < changes; i++) {
       change(from.getInt(), from.getInt(), from.getInt());
+    }
+  }
+
+  /** Adds the changes of {@code other}. */
+  void takeChanges(StepRows other) {
+    for (int i = 0; i < other.changedSlots.size(); i++) {
+      change(other.changedSlots.get(i), other.changedIndices.get(i), other.changedBlocks.get(i));
     }
   }
 

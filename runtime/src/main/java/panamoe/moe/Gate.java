@@ -67,6 +67,16 @@ public final class Gate {
    *     loss
    */
   public Routes forward(Pass pass, Tensor x, Tensor used, long sequence) {
+    return forward(pass, x, used, sequence, config.topK());
+  }
+
+  /**
+   * As above, to fewer experts.
+   *
+   * @param topK experts of a token, at most the config's: the best of its choices, weighted as if
+   *     there were no others
+   */
+  Routes forward(Pass pass, Tensor x, Tensor used, long sequence, int topK) {
     Tensor input = x;
     Tensor noise = null;
     Tensor priority = null;
@@ -80,7 +90,7 @@ public final class Gate {
         priority = pass.uniform(x.size(0), experts);
       }
     }
-    return route(pass, input, used, sequence, noise, priority);
+    return route(pass, input, used, sequence, noise, priority, topK);
   }
 
   /**
@@ -93,10 +103,19 @@ public final class Gate {
    */
   public Routes route(
       Pass pass, Tensor x, Tensor used, long sequence, Tensor noise, Tensor priority) {
+    return route(pass, x, used, sequence, noise, priority, config.topK());
+  }
+
+  private Routes route(
+      Pass pass, Tensor x, Tensor used, long sequence, Tensor noise, Tensor priority, int topK) {
     Tensor logits = cosine == null ? linear.forwardFloat32(pass, x) : cosine.forward(pass, x);
     GateKernels.Inputs inputs =
         new GateKernels.Inputs(logits, used, Parameter.valueOf(correction), noise, priority);
-    GateSettings settings = config.settings(x.size(0), experts, pass.training());
+    GateSettings own = config.settings(x.size(0), experts, pass.training());
+    GateSettings settings = own.withTopK(topK);
+    if (topK < own.topK()) {
+      pass.observer().unlimited(GateOp.unlimited(pass, own, inputs));
+    }
     float auxiliary = (float) config.loss().auxiliary() * pass.share();
     float ofBatch = perSequence() ? 0 : auxiliary;
     float z = (float) config.loss().z() * pass.share();

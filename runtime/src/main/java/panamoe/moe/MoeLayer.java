@@ -96,7 +96,7 @@ public final class MoeLayer {
    */
   public Tensor forward(Pass pass, Tensor x, Tensor skip, Tensor used, long sequence) {
     Tensor y = pass.allocate(x.dtype(), x.shape());
-    forwardInto(pass, x, gate.forward(pass, x, used, sequence), skip, y);
+    forwardInto(pass, x, route(pass, x, used, sequence), skip, y);
     return y;
   }
 
@@ -107,7 +107,7 @@ public final class MoeLayer {
 
   /** As {@link #forward}, without a skip and into a tensor y [S, M] that the caller has. */
   public void forwardInto(Pass pass, Tensor x, Tensor used, Tensor y) {
-    forwardInto(pass, x, gate.forward(pass, x, used, x.size(0)), null, y);
+    forwardInto(pass, x, route(pass, x, used, x.size(0)), null, y);
   }
 
   /**
@@ -160,6 +160,10 @@ public final class MoeLayer {
   /** Whether rows stay on their rank: it holds all experts, and shares no rows. */
   private boolean computesHere(Topology topology) {
     return topology.expertDegree(groups.total()) == 1 && !topology.sharesRows();
+  }
+
+  private Routes route(Pass pass, Tensor x, Tensor used, long sequence) {
+    return gate.forward(pass, x, used, sequence, pass.topK(layer, topK));
   }
 
   private void forwardInto(Pass pass, Tensor x, Routes routes, Tensor skip, Tensor y) {

@@ -26,6 +26,15 @@ public final class GateOp {
     return routes;
   }
 
+  /** What the gate would choose if no route were dropped: for an observer. */
+  public static Routes unlimited(Pass pass, GateSettings settings, GateKernels.Inputs inputs) {
+    Tensor logits = inputs.logits();
+    int experts = Math.toIntExact(logits.size(1));
+    Routes routes = Routes.allocate(pass.scope(), logits.size(0), experts, settings.topK());
+    pass.backend().gateForward(settings.dropless(), inputs, routes);
+    return routes;
+  }
+
   static Routes choose(Pass pass, GateSettings settings, GateKernels.Inputs inputs) {
     Tensor logits = inputs.logits();
     Routes routes =

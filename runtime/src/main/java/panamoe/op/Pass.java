@@ -21,6 +21,7 @@ public final class Pass {
   private final float share;
   private final RouteObserver observer;
   private final Communicator batch;
+  private final int[] topK;
   private long randomOffset;
 
   private Pass(
@@ -31,7 +32,8 @@ public final class Pass {
       long seed,
       float share,
       RouteObserver observer,
-      Communicator batch) {
+      Communicator batch,
+      int[] topK) {
     this.backend = backend;
     this.scope = scope;
     this.tape = tape;
@@ -40,6 +42,7 @@ public final class Pass {
     this.share = share;
     this.observer = observer;
     this.batch = batch;
+    this.topK = topK;
   }
 
   /**
@@ -50,24 +53,38 @@ public final class Pass {
    */
   public static Pass training(
       Backend backend, TensorScope scope, Tape tape, long seed, float share) {
-    return new Pass(backend, scope, tape, true, seed, share, RouteObserver.NONE, Alone.WORLD);
+    return new Pass(backend, scope, tape, true, seed, share, RouteObserver.NONE, Alone.WORLD, null);
   }
 
   /** A deterministic pass without gradients. */
   public static Pass inference(Backend backend, TensorScope scope) {
-    return new Pass(backend, scope, null, false, 0, 1, RouteObserver.NONE, Alone.WORLD);
+    return new Pass(backend, scope, null, false, 0, 1, RouteObserver.NONE, Alone.WORLD, null);
   }
 
   /**
    * A deterministic pass that records on {@code tape}: gradients of the model as it is evaluated.
    */
   public static Pass evaluation(Backend backend, TensorScope scope, Tape tape) {
-    return new Pass(backend, scope, tape, false, 0, 1, RouteObserver.NONE, Alone.WORLD);
+    return new Pass(backend, scope, tape, false, 0, 1, RouteObserver.NONE, Alone.WORLD, null);
   }
 
   /** The same pass, telling {@code newObserver} of every gate's decision. */
   public Pass observedBy(RouteObserver newObserver) {
-    return new Pass(backend, scope, tape, training, seed, share, newObserver, batch);
+    return new Pass(backend, scope, tape, training, seed, share, newObserver, batch, topK);
+  }
+
+  /**
+   * The same pass, whose rows go to fewer experts.
+   *
+   * @param most experts of a row by layer, at most the gate's own K; null: as many as gates choose
+   */
+  public Pass limitedTo(int[] most) {
+    return new Pass(backend, scope, tape, training, seed, share, observer, batch, most);
+  }
+
+  /** Experts that a row is sent to in a layer whose gate chooses {@code own}. */
+  public int topK(int layer, int own) {
+    return topK == null ? own : topK[layer];
   }
 
   /**
@@ -75,7 +92,7 @@ public final class Pass {
    * ranks} see.
    */
   public Pass partOf(Communicator ranks) {
-    return new Pass(backend, scope, tape, training, seed, share, observer, ranks);
+    return new Pass(backend, scope, tape, training, seed, share, observer, ranks, topK);
   }
 
   /**
@@ -155,7 +172,7 @@ public final class Pass {
    */
   Pass replayed(TensorScope otherScope, Tape otherTape, RouteObserver otherObserver) {
     Pass pass =
-        new Pass(backend, otherScope, otherTape, training, seed, share, otherObserver, batch);
+        new Pass(backend, otherScope, otherTape, training, seed, share, otherObserver, batch, topK);
     pass.randomOffset = randomOffset;
     return pass;
   }

@@ -16,6 +16,13 @@ public interface RouteObserver {
   }
 
   /**
+   * Is told, where a pass is {@link Pass#limitedTo} fewer experts, before the gate decides.
+   *
+   * @param routes that the gate would choose, none dropped; in the pass's memory
+   */
+  default void unlimited(Routes routes) {}
+
+  /**
    * @param layer the layer's index in its model, from 0
    * @param routes readable during the call only
    */

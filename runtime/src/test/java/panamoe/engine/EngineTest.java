@@ -105,7 +105,8 @@ class EngineTest {
         new StopConfig(random.nextInt(60), 2, List.of("QRS"), Set.of(7), false, slide),
         3,
         null,
-        new Terms(random.nextInt(2), "user" + random.nextInt(3), "", Terms.NEVER));
+        new Terms(random.nextInt(2), "user" + random.nextInt(3), "", Terms.NEVER),
+        random.nextInt(3) == 0 ? new Routing(false, false, List.of(1)) : Routing.USUAL);
   }
 
   /** Whatever runs beside a text, whatever it shares, wherever it is interrupted. */

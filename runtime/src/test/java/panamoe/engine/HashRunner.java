@@ -20,7 +20,9 @@ class HashRunner implements StepRunner {
 
   static final List<RoutedLayer> LAYERS =
       List.of(new RoutedLayer(1, 4, 2), new RoutedLayer(3, 6, 1));
-  private static final RouteLayout LAYOUT = new RouteLayout(LAYERS);
+
+  // Above all tokens: where top-k is limited, the keys and values of a token are others.
+  private static final int LIMITED = 64;
 
   private final int blockSize;
   private final int[][][] tables;
@@ -54,11 +56,13 @@ class HashRunner implements StepRunner {
       }
       for (int row = 0; row < step.count; row++) {
         int block = tables[rank][step.slots[row]][step.positions[row] / blockSize];
-        caches[rank][block][step.positions[row] % blockSize] = step.tokens[row];
+        caches[rank][block][step.positions[row] % blockSize] =
+            step.tokens[row] + LIMITED * Arrays.hashCode(step.topK);
         if (step.tokens[row] == REFUSED) {
           throw new IllegalArgumentException("token " + REFUSED + " is refused");
         }
-        counts.add(LAYOUT, routes(step.tokens[row], step.positions[row]));
+        List<RoutedLayer> layers = layers(step);
+        counts.add(new RouteLayout(layers), routes(step.tokens[row], step.positions[row], layers));
       }
       rows += step.count;
       logits[rank] = new float[step.wantedCount][];
@@ -75,7 +79,7 @@ class HashRunner implements StepRunner {
     for (int i = 0; i <= position; i++) {
       int token = caches[rank][tables[rank][slot][i / blockSize]][i % blockSize];
       hash = 1_000_003 * hash + token;
-      number &= token != NAN;
+      number &= Math.floorMod(token, LIMITED) != NAN;
     }
     SplittableRandom random = new SplittableRandom(hash);
     float[] drawn = new float[VOCABULARY];
@@ -92,15 +96,23 @@ class HashRunner implements StepRunner {
     System.arraycopy(logits[rank][wanted], 0, into, 0, into.length);
   }
 
+  private static List<RoutedLayer> layers(StepRows step) {
+    return step.topK == null
+        ? LAYERS
+        : new Routing(false, false, Arrays.stream(step.topK).boxed().toList()).of(LAYERS);
+  }
+
   /** The routes of a row: of two choices the second has the larger weight where tokens are even. */
-  static float[] routes(int token, int position) {
-    float[] row = new float[LAYOUT.width()];
-    for (int i = 0; i < LAYERS.size(); i++) {
-      RoutedLayer layer = LAYERS.get(i);
+  static float[] routes(int token, int position, List<RoutedLayer> layers) {
+    RouteLayout layout = new RouteLayout(layers);
+    float[] row = new float[layout.width()];
+    for (int i = 0; i < layers.size(); i++) {
+      RoutedLayer layer = layers.get(i);
       for (int k = 0; k < layer.topK(); k++) {
         int expert = (5 * token + position / 2 + i + k) % layer.experts();
-        LAYOUT.set(row, i, k, expert, token % 2 == k ? 0.25f : 0.75f);
+        layout.set(row, i, k, expert, token % 2 == k ? 0.25f : 0.75f);
       }
+      layout.setKept(row, i, (float) layer.topK() / LAYERS.get(i).topK());
     }
     return row;
   }
@@ -116,7 +128,7 @@ class HashRunner implements StepRunner {
     if (!step.tellsRoutes) {
       throw new AssertionError("nobody asked for routes");
     }
-    float[] routes = routes(step.tokens[row], step.positions[row]);
+    float[] routes = routes(step.tokens[row], step.positions[row], layers(step));
     System.arraycopy(routes, 0, into, 0, routes.length);
   }
 

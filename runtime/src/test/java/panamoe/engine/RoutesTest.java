@@ -2,6 +2,7 @@ package panamoe.engine;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -13,13 +14,17 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.backend.Activation;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
+import panamoe.backend.GateSettings.Normalization;
 import panamoe.comm.ThreadWorld;
 import panamoe.comm.exchange.Strategy;
 import panamoe.config.GateConfig;
@@ -36,14 +41,16 @@ import panamoe.parallel.Topology;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
+import panamoe.testkit.BackendsUnderTest;
 
 /** The routes that an engine tells are those of its model's gates. */
 class RoutesTest {
   private static final int CONTEXT = 48;
-  private static final Routing ALL = new Routing(true, true);
+  private static final Routing ALL = new Routing(true, true, List.of());
+  private static final Routing FEWER = new Routing(true, true, List.of(2, 1));
   private static final EngineConfig ROOMY = new EngineConfig(96, 4, 8, 32, 0.25, false, 0);
 
-  private static ModelConfig config(List<Integer> experts, int topK) {
+  private static ModelConfig config(List<Integer> experts, GateConfig gate) {
     return new UniformModel(
             new ByteTokenizer().vocabularySize(),
             CONTEXT,
@@ -53,7 +60,7 @@ class RoutesTest {
             48,
             experts,
             true,
-            GateConfig.dropless(topK),
+            gate,
             Activation.GELU_TANH,
             NormConfig.Kind.LAYER,
             UniformModel.Positions.ROTARY,
@@ -62,7 +69,7 @@ class RoutesTest {
         .toConfig();
   }
 
-  private static final ModelConfig MODEL = config(List.of(4, 0, 8), 2);
+  private static final ModelConfig MODEL = config(List.of(4, 0, 8), GateConfig.dropless(2));
 
   private static LanguageModel model(Backend backend, ModelConfig config, Ranks ranks) {
     LanguageModel model = new LanguageModel(config, ranks);
@@ -169,7 +176,7 @@ class RoutesTest {
     try (Backend backend = Backends.open("cpu", 2);
         LanguageModel model = model(backend, MODEL, Ranks.alone())) {
       List<List<Recorder>> runs = new ArrayList<>();
-      for (Routing routing : List.of(ALL, Routing.UNTOLD, new Routing(true, false))) {
+      for (Routing routing : List.of(ALL, Routing.USUAL, new Routing(true, false, List.of()))) {
         try (Engine engine = new Engine(backend, model, new ByteTokenizer(), ROOMY)) {
           runs.add(
               write(
@@ -197,6 +204,7 @@ class RoutesTest {
       assertEquals(want.layer(), have.layer());
       assertArrayEquals(want.tokens(), have.tokens());
       assertArrayEquals(want.weight(), have.weight(), 1e-5);
+      assertEquals(want.topK(), have.topK());
     }
   }
 
@@ -219,7 +227,7 @@ class RoutesTest {
       int[] prompt = new Random(i).ints(9, 0, 3).toArray();
       requests.add(
           GenerationRequest.of(prompt, SamplingConfig.GREEDY, StopConfig.of(25, List.of()))
-              .with(i % 3 == 2 ? Routing.UNTOLD : ALL));
+              .with(i % 3 == 2 ? Routing.USUAL : ALL));
     }
     List<Recorder> texts = write(engine, requests);
     assertTrue(engine.interruptions() > 0);
@@ -234,7 +242,7 @@ class RoutesTest {
       RouteLayout layout = new RouteLayout(HashRunner.LAYERS);
       RouteCounts expected = new RouteCounts(HashRunner.LAYERS);
       for (int position = 0; position < tokens.length - (ended ? 0 : 1); position++) {
-        float[] row = HashRunner.routes(tokens[position], position);
+        float[] row = HashRunner.routes(tokens[position], position, HashRunner.LAYERS);
         expected.add(layout, row);
         if (position >= 8 && position < 8 + text.tokens.size()) {
           assertArrayEquals(layout.best(row), text.experts.get(position - 8));
@@ -262,6 +270,144 @@ class RoutesTest {
     }
   }
 
+  private static GateConfig withTopK(GateConfig gate, int topK) {
+    return new GateConfig(
+        topK,
+        gate.routerBias(),
+        gate.score(),
+        gate.choice(),
+        gate.weight(),
+        gate.capacity(),
+        gate.loss(),
+        gate.cosine());
+  }
+
+  private static GateConfig weighted(Normalization normalization) {
+    return GateConfig.dropless(2).withWeight(GateConfig.RouteWeight.of(normalization));
+  }
+
+  static Stream<Arguments> gates() {
+    Stream<Arguments> onBackends =
+        BackendsUnderTest.all()
+            .map(backend -> Arguments.of(backend, weighted(Normalization.CHOSEN)));
+    Stream<Arguments> others =
+        Stream.of(
+                weighted(Normalization.RAW),
+                weighted(Normalization.SURVIVORS),
+                GateConfig.deepSeek(3, 8))
+            .map(gate -> Arguments.of(Backends.open("cpu", 2), gate));
+    return Stream.concat(onBackends, others);
+  }
+
+  /**
+   * With a top-k of k - 1 a model writes what a model of the same weights and that k writes, beside
+   * texts of its own k, recorded and not, with guesses and shared blocks; and the others go on as
+   * they would.
+   */
+  @ParameterizedTest
+  @MethodSource("gates")
+  void fewerExpertsAreThoseOfAModelWithFewer(Backend backend, GateConfig gate) {
+    List<Integer> experts = List.of(8, 0, 8);
+    Routing fewer = new Routing(true, true, List.of(gate.topK() - 1));
+    EngineConfig sharing = new EngineConfig(200, 4, 8, 32, 0.25, true, 2);
+    List<List<Recorder>> expected = new ArrayList<>();
+    for (int topK : new int[] {gate.topK(), gate.topK() - 1}) {
+      try (LanguageModel model =
+              model(backend, config(experts, withTopK(gate, topK)), Ranks.alone());
+          Engine engine = new Engine(backend, model, new ByteTokenizer(), sharing)) {
+        expected.add(
+            write(engine, IntStream.range(0, 4).mapToObj(seed -> request(seed, ALL)).toList()));
+      }
+    }
+    assertNotEquals(expected.get(0).get(0).logprobBits, expected.get(1).get(0).logprobBits);
+    try (LanguageModel model = model(backend, config(experts, gate), Ranks.alone());
+        Engine engine = new Engine(backend, model, new ByteTokenizer(), sharing)) {
+      List<GenerationRequest> requests = new ArrayList<>();
+      for (int turn = 0; turn < 2; turn++) { // each prompt has been there with the other top-k
+        for (int seed = 0; seed < 4; seed++) {
+          requests.add(request(seed, seed % 2 == turn ? ALL : fewer));
+        }
+      }
+      List<Recorder> texts = write(engine, requests);
+      texts.addAll(write(engine, List.of(requests.get(0), requests.get(1)))); // one by one
+      for (int i = 0; i < texts.size(); i++) {
+        int kind = requests.get(i % 8).routing() == ALL ? 0 : 1;
+        Recorder want = expected.get(kind).get(i % 4);
+        assertEquals(want.tokens, texts.get(i).tokens);
+        assertEquals(want.logprobBits, texts.get(i).logprobBits);
+        if (i < 4) { // nothing is shared yet
+          assertAlike(want.generation.routes(), texts.get(i).generation.routes());
+          assertKept(backend, model, requests.get(i), texts.get(i));
+        }
+      }
+    }
+  }
+
+  /** What is kept is the gate's weight of the experts that are left, by the whole gate. */
+  private static void assertKept(
+      Backend backend, LanguageModel model, GenerationRequest request, Recorder text) {
+    List<RouteStatistics.Layer> layers = text.generation.routes().layers();
+    if (request.routing() == ALL) {
+      layers.forEach(layer -> assertEquals(1, layer.kept()));
+      return;
+    }
+    // Only the first MoE layer sees the same rows as in the unlimited model.
+    RouteStatistics.Layer first = layers.getFirst();
+    int topK = first.topK();
+    int rows = Math.toIntExact(first.routes() / topK);
+    Gates gates = new Gates(backend, model, Arrays.copyOf(all(request, text), rows));
+    float[] weight = gates.weight.get(first.layer());
+    double sum = 0;
+    for (int row = 0; row < rows; row++) {
+      double all = 0;
+      double kept = 0;
+      for (int k = 0; k <= topK; k++) {
+        all += weight[row * (topK + 1) + k];
+        kept += k < topK ? weight[row * (topK + 1) + k] : 0;
+      }
+      sum += kept / all;
+    }
+    assertEquals(sum / rows, first.kept(), 1e-5);
+    assertTrue(first.kept() < 1);
+  }
+
+  /** Rows with another top-k are other rows, though their tokens are the same. */
+  @Test
+  void textsOfAnotherTopKShareNothing() {
+    Engine engine = HashEngine.of(new EngineConfig(40, 4, 4, 16, 1, true, 0), 64, () -> {});
+    GenerationRequest request =
+        GenerationRequest.of(new int[10], SamplingConfig.GREEDY, StopConfig.of(1, List.of()));
+    List<Integer> shared = new ArrayList<>();
+    for (List<Integer> topK :
+        List.of(List.<Integer>of(), List.of(1), List.of(1, 1), List.of(2, 1), List.<Integer>of())) {
+      shared.add(
+          write(engine, List.of(request.with(new Routing(false, false, topK))))
+              .getFirst()
+              .generation
+              .sharedTokens());
+    }
+    assertEquals(List.of(0, 0, 8, 8, 8), shared);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = ';',
+      value = {
+        "0; moe.top_k is 0 for layer 1, expected 1 to 2",
+        "2; moe.top_k is 2 for layer 3, expected 1 to 1",
+        "3 1; moe.top_k is 3 for layer 1, expected 1 to 2",
+        "1 1 1; moe.top_k has 3 numbers, expected one, or one for each of 2 MoE layers"
+      })
+  void topKBeyondTheModelsIsRefused(String topK, String message) {
+    List<Integer> numbers = Arrays.stream(topK.split(" ")).map(Integer::valueOf).toList();
+    Engine engine = HashEngine.of(ROOMY, CONTEXT, () -> {});
+    GenerationRequest request = request(1, new Routing(false, false, numbers));
+    assertEquals(
+        message,
+        assertThrows(IllegalArgumentException.class, () -> engine.submit(request, new Recorder()))
+            .getMessage());
+  }
+
   private record OverRanks(List<Recorder> texts, RouteStatistics all) {}
 
   private static OverRanks over(Topology topology) {
@@ -281,7 +427,9 @@ class RoutesTest {
                       List<Recorder> texts =
                           write(
                               engine,
-                              IntStream.range(0, 7).mapToObj(seed -> request(seed, ALL)).toList());
+                              IntStream.range(0, 7)
+                                  .mapToObj(seed -> request(seed, seed % 3 == 1 ? FEWER : ALL))
+                                  .toList());
                       var statistics = engine.routeStatistics();
                       engine.step();
                       result[0] = new OverRanks(texts, statistics.join());
@@ -302,10 +450,13 @@ class RoutesTest {
       rows += text.generation.routes().layers().getFirst().routes();
     }
     assertEquals(rows, expected.all.layers().getFirst().routes());
+    assertTrue(expected.texts.get(1).generation.routes().layers().getLast().kept() < 1);
     for (Topology topology :
         List.of(new Topology(2, 2, 1, 1), new Topology(2, 1, 2, 1), new Topology(4, 2, 2, 2))) {
       OverRanks found = over(topology);
       assertAlike(expected.all, found.all);
+      assertEquals(
+          expected.all.layers().getLast().kept(), found.all.layers().getLast().kept(), 1e-5);
       for (int i = 0; i < expected.texts.size(); i++) {
         Recorder want = expected.texts.get(i);
         Recorder have = found.texts.get(i);
@@ -320,7 +471,8 @@ class RoutesTest {
   @Test
   void areRefusedOfADenseModel() {
     try (Backend backend = Backends.open("cpu", 1);
-        LanguageModel model = model(backend, config(List.of(0, 0), 1), Ranks.alone());
+        LanguageModel model =
+            model(backend, config(List.of(0, 0), GateConfig.dropless(1)), Ranks.alone());
         Engine engine = new Engine(backend, model, new ByteTokenizer(), ROOMY)) {
       String message =
           assertThrows(
@@ -329,7 +481,7 @@ class RoutesTest {
               .getMessage();
       assertTrue(message.contains("no MoE layers"), message);
       var statistics = engine.routeStatistics();
-      write(engine, List.of(request(1, Routing.UNTOLD)));
+      write(engine, List.of(request(1, Routing.USUAL)));
       assertEquals(List.of(), statistics.join().layers());
     }
   }

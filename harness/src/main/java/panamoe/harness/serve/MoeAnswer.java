@@ -14,10 +14,23 @@ import panamoe.engine.Routing;
 @JsonInclude(JsonInclude.Include.NON_NULL)
 record MoeAnswer(List<Layer> layers, List<int[]> tokenExperts) {
   /** An MoE layer. */
-  record Layer(int layer, int experts, int topK, long[] tokens, double[] weight, double entropy) {
+  record Layer(
+      int layer,
+      int experts,
+      int topK,
+      long[] tokens,
+      double[] weight,
+      double entropy,
+      double kept) {
     static Layer of(RouteStatistics.Layer told) {
       return new Layer(
-          told.layer(), told.experts(), told.topK(), told.tokens(), told.weight(), told.entropy());
+          told.layer(),
+          told.experts(),
+          told.topK(),
+          told.tokens(),
+          told.weight(),
+          told.entropy(),
+          told.kept());
     }
   }
 

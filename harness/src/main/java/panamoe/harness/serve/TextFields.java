@@ -179,11 +179,29 @@ final class TextFields {
   private Routing routing() {
     Fields moe = fields.inner("moe");
     if (moe == null) {
-      return Routing.UNTOLD;
+      return Routing.USUAL;
     }
-    Routing routing = new Routing(moe.flag("stats"), moe.flag("tokens"));
+    Routing routing = new Routing(moe.flag("stats"), moe.flag("tokens"), topK(moe));
     moe.requireNoOthers();
     return routing;
+  }
+
+  private static List<Integer> topK(Fields moe) {
+    JsonNode given = moe.take("top_k");
+    if (given == null) {
+      return List.of();
+    }
+    List<Integer> topK = new ArrayList<>();
+    for (JsonNode one : given.isArray() ? given : List.of(given)) {
+      if (!one.isIntegralNumber() || !one.canConvertToInt()) {
+        throw moe.wrong("top_k", "is not a whole number, or an array of one for each MoE layer");
+      }
+      topK.add(one.intValue());
+    }
+    if (topK.isEmpty()) {
+      throw moe.wrong("top_k", "has no numbers");
+    }
+    return topK;
   }
 
   private TextRequest.Delivery delivery() {

@@ -15,7 +15,7 @@ import panamoe.engine.TokenConstraint;
  * @param stop for each prompt, because the room that is left depends on it
  * @param logprobs most probable tokens that are told beside each; -1 for none
  * @param constraint null if the texts are free
- * @param routing what is told of routes
+ * @param routing to how many experts rows go, and what is told of that
  * @param answer how it is answered
  */
 record TextRequest(

@@ -28,7 +28,7 @@ class AdmissionTest {
         -1,
         null,
         Terms.USUAL,
-        Routing.UNTOLD,
+        Routing.USUAL,
         new TextRequest.Delivery(false, false, false));
   }
 

@@ -82,6 +82,18 @@ class MoeEndpointTest {
     assertEquals(12, tokens.path("token_experts").size());
   }
 
+  @Test
+  void textsMayGoToFewerExperts() throws Exception {
+    String ask = COMPLETION + ", 'cache_salt': 'fewer', 'moe': {'stats': true, 'top_k': ";
+    for (String topK : List.of("1}}", "[1, 1]}}")) {
+      JsonNode layers = choice(COMPLETIONS, ask + topK).path("moe").path("layers");
+      assertEquals(1, layers.get(0).path("top_k").intValue());
+      assertEquals(0.5, layers.get(0).path("kept").doubleValue());
+      assertEquals(1, layers.get(1).path("kept").doubleValue());
+      assertEquals(sum(layers.get(1).path("tokens")), sum(layers.get(0).path("tokens")));
+    }
+  }
+
   /** A stream tells in pieces what a whole answer tells. */
   @ParameterizedTest
   @CsvSource({COMPLETIONS, CHAT})
@@ -114,17 +126,21 @@ class MoeEndpointTest {
   @ParameterizedTest
   @CsvSource(
       delimiter = ';',
+      quoteCharacter = '"',
       value = {
         "{'stats': 1}; moe.stats is not true or false",
         "{'tokens': 'yes'}; moe.tokens is not true or false",
+        "{'top_k': 3}; moe.top_k is 3 for layer 1, expected 1 to 2",
+        "{'top_k': [2, 0]}; moe.top_k is 0 for layer 3, expected 1 to 1",
+        "{'top_k': 1.5}; moe.top_k is not a whole number, or an array of one for each MoE layer",
+        "{'top_k': []}; moe.top_k has no numbers",
         "{'layers': true}; there is no field moe.layers",
         "true; moe is not an object"
       })
   void badFieldsAreRefused(String moe, String message) throws Exception {
     for (String ask : List.of(COMPLETION, MESSAGES)) {
       String path = ask.equals(MESSAGES) ? CHAT : COMPLETIONS;
-      HttpResponse<String> answer =
-          server.post(path, ask + ", 'moe': " + moe.replace('\'', '"') + "}");
+      HttpResponse<String> answer = server.post(path, ask + ", 'moe': " + moe + "}");
       assertEquals(400, answer.statusCode());
       JsonNode error = TestServer.json(answer.body()).path("error");
       assertEquals(message, error.path("message").textValue());
