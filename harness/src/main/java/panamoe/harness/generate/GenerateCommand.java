@@ -22,6 +22,7 @@ import panamoe.engine.EngineConfig;
 import panamoe.engine.Generation;
 import panamoe.engine.GenerationRequest;
 import panamoe.engine.ModelFolder;
+import panamoe.engine.Routing;
 import panamoe.engine.SamplingConfig;
 import panamoe.engine.StopConfig;
 import panamoe.harness.ComputeType;
@@ -159,6 +160,12 @@ public final class GenerateCommand implements Callable<Integer> {
   private int guesses;
 
   @Option(
+      names = "--moe-stats",
+      description =
+          "Say after the text which experts its tokens chose, in each MoE layer (docs/serving.md, Routes).")
+  private boolean moeStats;
+
+  @Option(
       names = "--runtime-kernels",
       description =
           "Compile gate and experts for this model and card first (--device cuda; docs/runtime-kernels.md).")
@@ -174,10 +181,15 @@ public final class GenerateCommand implements Callable<Integer> {
         shared.checked(
             () ->
                 GenerationRequest.of(
-                    GenerationRequest.tokensOf(
-                        prompt, folder.tokenizer(), folder.config().context()),
-                    sampling,
-                    end));
+                        GenerationRequest.tokensOf(
+                            prompt, folder.tokenizer(), folder.config().context()),
+                        sampling,
+                        end)
+                    .with(new Routing(moeStats, false, List.of())));
+    if (moeStats && !folder.config().hasExperts()) {
+      throw new ParameterException(
+          spec.commandLine(), "--moe-stats is for models with MoE layers, this one has none");
+    }
     shared.checked(rankOptions::topology);
     rankOptions.requireAvailable();
     try {
@@ -268,6 +280,10 @@ public final class GenerateCommand implements Callable<Integer> {
               result.tokens() / Math.max(1e-9, result.times().decodeSeconds()),
               result.promptTokens(),
               result.times().prefillSeconds());
+      if (moeStats) {
+        spec.commandLine().getErr().print(RouteTable.of(result.routes()));
+        spec.commandLine().getErr().flush();
+      }
     }
   }
 
@@ -289,6 +305,9 @@ public final class GenerateCommand implements Callable<Integer> {
     json.put("prompt_tokens", result.promptTokens());
     json.put("prefill_seconds", result.times().prefillSeconds());
     json.put("decode_seconds", result.times().decodeSeconds());
+    if (moeStats) {
+      RouteTable.write(result.routes(), json.putObject("moe").putArray("layers"));
+    }
     return json;
   }
 }

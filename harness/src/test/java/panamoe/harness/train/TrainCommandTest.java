@@ -65,6 +65,11 @@ class TrainCommandTest {
     assertEquals(0, written.exitCode(), written.err());
     assertTrue(written.out().length() > 4, written.out());
     assertEquals(written.out(), CommandRun.of(generate).out());
+    String[] routes = Arrays.copyOf(generate, generate.length + 1);
+    routes[generate.length] = "--moe-stats";
+    CommandRun told = CommandRun.of(routes);
+    assertEquals(written.out(), told.out());
+    assertTrue(told.err().contains(" experts, 1 for each token; entropy "), told.err());
   }
 
   @ParameterizedTest

@@ -1,0 +1,59 @@
+package panamoe.harness.generate;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.Arrays;
+import java.util.Locale;
+import panamoe.engine.RouteStatistics;
+import panamoe.io.Count;
+
+/** Which experts the rows of a text chose, as a table for each MoE layer. */
+final class RouteTable {
+  private static final int BAR = 40;
+
+  private RouteTable() {}
+
+  /** Lines that end with a line break; bars are to the scale of the layer's most chosen expert. */
+  static String of(RouteStatistics routes) {
+    StringBuilder table = new StringBuilder();
+    for (RouteStatistics.Layer layer : routes.layers()) {
+      table.append(
+          String.format(
+              Locale.ROOT,
+              "layer %d: %s, %d for each token; entropy %.2f of %.2f bits%n",
+              layer.layer(),
+              Count.of(layer.experts(), "expert"),
+              layer.topK(),
+              layer.entropy(),
+              Math.log(layer.experts()) / Math.log(2)));
+      long most = Arrays.stream(layer.tokens()).max().orElse(0);
+      for (int expert = 0; expert < layer.experts(); expert++) {
+        long tokens = layer.tokens()[expert];
+        String bar = "#".repeat(Math.toIntExact(BAR * tokens / Math.max(1, most)));
+        table.append(
+            String.format(
+                Locale.ROOT,
+                "%6d %8d %5.1f %%  weight %.3f%s%n",
+                expert,
+                tokens,
+                100.0 * tokens / Math.max(1, layer.routes()),
+                layer.weight()[expert],
+                bar.isEmpty() ? "" : "  " + bar));
+      }
+    }
+    return table.toString();
+  }
+
+  /** Adds an object for each layer, as answers of {@code serve} have it. */
+  static void write(RouteStatistics routes, ArrayNode layers) {
+    for (RouteStatistics.Layer layer : routes.layers()) {
+      ObjectNode one = layers.addObject();
+      one.put("layer", layer.layer()).put("experts", layer.experts()).put("top_k", layer.topK());
+      ArrayNode tokens = one.putArray("tokens");
+      Arrays.stream(layer.tokens()).forEach(tokens::add);
+      ArrayNode weights = one.putArray("weight");
+      Arrays.stream(layer.weight()).forEach(weights::add);
+      one.put("entropy", layer.entropy()).put("kept", layer.kept());
+    }
+  }
+}
