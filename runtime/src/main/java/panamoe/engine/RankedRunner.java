@@ -29,7 +29,7 @@ final class RankedRunner implements StepRunner {
   private final ModelRunner own;
   private final int vocabulary;
   private final StepRows received;
-  // Rows that each data rank was asked for in this step, and the first of them here.
+  // Rows of each data rank in this step: those whose logits are asked for, and all.
   private final long[] asked;
   private final long[] computed;
   private final float[] routesOfRow;

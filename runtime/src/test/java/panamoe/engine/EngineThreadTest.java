@@ -119,6 +119,24 @@ class EngineThreadTest {
     assertNotNull(thread.status());
   }
 
+  /** Asleep, while a text is written, and for the last time. */
+  @Test
+  void tellsRoutesAtAnyTime() throws Exception {
+    EngineThread thread = thread(EngineThreadTest::pause);
+    assertEquals(0, rows(thread));
+    Future future = submit(thread, 20);
+    long between = rows(thread);
+    future.get();
+    assertTrue(between < 3 + 19, between + " rows");
+    assertEquals(3 + 19, rows(thread));
+    thread.close();
+    assertThrows(IllegalStateException.class, thread::routeStatistics);
+  }
+
+  private static long rows(EngineThread thread) throws Exception {
+    return thread.routeStatistics().get(30, TimeUnit.SECONDS).layers().getLast().routes();
+  }
+
   private static void pause() {
     try {
       Thread.sleep(10);

@@ -16,6 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import panamoe.engine.RouteStatistics;
 
 /** Routes in answers, of a model with two MoE layers: of 4 experts, 2 for a row, and of 6. */
 @Timeout(120)
@@ -179,5 +180,16 @@ class MoeEndpointTest {
         metrics);
     assertEquals(
         10, metrics.lines().filter(line -> line.startsWith("panamoe_moe_expert_tokens_")).count());
+  }
+
+  /** Time series are bounded, whatever the model. */
+  @ParameterizedTest
+  @CsvSource({"512, true", "513, false"})
+  void manyExpertsHaveNoMetrics(int experts, boolean told) {
+    Metrics metrics = new Metrics("1", "model");
+    RouteStatistics.Layer layer =
+        new RouteStatistics.Layer(0, experts, 1, new long[experts], new double[experts], 1);
+    metrics.routed(new RouteStatistics(List.of(layer)));
+    assertEquals(told, metrics.scrape("text/plain").contains("panamoe_moe_expert_tokens_total{"));
   }
 }
