@@ -10,6 +10,7 @@ import panamoe.nn.KeyValueCache;
 import panamoe.nn.Sequences;
 import panamoe.op.EmbeddingOp;
 import panamoe.op.Pass;
+import panamoe.op.RouteObserver;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
@@ -24,6 +25,7 @@ import panamoe.tensor.TensorScope;
 public final class ModelRunner implements StepRunner {
   private final Backend backend;
   private final LanguageModel model;
+  private final RouteObserver observer;
   private final TensorScope scope;
   private final KeyValueCache cache;
   private final Tensor table;
@@ -38,6 +40,15 @@ public final class ModelRunner implements StepRunner {
    * @throws IllegalArgumentException if the model cannot generate
    */
   public ModelRunner(Backend backend, LanguageModel model, EngineConfig config) {
+    this(backend, model, config, RouteObserver.NONE);
+  }
+
+  /**
+   * As above, with an observer of all steps but replayed ones, which overwrite the routes of the
+   * step that was recorded.
+   */
+  public ModelRunner(
+      Backend backend, LanguageModel model, EngineConfig config, RouteObserver observer) {
     boolean full =
         model.config().blocks().stream()
             .anyMatch(block -> block.attention().scores().mask() == AttentionSettings.Mask.FULL);
@@ -47,6 +58,7 @@ public final class ModelRunner implements StepRunner {
     }
     this.backend = backend;
     this.model = model;
+    this.observer = observer;
     this.perSequence = config.blocksOf(model.config().context());
     this.scope = TensorScope.shared(backend);
     try {
@@ -211,7 +223,7 @@ public final class ModelRunner implements StepRunner {
      * @param wanted the rows whose logits are asked for; null: all
      */
     private void compute(Tensor wanted) {
-      Pass pass = Pass.inference(backend, activations);
+      Pass pass = Pass.inference(backend, activations).observedBy(observer);
       Sequences sequences = new Sequences.Running(cache, table, slots, positions);
       Tensor hidden = model.forward(pass, tokens, sequences, null, false);
       if (wanted == null) {

@@ -3,6 +3,7 @@ package panamoe.harness.bench;
 import java.util.Random;
 import java.util.stream.IntStream;
 import panamoe.backend.Backend;
+import panamoe.backend.Routes;
 import panamoe.config.ModelConfig;
 import panamoe.config.NormConfig;
 import panamoe.config.UniformModel;
@@ -12,6 +13,7 @@ import panamoe.engine.StepRows;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Cost;
 import panamoe.nn.Work;
+import panamoe.op.RouteObserver;
 import panamoe.tensor.DType;
 
 /**
@@ -24,8 +26,12 @@ final class GenerationSubject implements Subject {
   private static final int HEAD_SIZE = 64;
   private static final int CONTEXT = 4096;
 
+  /** Tokens of each text that {@link Kind#DECODE_BATCH} goes on with. */
+  private static final int CACHED = 64;
+
   private final Backend backend;
   private final Kind kind;
+  private final LayerShape shape;
   private final DType dtype;
   private final Random random;
   private final LanguageModel model;
@@ -33,6 +39,7 @@ final class GenerationSubject implements Subject {
   GenerationSubject(Backend backend, Kind kind, LayerShape shape, DType dtype, long seed) {
     this.backend = backend;
     this.kind = kind;
+    this.shape = shape;
     this.dtype = dtype;
     this.random = new Random(seed);
     this.model = new LanguageModel(config(shape, VOCABULARY));
@@ -76,7 +83,11 @@ final class GenerationSubject implements Subject {
   @Override
   public Workload over(int tokens) {
     requireTokens(kind, tokens);
-    return kind == Kind.PREFILL ? new Prefill(tokens) : new Decode(tokens);
+    return switch (kind) {
+      case PREFILL -> new Prefill(tokens);
+      case DECODE_BATCH -> new Decode(tokens, CACHED);
+      default -> new Decode(1, tokens);
+    };
   }
 
   @Override
@@ -88,26 +99,40 @@ final class GenerationSubject implements Subject {
     return random.ints(count, 0, VOCABULARY).toArray();
   }
 
-  /** One sequence in blocks, of which the first {@code most} tokens are computed. */
-  private abstract class Sequence implements Workload {
+  /** Sequences in blocks. */
+  private abstract class Sequences implements Workload {
     private final ModelRunner runner;
     private final StepRows rows;
 
-    Sequence(int most) {
-      EngineConfig config = EngineConfig.one(most);
-      runner = new ModelRunner(backend, model, config);
-      rows = new StepRows(most);
-      for (int block = 0; block < config.blocks(); block++) {
-        rows.change(0, block, block);
+    /**
+     * @param most tokens of each
+     * @param observer of the routes of steps that are not replayed
+     */
+    Sequences(int sequences, int most, RouteObserver observer) {
+      int each = EngineConfig.one(most).blocks();
+      int size = EngineConfig.one(most).blockSize();
+      EngineConfig config =
+          new EngineConfig(sequences * each, size, sequences, sequences * most, 0, false, 0);
+      runner = new ModelRunner(backend, model, config, observer);
+      rows = new StepRows(sequences * most);
+      for (int slot = 0; slot < sequences; slot++) {
+        for (int block = 0; block < each; block++) {
+          rows.change(slot, block, slot * each + block);
+        }
       }
     }
 
-    /** Computes tokens from {@code position} on, and the logits after the last. */
-    final void compute(int[] tokens, int first, int count, int position) {
-      for (int i = 0; i < count; i++) {
-        rows.add(tokens[first + i], 0, position + i);
-      }
+    /** Adds {@code token} to the next step. */
+    final void add(int token, int slot, int position) {
+      rows.add(token, slot, position);
+    }
+
+    /** Asks for the logits after the token that was added last. */
+    final void want() {
       rows.want();
+    }
+
+    final void compute() {
       runner.run(rows);
       rows.clear();
     }
@@ -118,17 +143,21 @@ final class GenerationSubject implements Subject {
     }
   }
 
-  private final class Prefill extends Sequence {
+  private final class Prefill extends Sequences {
     private final int[] prompt;
 
     Prefill(int tokens) {
-      super(tokens);
+      super(1, tokens, RouteObserver.NONE);
       this.prompt = tokens(tokens);
     }
 
     @Override
     public void run(int call) {
-      compute(prompt, 0, prompt.length, 0);
+      for (int i = 0; i < prompt.length; i++) {
+        add(prompt[i], 0, i);
+      }
+      want();
+      compute();
     }
 
     @Override
@@ -137,24 +166,71 @@ final class GenerationSubject implements Subject {
     }
   }
 
-  private final class Decode extends Sequence {
+  /**
+   * One text's tokens change from call to call, so that its experts' weights come from memory. The
+   * tokens of several texts, which need many experts, stay: these experts are counted.
+   */
+  private final class Decode extends Sequences {
+    private final int sequences;
     private final int position;
-    private final int[] next = tokens(64);
+    private final int[] next;
+    private final Hits hits;
 
-    Decode(int position) {
-      super(position + 1);
+    Decode(int sequences, int position) {
+      this(sequences, position, new Hits());
+    }
+
+    private Decode(int sequences, int position, Hits hits) {
+      super(sequences, position + 1, hits);
+      this.sequences = sequences;
       this.position = position;
-      compute(tokens(position), 0, position, 0);
+      this.next = tokens(sequences == 1 ? 64 : sequences);
+      this.hits = hits;
+      int[] prompts = tokens(sequences * position);
+      for (int i = 0; i < prompts.length; i++) {
+        add(prompts[i], i / position, i % position);
+      }
+      compute();
+      hits.forget();
     }
 
     @Override
     public void run(int call) {
-      compute(next, call % next.length, 1, position);
+      for (int slot = 0; slot < sequences; slot++) {
+        add(next[(call * sequences + slot) % next.length], slot, position);
+        want();
+      }
+      compute();
     }
 
     @Override
     public Cost cost() {
-      return model.cost(Work.decode(1, position, dtype));
+      Cost most = model.cost(Work.decode(sequences, position, dtype));
+      double spared = hits.spared(sequences) * shape.expertBytes(dtype);
+      return new Cost(most.flops(), most.bytesRead() - spared, most.bytesWritten(), most.kept(), 0);
+    }
+  }
+
+  /** Counts the experts that get rows in each layer of a step, on average. */
+  private final class Hits implements RouteObserver {
+    private int layers;
+    private int hit;
+
+    @Override
+    public void observe(int layer, Routes routes) {
+      layers++;
+      hit += TokenBatches.hit(routes.offsets());
+    }
+
+    /** Experts of all layers without a row, of as many as {@code rows} rows can hit. */
+    double spared(int rows) {
+      double most = Math.min(shape.experts(), (double) rows * shape.topK());
+      return LAYERS / 2 * (most - (double) hit / layers);
+    }
+
+    void forget() {
+      layers = 0;
+      hit = 0;
     }
   }
 }
