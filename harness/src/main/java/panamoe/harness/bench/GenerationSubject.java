@@ -1,15 +1,24 @@
 package panamoe.harness.bench;
 
+import java.util.List;
 import java.util.Random;
+import java.util.Set;
 import java.util.stream.IntStream;
 import panamoe.backend.Backend;
 import panamoe.backend.Routes;
 import panamoe.config.ModelConfig;
 import panamoe.config.NormConfig;
 import panamoe.config.UniformModel;
+import panamoe.data.Tokenizer;
+import panamoe.engine.Engine;
 import panamoe.engine.EngineConfig;
+import panamoe.engine.Generation;
+import panamoe.engine.GenerationListener;
+import panamoe.engine.GenerationRequest;
 import panamoe.engine.ModelRunner;
+import panamoe.engine.SamplingConfig;
 import panamoe.engine.StepRows;
+import panamoe.engine.StopConfig;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Cost;
 import panamoe.nn.Work;
@@ -28,6 +37,37 @@ final class GenerationSubject implements Subject {
 
   /** Tokens of each text that {@link Kind#DECODE_BATCH} goes on with. */
   private static final int CACHED = 64;
+
+  /** Every token is a letter. */
+  private static final Tokenizer LETTERS =
+      new Tokenizer() {
+        private final byte[] letter = {'a'};
+
+        @Override
+        public int[] encode(String text) {
+          return new int[text.length()];
+        }
+
+        @Override
+        public byte[] bytesOf(int token) {
+          return letter;
+        }
+
+        @Override
+        public int vocabularySize() {
+          return VOCABULARY;
+        }
+
+        @Override
+        public int endOfText() {
+          return 0;
+        }
+
+        @Override
+        public String sha256() {
+          return "";
+        }
+      };
 
   private final Backend backend;
   private final Kind kind;
@@ -85,7 +125,7 @@ final class GenerationSubject implements Subject {
     requireTokens(kind, tokens);
     return switch (kind) {
       case PREFILL -> new Prefill(tokens);
-      case DECODE_BATCH -> new Decode(tokens, CACHED);
+      case DECODE_BATCH -> new DecodeBatch(tokens);
       default -> new Decode(1, tokens);
     };
   }
@@ -138,7 +178,7 @@ final class GenerationSubject implements Subject {
     }
 
     @Override
-    public final void close() {
+    public void close() {
       runner.close();
     }
   }
@@ -170,7 +210,7 @@ final class GenerationSubject implements Subject {
    * One text's tokens change from call to call, so that its experts' weights come from memory. The
    * tokens of several texts, which need many experts, stay: these experts are counted.
    */
-  private final class Decode extends Sequences {
+  private class Decode extends Sequences {
     private final int sequences;
     private final int position;
     private final int[] next;
@@ -208,6 +248,59 @@ final class GenerationSubject implements Subject {
       Cost most = model.cost(Work.decode(sequences, position, dtype));
       double spared = hits.spared(sequences) * shape.expertBytes(dtype);
       return new Cost(most.flops(), most.bytesRead() - spared, most.bytesWritten(), most.kept(), 0);
+    }
+  }
+
+  /** Beside an engine that writes as many texts, which have {@link #CACHED} tokens on average. */
+  private final class DecodeBatch extends Decode {
+    private static final StopConfig UNTIL =
+        new StopConfig(2 * CACHED, 0, List.of(), Set.of(), true, false);
+
+    private final Engine engine;
+    private boolean closed;
+
+    DecodeBatch(int texts) {
+      super(texts, CACHED);
+      int blocks = texts * EngineConfig.one(2 * CACHED + 1).blocks();
+      int size = EngineConfig.BLOCK;
+      engine =
+          new Engine(
+              backend, model, LETTERS, new EngineConfig(blocks, size, texts, texts, 1, false, 0));
+      for (int text = 0; text < texts; text++) {
+        write(text);
+      }
+    }
+
+    /** Asks for a text, and for the next one when it ends. */
+    private void write(long seed) {
+      int[] prompt = tokens(1);
+      engine.submit(
+          GenerationRequest.of(prompt, SamplingConfig.of(1, 0, 1, seed), UNTIL),
+          new GenerationListener() {
+            @Override
+            public void ended(Generation generation) {
+              if (!closed) {
+                write(seed + 1);
+              }
+            }
+
+            @Override
+            public void failed(RuntimeException cause) {
+              throw cause;
+            }
+          });
+    }
+
+    @Override
+    public Beside beside() {
+      return new Beside("engine", Contender.of(_ -> engine.step()));
+    }
+
+    @Override
+    public void close() {
+      closed = true;
+      engine.close();
+      super.close();
     }
   }
 

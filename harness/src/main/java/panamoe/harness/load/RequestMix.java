@@ -77,7 +77,7 @@ final class RequestMix {
     return Math.min(most, (int) drawn);
   }
 
-  /** Words of about so many tokens. */
+  /** Words of about {@code tokens} tokens. */
   private String words(int tokens) {
     int letters = (int) Math.max(1, tokens * lettersPerToken);
     StringBuilder text = new StringBuilder();
