@@ -1,21 +1,35 @@
 package panamoe.engine;
 
+import java.util.Arrays;
+
 /**
  * Draws tokens from logits, without allocating after construction. Ties go to the lower token. Used
  * by one thread, for any number of sequences: what a draw depends on is the sequence's {@link
  * SamplerState}.
+ *
+ * <p>A draw asks for the token at a place in the order of probability. Tokens are put into levels
+ * by their logits, best first, and only the level with the place is sorted.
  */
 public final class Sampler {
-  // A max-heap of candidates, each a sortable logit in the upper and the complemented token in the
-  // lower half.
-  private final long[] heap;
-  private final int[] chosen;
-  private final double[] cumulative;
+  private static final int LEVELS = 1024;
+
+  /** Below the best logit, in units of temperature, from where on all tokens share a level. */
+  private static final float LOWEST = 40;
+
+  private final double[] weights;
+  private final short[] levels;
+  private final int[] counts = new int[LEVELS];
+  private final double[] masses = new double[LEVELS];
+  // A level's tokens in order.
+  private final long[] sorted;
+  // Where the latest walk stopped.
+  private int token;
+  private double mass;
 
   public Sampler(int vocabulary) {
-    this.heap = new long[vocabulary];
-    this.chosen = new int[vocabulary];
-    this.cumulative = new double[vocabulary];
+    this.weights = new double[vocabulary];
+    this.levels = new short[vocabulary];
+    this.sorted = new long[vocabulary];
   }
 
   /**
@@ -26,16 +40,18 @@ public final class Sampler {
   public int next(float[] logits, SamplerState state) {
     state.change(logits);
     SamplingConfig config = state.config();
+    int best = argmax(logits);
     if (config.temperature() == 0) {
-      return argmax(logits);
+      return best;
     }
-    int candidates = collect(logits, config);
-    double draw = state.draw() * cumulative[candidates - 1];
-    int index = 0;
-    while (index < candidates - 1 && cumulative[index] <= draw) {
-      index++;
+    int kept = weigh(logits, logits[best], config);
+    // top-p applies to the distribution over the tokens that are kept.
+    walk(logits, Double.POSITIVE_INFINITY, kept);
+    if (config.topP() < 1) {
+      walk(logits, config.topP() * mass, kept);
     }
-    return chosen[index];
+    walk(logits, Math.nextUp(state.draw() * mass), kept);
+    return token;
   }
 
   private static int argmax(float[] logits) {
@@ -49,73 +65,94 @@ public final class Sampler {
   }
 
   /**
-   * Fills chosen and cumulative with the allowed tokens, most probable first; returns their number.
+   * Weighs tokens relative to the best one, and puts them into levels.
+   *
+   * @return how many min-p and top-k keep
    */
-  private int collect(float[] logits, SamplingConfig config) {
-    int vocabulary = logits.length;
-    for (int token = 0; token < vocabulary; token++) {
-      heap[token] = key(logits[token], token);
+  private int weigh(float[] logits, float best, SamplingConfig config) {
+    double temperature = config.temperature();
+    double cold = 1 / temperature;
+    for (int i = 0; i < logits.length; i++) {
+      weights[i] = Math.exp((logits[i] - (double) best) * cold);
     }
-    for (int root = vocabulary / 2 - 1; root >= 0; root--) {
-      sink(root, vocabulary);
-    }
-    double maximum = logits[token(heap[0])];
-    double total = 0;
-    for (float logit : logits) {
-      double weight = Math.exp((logit - maximum) / config.temperature());
-      total += weight >= config.minP() ? weight : 0;
-    }
-    int limit = config.topK() == 0 ? vocabulary : Math.min(config.topK(), vocabulary);
-    // top-p applies to the distribution over the top-k, so the total is known only after the top-k
-    // are collected.
-    double kept = limit == vocabulary ? total : 0;
-    double sum = 0;
-    int size = vocabulary;
-    int count = 0;
-    while (count < limit) {
-      int token = token(heap[0]);
-      double weight = Math.exp((logits[token] - maximum) / config.temperature());
-      if (weight < config.minP()) {
-        break;
+    Arrays.fill(counts, 0);
+    Arrays.fill(masses, 0);
+    float scale = (LEVELS - 1) / depth(logits, best, (float) (LOWEST * temperature));
+    int kept = 0;
+    for (int i = 0; i < logits.length; i++) {
+      double weight = weights[i];
+      int level = -1;
+      if (weight > 0) {
+        level = Math.min(LEVELS - 1, (int) ((best - logits[i]) * scale));
+        counts[level]++;
+        masses[level] += weight;
+        kept += weight >= config.minP() ? 1 : 0;
       }
-      heap[0] = heap[--size];
-      sink(0, size);
-      chosen[count] = token;
-      sum += weight;
-      cumulative[count++] = sum;
-      if (kept > 0 && sum >= config.topP() * kept) {
-        return count;
-      }
+      levels[i] = (short) level;
     }
-    while (count > 1 && cumulative[count - 2] >= config.topP() * sum) {
-      count--;
-    }
-    return count;
+    return config.topK() == 0 ? kept : Math.min(kept, config.topK());
   }
 
+  /** How far the logits go below the best one, at most {@code most}, and above 0. */
+  private static float depth(float[] logits, float best, float most) {
+    float least = best;
+    for (float logit : logits) {
+      if (logit < least) {
+        least = logit;
+      }
+    }
+    return Math.max(Math.min(best - least, most), Float.MIN_NORMAL * LEVELS);
+  }
+
+  /**
+   * Walks down the order of probability until the weights so far reach {@code target}, or {@code
+   * most} tokens. Sets token and mass to the last one and the weights up to it.
+   */
+  private void walk(float[] logits, double target, int most) {
+    double sum = 0;
+    int passed = 0;
+    for (int level = 0; level < LEVELS; level++) {
+      int size = counts[level];
+      if (size == 0) {
+        continue;
+      }
+      if (passed + size >= most || sum + masses[level] >= target) {
+        sort(logits, level);
+        mass = sum;
+        for (int i = 0; i < Math.min(size, most - passed); i++) {
+          token = token(sorted[i]);
+          mass += weights[token];
+          if (mass >= target) {
+            return;
+          }
+        }
+      }
+      passed += size;
+      sum += masses[level];
+      if (passed >= most) {
+        return;
+      }
+    }
+  }
+
+  private void sort(float[] logits, int level) {
+    int size = 0;
+    for (int i = 0; size < counts[level]; i++) {
+      if (levels[i] == level) {
+        sorted[size++] = key(logits[i], i);
+      }
+    }
+    Arrays.sort(sorted, 0, size);
+  }
+
+  /** Ascends as logits descend, and as tokens ascend. */
   private static long key(float logit, int token) {
     int bits = Float.floatToIntBits(logit);
     int sortable = bits ^ (bits >> 31 & 0x7fffffff);
-    return (long) sortable << 32 | ~token & 0xffffffffL;
+    return (long) ~sortable << 32 | token;
   }
 
   private static int token(long key) {
-    return ~(int) key;
-  }
-
-  private void sink(int root, int size) {
-    int parent = root;
-    for (int child = 2 * parent + 1; child < size; child = 2 * parent + 1) {
-      if (child + 1 < size && heap[child + 1] > heap[child]) {
-        child++;
-      }
-      if (heap[parent] >= heap[child]) {
-        return;
-      }
-      long swapped = heap[parent];
-      heap[parent] = heap[child];
-      heap[child] = swapped;
-      parent = child;
-    }
+    return (int) key;
   }
 }

@@ -4,8 +4,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.Random;
+import java.util.SplittableRandom;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import panamoe.engine.SamplingConfig.Penalties;
 
@@ -141,5 +145,65 @@ class SamplerTest {
         assertThrows(IllegalArgumentException.class, () -> StopConfig.of(1, List.of("")))
             .getMessage()
             .contains("stop"));
+  }
+
+  /** As sorting all tokens and adding their weights one after the other. */
+  @Test
+  void drawsWhatASortedListGives() {
+    Random random = new Random(1);
+    for (int vocabulary : new int[] {1, 5, 300, 5000}) {
+      Sampler sampler = new Sampler(vocabulary);
+      for (int round = 0; round < 300; round++) {
+        float[] logits = new float[vocabulary];
+        float spread = round % 3 == 0 ? 0 : (float) Math.exp(2 * random.nextGaussian());
+        for (int token = 0; token < vocabulary; token++) {
+          float logit = spread == 0 ? random.nextInt(4) : spread * (float) random.nextGaussian();
+          logits[token] = random.nextInt(20) == 0 ? Float.NEGATIVE_INFINITY : logit;
+        }
+        logits[random.nextInt(vocabulary)] = 1;
+        SamplingConfig config =
+            new SamplingConfig(
+                Math.exp(random.nextGaussian()),
+                random.nextBoolean() ? 0 : 1 + random.nextInt(vocabulary + 2),
+                random.nextBoolean() ? 1 : 1 - random.nextDouble(),
+                random.nextBoolean() ? 0 : random.nextDouble() / 2,
+                Penalties.NONE,
+                Map.of(),
+                round);
+        double draw = new SplittableRandom(round).nextDouble();
+        int expected = drawn(logits, config, draw);
+        assertEquals(
+            expected, sampler.next(logits, new SamplerState(config)), () -> config.toString());
+      }
+    }
+  }
+
+  private static int drawn(float[] logits, SamplingConfig config, double draw) {
+    List<Integer> order =
+        IntStream.range(0, logits.length)
+            .boxed()
+            .filter(token -> logits[token] != Float.NEGATIVE_INFINITY)
+            .sorted(Comparator.comparingDouble(token -> -logits[token]))
+            .toList();
+    double best = logits[order.getFirst()];
+    double[] cumulative = new double[order.size()];
+    double sum = 0;
+    int kept = 0;
+    for (int token : order) {
+      double weight = Math.exp((logits[token] - best) / config.temperature());
+      if (weight < config.minP() || config.topK() > 0 && kept == config.topK()) {
+        break;
+      }
+      sum += weight;
+      cumulative[kept++] = sum;
+    }
+    while (kept > 1 && cumulative[kept - 2] >= config.topP() * sum) {
+      kept--;
+    }
+    int index = 0;
+    while (index < kept - 1 && cumulative[index] <= draw * cumulative[kept - 1]) {
+      index++;
+    }
+    return order.get(index);
   }
 }

@@ -10,6 +10,7 @@ import java.util.concurrent.Callable;
 import panamoe.backend.Backend;
 import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
+import panamoe.harness.load.ServeBenchCommand;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -23,6 +24,7 @@ import picocli.CommandLine.Spec;
     name = "bench",
     mixinStandardHelpOptions = true,
     sortOptions = false,
+    subcommands = ServeBenchCommand.class,
     description = {
       "Measures one part of the work against what the machine can do, and beside other libraries.",
       "",
@@ -35,11 +37,13 @@ import picocli.CommandLine.Spec;
       "  train-step                      an optimizer step: 6 layers of width 256, 16 experts on every other one",
       "  distill-step                    the same of 5 of these layers, taught by all 6, beside both apart",
       "  prefill, decode                 a prompt, or one more token, through a four-layer model",
+      "  decode-batch                    one more token of T texts together, each of 64 tokens so far",
       "  load                            opening a checkpoint for inference, beside a plain read of its files",
+      "  serve                           a server under load, see panamoe bench serve --help",
       "",
       "First it measures ceilings, multiply-adds and memory reads, and again around each burst of calls, since the memory"
           + " of machines that are shared changes its speed. The limit column is the time that they allow, the roofline"
-          + " column that time as a part of what calls took. Behind them train-step, distill-step, prefill and decode show tokens a"
+          + " column that time as a part of what calls took. Behind them train-step, distill-step, prefill, decode and decode-batch show tokens a"
           + " second."
     },
     footer = {
@@ -57,7 +61,7 @@ public final class BenchCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
 
-  @Parameters(paramLabel = "KIND", description = "What to measure.")
+  @Parameters(arity = "0..1", paramLabel = "KIND", description = "What to measure.")
   private String kindName;
 
   @Option(
@@ -65,8 +69,8 @@ public final class BenchCommand implements Callable<Integer> {
       split = ",",
       paramLabel = "SHAPE",
       description =
-          "s1, s2, s3 or MxFxExK[-swiglu]: hidden, expert hidden, experts, choices. Default: s1; prefill and"
-              + " decode: 1024x4096x16x1; load: 512x2048x16x1. A train-step has its own.")
+          "s1, s2, s3 or MxFxExK[-swiglu]: hidden, expert hidden, experts, choices. Default: s1; prefill,"
+              + " decode and decode-batch: 1024x4096x16x1; load: 512x2048x16x1. A train-step has its own.")
   private List<String> shapeNames;
 
   @Option(
@@ -111,6 +115,7 @@ public final class BenchCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
+    require(kindName != null, "Missing required parameter: 'KIND'");
     Kind kind = shared.checked(() -> Kind.of(kindName));
     List<LayerShape> shapes = shapes(kind);
     List<Integer> counts = tokens == null ? kind.defaultTokens() : tokens;

@@ -21,6 +21,7 @@ public enum Kind {
   DISTILL_STEP("distill-step", "256x1024x16x1", List.of(2048)),
   PREFILL("prefill", "1024x4096x16x1", List.of(512)),
   DECODE("decode", "1024x4096x16x1", List.of(64)),
+  DECODE_BATCH("decode-batch", "1024x4096x16x1", List.of(1, 2, 4, 8, 16, 32, 64)),
   LOAD("load", "512x2048x16x1", List.of(0));
 
   private final String label;
@@ -70,7 +71,7 @@ public enum Kind {
    */
   int modelTokens(int tokens) {
     return switch (this) {
-      case TRAIN_STEP, DISTILL_STEP, PREFILL -> tokens;
+      case TRAIN_STEP, DISTILL_STEP, PREFILL, DECODE_BATCH -> tokens;
       case DECODE -> 1; // {@code tokens} is the number of tokens in the cache
       default -> 0;
     };
@@ -84,7 +85,7 @@ public enum Kind {
   void requireTokens(int tokens) {
     switch (this) {
       case TRAIN_STEP, DISTILL_STEP -> TrainStepSubject.requireTokens(this, tokens);
-      case PREFILL, DECODE -> GenerationSubject.requireTokens(this, tokens);
+      case PREFILL, DECODE, DECODE_BATCH -> GenerationSubject.requireTokens(this, tokens);
       case LOAD -> throw new IllegalArgumentException("--tokens: load takes none");
       default -> {}
     }
@@ -97,7 +98,7 @@ public enum Kind {
       case GROUPED_GEMM, MOE_LAYER -> shape.copies() * shape.experts() * shape.expertBytes(dtype);
       // A master and its gradient; two layers of masters to be written.
       case MOE_LAYER_TRAINING, LOAD -> 2 * shape.experts() * shape.expertBytes(DType.FLOAT32);
-      case GROUPED_GEMM_DGRAD, GROUPED_GEMM_WGRAD, PREFILL, DECODE ->
+      case GROUPED_GEMM_DGRAD, GROUPED_GEMM_WGRAD, PREFILL, DECODE, DECODE_BATCH ->
           shape.experts() * shape.expertBytes(dtype);
     };
   }
@@ -113,7 +114,8 @@ public enum Kind {
       case MOE_LAYER_TRAINING -> new LayerTrainingSubject(backend, shape, dtype, seed);
       case TRAIN_STEP -> new TrainStepSubject(backend, dtype, seed);
       case DISTILL_STEP -> new DistillStepSubject(backend, dtype, seed);
-      case PREFILL, DECODE -> new GenerationSubject(backend, this, shape, dtype, seed);
+      case PREFILL, DECODE, DECODE_BATCH ->
+          new GenerationSubject(backend, this, shape, dtype, seed);
       case LOAD -> new LoadSubject(backend, shape, dtype, seed);
     };
   }

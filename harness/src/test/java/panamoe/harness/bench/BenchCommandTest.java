@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -61,7 +62,7 @@ class BenchCommandTest {
       assertTrue(median > 0 && line.get("min_ms").asDouble() <= median, lines[i]);
       assertEquals(kind != Kind.DISPATCH, line.get("gflops").asDouble() > 0, lines[i]);
       assertTrue(line.get("gbytes_per_s").asDouble() > 0, lines[i]);
-      boolean wholeModel = kind == Kind.PREFILL || kind == Kind.DECODE;
+      boolean wholeModel = List.of(Kind.PREFILL, Kind.DECODE, Kind.DECODE_BATCH).contains(kind);
       assertEquals(wholeModel, line.has("tokens_per_s"), lines[i]);
       if (wholeModel) {
         int tokens = kind == Kind.DECODE ? 1 : line.get("tokens").asInt();

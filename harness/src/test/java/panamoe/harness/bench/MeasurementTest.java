@@ -25,7 +25,8 @@ class MeasurementTest {
     for (Kind kind : Kind.values()) {
       JsonNode json = new ObjectMapper().valueToTree(measured(kind, 2048, null));
       boolean whole =
-          List.of(Kind.TRAIN_STEP, Kind.DISTILL_STEP, Kind.PREFILL, Kind.DECODE).contains(kind);
+          List.of(Kind.TRAIN_STEP, Kind.DISTILL_STEP, Kind.PREFILL, Kind.DECODE, Kind.DECODE_BATCH)
+              .contains(kind);
       assertEquals(whole, json.hasNonNull("tokens_per_s"), json.toString());
     }
   }

@@ -18,7 +18,7 @@ class SubjectTest {
   @ParameterizedTest
   @EnumSource(
       value = Kind.class,
-      names = {"GATE", "DISPATCH", "COMBINE", "MOE_LAYER", "DECODE"})
+      names = {"GATE", "DISPATCH", "COMBINE", "MOE_LAYER", "DECODE", "DECODE_BATCH"})
   void closesItsRecordings(Kind kind) {
     AtomicInteger open = new AtomicInteger();
     try (Backend backend = counting(new ReferenceBackend(), open);

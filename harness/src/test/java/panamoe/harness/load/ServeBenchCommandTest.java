@@ -1,0 +1,75 @@
+package panamoe.harness.load;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import panamoe.harness.CommandRun;
+
+@Timeout(300)
+class ServeBenchCommandTest {
+  @TempDir private static Path folder;
+
+  @Test
+  void measuresAServerOfItsOwn() throws IOException {
+    Path text = folder.resolve("text.txt");
+    Files.writeString(text, "The committee thanks the members for the vote.\n".repeat(400));
+    String model = folder.resolve("writer").toString();
+    CommandRun trained =
+        CommandRun.of(
+            "train", "--preset", "tiny", "--steps", "2", "--text", text.toString(), "--out", model);
+    assertEquals(0, trained.exitCode(), trained.err());
+    CommandRun run =
+        CommandRun.of(
+            "bench",
+            "serve",
+            model,
+            "--json",
+            "--seconds",
+            "1",
+            "--rate",
+            "20,0.5x",
+            "--",
+            "--threads",
+            "1");
+    assertEquals(0, run.exitCode(), run.err());
+    List<String> lines = run.out().lines().toList();
+    assertEquals(3, lines.size(), run.out());
+    for (String line : lines) {
+      JsonNode result = new ObjectMapper().readTree(line);
+      assertEquals(0, result.get("failed").asInt() + result.get("refused").asInt(), line);
+      assertTrue(result.get("done_per_s").asDouble() > 0, line);
+      assertTrue(result.get("tokens_per_s").asDouble() > 0, line);
+    }
+    assertTrue(lines.get(1).contains("\"load\":\"20\""), lines.get(1));
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "--url http://localhost:1 model | 2 | name a MODEL, or a server by --url",
+        "--rate -1 model | 2 | '-1' is no rate",
+        "--rate 2y model | 2 | '2y' is no rate",
+        "--seconds 0 model | 2 | --seconds is 0.0",
+        "--shared 2 --url http://localhost:1 | 1 | localhost:1",
+        "--url nowhere | 2 | --url nowhere is no address of a server",
+        "no-such-model | 1 | the server ended before it served no-such-model",
+      })
+  void wrongUsageIsOneSentence(String arguments, int exitCode, String why) {
+    CommandRun run = CommandRun.of(("bench serve " + arguments).split(" "));
+    assertEquals(exitCode, run.exitCode(), run.err());
+    assertTrue(run.err().contains(why), run.err());
+    assertEquals(1, run.err().lines().count(), run.err());
+  }
+}
