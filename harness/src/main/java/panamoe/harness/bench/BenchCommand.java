@@ -10,6 +10,7 @@ import java.util.concurrent.Callable;
 import panamoe.backend.Backend;
 import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
+import panamoe.harness.load.LatencyCommand;
 import panamoe.harness.load.ServeBenchCommand;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -24,7 +25,7 @@ import picocli.CommandLine.Spec;
     name = "bench",
     mixinStandardHelpOptions = true,
     sortOptions = false,
-    subcommands = ServeBenchCommand.class,
+    subcommands = {ServeBenchCommand.class, LatencyCommand.class},
     description = {
       "Measures one part of the work against what the machine can do, and beside other libraries.",
       "",
@@ -39,6 +40,7 @@ import picocli.CommandLine.Spec;
       "  prefill, decode                 a prompt, or one more token, through a four-layer model",
       "  decode-batch                    one more token of T texts together, each of 64 tokens so far",
       "  load                            opening a checkpoint for inference, beside a plain read of its files",
+      "  latency                         a token of each text over ranks, see panamoe bench latency --help",
       "  serve                           a server under load, see panamoe bench serve --help",
       "",
       "First it measures ceilings, multiply-adds and memory reads, and again around each burst of calls, since the memory"

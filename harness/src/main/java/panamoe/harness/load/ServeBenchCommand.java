@@ -5,10 +5,13 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
+import panamoe.harness.SharedOptions;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -40,6 +43,7 @@ import picocli.CommandLine.Spec;
     })
 public final class ServeBenchCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
+  @Mixin private SharedOptions shared;
 
   @Parameters(
       index = "0",
@@ -102,7 +106,7 @@ public final class ServeBenchCommand implements Callable<Integer> {
       defaultValue = "0.5",
       description =
           "The part, 0 to 1, of the longer prompts that begin like others. Default: ${DEFAULT-VALUE}.")
-  private double shared;
+  private double alike;
 
   @Option(
       names = "--first-ms",
@@ -119,16 +123,6 @@ public final class ServeBenchCommand implements Callable<Integer> {
           "A good request's other pieces come so fast, on average. Default: ${DEFAULT-VALUE}.")
   private long nextMs;
 
-  @Option(
-      names = "--seed",
-      paramLabel = "S",
-      defaultValue = "1",
-      description = "Seed of times and lengths. Default: ${DEFAULT-VALUE}.")
-  private long seed;
-
-  @Option(names = "--json", description = "Print each result as a line of JSON.")
-  private boolean json;
-
   @Override
   public Integer call() throws IOException, InterruptedException {
     require((model == null) != (url == null), "name a MODEL, or a server by --url");
@@ -141,11 +135,21 @@ public final class ServeBenchCommand implements Callable<Integer> {
     if (url != null) {
       measure(url);
     } else {
-      try (ServedProcess server = new ServedProcess(model, serverOptions)) {
+      try (ServedProcess server = new ServedProcess(model, options())) {
         measure(server.url());
       }
     }
     return 0;
+  }
+
+  private List<String> options() {
+    List<String> options = new ArrayList<>();
+    options.addAll(List.of("--device", shared.device().name().toLowerCase(Locale.ROOT)));
+    if (shared.threads() > 0) {
+      options.addAll(List.of("--threads", Integer.toString(shared.threads())));
+    }
+    options.addAll(serverOptions);
+    return options;
   }
 
   private void measure(String base) throws IOException, InterruptedException {
@@ -153,9 +157,9 @@ public final class ServeBenchCommand implements Callable<Integer> {
     try (LoadClient client = client(base)) {
       RequestMix.Shape shape = shape(client.model().context());
       double letters = client.lettersPerToken(RequestMix.sample());
-      RequestMix mix = new RequestMix(shape, letters, seed);
-      LoadRun run = new LoadRun(client, mix, seed);
-      if (!json) {
+      RequestMix mix = new RequestMix(shape, letters, shared.seed());
+      LoadRun run = new LoadRun(client, mix, shared.seed());
+      if (!shared.json()) {
         say(client.model(), shape);
       }
       progress("warming up");
@@ -199,7 +203,7 @@ public final class ServeBenchCommand implements Callable<Integer> {
     int prompt = promptTokens == null ? Math.clamp(room / 2, 1, 256) : promptTokens;
     int text = textTokens == null ? Math.clamp(room / 4, 1, 64) : textTokens;
     try {
-      return new RequestMix.Shape(prompt, text, shared);
+      return new RequestMix.Shape(prompt, text, alike);
     } catch (IllegalArgumentException e) {
       throw new ParameterException(spec.commandLine(), e.getMessage(), e);
     }
@@ -222,7 +226,7 @@ public final class ServeBenchCommand implements Callable<Integer> {
   }
 
   private void print(LoadResult result) throws IOException {
-    out().println(json ? new ObjectMapper().writeValueAsString(result) : result.toRow());
+    out().println(shared.json() ? new ObjectMapper().writeValueAsString(result) : result.toRow());
     out().flush();
   }
 

@@ -265,7 +265,7 @@ public final class RankOptions {
     return Duration.ofSeconds(timeout);
   }
 
-  Strategy strategy() {
+  public Strategy strategy() {
     return strategy;
   }
 

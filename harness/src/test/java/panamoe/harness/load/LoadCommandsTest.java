@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -17,18 +18,23 @@ import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.harness.CommandRun;
 
 @Timeout(300)
-class ServeBenchCommandTest {
+class LoadCommandsTest {
   @TempDir private static Path folder;
+  private static String model;
 
-  @Test
-  void measuresAServerOfItsOwn() throws IOException {
+  @BeforeAll
+  static void train() throws IOException {
     Path text = folder.resolve("text.txt");
     Files.writeString(text, "The committee thanks the members for the vote.\n".repeat(400));
-    String model = folder.resolve("writer").toString();
+    model = folder.resolve("writer").toString();
     CommandRun trained =
         CommandRun.of(
             "train", "--preset", "tiny", "--steps", "2", "--text", text.toString(), "--out", model);
     assertEquals(0, trained.exitCode(), trained.err());
+  }
+
+  @Test
+  void measuresAServerOfItsOwn() throws IOException {
     CommandRun run =
         CommandRun.of(
             "bench",
@@ -39,9 +45,11 @@ class ServeBenchCommandTest {
             "1",
             "--rate",
             "20,0.5x",
-            "--",
             "--threads",
-            "1");
+            "1",
+            "--",
+            "--sequences",
+            "8");
     assertEquals(0, run.exitCode(), run.err());
     List<String> lines = run.out().lines().toList();
     assertEquals(3, lines.size(), run.out());
@@ -52,6 +60,35 @@ class ServeBenchCommandTest {
       assertTrue(result.get("tokens_per_s").asDouble() > 0, line);
     }
     assertTrue(lines.get(1).contains("\"load\":\"20\""), lines.get(1));
+  }
+
+  @Test
+  void measuresStepsOverRanks() throws IOException {
+    CommandRun run =
+        CommandRun.of(
+            "bench",
+            "latency",
+            model,
+            "--json",
+            "--texts",
+            "1,3",
+            "--tokens",
+            "10",
+            "--ranks",
+            "2",
+            "--ep",
+            "2");
+    assertEquals(0, run.exitCode(), run.err());
+    List<String> lines = run.out().lines().toList();
+    assertEquals(2, lines.size(), run.out());
+    for (String line : lines) {
+      JsonNode result = new ObjectMapper().readTree(line);
+      assertEquals(2, result.get("expert_degree").asInt(), line);
+      assertTrue(result.get("step_ms").asDouble() > 0, line);
+      assertTrue(result.get("messages").asLong() > 0, line);
+      double share = result.get("exchange_share").asDouble();
+      assertTrue(share > 0 && share < 1, line);
+    }
   }
 
   @ParameterizedTest
