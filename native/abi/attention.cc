@@ -37,8 +37,9 @@ moe_attention_inputs check_inputs(const moe_attention_inputs* inputs) {
 }
 
 // A tensor of the shape and dtype of `like`.
-Tensor check_like(const char* name, const moe_tensor* tensor, const char* like_name, Tensor like) {
-  Tensor checked = check_tensor(name, tensor, kFloating, {like.shape[0], like.shape[1], like.shape[2], like.shape[3]});
+Tensor check_like(const char* name, const moe_tensor* tensor, const char* like_name, Tensor like,
+                  DtypeSet dtypes = kFloating) {
+  Tensor checked = check_tensor(name, tensor, dtypes, {like.shape[0], like.shape[1], like.shape[2], like.shape[3]});
   check_same_dtype(like_name, like, name, checked);
   return checked;
 }
@@ -55,10 +56,23 @@ moe_attention_gradients check_gradients(const moe_attention_gradients* gradients
   return to;
 }
 
-// keys and values [blocks, block, groups, head_size]; table [slots, n]; slot and position [rows].
-moe_cache_places check_places(const moe_cache_places* places, int64_t groups, int64_t head_size, int64_t rows) {
+// keys and values [blocks, block, groups, head_size] of the dtype of the rows `x`, or int8 with scales
+// [blocks, block, groups]; table [slots, n]; slot and position [rows].
+moe_cache_places check_places(const moe_cache_places* places, const char* name, Tensor x, int64_t groups) {
   const moe_cache_places at = check_struct("places", places);
-  check_like("values", at.values, "keys", check_tensor("keys", at.keys, kFloating, {kAny, kAny, groups, head_size}));
+  const int64_t rows = x.shape[0], head_size = x.shape[2];
+  Tensor keys = check_tensor("keys", at.keys, kFloatingOrInt8, {kAny, kAny, groups, head_size});
+  check_like("values", at.values, "keys", keys, kFloatingOrInt8);
+  if (keys.dtype == MOE_INT8) {
+    const auto scales = {keys.shape[0], keys.shape[1], keys.shape[2]};
+    check_tensor("key_scales", at.key_scales, kFloat32Only, scales);
+    check_tensor("value_scales", at.value_scales, kFloat32Only, scales);
+  } else {
+    check_same_dtype(name, x, "keys", keys);
+    for (const auto& [scales_name, scales] : {Named("key_scales", at.key_scales), {"value_scales", at.value_scales}}) {
+      if (scales != nullptr) invalid(scales_name, " are given, but keys are ", dtype_name(keys.dtype), ", not int8");
+    }
+  }
   check_tensor("table", at.table, kInt32Only, {kAny, kAny});
   check_tensor("slot", at.slot, kInt32Only, {rows});
   check_tensor("position", at.position, kInt32Only, {rows});
@@ -132,11 +146,11 @@ moe_status moe_cache_append(moe_stream stream, const moe_tensor* k, const moe_te
     moe::Tensor new_keys = moe::check_tensor("k", k, moe::kFloating, {moe::kAny, moe::kAny, moe::kAny});
     const int64_t rows = new_keys.shape[0], groups = new_keys.shape[1], head_size = new_keys.shape[2];
     moe::Tensor new_values = moe::check_tensor("v", v, moe::kFloating, {rows, groups, head_size});
-    const moe_cache_places at = moe::check_places(places, groups, head_size, rows);
+    const moe_cache_places at = moe::check_places(places, "k", new_keys, groups);
     moe::check_same_dtype("k", new_keys, "v", new_values);
-    moe::check_same_dtype("k", new_keys, "keys", *at.keys);
-    moe::check_written({{"keys", at.keys}, {"values", at.values}},
-                       {{"k", k}, {"v", v}, {"table", at.table}, {"slot", at.slot}, {"position", at.position}});
+    moe::check_written(
+        {{"keys", at.keys}, {"values", at.values}, {"key_scales", at.key_scales}, {"value_scales", at.value_scales}},
+        {{"k", k}, {"v", v}, {"table", at.table}, {"slot", at.slot}, {"position", at.position}});
     MOE_CALL(stream, cache_append, new_keys, new_values, at);
   });
 }
@@ -150,9 +164,8 @@ moe_status moe_attention_decode(moe_stream stream, const moe_attention_config* c
       moe::invalid("config.mask is ", checked.mask, ", decode takes MOE_CAUSAL (0) alone");
     moe::Tensor queries = moe::check_tensor("q", q, moe::kFloating, {moe::kAny, moe::kAny, moe::kAny});
     const int64_t rows = queries.shape[0], heads = queries.shape[1], head_size = queries.shape[2];
-    const moe_cache_places at = moe::check_places(places, moe::kAny, head_size, rows);
+    const moe_cache_places at = moe::check_places(places, "q", queries, moe::kAny);
     moe::check_heads(heads, at.keys->shape[2], head_size);
-    moe::check_same_dtype("q", queries, "keys", *at.keys);
     moe::check_optional("sinks", sinks, moe::kFloat32Only, {heads});
     moe::Tensor output = moe::check_tensor("out", out, moe::kFloating, {rows, heads, head_size});
     moe::check_same_dtype("q", queries, "out", output);
@@ -160,6 +173,8 @@ moe_status moe_attention_decode(moe_stream stream, const moe_attention_config* c
                                         {"sinks", sinks},
                                         {"keys", at.keys},
                                         {"values", at.values},
+                                        {"key_scales", at.key_scales},
+                                        {"value_scales", at.value_scales},
                                         {"table", at.table},
                                         {"slot", at.slot},
                                         {"position", at.position}});

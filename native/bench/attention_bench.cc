@@ -38,22 +38,27 @@ void require(moe_status status) {
   std::exit(1);
 }
 
+int64_t bytes_of(moe_dtype dtype) { return dtype == MOE_INT8 ? 1 : dtype == MOE_BFLOAT16 ? 2 : 4; }
+
 class Tensor {
  public:
   Tensor(moe_dtype dtype, std::initializer_list<int64_t> shape) {
     int64_t count = 1;
     for (int64_t size : shape) count *= size;
-    view_ = {
-        sizeof(moe_tensor), dtype, nullptr, count * (dtype == MOE_BFLOAT16 ? 2 : 4), static_cast<int32_t>(shape.size()),
-        MOE_ROW_MAJOR,      {}};
+    view_ = {sizeof(moe_tensor), dtype, nullptr, count * bytes_of(dtype), static_cast<int32_t>(shape.size()),
+             MOE_ROW_MAJOR,      {}};
     std::copy(shape.begin(), shape.end(), view_.shape);
     require(moe_memory_allocate(g_device, view_.bytes, &view_.data));
-    if (dtype != MOE_INT32) require(moe_random_normal(g_stream, 1, 0, 0, 1, *this));
+    if (dtype == MOE_FLOAT32 || dtype == MOE_BFLOAT16) require(moe_random_normal(g_stream, 1, 0, 0, 1, *this));
+    if (dtype == MOE_INT8) {
+      for (int64_t i = 0; i < count; ++i) static_cast<int8_t*>(view_.data)[i] = static_cast<int8_t>(i * 37 % 255 - 127);
+    }
   }
   Tensor(const Tensor&) = delete;
   Tensor& operator=(const Tensor&) = delete;
   ~Tensor() { require(moe_memory_free(g_device, view_.data)); }
   operator const moe_tensor*() const { return &view_; }
+  const moe_tensor* view() const { return &view_; }
   int32_t* indices() const { return static_cast<int32_t*>(view_.data); }
 
  private:
@@ -77,7 +82,9 @@ void line(const std::string& name, double amount, const char* unit, const std::f
   std::fflush(stdout);
 }
 
-const char* name_of(moe_dtype dtype) { return dtype == MOE_FLOAT32 ? "float32" : "bfloat16"; }
+const char* name_of(moe_dtype dtype) {
+  return dtype == MOE_FLOAT32 ? "float32" : dtype == MOE_BFLOAT16 ? "bfloat16" : "int8";
+}
 
 void training(moe_dtype dtype, int64_t B, int64_t L, int64_t H, int64_t G, int64_t D) {
   const Tensor q(dtype, {B, L, H, D}), k(dtype, {B, L, G, D}), v(dtype, {B, L, G, D}), dout(dtype, {B, L, H, D});
@@ -99,14 +106,15 @@ void training(moe_dtype dtype, int64_t B, int64_t L, int64_t H, int64_t G, int64
 }
 
 // T sequences, each at `position`; or, as prefill, the rows 0 .. T - 1 of one. A cache in blocks of `block` positions,
-// or with 0 of one a sequence.
-void generation(moe_dtype dtype, int64_t T, int32_t position, bool prefill, int64_t H, int64_t G, int64_t D,
-                int64_t block) {
+// or with 0 of one a sequence; its elements are of `cached`, the rows' dtype or int8.
+void generation(moe_dtype dtype, moe_dtype cached, int64_t T, int32_t position, bool prefill, int64_t H, int64_t G,
+                int64_t D, int64_t block) {
   const int64_t slots = prefill ? 1 : T, capacity = prefill ? T : position + 1;
   if (block == 0) block = capacity;
   const int64_t width = (capacity + block - 1) / block, blocks = slots * width;
   const Tensor q(dtype, {T, H, D}), out(dtype, {T, H, D}), slot(MOE_INT32, {T}), positions(MOE_INT32, {T});
-  const Tensor keys(dtype, {blocks, block, G, D}), values(dtype, {blocks, block, G, D});
+  const Tensor keys(cached, {blocks, block, G, D}), values(cached, {blocks, block, G, D});
+  const Tensor key_scales(MOE_FLOAT32, {blocks, block, G}), value_scales(MOE_FLOAT32, {blocks, block, G});
   const Tensor table(MOE_INT32, {slots, width});
   std::iota(table.indices(), table.indices() + blocks, 0);
   std::shuffle(table.indices(), table.indices() + blocks, std::mt19937_64(1));
@@ -115,16 +123,19 @@ void generation(moe_dtype dtype, int64_t T, int32_t position, bool prefill, int6
     positions.indices()[t] = prefill ? static_cast<int32_t>(t) : position;
   }
   const auto rows = static_cast<double>(T);
-  const int64_t key_bytes = 2 * G * D * (dtype == MOE_FLOAT32 ? 4 : 2);  // with the value's
+  const bool int8 = cached == MOE_INT8;
+  const int64_t key_bytes = 2 * G * (D * bytes_of(cached) + (int8 ? 4 : 0));  // with the value's
   const double amount = prefill ? rows * (rows + 1) / 2 * 4 * static_cast<double>(H * D)
                                 : rows * (position + 1) * static_cast<double>(key_bytes);
   char text[96];
-  std::snprintf(text, sizeof(text), "%s T%lld position %d H%lld G%lld D%lld block %lld %s",
+  std::snprintf(text, sizeof(text), "%s T%lld position %d H%lld G%lld D%lld block %lld %s%s",
                 prefill ? "prefill " : "decode  ", static_cast<long long>(T),
                 prefill ? static_cast<int>(T) - 1 : position, static_cast<long long>(H), static_cast<long long>(G),
-                static_cast<long long>(D), static_cast<long long>(block), name_of(dtype));
+                static_cast<long long>(D), static_cast<long long>(block), name_of(dtype), int8 ? ", int8 cache" : "");
   const moe_attention_config config{sizeof(config), MOE_CAUSAL, 0.1f, 0};
-  const moe_cache_places places{sizeof(places), keys, values, table, slot, positions};
+  const moe_cache_places places{
+      sizeof(places), keys, values,   int8 ? key_scales.view() : nullptr, int8 ? value_scales.view() : nullptr,
+      table,          slot, positions};
   line(text, amount, prefill ? "GFLOP/s" : "GB/s",
        [&] { require(moe_attention_decode(g_stream, &config, q, nullptr, &places, out)); });
 }
@@ -174,10 +185,15 @@ int main(int argc, char** argv) {
     training(dtype, 2, 512, 8, 8, 128);
     for (int64_t block : {0, 32, 16, 1}) {
       for (int64_t rows : {1, 8}) {
-        for (int32_t position : {511, 4095}) generation(dtype, rows, position, false, 8, 8, 32, block);
+        for (int32_t position : {511, 4095}) generation(dtype, dtype, rows, position, false, 8, 8, 32, block);
       }
-      generation(dtype, 1, 4095, false, 32, 8, 128, block);
-      generation(dtype, 2048, 0, true, 8, 8, 32, block);
+      generation(dtype, dtype, 1, 4095, false, 32, 8, 128, block);
+      generation(dtype, dtype, 2048, 0, true, 8, 8, 32, block);
+    }
+    for (moe_dtype cached : {dtype, MOE_INT8}) {
+      for (int64_t rows : {1, 8}) {
+        for (int32_t position : {1023, 4095}) generation(dtype, cached, rows, position, false, 16, 4, 64, 16);
+      }
     }
     cross_entropy(dtype, 2048, 256, 8192);
   }

@@ -14,6 +14,7 @@ const char* set_name(DtypeSet dtypes) {
     case kInt32Only: return "int32";
     case kUint8Only: return "uint8";
     case kFloat64Only: return "float64";
+    case kFloatingOrInt8: return "float32, bfloat16 or int8";
   }
   return "";
 }
@@ -27,6 +28,7 @@ bool contains(DtypeSet dtypes, int32_t dtype) {
     case kInt32Only: return dtype == MOE_INT32;
     case kUint8Only: return dtype == MOE_UINT8;
     case kFloat64Only: return dtype == MOE_FLOAT64;
+    case kFloatingOrInt8: return contains(kFloating, dtype) || dtype == MOE_INT8;
   }
   return false;
 }

@@ -24,6 +24,7 @@ inline const char* dtype_name(int32_t dtype) {
     case MOE_INT32: return "int32";
     case MOE_UINT8: return "uint8";
     case MOE_FLOAT64: return "float64";
+    case MOE_INT8: return "int8";
     default: return "unknown";
   }
 }
@@ -33,7 +34,8 @@ inline int64_t dtype_bytes(int32_t dtype) {
     case MOE_FLOAT32:
     case MOE_INT32: return 4;
     case MOE_BFLOAT16: return 2;
-    case MOE_UINT8: return 1;
+    case MOE_UINT8:
+    case MOE_INT8: return 1;
     case MOE_FLOAT64: return 8;
     default: return 0;
   }
@@ -62,7 +64,7 @@ inline std::string shape_text(const moe_tensor& tensor) { return shape_text(tens
 
 // A size in an expected shape: a number, or kAny.
 inline constexpr int64_t kAny = -1;
-enum DtypeSet { kFloat32Only, kFloating, kInt32Only, kUint8Only, kFloat64Only };
+enum DtypeSet { kFloat32Only, kFloating, kInt32Only, kUint8Only, kFloat64Only, kFloatingOrInt8 };
 
 // Refuses a null or misaligned pointer.
 template <typename Value>
@@ -135,6 +137,15 @@ int64_t cache_capacity(const moe_cache_places& places);
 // and of the table these entries.
 void check_place_values(const moe_cache_places& places, int64_t window, int32_t* table, int32_t* slot,
                         int32_t* position);
+// The row of keys [blocks * block, G, D] that row t of places, whose values were checked, is stored in.
+inline int64_t cache_row(const moe_cache_places& checked, int64_t t) {
+  const auto at = [&](const moe_tensor* values, int64_t i) -> int64_t {
+    return static_cast<const int32_t*>(values->data)[i];
+  };
+  const int64_t block = checked.keys->shape[1], position = at(checked.position, t);
+  const int64_t entry = at(checked.slot, t) * checked.table->shape[1] + position / block;
+  return at(checked.table, entry) * block + position % block;
+}
 // Reads a value that another thread may write.
 inline int32_t read_once(const int32_t* value) { return __atomic_load_n(value, __ATOMIC_RELAXED); }
 

@@ -99,7 +99,12 @@ inline Passed<moe_attention_gradients> attention_gradients(const moe_tensor* dq,
 }
 
 inline Passed<moe_cache_places> cache_places(View keys, View values, View table, View slot, View position) {
-  return {{sizeof(moe_cache_places), keys, values, table, slot, position}};
+  return {{sizeof(moe_cache_places), keys, values, nullptr, nullptr, table, slot, position}};
+}
+
+inline Passed<moe_cache_places> int8_places(View keys, View values, View key_scales, View value_scales, View table,
+                                            View slot, View position) {
+  return {{sizeof(moe_cache_places), keys, values, key_scales, value_scales, table, slot, position}};
 }
 
 inline Passed<moe_rotary_angles> rotary_angles(const moe_tensor* positions, const moe_tensor* cosine,

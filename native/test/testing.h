@@ -66,7 +66,8 @@ class Tensor {
 
   // `shift` elements past an aligned address.
   Tensor(moe_dtype dtype, const std::vector<int64_t>& shape, int64_t shift = 0) {
-    const int64_t element = dtype == MOE_BFLOAT16 ? 2 : dtype == MOE_UINT8 ? 1 : dtype == MOE_FLOAT64 ? 8 : 4;
+    const bool byte = dtype == MOE_UINT8 || dtype == MOE_INT8;
+    const int64_t element = byte ? 1 : dtype == MOE_BFLOAT16 ? 2 : dtype == MOE_FLOAT64 ? 8 : 4;
     int64_t count = 1;
     for (int64_t size : shape) count *= size;
     memory_ = test_memory(static_cast<size_t>((count + shift) * element));
@@ -120,6 +121,7 @@ class Tensor {
       case MOE_BFLOAT16: return from_bfloat16(data<uint16_t>()[i]);
       case MOE_INT32: return data<int32_t>()[i];
       case MOE_FLOAT64: return data<double>()[i];
+      case MOE_INT8: return data<int8_t>()[i];
       default: return data<uint8_t>()[i];
     }
   }
@@ -129,6 +131,7 @@ class Tensor {
       case MOE_BFLOAT16: data<uint16_t>()[i] = to_bfloat16(static_cast<float>(value)); break;
       case MOE_INT32: data<int32_t>()[i] = static_cast<int32_t>(value); break;
       case MOE_FLOAT64: data<double>()[i] = value; break;
+      case MOE_INT8: data<int8_t>()[i] = static_cast<int8_t>(value); break;
       default: data<uint8_t>()[i] = static_cast<uint8_t>(value);
     }
   }

@@ -33,8 +33,8 @@ struct FloatRows {
 
 // Whether a tile's rows can stay in the cache: small products and transposes cost more than copies. `last`: whether the
 // last part must be whole vectors of rows too.
-inline bool can_stay(std::span<const Part> parts, Floats tensor, int64_t columns, bool last) {
-  if (tensor.as_float32() == nullptr || columns % lanes() != 0) return false;
+inline bool can_stay(std::span<const Part> parts, const PagedRows& x, int64_t columns, bool last) {
+  if (x.as_float32() == nullptr || columns % lanes() != 0) return false;
   const auto whole = [](const Part& part) { return part.count % lanes() == 0; };
   return std::all_of(parts.begin(), parts.end() - (last ? 0 : 1), whole);
 }
@@ -103,16 +103,13 @@ inline void attend_row(int64_t position, const moe_attention_config& config, Row
     const int64_t count = next - key, columns = whole_vectors(count);
     const std::span<const Part> cut(parts, static_cast<size_t>(keys.cut(key, next, parts)));
     const Part copied{0, count, 0};
-    const bool keys_stay = can_stay(cut, keys.tensor, head_size, true);
-    const bool values_stay = can_stay(cut, values.tensor, head_size, false);
+    const bool keys_stay = can_stay(cut, keys, head_size, true);
+    const bool values_stay = can_stay(cut, values, head_size, false);
     for (int64_t group = 0; group < heads.groups; ++group) {
       const auto rows_of = [&](const PagedRows& x, bool stay, int64_t padded_rows, float* tile) -> FloatRows {
         const int64_t head = group * head_size;
-        if (stay) return {x.tensor.as_float32() + head, x.stride, cut};
-        for (const Part& part : cut) {
-          load_rows(HeadRows{x.tensor, part.start + head, x.stride}, part.count, head_size, part.count,
-                    tile + part.row * width);
-        }
+        if (stay) return {x.as_float32() + head, x.stride, cut};
+        x.load(cut, head, head_size, tile);
         std::fill_n(tile + count * width, (padded_rows - count) * width, 0.0f);
         return {tile, width, {&copied, 1}};
       };
@@ -168,6 +165,8 @@ inline int64_t find_runs(const int32_t* slot, const int32_t* position, int64_t r
 void decode(Stream& stream, const moe_attention_config& config, Tensor q, OptionalTensor sinks,
             const moe_cache_places& places, Tensor out) {
   const Floats keys(*places.keys), values(*places.values);
+  const auto int8_keys = Int8Elements::of(*places.keys, places.key_scales);
+  const auto int8_values = Int8Elements::of(*places.values, places.value_scales);
   const int64_t rows = q.shape[0], heads = q.shape[1], head_size = q.shape[2];
   const int64_t block = places.keys->shape[1], groups = places.keys->shape[2], shared = heads / groups;
   const int64_t q_stride = heads * head_size, key_stride = groups * head_size;
@@ -185,24 +184,41 @@ void decode(Stream& stream, const moe_attention_config& config, Tensor q, Option
     const int64_t run = task / parts, part = task % parts, row = starts[run], count = starts[run + 1] - row;
     const int64_t first_group = groups * part / parts, last_group = groups * (part + 1) / parts;
     const int32_t* table = tables + slots[row] * places.table->shape[1];
-    const auto cached = [&](Floats x, int64_t group) {
-      return PagedRows{x, group * head_size, key_stride, table, block};
+    const auto cached = [&](Floats x, Int8Elements int8, int64_t group) {
+      return PagedRows{x, int8, group * head_size, key_stride, table, block};
     };
     float* scratch = local[member];
     if (count == 1) {
       const int64_t q_start = row * q_stride + first_group * shared * head_size;
       attend_row(positions[row], config, {first_group * shared, last_group - first_group, shared, head_size}, sinks,
-                 {Floats(q), q_start, head_size}, cached(keys, first_group), cached(values, first_group),
-                 {Floats(out), q_start, head_size}, scratch);
+                 {Floats(q), q_start, head_size}, cached(keys, int8_keys, first_group),
+                 cached(values, int8_values, first_group), {Floats(out), q_start, head_size}, scratch);
       return;
     }
     for (int64_t head = first_group * shared; head < last_group * shared; ++head) {
       const int64_t group = head / shared, q_start = row * q_stride + head * head_size;
       attend_queries(KeyRange::causal_of(positions[row], count, config.window), SoftmaxStart::of(sinks, head),
-                     head_size, config.scale, {Floats(q), q_start, q_stride}, cached(keys, group),
-                     cached(values, group), {Floats(out), q_start, q_stride}, nullptr, scratch);
+                     head_size, config.scale, {Floats(q), q_start, q_stride}, cached(keys, int8_keys, group),
+                     cached(values, int8_values, group), {Floats(out), q_start, q_stride}, nullptr, scratch);
     }
   });
+}
+
+// cache_append of an int8 cache. `places` were checked.
+void append_int8(Tensor k, Tensor v, const moe_cache_places& places) {
+  const int64_t groups = k.shape[1], head_size = k.shape[2];
+  const auto append = [&](Tensor from, int64_t row, Tensor to, Tensor scales, int64_t place) {
+    for (int64_t head = 0; head < groups; ++head) {
+      quantise(Floats(from), (row * groups + head) * head_size, head_size,
+               static_cast<int8_t*>(to.data) + (place * groups + head) * head_size,
+               static_cast<float*>(scales.data)[place * groups + head]);
+    }
+  };
+  for (int64_t t = 0; t < k.shape[0]; ++t) {
+    const int64_t place = cache_row(places, t);
+    append(k, t, *places.keys, *places.key_scales, place);
+    append(v, t, *places.values, *places.value_scales, place);
+  }
 }
 
 }  // namespace moe::cpu::HWY_NAMESPACE
@@ -223,6 +239,13 @@ struct CheckedPlaces {
 
   static int32_t* data(const moe_tensor& copy) { return static_cast<int32_t*>(copy.data); }
 
+  moe_cache_places of(moe_cache_places places) const {
+    places.table = &table;
+    places.slot = &slot;
+    places.position = &position;
+    return places;
+  }
+
   const moe_tensor table, slot, position;
 
  private:
@@ -234,18 +257,19 @@ struct CheckedPlaces {
 
 }  // namespace
 
+HWY_EXPORT(append_int8);
 // Row after row on one thread: should a place be named twice, its last row stays.
 void cache_append(Stream& stream, Tensor k, Tensor v, const moe_cache_places& places) {
-  const CheckedPlaces checked(stream, places, 1);
-  const int64_t block = places.keys->shape[1];
+  const CheckedPlaces copies(stream, places, 1);
+  const moe_cache_places checked = copies.of(places);
   const auto bytes = static_cast<size_t>(k.shape[1] * k.shape[2] * dtype_bytes(k.dtype));
-  const int32_t *table = checked.data(checked.table), *slots = checked.data(checked.slot);
-  const int32_t* positions = checked.data(checked.position);
   if (bytes == 0) return;  // the pointers may be null then
+  if (places.keys->dtype == MOE_INT8) {
+    HWY_DYNAMIC_DISPATCH(append_int8)(k, v, checked);
+    return;
+  }
   for (int64_t t = 0; t < k.shape[0]; ++t) {
-    const int64_t in = table[slots[t] * checked.table.shape[1] + positions[t] / block];
-    const size_t place = static_cast<size_t>(in * block + positions[t] % block) * bytes;
-    const size_t row = static_cast<size_t>(t) * bytes;
+    const size_t place = static_cast<size_t>(cache_row(checked, t)) * bytes, row = static_cast<size_t>(t) * bytes;
     std::memcpy(static_cast<char*>(places.keys->data) + place, static_cast<const char*>(k.data) + row, bytes);
     std::memcpy(static_cast<char*>(places.values->data) + place, static_cast<const char*>(v.data) + row, bytes);
   }
@@ -255,9 +279,7 @@ HWY_EXPORT(decode);
 void attention_decode(Stream& stream, const moe_attention_config& config, Tensor q, OptionalTensor sinks,
                       const moe_cache_places& places, Tensor out) {
   const CheckedPlaces checked(stream, places, config.window);
-  HWY_DYNAMIC_DISPATCH(decode)
-  (stream, config, q, sinks,
-   {places.struct_size, places.keys, places.values, &checked.table, &checked.slot, &checked.position}, out);
+  HWY_DYNAMIC_DISPATCH(decode)(stream, config, q, sinks, checked.of(places), out);
 }
 
 }  // namespace moe::cpu

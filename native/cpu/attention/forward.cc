@@ -35,8 +35,8 @@ void forward(Stream& stream, const moe_attention_config& config, const moe_atten
                       : static_cast<float*>(logsumexp->data) + (sequence * heads + head) * length + first;
     attend_queries(KeyRange::of(config, first, std::min(kQueries, length - first), length),
                    SoftmaxStart::of(in.sinks, head), head_size, config.scale, {Floats(*in.q), q_start, q_stride},
-                   {Floats(*in.k), k_start, k_stride, &kFirstBlock, length},
-                   {Floats(*in.v), k_start, k_stride, &kFirstBlock, length}, {Floats(out), q_start, q_stride}, sums,
+                   {Floats(*in.k), {}, k_start, k_stride, &kFirstBlock, length},
+                   {Floats(*in.v), {}, k_start, k_stride, &kFirstBlock, length}, {Floats(out), q_start, q_stride}, sums,
                    scratch[member]);
   });
 }

@@ -7,7 +7,9 @@
 #define MOE_CPU_ATTENTION_PAGED_INL_H
 #endif
 
-#include "cpu/attention/tile-inl.h"
+#include <span>
+
+#include "cpu/attention/int8-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
@@ -17,13 +19,51 @@ struct Part {
   int64_t row, count, start;
 };
 
+// An int8 tensor [blocks, block, G, D] and its scales [blocks, block, G], or null.
+struct Int8Elements {
+  const int8_t* elements = nullptr;
+  const float* scales = nullptr;
+
+  static Int8Elements of(Tensor tensor, OptionalTensor scales) {
+    if (tensor.dtype != MOE_INT8) return {};
+    return {static_cast<const int8_t*>(tensor.data), static_cast<const float*>(scales->data)};
+  }
+};
+
 // One head's rows: row i lies in block table[i / block], at i % block. A whole sequence is one block.
 struct PagedRows {
-  Floats tensor;
-  int64_t start;   // of the head in the first row of block 0
-  int64_t stride;  // from row to row
+  Floats floats;
+  Int8Elements int8;  // in place of floats, unless null
+  int64_t start;      // of the head in the first row of block 0
+  int64_t stride;     // from row to row
   const int32_t* table;
   int64_t block;
+
+  // The memory itself if it is float32, else null.
+  const float* as_float32() const { return int8.elements == nullptr ? floats.as_float32() : nullptr; }
+
+  // The rows of parts, `offset` elements further on, in their rows of a tile [.., whole_vectors(head_size)].
+  void load(std::span<const Part> parts, int64_t offset, int64_t head_size, float* tile) const {
+    if (int8.elements != nullptr) {
+      load_int8(parts, offset, head_size, tile);
+      return;
+    }
+    for (const Part& part : parts) {
+      load_rows(HeadRows{floats, part.start + offset, stride}, part.count, head_size, part.count,
+                tile + part.row * whole_vectors(head_size));
+    }
+  }
+
+  HWY_NOINLINE void load_int8(std::span<const Part> parts, int64_t offset, int64_t head_size, float* tile) const {
+    const int64_t heads = stride / head_size, width = whole_vectors(head_size);
+    for (const Part& part : parts) {
+      const int64_t begin = part.start + offset;
+      const float* scale = int8.scales + begin / head_size;
+      for (int64_t r = 0; r < part.count; ++r) {
+        dequantise(int8.elements + begin + r * stride, scale[r * heads], head_size, tile + (part.row + r) * width);
+      }
+    }
+  }
 
   // Cuts the tile of rows [begin, end) where blocks end; the result is the number of parts, at most end - begin.
   int64_t cut(int64_t begin, int64_t end, Part* parts) const {
@@ -40,11 +80,7 @@ struct PagedRows {
 // tile [end - begin, whole_vectors(columns)] = rows [begin, end) of x, at most kKeys.
 inline void load_rows(const PagedRows& x, int64_t begin, int64_t end, int64_t columns, float* tile) {
   Part parts[kKeys];
-  for (int64_t i = 0, count = x.cut(begin, end, parts); i < count; ++i) {
-    const Part& part = parts[i];
-    load_rows(HeadRows{x.tensor, part.start, x.stride}, part.count, columns, part.count,
-              tile + part.row * whole_vectors(columns));
-  }
+  x.load({parts, static_cast<size_t>(x.cut(begin, end, parts))}, 0, columns, tile);
 }
 
 }  // namespace moe::cpu::HWY_NAMESPACE

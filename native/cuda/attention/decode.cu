@@ -44,32 +44,67 @@ __global__ void __launch_bounds__(kMergeThreads)
   }
 }
 
-// Row t of k and v goes to its place in the cache, `width` units of 16 bytes or of an element; a block for each row.
-// Should a place be named twice, be it as another slot's, its last row stays. Bound by bytes.
-template <typename Unit>
-__global__ void __launch_bounds__(kAppendThreads)
-    cache_append_kernel(const Unit* k, const Unit* v, const int32_t* slot, const int32_t* position, int64_t width,
-                        int rows, CacheBlocks cache, Unit* keys, Unit* values, Refusal refusal) {
-  const auto place = [&](int t) {
-    const int s = slot[t], p = position[t];
+// The row of the cache that row t, a block's, is stored in; -1 where it is refused. Should a place be named twice, be
+// it as another slot's, its last row stays, and the others have -1.
+__device__ __forceinline__ int64_t place_to_fill(int t, const int32_t* slot, const int32_t* position, int rows,
+                                                 const CacheBlocks& cache, Refusal refusal) {
+  const auto place = [&](int row) {
+    const int s = slot[row], p = position[row];
     return cache.has(s, p) ? cache.row(s, p) : -1;
   };
-  const int t = static_cast<int>(blockIdx.x);
   const int64_t at = place(t);
   if (at < 0) {
     refusal.raise();
-    return;
+    return -1;
   }
   int again = 0;
   for (int later = t + 1 + static_cast<int>(threadIdx.x); later < rows; later += kAppendThreads) {
     again |= place(later) == at;
   }
-  if (__syncthreads_or(again)) return;
+  return __syncthreads_or(again) ? -1 : at;
+}
+
+// Row t of k and v goes to its place in the cache, `width` units of 16 bytes or of an element; a block for each row.
+// Bound by bytes.
+template <typename Unit>
+__global__ void __launch_bounds__(kAppendThreads)
+    cache_append_kernel(const Unit* k, const Unit* v, const int32_t* slot, const int32_t* position, int64_t width,
+                        int rows, CacheBlocks cache, Unit* keys, Unit* values, Refusal refusal) {
+  const int t = static_cast<int>(blockIdx.x);
+  const int64_t at = place_to_fill(t, slot, position, rows, cache, refusal);
+  if (at < 0) return;
   const int64_t from = t * width, to = at * width;
 #pragma unroll 1  // a row is a few vectors a thread
   for (int64_t i = threadIdx.x; i < width; i += kAppendThreads) {
     keys[to + i] = k[from + i];
     values[to + i] = v[from + i];
+  }
+}
+
+// Row t of k and v goes to its place in an int8 cache; a block for each row, a warp for each head of k and of v.
+// Arithmetic as in cpu/attention/int8-inl.h. Bound by bytes.
+template <typename Element>
+__global__ void __launch_bounds__(kAppendThreads)
+    cache_append_int8_kernel(const Element* k, const Element* v, const int32_t* slot, const int32_t* position,
+                             int groups, int head_size, int rows, CacheBlocks cache, int8_t* keys, int8_t* values,
+                             float* key_scales, float* value_scales, Refusal refusal) {
+  const int t = static_cast<int>(blockIdx.x);
+  const int64_t at = place_to_fill(t, slot, position, rows, cache, refusal);
+  if (at < 0) return;
+  const int warp = static_cast<int>(threadIdx.x) / kWarpLanes, lane = static_cast<int>(threadIdx.x) % kWarpLanes;
+  for (int i = warp; i < 2 * groups; i += kAppendThreads / kWarpLanes) {
+    const int64_t head = i % groups, to = at * groups + head;
+    const Element* x = (i < groups ? k : v) + (int64_t{t} * groups + head) * head_size;
+    int8_t* c = (i < groups ? keys : values) + to * head_size;
+    unsigned peak = 0;  // bits of |x| rise with it, and those of NaN lie above all others
+    for (int column = lane; column < head_size; column += kWarpLanes) {
+      peak = max(peak, __float_as_uint(fabsf(to_float(x[column]))));
+    }
+    const float scale = __uint_as_float(__reduce_max_sync(kAllLanes, peak)) / 127, divisor = scale == 0 ? 1 : scale;
+    for (int column = lane; column < head_size; column += kWarpLanes) {
+      c[column] = static_cast<int8_t>(rintf(fminf(fmaxf(to_float(x[column]) / divisor, -127), 127)));
+    }
+    if (lane == 0) (i < groups ? key_scales : value_scales)[to] = scale;
   }
 }
 
@@ -90,8 +125,8 @@ void keep_cache_checks(Launch& launch, const moe_cache_places& places, int64_t w
       [keys = *places.keys, table = *places.table, slot = *places.slot, position = *places.position, window] {
         std::vector<int32_t> entries(static_cast<size_t>(element_count(table)));
         std::vector<int32_t> slots(static_cast<size_t>(element_count(slot))), positions(slots.size());
-        check_place_values({sizeof(moe_cache_places), &keys, &keys, &table, &slot, &position}, window, entries.data(),
-                           slots.data(), positions.data());
+        check_place_values({sizeof(moe_cache_places), &keys, &keys, nullptr, nullptr, &table, &slot, &position}, window,
+                           entries.data(), slots.data(), positions.data());
       });
 }
 
@@ -111,6 +146,16 @@ void cache_append(Stream& stream, Tensor k, Tensor v, const moe_cache_places& pl
   Tensor keys = *places.keys, values = *places.values, slot = *places.slot, position = *places.position;
   const int64_t rows = k.shape[0], width = k.shape[1] * k.shape[2];
   keep_cache_checks(launch, places, 1);
+  if (keys.dtype == MOE_INT8) {
+    visit_floating(k, [&](auto element) {
+      using Element = decltype(element);
+      launch(cache_append_int8_kernel<Element>, static_cast<unsigned>(rows), kAppendThreads, 0, data<Element>(k),
+             data<Element>(v), data<int32_t>(slot), data<int32_t>(position), static_cast<int>(k.shape[1]),
+             static_cast<int>(k.shape[2]), static_cast<int>(rows), blocks_of(places), data<int8_t>(keys),
+             data<int8_t>(values), data<float>(places.key_scales), data<float>(places.value_scales), launch.refusal());
+    });
+    return;
+  }
   const auto append = [&](auto unit, int64_t units) {
     using Unit = decltype(unit);
     launch(cache_append_kernel<Unit>, static_cast<unsigned>(rows), kAppendThreads, 0, data<Unit>(k), data<Unit>(v),
@@ -137,6 +182,8 @@ void attention_decode(Stream& stream, const moe_attention_config& config, Tensor
   const AttendingRows all{.q = q.data,
                           .keys = keys.data,
                           .values = values.data,
+                          .key_scales = data<float>(places.key_scales),
+                          .value_scales = data<float>(places.value_scales),
                           .out = out.data,
                           .logsumexp = nullptr,
                           .slot = data<int32_t>(slot),

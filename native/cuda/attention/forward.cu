@@ -188,9 +188,10 @@ __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps>::kThr
   Element* keys = queries + kRows * kStride;
   Element* values = keys + kKeys * kStride;
   float* table = reinterpret_cast<float*>(values + kKeys * kStride) + warp * kWeightFloats<Element, kKeys / 8>;
-  // At which element key `key` + r begins, and its value; -1 for none. Lies in the padding of a tile's row r: of `keys`
-  // and of `values` in turn, because threads may still load values when the next tile's keys are found.
-  const auto key_element = [&](int key, int r) -> int64_t& {
+  // Which row of [blocks * block * G, D] key `key` + r is, and its value; -1 for none. Lies in the padding of a tile's
+  // row r: of `keys` and of `values` in turn, because threads may still load values when the next tile's keys are
+  // found.
+  const auto key_row = [&](int key, int r) -> int64_t& {
     return *reinterpret_cast<int64_t*>((key / kKeys % 2 == 0 ? keys : values) + r * kStride + kHead);
   };
   const int first_seen = max(0, run.position - a.window + 1);  // what is before may be another sequence's by now
@@ -201,21 +202,26 @@ __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps>::kThr
         at = a.cache.row(run.slot, key + r);
         if (at < 0) a.refusal.raise();
       }
-      key_element(key, r) = at < 0 ? -1 : (at * a.groups + group) * a.head_size;
+      key_row(key, r) = at < 0 ? -1 : at * a.groups + group;
     }
   };
-  const auto load_keys = [&](Element* tile, const void* from, int key) {
-    load_tile<kHead>(tile, kKeys, a.head_size, a.aligned, [&](int r) {
-      const int64_t at = key_element(key, r);
-      return at < 0 ? nullptr : static_cast<const Element*>(from) + at;
-    });
+  const auto load_keys = [&](Element* tile, const void* from, const float* scales, int key) {
+    if (scales == nullptr) {
+      load_tile<kHead>(tile, kKeys, a.head_size, a.aligned, [&](int r) {
+        const int64_t at = key_row(key, r);
+        return at < 0 ? nullptr : static_cast<const Element*>(from) + at * a.head_size;
+      });
+    } else {
+      load_int8_tile<kHead>(tile, kKeys, a.head_size, a.aligned, static_cast<const int8_t*>(from), scales,
+                            [&](int r) { return key_row(key, r); });
+    }
     commit_copies();
   };
   find_keys(begin);
   load_tile<kHead>(queries, kRows, a.head_size, a.aligned,
                    [&](int r) { return r < rows ? static_cast<const Element*>(a.q) + element(r) : nullptr; });
   __syncthreads();
-  load_keys(keys, a.keys, begin);
+  load_keys(keys, a.keys, a.key_scales, begin);
 
   RowSums<Shape::kColumnTiles> sums, chunk;
   sums.reset();
@@ -230,7 +236,7 @@ __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps>::kThr
     next = key + kKeys;
     wait_copies<0>();
     __syncthreads();
-    load_keys(values, a.values, key);
+    load_keys(values, a.values, a.value_scales, key);
     if (next < end) find_keys(next);
     const bool seen = warp_row < rows && key <= warp_last && next > warp_first - a.window + 1;
     float weights[kKeys / 8][4];
@@ -241,7 +247,7 @@ __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps>::kThr
     }
     wait_copies<0>();
     __syncthreads();
-    if (next < end) load_keys(keys, a.keys, next);
+    if (next < end) load_keys(keys, a.keys, a.key_scales, next);
     if (seen) add_product<kStride>(chunk.values, weights, values + warp_column, width - warp_column, table);
     if (next % kChunk == 0 || next >= end) {
       sums.merge(chunk);
@@ -324,6 +330,8 @@ void attention_forward(Stream& stream, const moe_attention_config& config, const
               {.q = q.data,
                .keys = k.data,
                .values = v.data,
+               .key_scales = nullptr,
+               .value_scales = nullptr,
                .out = out.data,
                .logsumexp = data<float>(logsumexp),
                .slot = nullptr,

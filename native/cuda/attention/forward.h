@@ -33,6 +33,8 @@ struct AttendingRows {
   const void* q;
   const void* keys;
   const void* values;
+  const float* key_scales;    // [blocks, block, G] of int8 keys, or null
+  const float* value_scales;  // likewise
   void* out;
   float* logsumexp;         // [slots, H, capacity], or null
   const int32_t* slot;      // of each row; null where row t is at position t % capacity of slot t / capacity

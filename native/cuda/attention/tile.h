@@ -88,6 +88,37 @@ __device__ __forceinline__ void load_tile(Element* tile, int count, int head_siz
   }
 }
 
+// As load_tile, of rows [D] of int8 elements with a scale each; row(r) is which of them row r is, -1 for zeros.
+template <int kHead, typename Element, typename Row>
+__device__ __forceinline__ void load_int8_tile(Element* tile, int count, int head_size, bool aligned,
+                                               const int8_t* elements, const float* scales, Row row_of) {
+  constexpr int kStride = HeadShape<Element, kHead>::kStride, kVector = kVectorOf<Element>;
+  constexpr int kVectors = kHead / kVector;
+  const int width = padded_width(head_size);
+  for (int i = static_cast<int>(threadIdx.x); i < count * kVectors; i += static_cast<int>(blockDim.x)) {
+    const int row = i / kVectors, column = i % kVectors * kVector;
+    if (column >= width) continue;
+    const int64_t at = row_of(row);
+    const float scale = at < 0 ? 0 : scales[at];
+    Vector<int8_t, kVector> read{};
+    if (at >= 0) {
+      const int8_t* from = elements + at * head_size + column;
+      if (aligned && column < head_size) {
+        read = *reinterpret_cast<const Vector<int8_t, kVector>*>(from);
+      } else {
+#pragma unroll
+        for (int e = 0; e < kVector; ++e) {
+          if (column + e < head_size) read.values[e] = from[e];
+        }
+      }
+    }
+    Vector<Element, kVector> to;
+#pragma unroll
+    for (int e = 0; e < kVector; ++e) to.values[e] = from_float<Element>(__fmul_rn(read.values[e], scale));
+    *reinterpret_cast<Vector<Element, kVector>*>(tile + row * kStride + column) = to;
+  }
+}
+
 // Writes rows of a tile to where address(row) says, null for nowhere.
 template <int kHead, typename Element, typename Address>
 __device__ __forceinline__ void store_tile(const Element* tile, int count, int head_size, bool aligned,

@@ -72,14 +72,20 @@ MOE_API moe_status moe_attention_backward(moe_stream stream, const moe_attention
 /* A paged key/value cache, one slot a running sequence, and the place in it of each of T rows. Position p of slot s
  * lies in block table[s, p / block], at p % block; a slot has room for n * block positions, and slots may share blocks.
  * Of the table only the entries of blocks that a call reads or writes must lie in [0, blocks); the others may be
- * anything, such as -1. A place outside the cache is refused. */
+ * anything, such as -1. A place outside the cache is refused.
+ * keys and values have the dtype of the rows that they are used with, or are int8. An int8 element c stands for
+ * scale * c, with a scale for each position and key/value head: max |x| / 127 of the D elements x, and c = x / scale,
+ * rounded to even; 0 where the scale is 0. An x that is not finite makes what is read of its D elements NaN or
+ * infinite. */
 typedef struct moe_cache_places {
   uint32_t struct_size;
-  const moe_tensor* keys;     /* [blocks, block, G, D] */
-  const moe_tensor* values;   /* [blocks, block, G, D] */
-  const moe_tensor* table;    /* int32 [slots, n] */
-  const moe_tensor* slot;     /* int32 [T] */
-  const moe_tensor* position; /* int32 [T] */
+  const moe_tensor* keys;         /* [blocks, block, G, D] */
+  const moe_tensor* values;       /* [blocks, block, G, D] */
+  const moe_tensor* key_scales;   /* float32 [blocks, block, G]; null unless keys are int8 */
+  const moe_tensor* value_scales; /* float32 [blocks, block, G]; null unless values are int8 */
+  const moe_tensor* table;        /* int32 [slots, n] */
+  const moe_tensor* slot;         /* int32 [T] */
+  const moe_tensor* position;     /* int32 [T] */
 } moe_cache_places;
 
 /* Row t of k, v [T, G, D] is stored at (slot[t], position[t]); of rows for the same place the last one stays. Any D. */
@@ -87,7 +93,8 @@ MOE_API moe_status moe_cache_append(moe_stream stream, const moe_tensor* k, cons
                                     const moe_cache_places* places, MOE_HELD);
 /* Row t of q, out [T, H, D] attends to positions 0..position[t] of its slot (its own key included, appended before),
  * with sinks as above. The mask must be MOE_CAUSAL. Serves prefill and decode of any mix of sequences; a row's bits
- * depend on its own sequence only, and are those of moe_attention_forward. */
+ * depend on its own sequence only, and are those of moe_attention_forward. Elements of an int8 cache are read as
+ * float32, or rounded to q's dtype, as the backend does its products. */
 MOE_API moe_status moe_attention_decode(moe_stream stream, const moe_attention_config* config, const moe_tensor* q,
                                         const moe_tensor* sinks, const moe_cache_places* places, const moe_tensor* out,
                                         MOE_HELD);

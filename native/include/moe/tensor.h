@@ -14,7 +14,8 @@ typedef enum moe_dtype {
   MOE_BFLOAT16 = 1,
   MOE_INT32 = 2,
   MOE_UINT8 = 3,
-  MOE_FLOAT64 = 4 /* sums over many tokens, which ranks add up */
+  MOE_FLOAT64 = 4, /* sums over many tokens, which ranks add up */
+  MOE_INT8 = 5     /* keys and values of a cache, with scales beside them */
 } moe_dtype;
 
 typedef enum moe_layout {

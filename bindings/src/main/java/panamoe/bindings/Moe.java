@@ -23,10 +23,10 @@ public class Moe extends Moe$shared {
     static final SymbolLookup SYMBOL_LOOKUP = NativeLibrary.SYMBOLS
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int MOE_ABI_VERSION = (int)7L;
+    private static final int MOE_ABI_VERSION = (int)8L;
     /**
      * {@snippet lang=c :
-     * #define MOE_ABI_VERSION 7
+     * #define MOE_ABI_VERSION 8
      * }
      */
     public static int MOE_ABI_VERSION() {
@@ -276,6 +276,15 @@ public class Moe extends Moe$shared {
      */
     public static int MOE_FLOAT64() {
         return MOE_FLOAT64;
+    }
+    private static final int MOE_INT8 = (int)5L;
+    /**
+     * {@snippet lang=c :
+     * enum moe_dtype.MOE_INT8 = 5
+     * }
+     */
+    public static int MOE_INT8() {
+        return MOE_INT8;
     }
     private static final int MOE_ROW_MAJOR = (int)0L;
     /**

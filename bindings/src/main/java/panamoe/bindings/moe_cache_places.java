@@ -18,6 +18,8 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     uint32_t struct_size;
  *     const moe_tensor *keys;
  *     const moe_tensor *values;
+ *     const moe_tensor *key_scales;
+ *     const moe_tensor *value_scales;
  *     const moe_tensor *table;
  *     const moe_tensor *slot;
  *     const moe_tensor *position;
@@ -35,6 +37,8 @@ public class moe_cache_places {
         MemoryLayout.paddingLayout(4),
         Moe.C_POINTER.withName("keys"),
         Moe.C_POINTER.withName("values"),
+        Moe.C_POINTER.withName("key_scales"),
+        Moe.C_POINTER.withName("value_scales"),
         Moe.C_POINTER.withName("table"),
         Moe.C_POINTER.withName("slot"),
         Moe.C_POINTER.withName("position")
@@ -177,6 +181,94 @@ public class moe_cache_places {
      */
     public static void values(MemorySegment struct, MemorySegment fieldValue) {
         struct.set(values$LAYOUT, values$OFFSET, fieldValue);
+    }
+
+    private static final AddressLayout key_scales$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("key_scales"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * const moe_tensor *key_scales
+     * }
+     */
+    public static final AddressLayout key_scales$layout() {
+        return key_scales$LAYOUT;
+    }
+
+    private static final long key_scales$OFFSET = $LAYOUT.byteOffset(groupElement("key_scales"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * const moe_tensor *key_scales
+     * }
+     */
+    public static final long key_scales$offset() {
+        return key_scales$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * const moe_tensor *key_scales
+     * }
+     */
+    public static MemorySegment key_scales(MemorySegment struct) {
+        return struct.get(key_scales$LAYOUT, key_scales$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * const moe_tensor *key_scales
+     * }
+     */
+    public static void key_scales(MemorySegment struct, MemorySegment fieldValue) {
+        struct.set(key_scales$LAYOUT, key_scales$OFFSET, fieldValue);
+    }
+
+    private static final AddressLayout value_scales$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("value_scales"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * const moe_tensor *value_scales
+     * }
+     */
+    public static final AddressLayout value_scales$layout() {
+        return value_scales$LAYOUT;
+    }
+
+    private static final long value_scales$OFFSET = $LAYOUT.byteOffset(groupElement("value_scales"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * const moe_tensor *value_scales
+     * }
+     */
+    public static final long value_scales$offset() {
+        return value_scales$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * const moe_tensor *value_scales
+     * }
+     */
+    public static MemorySegment value_scales(MemorySegment struct) {
+        return struct.get(value_scales$LAYOUT, value_scales$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * const moe_tensor *value_scales
+     * }
+     */
+    public static void value_scales(MemorySegment struct, MemorySegment fieldValue) {
+        struct.set(value_scales$LAYOUT, value_scales$OFFSET, fieldValue);
     }
 
     private static final AddressLayout table$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("table"));

@@ -7,10 +7,29 @@ import panamoe.tensor.Tensor;
  * Position p of slot s lies in block {@code table[s, p / block]}, at {@code p % block}. Slots may
  * share blocks. Entries of blocks that no row reads or writes may be anything, such as -1.
  *
+ * <p>Keys and values have the dtype of the rows, or are INT8 with a scale for each position and
+ * key/value head: an element c stands for scale * c. The scale is {@code max |x| / 127} of the D
+ * elements x, and c is {@code x / scale} rounded to even.
+ *
  * @param keys [blocks, block, G, D]
  * @param values [blocks, block, G, D]
+ * @param keyScales FLOAT32 [blocks, block, G], null unless keys are INT8
+ * @param valueScales FLOAT32 [blocks, block, G], null unless values are INT8
  * @param table INT32 [slots, n]: a slot has room for n * block positions
  * @param slot INT32 [S]
  * @param position INT32 [S]
  */
-public record CachePlaces(Tensor keys, Tensor values, Tensor table, Tensor slot, Tensor position) {}
+public record CachePlaces(
+    Tensor keys,
+    Tensor values,
+    Tensor keyScales,
+    Tensor valueScales,
+    Tensor table,
+    Tensor slot,
+    Tensor position) {
+
+  /** Of a cache of the rows' dtype. */
+  public CachePlaces(Tensor keys, Tensor values, Tensor table, Tensor slot, Tensor position) {
+    this(keys, values, null, null, table, slot, position);
+  }
+}

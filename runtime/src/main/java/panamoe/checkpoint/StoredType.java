@@ -14,6 +14,7 @@ public enum StoredType {
   I32(4),
   I16(2),
   U8(1),
+  I8(1),
   BOOL(1);
 
   private final int bytes;
@@ -47,6 +48,7 @@ public enum StoredType {
       case BF16 -> Optional.of(DType.BFLOAT16);
       case I32 -> Optional.of(DType.INT32);
       case U8, BOOL -> Optional.of(DType.UINT8);
+      case I8 -> Optional.of(DType.INT8);
       case F64 -> Optional.of(DType.FLOAT64);
       case F16, I64, I16 -> Optional.empty();
     };

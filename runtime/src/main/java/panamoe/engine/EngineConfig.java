@@ -1,7 +1,8 @@
 package panamoe.engine;
 
 /**
- * How much an engine holds and computes at a time. None of it changes a bit of any text.
+ * How much an engine holds and computes at a time. Nothing but {@code int8Cache} changes a bit of
+ * any text.
  *
  * @param blocks of the key/value cache on each data rank
  * @param blockSize tokens of a block
@@ -12,6 +13,8 @@ package panamoe.engine;
  *     starts, 0 to 1; with 1 nothing is ever computed twice
  * @param sharePrefixes whether full blocks are kept for later sequences that begin alike
  * @param guesses most tokens that are guessed and computed at once behind a sequence's last one
+ * @param int8Cache whether keys and values are bytes, with a scale for each token and head, instead
+ *     of being of the dtype of activations
  */
 public record EngineConfig(
     int blocks,
@@ -20,7 +23,8 @@ public record EngineConfig(
     int stepTokens,
     double reserve,
     boolean sharePrefixes,
-    int guesses) {
+    int guesses,
+    boolean int8Cache) {
   /** Tokens of a block. */
   public static final int BLOCK = 16;
 
@@ -48,6 +52,18 @@ public record EngineConfig(
     }
   }
 
+  /** With a cache of the dtype of activations. */
+  public EngineConfig(
+      int blocks,
+      int blockSize,
+      int sequences,
+      int stepTokens,
+      double reserve,
+      boolean sharePrefixes,
+      int guesses) {
+    this(blocks, blockSize, sequences, stepTokens, reserve, sharePrefixes, guesses, false);
+  }
+
   /** For one sequence at a time of up to {@code context} tokens. */
   public static EngineConfig one(int context) {
     return of(1, context);
@@ -67,7 +83,12 @@ public record EngineConfig(
 
   public EngineConfig withGuesses(int changed) {
     return new EngineConfig(
-        blocks, blockSize, sequences, stepTokens, reserve, sharePrefixes, changed);
+        blocks, blockSize, sequences, stepTokens, reserve, sharePrefixes, changed, int8Cache);
+  }
+
+  public EngineConfig withInt8Cache(boolean changed) {
+    return new EngineConfig(
+        blocks, blockSize, sequences, stepTokens, reserve, sharePrefixes, guesses, changed);
   }
 
   /** The blocks that {@code tokens} fill. */

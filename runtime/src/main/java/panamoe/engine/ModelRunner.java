@@ -58,7 +58,8 @@ public final class ModelRunner implements StepRunner {
     this.counts = new RouteCounts(routes.layers());
     this.scope = TensorScope.shared(backend);
     try {
-      this.cache = model.cache(scope, config.blocks(), config.blockSize());
+      DType dtype = config.int8Cache() ? DType.INT8 : model.activationDType();
+      this.cache = model.cache(scope, dtype, config.blocks(), config.blockSize());
       this.table = scope.zeros(DType.INT32, config.sequences(), perSequence);
     } catch (RuntimeException | Error e) {
       scope.close();

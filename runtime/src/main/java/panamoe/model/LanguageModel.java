@@ -159,11 +159,15 @@ public final class LanguageModel implements AutoCloseable {
     return headWeight;
   }
 
-  /** A cache of {@code blocks} blocks of {@code blockSize} tokens each. */
-  public KeyValueCache cache(TensorScope scope, long blocks, long blockSize) {
+  /**
+   * A cache of {@code blocks} blocks of {@code blockSize} tokens each.
+   *
+   * @param dtype of activations, or INT8
+   */
+  public KeyValueCache cache(TensorScope scope, DType dtype, long blocks, long blockSize) {
     return new KeyValueCache(
         scope,
-        activationDType(),
+        dtype,
         config.blocks().stream().map(block -> block.attention().heads()).toList(),
         store.ranks().tensor().size(),
         blocks,

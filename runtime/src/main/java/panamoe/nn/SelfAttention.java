@@ -3,7 +3,6 @@ package panamoe.nn;
 import panamoe.backend.Activation;
 import panamoe.backend.AttentionInputs;
 import panamoe.backend.AttentionSettings;
-import panamoe.backend.CachePlaces;
 import panamoe.comm.Communicator;
 import panamoe.config.AttentionConfig;
 import panamoe.config.AttentionConfig.Heads;
@@ -146,7 +145,7 @@ public final class SelfAttention {
                 pass,
                 settings,
                 new AttentionInputs(q, k, v, sinkLogits),
-                new CachePlaces(cache.keys(layer), cache.values(layer), table, slots, positions));
+                cache.places(layer, table, slots, positions));
           }
         };
     return output.forward(pass, attended.reshape(rows, (long) heads * headSize));

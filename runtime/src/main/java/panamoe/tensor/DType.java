@@ -10,7 +10,9 @@ public enum DType {
   INT32(2, 4, "I32"),
   UINT8(3, 1, "U8"),
   /** Sums over many tokens, which ranks add up; nothing is computed in it. */
-  FLOAT64(4, 8, "F64");
+  FLOAT64(4, 8, "F64"),
+  /** Keys and values of a cache, with scales beside them. */
+  INT8(5, 1, "I8");
 
   private final int code;
   private final int bytes;

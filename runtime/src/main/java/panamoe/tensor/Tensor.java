@@ -175,6 +175,7 @@ public final class Tensor implements Elements {
       case BFLOAT16 -> BFloat16.toFloat(data().getAtIndex(ValueLayout.JAVA_SHORT, index));
       case INT32 -> data().getAtIndex(ValueLayout.JAVA_INT, index);
       case UINT8 -> data().get(ValueLayout.JAVA_BYTE, index) & 0xff;
+      case INT8 -> data().get(ValueLayout.JAVA_BYTE, index);
       case FLOAT64 -> (float) data().getAtIndex(ValueLayout.JAVA_DOUBLE, index);
     };
   }
@@ -185,7 +186,7 @@ public final class Tensor implements Elements {
       case FLOAT32 -> data().setAtIndex(ValueLayout.JAVA_FLOAT, index, value);
       case BFLOAT16 -> data().setAtIndex(ValueLayout.JAVA_SHORT, index, BFloat16.fromFloat(value));
       case INT32 -> data().setAtIndex(ValueLayout.JAVA_INT, index, (int) value);
-      case UINT8 -> data().set(ValueLayout.JAVA_BYTE, index, (byte) value);
+      case UINT8, INT8 -> data().set(ValueLayout.JAVA_BYTE, index, (byte) value);
       case FLOAT64 -> data().setAtIndex(ValueLayout.JAVA_DOUBLE, index, value);
     }
   }

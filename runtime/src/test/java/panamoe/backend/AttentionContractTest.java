@@ -244,7 +244,11 @@ class AttentionContractTest {
       for (int seed = 0; seed < 8; seed++) {
         assertAgrees(backend, seed, TOLERANCE, (on, sample) -> forward(on, sample, dtype, 70));
         assertAgrees(backend, seed, TOLERANCE, (on, sample) -> rotary(on, sample, dtype));
-        assertAgrees(backend, seed, TOLERANCE, (on, sample) -> decode(on, sample, dtype));
+        assertAgrees(backend, seed, TOLERANCE, (on, sample) -> decode(on, sample, dtype, false));
+        // Tensor cores take the elements of an int8 cache rounded to bfloat16.
+        boolean rounds = dtype == DType.BFLOAT16 && !backend.name().equals("cpu");
+        double tolerance = rounds ? 0x1p-6 : TOLERANCE;
+        assertAgrees(backend, seed, tolerance, (on, sample) -> decode(on, sample, dtype, true));
       }
     }
   }
@@ -381,6 +385,16 @@ class AttentionContractTest {
       assertRefused(
           "table[1, 0] is -1, expected 0 to 1",
           () -> backend.attentionDecode(causal, token, null, unread, sample.unset(1, 4, 2)));
+      Tensor bytes = sample.unset(DType.INT8, 2, 5, 4, 2);
+      assertRefused(
+          "key_scales is null",
+          () ->
+              backend.attentionDecode(
+                  causal,
+                  token,
+                  null,
+                  new CachePlaces(bytes, bytes, blocks, zero, zero),
+                  sample.unset(1, 4, 2)));
       Tensor table = sample.normal(4, 1);
       assertRefused(
           "positions[0] is 4, expected 0 to 3",
@@ -448,7 +462,7 @@ class AttentionContractTest {
   }
 
   /** Rows of two sequences, that lie in blocks of any size in any order. */
-  private static List<Tensor> decode(Backend on, Sample sample, DType dtype) {
+  private static List<Tensor> decode(Backend on, Sample sample, DType dtype, boolean int8) {
     int block = sample.between(1, 20);
     int width = sample.between(1, 6);
     int rows = sample.between(1, 20);
@@ -456,13 +470,17 @@ class AttentionContractTest {
     int heads = keyHeads * sample.between(1, 3);
     int size = sample.between(1, 40);
     long window = sample.between(0, 1) * sample.between(1, 30);
-    Tensor keys = sample.normal(dtype, 2L * width, block, keyHeads, size);
-    Tensor values = sample.normal(dtype, 2L * width, block, keyHeads, size);
+    Tensor keys = cached(sample, int8, dtype, 2L * width, block, keyHeads, size);
+    Tensor values = cached(sample, int8, dtype, 2L * width, block, keyHeads, size);
+    Tensor keyScales = int8 ? scales(sample, 2L * width, block, keyHeads) : null;
+    Tensor valueScales = int8 ? scales(sample, 2L * width, block, keyHeads) : null;
     Tensor sinks = sample.between(0, 1) == 0 ? null : sample.normal(heads);
     CachePlaces places =
         new CachePlaces(
             keys,
             values,
+            keyScales,
+            valueScales,
             sample.integers(0, 2 * width, 2, width),
             sample.integers(0, 2, rows),
             sample.integers(0, block * width, rows));
@@ -477,7 +495,28 @@ class AttentionContractTest {
         sample.normal(dtype, rows, keyHeads, size),
         sample.normal(dtype, rows, keyHeads, size),
         places);
-    return List.of(out, keys, values);
+    return int8 ? List.of(out, keys, values, keyScales, valueScales) : List.of(out, keys, values);
+  }
+
+  private static Tensor cached(Sample sample, boolean int8, DType dtype, long... shape) {
+    Tensor normal = sample.normal(dtype, shape);
+    if (!int8) {
+      return normal;
+    }
+    Tensor bytes = sample.unset(DType.INT8, shape);
+    for (long i = 0; i < bytes.count(); i++) {
+      bytes.setFloat(i, Math.round(Math.clamp(40 * normal.getFloat(i), -127f, 127f)));
+    }
+    return bytes;
+  }
+
+  /** Elements then are of order 1. */
+  private static Tensor scales(Sample sample, long... shape) {
+    Tensor scales = sample.normal(shape);
+    for (long i = 0; i < scales.count(); i++) {
+      scales.setFloat(i, Math.abs(scales.getFloat(i)) / 40);
+    }
+    return scales;
   }
 
   private static List<Tensor> rotary(Backend on, Sample sample, DType dtype) {

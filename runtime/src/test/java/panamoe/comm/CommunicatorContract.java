@@ -383,6 +383,7 @@ public abstract class CommunicatorContract {
       case BFLOAT16 -> BFloat16.toFloat(BFloat16.fromFloat(value));
       case INT32 -> 1000 * source + i;
       case UINT8 -> (7 * source + i) & 0xff;
+      case INT8 -> (byte) (7 * source + i);
     };
   }
 

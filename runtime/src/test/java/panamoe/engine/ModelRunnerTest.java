@@ -94,9 +94,13 @@ class ModelRunnerTest {
     private final StepRows rows = new StepRows(200);
 
     Run(Backend backend, LanguageModel model, int slots) {
+      this(backend, model, slots, false);
+    }
+
+    Run(Backend backend, LanguageModel model, int slots, boolean int8) {
       runner =
           new ModelRunner(
-              backend, model, new EngineConfig(slots * WIDTH, BLOCK, slots, 200, 0, true, 0));
+              backend, model, new EngineConfig(slots * WIDTH, BLOCK, slots, 200, 0, true, 0, int8));
       for (int block = 0; block < slots * WIDTH; block++) {
         rows.change(block % slots, block / slots, slots * WIDTH - 1 - block);
       }
@@ -159,9 +163,10 @@ class ModelRunnerTest {
   @ParameterizedTest
   @MethodSource("modelsOnNatives")
   void stepsEqualThePrefillBitForBit(Backend backend, ModelConfig config) {
-    for (DType dtype : new DType[] {DType.FLOAT32, DType.BFLOAT16}) {
+    for (int variant = 0; variant < 4; variant++) {
+      DType dtype = variant % 2 == 0 ? DType.FLOAT32 : DType.BFLOAT16;
       try (LanguageModel model = model(backend, config, dtype);
-          Run run = new Run(backend, model, 2)) {
+          Run run = new Run(backend, model, 2, variant >= 2)) {
         int[] tokens = tokens(1, 9);
         float[] whole = run.after(0, 0, tokens);
         float[] stepwise = null;

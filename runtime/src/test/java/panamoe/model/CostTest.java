@@ -65,7 +65,7 @@ class CostTest {
     try (LanguageModel model = new LanguageModel(causal(EveryPart.model()));
         TensorScope inputs = TensorScope.confined(backend)) {
       model.materialize(backend, dtype, false, 1);
-      KeyValueCache cache = model.cache(inputs, 1, LENGTH + 1);
+      KeyValueCache cache = model.cache(inputs, model.activationDType(), 1, LENGTH + 1);
       Cost prefill = model.cost(Work.prefill(LENGTH, dtype));
       assertGenerates(model, cache, inputs, 0, LENGTH, prefill);
       assertGenerates(model, cache, inputs, LENGTH, 1, model.cost(Work.decode(1, LENGTH, dtype)));

@@ -26,6 +26,7 @@ import panamoe.engine.Routing;
 import panamoe.engine.SamplingConfig;
 import panamoe.engine.StopConfig;
 import panamoe.harness.ComputeType;
+import panamoe.harness.KeyValueType;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.ranks.Alike;
 import panamoe.harness.ranks.Build;
@@ -152,6 +153,14 @@ public final class GenerateCommand implements Callable<Integer> {
   private ComputeType dtype;
 
   @Option(
+      names = "--kv",
+      paramLabel = "TYPE",
+      defaultValue = "dtype",
+      description =
+          "Keys and values: dtype (as --dtype), or int8 (bytes with a scale for each token and head: less memory, and nearly the same probabilities). Default: ${DEFAULT-VALUE}.")
+  private KeyValueType keyValues;
+
+  @Option(
       names = "--guesses",
       paramLabel = "N",
       defaultValue = "0",
@@ -175,7 +184,7 @@ public final class GenerateCommand implements Callable<Integer> {
   public Integer call() throws Exception {
     SamplingConfig sampling = shared.checked(this::sampling);
     StopConfig end = shared.checked(() -> StopConfig.of(maxTokens, stop));
-    shared.checked(() -> EngineConfig.one(1).withGuesses(guesses));
+    shared.checked(() -> engineConfig(1));
     ModelFolder folder = ModelFolder.open(model);
     GenerationRequest request =
         shared.checked(
@@ -199,6 +208,12 @@ public final class GenerateCommand implements Callable<Integer> {
       throw new InterruptedException();
     }
     return 0;
+  }
+
+  private EngineConfig engineConfig(int context) {
+    return EngineConfig.one(context)
+        .withGuesses(guesses)
+        .withInt8Cache(keyValues == KeyValueType.INT8);
   }
 
   private SamplingConfig sampling() {
@@ -234,7 +249,7 @@ public final class GenerateCommand implements Callable<Integer> {
           backend,
           loaded,
           folder.tokenizer(),
-          EngineConfig.one(folder.config().context()).withGuesses(guesses),
+          engineConfig(folder.config().context()),
           engine -> print(engine, request, stop));
     }
     return null;

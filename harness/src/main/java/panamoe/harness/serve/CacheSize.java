@@ -1,9 +1,9 @@
 package panamoe.harness.serve;
 
 import java.util.Locale;
-import panamoe.config.AttentionConfig.Heads;
 import panamoe.config.ModelConfig;
 import panamoe.engine.EngineConfig;
+import panamoe.nn.KeyValueCache;
 import panamoe.tensor.DType;
 
 /**
@@ -18,6 +18,7 @@ record CacheSize(int blocks, long tokenBytes) {
   /**
    * Room for {@code sequences} of the whole context, or what half of the free memory holds.
    *
+   * @param dtype of keys and values
    * @param mib how much it may take instead; 0 if that is not said
    * @param freeBytes of the device, beside the weights
    * @throws IllegalArgumentException if it cannot hold even one sequence, or, where its size is
@@ -26,8 +27,7 @@ record CacheSize(int blocks, long tokenBytes) {
   static CacheSize of(ModelConfig config, DType dtype, int sequences, long mib, long freeBytes) {
     long tokenBytes = 0;
     for (var block : config.blocks()) {
-      Heads heads = block.attention().heads();
-      tokenBytes += 2L * heads.keyValue() * heads.size() * dtype.bytes();
+      tokenBytes += KeyValueCache.tokenBytes(dtype, block.attention().heads());
     }
     long blockBytes = tokenBytes * EngineConfig.BLOCK;
     int context = Math.ceilDiv(config.context(), EngineConfig.BLOCK);

@@ -22,6 +22,7 @@ import panamoe.engine.EngineConfig;
 import panamoe.engine.EngineThread;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.ComputeType;
+import panamoe.harness.KeyValueType;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.ranks.Alike;
 import panamoe.harness.ranks.Build;
@@ -95,6 +96,14 @@ public final class ServeCommand implements Callable<Integer> {
       description =
           "f32 or bf16 (half the memory to read for each token). Default: ${DEFAULT-VALUE}.")
   private ComputeType dtype;
+
+  @Option(
+      names = "--kv",
+      paramLabel = "TYPE",
+      defaultValue = "dtype",
+      description =
+          "Keys and values: dtype (as --dtype), or int8 (bytes with a scale for each token and head: less memory, and nearly the same probabilities). Default: ${DEFAULT-VALUE}.")
+  private KeyValueType keyValues;
 
   @Option(
       names = "--sequences",
@@ -269,7 +278,7 @@ public final class ServeCommand implements Callable<Integer> {
     CacheSize mine =
         CacheSize.of(
             folder.config(),
-            dtype.dtype(),
+            keyValues.of(dtype.dtype()),
             sequences,
             cacheMib,
             backend.memoryAvailable() / rankOptions.here());
@@ -279,7 +288,14 @@ public final class ServeCommand implements Callable<Integer> {
 
   private EngineConfig engineConfig(int blocks) {
     return new EngineConfig(
-        blocks, EngineConfig.BLOCK, sequences, stepTokens, reserve, true, guesses);
+        blocks,
+        EngineConfig.BLOCK,
+        sequences,
+        stepTokens,
+        reserve,
+        true,
+        guesses,
+        keyValues == KeyValueType.INT8);
   }
 
   private ServedModel served(Ranks ranks, Backend backend, ModelFolder folder) {
@@ -290,6 +306,7 @@ public final class ServeCommand implements Callable<Integer> {
             folder.checkpoint().sha256(),
             folder.tokenizer().sha256(),
             dtype.toString(),
+            "keys and values " + keyValues,
             backend.name(),
             "slices " + ranks.topology().tensorDegree() + " " + ranks.topology().expertSlices(),
             spec.root().version()[0]);

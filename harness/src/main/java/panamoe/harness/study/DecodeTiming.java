@@ -94,7 +94,10 @@ final class DecodeTiming implements Inference.Stopwatch {
       // One block a sequence: slot i has block i.
       sequences =
           new Sequences.Running(
-              model.cache(scope, batch, LENGTH), slots.reshape(batch, 1), slots, positions);
+              model.cache(scope, model.activationDType(), batch, LENGTH),
+              slots.reshape(batch, 1),
+              slots,
+              positions);
     }
 
     void turn() {

@@ -27,7 +27,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.harness.CommandRun;
 import panamoe.harness.Main;
 import panamoe.harness.SmallJvm;
@@ -72,6 +72,7 @@ class ServeCommandTest {
     refused(2, "--host no.such.host.invalid", "--host", "no.such.host.invalid", "--port", "0");
     refused(2, "--sequences is 0, expected 1 or more", "--sequences", "0");
     refused(2, "has no room for one of each of 16 sequences", "--step-tokens", "8");
+    refused(2, "--kv", "--kv", "int4");
     refused(2, "the reserve is 2.0", "--reserve", "2");
     refused(2, "--timeout is 1 s, expected 5", "--timeout", "1");
     refused(2, "--max-queued-requests is -1", "--max-queued-requests", "-1");
@@ -82,12 +83,21 @@ class ServeCommandTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"1", "2"})
-  void servesDrainsAndEnds(String ranks) throws Exception {
+  @CsvSource({"1, dtype", "2, int8"})
+  void servesDrainsAndEnds(String ranks, String keyValues) throws Exception {
     Process process =
         new ProcessBuilder(
                 SmallJvm.interruptible(
-                    Main.class, "serve", run, "--port", "0", "--json", "--ranks", ranks))
+                    Main.class,
+                    "serve",
+                    run,
+                    "--port",
+                    "0",
+                    "--json",
+                    "--ranks",
+                    ranks,
+                    "--kv",
+                    keyValues))
             .start();
     try (BufferedReader out = process.inputReader();
         HttpClient client = HttpClient.newHttpClient()) {
@@ -109,6 +119,8 @@ class ServeCommandTest {
               "20",
               "--temperature",
               "0",
+              "--kv",
+              keyValues,
               "--json");
       assertEquals(
           TestServer.json(generated.out()).get("text").textValue(),

@@ -171,6 +171,8 @@ final class Structs {
         moe_cache_places.sizeof(),
         places.keys(),
         places.values(),
+        places.keyScales(),
+        places.valueScales(),
         places.table(),
         places.slot(),
         places.position());

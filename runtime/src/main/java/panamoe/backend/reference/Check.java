@@ -21,15 +21,24 @@ final class Check {
     FLOATING,
     INT32,
     UINT8,
-    FLOAT64;
+    FLOAT64,
+    FLOATING_OR_INT8;
 
     boolean contains(DType dtype) {
-      return this == FLOATING ? dtype.isFloating() : name().equals(dtype.name());
+      return switch (this) {
+        case FLOATING -> dtype.isFloating();
+        case FLOATING_OR_INT8 -> dtype.isFloating() || dtype == DType.INT8;
+        default -> name().equals(dtype.name());
+      };
     }
 
     @Override
     public String toString() {
-      return this == FLOATING ? "float32 or bfloat16" : lower(this);
+      return switch (this) {
+        case FLOATING -> "float32 or bfloat16";
+        case FLOATING_OR_INT8 -> "float32, bfloat16 or int8";
+        default -> lower(this);
+      };
     }
   }
 

@@ -1,10 +1,12 @@
 package panamoe.backend.reference;
 
+import java.util.Arrays;
 import panamoe.backend.AttentionKernels;
 import panamoe.backend.AttentionSettings;
 import panamoe.backend.AttentionSettings.Mask;
 import panamoe.backend.CachePlaces;
 import panamoe.backend.reference.Check.Kind;
+import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /** Causal attention of single tokens over a paged key/value cache: one slot a sequence. */
@@ -15,14 +17,14 @@ interface ReferenceCache extends AttentionKernels, Launching {
     launch(
         () -> {
           Tensor keys = places.keys();
-          checkPlaces(places, k.size(0), 1);
+          Check.tensor("k", k, Kind.FLOATING, Check.ANY, Check.ANY, Check.ANY);
+          checkPlaces(places, "k", k, 1);
           Check.tensor("k", k, Kind.FLOATING, Check.ANY, keys.size(2), keys.size(3));
           Check.tensor("v", v, Kind.FLOATING, k.size(0), keys.size(2), keys.size(3));
-          Check.sameDtype("keys", keys, "k", k);
-          Check.sameDtype("keys", keys, "v", v);
+          Check.sameDtype("k", k, "v", v);
           Check.disjoint("keys", keys, "values", places.values());
-          store(k, places, keys);
-          store(v, places, places.values());
+          store(k, places, keys, places.keyScales());
+          store(v, places, places.values(), places.valueScales());
         });
   }
 
@@ -34,10 +36,10 @@ interface ReferenceCache extends AttentionKernels, Launching {
           Tensor keys = places.keys();
           Check.tensor("q", q, Kind.FLOATING, Check.ANY, Check.ANY, Check.ANY);
           ReferenceAttention.Shape.checkSettings(settings);
-          checkPlaces(places, q.size(0), settings.window());
-          Check.tensor("keys", keys, Kind.FLOATING, Check.ANY, Check.ANY, Check.ANY, q.size(2));
+          checkPlaces(places, "q", q, settings.window());
+          Check.tensor(
+              "keys", keys, Kind.FLOATING_OR_INT8, Check.ANY, Check.ANY, Check.ANY, q.size(2));
           Check.tensor("out", out, Kind.FLOATING, q.size(0), q.size(1), q.size(2));
-          Check.sameDtype("q", q, "keys", keys);
           Check.sameDtype("q", q, "out", out);
           ReferenceAttention.Shape.checkHeads(q.size(1), keys.size(2));
           Check.optional("sinks", sinks, Kind.FLOAT32, q.size(1));
@@ -57,8 +59,8 @@ interface ReferenceCache extends AttentionKernels, Launching {
             double[][][] seenValues = new double[last - first + 1][][];
             for (int j = first; j <= last; j++) {
               long row = rowOf(places, places.slot().getInt(t), j);
-              seenKeys[j - first] = readRow(keys, row);
-              seenValues[j - first] = readRow(places.values(), row);
+              seenKeys[j - first] = readRow(keys, places.keyScales(), row);
+              seenValues[j - first] = readRow(places.values(), places.valueScales(), row);
             }
             for (int h = 0; h < heads; h++) {
               int keyHead = h / (heads / keyHeads);
@@ -81,14 +83,27 @@ interface ReferenceCache extends AttentionKernels, Launching {
         });
   }
 
-  /** {@code window}: how many positions up to its own a row needs, 0 for all. */
-  private static void checkPlaces(CachePlaces places, long rows, long window) {
+  /**
+   * @param x the rows, of the dtype of keys unless those are INT8
+   * @param window how many positions up to its own a row needs, 0 for all
+   */
+  private static void checkPlaces(CachePlaces places, String name, Tensor x, long window) {
+    long rows = x.size(0);
     Tensor keys = places.keys();
     Tensor values = places.values();
-    Check.tensor("keys", keys, Kind.FLOATING, Check.ANY, Check.ANY, Check.ANY, Check.ANY);
-    Check.tensor(
-        "values", values, Kind.FLOATING, keys.size(0), keys.size(1), keys.size(2), keys.size(3));
+    Check.tensor("keys", keys, Kind.FLOATING_OR_INT8, Check.ANY, Check.ANY, Check.ANY, Check.ANY);
+    Check.tensor("values", values, Kind.FLOATING_OR_INT8, keys.shape());
     Check.sameDtype("keys", keys, "values", values);
+    if (keys.dtype() == DType.INT8) {
+      long[] scales = Arrays.copyOf(keys.shape(), 3);
+      Check.tensor("key_scales", places.keyScales(), Kind.FLOAT32, scales);
+      Check.tensor("value_scales", places.valueScales(), Kind.FLOAT32, scales);
+    } else {
+      Check.sameDtype(name, x, "keys", keys);
+      Check.require(
+          places.keyScales() == null && places.valueScales() == null,
+          "scales are given, but keys are no int8");
+    }
     Tensor table = places.table();
     Check.tensor("table", table, Kind.INT32, Check.ANY, Check.ANY);
     Check.tensor("slot", places.slot(), Kind.INT32, rows);
@@ -127,20 +142,50 @@ interface ReferenceCache extends AttentionKernels, Launching {
     return table.getInt(slot * table.size(1) + position / block) * block + position % block;
   }
 
-  private static double[][] readRow(Tensor cache, long row) {
-    return Values.readRows(
-        cache
-            .reshape(cache.size(0) * cache.size(1), cache.size(2), cache.size(3))
-            .rows(row, row + 1));
-  }
-
-  private static void store(Tensor rows, CachePlaces places, Tensor cache) {
-    long width = cache.size(2) * cache.size(3);
-    for (long t = 0; t < rows.size(0); t++) {
-      long start = rowOf(places, places.slot().getInt(t), places.position().getInt(t)) * width;
-      for (long i = 0; i < width; i++) {
-        cache.setFloat(start + i, rows.getFloat(t * width + i));
+  /** The heads [G][D] of a row; {@code scales} of INT8 elements, else null. */
+  private static double[][] readRow(Tensor cache, Tensor scales, long row) {
+    int heads = (int) cache.size(2);
+    int size = (int) cache.size(3);
+    double[][] read = new double[heads][size];
+    for (int head = 0; head < heads; head++) {
+      double scale = scales == null ? 1 : scales.getFloat(row * heads + head);
+      for (int i = 0; i < size; i++) {
+        read[head][i] = scale * cache.getFloat((row * heads + head) * size + i);
       }
     }
+    return read;
+  }
+
+  private static void store(Tensor rows, CachePlaces places, Tensor cache, Tensor scales) {
+    long heads = cache.size(2);
+    long size = cache.size(3);
+    for (long t = 0; t < rows.size(0); t++) {
+      long row = rowOf(places, places.slot().getInt(t), places.position().getInt(t));
+      for (long head = 0; head < heads; head++) {
+        long from = (t * heads + head) * size;
+        long to = (row * heads + head) * size;
+        if (scales == null) {
+          for (long i = 0; i < size; i++) {
+            cache.setFloat(to + i, rows.getFloat(from + i));
+          }
+        } else {
+          scales.setFloat(row * heads + head, quantise(rows, from, cache, to, size));
+        }
+      }
+    }
+  }
+
+  /** Rounds x from {@code from} on to INT8 and returns the scale. */
+  private static float quantise(Tensor x, long from, Tensor cache, long to, long size) {
+    float most = 0;
+    for (long i = 0; i < size; i++) {
+      most = Math.max(most, Math.abs(x.getFloat(from + i))); // of NaN it is NaN
+    }
+    float scale = most / 127;
+    for (long i = 0; i < size; i++) {
+      float quotient = scale == 0 ? 0 : x.getFloat(from + i) / scale;
+      cache.setFloat(to + i, (float) Math.rint(Math.clamp(quotient, -127f, 127f)));
+    }
+    return scale;
   }
 }

@@ -150,6 +150,7 @@ final class AbiArguments {
       case 'u' -> DType.UINT8;
       case 'd' -> DType.FLOAT64;
       case 'g' -> floating;
+      case 'c' -> isAbsent("?9") ? floating : DType.INT8;
       default -> anyFloating();
     };
   }
@@ -180,7 +181,7 @@ final class AbiArguments {
             data.setAtIndex(
                 ValueLayout.JAVA_SHORT, i, BFloat16.fromFloat((float) random.nextGaussian()));
         case INT32 -> data.setAtIndex(ValueLayout.JAVA_INT, i, index(content, i));
-        case UINT8 -> data.set(ValueLayout.JAVA_BYTE, i, (byte) index(content, i));
+        case UINT8, INT8 -> data.set(ValueLayout.JAVA_BYTE, i, (byte) index(content, i));
         case FLOAT64 -> data.setAtIndex(ValueLayout.JAVA_DOUBLE, i, random.nextGaussian());
       }
     }

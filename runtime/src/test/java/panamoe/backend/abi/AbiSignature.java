@@ -17,7 +17,8 @@ import java.util.regex.Pattern;
  *   name~0..1                 float of this range
  *   name:f[S,M]               tensor of type f and shape [S, M]; the letters are drawn by AbiSizes
  *     types                   F float32, f float32 or bfloat16, g the same, one for the whole call, B bfloat16,
- *                             i int32, u uint8, d float64, w floating weights that may be packed
+ *                             i int32, u uint8, d float64, w floating weights that may be packed,
+ *                             c int8 if tensors of ?9 are given, else g
  *     ...&lt;V, ...-&lt;V       indices from 0, from -1, below V
  *     ...@offsets             offsets of groups; @expert and @position: routes that fit them, the same at each mention
  *     ...?, ...?1             may be null; those with one number are null together. Of an activation and the struct
@@ -84,9 +85,11 @@ record AbiSignature(String function, List<Parameter> parameters) {
           inputs{q:g[B,L,H,D] k:g[B,L,G,D] v:g[B,L,G,D] sinks:F[H]?1} out:g[B,L,H,D] logsumexp:F[B,H,L] \
           dout:g[B,L,H,D] gradients{dq:g[B,L,H,D] dk:g[B,L,G,D] dv:g[B,L,G,D] dsinks:F[H]?1}
       moe_cache_append stream k:g[S,G,D] v:g[S,G,D] \
-          places{keys:g[U,Y,G,D] values:g[U,Y,G,D] table:i[X,Z]<U slot:i[S]<X position:i[S]<C}
+          places{keys:c[U,Y,G,D] values:c[U,Y,G,D] key_scales:F[U,Y,G]?9 value_scales:F[U,Y,G]?9 table:i[X,Z]<U \
+          slot:i[S]<X position:i[S]<C}
       moe_attention_decode stream rules{mask=0..0 scale~0..1 window=0..5L} q:g[S,H,D] sinks:F[H]? \
-          places{keys:g[U,Y,G,D] values:g[U,Y,G,D] table:i[X,Z]<U slot:i[S]<X position:i[S]<C} out:g[S,H,D]
+          places{keys:c[U,Y,G,D] values:c[U,Y,G,D] key_scales:F[U,Y,G]?9 value_scales:F[U,Y,G]?9 table:i[X,Z]<U \
+          slot:i[S]<X position:i[S]<C} out:g[S,H,D]
       moe_gemm stream form{transpose_a=0..1 transpose_b=0..1 accumulate=0..1} a:f[a,b] b:w[c,d] c:f[S,O] \
           epilogue{activation? bias:F[N]? preactivation:f[S,N]?}?
       moe_column_sum stream x:f[S,M] y:F[M]

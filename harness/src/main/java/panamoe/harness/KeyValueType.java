@@ -1,0 +1,21 @@
+package panamoe.harness;
+
+import java.util.Locale;
+import panamoe.tensor.DType;
+
+/** The dtype of keys and values, as named on the command line. */
+public enum KeyValueType {
+  /** That of weights and activations. */
+  DTYPE,
+  INT8;
+
+  /** The dtype of the cache beside activations of {@code dtype}. */
+  public DType of(DType dtype) {
+    return this == INT8 ? DType.INT8 : dtype;
+  }
+
+  @Override
+  public String toString() {
+    return name().toLowerCase(Locale.ROOT);
+  }
+}
