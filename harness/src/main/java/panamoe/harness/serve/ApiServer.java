@@ -5,8 +5,10 @@ import com.sun.net.httpserver.HttpServer;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.time.Duration;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -26,7 +28,6 @@ final class ApiServer implements AutoCloseable {
   private static final Duration POLL = Duration.ofMillis(20);
   // How long a scrape waits for the step that is being computed.
   private static final Duration SCRAPE = Duration.ofSeconds(2);
-  // Without keys, because orchestrators have none.
   private static final String HEALTH = "/health";
   private static final String LIVE = "/livez";
 
@@ -53,6 +54,8 @@ final class ApiServer implements AutoCloseable {
   private final Consumer<String> log;
   private final Connections connections;
   private final Map<String, Route> routes = new LinkedHashMap<>();
+  // Orchestrators have no key, and browsers get one from the page.
+  private final Set<String> keyless = new HashSet<>(Set.of(HEALTH, LIVE));
   private final HttpServer http;
   private final ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor();
   private final CountDownLatch stop = new CountDownLatch(1);
@@ -98,6 +101,9 @@ final class ApiServer implements AutoCloseable {
     route("GET", "/metrics", this::scrape);
     route("GET", HEALTH, call -> told.health(call, state(), progress));
     route("GET", LIVE, call -> told.live(call, state()));
+    Page page = new Page();
+    keyless.addAll(page.paths());
+    page.paths().forEach(path -> route("GET", path, page::answer));
     http.createContext("/", this::handle);
     http.setExecutor(threads);
     http.start();
@@ -170,7 +176,7 @@ final class ApiServer implements AutoCloseable {
     String path = exchange.getRequestURI().getPath();
     Call call = new Call(exchange, limits.bodyBytes(), "");
     try {
-      if (!path.equals(HEALTH) && !path.equals(LIVE)) {
+      if (!keyless.contains(path)) {
         call = new Call(exchange, limits.bodyBytes(), keys.user(call.header("Authorization")));
       }
       route(path, exchange.getRequestMethod()).answer(call);

@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
+import java.util.Map;
 
 /** One HTTP request and its answer. Used by its connection's thread. */
 final class Call {
@@ -74,6 +75,11 @@ final class Call {
 
   void answer(String contentType, String text) throws IOException {
     answer(200, contentType, text.getBytes(StandardCharsets.UTF_8));
+  }
+
+  void answer(String contentType, byte[] bytes, Map<String, String> headers) throws IOException {
+    headers.forEach(exchange.getResponseHeaders()::set);
+    answer(200, contentType, bytes);
   }
 
   private void answer(int status, String contentType, byte[] bytes) throws IOException {

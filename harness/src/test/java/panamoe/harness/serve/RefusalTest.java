@@ -249,7 +249,7 @@ class RefusalTest {
   @Test
   void wrongPathsMethodsAndModels() throws Exception {
     assertEquals("not_found", refused(404, server.get("/v2")).get("code").textValue());
-    assertEquals("not_found", refused(404, server.post("/", "{}")).get("code").textValue());
+    assertEquals("not_found", refused(404, server.post("/v2", "{}")).get("code").textValue());
     HttpResponse<String> method = server.get(CHAT);
     assertEquals("method_not_allowed", refused(405, method).get("code").textValue());
     assertEquals("POST", method.headers().firstValue("Allow").orElse(""));

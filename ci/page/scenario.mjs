@@ -1,0 +1,253 @@
+// What a person does on the page, in a browser without a window.
+// usage: node scenario.mjs FOLDER MOE_URL DENSE_URL KEY      FOLDER has node_modules, and gets the screenshots
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+
+const [folder, moeUrl, denseUrl, key] = process.argv.slice(2);
+const { chromium } = createRequire(join(folder, 'scenario.mjs'))('playwright-core');
+const axe = readFileSync(join(folder, 'node_modules/axe-core/axe.min.js'), 'utf8');
+const WIDE = { width: 1400, height: 860 };
+const NARROW = { width: 390, height: 844 };
+const SLOW = 12_000; // bytes a second: a text of 200 tokens takes several seconds
+const PROMPT = 'The report of the committee';
+
+const passed = what => console.log(`passed: ${what}`);
+const browser = await chromium.launch({
+  executablePath: '/usr/bin/chromium',
+  args: process.getuid() === 0 ? ['--no-sandbox'] : [],
+});
+
+/** A tab of its own; what goes wrong in it is an error of the scenario. */
+async function open(url, viewport = WIDE, expected = /^$/) {
+  const context = await browser.newContext({ viewport, colorScheme: 'light' });
+  const tab = await context.newPage();
+  tab.wrong = [];
+  tab.on('console', message => message.type() === 'error' && tab.wrong.push(message.text()));
+  tab.on('pageerror', error => tab.wrong.push(String(error)));
+  tab.on('request', request => request.url().startsWith(url) || tab.wrong.push(request.url()));
+  tab.done = async () => {
+    assert.deepEqual(tab.wrong.filter(text => !expected.test(text)), []);
+    await context.close();
+  };
+  await tab.goto(url);
+  return tab;
+}
+
+async function write(tab, prompt, settings = {}) {
+  for (const [id, value] of Object.entries(settings)) {
+    await tab.fill(`#${id}`, String(value));
+  }
+  await tab.fill('#prompt', prompt);
+  await tab.press('#prompt', 'Enter');
+}
+
+const ended = tab => tab.locator('#texts[aria-busy=false] article').last().locator('footer:not(:empty)').waitFor();
+const experts = tab => tab.$$eval('article:last-child .token', all => all.map(token => token.dataset.expert));
+const text = tab => tab.locator('article').last().locator('.written').textContent();
+const shot = (tab, name) => tab.screenshot({ path: join(folder, `${name}.png`) });
+
+async function network(tab, conditions) {
+  tab.devtools ??= await tab.context().newCDPSession(tab);
+  await tab.devtools.send('Network.enable');
+  await tab.devtools.send('Network.emulateNetworkConditions',
+    { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: -1, ...conditions });
+}
+
+/** axe's rules, on the page with whatever is open on it. */
+async function accessible(tab, name) {
+  await tab.evaluate(axe);
+  const { violations } = await tab.evaluate(() => globalThis.axe.run());
+  assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes[0].html} ${nodes[0].failureSummary}`), [], name);
+  passed(`axe finds nothing: ${name}`);
+}
+
+const tab = await open(moeUrl);
+await tab.waitForSelector('.cell');
+assert.deepEqual(await tab.$$eval('.row', rows => rows.map(row => row.querySelectorAll('.cell').length)), [8, 16]);
+passed('the map has the cells of a pyramid');
+
+await write(tab, PROMPT, { seed: 7, 'max-tokens': 60 });
+await tab.waitForSelector('.token:nth-of-type(10)');
+assert.equal(await tab.evaluate(() => document.activeElement.id), 'prompt');
+await ended(tab);
+const first = await text(tab);
+assert.ok(first.startsWith(PROMPT));
+const coloured = await experts(tab);
+assert.ok(coloured.length > 30 && coloured.every(expert => expert >= 0 && expert < 8));
+assert.ok(new Set(coloured).size > 1);
+const backgrounds = await tab.$$eval('.token', all => all.map(token => getComputedStyle(token).backgroundColor));
+assert.equal(new Set(backgrounds).size, new Set(coloured).size);
+const strong = await tab.evaluate(() => [...document.querySelectorAll('.token')].map(token => [
+  getComputedStyle(document.querySelectorAll('#legend .swatch')[token.dataset.expert]).backgroundColor,
+  getComputedStyle(token).boxShadow]));
+assert.ok(strong.every(([swatch, line]) => line.startsWith(swatch)), `${strong[0]}`);
+passed('a text streams, its tokens in the colours of their experts');
+
+await tab.click('#figures summary');
+await tab.waitForSelector('#figures tbody tr');
+const counted = () => tab.$$eval('#figures tbody tr', rows => rows.map(row => Number(row.cells[2].textContent)));
+assert.deepEqual(await counted(), [60, 60]);
+const shares = await tab.$$eval('#legend button span', all => all.map(share => parseFloat(share.textContent)));
+assert.ok(Math.abs(shares.reduce((sum, share) => sum + share) - 100) < 1, `${shares}`);
+assert.ok(await tab.$$eval('.cell', cells => cells.some(cell => parseInt(cell.style.getPropertyValue('--heat')) > 30)));
+passed('map, legend and table count the text');
+
+await tab.hover('.token >> nth=12');
+assert.match(await tab.textContent('#tip'), new RegExp(`expert ${coloured[12]}\\D`));
+assert.equal(await tab.locator('.cell.ring').count(), 2);
+await shot(tab, 'light');
+await tab.focus('.written');
+await tab.keyboard.press('End');
+await tab.keyboard.press('ArrowLeft');
+assert.match(await tab.locator('.token').nth(coloured.length - 2).getAttribute('class'), /\bmarked\b/);
+await tab.keyboard.press('ArrowUp');
+assert.equal(await tab.locator('.token.marked').count(), 1);
+await tab.focus('#map');
+await tab.keyboard.press('ArrowDown');
+assert.match(await tab.textContent('#tip'), /layer 3, expert 0\d+ of 60 tokens/);
+await tab.keyboard.press('Escape');
+assert.ok(await tab.isHidden('#tip'));
+passed('pointer and arrow keys tell a token’s experts and a cell’s numbers');
+
+await tab.selectOption('#layer', { index: 1 });
+const other = await experts(tab);
+assert.notDeepEqual(other, coloured);
+assert.equal(await tab.locator('#legend button').count(), 16);
+const most = other.toSorted((a, b) => other.filter(e => e === b).length - other.filter(e => e === a).length)[0];
+await tab.click(`#legend button >> nth=${most}`);
+assert.equal(await tab.locator('.token:not(.other)').count(), other.filter(expert => expert === most).length);
+await tab.click(`#legend button >> nth=${most}`);
+assert.equal(await tab.locator('.token.other').count(), 0);
+passed('another layer colours the text, and the legend picks an expert');
+
+await write(tab, PROMPT);
+await tab.locator('article').nth(1).waitFor();
+await ended(tab);
+assert.equal(await text(tab), first);
+passed('the same seed writes the same text');
+
+await tab.click('text=All since start');
+await tab.waitForFunction(() => [...document.querySelectorAll('#figures tbody tr')]
+  .every(row => Number(row.cells[2].textContent) > 120));
+const told = await tab.evaluate(async () => (await fetch('v1/moe/stats')).json());
+const all = told.layers.map(layer => layer.tokens.reduce((sum, count) => sum + count));
+await tab.waitForFunction(sums => [...document.querySelectorAll('#figures tbody tr')]
+  .every((row, at) => Number(row.cells[2].textContent) === sums[at]), all);
+assert.match(await tab.textContent('#speed'), /^\d+$/);
+assert.match(await tab.textContent('#cache'), /^\d+ %$/);
+await tab.click('text=This text');
+passed('the map shows what the server counted since its start');
+
+await network(tab, { downloadThroughput: SLOW });
+for (const stop of [() => tab.keyboard.press('Escape'), () => tab.click('#stop')]) {
+  await write(tab, 'A long text', { 'max-tokens': 200 });
+  await tab.locator('article').last().locator('.token >> nth=3').waitFor();
+  assert.ok(await tab.isHidden('#send'));
+  await stop();
+  await ended(tab);
+  assert.match(await tab.locator('footer').last().textContent(), /stopped$/);
+  assert.ok((await experts(tab)).length < 200);
+  assert.ok(await tab.isVisible('#send'));
+}
+await network(tab, {});
+passed('Escape and the button stop a text');
+
+await write(tab, '<img src=x onerror=alert(1)>', { 'max-tokens': 20 });
+await ended(tab);
+assert.ok((await text(tab)).startsWith('<img src=x'));
+assert.equal(await tab.locator('#texts img').count(), 0);
+await write(tab, 'word '.repeat(2000));
+assert.match(await tab.locator('[role=alert]').textContent(), /^the prompt has \d+ tokens, more than the model's context/);
+tab.wrong = tab.wrong.filter(text => !text.includes('status of 400'));
+passed('markup is text, and a refusal is a sentence');
+
+await tab.click('#clear');
+await tab.click('text=Chat');
+for (const turn of [1, 2]) {
+  await write(tab, `Hello ${turn}`, { 'max-tokens': 30 });
+  await tab.locator('article').nth(turn - 1).waitFor();
+  await ended(tab);
+}
+assert.equal(await tab.locator('.chat .token[data-expert]').count() > 0, true);
+passed('a chat of two turns');
+
+await tab.click('text=Completion');
+await tab.setViewportSize(NARROW);
+await write(tab, PROMPT, { 'max-tokens': 120 });
+await ended(tab);
+const bottom = async selector => tab.locator(selector).last().evaluate(element => element.getBoundingClientRect().bottom);
+assert.ok(await bottom('footer') <= await bottom('#texts'));
+passed('the end of a text stays in view');
+await tab.hover('.token >> nth=5');
+for (const viewport of [WIDE, NARROW]) {
+  await tab.setViewportSize(viewport);
+  for (const theme of ['light', 'dark']) {
+    await tab.click(`#theme input[value=${theme}] + span`);
+    for (const numbers of [true, false]) {
+      await tab.setChecked('#numbers', numbers);
+    }
+    const page = await tab.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    assert.equal(Number(page.match(/\d+/)[0]) < 128, theme === 'dark', page);
+    assert.ok(await tab.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'scrolls sideways');
+    await accessible(tab, `${theme}, ${viewport.width} px`);
+    await shot(tab, `${theme}-${viewport.width}`);
+  }
+}
+await tab.reload();
+assert.equal(await tab.getAttribute('html', 'data-theme'), 'dark');
+await tab.evaluate(() => localStorage.clear());
+await tab.emulateMedia({ colorScheme: 'dark' });
+await tab.reload();
+assert.match(await tab.evaluate(() => getComputedStyle(document.body).backgroundColor), /^rgb\(\d\d, /);
+passed('themes: chosen, kept, and the system’s');
+
+await tab.waitForSelector('.cell');
+for (let stops = 0, seen = new Set(); !seen.has('map'); stops++) {
+  assert.ok(stops < 30, `Tab reaches ${[...seen]}`);
+  await tab.keyboard.press('Tab');
+  const [id, outline] = await tab.evaluate(() => {
+    const now = document.activeElement;
+    const shown = now.matches('.switch input') ? now.nextElementSibling : now;
+    return [now.id || now.name || now.outerHTML.slice(0, 80), getComputedStyle(shown).outlineStyle];
+  });
+  seen.add(id);
+  assert.equal(outline, 'solid', `${id} shows no focus`);
+}
+passed('Tab reaches everything, and the focus is seen');
+
+await network(tab, { offline: true });
+await tab.getByText('The server does not answer.').waitFor();
+await network(tab, {});
+await tab.waitForFunction(() => document.getElementById('state').hidden);
+tab.wrong = tab.wrong.filter(text => !text.includes('ERR_INTERNET_DISCONNECTED'));
+passed('a server that goes is missed, and found again');
+await tab.done();
+
+const dense = await open(denseUrl, WIDE, /status of 401/);
+await dense.waitForSelector('#key');
+await dense.fill('#key', 'wrong');
+await dense.press('#key', 'Enter');
+await dense.waitForFunction(() => document.getElementById('key').value === '' && !document.getElementById('door').hidden);
+await dense.fill('#key', key);
+await dense.press('#key', 'Enter');
+await dense.waitForFunction(() => document.getElementById('model').textContent === 'dense');
+assert.ok(await dense.isHidden('#experts'));
+await write(dense, PROMPT, { 'max-tokens': 20 });
+await ended(dense);
+assert.ok(await dense.locator('.token').count() > 5);
+assert.match(await dense.locator('footer').textContent(), /^20 tokens/);
+assert.equal(await dense.locator('.token[data-expert]').count(), 0);
+await accessible(dense, 'a dense model');
+await shot(dense, 'dense');
+await dense.reload();
+await dense.waitForFunction(() => document.getElementById('model').textContent === 'dense');
+const fresh = await open(denseUrl, WIDE, /status of 401/);
+await fresh.waitForSelector('#key:visible');
+await accessible(fresh, 'a locked server');
+await fresh.done();
+await dense.done();
+passed('a dense model behind a key has a chat and no map');
+await browser.close();

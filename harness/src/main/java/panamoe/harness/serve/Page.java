@@ -1,0 +1,71 @@
+package panamoe.harness.serve;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * The live page: files of this jar, for browsers. They need no key, because they hold nothing of
+ * the model; their requests do. Thread-safe.
+ */
+final class Page {
+  private static final List<String> FILES =
+      List.of(
+          "index.html",
+          "icon.svg",
+          "style.css",
+          "api.js",
+          "colours.js",
+          "cursor.js",
+          "figures.js",
+          "heat-map.js",
+          "main.js",
+          "server.js",
+          "written-text.js");
+
+  private static final Map<String, String> TYPES =
+      Map.of(
+          "html", "text/html; charset=utf-8",
+          "svg", "image/svg+xml",
+          "css", "text/css; charset=utf-8",
+          "js", "text/javascript; charset=utf-8");
+
+  /** A browser loads and asks nothing but this server, and runs no script of another origin. */
+  private static final Map<String, String> HEADERS =
+      Map.of(
+          "Content-Security-Policy",
+          "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+          "X-Content-Type-Options",
+          "nosniff",
+          "Referrer-Policy",
+          "no-referrer",
+          "Cache-Control",
+          "no-cache"); // a newer version of the server has other files
+
+  private record File(String type, byte[] bytes) {}
+
+  private final Map<String, File> files = new HashMap<>();
+
+  Page() throws IOException {
+    for (String name : FILES) {
+      try (InputStream resource = Page.class.getResourceAsStream("page/" + name)) {
+        files.put(
+            name.equals("index.html") ? "/" : "/page/" + name,
+            new File(TYPES.get(name.substring(name.indexOf('.') + 1)), resource.readAllBytes()));
+      }
+    }
+  }
+
+  Set<String> paths() {
+    return files.keySet();
+  }
+
+  /** Answers with the file of the request's path, which is one of {@link #paths}. */
+  void answer(Call call) throws IOException {
+    File file = files.get(call.path());
+    call.answer(file.type(), file.bytes(), HEADERS);
+  }
+}

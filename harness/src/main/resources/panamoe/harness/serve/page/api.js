@@ -1,0 +1,87 @@
+// Requests to the server. Paths are relative, so that the page works behind a proxy's prefix.
+
+const KEY = 'panamoe.key';
+
+/** A request without an answer, or with one that is an error; the message is a sentence. */
+export class ApiError extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** Sends a key from now on, until the tab is closed. */
+export function useKey(key) {
+  sessionStorage.setItem(KEY, key);
+}
+
+/** What a browser received; where it received nothing, an ApiError. */
+async function received(promise) {
+  try {
+    return await promise;
+  } catch (error) {
+    throw error.name === 'AbortError' ? error : new ApiError(0, 'The server does not answer.');
+  }
+}
+
+async function ask(path, options = {}) {
+  const key = sessionStorage.getItem(KEY);
+  const headers = key ? { Authorization: `Bearer ${key}` } : {};
+  const answer = await received(fetch(path, { ...options, headers }));
+  if (!answer.ok) {
+    const body = await received(answer.json());
+    throw new ApiError(answer.status, body.error.message);
+  }
+  return answer;
+}
+
+const json = async path => received((await ask(path)).json());
+
+/** {status, progress}, also of a server that takes no requests. */
+export async function health() {
+  return received((await received(fetch('health'))).json());
+}
+
+export async function model() {
+  return (await json('v1/models')).data[0];
+}
+
+/** The MoE layers with their counts since the start of the server; none for a dense model. */
+export async function moeLayers() {
+  return (await json('v1/moe/stats')).layers;
+}
+
+/** Values of metrics without labels, by name without its prefix. */
+export async function metrics() {
+  const text = await received((await ask('metrics')).text());
+  const lines = text.matchAll(/^panamoe_(\w+) (\S+)$/gm);
+  return Object.fromEntries([...lines].map(([, name, value]) => [name, Number(value)]));
+}
+
+/** The chunks of a streamed answer. */
+export async function* stream(path, body, signal) {
+  const answer = await ask(path, { method: 'POST', body: JSON.stringify({ ...body, stream: true }), signal });
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = '';
+  for (;;) {
+    const { done, value } = await received(reader.read());
+    if (done) {
+      throw new ApiError(0, 'The answer broke off.');
+    }
+    const events = (rest + value).split('\n\n');
+    rest = events.pop();
+    for (const event of events) {
+      const data = event.match(/^data: (.*)$/m)?.[1];
+      if (data === '[DONE]') {
+        return;
+      }
+      if (data !== undefined) { // else a comment, which only shows that the server is there
+        const chunk = JSON.parse(data);
+        if (chunk.error) {
+          throw new ApiError(0, chunk.error.message);
+        }
+        yield chunk;
+      }
+    }
+  }
+}

@@ -1,0 +1,255 @@
+// Wires the page: layers, texts, one request at a time, and what a person does.
+
+import * as api from './api.js';
+import { Legend, showTable } from './figures.js';
+import { HeatMap } from './heat-map.js';
+import { openDoor, watch } from './server.js';
+import { WrittenText } from './written-text.js';
+
+const SEEDS = 2 ** 31;
+/** Tokens that come faster than a browser can draw are drawn together. */
+const DRAW_MILLIS = 100;
+
+const at = id => document.getElementById(id);
+const picked = name => document.querySelector(`input[name=${name}]:checked`).value;
+
+let layers = []; // MoE layers of the model
+let shape = null; // of the layers, once they are known
+let layer = 0; // the one whose experts colour the texts
+let only = null; // the one expert whose tokens are coloured; null for all
+let since = []; // tokens of each expert since the server started
+let texts = [];
+let writing = null; // the AbortController of the text that is written
+
+const map = new HeatMap(at('map'), choose);
+const legend = new Legend(at('legend'), expert => {
+  only = expert;
+  texts.forEach(text => text.only(expert));
+});
+
+// Layers
+
+function build(found) {
+  const now = JSON.stringify(found.map(({ layer, experts }) => [layer, experts]));
+  if (shape !== null) {
+    if (shape !== now) {
+      location.reload(); // the server came back with another model
+    }
+    return;
+  }
+  shape = now;
+  layers = found;
+  at('experts').hidden = layers.length === 0;
+  if (layers.length > 0) {
+    since = layers.map(({ tokens }) => tokens);
+    map.build(layers);
+    at('layer').replaceChildren(
+      ...layers.map(({ layer: number, experts, top_k: topK }, place) => {
+        const each = topK > 1 ? `, ${topK} for each token` : '';
+        return new Option(`${number} (${experts} experts${each})`, place);
+      }),
+    );
+    choose(0);
+  }
+}
+
+function choose(place) {
+  layer = place;
+  at('layer').value = place;
+  map.choose(place);
+  texts.forEach(text => text.colour(place));
+  legend.build(layers[place].experts);
+  show();
+}
+
+function show() {
+  if (layers.length > 0) {
+    const nothing = () => layers.map(({ experts }) => new Array(experts).fill(0));
+    const counts = picked('scope') === 'all' ? since : (texts.at(-1)?.counts ?? nothing());
+    map.show(counts);
+    legend.show(counts[layer]);
+    showTable(at('figures'), layers, counts);
+  }
+}
+
+let latest = null; // the experts of the token that was written last
+let drawing = null; // the timer of the next drawing
+let following = true; // whether the end of the texts stays in view
+let top = 0; // where the texts were scrolled to
+
+function drawSoon() {
+  drawing ??= setTimeout(draw, DRAW_MILLIS);
+}
+
+function draw() {
+  clearTimeout(drawing);
+  drawing = null;
+  map.ring(latest);
+  show();
+  if (following) {
+    at('texts').scrollTop = at('texts').scrollHeight;
+  }
+}
+
+// Texts
+
+function request(prompt, chat, seed) {
+  const shared = {
+    temperature: at('temperature').valueAsNumber,
+    max_tokens: at('max-tokens').valueAsNumber,
+    seed,
+    return_token_ids: true,
+    ...(layers.length > 0 && { moe: { tokens: true } }),
+  };
+  if (!chat) {
+    return { prompt, ...shared };
+  }
+  const before = texts.filter(text => text.chat && text.text !== '').flatMap(text => [
+    { role: 'user', content: text.prompt },
+    { role: 'assistant', content: text.text.trim() },
+  ]);
+  return { messages: [...before, { role: 'user', content: prompt }], ...shared };
+}
+
+async function write() {
+  const prompt = at('prompt').value;
+  const chat = picked('mode') === 'chat';
+  const seed = at('seed').value === '' ? Math.floor(Math.random() * SEEDS) : at('seed').valueAsNumber;
+  const body = request(prompt, chat, seed);
+  const text = new WrittenText(prompt, chat, layers, map.ring.bind(map));
+  text.only(only);
+  at('welcome').hidden = true;
+  texts.push(text);
+  at('texts').append(text.element);
+  following = true;
+  drawSoon();
+  if (chat) {
+    at('prompt').value = '';
+  }
+  writing = new AbortController();
+  busy(true);
+  try {
+    await read(text, api.stream(chat ? 'v1/chat/completions' : 'v1/completions', body, writing.signal), seed);
+  } catch (error) {
+    if (error.name === 'AbortError') {
+      text.end('stopped', seed);
+    } else if (error instanceof api.ApiError) {
+      text.fail(error.message);
+      openDoor(error);
+    } else {
+      throw error;
+    }
+  } finally {
+    writing = null;
+    latest = null;
+    draw();
+    busy(false);
+  }
+}
+
+async function read(text, chunks, seed) {
+  const speech = new Speech();
+  try {
+    for await (const { choices: [choice] } of chunks) {
+      const piece = choice.text ?? choice.delta.content ?? '';
+      if (piece !== '') {
+        const rows = choice.moe?.token_experts ?? [];
+        text.add(piece, choice.token_ids.length, rows, layer);
+        speech.add(piece);
+        latest = rows.at(-1) ?? null;
+        drawSoon();
+      }
+      if (choice.finish_reason) {
+        text.end(choice.finish_reason === 'stop' ? 'the text ended' : 'the length limit was reached', seed);
+      }
+    }
+  } finally {
+    speech.end();
+  }
+}
+
+function busy(on) {
+  const focused = document.activeElement === at(on ? 'send' : 'stop');
+  at('send').hidden = on;
+  at('stop').hidden = !on;
+  at('clear').disabled = on;
+  if (focused) {
+    at(on ? 'stop' : 'send').focus();
+  }
+  at('texts').setAttribute('aria-busy', String(on));
+}
+
+/** Tells a screen reader the text by sentences; by tokens it could not be followed. */
+class Speech {
+  #heard = '';
+
+  add(piece) {
+    this.#heard += piece;
+    if (/[.!?\n]["”’]?\s*$/.test(this.#heard)) {
+      this.end();
+    }
+  }
+
+  end() {
+    at('spoken').textContent = this.#heard;
+    this.#heard = '';
+  }
+}
+
+// What a person does
+
+at('composer').addEventListener('submit', event => {
+  event.preventDefault();
+  if (writing === null) {
+    write();
+  }
+});
+at('prompt').addEventListener('keydown', event => {
+  if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
+    event.preventDefault();
+    at('composer').requestSubmit();
+  }
+});
+document.addEventListener('keydown', event => {
+  if (event.key === 'Escape') {
+    writing?.abort();
+  }
+});
+at('stop').addEventListener('click', () => writing.abort());
+at('clear').addEventListener('click', () => {
+  texts.forEach(text => text.element.remove());
+  texts = [];
+  at('welcome').hidden = false;
+  show();
+  at('prompt').focus();
+});
+at('texts').addEventListener('scroll', ({ target }) => {
+  const near = target.scrollHeight - target.scrollTop - target.clientHeight < 40;
+  following = near || (following && target.scrollTop >= top); // only a person scrolls up
+  top = target.scrollTop;
+});
+at('mode').addEventListener('change', () => {
+  const chat = picked('mode') === 'chat';
+  at('send').textContent = chat ? 'Send' : 'Write';
+  at('prompt').placeholder = chat ? 'Hello' : 'It was a';
+});
+at('layer').addEventListener('change', () => choose(Number(at('layer').value)));
+at('scope').addEventListener('change', () => {
+  map.light(since, since);
+  show();
+});
+at('figures').addEventListener('toggle', show);
+at('numbers').addEventListener('change', () => at('texts').classList.toggle('numbered', at('numbers').checked));
+at('theme').addEventListener('change', () => {
+  document.documentElement.dataset.theme = picked('theme');
+  localStorage.setItem('panamoe.theme', picked('theme'));
+});
+const theme = localStorage.getItem('panamoe.theme') ?? '';
+document.documentElement.dataset.theme = theme;
+document.querySelector(`input[name=theme][value="${theme}"]`).checked = true;
+
+watch(build, () => layers.length > 0 && picked('scope') === 'all', now => {
+  map.light(since, now);
+  since = now;
+  show();
+});
