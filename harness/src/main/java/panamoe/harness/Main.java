@@ -21,6 +21,7 @@ import panamoe.harness.edit.EditCommand;
 import panamoe.harness.eval.EvalCommand;
 import panamoe.harness.generate.GenerateCommand;
 import panamoe.harness.inspect.InspectCommand;
+import panamoe.harness.serve.ReplayCommand;
 import panamoe.harness.serve.ServeCommand;
 import panamoe.harness.study.StudyCommand;
 import panamoe.harness.train.DemoCommand;
@@ -74,6 +75,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       EditCommand.class,
       GenerateCommand.class,
       ServeCommand.class,
+      ReplayCommand.class,
       EvalCommand.class,
       DataCommand.class,
       InspectCommand.class,

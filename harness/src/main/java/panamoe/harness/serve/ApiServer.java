@@ -65,6 +65,7 @@ final class ApiServer implements AutoCloseable {
   /**
    * Starts to listen.
    *
+   * @param requests keeps the texts; null: nobody does
    * @param log receives what an operator should know, a line each, nothing of any request's text
    * @throws IOException if the address cannot be had
    */
@@ -74,6 +75,7 @@ final class ApiServer implements AutoCloseable {
       Limits limits,
       ApiKeys keys,
       Metrics metrics,
+      RequestLog requests,
       Consumer<String> log)
       throws IOException {
     this.limits = limits;
@@ -84,7 +86,7 @@ final class ApiServer implements AutoCloseable {
     this.connections = new Connections(limits.slowReader());
     StateEndpoint told = new StateEndpoint(served);
     TextEndpoint texts =
-        new TextEndpoint(served, limits, metrics, connections, this::requireEngine);
+        new TextEndpoint(served, limits, metrics, connections, this::requireEngine, requests);
     MoeEndpoint moe = new MoeEndpoint(served, this::requireEngine);
     TokenEndpoint tokens = new TokenEndpoint(served);
     route("POST", "/v1/chat/completions", texts::chat);

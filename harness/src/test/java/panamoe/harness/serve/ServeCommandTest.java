@@ -1,6 +1,7 @@
 package panamoe.harness.serve;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -22,6 +23,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -79,15 +81,26 @@ class ServeCommandTest {
     Path empty = Files.writeString(folder.resolve("keys"), "# none\n");
     refused(1, "has no key", "--api-key-file", empty.toString());
     refused(1, "no such file", "--api-key-file", folder.resolve("no-keys").toString());
+    refused(1, "already exists", "--log-requests", empty.toString());
   }
 
   @ParameterizedTest
   @ValueSource(strings = {"1", "2"})
   void servesDrainsAndEnds(String ranks) throws Exception {
+    Path log = folder.resolve("log" + ranks);
     Process process =
         new ProcessBuilder(
                 SmallJvm.interruptible(
-                    Main.class, "serve", run, "--port", "0", "--json", "--ranks", ranks))
+                    Main.class,
+                    "serve",
+                    run,
+                    "--port",
+                    "0",
+                    "--json",
+                    "--ranks",
+                    ranks,
+                    "--log-requests",
+                    log.toString()))
             .start();
     try (BufferedReader out = process.inputReader();
         HttpClient client = HttpClient.newHttpClient()) {
@@ -144,6 +157,46 @@ class ServeCommandTest {
     } finally {
       process.destroyForcibly();
     }
+    requireReplayed(log);
+  }
+
+  /**
+   * Every text of the server, on one rank: the same bits, also of the text that kept to a schema.
+   */
+  private static void requireReplayed(Path log) throws IOException {
+    List<Path> files;
+    try (Stream<Path> entries = Files.list(log)) {
+      files = entries.toList();
+    }
+    assertEquals(15, files.size());
+    List<String> replay = new ArrayList<>(List.of("replay"));
+    files.forEach(file -> replay.add(file.toString()));
+    CommandRun same = CommandRun.of(replay.toArray(String[]::new));
+    assertEquals(0, same.exitCode(), same.err());
+    assertEquals("", same.err());
+    assertEquals(15, same.out().lines().filter(line -> line.contains(": identical: ")).count());
+
+    LoggedText text = LoggedText.read(files.getFirst());
+    Path changed = folder.resolve("changed.json");
+    Files.writeString(
+        changed,
+        Files.readString(files.getFirst())
+            .replace(text.origin().fingerprint(), "fp_0")
+            .replace(text.answer().logprobs()[1], "bff0000000000000"));
+    CommandRun differs = CommandRun.of("replay", changed.toString(), "--model", run, "--json");
+    assertEquals(1, differs.exitCode(), differs.err());
+    assertTrue(differs.err().contains("the fingerprint was fp_0 and is fp_"), differs.err());
+    JsonNode told = TestServer.json(differs.out());
+    assertFalse(told.get("identical").booleanValue());
+    assertTrue(
+        told.get("difference")
+            .textValue()
+            .startsWith("the logprob of token 1 was -1.0 (bff0000000000000) and is "),
+        differs.out());
+
+    CommandRun none = CommandRun.of("replay", run + "/config.json");
+    assertEquals(1, none.exitCode());
+    assertEquals(1, none.err().lines().count(), none.err());
   }
 
   /** Texts of a real model: one after the other, then all at a time. */

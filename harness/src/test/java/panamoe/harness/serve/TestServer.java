@@ -16,6 +16,7 @@ import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -25,6 +26,7 @@ import java.util.function.BooleanSupplier;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.EngineThread;
 import panamoe.engine.HashEngine;
+import panamoe.harness.ComputeType;
 
 /** A server over a model that is a hash, and clients of it. */
 final class TestServer implements AutoCloseable {
@@ -57,6 +59,7 @@ final class TestServer implements AutoCloseable {
   final Metrics metrics = new Metrics("1", MODEL);
   final ApiServer server;
   final EngineThread engine;
+  final RequestLog requests;
   private final HttpClient client = HttpClient.newHttpClient();
 
   TestServer() throws IOException {
@@ -69,6 +72,22 @@ final class TestServer implements AutoCloseable {
 
   TestServer(Limits limits, ApiKeys keys, EngineConfig config, Runnable beforeStep)
       throws IOException {
+    this(limits, keys, config, beforeStep, null);
+  }
+
+  /**
+   * @param logFolder where texts are logged; null: nowhere
+   */
+  TestServer(Limits limits, ApiKeys keys, EngineConfig config, Runnable beforeStep, Path logFolder)
+      throws IOException {
+    requests =
+        logFolder == null
+            ? null
+            : new RequestLog(
+                logFolder,
+                new LoggedText.Origin(MODEL, "/none", ComputeType.F32, "hash", "fp_hash"),
+                metrics,
+                log::add);
     server =
         new ApiServer(
             new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
@@ -76,6 +95,7 @@ final class TestServer implements AutoCloseable {
             limits,
             keys,
             metrics,
+            requests,
             log::add);
     engine =
         new EngineThread(HashEngine.of(config, CONTEXT, beforeStep), metrics::stepped, () -> {});
@@ -161,6 +181,9 @@ final class TestServer implements AutoCloseable {
   public void close() {
     engine.close();
     server.close();
+    if (requests != null) {
+      requests.close();
+    }
     client.close();
   }
 }
