@@ -14,6 +14,7 @@ import java.util.Optional;
 import java.util.concurrent.Callable;
 import panamoe.comm.LauncherVariables;
 import panamoe.harness.bench.BenchCommand;
+import panamoe.harness.chat.ChatCommand;
 import panamoe.harness.conformance.ConformanceCommand;
 import panamoe.harness.data.DataCommand;
 import panamoe.harness.doctor.DoctorCommand;
@@ -74,6 +75,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       TokenizerCommand.class,
       EditCommand.class,
       GenerateCommand.class,
+      ChatCommand.class,
       ServeCommand.class,
       ReplayCommand.class,
       EvalCommand.class,

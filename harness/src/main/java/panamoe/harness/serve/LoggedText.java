@@ -107,7 +107,8 @@ record LoggedText(
     }
     for (String bits : answer.logprobs) {
       if (!bits.matches("[0-9a-f]{16}")) {
-        throw new IllegalArgumentException("a logprob is " + bits + ", expected 16 hexadecimal digits");
+        throw new IllegalArgumentException(
+            "a logprob is " + bits + ", expected 16 hexadecimal digits");
       }
     }
   }
@@ -115,7 +116,7 @@ record LoggedText(
   /**
    * Reads a file.
    *
-   * @throws IllegalArgumentException if it is no such file, with its name and what is wrong
+   * @throws IllegalArgumentException if it is not such a file, with its name and what is wrong
    */
   static LoggedText read(Path file) {
     return ConfigJson.read(file, LoggedText.class);

@@ -4,7 +4,6 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.PrintWriter;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -17,12 +16,10 @@ import panamoe.engine.EngineConfig;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
-import panamoe.harness.ranks.Alike;
-import panamoe.harness.ranks.Build;
+import panamoe.harness.ranks.EngineRun;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
 import panamoe.io.Count;
-import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -110,26 +107,19 @@ public final class ReplayCommand implements Callable<Integer> {
       Map<Path, LoggedText> texts,
       BooleanSupplier stop)
       throws Exception {
-    Alike.require(ranks, Build::ofLibrary, "has another native library than rank 0");
-    Alike.require(ranks, folder.checkpoint()::sha256, "has another model than rank 0");
     if (ranks.first()) {
       String now = Fingerprint.of(folder, type, backend, ranks, spec.root().version()[0]);
       texts.forEach((file, text) -> warn(file, text.origin(), now, backend));
     }
     boolean[] same = {true};
-    List<String> warnings = new ArrayList<>();
-    try (LanguageModel loaded = folder.load(backend, type.dtype(), ranks, warnings, _ -> {})) {
-      if (ranks.first()) {
-        warnings.forEach(warning -> spec.commandLine().getErr().println("warning: " + warning));
-      }
-      EngineConfig config = EngineConfig.one(folder.config().context());
-      Engine.onRanks(
-          backend,
-          loaded,
-          folder.tokenizer(),
-          config,
-          engine -> same[0] = same(engine, folder, texts, stop));
-    }
+    EngineRun.run(
+        ranks,
+        backend,
+        folder,
+        type.dtype(),
+        EngineConfig.one(folder.config().context()),
+        spec.commandLine().getErr(),
+        engine -> same[0] = same(engine, folder, texts, stop));
     return same[0];
   }
 

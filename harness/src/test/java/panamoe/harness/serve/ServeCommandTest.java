@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.BufferedReader;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.InetAddress;
@@ -197,6 +198,36 @@ class ServeCommandTest {
     CommandRun none = CommandRun.of("replay", run + "/config.json");
     assertEquals(1, none.exitCode());
     assertEquals(1, none.err().lines().count(), none.err());
+  }
+
+  @Test
+  void chatWritesWhatFollowsItsLines() throws IOException {
+    InputStream before = System.in;
+    CommandRun chat;
+    try {
+      System.setIn(new ByteArrayInputStream("The vote\n".getBytes(StandardCharsets.UTF_8)));
+      chat = CommandRun.of("chat", run, "--max-tokens", "20", "--seed", "3");
+    } finally {
+      System.setIn(before);
+    }
+    assertEquals(0, chat.exitCode(), chat.err());
+    CommandRun generated =
+        CommandRun.of(
+            "generate",
+            "--model",
+            run,
+            "--prompt",
+            "user: The vote\nassistant:",
+            "--stop",
+            "\nuser:",
+            "--max-tokens",
+            "20",
+            "--seed",
+            "3",
+            "--json");
+    assertEquals(
+        TestServer.json(generated.out()).get("text").textValue().stripLeading() + "\n", chat.out());
+    assertEquals("", chat.err());
   }
 
   /** Texts of a real model: one after the other, then all at a time. */
