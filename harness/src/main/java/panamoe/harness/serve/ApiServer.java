@@ -22,13 +22,13 @@ import panamoe.engine.EngineThread;
  */
 final class ApiServer implements AutoCloseable {
   private static final int BACKLOG = 1024;
-  private static final Duration LAST_WORDS = Duration.ofSeconds(2);
+  static final Duration LAST_WORDS = Duration.ofSeconds(2);
   private static final Duration POLL = Duration.ofMillis(20);
   // How long a scrape waits for the step that is being computed.
   private static final Duration SCRAPE = Duration.ofSeconds(2);
   // Without keys, because orchestrators have none.
-  private static final String HEALTH = "/health";
-  private static final String LIVE = "/livez";
+  static final String HEALTH = "/health";
+  static final String LIVE = "/livez";
 
   static {
     // The JDK's server reads these once, when its first class is loaded.

@@ -28,8 +28,10 @@ final class RequestLog implements AutoCloseable {
   /** Most texts that wait for the disk. */
   static final int QUEUE = 1024;
 
+  /** How long {@link #close} may take. */
+  static final Duration LAST_WRITES = Duration.ofSeconds(10);
+
   private static final Duration BETWEEN_WARNINGS = Duration.ofMinutes(1);
-  private static final Duration LAST_WRITES = Duration.ofSeconds(10);
   private static final long POLL_MILLIS = 100;
 
   /** The texts of one answer. */
