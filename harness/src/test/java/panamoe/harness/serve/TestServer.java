@@ -23,6 +23,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BooleanSupplier;
+import panamoe.engine.Engine;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.EngineThread;
 import panamoe.engine.HashEngine;
@@ -30,6 +31,9 @@ import panamoe.harness.ComputeType;
 
 /** A server over a model that is a hash, and clients of it. */
 final class TestServer implements AutoCloseable {
+  /** How many requests the long tests send. */
+  static final int REQUESTS = Integer.getInteger("panamoe.serve.requests", 1000);
+
   static final int CONTEXT = 400;
   static final String MODEL = "hash";
   static final EngineConfig ENGINE = new EngineConfig(400, 16, 16, 64, 0.25, true, 0);
@@ -75,10 +79,20 @@ final class TestServer implements AutoCloseable {
     this(limits, keys, config, beforeStep, null);
   }
 
+  /** With another model than the hash. */
+  TestServer(Engine writer) throws IOException {
+    this(LIMITS, ApiKeys.NONE, writer, null);
+  }
+
   /**
    * @param logFolder where texts are logged; null: nowhere
    */
   TestServer(Limits limits, ApiKeys keys, EngineConfig config, Runnable beforeStep, Path logFolder)
+      throws IOException {
+    this(limits, keys, HashEngine.of(config, CONTEXT, beforeStep), logFolder);
+  }
+
+  private TestServer(Limits limits, ApiKeys keys, Engine writer, Path logFolder)
       throws IOException {
     requests =
         logFolder == null
@@ -97,8 +111,7 @@ final class TestServer implements AutoCloseable {
             metrics,
             requests,
             log::add);
-    engine =
-        new EngineThread(HashEngine.of(config, CONTEXT, beforeStep), metrics::stepped, () -> {});
+    engine = new EngineThread(writer, metrics::stepped, () -> {});
     server.ready(engine);
   }
 
@@ -143,12 +156,16 @@ final class TestServer implements AutoCloseable {
 
   /** A connection that has sent a POST and read nothing. */
   Socket raw(String path, String body) throws IOException {
+    return raw(path, body, Integer.MAX_VALUE);
+  }
+
+  /** As above, of which only the first bytes are sent. */
+  Socket raw(String path, String body, int most) throws IOException {
     Socket socket = new Socket(InetAddress.getLoopbackAddress(), server.port());
-    byte[] bytes = quoted(body).getBytes(StandardCharsets.UTF_8);
-    String head =
-        "POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Length: " + bytes.length + "\r\n\r\n";
-    socket.getOutputStream().write(head.getBytes(StandardCharsets.UTF_8));
-    socket.getOutputStream().write(bytes);
+    int length = quoted(body).getBytes(StandardCharsets.UTF_8).length;
+    String head = "POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Length: " + length + "\r\n\r\n";
+    byte[] all = (head + quoted(body)).getBytes(StandardCharsets.UTF_8);
+    socket.getOutputStream().write(all, 0, Math.min(most, all.length));
     return socket;
   }
 
