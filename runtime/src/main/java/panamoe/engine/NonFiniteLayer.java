@@ -23,12 +23,7 @@ final class NonFiniteLayer {
    * @param mostExperts of a row, by layer; null: as many as gates choose
    */
   static int of(
-      Backend backend,
-      LanguageModel model,
-      int[] tokens,
-      int count,
-      int rows,
-      int[] mostExperts) {
+      Backend backend, LanguageModel model, int[] tokens, int count, int rows, int[] mostExperts) {
     int block = EngineConfig.BLOCK;
     int blocks = Math.ceilDiv(count, block);
     try (TensorScope scope = TensorScope.confined(backend)) {

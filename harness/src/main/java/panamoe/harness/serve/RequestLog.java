@@ -25,7 +25,7 @@ import panamoe.io.PlainFolder;
  * written is counted and left out. Thread-safe.
  */
 final class RequestLog implements AutoCloseable {
-  /** Most texts that wait for the disk. */
+  /** Texts that wait for the disk before others are left out. */
   static final int QUEUE = 1024;
 
   /** How long {@link #close} may take. */
@@ -68,7 +68,7 @@ final class RequestLog implements AutoCloseable {
   private final LoggedText.Origin origin;
   private final Metrics metrics;
   private final Consumer<String> log;
-  private final BlockingQueue<Supplier<LoggedText>> queue = new ArrayBlockingQueue<>(QUEUE);
+  private final BlockingQueue<Supplier<LoggedText>> queue;
   private final Thread thread;
   private volatile boolean closing;
   // Guarded by this.
@@ -77,10 +77,11 @@ final class RequestLog implements AutoCloseable {
   private long warned = System.nanoTime() - BETWEEN_WARNINGS.toNanos();
 
   /**
+   * @param size most texts that wait for the disk
    * @param log receives a warning when texts were left out
    * @throws IOException if {@code path} is no folder that can be written to
    */
-  RequestLog(Path path, LoggedText.Origin origin, Metrics metrics, Consumer<String> log)
+  RequestLog(Path path, LoggedText.Origin origin, int size, Metrics metrics, Consumer<String> log)
       throws IOException {
     if (!Files.isDirectory(path)) {
       Files.createDirectories(
@@ -91,6 +92,7 @@ final class RequestLog implements AutoCloseable {
     }
     this.folder = new PlainFolder(path);
     this.origin = origin;
+    this.queue = new ArrayBlockingQueue<>(size);
     this.metrics = metrics;
     this.log = log;
     this.thread = Thread.ofPlatform().daemon().name("request log").start(this::write);
@@ -120,6 +122,9 @@ final class RequestLog implements AutoCloseable {
         break; // nobody waits for the rest
       }
       warn(false);
+    }
+    while (queue.poll() != null) {
+      lose("the server has ended");
     }
     warn(true);
   }

@@ -99,8 +99,7 @@ final class RunningTexts {
       before = now;
       metrics.token();
       begin();
-      drawn.add(
-          new TextEvent.Drawn(token, request.logprobs() < 0 ? null : logprobs, experts));
+      drawn.add(new TextEvent.Drawn(token, request.logprobs() < 0 ? null : logprobs, experts));
       if (recorder != null) {
         recorder.drew(token, logprobs, experts);
       }

@@ -314,6 +314,7 @@ public final class ServeCommand implements Callable<Integer> {
             dtype,
             backend.name(),
             served.fingerprint()),
+        RequestLog.QUEUE,
         metrics,
         spec.commandLine().getErr()::println);
   }

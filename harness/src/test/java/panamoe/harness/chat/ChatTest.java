@@ -160,6 +160,7 @@ class ChatTest {
   @Test
   void ctrlCStopsTheAnswerAndTwiceTheConversation() throws Exception {
     CountDownLatch asked = new CountDownLatch(1);
+    CountDownLatch stopped = new CountDownLatch(1);
     ByteArrayOutputStream screen = new ByteArrayOutputStream();
     PipedOutputStream keys = new PipedOutputStream();
     List<String> taken = new ArrayList<>();
@@ -184,7 +185,11 @@ class ChatTest {
 
             @Override
             public void onInterrupt(Runnable cancel) {
-              typed.onInterrupt(cancel);
+              typed.onInterrupt(
+                  () -> {
+                    cancel.run();
+                    stopped.countDown();
+                  });
               asked.countDown();
             }
 
@@ -197,22 +202,23 @@ class ChatTest {
           Thread.startVirtualThread(
               () -> {
                 try {
+                  awaitShown(screen, "> "); // before it reads, Ctrl-C would be another one's
                   type(keys, "half");
                   awaitShown(screen, "half");
                   type(keys, "\u0003"); // drops the line
                   awaitShown(screen, "Ctrl-C again");
-                  type(keys, "hello!\r");
+                  type(keys, "hello\r");
                   asked.await();
                   type(keys, "\u0003");
-                  Thread.sleep(300);
+                  stopped.await();
                   type(keys, "\u0003");
                 } catch (IOException | InterruptedException e) {
                   throw new IllegalStateException(e);
                 }
               });
-      Talk talk = talk(told, true, () -> pause(20));
+      Talk talk = talk(told, true, () -> await(stopped));
       typist.join();
-      assertEquals("hello!", taken.getFirst());
+      assertEquals("hello", taken.getFirst());
       assertNull(taken.getLast());
       assertEquals(2, taken.size());
       assertEquals("cancelled", json(talk.out().getFirst()).get("end").textValue());
@@ -234,9 +240,9 @@ class ChatTest {
     keys.flush();
   }
 
-  private static void pause(long millis) {
+  private static void await(CountDownLatch latch) {
     try {
-      Thread.sleep(millis);
+      latch.await();
     } catch (InterruptedException e) {
       throw new IllegalStateException(e);
     }

@@ -50,6 +50,7 @@ final class HostileBodies {
           "tools",
           "tool_choice",
           "metadata",
+          "moe",
           "nobody_knows_this");
 
   private static final List<String> VALUES =
@@ -92,6 +93,7 @@ final class HostileBodies {
           "{'role':'user'}",
           "{'type':'json_object'}",
           "{'0':100,'1':-100}",
+          "{'stats':true,'tokens':true,'top_k':1}",
           "{'999999999':1}");
 
   /** Fields that are right, too. */

@@ -7,11 +7,14 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -19,7 +22,11 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.engine.Engine;
 import panamoe.engine.Generation;
+import panamoe.engine.GenerationRequest;
 import panamoe.engine.HashEngine;
+import panamoe.engine.SamplingConfig;
+import panamoe.engine.StopConfig;
+import panamoe.harness.ComputeType;
 
 @Timeout(60)
 class RequestLogTest {
@@ -60,10 +67,12 @@ class RequestLogTest {
               "{'prompt':['one','two'],'n':2,'seed':40,'max_tokens':30,'temperature':0.7,"
                   + "'top_p':0.9,'stop':['q'],'logit_bias':{'3':1.5},'presence_penalty':0.1,"
                   + "'return_token_ids':true,'logprobs':2,'ignore_eos':true}");
-      plain = server.ask(COMPLETIONS, "{'prompt':'three','max_tokens':5}");
+      plain = server.ask(COMPLETIONS, "{'prompt':'three','max_tokens':5,'moe':{'top_k':1}}");
       server.post(COMPLETIONS, "{'prompt':'a~'}");
     }
     assertTrue(plain.at("/choices/0/logprobs").isNull());
+    Path third = log.resolve(plain.get("id").textValue() + "-0.json");
+    assertEquals(List.of(1), LoggedText.read(third).routing().topK());
     assertEquals("rwx------", PosixFilePermissions.toString(Files.getPosixFilePermissions(log)));
     List<Path> files = files(log);
     assertEquals(6, files.size());
@@ -121,7 +130,7 @@ class RequestLogTest {
       for (int i = 0; i < 5; i++) {
         server.ask(COMPLETIONS, "{'prompt':'x','max_tokens':3}");
       }
-      TestServer.await(() -> counted(server) == 5);
+      TestServer.await(() -> counted(server.metrics) == 5);
       assertEquals(1, server.log.size()); // a second warning would follow after a minute
     }
     assertEquals(
@@ -129,9 +138,37 @@ class RequestLogTest {
     assertEquals("in its way", Files.readString(log));
   }
 
-  private static double counted(TestServer server) {
-    return server
-        .metrics
+  /** The engine's thread goes on; what finds no place is counted. */
+  @Test
+  void nobodyWaitsForTheDisk() throws Exception {
+    int texts = 1000;
+    Metrics metrics = new Metrics("1", "hash");
+    List<String> warnings = Collections.synchronizedList(new ArrayList<>());
+    LoggedText.Origin origin =
+        new LoggedText.Origin("hash", "/none", ComputeType.F32, "hash", "fp_hash");
+    GenerationRequest text =
+        GenerationRequest.of(new int[] {1}, SamplingConfig.GREEDY, StopConfig.of(5, List.of()));
+    Path log = folder.resolve("log");
+    try (RequestLog requests = new RequestLog(log, origin, 20, metrics, warnings::add)) {
+      AnswerForm.Head head = new AnswerForm.Head("cmpl-1", 1, "hash", "fp_hash");
+      RequestLog.Request request =
+          requests.request(head, new Fields(JsonNodeFactory.instance.objectNode()));
+      Generation.Times times = new Generation.Times(0, 0, 0, 0);
+      for (int i = 0; i < texts; i++) {
+        request
+            .recorder(i, text)
+            .ended(new Generation("", Generation.End.LENGTH, 0, 1, 0, times, null));
+      }
+    }
+    List<Path> files = files(log);
+    files.forEach(LoggedText::read);
+    assertTrue(counted(metrics) > 0);
+    assertEquals(texts, files.size() + counted(metrics));
+    assertTrue(warnings.getFirst().contains("the disk is too slow"), warnings::toString);
+  }
+
+  private static double counted(Metrics metrics) {
+    return metrics
         .scrape("text/plain; version=0.0.4; charset=utf-8")
         .lines()
         .filter(line -> line.startsWith("panamoe_request_log_failures_total "))

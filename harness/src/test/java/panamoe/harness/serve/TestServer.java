@@ -100,6 +100,7 @@ final class TestServer implements AutoCloseable {
             : new RequestLog(
                 logFolder,
                 new LoggedText.Origin(MODEL, "/none", ComputeType.F32, "hash", "fp_hash"),
+                RequestLog.QUEUE,
                 metrics,
                 log::add);
     server =
