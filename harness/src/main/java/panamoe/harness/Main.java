@@ -14,6 +14,7 @@ import java.util.Optional;
 import java.util.concurrent.Callable;
 import panamoe.comm.LauncherVariables;
 import panamoe.harness.bench.BenchCommand;
+import panamoe.harness.chat.ChatCommand;
 import panamoe.harness.conformance.ConformanceCommand;
 import panamoe.harness.data.DataCommand;
 import panamoe.harness.doctor.DoctorCommand;
@@ -21,6 +22,7 @@ import panamoe.harness.edit.EditCommand;
 import panamoe.harness.eval.EvalCommand;
 import panamoe.harness.generate.GenerateCommand;
 import panamoe.harness.inspect.InspectCommand;
+import panamoe.harness.serve.ReplayCommand;
 import panamoe.harness.serve.ServeCommand;
 import panamoe.harness.study.StudyCommand;
 import panamoe.harness.train.DemoCommand;
@@ -73,7 +75,9 @@ import picocli.CommandLine.UnmatchedArgumentException;
       TokenizerCommand.class,
       EditCommand.class,
       GenerateCommand.class,
+      ChatCommand.class,
       ServeCommand.class,
+      ReplayCommand.class,
       EvalCommand.class,
       DataCommand.class,
       InspectCommand.class,

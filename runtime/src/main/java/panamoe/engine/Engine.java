@@ -326,7 +326,7 @@ public final class Engine implements AutoCloseable {
         }
         runner.run(alone);
       } catch (RuntimeException e) {
-        fail(part.sequence(), e);
+        fail(part.sequence(), withLayer(part.sequence(), e));
         continue;
       }
       goOn(alone.parts().getFirst());
@@ -381,7 +381,9 @@ public final class Engine implements AutoCloseable {
     StopConfig stop = request.stop();
     runner.logits(sequence.rank, wanted, logits);
     if (!finite(logits)) {
-      fail(sequence, LanguageModel.notFinite(" after " + sequence.length + " tokens"));
+      fail(
+          sequence,
+          withLayer(sequence, LanguageModel.notFinite(" after " + sequence.length + " tokens")));
       return -1;
     }
     if (request.logprobs() >= 0) {
@@ -467,6 +469,22 @@ public final class Engine implements AutoCloseable {
       }
     }
     return true;
+  }
+
+  /** A text's failure; with the layer where its numbers went wrong, if that is the reason. */
+  private RuntimeException withLayer(Sequence sequence, RuntimeException failure) {
+    try {
+      int layer = runner.firstNonFiniteLayer(sequence.tokens, sequence.length, sequence.topK);
+      if (layer >= 0) {
+        RuntimeException named =
+            LanguageModel.notFinite(" in layer " + layer + " after " + sequence.length + " tokens");
+        named.addSuppressed(failure);
+        return named;
+      }
+    } catch (RuntimeException | OutOfMemoryError e) {
+      failure.addSuppressed(e); // what can be told is told
+    }
+    return failure;
   }
 
   private void end(Sequence sequence, Generation.End end) {

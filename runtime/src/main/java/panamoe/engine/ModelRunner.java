@@ -33,6 +33,7 @@ public final class ModelRunner implements StepRunner {
   private final int perSequence;
   private final RouteLayout routes;
   private final RouteCounts counts;
+  private final int stepTokens;
   // The latest step, and the latest recorded one, which may be the same.
   private Step step;
   private Step recorded;
@@ -56,6 +57,7 @@ public final class ModelRunner implements StepRunner {
     this.perSequence = config.blocksOf(model.config().context());
     this.routes = new RouteLayout(RoutedLayer.of(model.config()));
     this.counts = new RouteCounts(routes.layers());
+    this.stepTokens = config.stepTokens();
     this.scope = TensorScope.shared(backend);
     try {
       DType dtype = config.int8Cache() ? DType.INT8 : model.activationDType();
@@ -210,6 +212,21 @@ public final class ModelRunner implements StepRunner {
   }
 
   @Override
+  public int firstNonFiniteLayer(int[] tokens, int count, int[] topK) {
+    return NonFiniteLayer.of(backend, model, tokens, count, stepTokens, mostExperts(topK));
+  }
+
+  /** Experts of a row, by layer; null: as many as gates choose. */
+  private int[] mostExperts(int[] topK) {
+    if (topK == null) {
+      return null;
+    }
+    int[] most = new int[model.config().layers()];
+    limited(topK).forEach(layer -> most[layer.layer()] = layer.topK());
+    return most;
+  }
+
+  @Override
   public void close() {
     drop(step);
     if (recorded != step) {
@@ -266,7 +283,8 @@ public final class ModelRunner implements StepRunner {
      * @param wanted the rows whose logits are asked for; null: all
      */
     private void compute(Tensor wanted) {
-      Pass pass = Pass.inference(backend, activations).observedBy(routes).limitedTo(mostExperts());
+      Pass pass =
+          Pass.inference(backend, activations).observedBy(routes).limitedTo(mostExperts(topK));
       Sequences sequences = new Sequences.Running(cache, table, slots, positions);
       Tensor hidden = model.forward(pass, tokens, sequences, null, false);
       if (wanted == null) {
@@ -274,16 +292,6 @@ public final class ModelRunner implements StepRunner {
       } else if (wanted.count() > 0) {
         logits = model.logits(pass, EmbeddingOp.forward(pass, wanted, hidden, null, null));
       }
-    }
-
-    /** Experts of a row, by layer; null: as many as gates choose. */
-    private int[] mostExperts() {
-      if (topK == null) {
-        return null;
-      }
-      int[] most = new int[model.config().layers()];
-      layout.layers().forEach(layer -> most[layer.layer()] = layer.topK());
-      return most;
     }
 
     /** Whether its calls compute the next step too. */

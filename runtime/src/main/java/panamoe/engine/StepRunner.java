@@ -45,6 +45,16 @@ interface StepRunner extends AutoCloseable {
     return true;
   }
 
+  /**
+   * The first layer whose output is not finite for the first {@code count} of {@code tokens}; -1 if
+   * every one is finite, or this runner cannot tell.
+   *
+   * @param topK experts of a row in each MoE layer; null: as many as gates choose
+   */
+  default int firstNonFiniteLayer(int[] tokens, int count, int[] topK) {
+    return -1;
+  }
+
   /** Nothing is to be computed for now; called every few seconds. */
   default void idle() {}
 

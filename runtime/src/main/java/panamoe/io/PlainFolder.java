@@ -8,8 +8,10 @@ import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.FileAttribute;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.stream.Stream;
 
 /**
@@ -100,13 +102,16 @@ public final class PlainFolder {
   /**
    * Puts a file in place as a whole or not at all, also in a power failure: it is written under
    * another name, forced to the disk, renamed, and the folder forced.
+   *
+   * @param attributes such as permissions of the file
    */
-  public Path replace(String name, byte[] content) throws IOException {
+  public Path replace(String name, byte[] content, FileAttribute<?>... attributes)
+      throws IOException {
     Path file = file(name);
     Path temporary = file.resolveSibling(temporary(file.getFileName().toString()));
     try {
       Files.deleteIfExists(temporary); // left by a killed process
-      try (FileChannel channel = createFile(temporary)) {
+      try (FileChannel channel = createFile(temporary, attributes)) {
         for (ByteBuffer buffer = ByteBuffer.wrap(content); buffer.hasRemaining(); ) {
           channel.write(buffer);
         }
@@ -174,9 +179,12 @@ public final class PlainFolder {
    * Creates a file and opens it for writing; fails if anything, even a dangling link, has that
    * name.
    */
-  public static FileChannel createFile(Path file) throws IOException {
+  public static FileChannel createFile(Path file, FileAttribute<?>... attributes)
+      throws IOException {
     return FileChannel.open(
-        file, StandardOpenOption.WRITE, StandardOpenOption.CREATE_NEW, LinkOption.NOFOLLOW_LINKS);
+        file,
+        Set.of(StandardOpenOption.WRITE, StandardOpenOption.CREATE_NEW, LinkOption.NOFOLLOW_LINKS),
+        attributes);
   }
 
   /** Makes a file's content durable, or the names in a folder. */

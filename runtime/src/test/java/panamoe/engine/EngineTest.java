@@ -349,7 +349,8 @@ class EngineTest {
     assertEquals(alone(request("ABC", 9)).tokens, good.tokens);
     assertNull(nan.generation);
     assertTrue(
-        nan.failure.getMessage().contains("not finite after 3 tokens"), nan.failure::toString);
+        nan.failure.getMessage().contains("not finite in layer 3 after 3 tokens"),
+        nan.failure::toString);
     assertEquals("token 59 is refused", refused.failure.getMessage());
   }
 

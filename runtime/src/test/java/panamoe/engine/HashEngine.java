@@ -90,6 +90,11 @@ public final class HashEngine {
           }
 
           @Override
+          public int firstNonFiniteLayer(int[] tokens, int count, int[] topK) {
+            return runner.firstNonFiniteLayer(tokens, count, topK);
+          }
+
+          @Override
           public void close() {
             runner.close();
           }

@@ -15,6 +15,9 @@ class HashRunner implements StepRunner {
   /** A prompt token after which the logits are not numbers. */
   static final int NAN = 58;
 
+  /** Where they begin. */
+  static final int NAN_LAYER = 3;
+
   /** A token that the model refuses. */
   static final int REFUSED = 59;
 
@@ -41,6 +44,11 @@ class HashRunner implements StepRunner {
       Arrays.stream(tables[rank]).forEach(table -> Arrays.fill(table, -1));
       Arrays.stream(caches[rank]).forEach(block -> Arrays.fill(block, -1));
     }
+  }
+
+  @Override
+  public int firstNonFiniteLayer(int[] tokens, int count, int[] topK) {
+    return Arrays.stream(tokens, 0, count).anyMatch(token -> token == NAN) ? NAN_LAYER : -1;
   }
 
   @Override

@@ -6,10 +6,8 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CancellationException;
 import java.util.function.BooleanSupplier;
@@ -18,22 +16,17 @@ import panamoe.backend.Backend;
 import panamoe.backend.abi.NativeBackend;
 import panamoe.config.ModelConfig;
 import panamoe.engine.Engine;
-import panamoe.engine.EngineConfig;
 import panamoe.engine.Generation;
 import panamoe.engine.GenerationRequest;
 import panamoe.engine.ModelFolder;
 import panamoe.engine.Routing;
 import panamoe.engine.SamplingConfig;
 import panamoe.engine.StopConfig;
-import panamoe.harness.ComputeType;
-import panamoe.harness.KeyValueType;
 import panamoe.harness.SharedOptions;
-import panamoe.harness.ranks.Alike;
-import panamoe.harness.ranks.Build;
+import panamoe.harness.ranks.EngineRun;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
 import panamoe.io.Count;
-import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
 import panamoe.runtimekernel.RuntimeKernels;
 import picocli.CommandLine.Command;
@@ -64,6 +57,7 @@ import picocli.CommandLine.Spec;
 public final class GenerateCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
+  @Mixin private TextOptions text;
   @Mixin private RankOptions rankOptions;
 
   @Option(
@@ -81,94 +75,6 @@ public final class GenerateCommand implements Callable<Integer> {
   private String prompt;
 
   @Option(
-      names = "--max-tokens",
-      paramLabel = "N",
-      defaultValue = "200",
-      description =
-          "Most tokens to write; a token is a byte unless the run has a tokenizer. Default: ${DEFAULT-VALUE}.")
-  private int maxTokens;
-
-  @Option(
-      names = "--temperature",
-      paramLabel = "T",
-      defaultValue = "0.8",
-      description =
-          "0 takes the most probable token, 1 samples the model's distribution. Default: ${DEFAULT-VALUE}.")
-  private double temperature;
-
-  @Option(
-      names = "--top-k",
-      paramLabel = "K",
-      defaultValue = "0",
-      description = "Only the K most probable tokens; 0 for all.")
-  private int topK;
-
-  @Option(
-      names = "--top-p",
-      paramLabel = "P",
-      defaultValue = "1",
-      description = "Only the fewest tokens whose probabilities reach P.")
-  private double topP;
-
-  @Option(
-      names = "--min-p",
-      paramLabel = "P",
-      defaultValue = "0",
-      description = "Only tokens at least P times as probable as the best one; 0 for all.")
-  private double minP;
-
-  @Option(
-      names = "--repetition-penalty",
-      paramLabel = "R",
-      defaultValue = "1",
-      description = "More than 1 makes tokens rarer that came before.")
-  private double repetitionPenalty;
-
-  @Option(
-      names = "--presence-penalty",
-      paramLabel = "A",
-      defaultValue = "0",
-      description = "Taken off the logits of tokens that the text has already.")
-  private double presencePenalty;
-
-  @Option(
-      names = "--frequency-penalty",
-      paramLabel = "A",
-      defaultValue = "0",
-      description = "The same for each time that the text has them.")
-  private double frequencyPenalty;
-
-  @Option(
-      names = "--stop",
-      paramLabel = "TEXT",
-      description = "Ends the text before TEXT; may be given several times.")
-  private List<String> stop = List.of();
-
-  @Option(
-      names = "--dtype",
-      paramLabel = "TYPE",
-      defaultValue = "f32",
-      description =
-          "f32 or bf16 (half the memory to read for each token). Default: ${DEFAULT-VALUE}.")
-  private ComputeType dtype;
-
-  @Option(
-      names = "--kv",
-      paramLabel = "TYPE",
-      defaultValue = "dtype",
-      description =
-          "Keys and values: dtype (as --dtype), or int8 (bytes with a scale for each token and head: less memory, and nearly the same probabilities). Default: ${DEFAULT-VALUE}.")
-  private KeyValueType keyValues;
-
-  @Option(
-      names = "--guesses",
-      paramLabel = "N",
-      defaultValue = "0",
-      description =
-          "Tokens to guess and compute at once where the text repeats itself; changes no bit of it.")
-  private int guesses;
-
-  @Option(
       names = "--moe-stats",
       description =
           "Say after the text which experts its tokens chose, in each MoE layer (docs/serving.md, Routes).")
@@ -182,9 +88,9 @@ public final class GenerateCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws Exception {
-    SamplingConfig sampling = shared.checked(this::sampling);
-    StopConfig end = shared.checked(() -> StopConfig.of(maxTokens, stop));
-    shared.checked(() -> engineConfig(1));
+    SamplingConfig sampling = shared.checked(() -> text.sampling(shared.seed()));
+    StopConfig end = shared.checked(() -> StopConfig.of(text.maxTokens(), text.stop()));
+    shared.checked(() -> text.engine(1));
     ModelFolder folder = ModelFolder.open(model);
     GenerationRequest request =
         shared.checked(
@@ -210,23 +116,6 @@ public final class GenerateCommand implements Callable<Integer> {
     return 0;
   }
 
-  private EngineConfig engineConfig(int context) {
-    return EngineConfig.one(context)
-        .withGuesses(guesses)
-        .withInt8Cache(keyValues == KeyValueType.INT8);
-  }
-
-  private SamplingConfig sampling() {
-    return new SamplingConfig(
-        temperature,
-        topK,
-        topP,
-        minP,
-        new SamplingConfig.Penalties(repetitionPenalty, presencePenalty, frequencyPenalty),
-        Map.of(),
-        shared.seed());
-  }
-
   private Void write(
       Ranks ranks,
       Backend backend,
@@ -234,24 +123,17 @@ public final class GenerateCommand implements Callable<Integer> {
       GenerationRequest request,
       BooleanSupplier stop)
       throws Exception {
-    Alike.require(ranks, Build::ofLibrary, "has another native library than rank 0");
-    Alike.require(ranks, folder.checkpoint()::sha256, "has another model than rank 0");
     if (runtimeKernels) {
       install(backend, folder.config());
     }
-    List<String> warnings = new ArrayList<>();
-    try (LanguageModel loaded = folder.load(backend, dtype.dtype(), ranks, warnings, _ -> {})) {
-      PrintWriter err = spec.commandLine().getErr();
-      if (ranks.first()) {
-        warnings.forEach(warning -> err.println("warning: " + warning));
-      }
-      Engine.onRanks(
-          backend,
-          loaded,
-          folder.tokenizer(),
-          engineConfig(folder.config().context()),
-          engine -> print(engine, request, stop));
-    }
+    EngineRun.run(
+        ranks,
+        backend,
+        folder,
+        text.dtype(),
+        text.engine(folder.config().context()),
+        spec.commandLine().getErr(),
+        engine -> print(engine, request, stop));
     return null;
   }
 
@@ -308,7 +190,7 @@ public final class GenerateCommand implements Callable<Integer> {
           spec.commandLine(),
           "--runtime-kernels is for --device cuda, this run computes on " + backend.name());
     }
-    RuntimeKernels.open().install(card, RuntimeKernels.of(config, dtype.dtype(), null));
+    RuntimeKernels.open().install(card, RuntimeKernels.of(config, text.dtype(), null));
   }
 
   private ObjectNode json(Generation result) {

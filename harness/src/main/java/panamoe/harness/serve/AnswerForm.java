@@ -4,6 +4,8 @@ import java.util.List;
 
 /** How an endpoint tells texts: as one answer, or in chunks. Made for each request. */
 interface AnswerForm {
+  Head head();
+
   /** The whole answer. */
   Object whole(List<WrittenText> texts, Usage usage);
 

@@ -24,12 +24,13 @@ import panamoe.engine.EngineThread;
  */
 final class ApiServer implements AutoCloseable {
   private static final int BACKLOG = 1024;
-  private static final Duration LAST_WORDS = Duration.ofSeconds(2);
+  static final Duration LAST_WORDS = Duration.ofSeconds(2);
   private static final Duration POLL = Duration.ofMillis(20);
   // How long a scrape waits for the step that is being computed.
   private static final Duration SCRAPE = Duration.ofSeconds(2);
-  private static final String HEALTH = "/health";
-  private static final String LIVE = "/livez";
+  // Without keys, because orchestrators have none.
+  static final String HEALTH = "/health";
+  static final String LIVE = "/livez";
 
   static {
     // The JDK's server reads these once, when its first class is loaded.
@@ -68,6 +69,7 @@ final class ApiServer implements AutoCloseable {
   /**
    * Starts to listen.
    *
+   * @param requests keeps the texts; null: nobody does
    * @param log receives what an operator should know, a line each, nothing of any request's text
    * @throws IOException if the address cannot be had
    */
@@ -77,6 +79,7 @@ final class ApiServer implements AutoCloseable {
       Limits limits,
       ApiKeys keys,
       Metrics metrics,
+      RequestLog requests,
       Consumer<String> log)
       throws IOException {
     this.limits = limits;
@@ -87,7 +90,7 @@ final class ApiServer implements AutoCloseable {
     this.connections = new Connections(limits.slowReader());
     StateEndpoint told = new StateEndpoint(served);
     TextEndpoint texts =
-        new TextEndpoint(served, limits, metrics, connections, this::requireEngine);
+        new TextEndpoint(served, limits, metrics, connections, this::requireEngine, requests);
     MoeEndpoint moe = new MoeEndpoint(served, this::requireEngine);
     TokenEndpoint tokens = new TokenEndpoint(served);
     route("POST", "/v1/chat/completions", texts::chat);

@@ -8,13 +8,21 @@ import java.util.Set;
  * The prompt of a conversation. Models of this version bring no template: each message is a line,
  * {@code role: content}, and the assistant's line is left to write.
  */
-final class ChatPrompt {
+public final class ChatPrompt {
   /** Where the assistant's turn ends. */
-  static final List<String> STOPS = List.of("\nuser:");
+  public static final List<String> STOPS = List.of("\nuser:");
+
+  /** Where it begins. */
+  public static final String REPLY = "assistant:";
 
   private static final Set<String> ROLES = Set.of("system", "developer", "user", "assistant");
 
   private ChatPrompt() {}
+
+  /** A message of a conversation. */
+  public static String line(String role, String content) {
+    return role + ": " + content + '\n';
+  }
 
   /**
    * The text of {@code messages}.
@@ -33,13 +41,13 @@ final class ChatPrompt {
       if (!ROLES.contains(role)) {
         throw message.wrong("role", "is none of system, developer, user and assistant");
       }
-      prompt.append(role).append(": ").append(content(message)).append('\n');
+      prompt.append(line(role, content(message)));
       // What clients send back of an answer, and its other fields where they say nothing.
       message.refuse("name", "tool_calls", "tool_call_id", "function_call", "audio", "refusal");
       message.refuse("reasoning_content", "annotations");
       message.requireNoOthers();
     }
-    return prompt.append("assistant:").toString();
+    return prompt.append(REPLY).toString();
   }
 
   private static String content(Fields message) {

@@ -41,6 +41,11 @@ final class CompletionForm implements AnswerForm {
   }
 
   @Override
+  public Head head() {
+    return head;
+  }
+
+  @Override
   public Answer whole(List<WrittenText> texts, Usage usage) {
     return answer(
         IntStream.range(0, texts.size()).mapToObj(i -> choice(i, texts.get(i))).toList(), usage);

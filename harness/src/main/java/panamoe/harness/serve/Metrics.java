@@ -180,6 +180,11 @@ final class Metrics {
     registry.counter(PREFIX + "request.cancellations", "reason", reason).increment();
   }
 
+  /** A text could not be written to the log. */
+  void unlogged() {
+    registry.counter(PREFIX + "request.log.failures").increment();
+  }
+
   /** All of it as text, in the form that an {@code Accept} header asks for. */
   String scrape(String contentType) {
     return registry.scrape(contentType);

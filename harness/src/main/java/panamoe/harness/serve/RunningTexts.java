@@ -9,6 +9,7 @@ import panamoe.engine.EngineThread;
 import panamoe.engine.Generation;
 import panamoe.engine.GenerationHandle;
 import panamoe.engine.GenerationListener;
+import panamoe.engine.GenerationRequest;
 import panamoe.engine.TokenLogprobs;
 
 /**
@@ -21,20 +22,26 @@ final class RunningTexts {
   private final EventQueue events;
   private final Admission.Place place;
   private final Metrics metrics;
+  private final RequestLog.Request log;
   private final Queue<GenerationHandle> handles = new ConcurrentLinkedQueue<>();
   private volatile boolean cancelled;
 
+  /**
+   * @param log keeps the texts; null: nobody does
+   */
   RunningTexts(
       EngineThread engine,
       TextRequest request,
       EventQueue events,
       Admission.Place place,
-      Metrics metrics) {
+      Metrics metrics,
+      RequestLog.Request log) {
     this.engine = engine;
     this.request = request;
     this.events = events;
     this.place = place;
     this.metrics = metrics;
+    this.log = log;
   }
 
   /**
@@ -58,7 +65,11 @@ final class RunningTexts {
   }
 
   private void submit(int choice) {
-    handles.add(engine.submit(request.text(choice), new Told(choice)));
+    GenerationRequest text = request.text(choice);
+    if (log != null) {
+      text = text.withLogprobs(Math.max(0, request.logprobs()));
+    }
+    handles.add(engine.submit(text, new Told(choice, text)));
     if (cancelled) { // meanwhile
       cancel();
     }
@@ -68,13 +79,15 @@ final class RunningTexts {
   private final class Told implements GenerationListener {
     private final int choice;
     private final boolean first;
+    private final AnswerRecorder recorder;
     private List<TextEvent.Drawn> drawn = new ArrayList<>();
     private boolean begun;
     private long before;
 
-    Told(int choice) {
+    Told(int choice, GenerationRequest text) {
       this.choice = choice;
       this.first = choice % request.n() == 0;
+      this.recorder = log == null ? null : log.recorder(choice, text);
     }
 
     @Override
@@ -86,7 +99,10 @@ final class RunningTexts {
       before = now;
       metrics.token();
       begin();
-      drawn.add(new TextEvent.Drawn(token, logprobs, experts));
+      drawn.add(new TextEvent.Drawn(token, request.logprobs() < 0 ? null : logprobs, experts));
+      if (recorder != null) {
+        recorder.drew(token, logprobs, experts);
+      }
     }
 
     @Override
@@ -102,6 +118,9 @@ final class RunningTexts {
         wrote("");
       }
       metrics.ended(generation, first);
+      if (recorder != null) {
+        recorder.ended(generation);
+      }
       events.put(new TextEvent.Ended(choice, generation));
     }
 
@@ -109,6 +128,9 @@ final class RunningTexts {
     public void failed(RuntimeException failure) {
       begin();
       metrics.failed();
+      if (recorder != null) {
+        recorder.failed(failure);
+      }
       events.put(
           new TextEvent.Failed(choice, ApiError.internal("the text failed: " + reason(failure))));
     }

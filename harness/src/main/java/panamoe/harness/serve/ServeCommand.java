@@ -7,7 +7,6 @@ import java.net.BindException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.UnknownHostException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
@@ -28,7 +27,6 @@ import panamoe.harness.ranks.Alike;
 import panamoe.harness.ranks.Build;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
-import panamoe.io.Sha256;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
 import picocli.CommandLine.Command;
@@ -180,6 +178,13 @@ public final class ServeCommand implements Callable<Integer> {
           "How long running requests may go on after SIGTERM or Ctrl-C. Default: ${DEFAULT-VALUE}.")
   private int shutdown;
 
+  @Option(
+      names = "--log-requests",
+      paramLabel = "DIR",
+      description =
+          "Write each text with its request to a file in DIR, which panamoe replay can repeat: prompts are on the disk then.")
+  private Path logFolder;
+
   @Override
   public Integer call() throws Exception {
     Limits limits =
@@ -228,7 +233,8 @@ public final class ServeCommand implements Callable<Integer> {
     PrintWriter err = spec.commandLine().getErr();
     ServedModel served = served(ranks, backend, folder);
     Metrics metrics = new Metrics(spec.root().version()[0], served.name());
-    try (ApiServer server = listen(served, limits, keys, metrics, err)) {
+    try (RequestLog log = log(served, folder, backend, metrics);
+        ApiServer server = listen(served, limits, keys, metrics, log)) {
       List<String> warnings = new ArrayList<>();
       try (LanguageModel loaded =
           folder.load(backend, dtype.dtype(), ranks, warnings, server::loaded)) {
@@ -300,32 +306,43 @@ public final class ServeCommand implements Callable<Integer> {
 
   private ServedModel served(Ranks ranks, Backend backend, ModelFolder folder) {
     Path name = folder.path().toAbsolutePath().normalize().getFileName();
-    String texts =
-        String.join(
-            " ",
-            folder.checkpoint().sha256(),
-            folder.tokenizer().sha256(),
-            dtype.toString(),
-            "keys and values " + keyValues,
-            backend.name(),
-            "slices " + ranks.topology().tensorDegree() + " " + ranks.topology().expertSlices(),
-            spec.root().version()[0]);
     return new ServedModel(
         name == null ? "model" : name.toString(),
         folder.tokenizer(),
         folder.config().context(),
-        "fp_" + Sha256.hex(texts.getBytes(StandardCharsets.UTF_8)).substring(0, 16),
+        Fingerprint.of(folder, dtype, keyValues, backend, ranks, spec.root().version()[0]),
         Instant.now().getEpochSecond(),
         new AtomicLong(shared.seed()),
         new Constraints(folder.tokenizer()));
   }
 
+  /** Null if nothing is to be logged. */
+  private RequestLog log(ServedModel served, ModelFolder folder, Backend backend, Metrics metrics)
+      throws IOException {
+    if (logFolder == null) {
+      return null;
+    }
+    return new RequestLog(
+        logFolder,
+        new LoggedText.Origin(
+            served.name(),
+            folder.checkpoint().directory().toAbsolutePath().normalize().toString(),
+            dtype,
+            keyValues,
+            backend.name(),
+            served.fingerprint()),
+        RequestLog.QUEUE,
+        metrics,
+        spec.commandLine().getErr()::println);
+  }
+
   private ApiServer listen(
-      ServedModel served, Limits limits, ApiKeys keys, Metrics metrics, PrintWriter err)
+      ServedModel served, Limits limits, ApiKeys keys, Metrics metrics, RequestLog log)
       throws IOException {
     try {
       InetSocketAddress address = new InetSocketAddress(InetAddress.getByName(host), port);
-      return new ApiServer(address, served, limits, keys, metrics, err::println);
+      return new ApiServer(
+          address, served, limits, keys, metrics, log, spec.commandLine().getErr()::println);
     } catch (UnknownHostException e) {
       throw new ParameterException(
           spec.commandLine(), "--host " + host + " is no address of this machine", e);

@@ -15,22 +15,26 @@ final class TextEndpoint {
   private final Metrics metrics;
   private final Connections connections;
   private final Supplier<EngineThread> engine;
+  private final RequestLog log;
   private final Admission admission;
 
   /**
    * @param engine gives the engine; throws an ApiError while the server has none
+   * @param log keeps the texts; null: nobody does
    */
   TextEndpoint(
       ServedModel model,
       Limits limits,
       Metrics metrics,
       Connections connections,
-      Supplier<EngineThread> engine) {
+      Supplier<EngineThread> engine,
+      RequestLog log) {
     this.model = model;
     this.limits = limits;
     this.metrics = metrics;
     this.connections = connections;
     this.engine = engine;
+    this.log = log;
     this.admission = new Admission(limits);
   }
 
@@ -53,7 +57,7 @@ final class TextEndpoint {
                 limits.defaultMaxTokens(),
                 call.user(),
                 ChatPrompt.STOPS);
-    write(call, request, new ChatForm(head("chatcmpl-"), request, model.tokenizer()));
+    write(call, fields, request, new ChatForm(head("chatcmpl-"), request, model.tokenizer()));
   }
 
   void complete(Call call) throws IOException, InterruptedException {
@@ -68,7 +72,7 @@ final class TextEndpoint {
     TextRequest request =
         new TextFields(fields, model)
             .read(prompts, logprobs, limits.defaultMaxTokens(), call.user(), List.of());
-    write(call, request, new CompletionForm(head("cmpl-"), request, model.tokenizer()));
+    write(call, fields, request, new CompletionForm(head("cmpl-"), request, model.tokenizer()));
   }
 
   private AnswerForm.Head head(String prefix) {
@@ -79,12 +83,14 @@ final class TextEndpoint {
         model.fingerprint());
   }
 
-  private void write(Call call, TextRequest request, AnswerForm form)
+  private void write(Call call, Fields fields, TextRequest request, AnswerForm form)
       throws IOException, InterruptedException {
     EngineThread ready = engine.get();
+    RequestLog.Request logged = log == null ? null : log.request(form.head(), fields);
     try (Admission.Place place = admit(request)) {
       Connection connection = connections.open();
-      RunningTexts texts = new RunningTexts(ready, request, connection.events(), place, metrics);
+      RunningTexts texts =
+          new RunningTexts(ready, request, connection.events(), place, metrics, logged);
       try {
         start(texts);
         TextAnswer answer = new TextAnswer(call, request, form, ready, connection, limits.ping());

@@ -339,6 +339,7 @@ class EndpointTest {
             TestServer.LIMITS,
             ApiKeys.NONE,
             server.metrics,
+            null,
             _ -> {})) {
       loading.loaded(0.421);
       String at = "http://127.0.0.1:" + loading.port();

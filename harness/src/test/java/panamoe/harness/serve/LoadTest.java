@@ -21,10 +21,12 @@ import java.util.concurrent.Future;
 import java.util.concurrent.Semaphore;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.engine.EngineConfig;
 
 /** Many clients, and clients that leave, wait or do not read. */
-@Timeout(180)
+@Timeout(3600)
 class LoadTest {
   private static final String COMPLETIONS = "/v1/completions";
   private static final String CHECK =
@@ -77,19 +79,23 @@ class LoadTest {
     Random random = new Random(4);
     try (TestServer server = new TestServer(pinging, ApiKeys.NONE, () -> TestServer.pause(1))) {
       JsonNode expected = server.ask(COMPLETIONS, CHECK).get("choices");
-      for (int round = 0; round < 10; round++) {
+      for (int round = 0; round < TestServer.REQUESTS / 100; round++) {
         List<Socket> leaving = new ArrayList<>();
         for (int i = 0; i < 10; i++) {
           boolean stream = i % 2 == 0;
+          String body =
+              "{'prompt':'gone','max_tokens':390,'ignore_eos':true,'n':2,'stream':" + stream + "}";
           leaving.add(
-              server.raw(
-                  COMPLETIONS,
-                  "{'prompt':'gone','max_tokens':390,'ignore_eos':true,'n':2,'stream':"
-                      + stream
-                      + "}"));
+              random.nextInt(4) == 0
+                  ? server.raw(COMPLETIONS, body, random.nextInt(150)) // in the midst of asking
+                  : server.raw(COMPLETIONS, body));
         }
         for (Socket socket : leaving) {
           Thread.sleep(random.nextInt(20));
+          if (random.nextInt(3) == 0) {
+            socket.setSoTimeout(1);
+            readSome(socket, random.nextInt(2000));
+          }
           if (random.nextBoolean()) {
             socket.setSoLinger(true, 0); // a reset
           }
@@ -104,6 +110,14 @@ class LoadTest {
     }
   }
 
+  private static void readSome(Socket socket, int bytes) {
+    try {
+      socket.getInputStream().readNBytes(bytes);
+    } catch (IOException _) {
+      // there is no more yet
+    }
+  }
+
   private static double counted(TestServer server, String metric)
       throws IOException, InterruptedException {
     return server
@@ -115,9 +129,14 @@ class LoadTest {
         .sum();
   }
 
-  /** The kernel's buffers take some hundred kilobytes: many texts with logprobs fill them. */
-  @Test
-  void whoDoesNotReadIsCutOffAndNobodyWaits() throws Exception {
+  /**
+   * The kernel's buffers take some hundred kilobytes: many texts with logprobs fill them.
+   *
+   * @param pause milliseconds between two bytes that the client reads; 0: it reads nothing
+   */
+  @ParameterizedTest
+  @ValueSource(ints = {0, 1000})
+  void whoDoesNotReadIsCutOffAndNobodyWaits(int pause) throws Exception {
     Limits impatient = TestServer.limits(200, 256, Duration.ofMillis(300), Duration.ofSeconds(15));
     EngineConfig roomy = new EngineConfig(4000, 16, 128, 256, 0.25, true, 0);
     try (TestServer server = new TestServer(impatient, ApiKeys.NONE, roomy, () -> {});
@@ -127,6 +146,9 @@ class LoadTest {
                 "{'prompt':'x','n':100,'max_tokens':390,'ignore_eos':true,'stream':true,"
                     + "'logprobs':20,'return_token_ids':true}")) {
       assertTrue(silent.isConnected());
+      if (pause > 0) {
+        Thread.startVirtualThread(() -> trickle(silent, pause));
+      }
       server.ask(COMPLETIONS, CHECK);
       TestServer.await(() -> server.engine.status().running() == 0);
       String reason = "panamoe_request_cancellations_total{reason=\"slow_reader\"}";
@@ -136,6 +158,16 @@ class LoadTest {
         Thread.sleep(20);
       }
       server.awaitIdle();
+    }
+  }
+
+  private static void trickle(Socket socket, int pause) {
+    try {
+      while (socket.getInputStream().read() >= 0) {
+        TestServer.pause(pause);
+      }
+    } catch (IOException _) {
+      // it was cut off
     }
   }
 

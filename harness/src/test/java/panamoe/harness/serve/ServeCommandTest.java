@@ -1,10 +1,12 @@
 package panamoe.harness.serve;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.BufferedReader;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.InetAddress;
@@ -22,6 +24,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -80,11 +83,13 @@ class ServeCommandTest {
     Path empty = Files.writeString(folder.resolve("keys"), "# none\n");
     refused(1, "has no key", "--api-key-file", empty.toString());
     refused(1, "no such file", "--api-key-file", folder.resolve("no-keys").toString());
+    refused(1, "already exists", "--log-requests", empty.toString());
   }
 
   @ParameterizedTest
   @CsvSource({"1, dtype", "2, int8"})
   void servesDrainsAndEnds(String ranks, String keyValues) throws Exception {
+    Path log = folder.resolve("log" + ranks);
     Process process =
         new ProcessBuilder(
                 SmallJvm.interruptible(
@@ -97,7 +102,9 @@ class ServeCommandTest {
                     "--ranks",
                     ranks,
                     "--kv",
-                    keyValues))
+                    keyValues,
+                    "--log-requests",
+                    log.toString()))
             .start();
     try (BufferedReader out = process.inputReader();
         HttpClient client = HttpClient.newHttpClient()) {
@@ -156,6 +163,76 @@ class ServeCommandTest {
     } finally {
       process.destroyForcibly();
     }
+    requireReplayed(log);
+  }
+
+  /**
+   * Every text of the server, on one rank: the same bits, also of the text that kept to a schema.
+   */
+  private static void requireReplayed(Path log) throws IOException {
+    List<Path> files;
+    try (Stream<Path> entries = Files.list(log)) {
+      files = entries.toList();
+    }
+    assertEquals(15, files.size());
+    List<String> replay = new ArrayList<>(List.of("replay"));
+    files.forEach(file -> replay.add(file.toString()));
+    CommandRun same = CommandRun.of(replay.toArray(String[]::new));
+    assertEquals(0, same.exitCode(), same.err());
+    assertEquals("", same.err());
+    assertEquals(15, same.out().lines().filter(line -> line.contains(": identical: ")).count());
+
+    LoggedText text = LoggedText.read(files.getFirst());
+    Path changed = folder.resolve("changed.json");
+    Files.writeString(
+        changed,
+        Files.readString(files.getFirst())
+            .replace(text.origin().fingerprint(), "fp_0")
+            .replace(text.answer().logprobs()[1], "bff0000000000000"));
+    CommandRun differs = CommandRun.of("replay", changed.toString(), "--model", run, "--json");
+    assertEquals(1, differs.exitCode(), differs.err());
+    assertTrue(differs.err().contains("the fingerprint was fp_0 and is fp_"), differs.err());
+    JsonNode told = TestServer.json(differs.out());
+    assertFalse(told.get("identical").booleanValue());
+    assertTrue(
+        told.get("difference")
+            .textValue()
+            .startsWith("the logprob of token 1 was -1.0 (bff0000000000000) and is "),
+        differs.out());
+
+    CommandRun none = CommandRun.of("replay", run + "/config.json");
+    assertEquals(1, none.exitCode());
+    assertEquals(1, none.err().lines().count(), none.err());
+  }
+
+  @Test
+  void chatWritesWhatFollowsItsLines() throws IOException {
+    InputStream before = System.in;
+    CommandRun chat;
+    try {
+      System.setIn(new ByteArrayInputStream("The vote\n".getBytes(StandardCharsets.UTF_8)));
+      chat = CommandRun.of("chat", run, "--max-tokens", "20", "--seed", "3");
+    } finally {
+      System.setIn(before);
+    }
+    assertEquals(0, chat.exitCode(), chat.err());
+    CommandRun generated =
+        CommandRun.of(
+            "generate",
+            "--model",
+            run,
+            "--prompt",
+            "user: The vote\nassistant:",
+            "--stop",
+            "\nuser:",
+            "--max-tokens",
+            "20",
+            "--seed",
+            "3",
+            "--json");
+    assertEquals(
+        TestServer.json(generated.out()).get("text").textValue().stripLeading() + "\n", chat.out());
+    assertEquals("", chat.err());
   }
 
   /** Texts of a real model: one after the other, then all at a time. */

@@ -16,18 +16,25 @@ import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BooleanSupplier;
+import panamoe.engine.Engine;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.EngineThread;
 import panamoe.engine.HashEngine;
+import panamoe.harness.ComputeType;
+import panamoe.harness.KeyValueType;
 
 /** A server over a model that is a hash, and clients of it. */
 final class TestServer implements AutoCloseable {
+  /** How many requests the long tests send. */
+  static final int REQUESTS = Integer.getInteger("panamoe.serve.requests", 1000);
+
   static final int CONTEXT = 400;
   static final String MODEL = "hash";
   static final EngineConfig ENGINE = new EngineConfig(400, 16, 16, 64, 0.25, true, 0);
@@ -57,6 +64,7 @@ final class TestServer implements AutoCloseable {
   final Metrics metrics = new Metrics("1", MODEL);
   final ApiServer server;
   final EngineThread engine;
+  final RequestLog requests;
   private final HttpClient client = HttpClient.newHttpClient();
 
   TestServer() throws IOException {
@@ -69,6 +77,34 @@ final class TestServer implements AutoCloseable {
 
   TestServer(Limits limits, ApiKeys keys, EngineConfig config, Runnable beforeStep)
       throws IOException {
+    this(limits, keys, config, beforeStep, null);
+  }
+
+  /** With another model than the hash. */
+  TestServer(Engine writer) throws IOException {
+    this(LIMITS, ApiKeys.NONE, writer, null);
+  }
+
+  /**
+   * @param logFolder where texts are logged; null: nowhere
+   */
+  TestServer(Limits limits, ApiKeys keys, EngineConfig config, Runnable beforeStep, Path logFolder)
+      throws IOException {
+    this(limits, keys, HashEngine.of(config, CONTEXT, beforeStep), logFolder);
+  }
+
+  private TestServer(Limits limits, ApiKeys keys, Engine writer, Path logFolder)
+      throws IOException {
+    requests =
+        logFolder == null
+            ? null
+            : new RequestLog(
+                logFolder,
+                new LoggedText.Origin(
+                    MODEL, "/none", ComputeType.F32, KeyValueType.DTYPE, "hash", "fp_hash"),
+                RequestLog.QUEUE,
+                metrics,
+                log::add);
     server =
         new ApiServer(
             new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
@@ -76,9 +112,9 @@ final class TestServer implements AutoCloseable {
             limits,
             keys,
             metrics,
+            requests,
             log::add);
-    engine =
-        new EngineThread(HashEngine.of(config, CONTEXT, beforeStep), metrics::stepped, () -> {});
+    engine = new EngineThread(writer, metrics::stepped, () -> {});
     server.ready(engine);
   }
 
@@ -123,12 +159,16 @@ final class TestServer implements AutoCloseable {
 
   /** A connection that has sent a POST and read nothing. */
   Socket raw(String path, String body) throws IOException {
+    return raw(path, body, Integer.MAX_VALUE);
+  }
+
+  /** As above, of which only the first bytes are sent. */
+  Socket raw(String path, String body, int most) throws IOException {
     Socket socket = new Socket(InetAddress.getLoopbackAddress(), server.port());
-    byte[] bytes = quoted(body).getBytes(StandardCharsets.UTF_8);
-    String head =
-        "POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Length: " + bytes.length + "\r\n\r\n";
-    socket.getOutputStream().write(head.getBytes(StandardCharsets.UTF_8));
-    socket.getOutputStream().write(bytes);
+    int length = quoted(body).getBytes(StandardCharsets.UTF_8).length;
+    String head = "POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Length: " + length + "\r\n\r\n";
+    byte[] all = (head + quoted(body)).getBytes(StandardCharsets.UTF_8);
+    socket.getOutputStream().write(all, 0, Math.min(most, all.length));
     return socket;
   }
 
@@ -161,6 +201,9 @@ final class TestServer implements AutoCloseable {
   public void close() {
     engine.close();
     server.close();
+    if (requests != null) {
+      requests.close();
+    }
     client.close();
   }
 }

@@ -1,0 +1,164 @@
+package panamoe.harness.chat;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import panamoe.engine.EngineThread;
+import panamoe.engine.Generation;
+import panamoe.engine.GenerationHandle;
+import panamoe.engine.GenerationRequest;
+import panamoe.engine.StopConfig;
+import panamoe.harness.generate.TextOptions;
+import panamoe.harness.serve.ChatPrompt;
+
+/** A conversation, line by line: messages are answered, and lines with a slash are commands. */
+final class Chat {
+  private static final String HELP =
+      """
+      /system TEXT    what stands before the conversation; without TEXT nothing
+      /reset          forgets all messages
+      /seed N         seed of the next answer; each later one has the next number
+      /temperature X  0 takes the most probable token
+      /quit           ends, as Ctrl-D does; Ctrl-C stops an answer
+      """;
+
+  private final EngineThread engine;
+  private final Conversation conversation;
+  private final TextOptions options;
+  private final int context;
+  private final PrintWriter out;
+  private final PrintWriter err;
+  private final boolean json;
+  private long seed;
+  private double temperature;
+
+  /**
+   * @param out receives answers
+   * @param err receives all else
+   * @param json whether answers are printed as an object a line
+   */
+  Chat(
+      EngineThread engine,
+      Conversation conversation,
+      TextOptions options,
+      int context,
+      long seed,
+      boolean json,
+      PrintWriter out,
+      PrintWriter err) {
+    this.engine = engine;
+    this.conversation = conversation;
+    this.options = options;
+    this.context = context;
+    this.out = out;
+    this.err = err;
+    this.json = json;
+    this.seed = seed;
+    this.temperature = options.temperature();
+  }
+
+  /** Answers lines until they end. */
+  void run(Lines lines) throws InterruptedException, IOException {
+    for (String line = lines.next(); line != null; line = lines.next()) {
+      if (line.strip().equals("/quit")) {
+        return;
+      }
+      try {
+        if (line.startsWith("/")) {
+          command(line.strip());
+        } else if (!line.isBlank()) {
+          answer(lines, line.strip());
+        }
+      } catch (IllegalArgumentException e) {
+        err.println(e.getMessage());
+      }
+      err.flush();
+    }
+  }
+
+  private void command(String line) {
+    String[] words = line.split("\\s+", 2);
+    String value = words.length == 1 ? "" : words[1];
+    switch (words[0]) {
+      case "/help" -> err.print(HELP);
+      case "/reset" -> conversation.reset();
+      case "/system" -> conversation.system(value);
+      case "/seed" -> seed = number(words[0], value).longValue();
+      case "/temperature" -> {
+        double wanted = number(words[0], value).doubleValue();
+        options.sampling(wanted, seed); // refuses what is out of range
+        temperature = wanted;
+      }
+      default ->
+          throw new IllegalArgumentException("there is no command " + words[0] + "; see /help");
+    }
+  }
+
+  private static Number number(String command, String value) {
+    try {
+      return command.equals("/seed") ? Long.valueOf(value) : Double.valueOf(value);
+    } catch (NumberFormatException e) {
+      throw new IllegalArgumentException(command + " needs a number, not '" + value + "'", e);
+    }
+  }
+
+  private void answer(Lines lines, String message) throws InterruptedException {
+    conversation.add(message);
+    try {
+      int before = conversation.size();
+      int[] prompt = conversation.prompt(Math.min(options.maxTokens(), context / 4));
+      if (conversation.size() < before) {
+        err.println("(the context is full: the oldest messages are forgotten)");
+        err.flush();
+      }
+      Generation text = write(lines, prompt);
+      conversation.add(text.text().strip());
+      seed++;
+    } catch (RuntimeException e) {
+      conversation.takeBack();
+      throw e;
+    }
+  }
+
+  private Generation write(Lines lines, int[] prompt) throws InterruptedException {
+    List<String> stops = new ArrayList<>(ChatPrompt.STOPS);
+    stops.addAll(options.stop());
+    int most = Math.min(options.maxTokens(), context - prompt.length);
+    GenerationRequest request =
+        GenerationRequest.of(
+            prompt, options.sampling(temperature, seed), StopConfig.of(most, stops));
+    Reply reply = new Reply();
+    GenerationHandle handle = engine.submit(request, reply);
+    lines.onInterrupt(handle::cancel);
+    boolean[] begun = new boolean[1];
+    Generation text = reply.await(handle, piece -> print(piece, begun));
+    if (json) {
+      out.println(
+          JsonNodeFactory.instance
+              .objectNode()
+              .put("text", text.text().strip())
+              .put("end", text.end().name().toLowerCase(Locale.ROOT))
+              .put("tokens", text.tokens())
+              .put("prompt_tokens", text.promptTokens())
+              .put("cached_tokens", text.sharedTokens())
+              .put("seed", seed));
+    } else {
+      out.println();
+    }
+    out.flush();
+    return text;
+  }
+
+  /** Prints a piece; the blanks at the beginning of an answer are the prompt's form. */
+  private void print(String piece, boolean[] begun) {
+    String shown = begun[0] ? piece : piece.stripLeading();
+    begun[0] |= !shown.isEmpty();
+    if (!json) {
+      out.print(shown);
+      out.flush();
+    }
+  }
+}

@@ -1,0 +1,135 @@
+package panamoe.harness.chat;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CancellationException;
+import java.util.function.BooleanSupplier;
+import org.jline.terminal.TerminalBuilder;
+import panamoe.backend.Backend;
+import panamoe.engine.Engine;
+import panamoe.engine.EngineThread;
+import panamoe.engine.ModelFolder;
+import panamoe.harness.SharedOptions;
+import panamoe.harness.generate.TextOptions;
+import panamoe.harness.ranks.EngineRun;
+import panamoe.harness.ranks.RankOptions;
+import panamoe.harness.ranks.RankRun;
+import panamoe.parallel.Ranks;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code panamoe chat}. */
+@Command(
+    name = "chat",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = "Talks with a trained model on the terminal.",
+    footer = {
+      "",
+      "Examples:",
+      "  panamoe chat novels",
+      "  panamoe chat novels --temperature 0 --max-tokens 100",
+      "  echo \"Who are you?\" | panamoe chat novels   without a terminal: lines in, answers out",
+      "",
+      "MODEL is a run's folder (its latest checkpoint) or one checkpoint in it. Ctrl-C stops an",
+      "answer; Ctrl-D, /quit or a second Ctrl-C ends. /help lists the other commands.",
+      "The first answer has the seed --seed, each later one the next."
+    })
+public final class ChatCommand implements Callable<Integer> {
+  private static final long POLL_MILLIS = 100;
+
+  @Spec private CommandSpec spec;
+  @Mixin private SharedOptions shared;
+  @Mixin private TextOptions text;
+  @Mixin private RankOptions rankOptions;
+
+  @Parameters(paramLabel = "MODEL", description = "A run's folder, or a checkpoint.")
+  private Path model;
+
+  @Override
+  public Integer call() throws Exception {
+    shared.checked(() -> text.sampling(shared.seed()));
+    shared.checked(() -> text.engine(1));
+    ModelFolder folder = ModelFolder.open(model);
+    shared.checked(rankOptions::topology);
+    rankOptions.requireAvailable();
+    try {
+      new RankRun(rankOptions, shared)
+          .run((ranks, backend, stop) -> talk(ranks, backend, folder, stop));
+    } catch (CancellationException _) {
+      throw new InterruptedException();
+    }
+    return 0;
+  }
+
+  private Void talk(Ranks ranks, Backend backend, ModelFolder folder, BooleanSupplier stop)
+      throws Exception {
+    EngineRun.run(
+        ranks,
+        backend,
+        folder,
+        text.dtype(),
+        text.engine(folder.config().context()),
+        spec.commandLine().getErr(),
+        engine -> talk(engine, folder, stop));
+    return null;
+  }
+
+  private void talk(Engine engine, ModelFolder folder, BooleanSupplier stop) {
+    Thread talking = Thread.currentThread();
+    Thread watch = Thread.startVirtualThread(() -> interruptAt(stop, talking));
+    EngineThread writer = new EngineThread(engine, _ -> {}, talking::interrupt);
+    try (writer;
+        Lines lines = lines()) {
+      int context = folder.config().context();
+      new Chat(
+              writer,
+              new Conversation(folder.tokenizer(), context),
+              text,
+              context,
+              shared.seed(),
+              shared.json(),
+              spec.commandLine().getOut(),
+              spec.commandLine().getErr())
+          .run(lines);
+    } catch (InterruptedException _) {
+      if (writer.failure() != null) {
+        throw new IllegalStateException(writer.failure().getMessage(), writer.failure());
+      }
+      throw new CancellationException();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    } finally {
+      watch.interrupt();
+    }
+  }
+
+  private Lines lines() throws IOException {
+    if (System.console() != null && System.console().isTerminal()) {
+      return new TerminalLines(
+          TerminalBuilder.builder().system(true).graphemeCluster(false).build());
+    }
+    return new PipedLines(
+        new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8)));
+  }
+
+  /** Neither a line nor a piece of an answer is waited for any more when the program is to end. */
+  private static void interruptAt(BooleanSupplier stop, Thread talking) {
+    try {
+      while (!stop.getAsBoolean()) {
+        Thread.sleep(POLL_MILLIS);
+      }
+      talking.interrupt();
+    } catch (InterruptedException _) {
+      // the conversation is over
+    }
+  }
+}

@@ -1,0 +1,85 @@
+package panamoe.harness.chat;
+
+import java.util.ArrayList;
+import java.util.List;
+import panamoe.data.Tokenizer;
+import panamoe.harness.serve.ChatPrompt;
+
+/** The messages of a conversation, and the prompt that they make, as at the endpoint. */
+final class Conversation {
+  private final Tokenizer tokenizer;
+  private final int context;
+  // Empty if there is none.
+  private String system = "";
+  // By turns the user's and the assistant's.
+  private final List<String> messages = new ArrayList<>();
+
+  /**
+   * @param context of the model in tokens
+   */
+  Conversation(Tokenizer tokenizer, int context) {
+    this.tokenizer = tokenizer;
+    this.context = context;
+  }
+
+  /** Sets what stands before all messages. */
+  void system(String text) {
+    system = text;
+  }
+
+  /** Forgets all messages. */
+  void reset() {
+    messages.clear();
+  }
+
+  /** Adds the next message: the user's after the assistant's. */
+  void add(String message) {
+    messages.add(message);
+  }
+
+  /** Takes back the last message. */
+  void takeBack() {
+    messages.removeLast();
+  }
+
+  int size() {
+    return messages.size();
+  }
+
+  /**
+   * The tokens of the conversation up to the assistant's next message. If they leave no room for
+   * {@code room} tokens in the context, forgets the oldest messages.
+   *
+   * @throws IllegalArgumentException if the last message alone leaves no room for one token
+   */
+  int[] prompt(int room) {
+    while (true) {
+      int[] tokens = tokenizer.encode(text());
+      if (tokens.length + room <= context) {
+        return tokens;
+      }
+      if (messages.size() == 1) {
+        if (tokens.length < context) {
+          return tokens;
+        }
+        throw new IllegalArgumentException(
+            "the message makes a prompt of "
+                + tokens.length
+                + " tokens, which leaves no room in the model's context of "
+                + context);
+      }
+      messages.subList(0, 2).clear();
+    }
+  }
+
+  private String text() {
+    StringBuilder text = new StringBuilder();
+    if (!system.isEmpty()) {
+      text.append(ChatPrompt.line("system", system));
+    }
+    for (int i = 0; i < messages.size(); i++) {
+      text.append(ChatPrompt.line(i % 2 == 0 ? "user" : "assistant", messages.get(i)));
+    }
+    return text.append(ChatPrompt.REPLY).toString();
+  }
+}

@@ -1,0 +1,44 @@
+package panamoe.harness.ranks;
+
+import java.io.PrintWriter;
+import java.util.ArrayList;
+import java.util.List;
+import panamoe.backend.Backend;
+import panamoe.engine.Engine;
+import panamoe.engine.EngineConfig;
+import panamoe.engine.ModelFolder;
+import panamoe.model.LanguageModel;
+import panamoe.parallel.Ranks;
+import panamoe.tensor.DType;
+
+/** An engine over the ranks of a command that writes texts. */
+public final class EngineRun {
+  private EngineRun() {}
+
+  /**
+   * Loads a model on all ranks, and runs {@code body} with an engine on rank 0.
+   *
+   * @param err receives the loader's warnings
+   * @throws Exception of the body, or if the model cannot be loaded, or a rank has another model or
+   *     native library
+   */
+  public static void run(
+      Ranks ranks,
+      Backend backend,
+      ModelFolder folder,
+      DType dtype,
+      EngineConfig config,
+      PrintWriter err,
+      Engine.Body body)
+      throws Exception {
+    Alike.require(ranks, Build::ofLibrary, "has another native library than rank 0");
+    Alike.require(ranks, folder.checkpoint()::sha256, "has another model than rank 0");
+    List<String> warnings = new ArrayList<>();
+    try (LanguageModel loaded = folder.load(backend, dtype, ranks, warnings, _ -> {})) {
+      if (ranks.first()) {
+        warnings.forEach(warning -> err.println("warning: " + warning));
+      }
+      Engine.onRanks(backend, loaded, folder.tokenizer(), config, body);
+    }
+  }
+}

@@ -1,0 +1,36 @@
+package panamoe.harness.serve;
+
+import java.nio.charset.StandardCharsets;
+import panamoe.backend.Backend;
+import panamoe.engine.ModelFolder;
+import panamoe.harness.ComputeType;
+import panamoe.harness.KeyValueType;
+import panamoe.io.Sha256;
+import panamoe.parallel.Ranks;
+
+/** Names all that texts depend on beside their requests, as {@code system_fingerprint}. */
+final class Fingerprint {
+  private static final int DIGITS = 16;
+
+  private Fingerprint() {}
+
+  static String of(
+      ModelFolder folder,
+      ComputeType dtype,
+      KeyValueType keyValues,
+      Backend backend,
+      Ranks ranks,
+      String version) {
+    String texts =
+        String.join(
+            " ",
+            folder.checkpoint().sha256(),
+            folder.tokenizer().sha256(),
+            dtype.toString(),
+            "keys and values " + keyValues,
+            backend.name(),
+            "slices " + ranks.topology().tensorDegree() + " " + ranks.topology().expertSlices(),
+            version);
+    return "fp_" + Sha256.hex(texts.getBytes(StandardCharsets.UTF_8)).substring(0, DIGITS);
+  }
+}

@@ -1,0 +1,193 @@
+package panamoe.harness.serve;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CancellationException;
+import java.util.function.BooleanSupplier;
+import panamoe.backend.Backend;
+import panamoe.engine.Engine;
+import panamoe.engine.EngineConfig;
+import panamoe.engine.ModelFolder;
+import panamoe.harness.ComputeType;
+import panamoe.harness.KeyValueType;
+import panamoe.harness.SharedOptions;
+import panamoe.harness.ranks.EngineRun;
+import panamoe.harness.ranks.RankOptions;
+import panamoe.harness.ranks.RankRun;
+import panamoe.io.Count;
+import panamoe.parallel.Ranks;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code panamoe replay}. */
+@Command(
+    name = "replay",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = "Writes texts that serve has logged once more, and compares every bit.",
+    footer = {
+      "",
+      "Examples:",
+      "  panamoe serve novels --log-requests answers",
+      "  panamoe replay answers/cmpl-*.json",
+      "  panamoe replay answers/cmpl-*.json --model novels --dtype bf16",
+      "",
+      "The exit code is 1 if a token or the bits of its logprob differ. See docs/serving.md."
+    })
+public final class ReplayCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec;
+  @Mixin private SharedOptions shared;
+  @Mixin private RankOptions rankOptions;
+
+  @Parameters(
+      paramLabel = "FILE",
+      arity = "1..*",
+      description = "Files that serve --log-requests wrote.")
+  private List<Path> files;
+
+  @Option(
+      names = "--model",
+      paramLabel = "DIR",
+      description = "A run's folder, or a checkpoint. Default: the checkpoint that a file names.")
+  private Path model;
+
+  @Option(
+      names = "--dtype",
+      paramLabel = "TYPE",
+      description = "f32 or bf16. Default: what a file names.")
+  private ComputeType dtype;
+
+  /** What must be loaded for a text. */
+  private record Source(Path model, ComputeType dtype, KeyValueType keyValues) {}
+
+  @Override
+  public Integer call() throws Exception {
+    Map<Source, Map<Path, LoggedText>> bySource = new LinkedHashMap<>();
+    for (Path file : files) {
+      LoggedText text = LoggedText.read(file);
+      Source source =
+          new Source(
+              model == null ? Path.of(text.origin().checkpoint()) : model,
+              dtype == null ? text.origin().dtype() : dtype,
+              text.origin().keyValues());
+      bySource.computeIfAbsent(source, _ -> new LinkedHashMap<>()).put(file, text);
+    }
+    shared.checked(rankOptions::topology);
+    rankOptions.requireAvailable();
+    boolean same = true;
+    try {
+      for (Map.Entry<Source, Map<Path, LoggedText>> entry : bySource.entrySet()) {
+        ModelFolder folder = ModelFolder.open(source.model());
+        Source source = entry.getKey();
+        same &=
+            new RankRun(rankOptions, shared)
+                .run(
+                    (ranks, backend, stop) ->
+                        replay(ranks, backend, folder, source, entry.getValue(), stop));
+      }
+    } catch (CancellationException _) {
+      throw new InterruptedException();
+    }
+    return same ? 0 : 1;
+  }
+
+  private boolean replay(
+      Ranks ranks,
+      Backend backend,
+      ModelFolder folder,
+      Source source,
+      Map<Path, LoggedText> texts,
+      BooleanSupplier stop)
+      throws Exception {
+    if (ranks.first()) {
+      String now =
+          Fingerprint.of(
+              folder, source.dtype(), source.keyValues(), backend, ranks, spec.root().version()[0]);
+      texts.forEach((file, text) -> warn(file, text.origin(), now, backend));
+    }
+    boolean[] same = {true};
+    EngineRun.run(
+        ranks,
+        backend,
+        folder,
+        source.dtype().dtype(),
+        EngineConfig.one(folder.config().context())
+            .withInt8Cache(source.keyValues() == KeyValueType.INT8),
+        spec.commandLine().getErr(),
+        engine -> same[0] = same(engine, folder, texts, stop));
+    return same[0];
+  }
+
+  private void warn(Path file, LoggedText.Origin then, String now, Backend backend) {
+    if (!then.fingerprint().equals(now)) {
+      PrintWriter err = spec.commandLine().getErr();
+      err.println(
+          file
+              + ": the fingerprint was "
+              + then.fingerprint()
+              + " and is "
+              + now
+              + (then.device().equals(backend.name())
+                  ? ": the weights, the tokenizer, --dtype, the slices or the version are others"
+                  : ": it was written on " + then.device() + ", this is " + backend.name()));
+      err.flush();
+    }
+  }
+
+  /** Writes the texts one after the other, and says of each whether it is the same. */
+  private boolean same(
+      Engine engine, ModelFolder folder, Map<Path, LoggedText> texts, BooleanSupplier stop) {
+    boolean same = true;
+    for (Map.Entry<Path, LoggedText> entry : texts.entrySet()) {
+      LoggedText text = entry.getValue();
+      String difference;
+      try {
+        difference = text.answer().difference(again(engine, folder, text, stop));
+      } catch (IllegalArgumentException | ApiError e) {
+        throw new IllegalArgumentException(
+            entry.getKey() + " cannot be replayed: " + e.getMessage(), e);
+      }
+      say(entry.getKey(), text.answer().tokens().length, difference);
+      same &= difference == null;
+    }
+    return same;
+  }
+
+  private static LoggedText.Answer again(
+      Engine engine, ModelFolder folder, LoggedText text, BooleanSupplier stop) {
+    AnswerRecorder recorder = new AnswerRecorder(_ -> {});
+    engine.submit(text.request(folder.tokenizer()), recorder);
+    while (!recorder.over()) {
+      if (stop.getAsBoolean()) {
+        throw new CancellationException();
+      }
+      engine.step();
+    }
+    return recorder.answer();
+  }
+
+  private void say(Path file, int tokens, String difference) {
+    PrintWriter out = spec.commandLine().getOut();
+    if (shared.json()) {
+      ObjectNode json = JsonNodeFactory.instance.objectNode();
+      json.put("file", file.toString()).put("identical", difference == null).put("tokens", tokens);
+      out.println(json.put("difference", difference));
+    } else {
+      out.println(
+          file
+              + ": "
+              + (difference == null ? "identical: " + Count.of(tokens, "token") : difference));
+    }
+    out.flush();
+  }
+}

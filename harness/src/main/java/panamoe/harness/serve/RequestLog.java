@@ -1,0 +1,171 @@
+package panamoe.harness.serve;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
+import panamoe.engine.GenerationRequest;
+import panamoe.io.ConfigJson;
+import panamoe.io.Count;
+import panamoe.io.FileTrouble;
+import panamoe.io.PlainFolder;
+
+/**
+ * Writes each text with its request to a file of its own, whole or not at all, which only the owner
+ * may read. A thread of its own writes, so that nobody waits for the disk; a text that cannot be
+ * written is counted and left out. Thread-safe.
+ */
+final class RequestLog implements AutoCloseable {
+  /** Texts that wait for the disk before others are left out. */
+  static final int QUEUE = 1024;
+
+  /** How long {@link #close} may take. */
+  static final Duration LAST_WRITES = Duration.ofSeconds(10);
+
+  private static final Duration BETWEEN_WARNINGS = Duration.ofMinutes(1);
+  private static final long POLL_MILLIS = 100;
+
+  /** The texts of one answer. */
+  final class Request {
+    private final AnswerForm.Head head;
+    private final ObjectNode fields;
+
+    private Request(AnswerForm.Head head, ObjectNode fields) {
+      this.head = head;
+      this.fields = fields;
+    }
+
+    /** What records a text, and has it written when the text ends. */
+    AnswerRecorder recorder(int index, GenerationRequest text) {
+      return new AnswerRecorder(
+          recorded ->
+              put(
+                  () ->
+                      new LoggedText(
+                          head.id(),
+                          index,
+                          head.created(),
+                          origin,
+                          text.prompt(),
+                          text.sampling(),
+                          text.stop(),
+                          text.routing(),
+                          fields,
+                          recorded.answer())));
+    }
+  }
+
+  private final PlainFolder folder;
+  private final LoggedText.Origin origin;
+  private final Metrics metrics;
+  private final Consumer<String> log;
+  private final BlockingQueue<Supplier<LoggedText>> queue;
+  private final Thread thread;
+  private volatile boolean closing;
+  // Guarded by this.
+  private long lost;
+  private String why;
+  private long warned = System.nanoTime() - BETWEEN_WARNINGS.toNanos();
+
+  /**
+   * @param size most texts that wait for the disk
+   * @param log receives a warning when texts were left out
+   * @throws IOException if {@code path} is no folder that can be written to
+   */
+  RequestLog(Path path, LoggedText.Origin origin, int size, Metrics metrics, Consumer<String> log)
+      throws IOException {
+    if (!Files.isDirectory(path)) {
+      Files.createDirectories(
+          path, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+    }
+    if (!Files.isWritable(path)) {
+      throw new AccessDeniedException(path.toString());
+    }
+    this.folder = new PlainFolder(path);
+    this.origin = origin;
+    this.queue = new ArrayBlockingQueue<>(size);
+    this.metrics = metrics;
+    this.log = log;
+    this.thread = Thread.ofPlatform().daemon().name("request log").start(this::write);
+  }
+
+  /**
+   * @param fields of the request
+   */
+  Request request(AnswerForm.Head head, Fields fields) {
+    return new Request(head, fields.given(LoggedText.FIELDS));
+  }
+
+  private void put(Supplier<LoggedText> text) {
+    if (!queue.offer(text)) {
+      lose("the disk is too slow");
+    }
+  }
+
+  private void write() {
+    while (!closing || !queue.isEmpty()) {
+      try {
+        Supplier<LoggedText> text = queue.poll(POLL_MILLIS, TimeUnit.MILLISECONDS);
+        if (text != null) {
+          write(text.get());
+        }
+      } catch (InterruptedException _) {
+        break; // nobody waits for the rest
+      }
+      warn(false);
+    }
+    while (queue.poll() != null) {
+      lose("the server has ended");
+    }
+    warn(true);
+  }
+
+  private void write(LoggedText text) {
+    try {
+      folder.replace(
+          text.fileName(),
+          ConfigJson.text(text).getBytes(StandardCharsets.UTF_8),
+          PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
+    } catch (IOException e) {
+      lose(FileTrouble.reason(e));
+    }
+  }
+
+  private synchronized void lose(String reason) {
+    metrics.unlogged();
+    lost++;
+    why = reason;
+  }
+
+  private synchronized void warn(boolean last) {
+    long now = System.nanoTime();
+    if (lost > 0 && (last || now - warned >= BETWEEN_WARNINGS.toNanos())) {
+      log.accept(
+          "warning: could not log " + Count.of(lost, "text") + ": " + folder.path() + ": " + why);
+      lost = 0;
+      warned = now;
+    }
+  }
+
+  /** Writes what waits, for a while. */
+  @Override
+  public void close() {
+    closing = true;
+    try {
+      if (!thread.join(LAST_WRITES)) {
+        thread.interrupt();
+      }
+    } catch (InterruptedException _) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}

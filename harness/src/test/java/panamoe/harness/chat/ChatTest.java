@@ -1,0 +1,250 @@
+package panamoe.harness.chat;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.BufferedReader;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PipedInputStream;
+import java.io.PipedOutputStream;
+import java.io.PrintWriter;
+import java.io.StringReader;
+import java.io.StringWriter;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import org.jline.terminal.Size;
+import org.jline.terminal.Terminal;
+import org.jline.terminal.TerminalBuilder;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import panamoe.engine.Engine;
+import panamoe.engine.EngineConfig;
+import panamoe.engine.EngineThread;
+import panamoe.engine.GenerationRequest;
+import panamoe.engine.HashEngine;
+import panamoe.engine.StopConfig;
+import panamoe.harness.generate.TextOptions;
+import panamoe.harness.serve.ChatPrompt;
+import picocli.CommandLine;
+
+@Timeout(60)
+class ChatTest {
+  private static final int CONTEXT = 160;
+  private static final EngineConfig CONFIG = EngineConfig.one(CONTEXT);
+
+  /** What a conversation printed. */
+  private record Talk(List<String> out, String err) {}
+
+  private static Talk talk(Lines lines, boolean json, Runnable beforeStep) throws Exception {
+    StringWriter out = new StringWriter();
+    StringWriter err = new StringWriter();
+    TextOptions options = CommandLine.populateCommand(new TextOptions(), "--max-tokens", "24");
+    Engine engine = HashEngine.of(CONFIG, CONTEXT, beforeStep);
+    try (EngineThread thread = new EngineThread(engine, _ -> {}, () -> {});
+        lines) {
+      new Chat(
+              thread,
+              new Conversation(HashEngine.TOKENIZER, CONTEXT),
+              options,
+              CONTEXT,
+              7,
+              json,
+              new PrintWriter(out),
+              new PrintWriter(err))
+          .run(lines);
+    }
+    return new Talk(out.toString().lines().toList(), err.toString());
+  }
+
+  private static Talk talk(String... lines) throws Exception {
+    String text = String.join("\n", lines);
+    return talk(new PipedLines(new BufferedReader(new StringReader(text))), true, () -> {});
+  }
+
+  private static String answer(String prompt, long seed) {
+    TextOptions options = CommandLine.populateCommand(new TextOptions());
+    try (Engine engine = HashEngine.of(CONFIG, CONTEXT, () -> {})) {
+      return engine
+          .run(
+              GenerationRequest.of(
+                  HashEngine.TOKENIZER.encode(prompt),
+                  options.sampling(seed),
+                  StopConfig.of(24, ChatPrompt.STOPS)),
+              _ -> {})
+          .text()
+          .strip();
+    }
+  }
+
+  private static JsonNode json(String line) throws IOException {
+    return new ObjectMapper().readTree(line);
+  }
+
+  @Test
+  void eachAnswerFollowsTheConversationAndSharesItsBeginning() throws Exception {
+    Talk talk = talk("hello", "", "and now", "/reset", "/seed 7", "hello");
+    assertEquals("", talk.err());
+    assertEquals(3, talk.out().size());
+    String first = answer("user: hello\nassistant:", 7);
+    assertEquals(first, json(talk.out().getFirst()).get("text").textValue());
+    String prompt = "user: hello\nassistant: " + first + "\nuser: and now\nassistant:";
+    JsonNode second = json(talk.out().get(1));
+    assertEquals(answer(prompt, 8), second.get("text").textValue());
+    assertTrue(second.get("cached_tokens").intValue() >= 16, second::toString);
+    assertEquals(first, json(talk.out().getLast()).get("text").textValue());
+  }
+
+  @Test
+  void commands() throws Exception {
+    Talk talk =
+        talk(
+            "/system be kind",
+            "/temperature 0",
+            "hello",
+            "/nothing",
+            "/seed x",
+            "/temperature -1",
+            "/help",
+            "/quit",
+            "more");
+    assertEquals(1, talk.out().size());
+    assertEquals(
+        json(talk.out().getFirst()).get("prompt_tokens").intValue(),
+        "system: be kind\nuser: hello\nassistant:".length());
+    List<String> err = talk.err().lines().toList();
+    assertEquals("there is no command /nothing; see /help", err.getFirst());
+    assertEquals("/seed needs a number, not 'x'", err.get(1));
+    assertEquals("temperature is -1.0, expected 0 to 100", err.get(2));
+    assertEquals(8, err.size());
+  }
+
+  @Test
+  void aTextThatFailsAndAMessageThatIsTooLongAreTakenBack() throws Exception {
+    Talk talk = talk("a~", "x".repeat(CONTEXT), "hello");
+    assertEquals(1, talk.out().size());
+    assertEquals(
+        answer("user: hello\nassistant:", 7), json(talk.out().getFirst()).get("text").textValue());
+    assertTrue(talk.err().contains("not finite"), talk.err());
+    assertTrue(talk.err().contains("no room in the model's context of 160"), talk.err());
+  }
+
+  @Test
+  void theOldestMessagesAreForgottenFirst() {
+    Conversation conversation = new Conversation(HashEngine.TOKENIZER, CONTEXT);
+    conversation.system("be kind");
+    for (String message : List.of("one", "two", "three", "four", "x".repeat(60))) {
+      conversation.add(message);
+    }
+    int[] prompt = conversation.prompt(30);
+    assertArrayEquals(
+        HashEngine.TOKENIZER.encode(
+            "system: be kind\nuser: three\nassistant: four\nuser: "
+                + "x".repeat(60)
+                + "\nassistant:"),
+        prompt);
+    assertEquals(3, conversation.size());
+    conversation.takeBack();
+    conversation.add("x".repeat(CONTEXT));
+    assertThrows(IllegalArgumentException.class, () -> conversation.prompt(40));
+  }
+
+  @Test
+  void ctrlCStopsTheAnswerAndTwiceTheConversation() throws Exception {
+    CountDownLatch asked = new CountDownLatch(1);
+    CountDownLatch stopped = new CountDownLatch(1);
+    ByteArrayOutputStream screen = new ByteArrayOutputStream();
+    PipedOutputStream keys = new PipedOutputStream();
+    List<String> taken = new ArrayList<>();
+    try (PipedInputStream in = new PipedInputStream(keys);
+        Terminal terminal =
+            TerminalBuilder.builder()
+                .system(false)
+                .streams(in, screen)
+                .type("xterm")
+                .encoding(StandardCharsets.UTF_8)
+                .size(Size.of(80, 24))
+                .build()) {
+      Lines typed = new TerminalLines(terminal);
+      Lines told =
+          new Lines() {
+            @Override
+            public String next() throws IOException, InterruptedException {
+              String line = typed.next();
+              taken.add(line);
+              return line;
+            }
+
+            @Override
+            public void onInterrupt(Runnable cancel) {
+              typed.onInterrupt(
+                  () -> {
+                    cancel.run();
+                    stopped.countDown();
+                  });
+              asked.countDown();
+            }
+
+            @Override
+            public void close() throws IOException {
+              typed.close();
+            }
+          };
+      Thread typist =
+          Thread.startVirtualThread(
+              () -> {
+                try {
+                  awaitShown(screen, "> "); // before it reads, Ctrl-C would be another one's
+                  type(keys, "half");
+                  awaitShown(screen, "half");
+                  type(keys, "\u0003"); // drops the line
+                  awaitShown(screen, "Ctrl-C again");
+                  type(keys, "hello\r");
+                  asked.await();
+                  type(keys, "\u0003");
+                  stopped.await();
+                  type(keys, "\u0003");
+                } catch (IOException | InterruptedException e) {
+                  throw new IllegalStateException(e);
+                }
+              });
+      Talk talk = talk(told, true, () -> await(stopped));
+      typist.join();
+      assertEquals("hello", taken.getFirst());
+      assertNull(taken.getLast());
+      assertEquals(2, taken.size());
+      assertEquals("cancelled", json(talk.out().getFirst()).get("end").textValue());
+    }
+    String shown = screen.toString(StandardCharsets.UTF_8);
+    assertTrue(shown.contains("> "), shown);
+    assertFalse(shown.contains("\u001b[c"), "the terminal was asked what it is: " + shown);
+  }
+
+  private static void awaitShown(ByteArrayOutputStream screen, String text)
+      throws InterruptedException {
+    while (!screen.toString(StandardCharsets.UTF_8).contains(text)) {
+      Thread.sleep(5); // the test's time limit ends it
+    }
+  }
+
+  private static void type(PipedOutputStream keys, String text) throws IOException {
+    keys.write(text.getBytes(StandardCharsets.UTF_8));
+    keys.flush();
+  }
+
+  private static void await(CountDownLatch latch) {
+    try {
+      latch.await();
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+}

@@ -1,0 +1,385 @@
+package panamoe.harness.serve;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.sun.management.HotSpotDiagnosticMXBean;
+import com.sun.management.HotSpotDiagnosticMXBean.ThreadDumpFormat;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.lang.management.ManagementFactory;
+import java.net.InetAddress;
+import java.net.Socket;
+import java.net.SocketTimeoutException;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import panamoe.backend.Activation;
+import panamoe.backend.Backend;
+import panamoe.backend.Backends;
+import panamoe.config.GateConfig;
+import panamoe.config.NormConfig;
+import panamoe.config.UniformModel;
+import panamoe.engine.Engine;
+import panamoe.engine.HashEngine;
+import panamoe.model.LanguageModel;
+import panamoe.tensor.DType;
+
+/**
+ * Clients that mean no good, and many that do: after each test nothing of the cache is in use, no
+ * thread is left, and an answer has the bits that it had before. {@code -Dpanamoe.serve.requests}
+ * makes the tests longer.
+ */
+@Tag("slow")
+@Timeout(3600)
+class HostileClientsTest {
+  private static final int CLIENTS = 8;
+  private static final boolean LONG = TestServer.REQUESTS >= 10_000;
+  private static final String COMPLETIONS = "/v1/completions";
+  private static final String CHAT = "/v1/chat/completions";
+  private static final String CHECK =
+      "{'prompt':'check','seed':3,'max_tokens':40,'ignore_eos':true,'logprobs':2}";
+  // All that a body alone can bring about; 429 and 504 because it may ask for many texts at once.
+  private static final Set<Integer> ANSWERS = Set.of(200, 400, 404, 429, 504);
+
+  @TempDir private Path folder;
+
+  /** What clients do. */
+  @FunctionalInterface
+  private interface Clients {
+    void run(TestServer server) throws Exception;
+  }
+
+  private void between(TestServer server, Clients clients) throws Exception {
+    try (server) {
+      JsonNode golden = server.ask(COMPLETIONS, CHECK).get("choices");
+      clients.run(server);
+      server.awaitIdle();
+      assertEquals(golden, server.ask(COMPLETIONS, CHECK).get("choices"));
+      server.awaitIdle();
+      TestServer.await(() -> server.server.waiting() == 0);
+      assertEquals(List.of(), server.log);
+    }
+    TestServer.await(() -> !threads().contains("ApiServer.handle"));
+    assertFalse(threads().contains("EngineThread.drive"), this::threads);
+  }
+
+  /** The stacks of all threads, virtual ones too. */
+  private String threads() {
+    try {
+      Path dump = folder.resolve("threads");
+      Files.deleteIfExists(dump);
+      ManagementFactory.getPlatformMXBean(HotSpotDiagnosticMXBean.class)
+          .dumpThreads(dump.toAbsolutePath().toString(), ThreadDumpFormat.TEXT_PLAIN);
+      return Files.readString(dump);
+    } catch (IOException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  /** Calls {@code client} with each number below {@code count}, by some threads. */
+  private static void inParallel(int count, Client client) throws Exception {
+    AtomicInteger next = new AtomicInteger();
+    try (ExecutorService threads = Executors.newFixedThreadPool(CLIENTS)) {
+      List<Future<?>> running = new ArrayList<>();
+      for (int i = 0; i < CLIENTS; i++) {
+        running.add(
+            threads.submit(
+                () -> {
+                  for (int n = next.getAndIncrement(); n < count; n = next.getAndIncrement()) {
+                    client.call(n);
+                  }
+                  return null;
+                }));
+      }
+      for (Future<?> client1 : running) {
+        client1.get();
+      }
+    }
+  }
+
+  @FunctionalInterface
+  private interface Client {
+    void call(int number) throws Exception;
+  }
+
+  @Test
+  void bodies() throws Exception {
+    AtomicInteger good = new AtomicInteger();
+    between(
+        new TestServer(),
+        server ->
+            inParallel(
+                TestServer.REQUESTS,
+                number -> {
+                  if (requireAnswered(server, number) == 200) {
+                    good.incrementAndGet();
+                  }
+                }));
+    // Some get to the engine, most do not.
+    assertTrue(
+        good.get() > TestServer.REQUESTS / 50 && good.get() < TestServer.REQUESTS / 2,
+        good + " were good");
+  }
+
+  private static int requireAnswered(TestServer server, int number) throws Exception {
+    byte[] body = HostileBodies.of(number);
+    boolean chat = new String(body, StandardCharsets.ISO_8859_1).contains("\"messages\"");
+    String path = number % 31 == 0 ? "/tokenize" : chat ? CHAT : COMPLETIONS;
+    HttpResponse<String> answer =
+        server.send(server.to(path).POST(BodyPublishers.ofByteArray(body)).build());
+    String told = "body " + number + ", " + HexFormat.of().formatHex(body) + ": " + answer.body();
+    int status = answer.statusCode();
+    if (status == 500) { // a text may be one that this model fails at, and no other reason
+      assertTrue(answer.body().contains("not finite"), told);
+    } else {
+      assertTrue(ANSWERS.contains(status), () -> status + " to " + told);
+    }
+    if (status != 200) {
+      assertNotNull(TestServer.json(answer.body()).at("/error/message").textValue(), told);
+    } else if (answer.headers().firstValue("Content-Type").orElse("").equals("text/event-stream")) {
+      assertTrue(
+          answer.body().endsWith("data: [DONE]\n\n") || answer.body().contains("event: error"),
+          told);
+    }
+    return status;
+  }
+
+  /** Connections that say a part of a request and stay, while others are served. */
+  @Test
+  void halfOpenConnections() throws Exception {
+    int count = Math.min(1500, TestServer.REQUESTS / 5);
+    between(
+        new TestServer(),
+        server -> {
+          List<Socket> open = new ArrayList<>();
+          try {
+            for (int i = 0; i < count; i++) {
+              Socket socket = new Socket(InetAddress.getLoopbackAddress(), server.server.port());
+              open.add(socket);
+              String said =
+                  switch (i % 4) {
+                    case 0 -> "";
+                    case 1 -> "POST /v1/comp";
+                    case 2 -> "POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Len";
+                    default ->
+                        "POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{";
+                  };
+              socket.getOutputStream().write(said.getBytes(StandardCharsets.US_ASCII));
+            }
+            for (int i = 0; i < 20; i++) {
+              server.ask(COMPLETIONS, "{'prompt':'x','max_tokens':3}");
+            }
+            if (LONG) {
+              for (int i = 0; i < count; i++) {
+                assertTrue(i % 4 == 0 || closes(open.get(i)), "connection " + i + " is still open");
+              }
+            }
+          } finally {
+            for (Socket socket : open) {
+              socket.close();
+            }
+          }
+        });
+  }
+
+  /** Whether the server closes a connection before long: a request has 60 s to arrive. */
+  private static boolean closes(Socket socket) throws IOException {
+    socket.setSoTimeout(100_000);
+    try {
+      socket.getInputStream().readAllBytes();
+      return true;
+    } catch (SocketTimeoutException _) {
+      return false;
+    } catch (IOException _) {
+      return true; // by a reset
+    }
+  }
+
+  /** More headers than a request may have, long ones, and ones without an end. */
+  @Test
+  void headerFloods() throws Exception {
+    between(
+        new TestServer(),
+        server ->
+            inParallel(
+                Math.max(20, TestServer.REQUESTS / 100),
+                number -> {
+                  StringBuilder head = new StringBuilder("GET /v1/models HTTP/1.1\r\nHost: x\r\n");
+                  for (int i = 0; i < (number % 3 == 0 ? 1 : 2000); i++) {
+                    head.append("X-").append(i).append(": ");
+                    head.append("y".repeat(number % 3 == 0 ? 200_000 : 60)).append("\r\n");
+                  }
+                  String all = head.append(number % 3 == 2 ? "" : "\r\n").toString();
+                  assertFalse(answerTo(server, all).startsWith("HTTP/1.1 200"));
+                }));
+  }
+
+  /** What the server says before it closes the connection; empty if it only closes. */
+  private static String answerTo(TestServer server, String said) throws IOException {
+    try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), server.server.port())) {
+      OutputStream out = socket.getOutputStream();
+      out.write(said.getBytes(StandardCharsets.US_ASCII));
+      socket.shutdownOutput();
+      try (InputStream in = socket.getInputStream()) {
+        return new String(in.readAllBytes(), StandardCharsets.UTF_8);
+      }
+    } catch (IOException _) {
+      return ""; // reset before all was sent
+    }
+  }
+
+  /** Whatever is asked for meanwhile is answered whole, or told that the server stops. */
+  @Test
+  void stopsUnderLoad() throws Exception {
+    for (int round = 0; round < Math.max(2, TestServer.REQUESTS / 2000); round++) {
+      TestServer server =
+          new TestServer(TestServer.LIMITS, ApiKeys.NONE, () -> TestServer.pause(1));
+      try (server;
+          ExecutorService threads = Executors.newFixedThreadPool(2 * CLIENTS)) {
+        List<Future<Integer>> loads = new ArrayList<>();
+        for (int client = 0; client < 2 * CLIENTS; client++) {
+          boolean stream = client % 2 == 0;
+          loads.add(threads.submit(() -> untilItStops(server, stream)));
+        }
+        Thread.sleep(100 + 10 * (round % 20));
+        server.server.stop();
+        server.server.awaitStop();
+        server.awaitIdle();
+        server.server.close();
+        int answered = 0;
+        for (Future<Integer> load : loads) {
+          answered += load.get();
+        }
+        assertTrue(answered > 0);
+      }
+    }
+  }
+
+  private static int untilItStops(TestServer server, boolean stream) throws Exception {
+    for (int answered = 0; ; answered++) {
+      HttpResponse<String> answer;
+      try {
+        answer =
+            server.post(
+                COMPLETIONS,
+                "{'prompt':'load','max_tokens':30,'ignore_eos':true,'stream':" + stream + "}");
+      } catch (IOException _) {
+        return answered; // it does not listen any more
+      }
+      if (answer.statusCode() == 503) {
+        assertEquals("draining", TestServer.json(answer.body()).at("/error/code").textValue());
+        return answered;
+      }
+      assertEquals(200, answer.statusCode(), answer::body);
+      if (stream) {
+        assertTrue(answer.body().endsWith("data: [DONE]\n\n"), answer::body);
+      } else {
+        assertEquals(30, TestServer.json(answer.body()).at("/usage/completion_tokens").intValue());
+      }
+    }
+  }
+
+  /** With a real model, whose steps have memory beside Java's heap. */
+  @Test
+  void memoryStaysAsItIs() throws Exception {
+    try (Backend backend = Backends.open("cpu", 1);
+        LanguageModel model = model(backend)) {
+      Engine engine = new Engine(backend, model, HashEngine.TOKENIZER, TestServer.ENGINE);
+      between(
+          new TestServer(engine),
+          server -> {
+            int half = TestServer.REQUESTS / 2;
+            inParallel(half, number -> write(server, number));
+            Memory before = Memory.now();
+            inParallel(half, number -> write(server, half + number));
+            Memory after = Memory.now();
+            assertTrue(
+                after.heap() - before.heap() < 8L << 20, () -> "heap: " + before + ", " + after);
+            assertTrue(
+                after.resident() - before.resident() < 96L << 20,
+                () -> "resident: " + before + ", " + after);
+            System.out.println(
+                "memory after " + half + " requests and as many more: " + before + ", " + after);
+          });
+    }
+  }
+
+  private static LanguageModel model(Backend backend) {
+    LanguageModel model =
+        new LanguageModel(
+            new UniformModel(
+                    HashEngine.TOKENIZER.vocabularySize(),
+                    TestServer.CONTEXT,
+                    16,
+                    2,
+                    2,
+                    24,
+                    List.of(0, 4),
+                    false,
+                    GateConfig.dropless(1),
+                    Activation.SWIGLU,
+                    NormConfig.Kind.RMS,
+                    UniformModel.Positions.ROTARY,
+                    false,
+                    0.2)
+                .toConfig());
+    model.materialize(backend, DType.FLOAT32, false, 3);
+    model.pack(backend, DType.FLOAT32);
+    return model;
+  }
+
+  private static void write(TestServer server, int number) throws Exception {
+    String body =
+        "{'prompt':'number "
+            + "word ".repeat(number % 5)
+            + "','max_tokens':"
+            + (1 + number % 4)
+            + ",'n':"
+            + (1 + number % 2)
+            + (number % 7 == 0 ? ",'stream':true" : "")
+            + "}";
+    assertEquals(200, server.post(COMPLETIONS, body).statusCode());
+  }
+
+  /** Bytes after a collection of garbage: of Java's heap in use, of the process in memory. */
+  private record Memory(long heap, long resident) {
+    static Memory now() throws IOException, InterruptedException {
+      long least = Long.MAX_VALUE;
+      for (int i = 0; i < 3; i++) { // what a first collection leaves to be cleaned goes by a later
+        System.gc();
+        Thread.sleep(100);
+        least = Math.min(least, ManagementFactory.getMemoryMXBean().getHeapMemoryUsage().getUsed());
+      }
+      String resident =
+          Files.readAllLines(Path.of("/proc/self/status")).stream()
+              .filter(line -> line.startsWith("VmRSS:"))
+              .findFirst()
+              .orElseThrow();
+      return new Memory(least, 1024 * Long.parseLong(resident.replaceAll("\\D", "")));
+    }
+
+    @Override
+    public String toString() {
+      return (heap >> 20) + " MiB of heap, " + (resident >> 20) + " MiB resident";
+    }
+  }
+}

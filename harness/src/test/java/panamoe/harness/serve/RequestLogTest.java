@@ -1,0 +1,180 @@
+package panamoe.harness.serve;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import panamoe.engine.Engine;
+import panamoe.engine.Generation;
+import panamoe.engine.GenerationRequest;
+import panamoe.engine.HashEngine;
+import panamoe.engine.SamplingConfig;
+import panamoe.engine.StopConfig;
+import panamoe.harness.ComputeType;
+import panamoe.harness.KeyValueType;
+
+@Timeout(60)
+class RequestLogTest {
+  private static final String COMPLETIONS = "/v1/completions";
+
+  @TempDir private Path folder;
+
+  private TestServer server(Path log) throws IOException {
+    return new TestServer(TestServer.LIMITS, ApiKeys.NONE, TestServer.ENGINE, () -> {}, log);
+  }
+
+  private static LoggedText.Answer again(LoggedText text) {
+    AnswerRecorder recorder = new AnswerRecorder(_ -> {});
+    try (Engine engine = HashEngine.of(TestServer.ENGINE, TestServer.CONTEXT, () -> {})) {
+      engine.submit(text.request(HashEngine.TOKENIZER), recorder);
+      while (!recorder.over()) {
+        engine.step();
+      }
+    }
+    return recorder.answer();
+  }
+
+  private static List<Path> files(Path log) throws IOException {
+    try (Stream<Path> entries = Files.list(log)) {
+      return entries.sorted().toList();
+    }
+  }
+
+  @Test
+  void eachTextIsAFileThatGivesItAgain() throws Exception {
+    Path log = folder.resolve("new/log");
+    JsonNode answer;
+    JsonNode plain;
+    try (TestServer server = server(log)) {
+      answer =
+          server.ask(
+              COMPLETIONS,
+              "{'prompt':['one','two'],'n':2,'seed':40,'max_tokens':30,'temperature':0.7,"
+                  + "'top_p':0.9,'stop':['q'],'logit_bias':{'3':1.5},'presence_penalty':0.1,"
+                  + "'return_token_ids':true,'logprobs':2,'ignore_eos':true}");
+      plain = server.ask(COMPLETIONS, "{'prompt':'three','max_tokens':5,'moe':{'top_k':1}}");
+      server.post(COMPLETIONS, "{'prompt':'a~'}");
+    }
+    assertTrue(plain.at("/choices/0/logprobs").isNull());
+    Path third = log.resolve(plain.get("id").textValue() + "-0.json");
+    assertEquals(List.of(1), LoggedText.read(third).routing().topK());
+    assertEquals("rwx------", PosixFilePermissions.toString(Files.getPosixFilePermissions(log)));
+    List<Path> files = files(log);
+    assertEquals(6, files.size());
+    for (Path file : files) {
+      assertEquals("rw-------", PosixFilePermissions.toString(Files.getPosixFilePermissions(file)));
+      LoggedText text = LoggedText.read(file);
+      assertNull(text.answer().difference(again(text)), file::toString);
+    }
+    for (int i = 0; i < 4; i++) {
+      LoggedText text =
+          LoggedText.read(log.resolve(answer.get("id").textValue() + "-" + i + ".json"));
+      assertEquals("fp_hash", text.origin().fingerprint());
+      assertEquals(40 + i % 2, text.sampling().seed());
+      JsonNode choice = answer.at("/choices/" + i);
+      assertArrayEquals(
+          new ObjectMapper().convertValue(choice.get("token_ids"), int[].class),
+          text.answer().tokens());
+      for (int j = 0; j < text.answer().tokens().length; j++) {
+        assertEquals(
+            choice.at("/logprobs/token_logprobs/" + j).doubleValue(),
+            Double.longBitsToDouble(Long.parseUnsignedLong(text.answer().logprobs()[j], 16)));
+      }
+    }
+    long failed =
+        files.stream().filter(file -> LoggedText.read(file).answer().failure() != null).count();
+    assertEquals(1, failed);
+  }
+
+  @Test
+  void aDifferenceIsTold() {
+    LoggedText.Answer answer = answer(Generation.End.STOP, 4, 5);
+    assertNull(answer.difference(answer(Generation.End.STOP, 4, 5)));
+    assertEquals("token 1 was 5 and is 6", answer.difference(answer(Generation.End.STOP, 4, 6)));
+    assertEquals(
+        "there were 2 tokens and are 1", answer.difference(answer(Generation.End.STOP, 4)));
+    assertEquals(
+        "the end was STOP and is LENGTH", answer.difference(answer(Generation.End.LENGTH, 4, 5)));
+    assertNull(
+        answer(Generation.End.CANCELLED, 4, 5).difference(answer(Generation.End.LENGTH, 4, 5)));
+  }
+
+  private static LoggedText.Answer answer(Generation.End end, int... tokens) {
+    String[] logprobs = new String[tokens.length];
+    Arrays.fill(logprobs, "bff0000000000000");
+    return new LoggedText.Answer(tokens, logprobs, end, null);
+  }
+
+  @Test
+  void aFolderThatIsGoneCostsNoAnswer() throws Exception {
+    Path log = folder.resolve("log");
+    TestServer server = server(log);
+    try (server) {
+      Files.delete(log);
+      Files.writeString(log, "in its way");
+      for (int i = 0; i < 5; i++) {
+        server.ask(COMPLETIONS, "{'prompt':'x','max_tokens':3}");
+      }
+      TestServer.await(() -> counted(server.metrics) == 5);
+      assertEquals(1, server.log.size()); // a second warning would follow after a minute
+    }
+    assertEquals(
+        "warning: could not log 4 texts: " + log + ": Not a directory", server.log.getLast());
+    assertEquals("in its way", Files.readString(log));
+  }
+
+  /** The engine's thread goes on; what finds no place is counted. */
+  @Test
+  void nobodyWaitsForTheDisk() throws Exception {
+    int texts = 1000;
+    Metrics metrics = new Metrics("1", "hash");
+    List<String> warnings = Collections.synchronizedList(new ArrayList<>());
+    LoggedText.Origin origin =
+        new LoggedText.Origin(
+            "hash", "/none", ComputeType.F32, KeyValueType.DTYPE, "hash", "fp_hash");
+    GenerationRequest text =
+        GenerationRequest.of(new int[] {1}, SamplingConfig.GREEDY, StopConfig.of(5, List.of()));
+    Path log = folder.resolve("log");
+    try (RequestLog requests = new RequestLog(log, origin, 20, metrics, warnings::add)) {
+      AnswerForm.Head head = new AnswerForm.Head("cmpl-1", 1, "hash", "fp_hash");
+      RequestLog.Request request =
+          requests.request(head, new Fields(JsonNodeFactory.instance.objectNode()));
+      Generation.Times times = new Generation.Times(0, 0, 0, 0);
+      for (int i = 0; i < texts; i++) {
+        request
+            .recorder(i, text)
+            .ended(new Generation("", Generation.End.LENGTH, 0, 1, 0, times, null));
+      }
+    }
+    List<Path> files = files(log);
+    files.forEach(LoggedText::read);
+    assertTrue(counted(metrics) > 0);
+    assertEquals(texts, files.size() + counted(metrics));
+    assertTrue(warnings.getFirst().contains("the disk is too slow"), warnings::toString);
+  }
+
+  private static double counted(Metrics metrics) {
+    return metrics
+        .scrape("text/plain; version=0.0.4; charset=utf-8")
+        .lines()
+        .filter(line -> line.startsWith("panamoe_request_log_failures_total "))
+        .mapToDouble(line -> Double.parseDouble(line.split(" ")[1]))
+        .sum();
+  }
+}
