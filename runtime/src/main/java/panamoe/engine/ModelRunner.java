@@ -34,6 +34,7 @@ public final class ModelRunner implements StepRunner {
   private final RouteLayout routes;
   private final RouteCounts counts;
   private final int stepTokens;
+  private final DType keyValues;
   // The latest step, and the latest recorded one, which may be the same.
   private Step step;
   private Step recorded;
@@ -58,10 +59,10 @@ public final class ModelRunner implements StepRunner {
     this.routes = new RouteLayout(RoutedLayer.of(model.config()));
     this.counts = new RouteCounts(routes.layers());
     this.stepTokens = config.stepTokens();
+    this.keyValues = config.int8Cache() ? DType.INT8 : model.activationDType();
     this.scope = TensorScope.shared(backend);
     try {
-      DType dtype = config.int8Cache() ? DType.INT8 : model.activationDType();
-      this.cache = model.cache(scope, dtype, config.blocks(), config.blockSize());
+      this.cache = model.cache(scope, keyValues, config.blocks(), config.blockSize());
       this.table = scope.zeros(DType.INT32, config.sequences(), perSequence);
     } catch (RuntimeException | Error e) {
       scope.close();
@@ -213,7 +214,8 @@ public final class ModelRunner implements StepRunner {
 
   @Override
   public int firstNonFiniteLayer(int[] tokens, int count, int[] topK) {
-    return NonFiniteLayer.of(backend, model, tokens, count, stepTokens, mostExperts(topK));
+    return NonFiniteLayer.of(
+        backend, model, keyValues, tokens, count, stepTokens, mostExperts(topK));
   }
 
   /** Experts of a row, by layer; null: as many as gates choose. */

@@ -20,14 +20,21 @@ final class NonFiniteLayer {
    * further on: so all tokens are computed, in parts of at most {@code rows}, and the first part
    * that has such an output tells.
    *
+   * @param keyValues dtype of the cache
    * @param mostExperts of a row, by layer; null: as many as gates choose
    */
   static int of(
-      Backend backend, LanguageModel model, int[] tokens, int count, int rows, int[] mostExperts) {
+      Backend backend,
+      LanguageModel model,
+      DType keyValues,
+      int[] tokens,
+      int count,
+      int rows,
+      int[] mostExperts) {
     int block = EngineConfig.BLOCK;
     int blocks = Math.ceilDiv(count, block);
     try (TensorScope scope = TensorScope.confined(backend)) {
-      KeyValueCache cache = model.cache(scope, blocks, block);
+      KeyValueCache cache = model.cache(scope, keyValues, blocks, block);
       Tensor table =
           scope.allocate(DType.INT32, 1, blocks).set(IntStream.range(0, blocks).toArray());
       for (int first = 0; first < count; first += rows) {

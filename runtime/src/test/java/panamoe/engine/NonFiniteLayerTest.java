@@ -115,12 +115,14 @@ class NonFiniteLayerTest {
         LanguageModel model = model(backend, 1)) {
       int[] tokens = new Random(1).ints(CONTEXT, 0, 256).toArray();
       for (int rows : new int[] {1, 5, CONTEXT}) {
-        assertEquals(1, NonFiniteLayer.of(backend, model, tokens, CONTEXT, rows, null));
+        assertEquals(
+            1, NonFiniteLayer.of(backend, model, DType.FLOAT32, tokens, CONTEXT, rows, null));
       }
     }
     try (Backend backend = Backends.open("cpu", 2);
         LanguageModel healthy = model(backend, -1)) {
-      assertEquals(-1, NonFiniteLayer.of(backend, healthy, new int[] {1, 2, 3}, 3, 2, null));
+      assertEquals(
+          -1, NonFiniteLayer.of(backend, healthy, DType.FLOAT32, new int[] {1, 2, 3}, 3, 2, null));
       assertNull(write(backend, -1, EngineConfig.one(CONTEXT)).getFirst().failure);
     }
   }

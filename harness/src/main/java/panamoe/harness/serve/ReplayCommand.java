@@ -87,8 +87,8 @@ public final class ReplayCommand implements Callable<Integer> {
     boolean same = true;
     try {
       for (Map.Entry<Source, Map<Path, LoggedText>> entry : bySource.entrySet()) {
-        ModelFolder folder = ModelFolder.open(source.model());
         Source source = entry.getKey();
+        ModelFolder folder = ModelFolder.open(source.model());
         same &=
             new RankRun(rankOptions, shared)
                 .run(
