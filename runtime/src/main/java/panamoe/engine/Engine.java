@@ -1,6 +1,5 @@
 package panamoe.engine;
 
-import java.util.BitSet;
 import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
@@ -32,16 +31,12 @@ public final class Engine implements AutoCloseable {
   private final StepPlan plan;
   private final StepPlan kind;
   private final StepPlan alone;
-  private final Sampler sampler;
-  private final int context;
+  private final Listeners listeners;
+  private final Drawing drawing;
   private final int vocabulary;
-  private final float[] logits;
-  private final float[] raw;
-  private final float[] routes;
   private final Queue<Sequence> inbox = new ConcurrentLinkedQueue<>();
   private final Queue<CompletableFuture<RouteStatistics>> readers = new ConcurrentLinkedQueue<>();
   private final AtomicLong arrivals = new AtomicLong();
-  private RuntimeException listenerFailure;
   private boolean closed;
 
   /**
@@ -111,12 +106,9 @@ public final class Engine implements AutoCloseable {
     this.plan = new StepPlan(ranks, config.stepTokens());
     this.kind = new StepPlan(ranks, config.stepTokens());
     this.alone = new StepPlan(ranks, config.stepTokens());
-    this.sampler = new Sampler(vocabulary);
-    this.context = context;
     this.vocabulary = vocabulary;
-    this.logits = new float[vocabulary];
-    this.raw = new float[vocabulary];
-    this.routes = new float[new RouteLayout(runner.layers()).width()];
+    this.listeners = new Listeners(scheduler);
+    this.drawing = new Drawing(runner, scheduler, listeners, tokenizer, context, vocabulary);
   }
 
   /**
@@ -208,8 +200,7 @@ public final class Engine implements AutoCloseable {
    */
   public boolean step() {
     boolean more = stepQuietly();
-    RuntimeException failure = listenerFailure;
-    listenerFailure = null;
+    RuntimeException failure = listeners.takeFailure();
     if (failure != null) {
       throw failure;
     }
@@ -267,7 +258,7 @@ public final class Engine implements AutoCloseable {
     for (Sequence next = inbox.poll(); next != null; next = inbox.poll()) {
       scheduler.add(next);
       if (next.request.stop().maxTokens() == 0) {
-        end(next, Generation.End.LENGTH);
+        listeners.end(next, Generation.End.LENGTH);
       }
     }
   }
@@ -277,9 +268,9 @@ public final class Engine implements AutoCloseable {
     for (Sequence sequence : scheduler.all()) {
       long deadline = sequence.request.terms().deadline();
       if (sequence.cancelled) {
-        end(sequence, Generation.End.CANCELLED);
+        listeners.end(sequence, Generation.End.CANCELLED);
       } else if (deadline != GenerationRequest.Terms.NEVER && deadline - now <= 0) {
-        end(sequence, Generation.End.DEADLINE);
+        listeners.end(sequence, Generation.End.DEADLINE);
       }
     }
   }
@@ -308,7 +299,7 @@ public final class Engine implements AutoCloseable {
       computeApart(step, e);
       return;
     }
-    step.parts().forEach(this::goOn);
+    step.parts().forEach(drawing::goOn);
   }
 
   /** A step failed: each sequence is computed alone, and fails alone. */
@@ -326,220 +317,23 @@ public final class Engine implements AutoCloseable {
         }
         runner.run(alone);
       } catch (RuntimeException e) {
-        fail(part.sequence(), withLayer(part.sequence(), e));
+        listeners.fail(part.sequence(), drawing.withLayer(part.sequence(), e));
         continue;
       }
-      goOn(alone.parts().getFirst());
+      drawing.goOn(alone.parts().getFirst());
     }
-  }
-
-  /**
-   * Draws a sequence's next token, if its last one was computed, and more as long as it guessed.
-   */
-  private void goOn(StepPlan.Part part) {
-    Sequence sequence = part.sequence();
-    int sure = part.count() - part.guesses();
-    int last = part.row() + sure - 1;
-    computed(sequence, part.row(), sure);
-    if (part.wanted() < 0) {
-      return;
-    }
-    for (int guess = 0; guess < part.guesses(); guess++) {
-      int guessed = sequence.tokens[sequence.length];
-      if (draw(sequence, last + guess, part.wanted() + guess) != guessed) {
-        return;
-      }
-      computed(sequence, last + guess + 1, 1);
-    }
-    draw(sequence, last + part.guesses(), part.wanted() + part.guesses());
-  }
-
-  /** The next {@code count} tokens of a sequence were computed, in rows from {@code row} on. */
-  private void computed(Sequence sequence, int row, int count) {
-    int position = sequence.computed;
-    scheduler.computed(sequence, count);
-    if (sequence.counts == null) {
-      return;
-    }
-    while (sequence.counted < sequence.computed) { // not what is computed again
-      int ahead = Math.max(0, sequence.counted - position);
-      sequence.counted = position + ahead + 1;
-      runner.routes(sequence.rank, row + ahead, routes);
-      sequence.counts.add(sequence.routes, routes);
-    }
-  }
-
-  /**
-   * Draws a sequence's next token.
-   *
-   * @param row of its last one
-   * @param wanted the number of the row of its last one among those whose logits were asked for
-   * @return the token; -1 if the sequence does not go on
-   */
-  private int draw(Sequence sequence, int row, int wanted) {
-    GenerationRequest request = sequence.request;
-    StopConfig stop = request.stop();
-    runner.logits(sequence.rank, wanted, logits);
-    if (!finite(logits)) {
-      fail(
-          sequence,
-          withLayer(sequence, LanguageModel.notFinite(" after " + sequence.length + " tokens")));
-      return -1;
-    }
-    if (request.logprobs() >= 0) {
-      System.arraycopy(logits, 0, raw, 0, vocabulary);
-    }
-    if (sequence.constraint == null && sequence.written < stop.minTokens()) {
-      stop.tokens().forEach(token -> logits[token] = Float.NEGATIVE_INFINITY);
-      if (!stop.ignoreEndOfText()) {
-        logits[tokenizer.endOfText()] = Float.NEGATIVE_INFINITY;
-      }
-    }
-    int token;
-    try {
-      if (sequence.constraint != null) {
-        keep(logits, sequence.constraint.allowed());
-      }
-      token = sampler.next(logits, sequence.sampler);
-      if (sequence.constraint != null && token != tokenizer.endOfText()) {
-        sequence.constraint.accept(token);
-      }
-    } catch (RuntimeException e) {
-      fail(sequence, e);
-      return -1;
-    } catch (StackOverflowError e) {
-      fail(sequence, new IllegalArgumentException("the text's constraint is nested too deeply", e));
-      return -1;
-    }
-    if (sequence.first == 0) {
-      sequence.first = System.nanoTime();
-    }
-    if (token == tokenizer.endOfText() && !stop.ignoreEndOfText()) {
-      end(sequence, Generation.End.END_OF_TEXT);
-      return -1;
-    }
-    if (stop.tokens().contains(token)) {
-      end(sequence, Generation.End.STOP);
-      return -1;
-    }
-    sequence.sampler.wrote(token);
-    sequence.append(token);
-    sequence.written++;
-    TokenLogprobs logprobs =
-        request.logprobs() < 0 ? null : TokenLogprobs.of(raw, token, request.logprobs());
-    int[] experts = null;
-    if (request.routing().tokens()) {
-      runner.routes(sequence.rank, row, routes);
-      experts = sequence.routes.best(routes);
-    }
-    int[] told = experts;
-    boolean[] stopped = new boolean[1];
-    if (!tell(
-        sequence,
-        () -> {
-          sequence.listener.drew(token, logprobs, told);
-          stopped[0] = sequence.text.append(token);
-        })) {
-      return -1;
-    }
-    if (stopped[0]) {
-      end(sequence, Generation.End.STOP);
-    } else if (sequence.written == stop.maxTokens()
-        || sequence.length >= context && !stop.slide()) {
-      end(sequence, Generation.End.LENGTH);
-    } else if (sequence.length > context) {
-      scheduler.slide(sequence, context / 2 + 1);
-    }
-    return sequence.running() ? token : -1;
-  }
-
-  /** Leaves only allowed tokens. */
-  private static void keep(float[] logits, BitSet allowed) {
-    for (int token = 0; token < logits.length; token++) {
-      if (!allowed.get(token)) {
-        logits[token] = Float.NEGATIVE_INFINITY;
-      }
-    }
-  }
-
-  private static boolean finite(float[] logits) {
-    for (float logit : logits) {
-      if (!Float.isFinite(logit)) {
-        return false;
-      }
-    }
-    return true;
-  }
-
-  /** A text's failure; with the layer where its numbers went wrong, if that is the reason. */
-  private RuntimeException withLayer(Sequence sequence, RuntimeException failure) {
-    try {
-      int layer = runner.firstNonFiniteLayer(sequence.tokens, sequence.length, sequence.topK);
-      if (layer >= 0) {
-        RuntimeException named =
-            LanguageModel.notFinite(" in layer " + layer + " after " + sequence.length + " tokens");
-        named.addSuppressed(failure);
-        return named;
-      }
-    } catch (RuntimeException | OutOfMemoryError e) {
-      failure.addSuppressed(e); // what can be told is told
-    }
-    return failure;
-  }
-
-  private void end(Sequence sequence, Generation.End end) {
-    scheduler.end(sequence);
-    tell(
-        sequence,
-        () -> {
-          sequence.text.finish();
-          sequence.listener.ended(
-              new Generation(
-                  sequence.text.toString(),
-                  end,
-                  sequence.written,
-                  sequence.request.prompt().length,
-                  Math.max(0, sequence.shared),
-                  new Generation.Times(
-                      sequence.submitted, sequence.started, sequence.first, System.nanoTime()),
-                  sequence.counts == null ? null : sequence.counts.statistics()));
-        });
   }
 
   private void failAll(RuntimeException failure) {
     takeSubmitted();
-    scheduler.all().forEach(sequence -> fail(sequence, failure));
-  }
-
-  private void fail(Sequence sequence, RuntimeException failure) {
-    scheduler.end(sequence);
-    tell(sequence, () -> sequence.listener.failed(failure));
-  }
-
-  /**
-   * Tells a listener; if it throws, its sequence ends, and {@link #step} throws it when the step is
-   * done.
-   */
-  private boolean tell(Sequence sequence, Runnable telling) {
-    try {
-      telling.run();
-      return true;
-    } catch (RuntimeException e) {
-      if (listenerFailure == null) {
-        listenerFailure = e;
-      }
-      if (sequence.running()) {
-        scheduler.end(sequence);
-      }
-      return false;
-    }
+    scheduler.all().forEach(sequence -> listeners.fail(sequence, failure));
   }
 
   /** Ends all texts as cancelled, and frees the cache. Idempotent. */
   @Override
   public void close() {
     takeSubmitted();
-    scheduler.all().forEach(sequence -> end(sequence, Generation.End.CANCELLED));
+    scheduler.all().forEach(sequence -> listeners.end(sequence, Generation.End.CANCELLED));
     for (var next = readers.poll(); next != null; next = readers.poll()) {
       next.completeExceptionally(new IllegalStateException("the engine is closed"));
     }
