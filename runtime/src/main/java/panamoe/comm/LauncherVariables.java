@@ -17,9 +17,12 @@ public final class LauncherVariables {
     return number(System.getenv(), "OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID");
   }
 
-  /** How many processes were started together; empty when no launcher started this one. */
+  /**
+   * How many processes were started together; empty when no launcher started this one. A batch
+   * script of Slurm has a number of tasks too, but starts alone, so that the step's counts.
+   */
   public static OptionalInt size() {
-    return number(System.getenv(), "OMPI_COMM_WORLD_SIZE", "SLURM_NTASKS");
+    return number(System.getenv(), "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS");
   }
 
   /**
@@ -27,7 +30,7 @@ public final class LauncherVariables {
    * started this one.
    */
   public static OptionalInt sizeHere() {
-    return number(System.getenv(), "OMPI_COMM_WORLD_LOCAL_SIZE", "SLURM_NTASKS_PER_NODE");
+    return sizeHere(System.getenv());
   }
 
   /** Whether all ranks run on this machine, by the launcher's variables. */
@@ -43,12 +46,17 @@ public final class LauncherVariables {
     return number(System.getenv(), "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID");
   }
 
-  /**
-   * Whether mpirun started this process beside others. Slurm's variables tell less: a batch script
-   * has them too.
-   */
-  public static boolean underMpirun() {
-    return number(System.getenv(), "OMPI_COMM_WORLD_SIZE").orElse(1) > 1;
+  /** Whether mpirun or srun started this process beside others. */
+  public static boolean amongOthers() {
+    return size().orElse(1) > 1;
+  }
+
+  /** srun lists the ranks of a machine; a number of its own exists only for some of its options. */
+  static OptionalInt sizeHere(Map<String, String> environment) {
+    String ranks = environment.get("SLURM_GTIDS");
+    return ranks == null || environment.containsKey("OMPI_COMM_WORLD_LOCAL_SIZE")
+        ? number(environment, "OMPI_COMM_WORLD_LOCAL_SIZE")
+        : OptionalInt.of(ranks.split(",").length);
   }
 
   static OptionalInt number(Map<String, String> environment, String... names) {

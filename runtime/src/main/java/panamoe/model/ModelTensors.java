@@ -51,7 +51,7 @@ public final class ModelTensors {
                 ? backend.packedMatrix(value, matrix)
                 : parameter.matrix(value, matrix);
         destinations.put(
-            name(parameter, parameter.firstMatrix() + matrix),
+            name(parameter, parameter.expert(matrix)),
             new Destination(
                 DType.FLOAT32,
                 parameter.matrixShape(),
@@ -78,8 +78,7 @@ public final class ModelTensors {
   public static Map<String, Tensor> named(Parameter parameter, String prefix, Tensor tensor) {
     String name = prefix + parameter.name();
     return parameter.part() == Parameter.Part.EXPERT
-        ? ExpertTensors.slices(
-            name.replace(EXPERTS, EXPERTS + "*."), tensor, parameter.firstMatrix())
+        ? ExpertTensors.slices(name.replace(EXPERTS, EXPERTS + "*."), tensor, parameter.expert(0))
         : Map.of(name, tensor);
   }
 

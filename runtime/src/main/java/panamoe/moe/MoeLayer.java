@@ -68,7 +68,7 @@ public final class MoeLayer {
     this.weightedInputs = config.gate().weight().place() == RouteWeight.Place.INPUT;
     this.place = "layer " + layer;
     this.ranks = at.ranks();
-    this.groups = ranks.experts(config.experts());
+    this.groups = ranks.experts(layer, config.experts());
     this.gate = new Gate(at.in("gate"), hidden, config.experts(), config.gate());
     this.experts = new Experts(at.in("experts"), hidden, config, groups);
     this.shared =

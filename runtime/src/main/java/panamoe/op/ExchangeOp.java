@@ -50,6 +50,7 @@ public final class ExchangeOp {
   private final Exchange exchange;
   private final String place;
   private final Tensor rows;
+  private final PlaceOrder placed;
   private final Parts parts;
   private final List<ExchangePlan> plans;
   private final List<ExpertOrder> orders = new ArrayList<>();
@@ -59,16 +60,17 @@ public final class ExchangeOp {
   private Tensor rowGradientParts;
 
   private ExchangeOp(
-      Pass pass, Ranks ranks, Exchange exchange, String place, Tensor rows, long[] counts) {
+      Pass pass, Ranks ranks, Exchange exchange, String place, Tensor rows, PlaceOrder placed) {
     int number = ranks.overlap().parts();
     this.pass = pass;
     this.background = ranks.background();
     this.exchange = exchange;
     this.place = place;
-    this.rows = rows;
-    this.parts = new Parts(counts, number);
+    this.rows = placed.byPlace(pass, rows);
+    this.placed = placed;
+    this.parts = new Parts(placed.counts(), number);
     exchange.at(place + " counts");
-    this.plans = exchange.plan(counts, rows.size(1) * rows.dtype().bytes(), number);
+    this.plans = exchange.plan(placed.counts(), rows.size(1) * rows.dtype().bytes(), number);
     this.outputGradients = new Travelling[number];
     this.rowGradients = new Travelling[number];
   }
@@ -83,24 +85,13 @@ public final class ExchangeOp {
   public static ExchangeOp start(
       Pass pass, Routes routes, Tensor rows, Ranks ranks, ExpertGroups experts, String place) {
     pass.backend().synchronize();
-    int members = experts.group().size();
-    // Ranks may hold different numbers of experts; the plan has as many blocks for each.
-    int blocks = 0;
-    for (int rank = 0; rank < members; rank++) {
-      blocks = Math.max(blocks, experts.first(rank + 1) - experts.first(rank));
-    }
-    // The host reads E offsets: it tells other ranks, and sizes messages by what they tell.
-    long[] counts = new long[members * blocks];
-    for (int rank = 0; rank < members; rank++) {
-      for (int e = experts.first(rank); e < experts.first(rank + 1); e++) {
-        counts[rank * blocks + e - experts.first(rank)] =
-            routes.offsets().getInt(e + 1) - routes.offsets().getInt(e);
-      }
-    }
+    int source = ranks.topology().data(ranks.world().rank());
+    PlaceOrder placed = PlaceOrder.of(routes.offsets(), experts.placement(), source);
     Exchange exchange = ranks.exchange(experts, pass.backend());
-    ExchangeOp op = new ExchangeOp(pass, ranks, exchange, place, rows, counts);
+    ExchangeOp op = new ExchangeOp(pass, ranks, exchange, place, rows, placed);
     for (ExchangePlan plan : op.plans) {
-      op.orders.add(ExpertOrder.of(pass, plan.received(), members, experts.count()));
+      op.orders.add(
+          ExpertOrder.of(pass, plan.received(), experts.group().size(), experts.held().size()));
     }
     op.dispatch();
     return op;
@@ -146,7 +137,7 @@ public final class ExchangeOp {
               part, bySource, each.get(part), "combine", bySource == outputs ? null : bySource));
     }
     back.forEach(Travelling::arrived);
-    Tensor whole = join(returned);
+    Tensor whole = placed.byExpert(pass, join(returned));
     if (pass.recording()) {
       pass.tape().record(() -> sendOutputGradients(whole), whole);
     }

@@ -23,28 +23,20 @@ public final class Ranks {
   /**
    * The ranks around the experts of a layer.
    *
-   * @param total E, experts of the layer
-   * @param group the ranks that together hold each expert once; a rank's number in it is its place
+   * @param placement of the layer's experts in the group
+   * @param group the ranks that together hold all experts; a rank's number in it is its place
    * @param replicas the ranks that hold the same experts as this one and compute them for other
    *     rows
    */
-  public record ExpertGroups(int total, Communicator group, Communicator replicas) {
-    /**
-     * The first expert of member {@code place} of the group; E if {@code place} is the group's
-     * size.
-     */
-    public int first(int place) {
-      return Topology.firstExpert(total, group.size(), place);
+  public record ExpertGroups(ExpertPlacement placement, Communicator group, Communicator replicas) {
+    /** E, experts of the layer. */
+    public int total() {
+      return placement.total();
     }
 
-    /** The first expert of this rank. */
-    public int first() {
-      return first(group.rank());
-    }
-
-    /** The number of experts of this rank. */
-    public int count() {
-      return first(group.rank() + 1) - first();
+    /** The numbers of this rank's experts. */
+    public List<Integer> held() {
+      return placement.held().get(group.rank());
     }
   }
 
@@ -61,6 +53,8 @@ public final class Ranks {
   // In order of creation, which is the same on all ranks, because closing them is collective.
   private final Map<Communicator, Exchange> exchanges = new LinkedHashMap<>();
   private final List<Communicator> groups = new ArrayList<>();
+  private Map<Integer, long[]> expertRows = Map.of();
+  private int copiesEach;
 
   /**
    * Finds this rank's groups together with all others.
@@ -126,7 +120,29 @@ public final class Ranks {
     return world.rank() == 0;
   }
 
-  /** The groups around a layer of {@code experts} experts. */
+  /**
+   * Lets every rank hold copies of experts beside its own, for models that are then loaded for
+   * inference. The same on all ranks.
+   *
+   * @param rows of each expert, as measured, by the index of its layer; other layers get no copies
+   * @param each copies that a rank may hold of a layer's experts
+   */
+  public void copyExperts(Map<Integer, long[]> rows, int each) {
+    expertRows = Map.copyOf(rows);
+    copiesEach = each;
+  }
+
+  /** The groups around the layer {@code layer} of {@code experts} experts. */
+  public ExpertGroups experts(int layer, int experts) {
+    ExpertGroups groups = experts(experts);
+    long[] rows = expertRows.get(layer);
+    return rows == null
+        ? groups
+        : new ExpertGroups(
+            groups.placement.withCopies(rows, copiesEach), groups.group, groups.replicas);
+  }
+
+  /** The groups around a layer of {@code experts} experts without copies. */
   public ExpertGroups experts(int experts) {
     int degree = topology.expertDegree(experts);
     int block = topology.expertData(world.rank(), degree);
@@ -136,7 +152,7 @@ public final class Ranks {
     Communicator replicas =
         expertData.computeIfAbsent(
             degree, _ -> splitSlices(place, world.rank(), "expert-data" + degree));
-    return new ExpertGroups(experts, group, replicas);
+    return new ExpertGroups(ExpertPlacement.even(experts, degree), group, replicas);
   }
 
   /** The ranks that hold the same slice and give the same number. */

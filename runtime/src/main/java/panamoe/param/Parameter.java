@@ -80,7 +80,7 @@ public final class Parameter {
       this.shape = held;
     } else {
       this.shape = new long[held.length + 1];
-      shape[0] = share.experts.count();
+      shape[0] = share.experts.held().size();
       System.arraycopy(held, 0, shape, 1, held.length);
     }
   }
@@ -149,12 +149,17 @@ public final class Parameter {
 
   /** Matrices that this rank holds: its experts, or one. */
   public int matrices() {
-    return share.experts == null ? 1 : share.experts.count();
+    return share.experts == null ? 1 : share.experts.held().size();
   }
 
-  /** The number of the first of them among all the layer's experts. */
-  public int firstMatrix() {
-    return share.experts == null ? 0 : share.experts.first();
+  /** The number of the expert among all the layer's that matrix {@code index} is of; else 0. */
+  public int expert(int index) {
+    return share.experts == null ? 0 : share.experts.held().get(index);
+  }
+
+  /** Whether other ranks of the group hold copies of experts in it. */
+  boolean copied() {
+    return share.experts != null && share.experts.placement().copied();
   }
 
   /** The part that this rank holds of each of its matrices. */

@@ -119,10 +119,15 @@ public final class ParameterStore implements AutoCloseable {
    * @param dtype of the values that kernels read; vectors (biases, norms) and router weights stay
    *     FLOAT32
    * @param training whether to hold gradients, and FLOAT32 masters beside BFLOAT16 values
+   * @throws IllegalStateException if ranks hold copies of experts
    * @throws OutOfMemoryError if they take more than the backend has: a system that promises more
    *     memory than there is would end the process when it is used
    */
   public void materialize(Backend backend, DType dtype, boolean training, long seed) {
+    if (parameters.values().stream().anyMatch(Parameter::copied)) {
+      throw new IllegalStateException(
+          "copies of experts are for inference with the weights of a checkpoint; train without them");
+    }
     open(backend, trainedBytes(dtype, training));
     for (Parameter parameter : parameters.values()) {
       Tensor master = scope.allocate(DType.FLOAT32, parameter.shape());
@@ -286,7 +291,7 @@ public final class ParameterStore implements AutoCloseable {
         long stream = seed ^ checksum.getValue() << 32;
         long matrix = Tensor.count(parameter.matrixShape());
         if (parameter.slice().whole()) {
-          backend.randomNormal(stream, parameter.firstMatrix() * matrix, 0, deviation, master);
+          backend.randomNormal(stream, parameter.expert(0) * matrix, 0, deviation, master);
         } else {
           drawSlices(backend, parameter, master, stream, deviation);
         }
@@ -300,8 +305,7 @@ public final class ParameterStore implements AutoCloseable {
     try (TensorScope scope = TensorScope.confined(backend)) {
       Tensor whole = scope.allocate(DType.FLOAT32, parameter.matrixShape());
       for (int i = 0; i < parameter.matrices(); i++) {
-        backend.randomNormal(
-            stream, (parameter.firstMatrix() + i) * whole.count(), 0, deviation, whole);
+        backend.randomNormal(stream, parameter.expert(i) * whole.count(), 0, deviation, whole);
         backend.synchronize();
         parameter.slice().cut(whole, parameter.slice().ranks().rank(), parameter.matrix(master, i));
       }

@@ -13,4 +13,14 @@ class LauncherVariablesTest {
     assertEquals(OptionalInt.of(3), LauncherVariables.number(environment, "A", "B", "C"));
     assertEquals(OptionalInt.empty(), LauncherVariables.number(environment, "A", "D"));
   }
+
+  @Test
+  void sizeHereIsMpirunsOrTheLengthOfSrunsList() {
+    assertEquals(OptionalInt.empty(), LauncherVariables.sizeHere(Map.of()));
+    assertEquals(OptionalInt.of(1), LauncherVariables.sizeHere(Map.of("SLURM_GTIDS", "2")));
+    assertEquals(OptionalInt.of(3), LauncherVariables.sizeHere(Map.of("SLURM_GTIDS", "4,5,6")));
+    // mpirun in a batch script starts its own processes by srun.
+    Map<String, String> both = Map.of("SLURM_GTIDS", "0", "OMPI_COMM_WORLD_LOCAL_SIZE", "4");
+    assertEquals(OptionalInt.of(4), LauncherVariables.sizeHere(both));
+  }
 }

@@ -1,19 +1,26 @@
 package panamoe.engine;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.backend.Activation;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
+import panamoe.checkpoint.CheckpointContents;
+import panamoe.checkpoint.CheckpointStore;
 import panamoe.comm.ThreadWorld;
 import panamoe.comm.exchange.Strategy;
 import panamoe.config.GateConfig;
@@ -21,7 +28,9 @@ import panamoe.config.ModelConfig;
 import panamoe.config.NormConfig;
 import panamoe.config.UniformModel;
 import panamoe.data.ByteTokenizer;
+import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
+import panamoe.model.ModelTensors;
 import panamoe.parallel.Overlap;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
@@ -52,11 +61,31 @@ class RankedEngineTest {
               0.2)
           .toConfig();
 
+  /** Rows of each expert, by layer, most of them of one or two. */
+  private static final Map<Integer, long[]> ROWS =
+      Map.of(1, new long[] {1, 90, 2, 3}, 2, new long[] {60, 2, 3, 4, 5, 70, 6, 7});
+
+  @TempDir private static Path folder;
   private List<Recorder> expected;
 
   @BeforeAll
   void onOneRank() {
     expected = texts(Topology.ONE);
+    try (Backend backend = Backends.open("cpu", 1);
+        LanguageModel model = new LanguageModel(MODEL)) {
+      model.materialize(backend, DType.FLOAT32, false, 3);
+      backend.synchronize();
+      JsonNodeFactory json = JsonNodeFactory.instance;
+      new CheckpointStore(folder, 1)
+          .save(
+              new CheckpointContents(
+                  1,
+                  json.objectNode().set("model", ConfigJson.tree(MODEL)),
+                  json.objectNode(),
+                  MODEL.experts(),
+                  ModelTensors.masters(model),
+                  Map.of()));
+    }
   }
 
   private static List<GenerationRequest> requests() {
@@ -91,6 +120,31 @@ class RankedEngineTest {
         .getFirst();
   }
 
+  /**
+   * Texts of ranks that hold copies of experts, which are read from a checkpoint.
+   *
+   * @param elements receives for each rank the number of those that it holds
+   */
+  private static List<Recorder> textsOfCopies(Topology topology, int copies, long[] elements) {
+    return ThreadWorld.of(topology.ranks())
+        .run(
+            world -> {
+              Overlap overlap = copies > 1 ? new Overlap(true, 2) : Overlap.NONE;
+              Ranks ranks = new Ranks(topology, world, Strategy.FLAT, overlap);
+              ranks.copyExperts(ROWS, copies);
+              try (Backend backend = Backends.open("cpu", 1);
+                  LanguageModel model =
+                      ModelFolder.open(folder)
+                          .load(backend, DType.FLOAT32, ranks, new ArrayList<>(), _ -> {})) {
+                elements[world.rank()] = model.parameters().count();
+                List<Recorder> texts = write(backend, model);
+                ranks.close();
+                return texts;
+              }
+            })
+        .getFirst();
+  }
+
   private static List<Recorder> write(Backend backend, LanguageModel model)
       throws InterruptedException {
     List<Recorder> texts = new ArrayList<>();
@@ -117,7 +171,56 @@ class RankedEngineTest {
   @ParameterizedTest
   @CsvSource({"2, 1", "2, 2", "4, 2", "4, 4", "3, 3"})
   void spreadOverExpertAndDataRanks(int ranks, int experts) {
-    List<Recorder> found = texts(new Topology(ranks, experts, 1, 1));
+    assertSame(expected, texts(new Topology(ranks, experts, 1, 1)));
+  }
+
+  /** Copies of experts change no bit, and take the memory of their weights. */
+  @ParameterizedTest
+  @CsvSource({"2, 2", "4, 4", "4, 2", "3, 3"})
+  void withCopiesOfExperts(int ranks, int experts) {
+    Topology topology = new Topology(ranks, experts, 1, 1);
+    long[] without = new long[ranks];
+    assertSame(expected, textsOfCopies(topology, 0, without));
+    for (int copies = 1; copies <= 2; copies++) {
+      long[] with = new long[ranks];
+      assertSame(expected, textsOfCopies(topology, copies, with));
+      for (int rank = 0; rank < ranks; rank++) {
+        // Both layers' experts have biases: 48 x 32 + 48 up, 32 x 48 + 32 down.
+        assertEquals(without[rank] + 2 * copies * (2 * 48 * 32 + 48 + 32), with[rank]);
+      }
+    }
+  }
+
+  /** Also where tensor ranks share out rows, and where they slice experts. */
+  @ParameterizedTest
+  @CsvSource({"4, 4, 2, 1", "8, 4, 4, 2"})
+  void withCopiesOfExpertsOverTensorRanks(int ranks, int experts, int tensor, int slices) {
+    Topology topology = new Topology(ranks, experts, tensor, slices);
+    long[] elements = new long[ranks];
+    List<Recorder> without = textsOfCopies(topology, 0, elements);
+    assertSame(without, textsOfCopies(topology, 1, elements));
+    assertSame(without, textsOfCopies(topology, 2, elements));
+  }
+
+  @Test
+  void copiesOfExpertsAreNotTrained() {
+    Topology topology = new Topology(2, 2, 1, 1);
+    ThreadWorld.of(2)
+        .run(
+            world -> {
+              Ranks ranks = new Ranks(topology, world, Strategy.FLAT, Overlap.NONE);
+              ranks.copyExperts(ROWS, 1);
+              try (Backend backend = Backends.open("cpu", 1);
+                  LanguageModel model = new LanguageModel(MODEL, ranks)) {
+                assertThrows(
+                    IllegalStateException.class,
+                    () -> model.materialize(backend, DType.FLOAT32, true, 3));
+              }
+              return null;
+            });
+  }
+
+  private static void assertSame(List<Recorder> expected, List<Recorder> found) {
     for (int i = 0; i < expected.size(); i++) {
       assertEquals(expected.get(i).tokens, found.get(i).tokens);
       assertEquals(expected.get(i).logprobBits, found.get(i).logprobBits);

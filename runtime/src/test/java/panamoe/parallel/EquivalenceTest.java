@@ -323,8 +323,7 @@ class EquivalenceTest {
         parameter.replicas().allReduce(parameter.gradient());
         for (int i = 0; i < parameter.matrices(); i++) {
           gradients.put(
-              parameter.name() + "#" + (parameter.firstMatrix() + i),
-              whole(scope, parameter, i).toFloats());
+              parameter.name() + "#" + parameter.expert(i), whole(scope, parameter, i).toFloats());
         }
       }
       float[] gates = new float[gateLosses.size()];

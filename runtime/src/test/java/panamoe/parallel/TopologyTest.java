@@ -78,10 +78,10 @@ class TopologyTest {
                   return experts.group().name()
                       + members(ranks.slices(), world.rank())
                       + members(experts.group(), world.rank())
-                      + experts.first()
+                      + experts.held().getFirst()
                       + members(few.group(), world.rank())
                       + members(few.replicas(), world.rank())
-                      + few.first();
+                      + few.held().getFirst();
                 });
     assertEquals(
         "expert8[0,0][0, 1][0, 4, 8, 12, 2, 6, 10, 14]0[0, 4, 8, 12][0, 2]0", groups.get(0));
@@ -106,7 +106,7 @@ class TopologyTest {
                       + members(experts.group(), world.rank())
                       + members(few.group(), world.rank())
                       + members(few.replicas(), world.rank())
-                      + few.first();
+                      + few.held().getFirst();
                 });
     assertEquals("tensor[0][0, 1][0, 2, 4, 6][0, 2, 4, 6][0, 2][0, 4]0", groups.get(0));
     assertEquals("tensor[2][4, 5][1, 3, 5, 7][1, 3, 5, 7][5, 7][1, 5]0", groups.get(5));

@@ -143,11 +143,12 @@ public final class RankOptions {
    * @throws IllegalArgumentException if the degrees do not divide the ranks
    */
   public Topology topology() {
-    if (count != null && (kind == Kind.MPI || cards() && LauncherVariables.underMpirun())) {
-      throw usage("--ranks is for threads; mpirun -n says how many processes");
+    if (count != null && (kind == Kind.MPI || cards() && LauncherVariables.amongOthers())) {
+      throw usage("--ranks is for threads; -n of mpirun or srun says how many processes");
     }
-    if (oneProcess() && LauncherVariables.underMpirun()) {
-      throw usage("mpirun started several processes: --comm mpi makes them ranks of one run");
+    if (oneProcess() && LauncherVariables.amongOthers()) {
+      throw usage(
+          "mpirun or srun started several processes: --comm mpi makes them ranks of one run");
     }
     if (cards() && parts != null && parts > 0) {
       throw usage(

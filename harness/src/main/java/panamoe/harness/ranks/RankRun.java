@@ -74,20 +74,17 @@ public final class RankRun {
 
   private <T> T runProcess(Trace recorded, Body<T> body) throws Exception {
     Communicator met = MpiWorld.open(options.timeout());
-    Thread.currentThread().setName(Trace.threadOf(met.rank()));
+    Body<T> traced =
+        (ranks, backend, stop) -> {
+          T result = body.run(ranks, backend, stop);
+          if (recorded != null) {
+            gatherTrace(ranks.world(), recorded.stop());
+          }
+          return result;
+        };
     try {
-      return play(
-          met,
-          RankOptions.placeHere(),
-          (ranks, backend, stop) -> {
-            T result = body.run(ranks, backend, stop);
-            if (recorded != null) {
-              gatherTrace(ranks.world(), recorded.stop());
-            }
-            return result;
-          },
-          // Clears the interrupt, because an interrupted thread cannot write files.
-          Thread::interrupted);
+      return Stoppable.run(
+          Trace.threadOf(met.rank()), stop -> play(met, RankOptions.placeHere(), traced, stop));
     } catch (CommunicationException e) {
       throw e;
     } catch (Throwable e) {

@@ -29,6 +29,7 @@ import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
+import panamoe.parallel.Topology;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -62,6 +63,7 @@ public final class ServeCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
   @Mixin private RankOptions rankOptions;
+  @Mixin private ExpertReplicas replicas;
 
   @Parameters(paramLabel = "MODEL", description = "A run's folder, or a checkpoint.")
   private Path model;
@@ -202,7 +204,8 @@ public final class ServeCommand implements Callable<Integer> {
     shared.checked(() -> engineConfig(1));
     ApiKeys keys = keyFile == null ? ApiKeys.NONE : ApiKeys.read(keyFile);
     ModelFolder folder = ModelFolder.open(model);
-    shared.checked(rankOptions::topology);
+    Topology topology = shared.checked(rankOptions::topology);
+    readReplicas(folder, topology);
     rankOptions.requireAvailable();
     if (rankOptions.timeout().compareTo(LEAST_TIMEOUT) < 0) {
       throw new ParameterException(
@@ -218,6 +221,7 @@ public final class ServeCommand implements Callable<Integer> {
             (ranks, backend, _) -> {
               Alike.require(ranks, Build::ofLibrary, "has another native library than rank 0");
               Alike.require(ranks, folder.checkpoint()::sha256, "has another model than rank 0");
+              replicas.apply(ranks);
               if (ranks.first()) {
                 serve(ranks, backend, folder, limits, keys);
               } else {
@@ -226,6 +230,14 @@ public final class ServeCommand implements Callable<Integer> {
               return null;
             });
     return 0;
+  }
+
+  private void readReplicas(ModelFolder folder, Topology topology) throws IOException {
+    try {
+      replicas.read(folder.config().experts(), topology);
+    } catch (IllegalArgumentException e) {
+      throw new ParameterException(spec.commandLine(), e.getMessage(), e);
+    }
   }
 
   private void serve(Ranks ranks, Backend backend, ModelFolder folder, Limits limits, ApiKeys keys)
@@ -269,12 +281,16 @@ public final class ServeCommand implements Callable<Integer> {
     }
   }
 
-  /** What the other ranks do: they compute what rank 0 asks for. */
+  /**
+   * What the other ranks do: they compute what rank 0 asks for. A launcher signals all ranks at
+   * once, but rank 0 alone drains: the others go on until it ends them, or is lost.
+   */
   private void follow(Ranks ranks, Backend backend, ModelFolder folder)
       throws InterruptedException {
     try (LanguageModel loaded =
         folder.load(backend, dtype.dtype(), ranks, new ArrayList<>(), _ -> {})) {
       EngineConfig config = engineConfig(cache(ranks, backend, folder).blocks());
+      StopSignals.handle(() -> {});
       Engine.onRanks(backend, loaded, folder.tokenizer(), config, _ -> {});
     }
   }

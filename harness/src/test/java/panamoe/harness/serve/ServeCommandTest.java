@@ -86,6 +86,25 @@ class ServeCommandTest {
     refused(1, "already exists", "--log-requests", empty.toString());
   }
 
+  @Test
+  void replicasWithoutARightLoadAreOneSentence() throws IOException {
+    refused(2, "--replicas is -1, expected 0 or more", "--replicas", "-1");
+    refused(2, "--replicas N and --expert-load FILE go together", "--replicas", "1");
+    String load = folder.resolve("load.json").toString();
+    String[] two = {"--replicas", "1", "--expert-load", load, "--ranks", "2"};
+    refused(1, "no such file", two);
+    Path file = Path.of(load);
+    Files.writeString(file, "{");
+    refused(2, "is no JSON", two);
+    Files.writeString(file, "{}");
+    refused(2, "has no layers", two);
+    Files.writeString(file, "{\"layers\":[{\"layer\":1,\"tokens\":[1,2]}]}");
+    refused(2, "counts 2 experts in layer 1: of another model", two);
+    Files.writeString(file, "{\"layers\":[{\"layer\":1,\"tokens\":[1,2,3,4,5,6,7,-8]}]}");
+    refused(2, "are not all whole numbers of 0 or more", two);
+    refused(2, "but every rank holds them all", "--replicas", "1", "--expert-load", load);
+  }
+
   @ParameterizedTest
   @CsvSource({"1, dtype", "2, int8"})
   void servesDrainsAndEnds(String ranks, String keyValues) throws Exception {

@@ -29,7 +29,7 @@ public final class WeightMap {
       }
       List<String> all = new ArrayList<>();
       for (int i = 0; i < parameter.matrices(); i++) {
-        String expert = Integer.toString(parameter.firstMatrix() + i);
+        String expert = Integer.toString(parameter.expert(i));
         names.forEach(name -> all.add(name.replace("%d", expert)));
       }
       return all;

@@ -1,0 +1,111 @@
+package panamoe.harness.serve;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.StreamSupport;
+import panamoe.harness.ranks.Alike;
+import panamoe.io.StrictJson;
+import panamoe.parallel.Ranks;
+import panamoe.parallel.Topology;
+import picocli.CommandLine.Option;
+
+/** The options for copies of experts that get most rows: {@code @Mixin ExpertReplicas replicas}. */
+final class ExpertReplicas {
+  @Option(
+      names = "--replicas",
+      paramLabel = "N",
+      defaultValue = "0",
+      description =
+          "Copies of other ranks' experts that each rank holds in each layer, of those with most rows; changes no bit.")
+  private int each;
+
+  @Option(
+      names = "--expert-load",
+      paramLabel = "FILE",
+      description = "What GET /v1/moe/stats answered: the rows of each expert, for --replicas.")
+  private Path load;
+
+  private Map<Integer, long[]> rows = Map.of();
+
+  /**
+   * Reads the load before ranks are started.
+   *
+   * @param experts of each layer of the model
+   * @throws IllegalArgumentException in one sentence, if the options do not go together, or the
+   *     load is of another model
+   */
+  void read(List<Integer> experts, Topology topology) throws IOException {
+    if (each < 0) {
+      throw new IllegalArgumentException("--replicas is " + each + ", expected 0 or more");
+    }
+    if (each > 0 != (load != null)) {
+      throw new IllegalArgumentException(
+          "--replicas N and --expert-load FILE go together: FILE tells which experts get most rows");
+    }
+    if (load == null) {
+      return;
+    }
+    if (experts.stream().noneMatch(count -> count > 0 && topology.expertDegree(count) > 1)) {
+      throw new IllegalArgumentException(
+          "--replicas copies experts from rank to rank, but every rank holds them all: --ep spreads them");
+    }
+    Map<Integer, long[]> found = new HashMap<>();
+    for (JsonNode each : tree().path("layers")) {
+      int layer = each.path("layer").asInt(-1);
+      long[] tokens =
+          StreamSupport.stream(each.path("tokens").spliterator(), false)
+              .mapToLong(number -> number.isIntegralNumber() ? number.asLong() : -1)
+              .toArray();
+      if (layer < 0 || layer >= experts.size() || tokens.length != experts.get(layer)) {
+        throw new IllegalArgumentException(
+            load
+                + " counts "
+                + tokens.length
+                + " experts in layer "
+                + layer
+                + ": of another model");
+      }
+      for (long count : tokens) {
+        if (count < 0) {
+          throw new IllegalArgumentException(
+              load + ": tokens of layer " + layer + " are not all whole numbers of 0 or more");
+        }
+      }
+      found.put(layer, tokens);
+    }
+    if (found.isEmpty()) {
+      throw new IllegalArgumentException(load + " has no layers, as GET /v1/moe/stats answers");
+    }
+    rows = found;
+  }
+
+  private JsonNode tree() throws IOException {
+    byte[] bytes = Files.readAllBytes(load);
+    try {
+      return StrictJson.tree(bytes);
+    } catch (IOException e) {
+      throw new IllegalArgumentException(load + " is no JSON: " + StrictJson.reason(e), e);
+    }
+  }
+
+  /** Lets every rank hold copies in the model that it loads next. Collective. */
+  void apply(Ranks ranks) throws Exception {
+    Alike.require(
+        ranks,
+        () ->
+            each
+                + " "
+                + rows.entrySet().stream()
+                    .sorted(Map.Entry.comparingByKey())
+                    .map(layer -> layer.getKey() + Arrays.toString(layer.getValue()))
+                    .toList(),
+        "has other --replicas or another --expert-load than rank 0");
+    ranks.copyExperts(rows, each);
+  }
+}
