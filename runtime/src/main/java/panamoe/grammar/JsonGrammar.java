@@ -14,10 +14,16 @@ public final class JsonGrammar {
   private static final JsonGrammar ANY_OBJECT =
       new JsonGrammar(new ObjectRules(List.of(), JsonRules.VALUE, new Budget()).rule());
 
+  private final Rule rule;
   private final State start;
 
   private JsonGrammar(Rule rule) {
+    this.rule = rule;
     start = State.before(rule);
+  }
+
+  Rule rule() {
+    return rule;
   }
 
   /** Before the first byte. */
@@ -42,11 +48,7 @@ public final class JsonGrammar {
 
   /** Whether the bytes are one of the texts, from its first byte to its last. */
   public boolean accepts(byte[] text) {
-    State state = start;
-    for (int i = 0; state != null && i < text.length; i++) {
-      state = state.step(text[i] & 0xff);
-    }
-    return state != null && state.mayEnd();
+    return start.accepts(text);
   }
 
   /**

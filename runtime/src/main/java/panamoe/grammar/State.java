@@ -98,6 +98,15 @@ final class State {
     return collector == null ? null : collector.state();
   }
 
+  /** Whether the text may end after some bytes. */
+  boolean accepts(byte[] bytes) {
+    State state = this;
+    for (int i = 0; state != null && i < bytes.length; i++) {
+      state = state.step(bytes[i] & 0xff);
+    }
+    return state != null && state.mayEnd();
+  }
+
   @Override
   public boolean equals(Object other) {
     return other instanceof State state

@@ -12,6 +12,7 @@ interface AnswerForm {
   /** The first chunk of a text; null if it has none of its own. */
   Object begin(int choice);
 
+  /** A chunk of a text; null if the piece tells nothing yet. */
   Object piece(TextEvent.Piece piece);
 
   /** The last chunk of a text. */

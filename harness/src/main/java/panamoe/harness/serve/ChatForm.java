@@ -3,10 +3,16 @@ package panamoe.harness.serve;
 import com.fasterxml.jackson.annotation.JsonInclude;
 import java.util.List;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import panamoe.data.Tokenizer;
 
-/** Answers of chat completions. */
-record ChatForm(Head head, TextRequest request, Tokenizer tokenizer) implements AnswerForm {
+/**
+ * Answers of chat completions.
+ *
+ * @param readers of the calls of each text; empty if nothing can be called
+ */
+record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<ToolCallReader> readers)
+    implements AnswerForm {
   private static final String WHOLE = "chat.completion";
   private static final String CHUNK = "chat.completion.chunk";
 
@@ -21,7 +27,11 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer) implements 
       Usage usage,
       @JsonInclude(JsonInclude.Include.NON_NULL) int[] promptTokenIds) {}
 
-  record Message(String role, String content, String refusal) {}
+  record Message(
+      String role,
+      String content,
+      String refusal,
+      @JsonInclude(JsonInclude.Include.NON_EMPTY) List<ToolCall> toolCalls) {}
 
   record Choice(
       int index,
@@ -32,8 +42,10 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer) implements 
       @JsonInclude(JsonInclude.Include.NON_NULL) Finish.Detail panamoe,
       @JsonInclude(JsonInclude.Include.NON_NULL) MoeAnswer moe) {}
 
-  @JsonInclude(JsonInclude.Include.NON_NULL)
-  record Delta(String role, String content) {}
+  record Delta(
+      @JsonInclude(JsonInclude.Include.NON_NULL) String role,
+      @JsonInclude(JsonInclude.Include.NON_NULL) String content,
+      @JsonInclude(JsonInclude.Include.NON_EMPTY) List<ToolCall> toolCalls) {}
 
   record ChunkChoice(
       int index,
@@ -43,6 +55,12 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer) implements 
       @JsonInclude(JsonInclude.Include.NON_NULL) int[] tokenIds,
       @JsonInclude(JsonInclude.Include.NON_NULL) Finish.Detail panamoe,
       @JsonInclude(JsonInclude.Include.NON_NULL) MoeAnswer moe) {}
+
+  static ChatForm of(Head head, TextRequest request, Tokenizer tokenizer, Tools tools) {
+    int reading = tools.callable().isEmpty() ? 0 : request.texts();
+    return new ChatForm(
+        head, request, tokenizer, Stream.generate(ToolCallReader::new).limit(reading).toList());
+  }
 
   @Override
   public Answer whole(List<WrittenText> texts, Usage usage) {
@@ -56,17 +74,38 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer) implements 
   private Choice choice(int index, WrittenText text) {
     return new Choice(
         index,
-        new Message("assistant", text.text(), null),
+        message(index, text.text()),
         ChatLogprobs.of(tokenizer, text.drawn()),
-        text.finish().reason(),
+        reason(index, text.finish()),
         AnswerForm.tokenIds(request, text.drawn()),
         text.finish().panamoe(),
         MoeAnswer.whole(request.routing(), text));
   }
 
+  private Message message(int index, String text) {
+    if (readers.isEmpty()) {
+      return new Message("assistant", text, null, List.of());
+    }
+    ToolCallReader.Read read = readers.get(index).next(text);
+    String content = read.content() + readers.get(index).end().content();
+    List<ToolCall> calls = read.calls().stream().map(ToolCall::whole).toList();
+    return new Message(
+        "assistant", content.isEmpty() && !calls.isEmpty() ? null : content, null, calls);
+  }
+
+  /** A text that ends with a call ends for its sake. */
+  private String reason(int choice, Finish finish) {
+    boolean called = !readers.isEmpty() && readers.get(choice).called();
+    return called && finish.reason().equals("stop") ? "tool_calls" : finish.reason();
+  }
+
+  private Delta delta(ToolCallReader.Read read) {
+    return new Delta(null, read.content().isEmpty() ? null : read.content(), read.calls());
+  }
+
   @Override
   public Answer begin(int choice) {
-    Delta delta = new Delta("assistant", "");
+    Delta delta = new Delta("assistant", readers.isEmpty() ? "" : null, List.of());
     return answer(
         CHUNK,
         List.of(new ChunkChoice(choice, delta, null, null, null, null, null)),
@@ -76,34 +115,38 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer) implements 
 
   @Override
   public Answer piece(TextEvent.Piece piece) {
+    Delta delta =
+        readers.isEmpty()
+            ? new Delta(null, piece.text(), List.of())
+            : delta(readers.get(piece.choice()).next(piece.text()));
+    ChatLogprobs logprobs = ChatLogprobs.of(tokenizer, piece.drawn());
+    int[] ids = AnswerForm.tokenIds(request, piece.drawn());
+    MoeAnswer moe = MoeAnswer.piece(request.routing(), piece.drawn());
+    boolean silent = delta.content() == null && delta.toolCalls().isEmpty();
+    if (silent && logprobs == null && ids == null && moe == null) {
+      return null;
+    }
     return answer(
         CHUNK,
-        List.of(
-            new ChunkChoice(
-                piece.choice(),
-                new Delta(null, piece.text()),
-                ChatLogprobs.of(tokenizer, piece.drawn()),
-                null,
-                AnswerForm.tokenIds(request, piece.drawn()),
-                null,
-                MoeAnswer.piece(request.routing(), piece.drawn()))),
+        List.of(new ChunkChoice(piece.choice(), delta, logprobs, null, ids, null, moe)),
         null,
         null);
   }
 
   @Override
   public Answer end(int choice, WrittenText text) {
-    Finish finish = text.finish();
+    Delta delta =
+        readers.isEmpty() ? new Delta(null, null, List.of()) : delta(readers.get(choice).end());
     return answer(
         CHUNK,
         List.of(
             new ChunkChoice(
                 choice,
-                new Delta(null, null),
+                delta,
                 null,
-                finish.reason(),
+                reason(choice, text.finish()),
                 null,
-                finish.panamoe(),
+                text.finish().panamoe(),
                 MoeAnswer.end(text))),
         null,
         null);

@@ -15,7 +15,8 @@ public final class ChatPrompt {
   /** Where it begins. */
   public static final String REPLY = "assistant:";
 
-  private static final Set<String> ROLES = Set.of("system", "developer", "user", "assistant");
+  private static final Set<String> ROLES =
+      Set.of("system", "developer", "user", "assistant", "tool");
 
   private ChatPrompt() {}
 
@@ -25,33 +26,48 @@ public final class ChatPrompt {
   }
 
   /**
-   * The text of {@code messages}.
+   * The text of {@code messages}, after a line about the functions that may be called.
    *
-   * @throws ApiError if they are no conversation, or hold more than text
+   * @throws ApiError if they are no conversation, or hold more than text and calls
    */
-  static String of(Fields fields) {
+  static String of(Fields fields, Tools tools) {
     JsonNode messages = fields.take("messages");
     if (messages == null || !messages.isArray() || messages.isEmpty()) {
       throw fields.wrong("messages", "is not an array of one message or more");
     }
-    StringBuilder prompt = new StringBuilder();
+    StringBuilder prompt = new StringBuilder(tools.line());
+    ToolMessages called = new ToolMessages();
     for (int i = 0; i < messages.size(); i++) {
       Fields message = fields.inner("messages[" + i + "]", messages.get(i));
       String role = message.text("role", "");
       if (!ROLES.contains(role)) {
-        throw message.wrong("role", "is none of system, developer, user and assistant");
+        throw message.wrong("role", "is none of system, developer, user, assistant and tool");
       }
-      prompt.append(line(role, content(message)));
+      String calls = "";
+      if (role.equals("assistant")) {
+        calls = called.calls(message);
+      } else {
+        message.refuse("tool_calls");
+      }
+      if (role.equals("tool")) {
+        called.requireCalled(message);
+      } else {
+        message.refuse("tool_call_id");
+      }
+      prompt.append(line(role, content(message, !calls.isEmpty()) + calls));
       // What clients send back of an answer, and its other fields where they say nothing.
-      message.refuse("name", "tool_calls", "tool_call_id", "function_call", "audio", "refusal");
+      message.refuse("name", "function_call", "audio", "refusal");
       message.refuse("reasoning_content", "annotations");
       message.requireNoOthers();
     }
     return prompt.append(REPLY).toString();
   }
 
-  private static String content(Fields message) {
+  private static String content(Fields message, boolean mayMiss) {
     JsonNode content = message.take("content");
+    if (content == null && mayMiss) {
+      return "";
+    }
     if (content == null) {
       throw message.wrong("content", "is missing");
     }

@@ -4,6 +4,8 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.util.function.Supplier;
 import panamoe.data.Tokenizer;
 import panamoe.engine.TokenConstraint;
+import panamoe.grammar.CallGrammar;
+import panamoe.grammar.FreeText;
 import panamoe.grammar.JsonGrammar;
 import panamoe.grammar.TokenMasks;
 
@@ -14,36 +16,52 @@ final class Constraints {
   private final Tokenizer tokenizer;
   // Made for the first request that needs them: they take long for a large vocabulary.
   private TokenMasks masks;
+  private FreeText freeText;
 
   Constraints(Tokenizer tokenizer) {
     this.tokenizer = tokenizer;
   }
 
   /**
-   * Reads {@code response_format}, {@code tools} and {@code tool_choice}.
+   * Reads {@code response_format}.
    *
+   * @param tools what may be called, or must be
    * @return null if the text is free
    * @throws ApiError if they ask for what cannot be kept to
    */
-  Supplier<TokenConstraint> of(Fields fields) {
-    fields.refuse("tools");
-    JsonNode choice = fields.take("tool_choice");
-    if (choice != null && !choice.asText().equals("none") && !choice.asText().equals("auto")) {
-      throw ApiError.unsupported(
-          "tool_choice is not supported, as there are no tools", "tool_choice");
+  Supplier<TokenConstraint> of(Fields fields, Tools tools) {
+    JsonGrammar json = json(fields.inner(FORMAT));
+    boolean free = json == null && tools.callable().isEmpty();
+    if (!free && fields.flag("ignore_eos")) {
+      throw fields.wrong(
+          "ignore_eos", "does not go with tools or a " + FORMAT + ", which have an end");
     }
-    fields.ignore("parallel_tool_calls");
-    Fields format = fields.inner(FORMAT);
+    try {
+      return free ? null : of(json, tools);
+    } catch (IllegalArgumentException e) {
+      throw ApiError.invalid(e.getMessage(), json == null ? "tools" : FORMAT);
+    }
+  }
+
+  private Supplier<TokenConstraint> of(JsonGrammar json, Tools tools) {
+    if (tools.callable().isEmpty()) {
+      return json.constraint(masks());
+    }
+    CallGrammar calls = tools.grammar();
+    if (tools.required()) {
+      return calls.calls(masks());
+    }
+    return json == null ? calls.callsAfter(freeText(), masks()) : calls.callsOr(json, masks());
+  }
+
+  private static JsonGrammar json(Fields format) {
     if (format == null) {
       return null;
     }
     try {
       JsonGrammar grammar = grammar(format);
       format.requireNoOthers();
-      if (grammar != null && fields.flag("ignore_eos")) {
-        throw fields.wrong("ignore_eos", "does not go with a " + FORMAT + ", which has an end");
-      }
-      return grammar == null ? null : grammar.constraint(masks());
+      return grammar;
     } catch (IllegalArgumentException e) {
       throw ApiError.invalid(e.getMessage(), FORMAT);
     }
@@ -73,5 +91,12 @@ final class Constraints {
       masks = TokenMasks.of(tokenizer);
     }
     return masks;
+  }
+
+  private synchronized FreeText freeText() {
+    if (freeText == null) {
+      freeText = CallGrammar.freeText(tokenizer);
+    }
+    return freeText;
   }
 }

@@ -2,6 +2,7 @@ package panamoe.harness.serve;
 
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies;
 import com.fasterxml.jackson.databind.json.JsonMapper;
@@ -41,6 +42,19 @@ final class Json {
       throw ApiError.invalid("the body is not a JSON object", null);
     } catch (IOException e) {
       throw ApiError.invalid("the body is not JSON: " + StrictJson.reason(e), null);
+    }
+  }
+
+  /** Whether a text is a JSON object; keys may be there twice, as a model may have written them. */
+  static boolean isObject(String text) {
+    try {
+      return MAPPER
+          .reader()
+          .with(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+          .readTree(text)
+          .isObject();
+    } catch (JsonProcessingException _) {
+      return false;
     }
   }
 

@@ -39,7 +39,7 @@ record LoggedText(
     ObjectNode fields,
     Answer answer) {
   /** Fields that say what a text must keep to. */
-  static final String[] FIELDS = {"response_format"};
+  static final String[] FIELDS = {"response_format", "tools", "tool_choice", "parallel_tool_calls"};
 
   /**
    * What wrote a text.
@@ -137,7 +137,8 @@ record LoggedText(
    * The request that is answered alike. Of a text that was cut off it asks for as much as there is.
    */
   GenerationRequest request(Tokenizer tokenizer) {
-    Supplier<TokenConstraint> constraint = new Constraints(tokenizer).of(new Fields(fields));
+    Fields given = new Fields(fields);
+    Supplier<TokenConstraint> constraint = new Constraints(tokenizer).of(given, Tools.of(given));
     StopConfig same =
         answer.cut()
             ? new StopConfig(

@@ -14,6 +14,7 @@ final class TextAnswer {
   private static final byte[] COMMENT = ":\n\n".getBytes(StandardCharsets.UTF_8);
   private static final byte[] DONE = "data: [DONE]\n\n".getBytes(StandardCharsets.UTF_8);
   private static final byte[] SPACE = {'\n'};
+  private static final byte[] NOTHING = {};
 
   private final Call call;
   private final TextRequest request;
@@ -104,7 +105,12 @@ final class TextAnswer {
           case TextEvent.Piece piece -> {
             begin(begun, piece.choice());
             anyToken = true;
-            chunk(form.piece(piece));
+            Object told = form.piece(piece);
+            if (told != null) {
+              chunk(told);
+            } else {
+              write(NOTHING, connection.events().isEmpty());
+            }
           }
           case TextEvent.Ended(int choice, Generation text) -> {
             end(choice, text);

@@ -41,7 +41,8 @@ final class TextEndpoint {
   void chat(Call call) throws IOException, InterruptedException {
     Fields fields = call.fields();
     model.requireNamed(fields);
-    int[] prompt = model.tokens(ChatPrompt.of(fields));
+    Tools tools = Tools.of(fields);
+    int[] prompt = model.tokens(ChatPrompt.of(fields, tools));
     boolean logprobs = fields.flag("logprobs");
     int top = fields.integer("top_logprobs", 0, 0, GenerationRequest.MOST_LOGPROBS);
     if (top > 0 && !logprobs) {
@@ -53,11 +54,13 @@ final class TextEndpoint {
         new TextFields(fields, model)
             .read(
                 List.of(prompt),
+                tools,
                 logprobs ? top : -1,
                 limits.defaultMaxTokens(),
                 call.user(),
                 ChatPrompt.STOPS);
-    write(call, fields, request, new ChatForm(head("chatcmpl-"), request, model.tokenizer()));
+    ChatForm form = ChatForm.of(head("chatcmpl-"), request, model.tokenizer(), tools);
+    write(call, fields, request, form);
   }
 
   void complete(Call call) throws IOException, InterruptedException {
@@ -71,7 +74,7 @@ final class TextEndpoint {
     fields.refuse("best_of", "suffix");
     TextRequest request =
         new TextFields(fields, model)
-            .read(prompts, logprobs, limits.defaultMaxTokens(), call.user(), List.of());
+            .read(prompts, Tools.NONE, logprobs, limits.defaultMaxTokens(), call.user(), List.of());
     write(call, fields, request, new CompletionForm(head("cmpl-"), request, model.tokenizer()));
   }
 

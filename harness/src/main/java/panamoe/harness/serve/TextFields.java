@@ -33,6 +33,7 @@ final class TextFields {
   /**
    * Reads them, and refuses those that nobody has read.
    *
+   * @param tools what the texts may call
    * @param logprobs most probable tokens to tell; -1 for none
    * @param defaultMaxTokens most tokens where a request does not say
    * @param key whose request it is; empty if that is unknown
@@ -40,7 +41,12 @@ final class TextFields {
    * @throws ApiError if one is wrong
    */
   TextRequest read(
-      List<int[]> prompts, int logprobs, int defaultMaxTokens, String key, List<String> stops) {
+      List<int[]> prompts,
+      Tools tools,
+      int logprobs,
+      int defaultMaxTokens,
+      String key,
+      List<String> stops) {
     for (int[] prompt : prompts) {
       if (prompt.length > model.context()) {
         throw ApiError.tooLong(
@@ -58,7 +64,7 @@ final class TextFields {
               sampling(),
               stops(prompts, defaultMaxTokens, stops),
               logprobs,
-              model.constraints().of(fields),
+              model.constraints().of(fields, tools),
               terms(key),
               routing(),
               delivery());

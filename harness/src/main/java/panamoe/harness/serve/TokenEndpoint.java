@@ -30,7 +30,7 @@ final class TokenEndpoint {
     model.requireNamed(fields);
     String prompt = fields.text("prompt", null);
     if (prompt == null) {
-      prompt = ChatPrompt.of(fields);
+      prompt = ChatPrompt.of(fields, Tools.of(fields));
     }
     boolean strings = fields.flag("return_token_strs");
     fields.ignore("add_special_tokens"); // there are none to add
@@ -72,7 +72,7 @@ final class TokenEndpoint {
   void applyTemplate(Call call) throws IOException {
     Fields fields = call.fields();
     model.requireNamed(fields);
-    Prompt prompt = new Prompt(ChatPrompt.of(fields));
+    Prompt prompt = new Prompt(ChatPrompt.of(fields, Tools.of(fields)));
     fields.requireNoOthers();
     call.answer(prompt);
   }

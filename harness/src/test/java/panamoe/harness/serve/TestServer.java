@@ -23,6 +23,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BooleanSupplier;
+import panamoe.data.Tokenizer;
 import panamoe.engine.Engine;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.EngineThread;
@@ -51,15 +52,7 @@ final class TestServer implements AutoCloseable {
 
   private static final ObjectMapper JSON = new ObjectMapper();
 
-  final ServedModel model =
-      new ServedModel(
-          MODEL,
-          HashEngine.TOKENIZER,
-          CONTEXT,
-          "fp_hash",
-          1_700_000_000,
-          new AtomicLong(1),
-          new Constraints(HashEngine.TOKENIZER));
+  final ServedModel model;
   final List<String> log = Collections.synchronizedList(new ArrayList<>());
   final Metrics metrics = new Metrics("1", MODEL);
   final ApiServer server;
@@ -82,7 +75,12 @@ final class TestServer implements AutoCloseable {
 
   /** With another model than the hash. */
   TestServer(Engine writer) throws IOException {
-    this(LIMITS, ApiKeys.NONE, writer, null);
+    this(HashEngine.TOKENIZER, CONTEXT, writer);
+  }
+
+  /** With another model and its tokens. */
+  TestServer(Tokenizer tokenizer, int context, Engine writer) throws IOException {
+    this(LIMITS, ApiKeys.NONE, tokenizer, context, writer, null);
   }
 
   /**
@@ -90,11 +88,27 @@ final class TestServer implements AutoCloseable {
    */
   TestServer(Limits limits, ApiKeys keys, EngineConfig config, Runnable beforeStep, Path logFolder)
       throws IOException {
-    this(limits, keys, HashEngine.of(config, CONTEXT, beforeStep), logFolder);
+    this(
+        limits,
+        keys,
+        HashEngine.TOKENIZER,
+        CONTEXT,
+        HashEngine.of(config, CONTEXT, beforeStep),
+        logFolder);
   }
 
-  private TestServer(Limits limits, ApiKeys keys, Engine writer, Path logFolder)
+  private TestServer(
+      Limits limits, ApiKeys keys, Tokenizer tokenizer, int context, Engine writer, Path logFolder)
       throws IOException {
+    model =
+        new ServedModel(
+            MODEL,
+            tokenizer,
+            context,
+            "fp_hash",
+            1_700_000_000,
+            new AtomicLong(1),
+            new Constraints(tokenizer));
     requests =
         logFolder == null
             ? null

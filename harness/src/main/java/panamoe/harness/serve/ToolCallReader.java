@@ -1,0 +1,203 @@
+package panamoe.harness.serve;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.UUID;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import panamoe.grammar.CallGrammar;
+
+/**
+ * Tells the calls in an assistant's text from its content, piece by piece. A call is told as soon
+ * as its arguments begin. What looks like a call but has not its form is content; white space
+ * around calls is nothing.
+ */
+final class ToolCallReader {
+  /** What is known after a piece, beside what was known before. */
+  record Read(String content, List<ToolCall> calls) {}
+
+  private static final Pattern HEAD =
+      Pattern.compile(
+          "\\s*\\{\\s*\"name\"\\s*:\\s*\"([\\w-]+)\"\\s*,\\s*\"arguments\"\\s*:\\s*(?=\\{)");
+  private static final Pattern TAIL = Pattern.compile("\\s*\\}\\s*" + CallGrammar.CLOSE);
+
+  /** What the unread text is expected to be. */
+  private enum Part {
+    CONTENT,
+    HEAD,
+    ARGUMENTS,
+    TAIL
+  }
+
+  private final StringBuilder unread = new StringBuilder();
+  private Part part = Part.CONTENT;
+  private boolean blank = true; // no content since the last call
+  private int begun;
+  private int complete;
+  // Within arguments.
+  private int depth;
+  private boolean quoted;
+  private boolean escaped;
+  // Of this piece.
+  private StringBuilder content = new StringBuilder();
+  private List<ToolCall> calls = new ArrayList<>();
+
+  /** Reads the next piece of the text. */
+  Read next(String piece) {
+    unread.append(piece);
+    boolean goesOn = true;
+    while (goesOn) {
+      goesOn =
+          switch (part) {
+            case CONTENT -> content();
+            case HEAD -> head();
+            case ARGUMENTS -> arguments();
+            case TAIL -> tail();
+          };
+    }
+    return read();
+  }
+
+  /** What is left at the end of the text. */
+  Read end() {
+    if (part == Part.HEAD) {
+      content.append(CallGrammar.OPEN);
+    }
+    boolean around = part == Part.CONTENT && begun > 0 && unread.toString().isBlank();
+    if (part != Part.TAIL && !around) {
+      content.append(unread);
+    }
+    unread.setLength(0);
+    return read();
+  }
+
+  /** Whether the text has a whole call. */
+  boolean called() {
+    return complete > 0;
+  }
+
+  private Read read() {
+    Read read = new Read(content.toString(), List.copyOf(calls));
+    content = new StringBuilder();
+    calls = new ArrayList<>();
+    return read;
+  }
+
+  /** Each of these returns whether more can be read of what is there. */
+  private boolean content() {
+    int open = unread.indexOf(CallGrammar.OPEN);
+    if (open >= 0) {
+      tell(open);
+      unread.delete(0, open + CallGrammar.OPEN.length());
+      part = Part.HEAD;
+      return true;
+    }
+    int certain = unread.length();
+    int most = Math.min(unread.length(), CallGrammar.OPEN.length() - 1);
+    for (int last = 1; last <= most; last++) {
+      int start = unread.length() - last;
+      if (CallGrammar.OPEN.startsWith(unread.substring(start))) {
+        certain = start;
+      }
+    }
+    if (!blank || !unread.substring(0, certain).isBlank()) {
+      tell(certain);
+      unread.delete(0, certain);
+    }
+    return false;
+  }
+
+  private void tell(int length) {
+    String text = unread.substring(0, length);
+    if (!blank || !text.isBlank()) {
+      content.append(text);
+      blank &= text.isBlank();
+    }
+  }
+
+  private boolean head() {
+    Matcher head = HEAD.matcher(unread);
+    if (head.lookingAt()) {
+      calls.add(ToolCall.begun(begun++, id(), head.group(1), ""));
+      unread.delete(0, head.end());
+      part = Part.ARGUMENTS;
+      return true;
+    }
+    if (!head.hitEnd()) {
+      content.append(CallGrammar.OPEN); // it was no call
+      blank = false;
+      part = Part.CONTENT;
+      return true;
+    }
+    return false;
+  }
+
+  private static String id() {
+    return "call_" + UUID.randomUUID().toString().replace("-", "").substring(0, 24);
+  }
+
+  private boolean arguments() {
+    int end = 0;
+    do {
+      if (end == unread.length()) {
+        break;
+      }
+      step(unread.charAt(end++));
+    } while (depth > 0);
+    if (end > 0) {
+      add(unread.substring(0, end));
+      unread.delete(0, end);
+    }
+    boolean closed = end > 0 && depth == 0;
+    if (closed) {
+      part = Part.TAIL;
+    }
+    return closed;
+  }
+
+  private void step(char next) {
+    if (quoted) {
+      quoted = escaped || next != '"';
+      escaped = !escaped && next == '\\';
+    } else {
+      switch (next) {
+        case '"' -> quoted = true;
+        case '{' -> depth++;
+        case '}' -> depth--;
+        default -> {}
+      }
+    }
+  }
+
+  /** Arguments join the call that began with the same piece. */
+  private void add(String arguments) {
+    int index = begun - 1;
+    ToolCall last = calls.isEmpty() ? null : calls.getLast();
+    if (last == null) {
+      calls.add(ToolCall.more(index, arguments));
+    } else {
+      calls.set(
+          calls.size() - 1,
+          new ToolCall(
+              index,
+              last.id(),
+              last.type(),
+              new ToolCall.Function(last.function().name(), arguments)));
+    }
+  }
+
+  private boolean tail() {
+    Matcher tail = TAIL.matcher(unread);
+    boolean closed = tail.lookingAt();
+    if (closed) {
+      complete++;
+      blank = true;
+      unread.delete(0, tail.end());
+    }
+    if (closed || !tail.hitEnd()) {
+      part = Part.CONTENT;
+      return true;
+    }
+    return false;
+  }
+}

@@ -1,0 +1,177 @@
+package panamoe.grammar;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.util.BitSet;
+import java.util.Map;
+import java.util.Random;
+import java.util.TreeMap;
+import java.util.function.Supplier;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import panamoe.data.Tokenizer;
+import panamoe.engine.TokenConstraint;
+
+class CallGrammarTest {
+  private static final String COUNT =
+      "<tool_call>{\"name\": \"count\", \"arguments\": {}}</tool_call>";
+  private static final String MARK =
+      "<tool_call>\n{\"name\":\"mark\",\"arguments\":{\"of\":{\"of\":null}}}\n</tool_call>";
+  private static final JsonGrammar YES = JsonGrammar.of(json("{\"const\": \"yes\"}"));
+
+  private static JsonNode json(String text) {
+    try {
+      return new ObjectMapper().readTree(text);
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  /** Two functions; the schema of one refers to itself. */
+  private static Map<String, JsonNode> functions() {
+    return new TreeMap<>(
+        Map.of(
+            "count",
+            json("{\"type\": \"object\", \"additionalProperties\": false}"),
+            "mark",
+            json(
+                "{\"type\": \"object\", \"properties\": {\"of\": {\"anyOf\": [{\"$ref\": \"#\"},"
+                    + " {\"type\": \"null\"}]}}, \"required\": [\"of\"],"
+                    + " \"additionalProperties\": false}")));
+  }
+
+  private static boolean accepts(boolean several, String text) {
+    return CallGrammar.of(functions(), several).accepts(text.getBytes(UTF_8));
+  }
+
+  @Test
+  void callsKeepToTheirFunctions() {
+    assertTrue(accepts(false, COUNT));
+    assertTrue(accepts(false, " " + MARK));
+    assertTrue(accepts(true, MARK + COUNT + "\n" + MARK));
+    assertFalse(accepts(false, COUNT + COUNT));
+    assertFalse(accepts(true, COUNT + "\n"));
+    assertFalse(accepts(true, COUNT.replace("count", "mark")));
+    assertFalse(accepts(true, MARK.replace("mark", "count")));
+    assertFalse(accepts(true, COUNT.replace("count", "coun")));
+    assertFalse(accepts(true, "No: " + COUNT));
+  }
+
+  @Test
+  void theSchemaThatCannotBeKeptToIsNamed() {
+    IllegalArgumentException refused =
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> CallGrammar.of(Map.of("f", json("{\"not\": {}}")), true));
+    assertTrue(
+        refused.getMessage().startsWith("function f: the schema's \"not\""), refused::toString);
+  }
+
+  private static byte[] random(
+      Supplier<TokenConstraint> constraint, Tokenizer tokenizer, int seed) {
+    return new RandomWriter(tokenizer, new Random(seed), 80).write(constraint.get());
+  }
+
+  @Test
+  void whatIsWrittenIsCallsOrTheJson() {
+    Tokenizer tokenizer = new PieceTokenizer(new Random(5), 300);
+    TokenMasks masks = TokenMasks.of(tokenizer);
+    CallGrammar grammar = CallGrammar.of(functions(), true);
+    int json = 0;
+    for (int seed = 0; seed < 40; seed++) {
+      assertTrue(grammar.accepts(random(grammar.calls(masks), tokenizer, seed)));
+      byte[] either = random(grammar.callsOr(YES, masks), tokenizer, seed);
+      json += YES.accepts(either) ? 1 : 0;
+      assertTrue(YES.accepts(either) || grammar.accepts(either), () -> new String(either, UTF_8));
+    }
+    assertTrue(json > 0 && json < 40, json + " of 40 are JSON");
+  }
+
+  /** Tokens may be any pieces of the marker, and of what is around it. */
+  @ParameterizedTest
+  @ValueSource(strings = {"", "Well, a <tool", "<<tool_call", "<tool_<tool_call", "<tool_call}"})
+  void freeTextGoesOnByTheGrammarAfterTheMarker(String before) {
+    Tokenizer tokenizer = new PieceTokenizer(new Random(6), 100);
+    TokenMasks masks = TokenMasks.of(tokenizer);
+    CallGrammar grammar = CallGrammar.of(functions(), false);
+    TokenConstraint constraint = grammar.callsAfter(CallGrammar.freeText(tokenizer), masks).get();
+    for (byte next : (before + "<tool_call>").getBytes(UTF_8)) {
+      BitSet allowed = constraint.allowed();
+      assertEquals(tokenizer.vocabularySize(), allowed.cardinality(), "all tokens");
+      constraint.accept(next & 0xff);
+    }
+    byte[] rest = new RandomWriter(tokenizer, new Random(7), 80).write(constraint);
+    assertTrue(grammar.accepts(("<tool_call>" + new String(rest, UTF_8)).getBytes(UTF_8)));
+  }
+
+  /** Of tokens with bytes after the marker the grammar would have to read a part. */
+  @Test
+  void noTokenGoesOverTheMarkersEnd() {
+    String[] words = {"<tool_call>", "call>", "call>{", "ca", "ll>x", ">>", "<tool_call>{"};
+    Tokenizer tokenizer = new WordTokenizer(words);
+    TokenMasks masks = TokenMasks.of(tokenizer);
+    CallGrammar grammar = CallGrammar.of(functions(), false);
+    FreeText free = CallGrammar.freeText(tokenizer);
+    TokenConstraint constraint = grammar.callsAfter(free, masks).get();
+    assertEquals("1111110", allowed(constraint, words));
+    for (byte next : "<tool_".getBytes(UTF_8)) {
+      constraint.accept(next & 0xff);
+    }
+    assertEquals("1101110", allowed(constraint, words));
+    constraint.accept(256 + 3);
+    assertEquals("1111010", allowed(constraint, words));
+    constraint.accept('l');
+    constraint.accept('l');
+    assertEquals("1111100", allowed(constraint, words));
+    constraint.accept('>');
+    assertFalse(constraint.allowed().get(tokenizer.endOfText()));
+    assertEquals(2, constraint.allowed().cardinality(), "a new line or a brace");
+  }
+
+  private static String allowed(TokenConstraint constraint, String[] words) {
+    StringBuilder bits = new StringBuilder();
+    for (int i = 0; i < words.length; i++) {
+      bits.append(constraint.allowed().get(256 + i) ? '1' : '0');
+    }
+    return bits.toString();
+  }
+
+  /** The bytes, some words, and the end. */
+  private record WordTokenizer(String[] words) implements Tokenizer {
+    @Override
+    public int[] encode(String text) {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public byte[] bytesOf(int token) {
+      if (token < 256) {
+        return new byte[] {(byte) token};
+      }
+      return token == endOfText() ? new byte[0] : words[token - 256].getBytes(UTF_8);
+    }
+
+    @Override
+    public int vocabularySize() {
+      return 256 + words.length + 1;
+    }
+
+    @Override
+    public int endOfText() {
+      return 256 + words.length;
+    }
+
+    @Override
+    public String sha256() {
+      return "";
+    }
+  }
+}
