@@ -265,24 +265,19 @@ public final class Engine implements AutoCloseable {
 
   private void endUnwanted() {
     long now = System.nanoTime();
-    for (Sequence sequence : scheduler.all()) {
-      long deadline = sequence.request.terms().deadline();
-      if (sequence.cancelled) {
-        listeners.end(sequence, Generation.End.CANCELLED);
-      } else if (deadline != GenerationRequest.Terms.NEVER && deadline - now <= 0) {
-        listeners.end(sequence, Generation.End.DEADLINE);
-      }
+    for (Sequence sequence : scheduler.all(each -> each.cancelled || each.late(now))) {
+      listeners.end(
+          sequence, sequence.cancelled ? Generation.End.CANCELLED : Generation.End.DEADLINE);
     }
   }
 
   /** Computes the planned step, its texts of each top-k one after the other. */
   private void compute() {
-    List<StepPlan.Part> kinds = plan.kinds();
-    if (kinds.size() == 1) {
+    if (plan.uniform()) {
       compute(plan);
       return;
     }
-    for (StepPlan.Part each : kinds) {
+    for (StepPlan.Part each : plan.kinds()) {
       kind.take(each, plan);
       compute(kind);
     }
@@ -326,14 +321,14 @@ public final class Engine implements AutoCloseable {
 
   private void failAll(RuntimeException failure) {
     takeSubmitted();
-    scheduler.all().forEach(sequence -> listeners.fail(sequence, failure));
+    scheduler.all(_ -> true).forEach(sequence -> listeners.fail(sequence, failure));
   }
 
   /** Ends all texts as cancelled, and frees the cache. Idempotent. */
   @Override
   public void close() {
     takeSubmitted();
-    scheduler.all().forEach(sequence -> listeners.end(sequence, Generation.End.CANCELLED));
+    scheduler.all(_ -> true).forEach(sequence -> listeners.end(sequence, Generation.End.CANCELLED));
     for (var next = readers.poll(); next != null; next = readers.poll()) {
       next.completeExceptionally(new IllegalStateException("the engine is closed"));
     }

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Comparator;
 import java.util.List;
+import java.util.function.Predicate;
 
 /**
  * Decides which sequences run, in which blocks, and what the next step computes of each: first a
@@ -65,11 +66,22 @@ final class Scheduler {
     waiting.add(sequence);
   }
 
-  /** All sequences that have not ended. */
-  List<Sequence> all() {
-    List<Sequence> all = new ArrayList<>(running);
-    all.addAll(waiting.all());
+  /** The sequences that have not ended and are so. */
+  List<Sequence> all(Predicate<Sequence> such) {
+    List<Sequence> all = List.of(); // as in nearly every step
+    for (Sequence sequence : running) {
+      all = such.test(sequence) ? with(all, sequence) : all;
+    }
+    for (Sequence sequence : waiting.all()) {
+      all = such.test(sequence) ? with(all, sequence) : all;
+    }
     return all;
+  }
+
+  private static List<Sequence> with(List<Sequence> some, Sequence another) {
+    List<Sequence> more = some.isEmpty() ? new ArrayList<>() : some;
+    more.add(another);
+    return more;
   }
 
   boolean idle() {

@@ -79,6 +79,12 @@ final class Sequence implements GenerationHandle {
     cancelled = true;
   }
 
+  /** Whether its deadline is over at {@code now}, by {@link System#nanoTime}. */
+  boolean late(long now) {
+    long deadline = request.terms().deadline();
+    return deadline != GenerationRequest.Terms.NEVER && deadline - now <= 0;
+  }
+
   boolean running() {
     return slot != NONE;
   }

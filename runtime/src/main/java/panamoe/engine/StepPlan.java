@@ -76,9 +76,19 @@ final class StepPlan {
     }
   }
 
+  /** Whether all parts have the same top-k. */
+  boolean uniform() {
+    for (int i = 1; i < parts.size(); i++) {
+      if (!alike(parts.get(i), parts.getFirst())) {
+        return false;
+      }
+    }
+    return true;
+  }
+
   /** The first part of each top-k: a step computes rows of one alone. */
   List<Part> kinds() {
-    List<Part> kinds = new ArrayList<>(1);
+    List<Part> kinds = new ArrayList<>();
     for (Part part : parts) {
       if (kinds.stream().noneMatch(kind -> alike(part, kind))) {
         kinds.add(part);

@@ -20,6 +20,10 @@ final class StopTexts {
     if (stopped || piece.isEmpty()) {
       return;
     }
+    if (stops.isEmpty()) {
+      pass(piece);
+      return;
+    }
     String text = held + piece;
     int first = text.length();
     for (String stop : stops) {
