@@ -54,6 +54,8 @@ import picocli.CommandLine.Spec;
       "docs/benchmarks.md says what each column means."
     })
 public final class LatencyCommand implements Callable<Integer> {
+  private static final int WARM_UP = 10;
+
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
   @Mixin private RankOptions rankOptions;
@@ -111,23 +113,33 @@ public final class LatencyCommand implements Callable<Integer> {
       if (ranks.first() && !shared.json()) {
         out().println(Latency.HEADER);
       }
+      // Ranks find out how fast their links are when they first exchange rows.
+      measure(ranks, backend, folder, loaded, texts.getFirst(), WARM_UP);
       for (int count : texts) {
-        double[] steps = new double[length];
-        Traffic before = ranks.world().traffic();
-        try (ExchangeShare exchanges = new ExchangeShare()) {
-          Engine.onRanks(
-              backend,
-              loaded,
-              folder.tokenizer(),
-              config(count, length),
-              engine -> time(engine, count, steps, folder.tokenizer().endOfText()));
-          Traffic sent = mean(ranks, before, ranks.world().traffic(), length);
-          if (ranks.first()) {
-            double share = exchanges.of(Arrays.stream(steps).sum(), rankOptions.here());
-            print(Latency.of(name(), ranks, rankOptions.strategy(), count, steps, share, sent));
-          }
+        Latency latency = measure(ranks, backend, folder, loaded, count, length);
+        if (ranks.first()) {
+          print(latency);
         }
       }
+    }
+  }
+
+  private Latency measure(
+      Ranks ranks, Backend backend, ModelFolder folder, LanguageModel loaded, int count, int length)
+      throws Exception {
+    double[] steps = new double[length];
+    Traffic before = ranks.world().traffic();
+    try (ExchangeShare exchanges = new ExchangeShare()) {
+      Engine.onRanks(
+          backend,
+          loaded,
+          folder.tokenizer(),
+          config(count, length),
+          engine -> time(engine, count, steps, folder.tokenizer().endOfText()));
+      Traffic sent = mean(ranks, before, ranks.world().traffic(), length);
+      double share =
+          ranks.first() ? exchanges.of(Arrays.stream(steps).sum(), rankOptions.here()) : 0;
+      return Latency.of(name(), ranks, rankOptions.strategy(), count, steps, share, sent);
     }
   }
 
