@@ -1,5 +1,7 @@
 package panamoe.harness.serve;
 
+import java.util.Locale;
+
 /**
  * Decides whether a request may wait, so that nobody waits for longer than it takes to write a full
  * queue. Thread-safe.
@@ -39,6 +41,16 @@ final class Admission {
           Math.max(0, texts - limits.sequences())
               + " texts wait, the server's bound is "
               + limits.queuedRequests());
+    }
+    double wait = secondsPerText * (texts + request.texts() - limits.sequences());
+    if (wait > limits.mostWait().toMillis() / 1e3) {
+      throw overloaded(
+          request.texts(),
+          String.format(
+              Locale.ROOT,
+              "it would wait about %.1f s, the server's bound is %.1f s",
+              wait,
+              limits.mostWait().toMillis() / 1e3));
     }
     if (tokens > 0 && tokens + request.promptTokens() > limits.queuedTokens()) {
       throw overloaded(

@@ -9,6 +9,8 @@ import java.time.Duration;
  * @param queuedRequests texts that wait beside them; more are refused
  * @param queuedTokens prompt tokens of texts without a first token; more are refused, unless they
  *     are the only ones
+ * @param mostWait how long the latest text may have to wait, as far as can be told; it is refused
+ *     if that is longer
  * @param defaultMaxTokens most tokens of a text whose request does not say how many
  * @param bodyBytes most bytes of a request
  * @param slowReader how long a connection may take nothing, or have many pieces to take
@@ -19,6 +21,7 @@ record Limits(
     int sequences,
     int queuedRequests,
     long queuedTokens,
+    Duration mostWait,
     int defaultMaxTokens,
     int bodyBytes,
     Duration slowReader,
@@ -26,12 +29,16 @@ record Limits(
     Duration shutdown) {
 
   static final int BODY_BYTES = 16 << 20;
+  static final Duration ANY_WAIT = Duration.ofDays(365);
   static final Duration PING = Duration.ofSeconds(15);
 
   Limits {
     require("sequences", sequences, 1);
     require("max-queued-requests", queuedRequests, 0);
     require("max-queued-tokens", queuedTokens, 1);
+    if (mostWait.toMillis() < 1) {
+      throw new IllegalArgumentException("--max-wait is below a millisecond");
+    }
     require("default-max-tokens", defaultMaxTokens, 1);
     require("slow-reader-timeout", slowReader.toMillis(), 1);
     require("shutdown-timeout", shutdown.toMillis(), 0);

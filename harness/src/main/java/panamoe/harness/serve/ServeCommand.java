@@ -165,6 +165,14 @@ public final class ServeCommand implements Callable<Integer> {
   private long queuedTokens = Long.MAX_VALUE;
 
   @Option(
+      names = "--max-wait",
+      paramLabel = "SECONDS",
+      defaultValue = "0",
+      description =
+          "A text that would wait longer, by the rate at which texts end, is refused with 429; 0: it may wait. Default: ${DEFAULT-VALUE}.")
+  private double maxWait;
+
+  @Option(
       names = "--slow-reader-timeout",
       paramLabel = "SECONDS",
       defaultValue = "30",
@@ -196,6 +204,7 @@ public final class ServeCommand implements Callable<Integer> {
                     sequences,
                     queuedRequests,
                     queuedTokens,
+                    maxWait == 0 ? Limits.ANY_WAIT : Duration.ofMillis((long) (1000 * maxWait)),
                     defaultMaxTokens,
                     Limits.BODY_BYTES,
                     Duration.ofSeconds(slowReader),

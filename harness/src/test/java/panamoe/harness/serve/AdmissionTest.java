@@ -14,10 +14,12 @@ import panamoe.engine.StopConfig;
 
 /** Two texts run, three wait, with prompts of ten tokens. */
 class AdmissionTest {
-  private final Admission admission =
-      new Admission(
-          new Limits(
-              2, 3, 10, 1, 1, Duration.ofSeconds(1), Duration.ofSeconds(1), Duration.ofSeconds(1)));
+  private final Admission admission = new Admission(limits(Limits.ANY_WAIT));
+
+  private static Limits limits(Duration wait) {
+    Duration second = Duration.ofSeconds(1);
+    return new Limits(2, 3, 10, wait, 1, 1, second, second, second);
+  }
 
   private static TextRequest request(int n, int promptTokens) {
     return new TextRequest(
@@ -60,6 +62,18 @@ class AdmissionTest {
     six.computed(6); // told late
     admission.admit(request(1, 10));
     assertEquals(429, refused(1, 1).status());
+  }
+
+  @Test
+  void whoWouldWaitTooLongIsRefused() throws InterruptedException {
+    Admission soon = new Admission(limits(Duration.ofMillis(1)));
+    Admission.Place slow = soon.admit(request(1, 1));
+    Thread.sleep(50);
+    slow.close();
+    soon.admit(request(2, 1)); // these run at once
+    ApiError late = assertThrows(ApiError.class, () -> soon.admit(request(1, 1)));
+    assertEquals(429, late.status());
+    assertTrue(late.getMessage().endsWith("s, the server's bound is 0.0 s"), late::getMessage);
   }
 
   @Test

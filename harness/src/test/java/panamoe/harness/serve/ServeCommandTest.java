@@ -79,6 +79,7 @@ class ServeCommandTest {
     refused(2, "the reserve is 2.0", "--reserve", "2");
     refused(2, "--timeout is 1 s, expected 5", "--timeout", "1");
     refused(2, "--max-queued-requests is -1", "--max-queued-requests", "-1");
+    refused(2, "--max-wait is below a millisecond", "--max-wait", "-1");
     refused(2, "--slow-reader-timeout is 0", "--slow-reader-timeout", "0");
     Path empty = Files.writeString(folder.resolve("keys"), "# none\n");
     refused(1, "has no key", "--api-key-file", empty.toString());

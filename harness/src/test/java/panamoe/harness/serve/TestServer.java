@@ -44,6 +44,7 @@ final class TestServer implements AutoCloseable {
           16,
           256,
           1_000_000,
+          Limits.ANY_WAIT,
           1_000_000,
           1 << 20,
           Duration.ofSeconds(30),
@@ -135,7 +136,15 @@ final class TestServer implements AutoCloseable {
   /** The limits with other bounds and times. */
   static Limits limits(int sequences, int queued, Duration slowReader, Duration ping) {
     return new Limits(
-        sequences, queued, 1_000_000, 1_000_000, 1 << 20, slowReader, ping, Duration.ofSeconds(1));
+        sequences,
+        queued,
+        1_000_000,
+        Limits.ANY_WAIT,
+        1_000_000,
+        1 << 20,
+        slowReader,
+        ping,
+        Duration.ofSeconds(1));
   }
 
   HttpRequest.Builder to(String path) {
