@@ -66,8 +66,8 @@ class SlowScriptTest {
     Files.copy(Path.of("../ci/slow"), script, StandardCopyOption.REPLACE_EXISTING);
     Files.createDirectories(folder.resolve("build"));
     Files.writeString(folder.resolve("log"), log);
-    for (String other : new String[] {"panamoe", "ci/maven"}) {
-      String body = other.equals("panamoe") ? "" : "cat '" + folder.resolve("log") + "'\n";
+    for (String other : new String[] {"panamoe", "ci/setup", "ci/maven"}) {
+      String body = other.equals("ci/maven") ? "cat '" + folder.resolve("log") + "'\n" : "";
       Path file = Files.writeString(folder.resolve(other), "#!/bin/sh\n" + body);
       assertTrue(file.toFile().setExecutable(true));
     }

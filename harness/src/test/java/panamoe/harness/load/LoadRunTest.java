@@ -16,6 +16,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
@@ -38,6 +39,12 @@ class LoadRunTest {
   private int status = 200;
   private int millis;
   private String end = "data: [DONE]\n\n";
+
+  /** It bounds headers for all servers of a JVM, if it is there before the first one. */
+  @BeforeAll
+  static void loadTheEndpoint() throws ClassNotFoundException {
+    Class.forName("panamoe.harness.serve.ApiServer");
+  }
 
   @BeforeEach
   void start() throws IOException {

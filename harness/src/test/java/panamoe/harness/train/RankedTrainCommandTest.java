@@ -232,7 +232,7 @@ class RankedTrainCommandTest {
         "2 | --ranks 4 --tp 4 --expert-slices 3 | is 4, which 3 expert slices do not divide",
         "2 | --ranks 4 --tp 4 --expert-slices 2 --ep 4 | is a multiple of 1 that divides 2 (ranks / expert slices)",
         "2 | --ranks 4 --tp 4 --slice-experts --expert-slices 2 | but --expert-slices is 2",
-        "2 | --ranks 2 --comm mpi | mpirun -n says how many",
+        "2 | --ranks 2 --comm mpi | -n of mpirun or srun says how many",
         "2 | --ranks 4 --nodes 3 | --nodes is 3, but must be 1 or more and divide the 4 ranks",
         "2 | --ranks 4 --nodes 0 | --nodes is 0, but must be 1 or more and divide the 4 ranks",
         "2 | --comm mpi --nodes 1 | --nodes is for threads",
