@@ -73,7 +73,8 @@ public final class Sampler {
     double temperature = config.temperature();
     double cold = 1 / temperature;
     for (int i = 0; i < logits.length; i++) {
-      weights[i] = Math.exp((logits[i] - (double) best) * cold);
+      // An infinite logit, or 1 / temperature, would make NaN of the best one.
+      weights[i] = logits[i] == best ? 1 : Math.exp((logits[i] - (double) best) * cold);
     }
     Arrays.fill(counts, 0);
     Arrays.fill(masses, 0);

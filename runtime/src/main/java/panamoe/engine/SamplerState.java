@@ -44,7 +44,8 @@ public final class SamplerState {
   /** Applies biases and penalties to logits [V]. */
   void change(float[] logits) {
     config.logitBias().forEach((token, bias) -> logits[token] += bias);
-    float repetition = (float) config.penalties().repetition();
+    // Not 0, of which a token that must not come, at minus infinity, would become NaN.
+    float repetition = Math.max((float) config.penalties().repetition(), Float.MIN_NORMAL);
     for (int token = seen.nextSetBit(0); token >= 0; token = seen.nextSetBit(token + 1)) {
       logits[token] = logits[token] > 0 ? logits[token] / repetition : logits[token] * repetition;
     }

@@ -11,6 +11,8 @@ import java.util.Random;
 import java.util.SplittableRandom;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.engine.SamplingConfig.Penalties;
 
 /** Draws follow the distribution that the settings describe. */
@@ -56,6 +58,31 @@ class SamplerTest {
     assertDistribution(1, all, frequencies(config(1, 0, 1)));
     assertDistribution(0.5, all, frequencies(config(0.5, 0, 1)));
     assertDistribution(3, all, frequencies(config(3, 0, 1)));
+  }
+
+  /** Also where a number divided by it is infinite, and whatever was drawn before. */
+  @Test
+  void theLeastTemperatureTakesTheBest() {
+    Sampler sampler = new Sampler(LOGITS.length);
+    for (double temperature : new double[] {Double.MIN_VALUE, 1e-310, Double.MIN_NORMAL, 1e-30}) {
+      sampler.next(new float[] {0, 0, 0, 90, 0}, new SamplerState(config(1, 0, 1)));
+      SamplerState state = new SamplerState(config(temperature, 0, 1));
+      assertEquals(1, sampler.next(LOGITS.clone(), state), () -> "temperature " + temperature);
+    }
+  }
+
+  /** The penalty of a token of the prompt makes its logit infinite. */
+  @ParameterizedTest
+  @ValueSource(doubles = {1e-37, 1e-50, Double.MIN_VALUE})
+  void theLeastPenaltyTakesWhatWasThere(double penalty) {
+    for (double temperature : new double[] {0, 1, 100}) {
+      SamplingConfig config = config(temperature, 0, 1).withPenalties(new Penalties(penalty, 0, 0));
+      SamplerState state = new SamplerState(config);
+      state.read(0);
+      state.read(2);
+      assertEquals(2, next(state, Float.NEGATIVE_INFINITY, 90, 30));
+      assertEquals(1, next(state, Float.NEGATIVE_INFINITY, 90, Float.NEGATIVE_INFINITY));
+    }
   }
 
   @Test
