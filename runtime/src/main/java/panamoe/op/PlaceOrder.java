@@ -23,8 +23,9 @@ record PlaceOrder(boolean same, long[] counts, long[] byExpert) {
     int blocks = placement.most();
     long[] counts = new long[placement.held().size() * blocks];
     long[] byExpert = new long[counts.length];
-    int[] copy = new int[placement.total()];
-    long[] next = new long[placement.total()];
+    int[] copies = placement.copies();
+    int[] copy = new int[copies.length];
+    long[] next = new long[copies.length];
     for (int e = 0; e < next.length; e++) {
       next[e] = offsets.getInt(e);
     }
@@ -32,8 +33,8 @@ record PlaceOrder(boolean same, long[] counts, long[] byExpert) {
       int block = place * blocks;
       for (int e : placement.held().get(place)) {
         long rows = offsets.getInt(e + 1) - offsets.getInt(e);
-        int copies = placement.copies(e);
-        counts[block] = CollectiveCall.share(rows, (copy[e]++ + source) % copies, copies);
+        int preferred = (copy[e]++ + source) % copies[e];
+        counts[block] = CollectiveCall.share(rows, preferred, copies[e]);
         byExpert[block] = next[e];
         next[e] += counts[block];
         block++;

@@ -40,10 +40,11 @@ public record ExpertPlacement(int total, List<List<Integer>> held) {
     ExpertPlacement placement = this;
     while (true) {
       ExpertPlacement now = placement;
+      int[] copies = now.copies();
       Optional<ExpertPlacement> next =
           IntStream.range(0, total)
               .boxed()
-              .sorted(Comparator.comparingDouble(expert -> -now.rowsOfEach(expert, rows)))
+              .sorted(Comparator.comparingDouble(e -> -(double) rows[e] / copies[e]))
               .filter(expert -> rows[expert] > 0)
               .flatMap(expert -> now.withCopy(expert, rows, held, room).stream())
               .findFirst();
@@ -71,19 +72,17 @@ public record ExpertPlacement(int total, List<List<Integer>> held) {
             });
   }
 
-  /** Rows of each of an expert's copies, of {@code rows} of each expert. */
-  private double rowsOfEach(int expert, long[] rows) {
-    return (double) rows[expert] / copies(expert);
-  }
-
   /** Rows that a place computes, of {@code rows} of each expert. */
   double rowsAt(int place, long[] rows) {
-    return held.get(place).stream().mapToDouble(expert -> rowsOfEach(expert, rows)).sum();
+    int[] copies = copies();
+    return held.get(place).stream().mapToDouble(e -> (double) rows[e] / copies[e]).sum();
   }
 
-  /** The number of places that hold an expert. */
-  public int copies(int expert) {
-    return (int) held.stream().filter(here -> here.contains(expert)).count();
+  /** For each expert the number of places that hold it. */
+  public int[] copies() {
+    int[] copies = new int[total];
+    held.forEach(here -> here.forEach(expert -> copies[expert]++));
+    return copies;
   }
 
   /** Whether any expert has several copies. */
