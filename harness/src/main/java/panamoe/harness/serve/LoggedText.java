@@ -3,7 +3,6 @@ package panamoe.harness.serve;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.function.Supplier;
-import panamoe.data.Tokenizer;
 import panamoe.engine.Generation;
 import panamoe.engine.GenerationRequest;
 import panamoe.engine.Routing;
@@ -135,10 +134,12 @@ record LoggedText(
 
   /**
    * The request that is answered alike. Of a text that was cut off it asks for as much as there is.
+   *
+   * @param constraints of the model's tokenizer
    */
-  GenerationRequest request(Tokenizer tokenizer) {
+  GenerationRequest request(Constraints constraints) {
     Fields given = new Fields(fields);
-    Supplier<TokenConstraint> constraint = new Constraints(tokenizer).of(given, Tools.of(given));
+    Supplier<TokenConstraint> constraint = constraints.of(given, Tools.of(given));
     StopConfig same =
         answer.cut()
             ? new StopConfig(

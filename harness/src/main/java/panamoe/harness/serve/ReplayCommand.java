@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -73,6 +74,7 @@ public final class ReplayCommand implements Callable<Integer> {
   @Override
   public Integer call() throws Exception {
     Map<Source, Map<Path, LoggedText>> bySource = new LinkedHashMap<>();
+    Map<Path, ModelFolder> folders = new HashMap<>();
     for (Path file : files) {
       LoggedText text = LoggedText.read(file);
       Source source =
@@ -81,50 +83,49 @@ public final class ReplayCommand implements Callable<Integer> {
               dtype == null ? text.origin().dtype() : dtype,
               text.origin().keyValues());
       bySource.computeIfAbsent(source, _ -> new LinkedHashMap<>()).put(file, text);
+      folders.computeIfAbsent(source.model(), ModelFolder::open);
     }
     shared.checked(rankOptions::topology);
     rankOptions.requireAvailable();
-    boolean same = true;
     try {
-      for (Map.Entry<Source, Map<Path, LoggedText>> entry : bySource.entrySet()) {
-        Source source = entry.getKey();
-        ModelFolder folder = ModelFolder.open(source.model());
-        same &=
-            new RankRun(rankOptions, shared)
-                .run(
-                    (ranks, backend, stop) ->
-                        replay(ranks, backend, folder, source, entry.getValue(), stop));
-      }
+      boolean same =
+          new RankRun(rankOptions, shared)
+              .run((ranks, backend, stop) -> replay(ranks, backend, folders, bySource, stop));
+      return same ? 0 : 1;
     } catch (CancellationException _) {
       throw new InterruptedException();
     }
-    return same ? 0 : 1;
   }
 
+  /** Replays the texts of each source in turn. */
   private boolean replay(
       Ranks ranks,
       Backend backend,
-      ModelFolder folder,
-      Source source,
-      Map<Path, LoggedText> texts,
+      Map<Path, ModelFolder> folders,
+      Map<Source, Map<Path, LoggedText>> bySource,
       BooleanSupplier stop)
       throws Exception {
-    if (ranks.first()) {
-      String now =
-          Fingerprint.of(
-              folder, source.dtype(), source.keyValues(), backend, ranks, spec.root().version()[0]);
-      texts.forEach((file, text) -> warn(file, text.origin(), now, backend));
-    }
     boolean[] same = {true};
-    EngineRun.run(
-        ranks,
-        backend,
-        folder,
-        source.dtype().dtype(),
-        EngineConfig.one(folder.config().context())
-            .withInt8Cache(source.keyValues() == KeyValueType.INT8),
-        spec.commandLine().getErr(),
-        engine -> same[0] = same(engine, folder, texts, stop));
+    for (Map.Entry<Source, Map<Path, LoggedText>> entry : bySource.entrySet()) {
+      Source source = entry.getKey();
+      ModelFolder folder = folders.get(source.model());
+      if (ranks.first()) {
+        String version = spec.root().version()[0];
+        String now =
+            Fingerprint.of(folder, source.dtype(), source.keyValues(), backend, ranks, version);
+        entry.getValue().forEach((file, text) -> warn(file, text.origin(), now, backend));
+      }
+      Constraints constraints = new Constraints(folder.tokenizer());
+      EngineRun.run(
+          ranks,
+          backend,
+          folder,
+          source.dtype().dtype(),
+          EngineConfig.one(folder.config().context())
+              .withInt8Cache(source.keyValues() == KeyValueType.INT8),
+          spec.commandLine().getErr(),
+          engine -> same[0] &= same(engine, constraints, entry.getValue(), stop));
+    }
     return same[0];
   }
 
@@ -146,13 +147,13 @@ public final class ReplayCommand implements Callable<Integer> {
 
   /** Writes the texts one after the other, and says of each whether it is the same. */
   private boolean same(
-      Engine engine, ModelFolder folder, Map<Path, LoggedText> texts, BooleanSupplier stop) {
+      Engine engine, Constraints constraints, Map<Path, LoggedText> texts, BooleanSupplier stop) {
     boolean same = true;
     for (Map.Entry<Path, LoggedText> entry : texts.entrySet()) {
       LoggedText text = entry.getValue();
       String difference;
       try {
-        difference = text.answer().difference(again(engine, folder, text, stop));
+        difference = text.answer().difference(again(engine, constraints, text, stop));
       } catch (IllegalArgumentException | ApiError e) {
         throw new IllegalArgumentException(
             entry.getKey() + " cannot be replayed: " + e.getMessage(), e);
@@ -164,9 +165,9 @@ public final class ReplayCommand implements Callable<Integer> {
   }
 
   private static LoggedText.Answer again(
-      Engine engine, ModelFolder folder, LoggedText text, BooleanSupplier stop) {
+      Engine engine, Constraints constraints, LoggedText text, BooleanSupplier stop) {
     AnswerRecorder recorder = new AnswerRecorder(_ -> {});
-    engine.submit(text.request(folder.tokenizer()), recorder);
+    engine.submit(text.request(constraints), recorder);
     while (!recorder.over()) {
       if (stop.getAsBoolean()) {
         throw new CancellationException();
