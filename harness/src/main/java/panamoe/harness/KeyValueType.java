@@ -1,9 +1,10 @@
 package panamoe.harness;
 
+import com.fasterxml.jackson.annotation.JsonValue;
 import java.util.Locale;
 import panamoe.tensor.DType;
 
-/** The dtype of keys and values, as named on the command line. */
+/** The dtype of keys and values, as named on the command line and in JSON. */
 public enum KeyValueType {
   /** That of weights and activations. */
   DTYPE,
@@ -14,6 +15,7 @@ public enum KeyValueType {
     return this == INT8 ? DType.INT8 : dtype;
   }
 
+  @JsonValue
   @Override
   public String toString() {
     return name().toLowerCase(Locale.ROOT);
