@@ -146,14 +146,19 @@ final class RequestLog implements AutoCloseable {
     why = reason;
   }
 
-  private synchronized void warn(boolean last) {
-    long now = System.nanoTime();
-    if (lost > 0 && (last || now - warned >= BETWEEN_WARNINGS.toNanos())) {
-      log.accept(
-          "warning: could not log " + Count.of(lost, "text") + ": " + folder.path() + ": " + why);
+  private void warn(boolean last) {
+    String warning;
+    synchronized (this) {
+      long now = System.nanoTime();
+      if (lost == 0 || !last && now - warned < BETWEEN_WARNINGS.toNanos()) {
+        return;
+      }
+      warning =
+          "warning: could not log " + Count.of(lost, "text") + ": " + folder.path() + ": " + why;
       lost = 0;
       warned = now;
     }
+    log.accept(warning); // may block, and the engine's thread counts what is lost
   }
 
   /** Writes what waits, for a while. */

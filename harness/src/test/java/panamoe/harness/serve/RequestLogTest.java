@@ -12,10 +12,14 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Semaphore;
+import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -74,6 +78,9 @@ class RequestLogTest {
     assertTrue(plain.at("/choices/0/logprobs").isNull());
     Path third = log.resolve(plain.get("id").textValue() + "-0.json");
     assertEquals(List.of(1), LoggedText.read(third).routing().topK());
+    JsonNode origin = new ObjectMapper().readTree(third.toFile()).get("origin");
+    assertEquals("f32", origin.get("dtype").textValue());
+    assertEquals("dtype", origin.get("keyValues").textValue());
     assertEquals("rwx------", PosixFilePermissions.toString(Files.getPosixFilePermissions(log)));
     List<Path> files = files(log);
     assertEquals(6, files.size());
@@ -139,34 +146,65 @@ class RequestLogTest {
     assertEquals("in its way", Files.readString(log));
   }
 
+  /** A log of texts that a test ends itself. */
+  private RequestLog log(int size, Metrics metrics, Consumer<String> warnings) throws IOException {
+    LoggedText.Origin origin =
+        new LoggedText.Origin(
+            "hash", "/none", ComputeType.F32, KeyValueType.DTYPE, "hash", "fp_hash");
+    return new RequestLog(folder.resolve("log"), origin, size, metrics, warnings);
+  }
+
+  private static void end(RequestLog log, int texts) {
+    AnswerForm.Head head = new AnswerForm.Head("cmpl-1", 1, "hash", "fp_hash");
+    RequestLog.Request request =
+        log.request(head, new Fields(JsonNodeFactory.instance.objectNode()));
+    GenerationRequest text =
+        GenerationRequest.of(new int[] {1}, SamplingConfig.GREEDY, StopConfig.of(5, List.of()));
+    Generation.Times times = new Generation.Times(0, 0, 0, 0);
+    for (int i = 0; i < texts; i++) {
+      request
+          .recorder(i, text)
+          .ended(new Generation("", Generation.End.LENGTH, 0, 1, 0, times, null));
+    }
+  }
+
   /** The engine's thread goes on; what finds no place is counted. */
   @Test
   void nobodyWaitsForTheDisk() throws Exception {
     int texts = 1000;
     Metrics metrics = new Metrics("1", "hash");
     List<String> warnings = Collections.synchronizedList(new ArrayList<>());
-    LoggedText.Origin origin =
-        new LoggedText.Origin(
-            "hash", "/none", ComputeType.F32, KeyValueType.DTYPE, "hash", "fp_hash");
-    GenerationRequest text =
-        GenerationRequest.of(new int[] {1}, SamplingConfig.GREEDY, StopConfig.of(5, List.of()));
-    Path log = folder.resolve("log");
-    try (RequestLog requests = new RequestLog(log, origin, 20, metrics, warnings::add)) {
-      AnswerForm.Head head = new AnswerForm.Head("cmpl-1", 1, "hash", "fp_hash");
-      RequestLog.Request request =
-          requests.request(head, new Fields(JsonNodeFactory.instance.objectNode()));
-      Generation.Times times = new Generation.Times(0, 0, 0, 0);
-      for (int i = 0; i < texts; i++) {
-        request
-            .recorder(i, text)
-            .ended(new Generation("", Generation.End.LENGTH, 0, 1, 0, times, null));
-      }
+    try (RequestLog log = log(20, metrics, warnings::add)) {
+      end(log, texts);
     }
-    List<Path> files = files(log);
+    List<Path> files = files(folder.resolve("log"));
     files.forEach(LoggedText::read);
     assertTrue(counted(metrics) > 0);
     assertEquals(texts, files.size() + counted(metrics));
     assertTrue(warnings.getFirst().contains("the disk is too slow"), warnings::toString);
+  }
+
+  /** Warnings go to a pipe that may be full. */
+  @Test
+  void nobodyWaitsForAWarning() throws Exception {
+    Metrics metrics = new Metrics("1", "hash");
+    CountDownLatch warned = new CountDownLatch(1);
+    Semaphore taken = new Semaphore(0);
+    Consumer<String> slow =
+        _ -> {
+          warned.countDown();
+          taken.acquireUninterruptibly();
+        };
+    try (RequestLog log = log(1, metrics, slow)) {
+      Files.delete(folder.resolve("log"));
+      end(log, 1);
+      warned.await();
+      Thread engine = Thread.ofVirtual().start(() -> end(log, 5));
+      boolean ended = engine.join(Duration.ofSeconds(10));
+      taken.release(2);
+      assertTrue(ended, "the engine's thread waits");
+    }
+    assertEquals(6, counted(metrics));
   }
 
   private static double counted(Metrics metrics) {
