@@ -137,8 +137,8 @@ public final class LatencyCommand implements Callable<Integer> {
           config(count, length),
           engine -> time(engine, count, steps, folder.tokenizer().endOfText()));
       Traffic sent = mean(ranks, before, ranks.world().traffic(), length);
-      double share =
-          ranks.first() ? exchanges.of(Arrays.stream(steps).sum(), rankOptions.here()) : 0;
+      int here = rankOptions.oneProcess() ? ranks.world().size() : 1;
+      double share = ranks.first() ? exchanges.of(Arrays.stream(steps).sum(), here) : 0;
       return Latency.of(name(), ranks, rankOptions.strategy(), count, steps, share, sent);
     }
   }
