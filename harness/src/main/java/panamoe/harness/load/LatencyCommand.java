@@ -20,7 +20,6 @@ import panamoe.engine.StopConfig;
 import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.ranks.Alike;
-import panamoe.harness.ranks.Build;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
 import panamoe.model.LanguageModel;
@@ -98,8 +97,7 @@ public final class LatencyCommand implements Callable<Integer> {
     new RankRun(rankOptions, shared)
         .run(
             (ranks, backend, _) -> {
-              Alike.require(ranks, Build::ofLibrary, "has another native library than rank 0");
-              Alike.require(ranks, folder.checkpoint()::sha256, "has another model than rank 0");
+              Alike.requireModel(ranks, folder);
               measure(ranks, backend, folder);
               return null;
             });

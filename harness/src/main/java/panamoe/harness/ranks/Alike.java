@@ -4,11 +4,23 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.util.concurrent.Callable;
 import java.util.zip.CRC32C;
+import panamoe.engine.ModelFolder;
 import panamoe.parallel.Ranks;
 
-/** Checks that all ranks have equal settings before they train together. */
+/** Checks that all ranks have equal settings before they compute together. */
 public final class Alike {
   private Alike() {}
+
+  /**
+   * Throws if a rank has another native library or model than rank 0. Collective.
+   *
+   * @throws IllegalArgumentException on every rank
+   * @throws Exception if the model cannot be read
+   */
+  public static void requireModel(Ranks ranks, ModelFolder folder) throws Exception {
+    require(ranks, Build::ofLibrary, "has another native library than rank 0");
+    require(ranks, folder.checkpoint()::sha256, "has another model than rank 0");
+  }
 
   /**
    * Throws if a property of one rank differs from rank 0's. Collective.

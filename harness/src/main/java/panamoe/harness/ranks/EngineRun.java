@@ -31,8 +31,7 @@ public final class EngineRun {
       PrintWriter err,
       Engine.Body body)
       throws Exception {
-    Alike.require(ranks, Build::ofLibrary, "has another native library than rank 0");
-    Alike.require(ranks, folder.checkpoint()::sha256, "has another model than rank 0");
+    Alike.requireModel(ranks, folder);
     List<String> warnings = new ArrayList<>();
     try (LanguageModel loaded = folder.load(backend, dtype, ranks, warnings, _ -> {})) {
       if (ranks.first()) {

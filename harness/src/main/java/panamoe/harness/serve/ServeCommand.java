@@ -24,7 +24,6 @@ import panamoe.harness.ComputeType;
 import panamoe.harness.KeyValueType;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.ranks.Alike;
-import panamoe.harness.ranks.Build;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
 import panamoe.model.LanguageModel;
@@ -228,8 +227,7 @@ public final class ServeCommand implements Callable<Integer> {
     new RankRun(rankOptions, shared)
         .run(
             (ranks, backend, _) -> {
-              Alike.require(ranks, Build::ofLibrary, "has another native library than rank 0");
-              Alike.require(ranks, folder.checkpoint()::sha256, "has another model than rank 0");
+              Alike.requireModel(ranks, folder);
               replicas.apply(ranks);
               if (ranks.first()) {
                 serve(ranks, backend, folder, limits, keys);
