@@ -69,6 +69,17 @@ final class ApiError extends RuntimeException {
         Map.of("WWW-Authenticate", "Bearer"));
   }
 
+  /** A browser asks for a page of another site. */
+  static ApiError foreign(String origin) {
+    return new ApiError(
+        403,
+        "a page of " + origin + " may not use this server, which has no keys",
+        "permission_error",
+        null,
+        "foreign_page",
+        Map.of());
+  }
+
   static ApiError noModel(String asked, String served) {
     return new ApiError(
         404,

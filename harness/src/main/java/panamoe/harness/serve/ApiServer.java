@@ -179,6 +179,9 @@ final class ApiServer implements AutoCloseable {
     String path = exchange.getRequestURI().getPath();
     Call call = new Call(exchange, limits.bodyBytes(), "");
     try {
+      if (keys == ApiKeys.NONE) {
+        requireNoForeignPage(call);
+      }
       if (!keyless.contains(path)) {
         call = new Call(exchange, limits.bodyBytes(), keys.user(call.header("Authorization")));
       }
@@ -192,6 +195,15 @@ final class ApiServer implements AutoCloseable {
       call.answer(ApiError.internal("the server failed to answer this request"));
     }
     exchange.close();
+  }
+
+  /** Without keys, a page that a browser shows of another site could use the server. */
+  private static void requireNoForeignPage(Call call) throws ApiError {
+    String origin = call.header("Origin");
+    String host = call.header("Host");
+    if (origin != null && (host == null || !origin.endsWith("://" + host))) {
+      throw ApiError.foreign(origin);
+    }
   }
 
   private Endpoint route(String path, String method) {

@@ -120,6 +120,8 @@ final class RequestLog implements AutoCloseable {
         }
       } catch (InterruptedException _) {
         break; // nobody waits for the rest
+      } catch (RuntimeException e) {
+        lose(e.toString()); // the next text may be written
       }
       warn(false);
     }
@@ -168,6 +170,7 @@ final class RequestLog implements AutoCloseable {
     try {
       if (!thread.join(LAST_WRITES)) {
         thread.interrupt();
+        thread.join(LAST_WRITES);
       }
     } catch (InterruptedException _) {
       Thread.currentThread().interrupt();

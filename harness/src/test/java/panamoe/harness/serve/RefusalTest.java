@@ -7,8 +7,11 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.Socket;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
+import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -327,6 +330,20 @@ class RefusalTest {
       }
       assertEquals(200, locked.get("/health").statusCode());
       assertEquals(200, locked.get("/livez").statusCode());
+    }
+  }
+
+  @Test
+  void pagesOfOtherSitesNeedAKey() throws Exception {
+    try (TestServer server = new TestServer();
+        HttpClient client = HttpClient.newHttpClient()) {
+      String own = "http://127.0.0.1:" + server.server.port();
+      for (String[] origin :
+          new String[][] {{"http://evil.example", "403"}, {"null", "403"}, {own, "200"}}) {
+        HttpRequest request = server.to("/v1/models").header("Origin", origin[0]).build();
+        HttpResponse<String> answer = client.send(request, BodyHandlers.ofString());
+        assertEquals(origin[1], Integer.toString(answer.statusCode()), answer.body());
+      }
     }
   }
 }
