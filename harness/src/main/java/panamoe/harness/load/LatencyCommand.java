@@ -106,8 +106,11 @@ public final class LatencyCommand implements Callable<Integer> {
 
   private void measure(Ranks ranks, Backend backend, ModelFolder folder) throws Exception {
     int length = Math.min(tokens, folder.config().context() - 1);
-    try (LanguageModel loaded =
-        folder.load(backend, dtype.dtype(), ranks, new ArrayList<>(), _ -> {})) {
+    List<String> warnings = new ArrayList<>();
+    try (LanguageModel loaded = folder.load(backend, dtype.dtype(), ranks, warnings, _ -> {})) {
+      if (ranks.first()) {
+        warnings.forEach(warning -> spec.commandLine().getErr().println("warning: " + warning));
+      }
       if (ranks.first() && !shared.json()) {
         out().println(Latency.HEADER);
       }

@@ -59,6 +59,7 @@ final class Metrics {
       summary("iteration.tokens", "Tokens that a step computed");
 
   Metrics(String version, String model) {
+    registry.counter(PREFIX + "request.log.failures"); // 0 until one fails
     Gauge.builder(PREFIX + "num.requests.running", () -> status.get().running())
         .description("Texts that are computed")
         .register(registry);

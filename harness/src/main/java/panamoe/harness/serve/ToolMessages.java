@@ -1,6 +1,7 @@
 package panamoe.harness.serve;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.TextNode;
 import java.util.HashSet;
 import java.util.Set;
 import panamoe.grammar.CallGrammar;
@@ -23,18 +24,29 @@ final class ToolMessages {
     for (int i = 0; calls != null && i < calls.size(); i++) {
       Fields call = message.inner("tool_calls[" + i + "]", calls.get(i));
       Fields function = call.inner("function");
-      if (function == null || !call.text("type", "function").equals("function")) {
+      if (!call.text("type", "function").equals("function")) {
+        throw call.wrong("type", "is not function");
+      }
+      if (function == null) {
         throw call.wrong("function", "is missing");
       }
-      ids.add(call.text("id", ""));
+      String id = call.text("id", "");
+      String name = function.text("name", "");
+      if (id.isEmpty()) {
+        throw call.wrong("id", "is missing");
+      }
+      if (name.isEmpty()) {
+        throw function.wrong("name", "is missing");
+      }
+      ids.add(id);
       String arguments = function.text("arguments", "");
       if (!Json.isObject(arguments)) {
         throw function.wrong("arguments", "is not the text of a JSON object");
       }
       text.append(CallGrammar.OPEN)
-          .append("{\"name\": \"")
-          .append(function.text("name", ""))
-          .append("\", \"arguments\": ")
+          .append("{\"name\": ")
+          .append(TextNode.valueOf(name))
+          .append(", \"arguments\": ")
           .append(arguments)
           .append('}')
           .append(CallGrammar.CLOSE);
