@@ -171,6 +171,13 @@ public final class RankOptions {
     requireNodes(ranks);
     int experts =
         expertDegree != null ? expertDegree : Math.max(1, ranks / Math.max(1, tensorDegree));
+    if (ranks == 1 && (experts > 1 || tensorDegree > 1)) {
+      throw usage(
+          "--ep and --tp spread a model over ranks, but there is one: "
+              + (oneProcess()
+                  ? "--ranks N makes N of them"
+                  : "mpirun -n N or srun --mpi=pmix -n N starts N of them"));
+    }
     int slices = sliceExperts ? tensorDegree : expertSlices == null ? 1 : expertSlices;
     return new Topology(ranks, experts, tensorDegree, slices);
   }

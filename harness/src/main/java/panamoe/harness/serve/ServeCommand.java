@@ -13,7 +13,9 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.BooleanSupplier;
 import java.util.stream.LongStream;
 import panamoe.backend.Backend;
 import panamoe.engine.Engine;
@@ -196,11 +198,13 @@ public final class ServeCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws Exception {
+    Topology topology = shared.checked(rankOptions::topology);
+    int texts = Math.multiplyExact(sequences, topology.dataDegree());
     Limits limits =
         shared.checked(
             () ->
                 new Limits(
-                    sequences,
+                    texts,
                     queuedRequests,
                     queuedTokens,
                     maxWait == 0 ? Limits.ANY_WAIT : Duration.ofMillis((long) (1000 * maxWait)),
@@ -212,7 +216,6 @@ public final class ServeCommand implements Callable<Integer> {
     shared.checked(() -> engineConfig(1));
     ApiKeys keys = keyFile == null ? ApiKeys.NONE : ApiKeys.read(keyFile);
     ModelFolder folder = ModelFolder.open(model);
-    Topology topology = shared.checked(rankOptions::topology);
     readReplicas(folder, topology);
     rankOptions.requireAvailable();
     if (rankOptions.timeout().compareTo(LEAST_TIMEOUT) < 0) {
@@ -224,18 +227,22 @@ public final class ServeCommand implements Callable<Integer> {
               + LEAST_TIMEOUT.toSeconds()
               + " or more: ranks that serve wait for texts");
     }
-    new RankRun(rankOptions, shared)
-        .run(
-            (ranks, backend, _) -> {
-              Alike.requireModel(ranks, folder);
-              replicas.apply(ranks);
-              if (ranks.first()) {
-                serve(ranks, backend, folder, limits, keys);
-              } else {
-                follow(ranks, backend, folder);
-              }
-              return null;
-            });
+    try {
+      new RankRun(rankOptions, shared)
+          .run(
+              (ranks, backend, stop) -> {
+                Alike.requireModel(ranks, folder);
+                replicas.apply(ranks);
+                if (ranks.first()) {
+                  serve(ranks, backend, folder, limits, keys, stop);
+                } else {
+                  follow(ranks, backend, folder);
+                }
+                return null;
+              });
+    } catch (CancellationException _) {
+      throw new InterruptedException();
+    }
     return 0;
   }
 
@@ -247,7 +254,16 @@ public final class ServeCommand implements Callable<Integer> {
     }
   }
 
-  private void serve(Ranks ranks, Backend backend, ModelFolder folder, Limits limits, ApiKeys keys)
+  /**
+   * @param stop whether a signal came before the model was loaded
+   */
+  private void serve(
+      Ranks ranks,
+      Backend backend,
+      ModelFolder folder,
+      Limits limits,
+      ApiKeys keys,
+      BooleanSupplier stop)
       throws IOException, InterruptedException {
     PrintWriter err = spec.commandLine().getErr();
     ServedModel served = served(ranks, backend, folder);
@@ -256,7 +272,8 @@ public final class ServeCommand implements Callable<Integer> {
         ApiServer server = listen(served, limits, keys, metrics, log)) {
       List<String> warnings = new ArrayList<>();
       try (LanguageModel loaded =
-          folder.load(backend, dtype.dtype(), ranks, warnings, server::loaded)) {
+          folder.load(
+              backend, dtype.dtype(), ranks, warnings, part -> loaded(server, part, stop))) {
         warnings.forEach(warning -> err.println("warning: " + warning));
         CacheSize cache = cache(ranks, backend, folder);
         Engine.onRanks(
@@ -265,18 +282,26 @@ public final class ServeCommand implements Callable<Integer> {
             folder.tokenizer(),
             engineConfig(cache.blocks()),
             engine -> {
-              say(served, server.port(), cache);
+              StopSignals.handle(server::stop);
+              loaded(server, 1, stop);
+              say(served, server.port(), cache, limits.sequences());
               answer(engine, server, metrics);
             });
       }
     }
   }
 
+  private static void loaded(ApiServer server, double part, BooleanSupplier stop) {
+    if (stop.getAsBoolean()) {
+      throw new CancellationException();
+    }
+    server.loaded(part);
+  }
+
   /** Answers requests until the server is asked to stop, or the engine fails. */
   private static void answer(Engine engine, ApiServer server, Metrics metrics)
       throws InterruptedException {
     try (EngineThread writer = new EngineThread(engine, metrics::stepped, server::stop)) {
-      StopSignals.handle(server::stop);
       server.ready(writer);
       server.awaitStop();
       switch (writer.failure()) {
@@ -385,8 +410,8 @@ public final class ServeCommand implements Callable<Integer> {
     }
   }
 
-  private void say(ServedModel served, int bound, CacheSize cache) {
-    String url = "http://" + host + ":" + bound;
+  private void say(ServedModel served, int bound, CacheSize cache, int texts) {
+    String url = "http://" + (host.contains(":") ? "[" + host + "]" : host) + ":" + bound;
     PrintWriter out = spec.commandLine().getOut();
     if (shared.json()) {
       out.println(
@@ -395,7 +420,7 @@ public final class ServeCommand implements Callable<Integer> {
               .put("url", url)
               .put("model", served.name())
               .put("context", served.context())
-              .put("sequences", sequences)
+              .put("sequences", texts)
               .put("cache_tokens", cache.tokens()));
     } else {
       out.println(
@@ -404,7 +429,7 @@ public final class ServeCommand implements Callable<Integer> {
               + " at "
               + url
               + ", "
-              + sequences
+              + texts
               + " texts at a time of up to "
               + served.context()
               + " tokens; a cache of "
