@@ -93,6 +93,9 @@ assert.deepEqual(await counted(), [60, 60]);
 const shares = await tab.$$eval('#legend button span', all => all.map(share => parseFloat(share.textContent)));
 assert.ok(Math.abs(shares.reduce((sum, share) => sum + share) - 100) < 1, `${shares}`);
 assert.ok(await tab.$$eval('.cell', cells => cells.some(cell => parseInt(cell.style.getPropertyValue('--heat')) > 30)));
+await tab.setViewportSize({ width: 1280, height: 860 });
+assert.ok(await tab.$eval('.wide', table => table.scrollWidth <= table.clientWidth), 'the table is cut off');
+await tab.setViewportSize(WIDE);
 passed('map, legend and table count the text');
 
 await tab.hover('.token >> nth=12');
@@ -174,6 +177,17 @@ for (const turn of [1, 2]) {
 assert.equal(await tab.locator('.chat .token[data-expert]').count() > 0, true);
 passed('a chat of two turns');
 
+const note = tab.locator('article').last().locator('.note');
+for (let turn = 3; await note.count() === 0; turn++) {
+  assert.ok(turn < 30, 'the context is never full');
+  await write(tab, `Hello ${turn}`);
+  await tab.locator('article').nth(turn - 1).waitFor();
+  await ended(tab);
+  assert.equal(await tab.locator('article [role=alert]').count(), 0);
+}
+assert.match(await note.textContent(), /no room for the oldest turns/);
+passed('a chat goes on when its context is full');
+
 await tab.click('text=Completion');
 await tab.setViewportSize(NARROW);
 await write(tab, PROMPT, { 'max-tokens': 120 });
@@ -228,9 +242,15 @@ await tab.done();
 
 const dense = await open(denseUrl, WIDE, /status of 401/);
 await dense.waitForSelector('#key');
-await dense.fill('#key', 'wrong');
-await dense.press('#key', 'Enter');
-await dense.waitForFunction(() => document.getElementById('key').value === '' && !document.getElementById('door').hidden);
+for (const bad of ['wrong', 'no header’s']) {
+  await dense.fill('#key', bad);
+  await dense.press('#key', 'Enter');
+  await dense.getByText('This is not one of the server’s keys.').waitFor();
+  assert.equal(await dense.inputValue('#key'), '');
+  await dense.reload();
+  await dense.waitForSelector('#key:visible');
+  assert.equal(await dense.textContent('#refused'), '');
+}
 await dense.fill('#key', key);
 await dense.press('#key', 'Enter');
 await dense.waitForFunction(() => document.getElementById('model').textContent === 'dense');

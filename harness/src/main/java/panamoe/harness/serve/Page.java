@@ -19,6 +19,7 @@ final class Page {
           "style.css",
           "api.js",
           "colours.js",
+          "conversation.js",
           "cursor.js",
           "figures.js",
           "heat-map.js",

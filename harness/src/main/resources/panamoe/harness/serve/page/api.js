@@ -1,6 +1,7 @@
 // Requests to the server. Paths are relative, so that the page works behind a proxy's prefix.
 
 const KEY = 'panamoe.key';
+export const WRONG_KEY = 'This is not one of the server’s keys.';
 
 /** A request without an answer, or with one that is an error; the message is a sentence. */
 export class ApiError extends Error {
@@ -10,9 +11,24 @@ export class ApiError extends Error {
   }
 }
 
-/** Sends a key from now on, until the tab is closed. */
+const authorization = key => ({ Authorization: `Bearer ${key}` });
+
+/** Sends a key from now on, until the tab is closed. False if no request can carry it. */
 export function useKey(key) {
+  try {
+    new Headers(authorization(key));
+  } catch {
+    return false;
+  }
   sessionStorage.setItem(KEY, key);
+  return true;
+}
+
+/** Sends a key no more. */
+function dropKey(key) {
+  if (sessionStorage.getItem(KEY) === key) { // else another one was typed meanwhile
+    sessionStorage.removeItem(KEY);
+  }
 }
 
 /** What a browser received; where it received nothing, an ApiError. */
@@ -26,8 +42,12 @@ async function received(promise) {
 
 async function ask(path, options = {}) {
   const key = sessionStorage.getItem(KEY);
-  const headers = key ? { Authorization: `Bearer ${key}` } : {};
+  const headers = key === null ? {} : authorization(key);
   const answer = await received(fetch(path, { ...options, headers }));
+  if (answer.status === 401 && key !== null) {
+    dropKey(key);
+    throw new ApiError(401, WRONG_KEY);
+  }
   if (!answer.ok) {
     const body = await received(answer.json());
     throw new ApiError(answer.status, body.error.message);
@@ -56,6 +76,12 @@ export async function metrics() {
   const text = await received((await ask('metrics')).text());
   const lines = text.matchAll(/^panamoe_(\w+) (\S+)$/gm);
   return Object.fromEntries([...lines].map(([, name, value]) => [name, Number(value)]));
+}
+
+/** {count, max_model_len} of the prompt that messages become. */
+export async function tokenize(messages, signal) {
+  const answer = await ask('tokenize', { method: 'POST', body: JSON.stringify({ messages }), signal });
+  return received(answer.json());
 }
 
 /** The chunks of a streamed answer. */

@@ -16,7 +16,7 @@ export function entropy(counts) {
   return -sum(counts.filter(count => count > 0).map(count => (count / all) * Math.log2(count / all))) || 0;
 }
 
-export const percent = (count, all) => `${(all === 0 ? 0 : (100 * count) / all).toFixed(1)} %`;
+export const percent = (count, all) => `${(all === 0 ? 0 : (100 * count) / all).toFixed(1)}\u00a0%`;
 
 export class HeatMap {
   #element;

@@ -1,6 +1,7 @@
 // Wires the page: layers, texts, one request at a time, and what a person does.
 
 import * as api from './api.js';
+import { Conversation } from './conversation.js';
 import { Legend, showTable } from './figures.js';
 import { HeatMap } from './heat-map.js';
 import { openDoor, watch } from './server.js';
@@ -19,6 +20,7 @@ let layer = 0; // the one whose experts colour the texts
 let only = null; // the one expert whose tokens are coloured; null for all
 let since = []; // tokens of each expert since the server started
 let texts = [];
+const conversation = new Conversation();
 let writing = null; // the AbortController of the text that is written
 
 const map = new HeatMap(at('map'), choose);
@@ -93,29 +95,22 @@ function draw() {
 
 // Texts
 
-function request(prompt, chat, seed) {
-  const shared = {
+/** The fields of a request beside its prompt. */
+function settings(seed) {
+  return {
     temperature: at('temperature').valueAsNumber,
     max_tokens: at('max-tokens').valueAsNumber,
     seed,
     return_token_ids: true,
     ...(layers.length > 0 && { moe: { tokens: true } }),
   };
-  if (!chat) {
-    return { prompt, ...shared };
-  }
-  const before = texts.filter(text => text.chat && text.text !== '').flatMap(text => [
-    { role: 'user', content: text.prompt },
-    { role: 'assistant', content: text.text.trim() },
-  ]);
-  return { messages: [...before, { role: 'user', content: prompt }], ...shared };
 }
 
 async function write() {
   const prompt = at('prompt').value;
   const chat = picked('mode') === 'chat';
   const seed = at('seed').value === '' ? Math.floor(Math.random() * SEEDS) : at('seed').valueAsNumber;
-  const body = request(prompt, chat, seed);
+  const fields = settings(seed);
   const text = new WrittenText(prompt, chat, layers, map.ring.bind(map));
   text.only(only);
   at('welcome').hidden = true;
@@ -129,7 +124,7 @@ async function write() {
   writing = new AbortController();
   busy(true);
   try {
-    await read(text, api.stream(chat ? 'v1/chat/completions' : 'v1/completions', body, writing.signal), seed);
+    await (chat ? answer : complete)(text, fields, writing.signal);
   } catch (error) {
     if (error.name === 'AbortError') {
       text.end('stopped', seed);
@@ -144,6 +139,24 @@ async function write() {
     latest = null;
     draw();
     busy(false);
+  }
+}
+
+async function complete(text, fields, signal) {
+  await read(text, api.stream('v1/completions', { prompt: text.prompt, ...fields }, signal), fields.seed);
+}
+
+async function answer(text, fields, signal) {
+  const { messages, gone } = await conversation.messages(text.prompt, fields.max_tokens, signal);
+  if (gone > 0) {
+    text.note('The context has no room for the oldest turns: the model no longer sees them.');
+  }
+  try {
+    await read(text, api.stream('v1/chat/completions', { messages, ...fields }, signal), fields.seed);
+  } finally {
+    if (text.text !== '') {
+      conversation.add(text, gone);
+    }
   }
 }
 
@@ -219,6 +232,7 @@ at('stop').addEventListener('click', () => writing.abort());
 at('clear').addEventListener('click', () => {
   texts.forEach(text => text.element.remove());
   texts = [];
+  conversation.clear();
   at('welcome').hidden = false;
   show();
   at('prompt').focus();

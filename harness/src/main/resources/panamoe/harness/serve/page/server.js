@@ -64,10 +64,14 @@ function say(sentence) {
   at('state').hidden = sentence === '';
 }
 
-/** Asks for a key if that is what a request lacked. */
+/** Asks for a key if that is what a request lacked, and says so if it had a wrong one. */
 export function openDoor(error) {
   const locked = error.status === 401;
   at('door').hidden = !locked;
+  if (error.message === api.WRONG_KEY) {
+    at('refused').textContent = api.WRONG_KEY;
+    at('key').focus();
+  }
   return locked;
 }
 
@@ -84,7 +88,8 @@ function showLoad(told) {
 
 at('door').addEventListener('submit', event => {
   event.preventDefault();
-  api.useKey(at('key').value);
+  const sent = api.useKey(at('key').value);
   at('key').value = '';
-  at('door').hidden = true;
+  at('refused').textContent = sent ? '' : api.WRONG_KEY;
+  at('door').hidden = sent;
 });

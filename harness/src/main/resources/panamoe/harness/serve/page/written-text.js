@@ -101,6 +101,14 @@ export class WrittenText {
     this.#foot.textContent = `${this.#drawn} tokens, ${speed} a second, seed ${seed}: ${how}`;
   }
 
+  /** Says above the prompt how it was sent. */
+  note(sentence) {
+    const line = document.createElement('p');
+    line.className = 'note';
+    line.textContent = sentence;
+    this.element.prepend(line);
+  }
+
   /** Says that the text could not be written. */
   fail(message) {
     this.#foot.textContent = message;
