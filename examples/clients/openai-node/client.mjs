@@ -10,7 +10,9 @@ const chat = (request, options) => client.chat.completions.create(request, optio
 const textOf = (answer) => answer.choices[0].message.content;
 const said = (step, what) => console.log(`${step}: ${what}`);
 
-const model = (await client.models.list()).data[0].id;
+// The context is a field of this server.
+const { id: model, max_model_len: context } = (await client.models.list()).data[0];
+assert.ok(context >= 512, `the context of ${model} has ${context} tokens: the step tools needs 512 or more`);
 said('models', model);
 
 // With a seed, the same request has the same answer.

@@ -20,7 +20,9 @@ def text_of(answer):
     return answer.choices[0].message.content
 
 
-model = client.models.list().data[0].id
+served = client.models.list().data[0]
+model, context = served.id, served.max_model_len  # the context is a field of this server
+assert context >= 512, f"the context of {model} has {context} tokens: the step tools needs 512 or more"
 print("models:", model)
 
 # With a seed, the same request has the same answer.
