@@ -32,7 +32,7 @@ record CacheSize(int blocks, long tokenBytes) {
     long blockBytes = tokenBytes * EngineConfig.BLOCK;
     int context = Math.ceilDiv(config.context(), EngineConfig.BLOCK);
     if (mib < 0) {
-      throw new IllegalArgumentException("--cache-mib is " + mib + ", expected 1 or more");
+      throw new IllegalArgumentException("--cache-mib is " + mib + ", expected 0 or more");
     }
     if (mib > 0) {
       long blocks =

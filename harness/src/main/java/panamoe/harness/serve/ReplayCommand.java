@@ -40,8 +40,8 @@ import picocli.CommandLine.Spec;
       "",
       "Examples:",
       "  panamoe serve novels --log-requests answers",
-      "  panamoe replay answers/cmpl-*.json",
-      "  panamoe replay answers/cmpl-*.json --model novels --dtype bf16",
+      "  panamoe replay answers/*.json",
+      "  panamoe replay answers/*.json --model novels --dtype bf16",
       "",
       "The exit code is 1 if a token or the bits of its logprob differ. See docs/serving.md."
     })

@@ -118,7 +118,7 @@ public final class ServeCommand implements Callable<Integer> {
       paramLabel = "N",
       defaultValue = "0",
       description =
-          "Memory for keys and values. Default: room for --sequences texts of the whole context, but at most half of the free memory.")
+          "Memory for keys and values, at most room for --sequences texts of the whole context. Default, and 0: that room, but at most half of the free memory.")
   private long cacheMib;
 
   @Option(

@@ -50,5 +50,6 @@ class CacheSizeTest {
     assertEquals("7,280 tokens (1.0 MiB)", of(DType.INT8, 1).toString());
     assertEquals((4 << 20) / (16 * 144), of(DType.INT8, 0).blocks());
     assertThrows(IllegalArgumentException.class, () -> of(DType.INT8, -1));
+    assertEquals(1000 * MODEL.context() / 16, of(DType.INT8, 1 << 20).blocks());
   }
 }
