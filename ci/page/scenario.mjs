@@ -163,7 +163,8 @@ await ended(tab);
 assert.ok((await text(tab)).startsWith('<img src=x'));
 assert.equal(await tab.locator('#texts img').count(), 0);
 await write(tab, 'word '.repeat(2000));
-assert.match(await tab.locator('[role=alert]').textContent(), /^the prompt has \d+ tokens, more than the model's context/);
+assert.match(await tab.locator('article [role=alert]').textContent(),
+  /^the prompt has \d+ tokens, more than the model's context/);
 tab.wrong = tab.wrong.filter(text => !text.includes('status of 400'));
 passed('markup is text, and a refusal is a sentence');
 
