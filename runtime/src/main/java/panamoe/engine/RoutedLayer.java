@@ -31,7 +31,7 @@ public record RoutedLayer(int layer, int experts, int topK) {
    */
   RoutedLayer limitedTo(int fewer) {
     if (fewer < 1 || fewer > topK) {
-      throw new IllegalArgumentException(
+      throw new RoutingException(
           "moe.top_k is " + fewer + " for layer " + layer + ", expected 1 to " + topK);
     }
     return new RoutedLayer(layer, experts, fewer);

@@ -28,18 +28,18 @@ public record Routing(boolean statistics, boolean tokens, List<Integer> topK) {
    * The layers as this text uses them.
    *
    * @param layers the MoE layers of the model
-   * @throws IllegalArgumentException if there are no MoE layers, or top-k does not fit them
+   * @throws RoutingException if there are no MoE layers, or top-k does not fit them
    */
   List<RoutedLayer> of(List<RoutedLayer> layers) {
     if (layers.isEmpty() && !equals(USUAL)) {
-      throw new IllegalArgumentException(
+      throw new RoutingException(
           "the model has no MoE layers: there are no routes to tell of, and no moe.top_k to set");
     }
     if (topK.isEmpty()) {
       return layers;
     }
     if (topK.size() != 1 && topK.size() != layers.size()) {
-      throw new IllegalArgumentException(
+      throw new RoutingException(
           "moe.top_k has "
               + topK.size()
               + " numbers, expected one, or one for each of "

@@ -48,6 +48,7 @@ record Schema(JsonNode node, String place) {
     if (value == null) {
       return otherwise;
     }
+    requireFinite(value, keyword);
     if (!value.isNumber() || value.decimalValue().stripTrailingZeros().scale() > 0) {
       throw refuse(keyword, "is not an integer");
     }
@@ -67,6 +68,7 @@ record Schema(JsonNode node, String place) {
     if (!value.isNumber()) {
       throw refuse(keyword, "is not a number");
     }
+    requireFinite(value, keyword);
     BigDecimal number = value.decimalValue();
     if (Math.abs((long) number.scale()) > MOST_DIGITS || number.precision() > MOST_DIGITS) {
       throw refuse(keyword, "has more than " + MOST_DIGITS + " digits");
@@ -102,11 +104,20 @@ record Schema(JsonNode node, String place) {
 
   /** A value as compact JSON in UTF-8, which a text must repeat byte for byte. */
   byte[] json(JsonNode value, String keyword) {
+    requireFinite(value, keyword);
     String json = value.toString();
     if (!StandardCharsets.UTF_8.newEncoder().canEncode(json)) {
       throw refuse(keyword, "has half of a surrogate pair");
     }
     return json.getBytes(StandardCharsets.UTF_8);
+  }
+
+  /** A number beyond those of 64 bits was read as infinite. */
+  private void requireFinite(JsonNode value, String keyword) {
+    if (value.isDouble() && Double.isInfinite(value.doubleValue())) {
+      throw refuse(keyword, "has a number beyond 64-bit floating point");
+    }
+    value.forEach(inner -> requireFinite(inner, keyword));
   }
 
   private static String escaped(String key) {

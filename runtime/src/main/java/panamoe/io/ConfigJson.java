@@ -70,7 +70,7 @@ public final class ConfigJson {
     try {
       return read(JSON.readTree(text), type, source);
     } catch (JsonProcessingException e) {
-      throw new IllegalArgumentException(source + ": " + ConfigMistake.inSyntax(e), e);
+      throw new IllegalArgumentException(source + ": " + JsonMistake.of(e), e);
     }
   }
 
@@ -83,7 +83,7 @@ public final class ConfigJson {
     try {
       return JSON.readTree(bytes(file));
     } catch (JsonProcessingException e) {
-      throw new IllegalArgumentException(file + ": " + ConfigMistake.inSyntax(e), e);
+      throw new IllegalArgumentException(file + ": " + JsonMistake.of(e), e);
     } catch (NoSuchFileException e) {
       throw new IllegalArgumentException("there is no file " + file, e);
     } catch (NotRegularException e) {

@@ -2,10 +2,8 @@ package panamoe.io;
 
 import com.fasterxml.jackson.annotation.JsonSubTypes;
 import com.fasterxml.jackson.annotation.JsonTypeInfo;
-import com.fasterxml.jackson.core.JsonLocation;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.exc.InputCoercionException;
-import com.fasterxml.jackson.core.exc.StreamConstraintsException;
 import com.fasterxml.jackson.databind.JsonMappingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.exc.InvalidTypeIdException;
@@ -59,32 +57,12 @@ final class ConfigMistake {
     if (e instanceof MismatchedInputException mapping && mapping.getTargetType() != null) {
       return at(mapping) + "expected " + kind(mapping.getTargetType());
     }
-    return inSyntax(e);
-  }
-
-  /** What is wrong with a text, of which there is no tree. */
-  static String inSyntax(JsonProcessingException e) {
-    JsonLocation location = e.getLocation();
-    String where =
-        location == null
-            ? ""
-            : " (line " + location.getLineNr() + ", column " + location.getColumnNr() + ")";
-    String what = e.getOriginalMessage();
-    if (what.startsWith("Duplicate field")) {
-      return "a key is there twice: " + what.substring("Duplicate field ".length()) + where;
+    if (e.getCause() instanceof InputCoercionException
+        && e instanceof JsonMappingException mapping
+        && !mapping.getPath().isEmpty()) {
+      return at(mapping) + "the number is out of range";
     }
-    if (e instanceof InputCoercionException || e.getCause() instanceof InputCoercionException) {
-      return e instanceof JsonMappingException mapping && !mapping.getPath().isEmpty()
-          ? at(mapping) + "the number is out of range"
-          : "a number is out of range" + where;
-    }
-    if (what.startsWith("Non-standard token '")) {
-      return what.split("'")[1] + " is no number in JSON" + where;
-    }
-    boolean tooMuch =
-        e instanceof StreamConstraintsException
-            || e.getCause() instanceof StreamConstraintsException;
-    return (tooMuch ? "too long or too deeply nested" : "this is not JSON") + where;
+    return JsonMistake.of(e);
   }
 
   /** Names an unknown key beside a missing one, the most similar of several. */

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.core.exc.StreamConstraintsException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -67,14 +68,24 @@ public final class StrictJson {
     }
   }
 
-  /** The exception's message without the source location that Jackson appends on further lines. */
+  /** What is wrong with JSON that was not read, in plain words. */
   public static String reason(IOException e) {
     if (e instanceof CharacterCodingException) {
       return "it is not UTF-8";
     }
-    String message =
-        e instanceof JsonProcessingException json ? json.getOriginalMessage() : e.getMessage();
-    return String.valueOf(message).lines().findFirst().orElse("");
+    return e instanceof JsonProcessingException json
+        ? JsonMistake.what(json)
+        : FileTrouble.reason(e);
+  }
+
+  /** As above, with line and column, which only the parser knows if a bound was crossed. */
+  public static String reason(IOException e, JsonParser parser) {
+    return switch (e) {
+      case StreamConstraintsException bound when bound.getLocation() == null ->
+          JsonMistake.of(bound, parser.currentLocation());
+      case JsonProcessingException json -> JsonMistake.of(json, json.getLocation());
+      default -> reason(e);
+    };
   }
 
   private static Reader reader(InputStream utf8) {

@@ -50,7 +50,7 @@ class TaskFileTest {
         "{\"kind\":\"guess\"}                           | kind is \"guess\", expected \"last_word\" or \"choice\"",
         "{\"text\":\"a b\"}                             | kind is missing, expected",
         "[]                                             | expected a task as a JSON object",
-        "{\"kind\":                                     | Unexpected end-of-input",
+        "{\"kind\":                                     | it ends too early",
         "{\"kind\":\"choice\",\"context\":\"\",\"choices\":[\"a\"],\"answer\":0} | choices is [\"a\"], expected two texts or more",
         "{\"kind\":\"choice\",\"context\":\"\",\"choices\":[\"a\",\"a\"],\"answer\":0} | choices is [\"a\", \"a\"], expected different texts",
         "{\"kind\":\"choice\",\"context\":\"\",\"choices\":[\"a\",\"\"],\"answer\":0} | none of them empty",

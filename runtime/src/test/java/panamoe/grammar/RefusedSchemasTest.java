@@ -87,6 +87,9 @@ class RefusedSchemasTest {
         "{'required': [1]} | the schema's `required` at # has an entry that is no key",
         "{'nullable': 1} | the schema's `nullable` at # is not true or false",
         "{'const': '\\ud800'} | the schema's `const` at # has half of a surrogate pair",
+        "{'minimum': 1e400} | the schema's `minimum` at # has a number beyond 64-bit floating point",
+        "{'minItems': 1e400} | the schema's `minItems` at # has a number beyond 64-bit floating point",
+        "{'enum': [[-1e400]]} | the schema's `enum` at # has a number beyond 64-bit floating point",
       })
   void schemas(String schema, String sentence) {
     assertEquals(sentence.replace('`', '"'), refusal(schema));

@@ -50,7 +50,7 @@ class ConfigJsonTest {
         "\"kind\" : \"LAYER\" | \"kind\" : \"BATCH\" | at $.blocks[0].attentionNorm.kind: expected one of [\"LAYER\",",
         "\"kind\" : \"MOE\" | \"kind\" : \"MOA\" | at $.blocks[1].feedForward: kind is \"MOA\", expected one of \"DENSE\",",
         "\"kind\" : \"DENSE\", | | at $.blocks[0].feedForward: \"kind\" is missing, expected one of \"DENSE\",",
-        "\"tied\" : true, | \"tied\" : true,, | this is not JSON (line",
+        "\"tied\" : true, | \"tied\" : true,, | ',' is not expected here (line",
         "\"hidden\" : 64 | \"hidden\" : 64, \"hidden\" : 64 | a key is there twice: 'hidden' (line 4, column",
         "\"hidden\" : 64 | \"hidden\" : 99999999999 | at $.hidden: the number is out of range",
         "\"hidden\" : 64 | \"hidden\" : NaN | NaN is no number in JSON (line 4, column 17)",
@@ -74,7 +74,7 @@ class ConfigJsonTest {
         "[] | expected an object",
         "null | expected an object, not null",
         "{} | at $.vocabulary: this key is missing",
-        "{} trailing | this is not JSON (line 1, column 4)",
+        "{} trailing | 'trailing' is no value in JSON (line 1, column 4)",
       })
   void refusesWhatIsNoConfig(String text, String expected) throws IOException {
     Path file = Files.writeString(folder.resolve("model.json"), text);

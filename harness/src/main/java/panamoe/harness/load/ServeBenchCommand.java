@@ -125,7 +125,8 @@ public final class ServeBenchCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    require((model == null) != (url == null), "name a MODEL, or a server by --url");
+    require(model != null || url != null, "name a MODEL, or a server by --url");
+    require(model == null || url == null, "MODEL and --url are both given: name one of them");
     require(url == null || serverOptions.isEmpty(), "options of serve need a MODEL");
     require(seconds >= 1 && seconds <= 3600, "--seconds is " + seconds + ", expected 1 to 3600");
     require(users >= 1 && users <= 4096, "--users is " + users + ", expected 1 to 4096");
@@ -202,6 +203,15 @@ public final class ServeBenchCommand implements Callable<Integer> {
     int room = context == 0 ? 1024 : context;
     int prompt = promptTokens == null ? Math.clamp(room / 2, 1, 256) : promptTokens;
     int text = textTokens == null ? Math.clamp(room / 4, 1, 64) : textTokens;
+    require(
+        context == 0 || (long) prompt + text <= context,
+        "--prompt-tokens "
+            + prompt
+            + " and --text-tokens "
+            + text
+            + " are more than the model's context of "
+            + context
+            + " together: lower one of them");
     try {
       return new RequestMix.Shape(prompt, text, alike);
     } catch (IllegalArgumentException e) {

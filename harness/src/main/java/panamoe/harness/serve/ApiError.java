@@ -101,7 +101,7 @@ final class ApiError extends RuntimeException {
         INVALID,
         null,
         "method_not_allowed",
-        Map.of("Allow", allowed));
+        Map.of("Allow", allowed.equals("GET") ? "GET, HEAD" : allowed));
   }
 
   static ApiError tooLarge(long most) {

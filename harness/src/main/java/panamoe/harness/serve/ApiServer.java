@@ -17,6 +17,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
 import panamoe.engine.EngineThread;
+import panamoe.io.Count;
 
 /**
  * The HTTP server: paths, keys and errors, from the first connection to the last. It answers while
@@ -214,7 +215,8 @@ final class ApiServer implements AutoCloseable {
     if (route == null) {
       throw ApiError.notFound("endpoint " + path);
     }
-    if (!route.method().equals(method)) {
+    boolean head = method.equals("HEAD") && route.method().equals("GET");
+    if (!head && !route.method().equals(method)) {
       throw ApiError.wrongMethod(method, route.method());
     }
     return route.endpoint();
@@ -246,7 +248,7 @@ final class ApiServer implements AutoCloseable {
   void awaitStop() throws InterruptedException {
     stop.await();
     state = ServerState.DRAINING;
-    log.accept("stopping: " + connections.size() + " requests are left");
+    log.accept("stopping: " + Count.of(connections.size(), "request") + " left");
     awaitNone(limits.shutdown(), hurry);
     connections.fail(TextAnswer.stopped(ServerState.DRAINING));
     awaitNone(LAST_WORDS, new CountDownLatch(1));

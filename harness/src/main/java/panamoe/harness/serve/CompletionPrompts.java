@@ -35,6 +35,6 @@ final class CompletionPrompts {
     if (!prompt.isArray() || prompt.isEmpty()) {
       throw fields.wrong(NAME, "is not a string, an array of tokens, or an array of those");
     }
-    return fields.tokens(NAME, prompt);
+    return fields.tokens(NAME, prompt, model.vocabulary());
   }
 }

@@ -65,6 +65,22 @@ final class Fields {
     return value == null ? otherwise : value.doubleValue();
   }
 
+  double number(String name, double otherwise, int least, int most) {
+    double value = number(name, otherwise);
+    if (value < least || value > most) {
+      throw wrong(name, "is " + value + ", expected " + least + " to " + most);
+    }
+    return value;
+  }
+
+  double positive(String name, double otherwise, int most) {
+    double value = number(name, otherwise);
+    if (value <= 0 || value > most) {
+      throw wrong(name, "is " + value + ", expected more than 0 and at most " + most);
+    }
+    return value;
+  }
+
   int integer(String name, int otherwise, int least, int most) {
     return (int) integer(name, (long) otherwise, least, most);
   }
@@ -74,22 +90,17 @@ final class Fields {
     if (value == null) {
       return otherwise;
     }
-    long number = integer(name, value);
-    if (number < least || number > most) {
-      throw wrong(name, "is " + number + ", expected " + least + " to " + most);
+    if (!value.isIntegralNumber()) {
+      throw wrong(name, "is not a whole number");
     }
-    return number;
-  }
-
-  private long integer(String name, JsonNode value) {
-    if (!value.isIntegralNumber() || !value.canConvertToLong()) {
-      throw wrong(name, "is not a whole number of 64 bits");
+    if (!value.canConvertToLong() || value.longValue() < least || value.longValue() > most) {
+      throw wrong(name, "is " + value + ", expected " + least + " to " + most);
     }
     return value.longValue();
   }
 
-  /** The tokens of an array of them. */
-  int[] tokens(String name, JsonNode array) {
+  /** The tokens of an array of them, each below {@code vocabulary}. */
+  int[] tokens(String name, JsonNode array, int vocabulary) {
     if (!array.isArray()) {
       throw wrong(name, "is not an array of tokens");
     }
@@ -99,9 +110,16 @@ final class Fields {
       if (!token.isIntegralNumber() || !token.canConvertToInt() || token.intValue() < 0) {
         throw wrong(name, "is not an array of tokens: element " + i + " is none");
       }
-      tokens[i] = token.intValue();
+      tokens[i] = requireToken(name, token.intValue(), vocabulary);
     }
     return tokens;
+  }
+
+  int requireToken(String name, int token, int vocabulary) {
+    if (token >= vocabulary) {
+      throw wrong(name, "has token " + token + ", which is none of 0 to " + (vocabulary - 1));
+    }
+    return token;
   }
 
   /** The fields of an object in a field; null if it is absent. */

@@ -3,7 +3,6 @@ package panamoe.harness.serve;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -26,22 +25,21 @@ final class Json {
    *
    * @throws ApiError if it is no JSON object
    */
-  static ObjectNode object(byte[] body) {
-    try {
-      try (JsonParser parser = StrictJson.parser(new ByteArrayInputStream(body))) {
+  static ObjectNode object(byte[] body) throws IOException {
+    try (JsonParser parser = StrictJson.parser(new ByteArrayInputStream(body))) {
+      try {
         for (int tokens = 0; parser.nextToken() != null; tokens++) {
           if (tokens == MOST_TOKENS) {
             throw ApiError.invalid("the body has more than " + MOST_TOKENS + " values", null);
           }
         }
+        if (StrictJson.tree(body) instanceof ObjectNode object) {
+          return object;
+        }
+        throw ApiError.invalid("the body is not a JSON object", null);
+      } catch (IOException e) {
+        throw ApiError.invalid("the body is not JSON: " + StrictJson.reason(e, parser), null);
       }
-      JsonNode tree = StrictJson.tree(body);
-      if (tree instanceof ObjectNode object) {
-        return object;
-      }
-      throw ApiError.invalid("the body is not a JSON object", null);
-    } catch (IOException e) {
-      throw ApiError.invalid("the body is not JSON: " + StrictJson.reason(e), null);
     }
   }
 

@@ -40,8 +40,8 @@ record Limits(
       throw new IllegalArgumentException("--max-wait is below a millisecond");
     }
     require("default-max-tokens", defaultMaxTokens, 1);
-    require("slow-reader-timeout", slowReader.toMillis(), 1);
-    require("shutdown-timeout", shutdown.toMillis(), 0);
+    require("slow-reader-timeout", Math.ceilDiv(slowReader.toMillis(), 1000), 1);
+    require("shutdown-timeout", shutdown.toSeconds(), 0);
   }
 
   private static void require(String option, long value, long least) {

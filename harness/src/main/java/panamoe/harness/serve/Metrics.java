@@ -58,8 +58,10 @@ final class Metrics {
   private final DistributionSummary stepTokens =
       summary("iteration.tokens", "Tokens that a step computed");
 
+  private final Counter logFailures =
+      counter("request.log.failures", "Texts that could not be logged");
+
   Metrics(String version, String model) {
-    registry.counter(PREFIX + "request.log.failures"); // 0 until one fails
     Gauge.builder(PREFIX + "num.requests.running", () -> status.get().running())
         .description("Texts that are computed")
         .register(registry);
@@ -79,8 +81,8 @@ final class Metrics {
         .register(registry);
   }
 
-  private Counter counter(String name, String what) {
-    return Counter.builder(PREFIX + name).description(what).register(registry);
+  private Counter counter(String name, String what, String... tags) {
+    return Counter.builder(PREFIX + name).description(what).tags(tags).register(registry);
   }
 
   private Timer timer(String name, String what) {
@@ -168,22 +170,22 @@ final class Metrics {
   }
 
   private void finished(String reason) {
-    registry.counter(PREFIX + "request.success", "finished_reason", reason).increment();
+    counter("request.success", "Texts that ended", "finished_reason", reason).increment();
   }
 
   /** A request was refused for a reason that is not its own. */
   void refused(String reason) {
-    registry.counter(PREFIX + "admission.rejections", "reason", reason).increment();
+    counter("admission.rejections", "Requests that were turned away", "reason", reason).increment();
   }
 
   /** A request was ended before its texts were written. */
   void cancelled(String reason) {
-    registry.counter(PREFIX + "request.cancellations", "reason", reason).increment();
+    counter("request.cancellations", "Requests that were cut off", "reason", reason).increment();
   }
 
   /** A text could not be written to the log. */
   void unlogged() {
-    registry.counter(PREFIX + "request.log.failures").increment();
+    logFailures.increment();
   }
 
   /** All of it as text, in the form that an {@code Accept} header asks for. */

@@ -370,18 +370,24 @@ public final class ServeCommand implements Callable<Integer> {
     if (logFolder == null) {
       return null;
     }
-    return new RequestLog(
-        logFolder,
+    LoggedText.Origin origin =
         new LoggedText.Origin(
             served.name(),
             folder.checkpoint().directory().toAbsolutePath().normalize().toString(),
             dtype,
             keyValues,
             backend.name(),
-            served.fingerprint()),
-        RequestLog.QUEUE,
-        metrics,
-        spec.commandLine().getErr()::println);
+            served.fingerprint());
+    try {
+      return new RequestLog(
+          logFolder, origin, RequestLog.QUEUE, metrics, spec.commandLine().getErr()::println);
+    } catch (IOException e) {
+      throw new IOException(
+          "--log-requests "
+              + logFolder
+              + " is no folder that can be written to, and none can be made there; name another",
+          e);
+    }
   }
 
   private ApiServer listen(

@@ -7,6 +7,7 @@ import java.util.UUID;
 import java.util.function.Supplier;
 import panamoe.engine.EngineThread;
 import panamoe.engine.GenerationRequest;
+import panamoe.engine.RoutingException;
 
 /** Chat completions and completions. Thread-safe. */
 final class TextEndpoint {
@@ -72,6 +73,9 @@ final class TextEndpoint {
       throw ApiError.unsupported("echo is not supported", "echo");
     }
     fields.refuse("best_of", "suffix");
+    if (fields.take("tools") != null) {
+      throw ApiError.unsupported("tools belong to chat: ask /v1/chat/completions", "tools");
+    }
     TextRequest request =
         new TextFields(fields, model)
             .read(prompts, Tools.NONE, logprobs, limits.defaultMaxTokens(), call.user(), List.of());
@@ -95,7 +99,7 @@ final class TextEndpoint {
       RunningTexts texts =
           new RunningTexts(ready, request, connection.events(), place, metrics, logged);
       try {
-        start(texts);
+        start(texts, request);
         TextAnswer answer = new TextAnswer(call, request, form, ready, connection, limits.ping());
         if (request.answer().stream()) {
           answer.stream();
@@ -123,9 +127,12 @@ final class TextEndpoint {
     }
   }
 
-  private static void start(RunningTexts texts) {
+  private static void start(RunningTexts texts, TextRequest request) {
     try {
       texts.start();
+    } catch (RoutingException e) {
+      String param = request.routing().topK().isEmpty() ? "moe" : "moe.top_k";
+      throw ApiError.invalid(e.getMessage(), param);
     } catch (IllegalArgumentException e) {
       throw ApiError.invalid(e.getMessage(), null);
     } catch (IllegalStateException _) {

@@ -16,6 +16,8 @@ import panamoe.engine.StopConfig;
 /** The fields that chat completions and completions have in common. */
 final class TextFields {
   private static final int MOST_TEXTS = 128;
+  private static final int MOST_TEMPERATURE = 100;
+  private static final int MOST_PENALTY = 100;
   private static final int MOST_STOPS = 64;
   private static final int MOST_STOP_LENGTH = 1000;
   private static final int MOST_BIASES = 1024;
@@ -86,14 +88,14 @@ final class TextFields {
     int topK = fields.integer("top_k", 0, -1, Integer.MAX_VALUE);
     JsonNode seed = fields.take("seed");
     return new SamplingConfig(
-        fields.number("temperature", 1),
+        fields.number("temperature", 1, 0, MOST_TEMPERATURE),
         Math.max(0, topK), // -1 is all, too
-        fields.number("top_p", 1),
-        fields.number("min_p", 0),
+        fields.positive("top_p", 1, 1),
+        fields.number("min_p", 0, 0, 1),
         new SamplingConfig.Penalties(
-            fields.number("repetition_penalty", 1),
-            fields.number("presence_penalty", 0),
-            fields.number("frequency_penalty", 0)),
+            fields.positive("repetition_penalty", 1, MOST_PENALTY),
+            fields.number("presence_penalty", 0, -MOST_PENALTY, MOST_PENALTY),
+            fields.number("frequency_penalty", 0, -MOST_PENALTY, MOST_PENALTY)),
         biases(),
         seed == null
             ? model.seeds().getAndIncrement()
@@ -114,7 +116,8 @@ final class TextFields {
       if (!bias.getKey().matches("[0-9]{1,9}") || !(Math.abs(value) <= MOST_BIAS)) {
         throw fields.wrong("logit_bias", "is not a number of -100 to 100 for each token");
       }
-      biases.put(Integer.valueOf(bias.getKey()), (float) value);
+      int token = Integer.parseInt(bias.getKey());
+      biases.put(fields.requireToken("logit_bias", token, model.vocabulary()), (float) value);
     }
     return biases;
   }
@@ -127,7 +130,7 @@ final class TextFields {
     JsonNode tokens = fields.take("stop_token_ids");
     Set<Integer> stopTokens = new TreeSet<>();
     if (tokens != null) {
-      for (int token : fields.tokens("stop_token_ids", tokens)) {
+      for (int token : fields.tokens("stop_token_ids", tokens, model.vocabulary())) {
         stopTokens.add(token);
       }
     }
@@ -163,6 +166,9 @@ final class TextFields {
         throw fields.wrong(
             "stop",
             "is not a string of at most " + MOST_STOP_LENGTH + " characters, or an array of them");
+      }
+      if (text.textValue().isEmpty()) {
+        throw fields.wrong("stop", "has an empty text");
       }
       texts.add(text.textValue());
     }

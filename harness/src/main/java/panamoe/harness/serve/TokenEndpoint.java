@@ -56,15 +56,8 @@ final class TokenEndpoint {
     if (given == null) {
       throw fields.wrong("tokens", "is missing");
     }
-    int[] tokens = fields.tokens("tokens", given);
+    int[] tokens = fields.tokens("tokens", given, model.vocabulary());
     fields.requireNoOthers();
-    int vocabulary = model.tokenizer().vocabularySize();
-    for (int token : tokens) {
-      if (token >= vocabulary) {
-        throw fields.wrong(
-            "tokens", "has token " + token + ", which is none of 0 to " + (vocabulary - 1));
-      }
-    }
     call.answer(new Prompt(model.tokenizer().decode(tokens)));
   }
 

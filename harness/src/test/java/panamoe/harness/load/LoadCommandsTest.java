@@ -63,6 +63,13 @@ class LoadCommandsTest {
   }
 
   @Test
+  void refusesPromptsBeyondTheContext() {
+    CommandRun run = CommandRun.of("bench", "serve", model, "--prompt-tokens", "100000");
+    assertEquals(2, run.exitCode(), run.err());
+    assertTrue(run.err().contains("--prompt-tokens 100000 and --text-tokens "), run.err());
+  }
+
+  @Test
   void measuresStepsOverRanks() throws IOException {
     CommandRun run =
         CommandRun.of(
@@ -95,7 +102,7 @@ class LoadCommandsTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "--url http://localhost:1 model | 2 | name a MODEL, or a server by --url",
+        "--url http://localhost:1 model | 2 | MODEL and --url are both given",
         "--rate -1 model | 2 | '-1' is no rate",
         "--rate 2y model | 2 | '2y' is no rate",
         "--seconds 0 model | 2 | --seconds is 0.0",

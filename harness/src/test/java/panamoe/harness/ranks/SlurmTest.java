@@ -150,7 +150,7 @@ class SlurmTest {
             """
                 .replace("PANAMOE", PANAMOE));
     assertEquals(0, served.status(), served.text());
-    assertTrue(served.text().contains("stopping: 1 requests are left"), served.text());
+    assertTrue(served.text().contains("stopping: 1 request left"), served.text());
     String alone = text("alone.json");
     assertFalse(alone.isEmpty());
     assertEquals(alone, text("two.json"));

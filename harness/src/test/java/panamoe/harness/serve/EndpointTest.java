@@ -315,6 +315,8 @@ class EndpointTest {
             "panamoe_prefix_cache_queries_total ",
             "panamoe_prompt_tokens_total ",
             "panamoe_generation_tokens_total ",
+            "# HELP panamoe_request_success_total Texts",
+            "# HELP panamoe_request_log_failures_total Texts",
             "panamoe_request_success_total{finished_reason=\"length\"} ",
             "panamoe_time_to_first_token_seconds_bucket{",
             "panamoe_inter_token_latency_seconds_bucket{",

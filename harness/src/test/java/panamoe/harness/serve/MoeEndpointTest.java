@@ -145,6 +145,8 @@ class MoeEndpointTest {
       assertEquals(400, answer.statusCode());
       JsonNode error = TestServer.json(answer.body()).path("error");
       assertEquals(message, error.path("message").textValue());
+      String param = error.path("param").textValue();
+      assertTrue(param.startsWith("moe") && message.contains(param), param);
     }
   }
 

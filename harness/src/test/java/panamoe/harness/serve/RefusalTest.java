@@ -17,6 +17,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.logging.Handler;
+import java.util.logging.Level;
+import java.util.logging.LogRecord;
+import java.util.logging.Logger;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -72,13 +77,15 @@ class RefusalTest {
       quoteCharacter = '`',
       nullValues = "none",
       value = {
-        "'prompt':'x','temperature':-1          | none            | temperature is -1.0",
+        "'prompt':'x','temperature':-1          | temperature     | temperature is -1.0, expected 0 to 100",
         "'prompt':'x','temperature':'hot'       | temperature     | is not a number",
         "'prompt':'x','temperature':1e999       | temperature     | is not a number",
-        "'prompt':'x','top_p':0                 | none            | top-p is 0.0",
+        "'prompt':'x','top_p':0                 | top_p           | top_p is 0.0, expected more than 0",
+        "'prompt':'x','min_p':2                 | min_p           | min_p is 2.0, expected 0 to 1",
+        "'prompt':'x','repetition_penalty':0    | repetition_penalty | repetition_penalty is 0.0",
         "'prompt':'x','n':0                     | n               | is 0, expected 1 to 128",
-        "'prompt':'x','n':1.5                   | n               | not a whole number",
-        "'prompt':'x','n':99999999999999999999  | n               | not a whole number",
+        "'prompt':'x','n':1.5                   | n               | is not a whole number",
+        "'prompt':'x','n':99999999999999999999  | n               | is 99999999999999999999, expected",
         "'prompt':'x','max_tokens':-1           | max_tokens      | is -1",
         "'prompt':'x','logprobs':21             | logprobs        | is 21, expected 0 to 20",
         "'prompt':'x','best_of':2               | best_of         | not supported",
@@ -87,23 +94,24 @@ class RefusalTest {
         "'prompt':'x','temprature':1            | temprature      | there is no field temprature",
         "'prompt':'x','seed':'7'                | seed            | not a whole number",
         "'prompt':'x','stop':5                  | stop            | is not a string",
-        "'prompt':'x','stop':''                 | none            | a stop text is empty",
-        "'prompt':'x','stop_token_ids':[61]     | none            | token 61",
-        "'prompt':'x','logit_bias':{'61':1}     | none            | token 61",
+        "'prompt':'x','stop':''                 | stop            | has an empty text",
+        "'prompt':'x','stop_token_ids':[61]     | stop_token_ids  | token 61",
+        "'prompt':'x','logit_bias':{'61':1}     | logit_bias      | token 61",
         "'prompt':'x','logit_bias':{'a':1}      | logit_bias      | a number of -100 to 100",
         "'prompt':'x','logit_bias':{'1':101}    | logit_bias      | a number of -100 to 100",
         "'prompt':'x','stream_options':{}       | stream_options  | for streams only",
         "'prompt':'x','timeout_ms':0            | timeout_ms      | is 0, expected 1",
         "'prompt':'x','response_format':{'type':'json_object'} | response_format | no token for the byte",
+        "'prompt':'x','response_format':{'type':'json_schema','json_schema':{'schema':{'type':'number','minimum':1e400}}} | response_format | at # has a number beyond",
         "'prompt':'x','response_format':{'type':'xml'} | response_format.type | is none of text",
-        "'prompt':'x','tools':[{'type':'function'}] | tools       | no field",
-        "'prompt':'x','presence_penalty':101    | none            | presence penalty",
+        "'prompt':'x','tools':[{'type':'function'}] | tools       | tools belong to chat",
+        "'prompt':'x','presence_penalty':101    | presence_penalty | presence_penalty is 101.0",
         "'prompt':'x','cache_salt':1            | cache_salt      | is not a string",
         "'max_tokens':1                         | prompt          | is missing",
         "'prompt':[]                            | prompt          | is not a string",
         "'prompt':[[]]                          | prompt          | is not a string",
         "'prompt':{}                            | prompt          | is not a string",
-        "'prompt':[61]                          | none            | token 61",
+        "'prompt':[61]                          | prompt          | token 61",
         "'prompt':[-1]                          | prompt          | element 0",
         "'prompt':['x',1]                       | prompt          | is not a string",
         "'prompt':[1,'x']                       | prompt          | element 1",
@@ -208,6 +216,74 @@ class RefusalTest {
     }
   }
 
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "{                          | it ends too early (line 1, column 2)",
+        "{'a':1}{}                  | something follows its end (line 1, column 8)",
+        "{'a':1,'a':2}              | a key is there twice: 'a' (line 1, column 11)",
+        "{'a':NaN}                  | NaN is no number in JSON (line 1, column 9)",
+        "{'a':yes}                  | 'yes' is no value in JSON (line 1, column 6)",
+        "{a:1}                      | 'a' is not expected here (line 1, column 2)",
+        "{'a':1,}                   | '}' is not expected here (line 1, column 8)",
+        "{'a':[1}                   | } closes what is not open (line 1, column 8)",
+        "{'a':01}                   | a number begins with 0 (line 1, column 7)",
+        "{'a':'\\q'}               | a string has a backslash before",
+        "{'a':'\u0001'}             | a string has a control character",
+        "{'a':11111111111111111111111111111111111111111} | a number has more digits than 40",
+        "{'a':[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[ | it is nested deeper than 64",
+      })
+  void whatIsNoJson(String body, String why) throws Exception {
+    JsonNode error = refused(400, server.post(COMPLETIONS, body));
+    String message = error.get("message").textValue();
+    assertTrue(message.startsWith("the body is not JSON: "), message);
+    assertTrue(message.contains(why) && message.matches(".* \\(line 1, column \\d+\\)"), message);
+  }
+
+  @Test
+  void headAsksAsGetDoesAndIsQuiet() throws Exception {
+    Logger jdk = Logger.getLogger("com.sun.net.httpserver");
+    List<String> told = new CopyOnWriteArrayList<>();
+    Handler handler = new Heard(told);
+    jdk.addHandler(handler);
+    try {
+      for (String path : List.of("/", "/health", "/metrics", "/v1/models", "/v2", CHAT)) {
+        HttpResponse<String> head = server.send(server.to(path).HEAD().build());
+        assertEquals(server.get(path).statusCode(), head.statusCode(), path);
+        assertEquals("", head.body());
+        assertTrue(head.headers().firstValueAsLong("Content-Length").orElse(0) > 0, path);
+      }
+    } finally {
+      jdk.removeHandler(handler);
+    }
+    assertEquals(List.of(), told);
+  }
+
+  /** Keeps what is logged as a warning or worse. */
+  private static final class Heard extends Handler {
+    private final List<String> told;
+
+    Heard(List<String> told) {
+      this.told = told;
+      setLevel(Level.WARNING);
+    }
+
+    @Override
+    public void publish(LogRecord logged) {
+      if (isLoggable(logged)) {
+        told.add(logged.getMessage());
+      }
+    }
+
+    @Override
+    public void flush() {}
+
+    @Override
+    public void close() {}
+  }
+
   @Test
   void deepAndBroadAndNotUtf8() throws Exception {
     refused(400, server.post(COMPLETIONS, "{'prompt':" + "[".repeat(100_000)));
@@ -277,7 +353,8 @@ class RefusalTest {
     HttpResponse<String> method = server.get(CHAT);
     assertEquals("method_not_allowed", refused(405, method).get("code").textValue());
     assertEquals("POST", method.headers().firstValue("Allow").orElse(""));
-    assertEquals("GET", server.post("/health", "{}").headers().firstValue("Allow").orElse(""));
+    HttpResponse<String> posted = server.post("/health", "{}");
+    assertEquals("GET, HEAD", posted.headers().firstValue("Allow").orElse(""));
     for (String path : List.of(COMPLETIONS, "/tokenize", "/detokenize", "/apply-template")) {
       JsonNode error = refused(404, server.post(path, "{'model':'gpt','prompt':'x'}"));
       assertEquals("model_not_found", error.get("code").textValue());

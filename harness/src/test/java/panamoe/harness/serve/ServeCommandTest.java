@@ -80,11 +80,12 @@ class ServeCommandTest {
     refused(2, "--timeout is 1 s, expected 5", "--timeout", "1");
     refused(2, "--max-queued-requests is -1", "--max-queued-requests", "-1");
     refused(2, "--max-wait is below a millisecond", "--max-wait", "-1");
+    refused(2, "--shutdown-timeout is -1, expected 0", "--shutdown-timeout", "-1");
     refused(2, "--slow-reader-timeout is 0", "--slow-reader-timeout", "0");
     Path empty = Files.writeString(folder.resolve("keys"), "# none\n");
     refused(1, "has no key", "--api-key-file", empty.toString());
     refused(1, "no such file", "--api-key-file", folder.resolve("no-keys").toString());
-    refused(1, "already exists", "--log-requests", empty.toString());
+    refused(1, "--log-requests " + empty + " is no folder", "--log-requests", empty.toString());
   }
 
   @Test
