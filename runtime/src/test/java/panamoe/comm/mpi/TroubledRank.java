@@ -31,7 +31,7 @@ public final class TroubledRank {
     }
     // The rank prints its result before the launcher ends the others.
     System.out.flush();
-    Thread.sleep(Duration.ofMillis(status * 500L));
+    Thread.sleep(Duration.ofMillis(status * 1000L));
     Runtime.getRuntime().halt(status);
   }
 
