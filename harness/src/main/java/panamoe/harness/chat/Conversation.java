@@ -9,7 +9,7 @@ import panamoe.harness.serve.ChatPrompt;
 final class Conversation {
   private final Tokenizer tokenizer;
   private final int context;
-  // Empty if there is none.
+  // The system message; empty without one.
   private String system = "";
   // By turns the user's and the assistant's.
   private final List<String> messages = new ArrayList<>();
