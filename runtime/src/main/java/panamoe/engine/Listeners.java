@@ -37,9 +37,9 @@ final class Listeners {
   }
 
   /** Ends a sequence that failed, and tells its listener. */
-  void fail(Sequence sequence, RuntimeException failure) {
+  void fail(Sequence sequence, RuntimeException cause) {
     scheduler.end(sequence);
-    tell(sequence, () -> sequence.listener.failed(failure));
+    tell(sequence, () -> sequence.listener.failed(cause));
   }
 
   /**
