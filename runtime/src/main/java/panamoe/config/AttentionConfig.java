@@ -92,6 +92,11 @@ public record AttentionConfig(
       }
     }
 
+    /** Whether there is a window of at most {@code keys}. */
+    public boolean within(int keys) {
+      return window > 0 && window <= keys;
+    }
+
     /** Pairs of a query and a key that it sees, of L queries behind {@code cached} tokens. */
     public double pairs(long cached, long length) {
       double end = cached + length;

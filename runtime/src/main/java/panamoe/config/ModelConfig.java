@@ -4,6 +4,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.function.UnaryOperator;
 import panamoe.backend.Activation;
+import panamoe.backend.AttentionSettings.Mask;
 
 /**
  * A decoder-only language model, block by block. A model family is a function that returns such a
@@ -67,6 +68,18 @@ public record ModelConfig(
     }
   }
 
+  /**
+   * Refuses a model that cannot write a text.
+   *
+   * @throws IllegalArgumentException if a layer has a FULL mask
+   */
+  public void requireGeneration() {
+    if (blocks.stream().anyMatch(block -> block.attention().scores().mask() == Mask.FULL)) {
+      throw new IllegalArgumentException(
+          "a model with a FULL mask cannot generate: a later token would change earlier ones");
+    }
+  }
+
   public int layers() {
     return blocks.size();
   }
@@ -78,6 +91,15 @@ public record ModelConfig(
 
   public boolean hasExperts() {
     return blocks.stream().anyMatch(block -> block.experts() > 0);
+  }
+
+  /** The largest window of attention that is shorter than the context; 0: no layer has one. */
+  public int window() {
+    return blocks.stream()
+        .mapToInt(block -> block.attention().scores().window())
+        .filter(window -> window < context)
+        .max()
+        .orElse(0);
   }
 
   /** For each layer the activation of its MLP or experts. */

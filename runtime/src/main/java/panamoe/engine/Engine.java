@@ -45,7 +45,7 @@ public final class Engine implements AutoCloseable {
    */
   public Engine(Backend backend, LanguageModel model, Tokenizer tokenizer, EngineConfig config) {
     this(
-        new ModelRunner(backend, model, config),
+        new ModelRunner(backend, model, config, model.config().window()),
         1,
         tokenizer,
         config,
@@ -102,7 +102,7 @@ public final class Engine implements AutoCloseable {
       int vocabulary) {
     this.tokenizer = tokenizer;
     this.runner = runner;
-    this.scheduler = new Scheduler(config, ranks, context);
+    this.scheduler = new Scheduler(config, ranks, context, runner.window());
     this.plan = new StepPlan(ranks, config.stepTokens());
     this.kind = new StepPlan(ranks, config.stepTokens());
     this.alone = new StepPlan(ranks, config.stepTokens());
@@ -232,6 +232,11 @@ public final class Engine implements AutoCloseable {
   /** The part of the cache that running texts use, 0 to 1. */
   public double usage() {
     return scheduler.usage();
+  }
+
+  /** Blocks of layers with a window that running texts use. */
+  int windowBlocks() {
+    return scheduler.windowBlocks();
   }
 
   /** How often a text had to make room for another one, and its tokens were computed again. */

@@ -96,6 +96,26 @@ public record EngineConfig(
     return Math.ceilDiv(tokens, blockSize);
   }
 
+  /**
+   * The blocks of layers that read {@code window} positions: twice what running sequences can use,
+   * so that windows of earlier sequences stay for others that begin alike, and at most as many as
+   * of other layers. The rows of a step count twice in any case: blocks of wrong guesses of the
+   * step before may still be there.
+   */
+  public int windowBlocks(int window) {
+    if (window == 0) {
+      return 0;
+    }
+    // A window begins and ends within a block.
+    long windows = sequences * (blocksOf(window) + 2L);
+    return (int) Math.min(blocks, 2 * (windows + blocksOf(stepTokens)));
+  }
+
+  /** The row of the table with a slot's blocks of layers with a window. */
+  int windowSlot(int slot) {
+    return sequences + slot;
+  }
+
   private static void requirePositive(String name, int value) {
     if (value < 1) {
       throw new IllegalArgumentException(name + " is " + value + ", expected 1 or more");

@@ -4,7 +4,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.List;
-import panamoe.backend.AttentionSettings;
 import panamoe.backend.Backend;
 import panamoe.backend.Recording;
 import panamoe.model.LanguageModel;
@@ -42,17 +41,18 @@ public final class ModelRunner implements StepRunner {
   private int[] topKBefore;
 
   /**
+   * With the same blocks in all layers.
+   *
    * @param config of the cache, which is allocated here
    * @throws IllegalArgumentException if the model cannot generate
    */
   public ModelRunner(Backend backend, LanguageModel model, EngineConfig config) {
-    boolean full =
-        model.config().blocks().stream()
-            .anyMatch(block -> block.attention().scores().mask() == AttentionSettings.Mask.FULL);
-    if (full) {
-      throw new IllegalArgumentException(
-          "a model with a FULL mask cannot generate: a later token would change earlier ones");
-    }
+    this(backend, model, config, 0);
+  }
+
+  /** As above, but layers with a window of at most {@code window} have blocks of their own. */
+  ModelRunner(Backend backend, LanguageModel model, EngineConfig config, int window) {
+    model.config().requireGeneration();
     this.backend = backend;
     this.model = model;
     this.perSequence = config.blocksOf(model.config().context());
@@ -62,8 +62,11 @@ public final class ModelRunner implements StepRunner {
     this.keyValues = config.int8Cache() ? DType.INT8 : model.activationDType();
     this.scope = TensorScope.shared(backend);
     try {
-      this.cache = model.cache(scope, keyValues, config.blocks(), config.blockSize());
-      this.table = scope.zeros(DType.INT32, config.sequences(), perSequence);
+      int windowBlocks = config.windowBlocks(window);
+      this.cache =
+          model.cache(scope, keyValues, config.blocks(), config.blockSize(), window, windowBlocks);
+      int tables = window == 0 ? 1 : 2; // of each slot
+      this.table = scope.zeros(DType.INT32, tables * config.sequences(), perSequence);
     } catch (RuntimeException | Error e) {
       scope.close();
       throw e;
@@ -171,6 +174,11 @@ public final class ModelRunner implements StepRunner {
   /** The logits [wanted rows, V] of the latest step, valid until the next one. */
   Tensor logits() {
     return step.logits;
+  }
+
+  @Override
+  public int window() {
+    return cache.window();
   }
 
   @Override

@@ -48,7 +48,7 @@ final class RankedRunner implements StepRunner {
     this.received = new StepRows(config.stepTokens());
     this.asked = new long[ranks.topology().dataDegree()];
     this.computed = new long[asked.length];
-    this.own = new ModelRunner(backend, model, config);
+    this.own = new ModelRunner(backend, model, config, model.config().window());
     this.routesOfRow = new float[new RouteLayout(own.layers()).width()];
   }
 
@@ -174,6 +174,11 @@ final class RankedRunner implements StepRunner {
       before += rows[earlier];
     }
     return before;
+  }
+
+  @Override
+  public int window() {
+    return own.window();
   }
 
   @Override

@@ -1,6 +1,7 @@
 package panamoe.engine;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Comparator;
 import java.util.List;
@@ -22,7 +23,7 @@ final class Scheduler {
 
   private final EngineConfig config;
   private final int context;
-  private final BlockPool[] pools;
+  private final CacheBlocks[] caches;
   private final BitSet[] slots;
   private final WaitingLine waiting = new WaitingLine();
   private final List<Sequence> running = new ArrayList<>();
@@ -31,14 +32,15 @@ final class Scheduler {
   /**
    * @param ranks data ranks, each with a cache of its own
    * @param context longest sequence in tokens
+   * @param window of layers with blocks of their own; 0: there are none
    */
-  Scheduler(EngineConfig config, int ranks, int context) {
+  Scheduler(EngineConfig config, int ranks, int context, int window) {
     this.config = config;
     this.context = context;
-    this.pools = new BlockPool[ranks];
+    this.caches = new CacheBlocks[ranks];
     this.slots = new BitSet[ranks];
     for (int rank = 0; rank < ranks; rank++) {
-      pools[rank] = new BlockPool(config.blocks());
+      caches[rank] = new CacheBlocks(config, window);
       slots[rank] = new BitSet(config.sequences());
     }
   }
@@ -104,10 +106,15 @@ final class Scheduler {
   /** The part of the cache that running sequences use, 0 to 1. */
   double usage() {
     int unused = 0;
-    for (BlockPool pool : pools) {
-      unused += pool.unused();
+    for (CacheBlocks cache : caches) {
+      unused += cache.unused();
     }
-    return 1 - (double) unused / ((long) pools.length * config.blocks());
+    return 1 - (double) unused / ((long) caches.length * config.blocks());
+  }
+
+  /** Blocks of layers with a window that running sequences use. */
+  int windowBlocks() {
+    return Arrays.stream(caches).mapToInt(CacheBlocks::windowsUsed).sum();
   }
 
   /** Plans the next step; it has no parts if no sequence is left. */
@@ -121,7 +128,7 @@ final class Scheduler {
         next++;
         if (sequence.left() == 1) {
           int guesses = guess(sequence, plan);
-          plan.add(sequence, 1 + guesses, guesses);
+          caches[sequence.rank].add(sequence, 1 + guesses, guesses, plan);
         }
       }
     }
@@ -137,10 +144,10 @@ final class Scheduler {
     }
   }
 
-  private static void addChunk(Sequence sequence, StepPlan plan) {
+  private void addChunk(Sequence sequence, StepPlan plan) {
     int count = Math.min(sequence.left(), plan.rank(sequence.rank).left());
     if (count > 0) {
-      plan.add(sequence, count, 0);
+      caches[sequence.rank].add(sequence, count, 0, plan);
     }
   }
 
@@ -150,10 +157,10 @@ final class Scheduler {
     most = Math.min(most, plan.rank(sequence.rank).left() - running.size());
     int guesses = most <= 0 ? 0 : Drafts.guess(sequence, most);
     while (config.blocksOf(sequence.length + guesses) > sequence.held) {
-      if (pools[sequence.rank].unused() == 0) {
+      if (caches[sequence.rank].unused() == 0) {
         return sequence.held * config.blockSize() - sequence.length;
       }
-      take(sequence, plan);
+      caches[sequence.rank].take(sequence, plan);
     }
     return guesses;
   }
@@ -163,20 +170,15 @@ final class Scheduler {
     if (config.blocksOf(sequence.length) <= sequence.held) {
       return true;
     }
-    while (pools[sequence.rank].unused() == 0) {
+    while (caches[sequence.rank].unused() == 0) {
       Sequence last = lastOn(sequence.rank);
       interrupt(last);
       if (last == sequence) {
         return false;
       }
     }
-    take(sequence, plan);
+    caches[sequence.rank].take(sequence, plan);
     return true;
-  }
-
-  private void take(Sequence sequence, StepPlan plan) {
-    sequence.hold(pools[sequence.rank].take());
-    plan.changed(sequence, sequence.held - 1);
   }
 
   private Sequence lastOn(int rank) {
@@ -196,8 +198,8 @@ final class Scheduler {
   private boolean start(Sequence sequence, StepPlan plan) {
     int best = -1;
     int most = 0;
-    for (int rank = 0; rank < pools.length; rank++) {
-      int spare = pools[rank].unused() - promised(rank);
+    for (int rank = 0; rank < caches.length; rank++) {
+      int spare = caches[rank].unused() - promised(rank);
       boolean takes = slots[rank].cardinality() < config.sequences() && plan.rank(rank).left() > 0;
       if (takes && (best < 0 || spare > most)) {
         best = rank;
@@ -207,16 +209,12 @@ final class Scheduler {
     if (best < 0) {
       return false;
     }
-    BlockPool pool = pools[best];
-    int found = findShared(sequence, pool);
+    CacheBlocks cache = caches[best];
+    int reused = cache.find(sequence);
     int reserved = (int) Math.ceil(config.reserve() * sequence.growth(context));
     int promise = config.blocksOf(sequence.length + reserved);
-    int reused = 0;
-    for (int i = 0; i < found; i++) {
-      reused += pool.used(sequence.blocks[i]) ? 0 : 1;
-    }
-    if (promise - found + reused > most) {
-      forget(sequence);
+    if (promise - sequence.held + reused > most) {
+      CacheBlocks.forget(sequence);
       return false;
     }
     waiting.remove(sequence);
@@ -224,14 +222,10 @@ final class Scheduler {
     sequence.slot = slots[best].nextClearBit(0);
     slots[best].set(sequence.slot);
     sequence.promised = promise;
-    for (int i = 0; i < found; i++) {
-      pool.share(sequence.blocks[i]);
-      plan.changed(sequence, i);
-    }
+    cache.share(sequence, plan);
     while (sequence.held < config.blocksOf(sequence.length)) {
-      take(sequence, plan);
+      cache.take(sequence, plan);
     }
-    sequence.computed = found * config.blockSize();
     if (sequence.shared < 0) {
       sequence.shared = sequence.computed;
       sequence.started = System.nanoTime();
@@ -249,53 +243,18 @@ final class Scheduler {
         .sum();
   }
 
-  /**
-   * Finds full blocks of a sequence that an earlier one computed; its last token is computed again,
-   * for the logits.
-   */
-  private int findShared(Sequence sequence, BlockPool pool) {
-    Prefix none = Prefix.none(sequence.request.terms().salt());
-    sequence.prefix = sequence.topK == null ? none : none.limitedTo(sequence.topK);
-    int size = config.blockSize();
-    while (config.sharePrefixes() && (sequence.named + 1) * size < sequence.length) {
-      Prefix next = sequence.prefix.then(sequence.tokens, sequence.named * size, size);
-      int block = pool.find(next);
-      if (block < 0) {
-        break;
-      }
-      sequence.prefix = next;
-      sequence.hold(block);
-      sequence.named++;
-    }
-    return sequence.named;
-  }
-
-  private static void forget(Sequence sequence) {
-    sequence.held = 0;
-    sequence.named = 0;
-    sequence.computed = 0;
-  }
-
   /** Says that the next {@code count} tokens of a running sequence were computed. */
   void computed(Sequence sequence, int count) {
-    sequence.computed += count;
-    int size = config.blockSize();
-    while (config.sharePrefixes() && (sequence.named + 1) * size <= sequence.computed) {
-      sequence.prefix = sequence.prefix.then(sequence.tokens, sequence.named * size, size);
-      pools[sequence.rank].name(sequence.blocks[sequence.named++], sequence.prefix);
-    }
+    caches[sequence.rank].computed(sequence, count);
   }
 
-  /** Lets a running sequence's blocks and slot go; what is computed of it is lost, unless found. */
+  /** Lets a running sequence's blocks and slot go. */
   private void stop(Sequence sequence) {
-    for (int i = sequence.held - 1; i >= 0; i--) { // the start of a text is kept the longest
-      pools[sequence.rank].release(sequence.blocks[i]);
-    }
+    caches[sequence.rank].release(sequence);
     slots[sequence.rank].clear(sequence.slot);
     sequence.rank = -1;
     sequence.slot = -1;
     running.remove(sequence);
-    forget(sequence);
   }
 
   /** Takes the last {@code kept} tokens of a running sequence for the whole of it. */

@@ -34,6 +34,9 @@ final class Sequence implements GenerationHandle {
   int counted;
   int[] blocks = new int[0];
   int held;
+  // The first of them that has its block of layers with a window, and the one behind the last.
+  int windowFirst;
+  int windowEnd;
   // The name of the text of the first `named` blocks.
   Prefix prefix;
   int named;

@@ -21,6 +21,14 @@ interface StepRunner extends AutoCloseable {
    */
   void logits(int rank, int wanted, float[] into);
 
+  /**
+   * The window of layers whose keys and values have blocks of their own, which {@link
+   * EngineConfig#windowBlocks} counts; 0: there are none.
+   */
+  default int window() {
+    return 0;
+  }
+
   /** The MoE layers of the model. */
   default List<RoutedLayer> layers() {
     return List.of();

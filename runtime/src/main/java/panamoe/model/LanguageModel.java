@@ -6,6 +6,7 @@ import java.util.Objects;
 import panamoe.backend.Activation;
 import panamoe.backend.Backend;
 import panamoe.backend.GemmKernels;
+import panamoe.config.BlockConfig;
 import panamoe.config.EmbeddingConfig;
 import panamoe.config.ModelConfig;
 import panamoe.nn.Cost;
@@ -165,13 +166,21 @@ public final class LanguageModel implements AutoCloseable {
    * @param dtype of activations, or INT8
    */
   public KeyValueCache cache(TensorScope scope, DType dtype, long blocks, long blockSize) {
+    return cache(scope, dtype, blocks, blockSize, 0, 0);
+  }
+
+  /** As above, with {@code windowBlocks} in layers with a window of at most {@code window}. */
+  public KeyValueCache cache(
+      TensorScope scope, DType dtype, long blocks, long blockSize, int window, long windowBlocks) {
     return new KeyValueCache(
         scope,
         dtype,
-        config.blocks().stream().map(block -> block.attention().heads()).toList(),
+        config.blocks().stream().map(BlockConfig::attention).toList(),
         store.ranks().tensor().size(),
         blocks,
-        blockSize);
+        blockSize,
+        window,
+        windowBlocks);
   }
 
   /** The dtype of activations, which is the embedding's. */

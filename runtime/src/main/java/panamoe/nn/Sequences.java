@@ -37,7 +37,8 @@ public sealed interface Sequences {
    * decode.
    *
    * @param table INT32 [slots, n], the cache's block of each n-th part of a slot's positions; any
-   *     number where no row needs it
+   *     number where no row needs it; [2 * slots, n] where layers with a window have blocks of
+   *     their own, which the second half names
    * @param slots INT32 [S], the slot of each row
    * @param positions INT32 [S]
    */

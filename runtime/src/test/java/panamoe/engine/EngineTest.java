@@ -33,7 +33,7 @@ class EngineTest {
   private static final EngineConfig ROOMY = new EngineConfig(200, 4, 50, 64, 0.25, true, 0);
 
   /** Bytes from 'A' on, and token 60 as the end of text. */
-  private static final class Letters implements Tokenizer {
+  static final class Letters implements Tokenizer {
     @Override
     public int[] encode(String text) {
       return text.chars().map(letter -> letter - 'A').toArray();
@@ -83,7 +83,7 @@ class EngineTest {
     return recorder;
   }
 
-  private static GenerationRequest random(Random random) {
+  static GenerationRequest random(Random random) {
     int shared = random.nextInt(3) * 6;
     int own = random.nextInt(8) + (shared == 0 ? 1 : 0);
     int[] prompt =

@@ -7,7 +7,8 @@ import java.util.SplittableRandom;
 /**
  * A model whose logits are random numbers drawn from a hash of the whole sequence, which it reads
  * through its table of blocks: a wrong block, or one that was given away too early, changes them.
- * Its routes depend on a row's token and position.
+ * Its routes depend on a row's token and position. With a window, logits also depend on the last
+ * tokens as layers with a window read them, from their own blocks or from other layers' blocks.
  */
 class HashRunner implements StepRunner {
   static final int VOCABULARY = 61;
@@ -27,9 +28,13 @@ class HashRunner implements StepRunner {
   // Above all tokens: where top-k is limited, the keys and values of a token are others.
   private static final int LIMITED = 64;
 
+  private final EngineConfig config;
   private final int blockSize;
+  private final int window;
+  private final boolean ownBlocks;
   private final int[][][] tables;
   private final int[][][] caches;
+  private final int[][][] windowCaches;
   private final RouteCounts counts = new RouteCounts(LAYERS);
   private StepPlan latest;
   private float[][][] logits;
@@ -37,13 +42,31 @@ class HashRunner implements StepRunner {
   int steps;
 
   HashRunner(EngineConfig config, int ranks, int context) {
+    this(config, ranks, context, 0, false);
+  }
+
+  /**
+   * @param window of some of its layers; 0: there are none
+   * @param ownBlocks whether these have blocks of their own
+   */
+  HashRunner(EngineConfig config, int ranks, int context, int window, boolean ownBlocks) {
+    this.config = config;
+    this.window = window;
+    this.ownBlocks = ownBlocks;
     blockSize = config.blockSize();
-    tables = new int[ranks][config.sequences()][config.blocksOf(context)];
+    tables = new int[ranks][2 * config.sequences()][config.blocksOf(context)];
     caches = new int[ranks][config.blocks()][blockSize];
+    windowCaches = new int[ranks][config.windowBlocks(window)][blockSize];
     for (int rank = 0; rank < ranks; rank++) {
       Arrays.stream(tables[rank]).forEach(table -> Arrays.fill(table, -1));
       Arrays.stream(caches[rank]).forEach(block -> Arrays.fill(block, -1));
+      Arrays.stream(windowCaches[rank]).forEach(block -> Arrays.fill(block, -1));
     }
+  }
+
+  @Override
+  public int window() {
+    return ownBlocks ? window : 0;
   }
 
   @Override
@@ -63,9 +86,10 @@ class HashRunner implements StepRunner {
             step.changedBlocks.get(i);
       }
       for (int row = 0; row < step.count; row++) {
-        int block = tables[rank][step.slots[row]][step.positions[row] / blockSize];
-        caches[rank][block][step.positions[row] % blockSize] =
-            step.tokens[row] + LIMITED * Arrays.hashCode(step.topK);
+        int position = step.positions[row];
+        int cached = step.tokens[row] + LIMITED * Arrays.hashCode(step.topK);
+        block(rank, step.slots[row], position)[position % blockSize] = cached;
+        windowBlock(rank, step.slots[row], position)[position % blockSize] = cached;
         if (step.tokens[row] == REFUSED) {
           throw new IllegalArgumentException("token " + REFUSED + " is refused");
         }
@@ -81,13 +105,27 @@ class HashRunner implements StepRunner {
     }
   }
 
+  private int[] block(int rank, int slot, int position) {
+    return caches[rank][tables[rank][slot][position / blockSize]];
+  }
+
+  private int[] windowBlock(int rank, int slot, int position) {
+    int own = config.windowSlot(slot);
+    return ownBlocks
+        ? windowCaches[rank][tables[rank][own][position / blockSize]]
+        : block(rank, slot, position);
+  }
+
   private float[] after(int rank, int slot, int position) {
     long hash = 17;
     boolean number = true;
     for (int i = 0; i <= position; i++) {
-      int token = caches[rank][tables[rank][slot][i / blockSize]][i % blockSize];
+      int token = block(rank, slot, i)[i % blockSize];
       hash = 1_000_003 * hash + token;
       number &= Math.floorMod(token, LIMITED) != NAN;
+    }
+    for (int i = Math.max(0, position - window + 1); window > 0 && i <= position; i++) {
+      hash = 1_000_003 * hash + windowBlock(rank, slot, i)[i % blockSize];
     }
     SplittableRandom random = new SplittableRandom(hash);
     float[] drawn = new float[VOCABULARY];

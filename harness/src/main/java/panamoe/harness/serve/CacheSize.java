@@ -10,59 +10,92 @@ import panamoe.tensor.DType;
  * How much memory keys and values take.
  *
  * @param blocks of {@link EngineConfig#BLOCK} tokens
- * @param tokenBytes bytes of a token
+ * @param windowBlocks most blocks of layers with a window; never more than {@code blocks}
+ * @param tokenBytes bytes of a token in layers without a window
+ * @param windowBytes bytes of a token in layers with one
  */
-record CacheSize(int blocks, long tokenBytes) {
+record CacheSize(long blocks, long windowBlocks, long tokenBytes, long windowBytes) {
   private static final long MIB = 1 << 20;
 
   /**
-   * Room for {@code sequences} of the whole context, or what half of the free memory holds.
+   * Room for all sequences of {@code most}, or what half of the free memory holds.
    *
    * @param dtype of keys and values
+   * @param most with a cache for as many sequences of the whole context as it has
    * @param mib how much it may take instead; 0 if that is not said
    * @param freeBytes of the device, beside the weights
    * @throws IllegalArgumentException if it cannot hold even one sequence, or, where its size is
    *     said, one block
    */
-  static CacheSize of(ModelConfig config, DType dtype, int sequences, long mib, long freeBytes) {
+  static CacheSize of(
+      ModelConfig config, DType dtype, EngineConfig most, long mib, long freeBytes) {
+    int window = config.window();
     long tokenBytes = 0;
+    long windowBytes = 0;
     for (var block : config.blocks()) {
-      tokenBytes += KeyValueCache.tokenBytes(dtype, block.attention().heads());
+      long bytes = KeyValueCache.tokenBytes(dtype, block.attention().heads());
+      if (block.attention().scores().within(window)) {
+        windowBytes += bytes;
+      } else {
+        tokenBytes += bytes;
+      }
     }
-    long blockBytes = tokenBytes * EngineConfig.BLOCK;
-    int context = Math.ceilDiv(config.context(), EngineConfig.BLOCK);
+    CacheSize whole =
+        new CacheSize(most.blocks(), most.windowBlocks(window), tokenBytes, windowBytes);
     if (mib < 0) {
       throw new IllegalArgumentException("--cache-mib is " + mib + ", expected 0 or more");
     }
     if (mib > 0) {
-      long blocks =
-          Math.min(
-              Math.min(mib, Long.MAX_VALUE / MIB) * MIB / blockBytes, (long) sequences * context);
-      if (blocks == 0) {
+      CacheSize said = whole.within(Math.min(mib, Long.MAX_VALUE / MIB) * MIB);
+      if (said.blocks == 0) {
         throw new IllegalArgumentException(
-            "--cache-mib is " + mib + ", but a block of the cache has " + blockBytes + " bytes");
+            "--cache-mib is "
+                + mib
+                + ", but a block of the cache has "
+                + whole.withBlocks(1).bytes()
+                + " bytes");
       }
-      return new CacheSize(Math.toIntExact(blocks), tokenBytes);
+      return said;
     }
-    long blocks = Math.min(freeBytes / 2 / blockBytes, (long) sequences * context);
-    if (blocks < context) {
+    CacheSize held = whole.within(freeBytes / 2);
+    int context = Math.ceilDiv(config.context(), EngineConfig.BLOCK);
+    if (held.blocks < context) {
       throw new IllegalArgumentException(
           "half of the free memory, "
               + freeBytes / 2 / MIB
               + " MiB, does not hold the "
-              + (context * blockBytes + MIB - 1) / MIB
+              + (whole.withBlocks(context).bytes() + MIB - 1) / MIB
               + " MiB of one sequence: free some, or say --cache-mib for shorter ones");
     }
-    return new CacheSize(Math.toIntExact(blocks), tokenBytes);
+    return held;
+  }
+
+  /** As many of the blocks as {@code bytes} hold. */
+  private CacheSize within(long bytes) {
+    long blockBytes = EngineConfig.BLOCK * (tokenBytes + windowBytes);
+    long held = bytes / blockBytes;
+    if (held > windowBlocks) { // the others are of layers without a window
+      long windows = EngineConfig.BLOCK * windowBlocks * windowBytes;
+      held = tokenBytes == 0 ? blocks : (bytes - windows) / (EngineConfig.BLOCK * tokenBytes);
+    }
+    return withBlocks(Math.min(blocks, held));
+  }
+
+  /** With {@code fewer} blocks. */
+  CacheSize withBlocks(long fewer) {
+    return new CacheSize(fewer, Math.min(windowBlocks, fewer), tokenBytes, windowBytes);
   }
 
   long tokens() {
-    return (long) blocks * EngineConfig.BLOCK;
+    return blocks * EngineConfig.BLOCK;
+  }
+
+  long bytes() {
+    return EngineConfig.BLOCK * (blocks * tokenBytes + windowBlocks * windowBytes);
   }
 
   @Override
   public String toString() {
-    return String.format(
-        Locale.ROOT, "%,d tokens (%,.1f MiB)", tokens(), (double) tokens() * tokenBytes / MIB);
+    return String.format(Locale.ROOT, "%,d tokens (%,.1f MiB)", tokens(), (double) bytes() / MIB);
   }
 }

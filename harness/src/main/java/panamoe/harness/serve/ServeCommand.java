@@ -329,20 +329,21 @@ public final class ServeCommand implements Callable<Integer> {
 
   /** What every rank has room for. */
   private CacheSize cache(Ranks ranks, Backend backend, ModelFolder folder) {
+    long context = Math.ceilDiv(folder.config().context(), EngineConfig.BLOCK);
     CacheSize mine =
         CacheSize.of(
             folder.config(),
             keyValues.of(dtype.dtype()),
-            sequences,
+            engineConfig(Math.min(Integer.MAX_VALUE, sequences * context)),
             cacheMib,
             backend.memoryAvailable() / rankOptions.here());
     long[] all = ranks.world().allGather(mine.blocks());
-    return new CacheSize((int) LongStream.of(all).min().orElseThrow(), mine.tokenBytes());
+    return mine.withBlocks(LongStream.of(all).min().orElseThrow());
   }
 
-  private EngineConfig engineConfig(int blocks) {
+  private EngineConfig engineConfig(long blocks) {
     return new EngineConfig(
-        blocks,
+        Math.toIntExact(blocks),
         EngineConfig.BLOCK,
         sequences,
         stepTokens,

@@ -3,13 +3,19 @@ package panamoe.harness.serve;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import panamoe.backend.Activation;
+import panamoe.backend.AttentionSettings.Mask;
+import panamoe.config.AttentionConfig;
+import panamoe.config.AttentionConfig.Scores;
+import panamoe.config.BlockConfig;
 import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.NormConfig;
 import panamoe.config.UniformModel;
+import panamoe.engine.EngineConfig;
 import panamoe.tensor.DType;
 
 class CacheSizeTest {
@@ -33,7 +39,7 @@ class CacheSizeTest {
           .toConfig();
 
   private static CacheSize of(DType dtype, long mib) {
-    return CacheSize.of(MODEL, dtype, 1000, mib, 8 << 20);
+    return CacheSize.of(MODEL, dtype, EngineConfig.of(1000, MODEL.context()), mib, 8 << 20);
   }
 
   @Test
@@ -51,5 +57,39 @@ class CacheSizeTest {
     assertEquals((4 << 20) / (16 * 144), of(DType.INT8, 0).blocks());
     assertThrows(IllegalArgumentException.class, () -> of(DType.INT8, -1));
     assertEquals(1000 * MODEL.context() / 16, of(DType.INT8, 1 << 20).blocks());
+  }
+
+  /** Two of the layers have windows of 8 and 16 positions, and need few blocks for them. */
+  @Test
+  void windowsTakeWhatTheyNeed() {
+    ModelConfig model = withWindows(8, 16, 0);
+    EngineConfig most = new EngineConfig(1000 * 4, 16, 2, 32, 0, true, 0);
+    int windows = 2 * (2 * (1 + 2) + 2);
+    assertEquals(windows, most.windowBlocks(model.window()));
+    CacheSize of = CacheSize.of(model, DType.FLOAT32, most, 1, 8 << 20);
+    assertEquals(((1 << 20) - windows * 16 * 256) / (16 * 128), of.blocks());
+    assertEquals(16 * (of.blocks() * 128 + windows * 256), of.bytes());
+    assertEquals(16 * 3 * 384, of.withBlocks(3).bytes());
+    // Where every layer has one, nothing else takes memory.
+    ModelConfig all = withWindows(8, 16, 8);
+    assertEquals(1000 * 4, CacheSize.of(all, DType.FLOAT32, most, 1, 8 << 20).blocks());
+    // A window as long as the context does not count.
+    assertEquals(16, withWindows(64, 16, 0).window());
+  }
+
+  private static ModelConfig withWindows(int... windows) {
+    List<BlockConfig> blocks = new ArrayList<>();
+    for (BlockConfig block : MODEL.blocks()) {
+      AttentionConfig old = block.attention();
+      Scores scores = new Scores(Mask.CAUSAL, windows[blocks.size()], false, null);
+      blocks.add(
+          new BlockConfig(
+              block.attentionNorm(),
+              new AttentionConfig(
+                  old.heads(), old.biases(), old.queryKeyNorm(), old.clip(), old.rotary(), scores),
+              block.feedForwardNorm(),
+              block.feedForward()));
+    }
+    return MODEL.withBlocks(blocks);
   }
 }
