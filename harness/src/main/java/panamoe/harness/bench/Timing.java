@@ -27,17 +27,18 @@ record Timing(List<Burst> bursts) {
    * Ceilings are measured around the bursts of the first contender.
    *
    * @param seconds of work for each contender; fewer if that would take three times as long, but at
-   *     least three bursts
+   *     least three bursts, none of which is longer
    * @param realTime whether bursts run at real-time priority, see {@link RealTime}
    * @return one timing per contender
    */
   static List<Timing> inTurns(
       double seconds, boolean realTime, List<Contender> contenders, Yardstick yardstick)
       throws IOException {
+    double burst = Math.min(BURST_SECONDS, seconds);
     List<Timing> timings = new ArrayList<>();
     for (Contender contender : contenders) {
       stopIfInterrupted();
-      contender.burst(WARM_UP_SECONDS);
+      contender.burst(Math.min(WARM_UP_SECONDS, seconds));
       timings.add(new Timing(new ArrayList<>()));
     }
     long end = System.nanoTime() + (long) (3 * seconds * contenders.size() * 1e9);
@@ -48,8 +49,7 @@ record Timing(List<Burst> bursts) {
         stopIfInterrupted();
         Contender contender = contenders.get(i);
         Ceilings before = i == 0 ? yardstick.now() : null;
-        double[] ms =
-            realTime ? RealTime.burst(contender, BURST_SECONDS) : contender.burst(BURST_SECONDS);
+        double[] ms = realTime ? RealTime.burst(contender, burst) : contender.burst(burst);
         Ceilings ceilings = before == null ? null : before.higher(yardstick.now());
         timings.get(i).bursts.add(new Burst(ms, ceilings));
       }
