@@ -30,6 +30,26 @@ class Expert(nn.Module):
         return self.down(inner)
 
 
+def combine_weights(weight, chosen, experts, capacity, normalized):
+    """One-hot combine tensor [S, E, C] of choices [S, K]; an expert drops choices beyond its capacity."""
+    combine = torch.zeros(len(chosen), experts, capacity)
+    queued = torch.zeros(experts, dtype=torch.long)
+    kept_weights = []
+    for choice in range(chosen.shape[1]):
+        mask = F.one_hot(chosen[:, choice], experts)
+        place = torch.cumsum(mask, 0) - 1 + queued
+        queued = queued + mask.sum(0)
+        mask = mask * (place < capacity)
+        slot = F.one_hot((place * mask).sum(1), capacity).float()
+        kept_weights.append((weight[:, choice, None] * mask, slot))
+    total = sum(kept.sum(1) for kept, _ in kept_weights).clamp(min=torch.finfo(torch.float32).eps)
+    for kept, slot in kept_weights:
+        if normalized:
+            kept = kept / total[:, None]
+        combine = combine + torch.einsum("se,sc->sec", kept, slot)
+    return combine
+
+
 class MoE(nn.Module):
     def __init__(self, hidden, inner, experts, top_k, gated, dtype, style):
         super().__init__()
@@ -86,21 +106,7 @@ class MoE(nn.Module):
         with torch.autocast(DEVICE, enabled=False):
             scores = F.softmax(self.router(x.float()), dim=-1)
         weight, chosen = torch.topk(scores, self.top_k, dim=-1)
-        combine = torch.zeros(tokens, experts, capacity)
-        queued = torch.zeros(experts, dtype=torch.long)
-        kept_weights = []
-        for choice in range(self.top_k):
-            mask = F.one_hot(chosen[:, choice], experts)
-            place = torch.cumsum(mask, 0) - 1 + queued
-            queued = queued + mask.sum(0)
-            mask = mask * (place < capacity)
-            slot = F.one_hot((place * mask).sum(1), capacity).float()
-            kept_weights.append((weight[:, choice, None] * mask, slot))
-        total = sum(kept.sum(1) for kept, _ in kept_weights).clamp(min=torch.finfo(torch.float32).eps)
-        for kept, slot in kept_weights:
-            if self.top_k > 1:
-                kept = kept / total[:, None]
-            combine = combine + torch.einsum("se,sc->sec", kept, slot)
+        combine = combine_weights(weight, chosen, experts, capacity, self.top_k > 1)
         rows = torch.einsum("sec,sm->ecm", combine.bool().to(x.dtype), x)
         outputs = torch.stack([expert(part) for expert, part in zip(self.experts, rows)])
         return torch.einsum("sec,ecm->sm", combine.to(x.dtype), outputs.to(x.dtype))
@@ -110,7 +116,10 @@ def rotated(x):
     """Rotary positions: halves of each head [batch, heads, length, size] turned by angles that grow with the place."""
     length, half = x.shape[-2], x.shape[-1] // 2
     angles = torch.arange(length)[:, None] * 10000.0 ** (-torch.arange(half) / half)
-    cosine, sine = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+    return turned(x, angles.cos().to(x.dtype), angles.sin().to(x.dtype))
+
+
+def turned(x, cosine, sine):
     a, b = x.chunk(2, -1)
     return torch.cat((a * cosine - b * sine, b * cosine + a * sine), -1)
 

@@ -31,9 +31,6 @@ enum Peer {
   private static final String JVM_CLASS_PATH = "jmh/target/classpath";
   private static final String JVM_MAIN = "panamoe.jmh.peer.PeerMain";
 
-  /** Debian's interpreter, which has python3-torch; another one may come first on the path. */
-  private static final Path DEBIAN_PYTHON = Path.of("/usr/bin/python3");
-
   private final String label;
   private final String style;
   private final Set<Kind> kinds;
@@ -103,20 +100,11 @@ enum Peer {
   PeerProcess start(String device) throws IOException {
     return switch (this) {
       case TORCH, TORCH_EINSUM, TORCH_GROUPED ->
-          PeerProcess.start(label, style, python(device), "ci/peers installs PyTorch");
+          PeerProcess.start(
+              label, style, PeerProcess.python(TORCH_SCRIPT, device), "ci/peers installs PyTorch");
       case DJL, ONNXRUNTIME ->
           PeerProcess.start(label, style, jvm(), "./panamoe build builds it anew");
     };
-  }
-
-  /** The CPU uses Debian's PyTorch; a card uses the user's {@code python3}. */
-  private static List<String> python(String device) throws IOException {
-    Path script =
-        NativeBuild.projectFile(TORCH_SCRIPT)
-            .orElseThrow(
-                () -> new IOException(TORCH_SCRIPT + " not found above the native library"));
-    boolean debians = device.equals("cpu") && Files.isExecutable(DEBIAN_PYTHON);
-    return List.of(debians ? DEBIAN_PYTHON.toString() : "python3", script.toString(), device);
   }
 
   private List<String> jvm() throws IOException {

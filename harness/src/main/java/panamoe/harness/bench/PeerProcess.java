@@ -5,11 +5,18 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.BufferedReader;
 import java.io.BufferedWriter;
 import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
-import java.util.stream.StreamSupport;
 
-/** A running {@link Peer}, which answers one {@link PeerQuestion} at a time. Used by one thread. */
-final class PeerProcess implements AutoCloseable {
+/**
+ * A running peer, which answers one line of JSON by another: a {@link PeerQuestion}, or what its
+ * caller asks. Used by one thread.
+ */
+public final class PeerProcess implements AutoCloseable {
+  /** Debian's interpreter, which has python3-torch; another one may come first on the path. */
+  private static final Path DEBIAN_PYTHON = Path.of("/usr/bin/python3");
+
   private final ObjectMapper json = new ObjectMapper();
   private final String label;
   private final String style;
@@ -30,17 +37,42 @@ final class PeerProcess implements AutoCloseable {
    *
    * @param advice for the message if it exits instead
    */
-  static PeerProcess start(String label, String style, List<String> command, String advice)
+  public static PeerProcess start(String label, String style, List<String> command, String advice)
       throws IOException {
-    Process process =
-        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
-    PeerProcess peer = new PeerProcess(label, style, process);
-    if (peer.answers.readLine() == null) {
+    ProcessBuilder builder =
+        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD);
+    // Where mpirun started this process, a peer's mpirun must not take itself for one of its ranks.
+    builder.environment().keySet().removeIf(name -> name.matches("(OMPI|PMIX|PRTE)_.*"));
+    String refusal =
+        "the peer " + label + " cannot be started with " + command.getFirst() + ": " + advice;
+    PeerProcess peer;
+    try {
+      peer = new PeerProcess(label, style, builder.start());
+    } catch (IOException e) {
+      throw new IOException(refusal, e);
+    }
+    String ready = peer.answers.readLine();
+    if (ready == null || !ready.startsWith("{")) {
       peer.close();
-      throw new IOException(
-          "the peer " + label + " cannot be started with " + command.getFirst() + ": " + advice);
+      throw new IOException(refusal);
     }
     return peer;
+  }
+
+  /**
+   * The command that runs a script of the project, which gets the device as its argument: on the
+   * CPU by Debian's Python, which has its PyTorch, on a card by the user's {@code python3}.
+   *
+   * @param device "cpu" or "cuda"
+   * @throws IOException if the script is not found
+   */
+  public static List<String> python(String script, String device) throws IOException {
+    Path file =
+        NativeBuild.projectFile(script)
+            .orElseThrow(() -> new IOException(script + " not found above the native library"));
+    boolean debians = device.equals("cpu") && Files.isExecutable(DEBIAN_PYTHON);
+    String python = debians ? DEBIAN_PYTHON.toString() : "python3";
+    return List.of(python, "-B", file.toString(), device); // -B: writes no files beside scripts
   }
 
   String label() {
@@ -52,10 +84,8 @@ final class PeerProcess implements AutoCloseable {
     return new Contender() {
       @Override
       public double[] burst(double seconds) throws IOException {
-        questions.write(json.writeValueAsString(PeerQuestion.of(cell, style, seconds)));
-        questions.newLine();
-        questions.flush();
-        return times(answers.readLine());
+        return json.convertValue(
+            ask(PeerQuestion.of(cell, style, seconds)).get("ms"), double[].class);
       }
 
       @Override
@@ -65,7 +95,21 @@ final class PeerProcess implements AutoCloseable {
     };
   }
 
-  private double[] times(String answer) throws IOException {
+  /**
+   * The answer to what is sent as one line of JSON.
+   *
+   * @throws IOException with a sentence if the peer failed or ended
+   */
+  public JsonNode ask(Object question) throws IOException {
+    String answer = null;
+    try {
+      questions.write(json.writeValueAsString(question));
+      questions.newLine();
+      questions.flush();
+      answer = answers.readLine();
+    } catch (IOException _) {
+      // a broken pipe: it has ended
+    }
     if (answer == null) {
       throw new IOException("the peer " + label + " ended: not enough memory, perhaps");
     }
@@ -73,9 +117,7 @@ final class PeerProcess implements AutoCloseable {
     if (node.has("error")) {
       throw new IOException("the peer " + label + " failed: " + node.get("error").asText());
     }
-    return StreamSupport.stream(node.get("ms").spliterator(), false)
-        .mapToDouble(JsonNode::asDouble)
-        .toArray();
+    return node;
   }
 
   @Override

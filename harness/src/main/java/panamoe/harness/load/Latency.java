@@ -53,7 +53,7 @@ record Latency(
           "bytes");
 
   /**
-   * @param steps milliseconds; the first fifth is not counted
+   * @param steps milliseconds
    * @param sent by a rank in a step
    */
   static Latency of(
@@ -65,9 +65,7 @@ record Latency(
       double share,
       Traffic sent) {
     Topology topology = ranks.topology();
-    double[] counted = Arrays.copyOfRange(steps, steps.length / 5, steps.length);
-    Arrays.sort(counted);
-    double median = counted[counted.length / 2];
+    double median = median(steps);
     return new Latency(
         model,
         topology.ranks(),
@@ -82,6 +80,13 @@ record Latency(
         sent.nearMessages() + sent.farMessages(),
         sent.farMessages(),
         sent.nearBytes() + sent.farBytes());
+  }
+
+  /** The median of steps without the first fifth, which warms up. */
+  static double median(double[] steps) {
+    double[] counted = Arrays.copyOfRange(steps, steps.length / 5, steps.length);
+    Arrays.sort(counted);
+    return counted[counted.length / 2];
   }
 
   String toRow() {

@@ -1,6 +1,8 @@
 package panamoe.harness.load;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -10,6 +12,7 @@ import java.util.Set;
 import java.util.concurrent.Callable;
 import panamoe.backend.Backend;
 import panamoe.comm.Traffic;
+import panamoe.config.ModelConfig;
 import panamoe.engine.Engine;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.GenerationListener;
@@ -24,6 +27,7 @@ import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
+import panamoe.parallel.Topology;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -40,7 +44,8 @@ import picocli.CommandLine.Spec;
     description = {
       "Measures how long the next token of each text takes, on one rank or over many: texts are",
       "written together, a step of the engine for all. Shows beside it which part of the time went",
-      "into exchanges between experts' ranks, and what a rank sends in a step."
+      "into exchanges between experts' ranks, and what a rank sends in a step; and, with --peer,",
+      "how long PyTorch takes for the same texts over as many ranks."
     },
     footer = {
       "",
@@ -49,6 +54,7 @@ import picocli.CommandLine.Spec;
       "  panamoe bench latency novels --ranks 4 --ep 2 --tp 2",
       "  panamoe bench latency novels --ranks 8 --nodes 2 --exchange hierarchical",
       "  mpirun -n 4 panamoe bench latency novels --comm mpi --ep 4",
+      "  mpirun -n 2 panamoe bench latency novels --comm mpi --peer torch-einsum",
       "",
       "docs/benchmarks.md says what each column means."
     })
@@ -85,6 +91,17 @@ public final class LatencyCommand implements Callable<Integer> {
       description = "f32 or bf16. Default: ${DEFAULT-VALUE}.")
   private ComputeType dtype;
 
+  @Option(
+      names = "--peer",
+      paramLabel = "PEER",
+      description =
+          "Then the same texts in PyTorch: torch-einsum (one-hot masks, all-to-all and padded experts over as many"
+              + " ranks of MPI, the DeepSpeed-MoE paper's baseline). ci/peers installs it.")
+  private String peer;
+
+  /** What the ranks have measured, for the peer that follows. */
+  private record Measured(Latency latency, WrittenTexts texts) {}
+
   @Override
   public Integer call() throws Exception {
     for (int count : texts) {
@@ -92,20 +109,52 @@ public final class LatencyCommand implements Callable<Integer> {
     }
     require(tokens >= 5, "--tokens is " + tokens + ", expected 5 or more");
     ModelFolder folder = ModelFolder.open(model);
-    shared.checked(rankOptions::topology);
+    Topology topology = shared.checked(rankOptions::topology);
     rankOptions.requireAvailable();
-    new RankRun(rankOptions, shared)
-        .run(
-            (ranks, backend, _) -> {
-              Alike.requireModel(ranks, folder);
-              measure(ranks, backend, folder);
-              return null;
-            });
+    if (peer != null) {
+      requirePeer(folder.config(), topology);
+    }
+    List<Measured> measured =
+        new RankRun(rankOptions, shared)
+            .run(
+                (ranks, backend, _) -> {
+                  Alike.requireModel(ranks, folder);
+                  require(
+                      peer == null || backend.name().equals("cpu"),
+                      "--peer " + peer + " does not run on --device " + backend.name());
+                  return measure(ranks, backend, folder);
+                });
+    if (peer != null && rankOptions.leads()) {
+      printBeside(folder, topology.ranks(), measured);
+    }
     return 0;
   }
 
-  private void measure(Ranks ranks, Backend backend, ModelFolder folder) throws Exception {
+  private void requirePeer(ModelConfig config, Topology topology) throws IOException {
+    shared.checked(() -> EinsumPeer.check(peer, config, topology));
+    require(
+        rankOptions.oneProcess() || rankOptions.here() == topology.ranks(),
+        "--peer " + peer + " runs on one machine, but these ranks are on several");
+    if (rankOptions.leads()) {
+      EinsumPeer.requireInstalled();
+    }
+  }
+
+  /** The peer runs when our ranks have ended: those that wait would take processors from it. */
+  private void printBeside(ModelFolder folder, int ranks, List<Measured> measured)
+      throws IOException {
+    int all = shared.threads() == 0 ? Runtime.getRuntime().availableProcessors() : shared.threads();
+    try (EinsumPeer theirs = new EinsumPeer(folder, dtype, ranks, Math.max(1, all / ranks))) {
+      for (Measured ours : measured) {
+        print(ours.latency(), theirs.write(ours.texts(), ours.latency().stepMs()));
+      }
+    }
+  }
+
+  private List<Measured> measure(Ranks ranks, Backend backend, ModelFolder folder)
+      throws Exception {
     int length = Math.min(tokens, folder.config().context() - 1);
+    List<Measured> measured = new ArrayList<>();
     List<String> warnings = new ArrayList<>();
     try (LanguageModel loaded = folder.load(backend, dtype.dtype(), ranks, warnings, _ -> {})) {
       if (ranks.first()) {
@@ -118,11 +167,36 @@ public final class LatencyCommand implements Callable<Integer> {
       measure(ranks, backend, folder, loaded, texts.getFirst(), WARM_UP);
       for (int count : texts) {
         Latency latency = measure(ranks, backend, folder, loaded, count, length);
-        if (ranks.first()) {
-          print(latency);
+        if (peer != null) {
+          measured.add(new Measured(latency, write(backend, folder, loaded, count, length)));
+        } else if (ranks.first()) {
+          print(latency, null);
         }
       }
     }
+    return measured;
+  }
+
+  /** The texts that were measured, once more, with log-probabilities, which take time. */
+  private WrittenTexts write(
+      Backend backend, ModelFolder folder, LanguageModel loaded, int count, int length)
+      throws InterruptedException {
+    int first = folder.tokenizer().endOfText();
+    WrittenTexts texts = WrittenTexts.of(count, length, first);
+    Engine.onRanks(
+        backend,
+        loaded,
+        folder.tokenizer(),
+        config(count, length),
+        engine -> {
+          for (int text = 0; text < count; text++) {
+            engine.submit(request(text, first, length).withLogprobs(0), texts.listener(text));
+          }
+          for (int step = 0; step < length; step++) {
+            engine.step();
+          }
+        });
+    return texts;
   }
 
   private Latency measure(
@@ -151,11 +225,9 @@ public final class LatencyCommand implements Callable<Integer> {
 
   /** Writes texts together and notes the milliseconds of each step. */
   private void time(Engine engine, int texts, double[] steps, int first) {
-    StopConfig stop = new StopConfig(steps.length, 0, List.of(), Set.of(), true, false);
     for (int text = 0; text < texts; text++) {
-      SamplingConfig sampling = SamplingConfig.of(1, 0, 1, shared.seed() + text);
       engine.submit(
-          GenerationRequest.of(new int[] {first}, sampling, stop),
+          request(text, first, steps.length),
           new GenerationListener() {
             @Override
             public void failed(RuntimeException failure) {
@@ -168,6 +240,12 @@ public final class LatencyCommand implements Callable<Integer> {
       engine.step();
       steps[step] = (System.nanoTime() - start) / 1e6;
     }
+  }
+
+  private GenerationRequest request(int text, int first, int length) {
+    SamplingConfig sampling = SamplingConfig.of(1, 0, 1, shared.seed() + text);
+    StopConfig stop = new StopConfig(length, 0, List.of(), Set.of(), true, false);
+    return GenerationRequest.of(new int[] {first}, sampling, stop);
   }
 
   /** What a rank sent in a step, on average over ranks. */
@@ -190,8 +268,18 @@ public final class LatencyCommand implements Callable<Integer> {
     return model.toAbsolutePath().normalize().getFileName().toString();
   }
 
-  private void print(Latency latency) throws Exception {
-    out().println(shared.json() ? new ObjectMapper().writeValueAsString(latency) : latency.toRow());
+  /**
+   * @param theirs null without a peer
+   */
+  private void print(Latency latency, EinsumPeer.Result theirs) {
+    ObjectMapper json = new ObjectMapper();
+    ObjectNode keys = json.valueToTree(latency);
+    String row = latency.toRow();
+    if (theirs != null) {
+      keys.setAll(json.<ObjectNode>valueToTree(theirs));
+      row += theirs.toRow();
+    }
+    out().println(shared.json() ? keys : row);
     out().flush();
   }
 
