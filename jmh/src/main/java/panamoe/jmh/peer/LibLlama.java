@@ -182,14 +182,18 @@ final class LibLlama {
   }
 
   /**
-   * A model with the library's own settings.
+   * A model whose weights are read into memory: in the file's mapping, the library's usual way, a
+   * step of decode takes a tenth longer.
    *
    * @throws IllegalArgumentException if the library refuses the file
    */
   MemorySegment loadModel(Path file) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment name = arena.allocateFrom(file.toString());
-      return required((MemorySegment) call(loadModel, name, modelDefaults(arena)));
+      MemorySegment params = modelDefaults(arena);
+      long mode = MODEL_PARAMS.byteOffset(MemoryLayout.PathElement.groupElement("load_mode"));
+      params.set(JAVA_INT, mode, 0);
+      return required((MemorySegment) call(loadModel, name, params));
     }
   }
 

@@ -65,6 +65,11 @@ class LlamaRunTest {
       PathElement offload = PathElement.groupElement("offload_kqv");
       long at = LibLlama.CONTEXT_PARAMS.byteOffset(offload);
       assertTrue(context.get(ValueLayout.JAVA_BOOLEAN, at));
+      MemorySegment model = library.modelDefaults(arena);
+      at = LibLlama.MODEL_PARAMS.byteOffset(PathElement.groupElement("load_mode"));
+      assertEquals(-1, model.get(ValueLayout.JAVA_INT, at));
+      at = LibLlama.MODEL_PARAMS.byteOffset(PathElement.groupElement("use_extra_bufts"));
+      assertTrue(model.get(ValueLayout.JAVA_BOOLEAN, at));
     }
   }
 
