@@ -15,6 +15,7 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
+import panamoe.harness.bench.GenerationModel;
 import panamoe.harness.bench.Kind;
 import panamoe.harness.bench.LayerShape;
 import panamoe.harness.bench.Subject;
@@ -44,7 +45,7 @@ public abstract class WorkloadState {
   /** Opens the workload; a benchmark's set-up calls it. */
   void open(Kind kind, String shape, int tokens) {
     backend = Backends.open("cpu", 0);
-    subject = kind.open(backend, LayerShape.parse(shape), dtype, SEED);
+    subject = kind.open(backend, GenerationModel.PAPER, LayerShape.parse(shape), dtype, SEED);
     workload = subject.over(tokens);
   }
 

@@ -37,7 +37,7 @@ import picocli.CommandLine.Spec;
       "  moe-layer-training              a whole layer, forward and backward",
       "  train-step                      an optimizer step: 6 layers of width 256, 16 experts on every other one",
       "  distill-step                    the same of 5 of these layers, taught by all 6, beside both apart",
-      "  prefill, decode                 a prompt, or one more token, through a four-layer model",
+      "  prefill, decode                 a prompt, or one more token, through a small model",
       "  decode-batch                    one more token of T texts together, each of 64 tokens so far",
       "  load                            opening a checkpoint for inference, beside a plain read of its files",
       "  latency                         a token of each text over ranks, see panamoe bench latency --help",
@@ -72,8 +72,18 @@ public final class BenchCommand implements Callable<Integer> {
       paramLabel = "SHAPE",
       description =
           "s1, s2, s3 or MxFxExK[-swiglu]: hidden, expert hidden, experts, choices. Default: s1; prefill,"
-              + " decode and decode-batch: 1024x4096x16x1; load: 512x2048x16x1. A train-step has its own.")
+              + " decode and decode-batch: 1024x4096x16x1, with -swiglu for qwen3; load: 512x2048x16x1. A"
+              + " train-step has its own.")
   private List<String> shapeNames;
+
+  @Option(
+      names = "--model",
+      paramLabel = "MODEL",
+      description =
+          "The model of prefill, decode and decode-batch: paper (four layers, experts on every other one,"
+              + " LayerNorm, learned positions) or qwen3 (two layers, experts on both, RMSNorm, rotary"
+              + " positions). Default: paper; with --peer llama: qwen3.")
+  private GenerationModel modelWanted;
 
   @Option(
       names = "--tokens",
@@ -97,8 +107,9 @@ public final class BenchCommand implements Callable<Integer> {
       description =
           "Runs the same work in turns: torch (loop over experts) or torch-einsum (DeepSpeed's masks), for"
               + " moe-layer, moe-layer-training and train-step; torch-grouped (its grouped GEMM, --device cuda) for"
-              + " moe-layer; djl (its libtorch) or onnxruntime (its MoE operator) for moe-layer in f32 on the CPU."
-              + " ci/peers installs PyTorch; panamoe build builds the other two.")
+              + " moe-layer; djl (its libtorch) or onnxruntime (its MoE operator) for moe-layer in f32 on the CPU;"
+              + " llama (llama.cpp's libllama) for prefill, decode and decode-batch with gated experts on the CPU."
+              + " ci/peers installs PyTorch and libllama; panamoe build builds the other two.")
   private String peerName;
 
   @Option(
@@ -119,7 +130,9 @@ public final class BenchCommand implements Callable<Integer> {
   public Integer call() throws IOException {
     require(kindName != null, "Missing required parameter: 'KIND'");
     Kind kind = shared.checked(() -> Kind.of(kindName));
-    List<LayerShape> shapes = shapes(kind);
+    Peer peerWanted = peerName == null ? null : shared.checked(() -> Peer.of(peerName));
+    GenerationModel model = model(kind, peerWanted);
+    List<LayerShape> shapes = shapes(kind, model);
     List<Integer> counts = tokens == null ? kind.defaultTokens() : tokens;
     for (int count : tokens == null ? List.<Integer>of() : counts) {
       require(
@@ -132,7 +145,7 @@ public final class BenchCommand implements Callable<Integer> {
         "--seconds is " + seconds + ", expected more than 0 and at most 3600");
     shapes.forEach(shape -> dtypes.forEach(dtype -> requireFits(kind, shape, dtype)));
     try (Backend backend = shared.open();
-        PeerProcess peer = startPeer(kind, backend.name());
+        PeerProcess peer = startPeer(peerWanted, kind, model, shapes, backend.name());
         Yardstick yardstick = new Yardstick(backend.name(), shared.threads(), realTime)) {
       printCeilings(backend, yardstick);
       if (!shared.json()) {
@@ -140,7 +153,7 @@ public final class BenchCommand implements Callable<Integer> {
       }
       for (LayerShape shape : shapes) {
         for (ComputeType dtype : dtypes) {
-          measure(backend, kind, shape, dtype, counts, yardstick, peer);
+          measure(backend, kind, model, shape, dtype, counts, yardstick, peer);
         }
       }
     }
@@ -150,6 +163,7 @@ public final class BenchCommand implements Callable<Integer> {
   private void measure(
       Backend backend,
       Kind kind,
+      GenerationModel model,
       LayerShape shape,
       ComputeType dtype,
       List<Integer> counts,
@@ -157,10 +171,10 @@ public final class BenchCommand implements Callable<Integer> {
       PeerProcess peer)
       throws IOException {
     Timing.stopIfInterrupted();
-    try (Subject subject = kind.open(backend, shape, dtype.dtype(), shared.seed())) {
+    try (Subject subject = kind.open(backend, model, shape, dtype.dtype(), shared.seed())) {
       for (int count : counts) {
         Timing.stopIfInterrupted();
-        Cell cell = new Cell(kind, shape, count, dtype, threads());
+        Cell cell = new Cell(kind, model, shape, count, dtype, threads());
         try (Workload work = subject.over(count)) {
           Workload.Beside beside =
               peer == null
@@ -210,11 +224,22 @@ public final class BenchCommand implements Callable<Integer> {
     out().flush();
   }
 
-  private List<LayerShape> shapes(Kind kind) {
+  private GenerationModel model(Kind kind, Peer peer) {
+    require(
+        modelWanted == null || kind.generates(),
+        "--model is for prefill, decode and decode-batch, not for " + kind.label());
+    if (modelWanted != null) {
+      return modelWanted;
+    }
+    return peer != null && kind.generates() ? peer.model() : GenerationModel.PAPER;
+  }
+
+  private List<LayerShape> shapes(Kind kind, GenerationModel model) {
     if (kind == Kind.TRAIN_STEP) {
       require(shapeNames == null, "--shape: a train-step has a shape of its own");
     }
-    List<String> names = shapeNames == null ? List.of(kind.defaultShape()) : shapeNames;
+    String usual = kind.defaultShape() + (model == GenerationModel.QWEN3 ? "-swiglu" : "");
+    List<String> names = shapeNames == null ? List.of(usual) : shapeNames;
     return names.stream().map(name -> shared.checked(() -> LayerShape.parse(name))).toList();
   }
 
@@ -232,13 +257,14 @@ public final class BenchCommand implements Callable<Integer> {
             available / (double) (1 << 30)));
   }
 
-  private PeerProcess startPeer(Kind kind, String device) throws IOException {
-    if (peerName == null) {
+  private PeerProcess startPeer(
+      Peer peer, Kind kind, GenerationModel model, List<LayerShape> shapes, String device)
+      throws IOException {
+    if (peer == null) {
       return null;
     }
-    Peer peer = shared.checked(() -> Peer.of(peerName));
-    shared.checked(() -> peer.check(kind, dtypes, device));
-    return peer.start(device);
+    shared.checked(() -> peer.check(kind, model, shapes, dtypes, device));
+    return peer.start(device, shared.seed());
   }
 
   private int threads() {

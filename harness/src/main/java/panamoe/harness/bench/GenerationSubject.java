@@ -3,11 +3,7 @@ package panamoe.harness.bench;
 import java.util.List;
 import java.util.Random;
 import java.util.Set;
-import java.util.stream.IntStream;
 import panamoe.backend.Backend;
-import panamoe.config.ModelConfig;
-import panamoe.config.NormConfig;
-import panamoe.config.UniformModel;
 import panamoe.data.Tokenizer;
 import panamoe.engine.Engine;
 import panamoe.engine.EngineConfig;
@@ -25,18 +21,10 @@ import panamoe.nn.Work;
 import panamoe.tensor.DType;
 
 /**
- * Prefill and decode of a four-layer model with experts on every other layer. With the default
- * shape a token activates about 58 million weights.
+ * Prefill and decode of a {@link GenerationModel}. With the default model and shape a token
+ * activates about 58 million weights.
  */
 final class GenerationSubject implements Subject {
-  private static final int VOCABULARY = 8192;
-  private static final int LAYERS = 4;
-  private static final int HEAD_SIZE = 64;
-  private static final int CONTEXT = 4096;
-
-  /** Tokens of each text that {@link Kind#DECODE_BATCH} goes on with. */
-  private static final int CACHED = 64;
-
   /** Every token is a letter. */
   private static final Tokenizer LETTERS =
       new Tokenizer() {
@@ -54,7 +42,7 @@ final class GenerationSubject implements Subject {
 
         @Override
         public int vocabularySize() {
-          return VOCABULARY;
+          return GenerationModel.VOCABULARY;
         }
 
         @Override
@@ -72,50 +60,29 @@ final class GenerationSubject implements Subject {
   private final Kind kind;
   private final LayerShape shape;
   private final DType dtype;
-  private final Random random;
+  private final long seed;
   private final LanguageModel model;
 
-  GenerationSubject(Backend backend, Kind kind, LayerShape shape, DType dtype, long seed) {
+  GenerationSubject(
+      Backend backend, Kind kind, GenerationModel model, LayerShape shape, DType dtype, long seed) {
     this.backend = backend;
     this.kind = kind;
     this.shape = shape;
     this.dtype = dtype;
-    this.random = new Random(seed);
-    this.model = new LanguageModel(config(shape, VOCABULARY));
-    model.materialize(backend, dtype, false, seed);
-    model.pack(backend, dtype);
-  }
-
-  static ModelConfig config(LayerShape shape, int vocabulary) {
-    int heads = Math.max(1, shape.hidden() / HEAD_SIZE);
-    return new UniformModel(
-            vocabulary,
-            CONTEXT,
-            shape.hidden(),
-            heads,
-            heads,
-            shape.expertHidden(),
-            IntStream.range(0, LAYERS)
-                .mapToObj(layer -> layer % 2 == 1 ? shape.experts() : 0)
-                .toList(),
-            false,
-            shape.config().gate(),
-            shape.activation(),
-            NormConfig.Kind.LAYER,
-            UniformModel.Positions.LEARNED,
-            false,
-            LayerSubject.DEVIATION)
-        .toConfig();
+    this.seed = seed;
+    this.model = new LanguageModel(model.config(shape, GenerationModel.VOCABULARY));
+    this.model.materialize(backend, dtype, false, seed);
+    this.model.pack(backend, dtype);
   }
 
   static void requireTokens(Kind kind, int tokens) {
-    if (tokens >= CONTEXT) {
+    if (tokens >= GenerationModel.CONTEXT) {
       throw new IllegalArgumentException(
           kind.label()
               + " over "
               + tokens
               + " tokens: expected fewer than its context of "
-              + CONTEXT);
+              + GenerationModel.CONTEXT);
     }
   }
 
@@ -123,9 +90,9 @@ final class GenerationSubject implements Subject {
   public Workload over(int tokens) {
     requireTokens(kind, tokens);
     return switch (kind) {
-      case PREFILL -> new Prefill(tokens);
-      case DECODE_BATCH -> new DecodeBatch(tokens);
-      default -> new Decode(1, tokens);
+      case PREFILL -> new Prefill(texts(tokens));
+      case DECODE_BATCH -> new DecodeBatch(texts(tokens));
+      default -> new Decode(texts(tokens));
     };
   }
 
@@ -134,8 +101,8 @@ final class GenerationSubject implements Subject {
     model.close();
   }
 
-  private int[] tokens(int count) {
-    return random.ints(count, 0, VOCABULARY).toArray();
+  private GenerationTexts texts(int tokens) {
+    return GenerationTexts.of(kind, tokens, seed);
   }
 
   /** Sequences in blocks. */
@@ -182,17 +149,17 @@ final class GenerationSubject implements Subject {
   }
 
   private final class Prefill extends Sequences {
-    private final int[] prompt;
+    private final GenerationTexts texts;
 
-    Prefill(int tokens) {
-      super(1, tokens);
-      this.prompt = tokens(tokens);
+    Prefill(GenerationTexts texts) {
+      super(1, texts.cached());
+      this.texts = texts;
     }
 
     @Override
     public void run(int call) {
-      for (int i = 0; i < prompt.length; i++) {
-        add(prompt[i], 0, i);
+      for (int i = 0; i < texts.cached(); i++) {
+        add(texts.prompt(0, i), 0, i);
       }
       want();
       compute();
@@ -200,28 +167,21 @@ final class GenerationSubject implements Subject {
 
     @Override
     public Cost cost() {
-      return model.cost(Work.prefill(prompt.length, dtype));
+      return model.cost(Work.prefill(texts.cached(), dtype));
     }
   }
 
-  /**
-   * One text's tokens change from call to call, so that its experts' weights come from memory. The
-   * tokens of several texts, which need many experts, stay: these experts are counted.
-   */
   private class Decode extends Sequences {
-    private final int sequences;
-    private final int position;
-    private final int[] next;
+    private final GenerationTexts texts;
     private final long hit;
 
-    Decode(int sequences, int position) {
-      super(sequences, position + 1);
-      this.sequences = sequences;
-      this.position = position;
-      this.next = tokens(sequences == 1 ? 64 : sequences);
-      int[] prompts = tokens(sequences * position);
-      for (int i = 0; i < prompts.length; i++) {
-        add(prompts[i], i / position, i % position);
+    Decode(GenerationTexts texts) {
+      super(texts.texts(), texts.cached() + 1);
+      this.texts = texts;
+      for (int slot = 0; slot < texts.texts(); slot++) {
+        for (int i = 0; i < texts.cached(); i++) {
+          add(texts.prompt(slot, i), slot, i);
+        }
       }
       compute();
       RouteStatistics before = runner.statistics();
@@ -231,33 +191,40 @@ final class GenerationSubject implements Subject {
 
     @Override
     public void run(int call) {
-      for (int slot = 0; slot < sequences; slot++) {
-        add(next[(call * sequences + slot) % next.length], slot, position);
+      for (int slot = 0; slot < texts.texts(); slot++) {
+        add(texts.next(call, slot), slot, texts.cached());
         want();
       }
       compute();
     }
 
+    /** The experts that the tokens of several texts need are counted. */
     @Override
     public Cost cost() {
-      Cost most = model.cost(Work.decode(sequences, position, dtype));
-      double able = LAYERS / 2 * Math.min(shape.experts(), (double) sequences * shape.topK());
+      Cost most = model.cost(Work.decode(texts.texts(), texts.cached(), dtype));
+      long layers = model.config().experts().stream().filter(experts -> experts > 0).count();
+      double able = layers * Math.min(shape.experts(), (double) texts.texts() * shape.topK());
       double spared = (able - hit) * shape.expertBytes(dtype);
       return new Cost(most.flops(), most.bytesRead() - spared, most.bytesWritten(), most.kept(), 0);
     }
   }
 
-  /** Beside an engine that writes as many texts, which have {@link #CACHED} tokens on average. */
+  /**
+   * Beside an engine that writes as many texts, which have {@link GenerationTexts#CACHED} tokens on
+   * average.
+   */
   private final class DecodeBatch extends Decode {
     private static final StopConfig UNTIL =
-        new StopConfig(2 * CACHED, 0, List.of(), Set.of(), true, false);
+        new StopConfig(2 * GenerationTexts.CACHED, 0, List.of(), Set.of(), true, false);
 
+    private final Random random = new Random(seed);
     private final Engine engine;
     private boolean closed;
 
-    DecodeBatch(int texts) {
-      super(texts, CACHED);
-      int blocks = texts * EngineConfig.one(2 * CACHED + 1).blocks();
+    DecodeBatch(GenerationTexts input) {
+      super(input);
+      int texts = input.texts();
+      int blocks = texts * EngineConfig.one(2 * GenerationTexts.CACHED + 1).blocks();
       int size = EngineConfig.BLOCK;
       engine =
           new Engine(
@@ -269,7 +236,7 @@ final class GenerationSubject implements Subject {
 
     /** Asks for a text, and for the next one when it ends. */
     private void write(long seed) {
-      int[] prompt = tokens(1);
+      int[] prompt = {random.nextInt(GenerationModel.VOCABULARY)};
       engine.submit(
           GenerationRequest.of(prompt, SamplingConfig.of(1, 0, 1, seed), UNTIL),
           new GenerationListener() {

@@ -103,8 +103,18 @@ public enum Kind {
     };
   }
 
-  /** Allocates the weights that this kind needs. */
-  public Subject open(Backend backend, LayerShape shape, DType dtype, long seed) {
+  /** Whether it runs a {@link GenerationModel}. */
+  boolean generates() {
+    return this == PREFILL || this == DECODE || this == DECODE_BATCH;
+  }
+
+  /**
+   * Allocates the weights that this kind needs.
+   *
+   * @param model that prefill, decode and decode-batch run
+   */
+  public Subject open(
+      Backend backend, GenerationModel model, LayerShape shape, DType dtype, long seed) {
     return switch (this) {
       case GATE, DISPATCH, COMBINE, BALANCE ->
           new RoutingSubject(backend, this, shape, dtype, seed);
@@ -115,7 +125,7 @@ public enum Kind {
       case TRAIN_STEP -> new TrainStepSubject(backend, dtype, seed);
       case DISTILL_STEP -> new DistillStepSubject(backend, dtype, seed);
       case PREFILL, DECODE, DECODE_BATCH ->
-          new GenerationSubject(backend, this, shape, dtype, seed);
+          new GenerationSubject(backend, this, model, shape, dtype, seed);
       case LOAD -> new LoadSubject(backend, shape, dtype, seed);
     };
   }

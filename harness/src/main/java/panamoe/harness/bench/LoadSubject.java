@@ -32,7 +32,7 @@ import panamoe.tensor.DType;
 /**
  * Opening a checkpoint for inference from the page cache, beside a plain read of its weights' files
  * by as many threads. The checkpoint is written into a temporary folder; its float32 weights are
- * those of {@link GenerationSubject}'s model over bytes.
+ * those of {@link GenerationModel#PAPER} over bytes.
  */
 final class LoadSubject implements Subject {
   private static final int PIECE_BYTES = 1 << 20;
@@ -49,7 +49,7 @@ final class LoadSubject implements Subject {
     try {
       this.folder = Files.createTempDirectory("panamoe-load");
       try {
-        write(GenerationSubject.config(shape, new ByteTokenizer().vocabularySize()), seed);
+        write(GenerationModel.PAPER.config(shape, new ByteTokenizer().vocabularySize()), seed);
         Path checkpoint = ModelFolder.open(folder).checkpoint().directory();
         try (Stream<Path> entries = Files.list(checkpoint)) {
           this.files =

@@ -65,7 +65,7 @@ record Measurement(
     ToDoubleFunction<Ceilings> limitMs =
         ceilings -> 1e3 * ceilings.rooflineSeconds(work, cell.dtype().dtype());
     return new Measurement(
-        cell.kind().label(),
+        cell.name(),
         cell.shape().name(),
         cell.tokens(),
         cell.dtype(),

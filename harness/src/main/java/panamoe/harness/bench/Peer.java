@@ -4,10 +4,12 @@ import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.Collectors;
+import panamoe.backend.Activation;
 import panamoe.harness.ComputeType;
 
 /** Another library that runs the same work in a separate process. */
@@ -25,10 +27,13 @@ enum Peer {
   /** DJL's libtorch, a loop over the experts that have tokens. */
   DJL("djl", "loop", Set.of(Kind.MOE_LAYER), false),
   /** ONNX Runtime's MoE operator. */
-  ONNXRUNTIME("onnxruntime", "fused", Set.of(Kind.MOE_LAYER), false);
+  ONNXRUNTIME("onnxruntime", "fused", Set.of(Kind.MOE_LAYER), false),
+  /** llama.cpp's library, a model with our weights. */
+  LLAMA("llama", "qwen3moe", Set.of(Kind.PREFILL, Kind.DECODE, Kind.DECODE_BATCH), true);
 
   private static final String TORCH_SCRIPT = "jmh/peers/torch_moe.py";
   private static final String JVM_CLASS_PATH = "jmh/target/classpath";
+  private static final String LLAMA_PACKAGE = "build/peers/llama/package.json";
   private static final String JVM_MAIN = "panamoe.jmh.peer.PeerMain";
 
   private final String label;
@@ -67,17 +72,27 @@ enum Peer {
     return label;
   }
 
+  /** The model that this peer is compared on, unless another is asked for. */
+  GenerationModel model() {
+    return this == LLAMA ? GenerationModel.QWEN3 : GenerationModel.PAPER;
+  }
+
   /**
    * Checks that this peer supports the work.
    *
    * @param device of our backend
    * @throws IllegalArgumentException with a one-sentence message if it does not
    */
-  void check(Kind kind, List<ComputeType> dtypes, String device) {
+  void check(
+      Kind kind,
+      GenerationModel model,
+      List<LayerShape> shapes,
+      List<ComputeType> dtypes,
+      String device) {
     boolean able =
         switch (device) {
           case "cpu" -> this != TORCH_GROUPED;
-          case "cuda" -> this != DJL && this != ONNXRUNTIME;
+          case "cuda" -> this != DJL && this != ONNXRUNTIME && this != LLAMA;
           default -> false;
         };
     if (!able) {
@@ -88,6 +103,17 @@ enum Peer {
       throw new IllegalArgumentException(
           "--peer " + label + " runs " + runs + ", not " + kind.label());
     }
+    if (this == LLAMA && model != GenerationModel.QWEN3) {
+      throw new IllegalArgumentException("--peer llama runs --model qwen3, not " + model);
+    }
+    for (LayerShape shape : this == LLAMA ? shapes : List.<LayerShape>of()) {
+      if (!shape.activation().equals(Activation.SWIGLU)) {
+        throw new IllegalArgumentException(
+            "--peer llama runs gated experts alone: --shape "
+                + shape.name()
+                + " has others, expected s2, s3 or MxFxExK-swiglu");
+      }
+    }
     if (!bfloat16 && dtypes.contains(ComputeType.BF16)) {
       throw new IllegalArgumentException(
           "--peer "
@@ -96,33 +122,55 @@ enum Peer {
     }
   }
 
-  /** Starts the process for "cpu" or "cuda" and waits until its library is loaded. */
-  PeerProcess start(String device) throws IOException {
+  /**
+   * Starts the process and waits until its library is loaded.
+   *
+   * @param device "cpu" or "cuda"
+   * @param seed of our weights and tokens
+   */
+  PeerProcess start(String device, long seed) throws IOException {
     return switch (this) {
       case TORCH, TORCH_EINSUM, TORCH_GROUPED ->
           PeerProcess.start(
               label, style, PeerProcess.python(TORCH_SCRIPT, device), "ci/peers installs PyTorch");
       case DJL, ONNXRUNTIME ->
           PeerProcess.start(label, style, jvm(), "./panamoe build builds it anew");
+      case LLAMA ->
+          PeerProcess.start(
+              label,
+              style,
+              jvm(llamaFolder(), Long.toString(seed)),
+              "ci/peers installs libllama, ./panamoe build builds what calls it");
     };
   }
 
-  private List<String> jvm() throws IOException {
+  private static String llamaFolder() throws IOException {
+    return NativeBuild.projectFile(LLAMA_PACKAGE)
+        .orElseThrow(() -> new IOException("the peer llama is not installed: ci/peers installs it"))
+        .getParent()
+        .toString();
+  }
+
+  private List<String> jvm(String... arguments) throws IOException {
     Path classPath =
         NativeBuild.projectFile(JVM_CLASS_PATH)
             .orElseThrow(
                 () ->
                     new IOException(
                         "the peer " + label + " is not built: ./panamoe build builds it"));
-    return List.of(
-        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-        "--enable-native-access=ALL-UNNAMED",
-        "-XX:+UseSerialGC",
-        "-cp",
-        classPath.resolveSibling("classes")
-            + File.pathSeparator
-            + Files.readString(classPath).strip(),
-        JVM_MAIN,
-        label);
+    List<String> command =
+        new ArrayList<>(
+            List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "--enable-native-access=ALL-UNNAMED",
+                "-XX:+UseSerialGC",
+                "-cp",
+                classPath.resolveSibling("classes")
+                    + File.pathSeparator
+                    + Files.readString(classPath).strip(),
+                JVM_MAIN,
+                label));
+    command.addAll(List.of(arguments));
+    return command;
   }
 }

@@ -72,6 +72,29 @@ class BenchCommandTest {
   }
 
   @Test
+  void namesTheModelThatIsNotTheUsualOne() throws Exception {
+    CommandRun run =
+        CommandRun.of(
+            "bench",
+            "decode-batch",
+            "--model",
+            "qwen3",
+            "--shape",
+            "32x64x4x2-swiglu",
+            "--tokens",
+            "3",
+            "--seconds",
+            "0.001",
+            "--device",
+            "reference",
+            "--json");
+    assertEquals(0, run.exitCode(), run.err());
+    JsonNode line = new ObjectMapper().readTree(run.out());
+    assertEquals("decode-batch qwen3", line.get("name").asText());
+    assertEquals("engine", line.get("peer").asText());
+  }
+
+  @Test
   void loadsBesideThePageCache() throws Exception {
     CommandRun run =
         CommandRun.of(
@@ -138,7 +161,7 @@ class BenchCommandTest {
         Arguments.of(
             "--seconds is -1.0, expected more than 0", new String[] {"gate", "--seconds", "-1"}),
         Arguments.of(
-            "--peer is 'ggml', expected torch, torch-einsum, torch-grouped, djl, onnxruntime",
+            "--peer is 'ggml', expected torch, torch-einsum, torch-grouped, djl, onnxruntime, llama",
             new String[] {"moe-layer", "--peer", "ggml"}),
         Arguments.of(
             "--peer torch does not run on --device reference",
@@ -150,6 +173,18 @@ class BenchCommandTest {
         Arguments.of(
             "--peer onnxruntime runs f32 alone",
             new String[] {"moe-layer", "--peer", "onnxruntime", "--dtype", "f32,bf16"}),
+        Arguments.of(
+            "--peer llama runs prefill, decode, decode-batch, not moe-layer",
+            new String[] {"moe-layer", "--peer", "llama"}),
+        Arguments.of(
+            "--peer llama runs gated experts alone: --shape s1 has others, expected s2, s3",
+            new String[] {"decode", "--peer", "llama", "--shape", "s1"}),
+        Arguments.of(
+            "--peer llama runs --model qwen3, not paper",
+            new String[] {"decode", "--peer", "llama", "--model", "paper", "--shape", "s2"}),
+        Arguments.of(
+            "--model is for prefill, decode and decode-batch, not for gate",
+            new String[] {"gate", "--model", "qwen3"}),
         Arguments.of(
             "a train-step has a shape of its own", new String[] {"train-step", "--shape", "s1"}),
         Arguments.of("--tokens: load takes none", new String[] {"load", "--tokens", "3"}),

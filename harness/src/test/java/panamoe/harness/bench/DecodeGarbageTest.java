@@ -20,7 +20,8 @@ class DecodeGarbageTest {
   void thousandStepsAllocateNothing() {
     try (Backend backend = Backends.open("cpu", 1);
         Subject subject =
-            Kind.DECODE.open(backend, LayerShape.parse("32x64x4x2"), DType.BFLOAT16, 1);
+            Kind.DECODE.open(
+                backend, GenerationModel.PAPER, LayerShape.parse("32x64x4x2"), DType.BFLOAT16, 1);
         Workload decode = subject.over(8)) {
       allocated(decode, 20 * STEPS); // the compiler has its say first
       long least = Long.MAX_VALUE;

@@ -18,7 +18,8 @@ class EngineGarbageTest {
   void aTokenLeavesItsText() throws Exception {
     try (Backend backend = Backends.open("cpu", 1);
         Subject subject =
-            Kind.DECODE_BATCH.open(backend, LayerShape.parse("32x64x4x2"), DType.BFLOAT16, 1);
+            Kind.DECODE_BATCH.open(
+                backend, GenerationModel.PAPER, LayerShape.parse("32x64x4x2"), DType.BFLOAT16, 1);
         Workload decode = subject.over(TEXTS)) {
       Contender engine = decode.beside().contender();
       engine.burst(2); // the compiler has its say first

@@ -45,7 +45,14 @@ class MeasurementTest {
   }
 
   private static Measurement measured(Kind kind, int tokens, String peer) {
-    Cell cell = new Cell(kind, LayerShape.parse(kind.defaultShape()), tokens, ComputeType.F32, 2);
+    Cell cell =
+        new Cell(
+            kind,
+            GenerationModel.PAPER,
+            LayerShape.parse(kind.defaultShape()),
+            tokens,
+            ComputeType.F32,
+            2);
     Timing timing =
         new Timing(
             List.of(new Timing.Burst(new double[] {1, 2, 3}, new Ceilings(1000, 2000, 200, 2))));

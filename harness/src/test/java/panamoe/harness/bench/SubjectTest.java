@@ -22,7 +22,9 @@ class SubjectTest {
   void closesItsRecordings(Kind kind) {
     AtomicInteger open = new AtomicInteger();
     try (Backend backend = counting(new ReferenceBackend(), open);
-        Subject subject = kind.open(backend, LayerShape.parse("8x8x2x1"), DType.FLOAT32, 1)) {
+        Subject subject =
+            kind.open(
+                backend, GenerationModel.PAPER, LayerShape.parse("8x8x2x1"), DType.FLOAT32, 1)) {
       try (Workload work = subject.over(2)) {
         work.run(0);
         work.run(1); // decode records a step that comes again

@@ -8,7 +8,6 @@ import java.io.IOException;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
-import java.util.Locale;
 import java.util.Map;
 import panamoe.harness.bench.PeerQuestion;
 
@@ -24,12 +23,11 @@ public final class PeerMain {
         new PrintStream(new FileOutputStream(FileDescriptor.out), true, StandardCharsets.UTF_8);
     System.setOut(System.err); // libraries' output must not mix with the answers
     System.setProperty("ai.djl.offline", "true"); // libtorch is on the class path
-    PeerLibrary library = PeerLibrary.valueOf(args[0].toUpperCase(Locale.ROOT));
     ObjectMapper json = new ObjectMapper();
-    answers.println(json.writeValueAsString(Map.of(args[0], library.version())));
-    try (PeerRun run = new PeerRun(library);
+    try (PeerRun run = PeerRun.of(args);
         BufferedReader questions =
             new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8))) {
+      answers.println(json.writeValueAsString(Map.of(args[0], run.version())));
       for (String line = questions.readLine(); line != null; line = questions.readLine()) {
         answers.println(
             json.writeValueAsString(answer(run, json.readValue(line, PeerQuestion.class))));

@@ -1,83 +1,31 @@
 package panamoe.jmh.peer;
 
-import java.util.ArrayList;
-import java.util.List;
-import java.util.SplittableRandom;
-import panamoe.harness.ComputeType;
-import panamoe.harness.bench.Contender;
+import java.nio.file.Path;
+import java.util.Locale;
 import panamoe.harness.bench.PeerQuestion;
 
-/**
- * Runs questions and keeps the weights between questions that differ only in tokens. Used by one
- * thread.
- */
-final class PeerRun implements AutoCloseable {
-  private static final long SEED = 1;
-
-  private final PeerLibrary library;
-  private final List<PeerLayer> layers = new ArrayList<>();
-  private final List<PeerLayer.Batch> batches = new ArrayList<>();
-  private PeerQuestion.Work work;
-  private int tokens;
-  private Contender contender;
-
-  PeerRun(PeerLibrary library) {
-    this.library = library;
-  }
+/** A peer's library, which runs questions. Used by one thread. */
+interface PeerRun extends AutoCloseable {
+  /** Of the library. */
+  String version();
 
   /** Runs the question for its seconds; returns the milliseconds of each call. */
-  double[] burst(PeerQuestion question) throws Exception {
-    if (!question.work().equals(work)) {
-      close(); // free the old weights before allocating new ones
-      open(question.work());
-    }
-    if (question.tokens() != tokens) {
-      closeBatches();
-      open(question.tokens(), question.batches());
-    }
-    return contender.burst(question.seconds());
-  }
-
-  private void open(PeerQuestion.Work wanted) throws Exception {
-    if (wanted.dtype() != ComputeType.F32) {
-      throw new IllegalArgumentException("dtype is " + wanted.dtype() + ", expected f32");
-    }
-    for (int copy = 0; copy < wanted.copies(); copy++) {
-      LayerWeights weights = LayerWeights.random(wanted.shape(), SEED + copy);
-      layers.add(library.layer(wanted.shape(), wanted.threads(), weights));
-    }
-    work = wanted;
-  }
-
-  private void open(int tokens, int count) {
-    SplittableRandom random = new SplittableRandom(SEED);
-    List<float[]> inputs = new ArrayList<>();
-    for (int i = 0; i < count; i++) {
-      float[] x = new float[tokens * work.hidden()];
-      for (int j = 0; j < x.length; j++) {
-        x[j] = (float) random.nextGaussian();
-      }
-      inputs.add(x);
-    }
-    // A multiple of the number of layers, so that input and layer change with every call.
-    for (int i = 0; i < Math.max(count, layers.size()); i++) {
-      batches.add(layers.get(i % layers.size()).over(inputs.get(i % count)));
-    }
-    this.tokens = tokens;
-    contender = Contender.of(call -> batches.get(call % batches.size()).run());
-  }
-
-  private void closeBatches() {
-    batches.forEach(PeerLayer.Batch::close);
-    batches.clear();
-    tokens = 0;
-  }
+  double[] burst(PeerQuestion question) throws Exception;
 
   @Override
-  public void close() {
-    closeBatches();
-    layers.forEach(PeerLayer::close);
-    layers.clear();
-    work = null;
+  void close();
+
+  /**
+   * Loads a library.
+   *
+   * @param arguments its name in {@code panamoe bench --peer}; for llama also the folder that
+   *     ci/peers installs it to, and the seed of the weights
+   */
+  static PeerRun of(String... arguments) {
+    if (!arguments[0].equals("llama")) {
+      return new LayerRun(PeerLibrary.valueOf(arguments[0].toUpperCase(Locale.ROOT)));
+    }
+    Path library = Path.of(arguments[1]);
+    return new LlamaRun(library, library.resolveSibling("weights"), Long.parseLong(arguments[2]));
   }
 }

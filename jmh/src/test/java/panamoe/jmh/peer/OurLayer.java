@@ -51,7 +51,7 @@ final class OurLayer {
         new PeerQuestion.Work("moe-layer", "loop", 16, 32, 4, 2, true, 3, ComputeType.F32, 1);
     PeerQuestion.Work one =
         new PeerQuestion.Work("moe-layer", "loop", 32, 16, 4, 1, false, 1, ComputeType.F32, 1);
-    try (PeerRun run = new PeerRun(library)) {
+    try (PeerRun run = new LayerRun(library)) {
       assertEquals(1, run.burst(new PeerQuestion(two, 5, 2, 1e-9)).length);
       assertEquals(1, run.burst(new PeerQuestion(two, 70, 2, 1e-9)).length);
       assertEquals(1, run.burst(new PeerQuestion(one, 70, 2, 1e-9)).length);
