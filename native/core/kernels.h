@@ -78,6 +78,8 @@ using AdamwStep = void(Stream&, const moe_adamw_config&, Tensor parameter, Tenso
                        Tensor second_moment, OptionalTensor copy);
 using SquareSum = void(Stream&, Tensor x, Tensor sum);
 
+using Sample = void(Stream&, const moe_sampling&, Tensor logits);
+
 // Signature and name of every kernel, from which the table, its declarations and its entries are made.
 #define MOE_KERNELS(X)                              \
   X(Fill, fill)                                     \
@@ -121,7 +123,8 @@ using SquareSum = void(Stream&, Tensor x, Tensor sum);
   X(CrossEntropy, cross_entropy)                    \
   X(LinearCrossEntropy, linear_cross_entropy)       \
   X(AdamwStep, adamw_step)                          \
-  X(SquareSum, square_sum)
+  X(SquareSum, square_sum)                          \
+  X(Sample, sample)
 
 #define MOE_KERNEL_MEMBER(Signature, name) Signature* name;
 #define MOE_KERNEL_DECLARATION(Signature, name) Signature name;

@@ -309,6 +309,15 @@ TEST_F(CallTest, Combine) {
         });
 }
 
+TEST_F(CallTest, Sample) {
+  check("sample",
+        all(ints("tokens", {2}), floats("logits", {2, 40}), floats("temperature", {2}), floats("min_p", {2}),
+            ints("top_k", {2}), floats("top_p", {2}), Argument{"uniform", Tensor(MOE_FLOAT64, {2})}),
+        1, [&](const moe_tensor* a) {
+          return moe_sample(stream, sampling(&a[2], &a[3], &a[4], &a[5], &a[6], &a[0]), &a[1]);
+        });
+}
+
 TEST_F(CallTest, Loss) {
   check("cross-entropy",
         all(floats("dlogits", {2, 3}), floats("losses", {2}), floats("logits", {2, 3}), ints("targets", {2})), 2,

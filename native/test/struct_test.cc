@@ -109,6 +109,12 @@ TEST_F(StructTest, ProductsNormsLossesOptimizer) {
   check<moe_token_losses>("tokens", tokens_of(0, 1, targets, losses),
                           {&moe_token_losses::targets, &moe_token_losses::losses}, {"targets", "losses"},
                           [&](const moe_token_losses* s) { return moe_cross_entropy(stream, s, a, nullptr); });
+  const Tensor uniform(MOE_FLOAT64, {2});
+  check<moe_sampling>("sampling", sampling(losses, losses, targets, losses, uniform, Tensor(MOE_INT32, {2})),
+                      {&moe_sampling::temperature, &moe_sampling::min_p, &moe_sampling::top_k, &moe_sampling::top_p,
+                       &moe_sampling::uniform, &moe_sampling::tokens},
+                      {"temperature", "min_p", "top_k", "top_p", "uniform", "tokens"},
+                      [&](const moe_sampling* s) { return moe_sample(stream, s, a); });
   const Tensor w(MOE_FLOAT32, {4}), m(MOE_FLOAT32, {4}), v(MOE_FLOAT32, {4});
   check<moe_adamw_config>("config", adamw(0.1f, 0.9f, 0.9f, 1e-8f, 0, 1, 1), {}, {}, [&](const moe_adamw_config* s) {
     return moe_adamw_step(stream, s, w, gamma, m, v, nullptr);

@@ -79,6 +79,9 @@ inline Passed<moe_token_losses> tokens_of(float label_smoothing, float dloss, Vi
 inline Passed<moe_teacher> teacher_of(float temperature, float weight, View hidden, View weights, View divergences) {
   return {{sizeof(moe_teacher), temperature, weight, hidden, weights, divergences}};
 }
+inline Passed<moe_sampling> sampling(View temperature, View min_p, View top_k, View top_p, View uniform, View tokens) {
+  return {{sizeof(moe_sampling), temperature, min_p, top_k, top_p, uniform, tokens}};
+}
 inline Passed<moe_adamw_config> adamw(float learning_rate, float beta1, float beta2, float epsilon, float weight_decay,
                                       int64_t step, float gradient_scale) {
   return {{sizeof(moe_adamw_config), learning_rate, beta1, beta2, epsilon, weight_decay, gradient_scale, step}};

@@ -29,6 +29,7 @@
 #include "moe/combine.h"
 #include "moe/loss.h"
 #include "moe/optimizer.h"
+#include "moe/sample.h"
 #include "moe/runtime_kernel.h"
 
 #endif

@@ -23,10 +23,10 @@ public class Moe extends Moe$shared {
     static final SymbolLookup SYMBOL_LOOKUP = NativeLibrary.SYMBOLS
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int MOE_ABI_VERSION = (int)8L;
+    private static final int MOE_ABI_VERSION = (int)9L;
     /**
      * {@snippet lang=c :
-     * #define MOE_ABI_VERSION 8
+     * #define MOE_ABI_VERSION 9
      * }
      */
     public static int MOE_ABI_VERSION() {
@@ -4506,6 +4506,72 @@ public class Moe extends Moe$shared {
                 traceDowncall("moe_square_sum", stream, x, sum, held0, held1, held2, held3);
             }
             return (int)mh$.invokeExact(stream, x, sum, held0, held1, held2, held3);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class moe_sample {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Moe.C_INT,
+            Moe.C_LONG,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("moe_sample");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * moe_status moe_sample(moe_stream stream, const moe_sampling *sampling, const moe_tensor *logits, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static FunctionDescriptor moe_sample$descriptor() {
+        return moe_sample.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * moe_status moe_sample(moe_stream stream, const moe_sampling *sampling, const moe_tensor *logits, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static MethodHandle moe_sample$handle() {
+        return moe_sample.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * moe_status moe_sample(moe_stream stream, const moe_sampling *sampling, const moe_tensor *logits, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static MemorySegment moe_sample$address() {
+        return moe_sample.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * moe_status moe_sample(moe_stream stream, const moe_sampling *sampling, const moe_tensor *logits, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static int moe_sample(long stream, MemorySegment sampling, MemorySegment logits, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+        var mh$ = moe_sample.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("moe_sample", stream, sampling, logits, held0, held1, held2, held3);
+            }
+            return (int)mh$.invokeExact(stream, sampling, logits, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

@@ -23,6 +23,7 @@ public interface Backend
         CombineKernels,
         LossKernels,
         OptimizerKernels,
+        SampleKernels,
         AutoCloseable {
 
   /** "cpu", "cuda", "reference". */

@@ -1,63 +1,69 @@
 package panamoe.engine;
 
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.BitSet;
+import java.util.List;
 import panamoe.data.Tokenizer;
 import panamoe.model.LanguageModel;
+import panamoe.tensor.Tensor;
 
 /**
  * Goes on with sequences whose tokens a step computed: draws their next tokens, adds them to their
  * texts, and ends texts that are complete. Used by the engine's thread.
  */
-final class Drawing {
+final class Drawing implements AutoCloseable {
   private final StepRunner runner;
   private final Scheduler scheduler;
   private final Listeners listeners;
   private final Tokenizer tokenizer;
   private final Sampler sampler;
   private final int context;
-  private final int vocabulary;
-  private final float[] logits;
-  private final float[] raw;
   private final float[] routes;
+  // The parts of the step whose next token is to be drawn.
+  private final List<StepPlan.Part> drawn = new ArrayList<>();
 
   Drawing(
       StepRunner runner,
       Scheduler scheduler,
       Listeners listeners,
       Tokenizer tokenizer,
-      int context,
-      int vocabulary) {
+      int context) {
     this.runner = runner;
     this.scheduler = scheduler;
     this.listeners = listeners;
     this.tokenizer = tokenizer;
-    this.sampler = new Sampler(vocabulary);
+    this.sampler = new Sampler(runner.backend());
     this.context = context;
-    this.vocabulary = vocabulary;
-    this.logits = new float[vocabulary];
-    this.raw = new float[vocabulary];
     this.routes = new float[new RouteLayout(runner.layers()).width()];
   }
 
   /**
-   * Draws a sequence's next token, if its last one was computed, and more as long as it guessed.
+   * Draws the next token of each sequence whose last one was computed, and more as long as it
+   * guessed: those of all sequences at once.
    */
-  void goOn(StepPlan.Part part) {
-    Sequence sequence = part.sequence();
-    int sure = part.count() - part.guesses();
-    int last = part.row() + sure - 1;
-    computed(sequence, part.row(), sure);
-    if (part.wanted() < 0) {
-      return;
-    }
-    for (int guess = 0; guess < part.guesses(); guess++) {
-      int guessed = sequence.tokens[sequence.length];
-      if (draw(sequence, last + guess, part.wanted() + guess) != guessed) {
-        return;
+  void goOn(List<StepPlan.Part> parts) {
+    drawn.clear();
+    for (StepPlan.Part part : parts) {
+      computed(part.sequence(), part.row(), part.count() - part.guesses());
+      if (part.wanted() >= 0) {
+        drawn.add(part);
       }
-      computed(sequence, last + guess + 1, 1);
     }
-    draw(sequence, last + part.guesses(), part.wanted() + part.guesses());
+    for (int guess = 0; !drawn.isEmpty(); guess++) {
+      draw(guess);
+    }
+  }
+
+  /** Draws the token behind {@code guess} guesses of each part, and keeps those that guessed it. */
+  private void draw(int guess) {
+    sampler.take(runner.logits());
+    drawn.removeIf(part -> !ask(part.sequence(), part.wanted() + guess));
+    if (!drawn.isEmpty()) {
+      sampler.draw();
+      drawn.removeIf(part -> !guessed(part, guess));
+    }
   }
 
   /** The next {@code count} tokens of a sequence were computed, in rows from {@code row} on. */
@@ -76,37 +82,75 @@ final class Drawing {
   }
 
   /**
-   * Draws a sequence's next token.
+   * Asks for a sequence's next token.
+   *
+   * @param wanted the number of the row of its last one among those whose logits were asked for
+   * @return false if the sequence fails
+   */
+  private boolean ask(Sequence sequence, int wanted) {
+    StopConfig stop = sequence.request.stop();
+    Tensor logits = runner.logits();
+    int row = runner.row(sequence.rank, wanted);
+    sequence.row = row;
+    if (sequence.request.logprobs() >= 0) {
+      int vocabulary = (int) logits.size(1);
+      long start = (long) row * vocabulary * Float.BYTES;
+      sequence.logits = sequence.logits == null ? new float[vocabulary] : sequence.logits;
+      MemorySegment.copy(
+          logits.data(), ValueLayout.JAVA_FLOAT, start, sequence.logits, 0, vocabulary);
+    }
+    sampler.ask(row, sequence.sampler);
+    if (sequence.constraint != null) {
+      try {
+        keep(logits, row, sequence.constraint.allowed());
+      } catch (RuntimeException e) {
+        listeners.fail(sequence, e);
+        return false;
+      } catch (StackOverflowError e) {
+        listeners.fail(sequence, tooDeep(e));
+        return false;
+      }
+    } else if (sequence.written < stop.minTokens()) {
+      stop.tokens().forEach(token -> never(logits, row, token));
+      if (!stop.ignoreEndOfText()) {
+        never(logits, row, tokenizer.endOfText());
+      }
+    }
+    return true;
+  }
+
+  /**
+   * Goes on with a sequence by the token that was drawn for it.
+   *
+   * @return whether it is what the sequence guessed
+   */
+  private boolean guessed(StepPlan.Part part, int guess) {
+    Sequence sequence = part.sequence();
+    int row = part.row() + part.count() - part.guesses() - 1 + guess;
+    boolean more = guess < part.guesses();
+    int guessed = more ? sequence.tokens[sequence.length] : -1;
+    if (accept(sequence, row) != guessed || !more) {
+      return false;
+    }
+    computed(sequence, row + 1, 1);
+    return true;
+  }
+
+  /**
+   * Takes a sequence's next token.
    *
    * @param row of its last one
-   * @param wanted the number of the row of its last one among those whose logits were asked for
    * @return the token; -1 if the sequence does not go on
    */
-  private int draw(Sequence sequence, int row, int wanted) {
-    GenerationRequest request = sequence.request;
-    StopConfig stop = request.stop();
-    runner.logits(sequence.rank, wanted, logits);
-    if (!finite(logits)) {
+  private int accept(Sequence sequence, int row) {
+    int token = sampler.token(sequence.row);
+    if (token < 0) {
       listeners.fail(
           sequence,
           withLayer(sequence, LanguageModel.notFinite(" after " + sequence.length + " tokens")));
       return -1;
     }
-    if (request.logprobs() >= 0) {
-      System.arraycopy(logits, 0, raw, 0, vocabulary);
-    }
-    if (sequence.constraint == null && sequence.written < stop.minTokens()) {
-      stop.tokens().forEach(token -> logits[token] = Float.NEGATIVE_INFINITY);
-      if (!stop.ignoreEndOfText()) {
-        logits[tokenizer.endOfText()] = Float.NEGATIVE_INFINITY;
-      }
-    }
-    int token;
     try {
-      if (sequence.constraint != null) {
-        keep(logits, sequence.constraint.allowed());
-      }
-      token = sampler.next(logits, sequence.sampler);
       if (sequence.constraint != null && token != tokenizer.endOfText()) {
         sequence.constraint.accept(token);
       }
@@ -114,11 +158,14 @@ final class Drawing {
       listeners.fail(sequence, e);
       return -1;
     } catch (StackOverflowError e) {
-      listeners.fail(
-          sequence, new IllegalArgumentException("the text's constraint is nested too deeply", e));
+      listeners.fail(sequence, tooDeep(e));
       return -1;
     }
     return write(sequence, row, token);
+  }
+
+  private static RuntimeException tooDeep(StackOverflowError cause) {
+    return new IllegalArgumentException("the text's constraint is nested too deeply", cause);
   }
 
   /** Adds a token that was drawn, and ends the text if it is the last one. */
@@ -140,7 +187,9 @@ final class Drawing {
     sequence.append(token);
     sequence.written++;
     TokenLogprobs logprobs =
-        request.logprobs() < 0 ? null : TokenLogprobs.of(raw, token, request.logprobs());
+        request.logprobs() < 0
+            ? null
+            : TokenLogprobs.of(sequence.logits, token, request.logprobs());
     int[] experts = null;
     if (request.routing().tokens()) {
       runner.routes(sequence.rank, row, routes);
@@ -168,21 +217,17 @@ final class Drawing {
   }
 
   /** Leaves only allowed tokens. */
-  private static void keep(float[] logits, BitSet allowed) {
-    for (int token = 0; token < logits.length; token++) {
-      if (!allowed.get(token)) {
-        logits[token] = Float.NEGATIVE_INFINITY;
-      }
+  private static void keep(Tensor logits, int row, BitSet allowed) {
+    int vocabulary = (int) logits.size(1);
+    for (int token = allowed.nextClearBit(0);
+        token < vocabulary;
+        token = allowed.nextClearBit(token + 1)) {
+      never(logits, row, token);
     }
   }
 
-  private static boolean finite(float[] logits) {
-    for (float logit : logits) {
-      if (!Float.isFinite(logit)) {
-        return false;
-      }
-    }
-    return true;
+  private static void never(Tensor logits, int row, int token) {
+    logits.setFloat(row * logits.size(1) + token, Sampler.NEVER);
   }
 
   /** A text's failure; with the layer where its numbers went wrong, if that is the reason. */
@@ -199,5 +244,10 @@ final class Drawing {
       failure.addSuppressed(e); // what can be told is told
     }
     return failure;
+  }
+
+  @Override
+  public void close() {
+    sampler.close();
   }
 }

@@ -108,7 +108,7 @@ public final class Engine implements AutoCloseable {
     this.alone = new StepPlan(ranks, config.stepTokens());
     this.vocabulary = vocabulary;
     this.listeners = new Listeners(scheduler);
-    this.drawing = new Drawing(runner, scheduler, listeners, tokenizer, context, vocabulary);
+    this.drawing = new Drawing(runner, scheduler, listeners, tokenizer, context);
   }
 
   /**
@@ -299,7 +299,7 @@ public final class Engine implements AutoCloseable {
       computeApart(step, e);
       return;
     }
-    step.parts().forEach(drawing::goOn);
+    drawing.goOn(step.parts());
   }
 
   /** A step failed: each sequence is computed alone, and fails alone. */
@@ -320,7 +320,7 @@ public final class Engine implements AutoCloseable {
         listeners.fail(part.sequence(), drawing.withLayer(part.sequence(), e));
         continue;
       }
-      drawing.goOn(alone.parts().getFirst());
+      drawing.goOn(alone.parts());
     }
   }
 
@@ -339,6 +339,7 @@ public final class Engine implements AutoCloseable {
     }
     if (!closed) {
       closed = true;
+      drawing.close();
       runner.close();
     }
   }

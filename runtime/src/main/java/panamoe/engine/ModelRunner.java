@@ -162,18 +162,24 @@ public final class ModelRunner implements StepRunner {
   }
 
   @Override
-  public void logits(int rank, int wanted, float[] into) {
-    logits(wanted, into);
+  public Backend backend() {
+    return backend;
   }
 
-  /** As above, of this rank. */
-  public void logits(int wanted, float[] into) {
-    copy(step.logits, wanted, into);
-  }
-
-  /** The logits [wanted rows, V] of the latest step, valid until the next one. */
-  Tensor logits() {
+  @Override
+  public Tensor logits() {
     return step.logits;
+  }
+
+  /**
+   * Copies logits of the latest step.
+   *
+   * @param wanted which of its wanted rows
+   * @param into [V]
+   */
+  public void logits(int wanted, float[] into) {
+    long start = (long) wanted * into.length * Float.BYTES;
+    MemorySegment.copy(step.logits.data(), ValueLayout.JAVA_FLOAT, start, into, 0, into.length);
   }
 
   @Override
@@ -213,11 +219,6 @@ public final class ModelRunner implements StepRunner {
   @Override
   public RouteStatistics statistics() {
     return counts.statistics();
-  }
-
-  static void copy(Tensor logits, long row, float[] into) {
-    long start = row * into.length * Float.BYTES;
-    MemorySegment.copy(logits.data(), ValueLayout.JAVA_FLOAT, start, into, 0, into.length);
   }
 
   @Override

@@ -164,8 +164,18 @@ final class RankedRunner implements StepRunner {
   }
 
   @Override
-  public void logits(int rank, int wanted, float[] into) {
-    ModelRunner.copy(gathered, wanted + before(rank, asked), into);
+  public Backend backend() {
+    return backend;
+  }
+
+  @Override
+  public Tensor logits() {
+    return gathered;
+  }
+
+  @Override
+  public int row(int rank, int wanted) {
+    return (int) (wanted + before(rank, asked));
   }
 
   private static long before(int rank, long[] rows) {

@@ -4,6 +4,7 @@ import java.util.BitSet;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.SplittableRandom;
+import panamoe.tensor.Tensor;
 
 /** What drawing a sequence's next token depends on beside the logits. Used by one thread. */
 public final class SamplerState {
@@ -41,17 +42,32 @@ public final class SamplerState {
     }
   }
 
-  /** Applies biases and penalties to logits [V]. */
-  void change(float[] logits) {
-    config.logitBias().forEach((token, bias) -> logits[token] += bias);
-    // Not 0, of which a token that must not come, at minus infinity, would become NaN.
-    float repetition = Math.max((float) config.penalties().repetition(), Float.MIN_NORMAL);
+  /** Applies biases and penalties to a row of logits [S, V]. */
+  void change(Tensor logits, int row) {
+    long first = row * logits.size(1);
+    SamplingConfig.Penalties penalties = config.penalties();
+    config
+        .logitBias()
+        .forEach(
+            (token, bias) -> set(logits, first + token, bias + logits.getFloat(first + token)));
+    float repetition = Math.max((float) penalties.repetition(), Float.MIN_NORMAL); // not 0
     for (int token = seen.nextSetBit(0); token >= 0; token = seen.nextSetBit(token + 1)) {
-      logits[token] = logits[token] > 0 ? logits[token] / repetition : logits[token] * repetition;
+      float logit = logits.getFloat(first + token);
+      set(logits, first + token, logit > 0 ? logit / repetition : logit * repetition);
     }
     written.forEach(
         (token, times) ->
-            logits[token] -=
-                (float) (config.penalties().presence() + times * config.penalties().frequency()));
+            set(
+                logits,
+                first + token,
+                logits.getFloat(first + token)
+                    - (float) (penalties.presence() + times * penalties.frequency())));
+  }
+
+  /** Replaces a logit, by a finite one if it is finite: others say that the model failed. */
+  private static void set(Tensor logits, long place, float changed) {
+    boolean finite = Float.isFinite(logits.getFloat(place));
+    logits.setFloat(
+        place, finite ? Math.clamp(changed, -Float.MAX_VALUE, Float.MAX_VALUE) : Float.NaN);
   }
 }

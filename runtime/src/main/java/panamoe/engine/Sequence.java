@@ -49,6 +49,10 @@ final class Sequence implements GenerationHandle {
   int promised;
   long started;
   long first;
+  // The row of the step's logits from which its next token is drawn, and these logits as the model
+  // gave them, if their probabilities are told.
+  int row;
+  float[] logits;
 
   /**
    * @param arrival its number among all sequences

@@ -1,6 +1,8 @@
 package panamoe.engine;
 
 import java.util.List;
+import panamoe.backend.Backend;
+import panamoe.tensor.Tensor;
 
 /** Computes planned steps. Used by the engine's thread. */
 interface StepRunner extends AutoCloseable {
@@ -12,14 +14,24 @@ interface StepRunner extends AutoCloseable {
    */
   void run(StepPlan plan);
 
+  /** The backend that computes steps. */
+  Backend backend();
+
   /**
-   * Copies logits of the latest step.
+   * The logits FLOAT32 [wanted rows of all data ranks, V] of the latest step, valid until the next
+   * one. The caller may change them.
+   */
+  Tensor logits();
+
+  /**
+   * Which row of {@link #logits} a wanted row has.
    *
    * @param rank the data rank
    * @param wanted which of its wanted rows
-   * @param into [V]
    */
-  void logits(int rank, int wanted, float[] into);
+  default int row(int rank, int wanted) {
+    return wanted;
+  }
 
   /**
    * The window of layers whose keys and values have blocks of their own, which {@link

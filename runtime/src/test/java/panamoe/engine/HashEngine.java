@@ -2,8 +2,10 @@ package panamoe.engine;
 
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import panamoe.backend.Backend;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.Tokenizer;
+import panamoe.tensor.Tensor;
 
 /** Engines over {@link HashRunner}, for tests of what is above them. */
 public final class HashEngine {
@@ -70,8 +72,13 @@ public final class HashEngine {
           }
 
           @Override
-          public void logits(int rank, int wanted, float[] into) {
-            runner.logits(rank, wanted, into);
+          public Backend backend() {
+            return runner.backend();
+          }
+
+          @Override
+          public Tensor logits() {
+            return runner.logits();
           }
 
           @Override

@@ -1,8 +1,14 @@
 package panamoe.engine;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
+import panamoe.backend.Backend;
+import panamoe.backend.reference.ReferenceBackend;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
 
 /**
  * A model whose logits are random numbers drawn from a hash of the whole sequence, which it reads
@@ -37,7 +43,10 @@ class HashRunner implements StepRunner {
   private final int[][][] windowCaches;
   private final RouteCounts counts = new RouteCounts(LAYERS);
   private StepPlan latest;
-  private float[][][] logits;
+  private final Backend backend = new ReferenceBackend();
+  private TensorScope scope;
+  private Tensor logits;
+  private int[] before;
   long rows;
   int steps;
 
@@ -76,7 +85,8 @@ class HashRunner implements StepRunner {
 
   @Override
   public void run(StepPlan plan) {
-    logits = new float[plan.ranks()][][];
+    List<float[]> wanted = new ArrayList<>();
+    before = new int[plan.ranks()];
     latest = plan;
     steps++;
     for (int rank = 0; rank < plan.ranks(); rank++) {
@@ -97,11 +107,17 @@ class HashRunner implements StepRunner {
         counts.add(new RouteLayout(layers), routes(step.tokens[row], step.positions[row], layers));
       }
       rows += step.count;
-      logits[rank] = new float[step.wantedCount][];
+      before[rank] = wanted.size();
       for (int i = 0; i < step.wantedCount; i++) {
         int row = step.wanted[i];
-        logits[rank][i] = after(rank, step.slots[row], step.positions[row]);
+        wanted.add(after(rank, step.slots[row], step.positions[row]));
       }
+    }
+    close();
+    scope = TensorScope.shared(backend);
+    logits = scope.allocate(DType.FLOAT32, wanted.size(), VOCABULARY);
+    for (int row = 0; row < wanted.size(); row++) {
+      logits.rows(row, row + 1).set(wanted.get(row));
     }
   }
 
@@ -138,8 +154,18 @@ class HashRunner implements StepRunner {
   }
 
   @Override
-  public void logits(int rank, int wanted, float[] into) {
-    System.arraycopy(logits[rank][wanted], 0, into, 0, into.length);
+  public Backend backend() {
+    return backend;
+  }
+
+  @Override
+  public Tensor logits() {
+    return logits;
+  }
+
+  @Override
+  public int row(int rank, int wanted) {
+    return before[rank] + wanted;
   }
 
   private static List<RoutedLayer> layers(StepRows step) {
@@ -184,5 +210,9 @@ class HashRunner implements StepRunner {
   }
 
   @Override
-  public void close() {}
+  public void close() {
+    if (scope != null) {
+      scope.close();
+    }
+  }
 }

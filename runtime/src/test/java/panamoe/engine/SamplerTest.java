@@ -4,30 +4,57 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.SplittableRandom;
+import java.util.function.IntFunction;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import panamoe.backend.Backend;
+import panamoe.backend.reference.ReferenceBackend;
 import panamoe.engine.SamplingConfig.Penalties;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+import panamoe.testkit.EveryBackend;
 
 /** Draws follow the distribution that the settings describe. */
 class SamplerTest {
   private static final float[] LOGITS = {0f, 2f, 1f, -1f, 1.5f};
-  private static final int DRAWS = 40_000;
+  private static final int DRAWS = 10_000;
 
   private static double[] frequencies(SamplingConfig config) {
-    Sampler sampler = new Sampler(LOGITS.length);
+    float[][] rows = new float[DRAWS][];
+    Arrays.fill(rows, LOGITS);
     SamplerState state = new SamplerState(config);
     double[] counts = new double[LOGITS.length];
-    for (int i = 0; i < DRAWS; i++) {
-      counts[sampler.next(LOGITS.clone(), state)] += 1.0 / DRAWS;
+    try (Backend backend = new ReferenceBackend()) {
+      for (int token : draw(backend, rows, _ -> state)) {
+        counts[token] += 1.0 / DRAWS;
+      }
     }
     return counts;
+  }
+
+  /** Draws a token of each row. */
+  private static int[] draw(Backend backend, float[][] rows, IntFunction<SamplerState> states) {
+    int vocabulary = rows[0].length;
+    try (TensorScope scope = TensorScope.confined(backend);
+        Sampler sampler = new Sampler(backend)) {
+      Tensor logits = scope.allocate(DType.FLOAT32, rows.length, vocabulary);
+      sampler.take(logits);
+      for (int row = 0; row < rows.length; row++) {
+        logits.rows(row, row + 1).set(rows[row]);
+        sampler.ask(row, states.apply(row));
+      }
+      sampler.draw();
+      return IntStream.range(0, rows.length).map(sampler::token).toArray();
+    }
   }
 
   private static SamplingConfig config(double temperature, int topK, double topP) {
@@ -60,18 +87,16 @@ class SamplerTest {
     assertDistribution(3, all, frequencies(config(3, 0, 1)));
   }
 
-  /** Also where a number divided by it is infinite, and whatever was drawn before. */
+  /** Also where a number divided by it is infinite. */
   @Test
   void theLeastTemperatureTakesTheBest() {
-    Sampler sampler = new Sampler(LOGITS.length);
     for (double temperature : new double[] {Double.MIN_VALUE, 1e-310, Double.MIN_NORMAL, 1e-30}) {
-      sampler.next(new float[] {0, 0, 0, 90, 0}, new SamplerState(config(1, 0, 1)));
       SamplerState state = new SamplerState(config(temperature, 0, 1));
-      assertEquals(1, sampler.next(LOGITS.clone(), state), () -> "temperature " + temperature);
+      assertEquals(1, next(state, LOGITS), () -> "temperature " + temperature);
     }
   }
 
-  /** The penalty of a token of the prompt makes its logit infinite. */
+  /** The penalty of a token of the prompt makes its logit the greatest float. */
   @ParameterizedTest
   @ValueSource(doubles = {1e-37, 1e-50, Double.MIN_VALUE})
   void theLeastPenaltyTakesWhatWasThere(double penalty) {
@@ -80,8 +105,7 @@ class SamplerTest {
       SamplerState state = new SamplerState(config);
       state.read(0);
       state.read(2);
-      assertEquals(2, next(state, Float.NEGATIVE_INFINITY, 90, 30));
-      assertEquals(1, next(state, Float.NEGATIVE_INFINITY, 90, Float.NEGATIVE_INFINITY));
+      assertEquals(2, next(state, -Float.MAX_VALUE, 90, 30));
     }
   }
 
@@ -150,7 +174,9 @@ class SamplerTest {
   }
 
   private static int next(SamplerState state, float... logits) {
-    return new Sampler(logits.length).next(logits, state);
+    try (Backend backend = new ReferenceBackend()) {
+      return draw(backend, new float[][] {logits}, _ -> state)[0];
+    }
   }
 
   @Test
@@ -158,7 +184,7 @@ class SamplerTest {
     SamplerState a = new SamplerState(config(1, 0, 1));
     SamplerState b = new SamplerState(config(1, 0, 1));
     for (int i = 0; i < 100; i++) {
-      assertEquals(next(a, LOGITS.clone()), next(b, LOGITS.clone()));
+      assertEquals(next(a, LOGITS), next(b, LOGITS));
     }
   }
 
@@ -174,21 +200,35 @@ class SamplerTest {
             .contains("stop"));
   }
 
-  /** As sorting all tokens and adding their weights one after the other. */
+  /** A bias or penalty makes no number of what is not one. */
   @Test
-  void drawsWhatASortedListGives() {
+  void drawsNothingFromLogitsThatAreNotFinite() {
+    SamplingConfig config =
+        new SamplingConfig(1, 0, 1, 0, new Penalties(2, 1, 1), Map.of(0, 1f), 4);
+    for (float wrong : new float[] {Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY}) {
+      SamplerState state = new SamplerState(config);
+      state.wrote(1);
+      assertEquals(-1, next(state, wrong, 1, 2));
+      assertEquals(-1, next(state, 1, wrong, 2));
+      assertEquals(-1, next(state, 1, 2, wrong));
+    }
+  }
+
+  /** As sorting all tokens and adding their weights one after the other. */
+  @EveryBackend
+  void drawsWhatASortedListGives(Backend backend) {
     Random random = new Random(1);
-    for (int vocabulary : new int[] {1, 5, 300, 5000}) {
-      Sampler sampler = new Sampler(vocabulary);
-      for (int round = 0; round < 300; round++) {
-        float[] logits = new float[vocabulary];
-        float spread = round % 3 == 0 ? 0 : (float) Math.exp(2 * random.nextGaussian());
+    for (int vocabulary : new int[] {1, 5, 300}) {
+      float[][] rows = new float[100][vocabulary];
+      SamplingConfig[] configs = new SamplingConfig[rows.length];
+      for (int row = 0; row < rows.length; row++) {
+        float spread = row % 3 == 0 ? 0 : (float) Math.exp(2 * random.nextGaussian());
         for (int token = 0; token < vocabulary; token++) {
           float logit = spread == 0 ? random.nextInt(4) : spread * (float) random.nextGaussian();
-          logits[token] = random.nextInt(20) == 0 ? Float.NEGATIVE_INFINITY : logit;
+          rows[row][token] = random.nextInt(20) == 0 ? Sampler.NEVER : logit;
         }
-        logits[random.nextInt(vocabulary)] = 1;
-        SamplingConfig config =
+        rows[row][random.nextInt(vocabulary)] = 1;
+        configs[row] =
             new SamplingConfig(
                 Math.exp(random.nextGaussian()),
                 random.nextBoolean() ? 0 : 1 + random.nextInt(vocabulary + 2),
@@ -196,11 +236,12 @@ class SamplerTest {
                 random.nextBoolean() ? 0 : random.nextDouble() / 2,
                 Penalties.NONE,
                 Map.of(),
-                round);
-        double draw = new SplittableRandom(round).nextDouble();
-        int expected = drawn(logits, config, draw);
-        assertEquals(
-            expected, sampler.next(logits, new SamplerState(config)), () -> config.toString());
+                row);
+      }
+      int[] tokens = draw(backend, rows, row -> new SamplerState(configs[row]));
+      for (int row = 0; row < rows.length; row++) {
+        double draw = new SplittableRandom(row).nextDouble();
+        assertEquals(drawn(rows[row], configs[row], draw), tokens[row], configs[row]::toString);
       }
     }
   }
@@ -209,7 +250,7 @@ class SamplerTest {
     List<Integer> order =
         IntStream.range(0, logits.length)
             .boxed()
-            .filter(token -> logits[token] != Float.NEGATIVE_INFINITY)
+            .filter(token -> logits[token] != Sampler.NEVER)
             .sorted(Comparator.comparingDouble(token -> -logits[token]))
             .toList();
     double best = logits[order.getFirst()];

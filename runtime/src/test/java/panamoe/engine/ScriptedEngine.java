@@ -1,7 +1,12 @@
 package panamoe.engine;
 
 import java.util.SplittableRandom;
+import panamoe.backend.Backend;
+import panamoe.backend.reference.ReferenceBackend;
 import panamoe.data.ByteTokenizer;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
 
 /**
  * Engines over a model that wants to write a given text: its next byte is by far the most probable
@@ -13,10 +18,14 @@ public final class ScriptedEngine {
   private ScriptedEngine() {}
 
   public static Engine of(EngineConfig config, int context, String script) {
+    Backend backend = new ReferenceBackend();
     ByteTokenizer tokenizer = new ByteTokenizer();
     int[] text = tokenizer.encode(script);
     StepRunner runner =
         new StepRunner() {
+          private final TensorScope scope = TensorScope.shared(backend);
+          private final Tensor logits =
+              scope.allocate(DType.FLOAT32, 1, tokenizer.vocabularySize());
           private int first;
           private int latest = -1;
 
@@ -31,17 +40,25 @@ public final class ScriptedEngine {
           }
 
           @Override
-          public void logits(int rank, int wanted, float[] into) {
-            SplittableRandom random = new SplittableRandom(latest);
-            for (int token = 0; token < into.length; token++) {
-              into[token] = (float) random.nextDouble();
-            }
-            int written = latest - first;
-            into[written < text.length ? text[written] : tokenizer.endOfText()] = CERTAIN;
+          public Backend backend() {
+            return backend;
           }
 
           @Override
-          public void close() {}
+          public Tensor logits() {
+            SplittableRandom random = new SplittableRandom(latest);
+            for (int token = 0; token < logits.count(); token++) {
+              logits.setFloat(token, (float) random.nextDouble());
+            }
+            int written = latest - first;
+            logits.setFloat(written < text.length ? text[written] : tokenizer.endOfText(), CERTAIN);
+            return logits;
+          }
+
+          @Override
+          public void close() {
+            scope.close();
+          }
         };
     return new Engine(runner, 1, tokenizer, config, context, tokenizer.vocabularySize());
   }

@@ -19,6 +19,7 @@ import panamoe.backend.LossKernels;
 import panamoe.backend.NormKernels;
 import panamoe.backend.OptimizerKernels;
 import panamoe.backend.Routes;
+import panamoe.backend.SampleKernels;
 import panamoe.bindings.Moe;
 import panamoe.tensor.Tensor;
 
@@ -38,7 +39,8 @@ interface NativeKernels
         ExpertKernels,
         CombineKernels,
         LossKernels,
-        OptimizerKernels {
+        OptimizerKernels,
+        SampleKernels {
 
   // Elementwise
 
@@ -486,6 +488,13 @@ interface NativeKernels
   @Override
   default void squareSum(Tensor x, Tensor sum) {
     launch("moe_square_sum", Moe::moe_square_sum, x, sum);
+  }
+
+  // Sampling
+
+  @Override
+  default void sample(Sampling sampling, Tensor logits) {
+    launch("moe_sample", Moe::moe_sample, Structs.sampling(sampling), logits);
   }
 
   private static int flag(boolean value) {

@@ -16,6 +16,7 @@ import panamoe.backend.LossKernels.Tokens;
 import panamoe.backend.NormKernels.Norm;
 import panamoe.backend.OptimizerKernels.AdamW;
 import panamoe.backend.Routes;
+import panamoe.backend.SampleKernels.Sampling;
 import panamoe.bindings.moe_adamw_config;
 import panamoe.bindings.moe_attention_config;
 import panamoe.bindings.moe_attention_gradients;
@@ -33,6 +34,7 @@ import panamoe.bindings.moe_gemm_config;
 import panamoe.bindings.moe_norm;
 import panamoe.bindings.moe_rotary_angles;
 import panamoe.bindings.moe_routes;
+import panamoe.bindings.moe_sampling;
 import panamoe.bindings.moe_teacher;
 import panamoe.bindings.moe_token_losses;
 import panamoe.tensor.Tensor;
@@ -223,5 +225,16 @@ final class Structs {
           moe_adamw_config.gradient_scale(to, config.gradientScale());
           moe_adamw_config.step(to, config.step());
         });
+  }
+
+  static Struct sampling(Sampling sampling) {
+    return Struct.of(
+        moe_sampling.sizeof(),
+        sampling.temperature(),
+        sampling.minP(),
+        sampling.topK(),
+        sampling.topP(),
+        sampling.uniform(),
+        sampling.tokens());
   }
 }

@@ -32,7 +32,8 @@ public final class ReferenceBackend
         ReferenceExpert,
         ReferenceCombine,
         ReferenceLoss,
-        ReferenceOptimizer {
+        ReferenceOptimizer,
+        ReferenceSample {
   private static final long ALIGNMENT = 64;
 
   private final Launcher<Runnable> launcher = new Launcher<>();

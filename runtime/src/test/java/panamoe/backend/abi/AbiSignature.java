@@ -136,6 +136,8 @@ record AbiSignature(String function, List<Parameter> parameters) {
           form{rate~0..1 beta1~0..0.9 beta2~0..0.9 epsilon~0..1 decay~0..1 scale~0..1 step=1..9L} \
           parameter:F[S,M] gradient:F[S,M] first_moment:F[S,M] second_moment:F[S,M] copy:B[S,M]?
       moe_square_sum stream x:f[S,M] sum:F[1]
+      moe_sample stream \
+          sampling{temperature:F[S] min_p:F[S] top_k:i[S]<V top_p:F[S] uniform:d[S] tokens:i[S]} logits:F[S,V]
       """
           .lines()
           .map(AbiSignature::parse)

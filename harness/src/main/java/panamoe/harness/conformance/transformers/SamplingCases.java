@@ -2,13 +2,16 @@ package panamoe.harness.conformance.transformers;
 
 import java.util.Arrays;
 import java.util.Map;
+import panamoe.backend.Backend;
 import panamoe.engine.Sampler;
 import panamoe.engine.SamplerState;
 import panamoe.engine.SamplingConfig;
 import panamoe.engine.SamplingConfig.Penalties;
 import panamoe.harness.conformance.replay.GoldenFile;
-import panamoe.harness.conformance.replay.Layouts;
 import panamoe.harness.conformance.replay.Replay;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
 
 /**
  * The logits processors of transformers beside our sampler, which draws and gives out no filtered
@@ -16,7 +19,7 @@ import panamoe.harness.conformance.replay.Replay;
  * token is drawn.
  */
 public final class SamplingCases {
-  private static final int DRAWS = 50_000;
+  private static final int DRAWS = 2_000;
 
   /**
    * Standard deviations that a frequency may be off; the draws are seeded, so that a case always
@@ -48,17 +51,20 @@ public final class SamplingCases {
     long[] ids = replay.golden().longs("input_ids");
     int rows = replay.golden().size("logits", 0);
     int vocabulary = logits.length / rows;
-    float[][] penalised = new float[rows][];
-    for (int row = 0; row < rows; row++) {
-      SamplerState state =
-          new SamplerState(SamplingConfig.GREEDY.withPenalties(new Penalties(penalty, 0, 0)));
-      for (int i = 0; i < ids.length / rows; i++) {
-        state.read((int) ids[row * (ids.length / rows) + i]);
+    try (TensorScope scope = TensorScope.confined(replay.backend());
+        Sampler sampler = new Sampler(replay.backend())) {
+      Tensor penalised = scope.allocate(DType.FLOAT32, rows, vocabulary).set(logits);
+      sampler.take(penalised);
+      for (int row = 0; row < rows; row++) {
+        SamplerState state =
+            new SamplerState(SamplingConfig.GREEDY.withPenalties(new Penalties(penalty, 0, 0)));
+        for (int i = 0; i < ids.length / rows; i++) {
+          state.read((int) ids[row * (ids.length / rows) + i]);
+        }
+        sampler.ask(row, state);
       }
-      penalised[row] = Arrays.copyOfRange(logits, row * vocabulary, (row + 1) * vocabulary);
-      new Sampler(vocabulary).next(penalised[row], state);
+      replay.close("out.repetition_penalty", penalised.toFloats());
     }
-    replay.close("out.repetition_penalty", Layouts.concatenated(penalised));
   }
 
   private static void compareDraws(Replay replay, String name, SamplingConfig config) {
@@ -68,12 +74,7 @@ public final class SamplingCases {
     int vocabulary = logits.length / rows;
     for (int row = 0; row < rows; row++) {
       float[] rowLogits = Arrays.copyOfRange(logits, row * vocabulary, (row + 1) * vocabulary);
-      Sampler sampler = new Sampler(vocabulary);
-      SamplerState state = new SamplerState(config);
-      int[] drawn = new int[vocabulary];
-      for (int draw = 0; draw < DRAWS; draw++) {
-        drawn[sampler.next(rowLogits.clone(), state)]++;
-      }
+      int[] drawn = draw(replay.backend(), rowLogits, new SamplerState(config));
       double[] expected = probabilities(filtered, row * vocabulary, vocabulary);
       for (int token = 0; token < vocabulary; token++) {
         double mean = DRAWS * expected[token];
@@ -95,6 +96,25 @@ public final class SamplingCases {
                     + mean);
       }
     }
+  }
+
+  /** How often each token is drawn. */
+  private static int[] draw(Backend backend, float[] logits, SamplerState state) {
+    int[] drawn = new int[logits.length];
+    try (TensorScope scope = TensorScope.confined(backend);
+        Sampler sampler = new Sampler(backend)) {
+      Tensor rows = scope.allocate(DType.FLOAT32, DRAWS, logits.length);
+      sampler.take(rows);
+      for (int row = 0; row < DRAWS; row++) {
+        rows.rows(row, row + 1).set(logits);
+        sampler.ask(row, state);
+      }
+      sampler.draw();
+      for (int row = 0; row < DRAWS; row++) {
+        drawn[sampler.token(row)]++;
+      }
+    }
+    return drawn;
   }
 
   /** What the recorded logits, -inf where filtered, mean for the draw. */
