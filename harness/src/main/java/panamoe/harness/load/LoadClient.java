@@ -110,10 +110,17 @@ final class LoadClient implements AutoCloseable {
   }
 
   private static String why(HttpResponse<?> answer, InputStream body) throws IOException {
-    String text = new String(body.readNBytes(1000), StandardCharsets.UTF_8);
-    return "status " + answer.statusCode() + ": " + text;
+    String text = new String(body.readAllBytes(), StandardCharsets.UTF_8);
+    return "status "
+        + answer.statusCode()
+        + ": "
+        + text.substring(0, Math.min(1000, text.length()));
   }
 
+  /**
+   * Reads to the stream's end. To close it at {@code [DONE]} would close its connection, which
+   * Java's client may have given to another request by then.
+   */
   private static Outcome read(InputStream stream, long due) throws IOException {
     BufferedReader lines =
         new BufferedReader(new InputStreamReader(stream, StandardCharsets.UTF_8));
@@ -122,24 +129,20 @@ final class LoadClient implements AutoCloseable {
     long before = 0;
     int pieces = 0;
     int tokens = 0;
+    boolean whole = false;
+    String error = null;
     for (String line = lines.readLine(); line != null; line = lines.readLine()) {
       long now = System.nanoTime();
       if (line.equals("data: [DONE]")) {
-        return new Outcome(
-            Outcome.Kind.DONE,
-            first - due,
-            before - due,
-            pieces,
-            tokens,
-            Arrays.copyOf(between, Math.max(0, pieces - 1)),
-            null);
+        whole = true;
       }
-      if (!line.startsWith("data: ")) {
+      if (whole || error != null || !line.startsWith("data: ")) {
         continue;
       }
       JsonNode event = JSON.readTree(line.substring("data: ".length()));
       if (event.has("error")) {
-        return Outcome.without(Outcome.Kind.FAILED, event.get("error").toString());
+        error = event.get("error").toString();
+        continue;
       }
       tokens = event.path("usage").path("completion_tokens").asInt(tokens);
       if (event.path("choices").path(0).path("text").asText().isEmpty()) {
@@ -156,7 +159,20 @@ final class LoadClient implements AutoCloseable {
       before = now;
       pieces++;
     }
-    return Outcome.without(Outcome.Kind.FAILED, "the stream ended without [DONE]");
+    if (error == null && !whole) {
+      error = "the stream ended without [DONE]";
+    }
+    if (error != null) {
+      return Outcome.without(Outcome.Kind.FAILED, error);
+    }
+    return new Outcome(
+        Outcome.Kind.DONE,
+        first - due,
+        before - due,
+        pieces,
+        tokens,
+        Arrays.copyOf(between, Math.max(0, pieces - 1)),
+        null);
   }
 
   private HttpRequest post(String path, ObjectNode body) throws IOException {

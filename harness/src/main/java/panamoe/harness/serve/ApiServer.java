@@ -25,6 +25,10 @@ import panamoe.io.Count;
  */
 final class ApiServer implements AutoCloseable {
   private static final int BACKLOG = 1024;
+  private static final int CONNECTIONS = 2048;
+  // A connection that is closed while a client sends its next request fails that request: the
+  // client should close it first. Clients keep an unused one for up to 90 s.
+  private static final int UNUSED_SECONDS = 120;
   static final Duration LAST_WORDS = Duration.ofSeconds(2);
   private static final Duration POLL = Duration.ofMillis(20);
   // How long a scrape waits for the step that is being computed.
@@ -39,7 +43,11 @@ final class ApiServer implements AutoCloseable {
     System.setProperty("sun.net.httpserver.maxReqTime", "60"); // seconds to send a request
     System.setProperty("sun.net.httpserver.maxReqHeaders", "100");
     System.setProperty("sun.net.httpserver.maxReqHeaderSize", "65536"); // bytes
-    System.setProperty("jdk.httpserver.maxConnections", "2048");
+    System.setProperty("jdk.httpserver.maxConnections", Integer.toString(CONNECTIONS));
+    System.setProperty("sun.net.httpserver.maxIdleConnections", Integer.toString(CONNECTIONS));
+    System.setProperty("sun.net.httpserver.idleInterval", Integer.toString(UNUSED_SECONDS));
+    // Of a body that nobody reads; a connection with more of it left is closed.
+    System.setProperty("sun.net.httpserver.drainAmount", Integer.toString(Limits.BODY_BYTES));
   }
 
   /** What answers a method of a path. */
