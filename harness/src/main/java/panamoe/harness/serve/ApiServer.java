@@ -15,7 +15,9 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
+import java.util.function.IntSupplier;
 import panamoe.engine.EngineThread;
 import panamoe.io.Count;
 
@@ -68,6 +70,7 @@ final class ApiServer implements AutoCloseable {
   private final Set<String> keyless = new HashSet<>(Set.of(HEALTH, LIVE));
   private final HttpServer http;
   private final ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor();
+  private final AtomicInteger answering = new AtomicInteger();
   private final CountDownLatch stop = new CountDownLatch(1);
   private final CountDownLatch hurry = new CountDownLatch(1);
   private final Endpoint model;
@@ -183,8 +186,17 @@ final class ApiServer implements AutoCloseable {
     call.answer(type, metrics.scrape(type));
   }
 
-  /** An IOException closes the connection, so that a half answer does not look like a whole one. */
   private void handle(HttpExchange exchange) throws IOException {
+    answering.incrementAndGet();
+    try {
+      answer(exchange);
+    } finally {
+      answering.decrementAndGet();
+    }
+  }
+
+  /** An IOException closes the connection, so that a half answer does not look like a whole one. */
+  private void answer(HttpExchange exchange) throws IOException {
     String path = exchange.getRequestURI().getPath();
     Call call = new Call(exchange, limits.bodyBytes(), "");
     try {
@@ -257,14 +269,15 @@ final class ApiServer implements AutoCloseable {
     stop.await();
     state = ServerState.DRAINING;
     log.accept("stopping: " + Count.of(connections.size(), "request") + " left");
-    awaitNone(limits.shutdown(), hurry);
+    awaitNone(connections::size, limits.shutdown(), hurry);
     connections.fail(TextAnswer.stopped(ServerState.DRAINING));
-    awaitNone(LAST_WORDS, new CountDownLatch(1));
+    awaitNone(answering::get, LAST_WORDS, new CountDownLatch(1)); // to their last bytes
   }
 
-  private void awaitNone(Duration most, CountDownLatch enough) throws InterruptedException {
+  private static void awaitNone(IntSupplier left, Duration most, CountDownLatch enough)
+      throws InterruptedException {
     long end = System.nanoTime() + most.toNanos();
-    while (connections.size() > 0 && System.nanoTime() - end < 0) {
+    while (left.getAsInt() > 0 && System.nanoTime() - end < 0) {
       if (enough.await(POLL.toMillis(), TimeUnit.MILLISECONDS)) {
         return;
       }

@@ -314,15 +314,17 @@ public final class ServeCommand implements Callable<Integer> {
   }
 
   /**
-   * What the other ranks do: they compute what rank 0 asks for. A launcher signals all ranks at
-   * once, but rank 0 alone drains: the others go on until it ends them, or is lost.
+   * What the other ranks do: they compute what rank 0 asks for. A launcher signals all processes at
+   * once, but that of rank 0 alone drains: the others go on until it ends them, or is lost.
    */
   private void follow(Ranks ranks, Backend backend, ModelFolder folder)
       throws InterruptedException {
     try (LanguageModel loaded =
         folder.load(backend, dtype.dtype(), ranks, new ArrayList<>(), _ -> {})) {
       EngineConfig config = engineConfig(cache(ranks, backend, folder).blocks());
-      StopSignals.handle(() -> {});
+      if (!rankOptions.leads()) {
+        StopSignals.handle(() -> {});
+      }
       Engine.onRanks(backend, loaded, folder.tokenizer(), config, _ -> {});
     }
   }
