@@ -164,6 +164,18 @@ class LoadRunTest {
   }
 
   @Test
+  void aStreamThatStopsHasFailed() throws Exception {
+    end = "";
+    openMillis = 5000;
+    String url = "http://127.0.0.1:" + server.getAddress().getPort();
+    try (LoadClient client = new LoadClient(url, Duration.ofSeconds(1))) {
+      Outcome outcome = client.ask(new RequestMix.Asked("p", 2), 0);
+      assertEquals(Outcome.Kind.FAILED, outcome.kind());
+      assertTrue(outcome.why().contains("nothing came for 1 s"), outcome.why());
+    }
+  }
+
+  @Test
   void noServerIsNoModel() {
     server.stop(0);
     assertThrows(IOException.class, this::client);
