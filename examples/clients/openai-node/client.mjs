@@ -103,6 +103,13 @@ await assert.rejects(chat({ ...question, max_tokens: -1 }), (error) => {
   return true;
 });
 
+const long = [{ role: 'user', content: 'the vote '.repeat(context) }];
+await assert.rejects(chat({ ...question, messages: long }), (error) => {
+  assert.equal(error.code, 'context_length_exceeded');
+  said('context', error.message);
+  return true;
+});
+
 // ignore_eos is a field of this server.
 const endless = { ...question, max_tokens: 10_000, ignore_eos: true, stream: true };
 

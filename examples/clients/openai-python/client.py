@@ -109,6 +109,13 @@ except BadRequestError as error:
     assert error.param == "max_tokens"
     print("error:", error.body["message"])
 
+try:
+    chat(**question | {"messages": [{"role": "user", "content": "the vote " * context}]})
+    raise AssertionError("a prompt beyond the context was answered")
+except BadRequestError as error:
+    assert error.code == "context_length_exceeded"
+    print("context:", error.body["message"])
+
 # ignore_eos is a field of this server.
 endless = question | {"max_tokens": 10_000, "extra_body": {"ignore_eos": True}, "stream": True}
 

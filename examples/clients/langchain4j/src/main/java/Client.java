@@ -140,6 +140,18 @@ public final class Client {
       said("error", e.getMessage());
     }
 
+    try {
+      CHAT.chat(
+          ChatRequest.builder()
+              .messages(UserMessage.from("the vote ".repeat(100_000)))
+              .parameters(question().build())
+              .build());
+      throw new AssertionError("a prompt beyond the context was answered");
+    } catch (InvalidRequestException e) {
+      check(e.getMessage().contains("\"code\":\"context_length_exceeded\""));
+      said("context", e.getMessage());
+    }
+
     if (ENVIRONMENT.containsKey("PLACES")) {
       retry(Integer.parseInt(ENVIRONMENT.get("PLACES")), text);
       said("retry", "answered when there was room");

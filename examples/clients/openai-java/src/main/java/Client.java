@@ -139,6 +139,14 @@ public final class Client {
       said("error", e.getMessage());
     }
 
+    try {
+      chat(question().addUserMessage("the vote ".repeat(100_000)).build());
+      throw new AssertionError("a prompt beyond the context was answered");
+    } catch (BadRequestException e) {
+      check(e.code().equals(Optional.of("context_length_exceeded")));
+      said("context", e.getMessage());
+    }
+
     if (ENVIRONMENT.containsKey("PLACES")) {
       retry(Long.parseLong(ENVIRONMENT.get("PLACES")), text);
       said("retry", "answered when there was room");

@@ -83,12 +83,19 @@ public record GenerationRequest(
 
   /**
    * The tokens of a prompt. An empty prompt becomes the end-of-text token, which begins a new text.
+   */
+  public static int[] tokensOf(String prompt, Tokenizer tokenizer) {
+    return prompt.isEmpty() ? new int[] {tokenizer.endOfText()} : tokenizer.encode(prompt);
+  }
+
+  /**
+   * As above, in a context.
    *
    * @param context of the model in tokens
    * @throws IllegalArgumentException if the prompt has more tokens
    */
   public static int[] tokensOf(String prompt, Tokenizer tokenizer, int context) {
-    int[] tokens = prompt.isEmpty() ? new int[] {tokenizer.endOfText()} : tokenizer.encode(prompt);
+    int[] tokens = tokensOf(prompt, tokenizer);
     if (tokens.length > context) {
       throw new IllegalArgumentException(
           "the prompt has "

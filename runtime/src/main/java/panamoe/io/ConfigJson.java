@@ -57,7 +57,16 @@ public final class ConfigJson {
    * @throws IllegalArgumentException with the file, the JSON path and what is wrong
    */
   public static <T> T read(Path file, Class<T> type) {
-    return read(tree(file), type, file.toString());
+    return read(file, type, MAX_BYTES);
+  }
+
+  /**
+   * As above, of a file that may be longer or shorter.
+   *
+   * @param most bytes of the file
+   */
+  public static <T> T read(Path file, Class<T> type, int most) {
+    return read(tree(file, most), type, file.toString());
   }
 
   /**
@@ -80,8 +89,12 @@ public final class ConfigJson {
    * @throws IllegalArgumentException with the file and what is wrong
    */
   public static JsonNode tree(Path file) {
+    return tree(file, MAX_BYTES);
+  }
+
+  private static JsonNode tree(Path file, int most) {
     try {
-      return JSON.readTree(bytes(file));
+      return JSON.readTree(bytes(file, most));
     } catch (JsonProcessingException e) {
       throw new IllegalArgumentException(file + ": " + JsonMistake.of(e), e);
     } catch (NoSuchFileException e) {
@@ -94,16 +107,16 @@ public final class ConfigJson {
   }
 
   /** Reads a regular file, also through a link, up to a limit. A pipe may stay silent for ever. */
-  private static byte[] bytes(Path file) throws IOException {
+  private static byte[] bytes(Path file, int most) throws IOException {
     Entry found = Entry.behind(file);
     if (found != Entry.FILE && found != Entry.NONE) {
       throw new NotRegularException(file, found, Entry.FILE.words());
     }
     try (InputStream in = Files.newInputStream(file)) {
-      byte[] bytes = in.readNBytes(MAX_BYTES + 1);
-      if (bytes.length > MAX_BYTES) {
+      byte[] bytes = in.readNBytes(most + 1);
+      if (bytes.length > most) {
         throw new IllegalArgumentException(
-            file + " is too long: it has more than " + MAX_BYTES + " bytes");
+            file + " is too long: it has more than " + most + " bytes");
       }
       return bytes;
     }

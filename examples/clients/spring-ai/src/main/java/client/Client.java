@@ -162,6 +162,15 @@ public class Client implements CommandLineRunner {
       said("error", e.getMessage());
     }
 
+    try {
+      Message tooLong = new UserMessage("the vote ".repeat(100_000));
+      chat.call(new Prompt(List.of(tooLong), question().build()));
+      throw new AssertionError("a prompt beyond the context was answered");
+    } catch (BadRequestException e) {
+      check(e.code().equals(Optional.of("context_length_exceeded")));
+      said("context", e.getMessage());
+    }
+
     String places = System.getenv("PLACES");
     if (places != null) {
       retry(Integer.parseInt(places), text);

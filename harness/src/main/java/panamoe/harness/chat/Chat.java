@@ -25,10 +25,17 @@ final class Chat {
       /quit           ends, as Ctrl-D does; Ctrl-C stops an answer
       """;
 
+  /**
+   * How answers are written.
+   *
+   * @param seed of the first one
+   * @param json whether answers are printed as an object a line
+   */
+  record Settings(TextOptions text, long seed, boolean json) {}
+
   private final EngineThread engine;
   private final Conversation conversation;
   private final TextOptions options;
-  private final int context;
   private final PrintWriter out;
   private final PrintWriter err;
   private final boolean json;
@@ -38,25 +45,20 @@ final class Chat {
   /**
    * @param out receives answers
    * @param err receives all else
-   * @param json whether answers are printed as an object a line
    */
   Chat(
       EngineThread engine,
       Conversation conversation,
-      TextOptions options,
-      int context,
-      long seed,
-      boolean json,
+      Settings settings,
       PrintWriter out,
       PrintWriter err) {
     this.engine = engine;
     this.conversation = conversation;
-    this.options = options;
-    this.context = context;
+    this.options = settings.text();
     this.out = out;
     this.err = err;
-    this.json = json;
-    this.seed = seed;
+    this.json = settings.json();
+    this.seed = settings.seed();
     this.temperature = options.temperature();
   }
 
@@ -109,7 +111,7 @@ final class Chat {
     conversation.add(message);
     try {
       int before = conversation.size();
-      int[] prompt = conversation.prompt(Math.min(options.maxTokens(), context / 4));
+      int[] prompt = conversation.prompt(Math.min(options.maxTokens(), conversation.context() / 4));
       if (conversation.size() < before) {
         err.println("(the context is full: the oldest messages are forgotten)");
         err.flush();
@@ -126,7 +128,7 @@ final class Chat {
   private Generation write(Lines lines, int[] prompt) throws InterruptedException {
     List<String> stops = new ArrayList<>(ChatPrompt.STOPS);
     stops.addAll(options.stop());
-    int most = Math.min(options.maxTokens(), context - prompt.length);
+    int most = Math.min(options.maxTokens(), conversation.context() - prompt.length);
     GenerationRequest request =
         GenerationRequest.of(
             prompt, options.sampling(temperature, seed), StopConfig.of(most, stops));

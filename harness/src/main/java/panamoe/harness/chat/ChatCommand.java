@@ -89,14 +89,10 @@ public final class ChatCommand implements Callable<Integer> {
     EngineThread writer = new EngineThread(engine, _ -> {}, talking::interrupt);
     try (writer;
         Lines lines = lines()) {
-      int context = folder.config().context();
       new Chat(
               writer,
-              new Conversation(folder.tokenizer(), context),
-              text,
-              context,
-              shared.seed(),
-              shared.json(),
+              new Conversation(folder.tokenizer(), folder.config().context()),
+              new Chat.Settings(text, shared.seed(), shared.json()),
               spec.commandLine().getOut(),
               spec.commandLine().getErr())
           .run(lines);

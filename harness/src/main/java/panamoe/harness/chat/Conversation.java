@@ -42,6 +42,11 @@ final class Conversation {
     messages.removeLast();
   }
 
+  /** Of the model in tokens. */
+  int context() {
+    return context;
+  }
+
   int size() {
     return messages.size();
   }

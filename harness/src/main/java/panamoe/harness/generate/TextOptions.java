@@ -4,9 +4,10 @@ import java.util.List;
 import java.util.Map;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.SamplingConfig;
-import panamoe.harness.ComputeType;
 import panamoe.harness.KeyValueType;
+import panamoe.harness.Precision;
 import panamoe.tensor.DType;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** The options of a text that is written: {@code @Mixin TextOptions text}. */
@@ -75,21 +76,7 @@ public final class TextOptions {
       description = "Ends the text before TEXT; may be given several times.")
   private List<String> stop = List.of();
 
-  @Option(
-      names = "--dtype",
-      paramLabel = "TYPE",
-      defaultValue = "f32",
-      description =
-          "f32 or bf16 (half the memory to read for each token). Default: ${DEFAULT-VALUE}.")
-  private ComputeType dtype;
-
-  @Option(
-      names = "--kv",
-      paramLabel = "TYPE",
-      defaultValue = "dtype",
-      description =
-          "Keys and values: dtype (as --dtype), or int8 (bytes with a scale for each token and head: less memory, and nearly the same probabilities). Default: ${DEFAULT-VALUE}.")
-  private KeyValueType keyValues;
+  @Mixin private Precision precision;
 
   @Option(
       names = "--guesses",
@@ -109,7 +96,7 @@ public final class TextOptions {
   }
 
   public DType dtype() {
-    return dtype.dtype();
+    return precision.dtype().dtype();
   }
 
   public double temperature() {
@@ -145,6 +132,6 @@ public final class TextOptions {
   public EngineConfig engine(int context) {
     return EngineConfig.one(context)
         .withGuesses(guesses)
-        .withInt8Cache(keyValues == KeyValueType.INT8);
+        .withInt8Cache(precision.keyValues() == KeyValueType.INT8);
   }
 }

@@ -28,6 +28,7 @@ final class LoadClient implements AutoCloseable {
           .connectTimeout(Duration.ofSeconds(10))
           .build();
   private final URI base;
+  private final Duration patience;
   private final Model model;
 
   /**
@@ -42,10 +43,18 @@ final class LoadClient implements AutoCloseable {
    * @throws IOException if there is no such server, or it serves no model
    */
   LoadClient(String base) throws IOException, InterruptedException {
+    this(base, PATIENCE);
+  }
+
+  /**
+   * @param patience after so long without a byte a request has failed
+   */
+  LoadClient(String base, Duration patience) throws IOException, InterruptedException {
+    this.patience = patience;
     this.base = URI.create(base.replaceAll("(/v1)?/*$", "/"));
     JsonNode models;
     try {
-      models = JSON.readTree(text(HttpRequest.newBuilder(uri("v1/models")).build()));
+      models = JSON.readTree(text(request("v1/models").build()));
     } catch (ConnectException e) {
       throw new IOException("no server answers at " + this.base, e);
     }
@@ -72,11 +81,14 @@ final class LoadClient implements AutoCloseable {
   }
 
   private String text(HttpRequest request) throws IOException, InterruptedException {
-    HttpResponse<String> answer = client.send(request, BodyHandlers.ofString());
-    if (answer.statusCode() != 200) {
-      throw new IOException(request.uri() + " answers with status " + answer.statusCode());
+    HttpResponse<InputStream> answer = client.send(request, BodyHandlers.ofInputStream());
+    try (InputStream body = new PatientStream(answer.body(), patience)) {
+      String text = new String(body.readAllBytes(), StandardCharsets.UTF_8);
+      if (answer.statusCode() != 200) {
+        throw new IOException(request.uri() + " answers with status " + answer.statusCode());
+      }
+      return text;
     }
-    return answer.body();
   }
 
   /**
@@ -97,7 +109,7 @@ final class LoadClient implements AutoCloseable {
     try {
       HttpResponse<InputStream> answer =
           client.send(post("v1/completions", body), BodyHandlers.ofInputStream());
-      try (InputStream stream = answer.body()) {
+      try (InputStream stream = new PatientStream(answer.body(), patience)) {
         return switch (answer.statusCode()) {
           case 200 -> read(stream, due);
           case 429, 503 -> Outcome.without(Outcome.Kind.REFUSED, why(answer, stream));
@@ -110,10 +122,17 @@ final class LoadClient implements AutoCloseable {
   }
 
   private static String why(HttpResponse<?> answer, InputStream body) throws IOException {
-    String text = new String(body.readNBytes(1000), StandardCharsets.UTF_8);
-    return "status " + answer.statusCode() + ": " + text;
+    String text = new String(body.readAllBytes(), StandardCharsets.UTF_8);
+    return "status "
+        + answer.statusCode()
+        + ": "
+        + text.substring(0, Math.min(1000, text.length()));
   }
 
+  /**
+   * Reads to the stream's end. To close it at {@code [DONE]} would close its connection, which
+   * Java's client may have given to another request by then.
+   */
   private static Outcome read(InputStream stream, long due) throws IOException {
     BufferedReader lines =
         new BufferedReader(new InputStreamReader(stream, StandardCharsets.UTF_8));
@@ -122,24 +141,20 @@ final class LoadClient implements AutoCloseable {
     long before = 0;
     int pieces = 0;
     int tokens = 0;
+    boolean whole = false;
+    String error = null;
     for (String line = lines.readLine(); line != null; line = lines.readLine()) {
       long now = System.nanoTime();
       if (line.equals("data: [DONE]")) {
-        return new Outcome(
-            Outcome.Kind.DONE,
-            first - due,
-            before - due,
-            pieces,
-            tokens,
-            Arrays.copyOf(between, Math.max(0, pieces - 1)),
-            null);
+        whole = true;
       }
-      if (!line.startsWith("data: ")) {
+      if (whole || error != null || !line.startsWith("data: ")) {
         continue;
       }
       JsonNode event = JSON.readTree(line.substring("data: ".length()));
       if (event.has("error")) {
-        return Outcome.without(Outcome.Kind.FAILED, event.get("error").toString());
+        error = event.get("error").toString();
+        continue;
       }
       tokens = event.path("usage").path("completion_tokens").asInt(tokens);
       if (event.path("choices").path(0).path("text").asText().isEmpty()) {
@@ -156,19 +171,31 @@ final class LoadClient implements AutoCloseable {
       before = now;
       pieces++;
     }
-    return Outcome.without(Outcome.Kind.FAILED, "the stream ended without [DONE]");
+    if (error == null && !whole) {
+      error = "the stream ended without [DONE]";
+    }
+    if (error != null) {
+      return Outcome.without(Outcome.Kind.FAILED, error);
+    }
+    return new Outcome(
+        Outcome.Kind.DONE,
+        first - due,
+        before - due,
+        pieces,
+        tokens,
+        Arrays.copyOf(between, Math.max(0, pieces - 1)),
+        null);
   }
 
   private HttpRequest post(String path, ObjectNode body) throws IOException {
-    return HttpRequest.newBuilder(uri(path))
-        .timeout(PATIENCE)
+    return request(path)
         .header("Content-Type", "application/json")
         .POST(HttpRequest.BodyPublishers.ofByteArray(JSON.writeValueAsBytes(body)))
         .build();
   }
 
-  private URI uri(String path) {
-    return base.resolve(path);
+  private HttpRequest.Builder request(String path) {
+    return HttpRequest.newBuilder(base.resolve(path)).timeout(patience);
   }
 
   @Override

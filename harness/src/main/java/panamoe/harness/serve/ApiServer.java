@@ -15,7 +15,9 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
+import java.util.function.IntSupplier;
 import panamoe.engine.EngineThread;
 import panamoe.io.Count;
 
@@ -25,6 +27,10 @@ import panamoe.io.Count;
  */
 final class ApiServer implements AutoCloseable {
   private static final int BACKLOG = 1024;
+  private static final int CONNECTIONS = 2048;
+  // A connection that is closed while a client sends its next request fails that request: the
+  // client should close it first. Clients keep an unused one for up to 90 s.
+  private static final int UNUSED_SECONDS = 120;
   static final Duration LAST_WORDS = Duration.ofSeconds(2);
   private static final Duration POLL = Duration.ofMillis(20);
   // How long a scrape waits for the step that is being computed.
@@ -39,7 +45,11 @@ final class ApiServer implements AutoCloseable {
     System.setProperty("sun.net.httpserver.maxReqTime", "60"); // seconds to send a request
     System.setProperty("sun.net.httpserver.maxReqHeaders", "100");
     System.setProperty("sun.net.httpserver.maxReqHeaderSize", "65536"); // bytes
-    System.setProperty("jdk.httpserver.maxConnections", "2048");
+    System.setProperty("jdk.httpserver.maxConnections", Integer.toString(CONNECTIONS));
+    System.setProperty("sun.net.httpserver.maxIdleConnections", Integer.toString(CONNECTIONS));
+    System.setProperty("sun.net.httpserver.idleInterval", Integer.toString(UNUSED_SECONDS));
+    // Of a body that nobody reads; a connection with more of it left is closed.
+    System.setProperty("sun.net.httpserver.drainAmount", Integer.toString(Limits.BODY_BYTES));
   }
 
   /** What answers a method of a path. */
@@ -60,6 +70,7 @@ final class ApiServer implements AutoCloseable {
   private final Set<String> keyless = new HashSet<>(Set.of(HEALTH, LIVE));
   private final HttpServer http;
   private final ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor();
+  private final AtomicInteger answering = new AtomicInteger();
   private final CountDownLatch stop = new CountDownLatch(1);
   private final CountDownLatch hurry = new CountDownLatch(1);
   private final Endpoint model;
@@ -175,8 +186,17 @@ final class ApiServer implements AutoCloseable {
     call.answer(type, metrics.scrape(type));
   }
 
-  /** An IOException closes the connection, so that a half answer does not look like a whole one. */
   private void handle(HttpExchange exchange) throws IOException {
+    answering.incrementAndGet();
+    try {
+      answer(exchange);
+    } finally {
+      answering.decrementAndGet();
+    }
+  }
+
+  /** An IOException closes the connection, so that a half answer does not look like a whole one. */
+  private void answer(HttpExchange exchange) throws IOException {
     String path = exchange.getRequestURI().getPath();
     Call call = new Call(exchange, limits.bodyBytes(), "");
     try {
@@ -249,14 +269,15 @@ final class ApiServer implements AutoCloseable {
     stop.await();
     state = ServerState.DRAINING;
     log.accept("stopping: " + Count.of(connections.size(), "request") + " left");
-    awaitNone(limits.shutdown(), hurry);
+    awaitNone(connections::size, limits.shutdown(), hurry);
     connections.fail(TextAnswer.stopped(ServerState.DRAINING));
-    awaitNone(LAST_WORDS, new CountDownLatch(1));
+    awaitNone(answering::get, LAST_WORDS, new CountDownLatch(1)); // to their last bytes
   }
 
-  private void awaitNone(Duration most, CountDownLatch enough) throws InterruptedException {
+  private static void awaitNone(IntSupplier left, Duration most, CountDownLatch enough)
+      throws InterruptedException {
     long end = System.nanoTime() + most.toNanos();
-    while (connections.size() > 0 && System.nanoTime() - end < 0) {
+    while (left.getAsInt() > 0 && System.nanoTime() - end < 0) {
       if (enough.await(POLL.toMillis(), TimeUnit.MILLISECONDS)) {
         return;
       }

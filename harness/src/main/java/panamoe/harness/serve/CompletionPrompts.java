@@ -3,6 +3,7 @@ package panamoe.harness.serve;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;
 import java.util.List;
+import panamoe.engine.GenerationRequest;
 
 /** The prompts of a completion: a text, tokens, or an array of texts or of tokens. */
 final class CompletionPrompts {
@@ -30,7 +31,7 @@ final class CompletionPrompts {
 
   private static int[] one(Fields fields, JsonNode prompt, ServedModel model) {
     if (prompt.isTextual()) {
-      return model.tokens(prompt.textValue());
+      return GenerationRequest.tokensOf(prompt.textValue(), model.tokenizer());
     }
     if (!prompt.isArray() || prompt.isEmpty()) {
       throw fields.wrong(NAME, "is not a string, an array of tokens, or an array of those");

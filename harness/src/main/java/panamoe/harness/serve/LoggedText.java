@@ -40,6 +40,9 @@ record LoggedText(
   /** Fields that say what a text must keep to. */
   static final String[] FIELDS = {"response_format", "tools", "tool_choice", "parallel_tool_calls"};
 
+  /** The longest file: indented, the fields of the longest request have some times its bytes. */
+  static final int MOST_BYTES = 4 * Limits.BODY_BYTES;
+
   /**
    * What wrote a text.
    *
@@ -124,7 +127,7 @@ record LoggedText(
    * @throws IllegalArgumentException if it is not such a file, with its name and what is wrong
    */
   static LoggedText read(Path file) {
-    return ConfigJson.read(file, LoggedText.class);
+    return ConfigJson.read(file, LoggedText.class, MOST_BYTES);
   }
 
   /** The name of its file. */

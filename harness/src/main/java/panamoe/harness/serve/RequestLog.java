@@ -132,10 +132,15 @@ final class RequestLog implements AutoCloseable {
   }
 
   private void write(LoggedText text) {
+    byte[] bytes = ConfigJson.text(text).getBytes(StandardCharsets.UTF_8);
+    if (bytes.length > LoggedText.MOST_BYTES) {
+      lose("a file would have more than " + LoggedText.MOST_BYTES + " bytes"); // nobody reads it
+      return;
+    }
     try {
       folder.replace(
           text.fileName(),
-          ConfigJson.text(text).getBytes(StandardCharsets.UTF_8),
+          bytes,
           PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
     } catch (IOException e) {
       lose(FileTrouble.reason(e));

@@ -3,10 +3,6 @@ package panamoe.harness.serve;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.net.BindException;
-import java.net.InetAddress;
-import java.net.InetSocketAddress;
-import java.net.UnknownHostException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
@@ -16,14 +12,12 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BooleanSupplier;
-import java.util.stream.LongStream;
 import panamoe.backend.Backend;
 import panamoe.engine.Engine;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.EngineThread;
 import panamoe.engine.ModelFolder;
-import panamoe.harness.ComputeType;
-import panamoe.harness.KeyValueType;
+import panamoe.harness.Precision;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.ranks.Alike;
 import panamoe.harness.ranks.RankOptions;
@@ -31,6 +25,7 @@ import panamoe.harness.ranks.RankRun;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
+import panamoe.tensor.DType;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -65,129 +60,12 @@ public final class ServeCommand implements Callable<Integer> {
   @Mixin private SharedOptions shared;
   @Mixin private RankOptions rankOptions;
   @Mixin private ExpertReplicas replicas;
+  @Mixin private ListenOptions listenOptions;
+  @Mixin private EngineOptions engineOptions;
+  @Mixin private LimitOptions limitOptions;
 
   @Parameters(paramLabel = "MODEL", description = "A run's folder, or a checkpoint.")
   private Path model;
-
-  @Option(
-      names = "--host",
-      paramLabel = "ADDRESS",
-      defaultValue = "127.0.0.1",
-      description =
-          "The address to listen at; 0.0.0.0 for all of this machine's. Default: ${DEFAULT-VALUE}.")
-  private String host;
-
-  @Option(
-      names = "--port",
-      paramLabel = "N",
-      defaultValue = "8080",
-      description = "The port; 0 for any free one. Default: ${DEFAULT-VALUE}.")
-  private int port;
-
-  @Option(
-      names = "--api-key-file",
-      paramLabel = "FILE",
-      description = "A file of keys, one a line: who has none of them is refused.")
-  private Path keyFile;
-
-  @Option(
-      names = "--dtype",
-      paramLabel = "TYPE",
-      defaultValue = "f32",
-      description =
-          "f32 or bf16 (half the memory to read for each token). Default: ${DEFAULT-VALUE}.")
-  private ComputeType dtype;
-
-  @Option(
-      names = "--kv",
-      paramLabel = "TYPE",
-      defaultValue = "dtype",
-      description =
-          "Keys and values: dtype (as --dtype), or int8 (bytes with a scale for each token and head: less memory, and nearly the same probabilities). Default: ${DEFAULT-VALUE}.")
-  private KeyValueType keyValues;
-
-  @Option(
-      names = "--sequences",
-      paramLabel = "N",
-      defaultValue = "16",
-      description = "Most texts that are written at a time. Default: ${DEFAULT-VALUE}.")
-  private int sequences;
-
-  @Option(
-      names = "--cache-mib",
-      paramLabel = "N",
-      defaultValue = "0",
-      description =
-          "Memory for keys and values, at most room for --sequences texts of the whole context. Default, and 0: that room, but at most half of the free memory.")
-  private long cacheMib;
-
-  @Option(
-      names = "--step-tokens",
-      paramLabel = "N",
-      defaultValue = "512",
-      description =
-          "Most tokens that are computed at a time: more make prompts faster, and the texts that are written meanwhile slower. Default: ${DEFAULT-VALUE}.")
-  private int stepTokens;
-
-  @Option(
-      names = "--reserve",
-      paramLabel = "PART",
-      defaultValue = "0.25",
-      description =
-          "The part, 0 to 1, of what a text may become that must have room before it starts; with 1 nothing is computed twice. Default: ${DEFAULT-VALUE}.")
-  private double reserve;
-
-  @Option(
-      names = "--guesses",
-      paramLabel = "N",
-      defaultValue = "0",
-      description =
-          "Tokens to guess and compute at once where a text repeats itself; changes no bit of it.")
-  private int guesses;
-
-  @Option(
-      names = "--default-max-tokens",
-      paramLabel = "N",
-      description =
-          "Most tokens of a text whose request does not say. Default: what the context has room for.")
-  private int defaultMaxTokens = Integer.MAX_VALUE;
-
-  @Option(
-      names = "--max-queued-requests",
-      paramLabel = "N",
-      defaultValue = "256",
-      description = "Most texts that wait; others are refused with 429. Default: ${DEFAULT-VALUE}.")
-  private int queuedRequests;
-
-  @Option(
-      names = "--max-queued-tokens",
-      paramLabel = "N",
-      description = "Most tokens of prompts that wait. Default: any number.")
-  private long queuedTokens = Long.MAX_VALUE;
-
-  @Option(
-      names = "--max-wait",
-      paramLabel = "SECONDS",
-      defaultValue = "0",
-      description =
-          "A text that would wait longer, by the rate at which texts end, is refused with 429; 0: it may wait. Default: ${DEFAULT-VALUE}.")
-  private double maxWait;
-
-  @Option(
-      names = "--slow-reader-timeout",
-      paramLabel = "SECONDS",
-      defaultValue = "30",
-      description =
-          "A client that takes nothing for so long is cut off. Default: ${DEFAULT-VALUE}.")
-  private int slowReader;
-
-  @Option(
-      names = "--shutdown-timeout",
-      paramLabel = "SECONDS",
-      defaultValue = "30",
-      description =
-          "How long running requests may go on after SIGTERM or Ctrl-C. Default: ${DEFAULT-VALUE}.")
-  private int shutdown;
 
   @Option(
       names = "--log-requests",
@@ -199,22 +77,10 @@ public final class ServeCommand implements Callable<Integer> {
   @Override
   public Integer call() throws Exception {
     Topology topology = shared.checked(rankOptions::topology);
-    int texts = Math.multiplyExact(sequences, topology.dataDegree());
-    Limits limits =
-        shared.checked(
-            () ->
-                new Limits(
-                    texts,
-                    queuedRequests,
-                    queuedTokens,
-                    maxWait == 0 ? Limits.ANY_WAIT : Duration.ofMillis((long) (1000 * maxWait)),
-                    defaultMaxTokens,
-                    Limits.BODY_BYTES,
-                    Duration.ofSeconds(slowReader),
-                    Limits.PING,
-                    Duration.ofSeconds(shutdown)));
-    shared.checked(() -> engineConfig(1));
-    ApiKeys keys = keyFile == null ? ApiKeys.NONE : ApiKeys.read(keyFile);
+    int texts = Math.multiplyExact(engineOptions.sequences(), topology.dataDegree());
+    Limits limits = shared.checked(() -> limitOptions.limits(texts));
+    shared.checked(() -> engineOptions.config(1));
+    ApiKeys keys = listenOptions.keys();
     ModelFolder folder = ModelFolder.open(model);
     readReplicas(folder, topology);
     rankOptions.requireAvailable();
@@ -269,18 +135,17 @@ public final class ServeCommand implements Callable<Integer> {
     ServedModel served = served(ranks, backend, folder);
     Metrics metrics = new Metrics(spec.root().version()[0], served.name());
     try (RequestLog log = log(served, folder, backend, metrics);
-        ApiServer server = listen(served, limits, keys, metrics, log)) {
+        ApiServer server = listenOptions.listen(served, limits, keys, metrics, log, err::println)) {
       List<String> warnings = new ArrayList<>();
       try (LanguageModel loaded =
-          folder.load(
-              backend, dtype.dtype(), ranks, warnings, part -> loaded(server, part, stop))) {
+          folder.load(backend, dtype(), ranks, warnings, part -> loaded(server, part, stop))) {
         warnings.forEach(warning -> err.println("warning: " + warning));
         CacheSize cache = cache(ranks, backend, folder);
         Engine.onRanks(
             backend,
             loaded,
             folder.tokenizer(),
-            engineConfig(cache.blocks()),
+            engineOptions.config(cache.blocks()),
             engine -> {
               StopSignals.handle(server::stop);
               loaded(server, 1, stop);
@@ -314,43 +179,30 @@ public final class ServeCommand implements Callable<Integer> {
   }
 
   /**
-   * What the other ranks do: they compute what rank 0 asks for. A launcher signals all ranks at
-   * once, but rank 0 alone drains: the others go on until it ends them, or is lost.
+   * What the other ranks do: they compute what rank 0 asks for. A launcher signals all processes at
+   * once, but that of rank 0 alone drains: the others go on until it ends them, or is lost.
    */
   private void follow(Ranks ranks, Backend backend, ModelFolder folder)
       throws InterruptedException {
-    try (LanguageModel loaded =
-        folder.load(backend, dtype.dtype(), ranks, new ArrayList<>(), _ -> {})) {
-      EngineConfig config = engineConfig(cache(ranks, backend, folder).blocks());
-      StopSignals.handle(() -> {});
+    try (LanguageModel loaded = folder.load(backend, dtype(), ranks, new ArrayList<>(), _ -> {})) {
+      EngineConfig config = engineOptions.config(cache(ranks, backend, folder).blocks());
+      if (!rankOptions.leads()) {
+        StopSignals.handle(() -> {});
+      }
       Engine.onRanks(backend, loaded, folder.tokenizer(), config, _ -> {});
     }
   }
 
-  /** What every rank has room for. */
   private CacheSize cache(Ranks ranks, Backend backend, ModelFolder folder) {
-    long context = Math.ceilDiv(folder.config().context(), EngineConfig.BLOCK);
-    CacheSize mine =
-        CacheSize.of(
-            folder.config(),
-            keyValues.of(dtype.dtype()),
-            engineConfig(Math.min(Integer.MAX_VALUE, sequences * context)),
-            cacheMib,
-            backend.memoryAvailable() / rankOptions.here());
-    long[] all = ranks.world().allGather(mine.blocks());
-    return mine.withBlocks(LongStream.of(all).min().orElseThrow());
+    return engineOptions.cache(ranks, backend, folder.config(), rankOptions.here());
   }
 
-  private EngineConfig engineConfig(long blocks) {
-    return new EngineConfig(
-        Math.toIntExact(blocks),
-        EngineConfig.BLOCK,
-        sequences,
-        stepTokens,
-        reserve,
-        true,
-        guesses,
-        keyValues == KeyValueType.INT8);
+  private DType dtype() {
+    return precision().dtype().dtype();
+  }
+
+  private Precision precision() {
+    return engineOptions.precision();
   }
 
   private ServedModel served(Ranks ranks, Backend backend, ModelFolder folder) {
@@ -359,7 +211,13 @@ public final class ServeCommand implements Callable<Integer> {
         name == null ? "model" : name.toString(),
         folder.tokenizer(),
         folder.config().context(),
-        Fingerprint.of(folder, dtype, keyValues, backend, ranks, spec.root().version()[0]),
+        Fingerprint.of(
+            folder,
+            precision().dtype(),
+            precision().keyValues(),
+            backend,
+            ranks,
+            spec.root().version()[0]),
         Instant.now().getEpochSecond(),
         new AtomicLong(shared.seed()),
         new Constraints(folder.tokenizer()));
@@ -375,8 +233,8 @@ public final class ServeCommand implements Callable<Integer> {
         new LoggedText.Origin(
             served.name(),
             folder.checkpoint().directory().toAbsolutePath().normalize().toString(),
-            dtype,
-            keyValues,
+            precision().dtype(),
+            precision().keyValues(),
             backend.name(),
             served.fingerprint());
     try {
@@ -391,34 +249,8 @@ public final class ServeCommand implements Callable<Integer> {
     }
   }
 
-  private ApiServer listen(
-      ServedModel served, Limits limits, ApiKeys keys, Metrics metrics, RequestLog log)
-      throws IOException {
-    try {
-      InetSocketAddress address = new InetSocketAddress(InetAddress.getByName(host), port);
-      return new ApiServer(
-          address, served, limits, keys, metrics, log, spec.commandLine().getErr()::println);
-    } catch (UnknownHostException e) {
-      throw new ParameterException(
-          spec.commandLine(), "--host " + host + " is no address of this machine", e);
-    } catch (IllegalArgumentException e) {
-      throw new ParameterException(
-          spec.commandLine(), "--port is " + port + ", expected 0 to 65535", e);
-    } catch (BindException e) {
-      throw new IOException(
-          "cannot listen at "
-              + host
-              + ", port "
-              + port
-              + ": "
-              + e.getMessage()
-              + "; --port and --host name others",
-          e);
-    }
-  }
-
   private void say(ServedModel served, int bound, CacheSize cache, int texts) {
-    String url = "http://" + (host.contains(":") ? "[" + host + "]" : host) + ":" + bound;
+    String url = listenOptions.url(bound);
     PrintWriter out = spec.commandLine().getOut();
     if (shared.json()) {
       out.println(

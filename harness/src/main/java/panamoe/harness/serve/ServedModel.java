@@ -35,9 +35,4 @@ record ServedModel(
   int vocabulary() {
     return tokenizer.vocabularySize();
   }
-
-  /** The tokens of a text; an empty one is the token that begins a text. */
-  int[] tokens(String text) {
-    return text.isEmpty() ? new int[] {tokenizer.endOfText()} : tokenizer.encode(text);
-  }
 }

@@ -1,6 +1,7 @@
 package panamoe.harness.serve;
 
 import java.lang.reflect.Proxy;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
  * SIGTERM and SIGINT, which a server answers by draining instead of ending. Java has no other name
@@ -8,10 +9,19 @@ import java.lang.reflect.Proxy;
  * reflection, and without it a signal ends the process as usual.
  */
 final class StopSignals {
+  private static final AtomicBoolean HANDLED = new AtomicBoolean();
+
   private StopSignals() {}
 
-  /** Calls {@code onSignal} at each of these signals. */
+  /**
+   * Calls {@code onSignal} at each of these signals.
+   *
+   * @throws IllegalStateException at a second call: a process has one handler
+   */
   static void handle(Runnable onSignal) {
+    if (HANDLED.getAndSet(true)) {
+      throw new IllegalStateException("the signals that stop this process are handled already");
+    }
     try {
       Class<?> signal = Class.forName("sun.misc.Signal");
       Class<?> handler = Class.forName("sun.misc.SignalHandler");

@@ -43,7 +43,8 @@ final class TextEndpoint {
     Fields fields = call.fields();
     model.requireNamed(fields);
     Tools tools = Tools.of(fields);
-    int[] prompt = model.tokens(ChatPrompt.of(fields, tools));
+    String text = ChatPrompt.of(fields, tools);
+    int[] prompt = GenerationRequest.tokensOf(text, model.tokenizer());
     boolean logprobs = fields.flag("logprobs");
     int top = fields.integer("top_logprobs", 0, 0, GenerationRequest.MOST_LOGPROBS);
     if (top > 0 && !logprobs) {

@@ -54,10 +54,7 @@ class ChatTest {
       new Chat(
               thread,
               new Conversation(HashEngine.TOKENIZER, CONTEXT),
-              options,
-              CONTEXT,
-              7,
-              json,
+              new Chat.Settings(options, 7, json),
               new PrintWriter(out),
               new PrintWriter(err))
           .run(lines);

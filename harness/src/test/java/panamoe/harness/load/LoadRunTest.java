@@ -12,6 +12,8 @@ import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -39,6 +41,8 @@ class LoadRunTest {
   private int status = 200;
   private int millis;
   private String end = "data: [DONE]\n\n";
+  private int openMillis; // how long a stream stays open behind its text
+  private final Set<InetSocketAddress> connections = ConcurrentHashMap.newKeySet();
 
   /** It bounds headers for all servers of a JVM, if it is there before the first one. */
   @BeforeAll
@@ -57,14 +61,27 @@ class LoadRunTest {
         exchange -> {
           asked.incrementAndGet();
           exchange.getRequestBody().readAllBytes();
-          try {
-            Thread.sleep(millis);
-          } catch (InterruptedException e) {
-            throw new IOException(e);
+          connections.add(exchange.getRemoteAddress());
+          sleep(millis);
+          if (openMillis == 0) {
+            answer(exchange, status, TEXT + end);
+            return;
           }
-          answer(exchange, status, TEXT + end);
+          exchange.sendResponseHeaders(status, 0);
+          exchange.getResponseBody().write((TEXT + end).getBytes(StandardCharsets.UTF_8));
+          exchange.getResponseBody().flush();
+          sleep(openMillis);
+          exchange.close();
         });
     server.start();
+  }
+
+  private static void sleep(int millis) throws IOException {
+    try {
+      Thread.sleep(millis);
+    } catch (InterruptedException e) {
+      throw new IOException(e);
+    }
   }
 
   private static void answer(HttpExchange exchange, int status, String text) throws IOException {
@@ -132,6 +149,29 @@ class LoadRunTest {
       assertEquals(Outcome.Kind.FAILED, client.ask(new RequestMix.Asked("p", 2), 0).kind());
       server.stop(0);
       assertEquals(Outcome.Kind.FAILED, client.ask(new RequestMix.Asked("p", 2), 0).kind());
+    }
+  }
+
+  @Test
+  void aConnectionIsKeptWhereAStreamEndsLate() throws Exception {
+    openMillis = 30;
+    try (LoadClient client = client()) {
+      for (int i = 0; i < 5; i++) {
+        assertEquals(Outcome.Kind.DONE, client.ask(new RequestMix.Asked("p", 2), 0).kind());
+      }
+    }
+    assertEquals(1, connections.size());
+  }
+
+  @Test
+  void aStreamThatStopsHasFailed() throws Exception {
+    end = "";
+    openMillis = 5000;
+    String url = "http://127.0.0.1:" + server.getAddress().getPort();
+    try (LoadClient client = new LoadClient(url, Duration.ofSeconds(1))) {
+      Outcome outcome = client.ask(new RequestMix.Asked("p", 2), 0);
+      assertEquals(Outcome.Kind.FAILED, outcome.kind());
+      assertTrue(outcome.why().contains("nothing came for 1 s"), outcome.why());
     }
   }
 

@@ -104,7 +104,9 @@ class SlurmTest {
               scontrol show job 1 | grep -o 'JobState=[A-Z]*'
             }
             until [[ $(state) == *PENDING ]]; do sleep 0.1; done
-            sleep 3   # the nodes refuse a start in the second in which the first one ended
+            # A node refuses a start in the second in which it was told of the first one's end.
+            until [[ $(sinfo --noheader --states=idle --format=%D) == 2 ]]; do sleep 0.1; done
+            sleep 2
             scontrol update JobId=1 StartTime=now   # Slurm would wait two minutes
             while [[ $(state) =~ PENDING|CONFIGURING|RUNNING|COMPLETING ]]; do sleep 0.1; done
             [[ $(state) == *COMPLETED ]]

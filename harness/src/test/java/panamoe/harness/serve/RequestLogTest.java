@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -24,6 +25,8 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.engine.Engine;
 import panamoe.engine.Generation;
 import panamoe.engine.GenerationRequest;
@@ -155,9 +158,12 @@ class RequestLogTest {
   }
 
   private static void end(RequestLog log, int texts) {
+    end(log, texts, JsonNodeFactory.instance.objectNode());
+  }
+
+  private static void end(RequestLog log, int texts, ObjectNode fields) {
     AnswerForm.Head head = new AnswerForm.Head("cmpl-1", 1, "hash", "fp_hash");
-    RequestLog.Request request =
-        log.request(head, new Fields(JsonNodeFactory.instance.objectNode()));
+    RequestLog.Request request = log.request(head, new Fields(fields));
     GenerationRequest text =
         GenerationRequest.of(new int[] {1}, SamplingConfig.GREEDY, StopConfig.of(5, List.of()));
     Generation.Times times = new Generation.Times(0, 0, 0, 0);
@@ -165,6 +171,24 @@ class RequestLogTest {
       request
           .recorder(i, text)
           .ended(new Generation("", Generation.End.LENGTH, 0, 1, 0, times, null));
+    }
+  }
+
+  /** What is written can be read; what could not be is left out. */
+  @ParameterizedTest
+  @ValueSource(ints = {Limits.BODY_BYTES, LoggedText.MOST_BYTES})
+  void theLongestFieldsCanBeRead(int letters) throws Exception {
+    List<String> warnings = Collections.synchronizedList(new ArrayList<>());
+    ObjectNode fields = JsonNodeFactory.instance.objectNode().put("tools", "a".repeat(letters));
+    try (RequestLog log = log(1, new Metrics("1", "hash"), warnings::add)) {
+      end(log, 1, fields);
+    }
+    List<Path> files = files(folder.resolve("log"));
+    if (letters == LoggedText.MOST_BYTES) {
+      assertEquals(List.of(), files);
+      assertTrue(warnings.getFirst().contains("a file would have more than"), warnings::toString);
+    } else {
+      assertEquals(fields, LoggedText.read(files.getFirst()).fields());
     }
   }
 

@@ -1,0 +1,102 @@
+package panamoe.harness.serve;
+
+import java.util.stream.LongStream;
+import panamoe.backend.Backend;
+import panamoe.config.ModelConfig;
+import panamoe.engine.EngineConfig;
+import panamoe.harness.KeyValueType;
+import panamoe.harness.Precision;
+import panamoe.parallel.Ranks;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/**
+ * The options for how many texts a server writes at a time, in which memory, and in which steps:
+ * {@code @Mixin EngineOptions engineOptions}.
+ */
+final class EngineOptions {
+  @Mixin private Precision precision;
+
+  @Option(
+      names = "--sequences",
+      paramLabel = "N",
+      defaultValue = "16",
+      description = "Most texts that are written at a time. Default: ${DEFAULT-VALUE}.")
+  private int sequences;
+
+  @Option(
+      names = "--cache-mib",
+      paramLabel = "N",
+      defaultValue = "0",
+      description =
+          "Memory for keys and values, at most room for --sequences texts of the whole context. Default, and 0: that room, but at most half of the free memory.")
+  private long cacheMib;
+
+  @Option(
+      names = "--step-tokens",
+      paramLabel = "N",
+      defaultValue = "512",
+      description =
+          "Most tokens that are computed at a time: more make prompts faster, and the texts that are written meanwhile slower. Default: ${DEFAULT-VALUE}.")
+  private int stepTokens;
+
+  @Option(
+      names = "--reserve",
+      paramLabel = "PART",
+      defaultValue = "0.25",
+      description =
+          "The part, 0 to 1, of what a text may become that must have room before it starts; with 1 nothing is computed twice. Default: ${DEFAULT-VALUE}.")
+  private double reserve;
+
+  @Option(
+      names = "--guesses",
+      paramLabel = "N",
+      defaultValue = "0",
+      description =
+          "Tokens to guess and compute at once where a text repeats itself; changes no bit of it.")
+  private int guesses;
+
+  Precision precision() {
+    return precision;
+  }
+
+  /** Most texts that each data rank writes at a time. */
+  int sequences() {
+    return sequences;
+  }
+
+  /**
+   * The engine with a cache of {@code blocks}.
+   *
+   * @throws IllegalArgumentException if an option is out of range
+   */
+  EngineConfig config(long blocks) {
+    return new EngineConfig(
+        Math.toIntExact(blocks),
+        EngineConfig.BLOCK,
+        sequences,
+        stepTokens,
+        reserve,
+        true,
+        guesses,
+        precision.keyValues() == KeyValueType.INT8);
+  }
+
+  /**
+   * What every rank has room for; all ranks call this together.
+   *
+   * @param here ranks that share this machine's memory
+   */
+  CacheSize cache(Ranks ranks, Backend backend, ModelConfig model, int here) {
+    long context = Math.ceilDiv(model.context(), EngineConfig.BLOCK);
+    CacheSize mine =
+        CacheSize.of(
+            model,
+            precision.keyValues().of(precision.dtype().dtype()),
+            config(Math.min(Integer.MAX_VALUE, sequences * context)),
+            cacheMib,
+            backend.memoryAvailable() / here);
+    long[] all = ranks.world().allGather(mine.blocks());
+    return mine.withBlocks(LongStream.of(all).min().orElseThrow());
+  }
+}

@@ -1,0 +1,69 @@
+package panamoe.harness.serve;
+
+import java.time.Duration;
+import picocli.CommandLine.Option;
+
+/** The options for what a server bears: {@code @Mixin LimitOptions limits}. */
+final class LimitOptions {
+  @Option(
+      names = "--default-max-tokens",
+      paramLabel = "N",
+      description =
+          "Most tokens of a text whose request does not say. Default: what the context has room for.")
+  private int defaultMaxTokens = Integer.MAX_VALUE;
+
+  @Option(
+      names = "--max-queued-requests",
+      paramLabel = "N",
+      defaultValue = "256",
+      description = "Most texts that wait; others are refused with 429. Default: ${DEFAULT-VALUE}.")
+  private int queuedRequests;
+
+  @Option(
+      names = "--max-queued-tokens",
+      paramLabel = "N",
+      description = "Most tokens of prompts that wait. Default: any number.")
+  private long queuedTokens = Long.MAX_VALUE;
+
+  @Option(
+      names = "--max-wait",
+      paramLabel = "SECONDS",
+      defaultValue = "0",
+      description =
+          "A text that would wait longer, by the rate at which texts end, is refused with 429; 0: it may wait. Default: ${DEFAULT-VALUE}.")
+  private double maxWait;
+
+  @Option(
+      names = "--slow-reader-timeout",
+      paramLabel = "SECONDS",
+      defaultValue = "30",
+      description =
+          "A client that takes nothing for so long is cut off. Default: ${DEFAULT-VALUE}.")
+  private int slowReader;
+
+  @Option(
+      names = "--shutdown-timeout",
+      paramLabel = "SECONDS",
+      defaultValue = "30",
+      description =
+          "How long running requests may go on after SIGTERM or Ctrl-C. Default: ${DEFAULT-VALUE}.")
+  private int shutdown;
+
+  /**
+   * The limits of a server that writes {@code sequences} texts at a time.
+   *
+   * @throws IllegalArgumentException if an option is out of range
+   */
+  Limits limits(int sequences) {
+    return new Limits(
+        sequences,
+        queuedRequests,
+        queuedTokens,
+        maxWait == 0 ? Limits.ANY_WAIT : Duration.ofMillis((long) (1000 * maxWait)),
+        defaultMaxTokens,
+        Limits.BODY_BYTES,
+        Duration.ofSeconds(slowReader),
+        Limits.PING,
+        Duration.ofSeconds(shutdown));
+  }
+}

@@ -1,0 +1,96 @@
+package panamoe.harness.serve;
+
+import java.io.IOException;
+import java.net.BindException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.UnknownHostException;
+import java.nio.file.Path;
+import java.util.function.Consumer;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/**
+ * The options for where a server listens, and to whom: {@code @Mixin ListenOptions listenOptions}.
+ */
+final class ListenOptions {
+  @Spec(Spec.Target.MIXEE)
+  private CommandSpec command;
+
+  @Option(
+      names = "--host",
+      paramLabel = "ADDRESS",
+      defaultValue = "127.0.0.1",
+      description =
+          "The address to listen at; 0.0.0.0 for all of this machine's. Default: ${DEFAULT-VALUE}.")
+  private String host;
+
+  @Option(
+      names = "--port",
+      paramLabel = "N",
+      defaultValue = "8080",
+      description = "The port; 0 for any free one. Default: ${DEFAULT-VALUE}.")
+  private int port;
+
+  @Option(
+      names = "--api-key-file",
+      paramLabel = "FILE",
+      description = "A file of keys, one a line: who has none of them is refused.")
+  private Path keyFile;
+
+  /** The keys of which a request needs one. */
+  ApiKeys keys() throws IOException {
+    return keyFile == null ? ApiKeys.NONE : ApiKeys.read(keyFile);
+  }
+
+  /**
+   * Starts a server there.
+   *
+   * @param requests keeps the texts; null: nobody does
+   * @param log receives what an operator should know
+   * @throws ParameterException if this machine does not have the address
+   * @throws IOException with a one-sentence message, if the address is taken
+   */
+  ApiServer listen(
+      ServedModel served,
+      Limits limits,
+      ApiKeys keys,
+      Metrics metrics,
+      RequestLog requests,
+      Consumer<String> log)
+      throws IOException {
+    try {
+      InetSocketAddress address = new InetSocketAddress(InetAddress.getByName(host), port);
+      return new ApiServer(address, served, limits, keys, metrics, requests, log);
+    } catch (UnknownHostException e) {
+      throw usage("--host " + host + " is no address of this machine", e);
+    } catch (IllegalArgumentException e) {
+      throw usage("--port is " + port + ", expected 0 to 65535", e);
+    } catch (BindException e) {
+      throw new IOException(
+          "cannot listen at "
+              + host
+              + ", port "
+              + port
+              + ": "
+              + e.getMessage()
+              + "; --port and --host name others",
+          e);
+    }
+  }
+
+  /**
+   * The address of a server there.
+   *
+   * @param bound its port
+   */
+  String url(int bound) {
+    return "http://" + (host.contains(":") ? "[" + host + "]" : host) + ":" + bound;
+  }
+
+  private ParameterException usage(String message, Exception cause) {
+    return new ParameterException(command.commandLine(), message, cause);
+  }
+}
