@@ -33,9 +33,14 @@ void expect_product(const Tensor& c, const Tensor& a, bool transpose_a, const Te
 
 TEST_F(GemmSkinnyTest, LogitsAreNearFloat64) {
   uint64_t seed = 0;
-  for (const auto& [tokens, experts, hidden] :
-       {std::array<int64_t, 3>{1, 2, 1}, {9, 3, 5}, {33, 8, 255}, {5, 64, 257}, {65, 128, 513}, {2, 512, 1025},
-        {70, 130, 97}, {1, 8, 4099}}) {
+  for (const auto& [tokens, experts, hidden] : {std::array<int64_t, 3>{1, 2, 1},
+                                                {9, 3, 5},
+                                                {33, 8, 255},
+                                                {5, 64, 257},
+                                                {65, 128, 513},
+                                                {2, 512, 1025},
+                                                {70, 130, 97},
+                                                {1, 8, 4099}}) {
     for (moe_dtype dtype : kDtypes) {
       const Tensor x = Tensor::random(dtype, {tokens, hidden}, ++seed);
       const Tensor weight = Tensor::random(MOE_FLOAT32, {experts, hidden}, ++seed);
@@ -96,8 +101,7 @@ TEST_F(GemmSkinnyTest, SplitsMeetEveryEpilogue) {
     for (moe_dtype dtype : kDtypes) {
       const Tensor y(dtype, {tokens, activation == MOE_SWIGLU ? columns / 2 : columns});
       const Tensor preactivation(MOE_FLOAT32, {tokens, columns});
-      ASSERT_MOE_OK(
-          moe_gemm(stream, form(0, 1), x, weight, y, Epilogue(activation, bias, preactivation)));
+      ASSERT_MOE_OK(moe_gemm(stream, form(0, 1), x, weight, y, Epilogue(activation, bias, preactivation)));
       expect_near(preactivation, expected, 1e-5, 1e-6, "preactivation");
       expect_near(y, activated(activation, expected, columns), 2e-5, dtype == MOE_BFLOAT16 ? 0x1p-8 : 2e-6, "y");
       if (HasFailure()) FAIL() << "at activation " << activation << ", dtype " << dtype;

@@ -170,10 +170,10 @@ __global__ void __launch_bounds__(Tile::kThreads, kResident<A, B, Tile>)
       const B* panel_b = reinterpret_cast<const B*>(stage + PanelA::kBytes);
 #pragma unroll(Tile::kUnroll)
       for (int k = 0; k < Tile::kDepth; k += 16) {
-        const auto load_a = [&](int i, uint32_t (&a)[kParts<A>][4]) {
+        const auto load_a = [&](int i, uint32_t(&a)[kParts<A>][4]) {
           PanelA::load(panel_a, warp_row + i * 16 + down, k + pair, a);
         };
-        const auto load_b = [&](int j, uint32_t (&b)[kParts<B>][2]) {
+        const auto load_b = [&](int j, uint32_t(&b)[kParts<B>][2]) {
           PanelB::load(panel_b, warp_column + j * 8 + down, k + pair, b);
         };
         // All fragments of the operand with fewer parts are in registers, the other one's are split as they are used.

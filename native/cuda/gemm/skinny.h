@@ -20,8 +20,8 @@ constexpr int64_t kTokens = 4096;
 
 constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// k of a split of a product with this inner dimension. `rows` of the gradient of the weights; kTokens of other products,
-// whatever rows they have.
+// k of a split of a product with this inner dimension. `rows` of the gradient of the weights; kTokens of other
+// products, whatever rows they have.
 constexpr int64_t split_depth(int64_t rows, int64_t columns, int64_t inner) {
   const int64_t most = std::clamp<int64_t>(kMostSums / std::max<int64_t>(rows * columns, 1), 1, kMostSplits);
   return std::max<int64_t>(ceil_div(inner, kDepth * most), 1) * kDepth;
