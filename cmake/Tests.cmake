@@ -23,13 +23,13 @@ if(NOT PANAMOE_SANITIZE MATCHES "thread")
   string(JOIN ":" PANAMOE_BRIEF Emulated* BalanceTest.* CombineTest.* DispatchTest.* ElementwiseTest.* EmbeddingTest.*
     OptimizerTest.* RotaryTest.* NormTest.GradientsMatch* AttentionTest.BackwardIsTheDerivative
     AttentionDecodeTest.PrefillInPieces* ExpertTest.GroupsOfEverySize* GateTest.RanksLongQueues*
-    GateBackwardTest.MatchesCentralDifferences GemmTest.AppliesBias* GemmTest.WritesABfloat16* LossTest.CrossEntropy*
-    DistillationTest.GradientsAre*)
+    GateBackwardTest.MatchesCentralDifferences GemmTest.AppliesBias* GemmTest.WritesABfloat16* GemmSkinnyTest.Gradients*
+    LossTest.CrossEntropy* DistillationTest.GradientsAre*)
   set(PANAMOE_LONG -${PANAMOE_BRIEF})
   if(PANAMOE_SANITIZE)
     # What the emulation leaves out under a sanitizer, for time: minutes of comparisons of bits, and of the gate on large
     # tables, of whose code smaller tests and those against float64 show a sanitizer the same.
-    string(APPEND PANAMOE_LONG ":GemmTest.*Bit*:ExpertTest.*Bit*:AttentionTest.*Bit*:LossTest.*Bit*"
+    string(APPEND PANAMOE_LONG ":GemmTest.*Bit*:GemmSkinnyTest.*Bit*:ExpertTest.*Bit*:AttentionTest.*Bit*:LossTest.*Bit*"
       ":DistillationTest.*Bit*:GateTest.MatchesTheReference:GateTest.InvariantsHoldForEveryTable"
       ":GateTest.MatchesTheReferenceOnLargeShapesAndEveryThreadCount")
   endif()

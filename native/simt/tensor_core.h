@@ -14,20 +14,29 @@ inline void multiply_m16n8k16(float (&d)[4], const uint32_t (&a)[4], const uint3
     uint32_t a[4], b[2];
   } mine{{a[0], a[1], a[2], a[3]}, {b[0], b[1]}};
   const simt::Deposits& table = simt::Block::current().meet(~0u, &mine, sizeof(mine), "mma.m16n8k16");
-  const auto half = [](uint32_t pair, int k) {
-    return std::bit_cast<float>((k & 1 ? pair >> 16 : pair & 0xffff) << 16);
-  };
   const int g = simt::this_lane() / 4, t = simt::this_lane() % 4;
-  for (int i = 0; i < 4; ++i) {
-    const int row = g + (i / 2) * 8, column = t * 2 + i % 2;
-    float sum = d[i];
-    for (int k = 0; k < 16; ++k) {
-      const auto& of_row = simt::of_lane<Fragments>(table, (row % 8) * 4 + (k % 8) / 2);
-      const auto& of_column = simt::of_lane<Fragments>(table, column * 4 + (k % 8) / 2);
-      sum += half(of_row.a[row / 8 + k / 8 * 2], k) * half(of_column.b[k / 8], k);
+  float rows[16][2], columns[16][2];  // of k: g and g + 8 of a, 2t and 2t + 1 of b
+  const auto unpack = [](uint32_t pair, float(*to)[2], int i) {
+    to[0][i] = std::bit_cast<float>(pair << 16);
+    to[1][i] = std::bit_cast<float>(pair & 0xffff0000u);
+  };
+  for (int k = 0; k < 8; k += 2) {
+    const auto& of_rows = simt::of_lane<Fragments>(table, g * 4 + k / 2);
+    for (int i = 0; i < 2; ++i) {
+      const auto& of_column = simt::of_lane<Fragments>(table, (t * 2 + i) * 4 + k / 2);
+      for (int half = 0; half < 2; ++half) {
+        unpack(of_rows.a[half * 2 + i], rows + half * 8 + k, i);
+        unpack(of_column.b[half], columns + half * 8 + k, i);
+      }
     }
-    d[i] = sum;
   }
+  float sums[4] = {d[0], d[1], d[2], d[3]};
+  for (int k = 0; k < 16; ++k) {
+    const float left[4] = {rows[k][0], rows[k][0], rows[k][1], rows[k][1]};
+    const float right[4] = {columns[k][0], columns[k][1], columns[k][0], columns[k][1]};
+    for (int i = 0; i < 4; ++i) sums[i] += left[i] * right[i];
+  }
+  std::memcpy(d, sums, sizeof(sums));
 }
 
 // Loads four 8 x 8 matrices of 16-bit numbers from shared memory: lane i gives the address of row i % 8 of matrix i /

@@ -169,6 +169,24 @@ TEST_F(GemmTest, MultipliesBfloat16OfSizesAroundItsTiles) {
   }
 }
 
+// Float32 operands of layers with more than 512 outputs and inputs: CUDA multiplies others by other kernels.
+TEST_F(GemmTest, MultipliesFloat32OfLargeLayers) {
+  uint64_t seed = 200;
+  for (const auto& [m, n, k] : {Case{3, 515, 514}, Case{20, 514, 513}, Case{70, 513, 514}, Case{514, 515, 3}}) {
+    for (int bits = 0; bits < 6; ++bits) {
+      const bool ta = m > k, tb = bits & 1;  // a gradient of weights
+      const moe_dtype a_type = bits / 2 == 1 ? MOE_BFLOAT16 : MOE_FLOAT32;
+      const moe_dtype b_type = bits / 2 == 2 ? MOE_BFLOAT16 : MOE_FLOAT32;
+      const Tensor a = Tensor::random(a_type, {ta ? k : m, ta ? m : k}, ++seed);
+      const Tensor b = Tensor::random(b_type, {tb ? n : k, tb ? k : n}, ++seed);
+      const Tensor c(MOE_FLOAT32, {m, n});
+      ASSERT_MOE_OK(moe_gemm(stream, form(ta, tb), a, b, c, nullptr));
+      expect_near(c, product(a, ta, b, tb), 1e-6 + 1e-7 * static_cast<double>(k), 1e-6, "c");
+      if (HasFailure()) FAIL() << "at m " << m << ", n " << n << ", k " << k << ", case " << bits;
+    }
+  }
+}
+
 // Several mc, kc and nc blocks, none of the sizes a multiple of anything.
 TEST_F(GemmTest, MultipliesBfloat16OfSeveralBlocks) {
   const int64_t m = 297, n = 301, k = 533;

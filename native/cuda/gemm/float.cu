@@ -1,6 +1,7 @@
-// GEMM with a float32 operand, by float32 fused multiply-adds: c [M, N] = a [M, K] b [N, K]^T per group. Panels of a
-// and b go through registers into two buffers in shared memory. One thread sums an element of c over k = 0, 1, 2, ...
-// in every tile, so a row's bits depend neither on the tile nor on the rows beside it. Design: docs/kernels-cuda.md.
+// GEMM with a float32 operand, of experts and of dense layers that are not skinny (skinny.cu), by float32 fused
+// multiply-adds: c [M, N] = a [M, K] b [N, K]^T per group. Panels of a and b go through registers into two buffers in
+// shared memory. One thread sums an element of c over k = 0, 1, 2, ... in every tile, so a row's bits depend neither on
+// the tile nor on the rows beside it. Design: docs/kernels-cuda.md.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Gemm*:Expert*'.
 // Time: ./panamoe bench grouped-gemm --dtype f32 --device cuda.
 #include "cuda/gemm/epilogue.h"

@@ -40,6 +40,8 @@ void run_product(Launch& launch, const Product& product) {
   }
   if (product.a.dtype == MOE_BFLOAT16 && product.b.dtype == MOE_BFLOAT16) {
     run_tensor_product(launch, checked);
+  } else if (is_skinny(product)) {
+    run_skinny_product(launch, checked);
   } else {
     run_float_product(launch, checked);
   }

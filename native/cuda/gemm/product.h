@@ -28,14 +28,15 @@ struct Output {
 };
 
 // kOne: one product. kOfRows: group e is rows offsets[e] .. offsets[e + 1] - 1 of a and c, with its own b. kOfInner:
-// group e sums over k = offsets[e] .. offsets[e + 1] - 1, into its own c (gradients of weights).
+// group e sums over k = offsets[e] .. offsets[e + 1] - 1, into its own c (gradients of weights); without offsets over
+// k = e depth .. (e + 1) depth - 1 (splits of a skinny product).
 enum class Groups { kOne, kOfRows, kOfInner };
 
 // c = activation(a b^T + bias), or c += a b^T.
 struct Product {
   Groups groups;
   int32_t count;           // of groups
-  const int32_t* offsets;  // [count + 1], or null for one group
+  const int32_t* offsets;  // [count + 1], or null for one group and for splits
   int32_t rows;            // M; for kOfRows of all groups together
   int32_t columns;         // N, columns of a b^T; c has half of them for SwiGLU
   int32_t inner;           // K; for kOfInner of all groups together
@@ -46,6 +47,7 @@ struct Product {
   Gating gating;       // of SwiGLU
   bool accumulate;
   Output c, preactivation;
+  int32_t depth = 0;  // k of a split
 
   // Columns of c.
   __host__ __device__ int32_t width() const { return activation == MOE_SWIGLU ? columns / 2 : columns; }
@@ -73,6 +75,10 @@ void run_product(Launch& launch, const Product& product);
 // bfloat16 times bfloat16 on tensor cores (tensor.cu), every other mix by float32 multiply-adds (float.cu).
 void run_tensor_product(Launch& launch, const Product& product);
 void run_float_product(Launch& launch, const Product& product);
+// A float32 operand and a layer with few outputs or inputs: on tensor cores, in parts and splits (skinny.cu). Which
+// layers are skinny does not depend on the number of tokens.
+bool is_skinny(const Product& product);
+void run_skinny_product(Launch& launch, const Product& product);
 
 // Launches Hopper's kernel for wide tiles (hopper.cu); false if it is switched off or cannot compute this product.
 bool launch_hopper_tiles(Launch& launch, const Product& product, RowRange rows);

@@ -84,6 +84,11 @@ struct TileWalk {
       size = product.rows;
       return tiles_in(size);
     }
+    if (product.offsets == nullptr) {
+      begin = group * product.depth;
+      size = min(product.depth, product.inner - begin);
+      return tiles_in(product.rows);
+    }
     begin = product.offsets[group];
     const int end = product.offsets[group + 1];
     if (begin < 0 || end < begin || (group == 0 && begin != 0) ||
@@ -132,7 +137,9 @@ struct Side {
 template <typename Value, bool transposed>
 __device__ __forceinline__ Side<Value> side_a(const Product& product, const TileIndex& tile) {
   const Matrix& a = product.a;
-  const int64_t skipped = tile.begin * a.stride + (transposed ? int64_t{tile.row} : tile.row * a.stride);
+  const bool along_k = product.groups == Groups::kOfInner && !transposed;
+  const int64_t skipped =
+      (along_k ? tile.begin : tile.begin * a.stride) + (transposed ? int64_t{tile.row} : tile.row * a.stride);
   return {static_cast<const Value*>(a.data) + skipped, a.stride, a.aligned, tile.rows - tile.row, 0};
 }
 
@@ -140,9 +147,9 @@ template <typename Value, bool transposed>
 __device__ __forceinline__ Side<Value> side_b(const Product& product, const TileIndex& tile) {
   const Matrix& b = product.b;
   const int width = product.width();
-  const int64_t skipped =
-      (product.groups == Groups::kOfInner ? tile.begin * b.stride : tile.group * product.b_elements) +
-      (transposed ? int64_t{tile.column} : tile.column * b.stride);
+  const int64_t skipped = (product.groups == Groups::kOfInner ? tile.begin * (transposed ? b.stride : 1)
+                                                              : tile.group * product.b_elements) +
+                          (transposed ? int64_t{tile.column} : tile.column * b.stride);
   return {static_cast<const Value*>(b.data) + skipped, b.stride, b.aligned, width - tile.column,
           product.activation == MOE_SWIGLU ? width : 0};
 }

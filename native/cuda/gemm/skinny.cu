@@ -1,0 +1,324 @@
+// GEMM of a layer with few outputs or inputs and a float32 operand, as the router: c [M, N] = activation(a [M, K]
+// b [N, K]^T + bias), or c += a b^T, on tensor cores. A float32 value is the sum of three bfloat16 parts (8 + 8 + 8
+// bits). Of float32 times float32 the six products of parts that reach 2^-24 are summed, of bfloat16 times float32 all
+// three. K is cut into splits, so that few tokens fill the card: a split is one chain of mma.m16n8k16 over k, and the
+// sums of splits are added in order. The number of rows changes neither, so a row has the same bits alone and in a
+// batch. Design: docs/kernels-cuda.md.
+// Sources: Henry, Tang, Heinecke (arXiv 1904.06376), parts in bfloat16; CUTLASS, split-K.
+// Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Gemm*'. Time: ./panamoe bench gate --device cuda.
+#include "cuda/gemm/skinny.h"
+
+#include "cuda/gemm/epilogue.h"
+#include "cuda/ptx.h"
+
+namespace moe::cuda {
+namespace {
+
+// Bytes of a block's panels: they fit the 99 KiB of sm_86, and two blocks fit sm_90.
+constexpr int kPanelBytes = 96 << 10;
+
+// The tile of a block, its depth in k and its grid of warps.
+template <int rows, int columns, int depth, int warp_rows, int warp_columns, int unroll, int blocks>
+struct SkinnyTile {
+  static constexpr int kRows = rows, kColumns = columns, kDepth = depth;
+  static constexpr int kWarpColumns = warp_columns;
+  static constexpr int kThreads = warp_rows * warp_columns * kWarpLanes;
+  static constexpr int kUnroll = unroll;                           // steps of 16 k, limited by registers
+  static constexpr int kBlocks = blocks;                           // resident on a multiprocessor, see kResident
+  static constexpr int kRowSteps = rows / warp_rows / 16;          // fragments of a and c down a warp's part
+  static constexpr int kColumnSteps = columns / warp_columns / 8;  // fragments of b and c across it
+  static_assert(skinny::kDepth % depth == 0);
+};
+using WideTile = SkinnyTile<skinny::kWide.rows, skinny::kWide.columns, 32, 2, 4, 1, 2>;
+using MiddleTile = SkinnyTile<skinny::kMiddle.rows, skinny::kMiddle.columns, 32, 2, 2, 2, 3>;
+using SmallTile = SkinnyTile<skinny::kSmall.rows, skinny::kSmall.columns, 64, 2, 2, 4, 3>;
+
+// bfloat16 parts of a value.
+template <typename Value>
+constexpr int kParts = std::is_same_v<Value, float> ? 3 : 1;
+// Products of parts i and j are summed if i + j <= kMostOrder; the others are below 2^-25 of the whole product.
+constexpr int kMostOrder = 2;
+
+__device__ __forceinline__ void split(const Vector<Bfloat16, 2>& pair, uint32_t (&parts)[1]) {
+  memcpy(&parts[0], &pair, sizeof(pair));
+}
+// Each part is what the parts before leave, rounded. An infinite value makes NaN.
+__device__ __forceinline__ void split(const Vector<float, 2>& pair, uint32_t (&parts)[3]) {
+  float first = pair.values[0], second = pair.values[1];
+#pragma unroll
+  for (int i = 0; i < 3; ++i) {
+    parts[i] = bfloat16_pair(first, second);
+    first -= __uint_as_float(parts[i] << 16);
+    second -= __uint_as_float(parts[i] & 0xffff0000u);
+  }
+}
+
+// A panel of an operand in shared memory: `lines` by the tile's depth in k, as they are in memory. Rows are padded, so
+// that a warp reads a fragment from different banks.
+template <typename Value, bool transposed, int lines, class Tile>
+struct Panel {
+  using Reader = PanelReader<Value, transposed, lines, Tile::kDepth, Tile::kThreads>;
+  static constexpr int kStride =
+      transposed ? lines + (std::is_same_v<Value, float> ? 4 : 8) : Tile::kDepth + 8;  // elements
+  static constexpr int kBytes = (transposed ? Tile::kDepth : lines) * kStride * static_cast<int>(sizeof(Value));
+
+  // Starts the copies of the reader's panel, then moves the reader to the next one; `inner` is K minus the panel's
+  // first k.
+  __device__ __forceinline__ static void copy(Reader& reader, Value* panel, int inner) {
+#pragma unroll
+    for (int i = 0; i < Reader::kCount; ++i) {
+      const Chunk<Value> chunk = reader.chunk(i, inner);
+      const int line = Reader::line(i), k = Reader::k(i);
+      Value* place = panel + (transposed ? k * kStride + line : line * kStride + k);
+      if (reader.aligned()) {
+        copy_async_16(place, chunk.from, chunk.count * static_cast<int>(sizeof(Value)));
+      } else {
+        *reinterpret_cast<Vector<Value, Reader::kVector>*>(place) = chunk.load(false);
+      }
+    }
+    reader.advance();
+  }
+
+  // Loads the lane's part of a fragment for mma.m16n8k16, of 8 lines (two words) or 16 (four): elements (line, k) and
+  // (line, k + 1), then those 8 lines and 8 of k away.
+  template <int words>
+  __device__ __forceinline__ static void load(const Value* panel, int line, int k,
+                                              uint32_t (&fragment)[kParts<Value>][words]) {
+    constexpr int kEights = words / 2;
+#pragma unroll
+    for (int word = 0; word < words; ++word) {
+      const int at_line = line + word % kEights * 8, at_k = k + word / kEights * 8;
+      uint32_t parts[kParts<Value>];
+      if constexpr (transposed) {
+        const Value* at = panel + at_k * kStride + at_line;
+        split(Vector<Value, 2>{{at[0], at[kStride]}}, parts);
+      } else {
+        split(*reinterpret_cast<const Vector<Value, 2>*>(panel + at_line * kStride + at_k), parts);
+      }
+#pragma unroll
+      for (int part = 0; part < kParts<Value>; ++part) fragment[part][word] = parts[part];
+    }
+  }
+};
+
+// Calls multiply(i, j) for the parts i of a and j of b whose product counts, the smallest products first.
+template <typename A, typename B, typename Multiply>
+__device__ __forceinline__ void for_each_product(Multiply&& multiply) {
+#pragma unroll
+  for (int order = kMostOrder; order >= 0; --order) {
+#pragma unroll
+    for (int i = 0; i < kParts<A>; ++i) {
+      if (order - i >= 0 && order - i < kParts<B>) multiply(i, order - i);
+    }
+  }
+}
+
+template <class PanelA, class PanelB, class Tile>
+struct Stages {
+  static constexpr int kBytes = PanelA::kBytes + PanelB::kBytes;
+  static constexpr int kCount = std::clamp(kPanelBytes / kBytes, 2, 4);
+  static constexpr size_t kSharedBytes = std::max(size_t{kCount} * kBytes, kSumsBytes<Tile>);
+};
+
+// Blocks resident on a multiprocessor. Six products of a wide tile need more registers than two blocks leave on sm_80.
+template <typename A, typename B, class Tile>
+constexpr int kResident = kParts<A> == kParts<B> ? Tile::kBlocks - 1 : Tile::kBlocks;
+
+// Few rows are bound by latency and by reading the 4 N K bytes of weights, many by the tensor cores' 6 M N K operations
+// (12 M N K of float32 times float32) and by reading M K and N K elements once per tile from the L2 cache.
+template <typename A, typename B, bool kTransposedA, bool kTransposedB, class Tile>
+__global__ void __launch_bounds__(Tile::kThreads, kResident<A, B, Tile>)
+    skinny_kernel(const Product product, Refusal refusal) {
+  using PanelA = Panel<A, kTransposedA, Tile::kRows, Tile>;
+  using PanelB = Panel<B, kTransposedB, Tile::kColumns, Tile>;
+  using Pipeline = Stages<PanelA, PanelB, Tile>;
+  MOE_DYNAMIC_SHARED(unsigned char, stages);
+  const int lane = static_cast<int>(threadIdx.x) % kWarpLanes, warp = static_cast<int>(threadIdx.x) / kWarpLanes;
+  const int warp_row = warp / Tile::kWarpColumns * Tile::kRowSteps * 16;
+  const int warp_column = warp % Tile::kWarpColumns * Tile::kColumnSteps * 8;
+  const int down = lane / 4, pair = lane % 4 * 2;  // of the lane in a fragment
+  __shared__ TileWalk<Tile> walk;
+  if (threadIdx.x == 0) walk.start();
+  while (walk.next(product, kEveryGroup, refusal)) {
+    const TileIndex& tile = walk.tile;
+    typename PanelA::Reader reader_a(side_a<A, kTransposedA>(product, tile));
+    typename PanelB::Reader reader_b(side_b<B, kTransposedB>(product, tile));
+    const int inner = tile.inner, steps = inner / Tile::kDepth + (inner % Tile::kDepth != 0);
+    // For SwiGLU any warp has lines of both halves.
+    const bool outside = tile.row + warp_row >= tile.rows ||
+                         (product.activation != MOE_SWIGLU && tile.column + warp_column >= product.columns);
+    const auto copy_stage = [&](int step) {
+      unsigned char* stage = stages + step % Pipeline::kCount * Pipeline::kBytes;
+      if (step < steps) {
+        const int left = inner - step * Tile::kDepth;
+        PanelA::copy(reader_a, reinterpret_cast<A*>(stage), left);
+        PanelB::copy(reader_b, reinterpret_cast<B*>(stage + PanelA::kBytes), left);
+      }
+      commit_copies();
+    };
+    float sums[Tile::kRowSteps][Tile::kColumnSteps][4] = {};
+#pragma unroll 1
+    for (int step = 0; step < Pipeline::kCount - 1; ++step) copy_stage(step);
+#pragma unroll 1
+    for (int step = 0; step < steps; ++step) {
+      wait_copies<Pipeline::kCount - 2>();
+      __syncthreads();  // this stage has arrived, the previous one is free
+      copy_stage(step + Pipeline::kCount - 1);
+      if (outside) continue;
+      const unsigned char* stage = stages + step % Pipeline::kCount * Pipeline::kBytes;
+      const A* panel_a = reinterpret_cast<const A*>(stage);
+      const B* panel_b = reinterpret_cast<const B*>(stage + PanelA::kBytes);
+#pragma unroll(Tile::kUnroll)
+      for (int k = 0; k < Tile::kDepth; k += 16) {
+        const auto load_a = [&](int i, uint32_t(&a)[kParts<A>][4]) {
+          PanelA::load(panel_a, warp_row + i * 16 + down, k + pair, a);
+        };
+        const auto load_b = [&](int j, uint32_t(&b)[kParts<B>][2]) {
+          PanelB::load(panel_b, warp_column + j * 8 + down, k + pair, b);
+        };
+        // All fragments of the operand with fewer parts are in registers, the other one's are split as they are used.
+        if constexpr (kParts<A> < kParts<B>) {
+          uint32_t a[Tile::kRowSteps][kParts<A>][4];
+#pragma unroll
+          for (int i = 0; i < Tile::kRowSteps; ++i) load_a(i, a[i]);
+#pragma unroll
+          for (int j = 0; j < Tile::kColumnSteps; ++j) {
+            uint32_t b[kParts<B>][2];
+            load_b(j, b);
+            for_each_product<A, B>([&](int of_a, int of_b) {
+#pragma unroll
+              for (int i = 0; i < Tile::kRowSteps; ++i) multiply_m16n8k16(sums[i][j], a[i][of_a], b[of_b]);
+            });
+          }
+        } else {
+          uint32_t b[Tile::kColumnSteps][kParts<B>][2];
+#pragma unroll
+          for (int j = 0; j < Tile::kColumnSteps; ++j) load_b(j, b[j]);
+#pragma unroll
+          for (int i = 0; i < Tile::kRowSteps; ++i) {
+            uint32_t a[kParts<A>][4];
+            load_a(i, a);
+            for_each_product<A, B>([&](int of_a, int of_b) {
+#pragma unroll
+              for (int j = 0; j < Tile::kColumnSteps; ++j) multiply_m16n8k16(sums[i][j], a[of_a], b[j][of_b]);
+            });
+          }
+        }
+      }
+    }
+    wait_copies<0>();
+    __syncthreads();  // the stages are free for the sums
+    auto* table = reinterpret_cast<float*>(stages);
+#pragma unroll
+    for (int i = 0; i < Tile::kRowSteps; ++i) {
+#pragma unroll
+      for (int j = 0; j < Tile::kColumnSteps; ++j) {
+        float* to = table + (warp_row + i * 16 + down) * kSumsStride<Tile> + warp_column + j * 8 + pair;
+        *reinterpret_cast<float2*>(to) = make_float2(sums[i][j][0], sums[i][j][1]);
+        *reinterpret_cast<float2*>(to + 8 * kSumsStride<Tile>) = make_float2(sums[i][j][2], sums[i][j][3]);
+      }
+    }
+    __syncthreads();
+    finish_tile<Tile>(product, tile, table);
+  }
+}
+
+struct AddTile {
+  static constexpr int kRows = 8, kColumns = 128, kThreads = 256;
+};
+
+// Adds the sums of a tile's splits in order and finishes it. Bound by reading splits M N sums, from the L2 cache.
+__global__ void __launch_bounds__(AddTile::kThreads)
+    add_splits_kernel(const Product product, const float* sums, int splits) {
+  __shared__ float table[AddTile::kRows * kSumsStride<AddTile>];
+  const bool gated = product.activation == MOE_SWIGLU;
+  TileIndex tile{};
+  tile.rows = product.rows;
+  tile.row = static_cast<int>(blockIdx.x) * AddTile::kRows;
+  tile.column = static_cast<int>(blockIdx.y) * tile_columns<AddTile>(product);
+  const int64_t step = int64_t{product.rows} * product.columns;
+#pragma unroll
+  for (int i = 0; i < AddTile::kRows * AddTile::kColumns / AddTile::kThreads; ++i) {
+    const int at = i * AddTile::kThreads + static_cast<int>(threadIdx.x);
+    const int row = at / AddTile::kColumns, line = at % AddTile::kColumns;
+    const int column = tile.column + (gated ? line_in_half(line) : line);
+    if (tile.row + row >= tile.rows || column >= product.width()) continue;
+    const int up = gated && line_is_up(line) ? product.width() : 0;
+    const float* from = sums + int64_t{tile.row + row} * product.columns + column + up;
+    float sum = *from;
+#pragma unroll 8
+    for (int split = 1; split < splits; ++split) sum += from[split * step];
+    table[row * kSumsStride<AddTile> + line] = sum;
+  }
+  __syncthreads();
+  finish_tile<AddTile>(product, tile, table);
+}
+
+template <typename A, typename B, bool kTransposedA, bool kTransposedB, class Tile>
+void launch_kernel(Launch& launch, const Product& product) {
+  using Pipeline =
+      Stages<Panel<A, kTransposedA, Tile::kRows, Tile>, Panel<B, kTransposedB, Tile::kColumns, Tile>, Tile>;
+  launch(skinny_kernel<A, B, kTransposedA, kTransposedB, Tile>, walking_blocks<Tile>(launch, product, kEveryGroup),
+         Tile::kThreads, Pipeline::kSharedBytes, product, launch.refusal());
+}
+
+template <typename A, typename B, class Tile>
+void launch_tiles(Launch& launch, const Product& product) {
+  if (product.a.transposed) {
+    product.b.transposed ? launch_kernel<A, B, true, true, Tile>(launch, product)
+                         : launch_kernel<A, B, true, false, Tile>(launch, product);
+  } else {
+    product.b.transposed ? launch_kernel<A, B, false, true, Tile>(launch, product)
+                         : launch_kernel<A, B, false, false, Tile>(launch, product);
+  }
+}
+
+template <typename A, typename B>
+void launch_kernels(Launch& launch, const Product& product) {
+  switch (skinny::tile_for(product.rows, product.columns, product.count, launch.processors()).rows) {
+    case skinny::kWide.rows: return launch_tiles<A, B, WideTile>(launch, product);
+    case skinny::kMiddle.rows: return launch_tiles<A, B, MiddleTile>(launch, product);
+    default: return launch_tiles<A, B, SmallTile>(launch, product);
+  }
+}
+
+void launch_dtypes(Launch& launch, const Product& product) {
+  if (product.a.dtype == MOE_BFLOAT16) {
+    launch_kernels<Bfloat16, float>(launch, product);
+  } else if (product.b.dtype == MOE_BFLOAT16) {
+    launch_kernels<float, Bfloat16>(launch, product);
+  } else {
+    launch_kernels<float, float>(launch, product);
+  }
+}
+
+}  // namespace
+
+bool is_skinny(const Product& product) {
+  if (product.groups != Groups::kOne) return false;
+  const int32_t side = product.a.transposed ? product.rows : product.inner;
+  return std::min(product.columns, side) <= skinny::kMostWidth;
+}
+
+void run_skinny_product(Launch& launch, const Product& product) {
+  const int64_t rows = product.a.transposed ? product.rows : skinny::kTokens;
+  const auto depth = static_cast<int32_t>(skinny::split_depth(rows, product.columns, product.inner));
+  const auto splits = static_cast<int32_t>(ceil_div(product.inner, depth));
+  if (splits <= 1) return launch_dtypes(launch, product);
+  auto* sums = launch.take<float>(int64_t{splits} * product.rows * product.columns);
+  Product of_splits = product;
+  of_splits.groups = Groups::kOfInner;
+  of_splits.count = splits;
+  of_splits.depth = depth;
+  of_splits.bias = nullptr;
+  of_splits.activation = MOE_IDENTITY;
+  of_splits.accumulate = false;
+  of_splits.c = {sums, MOE_FLOAT32, product.columns, product.columns % 4 == 0};
+  of_splits.preactivation = {};
+  launch_dtypes(launch, of_splits);
+  const dim3 grid(static_cast<unsigned>(ceil_div(product.rows, AddTile::kRows)),
+                  static_cast<unsigned>(ceil_div(product.width(), tile_columns<AddTile>(product))));
+  launch(add_splits_kernel, grid, AddTile::kThreads, 0, product, sums, splits);
+}
+
+}  // namespace moe::cuda
