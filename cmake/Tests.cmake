@@ -4,6 +4,19 @@ find_package(GTest REQUIRED)
 include(GoogleTest)
 enable_testing()
 
+# GoogleTest by this compiler, where Debian has its source: the installed library may need a newer C++ library than the
+# compiler's, which a machine that test programs are copied to may lack.
+set(PANAMOE_GOOGLETEST /usr/src/googletest/googletest)
+if(EXISTS ${PANAMOE_GOOGLETEST}/src/gtest-all.cc)
+  add_library(googletest STATIC EXCLUDE_FROM_ALL ${PANAMOE_GOOGLETEST}/src/gtest-all.cc
+    ${PANAMOE_GOOGLETEST}/src/gtest_main.cc)
+  target_include_directories(googletest PRIVATE ${PANAMOE_GOOGLETEST})
+  target_compile_options(googletest PRIVATE -include ${CMAKE_CURRENT_SOURCE_DIR}/test/old_glibc.h)
+else()
+  add_library(googletest INTERFACE)
+  target_link_libraries(googletest INTERFACE GTest::gtest GTest::gtest_main)
+endif()
+
 file(GLOB PANAMOE_TESTS CONFIGURE_DEPENDS test/*_test.cc)
 add_executable(panamoe_test test/main.cc test/allocations.cc test/threads.cc cpu/team.cc core/arena.cc core/stream.cc
   ${PANAMOE_TESTS})
@@ -13,7 +26,7 @@ target_compile_options(panamoe_test PRIVATE ${PANAMOE_WARNINGS})
 if(PANAMOE_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(panamoe_test PRIVATE -Wno-maybe-uninitialized)  # at -O1, of empty optionals that move
 endif()
-target_link_libraries(panamoe_test PRIVATE panamoe GTest::gtest)
+target_link_libraries(panamoe_test PRIVATE panamoe googletest)
 gtest_discover_tests(panamoe_test DISCOVERY_MODE PRE_TEST TEST_FILTER -Emulated*)
 
 # ThreadSanitizer knows nothing of fibers: it sees no emulation.
@@ -44,7 +57,7 @@ if(NOT PANAMOE_SANITIZE MATCHES "thread")
   target_compile_definitions(simt_test PRIVATE MOE_SIMT)
   target_include_directories(simt_test PRIVATE simt/include ${CMAKE_CURRENT_SOURCE_DIR} include)
   target_compile_options(simt_test PRIVATE ${PANAMOE_KERNEL_OPTIONS})
-  target_link_libraries(simt_test PRIVATE GTest::gtest GTest::gtest_main)
+  target_link_libraries(simt_test PRIVATE googletest)
   gtest_discover_tests(simt_test DISCOVERY_MODE PRE_TEST)
   add_dependencies(panamoe_test simt_test)
 endif()

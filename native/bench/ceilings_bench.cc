@@ -6,10 +6,12 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <string_view>
 #include <thread>
@@ -129,7 +131,8 @@ class Machine {
 }  // namespace
 
 int main_of(int argc, char** argv) {
-  const int threads = argc > 1 ? std::atoi(argv[1]) : static_cast<int>(std::thread::hardware_concurrency());
+  int threads = static_cast<int>(std::thread::hardware_concurrency());
+  if (argc > 1) std::from_chars(argv[1], argv[1] + std::strlen(argv[1]), threads = 0);
   const bool watch = argc == 3 && std::string_view(argv[2]) == "--watch";
   if ((argc > 2 && !watch) || threads < 1 || threads > 1024) {
     std::fprintf(stderr, "usage: %s [THREADS [--watch]], 1 to 1024\n", argv[0]);

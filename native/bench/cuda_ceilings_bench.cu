@@ -5,9 +5,11 @@
 #include <cuda_runtime.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 #include "cuda/ptx.h"
 
@@ -107,4 +109,8 @@ int run(int threads) {
 }  // namespace
 }  // namespace moe::bench
 
-int main(int argc, char** argv) { return moe::bench::run(argc > 1 ? std::atoi(argv[1]) : 1); }
+int main(int argc, char** argv) {
+  int threads = 1;
+  if (argc > 1) std::from_chars(argv[1], argv[1] + std::strlen(argv[1]), threads);
+  return moe::bench::run(threads);
+}

@@ -1,7 +1,9 @@
 #include "cuda/device.h"
 
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <map>
 #include <string>
 #include <utility>
@@ -41,9 +43,10 @@ void require_driver() {
 int64_t memory_limit(size_t total) {
   const char* text = std::getenv("PANAMOE_CUDA_MEMORY_LIMIT");
   if (text == nullptr || *text == '\0') return static_cast<int64_t>(total - total / 20);
-  char* end = nullptr;
-  const long long limit = std::strtoll(text, &end, 10);
-  if (*end != '\0' || limit <= 0) {
+  int64_t limit = 0;
+  const char* end = text + std::strlen(text);
+  const auto [read, error] = std::from_chars(text, end, limit);
+  if (read != end || error != std::errc() || limit <= 0) {
     invalid("PANAMOE_CUDA_MEMORY_LIMIT is '", text, "', expected a number of bytes above 0");
   }
   return limit;

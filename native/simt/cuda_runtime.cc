@@ -3,8 +3,10 @@
 #include <sys/sysinfo.h>
 
 #include <atomic>
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <map>
 #include <mutex>
 #include <string>
@@ -35,8 +37,9 @@ thread_local cudaError_t lost = cudaSuccess;  // as on a card, all calls fail af
 
 uint64_t process_seed() {
   static const uint64_t seed = [] {
-    const char* text = std::getenv("PANAMOE_SIMT_SEED");
-    return text == nullptr ? 1 : std::strtoull(text, nullptr, 10);
+    uint64_t number = 1;
+    if (const char* text = std::getenv("PANAMOE_SIMT_SEED")) std::from_chars(text, text + std::strlen(text), number);
+    return number;
   }();
   return seed;
 }

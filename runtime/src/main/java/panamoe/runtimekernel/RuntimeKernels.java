@@ -20,21 +20,33 @@ import panamoe.tensor.DType;
  * in it.
  */
 public final class RuntimeKernels {
-  private final Nvrtc nvrtc;
-  private final KernelCache cache;
+  private final KernelImages images;
 
   RuntimeKernels(Nvrtc nvrtc, KernelCache cache) {
-    this.nvrtc = nvrtc;
-    this.cache = cache;
+    this(
+        (kernel, target) -> {
+          KernelSource source = kernel.source();
+          String architecture = nvrtc.architecture(target);
+          return cache.get(
+              KernelCache.key(source, architecture, nvrtc.version()),
+              () -> nvrtc.compile(source, architecture).image());
+        });
+  }
+
+  private RuntimeKernels(KernelImages images) {
+    this.images = images;
   }
 
   /**
-   * Opens this machine's NVRTC and the user's cache.
+   * Opens the folder of compiled kernels that PANAMOE_READY_KERNELS names, or else this machine's
+   * NVRTC and the user's cache.
    *
    * @throws UnsatisfiedLinkError if NVRTC or JCuda is missing; the message is one sentence
    */
   public static RuntimeKernels open() {
-    return new RuntimeKernels(Nvrtc.open(), KernelCache.ofUser());
+    return ReadyKernels.named()
+        .map(RuntimeKernels::new)
+        .orElseGet(() -> new RuntimeKernels(Nvrtc.open(), KernelCache.ofUser()));
   }
 
   /**
@@ -54,11 +66,7 @@ public final class RuntimeKernels {
 
   /** The image for a device of this target ("sm_90"), from the cache if it is there. */
   byte[] image(RuntimeKernel kernel, String target) {
-    KernelSource source = kernel.source();
-    String architecture = nvrtc.architecture(target);
-    return cache.get(
-        KernelCache.key(source, architecture, nvrtc.version()),
-        () -> nvrtc.compile(source, architecture).image());
+    return images.of(kernel, target);
   }
 
   /**

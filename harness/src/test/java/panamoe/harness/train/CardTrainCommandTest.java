@@ -9,22 +9,26 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import panamoe.backend.abi.NativeBackend;
 import panamoe.harness.CommandRun;
 
 /**
  * {@code train} with a card for each rank, on emulated hardware: CUDA's kernels on the emulation,
  * which has four cards, and NCCL by a stand-in library between threads ({@code
- * native/test/nccl_threads}).
+ * native/test/nccl_threads}). With {@code -Dpanamoe.test.cards=cuda} on the machine's cards, as far
+ * as they suffice, and its NCCL.
  */
 @Tag("slow")
 class CardTrainCommandTest {
   private static final String PROPERTY = "panamoe.nccl.path";
+  private static final String CARDS = System.getProperty("panamoe.test.cards", "simt");
   static final Path LIBRARY =
       Path.of(
           System.getProperty(
@@ -38,7 +42,9 @@ class CardTrainCommandTest {
 
   @BeforeEach
   void takeTheTestLibrary() throws IOException {
-    System.setProperty(PROPERTY, LIBRARY.toString());
+    if (CARDS.equals("simt")) {
+      System.setProperty(PROPERTY, LIBRARY.toString());
+    }
     text =
         Files.writeString(
             folder.resolve("text.txt"), "the committee thanks its members.\n".repeat(900));
@@ -71,10 +77,12 @@ class CardTrainCommandTest {
     "--ranks 2 --tp 2,bf16,1e-2",
   })
   void theLossesAreThoseOfOneRank(String ranks, String dtype, double tolerance) throws IOException {
+    assumeCard(Integer.parseInt(ranks.split(" ")[1]));
     CommandRun one = train("one", "--steps 5 --device cpu --dtype " + dtype);
     assertEquals(0, one.exitCode(), one.err());
     CommandRun many =
-        train("many", "--steps 5 --device simt --comm nccl --dtype " + dtype + " " + ranks);
+        train(
+            "many", "--steps 5 --comm nccl --device " + CARDS + " --dtype " + dtype + " " + ranks);
     assertEquals(0, many.exitCode(), many.err());
     assertTrue(many.out().contains("trained 5 steps"), many.out());
     List<Double> expected = losses("one");
@@ -82,6 +90,14 @@ class CardTrainCommandTest {
     assertEquals(5, actual.size());
     for (int step = 0; step < 5; step++) {
       assertEquals(expected.get(step), actual.get(step), tolerance, "step " + (step + 1));
+    }
+  }
+
+  private static void assumeCard(int number) {
+    try (NativeBackend _ = NativeBackend.open(CARDS, 1, number - 1)) {
+      // There is one.
+    } catch (IllegalArgumentException e) {
+      Assumptions.abort(e.getMessage());
     }
   }
 

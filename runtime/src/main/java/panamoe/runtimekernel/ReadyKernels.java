@@ -1,0 +1,67 @@
+package panamoe.runtimekernel;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.Optional;
+
+/**
+ * A folder of kernels that were compiled before, for machines without NVRTC. A file is named by the
+ * SHA-256 of source and options. Thread-safe.
+ */
+final class ReadyKernels implements KernelImages {
+  static final String VARIABLE = "PANAMOE_READY_KERNELS";
+
+  private final Path folder;
+
+  ReadyKernels(Path folder) {
+    this.folder = folder;
+  }
+
+  /** The folder that PANAMOE_READY_KERNELS names; empty if it is not set. */
+  static Optional<KernelImages> named() {
+    return Optional.ofNullable(System.getenv(VARIABLE))
+        .filter(value -> !value.isBlank())
+        .map(value -> new ReadyKernels(Path.of(value)));
+  }
+
+  /** Keeps an image for devices of this target, and of later ones with the same major number. */
+  void keep(RuntimeKernel kernel, String target, byte[] image) throws IOException {
+    Files.createDirectories(folder);
+    Files.write(file(kernel, target), image);
+  }
+
+  /**
+   * The image for this target, or for the nearest earlier one with the same major number.
+   *
+   * @throws UnsatisfiedLinkError if the folder has none; one sentence
+   */
+  @Override
+  public byte[] of(RuntimeKernel kernel, String target) {
+    String major = target.substring(0, target.length() - 1);
+    for (int minor = Character.digit(target.charAt(target.length() - 1), 10); minor >= 0; minor--) {
+      Path file = file(kernel, major + minor);
+      try {
+        return Files.readAllBytes(file);
+      } catch (NoSuchFileException _) {
+        // An earlier target may have it.
+      } catch (IOException e) {
+        throw new UnsatisfiedLinkError("the kernel " + file + " cannot be read: " + e.getMessage());
+      }
+    }
+    throw new UnsatisfiedLinkError(
+        String.format(
+            Locale.ROOT,
+            "%s, which %s names, has no image of %s for %s: unset it to have the kernel compiled",
+            folder,
+            VARIABLE,
+            kernel.source().file(),
+            target));
+  }
+
+  private Path file(RuntimeKernel kernel, String target) {
+    return folder.resolve(KernelCache.key(kernel.source(), target, ""));
+  }
+}
