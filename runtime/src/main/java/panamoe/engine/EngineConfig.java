@@ -100,7 +100,7 @@ public record EngineConfig(
    * The blocks of layers that read {@code window} positions: twice what running sequences can use,
    * so that windows of earlier sequences stay for others that begin alike, and at most as many as
    * of other layers. The rows of a step count twice in any case: blocks of wrong guesses of the
-   * step before may still be there.
+   * step before are held until their sequence is planned.
    */
   public int windowBlocks(int window) {
     if (window == 0) {

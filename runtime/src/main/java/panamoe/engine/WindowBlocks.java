@@ -59,9 +59,15 @@ final class WindowBlocks {
     sequence.windowEnd = sequence.held;
   }
 
-  /** Takes blocks for the next {@code count} rows of a sequence. */
+  /** Gives a sequence the blocks of its next {@code count} rows, and none behind them. */
   void extend(Sequence sequence, int count, StepPlan plan) {
-    int end = window == 0 ? 0 : config.blocksOf(sequence.computed + count);
+    if (window == 0) {
+      return;
+    }
+    int end = config.blocksOf(sequence.computed + count);
+    while (sequence.windowEnd > end) { // of guesses that were wrong
+      release(sequence, --sequence.windowEnd);
+    }
     while (sequence.windowEnd < end) {
       int owner = sequence.blocks[sequence.windowEnd];
       blocks[owner] = pool.take();

@@ -3,6 +3,7 @@ package panamoe.engine;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -161,6 +162,43 @@ class WindowBlocksTest {
     cache.release(text);
     assertEquals(0, cache.windowsUsed());
     assertEquals(20, cache.unused());
+  }
+
+  /** Of texts that guess in turn, each holds blocks of its latest guesses alone. */
+  @Test
+  void oldGuessesHoldNothing() {
+    int guesses = 16;
+    EngineConfig config = new EngineConfig(400, 1, 8, 8 + guesses, 1, true, guesses);
+    assertEquals(2 * (8 * 3 + 24), config.windowBlocks(1));
+    CacheBlocks cache = new CacheBlocks(config, 1);
+    StepPlan plan = new StepPlan(1, config.stepTokens());
+    List<Sequence> texts = new ArrayList<>();
+    for (int slot = 0; slot < 8; slot++) {
+      GenerationRequest request =
+          GenerationRequest.of(prompt(slot, 1), SamplingConfig.GREEDY, StopConfig.of(9, List.of()));
+      Sequence text = new Sequence(request, new Recorder(), null, slot, List.of(), null);
+      text.rank = 0;
+      text.slot = slot;
+      cache.find(text);
+      cache.share(text, plan);
+      IntStream.range(0, 40).forEach(_ -> cache.take(text, plan));
+      texts.add(text);
+    }
+    for (int step = 0; step < 16; step++) {
+      plan.clear();
+      for (Sequence text : texts) {
+        int wrong = text.slot == step % 8 ? guesses : 0;
+        text.reserve(guesses);
+        cache.add(text, 1 + wrong, wrong, plan);
+      }
+      assertEquals(8 + guesses, cache.windowsUsed());
+      for (Sequence text : texts) {
+        cache.computed(text, 1);
+        text.append(1);
+      }
+    }
+    texts.forEach(cache::release);
+    assertEquals(0, cache.windowsUsed());
   }
 
   /** What a later text shares ends where a whole window of it is still there. */
