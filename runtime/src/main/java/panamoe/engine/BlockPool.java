@@ -50,11 +50,16 @@ final class BlockPool {
     int block = after[size()];
     remove(block);
     users[block] = 1;
+    unname(block);
+    return block;
+  }
+
+  /** Lets nobody find a block any more. */
+  void unname(int block) {
     if (names[block] != null) {
       named.remove(names[block]);
       names[block] = null;
     }
-    return block;
   }
 
   /** The block that holds the end of {@code prefix}, or -1. */

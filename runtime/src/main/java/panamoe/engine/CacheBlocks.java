@@ -86,9 +86,18 @@ final class CacheBlocks {
     int size = config.blockSize();
     while (config.sharePrefixes() && (sequence.named + 1) * size <= sequence.computed) {
       sequence.prefix = sequence.prefix.then(sequence.tokens, sequence.named * size, size);
-      pool.name(sequence.blocks[sequence.named++], sequence.prefix);
+      name(sequence.blocks[sequence.named++], sequence.prefix);
     }
     windows.slide(sequence);
+  }
+
+  /** Of two blocks with one text, the one is found that layers with a window hold too. */
+  private void name(int block, Prefix prefix) {
+    int before = pool.find(prefix);
+    if (before >= 0 && windows.holds(block) && !windows.holds(before)) {
+      pool.unname(before);
+    }
+    pool.name(block, prefix);
   }
 
   /** Lets a sequence's blocks go; what is computed of it is lost, unless found. */

@@ -221,6 +221,10 @@ class WindowBlocksTest {
     assertEquals(0, third.generation.sharedTokens());
     assertEquals(first.tokens, second.tokens);
     assertEquals(first.tokens, third.tokens);
+    Recorder fourth = submit(engine, prompt(1, 29), 3);
+    drain(engine);
+    assertEquals(28, fourth.generation.sharedTokens(), "the third has computed the window again");
+    assertEquals(first.tokens, fourth.tokens);
   }
 
   /** Texts of one beginning read one window of it, which stays until the last has passed it. */
