@@ -226,8 +226,12 @@ final class Drawing implements AutoCloseable {
     }
   }
 
+  /** Keeps a token from being drawn, unless its logit says that the model failed. */
   private static void never(Tensor logits, int row, int token) {
-    logits.setFloat(row * logits.size(1) + token, Sampler.NEVER);
+    long place = row * logits.size(1) + token;
+    if (Float.isFinite(logits.getFloat(place))) {
+      logits.setFloat(place, Sampler.NEVER);
+    }
   }
 
   /** A text's failure; with the layer where its numbers went wrong, if that is the reason. */

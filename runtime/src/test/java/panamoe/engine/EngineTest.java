@@ -307,6 +307,37 @@ class EngineTest {
     }
   }
 
+  /** Allows the one token whose logit is a number behind {@link HashRunner#NAN}. */
+  private static final class OnlyNumber implements TokenConstraint {
+    @Override
+    public BitSet allowed() {
+      BitSet allowed = new BitSet();
+      allowed.set(HashRunner.NAN);
+      return allowed;
+    }
+
+    @Override
+    public void accept(int token) {}
+  }
+
+  @Test
+  void aConstraintHidesNoLogitThatIsNotFinite() {
+    Engine engine = engine(ROOMY, 1);
+    Recorder recorder =
+        submit(
+            engine,
+            new GenerationRequest(
+                new int[] {1, HashRunner.NAN},
+                SamplingConfig.GREEDY,
+                StopConfig.of(3, List.of()),
+                -1,
+                OnlyNumber::new,
+                Terms.USUAL));
+    drain(engine);
+    assertEquals(List.of(), recorder.tokens);
+    assertTrue(recorder.failure.getMessage().contains("not finite"), recorder.failure::toString);
+  }
+
   /** Where a text repeats itself, guesses are right. */
   @Test
   void guessesSaveStepsAndChangeNothing() {
