@@ -91,7 +91,7 @@ final class Drawing implements AutoCloseable {
     StopConfig stop = sequence.request.stop();
     Tensor logits = runner.logits();
     int row = runner.row(sequence.rank, wanted);
-    sequence.row = row;
+    sequence.logitsRow = row;
     if (sequence.request.logprobs() >= 0) {
       int vocabulary = (int) logits.size(1);
       long start = (long) row * vocabulary * Float.BYTES;
@@ -101,16 +101,9 @@ final class Drawing implements AutoCloseable {
     }
     sampler.ask(row, sequence.sampler);
     if (sequence.constraint != null) {
-      try {
-        keep(logits, row, sequence.constraint.allowed());
-      } catch (RuntimeException e) {
-        listeners.fail(sequence, e);
-        return false;
-      } catch (StackOverflowError e) {
-        listeners.fail(sequence, tooDeep(e));
-        return false;
-      }
-    } else if (sequence.written < stop.minTokens()) {
+      return constrain(sequence, () -> keep(logits, row, sequence.constraint.allowed()));
+    }
+    if (sequence.written < stop.minTokens()) {
       stop.tokens().forEach(token -> never(logits, row, token));
       if (!stop.ignoreEndOfText()) {
         never(logits, row, tokenizer.endOfText());
@@ -143,29 +136,33 @@ final class Drawing implements AutoCloseable {
    * @return the token; -1 if the sequence does not go on
    */
   private int accept(Sequence sequence, int row) {
-    int token = sampler.token(sequence.row);
+    int token = sampler.token(sequence.logitsRow);
     if (token < 0) {
       listeners.fail(
           sequence,
           withLayer(sequence, LanguageModel.notFinite(" after " + sequence.length + " tokens")));
       return -1;
     }
-    try {
-      if (sequence.constraint != null && token != tokenizer.endOfText()) {
-        sequence.constraint.accept(token);
-      }
-    } catch (RuntimeException e) {
-      listeners.fail(sequence, e);
-      return -1;
-    } catch (StackOverflowError e) {
-      listeners.fail(sequence, tooDeep(e));
+    if (sequence.constraint != null
+        && token != tokenizer.endOfText()
+        && !constrain(sequence, () -> sequence.constraint.accept(token))) {
       return -1;
     }
     return write(sequence, row, token);
   }
 
-  private static RuntimeException tooDeep(StackOverflowError cause) {
-    return new IllegalArgumentException("the text's constraint is nested too deeply", cause);
+  /** Asks or tells a sequence's constraint; false if the sequence fails. */
+  private boolean constrain(Sequence sequence, Runnable call) {
+    try {
+      call.run();
+      return true;
+    } catch (RuntimeException e) {
+      listeners.fail(sequence, e);
+    } catch (StackOverflowError e) {
+      listeners.fail(
+          sequence, new IllegalArgumentException("the text's constraint is nested too deeply", e));
+    }
+    return false;
   }
 
   /** Adds a token that was drawn, and ends the text if it is the last one. */

@@ -51,7 +51,7 @@ final class Sequence implements GenerationHandle {
   long first;
   // The row of the step's logits from which its next token is drawn, and these logits as the model
   // gave them, if their probabilities are told.
-  int row;
+  int logitsRow;
   float[] logits;
 
   /**
