@@ -66,7 +66,7 @@ class WindowBlocksTest {
             sequences + random.nextInt(20),
             random.nextInt(3) * 0.5,
             random.nextInt(4) > 0,
-            random.nextInt(6));
+            random.nextInt(16));
     Engine engine = windowed(config, 1 + seed % 3, CONTEXT, window);
     Map<Recorder, GenerationRequest> asked = new HashMap<>();
     for (int i = 0; i < 60; i++) {
