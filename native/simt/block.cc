@@ -10,6 +10,9 @@
 namespace simt {
 namespace {
 
+constexpr size_t kSharedAlignment = 128;  // of MOE_DYNAMIC_SHARED
+constexpr size_t kSharedPeriod = 1024;    // the most that a kernel may align itself to
+
 std::string name_of(const char* noun, const uint3& index) {
   std::ostringstream text;
   text << noun << " (" << index.x << ", " << index.y << ", " << index.z << ")";
@@ -32,18 +35,20 @@ void Block::run_grid(dim3 grid, dim3 block, size_t shared_bytes, uint64_t seed, 
   for (unsigned i = 0; i < order.size(); ++i) order[i] = i;
   std::shuffle(order.begin(), order.end(), random);
   // Exactly as large as asked for and full of NaN, so that AddressSanitizer sees overruns, and tests see reads of
-  // memory that was not written.
+  // memory that was not written. It begins at any multiple of 128, as behind a card's static shared memory.
+  const size_t before = random() % (kSharedPeriod / kSharedAlignment) * kSharedAlignment;
   void* memory = nullptr;
-  if (::posix_memalign(&memory, 1024, std::max<size_t>(shared_bytes, 1)) != 0) throw std::bad_alloc();
-  const std::unique_ptr<unsigned char, decltype(&std::free)> shared(static_cast<unsigned char*>(memory), &std::free);
+  if (::posix_memalign(&memory, kSharedPeriod, before + std::max<size_t>(shared_bytes, 1)) != 0) throw std::bad_alloc();
+  const std::unique_ptr<unsigned char, decltype(&std::free)> keeper_of_shared(static_cast<unsigned char*>(memory),
+                                                                              &std::free);
   struct Running {
     explicit Running(Block* block) { current_ = block; }
     ~Running() { current_ = nullptr; }
   } running(&self);
   for (unsigned i : order) {
     blockIdx = {i % grid.x, i / grid.x % grid.y, i / (grid.x * grid.y)};
-    std::memset(shared.get(), 0xff, shared_bytes);
-    self.shared_ = shared.get();
+    self.shared_ = keeper_of_shared.get() + before;
+    std::memset(self.shared_, 0xff, shared_bytes);
     self.run(kernel, random);
   }
 }

@@ -84,6 +84,8 @@ class Block {
   // Deposits `bytes` of `value` and waits for all lanes of the mask. The table stays valid until the second next
   // collective of the same mask.
   const Deposits& meet(unsigned mask, const void* value, size_t bytes, const char* operation);
+  // Ends the kernel with this failure of the running thread.
+  [[noreturn]] void refuse(const std::string& what) const;
 
  private:
   void run(const std::function<void()>& kernel, std::mt19937_64& random);
@@ -91,7 +93,6 @@ class Block {
   void wait();
   void release_barrier();
   std::string deadlock() const;
-  [[noreturn]] void refuse(const std::string& what) const;
 
   static thread_local Block* current_;
   unsigned char* shared_ = nullptr;

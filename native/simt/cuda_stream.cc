@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "simt/card.h"
 #include "simt/outcome.h"
 
 struct SimtGraph {
@@ -54,14 +55,14 @@ extern "C" __attribute__((visibility("default"))) void simt_before_launch(std::f
 
 namespace simt {
 
-cudaError_t check_launch(const cudaLaunchConfig_t& config) {
+cudaError_t check_launch(const cudaLaunchConfig_t& config, const void* kernel) {
   if (before_launch) std::exchange(before_launch, nullptr)();
   if (const cudaError_t error = outcome("cudaLaunchKernelExC"); error != cudaSuccess) return error;
   if (config.stream != nullptr && config.stream->card != current_card()) return cudaErrorInvalidResourceHandle;
   const uint64_t threads = uint64_t{config.blockDim.x} * config.blockDim.y * config.blockDim.z;
   const bool legal = threads >= 1 && threads <= 1024 && config.gridDim.x >= 1 && config.gridDim.y >= 1 &&
                      config.gridDim.z >= 1 && config.gridDim.x < 1u << 31 && config.gridDim.y < 1u << 16 &&
-                     config.gridDim.z < 1u << 16 && config.dynamicSmemBytes <= 227 * 1024;
+                     config.gridDim.z < 1u << 16 && allows_shared_bytes(kernel, config.dynamicSmemBytes);
   return legal ? cudaSuccess : cudaErrorInvalidValue;
 }
 
