@@ -48,7 +48,8 @@ void Block::run_grid(dim3 grid, dim3 block, size_t shared_bytes, uint64_t seed, 
   for (unsigned i : order) {
     blockIdx = {i % grid.x, i / grid.x % grid.y, i / (grid.x * grid.y)};
     self.shared_ = keeper_of_shared.get() + before;
-    std::memset(self.shared_, 0xff, shared_bytes);
+    std::memset(self.shared_, kUnwritten, shared_bytes);
+    self.async_.start(self.shared_, shared_bytes, kSharedPeriod + before, random);
     self.run(kernel, random);
   }
 }
@@ -58,7 +59,7 @@ void Block::run(const std::function<void()>& kernel, std::mt19937_64& random) {
   meetings_.clear();
   meetings_.resize(static_cast<size_t>((count_ + kWarp - 1) / kWarp));
   alive_ = count_;
-  at_barrier_ = predicates_ = 0;
+  barriers_ = {};
   error_.clear();
   std::vector<int> order(static_cast<size_t>(count_));
   for (int i = 0; i < count_; ++i) {
@@ -78,23 +79,25 @@ void Block::run(const std::function<void()>& kernel, std::mt19937_64& random) {
     bool moved = false;
     for (int i : order) {
       Thread& thread = *threads_[static_cast<size_t>(i)];
-      if (thread.state == Thread::kInMeeting && thread.meeting->generation != thread.generation) {
-        thread.state = Thread::kReady;
-      }
-      if (thread.state != Thread::kReady) continue;
+      if (!may_go_on(thread)) continue;
       moved = true;
+      thread.state = Thread::kReady;
       running_ = &thread;
       threadIdx = thread.index;
       thread.fiber.resume();
       running_ = nullptr;
       if (!error_.empty()) break;
     }
-    if (at_barrier_ > 0 && at_barrier_ == alive_) {
-      release_barrier();
-      moved = true;
+    moved |= release_barriers();
+    if (!error_.empty()) break;
+    try {
+      moved |= async_.land_some(!moved);
+    } catch (const std::exception& failure) {
+      error_ = failure.what();
     }
     if (!moved && error_.empty()) error_ = deadlock();
   }
+  if (error_.empty()) error_ = async_.unfinished();
   // Fibers that still wait are restarted by the next kernel.
   if (!error_.empty()) throw std::runtime_error(name_of("block", blockIdx) + ": " + error_);
 }
@@ -115,21 +118,50 @@ void Block::enter() {
 
 void Block::wait() { running_->fiber.leave(); }
 
-int Block::barrier(int predicate) {
-  predicates_ += predicate != 0;
-  ++at_barrier_;
-  running_->state = Thread::kAtBarrier;
-  wait();
-  return predicates_of_last_;
+bool Block::may_go_on(Thread& thread) const {
+  switch (thread.state) {
+    case Thread::kReady: return true;
+    case Thread::kInMeeting: return thread.meeting->generation != thread.generation;
+    case Thread::kAtMbarrier: return thread.mbarrier->has_completed(thread.parity);
+    default: return false;
+  }
 }
 
-void Block::release_barrier() {
-  at_barrier_ = 0;
-  predicates_of_last_ = std::exchange(predicates_, 0);
-  for (int i = 0; i < count_; ++i) {
-    Thread& thread = *threads_[static_cast<size_t>(i)];
-    if (thread.state == Thread::kAtBarrier) thread.state = Thread::kReady;
+int Block::barrier(int predicate, int number, int threads) {
+  Barrier& barrier = barriers_[static_cast<size_t>(number)];
+  if (barrier.arrived == 0) barrier.threads = threads;
+  if (barrier.threads != threads || (threads > 0 && barrier.arrived == threads)) {
+    refuse("barrier " + std::to_string(number) + " is met by other numbers of threads");
   }
+  barrier.predicates += predicate != 0;
+  ++barrier.arrived;
+  running_->state = Thread::kAtBarrier;
+  running_->barrier = &barrier;
+  wait();
+  return barrier.predicates_of_last;
+}
+
+void Block::wait_for(const Mbarrier& mbarrier, int parity) {
+  if (mbarrier.has_completed(parity)) return;
+  running_->state = Thread::kAtMbarrier;
+  running_->mbarrier = &mbarrier;
+  running_->parity = parity;
+  wait();
+}
+
+bool Block::release_barriers() {
+  bool released = false;
+  for (Barrier& barrier : barriers_) {
+    if (barrier.arrived == 0 || barrier.arrived != (barrier.threads > 0 ? barrier.threads : alive_)) continue;
+    released = true;
+    barrier.arrived = 0;
+    barrier.predicates_of_last = std::exchange(barrier.predicates, 0);
+    for (int i = 0; i < count_; ++i) {
+      Thread& thread = *threads_[static_cast<size_t>(i)];
+      if (thread.state == Thread::kAtBarrier && thread.barrier == &barrier) thread.state = Thread::kReady;
+    }
+  }
+  return released;
 }
 
 const Deposits& Block::meet(unsigned mask, const void* value, size_t bytes, const char* operation) {
@@ -175,8 +207,17 @@ std::string Block::deadlock() const {
       return text.str();
     }
     if (thread.state == Thread::kAtBarrier) {
-      text << "deadlock: " << name_of("thread", thread.index) << " waits at __syncthreads with " << at_barrier_
-           << " of " << alive_ << " threads";
+      const Barrier& barrier = *thread.barrier;
+      text << "deadlock: " << name_of("thread", thread.index) << " waits at ";
+      const auto number = &barrier - barriers_.data();
+      number == 0 ? text << "__syncthreads" : text << "barrier " << number;
+      text << " with " << barrier.arrived << " of " << (barrier.threads > 0 ? barrier.threads : alive_) << " threads";
+      return text.str();
+    }
+    if (thread.state == Thread::kAtMbarrier) {
+      text << "deadlock: " << name_of("thread", thread.index) << " waits for an mbarrier's phase of parity "
+           << thread.parity << ", which lacks " << thread.mbarrier->arrivals << " arrivals and "
+           << thread.mbarrier->bytes << " bytes";
       return text.str();
     }
   }

@@ -92,6 +92,12 @@ cudaError_t cudaMemGetInfo(size_t* available, size_t* total) {
   return cudaSuccess;
 }
 
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void*) {
+  SIMT_OUTCOME();
+  *attributes = {.sharedSizeBytes = 1};
+  return cudaSuccess;
+}
+
 cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute, int value) {
   SIMT_OUTCOME();
   if (value < 0 || static_cast<size_t>(value) > most_shared_bytes().at(simt::architecture())) {
