@@ -29,8 +29,8 @@ struct WarpProduct {
 // Of a warp: products in flight, oldest first.
 struct WarpProducts {
   std::vector<WarpProduct> issued;
-  std::vector<size_t> groups;  // sizes of the committed groups, oldest first
-  bool fenced = false;         // by wgmma.fence, since a wait
+  std::vector<size_t> groups;                       // sizes of the committed groups, oldest first
+  bool fenced = false;                              // by wgmma.fence, since a wait
   std::map<const float*, std::vector<float>> left;  // registers as wgmma left them, or as it found them
 };
 

@@ -74,12 +74,16 @@ void Block::run(const std::function<void()>& kernel, std::mt19937_64& random) {
     thread.fiber.start(&enter);
     order[static_cast<size_t>(i)] = i;
   }
+  // One warp may lag until all others wait, so that warps drift apart.
+  const int warps = static_cast<int>(meetings_.size());
+  int lagging = warps;
   while (alive_ > 0 && error_.empty()) {
     std::shuffle(order.begin(), order.end(), random);
+    if (random() % 16 == 0) lagging = static_cast<int>(random() % (2 * meetings_.size()));
     bool moved = false;
     for (int i : order) {
       Thread& thread = *threads_[static_cast<size_t>(i)];
-      if (!may_go_on(thread)) continue;
+      if (thread.warp == lagging || !may_go_on(thread)) continue;
       moved = true;
       thread.state = Thread::kReady;
       running_ = &thread;
@@ -90,6 +94,7 @@ void Block::run(const std::function<void()>& kernel, std::mt19937_64& random) {
     }
     moved |= release_barriers();
     if (!error_.empty()) break;
+    if (!moved && std::exchange(lagging, warps) < warps) continue;
     try {
       moved |= async_.land_some(!moved);
     } catch (const std::exception& failure) {

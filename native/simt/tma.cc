@@ -85,7 +85,8 @@ cudaError_t cudaGetDriverEntryPointByVersion(const char* symbol, void** function
 
 namespace simt {
 
-void start_box(AsyncProxy& async, const CUtensorMap& map, const std::array<int, 3>& first, void* to, uint64_t* barrier) {
+void start_box(AsyncProxy& async, const CUtensorMap& map, const std::array<int, 3>& first, void* to,
+               uint64_t* barrier) {
   if (!async.mbarrier(barrier).announced) {
     throw std::runtime_error("TMA with an mbarrier that was started without fence.mbarrier_init");
   }

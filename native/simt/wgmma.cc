@@ -10,6 +10,7 @@ namespace simt {
 namespace {
 
 constexpr int kDepth = 16;  // k of a product
+constexpr const char* kWrittenInFlight = "a thread wrote registers of a wgmma in flight";
 
 // An operand as its descriptor gives it: lines (rows of a, columns of b) by k, or k by lines if transposed.
 class Panel {
@@ -66,9 +67,7 @@ void land(AsyncProxy& async, int warp, WarpProducts& products, const WarpProduct
   const std::vector<float> b = Panel(async, product.b, product.transposed_b).values(0, product.columns);
   for (int lane = 0; lane < kWarp; ++lane) {
     float* d = product.d[static_cast<size_t>(lane)];
-    if (!same_bits(d, products.left[d])) {
-      throw std::runtime_error("a thread wrote registers of a wgmma in flight");
-    }
+    if (!same_bits(d, products.left[d])) throw std::runtime_error(kWrittenInFlight);
     for (int i = 0; i < product.columns / 2; ++i) {
       const int row = lane / 4 + i / 2 % 2 * 8, column = i / 4 * 8 + lane % 4 * 2 + i % 2;
       float sum = d[i];
@@ -104,43 +103,50 @@ void require_same_product(Warpgroup& group, int warp, uint64_t a, uint64_t b) {
 }  // namespace
 
 void issue_product(Block& block, float* d, int columns, uint64_t a, uint64_t b, bool transposed_b) {
+  const Thread& thread = block.thread();
+  WarpProducts& products = block.async().products(thread.warp);
+  std::vector<float>& left = products.left[d];
+  if (left.empty() || !same_bits(d, left)) {
+    for (const WarpProduct& product : products.issued) {
+      if (product.d[static_cast<size_t>(thread.lane)] == d) block.refuse(kWrittenInFlight);
+    }
+    if (!products.fenced) block.refuse("wgmma of registers that were written since the last wgmma.fence");
+    left.assign(d, d + columns / 2);
+  }
   struct Registers {
     float* d;
     uint64_t a, b;
   } mine{d, a, b};
   const Deposits& table = block.meet(~0u, &mine, sizeof(mine), "wgmma.mma_async");
-  if (block.thread().lane != 0) return;
+  if (thread.lane != 0) return;
   WarpProduct product{a, b, transposed_b, columns, {}};
-  WarpProducts& products = block.async().products(block.thread().warp);
   for (int lane = 0; lane < kWarp; ++lane) {
     Registers theirs;
     std::memcpy(&theirs, table[lane], sizeof(theirs));
     if (theirs.a != a || theirs.b != b) block.refuse("lanes of a warp issue wgmma with different descriptors");
     product.d[static_cast<size_t>(lane)] = theirs.d;
-    std::vector<float>& left = products.left[theirs.d];
-    const bool written = left.empty() || !same_bits(theirs.d, left);
-    if (written && !products.fenced) block.refuse("wgmma of registers that were written since the last wgmma.fence");
-    if (written) left.assign(theirs.d, theirs.d + columns / 2);
   }
-  require_same_product(block.async().warpgroup(block.thread().warp), block.thread().warp, a, b);
+  require_same_product(block.async().warpgroup(thread.warp), thread.warp, a, b);
   products.issued.push_back(product);
 }
 
 void fence_registers(Block& block) {
   const char nothing = 0;
   block.meet(~0u, &nothing, 1, "wgmma.fence");
-  if (block.thread().lane == 0) block.async().products(block.thread().warp).fenced = true;
+  block.async().products(block.thread().warp).fenced = true;
 }
 
 void commit_group(Block& block) {
   const char nothing = 0;
   block.meet(~0u, &nothing, 1, "wgmma.commit_group");
-  if (block.thread().lane != 0) return;
-  WarpProducts& products = block.async().products(block.thread().warp);
-  size_t committed = 0;
-  for (size_t group : products.groups) committed += group;
-  products.groups.push_back(products.issued.size() - committed);
-  if (block.async().toss()) land_groups(block.async(), block.thread().warp, products, 0);
+  if (block.thread().lane == 0) {
+    WarpProducts& products = block.async().products(block.thread().warp);
+    size_t committed = 0;
+    for (size_t group : products.groups) committed += group;
+    products.groups.push_back(products.issued.size() - committed);
+    if (block.async().toss()) land_groups(block.async(), block.thread().warp, products, 0);
+  }
+  block.meet(~0u, &nothing, 1, "wgmma.commit_group");  // no lane's registers are gone before
 }
 
 void wait_groups(Block& block, size_t pending) {
