@@ -330,9 +330,9 @@ using EmulatedAttentionTest = AttentionTest;
 // sm_86 has 99 KiB of shared memory a block.
 TEST_F(EmulatedAttentionTest, TilesOfASmallerCardGiveTheSameBits) {
   for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
-    for (int64_t head_size : {64, 100, 256}) {
+    for (int64_t head_size : {100, 256}) {
       SCOPED_TRACE(head_size);
-      Layer layer(dtype, {1, 70, 4, 2, head_size, 50}, 5), small(dtype, layer.shape, 5);
+      Layer layer(dtype, {1, 40, 2, 1, head_size, 30}, 5), small(dtype, layer.shape, 5);
       layer.forward(stream);
       layer.backward(stream);
       ::setenv("PANAMOE_SIMT_ARCH", "86", 1);
