@@ -51,9 +51,15 @@ if(NOT PANAMOE_SANITIZE MATCHES "thread")
     gtest_discover_tests(panamoe_test DISCOVERY_MODE PRE_TEST TEST_PREFIX simt. TEST_LIST PANAMOE_TESTS_ON_SIMT_${length}
       TEST_FILTER ${PANAMOE_${length}} PROPERTIES ENVIRONMENT PANAMOE_TEST_BACKEND=simt LABELS ${label})
   endforeach()
+  # GEMM by TMA and wgmma, on emulated Hopper.
+  add_test(NAME simt.hopper COMMAND panamoe_test --gtest_brief=1
+    --gtest_filter=GemmTest.AppliesBias*:GemmTest.MultipliesBfloat16OfSizes*:ExpertTest.GroupsOfEverySize*)
+  set_tests_properties(simt.hopper PROPERTIES LABELS brief
+    ENVIRONMENT "PANAMOE_TEST_BACKEND=simt;PANAMOE_SIMT_ARCH=90;PANAMOE_CUDA_WGMMA=1")
   file(GLOB PANAMOE_SIMT_TESTS CONFIGURE_DEPENDS simt/test/*_test.cc)
   add_executable(simt_test ${PANAMOE_SIMT_TESTS}
-    simt/block.cc simt/cuda_runtime.cc simt/cuda_stream.cc simt/fiber.cc)
+    simt/async_proxy.cc simt/block.cc simt/card.cc simt/cuda_runtime.cc simt/cuda_stream.cc simt/fiber.cc simt/tma.cc
+    simt/wgmma.cc)
   target_compile_definitions(simt_test PRIVATE MOE_SIMT)
   target_include_directories(simt_test PRIVATE simt/include ${CMAKE_CURRENT_SOURCE_DIR} include)
   target_compile_options(simt_test PRIVATE ${PANAMOE_KERNEL_OPTIONS})

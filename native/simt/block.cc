@@ -10,6 +10,9 @@
 namespace simt {
 namespace {
 
+constexpr size_t kSharedAlignment = 128;  // of MOE_DYNAMIC_SHARED
+constexpr size_t kSharedPeriod = 1024;    // the most that a kernel may align itself to
+
 std::string name_of(const char* noun, const uint3& index) {
   std::ostringstream text;
   text << noun << " (" << index.x << ", " << index.y << ", " << index.z << ")";
@@ -32,18 +35,21 @@ void Block::run_grid(dim3 grid, dim3 block, size_t shared_bytes, uint64_t seed, 
   for (unsigned i = 0; i < order.size(); ++i) order[i] = i;
   std::shuffle(order.begin(), order.end(), random);
   // Exactly as large as asked for and full of NaN, so that AddressSanitizer sees overruns, and tests see reads of
-  // memory that was not written.
+  // memory that was not written. It begins at any multiple of 128, as behind a card's static shared memory.
+  const size_t before = random() % (kSharedPeriod / kSharedAlignment) * kSharedAlignment;
   void* memory = nullptr;
-  if (::posix_memalign(&memory, 1024, std::max<size_t>(shared_bytes, 1)) != 0) throw std::bad_alloc();
-  const std::unique_ptr<unsigned char, decltype(&std::free)> shared(static_cast<unsigned char*>(memory), &std::free);
+  if (::posix_memalign(&memory, kSharedPeriod, before + std::max<size_t>(shared_bytes, 1)) != 0) throw std::bad_alloc();
+  const std::unique_ptr<unsigned char, decltype(&std::free)> keeper_of_shared(static_cast<unsigned char*>(memory),
+                                                                              &std::free);
   struct Running {
     explicit Running(Block* block) { current_ = block; }
     ~Running() { current_ = nullptr; }
   } running(&self);
   for (unsigned i : order) {
     blockIdx = {i % grid.x, i / grid.x % grid.y, i / (grid.x * grid.y)};
-    std::memset(shared.get(), 0xff, shared_bytes);
-    self.shared_ = shared.get();
+    self.shared_ = keeper_of_shared.get() + before;
+    std::memset(self.shared_, kUnwritten, shared_bytes);
+    self.async_.start(self.shared_, shared_bytes, kSharedPeriod + before, random);
     self.run(kernel, random);
   }
 }
@@ -53,7 +59,7 @@ void Block::run(const std::function<void()>& kernel, std::mt19937_64& random) {
   meetings_.clear();
   meetings_.resize(static_cast<size_t>((count_ + kWarp - 1) / kWarp));
   alive_ = count_;
-  at_barrier_ = predicates_ = 0;
+  barriers_ = {};
   error_.clear();
   std::vector<int> order(static_cast<size_t>(count_));
   for (int i = 0; i < count_; ++i) {
@@ -68,28 +74,35 @@ void Block::run(const std::function<void()>& kernel, std::mt19937_64& random) {
     thread.fiber.start(&enter);
     order[static_cast<size_t>(i)] = i;
   }
+  // One warp may lag until all others wait, so that warps drift apart.
+  const int warps = static_cast<int>(meetings_.size());
+  int lagging = warps;
   while (alive_ > 0 && error_.empty()) {
     std::shuffle(order.begin(), order.end(), random);
+    if (random() % 16 == 0) lagging = static_cast<int>(random() % (2 * meetings_.size()));
     bool moved = false;
     for (int i : order) {
       Thread& thread = *threads_[static_cast<size_t>(i)];
-      if (thread.state == Thread::kInMeeting && thread.meeting->generation != thread.generation) {
-        thread.state = Thread::kReady;
-      }
-      if (thread.state != Thread::kReady) continue;
+      if (thread.warp == lagging || !may_go_on(thread)) continue;
       moved = true;
+      thread.state = Thread::kReady;
       running_ = &thread;
       threadIdx = thread.index;
       thread.fiber.resume();
       running_ = nullptr;
       if (!error_.empty()) break;
     }
-    if (at_barrier_ > 0 && at_barrier_ == alive_) {
-      release_barrier();
-      moved = true;
+    moved |= release_barriers();
+    if (!error_.empty()) break;
+    if (!moved && std::exchange(lagging, warps) < warps) continue;
+    try {
+      moved |= async_.land_some(!moved);
+    } catch (const std::exception& failure) {
+      error_ = failure.what();
     }
     if (!moved && error_.empty()) error_ = deadlock();
   }
+  if (error_.empty()) error_ = async_.unfinished();
   // Fibers that still wait are restarted by the next kernel.
   if (!error_.empty()) throw std::runtime_error(name_of("block", blockIdx) + ": " + error_);
 }
@@ -110,21 +123,50 @@ void Block::enter() {
 
 void Block::wait() { running_->fiber.leave(); }
 
-int Block::barrier(int predicate) {
-  predicates_ += predicate != 0;
-  ++at_barrier_;
-  running_->state = Thread::kAtBarrier;
-  wait();
-  return predicates_of_last_;
+bool Block::may_go_on(Thread& thread) const {
+  switch (thread.state) {
+    case Thread::kReady: return true;
+    case Thread::kInMeeting: return thread.meeting->generation != thread.generation;
+    case Thread::kAtMbarrier: return thread.mbarrier->has_completed(thread.parity);
+    default: return false;
+  }
 }
 
-void Block::release_barrier() {
-  at_barrier_ = 0;
-  predicates_of_last_ = std::exchange(predicates_, 0);
-  for (int i = 0; i < count_; ++i) {
-    Thread& thread = *threads_[static_cast<size_t>(i)];
-    if (thread.state == Thread::kAtBarrier) thread.state = Thread::kReady;
+int Block::barrier(int predicate, int number, int threads) {
+  Barrier& barrier = barriers_[static_cast<size_t>(number)];
+  if (barrier.arrived == 0) barrier.threads = threads;
+  if (barrier.threads != threads || (threads > 0 && barrier.arrived == threads)) {
+    refuse("barrier " + std::to_string(number) + " is met by other numbers of threads");
   }
+  barrier.predicates += predicate != 0;
+  ++barrier.arrived;
+  running_->state = Thread::kAtBarrier;
+  running_->barrier = &barrier;
+  wait();
+  return barrier.predicates_of_last;
+}
+
+void Block::wait_for(const Mbarrier& mbarrier, int parity) {
+  if (mbarrier.has_completed(parity)) return;
+  running_->state = Thread::kAtMbarrier;
+  running_->mbarrier = &mbarrier;
+  running_->parity = parity;
+  wait();
+}
+
+bool Block::release_barriers() {
+  bool released = false;
+  for (Barrier& barrier : barriers_) {
+    if (barrier.arrived == 0 || barrier.arrived != (barrier.threads > 0 ? barrier.threads : alive_)) continue;
+    released = true;
+    barrier.arrived = 0;
+    barrier.predicates_of_last = std::exchange(barrier.predicates, 0);
+    for (int i = 0; i < count_; ++i) {
+      Thread& thread = *threads_[static_cast<size_t>(i)];
+      if (thread.state == Thread::kAtBarrier && thread.barrier == &barrier) thread.state = Thread::kReady;
+    }
+  }
+  return released;
 }
 
 const Deposits& Block::meet(unsigned mask, const void* value, size_t bytes, const char* operation) {
@@ -170,8 +212,17 @@ std::string Block::deadlock() const {
       return text.str();
     }
     if (thread.state == Thread::kAtBarrier) {
-      text << "deadlock: " << name_of("thread", thread.index) << " waits at __syncthreads with " << at_barrier_
-           << " of " << alive_ << " threads";
+      const Barrier& barrier = *thread.barrier;
+      text << "deadlock: " << name_of("thread", thread.index) << " waits at ";
+      const auto number = &barrier - barriers_.data();
+      number == 0 ? text << "__syncthreads" : text << "barrier " << number;
+      text << " with " << barrier.arrived << " of " << (barrier.threads > 0 ? barrier.threads : alive_) << " threads";
+      return text.str();
+    }
+    if (thread.state == Thread::kAtMbarrier) {
+      text << "deadlock: " << name_of("thread", thread.index) << " waits for an mbarrier's phase of parity "
+           << thread.parity << ", which lacks " << thread.mbarrier->arrivals << " arrivals and "
+           << thread.mbarrier->bytes << " bytes";
       return text.str();
     }
   }

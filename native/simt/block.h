@@ -3,6 +3,7 @@
 // threads can reach is reported as a deadlock.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -11,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "simt/async_proxy.h"
 #include "simt/fiber.h"
 
 struct dim3 {
@@ -30,8 +32,6 @@ inline constinit thread_local dim3 gridDim{};
 constexpr int warpSize = 32;
 
 namespace simt {
-
-constexpr int kWarp = warpSize;
 constexpr size_t kMostDepositBytes = 32;
 
 // The values that the lanes of a warp exchange in one collective.
@@ -54,11 +54,20 @@ struct Copy {
   size_t filled;
 };
 
+// One of a block's 16 barriers: __syncthreads is number 0, of all threads that have not ended.
+struct Barrier {
+  int threads = 0;  // that meet; 0 stands for all
+  int arrived = 0, predicates = 0, predicates_of_last = 0;
+};
+
 struct Thread {
   uint3 index{};
   int lane = 0;
   int warp = 0;
-  enum { kReady, kAtBarrier, kInMeeting, kDone } state = kDone;
+  enum { kReady, kAtBarrier, kInMeeting, kAtMbarrier, kDone } state = kDone;
+  Barrier* barrier = nullptr;
+  const Mbarrier* mbarrier = nullptr;
+  int parity = 0;  // of the mbarrier's phase that the fiber waits for
   Meeting* meeting = nullptr;
   uint64_t generation = 0;     // of the meeting when the fiber entered it
   std::vector<Copy> copies;    // in flight, oldest first; they are done when they are waited for, not before
@@ -79,19 +88,27 @@ class Block {
   Thread& thread() { return *running_; }
   unsigned char* shared() { return shared_; }
 
-  // __syncthreads_count: waits for all threads and returns how many gave a predicate other than 0.
-  int barrier(int predicate);
+  // The asynchronous proxy's state (TMA, wgmma) of this block.
+  AsyncProxy& async() { return async_; }
+
+  // __syncthreads_count: waits for all threads, or for `threads` of them at another barrier, and returns how many gave
+  // a predicate other than 0.
+  int barrier(int predicate, int number = 0, int threads = 0);
+  // Waits until the mbarrier's phase of this parity has completed.
+  void wait_for(const Mbarrier& mbarrier, int parity);
   // Deposits `bytes` of `value` and waits for all lanes of the mask. The table stays valid until the second next
   // collective of the same mask.
   const Deposits& meet(unsigned mask, const void* value, size_t bytes, const char* operation);
+  // Ends the kernel with this failure of the running thread.
+  [[noreturn]] void refuse(const std::string& what) const;
 
  private:
   void run(const std::function<void()>& kernel, std::mt19937_64& random);
   static void enter();
   void wait();
-  void release_barrier();
+  bool may_go_on(Thread& thread) const;
+  bool release_barriers();
   std::string deadlock() const;
-  [[noreturn]] void refuse(const std::string& what) const;
 
   static thread_local Block* current_;
   unsigned char* shared_ = nullptr;
@@ -99,7 +116,9 @@ class Block {
   std::vector<std::unique_ptr<Thread>> threads_;
   std::vector<std::vector<std::unique_ptr<Meeting>>> meetings_;  // of each warp
   Thread* running_ = nullptr;
-  int count_ = 0, alive_ = 0, at_barrier_ = 0, predicates_ = 0, predicates_of_last_ = 0;
+  std::array<Barrier, 16> barriers_;
+  AsyncProxy async_;
+  int count_ = 0, alive_ = 0;
   std::string error_;
 };
 

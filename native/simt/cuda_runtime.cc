@@ -1,10 +1,7 @@
 #include <cuda_runtime.h>
 
-#include <sys/sysinfo.h>
-
 #include <atomic>
 #include <charconv>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -17,9 +14,7 @@
 
 namespace {
 
-constexpr int kCards = 4;
 constexpr int kVersion = 13000;
-thread_local int card = 0;
 
 // Failures that a test asked for: a function fails with this error after `skip` more calls.
 struct Failure {
@@ -67,21 +62,12 @@ cudaError_t outcome(const char* function) {
   return error;
 }
 
-int current_card() { return card; }
-
 cudaError_t lose(const char* failure) {
   launch_failure = failure;
   return lost = cudaErrorLaunchFailure;
 }
 
 }  // namespace simt
-
-cudaError_t cudaGetDeviceCount(int* count) {
-  *count = 0;
-  SIMT_OUTCOME();
-  *count = kCards;
-  return cudaSuccess;
-}
 
 cudaError_t cudaDriverGetVersion(int* version) {
   *version = 0;
@@ -92,37 +78,6 @@ cudaError_t cudaDriverGetVersion(int* version) {
 
 cudaError_t cudaRuntimeGetVersion(int* version) {
   *version = kVersion;
-  return cudaSuccess;
-}
-
-cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
-  SIMT_OUTCOME();
-  if (device < 0 || device >= kCards) return cudaErrorInvalidDevice;
-  *properties = {};
-  std::snprintf(properties->name, sizeof(properties->name), "emulated CUDA device");
-  properties->major = 8;
-  properties->minor = 0;
-  properties->multiProcessorCount = 4;
-  size_t available = 0;
-  cudaMemGetInfo(&available, &properties->totalGlobalMem);
-  properties->sharedMemPerBlockOptin = 163 * 1024;
-  properties->concurrentManagedAccess = 1;
-  return cudaSuccess;
-}
-
-cudaError_t cudaSetDevice(int device) {
-  SIMT_OUTCOME();
-  if (device < 0 || device >= kCards) return cudaErrorInvalidDevice;
-  card = device;
-  return cudaSuccess;
-}
-
-cudaError_t cudaMemGetInfo(size_t* available, size_t* total) {
-  SIMT_OUTCOME();
-  struct sysinfo info{};
-  ::sysinfo(&info);
-  *total = info.totalram * info.mem_unit;
-  *available = info.freeram * info.mem_unit;
   return cudaSuccess;
 }
 

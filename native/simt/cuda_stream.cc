@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "simt/card.h"
 #include "simt/outcome.h"
 
 struct SimtGraph {
@@ -28,6 +29,7 @@ struct SimtStream {
 namespace {
 
 std::atomic<bool> holding{false};
+std::atomic<uint64_t> launches{0}, waits{0};
 std::function<void()> before_launch;
 
 cudaError_t run(const std::function<void()>& work) {
@@ -37,6 +39,11 @@ cudaError_t run(const std::function<void()>& work) {
   } catch (const std::exception& failure) {
     return simt::lose(failure.what());
   }
+}
+
+// Counts a call that gives the card work: a kernel, a copy, a graph. A captured one gives it none yet.
+void count_launch(cudaStream_t stream) {
+  if (stream == nullptr || stream->captured == nullptr) ++launches;
 }
 
 // Called by functions that are not allowed during a capture; invalidates it.
@@ -52,16 +59,23 @@ extern "C" __attribute__((visibility("default"))) void simt_before_launch(std::f
   before_launch = std::move(action);
 }
 
+// How often the host has given the cards work, and how often it has waited for them. For tests.
+extern "C" __attribute__((visibility("default"))) void simt_work(uint64_t* counts) {
+  counts[0] = launches;
+  counts[1] = waits;
+}
+
 namespace simt {
 
-cudaError_t check_launch(const cudaLaunchConfig_t& config) {
+cudaError_t check_launch(const cudaLaunchConfig_t& config, const void* kernel) {
   if (before_launch) std::exchange(before_launch, nullptr)();
   if (const cudaError_t error = outcome("cudaLaunchKernelExC"); error != cudaSuccess) return error;
   if (config.stream != nullptr && config.stream->card != current_card()) return cudaErrorInvalidResourceHandle;
+  count_launch(config.stream);
   const uint64_t threads = uint64_t{config.blockDim.x} * config.blockDim.y * config.blockDim.z;
   const bool legal = threads >= 1 && threads <= 1024 && config.gridDim.x >= 1 && config.gridDim.y >= 1 &&
                      config.gridDim.z >= 1 && config.gridDim.x < 1u << 31 && config.gridDim.y < 1u << 16 &&
-                     config.gridDim.z < 1u << 16 && config.dynamicSmemBytes <= 227 * 1024;
+                     config.gridDim.z < 1u << 16 && allows_shared_bytes(kernel, config.dynamicSmemBytes);
   return legal ? cudaSuccess : cudaErrorInvalidValue;
 }
 
@@ -84,11 +98,13 @@ cudaError_t enqueue(cudaStream_t stream, std::function<void()> work) {
 
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
   SIMT_OUTCOME();
+  count_launch(stream);
   return simt::enqueue(stream, [=] { std::memcpy(to, from, bytes); });
 }
 
 cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t stream) {
   SIMT_OUTCOME();
+  count_launch(stream);
   return simt::enqueue(stream, [=] { std::memset(memory, value, bytes); });
 }
 
@@ -106,6 +122,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   SIMT_OUTCOME();
   if (breaks_capture(stream)) return cudaErrorStreamCaptureUnsupported;
+  ++waits;
   std::lock_guard lock(stream->mutex);
   for (const auto& work : std::exchange(stream->held, {})) {
     if (const cudaError_t error = run(work); error != cudaSuccess) return error;
@@ -143,6 +160,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
   SIMT_OUTCOME();
+  count_launch(stream);
   for (const auto& work : executable->work) {
     if (const cudaError_t error = simt::enqueue(stream, work); error != cudaSuccess) return error;
   }

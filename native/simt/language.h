@@ -18,6 +18,7 @@
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
 #define __align__(n) alignas(n)
+#define __grid_constant__
 #define __shared__ static thread_local  // blocks of a grid run one after another on one thread
 
 struct alignas(8) float2 {

@@ -137,7 +137,7 @@ cudaError_t cudaLibraryGetKernel(cudaKernel_t* kernel, cudaLibrary_t library, co
 }
 
 cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t* config, const void* kernel, void** arguments) {
-  if (const cudaError_t error = simt::check_launch(*config); error != cudaSuccess) return error;
+  if (const cudaError_t error = simt::check_launch(*config, kernel); error != cudaSuccess) return error;
   const cudaLaunchConfig_t shape = *config;
   return simt::enqueue(shape.stream, [=, run = static_cast<cudaKernel_t>(kernel)->bind(arguments)] {
     simt::Block::run_grid(shape.gridDim, shape.blockDim, shape.dynamicSmemBytes, simt::next_seed(), run);

@@ -39,9 +39,16 @@ inline void multiply_m16n8k16(float (&d)[4], const uint32_t (&a)[4], const uint3
   std::memcpy(d, sums, sizeof(sums));
 }
 
+// Refuses an address that traps on a card.
+inline void require_aligned(const void* address, const char* operation) {
+  if (reinterpret_cast<uintptr_t>(address) % 16 == 0) return;
+  simt::Block::current().refuse(std::string(operation) + " of an address that is not a multiple of 16");
+}
+
 // Loads four 8 x 8 matrices of 16-bit numbers from shared memory: lane i gives the address of row i % 8 of matrix i /
 // 8; r[m] receives row lane / 4, columns 2 (lane % 4) and the next, of matrix m.
 inline void load_matrices(uint32_t (&r)[4], const void* row) {
+  require_aligned(row, "ldmatrix");
   const simt::Deposits& table = simt::Block::current().meet(~0u, &row, sizeof(row), "ldmatrix.x4");
   const int lane = simt::this_lane();
   for (int m = 0; m < 4; ++m) {
@@ -51,6 +58,7 @@ inline void load_matrices(uint32_t (&r)[4], const void* row) {
 
 // The same with each matrix transposed.
 inline void load_matrices_transposed(uint32_t (&r)[4], const void* row) {
+  require_aligned(row, "ldmatrix");
   const simt::Deposits& table = simt::Block::current().meet(~0u, &row, sizeof(row), "ldmatrix.x4.trans");
   const int lane = simt::this_lane();
   for (int m = 0; m < 4; ++m) {
@@ -65,6 +73,10 @@ inline void load_matrices_transposed(uint32_t (&r)[4], const void* row) {
 
 // Copies 16 bytes from global to shared memory when the group is waited for; those from `filled` on become 0.
 inline void copy_async_16(void* shared, const void* global, int filled = 16) {
+  require_aligned(shared, "cp.async");
+  require_aligned(global, "cp.async");
+  if (filled < 0 || filled > 16)
+    simt::Block::current().refuse("cp.async fills " + std::to_string(filled) + " of 16 bytes");
   simt::Block::current().thread().copies.push_back({shared, global, static_cast<size_t>(filled)});
 }
 

@@ -325,5 +325,33 @@ TEST_F(AttentionTest, RefusesWhatDoesNotFit) {
                      moe_attention_forward(stream, good.config(), inputs, good.out, nullptr));
 }
 
+using EmulatedAttentionTest = AttentionTest;
+
+// sm_86 has 99 KiB of shared memory a block.
+TEST_F(EmulatedAttentionTest, TilesOfASmallerCardGiveTheSameBits) {
+  for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
+    for (int64_t head_size : {100, 256}) {
+      SCOPED_TRACE(head_size);
+      Layer layer(dtype, {1, 40, 2, 1, head_size, 30}, 5), small(dtype, layer.shape, 5);
+      layer.forward(stream);
+      layer.backward(stream);
+      ::setenv("PANAMOE_SIMT_ARCH", "86", 1);
+      moe_device card = 0;
+      moe_stream narrow = 0;
+      ASSERT_MOE_OK(moe_device_open("simt", 0, &card));
+      ASSERT_MOE_OK(moe_stream_create(card, 1, &narrow));
+      small.forward(narrow);
+      small.backward(narrow);
+      EXPECT_MOE_OK(moe_device_close(card));
+      ::unsetenv("PANAMOE_SIMT_ARCH");
+      expect_same_bits(small.out, layer.out, "out");
+      expect_same_bits(small.logsumexp, layer.logsumexp, "logsumexp");
+      expect_same_bits(small.dq, layer.dq, "dq");
+      expect_same_bits(small.dk, layer.dk, "dk");
+      expect_same_bits(small.dv, layer.dv, "dv");
+    }
+  }
+}
+
 }  // namespace
 }  // namespace moe::testing

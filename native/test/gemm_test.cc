@@ -152,8 +152,9 @@ TEST_F(GemmTest, ARowHasTheSameBitsAloneAndAmongMany) {
 // Whole tiles and partial ones, rows of multiples of 16 bytes and others, each operand transposed or not.
 TEST_F(GemmTest, MultipliesBfloat16OfSizesAroundItsTiles) {
   uint64_t seed = 100;
-  for (const auto& [m, n, k] : {Case{128, 128, 64}, Case{16, 32, 128}, Case{130, 136, 72}, Case{127, 129, 33},
-                                Case{17, 31, 129}, Case{15, 40, 264}, Case{200, 8, 16}, Case{65, 264, 100}}) {
+  for (const auto& [m, n, k] :
+       {Case{128, 128, 64}, Case{16, 32, 128}, Case{130, 136, 72}, Case{127, 129, 33}, Case{17, 31, 129},
+        Case{15, 40, 264}, Case{200, 8, 16}, Case{65, 264, 100}, Case{150, 136, 648}}) {
     for (int bits = 0; bits < 4; ++bits) {
       const bool ta = bits & 1, tb = bits & 2;
       const Tensor a = Tensor::random(MOE_BFLOAT16, {ta ? k : m, ta ? m : k}, ++seed);

@@ -15,23 +15,20 @@ namespace {
 
 constexpr int kDeltaThreads = 256;
 
-template <typename Element, int kHead>
+template <typename Element, int kHead, int kRowWarps>
 struct BackwardShape : HeadShape<Element, kHead> {
   using Base = HeadShape<Element, kHead>;
-  // Float32 tiles of the widest heads are halved to fit into shared memory.
-  static constexpr bool kNarrow = std::is_same_v<Element, float> && kHead > 128;
-  static constexpr int kRowWarps = kNarrow ? 2 : 4;
   static constexpr int kRows = kRowWarps * kWarpRows;  // that a block keeps
-  static constexpr int kStep = kNarrow ? 16 : 32;      // rows of the other side at a time
+  static constexpr int kStep = kRowWarps * 8;          // rows of the other side at a time
   static constexpr int kWarps = kRowWarps * Base::kColumnWarps;
   static constexpr int kThreads = kWarps * kWarpLanes;
   static constexpr size_t kTileBytes = sizeof(Element) * 2 * (kRows + 2 * kStep) * Base::kStride;
   static constexpr size_t kTableFloats = kWarps * kWeightFloats<Element, kStep / 8>;
-  static constexpr size_t kSharedBytes = kTileBytes + sizeof(float) * kTableFloats;
+  static constexpr int kStatistics = 2 * kStep;  // logsumexp and delta of a step's queries
+  static constexpr size_t kSharedBytes = kTileBytes + sizeof(float) * (kTableFloats + 2 * kStatistics);
   // Blocks of an SM, which has 163 KiB of shared memory on sm_80: ptxas need not save registers for more. With a
   // fourth one the narrowest heads would spill.
   static constexpr int kBlocks = std::clamp<int>(163 * 1024 / kSharedBytes, 1, 3);
-  static constexpr int kStatistics = 2 * kStep;  // logsumexp and delta of a step's queries
   static_assert(kStatistics <= kThreads);
 };
 
@@ -88,9 +85,9 @@ __global__ void __launch_bounds__(kDeltaThreads)
 }
 
 // Two tiles of rows in two stages: the next two arrive while these are used.
-template <typename Element, int kHead>
+template <typename Element, int kHead, int kRowWarps>
 struct Steps {
-  using Shape = BackwardShape<Element, kHead>;
+  using Shape = BackwardShape<Element, kHead, kRowWarps>;
   Element* memory;
   __device__ __forceinline__ Element* tile(int stage, int which) const {
     return memory + (stage * 2 + which) * Shape::kStep * Shape::kStride;
@@ -109,10 +106,11 @@ struct HeadRows {
 };
 
 // One block: kRows queries of one head. Bound by FLOPs, 6 D for each pair of query and key.
-template <typename Element, int kHead>
-__global__ void __launch_bounds__((BackwardShape<Element, kHead>::kThreads), (BackwardShape<Element, kHead>::kBlocks))
+template <typename Element, int kHead, int kRowWarps>
+__global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kThreads),
+                                  (BackwardShape<Element, kHead, kRowWarps>::kBlocks))
     query_gradient_kernel(Backward<Element> a) {
-  using Shape = BackwardShape<Element, kHead>;
+  using Shape = BackwardShape<Element, kHead, kRowWarps>;
   constexpr int kStep = Shape::kStep, kStride = Shape::kStride;
   unsigned index = blockIdx.x;
   const int head = static_cast<int>(index % a.heads);
@@ -131,7 +129,7 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead>::kThreads), (Ba
   const int width = padded_width(a.head_size);
   MOE_DYNAMIC_SHARED(Element, queries);
   Element* upstream = queries + Shape::kRows * kStride;
-  const Steps<Element, kHead> steps{upstream + Shape::kRows * kStride};
+  const Steps<Element, kHead, kRowWarps> steps{upstream + Shape::kRows * kStride};
   float* table = reinterpret_cast<float*>(steps.tile(2, 0)) + warp * kWeightFloats<Element, kStep / 8>;
   const auto load_step = [&](int stage, int key) {
     load_tile<kHead>(steps.tile(stage, 0), kStep, a.head_size, a.aligned,
@@ -192,10 +190,11 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead>::kThreads), (Ba
 }
 
 // One block: kRows keys of one head. Bound by FLOPs, 8 D for each pair of query and key.
-template <typename Element, int kHead>
-__global__ void __launch_bounds__((BackwardShape<Element, kHead>::kThreads), (BackwardShape<Element, kHead>::kBlocks))
+template <typename Element, int kHead, int kRowWarps>
+__global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kThreads),
+                                  (BackwardShape<Element, kHead, kRowWarps>::kBlocks))
     key_gradient_kernel(Backward<Element> a) {
-  using Shape = BackwardShape<Element, kHead>;
+  using Shape = BackwardShape<Element, kHead, kRowWarps>;
   constexpr int kStep = Shape::kStep, kStride = Shape::kStride;
   unsigned index = blockIdx.x;
   const int group = static_cast<int>(index % a.groups);
@@ -213,7 +212,7 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead>::kThreads), (Ba
   const int width = padded_width(a.head_size);
   MOE_DYNAMIC_SHARED(Element, keys);
   Element* values = keys + Shape::kRows * kStride;
-  const Steps<Element, kHead> steps{values + Shape::kRows * kStride};
+  const Steps<Element, kHead, kRowWarps> steps{values + Shape::kRows * kStride};
   float* statistics = reinterpret_cast<float*>(steps.tile(2, 0));  // of two stages
   float* table = statistics + 2 * Shape::kStatistics + warp * kWeightFloats<Element, kStep / 8>;
   // Queries from the first that sees a key on, those of one head after those of another.
@@ -290,6 +289,22 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead>::kThreads), (Ba
                     [&](int r) { return a.dv + k_head + (first + r) * k_stride; });
 }
 
+// Launches tiles that fit into the card's shared memory: these, or narrower ones. Every sum has the same order in all.
+template <typename Element, int kHead, int kRowWarps>
+void launch_gradients(Launch& launch, const Backward<Element>& backward) {
+  using Shape = BackwardShape<Element, kHead, kRowWarps>;
+  if constexpr (Shape::kSharedBytes > kSharedOfEveryCard) {
+    if (Shape::kSharedBytes > launch.stream().card().most_shared_bytes()) {
+      return launch_gradients<Element, kHead, kRowWarps / 2>(launch, backward);
+    }
+  }
+  const auto tiles = static_cast<unsigned>(ceil_div(backward.length, Shape::kRows) * backward.sequences);
+  launch(query_gradient_kernel<Element, kHead, kRowWarps>, tiles * static_cast<unsigned>(backward.heads),
+         Shape::kThreads, Shape::kSharedBytes, backward);
+  launch(key_gradient_kernel<Element, kHead, kRowWarps>, tiles * static_cast<unsigned>(backward.groups),
+         Shape::kThreads, Shape::kSharedBytes, backward);
+}
+
 }  // namespace
 
 void attention_backward(Stream& stream, const moe_attention_config& config, const moe_attention_inputs& in, Tensor out,
@@ -325,12 +340,9 @@ void attention_backward(Stream& stream, const moe_attention_config& config, cons
                                      .full = config.mask == MOE_FULL,
                                      .aligned = aligned};
     visit_head_size(head_size, [&](auto head) {
-      using Shape = BackwardShape<Element, head()>;
-      const auto tiles = static_cast<unsigned>(ceil_div(length, Shape::kRows) * sequences);
-      launch(query_gradient_kernel<Element, head()>, tiles * static_cast<unsigned>(heads), Shape::kThreads,
-             Shape::kSharedBytes, backward);
-      launch(key_gradient_kernel<Element, head()>, tiles * static_cast<unsigned>(groups), Shape::kThreads,
-             Shape::kSharedBytes + sizeof(float) * 2 * Shape::kStatistics, backward);
+      // Float32 tiles of the widest heads are halved to fit into shared memory.
+      constexpr int kRowWarps = std::is_same_v<Element, float> && head() > 128 ? 2 : 4;
+      launch_gradients<Element, head(), kRowWarps>(launch, backward);
     });
   });
   if (in.sinks == nullptr) return;

@@ -290,22 +290,29 @@ __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps>::kThr
   }
 }
 
+template <typename Element, int kHead, int kRowWarps, bool kOneChunk>
+void attend(Launch& launch, const AttendingRows& a, int64_t chunks, float* sums, float* statistics) {
+  using Shape = ForwardShape<Element, kHead, kRowWarps>;
+  if constexpr (kRowWarps > 1 && Shape::kSharedBytes > kSharedOfEveryCard) {  // a row's bits do not depend on its tile
+    if (Shape::kSharedBytes > launch.stream().card().most_shared_bytes()) {
+      return attend<Element, kHead, 1, kOneChunk>(launch, a, chunks, sums, statistics);
+    }
+  }
+  const int64_t shared = a.heads / a.groups, most_rows = std::max<int64_t>(1, Shape::kRows / shared);
+  const int64_t runs = a.slot != nullptr ? a.rows : a.cache.slots * ceil_div(a.cache.capacity, most_rows);
+  const int64_t blocks = runs * a.groups * ceil_div(shared, Shape::kRows);
+  launch(attend_kernel<Element, kHead, kRowWarps, kOneChunk>,
+         dim3(static_cast<unsigned>(blocks), static_cast<unsigned>(chunks)), Shape::kThreads, Shape::kSharedBytes, a,
+         static_cast<int>(chunks), sums, statistics);
+}
+
 template <int kRowWarps, bool kOneChunk>
 void attend(Launch& launch, moe_dtype dtype, const AttendingRows& a, int64_t chunks, float* sums, float* statistics) {
   visit_head_size(a.head_size, [&](auto head) {
-    const auto launch_as = [&](auto element) {
-      using Shape = ForwardShape<decltype(element), head(), kRowWarps>;
-      const int64_t shared = a.heads / a.groups, most_rows = std::max<int64_t>(1, Shape::kRows / shared);
-      const int64_t runs = a.slot != nullptr ? a.rows : a.cache.slots * ceil_div(a.cache.capacity, most_rows);
-      const int64_t blocks = runs * a.groups * ceil_div(shared, Shape::kRows);
-      launch(attend_kernel<decltype(element), head(), kRowWarps, kOneChunk>,
-             dim3(static_cast<unsigned>(blocks), static_cast<unsigned>(chunks)), Shape::kThreads, Shape::kSharedBytes,
-             a, static_cast<int>(chunks), sums, statistics);
-    };
     if (dtype == MOE_BFLOAT16) {
-      launch_as(Bfloat16{});
+      attend<Bfloat16, head(), kRowWarps, kOneChunk>(launch, a, chunks, sums, statistics);
     } else {
-      launch_as(float{});
+      attend<float, head(), kRowWarps, kOneChunk>(launch, a, chunks, sums, statistics);
     }
   });
 }

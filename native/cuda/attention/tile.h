@@ -19,6 +19,10 @@ constexpr int kWarpRows = 16;
 
 constexpr int kMostHeadSize = 256;
 
+// Shared memory that a block can have on every supported card: what sm_86, sm_89 and sm_120 have. Tiles that need more
+// are launched narrower there.
+constexpr size_t kSharedOfEveryCard = 99 << 10;
+
 // The score of a key that is not seen.
 constexpr float kUnseen = -std::numeric_limits<float>::infinity();
 

@@ -2,22 +2,10 @@
 // specialization as in CUTLASS: one warp fetches panels by the tensor memory accelerator (TMA), two warpgroups multiply
 // them from shared memory by wgmma; the next tile's panels arrive during a tile's epilogue.
 //
-// Compiled but never run, and off unless PANAMOE_CUDA_WGMMA=1. Its sums may differ from those of tensor.cu in their
-// last bits: a row's bits would then depend on the number of rows beside it.
-// Test: on a card, PANAMOE_CUDA_WGMMA=1 PANAMOE_TEST_BACKEND=cuda panamoe_test --gtest_filter='Gemm*:Expert*'.
-// Time: PANAMOE_CUDA_WGMMA=1 ./panamoe bench grouped-gemm --dtype bf16 --device cuda.
-#include "cuda/gemm/product.h"
-
-#if defined(MOE_SIMT)
-
-namespace moe::cuda {
-
-bool launch_hopper_tiles(Launch&, const Product&, RowRange) { return false; }  // neither TMA nor wgmma is emulated
-
-}  // namespace moe::cuda
-
-#else
-
+// Has run on the emulation alone, never on a card, and is off unless PANAMOE_CUDA_WGMMA=1. On a card its sums may
+// differ from those of tensor.cu in their last bits: a row's bits would then depend on the number of rows beside it.
+// Test: PANAMOE_CUDA_WGMMA=1 PANAMOE_SIMT_ARCH=90 PANAMOE_TEST_BACKEND=simt panamoe_test
+// --gtest_filter='Gemm*:Expert*'. Time: PANAMOE_CUDA_WGMMA=1 ./panamoe bench grouped-gemm --dtype bf16 --device cuda.
 #include <cuda.h>
 
 #include <cstdlib>
@@ -25,7 +13,8 @@ bool launch_hopper_tiles(Launch&, const Product&, RowRange) { return false; }  /
 
 #include "core/error.h"
 #include "cuda/gemm/epilogue.h"
-#include "cuda/ptx.h"
+#include "cuda/gemm/product.h"
+#include "cuda/ptx_hopper.h"
 
 namespace moe::cuda {
 namespace {
@@ -43,42 +32,7 @@ constexpr int kPanelAlignment = 1024;
 constexpr size_t kSharedBytes =
     kPanelAlignment + size_t{HopperTile::kStages} * HopperTile::kStageBytes + kSumsBytes<HopperTile>;
 
-#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
-
-__device__ __forceinline__ void start_barrier(uint64_t* barrier, int arrivals) {
-  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(barrier)), "r"(arrivals) : "memory");
-}
-
-__device__ __forceinline__ void arrive(uint64_t* barrier) {
-  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(barrier)) : "memory");
-}
-
-// Arrives, and makes the barrier wait for `bytes` of copies too.
-__device__ __forceinline__ void arrive_with_copies(uint64_t* barrier, int bytes) {
-  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(barrier)), "r"(bytes)
-               : "memory");
-}
-
-// Waits until the barrier's phase of this parity has completed.
-__device__ __forceinline__ void wait(uint64_t* barrier, int parity) {
-  asm volatile(
-      "{\n"
-      ".reg .pred done;\n"
-      "again:\n"
-      "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
-      "@!done bra again;\n"
-      "}" ::"r"(shared_address(barrier)),
-      "r"(parity)
-      : "memory");
-}
-
-__device__ __forceinline__ void copy_box(void* to, const CUtensorMap& map, int x, int y, int z, uint64_t* barrier) {
-  asm volatile(
-      "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes "
-      "[%0], [%1, {%2, %3, %4}], [%5];" ::"r"(shared_address(to)),
-      "l"(&map), "r"(x), "r"(y), "r"(z), "r"(shared_address(barrier))
-      : "memory");
-}
+#if defined(MOE_HOPPER)
 
 // The wgmma descriptor of a panel with rows of 128 bytes in 128-byte swizzle; `block` is the distance in bytes between
 // blocks of 64 columns of a transposed panel.
@@ -89,45 +43,8 @@ __device__ __forceinline__ uint64_t describe_panel(const void* panel, int block)
          uint64_t{kEightRows >> 4} << 32 | kSwizzle128Bytes << 62;
 }
 
-// d += a b for a [64, 16] and b [16, 128]. A warp holds 16 rows of d; d[i] is eight columns, as mma.m16n8k16 has them.
-template <int transposed_b>
-__device__ __forceinline__ void multiply_m64n128k16(float (&d)[16][4], uint64_t a, uint64_t b) {
-  asm volatile(
-      "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {"
-      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
-      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
-      "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
-      "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63}, "
-      "%64, %65, 1, 1, 1, 0, %66;"
-      : "+f"(d[0][0]), "+f"(d[0][1]), "+f"(d[0][2]), "+f"(d[0][3]), "+f"(d[1][0]), "+f"(d[1][1]), "+f"(d[1][2]),
-        "+f"(d[1][3]), "+f"(d[2][0]), "+f"(d[2][1]), "+f"(d[2][2]), "+f"(d[2][3]), "+f"(d[3][0]), "+f"(d[3][1]),
-        "+f"(d[3][2]), "+f"(d[3][3]), "+f"(d[4][0]), "+f"(d[4][1]), "+f"(d[4][2]), "+f"(d[4][3]), "+f"(d[5][0]),
-        "+f"(d[5][1]), "+f"(d[5][2]), "+f"(d[5][3]), "+f"(d[6][0]), "+f"(d[6][1]), "+f"(d[6][2]), "+f"(d[6][3]),
-        "+f"(d[7][0]), "+f"(d[7][1]), "+f"(d[7][2]), "+f"(d[7][3]), "+f"(d[8][0]), "+f"(d[8][1]), "+f"(d[8][2]),
-        "+f"(d[8][3]), "+f"(d[9][0]), "+f"(d[9][1]), "+f"(d[9][2]), "+f"(d[9][3]), "+f"(d[10][0]), "+f"(d[10][1]),
-        "+f"(d[10][2]), "+f"(d[10][3]), "+f"(d[11][0]), "+f"(d[11][1]), "+f"(d[11][2]), "+f"(d[11][3]), "+f"(d[12][0]),
-        "+f"(d[12][1]), "+f"(d[12][2]), "+f"(d[12][3]), "+f"(d[13][0]), "+f"(d[13][1]), "+f"(d[13][2]), "+f"(d[13][3]),
-        "+f"(d[14][0]), "+f"(d[14][1]), "+f"(d[14][2]), "+f"(d[14][3]), "+f"(d[15][0]), "+f"(d[15][1]), "+f"(d[15][2]),
-        "+f"(d[15][3])
-      : "l"(a), "l"(b), "n"(transposed_b));
-}
-
-__device__ __forceinline__ void begin_products() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
-__device__ __forceinline__ void commit_products() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
-template <int pending>
-__device__ __forceinline__ void wait_products(float (&d)[16][4]) {
-  asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(pending) : "memory");
-#pragma unroll
-  for (int i = 0; i < 16; ++i) {
-#pragma unroll
-    for (int j = 0; j < 4; ++j) asm volatile("" : "+f"(d[i][j])::"memory");
-  }
-}
-
 // A barrier of the threads that multiply.
-__device__ __forceinline__ void meet_multipliers() {
-  asm volatile("bar.sync 1, %0;" ::"n"(HopperTile::kThreads) : "memory");
-}
+__device__ __forceinline__ void meet_multipliers() { meet_at_barrier<1, HopperTile::kThreads>(); }
 
 #endif
 
@@ -136,7 +53,7 @@ template <bool kTransposedB>
 __global__ void __launch_bounds__(HopperTile::kThreads + kWarpLanes, HopperTile::kBlocks)
     hopper_kernel(const __grid_constant__ CUtensorMap map_a, const __grid_constant__ CUtensorMap map_b,
                   const Product product, RowRange rows, Refusal refusal) {
-#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+#if defined(MOE_HOPPER)
   using Tile = HopperTile;
   __shared__ TileWalk<Tile> fetched, multiplied;  // both roles walk over the same tiles, fetching ahead
   __shared__ uint64_t full[Tile::kStages], empty[Tile::kStages];
@@ -150,7 +67,7 @@ __global__ void __launch_bounds__(HopperTile::kThreads + kWarpLanes, HopperTile:
       start_barrier(full + i, 1);
       start_barrier(empty + i, Tile::kThreads / kWarpLanes);
     }
-    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+    fence_barrier_starts();
   }
   __syncthreads();
   int step = 0;  // panels so far; the parity of the barriers changes every kStages of them
@@ -278,5 +195,3 @@ bool launch_hopper_tiles(Launch& launch, const Product& product, RowRange rows) 
 }
 
 }  // namespace moe::cuda
-
-#endif

@@ -57,6 +57,10 @@ struct cudaDeviceProp {
   int concurrentManagedAccess;
 };
 
+struct cudaFuncAttributes {
+  size_t sharedSizeBytes;
+};
+
 struct cudaLaunchConfig_t {
   dim3 gridDim, blockDim;
   size_t dynamicSmemBytes = 0;
@@ -94,25 +98,36 @@ cudaError_t cudaLibraryLoadData(cudaLibrary_t* library, const void* image, cudaJ
                                 cudaLibraryOption*, void**, unsigned);
 cudaError_t cudaLibraryUnload(cudaLibrary_t library);
 cudaError_t cudaLibraryGetKernel(cudaKernel_t* kernel, cudaLibrary_t library, const char* name);
-cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t* config, const void* kernel, void** arguments);
-
+// The emulation does not know a kernel's static shared memory, and reports a byte.
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* kernel);
 template <typename Kernel>
-cudaError_t cudaFuncSetAttribute(Kernel*, cudaFuncAttribute, int) {
-  return cudaSuccess;
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, Kernel* kernel) {
+  return cudaFuncGetAttributes(attributes, reinterpret_cast<const void*>(kernel));
 }
+enum cudaDriverEntryPointQueryResult {
+  cudaDriverEntryPointSuccess = 0,
+  cudaDriverEntryPointSymbolNotFound = 1,
+};
+constexpr unsigned long long cudaEnableDefault = 0;
+cudaError_t cudaGetDriverEntryPointByVersion(const char* symbol, void** function, unsigned version,
+                                             unsigned long long flags, cudaDriverEntryPointQueryResult* result);
+cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute, int value);
+cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t* config, const void* kernel, void** arguments);
 
 namespace simt {
 // Runs `work` now, or keeps it if the stream is captured or held back.
 cudaError_t enqueue(cudaStream_t stream, std::function<void()> work);
 // The seed of the next launch. Every launch of a process gets another one; every process the same sequence.
 uint64_t next_seed();
-cudaError_t check_launch(const cudaLaunchConfig_t& config);
+cudaError_t check_launch(const cudaLaunchConfig_t& config, const void* kernel);
 }  // namespace simt
 
 template <typename... Parameters, typename... Arguments>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...),
                                Arguments&&... arguments) {
-  if (const cudaError_t error = simt::check_launch(*config); error != cudaSuccess) return error;
+  if (const cudaError_t error = simt::check_launch(*config, reinterpret_cast<const void*>(kernel));
+      error != cudaSuccess)
+    return error;
   // As on a card, parameters are copied at the launch, and again for every thread.
   const std::tuple<std::decay_t<Parameters>...> parameters(std::forward<Arguments>(arguments)...);
   const cudaLaunchConfig_t shape = *config;

@@ -4,40 +4,16 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
-#include <functional>
 #include <numeric>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
-#include "cuda/launch.h"
 #include "cuda/ptx.h"
+#include "simt/test/launches.h"
 
 namespace simt {
 namespace {
-
-constexpr int kLaunches = 20;  // each draws another order of threads
-
-template <typename... Parameters, typename... Arguments>
-cudaError_t run(unsigned threads, size_t shared_bytes, void (*kernel)(Parameters...), Arguments&&... arguments) {
-  cudaLaunchConfig_t config;
-  config.blockDim = threads;
-  config.dynamicSmemBytes = shared_bytes;
-  return cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...);
-}
-
-// What a kernel's failure is called. On a thread of its own, for after it nothing works on the thread.
-std::string failure_of(const std::function<cudaError_t()>& launch) {
-  std::string text;
-  std::thread([&] {
-    const cudaError_t error = launch();
-    EXPECT_EQ(error, cudaErrorLaunchFailure);
-    text = cudaGetErrorString(error);
-    EXPECT_EQ(cudaDeviceSynchronize(), cudaErrorLaunchFailure) << "a device does not recover";
-  }).join();
-  return text;
-}
 
 enum Barrier { kNone, kWarp, kBlock };
 
@@ -112,8 +88,51 @@ TEST(EmulationTest, ALaneOutsideItsOwnMaskIsRefused) {
 TEST(EmulationTest, LaunchesBeyondTheDeviceAreRefused) {
   void (*kernel)() = [] {};
   EXPECT_EQ(run(1025, 0, kernel), cudaErrorInvalidValue);
-  EXPECT_EQ(run(32, 228 << 10, kernel), cudaErrorInvalidValue);
-  EXPECT_EQ(run(1024, 227 << 10, kernel), cudaSuccess);
+  EXPECT_EQ(run(1024, 0, kernel), cudaSuccess);
+}
+
+TEST(EmulationTest, SharedMemoryBeyond48KibMustBeAskedForWithinTheCardsLimit) {
+  void (*kernel)() = [] {};
+  const auto ask = [&](int bytes) {
+    return cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                bytes);
+  };
+  EXPECT_EQ(run(32, 48 << 10, kernel), cudaSuccess);
+  EXPECT_EQ(run(32, (48 << 10) + 1, kernel), cudaErrorInvalidValue);
+  const std::pair<const char*, int> cards[] = {{"80", 163}, {"86", 99}, {"90", 227}, {"100", 227}};
+  for (const auto& [architecture, kib] : cards) {
+    ::setenv("PANAMOE_SIMT_ARCH", architecture, 1);
+    cudaDeviceProp properties{};
+    EXPECT_EQ(cudaGetDeviceProperties(&properties, 0), cudaSuccess);
+    EXPECT_EQ(std::to_string(properties.major * 10 + properties.minor), architecture);
+    EXPECT_EQ(properties.sharedMemPerBlockOptin, size_t(kib) << 10);
+    EXPECT_EQ(ask((kib << 10) + 1), cudaErrorInvalidValue);
+    EXPECT_EQ(ask(kib << 10), cudaSuccess);
+    EXPECT_EQ(run(32, size_t(kib) << 10, kernel), cudaSuccess);
+    EXPECT_EQ(run(32, (size_t(kib) << 10) + 1, kernel), cudaErrorInvalidValue);
+  }
+  ::unsetenv("PANAMOE_SIMT_ARCH");
+}
+
+TEST(EmulationTest, MisalignedCopiesAndMatricesAreRefused) {
+  alignas(16) static unsigned char bytes[64];
+  void (*copy)(int, int, int) = [](int to, int from, int filled) {
+    MOE_DYNAMIC_SHARED(unsigned char, shared);
+    moe::cuda::copy_async_16(shared + to, bytes + from, filled);
+  };
+  const auto failure = [&](int to, int from, int filled) {
+    return failure_of([&] { return run(1, 64, copy, to, from, filled); });
+  };
+  EXPECT_EQ(run(1, 64, copy, 16, 32, 0), cudaSuccess);
+  EXPECT_NE(failure(8, 0, 16).find("cp.async of an address that is not a multiple of 16"), std::string::npos);
+  EXPECT_NE(failure(0, 2, 16).find("cp.async of an address that is not a multiple of 16"), std::string::npos);
+  EXPECT_NE(failure(0, 0, 17).find("cp.async fills 17 of 16 bytes"), std::string::npos);
+  void (*load)() = [] {
+    MOE_DYNAMIC_SHARED(unsigned char, shared);
+    uint32_t r[4];
+    moe::cuda::load_matrices(r, shared + (threadIdx.x == 3 ? 8 : 0));
+  };
+  EXPECT_NE(failure_of([&] { return run(32, 64, load); }).find("ldmatrix of an address"), std::string::npos);
 }
 
 TEST(EmulationTest, ACapturedLaunchRunsWithItsGraph) {

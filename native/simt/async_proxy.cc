@@ -1,0 +1,104 @@
+#include "simt/async_proxy.h"
+
+#include <cstring>
+#include <stdexcept>
+#include <utility>
+
+namespace simt {
+
+void AsyncProxy::start(unsigned char* shared, size_t bytes, size_t address, std::mt19937_64& random) {
+  shared_ = shared;
+  bytes_ = bytes;
+  address_ = address;
+  random_ = &random;
+  seen_.clear();
+  mbarriers_.clear();
+  in_flight_.clear();
+  products_.clear();
+  warpgroups_.clear();
+}
+
+uint32_t AsyncProxy::address_of(const void* place) const {
+  const auto* byte = static_cast<const unsigned char*>(place);
+  if (byte < shared_ || byte > shared_ + bytes_) throw std::runtime_error("not an address of dynamic shared memory");
+  return static_cast<uint32_t>(address_ + static_cast<size_t>(byte - shared_));
+}
+
+unsigned char* AsyncProxy::within(uint32_t address, size_t bytes, const char* user) const {
+  if (address < address_ || address + bytes > address_ + bytes_) {
+    throw std::runtime_error(std::string(user) + " reaches beyond shared memory, to address " +
+                             std::to_string(address));
+  }
+  return shared_ + (address - address_);
+}
+
+void AsyncProxy::require_same(uint32_t address, size_t bytes, const char* user) {
+  const unsigned char* now = within(address, bytes, user);
+  if (seen_.empty()) seen_.assign(bytes_, kUnwritten);
+  if (std::memcmp(now, &seen_[address - address_], bytes) == 0) return;
+  throw std::runtime_error(std::string(user) + " of shared memory that threads wrote without fence.proxy.async");
+}
+
+void AsyncProxy::read(uint32_t address, void* to, size_t bytes, const char* reader) {
+  require_same(address, bytes, reader);
+  std::memcpy(to, within(address, bytes, reader), bytes);
+}
+
+void AsyncProxy::write(uint32_t address, const void* from, size_t bytes, const char* writer) {
+  require_same(address, bytes, writer);
+  std::memcpy(within(address, bytes, writer), from, bytes);
+  std::memcpy(&seen_[address - address_], from, bytes);
+}
+
+void AsyncProxy::fence() { seen_.assign(shared_, shared_ + bytes_); }
+
+void AsyncProxy::start_mbarrier(uint64_t* place, int arrivals, const Thread* starter) {
+  if (arrivals < 1) throw std::runtime_error("mbarrier.init with " + std::to_string(arrivals) + " arrivals");
+  if (mbarriers_.contains(place)) throw std::runtime_error("mbarrier.init of a barrier that has started");
+  Mbarrier& barrier = mbarriers_[place];
+  barrier.arrivals_of_phase = barrier.arrivals = arrivals;
+  barrier.mark = *place = (*random_)();
+  barrier.starter = starter;
+}
+
+void AsyncProxy::announce_mbarriers(const Thread* starter) {
+  for (auto& [place, barrier] : mbarriers_) barrier.announced |= barrier.starter == starter;
+}
+
+Mbarrier& AsyncProxy::mbarrier(uint64_t* place) {
+  const auto found = mbarriers_.find(place);
+  if (found == mbarriers_.end()) throw std::runtime_error("an mbarrier is used that has not started");
+  if (*place != found->second.mark) throw std::runtime_error("an mbarrier is used that was overwritten");
+  return found->second;
+}
+
+void AsyncProxy::launch(std::function<void()> effect) { in_flight_.push_back({std::move(effect), toss()}); }
+
+bool AsyncProxy::land_some(bool any) {
+  if (in_flight_.empty()) return false;
+  std::vector<Effect> stay, land;
+  for (Effect& effect : in_flight_) (!effect.late && toss() ? land : stay).push_back(std::move(effect));
+  if (any && land.empty()) {
+    std::swap(stay[(*random_)() % stay.size()], stay.back());
+    land.push_back(std::move(stay.back()));
+    stay.pop_back();
+  }
+  in_flight_ = std::move(stay);
+  for (const Effect& effect : land) effect.run();
+  return !land.empty();
+}
+
+std::string AsyncProxy::unfinished() const {
+  if (!in_flight_.empty()) return "the block has ended with copies by TMA in flight";
+  for (const auto& [warp, products] : products_) {
+    if (!products.issued.empty()) return "warp " + std::to_string(warp) + " has ended with wgmma in flight";
+  }
+  for (const auto& [number, group] : warpgroups_) {
+    for (size_t issued : group.issued) {
+      if (issued != group.products.size()) return "warps of a warpgroup have issued different numbers of wgmma";
+    }
+  }
+  return {};
+}
+
+}  // namespace simt

@@ -1,0 +1,91 @@
+// What a block's asynchronous units do: TMA and wgmma, which reach shared memory by the "async proxy" of PTX. They see
+// what threads have written after fence.proxy.async alone, and their effects land at random times.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "simt/mbarrier.h"
+
+namespace simt {
+
+constexpr int kWarp = 32;
+constexpr int kUnwritten = 0xff;  // every byte of shared memory at a kernel's start: NaN
+
+// Products d += a b that a warp has issued to wgmma: descriptors of a and b, and each lane's registers d.
+struct WarpProduct {
+  uint64_t a, b;
+  bool transposed_b;
+  int columns;
+  std::array<float*, kWarp> d;
+};
+
+// Of a warp: products in flight, oldest first.
+struct WarpProducts {
+  std::vector<WarpProduct> issued;
+  std::vector<size_t> groups;                       // sizes of the committed groups, oldest first
+  bool fenced = false;                              // by wgmma.fence, since a wait
+  std::map<const float*, std::vector<float>> left;  // registers as wgmma left them, or as it found them
+};
+
+// Of the four warps of a warpgroup: descriptors of all products, and how many each warp has issued.
+struct Warpgroup {
+  std::vector<std::array<uint64_t, 2>> products;
+  std::array<size_t, 4> issued{};
+};
+
+class AsyncProxy {
+ public:
+  // A block starts, whose dynamic shared memory has this address.
+  void start(unsigned char* shared, size_t bytes, size_t address, std::mt19937_64& random);
+
+  // The address of dynamic shared memory within the window of shared memory. Throws if it lies outside.
+  uint32_t address_of(const void* place) const;
+  // What TMA or wgmma reads. Throws if threads have written it without a fence since.
+  void read(uint32_t address, void* to, size_t bytes, const char* reader);
+  void write(uint32_t address, const void* from, size_t bytes, const char* writer);
+  // fence.proxy.async: what has been written until now becomes visible.
+  void fence();
+
+  void start_mbarrier(uint64_t* place, int arrivals, const Thread* starter);
+  void announce_mbarriers(const Thread* starter);
+  // Throws if there is none at this place.
+  Mbarrier& mbarrier(uint64_t* place);
+
+  // The effect lands at some time from now on, half of all effects only when every thread waits.
+  void launch(std::function<void()> effect);
+  // Lands some of what is in flight; at least one if `any`: every thread waits. Returns whether something landed.
+  bool land_some(bool any);
+  // The failure of a block that has ended with work in flight; empty if it has none.
+  std::string unfinished() const;
+  bool toss() { return ((*random_)() & 1) != 0; }
+
+  WarpProducts& products(int warp) { return products_[warp]; }
+  Warpgroup& warpgroup(int warp) { return warpgroups_[warp / 4]; }
+
+ private:
+  struct Effect {
+    std::function<void()> run;
+    bool late;
+  };
+
+  unsigned char* within(uint32_t address, size_t bytes, const char* user) const;
+  void require_same(uint32_t address, size_t bytes, const char* user);
+
+  unsigned char* shared_ = nullptr;
+  size_t bytes_ = 0, address_ = 0;
+  std::vector<unsigned char> seen_;  // shared memory as the proxy sees it; empty before its first use
+  std::mt19937_64* random_ = nullptr;
+  std::map<const uint64_t*, Mbarrier> mbarriers_;
+  std::vector<Effect> in_flight_;
+  std::map<int, WarpProducts> products_;
+  std::map<int, Warpgroup> warpgroups_;
+};
+
+}  // namespace simt

@@ -1,0 +1,109 @@
+#include "simt/card.h"
+
+#include <sys/sysinfo.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "core/error.h"
+#include "simt/outcome.h"
+
+namespace {
+
+constexpr int kCards = 4;
+constexpr size_t kSharedWithoutAsking = 48 << 10;
+thread_local int card = 0;
+
+// Bytes that a block can have if its kernel asks (CUDA programming guide, technical specifications).
+const std::map<int, size_t>& most_shared_bytes() {
+  static const std::map<int, size_t> bytes{{80, 163 << 10}, {86, 99 << 10}, {90, 227 << 10}, {100, 227 << 10}};
+  return bytes;
+}
+
+std::mutex attributes_mutex;
+std::map<std::pair<int, const void*>, size_t>& asked_bytes() {
+  static std::map<std::pair<int, const void*>, size_t> bytes;  // of each card and kernel
+  return bytes;
+}
+
+}  // namespace
+
+namespace simt {
+
+int current_card() { return card; }
+
+int architecture() {
+  const char* text = std::getenv("PANAMOE_SIMT_ARCH");
+  if (text == nullptr) return 80;
+  for (const auto& [number, bytes] : most_shared_bytes()) {
+    if (std::to_string(number) == text) return number;
+  }
+  moe::invalid("PANAMOE_SIMT_ARCH is '", text, "', expected 80, 86, 90 or 100");
+}
+
+bool allows_shared_bytes(const void* kernel, size_t bytes) {
+  std::lock_guard lock(attributes_mutex);
+  const auto asked = asked_bytes().find({card, kernel});
+  return bytes <= (asked == asked_bytes().end() ? kSharedWithoutAsking : asked->second);
+}
+
+}  // namespace simt
+
+cudaError_t cudaGetDeviceCount(int* count) {
+  *count = 0;
+  SIMT_OUTCOME();
+  *count = kCards;
+  return cudaSuccess;
+}
+
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
+  SIMT_OUTCOME();
+  if (device < 0 || device >= kCards) return cudaErrorInvalidDevice;
+  const int architecture = simt::architecture();
+  *properties = {};
+  std::snprintf(properties->name, sizeof(properties->name), "emulated CUDA device");
+  properties->major = architecture / 10;
+  properties->minor = architecture % 10;
+  properties->multiProcessorCount = 4;
+  size_t available = 0;
+  cudaMemGetInfo(&available, &properties->totalGlobalMem);
+  properties->sharedMemPerBlockOptin = most_shared_bytes().at(architecture);
+  properties->concurrentManagedAccess = 1;
+  return cudaSuccess;
+}
+
+cudaError_t cudaSetDevice(int device) {
+  SIMT_OUTCOME();
+  if (device < 0 || device >= kCards) return cudaErrorInvalidDevice;
+  card = device;
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemGetInfo(size_t* available, size_t* total) {
+  SIMT_OUTCOME();
+  struct sysinfo info{};
+  ::sysinfo(&info);
+  *total = info.totalram * info.mem_unit;
+  *available = info.freeram * info.mem_unit;
+  return cudaSuccess;
+}
+
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void*) {
+  SIMT_OUTCOME();
+  *attributes = {.sharedSizeBytes = 1};
+  return cudaSuccess;
+}
+
+cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute, int value) {
+  SIMT_OUTCOME();
+  if (value < 0 || static_cast<size_t>(value) > most_shared_bytes().at(simt::architecture())) {
+    return cudaErrorInvalidValue;
+  }
+  std::lock_guard lock(attributes_mutex);
+  asked_bytes()[{card, kernel}] = static_cast<size_t>(value);
+  return cudaSuccess;
+}

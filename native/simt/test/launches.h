@@ -1,0 +1,38 @@
+// How the tests of the emulation launch kernels.
+#pragma once
+
+#include <cuda_runtime.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "cuda/launch.h"
+
+namespace simt {
+
+constexpr int kLaunches = 20;  // each draws another order of threads
+
+template <typename... Parameters, typename... Arguments>
+cudaError_t run(unsigned threads, size_t shared_bytes, void (*kernel)(Parameters...), Arguments&&... arguments) {
+  cudaLaunchConfig_t config;
+  config.blockDim = threads;
+  config.dynamicSmemBytes = shared_bytes;
+  return cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...);
+}
+
+// What a kernel's failure is called. On a thread of its own, for after it nothing works on the thread.
+inline std::string failure_of(const std::function<cudaError_t()>& launch) {
+  std::string text;
+  std::thread([&] {
+    const cudaError_t error = launch();
+    EXPECT_EQ(error, cudaErrorLaunchFailure);
+    text = cudaGetErrorString(error);
+    EXPECT_EQ(cudaDeviceSynchronize(), cudaErrorLaunchFailure) << "a device does not recover";
+  }).join();
+  return text;
+}
+
+}  // namespace simt

@@ -1,0 +1,109 @@
+// TMA: the descriptor of a matrix as the driver makes it, and copies of boxes of it to shared memory.
+#include <cuda.h>
+#include <cuda_runtime.h>
+
+#include <cstring>
+#include <memory>
+#include <stdexcept>
+
+#include "simt/hopper.h"
+#include "simt/outcome.h"
+
+namespace {
+
+constexpr int kRank = 3;
+constexpr uint32_t kSwizzleBytes = 128;
+
+// What the emulation keeps in a CUtensorMap.
+struct Matrix {
+  const unsigned char* data;
+  uint64_t sizes[kRank];        // elements, the neighbours first
+  uint64_t strides[kRank - 1];  // bytes
+  uint32_t box[kRank];
+  uint32_t element;  // bytes
+};
+static_assert(sizeof(Matrix) <= sizeof(CUtensorMap));
+
+// A copy in flight: the box's bytes in order, zeros where it overhangs the matrix.
+std::vector<unsigned char> read_box(const Matrix& matrix, const std::array<int, kRank>& first) {
+  const uint32_t row_bytes = matrix.box[0] * matrix.element;
+  std::vector<unsigned char> bytes(size_t{row_bytes} * matrix.box[1] * matrix.box[2]);
+  for (uint32_t z = 0; z < matrix.box[2]; ++z) {
+    for (uint32_t y = 0; y < matrix.box[1]; ++y) {
+      const int64_t line = int64_t{first[1]} + y, group = int64_t{first[2]} + z;
+      if (line < 0 || line >= int64_t(matrix.sizes[1]) || group < 0 || group >= int64_t(matrix.sizes[2])) continue;
+      for (uint32_t x = 0; x < matrix.box[0]; ++x) {
+        const int64_t column = int64_t{first[0]} + x;
+        if (column < 0 || column >= int64_t(matrix.sizes[0])) continue;
+        const unsigned char* from = matrix.data + group * int64_t(matrix.strides[1]) +
+                                    line * int64_t(matrix.strides[0]) + column * matrix.element;
+        std::memcpy(&bytes[(size_t{z} * matrix.box[1] + y) * row_bytes + size_t{x} * matrix.element], from,
+                    matrix.element);
+      }
+    }
+  }
+  return bytes;
+}
+
+}  // namespace
+
+CUresult cuTensorMapEncodeTiled(CUtensorMap* map, CUtensorMapDataType type, cuuint32_t rank, void* data,
+                                const cuuint64_t* sizes, const cuuint64_t* strides, const cuuint32_t* box,
+                                const cuuint32_t* steps, CUtensorMapInterleave, CUtensorMapSwizzle swizzle,
+                                CUtensorMapL2promotion, CUtensorMapFloatOOBfill) {
+  if (rank != kRank || type != CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 || swizzle != CU_TENSOR_MAP_SWIZZLE_128B) {
+    return CUDA_ERROR_NOT_SUPPORTED;  // by the emulation
+  }
+  const uint32_t element = 2;
+  bool legal = reinterpret_cast<uintptr_t>(map) % alignof(CUtensorMap) == 0 &&
+               reinterpret_cast<uintptr_t>(data) % 16 == 0 && box[0] * element == kSwizzleBytes;
+  for (int i = 0; i < kRank; ++i) {
+    legal = legal && sizes[i] >= 1 && sizes[i] <= uint64_t{1} << 32 && box[i] >= 1 && box[i] <= 256 && steps[i] == 1;
+  }
+  for (int i = 0; i < kRank - 1; ++i) {
+    legal = legal && strides[i] % 16 == 0 && strides[i] < uint64_t{1} << 40 &&
+            strides[i] >= (i == 0 ? sizes[0] * element : strides[i - 1]);
+  }
+  if (!legal) return CUDA_ERROR_INVALID_VALUE;
+  const Matrix matrix{static_cast<const unsigned char*>(data),
+                      {sizes[0], sizes[1], sizes[2]},
+                      {strides[0], strides[1]},
+                      {box[0], box[1], box[2]},
+                      element};
+  std::memcpy(map, &matrix, sizeof(matrix));
+  return CUDA_SUCCESS;
+}
+
+cudaError_t cudaGetDriverEntryPointByVersion(const char* symbol, void** function, unsigned, unsigned long long,
+                                             cudaDriverEntryPointQueryResult* result) {
+  SIMT_OUTCOME();
+  const bool known = std::strcmp(symbol, "cuTensorMapEncodeTiled") == 0;
+  *function = known ? reinterpret_cast<void*>(&cuTensorMapEncodeTiled) : nullptr;
+  *result = known ? cudaDriverEntryPointSuccess : cudaDriverEntryPointSymbolNotFound;
+  return cudaSuccess;
+}
+
+namespace simt {
+
+void start_box(AsyncProxy& async, const CUtensorMap& map, const std::array<int, 3>& first, void* to,
+               uint64_t* barrier) {
+  if (!async.mbarrier(barrier).announced) {
+    throw std::runtime_error("TMA with an mbarrier that was started without fence.mbarrier_init");
+  }
+  Matrix matrix;
+  std::memcpy(&matrix, &map, sizeof(matrix));
+  const uint32_t address = async.address_of(to);
+  if (address % 128 != 0) throw std::runtime_error("TMA to an address that is not a multiple of 128");
+  async.launch([&async, matrix, first, address, barrier] {
+    const std::vector<unsigned char> box = read_box(matrix, first);
+    for (uint32_t i = 0; i < box.size(); i += 16) {
+      const uint32_t linear = address + i;
+      async.write(linear ^ (linear >> 7 & 7) << 4, &box[i], 16, "TMA");
+    }
+    Mbarrier& found = async.mbarrier(barrier);
+    found.bytes -= static_cast<int64_t>(box.size());
+    found.go_on_if_complete();
+  });
+}
+
+}  // namespace simt
