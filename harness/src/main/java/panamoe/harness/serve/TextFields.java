@@ -59,11 +59,12 @@ final class TextFields {
       }
     }
     try {
+      int texts = fields.integer("n", 1, 1, MOST_TEXTS);
       TextRequest request =
           new TextRequest(
               prompts,
-              fields.integer("n", 1, 1, MOST_TEXTS),
-              sampling(),
+              texts,
+              sampling(texts),
               stops(prompts, defaultMaxTokens, stops),
               logprobs,
               model.constraints().of(fields, tools),
@@ -84,7 +85,8 @@ final class TextFields {
     }
   }
 
-  private SamplingConfig sampling() {
+  /** For {@code texts} of a prompt: without a seed, none that another request's texts have. */
+  private SamplingConfig sampling(int texts) {
     int topK = fields.integer("top_k", 0, -1, Integer.MAX_VALUE);
     JsonNode seed = fields.take("seed");
     return new SamplingConfig(
@@ -98,7 +100,7 @@ final class TextFields {
             fields.number("frequency_penalty", 0, -MOST_PENALTY, MOST_PENALTY)),
         biases(),
         seed == null
-            ? model.seeds().getAndIncrement()
+            ? model.seeds().getAndAdd(texts)
             : fields.integer("seed", 0L, Long.MIN_VALUE, Long.MAX_VALUE));
   }
 

@@ -15,6 +15,7 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.IntStream;
@@ -150,6 +151,18 @@ class EndpointTest {
     JsonNode again =
         server.ask(COMPLETIONS, "{'prompt':'" + prompt + "','max_tokens':1,'cache_salt':'x'}");
     assertEquals(48, again.at("/usage/prompt_tokens_details/cached_tokens").intValue());
+  }
+
+  @Test
+  void textsWithoutASeedHaveOneEach() throws Exception {
+    Set<String> texts = new HashSet<>();
+    for (int i = 0; i < 2; i++) {
+      server
+          .ask(COMPLETIONS, "{'prompt':'alike','n':3,'max_tokens':20}")
+          .get("choices")
+          .forEach(choice -> texts.add(choice.get("text").textValue()));
+    }
+    assertEquals(6, texts.size(), texts::toString);
   }
 
   @Test
