@@ -121,6 +121,10 @@ final class Chat {
       seed++;
     } catch (RuntimeException e) {
       conversation.takeBack();
+      if (json) { // a reader pairs messages with lines
+        out.println(JsonNodeFactory.instance.objectNode().put("error", e.getMessage()));
+        out.flush();
+      }
       throw e;
     }
   }

@@ -127,11 +127,15 @@ class ChatTest {
   @Test
   void aTextThatFailsAndAMessageThatIsTooLongAreTakenBack() throws Exception {
     Talk talk = talk("a~", "x".repeat(CONTEXT), "hello");
-    assertEquals(1, talk.out().size());
+    List<String> why = talk.err().lines().toList();
+    assertTrue(why.getFirst().contains("not finite"), talk.err());
+    assertTrue(why.getLast().contains("no room in the model's context of 160"), talk.err());
+    assertEquals(3, talk.out().size());
+    for (int i = 0; i < 2; i++) {
+      assertEquals(why.get(i), json(talk.out().get(i)).get("error").textValue());
+    }
     assertEquals(
-        answer("user: hello\nassistant:", 7), json(talk.out().getFirst()).get("text").textValue());
-    assertTrue(talk.err().contains("not finite"), talk.err());
-    assertTrue(talk.err().contains("no room in the model's context of 160"), talk.err());
+        answer("user: hello\nassistant:", 7), json(talk.out().getLast()).get("text").textValue());
   }
 
   @Test
