@@ -12,6 +12,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.function.Function;
 import panamoe.comm.LauncherVariables;
 import panamoe.harness.bench.BenchCommand;
 import panamoe.harness.chat.ChatCommand;
@@ -33,6 +34,7 @@ import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExecutionException;
 import picocli.CommandLine.HelpCommand;
+import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
@@ -144,6 +146,11 @@ public final class Main implements Callable<Integer> {
         .forEach(type -> registerChoices(commands, type));
     return commands
         .registerConverter(Path.class, Main::path)
+        .registerConverter(int.class, number(Integer::valueOf, "a whole number below 2^31"))
+        .registerConverter(Integer.class, number(Integer::valueOf, "a whole number below 2^31"))
+        .registerConverter(long.class, number(Long::valueOf, "a whole number below 2^63"))
+        .registerConverter(double.class, number(Double::valueOf, "a number"))
+        .registerConverter(Double.class, number(Double::valueOf, "a number"))
         .setUsageHelpAutoWidth(true)
         .setExecutionStrategy(Main::runCommand)
         .setParameterExceptionHandler(Main::reportWrongUsage)
@@ -162,6 +169,17 @@ public final class Main implements Callable<Integer> {
       throw new TypeConversionException("the path is empty");
     }
     return Path.of(name);
+  }
+
+  /** In the place of picocli's converters, whose messages name Java's types. */
+  private static <T> ITypeConverter<T> number(Function<String, T> parser, String what) {
+    return text -> {
+      try {
+        return parser.apply(text);
+      } catch (NumberFormatException e) {
+        throw new TypeConversionException("'" + text + "' is not " + what);
+      }
+    };
   }
 
   /** Makes an enum option accept lower-case names, as its help shows them. */

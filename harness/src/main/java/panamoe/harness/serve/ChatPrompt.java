@@ -32,7 +32,10 @@ public final class ChatPrompt {
    */
   static String of(Fields fields, Tools tools) {
     JsonNode messages = fields.take("messages");
-    if (messages == null || !messages.isArray() || messages.isEmpty()) {
+    if (messages == null) {
+      throw fields.wrong("messages", "is missing");
+    }
+    if (!messages.isArray() || messages.isEmpty()) {
       throw fields.wrong("messages", "is not an array of one message or more");
     }
     StringBuilder prompt = new StringBuilder(tools.line());

@@ -4,6 +4,8 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
 import java.util.Set;
 
 /**
@@ -32,6 +34,16 @@ final class Fields {
     return value == null || value.isNull() ? null : value;
   }
 
+  /** All fields, also those that have been taken. */
+  List<String> names() {
+    return object.properties().stream().map(Map.Entry::getKey).toList();
+  }
+
+  /** A name that a client has chosen, for messages. */
+  static String shown(String name) {
+    return name.length() > 64 ? name.substring(0, 64) + "..." : name;
+  }
+
   /** A field's path from the request, for messages. */
   String path(String name) {
     return path + name;
@@ -57,9 +69,10 @@ final class Fields {
     return value != null && value.booleanValue();
   }
 
-  double number(String name, double otherwise) {
+  /** Infinite if it is beyond all doubles. */
+  private double number(String name, double otherwise) {
     JsonNode value = take(name);
-    if (value != null && !(value.isNumber() && Double.isFinite(value.doubleValue()))) {
+    if (value != null && !value.isNumber()) {
       throw wrong(name, "is not a number");
     }
     return value == null ? otherwise : value.doubleValue();
@@ -170,8 +183,8 @@ final class Fields {
   void requireNoOthers() {
     for (String name : left) {
       if (!object.get(name).isNull()) {
-        String known = name.length() > 64 ? name.substring(0, 64) + "..." : name;
-        throw ApiError.unsupported("there is no field " + path(known), path(known));
+        String path = path(shown(name));
+        throw ApiError.unsupported("there is no field " + path, path);
       }
     }
   }

@@ -252,6 +252,7 @@ public final class ServeCommand implements Callable<Integer> {
   private void say(ServedModel served, int bound, CacheSize cache, int texts) {
     String url = listenOptions.url(bound);
     PrintWriter out = spec.commandLine().getOut();
+    int dataRanks = rankOptions.topology().dataDegree();
     if (shared.json()) {
       out.println(
           JsonNodeFactory.instance
@@ -260,6 +261,7 @@ public final class ServeCommand implements Callable<Integer> {
               .put("model", served.name())
               .put("context", served.context())
               .put("sequences", texts)
+              .put("data_ranks", dataRanks)
               .put("cache_tokens", cache.tokens()));
     } else {
       out.println(
@@ -272,7 +274,8 @@ public final class ServeCommand implements Callable<Integer> {
               + " texts at a time of up to "
               + served.context()
               + " tokens; a cache of "
-              + cache);
+              + cache
+              + (dataRanks > 1 ? " on each of " + dataRanks + " data ranks" : ""));
     }
     out.flush();
   }

@@ -21,7 +21,7 @@ final class TextFields {
   private static final int MOST_STOPS = 64;
   private static final int MOST_STOP_LENGTH = 1000;
   private static final int MOST_BIASES = 1024;
-  private static final double MOST_BIAS = 100;
+  private static final int MOST_BIAS = 100;
   private static final long MOST_MILLIS = Duration.ofDays(1).toMillis();
 
   private final Fields fields;
@@ -106,20 +106,20 @@ final class TextFields {
 
   private Map<Integer, Float> biases() {
     Map<Integer, Float> biases = new HashMap<>();
-    JsonNode given = fields.take("logit_bias");
+    Fields given = fields.inner("logit_bias");
     if (given == null) {
       return biases;
     }
-    if (!given.isObject() || given.size() > MOST_BIASES) {
-      throw fields.wrong("logit_bias", "is not an object of at most " + MOST_BIASES + " tokens");
+    if (given.names().size() > MOST_BIASES) {
+      throw fields.wrong("logit_bias", "has more than " + MOST_BIASES + " tokens");
     }
-    for (Map.Entry<String, JsonNode> bias : given.properties()) {
-      double value = bias.getValue().isNumber() ? bias.getValue().doubleValue() : Double.NaN;
-      if (!bias.getKey().matches("[0-9]{1,9}") || !(Math.abs(value) <= MOST_BIAS)) {
-        throw fields.wrong("logit_bias", "is not a number of -100 to 100 for each token");
+    for (String name : given.names()) {
+      if (!name.matches("[0-9]{1,9}")) {
+        throw fields.wrong(
+            "logit_bias", "has a key that is no token: '" + Fields.shown(name) + "'");
       }
-      int token = Integer.parseInt(bias.getKey());
-      biases.put(fields.requireToken("logit_bias", token, model.vocabulary()), (float) value);
+      int token = fields.requireToken("logit_bias", Integer.parseInt(name), model.vocabulary());
+      biases.put(token, (float) given.number(name, 0, -MOST_BIAS, MOST_BIAS));
     }
     return biases;
   }

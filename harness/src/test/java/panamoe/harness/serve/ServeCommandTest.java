@@ -131,6 +131,7 @@ class ServeCommandTest {
         HttpClient client = HttpClient.newHttpClient()) {
       JsonNode told = TestServer.json(out.readLine());
       assertEquals("writer", told.get("model").textValue());
+      assertEquals(ranks, told.get("data_ranks").asText());
       URI completions = URI.create(told.get("url").textValue() + "/v1/completions");
       String prompt = "The committee";
       HttpRequest request =

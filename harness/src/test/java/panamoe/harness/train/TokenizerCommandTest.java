@@ -76,7 +76,7 @@ class TokenizerCommandTest {
   void badInputIsOneSentenceAndLeavesNoFile() throws IOException {
     Path file = folder.resolve("tokenizer.json");
     refused(2, "the vocabulary is 257, expected 258", tokenizer("257", file));
-    refused(2, "'many' is not an int", tokenizer("many", file));
+    refused(2, "'many' is not a whole number", tokenizer("many", file));
     refused(2, "no language 'xx'", tokenizer("300", file, "--languages", "xx"));
     String[] both = {"--languages", "en", "--text", text.toString()};
     refused(2, "does not go with --text", tokenizer("300", file, both));
