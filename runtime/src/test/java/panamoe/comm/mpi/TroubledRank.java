@@ -29,9 +29,10 @@ public final class TroubledRank {
     } catch (CommunicationException e) {
       System.out.println("rank " + LauncherVariables.rank().orElse(0) + ": " + e.getMessage());
     }
-    // The rank prints its result before the launcher ends the others.
+    // The others print their sentences before the launcher ends them, because of this one's end.
+    // They learn of an abort last.
     System.out.flush();
-    Thread.sleep(Duration.ofMillis(status * 1000L));
+    Thread.sleep(Duration.ofMillis(status * (args[0].equals("aborts") ? 3000L : 1000L)));
     Runtime.getRuntime().halt(status);
   }
 
