@@ -1,9 +1,9 @@
-// fill: y = value;  cast: y = x;  copy: bytes;  add: y = alpha a + beta b. Formulas and dtypes: cpu/elementwise.cc. A
-// thread takes every (grid size)-th element. Bound by bytes.
-// Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Elementwise*'.
-// Time: ./panamoe bench train-step --device cuda.
+// fill: y = value;  cast: y = x;  copy: bytes;  add: y = alpha a + beta b;  clamp. Formulas and dtypes:
+// cpu/elementwise.cc. One kernel maps them all: a thread takes 16 bytes of neighbours, or one element if a tensor is
+// not aligned, and then those one grid further. Bound by bytes. Test: PANAMOE_TEST_BACKEND=simt panamoe_test
+// --gtest_filter='Elementwise*'. Time: ./panamoe bench train-step --device cuda.
 #include "core/check.h"
-#include "cuda/floating.h"
+#include "cuda/floats.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
 
@@ -11,112 +11,94 @@ namespace moe::cuda {
 namespace {
 
 constexpr int kThreads = 256;
+constexpr int kBlocks = 8;  // per multiprocessor: all threads that it holds
 
-template <typename Y>
-__global__ void __launch_bounds__(kThreads) fill_kernel(float value, int64_t count, Y* y) {
-  const int64_t stride = int64_t{gridDim.x} * blockDim.x;
-  for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < count; i += stride) y[i] = from_float<Y>(value);
+// An element of y from the elements of its inputs, of which the first `inputs` are read.
+struct Constant {
+  static constexpr int inputs = 0;
+  float value;
+  __device__ float operator()(float, float) const { return value; }
+};
+struct Same {
+  static constexpr int inputs = 1;
+  __device__ float operator()(float x, float) const { return x; }
+};
+struct Sum {
+  static constexpr int inputs = 2;
+  float alpha, beta;
+  __device__ float operator()(float a, float b) const { return alpha * a + beta * b; }
+};
+struct Clamp {  // NaN stays NaN
+  static constexpr int inputs = 1;
+  float bound;
+  __device__ float operator()(float x, float) const { return fabsf(x) > bound ? copysignf(bound, x) : x; }
+};
+struct ClampGradient {
+  static constexpr int inputs = 2;
+  float bound;
+  __device__ float operator()(float x, float dy) const { return fabsf(x) <= bound ? dy : 0.0f; }
+};
+
+template <typename Access, typename Formula>
+__device__ __forceinline__ void map_at(const Formula& formula, const Floats& a, const Floats& b, int64_t i,
+                                       int64_t count, const Floats& y) {
+  float first[Access::count] = {}, second[Access::count] = {};
+  if constexpr (Formula::inputs > 0) a.load<Access>(0, i, count, first);
+  if constexpr (Formula::inputs > 1) b.load<Access>(0, i, count, second);
+#pragma unroll
+  for (int k = 0; k < Access::count; ++k) first[k] = formula(first[k], second[k]);
+  y.store<Access>(0, i, count, first);
 }
 
-template <typename X, typename Y>
-__global__ void __launch_bounds__(kThreads) cast_kernel(const X* x, int64_t count, Y* y) {
-  const int64_t stride = int64_t{gridDim.x} * blockDim.x;
-  for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < count; i += stride) {
-    y[i] = from_float<Y>(to_float(x[i]));
+// y may be a or b.
+template <typename Access, typename Formula>
+__global__ void __launch_bounds__(kThreads, kBlocks)
+    map_kernel(Formula formula, Floats a, Floats b, int64_t count, Floats y) {
+  constexpr int each = Access::count;
+  const int64_t stride = int64_t{gridDim.x} * blockDim.x * each;
+  for (int64_t i = (int64_t{blockIdx.x} * blockDim.x + threadIdx.x) * each; i < count; i += stride) {
+    if (i + each <= count) {
+      map_at<Access>(formula, a, b, i, count, y);
+    } else {
+      map_at<moe::cuda::Access<each, false>>(formula, a, b, i, count, y);
+    }
   }
 }
 
-template <typename A, typename B, typename Y>
-__global__ void __launch_bounds__(kThreads)
-    add_kernel(float alpha, const A* a, float beta, const B* b, int64_t count, Y* y) {
-  const int64_t stride = int64_t{gridDim.x} * blockDim.x;
-  for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < count; i += stride) {
-    y[i] = from_float<Y>(alpha * to_float(a[i]) + beta * to_float(b[i]));
-  }
-}
-
-// NaN stays NaN.
-template <typename X, typename Y>
-__global__ void __launch_bounds__(kThreads) clamp_kernel(float bound, const X* x, int64_t count, Y* y) {
-  const int64_t stride = int64_t{gridDim.x} * blockDim.x;
-  for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < count; i += stride) {
-    const float value = to_float(x[i]);
-    y[i] = from_float<Y>(fabsf(value) > bound ? copysignf(bound, value) : value);
-  }
-}
-
-template <typename X, typename Dy, typename Dx>
-__global__ void __launch_bounds__(kThreads)
-    clamp_gradient_kernel(float bound, const X* x, const Dy* dy, int64_t count, Dx* dx) {
-  const int64_t stride = int64_t{gridDim.x} * blockDim.x;
-  for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < count; i += stride) {
-    dx[i] = from_float<Dx>(fabsf(to_float(x[i])) <= bound ? to_float(dy[i]) : 0.0f);
-  }
+// Sets y to the formula of a and b; null is what the formula does not read.
+template <typename Formula>
+void map(Launch&& launch, Formula formula, OptionalTensor a, OptionalTensor b, Tensor y) {
+  const int64_t count = element_count(y);
+  constexpr int64_t whole = 0;  // the tail need not be a vector: only the starts must be aligned
+  visit_access(whole, {a, b, &y}, [&](auto access) {
+    using Taken = std::conditional_t<access.vectorized, decltype(access), Access<1, false>>;
+    launch(map_kernel<Taken, Formula>, launch.blocks(ceil_div(count, Taken::count), kThreads, kBlocks), kThreads, 0,
+           formula, Floats(a), Floats(b), count, Floats(y));
+  });
 }
 
 }  // namespace
 
-void fill(Stream& stream, float value, Tensor y) {
-  Launch launch(stream);
-  const int64_t count = element_count(y);
-  visit_floating(y, [&](auto to) {
-    launch(fill_kernel<decltype(to)>, launch.blocks(count, kThreads), kThreads, 0, value, count, data<decltype(to)>(y));
-  });
-}
+void fill(Stream& stream, float value, Tensor y) { map(Launch(stream), Constant{value}, nullptr, nullptr, y); }
 
-void cast(Stream& stream, Tensor x, Tensor y) {
-  Launch launch(stream);
-  const int64_t count = element_count(y);
-  visit_floating(x, [&](auto from) {
-    visit_floating(y, [&](auto to) {
-      launch(cast_kernel<decltype(from), decltype(to)>, launch.blocks(count, kThreads), kThreads, 0,
-             data<decltype(from)>(x), count, data<decltype(to)>(y));
-    });
-  });
-}
+void cast(Stream& stream, Tensor x, Tensor y) { map(Launch(stream), Same{}, &x, nullptr, y); }
 
 void clamp_forward(Stream& stream, float bound, Tensor x, Tensor y) {
-  Launch launch(stream);
-  const int64_t count = element_count(y);
-  visit_floating(x, [&](auto from) {
-    visit_floating(y, [&](auto to) {
-      launch(clamp_kernel<decltype(from), decltype(to)>, launch.blocks(count, kThreads), kThreads, 0, bound,
-             data<decltype(from)>(x), count, data<decltype(to)>(y));
-    });
-  });
+  map(Launch(stream), Clamp{bound}, &x, nullptr, y);
 }
 
 void clamp_backward(Stream& stream, float bound, Tensor x, Tensor dy, Tensor dx) {
-  Launch launch(stream);
-  const int64_t count = element_count(dx);
-  visit_floating(x, [&](auto from) {
-    visit_floating(dy, [&](auto upstream) {
-      visit_floating(dx, [&](auto to) {
-        launch(clamp_gradient_kernel<decltype(from), decltype(upstream), decltype(to)>, launch.blocks(count, kThreads),
-               kThreads, 0, bound, data<decltype(from)>(x), data<decltype(upstream)>(dy), count,
-               data<decltype(to)>(dx));
-      });
-    });
-  });
+  map(Launch(stream), ClampGradient{bound}, &x, &dy, dx);
+}
+
+void add(Stream& stream, float alpha, Tensor a, float beta, Tensor b, Tensor y) {
+  map(Launch(stream), Sum{alpha, beta}, &a, &b, y);
 }
 
 void copy(Stream& stream, const void* x, int64_t bytes, void* y) {
   Launch launch(stream);
   if (bytes == 0) return;
   require(cudaMemcpyAsync(y, x, static_cast<size_t>(bytes), cudaMemcpyDefault, launch.handle()), "copy");
-}
-
-void add(Stream& stream, float alpha, Tensor a, float beta, Tensor b, Tensor y) {
-  Launch launch(stream);
-  const int64_t count = element_count(y);
-  visit_floating(a, [&](auto left) {
-    visit_floating(b, [&](auto right) {
-      visit_floating(y, [&](auto to) {
-        launch(add_kernel<decltype(left), decltype(right), decltype(to)>, launch.blocks(count, kThreads), kThreads, 0,
-               alpha, data<decltype(left)>(a), beta, data<decltype(right)>(b), count, data<decltype(to)>(y));
-      });
-    });
-  });
 }
 
 }  // namespace moe::cuda

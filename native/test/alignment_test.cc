@@ -25,6 +25,29 @@ TEST_F(AlignmentTest, Activations) {
   }
 }
 
+// Of sizes with a tail.
+TEST_F(AlignmentTest, ElementwiseKernels) {
+  for (moe_dtype from : kFloatings) {
+    for (moe_dtype to : kFloatings) {
+      const Tensor a = Tensor::random(from, {1003}, 1), b = Tensor::random(to, {1003}, 2), y(to, {1003});
+      const Tensor a1 = a.misaligned(), b1 = b.misaligned(3), y1 = y.misaligned(2);
+      const auto expect_same = [&](const char* what, const auto& call) {
+        ASSERT_MOE_OK(call(a, b, y)) << what;
+        ASSERT_MOE_OK(call(a1, b1, y1)) << what;
+        expect_same_bits(y, y1, what);
+        ASSERT_MOE_OK(call(a, b1, y1)) << what;  // one aligned, the others not
+        expect_same_bits(y, y1, what);
+      };
+      using T = const Tensor&;
+      expect_same("fill", [&](T, T, T out) { return moe_fill(stream, 0.3f, out); });
+      expect_same("cast", [&](T x, T, T out) { return moe_cast(stream, x, out); });
+      expect_same("add", [&](T x, T z, T out) { return moe_add(stream, 0.1f, x, 3, z, out); });
+      expect_same("clamp", [&](T x, T, T out) { return moe_clamp_forward(stream, 0.5f, x, out); });
+      expect_same("clamp's gradient", [&](T x, T z, T out) { return moe_clamp_backward(stream, 0.5f, x, z, out); });
+    }
+  }
+}
+
 TEST_F(AlignmentTest, RandomNumbers) {
   for (moe_dtype dtype : kFloatings) {
     for (uint64_t offset : {0, 3}) {
