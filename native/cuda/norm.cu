@@ -1,5 +1,6 @@
-// LayerNorm and RMSNorm. Formulas and shapes: cpu/norm.cc. A warp takes a row, or a block if the row is long. A row is
-// read once: its first 64 KB or so stay in registers, only the rest is read again. Its sums depend on its width alone.
+// LayerNorm and RMSNorm. Formulas and shapes: cpu/norm.cc. A warp takes a row, or several if the row is long. A row
+// is read once: its first 8 KB or more stay in registers, only the rest is read again. Its sums depend on its width
+// alone.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Norm*'. Time: ./panamoe bench train-step --device cuda.
 #include "core/check.h"
 #include "cuda/kernels.h"
@@ -12,9 +13,11 @@ namespace {
 
 constexpr unsigned kBlockThreads = 128;  // at least: a block takes several rows if a warp takes one
 constexpr unsigned kForwardThreads = 512, kBackwardThreads = 512;
-constexpr int kForwardHeld = 4, kBackwardHeld = 2;  // vectors of a row that a thread keeps in registers
+constexpr int kForwardHeld = 4;    // vectors of a row that a thread keeps in registers
+constexpr int kBackwardCount = 8;  // neighbours of a row that a thread keeps
 // Rows whose terms of dgamma and dbeta form one partial sum; fixed, so the result does not depend on the card.
 constexpr int kRowBlock = 16;
+constexpr int kMostAtOnce = 4;  // rows of a threadIdx.y in the backward
 constexpr int kTotalGroups = 16;
 
 // The sum over the threads of a row, which are a warp or the whole block.
@@ -102,98 +105,120 @@ __global__ void __launch_bounds__(kForwardThreads, 1)
   }
 }
 
-// RMSNorm if mean is null. Writes the sums of kRowBlock rows' dgamma and dbeta to partial[block]. Bound by the bytes of
-// x, dy and dx.
+// RMSNorm if mean is null. A block takes kRowBlock rows and writes the sums of their dgamma and dbeta to
+// partial[block]. The threads of one threadIdx.y take neighbouring rows, some at once: their loads are in flight
+// together. Bound by the bytes of x, dy and dx.
 template <bool vectorized, typename Dy, typename X, typename Dx>
 __global__ void __launch_bounds__(kBackwardThreads)
     backward_kernel(const Dy* dy, const X* x, int64_t rows, int64_t width, const float* gamma, const float* mean,
                     const float* rstd, Dx* dx, float* partial) {
-  constexpr int count = kVectorOf<X>;
-  __shared__ float tables[2][2][kMostWarps];  // one for even and one for odd rows: saves a barrier after each sum
+  // Rows at once: up to 64 KB of a block are in flight. With more the compiler would spill registers.
+  constexpr int at_once = vectorized ? 16 / static_cast<int>(sizeof(Dy) + sizeof(X)) : 2;
+  static_assert(at_once <= kMostAtOnce);
+  __shared__ float tables[2][2][at_once][kMostWarps];  // those of two turns alternate: saves a barrier after each sum
+  __shared__ float means[kRowBlock][2];
+  alignas(16) __shared__ float totals[kBackwardThreads * kBackwardCount];
   const bool centered = mean != nullptr;
-  const int64_t block = int64_t{blockIdx.x} * blockDim.y + threadIdx.y, begin = block * kRowBlock;
-  if (begin >= rows) return;  // only if a warp takes a row: whole warps return, and no barrier follows
-  const int64_t end = begin + kRowBlock < rows ? begin + kRowBlock : rows;
-  const int64_t first = int64_t{threadIdx.x} * count, stride = int64_t{blockDim.x} * count;
-  const int64_t rest = first + kBackwardHeld * stride;
-  float* block_dgamma = partial + block * 2 * width;
-  float* block_dbeta = block_dgamma + width;
+  const int64_t begin = int64_t{blockIdx.x} * kRowBlock;
+  const auto count = static_cast<unsigned>(rows - begin < kRowBlock ? rows - begin : kRowBlock);
+  const int64_t first = int64_t{threadIdx.x} * kBackwardCount, covered = int64_t{blockDim.x} * kBackwardCount;
+  float* block_dgamma = partial + blockIdx.x * 2 * width;
 
-  float dgamma[kBackwardHeld][count] = {}, dbeta[kBackwardHeld][count] = {};
-  for (int64_t i = rest; i < width; i += stride) {
-    const float zeros[count] = {};
-    store_floats<vectorized>(block_dgamma, i, width, zeros);
-    store_floats<vectorized>(block_dbeta, i, width, zeros);
-  }
-  for (int64_t row = begin; row < end; ++row) {
-    const Dy* upstream = dy + row * width;
-    const X* in = x + row * width;
-    Dx* out = dx + row * width;
+  // Neighbours of a row from column i on: dy, and x normalized.
+  struct Elements {
+    float up[kBackwardCount], normal[kBackwardCount];
+  };
+  const auto read = [&](int64_t row, int64_t i) {
+    Elements e;
+    load_floats<vectorized>(dy + row * width, i, width, e.up);
+    load_floats<vectorized>(x + row * width, i, width, e.normal);
     const float row_mean = centered ? mean[row] : 0.0f, row_rstd = rstd[row];
-    float u[kBackwardHeld][count], n[kBackwardHeld][count];
-    float g_sum = 0, gn_sum = 0;
-    const auto read = [&](int64_t i, float(&up)[count], float(&normal)[count]) {
-      float scale[count];
-      load_floats<vectorized>(upstream, i, width, up);
-      load_floats<vectorized>(in, i, width, normal);
-      load_floats<vectorized>(gamma, i, width, scale);  // 0 past the end
 #pragma unroll
-      for (int k = 0; k < count; ++k) {
-        normal[k] = (normal[k] - row_mean) * row_rstd;
-        const float g = up[k] * scale[k];
-        g_sum += g;
-        gn_sum = fmaf(g, normal[k], gn_sum);
-      }
-    };
+    for (int k = 0; k < kBackwardCount; ++k) e.normal[k] = (e.normal[k] - row_mean) * row_rstd;
+    return e;
+  };
+  const auto add = [&](const Elements& e, int64_t i, float& g_sum, float& gn_sum) {
+    float scale[kBackwardCount];
+    load_floats<vectorized>(gamma, i, width, scale);  // 0 past the end
 #pragma unroll
-    for (int h = 0; h < kBackwardHeld; ++h) {
-      if (first + h * stride < width) read(first + h * stride, u[h], n[h]);
+    for (int k = 0; k < kBackwardCount; ++k) {
+      const float g = e.up[k] * scale[k];
+      g_sum += g;
+      gn_sum = fmaf(g, e.normal[k], gn_sum);
     }
-    for (int64_t i = rest; i < width; i += stride) {
-      float up[count], normal[count];
-      read(i, up, normal);
+  };
+  // Writes dx and adds to the block's sums.
+  const auto write = [&](const Elements& e, int64_t row, int64_t i, float g_mean, float gn_mean,
+                         float(&dgamma)[kBackwardCount], float(&dbeta)[kBackwardCount]) {
+    float scale[kBackwardCount], gradient[kBackwardCount];
+    load_floats<vectorized>(gamma, i, width, scale);
+#pragma unroll
+    for (int k = 0; k < kBackwardCount; ++k) {
+      gradient[k] = rstd[row] * fmaf(-e.normal[k], gn_mean, fmaf(e.up[k], scale[k], -g_mean));
+      dgamma[k] = fmaf(e.up[k], e.normal[k], dgamma[k]);
+      dbeta[k] += e.up[k];
     }
-    float g_mean = 0;
-    if (centered) g_mean = row_sum(g_sum, tables[row & 1][0]) / static_cast<float>(width);
-    const float gn_mean = row_sum(gn_sum, tables[row & 1][1]) / static_cast<float>(width);
-    const auto write = [&](int64_t i, const float(&up)[count], const float(&normal)[count]) {
-      float scale[count], gradient[count];
-      load_floats<vectorized>(gamma, i, width, scale);
+    store_floats<vectorized>(dx + row * width, i, width, gradient);
+  };
+
+  float dgamma[kBackwardCount] = {}, dbeta[kBackwardCount] = {};
+  const unsigned each = kRowBlock / blockDim.y;
+#pragma unroll 1
+  for (unsigned turn = 0; turn < each; turn += at_once) {
+    const unsigned here = threadIdx.y * each + turn;                                // within the block
+    const auto row = [&](unsigned r) { return begin + min(here + r, count - 1); };  // none is read past the last one
+    Elements e[at_once];
+    float g[at_once] = {}, gn[at_once] = {};
 #pragma unroll
-      for (int k = 0; k < count; ++k) {
-        gradient[k] = row_rstd * fmaf(-normal[k], gn_mean, fmaf(up[k], scale[k], -g_mean));
-      }
-      store_floats<vectorized>(out, i, width, gradient);
-    };
-#pragma unroll
-    for (int h = 0; h < kBackwardHeld; ++h) {
-      if (first + h * stride >= width) continue;
-      write(first + h * stride, u[h], n[h]);
-#pragma unroll
-      for (int k = 0; k < count; ++k) {
-        dgamma[h][k] = fmaf(u[h][k], n[h][k], dgamma[h][k]);
-        dbeta[h][k] += u[h][k];
-      }
+    for (int r = 0; r < at_once; ++r) {
+#pragma unroll 1
+      for (int64_t i = first + covered; i < width; i += covered) add(read(row(r), i), i, g[r], gn[r]);
     }
-    for (int64_t i = rest; i < width; i += stride) {
-      float up[count], normal[count], total[count];
-      read(i, up, normal);
-      write(i, up, normal);
-      load_floats<vectorized>(block_dgamma, i, width, total);
+    if (first < width) {
 #pragma unroll
-      for (int k = 0; k < count; ++k) total[k] = fmaf(up[k], normal[k], total[k]);
-      store_floats<vectorized>(block_dgamma, i, width, total);
-      load_floats<vectorized>(block_dbeta, i, width, total);
+      for (int r = 0; r < at_once; ++r) e[r] = read(row(r), first);
 #pragma unroll
-      for (int k = 0; k < count; ++k) total[k] += up[k];
-      store_floats<vectorized>(block_dbeta, i, width, total);
+      for (int r = 0; r < at_once; ++r) add(e[r], first, g[r], gn[r]);
+    }
+    auto& table = tables[turn / at_once & 1];
+    if (centered) row_sums(g, table[0]);
+    row_sums(gn, table[1]);
+#pragma unroll
+    for (int r = 0; r < at_once; ++r) {
+      if (here + r >= count) continue;
+      const float g_mean = centered ? g[r] / static_cast<float>(width) : 0.0f;
+      const float gn_mean = gn[r] / static_cast<float>(width);
+      if (first < width) write(e[r], begin + here + r, first, g_mean, gn_mean, dgamma, dbeta);
+      if (threadIdx.x != 0) continue;
+      means[here + r][0] = g_mean;
+      means[here + r][1] = gn_mean;
     }
   }
-#pragma unroll
-  for (int h = 0; h < kBackwardHeld; ++h) {
-    if (first + h * stride >= width) continue;
-    store_floats<vectorized>(block_dgamma, first + h * stride, width, dgamma[h]);
-    if (centered) store_floats<vectorized>(block_dbeta, first + h * stride, width, dbeta[h]);
+
+  // Adds up what the rows of each threadIdx.y gave.
+  const unsigned thread = threadIdx.y * blockDim.x + threadIdx.x;
+  const auto total = [&](const float(&sums)[kBackwardCount], float* to) {
+    __syncthreads();
+    store_floats<true>(totals, int64_t{thread} * kBackwardCount, 0, sums);
+    __syncthreads();
+    for (int64_t i = thread; i < covered && i < width; i += blockDim.x * blockDim.y) {
+      float sum = totals[i];
+      for (unsigned y = 1; y < blockDim.y; ++y) sum += totals[y * covered + i];
+      to[i] = sum;
+    }
+  };
+  total(dgamma, block_dgamma);
+  if (centered) total(dbeta, block_dgamma + width);
+
+  // The columns of long rows that no thread has kept, read again.
+  for (int64_t i = first + covered; i < width; i += covered) {
+    float rest_dgamma[kBackwardCount] = {}, rest_dbeta[kBackwardCount] = {};
+#pragma unroll 1
+    for (unsigned r = 0; r < count; ++r) {
+      write(read(begin + r, i), begin + r, i, means[r][0], means[r][1], rest_dgamma, rest_dbeta);
+    }
+    store_floats<vectorized>(block_dgamma, i, width, rest_dgamma);
+    if (centered) store_floats<vectorized>(block_dgamma + width, i, width, rest_dbeta);
   }
 }
 
@@ -217,18 +242,6 @@ __global__ void __launch_bounds__(kWarpLanes* kTotalGroups)
   (blockIdx.y == 0 ? dgamma : dbeta)[column] += sum;
 }
 
-struct Shape {
-  dim3 block;
-  unsigned blocks;
-};
-
-// The grid for `rows` rows (or blocks of rows) of `width` elements.
-Shape shape(int64_t rows, int64_t width, int count, int held, unsigned most) {
-  const unsigned threads = row_threads(width, count, held, most);
-  const unsigned together = threads == kWarpLanes ? kBlockThreads / kWarpLanes : 1;
-  return {dim3(threads, together), static_cast<unsigned>(ceil_div(rows, together))};
-}
-
 void norm_forward(Launch& launch, bool centered, Tensor x, Tensor gamma, OptionalTensor beta, float epsilon, Tensor y,
                   OptionalTensor mean, OptionalTensor rstd) {
   const int64_t rows = x.shape[0], width = x.shape[1];
@@ -236,8 +249,10 @@ void norm_forward(Launch& launch, bool centered, Tensor x, Tensor gamma, Optiona
     visit_floating(y, [&](auto to) {
       using X = decltype(from);
       using Y = decltype(to);
-      const auto [block, blocks] = shape(rows, width, kVectorOf<X>, kForwardHeld, kForwardThreads);
-      const auto run = [&, block = block, blocks = blocks](auto vectorized) {
+      const unsigned threads = row_threads(width, kVectorOf<X>, kForwardHeld, kForwardThreads);
+      const dim3 block(threads, threads == kWarpLanes ? kBlockThreads / kWarpLanes : 1);
+      const auto blocks = static_cast<unsigned>(ceil_div(rows, block.y));
+      const auto run = [&](auto vectorized) {
         launch(forward_kernel<vectorized(), X, Y>, blocks, block, 0, centered, data<X>(x), rows, width,
                data<float>(gamma), data<float>(beta), epsilon, data<Y>(y), data<float>(mean), data<float>(rstd));
       };
@@ -251,18 +266,20 @@ void norm_backward(Launch& launch, Tensor dy, Tensor x, Tensor gamma, OptionalTe
   const int64_t rows = x.shape[0], width = x.shape[1], row_blocks = ceil_div(rows, kRowBlock);
   if (rows == 0) return;
   auto* partial = launch.take<float>(row_blocks * 2 * width);
+  const unsigned threads = row_threads(width, kBackwardCount, 1, kBackwardThreads);
+  const dim3 block(threads, std::min<unsigned>(kRowBlock / kMostAtOnce, kBackwardThreads / threads));
   visit_floating(dy, [&](auto upstream) {
     visit_floating(x, [&](auto from) {
       visit_floating(dx, [&](auto to) {
         using Dy = decltype(upstream);
         using X = decltype(from);
         using Dx = decltype(to);
-        const auto [block, blocks] = shape(row_blocks, width, kVectorOf<X>, kBackwardHeld, kBackwardThreads);
-        const auto run = [&, block = block, blocks = blocks](auto vectorized) {
-          launch(backward_kernel<vectorized(), Dy, X, Dx>, blocks, block, 0, data<Dy>(dy), data<X>(x), rows, width,
-                 data<float>(gamma), data<float>(mean), data<float>(rstd), data<Dx>(dx), partial);
+        const auto run = [&](auto vectorized) {
+          launch(backward_kernel<vectorized(), Dy, X, Dx>, static_cast<unsigned>(row_blocks), block, 0, data<Dy>(dy),
+                 data<X>(x), rows, width, data<float>(gamma), data<float>(mean), data<float>(rstd), data<Dx>(dx),
+                 partial);
         };
-        visit_vectorized<kVectorOf<X>>(width, run, data<Dy>(dy), data<X>(x), data<Dx>(dx), data<float>(gamma));
+        visit_vectorized<kBackwardCount>(width, run, data<Dy>(dy), data<X>(x), data<Dx>(dx), data<float>(gamma));
       });
     });
   });

@@ -35,6 +35,23 @@ __device__ Value block_sum(Value value, Value* table) {
   return sum;
 }
 
+// The sums of several values over the threads of a threadIdx.y, one or more warps, returned in every thread; one
+// barrier for all. `table` is as block_sum's, one for each value.
+template <int count>
+__device__ __forceinline__ void row_sums(float (&sums)[count], float (*table)[kMostWarps]) {
+#pragma unroll
+  for (float& sum : sums) sum = warp_sum(sum);
+  if (blockDim.x == kWarpLanes) return;
+  const unsigned lane = threadIdx.x % kWarpLanes, warps = blockDim.x / kWarpLanes, first = threadIdx.y * warps;
+  if (lane == 0) {
+#pragma unroll
+    for (int r = 0; r < count; ++r) table[r][first + threadIdx.x / kWarpLanes] = sums[r];
+  }
+  __syncthreads();
+#pragma unroll
+  for (int r = 0; r < count; ++r) sums[r] = warp_sum(lane < warps ? table[r][first + lane] : 0.0f);
+}
+
 // The maximum over the block's threads, as block_sum.
 __device__ inline float block_max(float value, float* table) {
   const unsigned lane = threadIdx.x % kWarpLanes, warp = threadIdx.x / kWarpLanes, warps = blockDim.x / kWarpLanes;
