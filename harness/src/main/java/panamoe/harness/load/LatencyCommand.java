@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -59,7 +60,7 @@ import picocli.CommandLine.Spec;
       "docs/benchmarks.md says what each column means."
     })
 public final class LatencyCommand implements Callable<Integer> {
-  private static final int WARM_UP = 10;
+  private static final Duration WARM_UP = Duration.ofSeconds(3);
 
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
@@ -163,8 +164,7 @@ public final class LatencyCommand implements Callable<Integer> {
       if (ranks.first() && !shared.json()) {
         out().println(Latency.HEADER);
       }
-      // Ranks find out how fast their links are when they first exchange rows.
-      measure(ranks, backend, folder, loaded, texts.getFirst(), WARM_UP);
+      warmUp(backend, folder, loaded, length);
       for (int count : texts) {
         Latency latency = measure(ranks, backend, folder, loaded, count, length);
         if (peer != null) {
@@ -175,6 +175,26 @@ public final class LatencyCommand implements Callable<Integer> {
       }
     }
     return measured;
+  }
+
+  /**
+   * Java compiles what steps over ranks call, by threads that take the ranks' processors; ranks
+   * find out how fast their links are.
+   */
+  private void warmUp(Backend backend, ModelFolder folder, LanguageModel loaded, int length)
+      throws InterruptedException {
+    int count = texts.getFirst();
+    Engine.onRanks(
+        backend,
+        loaded,
+        folder.tokenizer(),
+        config(count, length),
+        engine -> {
+          long end = System.nanoTime() + WARM_UP.toNanos();
+          while (System.nanoTime() < end) {
+            time(engine, count, new double[length], folder.tokenizer().endOfText());
+          }
+        });
   }
 
   /** The texts that were measured, once more, with log-probabilities, which take time. */
