@@ -113,12 +113,13 @@ struct Row {
       if (threadIdx.x == 0) descend(shift, mass, count);
       __syncthreads();
     }
-    const Sums above = shared.above, equal = shared.of_digit[shared.key % kDigits];
+    const uint32_t key = shared.key;
+    const Sums above = shared.above, equal = shared.of_digit[key % kDigits];
     const double own = static_cast<double>(equal.mass) / static_cast<double>(equal.count);
     const double left = ceil((mass - static_cast<double>(above.mass)) / own);
     const double wanted = fmin(left, static_cast<double>(count - above.count));
     __syncthreads();  // before the next walk
-    return {shared.key, static_cast<double>(above.mass) + wanted * own, static_cast<int>(wanted)};
+    return {key, static_cast<double>(above.mass) + wanted * own, static_cast<int>(wanted)};
   }
 
   // Adds the digit at `shift` to the key: the highest one down to which the walk does not end before.

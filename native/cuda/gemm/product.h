@@ -72,7 +72,8 @@ Matrix matrix_of(Tensor matrix, bool transposed);
 Output output_of(OptionalTensor output);
 // Computes the product by the kernels for its dtypes.
 void run_product(Launch& launch, const Product& product);
-// bfloat16 times bfloat16 on tensor cores (tensor.cu), every other mix by float32 multiply-adds (float.cu).
+// bfloat16 times bfloat16 on tensor cores (tensor.cu); every other mix, unless it is skinny, by float32 multiply-adds
+// (float.cu).
 void run_tensor_product(Launch& launch, const Product& product);
 void run_float_product(Launch& launch, const Product& product);
 // A float32 operand and a layer with few outputs or inputs: on tensor cores, in parts and splits (skinny.cu). Which
