@@ -9,15 +9,12 @@ import java.util.Random;
 import java.util.function.BiFunction;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import panamoe.backend.Activation;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.comm.ThreadWorld;
 import panamoe.comm.exchange.Strategy;
 import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
-import panamoe.config.NormConfig;
-import panamoe.config.UniformModel;
 import panamoe.data.ByteTokenizer;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Overlap;
@@ -39,22 +36,7 @@ class Int8CacheTest {
       new EngineConfig(12, 4, 1, 1, 1, false, 0).withInt8Cache(true);
 
   private static final ModelConfig MODEL =
-      new UniformModel(
-              new ByteTokenizer().vocabularySize(),
-              CONTEXT,
-              32,
-              4,
-              2,
-              48,
-              List.of(0, 4, 8),
-              true,
-              GateConfig.dropless(1),
-              Activation.GELU_TANH,
-              NormConfig.Kind.LAYER,
-              UniformModel.Positions.ROTARY,
-              true,
-              0.2)
-          .toConfig();
+      RotaryModel.of(CONTEXT, 2, List.of(0, 4, 8), GateConfig.dropless(1));
 
   private static List<GenerationRequest> requests() {
     Random random = new Random(4);

@@ -16,7 +16,6 @@ import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import panamoe.backend.Activation;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.checkpoint.CheckpointContents;
@@ -25,8 +24,6 @@ import panamoe.comm.ThreadWorld;
 import panamoe.comm.exchange.Strategy;
 import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
-import panamoe.config.NormConfig;
-import panamoe.config.UniformModel;
 import panamoe.data.ByteTokenizer;
 import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
@@ -44,22 +41,7 @@ class RankedEngineTest {
   private static final double SLICED = 1e-5;
 
   private static final ModelConfig MODEL =
-      new UniformModel(
-              new ByteTokenizer().vocabularySize(),
-              CONTEXT,
-              32,
-              4,
-              4,
-              48,
-              List.of(0, 4, 8),
-              true,
-              GateConfig.dropless(1),
-              Activation.GELU_TANH,
-              NormConfig.Kind.LAYER,
-              UniformModel.Positions.ROTARY,
-              true,
-              0.2)
-          .toConfig();
+      RotaryModel.of(CONTEXT, 4, List.of(0, 4, 8), GateConfig.dropless(1));
 
   /** Rows of each expert, by layer, most of them of one or two. */
   private static final Map<Integer, long[]> ROWS =

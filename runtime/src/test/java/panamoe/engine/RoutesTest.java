@@ -21,7 +21,6 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import panamoe.backend.Activation;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.backend.GateSettings.Normalization;
@@ -29,8 +28,6 @@ import panamoe.comm.ThreadWorld;
 import panamoe.comm.exchange.Strategy;
 import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
-import panamoe.config.NormConfig;
-import panamoe.config.UniformModel;
 import panamoe.data.ByteTokenizer;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Sequences;
@@ -50,26 +47,8 @@ class RoutesTest {
   private static final Routing FEWER = new Routing(true, true, List.of(2, 1));
   private static final EngineConfig ROOMY = new EngineConfig(96, 4, 8, 32, 0.25, false, 0);
 
-  private static ModelConfig config(List<Integer> experts, GateConfig gate) {
-    return new UniformModel(
-            new ByteTokenizer().vocabularySize(),
-            CONTEXT,
-            32,
-            4,
-            4,
-            48,
-            experts,
-            true,
-            gate,
-            Activation.GELU_TANH,
-            NormConfig.Kind.LAYER,
-            UniformModel.Positions.ROTARY,
-            true,
-            0.2)
-        .toConfig();
-  }
-
-  private static final ModelConfig MODEL = config(List.of(4, 0, 8), GateConfig.dropless(2));
+  private static final ModelConfig MODEL =
+      RotaryModel.of(CONTEXT, 4, List.of(4, 0, 8), GateConfig.dropless(2));
 
   private static LanguageModel model(Backend backend, ModelConfig config, Ranks ranks) {
     LanguageModel model = new LanguageModel(config, ranks);
@@ -313,14 +292,18 @@ class RoutesTest {
     List<List<Recorder>> expected = new ArrayList<>();
     for (int topK : new int[] {gate.topK(), gate.topK() - 1}) {
       try (LanguageModel model =
-              model(backend, config(experts, withTopK(gate, topK)), Ranks.alone());
+              model(
+                  backend,
+                  RotaryModel.of(CONTEXT, 4, experts, withTopK(gate, topK)),
+                  Ranks.alone());
           Engine engine = new Engine(backend, model, new ByteTokenizer(), sharing)) {
         expected.add(
             write(engine, IntStream.range(0, 4).mapToObj(seed -> request(seed, ALL)).toList()));
       }
     }
     assertNotEquals(expected.get(0).get(0).logprobBits, expected.get(1).get(0).logprobBits);
-    try (LanguageModel model = model(backend, config(experts, gate), Ranks.alone());
+    try (LanguageModel model =
+            model(backend, RotaryModel.of(CONTEXT, 4, experts, gate), Ranks.alone());
         Engine engine = new Engine(backend, model, new ByteTokenizer(), sharing)) {
       List<GenerationRequest> requests = new ArrayList<>();
       for (int turn = 0; turn < 2; turn++) { // each prompt has been there with the other top-k
@@ -472,7 +455,10 @@ class RoutesTest {
   void areRefusedOfADenseModel() {
     try (Backend backend = Backends.open("cpu", 1);
         LanguageModel model =
-            model(backend, config(List.of(0, 0), GateConfig.dropless(1)), Ranks.alone());
+            model(
+                backend,
+                RotaryModel.of(CONTEXT, 4, List.of(0, 0), GateConfig.dropless(1)),
+                Ranks.alone());
         Engine engine = new Engine(backend, model, new ByteTokenizer(), ROOMY)) {
       String message =
           assertThrows(

@@ -9,7 +9,6 @@ import java.util.Random;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
-import panamoe.backend.Activation;
 import panamoe.backend.AttentionSettings.Mask;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
@@ -20,8 +19,6 @@ import panamoe.config.AttentionConfig.Scores;
 import panamoe.config.BlockConfig;
 import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
-import panamoe.config.NormConfig;
-import panamoe.config.UniformModel;
 import panamoe.data.ByteTokenizer;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Overlap;
@@ -47,23 +44,7 @@ class WindowedModelTest {
   private static final ModelConfig MODEL = withWindows();
 
   private static ModelConfig withWindows() {
-    ModelConfig whole =
-        new UniformModel(
-                new ByteTokenizer().vocabularySize(),
-                CONTEXT,
-                32,
-                4,
-                2,
-                48,
-                List.of(0, 4, 8, 0),
-                true,
-                GateConfig.dropless(1),
-                Activation.GELU_TANH,
-                NormConfig.Kind.LAYER,
-                UniformModel.Positions.ROTARY,
-                true,
-                0.2)
-            .toConfig();
+    ModelConfig whole = RotaryModel.of(CONTEXT, 2, List.of(0, 4, 8, 0), GateConfig.dropless(1));
     List<BlockConfig> blocks = new ArrayList<>();
     for (BlockConfig block : whole.blocks()) {
       AttentionConfig old = block.attention();
