@@ -211,10 +211,15 @@ public final class Engine implements AutoCloseable {
   boolean stepQuietly() {
     takeSubmitted();
     endUnwanted();
-    tellReaders();
-    scheduler.plan(plan);
-    if (!plan.parts().isEmpty()) {
-      compute();
+    try {
+      tellReaders();
+      scheduler.plan(plan);
+      if (!plan.parts().isEmpty()) {
+        compute();
+      }
+    } catch (RuntimeException e) {
+      failAll(e);
+      throw e;
     }
     return !scheduler.idle() || !inbox.isEmpty();
   }
@@ -248,14 +253,9 @@ public final class Engine implements AutoCloseable {
     if (readers.isEmpty()) {
       return;
     }
-    try {
-      RouteStatistics now = runner.statistics();
-      for (var next = readers.poll(); next != null; next = readers.poll()) {
-        next.complete(now);
-      }
-    } catch (RuntimeException e) {
-      failAll(e);
-      throw e;
+    RouteStatistics now = runner.statistics();
+    for (var next = readers.poll(); next != null; next = readers.poll()) {
+      next.complete(now);
     }
   }
 
@@ -293,7 +293,6 @@ public final class Engine implements AutoCloseable {
       runner.run(step);
     } catch (RuntimeException e) {
       if (!runner.recovers()) {
-        failAll(e);
         throw e;
       }
       computeApart(step, e);

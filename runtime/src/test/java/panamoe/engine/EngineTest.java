@@ -26,6 +26,7 @@ import panamoe.data.ByteTokenizer;
 import panamoe.data.Tokenizer;
 import panamoe.engine.Generation.End;
 import panamoe.engine.GenerationRequest.Terms;
+import panamoe.tensor.Tensor;
 
 /** Plans, blocks and ends of many texts, over a model that is a hash of what its cache holds. */
 class EngineTest {
@@ -401,6 +402,23 @@ class EngineTest {
     assertThrows(IllegalArgumentException.class, engine::step);
     assertEquals("token 59 is refused", good.failure.getMessage());
     assertSame(good.failure, refused.failure);
+    assertEquals(0, engine.usage());
+  }
+
+  @Test
+  void whereTokensCannotBeDrawnAllTextsFail() {
+    IllegalStateException gone = new IllegalStateException("the card is gone");
+    HashRunner lost =
+        new HashRunner(ROOMY, 1, CONTEXT) {
+          @Override
+          public Tensor logits() {
+            throw gone;
+          }
+        };
+    Engine engine = new Engine(lost, 1, new Letters(), ROOMY, CONTEXT, HashRunner.VOCABULARY);
+    Recorder text = submit(engine, request("ABC", 9));
+    assertSame(gone, assertThrows(IllegalStateException.class, engine::step));
+    assertSame(gone, text.failure);
     assertEquals(0, engine.usage());
   }
 
