@@ -148,7 +148,7 @@ struct Row {
   }
 };
 
-__global__ void __launch_bounds__(kMostThreads)
+__global__ void __launch_bounds__(kMostThreads, 1)
     sample_kernel(const float* logits, int classes, const float* temperature, const float* min_p, const float* top_p,
                   const int32_t* top_k, const double* uniform, int32_t* tokens) {
   __shared__ Shared shared;
