@@ -55,7 +55,7 @@ class AsyncProxy {
 
   void start_mbarrier(uint64_t* place, int arrivals, const Thread* starter);
   void announce_mbarriers(const Thread* starter);
-  // Throws if there is none at this place.
+  // Throws where no mbarrier was started.
   Mbarrier& mbarrier(uint64_t* place);
 
   // The effect lands at some time from now on, half of all effects only when every thread waits.

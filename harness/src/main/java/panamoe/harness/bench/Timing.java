@@ -27,7 +27,7 @@ record Timing(List<Burst> bursts) {
    * Ceilings are measured around the bursts of the first contender.
    *
    * @param seconds of work for each contender; fewer if that would take three times as long, but at
-   *     least three bursts, none of which is longer
+   *     least three bursts. A burst lasts a quarter of a second, or this long if that is less
    * @param realTime whether bursts run at real-time priority, see {@link RealTime}
    * @return one timing per contender
    */

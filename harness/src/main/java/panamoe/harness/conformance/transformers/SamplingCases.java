@@ -19,7 +19,10 @@ import panamoe.tensor.TensorScope;
  * token is drawn.
  */
 public final class SamplingCases {
-  private static final int DRAWS = 2_000;
+  private static final int DRAWS = 50_000;
+
+  /** The emulation of CUDA would take minutes for them. */
+  private static final int EMULATED_DRAWS = 2_000;
 
   /**
    * Standard deviations that a frequency may be off; the draws are seeded, so that a case always
@@ -43,7 +46,10 @@ public final class SamplingCases {
         replay, "out.min_p", new SamplingConfig(1, 0, 1, minP, Penalties.NONE, Map.of(), 4));
     replay
         .comparison()
-        .note("temperature, top-k, top-p, min-p by the frequencies of " + DRAWS + " draws");
+        .note(
+            "temperature, top-k, top-p, min-p by the frequencies of "
+                + draws(replay.backend())
+                + " draws");
   }
 
   private static void comparePenalty(Replay replay, double penalty) {
@@ -74,10 +80,11 @@ public final class SamplingCases {
     int vocabulary = logits.length / rows;
     for (int row = 0; row < rows; row++) {
       float[] rowLogits = Arrays.copyOfRange(logits, row * vocabulary, (row + 1) * vocabulary);
+      int draws = draws(replay.backend());
       int[] drawn = draw(replay.backend(), rowLogits, new SamplerState(config));
       double[] expected = probabilities(filtered, row * vocabulary, vocabulary);
       for (int token = 0; token < vocabulary; token++) {
-        double mean = DRAWS * expected[token];
+        double mean = draws * expected[token];
         double deviation = Math.sqrt(mean * (1 - expected[token]));
         replay
             .comparison()
@@ -98,19 +105,24 @@ public final class SamplingCases {
     }
   }
 
+  private static int draws(Backend backend) {
+    return backend.name().equals("simt") ? EMULATED_DRAWS : DRAWS;
+  }
+
   /** How often each token is drawn. */
   private static int[] draw(Backend backend, float[] logits, SamplerState state) {
     int[] drawn = new int[logits.length];
+    int draws = draws(backend);
     try (TensorScope scope = TensorScope.confined(backend);
         Sampler sampler = new Sampler(backend)) {
-      Tensor rows = scope.allocate(DType.FLOAT32, DRAWS, logits.length);
+      Tensor rows = scope.allocate(DType.FLOAT32, draws, logits.length);
       sampler.take(rows);
-      for (int row = 0; row < DRAWS; row++) {
+      for (int row = 0; row < draws; row++) {
         rows.rows(row, row + 1).set(logits);
         sampler.ask(row, state);
       }
       sampler.draw();
-      for (int row = 0; row < DRAWS; row++) {
+      for (int row = 0; row < draws; row++) {
         drawn[sampler.token(row)]++;
       }
     }
