@@ -18,6 +18,8 @@ import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -128,7 +130,15 @@ class EngineTest {
             random.nextInt(4) > 0,
             random.nextInt(4));
     int ranks = 1 + seed % 3;
-    Engine engine = engine(config, ranks);
+    storm(engine(config, ranks), random, EngineTest::drain, EngineTest::alone);
+  }
+
+  /** Many texts, some of them cancelled; each is what it is alone. */
+  static void storm(
+      Engine engine,
+      Random random,
+      Consumer<Engine> drain,
+      Function<GenerationRequest, Recorder> alone) {
     Map<Recorder, GenerationRequest> asked = new HashMap<>();
     for (int i = 0; i < 60; i++) {
       GenerationRequest request = random(random);
@@ -146,10 +156,10 @@ class EngineTest {
         engine.step();
       }
     }
-    drain(engine);
+    drain.accept(engine);
     asked.forEach(
         (found, request) -> {
-          Recorder expected = alone(request);
+          Recorder expected = alone.apply(request);
           assertEquals(expected.tokens, found.tokens, request::toString);
           assertEquals(expected.logprobBits, found.logprobBits, request::toString);
           assertEquals(expected.text.toString(), found.text.toString());

@@ -4,9 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Random;
 import java.util.Set;
 import java.util.stream.IntStream;
@@ -67,32 +65,11 @@ class WindowBlocksTest {
             random.nextInt(3) * 0.5,
             random.nextInt(4) > 0,
             random.nextInt(16));
-    Engine engine = windowed(config, 1 + seed % 3, CONTEXT, window);
-    Map<Recorder, GenerationRequest> asked = new HashMap<>();
-    for (int i = 0; i < 60; i++) {
-      GenerationRequest request = EngineTest.random(random);
-      Recorder recorder = new Recorder();
-      GenerationHandle handle = engine.submit(request, recorder);
-      if (random.nextInt(5) == 0) {
-        for (int step = random.nextInt(10); step > 0; step--) {
-          engine.step();
-        }
-        handle.cancel();
-      } else {
-        asked.put(recorder, request);
-      }
-      for (int step = random.nextInt(4); step > 0; step--) {
-        engine.step();
-      }
-    }
-    drain(engine);
-    asked.forEach(
-        (found, request) -> {
-          Recorder expected = alone(request, window);
-          assertEquals(expected.tokens, found.tokens, request::toString);
-          assertEquals(expected.logprobBits, found.logprobBits, request::toString);
-          assertEquals(expected.generation.end(), found.generation.end());
-        });
+    EngineTest.storm(
+        windowed(config, 1 + seed % 3, CONTEXT, window),
+        random,
+        WindowBlocksTest::drain,
+        request -> alone(request, window));
   }
 
   private static Recorder submit(Engine engine, int[] prompt, int tokens) {
