@@ -148,7 +148,7 @@ TEST_F(AttentionDecodeTest, ARowAmongThirteenOthersHasItsOwnBits) {
   const std::vector<std::pair<int64_t, int64_t>> rows = {{0, 3},   {1, 149}, {0, 99}, {0, 100}, {0, 101},
                                                          {0, 102}, {0, 104}, {1, 7},  {1, 8},   {1, 9},
                                                          {1, 0},   {0, 0},   {1, 64}, {0, 149}};
-  for (moe_stream on : {single, stream, triple}) {
+  for (moe_stream on : streams()) {
     expect_forward_bits(s, rows, on);
     for (const auto& row : rows) expect_forward_bits(s, {row}, on);
   }

@@ -26,16 +26,18 @@ struct AttentionReference {
 };
 
 // dout, if any, asks for the gradients of sum(dout * out).
-inline AttentionReference reference_attention(const AttentionShape& s, const Tensor& q, const Tensor& k,
-                                              const Tensor& v, const Tensor* sinks, double scale,
+inline AttentionReference reference_attention(const AttentionShape& s, const Tensor& queries, const Tensor& keys,
+                                              const Tensor& values, const Tensor* sinks, double scale,
                                               const Tensor* dout = nullptr) {
   const int64_t D = s.head_size;
+  const std::vector<double> q = values_of(queries), k = values_of(keys), v = values_of(values);
+  const std::vector<double> dy = dout == nullptr ? std::vector<double>() : values_of(*dout);
   AttentionReference result;
-  result.out.assign(static_cast<size_t>(q.count()), 0);
+  result.out.assign(q.size(), 0);
   result.logsumexp.assign(static_cast<size_t>(s.sequences * s.heads * s.length), 0);
-  result.dq.assign(static_cast<size_t>(q.count()), 0);
-  result.dk.assign(static_cast<size_t>(k.count()), 0);
-  result.dv.assign(static_cast<size_t>(k.count()), 0);
+  result.dq.assign(q.size(), 0);
+  result.dk.assign(k.size(), 0);
+  result.dv.assign(v.size(), 0);
   result.dsinks.assign(static_cast<size_t>(s.heads), 0);
   for (int64_t b = 0; b < s.sequences; ++b) {
     for (int64_t h = 0; h < s.heads; ++h) {
@@ -61,16 +63,16 @@ inline AttentionReference reference_attention(const AttentionShape& s, const Ten
           for (int64_t c = 0; c < D; ++c) result.out[query(i) + c] += weight[j] * v[key(j) + c];
         }
         if (dout == nullptr) continue;
-        for (int64_t c = 0; c < D; ++c) delta += (*dout)[query(i) + c] * result.out[query(i) + c];
+        for (int64_t c = 0; c < D; ++c) delta += dy[query(i) + c] * result.out[query(i) + c];
         result.dsinks[h] -= std::exp(sink - peak) / sum * delta;
         for (int64_t j = begin; j < end; ++j) {
           double dweight = 0;
-          for (int64_t c = 0; c < D; ++c) dweight += (*dout)[query(i) + c] * v[key(j) + c];
+          for (int64_t c = 0; c < D; ++c) dweight += dy[query(i) + c] * v[key(j) + c];
           const double dscore = scale * weight[j] * (dweight - delta);
           for (int64_t c = 0; c < D; ++c) {
             result.dq[query(i) + c] += dscore * k[key(j) + c];
             result.dk[key(j) + c] += dscore * q[query(i) + c];
-            result.dv[key(j) + c] += weight[j] * (*dout)[query(i) + c];
+            result.dv[key(j) + c] += weight[j] * dy[query(i) + c];
           }
         }
       }

@@ -188,7 +188,7 @@ TEST_F(AttentionTest, BitsDependOnNeitherThreadsNorRuns) {
     Layer first(dtype, {3, 130, 4, 2, 32, 0, mask}, 7, with_sinks);
     first.forward(single);
     first.backward(single);
-    for (moe_stream other : {single, stream, triple}) {
+    for (moe_stream other : streams()) {
       Layer again(dtype, first.shape, 7, with_sinks);
       again.forward(other);
       again.backward(other);

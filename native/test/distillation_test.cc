@@ -160,7 +160,7 @@ TEST_F(DistillationTest, GivenLogitsAgreeWithFloat64) {
 }
 
 TEST_F(DistillationTest, GradientsAreTheDerivatives) {
-  for (float temperature : {0.5f, 1.0f, 4.0f}) {
+  for (float temperature : emulated() ? std::vector{0.5f} : std::vector{0.5f, 1.0f, 4.0f}) {
     Student c(MOE_FLOAT32, 4, 9);
     c.temperature = temperature, c.weight = 2, c.dloss = 1;
     c.dweights.fill(0);
@@ -197,7 +197,7 @@ TEST_F(DistillationTest, BitsDependOnThreadsNowhere) {
   for (const auto& [rows, classes] : {std::pair<int64_t, int64_t>{70, on_cpu() ? 100000 : 1000}, {2100, 7}}) {
     Student first(MOE_FLOAT32, rows, classes);
     ASSERT_MOE_OK(first.run(single));
-    for (moe_stream other : {stream, triple}) {
+    for (moe_stream other : streams()) {
       Student again(MOE_FLOAT32, rows, classes);
       ASSERT_MOE_OK(again.run(other));
       expect_same_bits(first.divergences, again.divergences, "divergences");

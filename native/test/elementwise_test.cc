@@ -107,7 +107,7 @@ TEST_F(ElementwiseTest, ClampPassesGradientsInside) {
       const Tensor dy = Tensor::random(dtype, {size}, 2);
       std::vector<double> want;
       for (int64_t i = 0; i < size; ++i) want.push_back(std::abs(x[i]) <= 1.5 ? dy[i] : 0);
-      for (moe_stream on : {single, stream, triple}) {
+      for (moe_stream on : streams()) {
         ASSERT_MOE_OK(moe_clamp_backward(on, 1.5f, x, dy, dx));
         expect_near(dx, want, 0, 0, "dx");
       }

@@ -155,7 +155,7 @@ TEST_F(ExpertTest, BackwardInputOfManyRowsHasTheBitsOfFew) {
   const int64_t n = 300, k = 160, few = 5;
   const std::vector<double> starts = {0, 100, 100, 103, 303, 303, 303, 303, 303, 303, 303, 303, 310};
   const Tensor dy = Tensor::random(MOE_FLOAT32, {310, n}, 1), weights = Tensor::random(MOE_FLOAT32, {12, n, k}, 2);
-  for (moe_stream any : {single, stream, triple}) {
+  for (moe_stream any : streams()) {
     const Tensor dx(MOE_FLOAT32, {310, k});
     ASSERT_MOE_OK(moe_expert_backward_input(any, dy, offsets_of(starts), weights, dx));
     for (int64_t e = 0; e < 12; ++e) {

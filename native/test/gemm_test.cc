@@ -240,7 +240,7 @@ TEST_F(GemmTest, BitsDoNotDependOnThreadsPackingOrRun) {
       const Tensor a = Tensor::random(a_type, {m, k}, 1), b = Tensor::random(b_type, {n, k}, 2);
       const Tensor c(MOE_FLOAT32, {m, n}), other(MOE_FLOAT32, {m, n});
       ASSERT_MOE_OK(moe_gemm(single, form(0, 1), a, b, c, Epilogue(MOE_SILU)));
-      for (moe_stream any : {single, stream, triple}) {
+      for (moe_stream any : streams()) {
         expect_bits_in_every_layout(c, any, MOE_SILU, a, b);
       }
       ASSERT_MOE_OK(moe_gemm(stream, form(1, 1), transposed(a), b, other, Epilogue(MOE_SILU)));
@@ -260,7 +260,7 @@ TEST_F(GemmTest, MultipliesRowsThatLieSideBySideWithStepsFarApart) {
       const Tensor c(MOE_FLOAT32, {m, n}), other(MOE_FLOAT32, {m, n});
       ASSERT_MOE_OK(moe_gemm(stream, form(1, 0), a, b, c, nullptr));
       expect_near(c, product(a, true, b, false), 1e-6 + 1e-7 * static_cast<double>(k), 1e-6, "c");
-      for (moe_stream any : {single, triple}) {
+      for (moe_stream any : streams()) {
         ASSERT_MOE_OK(moe_gemm(any, form(0, 0), transposed(a), b, other, nullptr));
         expect_same_bits(c, other, "rows along k");
       }

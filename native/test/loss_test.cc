@@ -198,7 +198,7 @@ TEST_F(LossTest, LinearCrossEntropyBitsDependOnThreadsNowhere) {
   for (const auto& [rows, classes] : {std::pair<int64_t, int64_t>{70, on_cpu() ? 100000 : 10000}, {2100, 7}}) {
     Head first(MOE_FLOAT32, rows, 8, classes);
     ASSERT_MOE_OK(first.run(single, 0, 1));
-    for (moe_stream other : {single, stream, triple}) {
+    for (moe_stream other : streams()) {
       Head again(MOE_FLOAT32, rows, 8, classes);
       ASSERT_MOE_OK(again.run(other, 0, 1));
       expect_same_bits(first.losses, again.losses, "losses");

@@ -173,7 +173,7 @@ TEST_F(SampleTest, ThreadsAndOtherRowsDoNotMatter) {
   fill(draws, 3);
   ASSERT_MOE_OK(draws.run(single));
   const std::vector<double> expected = values_of(draws.tokens);
-  for (moe_stream other : {stream, triple}) {
+  for (moe_stream other : streams()) {
     draws.tokens.fill(-2);
     ASSERT_MOE_OK(draws.run(other));
     EXPECT_EQ(values_of(draws.tokens), expected);

@@ -192,6 +192,11 @@ class KernelTest : public ::testing::Test {
   }
   void TearDown() override { EXPECT_MOE_OK(moe_device_close(device)); }
 
+  // Streams whose results have the same bits. A card's streams have no threads and do not differ: one, for another run.
+  std::vector<moe_stream> streams() const {
+    return on_cpu() ? std::vector{single, stream, triple} : std::vector{single};
+  }
+
   moe_device device = 0;
   moe_stream stream = 0;  // two threads
   moe_stream single = 0;
