@@ -20,6 +20,20 @@ HandleTable<Graph>& graphs() {
 
 constexpr int kMaxThreads = 1024;
 
+// Memory without a descriptor.
+void check_memory(const char* name, const void* memory, int64_t bytes) {
+  if (bytes < 0) invalid("bytes is ", bytes, ", expected 0 or more");
+  if (memory == nullptr && bytes > 0) invalid(name, " is null");
+}
+
+// What moe_memory_write and moe_memory_read copy between.
+void check_transfer(const void* host, const void* memory, int64_t bytes) {
+  check_memory("host", host, bytes);
+  check_memory("memory", memory, bytes);
+  const auto a = reinterpret_cast<uintptr_t>(host), b = reinterpret_cast<uintptr_t>(memory);
+  if ((a < b ? b - a : a - b) < static_cast<uintptr_t>(bytes)) invalid("host and memory overlap");
+}
+
 // Opens a device of the named backend, or throws Error with what was looked for.
 std::shared_ptr<Device> open_device(std::string_view backend, int ordinal) {
   if (backend == "cpu") {
@@ -182,5 +196,32 @@ moe_status moe_memory_copy(moe_stream stream, const moe_tensor* src, const moe_t
     }
     moe::check_written({{"dst", dst}}, {{"src", src}});
     MOE_CALL(stream, copy, from.data, bytes, to.data);
+  });
+}
+
+moe_status moe_memory_write(moe_stream stream, const void* host, int64_t bytes, void* memory) {
+  return guard(__func__, [&] {
+    moe::check_transfer(host, memory, bytes);
+    const auto on = moe::find_stream(stream);
+    const std::lock_guard lock(on->mutex());
+    on->write(host, bytes, memory);
+  });
+}
+
+moe_status moe_memory_read(moe_stream stream, const void* memory, int64_t bytes, void* host) {
+  return guard(__func__, [&] {
+    moe::check_transfer(host, memory, bytes);
+    const auto on = moe::find_stream(stream);
+    const std::lock_guard lock(on->mutex());
+    on->read(memory, bytes, host);
+  });
+}
+
+moe_status moe_memory_zero(moe_stream stream, void* memory, int64_t bytes) {
+  return guard(__func__, [&] {
+    moe::check_memory("memory", memory, bytes);
+    const auto on = moe::find_stream(stream);
+    const std::lock_guard lock(on->mutex());
+    on->zero(memory, bytes);
   });
 }

@@ -44,6 +44,11 @@ class Stream {
   virtual std::shared_ptr<Graph> end_graph(std::shared_ptr<Stream> self);
   virtual void launch_graph(Graph& graph);
 
+  // moe_memory_write, moe_memory_read and moe_memory_zero; the arguments are checked, and may be null for 0 bytes.
+  virtual void write(const void* host, int64_t bytes, void* memory) = 0;
+  virtual void read(const void* memory, int64_t bytes, void* host) = 0;
+  virtual void zero(void* memory, int64_t bytes) = 0;
+
   // Waits for all work of the stream.
   virtual void synchronize() {}
   // True if all work is done; never waits.

@@ -1,6 +1,7 @@
 // A stream of the CPU: the threads that its kernels run on.
 #pragma once
 
+#include <cstring>
 #include <utility>
 
 #include "core/stream.h"
@@ -15,10 +16,20 @@ class CpuStream final : public Stream {
   CpuStream(std::shared_ptr<Device> device, int threads)
       : Stream(std::move(device), kAlignment, false), threads_(threads), team_(threads) {}
 
+  void write(const void* host, int64_t bytes, void* memory) override { move(host, bytes, memory); }
+  void read(const void* memory, int64_t bytes, void* host) override { move(memory, bytes, host); }
+  void zero(void* memory, int64_t bytes) override {
+    if (bytes > 0) std::memset(memory, 0, static_cast<size_t>(bytes));
+  }
+
   int threads() const { return threads_; }
   Team& team() { return team_; }
 
  private:
+  static void move(const void* from, int64_t bytes, void* to) {
+    if (bytes > 0) std::memcpy(to, from, static_cast<size_t>(bytes));
+  }
+
   const int threads_;
   Team team_;
 };

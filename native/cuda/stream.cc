@@ -65,6 +65,29 @@ void CudaStream::launched(cudaError_t error, const char* what) {
   if (*static_cast<volatile int*>(refused_) != 0) report_refusal();
 }
 
+void CudaStream::write(const void* host, int64_t bytes, void* memory) {
+  const Call call(*this);
+  if (capturing_) {
+    invalid("the stream is between moe_graph_begin and moe_graph_end, and a graph records no write: write before it");
+  }
+  if (bytes == 0) return;
+  launched(cudaMemcpyAsync(memory, host, static_cast<size_t>(bytes), cudaMemcpyDefault, handle_), "writing memory");
+  require(cudaStreamSynchronize(handle_), "writing memory");
+}
+
+void CudaStream::read(const void* memory, int64_t bytes, void* host) {
+  synchronize();
+  if (bytes == 0) return;
+  require(cudaMemcpyAsync(host, memory, static_cast<size_t>(bytes), cudaMemcpyDefault, handle_), "reading memory");
+  require(cudaStreamSynchronize(handle_), "reading memory");
+}
+
+void CudaStream::zero(void* memory, int64_t bytes) {
+  const Call call(*this);
+  if (bytes == 0) return;
+  launched(cudaMemsetAsync(memory, 0, static_cast<size_t>(bytes), handle_), "zeroing memory");
+}
+
 void CudaStream::synchronize() {
   card_.make_current();
   if (capturing_) {

@@ -73,6 +73,9 @@ class CudaStream final : public Stream {
   void begin_graph() override;
   std::shared_ptr<Graph> end_graph(std::shared_ptr<Stream> self) override;
   void launch_graph(Graph& graph) override;
+  void write(const void* host, int64_t bytes, void* memory) override;
+  void read(const void* memory, int64_t bytes, void* host) override;
+  void zero(void* memory, int64_t bytes) override;
   void synchronize() override;
   bool finished() override;
   void* native() override;

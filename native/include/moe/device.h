@@ -4,7 +4,8 @@
  * type, is refused, never dereferenced. 0 is never a valid handle.
  *
  * Work is enqueued on a stream. On the CPU it runs at once, on the stream's own team of threads. On a CUDA device it
- * runs behind the caller's back; the host may touch the device's memory once moe_stream_synchronize has returned.
+ * runs behind the caller's back, on the card's memory, which the host reaches by moe_memory_write, moe_memory_read and
+ * moe_memory_zero alone.
  *
  * Every function may be called by any thread at any time. Calls on one stream run one after another, in an unspecified
  * order. What another thread closes or destroys lives until the calls that use it have returned. Values inside
@@ -33,8 +34,10 @@ typedef struct moe_device_info {
   int32_t vector_bytes;     /* width of one SIMD register, or of a warp's load */
   char name[96];            /* the processor or card */
   char target[32];          /* the instruction set in use, e.g. AVX2, AVX3_ZEN4, sm_90 */
-  int32_t asynchronous;     /* 1: calls return before their work is done, memory must be the device's own, and graphs
-                             * can be made; 0: work has run when its call returns, on any memory of the process */
+  int32_t asynchronous;     /* 1: calls return before their work is done, tensors lie in memory of
+                             * moe_memory_allocate, the host reads and writes it by moe_memory_read, moe_memory_write
+                             * and moe_memory_zero alone (its own access may end the process), and graphs can be made;
+                             * 0: work has run when its call returns, on any memory of the process */
   int32_t reserved;
 } moe_device_info;
 
@@ -72,7 +75,10 @@ MOE_API moe_status moe_stream_native(moe_stream stream, void** handle);
 
 /* Device memory, aligned to 64 bytes, on huge pages where the system grants them, contents undefined.
  * Freed memory is kept for reuse until moe_memory_trim. `bytes` of 0 gives a valid, unique pointer; fewer are
- * MOE_INVALID_ARGUMENT. MOE_OUT_OF_MEMORY where the device, or the limit set for it, has no more. */
+ * MOE_INVALID_ARGUMENT. MOE_OUT_OF_MEMORY where the device, or the limit set for it, has no more. The limit of a card
+ * is PANAMOE_CUDA_MEMORY_LIMIT, or else the memory that was free when the device was opened, less 5 % of the card's.
+ * With PANAMOE_CUDA_MANAGED=1 a card's memory is managed memory, which with a higher limit may exceed the card's, and
+ * which the host can access once the work of all streams is done. */
 MOE_API moe_status moe_memory_allocate(moe_device device, int64_t bytes, void** memory);
 /* MOE_INVALID_ARGUMENT for null, and for every pointer but those that this device's moe_memory_allocate gave and that
  * were not freed since. Waits for nothing: work given to streams, or a call of another thread, may still use the
@@ -85,6 +91,20 @@ MOE_API moe_status moe_memory_usage_get(moe_device device, moe_memory_usage* usa
 /* dst = src. Row-major with the same dtype and number of elements, or both packed with the same dtype and shape; may
  * not overlap. */
 MOE_API moe_status moe_memory_copy(moe_stream stream, const moe_tensor* src, const moe_tensor* dst, MOE_HELD);
+
+/* The next three move bytes between the host and the device, on every device. `host` is memory of the process that the
+ * host can access, `memory` device memory of the stream's device, from any byte on. MOE_INVALID_ARGUMENT for negative
+ * `bytes`, a null pointer unless `bytes` is 0, and for host and memory that overlap. */
+
+/* memory = host, after the work given to the stream before. Does not wait for that work, except for earlier writes that
+ * still fill the stream's staging memory (some hundred KiB); `host` may change once the call has returned.
+ * MOE_INVALID_ARGUMENT between moe_graph_begin and moe_graph_end: write before the launch. */
+MOE_API moe_status moe_memory_write(moe_stream stream, const void* host, int64_t bytes, void* memory);
+/* host = memory, after the work given to the stream before, for which it waits as moe_stream_synchronize does: also for
+ * 0 bytes, and refused for the same reasons, with `host` untouched. */
+MOE_API moe_status moe_memory_read(moe_stream stream, const void* memory, int64_t bytes, void* host);
+/* Sets all bytes to 0, after the work given to the stream before. Waits for nothing; a graph can record it. */
+MOE_API moe_status moe_memory_zero(moe_stream stream, void* memory, int64_t bytes);
 
 /* A graph: a row of calls on one stream that is launched as one, without checks and without work of the host between
  * them. From begin to end the stream keeps its calls instead of running them; they must have run before, with the same

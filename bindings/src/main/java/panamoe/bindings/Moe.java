@@ -23,10 +23,10 @@ public class Moe extends Moe$shared {
     static final SymbolLookup SYMBOL_LOOKUP = NativeLibrary.SYMBOLS
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int MOE_ABI_VERSION = (int)9L;
+    private static final int MOE_ABI_VERSION = (int)10L;
     /**
      * {@snippet lang=c :
-     * #define MOE_ABI_VERSION 9
+     * #define MOE_ABI_VERSION 10
      * }
      */
     public static int MOE_ABI_VERSION() {
@@ -1095,6 +1095,194 @@ public class Moe extends Moe$shared {
                 traceDowncall("moe_memory_copy", stream, src, dst, held0, held1, held2, held3);
             }
             return (int)mh$.invokeExact(stream, src, dst, held0, held1, held2, held3);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class moe_memory_write {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Moe.C_INT,
+            Moe.C_LONG,
+            Moe.C_POINTER,
+            Moe.C_LONG,
+            Moe.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("moe_memory_write");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * moe_status moe_memory_write(moe_stream stream, const void *host, int64_t bytes, void *memory)
+     * }
+     */
+    public static FunctionDescriptor moe_memory_write$descriptor() {
+        return moe_memory_write.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * moe_status moe_memory_write(moe_stream stream, const void *host, int64_t bytes, void *memory)
+     * }
+     */
+    public static MethodHandle moe_memory_write$handle() {
+        return moe_memory_write.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * moe_status moe_memory_write(moe_stream stream, const void *host, int64_t bytes, void *memory)
+     * }
+     */
+    public static MemorySegment moe_memory_write$address() {
+        return moe_memory_write.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * moe_status moe_memory_write(moe_stream stream, const void *host, int64_t bytes, void *memory)
+     * }
+     */
+    public static int moe_memory_write(long stream, MemorySegment host, long bytes, MemorySegment memory) {
+        var mh$ = moe_memory_write.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("moe_memory_write", stream, host, bytes, memory);
+            }
+            return (int)mh$.invokeExact(stream, host, bytes, memory);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class moe_memory_read {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Moe.C_INT,
+            Moe.C_LONG,
+            Moe.C_POINTER,
+            Moe.C_LONG,
+            Moe.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("moe_memory_read");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * moe_status moe_memory_read(moe_stream stream, const void *memory, int64_t bytes, void *host)
+     * }
+     */
+    public static FunctionDescriptor moe_memory_read$descriptor() {
+        return moe_memory_read.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * moe_status moe_memory_read(moe_stream stream, const void *memory, int64_t bytes, void *host)
+     * }
+     */
+    public static MethodHandle moe_memory_read$handle() {
+        return moe_memory_read.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * moe_status moe_memory_read(moe_stream stream, const void *memory, int64_t bytes, void *host)
+     * }
+     */
+    public static MemorySegment moe_memory_read$address() {
+        return moe_memory_read.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * moe_status moe_memory_read(moe_stream stream, const void *memory, int64_t bytes, void *host)
+     * }
+     */
+    public static int moe_memory_read(long stream, MemorySegment memory, long bytes, MemorySegment host) {
+        var mh$ = moe_memory_read.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("moe_memory_read", stream, memory, bytes, host);
+            }
+            return (int)mh$.invokeExact(stream, memory, bytes, host);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class moe_memory_zero {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Moe.C_INT,
+            Moe.C_LONG,
+            Moe.C_POINTER,
+            Moe.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("moe_memory_zero");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * moe_status moe_memory_zero(moe_stream stream, void *memory, int64_t bytes)
+     * }
+     */
+    public static FunctionDescriptor moe_memory_zero$descriptor() {
+        return moe_memory_zero.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * moe_status moe_memory_zero(moe_stream stream, void *memory, int64_t bytes)
+     * }
+     */
+    public static MethodHandle moe_memory_zero$handle() {
+        return moe_memory_zero.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * moe_status moe_memory_zero(moe_stream stream, void *memory, int64_t bytes)
+     * }
+     */
+    public static MemorySegment moe_memory_zero$address() {
+        return moe_memory_zero.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * moe_status moe_memory_zero(moe_stream stream, void *memory, int64_t bytes)
+     * }
+     */
+    public static int moe_memory_zero(long stream, MemorySegment memory, long bytes) {
+        var mh$ = moe_memory_zero.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("moe_memory_zero", stream, memory, bytes);
+            }
+            return (int)mh$.invokeExact(stream, memory, bytes);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
