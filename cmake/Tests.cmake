@@ -59,8 +59,8 @@ if(NOT PANAMOE_SANITIZE MATCHES "thread")
     ENVIRONMENT "PANAMOE_TEST_BACKEND=simt;PANAMOE_SIMT_ARCH=90;PANAMOE_CUDA_WGMMA=1")
   file(GLOB PANAMOE_SIMT_TESTS CONFIGURE_DEPENDS simt/test/*_test.cc)
   add_executable(simt_test ${PANAMOE_SIMT_TESTS}
-    simt/async_proxy.cc simt/block.cc simt/card.cc simt/cuda_runtime.cc simt/cuda_stream.cc simt/fiber.cc simt/tma.cc
-    simt/wgmma.cc)
+    simt/async_proxy.cc simt/block.cc simt/card.cc simt/cuda_runtime.cc simt/cuda_stream.cc simt/fiber.cc simt/memory.cc
+    simt/tma.cc simt/wgmma.cc)
   target_compile_definitions(simt_test PRIVATE MOE_SIMT)
   target_include_directories(simt_test PRIVATE simt/include ${CMAKE_CURRENT_SOURCE_DIR} include)
   target_compile_options(simt_test PRIVATE ${PANAMOE_KERNEL_OPTIONS} -Wno-unknown-pragmas)
@@ -86,4 +86,5 @@ foreach(stand_in nccl_threads scarce_threads)
   add_library(${stand_in} SHARED test/${stand_in}/${stand_in}.cc)
   target_compile_options(${stand_in} PRIVATE ${PANAMOE_WARNINGS})
 endforeach()
+target_link_libraries(nccl_threads PRIVATE ${CMAKE_DL_LIBS})
 target_link_libraries(scarce_threads PRIVATE ${CMAKE_DL_LIBS})

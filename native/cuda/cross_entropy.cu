@@ -5,6 +5,7 @@
 #include "cuda/cross_entropy.h"
 
 #include "core/check.h"
+#include "cuda/host_tensor.h"
 #include "cuda/kernels.h"
 #include "cuda/online_softmax.h"
 #include "cuda/vector.h"
@@ -105,8 +106,9 @@ void losses_of_rows(Launch& launch, const moe_token_losses& tokens, Tensor logit
 
 void cross_entropy(Stream& stream, const moe_token_losses& tokens, Tensor logits, OptionalTensor dlogits) {
   Launch launch(stream);
-  launch.stream().keep_checks(
-      [targets = *tokens.targets, classes = logits.shape[1]] { check_range_values("targets", targets, -1, classes); });
+  launch.stream().keep_checks([targets = *tokens.targets, classes = logits.shape[1]] {
+    check_range_values("targets", HostTensor(targets), -1, classes);
+  });
   losses_of_rows(launch, tokens, logits, nullptr, dlogits, nullptr);
 }
 

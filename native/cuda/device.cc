@@ -1,5 +1,6 @@
 #include "cuda/device.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
@@ -39,10 +40,15 @@ void require_driver() {
   require(error, "counting the cards");
 }
 
-// PANAMOE_CUDA_MEMORY_LIMIT in bytes; by default 95 % of the card's memory, which leaves 5 % to the driver and kernels.
-int64_t memory_limit(size_t total) {
+// PANAMOE_CUDA_MEMORY_LIMIT in bytes; by default what is free on the current card, less 5 % of its memory, which is
+// left to the driver, kernels and libraries.
+int64_t memory_limit() {
   const char* text = std::getenv("PANAMOE_CUDA_MEMORY_LIMIT");
-  if (text == nullptr || *text == '\0') return static_cast<int64_t>(total - total / 20);
+  if (text == nullptr || *text == '\0') {
+    size_t available = 0, total = 0;
+    require(cudaMemGetInfo(&available, &total), "asking for the card's memory");
+    return static_cast<int64_t>(available - std::min(available, total / 20));
+  }
   int64_t limit = 0;
   const char* end = text + std::strlen(text);
   const auto [read, error] = std::from_chars(text, end, limit);
@@ -50,6 +56,11 @@ int64_t memory_limit(size_t total) {
     invalid("PANAMOE_CUDA_MEMORY_LIMIT is '", text, "', expected a number of bytes above 0");
   }
   return limit;
+}
+
+bool asked_for_managed_memory() {
+  const char* text = std::getenv("PANAMOE_CUDA_MANAGED");
+  return text != nullptr && std::strcmp(text, "1") == 0;
 }
 
 }  // namespace
@@ -77,15 +88,17 @@ std::shared_ptr<Device> CudaDevice::open(int ordinal) {
     fail(MOE_UNSUPPORTED, "card ", ordinal, " (", properties.name, ") is sm_", properties.major, properties.minor,
          ", the kernels need sm_", kOldestArchitecture, " or newer");
   }
-  if (!properties.concurrentManagedAccess) {
+  const bool managed = asked_for_managed_memory();
+  if (managed && !properties.concurrentManagedAccess) {
     fail(MOE_UNSUPPORTED, "card ", ordinal, " (", properties.name,
-         ") cannot share managed memory with the host on this system");
+         ") cannot share managed memory with the host on this system: unset PANAMOE_CUDA_MANAGED");
   }
-  return std::shared_ptr<Device>(new CudaDevice(ordinal, properties, memory_limit(properties.totalGlobalMem)));
+  require(cudaSetDevice(ordinal), "choosing the card");
+  return std::shared_ptr<Device>(new CudaDevice(ordinal, properties, managed, memory_limit()));
 }
 
-CudaDevice::CudaDevice(int ordinal, const cudaDeviceProp& properties, int64_t limit)
-    : ordinal_(ordinal), properties_(properties), limit_(limit) {}
+CudaDevice::CudaDevice(int ordinal, const cudaDeviceProp& properties, bool managed, int64_t limit)
+    : ordinal_(ordinal), properties_(properties), managed_(managed), limit_(limit) {}
 
 CudaDevice::~CudaDevice() {
   cudaSetDevice(ordinal_);  // may fail: the card has failed, or the driver is gone at the end of the process
@@ -110,9 +123,11 @@ void CudaDevice::describe(moe_device_info& info) const {
   make_current();
   size_t available = 0, total = 0;
   require(cudaMemGetInfo(&available, &total), "asking for the card's memory");
+  const moe_memory_usage usage = memory_usage();
   info.processors = processors();
   info.memory_total = static_cast<int64_t>(total);
-  info.memory_available = static_cast<int64_t>(available);
+  const int64_t room = limit_ - usage.in_use;
+  info.memory_available = managed_ ? room : std::min(room, static_cast<int64_t>(available) + usage.cached);
   info.native_bfloat16 = 1;
   info.vector_bytes = 16;
   info.asynchronous = 1;
@@ -146,16 +161,24 @@ void* CudaDevice::allocate(int64_t bytes) {
     fail(MOE_OUT_OF_MEMORY, size, " bytes were asked for, ", usage.in_use, " of ", limit_, " are in use");
   }
   void* memory = nullptr;
-  cudaError_t error = cudaMallocManaged(&memory, size, cudaMemAttachGlobal);
+  cudaError_t error = ask_for(size, memory);
   if (error == cudaErrorMemoryAllocation && usage.cached > 0) {
     release_kept();
-    error = cudaMallocManaged(&memory, size, cudaMemAttachGlobal);
+    error = ask_for(size, memory);
   }
   require(error, "allocating memory");
-  cudaMemAdvise(memory, size, cudaMemAdviseSetPreferredLocation,
-                {cudaMemLocationTypeDevice, ordinal_});  // may fail: only speed differs
   blocks_.add(memory, size);
   return memory;
+}
+
+cudaError_t CudaDevice::ask_for(size_t size, void*& memory) const {
+  if (!managed_) return cudaMalloc(&memory, size);
+  const cudaError_t error = cudaMallocManaged(&memory, size, cudaMemAttachGlobal);
+  if (error == cudaSuccess) {
+    cudaMemAdvise(memory, size, cudaMemAdviseSetPreferredLocation,
+                  {cudaMemLocationTypeDevice, ordinal_});  // may fail: only speed differs
+  }
+  return error;
 }
 
 void CudaDevice::free(void* memory) {

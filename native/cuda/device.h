@@ -16,11 +16,13 @@ namespace moe::cuda {
 // the message: what was being done.
 void require(cudaError_t error, const char* what);
 
-// An NVIDIA card. Its memory is managed: it resides on the card, and the host may read and write it while no kernel
-// uses it. Freed blocks are kept for reuse. Thread-safe.
+// An NVIDIA card. Its memory is the card's, which the host cannot access. With PANAMOE_CUDA_MANAGED=1 it is managed
+// memory: it resides on the card as long as there is room, and the host may access it while no kernel uses it. Freed
+// blocks are kept for reuse. Thread-safe.
 class CudaDevice final : public Device {
  public:
-  // Throws Error if there is no driver, an old one, no card with this ordinal, or one older than sm_80.
+  // Throws Error if there is no driver, an old one, no card with this ordinal, one older than sm_80, or if
+  // PANAMOE_CUDA_MEMORY_LIMIT or PANAMOE_CUDA_MANAGED asks for what cannot be. Makes the card the thread's.
   static std::shared_ptr<Device> open(int ordinal);
   ~CudaDevice() override;
 
@@ -52,11 +54,13 @@ class CudaDevice final : public Device {
   void allow_shared_bytes(const void* kernel, size_t bytes) const;
 
  private:
-  CudaDevice(int ordinal, const cudaDeviceProp& properties, int64_t limit);
+  CudaDevice(int ordinal, const cudaDeviceProp& properties, bool managed, int64_t limit);
+  cudaError_t ask_for(size_t size, void*& memory) const;
   void release_kept();
 
   const int ordinal_;
   const cudaDeviceProp properties_;
+  const bool managed_;
   const int64_t limit_;  // bytes that may be in use and cached together
   RuntimeKernels runtime_kernels_;
   mutable std::mutex mutex_;

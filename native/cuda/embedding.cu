@@ -7,6 +7,7 @@
 // Time: ./panamoe bench train-step --device cuda.
 #include "core/check.h"
 #include "cuda/embedding_order.h"
+#include "cuda/host_tensor.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
 #include "cuda/vector.h"
@@ -169,10 +170,10 @@ void embedding_forward(Stream& stream, Tensor ids, Tensor table, OptionalTensor 
   Launch launch(stream);
   const int64_t tokens = ids.shape[0], width = table.shape[1];
   const auto places_of = [](OptionalTensor tensor) -> Tensor { return *tensor; };
-  launch.stream().keep_checks([ids, rows = table.shape[0]] { check_range_values("ids", ids, 0, rows); });
+  launch.stream().keep_checks([ids, rows = table.shape[0]] { check_range_values("ids", HostTensor(ids), 0, rows); });
   if (positions != nullptr) {
     launch.stream().keep_checks([positions = *positions, rows = position_table->shape[0]] {
-      check_range_values("positions", positions, 0, rows);
+      check_range_values("positions", HostTensor(positions), 0, rows);
     });
   }
   visit_floating(table, [&](auto from) {
@@ -199,11 +200,11 @@ void embedding_forward(Stream& stream, Tensor ids, Tensor table, OptionalTensor 
 void embedding_backward(Stream& stream, Tensor ids, OptionalTensor positions, Tensor dy, Tensor dtable,
                         OptionalTensor dposition_table) {
   Launch launch(stream);
-  launch.stream().keep_checks([ids, rows = dtable.shape[0]] { check_range_values("ids", ids, 0, rows); });
+  launch.stream().keep_checks([ids, rows = dtable.shape[0]] { check_range_values("ids", HostTensor(ids), 0, rows); });
   scatter_add(launch, ids, dy, dtable);
   if (positions == nullptr) return;
   launch.stream().keep_checks([positions = *positions, rows = dposition_table->shape[0]] {
-    check_range_values("positions", positions, 0, rows);
+    check_range_values("positions", HostTensor(positions), 0, rows);
   });
   scatter_add(launch, *positions, dy, *dposition_table);
 }

@@ -6,6 +6,7 @@
 
 #include "core/check.h"
 #include "cuda/cross_entropy.h"
+#include "cuda/host_tensor.h"
 #include "cuda/kernels.h"
 
 namespace moe::cuda {
@@ -37,7 +38,7 @@ void linear_cross_entropy(Stream& stream, const moe_token_losses& tokens, const 
   const bool rounded = halves && dhidden->dtype == MOE_BFLOAT16;  // rounded once, after both products are summed
   const int64_t part = teacher == nullptr ? block : std::min(block, kTeacherRows);
   launch.stream().keep_checks(
-      [targets = *tokens.targets, classes] { check_range_values("targets", targets, -1, classes); });
+      [targets = *tokens.targets, classes] { check_range_values("targets", HostTensor(targets), -1, classes); });
   auto* logits_memory = launch.take<float>(block * classes);
   auto* gradient_memory = halves ? launch.take<uint16_t>(2 * block * classes) : nullptr;
   auto* sums = rounded ? launch.take<float>(block * width) : nullptr;

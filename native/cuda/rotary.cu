@@ -3,6 +3,7 @@
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Rotary*'. Time: ./panamoe bench prefill --device cuda.
 #include "core/check.h"
 #include "cuda/floating.h"
+#include "cuda/host_tensor.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
 
@@ -68,7 +69,7 @@ void rotary(Stream& stream, Tensor x, const moe_rotary_angles& angles, int direc
   Tensor positions = *angles.positions, cosine = *angles.cosine, sine = *angles.sine;
   const int64_t heads = x.shape[1], head_size = x.shape[2], half = cosine.shape[1];
   launch.stream().keep_checks(
-      [positions, places = cosine.shape[0]] { check_range_values("positions", positions, 0, places); });
+      [positions, places = cosine.shape[0]] { check_range_values("positions", HostTensor(positions), 0, places); });
   visit_floating(x, [&](auto element) {
     using Element = decltype(element);
     constexpr int kVector = kVectorOf<Element>;

@@ -7,6 +7,7 @@
 
 #include "core/routes.h"
 #include "cuda/floats.h"
+#include "cuda/host_tensor.h"
 #include "cuda/launch.h"
 
 namespace moe::cuda {
@@ -60,9 +61,9 @@ inline void keep_route_checks(CudaStream& stream, const moe_routes& routes, Tens
       [expert = *routes.expert, position = *routes.position, offsets = *routes.offsets, rows = rows.shape[0]] {
         const int64_t experts = offsets.shape[0] - 1;
         std::vector<int32_t> starts(static_cast<size_t>(experts + 1));
-        check_offset_values(offsets, rows, starts.data());
+        check_offset_values(HostTensor(offsets), rows, starts.data());
         std::vector<uint64_t> taken(static_cast<size_t>(route_words(starts.back())));
-        check_route_values(expert, position, starts.data(), experts, taken.data());
+        check_route_values(HostTensor(expert), HostTensor(position), starts.data(), experts, taken.data());
       });
 }
 

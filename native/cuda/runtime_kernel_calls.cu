@@ -5,6 +5,7 @@
 
 #include "core/check.h"
 #include "cuda/gate/checks.h"
+#include "cuda/host_tensor.h"
 #include "cuda/launch.h"
 #include "cuda/runtime_kernel/activation.h"
 #include "cuda/runtime_kernel/expert.h"
@@ -152,7 +153,8 @@ void expert_forward(Stream& stream, Tensor x, Tensor offsets, Tensor weights, Te
   if (is_plain(*epilogue.activation) && fits_expert_kernel(x, weights, y, epilogue.preactivation)) {
     if (const RuntimeFunctions* functions = find(stream, wanted)) {
       const Launch launch(stream, "runtime kernel expert");
-      launch.stream().keep_checks([offsets = offsets, rows = x.shape[0]] { check_offset_values(offsets, rows); });
+      launch.stream().keep_checks(
+          [offsets = offsets, rows = x.shape[0]] { check_offset_values(HostTensor(offsets), rows); });
       const auto columns = static_cast<int>(weights.shape[1]);
       const runtime_kernel::ExpertArguments arguments{x.data,
                                                       pointer<int>(&offsets),

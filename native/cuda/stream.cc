@@ -1,5 +1,6 @@
 #include "cuda/stream.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -68,35 +69,54 @@ void CudaStream::launched(cudaError_t error, const char* what) {
 void CudaStream::write(const void* host, int64_t bytes, void* memory) {
   const Call call(*this);
   if (capturing_) {
-    invalid("the stream is between moe_graph_begin and moe_graph_end, and a graph records no write: write before it");
+    invalid("the stream is between moe_graph_begin and moe_graph_end, and a graph keeps no values of the host");
   }
-  if (bytes == 0) return;
-  launched(cudaMemcpyAsync(memory, host, static_cast<size_t>(bytes), cudaMemcpyDefault, handle_), "writing memory");
-  require(cudaStreamSynchronize(handle_), "writing memory");
+  for (int64_t done = 0; done < bytes;) {
+    const int64_t size = std::min(bytes - done, Staging::kPartBytes);
+    char* staged = staging_.next(size, handle_);
+    std::memcpy(staged, static_cast<const char*>(host) + done, static_cast<size_t>(size));
+    launched(cudaMemcpyAsync(static_cast<char*>(memory) + done, staged, static_cast<size_t>(size),
+                             cudaMemcpyHostToDevice, handle_),
+             "writing memory");
+    done += size;
+  }
 }
 
 void CudaStream::read(const void* memory, int64_t bytes, void* host) {
-  synchronize();
-  if (bytes == 0) return;
-  require(cudaMemcpyAsync(host, memory, static_cast<size_t>(bytes), cudaMemcpyDefault, handle_), "reading memory");
-  require(cudaStreamSynchronize(handle_), "reading memory");
+  card_.make_current();
+  require_running();
+  int64_t done = 0;
+  do {
+    const int64_t size = std::min(bytes - done, Staging::kBytes);
+    if (size > 0) {
+      require(cudaMemcpyAsync(staging_.all(), static_cast<const char*>(memory) + done, static_cast<size_t>(size),
+                              cudaMemcpyDeviceToHost, handle_),
+              "reading memory");
+    }
+    synchronize();
+    if (size > 0) std::memcpy(static_cast<char*>(host) + done, staging_.all(), static_cast<size_t>(size));
+    done += size;
+  } while (done < bytes);
 }
 
 void CudaStream::zero(void* memory, int64_t bytes) {
   const Call call(*this);
-  if (bytes == 0) return;
-  launched(cudaMemsetAsync(memory, 0, static_cast<size_t>(bytes), handle_), "zeroing memory");
+  if (bytes > 0) launched(cudaMemsetAsync(memory, 0, static_cast<size_t>(bytes), handle_), "zeroing memory");
 }
 
 void CudaStream::synchronize() {
   card_.make_current();
-  if (capturing_) {
-    invalid("the stream is between moe_graph_begin and moe_graph_end, nothing has run that could be awaited");
-  }
+  require_running();
   require(cudaStreamSynchronize(handle_), "waiting for the stream");
   if (*refused_ != 0) report_refusal();
   pending_.clear();
   arena().merge();
+}
+
+void CudaStream::require_running() const {
+  if (capturing_) {
+    invalid("the stream is between moe_graph_begin and moe_graph_end, nothing has run that could be awaited");
+  }
 }
 
 bool CudaStream::finished() {

@@ -8,6 +8,7 @@
 
 #include "core/stream.h"
 #include "cuda/device.h"
+#include "cuda/staging.h"
 
 namespace moe::cuda {
 
@@ -89,8 +90,11 @@ class CudaStream final : public Stream {
   };
 
   void report_refusal();
+  // Refuses to wait between begin_graph and end_graph.
+  void require_running() const;
 
   CudaDevice& card_;
+  Staging staging_;
   cudaStream_t handle_ = nullptr;
   int* refused_ = nullptr;
   const bool synchronous_;

@@ -1,7 +1,5 @@
 #include "simt/card.h"
 
-#include <sys/sysinfo.h>
-
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -12,9 +10,10 @@
 #include "core/error.h"
 #include "simt/outcome.h"
 
+using simt::kCards;
+
 namespace {
 
-constexpr int kCards = 4;
 constexpr size_t kSharedWithoutAsking = 48 << 10;
 thread_local int card = 0;
 
@@ -69,8 +68,6 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   properties->major = architecture / 10;
   properties->minor = architecture % 10;
   properties->multiProcessorCount = 4;
-  size_t available = 0;
-  cudaMemGetInfo(&available, &properties->totalGlobalMem);
   properties->sharedMemPerBlockOptin = most_shared_bytes().at(architecture);
   properties->concurrentManagedAccess = 1;
   return cudaSuccess;
@@ -80,15 +77,6 @@ cudaError_t cudaSetDevice(int device) {
   SIMT_OUTCOME();
   if (device < 0 || device >= kCards) return cudaErrorInvalidDevice;
   card = device;
-  return cudaSuccess;
-}
-
-cudaError_t cudaMemGetInfo(size_t* available, size_t* total) {
-  SIMT_OUTCOME();
-  struct sysinfo info{};
-  ::sysinfo(&info);
-  *total = info.totalram * info.mem_unit;
-  *available = info.freeram * info.mem_unit;
   return cudaSuccess;
 }
 

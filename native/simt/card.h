@@ -5,6 +5,8 @@
 
 namespace simt {
 
+constexpr int kCards = 4;
+
 // The calling thread's current card.
 int current_card();
 // 80, 86, 90 or 100. Throws Error if PANAMOE_SIMT_ARCH is something else. Read at every call: tests change it.

@@ -81,28 +81,6 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
   return cudaSuccess;
 }
 
-cudaError_t cudaMallocManaged(void** memory, size_t bytes, unsigned) {
-  SIMT_OUTCOME();
-  return ::posix_memalign(memory, 256, std::max<size_t>(bytes, 1)) == 0 ? cudaSuccess : cudaErrorMemoryAllocation;
-}
-
-cudaError_t cudaFree(void* memory) {
-  std::free(memory);
-  return cudaSuccess;
-}
-
-cudaError_t cudaHostAlloc(void** memory, size_t bytes, unsigned) {
-  SIMT_OUTCOME();
-  return ::posix_memalign(memory, 256, std::max<size_t>(bytes, 1)) == 0 ? cudaSuccess : cudaErrorMemoryAllocation;
-}
-
-cudaError_t cudaFreeHost(void* memory) {
-  std::free(memory);
-  return cudaSuccess;
-}
-
-cudaError_t cudaMemAdvise(const void*, size_t, cudaMemoryAdvise, cudaMemLocation) { return cudaSuccess; }
-
 cudaError_t cudaDeviceSynchronize() { return simt::outcome(__func__); }
 
 const char* cudaGetErrorString(cudaError_t error) {

@@ -2,7 +2,9 @@
 #include <cuda_runtime.h>
 
 #include <atomic>
+#include <cstdint>
 #include <cstring>
+#include <deque>
 #include <exception>
 #include <memory>
 #include <mutex>
@@ -10,6 +12,7 @@
 #include <vector>
 
 #include "simt/card.h"
+#include "simt/memory.h"
 #include "simt/outcome.h"
 
 struct SimtGraph {
@@ -22,17 +25,24 @@ struct SimtStream {
   const int card;
   std::unique_ptr<SimtGraph> captured;
   bool broken = false;  // the capture is invalid, because of a call that is not allowed during one
-  std::mutex mutex;     // guards held
-  std::vector<std::function<void()>> held;
+  std::mutex mutex;     // guards what follows
+  std::deque<std::function<void()>> held;
+  uint64_t finished = 0;  // of the held work, how much has run
+};
+
+struct SimtEvent {
+  SimtStream* stream = nullptr;  // null until it is recorded
+  uint64_t after = 0;            // work of the stream that must have finished
 };
 
 namespace {
 
 std::atomic<bool> holding{false};
-std::atomic<uint64_t> launches{0}, waits{0};
+std::atomic<uint64_t> launches{0}, waits{0}, copies{0};
 std::function<void()> before_launch;
 
 cudaError_t run(const std::function<void()>& work) {
+  const simt::MemoryAccess access;
   try {
     work();
     return cudaSuccess;
@@ -41,9 +51,24 @@ cudaError_t run(const std::function<void()>& work) {
   }
 }
 
-// Counts a call that gives the card work: a kernel, a copy, a graph. A captured one gives it none yet.
-void count_launch(cudaStream_t stream) {
-  if (stream == nullptr || stream->captured == nullptr) ++launches;
+// Counts a call that gives the card work. A captured one gives it none yet.
+void count(std::atomic<uint64_t>& calls, cudaStream_t stream) {
+  if (stream == nullptr || stream->captured == nullptr) ++calls;
+}
+
+// Runs what the stream has held back, until this much of it has finished.
+cudaError_t run_held(SimtStream& stream, uint64_t until) {
+  std::lock_guard lock(stream.mutex);
+  while (stream.finished < until && !stream.held.empty()) {
+    const auto work = std::move(stream.held.front());
+    stream.held.pop_front();
+    ++stream.finished;
+    if (const cudaError_t error = run(work); error != cudaSuccess) {
+      stream.held.clear();
+      return error;
+    }
+  }
+  return cudaSuccess;
 }
 
 // Called by functions that are not allowed during a capture; invalidates it.
@@ -59,10 +84,12 @@ extern "C" __attribute__((visibility("default"))) void simt_before_launch(std::f
   before_launch = std::move(action);
 }
 
-// How often the host has given the cards work, and how often it has waited for them. For tests.
+// Counts of three things: calls that gave the cards work (kernels, graphs, copies on a card); waits of the host for a
+// card; copies between host and card. For tests.
 extern "C" __attribute__((visibility("default"))) void simt_work(uint64_t* counts) {
   counts[0] = launches;
   counts[1] = waits;
+  counts[2] = copies;
 }
 
 namespace simt {
@@ -71,7 +98,7 @@ cudaError_t check_launch(const cudaLaunchConfig_t& config, const void* kernel) {
   if (before_launch) std::exchange(before_launch, nullptr)();
   if (const cudaError_t error = outcome("cudaLaunchKernelExC"); error != cudaSuccess) return error;
   if (config.stream != nullptr && config.stream->card != current_card()) return cudaErrorInvalidResourceHandle;
-  count_launch(config.stream);
+  count(launches, config.stream);
   const uint64_t threads = uint64_t{config.blockDim.x} * config.blockDim.y * config.blockDim.z;
   const bool legal = threads >= 1 && threads <= 1024 && config.gridDim.x >= 1 && config.gridDim.y >= 1 &&
                      config.gridDim.z >= 1 && config.gridDim.x < 1u << 31 && config.gridDim.y < 1u << 16 &&
@@ -96,15 +123,21 @@ cudaError_t enqueue(cudaStream_t stream, std::function<void()> work) {
 
 }  // namespace simt
 
-cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
   SIMT_OUTCOME();
-  count_launch(stream);
+  count(kind == cudaMemcpyDefault ? launches : copies, stream);
   return simt::enqueue(stream, [=] { std::memcpy(to, from, bytes); });
+}
+
+cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind) {
+  SIMT_OUTCOME();
+  ++copies;
+  return run([=] { std::memcpy(to, from, bytes); });
 }
 
 cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t stream) {
   SIMT_OUTCOME();
-  count_launch(stream);
+  count(launches, stream);
   return simt::enqueue(stream, [=] { std::memset(memory, value, bytes); });
 }
 
@@ -123,11 +156,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   SIMT_OUTCOME();
   if (breaks_capture(stream)) return cudaErrorStreamCaptureUnsupported;
   ++waits;
-  std::lock_guard lock(stream->mutex);
-  for (const auto& work : std::exchange(stream->held, {})) {
-    if (const cudaError_t error = run(work); error != cudaSuccess) return error;
-  }
-  return cudaSuccess;
+  return run_held(*stream, UINT64_MAX);
 }
 
 cudaError_t cudaStreamQuery(cudaStream_t stream) {
@@ -135,6 +164,31 @@ cudaError_t cudaStreamQuery(cudaStream_t stream) {
   if (breaks_capture(stream)) return cudaErrorStreamCaptureUnsupported;
   std::lock_guard lock(stream->mutex);
   return stream->held.empty() ? cudaSuccess : cudaErrorNotReady;
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  SIMT_OUTCOME();
+  *event = new SimtEvent;
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  SIMT_OUTCOME();
+  std::lock_guard lock(stream->mutex);
+  *event = {stream, stream->finished + stream->held.size()};
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  SIMT_OUTCOME();
+  if (event->stream == nullptr) return cudaSuccess;
+  ++waits;
+  return run_held(*event->stream, event->after);
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  delete event;
+  return cudaSuccess;
 }
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
@@ -160,7 +214,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
   SIMT_OUTCOME();
-  count_launch(stream);
+  count(launches, stream);
   for (const auto& work : executable->work) {
     if (const cudaError_t error = simt::enqueue(stream, work); error != cudaSuccess) return error;
   }

@@ -174,7 +174,8 @@ TEST_F(ConcurrencyTest, MemoryIsNobodyElsesUntilItIsFreed) {
     const auto bytes = [](int block) { return 64 << block; };
     for (int block = 0; block < 6; ++block) {
       ASSERT_MOE_OK(moe_memory_allocate(device, bytes(block), &blocks[block]));
-      std::memset(blocks[block], mark, static_cast<size_t>(bytes(block)));
+      const std::vector<uint8_t> marks(static_cast<size_t>(bytes(block)), static_cast<uint8_t>(mark));
+      EXPECT_MOE_OK(moe_memory_write(stream, marks.data(), bytes(block), blocks[block]));
     }
     if (generator() % 16 == 0) {
       EXPECT_MOE_OK(moe_memory_trim(device));
@@ -184,8 +185,9 @@ TEST_F(ConcurrencyTest, MemoryIsNobodyElsesUntilItIsFreed) {
     EXPECT_MOE_OK(moe_memory_usage_get(device, &usage));
     EXPECT_GE(usage.in_use, 64);
     for (int block = 0; block < 6; ++block) {
-      const auto* held = static_cast<const uint8_t*>(blocks[block]);
-      EXPECT_TRUE(std::all_of(held, held + bytes(block), [&](uint8_t byte) { return byte == mark; }));
+      std::vector<uint8_t> held(static_cast<size_t>(bytes(block)));
+      EXPECT_MOE_OK(moe_memory_read(stream, blocks[block], bytes(block), held.data()));
+      EXPECT_TRUE(std::all_of(held.begin(), held.end(), [&](uint8_t byte) { return byte == mark; }));
       EXPECT_MOE_OK(moe_memory_free(device, blocks[block]));
     }
   });

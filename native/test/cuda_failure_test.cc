@@ -1,6 +1,8 @@
 // The CUDA backend when CUDA fails: the emulation fails on request.
+#include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "test/emulation.h"
 
@@ -23,12 +25,16 @@ class EmulatedFailureTest : public ::testing::Test {
       EXPECT_MOE_OK(moe_device_close(device));
     }
     ::unsetenv("PANAMOE_CUDA_MEMORY_LIMIT");
+    ::unsetenv("PANAMOE_CUDA_MANAGED");
+    occupy(0);
   }
 
   // The function fails after `skip` more calls.
   void fail(const char* function, CudaError error, int skip = 0) {
     emulation_function<void(const char*, int, int)>("simt_fail")(function, error, skip);
   }
+  // Another process uses so many bytes of every card.
+  void occupy(uint64_t bytes) { emulation_function<void(uint64_t)>("simt_occupy")(bytes); }
   moe_status open() { return moe_device_open("simt", 0, &device); }
   int64_t in_use() {
     moe_memory_usage usage{};
@@ -64,13 +70,13 @@ TEST_F(EmulatedFailureTest, OpeningSaysWhatIsMissing) {
 TEST_F(EmulatedFailureTest, AllocationTriesAgainWithoutItsCacheAndThenSaysSo) {
   ASSERT_MOE_OK(open());
   void* memory = nullptr;
-  fail("cudaMallocManaged", kMemoryAllocation);
+  fail("cudaMalloc", kMemoryAllocation);
   EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "allocating memory: the card has no memory left",
                      moe_memory_allocate(device, 1000, &memory));
   EXPECT_EQ(in_use(), 0);
   ASSERT_MOE_OK(moe_memory_allocate(device, 1000, &memory));
   ASSERT_MOE_OK(moe_memory_free(device, memory));
-  fail("cudaMallocManaged", kMemoryAllocation);
+  fail("cudaMalloc", kMemoryAllocation);
   EXPECT_MOE_OK(moe_memory_allocate(device, 100000, &memory));
   EXPECT_GE(in_use(), 100000);
   EXPECT_MOE_OK(moe_memory_free(device, memory));
@@ -117,6 +123,106 @@ TEST_F(EmulatedFailureTest, TheMemoryLimitHolds) {
   EXPECT_MOE_OK(moe_memory_free(device, second));
 }
 
+// What is free, less 5 % of the card's memory.
+TEST_F(EmulatedFailureTest, TheMemoryLimitFollowsFromWhatIsFree) {
+  ASSERT_MOE_OK(open());
+  moe_device_info info{};
+  info.struct_size = sizeof(info);
+  ASSERT_MOE_OK(moe_device_describe(device, &info));
+  const int64_t kept = info.memory_total / 20, left = 3 << 20;
+  EXPECT_EQ(info.memory_available, info.memory_total - kept);
+  occupy(static_cast<uint64_t>(info.memory_total - kept - left));
+  moe_device crowded = 0;
+  void *memory = nullptr, *more = nullptr;
+  ASSERT_MOE_OK(moe_device_open("simt", 0, &crowded));
+  EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "the limit of this device is " + std::to_string(left),
+                     moe_memory_allocate(crowded, 4 << 20, &memory));
+  EXPECT_MOE_OK(moe_memory_allocate(crowded, 2 << 20, &memory));
+  ASSERT_MOE_OK(moe_device_describe(crowded, &info));
+  EXPECT_EQ(info.memory_available, 1 << 20);
+  EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "2097152 of 3145728 are in use", moe_memory_allocate(crowded, 2 << 20, &more));
+  occupy(static_cast<uint64_t>(info.memory_total - (2 << 20)));  // more than there was room for at opening
+  EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "the card has no memory left", moe_memory_allocate(crowded, 1 << 20, &more));
+  EXPECT_MOE_OK(moe_device_close(crowded));
+  occupy(static_cast<uint64_t>(info.memory_total - kept / 2));
+  ASSERT_MOE_OK(moe_device_open("simt", 0, &crowded));
+  EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "the limit of this device is 0", moe_memory_allocate(crowded, 1, &memory));
+  EXPECT_MOE_OK(moe_device_close(crowded));
+}
+
+// For models larger than a card: the limit may exceed the card's memory, and the host can access the tensors.
+TEST_F(EmulatedFailureTest, ManagedMemoryIsTheHostsToo) {
+  ::setenv("PANAMOE_CUDA_MANAGED", "1", 1);
+  ::setenv("PANAMOE_CUDA_MEMORY_LIMIT", std::to_string(int64_t{1} << 40).c_str(), 1);
+  fail("cudaMalloc", kMemoryAllocation);  // is not called
+  ASSERT_MOE_OK(open());
+  moe_stream stream = 0;
+  void* memory = nullptr;
+  ASSERT_MOE_OK(moe_stream_create(device, 1, &stream));
+  ASSERT_MOE_OK(moe_memory_allocate(device, 64, &memory));
+  const moe_tensor y{sizeof(moe_tensor), MOE_FLOAT32, memory, 64, 1, MOE_ROW_MAJOR, {16}};
+  EXPECT_MOE_OK(moe_fill(stream, 3, &y));
+  EXPECT_MOE_OK(moe_stream_synchronize(stream));
+  EXPECT_EQ(static_cast<float*>(memory)[15], 3);
+  static_cast<float*>(memory)[1] = 4;
+  float read[2] = {};
+  EXPECT_MOE_OK(moe_memory_read(stream, memory, sizeof(read), read));
+  EXPECT_EQ(read[0], 3);
+  EXPECT_EQ(read[1], 4);
+  EXPECT_MOE_OK(moe_memory_free(device, memory));
+  ::unsetenv("PANAMOE_CUDA_MANAGED");
+  moe_device other = 0;
+  ASSERT_MOE_OK(moe_device_open("simt", 0, &other));  // takes the failure that is left
+  EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "the card has no memory left", moe_memory_allocate(other, 64, &memory));
+  EXPECT_MOE_OK(moe_device_close(other));
+}
+
+TEST_F(EmulatedFailureTest, TransfersThatFailSaySo) {
+  std::thread([this] {  // which is lost with the card
+    ASSERT_MOE_OK(open());
+    moe_stream stream = 0;
+    void* memory = nullptr;
+    std::vector<uint8_t> host(64);
+    ASSERT_MOE_OK(moe_stream_create(device, 1, &stream));
+    ASSERT_MOE_OK(moe_memory_allocate(device, 64, &memory));
+    fail("cudaMemcpyAsync", kMemoryAllocation);
+    EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "writing memory", moe_memory_write(stream, host.data(), 64, memory));
+    fail("cudaMemcpyAsync", kMemoryAllocation);
+    EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "reading memory", moe_memory_read(stream, memory, 64, host.data()));
+    fail("cudaMemsetAsync", kIllegalAddress);
+    EXPECT_MOE_REFUSED(MOE_DEVICE_FAILED, "zeroing memory: an illegal memory access was encountered",
+                       moe_memory_zero(stream, memory, 64));
+    EXPECT_MOE_REFUSED(MOE_DEVICE_FAILED, "end this process", moe_memory_write(stream, host.data(), 64, memory));
+    EXPECT_MOE_REFUSED(MOE_DEVICE_FAILED, "end this process", moe_memory_read(stream, memory, 64, host.data()));
+    EXPECT_MOE_OK(moe_device_close(std::exchange(device, 0)));
+  })
+      .join();
+}
+
+// A step that the card has no memory for leaves the tensors as they were, and can be done again.
+TEST_F(EmulatedFailureTest, AStepWithoutMemoryLeavesItsTensors) {
+  ASSERT_MOE_OK(open());
+  moe_stream stream = 0;
+  void *memory = nullptr, *more = nullptr;
+  ASSERT_MOE_OK(moe_stream_create(device, 1, &stream));
+  ASSERT_MOE_OK(moe_memory_allocate(device, 8, &memory));
+  const float values[] = {3, 4};
+  float read[2] = {}, total = 0;
+  ASSERT_MOE_OK(moe_memory_write(stream, values, sizeof(values), memory));
+  const moe_tensor x{sizeof(moe_tensor), MOE_FLOAT32, memory, 8, 1, MOE_ROW_MAJOR, {2}};
+  fail("cudaMalloc", kMemoryAllocation);
+  EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "the card has no memory left", moe_memory_allocate(device, 4096, &more));
+  fail("cudaMalloc", kMemoryAllocation);
+  const Tensor sum(MOE_FLOAT32, {1});
+  EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "the card has no memory left", moe_square_sum(stream, &x, sum));
+  ASSERT_MOE_OK(moe_memory_read(stream, memory, sizeof(read), read));
+  EXPECT_EQ(read[0], 3);
+  EXPECT_EQ(read[1], 4);
+  EXPECT_MOE_OK(moe_square_sum(stream, &x, sum));
+  EXPECT_MOE_OK(moe_memory_read(stream, sum.data<float>(), sizeof(total), &total));
+  EXPECT_EQ(total, 25);
+}
+
 TEST_F(EmulatedFailureTest, TheMemoryLimitHoldsForScratchMemory) {
   ::setenv("PANAMOE_CUDA_MEMORY_LIMIT", "65536", 1);
   ASSERT_MOE_OK(open());
@@ -148,8 +254,12 @@ TEST_F(EmulatedFailureTest, AStreamThatCannotBeMadeIsRefused) {
   moe_stream stream = 0;
   fail("cudaStreamCreateWithFlags", kMemoryAllocation);
   EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "creating a stream", moe_stream_create(device, 1, &stream));
-  fail("cudaHostAlloc", kMemoryAllocation);
-  EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "allocating pinned memory", moe_stream_create(device, 1, &stream));
+  for (int skip = 0; skip < 2; ++skip) {
+    fail("cudaHostAlloc", kMemoryAllocation, skip);
+    EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "allocating pinned memory", moe_stream_create(device, 1, &stream));
+  }
+  fail("cudaEventCreateWithFlags", kMemoryAllocation, 2);
+  EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "creating an event", moe_stream_create(device, 1, &stream));
   EXPECT_MOE_OK(moe_stream_create(device, 1, &stream));
 }
 
@@ -158,7 +268,7 @@ TEST_F(EmulatedFailureTest, AKernelWithoutScratchMemoryIsRefusedAndTheNextOneRun
   moe_stream stream = 0;
   ASSERT_MOE_OK(moe_stream_create(device, 1, &stream));
   const Tensor x = Tensor::of(MOE_FLOAT32, {2}, {3, 4}), sum(MOE_FLOAT32, {1});
-  fail("cudaMallocManaged", kMemoryAllocation);
+  fail("cudaMalloc", kMemoryAllocation);
   EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "allocating memory", moe_square_sum(stream, x, sum));
   EXPECT_MOE_OK(moe_square_sum(stream, x, sum));
   EXPECT_EQ(sum[0], 25);

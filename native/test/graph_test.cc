@@ -53,15 +53,18 @@ TEST_F(EmulatedGraphTest, KeepsTheScratchMemoryOfItsCalls) {
   ASSERT_MOE_OK(moe_embedding_backward(stream, ids, nullptr, dy, dtable, nullptr));
   ASSERT_MOE_OK(moe_stream_synchronize(stream));
   std::vector<void*> blocks(32);  // of sizes that the stream's memory may have had
+  const std::vector<uint8_t> sevens(1024, 7);
   for (size_t i = 0; i < blocks.size(); ++i) {
     ASSERT_MOE_OK(moe_memory_allocate(device, 1024 << i / 4, &blocks[i]));
-    std::memset(blocks[i], 7, 1024);
+    ASSERT_MOE_OK(moe_memory_write(stream, sevens.data(), 1024, blocks[i]));
   }
   EXPECT_MOE_OK(moe_graph_launch(stream, graph));
   EXPECT_MOE_OK(moe_stream_synchronize(stream));
   EXPECT_EQ(sum[0], 25);
   for (void* block : blocks) {
-    EXPECT_EQ(std::count(static_cast<char*>(block), static_cast<char*>(block) + 1024, 7), 1024);
+    std::vector<uint8_t> held(1024);
+    EXPECT_MOE_OK(moe_memory_read(stream, block, 1024, held.data()));
+    EXPECT_EQ(held, sevens);
     EXPECT_MOE_OK(moe_memory_free(device, block));
   }
   EXPECT_MOE_OK(moe_graph_destroy(graph));

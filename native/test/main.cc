@@ -1,8 +1,10 @@
 // Runs the tests. Tests named Emulated need the emulation of CUDA and are left out on other backends.
-// --gtest_list_tests lists them all the same, because ctest asks for the list without naming a backend.
+// --gtest_list_tests lists them all the same, because ctest asks for the list without naming a backend. Tests read what
+// a card has computed as if it were the host's memory, so they ask for managed memory.
 #include "test/testing.h"
 
 int main(int argc, char** argv) {
+  if (std::string(moe::testing::backend_under_test()) == "cuda") ::setenv("PANAMOE_CUDA_MANAGED", "1", 0);
   ::testing::InitGoogleTest(&argc, argv);
   if (!moe::testing::emulated() && !GTEST_FLAG_GET(list_tests)) {
     const std::string filter = GTEST_FLAG_GET(filter);

@@ -1,13 +1,18 @@
 // Bytes between host and device: moe_memory_write, moe_memory_read, moe_memory_zero.
-#include "test/testing.h"
+#include "test/emulation.h"
 
 namespace moe::testing {
 namespace {
 
 class MemoryTest : public KernelTest {
  protected:
+  // The device's memory is its own, also on a card, where the tests' tensors lie in managed memory (main.cc).
   void SetUp() override {
+    test_memory(1);
+    const bool managed = std::getenv("PANAMOE_CUDA_MANAGED") != nullptr;
+    ::unsetenv("PANAMOE_CUDA_MANAGED");
     KernelTest::SetUp();
+    if (managed) ::setenv("PANAMOE_CUDA_MANAGED", "1", 1);
     ASSERT_MOE_OK(moe_memory_allocate(device, kBytes, &memory));
   }
 
@@ -84,6 +89,184 @@ TEST_F(MemoryTest, RefusesBadArguments) {
   EXPECT_MOE_OK(moe_memory_write(stream, nullptr, 0, nullptr));
   EXPECT_MOE_OK(moe_memory_read(stream, memory, 0, memory));
   EXPECT_MOE_OK(moe_memory_zero(stream, nullptr, 0));
+}
+
+// Values in the device's memory that a kernel cannot take are named, wherever that memory is.
+class MemoryRefusalTest : public MemoryTest {
+ protected:
+  // A copy of a tensor in the device's memory.
+  moe_tensor there(const Tensor& tensor) {
+    moe_tensor copy = tensor.view();
+    EXPECT_MOE_OK(moe_memory_allocate(device, copy.bytes, &copy.data));
+    EXPECT_MOE_OK(moe_memory_write(stream, tensor.view().data, copy.bytes, copy.data));
+    return copy;
+  }
+  moe_tensor integers(std::initializer_list<int64_t> shape, const std::vector<double>& values) {
+    return there(Tensor::of(MOE_INT32, shape, values));
+  }
+  moe_tensor floats(std::initializer_list<int64_t> shape) { return there(Tensor::random(MOE_FLOAT32, shape, 1)); }
+  // What a call gives, or else the work it has given to the stream.
+  moe_status finished(moe_status status) const { return status == MOE_OK ? moe_stream_synchronize(stream) : status; }
+};
+
+#define EXPECT_REFUSED_VALUE(text, call) EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, text, finished(call))
+
+TEST_F(MemoryRefusalTest, NamesIndices) {
+  const moe_tensor table = floats({4, 8}), y = floats({2, 8}), good = integers({2}, {0, 3}),
+                   bad = integers({2}, {1, 7});
+  EXPECT_REFUSED_VALUE("ids[1] is 7, expected 0 to 3",
+                       moe_embedding_forward(stream, &bad, &table, nullptr, nullptr, &y));
+  EXPECT_REFUSED_VALUE("positions[1] is 7", moe_embedding_forward(stream, &good, &table, &bad, &table, &y));
+  EXPECT_REFUSED_VALUE("ids[1] is 7", moe_embedding_backward(stream, &bad, nullptr, &y, &table, nullptr));
+  const moe_tensor heads = floats({2, 3, 8}), turned = floats({2, 3, 8}), angles = floats({4, 4});
+  EXPECT_REFUSED_VALUE("positions[1] is 7",
+                       moe_rotary(stream, &heads, rotary_angles(&bad, &angles, &angles), 1, &turned));
+  const moe_tensor losses = floats({2}), logits = floats({2, 5});
+  EXPECT_REFUSED_VALUE("targets[1] is 7", moe_cross_entropy(stream, tokens_of(0, 1, &bad, &losses), &logits, nullptr));
+  const moe_tensor weights = floats({5, 8});
+  EXPECT_REFUSED_VALUE("targets[1] is 7", moe_linear_cross_entropy(stream, tokens_of(0, 1, &bad, &losses), &y, &weights,
+                                                                   nullptr, nullptr));
+  const moe_tensor keys = floats({2, 4, 1, 8}), values = floats({2, 4, 1, 8}), q = floats({2, 1, 8}),
+                   out = floats({2, 1, 8}), blocks = integers({2, 1}, {0, 9}), slots = integers({2}, {0, 1});
+  EXPECT_REFUSED_VALUE("table[1, 0] is 9",
+                       moe_attention_decode(stream, attention_config(1), &q, nullptr,
+                                            cache_places(&keys, &values, &blocks, &slots, &good), &out));
+  EXPECT_REFUSED_VALUE("slot[1] is 7",
+                       moe_cache_append(stream, &q, &q, cache_places(&keys, &values, &blocks, &bad, &good)));
+}
+
+TEST_F(MemoryRefusalTest, NamesRoutes) {
+  const moe_tensor x = floats({2, 8}), y = floats({2, 4}), rows = floats({2, 8}), weights = floats({3, 4, 8});
+  const moe_tensor offsets = integers({4}, {0, 1, 2, 2}), falling = integers({4}, {0, 2, 1, 2});
+  const moe_tensor expert = integers({2, 1}, {0, 1}), none = integers({2, 1}, {0, 5}), zero = integers({2, 1}, {0, 0});
+  EXPECT_REFUSED_VALUE("offsets[2] is 1, less than", moe_expert_forward(stream, &x, &falling, &weights, &y, nullptr));
+  EXPECT_REFUSED_VALUE("offsets[2] is 1, less than",
+                       moe_dispatch_forward(stream, &x, table_of(&expert, &zero, &falling), &rows));
+  EXPECT_REFUSED_VALUE("expert[1, 0] is 5", moe_dispatch_forward(stream, &x, table_of(&none, &zero, &offsets), &rows));
+}
+
+TEST_F(MemoryRefusalTest, NamesWhatTheGateReads) {
+  const Tensor given = Tensor::of(MOE_FLOAT32, {2, 3}, {1, 2, 3, 4, NAN, 6});
+  const moe_tensor logits = there(given), scores = floats({2, 3}), weight = floats({2, 1}), losses = floats({2});
+  const moe_tensor expert = integers({2, 1}, {0, 1}), choice = integers({2, 1}, {0, 4}),
+                   places = integers({2, 1}, {0, 0}), counts = integers({3}, {0, 0, 0}),
+                   offsets = integers({4}, {0, 0, 0, 0});
+  moe_gate_config config{};
+  config.struct_size = sizeof(config);
+  ASSERT_MOE_OK(moe_gate_config_default(&config));
+  config.top_k = 1;
+  EXPECT_REFUSED_VALUE(
+      "logits[1, 1] is NaN",
+      moe_gate_forward(stream, &config, gate_inputs(&logits, nullptr, nullptr, nullptr, nullptr),
+                       all_routes(&scores, &expert, &places, &weight, &choice, &counts, &offsets, &losses)));
+  const moe_tensor chosen = integers({2, 1}, {0, 4}), kept = integers({2, 1}, {0, 1}), dlogits = floats({2, 3});
+  EXPECT_REFUSED_VALUE(
+      "choice[1] is 4",
+      moe_gate_backward(stream, &config, gate_inputs(&scores, nullptr, nullptr, nullptr, nullptr),
+                        chosen_routes(&scores, &kept, &chosen), gate_gradients(0, 0, &weight, &dlogits)));
+  const moe_tensor used = integers({1}, {0}), taken = integers({1, 3}, {0, 0, 0});
+  const moe_tensor sums = there(Tensor(MOE_FLOAT64, {1, 3}));
+  EXPECT_REFUSED_VALUE("choice[1] is 4", moe_balance_forward(stream, balance_config(MOE_SOFTMAX, 1, 1), &scores,
+                                                             &chosen, balance_sums(&used, &taken, &sums)));
+}
+
+// On a stream that holds its work back, as a busy card does.
+class EmulatedMemoryTest : public MemoryTest {
+ protected:
+  struct Work {
+    uint64_t launches, waits, copies;
+  };
+
+  void SetUp() override {
+    MemoryTest::SetUp();
+    ::setenv("PANAMOE_CUDA_SYNCHRONOUS", "0", 1);
+    ASSERT_MOE_OK(moe_stream_create(device, 1, &busy));
+    ::unsetenv("PANAMOE_CUDA_SYNCHRONOUS");
+    hold(1);
+  }
+  void TearDown() override {
+    hold(0);
+    MemoryTest::TearDown();
+  }
+
+  void hold(int held) { emulation_function<void(int)>("simt_hold")(held); }
+  Work work() {
+    Work counts{};
+    emulation_function<void(Work*)>("simt_work")(&counts);
+    return counts;
+  }
+
+  moe_stream busy = 0;
+};
+
+TEST_F(EmulatedMemoryTest, SmallTransfersWaitOnlyToBeRead) {
+  const Work before = work();
+  std::vector<int32_t> ids = {1, 2, 3};
+  ASSERT_MOE_OK(moe_memory_write(busy, ids.data(), 12, memory));
+  ids = {7, 8, 9};
+  ASSERT_MOE_OK(moe_memory_write(busy, ids.data(), 8, at(4)));
+  ASSERT_MOE_OK(moe_memory_zero(busy, at(8), 4));
+  EXPECT_EQ(work().waits, before.waits);
+  ASSERT_MOE_OK(moe_memory_read(busy, memory, 12, ids.data()));
+  EXPECT_EQ(ids, (std::vector<int32_t>{1, 7, 0}));
+  const Work after = work();
+  EXPECT_EQ(after.waits, before.waits + 1);
+  EXPECT_EQ(after.copies, before.copies + 3);
+  EXPECT_EQ(after.launches, before.launches + 1);
+}
+
+// More than the staging memory holds: its parts are used again once their copies are done.
+TEST_F(EmulatedMemoryTest, ManyWritesTakeTheStagingMemoryInTurn) {
+  constexpr int64_t kPiece = 50000;
+  const Work before = work();
+  std::vector<uint8_t> expected;
+  for (int piece = 0; piece < 40; ++piece) {
+    auto host = counted(kPiece, piece);
+    expected.insert(expected.end(), host.begin(), host.end());
+    ASSERT_MOE_OK(moe_memory_write(busy, host.data(), kPiece, at(piece * kPiece)));
+    host.assign(host.size(), 0);
+    if (piece == 7) {
+      EXPECT_EQ(work().waits, before.waits) << "there was room";
+    }
+  }
+  EXPECT_GT(work().waits, before.waits);
+  std::vector<uint8_t> seen(expected.size());
+  ASSERT_MOE_OK(moe_memory_read(busy, memory, 40 * kPiece, seen.data()));
+  EXPECT_EQ(seen, expected);
+}
+
+TEST_F(EmulatedMemoryTest, AReadReportsWhatAKernelRefused) {
+  const Tensor ids = Tensor::of(MOE_INT32, {2}, {1, 7}), table(MOE_FLOAT32, {4, 8}), y(MOE_FLOAT32, {2, 8});
+  std::vector<uint8_t> host(64, 9);
+  ASSERT_MOE_OK(moe_memory_zero(busy, memory, 64));
+  ASSERT_MOE_OK(moe_embedding_forward(busy, ids, table, nullptr, nullptr, y));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "ids[1] is 7, expected 0 to 3",
+                     moe_memory_read(busy, memory, 64, host.data()));
+  EXPECT_EQ(host, std::vector<uint8_t>(64, 9));
+  EXPECT_MOE_OK(moe_memory_read(busy, memory, 64, host.data()));
+  EXPECT_EQ(host, std::vector<uint8_t>(64, 0));
+}
+
+TEST_F(EmulatedMemoryTest, AGraphRecordsZeroAlone) {
+  hold(0);
+  const moe_tensor y{sizeof(moe_tensor), MOE_FLOAT32, memory, 16, 1, MOE_ROW_MAJOR, {4}};
+  std::vector<float> host(4, 5);
+  moe_graph graph = 0;
+  ASSERT_MOE_OK(moe_graph_begin(busy));
+  ASSERT_MOE_OK(moe_fill(busy, 3, &y));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "a graph keeps no values of the host",
+                     moe_memory_write(busy, host.data(), 4, memory));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "nothing has run that could be awaited",
+                     moe_memory_read(busy, memory, 16, host.data()));
+  EXPECT_MOE_OK(moe_memory_zero(busy, at(4), 8));
+  ASSERT_MOE_OK(moe_graph_end(busy, &graph));
+  for (int launch = 0; launch < 2; ++launch) {
+    EXPECT_MOE_OK(moe_memory_write(busy, std::vector<float>(4, 8).data(), 16, memory));
+    EXPECT_MOE_OK(moe_graph_launch(busy, graph));
+    EXPECT_MOE_OK(moe_memory_read(busy, memory, 16, host.data()));
+    EXPECT_EQ(host, (std::vector<float>{3, 0, 0, 3}));
+  }
+  EXPECT_MOE_OK(moe_graph_destroy(graph));
 }
 
 }  // namespace

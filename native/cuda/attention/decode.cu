@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "cuda/attention/forward.h"
+#include "cuda/host_tensor.h"
 #include "cuda/kernels.h"
 
 namespace moe::cuda {
@@ -123,9 +124,10 @@ AttendingRows part_of(const AttendingRows& a, int64_t first, int64_t count, int6
 void keep_cache_checks(Launch& launch, const moe_cache_places& places, int64_t window) {
   launch.stream().keep_checks(
       [keys = *places.keys, table = *places.table, slot = *places.slot, position = *places.position, window] {
+        const HostTensor blocks(table), of_rows(slot), at(position);
         std::vector<int32_t> entries(static_cast<size_t>(element_count(table)));
         std::vector<int32_t> slots(static_cast<size_t>(element_count(slot))), positions(slots.size());
-        check_place_values({sizeof(moe_cache_places), &keys, &keys, nullptr, nullptr, &table, &slot, &position}, window,
+        check_place_values({sizeof(moe_cache_places), &keys, &keys, nullptr, nullptr, &blocks, &of_rows, &at}, window,
                            entries.data(), slots.data(), positions.data());
       });
 }

@@ -7,6 +7,7 @@
 #include "core/gate_values.h"
 #include "cuda/floating.h"
 #include "cuda/gate/choice.h"
+#include "cuda/host_tensor.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
 
@@ -181,8 +182,9 @@ void gate_backward(Stream& stream, const moe_gate_config& config, const moe_gate
                    const moe_gate_gradients& gradients) {
   Launch launch(stream);
   const int64_t count = in.logits->shape[0], experts = in.logits->shape[1];
-  launch.stream().keep_checks(
-      [expert = *routes.expert, choice = *routes.choice, experts] { check_choice_values(expert, choice, experts); });
+  launch.stream().keep_checks([expert = *routes.expert, choice = *routes.choice, experts] {
+    check_choice_values(HostTensor(expert), HostTensor(choice), experts);
+  });
   const GateTable table{config,
                         count,
                         static_cast<int>(experts),

@@ -7,6 +7,7 @@
 #include "core/check.h"
 #include "cuda/floating.h"
 #include "cuda/gate/choice.h"
+#include "cuda/host_tensor.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
 
@@ -165,7 +166,7 @@ void balance_forward(Stream& stream, const moe_balance_config& config, Tensor sc
   Launch launch(stream);
   const Sequences sequences(scores, *out.used);
   const int64_t experts = sequences.experts, blocks = sequences.count * sequences.blocks;
-  launch.stream().keep_checks([choice, experts] { check_range_values("choice", choice, -1, experts); });
+  launch.stream().keep_checks([choice, experts] { check_range_values("choice", HostTensor(choice), -1, experts); });
   const auto clear = [&](OptionalTensor counts) {
     require(
         cudaMemsetAsync(counts->data, 0, static_cast<size_t>(element_count(*counts)) * sizeof(int), launch.handle()),

@@ -1,28 +1,27 @@
 // The host's check of the gate's input, run once the kernels have refused a value.
 #pragma once
 
-#include <optional>
+#include <deque>
+#include <utility>
+#include <vector>
 
 #include "core/gate_values.h"
+#include "cuda/host_tensor.h"
 #include "cuda/stream.h"
 
 namespace moe::cuda {
 
-// Keeps copies of the descriptors: the caller's are gone by then.
 inline void keep_gate_checks(CudaStream& stream, const moe_gate_inputs& inputs) {
-  const auto copied = [](OptionalTensor tensor) {
-    return tensor == nullptr ? std::nullopt : std::optional<moe_tensor>(*tensor);
-  };
-  stream.keep_checks([in = inputs, logits = *inputs.logits, used = copied(inputs.used), bias = copied(inputs.bias),
-                      noise = copied(inputs.noise), priority = copied(inputs.priority)]() mutable {
-    in.logits = &logits;
-    const auto point = [](OptionalTensor& member, const std::optional<moe_tensor>& copy) {
-      if (copy) member = &*copy;
-    };
-    point(in.used, used);
-    point(in.bias, bias);
-    point(in.noise, noise);
-    point(in.priority, priority);
+  using Member = OptionalTensor moe_gate_inputs::*;
+  std::vector<std::pair<Member, moe_tensor>> given;  // copies of the descriptors: the caller's are gone by then
+  for (const Member member : {&moe_gate_inputs::logits, &moe_gate_inputs::used, &moe_gate_inputs::bias,
+                              &moe_gate_inputs::noise, &moe_gate_inputs::priority}) {
+    if (inputs.*member != nullptr) given.emplace_back(member, *(inputs.*member));
+  }
+  stream.keep_checks([given] {
+    moe_gate_inputs in{};
+    std::deque<HostTensor> values;
+    for (const auto& [member, tensor] : given) in.*member = &values.emplace_back(tensor);
     check_gate_values(in);
   });
 }

@@ -2,12 +2,15 @@
 // on memory of the CPU, so that NcclCommunicator is tested where there is no GPU. Nothing in it is NCCL's: the
 // signatures follow NCCL's public documentation. It is as asynchronous as NCCL: an operation is done when the last rank
 // has joined it, and nobody waits inside a call; until then the communicator is in progress. Streams are not looked at.
-// Unlike NCCL it adds in rank order, and says so when ranks disagree.
+// Unlike NCCL it adds in rank order, and says so when ranks disagree. Buffers may lie on emulated cards.
+
+#include <dlfcn.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <deque>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -107,6 +110,31 @@ bool fail_next = false;
 thread_local int group_depth = 0;
 thread_local std::vector<Operation> group;
 
+// While one lives, the memory of emulated cards can be accessed: libpanamoe_simt.so beside this library, if loaded.
+class MemoryAccess {
+ public:
+  MemoryAccess() {
+    Dl_info self{};
+    ::dladdr(reinterpret_cast<void*>(&mutex), &self);
+    const auto file = std::filesystem::absolute(self.dli_fname).parent_path() / "libpanamoe_simt.so";
+    emulation_ = ::dlopen(file.c_str(), RTLD_NOW | RTLD_NOLOAD);
+    access(1);
+  }
+  ~MemoryAccess() {
+    access(0);
+    if (emulation_ != nullptr) ::dlclose(emulation_);
+  }
+  MemoryAccess(const MemoryAccess&) = delete;
+  MemoryAccess& operator=(const MemoryAccess&) = delete;
+
+ private:
+  void access(int begin) const {
+    if (emulation_ != nullptr) reinterpret_cast<void (*)(int)>(::dlsym(emulation_, "simt_access"))(begin);
+  }
+
+  void* emulation_ = nullptr;
+};
+
 size_t bytes_of(int type) { return type == kFloat32 ? sizeof(float) : 1; }
 
 void fail_all(World& world, int error) {
@@ -127,6 +155,7 @@ void match(World& world, std::pair<int, int> link) {
       fail_all(world, kInvalidUsage);
       return;
     }
+    const MemoryAccess access;
     std::memcpy(to.memory, from.memory, from.bytes);
     --from.owner->pending;
     --to.owner->pending;
@@ -146,6 +175,7 @@ std::vector<float> sum(const std::vector<Collective>& calls, size_t from, size_t
 }
 
 void execute(const std::vector<Collective>& calls) {
+  const MemoryAccess access;
   const size_t count = calls[0].count;
   const size_t bytes = count * bytes_of(calls[0].type);
   switch (calls[0].kind) {

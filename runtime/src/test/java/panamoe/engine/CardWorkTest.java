@@ -145,7 +145,7 @@ class CardWorkTest {
 
   private static Work work() throws Throwable {
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment counts = arena.allocate(ValueLayout.JAVA_LONG, 2);
+      MemorySegment counts = arena.allocate(ValueLayout.JAVA_LONG, 3);
       function(
               SymbolLookup.libraryLookup(
                   NativeLibrary.file().orElseThrow().resolveSibling("libpanamoe_simt.so"), arena),

@@ -25,8 +25,8 @@ import panamoe.bindings.moe_runtime_kernel;
 import panamoe.tensor.DType;
 
 /**
- * The functions that run on no stream, called in random order with handles, pointers and memory
- * that are open, closed, foreign or made up. What is open at the end can be closed, once.
+ * The functions that take no tensors, called in random order with handles, pointers and memory that
+ * are open, closed, foreign or made up. What is open at the end can be closed, once.
  */
 class NativeHandleFuzzTest {
   static final Set<String> FUNCTIONS =
@@ -44,6 +44,9 @@ class NativeHandleFuzzTest {
           "moe_memory_free",
           "moe_memory_trim",
           "moe_memory_usage_get",
+          "moe_memory_write",
+          "moe_memory_read",
+          "moe_memory_zero",
           "moe_gemm_packed_bytes",
           "moe_activation_config_default",
           "moe_gate_config_default",
@@ -76,7 +79,8 @@ class NativeHandleFuzzTest {
   private final List<Long> devices = new ArrayList<>();
   private final List<Long> streams = new ArrayList<>();
   private final List<MemorySegment> memories = new ArrayList<>();
-  private final int[] served = new int[13];
+  private final MemorySegment moved = arena.allocate(64); // its halves, which may overlap
+  private final int[] served = new int[16];
 
   @BeforeAll
   static void load() {
@@ -239,6 +243,21 @@ class NativeHandleFuzzTest {
               function,
               "moe_activation_config_default",
               Moe.moe_activation_config_default(struct((int) moe_activation_config.sizeof())));
+      case 12 ->
+          result(
+              function,
+              "moe_memory_write",
+              Moe.moe_memory_write(handle(streams), half(), bytes(), half()));
+      case 13 ->
+          result(
+              function,
+              "moe_memory_read",
+              Moe.moe_memory_read(handle(streams), half(), bytes(), half()));
+      case 14 ->
+          result(
+              function,
+              "moe_memory_zero",
+              Moe.moe_memory_zero(handle(streams), half(), bytes()));
       default ->
           result(function, "moe_gate_config_default", Moe.moe_gate_config_default(struct(64)));
     }
@@ -281,6 +300,15 @@ class NativeHandleFuzzTest {
 
   private MemorySegment pointer(MemorySegment segment) {
     return random.nextInt(8) == 0 ? MemorySegment.NULL : segment;
+  }
+
+  private MemorySegment half() {
+    return pointer(moved.asSlice(random.nextInt(8) == 0 ? 20 : random.nextInt(2) * 32L));
+  }
+
+  /** As many as a half has, or fewer than there can be. */
+  private long bytes() {
+    return random.nextInt(8) == 0 ? -1 - (random.nextLong() >>> 1) : random.nextInt(33);
   }
 
   private MemorySegment name() {
