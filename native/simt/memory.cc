@@ -71,7 +71,7 @@ class CardMemory {
     return begin_ + at;
   }
 
-  // False if this is no block of this card.
+  // False if the card has no such block.
   bool free(void* memory) {
     const auto found = blocks_.find(static_cast<size_t>(static_cast<char*>(memory) - begin_));
     if (found == blocks_.end()) return false;
@@ -122,7 +122,7 @@ void simt_access(int begin) {
   for (int card = 0; card < simt::kCards; ++card) begin != 0 ? cards()[card].open() : cards()[card].close();
 }
 
-// Takes so many bytes of every card, as another process would. For tests.
+// Takes `bytes` of every card, as another process would. For tests.
 extern "C" __attribute__((visibility("default"))) void simt_occupy(uint64_t bytes) {
   std::lock_guard lock(mutex);
   for (int card = 0; card < simt::kCards; ++card) cards()[card].occupy(bytes);

@@ -33,7 +33,7 @@ class EmulatedFailureTest : public ::testing::Test {
   void fail(const char* function, CudaError error, int skip = 0) {
     emulation_function<void(const char*, int, int)>("simt_fail")(function, error, skip);
   }
-  // Another process uses so many bytes of every card.
+  // Another process uses `bytes` of every card.
   void occupy(uint64_t bytes) { emulation_function<void(uint64_t)>("simt_occupy")(bytes); }
   moe_status open() { return moe_device_open("simt", 0, &device); }
   int64_t in_use() {

@@ -255,9 +255,7 @@ class NativeHandleFuzzTest {
               Moe.moe_memory_read(handle(streams), half(), bytes(), half()));
       case 14 ->
           result(
-              function,
-              "moe_memory_zero",
-              Moe.moe_memory_zero(handle(streams), half(), bytes()));
+              function, "moe_memory_zero", Moe.moe_memory_zero(handle(streams), half(), bytes()));
       default ->
           result(function, "moe_gate_config_default", Moe.moe_gate_config_default(struct(64)));
     }
