@@ -4,8 +4,10 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.function.Consumer;
 import panamoe.backend.Backend;
 import panamoe.tensor.DType;
+import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
@@ -46,12 +48,12 @@ final class CallersMemory {
    */
   Tensor input(String name, MemorySegment segment, long... shape) {
     Tensor callers = wrap(name, segment, DType.FLOAT32, shape);
-    return needsCopy(segment) ? copied(name, callers) : callers;
+    return needsCopy(segment) ? copied(name, callers, copy -> {}) : callers;
   }
 
   /** An INT32 tensor with a copy of the memory; throws as {@link #input} does. */
   Tensor ids(String name, MemorySegment segment, long... shape) {
-    return copied(name, wrap(name, segment, DType.INT32, shape));
+    return copied(name, wrap(name, segment, DType.INT32, shape), copy -> {});
   }
 
   /**
@@ -59,15 +61,18 @@ final class CallersMemory {
    * neither 0 nor 1.
    */
   Tensor mask(String name, MemorySegment segment, long count) {
-    Tensor copy = copied(name, wrap(name, segment, DType.UINT8, count));
-    for (long i = 0; i < count; i++) {
-      byte value = copy.data().get(ValueLayout.JAVA_BYTE, i);
+    return copied(
+        name, wrap(name, segment, DType.UINT8, count), copy -> requireZerosAndOnes(name, copy));
+  }
+
+  private static void requireZerosAndOnes(String name, MemorySegment mask) {
+    for (long i = 0; i < mask.byteSize(); i++) {
+      byte value = mask.get(ValueLayout.JAVA_BYTE, i);
       if (value != 0 && value != 1) {
         throw new IllegalArgumentException(
             name + "[" + i + "] is " + (value & 0xff) + ", expected 0 or 1");
       }
     }
-    return copy;
   }
 
   /**
@@ -107,7 +112,7 @@ final class CallersMemory {
    */
   void giveBack(String name, Tensor output, MemorySegment segment) {
     if (output.borrowedMemory() == null) {
-      copy(name, output.data(), segment.asSlice(0, output.bytes()));
+      copy(name, HostView.elements(output), segment.asSlice(0, output.bytes()));
     }
   }
 
@@ -155,9 +160,15 @@ final class CallersMemory {
     return backend.asynchronous() || segment.isMapped();
   }
 
-  private Tensor copied(String name, Tensor callers) {
+  /**
+   * @param check of the copy, before kernels get it
+   */
+  private Tensor copied(String name, Tensor callers, Consumer<MemorySegment> check) {
     Tensor copy = scope.allocate(callers.dtype(), callers.shape());
-    copy(name, callers.borrowedMemory(), copy.data());
+    HostView view = HostView.of(copy);
+    copy(name, callers.borrowedMemory(), view.memory());
+    check.accept(view.memory());
+    view.write();
     return copy;
   }
 

@@ -1,5 +1,6 @@
 package panamoe.api;
 
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
 import panamoe.backend.Routes;
@@ -14,11 +15,7 @@ final class GateLoads implements RouteObserver {
 
   @Override
   public void observe(int layer, Routes routes) {
-    long[] counts = new long[routes.experts()];
-    for (int e = 0; e < counts.length; e++) {
-      counts[e] = routes.counts().getInt(e);
-    }
-    tokensPerExpert.put(layer, counts);
+    tokensPerExpert.put(layer, Arrays.stream(routes.counts().toInts()).asLongStream().toArray());
     auxiliaryLoss += routes.losses().getFloat(0);
   }
 

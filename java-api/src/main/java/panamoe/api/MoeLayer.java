@@ -132,6 +132,9 @@ public final class MoeLayer implements AutoCloseable {
   /**
    * A parameter's FLOAT32 memory, to read and write. The JVM refuses access once the layer is
    * closed.
+   *
+   * @throws UnsupportedOperationException on a card, as {@link #gradient} does: the memory is the
+   *     card's; copy by {@link #readParameter} and {@link #writeParameter}
    */
   public MemorySegment parameter(String name) {
     return parameters.value(name);
@@ -140,6 +143,28 @@ public final class MoeLayer implements AutoCloseable {
   /** The FLOAT32 memory of a parameter's gradient, to which every {@link Step#backward} adds. */
   public MemorySegment gradient(String name) {
     return parameters.gradient(name);
+  }
+
+  /**
+   * Copies a parameter, on any device.
+   *
+   * @param into exactly as many FLOAT32 as the parameter has, off-heap or of a {@code float[]}
+   * @throws PanamoeException.BadArgument if no parameter has this name, or the segment is null, of
+   *     another size, read-only or confined to another thread; {@link #writeParameter} and {@link
+   *     #readGradient} throw it too
+   */
+  public void readParameter(String name, MemorySegment into) {
+    parameters.read(name, into);
+  }
+
+  /** Sets a parameter to a copy of {@code from}, on any device. */
+  public void writeParameter(String name, MemorySegment from) {
+    parameters.write(name, from);
+  }
+
+  /** Copies a parameter's gradient, on any device. */
+  public void readGradient(String name, MemorySegment into) {
+    parameters.readGradient(name, into);
   }
 
   /** Sets all gradients to zero. */

@@ -7,6 +7,7 @@ import java.util.Map;
 import panamoe.backend.Backend;
 import panamoe.param.Parameter;
 import panamoe.param.ParameterStore;
+import panamoe.tensor.Tensor;
 
 /** The parameters of a layer or model for callers: memory and gradient by name. */
 final class NamedParameters {
@@ -38,11 +39,44 @@ final class NamedParameters {
   }
 
   MemorySegment value(String name) {
-    return lifetime.use(() -> find(name).master().data());
+    return lifetime.use(() -> inPlace(find(name).master()));
   }
 
   MemorySegment gradient(String name) {
-    return lifetime.use(() -> find(name).gradient().data());
+    return lifetime.use(() -> inPlace(find(name).gradient()));
+  }
+
+  private static MemorySegment inPlace(Tensor tensor) {
+    if (!tensor.onHost()) {
+      throw new UnsupportedOperationException(
+          "parameters and gradients are in the card's memory, which only its kernels can access:"
+              + " copy them by readParameter, writeParameter and readGradient");
+    }
+    return tensor.data();
+  }
+
+  void read(String name, MemorySegment into) {
+    lifetime.run(() -> read(find(name).master(), into));
+  }
+
+  void readGradient(String name, MemorySegment into) {
+    lifetime.run(() -> read(find(name).gradient(), into));
+  }
+
+  private static void read(Tensor tensor, MemorySegment into) {
+    CallersMemory.requireAlive("into", Argument.notNull("into", into));
+    if (into.isReadOnly()) {
+      throw new IllegalArgumentException("into is read-only, but receives a result");
+    }
+    tensor.copyTo(into);
+  }
+
+  void write(String name, MemorySegment from) {
+    lifetime.run(
+        () -> {
+          CallersMemory.requireAlive("from", Argument.notNull("from", from));
+          find(name).master().copyFrom(from);
+        });
   }
 
   /**
@@ -52,9 +86,9 @@ final class NamedParameters {
    */
   void requireApart(String argument, MemorySegment segment) {
     for (Parameter parameter : parameters.values()) {
-      CallersMemory.requireApart(argument, segment, parameter.name(), parameter.master().data());
+      CallersMemory.requireApart(argument, segment, parameter.name(), parameter.master().address());
       CallersMemory.requireApart(
-          argument, segment, "the gradient of " + parameter.name(), parameter.gradient().data());
+          argument, segment, "the gradient of " + parameter.name(), parameter.gradient().address());
     }
   }
 

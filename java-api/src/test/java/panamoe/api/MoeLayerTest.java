@@ -11,8 +11,10 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.Random;
+import java.util.function.DoubleSupplier;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -53,11 +55,11 @@ class MoeLayerTest {
         MoeLayer layer = MoeLayer.create(device, SETTINGS.withCapacityFactor(0), 3)) {
       for (String name : layer.parameterNames()) {
         // Far from zero, so that the probes below see the layer bend.
-        MemorySegment memory = layer.parameter(name);
-        for (long i = 0; i < memory.byteSize() / 4; i++) {
-          memory.setAtIndex(
-              ValueLayout.JAVA_FLOAT, i, memory.getAtIndex(ValueLayout.JAVA_FLOAT, i) * 15);
+        float[] values = parameter(layer, name);
+        for (int i = 0; i < values.length; i++) {
+          values[i] *= 15;
         }
+        layer.writeParameter(name, MemorySegment.ofArray(values));
       }
       MemorySegment x = tokens(arena, 1);
       MemorySegment y = tokens(arena, 2);
@@ -68,30 +70,79 @@ class MoeLayerTest {
         step.backward(dy, dx);
         assertThrows(IllegalStateException.class, () -> step.backward(dy, dx));
       }
-      probe("x", x, dx, layer, x, y, dy);
+      probe("x", x, dx, () -> objective(layer, x, y, dy));
       for (String name : layer.parameterNames()) {
-        probe(name, layer.parameter(name), layer.gradient(name), layer, x, y, dy);
+        MemorySegment values = MemorySegment.ofArray(parameter(layer, name));
+        MemorySegment gradient = MemorySegment.ofArray(new float[(int) values.byteSize() / 4]);
+        layer.readGradient(name, gradient);
+        probe(
+            name,
+            values,
+            gradient,
+            () -> {
+              layer.writeParameter(name, values);
+              return objective(layer, x, y, dy);
+            });
+        layer.writeParameter(name, values);
+      }
+    }
+  }
+
+  private static float[] parameter(MoeLayer layer, String name) {
+    float[] values = new float[(int) Arrays.stream(layer.shape(name)).reduce(1, (a, b) -> a * b)];
+    layer.readParameter(name, MemorySegment.ofArray(values));
+    return values;
+  }
+
+  /** In place where the host can access them, else by a sentence that says how. */
+  @ParameterizedTest
+  @MethodSource("devices")
+  void parametersAreTheCallersInPlaceOrByCopies(String deviceName) {
+    try (Device device = Device.open(deviceName, 1);
+        MoeLayer layer = MoeLayer.create(device, SETTINGS, 3)) {
+      String name = layer.parameterNames().getFirst();
+      float[] values = parameter(layer, name);
+      if (deviceName.equals("reference") || deviceName.equals("cpu")) {
+        assertArrayEquals(values, floats(layer.parameter(name)));
+        layer.gradient(name).set(ValueLayout.JAVA_FLOAT, 0, 3);
+        MemorySegment gradient = MemorySegment.ofArray(new float[values.length]);
+        layer.readGradient(name, gradient);
+        assertEquals(3, gradient.get(ValueLayout.JAVA_FLOAT, 0));
+      } else {
+        for (Executable inPlace :
+            new Executable[] {() -> layer.parameter(name), () -> layer.gradient(name)}) {
+          String refusal = assertThrows(UnsupportedOperationException.class, inPlace).getMessage();
+          assertTrue(refusal.contains("readParameter"), refusal);
+        }
+      }
+      values[0] = 42;
+      layer.writeParameter(name, MemorySegment.ofArray(values));
+      assertArrayEquals(values, parameter(layer, name));
+      MemorySegment less = MemorySegment.ofArray(new float[values.length - 1]);
+      for (Executable wrong :
+          new Executable[] {
+            () -> layer.readParameter(name, less),
+            () -> layer.writeParameter(name, less),
+            () -> layer.readGradient(name, null),
+            () -> layer.readParameter("moe.nothing", less),
+            () -> layer.readParameter(name, MemorySegment.ofArray(values).asReadOnly())
+          }) {
+        assertThrows(PanamoeException.BadArgument.class, wrong);
       }
     }
   }
 
   private static void probe(
-      String name,
-      MemorySegment memory,
-      MemorySegment gradient,
-      MoeLayer layer,
-      MemorySegment x,
-      MemorySegment y,
-      MemorySegment dy) {
+      String name, MemorySegment memory, MemorySegment gradient, DoubleSupplier objective) {
     Random random = new Random(name.hashCode());
     for (int i = 0; i < 4; i++) {
       long index = random.nextLong(memory.byteSize() / 4);
       float saved = memory.getAtIndex(ValueLayout.JAVA_FLOAT, index);
       float step = 1e-3f;
       memory.setAtIndex(ValueLayout.JAVA_FLOAT, index, saved + step);
-      double above = objective(layer, x, y, dy);
+      double above = objective.getAsDouble();
       memory.setAtIndex(ValueLayout.JAVA_FLOAT, index, saved - step);
-      double below = objective(layer, x, y, dy);
+      double below = objective.getAsDouble();
       memory.setAtIndex(ValueLayout.JAVA_FLOAT, index, saved);
       double expected = (above - below) / (2 * step);
       double actual = gradient.getAtIndex(ValueLayout.JAVA_FLOAT, index);

@@ -57,15 +57,17 @@ public final class CacheRounding {
       }
       for (long window = 0; window < count; window++) {
         bytes += windows.fill(window, ids, targets);
+        int[] read = ids.toInts();
+        int[] next = targets.toInts();
         for (int i = 0; i < length; i++) {
-          rows.add(ids.getInt(i), 0, i);
+          rows.add(read[i], 0, i);
           rows.want();
         }
         floats.run(rows);
         rounded.run(rows);
         rows.clear();
         for (int i = 0; i < length; i++) {
-          int target = targets.getInt(i);
+          int target = next[i];
           if (target < 0) {
             continue;
           }

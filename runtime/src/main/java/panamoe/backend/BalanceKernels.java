@@ -1,7 +1,10 @@
 package panamoe.backend;
 
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import panamoe.backend.GateSettings.Score;
 import panamoe.tensor.DType;
+import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
@@ -48,18 +51,25 @@ public interface BalanceKernels {
     }
 
     /**
-     * The load-balancing loss of a sequence, {@code E / (choices * used^2) * sum_e chosen[e] *
+     * The load-balancing loss of each sequence, {@code E / (choices * used^2) * sum_e chosen[e] *
      * scores[e]}; 0 without used tokens. On the host, as ranks exchange the sums there.
      */
-    public double loss(Balance balance, long sequence) {
+    public double[] losses(Balance balance) {
       long experts = chosen.size(1);
-      double tokens = used.getInt(sequence);
-      double loss = 0;
-      for (long i = sequence * experts; i < (sequence + 1) * experts && tokens > 0; i++) {
-        double slope = chosen.getInt(i) * (experts / (tokens * tokens * balance.choices()));
-        loss += slope * scores.getDouble(i);
+      MemorySegment tokensOf = HostView.elements(used);
+      MemorySegment choices = HostView.elements(chosen);
+      MemorySegment sums = HostView.elements(scores);
+      double[] losses = new double[Math.toIntExact(used.count())];
+      for (int g = 0; g < losses.length; g++) {
+        double tokens = tokensOf.getAtIndex(ValueLayout.JAVA_INT, g);
+        for (long i = g * experts; i < (g + 1) * experts && tokens > 0; i++) {
+          double slope =
+              choices.getAtIndex(ValueLayout.JAVA_INT, i)
+                  * (experts / (tokens * tokens * balance.choices()));
+          losses[g] += slope * sums.getAtIndex(ValueLayout.JAVA_DOUBLE, i);
+        }
       }
-      return loss;
+      return losses;
     }
   }
 

@@ -12,6 +12,7 @@ import java.util.Arrays;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.Map;
+import java.util.function.Consumer;
 import java.util.function.LongToDoubleFunction;
 import java.util.zip.CRC32C;
 import panamoe.io.FileTrouble;
@@ -160,6 +161,11 @@ public final class SafetensorsReader implements AutoCloseable {
    * @throws CheckpointException if shape or dtype differ
    */
   public void readInto(String name, Tensor destination) {
+    readInto(name, destination, _ -> {});
+  }
+
+  /** As above; {@code reader} sees all bytes as they come, in one or more pieces. */
+  void readInto(String name, Tensor destination, Consumer<MemorySegment> reader) {
     StoredTensor stored = tensor(name);
     boolean fits =
         Arrays.equals(stored.shape(), destination.shape())
@@ -168,7 +174,13 @@ public final class SafetensorsReader implements AutoCloseable {
     if (!fits) {
       throw new CheckpointException(path + ": tensor " + stored + " does not fit " + destination);
     }
-    read(stored, 0, destination.data());
+    long[] at = {0};
+    destination.writeBy(
+        piece -> {
+          read(stored, at[0], piece);
+          reader.accept(piece);
+          at[0] += piece.byteSize();
+        });
   }
 
   /** CRC-32C of all bytes before the first tensor. */

@@ -90,8 +90,11 @@ public final class Shards implements AutoCloseable {
     if (!byName.containsKey(name)) {
       throw new CheckpointException(checkpoint + " holds no tensor " + Mismatches.located(name));
     }
-    byName.get(name).readInto(name, destination);
-    nonFinite.add(name, NonFinite.count(destination.dtype(), destination.data()));
+    long[] found = {0};
+    byName
+        .get(name)
+        .readInto(name, destination, it -> found[0] += NonFinite.count(destination.dtype(), it));
+    nonFinite.add(name, found[0]);
   }
 
   /** A sentence if a value that was read is not finite; otherwise empty. */

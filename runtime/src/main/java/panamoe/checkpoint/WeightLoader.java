@@ -16,6 +16,7 @@ import java.util.function.DoubleConsumer;
 import panamoe.backend.Backend;
 import panamoe.backend.GemmKernels;
 import panamoe.tensor.DType;
+import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
@@ -152,7 +153,7 @@ final class WeightLoader {
 
   private void takePieces() {
     try (Backend stream = backend.secondStream();
-        TensorScope scope = TensorScope.confined(backend)) {
+        TensorScope scope = TensorScope.confined(stream)) {
       Worker worker = new Worker(stream, scope);
       for (int i = next.getAndIncrement();
           i < pieces.size() && failure.get() == null;
@@ -173,6 +174,7 @@ final class WeightLoader {
     private final Backend stream;
     private final TensorScope scope;
     private final Map<DType, Tensor> stages = new EnumMap<>(DType.class);
+    private final Map<DType, HostView> stagesOnHost = new EnumMap<>(DType.class);
 
     Worker(Backend stream, TensorScope scope) {
       this.stream = stream;
@@ -182,15 +184,18 @@ final class WeightLoader {
     void take(int index) {
       Piece piece = pieces.get(index);
       Destination to = piece.to();
-      Tensor direct = to == null ? null : to.direct();
+      // A card's memory is written by the worker's own stream, in order with its kernels.
+      Tensor direct = to == null || !stream.onHost() ? null : to.direct();
       Tensor source = direct == null ? stage(piece) : part(direct, piece);
-      MemorySegment bytes = source.data();
+      HostView view = stream.onHost() ? HostView.of(source) : stageOnHost(source.dtype());
+      MemorySegment bytes = view.memory().asSlice(0, source.bytes());
       piece.read(bytes);
       checksums[index] = Crc32c.of(bytes);
       if (to == null) {
         return;
       }
       nonFinite[index] = NonFinite.count(to.dtype(), bytes);
+      view.write(0, source.bytes());
       for (Tensor target : to.targets()) {
         if (target != direct) {
           put(source, part(target, piece));
@@ -200,7 +205,9 @@ final class WeightLoader {
     }
 
     private void put(Tensor source, Tensor target) {
-      if (!target.packed()) {
+      if (!target.packed() && source.dtype() == target.dtype()) {
+        stream.copy(source, target);
+      } else if (!target.packed()) {
         stream.cast(source, target);
       } else if (source.dtype() == target.dtype()) {
         stream.pack(source, target);
@@ -216,6 +223,10 @@ final class WeightLoader {
       return piece.to() == null
           ? stage(DType.UINT8, piece.bytes())
           : stage(piece.to().dtype(), shape(piece));
+    }
+
+    private HostView stageOnHost(DType dtype) {
+      return stagesOnHost.computeIfAbsent(dtype, type -> HostView.of(stages.get(type)));
     }
 
     private Tensor stage(DType dtype, long... shape) {

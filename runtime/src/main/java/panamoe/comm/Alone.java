@@ -97,8 +97,11 @@ public final class Alone implements Communicator {
 
   private static void copy(Tensor from, Tensor to, long rows) {
     if (rows > 0) {
-      long bytes = from.bytes() / from.size(0) * rows;
-      to.data().asSlice(0, bytes).copyFrom(from.data().asSlice(0, bytes));
+      part(to, rows).copyFrom(part(from, rows));
     }
+  }
+
+  private static Tensor part(Tensor tensor, long rows) {
+    return rows == tensor.size(0) ? tensor : tensor.rows(0, rows);
   }
 }

@@ -8,11 +8,12 @@ import java.util.List;
 import java.util.stream.IntStream;
 import panamoe.comm.Rendezvous.Offer;
 import panamoe.tensor.DType;
+import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 
 /**
  * Ranks as threads of one process. Each reads what it receives directly from its peers' memory: one
- * copy.
+ * copy. What lies on a card crosses by copies on the host.
  */
 public final class ThreadCommunicator extends GroupMember {
   // Never started: stands for any other thread in the question whether a tensor may be read from
@@ -50,7 +51,8 @@ public final class ThreadCommunicator extends GroupMember {
   public void allToAll(Tensor send, long[] sendRows, Tensor receive, long[] receiveRows) {
     CollectiveCall call =
         CollectiveCall.allToAll(this, place(), send, sendRows, receive, receiveRows);
-    MemorySegment into = receive.data();
+    HostView received = HostView.of(receive);
+    MemorySegment into = received.memory();
     Offer[] offers = meet(call, shared(send), starts(sendRows, call.rowBytes()));
     try {
       long[] from = starts(receiveRows, call.rowBytes());
@@ -69,6 +71,7 @@ public final class ThreadCommunicator extends GroupMember {
     } finally {
       group.part();
     }
+    received.write(0, bytes(receiveRows, call.rowBytes()));
   }
 
   @Override
@@ -85,7 +88,8 @@ public final class ThreadCommunicator extends GroupMember {
   @Override
   public void allReduce(Tensor tensor) {
     CollectiveCall call = CollectiveCall.allReduce(this, place(), tensor);
-    Offer[] offers = meet(call, shared(tensor), null);
+    HostView sums = view(tensor);
+    Offer[] offers = meet(call, sums.memory(), null);
     try {
       // Each element is read and written by one member only, so the sum needs no buffer.
       long count = CollectiveCall.share(tensor.count(), rank(), size());
@@ -100,6 +104,7 @@ public final class ThreadCommunicator extends GroupMember {
     } finally {
       group.part();
     }
+    sums.write();
   }
 
   @Override
@@ -119,7 +124,8 @@ public final class ThreadCommunicator extends GroupMember {
   @Override
   public void allGather(Tensor send, Tensor receive, long[] rows) {
     CollectiveCall call = CollectiveCall.allGather(this, place(), send, receive, rows);
-    MemorySegment into = receive.data();
+    HostView received = HostView.of(receive);
+    MemorySegment into = received.memory();
     Offer[] offers = meet(call, shared(send), null);
     try {
       long[] starts = starts(rows, call.rowBytes());
@@ -131,6 +137,7 @@ public final class ThreadCommunicator extends GroupMember {
     } finally {
       group.part();
     }
+    received.write(0, bytes(rows, call.rowBytes()));
   }
 
   @Override
@@ -142,29 +149,33 @@ public final class ThreadCommunicator extends GroupMember {
   @Override
   public void reduceScatter(Tensor send, Tensor receive, long[] rows) {
     CollectiveCall call = CollectiveCall.reduceScatter(this, place(), send, receive, rows);
-    MemorySegment into = receive.data();
+    HostView received = HostView.of(receive);
+    long bytes = rows[rank()] * call.rowBytes();
     Offer[] offers = meet(call, shared(send), null);
     try {
       DType dtype = send.dtype();
-      long bytes = rows[rank()] * call.rowBytes();
       MemorySegment[] parts = parts(offers, starts(rows, call.rowBytes())[rank()], bytes);
-      Reduction.sum(dtype, bytes / dtype.bytes(), parts, into);
+      Reduction.sum(dtype, bytes / dtype.bytes(), parts, received.memory());
     } finally {
       group.part();
     }
+    received.write(0, bytes);
   }
 
   @Override
   public void broadcast(Tensor tensor, int root) {
     CollectiveCall call = CollectiveCall.broadcast(this, place(), tensor, root);
-    MemorySegment memory = shared(tensor);
-    Offer[] offers = meet(call, memory, null);
+    HostView view = view(tensor);
+    Offer[] offers = meet(call, view.memory(), null);
     try {
       if (rank() != root) {
-        memory.copyFrom(offers[root].memory());
+        view.memory().copyFrom(offers[root].memory());
       }
     } finally {
       group.part();
+    }
+    if (rank() != root) {
+      view.write();
     }
   }
 
@@ -234,20 +245,30 @@ public final class ThreadCommunicator extends GroupMember {
   }
 
   private static MemorySegment shared(Tensor tensor) {
-    MemorySegment memory = tensor.data();
-    if (!memory.isAccessibleBy(ANOTHER_THREAD)) {
+    return view(tensor).memory();
+  }
+
+  /** The elements as other ranks read them: of a card's tensor, a copy on the host. */
+  private static HostView view(Tensor tensor) {
+    HostView view = HostView.of(tensor);
+    if (!view.memory().isAccessibleBy(ANOTHER_THREAD)) {
       throw new IllegalArgumentException(
           "only the thread that made the memory of "
               + tensor
               + " may touch it: other ranks cannot read it");
     }
-    return memory;
+    view.read();
+    return view;
   }
 
   private static MemorySegment[] parts(Offer[] offers, long offset, long bytes) {
     return Arrays.stream(offers)
         .map(offer -> offer.memory().asSlice(offset, bytes))
         .toArray(MemorySegment[]::new);
+  }
+
+  private static long bytes(long[] rows, long rowBytes) {
+    return Arrays.stream(rows).sum() * rowBytes;
   }
 
   private static long[] starts(long[] rows, long rowBytes) {

@@ -3,7 +3,9 @@ package panamoe.data;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import java.util.function.LongUnaryOperator;
 import panamoe.tensor.DType;
+import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 
 /**
@@ -50,18 +52,25 @@ public final class TokenWindows {
    * @return the UTF-8 bytes of the targets
    */
   public long fill(long first, Tensor ids, Tensor targets) {
-    long bytes = 0;
     int windows = windowsOf(first, ids, targets);
-    for (int i = 0; i < windows; i++) {
-      bytes += fill(first + i, ids, targets, i);
+    return fill(windows, i -> first + i, ids, targets);
+  }
+
+  /** As above with any windows, {@code window.applyAsLong(i)} for sequence i of the batch. */
+  long fill(int sequences, LongUnaryOperator window, Tensor ids, Tensor targets) {
+    HostView inputs = HostView.of(ids);
+    HostView outputs = HostView.of(targets);
+    long bytes = 0;
+    for (int i = 0; i < sequences; i++) {
+      bytes += fill(window.applyAsLong(i), inputs.memory(), outputs.memory(), i);
     }
+    inputs.write();
+    outputs.write();
     return bytes;
   }
 
   /** Fills sequence number {@code sequence} of a batch with one window; returns its bytes. */
-  long fill(long window, Tensor ids, Tensor targets, int sequence) {
-    MemorySegment inputs = ids.data();
-    MemorySegment outputs = targets.data();
+  private long fill(long window, MemorySegment inputs, MemorySegment outputs, int sequence) {
     long from = Math.min(window, count()) * length;
     long at = (long) sequence * length;
     long count = Math.clamp(tokens.size() - 1 - from, 0, length);

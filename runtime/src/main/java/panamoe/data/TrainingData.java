@@ -75,11 +75,7 @@ public final class TrainingData implements TokenSequences {
   @Override
   public long fillTraining(long first, Tensor ids, Tensor targets) {
     int sequences = training.windowsOf(first, ids, targets);
-    long bytes = 0;
-    for (int i = 0; i < sequences; i++) {
-      bytes += training.fill(window(first + i), ids, targets, i);
-    }
-    return bytes;
+    return training.fill(sequences, i -> window(first + i), ids, targets);
   }
 
   @Override

@@ -18,6 +18,7 @@ import panamoe.io.ConfigJson;
 import panamoe.io.PlainFolder;
 import panamoe.op.Pass;
 import panamoe.tensor.DType;
+import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 import panamoe.train.ConfigDifference;
 import panamoe.train.Objective;
@@ -125,10 +126,12 @@ final class TeacherCache implements TeacherStates {
     pass.backend().synchronize();
     try {
       for (int i = 0; i < sequences; i++) {
-        if (!read(windows.applyAsLong(batch.first() + i), rows(kept, i))) {
+        HostView rows = HostView.of(rows(kept, i));
+        if (!read(windows.applyAsLong(batch.first() + i), rows.memory())) {
           kept.release();
           return asked(pass, batch, sequences);
         }
+        rows.write();
       }
     } catch (IOException e) {
       throw new UncheckedIOException(e);
@@ -138,10 +141,9 @@ final class TeacherCache implements TeacherStates {
 
   private Tensor asked(Pass pass, Objective.Batch batch, int sequences) {
     Tensor hidden = teacher.hidden(pass, batch);
-    pass.backend().synchronize();
     try {
       for (int i = 0; i < sequences; i++) {
-        write(windows.applyAsLong(batch.first() + i), rows(hidden, i));
+        write(windows.applyAsLong(batch.first() + i), HostView.elements(rows(hidden, i)));
       }
     } catch (IOException e) {
       throw new UncheckedIOException(e);
@@ -149,9 +151,9 @@ final class TeacherCache implements TeacherStates {
     return hidden;
   }
 
-  private MemorySegment rows(Tensor hidden, int sequence) {
+  private Tensor rows(Tensor hidden, int sequence) {
     long from = (long) sequence * content.sequence();
-    return hidden.rows(from, from + content.sequence()).data();
+    return hidden.rows(from, from + content.sequence());
   }
 
   /**

@@ -7,7 +7,6 @@ import java.util.BitSet;
 import java.util.List;
 import panamoe.data.Tokenizer;
 import panamoe.model.LanguageModel;
-import panamoe.tensor.Tensor;
 
 /**
  * Goes on with sequences whose tokens a step computed: draws their next tokens, adds them to their
@@ -89,24 +88,22 @@ final class Drawing implements AutoCloseable {
    */
   private boolean ask(Sequence sequence, int wanted) {
     StopConfig stop = sequence.request.stop();
-    Tensor logits = runner.logits();
     int row = runner.row(sequence.rank, wanted);
     sequence.logitsRow = row;
     if (sequence.request.logprobs() >= 0) {
-      int vocabulary = (int) logits.size(1);
-      long start = (long) row * vocabulary * Float.BYTES;
+      int vocabulary = (int) runner.logits().size(1);
       sequence.logits = sequence.logits == null ? new float[vocabulary] : sequence.logits;
       MemorySegment.copy(
-          logits.data(), ValueLayout.JAVA_FLOAT, start, sequence.logits, 0, vocabulary);
+          sampler.row(row), ValueLayout.JAVA_FLOAT, 0, sequence.logits, 0, vocabulary);
     }
     sampler.ask(row, sequence.sampler);
     if (sequence.constraint != null) {
-      return constrain(sequence, () -> keep(logits, row, sequence.constraint.allowed()));
+      return constrain(sequence, () -> keep(sampler.row(row), sequence.constraint.allowed()));
     }
     if (sequence.written < stop.minTokens()) {
-      stop.tokens().forEach(token -> never(logits, row, token));
+      stop.tokens().forEach(token -> never(sampler.row(row), token));
       if (!stop.ignoreEndOfText()) {
-        never(logits, row, tokenizer.endOfText());
+        never(sampler.row(row), tokenizer.endOfText());
       }
     }
     return true;
@@ -213,21 +210,20 @@ final class Drawing implements AutoCloseable {
     return sequence.running() ? token : -1;
   }
 
-  /** Leaves only allowed tokens. */
-  private static void keep(Tensor logits, int row, BitSet allowed) {
-    int vocabulary = (int) logits.size(1);
+  /** Leaves only allowed tokens in a row of logits. */
+  private static void keep(MemorySegment logits, BitSet allowed) {
+    int vocabulary = (int) (logits.byteSize() / Float.BYTES);
     for (int token = allowed.nextClearBit(0);
         token < vocabulary;
         token = allowed.nextClearBit(token + 1)) {
-      never(logits, row, token);
+      never(logits, token);
     }
   }
 
   /** Keeps a token from being drawn, unless its logit says that the model failed. */
-  private static void never(Tensor logits, int row, int token) {
-    long place = row * logits.size(1) + token;
-    if (Float.isFinite(logits.getFloat(place))) {
-      logits.setFloat(place, Sampler.NEVER);
+  private static void never(MemorySegment logits, int token) {
+    if (Float.isFinite(logits.getAtIndex(ValueLayout.JAVA_FLOAT, token))) {
+      logits.setAtIndex(ValueLayout.JAVA_FLOAT, token, Sampler.NEVER);
     }
   }
 

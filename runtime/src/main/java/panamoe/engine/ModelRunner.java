@@ -12,6 +12,7 @@ import panamoe.nn.Sequences;
 import panamoe.op.EmbeddingOp;
 import panamoe.op.Pass;
 import panamoe.tensor.DType;
+import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
@@ -28,8 +29,7 @@ public final class ModelRunner implements StepRunner {
   private final LanguageModel model;
   private final TensorScope scope;
   private final KeyValueCache cache;
-  private final Tensor table;
-  private final int perSequence;
+  private final StepInputs inputs;
   private final RouteLayout routes;
   private final RouteCounts counts;
   private final int stepTokens;
@@ -55,7 +55,6 @@ public final class ModelRunner implements StepRunner {
     model.config().requireGeneration();
     this.backend = backend;
     this.model = model;
-    this.perSequence = config.blocksOf(model.config().context());
     this.routes = new RouteLayout(RoutedLayer.of(model.config()));
     this.counts = new RouteCounts(routes.layers());
     this.stepTokens = config.stepTokens();
@@ -66,7 +65,8 @@ public final class ModelRunner implements StepRunner {
       this.cache =
           model.cache(scope, keyValues, config.blocks(), config.blockSize(), window, windowBlocks);
       int tables = window == 0 ? 1 : 2; // of each slot
-      this.table = scope.zeros(DType.INT32, tables * config.sequences(), perSequence);
+      int perSequence = config.blocksOf(model.config().context());
+      this.inputs = new StepInputs(scope, tables * config.sequences(), perSequence, stepTokens);
     } catch (RuntimeException | Error e) {
       scope.close();
       throw e;
@@ -89,6 +89,7 @@ public final class ModelRunner implements StepRunner {
       }
       rows.change(0, 0, 0);
       int last = rows.want();
+      rows.readLogits();
       runner.run(rows);
       runner.logits(last, logits);
     }
@@ -108,7 +109,7 @@ public final class ModelRunner implements StepRunner {
    */
   public void run(StepRows rows) {
     boolean writes = rows.wantedCount == rows.count;
-    changeTable(rows);
+    inputs.changeTable(rows);
     if (writes && recorded != null && recorded.repeats(rows)) {
       recorded.replay(rows);
       become(recorded);
@@ -122,7 +123,7 @@ public final class ModelRunner implements StepRunner {
     }
     rowsBefore = writes ? rows.count : 0;
     topKBefore = rows.topK;
-    finish();
+    finish(rows);
   }
 
   /**
@@ -130,21 +131,15 @@ public final class ModelRunner implements StepRunner {
    * and not recorded, because what ranks exchange differs from step to step.
    */
   void runTogether(StepRows rows) {
-    changeTable(rows);
+    inputs.changeTable(rows);
     become(new Step(rows, false));
-    finish();
+    finish(rows);
   }
 
-  private void finish() {
-    backend.synchronize();
+  /** Waits for the step, as part of the copy of what the host reads of it. */
+  private void finish(StepRows rows) {
+    step.read(rows.readsLogits);
     step.routes.addTo(counts);
-  }
-
-  private void changeTable(StepRows rows) {
-    for (int i = 0; i < rows.changedSlots.size(); i++) {
-      long place = (long) rows.changedSlots.get(i) * perSequence + rows.changedIndices.get(i);
-      table.setInt(place, rows.changedBlocks.get(i));
-    }
   }
 
   /** Takes the place of the latest step, which is freed unless it is kept for being repeated. */
@@ -172,14 +167,19 @@ public final class ModelRunner implements StepRunner {
   }
 
   /**
-   * Copies logits of the latest step.
+   * Copies logits of the latest step; on a card they come from it now, unless the step's rows said
+   * {@link StepRows#readLogits}.
    *
    * @param wanted which of its wanted rows
    * @param into [V]
    */
   public void logits(int wanted, float[] into) {
-    long start = (long) wanted * into.length * Float.BYTES;
-    MemorySegment.copy(step.logits.data(), ValueLayout.JAVA_FLOAT, start, into, 0, into.length);
+    if (!step.hasLogits) {
+      step.read(true);
+    }
+    long start = step.logitsStart + (long) wanted * into.length * Float.BYTES;
+    MemorySegment elements = step.results.memory();
+    MemorySegment.copy(elements, ValueLayout.JAVA_FLOAT, start, into, 0, into.length);
   }
 
   @Override
@@ -250,26 +250,30 @@ public final class ModelRunner implements StepRunner {
   private final class Step implements AutoCloseable {
     private final int rows;
     private final TensorScope activations = TensorScope.shared(backend);
-    private final Tensor tokens;
-    private final Tensor slots;
-    private final Tensor positions;
     private final int[] topK;
     private final RouteLayout layout;
     private final RouteTables routes;
     private final Recording calls;
-    private Tensor logits;
+    // What the host reads: the routes' tables, and behind them the logits.
+    private final HostView results;
+    private final long logitsStart;
+    private final Tensor logits;
+    private boolean hasLogits;
 
     Step(StepRows first, boolean record) {
       rows = first.count;
       topK = first.topK;
       layout = topK == null ? ModelRunner.this.routes : new RouteLayout(limited(topK));
       try {
-        tokens = activations.allocate(DType.INT32, rows);
-        slots = activations.allocate(DType.INT32, rows);
-        positions = activations.allocate(DType.INT32, rows);
-        routes = new RouteTables(activations, layout, rows);
-        fill(first);
-        Tensor wanted = first.wantedCount == rows ? null : wanted(first);
+        long vocabulary = model.config().vocabulary();
+        logitsStart = RouteTables.bytes(layout, rows);
+        long bytes = logitsStart + first.wantedCount * vocabulary * Float.BYTES;
+        Tensor all = activations.allocate(DType.UINT8, bytes);
+        results = HostView.of(all);
+        routes = new RouteTables(all, results, layout, rows);
+        logits = all.part(logitsStart, DType.FLOAT32, first.wantedCount, vocabulary);
+        inputs.fill(first);
+        Tensor wanted = first.wantedCount == rows ? null : inputs.wanted(rows, first.wantedCount);
         if (record) {
           calls = backend.record(() -> compute(wanted));
         } else {
@@ -282,27 +286,27 @@ public final class ModelRunner implements StepRunner {
       }
     }
 
-    private Tensor wanted(StepRows first) {
-      Tensor wanted = activations.allocate(DType.INT32, first.wantedCount);
-      for (int i = 0; i < first.wantedCount; i++) {
-        wanted.setInt(i, first.wanted[i]);
-      }
-      return wanted;
-    }
-
     /**
      * @param wanted the rows whose logits are asked for; null: all
      */
     private void compute(Tensor wanted) {
       Pass pass =
           Pass.inference(backend, activations).observedBy(routes).limitedTo(mostExperts(topK));
-      Sequences sequences = new Sequences.Running(cache, table, slots, positions);
-      Tensor hidden = model.forward(pass, tokens, sequences, null, false);
+      Sequences sequences =
+          new Sequences.Running(cache, inputs.table(), inputs.slots(rows), inputs.positions(rows));
+      Tensor hidden = model.forward(pass, inputs.tokens(rows), sequences, null, false);
       if (wanted == null) {
-        logits = model.logits(pass, hidden);
+        model.logitsInto(pass, hidden, logits);
       } else if (wanted.count() > 0) {
-        logits = model.logits(pass, EmbeddingOp.forward(pass, wanted, hidden, null, null));
+        model.logitsInto(pass, EmbeddingOp.forward(pass, wanted, hidden, null, null), logits);
       }
+    }
+
+    /** Brings the routes to the host, once they are computed, and the logits if asked for. */
+    private void read(boolean withLogits) {
+      results.read(0, withLogits ? logitsStart + logits.bytes() : logitsStart);
+      routes.read();
+      hasLogits = withLogits;
     }
 
     /** Whether its calls compute the next step too. */
@@ -310,16 +314,8 @@ public final class ModelRunner implements StepRunner {
       return rows == next.count && Arrays.equals(topK, next.topK);
     }
 
-    private void fill(StepRows next) {
-      for (int i = 0; i < rows; i++) {
-        tokens.setInt(i, next.tokens[i]);
-        slots.setInt(i, next.slots[i]);
-        positions.setInt(i, next.positions[i]);
-      }
-    }
-
     void replay(StepRows next) {
-      fill(next);
+      inputs.fill(next);
       calls.replay();
     }
 

@@ -1,5 +1,6 @@
 package panamoe.engine;
 
+import java.util.Arrays;
 import java.util.stream.IntStream;
 import panamoe.backend.Backend;
 import panamoe.model.LanguageModel;
@@ -58,12 +59,12 @@ final class NonFiniteLayer {
       int end,
       int[] mostExperts) {
     try (TensorScope activations = TensorScope.confined(backend)) {
-      Tensor ids = activations.allocate(DType.INT32, end - first);
-      Tensor positions = activations.allocate(DType.INT32, end - first);
-      for (int position = first; position < end; position++) {
-        ids.setInt(position - first, tokens[position]);
-        positions.setInt(position - first, position);
-      }
+      Tensor ids =
+          activations
+              .allocate(DType.INT32, end - first)
+              .set(Arrays.copyOfRange(tokens, first, end));
+      Tensor positions =
+          activations.allocate(DType.INT32, end - first).set(IntStream.range(first, end).toArray());
       Tensor slots = activations.zeros(DType.INT32, end - first);
       try {
         model.forward(

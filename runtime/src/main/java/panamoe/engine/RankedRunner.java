@@ -10,6 +10,7 @@ import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 import panamoe.tensor.DType;
+import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
@@ -27,7 +28,6 @@ final class RankedRunner implements StepRunner {
   private final Backend backend;
   private final Ranks ranks;
   private final ModelRunner own;
-  private final int vocabulary;
   private final StepRows received;
   // Rows of each data rank in this step: those whose logits are asked for, and all.
   private final long[] asked;
@@ -35,7 +35,7 @@ final class RankedRunner implements StepRunner {
   private final float[] routesOfRow;
   private TensorScope gatheredScope;
   private Tensor gathered;
-  private Tensor gatheredRoutes;
+  private HostView gatheredRoutes;
   private boolean failed;
 
   /**
@@ -44,7 +44,6 @@ final class RankedRunner implements StepRunner {
   RankedRunner(Backend backend, LanguageModel model, EngineConfig config) {
     this.backend = backend;
     this.ranks = model.parameters().ranks();
-    this.vocabulary = model.config().vocabulary();
     this.received = new StepRows(config.stepTokens());
     this.asked = new long[ranks.topology().dataDegree()];
     this.computed = new long[asked.length];
@@ -89,11 +88,10 @@ final class RankedRunner implements StepRunner {
       gatheredScope.close();
     }
     gatheredScope = TensorScope.confined(backend);
-    Tensor mine =
-        rows.wantedCount == 0 ? gatheredScope.allocate(DType.FLOAT32, 0, vocabulary) : own.logits();
-    gathered = gather("logits", mine, asked);
+    gathered = gather("logits", own.logits(), asked);
     if (rows.tellsRoutes) {
-      gatheredRoutes = gather("routes", ownRoutes(rows.count), computed);
+      gatheredRoutes = HostView.of(gather("routes", ownRoutes(rows.count), computed));
+      gatheredRoutes.read();
     }
   }
 
@@ -116,12 +114,13 @@ final class RankedRunner implements StepRunner {
   private Tensor ownRoutes(int rows) {
     int width = own.routeWidth();
     Tensor mine = gatheredScope.allocate(DType.FLOAT32, rows, width);
-    MemorySegment data = mine.data();
+    HostView view = HostView.of(mine);
     for (int row = 0; row < rows; row++) {
       own.routes(row, routesOfRow);
       long start = (long) row * width * Float.BYTES;
-      MemorySegment.copy(routesOfRow, 0, data, ValueLayout.JAVA_FLOAT, start, width);
+      MemorySegment.copy(routesOfRow, 0, view.memory(), ValueLayout.JAVA_FLOAT, start, width);
     }
+    view.write();
     return mine;
   }
 
@@ -200,7 +199,7 @@ final class RankedRunner implements StepRunner {
   public void routes(int rank, int row, float[] into) {
     int width = own.routeWidth();
     long start = (row + before(rank, computed)) * width * Float.BYTES;
-    MemorySegment.copy(gatheredRoutes.data(), ValueLayout.JAVA_FLOAT, start, into, 0, width);
+    MemorySegment.copy(gatheredRoutes.memory(), ValueLayout.JAVA_FLOAT, start, into, 0, width);
   }
 
   /** Brings the counts of all ranks to rank 0. */

@@ -7,12 +7,13 @@ import java.util.List;
 import panamoe.backend.Routes;
 import panamoe.op.RouteObserver;
 import panamoe.tensor.DType;
+import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
  * The gates' decisions of a step. All layers write to the same two tensors, so that the host reads
- * two places and no kernel is added; a replayed step writes there again. Where K is limited, each
+ * one place and no kernel is added; a replayed step writes there again. Where K is limited, each
  * layer also has the weights of all its gate's choices.
  */
 final class RouteTables implements RouteObserver {
@@ -22,26 +23,53 @@ final class RouteTables implements RouteObserver {
   private final RouteLayout layout;
   private final int rows;
   private final int[] starts;
+  // Of the tensor that holds both tables.
+  private final HostView results;
+  private final long weightsStart;
   private final Tensor choice;
   private final Tensor weight;
-  private final List<Tensor> unlimited = new ArrayList<>();
+  // By layer the weights [S, K] of all choices; null where K is not limited.
+  private final List<HostView> unlimited = new ArrayList<>();
   private int next;
 
   /**
+   * @param all UINT8, whose first {@link #bytes} are for the tables
+   * @param results its view, which is read before {@link #read}
    * @param rows of the step
    */
-  RouteTables(TensorScope scope, RouteLayout layout, int rows) {
+  RouteTables(Tensor all, HostView results, RouteLayout layout, int rows) {
     this.layout = layout;
     this.rows = rows;
+    this.results = results;
     List<RoutedLayer> layers = layout.layers();
     this.starts = new int[layers.size()];
     int elements = 0;
     for (int i = 0; i < starts.length; i++) {
       starts[i] = elements;
-      elements += Math.ceilDiv(rows * layers.get(i).topK(), ALIGNED) * ALIGNED;
+      elements += elements(layers.get(i), rows);
     }
-    this.choice = scope.allocate(DType.INT32, elements);
-    this.weight = scope.allocate(DType.FLOAT32, elements);
+    this.weightsStart = (long) elements * Integer.BYTES;
+    this.choice = all.part(0, DType.INT32, elements);
+    this.weight = all.part(weightsStart, DType.FLOAT32, elements);
+  }
+
+  /** Bytes of the tables, a multiple of 64. */
+  static long bytes(RouteLayout layout, int rows) {
+    long elements = layout.layers().stream().mapToLong(layer -> elements(layer, rows)).sum();
+    return elements * (Integer.BYTES + Float.BYTES);
+  }
+
+  private static int elements(RoutedLayer layer, int rows) {
+    return Math.ceilDiv(rows * layer.topK(), ALIGNED) * ALIGNED;
+  }
+
+  /** Brings what else the host needs of the step, which is computed. */
+  void read() {
+    for (int i = 0; i < unlimited.size(); i++) {
+      if (unlimited.get(i) != null) {
+        unlimited.get(i).read();
+      }
+    }
   }
 
   @Override
@@ -60,7 +88,7 @@ final class RouteTables implements RouteObserver {
     while (unlimited.size() < next) {
       unlimited.add(null); // a layer before that is not limited
     }
-    unlimited.add(routes.weight());
+    unlimited.add(HostView.of(routes.weight()));
   }
 
   @Override
@@ -68,12 +96,12 @@ final class RouteTables implements RouteObserver {
 
   /** Adds the routes of all rows of the step, which is computed. */
   void addTo(RouteCounts counts) {
-    MemorySegment experts = choice.data();
-    MemorySegment weights = weight.data();
+    MemorySegment tables = results.memory();
+    long firstWeight = weightsStart / Float.BYTES;
     counts.addRows(rows);
     for (int i = 0; i < starts.length; i++) {
       double kept = rows;
-      if (whole(i) != null) {
+      if (limited(i)) {
         kept = 0;
         for (int row = 0; row < rows; row++) {
           kept += kept(i, row);
@@ -84,44 +112,43 @@ final class RouteTables implements RouteObserver {
       for (int at = starts[i]; at < end; at++) {
         counts.add(
             i,
-            experts.getAtIndex(ValueLayout.JAVA_INT, at),
-            weights.getAtIndex(ValueLayout.JAVA_FLOAT, at));
+            tables.getAtIndex(ValueLayout.JAVA_INT, at),
+            tables.getAtIndex(ValueLayout.JAVA_FLOAT, firstWeight + at));
       }
     }
   }
 
   /** Copies the routes of a row of the step, which is computed. */
   void copy(int row, float[] into) {
-    MemorySegment experts = choice.data();
-    MemorySegment weights = weight.data();
+    MemorySegment tables = results.memory();
+    long firstWeight = weightsStart / Float.BYTES;
     for (int i = 0; i < starts.length; i++) {
       int topK = layout.layers().get(i).topK();
       for (int k = 0; k < topK; k++) {
         int at = starts[i] + row * topK + k;
-        int expert = experts.getAtIndex(ValueLayout.JAVA_INT, at);
-        layout.set(into, i, k, expert, weights.getAtIndex(ValueLayout.JAVA_FLOAT, at));
+        int expert = tables.getAtIndex(ValueLayout.JAVA_INT, at);
+        float weight = tables.getAtIndex(ValueLayout.JAVA_FLOAT, firstWeight + at);
+        layout.set(into, i, k, expert, weight);
       }
       layout.setKept(into, i, kept(i, row));
     }
   }
 
-  /** The weights [S, K] of all choices of a limited layer; null of another one. */
-  private Tensor whole(int i) {
-    return i < unlimited.size() ? unlimited.get(i) : null;
+  private boolean limited(int i) {
+    return i < unlimited.size() && unlimited.get(i) != null;
   }
 
   /** The part of the weight of a row's choices that its experts have. */
   private float kept(int i, int row) {
-    Tensor whole = whole(i);
-    if (whole == null) {
+    if (!limited(i)) {
       return 1;
     }
-    int choices = (int) whole.size(1);
-    MemorySegment weights = whole.data();
+    MemorySegment weights = unlimited.get(i).memory();
+    long choices = weights.byteSize() / Float.BYTES / rows;
     double all = 0;
     double kept = 0;
     for (int k = 0; k < choices; k++) {
-      float one = weights.getAtIndex(ValueLayout.JAVA_FLOAT, (long) row * choices + k);
+      float one = weights.getAtIndex(ValueLayout.JAVA_FLOAT, row * choices + k);
       all += one;
       kept += k < layout.layers().get(i).topK() ? one : 0;
     }

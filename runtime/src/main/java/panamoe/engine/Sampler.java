@@ -1,9 +1,13 @@
 package panamoe.engine;
 
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.BitSet;
 import panamoe.backend.Backend;
 import panamoe.backend.Recording;
 import panamoe.backend.SampleKernels.Sampling;
 import panamoe.tensor.DType;
+import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
@@ -13,18 +17,69 @@ import panamoe.tensor.TensorScope;
  *
  * <p>For each step: {@link #take} its logits, {@link #ask} for the tokens of some rows, {@link
  * #draw}, and read each {@link #token}. A step whose logits are the same tensor as in the step
- * before, as in writing, allocates nothing.
+ * before, as in writing, allocates nothing. A card gets the settings by one copy and gives the
+ * tokens by one; a row of logits crosses only if it is looked at or changed.
  */
 public final class Sampler implements AutoCloseable {
   /** A logit of a token that must not be drawn. */
   static final float NEVER = -Float.MAX_VALUE;
 
+  private static final int ALIGNMENT = 64;
+
   private final Backend backend;
   private TensorScope scope;
   private Tensor logits;
-  private Sampling sampling;
+  private HostView logitsOnHost;
+  private final BitSet rowsOnHost = new BitSet();
+  private Room room;
   // The kernel call, kept from the first draw from these logits on.
   private Recording call;
+
+  /** One tensor for the settings of all rows and, behind them, the tokens; where each begins. */
+  private static final class Room {
+    private final long temperature;
+    private final long minP;
+    private final long topK;
+    private final long topP;
+    private final long tokens;
+    private final HostView host;
+    private final Sampling sampling;
+
+    Room(TensorScope scope, long rows) {
+      long step = Math.ceilDiv(rows * Integer.BYTES, (long) ALIGNMENT) * ALIGNMENT;
+      temperature = 2 * step; // behind the uniform numbers, which have 8 bytes each
+      minP = temperature + step;
+      topK = minP + step;
+      topP = topK + step;
+      tokens = topP + step;
+      Tensor all = scope.allocate(DType.UINT8, tokens + rows * Integer.BYTES);
+      host = HostView.of(all);
+      sampling =
+          new Sampling(
+              all.part(temperature, DType.FLOAT32, rows),
+              all.part(minP, DType.FLOAT32, rows),
+              all.part(topK, DType.INT32, rows),
+              all.part(topP, DType.FLOAT32, rows),
+              all.part(0, DType.FLOAT64, rows),
+              all.part(tokens, DType.INT32, rows));
+    }
+
+    void setUniform(long row, double value) {
+      host.memory().setAtIndex(ValueLayout.JAVA_DOUBLE, row, value);
+    }
+
+    void set(long list, long row, float value) {
+      host.memory().set(ValueLayout.JAVA_FLOAT, list + row * Float.BYTES, value);
+    }
+
+    void set(long list, long row, int value) {
+      host.memory().set(ValueLayout.JAVA_INT, list + row * Integer.BYTES, value);
+    }
+
+    int token(long row) {
+      return host.memory().get(ValueLayout.JAVA_INT, tokens + row * Integer.BYTES);
+    }
+  }
 
   public Sampler(Backend backend) {
     this.backend = backend;
@@ -38,21 +93,30 @@ public final class Sampler implements AutoCloseable {
   public void take(Tensor of) {
     if (of != logits) {
       close();
-      long rows = of.size(0);
       scope = TensorScope.shared(backend);
       logits = of;
-      sampling =
-          new Sampling(
-              scope.allocate(DType.FLOAT32, rows),
-              scope.allocate(DType.FLOAT32, rows),
-              scope.allocate(DType.INT32, rows),
-              scope.allocate(DType.FLOAT32, rows),
-              scope.allocate(DType.FLOAT64, rows),
-              scope.allocate(DType.INT32, rows));
+      room = new Room(scope, of.size(0));
     }
+    rowsOnHost.clear();
     for (long row = 0; row < of.size(0); row++) {
-      sampling.uniform().setDouble(row, -1); // out of range: nothing is drawn
+      room.setUniform(row, -1); // out of range: nothing is drawn
     }
+  }
+
+  /** The logits FLOAT32 [V] of a row of the step, to read and to change before the draw. */
+  MemorySegment row(int row) {
+    if (logitsOnHost == null) {
+      logitsOnHost = HostView.of(logits);
+    }
+    if (!rowsOnHost.get(row)) {
+      logitsOnHost.read(row * rowBytes(), (row + 1) * rowBytes());
+      rowsOnHost.set(row);
+    }
+    return logitsOnHost.memory().asSlice(row * rowBytes(), rowBytes());
+  }
+
+  private long rowBytes() {
+    return logits.size(1) * Float.BYTES;
   }
 
   /**
@@ -60,30 +124,36 @@ public final class Sampler implements AutoCloseable {
    * caller tells the state of the token.
    */
   public void ask(int row, SamplerState state) {
-    state.change(logits, row);
+    if (state.changes()) {
+      state.change(row(row));
+    }
     SamplingConfig config = state.config();
     float temperature = (float) config.temperature();
     boolean greedy = temperature < Float.MIN_NORMAL;
-    sampling.temperature().setFloat(row, greedy ? 0 : temperature);
-    sampling.minP().setFloat(row, (float) config.minP());
-    sampling.topK().setInt(row, config.topK());
-    sampling.topP().setFloat(row, (float) config.topP());
-    sampling.uniform().setDouble(row, config.temperature() == 0 ? 0 : state.draw());
+    room.set(room.temperature, row, greedy ? 0 : temperature);
+    room.set(room.minP, row, (float) config.minP());
+    room.set(room.topK, row, config.topK());
+    room.set(room.topP, row, (float) config.topP());
+    room.setUniform(row, config.temperature() == 0 ? 0 : state.draw());
   }
 
   /** Draws all tokens that were asked for. */
   public void draw() {
+    for (int row = rowsOnHost.nextSetBit(0); row >= 0; row = rowsOnHost.nextSetBit(row + 1)) {
+      logitsOnHost.write(row * rowBytes(), (row + 1) * rowBytes());
+    }
+    room.host.write(0, room.tokens);
     if (call == null) {
-      call = backend.record(() -> backend.sample(sampling, logits));
+      call = backend.record(() -> backend.sample(room.sampling, logits));
     } else {
       call.replay();
     }
-    backend.synchronize();
+    room.host.read(room.tokens, room.tokens + logits.size(0) * Integer.BYTES);
   }
 
   /** The token that was drawn; -1 if a logit of the row is not finite. */
   public int token(int row) {
-    return sampling.tokens().getInt(row);
+    return room.token(row);
   }
 
   /** Frees what a step's draws need; the logits are the caller's. */
@@ -98,5 +168,6 @@ public final class Sampler implements AutoCloseable {
       scope = null;
     }
     logits = null;
+    logitsOnHost = null;
   }
 }

@@ -1,10 +1,11 @@
 package panamoe.engine;
 
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.BitSet;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.SplittableRandom;
-import panamoe.tensor.Tensor;
 
 /** What drawing a sequence's next token depends on beside the logits. Used by one thread. */
 public final class SamplerState {
@@ -42,32 +43,37 @@ public final class SamplerState {
     }
   }
 
-  /** Applies biases and penalties to a row of logits [S, V]. */
-  void change(Tensor logits, int row) {
-    long first = row * logits.size(1);
+  /** Whether {@link #change} changes anything. */
+  boolean changes() {
+    return !config.logitBias().isEmpty() || !seen.isEmpty() || !written.isEmpty();
+  }
+
+  /** Applies biases and penalties to a row of logits FLOAT32 [V]. */
+  void change(MemorySegment logits) {
     SamplingConfig.Penalties penalties = config.penalties();
-    config
-        .logitBias()
-        .forEach(
-            (token, bias) -> set(logits, first + token, bias + logits.getFloat(first + token)));
+    config.logitBias().forEach((token, bias) -> set(logits, token, bias + get(logits, token)));
     float repetition = Math.max((float) penalties.repetition(), Float.MIN_NORMAL); // not 0
     for (int token = seen.nextSetBit(0); token >= 0; token = seen.nextSetBit(token + 1)) {
-      float logit = logits.getFloat(first + token);
-      set(logits, first + token, logit > 0 ? logit / repetition : logit * repetition);
+      float logit = get(logits, token);
+      set(logits, token, logit > 0 ? logit / repetition : logit * repetition);
     }
     written.forEach(
         (token, times) ->
             set(
                 logits,
-                first + token,
-                logits.getFloat(first + token)
+                token,
+                get(logits, token)
                     - (float) (penalties.presence() + times * penalties.frequency())));
   }
 
+  private static float get(MemorySegment logits, int token) {
+    return logits.getAtIndex(ValueLayout.JAVA_FLOAT, token);
+  }
+
   /** Replaces a logit, by a finite one if it is finite: others say that the model failed. */
-  private static void set(Tensor logits, long place, float changed) {
-    boolean finite = Float.isFinite(logits.getFloat(place));
-    logits.setFloat(
-        place, finite ? Math.clamp(changed, -Float.MAX_VALUE, Float.MAX_VALUE) : Float.NaN);
+  private static void set(MemorySegment logits, int token, float changed) {
+    boolean finite = Float.isFinite(get(logits, token));
+    float value = finite ? Math.clamp(changed, -Float.MAX_VALUE, Float.MAX_VALUE) : Float.NaN;
+    logits.setAtIndex(ValueLayout.JAVA_FLOAT, token, value);
   }
 }

@@ -1,8 +1,10 @@
 package panamoe.nn;
 
+import java.lang.foreign.ValueLayout;
 import panamoe.config.Rotary;
 import panamoe.config.RotaryScaling;
 import panamoe.tensor.DType;
+import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
@@ -24,14 +26,22 @@ public record RotaryTable(Tensor cosine, Tensor sine) {
     int pairs = frequencies.length;
     Tensor cosine = scope.allocate(DType.FLOAT32, positions, pairs);
     Tensor sine = scope.allocate(DType.FLOAT32, positions, pairs);
+    HostView cosines = HostView.of(cosine);
+    HostView sines = HostView.of(sine);
     for (int position = 0; position < positions; position++) {
       for (int pair = 0; pair < pairs; pair++) {
         double angle = position * frequencies[pair];
         long index = (long) position * pairs + pair;
-        cosine.setFloat(index, (float) (scaling.amplitude() * Math.cos(angle)));
-        sine.setFloat(index, (float) (scaling.amplitude() * Math.sin(angle)));
+        set(cosines, index, scaling.amplitude() * Math.cos(angle));
+        set(sines, index, scaling.amplitude() * Math.sin(angle));
       }
     }
+    cosines.write();
+    sines.write();
     return new RotaryTable(cosine, sine);
+  }
+
+  private static void set(HostView table, long index, double value) {
+    table.memory().setAtIndex(ValueLayout.JAVA_FLOAT, index, (float) value);
   }
 }

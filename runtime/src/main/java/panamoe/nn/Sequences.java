@@ -1,6 +1,8 @@
 package panamoe.nn;
 
+import java.lang.foreign.ValueLayout;
 import panamoe.tensor.DType;
+import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
@@ -25,9 +27,11 @@ public sealed interface Sequences {
     /** The sequences of {@code length} tokens that {@code rows} rows are. */
     public static Whole of(TensorScope scope, long rows, long length) {
       Tensor positions = scope.allocate(DType.INT32, rows);
+      HostView view = HostView.of(positions);
       for (long i = 0; i < rows; i++) {
-        positions.setInt(i, (int) (i % length));
+        view.memory().setAtIndex(ValueLayout.JAVA_INT, i, (int) (i % length));
       }
+      view.write();
       return new Whole(rows / length, length, positions);
     }
   }

@@ -23,8 +23,13 @@ record BalanceOp(Pass pass, Balance balance, Routes routes, Sums sums) {
     return new BalanceOp(pass, balance, routes, sums);
   }
 
-  double loss(long sequence) {
-    return sums.loss(balance, sequence);
+  /** The sum of the sequences' losses. */
+  double loss() {
+    double sum = 0;
+    for (double loss : sums.losses(balance)) {
+      sum += loss;
+    }
+    return sum;
   }
 
   /**

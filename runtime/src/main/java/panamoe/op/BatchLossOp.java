@@ -1,10 +1,12 @@
 package panamoe.op;
 
+import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import panamoe.backend.BalanceKernels.Sums;
 import panamoe.backend.GateKernels;
 import panamoe.backend.GateSettings;
 import panamoe.backend.Routes;
+import panamoe.tensor.HostView;
 
 /**
  * Router logits to routes, with the losses of a batch of which this pass sees a part. The losses
@@ -32,7 +34,7 @@ public final class BatchLossOp {
     double mine = balance.sums().used().getInt(0);
     double z = addUp(pass, balance.sums(), mine * routes.losses().getFloat(1));
     double tokens = balance.sums().used().getInt(0);
-    routes.losses().set((float) balance.loss(0), (float) (tokens == 0 ? 0 : z / tokens));
+    routes.losses().set((float) balance.loss(), (float) (tokens == 0 ? 0 : z / tokens));
     // The kernel's z loss is a mean over this part's tokens, of which another may have more.
     float zOfPart = tokens == 0 ? 0 : (float) (zCoefficient * mine / tokens);
     GateOp.record(pass, settings, inputs, routes, 0, zOfPart);
@@ -49,9 +51,13 @@ public final class BatchLossOp {
     double[] mine = new double[2 + 2 * experts];
     mine[0] = sums.used().getInt(0);
     mine[1] = z;
+    HostView scores = HostView.of(sums.scores());
+    HostView chosen = HostView.of(sums.chosen());
+    scores.read();
+    chosen.read();
     for (int e = 0; e < experts; e++) {
-      mine[2 + e] = sums.scores().getDouble(e);
-      mine[2 + experts + e] = sums.chosen().getInt(e);
+      mine[2 + e] = scores.memory().getAtIndex(ValueLayout.JAVA_DOUBLE, e);
+      mine[2 + experts + e] = chosen.memory().getAtIndex(ValueLayout.JAVA_INT, e);
     }
     double[] all = new double[mine.length];
     long[] gathered =
@@ -62,9 +68,11 @@ public final class BatchLossOp {
     }
     sums.used().setInt(0, (int) all[0]);
     for (int e = 0; e < experts; e++) {
-      sums.scores().setDouble(e, all[2 + e]);
-      sums.chosen().setInt(e, (int) all[2 + experts + e]);
+      scores.memory().setAtIndex(ValueLayout.JAVA_DOUBLE, e, all[2 + e]);
+      chosen.memory().setAtIndex(ValueLayout.JAVA_INT, e, (int) all[2 + experts + e]);
     }
+    scores.write();
+    chosen.write();
     return all[1];
   }
 }

@@ -12,8 +12,9 @@ import panamoe.tensor.Tensor;
  *
  * @param arrivals rows from each rank for each of this rank's experts: [source][expert]
  * @param offsets INT32 [E + 1], the first row of each expert, and the end
+ * @param starts the same on the host
  */
-record ExpertOrder(long[][] arrivals, Tensor offsets) {
+record ExpertOrder(long[][] arrivals, Tensor offsets, int[] starts) {
   /**
    * @param received rows of each block, by source; blocks past those of {@code experts} are empty
    * @param experts of this rank
@@ -24,16 +25,16 @@ record ExpertOrder(long[][] arrivals, Tensor offsets) {
     for (int rank = 0; rank < ranks; rank++) {
       arrivals[rank] = Arrays.copyOfRange(received, rank * blocks, rank * blocks + experts);
     }
-    Tensor offsets = pass.allocate(DType.INT32, experts + 1);
+    int[] starts = new int[experts + 1];
     int row = 0;
-    offsets.setInt(0, 0);
     for (int e = 0; e < experts; e++) {
       for (long[] fromOne : arrivals) {
         row = Math.addExact(row, Math.toIntExact(fromOne[e]));
       }
-      offsets.setInt(e + 1, row);
+      starts[e + 1] = row;
     }
-    return new ExpertOrder(arrivals, offsets);
+    Tensor offsets = pass.allocate(DType.INT32, experts + 1).set(starts);
+    return new ExpertOrder(arrivals, offsets, starts);
   }
 
   /** By expert; releases {@code bySource} unless it is the same. */
@@ -79,7 +80,7 @@ record ExpertOrder(long[][] arrivals, Tensor offsets) {
 
   private void eachBlock(Block block) {
     long[] next = new long[arrivals[0].length];
-    Arrays.setAll(next, offsets::getInt);
+    Arrays.setAll(next, e -> starts[e]);
     long bySource = 0;
     for (long[] fromOne : arrivals) {
       for (int e = 0; e < fromOne.length; e++) {

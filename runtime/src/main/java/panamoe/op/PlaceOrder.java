@@ -26,13 +26,14 @@ record PlaceOrder(boolean same, long[] counts, long[] byExpert) {
     int[] copies = placement.copies();
     int[] copy = new int[copies.length];
     long[] next = new long[copies.length];
+    int[] starts = offsets.toInts();
     for (int e = 0; e < next.length; e++) {
-      next[e] = offsets.getInt(e);
+      next[e] = starts[e];
     }
     for (int place = 0; place < placement.held().size(); place++) {
       int block = place * blocks;
       for (int e : placement.held().get(place)) {
-        long rows = offsets.getInt(e + 1) - offsets.getInt(e);
+        long rows = starts[e + 1] - starts[e];
         int preferred = (copy[e]++ + source) % copies[e];
         counts[block] = CollectiveCall.share(rows, preferred, copies[e]);
         byExpert[block] = next[e];

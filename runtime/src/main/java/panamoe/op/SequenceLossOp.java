@@ -28,10 +28,7 @@ public final class SequenceLossOp {
       float coefficient) {
     long sequences = routes.tokens() / length;
     BalanceOp balance = BalanceOp.forward(pass, settings, routes, sequences, true);
-    double loss = 0;
-    for (long i = 0; i < sequences; i++) {
-      loss += balance.loss(i);
-    }
+    double loss = balance.loss();
     double all = (double) sequences * pass.batch().size();
     routes.losses().setFloat(0, (float) (pass.batch().allReduce(loss) / all));
     balance.record(logits, coefficient / all);

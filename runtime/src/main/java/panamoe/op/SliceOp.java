@@ -20,7 +20,7 @@ public final class SliceOp {
     }
     // Another tensor over the same memory, so that the slice's gradient is kept apart from that of
     // other uses of x.
-    Tensor y = pass.scope().wrap(x.data(), x.dtype(), x.shape());
+    Tensor y = pass.scope().over(x.address(), x.dtype(), x.shape());
     pass.tape()
         .record(
             () -> {

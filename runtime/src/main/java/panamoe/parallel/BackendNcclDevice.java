@@ -46,11 +46,11 @@ public final class BackendNcclDevice implements NcclDevice {
     }
     try (TensorScope scope = TensorScope.confined(backend)) {
       Tensor sum = scope.allocate(DType.FLOAT32, count);
-      backend.cast(scope.wrap(terms[0], dtype, count), sum);
+      backend.cast(scope.over(terms[0], dtype, count), sum);
       for (int i = 1; i < terms.length; i++) {
-        backend.add(1, sum, 1, scope.wrap(terms[i], dtype, count), sum);
+        backend.add(1, sum, 1, scope.over(terms[i], dtype, count), sum);
       }
-      backend.cast(sum, scope.wrap(target, dtype, count));
+      backend.cast(sum, scope.over(target, dtype, count));
     }
   }
 }

@@ -3,6 +3,7 @@ package panamoe.param;
 import java.lang.foreign.MemorySegment;
 import panamoe.comm.Alone;
 import panamoe.comm.Communicator;
+import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 
 /**
@@ -41,22 +42,27 @@ public record Slice(Communicator ranks, int axis, int blocks) {
 
   /** Copies member {@code rank}'s share out of the whole. */
   public void cut(Tensor whole, int rank, Tensor share) {
-    MemorySegment from = whole.data();
-    MemorySegment to = share.data();
+    MemorySegment from = HostView.elements(whole);
+    HostView view = HostView.of(share);
+    MemorySegment to = view.memory();
     eachRun(
         whole,
         rank,
         (inWhole, inShare, bytes) -> MemorySegment.copy(from, inWhole, to, inShare, bytes));
+    view.write();
   }
 
   /** Copies member {@code rank}'s share into the whole. */
   public void paste(Tensor share, int rank, Tensor whole) {
-    MemorySegment from = share.data();
-    MemorySegment to = whole.data();
+    MemorySegment from = HostView.elements(share);
+    HostView view = HostView.of(whole);
+    view.read();
+    MemorySegment to = view.memory();
     eachRun(
         whole,
         rank,
         (inWhole, inShare, bytes) -> MemorySegment.copy(from, inShare, to, inWhole, bytes));
+    view.write();
   }
 
   /** Bytes that lie together both in the whole and in the share. */

@@ -1,20 +1,28 @@
 package panamoe.tensor;
 
 import java.io.IOException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import java.util.Objects;
+import java.util.function.Consumer;
 
 /**
  * A contiguous row-major array on one device, or a packed GEMM operand.
  *
  * <p>Its memory belongs to a {@link TensorScope}: once that is closed, or the tensor released,
  * every use throws {@link IllegalStateException}. A view ({@link #reshape}, {@link #rows}) shares
- * its owner's memory and lifetime. Reading and writing elements is for tests, tables and small
- * data; kernels do the work. Not synchronised: tensors of a confined scope are used by one thread,
- * those of a shared scope by any.
+ * its owner's memory and lifetime. Kernels do the work; the host copies what it needs ({@link
+ * #copyTo}, {@link #copyFrom}, {@link #toFloats}, {@link #set(float...)}) or, with more to do,
+ * takes a {@link HostView}. On a card each of these waits for kernels and is one transfer, also
+ * where it moves one element, as {@link #getFloat} and its like do. Not synchronised: tensors of a
+ * confined scope are used by one thread, those of a shared scope by any.
  */
 public final class Tensor implements Elements {
+  /** Of the host's memory, for what is read and written in pieces: it bounds that memory. */
+  private static final long PIECE_BYTES = 4 << 20;
+
   private final DType dtype;
   private final long[] shape;
   private final boolean packed;
@@ -98,20 +106,129 @@ public final class Tensor implements Elements {
     return owner;
   }
 
+  /** Whether the host can access the elements in place, by {@link #data}. */
+  public boolean onHost() {
+    return borrowed || scope.memory().onHost();
+  }
+
   /**
-   * The elements' memory, once the kernels that may still write it are done.
+   * The elements' memory.
    *
    * @throws IllegalStateException if the tensor was released or its scope closed
+   * @throws UnsupportedOperationException unless it is {@link #onHost}
    */
   public MemorySegment data() {
     requireAlive();
-    scope.awaitHostAccess();
+    if (!onHost()) {
+      throw new UnsupportedOperationException(
+          this
+              + " is in a card's memory, which the host cannot access: use copyTo, copyFrom or a"
+              + " HostView");
+    }
     return data;
+  }
+
+  /**
+   * Where the elements lie, for other libraries: address and size. Access by Java throws {@link
+   * IllegalStateException} unless the tensor is {@link #onHost}.
+   */
+  public MemorySegment address() {
+    requireAlive();
+    return data;
+  }
+
+  /**
+   * Copies all elements to the host, once the kernels that write them are done.
+   *
+   * @param host {@link #bytes} long, native or on the heap
+   */
+  public void copyTo(MemorySegment host) {
+    requireBytes(host);
+    read(0, host);
+  }
+
+  /**
+   * Sets all elements, for kernels that are called later.
+   *
+   * @param host {@link #bytes} long, native or on the heap; may change afterwards
+   */
+  public Tensor copyFrom(MemorySegment host) {
+    requireBytes(host);
+    write(host, 0);
+    return this;
+  }
+
+  /** Sets all elements to those of a tensor of equal dtype and count in the same memory. */
+  public Tensor copyFrom(Tensor other) {
+    scope.memory().copyElements(other, this);
+    return this;
+  }
+
+  /** Copies the bytes from {@code from} on to the host, as many as it has room for. */
+  void read(long from, MemorySegment host) {
+    requireAlive();
+    if (onHost()) {
+      host.copyFrom(data.asSlice(from, host.byteSize()));
+    } else {
+      scope.memory().read(data.asSlice(from, host.byteSize()), host);
+    }
+  }
+
+  /** Sets the bytes from {@code from} on. */
+  void write(MemorySegment host, long from) {
+    requireAlive();
+    if (onHost()) {
+      data.asSlice(from, host.byteSize()).copyFrom(host);
+    } else {
+      scope.memory().write(host, data.asSlice(from, host.byteSize()));
+    }
+  }
+
+  void zero() {
+    scope.memory().zero(data);
   }
 
   @Override
   public void readBy(Reader reader) throws IOException {
-    reader.read(data());
+    if (onHost()) {
+      reader.read(data());
+      return;
+    }
+    inPieces(
+        (from, piece) -> {
+          read(from, piece);
+          reader.read(piece);
+        });
+  }
+
+  /**
+   * Sets all elements, in one or more pieces from the first byte to the last.
+   *
+   * @param writer fills each piece
+   */
+  public void writeBy(Consumer<MemorySegment> writer) {
+    if (onHost()) {
+      writer.accept(data());
+      return;
+    }
+    inPieces(
+        (from, piece) -> {
+          writer.accept(piece);
+          write(piece, from);
+        });
+  }
+
+  private interface Piece<E extends Exception> {
+    void at(long from, MemorySegment piece) throws E;
+  }
+
+  private <E extends Exception> void inPieces(Piece<E> work) throws E {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment piece = arena.allocate(Math.min(PIECE_BYTES, bytes()), 64);
+      for (long from = 0; from < bytes(); from += PIECE_BYTES) {
+        work.at(from, piece.asSlice(0, Math.min(PIECE_BYTES, bytes() - from)));
+      }
+    }
   }
 
   /**
@@ -168,61 +285,92 @@ public final class Tensor implements Elements {
     return view(partShape.clone(), data.asSlice(from, to - from));
   }
 
+  /**
+   * A part of the bytes as elements of another type: one tensor as room for several.
+   *
+   * @param from the first byte, a multiple of the dtype's bytes
+   */
+  public Tensor part(long from, DType type, long... partShape) {
+    requireAlive();
+    if (packed || from % type.bytes() != 0) {
+      throw new IllegalArgumentException(type + " from byte " + from + " of " + this);
+    }
+    MemorySegment part = data.asSlice(from, bytes(type, partShape));
+    return new Tensor(scope, type, partShape.clone(), false, part, borrowed, owner);
+  }
+
   /** Element {@code index} in row-major order, as a float: rounded if this is FLOAT64. */
   public float getFloat(long index) {
-    return switch (dtype) {
-      case FLOAT32 -> data().getAtIndex(ValueLayout.JAVA_FLOAT, index);
-      case BFLOAT16 -> BFloat16.toFloat(data().getAtIndex(ValueLayout.JAVA_SHORT, index));
-      case INT32 -> data().getAtIndex(ValueLayout.JAVA_INT, index);
-      case UINT8 -> data().get(ValueLayout.JAVA_BYTE, index) & 0xff;
-      case INT8 -> data().get(ValueLayout.JAVA_BYTE, index);
-      case FLOAT64 -> (float) data().getAtIndex(ValueLayout.JAVA_DOUBLE, index);
-    };
+    return onHost() ? Element.get(dtype, data(), index) : Element.get(dtype, element(index), 0);
   }
 
   /** Sets element {@code index}, rounding to the dtype (bfloat16: to nearest even). */
   public void setFloat(long index, float value) {
-    switch (dtype) {
-      case FLOAT32 -> data().setAtIndex(ValueLayout.JAVA_FLOAT, index, value);
-      case BFLOAT16 -> data().setAtIndex(ValueLayout.JAVA_SHORT, index, BFloat16.fromFloat(value));
-      case INT32 -> data().setAtIndex(ValueLayout.JAVA_INT, index, (int) value);
-      case UINT8, INT8 -> data().set(ValueLayout.JAVA_BYTE, index, (byte) value);
-      case FLOAT64 -> data().setAtIndex(ValueLayout.JAVA_DOUBLE, index, value);
+    if (onHost()) {
+      Element.set(dtype, data(), index, value);
+    } else {
+      MemorySegment one = MemorySegment.ofArray(new long[1]);
+      Element.set(dtype, one, 0, value);
+      setElement(index, one);
     }
   }
 
   /** Element {@code index} of a FLOAT64 tensor. */
   public double getDouble(long index) {
     require(DType.FLOAT64);
-    return data().getAtIndex(ValueLayout.JAVA_DOUBLE, index);
+    return onHost()
+        ? data().getAtIndex(ValueLayout.JAVA_DOUBLE, index)
+        : element(index).get(ValueLayout.JAVA_DOUBLE, 0);
   }
 
   /** Sets element {@code index} of a FLOAT64 tensor. */
   public void setDouble(long index, double value) {
     require(DType.FLOAT64);
-    data().setAtIndex(ValueLayout.JAVA_DOUBLE, index, value);
+    if (onHost()) {
+      data().setAtIndex(ValueLayout.JAVA_DOUBLE, index, value);
+    } else {
+      setElement(index, MemorySegment.ofArray(new long[] {Double.doubleToRawLongBits(value)}));
+    }
   }
 
   /** Element {@code index} of an INT32 tensor. */
   public int getInt(long index) {
     require(DType.INT32);
-    return data().getAtIndex(ValueLayout.JAVA_INT, index);
+    return onHost()
+        ? data().getAtIndex(ValueLayout.JAVA_INT, index)
+        : element(index).get(ValueLayout.JAVA_INT, 0);
   }
 
   /** Sets element {@code index} of an INT32 tensor. */
   public void setInt(long index, int value) {
     require(DType.INT32);
-    data().setAtIndex(ValueLayout.JAVA_INT, index, value);
+    if (onHost()) {
+      data().setAtIndex(ValueLayout.JAVA_INT, index, value);
+    } else {
+      setElement(index, MemorySegment.ofArray(new long[] {value}));
+    }
+  }
+
+  /** A copy of one element, in the first of 8 bytes. */
+  private MemorySegment element(long index) {
+    MemorySegment one = MemorySegment.ofArray(new long[1]);
+    read(Objects.checkIndex(index, count()) * dtype.bytes(), one.asSlice(0, dtype.bytes()));
+    return one;
+  }
+
+  private void setElement(long index, MemorySegment one) {
+    write(one.asSlice(0, dtype.bytes()), Objects.checkIndex(index, count()) * dtype.bytes());
   }
 
   /** All elements, widened to float. */
   public float[] toFloats() {
     float[] values = new float[Math.toIntExact(count())];
     if (dtype == DType.FLOAT32) {
-      MemorySegment.copy(data(), ValueLayout.JAVA_FLOAT, 0, values, 0, values.length);
+      read(0, MemorySegment.ofArray(values));
     } else {
+      MemorySegment elements = HostView.elements(this);
       for (int i = 0; i < values.length; i++) {
-        values[i] = getFloat(i);
+        values[i] = Element.get(dtype, elements, i);
       }
     }
     return values;
@@ -232,16 +380,19 @@ public final class Tensor implements Elements {
   public int[] toInts() {
     require(DType.INT32);
     int[] values = new int[Math.toIntExact(count())];
-    MemorySegment.copy(data(), ValueLayout.JAVA_INT, 0, values, 0, values.length);
+    read(0, MemorySegment.ofArray(values));
     return values;
   }
 
   /** Sets all elements of a FLOAT32 or BFLOAT16 tensor. */
   public Tensor set(float... values) {
     requireCount(values.length);
+    HostView view = HostView.of(this);
+    MemorySegment elements = view.memory();
     for (int i = 0; i < values.length; i++) {
-      setFloat(i, values[i]);
+      Element.set(dtype, elements, i, values[i]);
     }
+    view.write();
     return this;
   }
 
@@ -249,7 +400,7 @@ public final class Tensor implements Elements {
   public Tensor set(int... values) {
     require(DType.INT32);
     requireCount(values.length);
-    MemorySegment.copy(values, 0, data(), ValueLayout.JAVA_INT, 0, values.length);
+    write(MemorySegment.ofArray(values), 0);
     return this;
   }
 
@@ -308,6 +459,13 @@ public final class Tensor implements Elements {
   private void require(DType expected) {
     if (dtype != expected) {
       throw new IllegalArgumentException("expected " + expected + ", but this is " + this);
+    }
+  }
+
+  private void requireBytes(MemorySegment host) {
+    if (host.byteSize() != bytes()) {
+      throw new IllegalArgumentException(
+          host.byteSize() + " bytes given for " + this + ", expected " + bytes());
     }
   }
 

@@ -24,9 +24,43 @@ public interface TensorMemory {
   }
 
   /**
-   * Waits until all kernels given to the device are done, so that the host may access the memory.
+   * Whether the host can access this memory. If not, only {@link #write}, {@link #read}, {@link
+   * #zero}, {@link #copyElements} and kernels may touch it, and Java's access to its segments
+   * throws {@link IllegalStateException}.
    */
-  default void awaitHostAccess() {}
+  default boolean onHost() {
+    return true;
+  }
+
+  /**
+   * Copies {@code host} to this memory, after the kernels called before.
+   *
+   * @param host native or on the heap; may change once this returns
+   * @param memory of an allocated segment, of equal size
+   */
+  default void write(MemorySegment host, MemorySegment memory) {
+    memory.copyFrom(host);
+  }
+
+  /**
+   * Copies this memory to {@code host}, once the kernels called before are done.
+   *
+   * @param memory of an allocated segment
+   * @param host native or on the heap, of equal size
+   */
+  default void read(MemorySegment memory, MemorySegment host) {
+    host.copyFrom(memory);
+  }
+
+  /** Sets all bytes to 0, after the kernels called before. */
+  default void zero(MemorySegment memory) {
+    memory.fill((byte) 0);
+  }
+
+  /** Copies between tensors of this memory, of equal dtype and count, after earlier kernels. */
+  default void copyElements(Tensor from, Tensor to) {
+    to.data().copyFrom(from.data());
+  }
 
   /**
    * Frees a segment that one of the {@code allocate} methods returned; its arena may be closed

@@ -48,7 +48,7 @@ public final class TensorScope implements AutoCloseable {
   /** A row-major tensor of zeros. */
   public Tensor zeros(DType dtype, long... shape) {
     Tensor tensor = allocate(dtype, shape);
-    tensor.data().fill((byte) 0);
+    tensor.zero();
     return tensor;
   }
 
@@ -87,6 +87,17 @@ public final class TensorScope implements AutoCloseable {
           "the segment is not aligned to " + dtype.bytes() + " bytes");
     }
     return new Tensor(this, dtype, shape.clone(), false, segment.asSlice(0, bytes), true);
+  }
+
+  /**
+   * A tensor over memory that this scope's {@link TensorMemory} allocated and somebody else frees.
+   *
+   * @param memory its first bytes are the tensor's
+   */
+  public Tensor over(MemorySegment memory, DType dtype, long... shape) {
+    requireOpen();
+    MemorySegment part = memory.asSlice(0, Tensor.bytes(dtype, shape));
+    return new Tensor(this, dtype, shape.clone(), false, part, false);
   }
 
   /**
@@ -144,8 +155,8 @@ public final class TensorScope implements AutoCloseable {
     }
   }
 
-  void awaitHostAccess() {
-    memory.awaitHostAccess();
+  TensorMemory memory() {
+    return memory;
   }
 
   Arena arena() {

@@ -48,9 +48,11 @@ final class BiasBalancing {
   }
 
   private static void update(Tensor bias, float rate, LayerLoad load) {
+    float[] moved = bias.toFloats();
     for (int e = 0; e < load.experts(); e++) {
       int below = Long.signum(load.routes() - load.experts() * load.counts()[e]);
-      bias.setFloat(e, bias.getFloat(e) + rate * below);
+      moved[e] += rate * below;
     }
+    bias.set(moved);
   }
 }

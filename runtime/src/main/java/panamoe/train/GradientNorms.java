@@ -23,7 +23,9 @@ final class GradientNorms {
   private final Backend backend;
   private final Ranks ranks;
   private final List<AdamW.Moments> moments;
-  private final List<Tensor> squareSums = new ArrayList<>();
+  private final Tensor squareSums;
+  private final List<Tensor> squareSum = new ArrayList<>(); // of each parameter
+  private float[] measured = {};
   private final int[] layers; // of each parameter; -1 where it is of none
   // By layer, squared, over this rank's share of the elements: sums over ranks are made only when
   // somebody asks.
@@ -34,9 +36,9 @@ final class GradientNorms {
     this.backend = backend;
     this.ranks = store.ranks();
     this.moments = moments;
-    Tensor sums = store.scope().zeros(DType.FLOAT32, moments.size());
+    this.squareSums = store.scope().zeros(DType.FLOAT32, moments.size());
     for (int i = 0; i < moments.size(); i++) {
-      squareSums.add(sums.rows(i, i + 1));
+      squareSum.add(squareSums.rows(i, i + 1));
     }
     this.layers = moments.stream().mapToInt(each -> layer(each.parameter())).toArray();
     this.latest = new double[1 + IntStream.of(layers).max().orElse(-1)];
@@ -48,15 +50,15 @@ final class GradientNorms {
     for (int i = 0; i < moments.size(); i++) {
       AdamW.Moments each = moments.get(i);
       if (each.parameter().counted() && each.count() > 0) {
-        backend.squareSum(each.views().gradient(), squareSums.get(i));
+        backend.squareSum(each.views().gradient(), squareSum.get(i));
       }
     }
-    backend.synchronize();
+    measured = squareSums.toFloats();
     before = latest;
     latest = new double[before.length];
     double sum = 0;
     for (int i = 0; i < moments.size(); i++) {
-      double squares = squareSums.get(i).getFloat(0);
+      double squares = measured[i];
       if (layers[i] >= 0) {
         latest[layers[i]] += squares;
       }
@@ -71,7 +73,7 @@ final class GradientNorms {
    */
   String firstBad() {
     for (int i = 0; i < moments.size(); i++) {
-      if (!Float.isFinite(squareSums.get(i).getFloat(0))) {
+      if (!Float.isFinite(measured[i])) {
         return moments.get(i).parameter().name();
       }
     }

@@ -1,5 +1,7 @@
 package panamoe.train;
 
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -12,6 +14,9 @@ import panamoe.backend.GateSettings.Score;
 import panamoe.backend.Routes;
 import panamoe.comm.Communicator;
 import panamoe.op.RouteObserver;
+import panamoe.tensor.DType;
+import panamoe.tensor.HostView;
+import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /** Sums the gates' loads and losses over the micro-batches of a step and over the ranks. */
@@ -59,8 +64,56 @@ public final class LoadMeter implements RouteObserver {
     }
   }
 
+  /**
+   * What a gate told, copied on its device, so that no layer waits for the host to read it: the
+   * entropy, both losses, the routes kept and the routes of each expert.
+   */
+  private record Told(int layer, int experts, long tokens, Tensor all) {
+    private static final long LOSSES = Double.BYTES;
+    private static final long KEPT = LOSSES + 2 * Float.BYTES;
+    private static final long COUNTS = KEPT + Integer.BYTES;
+
+    static Told by(Backend backend, TensorScope scope, int layer, Routes routes) {
+      int experts = routes.experts();
+      long bytes = COUNTS + (long) experts * Integer.BYTES;
+      Told told = new Told(layer, experts, routes.tokens(), scope.allocate(DType.UINT8, bytes));
+      told.all.part(LOSSES, DType.FLOAT32, 2).copyFrom(routes.losses());
+      told.all.part(KEPT, DType.INT32, 1).copyFrom(routes.offsets().rows(experts, experts + 1L));
+      told.all.part(COUNTS, DType.INT32, experts).copyFrom(routes.counts());
+      told.sumEntropy(backend, routes);
+      return told;
+    }
+
+    /** The entropy of the normalised scores, summed over used tokens, in nats. */
+    private void sumEntropy(Backend backend, Routes routes) {
+      try (TensorScope scope = TensorScope.confined(backend)) {
+        BalanceKernels.Sums sums = BalanceKernels.Sums.allocate(scope, 1, experts);
+        backend.balanceForward(
+            ALL_TOKENS,
+            routes.scores(),
+            routes.choice(),
+            new BalanceKernels.Sums(
+                sums.used(), sums.chosen(), sums.scores(), all.part(0, DType.FLOAT64, 1)));
+      }
+    }
+
+    void addTo(Sums sums) {
+      MemorySegment told = HostView.elements(all);
+      sums.counts = sums.counts == null ? new long[experts] : sums.counts;
+      for (int e = 0; e < experts; e++) {
+        sums.counts[e] += told.get(ValueLayout.JAVA_INT, COUNTS + (long) e * Integer.BYTES);
+      }
+      sums.kept += told.get(ValueLayout.JAVA_INT, KEPT);
+      sums.entropy += told.get(ValueLayout.JAVA_DOUBLE, 0);
+      sums.auxiliary += told.get(ValueLayout.JAVA_FLOAT, LOSSES) * tokens;
+      sums.z += told.get(ValueLayout.JAVA_FLOAT, LOSSES + Float.BYTES) * tokens;
+      sums.tokens += tokens;
+    }
+  }
+
   private final Backend backend;
-  private final Map<Integer, Sums> layers = new TreeMap<>();
+  private final List<Told> told = new ArrayList<>();
+  private TensorScope scope; // of what was told; null: nothing
 
   /**
    * @param backend on which the gates run
@@ -71,28 +124,24 @@ public final class LoadMeter implements RouteObserver {
 
   @Override
   public void observe(int layer, Routes routes) {
-    Sums sums = layers.computeIfAbsent(layer, _ -> new Sums());
-    if (sums.counts == null) {
-      sums.counts = new long[routes.experts()];
-    }
-    for (int e = 0; e < routes.experts(); e++) {
-      sums.counts[e] += routes.counts().getInt(e);
-    }
-    long tokens = routes.tokens();
-    sums.kept += routes.offsets().getInt(routes.experts());
-    sums.entropy += entropy(routes);
-    sums.auxiliary += routes.losses().getFloat(0) * tokens;
-    sums.z += routes.losses().getFloat(1) * tokens;
-    sums.tokens += tokens;
+    scope = scope == null ? TensorScope.shared(backend) : scope;
+    told.add(Told.by(backend, scope, layer, routes));
   }
 
   /** Resets the sums. */
   void clear() {
-    layers.clear();
+    told.clear();
+    if (scope != null) {
+      scope.close();
+      scope = null;
+    }
   }
 
   /** The loads since the last call, one per MoE layer, summed over {@code ranks}. Collective. */
   public List<LayerLoad> take(Communicator ranks) {
+    Map<Integer, Sums> layers = new TreeMap<>();
+    told.forEach(each -> each.addTo(layers.computeIfAbsent(each.layer, _ -> new Sums())));
+    clear();
     List<LayerLoad> loads = new ArrayList<>();
     layers.forEach(
         (layer, mine) -> {
@@ -110,17 +159,6 @@ public final class LoadMeter implements RouteObserver {
                   sums.auxiliary / sums.tokens,
                   sums.z / sums.tokens));
         });
-    clear();
     return loads;
-  }
-
-  /** The entropy of the normalised scores, summed over used tokens, in nats. */
-  private double entropy(Routes routes) {
-    try (TensorScope scope = TensorScope.confined(backend)) {
-      BalanceKernels.Sums sums =
-          BalanceKernels.Sums.allocate(scope, 1, routes.experts()).withEntropy(scope);
-      backend.balanceForward(ALL_TOKENS, routes.scores(), routes.choice(), sums);
-      return sums.entropy().getDouble(0);
-    }
   }
 }

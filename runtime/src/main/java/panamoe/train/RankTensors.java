@@ -99,7 +99,7 @@ final class RankTensors {
   void takeShare(AdamW.Moments moments, Tensor held, Tensor share) {
     if (!moments.alone()) {
       long from = moments.from();
-      share.data().copyFrom(held.reshape(held.count()).rows(from, from + share.count()).data());
+      share.copyFrom(held.reshape(held.count()).rows(from, from + share.count()));
     }
   }
 

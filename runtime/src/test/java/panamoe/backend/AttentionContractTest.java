@@ -13,6 +13,7 @@ import java.util.List;
 import panamoe.backend.reference.ReferenceBackend;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
 import panamoe.testkit.EveryBackend;
 import panamoe.testkit.EveryNativeBackend;
 import panamoe.testkit.Sample;
@@ -448,8 +449,19 @@ class AttentionContractTest {
     Tensor dk = sample.unset(dtype, drawn.inputs.k().shape());
     Tensor dv = sample.unset(dtype, drawn.inputs.k().shape());
     Tensor dsinks = sample.floats(new float[Math.toIntExact(q.size(2))], q.size(2));
-    try (Backend reference = new ReferenceBackend()) {
-      reference.attentionForward(drawn.settings, drawn.inputs, out, logsumexp);
+    try (Backend reference = new ReferenceBackend();
+        TensorScope scope = TensorScope.confined(reference)) {
+      AttentionInputs inputs =
+          new AttentionInputs(
+              Sample.copy(scope, q),
+              Sample.copy(scope, drawn.inputs.k()),
+              Sample.copy(scope, drawn.inputs.v()),
+              sinks == null ? null : Sample.copy(scope, sinks));
+      Tensor itsOut = Sample.copy(scope, out);
+      Tensor itsSums = Sample.copy(scope, logsumexp);
+      reference.attentionForward(drawn.settings, inputs, itsOut, itsSums);
+      out.copyFrom(itsOut.data());
+      logsumexp.copyFrom(itsSums.data());
     }
     on.attentionBackward(
         drawn.settings,

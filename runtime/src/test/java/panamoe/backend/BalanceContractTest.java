@@ -37,8 +37,8 @@ class BalanceContractTest {
       }
       assertEquals(2.5 * Math.log(2), sums.entropy().getDouble(0), 1e-14);
       assertEquals(0, sums.entropy().getDouble(1), 1e-14);
-      assertEquals(3 / 4.0 * (0.75 + 1), sums.loss(balance, 0), 1e-15);
-      assertEquals(3, sums.loss(balance, 1), 1e-15);
+      assertEquals(3 / 4.0 * (0.75 + 1), sums.losses(balance)[0], 1e-15);
+      assertEquals(3, sums.losses(balance)[1], 1e-15);
     }
   }
 
@@ -98,7 +98,8 @@ class BalanceContractTest {
               () -> {
                 Routes moved = routes(backend, sample, logits, score, 2);
                 backend.balanceForward(balance, moved.scores(), moved.choice(), sums);
-                return 2 * (sums.loss(balance, 0) + sums.loss(balance, 1));
+                double[] losses = sums.losses(balance);
+                return 2 * (losses[0] + losses[1]);
               });
         }
       }

@@ -33,18 +33,21 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * How often the host gives a card work and waits for it, as the emulation of CUDA counts it. A wait
- * stands for every access of the host to tensors of launched kernels. The bounds are what is needed
- * today; they may only fall.
+ * How often the host gives a card work, waits for it and copies to and from its memory, as the
+ * emulation of CUDA counts it. The bounds are what is needed today; they may only fall.
  */
 @SuppressWarnings(
     "restricted") // Calls functions of the emulation and of libc, which no binding has.
 class CardWorkTest {
   private static final int TOKENS = 12;
+  private static final int VOCABULARY = 37;
 
-  private record Work(long launches, long waits) {
+  /**
+   * @param copies between the host and the card's memory
+   */
+  private record Work(long launches, long waits, long copies) {
     Work since(Work before) {
-      return new Work(launches - before.launches, waits - before.waits);
+      return new Work(launches - before.launches, waits - before.waits, copies - before.copies);
     }
   }
 
@@ -74,10 +77,39 @@ class CardWorkTest {
   }
 
   @Test
-  void aDecodeStepIsOneLaunch() throws Throwable {
+  void aDecodeStepIsOneCopyInOneLaunchAndOneCopyOut() throws Throwable {
+    decode(
+        (runner, rows, _) -> {
+          rows.readLogits();
+          runner.run(rows);
+          runner.logits(0, new float[VOCABULARY]);
+        },
+        new Work(1, 1, 2));
+  }
+
+  /** Settings go in and the token comes out beside what the step itself takes and gives. */
+  @Test
+  void drawingAddsOneOfEach() throws Throwable {
+    SamplerState state = new SamplerState(SamplingConfig.GREEDY);
+    decode(
+        (runner, rows, sampler) -> {
+          runner.run(rows);
+          sampler.take(runner.logits());
+          sampler.ask(0, state);
+          sampler.draw();
+          assertTrue(sampler.token(0) >= 0);
+        },
+        new Work(2, 2, 4));
+  }
+
+  private interface DecodeStep {
+    void run(ModelRunner runner, StepRows rows, Sampler sampler);
+  }
+
+  private static void decode(DecodeStep step, Work expected) throws Throwable {
     ModelConfig config =
         new UniformModel(
-                37,
+                VOCABULARY,
                 24,
                 32,
                 2,
@@ -96,7 +128,8 @@ class CardWorkTest {
         LanguageModel model = new LanguageModel(config)) {
       model.materialize(backend, DType.FLOAT32, false, 3);
       model.pack(backend, DType.FLOAT32);
-      try (ModelRunner runner = new ModelRunner(backend, model, EngineConfig.one(24))) {
+      try (ModelRunner runner = new ModelRunner(backend, model, EngineConfig.one(24));
+          Sampler sampler = new Sampler(backend)) {
         StepRows rows = new StepRows(1);
         rows.change(0, 0, 0);
         Work before = work();
@@ -104,13 +137,10 @@ class CardWorkTest {
           before = work();
           rows.add(7, 0, position);
           rows.want();
-          runner.run(rows);
-          runner.logits(0, new float[37]);
+          step.run(runner, rows, sampler);
           rows.clear();
         }
-        Work done = work().since(before);
-        assertEquals(1, done.launches);
-        assertEquals(1, done.waits);
+        assertEquals(expected, work().since(before));
       }
     }
   }
@@ -153,7 +183,9 @@ class CardWorkTest {
               FunctionDescriptor.ofVoid(ValueLayout.ADDRESS))
           .invokeExact(counts);
       return new Work(
-          counts.getAtIndex(ValueLayout.JAVA_LONG, 0), counts.getAtIndex(ValueLayout.JAVA_LONG, 1));
+          counts.getAtIndex(ValueLayout.JAVA_LONG, 0),
+          counts.getAtIndex(ValueLayout.JAVA_LONG, 1),
+          counts.getAtIndex(ValueLayout.JAVA_LONG, 2));
     }
   }
 

@@ -13,6 +13,7 @@ import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.backend.reference.ReferenceBackend;
 import panamoe.tensor.DType;
+import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 
 /** Assertions on tensors. */
@@ -84,26 +85,19 @@ public final class Compare {
       square += Double.isNaN(value) ? 0 : value * value / expected.length;
     }
     double scale = Math.max(Math.sqrt(square), SMALLEST_SCALE);
+    float[] values = actual.toFloats();
     for (int i = 0; i < expected.length; i++) {
-      double error = Math.abs(actual.getFloat(i) - expected[i]);
-      boolean same = Double.isNaN(expected[i]) && Float.isNaN(actual.getFloat(i));
+      double error = Math.abs(values[i] - expected[i]);
+      boolean same = Double.isNaN(expected[i]) && Float.isNaN(values[i]);
       if (!same && !(error <= tolerance * (Math.abs(expected[i]) + scale))) {
-        fail(
-            "element "
-                + i
-                + " of "
-                + actual
-                + " is "
-                + actual.getFloat(i)
-                + ", expected "
-                + expected[i]);
+        fail("element " + i + " of " + actual + " is " + values[i] + ", expected " + expected[i]);
       }
     }
   }
 
   public static void assertSameBits(Tensor expected, Tensor actual) {
     assertEquals(expected.bytes(), actual.bytes(), "bytes");
-    long place = expected.data().mismatch(actual.data());
+    long place = HostView.elements(expected).mismatch(HostView.elements(actual));
     if (place >= 0) {
       long i = place / expected.dtype().bytes();
       fail(

@@ -1,5 +1,6 @@
 package panamoe.testkit;
 
+import java.util.List;
 import panamoe.backend.Backend;
 import panamoe.backend.GateKernels;
 import panamoe.backend.GateSettings;
@@ -13,6 +14,7 @@ import panamoe.backend.GateSettings.Weighting;
 import panamoe.backend.Routes;
 import panamoe.backend.reference.ReferenceBackend;
 import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
 
 /**
  * Tables of routes for tests of dispatch, experts and combine: the reference gate's, from random
@@ -37,11 +39,32 @@ public final class RandomRoutes {
     Tensor logits = sample.normal(tokens, experts);
     Tensor used = sample.marks(0.9, tokens);
     Routes routes = Routes.allocate(sample.scope(), tokens, experts, settings.topK());
-    try (Backend reference = new ReferenceBackend()) {
+    try (Backend reference = new ReferenceBackend();
+        TensorScope scope = TensorScope.confined(reference)) {
+      Routes drawn = Routes.allocate(scope, tokens, experts, settings.topK());
       reference.gateForward(
-          settings, new GateKernels.Inputs(logits, used, null, null, null), routes);
+          settings,
+          new GateKernels.Inputs(
+              Sample.copy(scope, logits), Sample.copy(scope, used), null, null, null),
+          drawn);
+      List<Tensor> tables = tables(routes);
+      for (int i = 0; i < tables.size(); i++) {
+        tables.get(i).copyFrom(tables(drawn).get(i).data());
+      }
     }
     return routes;
+  }
+
+  private static List<Tensor> tables(Routes routes) {
+    return List.of(
+        routes.scores(),
+        routes.expert(),
+        routes.position(),
+        routes.weight(),
+        routes.choice(),
+        routes.counts(),
+        routes.offsets(),
+        routes.losses());
   }
 
   public static int kept(Routes routes) {

@@ -3,6 +3,7 @@ package panamoe.testkit;
 import java.util.Arrays;
 import java.util.Random;
 import panamoe.tensor.DType;
+import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorMemory;
 import panamoe.tensor.TensorScope;
@@ -24,13 +25,19 @@ public final class Sample implements AutoCloseable {
     return scope;
   }
 
+  /** A copy of a tensor that may be another backend's. */
+  public static Tensor copy(TensorScope scope, Tensor tensor) {
+    return scope.allocate(tensor.dtype(), tensor.shape()).copyFrom(HostView.elements(tensor));
+  }
+
   /** Normal numbers, mean 0 and deviation 1. */
   public Tensor normal(DType dtype, long... shape) {
     Tensor tensor = scope.allocate(dtype, shape);
-    for (long i = 0; i < tensor.count(); i++) {
-      tensor.setFloat(i, (float) random.nextGaussian());
+    float[] values = new float[(int) tensor.count()];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = (float) random.nextGaussian();
     }
-    return tensor;
+    return tensor.set(values);
   }
 
   public Tensor normal(long... shape) {
@@ -43,31 +50,31 @@ public final class Sample implements AutoCloseable {
    */
   public Tensor awayFromZero(long... shape) {
     Tensor tensor = normal(shape);
-    for (long i = 0; i < tensor.count(); i++) {
-      tensor.setFloat(i, tensor.getFloat(i) + Math.copySign(0.25f, tensor.getFloat(i)));
+    float[] values = tensor.toFloats();
+    for (int i = 0; i < values.length; i++) {
+      values[i] += Math.copySign(0.25f, values[i]);
     }
-    return tensor;
+    return tensor.set(values);
   }
 
   /** Each row is a shuffle of 0, 0.6, 1.2, ..., so that a small step does not change the order. */
   public Tensor separated(long rows, int width) {
-    Tensor tensor = scope.allocate(DType.FLOAT32, rows, width);
-    for (long r = 0; r < rows; r++) {
+    float[] values = new float[(int) rows * width];
+    for (int r = 0; r < rows; r++) {
       int[] order = shuffled(width);
       for (int i = 0; i < width; i++) {
-        tensor.setFloat(r * width + i, 0.6f * order[i]);
+        values[r * width + i] = 0.6f * order[i];
       }
     }
-    return tensor;
+    return scope.allocate(DType.FLOAT32, rows, width).set(values);
   }
 
   /** INT32 numbers in [low, high). */
   public Tensor integers(int low, int high, long... shape) {
     Tensor tensor = scope.allocate(DType.INT32, shape);
-    for (long i = 0; i < tensor.count(); i++) {
-      tensor.setInt(i, random.nextInt(low, high));
-    }
-    return tensor;
+    int[] values = new int[(int) tensor.count()];
+    Arrays.setAll(values, _ -> random.nextInt(low, high));
+    return tensor.set(values);
   }
 
   public Tensor integers(int[] values) {
@@ -80,11 +87,11 @@ public final class Sample implements AutoCloseable {
 
   /** UINT8 marks, 1 with this probability. */
   public Tensor marks(double probability, long count) {
-    Tensor tensor = scope.allocate(DType.UINT8, count);
-    for (long i = 0; i < count; i++) {
-      tensor.setFloat(i, random.nextDouble() < probability ? 1 : 0);
+    float[] values = new float[(int) count];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = random.nextDouble() < probability ? 1 : 0;
     }
-    return tensor;
+    return scope.allocate(DType.UINT8, count).set(values);
   }
 
   /**
@@ -104,10 +111,9 @@ public final class Sample implements AutoCloseable {
   /** A tensor full of NaN, which a kernel must overwrite. */
   public Tensor unset(DType dtype, long... shape) {
     Tensor tensor = scope.allocate(dtype, shape);
-    for (long i = 0; i < tensor.count(); i++) {
-      tensor.setFloat(i, Float.NaN);
-    }
-    return tensor;
+    float[] values = new float[(int) tensor.count()];
+    Arrays.fill(values, Float.NaN);
+    return tensor.set(values);
   }
 
   public Tensor unset(long... shape) {

@@ -89,11 +89,7 @@ final class DistillStepSubject implements Subject {
         Tensor ids = scope.allocate(DType.INT32, rows);
         Tensor targets = scope.allocate(DType.INT32, rows);
         data.fillTraining(0, ids, targets);
-        Tensor positions = scope.allocate(DType.INT32, rows);
-        for (long i = 0; i < rows; i++) {
-          positions.setInt(i, (int) (i % training.sequence()));
-        }
-        Sequences sequences = new Sequences.Whole(training.batch(), training.sequence(), positions);
+        Sequences sequences = Sequences.Whole.of(scope, rows, training.sequence());
         teacher.losses(pass, teacher.forward(pass, ids, sequences, null, false), targets, 0);
       }
       backend.synchronize();

@@ -44,8 +44,9 @@ final class TokenBatches {
    */
   static int hit(Tensor offsets) {
     int hit = 0;
-    for (long e = 0; e + 1 < offsets.count(); e++) {
-      hit += offsets.getInt(e + 1) > offsets.getInt(e) ? 1 : 0;
+    int[] starts = offsets.toInts();
+    for (int e = 0; e + 1 < starts.length; e++) {
+      hit += starts[e + 1] > starts[e] ? 1 : 0;
     }
     return hit;
   }

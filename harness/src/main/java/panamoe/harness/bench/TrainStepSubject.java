@@ -109,10 +109,14 @@ final class TrainStepSubject implements Subject {
     @Override
     public long fillTraining(long first, Tensor ids, Tensor targets) {
       Random random = new Random(seed * 31 + first);
-      for (long i = 0; i < ids.count(); i++) {
-        ids.setInt(i, random.nextInt(VOCABULARY));
-        targets.setInt(i, random.nextInt(VOCABULARY));
+      int[] tokens = new int[(int) ids.count()];
+      int[] next = new int[tokens.length];
+      for (int i = 0; i < tokens.length; i++) {
+        tokens[i] = random.nextInt(VOCABULARY);
+        next[i] = random.nextInt(VOCABULARY);
       }
+      ids.set(tokens);
+      targets.set(next);
       return targets.count();
     }
 

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CancellationException;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
 import panamoe.backend.Backend;
 import panamoe.config.ModelConfig;
 import panamoe.model.LanguageModel;
@@ -88,9 +89,7 @@ final class DecodeTiming implements Inference.Stopwatch {
       tokens = scope.zeros(DType.INT32, batch);
       positions = scope.zeros(DType.INT32, batch);
       Tensor slots = scope.zeros(DType.INT32, batch);
-      for (int i = 0; i < batch; i++) {
-        slots.setInt(i, i);
-      }
+      slots.set(IntStream.range(0, batch).toArray());
       // One block a sequence: slot i has block i.
       sequences =
           new Sequences.Running(
@@ -107,10 +106,8 @@ final class DecodeTiming implements Inference.Stopwatch {
     }
 
     private void step() {
-      for (int i = 0; i < batch; i++) {
-        tokens.setInt(i, random.nextInt(model.config().vocabulary()));
-        positions.setInt(i, done);
-      }
+      tokens.set(random.ints(batch, 0, model.config().vocabulary()).toArray());
+      positions.set(IntStream.generate(() -> done).limit(batch).toArray());
       long start = System.nanoTime();
       try (TensorScope activations = TensorScope.confined(backend)) {
         Pass pass = Pass.inference(backend, activations);

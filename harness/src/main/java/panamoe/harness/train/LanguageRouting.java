@@ -65,8 +65,9 @@ final class LanguageRouting {
 
   private static void add(SortedMap<Integer, long[]> layers, int layer, Routes routes) {
     long[] sums = layers.computeIfAbsent(layer, _ -> new long[routes.experts()]);
+    int[] counts = routes.counts().toInts();
     for (int e = 0; e < sums.length; e++) {
-      sums[e] += routes.counts().getInt(e);
+      sums[e] += counts[e];
     }
   }
 

@@ -17,13 +17,11 @@ final class GraphRecording implements Recording {
 
   private final Launcher.Calls<NativeCall> calls;
   private final long stream;
-  private final Runnable onLaunch;
   private long graph = NONE;
 
-  GraphRecording(Launcher.Calls<NativeCall> calls, long stream, Runnable onLaunch) {
+  GraphRecording(Launcher.Calls<NativeCall> calls, long stream) {
     this.calls = calls;
     this.stream = stream;
-    this.onLaunch = onLaunch;
   }
 
   @Override
@@ -34,11 +32,7 @@ final class GraphRecording implements Recording {
     if (graph == NONE) {
       graph = capture();
     }
-    try {
-      Status.check(Moe.moe_graph_launch(stream, graph), "moe_graph_launch");
-    } finally {
-      onLaunch.run();
-    }
+    Status.check(Moe.moe_graph_launch(stream, graph), "moe_graph_launch");
   }
 
   @Override

@@ -12,6 +12,7 @@ import panamoe.bindings.NativeLibrary;
 import panamoe.bindings.NativeMemory;
 import panamoe.bindings.Status;
 import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
 
 /**
  * The kernels of the native library, on one device and one stream of it.
@@ -33,12 +34,6 @@ public final class NativeBackend implements Backend, NativeKernels {
   private final Arena arena = Arena.ofShared();
   private final Launcher<NativeCall> launcher = new Launcher<>();
   private final boolean asynchronous;
-  // Launches whose kernels may be at work, counted by the thread that uses the stream, and how many
-  // of them some thread
-  // has waited for: one that waits may not hide from another, which comes meanwhile, that the work
-  // is not done.
-  private volatile long launched;
-  private volatile long awaited;
 
   private NativeBackend(String name, long device, int threads, boolean second) {
     this.name = name;
@@ -155,7 +150,9 @@ public final class NativeBackend implements Backend, NativeKernels {
   @Override
   public MemorySegment allocate(long bytes, Arena lifetime) {
     requireOpen();
-    return NativeMemory.allocate(device, bytes, lifetime);
+    return asynchronous
+        ? NativeMemory.allocate(device, bytes)
+        : NativeMemory.allocate(device, bytes, lifetime);
   }
 
   /** Gives memory back; does nothing once this backend is closed, for its memory went with it. */
@@ -163,6 +160,15 @@ public final class NativeBackend implements Backend, NativeKernels {
   public void free(MemorySegment memory) {
     if (arena.scope().isAlive()) {
       NativeMemory.free(device, memory);
+    }
+  }
+
+  @Override
+  public void copyElements(Tensor from, Tensor to) {
+    if (asynchronous) {
+      copy(from, to);
+    } else {
+      Backend.super.copyElements(from, to);
     }
   }
 
@@ -182,9 +188,7 @@ public final class NativeBackend implements Backend, NativeKernels {
   @Override
   public void synchronize() {
     requireOpen();
-    long before = launched; // what is launched meanwhile is not waited for
     Status.check(Moe.moe_stream_synchronize(stream), "moe_stream_synchronize");
-    awaited = before;
   }
 
   @Override
@@ -210,11 +214,39 @@ public final class NativeBackend implements Backend, NativeKernels {
     }
   }
 
+  /** False on a card, also where its memory is managed: copies come in order with kernels. */
   @Override
-  public void awaitHostAccess() {
-    requireOpen(); // the memory went with the device
-    if (awaited < launched) {
-      synchronize();
+  public boolean onHost() {
+    return !asynchronous;
+  }
+
+  @Override
+  public void write(MemorySegment host, MemorySegment memory) {
+    requireOpen();
+    if (asynchronous) {
+      NativeMemory.write(stream, host, memory);
+    } else {
+      Backend.super.write(host, memory);
+    }
+  }
+
+  @Override
+  public void read(MemorySegment memory, MemorySegment host) {
+    requireOpen();
+    if (asynchronous) {
+      NativeMemory.read(stream, memory, host);
+    } else {
+      Backend.super.read(memory, host);
+    }
+  }
+
+  @Override
+  public void zero(MemorySegment memory) {
+    requireOpen();
+    if (asynchronous) {
+      NativeMemory.zero(stream, memory);
+    } else {
+      Backend.super.zero(memory);
     }
   }
 
@@ -228,7 +260,7 @@ public final class NativeBackend implements Backend, NativeKernels {
   public Recording record(Runnable step) {
     requireOpen();
     Launcher.Calls<NativeCall> calls = launcher.record(step);
-    return asynchronous ? new GraphRecording(calls, stream, this::countLaunch) : calls;
+    return asynchronous ? new GraphRecording(calls, stream) : calls;
   }
 
   @Override
@@ -246,18 +278,7 @@ public final class NativeBackend implements Backend, NativeKernels {
   @Override
   public void launch(String function, Downcall call, Object... arguments) {
     requireOpen();
-    try {
-      launcher.launch(new NativeCall(function, call, stream, arguments));
-    } finally {
-      countLaunch(); // not before, lest a thread that waits meanwhile counts work that was not
-      // there yet
-    }
-  }
-
-  private void countLaunch() {
-    if (asynchronous) {
-      launched = launched + 1;
-    }
+    launcher.launch(new NativeCall(function, call, stream, arguments));
   }
 
   private void requireOpen() {

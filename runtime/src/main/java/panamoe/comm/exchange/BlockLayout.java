@@ -9,7 +9,7 @@ import panamoe.comm.CollectiveCall;
 import panamoe.tensor.Tensor;
 
 /**
- * A layout transform: where each block of rows lies before and after it. Works on host memory.
+ * A layout transform: where each block of rows lies before and after it.
  *
  * @param rows of each block
  * @param before first row of each block before
@@ -70,6 +70,19 @@ record BlockLayout(long[] rows, long[] before, long[] after) {
   }
 
   void transform(Tensor from, Tensor to) {
+    if (from.onHost()) {
+      transformOnHost(from, to);
+      return;
+    }
+    for (int block = 0; block < rows.length; block++) {
+      if (rows[block] > 0) {
+        to.rows(after[block], after[block] + rows[block])
+            .copyFrom(from.rows(before[block], before[block] + rows[block]));
+      }
+    }
+  }
+
+  private void transformOnHost(Tensor from, Tensor to) {
     long rowBytes = CollectiveCall.rowBytes(from);
     MemorySegment source = from.data();
     MemorySegment target = to.data();

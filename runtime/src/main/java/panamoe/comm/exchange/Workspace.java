@@ -48,7 +48,7 @@ final class Workspace implements AutoCloseable {
     }
     long[] shape = like.shape();
     shape[0] = rows;
-    return scope.wrap(block, like.dtype(), shape);
+    return scope.over(block, like.dtype(), shape);
   }
 
   @Override

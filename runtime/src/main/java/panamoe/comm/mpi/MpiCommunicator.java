@@ -3,7 +3,9 @@ package panamoe.comm.mpi;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import panamoe.bindings.mpi.Mpi;
@@ -13,6 +15,7 @@ import panamoe.comm.Communicator;
 import panamoe.comm.GroupMember;
 import panamoe.comm.Reduction;
 import panamoe.comm.mpi.Meeting.Blocks;
+import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 
 /**
@@ -28,6 +31,8 @@ public final class MpiCommunicator extends GroupMember {
   private final MemorySegment group;
   private final Arena arena;
   private final Meeting meeting;
+  // Of a card's tensors. After a failure they are kept: messages may still arrive in them.
+  private final List<HostView> copies = new ArrayList<>();
   private boolean closed;
 
   /**
@@ -76,11 +81,13 @@ public final class MpiCommunicator extends GroupMember {
   public void allToAll(Tensor send, long[] sendRows, Tensor receive, long[] receiveRows) {
     CollectiveCall call =
         CollectiveCall.allToAll(this, place(), send, sendRows, receive, receiveRows);
+    HostView received = view(receive);
     meeting.exchange(
         call,
-        Blocks.adjoining(send.data(), times(sendRows, call.rowBytes())),
-        Blocks.adjoining(receive.data(), times(receiveRows, call.rowBytes())));
-    count(call);
+        Blocks.adjoining(elements(send), times(sendRows, call.rowBytes())),
+        Blocks.adjoining(received.memory(), times(receiveRows, call.rowBytes())));
+    received.write(0, LongStream.of(receiveRows).sum() * call.rowBytes());
+    done(call);
   }
 
   @Override
@@ -103,7 +110,9 @@ public final class MpiCommunicator extends GroupMember {
   @Override
   public void allReduce(Tensor tensor) {
     CollectiveCall call = CollectiveCall.allReduce(this, place(), tensor);
-    MemorySegment data = tensor.data();
+    HostView view = view(tensor);
+    view.read();
+    MemorySegment data = view.memory();
     // An element's terms are added in rank order, independent of its part and of the rank that adds
     // them.
     long part = Math.max(1, SUM_BYTES / call.rowBytes());
@@ -112,7 +121,8 @@ public final class MpiCommunicator extends GroupMember {
       MemorySegment summed = data.asSlice(from * call.rowBytes(), count * call.rowBytes());
       InFlightMemory.lend(memory -> sum(call, tensor, summed, memory));
     }
-    count(call);
+    view.write();
+    done(call);
   }
 
   /**
@@ -161,11 +171,13 @@ public final class MpiCommunicator extends GroupMember {
   @Override
   public void allGather(Tensor send, Tensor receive, long[] rows) {
     CollectiveCall call = CollectiveCall.allGather(this, place(), send, receive, rows);
+    HostView received = view(receive);
     meeting.exchange(
         call,
-        Blocks.same(send.data().asSlice(0, rows[rank()] * call.rowBytes()), size()),
-        Blocks.adjoining(receive.data(), times(rows, call.rowBytes())));
-    count(call);
+        Blocks.same(elements(send).asSlice(0, rows[rank()] * call.rowBytes()), size()),
+        Blocks.adjoining(received.memory(), times(rows, call.rowBytes())));
+    received.write(0, LongStream.of(rows).sum() * call.rowBytes());
+    done(call);
   }
 
   @Override
@@ -182,23 +194,32 @@ public final class MpiCommunicator extends GroupMember {
     long bytes = rows[rank()] * call.rowBytes();
     long[] mine = new long[size()];
     Arrays.fill(mine, bytes);
+    MemorySegment terms = elements(send);
+    HostView sum = view(receive);
     InFlightMemory.lend(
         memory -> {
           Blocks received = Blocks.adjoining(memory.allocate(bytes * size(), 64), mine);
-          meeting.exchange(
-              call, Blocks.adjoining(send.data(), times(rows, call.rowBytes())), received);
+          meeting.exchange(call, Blocks.adjoining(terms, times(rows, call.rowBytes())), received);
           Reduction.sum(
-              send.dtype(), bytes / send.dtype().bytes(), segments(received), receive.data());
+              send.dtype(), bytes / send.dtype().bytes(), segments(received), sum.memory());
           return receive;
         });
-    count(call);
+    sum.write(0, bytes);
+    done(call);
   }
 
   @Override
   public void broadcast(Tensor tensor, int root) {
     CollectiveCall call = CollectiveCall.broadcast(this, place(), tensor, root);
-    fromRoot(call, tensor.data());
-    count(call);
+    HostView view = view(tensor);
+    if (rank() == root) {
+      view.read();
+    }
+    fromRoot(call, view.memory());
+    if (rank() != root) {
+      view.write();
+    }
+    done(call);
   }
 
   @Override
@@ -291,6 +312,25 @@ public final class MpiCommunicator extends GroupMember {
           meeting.exchange(call, mine, Blocks.adjoining(all, mine.bytes()));
           return all.toArray(ValueLayout.JAVA_LONG);
         });
+  }
+
+  private MemorySegment elements(Tensor tensor) {
+    HostView view = view(tensor);
+    view.read();
+    return view.memory();
+  }
+
+  private HostView view(Tensor tensor) {
+    HostView view = HostView.of(tensor);
+    if (!tensor.onHost()) {
+      copies.add(view);
+    }
+    return view;
+  }
+
+  private void done(CollectiveCall call) {
+    copies.clear();
+    count(call);
   }
 
   private MemorySegment[] segments(Blocks blocks) {

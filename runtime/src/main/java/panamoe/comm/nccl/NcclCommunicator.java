@@ -1,6 +1,7 @@
 package panamoe.comm.nccl;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
+import static panamoe.bindings.NativeMemory.pointer;
 
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
@@ -98,8 +99,8 @@ public final class NcclCommunicator extends GroupMember {
       }
     }
     exchange(
-        blocks(send.data(), times(sendRows, call.rowBytes())),
-        blocks(receive.data(), times(receiveRows, call.rowBytes())));
+        blocks(send.address(), times(sendRows, call.rowBytes())),
+        blocks(receive.address(), times(receiveRows, call.rowBytes())));
     count(call);
   }
 
@@ -114,15 +115,15 @@ public final class NcclCommunicator extends GroupMember {
   @Override
   public void allReduce(Tensor tensor) {
     CollectiveCall call = agreed(CollectiveCall.allReduce(this, place(), tensor));
-    MemorySegment data = tensor.data();
+    MemorySegment data = tensor.address();
     long count = tensor.count();
     if (tensor.dtype() == DType.FLOAT32) {
       run(
           "ncclAllReduce",
           () ->
               Nccl.ncclAllReduce(
-                  data,
-                  data,
+                  pointer(data),
+                  pointer(data),
                   count,
                   Nccl.ncclFloat32(),
                   Nccl.ncclSum(),
@@ -150,14 +151,19 @@ public final class NcclCommunicator extends GroupMember {
   @Override
   public void allGather(Tensor send, Tensor receive, long[] rows) {
     CollectiveCall call = agreed(CollectiveCall.allGather(this, place(), send, receive, rows));
-    MemorySegment own = send.data().asSlice(0, rows[rank()] * call.rowBytes());
-    MemorySegment all = receive.data();
+    MemorySegment own = send.address().asSlice(0, rows[rank()] * call.rowBytes());
+    MemorySegment all = receive.address();
     if (equal(rows)) {
       run(
           "ncclAllGather",
           () ->
               Nccl.ncclAllGather(
-                  own, all, own.byteSize(), Nccl.ncclUint8(), group.handle(), device.stream()));
+                  pointer(own),
+                  pointer(all),
+                  own.byteSize(),
+                  Nccl.ncclUint8(),
+                  group.handle(),
+                  device.stream()));
     } else {
       MemorySegment[] toEach = new MemorySegment[size()];
       Arrays.fill(toEach, own);
@@ -183,8 +189,8 @@ public final class NcclCommunicator extends GroupMember {
           "ncclReduceScatter",
           () ->
               Nccl.ncclReduceScatter(
-                  send.data(),
-                  receive.data(),
+                  pointer(send.address()),
+                  pointer(receive.address()),
                   bytes / Float.BYTES,
                   Nccl.ncclFloat32(),
                   Nccl.ncclSum(),
@@ -193,8 +199,8 @@ public final class NcclCommunicator extends GroupMember {
     } else {
       addTerms(
           send.dtype(),
-          blocks(send.data(), times(rows, call.rowBytes())),
-          receive.data().asSlice(0, bytes));
+          blocks(send.address(), times(rows, call.rowBytes())),
+          receive.address().asSlice(0, bytes));
     }
     count(call);
   }
@@ -202,13 +208,13 @@ public final class NcclCommunicator extends GroupMember {
   @Override
   public void broadcast(Tensor tensor, int root) {
     CollectiveCall call = agreed(CollectiveCall.broadcast(this, place(), tensor, root));
-    MemorySegment data = tensor.data();
+    MemorySegment data = tensor.address();
     run(
         "ncclBroadcast",
         () ->
             Nccl.ncclBroadcast(
-                data,
-                data,
+                pointer(data),
+                pointer(data),
                 data.byteSize(),
                 Nccl.ncclUint8(),
                 root,
@@ -293,7 +299,7 @@ public final class NcclCommunicator extends GroupMember {
             if (send[peer].byteSize() > 0) {
               result =
                   Nccl.ncclSend(
-                      send[peer],
+                      pointer(send[peer]),
                       send[peer].byteSize(),
                       Nccl.ncclUint8(),
                       peer,
@@ -303,7 +309,7 @@ public final class NcclCommunicator extends GroupMember {
             if (receive[peer].byteSize() > 0 && result == Nccl.ncclSuccess()) {
               result =
                   Nccl.ncclRecv(
-                      receive[peer],
+                      pointer(receive[peer]),
                       receive[peer].byteSize(),
                       Nccl.ncclUint8(),
                       peer,

@@ -1,5 +1,7 @@
 package panamoe.harness.conformance.replay;
 
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.Map;
@@ -86,20 +88,18 @@ public final class Replay implements AutoCloseable {
 
   /** Whole numbers as INT32. */
   public Tensor integers(long[] values, long... shape) {
-    Tensor tensor = scope.allocate(DType.INT32, shape);
-    for (int i = 0; i < values.length; i++) {
-      tensor.setInt(i, Math.toIntExact(values[i]));
-    }
-    return tensor;
+    return scope
+        .allocate(DType.INT32, shape)
+        .set(Arrays.stream(values).mapToInt(Math::toIntExact).toArray());
   }
 
   /** Zeros and ones as UINT8. */
   public Tensor mask(boolean[] values) {
-    Tensor tensor = scope.allocate(DType.UINT8, values.length);
+    byte[] bytes = new byte[values.length];
     for (int i = 0; i < values.length; i++) {
-      tensor.setFloat(i, values[i] ? 1 : 0);
+      bytes[i] = (byte) (values[i] ? 1 : 0);
     }
-    return tensor;
+    return scope.allocate(DType.UINT8, values.length).copyFrom(MemorySegment.ofArray(bytes));
   }
 
   /** A recorded weight as it is; its gradient is {@link #gradientOf}. */

@@ -69,6 +69,7 @@ public final class SamplingCases {
         }
         sampler.ask(row, state);
       }
+      sampler.draw(); // gives the changed logits to a card
       replay.close("out.repetition_penalty", penalised.toFloats());
     }
   }
