@@ -174,12 +174,14 @@ public final class ModelRunner implements StepRunner {
    * @param into [V]
    */
   public void logits(int wanted, float[] into) {
-    if (!step.hasLogits) {
-      step.read(true);
+    long start = (long) wanted * into.length * Float.BYTES;
+    if (step.hasLogits) {
+      start += step.logitsStart;
+      MemorySegment elements = step.results.memory();
+      MemorySegment.copy(elements, ValueLayout.JAVA_FLOAT, start, into, 0, into.length);
+    } else {
+      step.logits.copyTo(start, MemorySegment.ofArray(into));
     }
-    long start = step.logitsStart + (long) wanted * into.length * Float.BYTES;
-    MemorySegment elements = step.results.memory();
-    MemorySegment.copy(elements, ValueLayout.JAVA_FLOAT, start, into, 0, into.length);
   }
 
   @Override
@@ -254,8 +256,9 @@ public final class ModelRunner implements StepRunner {
     private final RouteLayout layout;
     private final RouteTables routes;
     private final Recording calls;
-    // What the host reads: the routes' tables, and behind them the logits.
+    // What the host reads: the routes' tables and, if it reads them, behind them the logits.
     private final HostView results;
+    private final boolean withLogits;
     private final long logitsStart;
     private final Tensor logits;
     private boolean hasLogits;
@@ -269,7 +272,8 @@ public final class ModelRunner implements StepRunner {
         logitsStart = RouteTables.bytes(layout, rows);
         long bytes = logitsStart + first.wantedCount * vocabulary * Float.BYTES;
         Tensor all = activations.allocate(DType.UINT8, bytes);
-        results = HostView.of(all);
+        withLogits = first.readsLogits;
+        results = HostView.of(withLogits ? all : all.part(0, DType.UINT8, logitsStart));
         routes = new RouteTables(all, results, layout, rows);
         logits = all.part(logitsStart, DType.FLOAT32, first.wantedCount, vocabulary);
         inputs.fill(first);
@@ -302,11 +306,11 @@ public final class ModelRunner implements StepRunner {
       }
     }
 
-    /** Brings the routes to the host, once they are computed, and the logits if asked for. */
-    private void read(boolean withLogits) {
-      results.read(0, withLogits ? logitsStart + logits.bytes() : logitsStart);
+    /** Brings the routes to the host, once they are computed, and the logits if it reads them. */
+    private void read(boolean readsLogits) {
+      hasLogits = readsLogits && withLogits;
+      results.read(0, hasLogits ? logitsStart + logits.bytes() : logitsStart);
       routes.read();
-      hasLogits = withLogits;
     }
 
     /** Whether its calls compute the next step too. */

@@ -48,7 +48,7 @@ public final class HostView {
   /** Brings the bytes from {@code from} to {@code to} (exclusive) here. */
   public void read(long from, long to) {
     if (copy != null) {
-      tensor.read(from, copy.asSlice(from, to - from));
+      tensor.copyTo(from, copy.asSlice(from, to - from));
     }
   }
 
@@ -60,7 +60,7 @@ public final class HostView {
   /** Gives the bytes from {@code from} to {@code to} (exclusive) to the tensor. */
   public void write(long from, long to) {
     if (copy != null) {
-      tensor.write(copy.asSlice(from, to - from), from);
+      tensor.write(from, copy.asSlice(from, to - from));
     }
   }
 }

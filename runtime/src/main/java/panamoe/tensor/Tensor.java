@@ -144,7 +144,7 @@ public final class Tensor implements Elements {
    */
   public void copyTo(MemorySegment host) {
     requireBytes(host);
-    read(0, host);
+    copyTo(0, host);
   }
 
   /**
@@ -154,7 +154,7 @@ public final class Tensor implements Elements {
    */
   public Tensor copyFrom(MemorySegment host) {
     requireBytes(host);
-    write(host, 0);
+    write(0, host);
     return this;
   }
 
@@ -164,8 +164,8 @@ public final class Tensor implements Elements {
     return this;
   }
 
-  /** Copies the bytes from {@code from} on to the host, as many as it has room for. */
-  void read(long from, MemorySegment host) {
+  /** As above, {@code host.byteSize()} bytes from byte {@code from} on. */
+  public void copyTo(long from, MemorySegment host) {
     requireAlive();
     if (onHost()) {
       host.copyFrom(data.asSlice(from, host.byteSize()));
@@ -175,7 +175,7 @@ public final class Tensor implements Elements {
   }
 
   /** Sets the bytes from {@code from} on. */
-  void write(MemorySegment host, long from) {
+  void write(long from, MemorySegment host) {
     requireAlive();
     if (onHost()) {
       data.asSlice(from, host.byteSize()).copyFrom(host);
@@ -196,7 +196,7 @@ public final class Tensor implements Elements {
     }
     inPieces(
         (from, piece) -> {
-          read(from, piece);
+          copyTo(from, piece);
           reader.read(piece);
         });
   }
@@ -214,7 +214,7 @@ public final class Tensor implements Elements {
     inPieces(
         (from, piece) -> {
           writer.accept(piece);
-          write(piece, from);
+          write(from, piece);
         });
   }
 
@@ -354,19 +354,19 @@ public final class Tensor implements Elements {
   /** A copy of one element, in the first of 8 bytes. */
   private MemorySegment element(long index) {
     MemorySegment one = MemorySegment.ofArray(new long[1]);
-    read(Objects.checkIndex(index, count()) * dtype.bytes(), one.asSlice(0, dtype.bytes()));
+    copyTo(Objects.checkIndex(index, count()) * dtype.bytes(), one.asSlice(0, dtype.bytes()));
     return one;
   }
 
   private void setElement(long index, MemorySegment one) {
-    write(one.asSlice(0, dtype.bytes()), Objects.checkIndex(index, count()) * dtype.bytes());
+    write(Objects.checkIndex(index, count()) * dtype.bytes(), one.asSlice(0, dtype.bytes()));
   }
 
   /** All elements, widened to float. */
   public float[] toFloats() {
     float[] values = new float[Math.toIntExact(count())];
     if (dtype == DType.FLOAT32) {
-      read(0, MemorySegment.ofArray(values));
+      copyTo(0, MemorySegment.ofArray(values));
     } else {
       MemorySegment elements = HostView.elements(this);
       for (int i = 0; i < values.length; i++) {
@@ -380,7 +380,7 @@ public final class Tensor implements Elements {
   public int[] toInts() {
     require(DType.INT32);
     int[] values = new int[Math.toIntExact(count())];
-    read(0, MemorySegment.ofArray(values));
+    copyTo(0, MemorySegment.ofArray(values));
     return values;
   }
 
@@ -400,7 +400,7 @@ public final class Tensor implements Elements {
   public Tensor set(int... values) {
     require(DType.INT32);
     requireCount(values.length);
-    write(MemorySegment.ofArray(values), 0);
+    write(0, MemorySegment.ofArray(values));
     return this;
   }
 

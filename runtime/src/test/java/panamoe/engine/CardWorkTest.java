@@ -18,6 +18,7 @@ import panamoe.backend.Activation;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.bindings.NativeLibrary;
+import panamoe.comm.Alone;
 import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
@@ -31,6 +32,8 @@ import panamoe.param.ParameterStore;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
+import panamoe.train.LayerLoad;
+import panamoe.train.LoadMeter;
 
 /**
  * How often the host gives a card work, waits for it and copies to and from its memory, as the
@@ -73,6 +76,29 @@ class CardWorkTest {
       backend.synchronize();
       assertTrue(done.launches <= 10, done.toString());
       assertEquals(0, done.waits);
+    }
+  }
+
+  /** They are copied on the card, and read when the step's loads are taken. */
+  @Test
+  void loadStatisticsOfALayerWaitForNothing() throws Throwable {
+    MoeConfig config = MoeConfig.of(4, 16, Activation.GELU_TANH, true, GateConfig.dropless(2));
+    try (Backend backend = asynchronous();
+        ParameterStore store = new ParameterStore();
+        TensorScope scope = TensorScope.confined(backend)) {
+      MoeLayer layer = new MoeLayer(Declarations.of(store, 1, "moe"), 0, 8, config);
+      store.materialize(backend, DType.FLOAT32, false, 1);
+      Tensor x = scope.zeros(DType.FLOAT32, TOKENS, 8);
+      LoadMeter meter = new LoadMeter(backend);
+      Pass pass = Pass.inference(backend, scope).observedBy(meter);
+      layer.forward(pass, x, null, null);
+      meter.take(Alone.WORLD);
+      Work before = work();
+      layer.forward(pass, x, null, null);
+      assertEquals(0, work().since(before).waits);
+      LayerLoad load = meter.take(Alone.WORLD).getFirst();
+      assertEquals(2 * TOKENS, load.routes());
+      assertTrue(load.routerEntropy() > 0, load.toString());
     }
   }
 
