@@ -6,7 +6,7 @@
 // Tested by: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='AttentionTest*'. Timed on a card by ci/gpu.
 #include <algorithm>
 
-#include "cuda/attention/tile.h"
+#include "cuda/attention/softmax.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
 
@@ -152,9 +152,10 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kTh
     const int query = first + warp_row + lane / 4 + 8 * i;
     const int64_t place = (int64_t{sequence} * a.heads + head) * a.length + query;
     last[i] = query < end ? last_key(a.full, query, a.length) : -1;
-    logsumexp[i] = query < end ? a.logsumexp[place] : 0;
+    logsumexp[i] = query < end ? a.logsumexp[place] * kLog2E : 0;
     delta[i] = query < end ? a.delta[place] : 0;
   }
+  const float scale = a.scale * kLog2E;
   float dq[Shape::kColumnTiles][4];
   clear(dq);
   for (int key = begin, stage = 0; key < key_end; key += kStep, stage ^= 1) {
@@ -174,7 +175,7 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kTh
       for (int n = 0; n < 4; ++n) {
         const int at = key + j * 8 + lane % 4 * 2 + n % 2;
         const bool seen = at <= last[n / 2] && at > last[n / 2] - a.window;
-        const float weight = seen ? expf(scores[j][n] * a.scale - logsumexp[n / 2]) : 0.0f;
+        const float weight = seen ? power_of_two(fmaf(scores[j][n], scale, -logsumexp[n / 2])) : 0.0f;
         scores[j][n] = weight * (dweights[j][n] - delta[n / 2]);
       }
     }
@@ -236,13 +237,14 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kTh
     const int row = query_of(step) + thread % kStep;
     if (thread >= Shape::kStatistics || row >= last) return 0.0f;
     const int64_t place = (int64_t{sequence} * a.heads + head_of(step)) * a.length + row;
-    return thread < kStep ? a.logsumexp[place] : a.delta[place];
+    return thread < kStep ? a.logsumexp[place] * kLog2E : a.delta[place];
   };
   load_tile<kHead>(keys, Shape::kRows, a.head_size, a.aligned, HeadRows<Element>{a.k + k_head, k_stride, first, end});
   load_tile<kHead>(values, Shape::kRows, a.head_size, a.aligned, HeadRows<Element>{a.v + k_head, k_stride, first, end});
   load_step(0, 0);
   if (thread < Shape::kStatistics) statistics[thread] = statistic(0);
 
+  const float scale = a.scale * kLog2E;
   float dk[Shape::kColumnTiles][4], dv[Shape::kColumnTiles][4];
   clear(dk);
   clear(dv);
@@ -267,7 +269,7 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kTh
           const int column = j * 8 + lane % 4 * 2 + i % 2, row = query + column;
           const int at = warp_first + lane / 4 + i / 2 * 8;
           const bool seen = at <= row + ahead && at > row - a.window && row < last && at < end;
-          const float weight = seen ? expf(weights[j][i] * a.scale - logsumexp[column]) : 0.0f;
+          const float weight = seen ? power_of_two(fmaf(weights[j][i], scale, -logsumexp[column])) : 0.0f;
           weights[j][i] = weight;
           dweights[j][i] = weight * (dweights[j][i] - logsumexp[kStep + column]);
         }
@@ -278,9 +280,9 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kTh
     if (more && thread < Shape::kStatistics) statistics[(step + 1) % 2 * Shape::kStatistics + thread] = coming;
   }
 
-  const float scale[2] = {a.scale, a.scale}, one[2] = {1, 1};
+  const float factor[2] = {a.scale, a.scale}, one[2] = {1, 1};
   __syncthreads();
-  store_product<kStride>(dk, scale, keys + warp_row * kStride + warp_column);
+  store_product<kStride>(dk, factor, keys + warp_row * kStride + warp_column);
   store_product<kStride>(dv, one, values + warp_row * kStride + warp_column);
   __syncthreads();
   store_tile<kHead>(keys, end - first, a.head_size, a.aligned,
