@@ -49,6 +49,8 @@ class CudaDevice final : public Device {
   // While the lock is held no thread can allocate, free or release memory of this card.
   std::unique_lock<std::mutex> hold_memory() const { return std::unique_lock(mutex_); }
   size_t most_shared_bytes() const { return properties_.sharedMemPerBlockOptin; }
+  // Of memory that the process may use.
+  int64_t most_memory_bytes() const { return limit_; }
   // Raises a kernel's limit of dynamic shared memory to at least `bytes`. The limit is never lowered: it belongs to the
   // kernel, which other threads and captured graphs may launch.
   void allow_shared_bytes(const void* kernel, size_t bytes) const;

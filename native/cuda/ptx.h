@@ -1,5 +1,5 @@
 // Instructions that CUDA offers only as PTX: matrix products of a warp (mma), loads of their fragments (ldmatrix),
-// asynchronous copies (cp.async). The emulation (MOE_SIMT) has its own in simt/tensor_core.h.
+// asynchronous copies (cp.async), powers of two (ex2). The emulation (MOE_SIMT) has its own in simt/tensor_core.h.
 #pragma once
 
 #include <cstdint>
@@ -52,6 +52,13 @@ __device__ __forceinline__ void commit_copies() { asm volatile("cp.async.commit_
 template <int pending>
 __device__ __forceinline__ void wait_copies() {
   asm volatile("cp.async.wait_group %0;" ::"n"(pending) : "memory");
+}
+
+// 2^x, to within 2^-22 of it; 0 below 2^-126.
+__device__ __forceinline__ float power_of_two(float x) {
+  float power;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(x));
+  return power;
 }
 
 }  // namespace moe::cuda

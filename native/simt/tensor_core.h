@@ -1,6 +1,9 @@
-// The emulation of cuda/ptx.h: matrix products of a warp, loads of their fragments, asynchronous copies. Products are
-// summed over k in order; a tensor core sums in another order, so tests compare with a tolerance. Test only.
+// The emulation of cuda/ptx.h: matrix products of a warp, loads of their fragments, asynchronous copies, powers of
+// two. Products are summed over k in order; a tensor core sums in another order, so tests compare with a tolerance.
+// Test only.
 #pragma once
+
+#include <limits>
 
 #include "simt/language.h"
 
@@ -101,6 +104,12 @@ void wait_copies() {
     thread.copies.erase(thread.copies.begin(), thread.copies.begin() + landed);
     thread.groups.erase(thread.groups.begin());
   }
+}
+
+// 2^x, 0 below 2^-126.
+inline float power_of_two(float x) {
+  const float power = std::exp2(x);
+  return power < std::numeric_limits<float>::min() ? 0 : power;
 }
 
 }  // namespace moe::cuda

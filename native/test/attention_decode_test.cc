@@ -167,6 +167,53 @@ TEST_F(AttentionDecodeTest, LongSequencesHaveTheBitsOfForward) {
   }
 }
 
+// CUDA cuts the keys of a row into splits of 256. With a capacity of one split it needs no second launch.
+TEST_F(AttentionDecodeTest, RowsAroundTheBordersOfSplitsHaveTheBitsOfForward) {
+  for (int64_t window : {0, 255, 256, 257}) {
+    const Sequences s = sequences(MOE_BFLOAT16, 2, 1, 13, window, 514, true, {.block = 24});
+    for (int64_t position : {0, 254, 255, 256, 511, 512}) expect_forward_bits(s, {{1, position}}, single);
+    expect_forward_bits(s, {{0, 513}, {1, 0}, {0, 510}, {1, 256}, {0, 255}}, stream);
+  }
+  for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
+    for (int64_t capacity : {256, 257}) {
+      const Sequences s = sequences(dtype, 4, 1, 16, 0, capacity - kSpare, true, {.block = 0});
+      expect_forward_bits(s, {{0, capacity - kSpare - 1}, {1, 0}, {1, 200}}, single);
+    }
+  }
+}
+
+// A graph is recorded when nobody knows how long sequences will be.
+TEST_F(AttentionDecodeTest, ARecordedStepServesRowsOfEveryLength) {
+  if (on_cpu()) GTEST_SKIP() << "the CPU records no graphs";
+  const Sequences s = sequences(MOE_BFLOAT16, 4, 2, 16, 0, 600, true);
+  Batch recorded = batch(s, {{0, 0}, {1, 0}});
+  const auto decode = [&] {
+    ASSERT_MOE_OK(moe_attention_decode(stream, attention_config(s.scale), recorded.q, s.given_sinks(),
+                                       cache_places(s.keys, s.values, s.table, recorded.slot, recorded.position),
+                                       recorded.out));
+  };
+  moe_graph graph = 0;
+  decode();
+  ASSERT_MOE_OK(moe_graph_begin(stream));
+  decode();
+  ASSERT_MOE_OK(moe_graph_end(stream, &graph));
+  for (int64_t position : {0, 255, 256, 599, 3}) {
+    const Batch now = batch(s, {{0, position}, {1, 599 - position}});
+    for (auto [from, to] : {std::pair{&now.q, &recorded.q}, {&now.position, &recorded.position}}) {
+      for (int64_t i = 0; i < from->count(); ++i) to->set(i, (*from)[i]);
+    }
+    ASSERT_MOE_OK(moe_graph_launch(stream, graph));
+    ASSERT_MOE_OK(moe_stream_synchronize(stream));
+    for (int64_t row : {0, 1}) {
+      const int64_t at = row == 0 ? position : s.shape.length + 599 - position;
+      for (int64_t c = 0; c < s.row(); ++c) {
+        ASSERT_EQ(recorded.out[row * s.row() + c], s.out[at * s.row() + c]) << "position " << position;
+      }
+    }
+  }
+  EXPECT_MOE_OK(moe_graph_destroy(graph));
+}
+
 TEST_F(AttentionDecodeTest, SinksHaveTheBitsOfForward) {
   for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
     for (int64_t window : {0, 33, 300}) {

@@ -96,6 +96,15 @@ TEST_F(AttentionTest, AgreesWithFloat64AtWideHeadsAndManyQueryHeads) {
   expect_reference(MOE_FLOAT32, {1, 5, 130, 2, 8, 0}, stream);
 }
 
+// CUDA cuts sequences into tiles of 64 and 128 queries and of 64 keys.
+TEST_F(AttentionTest, AgreesWithFloat64AroundTilesOfRows) {
+  for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
+    for (int64_t length : {127, 128, 129}) expect_reference(dtype, {1, length, 1, 1, 8, 0}, stream);
+    for (int64_t window : {1, 63, 64, 65, 66, 128, 129}) expect_reference(dtype, {1, 200, 2, 1, 16, window}, stream);
+    expect_reference(dtype, {2, 129, 4, 2, 16, 0, MOE_FULL}, stream, true);
+  }
+}
+
 TEST_F(AttentionTest, AgreesWithFloat64OverLongSequences) {
   expect_reference(MOE_FLOAT32, {1, 600, 2, 1, 8, 0}, stream);
   expect_reference(MOE_FLOAT32, {1, 600, 2, 1, 8, 300}, stream);
@@ -180,6 +189,25 @@ TEST_F(AttentionTest, BackwardIsTheDerivative) {
   }
 }
 
+TEST_F(AttentionTest, BackwardIsTheDerivativeOverSeveralTiles) {
+  Layer layer(MOE_FLOAT32, {1, 140, 2, 1, 4, 70}, 5, true);
+  layer.forward(stream);
+  layer.backward(stream);
+  for (auto [x, dx] : {std::pair{&layer.q, &layer.dq}, {&layer.k, &layer.dk}, {&layer.v, &layer.dv}}) {
+    const std::vector<double> at = values_of(*x), gradient = values_of(*dx);
+    double square = 0;
+    for (double element : gradient) square += element * element;
+    const auto loss = [&](double step) {  // along the gradient
+      for (int64_t i = 0; i < x->count(); ++i) x->set(i, at[i] + step * gradient[i] / std::sqrt(square));
+      layer.forward(stream);
+      return dot(layer.out, layer.dout);
+    };
+    const double slope = (loss(0.02) - loss(-0.02)) / 0.04;
+    EXPECT_NEAR(slope, std::sqrt(square), 2e-3 * std::sqrt(square));
+    loss(0);
+  }
+}
+
 TEST_F(AttentionTest, BitsDependOnNeitherThreadsNorRuns) {
   for (auto [dtype, mask, with_sinks] : {std::tuple{MOE_FLOAT32, MOE_CAUSAL, false},
                                          {MOE_BFLOAT16, MOE_CAUSAL, false},
@@ -210,10 +238,12 @@ std::vector<uint8_t> sequence_bits(const Tensor& x, int64_t sequences, int64_t i
 }
 
 TEST_F(AttentionTest, ASequencesBitsDoNotDependOnTheBatch) {
-  for (auto [window, mask, with_sinks] :
-       {std::tuple{0, MOE_CAUSAL, false}, {40, MOE_CAUSAL, false}, {40, MOE_CAUSAL, true}, {0, MOE_FULL, true}}) {
-    Layer batch(MOE_FLOAT32, {5, 77, 4, 2, 16, window, mask}, 11, with_sinks);
-    Layer alone(MOE_FLOAT32, {1, 77, 4, 2, 16, window, mask}, 11, with_sinks);
+  for (auto [dtype, window, mask, with_sinks] : {std::tuple{MOE_FLOAT32, 0, MOE_CAUSAL, false},
+                                                 {MOE_FLOAT32, 40, MOE_CAUSAL, true},
+                                                 {MOE_BFLOAT16, 70, MOE_CAUSAL, false},
+                                                 {MOE_FLOAT32, 0, MOE_FULL, true}}) {
+    Layer batch(dtype, {5, 77, 4, 2, 16, window, mask}, 11, with_sinks);
+    Layer alone(dtype, {1, 77, 4, 2, 16, window, mask}, 11, with_sinks);
     for (auto [from, to] :
          {std::pair{&batch.q, &alone.q}, {&batch.k, &alone.k}, {&batch.v, &alone.v}, {&batch.dout, &alone.dout}}) {
       for (int64_t i = 0; i < to->count(); ++i) to->set(i, (*from)[3 * to->count() + i]);
@@ -325,30 +355,49 @@ TEST_F(AttentionTest, RefusesWhatDoesNotFit) {
                      moe_attention_forward(stream, good.config(), inputs, good.out, nullptr));
 }
 
-using EmulatedAttentionTest = AttentionTest;
+// Runs the layers of a shape on a card of the default kind, and on one that an environment variable makes smaller.
+class EmulatedAttentionTest : public AttentionTest {
+ protected:
+  void expect_same_bits_on(const char* variable, const char* value, moe_dtype dtype, const AttentionShape& shape) {
+    SCOPED_TRACE(text(shape) + ", " + variable + " " + value);
+    Layer layer(dtype, shape, 5), small(dtype, shape, 5);
+    layer.forward(stream);
+    layer.backward(stream);
+    ::setenv(variable, value, 1);
+    moe_device card = 0;
+    moe_stream narrow = 0;
+    ASSERT_MOE_OK(moe_device_open("simt", 0, &card));
+    ASSERT_MOE_OK(moe_stream_create(card, 1, &narrow));
+    small.forward(narrow);
+    small.backward(narrow);
+    EXPECT_MOE_OK(moe_device_close(card));
+    ::unsetenv(variable);
+    expect_same_bits(small.out, layer.out, "out");
+    expect_same_bits(small.logsumexp, layer.logsumexp, "logsumexp");
+    expect_same_bits(small.dq, layer.dq, "dq");
+    expect_same_bits(small.dk, layer.dk, "dk");
+    expect_same_bits(small.dv, layer.dv, "dv");
+  }
+};
 
 // sm_86 has 99 KiB of shared memory a block.
 TEST_F(EmulatedAttentionTest, TilesOfASmallerCardGiveTheSameBits) {
   for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
     for (int64_t head_size : {100, 256}) {
-      SCOPED_TRACE(head_size);
-      Layer layer(dtype, {1, 40, 2, 1, head_size, 30}, 5), small(dtype, layer.shape, 5);
-      layer.forward(stream);
-      layer.backward(stream);
-      ::setenv("PANAMOE_SIMT_ARCH", "86", 1);
-      moe_device card = 0;
-      moe_stream narrow = 0;
-      ASSERT_MOE_OK(moe_device_open("simt", 0, &card));
-      ASSERT_MOE_OK(moe_stream_create(card, 1, &narrow));
-      small.forward(narrow);
-      small.backward(narrow);
-      EXPECT_MOE_OK(moe_device_close(card));
-      ::unsetenv("PANAMOE_SIMT_ARCH");
-      expect_same_bits(small.out, layer.out, "out");
-      expect_same_bits(small.logsumexp, layer.logsumexp, "logsumexp");
-      expect_same_bits(small.dq, layer.dq, "dq");
-      expect_same_bits(small.dk, layer.dk, "dk");
-      expect_same_bits(small.dv, layer.dv, "dv");
+      expect_same_bits_on("PANAMOE_SIMT_ARCH", "86", dtype, {1, 40, 2, 1, head_size, 30});
+    }
+  }
+}
+
+// The backward stores the gradients of scores in a share of the memory: of a few key heads at a time with 32 MiB, of
+// none with 4.
+TEST_F(EmulatedAttentionTest, StoredScoresGiveTheBitsOfThoseComputedAnew) {
+  for (const char* bytes : {"4194304", "33554432"}) {
+    for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
+      for (int64_t window : {0, 66}) {
+        expect_same_bits_on("PANAMOE_CUDA_MEMORY_LIMIT", bytes, dtype, {2, 150, 4, 2, 16, window});
+      }
+      expect_same_bits_on("PANAMOE_CUDA_MEMORY_LIMIT", bytes, dtype, {3, 70, 2, 2, 13, 0, MOE_FULL});
     }
   }
 }

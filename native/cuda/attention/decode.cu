@@ -12,7 +12,7 @@ namespace {
 
 constexpr int kMergeThreads = 128;
 constexpr int kAppendThreads = 256;
-constexpr int64_t kMostScratchBytes = 32 << 20;  // unless one row needs more
+constexpr int64_t kMostScratchBytes = 128 << 20;  // unless one row needs more
 // From this many rows a slot on they come in runs that share their keys, and are enough to fill the card unsplit.
 constexpr int64_t kLongRun = 4;
 constexpr int64_t kMostChunks = 65535;  // blocks along y
@@ -29,14 +29,14 @@ __global__ void __launch_bounds__(kMergeThreads)
   for (int column = static_cast<int>(threadIdx.x); column < a.head_size; column += kMergeThreads) {
     float maximum = kUnseen, total = 0, value = 0;
     if (a.sinks != nullptr) {
-      maximum = a.sinks[place % a.heads];
+      maximum = a.sinks[place % a.heads] * kLog2E;
       total = 1;
     }
 #pragma unroll 4
     for (int chunk = first; chunk <= last; ++chunk) {
       const int64_t at = place * chunks + chunk;
       const float highest = fmaxf(maximum, chunk_statistics[2 * at]), base = softmax_base(highest);
-      const float before = expf(maximum - base), now = expf(chunk_statistics[2 * at] - base);
+      const float before = power_of_two(maximum - base), now = power_of_two(chunk_statistics[2 * at] - base);
       maximum = highest;
       total = fmaf(total, before, chunk_statistics[2 * at + 1] * now);
       value = fmaf(value, before, chunk_sums[at * a.head_size + column] * now);
@@ -197,7 +197,7 @@ void attention_decode(Stream& stream, const moe_attention_config& config, Tensor
                           .groups = static_cast<int>(keys.shape[2]),
                           .head_size = static_cast<int>(head_size),
                           .sinks = data<float>(sinks),
-                          .scale = config.scale,
+                          .scale = config.scale * kLog2E,
                           .window = window_or_most(config.window),
                           .full = false,
                           .aligned = in_vectors(q, head_size) && in_vectors(keys, head_size) &&
@@ -206,6 +206,10 @@ void attention_decode(Stream& stream, const moe_attention_config& config, Tensor
   const int64_t chunks = std::max<int64_t>(1, ceil_div(cache.capacity, kChunk));
   if (rows >= kLongRun * cache.slots || chunks > kMostChunks) {
     attend_rows(launch, dtype, all);
+    return;
+  }
+  if (chunks == 1) {
+    attend_chunks(launch, dtype, all, 1, nullptr, nullptr);
     return;
   }
   const int64_t floats = heads * chunks * (head_size + 2);  // of a row

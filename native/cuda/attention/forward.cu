@@ -1,7 +1,7 @@
 // Attention forward; formula and shapes as in cpu/attention/forward.cc. In the manner of FlashAttention-2 (arXiv
 // 2307.08691): a block keeps a tile of query rows and walks tiles of keys with a running maximum m and sum l of weights
-// exp(s - m). A sink is a key without a value that a row sees first: m and l start as its logit and 1. The query heads
-// that share a key head are rows of one tile, so they read it once.
+// 2^(s - m), where s has log2(e) in it. A sink is a key without a value that a row sees first: m and l start as its
+// logit and 1. The query heads that share a key head are rows of one tile, so they read it once.
 // Tested by: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Attention*'. Timed on a card by ci/gpu.
 #include "cuda/attention/forward.h"
 
@@ -10,16 +10,35 @@
 namespace moe::cuda {
 namespace {
 
-template <typename Element, int kHead, int kRowWarps>
-struct ForwardShape : HeadShape<Element, kHead> {
-  using Base = HeadShape<Element, kHead>;
+// Rows of queries that a block takes of long runs. 128 rows of bfloat16 ask the L2 cache for half of what 64 would, and
+// tensor cores need that; float32 is bound by its multiply-adds, and wider heads by registers.
+template <typename Element, int kHead>
+constexpr int kRowWarpsOfRuns = std::is_same_v<Element, Bfloat16> && kHead <= 128 ? 8 : 4;
+constexpr int kColumnWarpsOfAChunk = 4;
+
+// kOneChunk: a block takes one chunk of keys for 16 rows. That is bound by bytes, so four warps share the rows: they
+// issue the copies, and each computes a part of the scores and of the columns.
+template <typename Element, int kHead, bool kOneChunk>
+using ForwardHeads =
+    std::conditional_t<kOneChunk, HeadShape<Element, kHead, kColumnWarpsOfAChunk>, HeadShape<Element, kHead>>;
+
+template <typename Element, int kHead, int kRowWarps, bool kOneChunk>
+struct ForwardShape : ForwardHeads<Element, kHead, kOneChunk> {
+  using Base = ForwardHeads<Element, kHead, kOneChunk>;
   static constexpr int kRows = kRowWarps * kWarpRows;
   static constexpr int kKeys = std::is_same_v<Element, float> ? 32 : 64;
   static constexpr int kWarps = kRowWarps * Base::kColumnWarps;
   static constexpr int kThreads = kWarps * kWarpLanes;
   static constexpr size_t kTileBytes = sizeof(Element) * (kRows + 2 * kKeys) * Base::kStride;
-  static constexpr size_t kSharedBytes = kTileBytes + sizeof(float) * kWarps * kWeightFloats<Element, kKeys / 8>;
-  static_assert(kChunk % kKeys == 0);
+  // Several warps of a row compute scores of kOwnKeys keys each, and put them together in a table.
+  static constexpr int kOwnKeys = kKeys / Base::kColumnWarps;
+  static constexpr int kScoreStride = product_stride(kKeys);
+  static constexpr int kScoreFloats = Base::kColumnWarps == 1 ? 0 : kRows * kScoreStride;
+  static constexpr size_t kSharedBytes =
+      kTileBytes + sizeof(float) * (kScoreFloats + kWarps * kWeightFloats<Element, kKeys / 8>);
+  // Blocks that an SM should have at least: ptxas else saves registers for more, and spills.
+  static constexpr int kBlocks = kThreads * Base::kColumns <= 128 * 64 ? 3 : 1;
+  static_assert(kChunk % kKeys == 0 && kOwnKeys % 8 == 0);
 };
 
 // Consecutive positions of one sequence, rows from `first` on.
@@ -47,98 +66,13 @@ __device__ __forceinline__ Run find_run(const AttendingRows& a, int t, int most)
   return run;
 }
 
-// Of the two rows of a product that a lane has elements of. Products and sums that a compiler might fuse in one kernel
-// and not in another are spelled out.
-template <int kTiles>
-struct RowSums {
-  float maximum[2], total[2], values[kTiles][4];
-
-  __device__ __forceinline__ void reset() {
-    for (int i = 0; i < 2; ++i) {
-      maximum[i] = kUnseen;
-      total[i] = 0;
-    }
-    clear(values);
-  }
-
-  __device__ __forceinline__ void begin_with(int i, float sink) {
-    maximum[i] = sink;
-    total[i] = 1;
-  }
-
-  // Replaces scores by weights exp(score - maximum) under the new maximum.
-  template <int kScores>
-  __device__ __forceinline__ void weigh(float (&scores)[kScores][4]) {
-#pragma unroll
-    for (int i = 0; i < 2; ++i) {
-      float highest = maximum[i];
-#pragma unroll
-      for (int j = 0; j < kScores; ++j) highest = fmaxf(highest, fmaxf(scores[j][2 * i], scores[j][2 * i + 1]));
-      highest = row_max(highest);
-      const float base = softmax_base(highest), decay = expf(maximum[i] - base);
-      maximum[i] = highest;
-      float sum = 0;
-#pragma unroll
-      for (int j = 0; j < kScores; ++j) {
-#pragma unroll
-        for (int n = 2 * i; n < 2 * i + 2; ++n) {
-          scores[j][n] = expf(scores[j][n] - base);
-          sum = __fadd_rn(sum, scores[j][n]);
-        }
-      }
-      total[i] = fmaf(total[i], decay, sum);
-#pragma unroll
-      for (int j = 0; j < kTiles; ++j) {
-#pragma unroll
-        for (int n = 2 * i; n < 2 * i + 2; ++n) values[j][n] *= decay;
-      }
-    }
-  }
-
-  // Takes in the sums over the keys of the next chunk. merge_chunks_kernel does the same arithmetic.
-  __device__ __forceinline__ void merge(const RowSums& chunk) {
-#pragma unroll
-    for (int i = 0; i < 2; ++i) {
-      const float highest = fmaxf(maximum[i], chunk.maximum[i]), base = softmax_base(highest);
-      const float before = expf(maximum[i] - base), now = expf(chunk.maximum[i] - base);
-      maximum[i] = highest;
-      total[i] = fmaf(total[i], before, row_sum(chunk.total[i]) * now);
-#pragma unroll
-      for (int j = 0; j < kTiles; ++j) {
-#pragma unroll
-        for (int n = 2 * i; n < 2 * i + 2; ++n) values[j][n] = fmaf(values[j][n], before, chunk.values[j][n] * now);
-      }
-    }
-  }
-};
-
-// Scales scores, and hides the keys from `key` on that a row must not see: those after `last`, those before its window.
-template <int kScores>
-__device__ __forceinline__ void scale_and_mask(float (&scores)[kScores][4], float scale, int key, const int (&last)[2],
-                                               int window) {
-  const int column = key + static_cast<int>(threadIdx.x) % 4 * 2;
-#pragma unroll
-  for (int i = 0; i < 2; ++i) {
-    const bool all = key + kScores * 8 - 1 <= last[i] && key > last[i] - window;
-#pragma unroll
-    for (int j = 0; j < kScores; ++j) {
-#pragma unroll
-      for (int n = 0; n < 2; ++n) {
-        const int at = column + j * 8 + n;
-        const bool seen = all || (at <= last[i] && at > last[i] - window);
-        float& score = scores[j][2 * i + n];
-        score = seen ? __fmul_rn(score, scale) : kUnseen;
-      }
-    }
-  }
-}
-
 // One block: a run of rows (or a tile of a whole sequence), one key head, up to kRows of (row, query head).
 // Long runs are bound by FLOPs, 4 D for each pair of row and key; lone rows by the bytes of the keys and values.
 template <typename Element, int kHead, int kRowWarps, bool kOneChunk>
-__global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps>::kThreads))
+__global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps, kOneChunk>::kThreads),
+                                  (ForwardShape<Element, kHead, kRowWarps, kOneChunk>::kBlocks))
     attend_kernel(AttendingRows a, int chunks, float* chunk_sums, float* chunk_statistics) {
-  using Shape = ForwardShape<Element, kHead, kRowWarps>;
+  using Shape = ForwardShape<Element, kHead, kRowWarps, kOneChunk>;
   constexpr int kRows = Shape::kRows, kKeys = Shape::kKeys, kStride = Shape::kStride;
   const int shared_heads = a.heads / a.groups, head_tiles = (shared_heads + kRows - 1) / kRows;
   const int most_rows = shared_heads < kRows ? kRows / shared_heads : 1;
@@ -187,7 +121,9 @@ __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps>::kThr
   MOE_DYNAMIC_SHARED(Element, queries);
   Element* keys = queries + kRows * kStride;
   Element* values = keys + kKeys * kStride;
-  float* table = reinterpret_cast<float*>(values + kKeys * kStride) + warp * kWeightFloats<Element, kKeys / 8>;
+  float* tables = reinterpret_cast<float*>(values + kKeys * kStride);
+  float* scores = tables + warp_row * Shape::kScoreStride;  // where several warps share rows
+  float* table = tables + Shape::kScoreFloats + warp * kWeightFloats<Element, kKeys / 8>;
   // Which row of [blocks * block * G, D] key `key` + r is, and its value; -1 for none. Lies in the padding of a tile's
   // row r: of `keys` and of `values` in turn, because threads may still load values when the next tile's keys are
   // found.
@@ -222,14 +158,18 @@ __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps>::kThr
                    [&](int r) { return r < rows ? static_cast<const Element*>(a.q) + element(r) : nullptr; });
   __syncthreads();
   load_keys(keys, a.keys, a.key_scales, begin);
+  wait_copies<0>();
+  __syncthreads();
+  LeftFactor<Element, kHead> own_queries;
+  own_queries.read(queries + warp_row * kStride, width);
 
   RowSums<Shape::kColumnTiles> sums, chunk;
   sums.reset();
   chunk.reset();
-  if (!kOneChunk && a.sinks != nullptr) {  // merge_chunks_kernel takes them in where chunks are apart
+  if (a.sinks != nullptr) {  // merge_chunks_kernel takes them in where chunks are apart
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
-      if (row[i] < rows) sums.begin_with(i, a.sinks[first_head + row[i] % heads]);
+      if (row[i] < rows) sums.begin_with(i, a.sinks[first_head + row[i] % heads] * kLog2E);
     }
   }
   for (int key = begin, next; key < end; key = next) {
@@ -240,59 +180,70 @@ __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps>::kThr
     if (next < end) find_keys(next);
     const bool seen = warp_row < rows && key <= warp_last && next > warp_first - a.window + 1;
     float weights[kKeys / 8][4];
-    if (seen) {
-      multiply_rows<kStride>(weights, queries + warp_row * kStride, keys, width);
-      scale_and_mask(weights, a.scale, key, last, a.window);
-      chunk.weigh(weights);
+    if constexpr (Shape::kColumnWarps == 1) {
+      if (seen) own_queries.multiply(weights, keys, width);
+    } else if (seen) {
+      const int own = warp % Shape::kColumnWarps * Shape::kOwnKeys;
+      float part[Shape::kOwnKeys / 8][4];
+      own_queries.multiply(part, keys + own * kStride, width);
+      put_product<Shape::kScoreStride>(part, scores + own);
     }
     wait_copies<0>();
     __syncthreads();
     if (next < end) load_keys(keys, a.keys, a.key_scales, next);
-    if (seen) add_product<kStride>(chunk.values, weights, values + warp_column, width - warp_column, table);
-    if (next % kChunk == 0 || next >= end) {
+    if (seen) {
+      if constexpr (Shape::kColumnWarps > 1) get_product<Shape::kScoreStride>(weights, scores);
+      scale_and_mask(weights, a.scale, key, last, a.window);
+      chunk.weigh(weights);
+      add_product<kStride>(chunk.values, weights, values + warp_column, width - warp_column, table);
+    }
+    if (!kOneChunk && (next % kChunk == 0 || next >= end)) {
       sums.merge(chunk);
       chunk.reset();
     }
   }
 
-  if constexpr (kOneChunk) {
+  if (kOneChunk && chunks > 1) {
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
+      const float total = row_sum(chunk.total[i]);
       if (row[i] >= rows) continue;
       const int64_t line = (run.first + row[i] / heads) * a.heads + first_head + row[i] % heads;
       const int64_t place = line * chunks + blockIdx.y;
       if (warp_column == 0 && lane % 4 == 0) {
-        chunk_statistics[2 * place] = sums.maximum[i];
-        chunk_statistics[2 * place + 1] = sums.total[i];
+        chunk_statistics[2 * place] = chunk.maximum[i];
+        chunk_statistics[2 * place + 1] = total;
       }
 #pragma unroll
       for (int j = 0; j < Shape::kColumnTiles; ++j) {
 #pragma unroll
         for (int n = 0; n < 2; ++n) {
           const int column = warp_column + j * 8 + lane % 4 * 2 + n;
-          if (column < a.head_size) chunk_sums[place * a.head_size + column] = sums.values[j][2 * i + n];
+          if (column < a.head_size) chunk_sums[place * a.head_size + column] = chunk.values[j][2 * i + n];
         }
       }
     }
-  } else {
-    const float factor[2] = {1 / sums.total[0], 1 / sums.total[1]};
-    store_product<kStride>(sums.values, factor, queries + warp_row * kStride + warp_column);
-    __syncthreads();
-    store_tile<kHead>(queries, rows, a.head_size, a.aligned,
-                      [&](int r) { return static_cast<Element*>(a.out) + element(r); });
-    if (a.logsumexp == nullptr || warp_column != 0 || lane % 4 != 0) return;
+    return;
+  }
+  if (kOneChunk) sums.merge(chunk);
+  const float factor[2] = {1 / sums.total[0], 1 / sums.total[1]};
+  store_product<kStride>(sums.values, factor, queries + warp_row * kStride + warp_column);
+  __syncthreads();
+  store_tile<kHead>(queries, rows, a.head_size, a.aligned,
+                    [&](int r) { return static_cast<Element*>(a.out) + element(r); });
+  if (a.logsumexp == nullptr || warp_column != 0 || lane % 4 != 0) return;
 #pragma unroll
-    for (int i = 0; i < 2; ++i) {
-      if (row[i] >= rows) continue;
-      const int64_t line = int64_t{run.slot} * a.heads + first_head + row[i] % heads;
-      a.logsumexp[line * a.cache.capacity + run.position + row[i] / heads] = sums.maximum[i] + logf(sums.total[i]);
-    }
+  for (int i = 0; i < 2; ++i) {
+    if (row[i] >= rows) continue;
+    const int64_t line = int64_t{run.slot} * a.heads + first_head + row[i] % heads;
+    a.logsumexp[line * a.cache.capacity + run.position + row[i] / heads] =
+        (sums.maximum[i] + log2f(sums.total[i])) * kLn2;
   }
 }
 
 template <typename Element, int kHead, int kRowWarps, bool kOneChunk>
 void attend(Launch& launch, const AttendingRows& a, int64_t chunks, float* sums, float* statistics) {
-  using Shape = ForwardShape<Element, kHead, kRowWarps>;
+  using Shape = ForwardShape<Element, kHead, kRowWarps, kOneChunk>;
   if constexpr (kRowWarps > 1 && Shape::kSharedBytes > kSharedOfEveryCard) {  // a row's bits do not depend on its tile
     if (Shape::kSharedBytes > launch.stream().card().most_shared_bytes()) {
       return attend<Element, kHead, 1, kOneChunk>(launch, a, chunks, sums, statistics);
@@ -306,13 +257,18 @@ void attend(Launch& launch, const AttendingRows& a, int64_t chunks, float* sums,
          static_cast<int>(chunks), sums, statistics);
 }
 
-template <int kRowWarps, bool kOneChunk>
+template <bool kOneChunk>
 void attend(Launch& launch, moe_dtype dtype, const AttendingRows& a, int64_t chunks, float* sums, float* statistics) {
+  const auto with = [&](auto element, auto head) {
+    using Element = decltype(element);
+    constexpr int kRowWarps = kOneChunk ? 1 : kRowWarpsOfRuns<Element, head()>;
+    attend<Element, head(), kRowWarps, kOneChunk>(launch, a, chunks, sums, statistics);
+  };
   visit_head_size(a.head_size, [&](auto head) {
     if (dtype == MOE_BFLOAT16) {
-      attend<Bfloat16, head(), kRowWarps, kOneChunk>(launch, a, chunks, sums, statistics);
+      with(Bfloat16{}, head);
     } else {
-      attend<float, head(), kRowWarps, kOneChunk>(launch, a, chunks, sums, statistics);
+      with(float{}, head);
     }
   });
 }
@@ -320,12 +276,12 @@ void attend(Launch& launch, moe_dtype dtype, const AttendingRows& a, int64_t chu
 }  // namespace
 
 void attend_rows(Launch& launch, moe_dtype dtype, const AttendingRows& rows) {
-  attend<4, false>(launch, dtype, rows, 1, nullptr, nullptr);
+  attend<false>(launch, dtype, rows, 1, nullptr, nullptr);
 }
 
 void attend_chunks(Launch& launch, moe_dtype dtype, const AttendingRows& rows, int64_t chunks, float* sums,
                    float* statistics) {
-  attend<1, true>(launch, dtype, rows, chunks, sums, statistics);
+  attend<true>(launch, dtype, rows, chunks, sums, statistics);
 }
 
 void attention_forward(Stream& stream, const moe_attention_config& config, const moe_attention_inputs& in, Tensor out,
@@ -355,7 +311,7 @@ void attention_forward(Stream& stream, const moe_attention_config& config, const
                .groups = static_cast<int>(k.shape[2]),
                .head_size = static_cast<int>(head_size),
                .sinks = data<float>(in.sinks),
-               .scale = config.scale,
+               .scale = config.scale * kLog2E,
                .window = window_or_most(config.window),
                .full = config.mask == MOE_FULL,
                .aligned = in_vectors(q, head_size) && in_vectors(k, head_size) && in_vectors(v, head_size) &&

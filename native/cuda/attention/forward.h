@@ -2,7 +2,7 @@
 // that a row has the same bits whichever way it goes.
 #pragma once
 
-#include "cuda/attention/tile.h"
+#include "cuda/attention/softmax.h"
 #include "cuda/launch.h"
 
 namespace moe::cuda {
@@ -43,21 +43,16 @@ struct AttendingRows {
   Refusal refusal;  // raised for a place outside the cache
   int rows, heads, groups, head_size;
   const float* sinks;  // [H], or null
-  float scale;
-  int window;  // from window_or_most
-  bool full;   // every row sees the whole slot: MOE_FULL
+  float scale;         // of q . k, log2(e) included
+  int window;          // from window_or_most
+  bool full;           // every row sees the whole slot: MOE_FULL
   bool aligned;
 };
 
-// What is subtracted from scores whose maximum this is.
-__device__ __forceinline__ float softmax_base(float maximum) {
-  return maximum == kUnseen ? 0.0f : maximum;  // no key yet: every weight is 0
-}
-
 // Attends and writes `out`, walking all the chunks of a row: for rows that come in long runs.
 void attend_rows(Launch& launch, moe_dtype dtype, const AttendingRows& rows);
-// Attends to one chunk a block, chunks of them, and leaves sums [T, H, chunks, D] and (maximum, total)
-// [T, H, chunks, 2] of those chunks that a row sees.
+// Attends to one chunk a block. Where there is one chunk, writes `out`; else leaves sums [T, H, chunks, D] and
+// (maximum, total) [T, H, chunks, 2] of those chunks that a row sees.
 void attend_chunks(Launch& launch, moe_dtype dtype, const AttendingRows& rows, int64_t chunks, float* sums,
                    float* statistics);
 
