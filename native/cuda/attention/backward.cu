@@ -127,7 +127,7 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kTh
   const int warp_row = warp / Shape::kColumnWarps * kWarpRows;
   const int warp_column = warp % Shape::kColumnWarps * Shape::kColumns;
   const int width = padded_width(a.head_size);
-  MOE_DYNAMIC_SHARED(Element, queries);
+  MOE_DYNAMIC_SHARED(Element, queries, Shape::kSharedBytes);
   Element* upstream = queries + Shape::kRows * kStride;
   const Steps<Element, kHead, kRowWarps> steps{upstream + Shape::kRows * kStride};
   float* table = reinterpret_cast<float*>(steps.tile(2, 0)) + warp * kWeightFloats<Element, kStep / 8>;
@@ -210,7 +210,7 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kTh
   const int warp_row = warp / Shape::kColumnWarps * kWarpRows;
   const int warp_column = warp % Shape::kColumnWarps * Shape::kColumns;
   const int width = padded_width(a.head_size);
-  MOE_DYNAMIC_SHARED(Element, keys);
+  MOE_DYNAMIC_SHARED(Element, keys, Shape::kSharedBytes);
   Element* values = keys + Shape::kRows * kStride;
   const Steps<Element, kHead, kRowWarps> steps{values + Shape::kRows * kStride};
   float* statistics = reinterpret_cast<float*>(steps.tile(2, 0));  // of two stages
