@@ -3,6 +3,7 @@ package panamoe.harness.bench;
 import java.util.List;
 import java.util.Random;
 import java.util.Set;
+import java.util.function.IntConsumer;
 import panamoe.backend.Backend;
 import panamoe.data.Tokenizer;
 import panamoe.engine.Engine;
@@ -62,10 +63,11 @@ final class GenerationSubject implements Subject {
   private final DType dtype;
   private final long seed;
   private final LanguageModel model;
+  private final LastRecording calls = new LastRecording(); // on a card
 
   GenerationSubject(
       Backend backend, Kind kind, GenerationModel model, LayerShape shape, DType dtype, long seed) {
-    this.backend = backend;
+    this.backend = backend.asynchronous() ? LastRecording.watch(backend, calls) : backend;
     this.kind = kind;
     this.shape = shape;
     this.dtype = dtype;
@@ -196,6 +198,16 @@ final class GenerationSubject implements Subject {
         want();
       }
       compute();
+    }
+
+    /** Those of the recorded step, which all calls but the first replay. */
+    @Override
+    public IntConsumer kernels() {
+      if (!backend.asynchronous()) {
+        return null;
+      }
+      run(0);
+      return _ -> calls.replay();
     }
 
     /** The experts that the tokens of several texts need are counted. */

@@ -46,7 +46,7 @@ class LayerShapeTest {
 
   @Test
   void ceilingsGiveTheLargerOfBothTimes() {
-    Ceilings ceilings = new Ceilings(100, 200, 50, 2);
+    Ceilings ceilings = new Ceilings(100, 200, 50, 2, null);
     assertEquals(0.02, ceilings.rooflineSeconds(new FixedWork(2e9, 1e8), DType.FLOAT32), 1e-12);
     assertEquals(0.01, ceilings.rooflineSeconds(new FixedWork(2e9, 1e8), DType.BFLOAT16), 1e-12);
     assertEquals(0.04, ceilings.rooflineSeconds(new FixedWork(2e9, 2e9), DType.FLOAT32), 1e-12);
