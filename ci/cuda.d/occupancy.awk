@@ -2,7 +2,7 @@
 # and dynamic), registers of a thread, blocks that run at once and what limits them (r registers, s shared memory,
 # w warps, b blocks), bytes of stack or spills. Of instances with the same name the worst.
 # Input: kernel, architecture, threads, dynamic bytes, static bytes, registers, bytes of stack or spills.
-# The limits are those of the CUDA C++ programming guide's table of compute capabilities.
+# The limits: table of compute capabilities in the CUDA C++ programming guide.
 function up(value, unit) { return int((value + unit - 1) / unit) * unit }
 
 {

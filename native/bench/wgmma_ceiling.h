@@ -11,8 +11,8 @@ namespace moe::bench {
 struct Panels {
   static constexpr int kGroups = 2, kThreads = kGroups * 128, kDepth = 64, kRows = 64, kColumns = 128;
   static constexpr int kValues = (kGroups * kRows + kColumns) * kDepth;
-  static constexpr int kSums = 64;           // of a thread
-  static constexpr int kAlignment = 1024;    // of a panel: the period of its swizzle
+  static constexpr int kSums = 64;         // of a thread
+  static constexpr int kAlignment = 1024;  // of a panel: the period of its swizzle
   static constexpr size_t kSharedBytes = kValues * 2 + kAlignment;
   static constexpr double kOperations = 2.0 * kGroups * kRows * kColumns * kDepth;  // of a block in a step
 };

@@ -2,8 +2,9 @@ package panamoe.harness.bench;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
-import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -15,7 +16,9 @@ import java.util.function.Predicate;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.DoubleStream;
 import java.util.stream.Stream;
+import panamoe.harness.SharedOptions;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
@@ -28,11 +31,18 @@ import picocli.CommandLine.Spec;
     description = {
       "Prints what is expected of a card beside what bench has measured, as a table in Markdown.",
       "Of several measurements of one expectation the worst counts."
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  panamoe bench gate --device cuda --dtype bf16 --append results.jsonl",
+      "  panamoe bench accepted results.jsonl"
     })
 public final class AcceptedCommand implements Callable<Integer> {
   private static final String GATE = "router and gate, 4096 tokens, M = 2048, E = 128";
 
   @Spec private CommandSpec spec;
+  @Mixin private SharedOptions shared;
 
   @Parameters(
       arity = "1..*",
@@ -47,9 +57,9 @@ public final class AcceptedCommand implements Callable<Integer> {
     for (Path file : files) {
       read(file);
     }
-    PrintWriter out = spec.commandLine().getOut();
-    out.println("| what | measured | expected | |");
-    out.println("|---|---|---|---|");
+    if (!shared.json()) {
+      spec.commandLine().getOut().println("| what | measured | expected | |\n|---|---|---|---|");
+    }
     Predicate<Line> gate = line -> line.is("gate", "2048x2048x128x1") && line.tokens() == 4096;
     atMost(GATE, "µs", 25, worstTime(gate, line -> 1e3 * line.number("median_ms")));
     atLeast(GATE + ", times eager PyTorch", 5, ratio("torch", gate));
@@ -80,7 +90,7 @@ public final class AcceptedCommand implements Callable<Integer> {
         "µs",
         20,
         worstTime(line -> line.is("decode", null), line -> 1e3 * line.number("host_ms")));
-    out.flush();
+    spec.commandLine().getOut().flush();
     return 0;
   }
 
@@ -175,9 +185,13 @@ public final class AcceptedCommand implements Callable<Integer> {
     boolean known = measured.isPresent();
     String figure = known ? text(measured.getAsDouble()) + unit : "not measured";
     String verdict = known ? met ? " met |" : " missed |" : " |";
-    spec.commandLine()
-        .getOut()
-        .println("| " + String.join(" | ", what, figure, expected) + " |" + verdict);
+    ObjectNode json = JsonNodeFactory.instance.objectNode().put("what", what);
+    json.put("expected", expected);
+    if (known) {
+      json.put("measured", measured.getAsDouble()).put("met", met);
+    }
+    String row = "| " + String.join(" | ", what, figure, expected) + " |" + verdict;
+    spec.commandLine().getOut().println(shared.json() ? json : row);
   }
 
   private static String text(double number) {

@@ -5,6 +5,7 @@ import java.util.Random;
 import java.util.Set;
 import java.util.function.IntConsumer;
 import panamoe.backend.Backend;
+import panamoe.backend.Recording;
 import panamoe.data.Tokenizer;
 import panamoe.engine.Engine;
 import panamoe.engine.EngineConfig;
@@ -207,7 +208,8 @@ final class GenerationSubject implements Subject {
         return null;
       }
       run(0);
-      return _ -> calls.replay();
+      Recording step = calls.recording(); // an engine beside it records its own later
+      return _ -> step.replay();
     }
 
     /** The experts that the tokens of several texts need are counted. */

@@ -28,7 +28,7 @@ final class LastRecording {
             });
   }
 
-  void replay() {
-    recording.replay();
+  Recording recording() {
+    return recording;
   }
 }

@@ -58,6 +58,17 @@ class AcceptedCommandTest {
   }
 
   @Test
+  void jsonLeavesOutWhatIsNotMeasured() throws IOException {
+    Path file = folder.resolve("results");
+    Files.writeString(file, line("decode", "s1", 64, "\"host_ms\":0.025") + "\n");
+    CommandRun run = CommandRun.of("bench", "accepted", file.toString(), "--json");
+    List<String> rows = run.out().lines().toList();
+    assertEquals(10, rows.size(), run.out());
+    assertTrue(rows.getFirst().endsWith("\"expected\":\"at most 25.0 µs\"}"), rows.getFirst());
+    assertTrue(rows.getLast().endsWith("\"measured\":25.0,\"met\":false}"), rows.getLast());
+  }
+
+  @Test
   void namesAFileThatCannotBeRead() {
     CommandRun run = CommandRun.of("bench", "accepted", folder.resolve("none").toString());
     assertEquals(1, run.exitCode());

@@ -127,7 +127,7 @@ class BenchCommandTest {
   @Test
   void tellsTheHostsTimeFromTheKernels() throws Exception {
     assumeTrue(System.getProperty("panamoe.test.backends", "simt").contains("simt"));
-    for (String kind : List.of("gate", "decode", "moe-layer-training")) {
+    for (String kind : List.of("gate", "decode-batch", "moe-layer-training")) {
       CommandRun run =
           CommandRun.of(
               "bench",
