@@ -8,6 +8,7 @@ import json
 import math
 import sys
 import time
+from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,7 @@ from torch import nn
 DEVICE = sys.argv[1] if len(sys.argv) > 1 else "cpu"
 CAPACITY_FACTOR = 1.25
 MINIMUM_CAPACITY = 4
+GROUP_MS, MOST_CALLS = 4, 200  # on a card calls run in groups between two waits, as ours
 
 
 class Expert(nn.Module):
@@ -28,6 +30,23 @@ class Expert(nn.Module):
     def forward(self, x):
         inner = F.gelu(self.up(x)) if self.gate is None else F.silu(self.gate(x)) * self.up(x)
         return self.down(inner)
+
+
+class Missing(Exception):
+    """Something that this machine lacks; the text is a sentence."""
+
+
+def sorted_by_expert(chosen, experts):
+    """The order of the choices [S, K] by expert, and where each expert's end."""
+    flat = chosen.flatten()
+    ends = torch.cumsum(torch.bincount(flat, minlength=experts), 0).to(torch.int32)
+    return torch.argsort(flat, stable=True), ends
+
+
+def grouped_product(x, weights, ends):
+    if not hasattr(torch, "_grouped_mm"):
+        raise Missing(f"PyTorch {torch.__version__} has no torch._grouped_mm")
+    return torch._grouped_mm(x, weights, offs=ends)
 
 
 def combine_weights(weight, chosen, experts, capacity, normalized):
@@ -58,13 +77,16 @@ class MoE(nn.Module):
         self.experts = nn.ModuleList(Expert(hidden, inner, gated, dtype) for _ in range(experts))
 
     def forward(self, x):
-        return {"loop": self.loop, "einsum": self.einsum, "grouped": self.grouped}[self.style](x)
+        return getattr(self, self.style)(x)
+
+    def choose(self, x):
+        """The weights and the experts of every token, [S, K] each."""
+        weight, chosen = torch.topk(F.softmax(self.router(x), dim=-1, dtype=torch.float32), self.top_k, dim=-1)
+        return (weight / weight.sum(-1, keepdim=True) if self.top_k > 1 else weight), chosen
 
     def loop(self, x):
         """Only the experts that were hit, one after the other."""
-        weight, chosen = torch.topk(F.softmax(self.router(x), dim=-1, dtype=torch.float32), self.top_k, dim=-1)
-        if self.top_k > 1:
-            weight = weight / weight.sum(-1, keepdim=True)
+        weight, chosen = self.choose(x)
         weight, y = weight.to(x.dtype), torch.zeros_like(x)
         for index in torch.unique(chosen).tolist():
             token, choice = torch.where(chosen == index)
@@ -74,21 +96,31 @@ class MoE(nn.Module):
 
     def grouped(self, x):
         """Rows sorted by expert, and PyTorch's own grouped GEMM over them (bfloat16 on a card)."""
-        weight, chosen = torch.topk(F.softmax(self.router(x), dim=-1, dtype=torch.float32), self.top_k, dim=-1)
-        if self.top_k > 1:
-            weight = weight / weight.sum(-1, keepdim=True)
-        flat = chosen.flatten()
-        order = torch.argsort(flat, stable=True)
+        weight, chosen = self.choose(x)
+        order, ends = sorted_by_expert(chosen, len(self.experts))
         token = order // self.top_k
-        ends = torch.cumsum(torch.bincount(flat, minlength=len(self.experts)), 0).to(torch.int32)
         up, gate, down = self.stacked()
-        inner = torch._grouped_mm(x[token], up, offs=ends)
-        inner = F.gelu(inner) if gate is None else F.silu(torch._grouped_mm(x[token], gate, offs=ends)) * inner
-        rows = torch._grouped_mm(inner, down, offs=ends) * weight.flatten()[order, None].to(x.dtype)
+        inner = grouped_product(x[token], up, ends)
+        inner = F.gelu(inner) if gate is None else F.silu(grouped_product(x[token], gate, ends)) * inner
+        rows = grouped_product(inner, down, ends) * weight.flatten()[order, None].to(x.dtype)
         return torch.zeros_like(x).index_add_(0, token, rows)
 
+    def triton(self, x):
+        """Triton kernels over rows in blocks of one expert; activation and sum over choices are PyTorch's."""
+        import triton_moe
+
+        if triton_moe.triton is None and DEVICE == "cuda":
+            raise Missing("Triton is not installed for this python3")
+        weight, chosen = self.choose(x)
+        blocks = triton_moe.Blocks(chosen, len(self.experts))
+        up, gate, down = (stack if stack is None else stack.transpose(1, 2) for stack in self.stacked())
+        inner = triton_moe.product(x, up, blocks, self.top_k)
+        inner = F.gelu(inner) if gate is None else F.silu(triton_moe.product(x, gate, blocks, self.top_k)) * inner
+        rows = triton_moe.product(inner, down, blocks, 1, weight.flatten())
+        return rows.view(len(x), self.top_k, -1).sum(1)
+
     def stacked(self):
-        """Weights of all experts as [E, in, out], made once."""
+        """Weights of all experts as [E, in, out], each [out, in] in memory; made once."""
         if self.stacks is None:
             names = ("up", "gate", "down")
             self.stacks = [
@@ -228,7 +260,77 @@ def train_step(work, dtype):
     return over
 
 
-KINDS = {"moe-layer": moe_layer, "moe-layer-training": moe_layer_training, "train-step": train_step}
+def gate(work, dtype):
+    """Eager, as programs write it: logits and softmax in float32, choices, and rows sorted by expert."""
+    router = nn.Linear(work["hidden"], work["experts"], bias=False)
+
+    def over(tokens, batches):
+        x = [torch.randn(tokens, work["hidden"]).to(dtype) for _ in range(batches)]
+
+        def call(i):
+            with torch.inference_mode():
+                scores = F.softmax(router(x[i % len(x)].float()), dim=-1)
+                weight, chosen = torch.topk(scores, work["top_k"], dim=-1)
+                return weight / weight.sum(-1, keepdim=True), sorted_by_expert(chosen, work["experts"])
+
+        return call
+
+    return over
+
+
+def grouped_gemm(work, dtype):
+    """The experts' first matrix over as many rows as ours: by torch._grouped_mm, or one dense product, by cuBLASLt on a
+    card. The rows of experts are equally many; without activation."""
+    outputs = work["expert_hidden"] * (2 if work["gated"] else 1)
+    dense = work["style"] == "cublaslt"
+    if dense and DEVICE == "cuda":
+        torch.backends.cuda.preferred_blas_library("cublaslt")
+    shape = (outputs, work["hidden"]) if dense else (work["experts"], outputs, work["hidden"])
+    weights = [torch.randn(shape).to(dtype) for _ in range(work["copies"])]
+
+    def over(tokens, batches):
+        rows = tokens * work["top_k"]
+        x = torch.randn(rows, work["hidden"]).to(dtype)
+        ends = (torch.arange(1, work["experts"] + 1) * rows // work["experts"]).to(torch.int32)
+
+        def call(i):
+            w = weights[i % len(weights)]
+            with torch.inference_mode():
+                return F.linear(x, w) if dense else grouped_product(x, w.transpose(1, 2), ends)
+
+        return call
+
+    return over
+
+
+def attention(work, dtype):
+    """Causal, over one sequence, heads of 128: FlashAttention, PyTorch's own or the package flash_attn."""
+    head = min(128, work["hidden"])
+
+    def over(tokens, batches):
+        q, k, v = (torch.randn(1, tokens, work["hidden"] // head, head).to(dtype) for _ in range(3))
+        if work["style"] == "flash-attn":
+            try:
+                from flash_attn import flash_attn_func
+            except ImportError:
+                raise Missing("the package flash_attn is not installed for this python3") from None
+            return lambda i: flash_attn_func(q, k, v, causal=True)
+        from torch.nn.attention import SDPBackend, sdpa_kernel
+
+        q, k, v = (values.transpose(1, 2) for values in (q, k, v))
+        flash = dtype is torch.bfloat16  # which it is made for
+
+        def call(i):
+            with torch.inference_mode(), sdpa_kernel(SDPBackend.FLASH_ATTENTION) if flash else nullcontext():
+                return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+        return call
+
+    return over
+
+
+KINDS = {"gate": gate, "grouped-gemm": grouped_gemm, "attention": attention, "moe-layer": moe_layer,
+         "moe-layer-training": moe_layer_training, "train-step": train_step}
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -247,16 +349,20 @@ class Current:
             self.weights_of, self.tokens_of = work, None
         if self.tokens_of != tokens:
             self.call, self.tokens_of = self.over(tokens, batches), tokens
-        times, start = [], time.perf_counter()
+        together = DEVICE == "cuda" and work["kind"] not in ("moe-layer-training", "train-step")
+        times, start, count = [], time.perf_counter(), 1
         end = start + seconds
         while not times or start < end:
-            self.call(self.calls)
+            for _ in range(count):
+                self.call(self.calls)
+                self.calls += 1
             if DEVICE == "cuda":
                 torch.cuda.synchronize()
-            self.calls += 1
             now = time.perf_counter()
-            times.append((now - start) * 1e3)
+            times += [(now - start) * 1e3 / count] * count
             start = now
+            if together:
+                count = max(1, min(MOST_CALLS, int(GROUP_MS / times[-1])))
         return times
 
 
@@ -267,6 +373,8 @@ def main():
     for line in sys.stdin:
         try:
             answer = {"ms": current.run(**json.loads(line))}
+        except Missing as missing:
+            answer = {"error": str(missing)}
         except Exception as error:  # pylint: disable=broad-except
             answer = {"error": f"{type(error).__name__}: {error}".splitlines()[0]}
         print(json.dumps(answer), flush=True)

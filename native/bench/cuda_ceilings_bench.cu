@@ -1,5 +1,6 @@
-// What the card can do at best: the rate of fused multiply-adds, of bfloat16 products on tensor cores by mma.sync, and
-// of reading memory. The yardstick of the roofline column of `panamoe bench --device cuda`.
+// What the card can do at best: the rate of fused multiply-adds, of bfloat16 products on tensor cores (by wgmma where
+// there is one, else by mma.sync, of random numbers), of reading memory and of copying it. The yardstick of the
+// roofline column of `panamoe bench --device cuda`.
 //
 // cuda_ceilings_bench [THREADS]     THREADS is taken for the CPU's program's sake and printed as it is
 #include <cuda_runtime.h>
@@ -10,7 +11,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <random>
+#include <vector>
 
+#include "bench/wgmma_ceiling.h"
 #include "cuda/ptx.h"
 
 namespace moe::bench {
@@ -38,9 +42,11 @@ __global__ void __launch_bounds__(kThreads) multiply_add(int steps, float x, flo
   if (total == 0.5f) *sink = total;  // never, but the compiler cannot know
 }
 
-__global__ void __launch_bounds__(kThreads) multiply_matrices(int steps, uint32_t bits, float* sink) {
+__global__ void __launch_bounds__(kThreads) multiply_matrices(int steps, const uint32_t* values, float* sink) {
   float sum[kSums][4] = {};
-  const uint32_t a[4] = {bits, bits, bits, bits}, b[2] = {bits, bits};
+  uint32_t a[4], b[2];
+  for (int i = 0; i < 4; ++i) a[i] = values[i * kThreads + threadIdx.x];
+  for (int i = 0; i < 2; ++i) b[i] = values[(4 + i) * kThreads + threadIdx.x];
   for (int step = 0; step < steps; ++step) {
 #pragma unroll
     for (int i = 0; i < kSums; ++i) cuda::multiply_m16n8k16(sum[i], a, b);
@@ -81,6 +87,28 @@ double best_seconds(Launch launch) {
   return best * 1e-3;
 }
 
+// Pairs of random bfloat16 numbers: a sign and a magnitude of 1/2 to 2.
+std::vector<uint32_t> random_pairs(size_t count) {
+  std::mt19937 draw(1);
+  std::vector<uint32_t> pairs(count);
+  for (uint32_t& pair : pairs) pair = (draw() & 0x80ff80ffu) | 0x3f003f00u;
+  return pairs;
+}
+
+// Operations per second by wgmma; 0 if this program has no code of it for this card.
+double wgmma_flops(const cudaDeviceProp& card, const uint32_t* values, float* sums) {
+  constexpr int kSteps = 10000;
+  if (card.major != 9) return 0;
+  require(cudaFuncSetAttribute(multiply_panels, cudaFuncAttributeMaxDynamicSharedMemorySize, Panels::kSharedBytes));
+  const int blocks = card.multiProcessorCount * 2;
+  require(cudaMemset(sums, 0, sizeof(float)));
+  const double seconds =
+      best_seconds([&] { multiply_panels<<<blocks, Panels::kThreads, Panels::kSharedBytes>>>(kSteps, values, sums); });
+  float computed = 0;
+  require(cudaMemcpy(&computed, sums, sizeof computed, cudaMemcpyDefault));
+  return computed == 0 ? 0 : blocks * Panels::kOperations * kSteps / seconds;
+}
+
 int run(int threads) {
   constexpr int kSteps = 20000;
   constexpr int64_t kBytes = int64_t{4} << 30;
@@ -90,19 +118,29 @@ int run(int threads) {
   void* memory = nullptr;
   require(cudaMalloc(&memory, kBytes));
   require(cudaMemset(memory, 0, kBytes));
+  const std::vector<uint32_t> pairs = random_pairs(std::max(6 * kThreads, Panels::kValues / 2));
+  uint32_t* values = nullptr;
+  require(cudaMalloc(&values, pairs.size() * sizeof(uint32_t)));
+  require(cudaMemcpy(values, pairs.data(), pairs.size() * sizeof(uint32_t), cudaMemcpyDefault));
   const double total_threads = double{1} * blocks * kThreads;
 
   const double fma =
       best_seconds([&] { multiply_add<<<blocks, kThreads>>>(kSteps, 0.5f, static_cast<float*>(memory)); });
+  const double by_wgmma = wgmma_flops(card, values, static_cast<float*>(memory));
   const double matrices =
-      best_seconds([&] { multiply_matrices<<<blocks, kThreads>>>(kSteps, 0, static_cast<float*>(memory)); });
+      best_seconds([&] { multiply_matrices<<<blocks, kThreads>>>(kSteps, values, static_cast<float*>(memory)); });
   const double reading = best_seconds([&] {
     read<<<blocks, kThreads>>>(static_cast<const uint4*>(memory), kBytes / 16, static_cast<uint32_t*>(memory));
   });
+  const double copying = best_seconds([&] {
+    require(cudaMemcpyAsync(static_cast<char*>(memory) + kBytes / 2, memory, kBytes / 2, cudaMemcpyDefault, nullptr));
+  });
   const double fma_flops = total_threads * kSteps * kSums * 2 / fma;
-  const double matrix_flops = total_threads / 32 * kSteps * kSums * (2.0 * 16 * 8 * 16) / matrices;
-  std::printf("{\"fma_f32_gflops\": %.1f, \"dot_bf16_gflops\": %.1f, \"read_gbytes_per_s\": %.1f, \"threads\": %d}\n",
-              fma_flops / 1e9, matrix_flops / 1e9, kBytes / reading / 1e9, threads);
+  const double by_mma = total_threads / 32 * kSteps * kSums * (2.0 * 16 * 8 * 16) / matrices;
+  std::printf(
+      "{\"fma_f32_gflops\": %.1f, \"dot_bf16_gflops\": %.1f, \"read_gbytes_per_s\": %.1f, \"copy_gbytes_per_s\": %.1f, "
+      "\"threads\": %d}\n",
+      fma_flops / 1e9, std::max(by_wgmma, by_mma) / 1e9, kBytes / reading / 1e9, kBytes / copying / 1e9, threads);
   return 0;
 }
 

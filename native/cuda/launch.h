@@ -8,12 +8,14 @@
 #include "core/kernels.h"
 #include "cuda/stream.h"
 
-// extern __shared__ of a kernel, aligned to 128 bytes.
+// extern __shared__ of a kernel, aligned to 128 bytes. Its size, where the compiler knows it, goes into the PTX as the
+// name of an unused register: ci/cuda reads it there.
 #if defined(MOE_SIMT)
-#define MOE_DYNAMIC_SHARED(type, name) type* name = reinterpret_cast<type*>(::simt::Block::current().shared())
+#define MOE_DYNAMIC_SHARED(type, name, ...) type* name = reinterpret_cast<type*>(::simt::Block::current().shared())
 #else
-#define MOE_DYNAMIC_SHARED(type, name)                               \
-  extern __shared__ __align__(128) unsigned char moe_shared_bytes[]; \
+#define MOE_DYNAMIC_SHARED(type, name, ...)                                                 \
+  __VA_OPT__(asm volatile("{ .reg .pred dynamic_shared_%0; }" ::"n"(size_t{__VA_ARGS__}));) \
+  extern __shared__ __align__(128) unsigned char moe_shared_bytes[];                        \
   type* name = reinterpret_cast<type*>(moe_shared_bytes)
 #endif
 

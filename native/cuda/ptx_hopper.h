@@ -56,6 +56,9 @@ __device__ __forceinline__ void copy_box(void* to, const CUtensorMap& map, int x
       : "memory");
 }
 
+// What this thread wrote to shared memory is seen by TMA and wgmma that start after the block's next barrier.
+__device__ __forceinline__ void fence_async_proxy() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+
 // d += a b for a [64, 16] and b [16, 128]. A warp holds 16 rows of d; d[i] is eight columns, as mma.m16n8k16 has them.
 template <int transposed_b>
 __device__ __forceinline__ void multiply_m64n128k16(float (&d)[16][4], uint64_t a, uint64_t b) {

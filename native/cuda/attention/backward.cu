@@ -136,7 +136,7 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kTh
   const int warp_row = warp / Shape::kColumnWarps * kWarpRows;
   const int warp_column = warp % Shape::kColumnWarps * Shape::kColumns;
   const int width = padded_width(a.head_size);
-  MOE_DYNAMIC_SHARED(Element, queries);
+  MOE_DYNAMIC_SHARED(Element, queries, Shape::kSharedBytes);
   Element* upstream = queries + kRows * kStride;
   // Stored dscores need no queries, and leave their place to two stages more.
   const Steps<Element, kHead, kRowWarps> steps{kStored ? queries : upstream + kRows * kStride};
@@ -242,7 +242,7 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kTh
   const int warp_row = warp / Shape::kColumnWarps * kWarpRows;
   const int warp_column = warp % Shape::kColumnWarps * Shape::kColumns;
   const int width = padded_width(a.head_size);
-  MOE_DYNAMIC_SHARED(Element, keys);
+  MOE_DYNAMIC_SHARED(Element, keys, Shape::kSharedBytes);
   Element* values = keys + kRows * kStride;
   const Steps<Element, kHead, kRowWarps> steps{values + kRows * kStride};
   float* statistics = reinterpret_cast<float*>(steps.tile(2, 0));  // of two stages

@@ -118,7 +118,7 @@ __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps, kOneC
   const int warp_last =
       last_key(a.full, run.position + (min(warp_row + kWarpRows, rows) - 1) / heads, a.cache.capacity);
 
-  MOE_DYNAMIC_SHARED(Element, queries);
+  MOE_DYNAMIC_SHARED(Element, queries, Shape::kSharedBytes);
   Element* keys = queries + kRows * kStride;
   Element* values = keys + kKeys * kStride;
   float* tables = reinterpret_cast<float*>(values + kKeys * kStride);

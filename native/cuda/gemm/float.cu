@@ -86,7 +86,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
     float_kernel(const Product product, RowRange rows, Refusal refusal) {
   using ThreadRows = ThreadLines<Tile::kRows, Tile::kSumRows>;
   using ThreadColumns = ThreadLines<Tile::kColumns, Tile::kSumColumns>;
-  MOE_DYNAMIC_SHARED(float, shared);
+  MOE_DYNAMIC_SHARED(float, shared, kSharedBytes<Tile>);
   const int thread_row = static_cast<int>(threadIdx.x) / Tile::kThreadColumns;
   const int thread_column = static_cast<int>(threadIdx.x) % Tile::kThreadColumns;
   __shared__ TileWalk<Tile> walk;

@@ -57,7 +57,7 @@ __global__ void __launch_bounds__(HopperTile::kThreads + kWarpLanes, HopperTile:
   using Tile = HopperTile;
   __shared__ TileWalk<Tile> fetched, multiplied;  // both roles walk over the same tiles, fetching ahead
   __shared__ uint64_t full[Tile::kStages], empty[Tile::kStages];
-  MOE_DYNAMIC_SHARED(char, shared);
+  MOE_DYNAMIC_SHARED(char, shared, kSharedBytes);
   char* stages = shared + (kPanelAlignment - shared_address(shared) % kPanelAlignment) % kPanelAlignment;
   const int lane = static_cast<int>(threadIdx.x) % kWarpLanes, warp = static_cast<int>(threadIdx.x) / kWarpLanes;
   if (threadIdx.x == 0) {

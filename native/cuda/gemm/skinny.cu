@@ -132,7 +132,7 @@ __global__ void __launch_bounds__(Tile::kThreads, kResident<A, B, Tile>)
   using PanelA = Panel<A, kTransposedA, Tile::kRows, Tile>;
   using PanelB = Panel<B, kTransposedB, Tile::kColumns, Tile>;
   using Pipeline = Stages<PanelA, PanelB, Tile>;
-  MOE_DYNAMIC_SHARED(unsigned char, stages);
+  MOE_DYNAMIC_SHARED(unsigned char, stages, Pipeline::kSharedBytes);
   const int lane = static_cast<int>(threadIdx.x) % kWarpLanes, warp = static_cast<int>(threadIdx.x) / kWarpLanes;
   const int warp_row = warp / Tile::kWarpColumns * Tile::kRowSteps * 16;
   const int warp_column = warp % Tile::kWarpColumns * Tile::kColumnSteps * 8;

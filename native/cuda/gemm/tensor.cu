@@ -81,7 +81,7 @@ __device__ __forceinline__ void load_fragments(uint32_t (&r)[4], const Bfloat16*
 template <class Tile, bool kTransposedA, bool kTransposedB>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
     tensor_kernel(const Product product, RowRange rows, Refusal refusal) {
-  MOE_DYNAMIC_SHARED(Bfloat16, stages);
+  MOE_DYNAMIC_SHARED(Bfloat16, stages, kSharedBytes<Tile>);
   const int lane = static_cast<int>(threadIdx.x) % kWarpLanes, warp = static_cast<int>(threadIdx.x) / kWarpLanes;
   const int warp_row = warp / Tile::kWarpColumns * Tile::kRowSteps * 16;
   const int warp_column = warp % Tile::kWarpColumns * Tile::kColumnSteps * 16;

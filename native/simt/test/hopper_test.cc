@@ -5,6 +5,7 @@
 #include <array>
 #include <vector>
 
+#include "bench/wgmma_ceiling.h"
 #include "cuda/ptx_hopper.h"
 #include "simt/test/launches.h"
 
@@ -254,6 +255,30 @@ TEST(HopperTest, MatricesThatTmaCannotReadAreRefused) {
   EXPECT_EQ(encode(x, 0, 128, 64, 64), CUDA_ERROR_INVALID_VALUE) << "an empty matrix";
   EXPECT_EQ(encode(x, 64, 128, 128, 64), CUDA_ERROR_INVALID_VALUE) << "a box wider than the swizzle";
   EXPECT_EQ(encode(x, 64, 128, 64, 257), CUDA_ERROR_INVALID_VALUE) << "a box of too many lines";
+}
+
+// The program of ceilings counts these products: its panels must be what it says they are.
+TEST(HopperTest, TheCeilingsProgramMultipliesItsPanels) {
+  using moe::bench::Panels;
+  constexpr int kSteps = 2, kRows = Panels::kGroups * Panels::kRows;
+  std::vector<__nv_bfloat16> values(Panels::kValues);  // [rows of both groups, then columns; 64], swizzled
+  for (size_t i = 0; i < values.size(); ++i)
+    values[i].bits = static_cast<uint16_t>(0x3f00 + i * 40503 % 256 + i % 3 / 2 * 0x8000);
+  const auto value = [&](int line, int k) {
+    return __bfloat162float(values[static_cast<size_t>(line * 64 + ((k / 8) ^ (line % 8)) * 8 + k % 8)]);
+  };
+  std::vector<float> sums(Panels::kThreads * Panels::kSums);
+  const auto* pairs = reinterpret_cast<const uint32_t*>(values.data());
+  ASSERT_EQ(run(Panels::kThreads, Panels::kSharedBytes, moe::bench::multiply_panels, kSteps, pairs, sums.data()),
+            cudaSuccess);
+  for (int i = 0; i < kRows * Panels::kColumns; ++i) {
+    const int row = i / Panels::kColumns, column = i % Panels::kColumns;
+    float sum = 0;
+    for (int k = 0; k < kSteps * 64; ++k) sum += value(row, k % 64) * value(kRows + column, k % 64);
+    const int thread = row / 16 * 32 + row % 8 * 4 + column % 8 / 2,
+              held = column / 8 * 4 + row % 16 / 8 * 2 + column % 2;
+    ASSERT_NEAR(sums[static_cast<size_t>(thread * Panels::kSums + held)], sum, 1e-3) << row << ", " << column;
+  }
 }
 
 }  // namespace

@@ -3,6 +3,9 @@ package panamoe.harness.bench;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -25,7 +28,7 @@ import picocli.CommandLine.Spec;
     name = "bench",
     mixinStandardHelpOptions = true,
     sortOptions = false,
-    subcommands = {ServeBenchCommand.class, LatencyCommand.class},
+    subcommands = {ServeBenchCommand.class, LatencyCommand.class, AcceptedCommand.class},
     description = {
       "Measures one part of the work against what the machine can do, and beside other libraries.",
       "",
@@ -35,6 +38,7 @@ import picocli.CommandLine.Spec;
       "  grouped-gemm                    the experts' first matrix; also grouped-gemm-dgrad, grouped-gemm-wgrad",
       "  moe-layer                       a whole layer, forward, with packed weights",
       "  moe-layer-training              a whole layer, forward and backward",
+      "  attention                       causal attention over one sequence of T tokens, heads of 128, forward",
       "  train-step                      an optimizer step: 6 layers of width 256, 16 experts on every other one",
       "  distill-step                    the same of 5 of these layers, taught by all 6, beside both apart",
       "  prefill, decode                 a prompt, or one more token, through a small model",
@@ -42,6 +46,7 @@ import picocli.CommandLine.Spec;
       "  load                            opening a checkpoint for inference, beside a plain read of its files",
       "  latency                         a token of each text over ranks, see panamoe bench latency --help",
       "  serve                           a server under load, see panamoe bench serve --help",
+      "  accepted                        what is expected of a card beside results, see panamoe bench accepted --help",
       "",
       "First it measures ceilings, multiply-adds and memory reads, and again around each burst of calls, since the memory"
           + " of machines that are shared changes its speed. The limit column is the time that they allow, the roofline"
@@ -71,8 +76,8 @@ public final class BenchCommand implements Callable<Integer> {
       split = ",",
       paramLabel = "SHAPE",
       description =
-          "s1, s2, s3 or MxFxExK[-swiglu]: hidden, expert hidden, experts, choices. Default: s1; prefill,"
-              + " decode and decode-batch: 1024x4096x16x1, with -swiglu for qwen3; load: 512x2048x16x1. A"
+          "s1, s2, s3 or MxFxExK[-swiglu]: hidden, expert hidden, experts, choices. Default: s1; attention:"
+              + " 2048x2048x8x1, of which hidden counts; prefill, decode and decode-batch: 1024x4096x16x1, with -swiglu for qwen3; load: 512x2048x16x1. A"
               + " train-step has its own.")
   private List<String> shapeNames;
 
@@ -106,10 +111,12 @@ public final class BenchCommand implements Callable<Integer> {
       paramLabel = "PEER",
       description =
           "Runs the same work in turns: torch (loop over experts) or torch-einsum (DeepSpeed's masks), for"
-              + " moe-layer, moe-layer-training and train-step; torch-grouped (its grouped GEMM, --device cuda) for"
-              + " moe-layer; djl (its libtorch) or onnxruntime (its MoE operator) for moe-layer in f32 on the CPU;"
-              + " llama (llama.cpp's libllama) for prefill, decode and decode-batch with gated experts on the CPU."
-              + " ci/peers installs PyTorch and libllama; panamoe build builds the other two.")
+              + " moe-layer, moe-layer-training and train-step, torch also for gate and attention; on a card"
+              + " torch-grouped (its grouped GEMM) for moe-layer and grouped-gemm, triton for moe-layer, cublaslt (a"
+              + " dense product) for grouped-gemm, flash-attn for attention; djl (its libtorch) or onnxruntime (its"
+              + " MoE operator) for moe-layer in f32 on the CPU; llama (llama.cpp's libllama) for prefill, decode and"
+              + " decode-batch with gated experts on the CPU."
+              + " ci/peers installs PyTorch and libllama; panamoe build builds djl and onnxruntime.")
   private String peerName;
 
   @Option(
@@ -125,6 +132,12 @@ public final class BenchCommand implements Callable<Integer> {
           "Time short bursts at real-time priority, and rest as long after each: for machines that others use"
               + " as well. Needs root.")
   private boolean realTime;
+
+  @Option(
+      names = "--append",
+      paramLabel = "FILE",
+      description = "Also append the results to this file, as lines of JSON.")
+  private Path appended;
 
   @Override
   public Integer call() throws IOException {
@@ -180,7 +193,8 @@ public final class BenchCommand implements Callable<Integer> {
               peer == null
                   ? work.beside()
                   : new Workload.Beside(peer.label(), peer.contender(cell));
-          List<Contender> contenders = new ArrayList<>(List.of(Contender.of(work::run)));
+          Contender ours = contender(backend, kind, work);
+          List<Contender> contenders = new ArrayList<>(List.of(ours));
           if (beside != null) {
             contenders.add(beside.contender());
           }
@@ -190,11 +204,28 @@ public final class BenchCommand implements Callable<Integer> {
                   cell,
                   work,
                   timings.getFirst(),
+                  ours instanceof CardContender card ? card.hostMs() : null,
                   beside == null ? null : beside.label(),
                   beside == null ? null : timings.getLast()));
         }
       }
     }
+  }
+
+  /** On a card the kernels' time is told from the host's, where the kernels are recorded. */
+  private Contender contender(Backend backend, Kind kind, Workload work) {
+    if (!backend.asynchronous()) {
+      return Contender.of(work::run);
+    }
+    work.run(0);
+    if (work.kernels() == null) {
+      spec.commandLine()
+          .getErr()
+          .println(
+              kind.label() + " is not recorded: its times include the host's launches and waits");
+      return Contender.of(work::run);
+    }
+    return new CardContender(work, backend, kind.wholeModel());
   }
 
   private void printCeilings(Backend backend, Yardstick yardstick) {
@@ -212,16 +243,21 @@ public final class BenchCommand implements Callable<Integer> {
               ceilings.fmaF32Gflops(),
               ceilings.dotBf16Gflops(),
               ceilings.readGbytesPerS());
+      if (ceilings.copyGbytesPerS() != null) {
+        out()
+            .printf(Locale.ROOT, "copies: %.1f GB/s read and written%n", ceilings.copyGbytesPerS());
+      }
     }
   }
 
   private void print(Measurement measurement) throws IOException {
-    out()
-        .println(
-            shared.json()
-                ? new ObjectMapper().writeValueAsString(measurement)
-                : measurement.toRow());
+    String json = new ObjectMapper().writeValueAsString(measurement);
+    out().println(shared.json() ? json : measurement.toRow());
     out().flush();
+    if (appended != null) {
+      Files.writeString(
+          appended, json + "\n", StandardOpenOption.CREATE, StandardOpenOption.APPEND);
+    }
   }
 
   private GenerationModel model(Kind kind, Peer peer) {

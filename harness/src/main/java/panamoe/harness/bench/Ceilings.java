@@ -13,31 +13,40 @@ import panamoe.tensor.DType;
  * @param dotBf16Gflops bfloat16 dot products; the float32 rate on machines without an instruction
  *     for them
  * @param readGbytesPerS memory reads; on a CPU with software prefetch and huge pages
+ * @param copyGbytesPerS bytes read and written by a copy, together; null where it is not measured
  */
 @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
 @JsonIgnoreProperties(ignoreUnknown = true)
-record Ceilings(double fmaF32Gflops, double dotBf16Gflops, double readGbytesPerS, int threads) {
+record Ceilings(
+    double fmaF32Gflops,
+    double dotBf16Gflops,
+    double readGbytesPerS,
+    int threads,
+    Double copyGbytesPerS) {
   /** The maximum of each rate. */
   Ceilings higher(Ceilings other) {
     return new Ceilings(
         Math.max(fmaF32Gflops, other.fmaF32Gflops),
         Math.max(dotBf16Gflops, other.dotBf16Gflops),
         Math.max(readGbytesPerS, other.readGbytesPerS),
-        threads);
+        threads,
+        copyGbytesPerS);
   }
 
   /** These ceilings with another read bandwidth. */
   Ceilings reading(double gbytesPerS) {
-    return new Ceilings(fmaF32Gflops, dotBf16Gflops, gbytesPerS, threads);
+    return new Ceilings(fmaF32Gflops, dotBf16Gflops, gbytesPerS, threads, copyGbytesPerS);
   }
 
   /**
    * The lower bound of the work's time in seconds: the larger of bytes / bandwidth and operations /
-   * peak.
+   * peak. Work that writes as well is held against copies where these are measured.
    */
   double rooflineSeconds(Workload work, DType dtype) {
     double peak = dtype == DType.BFLOAT16 ? dotBf16Gflops : fmaF32Gflops;
     Cost cost = work.cost();
-    return Math.max(cost.bytes() / (readGbytesPerS * 1e9), cost.flops() / (peak * 1e9));
+    boolean copies = copyGbytesPerS != null && cost.bytesWritten() > 0;
+    double bandwidth = copies ? copyGbytesPerS : readGbytesPerS;
+    return Math.max(cost.bytes() / (bandwidth * 1e9), cost.flops() / (peak * 1e9));
   }
 }

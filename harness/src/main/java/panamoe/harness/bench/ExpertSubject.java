@@ -14,7 +14,6 @@ import panamoe.param.ParameterStore;
 import panamoe.param.Slice;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
-import panamoe.tensor.TensorScope;
 
 /**
  * The grouped GEMM of the experts' first matrix, with rows distributed by a gate: forward, dgrad or
@@ -72,9 +71,7 @@ final class ExpertSubject implements Subject {
     gateStore.close();
   }
 
-  private final class GroupedGemm implements Workload {
-    private final TensorScope scope = TensorScope.confined(backend);
-    private final List<Tensor> offsets = new ArrayList<>();
+  private final class GroupedGemm extends RecordedCalls {
     private final long rows;
     private final Tensor x;
     private final Tensor y;
@@ -82,6 +79,8 @@ final class ExpertSubject implements Subject {
     private double expertsHit;
 
     GroupedGemm(int tokens) {
+      super(backend);
+      List<Tensor> offsets = new ArrayList<>();
       this.rows = (long) tokens * shape.topK();
       this.x = normal(shape.hidden());
       this.y = scope.allocate(dtype, rows, shape.expertHidden());
@@ -95,6 +94,12 @@ final class ExpertSubject implements Subject {
         offsets.add(routes.offsets());
         expertsHit += TokenBatches.hit(routes.offsets()) / (double) batches.size();
       }
+      // So that groups and weights change with every call.
+      for (int i = 0; i < Math.max(offsets.size(), weights.size()); i++) {
+        Tensor groups = offsets.get(i % offsets.size());
+        Parameter weight = weights.get(i % weights.size());
+        record(() -> multiply(groups, weight));
+      }
     }
 
     private Tensor normal(long width) {
@@ -107,10 +112,7 @@ final class ExpertSubject implements Subject {
       return values;
     }
 
-    @Override
-    public void run(int call) {
-      Tensor groups = offsets.get(call % offsets.size());
-      Parameter weight = weights.get(call % weights.size());
+    private void multiply(Tensor groups, Parameter weight) {
       switch (kind) {
         case GROUPED_GEMM ->
             backend.expertForward(
@@ -120,7 +122,6 @@ final class ExpertSubject implements Subject {
         default ->
             backend.expertBackwardWeights(true, preactivation, x, groups, weight.gradient(), null);
       }
-      backend.synchronize();
     }
 
     /**
@@ -134,11 +135,6 @@ final class ExpertSubject implements Subject {
       return kind == Kind.GROUPED_GEMM_WGRAD
           ? new Cost(2 * rows * matrix, gradients, gradients, 0, 0)
           : new Cost(2 * rows * matrix, expertsHit * matrix * dtype.bytes(), 0, 0, 0);
-    }
-
-    @Override
-    public void close() {
-      scope.close();
     }
   }
 }

@@ -3,7 +3,9 @@ package panamoe.harness.bench;
 import java.util.List;
 import java.util.Random;
 import java.util.Set;
+import java.util.function.IntConsumer;
 import panamoe.backend.Backend;
+import panamoe.backend.Recording;
 import panamoe.data.Tokenizer;
 import panamoe.engine.Engine;
 import panamoe.engine.EngineConfig;
@@ -62,10 +64,11 @@ final class GenerationSubject implements Subject {
   private final DType dtype;
   private final long seed;
   private final LanguageModel model;
+  private final LastRecording calls = new LastRecording(); // on a card
 
   GenerationSubject(
       Backend backend, Kind kind, GenerationModel model, LayerShape shape, DType dtype, long seed) {
-    this.backend = backend;
+    this.backend = backend.asynchronous() ? LastRecording.watch(backend, calls) : backend;
     this.kind = kind;
     this.shape = shape;
     this.dtype = dtype;
@@ -196,6 +199,17 @@ final class GenerationSubject implements Subject {
         want();
       }
       compute();
+    }
+
+    /** Those of the recorded step, which all calls but the first replay. */
+    @Override
+    public IntConsumer kernels() {
+      if (!backend.asynchronous()) {
+        return null;
+      }
+      run(0);
+      Recording step = calls.recording(); // an engine beside it records its own later
+      return _ -> step.replay();
     }
 
     /** The experts that the tokens of several texts need are counted. */

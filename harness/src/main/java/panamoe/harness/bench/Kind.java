@@ -17,6 +17,7 @@ public enum Kind {
   GROUPED_GEMM_WGRAD("grouped-gemm-wgrad", "s1", List.of(64, 512, 2048)),
   MOE_LAYER("moe-layer", "s1", List.of(1, 8, 64, 512, 2048)),
   MOE_LAYER_TRAINING("moe-layer-training", "s1", List.of(512, 2048)),
+  ATTENTION("attention", "2048x2048x8x1", List.of(512, 4096)),
   TRAIN_STEP("train-step", "256x1024x16x1", List.of(2048)),
   DISTILL_STEP("distill-step", "256x1024x16x1", List.of(2048)),
   PREFILL("prefill", "1024x4096x16x1", List.of(512)),
@@ -77,6 +78,11 @@ public enum Kind {
     };
   }
 
+  /** Whether a call runs a whole model, so that its time is the one that a user waits. */
+  boolean wholeModel() {
+    return modelTokens(1) > 0;
+  }
+
   /**
    * Refuses an invalid number of tokens.
    *
@@ -94,7 +100,7 @@ public enum Kind {
   /** A lower bound for the bytes of the experts that {@link #open} allocates. */
   double expertBytes(LayerShape shape, DType dtype) {
     return switch (this) {
-      case GATE, DISPATCH, COMBINE, BALANCE, TRAIN_STEP, DISTILL_STEP -> 0;
+      case GATE, DISPATCH, COMBINE, BALANCE, ATTENTION, TRAIN_STEP, DISTILL_STEP -> 0;
       case GROUPED_GEMM, MOE_LAYER -> shape.copies() * shape.experts() * shape.expertBytes(dtype);
       // A master and its gradient; two layers of masters to be written.
       case MOE_LAYER_TRAINING, LOAD -> 2 * shape.experts() * shape.expertBytes(DType.FLOAT32);
@@ -122,6 +128,7 @@ public enum Kind {
           new ExpertSubject(backend, this, shape, dtype, seed);
       case MOE_LAYER -> new LayerSubject(backend, shape, dtype, seed);
       case MOE_LAYER_TRAINING -> new LayerTrainingSubject(backend, shape, dtype, seed);
+      case ATTENTION -> new AttentionSubject(backend, shape, dtype, seed);
       case TRAIN_STEP -> new TrainStepSubject(backend, dtype, seed);
       case DISTILL_STEP -> new DistillStepSubject(backend, dtype, seed);
       case PREFILL, DECODE, DECODE_BATCH ->

@@ -3,7 +3,6 @@ package panamoe.harness.bench;
 import java.util.ArrayList;
 import java.util.List;
 import panamoe.backend.Backend;
-import panamoe.backend.Recording;
 import panamoe.moe.MoeLayer;
 import panamoe.nn.Cost;
 import panamoe.nn.Work;
@@ -11,7 +10,6 @@ import panamoe.op.Pass;
 import panamoe.param.ParameterStore;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
-import panamoe.tensor.TensorScope;
 
 /**
  * MoE layers for inference. The kernel calls of each batch are recorded once and replayed, like a
@@ -51,13 +49,12 @@ final class LayerSubject implements Subject {
     stores.forEach(ParameterStore::close);
   }
 
-  private final class Forward implements Workload {
-    private final TensorScope scope = TensorScope.confined(backend);
-    private final List<Recording> passes = new ArrayList<>();
+  private final class Forward extends RecordedCalls {
     private final int tokens;
     private double expertsHit;
 
     Forward(int tokens) {
+      super(backend);
       this.tokens = tokens;
       List<Tensor> batches =
           TokenBatches.normal(backend, scope, dtype, tokens, shape.hidden(), seed);
@@ -72,25 +69,13 @@ final class LayerSubject implements Subject {
                     (index, routes) ->
                         expertsHit += TokenBatches.hit(routes.offsets()) / (double) count);
         Tensor y = scope.allocate(dtype, x.shape());
-        passes.add(backend.record(() -> layer.forwardInto(pass, x, null, y)));
+        record(() -> layer.forwardInto(pass, x, null, y));
       }
-    }
-
-    @Override
-    public void run(int call) {
-      passes.get(call % passes.size()).replay();
-      backend.synchronize();
     }
 
     @Override
     public Cost cost() {
       return layers.getFirst().cost(Work.prefill(tokens, dtype), expertsHit);
-    }
-
-    @Override
-    public void close() {
-      passes.forEach(Recording::close);
-      scope.close();
     }
   }
 }

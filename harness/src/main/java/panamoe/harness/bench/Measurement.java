@@ -17,6 +17,8 @@ import panamoe.harness.ComputeType;
  * @param limitMs the roofline time, median over bursts; null if the ceilings are unknown
  * @param rooflineFraction limitMs / measured time, median over bursts; null if the ceilings are
  *     unknown
+ * @param hostMs what launching a call and waiting for it takes beside its kernels; null unless they
+ *     are timed apart
  * @param peer the program that ran the same work in turns with ours, or null
  * @param ratio the peer's time / our time
  */
@@ -35,6 +37,7 @@ record Measurement(
     Double tokensPerS,
     Double limitMs,
     Double rooflineFraction,
+    Double hostMs,
     String peer,
     Double peerMedianMs,
     Double ratio) {
@@ -56,9 +59,11 @@ record Measurement(
 
   /**
    * @param ours with ceilings if they are known
+   * @param hostMs null unless kernels are timed apart
    * @param peer null without a peer; then {@code theirs} is null too
    */
-  static Measurement of(Cell cell, Workload work, Timing ours, String peer, Timing theirs) {
+  static Measurement of(
+      Cell cell, Workload work, Timing ours, Double hostMs, String peer, Timing theirs) {
     double seconds = ours.medianMs() / 1e3;
     int tokens = cell.kind().modelTokens(cell.tokens());
     boolean known = ours.bursts().getFirst().ceilings() != null;
@@ -77,6 +82,7 @@ record Measurement(
         tokens == 0 ? null : tokens / seconds,
         known ? ours.limitMs(limitMs) : null,
         known ? ours.rooflineFraction(limitMs) : null,
+        hostMs,
         peer,
         theirs == null ? null : theirs.medianMs(),
         theirs == null ? null : theirs.medianMs() / ours.medianMs());
@@ -100,6 +106,9 @@ record Measurement(
             rooflineFraction == null
                 ? "-"
                 : String.format(Locale.ROOT, "%.0f %%", 100 * rooflineFraction));
+    if (hostMs != null) {
+      row += String.format(Locale.ROOT, "   host %.4f ms", hostMs);
+    }
     if (tokensPerS != null) {
       row += String.format(Locale.ROOT, "   %.1f tokens/s", tokensPerS);
     }

@@ -14,8 +14,15 @@ import panamoe.harness.ComputeType;
 
 /** Another library that runs the same work in a separate process. */
 enum Peer {
-  /** PyTorch, a loop over the experts that have tokens, like Hugging Face's models. */
-  TORCH("torch", "loop", Set.of(Kind.MOE_LAYER, Kind.MOE_LAYER_TRAINING, Kind.TRAIN_STEP), true),
+  /**
+   * PyTorch: a loop over the experts that have tokens, like Hugging Face's models; eager router and
+   * gate; FlashAttention as PyTorch has it.
+   */
+  TORCH(
+      "torch",
+      "loop",
+      Set.of(Kind.GATE, Kind.ATTENTION, Kind.MOE_LAYER, Kind.MOE_LAYER_TRAINING, Kind.TRAIN_STEP),
+      true),
   /** PyTorch, einsum over one-hot masks with capacity factor 1.25, like DeepSpeed. */
   TORCH_EINSUM(
       "torch-einsum",
@@ -23,7 +30,13 @@ enum Peer {
       Set.of(Kind.MOE_LAYER, Kind.MOE_LAYER_TRAINING, Kind.TRAIN_STEP),
       true),
   /** PyTorch's grouped GEMM over rows sorted by expert, on a card. */
-  TORCH_GROUPED("torch-grouped", "grouped", Set.of(Kind.MOE_LAYER), true),
+  TORCH_GROUPED("torch-grouped", "grouped", Set.of(Kind.MOE_LAYER, Kind.GROUPED_GEMM), true),
+  /** A dense product of as many rows by cuBLASLt, which PyTorch calls. */
+  CUBLASLT("cublaslt", "cublaslt", Set.of(Kind.GROUPED_GEMM), true),
+  /** Triton kernels over rows in blocks of one expert. */
+  TRITON("triton", "triton", Set.of(Kind.MOE_LAYER), true),
+  /** The package flash_attn. */
+  FLASH_ATTN("flash-attn", "flash-attn", Set.of(Kind.ATTENTION), true),
   /** DJL's libtorch, a loop over the experts that have tokens. */
   DJL("djl", "loop", Set.of(Kind.MOE_LAYER), false),
   /** ONNX Runtime's MoE operator. */
@@ -91,7 +104,11 @@ enum Peer {
       String device) {
     boolean able =
         switch (device) {
-          case "cpu" -> this != TORCH_GROUPED;
+          case "cpu" ->
+              switch (this) {
+                case TORCH_GROUPED, CUBLASLT, TRITON, FLASH_ATTN -> false;
+                default -> true;
+              };
           case "cuda" -> this != DJL && this != ONNXRUNTIME && this != LLAMA;
           default -> false;
         };
@@ -130,7 +147,7 @@ enum Peer {
    */
   PeerProcess start(String device, long seed) throws IOException {
     return switch (this) {
-      case TORCH, TORCH_EINSUM, TORCH_GROUPED ->
+      case TORCH, TORCH_EINSUM, TORCH_GROUPED, CUBLASLT, TRITON, FLASH_ATTN ->
           PeerProcess.start(
               label, style, PeerProcess.python(TORCH_SCRIPT, device), "ci/peers installs PyTorch");
       case DJL, ONNXRUNTIME ->

@@ -63,7 +63,7 @@ public record PeerQuestion(Work work, int tokens, int batches, double seconds) {
             shape.experts(),
             shape.topK(),
             shape.activation().inputsPerOutput() == 2,
-            cell.kind() == Kind.MOE_LAYER ? shape.copies() : 1,
+            cell.kind() == Kind.MOE_LAYER || cell.kind() == Kind.GROUPED_GEMM ? shape.copies() : 1,
             cell.dtype(),
             cell.threads());
     return new PeerQuestion(work, cell.tokens(), TokenBatches.count(cell.tokens()), seconds);

@@ -1,13 +1,11 @@
 package panamoe.harness.bench;
 
-import java.util.ArrayList;
 import java.util.List;
 import panamoe.backend.Backend;
 import panamoe.backend.BalanceKernels.Balance;
 import panamoe.backend.BalanceKernels.Sums;
 import panamoe.backend.CombineKernels;
 import panamoe.backend.GateSettings.Score;
-import panamoe.backend.Recording;
 import panamoe.backend.Routes;
 import panamoe.moe.Gate;
 import panamoe.nn.Cost;
@@ -19,7 +17,6 @@ import panamoe.param.Declarations;
 import panamoe.param.ParameterStore;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
-import panamoe.tensor.TensorScope;
 
 /** A layer's gate, dispatch or combine, or the balance of its experts' loads. */
 final class RoutingSubject implements Subject {
@@ -57,51 +54,42 @@ final class RoutingSubject implements Subject {
     store.close();
   }
 
-  private final class Routing implements Workload {
-    private final TensorScope scope = TensorScope.confined(backend);
+  private final class Routing extends RecordedCalls {
     private final Pass pass = Pass.inference(backend, scope);
-    private final List<Recording> passes = new ArrayList<>();
     private final int tokens;
 
     Routing(int tokens) {
+      super(backend);
       this.tokens = tokens;
       List<Tensor> batches =
           TokenBatches.normal(backend, scope, dtype, tokens, shape.hidden(), seed);
       for (Tensor x : batches) {
-        passes.add(
-            switch (kind) {
-              case GATE -> backend.record(() -> gate.forward(pass, x, null, x.size(0)));
-              case DISPATCH -> {
-                Routes routes = gate.forward(pass, x, null, x.size(0));
-                yield backend.record(() -> DispatchOp.forward(pass, x, routes));
-              }
-              case COMBINE -> {
-                Routes routes = gate.forward(pass, x, null, x.size(0));
-                Tensor rows = DispatchOp.forward(pass, x, routes);
-                yield backend.record(
-                    () -> CombineOp.forward(pass, CombineKernels.Inputs.of(rows, null), routes));
-              }
-              case BALANCE -> balance(gate.forward(pass, x, null, x.size(0)));
-              default -> throw new IllegalArgumentException(kind + " is no part of routing");
-            });
+        switch (kind) {
+          case GATE -> record(() -> gate.forward(pass, x, null, x.size(0)));
+          case DISPATCH -> {
+            Routes routes = gate.forward(pass, x, null, x.size(0));
+            record(() -> DispatchOp.forward(pass, x, routes));
+          }
+          case COMBINE -> {
+            Routes routes = gate.forward(pass, x, null, x.size(0));
+            Tensor rows = DispatchOp.forward(pass, x, routes);
+            record(() -> CombineOp.forward(pass, CombineKernels.Inputs.of(rows, null), routes));
+          }
+          case BALANCE -> recordBalance(gate.forward(pass, x, null, x.size(0)));
+          default -> throw new IllegalArgumentException(kind + " is no part of routing");
+        }
       }
     }
 
-    private Recording balance(Routes routes) {
+    private void recordBalance(Routes routes) {
       Balance balance = new Balance(Score.SOFTMAX, 1, false);
       Sums sums = Sums.allocate(scope, 1, shape.experts());
       Tensor dlogits = scope.allocate(DType.FLOAT32, tokens, shape.experts());
-      return backend.record(
+      record(
           () -> {
             backend.balanceForward(balance, routes.scores(), routes.choice(), sums);
             backend.balanceBackward(balance, 1, routes.scores(), sums, dlogits);
           });
-    }
-
-    @Override
-    public void run(int call) {
-      passes.get(call % passes.size()).replay();
-      backend.synchronize();
     }
 
     /**
@@ -121,12 +109,6 @@ final class RoutingSubject implements Subject {
         case BALANCE -> new Cost(scores, 2 * scores, scores, 0, 0); // an addition, a product of 3
         default -> new Cost(2 * width * shape.topK(), rows, x, 0, 0);
       };
-    }
-
-    @Override
-    public void close() {
-      passes.forEach(Recording::close);
-      scope.close();
     }
   }
 }

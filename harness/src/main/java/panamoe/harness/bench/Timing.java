@@ -96,7 +96,7 @@ record Timing(List<Burst> bursts) {
             .toArray());
   }
 
-  private static double median(double[] values) {
+  static double median(double[] values) {
     double[] sorted = values.clone();
     Arrays.sort(sorted);
     return sorted[sorted.length / 2];

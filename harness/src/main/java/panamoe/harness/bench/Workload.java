@@ -1,11 +1,20 @@
 package panamoe.harness.bench;
 
+import java.util.function.IntConsumer;
 import panamoe.nn.Cost;
 
 /** The work to time, with inputs that rotate from call to call. Used by one thread. */
 public interface Workload extends AutoCloseable {
   /** Runs call number {@code call}, from 0, and waits for its end. */
   void run(int call);
+
+  /**
+   * Issues the kernels of a call, which were recorded, and does not wait for their end; null if
+   * they are not recorded, or only by a call.
+   */
+  default IntConsumer kernels() {
+    return null;
+  }
 
   /** Floating-point operations of a call, and the fewest bytes that it must read and write. */
   Cost cost();

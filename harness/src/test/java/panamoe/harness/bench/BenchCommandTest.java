@@ -2,6 +2,7 @@ package panamoe.harness.bench;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -122,6 +123,36 @@ class BenchCommandTest {
     }
   }
 
+  /** On the emulation of a card, whose kernels are recorded. */
+  @Test
+  void tellsTheHostsTimeFromTheKernels() throws Exception {
+    assumeTrue(System.getProperty("panamoe.test.backends", "simt").contains("simt"));
+    for (String kind : List.of("gate", "decode-batch", "moe-layer-training")) {
+      CommandRun run =
+          CommandRun.of(
+              "bench",
+              kind,
+              "--shape",
+              "16x16x2x1",
+              "--tokens",
+              "2",
+              "--seconds",
+              "0.001",
+              "--device",
+              "simt",
+              "--json");
+      assertEquals(0, run.exitCode(), run.err());
+      boolean recorded = !kind.equals("moe-layer-training");
+      JsonNode line = new ObjectMapper().readTree(run.out());
+      assertEquals(recorded, line.has("host_ms"), run.out());
+      assertEquals(recorded ? "" : kind + " is not recorded: its times include", head(run.err()));
+    }
+  }
+
+  private static String head(String text) {
+    return text.substring(0, Math.max(0, text.indexOf(" the host's")));
+  }
+
   @Test
   void printsATable() {
     CommandRun run =
@@ -161,12 +192,15 @@ class BenchCommandTest {
         Arguments.of(
             "--seconds is -1.0, expected more than 0", new String[] {"gate", "--seconds", "-1"}),
         Arguments.of(
-            "--peer is 'ggml', expected torch, torch-einsum, torch-grouped, djl, onnxruntime, llama",
+            "--peer is 'ggml', expected torch, torch-einsum, torch-grouped, cublaslt, triton, flash-attn, djl",
             new String[] {"moe-layer", "--peer", "ggml"}),
         Arguments.of(
             "--peer torch does not run on --device reference",
             new String[] {"moe-layer", "--peer", "torch", "--device", "reference"}),
-        Arguments.of("--peer torch runs moe-layer", new String[] {"gate", "--peer", "torch"}),
+        Arguments.of("--peer torch runs gate, ", new String[] {"dispatch", "--peer", "torch"}),
+        Arguments.of(
+            "--peer cublaslt does not run on --device cpu",
+            new String[] {"grouped-gemm", "--peer", "cublaslt", "--device", "cpu"}),
         Arguments.of(
             "--peer djl runs moe-layer, not train-step",
             new String[] {"train-step", "--peer", "djl"}),

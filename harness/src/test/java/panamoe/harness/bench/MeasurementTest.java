@@ -55,7 +55,8 @@ class MeasurementTest {
             2);
     Timing timing =
         new Timing(
-            List.of(new Timing.Burst(new double[] {1, 2, 3}, new Ceilings(1000, 2000, 200, 2))));
-    return Measurement.of(cell, WORK, timing, peer, peer == null ? null : timing);
+            List.of(
+                new Timing.Burst(new double[] {1, 2, 3}, new Ceilings(1000, 2000, 200, 2, null))));
+    return Measurement.of(cell, WORK, timing, null, peer, peer == null ? null : timing);
   }
 }
