@@ -34,7 +34,7 @@ if(NOT PANAMOE_SANITIZE MATCHES "thread")
   add_dependencies(panamoe_test panamoe_simt)
   # Label brief: every kernel family once. The other tests take minutes on the emulation, label long.
   string(JOIN ":" PANAMOE_BRIEF Emulated* BalanceTest.* CombineTest.* DispatchTest.* ElementwiseTest.* EmbeddingTest.*
-    OptimizerTest.* RotaryTest.* NormTest.GradientsMatch* AttentionTest.BackwardIsTheDerivative
+    ExchangeTest.* OptimizerTest.* RotaryTest.* NormTest.GradientsMatch* AttentionTest.BackwardIsTheDerivative
     AttentionDecodeTest.PrefillInPieces* ExpertTest.GroupsOfEverySize* GateTest.RanksLongQueues*
     GateBackwardTest.MatchesCentralDifferences GemmTest.AppliesBias* GemmTest.WritesABfloat16* GemmSkinnyTest.Gradients*
     LossTest.CrossEntropy* DistillationTest.GradientsAre*)
