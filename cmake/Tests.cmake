@@ -34,7 +34,7 @@ if(NOT PANAMOE_SANITIZE MATCHES "thread")
   add_dependencies(panamoe_test panamoe_simt)
   # Label brief: every kernel family once. The other tests take minutes on the emulation, label long.
   string(JOIN ":" PANAMOE_BRIEF Emulated* BalanceTest.* CombineTest.* DispatchTest.* ElementwiseTest.* EmbeddingTest.*
-    OptimizerTest.* RotaryTest.* NormTest.GradientsMatch* AttentionTest.BackwardIsTheDerivative
+    ExchangeTest.* OptimizerTest.* RotaryTest.* NormTest.GradientsMatch* AttentionTest.BackwardIsTheDerivative
     AttentionDecodeTest.PrefillInPieces* ExpertTest.GroupsOfEverySize* GateTest.RanksLongQueues*
     GateBackwardTest.MatchesCentralDifferences GemmTest.AppliesBias* GemmTest.WritesABfloat16* GemmSkinnyTest.Gradients*
     LossTest.CrossEntropy* DistillationTest.GradientsAre*)
@@ -85,6 +85,5 @@ endif()
 foreach(stand_in nccl_threads scarce_threads)
   add_library(${stand_in} SHARED test/${stand_in}/${stand_in}.cc)
   target_compile_options(${stand_in} PRIVATE ${PANAMOE_WARNINGS})
+  target_link_libraries(${stand_in} PRIVATE ${CMAKE_DL_LIBS})
 endforeach()
-target_link_libraries(nccl_threads PRIVATE ${CMAKE_DL_LIBS})
-target_link_libraries(scarce_threads PRIVATE ${CMAKE_DL_LIBS})

@@ -112,6 +112,26 @@ moe_status moe_stream_query(moe_stream stream, int32_t* finished) {
   });
 }
 
+moe_status moe_stream_mark(moe_stream stream, int64_t* mark) {
+  return guard(__func__, [&] {
+    moe::check_pointer("mark", mark);
+    const auto marked = moe::find_stream(stream);
+    const std::lock_guard lock(marked->mutex());
+    *mark = marked->mark();
+  });
+}
+
+moe_status moe_stream_wait(moe_stream stream, moe_stream other, int64_t mark) {
+  return guard(__func__, [&] {
+    const auto waiting = moe::find_stream(stream);
+    const auto marked = moe::find_stream(other);
+    if (&waiting->device() != &marked->device()) moe::invalid("other is a stream of another device");
+    if (waiting == marked) return;
+    const std::scoped_lock lock(waiting->mutex(), marked->mutex());
+    waiting->wait(*marked, mark);
+  });
+}
+
 moe_status moe_stream_native(moe_stream stream, void** handle) {
   return guard(__func__, [&] {
     moe::check_pointer("handle", handle);

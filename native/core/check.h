@@ -41,12 +41,18 @@ inline int64_t dtype_bytes(int32_t dtype) {
   }
 }
 
+// Bytes of a row of a row-major tensor, of an element of a vector.
+inline int64_t row_bytes(const moe_tensor& tensor) {
+  int64_t bytes = dtype_bytes(tensor.dtype);
+  for (int32_t i = 1; i < tensor.rank; ++i) bytes *= tensor.shape[i];
+  return bytes;
+}
+
 // `count` rows of a row-major matrix, or elements of a vector, from `begin` on.
 inline moe_tensor rows_of(const moe_tensor& matrix, int64_t begin, int64_t count) {
   moe_tensor block = matrix;
-  const int64_t row_bytes = (matrix.rank == 2 ? matrix.shape[1] : 1) * dtype_bytes(matrix.dtype);
-  block.data = static_cast<char*>(matrix.data) + begin * row_bytes;
-  block.bytes = count * row_bytes;
+  block.data = static_cast<char*>(matrix.data) + begin * row_bytes(matrix);
+  block.bytes = count * row_bytes(matrix);
   block.shape[0] = count;
   return block;
 }

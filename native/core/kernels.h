@@ -60,6 +60,8 @@ using BalanceBackward = void(Stream&, const moe_balance_config&, double dloss, T
 using DispatchForward = void(Stream&, Tensor x, const moe_routes&, Tensor rows);
 using DispatchBackward = void(Stream&, Tensor drows, const moe_routes&, Tensor dx);
 
+using BlockCopy = void(Stream&, const moe_blocks&, Tensor x, Tensor y);
+
 using ExpertForward = void(Stream&, Tensor x, Tensor offsets, Tensor weights, Tensor y, const moe_epilogue&);
 using ExpertBackwardInput = void(Stream&, Tensor dy, Tensor offsets, Tensor weights, Tensor dx);
 using ExpertBackwardWeights = void(Stream&, bool accumulate, Tensor dy, Tensor x, Tensor offsets, Tensor dweights,
@@ -115,6 +117,7 @@ using Sample = void(Stream&, const moe_sampling&, Tensor logits);
   X(BalanceBackward, balance_backward)              \
   X(DispatchForward, dispatch_forward)              \
   X(DispatchBackward, dispatch_backward)            \
+  X(BlockCopy, block_copy)                          \
   X(ExpertForward, expert_forward)                  \
   X(ExpertBackwardInput, expert_backward_input)     \
   X(ExpertBackwardWeights, expert_backward_weights) \

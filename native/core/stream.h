@@ -53,6 +53,10 @@ class Stream {
   virtual void synchronize() {}
   // True if all work is done; never waits.
   virtual bool finished() { return true; }
+  // A mark: the work given so far. Marks are numbers from 1 on; where calls return when their work is done, 0.
+  virtual int64_t mark() { return 0; }
+  // Later work waits for another stream's work up to a mark. The caller holds both mutexes.
+  virtual void wait(Stream& /*other*/, int64_t /*mark*/) {}
   // The stream as other libraries know it: a cudaStream_t.
   virtual void* native();
 

@@ -39,6 +39,9 @@ CudaStream::CudaStream(std::shared_ptr<Device> device, CudaDevice& card)
 
 CudaStream::~CudaStream() {
   cudaStreamSynchronize(handle_);
+  for (const cudaEvent_t event : events_) {
+    if (event != nullptr) cudaEventDestroy(event);
+  }
   cudaStreamDestroy(handle_);
   cudaFreeHost(refused_);
 }
@@ -126,6 +129,26 @@ bool CudaStream::finished() {
   if (error == cudaErrorNotReady) return false;
   require(error, "asking the stream");
   return true;
+}
+
+int64_t CudaStream::mark() {
+  card_.make_current();
+  require_running();
+  cudaEvent_t& marked = event(marks_ + 1);
+  if (marked == nullptr) require(cudaEventCreateWithFlags(&marked, cudaEventDisableTiming), "making an event");
+  require(cudaEventRecord(marked, handle_), "marking a stream");
+  return ++marks_;
+}
+
+void CudaStream::wait(Stream& other, int64_t mark) {
+  card_.make_current();
+  auto& marked = static_cast<CudaStream&>(other);
+  require_running();
+  marked.require_running();
+  if (mark < 1 || mark > marked.marks_) {
+    invalid("mark is ", mark, ", but the other stream has given ", marked.marks_, " marks");
+  }
+  require(cudaStreamWaitEvent(handle_, marked.event(mark), 0), "waiting for another stream");
 }
 
 void* CudaStream::native() {

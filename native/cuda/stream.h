@@ -3,6 +3,7 @@
 
 #include <cuda_runtime.h>
 
+#include <array>
 #include <functional>
 #include <vector>
 
@@ -79,6 +80,8 @@ class CudaStream final : public Stream {
   void zero(void* memory, int64_t bytes) override;
   void synchronize() override;
   bool finished() override;
+  int64_t mark() override;
+  void wait(Stream& other, int64_t mark) override;
   void* native() override;
 
  private:
@@ -93,6 +96,10 @@ class CudaStream final : public Stream {
   // Refuses to wait between begin_graph and end_graph.
   void require_running() const;
 
+  static constexpr int64_t kMarks = 64;
+  // Events are reused, so an old mark stands for a later one: who waits for it waits longer.
+  cudaEvent_t& event(int64_t mark) { return events_[static_cast<size_t>(mark % kMarks)]; }
+
   CudaDevice& card_;
   Staging staging_;
   cudaStream_t handle_ = nullptr;
@@ -102,6 +109,8 @@ class CudaStream final : public Stream {
   bool capturing_ = false;
   std::vector<Pending> pending_;  // since the last synchronize, oldest first
   Checks captured_checks_;        // of the calls since begin_graph
+  std::array<cudaEvent_t, kMarks> events_{};
+  int64_t marks_ = 0;  // given so far
 };
 
 }  // namespace moe::cuda

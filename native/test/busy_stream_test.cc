@@ -13,6 +13,7 @@ class EmulatedBusyStreamTest : public KernelTest {
     KernelTest::SetUp();
     ::setenv("PANAMOE_CUDA_SYNCHRONOUS", "0", 1);
     ASSERT_MOE_OK(moe_stream_create(device, 1, &busy));
+    ASSERT_MOE_OK(moe_stream_create(device, 1, &second));
     ::unsetenv("PANAMOE_CUDA_SYNCHRONOUS");
     hold(1);
   }
@@ -25,7 +26,10 @@ class EmulatedBusyStreamTest : public KernelTest {
     return moe_embedding_forward(busy, ids, table, nullptr, nullptr, y);
   }
 
-  moe_stream busy = 0;
+  // Makes streams do their work behind the caller's back, some time later.
+  void work_late() { hold(2); }
+
+  moe_stream busy = 0, second = 0;
   const Tensor table = Tensor::random(MOE_FLOAT32, {4, 8}, 1);
 
  private:
@@ -73,6 +77,69 @@ TEST_F(EmulatedBusyStreamTest, KeepsTheWordsOfACallThatAnotherThreadWaitsIn) {
   EXPECT_MOE_OK(embed(ids, y));
   EXPECT_NE(refusal.get().find("ids[1] is 7, expected 0 to 3"), std::string::npos);
   EXPECT_MOE_OK(moe_stream_synchronize(busy));
+}
+
+// The emulation finds a wait that is missing: what the other stream has not been asked for is not there.
+TEST_F(EmulatedBusyStreamTest, SeesNothingOfAnotherStreamWithoutAWait) {
+  const Tensor x(MOE_FLOAT32, {4}), y(MOE_FLOAT32, {4});
+  EXPECT_MOE_OK(moe_fill(busy, 3, x));
+  EXPECT_MOE_OK(moe_memory_copy(second, x, y));
+  EXPECT_MOE_OK(moe_stream_synchronize(second));
+  EXPECT_EQ(y[0], 0);
+  EXPECT_MOE_OK(moe_stream_synchronize(busy));  // its work needs x
+}
+
+TEST_F(EmulatedBusyStreamTest, WaitsForAnotherStreamUpToAMark) {
+  for (const bool late : {false, true}) {
+    if (late) work_late();
+    const Tensor x(MOE_FLOAT32, {4}), y(MOE_FLOAT32, {4});
+    int64_t mark = 0;
+    EXPECT_MOE_OK(moe_fill(busy, 3, x));
+    EXPECT_MOE_OK(moe_stream_mark(busy, &mark));
+    EXPECT_MOE_OK(moe_stream_wait(second, busy, mark));
+    EXPECT_MOE_OK(moe_memory_copy(second, x, y));
+    EXPECT_MOE_OK(moe_fill(busy, late ? 3 : 5, x));  // behind the mark
+    EXPECT_MOE_OK(moe_stream_synchronize(second));
+    EXPECT_EQ(y[0], 3);
+    EXPECT_MOE_OK(moe_stream_synchronize(busy));
+  }
+}
+
+// There are fewer events than marks.
+TEST_F(EmulatedBusyStreamTest, WaitsForAMarkOfLongAgo) {
+  const Tensor x(MOE_FLOAT32, {4}), y(MOE_FLOAT32, {4});
+  int64_t first = 0, last = 0;
+  EXPECT_MOE_OK(moe_fill(busy, 3, x));
+  EXPECT_MOE_OK(moe_stream_mark(busy, &first));
+  for (int i = 0; i < 200; ++i) EXPECT_MOE_OK(moe_stream_mark(busy, &last));
+  EXPECT_EQ(last, first + 200);
+  EXPECT_MOE_OK(moe_stream_wait(second, busy, first));
+  EXPECT_MOE_OK(moe_memory_copy(second, x, y));
+  EXPECT_MOE_OK(moe_stream_synchronize(second));
+  EXPECT_EQ(y[0], 3);
+}
+
+TEST_F(EmulatedBusyStreamTest, RefusesMarksOfOthers) {
+  int64_t mark = 0;
+  EXPECT_MOE_OK(moe_stream_mark(busy, &mark));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "mark is 2, but the other stream has given 1 marks",
+                     moe_stream_wait(second, busy, mark + 1));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "mark is 0", moe_stream_wait(second, busy, 0));
+  EXPECT_MOE_OK(moe_stream_wait(busy, busy, mark));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "mark is null", moe_stream_mark(busy, nullptr));
+  moe_device other = 0;
+  moe_stream stranger = 0;
+  ASSERT_MOE_OK(moe_device_open("simt", 1, &other));
+  ASSERT_MOE_OK(moe_stream_create(other, 1, &stranger));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "other is a stream of another device",
+                     moe_stream_wait(stranger, busy, mark));
+  EXPECT_MOE_OK(moe_device_close(other));
+  moe_graph graph = 0;
+  ASSERT_MOE_OK(moe_graph_begin(second));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "between moe_graph_begin and moe_graph_end",
+                     moe_stream_wait(second, busy, mark));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "between moe_graph_begin and moe_graph_end", moe_stream_mark(second, &mark));
+  EXPECT_MOE_OK(moe_graph_end(second, &graph));
 }
 
 }  // namespace

@@ -248,6 +248,14 @@ TEST_F(CallTest, Dispatch) {
         });
 }
 
+TEST_F(CallTest, Exchange) {
+  moe_blocks one{};
+  one.struct_size = sizeof one;
+  one.count = one.rows[0] = 1;
+  check("block copy", all(floats("y", {1, 4}), floats("x", {1, 4})), 1,
+        [&](const moe_tensor* a) { return moe_block_copy(stream, &one, &a[1], &a[0]); });
+}
+
 TEST_F(CallTest, Expert) {
   check("forward",
         all(floats("y", {1, 4}), floats("preactivation", {1, 4}), floats("x", {1, 3}), one_row(),

@@ -69,6 +69,13 @@ MOE_API moe_status moe_stream_synchronize(moe_stream stream);
 /* Whether all work given to the stream is done, 1 or 0; 0 as well while a graph is made, or while another thread makes
  * a call on the stream or waits for it. Waits for nothing; any thread may ask. */
 MOE_API moe_status moe_stream_query(moe_stream stream, int32_t* finished);
+/* A mark of the stream: all work that it has been given so far. MOE_INVALID_ARGUMENT between moe_graph_begin and
+ * moe_graph_end. */
+MOE_API moe_status moe_stream_mark(moe_stream stream, int64_t* mark);
+/* Work that `stream` is given from now on begins when `other`, a stream of the same device, has done its work up to the
+ * mark. The host does not wait. Does nothing where moe_device_info.asynchronous is 0. MOE_INVALID_ARGUMENT for a stream
+ * of another device, a mark that `other` has not given, and while either stream makes a graph. */
+MOE_API moe_status moe_stream_wait(moe_stream stream, moe_stream other, int64_t mark);
 /* The stream as other libraries, such as NCCL, know it: a cudaStream_t, which lives as long as `stream`. Makes its card
  * the calling thread's. MOE_UNSUPPORTED where moe_device_info.asynchronous is 0: nobody else can use such a stream. */
 MOE_API moe_status moe_stream_native(moe_stream stream, void** handle);

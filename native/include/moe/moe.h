@@ -1,5 +1,6 @@
 /* The whole C ABI, in the order of a token's way:
- * tokens -> embedding -> [ norm -> attention -> norm -> gate -> dispatch -> expert -> combine ] x L -> norm -> loss.
+ * tokens -> embedding -> [ norm -> attention -> norm -> gate -> dispatch -> exchange -> expert -> combine ] x L -> norm
+ * -> loss.
  *
  * Rules of every kernel call. Passing a null or destroyed stream returns MOE_INVALID_HANDLE. MOE_INVALID_ARGUMENT
  * means: a tensor or a struct is null and the call's comment does not allow that; a tensor is not row-major and may not
@@ -25,6 +26,7 @@
 #include "moe/gate.h"
 #include "moe/balance.h"
 #include "moe/dispatch.h"
+#include "moe/exchange.h"
 #include "moe/expert.h"
 #include "moe/combine.h"
 #include "moe/loss.h"

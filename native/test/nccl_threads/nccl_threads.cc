@@ -1,16 +1,19 @@
 // A library for tests alone that has NCCL's functions as far as Panamoe calls them, between threads of one process and
 // on memory of the CPU, so that NcclCommunicator is tested where there is no GPU. Nothing in it is NCCL's: the
 // signatures follow NCCL's public documentation. It is as asynchronous as NCCL: an operation is done when the last rank
-// has joined it, and nobody waits inside a call; until then the communicator is in progress. Streams are not looked at.
-// Unlike NCCL it adds in rank order, and says so when ranks disagree. Buffers may lie on emulated cards.
+// has joined it. On the null stream nobody waits inside a call, and until then the communicator is in progress. On a
+// stream of the emulation of CUDA the operation is work of that stream, in order with its kernels, and buffers may lie
+// on its cards. Unlike NCCL it adds in rank order, and says so when ranks disagree.
 
 #include <dlfcn.h>
 
 #include <algorithm>
+#include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <cstring>
 #include <deque>
-#include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -90,7 +93,8 @@ struct Communicator {
   std::shared_ptr<World> world;  // null until a split has all its members
   int rank = 0;
   int error = kSuccess;
-  int pending = 0;  // its operations that are not done
+  int pending = 0;        // its operations that are not done
+  bool streamed = false;  // its operations are work of streams
 };
 
 struct Operation {
@@ -98,42 +102,21 @@ struct Operation {
   bool sends;
   Message message;
   Collective collective;
+  void* stream;
 
   Communicator* owner() const { return peer < 0 ? collective.owner : message.owner; }
 };
 
+constexpr std::chrono::seconds kPatience{60};  // of a stream, for ranks that do not come
+
 std::mutex mutex;  // over everything below, and the worlds
+std::condition_variable changed;
 std::map<uint64_t, std::weak_ptr<World>> worlds;
 uint64_t next_id = 1;
 bool fail_next = false;
 
 thread_local int group_depth = 0;
 thread_local std::vector<Operation> group;
-
-// While one lives, the memory of emulated cards can be accessed: libpanamoe_simt.so beside this library, if loaded.
-class MemoryAccess {
- public:
-  MemoryAccess() {
-    Dl_info self{};
-    ::dladdr(reinterpret_cast<void*>(&mutex), &self);
-    const auto file = std::filesystem::absolute(self.dli_fname).parent_path() / "libpanamoe_simt.so";
-    emulation_ = ::dlopen(file.c_str(), RTLD_NOW | RTLD_NOLOAD);
-    access(1);
-  }
-  ~MemoryAccess() {
-    access(0);
-    if (emulation_ != nullptr) ::dlclose(emulation_);
-  }
-  MemoryAccess(const MemoryAccess&) = delete;
-  MemoryAccess& operator=(const MemoryAccess&) = delete;
-
- private:
-  void access(int begin) const {
-    if (emulation_ != nullptr) reinterpret_cast<void (*)(int)>(::dlsym(emulation_, "simt_access"))(begin);
-  }
-
-  void* emulation_ = nullptr;
-};
 
 size_t bytes_of(int type) { return type == kFloat32 ? sizeof(float) : 1; }
 
@@ -155,7 +138,6 @@ void match(World& world, std::pair<int, int> link) {
       fail_all(world, kInvalidUsage);
       return;
     }
-    const MemoryAccess access;
     std::memcpy(to.memory, from.memory, from.bytes);
     --from.owner->pending;
     --to.owner->pending;
@@ -175,7 +157,6 @@ std::vector<float> sum(const std::vector<Collective>& calls, size_t from, size_t
 }
 
 void execute(const std::vector<Collective>& calls) {
-  const MemoryAccess access;
   const size_t count = calls[0].count;
   const size_t bytes = count * bytes_of(calls[0].type);
   switch (calls[0].kind) {
@@ -220,6 +201,7 @@ void advance(World& world) {
 }
 
 void launch(const Operation& operation) {
+  changed.notify_all();
   World& world = *operation.owner()->world;
   const int rank = operation.owner()->rank;
   ++operation.owner()->pending;
@@ -234,29 +216,64 @@ void launch(const Operation& operation) {
   match(world, link);
 }
 
-int submit(Operation operation) {
+// The work of a stream: it ends when the operations, of one communicator, are done.
+void perform(const std::vector<Operation>& operations) {
+  std::unique_lock lock(mutex);
+  Communicator* owner = operations.front().owner();
+  if (owner->error != kSuccess) return;
+  for (const Operation& operation : operations) launch(operation);
+  const auto over = [&] { return owner->pending == 0 || owner->error != kSuccess; };
+  if (!changed.wait_for(lock, kPatience, over)) fail_all(*owner->world, kRemoteError);
+  changed.notify_all();
+}
+
+void start(std::vector<Operation> operations) {
+  if (operations.empty()) return;
+  using Enqueue = void(void* stream, std::function<void()> work);
+  static auto* const enqueue = [] {
+    void* emulation = ::dlopen("libpanamoe_simt.so", RTLD_LAZY | RTLD_NOLOAD);
+    return emulation == nullptr ? nullptr : reinterpret_cast<Enqueue*>(::dlsym(emulation, "simt_enqueue"));
+  }();
+  void* stream = operations.front().stream;
+  if (stream != nullptr && enqueue != nullptr) {
+    operations.front().owner()->streamed = true;
+    enqueue(stream, [operations] { perform(operations); });
+    return;
+  }
   std::lock_guard lock(mutex);
-  Communicator* communicator = operation.owner();
+  for (const Operation& operation : operations) launch(operation);
+}
+
+// Whether an operation may start.
+int check(const Operation& operation) {
+  std::lock_guard lock(mutex);
+  const Communicator* communicator = operation.owner();
   if (communicator == nullptr || communicator->world == nullptr || !communicator->world->complete()) {
     return kInvalidArgument;
   }
   if (communicator->error != kSuccess) return communicator->error;
-  if (operation.peer >= static_cast<int>(communicator->world->members.size())) return kInvalidArgument;
+  return operation.peer < static_cast<int>(communicator->world->members.size()) ? kSuccess : kInvalidArgument;
+}
+
+int submit(const Operation& operation) {
+  if (const int refused = check(operation); refused != kSuccess) return refused;
   if (group_depth > 0) {
     group.push_back(operation);
   } else {
-    launch(operation);
+    start({operation});
   }
   return kSuccess;
 }
 
-int join(Kind kind, const void* send, void* receive, size_t count, int type, int root, Communicator* communicator) {
+int join(Kind kind, const void* send, void* receive, size_t count, int type, int root, Communicator* communicator,
+         void* stream) {
   const bool adds = kind == Kind::kAllReduce || kind == Kind::kReduceScatter;
   if ((type != kFloat32 && type != kUint8) || (adds && type != kFloat32)) return kInvalidArgument;
   return submit({-1,
                  false,
                  {},
-                 {kind, static_cast<const char*>(send), static_cast<char*>(receive), count, type, root, communicator}});
+                 {kind, static_cast<const char*>(send), static_cast<char*>(receive), count, type, root, communicator},
+                 stream});
 }
 
 bool valid(const Config* config) { return config != nullptr && config->magic == kConfigMagic && config->blocking == 0; }
@@ -325,8 +342,8 @@ EXPORT int ncclCommSplit(Communicator* communicator, int color, int key, Communi
 
 EXPORT int ncclCommGetAsyncError(const Communicator* communicator, int* error) {
   std::lock_guard lock(mutex);
-  const bool ready = communicator->error != kSuccess ||
-                     (communicator->world && communicator->world->complete() && communicator->pending == 0);
+  const bool ready = communicator->error != kSuccess || (communicator->world && communicator->world->complete() &&
+                                                         (communicator->streamed || communicator->pending == 0));
   *error = ready ? communicator->error : static_cast<int>(kInProgress);
   return kSuccess;
 }
@@ -336,7 +353,12 @@ EXPORT int ncclCommFinalize(Communicator*) { return kSuccess; }
 EXPORT int ncclCommAbort(Communicator* communicator) {
   std::lock_guard lock(mutex);
   leave(communicator);
-  delete communicator;
+  if (communicator->streamed) {  // streams may still have its operations, which end now
+    communicator->error = kRemoteError;
+    changed.notify_all();
+  } else {
+    delete communicator;
+  }
   return kSuccess;
 }
 
@@ -363,39 +385,39 @@ EXPORT int ncclGroupStart() {
 EXPORT int ncclGroupEnd() {
   if (group_depth == 0) return kInvalidUsage;
   if (--group_depth > 0) return kSuccess;
-  std::lock_guard lock(mutex);
-  for (const Operation& operation : std::exchange(group, {})) launch(operation);
+  start(std::exchange(group, {}));
   return kSuccess;
 }
 
-EXPORT int ncclSend(const void* send, size_t count, int type, int peer, Communicator* communicator, void*) {
+EXPORT int ncclSend(const void* send, size_t count, int type, int peer, Communicator* communicator, void* stream) {
   if (peer < 0) return kInvalidArgument;
   char* memory = const_cast<char*>(static_cast<const char*>(send));
-  return submit({peer, true, {memory, count * bytes_of(type), communicator}, {}});
+  return submit({peer, true, {memory, count * bytes_of(type), communicator}, {}, stream});
 }
 
-EXPORT int ncclRecv(void* receive, size_t count, int type, int peer, Communicator* communicator, void*) {
+EXPORT int ncclRecv(void* receive, size_t count, int type, int peer, Communicator* communicator, void* stream) {
   if (peer < 0) return kInvalidArgument;
-  return submit({peer, false, {static_cast<char*>(receive), count * bytes_of(type), communicator}, {}});
+  return submit({peer, false, {static_cast<char*>(receive), count * bytes_of(type), communicator}, {}, stream});
 }
 
 EXPORT int ncclAllReduce(const void* send, void* receive, size_t count, int type, int, Communicator* communicator,
-                         void*) {
-  return join(Kind::kAllReduce, send, receive, count, type, 0, communicator);
+                         void* stream) {
+  return join(Kind::kAllReduce, send, receive, count, type, 0, communicator, stream);
 }
 
 EXPORT int ncclReduceScatter(const void* send, void* receive, size_t count, int type, int, Communicator* communicator,
-                             void*) {
-  return join(Kind::kReduceScatter, send, receive, count, type, 0, communicator);
+                             void* stream) {
+  return join(Kind::kReduceScatter, send, receive, count, type, 0, communicator, stream);
 }
 
-EXPORT int ncclAllGather(const void* send, void* receive, size_t count, int type, Communicator* communicator, void*) {
-  return join(Kind::kAllGather, send, receive, count, type, 0, communicator);
+EXPORT int ncclAllGather(const void* send, void* receive, size_t count, int type, Communicator* communicator,
+                         void* stream) {
+  return join(Kind::kAllGather, send, receive, count, type, 0, communicator, stream);
 }
 
 EXPORT int ncclBroadcast(const void* send, void* receive, size_t count, int type, int root, Communicator* communicator,
-                         void*) {
-  return join(Kind::kBroadcast, send, receive, count, type, root, communicator);
+                         void* stream) {
+  return join(Kind::kBroadcast, send, receive, count, type, root, communicator, stream);
 }
 
 // For tests: the next operation of whoever comes first ends in an asynchronous error of its communicator.

@@ -50,6 +50,15 @@ public class Moe extends Moe$shared {
     public static int MOE_CUSTOM_ACTIVATION() {
         return MOE_CUSTOM_ACTIVATION;
     }
+    private static final int MOE_MAX_BLOCKS = (int)128L;
+    /**
+     * {@snippet lang=c :
+     * #define MOE_MAX_BLOCKS 128
+     * }
+     */
+    public static int MOE_MAX_BLOCKS() {
+        return MOE_MAX_BLOCKS;
+    }
     private static final int MOE_OK = (int)0L;
     /**
      * {@snippet lang=c :
@@ -724,6 +733,129 @@ public class Moe extends Moe$shared {
                 traceDowncall("moe_stream_query", stream, finished);
             }
             return (int)mh$.invokeExact(stream, finished);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class moe_stream_mark {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Moe.C_INT,
+            Moe.C_LONG,
+            Moe.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("moe_stream_mark");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * moe_status moe_stream_mark(moe_stream stream, int64_t *mark)
+     * }
+     */
+    public static FunctionDescriptor moe_stream_mark$descriptor() {
+        return moe_stream_mark.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * moe_status moe_stream_mark(moe_stream stream, int64_t *mark)
+     * }
+     */
+    public static MethodHandle moe_stream_mark$handle() {
+        return moe_stream_mark.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * moe_status moe_stream_mark(moe_stream stream, int64_t *mark)
+     * }
+     */
+    public static MemorySegment moe_stream_mark$address() {
+        return moe_stream_mark.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * moe_status moe_stream_mark(moe_stream stream, int64_t *mark)
+     * }
+     */
+    public static int moe_stream_mark(long stream, MemorySegment mark) {
+        var mh$ = moe_stream_mark.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("moe_stream_mark", stream, mark);
+            }
+            return (int)mh$.invokeExact(stream, mark);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class moe_stream_wait {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Moe.C_INT,
+            Moe.C_LONG,
+            Moe.C_LONG,
+            Moe.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("moe_stream_wait");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * moe_status moe_stream_wait(moe_stream stream, moe_stream other, int64_t mark)
+     * }
+     */
+    public static FunctionDescriptor moe_stream_wait$descriptor() {
+        return moe_stream_wait.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * moe_status moe_stream_wait(moe_stream stream, moe_stream other, int64_t mark)
+     * }
+     */
+    public static MethodHandle moe_stream_wait$handle() {
+        return moe_stream_wait.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * moe_status moe_stream_wait(moe_stream stream, moe_stream other, int64_t mark)
+     * }
+     */
+    public static MemorySegment moe_stream_wait$address() {
+        return moe_stream_wait.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * moe_status moe_stream_wait(moe_stream stream, moe_stream other, int64_t mark)
+     * }
+     */
+    public static int moe_stream_wait(long stream, long other, long mark) {
+        var mh$ = moe_stream_wait.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("moe_stream_wait", stream, other, mark);
+            }
+            return (int)mh$.invokeExact(stream, other, mark);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -4010,6 +4142,73 @@ public class Moe extends Moe$shared {
                 traceDowncall("moe_dispatch_backward", stream, drows, routes, dx, held0, held1, held2, held3);
             }
             return (int)mh$.invokeExact(stream, drows, routes, dx, held0, held1, held2, held3);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class moe_block_copy {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Moe.C_INT,
+            Moe.C_LONG,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("moe_block_copy");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * moe_status moe_block_copy(moe_stream stream, const moe_blocks *blocks, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static FunctionDescriptor moe_block_copy$descriptor() {
+        return moe_block_copy.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * moe_status moe_block_copy(moe_stream stream, const moe_blocks *blocks, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static MethodHandle moe_block_copy$handle() {
+        return moe_block_copy.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * moe_status moe_block_copy(moe_stream stream, const moe_blocks *blocks, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static MemorySegment moe_block_copy$address() {
+        return moe_block_copy.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * moe_status moe_block_copy(moe_stream stream, const moe_blocks *blocks, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static int moe_block_copy(long stream, MemorySegment blocks, MemorySegment x, MemorySegment y, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+        var mh$ = moe_block_copy.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("moe_block_copy", stream, blocks, x, y, held0, held1, held2, held3);
+            }
+            return (int)mh$.invokeExact(stream, blocks, x, y, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

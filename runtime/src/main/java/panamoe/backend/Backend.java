@@ -1,7 +1,7 @@
 package panamoe.backend;
 
 import java.lang.foreign.MemorySegment;
-import panamoe.tensor.TensorMemory;
+import panamoe.tensor.TensorDevice;
 
 /**
  * The kernels of one device and one stream: what the C ABI offers, in Java. Every method checks its
@@ -10,7 +10,7 @@ import panamoe.tensor.TensorMemory;
  * memory may be used by any.
  */
 public interface Backend
-    extends TensorMemory,
+    extends TensorDevice,
         ElementwiseKernels,
         EmbeddingKernels,
         NormKernels,
@@ -54,8 +54,24 @@ public interface Backend
    */
   Backend secondStream();
 
-  /** Waits until all work given to this backend is done. */
-  void synchronize();
+  /**
+   * Runs {@code wait} whenever the host is about to wait for this backend, in the thread that is:
+   * whoever gave its stream work of another library may throw there what became of it.
+   */
+  default void beforeWaiting(Runnable wait) {}
+
+  /** A mark of the work given so far, for {@link #waitFor}. */
+  default long mark() {
+    return 0;
+  }
+
+  /**
+   * Lets work given from now on begin when {@code other} has done its work up to a mark. The host
+   * waits for nothing.
+   *
+   * @param other a backend of the same device
+   */
+  default void waitFor(Backend other, long mark) {}
 
   /** Whether all work given to this backend is done; waits for nothing. Any thread may ask. */
   default boolean finished() {
@@ -64,7 +80,8 @@ public interface Backend
 
   /**
    * The stream as other libraries, such as NCCL, know it: a {@code cudaStream_t} that lives as long
-   * as this backend. Makes its card the calling thread's.
+   * as this backend. Makes its card the calling thread's. Ask for it whenever the stream is about
+   * to be given work.
    *
    * @throws UnsupportedOperationException unless this backend is {@link #asynchronous}
    */

@@ -1,6 +1,7 @@
 package panamoe.comm;
 
 import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorDevice;
 
 /**
  * A group of ranks that exchange tensors. Every member calls the same methods in the same order
@@ -104,6 +105,21 @@ public interface Communicator extends AutoCloseable {
    * same number.
    */
   int node();
+
+  /**
+   * Whether collectives of tensors are work of the device's stream: they come in order with its
+   * kernels, and the host does not wait for them. Otherwise they are done when a call returns.
+   */
+  default boolean enqueues() {
+    return false;
+  }
+
+  /**
+   * Lets the collectives of this group and of those that are split from it be work of another
+   * stream of the device, if they are work of one. The same on all members, before the first
+   * collective.
+   */
+  default void enqueueOn(TensorDevice stream) {}
 
   /** This rank's clock in seconds; only differences are meaningful. */
   default double seconds() {

@@ -2,6 +2,7 @@ package panamoe.op;
 
 import java.util.ArrayList;
 import java.util.List;
+import panamoe.backend.Backend;
 import panamoe.backend.Routes;
 import panamoe.comm.exchange.Background;
 import panamoe.comm.exchange.Exchange;
@@ -30,24 +31,56 @@ public final class ExchangeOp {
     Tensor forward(Pass pass, Tensor rows, Tensor offsets);
   }
 
-  /**
-   * Rows under way.
-   *
-   * @param spent what nobody needs once they have arrived, or null
-   */
-  private record Travelling(Tensor target, Background.Pending pending, Tensor spent) {
+  /** Rows under way, to {@code target}. */
+  private final class Travelling {
+    private final Tensor target;
+    private final Tensor spent;
+    private final Background.Pending pending;
+    private long given; // a mark of the stream that moves them
+
+    /**
+     * @param spent what nobody needs once they have arrived, or null
+     */
+    Travelling(Tensor target, Tensor spent, String step, Runnable communication) {
+      this.target = target;
+      this.spent = spent;
+      long computed = mark(pass.backend());
+      this.pending =
+          background.start(
+              () -> {
+                stream.waitFor(pass.backend(), computed);
+                exchange.at(place + " " + step);
+                communication.run();
+                given = mark(stream);
+              });
+      pass.scope().inUseUntil(this::settle);
+    }
+
     Tensor arrived() {
       pending.await();
+      pass.backend().waitFor(stream, given);
       if (spent != null) {
         spent.release();
       }
       return target;
+    }
+
+    private void settle() {
+      pending.settle();
+      if (given > 0) {
+        pass.backend().waitFor(stream, given);
+      }
+    }
+
+    private long mark(Backend of) {
+      return stream == pass.backend() ? 0 : of.mark();
     }
   }
 
   private final Pass pass;
   private final Background background;
   private final Exchange exchange;
+  private final Backend stream; // of the exchange: the pass's backend, or one beside it
   private final String place;
   private final Tensor rows;
   private final PlaceOrder placed;
@@ -65,6 +98,7 @@ public final class ExchangeOp {
     this.pass = pass;
     this.background = ranks.background();
     this.exchange = exchange;
+    this.stream = ranks.exchangeStream(pass.backend());
     this.place = place;
     this.rows = placed.byPlace(pass, rows);
     this.placed = placed;
@@ -84,7 +118,6 @@ public final class ExchangeOp {
    */
   public static ExchangeOp start(
       Pass pass, Routes routes, Tensor rows, Ranks ranks, ExpertGroups experts, String place) {
-    pass.backend().synchronize();
     int source = ranks.topology().data(ranks.world().rank());
     PlaceOrder placed = PlaceOrder.of(routes.offsets(), experts.placement(), source);
     Exchange exchange = ranks.exchange(experts, pass.backend());
@@ -185,23 +218,11 @@ public final class ExchangeOp {
   private Travelling deliver(int part, Tensor sent, String step, Tensor spent) {
     ExchangePlan plan = plans.get(part);
     Tensor target = pass.allocate(sent.dtype(), plan.arrived(), sent.size(1));
-    return travel(target, step, spent, () -> plan.forward(sent, target));
+    return new Travelling(target, spent, step, () -> plan.forward(sent, target));
   }
 
   private Travelling giveBack(int part, Tensor bySource, Tensor target, String step, Tensor spent) {
-    return travel(target, step, spent, () -> plans.get(part).reverse(bySource, target));
-  }
-
-  private Travelling travel(Tensor target, String step, Tensor spent, Runnable communication) {
-    pass.backend().synchronize();
-    Background.Pending pending =
-        background.start(
-            () -> {
-              exchange.at(place + " " + step);
-              communication.run();
-            });
-    pass.scope().inUseUntil(pending::settle);
-    return new Travelling(target, pending, spent);
+    return new Travelling(target, spent, step, () -> plans.get(part).reverse(bySource, target));
   }
 
   /** Room for all parts, behind each other; for one part, like the whole. */
@@ -215,8 +236,7 @@ public final class ExchangeOp {
       return whole;
     }
     Tensor cut = partsLike(whole);
-    pass.backend().synchronize();
-    parts.cut(whole, cut);
+    parts.cut(pass.backend(), whole, cut);
     return cut;
   }
 
@@ -225,7 +245,7 @@ public final class ExchangeOp {
       return cut;
     }
     Tensor whole = pass.allocate(rows.dtype(), rows.shape());
-    parts.join(cut, whole);
+    parts.join(pass.backend(), cut, whole);
     cut.release();
     return whole;
   }

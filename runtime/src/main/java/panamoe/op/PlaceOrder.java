@@ -2,16 +2,16 @@ package panamoe.op;
 
 import panamoe.comm.CollectiveCall;
 import panamoe.parallel.ExpertPlacement;
+import panamoe.tensor.RowBlocks;
 import panamoe.tensor.Tensor;
 
 /**
  * The rows that a rank sends, in two orders: by expert, as dispatch sorts them, and by place and of
  * one place by expert, as they travel. Without copies of experts the orders are the same.
  *
- * @param counts rows of each block, equally many blocks for each place
- * @param byExpert the first row of each block among the rows by expert
+ * @param toPlaces from the first order to the second; equally many blocks for each place
  */
-record PlaceOrder(boolean same, long[] counts, long[] byExpert) {
+record PlaceOrder(boolean same, RowBlocks toPlaces) {
   /**
    * The host reads the offsets: it tells other ranks, and sizes messages by what they tell.
    *
@@ -23,6 +23,7 @@ record PlaceOrder(boolean same, long[] counts, long[] byExpert) {
     int blocks = placement.most();
     long[] counts = new long[placement.held().size() * blocks];
     long[] byExpert = new long[counts.length];
+    long[] byPlace = new long[counts.length];
     int[] copies = placement.copies();
     int[] copy = new int[copies.length];
     long[] next = new long[copies.length];
@@ -30,6 +31,7 @@ record PlaceOrder(boolean same, long[] counts, long[] byExpert) {
     for (int e = 0; e < next.length; e++) {
       next[e] = starts[e];
     }
+    long row = 0;
     for (int place = 0; place < placement.held().size(); place++) {
       int block = place * blocks;
       for (int e : placement.held().get(place)) {
@@ -37,16 +39,23 @@ record PlaceOrder(boolean same, long[] counts, long[] byExpert) {
         int preferred = (copy[e]++ + source) % copies[e];
         counts[block] = CollectiveCall.share(rows, preferred, copies[e]);
         byExpert[block] = next[e];
+        byPlace[block] = row;
         next[e] += counts[block];
+        row += counts[block];
         block++;
       }
     }
-    return new PlaceOrder(!placement.copied(), counts, byExpert);
+    return new PlaceOrder(!placement.copied(), new RowBlocks(byExpert, byPlace, counts));
+  }
+
+  /** Rows of each block. */
+  long[] counts() {
+    return toPlaces.rows();
   }
 
   /** By place, in a tensor of its own unless it is the same. */
   Tensor byPlace(Pass pass, Tensor rows) {
-    return same ? rows : reordered(pass, rows, false);
+    return same ? rows : reordered(pass, rows, toPlaces);
   }
 
   /** By expert; releases {@code rows} unless it is the same. */
@@ -54,24 +63,14 @@ record PlaceOrder(boolean same, long[] counts, long[] byExpert) {
     if (same) {
       return rows;
     }
-    Tensor byExpert = reordered(pass, rows, true);
+    Tensor byExpert = reordered(pass, rows, toPlaces.inverse());
     rows.release();
     return byExpert;
   }
 
-  private Tensor reordered(Pass pass, Tensor from, boolean back) {
+  private static Tensor reordered(Pass pass, Tensor from, RowBlocks blocks) {
     Tensor to = pass.allocate(from.dtype(), from.shape());
-    long place = 0;
-    for (int block = 0; block < counts.length; block++) {
-      long start = byExpert[block];
-      long rows = counts[block];
-      if (rows > 0) {
-        Tensor sorted = (back ? to : from).rows(start, start + rows);
-        Tensor placed = (back ? from : to).rows(place, place + rows);
-        pass.backend().copy(back ? placed : sorted, back ? sorted : placed);
-      }
-      place += rows;
-    }
+    pass.backend().copyBlocks(blocks, from, to);
     return to;
   }
 }

@@ -26,7 +26,6 @@ public final class SliceOp {
             () -> {
               Tensor dy = pass.tape().takeGradient(y);
               if (dy != null) {
-                pass.backend().synchronize();
                 slices.allReduce(dy);
                 pass.tape().addGradient(x, dy.owner());
               }
@@ -40,7 +39,6 @@ public final class SliceOp {
    */
   public static Tensor leave(Pass pass, Tensor y, Communicator slices) {
     if (slices.size() > 1) {
-      pass.backend().synchronize();
       slices.allReduce(y);
     }
     return y;

@@ -5,13 +5,13 @@ import panamoe.backend.Backend;
 import panamoe.comm.nccl.NcclDevice;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorDevice;
 import panamoe.tensor.TensorMemory;
 import panamoe.tensor.TensorScope;
 
 /** The card of a backend. NCCL's work goes into the backend's stream, in order with its kernels. */
 public final class BackendNcclDevice implements NcclDevice {
   private final Backend backend;
-  private final MemorySegment stream;
 
   /**
    * Sets the calling thread's current card to the backend's. NCCL uses the current card, so the
@@ -21,12 +21,22 @@ public final class BackendNcclDevice implements NcclDevice {
    */
   public BackendNcclDevice(Backend backend) {
     this.backend = backend;
-    this.stream = backend.nativeStream();
+    backend.nativeStream();
   }
 
   @Override
   public MemorySegment stream() {
-    return stream;
+    return backend.nativeStream();
+  }
+
+  @Override
+  public void beforeWaiting(Runnable wait) {
+    backend.beforeWaiting(wait);
+  }
+
+  @Override
+  public NcclDevice on(TensorDevice stream) {
+    return new BackendNcclDevice((Backend) stream);
   }
 
   @Override
@@ -40,12 +50,13 @@ public final class BackendNcclDevice implements NcclDevice {
   }
 
   @Override
-  public void sum(DType dtype, long count, MemorySegment[] terms, MemorySegment target) {
+  public void sum(
+      DType dtype, long count, MemorySegment[] terms, MemorySegment scratch, MemorySegment target) {
     if (count == 0) {
       return;
     }
     try (TensorScope scope = TensorScope.confined(backend)) {
-      Tensor sum = scope.allocate(DType.FLOAT32, count);
+      Tensor sum = scope.over(scratch, DType.FLOAT32, count);
       backend.cast(scope.over(terms[0], dtype, count), sum);
       for (int i = 1; i < terms.length; i++) {
         backend.add(1, sum, 1, scope.over(terms[i], dtype, count), sum);

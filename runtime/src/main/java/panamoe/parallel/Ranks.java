@@ -5,12 +5,12 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import panamoe.backend.Backend;
 import panamoe.comm.Alone;
 import panamoe.comm.Communicator;
 import panamoe.comm.exchange.Background;
 import panamoe.comm.exchange.Exchange;
 import panamoe.comm.exchange.Strategy;
-import panamoe.tensor.TensorMemory;
 
 /**
  * One rank's place in a {@link Topology}, and the groups it is in. Groups are made when they are
@@ -55,6 +55,8 @@ public final class Ranks {
   private final List<Communicator> groups = new ArrayList<>();
   private Map<Integer, long[]> expertRows = Map.of();
   private int copiesEach;
+  // Of the device, for exchanges that overlap with computing; null before the first.
+  private Backend second;
 
   /**
    * Finds this rank's groups together with all others.
@@ -72,7 +74,7 @@ public final class Ranks {
     this.strategy = strategy;
     this.overlap = overlap;
     this.background =
-        overlap.beside()
+        overlap.beside() && !world.enqueues()
             ? new Background("rank " + world.rank() + " communication")
             : Background.none();
     this.world = world;
@@ -168,22 +170,49 @@ public final class Ranks {
   /**
    * The exchange with the ranks that hold a layer's experts; created at the first call.
    *
-   * @param memory for rows in transit
+   * @param backend of the rows
    */
-  public Exchange exchange(ExpertGroups experts, TensorMemory memory) {
+  public Exchange exchange(ExpertGroups experts, Backend backend) {
+    Backend stream = exchangeStream(backend);
     return exchanges.computeIfAbsent(
         experts.group(),
         group -> {
+          move(group, stream);
           if (topology.tensorDegree() == 1) {
-            return Exchange.of(group, strategy, memory);
+            return Exchange.of(group, strategy, stream);
           }
-          // A second communicator of the tensor ranks: rows are gathered over it while the first is
-          // in use for sums.
-          String name = tensor.name() + " for " + group.name();
-          Communicator again = split(tensor, 0, tensor.rank(), name);
-          return Exchange.coordinated(
-              group, again, slices == tensor ? again : slices, strategy, memory);
+          // Second communicators of the tensor ranks and of the slices: rows are gathered over them
+          // while the first ones are in use for sums.
+          Communicator tensorAgain = again(tensor, group, stream);
+          Communicator slicesAgain = slices == tensor ? tensorAgain : again(slices, group, stream);
+          return Exchange.coordinated(group, tensorAgain, slicesAgain, strategy, stream);
         });
+  }
+
+  private Communicator again(Communicator members, Communicator group, Backend stream) {
+    Communicator again = split(members, 0, members.rank(), members.name() + " for " + group.name());
+    move(again, stream);
+    return again;
+  }
+
+  private void move(Communicator group, Backend stream) {
+    if (overlap.beside()) {
+      group.enqueueOn(stream);
+    }
+  }
+
+  /**
+   * The stream that exchanges of a backend's tensors are work of: a second one if they overlap with
+   * computing, otherwise the backend itself.
+   */
+  public Backend exchangeStream(Backend backend) {
+    if (!overlap.beside()) {
+      return backend;
+    }
+    if (second == null) {
+      second = backend.secondStream();
+    }
+    return second;
   }
 
   private Communicator split(Communicator whole, int color, int key, String name) {
@@ -217,5 +246,9 @@ public final class Ranks {
     exchanges.clear();
     groups.reversed().forEach(Communicator::close);
     groups.clear();
+    if (second != null) {
+      second.close();
+      second = null;
+    }
   }
 }

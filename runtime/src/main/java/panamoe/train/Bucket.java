@@ -117,7 +117,6 @@ final class Bucket {
     for (int i = 0; i < wholes.size(); i++) {
       backend.copy(moments.get(i).views().gradients(), wholes.get(i));
     }
-    backend.synchronize();
     replicas.at("the gradient of " + name());
     replicas.reduceScatter(gradients, share, shares);
     for (int i = 0; i < moments.size(); i++) {
@@ -130,7 +129,6 @@ final class Bucket {
     for (int i = 0; i < moments.size(); i++) {
       backend.copy(moments.get(i).views().master(), parts.get(i));
     }
-    backend.synchronize();
     replicas.at("the update of " + name());
     replicas.allGather(share, masters, shares);
     for (int i = 0; i < wholes.size(); i++) {

@@ -33,7 +33,7 @@ class PlaceOrderTest {
     PlaceOrder order = order(TWICE, 0, 0, 5, 7, 8);
     assertFalse(order.same());
     assertArrayEquals(new long[] {3, 0, 0, 2, 1, 2}, order.counts());
-    assertArrayEquals(new long[] {0, 0, 0, 5, 7, 3}, order.byExpert());
+    assertArrayEquals(new long[] {0, 0, 0, 5, 7, 3}, order.toPlaces().from());
   }
 
   /** Where every rank sends one row, as for one token each, no place gets all of them. */

@@ -105,7 +105,7 @@ public final class RankOptions {
       paramLabel = "N",
       description = {
         "Rows travel in N parts while their rank computes; 0: it waits for them.",
-        "Default: 2 where ranks are on several machines, otherwise 0."
+        "Default: 2 where ranks are on several machines, otherwise and with cards 0."
       })
   private void setParts(int parts) {
     if (parts < 0 || parts > MOST_PARTS) {
@@ -149,10 +149,6 @@ public final class RankOptions {
     if (oneProcess() && LauncherVariables.amongOthers()) {
       throw usage(
           "mpirun or srun started several processes: --comm mpi makes them ranks of one run");
-    }
-    if (cards() && parts != null && parts > 0) {
-      throw usage(
-          "--comm nccl moves rows on the stream that computes: --overlap has nothing to do there");
     }
     if (timeout < 1) {
       throw usage("--timeout is " + timeout + " s, expected 1 or more");
@@ -284,7 +280,7 @@ public final class RankOptions {
 
   /**
    * The overlap of exchange and computing. Ranks on one machine exchange through memory: there is
-   * little to hide, and no core to spare.
+   * little to hide, and no core to spare. What cards gain by it nobody has measured.
    *
    * @param machines number of machines of the ranks
    */

@@ -73,17 +73,23 @@ class CardTrainCommandTest {
   @CsvSource({
     "--ranks 2,f32,1e-4",
     "--ranks 4 --ep 2,f32,1e-4",
-    "--ranks 4 --tp 2 --slice-experts --nodes 2 --exchange hierarchical,f32,1e-4",
-    "--ranks 2 --tp 2,bf16,1e-2",
+    "--ranks 4 --nodes 2 --exchange hierarchical --overlap 2,f32,1e-4",
+    "--ranks 4 --tp 2 --ep 4 --nodes 2 --exchange hierarchical,f32,1e-4",
+    "--ranks 2 --tp 2 --slice-experts,bf16,1e-2",
   })
   void theLossesAreThoseOfOneRank(String ranks, String dtype, double tolerance) throws IOException {
     assumeCard(Integer.parseInt(ranks.split(" ")[1]));
     CommandRun one = train("one", "--steps 5 --device cpu --dtype " + dtype);
     assertEquals(0, one.exitCode(), one.err());
+    Path trace = folder.resolve("trace.json");
     CommandRun many =
         train(
-            "many", "--steps 5 --comm nccl --device " + CARDS + " --dtype " + dtype + " " + ranks);
+            "many",
+            "--steps 5 --comm nccl --device %s --dtype %s --trace %s %s"
+                .formatted(CARDS, dtype, trace, ranks));
     assertEquals(0, many.exitCode(), many.err());
+    assertEquals(
+        ranks.contains("hierarchical"), Files.readString(trace).contains("\"HIERARCHICAL\""));
     assertTrue(many.out().contains("trained 5 steps"), many.out());
     List<Double> expected = losses("one");
     List<Double> actual = losses("many");
@@ -109,7 +115,6 @@ class CardTrainCommandTest {
         "--ranks 2 --device reference | --device reference is no card, and every rank that NCCL joins needs one",
         "--ranks 2 --device cuda | --device cuda: moe_device_open: ",
         "--ranks 8 --device simt | rank 7 of this machine needs a card of its own: moe_device_open: ordinal is 7",
-        "--ranks 2 --device simt --overlap 2 | --overlap has nothing to do there",
       })
   void whatIsMissingIsOneSentence(String options, String expected) {
     assertRefused(2, "--comm nccl " + options, expected);

@@ -34,6 +34,7 @@ public final class NativeBackend implements Backend, NativeKernels {
   private final Arena arena = Arena.ofShared();
   private final Launcher<NativeCall> launcher = new Launcher<>();
   private final boolean asynchronous;
+  private volatile Runnable beforeWaiting = () -> {};
 
   private NativeBackend(String name, long device, int threads, boolean second) {
     this.name = name;
@@ -188,7 +189,35 @@ public final class NativeBackend implements Backend, NativeKernels {
   @Override
   public void synchronize() {
     requireOpen();
+    beforeWaiting.run();
     Status.check(Moe.moe_stream_synchronize(stream), "moe_stream_synchronize");
+  }
+
+  @Override
+  public void beforeWaiting(Runnable wait) {
+    beforeWaiting = wait;
+  }
+
+  @Override
+  public long mark() {
+    requireOpen();
+    if (!asynchronous) {
+      return 0;
+    }
+    try (Arena call = Arena.ofConfined()) {
+      MemorySegment mark = call.allocate(ValueLayout.JAVA_LONG);
+      Status.check(Moe.moe_stream_mark(stream, mark), "moe_stream_mark");
+      return mark.get(ValueLayout.JAVA_LONG, 0);
+    }
+  }
+
+  @Override
+  public void waitFor(Backend other, long mark) {
+    requireOpen();
+    if (asynchronous && other != this) {
+      long marked = ((NativeBackend) other).stream;
+      Status.check(Moe.moe_stream_wait(stream, marked, mark), "moe_stream_wait");
+    }
   }
 
   @Override
@@ -234,6 +263,7 @@ public final class NativeBackend implements Backend, NativeKernels {
   public void read(MemorySegment memory, MemorySegment host) {
     requireOpen();
     if (asynchronous) {
+      beforeWaiting.run();
       NativeMemory.read(stream, memory, host);
     } else {
       Backend.super.read(memory, host);

@@ -21,7 +21,9 @@ import panamoe.backend.OptimizerKernels;
 import panamoe.backend.Routes;
 import panamoe.backend.SampleKernels;
 import panamoe.bindings.Moe;
+import panamoe.tensor.RowBlocks;
 import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorDevice;
 
 /**
  * Every kernel as a call of its C function. The arguments are checked there, null tensors included.
@@ -36,6 +38,7 @@ interface NativeKernels
         GateKernels,
         BalanceKernels,
         DispatchKernels,
+        TensorDevice,
         ExpertKernels,
         CombineKernels,
         LossKernels,
@@ -368,6 +371,15 @@ interface NativeKernels
   @Override
   default void dispatchBackward(Tensor drows, Routes routes, Tensor dx) {
     launch("moe_dispatch_backward", Moe::moe_dispatch_backward, drows, Structs.routes(routes), dx);
+  }
+
+  @Override
+  default void copyBlocks(RowBlocks blocks, Tensor x, Tensor y) {
+    int count = blocks.rows().length;
+    for (int first = 0; first == 0 || first < count; first += Moe.MOE_MAX_BLOCKS()) {
+      Struct some = Structs.blocks(blocks, first, Math.min(count - first, Moe.MOE_MAX_BLOCKS()));
+      launch("moe_block_copy", Moe::moe_block_copy, some, x, y);
+    }
   }
 
   @Override

@@ -4,6 +4,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.function.Consumer;
+import panamoe.bindings.moe_blocks;
 import panamoe.tensor.Tensor;
 
 /**
@@ -15,7 +16,7 @@ import panamoe.tensor.Tensor;
  */
 record Struct(long size, Consumer<MemorySegment> numbers, Tensor... tensors) {
   private static final int MOST = 4; // structs of one call
-  private static final int MOST_BYTES = 128;
+  private static final long MOST_BYTES = moe_blocks.sizeof();
   // Each thread's own: C has copied a call's structs when it returns.
   private static final ThreadLocal<MemorySegment[]> MEMORY =
       ThreadLocal.withInitial(

@@ -1,6 +1,7 @@
 package panamoe.backend.abi;
 
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import panamoe.backend.AttentionGradients;
 import panamoe.backend.AttentionInputs;
 import panamoe.backend.AttentionSettings;
@@ -23,6 +24,7 @@ import panamoe.bindings.moe_attention_gradients;
 import panamoe.bindings.moe_attention_inputs;
 import panamoe.bindings.moe_balance_config;
 import panamoe.bindings.moe_balance_sums;
+import panamoe.bindings.moe_blocks;
 import panamoe.bindings.moe_cache_places;
 import panamoe.bindings.moe_combine_gradients;
 import panamoe.bindings.moe_combine_inputs;
@@ -37,6 +39,7 @@ import panamoe.bindings.moe_routes;
 import panamoe.bindings.moe_sampling;
 import panamoe.bindings.moe_teacher;
 import panamoe.bindings.moe_token_losses;
+import panamoe.tensor.RowBlocks;
 import panamoe.tensor.Tensor;
 
 /** The structs that kernel calls take, one method each; tensors in the order of the C struct. */
@@ -130,6 +133,21 @@ final class Structs {
         routes.counts(),
         routes.offsets(),
         routes.losses());
+  }
+
+  static Struct blocks(RowBlocks blocks, int first, int count) {
+    return new Struct(
+        moe_blocks.sizeof(),
+        to -> {
+          moe_blocks.count(to, count);
+          copy(blocks.from(), first, count, moe_blocks.from(to));
+          copy(blocks.to(), first, count, moe_blocks.to(to));
+          copy(blocks.rows(), first, count, moe_blocks.rows(to));
+        });
+  }
+
+  private static void copy(long[] numbers, int first, int count, MemorySegment to) {
+    MemorySegment.copy(numbers, first, to, ValueLayout.JAVA_LONG, 0, count);
   }
 
   static Struct combineInputs(CombineKernels.Inputs in) {

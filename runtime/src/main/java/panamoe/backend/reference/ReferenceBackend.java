@@ -29,6 +29,7 @@ public final class ReferenceBackend
         ReferenceGateBackward,
         ReferenceBalance,
         ReferenceDispatch,
+        ReferenceExchange,
         ReferenceExpert,
         ReferenceCombine,
         ReferenceLoss,

@@ -49,7 +49,7 @@ final class CoordinatedAllToAll implements AllToAll {
     try (TensorScope scope = workspace.scope()) {
       long[] mine = sent[tensor.rank()];
       Tensor part = workspace.take(scope, Slot.SHARE, rows, sum(mine));
-      BlockLayout.drop(sent, tensor.rank()).transform(rows, part);
+      workspace.copy(BlockLayout.drop(sent, tensor.rank()), rows, part);
       if (slices.size() == 1) {
         parts.forward(part, arrived);
       } else {
@@ -76,7 +76,7 @@ final class CoordinatedAllToAll implements AllToAll {
   private Tensor summed(TensorScope scope, Tensor terms) {
     long[] counts = sums(received);
     Tensor byMember = workspace.take(scope, Slot.GATHERED, terms, sum(counts));
-    BlockLayout.gather(received).inverse().transform(terms, byMember);
+    workspace.copy(BlockLayout.gather(received).inverse(), terms, byMember);
     Tensor part = workspace.take(scope, Slot.SHARE, terms, counts[slices.rank()]);
     slices.reduceScatter(byMember, part, counts);
     return part;
@@ -87,7 +87,7 @@ final class CoordinatedAllToAll implements AllToAll {
     long[] counts = sums(parts);
     Tensor gathered = workspace.take(scope, Slot.GATHERED, whole, sum(counts));
     members.allGather(part, gathered, counts);
-    BlockLayout.gather(parts).transform(gathered, whole);
+    workspace.copy(BlockLayout.gather(parts), gathered, whole);
   }
 
   private static long[] sums(long[][] parts) {

@@ -9,15 +9,14 @@ import java.util.stream.LongStream;
 import panamoe.comm.Alone;
 import panamoe.comm.CollectiveCall;
 import panamoe.comm.Communicator;
-import panamoe.tensor.TensorMemory;
+import panamoe.tensor.TensorDevice;
 
 /**
  * The uneven all-to-all of a dropless MoE layer, and its inverse. Ranks first exchange counts, then
  * exactly the rows there are, without padding to a capacity. All strategies give the same bits.
  *
  * <p>All members create, use and close it in the same order. Used by one thread of each rank at a
- * time. Layout transforms run on the host: strategies other than {@link Strategy#FLAT}, and
- * coordinated exchanges, need tensors in host memory.
+ * time. Rows stay on the device of their tensors, which does the layout transforms.
  */
 public final class Exchange implements AutoCloseable {
   private final Communicator group;
@@ -34,16 +33,16 @@ public final class Exchange implements AutoCloseable {
       Communicator tensor,
       Communicator slices,
       Strategy strategy,
-      TensorMemory memory) {
+      TensorDevice device) {
     this.group = group;
     this.tensor = tensor;
     this.slices = slices;
     this.tensorRanks = group.allGather(tensor.rank());
-    this.workspace = new Workspace(memory);
+    this.workspace = new Workspace(device);
     this.levels = strategy == Strategy.FLAT ? Optional.empty() : Levels.of(group);
     this.table =
         strategy == Strategy.AUTO
-            ? levels.map(found -> SwitchTable.measure(group, found, workspace, memory))
+            ? levels.map(found -> SwitchTable.measure(group, found, workspace, device))
             : Optional.empty();
   }
 
@@ -52,10 +51,10 @@ public final class Exchange implements AutoCloseable {
    * per node), and where nodes have different numbers of ranks, which is logged.
    *
    * @param group the ranks that hold the experts together
-   * @param memory for rows on their way
+   * @param device of the rows, and of memory for those on their way
    */
-  public static Exchange of(Communicator group, Strategy strategy, TensorMemory memory) {
-    return new Exchange(group, Alone.WORLD, Alone.WORLD, strategy, memory);
+  public static Exchange of(Communicator group, Strategy strategy, TensorDevice device) {
+    return new Exchange(group, Alone.WORLD, Alone.WORLD, strategy, device);
   }
 
   /**
@@ -73,8 +72,8 @@ public final class Exchange implements AutoCloseable {
       Communicator tensor,
       Communicator slices,
       Strategy strategy,
-      TensorMemory memory) {
-    return new Exchange(group, tensor, slices, strategy, memory);
+      TensorDevice device) {
+    return new Exchange(group, tensor, slices, strategy, device);
   }
 
   /**

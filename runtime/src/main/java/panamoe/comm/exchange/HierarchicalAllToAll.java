@@ -3,6 +3,7 @@ package panamoe.comm.exchange;
 import java.util.Arrays;
 import java.util.stream.LongStream;
 import panamoe.comm.exchange.Workspace.Slot;
+import panamoe.tensor.RowBlocks;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
@@ -22,9 +23,9 @@ import panamoe.tensor.TensorScope;
 final class HierarchicalAllToAll implements AllToAll {
   private final Levels levels;
   private final Workspace workspace;
-  private final BlockLayout pack;
-  private final BlockLayout regroup;
-  private final BlockLayout sort;
+  private final RowBlocks pack;
+  private final RowBlocks regroup;
+  private final RowBlocks sort;
   private final long[] intraSends;
   private final long[] intraReceives;
   private final long[] interSends;
@@ -52,7 +53,7 @@ final class HierarchicalAllToAll implements AllToAll {
       place[levels.rank()[i]] = i;
     }
     this.sort = BlockLayout.of(byNode, rank -> place[rank]);
-    this.sorted = Arrays.equals(sort.before(), sort.after());
+    this.sorted = Arrays.equals(sort.from(), sort.to());
     this.intraSends = new long[local];
     this.intraReceives = new long[local];
     this.interSends = new long[nodes];
@@ -75,12 +76,12 @@ final class HierarchicalAllToAll implements AllToAll {
       Tensor regrouped = workspace.take(scope, Slot.REGROUPED, rows, sum(interSends));
       Tensor unsorted =
           sorted ? arrived : workspace.take(scope, Slot.UNSORTED, rows, sum(interReceives));
-      pack.transform(rows, packed);
+      workspace.copy(pack, rows, packed);
       levels.intra().allToAll(packed, intraSends, between, intraReceives);
-      regroup.transform(between, regrouped);
+      workspace.copy(regroup, between, regrouped);
       levels.inter().allToAll(regrouped, interSends, unsorted, interReceives);
       if (!sorted) {
-        sort.transform(unsorted, arrived);
+        workspace.copy(sort, unsorted, arrived);
       }
     }
   }
@@ -94,12 +95,12 @@ final class HierarchicalAllToAll implements AllToAll {
       Tensor unsorted =
           sorted ? arrived : workspace.take(scope, Slot.UNSORTED, rows, sum(interReceives));
       if (!sorted) {
-        sort.inverse().transform(arrived, unsorted);
+        workspace.copy(sort.inverse(), arrived, unsorted);
       }
       levels.inter().allToAll(unsorted, interReceives, regrouped, interSends);
-      regroup.inverse().transform(regrouped, between);
+      workspace.copy(regroup.inverse(), regrouped, between);
       levels.intra().allToAll(between, intraReceives, packed, intraSends);
-      pack.inverse().transform(packed, rows);
+      workspace.copy(pack.inverse(), packed, rows);
     }
   }
 

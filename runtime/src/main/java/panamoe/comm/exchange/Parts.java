@@ -5,15 +5,16 @@ import java.util.List;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import panamoe.comm.CollectiveCall;
+import panamoe.tensor.RowBlocks;
 import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorDevice;
 
 /**
  * Rows that are sent in parts, so that one part is computed while the next is under way. Every
- * block is cut evenly; a part holds its share of each block, in the order of the blocks. Works on
- * host memory.
+ * block is cut evenly; a part holds its share of each block, in the order of the blocks.
  */
 public final class Parts {
-  private final BlockLayout layout;
+  private final RowBlocks layout;
   private final long[] starts;
 
   /**
@@ -51,12 +52,12 @@ public final class Parts {
   }
 
   /** Copies whole blocks to parts. */
-  public void cut(Tensor blocks, Tensor parts) {
-    layout.inverse().transform(blocks, parts);
+  public void cut(TensorDevice device, Tensor blocks, Tensor parts) {
+    device.copyBlocks(layout.inverse(), blocks, parts);
   }
 
   /** Copies parts back to whole blocks. */
-  public void join(Tensor parts, Tensor blocks) {
-    layout.transform(parts, blocks);
+  public void join(TensorDevice device, Tensor parts, Tensor blocks) {
+    device.copyBlocks(layout, parts, blocks);
   }
 }

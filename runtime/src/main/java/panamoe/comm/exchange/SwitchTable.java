@@ -8,7 +8,7 @@ import java.util.stream.LongStream;
 import panamoe.comm.Communicator;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
-import panamoe.tensor.TensorMemory;
+import panamoe.tensor.TensorDevice;
 import panamoe.tensor.TensorScope;
 
 /**
@@ -30,7 +30,7 @@ public record SwitchTable(List<Row> rows) {
 
   /** Measures the table. Collective. */
   static SwitchTable measure(
-      Communicator group, Levels levels, Workspace workspace, TensorMemory memory) {
+      Communicator group, Levels levels, Workspace workspace, TensorDevice device) {
     List<Row> table = new ArrayList<>();
     int size = group.size();
     for (long bytes : SIZES) {
@@ -38,27 +38,29 @@ public record SwitchTable(List<Row> rows) {
       long[] even = LongStream.generate(() -> rows).limit(size).toArray();
       AllToAll flat = new FlatAllToAll(group, even, even);
       AllToAll hierarchical = new HierarchicalAllToAll(levels, workspace, even, even, even);
-      try (TensorScope scope = TensorScope.confined(memory)) {
+      try (TensorScope scope = TensorScope.confined(device)) {
         Tensor sent = scope.zeros(DType.UINT8, size * rows, ROW_BYTES);
         Tensor arrived = scope.allocate(DType.UINT8, size * rows, ROW_BYTES);
         table.add(
             new Row(
                 sent.bytes(),
-                seconds(group, flat, sent, arrived),
-                seconds(group, hierarchical, sent, arrived)));
+                seconds(group, device, flat, sent, arrived),
+                seconds(group, device, hierarchical, sent, arrived)));
       }
     }
     return new SwitchTable(table);
   }
 
   private static double seconds(
-      Communicator group, AllToAll allToAll, Tensor sent, Tensor arrived) {
+      Communicator group, TensorDevice device, AllToAll allToAll, Tensor sent, Tensor arrived) {
     allToAll.forward(sent, arrived);
+    device.synchronize();
     double best = Double.POSITIVE_INFINITY;
     for (int repeat = 0; repeat < REPEATS; repeat++) {
       group.barrier();
       double start = group.seconds();
       allToAll.forward(sent, arrived);
+      device.synchronize();
       best = Math.min(best, group.seconds() - start);
     }
     long[] all = group.allGather(Double.doubleToRawLongBits(best));

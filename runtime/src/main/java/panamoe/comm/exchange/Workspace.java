@@ -2,13 +2,14 @@ package panamoe.comm.exchange;
 
 import java.lang.foreign.MemorySegment;
 import panamoe.comm.CollectiveCall;
+import panamoe.tensor.RowBlocks;
 import panamoe.tensor.Tensor;
-import panamoe.tensor.TensorMemory;
+import panamoe.tensor.TensorDevice;
 import panamoe.tensor.TensorScope;
 
 /**
- * Buffers for rows in transit. They grow to the largest request and are kept between calls. Used by
- * one thread at a time.
+ * Buffers for rows in transit, and the device that moves rows between them. They grow to the
+ * largest request and are kept between calls. Used by one thread at a time.
  */
 final class Workspace implements AutoCloseable {
   /** Buffers that are in use at the same time. */
@@ -22,16 +23,16 @@ final class Workspace implements AutoCloseable {
     GATHERED
   }
 
-  private final TensorMemory memory;
+  private final TensorDevice device;
   private final MemorySegment[] blocks = new MemorySegment[Slot.values().length];
 
-  Workspace(TensorMemory memory) {
-    this.memory = memory;
+  Workspace(TensorDevice device) {
+    this.device = device;
   }
 
   /** The scope of the tensors that one call takes from this workspace. */
   TensorScope scope() {
-    return TensorScope.confined(memory);
+    return TensorScope.confined(device);
   }
 
   /**
@@ -42,13 +43,25 @@ final class Workspace implements AutoCloseable {
     long bytes = Math.multiplyExact(rows, CollectiveCall.rowBytes(like));
     MemorySegment block = blocks[slot.ordinal()];
     if (block == null || block.byteSize() < bytes) {
+      device.synchronize(); // work that is under way still uses it, and others may get it
       free(slot);
-      block = memory.allocate(Math.max(64, bytes + bytes / 4));
+      block = device.allocate(Math.max(64, bytes + bytes / 4));
       blocks[slot.ordinal()] = block;
     }
     long[] shape = like.shape();
     shape[0] = rows;
     return scope.over(block, like.dtype(), shape);
+  }
+
+  /** A layout transform. The tensors may belong to another thread, which waits. */
+  void copy(RowBlocks blocks, Tensor from, Tensor to) {
+    try (TensorScope scope = scope()) {
+      device.copyBlocks(blocks, here(scope, from), here(scope, to));
+    }
+  }
+
+  private static Tensor here(TensorScope scope, Tensor tensor) {
+    return scope.over(tensor.address(), tensor.dtype(), tensor.shape());
   }
 
   @Override
@@ -62,7 +75,7 @@ final class Workspace implements AutoCloseable {
     MemorySegment block = blocks[slot.ordinal()];
     if (block != null) {
       blocks[slot.ordinal()] = null;
-      memory.free(block);
+      device.free(block);
     }
   }
 }

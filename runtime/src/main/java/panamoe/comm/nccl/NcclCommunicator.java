@@ -6,7 +6,7 @@ import static panamoe.bindings.NativeMemory.pointer;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.Arrays;
-import java.util.function.IntSupplier;
+import java.util.function.ToIntFunction;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import panamoe.bindings.nccl.Nccl;
@@ -17,11 +17,12 @@ import panamoe.comm.Communicator;
 import panamoe.comm.GroupMember;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorDevice;
 
 /**
- * Ranks with one GPU each. NCCL moves their tensors; a second communicator, the control, carries
- * NCCL's unique id, numbers, bytes and the agreement before each collective, and notices lost
- * ranks.
+ * Ranks with one GPU each. NCCL moves their tensors, as work of the device's stream that the host
+ * does not wait for; a second communicator, the control, carries NCCL's unique id, numbers, bytes
+ * and the agreement before each collective, and notices lost ranks.
  *
  * <p>If the ranks' parts are equal, NCCL adds FLOAT32 itself: every rank gets the same bits, but in
  * NCCL's order instead of rank order. BFLOAT16, which NCCL would round at every hop, is added by
@@ -32,12 +33,17 @@ import panamoe.tensor.Tensor;
  */
 public final class NcclCommunicator extends GroupMember {
   private final Communicator control;
-  private final NcclDevice device;
   private final NcclGroup group;
+  private final NcclWork work;
+  private NcclDevice device;
+  // Device memory for the terms of sums, and for a sum in float32; kept, because the work that uses
+  // it is not awaited.
+  private MemorySegment terms = MemorySegment.NULL;
   private boolean closed;
 
   private NcclCommunicator(
       Communicator control,
+      NcclWork work,
       NcclDevice device,
       NcclGroup group,
       int[] ranks,
@@ -45,6 +51,7 @@ public final class NcclCommunicator extends GroupMember {
       NcclCommunicator parent) {
     super(control.rank(), ranks, nodes, parent);
     this.control = control;
+    this.work = work;
     this.device = device;
     this.group = group;
   }
@@ -54,15 +61,17 @@ public final class NcclCommunicator extends GroupMember {
    * control} too.
    *
    * @param device the calling thread's card, which no other rank uses
-   * @param timeout of a collective once all ranks have agreed on it
+   * @param timeout of work that the host waits for
    * @throws CommunicationException in one sentence: NCCL is not there, or cannot join the ranks
    */
   public static Communicator open(Communicator control, NcclDevice device, Duration timeout) {
     requireLibrary();
     int[] ranks = IntStream.range(0, control.size()).toArray();
+    NcclWork work = new NcclWork();
     return new NcclCommunicator(
         control,
-        device,
+        work,
+        work.watch(device),
         NcclGroup.open(control, timeout),
         ranks,
         gather(control, control.node()),
@@ -120,7 +129,7 @@ public final class NcclCommunicator extends GroupMember {
     if (tensor.dtype() == DType.FLOAT32) {
       run(
           "ncclAllReduce",
-          () ->
+          stream ->
               Nccl.ncclAllReduce(
                   pointer(data),
                   pointer(data),
@@ -128,7 +137,7 @@ public final class NcclCommunicator extends GroupMember {
                   Nccl.ncclFloat32(),
                   Nccl.ncclSum(),
                   group.handle(),
-                  device.stream()));
+                  stream));
     } else {
       long[] shares = new long[size()];
       Arrays.setAll(shares, i -> (count / size() + (i < count % size() ? 1 : 0)) * call.rowBytes());
@@ -156,14 +165,14 @@ public final class NcclCommunicator extends GroupMember {
     if (equal(rows)) {
       run(
           "ncclAllGather",
-          () ->
+          stream ->
               Nccl.ncclAllGather(
                   pointer(own),
                   pointer(all),
                   own.byteSize(),
                   Nccl.ncclUint8(),
                   group.handle(),
-                  device.stream()));
+                  stream));
     } else {
       MemorySegment[] toEach = new MemorySegment[size()];
       Arrays.fill(toEach, own);
@@ -187,7 +196,7 @@ public final class NcclCommunicator extends GroupMember {
     if (equal(rows) && send.dtype() == DType.FLOAT32) {
       run(
           "ncclReduceScatter",
-          () ->
+          stream ->
               Nccl.ncclReduceScatter(
                   pointer(send.address()),
                   pointer(receive.address()),
@@ -195,7 +204,7 @@ public final class NcclCommunicator extends GroupMember {
                   Nccl.ncclFloat32(),
                   Nccl.ncclSum(),
                   group.handle(),
-                  device.stream()));
+                  stream));
     } else {
       addTerms(
           send.dtype(),
@@ -211,7 +220,7 @@ public final class NcclCommunicator extends GroupMember {
     MemorySegment data = tensor.address();
     run(
         "ncclBroadcast",
-        () ->
+        stream ->
             Nccl.ncclBroadcast(
                 pointer(data),
                 pointer(data),
@@ -219,7 +228,7 @@ public final class NcclCommunicator extends GroupMember {
                 Nccl.ncclUint8(),
                 root,
                 group.handle(),
-                device.stream()));
+                stream));
     count(call);
   }
 
@@ -248,12 +257,25 @@ public final class NcclCommunicator extends GroupMember {
     Communicator childControl = control.split(color, key, name);
     // A color is numbered by its first member, because NCCL takes no negative color.
     NcclGroup child = group.split(part.members()[0], part.rank(), childControl);
-    return new NcclCommunicator(childControl, device, child, part.ranks(), part.nodes(), this);
+    return new NcclCommunicator(
+        childControl, work, device, child, part.ranks(), part.nodes(), this);
+  }
+
+  @Override
+  public boolean enqueues() {
+    return true;
+  }
+
+  @Override
+  public void enqueueOn(TensorDevice stream) {
+    device = work.on(stream, device);
   }
 
   @Override
   public void abort(String reason) {
-    group.stop("rank " + rankInWorld() + " aborted: " + reason);
+    String sentence = "rank " + rankInWorld() + " aborted: " + reason;
+    work.stop(sentence);
+    group.stop(sentence);
     control.abort(reason);
   }
 
@@ -261,6 +283,8 @@ public final class NcclCommunicator extends GroupMember {
   public void close() {
     if (!closed) {
       closed = true;
+      work.await(device);
+      freeTerms();
       group.close();
       control.close();
     }
@@ -292,7 +316,7 @@ public final class NcclCommunicator extends GroupMember {
   private void exchange(MemorySegment[] send, MemorySegment[] receive) {
     run(
         "ncclSend and ncclRecv",
-        () -> {
+        stream -> {
           int result = Nccl.ncclGroupStart();
           for (int i = 0; i < size() && result == Nccl.ncclSuccess(); i++) {
             int peer = (rank() + i) % size();
@@ -304,7 +328,7 @@ public final class NcclCommunicator extends GroupMember {
                       Nccl.ncclUint8(),
                       peer,
                       group.handle(),
-                      device.stream());
+                      stream);
             }
             if (receive[peer].byteSize() > 0 && result == Nccl.ncclSuccess()) {
               result =
@@ -314,7 +338,7 @@ public final class NcclCommunicator extends GroupMember {
                       Nccl.ncclUint8(),
                       peer,
                       group.handle(),
-                      device.stream());
+                      stream);
             }
           }
           return result == Nccl.ncclSuccess() ? Nccl.ncclGroupEnd() : result;
@@ -324,25 +348,33 @@ public final class NcclCommunicator extends GroupMember {
   /** Sends each member its part of the sum and adds the terms of this member's part. */
   private void addTerms(DType dtype, MemorySegment[] parts, MemorySegment target) {
     long bytes = target.byteSize();
-    MemorySegment memory = device.memory().allocate(bytes * size());
-    try {
-      long[] sizes = new long[size()];
-      Arrays.fill(sizes, bytes);
-      MemorySegment[] terms = blocks(memory, sizes);
-      exchange(parts, terms);
-      run(
-          "the device's sum",
-          () -> {
-            device.sum(dtype, bytes / dtype.bytes(), terms, target);
-            return Nccl.ncclSuccess();
-          });
-    } finally {
-      device.memory().free(memory);
+    long count = bytes / dtype.bytes();
+    MemorySegment memory = terms(count * Float.BYTES + bytes * size());
+    long[] sizes = new long[size()];
+    Arrays.fill(sizes, bytes);
+    MemorySegment[] each = blocks(memory.asSlice(count * Float.BYTES), sizes);
+    exchange(parts, each);
+    device.sum(dtype, count, each, memory, target);
+  }
+
+  private MemorySegment terms(long bytes) {
+    if (terms.byteSize() < bytes) {
+      freeTerms();
+      terms = device.memory().allocate(bytes + bytes / 4);
+    }
+    return terms;
+  }
+
+  private void freeTerms() {
+    if (terms.byteSize() > 0) {
+      work.await(device);
+      device.memory().free(terms);
+      terms = MemorySegment.NULL;
     }
   }
 
-  private void run(String function, IntSupplier call) {
-    group.run(function, call, device::finished);
+  private void run(String function, ToIntFunction<MemorySegment> call) {
+    work.enqueue(group, device, function, call);
   }
 
   private static int[] gather(Communicator control, int number) {

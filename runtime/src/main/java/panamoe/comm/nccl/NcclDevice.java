@@ -2,6 +2,7 @@ package panamoe.comm.nccl;
 
 import java.lang.foreign.MemorySegment;
 import panamoe.tensor.DType;
+import panamoe.tensor.TensorDevice;
 import panamoe.tensor.TensorMemory;
 
 /**
@@ -9,11 +10,27 @@ import panamoe.tensor.TensorMemory;
  * the rank's thread.
  */
 public interface NcclDevice {
-  /** The {@code cudaStream_t} for NCCL's work; a null pointer means the device's default stream. */
+  /**
+   * The {@code cudaStream_t} for NCCL's work; a null pointer means the device's default stream.
+   * Asked for whenever NCCL is about to enqueue work.
+   */
   MemorySegment stream();
 
   /** Whether all work in the stream is done, without waiting ({@code cudaStreamQuery}). */
   boolean finished();
+
+  /**
+   * Lets {@code wait} run whenever the host is about to wait for the device: it throws what became
+   * of NCCL's work, for which the host would wait forever if a rank is lost.
+   */
+  void beforeWaiting(Runnable wait);
+
+  /**
+   * The same card with another stream.
+   *
+   * @param stream a device of the same memory
+   */
+  NcclDevice on(TensorDevice stream);
 
   /** Device memory for the received terms of sums. */
   TensorMemory memory();
@@ -23,6 +40,8 @@ public interface NcclDevice {
    * once.
    *
    * @param terms arrays of {@code count} elements on the device; the target may alias one of them
+   * @param scratch room for {@code count} float32 on the device, aligned as the terms are
    */
-  void sum(DType dtype, long count, MemorySegment[] terms, MemorySegment target);
+  void sum(
+      DType dtype, long count, MemorySegment[] terms, MemorySegment scratch, MemorySegment target);
 }

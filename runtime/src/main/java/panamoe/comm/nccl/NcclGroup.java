@@ -17,8 +17,8 @@ import panamoe.comm.Communicator;
 
 /**
  * One non-blocking ncclComm_t: every wait polls the communicator's asynchronous error and the
- * clock. After a failure the ncclComm_t is aborted and must not be used any more. Used by one
- * thread, except for {@link #stop}.
+ * clock. After a failure the ncclComm_t is aborted and must not be used any more. One thread at a
+ * time calls and waits; any may {@link #stop}.
  */
 final class NcclGroup {
   // The oldest version of the config struct that has `blocking`; every NCCL since 2.14 accepts it.
@@ -76,19 +76,17 @@ final class NcclGroup {
   }
 
   /**
-   * Enqueues work by a call of NCCL, then waits for it.
+   * Enqueues work by a call of NCCL and waits until NCCL has it.
    *
-   * @throws CommunicationException if NCCL refuses it, or fails or does not end in time
+   * @throws CommunicationException if NCCL refuses it, or the group has failed
    */
-  void run(String function, IntSupplier call, BooleanSupplier finished) {
-    if (over) {
-      throw new CommunicationException(stopped == null ? control.name() + " is closed" : stopped);
-    }
+  void call(String function, IntSupplier call) {
+    requireOpen();
     int result = call.getAsInt();
     if (result != Nccl.ncclSuccess() && result != Nccl.ncclInProgress()) {
       throw fail(function + " failed: " + NcclLibrary.errorString(result, handle));
     }
-    await(function, finished);
+    await(function, () -> true);
   }
 
   /** Ends all waits of this member. Any thread may call it. */
@@ -98,7 +96,7 @@ final class NcclGroup {
 
   void close() {
     if (!over) {
-      run("ncclCommFinalize", () -> Nccl.ncclCommFinalize(handle), () -> true);
+      call("ncclCommFinalize", () -> Nccl.ncclCommFinalize(handle));
       over = true;
       Nccl.ncclCommDestroy(handle);
     }
@@ -111,37 +109,64 @@ final class NcclGroup {
     return group;
   }
 
-  private void await(String function, BooleanSupplier finished) {
+  /**
+   * Waits until NCCL has nothing under way that the host can see, and {@code finished}.
+   *
+   * @throws CommunicationException if NCCL fails, or does not end in time
+   */
+  void await(String function, BooleanSupplier finished) {
     long start = System.nanoTime();
+    for (int tests = 0; !requireHealthy(function) || !finished.getAsBoolean(); tests++) {
+      if (stopped != null) {
+        throw fail(stopped);
+      }
+      long waited = System.nanoTime() - start;
+      if (waited > timeout.toNanos()) {
+        throw fail(function + " did not end within " + timeout.toMillis() / 1e3 + " s");
+      }
+      if (Thread.currentThread().isInterrupted()) {
+        throw fail("interrupted in " + function);
+      }
+      if (tests < EAGER_TESTS) {
+        Thread.onSpinWait();
+      } else if (waited < YIELDING_NANOS) {
+        Thread.yield();
+      } else {
+        LockSupport.parkNanos(SLEEP_NANOS);
+      }
+    }
+  }
+
+  /**
+   * Whether NCCL has enqueued all it was given.
+   *
+   * @throws CommunicationException if the group has failed
+   */
+  boolean requireHealthy(String function) {
+    requireOpen();
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = arena.allocate(ValueLayout.JAVA_INT);
-      for (int tests = 0; ; tests++) {
-        check(Nccl.ncclCommGetAsyncError(handle, state), "ncclCommGetAsyncError", handle);
-        int result = state.get(ValueLayout.JAVA_INT, 0);
-        if (result != Nccl.ncclSuccess() && result != Nccl.ncclInProgress()) {
-          throw fail(function + " failed: " + NcclLibrary.errorString(result, handle));
-        }
-        if (result == Nccl.ncclSuccess() && finished.getAsBoolean()) {
-          return;
-        }
-        if (stopped != null) {
-          throw fail(stopped);
-        }
-        long waited = System.nanoTime() - start;
-        if (waited > timeout.toNanos()) {
-          throw fail(function + " did not end within " + timeout.toMillis() / 1e3 + " s");
-        }
-        if (Thread.currentThread().isInterrupted()) {
-          throw fail("interrupted in " + function);
-        }
-        if (tests < EAGER_TESTS) {
-          Thread.onSpinWait();
-        } else if (waited < YIELDING_NANOS) {
-          Thread.yield();
-        } else {
-          LockSupport.parkNanos(SLEEP_NANOS);
-        }
+      check(Nccl.ncclCommGetAsyncError(handle, state), "ncclCommGetAsyncError", handle);
+      int result = state.get(ValueLayout.JAVA_INT, 0);
+      if (result != Nccl.ncclSuccess() && result != Nccl.ncclInProgress()) {
+        throw fail(function + " failed: " + NcclLibrary.errorString(result, handle));
       }
+      return result == Nccl.ncclSuccess();
+    }
+  }
+
+  /** Gives NCCL's group up, because another one of the same stream has failed. */
+  void abandon(String reason) {
+    if (!over) {
+      over = true;
+      stopped = reason;
+      Nccl.ncclCommAbort(handle);
+    }
+  }
+
+  private void requireOpen() {
+    if (over) {
+      throw new CommunicationException(stopped == null ? control.name() + " is closed" : stopped);
     }
   }
 
@@ -150,9 +175,7 @@ final class NcclGroup {
     String sentence =
         String.format(Locale.ROOT, "rank %d of %s: %s", control.rank(), control.name(), what);
     if (!over) {
-      over = true;
-      stopped = stopped == null ? sentence : stopped;
-      Nccl.ncclCommAbort(handle);
+      abandon(stopped == null ? sentence : stopped);
       control.abort(what);
     }
     return new CommunicationException(sentence);

@@ -11,6 +11,7 @@ import java.util.random.RandomGenerator;
 import panamoe.backend.abi.AbiSignature.Parameter;
 import panamoe.bindings.Moe;
 import panamoe.bindings.moe_activation_config;
+import panamoe.bindings.moe_blocks;
 import panamoe.bindings.moe_gate_config;
 import panamoe.bindings.moe_tensor;
 import panamoe.tensor.BFloat16;
@@ -59,7 +60,11 @@ final class AbiArguments {
         switch (parameter) {
           case Parameter.Stream _ -> stream;
           case Parameter.Config(String name, boolean optional) ->
-              name.equals("activation") ? activation(optional) : config();
+              switch (name) {
+                case "activation" -> activation(optional);
+                case "blocks" -> blocks();
+                default -> config();
+              };
           case Parameter.Int(String name, int low, int high) -> {
             int number = random.nextInt(low, high + 1);
             sizes.follow(name, number);
@@ -106,6 +111,23 @@ final class AbiArguments {
       moe_activation_config.up_offset(config, random.nextFloat(-2, 2));
     }
     return config;
+  }
+
+  /** Blocks that lie one after the other in y. */
+  private MemorySegment blocks() {
+    MemorySegment blocks = memory.allocate(moe_blocks.sizeof());
+    moe_blocks.struct_size(blocks, (int) moe_blocks.sizeof());
+    int count = random.nextInt(5);
+    moe_blocks.count(blocks, count);
+    long row = 0;
+    for (int i = 0; i < count; i++) {
+      long rows = random.nextLong(Math.min(sizes.get('R'), sizes.get('S') - row) + 1);
+      moe_blocks.from(blocks, i, random.nextLong(sizes.get('R') - rows + 1));
+      moe_blocks.to(blocks, i, row);
+      moe_blocks.rows(blocks, i, rows);
+      row += rows;
+    }
+    return blocks;
   }
 
   private MemorySegment config() {

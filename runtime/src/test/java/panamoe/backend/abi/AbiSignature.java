@@ -12,6 +12,7 @@ import java.util.regex.Pattern;
  *   stream                    a handle
  *   config                    a moe_gate_config
  *   activation                a moe_activation_config
+ *   blocks                    a moe_blocks from R rows to S
  *   name{...}                 a struct of these members, after its struct_size
  *   name=0..5, name=0..9L     int32, int64 of this range
  *   name~0..1                 float of this range
@@ -31,7 +32,7 @@ record AbiSignature(String function, List<Parameter> parameters) {
   sealed interface Parameter {
     record Stream() implements Parameter {}
 
-    /** "config" or "activation". */
+    /** "config", "activation" or "blocks". */
     record Config(String name, boolean optional) implements Parameter {}
 
     record Struct(String name, List<Parameter> members, boolean optional) implements Parameter {}
@@ -113,6 +114,7 @@ record AbiSignature(String function, List<Parameter> parameters) {
       moe_dispatch_backward stream drows:f[R,M] \
           routes{scores:F[S,E]? expert:i[S,T]@expert position:i[S,T]@position weight:F[S,T]? choice:i[S,T]? \
           counts:i[E]? offsets:i[A]@offsets losses:F[2]?} dx:f[S,M]
+      moe_block_copy stream blocks x:g[R,M] y:g[S,M]
       moe_expert_forward stream x:f[R,K] offsets:i[A]@offsets weights:w[E,N,K] y:f[R,O] \
           epilogue{activation? bias:F[E,N]? preactivation:f[R,N]?}?
       moe_expert_backward_input stream dy:f[R,N] offsets:i[A]@offsets weights:f[E,N,K] dx:f[R,K]
@@ -183,7 +185,7 @@ record AbiSignature(String function, List<Parameter> parameters) {
     }
     return switch (word) {
       case "stream" -> new Parameter.Stream();
-      case "config", "activation" -> new Parameter.Config(word, false);
+      case "config", "activation", "blocks" -> new Parameter.Config(word, false);
       case "activation?" -> new Parameter.Config("activation", true);
       default -> throw new IllegalArgumentException("not a parameter: " + word);
     };

@@ -39,6 +39,8 @@ class NativeHandleFuzzTest {
           "moe_stream_create",
           "moe_stream_destroy",
           "moe_stream_query",
+          "moe_stream_mark",
+          "moe_stream_wait",
           "moe_stream_native",
           "moe_memory_allocate",
           "moe_memory_free",
@@ -103,6 +105,35 @@ class NativeHandleFuzzTest {
           first == Moe.MOE_OK() || first == Moe.MOE_INVALID_HANDLE(),
           "closing gave status " + first);
       assertEquals(Moe.MOE_INVALID_HANDLE(), Moe.moe_device_close(device));
+    }
+  }
+
+  /** Streams of the CPU wait for nothing: their work is done. */
+  @Test
+  void marksAndWaitsTakeHandlesOfOneDevice() {
+    long[] streams = new long[3];
+    long[] devices = new long[2];
+    for (int i = 0; i < devices.length; i++) {
+      assertEquals(Moe.MOE_OK(), Moe.moe_device_open(names, 0, out));
+      devices[i] = out.get(ValueLayout.JAVA_LONG, 0);
+    }
+    for (int i = 0; i < streams.length; i++) {
+      assertEquals(Moe.MOE_OK(), Moe.moe_stream_create(devices[i / 2], 1, out));
+      streams[i] = out.get(ValueLayout.JAVA_LONG, 0);
+    }
+    int[] seen = new int[Moe.MOE_INTERNAL() + 1];
+    for (int i = 0; i < 1000; i++) {
+      long stream = random.nextInt(4) == 0 ? number() : streams[random.nextInt(3)];
+      long other = random.nextInt(4) == 0 ? number() : streams[random.nextInt(3)];
+      seen[Moe.moe_stream_wait(stream, other, number())]++;
+      seen[Moe.moe_stream_mark(stream, pointer(out))]++;
+    }
+    assertEquals(
+        2000,
+        seen[Moe.MOE_OK()] + seen[Moe.MOE_INVALID_ARGUMENT()] + seen[Moe.MOE_INVALID_HANDLE()]);
+    assertTrue(seen[Moe.MOE_OK()] > 500 && seen[Moe.MOE_INVALID_ARGUMENT()] > 100);
+    for (long device : devices) {
+      assertEquals(Moe.MOE_OK(), Moe.moe_device_close(device));
     }
   }
 

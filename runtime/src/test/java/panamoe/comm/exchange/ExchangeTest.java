@@ -26,6 +26,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import panamoe.backend.reference.ReferenceBackend;
 import panamoe.checkpoint.ArenaMemory;
 import panamoe.comm.Alone;
 import panamoe.comm.CollectiveCall;
@@ -82,8 +83,9 @@ class ExchangeTest {
         .on(nodes)
         .run(
             world -> {
-              try (Exchange flat = Exchange.of(world, Strategy.FLAT, MEMORY);
-                  Exchange hierarchical = Exchange.of(world, Strategy.HIERARCHICAL, MEMORY)) {
+              try (Exchange flat = Exchange.of(world, Strategy.FLAT, new ReferenceBackend());
+                  Exchange hierarchical =
+                      Exchange.of(world, Strategy.HIERARCHICAL, new ReferenceBackend())) {
                 Random sameEverywhere = new Random(p);
                 for (int blocks = 0; blocks <= 3; blocks++) {
                   int seed = sameEverywhere.nextInt();
@@ -123,7 +125,7 @@ class ExchangeTest {
     ThreadWorld.of(3, 2)
         .run(
             world -> {
-              try (Exchange exchange = Exchange.of(world, strategy, MEMORY)) {
+              try (Exchange exchange = Exchange.of(world, strategy, new ReferenceBackend())) {
                 List<ExchangePlan> plans = exchange.plan(sends(world, counts, 2), 4, parts);
                 assertEquals(parts, plans.size());
                 for (int i = 0; i < parts; i++) {
@@ -145,12 +147,12 @@ class ExchangeTest {
     try (TensorScope scope = TensorScope.confined(MEMORY)) {
       Tensor blocks = scope.allocate(DType.INT32, 9, 1).set(0, 1, 2, 3, 4, 5, 6, 7, 8);
       Tensor cut = scope.allocate(DType.INT32, 9, 1);
-      parts.cut(blocks, cut);
+      parts.cut(new ReferenceBackend(), blocks, cut);
       List<Tensor> each = parts.of(cut);
       assertArrayEquals(new int[] {0, 1, 2, 5, 6, 7}, each.get(0).toInts());
       assertArrayEquals(new int[] {3, 4, 8}, each.get(1).toInts());
       Tensor joined = scope.allocate(DType.INT32, 9, 1);
-      parts.join(cut, joined);
+      parts.join(new ReferenceBackend(), cut, joined);
       assertArrayEquals(blocks.toInts(), joined.toInts());
     }
   }
@@ -178,7 +180,8 @@ class ExchangeTest {
               for (Strategy strategy : Strategy.values()) {
                 for (Communicator group : groups) {
                   try (Exchange exchange =
-                      Exchange.coordinated(group, tensor, slices, strategy, MEMORY)) {
+                      Exchange.coordinated(
+                          group, tensor, slices, strategy, new ReferenceBackend())) {
                     for (int seed = 0; seed < 5; seed++) {
                       int drawn = seed;
                       Counts counts =
@@ -205,8 +208,9 @@ class ExchangeTest {
         .run(
             world -> {
               long[] even = LongStream.generate(() -> 3).limit(16).toArray();
-              try (Exchange flat = Exchange.of(world, Strategy.FLAT, MEMORY);
-                  Exchange hierarchical = Exchange.of(world, Strategy.HIERARCHICAL, MEMORY);
+              try (Exchange flat = Exchange.of(world, Strategy.FLAT, new ReferenceBackend());
+                  Exchange hierarchical =
+                      Exchange.of(world, Strategy.HIERARCHICAL, new ReferenceBackend());
                   TensorScope scope = TensorScope.confined(MEMORY)) {
                 Tensor rows = scope.zeros(DType.FLOAT32, 48, 5);
                 Tensor arrived = scope.zeros(DType.FLOAT32, 48, 5);
@@ -300,7 +304,8 @@ class ExchangeTest {
             .links(new LinkCost(1e-6, 1e9), new LinkCost(50e-6, 1e9))
             .run(
                 world -> {
-                  try (Exchange exchange = Exchange.of(world, Strategy.AUTO, MEMORY)) {
+                  try (Exchange exchange =
+                      Exchange.of(world, Strategy.AUTO, new ReferenceBackend())) {
                     // Only one rank has much to send; all must choose the same strategy.
                     long[] few = LongStream.generate(() -> 1).limit(16).toArray();
                     long[] many =
@@ -339,7 +344,7 @@ class ExchangeTest {
           .on(nodes)
           .run(
               world -> {
-                try (Exchange exchange = Exchange.of(world, strategy, MEMORY)) {
+                try (Exchange exchange = Exchange.of(world, strategy, new ReferenceBackend())) {
                   assertEquals(Strategy.FLAT, exchange.plan(new long[nodes.length], 8).strategy());
                   assertFalse(exchange.table().isPresent());
                 }
@@ -353,7 +358,7 @@ class ExchangeTest {
     ThreadWorld.of(2)
         .run(
             world -> {
-              try (Exchange exchange = Exchange.of(world, Strategy.FLAT, MEMORY);
+              try (Exchange exchange = Exchange.of(world, Strategy.FLAT, new ReferenceBackend());
                   TensorScope scope = TensorScope.confined(MEMORY)) {
                 assertThrows(IllegalArgumentException.class, () -> exchange.plan(new long[3], 4));
                 assertThrows(
@@ -381,7 +386,8 @@ class ExchangeTest {
                     .run(
                         world -> {
                           try (Exchange exchange =
-                                  Exchange.of(world, Strategy.HIERARCHICAL, MEMORY);
+                                  Exchange.of(
+                                      world, Strategy.HIERARCHICAL, new ReferenceBackend());
                               TensorScope scope = TensorScope.confined(MEMORY)) {
                             exchange.at("layer 7 dispatch");
                             ExchangePlan plan = exchange.plan(new long[] {1, 1, 1, 1}, 4);
@@ -401,7 +407,8 @@ class ExchangeTest {
     ThreadWorld.of(2, 2)
         .run(
             world -> {
-              try (Exchange exchange = Exchange.of(world, Strategy.HIERARCHICAL, MEMORY);
+              try (Exchange exchange =
+                      Exchange.of(world, Strategy.HIERARCHICAL, new ReferenceBackend());
                   Background background = new Background("communication of " + world.rank());
                   TensorScope scope = TensorScope.confined(MEMORY)) {
                 ExchangePlan plan = exchange.plan(new long[] {1, 2, 3, 4}, 4);
@@ -433,7 +440,7 @@ class ExchangeTest {
       ThreadWorld.of(2)
           .run(
               world -> {
-                try (Exchange exchange = Exchange.of(world, Strategy.FLAT, MEMORY);
+                try (Exchange exchange = Exchange.of(world, Strategy.FLAT, new ReferenceBackend());
                     TensorScope scope = TensorScope.confined(MEMORY)) {
                   ExchangePlan plan = exchange.plan(new long[] {1, 2}, 8);
                   Tensor rows = scope.zeros(DType.FLOAT32, 4, 2);
@@ -473,7 +480,7 @@ class ExchangeTest {
 
   private static double seconds(
       Communicator world, Strategy strategy, long[] counts, int rowBytes) {
-    try (Exchange exchange = Exchange.of(world, strategy, MEMORY);
+    try (Exchange exchange = Exchange.of(world, strategy, new ReferenceBackend());
         TensorScope scope = TensorScope.confined(MEMORY)) {
       ExchangePlan plan = exchange.plan(counts, rowBytes);
       Tensor rows = scope.zeros(DType.UINT8, plan.rows(), rowBytes);

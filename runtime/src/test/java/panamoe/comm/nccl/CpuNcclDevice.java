@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import panamoe.checkpoint.ArenaMemory;
 import panamoe.comm.Reduction;
 import panamoe.tensor.DType;
+import panamoe.tensor.TensorDevice;
 import panamoe.tensor.TensorMemory;
 
 /**
@@ -56,7 +57,16 @@ final class CpuNcclDevice implements NcclDevice {
   }
 
   @Override
-  public void sum(DType dtype, long count, MemorySegment[] terms, MemorySegment target) {
+  public void beforeWaiting(Runnable wait) {}
+
+  @Override
+  public NcclDevice on(TensorDevice stream) {
+    return this;
+  }
+
+  @Override
+  public void sum(
+      DType dtype, long count, MemorySegment[] terms, MemorySegment scratch, MemorySegment target) {
     Reduction.sum(dtype, count, terms, target);
   }
 

@@ -11,6 +11,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import panamoe.backend.reference.ReferenceBackend;
 import panamoe.checkpoint.ArenaMemory;
 import panamoe.comm.CommunicationException;
 import panamoe.comm.Communicator;
@@ -18,6 +19,7 @@ import panamoe.comm.CommunicatorContract;
 import panamoe.comm.ThreadWorld;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorDevice;
 import panamoe.tensor.TensorMemory;
 import panamoe.tensor.TensorScope;
 
@@ -72,27 +74,51 @@ class NcclCommunicatorTest extends CommunicatorContract {
   }
 
   @Test
-  void workThatDoesNotEndIsGivenUp() {
-    NcclDevice stuck = new StuckDevice();
+  void workThatDoesNotEndIsGivenUpByWhoWaitsForIt() {
+    StuckDevice[] devices = {new StuckDevice(), new StuckDevice()};
     String message =
         failure(
-            new NcclDevice[] {stuck, stuck},
+            devices,
             Duration.ofMillis(300),
-            (nccl, tensor) -> nccl.allReduce(tensor));
+            (nccl, tensor) -> {
+              nccl.allReduce(tensor);
+              devices[nccl.rank()].hostWaits();
+            });
+    assertTrue(message.contains("ncclAllReduce did not end within 0.3 s"), message);
+  }
+
+  /** Work of a group and of the world it was split from, in two streams of a card. */
+  @Test
+  void aFailureEndsTheWorkOfAllGroups() {
+    StuckDevice[] devices = {new StuckDevice(), new StuckDevice()};
+    String message =
+        failure(
+            devices,
+            Duration.ofMillis(300),
+            (nccl, tensor) -> {
+              Communicator both = nccl.split(0, nccl.rank(), "both");
+              both.enqueueOn(new ReferenceBackend());
+              nccl.allReduce(tensor);
+              both.allReduce(tensor);
+              assertThrows(CommunicationException.class, devices[nccl.rank()]::hostWaits);
+              assertThrows(CommunicationException.class, () -> both.allReduce(tensor));
+              nccl.allReduce(tensor);
+            });
     assertTrue(message.contains("ncclAllReduce did not end within 0.3 s"), message);
   }
 
   @Test
   void anAbortEndsTheWait() {
-    NcclDevice stuck = new StuckDevice();
+    StuckDevice[] devices = {new StuckDevice(), new StuckDevice()};
     long start = System.nanoTime();
     String message =
         failure(
-            new NcclDevice[] {stuck, stuck},
+            devices,
             TIMEOUT,
             (nccl, tensor) -> {
-              Thread.ofPlatform().daemon().start(() -> nccl.abort("the plug was pulled"));
               nccl.allReduce(tensor);
+              Thread.ofPlatform().daemon().start(() -> nccl.abort("the plug was pulled"));
+              devices[nccl.rank()].hostWaits();
             });
     assertTrue(message.contains("the plug was pulled"), message);
     assertTrue(System.nanoTime() - start < TIMEOUT.toNanos(), "waited for the timeout instead");
@@ -141,6 +167,13 @@ class NcclCommunicatorTest extends CommunicatorContract {
 
   /** A device whose work never ends. */
   private static final class StuckDevice implements NcclDevice {
+    private Runnable beforeWaiting;
+
+    /** What a backend does when the host wants to see its work done. */
+    void hostWaits() {
+      beforeWaiting.run();
+    }
+
     @Override
     public MemorySegment stream() {
       return MemorySegment.NULL;
@@ -152,11 +185,26 @@ class NcclCommunicatorTest extends CommunicatorContract {
     }
 
     @Override
+    public void beforeWaiting(Runnable wait) {
+      beforeWaiting = wait;
+    }
+
+    @Override
+    public NcclDevice on(TensorDevice stream) {
+      return new StuckDevice();
+    }
+
+    @Override
     public TensorMemory memory() {
       return new ArenaMemory();
     }
 
     @Override
-    public void sum(DType dtype, long count, MemorySegment[] terms, MemorySegment target) {}
+    public void sum(
+        DType dtype,
+        long count,
+        MemorySegment[] terms,
+        MemorySegment scratch,
+        MemorySegment target) {}
   }
 }
