@@ -174,6 +174,19 @@ TEST_F(GemmTest, MultipliesBfloat16OfSizesAroundItsTiles) {
   }
 }
 
+// The gate and the up half lie apart in b, along its rows or its columns; tiles of either are whole and partial.
+TEST_F(GemmTest, MultipliesBfloat16OfSizesForSwiGluInEitherLayout) {
+  for (const auto& [m, n, k] : {Case{1, 144, 72}, Case{20, 144, 136}, Case{70, 272, 64}}) {
+    const Tensor a = Tensor::random(MOE_BFLOAT16, {m, k}, 1), b = Tensor::random(MOE_BFLOAT16, {n, k}, 2);
+    const Tensor c(MOE_FLOAT32, {m, n / 2}), other(MOE_FLOAT32, {m, n / 2});
+    ASSERT_MOE_OK(moe_gemm(stream, form(0, 1), a, b, c, Epilogue(MOE_SWIGLU)));
+    expect_near(c, activated(MOE_SWIGLU, product(a, false, b, true), n), 2e-5, 2e-6, "c");
+    ASSERT_MOE_OK(moe_gemm(stream, form(0, 0), a, transposed(b), other, Epilogue(MOE_SWIGLU)));
+    expect_same_bits(c, other, "transposed b");
+    if (HasFailure()) FAIL() << "at m " << m << ", n " << n << ", k " << k;
+  }
+}
+
 // Float32 operands of layers with more than 512 outputs and inputs: CUDA multiplies others by other kernels.
 TEST_F(GemmTest, MultipliesFloat32OfLargeLayers) {
   uint64_t seed = 200;

@@ -12,7 +12,7 @@ namespace moe::cuda {
 namespace {
 
 // Bytes of a block's stages: two blocks fit the 163 KiB of sm_80, one the 99 KiB of sm_86. All but one stage are in
-// flight while one is multiplied: 48 KiB of weights in a wide tile of 16 rows, 40 KiB in a slim one.
+// flight while one is multiplied, 40 KiB of weights where a tile has few rows.
 constexpr int kStagesBytes = 64 << 10;
 
 // A tile of up to `rows` rows: depth of its panels in k, and the grid of warps that multiply it.
