@@ -43,9 +43,11 @@ __global__ void __launch_bounds__(Panels::kThreads, 2) multiply_panels(int steps
   for (int step = 0; step < steps; ++step) {
     begin_products();
 #pragma unroll
-    for (uint64_t k = 0; k < Panels::kDepth * 2; k += 32) multiply_m64n128k16<false>(sum, a + (k >> 4), b + (k >> 4));
+    for (uint64_t k = 0; k < Panels::kDepth * 2; k += 32) {
+      multiply_m64k16<Panels::kColumns, false>(sum, a + (k >> 4), b + (k >> 4));
+    }
     commit_products();
-    wait_products<0>(sum);
+    wait_products<0, Panels::kColumns>(sum);
   }
   float* mine = sums + (int64_t{blockIdx.x} * Panels::kThreads + threadIdx.x) * Panels::kSums;
   for (int i = 0; i < Panels::kSums; ++i) mine[i] = sum[i / 4][i % 4];

@@ -21,7 +21,7 @@ constexpr int kUnwritten = 0xff;  // every byte of shared memory at a kernel's s
 // Products d += a b that a warp has issued to wgmma: descriptors of a and b, and each lane's registers d.
 struct WarpProduct {
   uint64_t a, b;
-  bool transposed_b;
+  bool transposed_a;
   int columns;
   std::array<float*, kWarp> d;
 };

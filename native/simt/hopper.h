@@ -14,7 +14,7 @@ void start_box(AsyncProxy& async, const CUtensorMap& map, const std::array<int, 
 
 // wgmma for d [64, columns] += a [64, 16] b [16, columns] in bfloat16; called by all lanes of a warp, with its
 // registers. It reads and writes when its group lands: at its commit or when it is waited for.
-void issue_product(Block& block, float* d, int columns, uint64_t a, uint64_t b, bool transposed_b);
+void issue_product(Block& block, float* d, int columns, uint64_t a, uint64_t b, bool transposed_a);
 // wgmma.fence, wgmma.commit_group and wgmma.wait_group.
 void fence_registers(Block& block);
 void commit_group(Block& block);
@@ -52,16 +52,23 @@ inline void copy_box(void* to, const CUtensorMap& map, int x, int y, int z, uint
 }
 inline void fence_async_proxy() { simt::Block::current().async().fence(); }
 
-template <bool transposed_b>
-void multiply_m64n128k16(float (&d)[16][4], uint64_t a, uint64_t b) {
-  simt::issue_product(simt::Block::current(), &d[0][0], 128, a, b, transposed_b);
+template <int columns, bool transposed_a>
+void multiply_m64k16(float (*d)[4], uint64_t a, uint64_t b) {
+  static_assert(columns % 8 == 0 && columns >= 8 && columns <= 256);
+  simt::issue_product(simt::Block::current(), d[0], columns, a, b, transposed_a);
 }
 inline void begin_products() { simt::fence_registers(simt::Block::current()); }
 inline void commit_products() { simt::commit_group(simt::Block::current()); }
-template <int pending>
-void wait_products(float (&)[16][4]) {
+template <int pending, int columns>
+void wait_products(float (*)[4]) {
   simt::wait_groups(simt::Block::current(), pending);
 }
+
+// A fiber has all registers that it wants.
+template <int registers>
+void give_registers() {}
+template <int registers>
+void take_registers() {}
 
 template <int number, int threads>
 void meet_at_barrier() {

@@ -59,15 +59,18 @@ class Panel {
   const bool transposed_;
 };
 
-bool same_bits(const float* a, const std::vector<float>& b) { return std::memcmp(a, b.data(), b.size() * 4) == 0; }
+// Whether a lane's registers of a product of `columns` columns are as wgmma left them.
+bool same_bits(const float* d, int columns, const std::vector<float>& left) {
+  return left.size() == static_cast<size_t>(columns / 2) && std::memcmp(d, left.data(), left.size() * 4) == 0;
+}
 
 // Computes a warp's 16 rows of a product.
 void land(AsyncProxy& async, int warp, WarpProducts& products, const WarpProduct& product) {
-  const std::vector<float> a = Panel(async, product.a, false).values(warp % 4 * 16, 16);
-  const std::vector<float> b = Panel(async, product.b, product.transposed_b).values(0, product.columns);
+  const std::vector<float> a = Panel(async, product.a, product.transposed_a).values(warp % 4 * 16, 16);
+  const std::vector<float> b = Panel(async, product.b, false).values(0, product.columns);
   for (int lane = 0; lane < kWarp; ++lane) {
     float* d = product.d[static_cast<size_t>(lane)];
-    if (!same_bits(d, products.left[d])) throw std::runtime_error(kWrittenInFlight);
+    if (!same_bits(d, product.columns, products.left[d])) throw std::runtime_error(kWrittenInFlight);
     for (int i = 0; i < product.columns / 2; ++i) {
       const int row = lane / 4 + i / 2 % 2 * 8, column = i / 4 * 8 + lane % 4 * 2 + i % 2;
       float sum = d[i];
@@ -102,11 +105,11 @@ void require_same_product(Warpgroup& group, int warp, uint64_t a, uint64_t b) {
 
 }  // namespace
 
-void issue_product(Block& block, float* d, int columns, uint64_t a, uint64_t b, bool transposed_b) {
+void issue_product(Block& block, float* d, int columns, uint64_t a, uint64_t b, bool transposed_a) {
   const Thread& thread = block.thread();
   WarpProducts& products = block.async().products(thread.warp);
   std::vector<float>& left = products.left[d];
-  if (left.empty() || !same_bits(d, left)) {
+  if (!same_bits(d, columns, left)) {
     for (const WarpProduct& product : products.issued) {
       if (product.d[static_cast<size_t>(thread.lane)] == d) block.refuse(kWrittenInFlight);
     }
@@ -119,7 +122,7 @@ void issue_product(Block& block, float* d, int columns, uint64_t a, uint64_t b, 
   } mine{d, a, b};
   const Deposits& table = block.meet(~0u, &mine, sizeof(mine), "wgmma.mma_async");
   if (thread.lane != 0) return;
-  WarpProduct product{a, b, transposed_b, columns, {}};
+  WarpProduct product{a, b, transposed_a, columns, {}};
   for (int lane = 0; lane < kWarp; ++lane) {
     Registers theirs;
     std::memcpy(&theirs, table[lane], sizeof(theirs));

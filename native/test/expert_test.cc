@@ -117,6 +117,32 @@ TEST_F(ExpertTest, GroupsOfEverySizeGiveARowTheBitsItHasAlone) {
   }
 }
 
+// Around the rows of each tile and instruction: every row alone, in a dense product and in a group.
+TEST_F(ExpertTest, ARowHasItsBitsInGroupsOf1To257Rows) {
+  const std::vector<int64_t> sizes = {1, 7, 8, 9, 16, 17, 32, 33, 64, 65, 128, 129, 256, 257};
+  const auto experts = static_cast<int64_t>(sizes.size());
+  const int64_t n = 72, k = 136;
+  std::vector<double> starts = {0};
+  for (const int64_t size : sizes) starts.push_back(starts.back() + static_cast<double>(size));
+  const auto rows = static_cast<int64_t>(starts.back());
+  const Tensor x = Tensor::random(MOE_BFLOAT16, {rows, k}, 1), dy = Tensor::random(MOE_BFLOAT16, {rows, n}, 2);
+  const Tensor weights = Tensor::random(MOE_BFLOAT16, {experts, n, k}, 3), offsets = offsets_of(starts);
+  const Tensor y(MOE_FLOAT32, {rows, n}), dx(MOE_FLOAT32, {rows, k});
+  ASSERT_MOE_OK(moe_expert_forward(stream, x, offsets, weights, y, Epilogue(MOE_IDENTITY)));
+  ASSERT_MOE_OK(moe_expert_backward_input(stream, dy, offsets, weights, dx));
+  for (int64_t e = 0; e < experts; ++e) {
+    const auto first = static_cast<int64_t>(starts[e]), count = sizes[e];
+    for (const auto& [row, dense] : {std::pair<int64_t, int64_t>{first, count}, {first + count - 1, 1}}) {
+      const Tensor c(MOE_FLOAT32, {dense, n}), da(MOE_FLOAT32, {dense, k});
+      ASSERT_MOE_OK(moe_gemm(stream, form(0, 1), slice(x, row, dense), matrix(weights, e), c, nullptr));
+      expect_same_bits(slice(y, row, dense), c, "y");
+      ASSERT_MOE_OK(moe_gemm(stream, form(0, 0), slice(dy, row, dense), matrix(weights, e), da, nullptr));
+      expect_same_bits(slice(dx, row, dense), da, "dx");
+      if (HasFailure()) FAIL() << "with " << dense << " rows of a group of " << count;
+    }
+  }
+}
+
 // Few rows and many differ in kc and nc: here several kc blocks and a rest, even or odd.
 TEST_F(ExpertTest, ARowOfBackwardInputHasTheBitsItHasAlone) {
   for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {

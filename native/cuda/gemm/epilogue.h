@@ -53,23 +53,25 @@ constexpr size_t kSumsBytes = size_t{Tile::kRows} * kSumsStride<Tile> * sizeof(f
 // Adds the bias to four neighbours of a row of sums, and saves them as preactivation if the call wants it.
 __device__ __forceinline__ void preactivate(const Product& product, const float* sums, int64_t bias_row, int64_t c_row,
                                             int column, int count, float (&to)[4]) {
+  const auto four = *reinterpret_cast<const Vector<float, 4>*>(sums);
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
-    to[i] = sums[i];
+    to[i] = four.values[i];
     if (product.bias != nullptr && i < count) to[i] += product.bias[bias_row * product.columns + column + i];
   }
   const Output& saved = product.preactivation;
   if (saved.data != nullptr) store_four(saved, c_row * saved.stride + column, count, to);
 }
 
-// Finishes a tile: from sums in shared memory to c, four neighbours at a time per thread.
-template <class Tile>
-__device__ __forceinline__ void finish_tile(const Product& product, const TileIndex& tile, const float* sums) {
+// Finishes `rows` rows of a tile from its row `first` on: from sums in shared memory to c, four neighbours at a time
+// per thread.
+template <class Tile, int kStride = kSumsStride<Tile>>
+__device__ __forceinline__ void finish_tile(const Product& product, const TileIndex& tile, int first, int rows,
+                                            const float* sums) {
   const bool gated = product.activation == MOE_SWIGLU;
   const int width = product.width();
   const int64_t bias_row = product.groups == Groups::kOfRows ? tile.group : 0;
   const int64_t first_row = product.groups == Groups::kOfInner ? int64_t{tile.group} * product.rows : tile.begin;
-  const int rows = min(tile.rows - tile.row, Tile::kRows);
   const int quads = gated ? Tile::kColumns / 8 : Tile::kColumns / 4;
 #pragma unroll 1
   for (int i = static_cast<int>(threadIdx.x); i < rows * quads; i += Tile::kThreads) {
@@ -77,8 +79,8 @@ __device__ __forceinline__ void finish_tile(const Product& product, const TileIn
     const int column = tile.column + across;
     if (column >= width) continue;
     const int count = min(width - column, 4);
-    const int64_t c_row = first_row + tile.row + row;
-    const float* from = sums + row * kSumsStride<Tile>;
+    const int64_t c_row = first_row + tile.row + first + row;
+    const float* from = sums + row * kStride;
     float values[4];
     if (gated) {
       float up[4];

@@ -23,6 +23,11 @@ struct FloatTile {
   static constexpr int kPanels = depth * (kStrideA + kStrideB);  // elements
 };
 
+// Rows of the narrow and middle tiles. With few rows a product is bound by reading b: small tiles spread it over all
+// multiprocessors.
+constexpr int32_t kNarrowRows = 16;
+constexpr int32_t kMiddleRows = 64;
+
 using WideTile = FloatTile<128, 128, 16, 8, 8, 4, 1>;
 using MiddleTile = FloatTile<kMiddleRows, 32, 32, 4, 4, 4, 3>;
 using NarrowTile = FloatTile<kNarrowRows, 32, 64, 2, 2, 8, 4>;
@@ -90,7 +95,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
   const int thread_row = static_cast<int>(threadIdx.x) / Tile::kThreadColumns;
   const int thread_column = static_cast<int>(threadIdx.x) % Tile::kThreadColumns;
   __shared__ TileWalk<Tile> walk;
-  if (threadIdx.x == 0) walk.start();
+  if (threadIdx.x == 0) walk.start(Tile::kRows);
   while (walk.next(product, rows, refusal)) {
     const TileIndex& tile = walk.tile;
     Held<A, kTransposedA, Tile::kRows, Tile> held_a(side_a<A, kTransposedA>(product, tile));
@@ -131,7 +136,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
       for (int c = 0; c < Tile::kSumColumns; ++c) row[ThreadColumns::at(thread_column, c)] = sums[r][c];
     }
     __syncthreads();
-    finish_tile<Tile>(product, tile, shared);
+    finish_tile<Tile>(product, tile, 0, walk.rows(), shared);
   }
 }
 
@@ -139,8 +144,28 @@ template <typename A, typename B, bool kTransposedA, class Tile>
 void launch_tiles(Launch& launch, const Product& product, RowRange rows) {
   launch(product.b.transposed ? float_kernel<A, B, kTransposedA, true, Tile>
                               : float_kernel<A, B, kTransposedA, false, Tile>,
-         walking_blocks<Tile>(launch, product, rows), Tile::kThreads, kSharedBytes<Tile>, product, rows,
+         walking_blocks<Tile>(launch, product, rows, Tile::kRows), Tile::kThreads, kSharedBytes<Tile>, product, rows,
          launch.refusal());
+}
+
+// Calls launch_narrow, launch_middle or launch_wide with the range of rows that it computes. The host does not know the
+// sizes of groups of rows: it launches two kernels, and each skips the groups of the other. Only launch_wide takes a
+// transposed a.
+template <typename Narrow, typename Middle, typename Wide>
+void launch_by_rows(const Product& product, Narrow&& launch_narrow, Middle&& launch_middle, Wide&& launch_wide) {
+  RowRange rows = kEveryGroup;
+  if (product.groups == Groups::kOfRows) {
+    launch_narrow(RowRange{0, kNarrowRows});
+    if (product.rows <= kNarrowRows) return;
+    rows.least = kNarrowRows + 1;
+  } else if (product.a.transposed) {
+    launch_wide(rows);
+    return;
+  } else if (product.rows <= kNarrowRows) {
+    launch_narrow(rows);
+    return;
+  }
+  product.rows <= kMiddleRows ? launch_middle(rows) : launch_wide(rows);
 }
 
 template <typename A, typename B>

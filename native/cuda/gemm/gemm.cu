@@ -38,8 +38,11 @@ void run_product(Launch& launch, const Product& product) {
     checked.preactivation.quads &= half % 4 == 0;
     if (product.b.transposed) checked.b.aligned &= half * dtype_bytes(product.b.dtype) % 16 == 0;
   }
+  // One family of instructions for an architecture, dtypes, a layer and its alignment, whatever the number of rows: a
+  // row's bits must not depend on the rows beside it. sm_100 has run_tensor_product's mma.sync; a family by its own
+  // tcgen05 belongs beside run_hopper_product.
   if (product.a.dtype == MOE_BFLOAT16 && product.b.dtype == MOE_BFLOAT16) {
-    run_tensor_product(launch, checked);
+    if (!run_hopper_product(launch, checked)) run_tensor_product(launch, checked);
   } else if (is_skinny(product)) {
     run_skinny_product(launch, checked);
   } else {

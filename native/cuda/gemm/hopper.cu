@@ -1,68 +1,143 @@
-// GEMM of bfloat16 on Hopper's tensor cores, for wide tiles: c [M, N] = a [M, K] b [N, K]^T per group. Warp
-// specialization as in CUTLASS: one warp fetches panels by the tensor memory accelerator (TMA), two warpgroups multiply
-// them from shared memory by wgmma; the next tile's panels arrive during a tile's epilogue.
+// GEMM of bfloat16 on Hopper's tensor cores: c [M, N] = a [M, K] b [N, K]^T per group. Warp specialization as in
+// CUTLASS: one warp fetches panels by the tensor memory accelerator (TMA), one or two warpgroups multiply them from
+// shared memory by wgmma; the next tile's panels arrive during a tile's epilogue. Operands are swapped: 64 lines of b
+// (weights) are wgmma's rows, and rows of a (tokens) its columns, of which there can be as few as 8. One instruction
+// serves all sizes, k in ascending order, so a row's bits depend neither on the tile nor on the rows beside it. Design:
+// docs/kernels-cuda.md.
 //
-// Has run on the emulation alone, never on a card, and is off unless PANAMOE_CUDA_WGMMA=1. On a card its sums may
-// differ from those of tensor.cu in their last bits: a row's bits would then depend on the number of rows beside it.
-// Test: PANAMOE_CUDA_WGMMA=1 PANAMOE_SIMT_ARCH=90 PANAMOE_TEST_BACKEND=simt panamoe_test
-// --gtest_filter='Gemm*:Expert*'. Time: PANAMOE_CUDA_WGMMA=1 ./panamoe bench grouped-gemm --dtype bf16 --device cuda.
+// Has run on the emulation alone, never on a card.
+// Test: PANAMOE_SIMT_ARCH=90 PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Gemm*:Expert*'.
+// Time: ./panamoe bench grouped-gemm --dtype bf16 --device cuda, again with PANAMOE_CUDA_WGMMA=0.
 #include <cuda.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
 #include "core/error.h"
 #include "cuda/gemm/epilogue.h"
 #include "cuda/gemm/product.h"
+#include "cuda/gemm/tiles.h"
 #include "cuda/ptx_hopper.h"
 
 namespace moe::cuda {
 namespace {
 
+// A tile: 64 columns of c for each warpgroup that multiplies, by up to `most_rows` rows.
+template <int warpgroups, int most_rows, int stages, int blocks>
 struct HopperTile {
-  static constexpr int kRows = 128, kColumns = 128, kDepth = 64, kStages = 4;
-  static constexpr int kThreads = 256;  // of the two warpgroups that multiply 64 rows each
-  static constexpr int kBlocks = 1;
-  static constexpr int kLines = 64;  // lines of b in one copy; for SwiGLU of the gate or of the up half
-  static constexpr int kPanelA = kRows * kDepth, kPanelB = kColumns * kDepth;  // elements
-  static constexpr int kStageBytes = (kPanelA + kPanelB) * 2;
+  static constexpr int kColumns = 64 * warpgroups, kMostRows = most_rows, kDepth = 64, kStages = stages;
+  static constexpr int kThreads = 128 * warpgroups;  // that multiply; of another warpgroup one warp fetches
+  static constexpr int kBlocks = blocks;             // resident on a multiprocessor
+  static constexpr int kLineBytes = kDepth * 2;      // of a panel: the 128 bytes of the swizzle
+  static constexpr int kBytesB = kColumns * kLineBytes, kStageBytes = kBytesB + kMostRows * kLineBytes;
+  // The sums of kPassRows rows at a time pass through shared memory, padded so that the lanes of a warp, which hold
+  // eight columns of four pairs of rows, write to different banks.
+  static constexpr int kPassRows = 32, kSumsStride = kColumns + 4;
 };
+// 64 KiB of weights in flight on a multiprocessor, and 128 KiB of tokens in the largest tile.
+using WideTile = HopperTile<tiles::kWideColumns / 64, tiles::kWgmma.most, 4, 1>;
+// 96 KiB of weights in flight, for calls that have few tiles.
+using SlimTile = HopperTile<tiles::kSlimColumns / 64, tiles::kSlimRows, 6, 2>;
+
 // Panels begin at multiples of 1024 bytes, the period of the 128-byte swizzle.
 constexpr int kPanelAlignment = 1024;
-constexpr size_t kSharedBytes =
-    kPanelAlignment + size_t{HopperTile::kStages} * HopperTile::kStageBytes + kSumsBytes<HopperTile>;
+template <class Tile>
+constexpr size_t kSharedBytes = kPanelAlignment + size_t{Tile::kStages} * Tile::kStageBytes +
+                                size_t{Tile::kPassRows} * Tile::kSumsStride * sizeof(float);
+
+// Lines in one copy of a's panel: few rows are copied by eights, more by 64.
+constexpr int kFewLines = 8, kManyLines = 64;
+// Copies that b's panel consists of. For SwiGLU one is of the gate and one of the up half; columns of a transposed b
+// are copied by 64.
+template <class Tile, bool kTransposedB>
+constexpr int kCopiesB = kTransposedB ? Tile::kColumns / 64 : 2;
 
 #if defined(MOE_HOPPER)
 
-// The wgmma descriptor of a panel with rows of 128 bytes in 128-byte swizzle; `block` is the distance in bytes between
-// blocks of 64 columns of a transposed panel.
-__device__ __forceinline__ uint64_t describe_panel(const void* panel, int block) {
+// The wgmma descriptor of a panel with rows of 128 bytes in 128-byte swizzle.
+__device__ __forceinline__ uint64_t describe_panel(const void* panel) {
   constexpr uint64_t kSwizzle128Bytes = 1;
   constexpr int kEightRows = 1024;
-  return uint64_t{(shared_address(panel) & 0x3ffff) >> 4} | uint64_t(block >> 4) << 16 |
-         uint64_t{kEightRows >> 4} << 32 | kSwizzle128Bytes << 62;
+  return uint64_t{(shared_address(panel) & 0x3ffff) >> 4} | uint64_t{kEightRows >> 4} << 32 | kSwizzle128Bytes << 62;
 }
 
+// The ring of panels in shared memory, and its barriers.
+template <class Tile>
+struct Ring {
+  char* stages;
+  uint64_t *full, *empty;
+
+  __device__ __forceinline__ char* panel_b(int stage) const { return stages + stage * Tile::kStageBytes; }
+  __device__ __forceinline__ char* panel_a(int stage) const { return panel_b(stage) + Tile::kBytesB; }
+};
+
+// Multiplies a tile of up to kRows rows: sums of the warp's 16 columns of c. `step` counts panels so far; the parity of
+// the barriers changes every kStages of them.
+template <class Tile, bool kTransposedB, int kRows>
+__device__ __forceinline__ void multiply_rows(const Ring<Tile>& ring, int inner, int& step, float (*sums)[4]) {
+  const int lane = static_cast<int>(threadIdx.x) % kWarpLanes, warpgroup = static_cast<int>(threadIdx.x) / 128;
+  for (int k = 0; k < inner; k += Tile::kDepth, ++step) {
+    const int stage = step % Tile::kStages;
+    wait(ring.full + stage, step / Tile::kStages % 2);
+    const uint64_t a = describe_panel(ring.panel_a(stage));
+    const uint64_t b = describe_panel(ring.panel_b(stage) + warpgroup * 64 * Tile::kLineBytes);
+    begin_products();
+#pragma unroll
+    for (int i = 0; i < Tile::kDepth / 16; ++i) {
+      // 16 of k on: 32 bytes of a line, or 16 lines of a transposed panel.
+      multiply_m64k16<kRows, kTransposedB>(sums, b + (i * (kTransposedB ? 2048 : 32) >> 4), a + (i * 32 >> 4));
+    }
+    commit_products();
+    wait_products<1, kRows>(sums);
+    if (k > 0 && lane == 0) arrive(ring.empty + (step - 1) % Tile::kStages);
+  }
+  wait_products<0, kRows>(sums);
+  if (lane == 0) arrive(ring.empty + (step - 1) % Tile::kStages);
+}
+
+// The instruction for a tile with `rows` rows: the same chain of sums in each.
+template <class Tile, bool kTransposedB, int kRows = tiles::kWgmma.least>
+__device__ __forceinline__ void multiply(const Ring<Tile>& ring, int rows, int inner, int& step, float (*sums)[4]) {
+  if constexpr (kRows < Tile::kMostRows) {
+    if (rows > kRows) return multiply<Tile, kTransposedB, 2 * kRows>(ring, rows, inner, step, sums);
+  }
+  multiply_rows<Tile, kTransposedB, kRows>(ring, inner, step, sums);
+}
+
+// Registers of a thread: those that fetch give away what a tile's sums need. All together are a multiprocessor's.
+constexpr int kFetchingRegisters = 40;
+template <class Tile>
+constexpr int kRegisters = (65536 / Tile::kBlocks / 128 - kFetchingRegisters) / (Tile::kThreads / 128) / 8 * 8;
+
 // A barrier of the threads that multiply.
-__device__ __forceinline__ void meet_multipliers() { meet_at_barrier<1, HopperTile::kThreads>(); }
+template <class Tile>
+__device__ __forceinline__ void meet_multipliers() {
+  meet_at_barrier<1, Tile::kThreads>();
+}
 
 #endif
 
-// Bound by the tensor cores' 2 M N K operations.
-template <bool kTransposedB>
-__global__ void __launch_bounds__(HopperTile::kThreads + kWarpLanes, HopperTile::kBlocks)
-    hopper_kernel(const __grid_constant__ CUtensorMap map_a, const __grid_constant__ CUtensorMap map_b,
-                  const Product product, RowRange rows, Refusal refusal) {
+// TMA descriptors: of b, and of a in boxes of few and of many lines.
+struct Maps {
+  CUtensorMap b, few, many;
+};
+
+// Small groups are bound by reading the 2 N K bytes of b once, large ones by the tensor cores' 2 M N K operations. A
+// tile has up to `tile_rows` rows.
+template <class Tile, bool kTransposedB>
+__global__ void __launch_bounds__(Tile::kThreads + 128, Tile::kBlocks)
+    hopper_kernel(const __grid_constant__ Maps maps, const Product product, int tile_rows, Refusal refusal) {
 #if defined(MOE_HOPPER)
-  using Tile = HopperTile;
   __shared__ TileWalk<Tile> fetched, multiplied;  // both roles walk over the same tiles, fetching ahead
   __shared__ uint64_t full[Tile::kStages], empty[Tile::kStages];
-  MOE_DYNAMIC_SHARED(char, shared, kSharedBytes);
-  char* stages = shared + (kPanelAlignment - shared_address(shared) % kPanelAlignment) % kPanelAlignment;
+  MOE_DYNAMIC_SHARED(char, shared, kSharedBytes<Tile>);
+  const Ring<Tile> ring{shared + (kPanelAlignment - shared_address(shared) % kPanelAlignment) % kPanelAlignment, full,
+                        empty};
   const int lane = static_cast<int>(threadIdx.x) % kWarpLanes, warp = static_cast<int>(threadIdx.x) / kWarpLanes;
   if (threadIdx.x == 0) {
-    fetched.start();
-    multiplied.start();
+    fetched.start(tile_rows);
+    multiplied.start(tile_rows);
     for (int i = 0; i < Tile::kStages; ++i) {
       start_barrier(full + i, 1);
       start_barrier(empty + i, Tile::kThreads / kWarpLanes);
@@ -70,69 +145,71 @@ __global__ void __launch_bounds__(HopperTile::kThreads + kWarpLanes, HopperTile:
     fence_barrier_starts();
   }
   __syncthreads();
-  int step = 0;  // panels so far; the parity of the barriers changes every kStages of them
-  if (warp == Tile::kThreads / kWarpLanes) {
-    const int up = product.activation == MOE_SWIGLU ? product.width() : Tile::kLines;
+  const bool gated = product.activation == MOE_SWIGLU;
+  int step = 0;
+  if (warp >= Tile::kThreads / kWarpLanes) {
+    give_registers<kFetchingRegisters>();
+    if (warp > Tile::kThreads / kWarpLanes) return;
+    constexpr int kCopies = kCopiesB<Tile, kTransposedB>;
+    const int next = gated ? product.width() : Tile::kColumns / kCopies;  // line of the next copy
     while (true) {
-      fetched.find(product, rows, refusal);
+      fetched.find(product, kEveryGroup, refusal);
       __syncwarp();
       if (!fetched.found) return;
       const TileIndex tile = fetched.tile;
+      const int left = fetched.rows();
       __syncwarp();
       if (lane != 0) continue;
+      int rows = tiles::kWgmma.least;  // that are multiplied
+      while (rows < left) rows *= 2;
+      const bool few = rows < kManyLines;
+      const int lines = few ? kFewLines : kManyLines;
       for (int k = 0; k < tile.inner; k += Tile::kDepth, ++step) {
         const int stage = step % Tile::kStages;
-        char* panel_a = stages + stage * Tile::kStageBytes;
-        char* panel_b = panel_a + Tile::kPanelA * 2;
         wait(empty + stage, step / Tile::kStages % 2 ^ 1);
-        arrive_with_copies(full + stage, Tile::kStageBytes);
-        copy_box(panel_a, map_a, k, tile.begin + tile.row, 0, full + stage);
-        for (int half = 0; half < 2; ++half) {
-          const int line = tile.column + half * up;
-          copy_box(panel_b + half * Tile::kPanelB, map_b, kTransposedB ? line : k, kTransposedB ? k : line, tile.group,
-                   full + stage);
+        arrive_with_copies(full + stage, Tile::kBytesB + rows * Tile::kLineBytes);
+        for (int i = 0; i < kCopies; ++i) {
+          const int line = tile.column + i * next;
+          copy_box(ring.panel_b(stage) + i * (Tile::kBytesB / kCopies), maps.b, kTransposedB ? line : k,
+                   kTransposedB ? k : line, tile.group, full + stage);
+        }
+        for (int row = 0; row < rows; row += lines) {
+          copy_box(ring.panel_a(stage) + row * Tile::kLineBytes, few ? maps.few : maps.many, k,
+                   tile.begin + tile.row + row, 0, full + stage);
         }
       }
     }
   }
-  auto* table = reinterpret_cast<float*>(stages + Tile::kStages * Tile::kStageBytes);
-  const bool gated = product.activation == MOE_SWIGLU;
+  take_registers<kRegisters<Tile>>();
+  auto* table = reinterpret_cast<float*>(ring.panel_b(Tile::kStages));
+  // The lane's first column of c in the tile, and how far its second one is.
+  const int line = warp * 16 + lane / 4, half = Tile::kColumns / 2;
+  const int column = gated ? line % half / kRun * 2 * kRun + line / half * kRun + line % kRun : line;
+  const int second = gated ? 2 * kRun : kRun;
   while (true) {
-    meet_multipliers();  // the sums of the last tile have been read
-    if (warp == 0) multiplied.find(product, rows, refusal);
-    meet_multipliers();
+    meet_multipliers<Tile>();  // the sums of the last tile have been read
+    if (warp == 0) multiplied.find(product, kEveryGroup, refusal);
+    meet_multipliers<Tile>();
     if (!multiplied.found) return;
     const TileIndex& tile = multiplied.tile;
-    float sums[16][4] = {};
-    const int inner = tile.inner;
-    for (int k = 0; k < inner; k += Tile::kDepth, ++step) {
-      const int stage = step % Tile::kStages;
-      const char* panel_a = stages + stage * Tile::kStageBytes;
-      const char* panel_b = panel_a + Tile::kPanelA * 2;
-      wait(full + stage, step / Tile::kStages % 2);
-      const uint64_t a = describe_panel(panel_a + warp / 4 * 64 * Tile::kDepth * 2, 0);
-      const uint64_t b = describe_panel(panel_b, kTransposedB ? Tile::kPanelB : 0);
-      begin_products();
+    const int rows = multiplied.rows();
+    float sums[Tile::kMostRows / 8][4] = {};  // of eight rows of c each
+    multiply<Tile, kTransposedB>(ring, rows, tile.inner, step, sums);
+#pragma unroll 1
+    for (int first = 0; first < rows; first += Tile::kPassRows) {
+      if (first > 0) meet_multipliers<Tile>();  // the sums of the last pass have been read
 #pragma unroll
-      for (int i = 0; i < Tile::kDepth / 16; ++i) {
-        // 16 of k on: 32 bytes of a row, or 16 rows of a transposed panel.
-        multiply_m64n128k16<kTransposedB>(sums, a + (i * 32 >> 4), b + (i * (kTransposedB ? 2048 : 32) >> 4));
+      for (int i = 0; i < Tile::kMostRows / 8; ++i) {
+        if (i * 8 / Tile::kPassRows * Tile::kPassRows != first) continue;
+        float* to = table + (i * 8 % Tile::kPassRows + lane % 4 * 2) * Tile::kSumsStride + column;
+        to[0] = sums[i][0];
+        to[Tile::kSumsStride] = sums[i][1];
+        to[second] = sums[i][2];
+        to[second + Tile::kSumsStride] = sums[i][3];
       }
-      commit_products();
-      wait_products<1>(sums);
-      if (k > 0 && lane == 0) arrive(empty + (step - 1) % Tile::kStages);
+      meet_multipliers<Tile>();
+      finish_tile<Tile, Tile::kSumsStride>(product, tile, first, min(rows - first, Tile::kPassRows), table);
     }
-    wait_products<0>(sums);
-    if (inner > 0 && lane == 0) arrive(empty + (step - 1) % Tile::kStages);
-#pragma unroll
-    for (int i = 0; i < 16; ++i) {
-      const int column = (gated ? i % 8 * 2 + i / 8 : i) * kRun;
-      float* to = table + (warp * 16 + lane / 4) * kSumsStride<Tile> + column + lane % 4 * 2;
-      *reinterpret_cast<float2*>(to) = make_float2(sums[i][0], sums[i][1]);
-      *reinterpret_cast<float2*>(to + 8 * kSumsStride<Tile>) = make_float2(sums[i][2], sums[i][3]);
-    }
-    meet_multipliers();
-    finish_tile<Tile>(product, tile, table);
   }
 #endif
 }
@@ -145,7 +222,7 @@ CUtensorMap describe_matrix(const void* data, int64_t width, int64_t lines, int6
     cudaDriverEntryPointQueryResult result{};
     require(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &found, 12000, cudaEnableDefault, &result),
             "looking up cuTensorMapEncodeTiled");
-    if (found == nullptr) fail(MOE_UNSUPPORTED, "the driver has no cuTensorMapEncodeTiled, unset PANAMOE_CUDA_WGMMA");
+    if (found == nullptr) fail(MOE_UNSUPPORTED, "the driver has no cuTensorMapEncodeTiled, set PANAMOE_CUDA_WGMMA=0");
     return reinterpret_cast<decltype(&cuTensorMapEncodeTiled)>(found);
   }();
   const cuuint64_t sizes[3] = {static_cast<cuuint64_t>(width), static_cast<cuuint64_t>(lines),
@@ -160,38 +237,53 @@ CUtensorMap describe_matrix(const void* data, int64_t width, int64_t lines, int6
   return map;
 }
 
-bool asked_for_wgmma() {
-  static const bool asked = [] {
-    const char* text = std::getenv("PANAMOE_CUDA_WGMMA");
-    return text != nullptr && std::strcmp(text, "1") == 0;
-  }();
-  return asked;
+// PANAMOE_CUDA_WGMMA: 0 leaves products to mma.sync, 1 says on standard error that wgmma is used.
+bool is_wgmma(const char* number) {
+  const char* text = std::getenv("PANAMOE_CUDA_WGMMA");
+  return text != nullptr && std::strcmp(text, number) == 0;
 }
 
-template <bool kTransposedB>
-bool launch_tiles(Launch& launch, const Product& product, RowRange rows) {
+template <class Tile, bool kTransposedB>
+bool launch_tiles(Launch& launch, const Product& product, int tile_rows) {
   // In an image for plain sm_90 the kernel is empty and has no shared memory: only sm_90a has wgmma.
-  cudaFuncAttributes attributes{};
-  require(cudaFuncGetAttributes(&attributes, hopper_kernel<kTransposedB>), "looking at a kernel");
-  if (attributes.sharedSizeBytes == 0) return false;
+  static const bool built = [] {
+    cudaFuncAttributes attributes{};
+    require(cudaFuncGetAttributes(&attributes, hopper_kernel<Tile, kTransposedB>), "looking at a kernel");
+    return attributes.sharedSizeBytes != 0;
+  }();
+  if (!built) return false;
+  static const bool said = is_wgmma("1") && std::fputs("panamoe: products of bfloat16 by wgmma\n", stderr) >= 0;
+  static_cast<void>(said);
   const int64_t lines = kTransposedB ? product.inner : product.columns,
                 width = kTransposedB ? product.columns : product.inner;
-  launch(hopper_kernel<kTransposedB>, walking_blocks<HopperTile>(launch, product, rows),
-         HopperTile::kThreads + kWarpLanes, kSharedBytes,
-         describe_matrix(product.a.data, product.inner, product.rows, 1, HopperTile::kRows),
-         describe_matrix(product.b.data, width, lines, product.count, HopperTile::kLines), product, rows,
-         launch.refusal());
+  const uint32_t lines_of_b = kTransposedB ? Tile::kDepth : Tile::kColumns / kCopiesB<Tile, kTransposedB>;
+  launch(hopper_kernel<Tile, kTransposedB>, walking_blocks<Tile>(launch, product, kEveryGroup, tile_rows),
+         Tile::kThreads + 128, kSharedBytes<Tile>,
+         Maps{describe_matrix(product.b.data, width, lines, product.count, lines_of_b),
+              describe_matrix(product.a.data, product.inner, product.rows, 1, kFewLines),
+              describe_matrix(product.a.data, product.inner, product.rows, 1, kManyLines)},
+         product, tile_rows, launch.refusal());
   return true;
 }
 
 }  // namespace
 
-bool launch_hopper_tiles(Launch& launch, const Product& product, RowRange rows) {
-  if (!asked_for_wgmma() || launch.architecture() != 90) return false;
+bool run_hopper_product(Launch& launch, const Product& product) {
+  static const bool off = is_wgmma("0");
+  if (off || launch.architecture() != 90) return false;
   if (product.groups == Groups::kOfInner || product.a.transposed || !product.a.aligned || !product.b.aligned)
     return false;
   if (product.rows == 0 || product.width() == 0 || product.inner == 0) return false;
-  return product.b.transposed ? launch_tiles<true>(launch, product, rows) : launch_tiles<false>(launch, product, rows);
+  // The gate and the up half of a transposed b would be copies of 32 columns, narrower than the swizzle.
+  const bool may_be_slim = !product.b.transposed || product.activation != MOE_SWIGLU;
+  const tiles::Tile tile =
+      tiles::choose(tiles::kWgmma, {product.rows, product.columns, product.count}, may_be_slim, launch.processors());
+  if (tile.columns == SlimTile::kColumns) {
+    return product.b.transposed ? launch_tiles<SlimTile, true>(launch, product, tile.rows)
+                                : launch_tiles<SlimTile, false>(launch, product, tile.rows);
+  }
+  return product.b.transposed ? launch_tiles<WideTile, true>(launch, product, tile.rows)
+                              : launch_tiles<WideTile, false>(launch, product, tile.rows);
 }
 
 }  // namespace moe::cuda

@@ -53,11 +53,6 @@ struct Product {
   __host__ __device__ int32_t width() const { return activation == MOE_SWIGLU ? columns / 2 : columns; }
 };
 
-// Rows of the narrow and middle tiles. With few rows a product is bound by reading b: small tiles spread it over all
-// multiprocessors.
-constexpr int32_t kNarrowRows = 16;
-constexpr int32_t kMiddleRows = 64;
-
 // A launch computes only the groups whose number of rows is in this range.
 struct RowRange {
   int32_t least, most;
@@ -72,37 +67,16 @@ Matrix matrix_of(Tensor matrix, bool transposed);
 Output output_of(OptionalTensor output);
 // Computes the product by the kernels for its dtypes.
 void run_product(Launch& launch, const Product& product);
-// bfloat16 times bfloat16 on tensor cores (tensor.cu); every other mix, unless it is skinny, by float32 multiply-adds
-// (float.cu).
+// bfloat16 times bfloat16 by wgmma (hopper.cu); false if the card has none or cannot compute this product by it. That
+// depends on the layer and on how its operands are aligned, never on the number of rows.
+bool run_hopper_product(Launch& launch, const Product& product);
+// The same by mma.sync (tensor.cu); every other mix, unless it is skinny, by float32 multiply-adds (float.cu).
 void run_tensor_product(Launch& launch, const Product& product);
 void run_float_product(Launch& launch, const Product& product);
 // A float32 operand and a layer with few outputs or inputs: on tensor cores, in parts and splits (skinny.cu). Which
 // layers are skinny does not depend on the number of tokens.
 bool is_skinny(const Product& product);
 void run_skinny_product(Launch& launch, const Product& product);
-
-// Launches Hopper's kernel for wide tiles (hopper.cu); false if it is switched off or cannot compute this product.
-bool launch_hopper_tiles(Launch& launch, const Product& product, RowRange rows);
-
-// Calls launch_narrow, launch_middle or launch_wide with the range of rows that it computes. The host does not know the
-// sizes of groups of rows: it launches two kernels, and each skips the groups of the other. Only launch_wide takes a
-// transposed a.
-template <typename Narrow, typename Middle, typename Wide>
-void launch_by_rows(const Product& product, Narrow&& launch_narrow, Middle&& launch_middle, Wide&& launch_wide) {
-  RowRange rows = kEveryGroup;
-  if (product.groups == Groups::kOfRows) {
-    launch_narrow(RowRange{0, kNarrowRows});
-    if (product.rows <= kNarrowRows) return;
-    rows.least = kNarrowRows + 1;
-  } else if (product.a.transposed) {
-    launch_wide(rows);
-    return;
-  } else if (product.rows <= kNarrowRows) {
-    launch_narrow(rows);
-    return;
-  }
-  product.rows <= kMiddleRows ? launch_middle(rows) : launch_wide(rows);
-}
 
 // Columns of c in a tile.
 template <class Tile>
@@ -113,10 +87,10 @@ __host__ __device__ constexpr int tile_columns(const Product& product) {
 // Blocks of a launch, each of which walks over tiles: at most as many as there can be tiles, and as run at once. At
 // least one for groups, to check the offsets.
 template <class Tile>
-unsigned walking_blocks(const Launch& launch, const Product& product, RowRange rows) {
-  int64_t down = ceil_div(product.rows, Tile::kRows) * product.count;
+unsigned walking_blocks(const Launch& launch, const Product& product, RowRange rows, int tile_rows) {
+  int64_t down = ceil_div(product.rows, tile_rows) * product.count;
   if (product.groups == Groups::kOfRows) {
-    down = product.rows / Tile::kRows + std::min(product.count, product.rows / std::max(rows.least, 1));
+    down = product.rows / tile_rows + std::min(product.count, product.rows / std::max(rows.least, 1));
   }
   const int64_t tiles = down * ceil_div(product.width(), tile_columns<Tile>(product));
   const int64_t running = static_cast<int64_t>(launch.processors()) * Tile::kBlocks;

@@ -138,7 +138,7 @@ __global__ void __launch_bounds__(Tile::kThreads, kResident<A, B, Tile>)
   const int warp_column = warp % Tile::kWarpColumns * Tile::kColumnSteps * 8;
   const int down = lane / 4, pair = lane % 4 * 2;  // of the lane in a fragment
   __shared__ TileWalk<Tile> walk;
-  if (threadIdx.x == 0) walk.start();
+  if (threadIdx.x == 0) walk.start(Tile::kRows);
   while (walk.next(product, kEveryGroup, refusal)) {
     const TileIndex& tile = walk.tile;
     typename PanelA::Reader reader_a(side_a<A, kTransposedA>(product, tile));
@@ -219,7 +219,7 @@ __global__ void __launch_bounds__(Tile::kThreads, kResident<A, B, Tile>)
       }
     }
     __syncthreads();
-    finish_tile<Tile>(product, tile, table);
+    finish_tile<Tile>(product, tile, 0, walk.rows(), table);
   }
 }
 
@@ -230,7 +230,7 @@ struct AddTile {
 // Adds the sums of a tile's splits in order and finishes it. Bound by reading splits M N sums, from the L2 cache.
 __global__ void __launch_bounds__(AddTile::kThreads)
     add_splits_kernel(const Product product, const float* sums, int splits) {
-  __shared__ float table[AddTile::kRows * kSumsStride<AddTile>];
+  alignas(16) __shared__ float table[AddTile::kRows * kSumsStride<AddTile>];
   const bool gated = product.activation == MOE_SWIGLU;
   TileIndex tile{};
   tile.rows = product.rows;
@@ -251,15 +251,16 @@ __global__ void __launch_bounds__(AddTile::kThreads)
     table[row * kSumsStride<AddTile> + line] = sum;
   }
   __syncthreads();
-  finish_tile<AddTile>(product, tile, table);
+  finish_tile<AddTile>(product, tile, 0, min(tile.rows - tile.row, AddTile::kRows), table);
 }
 
 template <typename A, typename B, bool kTransposedA, bool kTransposedB, class Tile>
 void launch_kernel(Launch& launch, const Product& product) {
   using Pipeline =
       Stages<Panel<A, kTransposedA, Tile::kRows, Tile>, Panel<B, kTransposedB, Tile::kColumns, Tile>, Tile>;
-  launch(skinny_kernel<A, B, kTransposedA, kTransposedB, Tile>, walking_blocks<Tile>(launch, product, kEveryGroup),
-         Tile::kThreads, Pipeline::kSharedBytes, product, launch.refusal());
+  launch(skinny_kernel<A, B, kTransposedA, kTransposedB, Tile>,
+         walking_blocks<Tile>(launch, product, kEveryGroup, Tile::kRows), Tile::kThreads, Pipeline::kSharedBytes,
+         product, launch.refusal());
 }
 
 template <typename A, typename B, class Tile>

@@ -5,33 +5,45 @@
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Gemm*:Expert*'.
 // Time: ./panamoe bench grouped-gemm --dtype bf16 --device cuda.
 #include "cuda/gemm/epilogue.h"
+#include "cuda/gemm/tiles.h"
 #include "cuda/ptx.h"
 
 namespace moe::cuda {
 namespace {
 
-// The tile of a block, depth in k and number of its stages, and its grid of warps.
-template <int rows, int columns, int depth, int stages, int warp_rows, int warp_columns, int blocks>
-struct TensorTile {
-  static constexpr int kRows = rows, kColumns = columns, kDepth = depth, kStages = stages;
+// Bytes of a block's stages: two blocks fit the 163 KiB of sm_80, one the 99 KiB of sm_86. All but one stage are in
+// flight while one is multiplied, 40 KiB of weights where a tile has few rows.
+constexpr int kStagesBytes = 64 << 10;
+
+// A tile of up to `rows` rows: depth of its panels in k, and the grid of warps that multiply it.
+template <int rows, int columns, int depth, int warp_rows, int warp_columns>
+struct Shape {
+  static constexpr int kRows = rows, kColumns = columns, kDepth = depth;
   static constexpr int kWarpColumns = warp_columns;
   static constexpr int kThreads = warp_rows * warp_columns * kWarpLanes;
-  static constexpr int kBlocks = blocks;                               // resident on a multiprocessor
-  static constexpr int kRowSteps = rows / warp_rows / 16;              // fragments of a and c down a warp's part
-  static constexpr int kColumnSteps = columns / warp_columns / 16;     // pairs of fragments of b and c across it
-  static constexpr int kStage = (rows + columns) * depth;              // elements
-  static constexpr size_t kStagesBytes = size_t{2} * kStage * stages;  // of bfloat16
+  static constexpr int kRowSteps = rows / warp_rows / 16;           // fragments of a and c down a warp's part
+  static constexpr int kColumnSteps = columns / warp_columns / 16;  // pairs of fragments of b and c across it
+  static constexpr int kStage = (rows + columns) * depth;           // elements
+  static constexpr int kStages = kStagesBytes / 2 / kStage;
 };
 
-// 64 KiB of stages, of which 48 are in flight while one is multiplied; 64 sums per thread.
-using WideTile = TensorTile<128, 128, 32, 4, 2, 4, 2>;
-// 40 KiB of weights in flight per block, in runs of 256 bytes; 32 columns, so that all multiprocessors have tiles.
-using NarrowTile = TensorTile<kNarrowRows, 32, 128, 6, 1, 2, 3>;
-// 20 KiB of weights in flight per block.
-using MiddleTile = TensorTile<kMiddleRows, 32, 64, 6, 2, 2, 2>;
-
+// The tiles of a kernel: columns, the most rows, and the shape of a tile with fewer rows. Slim ones are for calls that
+// have few tiles.
+struct WideTile {
+  static constexpr int kColumns = tiles::kWideColumns, kLeastRows = 32, kRows = tiles::kMma.most, kThreads = 256,
+                       kBlocks = 2;
+  template <int rows>
+  using For = Shape<rows, kColumns, 32, 2, 4>;
+};
+struct SlimTile {
+  static constexpr int kColumns = tiles::kSlimColumns, kLeastRows = 16, kRows = tiles::kSlimRows, kThreads = 128,
+                       kBlocks = 2;
+  template <int rows>
+  using For = Shape<rows, kColumns, 64, rows == 16 ? 1 : 2, rows == 16 ? 4 : 2>;
+};
+// A tile's sums overwrite the stages.
 template <class Tile>
-constexpr size_t kSharedBytes = std::max(Tile::kStagesBytes, kSumsBytes<Tile>);
+constexpr size_t kSharedBytes = std::max<size_t>(kStagesBytes, kSumsBytes<Tile>);
 
 // The element at which chunk `chunk` (16 bytes) of row `row` begins in a panel with kChunks chunks per row. Chunks are
 // swizzled, so that the eight rows of one chunk, which ldmatrix reads at once, are in different banks.
@@ -51,6 +63,7 @@ __device__ __forceinline__ void copy_panel(Reader<Tile, kLines, kTransposed>& re
   constexpr int kRowChunks = (kTransposed ? kLines : Tile::kDepth) / 8;
 #pragma unroll
   for (int i = 0; i < reader.kCount; ++i) {
+    if (!reader.reads()) break;
     const Chunk<Bfloat16> chunk = reader.chunk(i, inner);
     const int line = reader.line(i), k = reader.k(i);
     Bfloat16* place = to + (kTransposed ? chunk_place<kRowChunks>(k, line / 8) : chunk_place<kRowChunks>(line, k / 8));
@@ -77,95 +90,109 @@ __device__ __forceinline__ void load_fragments(uint32_t (&r)[4], const Bfloat16*
   }
 }
 
-// Wide tiles are bound by the tensor cores' 2 M N K operations, the others by reading the 2 N K bytes of b once.
-template <class Tile, bool kTransposedA, bool kTransposedB>
-__global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
-    tensor_kernel(const Product product, RowRange rows, Refusal refusal) {
-  MOE_DYNAMIC_SHARED(Bfloat16, stages, kSharedBytes<Tile>);
+// Multiplies a tile by its shape, and leaves its sums in shared memory.
+template <class Tile, bool kTransposedA, bool kTransposedB, class Sums>
+__device__ __forceinline__ void multiply_shape(const Product& product, const TileIndex& tile, Bfloat16* stages) {
+  static_assert(Tile::kThreads == Sums::kThreads);
   const int lane = static_cast<int>(threadIdx.x) % kWarpLanes, warp = static_cast<int>(threadIdx.x) / kWarpLanes;
   const int warp_row = warp / Tile::kWarpColumns * Tile::kRowSteps * 16;
   const int warp_column = warp % Tile::kWarpColumns * Tile::kColumnSteps * 16;
-  __shared__ TileWalk<Tile> walk;
-  if (threadIdx.x == 0) walk.start();
-  while (walk.next(product, rows, refusal)) {
-    const TileIndex& tile = walk.tile;
-    Reader<Tile, Tile::kRows, kTransposedA> a(side_a<Bfloat16, kTransposedA>(product, tile));
-    Reader<Tile, Tile::kColumns, kTransposedB> b(side_b<Bfloat16, kTransposedB>(product, tile));
-    const int inner = tile.inner, steps = inner / Tile::kDepth + (inner % Tile::kDepth != 0);
-    const auto copy_stage = [&](int step) {
-      Bfloat16* stage = stages + step % Tile::kStages * Tile::kStage;
-      if (step < steps) {
-        const int left = inner - step * Tile::kDepth;
-        copy_panel<Tile, Tile::kRows, kTransposedA>(a, stage, left);
-        copy_panel<Tile, Tile::kColumns, kTransposedB>(b, stage + Tile::kRows * Tile::kDepth, left);
-      }
-      commit_copies();
-    };
-    float sums[Tile::kRowSteps][2 * Tile::kColumnSteps][4] = {};
+  Reader<Tile, Tile::kRows, kTransposedA> a(side_a<Bfloat16, kTransposedA>(product, tile));
+  Reader<Tile, Tile::kColumns, kTransposedB> b(side_b<Bfloat16, kTransposedB>(product, tile));
+  const int inner = tile.inner, steps = inner / Tile::kDepth + (inner % Tile::kDepth != 0);
+  const auto copy_stage = [&](int step) {
+    Bfloat16* stage = stages + step % Tile::kStages * Tile::kStage;
+    if (step < steps) {
+      const int left = inner - step * Tile::kDepth;
+      copy_panel<Tile, Tile::kRows, kTransposedA>(a, stage, left);
+      copy_panel<Tile, Tile::kColumns, kTransposedB>(b, stage + Tile::kRows * Tile::kDepth, left);
+    }
+    commit_copies();
+  };
+  float sums[Tile::kRowSteps][2 * Tile::kColumnSteps][4] = {};
 #pragma unroll 1
-    for (int step = 0; step < Tile::kStages - 1; ++step) copy_stage(step);
+  for (int step = 0; step < Tile::kStages - 1; ++step) copy_stage(step);
 #pragma unroll 1
-    for (int step = 0; step < steps; ++step) {
-      wait_copies<Tile::kStages - 2>();
-      __syncthreads();  // this stage has arrived, the previous one is free
-      copy_stage(step + Tile::kStages - 1);
-      const Bfloat16* panel_a = stages + step % Tile::kStages * Tile::kStage;
-      const Bfloat16* panel_b = panel_a + Tile::kRows * Tile::kDepth;
+  for (int step = 0; step < steps; ++step) {
+    wait_copies<Tile::kStages - 2>();
+    __syncthreads();  // this stage has arrived, the previous one is free
+    copy_stage(step + Tile::kStages - 1);
+    const Bfloat16* panel_a = stages + step % Tile::kStages * Tile::kStage;
+    const Bfloat16* panel_b = panel_a + Tile::kRows * Tile::kDepth;
 #pragma unroll
-      for (int k = 0; k < Tile::kDepth; k += 16) {
-        uint32_t part_a[Tile::kRowSteps][4];
+    for (int k = 0; k < Tile::kDepth; k += 16) {
+      uint32_t part_a[Tile::kRowSteps][4];
+#pragma unroll
+      for (int i = 0; i < Tile::kRowSteps; ++i) {
+        load_fragments<Tile, Tile::kRows, kTransposedA, true>(part_a[i], panel_a, warp_row + i * 16, k);
+      }
+#pragma unroll
+      for (int j = 0; j < Tile::kColumnSteps; ++j) {
+        uint32_t pair[4];
+        load_fragments<Tile, Tile::kColumns, kTransposedB, false>(pair, panel_b, warp_column + j * 16, k);
+        const uint32_t left[2] = {pair[0], pair[1]}, right[2] = {pair[2], pair[3]};
 #pragma unroll
         for (int i = 0; i < Tile::kRowSteps; ++i) {
-          load_fragments<Tile, Tile::kRows, kTransposedA, true>(part_a[i], panel_a, warp_row + i * 16, k);
-        }
-#pragma unroll
-        for (int j = 0; j < Tile::kColumnSteps; ++j) {
-          uint32_t pair[4];
-          load_fragments<Tile, Tile::kColumns, kTransposedB, false>(pair, panel_b, warp_column + j * 16, k);
-          const uint32_t left[2] = {pair[0], pair[1]}, right[2] = {pair[2], pair[3]};
-#pragma unroll
-          for (int i = 0; i < Tile::kRowSteps; ++i) {
-            multiply_m16n8k16(sums[i][2 * j], part_a[i], left);
-            multiply_m16n8k16(sums[i][2 * j + 1], part_a[i], right);
-          }
+          multiply_m16n8k16(sums[i][2 * j], part_a[i], left);
+          multiply_m16n8k16(sums[i][2 * j + 1], part_a[i], right);
         }
       }
     }
-    wait_copies<0>();
-    __syncthreads();  // the stages are free for the sums
-    auto* table = reinterpret_cast<float*>(stages);
+  }
+  wait_copies<0>();
+  __syncthreads();  // the stages are free for the sums
+  auto* table = reinterpret_cast<float*>(stages);
 #pragma unroll
-    for (int i = 0; i < Tile::kRowSteps; ++i) {
+  for (int i = 0; i < Tile::kRowSteps; ++i) {
 #pragma unroll
-      for (int j = 0; j < 2 * Tile::kColumnSteps; ++j) {
-        float* to = table + (warp_row + i * 16 + lane / 4) * kSumsStride<Tile> + warp_column + j * 8 + lane % 4 * 2;
-        *reinterpret_cast<float2*>(to) = make_float2(sums[i][j][0], sums[i][j][1]);
-        *reinterpret_cast<float2*>(to + 8 * kSumsStride<Tile>) = make_float2(sums[i][j][2], sums[i][j][3]);
-      }
+    for (int j = 0; j < 2 * Tile::kColumnSteps; ++j) {
+      float* to = table + (warp_row + i * 16 + lane / 4) * kSumsStride<Sums> + warp_column + j * 8 + lane % 4 * 2;
+      *reinterpret_cast<float2*>(to) = make_float2(sums[i][j][0], sums[i][j][1]);
+      *reinterpret_cast<float2*>(to + 8 * kSumsStride<Sums>) = make_float2(sums[i][j][2], sums[i][j][3]);
     }
-    __syncthreads();
-    finish_tile<Tile>(product, tile, table);
   }
 }
 
-template <bool kTransposedA, class Tile>
-void launch_tiles(Launch& launch, const Product& product, RowRange rows) {
+// The shape for a tile with `rows` rows, at least kRows: the same chain of sums in each.
+template <class Tile, bool kTransposedA, bool kTransposedB, int kRows>
+__device__ __forceinline__ void multiply(const Product& product, const TileIndex& tile, int rows, Bfloat16* stages) {
+  if constexpr (kRows < Tile::kRows) {
+    if (rows > kRows) return multiply<Tile, kTransposedA, kTransposedB, 2 * kRows>(product, tile, rows, stages);
+  }
+  multiply_shape<typename Tile::template For<kRows>, kTransposedA, kTransposedB, Tile>(product, tile, stages);
+}
+
+// Large groups are bound by the tensor cores' 2 M N K operations, small ones by reading the 2 N K bytes of b once. A
+// tile has up to `tile_rows` rows.
+template <class Tile, bool kTransposedA, bool kTransposedB>
+__global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
+    tensor_kernel(const Product product, int tile_rows, Refusal refusal) {
+  MOE_DYNAMIC_SHARED(Bfloat16, stages, kSharedBytes<Tile>);
+  __shared__ TileWalk<Tile> walk;
+  if (threadIdx.x == 0) walk.start(tile_rows);
+  while (walk.next(product, kEveryGroup, refusal)) {
+    constexpr int kLeastRows = kTransposedA ? Tile::kRows : Tile::kLeastRows;  // a transposed a has one shape
+    multiply<Tile, kTransposedA, kTransposedB, kLeastRows>(product, walk.tile, walk.rows(), stages);
+    __syncthreads();
+    finish_tile<Tile>(product, walk.tile, 0, walk.rows(), reinterpret_cast<float*>(stages));
+  }
+}
+
+template <class Tile, bool kTransposedA>
+void launch_tiles(Launch& launch, const Product& product, int tile_rows) {
   launch(product.b.transposed ? tensor_kernel<Tile, kTransposedA, true> : tensor_kernel<Tile, kTransposedA, false>,
-         walking_blocks<Tile>(launch, product, rows), Tile::kThreads, kSharedBytes<Tile>, product, rows,
-         launch.refusal());
+         walking_blocks<Tile>(launch, product, kEveryGroup, tile_rows), Tile::kThreads, kSharedBytes<Tile>, product,
+         tile_rows, launch.refusal());
 }
 
 }  // namespace
 
 void run_tensor_product(Launch& launch, const Product& product) {
-  launch_by_rows(
-      product, [&](RowRange rows) { launch_tiles<false, NarrowTile>(launch, product, rows); },
-      [&](RowRange rows) { launch_tiles<false, MiddleTile>(launch, product, rows); },
-      [&](RowRange rows) {
-        if (launch_hopper_tiles(launch, product, rows)) return;
-        product.a.transposed ? launch_tiles<true, WideTile>(launch, product, rows)
-                             : launch_tiles<false, WideTile>(launch, product, rows);
-      });
+  if (product.a.transposed) return launch_tiles<WideTile, true>(launch, product, WideTile::kRows);
+  const tiles::Tile tile =
+      tiles::choose(tiles::kMma, {product.rows, product.columns, product.count}, true, launch.processors());
+  tile.columns == SlimTile::kColumns ? launch_tiles<SlimTile, false>(launch, product, tile.rows)
+                                     : launch_tiles<WideTile, false>(launch, product, tile.rows);
 }
 
 }  // namespace moe::cuda

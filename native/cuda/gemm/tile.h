@@ -24,15 +24,20 @@ struct TileWalk {
   int64_t index;          // of the block's next tile, over all groups
   int64_t before_window;  // tiles of the groups before the window
   int window;             // the first of the 32 groups whose tiles are counted
+  int tile_rows;          // of c
   bool found;
   TileIndex tile;  // valid if found
 
-  // Called by one thread.
-  __device__ void start() {
+  // Called by one thread. Tiles have this many rows, the last of a group fewer.
+  __device__ void start(int rows) {
     index = blockIdx.x;
     before_window = 0;
     window = 0;
+    tile_rows = rows;
   }
+
+  // Rows of the tile that was found.
+  __device__ int rows() const { return min(tile.rows - tile.row, tile_rows); }
 
   // Finds the block's next tile; false if there is no more. Called by all threads; passes two barriers.
   __device__ bool next(const Product& product, RowRange range, Refusal refusal) {
@@ -77,8 +82,8 @@ struct TileWalk {
   static constexpr int kBand = 16;
 
   // Rows of tiles in a group; also its first row (or k) and its size.
-  __device__ static int tiles_down(const Product& product, RowRange range, Refusal refusal, int group, int& begin,
-                                   int& size) {
+  __device__ int tiles_down(const Product& product, RowRange range, Refusal refusal, int group, int& begin,
+                            int& size) const {
     if (group >= product.count) return 0;
     if (product.groups == Groups::kOne) {
       size = product.rows;
@@ -102,7 +107,7 @@ struct TileWalk {
     return tiles_in(product.groups == Groups::kOfInner ? product.rows : size);
   }
 
-  __device__ static int tiles_in(int rows) { return rows / Tile::kRows + (rows % Tile::kRows != 0); }
+  __device__ int tiles_in(int rows) const { return rows / tile_rows + (rows % tile_rows != 0); }
 
   // Sets tile `number` of a group. Tiles are numbered down bands of kBand rows of tiles, so that blocks that run at
   // once share columns of b and rows of a in the L2 cache.
@@ -114,7 +119,7 @@ struct TileWalk {
     const int64_t of_band = int64_t{kBand} * across;
     const int band = static_cast<int>(number / of_band) * kBand, in_band = static_cast<int>(number % of_band);
     const int height = min(kBand, tiles_in(tile.rows) - band);
-    tile.row = (band + in_band % height) * Tile::kRows;
+    tile.row = (band + in_band % height) * tile_rows;
     tile.column = in_band / height * tile_columns<Tile>(product);
   }
 };
@@ -171,12 +176,13 @@ struct Chunk {
 };
 
 // The chunks of 16 bytes that a thread reads of each panel (`lines` by `depth` of k): kCount of them, a constant number
-// of lines apart, or of k if the operand is transposed.
+// of lines apart, or of k if the operand is transposed. Of a panel with fewer chunks than threads the last threads read
+// none.
 template <typename Value, bool transposed, int lines, int depth, int threads>
 class PanelReader {
  public:
   static constexpr int kVector = kVectorOf<Value>;
-  static constexpr int kCount = lines * depth / kVector / threads;
+  static constexpr int kChunks = lines * depth / kVector, kCount = kChunks < threads ? 1 : kChunks / threads;
 
   __device__ __forceinline__ explicit PanelReader(const Side<Value>& side)
       : from_(side.data), stride_(side.stride), aligned_(side.aligned), up_(side.up) {
@@ -207,13 +213,14 @@ class PanelReader {
   // Moves to the next panel.
   __device__ __forceinline__ void advance() { from_ += transposed ? depth * stride_ : depth; }
   __device__ __forceinline__ bool aligned() const { return aligned_; }
+  __device__ __forceinline__ static bool reads() { return kChunks >= threads || threadIdx.x < kChunks; }
 
  private:
   static constexpr int kAcross = (transposed ? lines : depth) / kVector;  // chunks of a line, or of a k
   static constexpr int kStep = threads / kAcross;
   // True if the thread's chunks alternate between gate and up half; else all are of one half.
   static constexpr bool kStepInRun = !transposed && kRun % kStep == 0;
-  static_assert(lines * depth / kVector % threads == 0 && threads % kAcross == 0);
+  static_assert((kChunks < threads || kChunks % threads == 0) && threads % kAcross == 0);
   static_assert(transposed || kCount == 1 || kStepInRun || kStep % (2 * kRun) == 0);
 
   __device__ __forceinline__ static int across() { return static_cast<int>(threadIdx.x) % kAcross * kVector; }

@@ -12,9 +12,9 @@
 namespace simt {
 namespace {
 
-constexpr int kRows = 64, kColumns = 128, kDepth = 64, kPanelBytes = 64 * 64 * 2;
+constexpr int kRows = 64, kMostColumns = 256, kDepth = 64, kPanelBytes = 64 * 64 * 2;
 constexpr int kThreads = 128;
-constexpr size_t kSharedBytes = 1024 + 3 * kPanelBytes;
+constexpr size_t kSharedBytes = 1024 + 5 * kPanelBytes;
 
 enum class Mistake {
   kNone,
@@ -36,13 +36,12 @@ enum class Mistake {
   kOtherSwizzle,
 };
 
-uint64_t describe(const char* panel, uint64_t leading, uint64_t swizzle) {
-  return (moe::cuda::shared_address(panel) & 0x3ffff) >> 4 | leading >> 4 << 16 | uint64_t{1024 >> 4} << 32 |
-         swizzle << 62;
+uint64_t describe(const char* panel, uint64_t swizzle) {
+  return (moe::cuda::shared_address(panel) & 0x3ffff) >> 4 | uint64_t{1024 >> 4} << 32 | swizzle << 62;
 }
 
-// d [64, 128] = a [64, 64] b, for b [128, 64]^T or, transposed, b [64, 128].
-template <bool kTransposed>
+// d [64, columns] = a b^T for a [64, 64], given as its transpose or not, and b [columns, 64].
+template <int kColumns, bool kTransposed>
 void multiply_kernel(CUtensorMap map_a, CUtensorMap map_b, Mistake mistake, float* d) {
   using namespace moe::cuda;
   __shared__ uint64_t full;
@@ -58,28 +57,26 @@ void multiply_kernel(CUtensorMap map_a, CUtensorMap map_b, Mistake mistake, floa
   }
   __syncthreads();
   if (threadIdx.x == 0) {
-    arrive_with_copies(&full, 3 * kPanelBytes + (makes(Mistake::kTooManyBytes) ? 16 : 0));
+    arrive_with_copies(&full, kPanelBytes + kColumns * 128 + (makes(Mistake::kTooManyBytes) ? 16 : 0));
     if (makes(Mistake::kTooManyArrivals)) arrive(&full);
     copy_box(a, map_a, 0, 0, 0, &full);
-    for (int half = 0; half < 2; ++half) {
-      copy_box(b + half * kPanelBytes, map_b, kTransposed ? half * 64 : 0, kTransposed ? 0 : half * 64, 0, &full);
-    }
+    copy_box(b, map_b, 0, 0, 0, &full);
   }
   if (!makes(Mistake::kNoWait)) wait(&full, makes(Mistake::kOtherParity) ? 1 : 0);
   __syncthreads();
   if (makes(Mistake::kWriteNotFenced) && threadIdx.x == 7) a[100] = 1;
   __syncthreads();
-  float sums[16][4] = {};
+  float sums[kColumns / 8][4] = {};
   if (!makes(Mistake::kRegistersNotFenced)) begin_products();
-  const uint64_t of_a = describe(a + (makes(Mistake::kPanelMoved) ? 128 : 0), 0, 1);
-  const uint64_t of_b = describe(b, kTransposed ? kPanelBytes : 0, makes(Mistake::kOtherSwizzle) ? 2 : 1);
+  const uint64_t of_a = describe(a + (makes(Mistake::kPanelMoved) ? 128 : 0), 1);
+  const uint64_t of_b = describe(b, makes(Mistake::kOtherSwizzle) ? 2 : 1);
   if (!makes(Mistake::kOneWarpLess) || threadIdx.x >= 32) {
     for (uint64_t k = 0; k < 4; ++k) {
-      multiply_m64n128k16<kTransposed>(sums, of_a + (k * 32 >> 4), of_b + (k * (kTransposed ? 2048 : 32) >> 4));
+      multiply_m64k16<kColumns, kTransposed>(sums, of_a + (k * (kTransposed ? 2048 : 32) >> 4), of_b + (k * 32 >> 4));
     }
     commit_products();
   }
-  if (makes(Mistake::kRegistersWritten)) sums[3][1] = 1;
+  if (makes(Mistake::kRegistersWritten)) sums[0][1] = 1;
   if (makes(Mistake::kPanelReused)) {
     if (threadIdx.x == 0) {
       arrive_with_copies(&full, kPanelBytes);
@@ -88,8 +85,8 @@ void multiply_kernel(CUtensorMap map_a, CUtensorMap map_b, Mistake mistake, floa
     wait(&full, 1);
   }
   if (makes(Mistake::kProductsNotWaited)) return;
-  wait_products<0>(sums);
-  for (int i = 0; i < 16; ++i) {
+  wait_products<0, kColumns>(sums);
+  for (int i = 0; i < kColumns / 8; ++i) {
     for (int j = 0; j < 4; ++j) {
       const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
       const int row = warp * 16 + lane / 4 + j / 2 * 8, column = i * 8 + lane % 4 * 2 + j % 2;
@@ -98,9 +95,9 @@ void multiply_kernel(CUtensorMap map_a, CUtensorMap map_b, Mistake mistake, floa
   }
 }
 
-CUtensorMap describe_matrix(const __nv_bfloat16* data, uint64_t width, uint64_t lines) {
+CUtensorMap describe_matrix(const __nv_bfloat16* data, uint64_t width, uint64_t lines, uint32_t box_lines = 64) {
   const cuuint64_t sizes[] = {width, lines, 1}, strides[] = {width * 2, width * lines * 2};
-  const cuuint32_t box[] = {64, 64, 1}, steps[] = {1, 1, 1};
+  const cuuint32_t box[] = {64, box_lines, 1}, steps[] = {1, 1, 1};
   CUtensorMap map{};
   EXPECT_EQ(cuTensorMapEncodeTiled(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 3, const_cast<__nv_bfloat16*>(data), sizes,
                                    strides, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
@@ -111,30 +108,29 @@ CUtensorMap describe_matrix(const __nv_bfloat16* data, uint64_t width, uint64_t 
 
 struct Problem {
   alignas(16) __nv_bfloat16 a[kRows * kDepth];
-  alignas(16) __nv_bfloat16 b[kColumns * kDepth];
-  std::vector<float> d = std::vector<float>(kRows * kColumns);
+  alignas(16) __nv_bfloat16 b[kMostColumns * kDepth];
+  std::vector<float> d = std::vector<float>(kRows * kMostColumns);
 
   Problem() {
     for (int i = 0; i < kRows * kDepth; ++i) a[i] = __float2bfloat16_rn(static_cast<float>(i * 7 % 13 - 6));
-    for (int i = 0; i < kColumns * kDepth; ++i) b[i] = __float2bfloat16_rn(static_cast<float>(i * 5 % 11 - 4));
+    for (int i = 0; i < kMostColumns * kDepth; ++i) b[i] = __float2bfloat16_rn(static_cast<float>(i * 5 % 11 - 4));
   }
 
-  template <bool kTransposed>
+  template <int kColumns, bool kTransposed>
   cudaError_t multiply(Mistake mistake = Mistake::kNone) {
-    const CUtensorMap map_a = describe_matrix(a, kDepth, kRows);
-    const CUtensorMap map_b = kTransposed ? describe_matrix(b, kColumns, kDepth) : describe_matrix(b, kDepth, kColumns);
-    return run(kThreads, kSharedBytes, multiply_kernel<kTransposed>, map_a, map_b, mistake, d.data());
+    return run(kThreads, kSharedBytes, multiply_kernel<kColumns, kTransposed>, describe_matrix(a, 64, 64),
+               describe_matrix(b, kDepth, kColumns, kColumns), mistake, d.data());
   }
 
-  template <bool kTransposed>
+  template <int kColumns, bool kTransposed>
   int wrong() const {
     int count = 0;
     for (int row = 0; row < kRows; ++row) {
       for (int column = 0; column < kColumns; ++column) {
         float want = 0;
         for (int k = 0; k < kDepth; ++k) {
-          const __nv_bfloat16 of_b = kTransposed ? b[k * kColumns + column] : b[column * kDepth + k];
-          want += __bfloat162float(a[row * kDepth + k]) * __bfloat162float(of_b);
+          const __nv_bfloat16 of_a = kTransposed ? a[k * kRows + row] : a[row * kDepth + k];
+          want += __bfloat162float(of_a) * __bfloat162float(b[column * kDepth + k]);
         }
         count += d[static_cast<size_t>(row * kColumns + column)] != want;
       }
@@ -143,14 +139,24 @@ struct Problem {
   }
 };
 
-TEST(HopperTest, AWarpgroupMultipliesPanelsThatTmaHasCopied) {
+template <int kColumns, bool kTransposed>
+void expect_product() {
   Problem problem;
   for (int i = 0; i < kLaunches; ++i) {
-    ASSERT_EQ(problem.multiply<false>(), cudaSuccess);
-    EXPECT_EQ(problem.wrong<false>(), 0);
-    ASSERT_EQ(problem.multiply<true>(), cudaSuccess);
-    EXPECT_EQ(problem.wrong<true>(), 0);
+    ASSERT_EQ((problem.multiply<kColumns, kTransposed>()), cudaSuccess);
+    EXPECT_EQ((problem.wrong<kColumns, kTransposed>()), 0) << kColumns << ", " << kTransposed;
   }
+}
+
+TEST(HopperTest, AWarpgroupMultipliesPanelsThatTmaHasCopied) {
+  expect_product<8, false>();
+  expect_product<8, true>();
+  expect_product<16, false>();
+  expect_product<32, true>();
+  expect_product<64, false>();
+  expect_product<128, true>();
+  expect_product<256, false>();
+  expect_product<256, true>();
 }
 
 // Launches until a failure, of which the text is returned; empty if all launches succeed.
@@ -159,7 +165,7 @@ std::string failure(Mistake mistake) {
   for (int i = 0; i < kLaunches && text.empty(); ++i) {
     std::thread([&] {
       Problem problem;
-      if (problem.multiply<true>(mistake) != cudaSuccess) text = cudaGetErrorString(cudaDeviceSynchronize());
+      if (problem.multiply<128, true>(mistake) != cudaSuccess) text = cudaGetErrorString(cudaDeviceSynchronize());
     }).join();
   }
   return text;
@@ -194,7 +200,7 @@ int wrong_launches(Mistake mistake) {
   for (int i = 0; i < kLaunches; ++i) {
     std::thread([&] {
       Problem problem;
-      wrong += problem.multiply<true>(mistake) != cudaSuccess || problem.wrong<true>() > 0;
+      wrong += problem.multiply<128, true>(mistake) != cudaSuccess || problem.wrong<128, true>() > 0;
     }).join();
   }
   return wrong;
