@@ -34,12 +34,25 @@ CudaStream::CudaStream(std::shared_ptr<Device> device, CudaDevice& card)
   require(error, "allocating pinned memory");
   refused_ = static_cast<int*>(memory);
   *refused_ = 0;
+  try {
+    constexpr size_t kBytes = kTickets * sizeof(unsigned);
+    tickets_ = static_cast<unsigned*>(card_.allocate(kBytes));
+    require(cudaMemsetAsync(tickets_, 0, kBytes, handle_), "clearing counters");
+  } catch (...) {
+    release();
+    throw;
+  }
 }
 
 CudaStream::~CudaStream() {
   cudaStreamSynchronize(handle_);
+  release();
+}
+
+void CudaStream::release() {
   cudaStreamDestroy(handle_);
   cudaFreeHost(refused_);
+  if (tickets_ != nullptr) card_.free(tickets_);
 }
 
 CudaStream::Call::Call(CudaStream& stream) : stream_(stream) {
