@@ -6,26 +6,27 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import panamoe.backend.Backend;
-import panamoe.backend.BalanceKernels;
-import panamoe.backend.BalanceKernels.Balance;
-import panamoe.backend.GateSettings.Score;
 import panamoe.backend.Routes;
 import panamoe.comm.Communicator;
 import panamoe.op.RouteObserver;
 import panamoe.tensor.TensorScope;
 
-/** Sums the gates' loads and losses over the micro-batches of a step and over the ranks. */
+/**
+ * Sums the gates' loads and losses over the micro-batches of a step and over the ranks. Gates write
+ * them to memory of the meter, which the host reads after the step: no forward waits for them.
+ */
 public final class LoadMeter implements RouteObserver {
-  /** What the loads do not depend on: of the sums only the entropy is read. */
-  private static final Balance ALL_TOKENS = new Balance(Score.SOFTMAX, 1, false);
-
   private static final class Sums {
-    private long[] counts;
+    private final long[] counts;
     private long kept;
     private long tokens;
     private double entropy;
     private double auxiliary;
     private double z;
+
+    Sums(int experts) {
+      this.counts = new long[experts];
+    }
 
     /** All sums as numbers, to be sent. */
     long[] pack() {
@@ -42,9 +43,8 @@ public final class LoadMeter implements RouteObserver {
     static Sums over(Communicator ranks, Sums mine) {
       long[] packed = mine.pack();
       long[] all = ranks.allGather(packed);
-      Sums sums = new Sums();
       int experts = mine.counts.length;
-      sums.counts = new long[experts];
+      Sums sums = new Sums(experts);
       for (int from = 0; from < all.length; from += packed.length) {
         for (int e = 0; e < experts; e++) {
           sums.counts[e] += all[from + e];
@@ -60,7 +60,8 @@ public final class LoadMeter implements RouteObserver {
   }
 
   private final Backend backend;
-  private final Map<Integer, Sums> layers = new TreeMap<>();
+  private final List<LoadTables> tables = new ArrayList<>();
+  private TensorScope scope;
 
   /**
    * @param backend on which the gates run
@@ -70,57 +71,70 @@ public final class LoadMeter implements RouteObserver {
   }
 
   @Override
+  public Routes tables(TensorScope others, long tokens, int experts, int topK) {
+    if (scope == null) {
+      scope = TensorScope.confined(backend);
+    }
+    if (tables.isEmpty() || !tables.getLast().hasRoom(experts)) {
+      tables.add(new LoadTables(scope, experts));
+    }
+    return tables.getLast().with(Routes.allocate(others, tokens, experts, topK));
+  }
+
+  /** Takes the routes of the last {@link #tables}. */
+  @Override
   public void observe(int layer, Routes routes) {
-    Sums sums = layers.computeIfAbsent(layer, _ -> new Sums());
-    if (sums.counts == null) {
-      sums.counts = new long[routes.experts()];
-    }
-    for (int e = 0; e < routes.experts(); e++) {
-      sums.counts[e] += routes.counts().getInt(e);
-    }
-    long tokens = routes.tokens();
-    sums.kept += routes.offsets().getInt(routes.experts());
-    sums.entropy += entropy(routes);
-    sums.auxiliary += routes.losses().getFloat(0) * tokens;
-    sums.z += routes.losses().getFloat(1) * tokens;
-    sums.tokens += tokens;
+    tables.getLast().observe(backend, scope, layer, routes);
   }
 
   /** Resets the sums. */
   void clear() {
-    layers.clear();
+    tables.clear();
+    if (scope != null) {
+      scope.close();
+      scope = null;
+    }
+  }
+
+  private Map<Integer, Sums> sums() {
+    Map<Integer, Sums> layers = new TreeMap<>();
+    LoadTables.Reader reader =
+        (layer, counts, kept, tokens, entropy, auxiliary, z) -> {
+          Sums sums = layers.computeIfAbsent(layer, _ -> new Sums(counts.length));
+          for (int e = 0; e < counts.length; e++) {
+            sums.counts[e] += counts[e];
+          }
+          sums.kept += kept;
+          sums.tokens += tokens;
+          sums.entropy += entropy;
+          sums.auxiliary += auxiliary * tokens;
+          sums.z += z * tokens;
+        };
+    tables.forEach(each -> each.read(reader));
+    return layers;
   }
 
   /** The loads since the last call, one per MoE layer, summed over {@code ranks}. Collective. */
   public List<LayerLoad> take(Communicator ranks) {
     List<LayerLoad> loads = new ArrayList<>();
-    layers.forEach(
-        (layer, mine) -> {
-          Sums sums = Sums.over(ranks, mine);
-          long routes = 0;
-          for (long count : sums.counts) {
-            routes += count;
-          }
-          loads.add(
-              new LayerLoad(
-                  layer,
-                  sums.counts,
-                  routes - sums.kept,
-                  sums.entropy / sums.tokens,
-                  sums.auxiliary / sums.tokens,
-                  sums.z / sums.tokens));
-        });
+    sums()
+        .forEach(
+            (layer, mine) -> {
+              Sums sums = Sums.over(ranks, mine);
+              long routes = 0;
+              for (long count : sums.counts) {
+                routes += count;
+              }
+              loads.add(
+                  new LayerLoad(
+                      layer,
+                      sums.counts,
+                      routes - sums.kept,
+                      sums.entropy / sums.tokens,
+                      sums.auxiliary / sums.tokens,
+                      sums.z / sums.tokens));
+            });
     clear();
     return loads;
-  }
-
-  /** The entropy of the normalised scores, summed over used tokens, in nats. */
-  private double entropy(Routes routes) {
-    try (TensorScope scope = TensorScope.confined(backend)) {
-      BalanceKernels.Sums sums =
-          BalanceKernels.Sums.allocate(scope, 1, routes.experts()).withEntropy(scope);
-      backend.balanceForward(ALL_TOKENS, routes.scores(), routes.choice(), sums);
-      return sums.entropy().getDouble(0);
-    }
   }
 }
