@@ -56,6 +56,14 @@ class Launch {
     return stream_.arena().take<Value>(count);
   }
 
+  // `count` counters for is_last_block(). More than the stream has are cleared by a launch.
+  unsigned* tickets(int64_t count) const {
+    if (count <= CudaStream::kTickets) return stream_.tickets();
+    auto* cleared = take<unsigned>(count);
+    require(cudaMemsetAsync(cleared, 0, static_cast<size_t>(count) * sizeof(unsigned), handle()), "clearing counters");
+    return cleared;
+  }
+
   CudaStream& stream() const { return stream_; }
   cudaStream_t handle() const { return stream_.handle(); }
   Refusal refusal() const { return stream_.refusal(); }

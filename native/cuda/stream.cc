@@ -35,15 +35,29 @@ CudaStream::CudaStream(std::shared_ptr<Device> device, CudaDevice& card)
   require(error, "allocating pinned memory");
   refused_ = static_cast<int*>(memory);
   *refused_ = 0;
+  try {
+    constexpr size_t kBytes = kTickets * sizeof(unsigned);
+    require(cudaMalloc(&memory, kBytes), "allocating counters");
+    tickets_ = static_cast<unsigned*>(memory);
+    require(cudaMemsetAsync(tickets_, 0, kBytes, handle_), "clearing counters");
+  } catch (...) {
+    release();
+    throw;
+  }
 }
 
 CudaStream::~CudaStream() {
   cudaStreamSynchronize(handle_);
+  release();
+}
+
+void CudaStream::release() {
   for (const cudaEvent_t event : events_) {
     if (event != nullptr) cudaEventDestroy(event);
   }
   cudaStreamDestroy(handle_);
   cudaFreeHost(refused_);
+  cudaFree(tickets_);
 }
 
 CudaStream::Call::Call(CudaStream& stream) : stream_(stream) {

@@ -45,6 +45,7 @@ class CudaGraph final : public Graph {
 class CudaStream final : public Stream {
  public:
   static constexpr size_t kAlignment = 256;  // of what cudaMalloc returns
+  static constexpr int64_t kTickets = 1024;
 
   CudaStream(std::shared_ptr<Device> device, CudaDevice& card);
   ~CudaStream() override;
@@ -52,6 +53,8 @@ class CudaStream final : public Stream {
   CudaDevice& card() const { return card_; }
   cudaStream_t handle() const { return handle_; }
   Refusal refusal() const { return Refusal(refused_); }
+  // kTickets counters for is_last_block(), all 0 between kernels.
+  unsigned* tickets() const { return tickets_; }
 
   // A call of a kernel, which may call others. The thread holds mutex() meanwhile, so a thread that synchronizes sees
   // all kernels and checks of a call, or none.
@@ -92,6 +95,7 @@ class CudaStream final : public Stream {
     int64_t releases;
   };
 
+  void release();
   void report_refusal();
   // Refuses to wait between begin_graph and end_graph.
   void require_running() const;
@@ -104,6 +108,7 @@ class CudaStream final : public Stream {
   Staging staging_;
   cudaStream_t handle_ = nullptr;
   int* refused_ = nullptr;
+  unsigned* tickets_ = nullptr;
   const bool synchronous_;
   int depth_ = 0;  // of nested calls
   bool capturing_ = false;

@@ -126,6 +126,12 @@ T atomicOr(T* address, V value) {
   *address = old | static_cast<T>(value);
   return old;
 }
+inline unsigned atomicInc(unsigned* address, unsigned most) {
+  const unsigned old = *address;
+  *address = old >= most ? 0 : old + 1;
+  return old;
+}
+inline void __threadfence() {}
 
 inline int __popc(unsigned x) { return std::popcount(x); }
 inline int __ffs(int x) { return __builtin_ffs(x); }

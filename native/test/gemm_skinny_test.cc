@@ -113,19 +113,21 @@ TEST_F(GemmSkinnyTest, SplitsMeetEveryEpilogue) {
 TEST(GemmSkinnyTilesTest, FillAnH100From512Tokens) {
   namespace skinny = cuda::skinny;
   constexpr int64_t kProcessors = 132, kHidden = 2048;
-  const auto blocks = [](int64_t rows, int64_t columns, int64_t inner, int64_t rows_of_layer) {
-    const int64_t depth = skinny::split_depth(rows_of_layer, columns, inner);
+  const auto fill = [](int64_t rows, int64_t columns, int64_t inner, int64_t depth) {
     const int64_t splits = skinny::ceil_div(inner, depth);
-    return skinny::tiles_of(skinny::tile_for(rows, columns, splits, kProcessors), rows, columns, splits);
+    const skinny::Tile tile = skinny::tile_for(rows, columns, splits, kProcessors);
+    EXPECT_TRUE(splits == 1 || splits * tile.rows * tile.columns <= skinny::kMostAdded);
+    return 10 * skinny::tiles_of(tile, rows, columns, splits) >= 9 * kProcessors;
   };
   for (int64_t experts : {2, 8, 16, 64, 128, 256, 512}) {
     for (int64_t tokens : {512, 600, 1000, 1024, 2048, 4096, 65536}) {
-      EXPECT_GE(10 * blocks(tokens, experts, kHidden, skinny::kTokens), 9 * kProcessors)
+      EXPECT_TRUE(fill(tokens, experts, kHidden, skinny::split_depth(experts, kHidden)))
           << "logits of " << tokens << " tokens, " << experts << " experts";
-      EXPECT_GE(10 * blocks(tokens, kHidden, experts, skinny::kTokens), 9 * kProcessors)
+      EXPECT_TRUE(fill(tokens, kHidden, experts, skinny::split_depth(kHidden, experts)))
           << "gradient of " << tokens << " tokens, " << experts << " experts";
     }
-    EXPECT_GE(blocks(experts, kHidden, 4096, experts), kProcessors) << "gradient of the weights, " << experts;
+    EXPECT_TRUE(fill(experts, kHidden, 4096, skinny::gradient_split_depth(experts, kHidden, 4096)))
+        << "gradient of the weights, " << experts;
   }
 }
 

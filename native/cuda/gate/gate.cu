@@ -1,6 +1,6 @@
-// The gate's forward. Rules: docs/gating.md; shapes and sources: cpu/gate/gate.cc. Three launches: choose (each token
-// chooses its experts), queue (each expert counts its queue and picks the routes it keeps), place (each route gets its
-// position and weight).
+// The gate's forward. Rules: docs/gating.md; shapes and sources: cpu/gate/gate.cc. Two launches: choose (each token
+// chooses its experts, and the blocks that come last count the queues) and place (each route gets its position and
+// weight). Between them, if routes are dropped by rank, drop (each expert picks the routes that it keeps).
 //
 // A position is a prefix sum over words that hold a bit for each of 32 tokens, so it does not depend on timing. Losses
 // are float64 sums over fixed blocks in a fixed order.
@@ -11,6 +11,7 @@
 #include "cuda/gate/checks.h"
 #include "cuda/gate/queues.h"
 #include "cuda/kernels.h"
+#include "cuda/last_block.h"
 #include "cuda/launch.h"
 
 namespace moe::cuda {
@@ -19,22 +20,139 @@ namespace {
 // Threads of a choose block: as many as the registers for their experts allow.
 template <typename Lanes>
 constexpr int kChooseThreads = std::min(kTokenBlock * Lanes::lanes, Lanes::each > 8 ? 256 : 512);
+// Resident on a multiprocessor: the scores of more than 512 experts take the registers of two blocks.
+template <typename Lanes>
+constexpr int kChooseBlocks = Lanes::each > 16 ? 1 : 2;
 constexpr int kPlaceThreads = 256;
+
+constexpr int kMostGroups = 64;  // of blocks: up to 65,536 tokens a group has 32
 
 // Sums from which the losses are computed.
 struct GateSums {
-  unsigned* chosen;  // [E, blocks]: a bit for each token whose choice of the expert the auxiliary loss counts
-  double* scores;    // [E, blocks]
-  double* squares;   // [blocks], of the logsumexp
-  int* used;         // [blocks]
-  double* products;  // [E]: sum of an expert's scores times its counted choices
+  unsigned* chosen;      // [E, blocks]: a bit for each token whose choice of the expert the auxiliary loss counts
+  double* scores;        // [E, blocks]
+  double* squares;       // [blocks], of the logsumexp
+  int* used;             // [blocks]
+  double* group_scores;  // [E, groups]
+  int* group_chosen;     // [E, groups]
 };
+
+// What the last block of all writes.
+struct GateTotals {
+  int64_t capacity;
+  int* counts;
+  int* offsets;
+  float* losses;
+};
+
+// Calls write(i, sum of read(j) over j < i) for i < count; returns the whole sum. Called by a warp.
+template <typename Read, typename Write>
+__device__ __forceinline__ int warp_scan(int count, Read&& read, Write&& write) {
+  const int lane = static_cast<int>(threadIdx.x) % kWarpLanes;
+  int before = 0;
+  for (int first = 0; first < count; first += kWarpLanes) {
+    const int i = first + lane;
+    const int own = i < count ? read(i) : 0;
+    int until = own;
+    for (int delta = 1; delta < kWarpLanes; delta *= 2) {
+      const int below = __shfl_up_sync(kAllLanes, until, delta);
+      if (lane >= delta) until += below;
+    }
+    if (i < count) write(i, before + until - own);
+    before += __shfl_sync(kAllLanes, until, kWarpLanes - 1);
+  }
+  return before;
+}
+
+// Counts the routes of a group of blocks in every queue, and adds up its part of the auxiliary loss. A warp takes an
+// expert.
+__device__ void count_group(const GateQueues& queues, const GateSums& sums, int experts, int group) {
+  const int lane = static_cast<int>(threadIdx.x) % kWarpLanes, warp = static_cast<int>(threadIdx.x) / kWarpLanes;
+  const int64_t begin = int64_t{group} * queues.group_blocks;
+  const int blocks = static_cast<int>(min(int64_t{queues.group_blocks}, queues.blocks - begin));
+  for (int e = warp; e < experts; e += static_cast<int>(blockDim.x) / kWarpLanes) {
+    for (int of_queue = 0; of_queue < queues.lanes; ++of_queue) {
+      const int64_t at = queues.at(e, of_queue, begin);
+      const int routes = warp_scan(
+          blocks, [&](int i) { return __popc(queues.words[at + i]); },
+          [&](int i, int before) { queues.places[at + i] = before; });
+      if (lane == 0) queues.starts[(int64_t{e} * queues.lanes + of_queue) * queues.groups + group] = routes;
+    }
+    double score = 0;
+    int chosen = 0;
+    for (int i = lane; i < blocks; i += kWarpLanes) {
+      score += sums.scores[e * queues.blocks + begin + i];
+      chosen += __popc(sums.chosen[e * queues.blocks + begin + i]);
+    }
+    score = warp_sum(score);
+    chosen = warp_sum(chosen);
+    if (lane == 0) {
+      sums.group_scores[int64_t{e} * queues.groups + group] = score;
+      sums.group_chosen[int64_t{e} * queues.groups + group] = chosen;
+    }
+  }
+}
+
+// Counts, starts of the groups, offsets and losses, from all groups.
+__device__ void finish(const GateTokens& tokens, const GateQueues& queues, const GateSums& sums,
+                       const GateTotals& totals, Refusal refusal) {
+  __shared__ int routes_table[kMostWarps];
+  __shared__ double products_table[kMostWarps];
+  __shared__ double squares_table[kMostWarps];
+  __shared__ int used_table[kMostWarps];
+  const int lane = static_cast<int>(threadIdx.x) % kWarpLanes, warp = static_cast<int>(threadIdx.x) / kWarpLanes;
+  const int groups = queues.lanes * queues.groups;
+  for (int e = warp; e < tokens.experts; e += static_cast<int>(blockDim.x) / kWarpLanes) {
+    int* starts = queues.starts + int64_t{e} * groups;
+    const int count =
+        warp_scan(groups, [&](int i) { return starts[i]; }, [&](int i, int before) { starts[i] = before; });
+    if (lane == 0) totals.counts[e] = count;
+  }
+  __syncthreads();
+  int routes = 0;
+  double product = 0;  // of an expert's scores and its counted choices, over experts
+  for (int first = 0; first < tokens.experts; first += static_cast<int>(blockDim.x)) {
+    const int e = first + static_cast<int>(threadIdx.x);
+    const bool here = e < tokens.experts;
+    const int kept = here ? static_cast<int>(min(int64_t{totals.counts[e]}, totals.capacity)) : 0;
+    int all;
+    const int before = block_scan(kept, routes_table, all);
+    if (here) {
+      totals.offsets[e + 1] = routes + before + kept;
+      if (tokens.bias != nullptr && !(fabsf(tokens.bias[e]) <= FLT_MAX)) refusal.raise();
+      double score = 0;
+      int chosen = 0;
+      for (int group = 0; group < queues.groups; ++group) {
+        score += sums.group_scores[int64_t{e} * queues.groups + group];
+        chosen += sums.group_chosen[int64_t{e} * queues.groups + group];
+      }
+      product += score * chosen;
+    }
+    routes += all;
+    __syncthreads();
+  }
+  double square = 0;
+  int used = 0;
+  for (int64_t block = threadIdx.x; block < queues.blocks; block += blockDim.x) {
+    square += sums.squares[block];
+    used += sums.used[block];
+  }
+  product = block_sum(product, products_table);
+  square = block_sum(square, squares_table);
+  used = block_sum(used, used_table);
+  if (threadIdx.x != 0) return;
+  totals.offsets[0] = 0;
+  const double n = used;
+  totals.losses[0] =
+      used == 0 ? 0 : static_cast<float>(product * tokens.experts / (tokens.config.auxiliary_choices * n * n));
+  totals.losses[1] = used == 0 ? 0 : static_cast<float>(square / n);
+}
 
 // Reads S E logits and writes S E scores: bound by bytes; for small S by the latency of K searches for a maximum.
 template <typename Lanes>
-__global__ void __launch_bounds__(kChooseThreads<Lanes>)
-    choose_kernel(GateTokens tokens, GateQueues queues, GateSums sums, float* scores, int* choice, float* best,
-                  Refusal refusal) {
+__global__ void __launch_bounds__(kChooseThreads<Lanes>, kChooseBlocks<Lanes>)
+    choose_kernel(GateTokens tokens, GateQueues queues, GateSums sums, GateTotals totals, float* scores, int* choice,
+                  float* best, unsigned* tickets, Refusal refusal) {
   MOE_DYNAMIC_SHARED(unsigned, words);  // [lanes + 1, E]; the last lane is sums.chosen
   __shared__ double squares[kTokenBlock];
   __shared__ int used_tokens[kTokenBlock];
@@ -85,111 +203,53 @@ __global__ void __launch_bounds__(kChooseThreads<Lanes>)
     for (int t = 0; t < here; ++t) sum += column[int64_t{t} * experts];
     sums.scores[e * queues.blocks + block] = sum;
   }
-  if (threadIdx.x >= kWarpLanes) return;
-  const int t = threadIdx.x;
-  const double square = warp_sum(t < here ? squares[t] : 0);
-  const int used = warp_sum(t < here ? used_tokens[t] : 0);
-  if (t == 0) sums.squares[block] = square, sums.used[block] = used;
+  if (threadIdx.x < kWarpLanes) {
+    const int t = threadIdx.x;
+    const double square = warp_sum(t < here ? squares[t] : 0);
+    const int used = warp_sum(t < here ? used_tokens[t] : 0);
+    if (t == 0) sums.squares[block] = square, sums.used[block] = used;
+  }
+  const int group = static_cast<int>(block / queues.group_blocks);
+  const int64_t in_group = min(int64_t{queues.group_blocks}, queues.blocks - int64_t{group} * queues.group_blocks);
+  if (!is_last_block(tickets + group, static_cast<unsigned>(in_group))) return;
+  count_group(queues, sums, experts, group);
+  if (!is_last_block(tickets + kMostGroups, queues.groups)) return;
+  finish(tokens, queues, sums, totals, refusal);
 }
 
-// A block for each expert: the length of its queue, the positions of its words, its part of the auxiliary loss. Without
-// ranks no route is dropped by them; else the block has kQueueThreads. Bound by latency: reads E S / 32 words.
+// A block for each expert: picks the routes of a queue that its capacity keeps, by rank. Bound by latency: reads E S /
+// 32 words six times.
 __global__ void __launch_bounds__(kQueueThreads)
-    queue_kernel(GateTokens tokens, GateQueues queues, GateSums sums, Ranks rank, int* counts, Refusal refusal) {
-  __shared__ int routes_table[kMostWarps];
-  __shared__ double scores_table[kMostWarps];
-  __shared__ int chosen_table[kMostWarps];
-  const int e = blockIdx.x;
-  const int64_t begin = queues.at(e, 0, 0);
-  int count = 0;
-  for (int64_t first = 0; first < queues.count(); first += blockDim.x) {
-    const int64_t word = first + threadIdx.x;
-    const int routes = word < queues.count() ? __popc(queues.words[begin + word]) : 0;
-    int all;
-    const int before = block_scan(routes, routes_table, all);
-    if (word < queues.count()) queues.places[begin + word] = count + before;
-    count += all;
-    __syncthreads();
-  }
-  double score = 0;
-  int chosen = 0;
-  for (int64_t block = threadIdx.x; block < queues.blocks; block += blockDim.x) {
-    score += sums.scores[e * queues.blocks + block];
-    chosen += __popc(sums.chosen[e * queues.blocks + block]);
-  }
-  score = block_sum(score, scores_table);
-  chosen = block_sum(chosen, chosen_table);
-  if (threadIdx.x == 0) {
-    counts[e] = count;
-    sums.products[e] = score * chosen;
-    if (tokens.bias != nullptr && !(fabsf(tokens.bias[e]) <= FLT_MAX)) refusal.raise();
-  }
-  if (rank.values == nullptr || count <= tokens.config.capacity) return;
-  const int capacity = static_cast<int>(tokens.config.capacity);
+    drop_kernel(GateQueues queues, Ranks rank, int capacity, const int* counts) {
+  const int e = blockIdx.x, count = counts[e];
+  if (count <= capacity) return;
   const int together = rank.by_lane ? 1 : queues.lanes;
   for (int lane = 0; lane < queues.lanes; lane += together) {
-    const int64_t next = begin + (lane + together) * queues.blocks;
-    const int before = queues.places[next - together * queues.blocks];
-    const int after = lane + together < queues.lanes ? queues.places[next] : count;
+    const int next = lane + together;
+    const int before = queues.start(e, lane, 0), after = next < queues.lanes ? queues.start(e, next, 0) : count;
     if (after > capacity) keep_best(queues, e, lane, together, before, max(capacity - before, 0), rank);
   }
 }
 
-// Offsets and losses, by one block.
-__device__ void finish(const GateTokens& tokens, const GateQueues& queues, const GateSums& sums, int64_t capacity,
-                       const int* counts, int* offsets, float* losses) {
-  __shared__ int routes_table[kMostWarps];
-  __shared__ double products_table[kMostWarps];
-  __shared__ double squares_table[kMostWarps];
-  __shared__ int used_table[kMostWarps];
-  int routes = 0;
-  for (int first = 0; first < tokens.experts; first += kPlaceThreads) {
-    const int e = first + threadIdx.x;
-    const int kept = e < tokens.experts ? static_cast<int>(min(int64_t{counts[e]}, capacity)) : 0;
-    int all;
-    const int before = block_scan(kept, routes_table, all);
-    if (e < tokens.experts) offsets[e + 1] = routes + before + kept;
-    routes += all;
-    __syncthreads();
-  }
-  double product = 0, square = 0;
-  int used = 0;
-  for (int e = threadIdx.x; e < tokens.experts; e += kPlaceThreads) product += sums.products[e];
-  for (int64_t block = threadIdx.x; block < queues.blocks; block += kPlaceThreads) {
-    square += sums.squares[block];
-    used += sums.used[block];
-  }
-  product = block_sum(product, products_table);
-  square = block_sum(square, squares_table);
-  used = block_sum(used, used_table);
-  if (threadIdx.x != 0) return;
-  offsets[0] = 0;
-  const double n = used;
-  losses[0] = used == 0 ? 0 : static_cast<float>(product * tokens.experts / (tokens.config.auxiliary_choices * n * n));
-  losses[1] = used == 0 ? 0 : static_cast<float>(square / n);
-}
-
-// A thread for each route, whole tokens per block; block 0 computes offsets and losses. Bound by latency: a few numbers
-// per route.
+// A thread for each route, whole tokens per block. Bound by latency: a few numbers per route.
 __global__ void __launch_bounds__(kPlaceThreads)
-    place_kernel(GateTokens tokens, GateQueues queues, GateSums sums, int64_t capacity, const int* choice,
-                 const float* scores, const int* counts, int* expert, int* position, float* weight, int* offsets,
-                 float* losses) {
-  if (blockIdx.x == 0) return finish(tokens, queues, sums, capacity, counts, offsets, losses);
+    place_kernel(GateTokens tokens, GateQueues queues, int64_t capacity, const int* choice, const float* scores,
+                 int* expert, int* position, float* weight) {
   __shared__ float counted[kPlaceThreads];
   const moe_gate_config& config = tokens.config;
   const int choices = config.top_k, in_block = kPlaceThreads / choices;
   const int t = threadIdx.x / choices, c = threadIdx.x % choices;
-  const int64_t s = int64_t{blockIdx.x - 1} * in_block + t, route = s * choices + c;
+  const int64_t s = int64_t{blockIdx.x} * in_block + t, route = s * choices + c;
   const bool here = t < in_block && s < tokens.tokens;
   const int e = here ? choice[route] : -1;
   bool kept = false;
   int place = -1;
   float score = 0;
   if (e >= 0) {
-    const int64_t at = queues.at(e, queues.lanes == 1 ? 0 : c, s / kTokenBlock);
+    const int lane = queues.lanes == 1 ? 0 : c;
+    const int64_t block = s / kTokenBlock, at = queues.at(e, lane, block);
     const unsigned word = queues.words[at], bit = 1u << s % kTokenBlock;
-    place = queues.places[at] + __popc(word & (bit - 1));
+    place = queues.start(e, lane, block) + queues.places[at] + __popc(word & (bit - 1));
     kept = (word & bit) != 0 && place < capacity;
     score = scores[s * tokens.experts + e];
   }
@@ -213,7 +273,9 @@ void gate_forward(Stream& stream, const moe_gate_config& config, const moe_gate_
   Launch launch(stream);
   keep_gate_checks(launch.stream(), in);
   const int64_t count = in.logits->shape[0], experts = in.logits->shape[1];
-  const int64_t blocks = ceil_div(count, kTokenBlock);
+  const int64_t blocks = std::max<int64_t>(ceil_div(count, kTokenBlock), 1);  // one for counts and losses
+  const int64_t group_blocks = ceil_div(ceil_div(blocks, kMostGroups), kWarpLanes) * kWarpLanes;
+  const int64_t groups = ceil_div(blocks, group_blocks);
   const int lanes = config.queue_order == MOE_CHOICE_MAJOR ? config.top_k : 1;
   const GateTokens tokens{config,
                           count,
@@ -223,30 +285,40 @@ void gate_forward(Stream& stream, const moe_gate_config& config, const moe_gate_
                           data<float>(in.bias),
                           data<float>(in.noise),
                           data<float>(in.priority)};
-  const GateQueues queues{blocks, lanes, launch.take<unsigned>(experts * lanes * blocks),
-                          launch.take<int>(experts * lanes * blocks)};
-  const GateSums sums{launch.take<unsigned>(experts * blocks), launch.take<double>(experts * blocks),
-                      launch.take<double>(blocks), launch.take<int>(blocks), launch.take<double>(experts)};
+  const GateQueues queues{blocks,
+                          lanes,
+                          static_cast<int>(groups),
+                          static_cast<int>(group_blocks),
+                          launch.take<unsigned>(experts * lanes * blocks),
+                          launch.take<int>(experts * lanes * blocks),
+                          launch.take<int>(experts * lanes * groups)};
+  const GateSums sums{launch.take<unsigned>(experts * blocks),
+                      launch.take<double>(experts * blocks),
+                      launch.take<double>(blocks),
+                      launch.take<int>(blocks),
+                      launch.take<double>(experts * groups),
+                      launch.take<int>(experts * groups)};
+  const int64_t capacity =
+      config.drop_policy == MOE_DROPLESS ? INT32_MAX : std::min<int64_t>(config.capacity, INT32_MAX);
+  const GateTotals totals{capacity, data<int>(out.counts), data<int>(out.offsets), data<float>(out.losses)};
   float* best = config.drop_policy == MOE_DROP_BEST_SCORE ? launch.take<float>(count) : nullptr;
   visit_token_lanes(experts, [&](auto shape) {
     using Lanes = decltype(shape);
     launch(choose_kernel<Lanes>, static_cast<unsigned>(blocks), kChooseThreads<Lanes>,
-           static_cast<size_t>((lanes + 1) * experts) * sizeof(unsigned), tokens, queues, sums, data<float>(out.scores),
-           data<int>(out.choice), best, launch.refusal());
+           static_cast<size_t>((lanes + 1) * experts) * sizeof(unsigned), tokens, queues, sums, totals,
+           data<float>(out.scores), data<int>(out.choice), best, launch.tickets(kMostGroups + 1), launch.refusal());
   });
   const Ranks rank = config.drop_policy == MOE_DROP_PRIORITY ? Ranks{tokens.priority, tokens.experts, false}
                      : config.drop_policy == MOE_DROP_PROBABILITY
                          ? Ranks{data<float>(out.scores), tokens.experts, false}
                          : Ranks{best, 1, true};
-  const int64_t warps = std::clamp<int64_t>(ceil_div(queues.count(), kWarpLanes), 1, kQueueThreads / kWarpLanes);
-  const auto threads = rank.values == nullptr ? static_cast<unsigned>(warps) * kWarpLanes : kQueueThreads;
-  launch(queue_kernel, static_cast<unsigned>(experts), threads, 0, tokens, queues, sums, rank, data<int>(out.counts),
-         launch.refusal());
-  const int64_t capacity = config.drop_policy == MOE_DROPLESS ? INT32_MAX : config.capacity;
-  launch(place_kernel, static_cast<unsigned>(1 + ceil_div(count, kPlaceThreads / config.top_k)), kPlaceThreads, 0,
-         tokens, queues, sums, capacity, data<int>(out.choice), data<float>(out.scores), data<int>(out.counts),
-         data<int>(out.expert), data<int>(out.position), data<float>(out.weight), data<int>(out.offsets),
-         data<float>(out.losses));
+  if (rank.values != nullptr) {
+    launch(drop_kernel, static_cast<unsigned>(experts), kQueueThreads, 0, queues, rank, static_cast<int>(capacity),
+           totals.counts);
+  }
+  launch(place_kernel, static_cast<unsigned>(ceil_div(count, kPlaceThreads / config.top_k)), kPlaceThreads, 0, tokens,
+         queues, capacity, data<int>(out.choice), data<float>(out.scores), data<int>(out.expert),
+         data<int>(out.position), data<float>(out.weight));
 }
 
 }  // namespace moe::cuda

@@ -12,15 +12,21 @@ constexpr int kTokenBlock = 32;     // tokens of a block: one bit of a word each
 constexpr int kQueueThreads = 256;  // one per value of an 8-bit digit in the radix select
 
 // An expert's queue as words in queue order; a word has a bit for each token of a block that chose the expert. A queue
-// is filled lane by lane: one lane with all choices (token-major), or one lane per choice (choice-major).
+// is filled lane by lane: one lane with all choices (token-major), or one lane per choice (choice-major). Positions are
+// counted in two levels: within a group of neighbouring blocks, and before the group.
 struct GateQueues {
   int64_t blocks;  // of tokens
   int lanes;
-  unsigned* words;  // [E, lanes, blocks]
-  int* places;      // [E, lanes, blocks]: position of the first token of a word
+  int groups, group_blocks;  // groups of blocks, and blocks of each; the last group may have fewer
+  unsigned* words;           // [E, lanes, blocks]
+  int* places;               // [E, lanes, blocks]: routes of the group before a word
+  int* starts;               // [E, lanes, groups]: routes of the queue before a group
 
-  __device__ __host__ int64_t count() const { return lanes * blocks; }
   __device__ int64_t at(int e, int lane, int64_t block) const { return (int64_t{e} * lanes + lane) * blocks + block; }
+  // Routes of the queue before the group of this block.
+  __device__ int start(int e, int lane, int64_t block) const {
+    return starts[(int64_t{e} * lanes + lane) * groups + block / group_blocks];
+  }
 };
 
 // What queues are ranked by: values[s, e], or values[s] of a row of 1. By lane: the routes of a lane come before the
@@ -90,7 +96,8 @@ __device__ inline void keep_best(const GateQueues& queues, int e, int lane, int 
     while (__popc(on) > equals - on_before) on &= ~(0x80000000u >> __clz(static_cast<int>(on)));
     if (word < count) {
       words[word] = above | on;
-      places[word] = before_lane + static_cast<int>(here >> 32) + on_before;
+      const int place = before_lane + static_cast<int>(here >> 32) + on_before;
+      places[word] = place - queues.start(e, lane + static_cast<int>(word / queues.blocks), word % queues.blocks);
     }
     __syncthreads();
   }

@@ -28,8 +28,8 @@ struct Output {
 };
 
 // kOne: one product. kOfRows: group e is rows offsets[e] .. offsets[e + 1] - 1 of a and c, with its own b. kOfInner:
-// group e sums over k = offsets[e] .. offsets[e + 1] - 1, into its own c (gradients of weights); without offsets over
-// k = e depth .. (e + 1) depth - 1 (splits of a skinny product).
+// group e sums over k = offsets[e] .. offsets[e + 1] - 1, into its own c (gradients of weights); with a depth over k =
+// e depth .. (e + 1) depth - 1, into one c (splits of a skinny product).
 enum class Groups { kOne, kOfRows, kOfInner };
 
 // c = activation(a b^T + bias), or c += a b^T.
@@ -47,7 +47,7 @@ struct Product {
   Gating gating;       // of SwiGLU
   bool accumulate;
   Output c, preactivation;
-  int32_t depth = 0;  // k of a split
+  int32_t depth = 0;  // k of a split; 0: no splits
 
   // Columns of c.
   __host__ __device__ int32_t width() const { return activation == MOE_SWIGLU ? columns / 2 : columns; }

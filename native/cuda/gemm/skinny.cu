@@ -2,13 +2,14 @@
 // b [N, K]^T + bias), or c += a b^T, on tensor cores. A float32 value is the sum of three bfloat16 parts (8 + 8 + 8
 // bits). Of float32 times float32 the six products of parts that reach 2^-24 are summed, of bfloat16 times float32 all
 // three. K is cut into splits, so that few tokens fill the card: a split is one chain of mma.m16n8k16 over k, and the
-// sums of splits are added in order. The number of rows changes neither, so a row has the same bits alone and in a
-// batch. Design: docs/kernels-cuda.md.
-// Sources: Henry, Tang, Heinecke (arXiv 1904.06376), parts in bfloat16; CUTLASS, split-K.
-// Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Gemm*'. Time: ./panamoe bench gate --device cuda.
+// block that finishes a tile's last split adds the sums of all in order. The number of rows changes neither, so a row
+// has the same bits alone and in a batch. Design: docs/kernels-cuda.md. Sources: Henry, Tang, Heinecke (arXiv
+// 1904.06376), parts in bfloat16; CUTLASS, split-K. Test: PANAMOE_TEST_BACKEND=simt panamoe_test
+// --gtest_filter='Gemm*'. Time: ./panamoe bench gate --device cuda.
 #include "cuda/gemm/skinny.h"
 
 #include "cuda/gemm/epilogue.h"
+#include "cuda/last_block.h"
 #include "cuda/ptx.h"
 
 namespace moe::cuda {
@@ -124,11 +125,60 @@ struct Stages {
 template <typename A, typename B, class Tile>
 constexpr int kResident = kParts<A> == kParts<B> ? Tile::kBlocks - 1 : Tile::kBlocks;
 
+// The sums of splits before they are added: [splits, M, stride], the columns in the order of a tile's lines.
+struct SplitSums {
+  float* values;      // null for one split
+  int stride;         // a multiple of 8
+  unsigned* tickets;  // one per tile of c
+
+  template <class Tile>
+  __device__ unsigned* ticket(const Product& product, const TileIndex& tile) const {
+    const int width = tile_columns<Tile>(product), across = (product.width() + width - 1) / width;
+    return tickets + int64_t{tile.row / Tile::kRows} * across + tile.column / width;
+  }
+
+  // Calls visit(place in the first split, place in the tile's table) for four neighbours at a time.
+  template <class Tile, typename Visit>
+  __device__ __forceinline__ void for_each_quad(const Product& product, const TileIndex& tile, float* table,
+                                                Visit&& visit) const {
+    constexpr int kQuads = Tile::kColumns / 4;
+    const int first = product.activation == MOE_SWIGLU ? tile.column * 2 : tile.column;
+#pragma unroll 1
+    for (int i = static_cast<int>(threadIdx.x); i < Tile::kRows * kQuads; i += Tile::kThreads) {
+      const int row = i / kQuads, line = i % kQuads * 4;
+      if (tile.row + row >= tile.rows || first + line >= stride) continue;
+      visit(reinterpret_cast<float4*>(values + int64_t{tile.row + row} * stride + first + line),
+            reinterpret_cast<float4*>(table + row * kSumsStride<Tile> + line));
+    }
+  }
+};
+
+// Keeps the sums of a split of a tile; if it is the last one to come, adds all splits in order into the table and
+// returns true. Bound by reading the splits from the L2 cache, 32 KiB in flight.
+template <class Tile>
+__device__ __forceinline__ bool add_splits(const Product& product, const SplitSums& splits, const TileIndex& tile,
+                                           float* table) {
+  const int64_t step = int64_t{product.rows} * splits.stride / 4;
+  splits.for_each_quad<Tile>(product, tile, table,
+                             [&](float4* kept, const float4* sums) { kept[tile.group * step] = *sums; });
+  if (!is_last_block(splits.ticket<Tile>(product, tile), product.count)) return false;
+  splits.for_each_quad<Tile>(product, tile, table, [&](const float4* kept, float4* sums) {
+    float4 sum = *kept;
+#pragma unroll 8
+    for (int split = 1; split < product.count; ++split) {
+      const float4 other = kept[split * step];
+      sum.x += other.x, sum.y += other.y, sum.z += other.z, sum.w += other.w;
+    }
+    *sums = sum;
+  });
+  return true;
+}
+
 // Few rows are bound by latency and by reading the 4 N K bytes of weights, many by the tensor cores' 6 M N K operations
 // (12 M N K of float32 times float32) and by reading M K and N K elements once per tile from the L2 cache.
 template <typename A, typename B, bool kTransposedA, bool kTransposedB, class Tile>
 __global__ void __launch_bounds__(Tile::kThreads, kResident<A, B, Tile>)
-    skinny_kernel(const Product product, Refusal refusal) {
+    skinny_kernel(const Product product, const SplitSums splits, Refusal refusal) {
   using PanelA = Panel<A, kTransposedA, Tile::kRows, Tile>;
   using PanelB = Panel<B, kTransposedB, Tile::kColumns, Tile>;
   using Pipeline = Stages<PanelA, PanelB, Tile>;
@@ -219,48 +269,30 @@ __global__ void __launch_bounds__(Tile::kThreads, kResident<A, B, Tile>)
       }
     }
     __syncthreads();
+    if (splits.values != nullptr) {
+      if (!add_splits<Tile>(product, splits, tile, table)) continue;
+      if (threadIdx.x == 0) walk.tile.group = 0;  // all splits have one c
+      __syncthreads();
+    }
     finish_tile<Tile>(product, tile, 0, walk.rows(), table);
   }
-}
-
-struct AddTile {
-  static constexpr int kRows = 8, kColumns = 128, kThreads = 256;
-};
-
-// Adds the sums of a tile's splits in order and finishes it. Bound by reading splits M N sums, from the L2 cache.
-__global__ void __launch_bounds__(AddTile::kThreads)
-    add_splits_kernel(const Product product, const float* sums, int splits) {
-  alignas(16) __shared__ float table[AddTile::kRows * kSumsStride<AddTile>];
-  const bool gated = product.activation == MOE_SWIGLU;
-  TileIndex tile{};
-  tile.rows = product.rows;
-  tile.row = static_cast<int>(blockIdx.x) * AddTile::kRows;
-  tile.column = static_cast<int>(blockIdx.y) * tile_columns<AddTile>(product);
-  const int64_t step = int64_t{product.rows} * product.columns;
-#pragma unroll
-  for (int i = 0; i < AddTile::kRows * AddTile::kColumns / AddTile::kThreads; ++i) {
-    const int at = i * AddTile::kThreads + static_cast<int>(threadIdx.x);
-    const int row = at / AddTile::kColumns, line = at % AddTile::kColumns;
-    const int column = tile.column + (gated ? line_in_half(line) : line);
-    if (tile.row + row >= tile.rows || column >= product.width()) continue;
-    const int up = gated && line_is_up(line) ? product.width() : 0;
-    const float* from = sums + int64_t{tile.row + row} * product.columns + column + up;
-    float sum = *from;
-#pragma unroll 8
-    for (int split = 1; split < splits; ++split) sum += from[split * step];
-    table[row * kSumsStride<AddTile> + line] = sum;
-  }
-  __syncthreads();
-  finish_tile<AddTile>(product, tile, 0, min(tile.rows - tile.row, AddTile::kRows), table);
 }
 
 template <typename A, typename B, bool kTransposedA, bool kTransposedB, class Tile>
 void launch_kernel(Launch& launch, const Product& product) {
   using Pipeline =
       Stages<Panel<A, kTransposedA, Tile::kRows, Tile>, Panel<B, kTransposedB, Tile::kColumns, Tile>, Tile>;
+  SplitSums splits{};
+  if (product.depth != 0) {
+    const int64_t tiles = ceil_div(product.rows, Tile::kRows) * ceil_div(product.width(), tile_columns<Tile>(product));
+    const int64_t halves = product.columns / product.width();  // two for SwiGLU
+    splits.stride = static_cast<int>(ceil_div(product.width(), kRun) * kRun * halves);
+    splits.values = launch.take<float>(int64_t{product.count} * product.rows * splits.stride);
+    splits.tickets = launch.tickets(tiles);
+  }
   launch(skinny_kernel<A, B, kTransposedA, kTransposedB, Tile>,
          walking_blocks<Tile>(launch, product, kEveryGroup, Tile::kRows), Tile::kThreads, Pipeline::kSharedBytes,
-         product, launch.refusal());
+         product, splits, launch.refusal());
 }
 
 template <typename A, typename B, class Tile>
@@ -302,24 +334,16 @@ bool is_skinny(const Product& product) {
 }
 
 void run_skinny_product(Launch& launch, const Product& product) {
-  const int64_t rows = product.a.transposed ? product.rows : skinny::kTokens;
-  const auto depth = static_cast<int32_t>(skinny::split_depth(rows, product.columns, product.inner));
+  const auto depth = static_cast<int32_t>(
+      product.a.transposed ? skinny::gradient_split_depth(product.rows, product.columns, product.inner)
+                           : skinny::split_depth(product.columns, product.inner));
   const auto splits = static_cast<int32_t>(ceil_div(product.inner, depth));
   if (splits <= 1) return launch_dtypes(launch, product);
-  auto* sums = launch.take<float>(int64_t{splits} * product.rows * product.columns);
   Product of_splits = product;
   of_splits.groups = Groups::kOfInner;
   of_splits.count = splits;
   of_splits.depth = depth;
-  of_splits.bias = nullptr;
-  of_splits.activation = MOE_IDENTITY;
-  of_splits.accumulate = false;
-  of_splits.c = {sums, MOE_FLOAT32, product.columns, product.columns % 4 == 0};
-  of_splits.preactivation = {};
   launch_dtypes(launch, of_splits);
-  const dim3 grid(static_cast<unsigned>(ceil_div(product.rows, AddTile::kRows)),
-                  static_cast<unsigned>(ceil_div(product.width(), tile_columns<AddTile>(product))));
-  launch(add_splits_kernel, grid, AddTile::kThreads, 0, product, sums, splits);
 }
 
 }  // namespace moe::cuda

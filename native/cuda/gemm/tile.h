@@ -49,6 +49,7 @@ struct TileWalk {
 
   // The same called by one warp, for kernels with barriers of their own. Refuses illegal offsets.
   __device__ void find(const Product& product, RowRange range, Refusal refusal) {
+    if (product.depth != 0) return find_split(product);
     const int lane = static_cast<int>(threadIdx.x) % kWarpLanes;
     const int across = (product.width() + tile_columns<Tile>(product) - 1) / tile_columns<Tile>(product);
     const int64_t wanted = index;
@@ -81,6 +82,18 @@ struct TileWalk {
  private:
   static constexpr int kBand = 16;
 
+  // The splits of a tile are neighbours: they run at once, and their sums are in the L2 cache when they are added.
+  __device__ void find_split(const Product& product) {
+    if (threadIdx.x % kWarpLanes != 0) return;
+    const int across = (product.width() + tile_columns<Tile>(product) - 1) / tile_columns<Tile>(product);
+    const int64_t number = index / product.count;
+    found = number < int64_t{tiles_in(product.rows)} * across;
+    tile.group = static_cast<int>(index % product.count);
+    const int begin = tile.group * product.depth;
+    if (found) place(product, number, across, begin, min(product.depth, product.inner - begin));
+    index += gridDim.x;
+  }
+
   // Rows of tiles in a group; also its first row (or k) and its size.
   __device__ int tiles_down(const Product& product, RowRange range, Refusal refusal, int group, int& begin,
                             int& size) const {
@@ -88,11 +101,6 @@ struct TileWalk {
     if (product.groups == Groups::kOne) {
       size = product.rows;
       return tiles_in(size);
-    }
-    if (product.offsets == nullptr) {
-      begin = group * product.depth;
-      size = min(product.depth, product.inner - begin);
-      return tiles_in(product.rows);
     }
     begin = product.offsets[group];
     const int end = product.offsets[group + 1];

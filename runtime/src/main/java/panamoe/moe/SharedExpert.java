@@ -15,6 +15,7 @@ import panamoe.op.AddOp;
 import panamoe.op.CombineOp;
 import panamoe.op.GateOp;
 import panamoe.op.Pass;
+import panamoe.op.RouteObserver;
 import panamoe.param.Declarations;
 import panamoe.param.Parameter;
 import panamoe.tensor.Tensor;
@@ -62,8 +63,10 @@ final class SharedExpert {
     if (gate == null) {
       return skip == null ? output : AddOp.forward(pass, skip, output);
     }
-    Routes routes =
-        GateOp.forward(pass, SIGMOID, GateKernels.Inputs.of(gate.forwardFloat32(pass, x)), 0, 0);
+    Tensor logits = gate.forwardFloat32(pass, x);
+    // Nobody observes this gate, which chooses nothing.
+    Pass unobserved = pass.observedBy(RouteObserver.NONE);
+    Routes routes = GateOp.forward(unobserved, SIGMOID, GateKernels.Inputs.of(logits), 0, 0);
     return CombineOp.forward(pass, CombineKernels.Inputs.of(output, skip), routes);
   }
 

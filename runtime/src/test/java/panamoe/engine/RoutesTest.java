@@ -26,8 +26,10 @@ import panamoe.backend.Backends;
 import panamoe.backend.GateSettings.Normalization;
 import panamoe.comm.ThreadWorld;
 import panamoe.comm.exchange.Strategy;
+import panamoe.config.BlockConfig;
 import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
+import panamoe.config.MoeConfig;
 import panamoe.data.ByteTokenizer;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Sequences;
@@ -55,6 +57,37 @@ class RoutesTest {
     model.materialize(backend, DType.FLOAT32, false, 3);
     model.pack(backend, DType.FLOAT32);
     return model;
+  }
+
+  /** Its MoE layers have a shared expert with a gate. */
+  private static ModelConfig withSharedExperts() {
+    return new ModelConfig(
+        MODEL.vocabulary(),
+        MODEL.context(),
+        MODEL.hidden(),
+        MODEL.embedding(),
+        MODEL.blocks().stream().map(RoutesTest::withSharedExpert).toList(),
+        MODEL.finalNorm(),
+        MODEL.head(),
+        MODEL.initialWeights());
+  }
+
+  private static BlockConfig withSharedExpert(BlockConfig block) {
+    if (!(block.feedForward() instanceof MoeConfig moe)) {
+      return block;
+    }
+    return new BlockConfig(
+        block.attentionNorm(),
+        block.attention(),
+        block.feedForwardNorm(),
+        new MoeConfig(
+            moe.experts(),
+            moe.inner(),
+            moe.activation(),
+            moe.bias(),
+            moe.gate(),
+            new MoeConfig.SharedExpert(12, true),
+            null));
   }
 
   private static GenerationRequest request(int seed, Routing routing) {
@@ -107,6 +140,31 @@ class RoutesTest {
     return IntStream.concat(
             Arrays.stream(request.prompt()), text.tokens.stream().mapToInt(token -> token))
         .toArray();
+  }
+
+  /** A shared expert's gate has that expert alone. */
+  @ParameterizedTest
+  @MethodSource("panamoe.testkit.BackendsUnderTest#all")
+  void leaveTheGatesOfSharedExpertsOut(Backend backend) {
+    try (LanguageModel model = model(backend, withSharedExperts(), Ranks.alone());
+        ModelRunner runner = new ModelRunner(backend, model, EngineConfig.one(24))) {
+      StepRows rows = new StepRows(1);
+      rows.change(0, 0, 0);
+      rows.add(7, 0, 0);
+      rows.want();
+      runner.run(rows);
+      float[] found = new float[runner.routeWidth()];
+      runner.routes(0, found);
+      Gates gates = new Gates(backend, model, new int[] {7});
+      RouteLayout layout = new RouteLayout(runner.layers());
+      for (int i = 0; i < runner.layers().size(); i++) {
+        RoutedLayer layer = runner.layers().get(i);
+        int number = i;
+        assertArrayEquals(
+            gates.choice.get(layer.layer()),
+            IntStream.range(0, layer.topK()).map(k -> layout.expert(found, number, k)).toArray());
+      }
+    }
   }
 
   @ParameterizedTest

@@ -29,6 +29,7 @@ import panamoe.harness.train.Material;
 import panamoe.harness.train.RunPlace;
 import panamoe.harness.train.Text;
 import panamoe.harness.train.TextRecord;
+import panamoe.op.RouteObserver;
 import panamoe.train.LoadMeter;
 import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
@@ -192,7 +193,7 @@ public final class EditCommand implements Callable<Integer> {
       Edit edit = edit(folder, loads(meter), backend);
       try (EditedModel edited = EditedModel.of(edit, folder.config(), checkpoint, backend)) {
         Quality after =
-            Quality.of(edited.model(), backend, training, material.data(), new LoadMeter(backend));
+            Quality.of(edited.model(), backend, training, material.data(), RouteObserver.NONE);
         report =
             new EditReport(
                 checkpoint.directory(),

@@ -1,0 +1,129 @@
+package panamoe.train;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import panamoe.backend.Backend;
+import panamoe.backend.BalanceKernels;
+import panamoe.backend.BalanceKernels.Balance;
+import panamoe.backend.GateSettings.Score;
+import panamoe.backend.Routes;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/**
+ * The loads and losses of up to {@link #GATES} gates, as kernels wrote them: a tensor for each
+ * dtype, so that the host reads few places, after the step.
+ */
+final class LoadTables {
+  /** Receives what a gate said about a batch. */
+  interface Reader {
+    /**
+     * @param counts routes asked for, of each expert
+     * @param kept routes kept
+     * @param tokens of the batch
+     * @param entropy of the normalised scores, summed over used tokens, in nats
+     */
+    void read(
+        int layer, int[] counts, int kept, long tokens, double entropy, float auxiliary, float z);
+  }
+
+  /** What the loads do not depend on: of the sums only the entropy is read. */
+  private static final Balance ALL_TOKENS = new Balance(Score.SOFTMAX, 1, false);
+
+  private static final int GATES = 64;
+
+  /** Elements from one table to the next: 64 bytes of the smaller dtypes. */
+  private static final int ALIGNED = 16;
+
+  /**
+   * A gate's places.
+   *
+   * @param counts of its counts among the routes
+   * @param losses of its losses and its entropy
+   */
+  private record Place(int counts, int losses, int experts) {
+    int offsets() {
+      return counts + aligned(experts);
+    }
+  }
+
+  private record Gate(int layer, long tokens, Place place) {}
+
+  private final Tensor routes;
+  private final Tensor losses;
+  private final Tensor entropies;
+  private final List<Gate> gates = new ArrayList<>();
+  private Place place = new Place(0, 0, 0);
+  private int next;
+  private int taken;
+
+  /**
+   * @param experts of the first gate; if others have more, there is room for fewer
+   */
+  LoadTables(TensorScope scope, int experts) {
+    this.routes = scope.allocate(DType.INT32, (long) GATES * elements(experts));
+    this.losses = scope.allocate(DType.FLOAT32, (long) GATES * ALIGNED);
+    this.entropies = scope.allocate(DType.FLOAT64, (long) GATES * ALIGNED);
+  }
+
+  boolean hasRoom(int experts) {
+    return taken < GATES && next + elements(experts) <= routes.count();
+  }
+
+  /** {@code others} with tables here, of a gate that {@link #observe} may get. */
+  Routes with(Routes others) {
+    place = new Place(next, taken++ * ALIGNED, others.experts());
+    next += elements(place.experts);
+    return new Routes(
+        others.scores(),
+        others.expert(),
+        others.position(),
+        others.weight(),
+        others.choice(),
+        routes.rows(place.counts, place.counts + place.experts),
+        routes.rows(place.offsets(), place.offsets() + place.experts + 1),
+        losses.rows(place.losses, place.losses + 2));
+  }
+
+  /** Keeps the loads of the last gate of {@link #with}. */
+  void observe(Backend backend, TensorScope scope, int layer, Routes decided) {
+    BalanceKernels.Sums sums = BalanceKernels.Sums.allocate(scope, 1, decided.experts());
+    Tensor entropy = entropies.rows(place.losses, place.losses + 1);
+    backend.balanceForward(
+        ALL_TOKENS,
+        decided.scores(),
+        decided.choice(),
+        new BalanceKernels.Sums(sums.used(), sums.chosen(), sums.scores(), entropy));
+    sums.used().release();
+    sums.chosen().release();
+    sums.scores().release();
+    gates.add(new Gate(layer, decided.tokens(), place));
+  }
+
+  /** Reads all gates, in the order in which they were observed. */
+  void read(Reader reader) {
+    int[] ofRoutes = routes.toInts();
+    float[] ofLosses = losses.toFloats();
+    for (Gate gate : gates) {
+      Place at = gate.place;
+      reader.read(
+          gate.layer,
+          Arrays.copyOfRange(ofRoutes, at.counts, at.counts + at.experts),
+          ofRoutes[at.offsets() + at.experts],
+          gate.tokens,
+          entropies.getDouble(at.losses),
+          ofLosses[at.losses],
+          ofLosses[at.losses + 1]);
+    }
+  }
+
+  private static int elements(int experts) {
+    return aligned(experts) + aligned(experts + 1);
+  }
+
+  private static int aligned(int elements) {
+    return Math.ceilDiv(elements, ALIGNED) * ALIGNED;
+  }
+}
