@@ -98,12 +98,12 @@ final class Drawing implements AutoCloseable {
     }
     sampler.ask(row, sequence.sampler);
     if (sequence.constraint != null) {
-      return constrain(sequence, () -> keep(sampler.row(row), sequence.constraint.allowed()));
+      return constrain(sequence, () -> keep(sampler.change(row), sequence.constraint.allowed()));
     }
     if (sequence.written < stop.minTokens()) {
-      stop.tokens().forEach(token -> never(sampler.row(row), token));
+      stop.tokens().forEach(token -> never(sampler.change(row), token));
       if (!stop.ignoreEndOfText()) {
-        never(sampler.row(row), tokenizer.endOfText());
+        never(sampler.change(row), tokenizer.endOfText());
       }
     }
     return true;

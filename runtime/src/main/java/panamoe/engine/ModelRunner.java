@@ -1,7 +1,6 @@
 package panamoe.engine;
 
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.List;
 import panamoe.backend.Backend;
@@ -12,7 +11,6 @@ import panamoe.nn.Sequences;
 import panamoe.op.EmbeddingOp;
 import panamoe.op.Pass;
 import panamoe.tensor.DType;
-import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
@@ -89,7 +87,6 @@ public final class ModelRunner implements StepRunner {
       }
       rows.change(0, 0, 0);
       int last = rows.want();
-      rows.readLogits();
       runner.run(rows);
       runner.logits(last, logits);
     }
@@ -123,7 +120,7 @@ public final class ModelRunner implements StepRunner {
     }
     rowsBefore = writes ? rows.count : 0;
     topKBefore = rows.topK;
-    finish(rows);
+    finish();
   }
 
   /**
@@ -133,12 +130,11 @@ public final class ModelRunner implements StepRunner {
   void runTogether(StepRows rows) {
     inputs.changeTable(rows);
     become(new Step(rows, false));
-    finish(rows);
+    finish();
   }
 
-  /** Waits for the step, as part of the copy of what the host reads of it. */
-  private void finish(StepRows rows) {
-    step.read(rows.readsLogits);
+  private void finish() {
+    step.routes.read();
     step.routes.addTo(counts);
   }
 
@@ -167,21 +163,13 @@ public final class ModelRunner implements StepRunner {
   }
 
   /**
-   * Copies logits of the latest step; on a card they come from it now, unless the step's rows said
-   * {@link StepRows#readLogits}.
+   * Copies logits of the latest step.
    *
    * @param wanted which of its wanted rows
    * @param into [V]
    */
   public void logits(int wanted, float[] into) {
-    long start = (long) wanted * into.length * Float.BYTES;
-    if (step.hasLogits) {
-      start += step.logitsStart;
-      MemorySegment elements = step.results.memory();
-      MemorySegment.copy(elements, ValueLayout.JAVA_FLOAT, start, into, 0, into.length);
-    } else {
-      step.logits.copyTo(start, MemorySegment.ofArray(into));
-    }
+    step.logits.copyTo((long) wanted * into.length * Float.BYTES, MemorySegment.ofArray(into));
   }
 
   @Override
@@ -256,26 +244,16 @@ public final class ModelRunner implements StepRunner {
     private final RouteLayout layout;
     private final RouteTables routes;
     private final Recording calls;
-    // What the host reads: the routes' tables and, if it reads them, behind them the logits.
-    private final HostView results;
-    private final boolean withLogits;
-    private final long logitsStart;
     private final Tensor logits;
-    private boolean hasLogits;
 
     Step(StepRows first, boolean record) {
       rows = first.count;
       topK = first.topK;
       layout = topK == null ? ModelRunner.this.routes : new RouteLayout(limited(topK));
       try {
-        long vocabulary = model.config().vocabulary();
-        logitsStart = RouteTables.bytes(layout, rows);
-        long bytes = logitsStart + first.wantedCount * vocabulary * Float.BYTES;
-        Tensor all = activations.allocate(DType.UINT8, bytes);
-        withLogits = first.readsLogits;
-        results = HostView.of(withLogits ? all : all.part(0, DType.UINT8, logitsStart));
-        routes = new RouteTables(all, results, layout, rows);
-        logits = all.part(logitsStart, DType.FLOAT32, first.wantedCount, vocabulary);
+        routes = new RouteTables(activations, layout, rows);
+        logits =
+            activations.allocate(DType.FLOAT32, first.wantedCount, model.config().vocabulary());
         inputs.fill(first);
         Tensor wanted = first.wantedCount == rows ? null : inputs.wanted(rows, first.wantedCount);
         if (record) {
@@ -304,13 +282,6 @@ public final class ModelRunner implements StepRunner {
       } else if (wanted.count() > 0) {
         model.logitsInto(pass, EmbeddingOp.forward(pass, wanted, hidden, null, null), logits);
       }
-    }
-
-    /** Brings the routes to the host, once they are computed, and the logits if it reads them. */
-    private void read(boolean readsLogits) {
-      hasLogits = readsLogits && withLogits;
-      results.read(0, hasLogits ? logitsStart + logits.bytes() : logitsStart);
-      routes.read();
     }
 
     /** Whether its calls compute the next step too. */

@@ -12,9 +12,9 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * The gates' decisions of a step. All layers write to the same two tensors, so that the host reads
- * one place and no kernel is added; a replayed step writes there again. Where K is limited, each
- * layer also has the weights of all its gate's choices.
+ * The gates' decisions of a step. All layers write to the same tensor, so that the host reads one
+ * place and no kernel is added; a replayed step writes there again. Where K is limited, each layer
+ * also has the weights of all its gate's choices.
  */
 final class RouteTables implements RouteObserver {
   /** Elements in 64 bytes, to which tables are aligned. */
@@ -24,7 +24,7 @@ final class RouteTables implements RouteObserver {
   private final int rows;
   private final int[] starts;
   // Of the tensor that holds both tables.
-  private final HostView results;
+  private final HostView tables;
   private final long weightsStart;
   private final Tensor choice;
   private final Tensor weight;
@@ -33,38 +33,28 @@ final class RouteTables implements RouteObserver {
   private int next;
 
   /**
-   * @param all UINT8, whose first {@link #bytes} are for the tables
-   * @param results its view, which is read before {@link #read}
    * @param rows of the step
    */
-  RouteTables(Tensor all, HostView results, RouteLayout layout, int rows) {
+  RouteTables(TensorScope scope, RouteLayout layout, int rows) {
     this.layout = layout;
     this.rows = rows;
-    this.results = results;
     List<RoutedLayer> layers = layout.layers();
     this.starts = new int[layers.size()];
     int elements = 0;
     for (int i = 0; i < starts.length; i++) {
       starts[i] = elements;
-      elements += elements(layers.get(i), rows);
+      elements += Math.ceilDiv(rows * layers.get(i).topK(), ALIGNED) * ALIGNED;
     }
     this.weightsStart = (long) elements * Integer.BYTES;
+    Tensor all = scope.allocate(DType.UINT8, 2 * weightsStart);
+    this.tables = HostView.of(all);
     this.choice = all.part(0, DType.INT32, elements);
     this.weight = all.part(weightsStart, DType.FLOAT32, elements);
   }
 
-  /** Bytes of the tables, a multiple of 64. */
-  static long bytes(RouteLayout layout, int rows) {
-    long elements = layout.layers().stream().mapToLong(layer -> elements(layer, rows)).sum();
-    return elements * (Integer.BYTES + Float.BYTES);
-  }
-
-  private static int elements(RoutedLayer layer, int rows) {
-    return Math.ceilDiv(rows * layer.topK(), ALIGNED) * ALIGNED;
-  }
-
-  /** Brings what else the host needs of the step, which is computed. */
+  /** Waits for the step, as part of the copy of what the host needs of it. */
   void read() {
+    tables.read();
     for (int i = 0; i < unlimited.size(); i++) {
       if (unlimited.get(i) != null) {
         unlimited.get(i).read();
@@ -96,7 +86,7 @@ final class RouteTables implements RouteObserver {
 
   /** Adds the routes of all rows of the step, which is computed. */
   void addTo(RouteCounts counts) {
-    MemorySegment tables = results.memory();
+    MemorySegment places = tables.memory();
     long firstWeight = weightsStart / Float.BYTES;
     counts.addRows(rows);
     for (int i = 0; i < starts.length; i++) {
@@ -112,22 +102,22 @@ final class RouteTables implements RouteObserver {
       for (int at = starts[i]; at < end; at++) {
         counts.add(
             i,
-            tables.getAtIndex(ValueLayout.JAVA_INT, at),
-            tables.getAtIndex(ValueLayout.JAVA_FLOAT, firstWeight + at));
+            places.getAtIndex(ValueLayout.JAVA_INT, at),
+            places.getAtIndex(ValueLayout.JAVA_FLOAT, firstWeight + at));
       }
     }
   }
 
   /** Copies the routes of a row of the step, which is computed. */
   void copy(int row, float[] into) {
-    MemorySegment tables = results.memory();
+    MemorySegment places = tables.memory();
     long firstWeight = weightsStart / Float.BYTES;
     for (int i = 0; i < starts.length; i++) {
       int topK = layout.layers().get(i).topK();
       for (int k = 0; k < topK; k++) {
         int at = starts[i] + row * topK + k;
-        int expert = tables.getAtIndex(ValueLayout.JAVA_INT, at);
-        float weight = tables.getAtIndex(ValueLayout.JAVA_FLOAT, firstWeight + at);
+        int expert = places.getAtIndex(ValueLayout.JAVA_INT, at);
+        float weight = places.getAtIndex(ValueLayout.JAVA_FLOAT, firstWeight + at);
         layout.set(into, i, k, expert, weight);
       }
       layout.setKept(into, i, kept(i, row));

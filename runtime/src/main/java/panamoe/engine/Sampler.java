@@ -31,6 +31,7 @@ public final class Sampler implements AutoCloseable {
   private Tensor logits;
   private HostView logitsOnHost;
   private final BitSet rowsOnHost = new BitSet();
+  private final BitSet changedRows = new BitSet();
   private Room room;
   // The kernel call, kept from the first draw from these logits on.
   private Recording call;
@@ -98,12 +99,19 @@ public final class Sampler implements AutoCloseable {
       room = new Room(scope, of.size(0));
     }
     rowsOnHost.clear();
+    changedRows.clear();
     for (long row = 0; row < of.size(0); row++) {
       room.setUniform(row, -1); // out of range: nothing is drawn
     }
   }
 
-  /** The logits FLOAT32 [V] of a row of the step, to read and to change before the draw. */
+  /** The logits FLOAT32 [V] of a row of the step, to change before the draw. */
+  MemorySegment change(int row) {
+    changedRows.set(row);
+    return row(row);
+  }
+
+  /** The logits FLOAT32 [V] of a row of the step, to read. */
   MemorySegment row(int row) {
     if (logitsOnHost == null) {
       logitsOnHost = HostView.of(logits);
@@ -125,7 +133,7 @@ public final class Sampler implements AutoCloseable {
    */
   public void ask(int row, SamplerState state) {
     if (state.changes()) {
-      state.change(row(row));
+      state.change(change(row));
     }
     SamplingConfig config = state.config();
     float temperature = (float) config.temperature();
@@ -139,7 +147,7 @@ public final class Sampler implements AutoCloseable {
 
   /** Draws all tokens that were asked for. */
   public void draw() {
-    for (int row = rowsOnHost.nextSetBit(0); row >= 0; row = rowsOnHost.nextSetBit(row + 1)) {
+    for (int row = changedRows.nextSetBit(0); row >= 0; row = changedRows.nextSetBit(row + 1)) {
       logitsOnHost.write(row * rowBytes(), (row + 1) * rowBytes());
     }
     room.host.write(0, room.tokens);

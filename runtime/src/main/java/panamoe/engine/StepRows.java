@@ -14,7 +14,6 @@ public final class StepRows {
   int count;
   // Whether somebody asks for the routes of these rows, or of others in the step.
   boolean tellsRoutes;
-  boolean readsLogits;
   // Experts of a row in each MoE layer; null: as many as gates choose. Not to be changed.
   int[] topK;
   // The rows whose logits are asked for, in order.
@@ -40,7 +39,6 @@ public final class StepRows {
     count = 0;
     wantedCount = 0;
     tellsRoutes = false;
-    readsLogits = false;
     topK = null;
     changedSlots.clear();
     changedIndices.clear();
@@ -67,11 +65,6 @@ public final class StepRows {
   public int want() {
     wanted[wantedCount] = count - 1;
     return wantedCount++;
-  }
-
-  /** The host will read the logits: a card gives them in one copy with what else it gives. */
-  public void readLogits() {
-    readsLogits = true;
   }
 
   /** Bytes of {@link #write}. */

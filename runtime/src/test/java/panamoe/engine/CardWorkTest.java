@@ -179,13 +179,7 @@ class CardWorkTest {
 
   @Test
   void aDecodeStepIsOneCopyInOneLaunchAndOneCopyOut() throws Throwable {
-    decode(
-        (runner, rows, _) -> {
-          rows.readLogits();
-          runner.run(rows);
-          runner.logits(0, new float[VOCABULARY]);
-        },
-        new Work(1, 1, 2));
+    decode((runner, rows, _) -> runner.run(rows), new Work(1, 1, 2));
   }
 
   /** Settings go in and the token comes out beside what the step itself takes and gives. */
@@ -201,6 +195,27 @@ class CardWorkTest {
           assertTrue(sampler.token(0) >= 0);
         },
         new Work(2, 2, 4));
+  }
+
+  /** One copy more where a row's logits are looked at, and another where they are changed. */
+  @ParameterizedTest
+  @CsvSource({"false, 5", "true, 6"})
+  void logitsCrossOnlyWhereTheHostNeedsThem(boolean changes, int copies) throws Throwable {
+    SamplerState state = new SamplerState(SamplingConfig.GREEDY);
+    decode(
+        (runner, rows, sampler) -> {
+          runner.run(rows);
+          sampler.take(runner.logits());
+          MemorySegment logits = changes ? sampler.change(0) : sampler.row(0);
+          float kept = logits.getAtIndex(ValueLayout.JAVA_FLOAT, 5);
+          if (changes) {
+            logits.fill((byte) 0).setAtIndex(ValueLayout.JAVA_FLOAT, 5, Math.abs(kept) + 1);
+          }
+          sampler.ask(0, state);
+          sampler.draw();
+          assertTrue(!changes || sampler.token(0) == 5);
+        },
+        new Work(2, 3, copies));
   }
 
   private interface DecodeStep {
