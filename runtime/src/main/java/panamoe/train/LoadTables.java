@@ -1,5 +1,7 @@
 package panamoe.train;
 
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -9,12 +11,13 @@ import panamoe.backend.BalanceKernels.Balance;
 import panamoe.backend.GateSettings.Score;
 import panamoe.backend.Routes;
 import panamoe.tensor.DType;
+import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
  * The loads and losses of up to {@link #GATES} gates, as kernels wrote them: a tensor for each
- * dtype, so that the host reads few places, after the step.
+ * dtype, so that the host reads three places, after the step.
  */
 final class LoadTables {
   /** Receives what a gate said about a batch. */
@@ -106,6 +109,7 @@ final class LoadTables {
   void read(Reader reader) {
     int[] ofRoutes = routes.toInts();
     float[] ofLosses = losses.toFloats();
+    MemorySegment ofEntropies = HostView.elements(entropies);
     for (Gate gate : gates) {
       Place at = gate.place;
       reader.read(
@@ -113,7 +117,7 @@ final class LoadTables {
           Arrays.copyOfRange(ofRoutes, at.counts, at.counts + at.experts),
           ofRoutes[at.offsets() + at.experts],
           gate.tokens,
-          entropies.getDouble(at.losses),
+          ofEntropies.getAtIndex(ValueLayout.JAVA_DOUBLE, at.losses),
           ofLosses[at.losses],
           ofLosses[at.losses + 1]);
     }
