@@ -49,13 +49,17 @@ final class NcclWork {
    *     then
    */
   void await(NcclDevice stream) {
+    Map<NcclGroup, Running> before = new HashMap<>(running);
     try {
       running.forEach((group, last) -> group.await(last.function, () -> finished(stream)));
     } catch (CommunicationException e) {
       running.keySet().forEach(group -> group.abandon(e.getMessage()));
       throw e;
     }
-    running.values().removeIf(last -> last.stream == stream);
+    // What another thread has enqueued meanwhile stays.
+    before.values().removeIf(last -> last.stream != stream);
+    before.forEach(
+        (group, last) -> running.computeIfPresent(group, (_, now) -> now == last ? null : now));
   }
 
   /** Ends all waits. Any thread may call it. */
