@@ -297,7 +297,6 @@ public final class TrainableModel implements AutoCloseable {
   }
 
   private double mean(Tensor losses, long counted) {
-    device.backend().synchronize();
     double sum = 0;
     for (float loss : losses.toFloats()) {
       sum += loss;

@@ -123,27 +123,27 @@ final class TeacherCache implements TeacherStates {
   public Tensor hidden(Pass pass, Objective.Batch batch) {
     int sequences = Math.toIntExact(batch.ids().count() / content.sequence());
     Tensor kept = pass.allocate(content.dtype(), batch.ids().count(), content.hidden());
-    pass.backend().synchronize();
+    HostView onHost = HostView.of(kept);
     try {
       for (int i = 0; i < sequences; i++) {
-        HostView rows = HostView.of(rows(kept, i));
-        if (!read(windows.applyAsLong(batch.first() + i), rows.memory())) {
+        if (!read(windows.applyAsLong(batch.first() + i), rows(onHost.memory(), i))) {
           kept.release();
           return asked(pass, batch, sequences);
         }
-        rows.write();
       }
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
+    onHost.write();
     return kept;
   }
 
   private Tensor asked(Pass pass, Objective.Batch batch, int sequences) {
     Tensor hidden = teacher.hidden(pass, batch);
+    MemorySegment onHost = HostView.elements(hidden);
     try {
       for (int i = 0; i < sequences; i++) {
-        write(windows.applyAsLong(batch.first() + i), HostView.elements(rows(hidden, i)));
+        write(windows.applyAsLong(batch.first() + i), rows(onHost, i));
       }
     } catch (IOException e) {
       throw new UncheckedIOException(e);
@@ -151,9 +151,9 @@ final class TeacherCache implements TeacherStates {
     return hidden;
   }
 
-  private Tensor rows(Tensor hidden, int sequence) {
-    long from = (long) sequence * content.sequence();
-    return hidden.rows(from, from + content.sequence());
+  private MemorySegment rows(MemorySegment hidden, int sequence) {
+    long bytes = (long) content.sequence() * content.hidden() * content.dtype().bytes();
+    return hidden.asSlice(sequence * bytes, bytes);
   }
 
   /**

@@ -46,7 +46,6 @@ public final class EditedModel implements AutoCloseable {
       Map<String, long[]> shapes = ModelTensors.shapes(before);
       shards.requireExactly(shapes);
       model.materialize(backend, DType.FLOAT32, false, 0); // every value is then replaced
-      backend.synchronize();
       Map<String, Tensor> tensors = ModelTensors.masters(model);
       Edit.Source source = source(shards, shapes, backend);
       tensors.forEach((name, tensor) -> tensor.set(edit.tensor(name, source)));

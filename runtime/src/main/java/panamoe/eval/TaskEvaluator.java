@@ -133,7 +133,6 @@ public final class TaskEvaluator {
       Tensor hidden =
           model.forward(pass, ids, Sequences.Whole.of(scope, length, length), null, false);
       Tensor logits = model.logits(pass, hidden.rows(from - 1, length));
-      backend.synchronize();
       double nats = 0;
       boolean greedy = true;
       for (int i = from; i < tokens.length; i++) {

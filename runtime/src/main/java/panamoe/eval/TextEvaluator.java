@@ -84,7 +84,6 @@ public final class TextEvaluator {
       Pass pass = Pass.inference(backend, scope).observedBy(observer);
       Sequences whole = Sequences.Whole.of(scope, ids.count(), length);
       Tensor losses = model.losses(pass, model.forward(pass, ids, whole, null, false), targets, 0);
-      backend.synchronize();
       double nats = 0;
       for (float loss : losses.toFloats()) {
         nats += loss;

@@ -248,7 +248,6 @@ public final class LanguageModel implements AutoCloseable {
         Tensor float32 = scope.allocate(DType.FLOAT32, outputs.get(layer).shape());
         backend.cast(outputs.get(layer), float32);
         backend.squareSum(float32, sum);
-        backend.synchronize();
         if (!Float.isFinite(sum.getFloat(0))) {
           return layer;
         }

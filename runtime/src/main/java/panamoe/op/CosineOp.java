@@ -100,7 +100,6 @@ public final class CosineOp {
       Pass pass, Tensor temperature, Tensor logits, Tensor dlogits) {
     Tensor dtemperature = pass.tape().parameterGradient(temperature);
     if (dtemperature != null) {
-      pass.backend().synchronize();
       float[] values = logits.toFloats();
       float[] gradients = dlogits.toFloats();
       double sum = 0;

@@ -53,7 +53,7 @@ public final class GateOp {
       float auxiliaryCoefficient,
       float zCoefficient) {
     if (pass.recording()) {
-      // Kept for the trainer, which reads them after the step: counts, offsets, losses.
+      // Counts, offsets and losses stay: they may be an observer's, and experts need the offsets.
       pass.tape()
           .record(
               () -> backward(pass, settings, inputs, routes, auxiliaryCoefficient, zCoefficient),

@@ -306,7 +306,6 @@ public final class ParameterStore implements AutoCloseable {
       Tensor whole = scope.allocate(DType.FLOAT32, parameter.matrixShape());
       for (int i = 0; i < parameter.matrices(); i++) {
         backend.randomNormal(stream, parameter.expert(i) * whole.count(), 0, deviation, whole);
-        backend.synchronize();
         parameter.slice().cut(whole, parameter.slice().ranks().rank(), parameter.matrix(master, i));
       }
     }

@@ -245,7 +245,6 @@ public final class Trainer {
   }
 
   private double sum(Tensor losses) {
-    backend.synchronize();
     double sum = 0;
     for (float loss : losses.toFloats()) {
       sum += loss;
