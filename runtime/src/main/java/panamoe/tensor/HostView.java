@@ -60,7 +60,7 @@ public final class HostView {
   /** Gives the bytes from {@code from} to {@code to} (exclusive) to the tensor. */
   public void write(long from, long to) {
     if (copy != null) {
-      tensor.write(from, copy.asSlice(from, to - from));
+      tensor.copyFrom(from, copy.asSlice(from, to - from));
     }
   }
 }

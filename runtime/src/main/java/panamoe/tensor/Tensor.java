@@ -1,12 +1,7 @@
 package panamoe.tensor;
 
-import java.io.IOException;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
-import java.util.Objects;
-import java.util.function.Consumer;
 
 /**
  * A contiguous row-major array on one device, or a packed GEMM operand.
@@ -14,15 +9,10 @@ import java.util.function.Consumer;
  * <p>Its memory belongs to a {@link TensorScope}: once that is closed, or the tensor released,
  * every use throws {@link IllegalStateException}. A view ({@link #reshape}, {@link #rows}) shares
  * its owner's memory and lifetime. Kernels do the work; the host copies what it needs ({@link
- * #copyTo}, {@link #copyFrom}, {@link #toFloats}, {@link #set(float...)}) or, with more to do,
- * takes a {@link HostView}. On a card each of these waits for kernels and is one transfer, also
- * where it moves one element, as {@link #getFloat} and its like do. Not synchronised: tensors of a
+ * HostElements}) or, with more to do, takes a {@link HostView}. Not synchronised: tensors of a
  * confined scope are used by one thread, those of a shared scope by any.
  */
-public final class Tensor implements Elements {
-  /** Of the host's memory, for what is read and written in pieces: it bounds that memory. */
-  private static final long PIECE_BYTES = 4 << 20;
-
+public final class Tensor implements HostElements {
   private final DType dtype;
   private final long[] shape;
   private final boolean packed;
@@ -85,7 +75,7 @@ public final class Tensor implements Elements {
     return shape[axis < 0 ? shape.length + axis : axis];
   }
 
-  /** Number of elements. */
+  @Override
   public long count() {
     return count(shape);
   }
@@ -106,17 +96,12 @@ public final class Tensor implements Elements {
     return owner;
   }
 
-  /** Whether the host can access the elements in place, by {@link #data}. */
+  @Override
   public boolean onHost() {
     return borrowed || scope.memory().onHost();
   }
 
-  /**
-   * The elements' memory.
-   *
-   * @throws IllegalStateException if the tensor was released or its scope closed
-   * @throws UnsupportedOperationException unless it is {@link #onHost}
-   */
+  @Override
   public MemorySegment data() {
     requireAlive();
     if (!onHost()) {
@@ -137,34 +122,13 @@ public final class Tensor implements Elements {
     return data;
   }
 
-  /**
-   * Copies all elements to the host, once the kernels that write them are done.
-   *
-   * @param host {@link #bytes} long, native or on the heap
-   */
-  public void copyTo(MemorySegment host) {
-    requireBytes(host);
-    copyTo(0, host);
-  }
-
-  /**
-   * Sets all elements, for kernels that are called later.
-   *
-   * @param host {@link #bytes} long, native or on the heap; may change afterwards
-   */
-  public Tensor copyFrom(MemorySegment host) {
-    requireBytes(host);
-    write(0, host);
-    return this;
-  }
-
   /** Sets all elements to those of a tensor of equal dtype and count in the same memory. */
   public Tensor copyFrom(Tensor other) {
     scope.memory().copyElements(other, this);
     return this;
   }
 
-  /** As above, {@code host.byteSize()} bytes from byte {@code from} on. */
+  @Override
   public void copyTo(long from, MemorySegment host) {
     requireAlive();
     if (onHost()) {
@@ -174,61 +138,19 @@ public final class Tensor implements Elements {
     }
   }
 
-  /** Sets the bytes from {@code from} on. */
-  void write(long from, MemorySegment host) {
+  @Override
+  public Tensor copyFrom(long from, MemorySegment host) {
     requireAlive();
     if (onHost()) {
       data.asSlice(from, host.byteSize()).copyFrom(host);
     } else {
       scope.memory().write(host, data.asSlice(from, host.byteSize()));
     }
+    return this;
   }
 
   void zero() {
     scope.memory().zero(data);
-  }
-
-  @Override
-  public void readBy(Reader reader) throws IOException {
-    if (onHost()) {
-      reader.read(data());
-      return;
-    }
-    inPieces(
-        (from, piece) -> {
-          copyTo(from, piece);
-          reader.read(piece);
-        });
-  }
-
-  /**
-   * Sets all elements, in one or more pieces from the first byte to the last.
-   *
-   * @param writer fills each piece
-   */
-  public void writeBy(Consumer<MemorySegment> writer) {
-    if (onHost()) {
-      writer.accept(data());
-      return;
-    }
-    inPieces(
-        (from, piece) -> {
-          writer.accept(piece);
-          write(from, piece);
-        });
-  }
-
-  private interface Piece<E extends Exception> {
-    void at(long from, MemorySegment piece) throws E;
-  }
-
-  private <E extends Exception> void inPieces(Piece<E> work) throws E {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment piece = arena.allocate(Math.min(PIECE_BYTES, bytes()), 64);
-      for (long from = 0; from < bytes(); from += PIECE_BYTES) {
-        work.at(from, piece.asSlice(0, Math.min(PIECE_BYTES, bytes() - from)));
-      }
-    }
   }
 
   /**
@@ -299,111 +221,6 @@ public final class Tensor implements Elements {
     return new Tensor(scope, type, partShape.clone(), false, part, borrowed, owner);
   }
 
-  /** Element {@code index} in row-major order, as a float: rounded if this is FLOAT64. */
-  public float getFloat(long index) {
-    return onHost() ? Element.get(dtype, data(), index) : Element.get(dtype, element(index), 0);
-  }
-
-  /** Sets element {@code index}, rounding to the dtype (bfloat16: to nearest even). */
-  public void setFloat(long index, float value) {
-    if (onHost()) {
-      Element.set(dtype, data(), index, value);
-    } else {
-      MemorySegment one = MemorySegment.ofArray(new long[1]);
-      Element.set(dtype, one, 0, value);
-      setElement(index, one);
-    }
-  }
-
-  /** Element {@code index} of a FLOAT64 tensor. */
-  public double getDouble(long index) {
-    require(DType.FLOAT64);
-    return onHost()
-        ? data().getAtIndex(ValueLayout.JAVA_DOUBLE, index)
-        : element(index).get(ValueLayout.JAVA_DOUBLE, 0);
-  }
-
-  /** Sets element {@code index} of a FLOAT64 tensor. */
-  public void setDouble(long index, double value) {
-    require(DType.FLOAT64);
-    if (onHost()) {
-      data().setAtIndex(ValueLayout.JAVA_DOUBLE, index, value);
-    } else {
-      setElement(index, MemorySegment.ofArray(new long[] {Double.doubleToRawLongBits(value)}));
-    }
-  }
-
-  /** Element {@code index} of an INT32 tensor. */
-  public int getInt(long index) {
-    require(DType.INT32);
-    return onHost()
-        ? data().getAtIndex(ValueLayout.JAVA_INT, index)
-        : element(index).get(ValueLayout.JAVA_INT, 0);
-  }
-
-  /** Sets element {@code index} of an INT32 tensor. */
-  public void setInt(long index, int value) {
-    require(DType.INT32);
-    if (onHost()) {
-      data().setAtIndex(ValueLayout.JAVA_INT, index, value);
-    } else {
-      setElement(index, MemorySegment.ofArray(new long[] {value}));
-    }
-  }
-
-  /** A copy of one element, in the first of 8 bytes. */
-  private MemorySegment element(long index) {
-    MemorySegment one = MemorySegment.ofArray(new long[1]);
-    copyTo(Objects.checkIndex(index, count()) * dtype.bytes(), one.asSlice(0, dtype.bytes()));
-    return one;
-  }
-
-  private void setElement(long index, MemorySegment one) {
-    write(Objects.checkIndex(index, count()) * dtype.bytes(), one.asSlice(0, dtype.bytes()));
-  }
-
-  /** All elements, widened to float. */
-  public float[] toFloats() {
-    float[] values = new float[Math.toIntExact(count())];
-    if (dtype == DType.FLOAT32) {
-      copyTo(0, MemorySegment.ofArray(values));
-    } else {
-      MemorySegment elements = HostView.elements(this);
-      for (int i = 0; i < values.length; i++) {
-        values[i] = Element.get(dtype, elements, i);
-      }
-    }
-    return values;
-  }
-
-  /** All elements of an INT32 tensor. */
-  public int[] toInts() {
-    require(DType.INT32);
-    int[] values = new int[Math.toIntExact(count())];
-    copyTo(0, MemorySegment.ofArray(values));
-    return values;
-  }
-
-  /** Sets all elements of a FLOAT32 or BFLOAT16 tensor. */
-  public Tensor set(float... values) {
-    requireCount(values.length);
-    HostView view = HostView.of(this);
-    MemorySegment elements = view.memory();
-    for (int i = 0; i < values.length; i++) {
-      Element.set(dtype, elements, i, values[i]);
-    }
-    view.write();
-    return this;
-  }
-
-  /** Sets all elements of an INT32 tensor. */
-  public Tensor set(int... values) {
-    require(DType.INT32);
-    requireCount(values.length);
-    write(0, MemorySegment.ofArray(values));
-    return this;
-  }
-
   /**
    * Frees the memory before the scope closes. Its views must not be used any more. A second call
    * and a call on a view do nothing.
@@ -453,25 +270,6 @@ public final class Tensor implements Elements {
   private void requireAlive() {
     if (owner.released || scope.isClosed()) {
       throw new IllegalStateException("tensor " + this + " was already freed");
-    }
-  }
-
-  private void require(DType expected) {
-    if (dtype != expected) {
-      throw new IllegalArgumentException("expected " + expected + ", but this is " + this);
-    }
-  }
-
-  private void requireBytes(MemorySegment host) {
-    if (host.byteSize() != bytes()) {
-      throw new IllegalArgumentException(
-          host.byteSize() + " bytes given for " + this + ", expected " + bytes());
-    }
-  }
-
-  private void requireCount(int given) {
-    if (given != count()) {
-      throw new IllegalArgumentException(given + " values given for " + this);
     }
   }
 }
