@@ -10,11 +10,14 @@ import panamoe.tensor.TensorScope;
 /**
  * What kernels read of a step's plan, in one tensor, so that a card gets it by one copy: the table
  * of blocks, which stays from step to step, and behind it the step's rows. The host fills it in
- * place, or a copy of a card's.
+ * place, or a copy of a card's. Of a large table only what changes crosses.
  */
 final class StepInputs {
   /** Elements in 64 bytes, to which parts are aligned. */
   private static final int ALIGNED = 16;
+
+  /** Elements in 16 KiB: changes so close before the rows cross with them, others on their own. */
+  private static final int NEAR = 4096;
 
   private final int perSequence;
   private final int tableElements;
@@ -79,10 +82,27 @@ final class StepInputs {
   /** Changes the table, for the next {@link #fill} to give to the kernels. */
   void changeTable(StepRows rows) {
     MemorySegment to = host.memory();
+    int start = 0; // of a run of places
+    int end = 0;
     for (int i = 0; i < rows.changedSlots.size(); i++) {
       int place = rows.changedSlots.get(i) * perSequence + rows.changedIndices.get(i);
       to.setAtIndex(ValueLayout.JAVA_INT, place, rows.changedBlocks.get(i));
-      changed = Math.min(changed, place);
+      if (place >= tableElements - NEAR) {
+        changed = Math.min(changed, place);
+        continue;
+      }
+      if (place != end) {
+        write(start, end);
+        start = place;
+      }
+      end = place + 1;
+    }
+    write(start, end);
+  }
+
+  private void write(long start, long end) {
+    if (start < end) {
+      host.write(start * Integer.BYTES, end * Integer.BYTES);
     }
   }
 
@@ -93,8 +113,7 @@ final class StepInputs {
     copy(rows.slots, count, start(1, count));
     copy(rows.positions, count, start(2, count));
     copy(rows.wanted, rows.wantedCount, start(3, count));
-    long end = start(3, count) + (long) rows.wantedCount;
-    host.write((long) changed * Integer.BYTES, end * Integer.BYTES);
+    write(changed, start(3, count) + rows.wantedCount);
     changed = tableElements;
   }
 

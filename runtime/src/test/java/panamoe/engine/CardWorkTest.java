@@ -1,5 +1,6 @@
 package panamoe.engine;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
@@ -180,6 +181,33 @@ class CardWorkTest {
   @Test
   void aDecodeStepIsOneCopyInOneLaunchAndOneCopyOut() throws Throwable {
     decode((runner, rows, _) -> runner.run(rows), new Work(1, 1, 2));
+  }
+
+  /** A run of changes far from the rows is one copy; those close to them are part of theirs. */
+  @Test
+  void ofALargeTableWhatChangesCrosses() throws Throwable {
+    int blocks = 1 << 16;
+    try (Backend backend = asynchronous();
+        TensorScope scope = TensorScope.confined(backend)) {
+      StepInputs inputs = new StepInputs(scope, 3, blocks, 4);
+      StepRows rows = new StepRows(4);
+      rows.change(0, 0, 5);
+      rows.change(0, 1, 6);
+      rows.change(1, 9, 7);
+      rows.change(2, blocks - 1, 8);
+      rows.add(3, 2, 11);
+      Work before = work();
+      inputs.changeTable(rows);
+      inputs.fill(rows);
+      assertEquals(new Work(0, 0, 3), work().since(before));
+      int[] expected = new int[3 * blocks];
+      expected[0] = 5;
+      expected[1] = 6;
+      expected[blocks + 9] = 7;
+      expected[3 * blocks - 1] = 8;
+      assertArrayEquals(expected, inputs.table().toInts());
+      assertArrayEquals(new int[] {11}, inputs.positions(1).toInts());
+    }
   }
 
   /** Settings go in and the token comes out beside what the step itself takes and gives. */
