@@ -2,6 +2,7 @@ package panamoe.api;
 
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import panamoe.backend.Routes;
 import panamoe.op.RouteObserver;
@@ -10,13 +11,25 @@ import panamoe.op.RouteObserver;
 final class GateLoads implements RouteObserver {
   private static final long[] DENSE = {};
 
+  // By layer, until they are read: a forward waits for no gate.
+  private final Map<Integer, Routes> decided = new LinkedHashMap<>();
   private final Map<Integer, long[]> tokensPerExpert = new HashMap<>();
   private double auxiliaryLoss;
 
   @Override
   public void observe(int layer, Routes routes) {
-    tokensPerExpert.put(layer, Arrays.stream(routes.counts().toInts()).asLongStream().toArray());
-    auxiliaryLoss += routes.losses().getFloat(0);
+    decided.put(layer, routes);
+  }
+
+  /** Reads what the gates decided, before the pass's memory is freed. */
+  void read() {
+    decided.forEach(
+        (layer, routes) -> {
+          int[] counts = routes.counts().toInts();
+          tokensPerExpert.put(layer, Arrays.stream(counts).asLongStream().toArray());
+          auxiliaryLoss += routes.losses().getFloat(0);
+        });
+    decided.clear();
   }
 
   /**

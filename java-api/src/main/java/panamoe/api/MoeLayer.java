@@ -270,6 +270,7 @@ public final class MoeLayer implements AutoCloseable {
         Pass pass = Pass.training(device.backend(), scope, tape, seed, 1).observedBy(loads);
         memory.compute(() -> layer.forwardInto(pass, input, mask, output));
         memory.giveBack("y", output, y);
+        loads.read();
       } catch (RuntimeException | Error e) {
         scope.close();
         throw e;

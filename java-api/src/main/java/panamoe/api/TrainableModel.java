@@ -353,6 +353,7 @@ public final class TrainableModel implements AutoCloseable {
           this.divergence = mean(losses.divergences(), counted);
         }
         model.parameters().watch(tape);
+        loads.read();
       } catch (RuntimeException | Error e) {
         scope.close();
         throw e;

@@ -24,7 +24,7 @@ public interface RouteObserver {
 
   /**
    * @param layer the layer's index in its model, from 0
-   * @param routes readable during the call only
+   * @param routes readable during the call only; counts and losses as long as the pass has memory
    */
   void observe(int layer, Routes routes);
 }
