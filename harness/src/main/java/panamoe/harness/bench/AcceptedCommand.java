@@ -1,5 +1,6 @@
 package panamoe.harness.bench;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
@@ -98,12 +99,25 @@ public final class AcceptedCommand implements Callable<Integer> {
     if (!Files.isReadable(file)) {
       throw new IOException(file + " cannot be read");
     }
-    ObjectMapper json = new ObjectMapper();
+    int number = 0;
     for (String text : Files.readAllLines(file)) {
+      number++;
       if (text.startsWith("{\"name\":")) {
-        lines.add(new Line(json.readTree(text)));
+        lines.add(line(text, file + ", line " + number));
       }
     }
+  }
+
+  private static Line line(String text, String place) throws IOException {
+    try {
+      JsonNode json = new ObjectMapper().readTree(text);
+      if (Stream.of("dtype", "shape", "tokens").allMatch(json::hasNonNull)) {
+        return new Line(json);
+      }
+    } catch (JsonProcessingException _) {
+      // cut short, as by a command that was stopped
+    }
+    throw new IOException(place + ", is no whole result of bench; remove it or measure again");
   }
 
   /** A measurement in bfloat16. */

@@ -157,6 +157,7 @@ public final class BenchCommand implements Callable<Integer> {
         seconds > 0 && seconds <= 3600,
         "--seconds is " + seconds + ", expected more than 0 and at most 3600");
     shapes.forEach(shape -> dtypes.forEach(dtype -> requireFits(kind, shape, dtype)));
+    append(""); // a file that cannot be written is refused before the work
     try (Backend backend = shared.open();
         PeerProcess peer = startPeer(peerWanted, kind, model, shapes, backend.name());
         Yardstick yardstick = new Yardstick(backend.name(), shared.threads(), realTime)) {
@@ -254,9 +255,12 @@ public final class BenchCommand implements Callable<Integer> {
     String json = new ObjectMapper().writeValueAsString(measurement);
     out().println(shared.json() ? json : measurement.toRow());
     out().flush();
+    append(json + "\n");
+  }
+
+  private void append(String text) throws IOException {
     if (appended != null) {
-      Files.writeString(
-          appended, json + "\n", StandardOpenOption.CREATE, StandardOpenOption.APPEND);
+      Files.writeString(appended, text, StandardOpenOption.CREATE, StandardOpenOption.APPEND);
     }
   }
 

@@ -10,6 +10,8 @@ import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.harness.CommandRun;
 
 /** What is expected of a card, beside lines of results. */
@@ -55,6 +57,17 @@ class AcceptedCommandTest {
     for (int i = 0; i < ends.size(); i++) {
       assertTrue(rows.get(i).endsWith(ends.get(i)), rows.get(i));
     }
+  }
+
+  /** A result that was cut short, and one that lacks what every result has. */
+  @ParameterizedTest
+  @ValueSource(strings = {"{\"name\":\"gate\",\"dtype\"", "{\"name\":\"gate\"}"})
+  void aDamagedLineIsNamed(String line) throws IOException {
+    Path file = folder.resolve("results");
+    Files.writeString(file, "ceilings\n" + line + "\n");
+    CommandRun run = CommandRun.of("bench", "accepted", file.toString());
+    assertEquals(1, run.exitCode());
+    assertTrue(run.err().contains("results, line 2, is no whole result of bench"), run.err());
   }
 
   @Test

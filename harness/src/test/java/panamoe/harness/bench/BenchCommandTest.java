@@ -6,9 +6,12 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -151,6 +154,38 @@ class BenchCommandTest {
 
   private static String head(String text) {
     return text.substring(0, Math.max(0, text.indexOf(" the host's")));
+  }
+
+  @Test
+  void resultsAreAppendedToAFileThatCanBeWritten(@TempDir Path folder) throws Exception {
+    Path file = folder.resolve("results");
+    for (int lines = 1; lines <= 2; lines++) {
+      assertEquals(0, appendingTo(file).exitCode());
+      assertEquals(lines, Files.readAllLines(file).size());
+    }
+    for (String line : Files.readAllLines(file)) {
+      assertEquals("gate", new ObjectMapper().readTree(line).get("name").asText());
+    }
+    CommandRun refused = appendingTo(folder.resolve("nowhere").resolve("results"));
+    assertEquals(1, refused.exitCode());
+    assertTrue(refused.err().contains("no such file or folder"), refused.err());
+    assertEquals("", refused.out(), "it measured first");
+  }
+
+  private static CommandRun appendingTo(Path file) {
+    return CommandRun.of(
+        "bench",
+        "gate",
+        "--shape",
+        "32x64x4x2",
+        "--tokens",
+        "3",
+        "--seconds",
+        "0.001",
+        "--device",
+        "reference",
+        "--append",
+        file.toString());
   }
 
   @Test
