@@ -4,7 +4,7 @@ FNR == NR && /^#/ { if (record) print; next }
 FNR == NR && NF {
   reason[$1] = index($0, "# ") ? substr($0, index($0, "# ")) : ""
   bound[$1 " shared"] = $3
-  for (i = 4; i <= 6; ++i) bound[$1 " " column[i]] = $i
+  for (i = 4; i <= 6; ++i) if ($i != "-") bound[$1 " " column[i]] = $i
   next
 }
 FNR == NR { next }
@@ -27,6 +27,10 @@ FNR == NR { next }
   if ($5 + 16 < most[1] || $6 + 0 > most[2] + 0) print where $5 " registers and " $6 + 0 " blocks, its bounds are " most[1] " and " most[2] + 0 ": ci/cuda --record tightens them"
 }
 
+function value_on(kernel, architecture) {
+  return (kernel " " architecture) in value ? value[kernel " " architecture] : "-" # not compiled for it
+}
+
 function complain(sentence) { print sentence > "/dev/stderr"; bad = 1 }
 
 BEGIN { column[4] = "80"; column[5] = "90a"; column[6] = "100" }
@@ -36,7 +40,7 @@ END {
     fflush() # comments come before what sort writes
     for (kernel in threads_of)
       printf "%-75s %4d %6d %10s %10s %10s%s\n", kernel, threads_of[kernel], shared_of[kernel],
-        value[kernel " 80"], value[kernel " 90a"], value[kernel " 100"],
+        value_on(kernel, "80"), value_on(kernel, "90a"), value_on(kernel, "100"),
         reason[kernel] == "" ? "" : "  " reason[kernel] | "LC_ALL=C sort"
     exit
   }

@@ -10,7 +10,7 @@ class EmulatedLastBlockTest : public KernelTest {
  protected:
   template <typename Call>
   uint64_t launches(Call&& call) {
-    uint64_t before[2], after[2];
+    uint64_t before[3], after[3];
     auto* work = emulation_function<void(uint64_t*)>("simt_work");
     work(before);
     call();
