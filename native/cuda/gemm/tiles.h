@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <cstdint>
 
-namespace moe::cuda::tiles {
+#include "core/ceil_div.h"
 
-constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+namespace moe::cuda::tiles {
 
 // A tile of c: up to `rows` rows by `columns` columns of a b^T. With fewer rows left it is multiplied as a smaller one.
 struct Tile {
