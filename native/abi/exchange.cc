@@ -20,8 +20,9 @@ void check_apart(const moe_blocks& blocks) {
   for (int i = 0; i < blocks.count; ++i) {
     const int64_t begin = blocks.to[i], its_end = begin + blocks.rows[i];
     for (int j = 0; begin < end && j < i; ++j) {
-      if (begin < blocks.to[j] + blocks.rows[j] && blocks.to[j] < its_end && blocks.rows[i] > 0) {
-        invalid("blocks ", j, " and ", i, " share row ", std::max(begin, blocks.to[j]), " of y");
+      const int64_t first = std::max(begin, blocks.to[j]);  // that both may have
+      if (first < std::min(its_end, blocks.to[j] + blocks.rows[j])) {
+        invalid("blocks ", j, " and ", i, " share row ", first, " of y");
       }
     }
     end = std::max(end, its_end);

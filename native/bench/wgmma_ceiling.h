@@ -17,13 +17,6 @@ struct Panels {
   static constexpr double kOperations = 2.0 * kGroups * kRows * kColumns * kDepth;  // of a block in a step
 };
 
-#if defined(MOE_HOPPER)
-// wgmma's descriptor of a panel whose rows are 128 bytes, in the 128-byte swizzle.
-__device__ __forceinline__ uint64_t describe_panel(const void* panel) {
-  return (cuda::shared_address(panel) & 0x3ffff) >> 4 | uint64_t{1024 >> 4} << 32 | uint64_t{1} << 62;
-}
-#endif
-
 // sums [blocks, kThreads, kSums] of `steps` products of the same panels; values [kValues], two bfloat16 each of kValues
 // / 2. Computes nothing on other architectures.
 __global__ void __launch_bounds__(Panels::kThreads, 2) multiply_panels(int steps, const uint32_t* values, float* sums) {

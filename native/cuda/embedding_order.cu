@@ -87,12 +87,7 @@ __global__ void __launch_bounds__(kThreads)
     all += count;
     if (tile < blockIdx.x) earlier += count;
   }
-  int32_t below = all;  // tokens with this or a lower digit of the warp's
-#pragma unroll
-  for (int distance = 1; distance < kWarpLanes; distance *= 2) {
-    const int32_t other = __shfl_up_sync(kAllLanes, below, static_cast<unsigned>(distance));
-    if (lane >= distance) below += other;
-  }
+  const int32_t below = warp_sum_up_to(all);  // tokens with this or a lower digit of the warp's
   if (lane == kWarpLanes - 1) warp_totals[warp] = below;
   __syncthreads();
   int32_t place = below - all + earlier;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/ceil_div.h"
 #include "core/error.h"
 #include "core/kernels.h"
 #include "cuda/stream.h"
@@ -20,8 +21,6 @@
 #endif
 
 namespace moe::cuda {
-
-constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // The launches of one call: a frame of the stream's arena, during which the stream's card is current.
 class Launch {

@@ -94,3 +94,18 @@ __device__ __forceinline__ void meet_at_barrier() {
 #include "cuda/ptx_wgmma.h"
 
 #endif
+
+#if defined(MOE_HOPPER)
+
+namespace moe::cuda {
+
+// The wgmma descriptor of a panel with rows of 128 bytes in 128-byte swizzle.
+__device__ __forceinline__ uint64_t describe_panel(const void* panel) {
+  constexpr uint64_t kSwizzle128Bytes = 1;
+  constexpr int kEightRows = 1024;
+  return uint64_t{(shared_address(panel) & 0x3ffff) >> 4} | uint64_t{kEightRows >> 4} << 32 | kSwizzle128Bytes << 62;
+}
+
+}  // namespace moe::cuda
+
+#endif

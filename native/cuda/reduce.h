@@ -15,6 +15,17 @@ __device__ __forceinline__ Value warp_sum(Value value) {
   return value;
 }
 
+// The sum over the lanes up to this one.
+template <typename Value>
+__device__ __forceinline__ Value warp_sum_up_to(Value value) {
+  const int lane = static_cast<int>(threadIdx.x) % kWarpLanes;
+  for (int delta = 1; delta < kWarpLanes; delta *= 2) {
+    const Value below = __shfl_up_sync(kAllLanes, value, delta);
+    if (lane >= delta) value += below;
+  }
+  return value;
+}
+
 __device__ __forceinline__ float warp_max(float value) {
   for (int other = kWarpLanes / 2; other > 0; other /= 2) {
     value = fmaxf(value, __shfl_xor_sync(kAllLanes, value, other));

@@ -10,11 +10,7 @@ namespace moe::cuda {
 template <typename Value>
 __device__ Value block_scan(Value value, Value* table, Value& total) {
   const unsigned lane = threadIdx.x % kWarpLanes, warp = threadIdx.x / kWarpLanes, warps = blockDim.x / kWarpLanes;
-  Value sum = value;  // of the warp's lanes up to this one
-  for (unsigned delta = 1; delta < kWarpLanes; delta *= 2) {
-    const Value before = __shfl_up_sync(kAllLanes, sum, delta);
-    if (lane >= delta) sum += before;
-  }
+  const Value sum = warp_sum_up_to(value);
   if (lane == kWarpLanes - 1) table[warp] = sum;
   __syncthreads();
   Value before = 0;

@@ -107,6 +107,7 @@ TEST_F(ExchangeTest, RefusesBlocksThatLeadOutsideOrMeet) {
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "blocks 0 and 1 share row 1 of y", copy({{0, 0, 2}, {2, 1, 1}}));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "blocks 1 and 2 share row 3 of y",
                      copy({{0, 4, 1}, {0, 3, 1}, {0, 0, 4}, {0, 4, 0}}));
+  EXPECT_MOE_OK(copy({{0, 2, 0}, {0, 0, 4}, {0, 3, 0}}));  // a block without rows is nowhere
   moe_blocks table = blocks_of({});
   table.count = MOE_MAX_BLOCKS + 1;
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "count is 129, expected 0 to 128", moe_block_copy(stream, &table, x, y));

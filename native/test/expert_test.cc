@@ -38,6 +38,19 @@ void expect_dense(const Tensor& group, const Tensor& dense, bool floats, const c
   }
 }
 
+TEST_F(ExpertTest, WithoutExpertsLeavesRowsAsTheyAre) {
+  for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
+    const Tensor x = Tensor::random(dtype, {9, 64}, 1), weights(dtype, {0, 32, 64}), offsets = offsets_of({0});
+    Tensor y(dtype, {9, 32}), dx(dtype, {9, 64});
+    y.fill(7);
+    dx.fill(7);
+    ASSERT_MOE_OK(moe_expert_forward(stream, x, offsets, weights, y, nullptr));
+    ASSERT_MOE_OK(moe_expert_backward_input(stream, y, offsets, weights, dx));
+    for (const Tensor* rows : {&y, &dx})
+      expect_near(*rows, std::vector<double>(values_of(*rows).size(), 7), 0, 0, "row");
+  }
+}
+
 TEST_F(ExpertTest, ForwardIsADenseGemmOfEachGroup) {
   const int64_t experts = 4, n = 70, k = 131;
   for (const Routing& routing : kRoutings) {

@@ -114,7 +114,7 @@ TEST(GemmSkinnyTilesTest, FillAnH100From512Tokens) {
   namespace skinny = cuda::skinny;
   constexpr int64_t kProcessors = 132, kHidden = 2048;
   const auto fill = [](int64_t rows, int64_t columns, int64_t inner, int64_t depth) {
-    const int64_t splits = skinny::ceil_div(inner, depth);
+    const int64_t splits = ceil_div(inner, depth);
     const skinny::Tile tile = skinny::tile_for(rows, columns, splits, kProcessors);
     EXPECT_TRUE(splits == 1 || splits * tile.rows * tile.columns <= skinny::kMostAdded);
     return 10 * skinny::tiles_of(tile, rows, columns, splits) >= 9 * kProcessors;

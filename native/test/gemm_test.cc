@@ -56,7 +56,8 @@ TEST_F(GemmTest, MatchesFloat64InEveryTransposeAndDtype) {
 }
 
 TEST_F(GemmTest, AppliesBiasAndActivationAndKeepsThePreactivation) {
-  for (const auto& [m, n, k] : {Case{1, 6, 5}, Case{3, 34, 7}, Case{9, 64, 33}, Case{4, 96, 20}, Case{7, 200, 3}}) {
+  for (const auto& [m, n, k] :
+       {Case{1, 6, 5}, Case{3, 34, 7}, Case{9, 64, 33}, Case{4, 96, 20}, Case{7, 200, 3}, Case{9, 0, 600}}) {
     for (int activation = MOE_IDENTITY; activation <= MOE_SWIGLU; ++activation) {
       for (moe_dtype c_type : {MOE_FLOAT32, MOE_BFLOAT16}) {
         const Tensor a = Tensor::random(MOE_FLOAT32, {m, k}, 10), b = Tensor::random(MOE_FLOAT32, {n, k}, 11);

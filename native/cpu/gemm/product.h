@@ -15,6 +15,7 @@
 #include <cstdint>
 
 #include "core/activation.h"
+#include "core/ceil_div.h"
 #include "core/stream.h"
 
 namespace moe::cpu {
@@ -63,7 +64,5 @@ struct Epilogue {
 
 // Computes the products of a call with all threads of the stream.
 void run_products(Stream& stream, const Product* products, int64_t count, const Epilogue& epilogue);
-
-inline constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 }  // namespace moe::cpu

@@ -53,11 +53,7 @@ __device__ __forceinline__ int warp_scan(int count, Read&& read, Write&& write) 
   for (int first = 0; first < count; first += kWarpLanes) {
     const int i = first + lane;
     const int own = i < count ? read(i) : 0;
-    int until = own;
-    for (int delta = 1; delta < kWarpLanes; delta *= 2) {
-      const int below = __shfl_up_sync(kAllLanes, until, delta);
-      if (lane >= delta) until += below;
-    }
+    const int until = warp_sum_up_to(own);
     if (i < count) write(i, before + until - own);
     before += __shfl_sync(kAllLanes, until, kWarpLanes - 1);
   }

@@ -55,13 +55,6 @@ constexpr int kCopiesB = kTransposedB ? Tile::kColumns / 64 : 2;
 
 #if defined(MOE_HOPPER)
 
-// The wgmma descriptor of a panel with rows of 128 bytes in 128-byte swizzle.
-__device__ __forceinline__ uint64_t describe_panel(const void* panel) {
-  constexpr uint64_t kSwizzle128Bytes = 1;
-  constexpr int kEightRows = 1024;
-  return uint64_t{(shared_address(panel) & 0x3ffff) >> 4} | uint64_t{kEightRows >> 4} << 32 | kSwizzle128Bytes << 62;
-}
-
 // The ring of panels in shared memory, and its barriers.
 template <class Tile>
 struct Ring {
@@ -273,7 +266,7 @@ bool run_hopper_product(Launch& launch, const Product& product) {
   if (off || launch.architecture() != 90) return false;
   if (product.groups == Groups::kOfInner || product.a.transposed || !product.a.aligned || !product.b.aligned)
     return false;
-  if (product.rows == 0 || product.width() == 0 || product.inner == 0) return false;
+  if (product.rows == 0 || product.width() == 0 || product.inner == 0 || product.count == 0) return false;
   // The gate and the up half of a transposed b would be copies of 32 columns, narrower than the swizzle.
   const bool may_be_slim = !product.b.transposed || product.activation != MOE_SWIGLU;
   const tiles::Tile tile =

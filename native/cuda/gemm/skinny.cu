@@ -285,7 +285,7 @@ void launch_kernel(Launch& launch, const Product& product) {
   SplitSums splits{};
   if (product.depth != 0) {
     const int64_t tiles = ceil_div(product.rows, Tile::kRows) * ceil_div(product.width(), tile_columns<Tile>(product));
-    const int64_t halves = product.columns / product.width();  // two for SwiGLU
+    const int64_t halves = product.activation == MOE_SWIGLU ? 2 : 1;
     splits.stride = static_cast<int>(ceil_div(product.width(), kRun) * kRun * halves);
     splits.values = launch.take<float>(int64_t{product.count} * product.rows * splits.stride);
     splits.tickets = launch.tickets(tiles);

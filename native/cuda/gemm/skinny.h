@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "core/ceil_div.h"
+
 namespace moe::cuda::skinny {
 
 // A layer is skinny if it has at most this many outputs or inputs.
@@ -18,8 +20,6 @@ constexpr int64_t kMostSplits = 16;
 constexpr int64_t kMostSums = int64_t{1} << 22;
 constexpr int64_t kMostGradientSums = int64_t{1} << 21;
 constexpr int64_t kTokens = 4096;
-
-constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // k of a split of a product c [rows, columns] with this inner dimension.
 constexpr int64_t split_depth(int64_t rows, int64_t columns, int64_t inner, int64_t most_sums) {

@@ -57,11 +57,7 @@ struct TileWalk {
     int first = window, source = -1, begin = 0, size = 0;
     for (; first < product.count; first += kWarpLanes) {
       const int64_t mine = int64_t{tiles_down(product, range, refusal, first + lane, begin, size)} * across;
-      int64_t through = mine;  // tiles of the window's groups up to and including the lane's
-      for (int below = 1; below < kWarpLanes; below *= 2) {
-        const int64_t other = __shfl_up_sync(kAllLanes, through, below);
-        if (lane >= below) through += other;
-      }
+      const int64_t through = warp_sum_up_to(mine);  // tiles of the window's groups, the lane's included
       const unsigned holding = __ballot_sync(kAllLanes, wanted < before + through);
       if (holding != 0) {
         source = __ffs(static_cast<int>(holding)) - 1;

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <cstdint>
 
-namespace moe::cuda::tiles {
+#include "core/ceil_div.h"
 
-constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+namespace moe::cuda::tiles {
 
 // A tile of c: up to `rows` rows by `columns` columns of a b^T. With fewer rows left it is multiplied as a smaller one.
 struct Tile {
@@ -33,7 +33,7 @@ constexpr int multiplied_rows(Family family, int64_t rows) {
 struct Call {
   int64_t rows, columns, groups;
 
-  int64_t rows_of_group() const { return ceil_div(rows, groups); }
+  int64_t rows_of_group() const { return ceil_div(rows, std::max<int64_t>(groups, 1)); }
   int64_t tiles(Tile tile) const {
     return std::min(rows, groups) * ceil_div(rows_of_group(), tile.rows) * ceil_div(columns, tile.columns);
   }

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
@@ -104,6 +105,29 @@ class CardExchangeTest {
           assertArrayEquals(expected.get(rank), actual.get(rank), strategy + " of rank " + rank);
         }
       }
+    }
+  }
+
+  /** Buffers of an exchange may be memory that was freed while the first stream still uses it. */
+  @Test
+  void theSecondStreamWaitsForThoseWhoHadItsMemory() throws Throwable {
+    hold(1);
+    byte[] bytes = new byte[1 << 10];
+    Arrays.fill(bytes, (byte) 7);
+    MemorySegment host = MemorySegment.ofArray(bytes);
+    try (NativeBackend card = NativeBackend.open("simt", 1);
+        Backend second = card.secondStream()) {
+      MemorySegment freed = card.allocate(bytes.length);
+      card.zero(freed);
+      card.free(freed);
+      MemorySegment taken = second.allocate(bytes.length);
+      assertEquals(freed.address(), taken.address());
+      second.write(host, taken);
+      second.synchronize();
+      card.synchronize();
+      byte[] seen = new byte[bytes.length];
+      second.read(taken, MemorySegment.ofArray(seen));
+      assertArrayEquals(bytes, seen);
     }
   }
 
@@ -260,12 +284,19 @@ class CardExchangeTest {
 
   /** Lets the cards' streams do their work behind the host's back, and late. */
   private static void streamsAreLate(boolean late) throws Throwable {
+    hold(late ? 2 : 0);
+  }
+
+  /**
+   * 1 lets the cards' streams do nothing until they are waited for, 2 work late, 0 work at once.
+   */
+  private static void hold(int how) throws Throwable {
     Path emulation = NativeLibrary.file().orElseThrow().resolveSibling("libpanamoe_simt.so");
     Linker.nativeLinker()
         .downcallHandle(
             SymbolLookup.libraryLookup(emulation, Arena.global()).findOrThrow("simt_hold"),
             FunctionDescriptor.ofVoid(ValueLayout.JAVA_INT))
-        .invokeExact(late ? 2 : 0);
+        .invokeExact(how);
   }
 
   /** What streams made from now on do: wait for each kernel, or not. */

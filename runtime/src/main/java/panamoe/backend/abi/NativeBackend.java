@@ -28,7 +28,7 @@ public final class NativeBackend implements Backend, NativeKernels {
   private final long device;
   private final long stream;
   private final int threads;
-  private final boolean second;
+  private final NativeBackend first; // whose second stream this is, or null
   // The life of this backend's memory: a segment of a closed backend is refused by the JVM instead
   // of read.
   private final Arena arena = Arena.ofShared();
@@ -36,11 +36,11 @@ public final class NativeBackend implements Backend, NativeKernels {
   private final boolean asynchronous;
   private volatile Runnable beforeWaiting = () -> {};
 
-  private NativeBackend(String name, long device, int threads, boolean second) {
+  private NativeBackend(String name, long device, int threads, NativeBackend first) {
     this.name = name;
     this.device = device;
     this.threads = threads;
-    this.second = second;
+    this.first = first;
     try (Arena call = Arena.ofConfined()) {
       MemorySegment handle = call.allocate(ValueLayout.JAVA_LONG);
       Status.check(Moe.moe_stream_create(device, threads, handle), "moe_stream_create");
@@ -74,7 +74,7 @@ public final class NativeBackend implements Backend, NativeKernels {
           Moe.moe_device_open(arena.allocateFrom(name), ordinal, handle), "moe_device_open");
       long device = handle.get(ValueLayout.JAVA_LONG, 0);
       try {
-        return new NativeBackend(name, device, threads, false);
+        return new NativeBackend(name, device, threads, null);
       } catch (RuntimeException | Error e) {
         Moe.moe_device_close(device);
         throw e;
@@ -95,7 +95,7 @@ public final class NativeBackend implements Backend, NativeKernels {
   @Override
   public Backend secondStream() {
     requireOpen();
-    return new NativeBackend(name, device, 1, true);
+    return new NativeBackend(name, device, 1, this);
   }
 
   /** Facts of the device. */
@@ -151,9 +151,14 @@ public final class NativeBackend implements Backend, NativeKernels {
   @Override
   public MemorySegment allocate(long bytes, Arena lifetime) {
     requireOpen();
-    return asynchronous
-        ? NativeMemory.allocate(device, bytes)
-        : NativeMemory.allocate(device, bytes, lifetime);
+    if (!asynchronous) {
+      return NativeMemory.allocate(device, bytes, lifetime);
+    }
+    MemorySegment memory = NativeMemory.allocate(device, bytes);
+    if (first != null) {
+      waitFor(first, first.mark()); // whose work may still use the memory, if it was freed there
+    }
+    return memory;
   }
 
   /** Gives memory back; does nothing once this backend is closed, for its memory went with it. */
@@ -297,7 +302,7 @@ public final class NativeBackend implements Backend, NativeKernels {
   public void close() {
     if (arena.scope().isAlive()) {
       arena.close();
-      if (second) {
+      if (first != null) {
         Moe.moe_stream_destroy(stream);
       } else {
         Moe.moe_device_close(device); // with its streams and its memory
