@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "cuda/kernels.h"
+#include "cuda/setting.h"
 #include "cuda/stream.h"
 
 namespace moe::cuda {
@@ -58,11 +59,6 @@ int64_t memory_limit() {
   return limit;
 }
 
-bool asked_for_managed_memory() {
-  const char* text = std::getenv("PANAMOE_CUDA_MANAGED");
-  return text != nullptr && std::strcmp(text, "1") == 0;
-}
-
 }  // namespace
 
 void require(cudaError_t error, const char* what) {
@@ -88,7 +84,8 @@ std::shared_ptr<Device> CudaDevice::open(int ordinal) {
     fail(MOE_UNSUPPORTED, "card ", ordinal, " (", properties.name, ") is sm_", properties.major, properties.minor,
          ", the kernels need sm_", kOldestArchitecture, " or newer");
   }
-  const bool managed = asked_for_managed_memory();
+  setting("PANAMOE_CUDA_WGMMA");  // refused here, not by the first product
+  const bool managed = setting("PANAMOE_CUDA_MANAGED").value_or(false);
   if (managed && !properties.concurrentManagedAccess) {
     fail(MOE_UNSUPPORTED, "card ", ordinal, " (", properties.name,
          ") cannot share managed memory with the host on this system: unset PANAMOE_CUDA_MANAGED");

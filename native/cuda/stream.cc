@@ -1,11 +1,11 @@
 #include "cuda/stream.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <utility>
 
 #include "core/error.h"
+#include "cuda/setting.h"
 
 namespace moe::cuda {
 namespace {
@@ -19,15 +19,12 @@ constexpr bool kSynchronousByDefault = true;
 constexpr bool kSynchronousByDefault = false;
 #endif
 
-bool asked_for_synchronous() {
-  const char* text = std::getenv("PANAMOE_CUDA_SYNCHRONOUS");
-  return text == nullptr ? kSynchronousByDefault : std::strcmp(text, "1") == 0;
-}
-
 }  // namespace
 
 CudaStream::CudaStream(std::shared_ptr<Device> device, CudaDevice& card)
-    : Stream(std::move(device), kAlignment, true), card_(card), synchronous_(asked_for_synchronous()) {
+    : Stream(std::move(device), kAlignment, true),
+      card_(card),
+      synchronous_(setting("PANAMOE_CUDA_SYNCHRONOUS").value_or(kSynchronousByDefault)) {
   require(cudaStreamCreateWithFlags(&handle_, cudaStreamNonBlocking), "creating a stream");
   void* memory = nullptr;
   const cudaError_t error = cudaHostAlloc(&memory, sizeof(int), cudaHostAllocMapped);

@@ -154,11 +154,11 @@ TEST_F(EmulatedFailureTest, TheMemoryLimitFollowsFromWhatIsFree) {
 TEST_F(EmulatedFailureTest, ManagedMemoryIsTheHostsToo) {
   ::setenv("PANAMOE_CUDA_MANAGED", "1", 1);
   ::setenv("PANAMOE_CUDA_MEMORY_LIMIT", std::to_string(int64_t{1} << 40).c_str(), 1);
-  fail("cudaMalloc", kMemoryAllocation);  // is not called
   ASSERT_MOE_OK(open());
   moe_stream stream = 0;
   void* memory = nullptr;
   ASSERT_MOE_OK(moe_stream_create(device, 1, &stream));
+  fail("cudaMalloc", kMemoryAllocation);  // is not called for tensors
   ASSERT_MOE_OK(moe_memory_allocate(device, 64, &memory));
   const moe_tensor y{sizeof(moe_tensor), MOE_FLOAT32, memory, 64, 1, MOE_ROW_MAJOR, {16}};
   EXPECT_MOE_OK(moe_fill(stream, 3, &y));
@@ -247,6 +247,23 @@ TEST_F(EmulatedFailureTest, AnInvalidMemoryLimitIsRefused) {
   }
   ::setenv("PANAMOE_CUDA_MEMORY_LIMIT", "", 1);
   EXPECT_MOE_OK(open());
+}
+
+TEST_F(EmulatedFailureTest, ASettingThatIsNeither0Nor1IsRefused) {
+  moe_device unused = 0;
+  for (const char* name : {"PANAMOE_CUDA_MANAGED", "PANAMOE_CUDA_WGMMA"}) {
+    ::setenv(name, "2", 1);
+    EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, std::string(name) + " is '2', expected 0 or 1", open());
+    ::setenv(name, "", 1);
+    EXPECT_MOE_OK(moe_device_open("simt", 0, &unused));
+    EXPECT_MOE_OK(moe_device_close(unused));
+    ::unsetenv(name);
+  }
+  ASSERT_MOE_OK(open());
+  moe_stream stream = 0;
+  ::setenv("PANAMOE_CUDA_SYNCHRONOUS", "yes", 1);
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "PANAMOE_CUDA_SYNCHRONOUS is 'yes'", moe_stream_create(device, 1, &stream));
+  ::unsetenv("PANAMOE_CUDA_SYNCHRONOUS");
 }
 
 TEST_F(EmulatedFailureTest, AStreamThatCannotBeMadeIsRefused) {

@@ -11,14 +11,13 @@
 #include <cuda.h>
 
 #include <cstdio>
-#include <cstdlib>
-#include <cstring>
 
 #include "core/error.h"
 #include "cuda/gemm/epilogue.h"
 #include "cuda/gemm/product.h"
 #include "cuda/gemm/tiles.h"
 #include "cuda/ptx_hopper.h"
+#include "cuda/setting.h"
 
 namespace moe::cuda {
 namespace {
@@ -207,6 +206,9 @@ __global__ void __launch_bounds__(Tile::kThreads + 128, Tile::kBlocks)
 #endif
 }
 
+// 0 leaves products to mma.sync, 1 says on standard error that wgmma is used.
+constexpr char kVariable[] = "PANAMOE_CUDA_WGMMA";
+
 // The TMA descriptor of a bfloat16 matrix [groups, lines, width], copied in boxes of 64 columns by `box` lines; zeros
 // outside the matrix.
 CUtensorMap describe_matrix(const void* data, int64_t width, int64_t lines, int64_t groups, uint32_t box) {
@@ -230,12 +232,6 @@ CUtensorMap describe_matrix(const void* data, int64_t width, int64_t lines, int6
   return map;
 }
 
-// PANAMOE_CUDA_WGMMA: 0 leaves products to mma.sync, 1 says on standard error that wgmma is used.
-bool is_wgmma(const char* number) {
-  const char* text = std::getenv("PANAMOE_CUDA_WGMMA");
-  return text != nullptr && std::strcmp(text, number) == 0;
-}
-
 template <class Tile, bool kTransposedB>
 bool launch_tiles(Launch& launch, const Product& product, int tile_rows) {
   // In an image for plain sm_90 the kernel is empty and has no shared memory: only sm_90a has wgmma.
@@ -245,7 +241,8 @@ bool launch_tiles(Launch& launch, const Product& product, int tile_rows) {
     return attributes.sharedSizeBytes != 0;
   }();
   if (!built) return false;
-  static const bool said = is_wgmma("1") && std::fputs("panamoe: products of bfloat16 by wgmma\n", stderr) >= 0;
+  static const bool said =
+      setting(kVariable).value_or(false) && std::fputs("panamoe: products of bfloat16 by wgmma\n", stderr) >= 0;
   static_cast<void>(said);
   const int64_t lines = kTransposedB ? product.inner : product.columns,
                 width = kTransposedB ? product.columns : product.inner;
@@ -262,7 +259,7 @@ bool launch_tiles(Launch& launch, const Product& product, int tile_rows) {
 }  // namespace
 
 bool run_hopper_product(Launch& launch, const Product& product) {
-  static const bool off = is_wgmma("0");
+  static const bool off = !setting(kVariable).value_or(true);
   if (off || launch.architecture() != 90) return false;
   if (product.groups == Groups::kOfInner || product.a.transposed || !product.a.aligned || !product.b.aligned)
     return false;
