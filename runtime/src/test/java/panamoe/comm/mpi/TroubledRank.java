@@ -1,5 +1,7 @@
 package panamoe.comm.mpi;
 
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
 import panamoe.checkpoint.ArenaMemory;
@@ -12,7 +14,7 @@ import panamoe.tensor.TensorScope;
 
 /**
  * One process of {@link MpiFailureTest}: rank 1 fails in the named way; all ranks print what they
- * learn of it.
+ * learn of it. Arguments: the trouble; or also a folder, and how many ranks print before any ends.
  */
 public final class TroubledRank {
   private static final Duration TIMEOUT = Duration.ofSeconds(2);
@@ -29,11 +31,24 @@ public final class TroubledRank {
     } catch (CommunicationException e) {
       System.out.println("rank " + LauncherVariables.rank().orElse(0) + ": " + e.getMessage());
     }
-    // The others print their sentences before the launcher ends them, because of this one's end.
-    // They learn of an abort last.
     System.out.flush();
-    Thread.sleep(Duration.ofMillis(status * (args[0].equals("aborts") ? 3000L : 1000L)));
+    if (args.length > 1) {
+      awaitOthers(Path.of(args[1]), Integer.parseInt(args[2]));
+    } else if (status != 0) {
+      Thread.sleep(1000);
+    }
     Runtime.getRuntime().halt(status);
+  }
+
+  /**
+   * Waits until this many ranks have printed their sentences, because the launcher ends all ranks
+   * when one ends.
+   */
+  private static void awaitOthers(Path folder, int speakers) throws Exception {
+    Files.createFile(folder.resolve(String.valueOf(ProcessHandle.current().pid())));
+    for (int i = 0; i < 600 && folder.toFile().list().length < speakers; i++) {
+      Thread.sleep(50);
+    }
   }
 
   @SuppressWarnings("try") // One of the troubles is a rank that closes its communicator early.
