@@ -11,6 +11,7 @@ FNR == NR { next }
 
 {
   shared = $4 > shared_of[$1] + 0 ? $4 : shared_of[$1] + 0
+  compiled_for[$2] = 1
   threads_of[$1] = $3
   shared_of[$1] = shared
   # Registers are handed out in units of 8 a thread.
@@ -44,6 +45,9 @@ END {
         reason[kernel] == "" ? "" : "  " reason[kernel] | "LC_ALL=C sort"
     exit
   }
-  for (kernel in reason) if (!(kernel in threads_of)) complain("native/cuda/resources has " kernel ", which is not compiled")
+  for (of_kernel in bound) { # and architecture, or its shared memory
+    split(of_kernel, part, " ")
+    if (part[2] in compiled_for && !(part[1] in threads_of)) complain("native/cuda/resources has " part[1] ", which is not compiled for sm_" part[2])
+  }
   exit bad
 }
