@@ -47,7 +47,8 @@ END {
   }
   for (of_kernel in bound) { # and architecture, or its shared memory
     split(of_kernel, part, " ")
-    if (part[2] in compiled_for && !(part[1] in threads_of)) complain("native/cuda/resources has " part[1] ", which is not compiled for sm_" part[2])
+    if (part[2] in compiled_for && !(part[1] in threads_of))
+      complain("native/cuda/resources has " part[1] ", which is not compiled for sm_" part[2])
   }
   exit bad
 }

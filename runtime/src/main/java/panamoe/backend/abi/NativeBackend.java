@@ -156,7 +156,12 @@ public final class NativeBackend implements Backend, NativeKernels {
     }
     MemorySegment memory = NativeMemory.allocate(device, bytes);
     if (first != null) {
-      waitFor(first, first.mark()); // whose work may still use the memory, if it was freed there
+      try {
+        waitFor(first, first.mark()); // whose work may still use the memory, if it was freed there
+      } catch (RuntimeException e) {
+        free(memory);
+        throw e;
+      }
     }
     return memory;
   }
