@@ -92,7 +92,7 @@ class CardWorkTest {
     }
   }
 
-  /** They are copied on the card, and read when the step's loads are taken. */
+  /** Gates write them to the meter's memory, which is read when the step's loads are taken. */
   @Test
   void loadStatisticsOfALayerWaitForNothing() throws Throwable {
     MoeConfig config = MoeConfig.of(4, 16, Activation.GELU_TANH, true, GateConfig.dropless(2));
