@@ -5,25 +5,34 @@
 namespace moe {
 namespace {
 
-struct CheckedBalance {
-  moe_balance_config config;
-  moe_balance_sums sums;
-  const moe_tensor& scores;
-};
-
-// What both calls are given. used [G] says how many sequences the tokens are.
-CheckedBalance check_balance(const moe_balance_config* config, const moe_tensor* scores, const moe_balance_sums* sums) {
+moe_balance_config check_config(const moe_balance_config* config) {
   const moe_balance_config c = check_struct("config", config);
   check_enum("config.score", c.score, MOE_SIGMOID);
   check_flag("config.normalized", c.normalized);
   if (c.auxiliary_choices < 1 || c.auxiliary_choices > kMostChoices) {
     invalid("config.auxiliary_choices is ", c.auxiliary_choices, ", expected 1 to ", kMostChoices);
   }
+  return c;
+}
+
+void check_experts(const char* name, int64_t experts) {
+  if (experts < 1 || experts > kMostExperts) {
+    invalid(name, " has ", experts, " experts, expected 1 to ", kMostExperts);
+  }
+}
+
+struct CheckedBalance {
+  moe_balance_config config;
+  moe_balance_sums sums;
+  const moe_tensor& scores;
+};
+
+// What the calls about tokens are given. used [G] says how many sequences the tokens are.
+CheckedBalance check_balance(const moe_balance_config* config, const moe_tensor* scores, const moe_balance_sums* sums) {
+  const moe_balance_config c = check_config(config);
   check_tensor("scores", scores, kFloat32Only, {kAny, kAny});
   const int64_t tokens = scores->shape[0], experts = scores->shape[1];
-  if (experts < 1 || experts > kMostExperts) {
-    invalid("scores has ", experts, " experts, expected 1 to ", kMostExperts);
-  }
+  check_experts("scores", experts);
   if (tokens > INT32_MAX / kMostChoices) {
     invalid("scores has ", tokens, " tokens, expected at most ", INT32_MAX / kMostChoices, ": int32 counts the routes");
   }
@@ -58,6 +67,22 @@ moe_status moe_balance_forward(moe_stream stream, const moe_balance_config* conf
         {{"used", out.used}, {"chosen", out.chosen}, {"sums.scores", out.scores}, {"entropy", out.entropy}},
         {{"scores", scores}, {"choice", choice}});
     MOE_CALL(stream, balance_forward, own, from, *choice, out);
+  });
+}
+
+moe_status moe_balance_loss(moe_stream stream, const moe_balance_config* config, const moe_balance_sums* sums,
+                            int64_t sequences, const moe_tensor* loss, MOE_HELD_IGNORED) {
+  return moe::guard(__func__, [&] {
+    const moe_balance_config own = moe::check_config(config);
+    const moe_balance_sums s = moe::check_struct("sums", sums);
+    moe::check_tensor("used", s.used, moe::kInt32Only, {moe::kAny});
+    moe::check_tensor("chosen", s.chosen, moe::kInt32Only, {s.used->shape[0], moe::kAny});
+    moe::check_experts("chosen", s.chosen->shape[1]);
+    moe::check_tensor("sums.scores", s.scores, moe::kFloat64Only, {s.used->shape[0], s.chosen->shape[1]});
+    if (sequences < 1) moe::invalid("sequences is ", sequences, ", expected at least 1");
+    moe::check_tensor("loss", loss, moe::kFloat32Only, {1});
+    moe::check_written({{"loss", loss}}, {{"used", s.used}, {"chosen", s.chosen}, {"sums.scores", s.scores}});
+    MOE_CALL(stream, balance_loss, own, s, sequences, *loss);
   });
 }
 

@@ -25,6 +25,25 @@ void check_bound(float bound) {
   if (bound < 0) invalid("bound is ", bound, ", expected 0 or more");
 }
 
+void check_exponent(float bound) {
+  check_finite("bound", bound);
+  if (bound > 88) invalid("bound is ", bound, ", expected at most 88");
+}
+
+// y has the elements of x, and may be x.
+void check_map(const moe_tensor* x, const moe_tensor* y) {
+  check_elements("y", y, kFloating, element_count(check_elements("x", x, kFloating)));
+  check_written_or_same({"y", y}, {"x", x});
+}
+
+void check_map_gradient(const moe_tensor* x, const moe_tensor* dy, const moe_tensor* dx) {
+  const int64_t count = element_count(check_elements("x", x, kFloating));
+  check_elements("dy", dy, kFloating, count);
+  check_elements("dx", dx, kFloating, count);
+  check_written_or_same({"dx", dx}, {"x", x});
+  check_written_or_same({"dx", dx}, {"dy", dy});
+}
+
 }  // namespace
 }  // namespace moe
 
@@ -38,10 +57,8 @@ moe_status moe_fill(moe_stream stream, float value, const moe_tensor* y, MOE_HEL
 
 moe_status moe_cast(moe_stream stream, const moe_tensor* x, const moe_tensor* y, MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
-    const moe_tensor& from = moe::check_elements("x", x, moe::kFloating);
-    const moe_tensor& to = moe::check_elements("y", y, moe::kFloating, moe::element_count(from));
-    moe::check_written_or_same({"y", y}, {"x", x});
-    MOE_CALL(stream, cast, from, to);
+    moe::check_map(x, y);
+    MOE_CALL(stream, cast, *x, *y);
   });
 }
 
@@ -62,10 +79,8 @@ moe_status moe_clamp_forward(moe_stream stream, float bound, const moe_tensor* x
                              MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     moe::check_bound(bound);
-    const moe_tensor& from = moe::check_elements("x", x, moe::kFloating);
-    const moe_tensor& to = moe::check_elements("y", y, moe::kFloating, moe::element_count(from));
-    moe::check_written_or_same({"y", y}, {"x", x});
-    MOE_CALL(stream, clamp_forward, bound, from, to);
+    moe::check_map(x, y);
+    MOE_CALL(stream, clamp_forward, bound, *x, *y);
   });
 }
 
@@ -73,13 +88,25 @@ moe_status moe_clamp_backward(moe_stream stream, float bound, const moe_tensor* 
                               const moe_tensor* dx, MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     moe::check_bound(bound);
-    const moe_tensor& from = moe::check_elements("x", x, moe::kFloating);
-    const int64_t count = moe::element_count(from);
-    const moe_tensor& upstream = moe::check_elements("dy", dy, moe::kFloating, count);
-    const moe_tensor& to = moe::check_elements("dx", dx, moe::kFloating, count);
-    moe::check_written_or_same({"dx", dx}, {"x", x});
-    moe::check_written_or_same({"dx", dx}, {"dy", dy});
-    MOE_CALL(stream, clamp_backward, bound, from, upstream, to);
+    moe::check_map_gradient(x, dy, dx);
+    MOE_CALL(stream, clamp_backward, bound, *x, *dy, *dx);
+  });
+}
+
+moe_status moe_exp_forward(moe_stream stream, float bound, const moe_tensor* x, const moe_tensor* y, MOE_HELD_IGNORED) {
+  return moe::guard(__func__, [&] {
+    moe::check_exponent(bound);
+    moe::check_map(x, y);
+    MOE_CALL(stream, exp_forward, bound, *x, *y);
+  });
+}
+
+moe_status moe_exp_backward(moe_stream stream, float bound, const moe_tensor* x, const moe_tensor* dy,
+                            const moe_tensor* dx, MOE_HELD_IGNORED) {
+  return moe::guard(__func__, [&] {
+    moe::check_exponent(bound);
+    moe::check_map_gradient(x, dy, dx);
+    MOE_CALL(stream, exp_backward, bound, *x, *dy, *dx);
   });
 }
 
@@ -127,9 +154,7 @@ moe_status moe_jitter(moe_stream stream, uint64_t seed, uint64_t offset, float e
                       const moe_tensor* y, MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     if (!(epsilon >= 0 && epsilon < 1)) moe::invalid("epsilon is ", epsilon, ", expected at least 0 and below 1");
-    const moe_tensor& from = moe::check_elements("x", x, moe::kFloating);
-    const moe_tensor& to = moe::check_elements("y", y, moe::kFloating, moe::element_count(from));
-    moe::check_written_or_same({"y", y}, {"x", x});
-    MOE_CALL(stream, jitter, seed, offset, epsilon, from, to);
+    moe::check_map(x, y);
+    MOE_CALL(stream, jitter, seed, offset, epsilon, *x, *y);
   });
 }

@@ -16,6 +16,8 @@ using Copy = void(Stream&, const void* x, int64_t bytes, void* y);
 using Add = void(Stream&, float alpha, Tensor a, float beta, Tensor b, Tensor y);
 using ClampForward = void(Stream&, float bound, Tensor x, Tensor y);
 using ClampBackward = void(Stream&, float bound, Tensor x, Tensor dy, Tensor dx);
+using ExpForward = void(Stream&, float bound, Tensor x, Tensor y);
+using ExpBackward = void(Stream&, float bound, Tensor x, Tensor dy, Tensor dx);
 using ActivationForward = void(Stream&, const moe_activation_config&, Tensor x, Tensor y);
 using ActivationBackward = void(Stream&, const moe_activation_config&, Tensor x, Tensor dy, Tensor dx);
 using RandomUniform = void(Stream&, uint64_t seed, uint64_t offset, Tensor y);
@@ -54,6 +56,7 @@ using GateBackward = void(Stream&, const moe_gate_config&, const moe_gate_inputs
                           const moe_gate_gradients&);
 
 using BalanceForward = void(Stream&, const moe_balance_config&, Tensor scores, Tensor choice, const moe_balance_sums&);
+using BalanceLoss = void(Stream&, const moe_balance_config&, const moe_balance_sums&, int64_t sequences, Tensor loss);
 using BalanceBackward = void(Stream&, const moe_balance_config&, double dloss, Tensor scores, const moe_balance_sums&,
                              Tensor dlogits);
 
@@ -90,6 +93,8 @@ using Sample = void(Stream&, const moe_sampling&, Tensor logits);
   X(Add, add)                                       \
   X(ClampForward, clamp_forward)                    \
   X(ClampBackward, clamp_backward)                  \
+  X(ExpForward, exp_forward)                        \
+  X(ExpBackward, exp_backward)                      \
   X(ActivationForward, activation_forward)          \
   X(ActivationBackward, activation_backward)        \
   X(RandomUniform, random_uniform)                  \
@@ -114,6 +119,7 @@ using Sample = void(Stream&, const moe_sampling&, Tensor logits);
   X(GateForward, gate_forward)                      \
   X(GateBackward, gate_backward)                    \
   X(BalanceForward, balance_forward)                \
+  X(BalanceLoss, balance_loss)                      \
   X(BalanceBackward, balance_backward)              \
   X(DispatchForward, dispatch_forward)              \
   X(DispatchBackward, dispatch_backward)            \

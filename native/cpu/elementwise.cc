@@ -1,4 +1,5 @@
-// fill: y = value;  cast: y = x;  copy: bytes;  add: y = alpha a + beta b. Tensors of equal size in any shape, float32
+// fill: y = value;  cast: y = x;  copy: bytes;  add: y = alpha a + beta b;  clamp;  exp: y = exp(min(x, bound)).
+// Tensors of equal size in any shape, float32
 // or bfloat16 each; arithmetic in float32, rounded to nearest even. Bound by bytes.
 // Test: panamoe_test --gtest_filter='Elementwise*'. Time: ./panamoe bench train-step.
 #include <cstring>
@@ -11,6 +12,8 @@
 #define HWY_TARGET_INCLUDE "cpu/elementwise.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
+
+#include "hwy/contrib/math/math-inl.h"
 
 #include "cpu/simd/floating-inl.h"
 
@@ -73,6 +76,32 @@ void clamp_gradients(Stream& stream, float bound, Tensor x, Tensor dy, Tensor dx
   });
 }
 
+void exp_elements(Stream& stream, float bound, Tensor x, Tensor y) {
+  const Floats in(x), out(y);
+  parallel_blocks(stream, element_count(y), kGrain, [&](int64_t begin, int64_t end) {
+    const FloatTag d;
+    const FloatVector most = hn::Set(d, bound);
+    for_each_vector(d, begin, end, [&](int64_t i, size_t n) {
+      const FloatVector value = in.load(d, i, n);
+      const FloatVector exponential = hn::Exp(d, hn::Min(value, most));  // of NaN some number
+      out.store(d, hn::IfThenElse(hn::IsNaN(value), value, exponential), i, n);
+    });
+  });
+}
+
+void exp_gradients(Stream& stream, float bound, Tensor x, Tensor dy, Tensor dx) {
+  const Floats in(x), upstream(dy), out(dx);
+  parallel_blocks(stream, element_count(dx), kGrain, [&](int64_t begin, int64_t end) {
+    const FloatTag d;
+    const FloatVector most = hn::Set(d, bound);
+    for_each_vector(d, begin, end, [&](int64_t i, size_t n) {
+      const FloatVector value = in.load(d, i, n);
+      const FloatVector gradient = hn::Mul(upstream.load(d, i, n), hn::Exp(d, hn::Min(value, most)));
+      out.store(d, hn::IfThenElseZero(hn::Le(value, most), gradient), i, n);
+    });
+  });
+}
+
 }  // namespace
 }  // namespace moe::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -85,6 +114,8 @@ HWY_EXPORT(cast_elements);
 HWY_EXPORT(add_elements);
 HWY_EXPORT(clamp_elements);
 HWY_EXPORT(clamp_gradients);
+HWY_EXPORT(exp_elements);
+HWY_EXPORT(exp_gradients);
 
 void fill(Stream& stream, float value, Tensor y) { HWY_DYNAMIC_DISPATCH(fill_elements)(stream, value, y); }
 
@@ -106,6 +137,14 @@ void clamp_forward(Stream& stream, float bound, Tensor x, Tensor y) {
 
 void clamp_backward(Stream& stream, float bound, Tensor x, Tensor dy, Tensor dx) {
   HWY_DYNAMIC_DISPATCH(clamp_gradients)(stream, bound, x, dy, dx);
+}
+
+void exp_forward(Stream& stream, float bound, Tensor x, Tensor y) {
+  HWY_DYNAMIC_DISPATCH(exp_elements)(stream, bound, x, y);
+}
+
+void exp_backward(Stream& stream, float bound, Tensor x, Tensor dy, Tensor dx) {
+  HWY_DYNAMIC_DISPATCH(exp_gradients)(stream, bound, x, dy, dx);
 }
 
 }  // namespace moe::cpu

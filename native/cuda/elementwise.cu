@@ -1,4 +1,4 @@
-// fill: y = value;  cast: y = x;  copy: bytes;  add: y = alpha a + beta b;  clamp. Formulas and dtypes:
+// fill: y = value;  cast: y = x;  copy: bytes;  add: y = alpha a + beta b;  clamp;  exp. Formulas and dtypes:
 // cpu/elementwise.cc. One kernel maps them all: a thread takes 16 bytes of neighbours, or one element if a tensor is
 // not aligned, and then those one grid further. Bound by bytes. Test: PANAMOE_TEST_BACKEND=simt panamoe_test
 // --gtest_filter='Elementwise*'. Time: ./panamoe bench train-step --device cuda.
@@ -37,6 +37,16 @@ struct ClampGradient {
   static constexpr int inputs = 2;
   float bound;
   __device__ float operator()(float x, float dy) const { return fabsf(x) <= bound ? dy : 0.0f; }
+};
+struct Exp {  // NaN stays NaN
+  static constexpr int inputs = 1;
+  float bound;
+  __device__ float operator()(float x, float) const { return expf(x > bound ? bound : x); }
+};
+struct ExpGradient {
+  static constexpr int inputs = 2;
+  float bound;
+  __device__ float operator()(float x, float dy) const { return x <= bound ? dy * expf(x) : 0.0f; }
 };
 
 template <typename Access, typename Formula>
@@ -89,6 +99,12 @@ void clamp_forward(Stream& stream, float bound, Tensor x, Tensor y) {
 
 void clamp_backward(Stream& stream, float bound, Tensor x, Tensor dy, Tensor dx) {
   map(Launch(stream), ClampGradient{bound}, &x, &dy, dx);
+}
+
+void exp_forward(Stream& stream, float bound, Tensor x, Tensor y) { map(Launch(stream), Exp{bound}, &x, nullptr, y); }
+
+void exp_backward(Stream& stream, float bound, Tensor x, Tensor dy, Tensor dx) {
+  map(Launch(stream), ExpGradient{bound}, &x, &dy, dx);
 }
 
 void add(Stream& stream, float alpha, Tensor a, float beta, Tensor b, Tensor y) {

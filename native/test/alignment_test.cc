@@ -43,6 +43,8 @@ TEST_F(AlignmentTest, ElementwiseKernels) {
       expect_same("cast", [&](T x, T, T out) { return moe_cast(stream, x, out); });
       expect_same("add", [&](T x, T z, T out) { return moe_add(stream, 0.1f, x, 3, z, out); });
       expect_same("clamp", [&](T x, T, T out) { return moe_clamp_forward(stream, 0.5f, x, out); });
+      expect_same("exp", [&](T x, T, T out) { return moe_exp_forward(stream, 0.5f, x, out); });
+      expect_same("exp's gradient", [&](T x, T z, T out) { return moe_exp_backward(stream, 0.5f, x, z, out); });
       expect_same("clamp's gradient", [&](T x, T z, T out) { return moe_clamp_backward(stream, 0.5f, x, z, out); });
     }
   }

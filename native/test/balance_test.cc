@@ -131,6 +131,25 @@ TEST_F(BalanceTest, SumsAreThoseOfFloat64OnEveryThreadCount) {
   }
 }
 
+TEST_F(BalanceTest, LossIsThatOfFloat64) {
+  for (const auto& [sequences, length, experts, choices] :
+       {std::tuple{1, 200, 7, 3}, {3, 65, 8, 2}, {70, 5, 40, 16}, {2, 70, 1024, 8}}) {
+    for (int32_t normalized : {0, 1}) {
+      SCOPED_TRACE(::testing::Message() << sequences << " " << length << " " << experts << " " << normalized);
+      std::vector<double> logits;
+      const BalanceInput in =
+          random_balance(sequences, length, experts, choices, balance_config(MOE_SIGMOID, choices, normalized), logits);
+      const BalanceOutput out(in);
+      ASSERT_MOE_OK(run(stream, in, out));
+      const Tensor loss(MOE_FLOAT32, {1});
+      for (moe_stream on : streams()) {
+        ASSERT_MOE_OK(moe_balance_loss(on, &in.config, balance_sums(out.used, out.chosen, out.scores), 2, loss));
+        expect_near(loss, {BalanceReference(in, values_of(in.scores)).loss / 2}, 0, 1e-7, "loss");
+      }
+    }
+  }
+}
+
 // Steps of 1e-5: the error of the quotient is below 1e-8.
 TEST_F(BalanceTest, BackwardMatchesCentralDifferences) {
   const double dloss = 0.75;
@@ -185,6 +204,12 @@ TEST_F(BalanceTest, NoTokensHaveNoLoss) {
   ASSERT_MOE_OK(moe_balance_backward(stream, &padding.config, 1, padding.scores,
                                      balance_sums(out.used, out.chosen, nullptr), dlogits));
   expect_near(dlogits, std::vector<double>(12), 0, 0, "dlogits");
+  Tensor loss(MOE_FLOAT32, {1});
+  loss.fill(7);
+  out.scores.fill(3);  // is not divided by 0
+  out.chosen.fill(2);
+  ASSERT_MOE_OK(moe_balance_loss(stream, &padding.config, balance_sums(out.used, out.chosen, out.scores), 1, loss));
+  EXPECT_EQ(loss[0], 0);
 }
 
 TEST_F(BalanceTest, Refusals) {
@@ -212,6 +237,11 @@ TEST_F(BalanceTest, Refusals) {
   EXPECT_MOE_REFUSED(
       MOE_INVALID_ARGUMENT, "dloss is nan",
       moe_balance_backward(stream, &in.config, NAN, in.scores, balance_sums(out.used, out.chosen, nullptr), dlogits));
+  const Tensor loss(MOE_FLOAT32, {1}), table(MOE_INT32, {2, 0}), none(MOE_FLOAT64, {2, 0});
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "sequences is 0, expected at least 1",
+                     moe_balance_loss(stream, &in.config, balance_sums(out.used, out.chosen, out.scores), 0, loss));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "chosen has 0 experts",
+                     moe_balance_loss(stream, &in.config, balance_sums(out.used, table, none), 1, loss));
   in.choice.set(3, 4);
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "choice[3] is 4", run(stream, in, out));
 }

@@ -81,6 +81,10 @@ TEST_F(CallTest, Elementwise) {
         [&](const moe_tensor* a) { return moe_clamp_forward(stream, 1, &a[1], &a[0]); }, {"x"});
   check("clamp backward", all(floats("dx", {4}), floats("x", {4}), floats("dy", {4})), 1,
         [&](const moe_tensor* a) { return moe_clamp_backward(stream, 1, &a[1], &a[2], &a[0]); }, {"x", "dy"});
+  check("exp forward", all(floats("y", {4}), floats("x", {4})), 1,
+        [&](const moe_tensor* a) { return moe_exp_forward(stream, 1, &a[1], &a[0]); }, {"x"});
+  check("exp backward", all(floats("dx", {4}), floats("x", {4}), floats("dy", {4})), 1,
+        [&](const moe_tensor* a) { return moe_exp_backward(stream, 1, &a[1], &a[2], &a[0]); }, {"x", "dy"});
   check("activation forward", all(floats("y", {2, 4}), floats("x", {2, 4})), 1,
         [&](const moe_tensor* a) { return moe_activation_forward(stream, activation_of(MOE_SILU), &a[1], &a[0]); });
   check("activation backward", all(floats("dx", {2, 4}), floats("x", {2, 4}), floats("dy", {2, 4})), 1,
@@ -226,6 +230,10 @@ TEST_F(CallTest, Balance) {
             floats("scores", {4, 3}), ints("choice", {4, 1})),
         4, [&](const moe_tensor* a) {
           return moe_balance_forward(stream, config, &a[4], &a[5], balance_sums(&a[0], &a[1], &a[2], &a[3]));
+        });
+  check("loss", all(floats("loss", {1}), ints("used", {2}), ints("chosen", {2, 3}), doubles("sums.scores", {2, 3})), 1,
+        [&](const moe_tensor* a) {
+          return moe_balance_loss(stream, config, balance_sums(&a[1], &a[2], &a[3]), 2, &a[0]);
         });
   check("backward", all(floats("dlogits", {4, 3}), floats("scores", {4, 3}), ints("used", {2}), ints("chosen", {2, 3})),
         1, [&](const moe_tensor* a) {

@@ -1,4 +1,4 @@
-// Fill, cast, add, clamp, activations and random numbers.
+// Fill, cast, add, clamp, exponential, activations and random numbers.
 #include "test/testing.h"
 
 #include <cfloat>
@@ -129,6 +129,66 @@ TEST_F(ElementwiseTest, ClampKeepsSpecialValuesAndRefusesBounds) {
   for (float bound : {-1.0f, INFINITY, NAN}) {
     EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "bound is", moe_clamp_forward(stream, bound, x, y));
     EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "bound is", moe_clamp_backward(stream, bound, x, x, y));
+  }
+}
+
+TEST_F(ElementwiseTest, ExponentialsMatchFloat64InPlaceToo) {
+  for (int64_t size : kSizes) {
+    for (moe_dtype from : kFloatings) {
+      for (moe_dtype to : kFloatings) {
+        Tensor x = Tensor::random(from, {size}, 1, -90, 5), y(to, {size});
+        std::vector<double> want;
+        for (int64_t i = 0; i < size; ++i) want.push_back(std::exp(std::min(x[i], 1.5)));
+        for (moe_stream on : streams()) {
+          ASSERT_MOE_OK(moe_exp_forward(on, 1.5f, x, y));
+          expect_near(y, want, 1e-37, tolerance(to), "y");
+        }
+        ASSERT_MOE_OK(moe_exp_forward(stream, 1.5f, x, x));
+        expect_near(x, want, 1e-37, tolerance(from), "x");
+      }
+    }
+  }
+}
+
+// Steps of 1e-5, from which the bound is further away. The bound itself is inside.
+TEST_F(ElementwiseTest, ExponentialGradientsMatchCentralDifferences) {
+  for (int64_t size : kSizes) {
+    for (moe_dtype dtype : kFloatings) {
+      Tensor x = Tensor::random(MOE_FLOAT32, {size}, 1, -3, 3), dx(dtype, {size});
+      for (int64_t i = 0; i < size; ++i) {
+        if (i == 0 || std::abs(x[i] - 1.5) < 1e-4) x.set(i, i == 0 ? 1.5 : 0);
+      }
+      const Tensor dy = Tensor::random(dtype, {size}, 2);
+      const auto value = [](double at) { return std::exp(std::min(at, 1.5)); };
+      std::vector<double> want;
+      for (int64_t i = 0; i < size; ++i) want.push_back(dy[i] * (value(x[i] + 1e-5) - value(x[i] - 1e-5)) / 2e-5);
+      if (size > 0) want[0] = dy[0] * std::exp(1.5);
+      for (moe_stream on : streams()) {
+        ASSERT_MOE_OK(moe_exp_backward(on, 1.5f, x, dy, dx));
+        expect_near(dx, want, 1e-6, tolerance(dtype), "dx");
+      }
+      ASSERT_MOE_OK(moe_exp_backward(stream, 1.5f, x, dy, dy));
+      expect_same_bits(dy, dx, "in place");
+    }
+  }
+}
+
+TEST_F(ElementwiseTest, ExponentialsKeepSpecialValuesAndRefuseBounds) {
+  const Tensor x = Tensor::of(MOE_FLOAT32, {5}, {NAN, INFINITY, -INFINITY, -0.0, -200});
+  const Tensor ones = Tensor::of(MOE_FLOAT32, {5}, {1, 1, 1, 1, 1});
+  Tensor y(MOE_FLOAT32, {5}), dx(MOE_FLOAT32, {5});
+  ASSERT_MOE_OK(moe_exp_forward(stream, 88, x, y));
+  ASSERT_MOE_OK(moe_exp_backward(stream, 88, x, ones, dx));
+  EXPECT_TRUE(std::isnan(y[0]));
+  EXPECT_NEAR(y[1] / std::exp(88.0), 1, 1e-6);
+  EXPECT_EQ(dx[1], 0);
+  for (int64_t i : {2, 3, 4}) {
+    EXPECT_EQ(y[i], i == 3 ? 1 : 0) << i;
+    EXPECT_EQ(dx[i], y[i]) << i;
+  }
+  for (float bound : {89.0f, -INFINITY, NAN}) {
+    EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "bound is", moe_exp_forward(stream, bound, x, y));
+    EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "bound is", moe_exp_backward(stream, bound, x, x, y));
   }
 }
 

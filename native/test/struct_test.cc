@@ -65,6 +65,12 @@ TEST_F(StructTest, Balance) {
                           {"used", "chosen", "sums.scores"}, [&](const moe_balance_sums* s) {
                             return moe_balance_forward(stream, config, scores, choice, s);
                           });
+  const Tensor loss(MOE_FLOAT32, {1});
+  check<moe_balance_config>("config", config, {}, {},
+                            [&](const moe_balance_config* s) { return moe_balance_loss(stream, s, sums, 2, loss); });
+  check<moe_balance_sums>("sums", sums, {&moe_balance_sums::used, &moe_balance_sums::chosen, &moe_balance_sums::scores},
+                          {"used", "chosen", "sums.scores"},
+                          [&](const moe_balance_sums* s) { return moe_balance_loss(stream, config, s, 2, loss); });
   check<moe_balance_sums>(
       "sums", balance_sums(used, chosen, nullptr), {&moe_balance_sums::used, &moe_balance_sums::chosen},
       {"used", "chosen"},

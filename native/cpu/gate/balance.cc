@@ -204,6 +204,23 @@ void balance_forward(Stream& stream, const moe_balance_config& config, Tensor sc
   }
 }
 
+void balance_loss(Stream&, const moe_balance_config& config, const moe_balance_sums& sums, int64_t sequences,
+                  Tensor loss) {
+  const int64_t experts = sums.chosen->shape[1];
+  double total = 0;
+  for (int64_t g = 0; g < sums.used->shape[0]; ++g) {
+    const double used = static_cast<const int32_t*>(sums.used->data)[g];
+    const double scale = used > 0 ? static_cast<double>(experts) / (used * used * config.auxiliary_choices) : 0;
+    double sum = 0;
+    for (int64_t i = g * experts; i < (g + 1) * experts; ++i) {
+      sum +=
+          static_cast<const int32_t*>(sums.chosen->data)[i] * scale * static_cast<const double*>(sums.scores->data)[i];
+    }
+    total += sum;
+  }
+  *static_cast<float*>(loss.data) = static_cast<float>(total / static_cast<double>(sequences));
+}
+
 void balance_backward(Stream& stream, const moe_balance_config& config, double dloss, Tensor scores,
                       const moe_balance_sums& sums, Tensor dlogits) {
   const int64_t experts = scores.shape[1];

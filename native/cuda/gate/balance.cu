@@ -1,6 +1,6 @@
 // Balance of the experts' loads. Formulas and shapes: cpu/gate/balance.cc. The forward takes two launches: a block sums
-// a block of tokens, expert by expert, then the blocks' sums are added in their order. In the backward lanes of a warp
-// share a token.
+// a block of tokens, expert by expert, then the blocks' sums are added in their order. One block makes a loss of them.
+// In the backward lanes of a warp share a token.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Balance*'. Time: ./panamoe bench balance --device cuda.
 #include <algorithm>
 
@@ -121,6 +121,24 @@ __global__ void __launch_bounds__(kSlices* kWarpLanes)
   }
 }
 
+// scale: E / (counted choices sequences). The sum of every 8th sequence's loss, then of these eight, in order. Bound by
+// latency.
+__global__ void __launch_bounds__(kThreads) loss_kernel(int64_t count, int experts, double scale, const int* used,
+                                                        const int* chosen, const double* scores, float* loss) {
+  __shared__ double table[kMostWarps];
+  const int lane = static_cast<int>(threadIdx.x) % kWarpLanes, warp = static_cast<int>(threadIdx.x) / kWarpLanes;
+  double sum = 0;
+  for (int64_t g = warp; g < count; g += kThreads / kWarpLanes) {
+    const double tokens = used[g];
+    const double of_choice = tokens > 0 ? scale / (tokens * tokens) : 0;
+    for (int e = lane; e < experts; e += kWarpLanes) {
+      sum += chosen[g * experts + e] * of_choice * scores[g * experts + e];
+    }
+  }
+  sum = block_sum(sum, table);
+  if (threadIdx.x == 0) *loss = static_cast<float>(sum);
+}
+
 // scale: dloss E / (counted choices). Bound by bytes: reads S E scores and writes S E gradients.
 template <typename Lanes>
 __global__ void __launch_bounds__(kThreads)
@@ -181,6 +199,15 @@ void balance_forward(Stream& stream, const moe_balance_config& config, Tensor sc
   const dim3 grid(static_cast<unsigned>(sequences.count), static_cast<unsigned>(ceil_div(experts + 1, kWarpLanes)));
   launch(add_kernel, grid, kSlices * kWarpLanes, 0, sequences, sums, data<double>(out.scores),
          data<double>(out.entropy));
+}
+
+void balance_loss(Stream& stream, const moe_balance_config& config, const moe_balance_sums& sums, int64_t sequences,
+                  Tensor loss) {
+  const int64_t experts = sums.chosen->shape[1];
+  const double scale = static_cast<double>(experts) / (config.auxiliary_choices * static_cast<double>(sequences));
+  Launch launch(stream);
+  launch(loss_kernel, 1, kThreads, 0, sums.used->shape[0], static_cast<int>(experts), scale, data<int>(sums.used),
+         data<int>(sums.chosen), data<double>(sums.scores), data<float>(loss));
 }
 
 void balance_backward(Stream& stream, const moe_balance_config& config, double dloss, Tensor scores,

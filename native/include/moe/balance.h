@@ -1,5 +1,5 @@
 /* How evenly a gate spreads its tokens over the experts: the sums that load-balancing losses and load statistics are
- * made of, and the gradient of such a loss. The gate computes the loss of one batch by itself (moe/gate.h); these calls
+ * made of, such a loss, and its gradient. The gate computes the loss of one batch by itself (moe/gate.h); these calls
  * are for a batch of which other ranks hold parts, and for losses of each sequence (DeepSeek-V3, arXiv 2412.19437,
  * equations 17 to 20). Rules: docs/gating.md, Losses. */
 #ifndef MOE_BALANCE_H
@@ -32,11 +32,15 @@ typedef struct moe_balance_sums {
  * Sums are float64 over fixed blocks of tokens. Refused: an S that G does not divide, a choice outside [-1, E). */
 MOE_API moe_status moe_balance_forward(moe_stream stream, const moe_balance_config* config, const moe_tensor* scores,
                                        const moe_tensor* choice, const moe_balance_sums* sums, MOE_HELD);
-/* dlogits [S, E] = dloss * d(sum of the sequences' losses) / d(logits), where the loss of a sequence is
+/* loss float32 [1] = the sum of the sequences' losses / sequences, where the loss of a sequence is
  *   E / (auxiliary_choices * used^2) * sum_e chosen[e] * scores[e]
- * and 0 without used tokens. `used` and `chosen` count as constants, and may be sums over several ranks; of `sums` no
- * other tensor is read. scores are the gate's, float32 [S, E], 0 for unused tokens. Refused: a dloss that is not
- * finite. */
+ * and 0 without used tokens, in float64. Of `sums` it reads used, chosen and scores, of the config
+ * auxiliary_choices. Refused: an E outside 1..1024, and sequences, which may count those of other ranks, below 1. */
+MOE_API moe_status moe_balance_loss(moe_stream stream, const moe_balance_config* config, const moe_balance_sums* sums,
+                                    int64_t sequences, const moe_tensor* loss, MOE_HELD);
+/* dlogits [S, E] = dloss * d(sum of the sequences' losses) / d(logits). `used` and `chosen` count as constants, and may
+ * be sums over several ranks; of `sums` no other tensor is read. scores are the gate's, float32 [S, E], 0 for unused
+ * tokens. Refused: a dloss that is not finite. */
 MOE_API moe_status moe_balance_backward(moe_stream stream, const moe_balance_config* config, double dloss,
                                         const moe_tensor* scores, const moe_balance_sums* sums,
                                         const moe_tensor* dlogits, MOE_HELD);

@@ -1,4 +1,4 @@
-/* Element by element: fill, cast, sum, clamp, activations, and counter-based random numbers.
+/* Element by element: fill, cast, sum, clamp, exponential, activations, and counter-based random numbers.
  * Tensors of one call have the same number of elements, in any shape unless a comment gives one; float32 or bfloat16
  * each. */
 #ifndef MOE_ELEMENTWISE_H
@@ -54,6 +54,12 @@ MOE_API moe_status moe_clamp_forward(moe_stream stream, float bound, const moe_t
 /* dx[i] = dy[i] where |x[i]| <= bound, else 0. dx may be x or dy of its dtype. */
 MOE_API moe_status moe_clamp_backward(moe_stream stream, float bound, const moe_tensor* x, const moe_tensor* dy,
                                       const moe_tensor* dx, MOE_HELD);
+/* y[i] = exp(min(x[i], bound)): the scale of a cosine router. bound finite and at most 88, where a float32 ends, or
+ * refused. NaN stays NaN. y may alias x if their dtypes match. */
+MOE_API moe_status moe_exp_forward(moe_stream stream, float bound, const moe_tensor* x, const moe_tensor* y, MOE_HELD);
+/* dx[i] = dy[i] * exp(x[i]) where x[i] <= bound, else 0. dx may alias x or dy if their dtypes match. */
+MOE_API moe_status moe_exp_backward(moe_stream stream, float bound, const moe_tensor* x, const moe_tensor* dy,
+                                    const moe_tensor* dx, MOE_HELD);
 
 /* y = activation(x). y [S, N]; x [S, N], for SwiGLU [S, 2N]. */
 MOE_API moe_status moe_activation_forward(moe_stream stream, const moe_activation_config* activation,

@@ -23,10 +23,10 @@ public class Moe extends Moe$shared {
     static final SymbolLookup SYMBOL_LOOKUP = NativeLibrary.SYMBOLS
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int MOE_ABI_VERSION = (int)10L;
+    private static final int MOE_ABI_VERSION = (int)11L;
     /**
      * {@snippet lang=c :
-     * #define MOE_ABI_VERSION 10
+     * #define MOE_ABI_VERSION 11
      * }
      */
     public static int MOE_ABI_VERSION() {
@@ -2114,6 +2114,141 @@ public class Moe extends Moe$shared {
         }
     }
 
+    private static class moe_exp_forward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Moe.C_INT,
+            Moe.C_LONG,
+            Moe.C_FLOAT,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("moe_exp_forward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * moe_status moe_exp_forward(moe_stream stream, float bound, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static FunctionDescriptor moe_exp_forward$descriptor() {
+        return moe_exp_forward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * moe_status moe_exp_forward(moe_stream stream, float bound, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static MethodHandle moe_exp_forward$handle() {
+        return moe_exp_forward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * moe_status moe_exp_forward(moe_stream stream, float bound, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static MemorySegment moe_exp_forward$address() {
+        return moe_exp_forward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * moe_status moe_exp_forward(moe_stream stream, float bound, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static int moe_exp_forward(long stream, float bound, MemorySegment x, MemorySegment y, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+        var mh$ = moe_exp_forward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("moe_exp_forward", stream, bound, x, y, held0, held1, held2, held3);
+            }
+            return (int)mh$.invokeExact(stream, bound, x, y, held0, held1, held2, held3);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class moe_exp_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Moe.C_INT,
+            Moe.C_LONG,
+            Moe.C_FLOAT,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("moe_exp_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * moe_status moe_exp_backward(moe_stream stream, float bound, const moe_tensor *x, const moe_tensor *dy, const moe_tensor *dx, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static FunctionDescriptor moe_exp_backward$descriptor() {
+        return moe_exp_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * moe_status moe_exp_backward(moe_stream stream, float bound, const moe_tensor *x, const moe_tensor *dy, const moe_tensor *dx, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static MethodHandle moe_exp_backward$handle() {
+        return moe_exp_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * moe_status moe_exp_backward(moe_stream stream, float bound, const moe_tensor *x, const moe_tensor *dy, const moe_tensor *dx, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static MemorySegment moe_exp_backward$address() {
+        return moe_exp_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * moe_status moe_exp_backward(moe_stream stream, float bound, const moe_tensor *x, const moe_tensor *dy, const moe_tensor *dx, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static int moe_exp_backward(long stream, float bound, MemorySegment x, MemorySegment dy, MemorySegment dx, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+        var mh$ = moe_exp_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("moe_exp_backward", stream, bound, x, dy, dx, held0, held1, held2, held3);
+            }
+            return (int)mh$.invokeExact(stream, bound, x, dy, dx, held0, held1, held2, held3);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class moe_activation_forward {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Moe.C_INT,
@@ -3939,6 +4074,74 @@ public class Moe extends Moe$shared {
                 traceDowncall("moe_balance_forward", stream, config, scores, choice, sums, held0, held1, held2, held3);
             }
             return (int)mh$.invokeExact(stream, config, scores, choice, sums, held0, held1, held2, held3);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class moe_balance_loss {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Moe.C_INT,
+            Moe.C_LONG,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_LONG,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("moe_balance_loss");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * moe_status moe_balance_loss(moe_stream stream, const moe_balance_config *config, const moe_balance_sums *sums, int64_t sequences, const moe_tensor *loss, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static FunctionDescriptor moe_balance_loss$descriptor() {
+        return moe_balance_loss.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * moe_status moe_balance_loss(moe_stream stream, const moe_balance_config *config, const moe_balance_sums *sums, int64_t sequences, const moe_tensor *loss, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static MethodHandle moe_balance_loss$handle() {
+        return moe_balance_loss.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * moe_status moe_balance_loss(moe_stream stream, const moe_balance_config *config, const moe_balance_sums *sums, int64_t sequences, const moe_tensor *loss, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static MemorySegment moe_balance_loss$address() {
+        return moe_balance_loss.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * moe_status moe_balance_loss(moe_stream stream, const moe_balance_config *config, const moe_balance_sums *sums, int64_t sequences, const moe_tensor *loss, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static int moe_balance_loss(long stream, MemorySegment config, MemorySegment sums, long sequences, MemorySegment loss, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+        var mh$ = moe_balance_loss.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("moe_balance_loss", stream, config, sums, sequences, loss, held0, held1, held2, held3);
+            }
+            return (int)mh$.invokeExact(stream, config, sums, sequences, loss, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

@@ -1,16 +1,13 @@
 package panamoe.backend;
 
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import panamoe.backend.GateSettings.Score;
 import panamoe.tensor.DType;
-import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
  * How evenly a gate spreads tokens over the experts: the sums that load-balancing losses and load
- * statistics are made of, and the gradient of such a loss.
+ * statistics are made of, such a loss, and its gradient.
  */
 public interface BalanceKernels {
   /**
@@ -49,37 +46,24 @@ public interface BalanceKernels {
     public Sums withEntropy(TensorScope scope) {
       return new Sums(used, chosen, scores, scope.allocate(DType.FLOAT64, used.count()));
     }
-
-    /**
-     * The load-balancing loss of each sequence, {@code E / (choices * used^2) * sum_e chosen[e] *
-     * scores[e]}; 0 without used tokens. On the host, as ranks exchange the sums there.
-     */
-    public double[] losses(Balance balance) {
-      long experts = chosen.size(1);
-      MemorySegment tokensOf = HostView.elements(used);
-      MemorySegment choices = HostView.elements(chosen);
-      MemorySegment sums = HostView.elements(scores);
-      double[] losses = new double[Math.toIntExact(used.count())];
-      for (int g = 0; g < losses.length; g++) {
-        double tokens = tokensOf.getAtIndex(ValueLayout.JAVA_INT, g);
-        for (long i = g * experts; i < (g + 1) * experts && tokens > 0; i++) {
-          double slope =
-              choices.getAtIndex(ValueLayout.JAVA_INT, i)
-                  * (experts / (tokens * tokens * balance.choices()));
-          losses[g] += slope * sums.getAtIndex(ValueLayout.JAVA_DOUBLE, i);
-        }
-      }
-      return losses;
-    }
   }
 
   /** Writes {@code sums} from the gate's scores FLOAT32 [S, E] and choice INT32 [S, K]. */
   void balanceForward(Balance balance, Tensor scores, Tensor choice, Sums sums);
 
   /**
+   * Writes to {@code loss} FLOAT32 [1] the sum of the sequences' losses divided by {@code
+   * sequences}, each {@code E / (choices * used^2) * sum_e chosen[e] * scores[e]}, 0 without used
+   * tokens.
+   *
+   * @param sequences at least 1; may count those of other ranks
+   */
+  void balanceLoss(Balance balance, Sums sums, long sequences, Tensor loss);
+
+  /**
    * dlogits FLOAT32 [S, E] is {@code dloss} times the gradient of the sum of the sequences' losses,
-   * each as {@link Sums#loss}. Of {@code sums} it reads used and chosen, which count as constants
-   * and may be sums over several ranks.
+   * each as in {@link #balanceLoss}. Of {@code sums} it reads used and chosen, which count as
+   * constants and may be sums over several ranks.
    */
   void balanceBackward(Balance balance, double dloss, Tensor scores, Sums sums, Tensor dlogits);
 }

@@ -25,6 +25,12 @@ public interface ElementwiseKernels {
   /** {@code dx = dy} where {@code |x| <= bound}, else 0; dx may be x or dy. */
   void clampBackward(float bound, Tensor x, Tensor dy, Tensor dx);
 
+  /** {@code y = exp(min(x, bound))}, bound finite and at most 88; y may be x. */
+  void expForward(float bound, Tensor x, Tensor y);
+
+  /** {@code dx = dy exp(x)} where {@code x <= bound}, else 0; dx may be x or dy. */
+  void expBackward(float bound, Tensor x, Tensor dy, Tensor dx);
+
   /** {@code y = activation(x)}: x [S, N], y [S, N], for SwiGLU x [S, 2N]. */
   void activationForward(Activation activation, Tensor x, Tensor y);
 

@@ -45,9 +45,9 @@ final class CosineRouter {
   Cost cost(Work work) {
     double experts = vectors.matrixShape()[0];
     double width = vectors.matrixShape()[1];
-    double statistics = work.training() ? work.bytes32(1) + 4 * experts : 0;
+    double statistics = work.training() ? work.bytes32(1) + 4 * (experts + width) : 0;
     double unit = work.bytes32(width) + 4 * experts * width;
-    double kept = 4 * width + unit + statistics + work.bytes32(experts);
+    double kept = 4 * (3 * width + 1) + unit + statistics + work.bytes32(experts);
     return projection
         .costFloat32(work)
         .then(Cost.products(work, work.tokens(), experts * width))

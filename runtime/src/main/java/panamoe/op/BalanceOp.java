@@ -7,7 +7,7 @@ import panamoe.backend.Routes;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/** The sums that load-balancing losses are made of, and the gradient of such a loss. */
+/** The sums that load-balancing losses are made of, such a loss, and its gradient. */
 record BalanceOp(Pass pass, Balance balance, Routes routes, Sums sums) {
 
   /**
@@ -23,13 +23,14 @@ record BalanceOp(Pass pass, Balance balance, Routes routes, Sums sums) {
     return new BalanceOp(pass, balance, routes, sums);
   }
 
-  /** The sum of the sequences' losses. */
-  double loss() {
-    double sum = 0;
-    for (double loss : sums.losses(balance)) {
-      sum += loss;
-    }
-    return sum;
+  /**
+   * Replaces the auxiliary loss of the routes by the mean over {@code of} sequences, which may be
+   * more than are here.
+   */
+  Tensor loss(long of) {
+    Tensor loss = routes.losses().rows(0, 1);
+    pass.backend().balanceLoss(balance, sums, of, loss);
+    return loss;
   }
 
   /**

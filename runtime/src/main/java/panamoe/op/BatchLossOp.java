@@ -32,9 +32,10 @@ public final class BatchLossOp {
     Routes routes = GateOp.choose(pass, settings, inputs);
     BalanceOp balance = BalanceOp.forward(pass, settings, routes, 1, false);
     double mine = balance.sums().used().getInt(0);
-    double z = addUp(pass, balance.sums(), mine * routes.losses().getFloat(1));
-    double tokens = balance.sums().used().getInt(0);
-    routes.losses().set((float) balance.loss(), (float) (tokens == 0 ? 0 : z / tokens));
+    double[] all = addUp(pass, balance.sums(), mine, mine * routes.losses().getFloat(1));
+    double tokens = all[0];
+    balance.loss(1);
+    routes.losses().setFloat(1, (float) (tokens == 0 ? 0 : all[1] / tokens));
     // The kernel's z loss is a mean over this part's tokens, of which another may have more.
     float zOfPart = tokens == 0 ? 0 : (float) (zCoefficient * mine / tokens);
     GateOp.record(pass, settings, inputs, routes, 0, zOfPart);
@@ -44,12 +45,13 @@ public final class BatchLossOp {
 
   /**
    * Makes {@code sums} those over all parts of the pass's batch, added in the order of the ranks;
-   * gives the sum of {@code z}. On the host: 2 E + 2 numbers, which ranks exchange there.
+   * gives the sums of {@code used} and {@code z}. On the host: 2 E + 2 numbers, which ranks
+   * exchange there, so that it waits for the gate.
    */
-  private static double addUp(Pass pass, Sums sums, double z) {
+  private static double[] addUp(Pass pass, Sums sums, double used, double z) {
     int experts = Math.toIntExact(sums.chosen().size(1));
     double[] mine = new double[2 + 2 * experts];
-    mine[0] = sums.used().getInt(0);
+    mine[0] = used;
     mine[1] = z;
     HostView scores = HostView.of(sums.scores());
     HostView chosen = HostView.of(sums.chosen());
@@ -73,6 +75,6 @@ public final class BatchLossOp {
     }
     scores.write();
     chosen.write();
-    return all[1];
+    return all;
   }
 }

@@ -1,13 +1,13 @@
 package panamoe.op;
 
-import panamoe.backend.GemmKernels;
+import panamoe.backend.GemmKernels.Epilogue;
 import panamoe.backend.NormKernels.Norm;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
  * Cosines of tokens and experts times a learned scale: {@code logits[s, e] = exp(min(t, ln 100))
- * cos(z[s], v[e])}.
+ * cos(z[s], v[e])}. The scale is part of the tokens' norm, so that the host reads no number.
  */
 public final class CosineOp {
   /** Largest logarithm of the scale; above it t gets no gradient. */
@@ -26,87 +26,85 @@ public final class CosineOp {
    */
   public static Tensor forward(Pass pass, Tensor z, Tensor vectors, Tensor temperature) {
     Tensor logits = pass.allocate(DType.FLOAT32, z.size(0), vectors.size(0));
-    // The norm of a row of P elements is the root of P times its mean of squares.
-    Tensor gamma = pass.allocate(DType.FLOAT32, z.size(1));
-    pass.backend().fill((float) (1 / Math.sqrt(z.size(1))), gamma);
-    Unit tokens = Unit.of(pass, z, gamma);
-    Unit experts = Unit.of(pass, vectors, gamma);
-    pass.backend()
-        .gemm(false, true, false, tokens.unit, experts.unit, logits, GemmKernels.Epilogue.NONE);
-    float t = temperature.getFloat(0);
-    float scale = (float) Math.exp(Math.min(t, MOST));
-    pass.backend().add(scale, logits, 0, logits, logits);
+    Tensor scale = pass.allocate(DType.FLOAT32, 1);
+    pass.backend().expForward(MOST, temperature, scale);
+    // The norm of P rows of a 1, times the scale: the scale P times. Its backward adds P gradients.
+    Rows scales = Rows.of(pass, filled(pass, 1, z.size(1), 1), scale);
+    // A row of P elements has the root of P as its length, times gamma.
+    Rows tokens = Rows.of(pass, z, scales.normal.reshape(z.size(1)));
+    Rows experts = Rows.of(pass, vectors, filled(pass, 1f / z.size(1), z.size(1)));
+    pass.backend().gemm(false, true, false, tokens.normal, experts.normal, logits, Epilogue.NONE);
     if (pass.recording()) {
       pass.tape()
           .record(
               logits,
               dlogits -> {
-                if (t <= MOST) {
-                  addToTemperature(pass, temperature, logits, dlogits);
-                }
-                pass.backend().add(scale, dlogits, 0, dlogits, dlogits);
-                backward(pass, tokens, experts, dlogits);
+                backward(pass, scales, tokens, experts, temperature, dlogits);
                 dlogits.owner().release();
               },
-              gamma,
-              tokens.unit,
+              scale,
+              scales.rows,
+              scales.normal,
+              scales.rstd,
+              experts.gamma,
+              tokens.normal,
               tokens.rstd,
-              experts.unit,
+              experts.normal,
               experts.rstd);
     }
     return logits;
   }
 
-  /** Rows and what they are at length 1. */
-  private record Unit(Tensor rows, Tensor gamma, Tensor rstd, Tensor unit) {
-    static Unit of(Pass pass, Tensor rows, Tensor gamma) {
+  private static Tensor filled(Pass pass, float value, long... shape) {
+    Tensor y = pass.allocate(DType.FLOAT32, shape);
+    pass.backend().fill(value, y);
+    return y;
+  }
+
+  /** Rows, and what they are at the length that {@code gamma} gives them. */
+  private record Rows(Tensor rows, Tensor gamma, Tensor rstd, Tensor normal) {
+    static Rows of(Pass pass, Tensor rows, Tensor gamma) {
       Tensor rstd = pass.recording() ? pass.allocate(DType.FLOAT32, rows.size(0)) : null;
-      Tensor unit = pass.allocate(DType.FLOAT32, rows.shape());
-      pass.backend().rmsNormForward(new Norm(gamma, null, EPSILON, null, rstd), rows, unit);
-      return new Unit(rows, gamma, rstd, unit);
+      Tensor normal = pass.allocate(DType.FLOAT32, rows.shape());
+      pass.backend().rmsNormForward(new Norm(gamma, null, EPSILON, null, rstd), rows, normal);
+      return new Rows(rows, gamma, rstd, normal);
     }
 
-    /** The gradient of the rows from the unit rows' gradient, which is released. */
-    Tensor backward(Pass pass, Tensor dunit) {
+    /** The gradient of the rows from {@code dnormal}, which is released; dgamma is added to. */
+    Tensor backward(Pass pass, Tensor dnormal, Tensor dgamma) {
       Tensor drows = pass.allocate(DType.FLOAT32, rows.shape());
-      Tensor unread = pass.scope().zeros(DType.FLOAT32, gamma.shape());
       pass.backend()
-          .rmsNormBackward(new Norm(gamma, null, 0, null, rstd), rows, dunit, drows, unread);
-      dunit.release();
-      unread.release();
+          .rmsNormBackward(new Norm(gamma, null, 0, null, rstd), rows, dnormal, drows, dgamma);
+      dnormal.release();
       return drows;
     }
   }
 
-  private static void backward(Pass pass, Unit tokens, Unit experts, Tensor dcosines) {
+  private static void backward(
+      Pass pass, Rows scales, Rows tokens, Rows experts, Tensor temperature, Tensor dlogits) {
     Tape tape = pass.tape();
     Gradient dvectors = tape.gradientOf(experts.rows);
     if (dvectors != null) {
-      Tensor dunit = pass.allocate(DType.FLOAT32, experts.rows.shape());
-      pass.backend()
-          .gemm(true, false, false, dcosines, tokens.unit, dunit, GemmKernels.Epilogue.NONE);
-      Tensor dexperts = experts.backward(pass, dunit);
-      pass.backend().add(1, dexperts, 1, dvectors.sums(), dvectors.sums());
-      dexperts.release();
+      Tensor dexperts = pass.allocate(DType.FLOAT32, experts.rows.shape());
+      pass.backend().gemm(true, false, false, dlogits, tokens.normal, dexperts, Epilogue.NONE);
+      Tensor unread = pass.scope().zeros(DType.FLOAT32, experts.gamma.shape());
+      Tensor drows = experts.backward(pass, dexperts, unread);
+      pass.backend().add(1, drows, 1, dvectors.sums(), dvectors.sums());
+      drows.release();
+      unread.release();
     }
-    Tensor dunit = pass.allocate(DType.FLOAT32, tokens.rows.shape());
-    pass.backend()
-        .gemm(false, false, false, dcosines, experts.unit, dunit, GemmKernels.Epilogue.NONE);
-    tape.addGradient(tokens.rows, tokens.backward(pass, dunit));
-  }
-
-  /** The derivative of a logit by t is the logit. */
-  private static void addToTemperature(
-      Pass pass, Tensor temperature, Tensor logits, Tensor dlogits) {
-    Tensor dtemperature = pass.tape().parameterGradient(temperature);
+    Tensor dscales = pass.scope().zeros(DType.FLOAT32, scales.rows.shape());
+    Tensor dtokens = pass.allocate(DType.FLOAT32, tokens.rows.shape());
+    pass.backend().gemm(false, false, false, dlogits, experts.normal, dtokens, Epilogue.NONE);
+    tape.addGradient(
+        tokens.rows, tokens.backward(pass, dtokens, dscales.reshape(tokens.gamma.shape())));
+    Tensor dscale = pass.scope().zeros(DType.FLOAT32, 1);
+    scales.backward(pass, dscales, dscale).release();
+    Tensor dtemperature = tape.parameterGradient(temperature);
     if (dtemperature != null) {
-      float[] values = logits.toFloats();
-      float[] gradients = dlogits.toFloats();
-      double sum = 0;
-      for (int i = 0; i < values.length; i++) {
-        sum += (double) values[i] * gradients[i];
-      }
-      dtemperature.setFloat(0, dtemperature.getFloat(0) + (float) sum);
+      pass.backend().expBackward(MOST, temperature, dscale, dscale);
+      pass.backend().add(1, dscale, 1, dtemperature, dtemperature);
     }
+    dscale.release();
   }
 }

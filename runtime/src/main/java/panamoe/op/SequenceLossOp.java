@@ -28,9 +28,8 @@ public final class SequenceLossOp {
       float coefficient) {
     long sequences = routes.tokens() / length;
     BalanceOp balance = BalanceOp.forward(pass, settings, routes, sequences, true);
-    double loss = balance.loss();
-    double all = (double) sequences * pass.batch().size();
-    routes.losses().setFloat(0, (float) (pass.batch().allReduce(loss) / all));
-    balance.record(logits, coefficient / all);
+    long all = Math.max(1, sequences * pass.batch().size()); // the loss of no sequence is 0
+    pass.batch().allReduce(balance.loss(all));
+    balance.record(logits, (double) coefficient / all);
   }
 }

@@ -37,8 +37,7 @@ class BalanceContractTest {
       }
       assertEquals(2.5 * Math.log(2), sums.entropy().getDouble(0), 1e-14);
       assertEquals(0, sums.entropy().getDouble(1), 1e-14);
-      assertEquals(3 / 4.0 * (0.75 + 1), sums.losses(balance)[0], 1e-15);
-      assertEquals(3, sums.losses(balance)[1], 1e-15);
+      assertEquals((3 / 4.0 * (0.75 + 1) + 3) / 2, loss(backend, sample, balance, sums, 2), 1e-7);
     }
   }
 
@@ -54,7 +53,7 @@ class BalanceContractTest {
 
   /** Sums and gradients for every rule, over 3 sequences of 70 tokens. */
   private static List<Tensor> run(Backend on, Sample sample) {
-    Tensor all = sample.unset(4, 4 * 3 * 20 + 210 * 20);
+    Tensor all = sample.unset(4, 5 * 3 * 20 + 210 * 20);
     int row = 0;
     for (Score score : Score.values()) {
       for (boolean normalized : new boolean[] {false, true}) {
@@ -70,9 +69,10 @@ class BalanceContractTest {
           all.setFloat(at + 60 + i, sums.chosen().getInt(i));
           all.setFloat(at + 120 + i, sums.used().getInt(i / 20));
           all.setFloat(at + 180 + i, (float) sums.entropy().getDouble(i / 20));
+          all.setFloat(at + 240 + i, loss(on, sample, balance, sums, i + 1));
         }
         for (int i = 0; i < dlogits.count(); i++) {
-          all.setFloat(at + 240 + i, 1000 * dlogits.getFloat(i)); // of the order of 1
+          all.setFloat(at + 300 + i, 1000 * dlogits.getFloat(i)); // of the order of 1
         }
       }
     }
@@ -98,8 +98,7 @@ class BalanceContractTest {
               () -> {
                 Routes moved = routes(backend, sample, logits, score, 2);
                 backend.balanceForward(balance, moved.scores(), moved.choice(), sums);
-                double[] losses = sums.losses(balance);
-                return 2 * (losses[0] + losses[1]);
+                return 2 * loss(backend, sample, balance, sums, 1);
               });
         }
       }
@@ -122,6 +121,7 @@ class BalanceContractTest {
       assertRefused(
           "dloss is nan",
           () -> backend.balanceBackward(balance, Double.NaN, scores, sums, sample.unset(6, 4)));
+      assertRefused("sequences is 0", () -> backend.balanceLoss(balance, sums, 0, sample.unset(1)));
       choice.setInt(3, 4);
       assertRefused(
           "choice[3] is 4",
@@ -130,6 +130,12 @@ class BalanceContractTest {
             backend.synchronize();
           });
     }
+  }
+
+  private static float loss(Backend on, Sample sample, Balance balance, Sums sums, long sequences) {
+    Tensor loss = sample.unset(1);
+    on.balanceLoss(balance, sums, sequences, loss);
+    return loss.getFloat(0);
   }
 
   private static Routes routes(Backend on, Sample sample, Tensor logits, Score score, int topK) {

@@ -158,7 +158,11 @@ class ElementwiseContractTest {
             on.clampForward(0.5f, b, clamped);
             Tensor gradient = sample.unset(1003);
             on.clampBackward(0.5f, a, b, gradient);
-            return List.of(y, wide, clamped, gradient);
+            Tensor exponential = sample.unset(dtype, 1003);
+            on.expForward(0.5f, b, exponential);
+            Tensor slope = sample.unset(1003);
+            on.expBackward(0.5f, a, b, slope);
+            return List.of(y, wide, clamped, gradient, exponential, slope);
           });
     }
   }
@@ -188,6 +192,8 @@ class ElementwiseContractTest {
       assertRefused("x is null", () -> backend.cast(null, x));
       assertRefused("bound is -1", () -> backend.clampForward(-1, x, x));
       assertRefused("dy of shape [3, 4]", () -> backend.clampBackward(1, x, wrong, x));
+      assertRefused("bound is 89", () -> backend.expForward(89, x, x));
+      assertRefused("dy of shape [3, 4]", () -> backend.expBackward(1, x, wrong, x));
       assertRefused("share memory", () -> backend.cast(x.rows(0, 2), x.rows(1, 3)));
     }
   }

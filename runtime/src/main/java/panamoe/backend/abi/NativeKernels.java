@@ -94,6 +94,26 @@ interface NativeKernels
   }
 
   @Override
+  default void expForward(float bound, Tensor x, Tensor y) {
+    launch(
+        "moe_exp_forward",
+        (s, from, to, h0, h1, h2, h3) -> Moe.moe_exp_forward(s, bound, from, to, h0, h1, h2, h3),
+        x,
+        y);
+  }
+
+  @Override
+  default void expBackward(float bound, Tensor x, Tensor dy, Tensor dx) {
+    launch(
+        "moe_exp_backward",
+        (s, from, upstream, to, h0, h1, h2, h3) ->
+            Moe.moe_exp_backward(s, bound, from, upstream, to, h0, h1, h2, h3),
+        x,
+        dy,
+        dx);
+  }
+
+  @Override
   default void activationForward(Activation activation, Tensor x, Tensor y) {
     launch(
         "moe_activation_forward",
@@ -348,6 +368,17 @@ interface NativeKernels
         scores,
         choice,
         Structs.balanceSums(sums));
+  }
+
+  @Override
+  default void balanceLoss(Balance balance, Sums sums, long sequences, Tensor loss) {
+    launch(
+        "moe_balance_loss",
+        (s, config, table, to, h0, h1, h2, h3) ->
+            Moe.moe_balance_loss(s, config, table, sequences, to, h0, h1, h2, h3),
+        Structs.balance(balance),
+        Structs.balanceSums(sums),
+        loss);
   }
 
   @Override

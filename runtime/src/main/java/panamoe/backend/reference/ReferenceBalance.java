@@ -65,6 +65,31 @@ interface ReferenceBalance extends BalanceKernels, Launching {
     }
   }
 
+  @Override
+  default void balanceLoss(Balance balance, Sums sums, long sequences, Tensor loss) {
+    launch(
+        () -> {
+          check(balance);
+          Check.tensor("used", sums.used(), Kind.INT32, Check.ANY);
+          Check.tensor("chosen", sums.chosen(), Kind.INT32, sums.used().count(), Check.ANY);
+          int experts = Math.toIntExact(sums.chosen().size(1));
+          Check.between("experts of chosen", experts, 1, 1024);
+          Check.tensor("sums.scores", sums.scores(), Kind.FLOAT64, sums.used().count(), experts);
+          Check.between("sequences", sequences, 1, Long.MAX_VALUE);
+          Check.tensor("loss", loss, Kind.FLOAT32, 1);
+          double total = 0;
+          for (long g = 0; g < sums.used().count(); g++) {
+            double used = sums.used().getInt(g);
+            for (long i = g * experts; i < (g + 1) * experts && used > 0; i++) {
+              double slope =
+                  sums.chosen().getInt(i) * (experts / (used * used * balance.choices()));
+              total += slope * sums.scores().getDouble(i);
+            }
+          }
+          loss.setFloat(0, (float) (total / sequences));
+        });
+  }
+
   /**
    * With p = score / sum(score) if normalized: {@code d - sum(d p)} by the logarithm of a score,
    * times p, and for a sigmoid the rest of its derivative. As they are, sigmoids do not depend on
@@ -104,9 +129,13 @@ interface ReferenceBalance extends BalanceKernels, Launching {
         });
   }
 
-  private static void check(Balance balance, Tensor scores, Sums sums) {
+  private static void check(Balance balance) {
     Check.require(balance != null, "balance is null");
     Check.between("choices", balance.choices(), 1, 16);
+  }
+
+  private static void check(Balance balance, Tensor scores, Sums sums) {
+    check(balance);
     Check.tensor("scores", scores, Kind.FLOAT32, Check.ANY, Check.ANY);
     Check.between("experts of scores", scores.size(1), 1, 1024);
     Check.tensor("used", sums.used(), Kind.INT32, Check.ANY);

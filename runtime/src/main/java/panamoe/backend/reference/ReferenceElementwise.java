@@ -6,7 +6,7 @@ import panamoe.backend.ElementwiseKernels;
 import panamoe.backend.reference.Check.Kind;
 import panamoe.tensor.Tensor;
 
-/** Fill, cast, copy, sum, clamp and activations. */
+/** Fill, cast, copy, sum, clamp, exponential and activations. */
 interface ReferenceElementwise extends ElementwiseKernels, Launching {
 
   @Override
@@ -24,9 +24,7 @@ interface ReferenceElementwise extends ElementwiseKernels, Launching {
   default void cast(Tensor x, Tensor y) {
     launch(
         () -> {
-          Check.elements("x", x, Kind.FLOATING, Check.ANY);
-          Check.elements("y", y, Kind.FLOATING, x.count());
-          Check.disjointOrSame("x", x, "y", y);
+          checkMap(x, y);
           Values.write(Values.read(x), y);
         });
   }
@@ -66,9 +64,7 @@ interface ReferenceElementwise extends ElementwiseKernels, Launching {
     launch(
         () -> {
           checkBound(bound);
-          Check.elements("x", x, Kind.FLOATING, Check.ANY);
-          Check.elements("y", y, Kind.FLOATING, x.count());
-          Check.disjointOrSame("x", x, "y", y);
+          checkMap(x, y);
           for (long i = 0; i < y.count(); i++) {
             y.setFloat(i, Math.clamp(x.getFloat(i), -bound, bound));
           }
@@ -80,13 +76,34 @@ interface ReferenceElementwise extends ElementwiseKernels, Launching {
     launch(
         () -> {
           checkBound(bound);
-          Check.elements("x", x, Kind.FLOATING, Check.ANY);
-          Check.elements("dy", dy, Kind.FLOATING, x.count());
-          Check.elements("dx", dx, Kind.FLOATING, x.count());
-          Check.disjointOrSame("x", x, "dx", dx);
-          Check.disjointOrSame("dy", dy, "dx", dx);
+          checkMapGradient(x, dy, dx);
           for (long i = 0; i < dx.count(); i++) {
             dx.setFloat(i, Math.abs(x.getFloat(i)) <= bound ? dy.getFloat(i) : 0);
+          }
+        });
+  }
+
+  @Override
+  default void expForward(float bound, Tensor x, Tensor y) {
+    launch(
+        () -> {
+          checkExponent(bound);
+          checkMap(x, y);
+          for (long i = 0; i < y.count(); i++) {
+            y.setFloat(i, (float) Math.exp(Math.min(x.getFloat(i), bound)));
+          }
+        });
+  }
+
+  @Override
+  default void expBackward(float bound, Tensor x, Tensor dy, Tensor dx) {
+    launch(
+        () -> {
+          checkExponent(bound);
+          checkMapGradient(x, dy, dx);
+          for (long i = 0; i < dx.count(); i++) {
+            float at = x.getFloat(i);
+            dx.setFloat(i, at <= bound ? (float) (dy.getFloat(i) * Math.exp(at)) : 0);
           }
         });
   }
@@ -94,6 +111,26 @@ interface ReferenceElementwise extends ElementwiseKernels, Launching {
   private static void checkBound(float bound) {
     Check.finite("bound", bound);
     Check.require(bound >= 0, "bound is " + bound + ", expected 0 or more");
+  }
+
+  private static void checkExponent(float bound) {
+    Check.finite("bound", bound);
+    Check.require(bound <= 88, "bound is " + bound + ", expected at most 88");
+  }
+
+  /** y has the elements of x, and may be x. */
+  private static void checkMap(Tensor x, Tensor y) {
+    Check.elements("x", x, Kind.FLOATING, Check.ANY);
+    Check.elements("y", y, Kind.FLOATING, x.count());
+    Check.disjointOrSame("x", x, "y", y);
+  }
+
+  private static void checkMapGradient(Tensor x, Tensor dy, Tensor dx) {
+    Check.elements("x", x, Kind.FLOATING, Check.ANY);
+    Check.elements("dy", dy, Kind.FLOATING, x.count());
+    Check.elements("dx", dx, Kind.FLOATING, x.count());
+    Check.disjointOrSame("x", x, "dx", dx);
+    Check.disjointOrSame("dy", dy, "dx", dx);
   }
 
   @Override

@@ -64,6 +64,8 @@ record AbiSignature(String function, List<Parameter> parameters) {
       moe_add stream alpha~-2..2 a:f[S,M] beta~-2..2 b:f[S,M] y:f[S,M]
       moe_clamp_forward stream bound~0..2 x:f[S,M] y:f[S,M]
       moe_clamp_backward stream bound~0..2 x:f[S,M] dy:f[S,M] dx:f[S,M]
+      moe_exp_forward stream bound~-2..2 x:f[S,M] y:f[S,M]
+      moe_exp_backward stream bound~-2..2 x:f[S,M] dy:f[S,M] dx:f[S,M]
       moe_activation_forward stream activation x:f[S,N] y:f[S,O]
       moe_activation_backward stream activation x:f[S,N] dy:f[S,O] dx:f[S,N]
       moe_random_uniform stream seed=0..99L offset=0..99L y:f[S,M]
@@ -106,6 +108,8 @@ record AbiSignature(String function, List<Parameter> parameters) {
           gradients{dauxiliary~0..1 dz~0..1 dweight:F[S,T] dlogits:F[S,E]}
       moe_balance_forward stream balance{score=0..1 choices=1..1 normalized=0..1} scores:F[Z,E] choice:i[Z,T]-<E \
           sums{used:i[B] chosen:i[B,E] scores:d[B,E] entropy:d[B]?}
+      moe_balance_loss stream balance{score=0..1 choices=1..1 normalized=0..1} \
+          sums{used:i[B] chosen:i[B,E] scores:d[B,E] entropy:d[B]?} sequences=1..9L loss:F[1]
       moe_balance_backward stream balance{score=0..1 choices=1..1 normalized=0..1} dloss~0..1 scores:F[Z,E] \
           sums{used:i[B] chosen:i[B,E] scores:d[B,E]? entropy:d[B]?} dlogits:F[Z,E]
       moe_dispatch_forward stream x:g[S,M] \
