@@ -1,0 +1,134 @@
+// Attention's gradients of keys and values: dk and dv sum dscore q and weight dout over queries, see backward.cu. A
+// block for a tile of keys, which takes the query heads of its key head one after the other. Where there is memory for
+// dscores, it leaves them to query_gradient.cu.
+#include "cuda/attention/backward.h"
+#include "cuda/attention/softmax.h"
+
+namespace moe::cuda {
+namespace {
+
+// One block: kRows keys of one head. Bound by FLOPs, 8 D for each pair of query and key.
+template <typename Element, int kHead, int kRowWarps, bool kStored>
+__global__ void __launch_bounds__((BackwardShape<Element, kHead, kRowWarps>::kThreads),
+                                  (BackwardShape<Element, kHead, kRowWarps>::kBlocks))
+    key_gradient_kernel(Backward<Element> a) {
+  using Shape = BackwardShape<Element, kHead, kRowWarps>;
+  constexpr int kRows = Shape::kRows, kStep = Shape::kStep, kStride = Shape::kStride;
+  const int launched = static_cast<int>(blockIdx.x % a.key_heads), key_head = a.first_key_head + launched;
+  const int group = key_head % a.groups, sequence = key_head / a.groups;
+  const int tile = static_cast<int>(blockIdx.x / a.key_heads);  // those that most queries see come first
+  const int first = tile * kRows, end = min(a.length, first + kRows);
+  const int64_t q_stride = int64_t{a.heads} * a.head_size, k_stride = int64_t{a.groups} * a.head_size;
+  const int64_t k_head = sequence * (a.length * k_stride) + group * int64_t{a.head_size};
+  const int shared_heads = a.heads / a.groups;
+
+  const int warp = static_cast<int>(threadIdx.x) / kWarpLanes, lane = static_cast<int>(threadIdx.x) % kWarpLanes;
+  const int warp_row = warp / Shape::kColumnWarps * kWarpRows;
+  const int warp_column = warp % Shape::kColumnWarps * Shape::kColumns;
+  const int width = padded_width(a.head_size);
+  MOE_DYNAMIC_SHARED(Element, keys, Shape::kSharedBytes);
+  Element* values = keys + kRows * kStride;
+  const Steps<Shape, Element> steps{values + kRows * kStride};
+  float* statistics = reinterpret_cast<float*>(steps.tile(2, 0));  // of two stages
+  float* table = statistics + 2 * Shape::kStatistics + warp * kWeightFloats<Element, kStep / 8>;
+  // Queries from the first that sees a key on, those of one head after those of another.
+  const int from = a.full ? 0 : first;
+  const int last = a.window < a.length - end + 1 ? end - 1 + a.window : a.length;  // one after the last that sees a key
+  const int ahead = a.full ? a.length : 0;    // a query sees keys up to this many after its own
+  const int whole = kStored ? kRows : kStep;  // stored tiles are read whole
+  const int steps_of_head = (last - from + whole - 1) / whole * (whole / kStep), count = steps_of_head * shared_heads;
+  const auto head_of = [&](int step) { return group * shared_heads + step / steps_of_head; };
+  const auto query_of = [&](int step) { return from + step % steps_of_head * kStep; };
+  const auto load_step = [&](int stage, int step) {
+    const int64_t q_head = sequence * (a.length * q_stride) + head_of(step) * int64_t{a.head_size};
+    load_tile<kHead>(steps.tile(stage, 0), kStep, a.head_size, a.aligned,
+                     HeadRows<Element>{a.q + q_head, q_stride, query_of(step), last});
+    load_tile<kHead>(steps.tile(stage, 1), kStep, a.head_size, a.aligned,
+                     HeadRows<Element>{a.dout + q_head, q_stride, query_of(step), last});
+    commit_copies();
+  };
+  const int thread = static_cast<int>(threadIdx.x);
+  // The thread's own of kStatistics.
+  const auto statistic = [&](int step) {
+    const int row = query_of(step) + thread % kStep;
+    if (thread >= Shape::kStatistics || row >= last) return 0.0f;
+    const int64_t place = (int64_t{sequence} * a.heads + head_of(step)) * a.length + row;
+    return thread < kStep ? a.logsumexp[place] * kLog2E : a.delta[place];
+  };
+  load_tile<kHead>(keys, kRows, a.head_size, a.aligned, HeadRows<Element>{a.k + k_head, k_stride, first, end});
+  load_tile<kHead>(values, kRows, a.head_size, a.aligned, HeadRows<Element>{a.v + k_head, k_stride, first, end});
+  load_step(0, 0);
+  if (thread < Shape::kStatistics) statistics[thread] = statistic(0);
+
+  const float scale = a.scale * kLog2E;
+  float dk[Shape::kColumnTiles][4], dv[Shape::kColumnTiles][4];
+  clear(dk);
+  clear(dv);
+  for (int step = 0; step < count; ++step) {
+    wait_copies<0>();
+    __syncthreads();
+    const bool more = step + 1 < count;
+    if (more) load_step((step + 1) % 2, step + 1);
+    const float coming = more ? statistic(step + 1) : 0.0f;
+    const Element* queries = steps.tile(step % 2, 0);
+    const Element* upstream = steps.tile(step % 2, 1);
+    const int query = query_of(step), warp_first = first + warp_row;
+    float weights[kStep / 8][4], dweights[kStep / 8][4];
+    if (query + ahead + kStep > warp_first && query - a.window < warp_first + kWarpRows - 1) {
+      const float* logsumexp = statistics + step % 2 * Shape::kStatistics;
+      multiply_rows<kStride>(weights, keys + warp_row * kStride, queries, width);
+      multiply_rows<kStride>(dweights, values + warp_row * kStride, upstream, width);
+#pragma unroll
+      for (int j = 0; j < kStep / 8; ++j) {
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+          const int column = j * 8 + lane % 4 * 2 + i % 2, row = query + column;
+          const int at = warp_first + lane / 4 + i / 2 * 8;
+          const bool seen = at <= row + ahead && at > row - a.window && row < last && at < end;
+          const float weight = seen ? power_of_two(fmaf(weights[j][i], scale, -logsumexp[column])) : 0.0f;
+          weights[j][i] = weight;
+          dweights[j][i] = weight * (dweights[j][i] - logsumexp[kStep + column]);
+        }
+      }
+      add_product<kStride>(dv, weights, upstream + warp_column, width - warp_column, table);
+      add_product<kStride>(dk, dweights, queries + warp_column, width - warp_column, table);
+    } else {
+      clear(dweights);
+    }
+    if (kStored && warp_column == 0) {
+      const int64_t at = (launched * int64_t{shared_heads} + step / steps_of_head) * a.score_tiles.count() +
+                         a.score_tiles.at(tile, query / kRows);
+      const int block = warp_row / 8 * (kRows / 8) + query % kRows / 8;
+      store_blocks<kRows / 8>(dweights, a.dscores + at * (kRows * kRows) + block * kBlockElements);
+    }
+    if (more && thread < Shape::kStatistics) statistics[(step + 1) % 2 * Shape::kStatistics + thread] = coming;
+  }
+
+  const float factor[2] = {a.scale, a.scale}, one[2] = {1, 1};
+  __syncthreads();
+  store_product<kStride>(dk, factor, keys + warp_row * kStride + warp_column);
+  store_product<kStride>(dv, one, values + warp_row * kStride + warp_column);
+  __syncthreads();
+  store_tile<kHead>(keys, end - first, a.head_size, a.aligned,
+                    [&](int r) { return a.dk + k_head + (first + r) * k_stride; });
+  store_tile<kHead>(values, end - first, a.head_size, a.aligned,
+                    [&](int r) { return a.dv + k_head + (first + r) * k_stride; });
+}
+
+}  // namespace
+
+template <typename Element>
+void launch_key_gradient(Launch& launch, const Backward<Element>& backward) {
+  visit_shape<Element>(backward.head_size, launch.stream().card().most_shared_bytes(), [&](auto shape) {
+    using Shape = decltype(shape);
+    const auto with = [&](auto stored) {
+      launch(key_gradient_kernel<Element, Shape::kHead, Shape::kRowWarps, stored()>, backward.key_tiles(),
+             Shape::kThreads, Shape::kSharedBytes, backward);
+    };
+    backward.dscores != nullptr ? with(std::true_type{}) : with(std::false_type{});
+  });
+}
+template void launch_key_gradient(Launch&, const Backward<float>&);
+template void launch_key_gradient(Launch&, const Backward<Bfloat16>&);
+
+}  // namespace moe::cuda
