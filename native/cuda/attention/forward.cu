@@ -5,6 +5,7 @@
 // Tested by: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Attention*'. Timed on a card by ci/gpu.
 #include "cuda/attention/forward.h"
 
+#include "cuda/attention/run.h"
 #include "cuda/kernels.h"
 
 namespace moe::cuda {
@@ -41,31 +42,6 @@ struct ForwardShape : ForwardHeads<Element, kHead, kOneChunk> {
   static_assert(kChunk % kKeys == 0 && kOwnKeys % 8 == 0);
 };
 
-// Consecutive positions of one sequence, rows from `first` on.
-struct Run {
-  int64_t first;
-  int count, slot, position;
-};
-
-// The run that starts at row t and stays in t's tile of `most` rows. Empty where t continues the run of the row before,
-// and where its place is refused.
-__device__ __forceinline__ Run find_run(const AttendingRows& a, int t, int most) {
-  Run run{t, 0, a.slot[t], a.position[t]};
-  if (!a.cache.has(run.slot, run.position)) {
-    a.refusal.raise();
-    return run;
-  }
-  if (t % most != 0 && run.position > 0 && a.slot[t - 1] == run.slot && a.position[t - 1] == run.position - 1) {
-    return run;
-  }
-  const int end = min(a.rows, t / most * most + most);
-  do {
-    ++run.count;
-  } while (t + run.count < end && run.position + run.count < a.cache.capacity && a.slot[t + run.count] == run.slot &&
-           a.position[t + run.count] == run.position + run.count);
-  return run;
-}
-
 // One block: a run of rows (or a tile of a whole sequence), one key head, up to kRows of (row, query head).
 // Long runs are bound by FLOPs, 4 D for each pair of row and key; lone rows by the bytes of the keys and values.
 template <typename Element, int kHead, int kRowWarps, bool kOneChunk>
@@ -81,14 +57,7 @@ __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps, kOneC
   index /= head_tiles;
   const int group = static_cast<int>(index % a.groups);
   index /= a.groups;
-  Run run;
-  if (a.slot != nullptr) {
-    run = find_run(a, static_cast<int>(index), most_rows);
-  } else {  // the tiles that see most keys come first
-    const int tile = (a.cache.capacity - 1) / most_rows - static_cast<int>(index / a.cache.slots);
-    const int slot = static_cast<int>(index % a.cache.slots), position = tile * most_rows;
-    run = {int64_t{slot} * a.cache.capacity + position, min(most_rows, a.cache.capacity - position), slot, position};
-  }
+  const Run run = run_of(a, index, most_rows);
   if (run.count == 0) return;
   int begin = max(0, run.position - a.window + 1) / kKeys * kKeys;
   int end = last_key(a.full, run.position + run.count - 1, a.cache.capacity) + 1;
