@@ -1,14 +1,13 @@
 // GEMM of a layer with few outputs or inputs and a float32 operand, as the router: c [M, N] = activation(a [M, K]
-// b [N, K]^T + bias), or c += a b^T, on tensor cores. A float32 value is the sum of three bfloat16 parts (8 + 8 + 8
-// bits). Of float32 times float32 the six products of parts that reach 2^-24 are summed, of bfloat16 times float32 all
-// three. K is cut into splits, so that few tokens fill the card: a split is one chain of mma.m16n8k16 over k, and the
-// block that finishes a tile's last split adds the sums of all in order. The number of rows changes neither, so a row
-// has the same bits alone and in a batch. Design: docs/kernels-cuda.md. Sources: Henry, Tang, Heinecke (arXiv
-// 1904.06376), parts in bfloat16; CUTLASS, split-K. Test: PANAMOE_TEST_BACKEND=simt panamoe_test
+// b [N, K]^T + bias), or c += a b^T, on tensor cores, by the bfloat16 parts of float32 values (parts.h). K is cut into
+// splits, so that few tokens fill the card: a split is one chain of mma.m16n8k16 over k, and the block that finishes a
+// tile's last split adds the sums of all in order. The number of rows changes neither, so a row has the same bits alone
+// and in a batch. Design: docs/kernels-cuda.md. Source: CUTLASS, split-K. Test: PANAMOE_TEST_BACKEND=simt panamoe_test
 // --gtest_filter='Gemm*'. Time: ./panamoe bench gate --device cuda.
 #include "cuda/gemm/skinny.h"
 
 #include "cuda/gemm/epilogue.h"
+#include "cuda/gemm/parts.h"
 #include "cuda/last_block.h"
 #include "cuda/ptx.h"
 
@@ -33,86 +32,6 @@ struct SkinnyTile {
 using WideTile = SkinnyTile<skinny::kWide.rows, skinny::kWide.columns, 32, 2, 4, 1, 2>;
 using MiddleTile = SkinnyTile<skinny::kMiddle.rows, skinny::kMiddle.columns, 32, 2, 2, 2, 3>;
 using SmallTile = SkinnyTile<skinny::kSmall.rows, skinny::kSmall.columns, 64, 2, 2, 4, 3>;
-
-// bfloat16 parts of a value.
-template <typename Value>
-constexpr int kParts = std::is_same_v<Value, float> ? 3 : 1;
-// Products of parts i and j are summed if i + j <= kMostOrder; the others are below 2^-25 of the whole product.
-constexpr int kMostOrder = 2;
-
-__device__ __forceinline__ void split(const Vector<Bfloat16, 2>& pair, uint32_t (&parts)[1]) {
-  memcpy(&parts[0], &pair, sizeof(pair));
-}
-// Each part is what the parts before leave, rounded. An infinite value makes NaN.
-__device__ __forceinline__ void split(const Vector<float, 2>& pair, uint32_t (&parts)[3]) {
-  float first = pair.values[0], second = pair.values[1];
-#pragma unroll
-  for (int i = 0; i < 3; ++i) {
-    parts[i] = bfloat16_pair(first, second);
-    first -= __uint_as_float(parts[i] << 16);
-    second -= __uint_as_float(parts[i] & 0xffff0000u);
-  }
-}
-
-// A panel of an operand in shared memory: `lines` by the tile's depth in k, as they are in memory. Rows are padded, so
-// that a warp reads a fragment from different banks.
-template <typename Value, bool transposed, int lines, class Tile>
-struct Panel {
-  using Reader = PanelReader<Value, transposed, lines, Tile::kDepth, Tile::kThreads>;
-  static constexpr int kStride =
-      transposed ? lines + (std::is_same_v<Value, float> ? 4 : 8) : Tile::kDepth + 8;  // elements
-  static constexpr int kBytes = (transposed ? Tile::kDepth : lines) * kStride * static_cast<int>(sizeof(Value));
-
-  // Starts the copies of the reader's panel, then moves the reader to the next one; `inner` is K minus the panel's
-  // first k.
-  __device__ __forceinline__ static void copy(Reader& reader, Value* panel, int inner) {
-#pragma unroll
-    for (int i = 0; i < Reader::kCount; ++i) {
-      const Chunk<Value> chunk = reader.chunk(i, inner);
-      const int line = Reader::line(i), k = Reader::k(i);
-      Value* place = panel + (transposed ? k * kStride + line : line * kStride + k);
-      if (reader.aligned()) {
-        copy_async_16(place, chunk.from, chunk.count * static_cast<int>(sizeof(Value)));
-      } else {
-        *reinterpret_cast<Vector<Value, Reader::kVector>*>(place) = chunk.load(false);
-      }
-    }
-    reader.advance();
-  }
-
-  // Loads the lane's part of a fragment for mma.m16n8k16, of 8 lines (two words) or 16 (four): elements (line, k) and
-  // (line, k + 1), then those 8 lines and 8 of k away.
-  template <int words>
-  __device__ __forceinline__ static void load(const Value* panel, int line, int k,
-                                              uint32_t (&fragment)[kParts<Value>][words]) {
-    constexpr int kEights = words / 2;
-#pragma unroll
-    for (int word = 0; word < words; ++word) {
-      const int at_line = line + word % kEights * 8, at_k = k + word / kEights * 8;
-      uint32_t parts[kParts<Value>];
-      if constexpr (transposed) {
-        const Value* at = panel + at_k * kStride + at_line;
-        split(Vector<Value, 2>{{at[0], at[kStride]}}, parts);
-      } else {
-        split(*reinterpret_cast<const Vector<Value, 2>*>(panel + at_line * kStride + at_k), parts);
-      }
-#pragma unroll
-      for (int part = 0; part < kParts<Value>; ++part) fragment[part][word] = parts[part];
-    }
-  }
-};
-
-// Calls multiply(i, j) for the parts i of a and j of b whose product counts, the smallest products first.
-template <typename A, typename B, typename Multiply>
-__device__ __forceinline__ void for_each_product(Multiply&& multiply) {
-#pragma unroll
-  for (int order = kMostOrder; order >= 0; --order) {
-#pragma unroll
-    for (int i = 0; i < kParts<A>; ++i) {
-      if (order - i >= 0 && order - i < kParts<B>) multiply(i, order - i);
-    }
-  }
-}
 
 template <class PanelA, class PanelB, class Tile>
 struct Stages {
