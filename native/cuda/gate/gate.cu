@@ -1,6 +1,6 @@
 // The gate's forward. Rules: docs/gating.md; shapes and sources: cpu/gate/gate.cc. Two launches: choose (each token
 // chooses its experts, and the blocks that come last count the queues) and place (each route gets its position and
-// weight). Between them, if routes are dropped by rank, drop (each expert picks the routes that it keeps).
+// weight: place.cu). Between them, if routes are dropped by rank, drop (each expert picks the routes that it keeps).
 //
 // A position is a prefix sum over words that hold a bit for each of 32 tokens, so it does not depend on timing. Losses
 // are float64 sums over fixed blocks in a fixed order.
@@ -9,7 +9,7 @@
 
 #include "cuda/floating.h"
 #include "cuda/gate/checks.h"
-#include "cuda/gate/queues.h"
+#include "cuda/gate/place.h"
 #include "cuda/kernels.h"
 #include "cuda/last_block.h"
 #include "cuda/launch.h"
@@ -23,7 +23,6 @@ constexpr int kChooseThreads = std::min(kTokenBlock * Lanes::lanes, Lanes::each 
 // Resident on a multiprocessor: the scores of more than 512 experts take the registers of two blocks.
 template <typename Lanes>
 constexpr int kChooseBlocks = Lanes::each > 16 ? 1 : 2;
-constexpr int kPlaceThreads = 256;
 
 constexpr int kMostGroups = 64;  // of blocks: up to 65,536 tokens a group has 32
 
@@ -213,56 +212,6 @@ __global__ void __launch_bounds__(kChooseThreads<Lanes>, kChooseBlocks<Lanes>)
   finish(tokens, queues, sums, totals, refusal);
 }
 
-// A block for each expert: picks the routes of a queue that its capacity keeps, by rank. Bound by latency: reads E S /
-// 32 words six times.
-__global__ void __launch_bounds__(kQueueThreads)
-    drop_kernel(GateQueues queues, Ranks rank, int capacity, const int* counts) {
-  const int e = blockIdx.x, count = counts[e];
-  if (count <= capacity) return;
-  const int together = rank.by_lane ? 1 : queues.lanes;
-  for (int lane = 0; lane < queues.lanes; lane += together) {
-    const int next = lane + together;
-    const int before = queues.start(e, lane, 0), after = next < queues.lanes ? queues.start(e, next, 0) : count;
-    if (after > capacity) keep_best(queues, e, lane, together, before, max(capacity - before, 0), rank);
-  }
-}
-
-// A thread for each route, whole tokens per block. Bound by latency: a few numbers per route.
-__global__ void __launch_bounds__(kPlaceThreads)
-    place_kernel(GateTokens tokens, GateQueues queues, int64_t capacity, const int* choice, const float* scores,
-                 int* expert, int* position, float* weight) {
-  __shared__ float counted[kPlaceThreads];
-  const moe_gate_config& config = tokens.config;
-  const int choices = config.top_k, in_block = kPlaceThreads / choices;
-  const int t = threadIdx.x / choices, c = threadIdx.x % choices;
-  const int64_t s = int64_t{blockIdx.x} * in_block + t, route = s * choices + c;
-  const bool here = t < in_block && s < tokens.tokens;
-  const int e = here ? choice[route] : -1;
-  bool kept = false;
-  int place = -1;
-  float score = 0;
-  if (e >= 0) {
-    const int lane = queues.lanes == 1 ? 0 : c;
-    const int64_t block = s / kTokenBlock, at = queues.at(e, lane, block);
-    const unsigned word = queues.words[at], bit = 1u << s % kTokenBlock;
-    place = queues.start(e, lane, block) + queues.places[at] + __popc(word & (bit - 1));
-    kept = (word & bit) != 0 && place < capacity;
-    score = scores[s * tokens.experts + e];
-  }
-  counted[threadIdx.x] = kept || config.normalization == MOE_CHOSEN ? score : 0;
-  __syncthreads();
-  if (!here) return;
-  float denominator = 1;
-  if (config.normalization != MOE_RAW) {
-    float sum = config.denominator_offset;
-    for (int i = 0; i < choices; ++i) sum += counted[t * choices + i];
-    denominator = fmaxf(sum, config.normalization_epsilon);
-  }
-  expert[route] = kept ? e : -1;
-  position[route] = kept ? place : -1;
-  weight[route] = kept && denominator > 0 ? config.weight_scale * (score / denominator) : 0;
-}
-
 }  // namespace
 
 void gate_forward(Stream& stream, const moe_gate_config& config, const moe_gate_inputs& in, const moe_routes& out) {
@@ -304,17 +253,7 @@ void gate_forward(Stream& stream, const moe_gate_config& config, const moe_gate_
            static_cast<size_t>((lanes + 1) * experts) * sizeof(unsigned), tokens, queues, sums, totals,
            data<float>(out.scores), data<int>(out.choice), best, launch.tickets(kMostGroups + 1), launch.refusal());
   });
-  const Ranks rank = config.drop_policy == MOE_DROP_PRIORITY ? Ranks{tokens.priority, tokens.experts, false}
-                     : config.drop_policy == MOE_DROP_PROBABILITY
-                         ? Ranks{data<float>(out.scores), tokens.experts, false}
-                         : Ranks{best, 1, true};
-  if (rank.values != nullptr) {
-    launch(drop_kernel, static_cast<unsigned>(experts), kQueueThreads, 0, queues, rank, static_cast<int>(capacity),
-           totals.counts);
-  }
-  launch(place_kernel, static_cast<unsigned>(ceil_div(count, kPlaceThreads / config.top_k)), kPlaceThreads, 0, tokens,
-         queues, capacity, data<int>(out.choice), data<float>(out.scores), data<int>(out.expert),
-         data<int>(out.position), data<float>(out.weight));
+  place_routes(launch, tokens, queues, capacity, best, out);
 }
 
 }  // namespace moe::cuda
