@@ -71,7 +71,7 @@ final class Liveness {
       }
     }
     if (!culprits.isEmpty()) {
-      return CollectiveCall.words(new ArrayList<>(culprits))
+      return Disagreement.words(new ArrayList<>(culprits))
           + " did not come within "
           + timeout.toMillis() / 1e3
           + " s; "

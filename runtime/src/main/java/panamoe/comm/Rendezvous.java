@@ -185,7 +185,7 @@ final class Rendezvous {
             .filter(i -> ranks[i] == here.getFirst())
             .findFirst()
             .orElseThrow();
-    return CollectiveCall.words(here)
+    return Disagreement.words(here)
         + (here.size() == 1 ? " waits in " : " wait in ")
         + where(offers[phase & 1][first].call());
   }
@@ -223,7 +223,7 @@ final class Rendezvous {
   private void compare(int phase) {
     CollectiveCall[] calls =
         Arrays.stream(offers[phase & 1]).map(Offer::call).toArray(CollectiveCall[]::new);
-    String disagreement = CollectiveCall.disagreement(name, ranks, calls);
+    String disagreement = Disagreement.among(name, ranks, calls);
     if (disagreement != null) {
       liveness.fail(disagreement, null);
     } else {

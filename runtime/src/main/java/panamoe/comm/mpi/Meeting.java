@@ -13,6 +13,7 @@ import panamoe.bindings.mpi.OpenMpi;
 import panamoe.comm.Collective;
 import panamoe.comm.CollectiveCall;
 import panamoe.comm.CommunicationException;
+import panamoe.comm.Disagreement;
 
 /**
  * A group's collectives over MPI: every two members exchange a frame, then the data that did not
@@ -159,7 +160,7 @@ final class Meeting {
   private void compare(CollectiveCall call, long digest, Blocks receive) {
     for (int peer = 0; peer < ranks.length; peer++) {
       if (peer != rank && incoming.digest(peer) != digest) {
-        throw failure(CollectiveCall.disagreement(name, ranks, descriptions(call)));
+        throw failure(Disagreement.ofCalls(name, ranks, descriptions(call)));
       }
     }
     for (int peer = 0; peer < ranks.length; peer++) {
@@ -168,7 +169,7 @@ final class Meeting {
           throw new AssertionError("equal calls of unequal sizes: " + where(call));
         }
         throw failure(
-            CollectiveCall.disagreement(
+            Disagreement.ofRows(
                 name,
                 call.place(),
                 ranks[peer],
@@ -230,7 +231,7 @@ final class Meeting {
       List<Integer> gone = missing().stream().filter(world.lifeline()::hasLeft).toList();
       if (!gone.isEmpty()) {
         throw failure(
-            CollectiveCall.words(gone)
+            Disagreement.words(gone)
                 + " closed the world, but rank "
                 + ranks[rank]
                 + " waits in "
@@ -242,7 +243,7 @@ final class Meeting {
       String sentence =
           missing.isEmpty()
               ? "the data did not come"
-              : CollectiveCall.words(missing) + " did not come";
+              : Disagreement.words(missing) + " did not come";
       throw failure(
           String.format(
               Locale.ROOT,

@@ -141,7 +141,7 @@ public final class MpiCommunicator extends GroupMember {
       return part;
     }
     long[] shares = new long[size()];
-    Arrays.setAll(shares, i -> (count / size() + (i < count % size() ? 1 : 0)) * call.rowBytes());
+    Arrays.setAll(shares, i -> CollectiveCall.share(count, i, size()) * call.rowBytes());
     Blocks parts = Blocks.adjoining(part, shares);
     long[] mine = new long[size()];
     Arrays.fill(mine, shares[rank()]);

@@ -14,6 +14,7 @@ import panamoe.bindings.nccl.NcclLibrary;
 import panamoe.comm.CollectiveCall;
 import panamoe.comm.CommunicationException;
 import panamoe.comm.Communicator;
+import panamoe.comm.Disagreement;
 import panamoe.comm.GroupMember;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -103,7 +104,7 @@ public final class NcclCommunicator extends GroupMember {
     for (int from = 0; from < size(); from++) {
       if (sent[from] != receiveRows[from]) {
         throw disagreed(
-            CollectiveCall.disagreement(
+            Disagreement.ofRows(
                 name(), place(), ranks()[from], sent[from], rankInWorld(), receiveRows[from]));
       }
     }
@@ -140,7 +141,7 @@ public final class NcclCommunicator extends GroupMember {
                   stream));
     } else {
       long[] shares = new long[size()];
-      Arrays.setAll(shares, i -> (count / size() + (i < count % size() ? 1 : 0)) * call.rowBytes());
+      Arrays.setAll(shares, i -> CollectiveCall.share(count, i, size()) * call.rowBytes());
       MemorySegment[] parts = blocks(data, shares);
       addTerms(tensor.dtype(), parts, parts[rank()]);
       MemorySegment[] mine = new MemorySegment[size()];
@@ -302,7 +303,7 @@ public final class NcclCommunicator extends GroupMember {
         descriptions[member] =
             new String(control.broadcast(call.describe().getBytes(UTF_8), member), UTF_8);
       }
-      throw disagreed(CollectiveCall.disagreement(name(), ranks(), descriptions));
+      throw disagreed(Disagreement.ofCalls(name(), ranks(), descriptions));
     }
     return call;
   }
