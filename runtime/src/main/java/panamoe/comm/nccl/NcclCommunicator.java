@@ -1,15 +1,12 @@
 package panamoe.comm.nccl;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
-import static panamoe.bindings.NativeMemory.pointer;
 
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.Arrays;
-import java.util.function.ToIntFunction;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
-import panamoe.bindings.nccl.Nccl;
 import panamoe.bindings.nccl.NcclLibrary;
 import panamoe.comm.CollectiveCall;
 import panamoe.comm.CommunicationException;
@@ -34,27 +31,18 @@ import panamoe.tensor.TensorDevice;
  */
 public final class NcclCommunicator extends GroupMember {
   private final Communicator control;
-  private final NcclGroup group;
-  private final NcclWork work;
-  private NcclDevice device;
-  // Device memory for the terms of sums, and for a sum in float32; kept, because the work that uses
-  // it is not awaited.
-  private MemorySegment terms = MemorySegment.NULL;
+  private final NcclOperations operations;
   private boolean closed;
 
   private NcclCommunicator(
       Communicator control,
-      NcclWork work,
-      NcclDevice device,
-      NcclGroup group,
+      NcclOperations operations,
       int[] ranks,
       int[] nodes,
       NcclCommunicator parent) {
     super(control.rank(), ranks, nodes, parent);
     this.control = control;
-    this.work = work;
-    this.device = device;
-    this.group = group;
+    this.operations = operations;
   }
 
   /**
@@ -71,9 +59,7 @@ public final class NcclCommunicator extends GroupMember {
     NcclWork work = new NcclWork();
     return new NcclCommunicator(
         control,
-        work,
-        work.watch(device),
-        NcclGroup.open(control, timeout),
+        new NcclOperations(work, work.watch(device), NcclGroup.open(control, timeout)),
         ranks,
         gather(control, control.node()),
         null);
@@ -108,7 +94,7 @@ public final class NcclCommunicator extends GroupMember {
                 name(), place(), ranks()[from], sent[from], rankInWorld(), receiveRows[from]));
       }
     }
-    exchange(
+    operations.exchange(
         blocks(send.address(), times(sendRows, call.rowBytes())),
         blocks(receive.address(), times(receiveRows, call.rowBytes())));
     count(call);
@@ -128,25 +114,15 @@ public final class NcclCommunicator extends GroupMember {
     MemorySegment data = tensor.address();
     long count = tensor.count();
     if (tensor.dtype() == DType.FLOAT32) {
-      run(
-          "ncclAllReduce",
-          stream ->
-              Nccl.ncclAllReduce(
-                  pointer(data),
-                  pointer(data),
-                  count,
-                  Nccl.ncclFloat32(),
-                  Nccl.ncclSum(),
-                  group.handle(),
-                  stream));
+      operations.allReduce(data, count);
     } else {
       long[] shares = new long[size()];
       Arrays.setAll(shares, i -> CollectiveCall.share(count, i, size()) * call.rowBytes());
       MemorySegment[] parts = blocks(data, shares);
-      addTerms(tensor.dtype(), parts, parts[rank()]);
+      operations.addTerms(tensor.dtype(), parts, parts[rank()]);
       MemorySegment[] mine = new MemorySegment[size()];
       Arrays.fill(mine, parts[rank()]);
-      exchange(mine, parts);
+      operations.exchange(mine, parts);
     }
     count(call);
   }
@@ -164,20 +140,11 @@ public final class NcclCommunicator extends GroupMember {
     MemorySegment own = send.address().asSlice(0, rows[rank()] * call.rowBytes());
     MemorySegment all = receive.address();
     if (equal(rows)) {
-      run(
-          "ncclAllGather",
-          stream ->
-              Nccl.ncclAllGather(
-                  pointer(own),
-                  pointer(all),
-                  own.byteSize(),
-                  Nccl.ncclUint8(),
-                  group.handle(),
-                  stream));
+      operations.allGather(own, all);
     } else {
       MemorySegment[] toEach = new MemorySegment[size()];
       Arrays.fill(toEach, own);
-      exchange(toEach, blocks(all, times(rows, call.rowBytes())));
+      operations.exchange(toEach, blocks(all, times(rows, call.rowBytes())));
     }
     count(call);
   }
@@ -195,19 +162,9 @@ public final class NcclCommunicator extends GroupMember {
     CollectiveCall call = agreed(CollectiveCall.reduceScatter(this, place(), send, receive, rows));
     long bytes = rows[rank()] * call.rowBytes();
     if (equal(rows) && send.dtype() == DType.FLOAT32) {
-      run(
-          "ncclReduceScatter",
-          stream ->
-              Nccl.ncclReduceScatter(
-                  pointer(send.address()),
-                  pointer(receive.address()),
-                  bytes / Float.BYTES,
-                  Nccl.ncclFloat32(),
-                  Nccl.ncclSum(),
-                  group.handle(),
-                  stream));
+      operations.reduceScatter(send.address(), receive.address(), bytes / Float.BYTES);
     } else {
-      addTerms(
+      operations.addTerms(
           send.dtype(),
           blocks(send.address(), times(rows, call.rowBytes())),
           receive.address().asSlice(0, bytes));
@@ -218,18 +175,7 @@ public final class NcclCommunicator extends GroupMember {
   @Override
   public void broadcast(Tensor tensor, int root) {
     CollectiveCall call = agreed(CollectiveCall.broadcast(this, place(), tensor, root));
-    MemorySegment data = tensor.address();
-    run(
-        "ncclBroadcast",
-        stream ->
-            Nccl.ncclBroadcast(
-                pointer(data),
-                pointer(data),
-                data.byteSize(),
-                Nccl.ncclUint8(),
-                root,
-                group.handle(),
-                stream));
+    operations.broadcast(tensor.address(), root);
     count(call);
   }
 
@@ -257,9 +203,8 @@ public final class NcclCommunicator extends GroupMember {
     Part part = part(control.allGather(color, key));
     Communicator childControl = control.split(color, key, name);
     // A color is numbered by its first member, because NCCL takes no negative color.
-    NcclGroup child = group.split(part.members()[0], part.rank(), childControl);
-    return new NcclCommunicator(
-        childControl, work, device, child, part.ranks(), part.nodes(), this);
+    NcclOperations child = operations.split(part.members()[0], part.rank(), childControl);
+    return new NcclCommunicator(childControl, child, part.ranks(), part.nodes(), this);
   }
 
   @Override
@@ -269,14 +214,13 @@ public final class NcclCommunicator extends GroupMember {
 
   @Override
   public void enqueueOn(TensorDevice stream) {
-    device = work.on(stream, device);
+    operations.enqueueOn(stream);
   }
 
   @Override
   public void abort(String reason) {
     String sentence = "rank " + rankInWorld() + " aborted: " + reason;
-    work.stop(sentence);
-    group.stop(sentence);
+    operations.stop(sentence);
     control.abort(reason);
   }
 
@@ -284,9 +228,7 @@ public final class NcclCommunicator extends GroupMember {
   public void close() {
     if (!closed) {
       closed = true;
-      work.await(device);
-      freeTerms();
-      group.close();
+      operations.close();
       control.close();
     }
   }
@@ -311,71 +253,6 @@ public final class NcclCommunicator extends GroupMember {
   private CommunicationException disagreed(String sentence) {
     control.abort(sentence);
     return new CommunicationException(sentence);
-  }
-
-  /** Sends a block to each member and receives one from each. */
-  private void exchange(MemorySegment[] send, MemorySegment[] receive) {
-    run(
-        "ncclSend and ncclRecv",
-        stream -> {
-          int result = Nccl.ncclGroupStart();
-          for (int i = 0; i < size() && result == Nccl.ncclSuccess(); i++) {
-            int peer = (rank() + i) % size();
-            if (send[peer].byteSize() > 0) {
-              result =
-                  Nccl.ncclSend(
-                      pointer(send[peer]),
-                      send[peer].byteSize(),
-                      Nccl.ncclUint8(),
-                      peer,
-                      group.handle(),
-                      stream);
-            }
-            if (receive[peer].byteSize() > 0 && result == Nccl.ncclSuccess()) {
-              result =
-                  Nccl.ncclRecv(
-                      pointer(receive[peer]),
-                      receive[peer].byteSize(),
-                      Nccl.ncclUint8(),
-                      peer,
-                      group.handle(),
-                      stream);
-            }
-          }
-          return result == Nccl.ncclSuccess() ? Nccl.ncclGroupEnd() : result;
-        });
-  }
-
-  /** Sends each member its part of the sum and adds the terms of this member's part. */
-  private void addTerms(DType dtype, MemorySegment[] parts, MemorySegment target) {
-    long bytes = target.byteSize();
-    long count = bytes / dtype.bytes();
-    MemorySegment memory = terms(count * Float.BYTES + bytes * size());
-    long[] sizes = new long[size()];
-    Arrays.fill(sizes, bytes);
-    MemorySegment[] each = blocks(memory.asSlice(count * Float.BYTES), sizes);
-    exchange(parts, each);
-    device.sum(dtype, count, each, memory, target);
-  }
-
-  private MemorySegment terms(long bytes) {
-    if (terms.byteSize() < bytes) {
-      freeTerms();
-      terms = device.memory().allocate(bytes + bytes / 4);
-    }
-    return terms;
-  }
-
-  private void freeTerms() {
-    if (terms.byteSize() > 0) {
-      work.await(device);
-      device.memory().free(terms);
-      terms = MemorySegment.NULL;
-    }
-  }
-
-  private void run(String function, ToIntFunction<MemorySegment> call) {
-    work.enqueue(group, device, function, call);
   }
 
   private static int[] gather(Communicator control, int number) {

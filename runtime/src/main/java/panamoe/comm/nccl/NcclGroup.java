@@ -75,6 +75,14 @@ final class NcclGroup {
     return handle;
   }
 
+  int rank() {
+    return control.rank();
+  }
+
+  int size() {
+    return control.size();
+  }
+
   /**
    * Enqueues work by a call of NCCL and waits until NCCL has it.
    *

@@ -1,0 +1,175 @@
+package panamoe.comm.nccl;
+
+import static panamoe.bindings.NativeMemory.pointer;
+
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import java.util.function.ToIntFunction;
+import panamoe.bindings.nccl.Nccl;
+import panamoe.comm.Communicator;
+import panamoe.tensor.DType;
+import panamoe.tensor.TensorDevice;
+
+/**
+ * A member's share in the moves and sums of one group: work in the stream of its device, by NCCL
+ * and by the device's own sum, which nobody awaits here. Used by the rank's thread; all members
+ * make the same calls.
+ */
+final class NcclOperations {
+  private final NcclWork work;
+  private final NcclGroup group;
+  private NcclDevice device;
+  // Device memory for the terms of sums, and for a sum in float32; kept, because the work that uses
+  // it is not awaited.
+  private MemorySegment terms = MemorySegment.NULL;
+
+  NcclOperations(NcclWork work, NcclDevice device, NcclGroup group) {
+    this.work = work;
+    this.device = device;
+    this.group = group;
+  }
+
+  /** Those of the members with this color, which is not negative. */
+  NcclOperations split(int color, int key, Communicator childControl) {
+    return new NcclOperations(work, device, group.split(color, key, childControl));
+  }
+
+  /** Later work goes to the stream of this device, which has the same memory. */
+  void enqueueOn(TensorDevice stream) {
+    device = work.on(stream, device);
+  }
+
+  /** Sums {@code count} float32 of every member in place, in NCCL's order. */
+  void allReduce(MemorySegment data, long count) {
+    run(
+        "ncclAllReduce",
+        stream ->
+            Nccl.ncclAllReduce(
+                pointer(data),
+                pointer(data),
+                count,
+                Nccl.ncclFloat32(),
+                Nccl.ncclSum(),
+                group.handle(),
+                stream));
+  }
+
+  /** Sums float32 as {@link #allReduce}; each member receives as many as the others. */
+  void reduceScatter(MemorySegment send, MemorySegment receive, long count) {
+    run(
+        "ncclReduceScatter",
+        stream ->
+            Nccl.ncclReduceScatter(
+                pointer(send),
+                pointer(receive),
+                count,
+                Nccl.ncclFloat32(),
+                Nccl.ncclSum(),
+                group.handle(),
+                stream));
+  }
+
+  /** Puts the members' blocks, all of the size of {@code own}, one after the other. */
+  void allGather(MemorySegment own, MemorySegment all) {
+    run(
+        "ncclAllGather",
+        stream ->
+            Nccl.ncclAllGather(
+                pointer(own),
+                pointer(all),
+                own.byteSize(),
+                Nccl.ncclUint8(),
+                group.handle(),
+                stream));
+  }
+
+  void broadcast(MemorySegment data, int root) {
+    run(
+        "ncclBroadcast",
+        stream ->
+            Nccl.ncclBroadcast(
+                pointer(data),
+                pointer(data),
+                data.byteSize(),
+                Nccl.ncclUint8(),
+                root,
+                group.handle(),
+                stream));
+  }
+
+  /** Sends a block to each member and receives one from each. */
+  void exchange(MemorySegment[] send, MemorySegment[] receive) {
+    run(
+        "ncclSend and ncclRecv",
+        stream -> {
+          int result = Nccl.ncclGroupStart();
+          for (int i = 0; i < group.size() && result == Nccl.ncclSuccess(); i++) {
+            int peer = (group.rank() + i) % group.size();
+            if (send[peer].byteSize() > 0) {
+              result =
+                  Nccl.ncclSend(
+                      pointer(send[peer]),
+                      send[peer].byteSize(),
+                      Nccl.ncclUint8(),
+                      peer,
+                      group.handle(),
+                      stream);
+            }
+            if (receive[peer].byteSize() > 0 && result == Nccl.ncclSuccess()) {
+              result =
+                  Nccl.ncclRecv(
+                      pointer(receive[peer]),
+                      receive[peer].byteSize(),
+                      Nccl.ncclUint8(),
+                      peer,
+                      group.handle(),
+                      stream);
+            }
+          }
+          return result == Nccl.ncclSuccess() ? Nccl.ncclGroupEnd() : result;
+        });
+  }
+
+  /** Sends each member its part of the sum and adds the terms of this member's part. */
+  void addTerms(DType dtype, MemorySegment[] parts, MemorySegment target) {
+    long bytes = target.byteSize();
+    long count = bytes / dtype.bytes();
+    MemorySegment memory = terms(count * Float.BYTES + bytes * group.size());
+    MemorySegment[] each = new MemorySegment[group.size()];
+    Arrays.setAll(each, i -> memory.asSlice(count * Float.BYTES + i * bytes, bytes));
+    exchange(parts, each);
+    device.sum(dtype, count, each, memory, target);
+  }
+
+  /** Ends all waits. Any thread may call it. */
+  void stop(String reason) {
+    work.stop(reason);
+    group.stop(reason);
+  }
+
+  void close() {
+    work.await(device);
+    freeTerms();
+    group.close();
+  }
+
+  private MemorySegment terms(long bytes) {
+    if (terms.byteSize() < bytes) {
+      freeTerms();
+      terms = device.memory().allocate(bytes + bytes / 4);
+    }
+    return terms;
+  }
+
+  private void freeTerms() {
+    if (terms.byteSize() > 0) {
+      work.await(device);
+      device.memory().free(terms);
+      terms = MemorySegment.NULL;
+    }
+  }
+
+  private void run(String function, ToIntFunction<MemorySegment> call) {
+    work.enqueue(group, device, function, call);
+  }
+}
