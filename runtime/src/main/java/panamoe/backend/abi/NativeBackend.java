@@ -26,7 +26,7 @@ import panamoe.tensor.Tensor;
 public final class NativeBackend implements Backend, NativeKernels {
   private final String name;
   private final long device;
-  private final long stream;
+  private final NativeStream stream;
   private final int threads;
   private final NativeBackend first; // whose second stream this is, or null
   // The life of this backend's memory: a segment of a closed backend is refused by the JVM instead
@@ -41,11 +41,7 @@ public final class NativeBackend implements Backend, NativeKernels {
     this.device = device;
     this.threads = threads;
     this.first = first;
-    try (Arena call = Arena.ofConfined()) {
-      MemorySegment handle = call.allocate(ValueLayout.JAVA_LONG);
-      Status.check(Moe.moe_stream_create(device, threads, handle), "moe_stream_create");
-      this.stream = handle.get(ValueLayout.JAVA_LONG, 0);
-    }
+    this.stream = NativeStream.create(device, threads);
     this.asynchronous = DeviceInfo.of(device).asynchronous();
   }
 
@@ -200,7 +196,7 @@ public final class NativeBackend implements Backend, NativeKernels {
   public void synchronize() {
     requireOpen();
     beforeWaiting.run();
-    Status.check(Moe.moe_stream_synchronize(stream), "moe_stream_synchronize");
+    stream.synchronize();
   }
 
   @Override
@@ -211,46 +207,27 @@ public final class NativeBackend implements Backend, NativeKernels {
   @Override
   public long mark() {
     requireOpen();
-    if (!asynchronous) {
-      return 0;
-    }
-    try (Arena call = Arena.ofConfined()) {
-      MemorySegment mark = call.allocate(ValueLayout.JAVA_LONG);
-      Status.check(Moe.moe_stream_mark(stream, mark), "moe_stream_mark");
-      return mark.get(ValueLayout.JAVA_LONG, 0);
-    }
+    return asynchronous ? stream.mark() : 0;
   }
 
   @Override
   public void waitFor(Backend other, long mark) {
     requireOpen();
     if (asynchronous && other != this) {
-      long marked = ((NativeBackend) other).stream;
-      Status.check(Moe.moe_stream_wait(stream, marked, mark), "moe_stream_wait");
+      stream.waitFor(((NativeBackend) other).stream, mark);
     }
   }
 
   @Override
   public boolean finished() {
     requireOpen();
-    try (Arena call = Arena.ofConfined()) {
-      MemorySegment finished = call.allocate(ValueLayout.JAVA_INT);
-      Status.check(Moe.moe_stream_query(stream, finished), "moe_stream_query");
-      return finished.get(ValueLayout.JAVA_INT, 0) == 1;
-    }
+    return stream.finished();
   }
 
   @Override
   public MemorySegment nativeStream() {
     requireOpen();
-    if (!asynchronous) {
-      return Backend.super.nativeStream();
-    }
-    try (Arena call = Arena.ofConfined()) {
-      MemorySegment handle = call.allocate(ValueLayout.ADDRESS);
-      Status.check(Moe.moe_stream_native(stream, handle), "moe_stream_native");
-      return handle.get(ValueLayout.ADDRESS, 0);
-    }
+    return asynchronous ? stream.ofDriver() : Backend.super.nativeStream();
   }
 
   /** False on a card, also where its memory is managed: copies come in order with kernels. */
@@ -263,7 +240,7 @@ public final class NativeBackend implements Backend, NativeKernels {
   public void write(MemorySegment host, MemorySegment memory) {
     requireOpen();
     if (asynchronous) {
-      NativeMemory.write(stream, host, memory);
+      NativeMemory.write(stream.handle(), host, memory);
     } else {
       Backend.super.write(host, memory);
     }
@@ -274,7 +251,7 @@ public final class NativeBackend implements Backend, NativeKernels {
     requireOpen();
     if (asynchronous) {
       beforeWaiting.run();
-      NativeMemory.read(stream, memory, host);
+      NativeMemory.read(stream.handle(), memory, host);
     } else {
       Backend.super.read(memory, host);
     }
@@ -284,7 +261,7 @@ public final class NativeBackend implements Backend, NativeKernels {
   public void zero(MemorySegment memory) {
     requireOpen();
     if (asynchronous) {
-      NativeMemory.zero(stream, memory);
+      NativeMemory.zero(stream.handle(), memory);
     } else {
       Backend.super.zero(memory);
     }
@@ -300,7 +277,7 @@ public final class NativeBackend implements Backend, NativeKernels {
   public Recording record(Runnable step) {
     requireOpen();
     Launcher.Calls<NativeCall> calls = launcher.record(step);
-    return asynchronous ? new GraphRecording(calls, stream) : calls;
+    return asynchronous ? new GraphRecording(calls, stream.handle()) : calls;
   }
 
   @Override
@@ -308,7 +285,7 @@ public final class NativeBackend implements Backend, NativeKernels {
     if (arena.scope().isAlive()) {
       arena.close();
       if (first != null) {
-        Moe.moe_stream_destroy(stream);
+        stream.destroy();
       } else {
         Moe.moe_device_close(device); // with its streams and its memory
       }
@@ -318,7 +295,7 @@ public final class NativeBackend implements Backend, NativeKernels {
   @Override
   public void launch(String function, Downcall call, Object... arguments) {
     requireOpen();
-    launcher.launch(new NativeCall(function, call, stream, arguments));
+    launcher.launch(new NativeCall(function, call, stream.handle(), arguments));
   }
 
   private void requireOpen() {
