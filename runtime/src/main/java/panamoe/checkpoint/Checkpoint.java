@@ -4,21 +4,15 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.file.Files;
-import java.nio.file.LinkOption;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.function.DoubleConsumer;
 import java.util.function.Function;
 import panamoe.backend.Backend;
 import panamoe.io.Entry;
-import panamoe.io.FileTrouble;
 import panamoe.tensor.DType;
 
 /**
@@ -37,10 +31,12 @@ public final class Checkpoint {
 
   private final Path directory;
   private final Manifest manifest;
+  private final CheckedFiles files;
 
   private Checkpoint(Path directory, Manifest manifest) {
     this.directory = directory;
     this.manifest = manifest;
+    this.files = new CheckedFiles(directory, manifest);
   }
 
   /**
@@ -103,7 +99,7 @@ public final class Checkpoint {
 
   static Checkpoint openDirectory(Path directory) {
     Checkpoint checkpoint = new Checkpoint(directory, Manifest.read(directory));
-    checkpoint.manifest.files().forEach(checkpoint::checkSize);
+    checkpoint.files.requireSizes();
     return checkpoint;
   }
 
@@ -153,7 +149,7 @@ public final class Checkpoint {
 
   /** Bytes of the model's files: a lower bound for the memory of its weights in FLOAT32. */
   public long modelBytes() {
-    return shards(MODEL).stream().mapToLong(name -> manifest.files().get(name).size()).sum();
+    return files.shards(MODEL).stream().mapToLong(name -> manifest.files().get(name).size()).sum();
   }
 
   /**
@@ -183,7 +179,7 @@ public final class Checkpoint {
    * Uses the headers only, because checksums would read all of a model that is too large anyway.
    */
   private String fittingRanks(long availableBytes) {
-    try (Shards shards = headers()) {
+    try (Shards shards = files.headers(MODEL)) {
       OptionalInt ranks =
           ExpertShare.of(shards.tensors().values(), experts()).ranksFor(availableBytes);
       return ranks.isPresent()
@@ -202,16 +198,21 @@ public final class Checkpoint {
    * @throws CheckpointException with up to 20 mismatches, each with its layer and expert
    */
   public void requireHolds(Map<String, long[]> wanted) {
-    try (Shards shards = headers()) {
+    try (Shards shards = files.headers(MODEL)) {
       shards.requireExactly(wanted);
     } catch (CheckpointException e) {
-      throw orChange(e);
+      throw files.orChange(MODEL, e);
     }
   }
 
   /** Compares the checksum of every file with the manifest. */
   public void verify() {
-    manifest.files().keySet().forEach(this::checkedFile);
+    manifest.files().keySet().forEach(files::checked);
+  }
+
+  /** Whether all files are as they were saved. Reads them completely. */
+  boolean isIntact() {
+    return manifest.files().keySet().stream().allMatch(name -> files.change(name).isEmpty());
   }
 
   /**
@@ -233,12 +234,7 @@ public final class Checkpoint {
       boolean allowExtra,
       boolean strict,
       DoubleConsumer progress) {
-    for (String name : shards(MODEL)) {
-      if (manifest.files().get(name).crc32c() == null) {
-        checkedFile(name); // a manifest of before: its other checksum takes a pass of its own
-      }
-    }
-    return load(destinations, backend, allowExtra, true, strict, progress);
+    return new ModelLoad(files, destinations, backend, strict, progress).whole(allowExtra);
   }
 
   /**
@@ -252,74 +248,7 @@ public final class Checkpoint {
       Backend backend,
       boolean strict,
       DoubleConsumer progress) {
-    return load(destinations, backend, true, false, strict, progress);
-  }
-
-  /**
-   * @param whole whether all bytes are read, and what they add up to is compared
-   */
-  private LoadReport load(
-      Map<String, Destination> destinations,
-      Backend backend,
-      boolean allowExtra,
-      boolean whole,
-      boolean strict,
-      DoubleConsumer progress) {
-    try (Shards shards = headers()) {
-      Map<String, Mismatches.Expected> expected = new LinkedHashMap<>();
-      destinations.forEach((name, to) -> expected.put(name, Mismatches.Expected.of(to)));
-      Mismatches mismatches = Mismatches.between(shards.tensors(), expected);
-      mismatches.throwIfAny(directory, allowExtra);
-      List<String> warnings = new ArrayList<>();
-      if (whole) {
-        warnings.addAll(mismatches.extraWarning(directory));
-      }
-      WeightLoader loader =
-          new WeightLoader(backend, shards.readers(), destinations, whole, progress);
-      loader.run();
-      if (whole) {
-        shards.readers().forEach(file -> compare(file.path(), loader.checksum(file)));
-      }
-      NonFinite nonFinite = new NonFinite();
-      Map<String, Long> found = loader.nonFinite();
-      destinations.keySet().forEach(name -> nonFinite.add(name, found.getOrDefault(name, 0L)));
-      nonFinite
-          .sentence(directory)
-          .ifPresent(
-              sentence -> {
-                if (strict) {
-                  throw new CheckpointException(sentence);
-                }
-                warnings.add(sentence);
-              });
-      long bytes = destinations.values().stream().mapToLong(Destination::bytes).sum();
-      return new LoadReport(destinations.size(), bytes, List.copyOf(warnings));
-    } catch (CheckpointException e) {
-      throw orChange(e);
-    }
-  }
-
-  private void compare(Path file, int found) {
-    String expected = manifest.files().get(file.getFileName().toString()).crc32c();
-    if (expected != null && !expected.equals(Crc32c.hex(found))) {
-      throw CheckpointException.damaged(
-          file
-              + " gave other bytes than were saved: their CRC-32C is "
-              + Crc32c.hex(found)
-              + ", expected "
-              + expected);
-    }
-  }
-
-  /**
-   * Why the model's files could not be used. That one was changed explains more than what became of
-   * what it holds; where reading failed nothing is known of them.
-   */
-  private CheckpointException orChange(CheckpointException failure) {
-    if (!(failure.getCause() instanceof IOException)) {
-      shards(MODEL).forEach(this::checkedFile);
-    }
-    return failure;
+    return new ModelLoad(files, destinations, backend, strict, progress).share();
   }
 
   /**
@@ -327,88 +256,18 @@ public final class Checkpoint {
    * caller closes it.
    */
   public Shards model() {
-    return openShards(MODEL);
+    return files.open(MODEL);
   }
 
   /** The optimizer's tensors; otherwise like {@link #model()}. */
   public Shards optimizer() {
-    return openShards(OPTIMIZER);
-  }
-
-  private List<String> shards(String part) {
-    List<String> names =
-        manifest.files().keySet().stream()
-            .filter(name -> name.matches(part + "(-\\d+-of-\\d+)?\\.safetensors"))
-            .toList();
-    if (names.isEmpty()) {
-      throw new CheckpointException(
-          directory.resolve(Manifest.FILE_NAME) + " lists no " + part + ".safetensors");
-    }
-    return names;
-  }
-
-  /** The model's tensors, without a check of their files' checksums. */
-  private Shards headers() {
-    return Shards.open(directory, shards(MODEL).stream().map(directory::resolve).toList());
-  }
-
-  private Shards openShards(String part) {
-    return Shards.open(directory, shards(part).stream().map(this::checkedFile).toList());
+    return files.open(OPTIMIZER);
   }
 
   private ObjectNode json(String name) {
     if (!manifest.files().containsKey(name)) {
       throw new CheckpointException(directory.resolve(Manifest.FILE_NAME) + " lists no " + name);
     }
-    return SavedFile.object(checkedFile(name), MAX_JSON_BYTES);
-  }
-
-  /** Whether all files are as they were saved. Reads them completely. */
-  boolean isIntact() {
-    return manifest.files().keySet().stream().allMatch(name -> change(name).isEmpty());
-  }
-
-  private Path checkedFile(String name) {
-    change(name)
-        .ifPresent(
-            changed -> {
-              throw CheckpointException.damaged(changed).with(Remedy.of(directory));
-            });
-    return directory.resolve(name);
-  }
-
-  /** How a file changed since it was saved; empty if it did not. */
-  private Optional<String> change(String name) {
-    Path path = directory.resolve(name);
-    String expected = manifest.files().get(name).sha256();
-    String found = SavedFile.sha256(path);
-    return found.equals(expected)
-        ? Optional.empty()
-        : Optional.of(
-            path
-                + " was changed since it was saved: its SHA-256 is "
-                + found
-                + ", expected "
-                + expected);
-  }
-
-  private void checkSize(String name, Manifest.FileEntry entry) {
-    Path path = directory.resolve(name);
-    try {
-      SavedFile.open(path).close();
-      Map<String, Object> attributes =
-          FileTrouble.twice(
-              () -> Files.readAttributes(path, "unix:size,nlink", LinkOption.NOFOLLOW_LINKS));
-      if (!attributes.get("nlink").equals(1)) {
-        throw new CheckpointException(
-            path + " has " + attributes.get("nlink") + " hard links, a checkpoint's file has one");
-      }
-      if (!attributes.get("size").equals(entry.size())) {
-        throw CheckpointException.damaged(
-            path + " has " + attributes.get("size") + " bytes, expected " + entry.size());
-      }
-    } catch (IOException e) {
-      throw CheckpointException.unread(path, e);
-    }
+    return SavedFile.object(files.checked(name), MAX_JSON_BYTES);
   }
 }

@@ -1,0 +1,97 @@
+package panamoe.checkpoint;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import panamoe.io.FileTrouble;
+
+/** The files of a checkpoint, compared with its manifest. Immutable. */
+record CheckedFiles(Path directory, Manifest manifest) {
+  /** Refuses a file that is missing, has another size or is not a regular file. */
+  void requireSizes() {
+    manifest.files().forEach(this::requireSize);
+  }
+
+  private void requireSize(String name, Manifest.FileEntry entry) {
+    Path path = directory.resolve(name);
+    try {
+      SavedFile.open(path).close();
+      Map<String, Object> attributes =
+          FileTrouble.twice(
+              () -> Files.readAttributes(path, "unix:size,nlink", LinkOption.NOFOLLOW_LINKS));
+      if (!attributes.get("nlink").equals(1)) {
+        throw new CheckpointException(
+            path + " has " + attributes.get("nlink") + " hard links, a checkpoint's file has one");
+      }
+      if (!attributes.get("size").equals(entry.size())) {
+        throw CheckpointException.damaged(
+            path + " has " + attributes.get("size") + " bytes, expected " + entry.size());
+      }
+    } catch (IOException e) {
+      throw CheckpointException.unread(path, e);
+    }
+  }
+
+  /** A file that is as it was saved. Reads it completely. */
+  Path checked(String name) {
+    change(name)
+        .ifPresent(
+            changed -> {
+              throw CheckpointException.damaged(changed).with(Remedy.of(directory));
+            });
+    return directory.resolve(name);
+  }
+
+  /** How a file changed since it was saved; empty if it did not. */
+  Optional<String> change(String name) {
+    Path path = directory.resolve(name);
+    String expected = manifest.files().get(name).sha256();
+    String found = SavedFile.sha256(path);
+    return found.equals(expected)
+        ? Optional.empty()
+        : Optional.of(
+            path
+                + " was changed since it was saved: its SHA-256 is "
+                + found
+                + ", expected "
+                + expected);
+  }
+
+  /** The names of a part's files. */
+  List<String> shards(String part) {
+    List<String> names =
+        manifest.files().keySet().stream()
+            .filter(name -> name.matches(part + "(-\\d+-of-\\d+)?\\.safetensors"))
+            .toList();
+    if (names.isEmpty()) {
+      throw new CheckpointException(
+          directory.resolve(Manifest.FILE_NAME) + " lists no " + part + ".safetensors");
+    }
+    return names;
+  }
+
+  /** A part's tensors, without a check of their files' checksums. The caller closes it. */
+  Shards headers(String part) {
+    return Shards.open(directory, shards(part).stream().map(directory::resolve).toList());
+  }
+
+  /** A part's tensors, whose files are compared first. The caller closes it. */
+  Shards open(String part) {
+    return Shards.open(directory, shards(part).stream().map(this::checked).toList());
+  }
+
+  /**
+   * Why a part's files could not be used. That one was changed explains more than what became of
+   * what it holds; where reading failed nothing is known of them.
+   */
+  CheckpointException orChange(String part, CheckpointException failure) {
+    if (!(failure.getCause() instanceof IOException)) {
+      shards(part).forEach(this::checked);
+    }
+    return failure;
+  }
+}

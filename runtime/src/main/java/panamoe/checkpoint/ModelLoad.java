@@ -1,0 +1,97 @@
+package panamoe.checkpoint;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.DoubleConsumer;
+import panamoe.backend.Backend;
+
+/** Loads the tensors of a checkpoint's model to where they go. */
+final class ModelLoad {
+  private final CheckedFiles files;
+  private final Map<String, Destination> destinations;
+  private final Backend backend;
+  private final boolean strict;
+  private final DoubleConsumer progress;
+
+  ModelLoad(
+      CheckedFiles files,
+      Map<String, Destination> destinations,
+      Backend backend,
+      boolean strict,
+      DoubleConsumer progress) {
+    this.files = files;
+    this.destinations = destinations;
+    this.backend = backend;
+    this.strict = strict;
+    this.progress = progress;
+  }
+
+  /** As {@link Checkpoint#loadModel}. */
+  LoadReport whole(boolean allowExtra) {
+    for (String name : files.shards(Checkpoint.MODEL)) {
+      if (files.manifest().files().get(name).crc32c() == null) {
+        files.checked(name); // a manifest of before: its other checksum takes a pass of its own
+      }
+    }
+    return load(allowExtra, true);
+  }
+
+  /** As {@link Checkpoint#loadShare}. */
+  LoadReport share() {
+    return load(true, false);
+  }
+
+  /**
+   * @param whole whether all bytes are read, and what they add up to is compared
+   */
+  private LoadReport load(boolean allowExtra, boolean whole) {
+    Path directory = files.directory();
+    try (Shards shards = files.headers(Checkpoint.MODEL)) {
+      Map<String, Mismatches.Expected> expected = new LinkedHashMap<>();
+      destinations.forEach((name, to) -> expected.put(name, Mismatches.Expected.of(to)));
+      Mismatches mismatches = Mismatches.between(shards.tensors(), expected);
+      mismatches.throwIfAny(directory, allowExtra);
+      List<String> warnings = new ArrayList<>();
+      if (whole) {
+        warnings.addAll(mismatches.extraWarning(directory));
+      }
+      WeightLoader loader =
+          new WeightLoader(backend, shards.readers(), destinations, whole, progress);
+      loader.run();
+      if (whole) {
+        shards.readers().forEach(file -> compare(file.path(), loader.checksum(file)));
+      }
+      NonFinite nonFinite = new NonFinite();
+      Map<String, Long> found = loader.nonFinite();
+      destinations.keySet().forEach(name -> nonFinite.add(name, found.getOrDefault(name, 0L)));
+      nonFinite
+          .sentence(directory)
+          .ifPresent(
+              sentence -> {
+                if (strict) {
+                  throw new CheckpointException(sentence);
+                }
+                warnings.add(sentence);
+              });
+      long bytes = destinations.values().stream().mapToLong(Destination::bytes).sum();
+      return new LoadReport(destinations.size(), bytes, List.copyOf(warnings));
+    } catch (CheckpointException e) {
+      throw files.orChange(Checkpoint.MODEL, e);
+    }
+  }
+
+  private void compare(Path file, int found) {
+    String expected = files.manifest().files().get(file.getFileName().toString()).crc32c();
+    if (expected != null && !expected.equals(Crc32c.hex(found))) {
+      throw CheckpointException.damaged(
+          file
+              + " gave other bytes than were saved: their CRC-32C is "
+              + Crc32c.hex(found)
+              + ", expected "
+              + expected);
+    }
+  }
+}
