@@ -9,7 +9,6 @@ import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
@@ -38,7 +37,6 @@ import panamoe.io.StrictJson;
 public final class CheckpointStore {
   private static final String LATEST = "latest";
   private static final Pattern NAME = Pattern.compile("step-(\\d{8,19})(?:-(\\d{1,9}))?");
-  private static final Pattern TEMPORARY = Pattern.compile("\\..+\\.tmp-(\\d{1,18})");
   private static final long SHARD_BYTES = 4L << 30;
   private static final int LONGEST_POINTER = 1000;
 
@@ -93,15 +91,15 @@ public final class CheckpointStore {
    *     before it are intact
    */
   public SaveReport save(CheckpointContents contents, Communicator ranks) {
-    List<IOException> undeleted = new ArrayList<>();
+    Leftovers leftovers = new Leftovers(directory, disk);
     Path target = directory.resolve(told(ranks, unusedName(contents.step())));
-    Path temporary = directory.resolve(told(ranks, temporary(target.getFileName().toString())));
+    Path temporary = directory.resolve(told(ranks, leftovers.hidden(target)));
     try {
       Agreement.firstDoes(
           ranks,
           () -> {
             disk.createDirectories(directory);
-            removeStale(undeleted);
+            leftovers.removeStale();
             disk.createDirectory(temporary);
           });
       ShardWriter writer = new ShardWriter(disk, sharding, ranks);
@@ -118,9 +116,9 @@ public final class CheckpointStore {
             pointTo(target);
           });
       if (ranks.rank() == 0) {
-        removeOld(target, undeleted);
+        leftovers.removeOld(() -> surplus(target));
       }
-      return new SaveReport(target, undeleted.stream().map(Throwable::getMessage).toList());
+      return new SaveReport(target, leftovers.undeleted());
     } catch (IOException e) {
       cleanUpAfter(e, ranks);
       throw new CheckpointException(unsaved(contents.step(), target, e), e);
@@ -258,7 +256,7 @@ public final class CheckpointStore {
   }
 
   private void pointTo(Path target) throws IOException {
-    Path temporary = temporary(LATEST);
+    Path temporary = new Leftovers(directory, disk).hidden(directory.resolve(LATEST));
     disk.write(temporary, (target.getFileName() + "\n").getBytes(UTF_8));
     disk.rename(temporary, directory.resolve(LATEST));
     disk.force(directory);
@@ -278,62 +276,16 @@ public final class CheckpointStore {
     }
   }
 
-  private void removeOld(Path saved, List<IOException> undeleted) {
-    List<Path> others;
-    try {
-      others = checkpoints().stream().filter(path -> !path.equals(saved)).toList();
-    } catch (CheckpointException e) { // the new checkpoint is saved nevertheless
-      undeleted.add(new IOException("cannot delete older checkpoints: " + e.getMessage(), e));
-      return;
-    }
-    for (Path old : others.subList(0, Math.max(0, others.size() - (keep - 1)))) {
-      // Renames it to a hidden name first, so that a half-deleted directory never looks like a
-      // checkpoint.
-      Path hidden = temporary(old.getFileName().toString());
-      tidy(
-          old,
-          () -> {
-            disk.rename(old, hidden);
-            disk.delete(hidden);
-          },
-          undeleted);
-    }
-  }
-
-  /**
-   * Deletes, and only notes a failure: leftover files cost space, but the saved step must not be
-   * lost for them.
-   */
-  private static void tidy(Path path, Agreement.Step deletion, List<IOException> undeleted) {
-    try {
-      deletion.run();
-    } catch (IOException e) {
-      undeleted.add(new IOException("cannot delete " + path + ": " + FileTrouble.reason(e), e));
-    }
-  }
-
-  private void removeStale(List<IOException> undeleted) throws IOException {
-    for (Path path : Disk.list(directory)) {
-      Matcher matcher = TEMPORARY.matcher(path.getFileName().toString());
-      if (matcher.matches()) {
-        long pid = Long.parseLong(matcher.group(1));
-        if (pid == ProcessHandle.current().pid() || ProcessHandle.of(pid).isEmpty()) {
-          tidy(path, () -> disk.delete(path), undeleted);
-        }
-      }
-    }
+  /** Older checkpoints than the {@code keep} newest, of which {@code saved} is one. */
+  private List<Path> surplus(Path saved) {
+    List<Path> others = checkpoints().stream().filter(path -> !path.equals(saved)).toList();
+    return others.subList(0, Math.max(0, others.size() - (keep - 1)));
   }
 
   private void cleanUpAfter(Throwable failure, Communicator ranks) {
-    List<IOException> undeleted = new ArrayList<>();
-    try {
-      if (ranks.rank() == 0) {
-        removeStale(undeleted);
-      }
-    } catch (IOException e) {
-      undeleted.add(e);
+    if (ranks.rank() == 0) {
+      new Leftovers(directory, disk).removeStaleAfter(failure);
     }
-    undeleted.forEach(failure::addSuppressed);
   }
 
   private Path unusedName(long step) {
@@ -342,10 +294,6 @@ public final class CheckpointStore {
       path = directory.resolve(String.format(Locale.ROOT, "step-%08d-%d", step, repeat));
     }
     return path;
-  }
-
-  private Path temporary(String name) {
-    return directory.resolve("." + name + ".tmp-" + ProcessHandle.current().pid());
   }
 
   private static long number(Path checkpoint, int group) {
