@@ -2,154 +2,43 @@
 #include <cuda_runtime.h>
 
 #include <atomic>
-#include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <cstring>
-#include <deque>
 #include <exception>
+#include <functional>
 #include <memory>
-#include <mutex>
-#include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "simt/card.h"
 #include "simt/memory.h"
 #include "simt/outcome.h"
-
-namespace {
-
-enum Holding { kNothing = 0, kUntilSynchronized = 1, kBehindTheCaller = 2 };
-
-std::atomic<int> holding{kNothing};
-std::atomic<uint64_t> launches{0}, waits{0}, copies{0};
-std::function<void()> before_launch;
-
-// How late a stream is that works behind the caller's back: what it was given can be seen no earlier.
-constexpr std::chrono::microseconds kLate{300};
-
-// Work of a stream that is held back. It outlives its stream if another stream waits for it.
-class Queue : public std::enable_shared_from_this<Queue> {
- public:
-  explicit Queue(int card) : card_(card) {}
-
-  // Runs the work now if none is held back before it.
-  cudaError_t give(std::function<void()> work) {
-    std::unique_lock lock(mutex_);
-    ++given_;
-    held_.push_back(std::move(work));
-    if (holding == kBehindTheCaller && !worker_.joinable()) worker_ = std::thread([this] { run_late(); });
-    changed_.notify_all();
-    return holding == kNothing && held_.size() == 1 ? run_until(given_, lock) : cudaSuccess;
-  }
-
-  uint64_t given() const {
-    std::lock_guard lock(mutex_);
-    return given_;
-  }
-
-  bool finished() const {
-    std::lock_guard lock(mutex_);
-    return done_ == given_;
-  }
-
-  // Returns when the first `count` pieces of work are done; runs those that nobody does.
-  cudaError_t finish(uint64_t count) {
-    std::unique_lock lock(mutex_);
-    return run_until(count, lock);
-  }
-
-  // After it nothing more is given.
-  void close() {
-    std::unique_lock lock(mutex_);
-    if (!worker_.joinable()) return;
-    run_until(given_, lock);
-    closed_ = true;
-    changed_.notify_all();
-    lock.unlock();
-    worker_.join();
-  }
-
- private:
-  cudaError_t run_until(uint64_t count, std::unique_lock<std::mutex>& lock) {
-    while (done_ < count) {
-      if (busy_ || held_.empty()) {
-        changed_.wait(lock);
-      } else {
-        run_first(lock);
-      }
-    }
-    return failure_.empty() ? cudaSuccess : simt::lose(failure_.c_str());
-  }
-
-  void run_first(std::unique_lock<std::mutex>& lock) {
-    const std::function<void()> work = std::move(held_.front());
-    held_.pop_front();
-    busy_ = true;
-    lock.unlock();
-    std::string failure;
-    try {
-      const simt::MemoryAccess access;
-      work();
-    } catch (const std::exception& thrown) {
-      failure = thrown.what();
-    }
-    lock.lock();
-    if (failure_.empty()) failure_ = failure;
-    busy_ = false;
-    ++done_;
-    changed_.notify_all();
-  }
-
-  void run_late() {
-    cudaSetDevice(card_);
-    std::unique_lock lock(mutex_);
-    while (true) {
-      changed_.wait(lock, [this] { return closed_ || (!busy_ && !held_.empty()); });
-      if (closed_) return;
-      const uint64_t next = done_;
-      lock.unlock();
-      std::this_thread::sleep_for(kLate);
-      lock.lock();
-      if (done_ == next && !busy_ && !held_.empty()) run_first(lock);
-    }
-  }
-
-  const int card_;
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<std::function<void()>> held_;
-  uint64_t given_ = 0, done_ = 0;
-  bool busy_ = false, closed_ = false;
-  std::string failure_;  // of the first work that threw
-  std::thread worker_;
-};
-
-}  // namespace
+#include "simt/queue.h"
 
 struct SimtGraph {
   std::vector<std::function<void()>> work;
 };
 
 struct SimtStream {
-  explicit SimtStream(int its_card) : card(its_card), queue(std::make_shared<Queue>(its_card)) {}
+  explicit SimtStream(int its_card) : card(its_card), queue(std::make_shared<simt::Queue>(its_card)) {}
   ~SimtStream() { queue->close(); }
 
   const int card;
   std::unique_ptr<SimtGraph> captured;
   bool broken = false;  // the capture is invalid, because of a call that is not allowed during one
-  const std::shared_ptr<Queue> queue;
+  const std::shared_ptr<simt::Queue> queue;
 };
 
 // The work that a stream had been given when the event was recorded.
 struct SimtEvent {
-  std::shared_ptr<Queue> queue;
+  std::shared_ptr<simt::Queue> queue;
   uint64_t given = 0;
 };
 
 namespace {
+
+std::atomic<uint64_t> launches{0}, waits{0}, copies{0};
+std::function<void()> before_launch;
 
 // Counts a call that gives the card work. A captured one gives it none yet.
 void count(std::atomic<uint64_t>& calls, cudaStream_t stream) {
@@ -170,10 +59,6 @@ cudaError_t run(const std::function<void()>& work) {
 bool breaks_capture(cudaStream_t stream) { return stream->broken = stream->captured != nullptr; }
 
 }  // namespace
-
-// Makes streams hold their work back, as on a busy card: with 1 until they are synchronized, with 2 for a while, for a
-// thread of each stream does it; 0 ends it. For tests.
-extern "C" __attribute__((visibility("default"))) void simt_hold(int hold) { holding = hold; }
 
 // Gives a stream work of the host. For libraries that stand for NCCL.
 extern "C" __attribute__((visibility("default"))) void simt_enqueue(cudaStream_t stream, std::function<void()> work) {
