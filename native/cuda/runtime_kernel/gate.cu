@@ -49,12 +49,7 @@ __device__ void fill_queues(int lane, int tokens, int auxiliary_choices, const i
   // Prefix sum over the experts; lane i takes kEach experts from i * kEach on.
   int sum = 0;
   for (int e = lane * kEach; e < kExperts && e < (lane + 1) * kEach; ++e) sum += asked[e];
-  int until = sum;
-  for (int delta = 1; delta < kWarpLanes; delta *= 2) {
-    const int below = __shfl_up_sync(kAllLanes, until, delta);
-    if (lane >= delta) until += below;
-  }
-  int start = until - sum;
+  int start = moe::cuda::warp_sum_up_to(sum) - sum;
   if (lane == 0) offsets[0] = 0;
   for (int e = lane * kEach; e < kExperts && e < (lane + 1) * kEach; ++e) {
     counts[e] = asked[e];
