@@ -196,20 +196,23 @@ abstract class RunCommand implements Callable<Integer> {
   private Optional<TrainingRun.Outcome> goOn(Topology topology, PrintWriter err) throws Exception {
     requireNoSettings();
     try (RunFolder folder = rankOptions.leads() ? RunFolder.open(out) : RunFolder.follow(out)) {
-      folder.requireCheckpoints(folder.config());
+      folder.progress().requireCheckpoints(folder.config());
       RunConfig config = further(folder);
-      if (teacher() != null) {
-        folder.teacher(teacher()); // refuses another one, also where none is asked any more
+      if (teacher() != null) { // another one is refused, also where none is asked any more
+        folder.sources().teacher(teacher());
       }
-      Optional<TrainingRun.Outcome> complete = folder.outcome(config);
+      Optional<TrainingRun.Outcome> complete = folder.progress().outcome(config);
       if (complete.isPresent()) {
         return rankOptions.oneProcess() ? complete : onRanks(config, true, (_, _, _) -> complete);
       }
       ModelFolder teacher =
-          needsTeacher(config, folder.stepsDone()) ? folder.teacher(teacher()) : null;
+          needsTeacher(config, folder.progress().stepsDone())
+              ? folder.sources().teacher(teacher())
+              : null;
       requireFits(config, topology, teacher);
       Material material =
-          Material.of(folder.text(givenText()), folder.tokenizer(), config, teacher);
+          Material.of(
+              folder.sources().text(givenText()), folder.tokenizer(), config, teacher);
       return train(folder, config, material, null, err);
     }
   }
@@ -225,7 +228,7 @@ abstract class RunCommand implements Callable<Integer> {
     RunConfig config = folder.config();
     RunConfig further = steps == null ? config : shared.checked(() -> config.withSteps(steps));
     int wanted = further.training().steps();
-    long done = folder.stepsDone();
+    long done = folder.progress().stepsDone();
     if (wanted < done) {
       String refused =
           " is " + wanted + ", but the run in " + out + " has done " + done + " already";

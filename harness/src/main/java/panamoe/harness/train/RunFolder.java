@@ -10,11 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Optional;
-import java.util.OptionalDouble;
 import java.util.stream.Stream;
-import panamoe.checkpoint.Checkpoint;
-import panamoe.checkpoint.CheckpointStore;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.JsonTokenizer;
 import panamoe.data.Tokenizer;
@@ -22,9 +18,7 @@ import panamoe.engine.ModelFolder;
 import panamoe.harness.report.Report;
 import panamoe.io.ConfigJson;
 import panamoe.io.PlainFolder;
-import panamoe.train.RunCheckpoints;
 import panamoe.train.RunConfig;
-import panamoe.train.TrainConfig;
 
 /**
  * The folder of one run, held by a lock against a second process:
@@ -172,82 +166,14 @@ public final class RunFolder implements AutoCloseable {
     return Files.isRegularFile(file) ? JsonTokenizer.load(file) : new ByteTokenizer();
   }
 
-  /** The step of the latest checkpoint. */
-  long stepsDone() {
-    return latest().map(Checkpoint::step).orElse(0L);
+  /** How far the run has come. */
+  RunProgress progress() {
+    return new RunProgress(this);
   }
 
-  private Optional<Checkpoint> latest() {
-    return new CheckpointStore(checkpoints(), 1).openLatest();
-  }
-
-  /**
-   * Refuses a run whose checkpoints were removed, because starting again would overwrite its
-   * metrics. A run that was killed before its first checkpoint still has the empty folder, and no
-   * metrics after the step of that checkpoint.
-   *
-   * @throws IllegalArgumentException if checkpoints were saved but are gone
-   */
-  void requireCheckpoints(RunConfig config) throws IOException {
-    CheckpointStore checkpoints = new CheckpointStore(checkpoints(), 1);
-    if (!checkpoints.checkpoints().isEmpty()) {
-      return;
-    }
-    long done = metrics().lastStep();
-    int every = config.training().checkpointEvery();
-    boolean saved =
-        Files.notExists(checkpoints())
-            || checkpoints.savedBefore()
-            || Files.exists(path.resolve(Report.FILE))
-            || every > 0 && done > every;
-    if (saved && done > 0) {
-      throw new IllegalArgumentException(
-          "the checkpoints of the run in "
-              + path
-              + " are missing: by its "
-              + MetricsFile.NAME
-              + " it has come to step "
-              + done
-              + ", but "
-              + checkpoints()
-              + " holds none; put them back, or start a new run in another --out");
-    }
-  }
-
-  /**
-   * The outcome of a finished run: its last step is saved and its report written.
-   *
-   * @throws panamoe.checkpoint.CheckpointException if it was trained with another config, or is
-   *     damaged
-   */
-  Optional<TrainingRun.Outcome> outcome(RunConfig config) throws IOException {
-    TrainConfig training = config.training();
-    Path metrics = metrics().path();
-    Path report = path.resolve(Report.FILE);
-    boolean reported =
-        Files.exists(metrics)
-            && Files.exists(report)
-            && Files.getLastModifiedTime(report).compareTo(Files.getLastModifiedTime(metrics)) >= 0;
-    Optional<Checkpoint> last = reported ? latest() : Optional.empty();
-    if (last.isEmpty() || last.get().step() < training.steps()) {
-      return Optional.empty();
-    }
-    RunCheckpoints.requireTrainedBy(config, last.get());
-    OptionalDouble bits = metrics().validation(training.steps());
-    if (bits.isEmpty()) {
-      return Optional.empty(); // it stopped at a step that a later call made the last one
-    }
-    last.get().verify();
-    return Optional.of(
-        new TrainingRun.Outcome(
-            path,
-            training.steps(),
-            training.steps(),
-            training.tokensPerStep(),
-            bits.getAsDouble(),
-            0,
-            0,
-            report));
+  /** What the run was started on. */
+  RunSources sources() {
+    return new RunSources(this);
   }
 
   /**
@@ -284,6 +210,13 @@ public final class RunFolder implements AutoCloseable {
     replaceOrDelete(TEXT, text);
     replaceOrDelete(TEACHER, teacher);
     replace(CONFIG, config.toJson());
+  }
+
+  /** Replaces a record, unless another process holds the folder for this one. */
+  void update(String name, Record content) {
+    if (lockFile != null) {
+      replace(name, ConfigJson.text(content));
+    }
   }
 
   private void replaceOrDelete(String name, Record content) throws IOException {
@@ -351,63 +284,6 @@ public final class RunFolder implements AutoCloseable {
     if (!config.equals(config())) {
       replace(CONFIG, config.toJson());
     }
-  }
-
-  /**
-   * Reads the text of the run.
-   *
-   * @param moved the new path of the text, which is recorded; null if it has not moved
-   * @throws IllegalArgumentException if the text is missing or has changed
-   */
-  Text text(Text moved) {
-    Path remembered = path.resolve(TEXT);
-    if (Files.notExists(remembered)) {
-      throw new IllegalArgumentException(
-          remembered
-              + ", which says what text the run was started on, is missing; put it back, or start a new run in "
-              + "another --out");
-    }
-    TextRecord record = ConfigJson.read(remembered, TextRecord.class);
-    Text text = moved != null ? moved : record.read();
-    TextRecord found = TextRecord.of(text);
-    if (!found.sha256().equals(record.sha256())) {
-      throw new IllegalArgumentException(
-          moved != null
-              ? "the run in "
-                  + path
-                  + " was started on another text; without --text, --data and --languages it resumes its own"
-              : "the text "
-                  + text.source()
-                  + " has changed since the run in "
-                  + path
-                  + " was started on it");
-    }
-    if (lockFile != null && !found.equals(record)) {
-      replace(TEXT, ConfigJson.text(found));
-    }
-    return text;
-  }
-
-  /**
-   * Opens the teacher of the run.
-   *
-   * @param moved its new place, which is recorded; null if it has not moved
-   * @throws IllegalArgumentException if it is missing or has become another
-   */
-  ModelFolder teacher(Path moved) {
-    Path remembered = path.resolve(TEACHER);
-    if (Files.notExists(remembered)) {
-      throw new IllegalArgumentException(
-          remembered
-              + ", which says what the run learns from, is missing; put it back, or start a new run in another --out");
-    }
-    TeacherRecord record = ConfigJson.read(remembered, TeacherRecord.class);
-    ModelFolder teacher = record.open(moved);
-    TeacherRecord found = TeacherRecord.of(teacher);
-    if (lockFile != null && !found.equals(record)) {
-      replace(TEACHER, ConfigJson.text(found));
-    }
-    return teacher;
   }
 
   MetricsFile metrics() {

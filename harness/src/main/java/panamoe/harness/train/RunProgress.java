@@ -1,0 +1,104 @@
+package panamoe.harness.train;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import panamoe.checkpoint.Checkpoint;
+import panamoe.checkpoint.CheckpointStore;
+import panamoe.harness.report.Report;
+import panamoe.train.RunCheckpoints;
+import panamoe.train.RunConfig;
+import panamoe.train.TrainConfig;
+
+/** How far a run has come, by the checkpoints, metrics and report in its folder. */
+final class RunProgress {
+  private final RunFolder folder;
+
+  RunProgress(RunFolder folder) {
+    this.folder = folder;
+  }
+
+  /** The step of the latest checkpoint. */
+  long stepsDone() {
+    return latest().map(Checkpoint::step).orElse(0L);
+  }
+
+  private Optional<Checkpoint> latest() {
+    return store().openLatest();
+  }
+
+  /**
+   * Refuses a run whose checkpoints were removed, because starting again would overwrite its
+   * metrics. A run that was killed before its first checkpoint still has the empty folder, and no
+   * metrics after the step of that checkpoint.
+   *
+   * @throws IllegalArgumentException if checkpoints were saved but are gone
+   */
+  void requireCheckpoints(RunConfig config) throws IOException {
+    CheckpointStore saved = store();
+    if (!saved.checkpoints().isEmpty()) {
+      return;
+    }
+    long done = folder.metrics().lastStep();
+    int every = config.training().checkpointEvery();
+    boolean everSaved =
+        Files.notExists(folder.checkpoints())
+            || saved.savedBefore()
+            || Files.exists(folder.path().resolve(Report.FILE))
+            || every > 0 && done > every;
+    if (everSaved && done > 0) {
+      throw new IllegalArgumentException(
+          "the checkpoints of the run in "
+              + folder.path()
+              + " are missing: by its "
+              + MetricsFile.NAME
+              + " it has come to step "
+              + done
+              + ", but "
+              + folder.checkpoints()
+              + " holds none; put them back, or start a new run in another --out");
+    }
+  }
+
+  /**
+   * The outcome of a finished run: its last step is saved and its report written.
+   *
+   * @throws panamoe.checkpoint.CheckpointException if it was trained with another config, or is
+   *     damaged
+   */
+  Optional<TrainingRun.Outcome> outcome(RunConfig config) throws IOException {
+    TrainConfig training = config.training();
+    Path metrics = folder.metrics().path();
+    Path report = folder.path().resolve(Report.FILE);
+    boolean reported =
+        Files.exists(metrics)
+            && Files.exists(report)
+            && Files.getLastModifiedTime(report).compareTo(Files.getLastModifiedTime(metrics)) >= 0;
+    Optional<Checkpoint> last = reported ? latest() : Optional.empty();
+    if (last.isEmpty() || last.get().step() < training.steps()) {
+      return Optional.empty();
+    }
+    RunCheckpoints.requireTrainedBy(config, last.get());
+    OptionalDouble bits = folder.metrics().validation(training.steps());
+    if (bits.isEmpty()) {
+      return Optional.empty(); // it stopped at a step that a later call made the last one
+    }
+    last.get().verify();
+    return Optional.of(
+        new TrainingRun.Outcome(
+            folder.path(),
+            training.steps(),
+            training.steps(),
+            training.tokensPerStep(),
+            bits.getAsDouble(),
+            0,
+            0,
+            report));
+  }
+
+  private CheckpointStore store() {
+    return new CheckpointStore(folder.checkpoints(), 1);
+  }
+}
