@@ -4,18 +4,12 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.Writer;
 import java.nio.file.Path;
-import java.util.Locale;
 import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.Callable;
-import panamoe.backend.Backend;
 import panamoe.comm.CommunicationException;
-import panamoe.distill.Distillation;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
-import panamoe.harness.ranks.Alike;
-import panamoe.harness.ranks.Build;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
 import panamoe.parallel.Topology;
@@ -71,22 +65,7 @@ abstract class RunCommand implements Callable<Integer> {
       description = "Keep less memory: compute each layer again in the backward.")
   private boolean recompute;
 
-  @Option(names = "--text", paramLabel = "PATH", description = "A UTF-8 file, or a folder of them.")
-  private Path text;
-
-  @Option(
-      names = "--languages",
-      paramLabel = "CODE",
-      split = ",",
-      description = "Languages of the default corpus to keep, such as en,de,fr.")
-  private Set<String> languages = Set.of();
-
-  @Option(
-      names = "--data",
-      paramLabel = "DIR",
-      description =
-          "Tokens of panamoe data prepare, instead of --text, --languages, --tokenizer and --vocabulary.")
-  private Path data;
+  @Mixin private TextOptions texts;
 
   @Option(names = "--explain-topology", description = "Draw who holds what, and end.")
   private boolean explain;
@@ -99,10 +78,7 @@ abstract class RunCommand implements Callable<Integer> {
     if (out == null) {
       throw usage("Missing required option: '--out=DIR'");
     }
-    shared.checked(() -> Text.requireOneSource(text, languages));
-    if (data != null && (text != null || !languages.isEmpty())) {
-      throw usage("--data holds the tokens of a text and does not go with --text and --languages");
-    }
+    texts.requireOne(shared);
     PrintWriter err =
         rankOptions.leads() ? spec.commandLine().getErr() : new PrintWriter(Writer.nullWriter());
     Topology topology = shared.checked(rankOptions::topology);
@@ -163,13 +139,13 @@ abstract class RunCommand implements Callable<Integer> {
     if (rankOptions.leads()) {
       RunPlace.requireNew(out);
     }
-    Text given = givenText();
+    Text given = texts.named(shared);
     Text read = given == null ? ownText(start) : given;
     RunTokenizer tokenizer = tokenizer(start, read, err);
     Material material = Material.of(read, tokenizer.tokenizer(), config, start.teacher());
     try (RunFolder folder = rankOptions.leads() ? RunFolder.create(out) : RunFolder.follow(out)) {
       try {
-        return train(folder, config, material, tokenizer, err);
+        return onRanks(err).train(folder, config, material, tokenizer);
       } catch (CommunicationException e) {
         throw e; // the run is sound, and may be resumed when the lost rank is back
       } catch (Exception e) {
@@ -179,17 +155,6 @@ abstract class RunCommand implements Callable<Integer> {
         throw e;
       }
     }
-  }
-
-  /** The text that the options name; null if they name none. */
-  private Text givenText() {
-    if (data != null) {
-      return Text.prepared(data);
-    }
-    if (text != null) {
-      return Text.read(text);
-    }
-    return languages.isEmpty() ? null : defaultCorpus(languages);
   }
 
   /** Resumes a run. */
@@ -203,7 +168,7 @@ abstract class RunCommand implements Callable<Integer> {
       }
       Optional<TrainingRun.Outcome> complete = folder.progress().outcome(config);
       if (complete.isPresent()) {
-        return rankOptions.oneProcess() ? complete : onRanks(config, true, (_, _, _) -> complete);
+        return rankOptions.oneProcess() ? complete : onRanks(err).finished(config, complete.get());
       }
       ModelFolder teacher =
           needsTeacher(config, folder.progress().stepsDone())
@@ -212,8 +177,8 @@ abstract class RunCommand implements Callable<Integer> {
       requireFits(config, topology, teacher);
       Material material =
           Material.of(
-              folder.sources().text(givenText()), folder.tokenizer(), config, teacher);
-      return train(folder, config, material, null, err);
+              folder.sources().text(texts.named(shared)), folder.tokenizer(), config, teacher);
+      return onRanks(err).train(folder, config, material, null);
     }
   }
 
@@ -246,74 +211,8 @@ abstract class RunCommand implements Callable<Integer> {
     return further;
   }
 
-  /**
-   * @param begun the tokenizer of a new run; null for a resumed one
-   */
-  private Optional<TrainingRun.Outcome> train(
-      RunFolder folder, RunConfig config, Material material, RunTokenizer begun, PrintWriter err)
-      throws Exception {
-    boolean fresh = begun != null;
-    return onRanks(
-        config,
-        false,
-        (ranks, backend, stop) -> {
-          if (ranks.first() && material.teacher() != null && teacherCache() != null) {
-            beginCache(
-                config, material, backend, err); // before any other rank is past the next line
-          }
-          Alike.require(ranks, material.text().tokens()::sha256, "has another text than rank 0");
-          Alike.require(ranks, material.tokenizer()::sha256, "has another tokenizer than rank 0");
-          Alike.require(ranks, () -> teacherSha(material), "has another teacher than rank 0");
-          if (fresh && ranks.first()) {
-            folder.begin(config, begun.json(), material);
-          }
-          return new TrainingRun(
-                  ranks, backend, folder, config, material, teacherCache(), fresh, err)
-              .run(stop);
-        });
-  }
-
-  private void beginCache(RunConfig config, Material material, Backend backend, PrintWriter err)
-      throws IOException {
-    long bytes =
-        Distillation.beginCache(
-            config,
-            material.teacher(),
-            backend,
-            material.text().tokens().sha256(),
-            material.data().trainingSequences(),
-            teacherCache());
-    err.printf(Locale.ROOT, "teacher's cache: up to %,d bytes in %s%n", bytes, teacherCache());
-  }
-
-  private static String teacherSha(Material material) {
-    return material.teacher() == null ? "none" : material.teacher().checkpoint().sha256();
-  }
-
-  /**
-   * Runs {@code body} on every rank of this process, after a check that all processes have the same
-   * settings and build, and agree on whether anything is left to train.
-   *
-   * @param complete whether this process finds nothing left to train
-   */
-  private Optional<TrainingRun.Outcome> onRanks(
-      RunConfig config, boolean complete, RankRun.Body<Optional<TrainingRun.Outcome>> body)
-      throws Exception {
-    return new RankRun(rankOptions, shared)
-        .run(
-            (ranks, backend, stop) -> {
-              Alike.require(ranks, config::toJson, "was started with other settings than rank 0");
-              Alike.require(ranks, Build::ofClasses, "is another build than rank 0");
-              Alike.require(ranks, Build::ofLibrary, "has another native library than rank 0");
-              // Completeness depends on file times, which a network file system may show
-              // differently to each machine for a while.
-              String differs =
-                  "sees other files in "
-                      + out
-                      + " than rank 0; resume when all machines see the same";
-              Alike.require(ranks, () -> complete, differs);
-              return body.run(ranks, backend, stop);
-            });
+  private TrainingOnRanks onRanks(PrintWriter err) {
+    return new TrainingOnRanks(new RankRun(rankOptions, shared), out, teacherCache(), err);
   }
 
   private void requireFits(RunConfig config, Topology topology, ModelFolder teacher) {
@@ -326,10 +225,6 @@ abstract class RunCommand implements Callable<Integer> {
       (teacher == null ? forecast : forecast.with(teacher.config(), config.training(), topology))
           .requireFits(available, rankOptions.cards() ? 1 : topology.ranks());
     }
-  }
-
-  Text defaultCorpus(Set<String> kept) {
-    return shared.checked(() -> Text.europarl(kept));
   }
 
   /** Prints what each rank would hold; trains nothing. */
@@ -360,9 +255,8 @@ abstract class RunCommand implements Callable<Integer> {
     return shared;
   }
 
-  /** The folder of tokens to train on; null for a text. */
-  Path data() {
-    return data;
+  TextOptions texts() {
+    return texts;
   }
 
   /** The requested number of steps; null for the default. */

@@ -89,7 +89,7 @@ public final class TrainCommand extends RunCommand {
     if (vocabulary != null && tokenizer != null) {
       throw usage("--vocabulary trains a tokenizer and does not go with --tokenizer");
     }
-    if (data() != null && (tokenizer != null || vocabulary != null)) {
+    if (texts().data() != null && (tokenizer != null || vocabulary != null)) {
       throw usage(
           "--data has a tokenizer of its own and does not go with --tokenizer and --vocabulary");
     }
@@ -108,7 +108,7 @@ public final class TrainCommand extends RunCommand {
   }
 
   private boolean trainsTokenizer() {
-    return data() == null && tokenizer == null && vocabulary() != ByteTokenizer.SIZE;
+    return texts().data() == null && tokenizer == null && vocabulary() != ByteTokenizer.SIZE;
   }
 
   @Override
@@ -127,12 +127,14 @@ public final class TrainCommand extends RunCommand {
 
   private RunTokenizer givenTokenizer() throws IOException {
     return RunTokenizer.read(
-        data() == null ? tokenizer : PreparedText.open(data()).tokenizerFile().orElse(null));
+        texts().data() == null
+            ? tokenizer
+            : PreparedText.open(texts().data()).tokenizerFile().orElse(null));
   }
 
   @Override
   Text ownText(Start start) {
-    return defaultCorpus(Set.of());
+    return shared().checked(() -> Text.europarl(Set.of()));
   }
 
   @Override

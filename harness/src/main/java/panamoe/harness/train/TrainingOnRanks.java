@@ -1,0 +1,94 @@
+package panamoe.harness.train;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.Optional;
+import panamoe.backend.Backend;
+import panamoe.distill.Distillation;
+import panamoe.harness.ranks.Alike;
+import panamoe.harness.ranks.Build;
+import panamoe.harness.ranks.RankRun;
+import panamoe.train.RunConfig;
+
+/**
+ * Trains a run on every rank of this process, once all ranks have agreed on what they train.
+ *
+ * @param out the run's folder
+ * @param teacherCache the folder that keeps what the teacher says; null for none
+ * @param err for messages
+ */
+record TrainingOnRanks(RankRun processes, Path out, Path teacherCache, PrintWriter err) {
+  /**
+   * Begins or resumes a run.
+   *
+   * @param begun the tokenizer of a new run; null for a resumed one
+   * @return empty if it was interrupted
+   */
+  Optional<TrainingRun.Outcome> train(
+      RunFolder folder, RunConfig config, Material material, RunTokenizer begun) throws Exception {
+    boolean fresh = begun != null;
+    return agreed(
+        config,
+        false,
+        (ranks, backend, stop) -> {
+          if (ranks.first() && material.teacher() != null && teacherCache != null) {
+            beginCache(config, material, backend); // before any other rank is past the next line
+          }
+          Alike.require(ranks, material.text().tokens()::sha256, "has another text than rank 0");
+          Alike.require(ranks, material.tokenizer()::sha256, "has another tokenizer than rank 0");
+          Alike.require(ranks, () -> teacherSha(material), "has another teacher than rank 0");
+          if (fresh && ranks.first()) {
+            folder.begin(config, begun.json(), material);
+          }
+          return new TrainingRun(ranks, backend, folder, config, material, teacherCache, fresh, err)
+              .run(stop);
+        });
+  }
+
+  /** Trains nothing: this process finds the run finished, and so must the others. */
+  Optional<TrainingRun.Outcome> finished(RunConfig config, TrainingRun.Outcome outcome)
+      throws Exception {
+    return agreed(config, true, (_, _, _) -> Optional.of(outcome));
+  }
+
+  /**
+   * Runs {@code body} after a check that all processes have the same settings and build, and agree
+   * on whether anything is left to train.
+   *
+   * @param complete whether this process finds nothing left to train
+   */
+  private Optional<TrainingRun.Outcome> agreed(
+      RunConfig config, boolean complete, RankRun.Body<Optional<TrainingRun.Outcome>> body)
+      throws Exception {
+    return processes.run(
+        (ranks, backend, stop) -> {
+          Alike.require(ranks, config::toJson, "was started with other settings than rank 0");
+          Alike.require(ranks, Build::ofClasses, "is another build than rank 0");
+          Alike.require(ranks, Build::ofLibrary, "has another native library than rank 0");
+          // Completeness depends on file times, which a network file system may show
+          // differently to each machine for a while.
+          String differs =
+              "sees other files in " + out + " than rank 0; resume when all machines see the same";
+          Alike.require(ranks, () -> complete, differs);
+          return body.run(ranks, backend, stop);
+        });
+  }
+
+  private void beginCache(RunConfig config, Material material, Backend backend) throws IOException {
+    long bytes =
+        Distillation.beginCache(
+            config,
+            material.teacher(),
+            backend,
+            material.text().tokens().sha256(),
+            material.data().trainingSequences(),
+            teacherCache);
+    err.printf(Locale.ROOT, "teacher's cache: up to %,d bytes in %s%n", bytes, teacherCache);
+  }
+
+  private static String teacherSha(Material material) {
+    return material.teacher() == null ? "none" : material.teacher().checkpoint().sha256();
+  }
+}
