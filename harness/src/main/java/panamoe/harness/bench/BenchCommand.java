@@ -6,7 +6,6 @@ import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
@@ -165,68 +164,20 @@ public final class BenchCommand implements Callable<Integer> {
       if (!shared.json()) {
         out().println(Measurement.HEADER);
       }
+      Bench bench =
+          new Bench(backend, yardstick, peer, seconds, realTime, spec.commandLine().getErr());
       for (LayerShape shape : shapes) {
         for (ComputeType dtype : dtypes) {
-          measure(backend, kind, model, shape, dtype, counts, yardstick, peer);
+          Timing.stopIfInterrupted();
+          try (Subject subject = kind.open(backend, model, shape, dtype.dtype(), shared.seed())) {
+            for (int count : counts) {
+              print(bench.measure(subject, new Cell(kind, model, shape, count, dtype, threads())));
+            }
+          }
         }
       }
     }
     return 0;
-  }
-
-  private void measure(
-      Backend backend,
-      Kind kind,
-      GenerationModel model,
-      LayerShape shape,
-      ComputeType dtype,
-      List<Integer> counts,
-      Yardstick yardstick,
-      PeerProcess peer)
-      throws IOException {
-    Timing.stopIfInterrupted();
-    try (Subject subject = kind.open(backend, model, shape, dtype.dtype(), shared.seed())) {
-      for (int count : counts) {
-        Timing.stopIfInterrupted();
-        Cell cell = new Cell(kind, model, shape, count, dtype, threads());
-        try (Workload work = subject.over(count)) {
-          Workload.Beside beside =
-              peer == null
-                  ? work.beside()
-                  : new Workload.Beside(peer.label(), peer.contender(cell));
-          Contender ours = contender(backend, kind, work);
-          List<Contender> contenders = new ArrayList<>(List.of(ours));
-          if (beside != null) {
-            contenders.add(beside.contender());
-          }
-          List<Timing> timings = Timing.inTurns(seconds, realTime, contenders, yardstick);
-          print(
-              Measurement.of(
-                  cell,
-                  work,
-                  timings.getFirst(),
-                  ours instanceof CardContender card ? card.hostMs() : null,
-                  beside == null ? null : beside.label(),
-                  beside == null ? null : timings.getLast()));
-        }
-      }
-    }
-  }
-
-  /** On a card the kernels' time is told from the host's, where the kernels are recorded. */
-  private Contender contender(Backend backend, Kind kind, Workload work) {
-    if (!backend.asynchronous()) {
-      return Contender.of(work::run);
-    }
-    work.run(0);
-    if (work.kernels() == null) {
-      spec.commandLine()
-          .getErr()
-          .println(
-              kind.label() + " is not recorded: its times include the host's launches and waits");
-      return Contender.of(work::run);
-    }
-    return new CardContender(work, backend, kind.wholeModel());
   }
 
   private void printCeilings(Backend backend, Yardstick yardstick) {
