@@ -1,6 +1,7 @@
 package panamoe.harness.bench;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
+import com.fasterxml.jackson.annotation.JsonUnwrapped;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies;
 import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import java.util.Locale;
@@ -8,39 +9,78 @@ import java.util.function.ToDoubleFunction;
 import panamoe.harness.ComputeType;
 
 /**
- * The result for one cell; {@code --json} prints it as one line.
+ * The result for one cell; {@code --json} prints it as one line, all values beside each other.
  *
- * @param gflops floating-point operations per second by the median call
- * @param gbytesPerS bytes per second by the median call
- * @param tokensPerS tokens per second by the median call; null if a call runs only a part of a
- *     model
- * @param limitMs the roofline time, median over bursts; null if the ceilings are unknown
- * @param rooflineFraction limitMs / measured time, median over bursts; null if the ceilings are
- *     unknown
+ * @param roofline null if the ceilings are unknown
  * @param hostMs what launching a call and waiting for it takes beside its kernels; null unless they
  *     are timed apart
- * @param peer the program that ran the same work in turns with ours, or null
- * @param ratio the peer's time / our time
+ * @param beside null without a peer
  */
 @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
 @JsonInclude(JsonInclude.Include.NON_NULL)
 record Measurement(
-    String name,
-    String shape,
-    int tokens,
-    ComputeType dtype,
-    int threads,
-    double medianMs,
-    double minMs,
-    double gflops,
-    double gbytesPerS,
-    Double tokensPerS,
-    Double limitMs,
-    Double rooflineFraction,
+    @JsonUnwrapped Labels cell,
+    @JsonUnwrapped Speed speed,
+    @JsonUnwrapped Roofline roofline,
     Double hostMs,
-    String peer,
-    Double peerMedianMs,
-    Double ratio) {
+    @JsonUnwrapped Beside beside) {
+
+  /** What was measured. */
+  record Labels(String name, String shape, int tokens, ComputeType dtype, int threads) {
+    static Labels of(Cell cell) {
+      return new Labels(
+          cell.name(), cell.shape().name(), cell.tokens(), cell.dtype(), cell.threads());
+    }
+  }
+
+  /**
+   * How long a call takes.
+   *
+   * @param gflops floating-point operations per second by the median call
+   * @param gbytesPerS bytes per second by the median call
+   * @param tokensPerS tokens per second by the median call; null if a call runs only a part of a
+   *     model
+   */
+  @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  record Speed(double medianMs, double minMs, double gflops, double gbytesPerS, Double tokensPerS) {
+    static Speed of(Cell cell, Workload work, Timing timing) {
+      double seconds = timing.medianMs() / 1e3;
+      int tokens = cell.kind().modelTokens(cell.tokens());
+      return new Speed(
+          timing.medianMs(),
+          timing.minMs(),
+          work.cost().flops() / seconds / 1e9,
+          work.cost().bytes() / seconds / 1e9,
+          tokens == 0 ? null : tokens / seconds);
+    }
+  }
+
+  /**
+   * What the machine allows.
+   *
+   * @param limitMs the roofline time, median over bursts
+   * @param rooflineFraction limitMs / measured time, median over bursts
+   */
+  @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
+  record Roofline(double limitMs, double rooflineFraction) {
+    static Roofline of(Cell cell, Workload work, Timing timing) {
+      if (timing.bursts().getFirst().ceilings() == null) {
+        return null;
+      }
+      ToDoubleFunction<Ceilings> limitMs =
+          ceilings -> 1e3 * ceilings.rooflineSeconds(work, cell.dtype().dtype());
+      return new Roofline(timing.limitMs(limitMs), timing.rooflineFraction(limitMs));
+    }
+  }
+
+  /**
+   * The program that ran the same work in turns with ours.
+   *
+   * @param ratio the peer's time / our time
+   */
+  @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
+  record Beside(String peer, double peerMedianMs, double ratio) {}
 
   static final String HEADER =
       String.format(
@@ -64,28 +104,14 @@ record Measurement(
    */
   static Measurement of(
       Cell cell, Workload work, Timing ours, Double hostMs, String peer, Timing theirs) {
-    double seconds = ours.medianMs() / 1e3;
-    int tokens = cell.kind().modelTokens(cell.tokens());
-    boolean known = ours.bursts().getFirst().ceilings() != null;
-    ToDoubleFunction<Ceilings> limitMs =
-        ceilings -> 1e3 * ceilings.rooflineSeconds(work, cell.dtype().dtype());
     return new Measurement(
-        cell.name(),
-        cell.shape().name(),
-        cell.tokens(),
-        cell.dtype(),
-        cell.threads(),
-        ours.medianMs(),
-        ours.minMs(),
-        work.cost().flops() / seconds / 1e9,
-        work.cost().bytes() / seconds / 1e9,
-        tokens == 0 ? null : tokens / seconds,
-        known ? ours.limitMs(limitMs) : null,
-        known ? ours.rooflineFraction(limitMs) : null,
+        Labels.of(cell),
+        Speed.of(cell, work, ours),
+        Roofline.of(cell, work, ours),
         hostMs,
-        peer,
-        theirs == null ? null : theirs.medianMs(),
-        theirs == null ? null : theirs.medianMs() / ours.medianMs());
+        peer == null
+            ? null
+            : new Beside(peer, theirs.medianMs(), theirs.medianMs() / ours.medianMs()));
   }
 
   /** A table row under {@link #HEADER}, followed by the values that only some cells have. */
@@ -94,26 +120,32 @@ record Measurement(
         String.format(
             Locale.ROOT,
             "%-19s %-16s %6d %-5s %11.4f %11.4f %9.1f %8.1f %11s %9s",
-            name,
-            shape,
-            tokens,
-            dtype,
-            medianMs,
-            minMs,
-            gflops,
-            gbytesPerS,
-            limitMs == null ? "-" : String.format(Locale.ROOT, "%.4f", limitMs),
-            rooflineFraction == null
+            cell.name,
+            cell.shape,
+            cell.tokens,
+            cell.dtype,
+            speed.medianMs,
+            speed.minMs,
+            speed.gflops,
+            speed.gbytesPerS,
+            roofline == null ? "-" : String.format(Locale.ROOT, "%.4f", roofline.limitMs),
+            roofline == null
                 ? "-"
-                : String.format(Locale.ROOT, "%.0f %%", 100 * rooflineFraction));
+                : String.format(Locale.ROOT, "%.0f %%", 100 * roofline.rooflineFraction));
     if (hostMs != null) {
       row += String.format(Locale.ROOT, "   host %.4f ms", hostMs);
     }
-    if (tokensPerS != null) {
-      row += String.format(Locale.ROOT, "   %.1f tokens/s", tokensPerS);
+    if (speed.tokensPerS != null) {
+      row += String.format(Locale.ROOT, "   %.1f tokens/s", speed.tokensPerS);
     }
-    if (peer != null) {
-      row += String.format(Locale.ROOT, "   %s %.4f ms, ratio %.2f", peer, peerMedianMs, ratio);
+    if (beside != null) {
+      row +=
+          String.format(
+              Locale.ROOT,
+              "   %s %.4f ms, ratio %.2f",
+              beside.peer,
+              beside.peerMedianMs,
+              beside.ratio);
     }
     return row;
   }
