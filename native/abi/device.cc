@@ -207,7 +207,7 @@ moe_status moe_memory_copy(moe_stream stream, const moe_tensor* src, const moe_t
     if (packed ? !moe::same_shape(from, to) : moe::element_count(from) != moe::element_count(to)) {
       moe::invalid("src has shape ", moe::shape_text(from), " but dst has ", moe::shape_text(to));
     }
-    int64_t bytes = moe::element_count(from) * moe::dtype_bytes(from.dtype);
+    int64_t bytes = moe::tensor_bytes(from);
     if (packed) {
       const auto device = moe::find_stream(stream)->shared_device();
       moe::check_weights("src", src, from.rank, *device);

@@ -56,9 +56,14 @@ moe_status moe_gemm_pack(moe_stream stream, const moe_tensor* weights, const moe
       moe::invalid("weights has shape ", moe::shape_text(*weights), ", expected rank 2 or 3");
     }
     const auto device = moe::find_stream(stream)->shared_device();
-    const moe_tensor& from = moe::check_weights("weights", weights, weights->rank, *device);
-    if (from.layout != MOE_ROW_MAJOR) moe::invalid("weights is packed, expected row-major");
+    if (weights->layout != MOE_ROW_MAJOR) moe::invalid("weights is packed, expected row-major");
     const moe_tensor& to = moe::check_weights("packed", packed, weights->rank, *device);
+    const bool blocks = moe::in_blocks(to.dtype);
+    if (blocks && weights->dtype != to.dtype) {
+      moe::invalid("weights is ", moe::dtype_name(weights->dtype), ", expected ", moe::dtype_name(to.dtype),
+                   " as packed");
+    }
+    const moe_tensor& from = blocks ? *weights : moe::check_weights("weights", weights, weights->rank, *device);
     if (to.layout != MOE_PACKED) moe::invalid("packed is row-major, expected layout MOE_PACKED");
     if (!moe::same_shape(from, to)) {
       moe::invalid("packed has shape ", moe::shape_text(to), ", expected ", moe::shape_text(from));

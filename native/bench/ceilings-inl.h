@@ -71,6 +71,38 @@ inline double dot_bf16(int64_t steps, float seed, float* sink) {
 #endif
 }
 
+// Dot products of four unsigned by four signed bytes. Returns the multiply-adds done, twice.
+template <class Dot>
+HWY_INLINE double dot_bytes(int64_t steps, float seed, float* sink, Dot&& dot) {
+  const hn::ScalableTag<int32_t> d;
+  const hn::Repartition<uint8_t, decltype(d)> du;
+  hn::Vec<decltype(d)> sum[12];
+  for (auto& s : sum) s = hn::Zero(d);
+  const auto x = hn::Set(du, static_cast<uint8_t>(seed));
+  for (int64_t i = 0; i < steps; ++i) {
+#pragma GCC unroll 12
+    for (auto& s : sum) s = dot(x, s);
+  }
+  for (int i = 1; i < 12; ++i) sum[0] = hn::Add(sum[0], sum[i]);
+  *sink = static_cast<float>(hn::ReduceSum(d, sum[0]));
+  return 12 * 8.0 * static_cast<double>(hn::Lanes(d)) * static_cast<double>(steps);
+}
+inline double dot_int8(int64_t steps, float seed, float* sink) {
+  const hn::ScalableTag<int32_t> d;
+  const hn::Repartition<int8_t, decltype(d)> di;
+#if HWY_TARGET == HWY_AVX3  // Highway has it from AVX3_DL on
+  if (cpu::has_byte_dot()) {
+    return dot_bytes(steps, seed, sink, [](auto x, auto s) __attribute__((always_inline)) {
+      asm("vpdpbusd %1, %1, %0" : "+v"(s.raw) : "v"(x.raw));
+      return s;
+    });
+  }
+#endif
+  return dot_bytes(steps, seed, sink, [&](auto x, auto s) __attribute__((always_inline)) {
+    return hn::SumOfMulQuadAccumulate(d, x, hn::BitCast(di, x), s);
+  });
+}
+
 // Reads memory as `streams` streams side by side, each 2 KB ahead of use: past the L2 and L3 caches, as is fastest on
 // AMD, or by way of the L2 cache.
 inline void read_streams(const char* memory, int64_t bytes, int streams, bool past_caches, float* sink) {

@@ -42,6 +42,7 @@ using testing::form;
 
 HWY_EXPORT(multiply_add);
 HWY_EXPORT(dot_bf16);
+HWY_EXPORT(dot_int8);
 HWY_EXPORT(read_streams);
 
 double g_seconds = 1;
@@ -49,7 +50,7 @@ std::string g_only;
 moe_device g_device;
 moe_stream g_stream;
 int g_threads;
-double g_peak_flops, g_peak_bf16, g_bandwidth;
+double g_peak_flops, g_peak_bf16, g_peak_int8, g_bandwidth;
 
 void require(moe_status status) {
   if (status == MOE_OK) return;
@@ -103,7 +104,8 @@ Timing measure(const std::function<void(int)>& call) {
 void report(const std::string& name, int32_t dtype, double flops, double bytes, const std::function<void(int)>& call) {
   if (name.find(g_only) == std::string::npos) return;
   const Timing t = measure(call);
-  const double floor = std::max(flops / (dtype == MOE_BFLOAT16 ? g_peak_bf16 : g_peak_flops), bytes / g_bandwidth);
+  const double peak = dtype == MOE_FLOAT32 ? g_peak_flops : dtype == MOE_BFLOAT16 ? g_peak_bf16 : g_peak_int8;
+  const double floor = std::max(flops / peak, bytes / g_bandwidth);
   std::printf("%-44s %10.3f ms (best %9.3f) %7.1f GFLOP/s %6.1f GB/s  %3.0f %% of roofline (best %3.0f %%)\n",
               name.c_str(), t.median * 1e3, t.best * 1e3, flops / t.median / 1e9, bytes / t.median / 1e9,
               100 * floor / t.median, 100 * floor / t.best);
@@ -114,7 +116,7 @@ void report(const std::string& name, int32_t dtype, double flops, double bytes, 
 class Buffer {
  public:
   Buffer(int32_t dtype, std::vector<int64_t> shape, int32_t layout = MOE_ROW_MAJOR) {
-    int64_t bytes = dtype == MOE_BFLOAT16 ? 2 : 4;
+    int64_t bytes = dtype == MOE_FLOAT32 || dtype == MOE_INT32 ? 4 : 2;
     for (int64_t size : shape) bytes *= size;
     const auto rank = static_cast<int32_t>(shape.size());
     if (layout == MOE_PACKED) require(moe_gemm_packed_bytes(g_device, dtype, rank, shape.data(), &bytes));
@@ -159,6 +161,7 @@ void measure_ceilings() {
   };
   g_peak_flops = peak("fused multiply-adds of f32", HWY_DYNAMIC_POINTER(multiply_add));
   g_peak_bf16 = peak("dot products of bf16", HWY_DYNAMIC_POINTER(dot_bf16));
+  g_peak_int8 = peak("dot products of int8", HWY_DYNAMIC_POINTER(dot_int8));
   const int64_t share = int64_t{512} << 20;
   const Buffer memory(MOE_FLOAT32, {(share * g_threads + 4096) / 4});
   for (int streams : {1, 2, 4}) {
@@ -177,6 +180,16 @@ void measure_ceilings() {
   }
   std::printf("\n");
 }
+
+// Formats of weights in blocks, and bytes of an element in a file.
+struct Format {
+  moe_dtype dtype;
+  const char* name;
+  double bytes;
+};
+constexpr Format kFormats[] = {{MOE_Q8_0, "q8_0", 34.0 / 32},   {MOE_Q4_0, "q4_0", 18.0 / 32},
+                               {MOE_MXFP4, "mxfp4", 17.0 / 32}, {MOE_Q4_K, "q4_k", 144.0 / 256},
+                               {MOE_Q5_K, "q5_k", 176.0 / 256}, {MOE_Q6_K, "q6_k", 210.0 / 256}};
 
 const char* name_of(int32_t dtype) { return dtype == MOE_BFLOAT16 ? "bf16" : "f32"; }
 
@@ -323,6 +336,29 @@ void experts(const Shape& shape, int32_t dtype) {
   }
 }
 
+// The experts' forward with weights in blocks. Bytes are those that a file has, though packed they may take more.
+void experts_in_blocks(const Shape& shape, const Format& format) {
+  const int tables = 16;
+  const int64_t up_columns = shape.activation == MOE_SWIGLU ? 2 * shape.hidden : shape.hidden;
+  const double matrix_elements = static_cast<double>(shape.model) * (up_columns + shape.hidden);
+  const Buffer up(format.dtype, {shape.experts, up_columns, shape.model}, MOE_PACKED);
+  const Buffer down(format.dtype, {shape.experts, shape.model, shape.hidden}, MOE_PACKED);
+  for (int64_t tokens : {1, 8, 64, 512, 2048}) {
+    const int64_t rows = tokens * shape.choices;
+    const Buffer x(MOE_BFLOAT16, {rows, shape.model}), h(MOE_BFLOAT16, {rows, shape.hidden});
+    const Buffer y(MOE_BFLOAT16, {rows, shape.model});
+    double hit = 0;
+    const std::vector<Buffer> offsets = random_offsets(shape, tokens, tables, hit);
+    char name[96];
+    std::snprintf(name, sizeof(name), "%s %s forward packed T=%ld hit=%.1f", shape.name, format.name, tokens, hit);
+    report(name, format.dtype, 2 * rows * matrix_elements, hit * matrix_elements * format.bytes, [&](int i) {
+      const Buffer& groups = offsets[i % tables];
+      require(moe_expert_forward(g_stream, x, groups, up, h, Epilogue(shape.activation)));
+      require(moe_expert_forward(g_stream, h, groups, down, y, nullptr));
+    });
+  }
+}
+
 }  // namespace
 
 int run(int argc, char** argv) {
@@ -348,11 +384,16 @@ int run(int argc, char** argv) {
   std::printf("%s, %s, %d threads\n", info.name, info.target, g_threads);
   measure_ceilings();
   if (std::string("dense oneDNN").find(g_only.substr(0, 5)) != std::string::npos) dense(onednn);
+  const auto wanted = [](const std::string& name) {
+    const size_t common = std::min(name.size(), g_only.size());
+    return name.compare(0, common, g_only, 0, common) == 0;
+  };
   for (const Shape& shape : kShapes) {
     for (int32_t dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
-      const std::string name = std::string(shape.name) + " " + name_of(dtype);
-      const size_t common = std::min(name.size(), g_only.size());
-      if (name.compare(0, common, g_only, 0, common) == 0) experts(shape, dtype);
+      if (wanted(std::string(shape.name) + " " + name_of(dtype))) experts(shape, dtype);
+    }
+    for (const Format& format : kFormats) {
+      if (wanted(std::string(shape.name) + " " + format.name)) experts_in_blocks(shape, format);
     }
   }
   require(moe_device_close(g_device));

@@ -39,7 +39,7 @@ void check_disjoint(Named one, Named other) {
   if (a == nullptr || b == nullptr) return;
   const auto begin_a = reinterpret_cast<uintptr_t>(a->data), begin_b = reinterpret_cast<uintptr_t>(b->data);
   const auto size = [](const moe_tensor& x) {
-    return static_cast<uintptr_t>(x.layout == MOE_PACKED ? x.bytes : element_count(x) * dtype_bytes(x.dtype));
+    return static_cast<uintptr_t>(x.layout == MOE_PACKED ? x.bytes : tensor_bytes(x));
   };
   const uintptr_t size_a = size(*a), size_b = size(*b);
   if (size_a > 0 && size_b > 0 && begin_a < begin_b + size_b && begin_b < begin_a + size_a) {
@@ -61,17 +61,20 @@ std::string shape_text(const int64_t* shape, int32_t rank) {
 
 const moe_tensor& check_tensor(const char* name, const moe_tensor* tensor) {
   check_struct(name, tensor);
-  const int64_t element = dtype_bytes(tensor->dtype);
-  if (element == 0) invalid(name, " has unknown dtype ", tensor->dtype);
+  const BlockSize block = block_of(tensor->dtype);
+  if (block.bytes == 0) invalid(name, " has unknown dtype ", tensor->dtype);
   if (tensor->rank < 0 || tensor->rank > MOE_MAX_RANK) {
     invalid(name, " has rank ", tensor->rank, ", expected 0 to ", MOE_MAX_RANK);
   }
   if (tensor->layout != MOE_ROW_MAJOR && tensor->layout != MOE_PACKED) {
     invalid(name, " has unknown layout ", tensor->layout);
   }
-  int64_t needed = element, rows = 1;  // a kernel may loop over rows that are empty
+  if (block.elements > 1 && (tensor->rank == 0 || tensor->shape[tensor->rank - 1] % block.elements != 0)) {
+    invalid(name, " has shape ", shape_text(*tensor), ", expected rows of whole blocks of ", block.elements);
+  }
+  int64_t needed = block.bytes, rows = 1;  // a kernel may loop over rows that are empty
   for (int32_t i = 0; i < tensor->rank; ++i) {
-    const int64_t size = tensor->shape[i];
+    const int64_t size = i + 1 < tensor->rank ? tensor->shape[i] : tensor->shape[i] / block.elements;
     if (size < 0) invalid(name, " has a negative size in shape ", shape_text(*tensor));
     if (__builtin_mul_overflow(needed, size, &needed) ||
         __builtin_mul_overflow(rows, std::max<int64_t>(size, 1), &rows)) {
@@ -87,8 +90,9 @@ const moe_tensor& check_tensor(const char* name, const moe_tensor* tensor) {
             " bytes, its memory has ", tensor->bytes);
   }
   if (needed > 0 && tensor->data == nullptr) invalid(name, " has null data");
-  if (reinterpret_cast<uintptr_t>(tensor->data) % static_cast<uintptr_t>(element) != 0) {
-    invalid(name, "'s data is not aligned to ", element, " bytes");
+  const int64_t alignment = block.elements > 1 ? 1 : block.bytes;
+  if (reinterpret_cast<uintptr_t>(tensor->data) % static_cast<uintptr_t>(alignment) != 0) {
+    invalid(name, "'s data is not aligned to ", alignment, " bytes");
   }
   return *tensor;
 }

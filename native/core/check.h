@@ -25,10 +25,18 @@ inline const char* dtype_name(int32_t dtype) {
     case MOE_UINT8: return "uint8";
     case MOE_FLOAT64: return "float64";
     case MOE_INT8: return "int8";
+    case MOE_Q8_0: return "Q8_0";
+    case MOE_Q4_0: return "Q4_0";
+    case MOE_Q5_0: return "Q5_0";
+    case MOE_Q4_K: return "Q4_K";
+    case MOE_Q5_K: return "Q5_K";
+    case MOE_Q6_K: return "Q6_K";
+    case MOE_MXFP4: return "MXFP4";
     default: return "unknown";
   }
 }
 
+// Bytes of an element; 0 for blocks.
 inline int64_t dtype_bytes(int32_t dtype) {
   switch (dtype) {
     case MOE_FLOAT32:
@@ -41,11 +49,30 @@ inline int64_t dtype_bytes(int32_t dtype) {
   }
 }
 
+// Elements along a row that are stored together, and their bytes.
+struct BlockSize {
+  int64_t elements, bytes;
+};
+inline BlockSize block_of(int32_t dtype) {
+  switch (dtype) {
+    case MOE_Q8_0: return {32, 34};
+    case MOE_Q4_0: return {32, 18};
+    case MOE_Q5_0: return {32, 22};
+    case MOE_Q4_K: return {256, 144};
+    case MOE_Q5_K: return {256, 176};
+    case MOE_Q6_K: return {256, 210};
+    case MOE_MXFP4: return {32, 17};
+    default: return {1, dtype_bytes(dtype)};
+  }
+}
+inline bool in_blocks(int32_t dtype) { return block_of(dtype).elements > 1; }
+
 // Bytes of a row of a row-major tensor, of an element of a vector.
 inline int64_t row_bytes(const moe_tensor& tensor) {
-  int64_t bytes = dtype_bytes(tensor.dtype);
-  for (int32_t i = 1; i < tensor.rank; ++i) bytes *= tensor.shape[i];
-  return bytes;
+  int64_t elements = 1;
+  for (int32_t i = 1; i < tensor.rank; ++i) elements *= tensor.shape[i];
+  const BlockSize block = block_of(tensor.dtype);
+  return elements / block.elements * block.bytes;
 }
 
 // `count` rows of a row-major matrix, or elements of a vector, from `begin` on.
@@ -61,6 +88,12 @@ inline int64_t element_count(const moe_tensor& tensor) {
   int64_t count = 1;
   for (int32_t i = 0; i < tensor.rank; ++i) count *= tensor.shape[i];
   return count;
+}
+
+// Bytes of a checked row-major tensor.
+inline int64_t tensor_bytes(const moe_tensor& tensor) {
+  const BlockSize block = block_of(tensor.dtype);
+  return element_count(tensor) / block.elements * block.bytes;
 }
 
 bool same_shape(const moe_tensor& a, const moe_tensor& b);

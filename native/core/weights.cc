@@ -5,18 +5,20 @@
 namespace moe {
 namespace {
 
-moe_dtype check_floating_dtype(int32_t dtype) {
-  if (dtype != MOE_FLOAT32 && dtype != MOE_BFLOAT16) {
-    invalid("dtype is ", dtype_name(dtype), " (", dtype, "), expected float32 or bfloat16");
+void check_weight_dtype(int32_t dtype) {
+  if (dtype != MOE_FLOAT32 && dtype != MOE_BFLOAT16 && !in_blocks(dtype)) {
+    invalid("dtype is ", dtype_name(dtype), " (", dtype, "), expected float32, bfloat16 or blocks");
   }
-  return static_cast<moe_dtype>(dtype);
 }
 
 }  // namespace
 
 const moe_tensor& check_weights(const char* name, const moe_tensor* weights, int32_t rank, const Device& device) {
   check_tensor(name, weights);
-  check_floating_dtype(weights->dtype);
+  check_weight_dtype(weights->dtype);
+  if (in_blocks(weights->dtype) && weights->layout == MOE_ROW_MAJOR) {
+    invalid(name, " is ", dtype_name(weights->dtype), " and row-major, expected it packed (moe_gemm_pack)");
+  }
   if (weights->rank != rank) invalid(name, " has shape ", shape_text(*weights), ", expected rank ", rank);
   if (weights->layout == MOE_ROW_MAJOR) return *weights;
   const int64_t needed = packed_bytes(device, weights->dtype, rank, weights->shape);
@@ -30,11 +32,15 @@ const moe_tensor& check_weights(const char* name, const moe_tensor* weights, int
 }
 
 int64_t packed_bytes(const Device& device, int32_t dtype, int32_t rank, const int64_t* shape) {
-  check_floating_dtype(dtype);
+  check_weight_dtype(dtype);
   if (rank != 2 && rank != 3) invalid("packed weights have rank ", rank, ", expected 2 or 3");
   check_pointer("shape", shape);
   for (int32_t i = 0; i < rank; ++i) {
     if (shape[i] < 0) invalid("shape[", i, "] is ", shape[i], ", expected 0 or more");
+  }
+  const int64_t block = block_of(dtype).elements;
+  if (shape[rank - 1] % block != 0) {
+    invalid("shape ", shape_text(shape, rank), " has rows of ", shape[rank - 1], ", expected whole blocks of ", block);
   }
   const int64_t bytes = device.kernels().gemm_packed_bytes(static_cast<moe_dtype>(dtype), rank, shape);
   if (bytes < 0) {

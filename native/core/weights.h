@@ -22,7 +22,7 @@ inline int64_t product_or_overflow(std::initializer_list<int64_t> sizes) {
 // Bytes of weights [N, K] or [E, N, K] packed for the device; refuses other ranks and sizes that overflow.
 int64_t packed_bytes(const Device& device, int32_t dtype, int32_t rank, const int64_t* shape);
 
-// Refuses weights of another rank, of a dtype that is not floating, or packed with too little memory.
+// Refuses weights of another rank or dtype, in blocks that are not packed, or packed with too little memory.
 const moe_tensor& check_weights(const char* name, const moe_tensor* weights, int32_t rank, const Device& device);
 
 }  // namespace moe

@@ -37,4 +37,8 @@ bool has_tile_unit() {
   return has;
 }
 
+bool has_byte_dot() {
+  return __builtin_cpu_supports("avx512f") ? __builtin_cpu_supports("avx512vnni") : __builtin_cpu_supports("avxvnni");
+}
+
 }  // namespace moe::cpu

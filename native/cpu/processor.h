@@ -13,4 +13,7 @@ int64_t l2_bytes();
 // True if the processor has tiles for bfloat16 (Intel AMX) and the system lets this process use them.
 bool has_tile_unit();
 
+// True if the processor sums four products of bytes at once (vpdpbusd) in vectors of AVX-512, or else of AVX2.
+bool has_byte_dot();
+
 }  // namespace moe::cpu

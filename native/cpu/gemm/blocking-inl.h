@@ -39,11 +39,30 @@ enum class Kernel {
   kWiden,  // A float32, B bfloat16: B is widened in registers
   kDot,    // A and B bfloat16: vdpbf16ps, a dot product for each two k
   kAmx,    // A and B bfloat16: tdpbf16ps, for each 32 k
+  // B in blocks, A rounded to int8 (block_kernel-inl.h), by the codes of B and what scales them.
+  kBytes,       // Q8_0, Q5_0: a byte each; a scale for each 32 k
+  kNibbles,     // Q4_0: four bits each; the same
+  kTable,       // MXFP4: four bits that a table makes numbers of; the same
+  kNibbleMins,  // Q4_K: four bits each; a scale and a minimum for each 32 k
+  kByteMins,    // Q5_K: a byte each; the same
+  kByteHalves,  // Q6_K: a byte each; a scale for each 16 k
 };
+constexpr bool multiplies_blocks(Kernel kernel) { return kernel >= Kernel::kBytes; }
 template <Kernel kKernel>
-using Weight = std::conditional_t<kKernel == Kernel::kFloat, float, hwy::bfloat16_t>;
+using Weight = std::conditional_t<multiplies_blocks(kKernel), uint8_t,
+                                  std::conditional_t<kKernel == Kernel::kFloat, float, hwy::bfloat16_t>>;
 
 inline Kernel kernel_of(const Product& product) {
+  switch (product.b.dtype) {
+    case MOE_Q8_0:
+    case MOE_Q5_0: return Kernel::kBytes;
+    case MOE_Q4_0: return Kernel::kNibbles;
+    case MOE_MXFP4: return Kernel::kTable;
+    case MOE_Q4_K: return Kernel::kNibbleMins;
+    case MOE_Q5_K: return Kernel::kByteMins;
+    case MOE_Q6_K: return Kernel::kByteHalves;
+    default: break;
+  }
   if (product.b.dtype != MOE_BFLOAT16) return Kernel::kFloat;
   if (product.a.dtype != MOE_BFLOAT16) return Kernel::kWiden;
   if (MOE_TILES && multiplies_in_tiles()) return Kernel::kAmx;
@@ -56,11 +75,34 @@ inline constexpr int kMr = HWY_TARGET <= HWY_AVX3 ? 12 : 6;
 inline constexpr int64_t kNr = 2 * kLanes;
 // An AMX tile of A is 16 rows by 32 k, one of B 32 k by 16 columns; two by two tiles of sums stay in registers.
 inline constexpr int64_t kTileRows = 16, kTileSteps = 32, kAmxMr = 2 * kTileRows;
+// With B in blocks, as many registers again hold the exact sums of 32 k.
+inline constexpr int kBlockMr = kMr / 2;
 
-// Elements from one packed panel of B to the next. bfloat16 is packed in pairs of k.
+// k between which all scales of B in blocks lie together, of any format; kc is a multiple of it.
+inline constexpr int64_t kBlockSteps = 256;
+
+// Elements of a packed panel of B up to k = inner, for blocks bytes. bfloat16 is packed in pairs of k.
 inline int64_t panel_size(int32_t dtype, int64_t inner) {
-  return kNr * (dtype == MOE_BFLOAT16 ? ceil_div(inner, 2) * 2 : inner);
+  switch (dtype) {
+    case MOE_BFLOAT16: return kNr * (ceil_div(inner, 2) * 2);
+    case MOE_Q8_0:
+    case MOE_Q5_0: return kNr * (inner / 32 * 34);
+    case MOE_Q4_0:
+    case MOE_MXFP4: return kNr * (inner / 32 * 18);
+    case MOE_Q4_K: return kNr * (inner / 256 * 148);
+    case MOE_Q5_K: return kNr * (inner / 256 * 276);
+    case MOE_Q6_K: return kNr * (inner / 256 * 274);
+    default: return kNr * inner;
+  }
 }
+inline int64_t packed_element_bytes(int32_t dtype) { return in_blocks(dtype) ? 1 : dtype_bytes(dtype); }
+
+// 32-bit words of a row of A for each 32 k: eight of codes, two of their scale, what sums begin with, and for
+// kByteHalves what the second sums do, for B with minima the sum of the row.
+constexpr int64_t block_row_words(Kernel kernel) { return kernel >= Kernel::kNibbleMins ? 12 : 11; }
+
+// Exact sums begin with the bits of 1.5 x 2^23: as floats they are that number plus the sum, for sums below 2^22.
+inline constexpr float kBegin = 12582912;
 
 struct Blocking {
   int64_t mc, kc, nc;
@@ -102,15 +144,18 @@ inline Call::Call(const Product* products, int64_t count, bool gated, int thread
 
 inline Blocking blocking_of(const Product& product, Kernel kernel, const Call& call) {
   const bool amx = kernel == Kernel::kAmx;
-  const int64_t mr = amx ? kAmxMr : kMr, b_bytes = dtype_bytes(product.b.dtype);
-  const int64_t a_bytes = kernel == Kernel::kDot || amx ? 2 : 4;
+  const bool blocks = multiplies_blocks(kernel);
+  const int64_t mr = amx ? kAmxMr : blocks ? kBlockMr : kMr, b_bytes = blocks ? 1 : dtype_bytes(product.b.dtype);
+  const int64_t a_bytes = kernel == Kernel::kDot || amx ? 2 : blocks ? 1 : 4;
   const int64_t m_share = product.rows / call.m_threads, half_l2 = l2_bytes() / 2;
   Blocking blocking{mr, 0, (amx ? kAmxPanels : kPanels) * kNr};
   // kc: a panel of B fills half of L1, rounded down to a power of two; panels of A pass through the rest. AMX loads A
   // past L1, and leaves all of it to B.
   const int64_t panel_bytes = std::bit_floor(static_cast<uint64_t>(amx ? l1_bytes() : l1_bytes() / 2));
   blocking.kc = panel_bytes / (kNr * b_bytes);
-  if (!call.gated && product.inner <= blocking.kc) {
+  if (blocks) {
+    blocking.kc = std::max(l1_bytes() / 2 / panel_size(product.b.dtype, kBlockSteps), int64_t{1}) * kBlockSteps;
+  } else if (!call.gated && product.inner <= blocking.kc) {
     blocking.rank_k = true;
     blocking.nc = half_l2 / (blocking.kc * b_bytes);  // packed B fills half of L2
   } else if (!amx && !call.gated && product.columns <= kNarrowColumns && m_share >= 2 * kMinTaskRows) {
@@ -145,7 +190,8 @@ struct Plan {
       : product(&product), kernel(kernel_of(product)), blocking(blocking_of(product, kernel, call)) {
     const int64_t c_columns = call.gated ? product.columns / 2 : product.columns;
     const int64_t width = call.gated ? blocking.nc / 2 : blocking.nc;
-    m_panels = c_columns == 0 ? 0 : ceil_div(product.rows, kernel == Kernel::kAmx ? kAmxMr : kMr);
+    const int64_t mr = kernel == Kernel::kAmx ? kAmxMr : multiplies_blocks(kernel) ? kBlockMr : kMr;
+    m_panels = c_columns == 0 ? 0 : ceil_div(product.rows, mr);
     n_blocks = product.rows == 0 ? 0 : ceil_div(c_columns, width);
     low = m_panels == 0 ? 0 : product.rows / m_panels;
     high_panels = m_panels == 0 ? 0 : product.rows % m_panels;
@@ -184,6 +230,7 @@ struct Plan {
   // 32-bit words of `steps` k of a row of packed A; AMX packs whole tiles.
   int64_t row_words(int64_t steps) const {
     if (kernel == Kernel::kAmx) return ceil_div(steps, kTileSteps) * kTileSteps / 2;
+    if (multiplies_blocks(kernel)) return steps / 32 * block_row_words(kernel);
     return kernel == Kernel::kDot ? ceil_div(steps, 2) : steps;
   }
   int64_t packed_rows(int64_t rows) const {

@@ -36,8 +36,10 @@ void run_task(const Plan& plan, const Epilogue& epilogue, int64_t n_block, int64
   if (plan.blocking.rank_k) {
     const int64_t size = panel_size(product.b.dtype, product.inner);
     if (product.b.packed) b = static_cast<const Weight<kKernel>*>(product.b.data) + columns.panel(0) * size;
-    for (int64_t p = 0; p < columns.panels && !product.b.packed; ++p) {
-      pack_b_panel(product, columns.panel(p), 0, product.inner, b_buffer + p * size);
+    if constexpr (!multiplies_blocks(kKernel)) {
+      for (int64_t p = 0; p < columns.panels && !product.b.packed; ++p) {
+        pack_b_panel(product, columns.panel(p), 0, product.inner, b_buffer + p * size);
+      }
     }
   }
   for (int64_t m_block = plan.first_m_block(m_task); m_block < plan.first_m_block(m_task + 1); ++m_block) {
@@ -80,6 +82,12 @@ void with_kernel(Kernel kernel, Body&& body) {
       return body(std::integral_constant<Kernel, Kernel::kAmx>());
 #endif
       break;
+    case Kernel::kBytes: return body(std::integral_constant<Kernel, Kernel::kBytes>());
+    case Kernel::kNibbles: return body(std::integral_constant<Kernel, Kernel::kNibbles>());
+    case Kernel::kTable: return body(std::integral_constant<Kernel, Kernel::kTable>());
+    case Kernel::kNibbleMins: return body(std::integral_constant<Kernel, Kernel::kNibbleMins>());
+    case Kernel::kByteMins: return body(std::integral_constant<Kernel, Kernel::kByteMins>());
+    case Kernel::kByteHalves: return body(std::integral_constant<Kernel, Kernel::kByteHalves>());
   }
 }
 

@@ -14,10 +14,12 @@
 #include <bit>
 
 #include "cpu/gemm/amx_kernel-inl.h"
+#include "cpu/gemm/block_kernel-inl.h"
 #include "cpu/gemm/blocking-inl.h"
 #include "cpu/gemm/epilogue-inl.h"
 #include "cpu/gemm/micro_kernel-inl.h"
 #include "cpu/gemm/pack-inl.h"
+#include "cpu/gemm/pack_blocks-inl.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -38,6 +40,7 @@ inline void pack_a_block(const Plan& plan, const RowBlock& rows, int64_t k, int6
         pack_row_tiles(a, height, steps, to);
 #endif
         break;
+      default: round_rows(plan.kernel, plan.product->b.dtype, a, height, steps, to);
     }
     to += plan.packed_rows(height) * plan.row_words(steps);
   }
@@ -59,8 +62,9 @@ MicroKernel<kKernel>* micro_kernel_of(int64_t rows, int64_t panels) {
     return rows > kTileRows ? amx_kernel<2> : amx_kernel<1>;
 #endif
   } else {
-    static constexpr auto kOne = micro_kernels<kKernel, 1>(std::make_integer_sequence<int, kMr>());
-    if constexpr (kSideBySide) {
+    constexpr int kMost = multiplies_blocks(kKernel) ? kBlockMr : kMr;
+    static constexpr auto kOne = micro_kernels<kKernel, 1>(std::make_integer_sequence<int, kMost>());
+    if constexpr (kSideBySide && !multiplies_blocks(kKernel)) {
       static constexpr auto kTwo = micro_kernels<kKernel, 2>(std::make_integer_sequence<int, kLatencyRows>());
       if (panels == 2) return kTwo[static_cast<size_t>(rows - 1)];
     }
@@ -80,10 +84,12 @@ Prefetch<Weight> prefetch_b(const Plan& plan, const ColumnBlock& columns, int64_
                             int64_t row_panels) {
   constexpr int64_t kBytes = sizeof(Weight);
   const Operand& b = plan.product->b;
-  const int64_t inner = plan.product->inner, pace = ceil_div(kStepBytes / kBytes, row_panels);
+  const int64_t inner = plan.product->inner;
+  const int64_t step = in_blocks(b.dtype) ? panel_size(b.dtype, kBlockSteps) / (kBlockSteps / 32) : kStepBytes / kBytes;
+  const int64_t pace = ceil_div(step, row_panels);
   if (b.packed) {
-    const auto at = [&](int64_t panel, int64_t step) {
-      return static_cast<const Weight*>(b.data) + panel * panel_size(b.dtype, inner) + step * kNr;
+    const auto at = [&](int64_t panel, int64_t k) {
+      return static_cast<const Weight*>(b.data) + panel * panel_size(b.dtype, inner) + panel_size(b.dtype, k);
     };
     if (row_panels == 1) return {at(columns.panel(p), 0), kStreamBytes / kBytes, pace};
     if (p + 1 < columns.panels) return {at(columns.panel(p + 1), k), 0, pace};
@@ -128,7 +134,7 @@ void macro_kernel(const Plan& plan, const Epilogue& epilogue, const ColumnBlock&
   // A single panel of rows uses packed B once: nothing is gained by keeping it in L1.
   const int64_t kc = rows.panels == 1 && product.b.packed ? std::max<int64_t>(inner, 1) : plan.blocking.kc;
   const int64_t most_abreast =
-      kSideBySide && kKernel != Kernel::kAmx && rows.panels == 1 && rows.rows() <= kLatencyRows ? 2 : 1;
+      kSideBySide && kKernel <= Kernel::kDot && rows.panels == 1 && rows.rows() <= kLatencyRows ? 2 : 1;
   int64_t k = 0;
   do {
     const int64_t steps = std::min(kc, inner - k);
@@ -141,11 +147,11 @@ void macro_kernel(const Plan& plan, const Epilogue& epilogue, const ColumnBlock&
       if (product.b.packed) {
         for (int64_t j = 0; j < abreast; ++j) {
           b.panel[j] = static_cast<const Weight<kKernel>*>(product.b.data) +
-                       columns.panel(p + j) * panel_size(product.b.dtype, inner) + k * kNr;
+                       columns.panel(p + j) * panel_size(product.b.dtype, inner) + panel_size(product.b.dtype, k);
         }
       } else if (reads_in_place<kKernel>(product, panel, rows)) {
         b = {{static_cast<const Weight<kKernel>*>(product.b.at(panel * kNr, k).data)}, product.b.k_stride};
-      } else {
+      } else if constexpr (!multiplies_blocks(kKernel)) {
         Prefetch<Weight<kKernel>> meanwhile;
         if (rows.panels == 1 && kKernel != Kernel::kAmx) {
           // Packing takes as long as multiplying by one panel of rows, and prefetches half.
@@ -155,7 +161,7 @@ void macro_kernel(const Plan& plan, const Epilogue& epilogue, const ColumnBlock&
         }
         pack_b_panel(product, panel, k, steps, b_buffer, meanwhile);
       }
-      const int64_t share = steps * kNr / rows.panels;
+      const int64_t share = panel_size(product.b.dtype, steps) / rows.panels;
       const float* a_panel = a;
       for (int64_t i = 0, row = rows.row(0); i < rows.panels; ++i, next.position += share) {
         const int64_t end = rows.row(i + 1), height = end - row;

@@ -133,6 +133,13 @@ HWY_INLINE void accumulate(int64_t inner, const float* a, const BPanels<Weight<k
   }
 }
 
+// Whether the target's processors may have vpdpbusd without Highway's knowing.
+inline constexpr bool kMayDotBytes = HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2;
+
+// The same with B in blocks: block_kernel-inl.h. kInstruction: they have it.
+template <Kernel kKernel, bool kInstruction, int kRows>
+void accumulate_blocks(int64_t inner, const float* a, const uint8_t* b, Prefetch<uint8_t> next, Sums<kRows, 1>& sums);
+
 // What becomes of the sums.
 enum class Write {
   kStore,
@@ -167,7 +174,15 @@ HWY_NOINLINE void micro_kernel(int64_t inner, const float* a, const BPanels<Weig
   } else {
     each([&](FloatVector& v, int row, int64_t j) { v = hn::LoadU(d, target.before + row * target.before_stride + j); });
   }
-  accumulate<kKernel, kRows, kPanels>(inner, a, b, next, sums);
+  if constexpr (multiplies_blocks(kKernel)) {
+    if (kMayDotBytes && multiplies_bytes()) {
+      accumulate_blocks<kKernel, true>(inner, a, b.panel[0], next, sums);
+    } else {
+      accumulate_blocks<kKernel, false>(inner, a, b.panel[0], next, sums);
+    }
+  } else {
+    accumulate<kKernel, kRows, kPanels>(inner, a, b, next, sums);
+  }
   const auto each_target = [&](auto&& write) {
     each([&](FloatVector v, int row, int64_t j) { write(v, target.sums + row * target.stride + j); });
   };

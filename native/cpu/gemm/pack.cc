@@ -14,6 +14,7 @@
 #include "hwy/highway.h"
 
 #include "cpu/gemm/pack-inl.h"
+#include "cpu/gemm/pack_blocks-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
@@ -24,7 +25,7 @@ int64_t packed_bytes_kernel(moe_dtype dtype, int rank, const int64_t* shape) {
   const int64_t columns = shape[rank - 2], inner = shape[rank - 1], matrices = rank == 3 ? shape[0] : 1;
   if (inner > kMostInner) return matrices == 0 || columns == 0 ? 0 : -1;
   const int64_t panels = columns / kNr + (columns % kNr == 0 ? 0 : 1);
-  return product_or_overflow({matrices, panels, panel_size(dtype, inner), dtype_bytes(dtype)});
+  return product_or_overflow({matrices, panels, panel_size(dtype, inner), packed_element_bytes(dtype)});
 }
 
 // Callers pack a matrix in blocks of 64 rows, one after the other.
@@ -64,6 +65,13 @@ void pack_kernel(Stream& stream, Tensor weights, Tensor packed) {
   const Operand rows{weights.data, weights.dtype, false, inner, 1};
   parallel_tasks(stream, matrices * panels, matrices * panels * size / kPackedPerNanosecond, [&](int64_t task, int) {
     const int64_t column = task % panels * kNr;
+    if (in_blocks(packed.dtype)) {
+      const int64_t stride = inner / block_of(packed.dtype).elements * block_of(packed.dtype).bytes;
+      const auto* rows_of = static_cast<const uint8_t*>(weights.data) + (task / panels * columns + column) * stride;
+      pack_blocks(packed.dtype, rows_of, stride, std::min(kNr, columns - column), inner,
+                  static_cast<uint8_t*>(packed.data) + task * size);
+      return;
+    }
     const Operand from = rows.at(task / panels * columns + column, 0);
     const int64_t width = std::min(kNr, columns - column);
     if (packed.dtype == MOE_BFLOAT16) {

@@ -30,13 +30,15 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace moe::cpu {
 namespace {
-bool g_tiles = true;  // false if PANAMOE_SIMD limits the target
+bool g_limited = false;  // by PANAMOE_SIMD
 }
 
 HWY_EXPORT(this_target);
 SimdTarget simd_target() { return HWY_DYNAMIC_DISPATCH(this_target)(); }
 
-bool multiplies_in_tiles() { return g_tiles && has_tile_unit(); }
+bool multiplies_in_tiles() { return !g_limited && has_tile_unit(); }
+
+bool multiplies_bytes() { return !g_limited && has_byte_dot(); }
 
 void limit_simd_target(const char* name) {
   if (name == nullptr || *name == '\0') return;
@@ -48,7 +50,7 @@ void limit_simd_target(const char* name) {
   for (int64_t targets = hwy::SupportedTargets() & HWY_TARGETS; targets != 0; targets &= targets - 1) {
     const int64_t target = targets & -targets;  // Highway gives better targets lower bits
     if (std::string_view(name) == hwy::TargetName(target)) {
-      g_tiles = false;
+      g_limited = true;
       return hwy::DisableTargets(target - 1);
     }
     here.append(" ").append(hwy::TargetName(target));

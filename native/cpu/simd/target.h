@@ -17,6 +17,9 @@ SimdTarget simd_target();
 // True if the GEMM uses tiles (Intel AMX) for bfloat16.
 bool multiplies_in_tiles();
 
+// True if the GEMM of int8 sums four products at once where Highway's target has no instruction for it.
+bool multiplies_bytes();
+
 // Limits dynamic dispatch to this target, so that one machine can test and measure the kernels of older processors.
 // Null or empty: no limit. Throws Error for a target that the processor or the library does not have.
 void limit_simd_target(const char* name);

@@ -71,6 +71,7 @@ void gemm(Stream& stream, const moe_gemm_config& config, Tensor a, Tensor b, Ten
 }
 
 int64_t gemm_packed_bytes(moe_dtype dtype, int rank, const int64_t* shape) {
+  if (in_blocks(dtype)) fail(MOE_UNSUPPORTED, "a card does not multiply by weights in blocks of ", dtype_name(dtype));
   return product_or_overflow({rank == 3 ? shape[0] : 1, shape[rank - 2], shape[rank - 1], dtype_bytes(dtype)});
 }
 

@@ -1,6 +1,9 @@
 /* Dense GEMM. Operands float32 or bfloat16 in any mix; products are summed in float32, over the inner
  * dimension in one fixed order whatever the number of rows and threads, so that a row's bits do not
- * depend on the rows beside it. */
+ * depend on the rows beside it.
+ *
+ * Packed weights may be in blocks (MOE_Q8_0, ...). Then each row of the other operand is rounded to int8 first, every
+ * 32 of its elements with a scale of their own; products of 32 are summed exactly, and scaled and added in float32. */
 #ifndef MOE_GEMM_H
 #define MOE_GEMM_H
 
@@ -39,11 +42,13 @@ MOE_API moe_status moe_gemm(moe_stream stream, const moe_gemm_config* config, co
 MOE_API moe_status moe_column_sum(moe_stream stream, const moe_tensor* x, const moe_tensor* y, MOE_HELD);
 
 /* Bytes of a packed operand for weights [N, K] or [E, N, K] of this dtype on this device. MOE_INVALID_ARGUMENT for
- * other ranks, dtypes that are not floating, and sizes that are negative or overflow. */
+ * other ranks, dtypes that are neither floating nor blocks, a K that blocks do not divide, and sizes that are negative
+ * or overflow. MOE_UNSUPPORTED for blocks on a card. */
 MOE_API moe_status moe_gemm_packed_bytes(moe_device device, int32_t dtype, int32_t rank, const int64_t* shape,
                                          int64_t* bytes);
 /* Rearranges row-major weights [N, K] or [E, N, K] into the order in which the kernels read them, rounding to the
- * dtype of `packed`. Both float32 or bfloat16. packed: layout MOE_PACKED, the same logical shape, aligned to 4 bytes,
+ * dtype of `packed`. Both float32 or bfloat16, or in the same blocks, whose values stay as they are. packed: layout
+ * MOE_PACKED, the same logical shape, aligned to 4 bytes,
  * at least moe_gemm_packed_bytes of memory. Each block of 64 rows is contiguous, and each of the E matrices too:
  * rows from a multiple of 64 on may be packed by a call of their own, into their part of the memory. */
 MOE_API moe_status moe_gemm_pack(moe_stream stream, const moe_tensor* weights, const moe_tensor* packed, MOE_HELD);

@@ -15,7 +15,16 @@ typedef enum moe_dtype {
   MOE_INT32 = 2,
   MOE_UINT8 = 3,
   MOE_FLOAT64 = 4, /* sums over many tokens, which ranks add up */
-  MOE_INT8 = 5     /* keys and values of a cache, with scales beside them */
+  MOE_INT8 = 5,    /* keys and values of a cache, with scales beside them */
+  /* Weights in blocks of elements that share scales (docs/quantization.md). Rows of whole blocks, row-major byte for
+   * byte as a GGUF file has them; only moe_gemm_pack reads them so. */
+  MOE_Q8_0 = 6,  /* blocks of 32, 34 bytes */
+  MOE_Q4_0 = 7,  /* 32, 18 */
+  MOE_Q5_0 = 8,  /* 32, 22 */
+  MOE_Q4_K = 9,  /* 256, 144 */
+  MOE_Q5_K = 10, /* 256, 176 */
+  MOE_Q6_K = 11, /* 256, 210 */
+  MOE_MXFP4 = 12 /* 32, 17 */
 } moe_dtype;
 
 typedef enum moe_layout {
@@ -27,7 +36,8 @@ typedef enum moe_layout {
 
 /* A view of memory that the caller owns. 64 bytes. The descriptor itself is only read during a call.
  * `bytes` is the memory available at `data`; a call refuses a shape that needs more.
- * `data` is aligned to the element size and on the device of the stream it is used with. */
+ * `data` is aligned to the element size and on the device of the stream it is used with. The last size of a tensor in
+ * blocks is a multiple of the block. */
 typedef struct moe_tensor {
   uint32_t struct_size; /* sizeof(moe_tensor) */
   int32_t dtype;        /* moe_dtype */

@@ -1,0 +1,322 @@
+// GEMM with weights in blocks: each format against float64 products of its numbers and of rows rounded to int8.
+#include <array>
+#include <limits>
+
+#include "test/gemm_reference.h"
+#include "test/testing.h"
+
+namespace moe::testing {
+namespace {
+
+struct Format {
+  moe_dtype dtype;
+  const char* name;
+  int64_t elements, bytes;
+};
+constexpr Format kFormats[] = {{MOE_Q8_0, "Q8_0", 32, 34},   {MOE_Q4_0, "Q4_0", 32, 18},   {MOE_Q5_0, "Q5_0", 32, 22},
+                               {MOE_MXFP4, "MXFP4", 32, 17}, {MOE_Q4_K, "Q4_K", 256, 144}, {MOE_Q5_K, "Q5_K", 256, 176},
+                               {MOE_Q6_K, "Q6_K", 256, 210}};
+
+// A number of 16 bits, 1 sign, 5 exponent.
+double from_binary16(const uint8_t* at) {
+  const int bits = at[0] | at[1] << 8, exponent = bits >> 10 & 31, fraction = bits & 1023;
+  const double magnitude = exponent == 0 ? std::ldexp(fraction, -24) : std::ldexp(1024 + fraction, exponent - 25);
+  return bits >> 15 ? -magnitude : magnitude;
+}
+void put_binary16(uint8_t* at, uint64_t random) {  // 2^-9 to 2^-6, of either sign
+  const auto bits = static_cast<uint16_t>((random & 0x83ff) | (6 + random % 3) << 10);
+  std::memcpy(at, &bits, 2);
+}
+
+// The numbers of a block, as ggml-quants.c defines them.
+void numbers_of(const Format& format, const uint8_t* b, double* y) {
+  const auto scales = [&](const uint8_t* s, int j, int& scale, int& min) {
+    scale = j < 4 ? s[j] & 63 : (s[j + 4] & 15) + (s[j - 4] / 64 << 4);
+    min = j < 4 ? s[j + 4] & 63 : s[j + 4] / 16 + (s[j] / 64 << 4);
+  };
+  const double d = from_binary16(b);
+  switch (format.dtype) {
+    case MOE_Q8_0:
+      for (int i = 0; i < 32; ++i) y[i] = d * static_cast<int8_t>(b[2 + i]);
+      break;
+    case MOE_Q4_0:
+      for (int i = 0; i < 16; ++i) y[i] = d * (b[2 + i] % 16 - 8), y[i + 16] = d * (b[2 + i] / 16 - 8);
+      break;
+    case MOE_Q5_0:
+      for (int i = 0; i < 32; ++i) {
+        const int low = i < 16 ? b[6 + i] % 16 : b[6 + i - 16] / 16;
+        y[i] = d * (low + 16 * (b[2 + i / 8] >> i % 8 & 1) - 16);
+      }
+      break;
+    case MOE_MXFP4: {
+      const double table[] = {0, .5, 1, 1.5, 2, 3, 4, 6, -0., -.5, -1, -1.5, -2, -3, -4, -6};
+      const double scale = std::ldexp(1, b[0] - 127);
+      for (int i = 0; i < 16; ++i) y[i] = scale * table[b[1 + i] % 16], y[i + 16] = scale * table[b[1 + i] / 16];
+      break;
+    }
+    case MOE_Q4_K:
+    case MOE_Q5_K: {
+      const bool five = format.dtype == MOE_Q5_K;
+      for (int i = 0; i < 256; ++i) {
+        const int j = i / 32, byte = b[(five ? 48 : 16) + j / 2 * 32 + i % 32];
+        int scale, min, code = j % 2 == 0 ? byte % 16 : byte / 16;
+        if (five) code += 16 * (b[16 + i % 32] >> j & 1);
+        scales(b + 4, j, scale, min);
+        y[i] = d * scale * code - from_binary16(b + 2) * min;
+      }
+      break;
+    }
+    default:
+      for (int i = 0; i < 256; ++i) {
+        const int half = i / 128, p = i % 128 / 32, l = i % 32;
+        const int low = b[64 * half + 32 * (p % 2) + l], high = b[128 + 32 * half + l];
+        const int code = (p < 2 ? low % 16 : low / 16) + 16 * (high >> 2 * p & 3);
+        y[i] = from_binary16(b + 208) * static_cast<int8_t>(b[192 + i / 16]) * (code - 32);
+      }
+  }
+}
+
+// Weights of random bytes with scales that are small numbers.
+Tensor random_blocks(const Format& format, const std::vector<int64_t>& shape, uint64_t seed) {
+  int64_t bytes = format.bytes;
+  for (size_t i = 0; i < shape.size(); ++i) bytes *= i + 1 < shape.size() ? shape[i] : shape[i] / format.elements;
+  Tensor blocks(MOE_UINT8, {bytes});
+  std::mt19937_64 random(seed);
+  auto* at = blocks.data<uint8_t>();
+  for (int64_t i = 0; i < bytes; ++i) at[i] = static_cast<uint8_t>(random());
+  for (; at < blocks.data<uint8_t>() + bytes; at += format.bytes) {
+    switch (format.dtype) {
+      case MOE_MXFP4: *at = static_cast<uint8_t>(120 + random() % 5); break;
+      case MOE_Q6_K: put_binary16(at + 208, random()); break;
+      case MOE_Q4_K:
+      case MOE_Q5_K: put_binary16(at + 2, random()); [[fallthrough]];
+      default: put_binary16(at, random());
+    }
+  }
+  moe_tensor& view = blocks.view();
+  view.dtype = format.dtype;
+  view.rank = static_cast<int32_t>(shape.size());
+  std::copy(shape.begin(), shape.end(), view.shape);
+  return blocks;
+}
+
+// The same weights as numbers, float64.
+Tensor numbers_of(const Format& format, const Tensor& blocks) {
+  const moe_tensor& view = blocks.view();
+  Tensor numbers(MOE_FLOAT64, std::vector<int64_t>(view.shape, view.shape + view.rank));
+  for (int64_t i = 0; i < view.bytes / format.bytes; ++i) {
+    numbers_of(format, blocks.data<uint8_t>() + i * format.bytes, numbers.data<double>() + i * format.elements);
+  }
+  return numbers;
+}
+
+// Rows as the kernel rounds them: int8 times the largest magnitude of each 32 divided by 127, that in 22 bits.
+Tensor rounded(const Tensor& a) {
+  const int64_t rows = a.view().shape[0], inner = a.view().shape[1];
+  Tensor y(MOE_FLOAT64, {rows, inner});
+  for (int64_t i = 0; i < rows * inner; i += 32) {
+    float most = 0;
+    for (int64_t j = i; j < i + 32; ++j) most = std::max(most, std::abs(static_cast<float>(a[j])));
+    const float scale = std::bit_cast<float>((std::bit_cast<uint32_t>(most / 127) + 3) & ~3u);
+    const float inverse = most > 0 ? 1 / scale : 0;
+    for (int64_t j = i; j < i + 32; ++j) {
+      y.set(j, scale * static_cast<double>(std::nearbyintf(static_cast<float>(a[j]) * inverse)));
+    }
+  }
+  return y;
+}
+
+// Magnitudes of the terms of a b^T, to which errors of summation are relative.
+std::vector<double> magnitudes(const Tensor& a, const Tensor& b, double of) {
+  const auto positive = [](const Tensor& x) {
+    Tensor y(MOE_FLOAT64, {x.view().shape[0], x.view().shape[1]});
+    for (int64_t i = 0; i < x.count(); ++i) y.set(i, std::abs(x[i]));
+    return y;
+  };
+  std::vector<double> sums = product(positive(a), false, positive(b), true);
+  for (double& sum : sums) sum = of * sum + 1e-12;
+  return sums;
+}
+
+class BlockGemmTest : public KernelTest {
+ protected:
+  // A card refuses blocks, whose kernels it does not have.
+  bool refused(const Format& format) {
+    if (on_cpu()) return false;
+    int64_t bytes = 0;
+    const int64_t shape[] = {64, 256};
+    EXPECT_MOE_REFUSED(MOE_UNSUPPORTED, format.name, moe_gemm_packed_bytes(device, format.dtype, 2, shape, &bytes));
+    return true;
+  }
+  Tensor packed(const Format& format, const Tensor& blocks) {
+    return testing::packed(device, stream, blocks, format.dtype);
+  }
+};
+
+TEST_F(BlockGemmTest, MatchesFloat64OfRoundedRows) {
+  uint64_t seed = 1;
+  for (const Format& format : kFormats) {
+    if (refused(format)) continue;
+    for (const auto& [m, n, blocks] : {std::array<int64_t, 3>{1, 1, 1},
+                                       {2, 31, 2},
+                                       {3, 32, 3},
+                                       {4, 33, 1},
+                                       {5, 64, 5},
+                                       {6, 100, 2},
+                                       {7, 65, 4},
+                                       {13, 130, 3},
+                                       {70, 200, 2},
+                                       {230, 40, 1},
+                                       {3, 5, 0},
+                                       {0, 5, 1},
+                                       {4, 0, 1}}) {
+      const int64_t k = blocks * std::max<int64_t>(format.elements, 64);
+      for (moe_dtype a_type : {MOE_FLOAT32, MOE_BFLOAT16}) {
+        const Tensor a = Tensor::random(a_type, {m, k}, ++seed), b = random_blocks(format, {n, k}, ++seed);
+        const Tensor numbers = numbers_of(format, b), a_rounded = rounded(a), c(MOE_FLOAT32, {m, n});
+        ASSERT_MOE_OK(moe_gemm(stream, form(0, 1), a, packed(format, b), c, nullptr));
+        // Two or three roundings for each 32 k.
+        expect_near(c, product(a_rounded, false, numbers, true), magnitudes(a_rounded, numbers, 3e-7), 1e-6, "c");
+        if (HasFailure()) FAIL() << format.name << " at m " << m << ", n " << n << ", k " << k;
+      }
+    }
+  }
+}
+
+TEST_F(BlockGemmTest, ARowHasTheSameBitsAloneAmongManyAndOnEveryThread) {
+  for (const Format& format : kFormats) {
+    if (refused(format)) continue;
+    const int64_t n = 150, k = 1280;  // several kc
+    const Tensor b = packed(format, random_blocks(format, {n, k}, 1)), bias = Tensor::random(MOE_FLOAT32, {n}, 2);
+    const Tensor all = Tensor::random(MOE_BFLOAT16, {257, k}, 3);
+    for (int64_t m : {1, 2, 3, 4, 5, 6, 7, 12, 13, 37, 130, 257}) {
+      const Tensor c(MOE_FLOAT32, {m, n / 2}), other(MOE_FLOAT32, {m, n / 2});
+      ASSERT_MOE_OK(moe_gemm(single, form(0, 1), slice(all, 0, m), b, c, Epilogue(MOE_SWIGLU, bias)));
+      ASSERT_MOE_OK(moe_gemm(triple, form(0, 1), slice(all, 0, m), b, other, Epilogue(MOE_SWIGLU, bias)));
+      expect_same_bits(c, other, "threads");
+      for (int64_t row : {int64_t{0}, m / 2, m - 1}) {
+        const Tensor alone(MOE_FLOAT32, {1, n / 2});
+        ASSERT_MOE_OK(moe_gemm(stream, form(0, 1), slice(all, row, 1), b, alone, Epilogue(MOE_SWIGLU, bias)));
+        expect_same_bits(slice(c, row, 1), alone, "a row alone");
+      }
+      if (HasFailure()) FAIL() << format.name << " at m " << m;
+    }
+  }
+}
+
+TEST_F(BlockGemmTest, ExpertsMultiplyTheirGroupsAsAGemmDoes) {
+  for (const Format& format : kFormats) {
+    if (refused(format)) continue;
+    const int64_t experts = 5, n = 70, k = 512;
+    const std::vector<int32_t> starts = {0, 3, 3, 4, 23, 40};
+    const Tensor weights = random_blocks(format, {experts, n, k}, 5), x = Tensor::random(MOE_BFLOAT16, {40, k}, 6);
+    const Tensor bias = Tensor::random(MOE_FLOAT32, {experts, n}, 7), y(MOE_BFLOAT16, {40, n / 2});
+    const Tensor offsets = Tensor::of(MOE_INT32, {experts + 1}, {starts.begin(), starts.end()});
+    ASSERT_MOE_OK(moe_expert_forward(triple, x, offsets, packed(format, weights), y, Epilogue(MOE_SWIGLU, bias)));
+    for (int64_t e = 0; e < experts; ++e) {
+      const int64_t rows = starts[e + 1] - starts[e];
+      const Tensor group(MOE_BFLOAT16, {rows, n / 2});
+      Tensor bias_of = slice(bias, e, 1);
+      bias_of.view().rank = 1;
+      bias_of.view().shape[0] = n;
+      Tensor one = random_blocks(format, {n, k}, 0);
+      std::memcpy(one.data<uint8_t>(), weights.data<uint8_t>() + e * one.view().bytes, one.view().bytes);
+      ASSERT_MOE_OK(moe_gemm(stream, form(0, 1), slice(x, starts[e], rows), packed(format, one), group,
+                             Epilogue(MOE_SWIGLU, bias_of)));
+      expect_same_bits(slice(y, starts[e], rows), group, format.name);
+    }
+  }
+}
+
+TEST_F(BlockGemmTest, RowsArePackedInBlocksOf64) {
+  for (const Format& format : kFormats) {
+    if (refused(format)) continue;
+    const int64_t n = 150, k = 256;
+    const Tensor b = random_blocks(format, {n, k}, 1), whole = packed(format, b);
+    const int64_t row = b.view().bytes / n;
+    const auto part = [&](int64_t first, int64_t count) {
+      Tensor rows = random_blocks(format, {count, k}, 0);
+      std::memcpy(rows.data<uint8_t>(), b.data<uint8_t>() + first * row, static_cast<size_t>(count * row));
+      return packed(format, rows).bits();
+    };
+    std::vector<uint8_t> parts = part(0, 64);
+    for (const auto& [first, count] : {std::pair<int64_t, int64_t>{64, 64}, {128, 22}}) {
+      const std::vector<uint8_t> next = part(first, count);
+      parts.insert(parts.end(), next.begin(), next.end());
+    }
+    EXPECT_EQ(whole.bits(), parts) << format.name;
+  }
+}
+
+TEST_F(BlockGemmTest, AddsToCAndTakesATransposed) {
+  for (const Format& format : kFormats) {
+    if (refused(format)) continue;
+    const int64_t m = 9, n = 40, k = 256;
+    const Tensor a = Tensor::random(MOE_FLOAT32, {m, k}, 1), b = packed(format, random_blocks(format, {n, k}, 2));
+    const Tensor c(MOE_FLOAT32, {m, n}), twice = Tensor::random(MOE_FLOAT32, {m, n}, 3), before = slice(twice, 0, m);
+    ASSERT_MOE_OK(moe_gemm(stream, form(0, 1), a, b, c, nullptr));
+    ASSERT_MOE_OK(moe_gemm(stream, form(1, 1, 1), transposed(a), b, twice, nullptr));
+    for (int64_t i = 0; i < m * n; ++i) {
+      ASSERT_EQ(twice[i], static_cast<float>(before[i]) + static_cast<float>(c[i])) << format.name << " at " << i;
+    }
+  }
+}
+
+TEST_F(BlockGemmTest, RoundsZerosTinyNumbersAndOutliers) {
+  const Format format = kFormats[0];
+  if (refused(format)) return;
+  const int64_t n = 33, k = 96;
+  const Tensor blocks = random_blocks(format, {n, k}, 1), numbers = numbers_of(format, blocks), c(MOE_FLOAT32, {4, n});
+  Tensor a = Tensor::random(MOE_FLOAT32, {4, k}, 2);
+  for (int64_t i = 0; i < k; ++i) {
+    a.set(i, 0);
+    a.set(k + i, i == 5 ? 1e30 : a[k + i]);
+    a.set(2 * k + i, std::numeric_limits<float>::denorm_min());
+    a.set(3 * k + i, i % 2 == 0 ? 1e-30 : -1e-30);
+  }
+  ASSERT_MOE_OK(moe_gemm(stream, form(0, 1), a, packed(format, blocks), c, nullptr));
+  for (int64_t j = 0; j < 2 * n; ++j) EXPECT_EQ(c[j / n * 2 * n + j % n], 0) << j;
+  const Tensor one = slice(a, 1, 1), tiny = slice(a, 3, 1);
+  expect_near(slice(c, 1, 1), product(rounded(one), false, numbers, true), magnitudes(rounded(one), numbers, 3e-7), 0,
+              "an outlier");
+  expect_near(slice(c, 3, 1), product(rounded(tiny), false, numbers, true), 1e-36, 1e-5, "tiny numbers");
+}
+
+TEST_F(BlockGemmTest, NumbersThatAreNotFiniteStaySo) {
+  for (const Format& format : kFormats) {
+    if (refused(format)) continue;
+    const int64_t n = 20, k = 512;
+    const Tensor b = packed(format, random_blocks(format, {n, k}, 1)), c(MOE_FLOAT32, {3, n});
+    Tensor a = Tensor::random(MOE_FLOAT32, {3, k}, 2);
+    a.set(40, std::numeric_limits<double>::quiet_NaN());
+    a.set(k + 300, std::numeric_limits<double>::infinity());
+    ASSERT_MOE_OK(moe_gemm(stream, form(0, 1), a, b, c, nullptr));
+    for (int64_t j = 0; j < 3 * n; ++j) EXPECT_EQ(std::isfinite(c[j]), j >= 2 * n) << format.name << " at " << j;
+  }
+}
+
+TEST_F(BlockGemmTest, RefusesBlocksThatItCannotRead) {
+  const Format format = kFormats[4];
+  if (refused(format)) return;
+  int64_t bytes = 0;
+  const int64_t odd[] = {64, 128}, huge[] = {int64_t{1} << 40, int64_t{1} << 40};
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "whole blocks of 256",
+                     moe_gemm_packed_bytes(device, MOE_Q4_K, 2, odd, &bytes));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "overflow", moe_gemm_packed_bytes(device, MOE_Q4_K, 2, huge, &bytes));
+  const Tensor a = Tensor::random(MOE_FLOAT32, {2, 256}, 1), blocks = random_blocks(format, {3, 256}, 2);
+  const Tensor c(MOE_FLOAT32, {2, 3}), weights = Tensor::random(MOE_FLOAT32, {3, 256}, 3);
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "expected it packed", moe_gemm(stream, form(0, 1), a, blocks, c, nullptr));
+  Tensor operand = packed(format, blocks);
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "weights is float32, expected Q4_K",
+                     moe_gemm_pack(stream, weights, operand));
+  operand.view().bytes -= 1;
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "packed", moe_gemm(stream, form(0, 1), a, operand, c, nullptr));
+  Tensor cut = random_blocks(format, {3, 256}, 2);
+  cut.view().shape[1] = 128;
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "whole blocks of 256", moe_gemm_pack(stream, cut, operand));
+  cut.view().shape[1] = 512;
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "needs", moe_gemm_pack(stream, cut, operand));
+}
+
+}  // namespace
+}  // namespace moe::testing
