@@ -5,14 +5,14 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * Where the elements of a stored tensor go.
+ * Where the elements of a weight go.
  *
- * @param dtype that the file must hold
- * @param shape that the file must hold, not to be changed
+ * @param dtype that a checkpoint of Panamoe must hold
+ * @param shape that the files must hold, not to be changed
  * @param share of them that is wanted
  * @param targets tensors of the share's shape, each of which gets all of its elements: one that is
  *     packed gets them packed, one of another dtype gets them rounded, one that is row-major and of
- *     the stored dtype is read into directly
+ *     the dtype that is read is read into directly
  */
 public record Destination(DType dtype, long[] shape, Share share, List<Tensor> targets) {
   /**
@@ -50,10 +50,10 @@ public record Destination(DType dtype, long[] shape, Share share, List<Tensor> t
     return Tensor.count(shareShape()) * dtype.bytes();
   }
 
-  /** The target that the file is read into, or null: then a piece is staged. */
-  Tensor direct() {
+  /** The target that rows of a dtype are read into, or null: then a piece is staged. */
+  Tensor direct(DType read) {
     return targets.stream()
-        .filter(target -> !target.packed() && target.dtype() == dtype)
+        .filter(target -> !target.packed() && target.dtype() == read)
         .findFirst()
         .orElse(null);
   }

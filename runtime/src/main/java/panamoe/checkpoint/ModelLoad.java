@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.DoubleConsumer;
 import panamoe.backend.Backend;
+import panamoe.checkpoint.rows.StoredRows;
 
 /** Loads the tensors of a checkpoint's model to where they go. */
 final class ModelLoad {
@@ -58,26 +59,24 @@ final class ModelLoad {
       if (whole) {
         warnings.addAll(mismatches.extraWarning(directory));
       }
-      WeightLoader loader =
-          new WeightLoader(backend, shards.readers(), destinations, whole, progress);
+      WeightLoader loader = new WeightLoader(backend, whole, progress);
+      for (SafetensorsReader file : shards.readers()) {
+        for (StoredTensor tensor : file.tensors()) {
+          Destination to = destinations.get(tensor.name());
+          if (to != null) {
+            loader.add(tensor.name(), StoredRows.of(shards, tensor), to);
+          } else if (whole) {
+            loader.add(tensor.name(), StoredRows.bytes(shards, tensor), null);
+          }
+        }
+      }
       loader.run();
       if (whole) {
-        shards.readers().forEach(file -> compare(file.path(), loader.checksum(file)));
+        for (SafetensorsReader file : shards.readers()) {
+          compare(file.path(), loader.checksum(file.headerChecksum(), file.tensors()));
+        }
       }
-      NonFinite nonFinite = new NonFinite();
-      Map<String, Long> found = loader.nonFinite();
-      destinations.keySet().forEach(name -> nonFinite.add(name, found.getOrDefault(name, 0L)));
-      nonFinite
-          .sentence(directory)
-          .ifPresent(
-              sentence -> {
-                if (strict) {
-                  throw new CheckpointException(sentence);
-                }
-                warnings.add(sentence);
-              });
-      long bytes = destinations.values().stream().mapToLong(Destination::bytes).sum();
-      return new LoadReport(destinations.size(), bytes, List.copyOf(warnings));
+      return loader.report(directory, destinations, strict, warnings);
     } catch (CheckpointException e) {
       throw files.orChange(Checkpoint.MODEL, e);
     }

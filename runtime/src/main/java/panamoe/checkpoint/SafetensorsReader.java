@@ -220,6 +220,11 @@ public final class SafetensorsReader implements AutoCloseable {
             case F32 -> i -> data.getAtIndex(ValueLayout.JAVA_FLOAT, i);
             case F16 -> i -> Float.float16ToFloat(data.getAtIndex(ValueLayout.JAVA_SHORT, i));
             case BF16 -> i -> BFloat16.toFloat(data.getAtIndex(ValueLayout.JAVA_SHORT, i));
+            case F8_E4M3 -> {
+              MemorySegment floats = arena.allocate(ValueLayout.JAVA_FLOAT, stored.count());
+              stored.type().decode(data, floats);
+              yield i -> floats.getAtIndex(ValueLayout.JAVA_FLOAT, i);
+            }
             case I64, I32, I16, U8, I8, BOOL -> i -> integer(stored.type(), data, i);
           });
     }
@@ -271,7 +276,8 @@ public final class SafetensorsReader implements AutoCloseable {
       case I16 -> data.getAtIndex(ValueLayout.JAVA_SHORT, index);
       case U8, BOOL -> data.get(ValueLayout.JAVA_BYTE, index) & 0xff;
       case I8 -> data.get(ValueLayout.JAVA_BYTE, index);
-      case F64, F32, F16, BF16 -> throw new IllegalArgumentException(type + " is no integer type");
+      case F64, F32, F16, BF16, F8_E4M3 ->
+          throw new IllegalArgumentException(type + " is no integer type");
     };
   }
 

@@ -1,5 +1,6 @@
 package panamoe.checkpoint;
 
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -9,11 +10,8 @@ import java.util.Optional;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/**
- * Reads the safetensors files of a checkpoint's model or optimizer as one. No tensor may be in two
- * files.
- */
-public final class Shards implements AutoCloseable {
+/** Reads the safetensors files of a model or an optimizer as one. No tensor may be in two files. */
+public final class Shards implements TensorFiles {
   private final Path checkpoint;
   private final List<SafetensorsReader> readers = new ArrayList<>();
   private final Map<String, SafetensorsReader> byName = new LinkedHashMap<>();
@@ -56,10 +54,21 @@ public final class Shards implements AutoCloseable {
     return readers;
   }
 
-  Map<String, StoredTensor> tensors() {
+  @Override
+  public Map<String, StoredTensor> tensors() {
     Map<String, StoredTensor> tensors = new LinkedHashMap<>();
     byName.forEach((name, reader) -> tensors.put(name, reader.tensor(name)));
     return tensors;
+  }
+
+  @Override
+  public Path file(StoredTensor tensor) {
+    return byName.get(tensor.name()).path();
+  }
+
+  @Override
+  public void read(StoredTensor tensor, long offset, MemorySegment into) {
+    byName.get(tensor.name()).read(tensor, offset, into);
   }
 
   /** Whether the files hold no tensor at all. */

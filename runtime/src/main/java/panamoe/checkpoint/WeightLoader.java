@@ -2,129 +2,153 @@ package panamoe.checkpoint;
 
 import java.lang.foreign.MemorySegment;
 import java.nio.channels.ClosedByInterruptException;
+import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.DoubleConsumer;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import panamoe.backend.Backend;
 import panamoe.backend.GemmKernels;
+import panamoe.checkpoint.rows.RowSource;
 import panamoe.tensor.DType;
 import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Reads a checkpoint's files to where their tensors go: all of them once and from the first byte to
- * the last, or the share of one rank and no other byte. Threads take pieces of about half a
- * megabyte, whole rows of one target: each piece is read, added to the checksum of its file,
- * searched for values that are not finite, and packed or rounded while the caches still hold it. So
- * a load takes a piece of memory a thread beside its targets.
+ * Reads weights from their files to where they go: all of a checkpoint once and from the first byte
+ * to the last, or the share of one rank and no other byte. Threads take pieces of about half a
+ * megabyte, whole rows of one target: each piece is read, decoded where the runtime has not the
+ * stored dtype, added to the checksum of its file, searched for values that are not finite, and
+ * packed or rounded while the caches still hold it. So a load takes a few pieces of memory a thread
+ * beside its targets.
  */
-final class WeightLoader {
+public final class WeightLoader {
   private static final long PIECE_BYTES = 1 << 19;
 
   /**
    * Rows of a target.
    *
-   * @param tensor as the file holds it
+   * @param name of the weight
    * @param to where it goes; null for a tensor that is read for the checksum alone
-   * @param from the first row; a tensor without dimensions is one row
+   * @param from the first row of the share
    * @param end the row after the last one
    */
   private record Piece(
-      SafetensorsReader file,
-      StoredTensor tensor,
-      Destination to,
-      long from,
-      long end,
-      long bytes) {
+      String name, RowSource source, Destination to, long from, long end, long bytes) {
 
-    /** That are staged: bytes where they go nowhere. */
-    long elements() {
-      return to == null ? bytes : bytes / to.dtype().bytes();
+    DType dtype() {
+      return source.dtype();
     }
 
-    /** Fills {@code into} with the rows, which may lie apart in the file. */
+    long elements() {
+      return bytes / dtype().bytes();
+    }
+
+    /** Fills {@code into} with the rows, which may lie apart in the source. */
     void read(MemorySegment into) {
       Destination.Share share = to == null ? Destination.Share.WHOLE : to.share();
-      long rowBytes = bytes / (end - from);
+      long columns = source.columns();
       if (share.whole()) {
-        file.read(tensor, from * rowBytes, into);
+        source.read(from, end - from, 0, columns, into);
       } else if (share.axis() == 0) {
-        long held = tensor.shape()[0] / share.blocks() / share.of();
+        long rowBytes = bytes / (end - from);
+        long held = source.rows() / share.blocks() / share.of();
         for (long row = from, next; row < end; row = next) {
           next = Math.min(end, (row / held + 1) * held);
           long stored = (row / held * share.of() + share.member()) * held + row % held;
-          file.read(
-              tensor,
-              stored * rowBytes,
-              into.asSlice((row - from) * rowBytes, (next - row) * rowBytes));
+          MemorySegment rows = into.asSlice((row - from) * rowBytes, (next - row) * rowBytes);
+          source.read(stored, next - row, 0, columns, rows);
         }
       } else {
-        long held = rowBytes / share.blocks();
-        for (long run = 0; run < (end - from) * share.blocks(); run++) {
-          long stored = (from * share.blocks() + run) * share.of() + share.member();
-          file.read(tensor, stored * held, into.asSlice(run * held, held));
+        long held = columns / share.blocks() / share.of();
+        long rows = share.blocks() == 1 ? end - from : 1; // columns of one block lie together
+        long runBytes = rows * held * dtype().bytes();
+        for (long row = from, at = 0; row < end; row += rows) {
+          for (long block = 0; block < share.blocks(); block++, at += runBytes) {
+            long column = (block * share.of() + share.member()) * held;
+            source.read(row, rows, column, held, into.asSlice(at, runBytes));
+          }
         }
       }
     }
   }
 
   private final Backend backend;
+  private final boolean checked;
   private final DoubleConsumer progress;
   private final List<Piece> pieces = new ArrayList<>();
-  private final int[] checksums;
-  private final long[] nonFinite;
-  private final long stagedElements;
+  private int[] checksums;
+  private long[] nonFinite;
+  private long stagedElements;
   private final AtomicInteger next = new AtomicInteger();
   private final AtomicReference<Throwable> failure = new AtomicReference<>();
 
   /**
    * @param backend whose memory the targets are, and whose kernels pack and round
-   * @param destinations by name, of the shapes and dtypes of the files
-   * @param all whether tensors without a destination are read too, for the checksums
+   * @param checked whether {@link #checksum} will be asked for
    * @param progress is told which part is read, 0 to 1, by any thread
    */
-  WeightLoader(
-      Backend backend,
-      List<SafetensorsReader> files,
-      Map<String, Destination> destinations,
-      boolean all,
-      DoubleConsumer progress) {
+  WeightLoader(Backend backend, boolean checked, DoubleConsumer progress) {
     this.backend = backend;
+    this.checked = checked;
     this.progress = progress;
-    for (SafetensorsReader file : files) {
-      for (StoredTensor tensor : file.tensors()) {
-        Destination to = destinations.get(tensor.name());
-        if (to != null || all) {
-          cut(file, tensor, to);
-        }
-      }
-    }
-    this.checksums = new int[pieces.size()];
-    this.nonFinite = new long[pieces.size()];
-    this.stagedElements = pieces.stream().mapToLong(Piece::elements).max().orElse(0);
   }
 
-  private void cut(SafetensorsReader file, StoredTensor tensor, Destination to) {
-    long[] shape = to == null ? tensor.shape() : to.shareShape();
-    long rows = shape.length == 0 ? 1 : shape[0];
-    if (tensor.bytes() == 0) {
+  /**
+   * Loads weights of which nothing is known but their files, such as a released model's.
+   *
+   * @param place for messages
+   * @param sources of every weight of the model
+   * @param destinations of what this rank holds, of the sources' shapes
+   * @param backend whose memory the targets are
+   * @param strict rejects NaN and infinite values, after reading; otherwise they give one warning
+   * @param progress is told which part is read, 0 to 1, by any thread
+   * @throws CheckpointException if a file cannot be read any more
+   */
+  public static LoadReport load(
+      Path place,
+      Map<String, RowSource> sources,
+      Map<String, Destination> destinations,
+      Backend backend,
+      boolean strict,
+      DoubleConsumer progress) {
+    WeightLoader loader = new WeightLoader(backend, false, progress);
+    destinations.forEach((name, to) -> loader.add(name, sources.get(name), to));
+    loader.run();
+    return loader.report(place, destinations, strict, List.of());
+  }
+
+  /**
+   * Adds a weight.
+   *
+   * @param to of the source's shape; null for what is read for the checksum alone
+   */
+  void add(String name, RowSource source, Destination to) {
+    long[] shape = to == null ? new long[] {source.rows(), source.columns()} : to.shareShape();
+    long count = Tensor.count(shape);
+    if (count == 0) {
       return;
     }
-    long rowBytes = (to == null ? tensor.bytes() : to.bytes()) / rows;
+    long rows = shape.length == 0 ? 1 : shape[0];
+    long rowBytes = count / rows * source.dtype().bytes();
     long block = GemmKernels.PACKED_ROWS;
     long step = Math.max(1, PIECE_BYTES / rowBytes / block) * block;
     for (long from = 0; from < rows; from += step) {
       long end = Math.min(rows, from + step);
-      pieces.add(new Piece(file, tensor, to, from, end, (end - from) * rowBytes));
+      pieces.add(new Piece(name, source, to, from, end, (end - from) * rowBytes));
     }
   }
 
@@ -134,6 +158,9 @@ final class WeightLoader {
    * @throws CheckpointException if a file cannot be read any more
    */
   void run() {
+    checksums = new int[pieces.size()];
+    nonFinite = new long[pieces.size()];
+    stagedElements = pieces.stream().mapToLong(Piece::elements).max().orElse(0);
     backend.synchronize(); // targets are read into: nothing may be writing them
     ThreadFactory threads = Thread.ofPlatform().daemon().name("panamoe-load-", 0).factory();
     try (ExecutorService helpers = Executors.newCachedThreadPool(threads)) {
@@ -185,16 +212,18 @@ final class WeightLoader {
       Piece piece = pieces.get(index);
       Destination to = piece.to();
       // A card's memory is written by the worker's own stream, in order with its kernels.
-      Tensor direct = to == null || !stream.onHost() ? null : to.direct();
+      Tensor direct = to == null || !stream.onHost() ? null : to.direct(piece.dtype());
       Tensor source = direct == null ? stage(piece) : part(direct, piece);
       HostView view = stream.onHost() ? HostView.of(source) : stageOnHost(source.dtype());
       MemorySegment bytes = view.memory().asSlice(0, source.bytes());
       piece.read(bytes);
-      checksums[index] = Crc32c.of(bytes);
+      if (checked) {
+        checksums[index] = Crc32c.of(bytes);
+      }
       if (to == null) {
         return;
       }
-      nonFinite[index] = NonFinite.count(to.dtype(), bytes);
+      nonFinite[index] = NonFinite.count(piece.dtype(), bytes);
       view.write(0, source.bytes());
       for (Tensor target : to.targets()) {
         if (target != direct) {
@@ -220,9 +249,7 @@ final class WeightLoader {
     }
 
     private Tensor stage(Piece piece) {
-      return piece.to() == null
-          ? stage(DType.UINT8, piece.bytes())
-          : stage(piece.to().dtype(), shape(piece));
+      return stage(piece.dtype(), piece.to() == null ? new long[] {piece.bytes()} : shape(piece));
     }
 
     private HostView stageOnHost(DType dtype) {
@@ -254,25 +281,44 @@ final class WeightLoader {
     return shape;
   }
 
-  /** The CRC-32C of a file, all of whose bytes were read. */
-  int checksum(SafetensorsReader file) {
-    int checksum = file.headerChecksum();
+  /**
+   * The CRC-32C of bytes and, behind them, of tensors that were read whole.
+   *
+   * @param before the CRC-32C of the bytes
+   * @param tensors in the order in which they were added
+   */
+  int checksum(int before, Collection<StoredTensor> tensors) {
+    Set<String> names = tensors.stream().map(StoredTensor::name).collect(Collectors.toSet());
+    int checksum = before;
     for (int i = 0; i < pieces.size(); i++) {
-      if (pieces.get(i).file() == file) {
+      if (names.contains(pieces.get(i).name())) {
         checksum = Crc32c.join(checksum, checksums[i], pieces.get(i).bytes());
       }
     }
     return checksum;
   }
 
-  /** Values that are not finite by tensor; of the tensors that have some. */
-  Map<String, Long> nonFinite() {
+  /**
+   * What was loaded.
+   *
+   * @param place for messages
+   * @param warnings of before
+   * @throws CheckpointException if {@code strict} and a value is not finite
+   */
+  LoadReport report(
+      Path place, Map<String, Destination> destinations, boolean strict, List<String> warnings) {
     Map<String, Long> found = new HashMap<>();
     for (int i = 0; i < pieces.size(); i++) {
-      if (nonFinite[i] > 0) {
-        found.merge(pieces.get(i).tensor().name(), nonFinite[i], Long::sum);
-      }
+      found.merge(pieces.get(i).name(), nonFinite[i], Long::sum);
     }
-    return found;
+    NonFinite all = new NonFinite();
+    destinations.keySet().forEach(name -> all.add(name, found.getOrDefault(name, 0L)));
+    Optional<String> sentence = all.sentence(place);
+    if (strict && sentence.isPresent()) {
+      throw new CheckpointException(sentence.get());
+    }
+    long bytes = destinations.values().stream().mapToLong(Destination::bytes).sum();
+    return new LoadReport(
+        destinations.size(), bytes, Stream.concat(warnings.stream(), sentence.stream()).toList());
   }
 }

@@ -10,7 +10,8 @@ import panamoe.io.Omittable;
  * @param heads their numbers and size
  * @param biases which projections have a bias
  * @param queryKeyNorm normalises queries and keys before the rotation; null: none
- * @param clip C, queries, keys and values are limited to [-C, C] (OLMoE, DBRX); null: not
+ * @param clip C, queries, keys and values are limited to [-C, C], normalised ones after the norm
+ *     (OLMoE, DBRX); null: not
  * @param rotary positions; null: none, or learned ones in the embedding
  * @param scores how queries and keys become weights
  */

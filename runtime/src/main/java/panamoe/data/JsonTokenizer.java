@@ -29,12 +29,12 @@ public final class JsonTokenizer implements Tokenizer {
           "[SEP]");
 
   private final ByteLevelBpe bpe;
-  private final int endOfText;
+  private final int[] ends; // the first is that of a document
   private final String sha256;
 
-  private JsonTokenizer(ByteLevelBpe bpe, int endOfText, String sha256) {
+  private JsonTokenizer(ByteLevelBpe bpe, int[] ends, String sha256) {
     this.bpe = bpe;
-    this.endOfText = endOfText;
+    this.ends = ends;
     this.sha256 = sha256;
   }
 
@@ -51,6 +51,32 @@ public final class JsonTokenizer implements Tokenizer {
   /** Loads a file, with the special token of that name as its end-of-text token. */
   public static JsonTokenizer load(Path file, String endOfText) {
     return load(file, Optional.of(endOfText));
+  }
+
+  /**
+   * Loads a released model's file.
+   *
+   * @param ends the tokens that end a text, a document's end first; empty to look for the usual
+   *     names
+   */
+  public static JsonTokenizer load(Path file, List<Integer> ends) {
+    if (ends.isEmpty()) {
+      return load(file);
+    }
+    byte[] json = read(file);
+    ByteLevelBpe bpe = ByteLevelBpe.read(json, file.toString());
+    for (int end : ends) {
+      if (end >= bpe.bytes().length) {
+        throw new DataException(
+            file
+                + " has "
+                + bpe.bytes().length
+                + " tokens, but token "
+                + end
+                + " is said to end a text");
+      }
+    }
+    return new JsonTokenizer(bpe, ends.stream().mapToInt(end -> end).toArray(), Sha256.hex(json));
   }
 
   /**
@@ -81,7 +107,7 @@ public final class JsonTokenizer implements Tokenizer {
                             + " has no special token "
                             + String.join(" or ", candidates)
                             + " to end a text"));
-    return new JsonTokenizer(bpe, token, Sha256.hex(json));
+    return new JsonTokenizer(bpe, new int[] {token}, Sha256.hex(json));
   }
 
   /** Text that spells an added token becomes that token, unless the token is special. */
@@ -114,7 +140,12 @@ public final class JsonTokenizer implements Tokenizer {
 
   @Override
   public int endOfText() {
-    return endOfText;
+    return ends[0];
+  }
+
+  @Override
+  public int[] ends() {
+    return ends;
   }
 
   @Override

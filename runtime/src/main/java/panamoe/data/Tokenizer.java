@@ -24,6 +24,11 @@ public interface Tokenizer {
   /** The token that ends a document. */
   int endOfText();
 
+  /** The tokens that end a text, {@link #endOfText} among them; not to be changed. */
+  default int[] ends() {
+    return new int[] {endOfText()};
+  }
+
   /** The SHA-256 of the tokenizer's file, in hexadecimal; of no bytes where it needs no file. */
   String sha256();
 

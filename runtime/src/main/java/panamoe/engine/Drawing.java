@@ -17,6 +17,7 @@ final class Drawing implements AutoCloseable {
   private final Scheduler scheduler;
   private final Listeners listeners;
   private final Tokenizer tokenizer;
+  private final BitSet ends = new BitSet();
   private final Sampler sampler;
   private final int context;
   private final float[] routes;
@@ -33,6 +34,9 @@ final class Drawing implements AutoCloseable {
     this.scheduler = scheduler;
     this.listeners = listeners;
     this.tokenizer = tokenizer;
+    for (int end : tokenizer.ends()) {
+      ends.set(end);
+    }
     this.sampler = new Sampler(runner.backend());
     this.context = context;
     this.routes = new float[new RouteLayout(runner.layers()).width()];
@@ -97,13 +101,18 @@ final class Drawing implements AutoCloseable {
           sampler.row(row), ValueLayout.JAVA_FLOAT, 0, sequence.logits, 0, vocabulary);
     }
     sampler.ask(row, sequence.sampler);
+    for (int token = tokenizer.vocabularySize(); token < runner.logits().size(1); token++) {
+      never(sampler.change(row), token); // rows of the head that belong to no text
+    }
     if (sequence.constraint != null) {
       return constrain(sequence, () -> keep(sampler.change(row), sequence.constraint.allowed()));
     }
     if (sequence.written < stop.minTokens()) {
       stop.tokens().forEach(token -> never(sampler.change(row), token));
       if (!stop.ignoreEndOfText()) {
-        never(sampler.change(row), tokenizer.endOfText());
+        for (int end : tokenizer.ends()) {
+          never(sampler.change(row), end);
+        }
       }
     }
     return true;
@@ -141,7 +150,7 @@ final class Drawing implements AutoCloseable {
       return -1;
     }
     if (sequence.constraint != null
-        && token != tokenizer.endOfText()
+        && !ends.get(token)
         && !constrain(sequence, () -> sequence.constraint.accept(token))) {
       return -1;
     }
@@ -169,7 +178,7 @@ final class Drawing implements AutoCloseable {
     if (sequence.first == 0) {
       sequence.first = System.nanoTime();
     }
-    if (token == tokenizer.endOfText() && !stop.ignoreEndOfText()) {
+    if (ends.get(token) && !stop.ignoreEndOfText()) {
       listeners.end(sequence, Generation.End.END_OF_TEXT);
       return -1;
     }

@@ -106,7 +106,7 @@ public final class Engine implements AutoCloseable {
     this.plan = new StepPlan(ranks, config.stepTokens());
     this.kind = new StepPlan(ranks, config.stepTokens());
     this.alone = new StepPlan(ranks, config.stepTokens());
-    this.vocabulary = vocabulary;
+    this.vocabulary = Math.min(vocabulary, tokenizer.vocabularySize());
     this.listeners = new Listeners(scheduler);
     this.drawing = new Drawing(runner, scheduler, listeners, tokenizer, context);
   }

@@ -11,6 +11,7 @@ import panamoe.backend.Backend;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.Destination;
+import panamoe.checkpoint.HuggingFaceFolder;
 import panamoe.checkpoint.LoadReport;
 import panamoe.config.EarlierForms;
 import panamoe.config.GateConfig;
@@ -21,20 +22,22 @@ import panamoe.data.Tokenizer;
 import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
+import panamoe.model.family.ReleasedModel;
 import panamoe.parallel.Ranks;
 import panamoe.tensor.DType;
 
 /**
- * A trained model on disk: a run's folder (its latest checkpoint), a folder of checkpoints, or one
- * checkpoint.
+ * A trained model on disk: a run's folder (its latest checkpoint), a folder of checkpoints, one
+ * checkpoint, or the folder of a released model.
  *
  * @param path as it was given
- * @param checkpoint with the weights
+ * @param weights where they are
  * @param config of the model as trained
- * @param tokenizer from the run's {@code tokenizer.json}, or bytes
+ * @param tokenizer from {@code tokenizer.json}, or bytes in a run without one; null for a released
+ *     model without one
  */
 public record ModelFolder(
-    Path path, Checkpoint checkpoint, ModelConfig config, Tokenizer tokenizer) {
+    Path path, StoredWeights weights, ModelConfig config, Tokenizer tokenizer) {
   /** The folder of checkpoints in a run's folder. */
   public static final String CHECKPOINTS = "checkpoints";
 
@@ -60,6 +63,12 @@ public record ModelFolder(
    */
   public static <T> T read(Path path, Function<ModelFolder, T> reader) {
     Path checkpoints = path.resolve(CHECKPOINTS);
+    if (Files.notExists(checkpoints)) {
+      Optional<HuggingFaceFolder> released = HuggingFaceFolder.of(path);
+      if (released.isPresent()) {
+        return reader.apply(of(ReleasedModel.of(released.get())));
+      }
+    }
     // If it is unknown whether the path exists, open it: the failed read says why.
     Path place = Files.isDirectory(path) && !Files.notExists(checkpoints) ? checkpoints : path;
     return Checkpoint.read(place, checkpoint -> reader.apply(of(path, checkpoint)));
@@ -88,7 +97,55 @@ public record ModelFolder(
               + " has a vocabulary of "
               + config.vocabulary());
     }
-    return new ModelFolder(path, checkpoint, config, tokenizer);
+    return new ModelFolder(path, new StoredWeights.Saved(checkpoint), config, tokenizer);
+  }
+
+  private static ModelFolder of(ReleasedModel model) {
+    Path path = model.folder().path();
+    Tokenizer tokenizer =
+        tokenizerFile(path)
+            .<Tokenizer>map(file -> JsonTokenizer.load(file, model.ends()))
+            .orElse(null);
+    // Heads are often padded to a round number of rows.
+    if (tokenizer != null && tokenizer.vocabularySize() > model.config().vocabulary()) {
+      throw new CheckpointException(
+          "the tokenizer has "
+              + tokenizer.vocabularySize()
+              + " tokens but the model of "
+              + path
+              + " has a vocabulary of only "
+              + model.config().vocabulary());
+    }
+    return new ModelFolder(path, new StoredWeights.Released(model), model.config(), tokenizer);
+  }
+
+  /**
+   * The checkpoint of a model that was trained here.
+   *
+   * @throws CheckpointException if it is a released model
+   */
+  public Checkpoint checkpoint() {
+    if (weights instanceof StoredWeights.Saved(Checkpoint checkpoint)) {
+      return checkpoint;
+    }
+    throw new CheckpointException(
+        path
+            + " is a released model, which is read for inference alone; this needs a checkpoint of a"
+            + " run");
+  }
+
+  /**
+   * The tokenizer.
+   *
+   * @throws CheckpointException if a released model has none
+   */
+  @Override
+  public Tokenizer tokenizer() {
+    if (tokenizer == null) {
+      throw new CheckpointException(
+          path + " has no " + TOKENIZER + ", without which it can neither read nor write text");
+    }
+    return tokenizer;
   }
 
   private static ModelConfig model(Checkpoint checkpoint) {
@@ -153,7 +210,7 @@ public record ModelFolder(
     try {
       return loadThis(backend, dtype, ranks, warnings, progress);
     } catch (CheckpointException e) {
-      if (!checkpoint.isGone()) {
+      if (!weights.isGone()) {
         throw e;
       }
       return read(
@@ -171,19 +228,13 @@ public record ModelFolder(
   private LanguageModel loadThis(
       Backend backend, DType dtype, Ranks ranks, List<String> warnings, DoubleConsumer progress) {
     boolean alone = ranks.world().size() == 1;
-    if (alone) {
-      checkpoint.requireFits(dtype, backend.memoryAvailable());
-    }
     ModelConfig serving = config.withGates(GateConfig::withoutDropping);
-    checkpoint.requireHolds(ModelTensors.shapes(serving));
+    weights.require(serving, dtype, alone ? backend.memoryAvailable() : Long.MAX_VALUE);
     LanguageModel model = new LanguageModel(serving, ranks);
     try {
       model.allocate(backend, dtype);
-      Map<String, Destination> weights = ModelTensors.destinations(model, backend);
-      LoadReport report =
-          alone
-              ? checkpoint.loadModel(weights, backend, false, warnings == null, progress)
-              : checkpoint.loadShare(weights, backend, warnings == null, progress);
+      Map<String, Destination> destinations = ModelTensors.destinations(model, backend);
+      LoadReport report = weights.load(destinations, backend, alone, warnings == null, progress);
       if (warnings != null) {
         warnings.addAll(report.warnings());
       }
@@ -196,20 +247,24 @@ public record ModelFolder(
 
   /** The file of the model's tokenizer; empty for bytes. */
   public Optional<Path> tokenizerFile() {
-    return tokenizerFile(path, checkpoint.directory());
+    return tokenizerFile(path, weights.directory());
   }
 
   private static Optional<Path> tokenizerFile(Path path, Path checkpoint) {
     // A checkpoint lies in <run>/checkpoints/<step>.
-    for (Path folder : new Path[] {path, checkpoint.toAbsolutePath().getParent().getParent()}) {
-      if (folder != null && Files.exists(folder.resolve(TOKENIZER))) {
-        Path file = folder.resolve(TOKENIZER);
-        if (!Files.isRegularFile(file)) { // reading a pipe would wait for a writer
-          throw new CheckpointException(file + " is not a regular file");
-        }
-        return Optional.of(file);
-      }
+    Path run = checkpoint.toAbsolutePath().getParent().getParent();
+    return tokenizerFile(path)
+        .or(() -> Optional.ofNullable(run).flatMap(ModelFolder::tokenizerFile));
+  }
+
+  private static Optional<Path> tokenizerFile(Path folder) {
+    Path file = folder.resolve(TOKENIZER);
+    if (!Files.exists(file)) {
+      return Optional.empty();
     }
-    return Optional.empty();
+    if (!Files.isRegularFile(file)) { // reading a pipe would wait for a writer
+      throw new CheckpointException(file + " is not a regular file");
+    }
+    return Optional.of(file);
   }
 }

@@ -20,8 +20,8 @@ import panamoe.param.Slice;
 import panamoe.tensor.Tensor;
 
 /**
- * Grouped-query self-attention as {@link AttentionConfig} describes it: projections, clipping,
- * norms of queries and keys, rotation, attention, output. Tensor ranks share the heads.
+ * Grouped-query self-attention as {@link AttentionConfig} describes it: projections, norms of
+ * queries and keys, clipping, rotation, attention, output. Tensor ranks share the heads.
  */
 public final class SelfAttention {
   private final AttentionConfig config;
@@ -151,7 +151,7 @@ public final class SelfAttention {
     return output.forward(pass, attended.reshape(rows, (long) heads * headSize));
   }
 
-  /** Queries or keys [S, N, D]: projected, clipped, normalised, rotated. */
+  /** Queries or keys [S, N, D]: projected, normalised, clipped, rotated. */
   private Tensor prepared(
       Pass pass,
       Linear projection,
@@ -160,12 +160,12 @@ public final class SelfAttention {
       Tensor input,
       Sequences sequences,
       RotaryTables tables) {
-    Tensor x = clipped(pass, projection.forward(pass, input));
+    Tensor x = projection.forward(pass, input);
     boolean perHead = norm != null && config.queryKeyNorm().over() == Over.HEAD;
     if (norm != null) {
       x = norm.forward(pass, perHead ? x.reshape(x.size(0) * count, headSize) : x);
     }
-    x = x.reshape(input.size(0), count, headSize);
+    x = clipped(pass, x).reshape(input.size(0), count, headSize);
     Rotary rotary = config.rotary();
     if (rotary == null) {
       return x;

@@ -13,6 +13,7 @@ import panamoe.harness.conformance.torch.OptimizerCases;
 import panamoe.harness.conformance.torch.TorchCases;
 import panamoe.harness.conformance.transformers.AttentionCases;
 import panamoe.harness.conformance.transformers.BlockCases;
+import panamoe.harness.conformance.transformers.ModelCases;
 import panamoe.harness.conformance.transformers.RotaryCases;
 import panamoe.harness.conformance.transformers.RouterCases;
 import panamoe.harness.conformance.transformers.SamplingCases;
@@ -32,6 +33,12 @@ final class CaseKinds {
           Map.entry("deepspeed.MoE.expert_parallel", ExpertParallelCases::layer),
           Map.entry("deepspeed.TokenChoiceTopKRouter", AutoEpCases::router),
           Map.entry("deepspeed.GroupedExperts", AutoEpCases::groupedExperts),
+          Map.entry("hf.MixtralForCausalLM", ModelCases::decoder),
+          Map.entry("hf.Qwen2MoeForCausalLM", ModelCases::decoder),
+          Map.entry("hf.Qwen3MoeForCausalLM", ModelCases::decoder),
+          Map.entry("hf.OlmoeForCausalLM", ModelCases::decoder),
+          Map.entry("hf.GptOssForCausalLM", ModelCases::decoder),
+          Map.entry("gpt_oss.torch.model.Transformer", ModelCases::decoder),
           Map.entry("hf.module.MixtralSparseMoeBlock", BlockCases::mixtral),
           Map.entry("mistral_inference.moe.MoeLayer", BlockCases::secondMixtral),
           Map.entry("hf.module.Qwen2MoeSparseMoeBlock", BlockCases::qwen2),

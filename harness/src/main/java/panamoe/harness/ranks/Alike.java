@@ -19,7 +19,7 @@ public final class Alike {
    */
   public static void requireModel(Ranks ranks, ModelFolder folder) throws Exception {
     require(ranks, Build::ofLibrary, "has another native library than rank 0");
-    require(ranks, folder.checkpoint()::sha256, "has another model than rank 0");
+    require(ranks, folder.weights()::sha256, "has another model than rank 0");
   }
 
   /**

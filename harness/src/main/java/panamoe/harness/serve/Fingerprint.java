@@ -24,7 +24,7 @@ final class Fingerprint {
     String texts =
         String.join(
             " ",
-            folder.checkpoint().sha256(),
+            folder.weights().sha256(),
             folder.tokenizer().sha256(),
             dtype.toString(),
             "keys and values " + keyValues,

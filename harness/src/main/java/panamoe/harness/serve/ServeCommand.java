@@ -232,7 +232,7 @@ public final class ServeCommand implements Callable<Integer> {
     LoggedText.Origin origin =
         new LoggedText.Origin(
             served.name(),
-            folder.checkpoint().directory().toAbsolutePath().normalize().toString(),
+            folder.weights().directory().toAbsolutePath().normalize().toString(),
             precision().dtype(),
             precision().keyValues(),
             backend.name(),

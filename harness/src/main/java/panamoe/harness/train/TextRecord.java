@@ -8,6 +8,7 @@ import java.util.Optional;
 import java.util.Set;
 import panamoe.data.PreparedText;
 import panamoe.engine.ModelFolder;
+import panamoe.engine.StoredWeights;
 import panamoe.io.ConfigJson;
 import panamoe.io.Omittable;
 
@@ -34,7 +35,10 @@ public record TextRecord(
 
   /** Of the run that a model is from; empty if the model's folder does not say. */
   public static Optional<TextRecord> of(ModelFolder model) {
-    Path checkpoint = model.checkpoint().directory().toAbsolutePath().normalize();
+    if (!(model.weights() instanceof StoredWeights.Saved)) {
+      return Optional.empty();
+    }
+    Path checkpoint = model.weights().directory().toAbsolutePath().normalize();
     Path run = checkpoint.getParent().getParent();
     return run == null || Files.notExists(run.resolve(RunFolder.TEXT))
         ? Optional.empty()

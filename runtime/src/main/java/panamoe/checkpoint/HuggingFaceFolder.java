@@ -1,0 +1,209 @@
+package panamoe.checkpoint;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import panamoe.io.FileTrouble;
+import panamoe.io.Sha256;
+import panamoe.io.StrictJson;
+
+/**
+ * The folder of a released model, as Hugging Face lays it out: {@code config.json} and the weights
+ * in {@code model.safetensors}, or in the shards that {@code model.safetensors.index.json} lists.
+ *
+ * @param config the object in {@code config.json}
+ */
+public record HuggingFaceFolder(Path path, ObjectNode config) {
+  private static final String CONFIG = "config.json";
+  private static final String GENERATION = "generation_config.json";
+  private static final String WHOLE = "model.safetensors";
+  private static final String INDEX = "model.safetensors.index.json";
+  private static final Pattern SHARD = Pattern.compile("model-\\d+-of-\\d+\\.safetensors");
+  private static final Pattern PLAIN = Pattern.compile("[\\w-][\\w.-]*\\.safetensors");
+  private static final Pattern PICKLE = Pattern.compile(".*\\.(bin|pt|pth)");
+  private static final long SAMPLED_BYTES = 64;
+  private static final int MAX_JSON_BYTES = 64 << 20;
+
+  /**
+   * The folder, if it is one: its {@code config.json} has a {@code model_type}, and it holds no
+   * checkpoint of Panamoe.
+   *
+   * @throws CheckpointException if {@code config.json} cannot be read
+   */
+  public static Optional<HuggingFaceFolder> of(Path path) {
+    Path config = path.resolve(CONFIG);
+    if (!there(config) || there(path.resolve(Manifest.FILE_NAME))) {
+      return Optional.empty();
+    }
+    if (Files.isSymbolicLink(config)) {
+      throw new CheckpointException(
+          config
+              + " is a symbolic link, as in a cache of downloads; give a folder that has the files"
+              + " themselves");
+    }
+    ObjectNode object = SavedFile.object(config, MAX_JSON_BYTES);
+    return object.path("model_type").isTextual()
+        ? Optional.of(new HuggingFaceFolder(path, object))
+        : Optional.empty();
+  }
+
+  private static boolean there(Path file) {
+    return Files.exists(file, LinkOption.NOFOLLOW_LINKS);
+  }
+
+  /** The file of {@link #config}. */
+  public Path configFile() {
+    return path.resolve(CONFIG);
+  }
+
+  /** The file of {@link #generation}. */
+  public Path generationFile() {
+    return path.resolve(GENERATION);
+  }
+
+  /** The object in {@code generation_config.json}; empty if there is no such file. */
+  public Optional<ObjectNode> generation() {
+    return there(generationFile())
+        ? Optional.of(SavedFile.object(generationFile(), MAX_JSON_BYTES))
+        : Optional.empty();
+  }
+
+  /**
+   * Opens the files of the weights and compares them with the index. The caller closes them.
+   *
+   * @throws CheckpointException if one is missing, damaged, outside of the folder or not in the
+   *     index, or if there are none but Python's pickles
+   */
+  public Shards open() {
+    boolean whole = there(path.resolve(WHOLE));
+    boolean index = there(path.resolve(INDEX));
+    if (whole && index) {
+      throw new CheckpointException(
+          path + " holds both " + WHOLE + " and " + INDEX + "; remove the one that is not meant");
+    }
+    if (whole) {
+      return Shards.open(path, List.of(path.resolve(WHOLE)));
+    }
+    if (index) {
+      return open(places());
+    }
+    throw new CheckpointException(
+        names().stream()
+            .filter(name -> PICKLE.matcher(name).matches())
+            .findFirst()
+            .map(
+                pickle ->
+                    path
+                        + " has its weights in Python's pickles, such as "
+                        + pickle
+                        + ", which are programs; get the model as safetensors")
+            .orElse(path + " holds neither " + WHOLE + " nor " + INDEX));
+  }
+
+  /** The file of each tensor, by the index. */
+  private Map<String, String> places() {
+    Path file = path.resolve(INDEX);
+    if (!(SavedFile.object(file, MAX_JSON_BYTES).path("weight_map") instanceof ObjectNode map)) {
+      throw new CheckpointException(file + " has no object weight_map");
+    }
+    Map<String, String> places = new TreeMap<>();
+    for (Map.Entry<String, JsonNode> entry : map.properties()) {
+      JsonNode name = entry.getValue();
+      if (!name.isTextual() || !PLAIN.matcher(name.asText()).matches()) {
+        throw new CheckpointException(
+            file
+                + " places the tensor "
+                + entry.getKey()
+                + " in "
+                + name
+                + ", which is not the name of a safetensors file in its folder");
+      }
+      places.put(entry.getKey(), name.asText());
+    }
+    return places;
+  }
+
+  private Shards open(Map<String, String> places) {
+    TreeSet<String> files = new TreeSet<>(places.values());
+    for (String name : names()) {
+      if (SHARD.matcher(name).matches() && !files.contains(name)) {
+        throw new CheckpointException(
+            path.resolve(name) + " is a shard that " + INDEX + " does not name");
+      }
+    }
+    Shards shards = Shards.open(path, files.stream().map(path::resolve).toList());
+    try {
+      Map<String, StoredTensor> tensors = shards.tensors();
+      places.forEach(
+          (tensor, file) -> {
+            StoredTensor stored = tensors.get(tensor);
+            if (stored == null || !shards.file(stored).getFileName().toString().equals(file)) {
+              throw new CheckpointException(
+                  path.resolve(file)
+                      + " lacks the tensor "
+                      + tensor
+                      + ", which "
+                      + INDEX
+                      + " places there");
+            }
+          });
+      for (StoredTensor tensor : tensors.values()) {
+        if (!places.containsKey(tensor.name())) {
+          throw new CheckpointException(
+              shards.file(tensor)
+                  + " holds the tensor "
+                  + tensor.name()
+                  + ", which "
+                  + INDEX
+                  + " does not name");
+        }
+      }
+      return shards;
+    } catch (RuntimeException | Error e) {
+      shards.close();
+      throw e;
+    }
+  }
+
+  /**
+   * Tells it from other models, in hexadecimal digits: of its configuration, the name, dtype and
+   * shape of each tensor, and a few bytes out of each, because to read all would take minutes.
+   */
+  public String fingerprint() {
+    MessageDigest digest = Sha256.digest();
+    digest.update(StrictJson.bytes(config));
+    try (Shards files = open();
+        Arena arena = Arena.ofConfined()) {
+      MemorySegment room = arena.allocate(SAMPLED_BYTES);
+      for (StoredTensor tensor : new TreeMap<>(files.tensors()).values()) {
+        digest.update(tensor.toString().getBytes(StandardCharsets.UTF_8));
+        MemorySegment some = room.asSlice(0, Math.min(SAMPLED_BYTES, tensor.bytes()));
+        files.read(tensor, (tensor.bytes() - some.byteSize()) / 2, some);
+        digest.update(some.asByteBuffer());
+      }
+    }
+    return Sha256.hex(digest);
+  }
+
+  private List<String> names() {
+    try (Stream<Path> files = Files.list(path)) {
+      return files.map(file -> file.getFileName().toString()).sorted().toList();
+    } catch (IOException e) {
+      throw new CheckpointException(path + " could not be listed: " + FileTrouble.reason(e), e);
+    }
+  }
+}

@@ -1,0 +1,26 @@
+package panamoe.checkpoint.rows;
+
+import java.lang.foreign.MemorySegment;
+import panamoe.tensor.DType;
+
+/**
+ * A matrix that is read from stored tensors, and decoded, a part at a time; a vector is a matrix of
+ * one column. Sources are composed: a part of a stack, transposed, every second row of it. Any
+ * thread may read.
+ */
+public interface RowSource {
+  /** What parts are read as: as they are stored where the runtime has that, else FLOAT32. */
+  DType dtype();
+
+  long rows();
+
+  long columns();
+
+  /**
+   * Reads a rectangle.
+   *
+   * @param into native, filled with {@code rows * columns} elements of {@link #dtype}, row-major
+   * @throws panamoe.checkpoint.CheckpointException if a file cannot be read any more
+   */
+  void read(long row, long rows, long column, long columns, MemorySegment into);
+}

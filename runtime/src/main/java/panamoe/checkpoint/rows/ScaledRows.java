@@ -1,0 +1,76 @@
+package panamoe.checkpoint.rows;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import panamoe.checkpoint.CheckpointException;
+import panamoe.tensor.DType;
+
+/**
+ * Values times the scale of their block (DeepSeek-V3's {@code weight_scale_inv}); blocks at the
+ * right and lower edge may be smaller.
+ *
+ * @param values FLOAT32
+ * @param scales FLOAT32, a value for each block
+ * @param blockRows of a block
+ * @param blockColumns of a block
+ */
+public record ScaledRows(RowSource values, RowSource scales, int blockRows, int blockColumns)
+    implements RowSource {
+  public ScaledRows {
+    if (scales.dtype() != DType.FLOAT32
+        || scales.rows() != Math.ceilDiv(values.rows(), (long) blockRows)
+        || scales.columns() != Math.ceilDiv(values.columns(), (long) blockColumns)) {
+      throw new CheckpointException(
+          "scales "
+              + scales.dtype()
+              + " of "
+              + scales.rows()
+              + " rows of "
+              + scales.columns()
+              + " are not one for each block of "
+              + blockRows
+              + " by "
+              + blockColumns
+              + " values");
+    }
+  }
+
+  @Override
+  public DType dtype() {
+    return DType.FLOAT32;
+  }
+
+  @Override
+  public long rows() {
+    return values.rows();
+  }
+
+  @Override
+  public long columns() {
+    return values.columns();
+  }
+
+  @Override
+  public void read(long row, long rows, long column, long columns, MemorySegment into) {
+    values.read(row, rows, column, columns, into);
+    long top = row / blockRows;
+    long left = column / blockColumns;
+    long down = Math.ceilDiv(row + rows, (long) blockRows) - top;
+    long across = Math.ceilDiv(column + columns, (long) blockColumns) - left;
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment factors = arena.allocate(down * across * Float.BYTES, Float.BYTES);
+      scales.read(top, down, left, across, factors);
+      for (long i = 0; i < rows; i++) {
+        long line = ((row + i) / blockRows - top) * across;
+        for (long j = 0; j < columns; j++) {
+          long block = line + (column + j) / blockColumns - left;
+          long at = i * columns + j;
+          float factor = factors.getAtIndex(ValueLayout.JAVA_FLOAT, block);
+          float value = into.getAtIndex(ValueLayout.JAVA_FLOAT, at) * factor;
+          into.setAtIndex(ValueLayout.JAVA_FLOAT, at, value);
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,39 @@
+package panamoe.checkpoint.rows;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import panamoe.tensor.DType;
+
+/**
+ * Every {@code step}-th row, from row {@code first} on: of rows that lie in turn, those of one
+ * kind. Reads the rows between as well, which is quicker than to read row by row.
+ */
+public record SteppedRows(RowSource of, int first, int step) implements RowSource {
+  @Override
+  public DType dtype() {
+    return of.dtype();
+  }
+
+  @Override
+  public long rows() {
+    return (of.rows() - first + step - 1) / step;
+  }
+
+  @Override
+  public long columns() {
+    return of.columns();
+  }
+
+  @Override
+  public void read(long row, long rows, long column, long columns, MemorySegment into) {
+    long rowBytes = columns * dtype().bytes();
+    long span = (rows - 1) * step + 1;
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment all = arena.allocate(span * rowBytes, Long.BYTES);
+      of.read(first + row * step, span, column, columns, all);
+      for (long i = 0; i < rows; i++) {
+        MemorySegment.copy(all, i * step * rowBytes, into, i * rowBytes, rowBytes);
+      }
+    }
+  }
+}

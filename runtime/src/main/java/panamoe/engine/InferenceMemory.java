@@ -1,0 +1,66 @@
+package panamoe.engine;
+
+import java.nio.file.Path;
+import java.util.Locale;
+import panamoe.checkpoint.CheckpointException;
+import panamoe.config.AttentionConfig;
+import panamoe.config.BlockConfig;
+import panamoe.config.ModelConfig;
+import panamoe.model.LanguageModel;
+import panamoe.param.Parameter;
+import panamoe.tensor.DType;
+
+/**
+ * The memory in bytes that a model takes to write texts, by its configuration.
+ *
+ * @param weights operands and tables in the dtype, vectors and routers in FLOAT32; a tied head
+ *     beside its embedding
+ * @param keysAndValues of one text as long as the context
+ */
+public record InferenceMemory(long weights, long keysAndValues) {
+  /**
+   * @param dtype of weights, keys and values
+   */
+  public static InferenceMemory of(ModelConfig config, DType dtype) {
+    long weights = 0;
+    try (LanguageModel model = new LanguageModel(config)) {
+      for (Parameter parameter : model.parameters().parameters()) {
+        weights += parameter.count() * parameter.valueDType(dtype).bytes();
+      }
+    }
+    if (config.head().tied()) {
+      weights += (long) config.vocabulary() * config.hidden() * dtype.bytes();
+    }
+    long keysAndValues = 0;
+    for (BlockConfig block : config.blocks()) {
+      AttentionConfig.Heads heads = block.attention().heads();
+      int window = block.attention().scores().window();
+      long tokens = window == 0 ? config.context() : Math.min(window, config.context());
+      keysAndValues += 2L * tokens * heads.keyValue() * heads.size() * dtype.bytes();
+    }
+    return new InferenceMemory(weights, keysAndValues);
+  }
+
+  /**
+   * Refuses weights that do not fit.
+   *
+   * @param model for messages
+   * @throws CheckpointException with what they need and what there is
+   */
+  void requireFits(Path model, long availableBytes) {
+    if (weights > availableBytes) {
+      throw new CheckpointException(
+          String.format(
+              Locale.ROOT,
+              "the weights of %s need %s, but only %s are available; spread the model over ranks,"
+                  + " or give --dtype bfloat16 where it is float32",
+              model,
+              gibibytes(weights),
+              gibibytes(availableBytes)));
+    }
+  }
+
+  private static String gibibytes(long bytes) {
+    return String.format(Locale.ROOT, "%,.1f GiB", bytes / (double) (1 << 30));
+  }
+}

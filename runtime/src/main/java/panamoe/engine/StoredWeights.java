@@ -1,0 +1,128 @@
+package panamoe.engine;
+
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.function.DoubleConsumer;
+import panamoe.backend.Backend;
+import panamoe.checkpoint.Checkpoint;
+import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.Destination;
+import panamoe.checkpoint.LoadReport;
+import panamoe.checkpoint.Shards;
+import panamoe.checkpoint.WeightLoader;
+import panamoe.config.ModelConfig;
+import panamoe.model.ModelTensors;
+import panamoe.model.family.ReleasedModel;
+import panamoe.tensor.DType;
+
+/** Where the weights of a {@link ModelFolder} are. */
+public sealed interface StoredWeights {
+  /** The folder with their files. */
+  Path directory();
+
+  /** Tells them from others, in hexadecimal digits. */
+  String sha256();
+
+  /** Whether a training run has deleted them. */
+  boolean isGone();
+
+  /**
+   * Refuses weights that are not a model's, or that do not fit, before anything is allocated.
+   *
+   * @param config of the model
+   * @param dtype in which they will be held
+   * @param availableBytes free memory for all of them
+   * @throws CheckpointException in one sentence
+   */
+  void require(ModelConfig config, DType dtype, long availableBytes);
+
+  /**
+   * Loads what this rank holds.
+   *
+   * @param destinations of it
+   * @param whole whether that is all of the model
+   * @param strict refuses NaN and infinite values
+   * @param progress is told which part is loaded, 0 to 1, by any thread
+   */
+  LoadReport load(
+      Map<String, Destination> destinations,
+      Backend backend,
+      boolean whole,
+      boolean strict,
+      DoubleConsumer progress);
+
+  /** A checkpoint of a training run. */
+  record Saved(Checkpoint checkpoint) implements StoredWeights {
+    @Override
+    public Path directory() {
+      return checkpoint.directory();
+    }
+
+    @Override
+    public String sha256() {
+      return checkpoint.sha256();
+    }
+
+    @Override
+    public boolean isGone() {
+      return checkpoint.isGone();
+    }
+
+    @Override
+    public void require(ModelConfig config, DType dtype, long availableBytes) {
+      checkpoint.requireFits(dtype, availableBytes);
+      checkpoint.requireHolds(ModelTensors.shapes(config));
+    }
+
+    @Override
+    public LoadReport load(
+        Map<String, Destination> destinations,
+        Backend backend,
+        boolean whole,
+        boolean strict,
+        DoubleConsumer progress) {
+      return whole
+          ? checkpoint.loadModel(destinations, backend, false, strict, progress)
+          : checkpoint.loadShare(destinations, backend, strict, progress);
+    }
+  }
+
+  /** The files of a released model. */
+  record Released(ReleasedModel model) implements StoredWeights {
+    @Override
+    public Path directory() {
+      return model.folder().path();
+    }
+
+    @Override
+    public String sha256() {
+      return model.folder().fingerprint();
+    }
+
+    @Override
+    public boolean isGone() {
+      return false;
+    }
+
+    @Override
+    public void require(ModelConfig config, DType dtype, long availableBytes) {
+      try (Shards files = model.folder().open()) {
+        model.sources(files);
+      }
+      InferenceMemory.of(config, dtype).requireFits(directory(), availableBytes);
+    }
+
+    @Override
+    public LoadReport load(
+        Map<String, Destination> destinations,
+        Backend backend,
+        boolean whole,
+        boolean strict,
+        DoubleConsumer progress) {
+      try (Shards files = model.folder().open()) {
+        return WeightLoader.load(
+            directory(), model.sources(files), destinations, backend, strict, progress);
+      }
+    }
+  }
+}

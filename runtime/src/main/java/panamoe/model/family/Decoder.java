@@ -1,0 +1,139 @@
+package panamoe.model.family;
+
+import java.util.List;
+import java.util.function.IntFunction;
+import java.util.stream.IntStream;
+import panamoe.backend.Activation;
+import panamoe.backend.GateSettings.Normalization;
+import panamoe.backend.GateSettings.Score;
+import panamoe.config.AttentionConfig;
+import panamoe.config.BlockConfig;
+import panamoe.config.DenseConfig;
+import panamoe.config.EmbeddingConfig;
+import panamoe.config.FeedForwardConfig;
+import panamoe.config.GateConfig;
+import panamoe.config.HeadConfig;
+import panamoe.config.InitialWeights;
+import panamoe.config.ModelConfig;
+import panamoe.config.MoeConfig;
+import panamoe.config.NormConfig;
+
+/** What the configurations of Hugging Face's decoders have in common. */
+record Decoder(Keys keys, int hidden, int layers, NormConfig norm) {
+  /** Of training, of bookkeeping, and of transformers' own ways. */
+  private static final String[] WITHOUT_MEANING = {
+    "_name_or_path",
+    "architectures",
+    "attention_dropout",
+    "attn_implementation",
+    "auto_map",
+    "bos_token_id",
+    "dtype",
+    "eos_token_id", // ReleasedModel reads it
+    "initializer_range",
+    "model_type",
+    "output_router_logits",
+    "pad_token_id",
+    "pretraining_tp",
+    "quantization_config", // ReleasedModel reads it
+    "router_aux_loss_coef",
+    "router_jitter_noise",
+    "torch_dtype",
+    "transformers_version",
+    "use_cache"
+  };
+
+  /**
+   * @param epsilon of the norms where the configuration has none
+   */
+  static Decoder of(Keys keys, double epsilon) {
+    keys.ignore(WITHOUT_MEANING);
+    keys.require("hidden_act", "silu");
+    keys.require("is_encoder_decoder", false);
+    int layers = keys.count("num_hidden_layers");
+    if (layers > ModelConfig.MAX_LAYERS) {
+      throw keys.bad("num_hidden_layers", "" + layers, "at most " + ModelConfig.MAX_LAYERS);
+    }
+    NormConfig norm = new NormConfig(NormConfig.Kind.RMS, keys.number("rms_norm_eps", epsilon));
+    return new Decoder(keys, keys.count("hidden_size"), layers, norm);
+  }
+
+  /**
+   * The heads of attention; by default as many for keys and values as for queries, and together as
+   * wide as the model.
+   */
+  AttentionConfig.Heads heads() {
+    return heads(Math.max(1, hidden / keys.count("num_attention_heads")));
+  }
+
+  /** As above, of {@code size} by default. */
+  AttentionConfig.Heads heads(int size) {
+    int query = keys.count("num_attention_heads");
+    return new AttentionConfig.Heads(
+        query, keys.count("num_key_value_heads", query), keys.count("head_dim", size));
+  }
+
+  /** Refuses layers of attention that see less than all earlier tokens. */
+  void requireFullAttention() {
+    keys.require("use_sliding_window", false);
+    keys.ignore("sliding_window", "max_window_layers"); // of no meaning then
+    for (String type : keys.texts("layer_types")) {
+      if (!type.equals("full_attention")) {
+        throw keys.bad("layer_types", type, "full_attention alone");
+      }
+    }
+  }
+
+  /**
+   * A layer's MLP or MoE by Qwen's rule: every {@code decoder_sparse_step}-th layer has experts,
+   * except those that {@code mlp_only_layers} lists.
+   *
+   * @param experts of such a layer
+   */
+  IntFunction<FeedForwardConfig> sparseBy(MoeConfig experts) {
+    int step = keys.count("decoder_sparse_step", 1);
+    List<Integer> dense = keys.numbers("mlp_only_layers");
+    int inner = keys.count("intermediate_size");
+    return layer ->
+        (layer + 1) % step == 0 && !dense.contains(layer)
+            ? experts
+            : new DenseConfig(inner, Activation.SWIGLU, false);
+  }
+
+  /** A router without a bias: a softmax over all experts, of which the best are taken. */
+  static GateConfig softmax(int topK, boolean normalized) {
+    return softmax(topK, false, normalized ? Normalization.CHOSEN : Normalization.RAW);
+  }
+
+  /** As above, perhaps with a bias. */
+  static GateConfig softmax(int topK, boolean bias, Normalization normalization) {
+    return new GateConfig(
+        topK,
+        bias,
+        Score.SOFTMAX,
+        GateConfig.Choice.BEST,
+        GateConfig.RouteWeight.of(normalization),
+        GateConfig.Capacity.DROPLESS,
+        new GateConfig.Loss(true, 0, 0));
+  }
+
+  /** The model of these blocks, by layer. */
+  ModelConfig model(
+      IntFunction<AttentionConfig> attention, IntFunction<FeedForwardConfig> feedForward) {
+    List<BlockConfig> blocks =
+        IntStream.range(0, layers)
+            .mapToObj(
+                layer ->
+                    new BlockConfig(norm, attention.apply(layer), norm, feedForward.apply(layer)))
+            .toList();
+    return new ModelConfig(
+        keys.count("vocab_size"),
+        keys.count("max_position_embeddings"),
+        hidden,
+        new EmbeddingConfig(EmbeddingConfig.Positions.NONE),
+        blocks,
+        norm,
+        new HeadConfig(keys.flag("tie_word_embeddings", false), false),
+        InitialWeights.of(0.02, layers));
+  }
+}

@@ -1,0 +1,34 @@
+package panamoe.model.family;
+
+import java.util.List;
+import java.util.Optional;
+import panamoe.config.ModelConfig;
+
+/**
+ * A family of released models: what its configuration means, and which stored tensors its weights
+ * are. To add one, write it and add it to {@link #ALL}. Immutable.
+ */
+public interface Family {
+  /** The families that are known. */
+  List<Family> ALL =
+      List.of(new Mixtral(), new Qwen2Moe(), new Qwen3Moe(), new Olmoe(), new GptOss());
+
+  /** Its name in {@code config.json}: {@code model_type}. */
+  String type();
+
+  /**
+   * The model that a configuration describes.
+   *
+   * @throws panamoe.checkpoint.CheckpointException if a value is missing or not supported
+   * @throws IllegalArgumentException if a size is out of range
+   */
+  ModelConfig model(Keys keys);
+
+  /** Which stored tensors each weight's rows come from. */
+  Recipes recipes();
+
+  /** The family of that name. */
+  static Optional<Family> named(String type) {
+    return ALL.stream().filter(family -> family.type().equals(type)).findFirst();
+  }
+}

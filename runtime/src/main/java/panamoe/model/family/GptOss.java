@@ -1,0 +1,93 @@
+package panamoe.model.family;
+
+import java.util.List;
+import panamoe.backend.Activation;
+import panamoe.backend.AttentionSettings.Mask;
+import panamoe.backend.GateSettings.Normalization;
+import panamoe.config.AttentionConfig;
+import panamoe.config.AttentionConfig.Biases;
+import panamoe.config.AttentionConfig.Scores;
+import panamoe.config.ModelConfig;
+import panamoe.config.MoeConfig;
+import panamoe.config.Rotary;
+
+/**
+ * GPT-OSS (OpenAI): attention with sinks, in turn over a window and over all tokens; biases
+ * everywhere; a clamped SwiGLU. Its experts are stored in MXFP4, or as float matrices [in, out]; of
+ * the rows of an up matrix gates and ups lie in turn.
+ */
+final class GptOss implements Family {
+  private static final String WINDOW = "sliding_attention";
+  private static final String FULL = "full_attention";
+
+  @Override
+  public String type() {
+    return "gpt_oss";
+  }
+
+  @Override
+  public ModelConfig model(Keys keys) {
+    Decoder decoder = Decoder.of(keys, 1e-5);
+    keys.ignore("experts_per_token", "initial_context_length"); // said a second time
+    AttentionConfig.Heads heads = decoder.heads(64);
+    boolean bias = keys.flag("attention_bias", true);
+    Rotary rotary = RotaryKeys.of(keys, 150_000, heads.size(), Rotary.Pairs.HALVES);
+    int window = keys.count("sliding_window", 128);
+    List<String> types = types(keys, decoder.layers());
+    int experts = keys.count("num_local_experts", keys.count("num_experts", 128));
+    float limit = (float) keys.number("swiglu_limit", 7);
+    float alpha = (float) keys.number("swiglu_alpha", 1.702);
+    MoeConfig moe =
+        MoeConfig.of(
+            experts,
+            keys.count("intermediate_size"),
+            Activation.clampedSwiglu(limit, alpha, 1),
+            true,
+            // A softmax over the k best logits is one over all, normalised over the chosen.
+            Decoder.softmax(keys.count("num_experts_per_tok"), true, Normalization.CHOSEN));
+    return decoder.model(
+        layer ->
+            new AttentionConfig(
+                heads,
+                Biases.all(bias),
+                null,
+                null,
+                rotary,
+                new Scores(Mask.CAUSAL, types.get(layer).equals(WINDOW) ? window : 0, true, null)),
+        _ -> moe);
+  }
+
+  /** By layer whether it has a window; every second one from the first on unless said otherwise. */
+  private static List<String> types(Keys keys, int layers) {
+    List<String> types = keys.texts("layer_types");
+    if (types.isEmpty()) {
+      return java.util.stream.IntStream.range(0, layers)
+          .mapToObj(layer -> layer % 2 == 0 ? WINDOW : FULL)
+          .toList();
+    }
+    if (types.size() != layers || !List.of(WINDOW, FULL).containsAll(types)) {
+      throw keys.bad(
+          "layer_types", types.toString(), WINDOW + " or " + FULL + " for each of the layers");
+    }
+    return types;
+  }
+
+  @Override
+  public Recipes recipes() {
+    String up = "mlp.experts.gate_up_proj";
+    String down = "mlp.experts.down_proj";
+    return Recipes.ofDecoder()
+        .put("attention.sinks", Recipe.tensor("self_attn.sinks"))
+        .put("moe.gate.weight", Recipe.tensor("mlp.router.weight"))
+        .put("moe.gate.bias", Recipe.tensor("mlp.router.bias"))
+        .put(
+            "moe.experts.up.weight",
+            Recipe.either(up + "_blocks", Recipe.mxfp4(up), Recipe.stacked(up).transposed())
+                .deinterleaved())
+        .put("moe.experts.up.bias", Recipe.stacked(up + "_bias").deinterleaved())
+        .put(
+            "moe.experts.down.weight",
+            Recipe.either(down + "_blocks", Recipe.mxfp4(down), Recipe.stacked(down).transposed()))
+        .put("moe.experts.down.bias", Recipe.stacked(down + "_bias"));
+  }
+}

@@ -1,0 +1,191 @@
+package panamoe.model.family;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
+import panamoe.checkpoint.CheckpointException;
+
+/**
+ * The keys of a released model's configuration. Each is read, or known to mean nothing for
+ * inference, or refused by {@link #requireAllRead}: one that is overlooked could change every text.
+ * A null counts as absent. Used by one thread.
+ */
+public final class Keys {
+  private final Path file;
+  private final String parent;
+  private final ObjectNode values;
+  private final Set<String> unread = new TreeSet<>();
+  private final List<Keys> below = new ArrayList<>();
+
+  /**
+   * @param file for messages
+   */
+  public Keys(Path file, ObjectNode values) {
+    this(file, "", values);
+  }
+
+  private Keys(Path file, String parent, ObjectNode values) {
+    this.file = file;
+    this.parent = parent;
+    this.values = values;
+    values.fieldNames().forEachRemaining(unread::add);
+  }
+
+  /** Whether a key has a value. */
+  public boolean has(String name) {
+    return values.hasNonNull(name);
+  }
+
+  /** A whole number from 1. */
+  public int count(String name) {
+    if (!has(name)) {
+      throw bad(name, "missing", "a whole number from 1");
+    }
+    return count(name, 0);
+  }
+
+  /**
+   * As above.
+   *
+   * @param absent the value where there is none
+   */
+  public int count(String name, int absent) {
+    JsonNode value = value(name);
+    if (value == null) {
+      return absent;
+    }
+    if (!value.canConvertToExactIntegral() || !value.canConvertToInt() || value.intValue() < 1) {
+      throw bad(name, shown(value), "a whole number from 1");
+    }
+    return value.intValue();
+  }
+
+  /** Whole numbers; none where the key is absent. */
+  public List<Integer> numbers(String name) {
+    JsonNode value = value(name);
+    List<Integer> numbers = new ArrayList<>();
+    if (value != null) {
+      for (JsonNode each : value.isArray() ? value : List.of(value)) {
+        if (!each.isInt() || each.intValue() < 0) {
+          throw bad(name, shown(value), "whole numbers from 0");
+        }
+        numbers.add(each.intValue());
+      }
+    }
+    return numbers;
+  }
+
+  /** A number. */
+  public double number(String name, double absent) {
+    JsonNode value = value(name);
+    if (value != null && !value.isNumber()) {
+      throw bad(name, shown(value), "a number");
+    }
+    return value == null ? absent : value.doubleValue();
+  }
+
+  /** True or false. */
+  public boolean flag(String name, boolean absent) {
+    JsonNode value = value(name);
+    if (value != null && !value.isBoolean()) {
+      throw bad(name, shown(value), "true or false");
+    }
+    return value == null ? absent : value.booleanValue();
+  }
+
+  /** A text. */
+  public String text(String name, String absent) {
+    JsonNode value = value(name);
+    if (value != null && !value.isTextual()) {
+      throw bad(name, shown(value), "a text");
+    }
+    return value == null ? absent : value.textValue();
+  }
+
+  /** Texts; none where the key is absent. */
+  public List<String> texts(String name) {
+    JsonNode value = value(name);
+    List<String> texts = new ArrayList<>();
+    if (value != null) {
+      if (!value.isArray()) {
+        throw bad(name, shown(value), "a list of texts");
+      }
+      for (JsonNode each : value) {
+        texts.add(each.asText());
+      }
+    }
+    return texts;
+  }
+
+  /** The keys of an object; null where the key is absent. */
+  public Keys object(String name) {
+    JsonNode value = value(name);
+    if (value == null) {
+      return null;
+    }
+    if (!(value instanceof ObjectNode object)) {
+      throw bad(name, shown(value), "an object");
+    }
+    Keys keys = new Keys(file, parent + name + ".", object);
+    below.add(keys);
+    return keys;
+  }
+
+  /** Refuses a value that no model here has; one that is absent is right. */
+  public void require(String name, Object only) {
+    JsonNode value = value(name);
+    if (value != null && !value.asText().equals(only.toString())) {
+      throw bad(name, shown(value), only + ": nothing else is supported");
+    }
+  }
+
+  /** Keys that mean nothing for inference. */
+  public void ignore(String... names) {
+    unread.removeAll(Set.of(names));
+  }
+
+  /**
+   * Refuses keys that nobody has read.
+   *
+   * @throws CheckpointException with their names
+   */
+  public void requireAllRead() {
+    List<String> names = unreadNames();
+    if (!names.isEmpty()) {
+      throw new CheckpointException(
+          file
+              + " has "
+              + String.join(", ", names)
+              + ", which "
+              + (names.size() == 1 ? "is" : "are")
+              + " not known here and may change what the model computes");
+    }
+  }
+
+  private List<String> unreadNames() {
+    List<String> names = new ArrayList<>();
+    unread.stream().filter(this::has).forEach(name -> names.add(parent + name));
+    below.forEach(keys -> names.addAll(keys.unreadNames()));
+    return names;
+  }
+
+  /** The sentence of a value that is not what was expected. */
+  public CheckpointException bad(String name, String found, String expected) {
+    return new CheckpointException(
+        file + ": " + parent + name + " is " + found + ", expected " + expected);
+  }
+
+  private JsonNode value(String name) {
+    unread.remove(name);
+    return has(name) ? values.get(name) : null;
+  }
+
+  private static String shown(JsonNode value) {
+    String text = value.toString();
+    return text.length() > 40 ? text.substring(0, 40) + "..." : text;
+  }
+}

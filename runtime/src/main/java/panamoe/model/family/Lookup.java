@@ -1,0 +1,135 @@
+package panamoe.model.family;
+
+import java.util.Arrays;
+import java.util.LinkedHashSet;
+import java.util.Map;
+import java.util.Set;
+import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.StoredTensor;
+import panamoe.checkpoint.StoredType;
+import panamoe.checkpoint.TensorFiles;
+import panamoe.checkpoint.rows.RowSource;
+import panamoe.checkpoint.rows.ScaledRows;
+import panamoe.checkpoint.rows.StoredRows;
+
+/**
+ * Finds the stored tensors of one weight. A name is given without what stands before it in its
+ * layer, and with {@code *} for the number of its expert. Used by one thread.
+ */
+final class Lookup {
+  private static final Set<StoredType> FLOATS =
+      Set.of(StoredType.F32, StoredType.F16, StoredType.BF16, StoredType.F8_E4M3);
+
+  /**
+   * Files, and what is the same for all weights in them.
+   *
+   * @param tensors of the files
+   * @param scaleBlock rows and columns of a block of 8-bit values that share a scale; null if there
+   *     are none
+   */
+  record Files(TensorFiles files, Map<String, StoredTensor> tensors, int[] scaleBlock) {}
+
+  private final Files files;
+  private final String before;
+  private final int expert;
+  private final int experts;
+  private final Set<String> used = new LinkedHashSet<>();
+
+  /**
+   * @param before what stands before each name
+   * @param expert the weight's, of so many {@code experts}; 0 of 0 for a weight of none
+   */
+  Lookup(Files files, String before, int expert, int experts) {
+    this.files = files;
+    this.before = before;
+    this.expert = expert;
+    this.experts = experts;
+  }
+
+  /** The tensors that were found. */
+  Set<String> used() {
+    return used;
+  }
+
+  boolean has(String name) {
+    return files.tensors.containsKey(whole(name));
+  }
+
+  /** A matrix or vector; 8-bit values times their scales. */
+  RowSource matrix(String name) {
+    StoredTensor tensor = floats(name);
+    if (tensor.shape().length > 2) {
+      throw shaped(tensor, "two dimensions");
+    }
+    RowSource rows = StoredRows.of(files.files, tensor);
+    return tensor.type() == StoredType.F8_E4M3
+        ? scaled(tensor, rows, StoredRows.of(files.files, floats(name + "_scale_inv")))
+        : rows;
+  }
+
+  /** The expert's part of a stack of matrices or vectors. */
+  RowSource part(String name) {
+    StoredTensor tensor = floats(name);
+    RowSource rows = part(tensor, 3);
+    return tensor.type() == StoredType.F8_E4M3
+        ? scaled(tensor, rows, part(floats(name + "_scale_inv"), 3))
+        : rows;
+  }
+
+  /** The expert's part of a stack of bytes [E, N, ...]. */
+  RowSource bytes(String name) {
+    StoredTensor tensor = tensor(name);
+    if (tensor.type() != StoredType.U8) {
+      throw new CheckpointException(tensor.name() + " is " + tensor.type() + ", expected U8");
+    }
+    return part(tensor, 4);
+  }
+
+  private RowSource part(StoredTensor tensor, int mostDimensions) {
+    long[] shape = tensor.shape();
+    if (shape.length < 2 || shape.length > mostDimensions || shape[0] != experts) {
+      throw shaped(tensor, experts + " experts along the first dimension");
+    }
+    return StoredRows.part(files.files, tensor, expert);
+  }
+
+  private RowSource scaled(StoredTensor tensor, RowSource values, RowSource scales) {
+    if (files.scaleBlock == null) {
+      throw new CheckpointException(
+          tensor.name()
+              + " is F8_E4M3, but config.json has no quantization_config with a weight_block_size");
+    }
+    return new ScaledRows(values, scales, files.scaleBlock[0], files.scaleBlock[1]);
+  }
+
+  private StoredTensor floats(String name) {
+    StoredTensor tensor = tensor(name);
+    if (!FLOATS.contains(tensor.type())) {
+      throw new CheckpointException(
+          tensor.name() + " is " + tensor.type() + ", which no weight is stored as");
+    }
+    return tensor;
+  }
+
+  private StoredTensor tensor(String name) {
+    StoredTensor tensor = files.tensors.get(whole(name));
+    if (tensor == null) {
+      throw new CheckpointException("missing " + whole(name));
+    }
+    used.add(tensor.name());
+    return tensor;
+  }
+
+  private String whole(String name) {
+    return before + name.replace("*", Integer.toString(expert));
+  }
+
+  private static CheckpointException shaped(StoredTensor tensor, String expected) {
+    return new CheckpointException(
+        tensor.name()
+            + " has the shape "
+            + Arrays.toString(tensor.shape())
+            + ", expected "
+            + expected);
+  }
+}

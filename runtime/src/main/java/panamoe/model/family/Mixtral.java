@@ -1,0 +1,45 @@
+package panamoe.model.family;
+
+import panamoe.backend.Activation;
+import panamoe.backend.AttentionSettings.Mask;
+import panamoe.config.AttentionConfig;
+import panamoe.config.AttentionConfig.Scores;
+import panamoe.config.ModelConfig;
+import panamoe.config.MoeConfig;
+import panamoe.config.Rotary;
+
+/** Mixtral (Mistral AI): experts in every layer, weights normalised over the chosen ones. */
+final class Mixtral implements Family {
+  @Override
+  public String type() {
+    return "mixtral";
+  }
+
+  @Override
+  public ModelConfig model(Keys keys) {
+    Decoder decoder = Decoder.of(keys, 1e-5);
+    AttentionConfig.Heads heads = decoder.heads();
+    int window = keys.count("sliding_window", 0);
+    AttentionConfig attention =
+        new AttentionConfig(
+            heads,
+            AttentionConfig.Biases.all(false),
+            null,
+            null,
+            RotaryKeys.of(keys, 1e6, heads.size(), Rotary.Pairs.HALVES),
+            new Scores(Mask.CAUSAL, window, false, null));
+    MoeConfig experts =
+        MoeConfig.of(
+            keys.count("num_local_experts"),
+            keys.count("intermediate_size"),
+            Activation.SWIGLU,
+            false,
+            Decoder.softmax(keys.count("num_experts_per_tok"), true));
+    return decoder.model(_ -> attention, _ -> experts);
+  }
+
+  @Override
+  public Recipes recipes() {
+    return Recipes.ofDecoder().experts("block_sparse_moe", "mlp", "w1", "w3", "w2");
+  }
+}

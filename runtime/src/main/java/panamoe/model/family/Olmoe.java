@@ -1,0 +1,47 @@
+package panamoe.model.family;
+
+import panamoe.backend.Activation;
+import panamoe.config.AttentionConfig;
+import panamoe.config.AttentionConfig.Biases;
+import panamoe.config.AttentionConfig.QueryKeyNorm;
+import panamoe.config.AttentionConfig.Scores;
+import panamoe.config.ModelConfig;
+import panamoe.config.MoeConfig;
+import panamoe.config.Rotary;
+
+/** OLMoE (Ai2): queries and keys are normalised over the whole projection, and may be clipped. */
+final class Olmoe implements Family {
+  @Override
+  public String type() {
+    return "olmoe";
+  }
+
+  @Override
+  public ModelConfig model(Keys keys) {
+    Decoder decoder = Decoder.of(keys, 1e-5);
+    AttentionConfig.Heads heads = decoder.heads();
+    double clip = keys.number("clip_qkv", 0);
+    AttentionConfig attention =
+        new AttentionConfig(
+            heads,
+            Biases.all(keys.flag("attention_bias", false)),
+            new QueryKeyNorm(QueryKeyNorm.Over.PROJECTION, decoder.norm()),
+            clip == 0 ? null : clip,
+            RotaryKeys.of(keys, 1e4, heads.size(), Rotary.Pairs.HALVES),
+            Scores.CAUSAL);
+    boolean normalized = keys.flag("norm_topk_prob", false);
+    MoeConfig experts =
+        MoeConfig.of(
+            keys.count("num_experts"),
+            keys.count("intermediate_size"),
+            Activation.SWIGLU,
+            false,
+            Decoder.softmax(keys.count("num_experts_per_tok"), normalized));
+    return decoder.model(_ -> attention, _ -> experts);
+  }
+
+  @Override
+  public Recipes recipes() {
+    return Recipes.ofDecoder().experts("mlp", "mlp", "gate_proj", "up_proj", "down_proj");
+  }
+}

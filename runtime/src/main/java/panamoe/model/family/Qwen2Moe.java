@@ -1,0 +1,52 @@
+package panamoe.model.family;
+
+import panamoe.backend.Activation;
+import panamoe.config.AttentionConfig;
+import panamoe.config.AttentionConfig.Biases;
+import panamoe.config.AttentionConfig.Scores;
+import panamoe.config.ModelConfig;
+import panamoe.config.MoeConfig;
+import panamoe.config.Rotary;
+
+/** Qwen1.5-MoE and Qwen2-MoE (Alibaba): routed experts beside a gated shared one. */
+final class Qwen2Moe implements Family {
+  @Override
+  public String type() {
+    return "qwen2_moe";
+  }
+
+  @Override
+  public ModelConfig model(Keys keys) {
+    Decoder decoder = Decoder.of(keys, 1e-6);
+    decoder.requireFullAttention();
+    AttentionConfig.Heads heads = decoder.heads();
+    boolean bias = keys.flag("qkv_bias", true);
+    AttentionConfig attention =
+        new AttentionConfig(
+            heads,
+            new Biases(bias, bias, bias, false),
+            null,
+            null,
+            RotaryKeys.of(keys, 1e4, heads.size(), Rotary.Pairs.HALVES),
+            Scores.CAUSAL);
+    boolean normalized = keys.flag("norm_topk_prob", false);
+    MoeConfig experts =
+        new MoeConfig(
+            keys.count("num_experts"),
+            keys.count("moe_intermediate_size"),
+            Activation.SWIGLU,
+            false,
+            Decoder.softmax(keys.count("num_experts_per_tok"), normalized),
+            new MoeConfig.SharedExpert(keys.count("shared_expert_intermediate_size"), true),
+            null);
+    return decoder.model(_ -> attention, decoder.sparseBy(experts));
+  }
+
+  @Override
+  public Recipes recipes() {
+    return Recipes.ofDecoder()
+        .experts("mlp", "mlp", "gate_proj", "up_proj", "down_proj")
+        .swiglu("moe.shared", "mlp.shared_expert")
+        .put("moe.shared.gate.weight", Recipe.tensor("mlp.shared_expert_gate.weight"));
+  }
+}

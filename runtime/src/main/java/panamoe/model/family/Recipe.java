@@ -1,0 +1,58 @@
+package panamoe.model.family;
+
+import java.util.List;
+import java.util.stream.Stream;
+import panamoe.checkpoint.rows.JoinedRows;
+import panamoe.checkpoint.rows.Mxfp4Rows;
+import panamoe.checkpoint.rows.RowSource;
+import panamoe.checkpoint.rows.SteppedRows;
+import panamoe.checkpoint.rows.TransposedRows;
+
+/**
+ * How a weight's rows come from stored tensors. Names of tensors are as {@link Lookup} takes them.
+ */
+@FunctionalInterface
+interface Recipe {
+  /**
+   * @throws panamoe.checkpoint.CheckpointException if a tensor is missing
+   */
+  RowSource of(Lookup files);
+
+  /** A tensor as it is. */
+  static Recipe tensor(String name) {
+    return files -> files.matrix(name);
+  }
+
+  /** Rows of several tensors, such as those of a SwiGLU's two halves. */
+  static Recipe joined(String first, String second) {
+    return files -> new JoinedRows(Stream.of(first, second).<RowSource>map(files::matrix).toList());
+  }
+
+  /** An expert's part of a tensor that stacks all. */
+  static Recipe stacked(String name) {
+    return files -> files.part(name);
+  }
+
+  /** As above, of MXFP4 in two tensors: {@code name_blocks} and {@code name_scales}. */
+  static Recipe mxfp4(String name) {
+    return files -> new Mxfp4Rows(files.bytes(name + "_blocks"), files.bytes(name + "_scales"));
+  }
+
+  /** The first recipe if there is a tensor of that name, else the second. */
+  static Recipe either(String name, Recipe first, Recipe second) {
+    return files -> (files.has(name) ? first : second).of(files);
+  }
+
+  /** The same, of a matrix that is stored [in, out]. */
+  default Recipe transposed() {
+    return files -> new TransposedRows(of(files));
+  }
+
+  /** The same, with rows in turn put one half after the other. */
+  default Recipe deinterleaved() {
+    return files -> {
+      RowSource rows = of(files);
+      return new JoinedRows(List.of(new SteppedRows(rows, 0, 2), new SteppedRows(rows, 1, 2)));
+    };
+  }
+}

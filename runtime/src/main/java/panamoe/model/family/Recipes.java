@@ -1,0 +1,184 @@
+package panamoe.model.family;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.Predicate;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.rows.RowSource;
+import panamoe.config.ModelConfig;
+import panamoe.model.ModelTensors;
+import panamoe.tensor.Tensor;
+
+/**
+ * The recipes of a family's weights. A weight of a layer is named without {@code layers.N.}, one of
+ * an expert without the expert's number: {@code moe.experts.up.weight}. Written by one thread.
+ */
+final class Recipes {
+  private static final Pattern LAYER = Pattern.compile("layers\\.(\\d+)\\.(.+)");
+  private static final Pattern EXPERT = Pattern.compile("(.*\\.experts)\\.(\\d+)\\.(.+)");
+  private static final int SHOWN = 20;
+
+  private final String layer;
+  private final Map<String, Recipe> byWeight = new HashMap<>();
+  private Predicate<String> unused = _ -> false;
+
+  /**
+   * @param layer what stands before the names of a layer's tensors, with %d for its number
+   */
+  Recipes(String layer) {
+    this.layer = layer;
+  }
+
+  /** What Hugging Face's decoders have in common: all but the layers' experts. */
+  static Recipes ofDecoder() {
+    Recipes recipes =
+        new Recipes("model.layers.%d.")
+            .put("embedding.weight", Recipe.tensor("model.embed_tokens.weight"))
+            .put("final_norm.weight", Recipe.tensor("model.norm.weight"))
+            .put("head.weight", Recipe.tensor("lm_head.weight"))
+            .put("attention_norm.weight", Recipe.tensor("input_layernorm.weight"))
+            .put("mlp_norm.weight", Recipe.tensor("post_attention_layernorm.weight"))
+            .put("attention.query_norm.weight", Recipe.tensor("self_attn.q_norm.weight"))
+            .put("attention.key_norm.weight", Recipe.tensor("self_attn.k_norm.weight"));
+    Map<String, String> projections =
+        Map.of("query", "q_proj", "key", "k_proj", "value", "v_proj", "output", "o_proj");
+    projections.forEach(
+        (ours, theirs) -> {
+          for (String kind : new String[] {".weight", ".bias"}) {
+            recipes.put("attention." + ours + kind, Recipe.tensor("self_attn." + theirs + kind));
+          }
+        });
+    return recipes.swiglu("mlp", "mlp");
+  }
+
+  /** Adds or replaces the recipe of a weight. */
+  Recipes put(String weight, Recipe recipe) {
+    byWeight.put(weight, recipe);
+    return this;
+  }
+
+  /** A SwiGLU whose matrices are called gate_proj, up_proj and down_proj. */
+  Recipes swiglu(String weight, String name) {
+    return put(
+            weight + ".up.weight",
+            Recipe.joined(name + ".gate_proj.weight", name + ".up_proj.weight"))
+        .put(weight + ".down.weight", Recipe.tensor(name + ".down_proj.weight"));
+  }
+
+  /**
+   * Experts, each with its own tensors, or stacked as transformers 5 holds them: [E, 2F, M], the
+   * gates before the ups, and [E, M, F].
+   *
+   * @param name of the layer's MoE
+   * @param stacked its name where experts are stacked
+   */
+  Recipes experts(String name, String stacked, String gate, String up, String down) {
+    String each = name + ".experts.*.";
+    String stackedGate = stacked + ".gate.weight";
+    String stackedUp = stacked + ".experts.gate_up_proj";
+    String stackedDown = stacked + ".experts.down_proj";
+    return put(
+            "moe.gate.weight",
+            Recipe.either(
+                stackedGate, Recipe.tensor(stackedGate), Recipe.tensor(name + ".gate.weight")))
+        .put(
+            "moe.experts.up.weight",
+            Recipe.either(
+                stackedUp,
+                Recipe.stacked(stackedUp),
+                Recipe.joined(each + gate + ".weight", each + up + ".weight")))
+        .put(
+            "moe.experts.down.weight",
+            Recipe.either(
+                stackedDown, Recipe.stacked(stackedDown), Recipe.tensor(each + down + ".weight")));
+  }
+
+  /** Tensors that no weight is made of, and that change nothing. */
+  Recipes unused(Predicate<String> names) {
+    unused = unused.or(names);
+    return this;
+  }
+
+  /**
+   * The rows of every weight of a model.
+   *
+   * @throws CheckpointException with up to 20 tensors that are missing, too many or of another
+   *     shape than the configuration asks for
+   */
+  Map<String, RowSource> of(ModelConfig config, Lookup.Files files) {
+    Map<String, RowSource> sources = new LinkedHashMap<>();
+    Set<String> wrong = new LinkedHashSet<>();
+    Set<String> used = new HashSet<>();
+    ModelTensors.shapes(config)
+        .forEach(
+            (weight, shape) -> {
+              try {
+                sources.put(weight, source(config, weight, shape, files, used));
+              } catch (CheckpointException e) {
+                wrong.add(e.getMessage());
+              }
+            });
+    if (config.head().tied()) {
+      used.add("lm_head.weight"); // the embedding again
+    }
+    files.tensors().keySet().stream()
+        .filter(name -> !used.contains(name) && !unused.test(name))
+        .filter(name -> !name.endsWith(".rotary_emb.inv_freq")) // follows from the configuration
+        .sorted()
+        .forEach(name -> wrong.add("unexpected " + name));
+    if (!wrong.isEmpty()) {
+      List<String> shown = new ArrayList<>(wrong).subList(0, Math.min(SHOWN, wrong.size()));
+      String more = wrong.size() > SHOWN ? "; and " + (wrong.size() - SHOWN) + " more" : "";
+      throw new CheckpointException(
+          "the tensors do not fit the configuration: " + String.join("; ", shown) + more);
+    }
+    return sources;
+  }
+
+  private RowSource source(
+      ModelConfig config, String weight, long[] shape, Lookup.Files files, Set<String> used) {
+    String key = weight;
+    String before = "";
+    int expert = 0;
+    int experts = 0;
+    Matcher inLayer = LAYER.matcher(weight);
+    if (inLayer.matches()) {
+      int number = Integer.parseInt(inLayer.group(1));
+      key = inLayer.group(2);
+      before = String.format(java.util.Locale.ROOT, layer, number);
+      experts = config.blocks().get(number).experts();
+    }
+    Matcher ofExpert = EXPERT.matcher(key);
+    if (ofExpert.matches()) {
+      expert = Integer.parseInt(ofExpert.group(2));
+      key = ofExpert.group(1) + "." + ofExpert.group(3);
+    }
+    Recipe recipe = byWeight.get(key);
+    if (recipe == null) {
+      throw new CheckpointException("no tensor is known for " + weight);
+    }
+    Lookup lookup = new Lookup(files, before, expert, experts);
+    RowSource source = recipe.of(lookup);
+    used.addAll(lookup.used());
+    long rows = shape[0];
+    long columns = Tensor.count(shape) / rows;
+    if (source.rows() != rows || source.columns() != columns) {
+      throw new CheckpointException(
+          String.join(" and ", lookup.used())
+              + " make a matrix "
+              + Arrays.toString(new long[] {source.rows(), source.columns()})
+              + ", expected "
+              + Arrays.toString(new long[] {rows, columns}));
+    }
+    return source;
+  }
+}

@@ -1,0 +1,87 @@
+package panamoe.model.family;
+
+import panamoe.config.Rotary;
+import panamoe.config.RotaryScaling;
+
+/**
+ * Rotary positions in either spelling: {@code rope_theta} and {@code rope_scaling}, or {@code
+ * rope_parameters} with both (transformers 5).
+ */
+final class RotaryKeys {
+  private final Keys keys;
+  private final Keys scaling;
+
+  private RotaryKeys(Keys keys, Keys scaling) {
+    this.keys = keys;
+    this.scaling = scaling;
+  }
+
+  /**
+   * @param base where the configuration has none
+   * @param size rotated dimensions of a head
+   */
+  static Rotary of(Keys keys, double base, int size, Rotary.Pairs pairs) {
+    double theta = keys.number("rope_theta", base);
+    Keys scaling = keys.object("rope_scaling");
+    Keys parameters = keys.object("rope_parameters");
+    if (parameters != null) {
+      theta = parameters.number("rope_theta", theta);
+      if (parameters.number("partial_rotary_factor", 1) != 1) {
+        throw parameters.bad("partial_rotary_factor", "not 1", "1: heads turn whole");
+      }
+      scaling = parameters;
+    }
+    return new Rotary(theta, size, pairs, new RotaryKeys(keys, scaling).scaling());
+  }
+
+  private RotaryScaling scaling() {
+    if (scaling == null) {
+      return null;
+    }
+    String type = scaling.text("rope_type", scaling.text("type", "default"));
+    scaling.text("type", type); // some have both
+    return switch (type) {
+      case "default" -> null;
+      case "linear" -> new RotaryScaling.Linear(factor());
+      case "dynamic" -> new RotaryScaling.Dynamic(factor(), trained());
+      case "yarn" -> yarn();
+      case "llama3" ->
+          new RotaryScaling.Llama3(
+              factor(),
+              scaling.number("low_freq_factor", 1),
+              scaling.number("high_freq_factor", 4),
+              trained());
+      default ->
+          throw scaling.bad("rope_type", type, "one of default, linear, dynamic, yarn and llama3");
+    };
+  }
+
+  private RotaryScaling yarn() {
+    double factor = factor();
+    double weight = scaling.number("mscale", 0);
+    double allWeight = scaling.number("mscale_all_dim", 0);
+    double amplitude =
+        weight != 0 && allWeight != 0
+            ? RotaryScaling.Yarn.amplitude(factor, weight)
+                / RotaryScaling.Yarn.amplitude(factor, allWeight)
+            : RotaryScaling.Yarn.amplitude(factor, 1);
+    return new RotaryScaling.Yarn(
+        factor,
+        trained(),
+        scaling.number("beta_fast", 32),
+        scaling.number("beta_slow", 1),
+        scaling.flag("truncate", true),
+        scaling.number("attention_factor", amplitude));
+  }
+
+  private double factor() {
+    if (!scaling.has("factor")) {
+      throw scaling.bad("factor", "missing", "a number");
+    }
+    return scaling.number("factor", 1);
+  }
+
+  private int trained() {
+    return scaling.count("original_max_position_embeddings", keys.count("max_position_embeddings"));
+  }
+}
