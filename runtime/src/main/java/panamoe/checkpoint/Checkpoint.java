@@ -179,7 +179,7 @@ public final class Checkpoint {
    * Uses the headers only, because checksums would read all of a model that is too large anyway.
    */
   private String fittingRanks(long availableBytes) {
-    try (Shards shards = files.headers(MODEL)) {
+    try (Shards shards = headers()) {
       OptionalInt ranks =
           ExpertShare.of(shards.tensors().values(), experts()).ranksFor(availableBytes);
       return ranks.isPresent()
@@ -198,7 +198,7 @@ public final class Checkpoint {
    * @throws CheckpointException with up to 20 mismatches, each with its layer and expert
    */
   public void requireHolds(Map<String, long[]> wanted) {
-    try (Shards shards = files.headers(MODEL)) {
+    try (Shards shards = headers()) {
       shards.requireExactly(wanted);
     } catch (CheckpointException e) {
       throw files.orChange(MODEL, e);
@@ -257,6 +257,11 @@ public final class Checkpoint {
    */
   public Shards model() {
     return files.open(MODEL);
+  }
+
+  /** The model's tensors, without a check of their files' checksums. The caller closes it. */
+  public Shards headers() {
+    return files.headers(MODEL);
   }
 
   /** The optimizer's tensors; otherwise like {@link #model()}. */

@@ -29,14 +29,14 @@ import panamoe.tensor.TensorScope;
 
 /**
  * Reads weights from their files to where they go: all of a checkpoint once and from the first byte
- * to the last, or the share of one rank and no other byte. Threads take pieces of about half a
- * megabyte, whole rows of one target: each piece is read, decoded where the runtime has not the
+ * to the last, or the share of one rank and no other byte. Threads take pieces of about 130,000
+ * elements, whole rows of one target: each piece is read, decoded where the runtime has not the
  * stored dtype, added to the checksum of its file, searched for values that are not finite, and
  * packed or rounded while the caches still hold it. So a load takes a few pieces of memory a thread
  * beside its targets.
  */
 public final class WeightLoader {
-  private static final long PIECE_BYTES = 1 << 19;
+  private static final long PIECE_ELEMENTS = 1 << 17;
 
   /**
    * Rows of a target.
@@ -145,7 +145,7 @@ public final class WeightLoader {
     long rows = shape.length == 0 ? 1 : shape[0];
     long rowBytes = count / rows * source.dtype().bytes();
     long block = GemmKernels.PACKED_ROWS;
-    long step = Math.max(1, PIECE_BYTES / rowBytes / block) * block;
+    long step = Math.max(1, PIECE_ELEMENTS / (count / rows) / block) * block;
     for (long from = 0; from < rows; from += step) {
       long end = Math.min(rows, from + step);
       pieces.add(new Piece(name, source, to, from, end, (end - from) * rowBytes));

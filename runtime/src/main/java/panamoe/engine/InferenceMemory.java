@@ -1,7 +1,11 @@
 package panamoe.engine;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.Locale;
+import java.util.Map;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.config.AttentionConfig;
 import panamoe.config.BlockConfig;
@@ -58,6 +62,28 @@ public record InferenceMemory(long weights, long keysAndValues) {
               gibibytes(weights),
               gibibytes(availableBytes)));
     }
+  }
+
+  public long total() {
+    return weights + keysAndValues;
+  }
+
+  public ObjectNode toJson() {
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    json.put("weights", weights);
+    json.put("keys_and_values", keysAndValues);
+    json.put("total", total());
+    return json;
+  }
+
+  public String toText() {
+    StringBuilder text = new StringBuilder();
+    text.append(String.format(Locale.ROOT, "%n%-15s %13s%n", "memory", "MiB"));
+    for (Map.Entry<String, JsonNode> entry : toJson().properties()) {
+      double mebibytes = entry.getValue().asLong() / (double) (1 << 20);
+      text.append(String.format(Locale.ROOT, "%-15s %,13.1f%n", entry.getKey(), mebibytes));
+    }
+    return text.toString();
   }
 
   private static String gibibytes(long bytes) {

@@ -148,6 +148,17 @@ public record ModelFolder(
     return tokenizer;
   }
 
+  /**
+   * How its makers draw its tokens.
+   *
+   * @throws CheckpointException if a released model's {@code generation_config.json} is wrong
+   */
+  public SamplingDefaults sampling() {
+    return weights instanceof StoredWeights.Released(ReleasedModel model)
+        ? model.generation().map(SamplingDefaults::of).orElse(SamplingDefaults.NONE)
+        : SamplingDefaults.NONE;
+  }
+
   private static ModelConfig model(Checkpoint checkpoint) {
     String source = source(checkpoint, "model");
     try {

@@ -8,7 +8,7 @@ import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.Destination;
 import panamoe.checkpoint.LoadReport;
-import panamoe.checkpoint.Shards;
+import panamoe.checkpoint.TensorFiles;
 import panamoe.checkpoint.WeightLoader;
 import panamoe.config.ModelConfig;
 import panamoe.model.ModelTensors;
@@ -22,6 +22,13 @@ public sealed interface StoredWeights {
 
   /** Tells them from others, in hexadecimal digits. */
   String sha256();
+
+  /**
+   * The tensors as they are stored; no checksum is compared. The caller closes it.
+   *
+   * @throws CheckpointException if a file is missing or damaged
+   */
+  TensorFiles open();
 
   /** Whether a training run has deleted them. */
   boolean isGone();
@@ -64,6 +71,11 @@ public sealed interface StoredWeights {
     }
 
     @Override
+    public TensorFiles open() {
+      return checkpoint.headers();
+    }
+
+    @Override
     public boolean isGone() {
       return checkpoint.isGone();
     }
@@ -100,13 +112,18 @@ public sealed interface StoredWeights {
     }
 
     @Override
+    public TensorFiles open() {
+      return model.folder().open();
+    }
+
+    @Override
     public boolean isGone() {
       return false;
     }
 
     @Override
     public void require(ModelConfig config, DType dtype, long availableBytes) {
-      try (Shards files = model.folder().open()) {
+      try (TensorFiles files = open()) {
         model.sources(files);
       }
       InferenceMemory.of(config, dtype).requireFits(directory(), availableBytes);
@@ -119,7 +136,7 @@ public sealed interface StoredWeights {
         boolean whole,
         boolean strict,
         DoubleConsumer progress) {
-      try (Shards files = model.folder().open()) {
+      try (TensorFiles files = open()) {
         return WeightLoader.load(
             directory(), model.sources(files), destinations, backend, strict, progress);
       }

@@ -51,7 +51,9 @@ public final class ChatCommand implements Callable<Integer> {
   @Mixin private TextOptions text;
   @Mixin private RankOptions rankOptions;
 
-  @Parameters(paramLabel = "MODEL", description = "A run's folder, or a checkpoint.")
+  @Parameters(
+      paramLabel = "MODEL",
+      description = "A run's folder, a checkpoint, or a released model's folder.")
   private Path model;
 
   @Override
@@ -59,6 +61,8 @@ public final class ChatCommand implements Callable<Integer> {
     shared.checked(() -> text.sampling(shared.seed()));
     shared.checked(() -> text.engine(1));
     ModelFolder folder = ModelFolder.open(model);
+    folder.tokenizer(); // refuses a model without one
+    text.complete(folder);
     shared.checked(rankOptions::topology);
     rankOptions.requireAvailable();
     try {

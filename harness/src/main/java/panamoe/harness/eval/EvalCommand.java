@@ -55,7 +55,9 @@ public final class EvalCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
 
-  @Parameters(paramLabel = "MODEL", description = "A run's folder, or a checkpoint.")
+  @Parameters(
+      paramLabel = "MODEL",
+      description = "A run's folder, a checkpoint, or a released model's folder.")
   private Path model;
 
   @Option(names = "--text", paramLabel = "PATH", description = "A UTF-8 file, or a folder of them.")

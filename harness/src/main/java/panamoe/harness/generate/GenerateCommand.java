@@ -51,7 +51,8 @@ import picocli.CommandLine.Spec;
       "  panamoe generate --model novels --ranks 4 --ep 2 --tp 2 --prompt \"Dear\"   four ranks as threads",
       "  mpirun -n 4 panamoe generate --model novels --comm mpi --prompt \"Dear\"   four processes",
       "",
-      "--model takes a run's folder (its latest checkpoint) or one checkpoint in it.",
+      "--model takes a run's folder (its latest checkpoint), one checkpoint in it, or the folder of a",
+      "released model (docs/released-models.md).",
       "The same seed and settings give the same text, whatever the number of threads."
     })
 public final class GenerateCommand implements Callable<Integer> {
@@ -64,7 +65,7 @@ public final class GenerateCommand implements Callable<Integer> {
       names = "--model",
       paramLabel = "DIR",
       required = true,
-      description = "A run's folder, or a checkpoint.")
+      description = "A run's folder, a checkpoint, or a released model's folder.")
   private Path model;
 
   @Option(
@@ -88,10 +89,12 @@ public final class GenerateCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws Exception {
-    SamplingConfig sampling = shared.checked(() -> text.sampling(shared.seed()));
+    shared.checked(() -> text.sampling(shared.seed()));
     StopConfig end = shared.checked(() -> StopConfig.of(text.maxTokens(), text.stop()));
     shared.checked(() -> text.engine(1));
     ModelFolder folder = ModelFolder.open(model);
+    text.complete(folder);
+    SamplingConfig sampling = text.sampling(shared.seed());
     GenerationRequest request =
         shared.checked(
             () ->
@@ -131,10 +134,15 @@ public final class GenerateCommand implements Callable<Integer> {
         backend,
         folder,
         text.dtype(),
-        text.engine(folder.config().context()),
+        text.engine(tokens(request, folder.config().context())),
         spec.commandLine().getErr(),
         engine -> print(engine, request, stop));
     return null;
+  }
+
+  /** The most that the prompt and its text will be in the cache. */
+  private static int tokens(GenerationRequest request, int context) {
+    return (int) Math.min((long) request.prompt().length + request.stop().maxTokens(), context);
   }
 
   private void print(Engine engine, GenerationRequest request, BooleanSupplier stop) {

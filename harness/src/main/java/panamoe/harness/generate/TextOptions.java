@@ -3,8 +3,11 @@ package panamoe.harness.generate;
 import java.util.List;
 import java.util.Map;
 import panamoe.engine.EngineConfig;
+import panamoe.engine.ModelFolder;
 import panamoe.engine.SamplingConfig;
+import panamoe.engine.SamplingDefaults;
 import panamoe.harness.KeyValueType;
+import panamoe.harness.MakersSampling;
 import panamoe.harness.Precision;
 import panamoe.tensor.DType;
 import picocli.CommandLine.Mixin;
@@ -23,38 +26,34 @@ public final class TextOptions {
   @Option(
       names = "--temperature",
       paramLabel = "T",
-      defaultValue = "0.8",
       description =
-          "0 takes the most probable token, 1 samples the model's distribution. Default: ${DEFAULT-VALUE}.")
-  private double temperature;
+          "0 takes the most probable token, 1 samples the model's distribution. Default: what the model's "
+              + "makers say, else 0.8.")
+  private Double temperature;
 
   @Option(
       names = "--top-k",
       paramLabel = "K",
-      defaultValue = "0",
       description = "Only the K most probable tokens; 0 for all.")
-  private int topK;
+  private Integer topK;
 
   @Option(
       names = "--top-p",
       paramLabel = "P",
-      defaultValue = "1",
       description = "Only the fewest tokens whose probabilities reach P.")
-  private double topP;
+  private Double topP;
 
   @Option(
       names = "--min-p",
       paramLabel = "P",
-      defaultValue = "0",
       description = "Only tokens at least P times as probable as the best one; 0 for all.")
-  private double minP;
+  private Double minP;
 
   @Option(
       names = "--repetition-penalty",
       paramLabel = "R",
-      defaultValue = "1",
       description = "More than 1 makes tokens rarer that came before.")
-  private double repetitionPenalty;
+  private Double repetitionPenalty;
 
   @Option(
       names = "--presence-penalty",
@@ -77,6 +76,7 @@ public final class TextOptions {
   private List<String> stop = List.of();
 
   @Mixin private Precision precision;
+  @Mixin private MakersSampling makers;
 
   @Option(
       names = "--guesses",
@@ -99,8 +99,22 @@ public final class TextOptions {
     return precision.dtype().dtype();
   }
 
+  /** Takes what the options do not say from a model's makers. */
+  public void complete(ModelFolder folder) {
+    SamplingDefaults defaults = makers.of(folder);
+    temperature = or(temperature, defaults.temperature());
+    topK = or(topK, defaults.topK());
+    topP = or(topP, defaults.topP());
+    minP = or(minP, defaults.minP());
+    repetitionPenalty = or(repetitionPenalty, defaults.repetitionPenalty());
+  }
+
+  private static <T> T or(T given, T otherwise) {
+    return given == null ? otherwise : given;
+  }
+
   public double temperature() {
-    return temperature;
+    return or(temperature, 0.8);
   }
 
   /**
@@ -109,17 +123,17 @@ public final class TextOptions {
    * @throws IllegalArgumentException if an option is out of range
    */
   public SamplingConfig sampling(long seed) {
-    return sampling(temperature, seed);
+    return sampling(temperature(), seed);
   }
 
   /** As above, at another temperature. */
   public SamplingConfig sampling(double temperature, long seed) {
     return new SamplingConfig(
         temperature,
-        topK,
-        topP,
-        minP,
-        new SamplingConfig.Penalties(repetitionPenalty, presencePenalty, frequencyPenalty),
+        or(topK, 0),
+        or(topP, 1.0),
+        or(minP, 0.0),
+        new SamplingConfig.Penalties(or(repetitionPenalty, 1.0), presencePenalty, frequencyPenalty),
         Map.of(),
         seed);
   }

@@ -1,10 +1,18 @@
 package panamoe.harness.inspect;
 
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.Locale;
+import java.util.TreeMap;
 import java.util.concurrent.Callable;
+import panamoe.checkpoint.StoredTensor;
+import panamoe.checkpoint.TensorFiles;
+import panamoe.engine.ModelFolder;
 import panamoe.harness.SharedOptions;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -28,6 +36,7 @@ import picocli.CommandLine.Spec;
       "  panamoe inspect novels --memory             and the memory that training it takes",
       "  panamoe inspect novels --verify             and compares every file's checksum",
       "  panamoe inspect config.json --memory        a model that is not yet trained",
+      "  panamoe inspect ~/Qwen3-30B-A3B --tensors   what a released model's files hold",
       "",
       "--device, --threads and --seed, which every command takes, change nothing that is shown."
     })
@@ -37,11 +46,20 @@ public final class InspectCommand implements Callable<Integer> {
 
   @Parameters(
       paramLabel = "MODEL",
-      description = "A run's folder, a checkpoint, or a config.json as train --config takes it.")
+      description =
+          "A run's folder, a checkpoint, a released model's folder, or a config.json as train --config takes it.")
   private Path path;
 
-  @Option(names = "--memory", description = "Predict the memory of training, by kind.")
+  @Option(
+      names = "--memory",
+      description =
+          "Predict the memory of training, by kind; for a released model that of writing a text of its context.")
   private boolean memory;
+
+  @Option(
+      names = "--tensors",
+      description = "Print the stored tensors instead: name, dtype, shape, file.")
+  private boolean tensors;
 
   @Option(names = "--verify", description = "Compare the checksum of every file with the manifest.")
   private boolean verify;
@@ -53,6 +71,13 @@ public final class InspectCommand implements Callable<Integer> {
       throw new ParameterException(
           spec.commandLine(), "--verify is for a checkpoint, and " + path + " is a config");
     }
+    if (tensors) {
+      if (config || memory || verify) {
+        throw new ParameterException(
+            spec.commandLine(), "--tensors is for a folder with weights, and goes alone");
+      }
+      return ModelFolder.read(path, this::printTensors);
+    }
     ModelTable table = config ? ModelTable.ofConfig(path) : ModelTable.ofCheckpoint(path, verify);
     PrintWriter out = spec.commandLine().getOut();
     if (shared.json()) {
@@ -61,10 +86,31 @@ public final class InspectCommand implements Callable<Integer> {
     }
     out.print(table.toText());
     if (memory) {
-      out.print(table.memory().toText());
+      out.print(table.memoryText());
     }
     if (verify) {
       out.printf(Locale.ROOT, "all files agree with the manifest%n");
+    }
+    return 0;
+  }
+
+  private int printTensors(ModelFolder folder) {
+    PrintWriter out = spec.commandLine().getOut();
+    try (TensorFiles files = folder.weights().open()) {
+      for (StoredTensor tensor : new TreeMap<>(files.tensors()).values()) {
+        String shape = Arrays.toString(tensor.shape());
+        String file = files.file(tensor).getFileName().toString();
+        if (shared.json()) {
+          ObjectNode json = JsonNodeFactory.instance.objectNode();
+          json.put("name", tensor.name()).put("dtype", tensor.type().name());
+          ArrayNode shapeNode = json.putArray("shape");
+          Arrays.stream(tensor.shape()).forEach(shapeNode::add);
+          out.println(json.put("file", file));
+        } else {
+          out.printf(
+              Locale.ROOT, "%-60s %-8s %-20s %s%n", tensor.name(), tensor.type(), shape, file);
+        }
+      }
     }
     return 0;
   }

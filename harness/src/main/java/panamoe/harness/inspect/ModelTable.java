@@ -12,13 +12,17 @@ import panamoe.checkpoint.Checkpoint;
 import panamoe.config.EmbeddingConfig.Positions;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
+import panamoe.engine.InferenceMemory;
 import panamoe.engine.ModelFolder;
+import panamoe.engine.StoredWeights;
 import panamoe.io.Count;
 import panamoe.model.LanguageModel;
+import panamoe.model.family.ReleasedModel;
 import panamoe.nn.Cost;
 import panamoe.nn.Work;
 import panamoe.parallel.Topology;
 import panamoe.param.Parameter;
+import panamoe.tensor.DType;
 import panamoe.train.MemoryForecast;
 import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
@@ -26,12 +30,13 @@ import panamoe.train.TrainConfig;
 /**
  * A model's sizes.
  *
- * @param source its checkpoint, or the file of its configuration
- * @param step of the checkpoint; null for a file
+ * @param source its checkpoint or folder, or the file of its configuration
+ * @param step of the checkpoint; null for others
+ * @param training null for a released model
  * @param layers number of parameters by layer
  * @param parameters number of parameters by part
  * @param activated number of parameters that one token uses
- * @param token cost of generating the last token of a full context, in the dtype of training
+ * @param token cost of generating the last token of a full context, in {@link #dtype}
  */
 public record ModelTable(
     Path source,
@@ -59,6 +64,13 @@ public record ModelTable(
   }
 
   private static ModelTable of(ModelFolder folder, boolean verify) {
+    if (folder.weights() instanceof StoredWeights.Released(ReleasedModel model)) {
+      if (verify) {
+        throw new IllegalArgumentException(
+            folder.path() + " is a released model, which has no manifest to compare files with");
+      }
+      return of(folder.path(), null, model.config(), null);
+    }
     Checkpoint checkpoint = folder.checkpoint();
     if (verify) {
       checkpoint.verify();
@@ -77,7 +89,7 @@ public record ModelTable(
           IntStream.range(0, config.layers()).mapToObj(layer -> ofLayer(model, layer)).toList(),
           model.parameters().countByPart(),
           activated(model, config),
-          model.cost(Work.decode(1, config.context() - 1, training.dtype())));
+          model.cost(Work.decode(1, config.context() - 1, dtype(training))));
     }
   }
 
@@ -92,8 +104,27 @@ public record ModelTable(
     return parameters.values().stream().mapToLong(count -> count).sum();
   }
 
-  MemoryForecast memory() {
-    return MemoryForecast.of(config, training, Topology.ONE);
+  /** The dtype of training; BFLOAT16 for a released model. */
+  DType dtype() {
+    return dtype(training);
+  }
+
+  private static DType dtype(TrainConfig training) {
+    return training == null ? DType.BFLOAT16 : training.dtype();
+  }
+
+  /** The memory of training, by kind; of writing a text for a released model. */
+  private ObjectNode memory() {
+    return training == null
+        ? InferenceMemory.of(config, dtype()).toJson()
+        : MemoryForecast.of(config, training, Topology.ONE).toJson();
+  }
+
+  /** As above, as a table. */
+  String memoryText() {
+    return training == null
+        ? InferenceMemory.of(config, dtype()).toText()
+        : MemoryForecast.of(config, training, Topology.ONE).toText();
   }
 
   /** All parameters except unused experts'. */
@@ -116,7 +147,7 @@ public record ModelTable(
   String toText() {
     StringBuilder text = new StringBuilder();
     if (step == null) {
-      line(text, "config      %s", source);
+      line(text, "%-11s %s", kind(), source);
     } else {
       line(text, "checkpoint  %s (step %,d)", source, step);
     }
@@ -149,8 +180,12 @@ public record ModelTable(
         "%,.0f FLOPs and %,.1f MiB read to generate a token, at the end of the context in %s",
         token.flops(),
         token.bytesRead() / (1 << 20),
-        training.dtype().name().toLowerCase(Locale.ROOT));
+        dtype().name().toLowerCase(Locale.ROOT));
     return text.toString();
+  }
+
+  private String kind() {
+    return step != null ? "checkpoint" : training == null ? "released" : "config";
   }
 
   private String block(int layer) {
@@ -171,7 +206,7 @@ public record ModelTable(
 
   ObjectNode toJson(boolean withMemory) {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
-    json.put(step == null ? "config" : "checkpoint", source.toString());
+    json.put(kind(), source.toString());
     if (step != null) {
       json.put("step", step);
     }
@@ -186,7 +221,7 @@ public record ModelTable(
     json.put("flops_per_token", token.flops());
     json.put("bytes_per_decoded_token", token.bytes());
     if (withMemory) {
-      json.set("memory", memory().toJson());
+      json.set("memory", memory());
     }
     return json;
   }

@@ -17,6 +17,7 @@ import panamoe.engine.Engine;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.EngineThread;
 import panamoe.engine.ModelFolder;
+import panamoe.harness.MakersSampling;
 import panamoe.harness.Precision;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.ranks.Alike;
@@ -63,8 +64,11 @@ public final class ServeCommand implements Callable<Integer> {
   @Mixin private ListenOptions listenOptions;
   @Mixin private EngineOptions engineOptions;
   @Mixin private LimitOptions limitOptions;
+  @Mixin private MakersSampling makers;
 
-  @Parameters(paramLabel = "MODEL", description = "A run's folder, or a checkpoint.")
+  @Parameters(
+      paramLabel = "MODEL",
+      description = "A run's folder, a checkpoint, or a released model's folder.")
   private Path model;
 
   @Option(
@@ -220,7 +224,8 @@ public final class ServeCommand implements Callable<Integer> {
             spec.root().version()[0]),
         Instant.now().getEpochSecond(),
         new AtomicLong(shared.seed()),
-        new Constraints(folder.tokenizer()));
+        new Constraints(folder.tokenizer()),
+        makers.of(folder));
   }
 
   /** Null if nothing is to be logged. */

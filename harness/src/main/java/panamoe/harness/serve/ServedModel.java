@@ -2,6 +2,7 @@ package panamoe.harness.serve;
 
 import java.util.concurrent.atomic.AtomicLong;
 import panamoe.data.Tokenizer;
+import panamoe.engine.SamplingDefaults;
 
 /**
  * The model that a server has.
@@ -12,6 +13,7 @@ import panamoe.data.Tokenizer;
  * @param created when it was loaded, in seconds since 1970
  * @param seeds the next seed for a request that brings none
  * @param constraints of its tokenizer
+ * @param sampling of requests that do not say otherwise
  */
 record ServedModel(
     String name,
@@ -20,7 +22,8 @@ record ServedModel(
     String fingerprint,
     long created,
     AtomicLong seeds,
-    Constraints constraints) {
+    Constraints constraints,
+    SamplingDefaults sampling) {
 
   /**
    * @throws ApiError if a request names another model; it may name none

@@ -11,6 +11,7 @@ import java.util.TreeSet;
 import panamoe.engine.GenerationRequest.Terms;
 import panamoe.engine.Routing;
 import panamoe.engine.SamplingConfig;
+import panamoe.engine.SamplingDefaults;
 import panamoe.engine.StopConfig;
 
 /** The fields that chat completions and completions have in common. */
@@ -87,21 +88,27 @@ final class TextFields {
 
   /** For {@code texts} of a prompt: without a seed, none that another request's texts have. */
   private SamplingConfig sampling(int texts) {
-    int topK = fields.integer("top_k", 0, -1, Integer.MAX_VALUE);
+    SamplingDefaults makers = model.sampling();
+    int topK = fields.integer("top_k", or(makers.topK(), 0), -1, Integer.MAX_VALUE);
     JsonNode seed = fields.take("seed");
     return new SamplingConfig(
-        fields.number("temperature", 1, 0, MOST_TEMPERATURE),
+        fields.number("temperature", or(makers.temperature(), 1.0), 0, MOST_TEMPERATURE),
         Math.max(0, topK), // -1 is all, too
-        fields.positive("top_p", 1, 1),
-        fields.number("min_p", 0, 0, 1),
+        fields.positive("top_p", or(makers.topP(), 1.0), 1),
+        fields.number("min_p", or(makers.minP(), 0.0), 0, 1),
         new SamplingConfig.Penalties(
-            fields.positive("repetition_penalty", 1, MOST_PENALTY),
+            fields.positive(
+                "repetition_penalty", or(makers.repetitionPenalty(), 1.0), MOST_PENALTY),
             fields.number("presence_penalty", 0, -MOST_PENALTY, MOST_PENALTY),
             fields.number("frequency_penalty", 0, -MOST_PENALTY, MOST_PENALTY)),
         biases(),
         seed == null
             ? model.seeds().getAndAdd(texts)
             : fields.integer("seed", 0L, Long.MIN_VALUE, Long.MAX_VALUE));
+  }
+
+  private static <T> T or(T makers, T otherwise) {
+    return makers == null ? otherwise : makers;
   }
 
   private Map<Integer, Float> biases() {

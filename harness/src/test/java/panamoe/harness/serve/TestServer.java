@@ -28,6 +28,7 @@ import panamoe.engine.Engine;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.EngineThread;
 import panamoe.engine.HashEngine;
+import panamoe.engine.SamplingDefaults;
 import panamoe.harness.ComputeType;
 import panamoe.harness.KeyValueType;
 
@@ -109,7 +110,8 @@ final class TestServer implements AutoCloseable {
             "fp_hash",
             1_700_000_000,
             new AtomicLong(1),
-            new Constraints(tokenizer));
+            new Constraints(tokenizer),
+            SamplingDefaults.NONE);
     requests =
         logFolder == null
             ? null

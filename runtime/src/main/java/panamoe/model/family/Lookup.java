@@ -37,7 +37,7 @@ final class Lookup {
 
   /**
    * @param before what stands before each name
-   * @param expert the weight's, of so many {@code experts}; 0 of 0 for a weight of none
+   * @param expert the weight's, among {@code experts} of its layer; 0 of 0 for a weight of none
    */
   Lookup(Files files, String before, int expert, int experts) {
     this.files = files;

@@ -33,7 +33,7 @@ interface Recipe {
     return files -> files.part(name);
   }
 
-  /** As above, of MXFP4 in two tensors: {@code name_blocks} and {@code name_scales}. */
+  /** An expert of MXFP4 in two tensors: {@code name_blocks} and {@code name_scales}. */
   static Recipe mxfp4(String name) {
     return files -> new Mxfp4Rows(files.bytes(name + "_blocks"), files.bytes(name + "_scales"));
   }
@@ -43,12 +43,12 @@ interface Recipe {
     return files -> (files.has(name) ? first : second).of(files);
   }
 
-  /** The same, of a matrix that is stored [in, out]. */
+  /** With rows and columns exchanged: of a matrix that is stored [in, out]. */
   default Recipe transposed() {
     return files -> new TransposedRows(of(files));
   }
 
-  /** The same, with rows in turn put one half after the other. */
+  /** With rows 0, 2, ... before rows 1, 3, ...: of two matrices whose rows lie in turn. */
   default Recipe deinterleaved() {
     return files -> {
       RowSource rows = of(files);

@@ -1,9 +1,8 @@
 package panamoe.model.family;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.stream.Collectors;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.HuggingFaceFolder;
@@ -91,17 +90,17 @@ public final class ReleasedModel {
     return family.type();
   }
 
-  /** The tokens that end a text; empty if the folder names none. */
-  public List<Integer> ends() {
-    return folder
-        .generation()
-        .filter(values -> values.hasNonNull("eos_token_id"))
-        .map(values -> ends(folder.generationFile(), values))
-        .orElseGet(() -> ends(folder.configFile(), folder.config()));
+  /** The keys of {@code generation_config.json}; empty if there is no such file. */
+  public Optional<Keys> generation() {
+    return folder.generation().map(values -> new Keys(folder.generationFile(), values));
   }
 
-  private static List<Integer> ends(Path file, ObjectNode values) {
-    return new Keys(file, values).numbers("eos_token_id");
+  /** The tokens that end a text, that of a document first; empty if the folder names none. */
+  public List<Integer> ends() {
+    return generation()
+        .filter(keys -> keys.has("eos_token_id"))
+        .orElseGet(() -> new Keys(folder.configFile(), folder.config()))
+        .numbers("eos_token_id");
   }
 
   /**

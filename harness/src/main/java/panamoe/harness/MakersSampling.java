@@ -1,0 +1,20 @@
+package panamoe.harness;
+
+import panamoe.engine.ModelFolder;
+import panamoe.engine.SamplingDefaults;
+import picocli.CommandLine.Option;
+
+/** Whether texts are drawn as a released model's makers draw them: {@code @Mixin}. */
+public final class MakersSampling {
+  @Option(
+      names = "--ignore-generation-config",
+      description =
+          "Do not take temperature, top-k, top-p, min-p and repetition penalty from a released model's "
+              + "generation_config.json.")
+  private boolean ignored;
+
+  /** For texts that do not say otherwise. */
+  public SamplingDefaults of(ModelFolder folder) {
+    return ignored ? SamplingDefaults.NONE : folder.sampling();
+  }
+}

@@ -1,0 +1,121 @@
+package panamoe.harness.generate;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.net.URISyntaxException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import panamoe.harness.CommandRun;
+
+/** The commands, with a released model's folder and a tokenizer of fewer tokens than its head. */
+class ReleasedModelCommandsTest {
+  @TempDir private Path folder;
+  private Path released;
+
+  @BeforeEach
+  void copyModel() throws IOException, URISyntaxException {
+    released = folder.resolve("model");
+    Files.createDirectory(released);
+    Path golden = Path.of(getClass().getResource("/golden/hf/mixtral_b_bf16_sharded").toURI());
+    try (Stream<Path> files = Files.list(golden)) {
+      for (Path file : files.toList()) {
+        Files.copy(file, released.resolve(file.getFileName()));
+      }
+    }
+  }
+
+  private CommandRun ran(String... arguments) {
+    CommandRun run = CommandRun.of(arguments);
+    assertEquals(0, run.exitCode(), run.err());
+    return run;
+  }
+
+  private void refused(String part, String... arguments) {
+    CommandRun run = CommandRun.of(arguments);
+    assertEquals(1, run.exitCode(), run.err());
+    assertEquals(1, run.err().lines().count(), run.err());
+    assertTrue(run.err().contains(part), run.err());
+  }
+
+  private Path text() throws IOException {
+    Path text = folder.resolve("text.txt");
+    return Files.writeString(text, "the cat and the dog and the hen ".repeat(8));
+  }
+
+  private void makeTokenizer() throws IOException {
+    String file = released.resolve("tokenizer.json").toString();
+    ran("tokenizer", "--text", text().toString(), "--vocabulary", "270", "--out", file);
+  }
+
+  @Test
+  void textIsWrittenAndMeasured() throws IOException {
+    makeTokenizer();
+    String[] generate = {
+      "generate",
+      "--model",
+      released.toString(),
+      "--prompt",
+      "the cat",
+      "--max-tokens",
+      "6",
+      "--json",
+      "--device",
+      "cpu",
+      "--dtype",
+      "f32"
+    };
+    JsonNode first = new ObjectMapper().readTree(ran(generate).out());
+    assertEquals(6, first.get("tokens").asInt());
+    Path generation = released.resolve("generation_config.json");
+    Files.writeString(generation, "{\"do_sample\": false, \"eos_token_id\": [0]}");
+    JsonNode greedy = new ObjectMapper().readTree(ran(generate).out());
+    List<String> asked = new ArrayList<>(List.of(generate));
+    asked.addAll(List.of("--temperature", "0", "--ignore-generation-config"));
+    JsonNode asAsked = new ObjectMapper().readTree(ran(asked.toArray(String[]::new)).out());
+    assertEquals(greedy.get("text"), asAsked.get("text"));
+    Files.writeString(generation, "{\"eos_token_id\": [0, 270]}");
+    refused("270 tokens, but token 270 is said to end a text", generate);
+    Files.delete(generation);
+    String text = text().toString();
+    CommandRun eval =
+        ran("eval", released.toString(), "--text", text, "--window", "16", "--device", "cpu");
+    assertTrue(eval.out().contains("bits per byte"), eval.out());
+  }
+
+  @Test
+  void theFolderIsShown() throws IOException {
+    String model = released.toString();
+    List<String> table = ran("inspect", model, "--memory").out().lines().toList();
+    assertEquals("released    " + model, table.getFirst());
+    assertTrue(table.contains("model       3 layers of width 64, context 256, vocabulary 320"));
+    assertTrue(table.stream().anyMatch(line -> line.startsWith("keys_and_values ")));
+    List<String> tensors = ran("inspect", model, "--tensors").out().lines().toList();
+    assertTrue(
+        tensors.getFirst().matches("model.embed_tokens.weight +BF16 +\\[320, 64] +model-0.*"),
+        tensors.getFirst());
+    assertEquals(3 * (2 + 4 + 1 + 3 * 4) + 2, tensors.size());
+    refused("is a released model, which has no manifest", "inspect", model, "--verify");
+  }
+
+  @Test
+  void whatNeedsMoreIsRefused() throws IOException {
+    String model = released.toString();
+    refused("has no tokenizer.json", "generate", "--model", model);
+    refused("has no tokenizer.json", "chat", model);
+    makeTokenizer();
+    String out = folder.resolve("out").toString();
+    refused("is a released model", "edit", model, "--drop-layers", "1", "--out", out);
+    refused("is a released model", "distill", "--teacher", model, "--out", out);
+    assertTrue(Files.notExists(Path.of(out)));
+  }
+}

@@ -1,0 +1,96 @@
+package panamoe.checkpoint;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import panamoe.backend.Backend;
+import panamoe.backend.reference.ReferenceBackend;
+import panamoe.checkpoint.rows.JoinedRows;
+import panamoe.checkpoint.rows.RowSource;
+import panamoe.checkpoint.rows.StoredRows;
+import panamoe.checkpoint.rows.TransposedRows;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/** Ranks load their shares of rows that are composed. */
+class SharedRowsTest {
+  private static final int ROWS = 300; // more than a piece of 64
+  private static final int COLUMNS = 12;
+
+  @TempDir private Path folder;
+
+  @Test
+  void everyRankGetsItsShare() throws Exception {
+    try (Backend backend = new ReferenceBackend();
+        TensorScope scope = TensorScope.confined(backend)) {
+      float[] values = new float[ROWS / 2 * COLUMNS];
+      for (int i = 0; i < values.length; i++) {
+        values[i] = i;
+      }
+      Tensor first = scope.allocate(DType.FLOAT32, ROWS / 2, COLUMNS).set(values);
+      for (int i = 0; i < values.length; i++) {
+        values[i] = -1 - i;
+      }
+      // [in, out], so that it is transposed when it is read.
+      Tensor second = scope.allocate(DType.FLOAT32, COLUMNS, ROWS / 2).set(values);
+      Path file = folder.resolve("x.safetensors");
+      try (FileChannel channel =
+          FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+        SafetensorsWriter.write(channel, Map.of("first", first, "second", second), Map.of());
+      }
+      try (Shards shards = Shards.open(folder, List.of(file))) {
+        RowSource rows =
+            new JoinedRows(
+                List.of(
+                    StoredRows.of(shards, shards.tensors().get("first")),
+                    new TransposedRows(StoredRows.of(shards, shards.tensors().get("second")))));
+        float[] whole = load(backend, scope, rows, Destination.Share.WHOLE, ROWS, COLUMNS);
+        for (int member = 0; member < 3; member++) {
+          int begin = member * 50;
+          float[] halves =
+              load(backend, scope, rows, new Destination.Share(0, 2, member, 3), 100, COLUMNS);
+          float[] expected = new float[halves.length];
+          System.arraycopy(whole, begin * COLUMNS, expected, 0, 50 * COLUMNS);
+          System.arraycopy(whole, (150 + begin) * COLUMNS, expected, 50 * COLUMNS, 50 * COLUMNS);
+          assertArrayEquals(expected, halves);
+          float[] across =
+              load(backend, scope, rows, new Destination.Share(1, 1, member, 3), ROWS, 4);
+          float[] blocks =
+              load(backend, scope, rows, new Destination.Share(1, 2, member, 3), ROWS, 4);
+          for (int row = 0; row < ROWS; row++) {
+            for (int column = 0; column < 4; column++) {
+              int at = row * 4 + column;
+              int inBlocks = column / 2 * 6 + member * 2 + column % 2;
+              assertArrayEquals(
+                  new float[] {
+                    whole[row * COLUMNS + member * 4 + column], whole[row * COLUMNS + inBlocks]
+                  },
+                  new float[] {across[at], blocks[at]});
+            }
+          }
+        }
+      }
+    }
+  }
+
+  private float[] load(
+      Backend backend,
+      TensorScope scope,
+      RowSource rows,
+      Destination.Share share,
+      long held,
+      long columns) {
+    Tensor target = scope.allocate(DType.FLOAT32, held, columns);
+    Destination to =
+        new Destination(DType.FLOAT32, new long[] {ROWS, COLUMNS}, share, List.of(target));
+    WeightLoader.load(folder, Map.of("w", rows), Map.of("w", to), backend, true, _ -> {});
+    return target.toFloats();
+  }
+}
