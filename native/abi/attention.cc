@@ -56,6 +56,13 @@ moe_attention_gradients check_gradients(const moe_attention_gradients* gradients
   return to;
 }
 
+// Refuses columns [first, first + count) of a tensor that has `most`.
+void check_columns(const char* name, int64_t first, int64_t count, const char* of, int64_t most) {
+  if (first < 0 || count < 0 || first > most || count > most - first) {
+    invalid("columns.", name, " is ", first, " and columns.count is ", count, ", but ", of, " has ", most, " columns");
+  }
+}
+
 // keys and values [blocks, block, groups, head_size] of the dtype of the rows `x`, or int8 with scales
 // [blocks, block, groups]; table [slots, n]; slot and position [rows].
 moe_cache_places check_places(const moe_cache_places* places, const char* name, Tensor x, int64_t groups) {
@@ -104,6 +111,22 @@ moe_status moe_rotary(moe_stream stream, const moe_tensor* x, const moe_rotary_a
   });
 }
 
+moe_status moe_head_copy(moe_stream stream, const moe_head_columns* columns, const moe_tensor* x, const moe_tensor* y,
+                         MOE_HELD_IGNORED) {
+  return moe::guard(__func__, [&] {
+    const moe_head_columns copied = moe::check_struct("columns", columns);
+    moe::check_flag("columns.transpose", copied.transpose);
+    moe::Tensor from = moe::check_tensor("x", x, moe::kFloating, {moe::kAny, moe::kAny, moe::kAny});
+    moe::Tensor to = moe::check_tensor("y", y, moe::kFloating,
+                                       {from.shape[copied.transpose], from.shape[1 - copied.transpose], moe::kAny});
+    moe::check_same_dtype("x", from, "y", to);
+    moe::check_columns("from", copied.from, copied.count, "x", from.shape[2]);
+    moe::check_columns("to", copied.to, copied.count, "y", to.shape[2]);
+    moe::check_written({{"y", y}}, {{"x", x}});
+    MOE_CALL(stream, head_copy, copied, from, to);
+  });
+}
+
 moe_status moe_attention_forward(moe_stream stream, const moe_attention_config* config,
                                  const moe_attention_inputs* inputs, const moe_tensor* out, const moe_tensor* logsumexp,
                                  MOE_HELD_IGNORED) {
@@ -148,9 +171,16 @@ moe_status moe_cache_append(moe_stream stream, const moe_tensor* k, const moe_te
     moe::Tensor new_values = moe::check_tensor("v", v, moe::kFloating, {rows, groups, head_size});
     const moe_cache_places at = moe::check_places(places, "k", new_keys, groups);
     moe::check_same_dtype("k", new_keys, "v", new_values);
-    moe::check_written(
-        {{"keys", at.keys}, {"values", at.values}, {"key_scales", at.key_scales}, {"value_scales", at.value_scales}},
-        {{"k", k}, {"v", v}, {"table", at.table}, {"slot", at.slot}, {"position", at.position}});
+    const bool one = at.values->data == at.keys->data;  // rows that are key and value
+    if (one && v->data != k->data) moe::invalid("values are keys, but v is not k");
+    if (one && at.value_scales != nullptr && at.value_scales->data != at.key_scales->data) {
+      moe::invalid("values are keys, but value_scales are not key_scales");
+    }
+    moe::check_written({{"keys", at.keys},
+                        {"values", one ? nullptr : at.values},
+                        {"key_scales", at.key_scales},
+                        {"value_scales", one ? nullptr : at.value_scales}},
+                       {{"k", k}, {"v", v}, {"table", at.table}, {"slot", at.slot}, {"position", at.position}});
     MOE_CALL(stream, cache_append, new_keys, new_values, at);
   });
 }

@@ -36,6 +36,7 @@ using RmsNormForward = void(Stream&, const moe_norm&, Tensor x, Tensor y);
 using RmsNormBackward = void(Stream&, const moe_norm&, Tensor x, Tensor dy, Tensor dx, Tensor dgamma);
 
 using Rotary = void(Stream&, Tensor x, const moe_rotary_angles&, int direction, Tensor y);
+using HeadCopy = void(Stream&, const moe_head_columns&, Tensor x, Tensor y);
 using AttentionForward = void(Stream&, const moe_attention_config&, const moe_attention_inputs&, Tensor out,
                               OptionalTensor logsumexp);
 using AttentionBackward = void(Stream&, const moe_attention_config&, const moe_attention_inputs&, Tensor out,
@@ -108,6 +109,7 @@ using Sample = void(Stream&, const moe_sampling&, Tensor logits);
   X(RmsNormForward, rms_norm_forward)               \
   X(RmsNormBackward, rms_norm_backward)             \
   X(Rotary, rotary)                                 \
+  X(HeadCopy, head_copy)                            \
   X(AttentionForward, attention_forward)            \
   X(AttentionBackward, attention_backward)          \
   X(CacheAppend, cache_append)                      \

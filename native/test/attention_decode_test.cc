@@ -293,6 +293,50 @@ TEST_F(AttentionDecodeTest, ManyQueryHeadsOfOneKeyHeadHaveTheBitsOfForward) {
   }
 }
 
+// Threads that are more than the key/value heads share their query heads: unevenly, and some of them one each.
+TEST_F(AttentionDecodeTest, ThreadsThatShareAKeyHeadHaveTheBitsOfForward) {
+  for (const auto& [heads, groups] : {std::pair<int64_t, int64_t>{5, 1}, {2, 1}, {8, 2}, {1, 1}}) {
+    const Sequences s = sequences(MOE_FLOAT32, heads, groups, 200, 0);
+    expect_forward_bits(s, {{0, 149}}, triple);
+    std::vector<std::pair<int64_t, int64_t>> run;
+    for (int64_t i = 90; i < 150; ++i) run.push_back({1, i});
+    expect_forward_bits(s, run, triple);
+  }
+}
+
+// Latent attention: a cached row is key and value, and is stored once.
+TEST_F(AttentionDecodeTest, ValuesThatAreKeysHaveTheBitsOfACopy) {
+  for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
+    for (moe_dtype cached : {dtype, MOE_INT8}) {
+      const Tensor rows = Tensor::random(dtype, {40, 1, 24}, 1), copy = Tensor::random(dtype, {40, 1, 24}, 1);
+      const Tensor q = Tensor::random(dtype, {40, 6, 24}, 2), slot(MOE_INT32, {40});
+      const Tensor once(dtype, {40, 6, 24}), twice(dtype, {40, 6, 24});
+      const Tensor table = Tensor::of(MOE_INT32, {1, 3}, {2, 0, 1});
+      Tensor position(MOE_INT32, {40});
+      for (int64_t i = 0; i < 40; ++i) position.set(i, static_cast<double>(i));
+      const Tensor keys(cached, {3, 16, 1, 24}), values(cached, {3, 16, 1, 24}), both(cached, {3, 16, 1, 24});
+      const Tensor key_scales(MOE_FLOAT32, {3, 16, 1}), value_scales(MOE_FLOAT32, {3, 16, 1});
+      const Tensor both_scales(MOE_FLOAT32, {3, 16, 1});
+      const bool int8 = cached == MOE_INT8;
+      const moe_cache_places apart = int8 ? int8_places(keys, values, key_scales, value_scales, table, slot, position)
+                                          : cache_places(keys, values, table, slot, position);
+      const moe_cache_places shared = int8 ? int8_places(both, both, both_scales, both_scales, table, slot, position)
+                                           : cache_places(both, both, table, slot, position);
+      ASSERT_MOE_OK(moe_cache_append(stream, rows, copy, &apart));
+      ASSERT_MOE_OK(moe_cache_append(stream, rows, rows, &shared));
+      ASSERT_MOE_OK(moe_attention_decode(stream, attention_config(0.2f), q, nullptr, &apart, twice));
+      ASSERT_MOE_OK(moe_attention_decode(stream, attention_config(0.2f), q, nullptr, &shared, once));
+      expect_same_bits(once, twice, "stored once");
+      EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "values are keys, but v is not k",
+                         moe_cache_append(stream, rows, copy, &shared));
+      if (!int8) continue;
+      const moe_cache_places torn = int8_places(both, both, both_scales, value_scales, table, slot, position);
+      EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "values are keys, but value_scales are not key_scales",
+                         moe_cache_append(stream, rows, rows, &torn));
+    }
+  }
+}
+
 TEST_F(AttentionDecodeTest, ARowOfALargeCacheHasItsOwnBits) {
   constexpr int64_t kRows = 7, kHeads = 256, kHeadSize = 64, kPlaces = 20480;
   Tensor keys(MOE_FLOAT32, {2, kPlaces, 1, kHeadSize}), values(MOE_FLOAT32, {2, kPlaces, 1, kHeadSize});

@@ -139,6 +139,8 @@ TEST_F(CallTest, Attention) {
             floats("sine", {3, 2})),
         1, [&](const moe_tensor* a) { return moe_rotary(stream, &a[1], rotary_angles(&a[2], &a[3], &a[4]), 1, &a[0]); },
         {"x"});
+  check("head copy", all(floats("y", {1, 2, 4}), floats("x", {2, 1, 4})), 1,
+        [&](const moe_tensor* a) { return moe_head_copy(stream, head_columns(1, 0, 2, 2), &a[1], &a[0]); });
   check("forward",
         all(floats("out", {1, 2, 1, 4}), floats("logsumexp", {1, 1, 2}), floats("q", {1, 2, 1, 4}),
             floats("k", {1, 2, 1, 4}), floats("v", {1, 2, 1, 4}), floats("sinks", {1})),

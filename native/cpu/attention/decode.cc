@@ -177,25 +177,34 @@ void decode(Stream& stream, const moe_attention_config& config, Tensor q, Option
   const LocalScratch<float> local(stream, scratch_size);
   auto* starts = stream.arena().take<int64_t>(rows + 1);
   const int64_t runs = find_runs(slots, positions, rows, starts);
-  // Few runs are split by key/value heads until each thread has two tasks.
-  const int64_t parts = runs == 0 ? 1 : std::clamp<int64_t>((2 * threads_of(stream) + runs - 1) / runs, 1, groups);
+  // Few runs are split by key/value heads until each thread has two tasks, and where these are too few for the threads,
+  // by the query heads that share one: latent attention has a single key/value head.
+  const int64_t threads = threads_of(stream), units = std::max<int64_t>(1, runs * groups);
+  const int64_t pieces = std::clamp<int64_t>((threads + units - 1) / units, 1, shared);  // of a key/value head
+  const int64_t parts = pieces > 1
+                            ? groups * pieces
+                            : std::clamp<int64_t>((2 * threads + runs - 1) / std::max<int64_t>(1, runs), 1, groups);
   const int64_t seen = std::accumulate(positions, positions + rows, rows);  // keys, by all rows
   parallel_tasks(stream, runs * parts, seen * heads * head_size / 4, [&](int64_t task, int member) {
     const int64_t run = task / parts, part = task % parts, row = starts[run], count = starts[run + 1] - row;
-    const int64_t first_group = groups * part / parts, last_group = groups * (part + 1) / parts;
+    const int64_t first_head = groups * part / parts * shared + shared * (part % pieces) / pieces;
+    const int64_t last_head = pieces > 1 ? part / pieces * shared + shared * (part % pieces + 1) / pieces
+                                         : groups * (part + 1) / parts * shared;
+    const int64_t first_group = first_head / shared;
     const int32_t* table = tables + slots[row] * places.table->shape[1];
     const auto cached = [&](Floats x, Int8Elements int8, int64_t group) {
       return PagedRows{x, int8, group * head_size, key_stride, table, block};
     };
     float* scratch = local[member];
     if (count == 1) {
-      const int64_t q_start = row * q_stride + first_group * shared * head_size;
-      attend_row(positions[row], config, {first_group * shared, last_group - first_group, shared, head_size}, sinks,
+      const int64_t q_start = row * q_stride + first_head * head_size,
+                    sharing = std::min(shared, last_head - first_head);
+      attend_row(positions[row], config, {first_head, (last_head - first_head) / sharing, sharing, head_size}, sinks,
                  {Floats(q), q_start, head_size}, cached(keys, int8_keys, first_group),
                  cached(values, int8_values, first_group), {Floats(out), q_start, head_size}, scratch);
       return;
     }
-    for (int64_t head = first_group * shared; head < last_group * shared; ++head) {
+    for (int64_t head = first_head; head < last_head; ++head) {
       const int64_t group = head / shared, q_start = row * q_stride + head * head_size;
       attend_queries(KeyRange::causal_of(positions[row], count, config.window), SoftmaxStart::of(sinks, head),
                      head_size, config.scale, {Floats(q), q_start, q_stride}, cached(keys, int8_keys, group),

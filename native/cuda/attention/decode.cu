@@ -83,7 +83,7 @@ __global__ void __launch_bounds__(kAppendThreads)
 }
 
 // Row t of k and v goes to its place in an int8 cache; a block for each row, a warp for each head of k and of v.
-// Arithmetic as in cpu/attention/int8-inl.h. Bound by bytes.
+// Values that are keys are written once. Arithmetic as in cpu/attention/int8-inl.h. Bound by bytes.
 template <typename Element>
 __global__ void __launch_bounds__(kAppendThreads)
     cache_append_int8_kernel(const Element* k, const Element* v, const int32_t* slot, const int32_t* position,
@@ -93,7 +93,8 @@ __global__ void __launch_bounds__(kAppendThreads)
   const int64_t at = place_to_fill(t, slot, position, rows, cache, refusal);
   if (at < 0) return;
   const int warp = static_cast<int>(threadIdx.x) / kWarpLanes, lane = static_cast<int>(threadIdx.x) % kWarpLanes;
-  for (int i = warp; i < 2 * groups; i += kAppendThreads / kWarpLanes) {
+  const int heads = keys == values ? groups : 2 * groups;
+  for (int i = warp; i < heads; i += kAppendThreads / kWarpLanes) {
     const int64_t head = i % groups, to = at * groups + head;
     const Element* x = (i < groups ? k : v) + (int64_t{t} * groups + head) * head_size;
     int8_t* c = (i < groups ? keys : values) + to * head_size;

@@ -1,4 +1,4 @@
-/* Attention, multi-head and grouped-query, with learned sinks, and the rotary position embedding (RoPE).
+/* Attention, multi-head, grouped-query and latent, with learned sinks, and the rotary position embedding (RoPE).
  * Letters: B sequences, L tokens a sequence, T tokens of any sequences, H query heads, G key/value heads (G divides H),
  * D head size.
  * q, out, dq, dout [B, L, H, D]; k, v, dk, dv [B, L, G, D]; float32 or bfloat16, one dtype a call.
@@ -27,6 +27,21 @@ typedef struct moe_rotary_angles {
  * Any D. */
 MOE_API moe_status moe_rotary(moe_stream stream, const moe_tensor* x, const moe_rotary_angles* angles,
                               int32_t direction, const moe_tensor* y, MOE_HELD);
+
+/* Which columns of heads a moe_head_copy takes, and where to. */
+typedef struct moe_head_columns {
+  uint32_t struct_size;
+  int32_t transpose; /* 1: x is [B, A, X] */
+  int64_t from;
+  int64_t to;
+  int64_t count;
+} moe_head_columns;
+
+/* y[a, b, to + c] = x[a, b, from + c], transposed x[b, a, from + c], for c below count. x [A, B, X], y [A, B, Y] of one
+ * dtype, float32 or bfloat16; other columns of y are left as they are. Refused: columns outside x or y. With it the
+ * absorbed form of latent attention (DeepSeek-V2) makes its queries and sorts them by head. Bound by bytes. */
+MOE_API moe_status moe_head_copy(moe_stream stream, const moe_head_columns* columns, const moe_tensor* x,
+                                 const moe_tensor* y, MOE_HELD);
 
 typedef enum moe_mask {
   MOE_CAUSAL = 0, /* token i attends to tokens j <= i of its sequence */
@@ -76,7 +91,9 @@ MOE_API moe_status moe_attention_backward(moe_stream stream, const moe_attention
  * keys and values have the dtype of the rows that they are used with, or are int8. An int8 element c stands for
  * scale * c, with a scale for each position and key/value head: max |x| / 127 of the D elements x, and c = x / scale,
  * rounded to even; 0 where the scale is 0. An x that is not finite makes what is read of its D elements NaN or
- * infinite. */
+ * infinite.
+ * values may be keys, the same memory, and value_scales key_scales: rows that are both (latent attention). The k and v
+ * that are stored there must be one tensor too. */
 typedef struct moe_cache_places {
   uint32_t struct_size;
   const moe_tensor* keys;         /* [blocks, block, G, D] */

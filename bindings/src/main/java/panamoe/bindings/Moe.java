@@ -295,6 +295,69 @@ public class Moe extends Moe$shared {
     public static int MOE_INT8() {
         return MOE_INT8;
     }
+    private static final int MOE_Q8_0 = (int)6L;
+    /**
+     * {@snippet lang=c :
+     * enum moe_dtype.MOE_Q8_0 = 6
+     * }
+     */
+    public static int MOE_Q8_0() {
+        return MOE_Q8_0;
+    }
+    private static final int MOE_Q4_0 = (int)7L;
+    /**
+     * {@snippet lang=c :
+     * enum moe_dtype.MOE_Q4_0 = 7
+     * }
+     */
+    public static int MOE_Q4_0() {
+        return MOE_Q4_0;
+    }
+    private static final int MOE_Q5_0 = (int)8L;
+    /**
+     * {@snippet lang=c :
+     * enum moe_dtype.MOE_Q5_0 = 8
+     * }
+     */
+    public static int MOE_Q5_0() {
+        return MOE_Q5_0;
+    }
+    private static final int MOE_Q4_K = (int)9L;
+    /**
+     * {@snippet lang=c :
+     * enum moe_dtype.MOE_Q4_K = 9
+     * }
+     */
+    public static int MOE_Q4_K() {
+        return MOE_Q4_K;
+    }
+    private static final int MOE_Q5_K = (int)10L;
+    /**
+     * {@snippet lang=c :
+     * enum moe_dtype.MOE_Q5_K = 10
+     * }
+     */
+    public static int MOE_Q5_K() {
+        return MOE_Q5_K;
+    }
+    private static final int MOE_Q6_K = (int)11L;
+    /**
+     * {@snippet lang=c :
+     * enum moe_dtype.MOE_Q6_K = 11
+     * }
+     */
+    public static int MOE_Q6_K() {
+        return MOE_Q6_K;
+    }
+    private static final int MOE_MXFP4 = (int)12L;
+    /**
+     * {@snippet lang=c :
+     * enum moe_dtype.MOE_MXFP4 = 12
+     * }
+     */
+    public static int MOE_MXFP4() {
+        return MOE_MXFP4;
+    }
     private static final int MOE_ROW_MAJOR = (int)0L;
     /**
      * {@snippet lang=c :
@@ -3128,6 +3191,73 @@ public class Moe extends Moe$shared {
                 traceDowncall("moe_rotary", stream, x, angles, direction, y, held0, held1, held2, held3);
             }
             return (int)mh$.invokeExact(stream, x, angles, direction, y, held0, held1, held2, held3);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class moe_head_copy {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Moe.C_INT,
+            Moe.C_LONG,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("moe_head_copy");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * moe_status moe_head_copy(moe_stream stream, const moe_head_columns *columns, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static FunctionDescriptor moe_head_copy$descriptor() {
+        return moe_head_copy.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * moe_status moe_head_copy(moe_stream stream, const moe_head_columns *columns, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static MethodHandle moe_head_copy$handle() {
+        return moe_head_copy.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * moe_status moe_head_copy(moe_stream stream, const moe_head_columns *columns, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static MemorySegment moe_head_copy$address() {
+        return moe_head_copy.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * moe_status moe_head_copy(moe_stream stream, const moe_head_columns *columns, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static int moe_head_copy(long stream, MemorySegment columns, MemorySegment x, MemorySegment y, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+        var mh$ = moe_head_copy.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("moe_head_copy", stream, columns, x, y, held0, held1, held2, held3);
+            }
+            return (int)mh$.invokeExact(stream, columns, x, y, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

@@ -24,6 +24,13 @@ public interface AttentionKernels {
       Tensor y);
 
   /**
+   * Copies columns of heads: {@code y[a, b, to + c] = x[a, b, from + c]}, transposed {@code x[b, a,
+   * from + c]}, for c below {@code count}; x and y have rank 3 and one floating dtype. Other
+   * columns of y are left as they are.
+   */
+  void headCopy(boolean transpose, long from, long to, long count, Tensor x, Tensor y);
+
+  /**
    * {@code out = sum_j p_j v_j} over the tokens j that the mask lets a query see, {@code p_j =
    * exp(s_j) / (sum_j exp(s_j) + exp(sink))}, {@code s_j = scale q . k_j}.
    *
@@ -42,7 +49,10 @@ public interface AttentionKernels {
       Tensor dout,
       AttentionGradients gradients);
 
-  /** Row t of k, v [T, G, D] is stored at its place; of rows for one place the last stays. */
+  /**
+   * Row t of k, v [T, G, D] is stored at its place; of rows for one place the last stays. Where a
+   * row is key and value, the cache's values are its keys, and v is k.
+   */
   void cacheAppend(Tensor k, Tensor v, CachePlaces places);
 
   /**

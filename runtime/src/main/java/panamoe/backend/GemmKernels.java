@@ -61,6 +61,14 @@ public interface GemmKernels {
     return packed.packedPart(index * bytes, (index + 1) * bytes, rows, inner);
   }
 
+  /** Matrices {@code from} (inclusive) to {@code to} (exclusive) of a packed stack; a view. */
+  default Tensor packedMatrices(Tensor packed, long from, long to) {
+    long rows = packed.size(1);
+    long inner = packed.size(2);
+    long bytes = packedBytes(packed.dtype(), rows, inner);
+    return packed.packedPart(from * bytes, to * bytes, to - from, rows, inner);
+  }
+
   /**
    * Rows {@code from} (inclusive) to {@code to} (exclusive) of a packed matrix [N, K]; a view.
    *

@@ -144,7 +144,7 @@ public final class WeightLoader {
     }
     long rows = shape.length == 0 ? 1 : shape[0];
     long rowBytes = count / rows * source.dtype().bytes();
-    long block = GemmKernels.PACKED_ROWS;
+    long block = shape.length == 3 ? 1 : GemmKernels.PACKED_ROWS; // a matrix of a stack, or rows
     long step = Math.max(1, PIECE_ELEMENTS / (count / rows) / block) * block;
     for (long from = 0; from < rows; from += step) {
       long end = Math.min(rows, from + step);
@@ -268,9 +268,12 @@ public final class WeightLoader {
     if (target.rank() == 0 || piece.from() == 0 && piece.end() == target.size(0)) {
       return target;
     }
-    return target.packed()
-        ? backend.packedRows(target, piece.from(), piece.end())
-        : target.rows(piece.from(), piece.end());
+    if (!target.packed()) {
+      return target.rows(piece.from(), piece.end());
+    }
+    return target.rank() == 3
+        ? backend.packedMatrices(target, piece.from(), piece.end())
+        : backend.packedRows(target, piece.from(), piece.end());
   }
 
   private static long[] shape(Piece piece) {

@@ -1,71 +1,54 @@
 package panamoe.config;
 
+import com.fasterxml.jackson.annotation.JsonSubTypes;
+import com.fasterxml.jackson.annotation.JsonTypeInfo;
 import panamoe.backend.AttentionSettings;
 import panamoe.backend.AttentionSettings.Mask;
 import panamoe.io.Omittable;
+import panamoe.tensor.DType;
 
 /**
- * Grouped-query self-attention: H query heads of size D, of which H / G share a key/value head.
- *
- * @param heads their numbers and size
- * @param biases which projections have a bias
- * @param queryKeyNorm normalises queries and keys before the rotation; null: none
- * @param clip C, queries, keys and values are limited to [-C, C], normalised ones after the norm
- *     (OLMoE, DBRX); null: not
- * @param rotary positions; null: none, or learned ones in the embedding
- * @param scores how queries and keys become weights
+ * Self-attention of either kind, and what caches, masks and ranks ask of both. A file in which no
+ * kind is said is an {@link EarlierForms earlier form}: grouped-query attention.
  */
-public record AttentionConfig(
-    Heads heads,
-    Biases biases,
-    @Omittable QueryKeyNorm queryKeyNorm,
-    @Omittable Double clip,
-    @Omittable Rotary rotary,
-    Scores scores) {
+@JsonTypeInfo(use = JsonTypeInfo.Id.NAME, property = "kind")
+@JsonSubTypes({
+  @JsonSubTypes.Type(value = GroupedQueryConfig.class, name = "GROUPED_QUERY"),
+  @JsonSubTypes.Type(value = LatentAttentionConfig.class, name = "LATENT")
+})
+public sealed interface AttentionConfig permits GroupedQueryConfig, LatentAttentionConfig {
+
+  /** Positions; null: none, or learned ones in the embedding. */
+  Rotary rotary();
+
+  /** How queries and keys become weights. */
+  Scores scores();
+
+  /** The rules of one call. */
+  AttentionSettings settings();
+
+  /** What each of {@code ranks} tensor ranks caches of a token. */
+  CacheRow cacheRow(int ranks);
 
   /**
-   * The heads. The projection of queries is [H * D, M], those of keys and values [G * D, M].
+   * Refuses tensor ranks that cannot share the heads.
    *
-   * @param query H
-   * @param keyValue G, divides H; fewer is grouped-query attention, 1 multi-query attention
-   * @param size D
+   * @throws IllegalArgumentException that names what does not divide
    */
-  public record Heads(int query, int keyValue, int size) {
-    public Heads {
-      Require.size("query", query, Require.MAX_WIDTH);
-      Require.size("keyValue", keyValue, Require.MAX_WIDTH);
-      Require.size("size", size, Require.MAX_WIDTH);
-      if (query % keyValue != 0) {
-        throw new IllegalArgumentException(
-            "query is " + query + ", which " + keyValue + " key/value heads do not divide");
-      }
-    }
-  }
-
-  /** Which of the four projections have a bias. */
-  public record Biases(boolean query, boolean key, boolean value, boolean output) {
-    /** On all four, or on none. */
-    public static Biases all(boolean present) {
-      return new Biases(present, present, present, present);
-    }
-  }
+  void requireShared(int ranks);
 
   /**
-   * A norm of queries and one of keys, each with its own weights.
+   * What the key/value cache keeps of a token in a layer.
    *
-   * @param over a head at a time with weights [D] (Qwen3), or the whole projection with weights [H
-   *     * D] and [G * D] (OLMoE)
+   * @param heads key/value heads
+   * @param size elements of a head
+   * @param once whether a row is key and value, so that it is kept once
    */
-  public record QueryKeyNorm(Over over, NormConfig norm) {
-    /** What a norm's statistics are taken over. */
-    public enum Over {
-      HEAD,
-      PROJECTION
-    }
-
-    public QueryKeyNorm {
-      Require.present("over", over);
-      Require.present("norm", norm);
+  record CacheRow(int heads, int size, boolean once) {
+    /** Bytes in {@code dtype}; INT8 has a scale for each head. */
+    public long bytes(DType dtype) {
+      long scale = dtype == DType.INT8 ? DType.FLOAT32.bytes() : 0;
+      return (once ? 1L : 2L) * heads * (size * (long) dtype.bytes() + scale);
     }
   }
 
@@ -78,7 +61,7 @@ public record AttentionConfig(
    *     and has no value (GPT-OSS)
    * @param scale factor of the products, above 0; null: 1 / sqrt(D)
    */
-  public record Scores(Mask mask, int window, boolean sinks, @Omittable Double scale) {
+  record Scores(Mask mask, int window, boolean sinks, @Omittable Double scale) {
     /** Every earlier token, 1 / sqrt(D), no sinks. */
     public static final Scores CAUSAL = new Scores(Mask.CAUSAL, 0, false, null);
 
@@ -113,29 +96,15 @@ public record AttentionConfig(
       return window == 0 ? cached + length : Math.min(cached + length, length + window - 1L);
     }
 
+    /** The rules of one call, whose products are over {@code size} elements. */
+    AttentionSettings settings(int size) {
+      float factor = scale == null ? (float) (1 / Math.sqrt(size)) : scale.floatValue();
+      return new AttentionSettings(mask, window, factor);
+    }
+
     /** 1 + 2 + ... + count. */
     private static double upTo(double count) {
       return count <= 0 ? 0 : count * (count + 1) / 2;
     }
-  }
-
-  public AttentionConfig {
-    Require.present("heads", heads);
-    Require.present("biases", biases);
-    Require.present("scores", scores);
-    if (clip != null) {
-      Require.positiveFloat("clip", clip);
-    }
-    if (rotary != null && rotary.size() > heads.size()) {
-      throw new IllegalArgumentException(
-          "rotary.size is " + rotary.size() + ", more than a head's " + heads.size());
-    }
-  }
-
-  /** The rules of one call. */
-  public AttentionSettings settings() {
-    float scale =
-        scores.scale == null ? (float) (1 / Math.sqrt(heads.size)) : scores.scale.floatValue();
-    return new AttentionSettings(scores.mask, scores.window, scale);
   }
 }

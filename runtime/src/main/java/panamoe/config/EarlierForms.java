@@ -56,11 +56,17 @@ public final class EarlierForms {
   }
 
   /**
-   * A layer's or a model's JSON whose capacities have no {@code priority}, which said what the
-   * policy PRIORITY goes by: RANDOM numbers, or BEST_SCORE, today a policy.
+   * A layer's or a model's JSON whose attention says its {@code kind}, which was always
+   * grouped-query, and whose capacities have no {@code priority}, which said what the policy
+   * PRIORITY goes by: RANDOM numbers, or BEST_SCORE, today a policy.
    */
   public static JsonNode layer(JsonNode tree) {
     JsonNode copy = tree.deepCopy();
+    for (JsonNode attention : copy.findValues("attention")) {
+      if (attention instanceof ObjectNode object && !object.has("kind")) {
+        object.put("kind", "GROUPED_QUERY");
+      }
+    }
     for (JsonNode found : copy.findParents("priority")) {
       ObjectNode capacity = (ObjectNode) found;
       String priority = capacity.get("priority").asText();

@@ -139,9 +139,9 @@ public record UniformModel(
   private BlockConfig block(int count) {
     int headSize = hidden / heads;
     AttentionConfig attention =
-        new AttentionConfig(
-            new AttentionConfig.Heads(heads, keyValueHeads, headSize),
-            AttentionConfig.Biases.all(bias),
+        new GroupedQueryConfig(
+            new GroupedQueryConfig.Heads(heads, keyValueHeads, headSize),
+            GroupedQueryConfig.Biases.all(bias),
             null,
             null,
             positions == Positions.ROTARY ? Rotary.whole(ROTARY_BASE, headSize) : null,

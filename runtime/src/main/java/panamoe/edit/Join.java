@@ -1,6 +1,6 @@
 package panamoe.edit;
 
-import panamoe.config.AttentionConfig.Heads;
+import panamoe.config.GroupedQueryConfig.Heads;
 
 /** How a tensor comes from the slices that Megatron's tensor ranks have of one of theirs. */
 enum Join {

@@ -10,6 +10,7 @@ import panamoe.config.DenseConfig;
 import panamoe.config.EmbeddingConfig;
 import panamoe.config.FeedForwardConfig;
 import panamoe.config.GateConfig;
+import panamoe.config.GroupedQueryConfig;
 import panamoe.config.HeadConfig;
 import panamoe.config.InitialWeights;
 import panamoe.config.ModelConfig;
@@ -102,12 +103,12 @@ final class MegatronConfig {
 
   private AttentionConfig attention() {
     int heads = args.count("num_attention_heads");
-    return new AttentionConfig(
-        new AttentionConfig.Heads(
+    return new GroupedQueryConfig(
+        new GroupedQueryConfig.Heads(
             heads,
             args.count("num_key_value_heads", heads),
             args.count("kv_channels", Math.max(1, hidden / heads))),
-        AttentionConfig.Biases.all(bias),
+        GroupedQueryConfig.Biases.all(bias),
         null,
         null,
         null,

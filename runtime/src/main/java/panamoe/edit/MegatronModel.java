@@ -13,7 +13,8 @@ import java.util.Set;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.DeepSpeedFolder;
 import panamoe.checkpoint.torch.Namespace;
-import panamoe.config.AttentionConfig.Heads;
+import panamoe.config.GroupedQueryConfig;
+import panamoe.config.GroupedQueryConfig.Heads;
 import panamoe.config.ModelConfig;
 import panamoe.model.ModelTensors;
 
@@ -180,7 +181,7 @@ public final class MegatronModel implements Edit.Source, AutoCloseable {
   }
 
   private Heads heads() {
-    return config.blocks().getFirst().attention().heads();
+    return ((GroupedQueryConfig) config.blocks().getFirst().attention()).heads();
   }
 
   private List<MegatronFile> files(MegatronTensor tensor) {

@@ -7,7 +7,6 @@ import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Map;
 import panamoe.checkpoint.CheckpointException;
-import panamoe.config.AttentionConfig;
 import panamoe.config.BlockConfig;
 import panamoe.config.ModelConfig;
 import panamoe.model.LanguageModel;
@@ -37,10 +36,9 @@ public record InferenceMemory(long weights, long keysAndValues) {
     }
     long keysAndValues = 0;
     for (BlockConfig block : config.blocks()) {
-      AttentionConfig.Heads heads = block.attention().heads();
       int window = block.attention().scores().window();
       long tokens = window == 0 ? config.context() : Math.min(window, config.context());
-      keysAndValues += 2L * tokens * heads.keyValue() * heads.size() * dtype.bytes();
+      keysAndValues += tokens * block.attention().cacheRow(1).bytes(dtype);
     }
     return new InferenceMemory(weights, keysAndValues);
   }

@@ -4,11 +4,11 @@ import panamoe.config.BlockConfig;
 import panamoe.config.DenseConfig;
 import panamoe.config.MoeConfig;
 import panamoe.moe.MoeLayer;
+import panamoe.nn.Attention;
+import panamoe.nn.AttentionTables;
 import panamoe.nn.Cost;
 import panamoe.nn.Mlp;
 import panamoe.nn.Norm;
-import panamoe.nn.RotaryTables;
-import panamoe.nn.SelfAttention;
 import panamoe.nn.Sequences;
 import panamoe.nn.Work;
 import panamoe.op.AddOp;
@@ -22,7 +22,7 @@ final class Block {
   private final String place;
   private final int hidden;
   private final Norm attentionNorm;
-  private final SelfAttention attention;
+  private final Attention attention;
   private final Norm mlpNorm;
   private final Mlp mlp;
   private final MoeLayer moe;
@@ -31,7 +31,7 @@ final class Block {
     this.place = "layer " + layer;
     this.hidden = hidden;
     this.attentionNorm = new Norm(at.in("attention_norm"), config.attentionNorm(), hidden);
-    this.attention = new SelfAttention(at.in("attention"), layer, hidden, config.attention());
+    this.attention = Attention.of(at.in("attention"), layer, hidden, config.attention());
     this.mlpNorm = new Norm(at.in("mlp_norm"), config.feedForwardNorm(), hidden);
     switch (config.feedForward()) {
       case DenseConfig dense -> {
@@ -45,7 +45,7 @@ final class Block {
     }
   }
 
-  Tensor forward(Pass pass, Tensor x, Sequences sequences, RotaryTables tables, Tensor used) {
+  Tensor forward(Pass pass, Tensor x, Sequences sequences, AttentionTables tables, Tensor used) {
     Tensor attended =
         ComputeEvent.around(
             pass,

@@ -9,10 +9,10 @@ import panamoe.backend.GemmKernels;
 import panamoe.config.BlockConfig;
 import panamoe.config.EmbeddingConfig;
 import panamoe.config.ModelConfig;
+import panamoe.nn.AttentionTables;
 import panamoe.nn.Cost;
 import panamoe.nn.KeyValueCache;
 import panamoe.nn.Norm;
-import panamoe.nn.RotaryTables;
 import panamoe.nn.Sequences;
 import panamoe.nn.Work;
 import panamoe.op.CrossEntropyOp;
@@ -47,7 +47,7 @@ public final class LanguageModel implements AutoCloseable {
   private final Norm finalNorm;
   private final Parameter head; // null where the embedding is the head
   private final Parameter headBias;
-  private RotaryTables rotaries;
+  private AttentionTables tables;
   private Tensor headWeight;
 
   /** A model that one rank holds whole. */
@@ -114,7 +114,7 @@ public final class LanguageModel implements AutoCloseable {
           "a head with a bias cannot be trained: its loss has no gradient for it");
     }
     store.materialize(backend, dtype, training, seed);
-    makeRotaries();
+    makeTables();
     headWeight = head().value();
   }
 
@@ -125,13 +125,13 @@ public final class LanguageModel implements AutoCloseable {
   public void allocate(Backend backend, DType dtype) {
     long[] shape = embedding.shape();
     store.allocate(backend, dtype, head == null ? backend.packedBytes(dtype, shape) : 0);
-    makeRotaries();
+    makeTables();
     headWeight = head == null ? store.allocatePacked(backend, dtype, shape) : head.value();
   }
 
-  private void makeRotaries() {
-    rotaries =
-        new RotaryTables(
+  private void makeTables() {
+    tables =
+        new AttentionTables(
             store.scope(),
             config.context(),
             config.blocks().stream()
@@ -208,10 +208,8 @@ public final class LanguageModel implements AutoCloseable {
         x =
             recompute
                 ? RecomputeOp.forward(
-                    pass,
-                    x,
-                    (inner, input) -> block.forward(inner, input, sequences, rotaries, used))
-                : block.forward(pass, x, sequences, rotaries, used);
+                    pass, x, (inner, input) -> block.forward(inner, input, sequences, tables, used))
+                : block.forward(pass, x, sequences, tables, used);
         outputs.add(x);
       }
     } catch (IllegalArgumentException e) {

@@ -47,7 +47,7 @@ public final class ModelTensors {
       Tensor value = parameter.value();
       for (int matrix = 0; matrix < parameter.matrices(); matrix++) {
         Tensor target =
-            value.packed() && value.rank() == 3
+            value.packed() && parameter.part() == Parameter.Part.EXPERT
                 ? backend.packedMatrix(value, matrix)
                 : parameter.matrix(value, matrix);
         destinations.put(

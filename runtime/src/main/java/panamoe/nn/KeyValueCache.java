@@ -4,16 +4,16 @@ import java.util.ArrayList;
 import java.util.List;
 import panamoe.backend.CachePlaces;
 import panamoe.config.AttentionConfig;
-import panamoe.config.AttentionConfig.Heads;
+import panamoe.config.AttentionConfig.CacheRow;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
  * Blocks of keys and values of running sequences, for every attention layer [blocks, blockSize, G,
- * D], and if they are INT8 their scales [blocks, blockSize, G]. A block's number stands for its
- * part of every layer. Layers with a window may have blocks of their own, whose numbers then stand
- * for their parts of these layers.
+ * D], and if they are INT8 their scales [blocks, blockSize, G]. Where a row is key and value, both
+ * are one tensor. A block's number stands for its part of every layer. Layers with a window may
+ * have blocks of their own, whose numbers then stand for their parts of these layers.
  */
 public final class KeyValueCache {
   private final List<Tensor> keys = new ArrayList<>();
@@ -25,7 +25,7 @@ public final class KeyValueCache {
 
   /**
    * @param dtype of activations, or INT8
-   * @param layers of whose heads this rank holds 1 / {@code ranks}
+   * @param layers whose heads {@code ranks} tensor ranks share
    * @param blockSize positions of a block
    * @param window layers that read at most {@code window} positions have {@code windowBlocks}
    *     blocks of their own; 0: none has
@@ -41,27 +41,22 @@ public final class KeyValueCache {
       long windowBlocks) {
     this.layers = layers;
     this.window = window;
+    boolean scaled = dtype == DType.INT8;
     for (AttentionConfig layer : layers) {
-      Heads heads = layer.heads();
+      CacheRow row = layer.cacheRow(ranks);
       long own = layer.scores().within(window) ? windowBlocks : blocks;
-      long held = heads.keyValue() / ranks;
-      keys.add(scope.zeros(dtype, own, blockSize, held, heads.size()));
-      values.add(scope.zeros(dtype, own, blockSize, held, heads.size()));
-      boolean scaled = dtype == DType.INT8;
-      keyScales.add(scaled ? scope.zeros(DType.FLOAT32, own, blockSize, held) : null);
-      valueScales.add(scaled ? scope.zeros(DType.FLOAT32, own, blockSize, held) : null);
+      Tensor key = scope.zeros(dtype, own, blockSize, row.heads(), row.size());
+      Tensor scale = scaled ? scope.zeros(DType.FLOAT32, own, blockSize, row.heads()) : null;
+      keys.add(key);
+      keyScales.add(scale);
+      values.add(row.once() ? key : scope.zeros(dtype, key.shape()));
+      valueScales.add(row.once() || !scaled ? scale : scope.zeros(DType.FLOAT32, scale.shape()));
     }
   }
 
   /** The longest window of layers with blocks of their own; 0: there are none. */
   public int window() {
     return window;
-  }
-
-  /** Bytes of a token in a layer, on all ranks together. */
-  public static long tokenBytes(DType dtype, Heads heads) {
-    long scale = dtype == DType.INT8 ? DType.FLOAT32.bytes() : 0;
-    return 2L * heads.keyValue() * (heads.size() * (long) dtype.bytes() + scale);
   }
 
   CachePlaces places(int layer, Tensor table, Tensor slots, Tensor positions) {

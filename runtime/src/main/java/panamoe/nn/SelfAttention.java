@@ -2,13 +2,12 @@ package panamoe.nn;
 
 import panamoe.backend.Activation;
 import panamoe.backend.AttentionInputs;
-import panamoe.backend.AttentionSettings;
 import panamoe.comm.Communicator;
 import panamoe.config.AttentionConfig;
-import panamoe.config.AttentionConfig.Heads;
-import panamoe.config.AttentionConfig.QueryKeyNorm.Over;
+import panamoe.config.GroupedQueryConfig;
+import panamoe.config.GroupedQueryConfig.Heads;
+import panamoe.config.GroupedQueryConfig.QueryKeyNorm.Over;
 import panamoe.config.Rotary;
-import panamoe.op.AttentionOp;
 import panamoe.op.ClampOp;
 import panamoe.op.Pass;
 import panamoe.op.RotaryOp;
@@ -20,11 +19,11 @@ import panamoe.param.Slice;
 import panamoe.tensor.Tensor;
 
 /**
- * Grouped-query self-attention as {@link AttentionConfig} describes it: projections, norms of
+ * Grouped-query self-attention as {@link GroupedQueryConfig} describes it: projections, norms of
  * queries and keys, clipping, rotation, attention, output. Tensor ranks share the heads.
  */
-public final class SelfAttention {
-  private final AttentionConfig config;
+public final class SelfAttention implements Attention {
+  private final GroupedQueryConfig config;
   private final Communicator tensor;
   private final int layer;
   private final int hidden;
@@ -47,12 +46,12 @@ public final class SelfAttention {
    * @param hidden M
    * @throws IllegalArgumentException if the heads do not divide among the tensor ranks
    */
-  public SelfAttention(Declarations at, int layer, int hidden, AttentionConfig config) {
+  public SelfAttention(Declarations at, int layer, int hidden, GroupedQueryConfig config) {
     Heads whole = config.heads();
-    AttentionConfig.Biases biases = config.biases();
+    GroupedQueryConfig.Biases biases = config.biases();
     this.config = config;
     this.tensor = at.ranks().tensor();
-    requireDivides(tensor);
+    config.requireShared(tensor.size());
     this.layer = layer;
     this.hidden = hidden;
     this.heads = whole.query() / tensor.size();
@@ -79,75 +78,32 @@ public final class SelfAttention {
             : null;
   }
 
-  private void requireDivides(Communicator ranks) {
-    int shared = config.heads().keyValue();
-    if (shared % ranks.size() != 0) {
-      throw new IllegalArgumentException(
-          shared + " key/value heads do not divide among " + ranks.size() + " tensor ranks");
-    }
-    AttentionConfig.QueryKeyNorm norm = config.queryKeyNorm();
-    if (ranks.size() > 1 && norm != null && norm.over() == Over.PROJECTION) {
-      throw new IllegalArgumentException(
-          "a queryKeyNorm over the whole PROJECTION needs all heads on one rank, not on "
-              + ranks.size()
-              + " tensor ranks");
-    }
-  }
-
   private static Linear projection(Declarations at, long hidden, long outputs, boolean withBias) {
     return Linear.slicedByOutputs(
         at, Parameter.Part.ATTENTION, hidden, outputs, withBias, Activation.IDENTITY);
   }
 
   private Norm norm(Declarations at, long projection) {
-    AttentionConfig.QueryKeyNorm norm = config.queryKeyNorm();
+    GroupedQueryConfig.QueryKeyNorm norm = config.queryKeyNorm();
     return norm == null
         ? null
         : Norm.overSlices(at, norm.norm(), norm.over() == Over.HEAD ? headSize : projection);
   }
 
-  /**
-   * @param x [S, M]
-   * @param tables the angles of every {@link Rotary} of the model
-   * @return [S, M]
-   * @throws UnsupportedOperationException if running sequences meet a full mask: a later token
-   *     would change what an earlier one saw
-   */
-  public Tensor forward(Pass pass, Tensor x, Sequences sequences, RotaryTables tables) {
+  @Override
+  public Tensor forward(Pass pass, Tensor x, Sequences sequences, AttentionTables tables) {
     long rows = x.size(0);
     Tensor input = SliceOp.enter(pass, x, tensor);
     Tensor q = prepared(pass, query, queryNorm, heads, input, sequences, tables);
     Tensor k = prepared(pass, key, keyNorm, keyValueHeads, input, sequences, tables);
     Tensor v = clipped(pass, value.forward(pass, input)).reshape(rows, keyValueHeads, headSize);
-    AttentionSettings settings = config.settings();
-    Tensor sinkLogits = Parameter.valueOf(sinks);
     Tensor attended =
-        switch (sequences) {
-          case Sequences.Whole(long batch, long length, _) ->
-              AttentionOp.forward(
-                  pass,
-                  settings,
-                  new AttentionInputs(
-                      q.reshape(batch, length, heads, headSize),
-                      k.reshape(batch, length, keyValueHeads, headSize),
-                      v.reshape(batch, length, keyValueHeads, headSize),
-                      sinkLogits));
-          case Sequences.Running(
-                  KeyValueCache cache,
-                  Tensor table,
-                  Tensor slots,
-                  Tensor positions) -> {
-            if (settings.mask() == AttentionSettings.Mask.FULL) {
-              throw new UnsupportedOperationException(
-                  "a model with a FULL mask cannot generate: a later token would change earlier ones");
-            }
-            yield AttentionOp.decode(
-                pass,
-                settings,
-                new AttentionInputs(q, k, v, sinkLogits),
-                cache.places(layer, table, slots, positions));
-          }
-        };
+        Attention.attend(
+            pass,
+            layer,
+            config.settings(),
+            sequences,
+            new AttentionInputs(q, k, v, Parameter.valueOf(sinks)));
     return output.forward(pass, attended.reshape(rows, (long) heads * headSize));
   }
 
@@ -159,7 +115,7 @@ public final class SelfAttention {
       int count,
       Tensor input,
       Sequences sequences,
-      RotaryTables tables) {
+      AttentionTables tables) {
     Tensor x = projection.forward(pass, input);
     boolean perHead = norm != null && config.queryKeyNorm().over() == Over.HEAD;
     if (norm != null) {
@@ -175,7 +131,7 @@ public final class SelfAttention {
     return RotaryOp.forward(pass, x, sequences.positions(), table.cosine(), table.sine(), adjacent);
   }
 
-  /** The cost of {@link #forward}. */
+  @Override
   public Cost cost(Work work) {
     int ranks = work.tensorRanks();
     Heads whole = config.heads();

@@ -3,7 +3,6 @@ package panamoe.train;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
-import panamoe.config.AttentionConfig;
 import panamoe.config.BlockConfig;
 import panamoe.config.DenseConfig;
 import panamoe.config.EarlierForms;
@@ -66,17 +65,7 @@ public record RunConfig(
     int sequences = training.batch() / training.microBatches();
     requireDivides(sequences, "sequences of a micro-batch", topology.dataDegree(), "data ranks");
     for (BlockConfig block : model.blocks()) {
-      AttentionConfig.Heads heads = block.attention().heads();
-      requireSlices(topology, heads.keyValue(), "key/value heads");
-      AttentionConfig.QueryKeyNorm norm = block.attention().queryKeyNorm();
-      if (topology.tensorDegree() > 1
-          && norm != null
-          && norm.over() == AttentionConfig.QueryKeyNorm.Over.PROJECTION) {
-        throw new IllegalArgumentException(
-            "a queryKeyNorm over the whole PROJECTION needs all heads on one rank, not on "
-                + topology.tensorDegree()
-                + " tensor ranks");
-      }
+      block.attention().requireShared(topology.tensorDegree());
       switch (block.feedForward()) {
         case DenseConfig dense -> requireSlices(topology, dense.inner(), "columns of an MLP");
         case MoeConfig moe -> {

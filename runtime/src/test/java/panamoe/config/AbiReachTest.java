@@ -96,14 +96,15 @@ class AbiReachTest {
   @Test
   void everyFieldOfAttentionHasAKey() throws IOException {
     assertEquals(ATTENTION.keySet(), fields("attention.h", "moe_attention_config"));
-    AttentionConfig config = EveryPart.model().blocks().getLast().attention();
+    GroupedQueryConfig config =
+        (GroupedQueryConfig) EveryPart.model().blocks().getLast().attention();
     ObjectNode tree = (ObjectNode) ConfigJson.tree(config);
     ATTENTION.forEach(
         (field, reach) ->
             assertNotEquals(
                 component(config.settings(), reach.setting),
                 component(
-                    ConfigJson.read(changed(tree, reach), AttentionConfig.class, "changed")
+                    ConfigJson.read(changed(tree, reach), GroupedQueryConfig.class, "changed")
                         .settings(),
                     reach.setting),
                 field));

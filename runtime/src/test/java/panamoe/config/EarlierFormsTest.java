@@ -72,6 +72,19 @@ class EarlierFormsTest {
     assertEquals(read(today), read(earlier));
   }
 
+  /** Attention had one kind, grouped-query, before it had several. */
+  @Test
+  void attentionWithoutAKind() {
+    ModelConfig model = EveryPart.model();
+    JsonNode earlier = ConfigJson.tree(model);
+    for (JsonNode attention : earlier.findValues("attention")) {
+      if (attention.path("kind").asText().equals("GROUPED_QUERY")) {
+        ((ObjectNode) attention).remove("kind");
+      }
+    }
+    assertEquals(model, read(earlier));
+  }
+
   @Test
   void aPriorityBesideAnotherPolicyIsRefused() {
     JsonNode tree = ConfigJson.tree(EveryPart.model());

@@ -8,10 +8,10 @@ import panamoe.backend.GateSettings.GroupScore;
 import panamoe.backend.GateSettings.Normalization;
 import panamoe.backend.GateSettings.QueueOrder;
 import panamoe.backend.GateSettings.Score;
-import panamoe.config.AttentionConfig.Biases;
-import panamoe.config.AttentionConfig.Heads;
-import panamoe.config.AttentionConfig.QueryKeyNorm;
 import panamoe.config.AttentionConfig.Scores;
+import panamoe.config.GroupedQueryConfig.Biases;
+import panamoe.config.GroupedQueryConfig.Heads;
+import panamoe.config.GroupedQueryConfig.QueryKeyNorm;
 
 /** A small model that has every part a configuration can have. */
 public final class EveryPart {
@@ -20,7 +20,9 @@ public final class EveryPart {
 
   private EveryPart() {}
 
-  /** Four blocks of width 32: dense, shared gated expert, shared expert, residual. */
+  /**
+   * Five blocks of width 32: dense, shared gated expert, shared expert, latent attention, residual.
+   */
   public static ModelConfig model() {
     NormConfig layer = new NormConfig(NormConfig.Kind.LAYER, 1e-5);
     NormConfig rms = new NormConfig(NormConfig.Kind.RMS, 1e-6);
@@ -48,6 +50,7 @@ public final class EveryPart {
             new BlockConfig(layer, plain(), layer, new DenseConfig(40, Activation.RELU, true)),
             new BlockConfig(rms, perHead(), rms, gated),
             new BlockConfig(rms, overProjection(), rms, shared),
+            new BlockConfig(rms, latent(), rms, new DenseConfig(20, Activation.SWIGLU, false)),
             new BlockConfig(rms, stretched(), layer, residual)),
         rms,
         new HeadConfig(false, false),
@@ -72,24 +75,27 @@ public final class EveryPart {
   }
 
   private static BlockConfig sliceable(BlockConfig block, int ranks) {
-    AttentionConfig attention = block.attention();
     boolean shared =
-        attention.heads().keyValue() % ranks == 0
-            && !OVER_PROJECTION.equals(attention.queryKeyNorm());
+        switch (block.attention()) {
+          case LatentAttentionConfig latent -> latent.heads().count() % ranks == 0;
+          case GroupedQueryConfig grouped ->
+              grouped.heads().keyValue() % ranks == 0
+                  && !OVER_PROJECTION.equals(grouped.queryKeyNorm());
+        };
     return new BlockConfig(
         block.attentionNorm(),
-        shared ? attention : plain(),
+        shared ? block.attention() : plain(),
         block.feedForwardNorm(),
         block.feedForward());
   }
 
   private static AttentionConfig plain() {
-    return new AttentionConfig(
+    return new GroupedQueryConfig(
         new Heads(4, 4, 8), Biases.all(true), null, null, null, Scores.CAUSAL);
   }
 
   private static AttentionConfig perHead() {
-    return new AttentionConfig(
+    return new GroupedQueryConfig(
         new Heads(4, 2, 12),
         new Biases(true, true, true, false),
         new QueryKeyNorm(QueryKeyNorm.Over.HEAD, new NormConfig(NormConfig.Kind.RMS, 1e-6)),
@@ -99,7 +105,7 @@ public final class EveryPart {
   }
 
   private static AttentionConfig overProjection() {
-    return new AttentionConfig(
+    return new GroupedQueryConfig(
         new Heads(4, 2, 8),
         Biases.all(false),
         OVER_PROJECTION,
@@ -108,8 +114,17 @@ public final class EveryPart {
         new Scores(Mask.FULL, 0, false, null));
   }
 
+  private static AttentionConfig latent() {
+    return new LatentAttentionConfig(
+        new LatentAttentionConfig.Heads(4, 6, 5),
+        new LatentAttentionConfig.Ranks(10, 7),
+        new NormConfig(NormConfig.Kind.RMS, 1e-6),
+        new Rotary(1e4, 4, Rotary.Pairs.ADJACENT, null),
+        0.4);
+  }
+
   private static AttentionConfig stretched() {
-    return new AttentionConfig(
+    return new GroupedQueryConfig(
         new Heads(4, 2, 8),
         Biases.all(false),
         null,

@@ -10,7 +10,8 @@ import java.util.TreeMap;
 import java.util.stream.IntStream;
 import panamoe.checkpoint.StoredType;
 import panamoe.checkpoint.torch.TorchFiles;
-import panamoe.config.AttentionConfig.Heads;
+import panamoe.config.GroupedQueryConfig;
+import panamoe.config.GroupedQueryConfig.Heads;
 import panamoe.config.ModelConfig;
 import panamoe.model.ModelTensors;
 
@@ -39,7 +40,7 @@ final class MegatronFolder {
     this.type = type;
     this.ranks = ranks;
     this.slicedExperts = slicedExperts;
-    Heads heads = model.blocks().getFirst().attention().heads();
+    Heads heads = ((GroupedQueryConfig) model.blocks().getFirst().attention()).heads();
     List<Long> counts =
         model.experts().stream().filter(count -> count > 0).map(Integer::longValue).toList();
     args.put("num_layers", (long) model.layers());

@@ -14,10 +14,10 @@ import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.comm.ThreadWorld;
 import panamoe.comm.exchange.Strategy;
-import panamoe.config.AttentionConfig;
 import panamoe.config.AttentionConfig.Scores;
 import panamoe.config.BlockConfig;
 import panamoe.config.GateConfig;
+import panamoe.config.GroupedQueryConfig;
 import panamoe.config.ModelConfig;
 import panamoe.data.ByteTokenizer;
 import panamoe.model.LanguageModel;
@@ -47,12 +47,12 @@ class WindowedModelTest {
     ModelConfig whole = RotaryModel.of(CONTEXT, 2, List.of(0, 4, 8, 0), GateConfig.dropless(1));
     List<BlockConfig> blocks = new ArrayList<>();
     for (BlockConfig block : whole.blocks()) {
-      AttentionConfig old = block.attention();
+      GroupedQueryConfig old = (GroupedQueryConfig) block.attention();
       Scores scores = new Scores(Mask.CAUSAL, WINDOWS[blocks.size()], true, null);
       blocks.add(
           new BlockConfig(
               block.attentionNorm(),
-              new AttentionConfig(
+              new GroupedQueryConfig(
                   old.heads(), old.biases(), old.queryKeyNorm(), old.clip(), old.rotary(), scores),
               block.feedForwardNorm(),
               block.feedForward()));

@@ -47,6 +47,12 @@ public final class CountingBackend {
     return peak;
   }
 
+  /** Counts operations, and the most bytes, from here on. */
+  public void restart() {
+    flops = 0;
+    peak = bytes;
+  }
+
   private Object call(Object proxy, Method method, Object[] given) throws Throwable {
     flops += flops(method.getName(), given);
     Object result;

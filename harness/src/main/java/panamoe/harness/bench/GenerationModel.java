@@ -8,6 +8,7 @@ import panamoe.config.AttentionConfig;
 import panamoe.config.BlockConfig;
 import panamoe.config.EmbeddingConfig;
 import panamoe.config.GateConfig.RouteWeight;
+import panamoe.config.GroupedQueryConfig;
 import panamoe.config.HeadConfig;
 import panamoe.config.InitialWeights;
 import panamoe.config.ModelConfig;
@@ -54,10 +55,10 @@ public enum GenerationModel {
       int headSize = shape.hidden() / heads;
       NormConfig norm = new NormConfig(NormConfig.Kind.RMS, 1e-6);
       AttentionConfig attention =
-          new AttentionConfig(
-              new AttentionConfig.Heads(heads, heads, headSize),
-              AttentionConfig.Biases.all(false),
-              new AttentionConfig.QueryKeyNorm(AttentionConfig.QueryKeyNorm.Over.HEAD, norm),
+          new GroupedQueryConfig(
+              new GroupedQueryConfig.Heads(heads, heads, headSize),
+              GroupedQueryConfig.Biases.all(false),
+              new GroupedQueryConfig.QueryKeyNorm(GroupedQueryConfig.QueryKeyNorm.Over.HEAD, norm),
               null,
               Rotary.whole(1e6, headSize),
               AttentionConfig.Scores.CAUSAL);

@@ -8,6 +8,8 @@ import panamoe.config.AttentionConfig;
 import panamoe.config.BlockConfig;
 import panamoe.config.DenseConfig;
 import panamoe.config.GateConfig;
+import panamoe.config.GroupedQueryConfig;
+import panamoe.config.LatentAttentionConfig;
 import panamoe.config.MoeConfig;
 import panamoe.config.Rotary;
 import panamoe.config.RotaryScaling;
@@ -28,7 +30,14 @@ final class BlockLine {
   }
 
   private static void attention(AttentionConfig attention, List<String> parts) {
-    AttentionConfig.Heads heads = attention.heads();
+    switch (attention) {
+      case GroupedQueryConfig grouped -> grouped(grouped, parts);
+      case LatentAttentionConfig latent -> latent(latent, parts);
+    }
+  }
+
+  private static void grouped(GroupedQueryConfig attention, List<String> parts) {
+    GroupedQueryConfig.Heads heads = attention.heads();
     AttentionConfig.Scores scores = attention.scores();
     parts.add(
         Count.of(heads.query(), "head")
@@ -46,9 +55,7 @@ final class BlockLine {
     if (scores.sinks()) {
       parts.add("sinks");
     }
-    if (scores.scale() != null) {
-      parts.add("scale " + scores.scale());
-    }
+    scale(scores.scale(), parts);
     if (attention.queryKeyNorm() != null) {
       parts.add("QK-norm of the " + lower(attention.queryKeyNorm().over()));
     }
@@ -57,6 +64,28 @@ final class BlockLine {
     }
     if (attention.rotary() != null) {
       parts.add(rotary(attention.rotary(), heads.size()));
+    }
+  }
+
+  private static void latent(LatentAttentionConfig attention, List<String> parts) {
+    LatentAttentionConfig.Heads heads = attention.heads();
+    LatentAttentionConfig.Ranks ranks = attention.ranks();
+    parts.add(
+        Count.of(heads.count(), "head")
+            + " of "
+            + attention.querySize()
+            + " (values "
+            + heads.value()
+            + ") over latents of "
+            + ranks.keyValue()
+            + (ranks.query() == null ? "" : ", queries of " + ranks.query()));
+    scale(attention.scale(), parts);
+    parts.add(rotary(attention.rotary(), attention.querySize()));
+  }
+
+  private static void scale(Double scale, List<String> parts) {
+    if (scale != null) {
+      parts.add("scale " + scale);
     }
   }
 

@@ -16,8 +16,6 @@ import java.util.stream.Stream;
 import panamoe.backend.Activation;
 import panamoe.backend.GateSettings.Score;
 import panamoe.config.AttentionConfig;
-import panamoe.config.AttentionConfig.Biases;
-import panamoe.config.AttentionConfig.Heads;
 import panamoe.config.AttentionConfig.Scores;
 import panamoe.config.BlockConfig;
 import panamoe.config.DenseConfig;
@@ -25,6 +23,9 @@ import panamoe.config.EmbeddingConfig;
 import panamoe.config.GateConfig;
 import panamoe.config.GateConfig.Choice;
 import panamoe.config.GateConfig.RouteWeight;
+import panamoe.config.GroupedQueryConfig;
+import panamoe.config.GroupedQueryConfig.Biases;
+import panamoe.config.GroupedQueryConfig.Heads;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.config.NormConfig;
@@ -193,7 +194,10 @@ final class EinsumPeer implements AutoCloseable {
     return norm.kind() == NormConfig.Kind.LAYER;
   }
 
-  private static boolean plain(AttentionConfig attention) {
+  private static boolean plain(AttentionConfig kind) {
+    if (!(kind instanceof GroupedQueryConfig attention)) {
+      return false;
+    }
     Heads heads = attention.heads();
     return heads.keyValue() == heads.query()
         && attention.biases().equals(Biases.all(attention.biases().query()))

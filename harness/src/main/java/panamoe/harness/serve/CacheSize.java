@@ -3,7 +3,6 @@ package panamoe.harness.serve;
 import java.util.Locale;
 import panamoe.config.ModelConfig;
 import panamoe.engine.EngineConfig;
-import panamoe.nn.KeyValueCache;
 import panamoe.tensor.DType;
 
 /**
@@ -33,7 +32,7 @@ record CacheSize(long blocks, long windowBlocks, long tokenBytes, long windowByt
     long tokenBytes = 0;
     long windowBytes = 0;
     for (var block : config.blocks()) {
-      long bytes = KeyValueCache.tokenBytes(dtype, block.attention().heads());
+      long bytes = block.attention().cacheRow(1).bytes(dtype);
       if (block.attention().scores().within(window)) {
         windowBytes += bytes;
       } else {

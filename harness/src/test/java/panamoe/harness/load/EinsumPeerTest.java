@@ -23,6 +23,7 @@ import panamoe.backend.AttentionSettings.Mask;
 import panamoe.config.AttentionConfig;
 import panamoe.config.BlockConfig;
 import panamoe.config.GateConfig;
+import panamoe.config.GroupedQueryConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.ModelPresets;
 import panamoe.config.NormConfig;
@@ -103,9 +104,9 @@ class EinsumPeerTest {
     ModelConfig paper = uniform(4, Activation.GELU, NormConfig.Kind.LAYER);
     EinsumPeer.check(EinsumPeer.LABEL, paper, one);
     BlockConfig block = paper.blocks().getFirst();
-    AttentionConfig attention = block.attention();
+    GroupedQueryConfig attention = (GroupedQueryConfig) block.attention();
     AttentionConfig windowed =
-        new AttentionConfig(
+        new GroupedQueryConfig(
             attention.heads(),
             attention.biases(),
             null,

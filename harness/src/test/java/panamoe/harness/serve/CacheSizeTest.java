@@ -8,10 +8,10 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import panamoe.backend.Activation;
 import panamoe.backend.AttentionSettings.Mask;
-import panamoe.config.AttentionConfig;
 import panamoe.config.AttentionConfig.Scores;
 import panamoe.config.BlockConfig;
 import panamoe.config.GateConfig;
+import panamoe.config.GroupedQueryConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.NormConfig;
 import panamoe.config.UniformModel;
@@ -80,12 +80,12 @@ class CacheSizeTest {
   private static ModelConfig withWindows(int... windows) {
     List<BlockConfig> blocks = new ArrayList<>();
     for (BlockConfig block : MODEL.blocks()) {
-      AttentionConfig old = block.attention();
+      GroupedQueryConfig old = (GroupedQueryConfig) block.attention();
       Scores scores = new Scores(Mask.CAUSAL, windows[blocks.size()], false, null);
       blocks.add(
           new BlockConfig(
               block.attentionNorm(),
-              new AttentionConfig(
+              new GroupedQueryConfig(
                   old.heads(), old.biases(), old.queryKeyNorm(), old.clip(), old.rotary(), scores),
               block.feedForwardNorm(),
               block.feedForward()));

@@ -7,7 +7,7 @@ import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.IntStream;
-import panamoe.config.AttentionConfig;
+import panamoe.config.GroupedQueryConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.config.NormConfig;
@@ -66,7 +66,7 @@ final class Qwen3File {
   }
 
   private static void putConfig(GgufFile file, ModelConfig config) {
-    AttentionConfig attention = config.blocks().getFirst().attention();
+    GroupedQueryConfig attention = (GroupedQueryConfig) config.blocks().getFirst().attention();
     MoeConfig moe = (MoeConfig) config.blocks().getFirst().feedForward();
     NormConfig norm = config.finalNorm();
     String in = "qwen3moe.";

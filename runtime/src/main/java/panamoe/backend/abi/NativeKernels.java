@@ -250,6 +250,12 @@ interface NativeKernels
   }
 
   @Override
+  default void headCopy(boolean transpose, long from, long to, long count, Tensor x, Tensor y) {
+    launch(
+        "moe_head_copy", Moe::moe_head_copy, Structs.headColumns(transpose, from, to, count), x, y);
+  }
+
+  @Override
   default void attentionForward(
       AttentionSettings settings, AttentionInputs inputs, Tensor out, Tensor logsumexp) {
     launch(

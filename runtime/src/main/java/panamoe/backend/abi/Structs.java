@@ -33,6 +33,7 @@ import panamoe.bindings.moe_gate_config;
 import panamoe.bindings.moe_gate_gradients;
 import panamoe.bindings.moe_gate_inputs;
 import panamoe.bindings.moe_gemm_config;
+import panamoe.bindings.moe_head_columns;
 import panamoe.bindings.moe_norm;
 import panamoe.bindings.moe_rotary_angles;
 import panamoe.bindings.moe_routes;
@@ -166,6 +167,17 @@ final class Structs {
         positions,
         cosine,
         sine);
+  }
+
+  static Struct headColumns(boolean transpose, long from, long to, long count) {
+    return new Struct(
+        moe_head_columns.sizeof(),
+        columns -> {
+          moe_head_columns.transpose(columns, transpose ? 1 : 0);
+          moe_head_columns.from(columns, from);
+          moe_head_columns.to(columns, to);
+          moe_head_columns.count(columns, count);
+        });
   }
 
   static Struct attention(AttentionSettings settings) {

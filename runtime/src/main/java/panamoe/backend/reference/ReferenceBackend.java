@@ -22,6 +22,7 @@ public final class ReferenceBackend
         ReferenceEmbedding,
         ReferenceNorm,
         ReferenceRotary,
+        ReferenceHeads,
         ReferenceAttention,
         ReferenceCache,
         ReferenceGemm,

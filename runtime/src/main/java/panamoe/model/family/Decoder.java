@@ -6,6 +6,7 @@ import java.util.stream.IntStream;
 import panamoe.backend.Activation;
 import panamoe.backend.GateSettings.Normalization;
 import panamoe.backend.GateSettings.Score;
+import panamoe.config.GroupedQueryConfig;
 import panamoe.config.AttentionConfig;
 import panamoe.config.BlockConfig;
 import panamoe.config.DenseConfig;
@@ -62,14 +63,14 @@ record Decoder(Keys keys, int hidden, int layers, NormConfig norm) {
    * The heads of attention; by default as many for keys and values as for queries, and together as
    * wide as the model.
    */
-  AttentionConfig.Heads heads() {
+  GroupedQueryConfig.Heads heads() {
     return heads(Math.max(1, hidden / keys.count("num_attention_heads")));
   }
 
   /** As above, of {@code size} by default. */
-  AttentionConfig.Heads heads(int size) {
+  GroupedQueryConfig.Heads heads(int size) {
     int query = keys.count("num_attention_heads");
-    return new AttentionConfig.Heads(
+    return new GroupedQueryConfig.Heads(
         query, keys.count("num_key_value_heads", query), keys.count("head_dim", size));
   }
 

@@ -4,8 +4,9 @@ import java.util.List;
 import panamoe.backend.Activation;
 import panamoe.backend.AttentionSettings.Mask;
 import panamoe.backend.GateSettings.Normalization;
+import panamoe.config.GroupedQueryConfig;
 import panamoe.config.AttentionConfig;
-import panamoe.config.AttentionConfig.Biases;
+import panamoe.config.GroupedQueryConfig.Biases;
 import panamoe.config.AttentionConfig.Scores;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
@@ -29,7 +30,7 @@ final class GptOss implements Family {
   public ModelConfig model(Keys keys) {
     Decoder decoder = Decoder.of(keys, 1e-5);
     keys.ignore("experts_per_token", "initial_context_length"); // said a second time
-    AttentionConfig.Heads heads = decoder.heads(64);
+    GroupedQueryConfig.Heads heads = decoder.heads(64);
     boolean bias = keys.flag("attention_bias", true);
     Rotary rotary = RotaryKeys.of(keys, 150_000, heads.size(), Rotary.Pairs.HALVES);
     int window = keys.count("sliding_window", 128);
@@ -47,7 +48,7 @@ final class GptOss implements Family {
             Decoder.softmax(keys.count("num_experts_per_tok"), true, Normalization.CHOSEN));
     return decoder.model(
         layer ->
-            new AttentionConfig(
+            new GroupedQueryConfig(
                 heads,
                 Biases.all(bias),
                 null,

@@ -2,6 +2,7 @@ package panamoe.model.family;
 
 import panamoe.backend.Activation;
 import panamoe.backend.AttentionSettings.Mask;
+import panamoe.config.GroupedQueryConfig;
 import panamoe.config.AttentionConfig;
 import panamoe.config.AttentionConfig.Scores;
 import panamoe.config.ModelConfig;
@@ -18,12 +19,12 @@ final class Mixtral implements Family {
   @Override
   public ModelConfig model(Keys keys) {
     Decoder decoder = Decoder.of(keys, 1e-5);
-    AttentionConfig.Heads heads = decoder.heads();
+    GroupedQueryConfig.Heads heads = decoder.heads();
     int window = keys.count("sliding_window", 0);
     AttentionConfig attention =
-        new AttentionConfig(
+        new GroupedQueryConfig(
             heads,
-            AttentionConfig.Biases.all(false),
+            GroupedQueryConfig.Biases.all(false),
             null,
             null,
             RotaryKeys.of(keys, 1e6, heads.size(), Rotary.Pairs.HALVES),

@@ -1,9 +1,10 @@
 package panamoe.model.family;
 
 import panamoe.backend.Activation;
+import panamoe.config.GroupedQueryConfig;
 import panamoe.config.AttentionConfig;
-import panamoe.config.AttentionConfig.Biases;
-import panamoe.config.AttentionConfig.QueryKeyNorm;
+import panamoe.config.GroupedQueryConfig.Biases;
+import panamoe.config.GroupedQueryConfig.QueryKeyNorm;
 import panamoe.config.AttentionConfig.Scores;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
@@ -19,10 +20,10 @@ final class Olmoe implements Family {
   @Override
   public ModelConfig model(Keys keys) {
     Decoder decoder = Decoder.of(keys, 1e-5);
-    AttentionConfig.Heads heads = decoder.heads();
+    GroupedQueryConfig.Heads heads = decoder.heads();
     double clip = keys.number("clip_qkv", 0);
     AttentionConfig attention =
-        new AttentionConfig(
+        new GroupedQueryConfig(
             heads,
             Biases.all(keys.flag("attention_bias", false)),
             new QueryKeyNorm(QueryKeyNorm.Over.PROJECTION, decoder.norm()),

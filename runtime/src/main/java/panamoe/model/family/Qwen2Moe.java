@@ -1,8 +1,9 @@
 package panamoe.model.family;
 
 import panamoe.backend.Activation;
+import panamoe.config.GroupedQueryConfig;
 import panamoe.config.AttentionConfig;
-import panamoe.config.AttentionConfig.Biases;
+import panamoe.config.GroupedQueryConfig.Biases;
 import panamoe.config.AttentionConfig.Scores;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
@@ -19,10 +20,10 @@ final class Qwen2Moe implements Family {
   public ModelConfig model(Keys keys) {
     Decoder decoder = Decoder.of(keys, 1e-6);
     decoder.requireFullAttention();
-    AttentionConfig.Heads heads = decoder.heads();
+    GroupedQueryConfig.Heads heads = decoder.heads();
     boolean bias = keys.flag("qkv_bias", true);
     AttentionConfig attention =
-        new AttentionConfig(
+        new GroupedQueryConfig(
             heads,
             new Biases(bias, bias, bias, false),
             null,

@@ -1,9 +1,10 @@
 package panamoe.model.family;
 
 import panamoe.backend.Activation;
+import panamoe.config.GroupedQueryConfig;
 import panamoe.config.AttentionConfig;
-import panamoe.config.AttentionConfig.Biases;
-import panamoe.config.AttentionConfig.QueryKeyNorm;
+import panamoe.config.GroupedQueryConfig.Biases;
+import panamoe.config.GroupedQueryConfig.QueryKeyNorm;
 import panamoe.config.AttentionConfig.Scores;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
@@ -20,9 +21,9 @@ final class Qwen3Moe implements Family {
   public ModelConfig model(Keys keys) {
     Decoder decoder = Decoder.of(keys, 1e-6);
     decoder.requireFullAttention();
-    AttentionConfig.Heads heads = decoder.heads(128);
+    GroupedQueryConfig.Heads heads = decoder.heads(128);
     AttentionConfig attention =
-        new AttentionConfig(
+        new GroupedQueryConfig(
             heads,
             Biases.all(keys.flag("attention_bias", false)),
             new QueryKeyNorm(QueryKeyNorm.Over.HEAD, decoder.norm()),

@@ -82,6 +82,7 @@ record AbiSignature(String function, List<Parameter> parameters) {
           dx:f[S,M] dgamma:F[M]
       moe_rotary stream x:g[S,H,D] angles{interleaved=0..1 positions:i[S]<P cosine:F[P,J] sine:F[P,J]} \
           direction=1..1 y:g[S,H,D]
+      moe_head_copy stream columns{transpose=0..0 from=0..0L to=0..0L count=0..1L} x:g[S,H,D] y:g[S,H,D]
       moe_attention_forward stream rules{mask=0..1 scale~0..1 window=0..1L} \
           inputs{q:g[B,L,H,D] k:g[B,L,G,D] v:g[B,L,G,D] sinks:F[H]?} out:g[B,L,H,D] logsumexp:F[B,H,L]?
       moe_attention_backward stream rules{mask=0..1 scale~0..1 window=0..1L} \

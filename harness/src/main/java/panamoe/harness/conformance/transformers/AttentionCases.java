@@ -5,14 +5,15 @@ import java.util.List;
 import panamoe.backend.AttentionInputs;
 import panamoe.backend.AttentionSettings.Mask;
 import panamoe.config.AttentionConfig;
+import panamoe.config.GroupedQueryConfig;
 import panamoe.config.Rotary;
 import panamoe.harness.conformance.replay.Axes;
 import panamoe.harness.conformance.replay.BlockReplay;
 import panamoe.harness.conformance.replay.GoldenFile;
 import panamoe.harness.conformance.replay.Replay;
 import panamoe.harness.conformance.replay.WeightMap;
+import panamoe.nn.AttentionTables;
 import panamoe.nn.RotaryTable;
-import panamoe.nn.RotaryTables;
 import panamoe.nn.SelfAttention;
 import panamoe.nn.Sequences;
 import panamoe.op.AttentionOp;
@@ -31,8 +32,8 @@ public final class AttentionCases {
   private final GoldenFile golden;
   private final int batch;
   private final int length;
-  private final AttentionConfig.Heads heads;
-  private final AttentionConfig config;
+  private final GroupedQueryConfig.Heads heads;
+  private final GroupedQueryConfig config;
 
   private AttentionCases(Replay replay) {
     this.replay = replay;
@@ -40,11 +41,11 @@ public final class AttentionCases {
     this.batch = golden.size("q", 0);
     this.length = golden.size("q", 2);
     this.heads =
-        new AttentionConfig.Heads(golden.size("q", 1), golden.size("k", 1), golden.size("q", 3));
+        new GroupedQueryConfig.Heads(golden.size("q", 1), golden.size("k", 1), golden.size("q", 3));
     this.config =
-        new AttentionConfig(
+        new GroupedQueryConfig(
             heads,
-            AttentionConfig.Biases.all(false),
+            GroupedQueryConfig.Biases.all(false),
             null,
             null,
             Rotary.whole(golden.setting("rope_theta").asDouble(), heads.size()),
@@ -99,7 +100,8 @@ public final class AttentionCases {
         new BlockReplay<>(
             replay, Ranks.alone(), weights, at -> new SelfAttention(at, 0, hidden, config))) {
       Sequences sequences = new Sequences.Whole(batch, length, positions);
-      RotaryTables tables = new RotaryTables(replay.scope(), longest, List.of(config.rotary()));
+      AttentionTables tables =
+          new AttentionTables(replay.scope(), longest, List.of(config.rotary()));
       Tensor out = block.layer().forward(block.pass(), x, sequences, tables);
       replay.close("out", columns(out.toFloats(), 0, queries));
       replay.backward(out, upstream.toFloats());

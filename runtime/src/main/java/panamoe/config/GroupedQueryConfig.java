@@ -1,0 +1,108 @@
+package panamoe.config;
+
+import panamoe.backend.AttentionSettings;
+import panamoe.io.Omittable;
+
+/**
+ * Grouped-query self-attention: H query heads of size D, of which H / G share a key/value head.
+ *
+ * @param heads their numbers and size
+ * @param biases which projections have a bias
+ * @param queryKeyNorm normalises queries and keys before the rotation; null: none
+ * @param clip C, queries, keys and values are limited to [-C, C], normalised ones after the norm
+ *     (OLMoE, DBRX); null: not
+ * @param rotary positions; null: none, or learned ones in the embedding
+ * @param scores how queries and keys become weights
+ */
+public record GroupedQueryConfig(
+    Heads heads,
+    Biases biases,
+    @Omittable QueryKeyNorm queryKeyNorm,
+    @Omittable Double clip,
+    @Omittable Rotary rotary,
+    Scores scores)
+    implements AttentionConfig {
+
+  /**
+   * The heads. The projection of queries is [H * D, M], those of keys and values [G * D, M].
+   *
+   * @param query H
+   * @param keyValue G, divides H; fewer is grouped-query attention, 1 multi-query attention
+   * @param size D
+   */
+  public record Heads(int query, int keyValue, int size) {
+    public Heads {
+      Require.size("query", query, Require.MAX_WIDTH);
+      Require.size("keyValue", keyValue, Require.MAX_WIDTH);
+      Require.size("size", size, Require.MAX_WIDTH);
+      if (query % keyValue != 0) {
+        throw new IllegalArgumentException(
+            "query is " + query + ", which " + keyValue + " key/value heads do not divide");
+      }
+    }
+  }
+
+  /** Which of the four projections have a bias. */
+  public record Biases(boolean query, boolean key, boolean value, boolean output) {
+    /** On all four, or on none. */
+    public static Biases all(boolean present) {
+      return new Biases(present, present, present, present);
+    }
+  }
+
+  /**
+   * A norm of queries and one of keys, each with its own weights.
+   *
+   * @param over a head at a time with weights [D] (Qwen3), or the whole projection with weights [H
+   *     * D] and [G * D] (OLMoE)
+   */
+  public record QueryKeyNorm(Over over, NormConfig norm) {
+    /** What a norm's statistics are taken over. */
+    public enum Over {
+      HEAD,
+      PROJECTION
+    }
+
+    public QueryKeyNorm {
+      Require.present("over", over);
+      Require.present("norm", norm);
+    }
+  }
+
+  public GroupedQueryConfig {
+    Require.present("heads", heads);
+    Require.present("biases", biases);
+    Require.present("scores", scores);
+    if (clip != null) {
+      Require.positiveFloat("clip", clip);
+    }
+    if (rotary != null && rotary.size() > heads.size()) {
+      throw new IllegalArgumentException(
+          "rotary.size is " + rotary.size() + ", more than a head's " + heads.size());
+    }
+  }
+
+  @Override
+  public AttentionSettings settings() {
+    return scores.settings(heads.size);
+  }
+
+  @Override
+  public CacheRow cacheRow(int ranks) {
+    return new CacheRow(heads.keyValue / ranks, heads.size, false);
+  }
+
+  @Override
+  public void requireShared(int ranks) {
+    if (heads.keyValue % ranks != 0) {
+      throw new IllegalArgumentException(
+          heads.keyValue + " key/value heads do not divide among " + ranks + " tensor ranks");
+    }
+    if (ranks > 1 && queryKeyNorm != null && queryKeyNorm.over == QueryKeyNorm.Over.PROJECTION) {
+      throw new IllegalArgumentException(
+          "a queryKeyNorm over the whole PROJECTION needs all heads on one rank, not on "
+              + ranks
+              + " tensor ranks");
+    }
+  }
+}

@@ -1,0 +1,72 @@
+package panamoe.nn;
+
+import panamoe.backend.AttentionInputs;
+import panamoe.backend.AttentionSettings;
+import panamoe.config.AttentionConfig;
+import panamoe.config.GroupedQueryConfig;
+import panamoe.config.LatentAttentionConfig;
+import panamoe.op.AttentionOp;
+import panamoe.op.Pass;
+import panamoe.param.Declarations;
+import panamoe.tensor.Tensor;
+
+/** Self-attention of the kind that an {@link AttentionConfig} describes. */
+public sealed interface Attention permits SelfAttention, LatentAttention {
+
+  /**
+   * @param layer index of this layer in the key/value cache
+   * @param hidden M
+   * @throws IllegalArgumentException if the heads do not divide among the tensor ranks
+   */
+  static Attention of(Declarations at, int layer, int hidden, AttentionConfig config) {
+    return switch (config) {
+      case GroupedQueryConfig grouped -> new SelfAttention(at, layer, hidden, grouped);
+      case LatentAttentionConfig latent -> new LatentAttention(at, layer, hidden, latent);
+    };
+  }
+
+  /**
+   * @param x [S, M]
+   * @param tables of the model
+   * @return [S, M]
+   * @throws UnsupportedOperationException if running sequences meet a full mask: a later token
+   *     would change what an earlier one saw
+   */
+  Tensor forward(Pass pass, Tensor x, Sequences sequences, AttentionTables tables);
+
+  /** The cost of {@link #forward}. */
+  Cost cost(Work work);
+
+  /**
+   * The rows of a batch attend to their sequences.
+   *
+   * @param rows q [S, H, D], k and v [S, G, D]
+   * @return S * H rows of D, in any shape
+   */
+  static Tensor attend(
+      Pass pass, int layer, AttentionSettings settings, Sequences sequences, AttentionInputs rows) {
+    return switch (sequences) {
+      case Sequences.Whole(long batch, long length, _) ->
+          AttentionOp.forward(
+              pass,
+              settings,
+              new AttentionInputs(
+                  whole(rows.q(), batch, length),
+                  whole(rows.k(), batch, length),
+                  whole(rows.v(), batch, length),
+                  rows.sinks()));
+      case Sequences.Running(KeyValueCache cache, Tensor table, Tensor slots, Tensor positions) -> {
+        if (settings.mask() == AttentionSettings.Mask.FULL) {
+          throw new UnsupportedOperationException(
+              "a model with a FULL mask cannot generate: a later token would change earlier ones");
+        }
+        yield AttentionOp.decode(
+            pass, settings, rows, cache.places(layer, table, slots, positions));
+      }
+    };
+  }
+
+  private static Tensor whole(Tensor rows, long batch, long length) {
+    return rows.reshape(batch, length, rows.size(1), rows.size(2));
+  }
+}

@@ -1,0 +1,56 @@
+package panamoe.nn;
+
+import java.lang.foreign.ValueLayout;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.Map;
+import panamoe.config.Rotary;
+import panamoe.tensor.DType;
+import panamoe.tensor.HostView;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/**
+ * What a model's attention layers look up: the angles of each {@link Rotary} among them, and where
+ * the rows of each head begin once they are sorted by head. Used by one thread at a time.
+ */
+public final class AttentionTables {
+  private record HeadRows(int heads, long rows) {}
+
+  private final TensorScope scope;
+  private final Map<Rotary, RotaryTable> rotaries = new HashMap<>();
+  private final Map<HeadRows, Tensor> offsets = new HashMap<>();
+
+  /**
+   * @param scope holds the tables
+   * @param positions P, longest sequence
+   */
+  public AttentionTables(TensorScope scope, int positions, Collection<Rotary> rotaries) {
+    this.scope = scope;
+    for (Rotary rotary : rotaries) {
+      this.rotaries.computeIfAbsent(rotary, each -> RotaryTable.of(scope, positions, each));
+    }
+  }
+
+  RotaryTable of(Rotary rotary) {
+    return rotaries.get(rotary);
+  }
+
+  /**
+   * INT32 [H + 1]: 0, S, 2 S, ... The first batch of S rows makes it and later ones find it, so
+   * that a recorded step has no copy from the host in it.
+   */
+  Tensor offsets(int heads, long rows) {
+    return offsets.computeIfAbsent(new HeadRows(heads, rows), this::multiples);
+  }
+
+  private Tensor multiples(HeadRows of) {
+    Tensor tensor = scope.allocate(DType.INT32, of.heads + 1);
+    HostView view = HostView.of(tensor);
+    for (int i = 0; i <= of.heads; i++) {
+      view.memory().setAtIndex(ValueLayout.JAVA_INT, i, Math.toIntExact(i * of.rows));
+    }
+    view.write();
+    return tensor;
+  }
+}
