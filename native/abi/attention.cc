@@ -171,8 +171,7 @@ moe_status moe_cache_append(moe_stream stream, const moe_tensor* k, const moe_te
     moe::Tensor new_values = moe::check_tensor("v", v, moe::kFloating, {rows, groups, head_size});
     const moe_cache_places at = moe::check_places(places, "k", new_keys, groups);
     moe::check_same_dtype("k", new_keys, "v", new_values);
-    const bool one = at.values->data == at.keys->data;  // rows that are key and value
-    if (one && v->data != k->data) moe::invalid("values are keys, but v is not k");
+    const bool one = at.values->data == at.keys->data && v->data == k->data;  // rows that are key and value
     if (one && at.value_scales != nullptr && at.value_scales->data != at.key_scales->data) {
       moe::invalid("values are keys, but value_scales are not key_scales");
     }

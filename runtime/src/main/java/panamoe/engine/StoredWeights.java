@@ -138,7 +138,13 @@ public sealed interface StoredWeights {
         DoubleConsumer progress) {
       try (TensorFiles files = open()) {
         return WeightLoader.load(
-            directory(), model.sources(files), destinations, backend, strict, progress);
+            directory(),
+            model.sources(files),
+            destinations,
+            backend,
+            strict,
+            model.notes(files),
+            progress);
       }
     }
   }

@@ -19,9 +19,12 @@ import panamoe.backend.abi.MemoryUsage;
 import panamoe.backend.abi.NativeBackend;
 import panamoe.checkpoint.CheckpointContents;
 import panamoe.checkpoint.CheckpointStore;
+import panamoe.config.BlockConfig;
 import panamoe.config.GateConfig;
+import panamoe.config.LatentAttentionConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.NormConfig;
+import panamoe.config.Rotary;
 import panamoe.config.UniformModel;
 import panamoe.data.ByteTokenizer;
 import panamoe.io.ConfigJson;
@@ -57,6 +60,28 @@ class StreamedLoadTest {
         .toConfig();
   }
 
+  /** With matrices of heads in stacks that are loaded in several pieces. */
+  private static ModelConfig latent() {
+    ModelConfig whole = config(24, 70, 4, Activation.GELU_TANH);
+    LatentAttentionConfig attention =
+        new LatentAttentionConfig(
+            new LatentAttentionConfig.Heads(70, 66, 50),
+            new LatentAttentionConfig.Ranks(null, 40),
+            new NormConfig(NormConfig.Kind.RMS, 1e-6),
+            Rotary.whole(1e4, 4),
+            null);
+    return whole.withBlocks(
+        whole.blocks().stream()
+            .map(
+                block ->
+                    new BlockConfig(
+                        block.attentionNorm(),
+                        attention,
+                        block.feedForwardNorm(),
+                        block.feedForward()))
+            .toList());
+  }
+
   private void save(Backend backend, LanguageModel model) {
     JsonNodeFactory json = JsonNodeFactory.instance;
     ObjectNode config = json.objectNode().set("model", ConfigJson.tree(model.config()));
@@ -75,8 +100,11 @@ class StreamedLoadTest {
   /** The bits of a model that was drawn, and packed from its float32 masters. */
   @EveryBackend
   void holdsTheBitsOfAModelThatWasPackedWhole(Backend backend) {
-    for (Activation activation : new Activation[] {Activation.GELU_TANH, Activation.SWIGLU}) {
-      ModelConfig config = config(24, 70, 4, activation);
+    for (ModelConfig config :
+        List.of(
+            config(24, 70, 4, Activation.GELU_TANH),
+            config(24, 70, 4, Activation.SWIGLU),
+            latent())) {
       for (DType dtype : new DType[] {DType.FLOAT32, DType.BFLOAT16}) {
         try (LanguageModel drawn = new LanguageModel(config)) {
           drawn.materialize(backend, dtype, false, 5);

@@ -11,7 +11,14 @@ import panamoe.config.ModelConfig;
 public interface Family {
   /** The families that are known. */
   List<Family> ALL =
-      List.of(new Mixtral(), new Qwen2Moe(), new Qwen3Moe(), new Olmoe(), new GptOss());
+      List.of(
+          new Mixtral(),
+          new Qwen2Moe(),
+          new Qwen3Moe(),
+          new Olmoe(),
+          new GptOss(),
+          new DeepSeekV2(),
+          new DeepSeekV3());
 
   /** Its name in {@code config.json}: {@code model_type}. */
   String type();

@@ -4,7 +4,9 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import panamoe.checkpoint.CheckpointException;
@@ -19,7 +21,7 @@ public final class Keys {
   private final String parent;
   private final ObjectNode values;
   private final Set<String> unread = new TreeSet<>();
-  private final List<Keys> below = new ArrayList<>();
+  private final Map<String, Keys> below = new LinkedHashMap<>();
 
   /**
    * @param file for messages
@@ -130,9 +132,7 @@ public final class Keys {
     if (!(value instanceof ObjectNode object)) {
       throw bad(name, shown(value), "an object");
     }
-    Keys keys = new Keys(file, parent + name + ".", object);
-    below.add(keys);
-    return keys;
+    return below.computeIfAbsent(name, _ -> new Keys(file, parent + name + ".", object));
   }
 
   /** Refuses a value that no model here has; one that is absent is right. */
@@ -169,7 +169,7 @@ public final class Keys {
   private List<String> unreadNames() {
     List<String> names = new ArrayList<>();
     unread.stream().filter(this::has).forEach(name -> names.add(parent + name));
-    below.forEach(keys -> names.addAll(keys.unreadNames()));
+    below.values().forEach(keys -> names.addAll(keys.unreadNames()));
     return names;
   }
 

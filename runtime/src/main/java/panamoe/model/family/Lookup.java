@@ -33,17 +33,25 @@ final class Lookup {
   private final String before;
   private final int expert;
   private final int experts;
+  private final long[] shape;
   private final Set<String> used = new LinkedHashSet<>();
 
   /**
    * @param before what stands before each name
    * @param expert the weight's, among {@code experts} of its layer; 0 of 0 for a weight of none
+   * @param shape of the weight
    */
-  Lookup(Files files, String before, int expert, int experts) {
+  Lookup(Files files, String before, int expert, int experts, long[] shape) {
     this.files = files;
     this.before = before;
     this.expert = expert;
     this.experts = experts;
+    this.shape = shape;
+  }
+
+  /** The shape of the weight. */
+  long[] shape() {
+    return shape.clone();
   }
 
   /** The tensors that were found. */

@@ -2,9 +2,9 @@ package panamoe.model.family;
 
 import panamoe.backend.Activation;
 import panamoe.backend.AttentionSettings.Mask;
-import panamoe.config.GroupedQueryConfig;
 import panamoe.config.AttentionConfig;
 import panamoe.config.AttentionConfig.Scores;
+import panamoe.config.GroupedQueryConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.config.Rotary;

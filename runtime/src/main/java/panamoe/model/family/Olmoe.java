@@ -1,11 +1,11 @@
 package panamoe.model.family;
 
 import panamoe.backend.Activation;
-import panamoe.config.GroupedQueryConfig;
 import panamoe.config.AttentionConfig;
+import panamoe.config.AttentionConfig.Scores;
+import panamoe.config.GroupedQueryConfig;
 import panamoe.config.GroupedQueryConfig.Biases;
 import panamoe.config.GroupedQueryConfig.QueryKeyNorm;
-import panamoe.config.AttentionConfig.Scores;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.config.Rotary;

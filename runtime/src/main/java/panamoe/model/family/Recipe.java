@@ -2,6 +2,7 @@ package panamoe.model.family;
 
 import java.util.List;
 import java.util.stream.Stream;
+import panamoe.checkpoint.rows.HeadRows;
 import panamoe.checkpoint.rows.JoinedRows;
 import panamoe.checkpoint.rows.Mxfp4Rows;
 import panamoe.checkpoint.rows.RowSource;
@@ -36,6 +37,26 @@ interface Recipe {
   /** An expert of MXFP4 in two tensors: {@code name_blocks} and {@code name_scales}. */
   static Recipe mxfp4(String name) {
     return files -> new Mxfp4Rows(files.bytes(name + "_blocks"), files.bytes(name + "_scales"));
+  }
+
+  /**
+   * For a stack [H, K, N]: the first N rows of each head of a matrix [H * D, K], transposed, such
+   * as DeepSeek's keys, which are stored beside the values.
+   */
+  static Recipe keysOfHeads(String name) {
+    return files -> {
+      long[] shape = files.shape();
+      return new HeadRows(files.matrix(name), shape[0], 0, shape[2], true);
+    };
+  }
+
+  /** For a stack [H, N, K]: the last N rows of each head of a matrix [H * D, K]. */
+  static Recipe valuesOfHeads(String name) {
+    return files -> {
+      long[] shape = files.shape();
+      RowSource all = files.matrix(name);
+      return new HeadRows(all, shape[0], all.rows() / shape[0] - shape[1], shape[1], false);
+    };
   }
 
   /** The first recipe if there is a tensor of that name, else the second. */

@@ -30,6 +30,7 @@ final class Recipes {
   private final String layer;
   private final Map<String, Recipe> byWeight = new HashMap<>();
   private Predicate<String> unused = _ -> false;
+  private boolean leavesLayersOut;
 
   /**
    * @param layer what stands before the names of a layer's tensors, with %d for its number
@@ -108,6 +109,27 @@ final class Recipes {
     return this;
   }
 
+  /** Layers behind the model's last are left out: they predict tokens further on. */
+  Recipes withoutFurtherLayers() {
+    leavesLayersOut = true;
+    return this;
+  }
+
+  /** The tensors of layers that are left out. */
+  List<String> leftOut(ModelConfig config, Set<String> tensors) {
+    Pattern number = Pattern.compile(Pattern.quote(layer).replace("%d", "\\E(\\d{1,9})\\Q") + ".*");
+    return tensors.stream()
+        .filter(
+            name -> {
+              Matcher inLayer = number.matcher(name);
+              return leavesLayersOut
+                  && inLayer.matches()
+                  && Integer.parseInt(inLayer.group(1)) >= config.layers();
+            })
+        .sorted()
+        .toList();
+  }
+
   /**
    * The rows of every weight of a model.
    *
@@ -130,6 +152,7 @@ final class Recipes {
     if (config.head().tied()) {
       used.add("lm_head.weight"); // the embedding again
     }
+    used.addAll(leftOut(config, files.tensors().keySet()));
     files.tensors().keySet().stream()
         .filter(name -> !used.contains(name) && !unused.test(name))
         .filter(name -> !name.endsWith(".rotary_emb.inv_freq")) // follows from the configuration
@@ -166,7 +189,7 @@ final class Recipes {
     if (recipe == null) {
       throw new CheckpointException("no tensor is known for " + weight);
     }
-    Lookup lookup = new Lookup(files, before, expert, experts);
+    Lookup lookup = new Lookup(files, before, expert, experts, shape);
     RowSource source = recipe.of(lookup);
     used.addAll(lookup.used());
     long rows = shape[0];

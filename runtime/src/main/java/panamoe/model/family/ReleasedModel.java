@@ -103,6 +103,18 @@ public final class ReleasedModel {
         .numbers("eos_token_id");
   }
 
+  /** What a user should know of the files, in a sentence each. */
+  public List<String> notes(TensorFiles files) {
+    int leftOut = family.recipes().leftOut(config, files.tensors().keySet()).size();
+    return leftOut == 0
+        ? List.of()
+        : List.of(
+            folder.path()
+                + ": "
+                + leftOut
+                + " tensors of layers behind the last, which predict tokens further on, are left out");
+  }
+
   /**
    * The rows of every weight.
    *

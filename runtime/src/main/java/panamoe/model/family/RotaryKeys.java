@@ -34,6 +34,20 @@ final class RotaryKeys {
     return new Rotary(theta, size, pairs, new RotaryKeys(keys, scaling).scaling());
   }
 
+  /**
+   * What DeepSeek multiplies the scale of attention by where positions are stretched: the square of
+   * YaRN's amplitude for {@code mscale_all_dim}.
+   */
+  static double attentionFactor(Keys keys) {
+    Keys scaling = keys.object(keys.has("rope_parameters") ? "rope_parameters" : "rope_scaling");
+    double weight = scaling == null ? 0 : scaling.number("mscale_all_dim", 0);
+    if (weight == 0) {
+      return 1;
+    }
+    double amplitude = RotaryScaling.Yarn.amplitude(scaling.number("factor", 1), weight);
+    return amplitude * amplitude;
+  }
+
   private RotaryScaling scaling() {
     if (scaling == null) {
       return null;

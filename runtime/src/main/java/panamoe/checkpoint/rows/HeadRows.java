@@ -1,0 +1,50 @@
+package panamoe.checkpoint.rows;
+
+import java.lang.foreign.MemorySegment;
+import panamoe.tensor.DType;
+
+/**
+ * The matrices of a stack, one a row: those rows of each head of a matrix, whose rows are the heads
+ * one behind the other.
+ *
+ * @param of [H * D, K]
+ * @param heads H
+ * @param first of the head's D rows
+ * @param count of rows from there on
+ * @param transposed whether a head's matrix is [K, count], not [count, K]
+ */
+public record HeadRows(RowSource of, long heads, long first, long count, boolean transposed)
+    implements RowSource {
+  @Override
+  public DType dtype() {
+    return of.dtype();
+  }
+
+  @Override
+  public long rows() {
+    return heads;
+  }
+
+  @Override
+  public long columns() {
+    return count * of.columns();
+  }
+
+  @Override
+  public void read(long row, long rows, long column, long columns, MemorySegment into) {
+    if (column != 0 || columns != columns()) {
+      throw new IllegalArgumentException("the matrices of heads are read whole");
+    }
+    RowSource lines = transposed ? new TransposedRows(of) : of;
+    long bytes = columns * dtype().bytes();
+    for (long i = 0; i < rows; i++) {
+      long from = (row + i) * (of.rows() / heads) + first;
+      MemorySegment matrix = into.asSlice(i * bytes, bytes);
+      if (transposed) {
+        lines.read(0, of.columns(), from, count, matrix);
+      } else {
+        lines.read(from, count, 0, of.columns(), matrix);
+      }
+    }
+  }
+}

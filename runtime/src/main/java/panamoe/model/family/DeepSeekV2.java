@@ -1,0 +1,57 @@
+package panamoe.model.family;
+
+import panamoe.backend.GateSettings.GroupScore;
+import panamoe.backend.GateSettings.Normalization;
+import panamoe.backend.GateSettings.Score;
+import panamoe.config.AttentionConfig;
+import panamoe.config.GateConfig;
+import panamoe.config.ModelConfig;
+import panamoe.config.Rotary;
+
+/**
+ * DeepSeek-V2: a softmax over all experts, the best of which are taken, of the groups with the best
+ * single expert where there are groups; weights are scaled, not normalised.
+ */
+final class DeepSeekV2 implements Family {
+  @Override
+  public String type() {
+    return "deepseek_v2";
+  }
+
+  @Override
+  public ModelConfig model(Keys keys) {
+    Decoder decoder = DeepSeek.decoder(keys);
+    keys.require("mlp_bias", false);
+    keys.require("scoring_func", "softmax");
+    keys.require("norm_topk_prob", false);
+    GateConfig gate =
+        new GateConfig(
+            keys.count("num_experts_per_tok"),
+            false,
+            Score.SOFTMAX,
+            choice(keys),
+            new GateConfig.RouteWeight(
+                Normalization.RAW, 0, 0, keys.number("routed_scaling_factor", 1)),
+            GateConfig.Capacity.DROPLESS,
+            new GateConfig.Loss(true, 0, 0));
+    AttentionConfig attention = DeepSeek.attention(keys, Rotary.Pairs.ADJACENT);
+    return decoder.model(_ -> attention, DeepSeek.feedForward(keys, gate));
+  }
+
+  private static GateConfig.Choice choice(Keys keys) {
+    int groups = keys.count("n_group", 1);
+    int chosen = keys.count("topk_group", 1);
+    String method = keys.text("topk_method", "greedy");
+    return switch (method) {
+      case "greedy" -> GateConfig.Choice.BEST;
+      case "group_limited_greedy" ->
+          new GateConfig.Choice(groups, chosen, GroupScore.MAXIMUM, false, GateConfig.Noise.NONE);
+      default -> throw keys.bad("topk_method", method, "greedy or group_limited_greedy");
+    };
+  }
+
+  @Override
+  public Recipes recipes() {
+    return DeepSeek.recipes();
+  }
+}
