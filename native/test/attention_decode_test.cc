@@ -304,6 +304,22 @@ TEST_F(AttentionDecodeTest, ThreadsThatShareAKeyHeadHaveTheBitsOfForward) {
   }
 }
 
+// Rows of latent attention as released models have them. A CUDA device refuses what is wider than its tiles.
+TEST_F(AttentionDecodeTest, WideHeadsHaveTheBitsOfForwardOrAreRefused) {
+  if (on_cpu()) {
+    const Sequences s = sequences(MOE_BFLOAT16, 9, 1, 576, 0, 70);
+    expect_forward_bits(s, {{0, 69}, {1, 2}}, triple);
+    expect_forward_bits(s, {{1, 60}, {1, 61}, {1, 62}, {1, 63}, {1, 64}, {0, 5}}, triple);
+    return;
+  }
+  const Tensor q(MOE_FLOAT32, {1, 2, 576}), out(MOE_FLOAT32, {1, 2, 576}), cache(MOE_FLOAT32, {1, 2, 1, 576});
+  const Tensor place = Tensor::of(MOE_INT32, {1}, {0});
+  EXPECT_MOE_REFUSED(
+      MOE_UNSUPPORTED, "the head size is 576, this backend's attention has up to 256",
+      moe_attention_decode(stream, attention_config(1), q, nullptr,
+                           cache_places(cache, cache, Tensor::of(MOE_INT32, {1, 1}, {0}), place, place), out));
+}
+
 // Latent attention: a cached row is key and value, and is stored once.
 TEST_F(AttentionDecodeTest, ValuesThatAreKeysHaveTheBitsOfACopy) {
   for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
