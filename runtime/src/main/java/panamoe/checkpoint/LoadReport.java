@@ -1,6 +1,7 @@
 package panamoe.checkpoint;
 
 import java.util.List;
+import java.util.stream.Stream;
 
 /**
  * The result of loading.
@@ -10,4 +11,10 @@ import java.util.List;
  * @param warnings sentences about accepted irregularities: values that are not finite, tensors
  *     without a destination
  */
-public record LoadReport(int tensors, long bytes, List<String> warnings) {}
+public record LoadReport(int tensors, long bytes, List<String> warnings) {
+  /** The same behind {@code notes}. */
+  public LoadReport after(List<String> notes) {
+    return new LoadReport(
+        tensors, bytes, Stream.concat(notes.stream(), warnings.stream()).toList());
+  }
+}

@@ -115,7 +115,6 @@ public final class WeightLoader {
    * @param destinations of what this rank holds, of the sources' shapes
    * @param backend whose memory the targets are
    * @param strict rejects NaN and infinite values, after reading; otherwise they give one warning
-   * @param notes warnings of before
    * @param progress is told which part is read, 0 to 1, by any thread
    * @throws CheckpointException if a file cannot be read any more
    */
@@ -125,12 +124,11 @@ public final class WeightLoader {
       Map<String, Destination> destinations,
       Backend backend,
       boolean strict,
-      List<String> notes,
       DoubleConsumer progress) {
     WeightLoader loader = new WeightLoader(backend, false, progress);
     destinations.forEach((name, to) -> loader.add(name, sources.get(name), to));
     loader.run();
-    return loader.report(place, destinations, strict, notes);
+    return loader.report(place, destinations, strict, List.of());
   }
 
   /**

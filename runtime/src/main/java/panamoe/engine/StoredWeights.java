@@ -138,13 +138,8 @@ public sealed interface StoredWeights {
         DoubleConsumer progress) {
       try (TensorFiles files = open()) {
         return WeightLoader.load(
-            directory(),
-            model.sources(files),
-            destinations,
-            backend,
-            strict,
-            model.notes(files),
-            progress);
+                directory(), model.sources(files), destinations, backend, strict, progress)
+            .after(model.notes(files));
       }
     }
   }

@@ -34,7 +34,7 @@ final class DeepSeek {
             keys.count("num_attention_heads"), nope, keys.count("v_head_dim")),
         new LatentAttentionConfig.Ranks(
             keys.has("q_lora_rank") ? keys.count("q_lora_rank") : null, keys.count("kv_lora_rank")),
-        // Whatever rms_norm_eps says.
+        // Whatever the configuration says of the other norms.
         new NormConfig(NormConfig.Kind.RMS, 1e-6),
         rotary,
         factor == 1 ? null : factor / Math.sqrt(nope + rotated));
