@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.stream.IntStream;
 import panamoe.data.bpe.ByteLevelBpe;
 import panamoe.data.bpe.Sought;
 import panamoe.io.FileTrouble;
@@ -56,8 +57,8 @@ public final class JsonTokenizer implements Tokenizer {
   /**
    * Loads a released model's file.
    *
-   * @param ends the tokens that end a text, a document's end first; empty to look for the usual
-   *     names
+   * @param ends the tokens that end a text; a document ends with the one of a usual name, else with
+   *     the first. Empty to look for the usual names
    */
   public static JsonTokenizer load(Path file, List<Integer> ends) {
     if (ends.isEmpty()) {
@@ -76,7 +77,18 @@ public final class JsonTokenizer implements Tokenizer {
                 + " is said to end a text");
       }
     }
-    return new JsonTokenizer(bpe, ends.stream().mapToInt(end -> end).toArray(), Sha256.hex(json));
+    int document =
+        END_OF_TEXT_NAMES.stream()
+            .map(bpe.special()::get)
+            .filter(Objects::nonNull)
+            .filter(ends::contains)
+            .findFirst()
+            .orElse(ends.getFirst());
+    int[] documentFirst =
+        IntStream.concat(IntStream.of(document), ends.stream().mapToInt(end -> end))
+            .distinct()
+            .toArray();
+    return new JsonTokenizer(bpe, documentFirst, Sha256.hex(json));
   }
 
   /**
@@ -146,6 +158,16 @@ public final class JsonTokenizer implements Tokenizer {
   @Override
   public int[] ends() {
     return ends;
+  }
+
+  @Override
+  public boolean endsText(int token) {
+    for (int end : ends) {
+      if (end == token) {
+        return true;
+      }
+    }
+    return false;
   }
 
   @Override

@@ -29,6 +29,11 @@ public interface Tokenizer {
     return new int[] {endOfText()};
   }
 
+  /** Whether a token is one of {@link #ends}. */
+  default boolean endsText(int token) {
+    return token == endOfText();
+  }
+
   /** The SHA-256 of the tokenizer's file, in hexadecimal; of no bytes where it needs no file. */
   String sha256();
 

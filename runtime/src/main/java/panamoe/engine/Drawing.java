@@ -17,7 +17,6 @@ final class Drawing implements AutoCloseable {
   private final Scheduler scheduler;
   private final Listeners listeners;
   private final Tokenizer tokenizer;
-  private final BitSet ends = new BitSet();
   private final Sampler sampler;
   private final int context;
   private final float[] routes;
@@ -34,9 +33,6 @@ final class Drawing implements AutoCloseable {
     this.scheduler = scheduler;
     this.listeners = listeners;
     this.tokenizer = tokenizer;
-    for (int end : tokenizer.ends()) {
-      ends.set(end);
-    }
     this.sampler = new Sampler(runner.backend());
     this.context = context;
     this.routes = new float[new RouteLayout(runner.layers()).width()];
@@ -150,7 +146,7 @@ final class Drawing implements AutoCloseable {
       return -1;
     }
     if (sequence.constraint != null
-        && !ends.get(token)
+        && !tokenizer.endsText(token)
         && !constrain(sequence, () -> sequence.constraint.accept(token))) {
       return -1;
     }
@@ -178,7 +174,7 @@ final class Drawing implements AutoCloseable {
     if (sequence.first == 0) {
       sequence.first = System.nanoTime();
     }
-    if (ends.get(token) && !stop.ignoreEndOfText()) {
+    if (tokenizer.endsText(token) && !stop.ignoreEndOfText()) {
       listeners.end(sequence, Generation.End.END_OF_TEXT);
       return -1;
     }

@@ -18,13 +18,20 @@ import panamoe.tensor.DType;
  *
  * @param weights operands and tables in the dtype, vectors and routers in FLOAT32; a tied head
  *     beside its embedding
- * @param keysAndValues of one text as long as the context
+ * @param keysAndValues of a text
  */
 public record InferenceMemory(long weights, long keysAndValues) {
   /**
+   * For a text as long as the context.
+   *
    * @param dtype of weights, keys and values
    */
   public static InferenceMemory of(ModelConfig config, DType dtype) {
+    return of(config, dtype, config.context());
+  }
+
+  /** For a text of {@code length} tokens. */
+  public static InferenceMemory of(ModelConfig config, DType dtype, int length) {
     long weights = 0;
     try (LanguageModel model = new LanguageModel(config)) {
       for (Parameter parameter : model.parameters().parameters()) {
@@ -37,27 +44,28 @@ public record InferenceMemory(long weights, long keysAndValues) {
     long keysAndValues = 0;
     for (BlockConfig block : config.blocks()) {
       int window = block.attention().scores().window();
-      long tokens = window == 0 ? config.context() : Math.min(window, config.context());
+      long tokens = window == 0 ? length : Math.min(window, length);
       keysAndValues += tokens * block.attention().cacheRow(1).bytes(dtype);
     }
     return new InferenceMemory(weights, keysAndValues);
   }
 
   /**
-   * Refuses weights that do not fit.
+   * Refuses what does not fit.
    *
    * @param model for messages
-   * @throws CheckpointException with what they need and what there is
+   * @throws CheckpointException with what is needed and what there is
    */
-  void requireFits(Path model, long availableBytes) {
-    if (weights > availableBytes) {
+  public void requireFits(Path model, long availableBytes) {
+    if (total() > availableBytes) {
       throw new CheckpointException(
           String.format(
               Locale.ROOT,
-              "the weights of %s need %s, but only %s are available; spread the model over ranks,"
-                  + " or give --dtype bfloat16 where it is float32",
+              "%s takes %s for its weights and %s for the keys and values of a text, but only %s are"
+                  + " available; spread it over ranks, or give --dtype bf16 where it is f32",
               model,
               gibibytes(weights),
+              gibibytes(keysAndValues),
               gibibytes(availableBytes)));
     }
   }

@@ -50,7 +50,7 @@ public final class TokenMasks {
     BitSet bytes = new BitSet();
     for (int token = 0; token < tokenizer.vocabularySize(); token++) {
       byte[] text = tokenizer.bytesOf(token);
-      if (text.length == 1 && token != tokenizer.endOfText()) {
+      if (text.length == 1 && !tokenizer.endsText(token)) {
         bytes.set(text[0] & 0xff);
       }
     }
@@ -76,7 +76,7 @@ public final class TokenMasks {
   /** The state after a token; null if it may not come. */
   State after(State state, int token) {
     byte[] bytes = tokenizer.bytesOf(token);
-    State after = bytes.length == 0 || token == tokenizer.endOfText() ? null : state;
+    State after = bytes.length == 0 || tokenizer.endsText(token) ? null : state;
     for (int i = 0; after != null && i < bytes.length; i++) {
       after = after.step(bytes[i] & 0xff);
     }
@@ -85,7 +85,9 @@ public final class TokenMasks {
 
   private BitSet mask(State state) {
     BitSet mask = new BitSet(tokenizer.vocabularySize());
-    mask.set(tokenizer.endOfText(), state.mayEnd());
+    for (int end : tokenizer.ends()) {
+      mask.set(end, state.mayEnd());
+    }
     List<Stack> others = new ArrayList<>();
     for (Stack stack : state.stacks()) {
       if (stack.top instanceof Rule.Text text) {

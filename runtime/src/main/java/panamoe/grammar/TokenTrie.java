@@ -40,7 +40,7 @@ final class TokenTrie {
     int nodes = 1;
     for (int token = 0; token < tokenizer.vocabularySize(); token++) {
       bytes.add(tokenizer.bytesOf(token));
-      if (bytes.getLast().length > 0 && token != tokenizer.endOfText()) {
+      if (bytes.getLast().length > 0 && !tokenizer.endsText(token)) {
         sorted.add(token);
       }
     }

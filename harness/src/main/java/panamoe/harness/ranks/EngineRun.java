@@ -6,6 +6,7 @@ import java.util.List;
 import panamoe.backend.Backend;
 import panamoe.engine.Engine;
 import panamoe.engine.EngineConfig;
+import panamoe.engine.InferenceMemory;
 import panamoe.engine.ModelFolder;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
@@ -19,8 +20,8 @@ public final class EngineRun {
    * Loads a model on all ranks, and runs {@code body} with an engine on rank 0.
    *
    * @param err receives the loader's warnings
-   * @throws Exception of the body, or if the model cannot be loaded, or a rank has another model or
-   *     native library
+   * @throws Exception of the body, or if the model does not fit into memory or cannot be loaded, or
+   *     a rank has another model or native library
    */
   public static void run(
       Ranks ranks,
@@ -32,6 +33,11 @@ public final class EngineRun {
       Engine.Body body)
       throws Exception {
     Alike.requireModel(ranks, folder);
+    if (ranks.world().size() == 1) {
+      int tokens = (int) Math.min((long) config.blocks() * config.blockSize(), Integer.MAX_VALUE);
+      InferenceMemory.of(folder.config(), dtype, tokens)
+          .requireFits(folder.path(), backend.memoryAvailable());
+    }
     List<String> warnings = new ArrayList<>();
     try (LanguageModel loaded = folder.load(backend, dtype, ranks, warnings, _ -> {})) {
       if (ranks.first()) {

@@ -1,5 +1,6 @@
 package panamoe.harness.generate;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -15,6 +16,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import panamoe.data.JsonTokenizer;
 import panamoe.harness.CommandRun;
 
 /** The commands, with a released model's folder and a tokenizer of fewer tokens than its head. */
@@ -90,6 +92,19 @@ class ReleasedModelCommandsTest {
     CommandRun eval =
         ran("eval", released.toString(), "--text", text, "--window", "16", "--device", "cpu");
     assertTrue(eval.out().contains("bits per byte"), eval.out());
+  }
+
+  /** Qwen3 ends a message by one token and a document by another, which it names second. */
+  @Test
+  void aDocumentEndsByTheUsualName() throws IOException {
+    makeTokenizer();
+    Path file = released.resolve("tokenizer.json");
+    int usual = JsonTokenizer.load(file).endOfText();
+    JsonTokenizer two = JsonTokenizer.load(file, List.of(usual + 5, usual));
+    assertEquals(usual, two.endOfText());
+    assertArrayEquals(new int[] {usual, usual + 5}, two.ends());
+    assertTrue(two.endsText(usual + 5) && two.endsText(usual) && !two.endsText(usual + 1));
+    assertEquals(usual + 5, JsonTokenizer.load(file, List.of(usual + 5)).endOfText());
   }
 
   @Test

@@ -11,13 +11,14 @@ import panamoe.tensor.DType;
  * right and lower edge may be smaller.
  *
  * @param values FLOAT32
- * @param scales FLOAT32, a value for each block
+ * @param scales FLOAT32 or BFLOAT16, a value for each block
  * @param blockRows of a block
  * @param blockColumns of a block
  */
 public record ScaledRows(RowSource values, RowSource scales, int blockRows, int blockColumns)
     implements RowSource {
   public ScaledRows {
+    scales = WidenedRows.of(scales);
     if (scales.dtype() != DType.FLOAT32
         || scales.rows() != Math.ceilDiv(values.rows(), (long) blockRows)
         || scales.columns() != Math.ceilDiv(values.columns(), (long) blockColumns)) {
