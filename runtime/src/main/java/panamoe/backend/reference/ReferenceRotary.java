@@ -41,20 +41,19 @@ interface ReferenceRotary extends AttentionKernels, Launching {
           Check.range("positions", positions, 0, cosine.size(0));
 
           double[][] heads = Values.readRows(x);
-          double[][] cosines = Values.readRows(cosine);
-          double[][] sines = Values.readRows(sine);
           int headsPerToken = (int) x.size(1);
           int pairs = (int) cosine.size(1);
           for (int row = 0; row < heads.length; row++) {
-            int position = positions.getInt(row / headsPerToken);
+            // Of a long table few rows are needed.
+            long angles = (long) positions.getInt(row / headsPerToken) * pairs;
             double[] head = heads[row];
             for (int i = 0; i < pairs; i++) {
               int first = adjacent ? 2 * i : i;
               int second = adjacent ? 2 * i + 1 : i + pairs;
               double a = head[first];
               double b = head[second];
-              double c = cosines[position][i];
-              double s = direction * sines[position][i];
+              double c = cosine.getFloat(angles + i);
+              double s = direction * sine.getFloat(angles + i);
               head[first] = a * c - b * s;
               head[second] = b * c + a * s;
             }
