@@ -3,18 +3,19 @@ package panamoe.data;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
-import java.util.stream.IntStream;
-import panamoe.data.bpe.ByteLevelBpe;
-import panamoe.data.bpe.Sought;
+import panamoe.data.tokenizer.Pipeline;
+import panamoe.data.tokenizer.Sought;
 import panamoe.io.FileTrouble;
 import panamoe.io.Sha256;
 
 /**
- * A tokenizer from Hugging Face's {@code tokenizer.json}: byte-pair encoding over bytes, which most
- * released models use. Other kinds are refused by name. Thread-safe.
+ * A tokenizer from Hugging Face's {@code tokenizer.json}, or from what another file says in its
+ * form: byte-pair encoding over bytes or characters, or Unigram. Other kinds are refused by name.
+ * Thread-safe.
  */
 public final class JsonTokenizer implements Tokenizer {
   private static final long MAX_BYTES = 256L << 20;
@@ -26,16 +27,23 @@ public final class JsonTokenizer implements Tokenizer {
           "<eos>",
           "<|eos|>",
           "<|im_end|>",
+          "<｜end▁of▁sentence｜>",
           "[EOS]",
           "[SEP]");
 
-  private final ByteLevelBpe bpe;
+  private final Pipeline pipeline;
   private final int[] ends; // the first is that of a document
+  private final int[] prefix;
   private final String sha256;
 
-  private JsonTokenizer(ByteLevelBpe bpe, int[] ends, String sha256) {
-    this.bpe = bpe;
+  /**
+   * @param ends the tokens that end a text, a document's end first
+   * @param prefix the tokens before every text
+   */
+  JsonTokenizer(Pipeline pipeline, int[] ends, int[] prefix, String sha256) {
+    this.pipeline = pipeline;
     this.ends = ends;
+    this.prefix = prefix;
     this.sha256 = sha256;
   }
 
@@ -55,43 +63,6 @@ public final class JsonTokenizer implements Tokenizer {
   }
 
   /**
-   * Loads a released model's file.
-   *
-   * @param ends the tokens that end a text; a document ends with the one of a usual name, else with
-   *     the first. Empty to look for the usual names
-   */
-  public static JsonTokenizer load(Path file, List<Integer> ends) {
-    if (ends.isEmpty()) {
-      return load(file);
-    }
-    byte[] json = read(file);
-    ByteLevelBpe bpe = ByteLevelBpe.read(json, file.toString());
-    for (int end : ends) {
-      if (end >= bpe.bytes().length) {
-        throw new DataException(
-            file
-                + " has "
-                + bpe.bytes().length
-                + " tokens, but token "
-                + end
-                + " is said to end a text");
-      }
-    }
-    int document =
-        END_OF_TEXT_NAMES.stream()
-            .map(bpe.special()::get)
-            .filter(Objects::nonNull)
-            .filter(ends::contains)
-            .findFirst()
-            .orElse(ends.getFirst());
-    int[] documentFirst =
-        IntStream.concat(IntStream.of(document), ends.stream().mapToInt(end -> end))
-            .distinct()
-            .toArray();
-    return new JsonTokenizer(bpe, documentFirst, Sha256.hex(json));
-  }
-
-  /**
    * Reads the content of a file, as {@link #load(Path)} does.
    *
    * @param name of the file, for messages
@@ -105,21 +76,28 @@ public final class JsonTokenizer implements Tokenizer {
   }
 
   private static JsonTokenizer of(byte[] json, String name, Optional<String> endOfText) {
-    ByteLevelBpe bpe = ByteLevelBpe.read(json, name);
-    List<String> candidates = endOfText.map(List::of).orElse(END_OF_TEXT_NAMES);
-    Integer token =
-        candidates.stream()
-            .map(bpe.special()::get)
-            .filter(Objects::nonNull)
-            .findFirst()
-            .orElseThrow(
-                () ->
-                    new DataException(
-                        name
-                            + " has no special token "
-                            + String.join(" or ", candidates)
-                            + " to end a text"));
-    return new JsonTokenizer(bpe, new int[] {token}, Sha256.hex(json));
+    Pipeline pipeline = Pipeline.read(json, name);
+    int end = endOfText(pipeline, endOfText.map(List::of).orElse(END_OF_TEXT_NAMES), name);
+    return new JsonTokenizer(pipeline, new int[] {end}, new int[0], Sha256.hex(json));
+  }
+
+  /** The special token with which documents end, if it has one of the usual names. */
+  static int endOfText(Pipeline pipeline, String file) {
+    return endOfText(pipeline, END_OF_TEXT_NAMES, file);
+  }
+
+  private static int endOfText(Pipeline pipeline, List<String> names, String file) {
+    return names.stream()
+        .map(pipeline.special()::get)
+        .filter(Objects::nonNull)
+        .findFirst()
+        .orElseThrow(
+            () ->
+                new DataException(
+                    file
+                        + " has no special token "
+                        + String.join(" or ", names)
+                        + " to end a text"));
   }
 
   /** Text that spells an added token becomes that token, unless the token is special. */
@@ -128,31 +106,19 @@ public final class JsonTokenizer implements Tokenizer {
     return encode(text, Sought.ALL_BUT_SPECIAL);
   }
 
-  /**
-   * Encodes a text whose spelled special tokens are meant as such, such as a chat template's
-   * prompt.
-   */
+  /** Encodes a text whose spelled special tokens are all meant as such. */
   public int[] encodeWithSpecialTokens(String text) {
     return encode(text, Sought.ALL);
   }
 
-  int[] encode(String text, Sought sought) {
-    return bpe.encode(text, sought);
+  @Override
+  public int[] encodeWithSpecialTokens(String text, BitSet literal) {
+    return pipeline.encode(text, Sought.ALL, literal);
   }
 
   @Override
-  public byte[] bytesOf(int token) {
-    return bpe.bytes()[token];
-  }
-
-  @Override
-  public int vocabularySize() {
-    return bpe.bytes().length;
-  }
-
-  @Override
-  public int endOfText() {
-    return ends[0];
+  public int[] prefix() {
+    return prefix;
   }
 
   @Override
@@ -161,13 +127,27 @@ public final class JsonTokenizer implements Tokenizer {
   }
 
   @Override
-  public boolean endsText(int token) {
-    for (int end : ends) {
-      if (end == token) {
-        return true;
-      }
-    }
-    return false;
+  public Utf8Stream decoding() {
+    return new Utf8Stream(pipeline.dropsFirstSpace());
+  }
+
+  int[] encode(String text, Sought sought) {
+    return pipeline.encode(text, sought);
+  }
+
+  @Override
+  public byte[] bytesOf(int token) {
+    return pipeline.bytes()[token];
+  }
+
+  @Override
+  public int vocabularySize() {
+    return pipeline.bytes().length;
+  }
+
+  @Override
+  public int endOfText() {
+    return ends[0];
   }
 
   @Override
@@ -175,7 +155,8 @@ public final class JsonTokenizer implements Tokenizer {
     return sha256;
   }
 
-  private static byte[] read(Path file) {
+  /** The bytes of a tokenizer's file, which is regular and of a bounded size. */
+  static byte[] read(Path file) {
     try {
       if (!Files.isDirectory(file) && !Files.isRegularFile(file) && Files.exists(file)) {
         throw new DataException("the tokenizer " + file + " is not a regular file");

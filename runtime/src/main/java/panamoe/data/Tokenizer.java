@@ -1,5 +1,7 @@
 package panamoe.data;
 
+import java.util.BitSet;
+
 /** Text to tokens and back. Implementations are thread-safe. */
 public interface Tokenizer {
 
@@ -8,6 +10,24 @@ public interface Tokenizer {
    * lone surrogate counts as U+FFFD.
    */
   int[] encode(String text);
+
+  /**
+   * Encodes a text whose spelled special tokens are meant as such, such as a chat template's
+   * prompt, except where it is somebody's words.
+   *
+   * @param literal the places of characters that are part of no special token
+   */
+  default int[] encodeWithSpecialTokens(String text, BitSet literal) {
+    return encode(text);
+  }
+
+  /**
+   * The tokens that the model expects before every text, often one that means its beginning, often
+   * none; not to be changed.
+   */
+  default int[] prefix() {
+    return new int[0];
+  }
 
   /**
    * The bytes of one token, possibly a part of a character (see {@link Utf8Stream}); empty for a
@@ -31,7 +51,12 @@ public interface Tokenizer {
 
   /** Whether a token is one of {@link #ends}. */
   default boolean endsText(int token) {
-    return token == endOfText();
+    for (int end : ends()) {
+      if (end == token) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /** The SHA-256 of the tokenizer's file, in hexadecimal; of no bytes where it needs no file. */
@@ -39,11 +64,19 @@ public interface Tokenizer {
 
   /** The text of a sequence of tokens, with U+FFFD for bytes that are not UTF-8. */
   default String decode(int... tokens) {
-    Utf8Stream stream = new Utf8Stream();
+    Utf8Stream stream = decoding();
     StringBuilder text = new StringBuilder();
     for (int token : tokens) {
       text.append(stream.append(bytesOf(token)));
     }
     return text.append(stream.end()).toString();
+  }
+
+  /**
+   * Decodes the tokens of a text as they come, from its beginning. What goes on with a text is
+   * decoded by a plain {@link Utf8Stream}.
+   */
+  default Utf8Stream decoding() {
+    return new Utf8Stream();
   }
 }

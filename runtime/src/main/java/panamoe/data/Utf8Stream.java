@@ -15,6 +15,21 @@ public final class Utf8Stream {
   private final CharsetDecoder decoder =
       StandardCharsets.UTF_8.newDecoder().onMalformedInput(CodingErrorAction.REPLACE);
   private ByteBuffer pending = ByteBuffer.allocate(64);
+  private final boolean dropsFirstSpace;
+  private boolean begun;
+
+  /** Keeps every character. */
+  public Utf8Stream() {
+    this(false);
+  }
+
+  /**
+   * @param dropsFirstSpace whether a space with which a text begins is dropped: SentencePiece's
+   *     encoders put one there
+   */
+  public Utf8Stream(boolean dropsFirstSpace) {
+    this.dropsFirstSpace = dropsFirstSpace;
+  }
 
   /** Adds the bytes of a token and returns the characters that are complete now, possibly none. */
   public String append(byte[] bytes) {
@@ -32,6 +47,7 @@ public final class Utf8Stream {
   public String end() {
     String rest = decode(true);
     decoder.reset();
+    begun = false;
     return rest;
   }
 
@@ -41,6 +57,12 @@ public final class Utf8Stream {
     CharBuffer chars = CharBuffer.allocate(pending.remaining() + 1);
     decoder.decode(pending, chars, last);
     pending.compact();
-    return chars.flip().toString();
+    chars.flip();
+    boolean first = !begun && chars.hasRemaining();
+    begun |= first;
+    if (first && dropsFirstSpace && chars.get(0) == ' ') {
+      chars.get();
+    }
+    return chars.toString();
   }
 }

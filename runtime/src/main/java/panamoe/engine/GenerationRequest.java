@@ -1,6 +1,8 @@
 package panamoe.engine;
 
+import java.util.Arrays;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
 import panamoe.data.Tokenizer;
 
 /**
@@ -82,10 +84,15 @@ public record GenerationRequest(
   }
 
   /**
-   * The tokens of a prompt. An empty prompt becomes the end-of-text token, which begins a new text.
+   * The tokens of a prompt, behind those before every text. Where there are none, an empty prompt
+   * becomes the end-of-text token, which begins a new text.
    */
   public static int[] tokensOf(String prompt, Tokenizer tokenizer) {
-    return prompt.isEmpty() ? new int[] {tokenizer.endOfText()} : tokenizer.encode(prompt);
+    int[] prefix = tokenizer.prefix();
+    return prompt.isEmpty() && prefix.length == 0
+        ? new int[] {tokenizer.endOfText()}
+        : IntStream.concat(Arrays.stream(prefix), Arrays.stream(tokenizer.encode(prompt)))
+            .toArray();
   }
 
   /**

@@ -32,7 +32,7 @@ class HostileTokenizersTest {
   @Test
   void precompiledNormalizerThatIsNone() throws IOException {
     json.putObject("normalizer").put("type", "Precompiled").put("precompiled_charsmap", "AAAA");
-    refused("unsupported normalizer \"Precompiled\"");
+    refused("a precompiled_charsmap of no or a damaged table");
   }
 
   @Test
@@ -42,7 +42,7 @@ class HostileTokenizersTest {
         .put("content", "x")
         .putObject("pattern")
         .put("String", "");
-    refused("unsupported normalizer \"Replace\"");
+    refused("replaces the pattern {\"String\":\"\"}, expected a Regex or String");
   }
 
   @Test
@@ -71,7 +71,7 @@ class HostileTokenizersTest {
         .put("content", "\ud800")
         .putObject("pattern")
         .put("String", "\ud800");
-    refused("unsupported decoder \"Replace\"");
+    refused("unsupported decoder {\"type\":\"Replace\"");
   }
 
   @Test

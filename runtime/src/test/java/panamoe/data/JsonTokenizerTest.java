@@ -203,7 +203,7 @@ class JsonTokenizerTest {
     refuses(
         "unsupported decoder \"WordPiece\"",
         json -> ((ObjectNode) json.get("decoder")).put("type", "WordPiece"));
-    refuses("it has no decoder", json -> json.putNull("decoder"));
+    refuses("has no decoder", json -> json.putNull("decoder"));
     refuses(
         "unsupported model \"Unigram\", expected BPE", json -> model(json).put("type", "Unigram"));
     refuses(
@@ -215,7 +215,7 @@ class JsonTokenizerTest {
     refuses("unsupported dropout 0.1", json -> model(json).put("dropout", 0.1));
     refuses("unsupported byte_fallback true", json -> model(json).put("byte_fallback", true));
     refuses(
-        "unsupported normalizer \"Lowercase\"",
+        "unsupported normalizer \"Lowercase\", expected NFC",
         json -> json.putObject("normalizer").put("type", "Lowercase"));
     refuses(
         "unsupported pre-tokenizer \"Metaspace\"",

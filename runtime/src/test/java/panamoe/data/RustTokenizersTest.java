@@ -3,6 +3,7 @@ package panamoe.data;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
@@ -17,7 +18,7 @@ import java.util.function.Consumer;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import panamoe.data.bpe.BpeTrainer;
+import panamoe.data.tokenizer.BpeTrainer;
 
 /** Tokens are those of Hugging Face's own library, feature by feature, on random texts. */
 class RustTokenizersTest {
@@ -71,6 +72,12 @@ class RustTokenizersTest {
           "_",
           "🦙",
           "👩‍👩‍👧",
+          "\uff21",
+          "\u2460\u0301",
+          "a\u0308",
+          "\u2581",
+          "<unk>",
+          "</s>",
           "\u0000",
           "\ufffd",
           "<think>",
@@ -196,6 +203,66 @@ class RustTokenizersTest {
             json.putObject("normalizer").put("type", "NFKC");
           });
     }
+  }
+
+  @Test
+  void pairsOfCharacters() {
+    for (String scheme : List.of("always", "first", "never")) {
+      for (boolean splits : new boolean[] {false, true}) {
+        for (ObjectNode json : List.of(TinyPieces.pairs(), TinyPieces.unigram())) {
+          json.set("pre_tokenizer", TinyPieces.metaspace(scheme, splits));
+          json.putNull("normalizer");
+          compare(json);
+        }
+      }
+    }
+    for (int flags = 0; flags < 8; flags++) {
+      ObjectNode json = TinyPieces.pairs();
+      ((ObjectNode) json.get("model"))
+          .put("fuse_unk", (flags & 1) != 0)
+          .put("byte_fallback", (flags & 2) != 0)
+          .put("ignore_merges", (flags & 4) != 0);
+      compare(json);
+    }
+  }
+
+  @Test
+  void scoresOfTokens() {
+    for (boolean bytes : new boolean[] {false, true}) {
+      ObjectNode json = TinyPieces.unigram();
+      ((ObjectNode) json.get("model")).put("byte_fallback", bytes);
+      compare(json);
+      ObjectNode sequence = json.putObject("pre_tokenizer").put("type", "Sequence");
+      sequence
+          .putArray("pretokenizers")
+          .add(TinyTokenizer.MAPPER.createObjectNode().put("type", "WhitespaceSplit"))
+          .add(TinyPieces.metaspace("always", true));
+      compare(json);
+    }
+  }
+
+  /** The table is one that SentencePiece compiled. */
+  @Test
+  void compiledReplacements() throws IOException {
+    ObjectNode json = TinyPieces.unigram();
+    ArrayNode steps = json.putObject("normalizer").put("type", "Sequence").putArray("normalizers");
+    steps
+        .addObject()
+        .put("type", "Precompiled")
+        .set(
+            "precompiled_charsmap",
+            ReleasedTokenizersTest.golden("sentencepiece")
+                .path("vocabularies")
+                .path("rules")
+                .path("precompiled_charsmap"));
+    steps.addObject().put("type", "Strip").put("strip_left", false).put("strip_right", true);
+    steps
+        .addObject()
+        .put("type", "Replace")
+        .put("content", TinyPieces.SPACE)
+        .putObject("pattern")
+        .put("Regex", " {2,}");
+    compare(json);
   }
 
   @Test

@@ -16,7 +16,7 @@ import java.util.Map;
 public final class TinyTokenizer {
   public static final ObjectMapper MAPPER = new ObjectMapper();
   private static final int MERGES = 160;
-  private static final String TEXT =
+  static final String TEXT =
       """
       The hat that the other cat sat on is on the other mat; it isn't theirs, they'll say, it's 12345 times 100.
       Über größere Straßen fließen süße Flüsse. Où étaient les élèves l'été dernier ? Они жили-были у самого моря.
@@ -50,7 +50,15 @@ public final class TinyTokenizer {
       vocabulary.put(name(value), value);
     }
     ArrayNode merges = model.putArray("merges");
-    learn(vocabulary, merges);
+    List<List<String>> words = new ArrayList<>();
+    for (String word : TEXT.split("(?= )|(?<=\n)")) {
+      List<String> names = new ArrayList<>();
+      for (byte value : word.getBytes(StandardCharsets.UTF_8)) {
+        names.add(name(value & 0xff));
+      }
+      words.add(names);
+    }
+    learn(words, vocabulary, merges);
     ArrayNode added = json.putArray("added_tokens");
     for (String content : List.of("<|endoftext|>", "<|im_start|>", "<think>", "  ", "été")) {
       boolean special = content.startsWith("<|");
@@ -111,15 +119,7 @@ public final class TinyTokenizer {
    * Merges the most frequent pair of neighbours, the first in the order of names of equals, again
    * and again.
    */
-  private static void learn(ObjectNode vocabulary, ArrayNode merges) {
-    List<List<String>> words = new ArrayList<>();
-    for (String word : TEXT.split("(?= )|(?<=\n)")) {
-      List<String> names = new ArrayList<>();
-      for (byte value : word.getBytes(StandardCharsets.UTF_8)) {
-        names.add(name(value & 0xff));
-      }
-      words.add(names);
-    }
+  static void learn(List<List<String>> words, ObjectNode vocabulary, ArrayNode merges) {
     while (merges.size() < MERGES) {
       Map<List<String>, Integer> counts = new HashMap<>();
       for (List<String> word : words) {

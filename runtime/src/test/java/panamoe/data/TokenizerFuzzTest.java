@@ -52,6 +52,7 @@ class TokenizerFuzzTest {
           "Digits",
           "FixedLength",
           "Metaspace",
+          "WhitespaceSplit",
           "Fuse",
           "ByteFallback",
           "Isolated",
@@ -78,6 +79,7 @@ class TokenizerFuzzTest {
           "",
           " ",
           "\u0120",
+          "\u2581",
           "##");
   private static final List<String> PATTERNS =
       List.of(
@@ -201,6 +203,15 @@ class TokenizerFuzzTest {
   }
 
   private static ObjectNode base(Random random) {
+    switch (random.nextInt(4)) {
+      case 0 -> {
+        return TinyPieces.pairs();
+      }
+      case 1 -> {
+        return TinyPieces.unigram();
+      }
+      default -> {}
+    }
     ObjectNode json = TinyTokenizer.json();
     if (random.nextBoolean()) {
       json.set(

@@ -1,6 +1,5 @@
 package panamoe.harness.conformance;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -14,6 +13,7 @@ import panamoe.harness.SharedOptions;
 import panamoe.harness.conformance.replay.CaseResult;
 import panamoe.harness.conformance.replay.Comparison;
 import panamoe.harness.conformance.replay.Conformance;
+import panamoe.harness.conformance.tokenizers.RecordedTokenizers;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExitCode;
 import picocli.CommandLine.Mixin;
@@ -47,18 +47,25 @@ public final class ConformanceCommand implements Callable<Integer> {
 
   @Parameters(
       paramLabel = "DIR",
-      description = "Folder with recorded cases (*.safetensors), searched through.")
+      description = {
+        "Folder with recorded cases, searched through: *.safetensors,",
+        "and tokens beside a texts.json."
+      })
   private Path folder;
+
+  private int passed;
+  private int failed;
+  private int skipped;
 
   @Override
   public Integer call() throws IOException, InterruptedException {
     PrintWriter out = spec.commandLine().getOut();
     List<Path> cases = Conformance.cases(folder);
-    if (cases.isEmpty()) {
-      throw new IllegalArgumentException(folder + " holds no recorded case (*.safetensors)");
+    List<Path> tokenizers = RecordedTokenizers.files(folder);
+    if (cases.isEmpty() && tokenizers.isEmpty()) {
+      throw new IllegalArgumentException(
+          folder + " holds no recorded case (*.safetensors, or tokens beside a texts.json)");
     }
-    int passed = 0;
-    int skipped = 0;
     try (Backend backend = shared.open()) {
       Conformance conformance = new Conformance(folder, backend, CaseKinds.BY_OP);
       for (Path file : cases) {
@@ -66,13 +73,12 @@ public final class ConformanceCommand implements Callable<Integer> {
         if (Thread.currentThread().isInterrupted()) {
           throw new InterruptedException();
         }
-        passed += result.passed() ? 1 : 0;
-        skipped += result.skipped().isEmpty() ? 0 : 1;
-        out.println(shared.json() ? json(result, backend.name()) : result.line());
-        out.flush();
+        report(result, backend);
+      }
+      for (Path file : tokenizers) {
+        RecordedTokenizers.replay(folder, file, result -> report(result, backend));
       }
     }
-    int failed = cases.size() - passed - skipped;
     out.println(
         shared.json()
             ? JSON.writeValueAsString(
@@ -86,7 +92,16 @@ public final class ConformanceCommand implements Callable<Integer> {
     return failed == 0 ? ExitCode.OK : ExitCode.SOFTWARE;
   }
 
-  private static String json(CaseResult result, String backend) throws JsonProcessingException {
+  private void report(CaseResult result, Backend backend) {
+    passed += result.passed() ? 1 : 0;
+    skipped += result.skipped().isEmpty() ? 0 : 1;
+    failed += result.passed() || !result.skipped().isEmpty() ? 0 : 1;
+    PrintWriter out = spec.commandLine().getOut();
+    out.println(shared.json() ? json(result, backend.name()) : result.line());
+    out.flush();
+  }
+
+  private static String json(CaseResult result, String backend) {
     Map<String, Object> line = new LinkedHashMap<>();
     line.put("name", result.name());
     line.put("device", backend);
@@ -99,6 +114,6 @@ public final class ConformanceCommand implements Callable<Integer> {
     if (!result.skipped().isEmpty()) {
       line.put("skipped", result.skipped());
     }
-    return JSON.writeValueAsString(line);
+    return JSON.valueToTree(line).toString();
   }
 }

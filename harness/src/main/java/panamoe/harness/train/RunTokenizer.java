@@ -10,8 +10,8 @@ import panamoe.data.ByteTokenizer;
 import panamoe.data.Corpus;
 import panamoe.data.JsonTokenizer;
 import panamoe.data.Tokenizer;
-import panamoe.data.bpe.BpeTrainer;
-import panamoe.data.bpe.TrainedBpe;
+import panamoe.data.tokenizer.BpeTrainer;
+import panamoe.data.tokenizer.TrainedBpe;
 
 /**
  * A new run's tokenizer.

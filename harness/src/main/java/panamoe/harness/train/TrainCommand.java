@@ -10,7 +10,7 @@ import panamoe.config.ModelPresets.Size;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.DataException;
 import panamoe.data.PreparedText;
-import panamoe.data.bpe.BpeTrainer;
+import panamoe.data.tokenizer.BpeTrainer;
 import panamoe.tensor.DType;
 import panamoe.train.RunConfig;
 import picocli.CommandLine.Command;

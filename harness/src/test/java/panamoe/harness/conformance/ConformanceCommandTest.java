@@ -119,7 +119,9 @@ class ConformanceCommandTest {
   void emptyFolderIsAnError() {
     CommandRun run = run();
     assertEquals(1, run.exitCode());
-    assertTrue(run.err().contains(folder + " holds no recorded case (*.safetensors)"), run.err());
+    assertTrue(
+        run.err().contains(folder + " holds no recorded case (*.safetensors, or tokens"),
+        run.err());
   }
 
   @Test

@@ -30,6 +30,8 @@ class ConformanceFloorsTest {
           .definedBy(ROOT + ".tutel..")
           .layer("torch")
           .definedBy(ROOT + ".torch..")
+          .layer("tokenizers")
+          .definedBy(ROOT + ".tokenizers..")
           .layer("replay")
           .definedBy(ROOT + ".replay..")
           .whereLayer("command")
@@ -43,5 +45,7 @@ class ConformanceFloorsTest {
           .whereLayer("tutel")
           .mayOnlyBeAccessedByLayers("command")
           .whereLayer("torch")
+          .mayOnlyBeAccessedByLayers("command")
+          .whereLayer("tokenizers")
           .mayOnlyBeAccessedByLayers("command");
 }

@@ -1,0 +1,183 @@
+package panamoe.harness.conformance.tokenizers;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Consumer;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import panamoe.data.DataException;
+import panamoe.data.JsonTokenizer;
+import panamoe.data.ReleasedTokenizer;
+import panamoe.data.Tokenizer;
+import panamoe.data.Utf8Stream;
+import panamoe.data.tokenizer.Pipeline;
+import panamoe.data.tokenizer.Sought;
+import panamoe.harness.conformance.replay.CaseResult;
+import panamoe.harness.conformance.replay.Comparison;
+import panamoe.io.StrictJson;
+
+/**
+ * Replays the tokens that other tokenizers gave for the texts in a {@code texts.json}: each other
+ * JSON file beside it tells those of a released vocabulary, which ci/tokenizers fetches, or of GGUF
+ * files beside it.
+ */
+public final class RecordedTokenizers {
+  private static final String TEXTS = "texts.json";
+  private static final String SUFFIX = ".json";
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  private final Path file;
+  private final String prefix;
+  private final JsonNode texts;
+  private final Consumer<CaseResult> results;
+
+  private RecordedTokenizers(Path file, String prefix, Consumer<CaseResult> results)
+      throws IOException {
+    this.file = file;
+    this.prefix = prefix;
+    this.texts = StrictJson.tree(Files.readAllBytes(file.resolveSibling(TEXTS)));
+    this.results = results;
+  }
+
+  /** The files of recorded tokens under a folder, in the order of their names. */
+  public static List<Path> files(Path folder) throws IOException {
+    try (Stream<Path> files = Files.walk(folder)) {
+      return files
+          .filter(file -> file.getFileName().toString().endsWith(SUFFIX))
+          .filter(file -> !file.endsWith(TEXTS) && Files.isRegularFile(file.resolveSibling(TEXTS)))
+          .sorted()
+          .toList();
+    }
+  }
+
+  /**
+   * Replays a file's cases: one for each text and vocabulary.
+   *
+   * @param folder names of cases are relative to it
+   */
+  public static void replay(Path folder, Path file, Consumer<CaseResult> results) {
+    String relative = folder.relativize(file).toString();
+    String name = relative.substring(0, relative.length() - SUFFIX.length());
+    try {
+      JsonNode recorded = StrictJson.tree(Files.readAllBytes(file));
+      if (recorded.has("vocabularies")) {
+        RecordedTokenizers replay = new RecordedTokenizers(file, name + "/", results);
+        for (Map.Entry<String, JsonNode> each : recorded.path("vocabularies").properties()) {
+          replay.gguf(each.getKey(), each.getValue());
+        }
+      } else {
+        int parent = name.lastIndexOf('/') + 1;
+        new RecordedTokenizers(file, name.substring(0, parent), results)
+            .released(name.substring(parent), recorded);
+      }
+    } catch (IOException e) {
+      results.accept(CaseResult.failed(name, file + " cannot be read: " + StrictJson.reason(e)));
+    }
+  }
+
+  /** Ids of GGUF's vocabularies are with added tokens that are not special also in plain text. */
+  private void gguf(String name, JsonNode recorded) throws IOException {
+    Tokenizer tokenizer;
+    try {
+      Path vocabulary = file.resolveSibling(recorded.path("file").asText());
+      tokenizer =
+          ReleasedTokenizer.ofGguf(VocabularyFile.metadata(vocabulary), vocabulary.toString())
+              .orElseThrow(() -> new DataException(vocabulary + " has no tokenizer"));
+    } catch (DataException e) {
+      results.accept(CaseResult.failed(prefix + name, e.getMessage()));
+      return;
+    }
+    recorded
+        .path("cases")
+        .properties()
+        .forEach(
+            each -> {
+              String text = texts.path(each.getKey()).asText();
+              JsonNode expected = each.getValue();
+              int[] ids = ((JsonTokenizer) tokenizer).encodeWithSpecialTokens(text);
+              Comparison comparison = new Comparison();
+              exact(comparison, "ids", expected.path("ids"), ids);
+              exact(comparison, "ids_plain", plain(expected), tokenizer.encode(text));
+              if (expected.has("ids_add_special")) {
+                exact(
+                    comparison,
+                    "ids_add_special",
+                    expected.path("ids_add_special"),
+                    IntStream.concat(IntStream.of(tokenizer.prefix()), IntStream.of(ids))
+                        .toArray());
+              }
+              results.accept(comparison.result(prefix + name + "/" + each.getKey()));
+            });
+  }
+
+  /** Plain ids of released vocabularies are without any added token. */
+  private void released(String name, JsonNode recorded) throws IOException {
+    Path vocabulary = fetched(name + SUFFIX);
+    if (!Files.exists(vocabulary)) {
+      results.accept(
+          CaseResult.failed(
+              prefix + name,
+              vocabulary + " is absent: run ci/tokenizers, which fetches it by npm"));
+      return;
+    }
+    Pipeline pipeline;
+    try {
+      pipeline = Pipeline.read(Files.readAllBytes(vocabulary), vocabulary.toString());
+    } catch (DataException e) {
+      results.accept(CaseResult.failed(prefix + name, e.getMessage()));
+      return;
+    }
+    Comparison before = new Comparison();
+    String key = "prefix_with_special_tokens";
+    exact(before, key, recorded.path(key), pipeline.prefix());
+    results.accept(before.result(prefix + name + "/prefix"));
+    for (Map.Entry<String, JsonNode> each : recorded.path("cases").properties()) {
+      String text = texts.path(each.getKey()).asText();
+      JsonNode expected = each.getValue();
+      Comparison comparison = new Comparison();
+      exact(comparison, "ids", expected.path("ids"), pipeline.encode(text, Sought.ALL));
+      int[] plain = pipeline.encode(text, Sought.NONE);
+      exact(comparison, "ids_plain", plain(expected), plain);
+      // What is recorded as decoded has special tokens, which ours have no text for.
+      String decoded = expected.has("ids_plain") ? text : expected.path("decoded").asText(text);
+      comparison.require(decoded(pipeline, plain).equals(decoded), "the text decoded is another");
+      results.accept(comparison.result(prefix + name + "/" + each.getKey()));
+    }
+  }
+
+  private static JsonNode plain(JsonNode expected) {
+    return expected.path(expected.has("ids_plain") ? "ids_plain" : "ids");
+  }
+
+  private static void exact(Comparison comparison, String name, JsonNode expected, int[] ours) {
+    comparison.exact(
+        name,
+        JSON.convertValue(expected, long[].class),
+        IntStream.of(ours).asLongStream().toArray());
+  }
+
+  private static String decoded(Pipeline pipeline, int[] tokens) {
+    Utf8Stream stream = new Utf8Stream(pipeline.dropsFirstSpace());
+    StringBuilder text = new StringBuilder();
+    for (int token : tokens) {
+      text.append(stream.append(pipeline.bytes()[token]));
+    }
+    return text.append(stream.end()).toString();
+  }
+
+  /** Where ci/tokenizers puts a vocabulary, in the project that the working folder is part of. */
+  private static Path fetched(String name) {
+    Path folder = Path.of("build", "tokenizers");
+    for (Path at = Path.of("").toAbsolutePath(); at != null; at = at.getParent()) {
+      if (Files.isDirectory(at.resolve(folder))) {
+        return at.resolve(folder).resolve(name);
+      }
+    }
+    return folder.resolve(name);
+  }
+}

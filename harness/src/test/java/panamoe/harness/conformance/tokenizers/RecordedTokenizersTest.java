@@ -1,0 +1,70 @@
+package panamoe.harness.conformance.tokenizers;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import panamoe.harness.CommandRun;
+
+/** The tests of runtime keep what was recorded. */
+class RecordedTokenizersTest {
+  private static final Path RECORDED =
+      Path.of("..", "runtime", "src", "test", "resources", "golden", "tokenizers");
+
+  @TempDir private Path folder;
+
+  @Test
+  void everyTextOfEveryVocabularyIsACase() {
+    CommandRun run = run(RECORDED);
+    assertEquals(0, run.exitCode(), run.out());
+    List<String> lines = run.out().lines().toList();
+    assertEquals("775 passed, 0 failed", lines.getLast());
+    assertTrue(lines.stream().anyMatch(line -> line.startsWith("ok   llama2/prefix: ")));
+    assertTrue(lines.stream().anyMatch(line -> line.startsWith("ok   gguf_vocab/spm/zalgo: ")));
+  }
+
+  @Test
+  void aTextThatGivesOtherTokensFails() throws IOException {
+    Files.copy(RECORDED.resolve("texts.json"), folder.resolve("texts.json"));
+    Files.createDirectory(folder.resolve("gguf_vocab"));
+    Files.copy(RECORDED.resolve("gguf_vocab/spm.gguf"), folder.resolve("gguf_vocab/spm.gguf"));
+    Files.writeString(
+        folder.resolve("other.json"),
+        """
+        {"vocabularies": {
+          "spm": {"file": "gguf_vocab/spm.gguf", "cases": {"space": {"ids": [1, 2]}}},
+          "not": {"file": "texts.json", "cases": {"space": {"ids": [1, 2]}}}}}
+        """);
+    Files.writeString(folder.resolve("damaged.json"), "{");
+    CommandRun run = run(folder);
+    assertEquals(1, run.exitCode());
+    List<String> lines = run.out().lines().toList();
+    assertTrue(lines.get(0).startsWith("FAIL damaged: "), run.out());
+    assertTrue(lines.get(1).startsWith("FAIL other/spm/space: ids"), run.out());
+    assertEquals(
+        "FAIL other/not: " + folder.resolve("texts.json") + " is no GGUF file", lines.get(2));
+    assertEquals("0 passed, 3 failed", lines.getLast());
+  }
+
+  @Test
+  void anAbsentVocabularyFailsWithTheScriptThatFetchesIt() throws IOException {
+    Files.copy(RECORDED.resolve("texts.json"), folder.resolve("texts.json"));
+    Files.copy(RECORDED.resolve("llama2.json"), folder.resolve("llama1.json"));
+    CommandRun run = run(folder);
+    assertEquals(1, run.exitCode());
+    String line = run.out().lines().findFirst().orElseThrow();
+    assertTrue(
+        line.startsWith("FAIL llama1: ")
+            && line.endsWith("llama1.json is absent: run ci/tokenizers, which fetches it by npm"),
+        line);
+  }
+
+  private static CommandRun run(Path folder) {
+    return CommandRun.of("conformance", folder.toString(), "--device", "reference");
+  }
+}

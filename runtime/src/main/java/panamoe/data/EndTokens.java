@@ -1,0 +1,74 @@
+package panamoe.data;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+import panamoe.data.tokenizer.Pipeline;
+
+/** Collects the tokens at which a model ends a text, its own end-of-text token first. */
+final class EndTokens {
+  /** Names of tokens that end a turn, whatever the files say. */
+  private static final List<String> USUAL =
+      List.of("<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|return|>", "<|call|>");
+
+  private final Pipeline pipeline;
+  private final Set<Integer> ids = new LinkedHashSet<>();
+
+  EndTokens(Pipeline pipeline) {
+    this.pipeline = pipeline;
+  }
+
+  boolean isEmpty() {
+    return ids.isEmpty();
+  }
+
+  void add(int id) {
+    ids.add(id);
+  }
+
+  /** Adds a special token, if there is one of this name. */
+  void add(String name) {
+    Integer id = pipeline.special().get(name);
+    if (id != null) {
+      ids.add(id);
+    }
+  }
+
+  /**
+   * Adds what a configuration gives as {@code eos_token_id}: a number, a list of them, or nothing.
+   *
+   * @throws DataException if one of them is not the number of a token
+   */
+  void add(JsonNode given, String file) {
+    if (given.isMissingNode() || given.isNull()) {
+      return;
+    }
+    for (JsonNode id : given.isArray() ? given : List.of(given)) {
+      int tokens = pipeline.bytes().length;
+      if (!id.isInt() || id.intValue() < 0 || id.intValue() >= tokens) {
+        throw new DataException(
+            file + " has an eos_token_id that is not the number of one of " + tokens + " tokens");
+      }
+      ids.add(id.intValue());
+    }
+  }
+
+  /**
+   * All of them, with those special tokens that end a turn by their names.
+   *
+   * @param file its name in messages
+   * @throws DataException if nothing says how a text ends
+   */
+  int[] all(String file) {
+    if (ids.isEmpty()) {
+      ids.add(JsonTokenizer.endOfText(pipeline, file));
+    }
+    USUAL.forEach(this::add);
+    // In the harmony format, which has <|return|>, it ends a message, and the turn goes on.
+    if (!pipeline.special().containsKey("<|return|>")) {
+      add("<|end|>");
+    }
+    return ids.stream().mapToInt(Integer::intValue).toArray();
+  }
+}

@@ -1,0 +1,116 @@
+package panamoe.data.tokenizer;
+
+import java.util.BitSet;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import panamoe.data.regex.CodePoints;
+
+/**
+ * Finds added tokens in a text: leftmost first, of those the longest, then continues after it.
+ * Immutable.
+ */
+final class AddedTokens {
+
+  /** Receives the parts of a text in order. */
+  interface Sink {
+    void token(int id);
+
+    /** A non-empty part of the text without an added token. */
+    void text(char[] text, int from, int to);
+  }
+
+  /** A node in the trie of all contents; {@code token} is the one whose content ends here. */
+  private static final class Node {
+    final Map<Character, Node> next = new HashMap<>();
+    AddedToken token;
+    int length;
+  }
+
+  private final Node root = new Node();
+  private final BitSet beginnings = new BitSet();
+
+  /**
+   * @param normalizer applied to the tokens' contents too
+   */
+  AddedTokens(List<AddedToken> tokens, TextNormalizer normalizer) {
+    for (AddedToken token : tokens) {
+      String content = normalizer.apply(token.content());
+      if (content.isEmpty()) {
+        continue; // nothing of it is left to be found
+      }
+      Node node = root;
+      for (int i = 0; i < content.length(); i++) {
+        node = node.next.computeIfAbsent(content.charAt(i), c -> new Node());
+      }
+      node.token = token;
+      node.length = content.length();
+      beginnings.set(content.charAt(0));
+    }
+  }
+
+  /**
+   * @param literal the places of characters that are part of no special token
+   */
+  void split(char[] text, int from, int to, Sought sought, BitSet literal, Sink sink) {
+    int done = from;
+    for (int at = from; at < to; at++) {
+      Node found = beginnings.get(text[at]) ? longest(text, at, to, sought, literal) : null;
+      if (found == null) {
+        continue;
+      }
+      int begin = at;
+      int end = at + found.length;
+      at = end - 1;
+      AddedToken.Borders borders = found.token.borders();
+      if (borders.singleWord()
+          && (touchesWord(text, from, begin, -1) || touchesWord(text, end, to, 1))) {
+        continue;
+      }
+      while (borders.takesLeft() && begin > done && CodePoints.isSpace(text[begin - 1])) {
+        begin--;
+      }
+      while (borders.takesRight() && end < to && CodePoints.isSpace(text[end])) {
+        end++;
+      }
+      if (done < begin) {
+        sink.text(text, done, begin);
+      }
+      sink.token(found.token.id());
+      done = end;
+      at = end - 1;
+    }
+    if (done < to) {
+      sink.text(text, done, to);
+    }
+  }
+
+  private Node longest(char[] text, int from, int to, Sought sought, BitSet literal) {
+    Node longest = null;
+    int nextLiteral = literal.nextSetBit(from);
+    Node node = root;
+    for (int at = from; at < to; at++) {
+      node = node.next.get(text[at]);
+      if (node == null) {
+        break;
+      }
+      boolean free = nextLiteral < 0 || nextLiteral > at;
+      if (node.token != null && sought.includes(node.token) && (free || !node.token.special())) {
+        longest = node;
+      }
+    }
+    return longest;
+  }
+
+  /**
+   * Whether the character before the end of a range, or the one at its beginning, is a word
+   * character.
+   */
+  private static boolean touchesWord(char[] text, int from, int to, int side) {
+    return from < to
+        && CodePoints.isWord(
+            side > 0
+                ? Character.codePointAt(text, from, to)
+                : Character.codePointBefore(text, to, from));
+  }
+}

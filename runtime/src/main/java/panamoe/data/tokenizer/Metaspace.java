@@ -1,0 +1,60 @@
+package panamoe.data.tokenizer;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.function.BooleanSupplier;
+import panamoe.data.regex.Regex;
+
+/**
+ * Writes {@code ▁} for each space, and one before a piece that does not begin with one; then splits
+ * before each {@code ▁}.
+ *
+ * @param prefix which pieces get one
+ * @param splits whether it splits
+ */
+record Metaspace(Prefix prefix, boolean splits) implements PreTokenizer.Stage {
+  enum Prefix {
+    NEVER,
+    /** The piece with which the whole text begins. */
+    FIRST,
+    ALWAYS
+  }
+
+  private static final Split BEFORE_SPACES =
+      new Split(
+          Regex.literal(String.valueOf(Decoder.SPACE)), Split.Behavior.MERGED_WITH_NEXT, false);
+
+  static Metaspace of(JsonNode part, Source source) {
+    if (!part.path("replacement").asText().equals(String.valueOf(Decoder.SPACE))) {
+      throw source.unsupported(
+          "replacement of Metaspace", part.path("replacement"), String.valueOf(Decoder.SPACE));
+    }
+    // Earlier files say add_prefix_space.
+    boolean adds = source.flag(part.path("add_prefix_space"), "add_prefix_space", true);
+    Prefix prefix =
+        switch (part.path("prepend_scheme").asText(adds ? "always" : "never")) {
+          case "never" -> Prefix.NEVER;
+          case "first" -> Prefix.FIRST;
+          case "always" -> Prefix.ALWAYS;
+          default ->
+              throw source.unsupported(
+                  "prepend_scheme", part.path("prepend_scheme"), "never, first or always");
+        };
+    return new Metaspace(prefix, source.flag(part.path("split"), "split", true));
+  }
+
+  @Override
+  public Split.Sink into(Split.Sink sink, BooleanSupplier beginsText) {
+    Split.Sink behind = splits ? BEFORE_SPACES.into(sink) : sink;
+    return (text, from, to) -> {
+      boolean first = beginsText.getAsBoolean();
+      boolean adds = prefix == Prefix.ALWAYS || prefix == Prefix.FIRST && first;
+      adds &= text[from] != ' ' && text[from] != Decoder.SPACE;
+      char[] spaced = new char[to - from + (adds ? 1 : 0)];
+      spaced[0] = Decoder.SPACE;
+      for (int at = from, to2 = adds ? 1 : 0; at < to; at++, to2++) {
+        spaced[to2] = text[at] == ' ' ? Decoder.SPACE : text[at];
+      }
+      behind.piece(spaced, 0, spaced.length);
+    };
+  }
+}

@@ -1,0 +1,184 @@
+package panamoe.data.tokenizer;
+
+import java.util.BitSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
+
+/**
+ * Encoding as a {@code tokenizer.json} describes it: it matches added tokens, normalises the text
+ * between them, splits it into pieces, and encodes each piece by a model: byte-pair encoding over
+ * bytes or characters, or Unigram.
+ *
+ * <p>It supports what released tokenizers of these kinds use; reading a file refuses everything
+ * else by name. Encoding never fails. For n characters it takes at most O(n log n) time by byte
+ * pairs, and O(n m) by Unigram, m being the length of the longest token. Thread-safe.
+ */
+public final class Pipeline {
+  private static final BitSet NOTHING = new BitSet();
+
+  private final Vocabulary vocabulary;
+  private final Decoder decoder;
+  private final Model model;
+  private final TextNormalizer normalizer;
+  private final PreTokenizer preTokenizer;
+  private final int[] prefix;
+
+  /** Added tokens that are matched before normalisation, and those matched after it. */
+  private final AddedTokens raw;
+
+  private final AddedTokens normalized;
+
+  /** Encoders that no thread uses now. */
+  private final Queue<Encoder> idle = new ConcurrentLinkedQueue<>();
+
+  Pipeline(TokenizerJson json) {
+    decoder = Decoder.of(json.part("decoder"), json.source);
+    normalizer = TextNormalizer.of(json.part("normalizer"), json.source);
+    preTokenizer = PreTokenizer.of(json.part("pre_tokenizer"), decoder.byteLevel(), json.source);
+    List<AddedToken> added = AddedToken.list(json);
+    vocabulary = Vocabulary.of(json, added, decoder);
+    model = Model.of(json, vocabulary, decoder);
+    prefix = Prefix.of(json);
+    for (int token : prefix) {
+      if (token < 0 || token >= vocabulary.bytes().length) {
+        throw json.source.trouble("has a post-processor with a token that it does not have");
+      }
+    }
+    raw =
+        new AddedTokens(
+            added.stream().filter(token -> !token.normalized()).toList(), TextNormalizer.NONE);
+    normalized =
+        new AddedTokens(added.stream().filter(AddedToken::normalized).toList(), normalizer);
+  }
+
+  /**
+   * Reads a tokenizer.
+   *
+   * @param file its name in messages
+   * @throws panamoe.data.DataException if it is not JSON, is incomplete, or has unsupported parts
+   */
+  public static Pipeline read(byte[] json, String file) {
+    return new Pipeline(TokenizerJson.read(json, file));
+  }
+
+  /**
+   * The tokens of a text; a lone surrogate counts as U+FFFD. {@code sought} says which added tokens
+   * are matched.
+   */
+  public int[] encode(String text, Sought sought) {
+    return encode(text, sought, NOTHING);
+  }
+
+  /**
+   * As above.
+   *
+   * @param literal the places of characters that are part of no special token
+   */
+  public int[] encode(String text, Sought sought, BitSet literal) {
+    Encoder encoder = idle.poll();
+    if (encoder == null) {
+      encoder = new Encoder();
+    }
+    int[] tokens = encoder.encode(text, sought, literal);
+    idle.add(encoder);
+    return tokens;
+  }
+
+  /** The bytes of each token, empty for a special one; do not change them. */
+  public byte[][] bytes() {
+    return vocabulary.bytes();
+  }
+
+  /** The special tokens by name. */
+  public Map<String, Integer> special() {
+    return vocabulary.special();
+  }
+
+  /** The tokens that the file puts before every text; do not change them. */
+  public int[] prefix() {
+    return prefix;
+  }
+
+  /** Whether the first character of a decoded text is dropped if it is a space. */
+  public boolean dropsFirstSpace() {
+    return decoder.dropsFirstSpace();
+  }
+
+  /** The state of one encoding, with its word cache; used by one thread at a time. */
+  private final class Encoder {
+    private boolean beginsText;
+    private final WordEncoder words = new WordEncoder(model);
+    private final Split.Sink pieces = preTokenizer.into(words, () -> beginsText);
+
+    int[] encode(String text, Sought sought, BitSet literal) {
+      char[] chars = wellFormed(text);
+      raw.split(
+          chars,
+          0,
+          chars.length,
+          sought,
+          literal,
+          new AddedTokens.Sink() {
+            @Override
+            public void token(int id) {
+              words.token(id);
+            }
+
+            @Override
+            public void text(char[] part, int from, int to) {
+              // Behind normalisation it is unknown which characters were literal.
+              boolean all = sought != Sought.ALL || literal.isEmpty();
+              encodeRest(part, from, to, all ? sought : Sought.ALL_BUT_SPECIAL);
+            }
+          });
+      return words.take();
+    }
+
+    private void encodeRest(char[] text, int from, int to, Sought sought) {
+      char[] normal = text;
+      int begin = from;
+      int end = to;
+      if (normalizer.changes(text, from, to)) {
+        normal = normalizer.apply(new String(text, from, to - from)).toCharArray();
+        begin = 0;
+        end = normal.length;
+      }
+      int first = begin;
+      normalized.split(
+          normal,
+          begin,
+          end,
+          sought,
+          NOTHING,
+          new AddedTokens.Sink() {
+            @Override
+            public void token(int id) {
+              words.token(id);
+            }
+
+            @Override
+            public void text(char[] part, int partFrom, int partTo) {
+              beginsText = from == 0 && partFrom == first;
+              pieces.piece(part, partFrom, partTo);
+            }
+          });
+    }
+  }
+
+  /** The characters of a text, with U+FFFD for each lone surrogate. */
+  static char[] wellFormed(String text) {
+    char[] chars = text.toCharArray();
+    for (int at = 0; at < chars.length; at++) {
+      if (Character.isSurrogate(chars[at])) {
+        if (at + 1 < chars.length && Character.isSurrogatePair(chars[at], chars[at + 1])) {
+          at++;
+        } else {
+          chars[at] = '\ufffd';
+        }
+      }
+    }
+    return chars;
+  }
+}

@@ -1,0 +1,241 @@
+package panamoe.data;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static panamoe.data.ReleasedTokenizersTest.golden;
+import static panamoe.data.ReleasedTokenizersTest.ids;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Base64;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/**
+ * Tokenizers in the metadata of GGUF files give the tokens that were recorded of llama.cpp and of
+ * SentencePiece.
+ */
+class GgufTokenizersTest {
+  private static final ObjectMapper MAPPER = new ObjectMapper();
+
+  @ParameterizedTest
+  @ValueSource(strings = {"gpt-2", "qwen2", "llama-bpe", "deepseek-v3", "gpt-4o", "spm"})
+  void givesTheTokensOfLlamaCpp(String name) throws IOException {
+    JsonNode texts = golden("tokenizers/texts");
+    JsonNode cases = golden("tokenizers/gguf_vocab").path("vocabularies").path(name).path("cases");
+    JsonTokenizer tokenizer = open(vocabulary(name));
+    assertEquals(70, cases.size());
+    for (Map.Entry<String, JsonNode> entry : cases.properties()) {
+      String text = texts.path(entry.getKey()).textValue();
+      JsonNode expected = entry.getValue();
+      int[] ids = ids(expected.path("ids"));
+      assertArrayEquals(ids, tokenizer.encodeWithSpecialTokens(text), entry.getKey());
+      int[] plain = expected.has("ids_plain") ? ids(expected.path("ids_plain")) : ids;
+      assertArrayEquals(plain, tokenizer.encode(text), entry.getKey());
+      int[] whole = expected.has("ids_add_special") ? ids(expected.path("ids_add_special")) : ids;
+      assertArrayEquals(whole, joined(tokenizer.prefix(), ids), entry.getKey());
+      String wellFormed = new String(Utf8.bytes(text), StandardCharsets.UTF_8);
+      String decoded = name.equals("spm") ? wellFormed.replace('\u2581', ' ') : wellFormed;
+      assertEquals(decoded, tokenizer.decode(plain), entry.getKey());
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"plain", "rules"})
+  void givesTheTokensOfSentencePiece(String name) throws IOException {
+    JsonNode texts = golden("tokenizers/texts");
+    JsonNode cases = golden("sentencepiece").path("vocabularies").path(name).path("cases");
+    JsonTokenizer tokenizer = open(unigram(name));
+    assertEquals(70, cases.size());
+    for (Map.Entry<String, JsonNode> entry : cases.properties()) {
+      int[] ours = tokenizer.encode(texts.path(entry.getKey()).textValue());
+      int[] theirs = ids(entry.getValue());
+      if (entry.getKey().equals("long_a")) { // of equal scores, as the recording says
+        Arrays.sort(ours);
+        Arrays.sort(theirs);
+      }
+      assertArrayEquals(theirs, ours, entry.getKey());
+    }
+  }
+
+  @Test
+  void streamsTextWithoutTheSpaceInFront() throws IOException {
+    JsonTokenizer tokenizer = open(vocabulary("spm"));
+    Utf8Stream stream = tokenizer.decoding();
+    StringBuilder text = new StringBuilder();
+    for (int token : tokenizer.encode(" two 今天 🦙")) {
+      String piece = stream.append(tokenizer.bytesOf(token));
+      assertTrue(piece.indexOf('\ufffd') < 0, piece);
+      text.append(piece);
+    }
+    assertEquals(" two 今天 🦙", text.append(stream.end()).toString());
+  }
+
+  @Test
+  void endsAndTemplates() throws IOException {
+    Map<String, Object> metadata = vocabulary("gpt-2");
+    metadata.put("tokenizer.ggml.eot_token_id", 676L);
+    metadata.put("tokenizer.chat_template", "{{ a }}");
+    metadata.put("tokenizer.chat_template.tool_use", "{{ b }}");
+    JsonTokenizer tokenizer = open(metadata);
+    assertEquals(678, tokenizer.endOfText());
+    assertArrayEquals(new int[] {678, 676}, tokenizer.ends());
+    assertEquals(
+        Map.of("default", "{{ a }}", "tool_use", "{{ b }}"),
+        ReleasedTokenizer.chatTemplates(metadata));
+    metadata.put("tokenizer.ggml.model", "no_vocab");
+    assertEquals(Optional.empty(), ReleasedTokenizer.ofGguf(metadata, "FILE"));
+  }
+
+  /** In GPT-OSS's format a message ends with a token that elsewhere ends a turn. */
+  @Test
+  void turnsEndByTheNamesOfTokens() throws IOException {
+    Map<String, Object> metadata = vocabulary("gpt-2");
+    List<Object> tokens = list(metadata, "tokens");
+    tokens.set(676, "<|end|>");
+    assertArrayEquals(new int[] {678, 676}, open(metadata).ends());
+    tokens.set(677, "<|return|>");
+    assertArrayEquals(new int[] {678, 677}, open(metadata).ends());
+  }
+
+  @Test
+  void everyFamilyOfPatternsEncodes() throws IOException {
+    Map<String, Object> metadata = vocabulary("gpt-2");
+    for (String family : List.of("olmo", "llama3", "dbrx", "tekken", "deepseek-llm")) {
+      metadata.put("tokenizer.ggml.pre", family);
+      JsonTokenizer tokenizer = open(metadata);
+      for (JsonNode text : golden("tokenizers/texts")) {
+        String wellFormed = new String(Utf8.bytes(text.textValue()), StandardCharsets.UTF_8);
+        assertEquals(wellFormed, tokenizer.decode(tokenizer.encode(wellFormed)), family);
+      }
+    }
+  }
+
+  @Test
+  void refusesDamagedMetadata() throws IOException {
+    refuses("gpt-2", "model", "bert", "unsupported tokenizer.ggml.model \"bert\"");
+    refuses("gpt-2", "pre", "mine", "unsupported tokenizer.ggml.pre \"mine\", expected one of");
+    refuses("gpt-2", "pre", 5L, "\"5\" for tokenizer.ggml.pre, expected a text");
+    refuses("gpt-2", "tokens", null, "has no tokenizer.ggml.tokens");
+    refuses("gpt-2", "tokens", "all", "for tokenizer.ggml.tokens, expected a list");
+    refuses("gpt-2", "tokens", List.of(1, 2), "for tokenizer.ggml.tokens, expected texts");
+    refuses("gpt-2", "tokens", List.of("a", "a"), "has the token \"a\" twice");
+    refuses("gpt-2", "merges", List.of("a zz"), "but \"zz\" is not in its vocabulary");
+    refuses("gpt-2", "merges", List.of("ab"), "merge number 0, which is not two tokens");
+    refuses("gpt-2", "token_type", new int[] {1}, "expected one for each of 681 tokens");
+    refuses("gpt-2", "eos_token_id", 681L, "eos_token_id, expected 0 to 680");
+    refuses("gpt-2", "bos_token_id", -1L, "bos_token_id, expected 0 to 680");
+    refuses("spm", "scores", null, "has no tokenizer.ggml.scores");
+    refuses("spm", "scores", new float[3], "\"3 numbers\" for tokenizer.ggml.scores");
+    refuses("spm", "add_space_prefix", "yes", "add_space_prefix, expected true or false");
+    refuses("spm", "tokens", Collections.nCopies(734, "a"), "has the token \"a\" twice");
+    Map<String, Object> metadata = vocabulary("spm");
+    list(metadata, "scores").set(300, Double.NaN);
+    refuses(metadata, "the score NaN, expected a float32");
+    metadata = vocabulary("spm");
+    list(metadata, "tokens").set(100, "zz");
+    refuses(metadata, "has no token for the byte 97, so not every text can be encoded");
+  }
+
+  private static void refuses(String name, String key, Object value, String expected)
+      throws IOException {
+    Map<String, Object> metadata = vocabulary(name);
+    metadata.put("tokenizer.ggml." + key, value);
+    refuses(metadata, expected);
+  }
+
+  private static void refuses(Map<String, Object> metadata, String expected) {
+    DataException e = assertThrows(DataException.class, () -> open(metadata));
+    assertTrue(
+        e.getMessage().startsWith("FILE ") && e.getMessage().contains(expected), e.getMessage());
+    assertEquals(1, e.getMessage().lines().count());
+  }
+
+  private static JsonTokenizer open(Map<String, Object> metadata) {
+    return ReleasedTokenizer.ofGguf(metadata, "FILE").orElseThrow();
+  }
+
+  @SuppressWarnings("unchecked")
+  private static List<Object> list(Map<String, Object> metadata, String key) {
+    return (List<Object>) metadata.get("tokenizer.ggml." + key);
+  }
+
+  private static int[] joined(int[] first, int[] second) {
+    int[] all = Arrays.copyOf(first, first.length + second.length);
+    System.arraycopy(second, 0, all, first.length, second.length);
+    return all;
+  }
+
+  private static Map<String, Object> unigram(String name) throws IOException {
+    JsonNode vocabulary = golden("sentencepiece").path("vocabularies").path(name);
+    String keys = "tokenizer.ggml.";
+    Map<String, Object> metadata = new HashMap<>();
+    metadata.put(keys + "model", "t5");
+    metadata.put(keys + "tokens", MAPPER.convertValue(vocabulary.path("tokens"), String[].class));
+    metadata.put(keys + "scores", MAPPER.convertValue(vocabulary.path("scores"), float[].class));
+    metadata.put(keys + "token_type", ids(vocabulary.path("types")));
+    metadata.put(keys + "unknown_token_id", 2);
+    metadata.put(keys + "eos_token_id", 1);
+    metadata.put(
+        keys + "remove_extra_whitespaces", vocabulary.path("remove_extra_whitespaces").asBoolean());
+    metadata.put(
+        keys + "precompiled_charsmap",
+        Base64.getDecoder().decode(vocabulary.path("precompiled_charsmap").textValue()));
+    return metadata;
+  }
+
+  /** The metadata of a recorded file, without its checks, which belong to the reader of models. */
+  private static Map<String, Object> vocabulary(String name) throws IOException {
+    String path = "/golden/tokenizers/gguf_vocab/" + name + ".gguf";
+    try (InputStream in = GgufTokenizersTest.class.getResourceAsStream(path)) {
+      ByteBuffer file = ByteBuffer.wrap(in.readAllBytes()).order(ByteOrder.LITTLE_ENDIAN);
+      long keys = file.position(16).getLong();
+      Map<String, Object> metadata = new HashMap<>();
+      for (long i = 0; i < keys; i++) {
+        String key = text(file);
+        metadata.put(key, value(file, file.getInt()));
+      }
+      return metadata;
+    }
+  }
+
+  private static String text(ByteBuffer file) {
+    byte[] utf8 = new byte[Math.toIntExact(file.getLong())];
+    file.get(utf8);
+    return new String(utf8, StandardCharsets.UTF_8);
+  }
+
+  private static Object value(ByteBuffer file, int type) {
+    return switch (type) {
+      case 4, 5 -> (long) file.getInt();
+      case 6 -> (double) file.getFloat();
+      case 7 -> file.get() != 0;
+      case 8 -> text(file);
+      case 9 -> {
+        int element = file.getInt();
+        long count = file.getLong();
+        List<Object> elements = new ArrayList<>();
+        for (long i = 0; i < count; i++) {
+          elements.add(value(file, element));
+        }
+        yield elements;
+      }
+      default -> throw new IllegalStateException("a value of type " + type);
+    };
+  }
+}
