@@ -10,12 +10,11 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.Map;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.data.tokenizer.Sought;
 
 /**
@@ -59,19 +58,14 @@ class ReleasedTokenizersTest {
     }
   }
 
-  /** What stands before every text by the file alone. */
-  @ParameterizedTest
-  @ValueSource(strings = {"qwen3", "gptoss", "deepseek_v3", "llama3_1", "llama2"})
-  void beginsTextsAsRecorded(String name, @TempDir Path folder) throws IOException {
-    Files.copy(FETCHED.resolve(name + ".json"), folder.resolve("tokenizer.json"));
+  /** Of the others the replay of recorded tokens tells what stands before a text. */
+  @Test
+  void aFolderSaysHowItsTextsBeginAndEnd(@TempDir Path folder) throws IOException {
+    Files.copy(FETCHED.resolve("llama2.json"), folder.resolve("tokenizer.json"));
     Files.writeString(folder.resolve("generation_config.json"), "{\"eos_token_id\": [2, 7]}");
     JsonTokenizer tokenizer = ReleasedTokenizer.ofFolder(folder);
-    assertArrayEquals(
-        ids(golden("tokenizers/" + name).path("prefix_with_special_tokens")),
-        tokenizer.prefix(),
-        name);
-    assertEquals(2, tokenizer.endOfText());
-    assertTrue(Arrays.stream(tokenizer.ends()).anyMatch(end -> end == 7), name);
+    assertArrayEquals(new int[] {1}, tokenizer.prefix());
+    assertArrayEquals(new int[] {2, 7}, tokenizer.ends());
   }
 
   static int[] ids(JsonNode array) {

@@ -3,6 +3,7 @@ package panamoe.data.tokenizer;
 import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.regex.Pattern;
 
 /**
  * Byte-pair encoding that begins with the characters of a piece.
@@ -12,6 +13,8 @@ import java.util.Map;
  * @param unknown the token of unknown characters, if there are no bytes
  * @param fusesUnknown whether unknown characters in a row are one such token
  * @param wholeWords pieces that become one token without merging; empty unless the file sets it
+ * @param keepsWords whether no token has a {@code ▁} behind another character, so that nothing is
+ *     merged across the beginning of a word
  */
 record CharacterModel(
     Merges merges,
@@ -19,8 +22,11 @@ record CharacterModel(
     int[] bytes,
     int unknown,
     boolean fusesUnknown,
-    Map<String, Integer> wholeWords)
+    Map<String, Integer> wholeWords,
+    boolean keepsWords)
     implements Model {
+  private static final Pattern ACROSS_WORDS =
+      Pattern.compile("[^" + Decoder.SPACE + "]" + Decoder.SPACE);
 
   static CharacterModel of(TokenizerJson json, Vocabulary vocabulary, Decoder decoder) {
     int[] bytes = Model.fallback(json, vocabulary, decoder);
@@ -46,7 +52,25 @@ record CharacterModel(
         bytes,
         bytes == null ? unknown : -1,
         json.flag("fuse_unk"),
-        json.flag("ignore_merges") ? vocabulary.ofModel() : Map.of());
+        json.flag("ignore_merges") ? vocabulary.ofModel() : Map.of(),
+        vocabulary.ofModel().keySet().stream().noneMatch(ACROSS_WORDS.asPredicate()));
+  }
+
+  @Override
+  public Split.Sink words(Split.Sink sink) {
+    if (!keepsWords || bytes == null || !wholeWords.isEmpty()) {
+      return sink;
+    }
+    return (text, from, to) -> {
+      int begin = from;
+      for (int at = from + 1; at < to; at++) {
+        if (text[at] == Decoder.SPACE && text[at - 1] != Decoder.SPACE) {
+          sink.piece(text, begin, at);
+          begin = at;
+        }
+      }
+      sink.piece(text, begin, to);
+    };
   }
 
   @Override

@@ -17,6 +17,11 @@ interface Model {
 
   Encoder encoder();
 
+  /** Cuts pieces further where that changes no token: words are encoded once, and remembered. */
+  default Split.Sink words(Split.Sink sink) {
+    return sink;
+  }
+
   static Model of(TokenizerJson json, Vocabulary vocabulary, Decoder decoder) {
     JsonNode type = json.model("type");
     // Early files do not name the type, but only BPE models have merges.

@@ -110,7 +110,7 @@ public final class Pipeline {
   private final class Encoder {
     private boolean beginsText;
     private final WordEncoder words = new WordEncoder(model);
-    private final Split.Sink pieces = preTokenizer.into(words, () -> beginsText);
+    private final Split.Sink pieces = preTokenizer.into(model.words(words), () -> beginsText);
 
     int[] encode(String text, Sought sought, BitSet literal) {
       char[] chars = wellFormed(text);

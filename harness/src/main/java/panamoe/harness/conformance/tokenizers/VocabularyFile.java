@@ -21,14 +21,14 @@ final class VocabularyFile {
   private VocabularyFile() {}
 
   /**
-   * @throws DataException if it is no such file
+   * @throws DataException if it is another kind of file
    * @throws IOException if it cannot be read
    */
   static Map<String, Object> metadata(Path file) throws IOException {
     ByteBuffer in = ByteBuffer.wrap(Files.readAllBytes(file)).order(ByteOrder.LITTLE_ENDIAN);
     try {
       if (in.getInt() != MAGIC) {
-        throw new DataException(file + " is no GGUF file");
+        throw new DataException(file + " is not a GGUF file");
       }
       long keys = in.position(COUNT_AT).getLong();
       Map<String, Object> metadata = new HashMap<>();

@@ -47,7 +47,7 @@ class RecordedTokenizersTest {
     assertTrue(lines.get(0).startsWith("FAIL damaged: "), run.out());
     assertTrue(lines.get(1).startsWith("FAIL other/spm/space: ids"), run.out());
     assertEquals(
-        "FAIL other/not: " + folder.resolve("texts.json") + " is no GGUF file", lines.get(2));
+        "FAIL other/not: " + folder.resolve("texts.json") + " is not a GGUF file", lines.get(2));
     assertEquals("0 passed, 3 failed", lines.getLast());
   }
 
