@@ -9,8 +9,10 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import panamoe.engine.GenerationRequest;
 
 /**
  * What the files beside a released model's tokenizer.json say of the beginning and end of texts.
@@ -49,7 +51,13 @@ class ReleasedFolderTest {
     assertArrayEquals(new int[] {0}, ReleasedTokenizer.ofFolder(folder).prefix());
     Path settings = folder.resolve("tokenizer_config.json");
     Files.writeString(settings, "{\"add_bos_token\": true, \"bos_token\": {\"content\": \"<s>\"}}");
-    assertArrayEquals(new int[] {1}, ReleasedTokenizer.ofFolder(folder).prefix());
+    JsonTokenizer tokenizer = ReleasedTokenizer.ofFolder(folder);
+    assertArrayEquals(new int[] {1}, tokenizer.prefix());
+    assertArrayEquals(new int[] {1}, GenerationRequest.tokensOf("", tokenizer));
+    assertEquals(1, GenerationRequest.tokensOf("the", tokenizer)[0]);
+    assertArrayEquals(
+        tokenizer.encode("the"),
+        Arrays.stream(GenerationRequest.tokensOf("the", tokenizer)).skip(1).toArray());
     Files.writeString(settings, "{\"add_bos_token\": false, \"bos_token\": \"<s>\"}");
     assertArrayEquals(new int[0], ReleasedTokenizer.ofFolder(folder).prefix());
     Files.writeString(settings, "{\"add_bos_token\": true, \"bos_token\": \"<b>\"}");

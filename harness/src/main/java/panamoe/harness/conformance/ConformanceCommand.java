@@ -1,5 +1,6 @@
 package panamoe.harness.conformance;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -73,10 +74,12 @@ public final class ConformanceCommand implements Callable<Integer> {
         if (Thread.currentThread().isInterrupted()) {
           throw new InterruptedException();
         }
-        report(result, backend);
+        tell(result, backend.name());
       }
-      for (Path file : tokenizers) {
-        RecordedTokenizers.replay(folder, file, result -> report(result, backend));
+    }
+    for (Path file : tokenizers) {
+      for (CaseResult result : RecordedTokenizers.replay(folder, file)) {
+        tell(result, "none");
       }
     }
     out.println(
@@ -92,16 +95,21 @@ public final class ConformanceCommand implements Callable<Integer> {
     return failed == 0 ? ExitCode.OK : ExitCode.SOFTWARE;
   }
 
-  private void report(CaseResult result, Backend backend) {
-    passed += result.passed() ? 1 : 0;
-    skipped += result.skipped().isEmpty() ? 0 : 1;
-    failed += result.passed() || !result.skipped().isEmpty() ? 0 : 1;
+  /** Counts and prints a result. */
+  private void tell(CaseResult result, String device) throws JsonProcessingException {
+    if (result.passed()) {
+      passed++;
+    } else if (!result.skipped().isEmpty()) {
+      skipped++;
+    } else {
+      failed++;
+    }
     PrintWriter out = spec.commandLine().getOut();
-    out.println(shared.json() ? json(result, backend.name()) : result.line());
+    out.println(shared.json() ? json(result, device) : result.line());
     out.flush();
   }
 
-  private static String json(CaseResult result, String backend) {
+  private static String json(CaseResult result, String backend) throws JsonProcessingException {
     Map<String, Object> line = new LinkedHashMap<>();
     line.put("name", result.name());
     line.put("device", backend);
@@ -114,6 +122,6 @@ public final class ConformanceCommand implements Callable<Integer> {
     if (!result.skipped().isEmpty()) {
       line.put("skipped", result.skipped());
     }
-    return JSON.valueToTree(line).toString();
+    return JSON.writeValueAsString(line);
   }
 }

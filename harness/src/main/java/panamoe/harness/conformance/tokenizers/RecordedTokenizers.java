@@ -5,9 +5,9 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.function.Consumer;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import panamoe.data.DataException;
@@ -34,9 +34,9 @@ public final class RecordedTokenizers {
   private final Path file;
   private final String prefix;
   private final JsonNode texts;
-  private final Consumer<CaseResult> results;
+  private final List<CaseResult> results;
 
-  private RecordedTokenizers(Path file, String prefix, Consumer<CaseResult> results)
+  private RecordedTokenizers(Path file, String prefix, List<CaseResult> results)
       throws IOException {
     this.file = file;
     this.prefix = prefix;
@@ -60,7 +60,8 @@ public final class RecordedTokenizers {
    *
    * @param folder names of cases are relative to it
    */
-  public static void replay(Path folder, Path file, Consumer<CaseResult> results) {
+  public static List<CaseResult> replay(Path folder, Path file) {
+    List<CaseResult> results = new ArrayList<>();
     String relative = folder.relativize(file).toString();
     String name = relative.substring(0, relative.length() - SUFFIX.length());
     try {
@@ -76,8 +77,9 @@ public final class RecordedTokenizers {
             .released(name.substring(parent), recorded);
       }
     } catch (IOException e) {
-      results.accept(CaseResult.failed(name, file + " cannot be read: " + StrictJson.reason(e)));
+      results.add(CaseResult.failed(name, file + " cannot be read: " + StrictJson.reason(e)));
     }
+    return results;
   }
 
   /** Ids of GGUF's vocabularies are with added tokens that are not special also in plain text. */
@@ -89,7 +91,7 @@ public final class RecordedTokenizers {
           ReleasedTokenizer.ofGguf(VocabularyFile.metadata(vocabulary), vocabulary.toString())
               .orElseThrow(() -> new DataException(vocabulary + " has no tokenizer"));
     } catch (DataException e) {
-      results.accept(CaseResult.failed(prefix + name, e.getMessage()));
+      results.add(CaseResult.failed(prefix + name, e.getMessage()));
       return;
     }
     recorded
@@ -111,7 +113,7 @@ public final class RecordedTokenizers {
                     IntStream.concat(IntStream.of(tokenizer.prefix()), IntStream.of(ids))
                         .toArray());
               }
-              results.accept(comparison.result(prefix + name + "/" + each.getKey()));
+              results.add(comparison.result(prefix + name + "/" + each.getKey()));
             });
   }
 
@@ -119,7 +121,7 @@ public final class RecordedTokenizers {
   private void released(String name, JsonNode recorded) throws IOException {
     Path vocabulary = fetched(name + SUFFIX);
     if (!Files.exists(vocabulary)) {
-      results.accept(
+      results.add(
           CaseResult.failed(
               prefix + name,
               vocabulary + " is absent: run ci/tokenizers, which fetches it by npm"));
@@ -129,13 +131,13 @@ public final class RecordedTokenizers {
     try {
       pipeline = Pipeline.read(Files.readAllBytes(vocabulary), vocabulary.toString());
     } catch (DataException e) {
-      results.accept(CaseResult.failed(prefix + name, e.getMessage()));
+      results.add(CaseResult.failed(prefix + name, e.getMessage()));
       return;
     }
     Comparison before = new Comparison();
     String key = "prefix_with_special_tokens";
     exact(before, key, recorded.path(key), pipeline.prefix());
-    results.accept(before.result(prefix + name + "/prefix"));
+    results.add(before.result(prefix + name + "/prefix"));
     for (Map.Entry<String, JsonNode> each : recorded.path("cases").properties()) {
       String text = texts.path(each.getKey()).asText();
       JsonNode expected = each.getValue();
@@ -146,7 +148,7 @@ public final class RecordedTokenizers {
       // What is recorded as decoded has special tokens, which ours have no text for.
       String decoded = expected.has("ids_plain") ? text : expected.path("decoded").asText(text);
       comparison.require(decoded(pipeline, plain).equals(decoded), "the text decoded is another");
-      results.accept(comparison.result(prefix + name + "/" + each.getKey()));
+      results.add(comparison.result(prefix + name + "/" + each.getKey()));
     }
   }
 
