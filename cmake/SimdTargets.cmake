@@ -3,11 +3,14 @@
 set(PANAMOE_SIMD_TARGETS SSE2 AVX2 AVX3 AVX3_ZEN4)
 set(PANAMOE_DISABLED_TARGETS HWY_SSSE3 HWY_SSE4 HWY_AVX3_DL HWY_AVX3_SPR)
 if(PANAMOE_SANITIZE)
-  # All targets share one source, so under a sanitizer, where compiling takes minutes, two of them suffice.
+  # All targets share one source, so under a sanitizer, where compiling takes minutes, one suffices: the lowest that
+  # the compiler may use everywhere.
   list(APPEND PANAMOE_DISABLED_TARGETS HWY_AVX3 HWY_AVX3_ZEN4)
+  set(PANAMOE_LOWEST_TARGET -march=x86-64-v3 -maes -mpclmul)  # AVX2
 endif()
 
 function(panamoe_simd_targets target)
   list(JOIN PANAMOE_DISABLED_TARGETS "|" disabled)
   target_compile_definitions(${target} PRIVATE HWY_DISABLED_TARGETS=\(${disabled}\))
+  target_compile_options(${target} PRIVATE ${PANAMOE_LOWEST_TARGET})
 endfunction()
