@@ -27,7 +27,16 @@ if(PANAMOE_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(panamoe_test PRIVATE -Wno-maybe-uninitialized)  # at -O1, of empty optionals that move
 endif()
 target_link_libraries(panamoe_test PRIVATE panamoe googletest)
-gtest_discover_tests(panamoe_test DISCOVERY_MODE PRE_TEST TEST_FILTER -Emulated*)
+set(PANAMOE_SMALL -Emulated*)
+if(PANAMOE_SANITIZE)
+  # A minute of a test's own arithmetic, around kernels that smaller tests call alike: label long.
+  string(JOIN ":" PANAMOE_LARGE GateTest.MatchesTheReferenceOnLargeShapes* GateBackwardTest.*ManyExpertsAndChoices
+    AttentionTest.AgreesWithFloat64WithoutAMask)
+  string(APPEND PANAMOE_SMALL ":${PANAMOE_LARGE}")
+  gtest_discover_tests(panamoe_test DISCOVERY_MODE PRE_TEST TEST_LIST PANAMOE_LARGE_TESTS TEST_FILTER ${PANAMOE_LARGE}
+    PROPERTIES LABELS long)
+endif()
+gtest_discover_tests(panamoe_test DISCOVERY_MODE PRE_TEST TEST_FILTER ${PANAMOE_SMALL})
 
 # ThreadSanitizer knows nothing of fibers: it sees no emulation.
 if(NOT PANAMOE_SANITIZE MATCHES "thread")
@@ -35,7 +44,7 @@ if(NOT PANAMOE_SANITIZE MATCHES "thread")
   # Label brief: every kernel family once. The other tests take minutes on the emulation, label long.
   string(JOIN ":" PANAMOE_BRIEF Emulated* BalanceTest.* CombineTest.* DispatchTest.* ElementwiseTest.* EmbeddingTest.*
     ExchangeTest.* OptimizerTest.* RotaryTest.* NormTest.GradientsMatch* AttentionTest.BackwardIsTheDerivative
-    AttentionDecodeTest.PrefillInPieces* ExpertTest.GroupsOfEverySize* GateTest.RanksLongQueues*
+    AttentionTest.Dsinks* AttentionDecodeTest.PrefillInPieces* ExpertTest.GroupsOfEverySize* GateTest.RanksLongQueues*
     GateBackwardTest.MatchesCentralDifferences GemmTest.AppliesBias* GemmTest.WritesABfloat16* GemmSkinnyTest.Gradients*
     LossTest.CrossEntropy* DistillationTest.GradientsAre*)
   set(PANAMOE_LONG -${PANAMOE_BRIEF})
@@ -45,8 +54,13 @@ if(NOT PANAMOE_SANITIZE MATCHES "thread")
     string(APPEND PANAMOE_LONG ":GemmTest.*Bit*:GemmSkinnyTest.*Bit*:ExpertTest.*Bit*:AttentionTest.*Bit*:LossTest.*Bit*"
       ":DistillationTest.*Bit*:GateTest.MatchesTheReference:GateTest.InvariantsHoldForEveryTable"
       ":GateTest.MatchesTheReferenceOnLargeShapesAndEveryThreadCount")
+    # Derivatives by hundreds of launches, and sums of many rows: the same kernels run in other brief tests.
+    string(JOIN ":" PANAMOE_LARGE AttentionTest.BackwardIsTheDerivative RotaryTest.BackwardIs*
+      EmulatedLastBlockTest.SplitsAre*)
+    gtest_discover_tests(panamoe_test DISCOVERY_MODE PRE_TEST TEST_PREFIX simt. TEST_LIST PANAMOE_LARGE_TESTS_ON_SIMT
+      TEST_FILTER ${PANAMOE_LARGE} PROPERTIES ENVIRONMENT PANAMOE_TEST_BACKEND=simt LABELS long)
     # About indices and counts of many tokens, and slow with shadow memory.
-    string(APPEND PANAMOE_BRIEF "-EmulatedFar*:EmulatedLastBlockTest.AGateCounts*")
+    string(APPEND PANAMOE_BRIEF "-EmulatedFar*:EmulatedLastBlockTest.AGateCounts*:${PANAMOE_LARGE}")
   endif()
   foreach(length BRIEF LONG)
     string(TOLOWER ${length} label)
@@ -56,7 +70,7 @@ if(NOT PANAMOE_SANITIZE MATCHES "thread")
   # GEMM by TMA and wgmma, on emulated Hopper.
   add_test(NAME simt.hopper COMMAND panamoe_test --gtest_brief=1
     --gtest_filter=ExpertTest.GroupsOfEverySize*:ExpertTest.ARowHasItsBits*:GemmTest.MultipliesBfloat16OfSizes*)
-  set_tests_properties(simt.hopper PROPERTIES LABELS brief
+  set_tests_properties(simt.hopper PROPERTIES LABELS brief COST 10  # long ones start first
     ENVIRONMENT "PANAMOE_TEST_BACKEND=simt;PANAMOE_SIMT_ARCH=90")
   file(GLOB PANAMOE_SIMT_TESTS CONFIGURE_DEPENDS simt/test/*_test.cc)
   add_executable(simt_test ${PANAMOE_SIMT_TESTS}
@@ -74,7 +88,7 @@ endif()
 if(NOT PANAMOE_SANITIZE)
   foreach(target ${PANAMOE_SIMD_TARGETS})
     add_test(NAME on_${target} COMMAND panamoe_test --gtest_brief=1)
-    set_tests_properties(on_${target} PROPERTIES ENVIRONMENT PANAMOE_SIMD=${target}
+    set_tests_properties(on_${target} PROPERTIES COST 10 ENVIRONMENT PANAMOE_SIMD=${target}
       SKIP_REGULAR_EXPRESSION "PANAMOE_SIMD is '${target}', which is not one of")
   endforeach()
   add_test(NAME refuses_unknown_target COMMAND panamoe_test --gtest_filter=DeviceTest.*)
