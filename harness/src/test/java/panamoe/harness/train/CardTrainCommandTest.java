@@ -29,6 +29,10 @@ import panamoe.harness.CommandRun;
 class CardTrainCommandTest {
   private static final String PROPERTY = "panamoe.nccl.path";
   private static final String CARDS = System.getProperty("panamoe.test.cards", "simt");
+
+  /** The second step shows what the first one's gradients have become. */
+  private static final int STEPS = Boolean.getBoolean("panamoe.test.long") ? 5 : 2;
+
   static final Path LIBRARY =
       Path.of(
           System.getProperty(
@@ -79,22 +83,22 @@ class CardTrainCommandTest {
   })
   void theLossesAreThoseOfOneRank(String ranks, String dtype, double tolerance) throws IOException {
     assumeCard(Integer.parseInt(ranks.split(" ")[1]));
-    CommandRun one = train("one", "--steps 5 --device cpu --dtype " + dtype);
+    CommandRun one = train("one", "--steps " + STEPS + " --device cpu --dtype " + dtype);
     assertEquals(0, one.exitCode(), one.err());
     Path trace = folder.resolve("trace.json");
     CommandRun many =
         train(
             "many",
-            "--steps 5 --comm nccl --device %s --dtype %s --trace %s %s"
-                .formatted(CARDS, dtype, trace, ranks));
+            "--steps %d --comm nccl --device %s --dtype %s --trace %s %s"
+                .formatted(STEPS, CARDS, dtype, trace, ranks));
     assertEquals(0, many.exitCode(), many.err());
     assertEquals(
         ranks.contains("hierarchical"), Files.readString(trace).contains("\"HIERARCHICAL\""));
-    assertTrue(many.out().contains("trained 5 steps"), many.out());
+    assertTrue(many.out().contains("trained " + STEPS + " steps"), many.out());
     List<Double> expected = losses("one");
     List<Double> actual = losses("many");
-    assertEquals(5, actual.size());
-    for (int step = 0; step < 5; step++) {
+    assertEquals(STEPS, actual.size());
+    for (int step = 0; step < STEPS; step++) {
       assertEquals(expected.get(step), actual.get(step), tolerance, "step " + (step + 1));
     }
   }
