@@ -35,7 +35,7 @@ class EmulatedTrainingTest {
             "--preset",
             "tiny",
             "--steps",
-            "3",
+            "2",
             "--device",
             device,
             "--text",
