@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import panamoe.backend.Backend;
 import panamoe.harness.SharedOptions;
+import panamoe.harness.conformance.jinja.TemplateCases;
 import panamoe.harness.conformance.replay.CaseResult;
 import panamoe.harness.conformance.replay.Comparison;
 import panamoe.harness.conformance.replay.Conformance;
@@ -50,7 +51,7 @@ public final class ConformanceCommand implements Callable<Integer> {
       paramLabel = "DIR",
       description = {
         "Folder with recorded cases, searched through: *.safetensors,",
-        "and tokens beside a texts.json."
+        "tokens beside a texts.json, and conversations.json of templates."
       })
   private Path folder;
 
@@ -60,12 +61,14 @@ public final class ConformanceCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    PrintWriter out = spec.commandLine().getOut();
     List<Path> cases = Conformance.cases(folder);
     List<Path> tokenizers = RecordedTokenizers.files(folder);
-    if (cases.isEmpty() && tokenizers.isEmpty()) {
+    List<Path> templates = TemplateCases.folders(folder);
+    if (cases.isEmpty() && tokenizers.isEmpty() && templates.isEmpty()) {
       throw new IllegalArgumentException(
-          folder + " holds no recorded case (*.safetensors, or tokens beside a texts.json)");
+          folder
+              + " holds no recorded case (*.safetensors, tokens beside a texts.json, or "
+              + "conversations.json of templates)");
     }
     try (Backend backend = shared.open()) {
       Conformance conformance = new Conformance(folder, backend, CaseKinds.BY_OP);
@@ -82,6 +85,12 @@ public final class ConformanceCommand implements Callable<Integer> {
         tell(result, "none");
       }
     }
+    for (Path each : templates) {
+      for (CaseResult result : TemplateCases.replay(folder, each)) {
+        tell(result, "none");
+      }
+    }
+    PrintWriter out = spec.commandLine().getOut();
     out.println(
         shared.json()
             ? JSON.writeValueAsString(

@@ -8,7 +8,8 @@ import java.util.Locale;
  *
  * @param name the file under the folder that was given, without its extension
  * @param largestError largest absolute error over all numbers compared
- * @param largestErrorIn the tensor it was found in, empty when only integers were compared
+ * @param largestErrorIn the tensor it was found in, empty when only integers were compared, {@code
+ *     text} when only texts were
  * @param failures one sentence for each tensor that does not agree
  * @param notes what was compared in another form than it was recorded in
  * @param skipped why the case was not replayed; empty when it was
@@ -20,9 +21,15 @@ public record CaseResult(
     List<String> failures,
     List<String> notes,
     String skipped) {
+  private static final String TEXT = "text";
 
   public static CaseResult failed(String name, String reason) {
     return new CaseResult(name, 0, "", List.of(reason), List.of(), "");
+  }
+
+  /** A case whose texts are equal. */
+  public static CaseResult ofText(String name, List<String> notes) {
+    return new CaseResult(name, 0, TEXT, List.of(), notes, "");
   }
 
   /** A case that no configuration of ours describes. */
@@ -44,6 +51,9 @@ public record CaseResult(
     }
     String where = largestErrorIn.isEmpty() ? "integers" : largestErrorIn;
     String note = notes.isEmpty() ? "" : "  [" + String.join("; ", notes) + "]";
+    if (largestErrorIn.equals(TEXT)) {
+      return "ok   " + name + ": " + (notes.isEmpty() ? "the same text" : "not compared") + note;
+    }
     return String.format(
         Locale.ROOT,
         "ok   %s: max abs error %.1e (%s), tolerance %s%s",

@@ -1,0 +1,252 @@
+package panamoe.data.template;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.MissingNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.LocalDateTime;
+import java.time.ZoneId;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Supplier;
+import panamoe.data.DataException;
+import panamoe.io.FileTrouble;
+import panamoe.io.StrictJson;
+
+/**
+ * A model's chat template: how a conversation becomes a prompt. It is a text in Jinja that comes
+ * with the model, and is not trusted: it can only compute, and no longer than its bounds allow.
+ * Immutable and thread-safe.
+ */
+public final class ChatTemplate {
+  /** The template's own file in a model's folder. */
+  public static final String FILE = "chat_template.jinja";
+
+  /** The file that names special tokens, and may hold the template. */
+  public static final String CONFIG = "tokenizer_config.json";
+
+  private static final int MOST_BYTES = 1 << 20;
+  private static final int MOST_CONFIG_BYTES = 64 << 20;
+  private static final String KEY = "chat_template";
+
+  private final String name;
+  private final Template template;
+  private final Template withTools;
+  private final Map<String, String> tokens;
+  private final Supplier<LocalDateTime> clock;
+
+  private ChatTemplate(
+      String name,
+      Template template,
+      Template withTools,
+      Map<String, String> tokens,
+      Supplier<LocalDateTime> clock) {
+    this.name = name;
+    this.template = template;
+    this.withTools = withTools;
+    this.tokens = Map.copyOf(tokens);
+    this.clock = clock;
+  }
+
+  /**
+   * A template from its text.
+   *
+   * @param name where it comes from, for messages
+   * @param tokens texts of special tokens by the names that templates have for them, such as {@code
+   *     bos_token}
+   * @throws TemplateException with the line, if the text is malformed
+   */
+  public static ChatTemplate of(String text, String name, Map<String, String> tokens) {
+    Template template = Template.parse(text);
+    return new ChatTemplate(name, template, template, tokens, ChatTemplate::now);
+  }
+
+  private static LocalDateTime now() {
+    return LocalDateTime.now(ZoneId.systemDefault());
+  }
+
+  private static Template parse(String text, String name) {
+    if (text.length() > MOST_BYTES) {
+      throw new DataException(name + " has more than " + MOST_BYTES + " characters");
+    }
+    try {
+      return Template.parse(text);
+    } catch (TemplateException e) {
+      throw new DataException(name + ", " + e.getMessage(), e);
+    }
+  }
+
+  /**
+   * The template in a model's folder: the file {@link #FILE}, or else {@code chat_template} of
+   * {@link #CONFIG}, a text or a list of named ones.
+   *
+   * @throws DataException if there is one that cannot be used
+   */
+  public static Optional<ChatTemplate> in(Path folder) {
+    Path file = folder.resolve(FILE);
+    if (Files.exists(file)) {
+      return Optional.of(read(file, folder));
+    }
+    JsonNode config = config(folder);
+    JsonNode given = config.path(KEY);
+    String name = folder.resolve(CONFIG) + ", " + KEY;
+    if (given.isTextual()) {
+      return Optional.of(of(parse(given.textValue(), name), name, config));
+    }
+    if (!given.isArray()) {
+      return Optional.empty();
+    }
+    Map<String, Template> templates = new HashMap<>();
+    for (JsonNode one : given) {
+      templates.put(
+          one.path("name").asText(),
+          parse(one.path("template").asText(), name + " " + one.path("name")));
+    }
+    Template usual = templates.get("default");
+    if (usual == null) {
+      throw new DataException(name + " has no template of the name default");
+    }
+    return Optional.of(
+        new ChatTemplate(
+            name,
+            usual,
+            templates.getOrDefault("tool_use", usual),
+            tokens(config),
+            ChatTemplate::now));
+  }
+
+  /**
+   * The template in a file.
+   *
+   * @param folder of the model, whose {@link #CONFIG} names special tokens if it has that
+   * @throws DataException if it cannot be used
+   */
+  public static ChatTemplate read(Path file, Path folder) {
+    String name = file.toString();
+    return of(parse(utf8(file, MOST_BYTES), name), name, config(folder));
+  }
+
+  private static ChatTemplate of(Template template, String name, JsonNode config) {
+    return new ChatTemplate(name, template, template, tokens(config), ChatTemplate::now);
+  }
+
+  private static JsonNode config(Path folder) {
+    Path file = folder.resolve(CONFIG);
+    if (!Files.exists(file)) {
+      return MissingNode.getInstance();
+    }
+    try {
+      return StrictJson.tree(bytes(file, MOST_CONFIG_BYTES));
+    } catch (IOException e) {
+      throw new DataException(file + " is not valid JSON: " + StrictJson.reason(e), e);
+    }
+  }
+
+  private static Map<String, String> tokens(JsonNode config) {
+    Map<String, String> tokens = new HashMap<>();
+    for (Map.Entry<String, JsonNode> entry : config.properties()) {
+      JsonNode value =
+          entry.getValue().isObject() ? entry.getValue().path("content") : entry.getValue();
+      if (entry.getKey().endsWith("_token") && value.isTextual()) {
+        tokens.put(entry.getKey(), value.textValue());
+      }
+    }
+    return tokens;
+  }
+
+  private static String utf8(Path file, int mostBytes) {
+    try {
+      return StandardCharsets.UTF_8
+          .newDecoder()
+          .decode(ByteBuffer.wrap(bytes(file, mostBytes)))
+          .toString();
+    } catch (CharacterCodingException e) {
+      throw new DataException(file + " is not UTF-8", e);
+    }
+  }
+
+  private static byte[] bytes(Path file, int mostBytes) {
+    try {
+      if (!Files.isRegularFile(file) && Files.exists(file)) { // a pipe would be waited for
+        throw new DataException(file + " is not a regular file");
+      }
+      if (Files.size(file) > mostBytes) {
+        throw new DataException(file + " has more than " + mostBytes + " bytes");
+      }
+      return Files.readAllBytes(file);
+    } catch (IOException e) {
+      throw new DataException("cannot read " + file + ": " + FileTrouble.reason(e), e);
+    }
+  }
+
+  /** Where it comes from. */
+  public String name() {
+    return name;
+  }
+
+  /** The text of the special token that templates have this name for, such as {@code eos_token}. */
+  public Optional<String> token(String variable) {
+    return Optional.ofNullable(tokens.get(variable));
+  }
+
+  /** The same template, for which it is always this time. */
+  public ChatTemplate at(LocalDateTime time) {
+    return new ChatTemplate(name, template, withTools, tokens, () -> time);
+  }
+
+  /**
+   * The prompt of a conversation. Only what the template itself writes can spell special tokens:
+   * what messages, tools and {@code extra} hold cannot, wherever the template puts it.
+   *
+   * @param messages as OpenAI's, but with contents that are strings and arguments of calls that are
+   *     objects: most templates expect that
+   * @param tools as OpenAI's; empty: none
+   * @param answer whether the beginning of the assistant's next message follows
+   * @param extra more variables, such as {@code enable_thinking}; those above cannot be replaced
+   * @throws TemplateException if the template refuses the conversation, or fails
+   */
+  public Prompt render(ArrayNode messages, ArrayNode tools, boolean answer, ObjectNode extra) {
+    ObjectNode variables = extra.deepCopy();
+    variables.set("messages", messages);
+    variables.set("tools", tools.isEmpty() ? null : tools);
+    variables.putIfAbsent("documents", null);
+    variables.put("add_generation_prompt", answer);
+    return render(variables);
+  }
+
+  /**
+   * As above.
+   *
+   * @param variables all that the template is given beside special tokens
+   */
+  public Prompt render(ObjectNode variables) {
+    Map<String, Object> values = new HashMap<>();
+    tokens.forEach((token, text) -> values.put(token, Text.of(text)));
+    variables
+        .properties()
+        .forEach(entry -> values.put(entry.getKey(), Values.of(entry.getValue())));
+    if (values.get("messages") instanceof List<?> messages) {
+      messages.forEach(ChatTemplate::trustRole);
+    }
+    boolean tools = Values.truth(values.getOrDefault("tools", None.NONE));
+    return (tools ? withTools : template).render(values, clock.get()).prompt();
+  }
+
+  /** Some templates make a marker of a role: a plain word is as good as their own text. */
+  @SuppressWarnings("unchecked") // mappings of templates hold all values
+  private static void trustRole(Object message) {
+    if (message instanceof Map<?, ?> map
+        && map.get(Text.of("role")) instanceof Text role
+        && role.chars().matches("[a-z_]+")) {
+      ((Map<Object, Object>) map).put(Text.of("role"), Text.of(role.chars()));
+    }
+  }
+}

@@ -1,0 +1,6 @@
+package panamoe.data.template;
+
+/** The value {@code none}. */
+enum None {
+  NONE
+}
