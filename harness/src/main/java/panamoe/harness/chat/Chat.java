@@ -6,13 +6,13 @@ import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import panamoe.data.template.TemplateException;
 import panamoe.engine.EngineThread;
 import panamoe.engine.Generation;
 import panamoe.engine.GenerationHandle;
 import panamoe.engine.GenerationRequest;
 import panamoe.engine.StopConfig;
 import panamoe.harness.generate.TextOptions;
-import panamoe.harness.serve.ChatPrompt;
 
 /** A conversation, line by line: messages are answered, and lines with a slash are commands. */
 final class Chat {
@@ -74,7 +74,7 @@ final class Chat {
         } else if (!line.isBlank()) {
           answer(lines, line.strip());
         }
-      } catch (IllegalArgumentException e) {
+      } catch (IllegalArgumentException | TemplateException e) {
         err.println(e.getMessage());
       }
       err.flush();
@@ -130,12 +130,14 @@ final class Chat {
   }
 
   private Generation write(Lines lines, int[] prompt) throws InterruptedException {
-    List<String> stops = new ArrayList<>(ChatPrompt.STOPS);
+    List<String> stops = new ArrayList<>(conversation.ends().texts());
     stops.addAll(options.stop());
     int most = Math.min(options.maxTokens(), conversation.context() - prompt.length);
     GenerationRequest request =
         GenerationRequest.of(
-            prompt, options.sampling(temperature, seed), StopConfig.of(most, stops));
+            prompt,
+            options.sampling(temperature, seed),
+            new StopConfig(most, 0, stops, conversation.ends().tokens(), false, true));
     Reply reply = new Reply();
     GenerationHandle handle = engine.submit(request, reply);
     lines.onInterrupt(handle::cancel);

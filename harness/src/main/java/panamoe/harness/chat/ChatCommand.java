@@ -19,6 +19,8 @@ import panamoe.harness.generate.TextOptions;
 import panamoe.harness.ranks.EngineRun;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
+import panamoe.harness.serve.ChatPrompt;
+import panamoe.harness.serve.TemplateOption;
 import panamoe.parallel.Ranks;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -50,6 +52,7 @@ public final class ChatCommand implements Callable<Integer> {
   @Mixin private SharedOptions shared;
   @Mixin private TextOptions text;
   @Mixin private RankOptions rankOptions;
+  @Mixin private TemplateOption template;
 
   @Parameters(
       paramLabel = "MODEL",
@@ -63,18 +66,20 @@ public final class ChatCommand implements Callable<Integer> {
     ModelFolder folder = ModelFolder.open(model);
     folder.tokenizer(); // refuses a model without one
     text.complete(folder);
+    ChatPrompt chat = template.prompt(folder);
     shared.checked(rankOptions::topology);
     rankOptions.requireAvailable();
     try {
       new RankRun(rankOptions, shared)
-          .run((ranks, backend, stop) -> talk(ranks, backend, folder, stop));
+          .run((ranks, backend, stop) -> talk(ranks, backend, folder, chat, stop));
     } catch (CancellationException _) {
       throw new InterruptedException();
     }
     return 0;
   }
 
-  private Void talk(Ranks ranks, Backend backend, ModelFolder folder, BooleanSupplier stop)
+  private Void talk(
+      Ranks ranks, Backend backend, ModelFolder folder, ChatPrompt chat, BooleanSupplier stop)
       throws Exception {
     EngineRun.run(
         ranks,
@@ -83,11 +88,11 @@ public final class ChatCommand implements Callable<Integer> {
         text.dtype(),
         text.engine(folder.config().context()),
         spec.commandLine().getErr(),
-        engine -> talk(engine, folder, stop));
+        engine -> talk(engine, new Conversation(chat, folder.config().context()), stop));
     return null;
   }
 
-  private void talk(Engine engine, ModelFolder folder, BooleanSupplier stop) {
+  private void talk(Engine engine, Conversation conversation, BooleanSupplier stop) {
     Thread talking = Thread.currentThread();
     Thread watch = Thread.startVirtualThread(() -> interruptAt(stop, talking));
     EngineThread writer = new EngineThread(engine, _ -> {}, talking::interrupt);
@@ -95,7 +100,7 @@ public final class ChatCommand implements Callable<Integer> {
         Lines lines = lines()) {
       new Chat(
               writer,
-              new Conversation(folder.tokenizer(), folder.config().context()),
+              conversation,
               new Chat.Settings(text, shared.seed(), shared.json()),
               spec.commandLine().getOut(),
               spec.commandLine().getErr())

@@ -1,13 +1,14 @@
 package panamoe.harness.chat;
 
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.util.ArrayList;
 import java.util.List;
-import panamoe.data.Tokenizer;
 import panamoe.harness.serve.ChatPrompt;
 
 /** The messages of a conversation, and the prompt that they make, as at the endpoint. */
 final class Conversation {
-  private final Tokenizer tokenizer;
+  private final ChatPrompt chat;
   private final int context;
   // The system message; empty without one.
   private String system = "";
@@ -17,8 +18,8 @@ final class Conversation {
   /**
    * @param context of the model in tokens
    */
-  Conversation(Tokenizer tokenizer, int context) {
-    this.tokenizer = tokenizer;
+  Conversation(ChatPrompt chat, int context) {
+    this.chat = chat;
     this.context = context;
   }
 
@@ -47,6 +48,11 @@ final class Conversation {
     return context;
   }
 
+  /** Where the assistant's message ends. */
+  ChatPrompt.Ends ends() {
+    return chat.ends();
+  }
+
   int size() {
     return messages.size();
   }
@@ -55,11 +61,12 @@ final class Conversation {
    * The tokens of the conversation up to the assistant's next message. If they leave no room for
    * {@code room} tokens in the context, forgets the oldest messages.
    *
+   * @throws panamoe.data.template.TemplateException if the model's template refuses it
    * @throws IllegalArgumentException if the last message alone leaves no room for one token
    */
   int[] prompt(int room) {
     while (true) {
-      int[] tokens = tokenizer.encode(text());
+      int[] tokens = chat.tokens(chat.of(all()));
       if (tokens.length + room <= context) {
         return tokens;
       }
@@ -77,14 +84,16 @@ final class Conversation {
     }
   }
 
-  private String text() {
-    StringBuilder text = new StringBuilder();
+  private ArrayNode all() {
+    ArrayNode all = JsonNodeFactory.instance.arrayNode();
     if (!system.isEmpty()) {
-      text.append(ChatPrompt.line("system", system));
+      all.addObject().put("role", "system").put("content", system);
     }
     for (int i = 0; i < messages.size(); i++) {
-      text.append(ChatPrompt.line(i % 2 == 0 ? "user" : "assistant", messages.get(i)));
+      all.addObject()
+          .put("role", i % 2 == 0 ? "user" : "assistant")
+          .put("content", messages.get(i));
     }
-    return text.append(ChatPrompt.REPLY).toString();
+    return all;
   }
 }

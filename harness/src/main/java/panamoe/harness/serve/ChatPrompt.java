@@ -1,94 +1,187 @@
 package panamoe.harness.serve;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.BitSet;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
+import panamoe.data.DataException;
+import panamoe.data.Tokenizer;
+import panamoe.data.template.ChatTemplate;
+import panamoe.data.template.Prompt;
+import panamoe.data.template.TemplateException;
+import panamoe.engine.GenerationRequest;
 
 /**
- * The prompt of a conversation. Models of this version bring no template: each message is a line,
- * {@code role: content}, and the assistant's line is left to write.
+ * How a model's conversations become prompts: by its template, or without one as lines, {@code
+ * role: content} for each message, and the assistant's line is left to write. Thread-safe.
  */
 public final class ChatPrompt {
-  /** Where the assistant's turn ends. */
-  public static final List<String> STOPS = List.of("\nuser:");
+  /** Variables of templates that a request sets: all that it says beside the conversation. */
+  private static final String VARIABLES = "chat_template_kwargs";
 
-  /** Where it begins. */
-  public static final String REPLY = "assistant:";
+  private static final String EFFORT = "reasoning_effort";
 
-  private static final Set<String> ROLES =
-      Set.of("system", "developer", "user", "assistant", "tool");
+  private static final String ANSWER = "the answer";
 
-  private ChatPrompt() {}
+  private final Optional<ChatTemplate> template;
+  private final Tokenizer tokenizer;
+  private final Ends ends;
 
-  /** A message of a conversation. */
-  public static String line(String role, String content) {
-    return role + ": " + content + '\n';
+  /**
+   * Where an answer ends.
+   *
+   * @param texts and before which it does
+   * @param tokens beside the model's end of text
+   */
+  public record Ends(List<String> texts, Set<Integer> tokens) {
+    static final Ends NONE = new Ends(List.of(), Set.of());
+  }
+
+  private ChatPrompt(Optional<ChatTemplate> template, Tokenizer tokenizer, Ends ends) {
+    this.template = template;
+    this.tokenizer = tokenizer;
+    this.ends = ends;
+  }
+
+  /** The prompts of a model without a template. */
+  public static ChatPrompt lines(Tokenizer tokenizer) {
+    return new ChatPrompt(Optional.empty(), tokenizer, new Ends(List.of("\nuser:"), Set.of()));
   }
 
   /**
-   * The text of {@code messages}, after a line about the functions that may be called.
+   * The prompts of a model's template, which is tried on a short conversation.
    *
-   * @throws ApiError if they are no conversation, or hold more than text and calls
+   * @throws DataException if the template fails on that
    */
-  static String of(Fields fields, Tools tools) {
-    JsonNode messages = fields.take("messages");
-    if (messages == null) {
-      throw fields.wrong("messages", "is missing");
+  public static ChatPrompt of(ChatTemplate template, Tokenizer tokenizer) {
+    ArrayNode messages = JsonNodeFactory.instance.arrayNode();
+    messages.addObject().put("role", "user").put("content", "Hello");
+    try {
+      render(template, messages, Tools.NONE, true, JsonNodeFactory.instance.objectNode());
+      messages.addObject().put("role", "assistant").put("content", ANSWER);
+      Prompt whole =
+          render(template, messages, Tools.NONE, false, JsonNodeFactory.instance.objectNode());
+      return new ChatPrompt(
+          Optional.of(template),
+          tokenizer,
+          new Ends(List.of(), endTokens(template, whole.text(), tokenizer)));
+    } catch (TemplateException e) {
+      throw new DataException(
+          template.name() + " gives no prompt for a short conversation: " + e.getMessage(), e);
     }
-    if (!messages.isArray() || messages.isEmpty()) {
-      throw fields.wrong("messages", "is not an array of one message or more");
-    }
-    StringBuilder prompt = new StringBuilder(tools.line());
-    ToolMessages called = new ToolMessages();
-    for (int i = 0; i < messages.size(); i++) {
-      Fields message = fields.inner("messages[" + i + "]", messages.get(i));
-      String role = message.text("role", "");
-      if (!ROLES.contains(role)) {
-        throw message.wrong("role", "is none of system, developer, user, assistant and tool");
-      }
-      String calls = "";
-      if (role.equals("assistant")) {
-        calls = called.calls(message);
-      } else {
-        message.refuse("tool_calls");
-      }
-      if (role.equals("tool")) {
-        called.requireCalled(message);
-      } else {
-        message.refuse("tool_call_id");
-      }
-      prompt.append(line(role, content(message, !calls.isEmpty()) + calls));
-      // What clients send back of an answer, and its other fields where they say nothing.
-      message.refuse("name", "function_call", "audio", "refusal");
-      message.refuse("reasoning_content", "annotations");
-      message.requireNoOthers();
-    }
-    return prompt.append(REPLY).toString();
   }
 
-  private static String content(Fields message, boolean mayMiss) {
-    JsonNode content = message.take("content");
-    if (content == null && mayMiss) {
-      return "";
-    }
-    if (content == null) {
-      throw message.wrong("content", "is missing");
-    }
-    if (content.isTextual()) {
-      return content.textValue();
-    }
-    if (!content.isArray()) {
-      throw message.wrong("content", "is not a string or an array of parts");
-    }
-    StringBuilder text = new StringBuilder();
-    for (int i = 0; i < content.size(); i++) {
-      Fields part = message.inner("content[" + i + "]", content.get(i));
-      if (!part.text("type", "").equals("text")) {
-        throw ApiError.unsupported(part.path("type") + " is not text", part.path("type"));
+  /** The special tokens that end a turn: the one behind the answer of a conversation, and eos. */
+  private static Set<Integer> endTokens(
+      ChatTemplate template, String conversation, Tokenizer tokenizer) {
+    Set<Integer> tokens = new HashSet<>();
+    int answer = conversation.lastIndexOf(ANSWER);
+    String after = answer < 0 ? "" : conversation.substring(answer + ANSWER.length());
+    for (String text : List.of(after.strip(), template.token("eos_token").orElse(""))) {
+      int[] behind = tokenizer.encodeWithSpecialTokens(text, new BitSet());
+      if (behind.length > 0 && tokenizer.bytesOf(behind[0]).length == 0) {
+        tokens.add(behind[0]);
       }
-      text.append(part.text("text", ""));
-      part.requireNoOthers();
     }
-    return text.toString();
+    return tokens;
+  }
+
+  /** Where answers end. */
+  public Ends ends() {
+    return ends;
+  }
+
+  /** The tokens of a prompt. */
+  public int[] tokens(Prompt prompt) {
+    return template.isPresent()
+        ? prompt.tokens(tokenizer)
+        : GenerationRequest.tokensOf(prompt.text(), tokenizer);
+  }
+
+  /**
+   * The prompt of a conversation up to the assistant's next message.
+   *
+   * @param messages as OpenAI's, with contents that are strings
+   * @throws TemplateException if the template refuses them
+   */
+  public Prompt of(ArrayNode messages) {
+    return of(messages, Tools.NONE, JsonNodeFactory.instance.objectNode());
+  }
+
+  private Prompt of(ArrayNode messages, Tools tools, ObjectNode variables) {
+    return template
+        .map(present -> render(present, messages, tools, true, variables))
+        .orElseGet(() -> lines(messages, tools));
+  }
+
+  /**
+   * The prompt of a request's {@code messages}, with what may be called.
+   *
+   * @throws ApiError if they are no conversation, or the template refuses them
+   */
+  Prompt of(Fields fields, Tools tools) {
+    ArrayNode messages = ChatMessages.of(fields, template.isPresent());
+    try {
+      return of(messages, tools, variables(fields));
+    } catch (TemplateException e) {
+      throw ApiError.invalid(
+          e.isRefusal() ? e.getMessage() : "the model's chat template, " + e.getMessage(),
+          "messages");
+    }
+  }
+
+  private ObjectNode variables(Fields fields) {
+    if (template.isEmpty()) {
+      fields.refuse(VARIABLES, EFFORT);
+      return JsonNodeFactory.instance.objectNode();
+    }
+    JsonNode given = fields.take(VARIABLES);
+    if (given != null && !given.isObject()) {
+      throw fields.wrong(VARIABLES, "is not an object");
+    }
+    ObjectNode variables =
+        given == null ? JsonNodeFactory.instance.objectNode() : ((ObjectNode) given).deepCopy();
+    String effort = fields.text(EFFORT, null);
+    if (effort != null) {
+      variables.put(EFFORT, effort);
+    }
+    return variables;
+  }
+
+  /** Templates expect arguments of calls as objects. */
+  private static Prompt render(
+      ChatTemplate template,
+      ArrayNode messages,
+      Tools tools,
+      boolean answer,
+      ObjectNode variables) {
+    ArrayNode given = messages.deepCopy();
+    for (JsonNode message : given) {
+      for (JsonNode call : message.path("tool_calls")) {
+        ObjectNode function = (ObjectNode) call.path("function");
+        function.set("arguments", Json.written(function.path("arguments").textValue()));
+      }
+    }
+    return template.render(given, tools.given(), answer, variables);
+  }
+
+  private static Prompt lines(ArrayNode messages, Tools tools) {
+    StringBuilder text = new StringBuilder(tools.line());
+    for (JsonNode message : messages) {
+      text.append(message.path("role").textValue())
+          .append(": ")
+          .append(message.path("content").textValue())
+          .append(ToolMessages.text(message.path("tool_calls")))
+          .append('\n');
+    }
+    text.append("assistant:");
+    BitSet literal = new BitSet();
+    literal.set(0, text.length());
+    return new Prompt(text.toString(), literal);
   }
 }

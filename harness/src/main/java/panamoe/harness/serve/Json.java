@@ -3,6 +3,7 @@ package panamoe.harness.serve;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -53,6 +54,15 @@ final class Json {
           .isObject();
     } catch (JsonProcessingException _) {
       return false;
+    }
+  }
+
+  /** JSON that {@link #isObject} has found to be an object. */
+  static JsonNode written(String text) {
+    try {
+      return MAPPER.readTree(text);
+    } catch (JsonProcessingException e) {
+      throw new IllegalArgumentException("this is no JSON: " + text, e);
     }
   }
 

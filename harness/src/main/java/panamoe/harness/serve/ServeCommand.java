@@ -65,6 +65,7 @@ public final class ServeCommand implements Callable<Integer> {
   @Mixin private EngineOptions engineOptions;
   @Mixin private LimitOptions limitOptions;
   @Mixin private MakersSampling makers;
+  @Mixin private TemplateOption template;
 
   @Parameters(
       paramLabel = "MODEL",
@@ -86,6 +87,7 @@ public final class ServeCommand implements Callable<Integer> {
     shared.checked(() -> engineOptions.config(1));
     ApiKeys keys = listenOptions.keys();
     ModelFolder folder = ModelFolder.open(model);
+    ChatPrompt chat = template.prompt(folder);
     readReplicas(folder, topology);
     rankOptions.requireAvailable();
     if (rankOptions.timeout().compareTo(LEAST_TIMEOUT) < 0) {
@@ -104,7 +106,7 @@ public final class ServeCommand implements Callable<Integer> {
                 Alike.requireModel(ranks, folder);
                 replicas.apply(ranks);
                 if (ranks.first()) {
-                  serve(ranks, backend, folder, limits, keys, stop);
+                  serve(ranks, backend, folder, chat, limits, keys, stop);
                 } else {
                   follow(ranks, backend, folder);
                 }
@@ -131,12 +133,13 @@ public final class ServeCommand implements Callable<Integer> {
       Ranks ranks,
       Backend backend,
       ModelFolder folder,
+      ChatPrompt chat,
       Limits limits,
       ApiKeys keys,
       BooleanSupplier stop)
       throws IOException, InterruptedException {
     PrintWriter err = spec.commandLine().getErr();
-    ServedModel served = served(ranks, backend, folder);
+    ServedModel served = served(ranks, backend, folder, chat);
     Metrics metrics = new Metrics(spec.root().version()[0], served.name());
     try (RequestLog log = log(served, folder, backend, metrics);
         ApiServer server = listenOptions.listen(served, limits, keys, metrics, log, err::println)) {
@@ -209,7 +212,7 @@ public final class ServeCommand implements Callable<Integer> {
     return engineOptions.precision();
   }
 
-  private ServedModel served(Ranks ranks, Backend backend, ModelFolder folder) {
+  private ServedModel served(Ranks ranks, Backend backend, ModelFolder folder, ChatPrompt chat) {
     Path name = folder.path().toAbsolutePath().normalize().getFileName();
     return new ServedModel(
         name == null ? "model" : name.toString(),
@@ -225,7 +228,8 @@ public final class ServeCommand implements Callable<Integer> {
         Instant.now().getEpochSecond(),
         new AtomicLong(shared.seed()),
         new Constraints(folder.tokenizer()),
-        makers.of(folder));
+        makers.of(folder),
+        chat);
   }
 
   /** Null if nothing is to be logged. */

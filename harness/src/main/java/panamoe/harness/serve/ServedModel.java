@@ -14,6 +14,7 @@ import panamoe.engine.SamplingDefaults;
  * @param seeds the next seed for a request that brings none
  * @param constraints of its tokenizer
  * @param sampling of requests that do not say otherwise
+ * @param chat how its conversations become prompts
  */
 record ServedModel(
     String name,
@@ -23,7 +24,8 @@ record ServedModel(
     long created,
     AtomicLong seeds,
     Constraints constraints,
-    SamplingDefaults sampling) {
+    SamplingDefaults sampling,
+    ChatPrompt chat) {
 
   /**
    * @throws ApiError if a request names another model; it may name none

@@ -43,15 +43,14 @@ final class TextEndpoint {
     Fields fields = call.fields();
     model.requireNamed(fields);
     Tools tools = Tools.of(fields);
-    String text = ChatPrompt.of(fields, tools);
-    int[] prompt = GenerationRequest.tokensOf(text, model.tokenizer());
+    int[] prompt = model.chat().tokens(model.chat().of(fields, tools));
     boolean logprobs = fields.flag("logprobs");
     int top = fields.integer("top_logprobs", 0, 0, GenerationRequest.MOST_LOGPROBS);
     if (top > 0 && !logprobs) {
       throw fields.wrong("top_logprobs", "asks for logprobs to be true");
     }
-    fields.refuse("functions", "function_call", "audio", "reasoning_effort", "verbosity");
-    fields.refuse("modalities", "web_search_options", "chat_template_kwargs");
+    fields.refuse("functions", "function_call", "audio", "verbosity", "modalities");
+    fields.refuse("web_search_options");
     TextRequest request =
         new TextFields(fields, model)
             .read(
@@ -60,7 +59,7 @@ final class TextEndpoint {
                 logprobs ? top : -1,
                 limits.defaultMaxTokens(),
                 call.user(),
-                ChatPrompt.STOPS);
+                model.chat().ends());
     ChatForm form = ChatForm.of(head("chatcmpl-"), request, model.tokenizer(), tools);
     write(call, fields, request, form);
   }
@@ -79,7 +78,13 @@ final class TextEndpoint {
     }
     TextRequest request =
         new TextFields(fields, model)
-            .read(prompts, Tools.NONE, logprobs, limits.defaultMaxTokens(), call.user(), List.of());
+            .read(
+                prompts,
+                Tools.NONE,
+                logprobs,
+                limits.defaultMaxTokens(),
+                call.user(),
+                ChatPrompt.Ends.NONE);
     write(call, fields, request, new CompletionForm(head("cmpl-"), request, model.tokenizer()));
   }
 

@@ -40,7 +40,7 @@ final class TextFields {
    * @param logprobs most probable tokens to tell; -1 for none
    * @param defaultMaxTokens most tokens where a request does not say
    * @param key whose request it is; empty if that is unknown
-   * @param stops texts that end a text beside the request's own
+   * @param ends what ends a text beside the request's own stops
    * @throws ApiError if one is wrong
    */
   TextRequest read(
@@ -49,7 +49,7 @@ final class TextFields {
       int logprobs,
       int defaultMaxTokens,
       String key,
-      List<String> stops) {
+      ChatPrompt.Ends ends) {
     for (int[] prompt : prompts) {
       if (prompt.length > model.context()) {
         throw ApiError.tooLong(
@@ -66,7 +66,7 @@ final class TextFields {
               prompts,
               texts,
               sampling(texts),
-              stops(prompts, defaultMaxTokens, stops),
+              stops(prompts, defaultMaxTokens, ends),
               logprobs,
               model.constraints().of(fields, tools),
               terms(key),
@@ -131,11 +131,11 @@ final class TextFields {
     return biases;
   }
 
-  private List<StopConfig> stops(List<int[]> prompts, int defaultMaxTokens, List<String> more) {
+  private List<StopConfig> stops(List<int[]> prompts, int defaultMaxTokens, ChatPrompt.Ends more) {
     int most = maxTokens();
     int least = fields.integer("min_tokens", 0, 0, Integer.MAX_VALUE);
     List<String> texts = new ArrayList<>(stopTexts());
-    texts.addAll(more);
+    texts.addAll(more.texts());
     JsonNode tokens = fields.take("stop_token_ids");
     Set<Integer> stopTokens = new TreeSet<>();
     if (tokens != null) {
@@ -144,6 +144,9 @@ final class TextFields {
       }
     }
     boolean ignoreEnd = fields.flag("ignore_eos");
+    if (!ignoreEnd) {
+      stopTokens.addAll(more.tokens());
+    }
     return prompts.stream()
         .map(
             prompt -> {

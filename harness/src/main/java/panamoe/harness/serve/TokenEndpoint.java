@@ -29,13 +29,14 @@ final class TokenEndpoint {
     Fields fields = call.fields();
     model.requireNamed(fields);
     String prompt = fields.text("prompt", null);
-    if (prompt == null) {
-      prompt = ChatPrompt.of(fields, Tools.of(fields));
-    }
+    ChatPrompt chat = model.chat();
+    int[] tokens =
+        prompt == null
+            ? chat.tokens(chat.of(fields, Tools.of(fields)))
+            : model.tokenizer().encode(prompt);
     boolean strings = fields.flag("return_token_strs");
     fields.ignore("add_special_tokens"); // there are none to add
     fields.requireNoOthers();
-    int[] tokens = model.tokenizer().encode(prompt);
     call.answer(
         new Tokens(
             tokens.length,
@@ -65,7 +66,7 @@ final class TokenEndpoint {
   void applyTemplate(Call call) throws IOException {
     Fields fields = call.fields();
     model.requireNamed(fields);
-    Prompt prompt = new Prompt(ChatPrompt.of(fields, Tools.of(fields)));
+    Prompt prompt = new Prompt(model.chat().of(fields, Tools.of(fields)).text());
     fields.requireNoOthers();
     call.answer(prompt);
   }

@@ -1,7 +1,8 @@
 package panamoe.harness.serve;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.TextNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.util.HashSet;
 import java.util.Set;
 import panamoe.grammar.CallGrammar;
@@ -11,16 +12,17 @@ final class ToolMessages {
   private final Set<String> ids = new HashSet<>();
 
   /**
-   * The text of an assistant's calls, as it would have written them; empty if there are none.
+   * An assistant's calls: {@code id}, {@code type} and {@code function} of each, with arguments
+   * that are the text of a JSON object.
    *
-   * @throws ApiError if they are not as OpenAI's, or their arguments are not a JSON object
+   * @throws ApiError if they are not as OpenAI's
    */
-  String calls(Fields message) {
+  ArrayNode calls(Fields message) {
     JsonNode calls = message.take("tool_calls");
     if (calls != null && !calls.isArray()) {
       throw message.wrong("tool_calls", "is not an array of calls");
     }
-    StringBuilder text = new StringBuilder();
+    ArrayNode read = JsonNodeFactory.instance.arrayNode();
     for (int i = 0; calls != null && i < calls.size(); i++) {
       Fields call = message.inner("tool_calls[" + i + "]", calls.get(i));
       Fields function = call.inner("function");
@@ -43,26 +45,45 @@ final class ToolMessages {
       if (!Json.isObject(arguments)) {
         throw function.wrong("arguments", "is not the text of a JSON object");
       }
-      text.append(CallGrammar.OPEN)
-          .append("{\"name\": ")
-          .append(TextNode.valueOf(name))
-          .append(", \"arguments\": ")
-          .append(arguments)
-          .append('}')
-          .append(CallGrammar.CLOSE);
+      read.addObject()
+          .put("id", id)
+          .put("type", "function")
+          .putObject("function")
+          .put("name", name)
+          .put("arguments", arguments);
       function.requireNoOthers();
       call.ignore("index"); // of a chunk that a client has kept
       call.requireNoOthers();
+    }
+    return read;
+  }
+
+  /** Calls as a model without a template writes them; empty if there are none. */
+  static String text(JsonNode calls) {
+    StringBuilder text = new StringBuilder();
+    for (JsonNode call : calls) {
+      JsonNode function = call.path("function");
+      text.append(CallGrammar.OPEN)
+          .append("{\"name\": ")
+          .append(function.path("name"))
+          .append(", \"arguments\": ")
+          .append(function.path("arguments").textValue())
+          .append('}')
+          .append(CallGrammar.CLOSE);
     }
     return text.toString();
   }
 
   /**
-   * @throws ApiError if a message of the role tool is not the result of a call before it
+   * The call that a message of the role tool is the result of.
+   *
+   * @throws ApiError if there is none before it
    */
-  void requireCalled(Fields message) {
-    if (!ids.contains(message.text("tool_call_id", ""))) {
+  String requireCalled(Fields message) {
+    String id = message.text("tool_call_id", "");
+    if (!ids.contains(id)) {
       throw message.wrong("tool_call_id", "is not the id of a call in a message before");
     }
+    return id;
   }
 }

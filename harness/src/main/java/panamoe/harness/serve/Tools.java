@@ -128,7 +128,14 @@ record Tools(ArrayNode shown, Map<String, JsonNode> callable, boolean required, 
     }
   }
 
-  /** The line that tells a model of them; empty if none may be called. */
+  /** As OpenAI's, for a template; empty if none may be called. */
+  ArrayNode given() {
+    ArrayNode given = JsonNodeFactory.instance.arrayNode();
+    shown.forEach(tool -> given.addObject().put("type", "function").set("function", tool));
+    return given;
+  }
+
+  /** The line that tells a model without a template of them; empty if none may be called. */
   String line() {
     return shown.isEmpty()
         ? ""

@@ -53,7 +53,7 @@ class ChatTest {
         lines) {
       new Chat(
               thread,
-              new Conversation(HashEngine.TOKENIZER, CONTEXT),
+              new Conversation(ChatPrompt.lines(HashEngine.TOKENIZER), CONTEXT),
               new Chat.Settings(options, 7, json),
               new PrintWriter(out),
               new PrintWriter(err))
@@ -75,7 +75,7 @@ class ChatTest {
               GenerationRequest.of(
                   HashEngine.TOKENIZER.encode(prompt),
                   options.sampling(seed),
-                  StopConfig.of(24, ChatPrompt.STOPS)),
+                  StopConfig.of(24, List.of("\nuser:"))),
               _ -> {})
           .text()
           .strip();
@@ -140,7 +140,7 @@ class ChatTest {
 
   @Test
   void theOldestMessagesAreForgottenFirst() {
-    Conversation conversation = new Conversation(HashEngine.TOKENIZER, CONTEXT);
+    Conversation conversation = new Conversation(ChatPrompt.lines(HashEngine.TOKENIZER), CONTEXT);
     conversation.system("be kind");
     for (String message : List.of("one", "two", "three", "four", "x".repeat(60))) {
       conversation.add(message);

@@ -257,6 +257,48 @@ class ServeCommandTest {
     assertEquals("", chat.err());
   }
 
+  @Test
+  void chatWritesWhatFollowsItsTemplate() throws IOException {
+    Path template = folder.resolve("own.jinja");
+    Files.writeString(template, "{{ messages[0].content }} of the{# no role #}");
+    InputStream before = System.in;
+    CommandRun chat;
+    try {
+      System.setIn(new ByteArrayInputStream("The vote\n".getBytes(StandardCharsets.UTF_8)));
+      chat =
+          CommandRun.of(
+              "chat", run, "--max-tokens", "9", "--chat-template", template.toString(), "--seed=3");
+    } finally {
+      System.setIn(before);
+    }
+    assertEquals(0, chat.exitCode(), chat.err());
+    CommandRun generated =
+        CommandRun.of(
+            "generate",
+            "--model",
+            run,
+            "--prompt",
+            "The vote of the",
+            "--max-tokens",
+            "9",
+            "--seed=3",
+            "--json");
+    assertEquals(
+        TestServer.json(generated.out()).get("text").textValue().stripLeading() + "\n", chat.out());
+    Files.writeString(template, "{% if %}");
+    for (String command : new String[] {"chat", "serve"}) {
+      CommandRun broken = CommandRun.of(command, run, "--chat-template", template.toString());
+      assertEquals(1, broken.exitCode());
+      assertEquals(
+          "panamoe "
+              + command
+              + ": "
+              + template
+              + ", line 1: there is the end of the tag, expected an expression\n",
+          broken.err());
+    }
+  }
+
   /** Texts of a real model: one after the other, then all at a time. */
   private static void requireAsAlone(HttpClient client, URI completions) throws Exception {
     List<HttpRequest> requests = new ArrayList<>();

@@ -24,6 +24,7 @@ import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BooleanSupplier;
 import panamoe.data.Tokenizer;
+import panamoe.data.template.ChatTemplate;
 import panamoe.engine.Engine;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.EngineThread;
@@ -82,7 +83,19 @@ final class TestServer implements AutoCloseable {
 
   /** With another model and its tokens. */
   TestServer(Tokenizer tokenizer, int context, Engine writer) throws IOException {
-    this(LIMITS, ApiKeys.NONE, tokenizer, context, writer, null);
+    this(LIMITS, ApiKeys.NONE, ChatPrompt.lines(tokenizer), tokenizer, context, writer, null);
+  }
+
+  /** The hash with a template. */
+  TestServer(ChatTemplate template) throws IOException {
+    this(
+        LIMITS,
+        ApiKeys.NONE,
+        ChatPrompt.of(template, HashEngine.TOKENIZER),
+        HashEngine.TOKENIZER,
+        CONTEXT,
+        HashEngine.of(ENGINE, CONTEXT, () -> {}),
+        null);
   }
 
   /**
@@ -93,6 +106,7 @@ final class TestServer implements AutoCloseable {
     this(
         limits,
         keys,
+        ChatPrompt.lines(HashEngine.TOKENIZER),
         HashEngine.TOKENIZER,
         CONTEXT,
         HashEngine.of(config, CONTEXT, beforeStep),
@@ -100,7 +114,13 @@ final class TestServer implements AutoCloseable {
   }
 
   private TestServer(
-      Limits limits, ApiKeys keys, Tokenizer tokenizer, int context, Engine writer, Path logFolder)
+      Limits limits,
+      ApiKeys keys,
+      ChatPrompt chat,
+      Tokenizer tokenizer,
+      int context,
+      Engine writer,
+      Path logFolder)
       throws IOException {
     model =
         new ServedModel(
@@ -111,7 +131,8 @@ final class TestServer implements AutoCloseable {
             1_700_000_000,
             new AtomicLong(1),
             new Constraints(tokenizer),
-            SamplingDefaults.NONE);
+            SamplingDefaults.NONE,
+            chat);
     requests =
         logFolder == null
             ? null

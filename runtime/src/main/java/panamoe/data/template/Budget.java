@@ -25,6 +25,9 @@ final class Budget {
 
   private static final int PAIRS = 1024;
 
+  /** Steps of a new text, which takes some 100 bytes. */
+  private static final int TEXT = 8;
+
   private long steps;
   private int calls;
   private int depth;
@@ -34,6 +37,11 @@ final class Budget {
     if (steps > MOST_STEPS) {
       throw new TemplateException("the template takes more than 10 million steps");
     }
+  }
+
+  /** Texts that become the elements of a new list. */
+  void spendOnTexts(int count) {
+    spend((long) TEXT * count);
   }
 
   /** A new value: its elements or characters. */

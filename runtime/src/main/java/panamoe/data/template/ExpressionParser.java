@@ -60,7 +60,7 @@ final class ExpressionParser {
     return then;
   }
 
-  /** One expression that is no condition: {@code if} after it belongs to its tag. */
+  /** One expression without {@code if} and {@code else}, which belong to its tag. */
   Expression or() {
     Expression left = and();
     while (cursor.is("or")) {

@@ -85,7 +85,8 @@ final class Printing {
                   } else if (point < 0x100) {
                     escaped.append(String.format(Locale.ROOT, "\\x%02x", point));
                   } else {
-                    escaped.append(String.format(Locale.ROOT, point < 0x10000 ? "\\u%04x" : "\\U%08x", point));
+                    escaped.append(
+                        String.format(Locale.ROOT, point < 0x10000 ? "\\u%04x" : "\\U%08x", point));
                   }
                 }
               }

@@ -27,6 +27,7 @@ final class Splitting {
       places = places.subList(from, from + (int) most);
     }
     List<Object> parts = new ArrayList<>();
+    budget.spendOnTexts(places.size());
     int done = 0;
     for (int at : places) {
       parts.add(text.slice(done, at));
@@ -40,7 +41,7 @@ final class Splitting {
     List<Object> words = new ArrayList<>();
     int at = space(text, 0, true);
     while (at < text.length()) {
-      budget.spend(1);
+      budget.spendOnTexts(1);
       int end = words.size() == most ? text.length() : space(text, at, false);
       words.add(text.slice(at, end));
       at = space(text, end, true);
@@ -52,7 +53,7 @@ final class Splitting {
     List<Object> words = new ArrayList<>();
     Text left = TextMethods.strip(text, null, false, true);
     while (!left.isEmpty()) {
-      budget.spend(1 + left.length() / 1024);
+      budget.spendOnTexts(1 + left.length() / 1024);
       int begin = left.length();
       while (begin > 0 && !Chars.isSpace(left.chars().charAt(begin - 1))) {
         begin--;
@@ -81,7 +82,7 @@ final class Splitting {
     List<Object> lines = new ArrayList<>();
     int begin = 0;
     while (begin < text.length()) {
-      budget.spend(1);
+      budget.spendOnTexts(1);
       int end = begin;
       while (end < text.length()
           && "\n\r\u000b\f\u001c\u001d\u001e\u0085\u2028\u2029".indexOf(text.chars().charAt(end))

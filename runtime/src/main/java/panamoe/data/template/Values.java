@@ -206,7 +206,7 @@ final class Values {
         return new ArrayList<>(map.keySet());
       }
       case Text text -> {
-        budget.spend(text.length());
+        budget.spendOnTexts(text.length());
         List<Object> characters = new ArrayList<>();
         for (int at = 0; at < text.length(); ) {
           int next = at + Character.charCount(text.chars().codePointAt(at));

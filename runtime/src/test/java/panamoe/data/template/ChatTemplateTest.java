@@ -95,7 +95,7 @@ class ChatTemplateTest {
     assertEquals(257, tokens[tokens.length - 1]);
     assertEquals(1, Arrays.stream(tokens).filter(token -> token == 257).count());
     assertEquals("usera<|end|>|", tokenizer.decode(tokens));
-    // Half of a marker from each side is none either.
+    // A marker of which the user gave a half is text, too.
     assertArrayEquals(
         tokenizer.encode("<|en" + "d|>"),
         ChatTemplate.of("<|en{{ c }}", "t", Map.of())

@@ -1,0 +1,160 @@
+package panamoe.harness.serve;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.net.http.HttpResponse;
+import java.util.BitSet;
+import java.util.Map;
+import java.util.Set;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import panamoe.data.ByteTokenizer;
+import panamoe.data.DataException;
+import panamoe.data.Tokenizer;
+import panamoe.data.template.ChatTemplate;
+import panamoe.engine.HashEngine;
+
+/** A server whose model has a chat template. */
+class ChatTemplateTest {
+  private static final String TEMPLATE =
+      """
+      {%- for m in messages %}
+        {%- if m.role == 'system' %}{{ raise_exception('no system here') }}{% endif %}
+        {{- m.role }}:{{ m.content }}
+        {%- for call in m.tool_calls or [] %}({{ call.function.name }} {{ call.function.arguments.side }})
+        {%- endfor %}{{ m.reasoning_content }}{{ m.name }}.
+      {%- endfor %}
+      {%- if tools %}{{ tools[0].type }} {{ tools[0].function.name }}{% endif %}
+      {%- if enable_thinking is defined %}thinking {{ enable_thinking }}{% endif %}
+      {{- reasoning_effort }}
+      {%- if messages[0].content == 'fail' %}{{ nothing.at.all }}{% endif %}
+      {%- if add_generation_prompt %}assistant:{% endif %}
+      """;
+
+  private static TestServer server;
+
+  @BeforeAll
+  static void start() throws Exception {
+    server = new TestServer(ChatTemplate.of(TEMPLATE, "t", Map.of()));
+  }
+
+  @AfterAll
+  static void stop() {
+    server.close();
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "{'role':'user','content':'a'} | | user:a.assistant:",
+        "{'role':'user','content':[{'type':'text','text':'a'},{'type':'text','text':'b'}]} | | user:ab.assistant:",
+        "{'role':'user','content':'a','name':'Ann'} | | user:aAnn.assistant:",
+        "{'role':'assistant','content':'a','reasoning_content':'hm'} | | assistant:ahm.assistant:",
+        "{'role':'user','content':'a'} | ,'chat_template_kwargs':{'enable_thinking':false} | user:a.thinking Falseassistant:",
+        "{'role':'user','content':'a'} | ,'reasoning_effort':'high' | user:a.highassistant:",
+        "{'role':'user','content':'a'} | ,'tools':[{'type':'function','function':{'name':'vote'}}] | user:a.function voteassistant:",
+        "{'role':'assistant','content':null,'tool_calls':[{'id':'c','type':'function','function':{'name':'vote','arguments':'{\\'side\\':\\'ayes\\'}'}}]} | | assistant:(vote ayes).assistant:"
+      })
+  void thePromptIsTheTemplates(String message, String more, String prompt) throws Exception {
+    String body = "{'messages':[" + message + "]" + (more == null ? "" : more) + "}";
+    assertEquals(prompt, server.ask("/apply-template", body).get("prompt").textValue());
+    JsonNode tokens = server.ask("/tokenize", body);
+    assertEquals(prompt.length(), tokens.get("count").intValue());
+    if (body.contains("tools")) {
+      return; // the hash has no tokens to keep to a grammar
+    }
+    JsonNode chat =
+        server.ask(
+            "/v1/chat/completions",
+            body.replaceAll("}$", ",'max_tokens':1,'return_token_ids':true}"));
+    assertEquals(tokens.get("tokens"), chat.get("prompt_token_ids"));
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "{'role':'system','content':'a'} | | no system here",
+        "{'role':'user','content':'fail'} | | the model's chat template, line 10: 'nothing' is undefined",
+        "{'role':'user','content':'a'} | ,'chat_template_kwargs':3 | chat_template_kwargs is not an object"
+      })
+  void whatTheTemplateRefusesIsTheRequestsFault(String message, String more, String why)
+      throws Exception {
+    String body = "{'messages':[" + message + "]" + (more == null ? "" : more) + "}";
+    for (String path : new String[] {"/v1/chat/completions", "/apply-template"}) {
+      HttpResponse<String> answer = server.post(path, body);
+      assertEquals(400, answer.statusCode(), answer::body);
+      JsonNode error = TestServer.json(answer.body()).get("error");
+      assertEquals(why, error.get("message").textValue());
+      assertEquals("invalid_request_error", error.get("type").textValue());
+    }
+  }
+
+  @Test
+  void aTemplateThatFailsOnAShortConversationIsRefused() {
+    ChatTemplate broken = ChatTemplate.of("\n{{ messages[0].text.strip() }}", "t.jinja", Map.of());
+    DataException e =
+        assertThrows(DataException.class, () -> ChatPrompt.of(broken, HashEngine.TOKENIZER));
+    assertEquals(
+        "t.jinja gives no prompt for a short conversation: line 2: 'dict object' has no attribute"
+            + " 'text'",
+        e.getMessage());
+  }
+
+  @Test
+  void anAnswerEndsAtTheTokenThatTheTemplateWritesBehindIt() {
+    // The hash's only token without text is 60, which ends a document; a text spells none.
+    assertTrue(server.model.chat().ends().texts().isEmpty());
+    assertEquals(Set.of(), server.model.chat().ends().tokens());
+    ChatTemplate template =
+        ChatTemplate.of(
+            "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>\n{% endfor %}",
+            "t", Map.of("eos_token", "<|stop|>"));
+    assertEquals(
+        Set.of(7, 8), ChatPrompt.of(template, new Marked("<|end|>", "<|stop|>")).ends().tokens());
+  }
+
+  /** Bytes, but two texts are the tokens 7 and 8, which have none. */
+  private record Marked(String seven, String eight) implements Tokenizer {
+    private static final ByteTokenizer BYTES = new ByteTokenizer();
+
+    @Override
+    public int[] encode(String text) {
+      return BYTES.encode(text);
+    }
+
+    @Override
+    public int[] encodeWithSpecialTokens(String text, BitSet literal) {
+      return text.equals(seven) ? new int[] {7} : text.equals(eight) ? new int[] {8} : encode(text);
+    }
+
+    @Override
+    public byte[] bytesOf(int token) {
+      return token == 7 || token == 8 ? new byte[0] : BYTES.bytesOf(token);
+    }
+
+    @Override
+    public int vocabularySize() {
+      return BYTES.vocabularySize();
+    }
+
+    @Override
+    public int endOfText() {
+      return BYTES.endOfText();
+    }
+
+    @Override
+    public String sha256() {
+      return BYTES.sha256();
+    }
+  }
+}
