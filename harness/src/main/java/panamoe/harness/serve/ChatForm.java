@@ -2,6 +2,7 @@ package panamoe.harness.serve;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
 import java.util.List;
+import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import panamoe.data.Tokenizer;
@@ -9,9 +10,9 @@ import panamoe.data.Tokenizer;
 /**
  * Answers of chat completions.
  *
- * @param readers of the calls of each text; empty if nothing can be called
+ * @param readers of each text; empty if texts are content alone
  */
-record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<ToolCallReader> readers)
+record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<MessageReader> readers)
     implements AnswerForm {
   private static final String WHOLE = "chat.completion";
   private static final String CHUNK = "chat.completion.chunk";
@@ -30,6 +31,7 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<ToolCa
   record Message(
       String role,
       String content,
+      @JsonInclude(JsonInclude.Include.NON_EMPTY) String reasoningContent,
       String refusal,
       @JsonInclude(JsonInclude.Include.NON_EMPTY) List<ToolCall> toolCalls) {}
 
@@ -45,6 +47,7 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<ToolCa
   record Delta(
       @JsonInclude(JsonInclude.Include.NON_NULL) String role,
       @JsonInclude(JsonInclude.Include.NON_NULL) String content,
+      @JsonInclude(JsonInclude.Include.NON_EMPTY) String reasoningContent,
       @JsonInclude(JsonInclude.Include.NON_EMPTY) List<ToolCall> toolCalls) {}
 
   record ChunkChoice(
@@ -56,10 +59,28 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<ToolCa
       @JsonInclude(JsonInclude.Include.NON_NULL) Finish.Detail panamoe,
       @JsonInclude(JsonInclude.Include.NON_NULL) MoeAnswer moe) {}
 
-  static ChatForm of(Head head, TextRequest request, Tokenizer tokenizer, Tools tools) {
-    int reading = tools.callable().isEmpty() ? 0 : request.texts();
+  /**
+   * @param thoughts makes what reads a text's thoughts; null if texts have none
+   */
+  static ChatForm of(
+      Head head,
+      TextRequest request,
+      Tokenizer tokenizer,
+      Tools tools,
+      Supplier<ReasoningReader> thoughts) {
+    boolean calls = !tools.callable().isEmpty();
+    int reading = calls || thoughts != null ? request.texts() : 0;
     return new ChatForm(
-        head, request, tokenizer, Stream.generate(ToolCallReader::new).limit(reading).toList());
+        head,
+        request,
+        tokenizer,
+        Stream.generate(
+                () ->
+                    new MessageReader(
+                        thoughts == null ? null : thoughts.get(),
+                        calls ? new ToolCallReader() : null))
+            .limit(reading)
+            .toList());
   }
 
   @Override
@@ -84,13 +105,18 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<ToolCa
 
   private Message message(int index, String text) {
     if (readers.isEmpty()) {
-      return new Message("assistant", text, null, List.of());
+      return new Message("assistant", text, "", null, List.of());
     }
-    ToolCallReader.Read read = readers.get(index).next(text);
-    String content = read.content() + readers.get(index).end().content();
+    MessageReader.Read read = readers.get(index).next(text);
+    MessageReader.Read last = readers.get(index).end();
+    String content = read.content() + last.content();
     List<ToolCall> calls = read.calls().stream().map(ToolCall::whole).toList();
     return new Message(
-        "assistant", content.isEmpty() && !calls.isEmpty() ? null : content, null, calls);
+        "assistant",
+        content.isEmpty() && !calls.isEmpty() ? null : content,
+        read.reasoning() + last.reasoning(),
+        null,
+        calls);
   }
 
   /** A text that ends with a call ends for its sake. */
@@ -99,13 +125,14 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<ToolCa
     return called && finish.reason().equals("stop") ? "tool_calls" : finish.reason();
   }
 
-  private Delta delta(ToolCallReader.Read read) {
-    return new Delta(null, read.content().isEmpty() ? null : read.content(), read.calls());
+  private Delta delta(MessageReader.Read read) {
+    return new Delta(
+        null, read.content().isEmpty() ? null : read.content(), read.reasoning(), read.calls());
   }
 
   @Override
   public Answer begin(int choice) {
-    Delta delta = new Delta("assistant", readers.isEmpty() ? "" : null, List.of());
+    Delta delta = new Delta("assistant", readers.isEmpty() ? "" : null, null, List.of());
     return answer(
         CHUNK,
         List.of(new ChunkChoice(choice, delta, null, null, null, null, null)),
@@ -117,12 +144,15 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<ToolCa
   public Answer piece(TextEvent.Piece piece) {
     Delta delta =
         readers.isEmpty()
-            ? new Delta(null, piece.text(), List.of())
+            ? new Delta(null, piece.text(), null, List.of())
             : delta(readers.get(piece.choice()).next(piece.text()));
     ChatLogprobs logprobs = ChatLogprobs.of(tokenizer, piece.drawn());
     int[] ids = AnswerForm.tokenIds(request, piece.drawn());
     MoeAnswer moe = MoeAnswer.piece(request.routing(), piece.drawn());
-    boolean silent = delta.content() == null && delta.toolCalls().isEmpty();
+    boolean silent =
+        delta.content() == null
+            && (delta.reasoningContent() == null || delta.reasoningContent().isEmpty())
+            && delta.toolCalls().isEmpty();
     if (silent && logprobs == null && ids == null && moe == null) {
       return null;
     }
@@ -136,7 +166,9 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<ToolCa
   @Override
   public Answer end(int choice, WrittenText text) {
     Delta delta =
-        readers.isEmpty() ? new Delta(null, null, List.of()) : delta(readers.get(choice).end());
+        readers.isEmpty()
+            ? new Delta(null, null, null, List.of())
+            : delta(readers.get(choice).end());
     return answer(
         CHUNK,
         List.of(

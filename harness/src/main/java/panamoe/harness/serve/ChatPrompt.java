@@ -9,6 +9,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Supplier;
 import panamoe.data.DataException;
 import panamoe.data.Tokenizer;
 import panamoe.data.template.ChatTemplate;
@@ -94,6 +95,20 @@ public final class ChatPrompt {
   /** Where answers end. */
   public Ends ends() {
     return ends;
+  }
+
+  /**
+   * Makes what reads the thoughts of a text.
+   *
+   * @param free whether the text may begin with thoughts: no grammar holds there
+   * @return null if texts have none, as a model without a template does not tell them apart
+   */
+  Supplier<ReasoningReader> thoughts(Prompt prompt, boolean free) {
+    if (template.isEmpty()) {
+      return null;
+    }
+    boolean begun = free && ReasoningReader.isBegun(prompt);
+    return () -> new ReasoningReader(begun);
   }
 
   /** The tokens of a prompt. */

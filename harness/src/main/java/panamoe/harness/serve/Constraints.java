@@ -43,6 +43,11 @@ final class Constraints {
     }
   }
 
+  /** Whether a request asks for a form that its texts keep to from their beginning. */
+  static boolean isFormat(Fields fields) {
+    return !fields.given(FORMAT).at("/" + FORMAT + "/type").asText("text").equals("text");
+  }
+
   private Supplier<TokenConstraint> of(JsonGrammar json, Tools tools) {
     if (tools.callable().isEmpty()) {
       return json.constraint(masks());

@@ -5,6 +5,7 @@ import java.time.Instant;
 import java.util.List;
 import java.util.UUID;
 import java.util.function.Supplier;
+import panamoe.data.template.Prompt;
 import panamoe.engine.EngineThread;
 import panamoe.engine.GenerationRequest;
 import panamoe.engine.RoutingException;
@@ -43,7 +44,8 @@ final class TextEndpoint {
     Fields fields = call.fields();
     model.requireNamed(fields);
     Tools tools = Tools.of(fields);
-    int[] prompt = model.chat().tokens(model.chat().of(fields, tools));
+    Prompt written = model.chat().of(fields, tools);
+    int[] prompt = model.chat().tokens(written);
     boolean logprobs = fields.flag("logprobs");
     int top = fields.integer("top_logprobs", 0, 0, GenerationRequest.MOST_LOGPROBS);
     if (top > 0 && !logprobs) {
@@ -60,7 +62,13 @@ final class TextEndpoint {
                 limits.defaultMaxTokens(),
                 call.user(),
                 model.chat().ends());
-    ChatForm form = ChatForm.of(head("chatcmpl-"), request, model.tokenizer(), tools);
+    ChatForm form =
+        ChatForm.of(
+            head("chatcmpl-"),
+            request,
+            model.tokenizer(),
+            tools,
+            model.chat().thoughts(written, !tools.required() && !Constraints.isFormat(fields)));
     write(call, fields, request, form);
   }
 

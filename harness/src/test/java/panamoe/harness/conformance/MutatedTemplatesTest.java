@@ -18,7 +18,7 @@ import panamoe.data.template.TemplateException;
 
 /** Damaged templates, and random expressions, give a text or are refused with their line. */
 class MutatedTemplatesTest {
-  private static final int TEMPLATES = Integer.getInteger("panamoe.templates.mutated", 2000);
+  private static final int TEMPLATES = Integer.getInteger("panamoe.fuzz.mutations", 1500);
 
   private static final String[] VALUES = {
     "messages",
@@ -181,7 +181,7 @@ class MutatedTemplatesTest {
     "is not"
   };
 
-  private final Random random = new Random(1);
+  private final Random random = new Random(Long.getLong("panamoe.fuzz.seed", 1));
 
   @Test
   void everyOutcomeIsATextOrTheOneException() throws Exception {

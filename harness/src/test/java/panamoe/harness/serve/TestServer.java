@@ -88,14 +88,14 @@ final class TestServer implements AutoCloseable {
 
   /** The hash with a template. */
   TestServer(ChatTemplate template) throws IOException {
+    this(template, HashEngine.TOKENIZER, CONTEXT, HashEngine.of(ENGINE, CONTEXT, () -> {}));
+  }
+
+  /** Another model with a template. */
+  TestServer(ChatTemplate template, Tokenizer tokenizer, int context, Engine writer)
+      throws IOException {
     this(
-        LIMITS,
-        ApiKeys.NONE,
-        ChatPrompt.of(template, HashEngine.TOKENIZER),
-        HashEngine.TOKENIZER,
-        CONTEXT,
-        HashEngine.of(ENGINE, CONTEXT, () -> {}),
-        null);
+        LIMITS, ApiKeys.NONE, ChatPrompt.of(template, tokenizer), tokenizer, context, writer, null);
   }
 
   /**

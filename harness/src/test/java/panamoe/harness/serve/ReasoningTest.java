@@ -1,0 +1,119 @@
+package panamoe.harness.serve;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import panamoe.data.ByteTokenizer;
+import panamoe.data.template.ChatTemplate;
+import panamoe.engine.EngineConfig;
+import panamoe.engine.ScriptedEngine;
+
+/** Thoughts are told apart from the answer, whatever the pieces are in which a text comes. */
+@Timeout(120)
+class ReasoningTest {
+  private static final String CHAT = "/v1/chat/completions";
+  private static final int CONTEXT = 800;
+  private static final String USER = "{'messages':[{'role':'user','content':'Hi'}]";
+  private static final String CALL =
+      "<tool_call>{\"name\": \"vote\", \"arguments\": {}}</tool_call>";
+  private static final String TOOLS = ",'tools':[{'type':'function','function':{'name':'vote'}}]";
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "false | <think>@hm, <b> < 3@</think>@@So. | hm, <b> < 3 | So.",
+        "false | @<think>a</think>b</think> | a | b</think>",
+        "false | <think>@@</think>@@b | `` | b",
+        "false | So <think>no</think> | `` | So <think>no</think>",
+        "false | ` @So ` | `` | ` @So `",
+        "false | <thin | `` | <thin",
+        "false | <think>a </thi | a </thi | ``",
+        "false | <think>a@ | a | ``",
+        "true | @a@ b@</think>@c@ | a@ b | c@",
+        "true | a | a | ``"
+      })
+  void aTextIsReadInAnyPieces(boolean begun, String text, String reasoning, String content) {
+    String given = text.replace('@', '\n');
+    for (int size = 1; size <= given.length(); size++) {
+      ReasoningReader reader = new ReasoningReader(begun);
+      StringBuilder thoughts = new StringBuilder();
+      StringBuilder answer = new StringBuilder();
+      for (int at = 0; at < given.length(); at += size) {
+        ReasoningReader.Read read =
+            reader.next(given.substring(at, Math.min(given.length(), at + size)));
+        thoughts.append(read.reasoning());
+        answer.append(read.content());
+      }
+      ReasoningReader.Read last = reader.end();
+      assertEquals(reasoning.replace('@', '\n'), thoughts + last.reasoning(), "by " + size);
+      assertEquals(content.replace('@', '\n'), answer + last.content(), "by " + size);
+    }
+  }
+
+  private static TestServer server(String template, String script) throws IOException {
+    EngineConfig config = new EngineConfig(300, 16, 16, 64, 0.25, true, 0);
+    return new TestServer(
+        ChatTemplate.of("{{ messages[0].content }}" + template, "t", Map.of()),
+        new ByteTokenizer(),
+        CONTEXT,
+        ScriptedEngine.of(config, CONTEXT, script));
+  }
+
+  /** The message, which the stream tells, too. */
+  private static JsonNode message(TestServer server, String fields) throws Exception {
+    StringBuilder thoughts = new StringBuilder();
+    StringBuilder content = new StringBuilder();
+    for (String line : server.post(CHAT, USER + fields + ",'stream':true}").body().split("\n\n")) {
+      if (line.startsWith("data: {")) {
+        JsonNode delta = TestServer.json(line.substring(6)).at("/choices/0/delta");
+        thoughts.append(delta.path("reasoning_content").asText());
+        content.append(delta.path("content").asText(""));
+      }
+    }
+    JsonNode message = server.ask(CHAT, USER + fields + "}").at("/choices/0/message");
+    assertEquals(message.path("reasoning_content").asText(), thoughts.toString());
+    assertEquals(message.path("content").asText(""), content.toString());
+    return message;
+  }
+
+  @Test
+  void thoughtsThatTheTextBeginsAreToldApart() throws Exception {
+    try (TestServer server = server(":", "<think>\nLet me see.\n</think>\n\nAye.")) {
+      JsonNode message = message(server, "");
+      assertEquals("Let me see.", message.get("reasoning_content").textValue());
+      assertEquals("Aye.", message.get("content").textValue());
+    }
+  }
+
+  @Test
+  void thoughtsThatThePromptBeginsAreToldApart() throws Exception {
+    try (TestServer server = server("<think>\n", "Let me see.</think>" + CALL)) {
+      JsonNode message = message(server, TOOLS);
+      assertEquals("Let me see.", message.get("reasoning_content").textValue());
+      assertEquals("vote", message.at("/tool_calls/0/function/name").textValue());
+      JsonNode object = message(server, ",'response_format':{'type':'json_object'},'seed':1");
+      assertFalse(object.has("reasoning_content"));
+      JsonNode called = message(server, TOOLS + ",'tool_choice':'required'");
+      assertFalse(called.has("reasoning_content"));
+      assertEquals("vote", called.at("/tool_calls/0/function/name").textValue());
+    }
+  }
+
+  @Test
+  void withoutThoughtsAnAnswerIsContent() throws Exception {
+    try (TestServer server = server(":", "Aye. <think>not this</think>")) {
+      JsonNode message = message(server, "");
+      assertFalse(message.has("reasoning_content"));
+      assertEquals("Aye. <think>not this</think>", message.get("content").textValue());
+    }
+  }
+}
