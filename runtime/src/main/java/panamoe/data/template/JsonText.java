@@ -1,8 +1,8 @@
 package panamoe.data.template;
 
 import java.util.ArrayList;
+import java.util.HexFormat;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 
 /** Values as JSON, as Python's {@code json.dumps} writes it. */
@@ -104,7 +104,10 @@ final class JsonText {
 
   private void line(int depth) {
     if (indent != null) {
-      into.append("\n").append(indent.repeat(depth));
+      into.append("\n");
+      for (int i = 0; i < depth; i++) {
+        into.append(indent);
+      }
     }
   }
 
@@ -139,7 +142,7 @@ final class JsonText {
         case '\f' -> escaped.append("\\f");
         default -> {
           if (next < ' ' || ascii && next > '~') {
-            escaped.append(String.format(Locale.ROOT, "\\u%04x", (int) next));
+            escaped.append("\\u").append(HexFormat.of().toHexDigits(next));
           } else {
             escaped.append(next);
           }

@@ -122,11 +122,15 @@ final class ListFilters {
           budget.spend(1);
           return Values.compare(a[0], b[0]);
         };
-    return elements.stream()
-        .map(element -> new Object[] {key.apply(element), element})
-        .sorted(reverse ? order.reversed() : order)
-        .map(pair -> pair[1])
-        .collect(Collectors.toCollection(ArrayList::new));
+    try {
+      return elements.stream()
+          .map(element -> new Object[] {key.apply(element), element})
+          .sorted(reverse ? order.reversed() : order)
+          .map(pair -> pair[1])
+          .collect(Collectors.toCollection(ArrayList::new));
+    } catch (IllegalArgumentException _) { // not a number is neither more nor less than others
+      throw new TemplateException("the values have no common order");
+    }
   }
 
   private static Object sort(Object value, Arguments arguments, Budget budget) {

@@ -3,9 +3,13 @@ package panamoe.data.template;
 import java.math.BigDecimal;
 import java.math.RoundingMode;
 import java.util.Map;
+import java.util.regex.Pattern;
 
 /** Filters of numbers. */
 final class NumberFilters {
+  private static final Pattern REAL =
+      Pattern.compile("[+-]?(\\d{1,400}\\.?\\d{0,400}|\\.\\d{1,400})([eE][+-]?\\d{1,9})?");
+
   static final Map<String, Filters.Filter> BY_NAME =
       Map.of(
           "abs", NumberFilters::abs,
@@ -31,7 +35,7 @@ final class NumberFilters {
         case Double number when Math.abs(number) < Long.MAX_VALUE -> (long) (double) number;
         case Text text when base == 10 && text.chars().strip().matches("[+-]?\\d+") ->
             Long.valueOf(text.chars().strip());
-        case Text text when base == 10 -> (long) Double.parseDouble(text.chars().strip());
+        case Text text when base == 10 -> (long) real(text);
         case Text text -> Long.valueOf(text.chars().strip(), base);
         default -> otherwise;
       };
@@ -46,12 +50,20 @@ final class NumberFilters {
     try {
       return switch (value) {
         case Boolean _, Number _ -> Values.real(value);
-        case Text text -> Double.valueOf(text.chars().strip());
+        case Text text -> real(text);
         default -> otherwise;
       };
     } catch (NumberFormatException _) {
       return otherwise;
     }
+  }
+
+  private static double real(Text text) {
+    String number = text.chars().strip();
+    if (!REAL.matcher(number).matches()) {
+      throw new NumberFormatException();
+    }
+    return Double.parseDouble(number);
   }
 
   private static Object round(Object value, Arguments arguments, Budget budget) {

@@ -1,12 +1,14 @@
 package panamoe.data.template;
 
 import java.math.BigDecimal;
+import java.util.HexFormat;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 
 /** Values as text, as Python's {@code str} and {@code repr} have them. */
 final class Printing {
+  private static final HexFormat HEX = HexFormat.of();
+
   private Printing() {}
 
   /** {@code str(value)}: a text is itself. */
@@ -83,10 +85,11 @@ final class Printing {
                   } else if (isPrintable(point)) {
                     escaped.appendCodePoint(point);
                   } else if (point < 0x100) {
-                    escaped.append(String.format(Locale.ROOT, "\\x%02x", point));
+                    escaped.append("\\x").append(HEX.toHexDigits((byte) point));
+                  } else if (point < 0x10000) {
+                    escaped.append("\\u").append(HEX.toHexDigits((char) point));
                   } else {
-                    escaped.append(
-                        String.format(Locale.ROOT, point < 0x10000 ? "\\u%04x" : "\\U%08x", point));
+                    escaped.append("\\U").append(HEX.toHexDigits(point));
                   }
                 }
               }

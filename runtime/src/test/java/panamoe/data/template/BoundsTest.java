@@ -44,6 +44,8 @@ class BoundsTest {
             "{% set ns = namespace(x='ab') %}{% for i in range(99) %}\n{% set ns.x = ns.x ~ ns.x %}{% endfor %}",
             2, LONG),
         Arguments.of("{% for i in range(99) %}{{ 'a' * 999999 }}{% endfor %}", 1, LONG),
+        Arguments.of("{{ [[[1]]]|tojson(indent='ab' * 8000000) }}", 1, LONG),
+        Arguments.of("{{ ['\\x01' * 8000000] }}", 1, LONG),
         Arguments.of("{{ '%99999s' % 1 }}", 1, "the format has an unsupported field %9999"),
         Arguments.of("{{ 'x'|indent(999999999) ~ 'x'|center(999999999) }}", 1, LONG),
         Arguments.of("{% set a = 'a' * 8000000 %}{{ (a ~ 'b') in (a ~ a) }}", 1, STEPS),
