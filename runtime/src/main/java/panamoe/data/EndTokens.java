@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Set;
 import panamoe.data.tokenizer.Pipeline;
 
-/** Collects the tokens at which a model ends a text, its own end-of-text token first. */
+/** Collects the tokens at which a model ends a text, the one that ends a document first. */
 final class EndTokens {
   /** Names of tokens that end a turn, whatever the files say. */
   private static final List<String> USUAL =
@@ -52,6 +52,23 @@ final class EndTokens {
       }
       ids.add(id.intValue());
     }
+  }
+
+  /**
+   * Puts the one of a usual name first: Qwen3 ends a message by one token and a document by
+   * another, which it names second.
+   */
+  void documentFirst() {
+    JsonTokenizer.usualEnds(pipeline)
+        .filter(ids::contains)
+        .findFirst()
+        .ifPresent(
+            document -> {
+              List<Integer> all = List.copyOf(ids);
+              ids.clear();
+              ids.add(document);
+              ids.addAll(all);
+            });
   }
 
   /**

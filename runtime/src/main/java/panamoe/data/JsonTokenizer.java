@@ -7,6 +7,7 @@ import java.util.BitSet;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.stream.Stream;
 import panamoe.data.tokenizer.Pipeline;
 import panamoe.data.tokenizer.Sought;
 import panamoe.io.FileTrouble;
@@ -86,10 +87,17 @@ public final class JsonTokenizer implements Tokenizer {
     return endOfText(pipeline, END_OF_TEXT_NAMES, file);
   }
 
+  /** The special tokens with one of the usual names, the most usual first. */
+  static Stream<Integer> usualEnds(Pipeline pipeline) {
+    return special(pipeline, END_OF_TEXT_NAMES);
+  }
+
+  private static Stream<Integer> special(Pipeline pipeline, List<String> names) {
+    return names.stream().map(pipeline.special()::get).filter(Objects::nonNull);
+  }
+
   private static int endOfText(Pipeline pipeline, List<String> names, String file) {
-    return names.stream()
-        .map(pipeline.special()::get)
-        .filter(Objects::nonNull)
+    return special(pipeline, names)
         .findFirst()
         .orElseThrow(
             () ->

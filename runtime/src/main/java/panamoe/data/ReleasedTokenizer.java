@@ -47,6 +47,7 @@ public final class ReleasedTokenizer {
     if (ends.isEmpty()) {
       ends.add(name(own.path("eos_token")));
     }
+    ends.documentFirst();
     return new JsonTokenizer(
         pipeline, ends.all(file.toString()), prefix(own, pipeline, settings), Sha256.hex(json));
   }

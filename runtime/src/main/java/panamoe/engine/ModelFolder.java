@@ -18,6 +18,7 @@ import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.JsonTokenizer;
+import panamoe.data.ReleasedTokenizer;
 import panamoe.data.Tokenizer;
 import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
@@ -103,9 +104,7 @@ public record ModelFolder(
   private static ModelFolder of(ReleasedModel model) {
     Path path = model.folder().path();
     Tokenizer tokenizer =
-        tokenizerFile(path)
-            .<Tokenizer>map(file -> JsonTokenizer.load(file, model.ends()))
-            .orElse(null);
+        tokenizerFile(path).<Tokenizer>map(_ -> ReleasedTokenizer.ofFolder(path)).orElse(null);
     // Heads are often padded to a round number of rows.
     if (tokenizer != null && tokenizer.vocabularySize() > model.config().vocabulary()) {
       throw new CheckpointException(

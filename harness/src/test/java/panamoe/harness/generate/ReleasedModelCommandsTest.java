@@ -17,6 +17,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.data.JsonTokenizer;
+import panamoe.data.ReleasedTokenizer;
 import panamoe.harness.CommandRun;
 
 /** The commands, with a released model's folder and a tokenizer of fewer tokens than its head. */
@@ -86,7 +87,7 @@ class ReleasedModelCommandsTest {
     JsonNode asAsked = new ObjectMapper().readTree(ran(asked.toArray(String[]::new)).out());
     assertEquals(greedy.get("text"), asAsked.get("text"));
     Files.writeString(generation, "{\"eos_token_id\": [0, 270]}");
-    refused("270 tokens, but token 270 is said to end a text", generate);
+    refused("eos_token_id that is not the number of one of 270 tokens", generate);
     Files.delete(generation);
     String text = text().toString();
     CommandRun eval =
@@ -100,11 +101,14 @@ class ReleasedModelCommandsTest {
     makeTokenizer();
     Path file = released.resolve("tokenizer.json");
     int usual = JsonTokenizer.load(file).endOfText();
-    JsonTokenizer two = JsonTokenizer.load(file, List.of(usual + 5, usual));
+    Path generation = released.resolve("generation_config.json");
+    Files.writeString(generation, "{\"eos_token_id\": [" + (usual + 5) + ", " + usual + "]}");
+    JsonTokenizer two = ReleasedTokenizer.ofFolder(released);
     assertEquals(usual, two.endOfText());
     assertArrayEquals(new int[] {usual, usual + 5}, two.ends());
     assertTrue(two.endsText(usual + 5) && two.endsText(usual) && !two.endsText(usual + 1));
-    assertEquals(usual + 5, JsonTokenizer.load(file, List.of(usual + 5)).endOfText());
+    Files.writeString(generation, "{\"eos_token_id\": " + (usual + 5) + "}");
+    assertEquals(usual + 5, ReleasedTokenizer.ofFolder(released).endOfText());
   }
 
   @Test

@@ -95,14 +95,6 @@ public final class ReleasedModel {
     return folder.generation().map(values -> new Keys(folder.generationFile(), values));
   }
 
-  /** The tokens that end a text, that of a document first; empty if the folder names none. */
-  public List<Integer> ends() {
-    return generation()
-        .filter(keys -> keys.has("eos_token_id"))
-        .orElseGet(() -> new Keys(folder.configFile(), folder.config()))
-        .numbers("eos_token_id");
-  }
-
   /** What a user should know of the files, in a sentence each. */
   public List<String> notes(TensorFiles files) {
     int leftOut = family.recipes().leftOut(config, files.tensors().keySet()).size();
