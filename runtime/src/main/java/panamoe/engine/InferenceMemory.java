@@ -27,11 +27,16 @@ public record InferenceMemory(long weights, long keysAndValues) {
    * @param dtype of weights, keys and values
    */
   public static InferenceMemory of(ModelConfig config, DType dtype) {
-    return of(config, dtype, config.context());
+    return of(config, dtype, dtype, config.context());
   }
 
-  /** For a text of {@code length} tokens. */
-  public static InferenceMemory of(ModelConfig config, DType dtype, int length) {
+  /**
+   * For a text of {@code length} tokens.
+   *
+   * @param dtype of weights
+   * @param cached of keys and values
+   */
+  public static InferenceMemory of(ModelConfig config, DType dtype, DType cached, int length) {
     long weights = 0;
     try (LanguageModel model = new LanguageModel(config)) {
       for (Parameter parameter : model.parameters().parameters()) {
@@ -45,7 +50,7 @@ public record InferenceMemory(long weights, long keysAndValues) {
     for (BlockConfig block : config.blocks()) {
       int window = block.attention().scores().window();
       long tokens = window == 0 ? length : Math.min(window, length);
-      keysAndValues += tokens * block.attention().cacheRow(1).bytes(dtype);
+      keysAndValues += tokens * block.attention().cacheRow(1).bytes(cached);
     }
     return new InferenceMemory(weights, keysAndValues);
   }

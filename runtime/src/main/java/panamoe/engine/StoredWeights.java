@@ -126,7 +126,7 @@ public sealed interface StoredWeights {
       try (TensorFiles files = open()) {
         model.sources(files);
       }
-      InferenceMemory.of(config, dtype, 0).requireFits(directory(), availableBytes);
+      InferenceMemory.of(config, dtype, dtype, 0).requireFits(directory(), availableBytes);
     }
 
     @Override

@@ -101,6 +101,12 @@ public record RunConfig(
    */
   public static RunConfig read(Path file) {
     JsonNode tree = today(ConfigJson.tree(file), file.toString());
+    if (tree.has("model_type") && !tree.has("model")) {
+      throw new IllegalArgumentException(
+          file
+              + " describes a released model, which is for inference alone; give its folder to"
+              + " generate, chat, serve, eval or inspect");
+    }
     return ConfigJson.read(tree, RunConfig.class, file.toString());
   }
 

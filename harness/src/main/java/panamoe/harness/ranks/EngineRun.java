@@ -35,7 +35,8 @@ public final class EngineRun {
     Alike.requireModel(ranks, folder);
     if (ranks.world().size() == 1) {
       int tokens = (int) Math.min((long) config.blocks() * config.blockSize(), Integer.MAX_VALUE);
-      InferenceMemory.of(folder.config(), dtype, tokens)
+      DType cached = config.int8Cache() ? DType.INT8 : dtype;
+      InferenceMemory.of(folder.config(), dtype, cached, tokens)
           .requireFits(folder.path(), backend.memoryAvailable());
     }
     List<String> warnings = new ArrayList<>();

@@ -136,5 +136,7 @@ class ReleasedModelCommandsTest {
     refused("is a released model", "edit", model, "--drop-layers", "1", "--out", out);
     refused("is a released model", "distill", "--teacher", model, "--out", out);
     assertTrue(Files.notExists(Path.of(out)));
+    refused("describes a released model", "train", "--out", model, "--resume", "--steps", "9");
+    refused("describes a released model", "inspect", model + "/config.json");
   }
 }
