@@ -58,20 +58,30 @@ public record Mxfp4Rows(RowSource blocks, RowSource scales) implements RowSource
   @Override
   public void read(long row, long rows, long column, long columns, MemorySegment into) {
     long left = column / BLOCK;
-    long across = Math.ceilDiv(column + columns, (long) BLOCK) - left;
+    int across = Math.toIntExact(Math.ceilDiv(column + columns, (long) BLOCK) - left);
+    byte[] powers = new byte[across];
+    byte[] pairs = new byte[across * BLOCK / 2];
+    float[] line = new float[across * BLOCK];
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment exponents = arena.allocate(rows * across);
-      MemorySegment bytes = arena.allocate(rows * across * BLOCK / 2);
+      MemorySegment bytes = arena.allocate(rows * pairs.length);
       scales.read(row, rows, left, across, exponents);
-      blocks.read(row, rows, left * BLOCK / 2, across * BLOCK / 2, bytes);
+      blocks.read(row, rows, left * BLOCK / 2, pairs.length, bytes);
       for (long i = 0; i < rows; i++) {
-        for (long j = 0; j < columns; j++) {
-          long place = i * across * BLOCK + column + j - left * BLOCK;
-          float power = POWERS[exponents.get(ValueLayout.JAVA_BYTE, place / BLOCK) & 0xff];
-          int pair = bytes.get(ValueLayout.JAVA_BYTE, place / 2) & 0xff;
-          float value = VALUES[place % 2 == 0 ? pair & 0xf : pair >> 4];
-          into.setAtIndex(ValueLayout.JAVA_FLOAT, i * columns + j, value * power);
+        MemorySegment.copy(exponents, ValueLayout.JAVA_BYTE, i * across, powers, 0, across);
+        MemorySegment.copy(bytes, ValueLayout.JAVA_BYTE, i * pairs.length, pairs, 0, pairs.length);
+        for (int j = 0; j < pairs.length; j++) {
+          float power = POWERS[powers[2 * j / BLOCK] & 0xff];
+          line[2 * j] = VALUES[pairs[j] & 0xf] * power;
+          line[2 * j + 1] = VALUES[pairs[j] >> 4 & 0xf] * power;
         }
+        MemorySegment.copy(
+            line,
+            (int) (column - left * BLOCK),
+            into,
+            ValueLayout.JAVA_FLOAT,
+            i * columns * Float.BYTES,
+            (int) columns);
       }
     }
   }

@@ -64,12 +64,14 @@ public record ScaledRows(RowSource values, RowSource scales, int blockRows, int 
       scales.read(top, down, left, across, factors);
       for (long i = 0; i < rows; i++) {
         long line = ((row + i) / blockRows - top) * across;
-        for (long j = 0; j < columns; j++) {
-          long block = line + (column + j) / blockColumns - left;
-          long at = i * columns + j;
-          float factor = factors.getAtIndex(ValueLayout.JAVA_FLOAT, block);
-          float value = into.getAtIndex(ValueLayout.JAVA_FLOAT, at) * factor;
-          into.setAtIndex(ValueLayout.JAVA_FLOAT, at, value);
+        for (long from = 0, end; from < columns; from = end) {
+          long block = (column + from) / blockColumns;
+          end = Math.min(columns, (block + 1) * blockColumns - column);
+          float factor = factors.getAtIndex(ValueLayout.JAVA_FLOAT, line + block - left);
+          for (long at = i * columns + from; at < i * columns + end; at++) {
+            float value = into.getAtIndex(ValueLayout.JAVA_FLOAT, at) * factor;
+            into.setAtIndex(ValueLayout.JAVA_FLOAT, at, value);
+          }
         }
       }
     }
