@@ -32,7 +32,7 @@ public final class CheckpointException extends RuntimeException {
   }
 
   /** A file could not be read; its content is unknown. */
-  static CheckpointException unread(Path path, IOException failure) {
+  public static CheckpointException unread(Path path, IOException failure) {
     String sentence =
         switch (failure) {
           case NoSuchFileException _ -> path + " does not exist";

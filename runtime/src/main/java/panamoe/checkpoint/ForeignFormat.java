@@ -5,7 +5,7 @@ import java.util.Arrays;
 import java.util.Optional;
 
 /** File formats that are often mistaken for safetensors, recognised by their first bytes. */
-enum ForeignFormat {
+public enum ForeignFormat {
   ZIP("a zip archive, perhaps of PyTorch", new byte[] {'P', 'K', 3, 4}),
   PICKLE(
       "a Python pickle",
@@ -21,7 +21,7 @@ enum ForeignFormat {
   HTML("an HTML page", ascii("<!DOCTYPE"), ascii("<!doctype"), ascii("<html"), ascii("<HTML"));
 
   /** The number of first bytes that {@link #of} needs. */
-  static final int PREFIX_BYTES = 32;
+  public static final int PREFIX_BYTES = 32;
 
   private final String description;
   private final byte[][] magics;
@@ -31,7 +31,8 @@ enum ForeignFormat {
     this.magics = magics;
   }
 
-  String description() {
+  /** What such a file is, with an article. */
+  public String description() {
     return description;
   }
 
@@ -40,7 +41,7 @@ enum ForeignFormat {
    * magics of pickle and gzip can also begin the header length of a safetensors file, so a file
    * with '{' as byte 8 counts as safetensors.
    */
-  static Optional<ForeignFormat> of(byte[] prefix) {
+  public static Optional<ForeignFormat> of(byte[] prefix) {
     if (prefix.length > Long.BYTES && prefix[Long.BYTES] == '{') {
       return Optional.empty();
     }

@@ -16,7 +16,6 @@ import java.util.function.Consumer;
 import java.util.function.LongToDoubleFunction;
 import java.util.zip.CRC32C;
 import panamoe.io.FileTrouble;
-import panamoe.tensor.BFloat16;
 import panamoe.tensor.Tensor;
 
 /**
@@ -35,8 +34,6 @@ public final class SafetensorsReader implements AutoCloseable {
 
   /** Longest header the format allows. */
   static final int MAX_HEADER_BYTES = 100_000_000;
-
-  private static final long CHUNK_BYTES = 64L << 20;
 
   private final Path path;
   private final FileChannel channel;
@@ -191,11 +188,7 @@ public final class SafetensorsReader implements AutoCloseable {
   /** Fills {@code destination} with the bytes of a tensor of this file, from {@code begin} on. */
   void read(StoredTensor stored, long begin, MemorySegment destination) {
     try {
-      for (long at = 0; at < destination.byteSize(); at += CHUNK_BYTES) {
-        long length = Math.min(CHUNK_BYTES, destination.byteSize() - at);
-        ByteBuffer buffer = destination.asSlice(at, length).asByteBuffer();
-        SavedFile.readFully(channel, buffer, dataStart + stored.begin() + begin + at, path);
-      }
+      SavedFile.readFully(channel, destination, dataStart + stored.begin() + begin, path);
     } catch (IOException e) {
       throw new CheckpointException(
           "tensor "
@@ -213,20 +206,15 @@ public final class SafetensorsReader implements AutoCloseable {
     StoredTensor stored = tensor(name);
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment data = elements(stored, arena);
-      return convert(
-          stored,
-          switch (stored.type()) {
-            case F64 -> i -> data.getAtIndex(ValueLayout.JAVA_DOUBLE, i);
-            case F32 -> i -> data.getAtIndex(ValueLayout.JAVA_FLOAT, i);
-            case F16 -> i -> Float.float16ToFloat(data.getAtIndex(ValueLayout.JAVA_SHORT, i));
-            case BF16 -> i -> BFloat16.toFloat(data.getAtIndex(ValueLayout.JAVA_SHORT, i));
-            case F8_E4M3 -> {
-              MemorySegment floats = arena.allocate(ValueLayout.JAVA_FLOAT, stored.count());
-              stored.type().decode(data, floats);
-              yield i -> floats.getAtIndex(ValueLayout.JAVA_FLOAT, i);
-            }
-            case I64, I32, I16, U8, I8, BOOL -> i -> integer(stored.type(), data, i);
-          });
+      if (stored.type() == StoredType.F64) {
+        return convert(stored, i -> data.getAtIndex(ValueLayout.JAVA_DOUBLE, i));
+      }
+      if (!stored.type().isFloating()) {
+        return convert(stored, i -> integer(stored.type(), data, i));
+      }
+      MemorySegment floats = arena.allocate(ValueLayout.JAVA_FLOAT, stored.count());
+      stored.type().decode(data, floats);
+      return convert(stored, i -> floats.getAtIndex(ValueLayout.JAVA_FLOAT, i));
     }
   }
 
@@ -276,8 +264,7 @@ public final class SafetensorsReader implements AutoCloseable {
       case I16 -> data.getAtIndex(ValueLayout.JAVA_SHORT, index);
       case U8, BOOL -> data.get(ValueLayout.JAVA_BYTE, index) & 0xff;
       case I8 -> data.get(ValueLayout.JAVA_BYTE, index);
-      case F64, F32, F16, BF16, F8_E4M3 ->
-          throw new IllegalArgumentException(type + " is no integer type");
+      default -> throw new IllegalArgumentException(type + " is no integer type");
     };
   }
 

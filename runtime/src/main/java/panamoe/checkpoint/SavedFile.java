@@ -2,6 +2,7 @@ package panamoe.checkpoint;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
@@ -14,12 +15,18 @@ import panamoe.io.StrictJson;
  * Reads the files of checkpoints. It reports damage, which bytes prove, apart from a failed read,
  * which says nothing about the file.
  */
-final class SavedFile {
+public final class SavedFile {
   private static final int CHUNK_BYTES = 1 << 20;
+  private static final long READ_BYTES = 64L << 20;
 
   private SavedFile() {}
 
-  static FileChannel open(Path path) {
+  /**
+   * Opens a regular file for reading.
+   *
+   * @throws CheckpointException if there is none, or it cannot be read
+   */
+  public static FileChannel open(Path path) {
     try {
       return RegularFile.open(path);
     } catch (IOException e) {
@@ -45,8 +52,17 @@ final class SavedFile {
     }
   }
 
+  /** As below, for memory of any size. */
+  public static void readFully(FileChannel channel, MemorySegment into, long position, Path path)
+      throws IOException {
+    for (long at = 0; at < into.byteSize(); at += READ_BYTES) {
+      long length = Math.min(READ_BYTES, into.byteSize() - at);
+      readFully(channel, into.asSlice(at, length).asByteBuffer(), position + at, path);
+    }
+  }
+
   /** Fills the buffer, starting at the position; a file that ends before is an error. */
-  static void readFully(FileChannel channel, ByteBuffer buffer, long position, Path path)
+  public static void readFully(FileChannel channel, ByteBuffer buffer, long position, Path path)
       throws IOException {
     long at = position;
     while (buffer.hasRemaining()) {

@@ -3,10 +3,10 @@ package panamoe.checkpoint;
 import java.util.Arrays;
 
 /**
- * A tensor's place in a safetensors file.
+ * A tensor's place in a file.
  *
  * @param shape sizes of its dimensions, empty for a scalar; not to be changed
- * @param begin offset of its first byte after the header
+ * @param begin offset of its first byte from where the file's data begin
  * @param end offset after its last byte
  */
 public record StoredTensor(String name, StoredType type, long[] shape, long begin, long end) {
@@ -18,7 +18,7 @@ public record StoredTensor(String name, StoredType type, long[] shape, long begi
 
   /** Number of elements. */
   public long count() {
-    return bytes() / type.bytes();
+    return bytes() / type.bytes() * type.elements();
   }
 
   @Override

@@ -1,49 +1,98 @@
 package panamoe.checkpoint;
 
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.Optional;
 import panamoe.tensor.DType;
 
-/** The readable element types of a safetensors file; the constants have the header's names. */
+/**
+ * The readable element types of safetensors and GGUF files; the constants have the names in their
+ * headers. Types of more than one element a block are quantised ones of GGUF ({@link
+ * BlockFormats}).
+ */
 public enum StoredType {
-  F64(8),
-  F32(4),
-  F16(2),
-  BF16(2),
+  F64(8, BlockFormats::f64),
+  F32(4, BlockFormats::f32),
+  F16(2, BlockFormats::f16),
+  BF16(2, BlockFormats::bf16),
   /** 4 bits of exponent, 3 of mantissa, no infinities; NaN is 0x7f and 0xff. */
-  F8_E4M3(1),
+  F8_E4M3(1, BlockFormats::f8E4m3),
   I64(8),
   I32(4),
   I16(2),
   U8(1),
   I8(1),
-  BOOL(1);
+  BOOL(1),
+  Q4_0(32, 18, BlockFormats::q4_0),
+  Q4_1(32, 20, BlockFormats::q4_1),
+  Q5_0(32, 22, BlockFormats::q5_0),
+  Q5_1(32, 24, BlockFormats::q5_1),
+  Q8_0(32, 34, BlockFormats::q8_0),
+  Q2_K(256, 84, BlockFormats::q2K),
+  Q3_K(256, 110, BlockFormats::q3K),
+  Q4_K(256, 144, BlockFormats::q4K),
+  Q5_K(256, 176, BlockFormats::q5K),
+  Q6_K(256, 210, BlockFormats::q6K),
+  IQ4_NL(32, 18, BlockFormats::iq4Nl),
+  IQ4_XS(256, 136, BlockFormats::iq4Xs),
+  MXFP4(32, 17, BlockFormats::mxfp4);
 
-  private static final ValueLayout.OfShort LITTLE_SHORT =
-      ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-  private static final float[] EIGHT_BITS = eightBits();
-
+  private final int elements;
   private final int bytes;
+  private final BlockFormats.Decoder decoder; // null for integers
 
   StoredType(int bytes) {
-    this.bytes = bytes;
+    this(1, bytes, null);
   }
 
-  /** Size of one element in bytes. */
+  StoredType(int bytes, BlockFormats.Decoder decoder) {
+    this(1, bytes, decoder);
+  }
+
+  StoredType(int elements, int bytes, BlockFormats.Decoder decoder) {
+    this.elements = elements;
+    this.bytes = bytes;
+    this.decoder = decoder;
+  }
+
+  /** Number of elements in a block, 1 for types without blocks. */
+  public int elements() {
+    return elements;
+  }
+
+  /** Size in bytes of a block, so of one element for types without blocks. */
   public int bytes() {
     return bytes;
   }
 
+  /** Whether the elements stand for real numbers, quantised or not. */
   public boolean isFloating() {
-    return this == F64 || this == F32 || this == F16 || this == BF16 || this == F8_E4M3;
+    return decoder != null;
   }
 
-  /** The type of that name in a header; empty if it is unknown or unsupported. */
+  /**
+   * Decodes elements of a floating type; F64 is rounded to nearest.
+   *
+   * @param from whole blocks
+   * @param to float32 in native order, of their number of elements
+   * @throws IllegalArgumentException if this is an integer type, or the sizes do not fit
+   */
+  public void decode(MemorySegment from, MemorySegment to) {
+    long blocks = from.byteSize() / bytes;
+    if (decoder == null
+        || blocks * bytes != from.byteSize()
+        || blocks * elements != to.byteSize() / Float.BYTES) {
+      throw new IllegalArgumentException(
+          from.byteSize() + " bytes of " + this + " are no " + to.byteSize() + " bytes of float32");
+    }
+    decoder.decode(from, to, blocks);
+  }
+
+  /** The type of that name in a safetensors header; empty if it is unknown or unsupported. */
   static Optional<StoredType> named(String name) {
-    return Arrays.stream(values()).filter(type -> type.name().equals(name)).findFirst();
+    return Arrays.stream(values())
+        .filter(type -> type.elements == 1 && type.name().equals(name))
+        .findFirst();
   }
 
   static StoredType of(DType dtype) {
@@ -59,52 +108,7 @@ public enum StoredType {
       case U8, BOOL -> Optional.of(DType.UINT8);
       case I8 -> Optional.of(DType.INT8);
       case F64 -> Optional.of(DType.FLOAT64);
-      case F16, F8_E4M3, I64, I16 -> Optional.empty();
+      default -> Optional.empty();
     };
-  }
-
-  /** Whether {@link #decode} reads it. */
-  public boolean decodes() {
-    return this == F16 || this == F8_E4M3;
-  }
-
-  /**
-   * The values of stored elements, each exactly.
-   *
-   * @param stored as in the file
-   * @param floats FLOAT32, filled
-   * @throws UnsupportedOperationException unless this {@link #decodes}
-   */
-  public void decode(MemorySegment stored, MemorySegment floats) {
-    long count = floats.byteSize() / Float.BYTES;
-    switch (this) {
-      case F16 -> {
-        for (long i = 0; i < count; i++) {
-          float value = Float.float16ToFloat(stored.get(LITTLE_SHORT, i * Short.BYTES));
-          floats.setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
-        }
-      }
-      case F8_E4M3 -> {
-        for (long i = 0; i < count; i++) {
-          float value = EIGHT_BITS[stored.get(ValueLayout.JAVA_BYTE, i) & 0xff];
-          floats.setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
-        }
-      }
-      default -> throw new UnsupportedOperationException(this + " is not decoded");
-    }
-  }
-
-  private static float[] eightBits() {
-    float[] values = new float[256];
-    for (int bits = 0; bits < values.length; bits++) {
-      int exponent = bits >> 3 & 0xf;
-      int mantissa = bits & 7;
-      float magnitude =
-          exponent == 0
-              ? Math.scalb(mantissa, -9)
-              : (bits & 0x7f) == 0x7f ? Float.NaN : Math.scalb(8 + mantissa, exponent - 10);
-      values[bits] = bits < 128 ? magnitude : -magnitude;
-    }
-    return values;
   }
 }

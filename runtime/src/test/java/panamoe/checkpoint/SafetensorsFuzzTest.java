@@ -11,10 +11,10 @@ import org.junit.jupiter.api.Test;
 
 /**
  * Whatever the header says, it is refused by {@link CheckpointException} or describes tensors that
- * tile the data.
+ * tile the data. {@code -Dpanamoe.fuzz.mutations=N} tries N headers.
  */
 class SafetensorsFuzzTest {
-  private static final int CASES = 150_000;
+  private static final int CASES = Integer.getInteger("panamoe.fuzz.mutations", 150_000);
   private static final String SEED_HEADER =
       "{\"__metadata__\":{\"format\":\"pt\"},"
           + "\"layers.0.w\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,24]},"

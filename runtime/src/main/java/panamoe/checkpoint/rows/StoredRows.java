@@ -2,6 +2,7 @@ package panamoe.checkpoint.rows;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.StoredType;
@@ -20,7 +21,7 @@ public record StoredRows(
 
   public StoredRows {
     StoredType type = tensor.type();
-    if (type.sameBits().isEmpty() && !type.decodes()) {
+    if (type.sameBits().isEmpty() && !type.isFloating()) {
       throw new CheckpointException(
           files.file(tensor) + ": tensor " + tensor + " has a dtype that no weight has");
     }
@@ -59,27 +60,46 @@ public record StoredRows(
 
   @Override
   public void read(long row, long rows, long column, long columns, MemorySegment into) {
-    if (!tensor.type().decodes()) {
+    if (tensor.type().sameBits().isPresent()) {
       bytes(row, rows, column, columns, into);
       return;
     }
+    int block = tensor.type().elements();
+    long before = column % block;
+    long held = Math.ceilDiv(before + columns, block) * block;
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment stored = arena.allocate(rows * columns * tensor.type().bytes());
-      bytes(row, rows, column, columns, stored);
-      tensor.type().decode(stored, into);
+      MemorySegment stored =
+          arena.allocate(rows * held / block * tensor.type().bytes(), Long.BYTES);
+      bytes(row, rows, column - before, held, stored);
+      if (held == columns) {
+        tensor.type().decode(stored, into);
+        return;
+      }
+      MemorySegment floats = arena.allocate(ValueLayout.JAVA_FLOAT, rows * held);
+      tensor.type().decode(stored, floats);
+      for (long i = 0; i < rows; i++) {
+        MemorySegment.copy(
+            floats,
+            (i * held + before) * Float.BYTES,
+            into,
+            i * columns * Float.BYTES,
+            columns * Float.BYTES);
+      }
     }
   }
 
+  /** Reads whole blocks as they are stored. */
   private void bytes(long row, long rows, long column, long columns, MemorySegment into) {
-    int element = tensor.type().bytes();
+    StoredType type = tensor.type();
+    long bytes = columns / type.elements() * type.bytes();
+    long rowBytes = this.columns / type.elements() * type.bytes();
+    long offset = (first + row) * rowBytes + column / type.elements() * type.bytes();
     if (columns == this.columns) {
-      files.read(tensor, (first + row) * columns * element, into);
+      files.read(tensor, offset, into);
       return;
     }
-    long bytes = columns * element;
     for (long i = 0; i < rows; i++) {
-      long place = (first + row + i) * this.columns + column;
-      files.read(tensor, place * element, into.asSlice(i * bytes, bytes));
+      files.read(tensor, offset + i * rowBytes, into.asSlice(i * bytes, bytes));
     }
   }
 }

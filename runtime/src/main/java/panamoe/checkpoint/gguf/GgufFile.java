@@ -1,0 +1,200 @@
+package panamoe.checkpoint.gguf;
+
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.SavedFile;
+import panamoe.checkpoint.StoredTensor;
+import panamoe.checkpoint.TensorFiles;
+import panamoe.io.FileTrouble;
+
+/**
+ * A model in GGUF: one file, or several of the names {@code name-00001-of-00003.gguf}, of which the
+ * first has the metadata. Shapes are row-major, the outermost dimension first.
+ *
+ * <p>The files are untrusted: opening them validates their headers whole. Any thread may read.
+ */
+public final class GgufFile implements TensorFiles {
+  private static final String PART = "split.no";
+  private static final String PARTS = "split.count";
+  private static final String TENSORS = "split.tensors.count";
+
+  private record Part(Path path, FileChannel channel, GgufHeader header) {}
+
+  private final List<Part> parts = new ArrayList<>();
+  private final Map<String, StoredTensor> tensors = new LinkedHashMap<>();
+  private final Map<String, Part> holders = new LinkedHashMap<>();
+
+  private GgufFile() {}
+
+  /**
+   * Opens a model.
+   *
+   * @param path of the file, of the first one of a model in several
+   * @throws CheckpointException if it is not the first, or a file is missing, not a regular one, or
+   *     not valid
+   */
+  public static GgufFile open(Path path) {
+    GgufFile file = new GgufFile();
+    try {
+      file.add(path);
+      if (file.metadata().contains(PARTS)) {
+        file.addOthers(path, file.metadata().whole(PARTS, 0, 0xffff));
+      }
+      return file;
+    } catch (RuntimeException | Error e) {
+      file.close();
+      throw e;
+    }
+  }
+
+  private void add(Path path) {
+    FileChannel channel = SavedFile.open(path);
+    Part part;
+    try {
+      part = new Part(path, channel, GgufHeader.read(path, channel));
+    } catch (IOException e) {
+      closeAfter(channel, e);
+      throw CheckpointException.unread(path, e);
+    } catch (RuntimeException | Error e) {
+      closeAfter(channel, e);
+      throw e;
+    }
+    parts.add(part);
+    for (StoredTensor tensor : part.header().tensors().values()) {
+      Part other = holders.put(tensor.name(), part);
+      if (other != null) {
+        throw new CheckpointException(
+            "tensor " + tensor.name() + " is both in " + other.path() + " and in " + path);
+      }
+      tensors.put(tensor.name(), tensor);
+    }
+  }
+
+  private void addOthers(Path first, int count) {
+    if (count < 2) {
+      return;
+    }
+    int number = number(parts.getFirst(), count);
+    String ending = ending(number, count);
+    String name = first.getFileName().toString();
+    if (!name.endsWith(ending)) {
+      throw new CheckpointException(
+          first
+              + " says that it is file "
+              + (number + 1)
+              + " of "
+              + count
+              + ", so its name must end in "
+              + ending);
+    }
+    String stem = name.substring(0, name.length() - ending.length());
+    if (number != 0) {
+      throw new CheckpointException(
+          first
+              + " is file "
+              + (number + 1)
+              + " of "
+              + count
+              + "; open the first, "
+              + first.resolveSibling(stem + ending(0, count)));
+    }
+    for (int i = 1; i < count; i++) {
+      add(first.resolveSibling(stem + ending(i, count)));
+      Part part = parts.getLast();
+      int counted = part.header().metadata().whole(PARTS, 0, 0xffff);
+      int numbered = number(part, count);
+      if (counted != count || numbered != i) {
+        throw new CheckpointException(
+            part.path()
+                + " says that it is file "
+                + (numbered + 1)
+                + " of "
+                + counted
+                + ", but its name is that of file "
+                + (i + 1)
+                + " of "
+                + count);
+      }
+    }
+    if (metadata().contains(TENSORS) && metadata().whole(TENSORS) != tensors.size()) {
+      throw new CheckpointException(
+          first
+              + " says that the "
+              + count
+              + " files hold "
+              + metadata().whole(TENSORS)
+              + " tensors, but they hold "
+              + tensors.size());
+    }
+  }
+
+  private static int number(Part part, int count) {
+    return part.header().metadata().whole(PART, 0, count - 1);
+  }
+
+  private static String ending(int number, int count) {
+    return String.format(Locale.ROOT, "-%05d-of-%05d.gguf", number + 1, count);
+  }
+
+  /** The metadata; of a model in several files those in the first. */
+  public GgufMetadata metadata() {
+    return parts.getFirst().header().metadata();
+  }
+
+  @Override
+  public Map<String, StoredTensor> tensors() {
+    return Collections.unmodifiableMap(tensors);
+  }
+
+  @Override
+  public Path file(StoredTensor tensor) {
+    return holders.get(tensor.name()).path();
+  }
+
+  @Override
+  public void read(StoredTensor tensor, long offset, MemorySegment into) {
+    Part part = holders.get(tensor.name());
+    try {
+      long position = part.header().dataStart() + tensor.begin() + offset;
+      SavedFile.readFully(part.channel(), into, position, part.path());
+    } catch (IOException e) {
+      throw new CheckpointException(
+          "tensor "
+              + tensor.name()
+              + " of "
+              + part.path()
+              + " could not be read: "
+              + FileTrouble.reason(e),
+          e);
+    }
+  }
+
+  @Override
+  public void close() {
+    for (Part part : parts) {
+      try {
+        part.channel().close();
+      } catch (IOException e) {
+        throw new CheckpointException(
+            "cannot close " + part.path() + ": " + FileTrouble.reason(e), e);
+      }
+    }
+  }
+
+  private static void closeAfter(FileChannel channel, Throwable failure) {
+    try {
+      channel.close();
+    } catch (IOException e) {
+      failure.addSuppressed(e);
+    }
+  }
+}
