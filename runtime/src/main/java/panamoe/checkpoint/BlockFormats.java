@@ -8,8 +8,8 @@ import panamoe.tensor.BFloat16;
 /**
  * Decodes stored elements to float32. The types with blocks are those of ggml: 32 or 256 elements
  * share their scales. A method's comment lists the fields of a block with their bytes. The factors
- * are multiplied and rounded in ggml's order, so that the floats have its bits ({@code
- * BlockFormatsTest}).
+ * are multiplied and rounded in ggml's order, so that the floats have its bits; recorded cases of
+ * {@code panamoe conformance} show it.
  */
 final class BlockFormats {
   private static final ValueLayout.OfByte BYTE = ValueLayout.JAVA_BYTE;

@@ -3,13 +3,9 @@ package panamoe.checkpoint;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
-import java.security.MessageDigest;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -18,8 +14,6 @@ import java.util.TreeSet;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import panamoe.io.FileTrouble;
-import panamoe.io.Sha256;
-import panamoe.io.StrictJson;
 
 /**
  * The folder of a released model, as Hugging Face lays it out: {@code config.json} and the weights
@@ -35,7 +29,6 @@ public record HuggingFaceFolder(Path path, ObjectNode config) {
   private static final Pattern SHARD = Pattern.compile("model-\\d+-of-\\d+\\.safetensors");
   private static final Pattern PLAIN = Pattern.compile("[\\w-][\\w.-]*\\.safetensors");
   private static final Pattern PICKLE = Pattern.compile(".*\\.(bin|pt|pth)");
-  private static final long SAMPLED_BYTES = 64;
   private static final int MAX_JSON_BYTES = 64 << 20;
 
   /**
@@ -177,26 +170,6 @@ public record HuggingFaceFolder(Path path, ObjectNode config) {
       shards.close();
       throw e;
     }
-  }
-
-  /**
-   * Tells it from other models, in hexadecimal digits: of its configuration, the name, dtype and
-   * shape of each tensor, and a few bytes out of each, because to read all would take minutes.
-   */
-  public String fingerprint() {
-    MessageDigest digest = Sha256.digest();
-    digest.update(StrictJson.bytes(config));
-    try (Shards files = open();
-        Arena arena = Arena.ofConfined()) {
-      MemorySegment room = arena.allocate(SAMPLED_BYTES);
-      for (StoredTensor tensor : new TreeMap<>(files.tensors()).values()) {
-        digest.update(tensor.toString().getBytes(StandardCharsets.UTF_8));
-        MemorySegment some = room.asSlice(0, Math.min(SAMPLED_BYTES, tensor.bytes()));
-        files.read(tensor, (tensor.bytes() - some.byteSize()) / 2, some);
-        digest.update(some.asByteBuffer());
-      }
-    }
-    return Sha256.hex(digest);
   }
 
   private List<String> names() {

@@ -13,6 +13,7 @@ import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.Destination;
 import panamoe.checkpoint.HuggingFaceFolder;
 import panamoe.checkpoint.LoadReport;
+import panamoe.checkpoint.gguf.GgufFile;
 import panamoe.config.EarlierForms;
 import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
@@ -29,7 +30,7 @@ import panamoe.tensor.DType;
 
 /**
  * A trained model on disk: a run's folder (its latest checkpoint), a folder of checkpoints, one
- * checkpoint, or the folder of a released model.
+ * checkpoint, or a released model: the folder of Hugging Face, or the first file of GGUF.
  *
  * @param path as it was given
  * @param weights where they are
@@ -41,6 +42,8 @@ public record ModelFolder(
     Path path, StoredWeights weights, ModelConfig config, Tokenizer tokenizer) {
   /** The folder of checkpoints in a run's folder. */
   public static final String CHECKPOINTS = "checkpoints";
+
+  private static final String GGUF = ".gguf";
 
   /** The tokenizer's file in a run's folder; absent in a run on bytes. */
   public static final String TOKENIZER = "tokenizer.json";
@@ -67,12 +70,20 @@ public record ModelFolder(
     if (Files.notExists(checkpoints)) {
       Optional<HuggingFaceFolder> released = HuggingFaceFolder.of(path);
       if (released.isPresent()) {
-        return reader.apply(of(ReleasedModel.of(released.get())));
+        return reader.apply(of(released.get()));
       }
+    }
+    if (isGguf(path)) {
+      return reader.apply(ofGguf(path));
     }
     // If it is unknown whether the path exists, open it: the failed read says why.
     Path place = Files.isDirectory(path) && !Files.notExists(checkpoints) ? checkpoints : path;
     return Checkpoint.read(place, checkpoint -> reader.apply(of(path, checkpoint)));
+  }
+
+  /** Whether a path is of a file in GGUF, by its name. */
+  public static boolean isGguf(Path path) {
+    return path.toString().endsWith(GGUF) && !Files.isDirectory(path);
   }
 
   private static ModelFolder of(Path path, Checkpoint checkpoint) {
@@ -101,10 +112,25 @@ public record ModelFolder(
     return new ModelFolder(path, new StoredWeights.Saved(checkpoint), config, tokenizer);
   }
 
-  private static ModelFolder of(ReleasedModel model) {
-    Path path = model.folder().path();
+  private static ModelFolder of(HuggingFaceFolder folder) {
+    ReleasedModel model = ReleasedModel.of(folder);
     Tokenizer tokenizer =
-        tokenizerFile(path).<Tokenizer>map(_ -> ReleasedTokenizer.ofFolder(path)).orElse(null);
+        tokenizerFile(folder.path())
+            .<Tokenizer>map(_ -> ReleasedTokenizer.ofFolder(folder.path()))
+            .orElse(null);
+    return of(model, tokenizer);
+  }
+
+  private static ModelFolder ofGguf(Path path) {
+    try (GgufFile file = GgufFile.open(path)) {
+      Tokenizer tokenizer =
+          ReleasedTokenizer.ofGguf(file.metadata().values(), path.toString()).orElse(null);
+      return of(ReleasedModel.of(file), tokenizer);
+    }
+  }
+
+  private static ModelFolder of(ReleasedModel model, Tokenizer tokenizer) {
+    Path path = model.path();
     // Heads are often padded to a round number of rows.
     if (tokenizer != null && tokenizer.vocabularySize() > model.config().vocabulary()) {
       throw new CheckpointException(
@@ -142,7 +168,10 @@ public record ModelFolder(
   public Tokenizer tokenizer() {
     if (tokenizer == null) {
       throw new CheckpointException(
-          path + " has no " + TOKENIZER + ", without which it can neither read nor write text");
+          path
+              + " has no "
+              + (isGguf(path) ? "tokenizer that can be read" : TOKENIZER)
+              + ", without which it can neither read nor write text");
     }
     return tokenizer;
   }

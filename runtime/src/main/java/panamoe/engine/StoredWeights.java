@@ -103,17 +103,17 @@ public sealed interface StoredWeights {
   record Released(ReleasedModel model) implements StoredWeights {
     @Override
     public Path directory() {
-      return model.folder().path();
+      return model.path();
     }
 
     @Override
     public String sha256() {
-      return model.folder().fingerprint();
+      return model.fingerprint();
     }
 
     @Override
     public TensorFiles open() {
-      return model.folder().open();
+      return model.open();
     }
 
     @Override

@@ -113,7 +113,7 @@ class SafetensorsReaderBadInputTest {
         shape("negative", "F32", "[-2]", "invalid value -2 in its shape"),
         shape("fraction", "F32", "[2.0]", "invalid value 2.0 in its shape"),
         shape("rank 33", "F32", "[2" + ",1".repeat(32) + "]", "more than 32 numbers in its shape"),
-        shape("known but unsupported", "F8_E4M3", "[8]", "unsupported dtype F8_E4M3 in tensor a"),
+        shape("known but unsupported", "F8_E5M2", "[8]", "unsupported dtype F8_E5M2 in tensor a"),
         shape("less than a byte", "F4", "[3]", "unsupported dtype F4 in tensor a"),
         shape("unknown", "Q4_K", "[2]", "unsupported dtype Q4_K in tensor a"),
         header("no dtype", "{\"a\":{\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "lacks dtype"),

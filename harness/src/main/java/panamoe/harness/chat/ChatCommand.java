@@ -56,7 +56,8 @@ public final class ChatCommand implements Callable<Integer> {
 
   @Parameters(
       paramLabel = "MODEL",
-      description = "A run's folder, a checkpoint, or a released model's folder.")
+      description =
+          "A run's folder, a checkpoint, or a released model: its folder, or a .gguf file.")
   private Path model;
 
   @Override

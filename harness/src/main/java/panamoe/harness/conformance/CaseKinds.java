@@ -5,6 +5,8 @@ import panamoe.harness.conformance.deepspeed.AutoEpCases;
 import panamoe.harness.conformance.deepspeed.ExpertParallelCases;
 import panamoe.harness.conformance.deepspeed.GatingCases;
 import panamoe.harness.conformance.deepspeed.LayerCases;
+import panamoe.harness.conformance.llamacpp.BlockFormatCases;
+import panamoe.harness.conformance.llamacpp.GgufCases;
 import panamoe.harness.conformance.megablocks.MegaBlocksCases;
 import panamoe.harness.conformance.replay.CaseKind;
 import panamoe.harness.conformance.torch.ActivationCases;
@@ -53,6 +55,29 @@ final class CaseKinds {
           Map.entry("hf.switch_router_losses", SwitchCases::losses),
           Map.entry("hf.NllbMoeTop2Router.route_tokens", RouterCases::nllbTop2),
           Map.entry("hf.load_balancing_loss_func", RouterCases::loadBalancingLoss),
+          Map.entry("gguf.llama", GgufCases::model),
+          Map.entry("gguf.qwen2moe", GgufCases::model),
+          Map.entry("gguf.qwen3moe", GgufCases::model),
+          Map.entry("gguf.olmoe", GgufCases::model),
+          Map.entry("gguf.deepseek2", GgufCases::model),
+          Map.entry("gguf.gpt-oss", GgufCases::model),
+          Map.entry("gguf.text.llama", GgufCases::texts),
+          Map.entry("gguf.text.qwen3moe", GgufCases::texts),
+          Map.entry("ggml.quantize.F16", BlockFormatCases::decoded),
+          Map.entry("ggml.quantize.BF16", BlockFormatCases::decoded),
+          Map.entry("ggml.quantize.Q4_0", BlockFormatCases::decoded),
+          Map.entry("ggml.quantize.Q4_1", BlockFormatCases::decoded),
+          Map.entry("ggml.quantize.Q5_0", BlockFormatCases::decoded),
+          Map.entry("ggml.quantize.Q5_1", BlockFormatCases::decoded),
+          Map.entry("ggml.quantize.Q8_0", BlockFormatCases::decoded),
+          Map.entry("ggml.quantize.Q2_K", BlockFormatCases::decoded),
+          Map.entry("ggml.quantize.Q3_K", BlockFormatCases::decoded),
+          Map.entry("ggml.quantize.Q4_K", BlockFormatCases::decoded),
+          Map.entry("ggml.quantize.Q5_K", BlockFormatCases::decoded),
+          Map.entry("ggml.quantize.Q6_K", BlockFormatCases::decoded),
+          Map.entry("ggml.quantize.IQ4_NL", BlockFormatCases::decoded),
+          Map.entry("ggml.quantize.IQ4_XS", BlockFormatCases::decoded),
+          Map.entry("ggml.quantize.MXFP4", BlockFormatCases::decoded),
           Map.entry("megablocks.MoE", MegaBlocksCases::layer),
           Map.entry("megablocks.dMoE", MegaBlocksCases::layer),
           Map.entry("tutel.extract_critical", RoutingCases::extractCritical),

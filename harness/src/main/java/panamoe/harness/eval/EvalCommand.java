@@ -57,7 +57,8 @@ public final class EvalCommand implements Callable<Integer> {
 
   @Parameters(
       paramLabel = "MODEL",
-      description = "A run's folder, a checkpoint, or a released model's folder.")
+      description =
+          "A run's folder, a checkpoint, or a released model: its folder, or a .gguf file.")
   private Path model;
 
   @Option(names = "--text", paramLabel = "PATH", description = "A UTF-8 file, or a folder of them.")

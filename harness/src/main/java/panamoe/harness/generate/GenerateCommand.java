@@ -65,7 +65,8 @@ public final class GenerateCommand implements Callable<Integer> {
       names = "--model",
       paramLabel = "DIR",
       required = true,
-      description = "A run's folder, a checkpoint, or a released model's folder.")
+      description =
+          "A run's folder, a checkpoint, or a released model: its folder, or a .gguf file.")
   private Path model;
 
   @Option(

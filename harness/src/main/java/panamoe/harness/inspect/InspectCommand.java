@@ -47,7 +47,7 @@ public final class InspectCommand implements Callable<Integer> {
   @Parameters(
       paramLabel = "MODEL",
       description =
-          "A run's folder, a checkpoint, a released model's folder, or a config.json as train --config takes it.")
+          "A run's folder, a checkpoint, a released model's folder or .gguf file, or a config.json as train --config takes it.")
   private Path path;
 
   @Option(
@@ -66,7 +66,7 @@ public final class InspectCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    boolean config = Files.isRegularFile(path);
+    boolean config = Files.isRegularFile(path) && !ModelFolder.isGguf(path);
     if (config && verify) {
       throw new ParameterException(
           spec.commandLine(), "--verify is for a checkpoint, and " + path + " is a config");

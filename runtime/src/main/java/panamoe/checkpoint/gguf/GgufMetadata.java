@@ -2,13 +2,14 @@ package panamoe.checkpoint.gguf;
 
 import java.nio.file.Path;
 import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import panamoe.checkpoint.CheckpointException;
 
 /**
- * The metadata of a GGUF file: typed values by key. Every accessor throws {@link
+ * The metadata of a GGUF file: typed values by key. Every accessor of a key throws {@link
  * CheckpointException} if the file has no such key, or its value is of another kind. Immutable.
  */
 public final class GgufMetadata {
@@ -36,26 +37,18 @@ public final class GgufMetadata {
 
   /** A string. */
   public String text(String key) {
-    GgufValue value = one(key, "a string");
-    return value instanceof GgufValue.Texts texts
-        ? texts.values().getFirst()
-        : refuse(key, value, "a string");
+    return value(key, String.class, "a string");
   }
 
   /** An array of strings; not to be changed. */
+  @SuppressWarnings("unchecked")
   public List<String> texts(String key) {
-    GgufValue value = value(key);
-    return value.array() && value instanceof GgufValue.Texts texts
-        ? texts.values()
-        : refuse(key, value, "an array of strings");
+    return value(key, List.class, "an array of strings");
   }
 
   /** A whole number of any integer type. */
   public long whole(String key) {
-    GgufValue value = one(key, "a whole number");
-    return value.type().isWhole()
-        ? whole(key, (GgufValue.Numbers) value, 0)
-        : refuse(key, value, "a whole number");
+    return value(key, Long.class, "a whole number below 2^63");
   }
 
   /** A whole number from {@code least} to {@code most}. */
@@ -67,72 +60,47 @@ public final class GgufMetadata {
     return (int) number;
   }
 
-  /** An array of whole numbers. */
+  /** An array of whole numbers; UINT64 beyond 2^63 - 1 are negative. */
   public long[] wholes(String key) {
-    GgufValue value = value(key);
-    if (!value.array() || !value.type().isWhole()) {
-      return refuse(key, value, "an array of whole numbers");
-    }
-    long[] numbers = new long[value.count()];
-    for (int i = 0; i < numbers.length; i++) {
-      numbers[i] = whole(key, (GgufValue.Numbers) value, i);
-    }
-    return numbers;
+    return value(key, long[].class, "an array of whole numbers");
   }
 
   /** A floating number. */
   public double real(String key) {
-    GgufValue value = one(key, "a floating number");
-    return value.type().isReal()
-        ? ((GgufValue.Numbers) value).real(0)
-        : refuse(key, value, "a floating number");
+    return value(key, Double.class, "a floating number");
   }
 
   /** An array of floating numbers. */
   public double[] reals(String key) {
-    GgufValue value = value(key);
-    if (!value.array() || !value.type().isReal()) {
-      return refuse(key, value, "an array of floating numbers");
-    }
-    double[] numbers = new double[value.count()];
-    for (int i = 0; i < numbers.length; i++) {
-      numbers[i] = ((GgufValue.Numbers) value).real(i);
-    }
-    return numbers;
+    return value(key, double[].class, "an array of floating numbers");
   }
 
   /** A truth value. */
   public boolean flag(String key) {
-    GgufValue value = one(key, "a truth value");
-    return value.type() == GgufValue.Type.BOOL
-        ? ((GgufValue.Numbers) value).whole(0) != 0
-        : refuse(key, value, "a truth value");
+    return value(key, Boolean.class, "a truth value");
   }
 
-  private long whole(String key, GgufValue.Numbers numbers, int index) {
-    long number = numbers.whole(index);
-    if (number < 0 && numbers.type() == GgufValue.Type.UINT64) {
-      throw bad(key, "is " + Long.toUnsignedString(number) + ", more than 2^63 - 1");
-    }
-    return number;
+  /**
+   * All values by key, as the accessors give them; a number of UINT64 beyond 2^63 - 1 is a {@link
+   * java.math.BigInteger}.
+   */
+  public Map<String, Object> values() {
+    Map<String, Object> plain = new LinkedHashMap<>();
+    values.forEach((key, value) -> plain.put(key, value.plain()));
+    return plain;
   }
 
-  private GgufValue one(String key, String expected) {
-    GgufValue value = value(key);
-    return value.array() ? refuse(key, value, expected) : value;
-  }
-
-  private GgufValue value(String key) {
+  private <T> T value(String key, Class<T> type, String expected) {
     GgufValue value = values.get(key);
     if (value == null) {
       throw new CheckpointException(path + " has no key " + key);
     }
-    return value;
-  }
-
-  private <T> T refuse(String key, GgufValue value, String expected) {
-    String found = (value.array() ? "an array of " : "of type ") + value.type();
-    throw bad(key, "is " + found + ", expected " + expected);
+    Object plain = value.plain();
+    if (!type.isInstance(plain)) {
+      String found = (value.array() ? "an array of " : "of type ") + value.type();
+      throw bad(key, "is " + found + ", expected " + expected);
+    }
+    return type.cast(plain);
   }
 
   private CheckpointException bad(String key, String problem) {

@@ -1,9 +1,11 @@
 package panamoe.checkpoint.gguf;
 
+import java.math.BigInteger;
 import java.nio.ByteBuffer;
 import java.util.List;
+import java.util.stream.IntStream;
 
-/** The value of a metadata key: one number or string, or an array of them. */
+/** The value of a metadata key: a number, truth value or string, or an array of them. */
 sealed interface GgufValue {
 
   /** The type of the value, or of an array's elements. */
@@ -11,7 +13,12 @@ sealed interface GgufValue {
 
   boolean array();
 
-  int count();
+  /**
+   * The value in Java: a String, Long, Double or Boolean, of an array a list of strings, {@code
+   * long[]}, {@code double[]} or {@code boolean[]}; a UINT64 beyond 2^63 - 1 is a BigInteger, or
+   * negative in an array.
+   */
+  Object plain();
 
   /** A type of values; the constants stand in the order of their numbers in a file. */
   enum Type {
@@ -39,33 +46,41 @@ sealed interface GgufValue {
     int bytes() {
       return bytes;
     }
-
-    boolean isWhole() {
-      return switch (this) {
-        case FLOAT32, FLOAT64, BOOL, STRING, ARRAY -> false;
-        default -> true;
-      };
-    }
-
-    boolean isReal() {
-      return this == FLOAT32 || this == FLOAT64;
-    }
   }
 
   /**
-   * Numbers or truth values, as they are in the file.
+   * Numbers or truth values, as they are in the file: an array takes no more memory than there.
    *
    * @param bytes in little-endian order
    */
   record Numbers(Type type, boolean array, ByteBuffer bytes) implements GgufValue {
 
     @Override
-    public int count() {
-      return bytes.limit() / type.bytes();
+    public Object plain() {
+      IntStream each = IntStream.range(0, bytes.limit() / type.bytes());
+      return switch (type) {
+        case FLOAT32, FLOAT64 -> array ? each.mapToDouble(this::real).toArray() : real(0);
+        case BOOL -> array ? flags() : whole(0) != 0;
+        default -> array ? each.mapToLong(this::whole).toArray() : one();
+      };
     }
 
-    /** An element of a whole or a truth value; of a UINT64 beyond 2^63 the negative complement. */
-    long whole(int index) {
+    private Number one() {
+      long number = whole(0);
+      return type == Type.UINT64 && number < 0
+          ? new BigInteger(Long.toUnsignedString(number))
+          : number;
+    }
+
+    private boolean[] flags() {
+      boolean[] flags = new boolean[bytes.limit()];
+      for (int i = 0; i < flags.length; i++) {
+        flags[i] = bytes.get(i) != 0;
+      }
+      return flags;
+    }
+
+    private long whole(int index) {
       int at = index * type.bytes();
       return switch (type) {
         case UINT8, BOOL -> bytes.get(at) & 0xff;
@@ -75,18 +90,14 @@ sealed interface GgufValue {
         case UINT32 -> bytes.getInt(at) & 0xffffffffL;
         case INT32 -> bytes.getInt(at);
         case UINT64, INT64 -> bytes.getLong(at);
-        case FLOAT32, FLOAT64, STRING, ARRAY ->
-            throw new IllegalStateException(type + " is not whole");
+        default -> throw new IllegalStateException(type + " is not whole");
       };
     }
 
-    double real(int index) {
-      int at = index * type.bytes();
-      return switch (type) {
-        case FLOAT32 -> bytes.getFloat(at);
-        case FLOAT64 -> bytes.getDouble(at);
-        default -> throw new IllegalStateException(type + " is not real");
-      };
+    private double real(int index) {
+      return type == Type.FLOAT32
+          ? bytes.getFloat(index * Float.BYTES)
+          : bytes.getDouble(index * Double.BYTES);
     }
   }
 
@@ -99,8 +110,8 @@ sealed interface GgufValue {
     }
 
     @Override
-    public int count() {
-      return values.size();
+    public Object plain() {
+      return array ? values : values.getFirst();
     }
   }
 }

@@ -21,7 +21,7 @@ public record StoredRows(
 
   public StoredRows {
     StoredType type = tensor.type();
-    if (type.sameBits().isEmpty() && !type.isFloating()) {
+    if (type.sameBits().isEmpty() && !type.isFloating() || columns % type.elements() != 0) {
       throw new CheckpointException(
           files.file(tensor) + ": tensor " + tensor + " has a dtype that no weight has");
     }

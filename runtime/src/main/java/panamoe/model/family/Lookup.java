@@ -17,9 +17,6 @@ import panamoe.checkpoint.rows.StoredRows;
  * layer, and with {@code *} for the number of its expert. Used by one thread.
  */
 final class Lookup {
-  private static final Set<StoredType> FLOATS =
-      Set.of(StoredType.F32, StoredType.F16, StoredType.BF16, StoredType.F8_E4M3);
-
   /**
    * Files, and what is the same for all weights in them.
    *
@@ -75,6 +72,17 @@ final class Lookup {
         : rows;
   }
 
+  /** A stack of matrices, one a row. */
+  RowSource stack(String name) {
+    return StoredRows.of(files.files, floats(name));
+  }
+
+  /** A vector, as a matrix of one row. */
+  RowSource row(String name) {
+    StoredTensor tensor = floats(name);
+    return new StoredRows(files.files, tensor, 0, 1, tensor.count());
+  }
+
   /** The expert's part of a stack of matrices or vectors. */
   RowSource part(String name) {
     StoredTensor tensor = floats(name);
@@ -112,7 +120,7 @@ final class Lookup {
 
   private StoredTensor floats(String name) {
     StoredTensor tensor = tensor(name);
-    if (!FLOATS.contains(tensor.type())) {
+    if (!tensor.type().isFloating() || tensor.type() == StoredType.F64) {
       throw new CheckpointException(
           tensor.name() + " is " + tensor.type() + ", which no weight is stored as");
     }

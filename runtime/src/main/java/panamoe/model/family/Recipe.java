@@ -1,7 +1,6 @@
 package panamoe.model.family;
 
 import java.util.List;
-import java.util.stream.Stream;
 import panamoe.checkpoint.rows.HeadRows;
 import panamoe.checkpoint.rows.JoinedRows;
 import panamoe.checkpoint.rows.Mxfp4Rows;
@@ -26,7 +25,12 @@ interface Recipe {
 
   /** Rows of several tensors, such as those of a SwiGLU's two halves. */
   static Recipe joined(String first, String second) {
-    return files -> new JoinedRows(Stream.of(first, second).<RowSource>map(files::matrix).toList());
+    return joined(tensor(first), tensor(second));
+  }
+
+  /** As above, of recipes. */
+  static Recipe joined(Recipe first, Recipe second) {
+    return files -> new JoinedRows(List.of(first.of(files), second.of(files)));
   }
 
   /** An expert's part of a tensor that stacks all. */

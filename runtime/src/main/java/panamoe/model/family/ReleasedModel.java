@@ -1,27 +1,51 @@
 package panamoe.model.family;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.Fingerprint;
 import panamoe.checkpoint.HuggingFaceFolder;
 import panamoe.checkpoint.TensorFiles;
+import panamoe.checkpoint.gguf.GgufFile;
 import panamoe.checkpoint.rows.RowSource;
 import panamoe.config.ModelConfig;
 
-/** A released model: what its folder says, and the rows of its weights. Immutable. */
+/**
+ * A released model, in a folder of Hugging Face or in GGUF: what it says, and the rows of its
+ * weights. Immutable.
+ */
 public final class ReleasedModel {
-  private final HuggingFaceFolder folder;
-  private final Family family;
+  private final Path path;
+  private final Supplier<TensorFiles> files;
+  private final Supplier<Optional<Keys>> generation;
+  private final ObjectNode values;
   private final ModelConfig config;
+  private final Recipes recipes;
   private final int[] scaleBlock;
 
+  /**
+   * @param path the folder, or the first file of GGUF
+   * @param values of its configuration
+   */
   private ReleasedModel(
-      HuggingFaceFolder folder, Family family, ModelConfig config, int[] scaleBlock) {
-    this.folder = folder;
-    this.family = family;
+      Path path,
+      Supplier<TensorFiles> files,
+      Supplier<Optional<Keys>> generation,
+      ObjectNode values,
+      ModelConfig config,
+      Recipes recipes,
+      int[] scaleBlock) {
+    this.path = path;
+    this.files = files;
+    this.generation = generation;
+    this.values = values;
     this.config = config;
+    this.recipes = recipes;
     this.scaleBlock = scaleBlock;
   }
 
@@ -32,27 +56,56 @@ public final class ReleasedModel {
    *     that is not
    */
   public static ReleasedModel of(HuggingFaceFolder folder) {
-    String type = folder.config().path("model_type").asText();
-    Family family =
-        Family.named(type)
-            .orElseThrow(
-                () ->
-                    new CheckpointException(
-                        folder.configFile()
-                            + ": model_type is "
-                            + type
-                            + ", expected one of "
-                            + Family.ALL.stream()
-                                .map(Family::type)
-                                .collect(Collectors.joining(", "))));
+    Family family = family(folder);
     Keys keys = new Keys(folder.configFile(), folder.config());
     try {
       ModelConfig config = family.model(keys);
       int[] scaleBlock = scaleBlock(keys.object("quantization_config"));
       keys.requireAllRead();
-      return new ReleasedModel(folder, family, config, scaleBlock);
+      return new ReleasedModel(
+          folder.path(),
+          folder::open,
+          () -> folder.generation().map(values -> new Keys(folder.generationFile(), values)),
+          folder.config(),
+          config,
+          family.recipes(),
+          scaleBlock);
     } catch (IllegalArgumentException e) {
       throw new CheckpointException(folder.configFile() + ": " + e.getMessage(), e);
+    }
+  }
+
+  private static Family family(HuggingFaceFolder folder) {
+    String type = folder.config().path("model_type").asText();
+    return Family.named(type)
+        .orElseThrow(
+            () ->
+                new CheckpointException(
+                    folder.configFile()
+                        + ": model_type is "
+                        + type
+                        + ", expected one of "
+                        + Family.ALL.stream().map(Family::type).collect(Collectors.joining(", "))));
+  }
+
+  /** As above, of a model in GGUF. */
+  public static ReleasedModel of(GgufFile file) {
+    Path path = file.metadata().path();
+    ObjectNode values = GgufKeys.of(file);
+    Keys keys = new Keys(path, values);
+    try {
+      ModelConfig config = Family.named(keys.text("model_type", "")).orElseThrow().model(keys);
+      keys.requireAllRead();
+      return new ReleasedModel(
+          path,
+          () -> GgufFile.open(path),
+          Optional::empty,
+          values,
+          config,
+          GgufRecipes.of(GgufKeys.architecture(file.metadata()), config),
+          null);
+    } catch (IllegalArgumentException e) {
+      throw new CheckpointException(path + ": " + e.getMessage(), e);
     }
   }
 
@@ -77,8 +130,9 @@ public final class ReleasedModel {
     };
   }
 
-  public HuggingFaceFolder folder() {
-    return folder;
+  /** The folder, or the first file of GGUF. */
+  public Path path() {
+    return path;
   }
 
   public ModelConfig config() {
@@ -87,21 +141,33 @@ public final class ReleasedModel {
 
   /** Its family's {@code model_type}. */
   public String type() {
-    return family.type();
+    return values.get("model_type").asText();
+  }
+
+  /** Opens the files of the weights, which the caller closes. */
+  public TensorFiles open() {
+    return files.get();
+  }
+
+  /** Tells it from other models, in hexadecimal digits. */
+  public String fingerprint() {
+    try (TensorFiles opened = open()) {
+      return Fingerprint.of(values, opened);
+    }
   }
 
   /** The keys of {@code generation_config.json}; empty if there is no such file. */
   public Optional<Keys> generation() {
-    return folder.generation().map(values -> new Keys(folder.generationFile(), values));
+    return generation.get();
   }
 
   /** What a user should know of the files, in a sentence each. */
   public List<String> notes(TensorFiles files) {
-    int leftOut = family.recipes().leftOut(config, files.tensors().keySet()).size();
+    int leftOut = recipes.leftOut(config, files.tensors().keySet()).size();
     return leftOut == 0
         ? List.of()
         : List.of(
-            folder.path()
+            path
                 + ": "
                 + leftOut
                 + " tensors of layers behind the last, which predict tokens further on, are left out");
@@ -110,15 +176,15 @@ public final class ReleasedModel {
   /**
    * The rows of every weight.
    *
-   * @param files of the folder
+   * @param files from {@link #open}
    * @throws CheckpointException with up to 20 tensors that are missing, too many or of another
    *     shape than the configuration asks for
    */
   public Map<String, RowSource> sources(TensorFiles files) {
     try {
-      return family.recipes().of(config, new Lookup.Files(files, files.tensors(), scaleBlock));
+      return recipes.of(config, new Lookup.Files(files, files.tensors(), scaleBlock));
     } catch (CheckpointException e) {
-      throw new CheckpointException(folder.path() + ": " + e.getMessage(), e);
+      throw new CheckpointException(path + ": " + e.getMessage(), e);
     }
   }
 }

@@ -9,11 +9,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.lang.foreign.MemorySegment;
+import java.math.BigInteger;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -120,6 +122,10 @@ class GgufFileTest {
       assertEquals(0, metadata.wholes("x.arr_empty").length);
       assertArrayEquals(new double[] {1.5, -2.5}, metadata.reals("x.arr_f64"));
       assertTrue(metadata.contains("x.u64") && !metadata.contains("x.u65"));
+      Map<String, Object> values = metadata.values();
+      assertEquals(metadata.keys(), values.keySet());
+      assertEquals(new BigInteger("9223372036854775809"), values.get("x.u64"));
+      assertArrayEquals(new boolean[] {true, false, true}, (boolean[]) values.get("x.arr_bool"));
     }
   }
 
@@ -128,7 +134,7 @@ class GgufFileTest {
       delimiter = '|',
       value = {
         "x.none | has no key x.none",
-        "x.u64 | key x.u64 is 9223372036854775809, more than 2^63 - 1",
+        "x.u64 | key x.u64 is of type UINT64, expected a whole number below 2^63",
         "x.f32 | key x.f32 is of type FLOAT32, expected a whole number",
         "x.arr_empty | key x.arr_empty is an array of INT32, expected a whole number",
         "x.u8 | key x.u8 is 200, expected 1 to 100"

@@ -19,14 +19,15 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.StoredTensor;
+import panamoe.model.family.ReleasedModel;
 
 /**
- * A mutated file is refused by one sentence, or its tensors can be read; nothing else is thrown,
- * and no memory is taken beyond a small multiple of the file. {@code -Dpanamoe.fuzz.mutations=N}
- * tries N.
+ * A mutated file is refused by one sentence, or its tensors can be read and make a model; nothing
+ * else is thrown, and no memory is taken beyond a small multiple of the file. {@code
+ * -Dpanamoe.fuzz.mutations=N} tries N.
  */
 class GgufFuzzTest {
-  private static final int MUTATIONS = Integer.getInteger("panamoe.fuzz.mutations", 2000);
+  private static final int MUTATIONS = Integer.getInteger("panamoe.fuzz.mutations", 1000);
   private static final long SEED = Long.getLong("panamoe.fuzz.seed", 20_261_127);
   private static final int MOST_BYTES = 1 << 20;
   private static final long[] LENGTHS = {
@@ -74,6 +75,7 @@ class GgufFuzzTest {
     long before = threads.getCurrentThreadAllocatedBytes();
     try (GgufFile file = GgufFile.open(path)) {
       file.tensors().values().forEach(tensor -> read(file, tensor));
+      ReleasedModel.of(file).sources(file);
       return true;
     } catch (CheckpointException refused) {
       String message = refused.getMessage();

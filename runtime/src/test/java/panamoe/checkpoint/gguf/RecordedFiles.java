@@ -37,7 +37,8 @@ public final class RecordedFiles {
                     it.get("why").asText()));
   }
 
-  static Path path(String name) {
+  /** A file of that name. */
+  public static Path path(String name) {
     return FOLDER.resolve(name);
   }
 }

@@ -1,0 +1,53 @@
+package panamoe.harness.conformance.llamacpp;
+
+import java.nio.file.Path;
+import java.util.Arrays;
+import panamoe.harness.conformance.replay.GoldenFile;
+import panamoe.harness.conformance.replay.ModelReplay;
+import panamoe.harness.conformance.replay.Replay;
+
+/**
+ * Whole models in GGUF, whose files lie beside the case. What llama.cpp computed from weights
+ * decoded to float32 is compared: with quantised weights it quantises activations too.
+ */
+public final class GgufCases {
+  private GgufCases() {}
+
+  /** The logits of a prompt, and of a text that is written greedily after it. */
+  public static void model(Replay replay) {
+    try (ModelReplay model = open(replay)) {
+      model.compare("logits_f32", model.logits(replay.golden().longs("prompt_ids")));
+      greedy(replay, model, "");
+    }
+  }
+
+  /** The prompts of chats, of which only the last row was recorded. */
+  public static void texts(Replay replay) {
+    try (ModelReplay model = open(replay)) {
+      for (int i = 0; i < replay.golden().setting("cases").size(); i++) {
+        String prefix = i + ".";
+        float[] logits = model.logits(replay.golden().longs(prefix + "prompt_ids"));
+        int vocabulary = replay.golden().size(prefix + "logits_f32", 1);
+        model.compare(
+            prefix + "logits_f32",
+            Arrays.copyOfRange(logits, logits.length - vocabulary, logits.length));
+        greedy(replay, model, prefix);
+      }
+    }
+  }
+
+  private static ModelReplay open(Replay replay) {
+    GoldenFile golden = replay.golden();
+    Path first = Path.of(golden.setting("files").path(0).asText());
+    return new ModelReplay(
+        replay, golden.path().toAbsolutePath().resolveSibling(first.getFileName()));
+  }
+
+  private static void greedy(Replay replay, ModelReplay model, String prefix) {
+    GoldenFile golden = replay.golden();
+    int count = golden.size(prefix + "greedy_ids", 0);
+    ModelReplay.Written written = model.greedy(golden.longs(prefix + "prompt_ids"), count);
+    replay.exact(prefix + "greedy_ids", written.ids());
+    model.compare(prefix + "greedy_logits_f32", written.logits());
+  }
+}

@@ -1,0 +1,114 @@
+package panamoe.harness.conformance.replay;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import panamoe.engine.EngineConfig;
+import panamoe.engine.ModelFolder;
+import panamoe.engine.ModelRunner;
+import panamoe.engine.StepRows;
+import panamoe.model.LanguageModel;
+import panamoe.tensor.DType;
+
+/**
+ * A whole model that is replayed: opened as every command opens it, it computes in float32, with
+ * the cache that texts are written with.
+ */
+public final class ModelReplay implements AutoCloseable {
+  /** Largest difference of logits, absolute. */
+  private static final double LOGITS = 1e-4;
+
+  /**
+   * A text that was written greedily.
+   *
+   * @param ids of the tokens that were written
+   * @param logits [ids, V], that each was chosen by
+   */
+  public record Written(long[] ids, float[] logits) {}
+
+  private final Replay replay;
+  private final LanguageModel model;
+
+  public ModelReplay(Replay replay, Path path) {
+    this.replay = replay;
+    List<String> warnings = new ArrayList<>();
+    this.model = ModelFolder.open(path).load(replay.backend(), DType.FLOAT32, warnings);
+    replay.comparison().require(warnings.isEmpty(), String.join("; ", warnings));
+  }
+
+  /** The logits after each token of a text [T, V]. */
+  public float[] logits(long[] text) {
+    int vocabulary = model.config().vocabulary();
+    float[] all = new float[text.length * vocabulary];
+    try (ModelRunner runner = runner(text.length)) {
+      StepRows rows = new StepRows(text.length);
+      rows.change(0, 0, 0);
+      for (int position = 0; position < text.length; position++) {
+        rows.add(Math.toIntExact(text[position]), 0, position);
+        rows.want();
+      }
+      runner.run(rows);
+      float[] row = new float[vocabulary];
+      for (int position = 0; position < text.length; position++) {
+        runner.logits(position, row);
+        System.arraycopy(row, 0, all, position * vocabulary, vocabulary);
+      }
+    }
+    return all;
+  }
+
+  /** Writes {@code count} tokens after a prompt, each with the largest logit. */
+  public Written greedy(long[] prompt, int count) {
+    int vocabulary = model.config().vocabulary();
+    long[] text = Arrays.copyOf(prompt, prompt.length + count);
+    float[] logits = new float[count * vocabulary];
+    float[] row = new float[vocabulary];
+    try (ModelRunner runner = runner(text.length)) {
+      StepRows rows = new StepRows(text.length);
+      rows.change(0, 0, 0);
+      int computed = 0;
+      for (int step = 0; step < count; step++) {
+        for (; computed < prompt.length + step; computed++) {
+          rows.add(Math.toIntExact(text[computed]), 0, computed);
+        }
+        rows.want();
+        runner.run(rows);
+        rows.clear();
+        runner.logits(0, row);
+        System.arraycopy(row, 0, logits, step * vocabulary, vocabulary);
+        text[computed] = largest(row);
+      }
+    }
+    return new Written(Arrays.copyOfRange(text, prompt.length, text.length), logits);
+  }
+
+  /** Compares logits with a recorded tensor. */
+  public void compare(String name, float[] logits) {
+    replay.close(name, logits);
+    float[] recorded = replay.golden().floats(name);
+    double most = 0;
+    for (int i = 0; i < Math.min(recorded.length, logits.length); i++) {
+      most = Math.max(most, Math.abs((double) recorded[i] - logits[i]));
+    }
+    replay.comparison().require(most <= LOGITS, name + " differ by " + most);
+  }
+
+  private ModelRunner runner(int length) {
+    EngineConfig one = new EngineConfig(1, length, 1, length, 0, false, 0);
+    return new ModelRunner(replay.backend(), model, one);
+  }
+
+  private static int largest(float[] row) {
+    int best = 0;
+    for (int i = 1; i < row.length; i++) {
+      best = row[i] > row[best] ? i : best;
+    }
+    return best;
+  }
+
+  @Override
+  public void close() {
+    model.close();
+  }
+}

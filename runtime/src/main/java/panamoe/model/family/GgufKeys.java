@@ -1,0 +1,316 @@
+package panamoe.model.family;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.StoredTensor;
+import panamoe.checkpoint.gguf.GgufFile;
+import panamoe.checkpoint.gguf.GgufMetadata;
+import panamoe.config.ModelConfig;
+import panamoe.config.MoeConfig;
+
+/**
+ * Says a GGUF file's metadata as the {@code config.json} of its family. What an architecture fixes
+ * and no key says, such as whether weights are normalised, stands here. Every key that begins with
+ * the architecture's name is read, known to mean nothing, or refused. Used by one thread.
+ */
+final class GgufKeys {
+  /** The families of the architectures that are known; of DeepSeek's the one with softmax. */
+  private static final Map<String, String> FAMILIES =
+      new TreeMap<>(
+          Map.of(
+              "deepseek2", "deepseek_v2",
+              "gpt-oss", "gpt_oss",
+              "llama", "mixtral",
+              "olmoe", "olmoe",
+              "qwen2moe", "qwen2_moe",
+              "qwen3moe", "qwen3_moe"));
+
+  /** Architectures whose head may be the embedding again. */
+  private static final Set<String> MAY_TIE = Set.of("deepseek2", "llama", "qwen3moe");
+
+  /** Numbers of {@code expert_gating_func}. */
+  private static final int SOFTMAX = 1;
+
+  private static final int SIGMOID = 2;
+
+  private static final Set<String> WITHOUT_MEANING =
+      Set.of("rope.scaling.finetuned", "tensor_data_layout");
+
+  private final GgufMetadata metadata;
+  private final Map<String, StoredTensor> tensors;
+  private final String architecture;
+  private final Set<String> unread = new TreeSet<>();
+  private final ObjectNode keys = JsonNodeFactory.instance.objectNode();
+
+  private GgufKeys(GgufFile file, String architecture) {
+    this.metadata = file.metadata();
+    this.tensors = file.tensors();
+    this.architecture = architecture;
+    for (String key : metadata.keys()) {
+      if (key.startsWith(architecture + ".")) {
+        unread.add(key);
+      }
+    }
+    WITHOUT_MEANING.forEach(key -> unread.remove(whole(key)));
+  }
+
+  /** The architecture of a file, which is known. */
+  static String architecture(GgufMetadata metadata) {
+    String architecture = metadata.text("general.architecture");
+    if (!FAMILIES.containsKey(architecture)) {
+      throw new CheckpointException(
+          metadata.path()
+              + ": general.architecture is "
+              + architecture
+              + ", expected one of "
+              + String.join(", ", FAMILIES.keySet()));
+    }
+    return architecture;
+  }
+
+  /**
+   * The keys of {@code config.json}, {@code model_type} among them.
+   *
+   * @throws CheckpointException if a key is missing, not known, or of a value that is not supported
+   */
+  static ObjectNode of(GgufFile file) {
+    GgufKeys keys = new GgufKeys(file, architecture(file.metadata()));
+    keys.putModel();
+    if (keys.architecture.equals("deepseek2")) {
+      keys.putLatentAttention();
+    } else {
+      keys.putAttention();
+    }
+    keys.putRotary();
+    keys.putExperts();
+    keys.requireAllRead();
+    return keys.keys;
+  }
+
+  private void putModel() {
+    int layers = count("block_count", 1, ModelConfig.MAX_LAYERS);
+    if (!tensors.containsKey("blk." + (layers - 1) + ".attn_norm.weight")) {
+      throw bad("block_count is " + layers + ", but the file holds fewer layers");
+    }
+    keys.put("model_type", FAMILIES.get(architecture))
+        .put("hidden_size", count("embedding_length"))
+        .put("num_hidden_layers", layers)
+        .put("num_attention_heads", count("attention.head_count"))
+        .put("max_position_embeddings", count("context_length"))
+        .put("rms_norm_eps", number("attention.layer_norm_rms_epsilon"))
+        .put("vocab_size", count("vocab_size", rows("token_embd.weight")))
+        .put(
+            "tie_word_embeddings",
+            MAY_TIE.contains(architecture) && !tensors.containsKey("output.weight"));
+  }
+
+  private void putAttention() {
+    int heads = count("attention.head_count");
+    int size = count("attention.key_length", Math.max(1, count("embedding_length") / heads));
+    only("attention.value_length", size);
+    only("rope.dimension_count", size);
+    keys.put("num_key_value_heads", count("attention.head_count_kv", heads)).put("head_dim", size);
+  }
+
+  /** Older files have the lengths of heads under the keys where newer ones have cached rows. */
+  private void putLatentAttention() {
+    boolean newer = has("attention.key_length_mla");
+    int latent = count("attention.kv_lora_rank");
+    int rotated = count("rope.dimension_count");
+    int key = count(newer ? "attention.key_length_mla" : "attention.key_length");
+    if (newer) {
+      only("attention.key_length", latent + rotated);
+      only("attention.value_length", latent);
+    }
+    only("attention.head_count_kv", newer ? 1 : count("attention.head_count"));
+    if (key <= rotated) {
+      throw bad("rope.dimension_count is " + rotated + ", of keys of only " + key);
+    }
+    if (has("attention.q_lora_rank")) {
+      keys.put("q_lora_rank", count("attention.q_lora_rank"));
+    }
+    keys.put("kv_lora_rank", latent)
+        .put("qk_rope_head_dim", rotated)
+        .put("qk_nope_head_dim", key - rotated)
+        .put("v_head_dim", count(newer ? "attention.value_length_mla" : "attention.value_length"));
+  }
+
+  private void putRotary() {
+    keys.put("rope_theta", number("rope.freq_base", 10_000));
+    String type = text("rope.scaling.type", "none");
+    double factor = number("rope.scaling.factor", 1);
+    if (type.equals("none") && factor == 1) {
+      return;
+    }
+    ObjectNode scaling =
+        keys.putObject("rope_scaling").put("rope_type", type).put("factor", factor);
+    switch (type) {
+      case "linear" -> {}
+      case "yarn" -> putYarn(scaling);
+      default -> throw bad("rope.scaling.type is " + type + ", expected none, linear or yarn");
+    }
+  }
+
+  private void putYarn(ObjectNode scaling) {
+    only("rope.scaling.attn_factor", 1.0);
+    only("rope.scaling.yarn_attn_factor", 1.0);
+    only("rope.scaling.yarn_ext_factor", 1.0);
+    scaling
+        .put(
+            "original_max_position_embeddings",
+            count("rope.scaling.original_context_length", count("context_length")))
+        .put("beta_fast", number("rope.scaling.yarn_beta_fast", 32))
+        .put("beta_slow", number("rope.scaling.yarn_beta_slow", 1));
+    switch (architecture) {
+      case "gpt-oss" -> scaling.put("truncate", false); // as it was trained
+      case "deepseek2" -> {
+        double weight = 10 * number("rope.scaling.yarn_log_multiplier");
+        scaling.put("mscale", weight).put("mscale_all_dim", weight);
+      }
+      default -> {}
+    }
+  }
+
+  private void putExperts() {
+    int experts = count("expert_count", 1, MoeConfig.MAX_EXPERTS);
+    int chosen = count("expert_used_count", 1, experts);
+    String gate = "blk." + (count("block_count") - 1) + ".ffn_gate_inp.weight";
+    if (rows(gate) != experts) { // before there is an object for each of them
+      throw bad("expert_count is " + experts + ", but " + gate + " has " + rows(gate) + " rows");
+    }
+    int inner = count("feed_forward_length");
+    keys.put("num_experts_per_tok", chosen);
+    switch (architecture) {
+      case "llama" -> keys.put("num_local_experts", experts).put("intermediate_size", inner);
+      case "olmoe" -> {
+        keys.put("num_experts", experts)
+            .put("intermediate_size", count("expert_feed_forward_length", inner))
+            .put("norm_topk_prob", false);
+        if (has("attention.clamp_kqv")) {
+          keys.put("clip_qkv", number("attention.clamp_kqv"));
+        }
+      }
+      case "qwen2moe" ->
+          keys.put("num_experts", experts)
+              .put("moe_intermediate_size", count("expert_feed_forward_length", inner / chosen))
+              .put(
+                  "shared_expert_intermediate_size",
+                  count("expert_shared_feed_forward_length", inner))
+              .put("intermediate_size", inner)
+              .put("norm_topk_prob", false);
+      case "qwen3moe" ->
+          keys.put("num_experts", experts)
+              .put("moe_intermediate_size", count("expert_feed_forward_length", inner / chosen))
+              .put("intermediate_size", inner)
+              .put("norm_topk_prob", true);
+      case "gpt-oss" ->
+          keys.put("num_local_experts", experts)
+              .put("intermediate_size", count("expert_feed_forward_length", inner))
+              .put("sliding_window", count("attention.sliding_window"));
+      case "deepseek2" -> putDeepSeek(experts, inner);
+      default -> throw new IllegalStateException(architecture);
+    }
+  }
+
+  private void putDeepSeek(int experts, int inner) {
+    boolean biased = tensors.keySet().stream().anyMatch(name -> name.endsWith(".exp_probs_b.bias"));
+    boolean sigmoid = count("expert_gating_func", biased ? SIGMOID : SOFTMAX) == SIGMOID;
+    only("expert_gating_func", sigmoid ? SIGMOID : SOFTMAX);
+    int groups = count("expert_group_count", 1);
+    keys.put("n_routed_experts", experts)
+        .put("moe_intermediate_size", count("expert_feed_forward_length"))
+        .put("intermediate_size", inner)
+        .put("n_shared_experts", count("expert_shared_count"))
+        .put("first_k_dense_replace", count("leading_dense_block_count", 0, ModelConfig.MAX_LAYERS))
+        .put("routed_scaling_factor", number("expert_weights_scale", 1))
+        .put("norm_topk_prob", flag("expert_weights_norm", sigmoid))
+        .put("n_group", groups)
+        .put("topk_group", count("expert_group_used_count", 1));
+    if (sigmoid) {
+      keys.put("model_type", "deepseek_v3");
+    } else {
+      keys.put("topk_method", groups == 1 ? "greedy" : "group_limited_greedy");
+    }
+  }
+
+  private void requireAllRead() {
+    if (!unread.isEmpty()) {
+      throw new CheckpointException(
+          metadata.path()
+              + " has "
+              + String.join(", ", unread)
+              + ", which "
+              + (unread.size() == 1 ? "is" : "are")
+              + " not known here and may change what the model computes");
+    }
+  }
+
+  private int count(String key) {
+    return count(key, 1, Integer.MAX_VALUE);
+  }
+
+  private int count(String key, int absent) {
+    return has(key) ? count(key) : absent;
+  }
+
+  private int count(String key, int least, int most) {
+    unread.remove(whole(key));
+    return metadata.whole(whole(key), least, most);
+  }
+
+  private double number(String key) {
+    unread.remove(whole(key));
+    return metadata.real(whole(key));
+  }
+
+  private double number(String key, double absent) {
+    return has(key) ? number(key) : absent;
+  }
+
+  private boolean flag(String key, boolean absent) {
+    unread.remove(whole(key));
+    return has(key) ? metadata.flag(whole(key)) : absent;
+  }
+
+  private String text(String key, String absent) {
+    unread.remove(whole(key));
+    return has(key) ? metadata.text(whole(key)) : absent;
+  }
+
+  private void only(String key, int value) {
+    if (has(key)) {
+      count(key, value, value);
+    }
+  }
+
+  private void only(String key, double value) {
+    if (number(key, value) != value) {
+      throw bad(key + " is " + number(key) + ", expected " + value + ": nothing else is supported");
+    }
+  }
+
+  private boolean has(String key) {
+    return metadata.contains(whole(key));
+  }
+
+  private String whole(String key) {
+    return architecture + "." + key;
+  }
+
+  private int rows(String tensor) {
+    StoredTensor stored = tensors.get(tensor);
+    if (stored == null || stored.shape().length == 0) {
+      throw new CheckpointException(metadata.path() + " has no matrix " + tensor);
+    }
+    return (int) Math.min(Integer.MAX_VALUE, stored.shape()[0]);
+  }
+
+  private CheckpointException bad(String problem) {
+    return new CheckpointException(metadata.path() + ": " + whole(problem));
+  }
+}

@@ -1,0 +1,96 @@
+package panamoe.model.family;
+
+import java.util.Map;
+import panamoe.checkpoint.rows.ReorderedRows;
+import panamoe.config.GroupedQueryConfig;
+import panamoe.config.ModelConfig;
+
+/** Which tensors of a GGUF file each weight's rows come from. */
+final class GgufRecipes {
+  private GgufRecipes() {}
+
+  /**
+   * The recipes of an architecture.
+   *
+   * @param config of the model
+   */
+  static Recipes of(String architecture, ModelConfig config) {
+    Recipes recipes =
+        new Recipes("blk.%d.")
+            .put("embedding.weight", Recipe.tensor("token_embd.weight"))
+            .put("final_norm.weight", Recipe.tensor("output_norm.weight"))
+            .put("head.weight", Recipe.tensor("output.weight"))
+            .put("attention_norm.weight", Recipe.tensor("attn_norm.weight"))
+            .put("mlp_norm.weight", Recipe.tensor("ffn_norm.weight"))
+            .put("attention.query_norm.weight", Recipe.tensor("attn_q_norm.weight"))
+            .put("attention.key_norm.weight", Recipe.tensor("attn_k_norm.weight"))
+            .put("attention.sinks", Recipe.tensor("attn_sinks.weight"))
+            .put(
+                "moe.shared.up.weight",
+                Recipe.joined("ffn_gate_shexp.weight", "ffn_up_shexp.weight"))
+            .put("moe.shared.down.weight", Recipe.tensor("ffn_down_shexp.weight"))
+            .put("moe.shared.gate.weight", files -> files.row("ffn_gate_inp_shexp.weight"))
+            .put("mlp.up.weight", Recipe.joined("ffn_gate.weight", "ffn_up.weight"))
+            .put("mlp.down.weight", Recipe.tensor("ffn_down.weight"));
+    Map<String, String> projections =
+        Map.of("query", "attn_q", "key", "attn_k", "value", "attn_v", "output", "attn_output");
+    for (String kind : new String[] {".weight", ".bias"}) {
+      projections.forEach(
+          (ours, theirs) -> recipes.put("attention." + ours + kind, Recipe.tensor(theirs + kind)));
+      recipes
+          .put("moe.gate" + kind, Recipe.tensor("ffn_gate_inp" + kind))
+          .put("moe.experts.up" + kind, up(kind))
+          .put("moe.experts.down" + kind, Recipe.stacked("ffn_down_exps" + kind));
+    }
+    switch (architecture) {
+      case "llama" -> {
+        // Its rotary pairs are adjacent, those of Mixtral's configuration halves apart.
+        GroupedQueryConfig.Heads heads =
+            ((GroupedQueryConfig) config.blocks().getFirst().attention()).heads();
+        for (String part : new String[] {"query", "key"}) {
+          Recipe pairs = Recipe.tensor(projections.get(part) + ".weight");
+          recipes.put(
+              "attention." + part + ".weight",
+              files -> ReorderedRows.halvesOfPairs(pairs.of(files), heads.size()));
+        }
+      }
+      case "deepseek2" -> putDeepSeek(recipes);
+      case "gpt-oss" -> recipes.put("mlp_norm.weight", Recipe.tensor("post_attention_norm.weight"));
+      default -> {}
+    }
+    return recipes;
+  }
+
+  private static void putDeepSeek(Recipes recipes) {
+    recipes
+        .put("moe.gate.correction", Recipe.tensor("exp_probs_b.bias"))
+        .put("attention.query_down.weight", Recipe.tensor("attn_q_a.weight"))
+        .put("attention.query_norm.weight", Recipe.tensor("attn_q_a_norm.weight"))
+        .put(
+            "attention.query.weight",
+            Recipe.either(
+                "attn_q.weight", Recipe.tensor("attn_q.weight"), Recipe.tensor("attn_q_b.weight")))
+        .put("attention.key_value_down.weight", Recipe.tensor("attn_kv_a_mqa.weight"))
+        .put("attention.key_value_norm.weight", Recipe.tensor("attn_kv_a_norm.weight"));
+    // Older files have the keys and values of all heads in one matrix.
+    String both = "attn_kv_b.weight";
+    recipes
+        .put(
+            "attention.key_up.weight",
+            Recipe.either(both, Recipe.keysOfHeads(both), files -> files.stack("attn_k_b.weight")))
+        .put(
+            "attention.value_up.weight",
+            Recipe.either(
+                both, Recipe.valuesOfHeads(both), files -> files.stack("attn_v_b.weight")));
+  }
+
+  /** The gates and the ups of a SwiGLU: in two stacks of experts, or in one, gates first. */
+  private static Recipe up(String kind) {
+    String both = "ffn_gate_up_exps" + kind;
+    return Recipe.either(
+        both,
+        Recipe.stacked(both),
+        Recipe.joined(
+            Recipe.stacked("ffn_gate_exps" + kind), Recipe.stacked("ffn_up_exps" + kind)));
+  }
+}
