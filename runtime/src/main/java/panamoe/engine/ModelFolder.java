@@ -21,6 +21,7 @@ import panamoe.data.ByteTokenizer;
 import panamoe.data.JsonTokenizer;
 import panamoe.data.ReleasedTokenizer;
 import panamoe.data.Tokenizer;
+import panamoe.data.template.ChatTemplate;
 import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
@@ -282,6 +283,26 @@ public record ModelFolder(
       model.close();
       throw e;
     }
+  }
+
+  /**
+   * The form of its conversations, from beside its tokenizer or from a GGUF's metadata; empty if
+   * there is none.
+   *
+   * @throws panamoe.data.DataException if there is a template that cannot be used
+   */
+  public Optional<ChatTemplate> chatTemplate() {
+    if (!isGguf(path)) {
+      return ChatTemplate.in(home());
+    }
+    try (GgufFile file = GgufFile.open(path)) {
+      return ChatTemplate.ofGguf(file.metadata().values(), path.toString());
+    }
+  }
+
+  /** The folder of what is not in the weights' files: that of the tokenizer. */
+  public Path home() {
+    return tokenizerFile().map(Path::toAbsolutePath).map(Path::getParent).orElse(path);
   }
 
   /** The file of the model's tokenizer; empty for bytes. */

@@ -21,10 +21,10 @@ public final class TemplateOption {
    * @throws panamoe.data.DataException if there is a template that cannot be used
    */
   public ChatPrompt prompt(ModelFolder folder) {
-    Path home =
-        folder.tokenizerFile().map(Path::toAbsolutePath).map(Path::getParent).orElse(folder.path());
     Optional<ChatTemplate> template =
-        file == null ? ChatTemplate.in(home) : Optional.of(ChatTemplate.read(file, home));
+        file == null
+            ? folder.chatTemplate()
+            : Optional.of(ChatTemplate.read(file, folder.home()));
     return template
         .map(present -> ChatPrompt.of(present, folder.tokenizer()))
         .orElseGet(() -> ChatPrompt.lines(folder.tokenizer()));

@@ -18,6 +18,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.function.Supplier;
 import panamoe.data.DataException;
+import panamoe.data.ReleasedTokenizer;
 import panamoe.io.FileTrouble;
 import panamoe.io.StrictJson;
 
@@ -104,23 +105,48 @@ public final class ChatTemplate {
     if (!given.isArray()) {
       return Optional.empty();
     }
-    Map<String, Template> templates = new HashMap<>();
-    for (JsonNode one : given) {
-      templates.put(
-          one.path("name").asText(),
-          parse(one.path("template").asText(), name + " " + one.path("name")));
+    Map<String, String> texts = new HashMap<>();
+    given.forEach(one -> texts.put(one.path("name").asText(), one.path("template").asText()));
+    return Optional.of(of(texts, name, tokens(config)));
+  }
+
+  /**
+   * The template in a GGUF file's metadata; empty if it has none.
+   *
+   * @param metadata by key, as {@link ReleasedTokenizer#ofGguf} takes it
+   * @param file its name in messages
+   * @throws DataException if there is a template that cannot be used
+   */
+  public static Optional<ChatTemplate> ofGguf(Map<String, ?> metadata, String file) {
+    Map<String, String> texts = ReleasedTokenizer.chatTemplates(metadata);
+    if (texts.isEmpty()) {
+      return Optional.empty();
     }
+    Map<String, String> tokens = new HashMap<>();
+    if (metadata.get("tokenizer.ggml.tokens") instanceof List<?> all) {
+      for (String name : new String[] {"bos", "eos", "unknown", "padding"}) {
+        if (metadata.get("tokenizer.ggml." + name + "_token_id") instanceof Long id
+            && id >= 0
+            && id < all.size()) {
+          // Templates have names of three letters.
+          tokens.put(name.substring(0, 3) + "_token", all.get(id.intValue()).toString());
+        }
+      }
+    }
+    return Optional.of(of(texts, file + ", tokenizer.chat_template", tokens));
+  }
+
+  /** Templates by name: the usual one, and another for conversations with tools if there is one. */
+  private static ChatTemplate of(
+      Map<String, String> texts, String name, Map<String, String> tokens) {
+    Map<String, Template> templates = new HashMap<>();
+    texts.forEach((key, text) -> templates.put(key, parse(text, name + " " + key)));
     Template usual = templates.get("default");
     if (usual == null) {
       throw new DataException(name + " has no template of the name default");
     }
-    return Optional.of(
-        new ChatTemplate(
-            name,
-            usual,
-            templates.getOrDefault("tool_use", usual),
-            tokens(config),
-            ChatTemplate::now));
+    return new ChatTemplate(
+        name, usual, templates.getOrDefault("tool_use", usual), tokens, ChatTemplate::now);
   }
 
   /**
