@@ -99,7 +99,7 @@ public final class EveryPart {
         new Heads(4, 2, 12),
         new Biases(true, true, true, false),
         new QueryKeyNorm(QueryKeyNorm.Over.HEAD, new NormConfig(NormConfig.Kind.RMS, 1e-6)),
-        1.5,
+        1.25,
         new Rotary(1e6, 6, Rotary.Pairs.ADJACENT, new RotaryScaling.Linear(2)),
         new Scores(Mask.CAUSAL, 3, true, 0.2));
   }
