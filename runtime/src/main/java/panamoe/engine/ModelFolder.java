@@ -300,7 +300,7 @@ public record ModelFolder(
     }
   }
 
-  /** The folder of what is not in the weights' files: that of the tokenizer. */
+  /** The folder of the tokenizer, and of what else is not in the weights' files. */
   public Path home() {
     return tokenizerFile().map(Path::toAbsolutePath).map(Path::getParent).orElse(path);
   }

@@ -22,9 +22,7 @@ public final class TemplateOption {
    */
   public ChatPrompt prompt(ModelFolder folder) {
     Optional<ChatTemplate> template =
-        file == null
-            ? folder.chatTemplate()
-            : Optional.of(ChatTemplate.read(file, folder.home()));
+        file == null ? folder.chatTemplate() : Optional.of(ChatTemplate.read(file, folder.home()));
     return template
         .map(present -> ChatPrompt.of(present, folder.tokenizer()))
         .orElseGet(() -> ChatPrompt.lines(folder.tokenizer()));
