@@ -6,6 +6,9 @@ import panamoe.tensor.Tensor;
 /**
  * Dense GEMM; operands FLOAT32 or BFLOAT16 in any mix, FLOAT32 sums in one fixed order over the
  * inner dimension.
+ *
+ * <p>Packed weights may be in blocks ({@link DType#isBlocks}); then rows of the other operand are
+ * rounded to int8, as docs/quantization.md says. A card refuses them.
  */
 public interface GemmKernels {
   /**
@@ -89,6 +92,9 @@ public interface GemmKernels {
         inner);
   }
 
-  /** Rearranges row-major weights into {@code packed}, rounding to its dtype. */
+  /**
+   * Rearranges row-major weights into {@code packed}, rounding to its dtype; weights in blocks keep
+   * their dtype and their values.
+   */
   void pack(Tensor weights, Tensor packed);
 }

@@ -43,7 +43,7 @@ final class NonFinite {
       case BFLOAT16 ->
           mayHold(data, 0x7f80_7f80_7f80_7f80L, 0x0080_0080_0080_0080L) ? shorts(data) : 0;
       case FLOAT64 -> mayHold(data, 0x7ff00000_00000000L, 0x00100000_00000000L) ? doubles(data) : 0;
-      case INT32, UINT8, INT8 -> 0;
+      default -> 0;
     };
   }
 

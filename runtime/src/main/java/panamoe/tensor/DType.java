@@ -12,16 +12,34 @@ public enum DType {
   /** Sums over many tokens, which ranks add up; nothing is computed in it. */
   FLOAT64(4, 8, "F64"),
   /** Keys and values of a cache, with scales beside them. */
-  INT8(5, 1, "I8");
+  INT8(5, 1, "I8"),
+  // Weights in blocks of elements of a row that share scales: GGUF's, byte for byte. Kernels take
+  // them packed, and only as the weights of a GEMM (docs/quantization.md).
+  Q8_0(6, 32, 34),
+  Q4_0(7, 32, 18),
+  Q5_0(8, 32, 22),
+  Q4_K(9, 256, 144),
+  Q5_K(10, 256, 176),
+  Q6_K(11, 256, 210),
+  MXFP4(12, 32, 17);
 
   private final int code;
-  private final int bytes;
+  private final int blockElements;
+  private final int blockBytes;
   private final String safetensorsName;
 
   DType(int code, int bytes, String safetensorsName) {
     this.code = code;
-    this.bytes = bytes;
+    this.blockElements = 1;
+    this.blockBytes = bytes;
     this.safetensorsName = safetensorsName;
+  }
+
+  DType(int code, int blockElements, int blockBytes) {
+    this.code = code;
+    this.blockElements = blockElements;
+    this.blockBytes = blockBytes;
+    this.safetensorsName = null;
   }
 
   /** The dtype of a computation by its name in a configuration. */
@@ -38,12 +56,43 @@ public enum DType {
     return code;
   }
 
-  /** Size of one element in bytes. */
+  /**
+   * Size of one element in bytes.
+   *
+   * @throws UnsupportedOperationException if this {@link #isBlocks}
+   */
   public int bytes() {
-    return bytes;
+    if (isBlocks()) {
+      throw new UnsupportedOperationException(
+          this
+              + " holds blocks of "
+              + blockElements
+              + " elements, which have no bytes of their own");
+    }
+    return blockBytes;
   }
 
-  /** The name of this type in a safetensors header. */
+  /** Bytes of {@code count} elements, which are whole blocks. */
+  public long bytes(long count) {
+    return count / blockElements * blockBytes;
+  }
+
+  /** Whether elements are held in blocks that share scales. */
+  public boolean isBlocks() {
+    return blockElements > 1;
+  }
+
+  /** Elements of a block; 1 unless this {@link #isBlocks}. */
+  public int blockElements() {
+    return blockElements;
+  }
+
+  /** Bytes of a block, or of an element. */
+  public int blockBytes() {
+    return blockBytes;
+  }
+
+  /** The name of this type in a safetensors header; null if it {@link #isBlocks}. */
   public String safetensorsName() {
     return safetensorsName;
   }

@@ -16,6 +16,7 @@ final class Element {
       case UINT8 -> memory.get(ValueLayout.JAVA_BYTE, index) & 0xff;
       case INT8 -> memory.get(ValueLayout.JAVA_BYTE, index);
       case FLOAT64 -> (float) memory.getAtIndex(ValueLayout.JAVA_DOUBLE, index);
+      default -> throw inBlocks(dtype);
     };
   }
 
@@ -27,6 +28,12 @@ final class Element {
       case INT32 -> memory.setAtIndex(ValueLayout.JAVA_INT, index, (int) value);
       case UINT8, INT8 -> memory.set(ValueLayout.JAVA_BYTE, index, (byte) value);
       case FLOAT64 -> memory.setAtIndex(ValueLayout.JAVA_DOUBLE, index, value);
+      default -> throw inBlocks(dtype);
     }
+  }
+
+  private static UnsupportedOperationException inBlocks(DType dtype) {
+    return new UnsupportedOperationException(
+        "elements of " + dtype + " are in blocks and cannot be read or set one by one");
   }
 }

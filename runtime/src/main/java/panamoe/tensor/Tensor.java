@@ -85,7 +85,7 @@ public final class Tensor implements HostElements {
     return packed;
   }
 
-  /** Bytes of the elements ({@code count * dtype.bytes()}), or of the packed operand. */
+  /** Bytes of the elements or blocks, or of the packed operand. */
   @Override
   public long bytes() {
     return data.byteSize();
@@ -173,7 +173,7 @@ public final class Tensor implements HostElements {
   /** The same elements under another shape of equal count. */
   public Tensor reshape(long... newShape) {
     requireAlive();
-    if (packed || count(newShape) != count()) {
+    if (packed || count(newShape) != count() || bytes(dtype, newShape) != data.byteSize()) {
       throw new IllegalArgumentException(
           "cannot reshape " + this + " to " + Arrays.toString(newShape));
     }
@@ -187,7 +187,8 @@ public final class Tensor implements HostElements {
       throw new IllegalArgumentException("rows " + from + " to " + to + " of " + this);
     }
     long[] part = shape.clone();
-    long rowBytes = shape[0] == 0 ? 0 : data.byteSize() / shape[0];
+    part[0] = 1;
+    long rowBytes = bytes(dtype, part);
     part[0] = to - from;
     return view(part, data.asSlice(from * rowBytes, (to - from) * rowBytes));
   }
@@ -214,7 +215,7 @@ public final class Tensor implements HostElements {
    */
   public Tensor part(long from, DType type, long... partShape) {
     requireAlive();
-    if (packed || from % type.bytes() != 0) {
+    if (packed || from % alignment(type) != 0) {
       throw new IllegalArgumentException(type + " from byte " + from + " of " + this);
     }
     MemorySegment part = data.asSlice(from, bytes(type, partShape));
@@ -254,9 +255,29 @@ public final class Tensor implements HostElements {
     return count;
   }
 
-  /** The number of bytes of a shape's elements; throws as {@link #count} does. */
+  /**
+   * The number of bytes of a shape's elements; throws as {@link #count} does, and if rows are no
+   * whole blocks.
+   */
   static long bytes(DType dtype, long... shape) {
-    return multiply(count(shape), dtype.bytes(), shape);
+    long count = count(shape);
+    long row = shape.length == 0 ? 1 : shape[shape.length - 1];
+    if (row % dtype.blockElements() != 0) {
+      throw new IllegalArgumentException(
+          "rows of shape "
+              + Arrays.toString(shape)
+              + " are no whole blocks of "
+              + dtype.blockElements()
+              + ", as "
+              + dtype
+              + " holds");
+    }
+    return multiply(count / dtype.blockElements(), dtype.blockBytes(), shape);
+  }
+
+  /** What the address of a dtype's elements is a multiple of. */
+  static int alignment(DType dtype) {
+    return dtype.isBlocks() ? 1 : dtype.bytes();
   }
 
   private static long multiply(long count, long size, long[] shape) {

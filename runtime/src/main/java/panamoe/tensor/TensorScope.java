@@ -82,9 +82,9 @@ public final class TensorScope implements AutoCloseable {
               + " of this shape needs "
               + bytes);
     }
-    if (segment.address() % dtype.bytes() != 0) {
-      throw new IllegalArgumentException(
-          "the segment is not aligned to " + dtype.bytes() + " bytes");
+    int alignment = Tensor.alignment(dtype);
+    if (segment.address() % alignment != 0) {
+      throw new IllegalArgumentException("the segment is not aligned to " + alignment + " bytes");
     }
     return new Tensor(this, dtype, shape.clone(), false, segment.asSlice(0, bytes), true);
   }

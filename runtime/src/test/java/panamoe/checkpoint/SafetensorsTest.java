@@ -26,6 +26,7 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Elements;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
+import panamoe.testkit.Sample;
 
 class SafetensorsTest {
   @TempDir private Path directory;
@@ -64,7 +65,7 @@ class SafetensorsTest {
         for (int i = 0; i < count; i++) {
           long[] shape = random.longs(random.nextInt(5), 0, 6).toArray();
           Tensor tensor =
-              scope.allocate(DType.values()[random.nextInt(DType.values().length)], shape);
+              scope.allocate(Sample.ELEMENTS.get(random.nextInt(Sample.ELEMENTS.size())), shape);
           byte[] bits = new byte[(int) tensor.bytes()];
           random.nextBytes(bits);
           tensor.data().asByteBuffer().put(bits);

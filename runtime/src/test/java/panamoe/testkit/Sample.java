@@ -1,6 +1,7 @@
 package panamoe.testkit;
 
 import java.util.Arrays;
+import java.util.List;
 import java.util.Random;
 import panamoe.tensor.DType;
 import panamoe.tensor.HostView;
@@ -13,6 +14,10 @@ import panamoe.tensor.TensorScope;
  * inputs from samples of one seed. Owns its tensors' scope.
  */
 public final class Sample implements AutoCloseable {
+  /** Types whose elements can be read and set one by one. */
+  public static final List<DType> ELEMENTS =
+      Arrays.stream(DType.values()).filter(dtype -> !dtype.isBlocks()).toList();
+
   private final TensorScope scope;
   private final Random random;
 

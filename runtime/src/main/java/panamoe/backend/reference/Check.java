@@ -71,9 +71,13 @@ final class Check {
             + count);
   }
 
-  /** Weights that may be packed, of this shape. */
+  /** Weights that may be packed, and are if they are in blocks, of this shape. */
   static void weights(String name, Tensor tensor, long... shape) {
-    present(name, tensor, Kind.FLOATING);
+    if (tensor != null && tensor.dtype().isBlocks()) {
+      require(tensor.packed(), () -> name + " is " + tensor.dtype() + ", expected it packed");
+    } else {
+      present(name, tensor, Kind.FLOATING);
+    }
     shape(name, tensor, shape);
   }
 

@@ -6,7 +6,10 @@ import panamoe.backend.reference.Check.Kind;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/** Dense matrix products. A packed operand holds the weights as they are, row-major. */
+/**
+ * Dense matrix products. A packed operand holds the weights as they are, row-major. Beside weights
+ * in blocks, rows of the other operand are rounded as {@link Blocks#rounded} says.
+ */
 interface ReferenceGemm extends GemmKernels, Launching {
 
   @Override
@@ -42,6 +45,7 @@ interface ReferenceGemm extends GemmKernels, Launching {
           Check.disjoint("c", c, "preactivation", preactivation);
 
           double[][] left = transposeA ? Values.readColumns(a) : Values.readRows(a);
+          left = b.dtype().isBlocks() ? Blocks.rounded(left) : left;
           double[][] right = lines ? Values.readRows(b) : Values.readColumns(b);
           double[] shift = bias == null ? new double[right.length] : Values.read(bias);
           double[][] sums = new double[(int) rows][(int) columns];
@@ -83,25 +87,39 @@ interface ReferenceGemm extends GemmKernels, Launching {
   @Override
   default long packedBytes(DType dtype, long... shape) {
     Check.require(
-        dtype != null && dtype.isFloating(),
-        "dtype is " + dtype + ", expected float32 or bfloat16");
+        dtype != null && (dtype.isFloating() || dtype.isBlocks()),
+        "dtype is " + dtype + ", expected float32, bfloat16 or blocks");
     Check.require(
         shape.length == 2 || shape.length == 3, "rank is " + shape.length + ", expected 2 or 3");
-    return Math.multiplyExact(Tensor.count(shape), dtype.bytes());
+    long inner = shape[shape.length - 1];
+    Check.require(
+        inner % dtype.blockElements() == 0,
+        "K is " + inner + ", expected whole blocks of " + dtype.blockElements());
+    return Math.multiplyExact(Tensor.count(shape) / dtype.blockElements(), dtype.blockBytes());
   }
 
   @Override
   default void pack(Tensor weights, Tensor packed) {
     launch(
         () -> {
-          Check.elements("weights", weights, Kind.FLOATING, Check.ANY);
+          boolean blocks = packed.dtype().isBlocks();
+          Check.require(
+              !blocks || weights.dtype() == packed.dtype() && !weights.packed(),
+              () -> "weights is " + weights + ", expected " + packed.dtype() + " row-major");
+          if (!blocks) {
+            Check.elements("weights", weights, Kind.FLOATING, Check.ANY);
+          }
           Check.weights("packed", packed, weights.shape());
           Check.require(packed.packed(), "packed is row-major, expected a packed tensor");
           Check.require(
               packed.bytes() >= packedBytes(packed.dtype(), packed.shape()),
               "packed has " + packed.bytes() + " bytes, too few for " + weights);
           Check.disjoint("weights", weights, "packed", packed);
-          Values.write(Values.read(weights), packed);
+          if (blocks) {
+            packed.data().copyFrom(weights.data());
+          } else {
+            Values.write(Values.read(weights), packed);
+          }
         });
   }
 

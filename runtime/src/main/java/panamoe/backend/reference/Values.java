@@ -12,6 +12,9 @@ final class Values {
 
   /** All elements in row-major order. */
   static double[] read(Tensor tensor) {
+    if (tensor.dtype().isBlocks()) {
+      return Blocks.numbers(tensor);
+    }
     float[] values = tensor.toFloats();
     double[] wide = new double[values.length];
     for (int i = 0; i < wide.length; i++) {

@@ -205,6 +205,7 @@ final class AbiArguments {
         case INT32 -> data.setAtIndex(ValueLayout.JAVA_INT, i, index(content, i));
         case UINT8, INT8 -> data.set(ValueLayout.JAVA_BYTE, i, (byte) index(content, i));
         case FLOAT64 -> data.setAtIndex(ValueLayout.JAVA_DOUBLE, i, random.nextGaussian());
+        default -> throw new IllegalArgumentException(dtype + " has no elements of its own");
       }
     }
   }

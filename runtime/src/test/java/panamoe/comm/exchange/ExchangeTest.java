@@ -38,6 +38,7 @@ import panamoe.comm.Traffic;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
+import panamoe.testkit.Sample;
 
 /**
  * Every strategy sends every row to its destination, in the order of the flat all-to-all, and back.
@@ -99,7 +100,8 @@ class ExchangeTest {
                           (from, to, b) -> 2);
                   for (Counts counts : all) {
                     long[] shape = {0, 1 + sameEverywhere.nextInt(3)};
-                    DType dtype = DType.values()[sameEverywhere.nextInt(DType.values().length)];
+                    DType dtype =
+                        Sample.ELEMENTS.get(sameEverywhere.nextInt(Sample.ELEMENTS.size()));
                     check(
                         world,
                         flat.plan(sends(world, counts, blocks), 4),

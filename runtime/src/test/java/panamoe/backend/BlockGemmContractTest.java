@@ -1,0 +1,238 @@
+package panamoe.backend;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static panamoe.testkit.Compare.assertRefused;
+import static panamoe.testkit.Compare.assertSameBits;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import panamoe.backend.reference.ReferenceBackend;
+import panamoe.tensor.DType;
+import panamoe.tensor.HostView;
+import panamoe.tensor.Tensor;
+import panamoe.testkit.EveryBackend;
+import panamoe.testkit.EveryNativeBackend;
+import panamoe.testkit.Sample;
+
+/** Products with weights in blocks: rows of the other operand are rounded, sums are exact. */
+class BlockGemmContractTest {
+  private static final List<DType> BLOCKS =
+      Arrays.stream(DType.values()).filter(DType::isBlocks).toList();
+
+  /** Two or three roundings for each 32 elements, of float32. */
+  private static final double SUMS = 3e-7;
+
+  /** A card has no kernels for blocks. */
+  private static boolean refused(Backend backend) {
+    if (backend.onHost()) {
+      return false;
+    }
+    assertThrows(RuntimeException.class, () -> backend.packedBytes(DType.Q8_0, 64, 256));
+    return true;
+  }
+
+  /** Blocks of random codes, whose scales are numbers of 16 bits between 2^-9 and 2^-6. */
+  private static Tensor random(Sample sample, DType dtype, long seed, long... shape) {
+    int blocks = (int) (Tensor.count(shape) / dtype.blockElements());
+    byte[] bytes = new byte[blocks * dtype.blockBytes()];
+    Random random = new Random(seed);
+    random.nextBytes(bytes);
+    int[] scales =
+        switch (dtype) {
+          case Q4_K, Q5_K -> new int[] {1, 3};
+          case Q6_K -> new int[] {209};
+          default -> new int[] {1};
+        };
+    for (int at = 0; at < bytes.length; at += dtype.blockBytes()) {
+      if (dtype == DType.MXFP4) {
+        bytes[at] = (byte) (120 + random.nextInt(5));
+        continue;
+      }
+      for (int scale : scales) {
+        bytes[at + scale] = (byte) (bytes[at + scale] & 0x83 | 6 + random.nextInt(3) << 2);
+      }
+    }
+    Tensor room = sample.scope().allocate(DType.UINT8, bytes.length);
+    room.copyFrom(MemorySegment.ofArray(bytes));
+    return room.part(0, dtype, shape);
+  }
+
+  private static Tensor packed(Backend backend, Sample sample, Tensor blocks) {
+    long bytes = backend.packedBytes(blocks.dtype(), blocks.shape());
+    Tensor packed = sample.scope().allocatePacked(blocks.dtype(), bytes, blocks.shape());
+    backend.pack(blocks, packed);
+    return packed;
+  }
+
+  private static Tensor product(Backend on, Sample sample, Tensor a, Tensor b) {
+    Tensor c = sample.unset(a.size(0), b.size(0));
+    on.gemm(false, true, false, a, b, c, GemmKernels.Epilogue.NONE);
+    return c;
+  }
+
+  /** Ones at one place each: their products are the numbers, within 2^-21. */
+  private static float[] numbers(Backend reference, Sample sample, Tensor packed) {
+    int inner = (int) packed.size(1);
+    Tensor ones = sample.scope().zeros(DType.FLOAT32, inner, inner);
+    for (int i = 0; i < inner; i++) {
+      ones.setFloat((long) i * inner + i, 1);
+    }
+    return product(reference, sample, ones, packed).toFloats(); // [K, N]
+  }
+
+  @EveryNativeBackend
+  void agreesWithTheReference(Backend backend) {
+    if (refused(backend)) {
+      return;
+    }
+    int[][] sizes = {{1, 1, 1}, {3, 33, 2}, {7, 100, 1}, {13, 65, 3}};
+    try (Backend reference = new ReferenceBackend()) {
+      for (DType dtype : BLOCKS) {
+        for (int[] size : sizes) {
+          int inner = size[2] * Math.max(dtype.blockElements(), 64);
+          try (Sample here = new Sample(backend, 1);
+              Sample there = new Sample(reference, 1)) {
+            Tensor b = packed(reference, there, random(there, dtype, 2, size[1], inner));
+            Tensor a = there.normal(DType.BFLOAT16, size[0], inner);
+            float[] expected = product(reference, there, a, b).toFloats();
+            float[] numbers = numbers(reference, there, b);
+            float[] left = a.toFloats();
+            float[] found =
+                product(
+                        backend,
+                        here,
+                        here.normal(DType.BFLOAT16, size[0], inner),
+                        packed(backend, here, random(here, dtype, 2, size[1], inner)))
+                    .toFloats();
+            for (int i = 0; i < expected.length; i++) {
+              double magnitude = 0;
+              for (int k = 0; k < inner; k++) {
+                double x = left[i / size[1] * inner + k];
+                magnitude += Math.abs(x * numbers[k * size[1] + i % size[1]]);
+              }
+              double bound = 1.02 * SUMS * magnitude + 1.2e-7 * Math.abs(expected[i]) + 1e-12;
+              assertEquals(expected[i], found[i], bound, dtype + " at " + i);
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /** {@code d q}: 0.5 times -3 and 4, beside rows that rounding leaves as they are. */
+  @EveryBackend
+  void multipliesCodesByTheirScale(Backend backend) {
+    if (refused(backend)) {
+      return;
+    }
+    try (Sample sample = new Sample(backend, 1)) {
+      Tensor room = sample.scope().zeros(DType.UINT8, DType.Q8_0.blockBytes());
+      room.data().set(ValueLayout.JAVA_SHORT_UNALIGNED, 0, Float.floatToFloat16(0.5f));
+      room.data().set(ValueLayout.JAVA_BYTE, 2, (byte) -3);
+      room.data().set(ValueLayout.JAVA_BYTE, 3, (byte) 4);
+      Tensor b = packed(backend, sample, room.part(0, DType.Q8_0, 1, 32));
+      Tensor a = sample.scope().zeros(DType.FLOAT32, 2, 32);
+      a.setFloat(0, 127);
+      a.setFloat(1, 2);
+      a.setFloat(33, 127);
+      a.setFloat(34, 100);
+      float[] c = product(backend, sample, a, b).toFloats();
+      assertEquals(127 * -1.5f + 2 * 2, c[0], 1e-4);
+      assertEquals(127 * 2, c[1], 1e-4);
+    }
+  }
+
+  @EveryBackend
+  void expertsMultiplyTheirGroupsAsAGemmDoes(Backend backend) {
+    if (refused(backend)) {
+      return;
+    }
+    for (DType dtype : BLOCKS) {
+      try (Sample sample = new Sample(backend, 3)) {
+        Tensor weights = packed(backend, sample, random(sample, dtype, 4, 3, 70, 256));
+        Tensor x = sample.normal(9, 256);
+        Tensor offsets = sample.scope().allocate(DType.INT32, 4).set(0, 4, 4, 9);
+        Tensor y = sample.unset(9, 35);
+        GemmKernels.Epilogue swiglu = GemmKernels.Epilogue.of(Activation.SWIGLU);
+        backend.expertForward(x, offsets, weights, y, swiglu);
+        for (int[] group : new int[][] {{0, 0, 4}, {2, 4, 9}}) {
+          Tensor some = sample.unset(group[2] - group[1], 35);
+          Tensor one = backend.packedMatrix(weights, group[0]);
+          backend.gemm(false, true, false, x.rows(group[1], group[2]), one, some, swiglu);
+          assertSameBits(y.rows(group[1], group[2]), some);
+        }
+      }
+    }
+  }
+
+  @EveryBackend
+  void partsPackedOneByOneAreTheWhole(Backend backend) {
+    if (refused(backend)) {
+      return;
+    }
+    for (DType dtype : BLOCKS) {
+      try (Sample sample = new Sample(backend, 1)) {
+        Tensor blocks = random(sample, dtype, 5, 150, 512);
+        Tensor whole = packed(backend, sample, blocks);
+        Tensor parts = sample.scope().allocatePacked(dtype, whole.bytes(), 150, 512);
+        for (int from = 0; from < 150; from += GemmKernels.PACKED_ROWS) {
+          int to = Math.min(150, from + GemmKernels.PACKED_ROWS);
+          backend.pack(blocks.rows(from, to), backend.packedRows(parts, from, to));
+        }
+        assertEquals(-1, HostView.elements(whole).mismatch(HostView.elements(parts)), "" + dtype);
+      }
+    }
+  }
+
+  @EveryBackend
+  void aRowWithANumberThatIsNotFiniteGivesNaN(Backend backend) {
+    if (refused(backend)) {
+      return;
+    }
+    try (Sample sample = new Sample(backend, 1)) {
+      Tensor b = packed(backend, sample, random(sample, DType.Q4_0, 6, 5, 64));
+      Tensor a = sample.normal(2, 64);
+      a.setFloat(40, Float.POSITIVE_INFINITY);
+      float[] c = product(backend, sample, a, b).toFloats();
+      for (int i = 0; i < c.length; i++) {
+        assertEquals(i >= 5, Float.isFinite(c[i]), "at " + i);
+      }
+    }
+  }
+
+  @EveryBackend
+  void refusesBlocksWhereTheyCannotBe(Backend backend) {
+    if (refused(backend)) {
+      return;
+    }
+    try (Sample sample = new Sample(backend, 1)) {
+      Tensor blocks = random(sample, DType.Q8_0, 1, 3, 64);
+      Tensor packed = packed(backend, sample, blocks);
+      Tensor a = sample.normal(2, 64);
+      Tensor c = sample.unset(2, 3);
+      assertRefused("expected it packed", () -> product(backend, sample, a, blocks));
+      assertRefused("float32 or bfloat16", () -> backend.cast(blocks, sample.unset(3, 64)));
+      assertRefused("blocks of 256", () -> backend.packedBytes(DType.Q4_K, 3, 64));
+      assertRefused("expected Q8_0", () -> backend.pack(sample.normal(3, 64), packed));
+      assertRefused(
+          "a is",
+          () -> backend.gemm(false, true, false, blocks, packed, c, GemmKernels.Epilogue.NONE));
+      Tensor experts = packed(backend, sample, random(sample, DType.Q8_0, 1, 1, 3, 64));
+      Tensor offsets = sample.scope().allocate(DType.INT32, 2).set(0, 2);
+      assertRefused(
+          "weights is",
+          () -> backend.expertBackwardInput(sample.normal(2, 3), offsets, experts, a));
+      assertTrue(
+          assertThrows(
+                  IllegalArgumentException.class,
+                  () -> blocks.reshape(6, 32).rows(0, 1).part(0, DType.Q8_0, 1, 31))
+              .getMessage()
+              .contains("whole blocks"));
+    }
+  }
+}
