@@ -22,6 +22,7 @@ import java.util.stream.Stream;
 import panamoe.backend.Backend;
 import panamoe.backend.GemmKernels;
 import panamoe.checkpoint.rows.RowSource;
+import panamoe.tensor.BlockRounding;
 import panamoe.tensor.DType;
 import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
@@ -226,7 +227,9 @@ public final class WeightLoader {
       nonFinite[index] = NonFinite.count(piece.dtype(), bytes);
       view.write(0, source.bytes());
       for (Tensor target : to.targets()) {
-        if (target != direct) {
+        if (target.dtype().isBlocks()) {
+          quantize(piece, source, part(target, piece));
+        } else if (target != direct) {
           put(source, part(target, piece));
         }
       }
@@ -246,6 +249,35 @@ public final class WeightLoader {
         stream.cast(source, rounded);
         stream.pack(rounded, target);
       }
+    }
+
+    private void quantize(Piece piece, Tensor source, Tensor target) {
+      Tensor floats = source;
+      if (source.dtype() != DType.FLOAT32) {
+        floats = stage(DType.FLOAT32, source.shape());
+        stream.cast(source, floats);
+        stream.synchronize();
+      }
+      Tensor blocks = stageOfBlocks(target.dtype(), source.shape());
+      try {
+        BlockRounding.round(target.dtype(), floats.data(), blocks.data());
+      } catch (IllegalArgumentException e) {
+        throw new CheckpointException(
+            piece.name() + " cannot be held in blocks: " + e.getMessage(), e);
+      }
+      stream.pack(blocks, target);
+    }
+
+    /** On the host: only there weights are held in blocks. */
+    private Tensor stageOfBlocks(DType dtype, long... shape) {
+      return stages
+          .computeIfAbsent(
+              dtype,
+              type -> {
+                long blocks = Math.ceilDiv(stagedElements, type.blockElements());
+                return scope.allocate(DType.UINT8, blocks * type.blockBytes());
+              })
+          .part(0, dtype, shape);
     }
 
     private Tensor stage(Piece piece) {

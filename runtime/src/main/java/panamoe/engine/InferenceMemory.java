@@ -11,40 +11,41 @@ import panamoe.config.BlockConfig;
 import panamoe.config.ModelConfig;
 import panamoe.model.LanguageModel;
 import panamoe.param.Parameter;
+import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 
 /**
  * The memory in bytes that a model takes to write texts, by its configuration.
  *
- * @param weights operands and tables in the dtype, vectors and routers in FLOAT32; a tied head
- *     beside its embedding
+ * @param weights in their dtypes, packed matrices without what fills up rows; a tied head beside
+ *     its embedding
  * @param keysAndValues of a text
  */
 public record InferenceMemory(long weights, long keysAndValues) {
   /**
    * For a text as long as the context.
    *
-   * @param dtype of weights, keys and values
+   * @param types of weights; keys and values are as activations
    */
-  public static InferenceMemory of(ModelConfig config, DType dtype) {
-    return of(config, dtype, dtype, config.context());
+  public static InferenceMemory of(ModelConfig config, WeightTypes types) {
+    return of(config, types, types.compute(), config.context());
   }
 
   /**
    * For a text of {@code length} tokens.
    *
-   * @param dtype of weights
    * @param cached of keys and values
    */
-  public static InferenceMemory of(ModelConfig config, DType dtype, DType cached, int length) {
+  public static InferenceMemory of(
+      ModelConfig config, WeightTypes types, DType cached, int length) {
     long weights = 0;
     try (LanguageModel model = new LanguageModel(config)) {
       for (Parameter parameter : model.parameters().parameters()) {
-        weights += parameter.count() * parameter.valueDType(dtype).bytes();
+        weights += types.of(parameter).bytes(parameter.count());
       }
     }
     if (config.head().tied()) {
-      weights += (long) config.vocabulary() * config.hidden() * dtype.bytes();
+      weights += (long) config.vocabulary() * config.hidden() * types.compute().bytes();
     }
     long keysAndValues = 0;
     for (BlockConfig block : config.blocks()) {

@@ -27,6 +27,7 @@ import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
 import panamoe.model.family.ReleasedModel;
 import panamoe.parallel.Ranks;
+import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 
 /**
@@ -225,7 +226,7 @@ public record ModelFolder(
    *     not fit into memory
    */
   public LanguageModel load(Backend backend, DType dtype, List<String> warnings) {
-    return load(backend, dtype, Ranks.alone(), warnings, _ -> {});
+    return load(backend, WeightTypes.of(dtype), Ranks.alone(), warnings, _ -> {});
   }
 
   /**
@@ -234,21 +235,27 @@ public record ModelFolder(
    * @throws CheckpointException also if a weight is NaN or infinite
    */
   public LanguageModel load(Backend backend, DType dtype) {
-    return load(backend, dtype, Ranks.alone(), null, _ -> {});
+    return load(backend, WeightTypes.of(dtype), Ranks.alone(), null, _ -> {});
   }
 
   /**
    * As above, what this rank holds of a model that all {@code ranks} hold together; of the weights
    * it reads no other bytes.
    *
+   * @param types in which weights are held; where experts' are blocks, they are rounded as they are
+   *     read
    * @param warnings receives the loader's warnings; null to refuse NaN and infinite weights
    * @param progress is told which part is loaded, 0 to 1, by any thread
    * @throws IllegalArgumentException if the model does not divide among the tensor ranks
    */
   public LanguageModel load(
-      Backend backend, DType dtype, Ranks ranks, List<String> warnings, DoubleConsumer progress) {
+      Backend backend,
+      WeightTypes types,
+      Ranks ranks,
+      List<String> warnings,
+      DoubleConsumer progress) {
     try {
-      return loadThis(backend, dtype, ranks, warnings, progress);
+      return loadThis(backend, types, ranks, warnings, progress);
     } catch (CheckpointException e) {
       if (!weights.isGone()) {
         throw e;
@@ -260,23 +267,28 @@ public record ModelFolder(
               throw new CheckpointException(
                   path + " has become another model since it was opened", e);
             }
-            return latest.loadThis(backend, dtype, ranks, warnings, progress);
+            return latest.loadThis(backend, types, ranks, warnings, progress);
           });
     }
   }
 
   private LanguageModel loadThis(
-      Backend backend, DType dtype, Ranks ranks, List<String> warnings, DoubleConsumer progress) {
+      Backend backend,
+      WeightTypes types,
+      Ranks ranks,
+      List<String> warnings,
+      DoubleConsumer progress) {
     boolean alone = ranks.world().size() == 1;
     ModelConfig serving = config.withGates(GateConfig::withoutDropping);
-    weights.require(serving, dtype, alone ? backend.memoryAvailable() : Long.MAX_VALUE);
+    weights.require(serving, types, alone ? backend.memoryAvailable() : Long.MAX_VALUE);
     LanguageModel model = new LanguageModel(serving, ranks);
     try {
-      model.allocate(backend, dtype);
+      model.allocate(backend, types);
       Map<String, Destination> destinations = ModelTensors.destinations(model, backend);
       LoadReport report = weights.load(destinations, backend, alone, warnings == null, progress);
       if (warnings != null) {
         warnings.addAll(report.warnings());
+        model.parameters().note(types).ifPresent(warnings::add);
       }
       return model;
     } catch (RuntimeException | Error e) {

@@ -13,7 +13,7 @@ import panamoe.checkpoint.WeightLoader;
 import panamoe.config.ModelConfig;
 import panamoe.model.ModelTensors;
 import panamoe.model.family.ReleasedModel;
-import panamoe.tensor.DType;
+import panamoe.param.WeightTypes;
 
 /** Where the weights of a {@link ModelFolder} are. */
 public sealed interface StoredWeights {
@@ -37,11 +37,11 @@ public sealed interface StoredWeights {
    * Refuses weights that are not a model's, or that do not fit, before anything is allocated.
    *
    * @param config of the model
-   * @param dtype in which they will be held
+   * @param types in which they will be held
    * @param availableBytes free memory for all of them
    * @throws CheckpointException in one sentence
    */
-  void require(ModelConfig config, DType dtype, long availableBytes);
+  void require(ModelConfig config, WeightTypes types, long availableBytes);
 
   /**
    * Loads what this rank holds.
@@ -81,8 +81,13 @@ public sealed interface StoredWeights {
     }
 
     @Override
-    public void require(ModelConfig config, DType dtype, long availableBytes) {
-      checkpoint.requireFits(dtype, availableBytes);
+    public void require(ModelConfig config, WeightTypes types, long availableBytes) {
+      if (types.quantized()) {
+        InferenceMemory.of(config, types, types.compute(), 0)
+            .requireFits(directory(), availableBytes);
+      } else {
+        checkpoint.requireFits(types.compute(), availableBytes);
+      }
       checkpoint.requireHolds(ModelTensors.shapes(config));
     }
 
@@ -122,11 +127,12 @@ public sealed interface StoredWeights {
     }
 
     @Override
-    public void require(ModelConfig config, DType dtype, long availableBytes) {
+    public void require(ModelConfig config, WeightTypes types, long availableBytes) {
       try (TensorFiles files = open()) {
         model.sources(files);
       }
-      InferenceMemory.of(config, dtype, dtype, 0).requireFits(directory(), availableBytes);
+      InferenceMemory.of(config, types, types.compute(), 0)
+          .requireFits(directory(), availableBytes);
     }
 
     @Override

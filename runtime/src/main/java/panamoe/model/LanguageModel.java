@@ -25,6 +25,7 @@ import panamoe.param.Initialization;
 import panamoe.param.Parameter;
 import panamoe.param.ParameterStore;
 import panamoe.param.Slice;
+import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
@@ -119,12 +120,13 @@ public final class LanguageModel implements AutoCloseable {
   }
 
   /**
-   * Makes room for inference in {@code dtype}, where a checkpoint is loaded to; see {@link
+   * Makes room for inference in {@code types}, where a checkpoint is loaded to; see {@link
    * ParameterStore#allocate}. The model can neither train nor be saved.
    */
-  public void allocate(Backend backend, DType dtype) {
+  public void allocate(Backend backend, WeightTypes types) {
+    DType dtype = types.compute();
     long[] shape = embedding.shape();
-    store.allocate(backend, dtype, head == null ? backend.packedBytes(dtype, shape) : 0);
+    store.allocate(backend, types, head == null ? backend.packedBytes(dtype, shape) : 0);
     makeTables();
     headWeight = head == null ? store.allocatePacked(backend, dtype, shape) : head.value();
   }

@@ -4,6 +4,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.zip.CRC32C;
 import panamoe.backend.Backend;
 import panamoe.op.Gradient;
@@ -147,14 +148,14 @@ public final class ParameterStore implements AutoCloseable {
    * Gives every parameter the memory that inference needs, with undefined contents: operands
    * packed, tables in their dtype, vectors in FLOAT32. Nothing is drawn and there are no masters.
    *
-   * @param dtype of operands and tables; the router's stay FLOAT32
+   * @param types of the parameters
    * @param besideBytes that will be allocated in {@link #scope} beside the parameters
    * @throws OutOfMemoryError as {@link #materialize}
    */
-  public void allocate(Backend backend, DType dtype, long besideBytes) {
+  public void allocate(Backend backend, WeightTypes types, long besideBytes) {
     long bytes = besideBytes;
     for (Parameter parameter : parameters.values()) {
-      DType held = parameter.valueDType(dtype);
+      DType held = types.of(parameter);
       bytes +=
           parameter.role() == Role.OPERAND
               ? backend.packedBytes(held, parameter.shape())
@@ -162,12 +163,17 @@ public final class ParameterStore implements AutoCloseable {
     }
     open(backend, bytes);
     for (Parameter parameter : parameters.values()) {
-      DType held = parameter.valueDType(dtype);
+      DType held = types.of(parameter);
       parameter.bind(
           parameter.role() == Role.OPERAND
               ? new Weight.Packed(allocatePacked(backend, held, parameter.shape()))
               : new Weight.RowMajor(scope.allocate(held, parameter.shape())));
     }
+  }
+
+  /** What a user should know of parameters that these types do not fit. */
+  public Optional<String> note(WeightTypes types) {
+    return types.note(parameters());
   }
 
   /** Room in {@link #scope} for a packed operand of this shape. */

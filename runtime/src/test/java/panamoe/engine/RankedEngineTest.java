@@ -31,6 +31,7 @@ import panamoe.model.ModelTensors;
 import panamoe.parallel.Overlap;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
+import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 
 /** Texts of a PR-MoE that many ranks hold are those of one rank. */
@@ -117,7 +118,12 @@ class RankedEngineTest {
               try (Backend backend = Backends.open("cpu", 1);
                   LanguageModel model =
                       ModelFolder.open(folder)
-                          .load(backend, DType.FLOAT32, ranks, new ArrayList<>(), _ -> {})) {
+                          .load(
+                              backend,
+                              WeightTypes.of(DType.FLOAT32),
+                              ranks,
+                              new ArrayList<>(),
+                              _ -> {})) {
                 elements[world.rank()] = model.parameters().count();
                 List<Recorder> texts = write(backend, model);
                 ranks.close();

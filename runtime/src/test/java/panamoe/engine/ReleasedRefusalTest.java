@@ -20,6 +20,7 @@ import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.StoredType;
 import panamoe.engine.ReleasedFolder.Saved;
 import panamoe.model.LanguageModel;
+import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 import panamoe.testkit.ScarceMemory;
 
@@ -220,9 +221,9 @@ class ReleasedRefusalTest {
     CheckpointException refused =
         assertThrows(
             CheckpointException.class,
-            () -> opened.weights().require(opened.config(), DType.FLOAT32, 1000));
+            () -> opened.weights().require(opened.config(), WeightTypes.of(DType.FLOAT32), 1000));
     assertTrue(refused.getMessage().contains("GiB are available"), refused.getMessage());
-    InferenceMemory memory = InferenceMemory.of(opened.config(), DType.FLOAT32);
+    InferenceMemory memory = InferenceMemory.of(opened.config(), WeightTypes.of(DType.FLOAT32));
     long floats = model.tensors.values().stream().mapToLong(saved -> saved.bytes().length).sum();
     assertEquals(floats, memory.weights());
     assertEquals(

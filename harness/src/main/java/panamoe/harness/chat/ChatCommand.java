@@ -86,7 +86,7 @@ public final class ChatCommand implements Callable<Integer> {
         ranks,
         backend,
         folder,
-        text.dtype(),
+        text.weights(),
         text.engine(folder.config().context()),
         spec.commandLine().getErr(),
         engine -> talk(engine, new Conversation(chat, folder.config().context()), stop));

@@ -20,11 +20,12 @@ import panamoe.eval.TaskFile;
 import panamoe.eval.TaskScore;
 import panamoe.eval.TextEvaluator;
 import panamoe.eval.TextScore;
-import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
+import panamoe.harness.WeightPrecision;
 import panamoe.harness.train.Text;
 import panamoe.io.Count;
 import panamoe.model.LanguageModel;
+import panamoe.parallel.Ranks;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -75,12 +76,7 @@ public final class EvalCommand implements Callable<Integer> {
   @Option(names = "--tasks", paramLabel = "FILE", description = "Tasks, one JSON object a line.")
   private Path tasks;
 
-  @Option(
-      names = "--dtype",
-      paramLabel = "TYPE",
-      defaultValue = "f32",
-      description = "f32 or bf16. Default: ${DEFAULT-VALUE}.")
-  private ComputeType dtype;
+  @Mixin private WeightPrecision weights;
 
   /** What is measured, once the model is loaded. */
   private interface Measurement {
@@ -95,7 +91,12 @@ public final class EvalCommand implements Callable<Integer> {
     ModelFolder folder = ModelFolder.open(model);
     Measurement measurement = tasks == null ? ofText(folder) : ofTasks(folder);
     try (Backend backend = shared.open();
-        LanguageModel loaded = folder.load(backend, dtype.dtype())) {
+        LanguageModel loaded =
+            folder.load(backend, weights.types(), Ranks.alone(), null, _ -> {})) {
+      loaded
+          .parameters()
+          .note(weights.types())
+          .ifPresent(note -> spec.commandLine().getErr().println("warning: " + note));
       measurement.run(backend, loaded);
     }
     return 0;

@@ -134,7 +134,7 @@ public final class GenerateCommand implements Callable<Integer> {
         ranks,
         backend,
         folder,
-        text.dtype(),
+        text.weights(),
         text.engine(tokens(request, folder.config().context())),
         spec.commandLine().getErr(),
         engine -> print(engine, request, stop));

@@ -9,6 +9,7 @@ import panamoe.engine.SamplingDefaults;
 import panamoe.harness.KeyValueType;
 import panamoe.harness.MakersSampling;
 import panamoe.harness.Precision;
+import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -95,8 +96,13 @@ public final class TextOptions {
     return stop;
   }
 
+  /** Of activations. */
   public DType dtype() {
     return precision.dtype().dtype();
+  }
+
+  public WeightTypes weights() {
+    return precision.weights().types();
   }
 
   /** Takes what the options do not say from a model's makers. */

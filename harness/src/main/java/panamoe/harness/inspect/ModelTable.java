@@ -22,6 +22,7 @@ import panamoe.nn.Cost;
 import panamoe.nn.Work;
 import panamoe.parallel.Topology;
 import panamoe.param.Parameter;
+import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 import panamoe.train.MemoryForecast;
 import panamoe.train.RunConfig;
@@ -116,14 +117,14 @@ public record ModelTable(
   /** The memory of training, by kind; of writing a text for a released model. */
   private ObjectNode memory() {
     return training == null
-        ? InferenceMemory.of(config, dtype()).toJson()
+        ? InferenceMemory.of(config, WeightTypes.of(dtype())).toJson()
         : MemoryForecast.of(config, training, Topology.ONE).toJson();
   }
 
   /** As above, as a table. */
   String memoryText() {
     return training == null
-        ? InferenceMemory.of(config, dtype()).toText()
+        ? InferenceMemory.of(config, WeightTypes.of(dtype())).toText()
         : MemoryForecast.of(config, training, Topology.ONE).toText();
   }
 

@@ -29,6 +29,7 @@ import panamoe.harness.ranks.RankRun;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
+import panamoe.param.WeightTypes;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -157,7 +158,8 @@ public final class LatencyCommand implements Callable<Integer> {
     int length = Math.min(tokens, folder.config().context() - 1);
     List<Measured> measured = new ArrayList<>();
     List<String> warnings = new ArrayList<>();
-    try (LanguageModel loaded = folder.load(backend, dtype.dtype(), ranks, warnings, _ -> {})) {
+    try (LanguageModel loaded =
+        folder.load(backend, WeightTypes.of(dtype.dtype()), ranks, warnings, _ -> {})) {
       if (ranks.first()) {
         warnings.forEach(warning -> spec.commandLine().getErr().println("warning: " + warning));
       }

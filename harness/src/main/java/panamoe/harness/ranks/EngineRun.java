@@ -10,6 +10,7 @@ import panamoe.engine.InferenceMemory;
 import panamoe.engine.ModelFolder;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
+import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 
 /** An engine over the ranks of a command that writes texts. */
@@ -27,7 +28,7 @@ public final class EngineRun {
       Ranks ranks,
       Backend backend,
       ModelFolder folder,
-      DType dtype,
+      WeightTypes types,
       EngineConfig config,
       PrintWriter err,
       Engine.Body body)
@@ -35,12 +36,12 @@ public final class EngineRun {
     Alike.requireModel(ranks, folder);
     if (ranks.world().size() == 1) {
       int tokens = (int) Math.min((long) config.blocks() * config.blockSize(), Integer.MAX_VALUE);
-      DType cached = config.int8Cache() ? DType.INT8 : dtype;
-      InferenceMemory.of(folder.config(), dtype, cached, tokens)
+      DType cached = config.int8Cache() ? DType.INT8 : types.compute();
+      InferenceMemory.of(folder.config(), types, cached, tokens)
           .requireFits(folder.path(), backend.memoryAvailable());
     }
     List<String> warnings = new ArrayList<>();
-    try (LanguageModel loaded = folder.load(backend, dtype, ranks, warnings, _ -> {})) {
+    try (LanguageModel loaded = folder.load(backend, types, ranks, warnings, _ -> {})) {
       if (ranks.first()) {
         warnings.forEach(warning -> err.println("warning: " + warning));
       }

@@ -5,6 +5,7 @@ import panamoe.backend.Backend;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.ComputeType;
 import panamoe.harness.KeyValueType;
+import panamoe.harness.Quantization;
 import panamoe.io.Sha256;
 import panamoe.parallel.Ranks;
 
@@ -17,6 +18,7 @@ final class Fingerprint {
   static String of(
       ModelFolder folder,
       ComputeType dtype,
+      Quantization quantize,
       KeyValueType keyValues,
       Backend backend,
       Ranks ranks,
@@ -26,7 +28,7 @@ final class Fingerprint {
             " ",
             folder.weights().sha256(),
             folder.tokenizer().sha256(),
-            dtype.toString(),
+            quantize == null ? dtype.toString() : dtype + " experts " + quantize,
             "keys and values " + keyValues,
             backend.name(),
             "slices " + ranks.topology().tensorDegree() + " " + ranks.topology().expertSlices(),

@@ -11,6 +11,7 @@ import panamoe.engine.StopConfig;
 import panamoe.engine.TokenConstraint;
 import panamoe.harness.ComputeType;
 import panamoe.harness.KeyValueType;
+import panamoe.harness.Quantization;
 import panamoe.io.ConfigJson;
 import panamoe.io.Omittable;
 
@@ -48,12 +49,14 @@ record LoggedText(
    *
    * @param model the served model's id
    * @param checkpoint an absolute path
+   * @param quantize of the experts' matrices; null: they are as others
    * @param device the backend's name
    */
   record Origin(
       String model,
       String checkpoint,
       ComputeType dtype,
+      @Omittable Quantization quantize,
       KeyValueType keyValues,
       String device,
       String fingerprint) {}

@@ -17,7 +17,9 @@ import panamoe.engine.EngineConfig;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.ComputeType;
 import panamoe.harness.KeyValueType;
+import panamoe.harness.Quantization;
 import panamoe.harness.SharedOptions;
+import panamoe.harness.WeightPrecision;
 import panamoe.harness.ranks.EngineRun;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
@@ -69,7 +71,8 @@ public final class ReplayCommand implements Callable<Integer> {
   private ComputeType dtype;
 
   /** What must be loaded for a text. */
-  private record Source(Path model, ComputeType dtype, KeyValueType keyValues) {}
+  private record Source(
+      Path model, ComputeType dtype, Quantization quantize, KeyValueType keyValues) {}
 
   @Override
   public Integer call() throws Exception {
@@ -81,6 +84,7 @@ public final class ReplayCommand implements Callable<Integer> {
           new Source(
               model == null ? Path.of(text.origin().checkpoint()) : model,
               dtype == null ? text.origin().dtype() : dtype,
+              text.origin().quantize(),
               text.origin().keyValues());
       bySource.computeIfAbsent(source, _ -> new LinkedHashMap<>()).put(file, text);
       folders.computeIfAbsent(source.model(), ModelFolder::open);
@@ -112,7 +116,14 @@ public final class ReplayCommand implements Callable<Integer> {
       if (ranks.first()) {
         String version = spec.root().version()[0];
         String now =
-            Fingerprint.of(folder, source.dtype(), source.keyValues(), backend, ranks, version);
+            Fingerprint.of(
+                folder,
+                source.dtype(),
+                source.quantize(),
+                source.keyValues(),
+                backend,
+                ranks,
+                version);
         entry.getValue().forEach((file, text) -> warn(file, text.origin(), now, backend));
       }
       Constraints constraints = new Constraints(folder.tokenizer());
@@ -120,7 +131,7 @@ public final class ReplayCommand implements Callable<Integer> {
           ranks,
           backend,
           folder,
-          source.dtype().dtype(),
+          WeightPrecision.types(source.dtype(), source.quantize()),
           EngineConfig.one(folder.config().context())
               .withInt8Cache(source.keyValues() == KeyValueType.INT8),
           spec.commandLine().getErr(),

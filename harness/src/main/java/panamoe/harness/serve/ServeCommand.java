@@ -26,7 +26,7 @@ import panamoe.harness.ranks.RankRun;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
-import panamoe.tensor.DType;
+import panamoe.param.WeightTypes;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -146,7 +146,7 @@ public final class ServeCommand implements Callable<Integer> {
         ApiServer server = listenOptions.listen(served, limits, keys, metrics, log, err::println)) {
       List<String> warnings = new ArrayList<>();
       try (LanguageModel loaded =
-          folder.load(backend, dtype(), ranks, warnings, part -> loaded(server, part, stop))) {
+          folder.load(backend, types(), ranks, warnings, part -> loaded(server, part, stop))) {
         warnings.forEach(warning -> err.println("warning: " + warning));
         CacheSize cache = cache(ranks, backend, folder);
         Engine.onRanks(
@@ -192,7 +192,7 @@ public final class ServeCommand implements Callable<Integer> {
    */
   private void follow(Ranks ranks, Backend backend, ModelFolder folder)
       throws InterruptedException {
-    try (LanguageModel loaded = folder.load(backend, dtype(), ranks, new ArrayList<>(), _ -> {})) {
+    try (LanguageModel loaded = folder.load(backend, types(), ranks, new ArrayList<>(), _ -> {})) {
       EngineConfig config = engineOptions.config(cache(ranks, backend, folder).blocks());
       if (!rankOptions.leads()) {
         StopSignals.handle(() -> {});
@@ -205,8 +205,8 @@ public final class ServeCommand implements Callable<Integer> {
     return engineOptions.cache(ranks, backend, folder.config(), rankOptions.here());
   }
 
-  private DType dtype() {
-    return precision().dtype().dtype();
+  private WeightTypes types() {
+    return precision().weights().types();
   }
 
   private Precision precision() {
@@ -222,6 +222,7 @@ public final class ServeCommand implements Callable<Integer> {
         Fingerprint.of(
             folder,
             precision().dtype(),
+            precision().weights().quantize(),
             precision().keyValues(),
             backend,
             ranks,
@@ -244,6 +245,7 @@ public final class ServeCommand implements Callable<Integer> {
             served.name(),
             folder.weights().directory().toAbsolutePath().normalize().toString(),
             precision().dtype(),
+            precision().weights().quantize(),
             precision().keyValues(),
             backend.name(),
             served.fingerprint());

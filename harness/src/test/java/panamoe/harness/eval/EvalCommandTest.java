@@ -1,6 +1,7 @@
 package panamoe.harness.eval;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -49,6 +50,36 @@ class EvalCommandTest {
     refused(1, "has changed since", "eval", run);
     Files.delete(text);
     refused(1, "the run's text is no longer at " + text, "eval", run);
+  }
+
+  @Test
+  void roundedExpertsCostALittle() throws IOException {
+    double exact = bits("eval", run, "--json");
+    double bytes = bits("eval", run, "--json", "--quantize", "int8");
+    double nibbles = bits("eval", run, "--json", "--quantize", "int4", "--dtype", "bf16");
+    assertNotEquals(exact, bytes);
+    assertEquals(exact, bytes, 0.01);
+    assertNotEquals(bytes, nibbles);
+    assertEquals(exact, nibbles, 0.3);
+    refused(2, "--quantize", "eval", run, "--quantize", "int3");
+    CommandRun written =
+        run(
+            "generate",
+            "--model",
+            run,
+            "--prompt",
+            "The",
+            "--max-tokens",
+            "5",
+            "--quantize",
+            "int8");
+    assertEquals(0, written.exitCode(), written.err());
+  }
+
+  private static double bits(Object... arguments) throws IOException {
+    CommandRun measured = run(arguments);
+    assertEquals(0, measured.exitCode(), measured.err());
+    return new JsonMapper().readTree(measured.out()).path("bits_per_byte").asDouble();
   }
 
   @Test

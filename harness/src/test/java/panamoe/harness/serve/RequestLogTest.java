@@ -153,7 +153,7 @@ class RequestLogTest {
   private RequestLog log(int size, Metrics metrics, Consumer<String> warnings) throws IOException {
     LoggedText.Origin origin =
         new LoggedText.Origin(
-            "hash", "/none", ComputeType.F32, KeyValueType.DTYPE, "hash", "fp_hash");
+            "hash", "/none", ComputeType.F32, null, KeyValueType.DTYPE, "hash", "fp_hash");
     return new RequestLog(folder.resolve("log"), origin, size, metrics, warnings);
   }
 

@@ -139,7 +139,7 @@ final class TestServer implements AutoCloseable {
             : new RequestLog(
                 logFolder,
                 new LoggedText.Origin(
-                    MODEL, "/none", ComputeType.F32, KeyValueType.DTYPE, "hash", "fp_hash"),
+                    MODEL, "/none", ComputeType.F32, null, KeyValueType.DTYPE, "hash", "fp_hash"),
                 RequestLog.QUEUE,
                 metrics,
                 log::add);
