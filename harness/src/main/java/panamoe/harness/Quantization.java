@@ -2,6 +2,7 @@ package panamoe.harness;
 
 import com.fasterxml.jackson.annotation.JsonValue;
 import java.util.Locale;
+import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 
 /** The blocks that experts' matrices are rounded to, as named on the command line and in JSON. */
@@ -15,8 +16,14 @@ public enum Quantization {
     this.dtype = dtype;
   }
 
-  public DType dtype() {
-    return dtype;
+  /**
+   * The dtypes of weights.
+   *
+   * @param compute of activations
+   * @param experts what experts' matrices are rounded to; null: they are as others
+   */
+  public static WeightTypes types(DType compute, Quantization experts) {
+    return new WeightTypes(compute, experts == null ? compute : experts.dtype);
   }
 
   @JsonValue

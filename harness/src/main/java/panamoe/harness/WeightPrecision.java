@@ -31,11 +31,6 @@ public final class WeightPrecision {
   }
 
   public WeightTypes types() {
-    return types(dtype, quantize);
-  }
-
-  /** As above, of named ones. */
-  public static WeightTypes types(ComputeType dtype, Quantization quantize) {
-    return new WeightTypes(dtype.dtype(), quantize == null ? dtype.dtype() : quantize.dtype());
+    return Quantization.types(dtype.dtype(), quantize);
   }
 }

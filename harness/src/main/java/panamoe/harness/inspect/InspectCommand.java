@@ -13,6 +13,7 @@ import java.util.concurrent.Callable;
 import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.TensorFiles;
 import panamoe.engine.ModelFolder;
+import panamoe.harness.Quantization;
 import panamoe.harness.SharedOptions;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -57,6 +58,13 @@ public final class InspectCommand implements Callable<Integer> {
   private boolean memory;
 
   @Option(
+      names = "--quantize",
+      paramLabel = "TYPE",
+      description =
+          "With --memory: that of writing a text, with experts' matrices in int8 or int4.")
+  private Quantization quantize;
+
+  @Option(
       names = "--tensors",
       description = "Print the stored tensors instead: name, dtype, shape, file.")
   private boolean tensors;
@@ -71,6 +79,9 @@ public final class InspectCommand implements Callable<Integer> {
       throw new ParameterException(
           spec.commandLine(), "--verify is for a checkpoint, and " + path + " is a config");
     }
+    if (quantize != null && !memory) {
+      throw new ParameterException(spec.commandLine(), "--quantize goes with --memory");
+    }
     if (tensors) {
       if (config || memory || verify) {
         throw new ParameterException(
@@ -81,12 +92,12 @@ public final class InspectCommand implements Callable<Integer> {
     ModelTable table = config ? ModelTable.ofConfig(path) : ModelTable.ofCheckpoint(path, verify);
     PrintWriter out = spec.commandLine().getOut();
     if (shared.json()) {
-      out.println(table.toJson(memory));
+      out.println(table.toJson(memory, quantize));
       return 0;
     }
     out.print(table.toText());
     if (memory) {
-      out.print(table.memoryText());
+      out.print(table.memoryText(quantize));
     }
     if (verify) {
       out.printf(Locale.ROOT, "all files agree with the manifest%n");

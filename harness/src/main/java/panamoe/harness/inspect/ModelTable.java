@@ -15,6 +15,7 @@ import panamoe.config.MoeConfig;
 import panamoe.engine.InferenceMemory;
 import panamoe.engine.ModelFolder;
 import panamoe.engine.StoredWeights;
+import panamoe.harness.Quantization;
 import panamoe.io.Count;
 import panamoe.model.LanguageModel;
 import panamoe.model.family.ReleasedModel;
@@ -22,7 +23,6 @@ import panamoe.nn.Cost;
 import panamoe.nn.Work;
 import panamoe.parallel.Topology;
 import panamoe.param.Parameter;
-import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 import panamoe.train.MemoryForecast;
 import panamoe.train.RunConfig;
@@ -114,18 +114,31 @@ public record ModelTable(
     return training == null ? DType.BFLOAT16 : training.dtype();
   }
 
-  /** The memory of training, by kind; of writing a text for a released model. */
-  private ObjectNode memory() {
-    return training == null
-        ? InferenceMemory.of(config, WeightTypes.of(dtype())).toJson()
+  /**
+   * The memory of training, by kind; of writing a text for a released model, or with experts that
+   * are rounded.
+   *
+   * @param quantize may be null
+   */
+  private ObjectNode memory(Quantization quantize) {
+    return writes(quantize)
+        ? writing(quantize).toJson()
         : MemoryForecast.of(config, training, Topology.ONE).toJson();
   }
 
   /** As above, as a table. */
-  String memoryText() {
-    return training == null
-        ? InferenceMemory.of(config, WeightTypes.of(dtype())).toText()
+  String memoryText(Quantization quantize) {
+    return writes(quantize)
+        ? writing(quantize).toText()
         : MemoryForecast.of(config, training, Topology.ONE).toText();
+  }
+
+  private boolean writes(Quantization quantize) {
+    return training == null || quantize != null;
+  }
+
+  private InferenceMemory writing(Quantization quantize) {
+    return InferenceMemory.of(config, Quantization.types(dtype(), quantize));
   }
 
   /** All parameters except unused experts'. */
@@ -205,7 +218,7 @@ public record ModelTable(
     text.append(String.format(Locale.ROOT, format + "%n", values));
   }
 
-  ObjectNode toJson(boolean withMemory) {
+  ObjectNode toJson(boolean withMemory, Quantization quantize) {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.put(kind(), source.toString());
     if (step != null) {
@@ -222,7 +235,7 @@ public record ModelTable(
     json.put("flops_per_token", token.flops());
     json.put("bytes_per_decoded_token", token.bytes());
     if (withMemory) {
-      json.set("memory", memory());
+      json.set("memory", memory(quantize));
     }
     return json;
   }

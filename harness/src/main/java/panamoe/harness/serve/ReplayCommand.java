@@ -19,7 +19,6 @@ import panamoe.harness.ComputeType;
 import panamoe.harness.KeyValueType;
 import panamoe.harness.Quantization;
 import panamoe.harness.SharedOptions;
-import panamoe.harness.WeightPrecision;
 import panamoe.harness.ranks.EngineRun;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
@@ -131,7 +130,7 @@ public final class ReplayCommand implements Callable<Integer> {
           ranks,
           backend,
           folder,
-          WeightPrecision.types(source.dtype(), source.quantize()),
+          Quantization.types(source.dtype().dtype(), source.quantize()),
           EngineConfig.one(folder.config().context())
               .withInt8Cache(source.keyValues() == KeyValueType.INT8),
           spec.commandLine().getErr(),

@@ -2,6 +2,7 @@ package panamoe.harness.generate;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -93,6 +94,27 @@ class ReleasedModelCommandsTest {
     CommandRun eval =
         ran("eval", released.toString(), "--text", text, "--window", "16", "--device", "cpu");
     assertTrue(eval.out().contains("bits per byte"), eval.out());
+  }
+
+  /** This model's rows of down have 112 elements, those of up 64. */
+  @Test
+  void expertsAreRoundedWhereTheirRowsAreWholeBlocks() throws IOException {
+    makeTokenizer();
+    String[] eval = {"eval", released.toString(), "--text", text().toString(), "--json"};
+    List<String> rounding = new ArrayList<>(List.of(eval));
+    rounding.addAll(List.of("--quantize", "int8"));
+    CommandRun rounded = ran(rounding.toArray(String[]::new));
+    assertEquals(
+        "warning: layers.0.moe.experts.down.weight and 2 more stay float32: its rows of 112 elements"
+            + " are no whole blocks of 32",
+        rounded.err().strip());
+    double exact = bits(ran(eval));
+    assertNotEquals(exact, bits(rounded));
+    assertEquals(exact, bits(rounded), 0.01);
+  }
+
+  private static double bits(CommandRun eval) throws IOException {
+    return new ObjectMapper().readTree(eval.out()).get("bits_per_byte").asDouble();
   }
 
   /** Qwen3 ends a message by one token and a document by another, which it names second. */

@@ -8,7 +8,9 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -66,6 +68,31 @@ class InspectCommandTest {
     assertEquals(4 * json.get("total").asLong(), json.at("/memory/weights").asLong());
     assertEquals(config.toString(), json.get("config").asText());
     assertTrue(json.path("step").isMissingNode());
+  }
+
+  @Test
+  void roundedExpertsTakeLessMemory() throws IOException {
+    long bytes = weights("int8");
+    long nibbles = weights("int4");
+    JsonNode json = new ObjectMapper().readTree(inspect("--json").out());
+    long experts = json.at("/parameters/expert").asLong();
+    assertTrue(experts > 0);
+    // Half a byte for each element of up; rows of down are no whole blocks in this model.
+    assertTrue(bytes - nibbles < experts / 2 && bytes - nibbles > experts / 6);
+    assertTrue(bytes < 4 * json.get("total").asLong() - experts);
+    assertEquals(2, inspect("--quantize", "int8").exitCode());
+  }
+
+  private long weights(String quantize) throws IOException {
+    CommandRun run = inspect("--json", "--memory", "--quantize", quantize);
+    assertEquals(0, run.exitCode(), run.err());
+    return new ObjectMapper().readTree(run.out()).at("/memory/weights").asLong();
+  }
+
+  private CommandRun inspect(String... options) {
+    return CommandRun.of(
+        Stream.concat(Stream.of("inspect", config.toString()), Arrays.stream(options))
+            .toArray(String[]::new));
   }
 
   @Test
