@@ -55,7 +55,10 @@ public abstract class CommunicatorContract {
   }
 
   @ParameterizedTest
-  @EnumSource(DType.class)
+  @EnumSource(
+      value = DType.class,
+      mode = EnumSource.Mode.MATCH_NONE,
+      names = "Q.*|MXFP.*") // weights in blocks, which ranks do not exchange
   void rowsGoToTheirRanksWhateverTheCounts(DType dtype) {
     for (int ranks : new int[] {1, 2, 3, 4, 8}) {
       run(
@@ -175,7 +178,10 @@ public abstract class CommunicatorContract {
   }
 
   @ParameterizedTest
-  @EnumSource(DType.class)
+  @EnumSource(
+      value = DType.class,
+      mode = EnumSource.Mode.MATCH_NONE,
+      names = "Q.*|MXFP.*") // weights in blocks, which ranks do not exchange
   void aGatherPutsTheRowsBehindEachOther(DType dtype) {
     for (int ranks : new int[] {1, 2, 3, 4, 8}) {
       run(
