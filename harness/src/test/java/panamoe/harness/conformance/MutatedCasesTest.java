@@ -32,9 +32,10 @@ import panamoe.harness.conformance.replay.Conformance;
 class MutatedCasesTest {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final int MUTATIONS = 6;
+  // A null within a setting's JSON is the case's own.
   private static final Pattern RAW =
       Pattern.compile(
-          "out of bounds|by zero|Exception|cannot be cast|Cannot invoke|^-?\\d+$|null|overflow");
+          "out of bounds|by zero|Exception|cannot be cast|Cannot invoke|^-?\\d+$|null(?![,}])|overflow");
 
   @TempDir private Path folder;
 
