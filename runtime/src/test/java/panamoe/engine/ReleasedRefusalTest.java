@@ -69,6 +69,9 @@ class ReleasedRefusalTest {
     model.config.put("model_type", "bert");
     model.write(folder);
     refused("model_type is bert, expected one of mixtral, qwen2_moe,");
+    model.config.put("model_type", "b\n".repeat(1000));
+    model.write(folder);
+    refused("model_type is b?b?", "..., expected one of");
     model.config.put("model_type", "mixtral").put("hidden_act", "gelu");
     model.write(folder);
     refused("hidden_act is \"gelu\", expected silu");
@@ -102,8 +105,15 @@ class ReleasedRefusalTest {
     refused(folder + ": the tensors do not fit the configuration: missing " + NAME);
     model.tensors.put(NAME, new Saved(StoredType.F32, new byte[11 * 16 * 4], 11, 16));
     model.write(folder);
-    refused(
-        NAME + " and " + NAME.replace("w1", "w3") + " make a matrix [23, 16], expected [24, 16]");
+    String up = NAME.replace("w1", "w3");
+    refused(NAME + " and " + up + " have 11 and 12 rows, expected as many");
+    Saved taller = model.tensors.put(up, new Saved(StoredType.F32, new byte[13 * 16 * 4], 13, 16));
+    model.write(folder);
+    refused(NAME + " and " + up + " have 11 and 13 rows, expected as many");
+    model.tensors.put(up, new Saved(StoredType.F32, new byte[11 * 16 * 4], 11, 16));
+    model.write(folder);
+    refused(NAME + " and " + up + " make a matrix [22, 16], expected [24, 16]");
+    model.tensors.put(up, taller);
     model.tensors.put(NAME, new Saved(StoredType.F32, new byte[12 * 15 * 4], 12, 15));
     model.write(folder);
     refused("rows of different widths are joined: [15, 16]");

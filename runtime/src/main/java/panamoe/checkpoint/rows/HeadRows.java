@@ -1,6 +1,7 @@
 package panamoe.checkpoint.rows;
 
 import java.lang.foreign.MemorySegment;
+import panamoe.checkpoint.CheckpointException;
 import panamoe.tensor.DType;
 
 /**
@@ -15,6 +16,20 @@ import panamoe.tensor.DType;
  */
 public record HeadRows(RowSource of, long heads, long first, long count, boolean transposed)
     implements RowSource {
+  public HeadRows {
+    if (of.rows() % heads != 0 || first < 0 || first + count > of.rows() / heads) {
+      throw new CheckpointException(
+          of.rows()
+              + " rows of "
+              + heads
+              + " heads do not hold "
+              + count
+              + " of each from its row "
+              + first
+              + " on");
+    }
+  }
+
   @Override
   public DType dtype() {
     return of.dtype();

@@ -72,9 +72,13 @@ final class Lookup {
         : rows;
   }
 
-  /** A stack of matrices, one a row. */
+  /** A stack of matrices, one a row, of the weight's own shape. */
   RowSource stack(String name) {
-    return StoredRows.of(files.files, floats(name));
+    StoredTensor tensor = floats(name);
+    if (!Arrays.equals(tensor.shape(), shape)) {
+      throw shaped(tensor, Arrays.toString(shape));
+    }
+    return StoredRows.of(files.files, tensor);
   }
 
   /** A vector, as a matrix of one row. */

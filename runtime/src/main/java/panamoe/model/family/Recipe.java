@@ -1,6 +1,7 @@
 package panamoe.model.family;
 
 import java.util.List;
+import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.rows.HeadRows;
 import panamoe.checkpoint.rows.JoinedRows;
 import panamoe.checkpoint.rows.Mxfp4Rows;
@@ -23,14 +24,27 @@ interface Recipe {
     return files -> files.matrix(name);
   }
 
-  /** Rows of several tensors, such as those of a SwiGLU's two halves. */
+  /** The rows of two tensors with as many each: of a SwiGLU's two halves. */
   static Recipe joined(String first, String second) {
     return joined(tensor(first), tensor(second));
   }
 
   /** As above, of recipes. */
   static Recipe joined(Recipe first, Recipe second) {
-    return files -> new JoinedRows(List.of(first.of(files), second.of(files)));
+    return files -> {
+      RowSource above = first.of(files);
+      RowSource below = second.of(files);
+      if (above.rows() != below.rows()) {
+        throw new CheckpointException(
+            String.join(" and ", files.used())
+                + " have "
+                + above.rows()
+                + " and "
+                + below.rows()
+                + " rows, expected as many");
+      }
+      return new JoinedRows(List.of(above, below));
+    };
   }
 
   /** An expert's part of a tensor that stacks all. */

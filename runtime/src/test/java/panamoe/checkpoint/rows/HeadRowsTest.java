@@ -2,11 +2,13 @@ package panamoe.checkpoint.rows;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import org.junit.jupiter.api.Test;
+import panamoe.checkpoint.CheckpointException;
 import panamoe.tensor.DType;
 
 class HeadRowsTest {
@@ -36,6 +38,18 @@ class HeadRowsTest {
     assertArrayEquals(new float[] {0, 10, 1, 11, 30, 40, 31, 41}, read(keys, 0, 2));
     assertArrayEquals(new float[] {30, 40, 31, 41}, read(keys, 1, 1));
     assertArrayEquals(new float[] {20, 21, 50, 51}, read(values, 0, 2));
+  }
+
+  /** Heads that are shorter than what is asked of them: the rows would be those of another. */
+  @Test
+  void headsThatDoNotHoldTheRows() {
+    RowSource stored = new Numbered(6, 2);
+    assertThrows(CheckpointException.class, () -> new HeadRows(stored, 2, 2, 2, false));
+    assertThrows(CheckpointException.class, () -> new HeadRows(stored, 2, -1, 4, false));
+    String uneven =
+        assertThrows(CheckpointException.class, () -> new HeadRows(stored, 4, 0, 1, true))
+            .getMessage();
+    assertEquals("6 rows of 4 heads do not hold 1 of each from its row 0 on", uneven);
   }
 
   private static float[] read(RowSource source, long row, long rows) {
