@@ -1,5 +1,6 @@
 package panamoe.engine;
 
+import java.util.Map;
 import panamoe.model.family.Keys;
 
 /**
@@ -14,16 +15,38 @@ public record SamplingDefaults(
   /**
    * Reads {@code generation_config.json}; keys that are not of sampling stay unread.
    *
-   * @throws panamoe.checkpoint.CheckpointException if a value is not a number
+   * @throws panamoe.checkpoint.CheckpointException if a value is not a number, or out of range
    */
   static SamplingDefaults of(Keys keys) {
     Double topK = number(keys, "top_k");
-    return new SamplingDefaults(
-        keys.flag("do_sample", true) ? number(keys, "temperature") : Double.valueOf(0),
-        topK == null ? null : Integer.valueOf(topK.intValue()),
-        number(keys, "top_p"),
-        number(keys, "min_p"),
-        number(keys, "repetition_penalty"));
+    if (topK != null && topK != Math.rint(topK)) {
+      throw keys.bad("top_k", topK.toString(), "a whole number");
+    }
+    SamplingDefaults defaults =
+        new SamplingDefaults(
+            keys.flag("do_sample", true) ? number(keys, "temperature") : Double.valueOf(0),
+            topK == null ? null : Integer.valueOf(Math.max(0, topK.intValue())), // -1 is all, too
+            number(keys, "top_p"),
+            number(keys, "min_p"),
+            number(keys, "repetition_penalty"));
+    try {
+      defaults.requireInRange();
+    } catch (IllegalArgumentException e) {
+      throw keys.bad(e.getMessage());
+    }
+    return defaults;
+  }
+
+  /** Here, because a request that leaves them out could not be told that they are wrong. */
+  private void requireInRange() {
+    new SamplingConfig(
+        temperature == null ? 0 : temperature,
+        topK == null ? 0 : topK,
+        topP == null ? 1 : topP,
+        minP == null ? 0 : minP,
+        new SamplingConfig.Penalties(repetitionPenalty == null ? 1 : repetitionPenalty, 0, 0),
+        Map.of(),
+        0);
   }
 
   private static Double number(Keys keys, String name) {

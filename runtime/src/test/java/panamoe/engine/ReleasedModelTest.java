@@ -272,6 +272,15 @@ class ReleasedModelTest {
     assertEquals(0, ModelFolder.open(path).sampling().temperature());
     Files.writeString(file, "{\"temperature\": \"hot\"}");
     assertThrows(CheckpointException.class, () -> ModelFolder.open(path).sampling());
+    Files.writeString(file, "{\"top_k\": -1}");
+    assertEquals(0, ModelFolder.open(path).sampling().topK());
+    for (String wrong : new String[] {"top_k\": 0.5", "top_p\": 1.5", "temperature\": -1"}) {
+      Files.writeString(file, "{\"" + wrong + "}");
+      String message =
+          assertThrows(CheckpointException.class, () -> ModelFolder.open(path).sampling())
+              .getMessage();
+      assertTrue(message.startsWith(file + ": ") && message.contains("expected"), message);
+    }
   }
 
   /** Staging is the backend's memory too, so its allocator counts all that a load takes. */

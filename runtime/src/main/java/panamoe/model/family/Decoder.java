@@ -30,7 +30,7 @@ record Decoder(Keys keys, int hidden, int layers, NormConfig norm) {
     "auto_map",
     "bos_token_id",
     "dtype",
-    "eos_token_id", // ReleasedModel reads it
+    "eos_token_id", // ReleasedTokenizer reads it
     "initializer_range",
     "model_type",
     "output_router_logits",

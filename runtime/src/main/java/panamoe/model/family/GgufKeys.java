@@ -66,7 +66,7 @@ final class GgufKeys {
       throw new CheckpointException(
           metadata.path()
               + ": general.architecture is "
-              + architecture
+              + Keys.shown(architecture)
               + ", expected one of "
               + String.join(", ", FAMILIES.keySet()));
     }
@@ -152,7 +152,8 @@ final class GgufKeys {
     switch (type) {
       case "linear" -> {}
       case "yarn" -> putYarn(scaling);
-      default -> throw bad("rope.scaling.type is " + type + ", expected none, linear or yarn");
+      default ->
+          throw bad("rope.scaling.type is " + Keys.shown(type) + ", expected none, linear or yarn");
     }
   }
 
@@ -243,7 +244,7 @@ final class GgufKeys {
       throw new CheckpointException(
           metadata.path()
               + " has "
-              + String.join(", ", unread)
+              + Keys.shown(unread)
               + ", which "
               + (unread.size() == 1 ? "is" : "are")
               + " not known here and may change what the model computes");

@@ -4,11 +4,13 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
 import panamoe.checkpoint.CheckpointException;
 
 /**
@@ -17,6 +19,9 @@ import panamoe.checkpoint.CheckpointException;
  * A null counts as absent. Used by one thread.
  */
 public final class Keys {
+  private static final int SHOWN = 80;
+  private static final int MOST_NAMES = 20;
+
   private final Path file;
   private final String parent;
   private final ObjectNode values;
@@ -61,7 +66,7 @@ public final class Keys {
       return absent;
     }
     if (!value.canConvertToExactIntegral() || !value.canConvertToInt() || value.intValue() < 1) {
-      throw bad(name, shown(value), "a whole number from 1");
+      throw bad(name, value.toString(), "a whole number from 1");
     }
     return value.intValue();
   }
@@ -73,7 +78,7 @@ public final class Keys {
     if (value != null) {
       for (JsonNode each : value.isArray() ? value : List.of(value)) {
         if (!each.isInt() || each.intValue() < 0) {
-          throw bad(name, shown(value), "whole numbers from 0");
+          throw bad(name, value.toString(), "whole numbers from 0");
         }
         numbers.add(each.intValue());
       }
@@ -85,7 +90,7 @@ public final class Keys {
   public double number(String name, double absent) {
     JsonNode value = value(name);
     if (value != null && !value.isNumber()) {
-      throw bad(name, shown(value), "a number");
+      throw bad(name, value.toString(), "a number");
     }
     return value == null ? absent : value.doubleValue();
   }
@@ -94,7 +99,7 @@ public final class Keys {
   public boolean flag(String name, boolean absent) {
     JsonNode value = value(name);
     if (value != null && !value.isBoolean()) {
-      throw bad(name, shown(value), "true or false");
+      throw bad(name, value.toString(), "true or false");
     }
     return value == null ? absent : value.booleanValue();
   }
@@ -103,7 +108,7 @@ public final class Keys {
   public String text(String name, String absent) {
     JsonNode value = value(name);
     if (value != null && !value.isTextual()) {
-      throw bad(name, shown(value), "a text");
+      throw bad(name, value.toString(), "a text");
     }
     return value == null ? absent : value.textValue();
   }
@@ -114,7 +119,7 @@ public final class Keys {
     List<String> texts = new ArrayList<>();
     if (value != null) {
       if (!value.isArray()) {
-        throw bad(name, shown(value), "a list of texts");
+        throw bad(name, value.toString(), "a list of texts");
       }
       for (JsonNode each : value) {
         texts.add(each.asText());
@@ -130,7 +135,7 @@ public final class Keys {
       return null;
     }
     if (!(value instanceof ObjectNode object)) {
-      throw bad(name, shown(value), "an object");
+      throw bad(name, value.toString(), "an object");
     }
     return below.computeIfAbsent(name, _ -> new Keys(file, parent + name + ".", object));
   }
@@ -139,7 +144,7 @@ public final class Keys {
   public void require(String name, Object only) {
     JsonNode value = value(name);
     if (value != null && !value.asText().equals(only.toString())) {
-      throw bad(name, shown(value), only + ": nothing else is supported");
+      throw bad(name, value.toString(), only + ": nothing else is supported");
     }
   }
 
@@ -159,7 +164,7 @@ public final class Keys {
       throw new CheckpointException(
           file
               + " has "
-              + String.join(", ", names)
+              + shown(names)
               + ", which "
               + (names.size() == 1 ? "is" : "are")
               + " not known here and may change what the model computes");
@@ -175,8 +180,12 @@ public final class Keys {
 
   /** The sentence of a value that is not what was expected. */
   public CheckpointException bad(String name, String found, String expected) {
-    return new CheckpointException(
-        file + ": " + parent + name + " is " + found + ", expected " + expected);
+    return bad(parent + name + " is " + shown(found) + ", expected " + expected);
+  }
+
+  /** The sentence of another problem. */
+  public CheckpointException bad(String problem) {
+    return new CheckpointException(file + ": " + problem);
   }
 
   private JsonNode value(String name) {
@@ -184,8 +193,18 @@ public final class Keys {
     return has(name) ? values.get(name) : null;
   }
 
-  private static String shown(JsonNode value) {
-    String text = value.toString();
-    return text.length() > 40 ? text.substring(0, 40) + "..." : text;
+  /** A file's own word in a message: short, and without what would end the line. */
+  static String shown(String word) {
+    String line = word.replaceAll("\\p{Cntrl}", "?");
+    return line.length() > SHOWN ? line.substring(0, SHOWN) + "..." : line;
+  }
+
+  /** Names of keys, the first ones of many. */
+  static String shown(Collection<String> names) {
+    String first =
+        names.stream().limit(MOST_NAMES).map(Keys::shown).collect(Collectors.joining(", "));
+    return names.size() > MOST_NAMES
+        ? first + " and " + (names.size() - MOST_NAMES) + " more"
+        : first;
   }
 }

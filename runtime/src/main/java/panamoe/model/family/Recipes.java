@@ -9,7 +9,6 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.function.Predicate;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import panamoe.checkpoint.CheckpointException;
@@ -29,7 +28,6 @@ final class Recipes {
 
   private final String layer;
   private final Map<String, Recipe> byWeight = new HashMap<>();
-  private Predicate<String> unused = _ -> false;
   private boolean leavesLayersOut;
 
   /**
@@ -103,12 +101,6 @@ final class Recipes {
                 stackedDown, Recipe.stacked(stackedDown), Recipe.tensor(each + down + ".weight")));
   }
 
-  /** Tensors that no weight is made of, and that change nothing. */
-  Recipes unused(Predicate<String> names) {
-    unused = unused.or(names);
-    return this;
-  }
-
   /** Layers behind the model's last are left out: they predict tokens further on. */
   Recipes withoutFurtherLayers() {
     leavesLayersOut = true;
@@ -154,7 +146,7 @@ final class Recipes {
     }
     used.addAll(leftOut(config, files.tensors().keySet()));
     files.tensors().keySet().stream()
-        .filter(name -> !used.contains(name) && !unused.test(name))
+        .filter(name -> !used.contains(name))
         .filter(name -> !name.endsWith(".rotary_emb.inv_freq")) // follows from the configuration
         .sorted()
         .forEach(name -> wrong.add("unexpected " + name));

@@ -80,12 +80,14 @@ public final class ReleasedModel {
     return Family.named(type)
         .orElseThrow(
             () ->
-                new CheckpointException(
-                    folder.configFile()
-                        + ": model_type is "
-                        + type
-                        + ", expected one of "
-                        + Family.ALL.stream().map(Family::type).collect(Collectors.joining(", "))));
+                new Keys(folder.configFile(), folder.config())
+                    .bad(
+                        "model_type",
+                        type,
+                        "one of "
+                            + Family.ALL.stream()
+                                .map(Family::type)
+                                .collect(Collectors.joining(", "))));
   }
 
   /** As above, of a model in GGUF. */
@@ -114,7 +116,8 @@ public final class ReleasedModel {
     if (quantization == null) {
       return null;
     }
-    quantization.ignore("modules_to_not_convert", "activation_scheme");
+    // Of activations, and of how scales were rounded before they were stored.
+    quantization.ignore("modules_to_not_convert", "activation_scheme", "scale_fmt");
     String method = quantization.text("quant_method", "none");
     return switch (method) {
       case "mxfp4" -> null;
@@ -137,11 +140,6 @@ public final class ReleasedModel {
 
   public ModelConfig config() {
     return config;
-  }
-
-  /** Its family's {@code model_type}. */
-  public String type() {
-    return values.get("model_type").asText();
   }
 
   /** Opens the files of the weights, which the caller closes. */

@@ -40,7 +40,10 @@ final class RotaryKeys {
    */
   static double attentionFactor(Keys keys) {
     Keys scaling = keys.object(keys.has("rope_parameters") ? "rope_parameters" : "rope_scaling");
-    double weight = scaling == null ? 0 : scaling.number("mscale_all_dim", 0);
+    if (scaling == null || type(scaling).equals("default")) {
+      return 1;
+    }
+    double weight = scaling.number("mscale_all_dim", 0);
     if (weight == 0) {
       return 1;
     }
@@ -52,8 +55,7 @@ final class RotaryKeys {
     if (scaling == null) {
       return null;
     }
-    String type = scaling.text("rope_type", scaling.text("type", "default"));
-    scaling.text("type", type); // some have both
+    String type = type(scaling);
     return switch (type) {
       case "default" -> null;
       case "linear" -> new RotaryScaling.Linear(factor());
@@ -68,6 +70,11 @@ final class RotaryKeys {
       default ->
           throw scaling.bad("rope_type", type, "one of default, linear, dynamic, yarn and llama3");
     };
+  }
+
+  private static String type(Keys scaling) {
+    String older = scaling.text("type", "default"); // some have both
+    return scaling.text("rope_type", older);
   }
 
   private RotaryScaling yarn() {

@@ -107,6 +107,14 @@ class DeepSeekTest {
         ((LatentAttentionConfig) model(plain(LITE)).blocks().getFirst().attention()).scale());
   }
 
+  /** Scales of attention grow with stretched positions alone. */
+  @Test
+  void positionsThatAreNotStretched() {
+    String plain = V3.replace("\"type\": \"yarn\"", "\"type\": \"default\"");
+    String message = assertThrows(CheckpointException.class, () -> model(plain)).getMessage();
+    assertTrue(message.contains("rope_scaling.mscale_all_dim"), message);
+  }
+
   private static String plain(String json) {
     int from = json.indexOf("\"rope_scaling\"");
     return json.substring(0, from) + json.substring(json.indexOf("},", from) + 2);
