@@ -8,9 +8,9 @@ import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
-import panamoe.data.tokenizer.GgufMetadata;
 import panamoe.data.tokenizer.GgufTokenizer;
 import panamoe.data.tokenizer.Pipeline;
+import panamoe.data.tokenizer.TokenizerMetadata;
 import panamoe.io.Sha256;
 import panamoe.io.StrictJson;
 
@@ -61,7 +61,7 @@ public final class ReleasedTokenizer {
    * @throws DataException if the metadata is incomplete or its tokenizer unsupported
    */
   public static Optional<JsonTokenizer> ofGguf(Map<String, ?> metadata, String file) {
-    GgufMetadata values = new GgufMetadata(metadata, file);
+    TokenizerMetadata values = new TokenizerMetadata(metadata, file);
     return GgufTokenizer.read(values)
         .map(
             pipeline -> {
@@ -69,6 +69,8 @@ public final class ReleasedTokenizer {
               for (String name : new String[] {"eos", "eot", "eom"}) {
                 values.token(name, pipeline.bytes().length).ifPresent(ends::add);
               }
+              ends.add("<|endoftext|>"); // Qwen3's files name the end of a message alone
+              ends.documentFirst();
               return new JsonTokenizer(
                   pipeline, ends.all(file), pipeline.prefix(), values.sha256());
             });

@@ -10,10 +10,8 @@ import static panamoe.data.ReleasedTokenizersTest.ids;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
-import java.io.InputStream;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Base64;
@@ -25,6 +23,7 @@ import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import panamoe.checkpoint.gguf.GgufFile;
 
 /**
  * Tokenizers in the metadata of GGUF files give the tokens that were recorded of llama.cpp and of
@@ -89,17 +88,25 @@ class GgufTokenizersTest {
   @Test
   void endsAndTemplates() throws IOException {
     Map<String, Object> metadata = vocabulary("gpt-2");
-    metadata.put("tokenizer.ggml.eot_token_id", 676L);
+    metadata.put("tokenizer.ggml.eot_token_id", 677L);
     metadata.put("tokenizer.chat_template", "{{ a }}");
     metadata.put("tokenizer.chat_template.tool_use", "{{ b }}");
     JsonTokenizer tokenizer = open(metadata);
-    assertEquals(678, tokenizer.endOfText());
-    assertArrayEquals(new int[] {678, 676}, tokenizer.ends());
+    assertEquals(676, tokenizer.endOfText());
+    assertArrayEquals(new int[] {676, 678, 677}, tokenizer.ends());
     assertEquals(
         Map.of("default", "{{ a }}", "tool_use", "{{ b }}"),
         ReleasedTokenizer.chatTemplates(metadata));
     metadata.put("tokenizer.ggml.model", "no_vocab");
     assertEquals(Optional.empty(), ReleasedTokenizer.ofGguf(metadata, "FILE"));
+  }
+
+  /** As in Qwen3's files, whose key names the token that ends a message alone. */
+  @Test
+  void theEndOfADocumentNeedsNoKey() throws IOException {
+    Map<String, Object> metadata = vocabulary("gpt-2");
+    assertEquals("<|endoftext|>", list(metadata, "tokens").get(676));
+    assertArrayEquals(new int[] {676, 678}, open(metadata).ends());
   }
 
   /** In GPT-OSS's format a message ends with a token that elsewhere ends a turn. */
@@ -145,7 +152,7 @@ class GgufTokenizersTest {
     refuses("spm", "add_space_prefix", "yes", "add_space_prefix, expected true or false");
     refuses("spm", "tokens", Collections.nCopies(734, "a"), "has the token \"a\" twice");
     Map<String, Object> metadata = vocabulary("spm");
-    list(metadata, "scores").set(300, Double.NaN);
+    ((double[]) metadata.get("tokenizer.ggml.scores"))[300] = Double.NaN;
     refuses(metadata, "the score NaN, expected a float32");
     metadata = vocabulary("spm");
     list(metadata, "tokens").set(100, "zz");
@@ -199,43 +206,14 @@ class GgufTokenizersTest {
     return metadata;
   }
 
-  /** The metadata of a recorded file, without its checks, which belong to the reader of models. */
+  /** The metadata of a recorded file, to be changed. */
   private static Map<String, Object> vocabulary(String name) throws IOException {
-    String path = "/golden/tokenizers/gguf_vocab/" + name + ".gguf";
-    try (InputStream in = GgufTokenizersTest.class.getResourceAsStream(path)) {
-      ByteBuffer file = ByteBuffer.wrap(in.readAllBytes()).order(ByteOrder.LITTLE_ENDIAN);
-      long keys = file.position(16).getLong();
-      Map<String, Object> metadata = new HashMap<>();
-      for (long i = 0; i < keys; i++) {
-        String key = text(file);
-        metadata.put(key, value(file, file.getInt()));
-      }
+    Path folder = Path.of("src", "test", "resources", "golden", "tokenizers", "gguf_vocab");
+    try (GgufFile file = GgufFile.open(folder.resolve(name + ".gguf"))) {
+      Map<String, Object> metadata = file.metadata().values();
+      metadata.replaceAll(
+          (_, value) -> value instanceof List<?> list ? new ArrayList<>(list) : value);
       return metadata;
     }
-  }
-
-  private static String text(ByteBuffer file) {
-    byte[] utf8 = new byte[Math.toIntExact(file.getLong())];
-    file.get(utf8);
-    return new String(utf8, StandardCharsets.UTF_8);
-  }
-
-  private static Object value(ByteBuffer file, int type) {
-    return switch (type) {
-      case 4, 5 -> (long) file.getInt();
-      case 6 -> (double) file.getFloat();
-      case 7 -> file.get() != 0;
-      case 8 -> text(file);
-      case 9 -> {
-        int element = file.getInt();
-        long count = file.getLong();
-        List<Object> elements = new ArrayList<>();
-        for (long i = 0; i < count; i++) {
-          elements.add(value(file, element));
-        }
-        yield elements;
-      }
-      default -> throw new IllegalStateException("a value of type " + type);
-    };
   }
 }

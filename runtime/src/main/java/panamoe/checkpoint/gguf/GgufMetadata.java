@@ -3,7 +3,6 @@ package panamoe.checkpoint.gguf;
 import java.nio.file.Path;
 import java.util.Collections;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import panamoe.checkpoint.CheckpointException;
@@ -40,12 +39,6 @@ public final class GgufMetadata {
     return value(key, String.class, "a string");
   }
 
-  /** An array of strings; not to be changed. */
-  @SuppressWarnings("unchecked")
-  public List<String> texts(String key) {
-    return value(key, List.class, "an array of strings");
-  }
-
   /** A whole number of any integer type. */
   public long whole(String key) {
     return value(key, Long.class, "a whole number below 2^63");
@@ -60,19 +53,9 @@ public final class GgufMetadata {
     return (int) number;
   }
 
-  /** An array of whole numbers; UINT64 beyond 2^63 - 1 are negative. */
-  public long[] wholes(String key) {
-    return value(key, long[].class, "an array of whole numbers");
-  }
-
   /** A floating number. */
   public double real(String key) {
     return value(key, Double.class, "a floating number");
-  }
-
-  /** An array of floating numbers. */
-  public double[] reals(String key) {
-    return value(key, double[].class, "an array of floating numbers");
   }
 
   /** A truth value. */
@@ -81,8 +64,9 @@ public final class GgufMetadata {
   }
 
   /**
-   * All values by key, as the accessors give them; a number of UINT64 beyond 2^63 - 1 is a {@link
-   * java.math.BigInteger}.
+   * All values by key, as the accessors give them; arrays are lists of strings, not to be changed,
+   * {@code long[]}, {@code double[]} or {@code boolean[]}. A number of UINT64 beyond 2^63 - 1 is a
+   * {@link java.math.BigInteger}, in an array it is negative.
    */
   public Map<String, Object> values() {
     Map<String, Object> plain = new LinkedHashMap<>();

@@ -77,7 +77,7 @@ record GgufPatterns(List<String> patterns, boolean wholeWords, boolean begins) {
           Map.entry("deepseek-v3", DEEPSEEK_V3),
           Map.entry("deepseek-llm", DEEPSEEK_LLM));
 
-  static GgufPatterns of(GgufMetadata metadata) {
+  static GgufPatterns of(TokenizerMetadata metadata) {
     String name = metadata.text("pre").orElse("");
     GgufPatterns patterns = FAMILIES.get(name);
     if (patterns == null) {

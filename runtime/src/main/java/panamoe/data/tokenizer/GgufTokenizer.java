@@ -23,10 +23,10 @@ public final class GgufTokenizer {
   private static final int BYTE = 6;
   private static final String SPACE = String.valueOf(Decoder.SPACE);
 
-  private final GgufMetadata metadata;
+  private final TokenizerMetadata metadata;
   private final TokenizerJson json;
 
-  private GgufTokenizer(GgufMetadata metadata) {
+  private GgufTokenizer(TokenizerMetadata metadata) {
     this.metadata = metadata;
     this.json = new TokenizerJson(metadata.source());
   }
@@ -35,7 +35,7 @@ public final class GgufTokenizer {
    * @return empty if the file says that its model has no tokenizer
    * @throws panamoe.data.DataException if it is incomplete or unsupported
    */
-  public static Optional<Pipeline> read(GgufMetadata metadata) {
+  public static Optional<Pipeline> read(TokenizerMetadata metadata) {
     String model = metadata.text("model").orElse("");
     GgufTokenizer tokenizer = new GgufTokenizer(metadata);
     switch (model) {

@@ -10,10 +10,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.gguf.GgufFile;
 import panamoe.data.DataException;
 import panamoe.data.JsonTokenizer;
 import panamoe.data.ReleasedTokenizer;
-import panamoe.data.Tokenizer;
 import panamoe.data.Utf8Stream;
 import panamoe.data.tokenizer.Pipeline;
 import panamoe.data.tokenizer.Sought;
@@ -83,14 +84,14 @@ public final class RecordedTokenizers {
   }
 
   /** Ids of GGUF's vocabularies are with added tokens that are not special also in plain text. */
-  private void gguf(String name, JsonNode recorded) throws IOException {
-    Tokenizer tokenizer;
-    try {
-      Path vocabulary = file.resolveSibling(recorded.path("file").asText());
+  private void gguf(String name, JsonNode recorded) {
+    JsonTokenizer tokenizer;
+    Path vocabulary = file.resolveSibling(recorded.path("file").asText());
+    try (GgufFile opened = GgufFile.open(vocabulary)) {
       tokenizer =
-          ReleasedTokenizer.ofGguf(VocabularyFile.metadata(vocabulary), vocabulary.toString())
+          ReleasedTokenizer.ofGguf(opened.metadata().values(), vocabulary.toString())
               .orElseThrow(() -> new DataException(vocabulary + " has no tokenizer"));
-    } catch (DataException e) {
+    } catch (CheckpointException | DataException e) {
       results.add(CaseResult.failed(prefix + name, e.getMessage()));
       return;
     }
@@ -101,7 +102,7 @@ public final class RecordedTokenizers {
             each -> {
               String text = texts.path(each.getKey()).asText();
               JsonNode expected = each.getValue();
-              int[] ids = ((JsonTokenizer) tokenizer).encodeWithSpecialTokens(text);
+              int[] ids = tokenizer.encodeWithSpecialTokens(text);
               Comparison comparison = new Comparison();
               exact(comparison, "ids", expected.path("ids"), ids);
               exact(comparison, "ids_plain", plain(expected), tokenizer.encode(text));

@@ -46,8 +46,10 @@ class RecordedTokenizersTest {
     List<String> lines = run.out().lines().toList();
     assertTrue(lines.get(0).startsWith("FAIL damaged: "), run.out());
     assertTrue(lines.get(1).startsWith("FAIL other/spm/space: ids"), run.out());
-    assertEquals(
-        "FAIL other/not: " + folder.resolve("texts.json") + " is not a GGUF file", lines.get(2));
+    assertTrue(
+        lines.get(2).startsWith("FAIL other/not: " + folder.resolve("texts.json"))
+            && lines.get(2).contains("not GGUF"),
+        lines.get(2));
     assertEquals("0 passed, 3 failed", lines.getLast());
   }
 

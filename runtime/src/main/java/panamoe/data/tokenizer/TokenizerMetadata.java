@@ -18,7 +18,7 @@ import panamoe.io.Sha256;
  *
  * @param values by key: texts, numbers, Booleans, and lists or arrays of them
  */
-public record GgufMetadata(Map<String, ?> values, String file) {
+public record TokenizerMetadata(Map<String, ?> values, String file) {
   private static final String KEYS = "tokenizer.ggml.";
 
   Source source() {
