@@ -54,7 +54,7 @@ public final class PrepareCommand implements Callable<Integer> {
   @Option(
       names = "--tokenizer",
       paramLabel = "FILE",
-      description = "A tokenizer.json in Hugging Face's format, of byte-level BPE. Default: bytes.")
+      description = "A tokenizer.json in Hugging Face's format. Default: bytes.")
   private Path tokenizer;
 
   @Option(

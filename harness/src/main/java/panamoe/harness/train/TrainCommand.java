@@ -72,7 +72,7 @@ public final class TrainCommand extends RunCommand {
   @Option(
       names = "--tokenizer",
       paramLabel = "FILE",
-      description = "A tokenizer.json in Hugging Face's format, of byte-level BPE.")
+      description = "A tokenizer.json in Hugging Face's format.")
   private Path tokenizer;
 
   @Option(
