@@ -26,11 +26,14 @@ final class Attributes {
 
   /** An element, or the attribute of that name. */
   static Object item(Object of, Object index, Budget budget) {
+    if (index instanceof Text) {
+      budget.spendOn(index);
+    }
     Object found =
         switch (of) {
           case Map<?, ?> map when Values.isKey(index) -> map.get(index);
           case List<?> list when Values.isNumber(index) -> element(list, index);
-          case Text text when Values.isNumber(index) -> character(text, index);
+          case Text text when Values.isNumber(index) -> character(text, index, budget);
           default -> null;
         };
     if (found == null && index instanceof Text name) {
@@ -127,10 +130,11 @@ final class Attributes {
     return at >= 0 && at < list.size() ? list.get((int) at) : null;
   }
 
-  private static Object character(Text text, Object index) {
+  private static Object character(Text text, Object index, Budget budget) {
     if (index instanceof Double) {
       return null;
     }
+    budget.spendOn(text);
     int size = Chars.count(text);
     long at = Values.whole(index);
     at = at < 0 ? at + size : at;
@@ -146,6 +150,9 @@ final class Attributes {
     }
     if (!(of instanceof List<?> || of instanceof Text)) {
       throw new TemplateException(Values.type(of) + " cannot be sliced");
+    }
+    if (of instanceof Text text) {
+      budget.spendOn(text);
     }
     int size = (int) Values.length(of);
     int by = isGiven(step) ? Values.count(step) : 1;

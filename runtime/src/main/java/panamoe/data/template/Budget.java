@@ -20,7 +20,7 @@ final class Budget {
   /** Most lists and mappings within each other that are printed or compared. */
   static final int MOST_NESTED = 100;
 
-  /** Characters that are copied in a step, and pairs of characters that a search compares. */
+  /** Characters that are copied or read in a step, and pairs of them that a search compares. */
   private static final int CHARS = 32;
 
   private static final int PAIRS = 1024;
@@ -44,7 +44,7 @@ final class Budget {
     spend((long) TEXT * count);
   }
 
-  /** A new value: its elements or characters. */
+  /** A value that is made, or read whole: its elements or characters. */
   Object spendOn(Object value) {
     switch (value) {
       case Text text -> spend(text.length() / CHARS);

@@ -120,10 +120,10 @@ final class Evaluator {
           switch (comparison.operators().get(i)) {
             case "==" -> Values.equal(left, right, budget);
             case "!=" -> !Values.equal(left, right, budget);
-            case "<" -> Values.compare(left, right) < 0;
-            case "<=" -> Values.compare(left, right) <= 0;
-            case ">" -> Values.compare(left, right) > 0;
-            case ">=" -> Values.compare(left, right) >= 0;
+            case "<" -> Values.compare(left, right, budget) < 0;
+            case "<=" -> Values.compare(left, right, budget) <= 0;
+            case ">" -> Values.compare(left, right, budget) > 0;
+            case ">=" -> Values.compare(left, right, budget) >= 0;
             case "in" -> Values.contains(right, left, budget);
             default -> !Values.contains(right, left, budget);
           };

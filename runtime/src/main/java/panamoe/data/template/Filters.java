@@ -19,7 +19,7 @@ final class Filters {
     BY_NAME.putAll(NumberFilters.BY_NAME);
     BY_NAME.put("default", Filters::otherwise);
     BY_NAME.put("d", Filters::otherwise);
-    BY_NAME.put("tojson", (value, arguments, _) -> JsonText.of(value, arguments));
+    BY_NAME.put("tojson", JsonText::of);
     BY_NAME.put(
         "attr",
         (value, arguments, budget) -> {
@@ -44,6 +44,7 @@ final class Filters {
     if (filter == null) {
       throw new TemplateException("there is no filter '" + name + "'");
     }
+    budget.spendOn(value);
     return budget.spendOn(filter.of(value, arguments, budget));
   }
 

@@ -13,17 +13,20 @@ final class JsonText {
   private final Text comma;
   private final Text colon;
   private final boolean sorted;
+  private final Budget budget;
 
-  private JsonText(boolean ascii, String indent, Text comma, Text colon, boolean sorted) {
+  private JsonText(
+      boolean ascii, String indent, Text comma, Text colon, boolean sorted, Budget budget) {
     this.ascii = ascii;
     this.indent = indent;
     this.comma = comma;
     this.colon = colon;
     this.sorted = sorted;
+    this.budget = budget;
   }
 
   /** The filter {@code tojson}, with {@code json.dumps}'s arguments. */
-  static Text of(Object value, Arguments arguments) {
+  static Text of(Object value, Arguments arguments, Budget budget) {
     Object[] bound = arguments.bind("ensure_ascii", "indent", "separators", "sort_keys");
     String indent =
         switch (bound[1]) {
@@ -40,7 +43,7 @@ final class JsonText {
     } else if (bound[2] != null && bound[2] != None.NONE) {
       throw new TemplateException("separators are not two strings");
     }
-    JsonText json = new JsonText(is(bound[0]), indent, comma, colon, is(bound[3]));
+    JsonText json = new JsonText(is(bound[0]), indent, comma, colon, is(bound[3]), budget);
     json.write(value, 0);
     return json.into.text();
   }
@@ -84,7 +87,7 @@ final class JsonText {
   private List<?> keys(Map<?, ?> map) {
     List<Object> keys = new ArrayList<>(map.keySet());
     if (sorted) {
-      keys.sort(Values::compare);
+      keys.sort((a, b) -> Values.compare(a, b, budget));
     }
     return keys;
   }

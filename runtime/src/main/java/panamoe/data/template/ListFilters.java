@@ -120,7 +120,7 @@ final class ListFilters {
     Comparator<Object[]> order =
         (a, b) -> {
           budget.spend(1);
-          return Values.compare(a[0], b[0]);
+          return Values.compare(a[0], b[0], budget);
         };
     try {
       return elements.stream()
@@ -188,7 +188,7 @@ final class ListFilters {
     for (Object element : Values.elements(value, budget)) {
       budget.spend(1);
       Object key = folded(attribute.apply(element), bound[0]);
-      if (best == null || Integer.signum(Values.compare(key, bestKey)) == sign) {
+      if (best == null || Integer.signum(Values.compare(key, bestKey, budget)) == sign) {
         best = element;
         bestKey = key;
       }

@@ -40,8 +40,8 @@ final class Tests {
         }
         yield Values.whole(value) % by == 0;
       }
-      case "lower" -> isCase(value, true);
-      case "upper" -> isCase(value, false);
+      case "lower" -> isCase(value, true, budget);
+      case "upper" -> isCase(value, false, budget);
       case "in" -> Values.contains(arguments.one("seq"), value, budget);
       case "sameas" -> {
         Object other = arguments.one("other");
@@ -50,16 +50,18 @@ final class Tests {
       case "filter" -> value instanceof Text text && Filters.exists(text.chars());
       case "eq", "equalto", "==" -> Values.equal(value, arguments.one("other"), budget);
       case "ne", "!=" -> !Values.equal(value, arguments.one("other"), budget);
-      case "lt", "lessthan", "<" -> Values.compare(value, arguments.one("other")) < 0;
-      case "le", "<=" -> Values.compare(value, arguments.one("other")) <= 0;
-      case "gt", "greaterthan", ">" -> Values.compare(value, arguments.one("other")) > 0;
-      case "ge", ">=" -> Values.compare(value, arguments.one("other")) >= 0;
+      case "lt", "lessthan", "<" -> Values.compare(value, arguments.one("other"), budget) < 0;
+      case "le", "<=" -> Values.compare(value, arguments.one("other"), budget) <= 0;
+      case "gt", "greaterthan", ">" -> Values.compare(value, arguments.one("other"), budget) > 0;
+      case "ge", ">=" -> Values.compare(value, arguments.one("other"), budget) >= 0;
       default -> throw new TemplateException("there is no test '" + name + "'");
     };
   }
 
-  private static boolean isCase(Object value, boolean lower) {
-    String text = Printing.str(value).chars();
+  private static boolean isCase(Object value, boolean lower, Budget budget) {
+    Text printed = Printing.str(value);
+    budget.spendOn(printed);
+    String text = printed.chars();
     String mapped = lower ? text.toLowerCase(Locale.ROOT) : text.toUpperCase(Locale.ROOT);
     String other = lower ? text.toUpperCase(Locale.ROOT) : text.toLowerCase(Locale.ROOT);
     return text.equals(mapped) && !text.equals(other);

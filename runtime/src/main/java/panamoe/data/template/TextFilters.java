@@ -31,13 +31,22 @@ final class TextFilters {
           Map.entry("urlencode", (value, _, _) -> encoded(value)),
           Map.entry(
               "wordcount",
-              (value, _, _) -> WORD.matcher(Printing.str(value).chars()).results().count()));
+              (value, _, budget) -> WORD.matcher(str(value, budget).chars()).results().count()));
 
   private TextFilters() {}
 
   private static Filters.Filter method(String name) {
     return (value, arguments, budget) ->
         TextMethods.method(Printing.str(value), name, budget).call(arguments);
+  }
+
+  /** The text of a value that is read, even if what is made of it is short. */
+  private static Text str(Object value, Budget budget) {
+    Text text = Printing.str(value);
+    if (text != value) {
+      budget.spend(text.length() / 4); // it was printed character by character
+    }
+    return text;
   }
 
   /** Words begin after blanks, hyphens and opening brackets. */
@@ -103,7 +112,7 @@ final class TextFilters {
 
   private static Object center(Object value, Arguments arguments, Budget budget) {
     Object width = arguments.bind("width")[0];
-    Text text = Printing.str(value);
+    Text text = str(value, budget);
     long missing = (width == null ? 80 : Values.whole(width)) - Chars.count(text);
     if (missing <= 0) {
       return text;
@@ -116,7 +125,7 @@ final class TextFilters {
 
   private static Object truncate(Object value, Arguments arguments, Budget budget) {
     Object[] bound = arguments.bind("length", "killwords", "end", "leeway");
-    Text text = Printing.str(value);
+    Text text = str(value, budget);
     Text end = bound[2] == null ? Text.of("...") : Values.text(bound[2]);
     int most = bound[0] == null ? 255 : Values.count(bound[0]);
     int leeway = bound[3] == null ? 5 : Values.count(bound[3]);

@@ -1,6 +1,7 @@
 package panamoe.data.template;
 
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.IntPredicate;
@@ -11,6 +12,7 @@ final class TextMethods {
 
   /** A method; null if there is none of that name. */
   static Function method(Text text, String name, Budget budget) {
+    budget.spendOn(text);
     return switch (name) {
       case "strip" -> arguments -> strip(text, arguments.bind("chars")[0], true, true);
       case "lstrip" -> arguments -> strip(text, arguments.bind("chars")[0], true, false);
@@ -86,9 +88,12 @@ final class TextMethods {
    * @param chars which; null or none: white space
    */
   static Text strip(Text text, Object chars, boolean left, boolean right) {
-    Text only = chars == null || chars == None.NONE ? null : Values.text(chars);
-    IntPredicate removed =
-        only == null ? Chars::isSpace : point -> only.chars().indexOf(point) >= 0;
+    IntPredicate removed = Chars::isSpace;
+    if (chars != null && chars != None.NONE) {
+      BitSet only = new BitSet();
+      Values.text(chars).chars().codePoints().forEach(only::set);
+      removed = only::get;
+    }
     int begin = 0;
     int end = text.length();
     while (left && begin < end && removed.test(text.chars().codePointAt(begin))) {

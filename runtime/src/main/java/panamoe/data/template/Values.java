@@ -85,6 +85,9 @@ final class Values {
     if (isNumber(a) && isNumber(b)) {
       return compareNumbers(a, b) == 0;
     }
+    if (a instanceof Text left && b instanceof Text right && left.length() == right.length()) {
+      budget.spendOn(left);
+    }
     if (a instanceof List<?> left && b instanceof List<?> right) {
       boolean equal = left.size() == right.size() && a instanceof Tuple == b instanceof Tuple;
       for (int i = 0; equal && i < left.size(); i++) {
@@ -117,11 +120,12 @@ final class Values {
    *
    * @throws TemplateException if they have none
    */
-  static int compare(Object a, Object b) {
+  static int compare(Object a, Object b, Budget budget) {
     if (isNumber(a) && isNumber(b)) {
       return compareNumbers(a, b);
     }
     if (a instanceof Text left && b instanceof Text right) {
+      budget.spendOn(left.length() < right.length() ? left : right);
       return left.compareTo(right);
     }
     if (a instanceof List<?> left && b instanceof List<?> right) {
@@ -129,7 +133,7 @@ final class Values {
         if (left.get(i) instanceof List<?> || right.get(i) instanceof List<?>) {
           throw new TemplateException("lists of lists have no order");
         }
-        int order = compare(left.get(i), right.get(i));
+        int order = compare(left.get(i), right.get(i), budget);
         if (order != 0) {
           return order;
         }
@@ -248,7 +252,10 @@ final class Values {
     return switch (container) {
       case Undefined _ -> false;
       case Text text -> budget.find(text, text(value), 0) >= 0;
-      case Map<?, ?> map -> map.containsKey(key(value));
+      case Map<?, ?> map -> {
+        budget.spendOn(key(value));
+        yield map.containsKey(value);
+      }
       case List<?> list -> {
         boolean found = false;
         for (int i = 0; !found && i < list.size(); i++) {

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -51,6 +52,19 @@ class BoundsTest {
         Arguments.of("{% set a = 'a' * 8000000 %}{{ (a ~ 'b') in (a ~ a) }}", 1, STEPS),
         Arguments.of("{% set a = 'a ' * 8000000 %}{{ a.split() }}", 1, STEPS),
         Arguments.of(
+            "{% set a = 'a' * 16000000 %}{% for i in range(99999) %}{{ a.isspace() }}{% endfor %}",
+            1, STEPS),
+        Arguments.of(
+            "{% set a = 'a' * 8000000 %}{% set b = a ~ 1 %}{% set c = a ~ 2 %}"
+                + "{% for i in range(99999) %}{{ b == c }}{{ b < c }}{{ a is lower }}{% endfor %}",
+            1, STEPS),
+        Arguments.of(
+            "{% set a = 'a' * 16000000 %}{% for i in range(99999) %}{{ a[0] ~ a[:2] }}{% endfor %}",
+            1, STEPS),
+        Arguments.of(
+            "{% set a = ['a' * 9000000] %}{% for i in range(99999) %}{{ a|truncate(9) }}{% endfor %}",
+            1, STEPS),
+        Arguments.of(
             "{% macro m() %}{{ m() }}{% endmacro %}\n{{ m() }}",
             1, "more than 100 macros call each other"),
         Arguments.of("{{ " + "1 + ".repeat(2000) + "1 }}", 1, DEEP),
@@ -78,6 +92,13 @@ class BoundsTest {
     TemplateException e = assertThrows(TemplateException.class, () -> render(template));
     assertEquals("line " + line + ": " + message, e.getMessage());
     assertEquals(line, e.line());
+  }
+
+  /** 2^46 comparisons, if each character were sought among the others. */
+  @Test
+  @Timeout(20)
+  void strippingManyCharactersTakesLinearTime() {
+    assertEquals("", render("{% set a = 'a' * 8000000 %}{{ a.strip('b' * 8000000 ~ 'a') }}"));
   }
 
   @Test
