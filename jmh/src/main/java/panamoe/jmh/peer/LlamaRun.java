@@ -71,7 +71,7 @@ final class LlamaRun implements PeerRun {
             .collect(Collectors.joining("x"));
     Path file = weights.resolve("qwen3-" + sizes + "-" + wanted.dtype() + "-" + seed + ".gguf");
     LanguageModel ours = new LanguageModel(config); // without memory until it is drawn
-    GgufFile gguf = Qwen3File.of(ours, dtype);
+    GgufWriter gguf = Qwen3File.of(ours, dtype);
     if (!gguf.isAt(file)) {
       try (Backend backend = Backends.open("cpu", wanted.threads());
           ours) {

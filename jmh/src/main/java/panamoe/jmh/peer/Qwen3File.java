@@ -42,8 +42,8 @@ final class Qwen3File {
    * @param model whose config is {@code GenerationModel.QWEN3}'s
    * @param dtype of matrices; vectors and routers are FLOAT32
    */
-  static GgufFile of(LanguageModel model, DType dtype) {
-    GgufFile file = new GgufFile();
+  static GgufWriter of(LanguageModel model, DType dtype) {
+    GgufWriter file = new GgufWriter();
     putConfig(file, model.config());
     for (Parameter parameter : model.parameters().parameters()) {
       Matcher inLayer = IN_LAYER.matcher(parameter.name());
@@ -65,7 +65,7 @@ final class Qwen3File {
     return file;
   }
 
-  private static void putConfig(GgufFile file, ModelConfig config) {
+  private static void putConfig(GgufWriter file, ModelConfig config) {
     GroupedQueryConfig attention = (GroupedQueryConfig) config.blocks().getFirst().attention();
     MoeConfig moe = (MoeConfig) config.blocks().getFirst().feedForward();
     NormConfig norm = config.finalNorm();

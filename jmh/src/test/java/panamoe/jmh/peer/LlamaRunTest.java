@@ -189,7 +189,7 @@ class LlamaRunTest {
     LayerShape shape = LayerShape.parse("64x32x4x2-swiglu");
     Path file = folder.resolve("model.gguf");
     LanguageModel ours = new LanguageModel(GenerationModel.QWEN3.config(shape, VOCABULARY));
-    GgufFile gguf = Qwen3File.of(ours, DType.FLOAT32);
+    GgufWriter gguf = Qwen3File.of(ours, DType.FLOAT32);
     try (Backend backend = Backends.open("cpu", 1);
         ours) {
       ours.materialize(backend, DType.FLOAT32, false, 5);

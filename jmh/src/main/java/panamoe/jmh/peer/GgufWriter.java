@@ -19,8 +19,8 @@ import java.util.function.Supplier;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/** A GGUF file, version 3, to be written: metadata, then FLOAT32 and BFLOAT16 tensors. */
-final class GgufFile {
+/** Writes a GGUF file of version 3: metadata, then FLOAT32 and BFLOAT16 tensors. */
+final class GgufWriter {
   private static final int VERSION = 3;
   private static final int ALIGNMENT = 32;
 
