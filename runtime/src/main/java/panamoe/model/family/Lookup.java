@@ -11,6 +11,8 @@ import panamoe.checkpoint.TensorFiles;
 import panamoe.checkpoint.rows.RowSource;
 import panamoe.checkpoint.rows.ScaledRows;
 import panamoe.checkpoint.rows.StoredRows;
+import panamoe.config.BlockConfig;
+import panamoe.config.LatentAttentionConfig;
 
 /**
  * Finds the stored tensors of one weight. A name is given without what stands before it in its
@@ -29,20 +31,21 @@ final class Lookup {
   private final Files files;
   private final String before;
   private final int expert;
-  private final int experts;
+  private final BlockConfig block;
   private final long[] shape;
   private final Set<String> used = new LinkedHashSet<>();
 
   /**
    * @param before what stands before each name
-   * @param expert the weight's, among {@code experts} of its layer; 0 of 0 for a weight of none
+   * @param block of the weight's layer; null for a weight of none
+   * @param expert the weight's; 0 for a weight of none
    * @param shape of the weight
    */
-  Lookup(Files files, String before, int expert, int experts, long[] shape) {
+  Lookup(Files files, String before, BlockConfig block, int expert, long[] shape) {
     this.files = files;
     this.before = before;
     this.expert = expert;
-    this.experts = experts;
+    this.block = block;
     this.shape = shape;
   }
 
@@ -70,6 +73,18 @@ final class Lookup {
     return tensor.type() == StoredType.F8_E4M3
         ? scaled(tensor, rows, StoredRows.of(files.files, floats(name + "_scale_inv")))
         : rows;
+  }
+
+  /** The keys and values of latent attention, one head behind the other. */
+  RowSource heads(String name) {
+    RowSource rows = matrix(name);
+    LatentAttentionConfig.Heads heads = ((LatentAttentionConfig) block.attention()).heads();
+    long expected = (long) heads.count() * (heads.nope() + heads.value());
+    if (rows.rows() != expected) {
+      throw new CheckpointException(
+          whole(name) + " has " + rows.rows() + " rows, expected " + expected);
+    }
+    return rows;
   }
 
   /** A stack of matrices, one a row, of the weight's own shape. */
@@ -106,6 +121,7 @@ final class Lookup {
   }
 
   private RowSource part(StoredTensor tensor, int mostDimensions) {
+    int experts = block == null ? 0 : block.experts();
     long[] shape = tensor.shape();
     if (shape.length < 2 || shape.length > mostDimensions || shape[0] != experts) {
       throw shaped(tensor, experts + " experts along the first dimension");

@@ -64,7 +64,7 @@ interface Recipe {
   static Recipe keysOfHeads(String name) {
     return files -> {
       long[] shape = files.shape();
-      return new HeadRows(files.matrix(name), shape[0], 0, shape[2], true);
+      return new HeadRows(files.heads(name), shape[0], 0, shape[2], true);
     };
   }
 
@@ -72,7 +72,7 @@ interface Recipe {
   static Recipe valuesOfHeads(String name) {
     return files -> {
       long[] shape = files.shape();
-      RowSource all = files.matrix(name);
+      RowSource all = files.heads(name);
       return new HeadRows(all, shape[0], all.rows() / shape[0] - shape[1], shape[1], false);
     };
   }

@@ -13,6 +13,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.rows.RowSource;
+import panamoe.config.BlockConfig;
 import panamoe.config.ModelConfig;
 import panamoe.model.ModelTensors;
 import panamoe.tensor.Tensor;
@@ -164,13 +165,13 @@ final class Recipes {
     String key = weight;
     String before = "";
     int expert = 0;
-    int experts = 0;
+    BlockConfig block = null;
     Matcher inLayer = LAYER.matcher(weight);
     if (inLayer.matches()) {
       int number = Integer.parseInt(inLayer.group(1));
       key = inLayer.group(2);
       before = String.format(java.util.Locale.ROOT, layer, number);
-      experts = config.blocks().get(number).experts();
+      block = config.blocks().get(number);
     }
     Matcher ofExpert = EXPERT.matcher(key);
     if (ofExpert.matches()) {
@@ -181,7 +182,7 @@ final class Recipes {
     if (recipe == null) {
       throw new CheckpointException("no tensor is known for " + weight);
     }
-    Lookup lookup = new Lookup(files, before, expert, experts, shape);
+    Lookup lookup = new Lookup(files, before, block, expert, shape);
     RowSource source = recipe.of(lookup);
     used.addAll(lookup.used());
     long rows = shape[0];

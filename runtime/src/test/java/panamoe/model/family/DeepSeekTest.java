@@ -6,16 +6,21 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.backend.GateSettings.GroupScore;
 import panamoe.backend.GateSettings.Normalization;
 import panamoe.backend.GateSettings.Score;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.HuggingFaceFolder;
+import panamoe.checkpoint.TensorFiles;
 import panamoe.config.DenseConfig;
 import panamoe.config.LatentAttentionConfig;
 import panamoe.config.ModelConfig;
@@ -135,6 +140,32 @@ class DeepSeekTest {
         assertThrows(CheckpointException.class, () -> model(V3.replace(before, after)))
             .getMessage();
     assertTrue(message.contains(expected), message);
+  }
+
+  /** Heads of the files that are longer than the configuration's: rows between would be lost. */
+  @Test
+  void everyRowOfAHeadHasAMeaning(@TempDir Path folder) throws IOException {
+    Path recorded = Path.of("..", "harness", "src", "test", "resources", "golden", "hf");
+    for (String file : new String[] {"config.json", "model.safetensors"}) {
+      Files.copy(recorded.resolve("deepseek_v3_a").resolve(file), folder.resolve(file));
+    }
+    assertEquals(List.of(), mismatches(folder));
+    Path config = folder.resolve("config.json");
+    String shorter =
+        Files.readString(config).replaceFirst("\"v_head_dim\": \\d+", "\"v_head_dim\": 8");
+    Files.writeString(config, shorter);
+    String all = mismatches(folder).getFirst();
+    assertTrue(all.contains("self_attn.kv_b_proj.weight has "), all);
+  }
+
+  private static List<String> mismatches(Path folder) {
+    ReleasedModel model = ReleasedModel.of(HuggingFaceFolder.of(folder).orElseThrow());
+    try (TensorFiles files = model.open()) {
+      model.sources(files);
+      return List.of();
+    } catch (CheckpointException e) {
+      return List.of(e.getMessage());
+    }
   }
 
   /** Layer 61 of V3's files predicts a token further on; it is left out, not refused. */
