@@ -80,9 +80,11 @@ public final class Checkpoint {
                     DeepSpeedFolder.reason(path)
                         .orElse(
                             path
-                                + " holds no checkpoint: it has no "
+                                + " holds no checkpoint, which has a "
                                 + Manifest.FILE_NAME
-                                + " and no step-* directory")));
+                                + ", no step-* directory, and no released model, which has a "
+                                + HuggingFaceFolder.CONFIG
+                                + " with a model_type")));
   }
 
   private static String kind(Path file) {

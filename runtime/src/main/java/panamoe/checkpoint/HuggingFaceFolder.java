@@ -22,7 +22,7 @@ import panamoe.io.FileTrouble;
  * @param config the object in {@code config.json}
  */
 public record HuggingFaceFolder(Path path, ObjectNode config) {
-  private static final String CONFIG = "config.json";
+  static final String CONFIG = "config.json";
   private static final String GENERATION = "generation_config.json";
   private static final String WHOLE = "model.safetensors";
   private static final String INDEX = "model.safetensors.index.json";

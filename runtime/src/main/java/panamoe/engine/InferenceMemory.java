@@ -10,6 +10,7 @@ import panamoe.checkpoint.CheckpointException;
 import panamoe.config.BlockConfig;
 import panamoe.config.ModelConfig;
 import panamoe.model.LanguageModel;
+import panamoe.parallel.Ranks;
 import panamoe.param.Parameter;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
@@ -68,10 +69,48 @@ public record InferenceMemory(long weights, long keysAndValues) {
           String.format(
               Locale.ROOT,
               "%s takes %s for its weights and %s for the keys and values of a text, but only %s are"
-                  + " available; spread it over ranks, or give --dtype bf16 where it is f32",
+                  + " available; spread it over machines, or take a smaller --dtype or --quantize",
               model,
               gibibytes(weights),
               gibibytes(keysAndValues),
+              gibibytes(availableBytes)));
+    }
+  }
+
+  /**
+   * Refuses a model whose shares the ranks of one machine cannot hold together. All ranks call it
+   * at the same time, unless they compute on cards, whose memory is their own.
+   *
+   * @param types of weights
+   * @param availableBytes on this machine
+   * @throws CheckpointException on every rank of such a machine
+   */
+  public static void requireShares(
+      ModelFolder folder, WeightTypes types, Ranks ranks, long availableBytes) {
+    long mine = 0;
+    try (LanguageModel share = new LanguageModel(folder.config(), ranks)) {
+      for (Parameter parameter : share.parameters().parameters()) {
+        mine += types.of(parameter).bytes(parameter.count());
+      }
+    }
+    long[] all = ranks.world().allGather(ranks.world().node(), mine);
+    long together = 0;
+    int sharing = 0;
+    for (int rank = 0; rank < ranks.world().size(); rank++) {
+      if (all[2 * rank] == ranks.world().node()) {
+        together += all[2 * rank + 1];
+        sharing++;
+      }
+    }
+    if (together > availableBytes) {
+      throw new CheckpointException(
+          String.format(
+              Locale.ROOT,
+              "%s takes %s for the weights of the %d ranks of this machine, but only %s are"
+                  + " available; spread it over more machines, or take a smaller --dtype or --quantize",
+              folder.path(),
+              gibibytes(together),
+              sharing,
               gibibytes(availableBytes)));
     }
   }
@@ -88,9 +127,11 @@ public record InferenceMemory(long weights, long keysAndValues) {
     return json;
   }
 
-  public String toText() {
+  /** A table, with the dtype of activations in its heading. */
+  public String toText(DType dtype) {
     StringBuilder text = new StringBuilder();
-    text.append(String.format(Locale.ROOT, "%n%-15s %13s%n", "memory", "MiB"));
+    String heading = "memory " + dtype.name().toLowerCase(Locale.ROOT);
+    text.append(String.format(Locale.ROOT, "%n%-15s %13s%n", heading, "MiB"));
     for (Map.Entry<String, JsonNode> entry : toJson().properties()) {
       double mebibytes = entry.getValue().asLong() / (double) (1 << 20);
       text.append(String.format(Locale.ROOT, "%-15s %,13.1f%n", entry.getKey(), mebibytes));

@@ -19,6 +19,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.checkpoint.CheckpointContents;
+import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.CheckpointStore;
 import panamoe.comm.ThreadWorld;
 import panamoe.comm.exchange.Strategy;
@@ -238,5 +239,27 @@ class RankedEngineTest {
   @Test
   void textsWereWritten() {
     assertTrue(expected.stream().mapToInt(text -> text.tokens.size()).sum() > 40);
+  }
+
+  @Test
+  void ranksOfAMachineHoldTheModelTogether() {
+    Topology topology = new Topology(2, 2, 1, 1);
+    ThreadWorld.of(2)
+        .run(
+            world -> {
+              Ranks ranks = new Ranks(topology, world, Strategy.FLAT, Overlap.NONE);
+              WeightTypes types = WeightTypes.of(DType.FLOAT32);
+              ModelFolder model = ModelFolder.open(folder);
+              long whole = InferenceMemory.of(MODEL, types).weights();
+              // All but the experts is on both.
+              InferenceMemory.requireShares(model, types, ranks, 2 * whole);
+              CheckpointException refused =
+                  assertThrows(
+                      CheckpointException.class,
+                      () -> InferenceMemory.requireShares(model, types, ranks, whole));
+              assertTrue(refused.getMessage().contains("weights of the 2 ranks"));
+              ranks.close();
+              return null;
+            });
   }
 }

@@ -89,6 +89,7 @@ public final class ChatCommand implements Callable<Integer> {
         text.weights(),
         text.engine(folder.config().context()),
         spec.commandLine().getErr(),
+        stop,
         engine -> talk(engine, new Conversation(chat, folder.config().context()), stop));
     return null;
   }

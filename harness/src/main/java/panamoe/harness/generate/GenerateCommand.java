@@ -137,6 +137,7 @@ public final class GenerateCommand implements Callable<Integer> {
         text.weights(),
         text.engine(tokens(request, folder.config().context())),
         spec.commandLine().getErr(),
+        stop,
         engine -> print(engine, request, stop));
     return null;
   }

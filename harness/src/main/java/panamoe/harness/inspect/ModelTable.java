@@ -129,7 +129,7 @@ public record ModelTable(
   /** As above, as a table. */
   String memoryText(Quantization quantize) {
     return writes(quantize)
-        ? writing(quantize).toText()
+        ? writing(quantize).toText(dtype())
         : MemoryForecast.of(config, training, Topology.ONE).toText();
   }
 

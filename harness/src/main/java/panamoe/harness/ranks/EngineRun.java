@@ -3,6 +3,8 @@ package panamoe.harness.ranks;
 import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CancellationException;
+import java.util.function.BooleanSupplier;
 import panamoe.backend.Backend;
 import panamoe.engine.Engine;
 import panamoe.engine.EngineConfig;
@@ -21,6 +23,8 @@ public final class EngineRun {
    * Loads a model on all ranks, and runs {@code body} with an engine on rank 0.
    *
    * @param err receives the loader's warnings
+   * @param stop whether the user wants an end, also while the model is loaded
+   * @throws java.util.concurrent.CancellationException if so
    * @throws Exception of the body, or if the model does not fit into memory or cannot be loaded, or
    *     a rank has another model or native library
    */
@@ -31,6 +35,7 @@ public final class EngineRun {
       WeightTypes types,
       EngineConfig config,
       PrintWriter err,
+      BooleanSupplier stop,
       Engine.Body body)
       throws Exception {
     Alike.requireModel(ranks, folder);
@@ -39,13 +44,22 @@ public final class EngineRun {
       DType cached = config.int8Cache() ? DType.INT8 : types.compute();
       InferenceMemory.of(folder.config(), types, cached, tokens)
           .requireFits(folder.path(), backend.memoryAvailable());
+    } else if (backend.onHost()) {
+      InferenceMemory.requireShares(folder, types, ranks, backend.memoryAvailable());
     }
     List<String> warnings = new ArrayList<>();
-    try (LanguageModel loaded = folder.load(backend, types, ranks, warnings, _ -> {})) {
+    try (LanguageModel loaded =
+        folder.load(backend, types, ranks, warnings, _ -> requireGoing(stop))) {
       if (ranks.first()) {
         warnings.forEach(warning -> err.println("warning: " + warning));
       }
       Engine.onRanks(backend, loaded, folder.tokenizer(), config, body);
+    }
+  }
+
+  private static void requireGoing(BooleanSupplier stop) {
+    if (stop.getAsBoolean()) {
+      throw new CancellationException();
     }
   }
 }

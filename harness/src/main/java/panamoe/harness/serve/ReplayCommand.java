@@ -134,6 +134,7 @@ public final class ReplayCommand implements Callable<Integer> {
           EngineConfig.one(folder.config().context())
               .withInt8Cache(source.keyValues() == KeyValueType.INT8),
           spec.commandLine().getErr(),
+          stop,
           engine -> same[0] &= same(engine, constraints, entry.getValue(), stop));
     }
     return same[0];

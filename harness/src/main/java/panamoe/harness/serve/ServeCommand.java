@@ -12,10 +12,12 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BooleanSupplier;
+import java.util.function.DoubleConsumer;
 import panamoe.backend.Backend;
 import panamoe.engine.Engine;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.EngineThread;
+import panamoe.engine.InferenceMemory;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.MakersSampling;
 import panamoe.harness.Precision;
@@ -146,7 +148,7 @@ public final class ServeCommand implements Callable<Integer> {
         ApiServer server = listenOptions.listen(served, limits, keys, metrics, log, err::println)) {
       List<String> warnings = new ArrayList<>();
       try (LanguageModel loaded =
-          folder.load(backend, types(), ranks, warnings, part -> loaded(server, part, stop))) {
+          load(ranks, backend, folder, warnings, part -> loaded(server, part, stop))) {
         warnings.forEach(warning -> err.println("warning: " + warning));
         CacheSize cache = cache(ranks, backend, folder);
         Engine.onRanks(
@@ -162,6 +164,18 @@ public final class ServeCommand implements Callable<Integer> {
             });
       }
     }
+  }
+
+  private LanguageModel load(
+      Ranks ranks,
+      Backend backend,
+      ModelFolder folder,
+      List<String> warnings,
+      DoubleConsumer progress) {
+    if (ranks.world().size() > 1 && backend.onHost()) {
+      InferenceMemory.requireShares(folder, types(), ranks, backend.memoryAvailable());
+    }
+    return folder.load(backend, types(), ranks, warnings, progress);
   }
 
   private static void loaded(ApiServer server, double part, BooleanSupplier stop) {
@@ -192,7 +206,7 @@ public final class ServeCommand implements Callable<Integer> {
    */
   private void follow(Ranks ranks, Backend backend, ModelFolder folder)
       throws InterruptedException {
-    try (LanguageModel loaded = folder.load(backend, types(), ranks, new ArrayList<>(), _ -> {})) {
+    try (LanguageModel loaded = load(ranks, backend, folder, new ArrayList<>(), _ -> {})) {
       EngineConfig config = engineOptions.config(cache(ranks, backend, folder).blocks());
       if (!rankOptions.leads()) {
         StopSignals.handle(() -> {});
