@@ -1,5 +1,6 @@
 package panamoe.harness;
 
+import panamoe.engine.ModelFolder;
 import panamoe.param.WeightTypes;
 import picocli.CommandLine.Option;
 
@@ -17,20 +18,21 @@ public final class WeightPrecision {
       names = "--quantize",
       paramLabel = "TYPE",
       description =
-          "Round the experts' matrices while they are loaded: int8 (8.5 bits an element) or int4 (4.5). Default: as --dtype.")
+          "Experts' matrices: int8 (rounded while they are loaded, to 8.5 bits an element), int4 (4.5), or stored (in the blocks of a GGUF file or of MXFP4, where they can be multiplied by). Default: as --dtype.")
   private Quantization quantize;
 
-  /** The dtype of activations, and of weights that are not rounded to blocks. */
+  /** The dtype of activations, and of weights that are not held in blocks. */
   public ComputeType dtype() {
     return dtype;
   }
 
-  /** What experts' matrices are rounded to; null: they are as others. */
+  /** What experts' matrices are held in; null: they are as others. */
   public Quantization quantize() {
     return quantize;
   }
 
-  public WeightTypes types() {
-    return Quantization.types(dtype.dtype(), quantize);
+  /** The dtypes of the weights of a model. */
+  public WeightTypes types(ModelFolder folder) {
+    return Quantization.types(dtype.dtype(), quantize, () -> folder);
   }
 }

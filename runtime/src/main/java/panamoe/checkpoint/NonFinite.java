@@ -1,5 +1,6 @@
 package panamoe.checkpoint;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
@@ -36,14 +37,17 @@ final class NonFinite {
             + first);
   }
 
-  /** Values of {@code data} that are not finite: all bits of their exponent are set. */
+  /**
+   * Values of {@code data} that are not finite: all bits of their exponent are set. Blocks are
+   * decoded.
+   */
   static long count(DType dtype, MemorySegment data) {
     return switch (dtype) {
       case FLOAT32 -> mayHold(data, 0x7f800000_7f800000L, 0x00800000_00800000L) ? floats(data) : 0;
       case BFLOAT16 ->
           mayHold(data, 0x7f80_7f80_7f80_7f80L, 0x0080_0080_0080_0080L) ? shorts(data) : 0;
       case FLOAT64 -> mayHold(data, 0x7ff00000_00000000L, 0x00100000_00000000L) ? doubles(data) : 0;
-      default -> 0;
+      default -> dtype.isBlocks() ? blocks(dtype, data) : 0;
     };
   }
 
@@ -63,6 +67,15 @@ final class NonFinite {
     }
     long signs = exponents + ones;
     return (carries & signs) != 0 || words * Long.BYTES < data.byteSize();
+  }
+
+  private static long blocks(DType dtype, MemorySegment data) {
+    try (Arena arena = Arena.ofConfined()) {
+      long count = data.byteSize() / dtype.blockBytes() * dtype.blockElements();
+      MemorySegment floats = arena.allocate(ValueLayout.JAVA_FLOAT, count);
+      StoredType.valueOf(dtype.name()).decode(data, floats);
+      return count(DType.FLOAT32, floats);
+    }
   }
 
   private static long floats(MemorySegment data) {

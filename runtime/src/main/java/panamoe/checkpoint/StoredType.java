@@ -99,6 +99,13 @@ public enum StoredType {
     return valueOf(dtype.safetensorsName());
   }
 
+  /** The tensor dtype with the same blocks, byte for byte; empty if kernels take none such. */
+  public Optional<DType> blocks() {
+    return Arrays.stream(DType.values())
+        .filter(type -> type.isBlocks() && type.name().equals(name()))
+        .findFirst();
+  }
+
   /** The tensor dtype with the same bits per element; empty if a conversion would be needed. */
   public Optional<DType> sameBits() {
     return switch (this) {

@@ -55,7 +55,7 @@ public final class WeightLoader {
     }
 
     long elements() {
-      return bytes / dtype().bytes();
+      return bytes / dtype().blockBytes() * dtype().blockElements();
     }
 
     /** Fills {@code into} with the rows, which may lie apart in the source. */
@@ -76,7 +76,7 @@ public final class WeightLoader {
       } else {
         long held = columns / share.blocks() / share.of();
         long rows = share.blocks() == 1 ? end - from : 1; // columns of one block lie together
-        long runBytes = rows * held * dtype().bytes();
+        long runBytes = dtype().bytes(rows * held);
         for (long row = from, at = 0; row < end; row += rows) {
           for (long block = 0; block < share.blocks(); block++, at += runBytes) {
             long column = (block * share.of() + share.member()) * held;
@@ -127,9 +127,15 @@ public final class WeightLoader {
       boolean strict,
       DoubleConsumer progress) {
     WeightLoader loader = new WeightLoader(backend, false, progress);
-    destinations.forEach((name, to) -> loader.add(name, sources.get(name), to));
+    destinations.forEach((name, to) -> loader.add(name, asHeld(sources.get(name), to), to));
     loader.run();
     return loader.report(place, destinations, strict, List.of());
+  }
+
+  /** Blocks as they are, where the target has blocks of that very dtype. */
+  private static RowSource asHeld(RowSource source, Destination to) {
+    DType held = to.targets().getFirst().dtype();
+    return source.inBlocks().filter(blocks -> blocks.dtype() == held).orElse(source);
   }
 
   /**
@@ -144,7 +150,7 @@ public final class WeightLoader {
       return;
     }
     long rows = shape.length == 0 ? 1 : shape[0];
-    long rowBytes = count / rows * source.dtype().bytes();
+    long rowBytes = source.dtype().bytes(count / rows);
     long block = shape.length == 3 ? 1 : GemmKernels.PACKED_ROWS; // a matrix of a stack, or rows
     long step = Math.max(1, PIECE_ELEMENTS / (count / rows) / block) * block;
     for (long from = 0; from < rows; from += step) {
@@ -227,7 +233,7 @@ public final class WeightLoader {
       nonFinite[index] = NonFinite.count(piece.dtype(), bytes);
       view.write(0, source.bytes());
       for (Tensor target : to.targets()) {
-        if (target.dtype().isBlocks()) {
+        if (target.dtype().isBlocks() && target.dtype() != source.dtype()) {
           quantize(piece, source, part(target, piece));
         } else if (target != direct) {
           put(source, part(target, piece));
@@ -258,7 +264,7 @@ public final class WeightLoader {
         stream.cast(source, floats);
         stream.synchronize();
       }
-      Tensor blocks = stageOfBlocks(target.dtype(), source.shape());
+      Tensor blocks = stage(target.dtype(), source.shape());
       try {
         BlockRounding.round(target.dtype(), floats.data(), blocks.data());
       } catch (IllegalArgumentException e) {
@@ -289,6 +295,9 @@ public final class WeightLoader {
     }
 
     private Tensor stage(DType dtype, long... shape) {
+      if (dtype.isBlocks()) {
+        return stageOfBlocks(dtype, shape);
+      }
       return stages
           .computeIfAbsent(dtype, type -> scope.allocate(type, stagedElements))
           .rows(0, Tensor.count(shape))

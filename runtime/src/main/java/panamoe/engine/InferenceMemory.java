@@ -42,7 +42,7 @@ public record InferenceMemory(long weights, long keysAndValues) {
     long weights = 0;
     try (LanguageModel model = new LanguageModel(config)) {
       for (Parameter parameter : model.parameters().parameters()) {
-        weights += types.of(parameter).bytes(parameter.count());
+        weights += types.of(parameter).packedBytes(parameter.count());
       }
     }
     if (config.head().tied()) {
@@ -90,7 +90,7 @@ public record InferenceMemory(long weights, long keysAndValues) {
     long mine = 0;
     try (LanguageModel share = new LanguageModel(folder.config(), ranks)) {
       for (Parameter parameter : share.parameters().parameters()) {
-        mine += types.of(parameter).bytes(parameter.count());
+        mine += types.of(parameter).packedBytes(parameter.count());
       }
     }
     long[] all = ranks.world().allGather(ranks.world().node(), mine);

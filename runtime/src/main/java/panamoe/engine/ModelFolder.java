@@ -216,6 +216,16 @@ public record ModelFolder(
   }
 
   /**
+   * Experts' matrices in the blocks that they are stored in, where kernels multiply by these.
+   *
+   * @param compute of all else
+   * @throws CheckpointException if a file is missing or damaged
+   */
+  public WeightTypes typesAsStored(DType compute) {
+    return ModelTensors.asStored(config, compute, weights.blocks());
+  }
+
+  /**
    * Loads the weights for inference, straight from the files to the form that kernels read:
    * operands packed and tables in {@code dtype}, vectors in FLOAT32. The model does not drop
    * tokens, because a token's result must not depend on its neighbours. If a training run has
@@ -242,8 +252,8 @@ public record ModelFolder(
    * As above, what this rank holds of a model that all {@code ranks} hold together; of the weights
    * it reads no other bytes.
    *
-   * @param types in which weights are held; where experts' are blocks, they are rounded as they are
-   *     read
+   * @param types in which weights are held; where experts' are blocks, those stored in such blocks
+   *     are kept, and others rounded as they are read
    * @param warnings receives the loader's warnings; null to refuse NaN and infinite weights
    * @param progress is told which part is loaded, 0 to 1, by any thread
    * @throws IllegalArgumentException if the model does not divide among the tensor ranks

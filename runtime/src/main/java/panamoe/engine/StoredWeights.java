@@ -1,6 +1,7 @@
 package panamoe.engine;
 
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.Map;
 import java.util.function.DoubleConsumer;
 import panamoe.backend.Backend;
@@ -14,6 +15,7 @@ import panamoe.config.ModelConfig;
 import panamoe.model.ModelTensors;
 import panamoe.model.family.ReleasedModel;
 import panamoe.param.WeightTypes;
+import panamoe.tensor.DType;
 
 /** Where the weights of a {@link ModelFolder} are. */
 public sealed interface StoredWeights {
@@ -32,6 +34,13 @@ public sealed interface StoredWeights {
 
   /** Whether a training run has deleted them. */
   boolean isGone();
+
+  /**
+   * The weights that are stored in blocks which kernels multiply by, and the blocks' dtypes.
+   *
+   * @throws CheckpointException if a file is missing or damaged
+   */
+  Map<String, DType> blocks();
 
   /**
    * Refuses weights that are not a model's, or that do not fit, before anything is allocated.
@@ -81,6 +90,11 @@ public sealed interface StoredWeights {
     }
 
     @Override
+    public Map<String, DType> blocks() {
+      return Map.of();
+    }
+
+    @Override
     public void require(ModelConfig config, WeightTypes types, long availableBytes) {
       if (types.quantized()) {
         InferenceMemory.of(config, types, types.compute(), 0)
@@ -124,6 +138,18 @@ public sealed interface StoredWeights {
     @Override
     public boolean isGone() {
       return false;
+    }
+
+    @Override
+    public Map<String, DType> blocks() {
+      Map<String, DType> blocks = new HashMap<>();
+      try (TensorFiles files = open()) {
+        model
+            .sources(files)
+            .forEach(
+                (name, rows) -> rows.inBlocks().ifPresent(held -> blocks.put(name, held.dtype())));
+      }
+      return blocks;
     }
 
     @Override

@@ -1,14 +1,17 @@
 package panamoe.model;
 
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.Destination;
 import panamoe.checkpoint.ExpertTensors;
 import panamoe.config.ModelConfig;
 import panamoe.param.Parameter;
 import panamoe.param.Slice;
+import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
@@ -93,6 +96,29 @@ public final class ModelTensors {
       }
     }
     return shapes;
+  }
+
+  /**
+   * Experts' matrices in their own blocks, where all of a layer are in blocks of one dtype.
+   *
+   * @param compute of all else
+   * @param blocks of tensors by name, over all ranks; without those that are in none
+   */
+  public static WeightTypes asStored(ModelConfig config, DType compute, Map<String, DType> blocks) {
+    Map<String, DType> stored = new HashMap<>();
+    try (LanguageModel whole = new LanguageModel(config)) {
+      for (Parameter parameter : whole.parameters().parameters()) {
+        if (WeightTypes.isExpert(parameter)) {
+          List<DType> found =
+              IntStream.range(0, parameter.matrices())
+                  .mapToObj(matrix -> blocks.getOrDefault(name(parameter, matrix), compute))
+                  .distinct()
+                  .toList();
+          stored.put(parameter.name(), found.size() == 1 ? found.getFirst() : compute);
+        }
+      }
+    }
+    return new WeightTypes(compute, compute, stored);
   }
 
   private static String name(Parameter parameter, int matrix) {

@@ -2,6 +2,7 @@ package panamoe.param;
 
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import panamoe.param.Parameter.Part;
 import panamoe.param.Parameter.Role;
@@ -12,46 +13,74 @@ import panamoe.tensor.DType;
  *
  * @param compute of activations, and of weights beside vectors and routers, which are FLOAT32
  * @param experts of experts' matrices: {@code compute}, or blocks
+ * @param stored of those that are to be held as they are stored, by parameter: the dtype of their
+ *     blocks, or {@code compute}, which they are decoded to
  */
-public record WeightTypes(DType compute, DType experts) {
+public record WeightTypes(DType compute, DType experts, Map<String, DType> stored) {
+  public WeightTypes(DType compute, DType experts) {
+    this(compute, experts, Map.of());
+  }
+
   /** Experts as all others. */
   public static WeightTypes of(DType compute) {
     return new WeightTypes(compute, compute);
   }
 
-  /** Whether experts' matrices are rounded to blocks. */
+  /** Whether experts' matrices are held in blocks. */
   public boolean quantized() {
-    return experts.isBlocks();
+    return experts.isBlocks() || stored.values().stream().anyMatch(DType::isBlocks);
   }
 
   /** The dtype of a parameter. Rows that are no whole blocks stay in the dtype of computing. */
   public DType of(Parameter parameter) {
-    return isExpert(parameter) && fits(parameter) ? experts : parameter.valueDType(compute);
+    return isExpert(parameter) && fits(parameter)
+        ? wanted(parameter)
+        : parameter.valueDType(compute);
   }
 
-  /** What a user should know: matrices that stay as they are. */
+  /** What a user should know: matrices that stay as they are, or are decoded. */
   Optional<String> note(List<Parameter> parameters) {
-    List<Parameter> kept = parameters.stream().filter(p -> isExpert(p) && !fits(p)).toList();
+    boolean asStored = !stored.isEmpty();
+    List<Parameter> experts = parameters.stream().filter(WeightTypes::isExpert).toList();
+    List<Parameter> kept =
+        experts.stream().filter(p -> asStored ? !of(p).isBlocks() : !fits(p)).toList();
     if (kept.isEmpty()) {
       return Optional.empty();
     }
+    String dtype = compute.name().toLowerCase(Locale.ROOT);
+    if (asStored && kept.size() == experts.size()) {
+      return Optional.of(
+          "no expert's matrix is stored in blocks that can be multiplied by: all are " + dtype);
+    }
     Parameter first = kept.getFirst();
+    int more = kept.size() - 1;
+    String names = first.name() + (more == 0 ? " " : " and " + more + " more ");
     return Optional.of(
-        first.name()
-            + (kept.size() == 1 ? " stays " : " and " + (kept.size() - 1) + " more stay ")
-            + compute.name().toLowerCase(Locale.ROOT)
-            + ": its rows of "
-            + columns(first)
-            + " elements are no whole blocks of "
-            + experts.blockElements());
+        asStored
+            ? names
+                + (more == 0 ? "is decoded to " : "are decoded to ")
+                + dtype
+                + ": not stored in whole blocks of one type that can be multiplied by"
+            : names
+                + (more == 0 ? "stays " : "stay ")
+                + dtype
+                + ": its rows of "
+                + columns(first)
+                + " elements are no whole blocks of "
+                + wanted(first).blockElements());
   }
 
-  private static boolean isExpert(Parameter parameter) {
+  /** Whether a parameter holds experts' matrices. */
+  public static boolean isExpert(Parameter parameter) {
     return parameter.part() == Part.EXPERT && parameter.role() == Role.OPERAND;
   }
 
+  private DType wanted(Parameter expert) {
+    return stored.getOrDefault(expert.name(), experts);
+  }
+
   private boolean fits(Parameter parameter) {
-    return columns(parameter) % experts.blockElements() == 0;
+    return columns(parameter) % wanted(parameter).blockElements() == 0;
   }
 
   private static long columns(Parameter parameter) {

@@ -15,30 +15,33 @@ public enum DType {
   INT8(5, 1, "I8"),
   // Weights in blocks of elements of a row that share scales: GGUF's, byte for byte. Kernels take
   // them packed, and only as the weights of a GEMM (docs/quantization.md).
-  Q8_0(6, 32, 34),
-  Q4_0(7, 32, 18),
-  Q5_0(8, 32, 22),
-  Q4_K(9, 256, 144),
-  Q5_K(10, 256, 176),
-  Q6_K(11, 256, 210),
-  MXFP4(12, 32, 17);
+  Q8_0(6, 32, 34, 34),
+  Q4_0(7, 32, 18, 18),
+  Q5_0(8, 32, 22, 34),
+  Q4_K(9, 256, 144, 148),
+  Q5_K(10, 256, 176, 276),
+  Q6_K(11, 256, 210, 274),
+  MXFP4(12, 32, 17, 18);
 
   private final int code;
   private final int blockElements;
   private final int blockBytes;
+  private final int packedBlockBytes;
   private final String safetensorsName;
 
   DType(int code, int bytes, String safetensorsName) {
     this.code = code;
     this.blockElements = 1;
     this.blockBytes = bytes;
+    this.packedBlockBytes = bytes;
     this.safetensorsName = safetensorsName;
   }
 
-  DType(int code, int blockElements, int blockBytes) {
+  DType(int code, int blockElements, int blockBytes, int packedBlockBytes) {
     this.code = code;
     this.blockElements = blockElements;
     this.blockBytes = blockBytes;
+    this.packedBlockBytes = packedBlockBytes;
     this.safetensorsName = null;
   }
 
@@ -75,6 +78,14 @@ public enum DType {
   /** Bytes of {@code count} elements, which are whole blocks. */
   public long bytes(long count) {
     return count / blockElements * blockBytes;
+  }
+
+  /**
+   * Bytes of {@code count} elements, which are whole blocks, as a CPU packs them; without what
+   * fills up rows.
+   */
+  public long packedBytes(long count) {
+    return count / blockElements * packedBlockBytes;
   }
 
   /** Whether elements are held in blocks that share scales. */

@@ -86,7 +86,7 @@ public final class ChatCommand implements Callable<Integer> {
         ranks,
         backend,
         folder,
-        text.weights(),
+        text.weights(folder),
         text.engine(folder.config().context()),
         spec.commandLine().getErr(),
         stop,

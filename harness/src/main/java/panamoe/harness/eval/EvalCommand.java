@@ -26,6 +26,7 @@ import panamoe.harness.train.Text;
 import panamoe.io.Count;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
+import panamoe.param.WeightTypes;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -90,12 +91,12 @@ public final class EvalCommand implements Callable<Integer> {
     }
     ModelFolder folder = ModelFolder.open(model);
     Measurement measurement = tasks == null ? ofText(folder) : ofTasks(folder);
+    WeightTypes types = weights.types(folder);
     try (Backend backend = shared.open();
-        LanguageModel loaded =
-            folder.load(backend, weights.types(), Ranks.alone(), null, _ -> {})) {
+        LanguageModel loaded = folder.load(backend, types, Ranks.alone(), null, _ -> {})) {
       loaded
           .parameters()
-          .note(weights.types())
+          .note(types)
           .ifPresent(note -> spec.commandLine().getErr().println("warning: " + note));
       measurement.run(backend, loaded);
     }

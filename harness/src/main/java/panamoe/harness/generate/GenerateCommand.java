@@ -134,7 +134,7 @@ public final class GenerateCommand implements Callable<Integer> {
         ranks,
         backend,
         folder,
-        text.weights(),
+        text.weights(folder),
         text.engine(tokens(request, folder.config().context())),
         spec.commandLine().getErr(),
         stop,

@@ -101,8 +101,8 @@ public final class TextOptions {
     return precision.dtype().dtype();
   }
 
-  public WeightTypes weights() {
-    return precision.weights().types();
+  public WeightTypes weights(ModelFolder folder) {
+    return precision.weights().types(folder);
   }
 
   /** Takes what the options do not say from a model's makers. */

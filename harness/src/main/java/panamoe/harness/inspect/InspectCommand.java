@@ -61,7 +61,7 @@ public final class InspectCommand implements Callable<Integer> {
       names = "--quantize",
       paramLabel = "TYPE",
       description =
-          "With --memory: that of writing a text, with experts' matrices in int8 or int4.")
+          "With --memory: that of writing a text, with experts' matrices in int8, int4, or as stored.")
   private Quantization quantize;
 
   @Option(
@@ -81,6 +81,11 @@ public final class InspectCommand implements Callable<Integer> {
     }
     if (quantize != null && !memory) {
       throw new ParameterException(spec.commandLine(), "--quantize goes with --memory");
+    }
+    if (config && quantize == Quantization.STORED) {
+      throw new ParameterException(
+          spec.commandLine(),
+          "--quantize stored is for files of weights, and " + path + " is a config");
     }
     if (tensors) {
       if (config || memory || verify) {

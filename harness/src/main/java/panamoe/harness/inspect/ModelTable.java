@@ -115,8 +115,8 @@ public record ModelTable(
   }
 
   /**
-   * The memory of training, by kind; of writing a text for a released model, or with experts that
-   * are rounded.
+   * The memory of training, by kind; of writing a text for a released model, or with experts in
+   * blocks.
    *
    * @param quantize may be null
    */
@@ -138,7 +138,8 @@ public record ModelTable(
   }
 
   private InferenceMemory writing(Quantization quantize) {
-    return InferenceMemory.of(config, Quantization.types(dtype(), quantize));
+    return InferenceMemory.of(
+        config, Quantization.types(dtype(), quantize, () -> ModelFolder.open(source)));
   }
 
   /** All parameters except unused experts'. */

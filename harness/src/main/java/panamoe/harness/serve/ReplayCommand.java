@@ -130,7 +130,7 @@ public final class ReplayCommand implements Callable<Integer> {
           ranks,
           backend,
           folder,
-          Quantization.types(source.dtype().dtype(), source.quantize()),
+          Quantization.types(source.dtype().dtype(), source.quantize(), () -> folder),
           EngineConfig.one(folder.config().context())
               .withInt8Cache(source.keyValues() == KeyValueType.INT8),
           spec.commandLine().getErr(),

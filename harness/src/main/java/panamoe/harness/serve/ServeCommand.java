@@ -172,10 +172,11 @@ public final class ServeCommand implements Callable<Integer> {
       ModelFolder folder,
       List<String> warnings,
       DoubleConsumer progress) {
+    WeightTypes types = precision().weights().types(folder);
     if (ranks.world().size() > 1 && backend.onHost()) {
-      InferenceMemory.requireShares(folder, types(), ranks, backend.memoryAvailable());
+      InferenceMemory.requireShares(folder, types, ranks, backend.memoryAvailable());
     }
-    return folder.load(backend, types(), ranks, warnings, progress);
+    return folder.load(backend, types, ranks, warnings, progress);
   }
 
   private static void loaded(ApiServer server, double part, BooleanSupplier stop) {
@@ -217,10 +218,6 @@ public final class ServeCommand implements Callable<Integer> {
 
   private CacheSize cache(Ranks ranks, Backend backend, ModelFolder folder) {
     return engineOptions.cache(ranks, backend, folder.config(), rankOptions.here());
-  }
-
-  private WeightTypes types() {
-    return precision().weights().types();
   }
 
   private Precision precision() {

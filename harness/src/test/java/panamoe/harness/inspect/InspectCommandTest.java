@@ -81,6 +81,9 @@ class InspectCommandTest {
     assertTrue(bytes - nibbles < experts / 2 && bytes - nibbles > experts / 6);
     assertTrue(bytes < 4 * json.get("total").asLong() - experts);
     assertEquals(2, inspect("--quantize", "int8").exitCode());
+    CommandRun stored = inspect("--memory", "--quantize", "stored");
+    assertEquals(2, stored.exitCode());
+    assertTrue(stored.err().contains("is for files of weights, and " + config), stored.err());
   }
 
   private long weights(String quantize) throws IOException {

@@ -2,6 +2,7 @@ package panamoe.checkpoint.rows;
 
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.Optional;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.tensor.DType;
 
@@ -37,7 +38,7 @@ public record JoinedRows(List<RowSource> parts) implements RowSource {
 
   @Override
   public void read(long row, long rows, long column, long columns, MemorySegment into) {
-    long rowBytes = columns * dtype().bytes();
+    long rowBytes = dtype().bytes(columns);
     long begin = 0;
     for (RowSource part : parts) {
       long end = begin + part.rows();
@@ -49,5 +50,14 @@ public record JoinedRows(List<RowSource> parts) implements RowSource {
       }
       begin = end;
     }
+  }
+
+  @Override
+  public Optional<RowSource> inBlocks() {
+    List<RowSource> held = parts.stream().flatMap(part -> part.inBlocks().stream()).toList();
+    boolean one = held.stream().map(RowSource::dtype).distinct().count() == 1;
+    return one && held.size() == parts.size()
+        ? Optional.of(new JoinedRows(held))
+        : Optional.empty();
   }
 }

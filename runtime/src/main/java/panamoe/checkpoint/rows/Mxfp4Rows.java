@@ -3,6 +3,7 @@ package panamoe.checkpoint.rows;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Optional;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.tensor.DType;
 
@@ -84,5 +85,10 @@ public record Mxfp4Rows(RowSource blocks, RowSource scales) implements RowSource
             (int) columns);
       }
     }
+  }
+
+  @Override
+  public Optional<RowSource> inBlocks() {
+    return Optional.of(new Mxfp4Blocks(this));
   }
 }

@@ -1,6 +1,7 @@
 package panamoe.checkpoint.rows;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Optional;
 import panamoe.tensor.DType;
 
 /**
@@ -9,7 +10,10 @@ import panamoe.tensor.DType;
  * thread may read.
  */
 public interface RowSource {
-  /** What parts are read as: as they are stored where the runtime has that, else FLOAT32. */
+  /**
+   * What parts are read as: as they are stored where the runtime has that, else FLOAT32; blocks of
+   * {@link #inBlocks}.
+   */
   DType dtype();
 
   long rows();
@@ -23,4 +27,12 @@ public interface RowSource {
    * @throws panamoe.checkpoint.CheckpointException if a file cannot be read any more
    */
   void read(long row, long rows, long column, long columns, MemorySegment into);
+
+  /**
+   * The same rows, of which the blocks are read that they are stored in: a rectangle's columns are
+   * whole blocks. Empty unless all are blocks of one dtype that kernels multiply by.
+   */
+  default Optional<RowSource> inBlocks() {
+    return Optional.empty();
+  }
 }

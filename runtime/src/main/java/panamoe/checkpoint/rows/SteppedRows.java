@@ -2,6 +2,7 @@ package panamoe.checkpoint.rows;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.Optional;
 import panamoe.tensor.DType;
 
 /**
@@ -26,7 +27,7 @@ public record SteppedRows(RowSource of, int first, int step) implements RowSourc
 
   @Override
   public void read(long row, long rows, long column, long columns, MemorySegment into) {
-    long rowBytes = columns * dtype().bytes();
+    long rowBytes = dtype().bytes(columns);
     long span = (rows - 1) * step + 1;
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment all = arena.allocate(span * rowBytes, Long.BYTES);
@@ -35,5 +36,10 @@ public record SteppedRows(RowSource of, int first, int step) implements RowSourc
         MemorySegment.copy(all, i * step * rowBytes, into, i * rowBytes, rowBytes);
       }
     }
+  }
+
+  @Override
+  public Optional<RowSource> inBlocks() {
+    return of.inBlocks().map(blocks -> new SteppedRows(blocks, first, step));
   }
 }

@@ -3,6 +3,7 @@ package panamoe.checkpoint.rows;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Optional;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.StoredType;
@@ -88,8 +89,13 @@ public record StoredRows(
     }
   }
 
+  @Override
+  public Optional<RowSource> inBlocks() {
+    return tensor.type().blocks().map(type -> new BlockRows(this, type));
+  }
+
   /** Reads whole blocks as they are stored. */
-  private void bytes(long row, long rows, long column, long columns, MemorySegment into) {
+  void bytes(long row, long rows, long column, long columns, MemorySegment into) {
     StoredType type = tensor.type();
     long bytes = columns / type.elements() * type.bytes();
     long rowBytes = this.columns / type.elements() * type.bytes();

@@ -1,0 +1,229 @@
+package panamoe.harness.generate;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import panamoe.backend.Backend;
+import panamoe.backend.Backends;
+import panamoe.backend.reference.ReferenceBackend;
+import panamoe.checkpoint.StoredType;
+import panamoe.checkpoint.TensorFiles;
+import panamoe.engine.Engine;
+import panamoe.engine.EngineConfig;
+import panamoe.engine.Generation;
+import panamoe.engine.GenerationListener;
+import panamoe.engine.GenerationRequest;
+import panamoe.engine.InferenceMemory;
+import panamoe.engine.ModelFolder;
+import panamoe.engine.ModelRunner;
+import panamoe.engine.SamplingConfig;
+import panamoe.engine.StopConfig;
+import panamoe.engine.TokenLogprobs;
+import panamoe.harness.CommandRun;
+import panamoe.model.LanguageModel;
+import panamoe.parallel.Ranks;
+import panamoe.param.Parameter;
+import panamoe.param.WeightTypes;
+import panamoe.tensor.DType;
+
+/** {@code --quantize stored}: the experts of small GGUF files in their own blocks. */
+class StoredExpertsTest {
+  private final Backend cpu = Backends.open("cpu", 2);
+
+  @AfterEach
+  void close() {
+    cpu.close();
+  }
+
+  private static Path file(String name) {
+    return Path.of("src/test/resources/golden/gguf", name + ".gguf");
+  }
+
+  private static LanguageModel load(
+      ModelFolder folder, Backend backend, WeightTypes types, List<String> warnings) {
+    return folder.load(backend, types, Ranks.alone(), warnings, _ -> {});
+  }
+
+  /** Bytes of the experts' matrices in the file; five bits take a byte when they are packed. */
+  private static long packedBytes(ModelFolder folder) {
+    try (TensorFiles files = folder.weights().open()) {
+      return files.tensors().values().stream()
+          .filter(tensor -> tensor.name().endsWith("_exps.weight"))
+          .mapToLong(t -> t.type() == StoredType.Q5_0 ? t.bytes() / 22 * 34 : t.bytes())
+          .sum();
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "gptoss_c_yarn_q8_0, Q8_0",
+    "mixtral_b_q4_0, Q4_0",
+    "qwen2moe_b_q5_0, Q5_0",
+    "qwen3moe_c_q8_0_split-00001-of-00003, Q8_0"
+  })
+  void expertsTakeWhatTheFileTakes(String name, DType blocks) {
+    ModelFolder folder = ModelFolder.open(file(name));
+    WeightTypes exact = WeightTypes.of(DType.FLOAT32);
+    WeightTypes types = folder.typesAsStored(DType.FLOAT32);
+    List<String> warnings = new ArrayList<>();
+    try (Backend reference = new ReferenceBackend();
+        LanguageModel here = load(folder, cpu, types, warnings);
+        LanguageModel there = load(folder, reference, types, warnings);
+        LanguageModel floats = load(folder, cpu, exact, warnings)) {
+      assertEquals(List.of(), warnings);
+      long elements = 0;
+      for (Parameter parameter : here.parameters().parameters()) {
+        boolean expert = WeightTypes.isExpert(parameter);
+        assertEquals(
+            expert ? blocks : parameter.valueDType(DType.FLOAT32), parameter.value().dtype());
+        elements += expert ? parameter.count() : 0;
+      }
+      assertEquals(
+          InferenceMemory.of(folder.config(), exact).weights() - 4 * elements + packedBytes(folder),
+          InferenceMemory.of(folder.config(), types).weights());
+      float[] found = ModelRunner.nextLogits(cpu, here, 7, 1, 30);
+      float[] expected = ModelRunner.nextLogits(reference, there, 7, 1, 30);
+      float[] decoded = ModelRunner.nextLogits(cpu, floats, 7, 1, 30);
+      double apart = 0;
+      double largest = 0;
+      for (int i = 0; i < found.length; i++) {
+        assertEquals(expected[i], found[i], 2e-3);
+        apart = Math.max(apart, Math.abs(decoded[i] - found[i]));
+        largest = Math.max(largest, Math.abs(decoded[i]));
+      }
+      assertTrue(apart > 0 && apart < 0.1 * largest, apart + " of " + largest);
+    }
+  }
+
+  @Test
+  void aTextIsTheSameAloneAndInABatch() throws InterruptedException {
+    ModelFolder folder = ModelFolder.open(file("qwen3moe_text_q8_0"));
+    WeightTypes types = folder.typesAsStored(DType.BFLOAT16);
+    try (LanguageModel model = load(folder, cpu, types, new ArrayList<>())) {
+      List<List<Integer>> alone = new ArrayList<>();
+      for (int text = 0; text < 5; text++) {
+        alone.addAll(write(folder, model, List.of(text)));
+      }
+      assertTrue(alone.stream().mapToInt(List::size).sum() > 40);
+      assertEquals(alone, write(folder, model, List.of(0, 1, 2, 3, 4)));
+    }
+  }
+
+  private List<List<Integer>> write(ModelFolder folder, LanguageModel model, List<Integer> texts)
+      throws InterruptedException {
+    List<List<Integer>> written = new ArrayList<>();
+    Engine.onRanks(
+        cpu,
+        model,
+        folder.tokenizer(),
+        EngineConfig.of(texts.size(), 64),
+        engine -> {
+          for (int text : texts) {
+            List<Integer> tokens = new ArrayList<>();
+            written.add(tokens);
+            engine.submit(
+                GenerationRequest.of(
+                    new int[] {5 + text, 9, 3},
+                    SamplingConfig.of(text % 2, 0, 1, text),
+                    StopConfig.of(20, List.of())),
+                new GenerationListener() {
+                  @Override
+                  public void drew(int token, TokenLogprobs logprobs, int[] routed) {
+                    tokens.add(token);
+                  }
+
+                  @Override
+                  public void wrote(String piece) {}
+
+                  @Override
+                  public void ended(Generation generation) {}
+
+                  @Override
+                  public void failed(RuntimeException cause) {
+                    throw cause;
+                  }
+                });
+          }
+          while (engine.step()) {
+            engine.idle();
+          }
+        });
+    return written;
+  }
+
+  /** Layers whose gates and ups are of two types, or of types that kernels do not take. */
+  @Test
+  void aMixedFileIsDecodedInPartAndWarns() {
+    ModelFolder folder = ModelFolder.open(file("olmoe_c_many_types"));
+    List<String> warnings = new ArrayList<>();
+    WeightTypes types = folder.typesAsStored(DType.BFLOAT16);
+    try (LanguageModel model = load(folder, cpu, types, warnings)) {
+      List<String> held =
+          model.parameters().parameters().stream()
+              .filter(parameter -> parameter.value().dtype() == DType.Q8_0)
+              .map(Parameter::name)
+              .toList();
+      assertEquals(1, held.size(), held.toString());
+      assertTrue(held.getFirst().endsWith(".moe.experts.down.weight"), held.toString());
+      assertEquals(
+          List.of(
+              "layers.0.moe.experts.up.weight and 4 more are decoded to bfloat16: not stored in"
+                  + " whole blocks of one type that can be multiplied by"),
+          warnings);
+      ModelRunner.nextLogits(cpu, model, 1, 2);
+    }
+  }
+
+  @Test
+  void commandsTakeIt() throws IOException {
+    String model = file("qwen3moe_text_q8_0").toString();
+    long stored = memory(model, "--quantize", "stored");
+    assertEquals(memory(model, "--quantize", "int8"), stored);
+    assertNotEquals(memory(model), stored);
+    CommandRun written =
+        CommandRun.of(
+            "generate",
+            "--model",
+            model,
+            "--prompt",
+            "ab",
+            "--max-tokens",
+            "2",
+            "--quantize",
+            "stored");
+    assertEquals(0, written.exitCode(), written.err());
+    assertTrue(written.err().lines().noneMatch(l -> l.startsWith("warning")), written.err());
+  }
+
+  @Test
+  void aFileWithoutBlocksSaysSo() {
+    ModelFolder folder = ModelFolder.open(file("deepseek2_v3_b_yarn_bf16"));
+    List<String> warnings = new ArrayList<>();
+    WeightTypes types = folder.typesAsStored(DType.FLOAT32);
+    assertFalse(types.quantized());
+    load(folder, cpu, types, warnings).close();
+    assertEquals(
+        List.of(
+            "no expert's matrix is stored in blocks that can be multiplied by: all are float32"),
+        warnings);
+  }
+
+  private static long memory(String model, String... options) throws IOException {
+    List<String> arguments = new ArrayList<>(List.of("inspect", model, "--memory", "--json"));
+    arguments.addAll(List.of(options));
+    CommandRun run = CommandRun.of(arguments.toArray(String[]::new));
+    assertEquals(0, run.exitCode(), run.err());
+    return new ObjectMapper().readTree(run.out()).at("/memory/weights").asLong();
+  }
+}
