@@ -3,13 +3,29 @@ package panamoe.data;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Stream;
 import panamoe.data.tokenizer.Pipeline;
 
 /** Collects the tokens at which a model ends a text, the one that ends a document first. */
 final class EndTokens {
+  /** Names of tokens that end a document, the most usual first. */
+  private static final List<String> DOCUMENT =
+      List.of(
+          "<|endoftext|>",
+          "<|end_of_text|>",
+          "</s>",
+          "<eos>",
+          "<|eos|>",
+          "<|im_end|>",
+          "<｜end▁of▁sentence｜>",
+          "[EOS]",
+          "[SEP]");
+
   /** Names of tokens that end a turn, whatever the files say. */
-  private static final List<String> USUAL =
+  private static final List<String> TURN =
       List.of("<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|return|>", "<|call|>");
 
   private final Pipeline pipeline;
@@ -17,6 +33,29 @@ final class EndTokens {
 
   EndTokens(Pipeline pipeline) {
     this.pipeline = pipeline;
+  }
+
+  /**
+   * The special token that ends a document.
+   *
+   * @param name of the token; empty for one of the usual names
+   * @throws DataException if there is no such token
+   */
+  static int document(Pipeline pipeline, Optional<String> name, String file) {
+    List<String> names = name.map(List::of).orElse(DOCUMENT);
+    return special(pipeline, names)
+        .findFirst()
+        .orElseThrow(
+            () ->
+                new DataException(
+                    file
+                        + " has no special token "
+                        + String.join(" or ", names)
+                        + " to end a text"));
+  }
+
+  private static Stream<Integer> special(Pipeline pipeline, List<String> names) {
+    return names.stream().map(pipeline.special()::get).filter(Objects::nonNull);
   }
 
   boolean isEmpty() {
@@ -59,7 +98,7 @@ final class EndTokens {
    * another, which it names second.
    */
   void documentFirst() {
-    JsonTokenizer.usualEnds(pipeline)
+    special(pipeline, DOCUMENT)
         .filter(ids::contains)
         .findFirst()
         .ifPresent(
@@ -79,9 +118,9 @@ final class EndTokens {
    */
   int[] all(String file) {
     if (ids.isEmpty()) {
-      ids.add(JsonTokenizer.endOfText(pipeline, file));
+      ids.add(document(pipeline, Optional.empty(), file));
     }
-    USUAL.forEach(this::add);
+    TURN.forEach(this::add);
     // In the harmony format, which has <|return|>, it ends a message, and the turn goes on.
     if (!pipeline.special().containsKey("<|return|>")) {
       add("<|end|>");

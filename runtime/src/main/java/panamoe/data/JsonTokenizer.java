@@ -4,10 +4,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.BitSet;
-import java.util.List;
-import java.util.Objects;
 import java.util.Optional;
-import java.util.stream.Stream;
 import panamoe.data.tokenizer.Pipeline;
 import panamoe.data.tokenizer.Sought;
 import panamoe.io.FileTrouble;
@@ -20,17 +17,6 @@ import panamoe.io.Sha256;
  */
 public final class JsonTokenizer implements Tokenizer {
   private static final long MAX_BYTES = 256L << 20;
-  private static final List<String> END_OF_TEXT_NAMES =
-      List.of(
-          "<|endoftext|>",
-          "<|end_of_text|>",
-          "</s>",
-          "<eos>",
-          "<|eos|>",
-          "<|im_end|>",
-          "<｜end▁of▁sentence｜>",
-          "[EOS]",
-          "[SEP]");
 
   private final Pipeline pipeline;
   private final int[] ends; // the first is that of a document
@@ -78,34 +64,8 @@ public final class JsonTokenizer implements Tokenizer {
 
   private static JsonTokenizer of(byte[] json, String name, Optional<String> endOfText) {
     Pipeline pipeline = Pipeline.read(json, name);
-    int end = endOfText(pipeline, endOfText.map(List::of).orElse(END_OF_TEXT_NAMES), name);
+    int end = EndTokens.document(pipeline, endOfText, name);
     return new JsonTokenizer(pipeline, new int[] {end}, new int[0], Sha256.hex(json));
-  }
-
-  /** The special token with which documents end, if it has one of the usual names. */
-  static int endOfText(Pipeline pipeline, String file) {
-    return endOfText(pipeline, END_OF_TEXT_NAMES, file);
-  }
-
-  /** The special tokens with one of the usual names, the most usual first. */
-  static Stream<Integer> usualEnds(Pipeline pipeline) {
-    return special(pipeline, END_OF_TEXT_NAMES);
-  }
-
-  private static Stream<Integer> special(Pipeline pipeline, List<String> names) {
-    return names.stream().map(pipeline.special()::get).filter(Objects::nonNull);
-  }
-
-  private static int endOfText(Pipeline pipeline, List<String> names, String file) {
-    return special(pipeline, names)
-        .findFirst()
-        .orElseThrow(
-            () ->
-                new DataException(
-                    file
-                        + " has no special token "
-                        + String.join(" or ", names)
-                        + " to end a text"));
   }
 
   /** Text that spells an added token becomes that token, unless the token is special. */
