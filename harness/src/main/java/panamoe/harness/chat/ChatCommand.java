@@ -82,15 +82,16 @@ public final class ChatCommand implements Callable<Integer> {
   private Void talk(
       Ranks ranks, Backend backend, ModelFolder folder, ChatPrompt chat, BooleanSupplier stop)
       throws Exception {
-    EngineRun.run(
-        ranks,
-        backend,
-        folder,
-        text.weights(folder),
-        text.engine(folder.config().context()),
-        spec.commandLine().getErr(),
-        stop,
-        engine -> talk(engine, new Conversation(chat, folder.config().context()), stop));
+    new EngineRun(
+            folder,
+            text.weights(folder),
+            text.engine(folder.config().context()),
+            spec.commandLine().getErr(),
+            stop)
+        .run(
+            ranks,
+            backend,
+            engine -> talk(engine, new Conversation(chat, folder.config().context()), stop));
     return null;
   }
 

@@ -130,15 +130,13 @@ public final class GenerateCommand implements Callable<Integer> {
     if (runtimeKernels) {
       install(backend, folder.config());
     }
-    EngineRun.run(
-        ranks,
-        backend,
-        folder,
-        text.weights(folder),
-        text.engine(tokens(request, folder.config().context())),
-        spec.commandLine().getErr(),
-        stop,
-        engine -> print(engine, request, stop));
+    new EngineRun(
+            folder,
+            text.weights(folder),
+            text.engine(tokens(request, folder.config().context())),
+            spec.commandLine().getErr(),
+            stop)
+        .run(ranks, backend, engine -> print(engine, request, stop));
     return null;
   }
 

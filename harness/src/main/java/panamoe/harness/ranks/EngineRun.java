@@ -15,29 +15,27 @@ import panamoe.parallel.Ranks;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 
-/** An engine over the ranks of a command that writes texts. */
-public final class EngineRun {
-  private EngineRun() {}
+/**
+ * An engine over the ranks of a command that writes texts.
+ *
+ * @param err receives the loader's warnings
+ * @param stop whether the user wants an end, also while the model is loaded
+ */
+public record EngineRun(
+    ModelFolder folder,
+    WeightTypes types,
+    EngineConfig config,
+    PrintWriter err,
+    BooleanSupplier stop) {
 
   /**
-   * Loads a model on all ranks, and runs {@code body} with an engine on rank 0.
+   * Loads the model on all ranks, and runs {@code body} with an engine on rank 0.
    *
-   * @param err receives the loader's warnings
-   * @param stop whether the user wants an end, also while the model is loaded
-   * @throws java.util.concurrent.CancellationException if so
+   * @throws CancellationException if the user wants an end before it is loaded
    * @throws Exception of the body, or if the model does not fit into memory or cannot be loaded, or
    *     a rank has another model or native library
    */
-  public static void run(
-      Ranks ranks,
-      Backend backend,
-      ModelFolder folder,
-      WeightTypes types,
-      EngineConfig config,
-      PrintWriter err,
-      BooleanSupplier stop,
-      Engine.Body body)
-      throws Exception {
+  public void run(Ranks ranks, Backend backend, Engine.Body body) throws Exception {
     Alike.requireModel(ranks, folder);
     if (ranks.world().size() == 1) {
       int tokens = (int) Math.min((long) config.blocks() * config.blockSize(), Integer.MAX_VALUE);
@@ -48,8 +46,7 @@ public final class EngineRun {
       InferenceMemory.requireShares(folder, types, ranks, backend.memoryAvailable());
     }
     List<String> warnings = new ArrayList<>();
-    try (LanguageModel loaded =
-        folder.load(backend, types, ranks, warnings, _ -> requireGoing(stop))) {
+    try (LanguageModel loaded = folder.load(backend, types, ranks, warnings, _ -> requireGoing())) {
       if (ranks.first()) {
         warnings.forEach(warning -> err.println("warning: " + warning));
       }
@@ -57,7 +54,7 @@ public final class EngineRun {
     }
   }
 
-  private static void requireGoing(BooleanSupplier stop) {
+  private void requireGoing() {
     if (stop.getAsBoolean()) {
       throw new CancellationException();
     }

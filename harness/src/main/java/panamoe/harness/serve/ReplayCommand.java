@@ -126,16 +126,17 @@ public final class ReplayCommand implements Callable<Integer> {
         entry.getValue().forEach((file, text) -> warn(file, text.origin(), now, backend));
       }
       Constraints constraints = new Constraints(folder.tokenizer());
-      EngineRun.run(
-          ranks,
-          backend,
-          folder,
-          Quantization.types(source.dtype().dtype(), source.quantize(), () -> folder),
-          EngineConfig.one(folder.config().context())
-              .withInt8Cache(source.keyValues() == KeyValueType.INT8),
-          spec.commandLine().getErr(),
-          stop,
-          engine -> same[0] &= same(engine, constraints, entry.getValue(), stop));
+      new EngineRun(
+              folder,
+              Quantization.types(source.dtype().dtype(), source.quantize(), () -> folder),
+              EngineConfig.one(folder.config().context())
+                  .withInt8Cache(source.keyValues() == KeyValueType.INT8),
+              spec.commandLine().getErr(),
+              stop)
+          .run(
+              ranks,
+              backend,
+              engine -> same[0] &= same(engine, constraints, entry.getValue(), stop));
     }
     return same[0];
   }

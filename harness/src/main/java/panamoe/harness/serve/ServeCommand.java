@@ -239,9 +239,8 @@ public final class ServeCommand implements Callable<Integer> {
             ranks,
             spec.root().version()[0]),
         Instant.now().getEpochSecond(),
-        new AtomicLong(shared.seed()),
         new Constraints(folder.tokenizer()),
-        makers.of(folder),
+        new ServedModel.Defaults(new AtomicLong(shared.seed()), makers.of(folder)),
         chat);
   }
 

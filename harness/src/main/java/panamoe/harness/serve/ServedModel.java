@@ -11,9 +11,8 @@ import panamoe.engine.SamplingDefaults;
  * @param context most tokens of a prompt and its text
  * @param fingerprint of all that texts depend on beside requests: weights, dtype, tokenizer, device
  * @param created when it was loaded, in seconds since 1970
- * @param seeds the next seed for a request that brings none
  * @param constraints of its tokenizer
- * @param sampling of requests that do not say otherwise
+ * @param defaults of requests
  * @param chat how its conversations become prompts
  */
 record ServedModel(
@@ -22,10 +21,16 @@ record ServedModel(
     int context,
     String fingerprint,
     long created,
-    AtomicLong seeds,
     Constraints constraints,
-    SamplingDefaults sampling,
+    Defaults defaults,
     ChatPrompt chat) {
+
+  /**
+   * What a request gets that does not say otherwise.
+   *
+   * @param seeds the next seed
+   */
+  record Defaults(AtomicLong seeds, SamplingDefaults sampling) {}
 
   /**
    * @throws ApiError if a request names another model; it may name none

@@ -88,7 +88,7 @@ final class TextFields {
 
   /** For {@code texts} of a prompt: without a seed, none that another request's texts have. */
   private SamplingConfig sampling(int texts) {
-    SamplingDefaults makers = model.sampling();
+    SamplingDefaults makers = model.defaults().sampling();
     int topK = fields.integer("top_k", or(makers.topK(), 0), -1, Integer.MAX_VALUE);
     JsonNode seed = fields.take("seed");
     return new SamplingConfig(
@@ -103,7 +103,7 @@ final class TextFields {
             fields.number("frequency_penalty", 0, -MOST_PENALTY, MOST_PENALTY)),
         biases(),
         seed == null
-            ? model.seeds().getAndAdd(texts)
+            ? model.defaults().seeds().getAndAdd(texts)
             : fields.integer("seed", 0L, Long.MIN_VALUE, Long.MAX_VALUE));
   }
 

@@ -129,9 +129,8 @@ final class TestServer implements AutoCloseable {
             context,
             "fp_hash",
             1_700_000_000,
-            new AtomicLong(1),
             new Constraints(tokenizer),
-            SamplingDefaults.NONE,
+            new ServedModel.Defaults(new AtomicLong(1), SamplingDefaults.NONE),
             chat);
     requests =
         logFolder == null
