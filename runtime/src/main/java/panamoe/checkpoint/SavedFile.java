@@ -24,7 +24,7 @@ public final class SavedFile {
   /**
    * Opens a regular file for reading.
    *
-   * @throws CheckpointException if there is none, or it cannot be read
+   * @throws CheckpointException if the file is missing, not regular, or cannot be read
    */
   public static FileChannel open(Path path) {
     try {

@@ -188,7 +188,9 @@ public final class Engine implements AutoCloseable {
     return reader;
   }
 
-  /** Says that there is nothing to compute for now, every few seconds: other ranks wait for it. */
+  /**
+   * Tells the other ranks, every few seconds, that this rank waits for work. They wait for that.
+   */
   public void idle() {
     runner.idle();
   }

@@ -308,8 +308,8 @@ public record ModelFolder(
   }
 
   /**
-   * The form of its conversations, from beside its tokenizer or from a GGUF's metadata; empty if
-   * there is none.
+   * The form of its conversations: beside its tokenizer, or in a GGUF's metadata. Empty if the
+   * model brings no template.
    *
    * @throws panamoe.data.DataException if there is a template that cannot be used
    */

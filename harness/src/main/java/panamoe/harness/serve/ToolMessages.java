@@ -77,7 +77,7 @@ final class ToolMessages {
   /**
    * The call that a message of the role tool is the result of.
    *
-   * @throws ApiError if there is none before it
+   * @throws ApiError if no earlier message made that call
    */
   String requireCalled(Fields message) {
     String id = message.text("tool_call_id", "");

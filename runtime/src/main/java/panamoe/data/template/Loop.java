@@ -18,7 +18,7 @@ final class Loop {
     index = element;
   }
 
-  /** An attribute; null if there is none. */
+  /** The value of an attribute; null if loops have no attribute of this name. */
   Object attribute(String name) {
     int size = elements.size();
     return switch (name) {

@@ -10,7 +10,7 @@ import java.util.function.IntPredicate;
 final class TextMethods {
   private TextMethods() {}
 
-  /** A method; null if there is none of that name. */
+  /** The method of a name; null if texts have no such method. */
   static Function method(Text text, String name, Budget budget) {
     budget.spendOn(text);
     return switch (name) {

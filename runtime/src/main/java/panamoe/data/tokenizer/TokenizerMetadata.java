@@ -30,7 +30,7 @@ public record TokenizerMetadata(Map<String, ?> values, String file) {
     return values.get(KEYS + key) != null;
   }
 
-  /** A text; empty if there is none. */
+  /** The text of a key; empty if the file lacks the key. */
   public Optional<String> text(String key) {
     return Optional.ofNullable(value(key, String.class, "a text"));
   }
@@ -41,7 +41,7 @@ public record TokenizerMetadata(Map<String, ?> values, String file) {
   }
 
   /**
-   * The id of a token, such as {@code eos}; empty if there is none.
+   * The id of a token, such as {@code eos}; empty if the file does not name it.
    *
    * @param tokens in the vocabulary
    */

@@ -56,7 +56,7 @@ final class Trie {
     return place < 0 ? NONE : nodes[place];
   }
 
-  /** The token whose name ends at a node; -1 if there is none. */
+  /** The token whose name ends at a node; -1 if no name ends there. */
   int token(int node) {
     return tokens[node];
   }
