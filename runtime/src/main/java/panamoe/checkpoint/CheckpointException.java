@@ -42,6 +42,15 @@ public final class CheckpointException extends RuntimeException {
     return new CheckpointException(sentence, failure);
   }
 
+  /** The first of two failures, with the other one; {@code first} may be null. */
+  public static CheckpointException first(CheckpointException first, CheckpointException next) {
+    if (first == null) {
+      return next;
+    }
+    first.addSuppressed(next);
+    return first;
+  }
+
   /** This exception with a remedy appended to its message. */
   CheckpointException with(String remedy) {
     return new CheckpointException(getMessage() + remedy, this, damage);

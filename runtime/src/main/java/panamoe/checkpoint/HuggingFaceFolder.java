@@ -29,6 +29,7 @@ public record HuggingFaceFolder(Path path, ObjectNode config) {
   private static final Pattern SHARD = Pattern.compile("model-\\d+-of-\\d+\\.safetensors");
   private static final Pattern PLAIN = Pattern.compile("[\\w-][\\w.-]*\\.safetensors");
   private static final Pattern PICKLE = Pattern.compile(".*\\.(bin|pt|pth)");
+  private static final String SAFETENSORS = ", which are programs; get the model as safetensors";
   private static final int MAX_JSON_BYTES = 64 << 20;
 
   /**
@@ -52,6 +53,19 @@ public record HuggingFaceFolder(Path path, ObjectNode config) {
     return object.path("model_type").isTextual()
         ? Optional.of(new HuggingFaceFolder(path, object))
         : Optional.empty();
+  }
+
+  /**
+   * Refuses a path that is a file of weights as PyTorch pickles them.
+   *
+   * @throws CheckpointException if it is one, by its name
+   */
+  public static void refusePickle(Path path) {
+    Path name = path.getFileName();
+    if (name != null && PICKLE.matcher(name.toString()).matches() && Files.isRegularFile(path)) {
+      throw new CheckpointException(
+          path + " is a file of Python's pickles" + SAFETENSORS + ", and name its folder");
+    }
   }
 
   private static boolean there(Path file) {
@@ -100,10 +114,7 @@ public record HuggingFaceFolder(Path path, ObjectNode config) {
             .findFirst()
             .map(
                 pickle ->
-                    path
-                        + " has its weights in Python's pickles, such as "
-                        + pickle
-                        + ", which are programs; get the model as safetensors")
+                    path + " has its weights in Python's pickles, such as " + pickle + SAFETENSORS)
             .orElse(path + " holds neither " + WHOLE + " nor " + INDEX));
   }
 

@@ -118,7 +118,11 @@ record SafetensorsHeader(Map<String, StoredTensor> tensors, Map<String, String> 
       if (offsets[1] > dataBytes) {
         throw bad(
             name,
-            "ends at byte " + offsets[1] + " of the data, but the file holds only " + dataBytes);
+            "ends at byte "
+                + offsets[1]
+                + " of the data, but the file holds only "
+                + dataBytes
+                + SavedFile.CUT_OFF);
       }
       long bytes = type.bytes();
       try {

@@ -16,6 +16,9 @@ import panamoe.io.StrictJson;
  * which says nothing about the file.
  */
 public final class SavedFile {
+  /** The end of a message about a file that is shorter than its header says. */
+  public static final String CUT_OFF = "; if it was cut off on its way, download or copy it again";
+
   private static final int CHUNK_BYTES = 1 << 20;
   private static final long READ_BYTES = 64L << 20;
 

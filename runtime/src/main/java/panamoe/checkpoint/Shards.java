@@ -113,6 +113,16 @@ public final class Shards implements TensorFiles {
 
   @Override
   public void close() {
-    readers.forEach(SafetensorsReader::close);
+    CheckpointException failure = null;
+    for (SafetensorsReader reader : readers) {
+      try {
+        reader.close();
+      } catch (CheckpointException e) {
+        failure = CheckpointException.first(failure, e);
+      }
+    }
+    if (failure != null) {
+      throw failure;
+    }
   }
 }

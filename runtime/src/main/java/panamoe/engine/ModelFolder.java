@@ -68,6 +68,7 @@ public record ModelFolder(
    * @throws CheckpointException like {@link #open}; exceptions of {@code reader} pass through
    */
   public static <T> T read(Path path, Function<ModelFolder, T> reader) {
+    HuggingFaceFolder.refusePickle(path);
     Path checkpoints = path.resolve(CHECKPOINTS);
     if (Files.notExists(checkpoints)) {
       Optional<HuggingFaceFolder> released = HuggingFaceFolder.of(path);

@@ -1,13 +1,20 @@
 package panamoe.checkpoint;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static panamoe.testkit.CpuTime.assertWithin;
 
-import java.nio.charset.StandardCharsets;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /**
  * Whatever the header says, it is refused by {@link CheckpointException} or describes tensors that
@@ -79,6 +86,48 @@ class SafetensorsFuzzTest {
         accepted[0] + " of " + CASES + " were accepted");
   }
 
+  /** Through the reader, with lengths of headers and data that were changed too. */
+  @Test
+  void mutatedFiles(@TempDir Path folder) throws IOException {
+    Random random = new Random(20_261_128);
+    Path file = folder.resolve("model.safetensors");
+    int accepted = 0;
+    int cases = Integer.getInteger("panamoe.fuzz.mutations", 1000);
+    for (int i = 0; i < cases; i++) {
+      byte[] header = random.nextInt(4) == 0 ? mutate(random) : SEED_HEADER.getBytes(UTF_8);
+      ByteBuffer bytes =
+          ByteBuffer.allocate(Long.BYTES + header.length + DATA_BYTES)
+              .order(ByteOrder.LITTLE_ENDIAN)
+              .putLong(header.length)
+              .put(header);
+      int changes = random.nextInt(3);
+      for (int change = 0; change < changes; change++) {
+        bytes.put(random.nextInt(bytes.capacity()), (byte) random.nextInt(256));
+        bytes.put(random.nextInt(Long.BYTES), (byte) random.nextInt(256));
+      }
+      int length = random.nextInt(4) == 0 ? random.nextInt(bytes.capacity()) : bytes.capacity();
+      Files.write(file, Arrays.copyOf(bytes.array(), length));
+      accepted += opens(file) ? 1 : 0;
+    }
+    assertTrue(accepted > cases / 100 && accepted < cases / 2, accepted + " of " + cases);
+  }
+
+  private static boolean opens(Path file) {
+    try (SafetensorsReader reader = SafetensorsReader.open(file)) {
+      byte[] end = new byte[1];
+      for (StoredTensor tensor : reader.tensors()) {
+        if (tensor.bytes() > 0) {
+          reader.read(tensor, tensor.bytes() - 1, MemorySegment.ofArray(end));
+        }
+      }
+      return true;
+    } catch (CheckpointException refused) {
+      String message = refused.getMessage();
+      assertTrue(message.lines().count() == 1 && message.contains(file.toString()), message);
+      return false;
+    }
+  }
+
   private static boolean parses(byte[] header, Random random) {
     if (header.length == 0) {
       return false;
@@ -102,7 +151,7 @@ class SafetensorsFuzzTest {
   }
 
   private static byte[] mutate(Random random) {
-    byte[] header = SEED_HEADER.getBytes(StandardCharsets.UTF_8);
+    byte[] header = SEED_HEADER.getBytes(UTF_8);
     int mutations = random.nextInt(4);
     for (int i = 0; i <= mutations && header.length > 0; i++) {
       int at = random.nextInt(header.length);
@@ -114,8 +163,7 @@ class SafetensorsFuzzTest {
             header =
                 splice(header, at, Math.min(header.length, at + random.nextInt(30)), new byte[0]);
         case 4 -> {
-          byte[] fragment =
-              FRAGMENTS[random.nextInt(FRAGMENTS.length)].getBytes(StandardCharsets.UTF_8);
+          byte[] fragment = FRAGMENTS[random.nextInt(FRAGMENTS.length)].getBytes(UTF_8);
           header = splice(header, at, Math.min(header.length, at + random.nextInt(8)), fragment);
         }
         default ->

@@ -88,7 +88,7 @@ class ReleasedRefusalTest {
     refused("num_hidden_layers is -1, expected a whole number from 1");
     model.config.put("num_hidden_layers", 2).put("num_experts_per_tok", 4);
     model.write(folder);
-    refused("config.json: topK is 4 but there are only 3 experts");
+    refused("config.json: num_experts_per_tok is 4, expected at most 3, the number of experts");
     model
         .config
         .put("num_experts_per_tok", 2)
@@ -96,6 +96,14 @@ class ReleasedRefusalTest {
         .put("quant_method", "gptq");
     model.write(folder);
     refused("quantization_config.quant_method is gptq, expected fp8 or mxfp4");
+  }
+
+  /** Before there are names for a million experts. */
+  @Test
+  void aConfigurationOfFarMoreWeightsThanTheFilesHold() throws IOException {
+    model.config.put("num_local_experts", 1024).put("num_hidden_layers", 1024);
+    model.write(folder);
+    refused(folder + ": the configuration asks for ", " weights, but the files hold ");
   }
 
   @Test
@@ -153,11 +161,15 @@ class ReleasedRefusalTest {
     Path file = model.write(folder).resolve("model.safetensors");
     byte[] bytes = Files.readAllBytes(file);
     Files.write(file, Arrays.copyOf(bytes, bytes.length - 1));
-    refused(file.toString(), "but the file holds only");
+    refused(file.toString(), "but the file holds only", "download or copy it again");
     Files.write(file, new byte[] {(byte) 0x80, 2, 'p'});
     refused("is not a safetensors file; it looks like a Python pickle");
     Files.move(file, folder.resolve("pytorch_model.bin"));
     refused("Python's pickles, such as pytorch_model.bin", "get the model as safetensors");
+    CheckpointException named =
+        assertThrows(
+            CheckpointException.class, () -> ModelFolder.open(folder.resolve("pytorch_model.bin")));
+    assertTrue(named.getMessage().contains("get the model as safetensors"), named.getMessage());
     Files.delete(folder.resolve("pytorch_model.bin"));
     refused(folder + " holds neither model.safetensors nor " + INDEX);
     Files.writeString(folder.resolve("config.json"), "{\"model_type\": \"mixtral\", ");

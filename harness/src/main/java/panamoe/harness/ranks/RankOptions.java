@@ -210,8 +210,9 @@ public final class RankOptions {
     if (cards()) {
       NcclCommunicator.requireLibrary();
     }
-    if (trace != null
-        && (Files.isDirectory(trace) || !Files.isWritable(trace.toAbsolutePath().getParent()))) {
+    Path writable =
+        trace == null || Files.exists(trace) ? trace : trace.toAbsolutePath().getParent();
+    if (trace != null && (Files.isDirectory(trace) || !Files.isWritable(writable))) {
       throw usage("--trace cannot write the file " + trace);
     }
   }

@@ -180,13 +180,20 @@ public final class GgufFile implements TensorFiles {
 
   @Override
   public void close() {
+    CheckpointException failure = null;
     for (Part part : parts) {
       try {
         part.channel().close();
       } catch (IOException e) {
-        throw new CheckpointException(
-            "cannot close " + part.path() + ": " + FileTrouble.reason(e), e);
+        failure =
+            CheckpointException.first(
+                failure,
+                new CheckpointException(
+                    "cannot close " + part.path() + ": " + FileTrouble.reason(e), e));
       }
+    }
+    if (failure != null) {
+      throw failure;
     }
   }
 

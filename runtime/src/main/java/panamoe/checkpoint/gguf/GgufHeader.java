@@ -257,7 +257,8 @@ record GgufHeader(GgufMetadata metadata, Map<String, StoredTensor> tensors, long
                   + " bytes from byte "
                   + begin
                   + " of the data on, but the file holds only "
-                  + Math.max(0, dataBytes));
+                  + Math.max(0, dataBytes)
+                  + SavedFile.CUT_OFF);
         }
         end = begin + bytes;
         tensors.put(entry.name(), new StoredTensor(entry.name(), type, entry.shape(), begin, end));

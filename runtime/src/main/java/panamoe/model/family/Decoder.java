@@ -101,6 +101,15 @@ record Decoder(Keys keys, int hidden, int layers, NormConfig norm) {
             : new DenseConfig(inner, Activation.SWIGLU, false);
   }
 
+  /** How many experts a token visits: not more than there are, nor than kernels choose. */
+  static int chosen(Keys keys, int experts) {
+    boolean few = experts < GateConfig.MAX_TOP_K;
+    return keys.count(
+        "num_experts_per_tok",
+        few ? experts : GateConfig.MAX_TOP_K,
+        few ? ", the number of experts" : ", which is what is supported");
+  }
+
   /** A router without a bias: a softmax over all experts, of which the best are taken. */
   static GateConfig softmax(int topK, boolean normalized) {
     return softmax(topK, false, normalized ? Normalization.CHOSEN : Normalization.RAW);

@@ -26,7 +26,7 @@ final class DeepSeekV2 implements Family {
     keys.require("norm_topk_prob", false);
     GateConfig gate =
         new GateConfig(
-            keys.count("num_experts_per_tok"),
+            Decoder.chosen(keys, keys.count("n_routed_experts")),
             false,
             Score.SOFTMAX,
             choice(keys),

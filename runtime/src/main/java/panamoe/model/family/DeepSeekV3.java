@@ -28,7 +28,7 @@ final class DeepSeekV3 implements Family {
     boolean adjacent = keys.flag("rope_interleave", true);
     GateConfig gate =
         new GateConfig(
-            keys.count("num_experts_per_tok"),
+            Decoder.chosen(keys, keys.count("n_routed_experts")),
             false,
             Score.SIGMOID,
             new GateConfig.Choice(

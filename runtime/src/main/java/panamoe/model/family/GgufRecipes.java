@@ -40,7 +40,7 @@ final class GgufRecipes {
       recipes
           .put("moe.gate" + kind, Recipe.tensor("ffn_gate_inp" + kind))
           .put("moe.experts.up" + kind, up(kind))
-          .put("moe.experts.down" + kind, Recipe.stacked("ffn_down_exps" + kind));
+          .put("moe.experts.down" + kind, down(kind));
     }
     switch (architecture) {
       case "llama" -> {
@@ -87,10 +87,18 @@ final class GgufRecipes {
   /** The gates and the ups of a SwiGLU: in two stacks of experts, or in one, gates first. */
   private static Recipe up(String kind) {
     String both = "ffn_gate_up_exps" + kind;
+    String gates = "ffn_gate_exps" + kind;
+    Recipe two = Recipe.joined(Recipe.stacked(gates), Recipe.stacked("ffn_up_exps" + kind));
+    // The oldest files have each expert by itself.
+    Recipe each = Recipe.joined("ffn_gate.*" + kind, "ffn_up.*" + kind);
+    String first = "ffn_gate.0" + kind;
+    return Recipe.either(both, Recipe.stacked(both), Recipe.either(first, each, two));
+  }
+
+  private static Recipe down(String kind) {
     return Recipe.either(
-        both,
-        Recipe.stacked(both),
-        Recipe.joined(
-            Recipe.stacked("ffn_gate_exps" + kind), Recipe.stacked("ffn_up_exps" + kind)));
+        "ffn_down.0" + kind,
+        Recipe.tensor("ffn_down.*" + kind),
+        Recipe.stacked("ffn_down_exps" + kind));
   }
 }

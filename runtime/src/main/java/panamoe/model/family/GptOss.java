@@ -44,7 +44,7 @@ final class GptOss implements Family {
             Activation.clampedSwiglu(limit, alpha, 1),
             true,
             // A softmax over the k best logits is one over all, normalised over the chosen.
-            Decoder.softmax(keys.count("num_experts_per_tok"), true, Normalization.CHOSEN));
+            Decoder.softmax(Decoder.chosen(keys, experts), true, Normalization.CHOSEN));
     return decoder.model(
         layer ->
             new GroupedQueryConfig(

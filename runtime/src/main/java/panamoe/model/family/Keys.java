@@ -71,6 +71,19 @@ public final class Keys {
     return value.intValue();
   }
 
+  /**
+   * A whole number from 1 to {@code most}.
+   *
+   * @param why there are not more, for the message
+   */
+  public int count(String name, int most, String why) {
+    int count = count(name);
+    if (count > most) {
+      throw bad(name, "" + count, "at most " + most + why);
+    }
+    return count;
+  }
+
   /** Whole numbers; none where the key is absent. */
   public List<Integer> numbers(String name) {
     JsonNode value = value(name);

@@ -35,7 +35,7 @@ final class Mixtral implements Family {
             keys.count("intermediate_size"),
             Activation.SWIGLU,
             false,
-            Decoder.softmax(keys.count("num_experts_per_tok"), true));
+            Decoder.softmax(Decoder.chosen(keys, keys.count("num_local_experts")), true));
     return decoder.model(_ -> attention, _ -> experts);
   }
 

@@ -37,7 +37,7 @@ final class Qwen2Moe implements Family {
             keys.count("moe_intermediate_size"),
             Activation.SWIGLU,
             false,
-            Decoder.softmax(keys.count("num_experts_per_tok"), normalized),
+            Decoder.softmax(Decoder.chosen(keys, keys.count("num_experts")), normalized),
             new MoeConfig.SharedExpert(keys.count("shared_expert_intermediate_size"), true),
             null);
     return decoder.model(_ -> attention, decoder.sparseBy(experts));

@@ -12,9 +12,11 @@ import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.rows.RowSource;
 import panamoe.config.BlockConfig;
 import panamoe.config.ModelConfig;
+import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
 import panamoe.tensor.Tensor;
 
@@ -26,6 +28,9 @@ final class Recipes {
   private static final Pattern LAYER = Pattern.compile("layers\\.(\\d+)\\.(.+)");
   private static final Pattern EXPERT = Pattern.compile("(.*\\.experts)\\.(\\d+)\\.(.+)");
   private static final int SHOWN = 20;
+
+  /** Weights in a stored byte: no type has less than two bits for one. */
+  private static final int MOST_PER_BYTE = 4;
 
   private final String layer;
   private final Map<String, Recipe> byWeight = new HashMap<>();
@@ -130,6 +135,7 @@ final class Recipes {
    *     shape than the configuration asks for
    */
   Map<String, RowSource> of(ModelConfig config, Lookup.Files files) {
+    requirePossible(config, files);
     Map<String, RowSource> sources = new LinkedHashMap<>();
     Set<String> wrong = new LinkedHashSet<>();
     Set<String> used = new HashSet<>();
@@ -158,6 +164,24 @@ final class Recipes {
           "the tensors do not fit the configuration: " + String.join("; ", shown) + more);
     }
     return sources;
+  }
+
+  /**
+   * Refuses many more weights than the files can hold, before there is a name for each expert's.
+   */
+  private static void requirePossible(ModelConfig config, Lookup.Files files) {
+    long bytes = files.tensors().values().stream().mapToLong(StoredTensor::bytes).sum();
+    try (LanguageModel model = new LanguageModel(config)) {
+      long weights = model.parameters().count();
+      if (weights / MOST_PER_BYTE > bytes) {
+        throw new CheckpointException(
+            "the configuration asks for "
+                + weights
+                + " weights, but the files hold "
+                + bytes
+                + " bytes of tensors");
+      }
+    }
   }
 
   private RowSource source(

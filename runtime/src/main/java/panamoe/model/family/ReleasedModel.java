@@ -138,6 +138,11 @@ public final class ReleasedModel {
     return path;
   }
 
+  /** Its family: {@code model_type}. */
+  public String type() {
+    return values.path("model_type").asText();
+  }
+
   public ModelConfig config() {
     return config;
   }

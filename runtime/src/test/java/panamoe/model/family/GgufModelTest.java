@@ -1,13 +1,20 @@
 package panamoe.model.family;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -15,8 +22,11 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.StoredTensor;
+import panamoe.checkpoint.TensorFiles;
 import panamoe.checkpoint.gguf.GgufFile;
 import panamoe.checkpoint.gguf.RecordedFiles;
+import panamoe.checkpoint.rows.RowSource;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 
@@ -80,6 +90,75 @@ class GgufModelTest {
     String message = assertThrows(CheckpointException.class, () -> open(path)).getMessage();
     assertTrue(message.contains("missing blk.0.attn_output.weight"), message);
     assertTrue(message.contains("unexpected blk.0.attn_outpux.weight"), message);
+  }
+
+  /** As the oldest files of Mixtral have them: each expert's matrices by themselves. */
+  @Test
+  void expertsThatAreNotStackedAreTheSame() {
+    try (GgufFile file = GgufFile.open(RecordedFiles.path("ok_plain.gguf"))) {
+      ReleasedModel model = ReleasedModel.of(file);
+      Map<String, RowSource> stacked = model.sources(file);
+      TensorFiles each = eachByItself(file);
+      Map<String, RowSource> found =
+          GgufRecipes.of("llama", model.config())
+              .of(model.config(), new Lookup.Files(each, each.tensors(), null));
+      assertEquals(stacked.keySet(), found.keySet());
+      for (String name : stacked.keySet()) {
+        assertArrayEquals(bytes(stacked.get(name)), bytes(found.get(name)), name);
+      }
+    }
+  }
+
+  private static byte[] bytes(RowSource rows) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment all = arena.allocate(rows.dtype().bytes() * rows.rows() * rows.columns());
+      rows.read(0, rows.rows(), 0, rows.columns(), all);
+      return all.toArray(ValueLayout.JAVA_BYTE);
+    }
+  }
+
+  private static TensorFiles eachByItself(GgufFile file) {
+    Map<String, StoredTensor> tensors = new LinkedHashMap<>();
+    Map<String, StoredTensor> stacks = new HashMap<>();
+    for (StoredTensor tensor : file.tensors().values()) {
+      long[] shape = tensor.shape();
+      if (!tensor.name().endsWith("_exps.weight")) {
+        tensors.put(tensor.name(), tensor);
+        continue;
+      }
+      long bytes = tensor.bytes() / shape[0];
+      for (int expert = 0; expert < shape[0]; expert++) {
+        String name = tensor.name().replace("_exps", "." + expert);
+        long begin = tensor.begin() + expert * bytes;
+        long[] matrix = {shape[1], shape[2]};
+        tensors.put(name, new StoredTensor(name, tensor.type(), matrix, begin, begin + bytes));
+        stacks.put(name, tensor);
+      }
+    }
+    return new TensorFiles() {
+      @Override
+      public Map<String, StoredTensor> tensors() {
+        return tensors;
+      }
+
+      @Override
+      public Path file(StoredTensor tensor) {
+        return file.file(stacks.getOrDefault(tensor.name(), tensor));
+      }
+
+      @Override
+      public void read(StoredTensor tensor, long offset, MemorySegment into) {
+        StoredTensor stack = stacks.get(tensor.name());
+        if (stack == null) {
+          file.read(tensor, offset, into);
+        } else {
+          file.read(stack, tensors.get(tensor.name()).begin() - stack.begin() + offset, into);
+        }
+      }
+
+      @Override
+      public void close() {}
+    };
   }
 
   /** A sound file in which one text stands for another of its length. */
