@@ -7,12 +7,14 @@ import panamoe.engine.ModelFolder;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 
-/** The blocks that experts' matrices are held in, as named on the command line and in JSON. */
+/** How experts' matrices are held, as named on the command line and in JSON. */
 public enum Quantization {
   INT8(DType.Q8_0),
   INT4(DType.Q4_0),
-  /** Those of the model's files. */
-  STORED(null);
+  /** In the blocks of the model's files. */
+  STORED(null),
+  /** As others, decoded where files have them in blocks. */
+  NONE(null);
 
   private final DType dtype;
 
@@ -21,18 +23,29 @@ public enum Quantization {
   }
 
   /**
+   * What an option means for a model: without one, blocks that files store are kept where the
+   * backend multiplies by them.
+   *
+   * @param option null where it was not given
+   */
+  public static Quantization of(Quantization option, ModelFolder folder, boolean onHost) {
+    if (option != null) {
+      return option;
+    }
+    return onHost && folder.typesAsStored(DType.BFLOAT16).quantized() ? STORED : NONE;
+  }
+
+  /**
    * The dtypes of weights.
    *
    * @param compute of activations
-   * @param experts what experts' matrices are held in; null: they are as others
    * @param folder of the model; asked for STORED alone
    */
-  public static WeightTypes types(
-      DType compute, Quantization experts, Supplier<ModelFolder> folder) {
-    return switch (experts) {
-      case null -> WeightTypes.of(compute);
+  public WeightTypes types(DType compute, Supplier<ModelFolder> folder) {
+    return switch (this) {
+      case NONE -> WeightTypes.of(compute);
       case STORED -> folder.get().typesAsStored(compute);
-      case INT8, INT4 -> new WeightTypes(compute, experts.dtype);
+      case INT8, INT4 -> new WeightTypes(compute, dtype);
     };
   }
 

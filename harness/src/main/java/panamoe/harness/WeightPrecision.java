@@ -1,5 +1,6 @@
 package panamoe.harness;
 
+import panamoe.backend.Backend;
 import panamoe.engine.ModelFolder;
 import panamoe.param.WeightTypes;
 import picocli.CommandLine.Option;
@@ -18,7 +19,7 @@ public final class WeightPrecision {
       names = "--quantize",
       paramLabel = "TYPE",
       description =
-          "Experts' matrices: int8 (rounded while they are loaded, to 8.5 bits an element), int4 (4.5), or stored (in the blocks of a GGUF file or of MXFP4, where they can be multiplied by). Default: as --dtype.")
+          "Experts' matrices: int8 (rounded while they are loaded, to 8.5 bits an element), int4 (4.5), stored (in the blocks of a GGUF file or of MXFP4, where they can be multiplied by), or none (as --dtype). Default: stored where there are such blocks, but none with --device cuda.")
   private Quantization quantize;
 
   /** The dtype of activations, and of weights that are not held in blocks. */
@@ -26,13 +27,13 @@ public final class WeightPrecision {
     return dtype;
   }
 
-  /** What experts' matrices are held in; null: they are as others. */
-  public Quantization quantize() {
-    return quantize;
+  /** How experts' matrices of a model are held. */
+  public Quantization quantize(ModelFolder folder, Backend backend) {
+    return Quantization.of(quantize, folder, backend.onHost());
   }
 
   /** The dtypes of the weights of a model. */
-  public WeightTypes types(ModelFolder folder) {
-    return Quantization.types(dtype.dtype(), quantize, () -> folder);
+  public WeightTypes types(ModelFolder folder, Backend backend) {
+    return quantize(folder, backend).types(dtype.dtype(), () -> folder);
   }
 }

@@ -109,6 +109,11 @@ public final class JsonTokenizer implements Tokenizer {
   }
 
   @Override
+  public String special(int token) {
+    return pipeline.special(token);
+  }
+
+  @Override
   public int vocabularySize() {
     return pipeline.bytes().length;
   }

@@ -15,7 +15,8 @@ public interface Tokenizer {
    * Encodes a text whose spelled special tokens are meant as such, such as a chat template's
    * prompt, except where it is somebody's words.
    *
-   * @param literal the places of characters that are part of no special token
+   * @param literal the places of characters that are part of no special token, nor of another added
+   *     token whose name is in brackets, such as {@code <tool_call>}
    */
   default int[] encodeWithSpecialTokens(String text, BitSet literal) {
     return encode(text);
@@ -37,6 +38,11 @@ public interface Tokenizer {
    * @throws IndexOutOfBoundsException if there is no such token
    */
   byte[] bytesOf(int token);
+
+  /** The name of a special token; empty for a token with bytes, or without a name. */
+  default String special(int token) {
+    return "";
+  }
 
   /** The number of tokens V; ids are 0 to V - 1. */
   int vocabularySize();

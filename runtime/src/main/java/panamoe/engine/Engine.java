@@ -127,7 +127,7 @@ public final class Engine implements AutoCloseable {
       requireToken("the prompt has token ", token);
     }
     request.stop().tokens().forEach(token -> requireToken("a stop is token ", token));
-    GeneratedText text = new GeneratedText(tokenizer, request.stop().texts(), listener::wrote);
+    GeneratedText text = new GeneratedText(tokenizer, request.stop().texts(), listener);
     int[] topK = layers.equals(own) ? null : layers.stream().mapToInt(RoutedLayer::topK).toArray();
     Sequence sequence =
         new Sequence(request, listener, text, arrivals.getAndIncrement(), layers, topK);

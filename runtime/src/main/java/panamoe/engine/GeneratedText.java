@@ -1,7 +1,6 @@
 package panamoe.engine;
 
 import java.util.List;
-import java.util.function.Consumer;
 import panamoe.data.Tokenizer;
 import panamoe.data.Utf8Stream;
 
@@ -10,14 +9,22 @@ final class GeneratedText {
   private final Tokenizer tokenizer;
   private final Utf8Stream characters = new Utf8Stream();
   private final StopTexts text;
+  private final GenerationListener listener;
 
-  GeneratedText(Tokenizer tokenizer, List<String> stops, Consumer<String> onText) {
+  GeneratedText(Tokenizer tokenizer, List<String> stops, GenerationListener listener) {
     this.tokenizer = tokenizer;
-    this.text = new StopTexts(stops, onText);
+    this.text = new StopTexts(stops, listener::wrote);
+    this.listener = listener;
   }
 
   /** Adds a token; returns whether a stop text is complete. */
   boolean append(int token) {
+    String name = tokenizer.special(token);
+    if (!name.isEmpty()) { // no character and no stop text goes over it
+      finish();
+      listener.marked(name);
+      return false;
+    }
     text.append(characters.append(tokenizer.bytesOf(token)));
     return text.stopped();
   }

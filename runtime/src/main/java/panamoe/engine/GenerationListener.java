@@ -21,6 +21,13 @@ public interface GenerationListener {
    */
   default void wrote(String piece) {}
 
+  /**
+   * A special token was drawn, behind all that was written so far. It is no part of the text.
+   *
+   * @param name of the token
+   */
+  default void marked(String name) {}
+
   /** The text has ended; nothing follows. */
   default void ended(Generation generation) {}
 

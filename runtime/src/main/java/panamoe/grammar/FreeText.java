@@ -1,71 +1,98 @@
 package panamoe.grammar;
 
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.BitSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
 import java.util.function.Supplier;
+import panamoe.data.Markers;
 import panamoe.data.Tokenizer;
 import panamoe.engine.TokenConstraint;
 
 /**
- * Free text up to a marker. All tokens are allowed but those that hold the marker's end and more
- * bytes after it, so that what follows the marker begins with a token. Immutable and thread-safe.
+ * Free text up to one of some markers. All tokens are allowed but those that hold a marker's end
+ * and more bytes after it, so that what follows the marker begins with a token. Immutable and
+ * thread-safe.
  */
 public final class FreeText {
-  private final Tokenizer tokenizer;
-  private final byte[] marker;
+  private static final int OVER = -1;
 
-  /** The tokens that may come after a text that ends with the marker's first i bytes, by i. */
+  private final byte[][] tokens;
+
+  /** Beginnings of markers, the empty one first: what a text can end with. A byte is a char. */
+  private final Map<String, Integer> beginnings = new LinkedHashMap<>();
+
+  /** The longest beginning that a text ends with after one of them and a byte. */
+  private final int[][] after;
+
+  /** Whether a beginning is a whole marker. */
+  private final BitSet whole = new BitSet();
+
+  /** The tokens that may come after each beginning. */
   private final BitSet[] allowed;
 
-  FreeText(Tokenizer tokenizer, String marker) {
-    this.tokenizer = tokenizer;
-    this.marker = marker.getBytes(StandardCharsets.UTF_8);
-    allowed = new BitSet[this.marker.length];
-    for (int matched = 0; matched < allowed.length; matched++) {
-      allowed[matched] = new BitSet(tokenizer.vocabularySize());
-      for (int token = 0; token < tokenizer.vocabularySize(); token++) {
-        allowed[matched].set(token, after(matched, token) >= 0);
+  private final int start;
+
+  /**
+   * @param markers none of which begins another one; with {@link Markers}
+   * @param before the end of the text so far
+   */
+  FreeText(Tokenizer tokenizer, List<String> markers, String before) {
+    tokens = new byte[tokenizer.vocabularySize()][];
+    Arrays.setAll(tokens, token -> Markers.bytes(tokenizer, token));
+    beginnings.put("", 0);
+    for (String marker : markers) {
+      String bytes = new String(Markers.bytes(marker), StandardCharsets.ISO_8859_1);
+      for (int length = 1; length <= bytes.length(); length++) {
+        beginnings.putIfAbsent(bytes.substring(0, length), beginnings.size());
+      }
+      whole.set(beginnings.get(bytes));
+    }
+    after = new int[beginnings.size()][256];
+    beginnings.forEach(
+        (beginning, index) -> Arrays.setAll(after[index], next -> longest(beginning, next)));
+    allowed = new BitSet[after.length];
+    for (int i = 0; i < after.length; i++) {
+      allowed[i] = new BitSet(tokens.length);
+      for (int token = 0; token < tokens.length && !whole.get(i); token++) {
+        allowed[i].set(token, after(i, tokens[token]) != OVER);
       }
     }
+    start = after(0, Markers.bytes(before));
   }
 
-  /** Bytes of the marker at the text's end after a token; -1 if it goes on after the marker. */
-  private int after(int matched, int token) {
-    int now = matched;
-    for (byte next : tokenizer.bytesOf(token)) {
-      if (now == marker.length) {
-        return -1;
+  private int longest(String beginning, int next) {
+    String end = beginning + (char) next;
+    Integer found = beginnings.get(end);
+    for (int from = 1; found == null; from++) {
+      found = beginnings.get(end.substring(from));
+    }
+    return found;
+  }
+
+  /** The beginning that a text ends with after some bytes; OVER if they go over a marker's end. */
+  private int after(int beginning, byte[] bytes) {
+    int now = beginning;
+    for (byte next : bytes) {
+      if (whole.get(now)) {
+        return OVER;
       }
-      now = after(now, next);
+      now = after[now][next & 0xff];
     }
     return now;
   }
 
-  /** The longest beginning of the marker that a text ends with after one more byte. */
-  private int after(int matched, byte next) {
-    for (int length = matched + 1; length > 0; length--) {
-      boolean fits = marker[length - 1] == next;
-      for (int i = 0; fits && i < length - 1; i++) {
-        fits = marker[i] == marker[matched - length + 1 + i];
-      }
-      if (fits) {
-        return length;
-      }
-    }
-    return 0;
-  }
-
-  /**
-   * The constraint of a text that is free until the marker, and keeps to another one from there.
-   */
+  /** The constraint of a text that is free until a marker, and keeps to another one from there. */
   TokenConstraint until(Supplier<TokenConstraint> then) {
     return new TokenConstraint() {
-      private int matched;
+      private int now = start;
       private TokenConstraint after;
 
       @Override
       public BitSet allowed() {
-        return after == null ? allowed[matched] : after.allowed();
+        return after == null ? allowed[now] : after.allowed();
       }
 
       @Override
@@ -74,8 +101,8 @@ public final class FreeText {
           after.accept(token);
           return;
         }
-        matched = after(matched, token);
-        if (matched == marker.length) {
+        now = FreeText.this.after(now, tokens[token]);
+        if (whole.get(now)) {
           after = then.get();
         }
       }

@@ -59,4 +59,10 @@ public final class JsonGrammar {
   public Supplier<TokenConstraint> constraint(TokenMasks masks) {
     return () -> new GrammarConstraint(start, masks);
   }
+
+  /** As above, behind what a model's form has before an answer. */
+  public Supplier<TokenConstraint> constraint(TokenMasks masks, CallForm form) {
+    State before = State.before(Rules.sequence(form.answer(), rule));
+    return () -> new GrammarConstraint(before, masks);
+  }
 }

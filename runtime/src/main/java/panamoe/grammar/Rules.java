@@ -14,7 +14,10 @@ final class Rules {
   }
 
   static Rule literal(String text) {
-    byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+    return literal(text.getBytes(StandardCharsets.UTF_8));
+  }
+
+  static Rule literal(byte[] bytes) {
     Rule rule = Rule.EMPTY;
     for (int i = bytes.length - 1; i >= 0; i--) {
       rule = sequence(one(CodeSet.of(bytes[i] & 0xff)), rule);

@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
 import java.util.stream.IntStream;
+import panamoe.data.Markers;
 import panamoe.data.Tokenizer;
 
 /**
@@ -75,7 +76,7 @@ public final class TokenMasks {
 
   /** The state after a token; null if it may not come. */
   State after(State state, int token) {
-    byte[] bytes = tokenizer.bytesOf(token);
+    byte[] bytes = Markers.bytes(tokenizer, token);
     State after = bytes.length == 0 || tokenizer.endsText(token) ? null : state;
     for (int i = 0; after != null && i < bytes.length; i++) {
       after = after.step(bytes[i] & 0xff);

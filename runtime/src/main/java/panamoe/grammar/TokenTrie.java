@@ -4,11 +4,13 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
+import panamoe.data.Markers;
 import panamoe.data.Tokenizer;
 
 /**
- * The tokens of a vocabulary as a tree of their bytes. Nodes are numbered parents first, each with
- * all that is below it in a row, so that a walk is a loop over numbers.
+ * The tokens of a vocabulary as a tree of their bytes, special ones as {@link Markers}. Nodes are
+ * numbered parents first, each with all that is below it in a row, so that a walk is a loop over
+ * numbers.
  */
 final class TokenTrie {
   /** Of all tokens. */
@@ -39,7 +41,7 @@ final class TokenTrie {
     List<Integer> sorted = new ArrayList<>();
     int nodes = 1;
     for (int token = 0; token < tokenizer.vocabularySize(); token++) {
-      bytes.add(tokenizer.bytesOf(token));
+      bytes.add(Markers.bytes(tokenizer, token));
       if (bytes.getLast().length > 0 && !tokenizer.endsText(token)) {
         sorted.add(token);
       }

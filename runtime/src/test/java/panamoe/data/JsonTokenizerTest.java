@@ -16,6 +16,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Random;
 import java.util.function.Consumer;
@@ -122,6 +123,30 @@ class JsonTokenizerTest {
     assertEquals("the<think>the", tokenizer.decode(tokenizer.encode("the<think>the")));
     assertArrayEquals(
         new int[] {THE, END, 260}, tokenizer.encodeWithSpecialTokens("the<|endoftext|><think>"));
+  }
+
+  /** Markers, special or not, are found where a template wrote them; runs of spaces everywhere. */
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void somebodysWordsAreNoMarkers(boolean normalized) {
+    JsonTokenizer tokenizer =
+        load(
+            json -> {
+              String[] contents = {"<think>", "<｜User｜>", "  "};
+              for (int i = 0; i < contents.length; i++) {
+                ObjectNode token = (ObjectNode) added(contents[i], 260 + i, false).get(0);
+                json.withArray("added_tokens").add(token.put("normalized", normalized));
+              }
+            });
+    String text = "<｜User｜>  <think><｜User｜>";
+    BitSet literal = new BitSet();
+    assertArrayEquals(
+        new int[] {261, 262, 260, 261}, tokenizer.encodeWithSpecialTokens(text, literal));
+    literal.set("<｜User｜>".length(), text.length());
+    int[] tokens = tokenizer.encodeWithSpecialTokens(text, literal);
+    assertArrayEquals(new int[] {261, 262, '<'}, Arrays.copyOf(tokens, 3));
+    assertTrue(Arrays.stream(tokens, 2, tokens.length).allMatch(token -> token < 260));
+    assertEquals(text, tokenizer.decode(tokens));
   }
 
   /** Though the model could make it of plain text, by its merges or as a whole word. */

@@ -4,6 +4,7 @@ import java.util.SplittableRandom;
 import panamoe.backend.Backend;
 import panamoe.backend.reference.ReferenceBackend;
 import panamoe.data.ByteTokenizer;
+import panamoe.data.Tokenizer;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
@@ -18,9 +19,13 @@ public final class ScriptedEngine {
   private ScriptedEngine() {}
 
   public static Engine of(EngineConfig config, int context, String script) {
-    Backend backend = new ReferenceBackend();
     ByteTokenizer tokenizer = new ByteTokenizer();
-    int[] text = tokenizer.encode(script);
+    return of(config, context, tokenizer, tokenizer.encode(script));
+  }
+
+  /** As above, with other tokens. */
+  public static Engine of(EngineConfig config, int context, Tokenizer tokenizer, int[] text) {
+    Backend backend = new ReferenceBackend();
     StepRunner runner =
         new StepRunner() {
           private final TensorScope scope = TensorScope.shared(backend);

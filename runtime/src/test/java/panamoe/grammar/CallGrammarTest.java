@@ -49,7 +49,7 @@ class CallGrammarTest {
   }
 
   private static boolean accepts(boolean several, String text) {
-    return CallGrammar.of(functions(), several).accepts(text.getBytes(UTF_8));
+    return CallGrammar.of(CallForm.HERMES, functions(), several).accepts(text.getBytes(UTF_8));
   }
 
   @Test
@@ -70,7 +70,7 @@ class CallGrammarTest {
     IllegalArgumentException refused =
         assertThrows(
             IllegalArgumentException.class,
-            () -> CallGrammar.of(Map.of("f", json("{\"not\": {}}")), true));
+            () -> CallGrammar.of(CallForm.HERMES, Map.of("f", json("{\"not\": {}}")), true));
     assertTrue(
         refused.getMessage().startsWith("function f: the schema's \"not\""), refused::toString);
   }
@@ -84,7 +84,7 @@ class CallGrammarTest {
   void whatIsWrittenIsCallsOrTheJson() {
     Tokenizer tokenizer = new PieceTokenizer(new Random(5), 300);
     TokenMasks masks = TokenMasks.of(tokenizer);
-    CallGrammar grammar = CallGrammar.of(functions(), true);
+    CallGrammar grammar = CallGrammar.of(CallForm.HERMES, functions(), true);
     int json = 0;
     for (int seed = 0; seed < 40; seed++) {
       assertTrue(grammar.accepts(random(grammar.calls(masks), tokenizer, seed)));
@@ -101,8 +101,9 @@ class CallGrammarTest {
   void freeTextGoesOnByTheGrammarAfterTheMarker(String before) {
     Tokenizer tokenizer = new PieceTokenizer(new Random(6), 100);
     TokenMasks masks = TokenMasks.of(tokenizer);
-    CallGrammar grammar = CallGrammar.of(functions(), false);
-    TokenConstraint constraint = grammar.callsAfter(CallGrammar.freeText(tokenizer), masks).get();
+    CallGrammar grammar = CallGrammar.of(CallForm.HERMES, functions(), false);
+    TokenConstraint constraint =
+        grammar.callsAfter(CallGrammar.freeText(tokenizer, CallForm.HERMES), masks).get();
     for (byte next : (before + "<tool_call>").getBytes(UTF_8)) {
       BitSet allowed = constraint.allowed();
       assertEquals(tokenizer.vocabularySize(), allowed.cardinality(), "all tokens");
@@ -118,8 +119,8 @@ class CallGrammarTest {
     String[] words = {"<tool_call>", "call>", "call>{", "ca", "ll>x", ">>", "<tool_call>{"};
     Tokenizer tokenizer = new WordTokenizer(words);
     TokenMasks masks = TokenMasks.of(tokenizer);
-    CallGrammar grammar = CallGrammar.of(functions(), false);
-    FreeText free = CallGrammar.freeText(tokenizer);
+    CallGrammar grammar = CallGrammar.of(CallForm.HERMES, functions(), false);
+    FreeText free = CallGrammar.freeText(tokenizer, CallForm.HERMES);
     TokenConstraint constraint = grammar.callsAfter(free, masks).get();
     assertEquals("1111110", allowed(constraint, words));
     for (byte next : "<tool_".getBytes(UTF_8)) {

@@ -1,6 +1,7 @@
 package panamoe.harness.chat;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.util.ArrayList;
@@ -29,15 +30,17 @@ final class Chat {
    * How answers are written.
    *
    * @param seed of the first one
+   * @param thoughts whether thoughts are printed too, dimmed
    * @param json whether answers are printed as an object a line
    */
-  record Settings(TextOptions text, long seed, boolean json) {}
+  record Settings(TextOptions text, long seed, boolean thoughts, boolean json) {}
 
   private final EngineThread engine;
   private final Conversation conversation;
   private final TextOptions options;
   private final PrintWriter out;
   private final PrintWriter err;
+  private final boolean thoughts;
   private final boolean json;
   private long seed;
   private double temperature;
@@ -57,16 +60,22 @@ final class Chat {
     this.options = settings.text();
     this.out = out;
     this.err = err;
+    this.thoughts = settings.thoughts();
     this.json = settings.json();
     this.seed = settings.seed();
     this.temperature = options.temperature();
   }
 
-  /** Answers lines until they end. */
-  void run(Lines lines) throws InterruptedException, IOException {
+  /**
+   * Answers lines until they end.
+   *
+   * @return whether each was answered
+   */
+  boolean run(Lines lines) throws InterruptedException, IOException {
+    boolean all = true;
     for (String line = lines.next(); line != null; line = lines.next()) {
       if (line.strip().equals("/quit")) {
-        return;
+        return all;
       }
       try {
         if (line.startsWith("/")) {
@@ -76,9 +85,11 @@ final class Chat {
         }
       } catch (IllegalArgumentException | TemplateException e) {
         err.println(e.getMessage());
+        all = false;
       }
       err.flush();
     }
+    return all;
   }
 
   private void command(String line) {
@@ -116,8 +127,7 @@ final class Chat {
         err.println("(the context is full: the oldest messages are forgotten)");
         err.flush();
       }
-      Generation text = write(lines, prompt);
-      conversation.add(text.text().strip());
+      conversation.add(write(lines, prompt));
       seed++;
     } catch (RuntimeException e) {
       conversation.takeBack();
@@ -129,7 +139,8 @@ final class Chat {
     }
   }
 
-  private Generation write(Lines lines, int[] prompt) throws InterruptedException {
+  /** Writes an answer; returns what it says. */
+  private String write(Lines lines, int[] prompt) throws InterruptedException {
     List<String> stops = new ArrayList<>(conversation.ends().texts());
     stops.addAll(options.stop());
     int most = Math.min(options.maxTokens(), conversation.context() - prompt.length);
@@ -141,14 +152,16 @@ final class Chat {
     Reply reply = new Reply();
     GenerationHandle handle = engine.submit(request, reply);
     lines.onInterrupt(handle::cancel);
-    boolean[] begun = new boolean[1];
-    Generation text = reply.await(handle, piece -> print(piece, begun));
+    Answer answer = new Answer(conversation.reader(), json ? null : out, thoughts && !json);
+    Generation text = reply.await(handle, answer::next);
+    answer.end();
     if (json) {
+      ObjectNode node = JsonNodeFactory.instance.objectNode().put("text", answer.said());
+      if (!answer.thought().isEmpty()) {
+        node.put("reasoning", answer.thought());
+      }
       out.println(
-          JsonNodeFactory.instance
-              .objectNode()
-              .put("text", text.text().strip())
-              .put("end", text.end().name().toLowerCase(Locale.ROOT))
+          node.put("end", text.end().name().toLowerCase(Locale.ROOT))
               .put("tokens", text.tokens())
               .put("prompt_tokens", text.promptTokens())
               .put("cached_tokens", text.sharedTokens())
@@ -157,16 +170,6 @@ final class Chat {
       out.println();
     }
     out.flush();
-    return text;
-  }
-
-  /** Prints a piece; the blanks at the beginning of an answer are the prompt's form. */
-  private void print(String piece, boolean[] begun) {
-    String shown = begun[0] ? piece : piece.stripLeading();
-    begun[0] |= !shown.isEmpty();
-    if (!json) {
-      out.print(shown);
-      out.flush();
-    }
+    return answer.said();
   }
 }

@@ -25,6 +25,7 @@ import panamoe.parallel.Ranks;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -60,6 +61,12 @@ public final class ChatCommand implements Callable<Integer> {
           "A run's folder, a checkpoint, or a released model: its folder, or a .gguf file.")
   private Path model;
 
+  @Option(
+      names = "--hide-thoughts",
+      description =
+          "Does not show what a model thinks before it answers; a terminal shows it dimmed.")
+  private boolean hideThoughts;
+
   @Override
   public Integer call() throws Exception {
     shared.checked(() -> text.sampling(shared.seed()));
@@ -71,40 +78,47 @@ public final class ChatCommand implements Callable<Integer> {
     shared.checked(rankOptions::topology);
     rankOptions.requireAvailable();
     try {
-      new RankRun(rankOptions, shared)
-          .run((ranks, backend, stop) -> talk(ranks, backend, folder, chat, stop));
+      boolean answered =
+          new RankRun(rankOptions, shared)
+              .run((ranks, backend, stop) -> talk(ranks, backend, folder, chat, stop));
+      return answered ? 0 : 1;
     } catch (CancellationException _) {
       throw new InterruptedException();
     }
-    return 0;
   }
 
-  private Void talk(
+  /** Returns whether every line of a pipe was answered; a person sees what was not. */
+  private boolean talk(
       Ranks ranks, Backend backend, ModelFolder folder, ChatPrompt chat, BooleanSupplier stop)
       throws Exception {
+    boolean[] answered = {true};
     new EngineRun(
             folder,
-            text.weights(folder),
+            text.weights(folder, backend),
             text.engine(folder.config().context()),
             spec.commandLine().getErr(),
             stop)
         .run(
             ranks,
             backend,
-            engine -> talk(engine, new Conversation(chat, folder.config().context()), stop));
-    return null;
+            engine ->
+                answered[0] =
+                    talk(engine, new Conversation(chat, folder.config().context()), stop)
+                        || onTerminal());
+    return answered[0];
   }
 
-  private void talk(Engine engine, Conversation conversation, BooleanSupplier stop) {
+  private boolean talk(Engine engine, Conversation conversation, BooleanSupplier stop) {
     Thread talking = Thread.currentThread();
     Thread watch = Thread.startVirtualThread(() -> interruptAt(stop, talking));
     EngineThread writer = new EngineThread(engine, _ -> {}, talking::interrupt);
     try (writer;
         Lines lines = lines()) {
-      new Chat(
+      boolean thoughts = onTerminal() && !hideThoughts;
+      return new Chat(
               writer,
               conversation,
-              new Chat.Settings(text, shared.seed(), shared.json()),
+              new Chat.Settings(text, shared.seed(), thoughts, shared.json()),
               spec.commandLine().getOut(),
               spec.commandLine().getErr())
           .run(lines);
@@ -120,8 +134,12 @@ public final class ChatCommand implements Callable<Integer> {
     }
   }
 
-  private Lines lines() throws IOException {
-    if (System.console() != null && System.console().isTerminal()) {
+  private static boolean onTerminal() {
+    return System.console() != null && System.console().isTerminal();
+  }
+
+  private static Lines lines() throws IOException {
+    if (onTerminal()) {
       return new TerminalLines(
           TerminalBuilder.builder().system(true).graphemeCluster(false).build());
     }

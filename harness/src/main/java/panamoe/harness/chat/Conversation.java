@@ -4,7 +4,9 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.util.ArrayList;
 import java.util.List;
+import panamoe.data.template.Prompt;
 import panamoe.harness.serve.ChatPrompt;
+import panamoe.harness.serve.MessageReader;
 
 /** The messages of a conversation, and the prompt that they make, as at the endpoint. */
 final class Conversation {
@@ -14,6 +16,7 @@ final class Conversation {
   private String system = "";
   // By turns the user's and the assistant's.
   private final List<String> messages = new ArrayList<>();
+  private Prompt latest;
 
   /**
    * @param context of the model in tokens
@@ -66,7 +69,8 @@ final class Conversation {
    */
   int[] prompt(int room) {
     while (true) {
-      int[] tokens = chat.tokens(chat.of(all()));
+      latest = chat.of(all());
+      int[] tokens = chat.tokens(latest);
       if (tokens.length + room <= context) {
         return tokens;
       }
@@ -82,6 +86,11 @@ final class Conversation {
       }
       messages.subList(0, 2).clear();
     }
+  }
+
+  /** Reads the answer to the latest prompt. */
+  MessageReader reader() {
+    return chat.reader(latest);
   }
 
   private ArrayNode all() {

@@ -3,6 +3,7 @@ package panamoe.harness.chat;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.function.Consumer;
+import panamoe.data.Markers;
 import panamoe.engine.Generation;
 import panamoe.engine.GenerationHandle;
 import panamoe.engine.GenerationListener;
@@ -22,6 +23,11 @@ final class Reply implements GenerationListener {
   }
 
   @Override
+  public void marked(String name) {
+    pieces.add(Markers.of(name));
+  }
+
+  @Override
   public void ended(Generation ended) {
     generation = ended;
     pieces.add(END);
@@ -34,7 +40,8 @@ final class Reply implements GenerationListener {
   }
 
   /**
-   * Passes the text to {@code onText} piece by piece, to its end.
+   * Passes the text to {@code onText} piece by piece, to its end; special tokens as {@link
+   * Markers}.
    *
    * @throws InterruptedException if this thread is interrupted; the text is cancelled then
    * @throws RuntimeException if the text failed

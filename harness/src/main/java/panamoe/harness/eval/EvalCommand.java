@@ -91,14 +91,15 @@ public final class EvalCommand implements Callable<Integer> {
     }
     ModelFolder folder = ModelFolder.open(model);
     Measurement measurement = tasks == null ? ofText(folder) : ofTasks(folder);
-    WeightTypes types = weights.types(folder);
-    try (Backend backend = shared.open();
-        LanguageModel loaded = folder.load(backend, types, Ranks.alone(), null, _ -> {})) {
-      loaded
-          .parameters()
-          .note(types)
-          .ifPresent(note -> spec.commandLine().getErr().println("warning: " + note));
-      measurement.run(backend, loaded);
+    try (Backend backend = shared.open()) {
+      WeightTypes types = weights.types(folder, backend);
+      try (LanguageModel loaded = folder.load(backend, types, Ranks.alone(), null, _ -> {})) {
+        loaded
+            .parameters()
+            .note(types)
+            .ifPresent(note -> spec.commandLine().getErr().println("warning: " + note));
+        measurement.run(backend, loaded);
+      }
     }
     return 0;
   }

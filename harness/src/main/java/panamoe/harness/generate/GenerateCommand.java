@@ -132,7 +132,7 @@ public final class GenerateCommand implements Callable<Integer> {
     }
     new EngineRun(
             folder,
-            text.weights(folder),
+            text.weights(folder, backend),
             text.engine(tokens(request, folder.config().context())),
             spec.commandLine().getErr(),
             stop)

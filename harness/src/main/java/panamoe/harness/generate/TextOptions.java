@@ -2,6 +2,7 @@ package panamoe.harness.generate;
 
 import java.util.List;
 import java.util.Map;
+import panamoe.backend.Backend;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.ModelFolder;
 import panamoe.engine.SamplingConfig;
@@ -101,8 +102,8 @@ public final class TextOptions {
     return precision.dtype().dtype();
   }
 
-  public WeightTypes weights(ModelFolder folder) {
-    return precision.weights().types(folder);
+  public WeightTypes weights(ModelFolder folder, Backend backend) {
+    return precision.weights().types(folder, backend);
   }
 
   /** Takes what the options do not say from a model's makers. */

@@ -10,6 +10,7 @@ import java.util.Arrays;
 import java.util.Locale;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
+import panamoe.checkpoint.HuggingFaceFolder;
 import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.TensorFiles;
 import panamoe.engine.ModelFolder;
@@ -29,7 +30,7 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description =
-        "Prints a model as a table: layers, experts, parameters by part. Reads the configuration, no weights.",
+        "Prints a model as a table: layers, experts, parameters by part. Reads the configuration, and of the weights only what files hold.",
     footer = {
       "",
       "Examples:",
@@ -61,7 +62,7 @@ public final class InspectCommand implements Callable<Integer> {
       names = "--quantize",
       paramLabel = "TYPE",
       description =
-          "With --memory: that of writing a text, with experts' matrices in int8, int4, or as stored.")
+          "With --memory: that of writing a text, with experts' matrices in int8, int4, stored or none. Default: what generate takes on a CPU.")
   private Quantization quantize;
 
   @Option(
@@ -74,6 +75,7 @@ public final class InspectCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    HuggingFaceFolder.refusePickle(path);
     boolean config = Files.isRegularFile(path) && !ModelFolder.isGguf(path);
     if (config && verify) {
       throw new ParameterException(

@@ -23,6 +23,7 @@ import panamoe.nn.Cost;
 import panamoe.nn.Work;
 import panamoe.parallel.Topology;
 import panamoe.param.Parameter;
+import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 import panamoe.train.MemoryForecast;
 import panamoe.train.RunConfig;
@@ -70,6 +71,7 @@ public record ModelTable(
         throw new IllegalArgumentException(
             folder.path() + " is a released model, which has no manifest to compare files with");
       }
+      folder.weights().require(model.config(), WeightTypes.of(DType.BFLOAT16), Long.MAX_VALUE);
       return of(folder.path(), null, model.config(), null);
     }
     Checkpoint checkpoint = folder.checkpoint();
@@ -137,9 +139,13 @@ public record ModelTable(
     return training == null || quantize != null;
   }
 
-  private InferenceMemory writing(Quantization quantize) {
-    return InferenceMemory.of(
-        config, Quantization.types(dtype(), quantize, () -> ModelFolder.open(source)));
+  private InferenceMemory writing(Quantization option) {
+    if (option != null) {
+      return InferenceMemory.of(config, option.types(dtype(), () -> ModelFolder.open(source)));
+    }
+    ModelFolder folder = ModelFolder.open(source);
+    Quantization quantize = Quantization.of(null, folder, true);
+    return InferenceMemory.of(config, quantize.types(dtype(), () -> folder));
   }
 
   /** All parameters except unused experts'. */

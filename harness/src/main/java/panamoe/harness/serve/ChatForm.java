@@ -4,7 +4,6 @@ import com.fasterxml.jackson.annotation.JsonInclude;
 import java.util.List;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
-import java.util.stream.Stream;
 import panamoe.data.Tokenizer;
 
 /**
@@ -60,27 +59,13 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<Messag
       @JsonInclude(JsonInclude.Include.NON_NULL) MoeAnswer moe) {}
 
   /**
-   * @param thoughts makes what reads a text's thoughts; null if texts have none
+   * @param reader makes what reads a text; null if all of it is content
    */
   static ChatForm of(
-      Head head,
-      TextRequest request,
-      Tokenizer tokenizer,
-      Tools tools,
-      Supplier<ReasoningReader> thoughts) {
-    boolean calls = !tools.callable().isEmpty();
-    int reading = calls || thoughts != null ? request.texts() : 0;
-    return new ChatForm(
-        head,
-        request,
-        tokenizer,
-        Stream.generate(
-                () ->
-                    new MessageReader(
-                        thoughts == null ? null : thoughts.get(),
-                        calls ? new ToolCallReader() : null))
-            .limit(reading)
-            .toList());
+      Head head, TextRequest request, Tokenizer tokenizer, Supplier<MessageReader> reader) {
+    int reading = reader == null ? 0 : request.texts();
+    List<MessageReader> readers = IntStream.range(0, reading).mapToObj(_ -> reader.get()).toList();
+    return new ChatForm(head, request, tokenizer, readers);
   }
 
   @Override
@@ -95,7 +80,7 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<Messag
   private Choice choice(int index, WrittenText text) {
     return new Choice(
         index,
-        message(index, text.text()),
+        message(index, text),
         ChatLogprobs.of(tokenizer, text.drawn()),
         reason(index, text.finish()),
         AnswerForm.tokenIds(request, text.drawn()),
@@ -103,11 +88,11 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<Messag
         MoeAnswer.whole(request.routing(), text));
   }
 
-  private Message message(int index, String text) {
+  private Message message(int index, WrittenText text) {
     if (readers.isEmpty()) {
-      return new Message("assistant", text, "", null, List.of());
+      return new Message("assistant", text.text(), "", null, List.of());
     }
-    MessageReader.Read read = readers.get(index).next(text);
+    MessageReader.Read read = readers.get(index).next(text.marked());
     MessageReader.Read last = readers.get(index).end();
     String content = read.content() + last.content();
     List<ToolCall> calls = read.calls().stream().map(ToolCall::whole).toList();
@@ -145,7 +130,7 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<Messag
     Delta delta =
         readers.isEmpty()
             ? new Delta(null, piece.text(), null, List.of())
-            : delta(readers.get(piece.choice()).next(piece.text()));
+            : delta(readers.get(piece.choice()).next(piece.marked()));
     ChatLogprobs logprobs = ChatLogprobs.of(tokenizer, piece.drawn());
     int[] ids = AnswerForm.tokenIds(request, piece.drawn());
     MoeAnswer moe = MoeAnswer.piece(request.routing(), piece.drawn());

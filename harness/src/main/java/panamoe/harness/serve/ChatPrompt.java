@@ -32,6 +32,8 @@ public final class ChatPrompt {
   private final Optional<ChatTemplate> template;
   private final Tokenizer tokenizer;
   private final Ends ends;
+  private final MessageForm form;
+  private final CallShape calls;
 
   /**
    * Where an answer ends.
@@ -43,15 +45,27 @@ public final class ChatPrompt {
     static final Ends NONE = new Ends(List.of(), Set.of());
   }
 
-  private ChatPrompt(Optional<ChatTemplate> template, Tokenizer tokenizer, Ends ends) {
+  private ChatPrompt(
+      Optional<ChatTemplate> template,
+      Tokenizer tokenizer,
+      Ends ends,
+      MessageForm form,
+      CallShape calls) {
     this.template = template;
     this.tokenizer = tokenizer;
     this.ends = ends;
+    this.form = form;
+    this.calls = calls;
   }
 
   /** The prompts of a model without a template. */
   public static ChatPrompt lines(Tokenizer tokenizer) {
-    return new ChatPrompt(Optional.empty(), tokenizer, new Ends(List.of("\nuser:"), Set.of()));
+    return new ChatPrompt(
+        Optional.empty(),
+        tokenizer,
+        new Ends(List.of("\nuser:"), Set.of()),
+        MessageForm.HERMES,
+        CallShape.USUAL);
   }
 
   /**
@@ -62,15 +76,18 @@ public final class ChatPrompt {
   public static ChatPrompt of(ChatTemplate template, Tokenizer tokenizer) {
     ArrayNode messages = JsonNodeFactory.instance.arrayNode();
     messages.addObject().put("role", "user").put("content", "Hello");
+    ArrayNode tools = JsonNodeFactory.instance.arrayNode();
+    ObjectNode variables = JsonNodeFactory.instance.objectNode();
     try {
-      render(template, messages, Tools.NONE, true, JsonNodeFactory.instance.objectNode());
+      template.render(messages, tools, true, variables);
       messages.addObject().put("role", "assistant").put("content", ANSWER);
-      Prompt whole =
-          render(template, messages, Tools.NONE, false, JsonNodeFactory.instance.objectNode());
+      Prompt whole = template.render(messages, tools, false, variables);
       return new ChatPrompt(
           Optional.of(template),
           tokenizer,
-          new Ends(List.of(), endTokens(template, whole.text(), tokenizer)));
+          new Ends(List.of(), endTokens(template, whole.text(), tokenizer)),
+          MessageForm.of(template, tokenizer),
+          CallShape.of(template));
     } catch (TemplateException e) {
       throw new DataException(
           template.name() + " gives no prompt for a short conversation: " + e.getMessage(), e);
@@ -97,18 +114,36 @@ public final class ChatPrompt {
     return ends;
   }
 
+  /** How the model writes its messages. */
+  MessageForm form() {
+    return form;
+  }
+
+  /** Reads an answer that calls nothing. */
+  public MessageReader reader(Prompt prompt) {
+    Supplier<MessageReader> readers = readers(prompt, true, false);
+    return readers == null ? new TaggedReader(null, null) : readers.get();
+  }
+
   /**
-   * Makes what reads the thoughts of a text.
+   * Makes what reads the texts that answer a prompt.
    *
-   * @param free whether the text may begin with thoughts: no grammar holds there
-   * @return null if texts have none, as a model without a template does not tell them apart
+   * @param free whether they may begin with thoughts: no grammar holds there
+   * @param calling whether they may call functions
+   * @return null if all of a text is content
    */
-  Supplier<ReasoningReader> thoughts(Prompt prompt, boolean free) {
-    if (template.isEmpty()) {
+  Supplier<MessageReader> readers(Prompt prompt, boolean free, boolean calling) {
+    if (form == MessageForm.HARMONY) {
+      return () -> new HarmonyReader(calling);
+    }
+    if (template.isEmpty() && !calling) {
       return null;
     }
     boolean begun = free && ReasoningReader.isBegun(prompt);
-    return () -> new ReasoningReader(begun);
+    return () ->
+        new TaggedReader(
+            template.isEmpty() ? null : new ReasoningReader(begun),
+            calling ? form.callReader(tokenizer) : null);
   }
 
   /** The tokens of a prompt. */
@@ -130,7 +165,7 @@ public final class ChatPrompt {
 
   private Prompt of(ArrayNode messages, Tools tools, ObjectNode variables) {
     return template
-        .map(present -> render(present, messages, tools, true, variables))
+        .map(present -> present.render(calls.of(messages), tools.given(), true, variables))
         .orElseGet(() -> lines(messages, tools));
   }
 
@@ -166,23 +201,6 @@ public final class ChatPrompt {
       variables.put(EFFORT, effort);
     }
     return variables;
-  }
-
-  /** Templates expect arguments of calls as objects. */
-  private static Prompt render(
-      ChatTemplate template,
-      ArrayNode messages,
-      Tools tools,
-      boolean answer,
-      ObjectNode variables) {
-    ArrayNode given = messages.deepCopy();
-    for (JsonNode message : given) {
-      for (JsonNode call : message.path("tool_calls")) {
-        ObjectNode function = (ObjectNode) call.path("function");
-        function.set("arguments", Json.written(function.path("arguments").textValue()));
-      }
-    }
-    return template.render(given, tools.given(), answer, variables);
   }
 
   private static Prompt lines(ArrayNode messages, Tools tools) {

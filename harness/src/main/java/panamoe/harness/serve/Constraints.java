@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.util.function.Supplier;
 import panamoe.data.Tokenizer;
 import panamoe.engine.TokenConstraint;
+import panamoe.grammar.CallForm;
 import panamoe.grammar.CallGrammar;
 import panamoe.grammar.FreeText;
 import panamoe.grammar.JsonGrammar;
@@ -14,12 +15,17 @@ final class Constraints {
   private static final String FORMAT = "response_format";
 
   private final Tokenizer tokenizer;
+  private final CallForm form;
   // Made for the first request that needs them: they take long for a large vocabulary.
   private TokenMasks masks;
   private FreeText freeText;
 
-  Constraints(Tokenizer tokenizer) {
+  /**
+   * @param form of the model's messages
+   */
+  Constraints(Tokenizer tokenizer, MessageForm form) {
     this.tokenizer = tokenizer;
+    this.form = form.calls(tokenizer);
   }
 
   /**
@@ -50,9 +56,9 @@ final class Constraints {
 
   private Supplier<TokenConstraint> of(JsonGrammar json, Tools tools) {
     if (tools.callable().isEmpty()) {
-      return json.constraint(masks());
+      return json.constraint(masks(), form);
     }
-    CallGrammar calls = tools.grammar();
+    CallGrammar calls = tools.grammar(form);
     if (tools.required()) {
       return calls.calls(masks());
     }
@@ -100,7 +106,7 @@ final class Constraints {
 
   private synchronized FreeText freeText() {
     if (freeText == null) {
-      freeText = CallGrammar.freeText(tokenizer);
+      freeText = CallGrammar.freeText(tokenizer, form);
     }
     return freeText;
   }

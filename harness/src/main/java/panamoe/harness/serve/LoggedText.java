@@ -49,8 +49,9 @@ record LoggedText(
    *
    * @param model the served model's id
    * @param checkpoint an absolute path
-   * @param quantize of the experts' matrices; null: they are as others
+   * @param quantize of the experts' matrices; null: NONE
    * @param device the backend's name
+   * @param form of the model's messages; null: that of Hermes
    */
   record Origin(
       String model,
@@ -59,7 +60,8 @@ record LoggedText(
       @Omittable Quantization quantize,
       KeyValueType keyValues,
       String device,
-      String fingerprint) {}
+      String fingerprint,
+      @Omittable MessageForm form) {}
 
   /**
    * What was written.
@@ -131,6 +133,11 @@ record LoggedText(
    */
   static LoggedText read(Path file) {
     return ConfigJson.read(file, LoggedText.class, MOST_BYTES);
+  }
+
+  /** How the model writes its messages. */
+  MessageForm form() {
+    return origin == null || origin.form() == null ? MessageForm.HERMES : origin.form();
   }
 
   /** The name of its file. */

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -83,7 +84,7 @@ public final class ReplayCommand implements Callable<Integer> {
           new Source(
               model == null ? Path.of(text.origin().checkpoint()) : model,
               dtype == null ? text.origin().dtype() : dtype,
-              text.origin().quantize(),
+              text.origin().quantize() == null ? Quantization.NONE : text.origin().quantize(),
               text.origin().keyValues());
       bySource.computeIfAbsent(source, _ -> new LinkedHashMap<>()).put(file, text);
       folders.computeIfAbsent(source.model(), ModelFolder::open);
@@ -115,7 +116,7 @@ public final class ReplayCommand implements Callable<Integer> {
       if (ranks.first()) {
         String version = spec.root().version()[0];
         String now =
-            Fingerprint.of(
+            SystemFingerprint.of(
                 folder,
                 source.dtype(),
                 source.quantize(),
@@ -125,10 +126,13 @@ public final class ReplayCommand implements Callable<Integer> {
                 version);
         entry.getValue().forEach((file, text) -> warn(file, text.origin(), now, backend));
       }
-      Constraints constraints = new Constraints(folder.tokenizer());
+      Map<MessageForm, Constraints> constraints = new EnumMap<>(MessageForm.class);
+      for (LoggedText text : entry.getValue().values()) {
+        constraints.computeIfAbsent(text.form(), form -> new Constraints(folder.tokenizer(), form));
+      }
       new EngineRun(
               folder,
-              Quantization.types(source.dtype().dtype(), source.quantize(), () -> folder),
+              source.quantize().types(source.dtype().dtype(), () -> folder),
               EngineConfig.one(folder.config().context())
                   .withInt8Cache(source.keyValues() == KeyValueType.INT8),
               spec.commandLine().getErr(),
@@ -159,13 +163,17 @@ public final class ReplayCommand implements Callable<Integer> {
 
   /** Writes the texts one after the other, and says of each whether it is the same. */
   private boolean same(
-      Engine engine, Constraints constraints, Map<Path, LoggedText> texts, BooleanSupplier stop) {
+      Engine engine,
+      Map<MessageForm, Constraints> constraints,
+      Map<Path, LoggedText> texts,
+      BooleanSupplier stop) {
     boolean same = true;
     for (Map.Entry<Path, LoggedText> entry : texts.entrySet()) {
       LoggedText text = entry.getValue();
       String difference;
       try {
-        difference = text.answer().difference(again(engine, constraints, text, stop));
+        difference =
+            text.answer().difference(again(engine, constraints.get(text.form()), text, stop));
       } catch (IllegalArgumentException | ApiError e) {
         throw new IllegalArgumentException(
             entry.getKey() + " cannot be replayed: " + e.getMessage(), e);

@@ -107,7 +107,16 @@ final class RunningTexts {
 
     @Override
     public void wrote(String piece) {
-      events.put(new TextEvent.Piece(choice, piece, drawn));
+      tell(piece, "");
+    }
+
+    @Override
+    public void marked(String name) {
+      tell("", name);
+    }
+
+    private void tell(String piece, String marker) {
+      events.put(new TextEvent.Piece(choice, piece, marker, drawn));
       drawn = new ArrayList<>();
     }
 

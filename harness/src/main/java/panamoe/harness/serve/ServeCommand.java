@@ -172,7 +172,7 @@ public final class ServeCommand implements Callable<Integer> {
       ModelFolder folder,
       List<String> warnings,
       DoubleConsumer progress) {
-    WeightTypes types = precision().weights().types(folder);
+    WeightTypes types = precision().weights().types(folder, backend);
     if (ranks.world().size() > 1 && backend.onHost()) {
       InferenceMemory.requireShares(folder, types, ranks, backend.memoryAvailable());
     }
@@ -230,16 +230,16 @@ public final class ServeCommand implements Callable<Integer> {
         name == null ? "model" : name.toString(),
         folder.tokenizer(),
         folder.config().context(),
-        Fingerprint.of(
+        SystemFingerprint.of(
             folder,
             precision().dtype(),
-            precision().weights().quantize(),
+            precision().weights().quantize(folder, backend),
             precision().keyValues(),
             backend,
             ranks,
             spec.root().version()[0]),
         Instant.now().getEpochSecond(),
-        new Constraints(folder.tokenizer()),
+        new Constraints(folder.tokenizer(), chat.form()),
         new ServedModel.Defaults(new AtomicLong(shared.seed()), makers.of(folder)),
         chat);
   }
@@ -255,10 +255,11 @@ public final class ServeCommand implements Callable<Integer> {
             served.name(),
             folder.weights().directory().toAbsolutePath().normalize().toString(),
             precision().dtype(),
-            precision().weights().quantize(),
+            precision().weights().quantize(folder, backend),
             precision().keyValues(),
             backend.name(),
-            served.fingerprint());
+            served.fingerprint(),
+            served.chat().form());
     try {
       return new RequestLog(
           logFolder, origin, RequestLog.QUEUE, metrics, spec.commandLine().getErr()::println);

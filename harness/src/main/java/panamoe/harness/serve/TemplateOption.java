@@ -4,25 +4,41 @@ import java.nio.file.Path;
 import java.util.Optional;
 import panamoe.data.template.ChatTemplate;
 import panamoe.engine.ModelFolder;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
 
 /** The option of a chat template: {@code @Mixin TemplateOption template}. */
 public final class TemplateOption {
+  @Spec(Spec.Target.MIXEE)
+  private CommandSpec spec;
+
   @Option(
       names = "--chat-template",
       paramLabel = "FILE",
       description =
-          "The template of conversations, in Jinja. Default: the model's own, if it has one (docs/chat-templates.md).")
+          "The template of conversations, in Jinja. Default: the model's own, else that of its family (docs/chat-templates.md).")
   private Path file;
 
   /**
-   * How the model's conversations become prompts.
+   * How the model's conversations become prompts. Says so if its makers did not tell.
    *
    * @throws panamoe.data.DataException if there is a template that cannot be used
    */
   public ChatPrompt prompt(ModelFolder folder) {
     Optional<ChatTemplate> template =
         file == null ? folder.chatTemplate() : Optional.of(ChatTemplate.read(file, folder.home()));
+    if (template.isEmpty() && FallbackTemplate.isReleased(folder)) {
+      template = FallbackTemplate.of(folder);
+      spec.commandLine()
+          .getErr()
+          .println(
+              "warning: "
+                  + folder.path()
+                  + " has no chat template; its messages are written "
+                  + (template.isPresent() ? "as its family's usually are" : "as lines of text")
+                  + ", and --chat-template FILE names another form");
+    }
     return template
         .map(present -> ChatPrompt.of(present, folder.tokenizer()))
         .orElseGet(() -> ChatPrompt.lines(folder.tokenizer()));

@@ -67,8 +67,12 @@ final class TextEndpoint {
             head("chatcmpl-"),
             request,
             model.tokenizer(),
-            tools,
-            model.chat().thoughts(written, !tools.required() && !Constraints.isFormat(fields)));
+            model
+                .chat()
+                .readers(
+                    written,
+                    !tools.required() && !Constraints.isFormat(fields),
+                    !tools.callable().isEmpty()));
     write(call, fields, request, form);
   }
 

@@ -1,6 +1,7 @@
 package panamoe.harness.serve;
 
 import java.util.List;
+import panamoe.data.Markers;
 import panamoe.engine.Generation;
 import panamoe.engine.TokenLogprobs;
 
@@ -13,9 +14,15 @@ sealed interface TextEvent {
    * The text goes on.
    *
    * @param text possibly empty, at the end of the text
+   * @param marker the name of a special token behind it; empty for none
    * @param drawn the tokens since the piece before
    */
-  record Piece(int choice, String text, List<Drawn> drawn) implements TextEvent {}
+  record Piece(int choice, String text, String marker, List<Drawn> drawn) implements TextEvent {
+    /** The text, with {@link Markers}. */
+    String marked() {
+      return marker.isEmpty() ? text : text + Markers.of(marker);
+    }
+  }
 
   /**
    * A token.

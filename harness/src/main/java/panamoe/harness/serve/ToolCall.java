@@ -1,6 +1,8 @@
 package panamoe.harness.serve;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
+import java.util.List;
+import java.util.UUID;
 
 /**
  * A call of a function in an answer, or what a chunk adds to one.
@@ -9,12 +11,12 @@ import com.fasterxml.jackson.annotation.JsonInclude;
  * @param id null where a chunk goes on with a call, as {@code type} and the function's name are
  */
 @JsonInclude(JsonInclude.Include.NON_NULL)
-record ToolCall(Integer index, String id, String type, Function function) {
+public record ToolCall(Integer index, String id, String type, Function function) {
   /**
    * @param arguments JSON, or a piece of it
    */
   @JsonInclude(JsonInclude.Include.NON_NULL)
-  record Function(String name, String arguments) {}
+  public record Function(String name, String arguments) {}
 
   static ToolCall begun(int index, String id, String name, String arguments) {
     return new ToolCall(index, id, "function", new Function(name, arguments));
@@ -22,6 +24,22 @@ record ToolCall(Integer index, String id, String type, Function function) {
 
   static ToolCall more(int index, String arguments) {
     return new ToolCall(index, null, null, new Function(null, arguments));
+  }
+
+  /** The id of a new call. */
+  static String newId() {
+    return "call_" + UUID.randomUUID().toString().replace("-", "").substring(0, 24);
+  }
+
+  /** Adds arguments to what a piece tells: they join the call that began with the same piece. */
+  static void addArguments(List<ToolCall> told, int index, String arguments) {
+    ToolCall last = told.isEmpty() ? null : told.getLast();
+    if (last == null) {
+      told.add(more(index, arguments));
+      return;
+    }
+    Function joined = new Function(last.function.name, last.function.arguments + arguments);
+    told.set(told.size() - 1, new ToolCall(last.index, last.id, last.type, joined));
   }
 
   ToolCall whole() {

@@ -2,10 +2,7 @@ package panamoe.harness.serve;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.UUID;
 import java.util.regex.Matcher;
-import java.util.regex.Pattern;
-import panamoe.grammar.CallGrammar;
 
 /**
  * Tells the calls in an assistant's text from its content, piece by piece. A call is told as soon
@@ -16,11 +13,6 @@ final class ToolCallReader {
   /** What is known after a piece, beside what was known before. */
   record Read(String content, List<ToolCall> calls) {}
 
-  private static final Pattern HEAD =
-      Pattern.compile(
-          "\\s*\\{\\s*\"name\"\\s*:\\s*\"([\\w-]+)\"\\s*,\\s*\"arguments\"\\s*:\\s*(?=\\{)");
-  private static final Pattern TAIL = Pattern.compile("\\s*\\}\\s*" + CallGrammar.CLOSE);
-
   /** What the unread text is expected to be. */
   private enum Part {
     CONTENT,
@@ -29,6 +21,7 @@ final class ToolCallReader {
     TAIL
   }
 
+  private final CallSyntax syntax;
   private final StringBuilder unread = new StringBuilder();
   private Part part = Part.CONTENT;
   private boolean blank = true; // no content since the last call
@@ -41,6 +34,10 @@ final class ToolCallReader {
   // Of this piece.
   private StringBuilder content = new StringBuilder();
   private List<ToolCall> calls = new ArrayList<>();
+
+  ToolCallReader(CallSyntax syntax) {
+    this.syntax = syntax;
+  }
 
   /** Reads the next piece of the text. */
   Read next(String piece) {
@@ -61,7 +58,7 @@ final class ToolCallReader {
   /** What is left at the end of the text. */
   Read end() {
     if (part == Part.HEAD) {
-      content.append(CallGrammar.OPEN);
+      content.append(syntax.open());
     }
     boolean around = part == Part.CONTENT && begun > 0 && unread.toString().isBlank();
     if (part != Part.TAIL && !around) {
@@ -85,18 +82,18 @@ final class ToolCallReader {
 
   /** Each of these returns whether more can be read of what is there. */
   private boolean content() {
-    int open = unread.indexOf(CallGrammar.OPEN);
+    int open = unread.indexOf(syntax.open());
     if (open >= 0) {
       tell(open);
-      unread.delete(0, open + CallGrammar.OPEN.length());
+      unread.delete(0, open + syntax.open().length());
       part = Part.HEAD;
       return true;
     }
     int certain = unread.length();
-    int most = Math.min(unread.length(), CallGrammar.OPEN.length() - 1);
+    int most = Math.min(unread.length(), syntax.open().length() - 1);
     for (int last = 1; last <= most; last++) {
       int start = unread.length() - last;
-      if (CallGrammar.OPEN.startsWith(unread.substring(start))) {
+      if (syntax.open().startsWith(unread.substring(start))) {
         certain = start;
       }
     }
@@ -116,24 +113,20 @@ final class ToolCallReader {
   }
 
   private boolean head() {
-    Matcher head = HEAD.matcher(unread);
+    Matcher head = syntax.head().matcher(unread);
     if (head.lookingAt()) {
-      calls.add(ToolCall.begun(begun++, id(), head.group(1), ""));
+      calls.add(ToolCall.begun(begun++, syntax.id().get(), head.group(1), ""));
       unread.delete(0, head.end());
       part = Part.ARGUMENTS;
       return true;
     }
     if (!head.hitEnd()) {
-      content.append(CallGrammar.OPEN); // it was no call
+      content.append(syntax.open()); // it was no call
       blank = false;
       part = Part.CONTENT;
       return true;
     }
     return false;
-  }
-
-  private static String id() {
-    return "call_" + UUID.randomUUID().toString().replace("-", "").substring(0, 24);
   }
 
   private boolean arguments() {
@@ -145,7 +138,7 @@ final class ToolCallReader {
       step(unread.charAt(end++));
     } while (depth > 0);
     if (end > 0) {
-      add(unread.substring(0, end));
+      ToolCall.addArguments(calls, begun - 1, unread.substring(0, end));
       unread.delete(0, end);
     }
     boolean closed = end > 0 && depth == 0;
@@ -169,30 +162,18 @@ final class ToolCallReader {
     }
   }
 
-  /** Arguments join the call that began with the same piece. */
-  private void add(String arguments) {
-    int index = begun - 1;
-    ToolCall last = calls.isEmpty() ? null : calls.getLast();
-    if (last == null) {
-      calls.add(ToolCall.more(index, arguments));
-    } else {
-      calls.set(
-          calls.size() - 1,
-          new ToolCall(
-              index,
-              last.id(),
-              last.type(),
-              new ToolCall.Function(last.function().name(), arguments)));
-    }
-  }
-
   private boolean tail() {
-    Matcher tail = TAIL.matcher(unread);
+    Matcher tail = syntax.tail().matcher(unread);
     boolean closed = tail.lookingAt();
+    boolean again = closed && tail.groupCount() > 0 && tail.group(1) != null;
     if (closed) {
       complete++;
       blank = true;
       unread.delete(0, tail.end());
+    }
+    if (again) {
+      part = Part.HEAD;
+      return true;
     }
     if (closed || !tail.hitEnd()) {
       part = Part.CONTENT;

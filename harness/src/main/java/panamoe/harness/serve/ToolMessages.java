@@ -5,7 +5,7 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.util.HashSet;
 import java.util.Set;
-import panamoe.grammar.CallGrammar;
+import panamoe.grammar.CallForm;
 
 /** Calls and their results in the messages of one conversation, in their order. */
 final class ToolMessages {
@@ -63,13 +63,13 @@ final class ToolMessages {
     StringBuilder text = new StringBuilder();
     for (JsonNode call : calls) {
       JsonNode function = call.path("function");
-      text.append(CallGrammar.OPEN)
+      text.append(CallForm.OPEN)
           .append("{\"name\": ")
           .append(function.path("name"))
           .append(", \"arguments\": ")
           .append(function.path("arguments").textValue())
           .append('}')
-          .append(CallGrammar.CLOSE);
+          .append(CallForm.CLOSE);
     }
     return text.toString();
   }

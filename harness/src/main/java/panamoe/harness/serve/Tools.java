@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import panamoe.grammar.CallForm;
 import panamoe.grammar.CallGrammar;
 
 /**
@@ -120,9 +121,9 @@ record Tools(ArrayNode shown, Map<String, JsonNode> callable, boolean required, 
   /**
    * @throws ApiError if a schema cannot be kept to
    */
-  CallGrammar grammar() {
+  CallGrammar grammar(CallForm form) {
     try {
-      return CallGrammar.of(callable, several);
+      return CallGrammar.of(form, callable, several);
     } catch (IllegalArgumentException e) {
       throw ApiError.invalid(e.getMessage(), TOOLS);
     }
@@ -142,9 +143,9 @@ record Tools(ArrayNode shown, Map<String, JsonNode> callable, boolean required, 
         : "system: Functions that can be called: <tools>"
             + shown
             + "</tools> A call is written as "
-            + CallGrammar.OPEN
+            + CallForm.OPEN
             + "{\"name\": NAME, \"arguments\": {...}}"
-            + CallGrammar.CLOSE
+            + CallForm.CLOSE
             + "\n";
   }
 }

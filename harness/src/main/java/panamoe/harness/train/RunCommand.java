@@ -65,7 +65,7 @@ abstract class RunCommand implements Callable<Integer> {
       description = "Keep less memory: compute each layer again in the backward.")
   private boolean recompute;
 
-  @Mixin private TextOptions texts;
+  @Mixin private CorpusOptions texts;
 
   @Option(names = "--explain-topology", description = "Draw who holds what, and end.")
   private boolean explain;
@@ -255,7 +255,7 @@ abstract class RunCommand implements Callable<Integer> {
     return shared;
   }
 
-  TextOptions texts() {
+  CorpusOptions texts() {
     return texts;
   }
 

@@ -20,17 +20,21 @@ import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import org.jline.terminal.Size;
 import org.jline.terminal.Terminal;
 import org.jline.terminal.TerminalBuilder;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import panamoe.data.ByteTokenizer;
+import panamoe.data.template.ChatTemplate;
 import panamoe.engine.Engine;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.EngineThread;
 import panamoe.engine.GenerationRequest;
 import panamoe.engine.HashEngine;
+import panamoe.engine.ScriptedEngine;
 import panamoe.engine.StopConfig;
 import panamoe.harness.generate.TextOptions;
 import panamoe.harness.serve.ChatPrompt;
@@ -41,25 +45,57 @@ class ChatTest {
   private static final int CONTEXT = 160;
   private static final EngineConfig CONFIG = EngineConfig.one(CONTEXT);
 
-  /** What a conversation printed. */
-  private record Talk(List<String> out, String err) {}
+  /** What a conversation printed, and whether each line was answered. */
+  private record Talk(List<String> out, String err, boolean answered) {}
 
   private static Talk talk(Lines lines, boolean json, Runnable beforeStep) throws Exception {
     StringWriter out = new StringWriter();
     StringWriter err = new StringWriter();
     TextOptions options = CommandLine.populateCommand(new TextOptions(), "--max-tokens", "24");
     Engine engine = HashEngine.of(CONFIG, CONTEXT, beforeStep);
+    boolean answered;
+    try (EngineThread thread = new EngineThread(engine, _ -> {}, () -> {});
+        lines) {
+      answered =
+          new Chat(
+                  thread,
+                  new Conversation(ChatPrompt.lines(HashEngine.TOKENIZER), CONTEXT),
+                  new Chat.Settings(options, 7, false, json),
+                  new PrintWriter(out),
+                  new PrintWriter(err))
+              .run(lines);
+    }
+    return new Talk(out.toString().lines().toList(), err.toString(), answered);
+  }
+
+  /** What a model that thinks is shown to say. */
+  private static String thinking(boolean thoughts, boolean json) throws Exception {
+    ByteTokenizer tokenizer = new ByteTokenizer();
+    ChatTemplate template = ChatTemplate.of("{{ messages[-1].content }}:", "t", Map.of());
+    Engine engine = ScriptedEngine.of(CONFIG, CONTEXT, "<think>\nHm.\n</think>\n\nAye.");
+    StringWriter out = new StringWriter();
+    TextOptions options = CommandLine.populateCommand(new TextOptions());
+    Lines lines = new PipedLines(new BufferedReader(new StringReader("So?")));
     try (EngineThread thread = new EngineThread(engine, _ -> {}, () -> {});
         lines) {
       new Chat(
               thread,
-              new Conversation(ChatPrompt.lines(HashEngine.TOKENIZER), CONTEXT),
-              new Chat.Settings(options, 7, json),
+              new Conversation(ChatPrompt.of(template, tokenizer), CONTEXT),
+              new Chat.Settings(options, 7, thoughts, json),
               new PrintWriter(out),
-              new PrintWriter(err))
+              new PrintWriter(out))
           .run(lines);
     }
-    return new Talk(out.toString().lines().toList(), err.toString());
+    return out.toString();
+  }
+
+  @Test
+  void thoughtsAreDimmedOrLeftOut() throws Exception {
+    assertEquals("\u001b[2mHm.\u001b[0m\nAye.\n", thinking(true, false));
+    assertEquals("Aye.\n", thinking(false, false));
+    JsonNode told = json(thinking(true, true));
+    assertEquals("Aye.", told.get("text").textValue());
+    assertEquals("Hm.", told.get("reasoning").textValue());
   }
 
   private static Talk talk(String... lines) throws Exception {
@@ -90,6 +126,7 @@ class ChatTest {
   void eachAnswerFollowsTheConversationAndSharesItsBeginning() throws Exception {
     Talk talk = talk("hello", "", "and now", "/reset", "/seed 7", "hello");
     assertEquals("", talk.err());
+    assertTrue(talk.answered());
     assertEquals(3, talk.out().size());
     String first = answer("user: hello\nassistant:", 7);
     assertEquals(first, json(talk.out().getFirst()).get("text").textValue());
@@ -127,6 +164,7 @@ class ChatTest {
   @Test
   void aTextThatFailsAndAMessageThatIsTooLongAreTakenBack() throws Exception {
     Talk talk = talk("a~", "x".repeat(CONTEXT), "hello");
+    assertFalse(talk.answered());
     List<String> why = talk.err().lines().toList();
     assertTrue(why.getFirst().contains("not finite"), talk.err());
     assertTrue(why.getLast().contains("no room in the model's context of 160"), talk.err());

@@ -12,6 +12,7 @@ import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
@@ -146,6 +147,12 @@ class ReleasedModelCommandsTest {
         tensors.getFirst());
     assertEquals(3 * (2 + 4 + 1 + 3 * 4) + 2, tensors.size());
     refused("is a released model, which has no manifest", "inspect", model, "--verify");
+    Path shard = released.resolve("model-00002-of-00003.safetensors");
+    byte[] bytes = Files.readAllBytes(shard);
+    Files.write(shard, Arrays.copyOf(bytes, bytes.length - 2));
+    refused("if it was cut off on its way, download or copy it again", "inspect", model);
+    Files.delete(shard);
+    refused(shard + " does not exist", "inspect", model);
   }
 
   @Test

@@ -31,6 +31,7 @@ import panamoe.engine.SamplingConfig;
 import panamoe.engine.StopConfig;
 import panamoe.engine.TokenLogprobs;
 import panamoe.harness.CommandRun;
+import panamoe.harness.Quantization;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
 import panamoe.param.Parameter;
@@ -190,7 +191,15 @@ class StoredExpertsTest {
     String model = file("qwen3moe_text_q8_0").toString();
     long stored = memory(model, "--quantize", "stored");
     assertEquals(memory(model, "--quantize", "int8"), stored);
-    assertNotEquals(memory(model), stored);
+    assertEquals(stored, memory(model), "the default");
+    assertNotEquals(memory(model, "--quantize", "none"), stored);
+    Path plain = file("deepseek2_v3_b_yarn_bf16");
+    assertEquals(memory(plain.toString(), "--quantize", "none"), memory(plain.toString()));
+    ModelFolder folder = ModelFolder.open(file("qwen3moe_text_q8_0"));
+    assertEquals(Quantization.STORED, Quantization.of(null, folder, true));
+    assertEquals(Quantization.NONE, Quantization.of(null, folder, false)); // a card decodes
+    assertEquals(Quantization.NONE, Quantization.of(null, ModelFolder.open(plain), true));
+    assertEquals(Quantization.INT4, Quantization.of(Quantization.INT4, folder, true));
     CommandRun written =
         CommandRun.of(
             "generate",

@@ -36,7 +36,8 @@ class ProcessReplayTest {
             dtype.toString(),
             0,
             1,
-            new LoggedText.Origin("writer", run, dtype, null, KeyValueType.DTYPE, "cpu", "fp_0"),
+            new LoggedText.Origin(
+                "writer", run, dtype, null, KeyValueType.DTYPE, "cpu", "fp_0", null),
             new int[] {'T'},
             SamplingConfig.GREEDY,
             new StopConfig(5, 0, List.of(), Set.of(), true, false),

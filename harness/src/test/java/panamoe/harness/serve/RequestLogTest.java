@@ -49,7 +49,8 @@ class RequestLogTest {
   private static LoggedText.Answer again(LoggedText text) {
     AnswerRecorder recorder = new AnswerRecorder(_ -> {});
     try (Engine engine = HashEngine.of(TestServer.ENGINE, TestServer.CONTEXT, () -> {})) {
-      engine.submit(text.request(new Constraints(HashEngine.TOKENIZER)), recorder);
+      engine.submit(
+          text.request(new Constraints(HashEngine.TOKENIZER, MessageForm.HERMES)), recorder);
       while (!recorder.over()) {
         engine.step();
       }
@@ -153,7 +154,7 @@ class RequestLogTest {
   private RequestLog log(int size, Metrics metrics, Consumer<String> warnings) throws IOException {
     LoggedText.Origin origin =
         new LoggedText.Origin(
-            "hash", "/none", ComputeType.F32, null, KeyValueType.DTYPE, "hash", "fp_hash");
+            "hash", "/none", ComputeType.F32, null, KeyValueType.DTYPE, "hash", "fp_hash", null);
     return new RequestLog(folder.resolve("log"), origin, size, metrics, warnings);
   }
 

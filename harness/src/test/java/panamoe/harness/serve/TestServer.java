@@ -129,7 +129,7 @@ final class TestServer implements AutoCloseable {
             context,
             "fp_hash",
             1_700_000_000,
-            new Constraints(tokenizer),
+            new Constraints(tokenizer, chat.form()),
             new ServedModel.Defaults(new AtomicLong(1), SamplingDefaults.NONE),
             chat);
     requests =
@@ -138,7 +138,14 @@ final class TestServer implements AutoCloseable {
             : new RequestLog(
                 logFolder,
                 new LoggedText.Origin(
-                    MODEL, "/none", ComputeType.F32, null, KeyValueType.DTYPE, "hash", "fp_hash"),
+                    MODEL,
+                    "/none",
+                    ComputeType.F32,
+                    null,
+                    KeyValueType.DTYPE,
+                    "hash",
+                    "fp_hash",
+                    chat.form()),
                 RequestLog.QUEUE,
                 metrics,
                 log::add);

@@ -17,7 +17,7 @@ class ToolCallReaderTest {
 
   /** What was read: the content, then each call. */
   private static String read(List<String> pieces) {
-    ToolCallReader reader = new ToolCallReader();
+    ToolCallReader reader = new ToolCallReader(CallSyntax.HERMES);
     StringBuilder content = new StringBuilder();
     List<String> calls = new ArrayList<>();
     for (String piece : pieces) {
@@ -81,7 +81,7 @@ class ToolCallReaderTest {
 
   @Test
   void contentIsHeldBackOnlyWhereACallMayBegin() {
-    ToolCallReader reader = new ToolCallReader();
+    ToolCallReader reader = new ToolCallReader(CallSyntax.HERMES);
     assertEquals("a ", reader.next("a <tool").content());
     assertEquals("<tools <", reader.next("s <<").content());
     assertEquals("", reader.next("tool_call>{\"name\":\"f\",\"arguments\":").content());
@@ -95,7 +95,7 @@ class ToolCallReaderTest {
 
   @Test
   void eachCallHasItsId() {
-    ToolCallReader reader = new ToolCallReader();
+    ToolCallReader reader = new ToolCallReader(CallSyntax.HERMES);
     List<ToolCall> calls = reader.next(CALL + CALL).calls();
     assertTrue(calls.getFirst().id().matches("call_[0-9a-f]{24}"), calls::toString);
     assertNotEquals(calls.getFirst().id(), calls.getLast().id());

@@ -218,6 +218,11 @@ public final class ChatTemplate {
     return name;
   }
 
+  /** Whether its text has these words: a marker that it writes, for one. */
+  public boolean mentions(String words) {
+    return template.source().contains(words) || withTools.source().contains(words);
+  }
+
   /** The text of the special token that templates have this name for, such as {@code eos_token}. */
   public Optional<String> token(String variable) {
     return Optional.ofNullable(tokens.get(variable));

@@ -14,9 +14,11 @@ final class Template {
   /** Most numbers of a {@code range}. */
   private static final long MOST_RANGE = 100_000;
 
+  private final String source;
   private final List<Statement> statements;
 
-  private Template(List<Statement> statements) {
+  private Template(String source, List<Statement> statements) {
+    this.source = source;
     this.statements = statements;
   }
 
@@ -24,7 +26,11 @@ final class Template {
    * @throws TemplateException with the line, if the source is malformed
    */
   static Template parse(String source) {
-    return new Template(StatementParser.parse(source));
+    return new Template(source, StatementParser.parse(source));
+  }
+
+  String source() {
+    return source;
   }
 
   /**

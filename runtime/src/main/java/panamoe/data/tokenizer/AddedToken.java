@@ -24,6 +24,17 @@ record AddedToken(int id, String content, boolean special, boolean normalized, B
    */
   record Borders(boolean singleWord, boolean takesLeft, boolean takesRight) {}
 
+  /**
+   * Whether it marks a part of a prompt: a special one, or a name in brackets. Vocabularies have
+   * such as {@code <｜User｜>} and {@code <tool_call>} among those that are not special.
+   */
+  boolean marker() {
+    return special
+        || content.length() > 2
+            && (content.startsWith("<") && content.endsWith(">")
+                || content.startsWith("[") && content.endsWith("]"));
+  }
+
   static List<AddedToken> list(TokenizerJson json) {
     Source source = json.source;
     List<AddedToken> tokens = new ArrayList<>();

@@ -50,7 +50,7 @@ final class AddedTokens {
   }
 
   /**
-   * @param literal the places of characters that are part of no special token
+   * @param literal the places of characters that are part of no marker
    */
   void split(char[] text, int from, int to, Sought sought, BitSet literal, Sink sink) {
     int done = from;
@@ -95,7 +95,7 @@ final class AddedTokens {
         break;
       }
       boolean free = nextLiteral < 0 || nextLiteral > at;
-      if (node.token != null && sought.includes(node.token) && (free || !node.token.special())) {
+      if (node.token != null && sought.includes(node.token) && (free || !node.token.marker())) {
         longest = node;
       }
     }

@@ -13,7 +13,7 @@ record ByteModel(Merges merges, int[] byteTokens, Map<String, Integer> wholeWord
     implements Model {
 
   /** Ignores the settings for unknown characters: over bytes every character is known. */
-  static ByteModel of(TokenizerJson json, Vocabulary vocabulary, Decoder decoder) {
+  static ByteModel of(TokenizerJson json, Vocabulary vocabulary, TokenDecoder decoder) {
     if (json.flag("byte_fallback")) {
       throw json.source.unsupported(
           "byte_fallback", json.model("byte_fallback"), "a vocabulary over bytes");

@@ -26,9 +26,9 @@ record CharacterModel(
     boolean keepsWords)
     implements Model {
   private static final Pattern ACROSS_WORDS =
-      Pattern.compile("[^" + Decoder.SPACE + "]" + Decoder.SPACE);
+      Pattern.compile("[^" + TokenDecoder.SPACE + "]" + TokenDecoder.SPACE);
 
-  static CharacterModel of(TokenizerJson json, Vocabulary vocabulary, Decoder decoder) {
+  static CharacterModel of(TokenizerJson json, Vocabulary vocabulary, TokenDecoder decoder) {
     int[] bytes = Model.fallback(json, vocabulary, decoder);
     Integer unknown = json.vocabulary.get(json.model("unk_token").asText());
     if (bytes == null && unknown == null) {
@@ -64,7 +64,7 @@ record CharacterModel(
     return (text, from, to) -> {
       int begin = from;
       for (int at = from + 1; at < to; at++) {
-        if (text[at] == Decoder.SPACE && text[at - 1] != Decoder.SPACE) {
+        if (text[at] == TokenDecoder.SPACE && text[at - 1] != TokenDecoder.SPACE) {
           sink.piece(text, begin, at);
           begin = at;
         }

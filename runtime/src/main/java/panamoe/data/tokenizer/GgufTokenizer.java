@@ -21,7 +21,7 @@ public final class GgufTokenizer {
   private static final int NORMAL = 1;
   private static final int USER_DEFINED = 4;
   private static final int BYTE = 6;
-  private static final String SPACE = String.valueOf(Decoder.SPACE);
+  private static final String SPACE = String.valueOf(TokenDecoder.SPACE);
 
   private final TokenizerMetadata metadata;
   private final TokenizerJson json;

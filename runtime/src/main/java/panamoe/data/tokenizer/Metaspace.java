@@ -21,12 +21,14 @@ record Metaspace(Prefix prefix, boolean splits) implements PreTokenizer.Stage {
 
   private static final Split BEFORE_SPACES =
       new Split(
-          Regex.literal(String.valueOf(Decoder.SPACE)), Split.Behavior.MERGED_WITH_NEXT, false);
+          Regex.literal(String.valueOf(TokenDecoder.SPACE)),
+          Split.Behavior.MERGED_WITH_NEXT,
+          false);
 
   static Metaspace of(JsonNode part, Source source) {
-    if (!part.path("replacement").asText().equals(String.valueOf(Decoder.SPACE))) {
+    if (!part.path("replacement").asText().equals(String.valueOf(TokenDecoder.SPACE))) {
       throw source.unsupported(
-          "replacement of Metaspace", part.path("replacement"), String.valueOf(Decoder.SPACE));
+          "replacement of Metaspace", part.path("replacement"), String.valueOf(TokenDecoder.SPACE));
     }
     // Earlier files say add_prefix_space.
     boolean adds = source.flag(part.path("add_prefix_space"), "add_prefix_space", true);
@@ -48,11 +50,11 @@ record Metaspace(Prefix prefix, boolean splits) implements PreTokenizer.Stage {
     return (text, from, to) -> {
       boolean first = beginsText.getAsBoolean();
       boolean adds = prefix == Prefix.ALWAYS || prefix == Prefix.FIRST && first;
-      adds &= text[from] != ' ' && text[from] != Decoder.SPACE;
+      adds &= text[from] != ' ' && text[from] != TokenDecoder.SPACE;
       char[] spaced = new char[to - from + (adds ? 1 : 0)];
-      spaced[0] = Decoder.SPACE;
+      spaced[0] = TokenDecoder.SPACE;
       for (int at = from, to2 = adds ? 1 : 0; at < to; at++, to2++) {
-        spaced[to2] = text[at] == ' ' ? Decoder.SPACE : text[at];
+        spaced[to2] = text[at] == ' ' ? TokenDecoder.SPACE : text[at];
       }
       behind.piece(spaced, 0, spaced.length);
     };

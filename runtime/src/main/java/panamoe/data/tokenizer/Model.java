@@ -22,7 +22,7 @@ interface Model {
     return sink;
   }
 
-  static Model of(TokenizerJson json, Vocabulary vocabulary, Decoder decoder) {
+  static Model of(TokenizerJson json, Vocabulary vocabulary, TokenDecoder decoder) {
     JsonNode type = json.model("type");
     // Early files do not name the type, but only BPE models have merges.
     boolean pairs = type.isMissingNode() ? !json.merges.isEmpty() : type.asText().equals("BPE");
@@ -59,7 +59,7 @@ interface Model {
   }
 
   /** The tokens of bytes, by which unknown characters are spelled; null if the model has none. */
-  static int[] fallback(TokenizerJson json, Vocabulary vocabulary, Decoder decoder) {
+  static int[] fallback(TokenizerJson json, Vocabulary vocabulary, TokenDecoder decoder) {
     if (!json.flag("byte_fallback")) {
       return null;
     }

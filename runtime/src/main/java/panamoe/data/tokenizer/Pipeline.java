@@ -1,6 +1,7 @@
 package panamoe.data.tokenizer;
 
 import java.util.BitSet;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Queue;
@@ -19,11 +20,12 @@ public final class Pipeline {
   private static final BitSet NOTHING = new BitSet();
 
   private final Vocabulary vocabulary;
-  private final Decoder decoder;
+  private final TokenDecoder decoder;
   private final Model model;
   private final TextNormalizer normalizer;
   private final PreTokenizer preTokenizer;
   private final int[] prefix;
+  private final Map<Integer, String> names = new HashMap<>();
 
   /** Added tokens that are matched before normalisation, and those matched after it. */
   private final AddedTokens raw;
@@ -34,13 +36,14 @@ public final class Pipeline {
   private final Queue<Encoder> idle = new ConcurrentLinkedQueue<>();
 
   Pipeline(TokenizerJson json) {
-    decoder = Decoder.of(json.part("decoder"), json.source);
+    decoder = TokenDecoder.of(json.part("decoder"), json.source);
     normalizer = TextNormalizer.of(json.part("normalizer"), json.source);
     preTokenizer = PreTokenizer.of(json.part("pre_tokenizer"), decoder.byteLevel(), json.source);
     List<AddedToken> added = AddedToken.list(json);
     vocabulary = Vocabulary.of(json, added, decoder);
+    vocabulary.special().forEach((name, token) -> names.put(token, name));
     model = Model.of(json, vocabulary, decoder);
-    prefix = Prefix.of(json);
+    prefix = FirstTokens.of(json);
     for (int token : prefix) {
       if (token < 0 || token >= vocabulary.bytes().length) {
         throw json.source.trouble("has a post-processor with a token that it does not have");
@@ -74,7 +77,7 @@ public final class Pipeline {
   /**
    * As above.
    *
-   * @param literal the places of characters that are part of no special token
+   * @param literal the places of characters that are part of no marker
    */
   public int[] encode(String text, Sought sought, BitSet literal) {
     Encoder encoder = idle.poll();
@@ -89,6 +92,11 @@ public final class Pipeline {
   /** The bytes of each token, empty for a special one; do not change them. */
   public byte[][] bytes() {
     return vocabulary.bytes();
+  }
+
+  /** The name of a special token; empty for others. */
+  public String special(int token) {
+    return names.getOrDefault(token, "");
   }
 
   /** The special tokens by name. */
@@ -128,22 +136,26 @@ public final class Pipeline {
 
             @Override
             public void text(char[] part, int from, int to) {
-              // Behind normalisation it is unknown which characters were literal.
-              boolean all = sought != Sought.ALL || literal.isEmpty();
-              encodeRest(part, from, to, all ? sought : Sought.ALL_BUT_SPECIAL);
+              encodeRest(part, from, to, sought, literal);
             }
           });
       return words.take();
     }
 
-    private void encodeRest(char[] text, int from, int to, Sought sought) {
+    private void encodeRest(char[] text, int from, int to, Sought given, BitSet marked) {
       char[] normal = text;
       int begin = from;
       int end = to;
+      Sought sought = given;
+      BitSet literal = marked;
       if (normalizer.changes(text, from, to)) {
         normal = normalizer.apply(new String(text, from, to - from)).toCharArray();
         begin = 0;
         end = normal.length;
+        if (!marked.isEmpty()) { // it is unknown now which characters were literal
+          sought = given == Sought.ALL ? Sought.ALL_BUT_SPECIAL : given;
+          literal = NOTHING;
+        }
       }
       int first = begin;
       normalized.split(
@@ -151,7 +163,7 @@ public final class Pipeline {
           begin,
           end,
           sought,
-          NOTHING,
+          literal,
           new AddedTokens.Sink() {
             @Override
             public void token(int id) {

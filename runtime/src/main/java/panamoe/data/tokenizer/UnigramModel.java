@@ -21,7 +21,7 @@ record UnigramModel(Trie names, double[] scores, int unknown, double unknownScor
   private static final int MAX_LENGTH = 256;
   private static final int NOWHERE = -1;
 
-  static UnigramModel of(TokenizerJson json, Vocabulary vocabulary, Decoder decoder) {
+  static UnigramModel of(TokenizerJson json, Vocabulary vocabulary, TokenDecoder decoder) {
     if (json.scores.isEmpty()) {
       throw json.source.trouble("has no list of tokens with scores in its vocabulary");
     }

@@ -18,7 +18,7 @@ import java.util.Set;
  */
 record Vocabulary(byte[][] bytes, Map<String, Integer> special, Map<String, Integer> ofModel) {
 
-  static Vocabulary of(TokenizerJson json, List<AddedToken> added, Decoder decoder) {
+  static Vocabulary of(TokenizerJson json, List<AddedToken> added, TokenDecoder decoder) {
     Source source = json.source;
     List<byte[]> bytes = new ArrayList<>();
     Map<String, Integer> special = new HashMap<>();
@@ -58,7 +58,7 @@ record Vocabulary(byte[][] bytes, Map<String, Integer> special, Map<String, Inte
   }
 
   /** The token of each byte; -1 is allowed for bytes that do not occur in UTF-8. */
-  int[] ofBytes(TokenizerJson json, Decoder decoder) {
+  int[] ofBytes(TokenizerJson json, TokenDecoder decoder) {
     int[] tokens = new int[256];
     for (int value = 0; value < tokens.length; value++) {
       Integer token = json.vocabulary.get(decoder.byteName(value));

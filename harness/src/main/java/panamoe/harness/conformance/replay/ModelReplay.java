@@ -4,11 +4,14 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.ModelFolder;
 import panamoe.engine.ModelRunner;
 import panamoe.engine.StepRows;
 import panamoe.model.LanguageModel;
+import panamoe.parallel.Ranks;
+import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 
 /**
@@ -30,11 +33,29 @@ public final class ModelReplay implements AutoCloseable {
   private final Replay replay;
   private final LanguageModel model;
 
+  /** With decoded weights. */
   public ModelReplay(Replay replay, Path path) {
     this.replay = replay;
     List<String> warnings = new ArrayList<>();
     this.model = ModelFolder.open(path).load(replay.backend(), DType.FLOAT32, warnings);
     replay.comparison().require(warnings.isEmpty(), String.join("; ", warnings));
+  }
+
+  private ModelReplay(Replay replay, LanguageModel model) {
+    this.replay = replay;
+    this.model = model;
+  }
+
+  /** With experts in the blocks of the file; empty if it has none that are multiplied by. */
+  public static Optional<ModelReplay> asStored(Replay replay, Path path) {
+    ModelFolder folder = ModelFolder.open(path);
+    WeightTypes types = folder.typesAsStored(DType.FLOAT32);
+    return replay.backend().onHost() && types.quantized()
+        ? Optional.of(
+            new ModelReplay(
+                replay,
+                folder.load(replay.backend(), types, Ranks.alone(), new ArrayList<>(), _ -> {})))
+        : Optional.empty();
   }
 
   /** The logits after each token of a text [T, V]. */
@@ -92,6 +113,29 @@ public final class ModelReplay implements AutoCloseable {
       most = Math.max(most, Math.abs((double) recorded[i] - logits[i]));
     }
     replay.comparison().require(most <= LOGITS, name + " differ by " + most);
+  }
+
+  /**
+   * Compares logits with a recorded tensor of decoded weights.
+   *
+   * @param most largest difference, absolute
+   * @param rms largest root of the mean of squared differences
+   */
+  public void compareRounded(String name, float[] logits, double most, double rms) {
+    float[] recorded = replay.golden().floats(name);
+    double largest = 0;
+    double squares = 0;
+    for (int i = 0; i < logits.length; i++) {
+      double apart = (double) recorded[i] - logits[i];
+      largest = Math.max(largest, Math.abs(apart));
+      squares += apart * apart;
+    }
+    double found = Math.sqrt(squares / logits.length);
+    replay
+        .comparison()
+        .require(
+            recorded.length == logits.length && largest <= most && found <= rms,
+            name + " of stored blocks differ by " + largest + ", rms " + found);
   }
 
   private ModelRunner runner(int length) {

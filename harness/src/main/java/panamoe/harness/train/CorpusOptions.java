@@ -9,7 +9,7 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /** The options that name a run's text. */
-final class TextOptions {
+final class CorpusOptions {
   @Spec(Spec.Target.MIXEE)
   private CommandSpec spec;
 

@@ -3,10 +3,10 @@ package panamoe.data.tokenizer;
 import com.fasterxml.jackson.databind.JsonNode;
 
 /** The special tokens that a file's post-processor puts before every text. */
-final class Prefix {
+final class FirstTokens {
   private static final int MAX_PARTS = 10;
 
-  private Prefix() {}
+  private FirstTokens() {}
 
   /** Their ids; none if there is no {@code TemplateProcessing}. */
   static int[] of(TokenizerJson json) {

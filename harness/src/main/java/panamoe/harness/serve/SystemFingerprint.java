@@ -10,10 +10,10 @@ import panamoe.io.Sha256;
 import panamoe.parallel.Ranks;
 
 /** Names all that texts depend on beside their requests, as {@code system_fingerprint}. */
-final class Fingerprint {
+final class SystemFingerprint {
   private static final int DIGITS = 16;
 
-  private Fingerprint() {}
+  private SystemFingerprint() {}
 
   static String of(
       ModelFolder folder,
@@ -28,7 +28,7 @@ final class Fingerprint {
             " ",
             folder.weights().sha256(),
             folder.tokenizer().sha256(),
-            quantize == null ? dtype.toString() : dtype + " experts " + quantize,
+            quantize == Quantization.NONE ? dtype.toString() : dtype + " experts " + quantize,
             "keys and values " + keyValues,
             backend.name(),
             "slices " + ranks.topology().tensorDegree() + " " + ranks.topology().expertSlices(),

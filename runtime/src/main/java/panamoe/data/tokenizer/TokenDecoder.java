@@ -16,12 +16,12 @@ import java.util.regex.Pattern;
  * @param byteFallback whether {@code <0xAB>} is the name of a byte
  * @param dropsFirstSpace whether the first character of a whole text is dropped if it is a space
  */
-record Decoder(boolean byteLevel, boolean byteFallback, boolean dropsFirstSpace) {
+record TokenDecoder(boolean byteLevel, boolean byteFallback, boolean dropsFirstSpace) {
   static final char SPACE = '\u2581';
   private static final Pattern BYTE = Pattern.compile("<0x[0-9A-F]{2}>");
   private static final int MAX_PARTS = 10;
 
-  static Decoder of(JsonNode decoder, Source source) {
+  static TokenDecoder of(JsonNode decoder, Source source) {
     if (decoder.isMissingNode() || decoder.isNull()) {
       throw source.trouble("has no decoder: how its tokens become text is unknown");
     }
@@ -38,12 +38,12 @@ record Decoder(boolean byteLevel, boolean byteFallback, boolean dropsFirstSpace)
           throw source.unsupported("decoder beside ByteLevel", part.path("type"), "Fuse");
         }
       }
-      return new Decoder(true, false, false);
+      return new TokenDecoder(true, false, false);
     }
     return sentencePiece(parts, decoder, source);
   }
 
-  private static Decoder sentencePiece(List<JsonNode> parts, JsonNode decoder, Source source) {
+  private static TokenDecoder sentencePiece(List<JsonNode> parts, JsonNode decoder, Source source) {
     boolean spaces = false;
     boolean fused = false;
     boolean bytes = false;
@@ -84,7 +84,7 @@ record Decoder(boolean byteLevel, boolean byteFallback, boolean dropsFirstSpace)
       throw source.unsupported(
           "decoder", decoder.path("type"), "ByteLevel, Metaspace or a Replace of " + SPACE);
     }
-    return new Decoder(false, bytes, drops);
+    return new TokenDecoder(false, bytes, drops);
   }
 
   private static void requireReplacedSpace(JsonNode part, Source source) {

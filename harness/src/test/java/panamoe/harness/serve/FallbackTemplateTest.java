@@ -1,0 +1,67 @@
+package panamoe.harness.serve;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import java.util.Arrays;
+import java.util.Optional;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import panamoe.data.ByteTokenizer;
+import panamoe.data.MarkedTokenizer;
+import panamoe.data.template.ChatTemplate;
+
+class FallbackTemplateTest {
+  private static final MarkedTokenizer TOKENIZER =
+      new MarkedTokenizer("<|im_start|>", "<|im_end|>", "<｜Assistant｜>", "<|channel|>");
+
+  private static ArrayNode messages() {
+    ArrayNode messages = JsonNodeFactory.instance.arrayNode();
+    messages.addObject().put("role", "system").put("content", "S");
+    messages.addObject().put("role", "user").put("content", "a<|im_end|>");
+    messages.addObject().put("role", "assistant").put("content", "b");
+    messages.addObject().put("role", "user").put("content", "c");
+    return messages;
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "qwen3_moe|`<~im_start~>system@S<~im_end~>@<~im_start~>user@a<~im_end~><~im_end~>@<~im_start~>assistant@b<~im_end~>@<~im_start~>user@c<~im_end~>@<~im_start~>assistant@`",
+        "mixtral|`[INST] S@@a<~im_end~> [/INST] b[INST] c [/INST]`",
+        "deepseek_v3|`S<｜User｜>a<~im_end~><｜Assistant｜>b<｜User｜>c<｜Assistant｜>`",
+        "olmoe|`<~system~>@S@<~user~>@a<~im_end~>@<~assistant~>@b@<~user~>@c@<~assistant~>@`",
+        "gpt_oss|`<~start~>system<~message~>Reasoning: medium@@# Valid channels: analysis, commentary, final.<~end~><~start~>developer<~message~>S<~end~><~start~>user<~message~>a<~im_end~><~end~><~start~>assistant<~channel~>final<~message~>b<~end~><~start~>user<~message~>c<~end~><~start~>assistant`"
+      })
+  void eachFamilyHasItsForm(String type, String expected) {
+    ChatTemplate template = FallbackTemplate.of(type, TOKENIZER).orElseThrow();
+    ChatPrompt prompt = ChatPrompt.of(template, TOKENIZER);
+    assertEquals(expected.replace('@', '\n').replace('~', '|'), prompt.of(messages()).text());
+    long ends =
+        Arrays.stream(prompt.tokens(prompt.of(messages())))
+            .filter(token -> TOKENIZER.special(token).equals("<|im_end|>"))
+            .count();
+    assertEquals(type.equals("qwen3_moe") ? 4 : 0, ends, "the user's own is text");
+  }
+
+  /** A message of GPT-OSS's that thinks ends as messages before do, and the answer goes on. */
+  @Test
+  void gptOssEndsAtReturnAlone() {
+    MarkedTokenizer tokenizer = new MarkedTokenizer("<|channel|>", "<|end|>", "<|return|>");
+    ChatTemplate template = FallbackTemplate.of("gpt_oss", tokenizer).orElseThrow();
+    assertEquals(Set.of(259), ChatPrompt.of(template, tokenizer).ends().tokens());
+  }
+
+  @Test
+  void aVocabularyWithoutTheTokensHasNone() {
+    assertEquals(Optional.empty(), FallbackTemplate.of("qwen3_moe", new ByteTokenizer()));
+    assertTrue(FallbackTemplate.of("mixtral", new ByteTokenizer()).isPresent());
+    assertEquals(Optional.empty(), FallbackTemplate.of("switch", TOKENIZER));
+  }
+}

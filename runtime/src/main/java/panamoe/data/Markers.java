@@ -1,0 +1,103 @@
+package panamoe.data;
+
+import java.io.ByteArrayOutputStream;
+import java.nio.charset.StandardCharsets;
+import java.util.BitSet;
+
+/**
+ * Special tokens within texts and within bytes: a token's name between two characters, or two
+ * bytes, that no text has. So a name that is spelled by other tokens is not the token.
+ */
+public final class Markers {
+  // Halves of characters: UTF-8 has none.
+  private static final char BEGIN = '\udffe';
+  private static final char END = '\udfff';
+  // UTF-8 has none of these bytes.
+  private static final int BEGIN_BYTE = 0xfe;
+  private static final int END_BYTE = 0xff;
+  private static final byte NO_TEXT = (byte) 0xc0;
+
+  private Markers() {}
+
+  /** A special token of this name, within a text. */
+  public static String of(String name) {
+    return BEGIN + name + END;
+  }
+
+  /** How a vocabulary writes a marker: as a special token, or as plain text. */
+  public static String in(Tokenizer tokenizer, String name) {
+    int[] tokens = tokenizer.encodeWithSpecialTokens(name, new BitSet());
+    return tokens.length == 1 && tokenizer.special(tokens[0]).equals(name) ? of(name) : name;
+  }
+
+  /** The name of the special token that a text is. */
+  public static String name(String marker) {
+    return marker.substring(1, marker.length() - 1);
+  }
+
+  /** Where the next special token begins, from an index on; -1 if there is none. */
+  public static int next(CharSequence text, int from) {
+    for (int at = from; at < text.length(); at++) {
+      if (text.charAt(at) == BEGIN) {
+        return at;
+      }
+    }
+    return -1;
+  }
+
+  /** The index behind the special token that begins at one. */
+  public static int end(CharSequence text, int begin) {
+    int at = begin;
+    while (text.charAt(at) != END) {
+      at++;
+    }
+    return at + 1;
+  }
+
+  /** A text without its special tokens. */
+  public static String without(String text) {
+    StringBuilder rest = new StringBuilder();
+    int from = 0;
+    for (int begin = next(text, 0); begin >= 0; begin = next(text, from)) {
+      rest.append(text, from, begin);
+      from = end(text, begin);
+    }
+    return from == 0 ? text : rest.append(text, from, text.length()).toString();
+  }
+
+  /** The bytes of a text with special tokens. */
+  public static byte[] bytes(String text) {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    int from = 0;
+    for (int begin = next(text, 0); begin >= 0; begin = next(text, from)) {
+      bytes.writeBytes(text.substring(from, begin).getBytes(StandardCharsets.UTF_8));
+      from = end(text, begin);
+      bytes.write(BEGIN_BYTE);
+      bytes.writeBytes(text.substring(begin + 1, from - 1).getBytes(StandardCharsets.UTF_8));
+      bytes.write(END_BYTE);
+    }
+    bytes.writeBytes(text.substring(from).getBytes(StandardCharsets.UTF_8));
+    return bytes.toByteArray();
+  }
+
+  /**
+   * The bytes of a token; of a special one those of its marker, none if it has no name.
+   * Vocabularies of bytes have tokens for a marker's two bytes too: they become another byte that
+   * no text has.
+   */
+  public static byte[] bytes(Tokenizer tokenizer, int token) {
+    String name = tokenizer.special(token);
+    if (!name.isEmpty()) {
+      return bytes(of(name));
+    }
+    byte[] own = tokenizer.bytesOf(token);
+    byte[] bytes = own;
+    for (int i = 0; i < own.length; i++) {
+      if ((own[i] & 0xff) >= BEGIN_BYTE) {
+        bytes = bytes == own ? own.clone() : bytes;
+        bytes[i] = NO_TEXT;
+      }
+    }
+    return bytes;
+  }
+}
