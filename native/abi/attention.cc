@@ -86,6 +86,31 @@ moe_cache_places check_places(const moe_cache_places* places, const char* name, 
   return at;
 }
 
+// What every attention over a cache takes: q and out [T, H, D], a causal config and places.
+struct CheckedDecode {
+  CheckedDecode(const moe_attention_config* given, const moe_tensor* q, const moe_cache_places* given_places,
+                const moe_tensor* out)
+      : config(check_config(given)), places() {
+    if (config.mask != MOE_CAUSAL) invalid("config.mask is ", config.mask, ", decode takes MOE_CAUSAL (0) alone");
+    Tensor queries = check_tensor("q", q, kFloating, {kAny, kAny, kAny});
+    const int64_t rows = queries.shape[0], heads = queries.shape[1], head_size = queries.shape[2];
+    places = check_places(given_places, "q", queries, kAny);
+    check_heads(heads, places.keys->shape[2], head_size);
+    check_same_dtype("q", queries, "out", check_tensor("out", out, kFloating, {rows, heads, head_size}));
+    check_written({{"out", out}}, {{"q", q},
+                                   {"keys", places.keys},
+                                   {"values", places.values},
+                                   {"key_scales", places.key_scales},
+                                   {"value_scales", places.value_scales},
+                                   {"table", places.table},
+                                   {"slot", places.slot},
+                                   {"position", places.position}});
+  }
+
+  moe_attention_config config;
+  moe_cache_places places;
+};
+
 }  // namespace
 }  // namespace moe
 
@@ -188,25 +213,23 @@ moe_status moe_attention_decode(moe_stream stream, const moe_attention_config* c
                                 const moe_tensor* sinks, const moe_cache_places* places, const moe_tensor* out,
                                 MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
-    const moe_attention_config checked = moe::check_config(config);
-    if (checked.mask != MOE_CAUSAL)
-      moe::invalid("config.mask is ", checked.mask, ", decode takes MOE_CAUSAL (0) alone");
-    moe::Tensor queries = moe::check_tensor("q", q, moe::kFloating, {moe::kAny, moe::kAny, moe::kAny});
-    const int64_t rows = queries.shape[0], heads = queries.shape[1], head_size = queries.shape[2];
-    const moe_cache_places at = moe::check_places(places, "q", queries, moe::kAny);
-    moe::check_heads(heads, at.keys->shape[2], head_size);
-    moe::check_optional("sinks", sinks, moe::kFloat32Only, {heads});
-    moe::Tensor output = moe::check_tensor("out", out, moe::kFloating, {rows, heads, head_size});
-    moe::check_same_dtype("q", queries, "out", output);
-    moe::check_written({{"out", out}}, {{"q", q},
-                                        {"sinks", sinks},
-                                        {"keys", at.keys},
-                                        {"values", at.values},
-                                        {"key_scales", at.key_scales},
-                                        {"value_scales", at.value_scales},
-                                        {"table", at.table},
-                                        {"slot", at.slot},
-                                        {"position", at.position}});
-    MOE_CALL(stream, attention_decode, checked, queries, sinks, at, output);
+    const moe::CheckedDecode call(config, q, places, out);
+    moe::check_optional("sinks", sinks, moe::kFloat32Only, {q->shape[1]});
+    moe::check_written({{"out", out}}, {{"sinks", sinks}});
+    MOE_CALL(stream, attention_decode, call.config, *q, sinks, call.places, *out);
+  });
+}
+
+moe_status moe_attention_biased(moe_stream stream, const moe_attention_config* config, const moe_relative_bias* bias,
+                                const moe_tensor* q, const moe_cache_places* places, const moe_tensor* out,
+                                MOE_HELD_IGNORED) {
+  return moe::guard(__func__, [&] {
+    const moe::CheckedDecode call(config, q, places, out);
+    const moe_relative_bias added = moe::check_struct("bias", bias);
+    moe::Tensor table = moe::check_tensor("bias", added.bias, moe::kFloat32Only, {moe::kAny, q->shape[1]});
+    if (table.shape[0] % 2 == 0) moe::invalid("bias has ", table.shape[0], " rows, expected 2R + 1, an odd number");
+    moe::check_tensor("bias.position", added.position, moe::kInt32Only, {q->shape[0]});
+    moe::check_written({{"out", out}}, {{"bias", added.bias}, {"bias.position", added.position}});
+    MOE_CALL(stream, attention_biased, call.config, added, *q, call.places, *out);
   });
 }

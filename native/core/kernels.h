@@ -44,6 +44,8 @@ using AttentionBackward = void(Stream&, const moe_attention_config&, const moe_a
 using CacheAppend = void(Stream&, Tensor k, Tensor v, const moe_cache_places&);
 using AttentionDecode = void(Stream&, const moe_attention_config&, Tensor q, OptionalTensor sinks,
                              const moe_cache_places&, Tensor out);
+using AttentionBiased = void(Stream&, const moe_attention_config&, const moe_relative_bias&, Tensor q,
+                             const moe_cache_places&, Tensor out);
 
 // The epilogue's activation is never null.
 using Gemm = void(Stream&, const moe_gemm_config&, Tensor a, Tensor b, Tensor c, const moe_epilogue&);
@@ -114,6 +116,7 @@ using Sample = void(Stream&, const moe_sampling&, Tensor logits);
   X(AttentionBackward, attention_backward)          \
   X(CacheAppend, cache_append)                      \
   X(AttentionDecode, attention_decode)              \
+  X(AttentionBiased, attention_biased)              \
   X(Gemm, gemm)                                     \
   X(ColumnSum, column_sum)                          \
   X(GemmPackedBytes, gemm_packed_bytes)             \

@@ -169,6 +169,14 @@ TEST_F(CallTest, Attention) {
           return moe_attention_decode(stream, attention_config(1), &a[1], &a[2],
                                       cache_places(&a[3], &a[4], &a[5], &a[6], &a[7]), &a[0]);
         });
+  check("biased",
+        all(floats("out", {1, 1, 4}), floats("q", {1, 1, 4}), floats("bias", {3, 1}), ints("bias.position", {1}),
+            floats("keys", {2, 3, 1, 4}), floats("values", {2, 3, 1, 4}), ints("table", {2, 1}), ints("slot", {1}),
+            ints("position", {1})),
+        1, [&](const moe_tensor* a) {
+          return moe_attention_biased(stream, attention_config(1), relative_bias(&a[2], &a[3]), &a[1],
+                                      cache_places(&a[4], &a[5], &a[6], &a[7], &a[8]), &a[0]);
+        });
   const auto bytes = [](const char* name) { return Argument{name, Tensor(MOE_INT8, {2, 3, 1, 4})}; };
   check("int8 cache append",
         all(bytes("keys"), bytes("values"), floats("key_scales", {2, 3, 1}), floats("value_scales", {2, 3, 1}),

@@ -110,6 +110,10 @@ inline Passed<moe_cache_places> int8_places(View keys, View values, View key_sca
   return {{sizeof(moe_cache_places), keys, values, key_scales, value_scales, table, slot, position}};
 }
 
+inline Passed<moe_relative_bias> relative_bias(View bias, View position) {
+  return {{sizeof(moe_relative_bias), bias, position}};
+}
+
 inline Passed<moe_head_columns> head_columns(int32_t transpose, int64_t from, int64_t to, int64_t count) {
   return {{sizeof(moe_head_columns), transpose, from, to, count}};
 }

@@ -39,6 +39,19 @@ inline bool can_stay(std::span<const Part> parts, const PagedRows& x, int64_t co
   return std::all_of(parts.begin(), parts.end() - (last ? 0 : 1), whole);
 }
 
+// A bias of scores by relative position, none without a table [2 reach + 1, heads]: a row's is at its query's position.
+struct Bias {
+  const float* table = nullptr;
+  int64_t reach = 0, heads = 0, query = 0;
+
+  // scores [count] of query head `head`, of keys from position `key` on.
+  void add(int64_t head, int64_t key, int64_t count, float* scores) const {
+    for (int64_t i = 0; i < count; ++i) {
+      scores[i] += table[(std::clamp(key + i - query, -reach, reach) + reach) * heads + head];
+    }
+  }
+};
+
 // Some of one row's query heads, from `first` on: `groups` key/value heads, each shared by `shared` query heads.
 struct RowHeads {
   int64_t first, groups, shared, head_size;
@@ -71,7 +84,8 @@ inline void softmax_row(float* scores, int64_t count, float& maximum, float& tot
 
 // A block of keys serves all the heads before the next one is read, so that the cache is read as it lies.
 inline void attend_row(int64_t position, const moe_attention_config& config, RowHeads heads, OptionalTensor sinks,
-                       HeadRows q, const PagedRows& keys, const PagedRows& values, HeadRows out, float* scratch) {
+                       const Bias& bias, HeadRows q, const PagedRows& keys, const PagedRows& values, HeadRows out,
+                       float* scratch) {
   const FloatTag d;
   const int64_t head_size = heads.head_size, width = whole_vectors(head_size), shared = heads.shared;
   Tiles tiles(scratch);
@@ -123,6 +137,7 @@ inline void attend_row(int64_t position, const moe_attention_config& config, Row
       product<Start::kZero>(shared, columns, width, {queries + first * width, width, 1}, key_columns, kKeys, scores,
                             kKeys);
       for (int64_t h = 0; h < shared; ++h) {
+        if (bias.table != nullptr) bias.add(heads.first + first + h, key, count, scores + h * kKeys);
         softmax_row(scores + h * kKeys, count, maximum[first + h], total[first + h], sums + (first + h) * width, width);
       }
       for (const Part& part : value_rows.parts) {
@@ -141,9 +156,10 @@ inline void attend_row(int64_t position, const moe_attention_config& config, Row
   store_rows(sums, 1.0f, heads.count(), head_size, out);
 }
 
-// Cuts the rows into runs: consecutive positions of one slot, kShortestRun to kQueries rows, else single rows.
+// Cuts the rows into runs: consecutive positions of one slot, `shortest` to kQueries rows, else single rows.
 // starts receives where each begins, and the number of rows after them; the result is how many there are.
-inline int64_t find_runs(const int32_t* slot, const int32_t* position, int64_t rows, int64_t* starts) {
+inline int64_t find_runs(const int32_t* slot, const int32_t* position, int64_t rows, int64_t shortest,
+                         int64_t* starts) {
   int64_t runs = 0;
   for (int64_t row = 0; row < rows;) {
     const auto continues = [&](int64_t next) {
@@ -151,7 +167,7 @@ inline int64_t find_runs(const int32_t* slot, const int32_t* position, int64_t r
     };
     int64_t next = row + 1;
     while (next < rows && next - row < kQueries && continues(next)) ++next;
-    if (next - row >= kShortestRun) {
+    if (next - row >= shortest) {
       starts[runs++] = row;
     } else {
       for (int64_t single = row; single < next; ++single) starts[runs++] = single;
@@ -163,7 +179,7 @@ inline int64_t find_runs(const int32_t* slot, const int32_t* position, int64_t r
 }
 
 void decode(Stream& stream, const moe_attention_config& config, Tensor q, OptionalTensor sinks,
-            const moe_cache_places& places, Tensor out) {
+            const moe_relative_bias* bias, const moe_cache_places& places, Tensor out) {
   const Floats keys(*places.keys), values(*places.values);
   const auto int8_keys = Int8Elements::of(*places.keys, places.key_scales);
   const auto int8_values = Int8Elements::of(*places.values, places.value_scales);
@@ -176,7 +192,9 @@ void decode(Stream& stream, const moe_attention_config& config, Tensor q, Option
   const int64_t scratch_size = std::max(query_scratch(head_size), row_scratch({0, groups, shared, head_size}));
   const LocalScratch<float> local(stream, scratch_size);
   auto* starts = stream.arena().take<int64_t>(rows + 1);
-  const int64_t runs = find_runs(slots, positions, rows, starts);
+  // With a bias every row goes by itself: a tile's lanes are positions that follow each other, an encoder's rows are
+  // not.
+  const int64_t runs = find_runs(slots, positions, rows, bias == nullptr ? kShortestRun : kQueries + 1, starts);
   // Few runs are split by key/value heads until each thread has two tasks, and where these are too few for the threads,
   // by the query heads that share one: latent attention has a single key/value head.
   const int64_t threads = threads_of(stream), units = std::max<int64_t>(1, runs * groups);
@@ -197,10 +215,15 @@ void decode(Stream& stream, const moe_attention_config& config, Tensor q, Option
     };
     float* scratch = local[member];
     if (count == 1) {
+      Bias added;
+      if (bias != nullptr) {
+        added = {static_cast<const float*>(bias->bias->data), bias->bias->shape[0] / 2, heads,
+                 static_cast<const int32_t*>(bias->position->data)[row]};
+      }
       const int64_t q_start = row * q_stride + first_head * head_size,
                     sharing = std::min(shared, last_head - first_head);
       attend_row(positions[row], config, {first_head, (last_head - first_head) / sharing, sharing, head_size}, sinks,
-                 {Floats(q), q_start, head_size}, cached(keys, int8_keys, first_group),
+                 added, {Floats(q), q_start, head_size}, cached(keys, int8_keys, first_group),
                  cached(values, int8_values, first_group), {Floats(out), q_start, head_size}, scratch);
       return;
     }
@@ -288,7 +311,13 @@ HWY_EXPORT(decode);
 void attention_decode(Stream& stream, const moe_attention_config& config, Tensor q, OptionalTensor sinks,
                       const moe_cache_places& places, Tensor out) {
   const CheckedPlaces checked(stream, places, config.window);
-  HWY_DYNAMIC_DISPATCH(decode)(stream, config, q, sinks, checked.of(places), out);
+  HWY_DYNAMIC_DISPATCH(decode)(stream, config, q, sinks, nullptr, checked.of(places), out);
+}
+
+void attention_biased(Stream& stream, const moe_attention_config& config, const moe_relative_bias& bias, Tensor q,
+                      const moe_cache_places& places, Tensor out) {
+  const CheckedPlaces checked(stream, places, config.window);
+  HWY_DYNAMIC_DISPATCH(decode)(stream, config, q, nullptr, &bias, checked.of(places), out);
 }
 
 }  // namespace moe::cpu

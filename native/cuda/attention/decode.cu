@@ -110,6 +110,80 @@ __global__ void __launch_bounds__(kAppendThreads)
   }
 }
 
+constexpr int kBiasedThreads = 128;
+constexpr int kBiasedColumns = 8;  // of a lane: heads of up to 256 elements
+
+// Element `column` of a key's or value's head; `scales` of int8 elements, else null.
+template <typename Element>
+__device__ __forceinline__ float cached(const void* elements, const float* scales, int64_t head, int head_size,
+                                        int column) {
+  const int64_t at = head * head_size + column;
+  if (scales == nullptr) return to_float(static_cast<const Element*>(elements)[at]);
+  return scales[head] * static_cast<float>(static_cast<const int8_t*>(elements)[at]);
+}
+
+// A row's query head attends to one key after the other, with a bias [2 reach + 1, H] by the key's distance from where
+// the row stands; a warp each. For the short texts of encoders: bound by the latency of a key.
+template <typename Element>
+__global__ void __launch_bounds__(kBiasedThreads)
+    biased_kernel(AttendingRows a, const float* bias, const int32_t* stands, int reach) {
+  const int warp = static_cast<int>(threadIdx.x) / kWarpLanes, lane = static_cast<int>(threadIdx.x) % kWarpLanes;
+  const int64_t place = int64_t{blockIdx.x} * (kBiasedThreads / kWarpLanes) + warp, row = place / a.heads;
+  if (row >= a.rows) return;
+  const int head = static_cast<int>(place % a.heads), group = head / (a.heads / a.groups);
+  const int slot = a.slot[row], last = a.position[row];
+  const int64_t stand = stands[row];
+  if (!a.cache.has(slot, last)) {
+    a.refusal.raise();
+    return;
+  }
+  const auto* q = static_cast<const Element*>(a.q) + place * a.head_size;
+  float query[kBiasedColumns], sums[kBiasedColumns];
+#pragma unroll
+  for (int i = 0; i < kBiasedColumns; ++i) {
+    const int column = i * kWarpLanes + lane;
+    query[i] = column < a.head_size ? to_float(q[column]) * a.scale : 0;
+    sums[i] = 0;
+  }
+  float maximum = kUnseen, total = 0;
+  for (int key = max(0, last - a.window + 1); key <= last; ++key) {
+    const int64_t in = a.cache.row(slot, key), from = in * a.groups + group;
+    if (in < 0) {
+      a.refusal.raise();
+      return;
+    }
+    float score = 0;
+#pragma unroll
+    for (int i = 0; i < kBiasedColumns; ++i) {
+      const int column = i * kWarpLanes + lane;
+      if (column < a.head_size) {
+        score = fmaf(query[i], cached<Element>(a.keys, a.key_scales, from, a.head_size, column), score);
+      }
+    }
+    const int64_t away = key - stand, distance = away < -reach ? -reach : away > reach ? reach : away;
+    score = fmaf(bias[(distance + reach) * a.heads + head], kLog2E, warp_sum(score));
+    const float highest = fmaxf(maximum, score), base = softmax_base(highest);
+    const float before = power_of_two(maximum - base), now = power_of_two(score - base);
+    maximum = highest;
+    total = fmaf(total, before, now);
+#pragma unroll
+    for (int i = 0; i < kBiasedColumns; ++i) {
+      const int column = i * kWarpLanes + lane;
+      if (column < a.head_size) {
+        const float value = cached<Element>(a.values, a.value_scales, from, a.head_size, column);
+        sums[i] = fmaf(sums[i], before, value * now);
+      }
+    }
+  }
+#pragma unroll
+  for (int i = 0; i < kBiasedColumns; ++i) {
+    const int column = i * kWarpLanes + lane;
+    if (column < a.head_size) {
+      static_cast<Element*>(a.out)[place * a.head_size + column] = from_float<Element>(sums[i] * (1 / total));
+    }
+  }
+}
+
 // `count` rows from `first` on.
 AttendingRows part_of(const AttendingRows& a, int64_t first, int64_t count, int64_t row_bytes) {
   AttendingRows part = a;
@@ -140,6 +214,35 @@ CacheBlocks blocks_of(const moe_cache_places& places) {
           .entries = static_cast<int>(places.table->shape[1]),
           .block = static_cast<int>(std::min<int64_t>(places.keys->shape[1], std::numeric_limits<int>::max())),
           .capacity = static_cast<int>(cache_capacity(places))};
+}
+
+// The rows of a call, whose places are checked when it has run.
+AttendingRows attending(Launch& launch, const moe_attention_config& config, Tensor q, OptionalTensor sinks,
+                        const moe_cache_places& places, Tensor out) {
+  Tensor keys = *places.keys, values = *places.values;
+  const int64_t head_size = q.shape[2];
+  keep_cache_checks(launch, places, config.window);
+  return {.q = q.data,
+          .keys = keys.data,
+          .values = values.data,
+          .key_scales = data<float>(places.key_scales),
+          .value_scales = data<float>(places.value_scales),
+          .out = out.data,
+          .logsumexp = nullptr,
+          .slot = data<int32_t>(*places.slot),
+          .position = data<int32_t>(*places.position),
+          .cache = blocks_of(places),
+          .refusal = launch.refusal(),
+          .rows = static_cast<int>(q.shape[0]),
+          .heads = static_cast<int>(q.shape[1]),
+          .groups = static_cast<int>(keys.shape[2]),
+          .head_size = static_cast<int>(head_size),
+          .sinks = data<float>(sinks),
+          .scale = config.scale * kLog2E,
+          .window = window_or_most(config.window),
+          .full = false,
+          .aligned = in_vectors(q, head_size) && in_vectors(keys, head_size) && in_vectors(values, head_size) &&
+                     in_vectors(out, head_size)};
 }
 
 }  // namespace
@@ -177,32 +280,10 @@ void cache_append(Stream& stream, Tensor k, Tensor v, const moe_cache_places& pl
 void attention_decode(Stream& stream, const moe_attention_config& config, Tensor q, OptionalTensor sinks,
                       const moe_cache_places& places, Tensor out) {
   Launch launch(stream);
-  Tensor keys = *places.keys, values = *places.values, slot = *places.slot, position = *places.position;
   const int64_t rows = q.shape[0], heads = q.shape[1], head_size = q.shape[2];
   const auto dtype = static_cast<moe_dtype>(q.dtype);
-  keep_cache_checks(launch, places, config.window);
-  const CacheBlocks cache = blocks_of(places);
-  const AttendingRows all{.q = q.data,
-                          .keys = keys.data,
-                          .values = values.data,
-                          .key_scales = data<float>(places.key_scales),
-                          .value_scales = data<float>(places.value_scales),
-                          .out = out.data,
-                          .logsumexp = nullptr,
-                          .slot = data<int32_t>(slot),
-                          .position = data<int32_t>(position),
-                          .cache = cache,
-                          .refusal = launch.refusal(),
-                          .rows = static_cast<int>(rows),
-                          .heads = static_cast<int>(heads),
-                          .groups = static_cast<int>(keys.shape[2]),
-                          .head_size = static_cast<int>(head_size),
-                          .sinks = data<float>(sinks),
-                          .scale = config.scale * kLog2E,
-                          .window = window_or_most(config.window),
-                          .full = false,
-                          .aligned = in_vectors(q, head_size) && in_vectors(keys, head_size) &&
-                                     in_vectors(values, head_size) && in_vectors(out, head_size)};
+  const AttendingRows all = attending(launch, config, q, sinks, places, out);
+  const CacheBlocks& cache = all.cache;
   // Chunks are as many as the capacity may need: nobody here knows the positions. Blocks beyond them end at once.
   const int64_t chunks = std::max<int64_t>(1, ceil_div(cache.capacity, kChunk));
   if (rows >= kLongRun * cache.slots || chunks > kMostChunks) {
@@ -226,6 +307,20 @@ void attention_decode(Stream& stream, const moe_attention_config& config, Tensor
              static_cast<int>(chunks), sums, statistics);
     });
   }
+}
+
+void attention_biased(Stream& stream, const moe_attention_config& config, const moe_relative_bias& bias, Tensor q,
+                      const moe_cache_places& places, Tensor out) {
+  if (q.shape[2] > kBiasedColumns * kWarpLanes) {
+    fail(MOE_UNSUPPORTED, "the head size is ", q.shape[2], ", CUDA serves up to ", kBiasedColumns * kWarpLanes);
+  }
+  Launch launch(stream);
+  const AttendingRows all = attending(launch, config, q, nullptr, places, out);
+  const int64_t blocks = ceil_div(q.shape[0] * q.shape[1], int64_t{kBiasedThreads / kWarpLanes});
+  visit_floating(q, [&](auto element) {
+    launch(biased_kernel<decltype(element)>, static_cast<unsigned>(blocks), kBiasedThreads, 0, all,
+           data<float>(*bias.bias), data<int32_t>(*bias.position), static_cast<int>(bias.bias->shape[0] / 2));
+  });
 }
 
 }  // namespace moe::cuda

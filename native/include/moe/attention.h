@@ -116,6 +116,21 @@ MOE_API moe_status moe_attention_decode(moe_stream stream, const moe_attention_c
                                         const moe_tensor* sinks, const moe_cache_places* places, const moe_tensor* out,
                                         MOE_HELD);
 
+/* A bias of scores by relative position (T5, Raffel et al., arXiv 1910.10683): bias[min(max(j - i, -R), R) + R, h] is
+ * added to the scaled score of the key at position j that query head h at position i sees. */
+typedef struct moe_relative_bias {
+  uint32_t struct_size;
+  const moe_tensor* bias;     /* float32 [2R + 1, H] */
+  const moe_tensor* position; /* int32 [T], i of each row: any number */
+} moe_relative_bias;
+
+/* As moe_attention_decode without sinks, with a bias; its note on bits holds too, moe_attention_forward aside. A row
+ * may stand at another position than the last that it sees: rows of one sequence that all have its last position in
+ * `places` see the whole sequence, as an encoder's do. */
+MOE_API moe_status moe_attention_biased(moe_stream stream, const moe_attention_config* config,
+                                        const moe_relative_bias* bias, const moe_tensor* q,
+                                        const moe_cache_places* places, const moe_tensor* out, MOE_HELD);
+
 #ifdef __cplusplus
 }
 #endif

@@ -23,10 +23,10 @@ public class Moe extends Moe$shared {
     static final SymbolLookup SYMBOL_LOOKUP = NativeLibrary.SYMBOLS
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int MOE_ABI_VERSION = (int)11L;
+    private static final int MOE_ABI_VERSION = (int)12L;
     /**
      * {@snippet lang=c :
-     * #define MOE_ABI_VERSION 11
+     * #define MOE_ABI_VERSION 12
      * }
      */
     public static int MOE_ABI_VERSION() {
@@ -3550,6 +3550,75 @@ public class Moe extends Moe$shared {
                 traceDowncall("moe_attention_decode", stream, config, q, sinks, places, out, held0, held1, held2, held3);
             }
             return (int)mh$.invokeExact(stream, config, q, sinks, places, out, held0, held1, held2, held3);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class moe_attention_biased {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Moe.C_INT,
+            Moe.C_LONG,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("moe_attention_biased");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * moe_status moe_attention_biased(moe_stream stream, const moe_attention_config *config, const moe_relative_bias *bias, const moe_tensor *q, const moe_cache_places *places, const moe_tensor *out, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static FunctionDescriptor moe_attention_biased$descriptor() {
+        return moe_attention_biased.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * moe_status moe_attention_biased(moe_stream stream, const moe_attention_config *config, const moe_relative_bias *bias, const moe_tensor *q, const moe_cache_places *places, const moe_tensor *out, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static MethodHandle moe_attention_biased$handle() {
+        return moe_attention_biased.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * moe_status moe_attention_biased(moe_stream stream, const moe_attention_config *config, const moe_relative_bias *bias, const moe_tensor *q, const moe_cache_places *places, const moe_tensor *out, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static MemorySegment moe_attention_biased$address() {
+        return moe_attention_biased.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * moe_status moe_attention_biased(moe_stream stream, const moe_attention_config *config, const moe_relative_bias *bias, const moe_tensor *q, const moe_cache_places *places, const moe_tensor *out, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static int moe_attention_biased(long stream, MemorySegment config, MemorySegment bias, MemorySegment q, MemorySegment places, MemorySegment out, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+        var mh$ = moe_attention_biased.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("moe_attention_biased", stream, config, bias, q, places, out, held0, held1, held2, held3);
+            }
+            return (int)mh$.invokeExact(stream, config, bias, q, places, out, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

@@ -63,4 +63,11 @@ public interface AttentionKernels {
    */
   void attentionDecode(
       AttentionSettings settings, Tensor q, Tensor sinks, CachePlaces places, Tensor out);
+
+  /**
+   * As {@link #attentionDecode} without sinks, with a bias. A row may stand elsewhere than at the
+   * last position that it sees, which {@code places} has.
+   */
+  void attentionBiased(
+      AttentionSettings settings, RelativeBias bias, Tensor q, CachePlaces places, Tensor out);
 }

@@ -32,4 +32,9 @@ public record CachePlaces(
   public CachePlaces(Tensor keys, Tensor values, Tensor table, Tensor slot, Tensor position) {
     this(keys, values, null, null, table, slot, position);
   }
+
+  /** The same rows at other positions of their slots. */
+  public CachePlaces at(Tensor other) {
+    return new CachePlaces(keys, values, keyScales, valueScales, table, slot, other);
+  }
 }

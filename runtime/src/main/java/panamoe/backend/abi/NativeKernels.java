@@ -18,6 +18,7 @@ import panamoe.backend.GemmKernels;
 import panamoe.backend.LossKernels;
 import panamoe.backend.NormKernels;
 import panamoe.backend.OptimizerKernels;
+import panamoe.backend.RelativeBias;
 import panamoe.backend.Routes;
 import panamoe.backend.SampleKernels;
 import panamoe.bindings.Moe;
@@ -300,6 +301,19 @@ interface NativeKernels
         Structs.attention(settings),
         q,
         sinks,
+        Structs.cachePlaces(places),
+        out);
+  }
+
+  @Override
+  default void attentionBiased(
+      AttentionSettings settings, RelativeBias bias, Tensor q, CachePlaces places, Tensor out) {
+    launch(
+        "moe_attention_biased",
+        Moe::moe_attention_biased,
+        Structs.attention(settings),
+        Structs.relativeBias(bias),
+        q,
         Structs.cachePlaces(places),
         out);
   }

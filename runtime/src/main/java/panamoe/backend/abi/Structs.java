@@ -16,6 +16,7 @@ import panamoe.backend.LossKernels.Teacher;
 import panamoe.backend.LossKernels.Tokens;
 import panamoe.backend.NormKernels.Norm;
 import panamoe.backend.OptimizerKernels.AdamW;
+import panamoe.backend.RelativeBias;
 import panamoe.backend.Routes;
 import panamoe.backend.SampleKernels.Sampling;
 import panamoe.bindings.moe_adamw_config;
@@ -35,6 +36,7 @@ import panamoe.bindings.moe_gate_inputs;
 import panamoe.bindings.moe_gemm_config;
 import panamoe.bindings.moe_head_columns;
 import panamoe.bindings.moe_norm;
+import panamoe.bindings.moe_relative_bias;
 import panamoe.bindings.moe_rotary_angles;
 import panamoe.bindings.moe_routes;
 import panamoe.bindings.moe_sampling;
@@ -208,6 +210,10 @@ final class Structs {
         places.table(),
         places.slot(),
         places.position());
+  }
+
+  static Struct relativeBias(RelativeBias bias) {
+    return Struct.of(moe_relative_bias.sizeof(), bias.bias(), bias.position());
   }
 
   static Struct norm(Norm norm) {

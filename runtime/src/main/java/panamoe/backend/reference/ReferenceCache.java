@@ -5,11 +5,12 @@ import panamoe.backend.AttentionKernels;
 import panamoe.backend.AttentionSettings;
 import panamoe.backend.AttentionSettings.Mask;
 import panamoe.backend.CachePlaces;
+import panamoe.backend.RelativeBias;
 import panamoe.backend.reference.Check.Kind;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/** Causal attention of single tokens over a paged key/value cache: one slot a sequence. */
+/** Attention of single tokens over a paged key/value cache: one slot a sequence. */
 interface ReferenceCache extends AttentionKernels, Launching {
 
   @Override
@@ -36,54 +37,91 @@ interface ReferenceCache extends AttentionKernels, Launching {
       AttentionSettings settings, Tensor q, Tensor sinks, CachePlaces places, Tensor out) {
     launch(
         () -> {
-          Tensor keys = places.keys();
-          Check.tensor("q", q, Kind.FLOATING, Check.ANY, Check.ANY, Check.ANY);
-          ReferenceAttention.Shape.checkSettings(settings);
-          checkPlaces(places, "q", q, settings.window());
-          Check.tensor(
-              "keys", keys, Kind.FLOATING_OR_INT8, Check.ANY, Check.ANY, Check.ANY, q.size(2));
-          Check.tensor("out", out, Kind.FLOATING, q.size(0), q.size(1), q.size(2));
-          Check.sameDtype("q", q, "out", out);
-          ReferenceAttention.Shape.checkHeads(q.size(1), keys.size(2));
+          checkDecode(settings, q, places, out);
           Check.optional("sinks", sinks, Kind.FLOAT32, q.size(1));
-          Check.require(
-              settings.mask() == Mask.CAUSAL, "mask is " + settings.mask() + ", expected CAUSAL");
-          Check.disjoint("q", q, "out", out);
-
-          double[][] queries = Values.readRows(q);
-          double[][] result = Values.zeroRows(out);
-          int heads = (int) q.size(1);
-          int keyHeads = (int) keys.size(2);
-          for (int t = 0; t < q.size(0); t++) {
-            int last = places.position().getInt(t);
-            int first = firstSeen(last, settings.window());
-            // What this token does not see is not read: it may be anything.
-            double[][][] seenKeys = new double[last - first + 1][][];
-            double[][][] seenValues = new double[last - first + 1][][];
-            for (int j = first; j <= last; j++) {
-              long row = rowOf(places, places.slot().getInt(t), j);
-              seenKeys[j - first] = readRow(keys, places.keyScales(), row);
-              seenValues[j - first] = readRow(places.values(), places.valueScales(), row);
-            }
-            for (int h = 0; h < heads; h++) {
-              int keyHead = h / (heads / keyHeads);
-              double[] query = queries[t * heads + h];
-              double[] scores = new double[last - first + 2]; // of the keys, then of the sink
-              for (int j = first; j <= last; j++) {
-                scores[j - first] =
-                    settings.scale() * Vectors.dot(query, seenKeys[j - first][keyHead]);
-              }
-              scores[last - first + 1] =
-                  sinks == null ? Double.NEGATIVE_INFINITY : sinks.getFloat(h);
-              double[] p = Vectors.softmax(scores);
-              for (int j = first; j <= last; j++) {
-                Vectors.addScaled(
-                    result[t * heads + h], p[j - first], seenValues[j - first][keyHead]);
-              }
-            }
-          }
-          Values.write(result, out);
+          attend(settings, q, sinks, null, places, out);
         });
+  }
+
+  @Override
+  default void attentionBiased(
+      AttentionSettings settings, RelativeBias bias, Tensor q, CachePlaces places, Tensor out) {
+    launch(
+        () -> {
+          checkDecode(settings, q, places, out);
+          Check.tensor("bias", bias.bias(), Kind.FLOAT32, Check.ANY, q.size(1));
+          long rows = bias.bias().size(0);
+          Check.require(
+              rows % 2 == 1, "bias has " + rows + " rows, expected 2R + 1, an odd number");
+          Check.tensor("bias.position", bias.position(), Kind.INT32, q.size(0));
+          attend(settings, q, null, bias, places, out);
+        });
+  }
+
+  private static void checkDecode(
+      AttentionSettings settings, Tensor q, CachePlaces places, Tensor out) {
+    Tensor keys = places.keys();
+    Check.tensor("q", q, Kind.FLOATING, Check.ANY, Check.ANY, Check.ANY);
+    ReferenceAttention.Shape.checkSettings(settings);
+    checkPlaces(places, "q", q, settings.window());
+    Check.tensor("keys", keys, Kind.FLOATING_OR_INT8, Check.ANY, Check.ANY, Check.ANY, q.size(2));
+    Check.tensor("out", out, Kind.FLOATING, q.size(0), q.size(1), q.size(2));
+    Check.sameDtype("q", q, "out", out);
+    ReferenceAttention.Shape.checkHeads(q.size(1), keys.size(2));
+    Check.require(
+        settings.mask() == Mask.CAUSAL, "mask is " + settings.mask() + ", expected CAUSAL");
+    Check.disjoint("q", q, "out", out);
+  }
+
+  /**
+   * @param sinks and {@code bias} may be null
+   */
+  private static void attend(
+      AttentionSettings settings,
+      Tensor q,
+      Tensor sinks,
+      RelativeBias bias,
+      CachePlaces places,
+      Tensor out) {
+    double[][] queries = Values.readRows(q);
+    double[][] result = Values.zeroRows(out);
+    int heads = (int) q.size(1);
+    int keyHeads = (int) places.keys().size(2);
+    for (int t = 0; t < q.size(0); t++) {
+      int last = places.position().getInt(t);
+      int first = firstSeen(last, settings.window());
+      // What this token does not see is not read: it may be anything.
+      double[][][] seenKeys = new double[last - first + 1][][];
+      double[][][] seenValues = new double[last - first + 1][][];
+      for (int j = first; j <= last; j++) {
+        long row = rowOf(places, places.slot().getInt(t), j);
+        seenKeys[j - first] = readRow(places.keys(), places.keyScales(), row);
+        seenValues[j - first] = readRow(places.values(), places.valueScales(), row);
+      }
+      for (int h = 0; h < heads; h++) {
+        int keyHead = h / (heads / keyHeads);
+        double[] query = queries[t * heads + h];
+        double[] scores = new double[last - first + 2]; // of the keys, then of the sink
+        for (int j = first; j <= last; j++) {
+          scores[j - first] =
+              settings.scale() * Vectors.dot(query, seenKeys[j - first][keyHead])
+                  + (bias == null ? 0 : biasOf(bias, t, j, h));
+        }
+        scores[last - first + 1] = sinks == null ? Double.NEGATIVE_INFINITY : sinks.getFloat(h);
+        double[] p = Vectors.softmax(scores);
+        for (int j = first; j <= last; j++) {
+          Vectors.addScaled(result[t * heads + h], p[j - first], seenValues[j - first][keyHead]);
+        }
+      }
+    }
+    Values.write(result, out);
+  }
+
+  /** Of row t and the key at position j, for query head h. */
+  private static double biasOf(RelativeBias bias, int t, int j, int h) {
+    long reach = bias.bias().size(0) / 2;
+    long distance = Math.clamp((long) j - bias.position().getInt(t), -reach, reach);
+    return bias.bias().getFloat((distance + reach) * bias.bias().size(1) + h);
   }
 
   /**

@@ -94,6 +94,10 @@ record AbiSignature(String function, List<Parameter> parameters) {
       moe_attention_decode stream rules{mask=0..0 scale~0..1 window=0..5L} q:g[S,H,D] sinks:F[H]? \
           places{keys:c[U,Y,G,D] values:c[U,Y,G,D] key_scales:F[U,Y,G]?9 value_scales:F[U,Y,G]?9 table:i[X,Z]<U \
           slot:i[S]<X position:i[S]<C} out:g[S,H,D]
+      moe_attention_biased stream rules{mask=0..0 scale~0..1 window=0..5L} \
+          bias{bias:F[Q,H] position:i[S]<V} q:g[S,H,D] \
+          places{keys:c[U,Y,G,D] values:c[U,Y,G,D] key_scales:F[U,Y,G]?9 value_scales:F[U,Y,G]?9 table:i[X,Z]<U \
+          slot:i[S]<X position:i[S]<C} out:g[S,H,D]
       moe_gemm stream form{transpose_a=0..1 transpose_b=0..1 accumulate=0..1} a:f[a,b] b:w[c,d] c:f[S,O] \
           epilogue{activation? bias:F[N]? preactivation:f[S,N]?}?
       moe_column_sum stream x:f[S,M] y:F[M]

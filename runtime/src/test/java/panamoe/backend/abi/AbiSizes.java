@@ -27,6 +27,7 @@ final class AbiSizes {
         .set('G', 1, 3)
         .set('H', get('G') * random.nextInt(1, 4))
         .set('D', 1, 20);
+    set('Q', 2 * get('B') + 1); // rows of a bias by relative position
     set('J', 0, get('D') / 2).set('X', 1, 3);
     set('U', 1, 9).set('Y', 1, 9).set('Z', 1, 4).set('C', get('Y') * get('Z'));
     // Inner size, outputs, columns before the activation.
