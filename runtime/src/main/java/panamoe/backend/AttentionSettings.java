@@ -26,6 +26,11 @@ public record AttentionSettings(Mask mask, long window, float scale) {
     return new AttentionSettings(Mask.CAUSAL, window, scale);
   }
 
+  /** The same over a cache, whose places say what a token sees. */
+  public AttentionSettings seeing() {
+    return mask == Mask.FULL ? causal(scale) : this;
+  }
+
   /** All tokens of a sequence attend to all of them. */
   public static AttentionSettings full(float scale) {
     return new AttentionSettings(Mask.FULL, 0, scale);

@@ -1,12 +1,26 @@
 package panamoe.config;
 
+import panamoe.io.Omittable;
+
 /**
  * The matrix from hidden states to logits.
  *
  * @param tied whether it is the token embedding itself
  * @param bias whether logits have a bias
+ * @param scale the hidden states are multiplied by it first (T5), above 0; null: 1
  */
-public record HeadConfig(boolean tied, boolean bias) {
+public record HeadConfig(boolean tied, boolean bias, @Omittable Double scale) {
   /** The token embedding, without a bias (GPT-2). */
   public static final HeadConfig TIED = new HeadConfig(true, false);
+
+  public HeadConfig {
+    if (scale != null) {
+      Require.positiveFloat("scale", scale);
+    }
+  }
+
+  /** Of hidden states as they are. */
+  public HeadConfig(boolean tied, boolean bias) {
+    this(tied, bias, null);
+  }
 }

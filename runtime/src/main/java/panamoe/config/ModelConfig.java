@@ -5,15 +5,17 @@ import java.util.Objects;
 import java.util.function.UnaryOperator;
 import panamoe.backend.Activation;
 import panamoe.backend.AttentionSettings.Mask;
+import panamoe.io.Omittable;
 
 /**
- * A decoder-only language model, block by block. A model family is a function that returns such a
- * tree; {@link UniformModel} is the paper's.
+ * A language model, block by block: a decoder, perhaps behind an encoder. A model family is a
+ * function that returns such a tree; {@link UniformModel} is the paper's.
  *
  * @param vocabulary V, token ids
  * @param context longest sequence
  * @param hidden M
  * @param blocks one for each layer, 1 to {@link #MAX_LAYERS}
+ * @param encoder reads the text that the decoder answers; null: the decoder goes on with it
  */
 public record ModelConfig(
     int vocabulary,
@@ -23,7 +25,8 @@ public record ModelConfig(
     List<BlockConfig> blocks,
     NormConfig finalNorm,
     HeadConfig head,
-    InitialWeights initialWeights) {
+    InitialWeights initialWeights,
+    @Omittable EncoderConfig encoder) {
 
   /** Most layers; far beyond any that was ever trained, and few enough to be built in no time. */
   public static final int MAX_LAYERS = 1024;
@@ -45,6 +48,42 @@ public record ModelConfig(
     Require.present("finalNorm", finalNorm);
     Require.present("head", head);
     Require.present("initialWeights", initialWeights);
+    if (embedding.relative() != null) {
+      requireRelative(blocks);
+    }
+    if (encoder != null) {
+      encoder.blocks().forEach(block -> requireRelative(List.of(block)));
+      encoder.requireFits(vocabulary, embedding, blocks);
+    }
+  }
+
+  /** Without an encoder. */
+  public ModelConfig(
+      int vocabulary,
+      int context,
+      int hidden,
+      EmbeddingConfig embedding,
+      List<BlockConfig> blocks,
+      NormConfig finalNorm,
+      HeadConfig head,
+      InitialWeights initialWeights) {
+    this(vocabulary, context, hidden, embedding, blocks, finalNorm, head, initialWeights, null);
+  }
+
+  /** Refuses attention that takes no bias by relative position. */
+  private static void requireRelative(List<BlockConfig> blocks) {
+    int heads = 0;
+    for (BlockConfig block : blocks) {
+      if (!(block.attention() instanceof GroupedQueryConfig grouped)
+          || grouped.scores().sinks()
+          || grouped.rotary() != null
+          || heads > 0 && grouped.heads().query() != heads) {
+        throw new IllegalArgumentException(
+            "relative positions are for grouped-query attention without sinks and rotary"
+                + " positions, of as many heads in every block");
+      }
+      heads = grouped.heads().query();
+    }
   }
 
   /**
@@ -59,12 +98,18 @@ public record ModelConfig(
   /**
    * Refuses a model that no loss can be computed for.
    *
-   * @throws IllegalArgumentException if its head has a bias
+   * @throws IllegalArgumentException if its head has a bias or a scale, or it has an encoder or
+   *     relative positions
    */
   public void requireLoss() {
     if (head.bias()) {
       throw new IllegalArgumentException(
           "the model's head has a bias: it generates text, but no loss takes the bias");
+    }
+    if (encoder != null || embedding.relative() != null || head.scale() != null) {
+      throw new IllegalArgumentException(
+          "a model with an encoder, relative positions or a scaled head generates text, but is"
+              + " neither trained nor given a loss");
     }
   }
 
@@ -116,12 +161,25 @@ public record ModelConfig(
 
   /** The same model with every gate changed. */
   public ModelConfig withGates(UnaryOperator<GateConfig> change) {
-    return withBlocks(blocks.stream().map(block -> block.withGate(change)).toList());
+    EncoderConfig changed =
+        encoder == null ? null : encoder.withBlocks(withGates(encoder.blocks(), change));
+    return withBlocks(withGates(blocks, change)).with(changed);
+  }
+
+  private static List<BlockConfig> withGates(
+      List<BlockConfig> blocks, UnaryOperator<GateConfig> change) {
+    return blocks.stream().map(block -> block.withGate(change)).toList();
   }
 
   /** The same model with other blocks. */
   public ModelConfig withBlocks(List<BlockConfig> others) {
     return new ModelConfig(
-        vocabulary, context, hidden, embedding, others, finalNorm, head, initialWeights);
+        vocabulary, context, hidden, embedding, others, finalNorm, head, initialWeights, encoder);
+  }
+
+  /** The same model with another encoder. */
+  public ModelConfig with(EncoderConfig other) {
+    return new ModelConfig(
+        vocabulary, context, hidden, embedding, blocks, finalNorm, head, initialWeights, other);
   }
 }

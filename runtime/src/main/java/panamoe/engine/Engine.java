@@ -1,5 +1,6 @@
 package panamoe.engine;
 
+import java.util.Arrays;
 import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
@@ -102,7 +103,10 @@ public final class Engine implements AutoCloseable {
       int vocabulary) {
     this.tokenizer = tokenizer;
     this.runner = runner;
-    this.scheduler = new Scheduler(config, ranks, context, runner.window());
+    // What a text's first tokens are computed to depends on what an encoder has read.
+    boolean goesOn = runner.startToken() == StepRunner.GOES_ON;
+    this.scheduler =
+        new Scheduler(goesOn ? config : config.withoutSharing(), ranks, context, runner.window());
     this.plan = new StepPlan(ranks, config.stepTokens());
     this.kind = new StepPlan(ranks, config.stepTokens());
     this.alone = new StepPlan(ranks, config.stepTokens());
@@ -127,12 +131,35 @@ public final class Engine implements AutoCloseable {
       requireToken("the prompt has token ", token);
     }
     request.stop().tokens().forEach(token -> requireToken("a stop is token ", token));
+    int[] source = source(request.prompt());
     GeneratedText text = new GeneratedText(tokenizer, request.stop().texts(), listener);
     int[] topK = layers.equals(own) ? null : layers.stream().mapToInt(RoutedLayer::topK).toArray();
     Sequence sequence =
-        new Sequence(request, listener, text, arrivals.getAndIncrement(), layers, topK);
+        new Sequence(
+            request,
+            listener,
+            text,
+            arrivals.getAndIncrement(),
+            layers,
+            topK,
+            source,
+            runner.startToken());
     inbox.add(sequence);
     return sequence;
+  }
+
+  /** What an encoder reads: the prompt and the token that ends texts; null without an encoder. */
+  private int[] source(int[] prompt) {
+    if (runner.startToken() == StepRunner.GOES_ON) {
+      return null;
+    }
+    if (prompt[prompt.length - 1] == tokenizer.endOfText()) {
+      return prompt;
+    }
+    int[] ended = Arrays.copyOf(prompt, prompt.length + 1);
+    ended[prompt.length] = tokenizer.endOfText();
+    scheduler.requirePrompt(ended.length);
+    return ended;
   }
 
   private void requireToken(String which, int token) {

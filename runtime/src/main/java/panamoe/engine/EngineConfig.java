@@ -86,6 +86,12 @@ public record EngineConfig(
         blocks, blockSize, sequences, stepTokens, reserve, sharePrefixes, changed, int8Cache);
   }
 
+  /** With nothing kept of a sequence for later ones. */
+  EngineConfig withoutSharing() {
+    return new EngineConfig(
+        blocks, blockSize, sequences, stepTokens, reserve, false, guesses, int8Cache);
+  }
+
   public EngineConfig withInt8Cache(boolean changed) {
     return new EngineConfig(
         blocks, blockSize, sequences, stepTokens, reserve, sharePrefixes, guesses, changed);

@@ -20,7 +20,7 @@ import panamoe.tensor.DType;
  *
  * @param weights in their dtypes, packed matrices without what fills up rows; a tied head beside
  *     its embedding
- * @param keysAndValues of a text
+ * @param keysAndValues of a text, and of the one before it that an encoder reads
  */
 public record InferenceMemory(long weights, long keysAndValues) {
   /**
@@ -54,7 +54,21 @@ public record InferenceMemory(long weights, long keysAndValues) {
       long tokens = window == 0 ? length : Math.min(window, length);
       keysAndValues += tokens * block.attention().cacheRow(1).bytes(cached);
     }
+    keysAndValues += ofEncodedText(config, cached);
     return new InferenceMemory(weights, keysAndValues);
+  }
+
+  /**
+   * Bytes of the keys and values of a text that an encoder has read; 0 without an encoder. There is
+   * room for one as long as the context.
+   */
+  public static long ofEncodedText(ModelConfig config, DType cached) {
+    return config.encoder() == null
+        ? 0
+        : config.context()
+            * config.blocks().stream()
+                .mapToLong(block -> block.attention().cacheRow(1).bytes(cached))
+                .sum();
   }
 
   /**

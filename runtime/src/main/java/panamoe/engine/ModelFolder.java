@@ -39,9 +39,10 @@ import panamoe.tensor.DType;
  * @param config of the model as trained
  * @param tokenizer from {@code tokenizer.json}, or bytes in a run without one; null for a released
  *     model without one
+ * @param dropping whether its experts keep their capacity when it is loaded
  */
 public record ModelFolder(
-    Path path, StoredWeights weights, ModelConfig config, Tokenizer tokenizer) {
+    Path path, StoredWeights weights, ModelConfig config, Tokenizer tokenizer, boolean dropping) {
   /** The folder of checkpoints in a run's folder. */
   public static final String CHECKPOINTS = "checkpoints";
 
@@ -112,7 +113,7 @@ public record ModelFolder(
               + " has a vocabulary of "
               + config.vocabulary());
     }
-    return new ModelFolder(path, new StoredWeights.Saved(checkpoint), config, tokenizer);
+    return new ModelFolder(path, new StoredWeights.Saved(checkpoint), config, tokenizer, false);
   }
 
   private static ModelFolder of(HuggingFaceFolder folder) {
@@ -144,7 +145,22 @@ public record ModelFolder(
               + " has a vocabulary of only "
               + model.config().vocabulary());
     }
-    return new ModelFolder(path, new StoredWeights.Released(model), model.config(), tokenizer);
+    return new ModelFolder(
+        path, new StoredWeights.Released(model), model.config(), tokenizer, false);
+  }
+
+  /**
+   * The same model, whose experts will drop what goes beyond their capacity, counted over the rows
+   * of a step: a text read by an encoder is one. For comparison with transformers' Switch.
+   *
+   * @throws CheckpointException if it has no encoder: its tokens' results would depend on others
+   */
+  public ModelFolder withDropping() {
+    if (config.encoder() == null) {
+      throw new CheckpointException(
+          path + " has no encoder: only Switch models can be asked to drop tokens");
+    }
+    return new ModelFolder(path, weights, config, tokenizer, true);
   }
 
   /**
@@ -229,8 +245,8 @@ public record ModelFolder(
   /**
    * Loads the weights for inference, straight from the files to the form that kernels read:
    * operands packed and tables in {@code dtype}, vectors in FLOAT32. The model does not drop
-   * tokens, because a token's result must not depend on its neighbours. If a training run has
-   * deleted the checkpoint since, loads the latest.
+   * tokens, unless it was asked to, because a token's result must not depend on its neighbours. If
+   * a training run has deleted the checkpoint since, loads the latest.
    *
    * @param warnings receives the loader's warnings
    * @throws CheckpointException if the weights are damaged, do not match the configuration, or do
@@ -290,7 +306,7 @@ public record ModelFolder(
       List<String> warnings,
       DoubleConsumer progress) {
     boolean alone = ranks.world().size() == 1;
-    ModelConfig serving = config.withGates(GateConfig::withoutDropping);
+    ModelConfig serving = dropping ? config : config.withGates(GateConfig::withoutDropping);
     weights.require(serving, types, alone ? backend.memoryAvailable() : Long.MAX_VALUE);
     LanguageModel model = new LanguageModel(serving, ranks);
     try {

@@ -28,6 +28,7 @@ public final class ModelRunner implements StepRunner {
   private final TensorScope scope;
   private final KeyValueCache cache;
   private final StepInputs inputs;
+  private final EncodedTexts encoded; // null without an encoder
   private final RouteLayout routes;
   private final RouteCounts counts;
   private final int stepTokens;
@@ -65,6 +66,10 @@ public final class ModelRunner implements StepRunner {
       int tables = window == 0 ? 1 : 2; // of each slot
       int perSequence = config.blocksOf(model.config().context());
       this.inputs = new StepInputs(scope, tables * config.sequences(), perSequence, stepTokens);
+      this.encoded =
+          model.config().encoder() == null
+              ? null
+              : new EncodedTexts(scope, backend, model, keyValues, config.sequences(), stepTokens);
     } catch (RuntimeException | Error e) {
       scope.close();
       throw e;
@@ -75,8 +80,13 @@ public final class ModelRunner implements StepRunner {
    * The logits [V] of the token after {@code tokens}, which are one or more.
    *
    * @param model packed for inference
+   * @throws IllegalArgumentException if it has an encoder
    */
   public static float[] nextLogits(Backend backend, LanguageModel model, int... tokens) {
+    if (model.config().encoder() != null) {
+      throw new IllegalArgumentException(
+          "a model with an encoder answers a text, and has no token that follows it");
+    }
     int count = tokens.length;
     float[] logits = new float[model.config().vocabulary()];
     try (ModelRunner runner =
@@ -107,6 +117,9 @@ public final class ModelRunner implements StepRunner {
   public void run(StepRows rows) {
     boolean writes = rows.wantedCount == rows.count;
     inputs.changeTable(rows);
+    if (encoded != null) {
+      encoded.take(rows);
+    }
     if (writes && recorded != null && recorded.repeats(rows)) {
       recorded.replay(rows);
       become(recorded);
@@ -178,6 +191,23 @@ public final class ModelRunner implements StepRunner {
   }
 
   @Override
+  public int startToken() {
+    return encoded == null ? GOES_ON : model.config().encoder().startToken();
+  }
+
+  /**
+   * The last hidden states [S, M] of the encoder for a text, which stays in slot 0.
+   *
+   * @throws IllegalStateException without an encoder
+   */
+  public float[] encode(int[] text) {
+    if (encoded == null) {
+      throw new IllegalStateException("the model has no encoder");
+    }
+    return encoded.read(0, text);
+  }
+
+  @Override
   public List<RoutedLayer> layers() {
     return routes.layers();
   }
@@ -213,6 +243,9 @@ public final class ModelRunner implements StepRunner {
 
   @Override
   public int firstNonFiniteLayer(int[] tokens, int count, int[] topK) {
+    if (encoded != null) {
+      return -1; // the tokens do not say which text they answer
+    }
     return NonFiniteLayer.of(
         backend, model, keyValues, tokens, count, stepTokens, mostExperts(topK));
   }
@@ -274,8 +307,11 @@ public final class ModelRunner implements StepRunner {
     private void compute(Tensor wanted) {
       Pass pass =
           Pass.inference(backend, activations).observedBy(routes).limitedTo(mostExperts(topK));
+      Tensor slots = inputs.slots(rows);
+      Tensor positions = inputs.positions(rows);
+      Sequences.Source source = encoded == null ? null : encoded.of(slots);
       Sequences sequences =
-          new Sequences.Running(cache, inputs.table(), inputs.slots(rows), inputs.positions(rows));
+          new Sequences.Running(cache, inputs.table(), slots, positions, positions, source);
       Tensor hidden = model.forward(pass, inputs.tokens(rows), sequences, null, false);
       if (wanted == null) {
         model.logitsInto(pass, hidden, logits);

@@ -50,10 +50,7 @@ final class Scheduler {
    */
   void requireFits(GenerationRequest request) {
     int prompt = request.prompt().length;
-    if (prompt > context) {
-      throw new IllegalArgumentException(
-          "the prompt has " + prompt + " tokens, more than the model's context of " + context);
-    }
+    requirePrompt(prompt);
     long most = Math.min((long) prompt + request.stop().maxTokens(), context);
     if (config.blocksOf((int) most) > config.blocks()) {
       throw new IllegalArgumentException(
@@ -61,6 +58,14 @@ final class Scheduler {
               + most
               + " tokens, more than the cache's "
               + (long) config.blocks() * config.blockSize());
+    }
+  }
+
+  /** Refuses a prompt of {@code tokens} that is longer than the context. */
+  void requirePrompt(int tokens) {
+    if (tokens > context) {
+      throw new IllegalArgumentException(
+          "the prompt has " + tokens + " tokens, more than the model's context of " + context);
     }
   }
 

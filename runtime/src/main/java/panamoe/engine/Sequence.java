@@ -25,6 +25,8 @@ final class Sequence implements GenerationHandle {
   final RouteLayout routes;
   final RouteCounts counts;
   volatile boolean cancelled;
+  // What an encoder reads of it, when its first token is computed; null without an encoder.
+  final int[] source;
 
   int[] tokens;
   int length;
@@ -58,6 +60,8 @@ final class Sequence implements GenerationHandle {
    * @param arrival its number among all sequences
    * @param layers the model's MoE layers, as its routing has them
    * @param topK experts of its rows in each; null: as many as gates choose
+   * @param source what an encoder reads; null: the text goes on with its prompt
+   * @param startToken begins it behind a source
    */
   Sequence(
       GenerationRequest request,
@@ -65,7 +69,9 @@ final class Sequence implements GenerationHandle {
       GeneratedText text,
       long arrival,
       List<RoutedLayer> layers,
-      int[] topK) {
+      int[] topK,
+      int[] source,
+      int startToken) {
     this.request = request;
     this.listener = listener;
     this.text = text;
@@ -76,9 +82,11 @@ final class Sequence implements GenerationHandle {
     this.counts = request.routing().statistics() ? new RouteCounts(layers) : null;
     this.constraint = request.constraint() == null ? null : request.constraint().get();
     this.sampler = new SamplerState(request.sampling());
-    this.tokens = Arrays.copyOf(request.prompt(), request.prompt().length + 64);
-    this.length = request.prompt().length;
-    Arrays.stream(request.prompt()).forEach(sampler::read);
+    this.source = source;
+    int[] begin = source == null ? request.prompt() : new int[] {startToken};
+    this.tokens = Arrays.copyOf(begin, begin.length + 64);
+    this.length = begin.length;
+    Arrays.stream(begin).forEach(sampler::read);
   }
 
   @Override

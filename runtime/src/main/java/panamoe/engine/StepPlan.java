@@ -60,6 +60,9 @@ final class StepPlan {
   void add(Sequence sequence, int count, int guesses) {
     StepRows rows = ranks[sequence.rank];
     int row = rows.count;
+    if (sequence.source != null && sequence.computed == 0) {
+      rows.encode(sequence.slot, sequence.source);
+    }
     int last = sequence.length - 1;
     int wanted = -1;
     for (int position = sequence.computed; position < sequence.computed + count; position++) {

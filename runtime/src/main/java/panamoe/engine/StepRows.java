@@ -1,7 +1,9 @@
 package panamoe.engine;
 
 import java.nio.ByteBuffer;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 
 /**
  * The rows of a step on one data rank, and what changes in its table of blocks before it. Made once
@@ -23,6 +25,9 @@ public final class StepRows {
   final IntList changedSlots = new IntList();
   final IntList changedIndices = new IntList();
   final IntList changedBlocks = new IntList();
+  // sources.get(i) is to be read for slot sourceSlots.get(i) before the rows are computed.
+  final IntList sourceSlots = new IntList();
+  final List<int[]> sources = new ArrayList<>();
 
   /**
    * @param most rows of a step
@@ -43,6 +48,8 @@ public final class StepRows {
     changedSlots.clear();
     changedIndices.clear();
     changedBlocks.clear();
+    sourceSlots.clear();
+    sources.clear();
   }
 
   /** Room for more rows. */
@@ -122,6 +129,12 @@ public final class StepRows {
     for (int i = 0; i < other.changedSlots.size(); i++) {
       change(other.changedSlots.get(i), other.changedIndices.get(i), other.changedBlocks.get(i));
     }
+  }
+
+  /** Has the encoder read a text for a slot; of a model with an encoder, on one rank. */
+  public void encode(int slot, int[] text) {
+    sourceSlots.add(slot);
+    sources.add(text);
   }
 
   /** Makes {@code block} the one that holds number {@code index} of the blocks of a slot. */

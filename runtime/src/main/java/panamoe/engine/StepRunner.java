@@ -6,6 +6,9 @@ import panamoe.tensor.Tensor;
 
 /** Computes planned steps. Used by the engine's thread. */
 interface StepRunner extends AutoCloseable {
+  /** In place of a start token: a text goes on with its prompt. */
+  int GOES_ON = -1;
+
   /**
    * Computes a step.
    *
@@ -39,6 +42,14 @@ interface StepRunner extends AutoCloseable {
    */
   default int window() {
     return 0;
+  }
+
+  /**
+   * The token that begins a text whose prompt an encoder reads, at {@link StepRows#encode}; {@link
+   * #GOES_ON} without an encoder.
+   */
+  default int startToken() {
+    return GOES_ON;
   }
 
   /** The MoE layers of the model. */

@@ -2,11 +2,13 @@ package panamoe.model;
 
 import panamoe.config.BlockConfig;
 import panamoe.config.DenseConfig;
+import panamoe.config.EncoderConfig;
 import panamoe.config.MoeConfig;
 import panamoe.moe.MoeLayer;
 import panamoe.nn.Attention;
 import panamoe.nn.AttentionTables;
 import panamoe.nn.Cost;
+import panamoe.nn.CrossAttention;
 import panamoe.nn.Mlp;
 import panamoe.nn.Norm;
 import panamoe.nn.Sequences;
@@ -17,21 +19,37 @@ import panamoe.op.Pass;
 import panamoe.param.Declarations;
 import panamoe.tensor.Tensor;
 
-/** One transformer layer: {@code x + attention(norm(x))}, then {@code + MLP or MoE(norm(.))}. */
+/**
+ * One transformer layer: {@code x + attention(norm(x))}, behind an encoder {@code + attention to
+ * its text(norm(.))}, then {@code + MLP or MoE(norm(.))}.
+ */
 final class Block {
   private final String place;
   private final int hidden;
   private final Norm attentionNorm;
   private final Attention attention;
+  private final Norm crossNorm; // null without an encoder
+  private final CrossAttention cross;
   private final Norm mlpNorm;
   private final Mlp mlp;
   private final MoeLayer moe;
 
-  Block(Declarations at, int layer, int hidden, BlockConfig config) {
-    this.place = "layer " + layer;
+  /**
+   * @param place its name in messages
+   * @param layer index of it in the cache
+   * @param encoded whether it attends to an encoded text
+   */
+  Block(Declarations at, String place, int layer, int hidden, BlockConfig config, boolean encoded) {
+    this.place = place;
     this.hidden = hidden;
     this.attentionNorm = new Norm(at.in("attention_norm"), config.attentionNorm(), hidden);
     this.attention = Attention.of(at.in("attention"), layer, hidden, config.attention());
+    this.crossNorm = encoded ? new Norm(at.in("cross_norm"), config.attentionNorm(), hidden) : null;
+    this.cross =
+        encoded
+            ? new CrossAttention(
+                at.in("cross"), layer, hidden, EncoderConfig.cross(config.attention()))
+            : null;
     this.mlpNorm = new Norm(at.in("mlp_norm"), config.feedForwardNorm(), hidden);
     switch (config.feedForward()) {
       case DenseConfig dense -> {
@@ -51,7 +69,8 @@ final class Block {
             pass,
             place + " attention",
             () -> attention.forward(pass, attentionNorm.forward(pass, x), sequences, tables));
-    Tensor middle = AddOp.forward(pass, x, attended);
+    Tensor own = AddOp.forward(pass, x, attended);
+    Tensor middle = cross == null ? own : AddOp.forward(pass, own, read(pass, own, sequences));
     Tensor normed = mlpNorm.forward(pass, middle);
     return moe == null
         ? AddOp.forward(
@@ -61,8 +80,28 @@ final class Block {
         : moe.forward(pass, normed, middle, used, sequences.length());
   }
 
+  /** What the block reads of the encoded text. */
+  private Tensor read(Pass pass, Tensor x, Sequences sequences) {
+    if (!(sequences instanceof Sequences.Running running) || running.source() == null) {
+      throw new UnsupportedOperationException(
+          "a model with an encoder writes behind a text that the encoder has read");
+    }
+    return ComputeEvent.around(
+        pass,
+        place + " attention to the encoded text",
+        () -> cross.forward(pass, crossNorm.forward(pass, x), running.source()));
+  }
+
+  /** Keeps what the block will read of an encoded text. */
+  void keep(Pass pass, Tensor encoded, Sequences.Source at) {
+    cross.keep(pass, encoded, at);
+  }
+
   Cost cost(Work work) {
     Cost first = attentionNorm.cost(work).then(attention.cost(work)).then(Cost.sum(work, hidden));
+    if (cross != null) {
+      first = first.then(crossNorm.cost(work)).then(cross.cost(work)).then(Cost.sum(work, hidden));
+    }
     Cost second = moe == null ? mlp.cost(work).then(Cost.sum(work, hidden)) : moe.cost(work);
     Cost skipped = Cost.activations(work, 0, work.bytes(hidden));
     Cost cost = first.then(mlpNorm.cost(work)).then(second).beside(skipped);

@@ -8,11 +8,13 @@ import panamoe.backend.Backend;
 import panamoe.backend.GemmKernels;
 import panamoe.config.BlockConfig;
 import panamoe.config.EmbeddingConfig;
+import panamoe.config.GroupedQueryConfig;
 import panamoe.config.ModelConfig;
 import panamoe.nn.AttentionTables;
 import panamoe.nn.Cost;
 import panamoe.nn.KeyValueCache;
 import panamoe.nn.Norm;
+import panamoe.nn.RelativePositions;
 import panamoe.nn.Sequences;
 import panamoe.nn.Work;
 import panamoe.op.CrossEntropyOp;
@@ -31,7 +33,8 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * A decoder-only transformer, composed as its {@link ModelConfig} says.
+ * A transformer, a decoder and perhaps an encoder before it, composed as its {@link ModelConfig}
+ * says.
  *
  * <p>Made in two steps: the constructor declares the parameters, which costs nothing and is enough
  * to count them; {@link #materialize} draws them, or {@link #allocate} makes room for those of a
@@ -42,6 +45,8 @@ public final class LanguageModel implements AutoCloseable {
   private final ParameterStore store;
   private final Parameter embedding;
   private final Parameter positionEmbedding;
+  private final Encoder encoder; // null without one
+  private final RelativePositions relative; // null without any
   private final List<Block> blocks = new ArrayList<>();
   // Outputs of the latest forward by layer, for firstNonFiniteLayer.
   private final List<Tensor> outputs = new ArrayList<>();
@@ -60,9 +65,15 @@ public final class LanguageModel implements AutoCloseable {
    * This rank's part of a model that all {@code ranks} hold together; they build it, and run its
    * passes, at the same time.
    *
-   * @throws IllegalArgumentException if its heads or MLPs do not divide among the tensor ranks
+   * @throws IllegalArgumentException if its heads or MLPs do not divide among the tensor ranks, or
+   *     it has an encoder or relative positions and the ranks are several
    */
   public LanguageModel(ModelConfig config, Ranks ranks) {
+    if (ranks.world().size() > 1 && config.embedding().relative() != null) {
+      throw new IllegalArgumentException(
+          "a model with an encoder or relative positions runs on one rank, not on "
+              + ranks.world().size());
+    }
     this.config = config;
     this.store = new ParameterStore(ranks);
     int hidden = config.hidden();
@@ -72,8 +83,20 @@ public final class LanguageModel implements AutoCloseable {
         config.embedding().positions() == EmbeddingConfig.Positions.LEARNED
             ? at("positions").table(part, config.context(), hidden)
             : null;
+    this.encoder = config.encoder() == null ? null : new Encoder(at("encoder"), config);
+    this.relative =
+        config.embedding().relative() == null
+            ? null
+            : new RelativePositions(
+                at("relative_bias"),
+                config.embedding().relative(),
+                ((GroupedQueryConfig) config.blocks().getFirst().attention()).heads().query(),
+                false);
     for (int layer = 0; layer < config.layers(); layer++) {
-      blocks.add(new Block(at("layers." + layer), layer, hidden, config.blocks().get(layer)));
+      BlockConfig block = config.blocks().get(layer);
+      blocks.add(
+          new Block(
+              at("layers." + layer), "layer " + layer, layer, hidden, block, encoder != null));
     }
     this.finalNorm = new Norm(at("final_norm"), config.finalNorm(), hidden);
     this.head =
@@ -114,6 +137,9 @@ public final class LanguageModel implements AutoCloseable {
       throw new IllegalArgumentException(
           "a head with a bias cannot be trained: its loss has no gradient for it");
     }
+    if (training) {
+      config.requireLoss();
+    }
     store.materialize(backend, dtype, training, seed);
     makeTables();
     headWeight = head().value();
@@ -139,7 +165,14 @@ public final class LanguageModel implements AutoCloseable {
             config.blocks().stream()
                 .map(block -> block.attention().rotary())
                 .filter(Objects::nonNull)
-                .toList());
+                .toList(),
+            relative);
+    if (relative != null) {
+      relative.makeBuckets(store.scope());
+    }
+    if (encoder != null) {
+      encoder.makeTables(store.scope());
+    }
   }
 
   /**
@@ -183,6 +216,49 @@ public final class LanguageModel implements AutoCloseable {
         blockSize,
         window,
         windowBlocks);
+  }
+
+  /**
+   * A cache of {@code texts} encoded texts as long as the context, each a block.
+   *
+   * @param dtype of activations, or INT8
+   */
+  public KeyValueCache encodedCache(TensorScope scope, DType dtype, long texts) {
+    return new KeyValueCache(
+        scope,
+        dtype,
+        config.blocks().stream().map(BlockConfig::attention).toList(),
+        1,
+        texts,
+        config.context(),
+        0,
+        0);
+  }
+
+  /**
+   * Reads a text with the encoder, and keeps what the layers of the decoder read of it.
+   *
+   * @param ids INT32 [S]
+   * @param positions INT32 [S]: 0 to S - 1
+   * @param ends INT32 [S]: S - 1
+   * @param at the slot of the text for each row, whose ends are the positions
+   * @return the final hidden states of the encoder [S, M]
+   */
+  public Tensor encode(Pass pass, Tensor ids, Tensor positions, Tensor ends, Sequences.Source at) {
+    int length = Math.toIntExact(ids.count());
+    Tensor zeros = pass.scope().zeros(DType.INT32, length);
+    Sequences.Running text =
+        new Sequences.Running(
+            encoder.cache(pass.scope(), activationDType(), length),
+            pass.scope().zeros(DType.INT32, 1, 1),
+            zeros,
+            positions,
+            ends,
+            null);
+    Tensor x = EmbeddingOp.forward(pass, ids, embedding.value(), null, null);
+    Tensor encoded = encoder.forward(pass, x, text);
+    blocks.forEach(block -> block.keep(pass, encoded, at));
+    return encoded;
   }
 
   /** The dtype of activations, which is the embedding's. */
@@ -271,10 +347,20 @@ public final class LanguageModel implements AutoCloseable {
             false,
             true,
             false,
-            hidden,
+            scaled(pass, hidden),
             headWeight,
             y,
             new GemmKernels.Epilogue(Activation.IDENTITY, Parameter.valueOf(headBias), null));
+  }
+
+  private Tensor scaled(Pass pass, Tensor hidden) {
+    Double scale = config.head().scale();
+    if (scale == null) {
+      return hidden;
+    }
+    Tensor y = pass.allocate(hidden.dtype(), hidden.shape());
+    pass.backend().add(scale.floatValue(), hidden, 0, hidden, y);
+    return y;
   }
 
   /**

@@ -41,11 +41,20 @@ public sealed interface Attention permits SelfAttention, LatentAttention {
    * The rows of a batch attend to their sequences.
    *
    * @param rows q [S, H, D], k and v [S, G, D]
+   * @param bias by relative position, FLOAT32 [2R + 1, H]; null: none
    * @return S * H rows of D, in any shape
    */
   static Tensor attend(
-      Pass pass, int layer, AttentionSettings settings, Sequences sequences, AttentionInputs rows) {
+      Pass pass,
+      int layer,
+      AttentionSettings settings,
+      Sequences sequences,
+      AttentionInputs rows,
+      Tensor bias) {
     return switch (sequences) {
+      case Sequences.Whole _ when bias != null ->
+          throw new UnsupportedOperationException(
+              "a model with relative positions generates text, but does not read whole sequences");
       case Sequences.Whole(long batch, long length, _) ->
           AttentionOp.forward(
               pass,
@@ -55,13 +64,24 @@ public sealed interface Attention permits SelfAttention, LatentAttention {
                   whole(rows.k(), batch, length),
                   whole(rows.v(), batch, length),
                   rows.sinks()));
-      case Sequences.Running(KeyValueCache cache, Tensor table, Tensor slots, Tensor positions) -> {
-        if (settings.mask() == AttentionSettings.Mask.FULL) {
+      case Sequences.Running(
+              KeyValueCache cache,
+              Tensor table,
+              Tensor slots,
+              Tensor positions,
+              Tensor ends,
+              _) -> {
+        if (settings.mask() == AttentionSettings.Mask.FULL && ends == positions) {
           throw new UnsupportedOperationException(
               "a model with a FULL mask cannot generate: a later token would change earlier ones");
         }
         yield AttentionOp.decode(
-            pass, settings, rows, cache.places(layer, table, slots, positions));
+            pass,
+            settings.seeing(),
+            rows,
+            cache.places(layer, table, slots, positions),
+            ends,
+            bias);
       }
     };
   }

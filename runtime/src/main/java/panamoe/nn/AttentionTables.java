@@ -5,19 +5,22 @@ import java.util.Collection;
 import java.util.HashMap;
 import java.util.Map;
 import panamoe.config.Rotary;
+import panamoe.op.Pass;
 import panamoe.tensor.DType;
 import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * What a model's attention layers look up: the angles of each {@link Rotary} among them, and where
- * the rows of each head begin once they are sorted by head. Used by one thread at a time.
+ * What a model's attention layers look up: the angles of each {@link Rotary} among them, the bias
+ * that all share, and where the rows of each head begin once they are sorted by head. Used by one
+ * thread at a time.
  */
 public final class AttentionTables {
   private record HeadRows(int heads, long rows) {}
 
   private final TensorScope scope;
+  private final RelativePositions relative;
   private final Map<Rotary, RotaryTable> rotaries = new HashMap<>();
   private final Map<HeadRows, Tensor> offsets = new HashMap<>();
 
@@ -26,10 +29,22 @@ public final class AttentionTables {
    * @param positions P, longest sequence
    */
   public AttentionTables(TensorScope scope, int positions, Collection<Rotary> rotaries) {
+    this(scope, positions, rotaries, null);
+  }
+
+  /** As above, with a bias by relative position; null: none. */
+  public AttentionTables(
+      TensorScope scope, int positions, Collection<Rotary> rotaries, RelativePositions relative) {
     this.scope = scope;
+    this.relative = relative;
     for (Rotary rotary : rotaries) {
       this.rotaries.computeIfAbsent(rotary, each -> RotaryTable.of(scope, positions, each));
     }
+  }
+
+  /** The bias by relative position; null if there is none. */
+  Tensor bias(Pass pass) {
+    return relative == null ? null : relative.bias(pass);
   }
 
   RotaryTable of(Rotary rotary) {

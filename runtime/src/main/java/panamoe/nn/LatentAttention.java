@@ -100,7 +100,8 @@ public final class LatentAttention implements Attention {
             layer,
             config.settings(),
             sequences,
-            new AttentionInputs(queries, rows, rows, null));
+            new AttentionInputs(queries, rows, rows, null),
+            null);
     attended = attended.reshape(x.size(0), heads, config.rowSize());
     Tensor latents = HeadsOp.join(pass, Part.turned(attended, 0, latent));
     Tensor values = byHead(pass, latents, valueUp, tables);

@@ -103,7 +103,8 @@ public final class SelfAttention implements Attention {
             layer,
             config.settings(),
             sequences,
-            new AttentionInputs(q, k, v, Parameter.valueOf(sinks)));
+            new AttentionInputs(q, k, v, Parameter.valueOf(sinks)),
+            tables.bias(pass));
     return output.forward(pass, attended.reshape(rows, (long) heads * headSize));
   }
 

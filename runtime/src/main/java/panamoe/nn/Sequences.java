@@ -45,12 +45,29 @@ public sealed interface Sequences {
    *     their own, which the second half names
    * @param slots INT32 [S], the slot of each row
    * @param positions INT32 [S]
+   * @param ends INT32 [S], the last position that each row sees: its own, unless an encoder reads
+   * @param source the encoded texts that rows attend to; null without an encoder
    */
-  record Running(KeyValueCache cache, Tensor table, Tensor slots, Tensor positions)
+  record Running(
+      KeyValueCache cache, Tensor table, Tensor slots, Tensor positions, Tensor ends, Source source)
       implements Sequences {
+    /** Rows that see what comes before them, without an encoder. */
+    public Running(KeyValueCache cache, Tensor table, Tensor slots, Tensor positions) {
+      this(cache, table, slots, positions, positions, null);
+    }
+
     @Override
     public long length() {
       return 0;
     }
   }
+
+  /**
+   * Encoded texts, as keys and values for the attention of each layer of the decoder.
+   *
+   * @param table INT32 [slots, n] as above
+   * @param slots INT32 [S], the slot of each row
+   * @param ends INT32 [S], the last position of its text
+   */
+  record Source(KeyValueCache cache, Tensor table, Tensor slots, Tensor ends) {}
 }

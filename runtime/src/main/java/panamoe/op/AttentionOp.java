@@ -4,6 +4,7 @@ import panamoe.backend.AttentionGradients;
 import panamoe.backend.AttentionInputs;
 import panamoe.backend.AttentionSettings;
 import panamoe.backend.CachePlaces;
+import panamoe.backend.RelativeBias;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
@@ -32,14 +33,34 @@ public final class AttentionOp {
    * Appends k, v to the cache, then lets each row of q attend to its slot. No gradients.
    *
    * @param inputs q [T, H, D], k and v [T, G, D]; sinks FLOAT32 [H] or null
+   * @param places of the rows
+   * @param ends INT32 [T], the last position that each row sees
+   * @param bias FLOAT32 [2R + 1, H] of a {@link RelativeBias}, without sinks; null: none
    * @return [T, H, D]
    */
   public static Tensor decode(
-      Pass pass, AttentionSettings settings, AttentionInputs inputs, CachePlaces places) {
-    Tensor q = inputs.q();
-    Tensor out = pass.allocate(q.dtype(), q.shape());
+      Pass pass,
+      AttentionSettings settings,
+      AttentionInputs inputs,
+      CachePlaces places,
+      Tensor ends,
+      Tensor bias) {
     pass.backend().cacheAppend(inputs.k(), inputs.v(), places);
-    pass.backend().attentionDecode(settings, q, inputs.sinks(), places, out);
+    CachePlaces seen = places.at(ends);
+    if (bias == null) {
+      return read(pass, settings, inputs.q(), inputs.sinks(), seen);
+    }
+    Tensor out = pass.allocate(inputs.q().dtype(), inputs.q().shape());
+    RelativeBias relative = new RelativeBias(bias, places.position());
+    pass.backend().attentionBiased(settings, relative, inputs.q(), seen, out);
+    return out;
+  }
+
+  /** Each row of q attends to its slot of a cache, up to its place. No gradients. */
+  public static Tensor read(
+      Pass pass, AttentionSettings settings, Tensor q, Tensor sinks, CachePlaces places) {
+    Tensor out = pass.allocate(q.dtype(), q.shape());
+    pass.backend().attentionDecode(settings, q, sinks, places, out);
     return out;
   }
 

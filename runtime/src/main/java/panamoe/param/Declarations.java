@@ -67,6 +67,11 @@ public final class Declarations {
     return store.declare(name + ".weight", part, Role.TABLE, normal(), Slice.WHOLE, shape);
   }
 
+  /** A small table that stays FLOAT32, as vectors do: {@code name.weight}, normal, replicated. */
+  public Parameter floatTable(Part part, long... shape) {
+    return store.declare(name + ".weight", part, Role.VECTOR, normal(), Slice.WHOLE, shape);
+  }
+
   /**
    * A vector: {@code name.suffix}.
    *

@@ -119,7 +119,7 @@ class WindowBlocksTest {
     StepPlan plan = new StepPlan(1, 16);
     GenerationRequest request =
         GenerationRequest.of(prompt(5, 6), SamplingConfig.GREEDY, StopConfig.of(9, List.of()));
-    Sequence text = new Sequence(request, new Recorder(), null, 0, List.of(), null);
+    Sequence text = new Sequence(request, new Recorder(), null, 0, List.of(), null, null, 0);
     text.rank = 0;
     text.slot = 0;
     cache.find(text);
@@ -153,7 +153,7 @@ class WindowBlocksTest {
     for (int slot = 0; slot < 8; slot++) {
       GenerationRequest request =
           GenerationRequest.of(prompt(slot, 1), SamplingConfig.GREEDY, StopConfig.of(9, List.of()));
-      Sequence text = new Sequence(request, new Recorder(), null, slot, List.of(), null);
+      Sequence text = new Sequence(request, new Recorder(), null, slot, List.of(), null, null, 0);
       text.rank = 0;
       text.slot = slot;
       cache.find(text);

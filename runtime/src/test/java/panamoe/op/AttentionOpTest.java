@@ -110,7 +110,9 @@ class AttentionOpTest {
               settings,
               new AttentionInputs(
                   q.reshape(6, 4, 5), k.reshape(6, 2, 5), v.reshape(6, 2, 5), sinks),
-              places);
+              places,
+              places.position(),
+              null);
       assertClose(whole.reshape(6, 4, 5), rows, 1e-6);
     }
   }

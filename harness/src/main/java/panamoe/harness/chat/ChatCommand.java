@@ -72,6 +72,11 @@ public final class ChatCommand implements Callable<Integer> {
     shared.checked(() -> text.sampling(shared.seed()));
     shared.checked(() -> text.engine(1));
     ModelFolder folder = ModelFolder.open(model);
+    if (folder.config().encoder() != null) {
+      throw new IllegalArgumentException(
+          model
+              + " has an encoder: it answers one text, not a conversation; use generate or serve");
+    }
     folder.tokenizer(); // refuses a model without one
     text.complete(folder);
     ChatPrompt chat = template.prompt(folder);

@@ -42,6 +42,7 @@ final class CaseKinds {
           Map.entry("hf.GptOssForCausalLM", ModelCases::decoder),
           Map.entry("hf.DeepseekV2ForCausalLM", ModelCases::decoder),
           Map.entry("hf.DeepseekV3ForCausalLM", ModelCases::decoder),
+          Map.entry("hf.SwitchTransformersForConditionalGeneration", ModelCases::encoderDecoder),
           Map.entry("inference.model.Transformer", ModelCases::decoder),
           Map.entry("gpt_oss.torch.model.Transformer", ModelCases::decoder),
           Map.entry("hf.module.MixtralSparseMoeBlock", BlockCases::mixtral),

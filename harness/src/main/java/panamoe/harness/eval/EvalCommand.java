@@ -90,6 +90,7 @@ public final class EvalCommand implements Callable<Integer> {
       throw usage("--tasks does not go with --text and --window");
     }
     ModelFolder folder = ModelFolder.open(model);
+    folder.config().requireLoss();
     Measurement measurement = tasks == null ? ofText(folder) : ofTasks(folder);
     try (Backend backend = shared.open()) {
       WeightTypes types = weights.types(folder, backend);

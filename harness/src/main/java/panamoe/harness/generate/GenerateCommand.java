@@ -83,6 +83,13 @@ public final class GenerateCommand implements Callable<Integer> {
   private boolean moeStats;
 
   @Option(
+      names = "--switch-capacity",
+      description =
+          "Experts of a Switch model drop what its encoder sends beyond their capacity, as transformers "
+              + "has it. Default: nothing is dropped.")
+  private boolean switchCapacity;
+
+  @Option(
       names = "--runtime-kernels",
       description =
           "Compile gate and experts for this model and card first (--device cuda; docs/runtime-kernels.md).")
@@ -93,7 +100,13 @@ public final class GenerateCommand implements Callable<Integer> {
     shared.checked(() -> text.sampling(shared.seed()));
     StopConfig end = shared.checked(() -> StopConfig.of(text.maxTokens(), text.stop()));
     shared.checked(() -> text.engine(1));
-    ModelFolder folder = ModelFolder.open(model);
+    ModelFolder opened = ModelFolder.open(model);
+    ModelFolder folder = switchCapacity ? opened.withDropping() : opened;
+    if (switchCapacity && text.guesses() > 0) {
+      throw new ParameterException(
+          spec.commandLine(),
+          "--switch-capacity counts rows, so that --guesses would change a text");
+    }
     text.complete(folder);
     SamplingConfig sampling = text.sampling(shared.seed());
     GenerationRequest request =
@@ -136,7 +149,11 @@ public final class GenerateCommand implements Callable<Integer> {
             text.engine(tokens(request, folder.config().context())),
             spec.commandLine().getErr(),
             stop)
-        .run(ranks, backend, engine -> print(engine, request, stop));
+        .run(
+            ranks,
+            backend,
+            engine ->
+                print(engine, folder.config().encoder() == null ? prompt : "", request, stop));
     return null;
   }
 
@@ -145,7 +162,11 @@ public final class GenerateCommand implements Callable<Integer> {
     return (int) Math.min((long) request.prompt().length + request.stop().maxTokens(), context);
   }
 
-  private void print(Engine engine, GenerationRequest request, BooleanSupplier stop) {
+  /**
+   * @param before what the text goes on with
+   */
+  private void print(
+      Engine engine, String before, GenerationRequest request, BooleanSupplier stop) {
     PrintWriter out = spec.commandLine().getOut();
     Consumer<String> print =
         piece -> {
@@ -158,7 +179,7 @@ public final class GenerateCommand implements Callable<Integer> {
           }
         };
     if (!shared.json()) {
-      print.accept(prompt);
+      print.accept(before);
     }
     Generation result;
     try {

@@ -88,6 +88,11 @@ public final class TextOptions {
           "Tokens to guess and compute at once where the text repeats itself; changes no bit of it.")
   private int guesses;
 
+  /** Tokens to guess at once. */
+  int guesses() {
+    return guesses;
+  }
+
   public int maxTokens() {
     return maxTokens;
   }

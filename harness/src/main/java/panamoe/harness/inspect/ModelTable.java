@@ -9,6 +9,8 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.stream.IntStream;
 import panamoe.checkpoint.Checkpoint;
+import panamoe.config.BlockConfig;
+import panamoe.config.EmbeddingConfig;
 import panamoe.config.EmbeddingConfig.Positions;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
@@ -36,6 +38,7 @@ import panamoe.train.TrainConfig;
  * @param step of the checkpoint; null for others
  * @param training null for a released model
  * @param layers number of parameters by layer
+ * @param encoderLayers the same of an encoder, if there is one
  * @param parameters number of parameters by part
  * @param activated number of parameters that one token uses
  * @param token cost of generating the last token of a full context, in {@link #dtype}
@@ -46,9 +49,11 @@ public record ModelTable(
     ModelConfig config,
     TrainConfig training,
     List<Long> layers,
+    List<Long> encoderLayers,
     Map<Parameter.Part, Long> parameters,
     long activated,
     Cost token) {
+  private static final String ENCODER = "encoder.layers.";
 
   /** Of a run's configuration, without a checkpoint. */
   static ModelTable ofConfig(Path file) {
@@ -89,16 +94,27 @@ public record ModelTable(
           step,
           config,
           training,
-          IntStream.range(0, config.layers()).mapToObj(layer -> ofLayer(model, layer)).toList(),
+          byLayer(model, "layers.", config.layers()),
+          byLayer(model, ENCODER, encoder(config).size()),
           model.parameters().countByPart(),
           activated(model, config),
           model.cost(Work.decode(1, config.context() - 1, dtype(training))));
     }
   }
 
-  private static long ofLayer(LanguageModel model, int layer) {
+  private static List<BlockConfig> encoder(ModelConfig config) {
+    return config.encoder() == null ? List.of() : config.encoder().blocks();
+  }
+
+  private static List<Long> byLayer(LanguageModel model, String before, int layers) {
+    return IntStream.range(0, layers)
+        .mapToObj(layer -> count(model, before + layer + "."))
+        .toList();
+  }
+
+  private static long count(LanguageModel model, String prefix) {
     return model.parameters().parameters().stream()
-        .filter(parameter -> parameter.name().startsWith("layers." + layer + "."))
+        .filter(parameter -> parameter.name().startsWith(prefix))
         .mapToLong(Parameter::count)
         .sum();
   }
@@ -150,19 +166,25 @@ public record ModelTable(
 
   /** All parameters except unused experts'. */
   public static long activated(LanguageModel model, ModelConfig config) {
-    long activated = model.parameters().count();
-    for (int layer = 0; layer < config.layers(); layer++) {
-      if (config.blocks().get(layer).feedForward() instanceof MoeConfig moe) {
-        String prefix = "layers." + layer + ".";
+    return model.parameters().count()
+        - unused(model, "layers.", config.blocks())
+        - unused(model, ENCODER, encoder(config));
+  }
+
+  private static long unused(LanguageModel model, String before, List<BlockConfig> blocks) {
+    long unused = 0;
+    for (int layer = 0; layer < blocks.size(); layer++) {
+      if (blocks.get(layer).feedForward() instanceof MoeConfig moe) {
+        String prefix = before + layer + ".";
         for (Parameter parameter : model.parameters().parameters()) {
           if (parameter.part() == Parameter.Part.EXPERT && parameter.name().startsWith(prefix)) {
             long expert = parameter.count() / moe.experts();
-            activated -= expert * (moe.experts() - moe.gate().topK());
+            unused += expert * (moe.experts() - moe.gate().topK());
           }
         }
       }
     }
-    return activated;
+    return unused;
   }
 
   String toText() {
@@ -179,17 +201,14 @@ public record ModelTable(
         config.hidden(),
         config.context(),
         config.vocabulary(),
-        config.embedding().positions() == Positions.LEARNED ? ", learned positions" : "",
+        positions(),
         config.head().tied() ? "" : ", untied head");
-    // Layers that are alike share a line.
-    int from = 0;
-    for (int layer = 1; layer <= config.layers(); layer++) {
-      if (layer == config.layers() || !block(layer).equals(block(from))) {
-        String range = from == layer - 1 ? " " + from : "s " + from + " to " + (layer - 1);
-        line(text, "layer%-7s %s", range, block(from));
-        from = layer;
-      }
+    if (config.encoder() != null) {
+      line(text, "encoder     %s", Count.of(encoderLayers.size(), "layer"));
+      layers(text, encoder(config), encoderLayers);
+      line(text, "decoder     every layer also attends to the encoded text");
     }
+    layers(text, config.blocks(), layers);
     line(text, "");
     line(text, "%-12s %16s %8s", "part", "parameters", "share");
     parameters.forEach((part, count) -> row(text, part.name().toLowerCase(Locale.ROOT), count));
@@ -205,16 +224,39 @@ public record ModelTable(
     return text.toString();
   }
 
+  private String positions() {
+    EmbeddingConfig.Relative relative = config.embedding().relative();
+    return (config.embedding().positions() == Positions.LEARNED ? ", learned positions" : "")
+        + (relative == null
+            ? ""
+            : ", relative positions in "
+                + relative.buckets()
+                + " buckets up to "
+                + relative.distance());
+  }
+
   private String kind() {
     return step != null ? "checkpoint" : training == null ? "released" : "config";
   }
 
-  private String block(int layer) {
-    return String.format(
-        Locale.ROOT,
-        "%s: %,d parameters",
-        BlockLine.of(config.blocks().get(layer)),
-        layers.get(layer));
+  /** Layers that are alike share a line. */
+  private static void layers(StringBuilder text, List<BlockConfig> blocks, List<Long> parameters) {
+    List<String> lines =
+        IntStream.range(0, blocks.size())
+            .mapToObj(layer -> block(blocks.get(layer), parameters.get(layer)))
+            .toList();
+    int from = 0;
+    for (int layer = 1; layer <= lines.size(); layer++) {
+      if (layer == lines.size() || !lines.get(layer).equals(lines.get(from))) {
+        String range = from == layer - 1 ? " " + from : "s " + from + " to " + (layer - 1);
+        line(text, "layer%-7s %s", range, lines.get(from));
+        from = layer;
+      }
+    }
+  }
+
+  private static String block(BlockConfig block, long parameters) {
+    return String.format(Locale.ROOT, "%s: %,d parameters", BlockLine.of(block), parameters);
   }
 
   private void row(StringBuilder text, String part, long count) {
@@ -235,6 +277,10 @@ public record ModelTable(
     config.experts().forEach(experts::add);
     ArrayNode byLayer = json.putArray("parameters_by_layer");
     layers.forEach(byLayer::add);
+    if (config.encoder() != null) {
+      ArrayNode encoder = json.putArray("parameters_by_encoder_layer");
+      encoderLayers.forEach(encoder::add);
+    }
     ObjectNode parts = json.putObject("parameters");
     parameters.forEach((part, count) -> parts.put(part.name().toLowerCase(Locale.ROOT), count));
     json.put("total", total());

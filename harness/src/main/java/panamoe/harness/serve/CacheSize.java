@@ -3,6 +3,7 @@ package panamoe.harness.serve;
 import java.util.Locale;
 import panamoe.config.ModelConfig;
 import panamoe.engine.EngineConfig;
+import panamoe.engine.InferenceMemory;
 import panamoe.tensor.DType;
 
 /**
@@ -56,7 +57,9 @@ record CacheSize(long blocks, long windowBlocks, long tokenBytes, long windowByt
       }
       return said;
     }
-    CacheSize held = whole.within(freeBytes / 2);
+    // Each sequence has room of its own for what an encoder reads.
+    long encoded = most.sequences() * InferenceMemory.ofEncodedText(config, dtype);
+    CacheSize held = whole.within(Math.max(0, freeBytes / 2 - encoded));
     int context = Math.ceilDiv(config.context(), EngineConfig.BLOCK);
     if (held.blocks < context) {
       throw new IllegalArgumentException(

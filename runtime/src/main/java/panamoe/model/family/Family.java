@@ -18,7 +18,8 @@ public interface Family {
           new Olmoe(),
           new GptOss(),
           new DeepSeekV2(),
-          new DeepSeekV3());
+          new DeepSeekV3(),
+          new Switch());
 
   /** Its name in {@code config.json}: {@code model_type}. */
   String type();

@@ -22,10 +22,11 @@ import panamoe.tensor.Tensor;
 
 /**
  * The recipes of a family's weights. A weight of a layer is named without {@code layers.N.}, one of
- * an expert without the expert's number: {@code moe.experts.up.weight}. Written by one thread.
+ * an expert without the expert's number: {@code moe.experts.up.weight}; one of an encoder begins
+ * with {@code encoder.}. Written by one thread.
  */
 final class Recipes {
-  private static final Pattern LAYER = Pattern.compile("layers\\.(\\d+)\\.(.+)");
+  private static final Pattern LAYER = Pattern.compile("(encoder\\.|)layers\\.(\\d+)\\.(.+)");
   private static final Pattern EXPERT = Pattern.compile("(.*\\.experts)\\.(\\d+)\\.(.+)");
   private static final int SHOWN = 20;
 
@@ -33,6 +34,8 @@ final class Recipes {
   private static final int MOST_PER_BYTE = 4;
 
   private final String layer;
+  private final String encoderLayer;
+  private final Set<String> copies = new HashSet<>();
   private final Map<String, Recipe> byWeight = new HashMap<>();
   private boolean leavesLayersOut;
 
@@ -40,7 +43,13 @@ final class Recipes {
    * @param layer what stands before the names of a layer's tensors, with %d for its number
    */
   Recipes(String layer) {
+    this(layer, null);
+  }
+
+  /** As above, and {@code encoderLayer} before the names of an encoder's layer's. */
+  Recipes(String layer, String encoderLayer) {
     this.layer = layer;
+    this.encoderLayer = encoderLayer;
   }
 
   /** What Hugging Face's decoders have in common: all but the layers' experts. */
@@ -68,6 +77,12 @@ final class Recipes {
   /** Adds or replaces the recipe of a weight. */
   Recipes put(String weight, Recipe recipe) {
     byWeight.put(weight, recipe);
+    return this;
+  }
+
+  /** Tensors that may be stored a second time under these names. */
+  Recipes again(String... names) {
+    copies.addAll(Set.of(names));
     return this;
   }
 
@@ -151,6 +166,7 @@ final class Recipes {
     if (config.head().tied()) {
       used.add("lm_head.weight"); // the embedding again
     }
+    used.addAll(copies);
     used.addAll(leftOut(config, files.tensors().keySet()));
     files.tensors().keySet().stream()
         .filter(name -> !used.contains(name))
@@ -192,10 +208,11 @@ final class Recipes {
     BlockConfig block = null;
     Matcher inLayer = LAYER.matcher(weight);
     if (inLayer.matches()) {
-      int number = Integer.parseInt(inLayer.group(1));
-      key = inLayer.group(2);
-      before = String.format(java.util.Locale.ROOT, layer, number);
-      block = config.blocks().get(number);
+      boolean ofEncoder = !inLayer.group(1).isEmpty();
+      int number = Integer.parseInt(inLayer.group(2));
+      key = inLayer.group(1) + inLayer.group(3);
+      before = String.format(java.util.Locale.ROOT, ofEncoder ? encoderLayer : layer, number);
+      block = (ofEncoder ? config.encoder().blocks() : config.blocks()).get(number);
     }
     Matcher ofExpert = EXPERT.matcher(key);
     if (ofExpert.matches()) {

@@ -35,9 +35,13 @@ public final class ModelReplay implements AutoCloseable {
 
   /** With decoded weights. */
   public ModelReplay(Replay replay, Path path) {
+    this(replay, ModelFolder.open(path));
+  }
+
+  public ModelReplay(Replay replay, ModelFolder folder) {
     this.replay = replay;
     List<String> warnings = new ArrayList<>();
-    this.model = ModelFolder.open(path).load(replay.backend(), DType.FLOAT32, warnings);
+    this.model = folder.load(replay.backend(), DType.FLOAT32, warnings);
     replay.comparison().require(warnings.isEmpty(), String.join("; ", warnings));
   }
 
@@ -60,10 +64,22 @@ public final class ModelReplay implements AutoCloseable {
 
   /** The logits after each token of a text [T, V]. */
   public float[] logits(long[] text) {
+    return logits(null, text);
+  }
+
+  /**
+   * As above, behind a text.
+   *
+   * @param source what the encoder reads; null without an encoder
+   */
+  public float[] logits(long[] source, long[] text) {
     int vocabulary = model.config().vocabulary();
     float[] all = new float[text.length * vocabulary];
     try (ModelRunner runner = runner(text.length)) {
       StepRows rows = new StepRows(text.length);
+      if (source != null) {
+        rows.encode(0, ints(source));
+      }
       rows.change(0, 0, 0);
       for (int position = 0; position < text.length; position++) {
         rows.add(Math.toIntExact(text[position]), 0, position);
@@ -77,6 +93,37 @@ public final class ModelReplay implements AutoCloseable {
       }
     }
     return all;
+  }
+
+  /** The encoder's last hidden states [S, M] of a text. */
+  public float[] encoded(long[] source) {
+    try (ModelRunner runner = runner(1)) {
+      return runner.encode(ints(source));
+    }
+  }
+
+  /**
+   * Writes {@code count} tokens behind a text of the encoder, each with the largest logit, and
+   * computes all that is written again for each: so the recorded capacity was counted.
+   *
+   * @param start the decoder's first token
+   */
+  public Written greedyAnew(long[] source, long start, int count) {
+    int vocabulary = model.config().vocabulary();
+    long[] text = {start};
+    float[] logits = new float[count * vocabulary];
+    for (int step = 0; step < count; step++) {
+      float[] all = logits(source, text);
+      float[] row = Arrays.copyOfRange(all, all.length - vocabulary, all.length);
+      System.arraycopy(row, 0, logits, step * vocabulary, vocabulary);
+      text = Arrays.copyOf(text, text.length + 1);
+      text[text.length - 1] = largest(row);
+    }
+    return new Written(Arrays.copyOfRange(text, 1, text.length), logits);
+  }
+
+  private static int[] ints(long[] tokens) {
+    return Arrays.stream(tokens).mapToInt(Math::toIntExact).toArray();
   }
 
   /** Writes {@code count} tokens after a prompt, each with the largest logit. */

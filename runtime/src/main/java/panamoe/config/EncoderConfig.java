@@ -1,0 +1,83 @@
+package panamoe.config;
+
+import java.util.List;
+import java.util.Objects;
+import panamoe.backend.AttentionSettings.Mask;
+
+/**
+ * The encoder of an encoder-decoder (T5, Switch Transformers): it reads a whole text, to which
+ * every block of the decoder attends between its own attention and its MLP or experts, with a norm
+ * and heads like its own attention's. Both have the embedding of tokens, and each a bias by
+ * relative position.
+ *
+ * @param blocks one for each layer, with a FULL mask
+ * @param startToken begins every text that the decoder writes
+ */
+public record EncoderConfig(List<BlockConfig> blocks, NormConfig finalNorm, int startToken) {
+  public EncoderConfig {
+    Require.present("blocks", blocks);
+    if (blocks.isEmpty()
+        || blocks.size() > ModelConfig.MAX_LAYERS
+        || blocks.stream().anyMatch(Objects::isNull)) {
+      throw new IllegalArgumentException(
+          "the encoder has "
+              + blocks.size()
+              + " blocks, expected 1 to "
+              + ModelConfig.MAX_LAYERS
+              + " and no null");
+    }
+    blocks = List.copyOf(blocks);
+    Require.present("finalNorm", finalNorm);
+    Require.notNegative("startToken", startToken);
+  }
+
+  /** The same encoder with other blocks. */
+  EncoderConfig withBlocks(List<BlockConfig> others) {
+    return new EncoderConfig(others, finalNorm, startToken);
+  }
+
+  /**
+   * How a block of the decoder attends to the encoded text.
+   *
+   * @param own its own attention
+   */
+  public static GroupedQueryConfig cross(AttentionConfig own) {
+    GroupedQueryConfig like = (GroupedQueryConfig) own;
+    return new GroupedQueryConfig(
+        like.heads(),
+        like.biases(),
+        null,
+        null,
+        null,
+        new AttentionConfig.Scores(Mask.FULL, 0, false, like.scores().scale()));
+  }
+
+  /** Refuses a decoder that this encoder does not go with. */
+  void requireFits(int vocabulary, EmbeddingConfig embedding, List<BlockConfig> decoder) {
+    if (startToken >= vocabulary) {
+      throw new IllegalArgumentException(
+          "startToken is " + startToken + ", which is none of 0 to " + (vocabulary - 1));
+    }
+    if (embedding.relative() == null || embedding.positions() != EmbeddingConfig.Positions.NONE) {
+      throw new IllegalArgumentException(
+          "a model with an encoder knows positions by a relative bias alone");
+    }
+    blocks.forEach(block -> requireMask(block, Mask.FULL));
+    decoder.forEach(block -> requireMask(block, Mask.CAUSAL));
+    GroupedQueryConfig first = (GroupedQueryConfig) blocks.getFirst().attention();
+    if (blocks.stream()
+        .anyMatch(
+            block -> !((GroupedQueryConfig) block.attention()).heads().equals(first.heads()))) {
+      throw new IllegalArgumentException("all blocks of an encoder have the same heads");
+    }
+  }
+
+  private static void requireMask(BlockConfig block, Mask mask) {
+    if (block.attention().scores().mask() != mask) {
+      throw new IllegalArgumentException(
+          "the mask of a block is "
+              + block.attention().scores().mask()
+              + ", expected FULL in an encoder and CAUSAL in its decoder");
+    }
+  }
+}

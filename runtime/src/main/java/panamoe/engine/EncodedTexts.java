@@ -1,0 +1,103 @@
+package panamoe.engine;
+
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.stream.IntStream;
+import panamoe.backend.Backend;
+import panamoe.model.LanguageModel;
+import panamoe.nn.KeyValueCache;
+import panamoe.nn.Sequences;
+import panamoe.op.Pass;
+import panamoe.tensor.DType;
+import panamoe.tensor.HostView;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/**
+ * The texts that an encoder has read, one a slot: the keys and values that the decoder's layers
+ * attend to. Each is read by itself, so that its bits do not depend on others. Used by one thread.
+ */
+final class EncodedTexts {
+  private static final int NONE = -1;
+
+  private final Backend backend;
+  private final LanguageModel model;
+  private final KeyValueCache cache;
+  private final Tensor table;
+  private final Tensor ends;
+  private final HostView hostEnds;
+  // The last position of each slot's text; NONE: nothing was read for it.
+  private final int[] last;
+
+  /**
+   * @param dtype of keys and values
+   * @param slots texts at a time
+   * @param most rows of a step
+   */
+  EncodedTexts(
+      TensorScope scope, Backend backend, LanguageModel model, DType dtype, int slots, int most) {
+    this.backend = backend;
+    this.model = model;
+    this.cache = model.encodedCache(scope, dtype, slots);
+    this.table = scope.allocate(DType.INT32, slots, 1).set(IntStream.range(0, slots).toArray());
+    this.ends = scope.zeros(DType.INT32, most);
+    this.hostEnds = HostView.of(ends);
+    this.last = new int[slots];
+    Arrays.fill(last, NONE);
+  }
+
+  /**
+   * Reads the texts that a step brings, and says for its rows where theirs end.
+   *
+   * @throws IllegalArgumentException if there is none for a row
+   */
+  void take(StepRows rows) {
+    for (int i = 0; i < rows.sourceSlots.size(); i++) {
+      read(rows.sourceSlots.get(i), rows.sources.get(i));
+    }
+    for (int row = 0; row < rows.count; row++) {
+      int end = last[rows.slots[row]];
+      if (end == NONE) {
+        throw new IllegalArgumentException(
+            "the encoder has read no text for slot " + rows.slots[row]);
+      }
+      hostEnds.memory().setAtIndex(ValueLayout.JAVA_INT, row, end);
+    }
+    hostEnds.write(0, (long) rows.count * Integer.BYTES);
+  }
+
+  /**
+   * @return the encoder's last hidden states [S, M], row by row
+   */
+  float[] read(int slot, int[] text) {
+    int length = text.length;
+    last[slot] = length - 1;
+    try (TensorScope activations = TensorScope.shared(backend)) {
+      Tensor positions =
+          activations.allocate(DType.INT32, length).set(IntStream.range(0, length).toArray());
+      Tensor encoded =
+          model.encode(
+              Pass.inference(backend, activations),
+              activations.allocate(DType.INT32, length).set(text),
+              positions,
+              all(activations, length, length - 1),
+              new Sequences.Source(cache, table, all(activations, length, slot), positions));
+      return encoded.toFloats();
+    }
+  }
+
+  private static Tensor all(TensorScope scope, int count, int value) {
+    int[] values = new int[count];
+    Arrays.fill(values, value);
+    return scope.allocate(DType.INT32, count).set(values);
+  }
+
+  /**
+   * What the rows of a step attend to.
+   *
+   * @param slots INT32 [rows]
+   */
+  Sequences.Source of(Tensor slots) {
+    return new Sequences.Source(cache, table, slots, ends.part(0, DType.INT32, slots.count()));
+  }
+}
