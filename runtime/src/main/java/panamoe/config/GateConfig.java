@@ -305,6 +305,11 @@ public record GateConfig(
     return withCapacity(capacity.by(DropPolicy.DROPLESS));
   }
 
+  /** The same gate for {@code k} experts a token. */
+  public GateConfig withTopK(int k) {
+    return new GateConfig(k, routerBias, score, choice, weight, capacity, loss, cosine);
+  }
+
   /** The same gate with another capacity. */
   public GateConfig withCapacity(Capacity other) {
     return new GateConfig(topK, routerBias, score, choice, weight, other, loss, cosine);

@@ -58,6 +58,11 @@ public record InferenceMemory(long weights, long keysAndValues) {
     return new InferenceMemory(weights, keysAndValues);
   }
 
+  /** This memory where weights take at most {@code most} bytes. */
+  public InferenceMemory within(long most) {
+    return new InferenceMemory(Math.min(weights, most), keysAndValues);
+  }
+
   /**
    * Bytes of the keys and values of a text that an encoder has read; 0 without an encoder. There is
    * room for one as long as the context.
@@ -83,7 +88,8 @@ public record InferenceMemory(long weights, long keysAndValues) {
           String.format(
               Locale.ROOT,
               "%s takes %s for its weights and %s for the keys and values of a text, but only %s are"
-                  + " available; spread it over machines, or take a smaller --dtype or --quantize",
+                  + " available; spread it over machines, take a smaller --dtype or --quantize, or leave"
+                  + " experts on the disk with --memory",
               model,
               gibibytes(weights),
               gibibytes(keysAndValues),

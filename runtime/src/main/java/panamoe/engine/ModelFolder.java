@@ -253,7 +253,8 @@ public record ModelFolder(
    *     not fit into memory
    */
   public LanguageModel load(Backend backend, DType dtype, List<String> warnings) {
-    return load(backend, WeightTypes.of(dtype), Ranks.alone(), warnings, _ -> {});
+    return load(
+        backend, InferenceSettings.of(WeightTypes.of(dtype)), Ranks.alone(), warnings, _ -> {});
   }
 
   /**
@@ -262,27 +263,28 @@ public record ModelFolder(
    * @throws CheckpointException also if a weight is NaN or infinite
    */
   public LanguageModel load(Backend backend, DType dtype) {
-    return load(backend, WeightTypes.of(dtype), Ranks.alone(), null, _ -> {});
+    return load(backend, InferenceSettings.of(WeightTypes.of(dtype)), Ranks.alone(), null, _ -> {});
   }
 
   /**
    * As above, what this rank holds of a model that all {@code ranks} hold together; of the weights
    * it reads no other bytes.
    *
-   * @param types in which weights are held; where experts' are blocks, those stored in such blocks
-   *     are kept, and others rounded as they are read
+   * @param settings how it is held; where experts are blocks, those stored in such blocks are kept,
+   *     and others rounded as they are read
    * @param warnings receives the loader's warnings; null to refuse NaN and infinite weights
    * @param progress is told which part is loaded, 0 to 1, by any thread
-   * @throws IllegalArgumentException if the model does not divide among the tensor ranks
+   * @throws IllegalArgumentException if the model does not divide among the tensor ranks, or
+   *     experts per token do not fit it
    */
   public LanguageModel load(
       Backend backend,
-      WeightTypes types,
+      InferenceSettings settings,
       Ranks ranks,
       List<String> warnings,
       DoubleConsumer progress) {
     try {
-      return loadThis(backend, types, ranks, warnings, progress);
+      return loadThis(backend, settings, ranks, warnings, progress);
     } catch (CheckpointException e) {
       if (!weights.isGone()) {
         throw e;
@@ -294,22 +296,41 @@ public record ModelFolder(
               throw new CheckpointException(
                   path + " has become another model since it was opened", e);
             }
-            return latest.loadThis(backend, types, ranks, warnings, progress);
+            return latest.loadThis(backend, settings, ranks, warnings, progress);
           });
     }
   }
 
   private LanguageModel loadThis(
       Backend backend,
-      WeightTypes types,
+      InferenceSettings settings,
       Ranks ranks,
       List<String> warnings,
       DoubleConsumer progress) {
     boolean alone = ranks.world().size() == 1;
-    ModelConfig serving = dropping ? config : config.withGates(GateConfig::withoutDropping);
-    weights.require(serving, types, alone ? backend.memoryAvailable() : Long.MAX_VALUE);
+    WeightTypes types = settings.types();
+    ModelConfig limited = settings.config(config);
+    ModelConfig serving = dropping ? limited : limited.withGates(GateConfig::withoutDropping);
+    boolean whole = InferenceMemory.of(serving, types).weights() <= settings.memory();
+    weights.require(serving, types, alone && whole ? backend.memoryAvailable() : Long.MAX_VALUE);
     LanguageModel model = new LanguageModel(serving, ranks);
     try {
+      if (!whole) {
+        if (!alone || serving.encoder() != null) {
+          throw new CheckpointException(
+              path
+                  + " does not fit into --memory, and "
+                  + (alone ? "models with an encoder" : "ranks")
+                  + " keep no experts on the disk");
+        }
+        List<String> found =
+            ExpertsOnDisk.load(this, backend, settings, warnings == null, model, progress);
+        if (warnings != null) {
+          warnings.addAll(found);
+          model.parameters().note(types).ifPresent(warnings::add);
+        }
+        return model;
+      }
       model.allocate(backend, types);
       Map<String, Destination> destinations = ModelTensors.destinations(model, backend);
       LoadReport report = weights.load(destinations, backend, alone, warnings == null, progress);

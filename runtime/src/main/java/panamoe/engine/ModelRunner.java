@@ -116,6 +116,11 @@ public final class ModelRunner implements StepRunner {
    */
   public void run(StepRows rows) {
     boolean writes = rows.wantedCount == rows.count;
+    if (model.expertCache().isPresent()) { // which memory an expert has differs from step to step
+      runTogether(rows);
+      model.expertCache().get().stepped(rows.count, writes);
+      return;
+    }
     inputs.changeTable(rows);
     if (encoded != null) {
       encoded.take(rows);

@@ -63,6 +63,11 @@ final class Block {
     }
   }
 
+  /** The MoE layer; null in a dense block. */
+  MoeLayer moe() {
+    return moe;
+  }
+
   Tensor forward(Pass pass, Tensor x, Sequences sequences, AttentionTables tables, Tensor used) {
     Tensor attended =
         ComputeEvent.around(

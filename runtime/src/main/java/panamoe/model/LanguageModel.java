@@ -3,6 +3,8 @@ package panamoe.model;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
+import java.util.function.Predicate;
 import panamoe.backend.Activation;
 import panamoe.backend.Backend;
 import panamoe.backend.GemmKernels;
@@ -10,6 +12,9 @@ import panamoe.config.BlockConfig;
 import panamoe.config.EmbeddingConfig;
 import panamoe.config.GroupedQueryConfig;
 import panamoe.config.ModelConfig;
+import panamoe.moe.ExpertCache;
+import panamoe.moe.ExpertLayout;
+import panamoe.moe.MoeLayer;
 import panamoe.nn.AttentionTables;
 import panamoe.nn.Cost;
 import panamoe.nn.KeyValueCache;
@@ -55,6 +60,7 @@ public final class LanguageModel implements AutoCloseable {
   private final Parameter headBias;
   private AttentionTables tables;
   private Tensor headWeight;
+  private ExpertCache expertCache;
 
   /** A model that one rank holds whole. */
   public LanguageModel(ModelConfig config) {
@@ -150,11 +156,52 @@ public final class LanguageModel implements AutoCloseable {
    * ParameterStore#allocate}. The model can neither train nor be saved.
    */
   public void allocate(Backend backend, WeightTypes types) {
+    allocate(backend, types, _ -> true, 0);
+  }
+
+  /**
+   * As above, without the experts' matrices, which are taken from a cache.
+   *
+   * @param cacheBytes that will be allocated for it
+   */
+  public void allocateWithoutExperts(Backend backend, WeightTypes types, long cacheBytes) {
+    allocate(backend, types, parameter -> !WeightTypes.isExpert(parameter), cacheBytes);
+  }
+
+  private void allocate(
+      Backend backend, WeightTypes types, Predicate<Parameter> held, long cacheBytes) {
     DType dtype = types.compute();
     long[] shape = embedding.shape();
-    store.allocate(backend, types, head == null ? backend.packedBytes(dtype, shape) : 0);
+    long beside = head == null ? backend.packedBytes(dtype, shape) : 0;
+    store.allocate(backend, types, held, beside + cacheBytes);
     makeTables();
     headWeight = head == null ? store.allocatePacked(backend, dtype, shape) : head.value();
+  }
+
+  /** The MoE layers, in order. */
+  public List<MoeLayer> moeLayers() {
+    return blocks.stream().map(Block::moe).filter(Objects::nonNull).toList();
+  }
+
+  /**
+   * Takes experts' matrices from a cache, which is closed with this model.
+   *
+   * @param layouts of an expert of each MoE layer; their experts are numbered one after the other
+   */
+  public void readThrough(ExpertCache cache, List<ExpertLayout> layouts) {
+    expertCache = cache;
+    List<MoeLayer> layers = moeLayers();
+    int first = 0;
+    for (int i = 0; i < layers.size(); i++) {
+      MoeLayer next = i + 1 < layers.size() ? layers.get(i + 1) : null;
+      layers.get(i).readThrough(cache, layouts.get(i), first, next);
+      first += layers.get(i).expertMatrices().getFirst().matrices();
+    }
+  }
+
+  /** Where experts are that memory has no room for; empty if all are in memory. */
+  public Optional<ExpertCache> expertCache() {
+    return Optional.ofNullable(expertCache);
   }
 
   private void makeTables() {
@@ -406,6 +453,9 @@ public final class LanguageModel implements AutoCloseable {
 
   @Override
   public void close() {
+    if (expertCache != null) {
+      expertCache.close(); // nothing is read into its memory any more
+    }
     store.close();
   }
 }

@@ -46,6 +46,9 @@ public final class ModelTensors {
   public static Map<String, Destination> destinations(LanguageModel model, Backend backend) {
     Map<String, Destination> destinations = new LinkedHashMap<>();
     for (Parameter parameter : model.parameters().parameters()) {
+      if (parameter.value() == null) {
+        continue; // it is read when it is needed
+      }
       boolean tied = model.config().head().tied() && parameter == model.head();
       Tensor value = parameter.value();
       for (int matrix = 0; matrix < parameter.matrices(); matrix++) {
@@ -63,6 +66,17 @@ public final class ModelTensors {
       }
     }
     return destinations;
+  }
+
+  /**
+   * Where the tensor of one expert of a stack goes that is not in memory.
+   *
+   * @param into [N, K], packed
+   */
+  public static Map<String, Destination> expert(Parameter stack, int expert, Tensor into) {
+    return Map.of(
+        name(stack, expert),
+        new Destination(DType.FLOAT32, stack.matrixShape(), share(stack.slice()), List.of(into)));
   }
 
   private static Destination.Share share(Slice slice) {

@@ -129,6 +129,20 @@ public final class Gate {
     return routes;
   }
 
+  /**
+   * How often each expert would be chosen if x were this layer's input: a guess, where x is another
+   * layer's.
+   *
+   * @return [E]
+   */
+  int[] guess(Pass pass, Tensor x, int topK) {
+    Tensor logits = cosine == null ? linear.forwardFloat32(pass, x) : cosine.forward(pass, x);
+    GateKernels.Inputs inputs =
+        new GateKernels.Inputs(logits, null, Parameter.valueOf(correction), null, null);
+    GateSettings settings = config.settings(x.size(0), experts, false).withTopK(topK);
+    return GateOp.unlimited(pass, settings, inputs).counts().toInts();
+  }
+
   private boolean perSequence() {
     return Boolean.TRUE.equals(config.loss().perSequence());
   }

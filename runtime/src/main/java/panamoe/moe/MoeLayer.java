@@ -1,5 +1,9 @@
 package panamoe.moe;
 
+import java.util.Comparator;
+import java.util.List;
+import java.util.stream.IntStream;
+import panamoe.backend.Backend;
 import panamoe.backend.CombineKernels;
 import panamoe.backend.Routes;
 import panamoe.config.DenseConfig;
@@ -20,6 +24,7 @@ import panamoe.parallel.Ranks.ExpertGroups;
 import panamoe.parallel.Topology;
 import panamoe.param.Declarations;
 import panamoe.param.Parameter;
+import panamoe.param.WeightTypes;
 import panamoe.tensor.Tensor;
 
 /**
@@ -53,6 +58,9 @@ public final class MoeLayer {
   private final SharedExpert shared;
   private final Mlp mlp;
   private final Linear coefficient;
+  private ExpertCache cache; // null: all experts are in memory
+  private int firstExpert;
+  private MoeLayer next;
 
   /**
    * Declares {@code gate}, {@code experts} and, where the config has them, {@code shared}, or
@@ -83,6 +91,43 @@ public final class MoeLayer {
       this.coefficient =
           Linear.whole(at.in("coefficient"), Parameter.Part.COEFFICIENT, hidden, 2, true);
     }
+  }
+
+  /** The stacked matrices of this layer's experts. */
+  public List<Parameter> expertMatrices() {
+    return experts.matrices();
+  }
+
+  /** One of this layer's experts as a unit, where they are not all in memory. */
+  public ExpertLayout expertLayout(Backend backend, WeightTypes types) {
+    return experts.layout(backend, types);
+  }
+
+  /**
+   * Takes experts' matrices from a cache from now on.
+   *
+   * @param first number of this layer's first expert among those of all layers
+   * @param following the next such layer, whose experts are guessed; or null
+   */
+  public void readThrough(
+      ExpertCache newCache, ExpertLayout layout, int first, MoeLayer following) {
+    cache = newCache;
+    firstExpert = first;
+    next = following;
+    experts.readThrough(newCache, layout, first);
+  }
+
+  /** Lets experts be read that the router would choose if x were this layer's input. */
+  private void guess(Pass pass, Tensor x) {
+    int[] counts = gate.guess(pass, x, pass.topK(layer, topK));
+    int[] likely =
+        IntStream.range(0, counts.length)
+            .filter(e -> counts[e] > 0)
+            .boxed()
+            .sorted(Comparator.comparingInt(e -> -counts[e]))
+            .mapToInt(e -> firstExpert + e)
+            .toArray();
+    cache.guess(likely);
   }
 
   /**
@@ -186,7 +231,7 @@ public final class MoeLayer {
                 place + " residual",
                 () -> new Residual(mlp.forward(pass, x), coefficient.forwardFloat32(pass, x)));
     Tensor outputs =
-        here ? computeHere(pass, rows, routes.offsets()) : exchange.through(experts::forward);
+        here ? computeHere(pass, x, rows, routes.offsets()) : exchange.through(experts::forward);
     CombineOp.forwardInto(
         pass,
         new CombineKernels.Inputs(outputs, residual.output, residual.coefficient, base),
@@ -195,8 +240,10 @@ public final class MoeLayer {
   }
 
   /** For experts that all tensor ranks slice: each has all rows already. */
-  private Tensor computeHere(Pass pass, Tensor rows, Tensor offsets) {
+  private Tensor computeHere(Pass pass, Tensor x, Tensor rows, Tensor offsets) {
     Tensor input = SliceOp.enter(pass, rows, ranks.slices());
-    return SliceOp.leave(pass, experts.forward(pass, input, offsets), ranks.slices());
+    Runnable meanwhile = next == null ? () -> {} : () -> next.guess(pass, x);
+    Tensor outputs = experts.forward(pass, input, offsets, meanwhile);
+    return SliceOp.leave(pass, outputs, ranks.slices());
   }
 }

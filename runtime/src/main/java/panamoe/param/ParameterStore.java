@@ -5,6 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Predicate;
 import java.util.zip.CRC32C;
 import panamoe.backend.Backend;
 import panamoe.op.Gradient;
@@ -149,25 +150,28 @@ public final class ParameterStore implements AutoCloseable {
    * packed, tables in their dtype, vectors in FLOAT32. Nothing is drawn and there are no masters.
    *
    * @param types of the parameters
+   * @param held which of them get memory; others keep no {@link Parameter#value}
    * @param besideBytes that will be allocated in {@link #scope} beside the parameters
    * @throws OutOfMemoryError as {@link #materialize}
    */
-  public void allocate(Backend backend, WeightTypes types, long besideBytes) {
+  public void allocate(
+      Backend backend, WeightTypes types, Predicate<Parameter> held, long besideBytes) {
     long bytes = besideBytes;
-    for (Parameter parameter : parameters.values()) {
-      DType held = types.of(parameter);
+    List<Parameter> here = parameters.values().stream().filter(held).toList();
+    for (Parameter parameter : here) {
+      DType dtype = types.of(parameter);
       bytes +=
           parameter.role() == Role.OPERAND
-              ? backend.packedBytes(held, parameter.shape())
-              : parameter.count() * held.bytes();
+              ? backend.packedBytes(dtype, parameter.shape())
+              : parameter.count() * dtype.bytes();
     }
     open(backend, bytes);
-    for (Parameter parameter : parameters.values()) {
-      DType held = types.of(parameter);
+    for (Parameter parameter : here) {
+      DType dtype = types.of(parameter);
       parameter.bind(
           parameter.role() == Role.OPERAND
-              ? new Weight.Packed(allocatePacked(backend, held, parameter.shape()))
-              : new Weight.RowMajor(scope.allocate(held, parameter.shape())));
+              ? new Weight.Packed(allocatePacked(backend, dtype, parameter.shape()))
+              : new Weight.RowMajor(scope.allocate(dtype, parameter.shape())));
     }
   }
 

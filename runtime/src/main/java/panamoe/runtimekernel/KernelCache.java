@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.function.Supplier;
 import panamoe.io.Sha256;
+import panamoe.io.UserCache;
 
 /**
  * A disk cache of compiled kernels. A file is named by the SHA-256 of the compiler's inputs and
@@ -33,18 +34,10 @@ final class KernelCache {
   }
 
   static Optional<Path> folder(Map<String, String> environment) {
-    for (String[] place :
-        new String[][] {
-          {"PANAMOE_CACHE", ""},
-          {"XDG_CACHE_HOME", "panamoe/kernels"},
-          {"HOME", ".cache/panamoe/kernels"}
-        }) {
-      String value = environment.get(place[0]);
-      if (value != null && !value.isBlank()) {
-        return Optional.of(Path.of(value).resolve(place[1]).toAbsolutePath());
-      }
-    }
-    return Optional.empty();
+    String own = environment.get("PANAMOE_CACHE");
+    return own == null || own.isBlank()
+        ? UserCache.folder(environment, "kernels")
+        : Optional.of(Path.of(own).toAbsolutePath());
   }
 
   /** The cache key of a source compiled by this compiler version for this architecture. */

@@ -100,6 +100,12 @@ public final class TensorScope implements AutoCloseable {
     return new Tensor(this, dtype, shape.clone(), false, part, false);
   }
 
+  /** As {@link #over}, of a packed operand. */
+  public Tensor overPacked(MemorySegment memory, DType dtype, long... shape) {
+    requireOpen();
+    return new Tensor(this, dtype, shape.clone(), true, memory, false);
+  }
+
   /**
    * Registers that another thread uses tensors of this scope: closing calls {@code end} to wait for
    * it before freeing memory.

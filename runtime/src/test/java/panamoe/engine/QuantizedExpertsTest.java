@@ -97,7 +97,8 @@ class QuantizedExpertsTest {
 
   private LanguageModel load(Backend on, DType compute, DType experts, List<String> warnings) {
     WeightTypes types = new WeightTypes(compute, experts);
-    return ModelFolder.open(folder).load(on, types, Ranks.alone(), warnings, _ -> {});
+    return ModelFolder.open(folder)
+        .load(on, InferenceSettings.of(types), Ranks.alone(), warnings, _ -> {});
   }
 
   /** Of each expert's matrix, rounded whole. */

@@ -121,7 +121,7 @@ class RankedEngineTest {
                       ModelFolder.open(folder)
                           .load(
                               backend,
-                              WeightTypes.of(DType.FLOAT32),
+                              InferenceSettings.of(WeightTypes.of(DType.FLOAT32)),
                               ranks,
                               new ArrayList<>(),
                               _ -> {})) {

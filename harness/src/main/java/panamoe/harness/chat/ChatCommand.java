@@ -79,6 +79,7 @@ public final class ChatCommand implements Callable<Integer> {
     }
     folder.tokenizer(); // refuses a model without one
     text.complete(folder);
+    shared.checked(() -> text.requireExperts(folder));
     ChatPrompt chat = template.prompt(folder);
     shared.checked(rankOptions::topology);
     rankOptions.requireAvailable();
@@ -99,7 +100,7 @@ public final class ChatCommand implements Callable<Integer> {
     boolean[] answered = {true};
     new EngineRun(
             folder,
-            text.weights(folder, backend),
+            text.held(folder, backend),
             text.engine(folder.config().context()),
             spec.commandLine().getErr(),
             stop)

@@ -12,7 +12,9 @@ import panamoe.backend.Backend;
 import panamoe.data.Corpus;
 import panamoe.data.TokenWindows;
 import panamoe.data.Tokens;
+import panamoe.engine.InferenceSettings;
 import panamoe.engine.ModelFolder;
+import panamoe.engine.RoutedLayer;
 import panamoe.eval.Accuracy;
 import panamoe.eval.Task;
 import panamoe.eval.TaskEvaluator;
@@ -20,13 +22,14 @@ import panamoe.eval.TaskFile;
 import panamoe.eval.TaskScore;
 import panamoe.eval.TextEvaluator;
 import panamoe.eval.TextScore;
+import panamoe.harness.ExpertOptions;
+import panamoe.harness.ExpertReads;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.WeightPrecision;
 import panamoe.harness.train.Text;
 import panamoe.io.Count;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
-import panamoe.param.WeightTypes;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -78,6 +81,8 @@ public final class EvalCommand implements Callable<Integer> {
   private Path tasks;
 
   @Mixin private WeightPrecision weights;
+  @Mixin private ExpertOptions experts;
+  private TextScore asTrained; // beside a score with fewer experts per token
 
   /** What is measured, once the model is loaded. */
   private interface Measurement {
@@ -92,17 +97,45 @@ public final class EvalCommand implements Callable<Integer> {
     ModelFolder folder = ModelFolder.open(model);
     folder.config().requireLoss();
     Measurement measurement = tasks == null ? ofText(folder) : ofTasks(folder);
+    shared.checked(() -> experts.requireFit(folder));
     try (Backend backend = shared.open()) {
-      WeightTypes types = weights.types(folder, backend);
-      try (LanguageModel loaded = folder.load(backend, types, Ranks.alone(), null, _ -> {})) {
-        loaded
-            .parameters()
-            .note(types)
-            .ifPresent(note -> spec.commandLine().getErr().println("warning: " + note));
-        measurement.run(backend, loaded);
+      InferenceSettings settings = experts.settings(weights.types(folder, backend));
+      if (!settings.topK().isEmpty()) {
+        measure(backend, folder, settings.asTrained(), measurement);
       }
+      measure(backend, folder, settings, measurement);
     }
     return 0;
+  }
+
+  private void measure(
+      Backend backend, ModelFolder folder, InferenceSettings settings, Measurement measurement) {
+    PrintWriter err = spec.commandLine().getErr();
+    try (LanguageModel loaded = folder.load(backend, settings, Ranks.alone(), null, _ -> {})) {
+      loaded.parameters().note(settings.types()).ifPresent(note -> err.println("warning: " + note));
+      measurement.run(backend, loaded);
+      loaded
+          .expertCache()
+          .ifPresent(cache -> err.println(ExpertReads.sentence(cache.statistics())));
+    }
+  }
+
+  /** Experts of a token in each MoE layer. */
+  private static List<Integer> perToken(LanguageModel model) {
+    return RoutedLayer.of(model.config()).stream().map(RoutedLayer::topK).toList();
+  }
+
+  /** Says which of two measurements follows, where there are two. */
+  private void head(LanguageModel model) {
+    if (!experts.topK().isEmpty() && !shared.json()) {
+      spec.commandLine().getOut().println("experts per token: " + perToken(model));
+    }
+  }
+
+  private void head(LanguageModel model, ObjectNode json) {
+    if (!experts.topK().isEmpty()) {
+      perToken(model).forEach(json.withArray("experts_per_token")::add);
+    }
   }
 
   private Measurement ofText(ModelFolder folder) {
@@ -128,12 +161,13 @@ public final class EvalCommand implements Callable<Integer> {
         throw new IllegalArgumentException(
             name + " is too short to measure: no byte of it follows its first token");
       }
-      print(name, length, score);
+      print(loaded, name, length, score);
     };
   }
 
-  private void print(String name, int length, TextScore score) {
+  private void print(LanguageModel loaded, String name, int length, TextScore score) {
     PrintWriter out = spec.commandLine().getOut();
+    head(loaded);
     if (shared.json()) {
       ObjectNode json = JsonNodeFactory.instance.objectNode();
       json.put("text", name);
@@ -143,6 +177,7 @@ public final class EvalCommand implements Callable<Integer> {
       json.put("tokens", score.tokens());
       json.put("bytes", score.bytes());
       json.put("window", length);
+      head(loaded, json);
       out.println(json);
       return;
     }
@@ -156,6 +191,13 @@ public final class EvalCommand implements Callable<Integer> {
         Count.of(score.tokens(), "token"),
         Count.of(score.bytes(), "byte"),
         length);
+    if (asTrained != null) {
+      out.printf(
+          Locale.ROOT,
+          "%+.2f %% bits per byte%n",
+          100 * (score.bitsPerByte() / asTrained.bitsPerByte() - 1));
+    }
+    asTrained = score;
   }
 
   private Measurement ofTasks(ModelFolder folder) {
@@ -163,11 +205,12 @@ public final class EvalCommand implements Callable<Integer> {
     return (backend, loaded) -> {
       Map<Task.Kind, TaskScore> scores =
           new TaskEvaluator(backend, loaded, folder.tokenizer()).measure(asked);
-      scores.forEach(this::print);
+      head(loaded);
+      scores.forEach((kind, score) -> print(loaded, kind, score));
     };
   }
 
-  private void print(Task.Kind kind, TaskScore score) {
+  private void print(LanguageModel loaded, Task.Kind kind, TaskScore score) {
     PrintWriter out = spec.commandLine().getOut();
     String name = kind.name().toLowerCase(Locale.ROOT);
     if (shared.json()) {
@@ -179,6 +222,7 @@ public final class EvalCommand implements Callable<Integer> {
         put(json, "per_byte_", score.perByte());
       }
       json.put("log_likelihood", score.logLikelihood());
+      head(loaded, json);
       out.println(json);
       return;
     }

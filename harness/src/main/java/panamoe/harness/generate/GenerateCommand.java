@@ -108,6 +108,7 @@ public final class GenerateCommand implements Callable<Integer> {
           "--switch-capacity counts rows, so that --guesses would change a text");
     }
     text.complete(folder);
+    shared.checked(() -> text.requireExperts(folder));
     SamplingConfig sampling = text.sampling(shared.seed());
     GenerationRequest request =
         shared.checked(
@@ -145,7 +146,7 @@ public final class GenerateCommand implements Callable<Integer> {
     }
     new EngineRun(
             folder,
-            text.weights(folder, backend),
+            text.held(folder, backend),
             text.engine(tokens(request, folder.config().context())),
             spec.commandLine().getErr(),
             stop)

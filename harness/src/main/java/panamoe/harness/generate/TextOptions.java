@@ -4,13 +4,14 @@ import java.util.List;
 import java.util.Map;
 import panamoe.backend.Backend;
 import panamoe.engine.EngineConfig;
+import panamoe.engine.InferenceSettings;
 import panamoe.engine.ModelFolder;
 import panamoe.engine.SamplingConfig;
 import panamoe.engine.SamplingDefaults;
+import panamoe.harness.ExpertOptions;
 import panamoe.harness.KeyValueType;
 import panamoe.harness.MakersSampling;
 import panamoe.harness.Precision;
-import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -78,6 +79,7 @@ public final class TextOptions {
   private List<String> stop = List.of();
 
   @Mixin private Precision precision;
+  @Mixin private ExpertOptions experts;
   @Mixin private MakersSampling makers;
 
   @Option(
@@ -107,8 +109,18 @@ public final class TextOptions {
     return precision.dtype().dtype();
   }
 
-  public WeightTypes weights(ModelFolder folder, Backend backend) {
-    return precision.weights().types(folder, backend);
+  /** How the model is held. */
+  public InferenceSettings held(ModelFolder folder, Backend backend) {
+    return experts.settings(precision.weights().types(folder, backend));
+  }
+
+  /**
+   * Checks the experts per token.
+   *
+   * @throws IllegalArgumentException if they do not fit a model
+   */
+  public void requireExperts(ModelFolder folder) {
+    experts.requireFit(folder);
   }
 
   /** Takes what the options do not say from a model's makers. */

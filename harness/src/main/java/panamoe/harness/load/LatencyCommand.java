@@ -18,6 +18,7 @@ import panamoe.engine.Engine;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.GenerationListener;
 import panamoe.engine.GenerationRequest;
+import panamoe.engine.InferenceSettings;
 import panamoe.engine.ModelFolder;
 import panamoe.engine.SamplingConfig;
 import panamoe.engine.StopConfig;
@@ -159,7 +160,12 @@ public final class LatencyCommand implements Callable<Integer> {
     List<Measured> measured = new ArrayList<>();
     List<String> warnings = new ArrayList<>();
     try (LanguageModel loaded =
-        folder.load(backend, WeightTypes.of(dtype.dtype()), ranks, warnings, _ -> {})) {
+        folder.load(
+            backend,
+            InferenceSettings.of(WeightTypes.of(dtype.dtype())),
+            ranks,
+            warnings,
+            _ -> {})) {
       if (ranks.first()) {
         warnings.forEach(warning -> spec.commandLine().getErr().println("warning: " + warning));
       }

@@ -9,7 +9,9 @@ import panamoe.backend.Backend;
 import panamoe.engine.Engine;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.InferenceMemory;
+import panamoe.engine.InferenceSettings;
 import panamoe.engine.ModelFolder;
+import panamoe.harness.ExpertReads;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
 import panamoe.param.WeightTypes;
@@ -18,12 +20,13 @@ import panamoe.tensor.DType;
 /**
  * An engine over the ranks of a command that writes texts.
  *
- * @param err receives the loader's warnings
+ * @param settings how the model is held
+ * @param err receives the loader's warnings, and what was read of experts on the disk
  * @param stop whether the user wants an end, also while the model is loaded
  */
 public record EngineRun(
     ModelFolder folder,
-    WeightTypes types,
+    InferenceSettings settings,
     EngineConfig config,
     PrintWriter err,
     BooleanSupplier stop) {
@@ -37,20 +40,26 @@ public record EngineRun(
    */
   public void run(Ranks ranks, Backend backend, Engine.Body body) throws Exception {
     Alike.requireModel(ranks, folder);
+    WeightTypes types = settings.types();
     if (ranks.world().size() == 1) {
       int tokens = (int) Math.min((long) config.blocks() * config.blockSize(), Integer.MAX_VALUE);
       DType cached = config.int8Cache() ? DType.INT8 : types.compute();
       InferenceMemory.of(folder.config(), types, cached, tokens)
+          .within(settings.memory())
           .requireFits(folder.path(), backend.memoryAvailable());
     } else if (backend.onHost()) {
       InferenceMemory.requireShares(folder, types, ranks, backend.memoryAvailable());
     }
     List<String> warnings = new ArrayList<>();
-    try (LanguageModel loaded = folder.load(backend, types, ranks, warnings, _ -> requireGoing())) {
+    try (LanguageModel loaded =
+        folder.load(backend, settings, ranks, warnings, _ -> requireGoing())) {
       if (ranks.first()) {
         warnings.forEach(warning -> err.println("warning: " + warning));
       }
       Engine.onRanks(backend, loaded, folder.tokenizer(), config, body);
+      loaded
+          .expertCache()
+          .ifPresent(cache -> err.println(ExpertReads.sentence(cache.statistics())));
     }
   }
 

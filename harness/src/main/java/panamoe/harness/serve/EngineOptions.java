@@ -4,6 +4,7 @@ import java.util.stream.LongStream;
 import panamoe.backend.Backend;
 import panamoe.config.ModelConfig;
 import panamoe.engine.EngineConfig;
+import panamoe.harness.ExpertOptions;
 import panamoe.harness.KeyValueType;
 import panamoe.harness.Precision;
 import panamoe.parallel.Ranks;
@@ -16,6 +17,7 @@ import picocli.CommandLine.Option;
  */
 final class EngineOptions {
   @Mixin private Precision precision;
+  @Mixin private ExpertOptions experts;
 
   @Option(
       names = "--sequences",
@@ -58,6 +60,10 @@ final class EngineOptions {
 
   Precision precision() {
     return precision;
+  }
+
+  ExpertOptions experts() {
+    return experts;
   }
 
   /** Most texts that each data rank writes at a time. */

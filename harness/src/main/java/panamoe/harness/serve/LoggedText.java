@@ -2,6 +2,7 @@ package panamoe.harness.serve;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.function.Supplier;
 import panamoe.engine.Generation;
 import panamoe.engine.GenerationRequest;
@@ -50,6 +51,7 @@ record LoggedText(
    * @param model the served model's id
    * @param checkpoint an absolute path
    * @param quantize of the experts' matrices; null: NONE
+   * @param expertsPerToken as {@code --experts-per-token}; null: as trained
    * @param device the backend's name
    * @param form of the model's messages; null: that of Hermes
    */
@@ -59,6 +61,7 @@ record LoggedText(
       ComputeType dtype,
       @Omittable Quantization quantize,
       KeyValueType keyValues,
+      @Omittable List<Integer> expertsPerToken,
       String device,
       String fingerprint,
       @Omittable MessageForm form) {}

@@ -11,11 +11,13 @@ import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.ToDoubleFunction;
 import java.util.stream.DoubleStream;
 import java.util.stream.LongStream;
 import panamoe.engine.EngineThread.Status;
 import panamoe.engine.Generation;
 import panamoe.engine.RouteStatistics;
+import panamoe.moe.ExpertCache;
 
 /** What a server counts and times, in Prometheus's form under vLLM's names. Thread-safe. */
 final class Metrics {
@@ -127,6 +129,28 @@ final class Metrics {
             latest -> latest.get().layers().get(i).tokens()[expert])
         .description("Rows that chose an expert")
         .tags("layer", Integer.toString(layer), "expert", Integer.toString(expert))
+        .register(registry);
+  }
+
+  /** Experts are read from the disk when they are needed. */
+  void reads(ExpertCache cache) {
+    read(cache, "uses", "Experts that steps needed", ExpertCache.Statistics::uses);
+    read(cache, "hits", "Experts that steps needed and memory had", ExpertCache.Statistics::hits);
+    read(cache, "read.bytes", "Bytes read of experts", ExpertCache.Statistics::bytesRead);
+    Gauge.builder(PREFIX + "expert.cache.most.tokens.per.second", cache, Metrics::most)
+        .description("Written tokens a second that reading experts alone would allow")
+        .register(registry);
+  }
+
+  private static double most(ExpertCache cache) {
+    return cache.statistics().mostTokensPerSecond();
+  }
+
+  private void read(
+      ExpertCache cache, String name, String what, ToDoubleFunction<ExpertCache.Statistics> value) {
+    FunctionCounter.builder(
+            PREFIX + "expert.cache." + name, cache, c -> value.applyAsDouble(c.statistics()))
+        .description(what)
         .register(registry);
   }
 

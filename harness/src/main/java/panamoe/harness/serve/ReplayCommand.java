@@ -15,6 +15,7 @@ import java.util.function.BooleanSupplier;
 import panamoe.backend.Backend;
 import panamoe.engine.Engine;
 import panamoe.engine.EngineConfig;
+import panamoe.engine.InferenceSettings;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.ComputeType;
 import panamoe.harness.KeyValueType;
@@ -25,6 +26,7 @@ import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
 import panamoe.io.Count;
 import panamoe.parallel.Ranks;
+import panamoe.param.WeightTypes;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -72,7 +74,17 @@ public final class ReplayCommand implements Callable<Integer> {
 
   /** What must be loaded for a text. */
   private record Source(
-      Path model, ComputeType dtype, Quantization quantize, KeyValueType keyValues) {}
+      Path model,
+      ComputeType dtype,
+      Quantization quantize,
+      KeyValueType keyValues,
+      List<Integer> expertsPerToken) {
+    InferenceSettings settings(ModelFolder folder) {
+      WeightTypes types = quantize.types(dtype.dtype(), () -> folder);
+      List<Integer> topK = expertsPerToken == null ? List.of() : expertsPerToken;
+      return new InferenceSettings(types, Long.MAX_VALUE, null, topK);
+    }
+  }
 
   @Override
   public Integer call() throws Exception {
@@ -85,7 +97,8 @@ public final class ReplayCommand implements Callable<Integer> {
               model == null ? Path.of(text.origin().checkpoint()) : model,
               dtype == null ? text.origin().dtype() : dtype,
               text.origin().quantize() == null ? Quantization.NONE : text.origin().quantize(),
-              text.origin().keyValues());
+              text.origin().keyValues(),
+              text.origin().expertsPerToken());
       bySource.computeIfAbsent(source, _ -> new LinkedHashMap<>()).put(file, text);
       folders.computeIfAbsent(source.model(), ModelFolder::open);
     }
@@ -121,6 +134,7 @@ public final class ReplayCommand implements Callable<Integer> {
                 source.dtype(),
                 source.quantize(),
                 source.keyValues(),
+                source.expertsPerToken(),
                 backend,
                 ranks,
                 version);
@@ -132,7 +146,7 @@ public final class ReplayCommand implements Callable<Integer> {
       }
       new EngineRun(
               folder,
-              source.quantize().types(source.dtype().dtype(), () -> folder),
+              source.settings(folder),
               EngineConfig.one(folder.config().context())
                   .withInt8Cache(source.keyValues() == KeyValueType.INT8),
               spec.commandLine().getErr(),

@@ -18,6 +18,7 @@ import panamoe.engine.Engine;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.EngineThread;
 import panamoe.engine.InferenceMemory;
+import panamoe.engine.InferenceSettings;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.MakersSampling;
 import panamoe.harness.Precision;
@@ -28,7 +29,6 @@ import panamoe.harness.ranks.RankRun;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
-import panamoe.param.WeightTypes;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -91,6 +91,7 @@ public final class ServeCommand implements Callable<Integer> {
     ApiKeys keys = listenOptions.keys();
     ModelFolder folder = ModelFolder.open(model);
     ChatPrompt chat = template.prompt(folder);
+    shared.checked(() -> engineOptions.experts().requireFit(folder));
     readReplicas(folder, topology);
     rankOptions.requireAvailable();
     if (rankOptions.timeout().compareTo(LEAST_TIMEOUT) < 0) {
@@ -150,6 +151,7 @@ public final class ServeCommand implements Callable<Integer> {
       try (LanguageModel loaded =
           load(ranks, backend, folder, warnings, part -> loaded(server, part, stop))) {
         warnings.forEach(warning -> err.println("warning: " + warning));
+        loaded.expertCache().ifPresent(metrics::reads);
         CacheSize cache = cache(ranks, backend, folder);
         Engine.onRanks(
             backend,
@@ -172,11 +174,11 @@ public final class ServeCommand implements Callable<Integer> {
       ModelFolder folder,
       List<String> warnings,
       DoubleConsumer progress) {
-    WeightTypes types = precision().weights().types(folder, backend);
+    InferenceSettings settings = held(folder, backend);
     if (ranks.world().size() > 1 && backend.onHost()) {
-      InferenceMemory.requireShares(folder, types, ranks, backend.memoryAvailable());
+      InferenceMemory.requireShares(folder, settings.types(), ranks, backend.memoryAvailable());
     }
-    return folder.load(backend, types, ranks, warnings, progress);
+    return folder.load(backend, settings, ranks, warnings, progress);
   }
 
   private static void loaded(ApiServer server, double part, BooleanSupplier stop) {
@@ -220,6 +222,10 @@ public final class ServeCommand implements Callable<Integer> {
     return engineOptions.cache(ranks, backend, folder.config(), rankOptions.here());
   }
 
+  private InferenceSettings held(ModelFolder folder, Backend backend) {
+    return engineOptions.experts().settings(precision().weights().types(folder, backend));
+  }
+
   private Precision precision() {
     return engineOptions.precision();
   }
@@ -235,6 +241,7 @@ public final class ServeCommand implements Callable<Integer> {
             precision().dtype(),
             precision().weights().quantize(folder, backend),
             precision().keyValues(),
+            engineOptions.experts().topK(),
             backend,
             ranks,
             spec.root().version()[0]),
@@ -257,6 +264,7 @@ public final class ServeCommand implements Callable<Integer> {
             precision().dtype(),
             precision().weights().quantize(folder, backend),
             precision().keyValues(),
+            engineOptions.experts().topK().isEmpty() ? null : engineOptions.experts().topK(),
             backend.name(),
             served.fingerprint(),
             served.chat().form());

@@ -1,6 +1,7 @@
 package panamoe.harness.serve;
 
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import panamoe.backend.Backend;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.ComputeType;
@@ -20,6 +21,7 @@ final class SystemFingerprint {
       ComputeType dtype,
       Quantization quantize,
       KeyValueType keyValues,
+      List<Integer> expertsPerToken,
       Backend backend,
       Ranks ranks,
       String version) {
@@ -29,10 +31,17 @@ final class SystemFingerprint {
             folder.weights().sha256(),
             folder.tokenizer().sha256(),
             quantize == Quantization.NONE ? dtype.toString() : dtype + " experts " + quantize,
-            "keys and values " + keyValues,
+            "keys and values " + keyValues + routed(expertsPerToken),
             backend.name(),
             "slices " + ranks.topology().tensorDegree() + " " + ranks.topology().expertSlices(),
             version);
     return "fp_" + Sha256.hex(texts.getBytes(StandardCharsets.UTF_8)).substring(0, DIGITS);
+  }
+
+  /** Nothing where tokens are sent to as many experts as the model was trained with. */
+  private static String routed(List<Integer> expertsPerToken) {
+    return expertsPerToken == null || expertsPerToken.isEmpty()
+        ? ""
+        : " experts per token " + expertsPerToken;
   }
 }

@@ -76,6 +76,58 @@ class EvalCommandTest {
     assertEquals(0, written.exitCode(), written.err());
   }
 
+  private Path trainTop2() {
+    Path top2 = folder.resolve("top2");
+    CommandRun trained =
+        run(
+            "train",
+            "--preset",
+            "tiny",
+            "--arch",
+            "deepseek",
+            "--steps",
+            "20",
+            "--text",
+            text,
+            "--out",
+            top2);
+    assertEquals(0, trained.exitCode(), trained.err());
+    return top2;
+  }
+
+  @Test
+  void fewerExpertsAreMeasuredBesideAllOfThem() throws IOException {
+    Path top2 = trainTop2();
+    List<String> lines =
+        run("eval", top2, "--json", "--experts-per-token", "1").out().lines().toList();
+    assertEquals(2, lines.size(), lines.toString());
+    JsonNode all = new JsonMapper().readTree(lines.getFirst());
+    JsonNode one = new JsonMapper().readTree(lines.getLast());
+    assertEquals(2, all.path("experts_per_token").path(0).asInt());
+    assertEquals(1, one.path("experts_per_token").path(0).asInt());
+    double bits = all.path("bits_per_byte").asDouble();
+    assertEquals(bits("eval", top2, "--json"), bits);
+    assertNotEquals(bits, one.path("bits_per_byte").asDouble());
+    String words = run("eval", top2, "--experts-per-token", "1").out();
+    assertTrue(words.contains("experts per token: [2]"), words);
+    assertTrue(words.strip().endsWith(" % bits per byte"), words);
+    refused(2, "expected 1 to 2", "eval", top2, "--experts-per-token", "3");
+    refused(2, "expected 1 to 2", "generate", "--model", top2, "--experts-per-token", "0");
+  }
+
+  @Test
+  void expertsOnTheDiskChangeNoBit() throws IOException {
+    Path top2 = trainTop2();
+    Path cache = folder.resolve("cache");
+    CommandRun read = run("eval", top2, "--json", "--memory", "0.6m", "--expert-cache", cache);
+    assertEquals(0, read.exitCode(), read.err());
+    JsonNode json = new JsonMapper().readTree(read.out());
+    assertEquals(bits("eval", top2, "--json"), json.path("bits_per_byte").asDouble());
+    assertTrue(read.err().contains("experts: "), read.err());
+    refused(2, "'7x' is no size", "eval", top2, "--memory", "7x");
+    refused(1, "needs 1 MiB of --memory or more, not 0", "eval", top2, "--memory", "0.1m");
+  }
+
   private static double bits(Object... arguments) throws IOException {
     CommandRun measured = run(arguments);
     assertEquals(0, measured.exitCode(), measured.err());

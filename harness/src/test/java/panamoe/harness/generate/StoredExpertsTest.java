@@ -25,6 +25,7 @@ import panamoe.engine.Generation;
 import panamoe.engine.GenerationListener;
 import panamoe.engine.GenerationRequest;
 import panamoe.engine.InferenceMemory;
+import panamoe.engine.InferenceSettings;
 import panamoe.engine.ModelFolder;
 import panamoe.engine.ModelRunner;
 import panamoe.engine.SamplingConfig;
@@ -53,7 +54,7 @@ class StoredExpertsTest {
 
   private static LanguageModel load(
       ModelFolder folder, Backend backend, WeightTypes types, List<String> warnings) {
-    return folder.load(backend, types, Ranks.alone(), warnings, _ -> {});
+    return folder.load(backend, InferenceSettings.of(types), Ranks.alone(), warnings, _ -> {});
   }
 
   /** Bytes of the experts' matrices in the file; five bits take a byte when they are packed. */

@@ -154,7 +154,15 @@ class RequestLogTest {
   private RequestLog log(int size, Metrics metrics, Consumer<String> warnings) throws IOException {
     LoggedText.Origin origin =
         new LoggedText.Origin(
-            "hash", "/none", ComputeType.F32, null, KeyValueType.DTYPE, "hash", "fp_hash", null);
+            "hash",
+            "/none",
+            ComputeType.F32,
+            null,
+            KeyValueType.DTYPE,
+            null,
+            "hash",
+            "fp_hash",
+            null);
     return new RequestLog(folder.resolve("log"), origin, size, metrics, warnings);
   }
 

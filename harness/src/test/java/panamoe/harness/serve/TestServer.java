@@ -143,6 +143,7 @@ final class TestServer implements AutoCloseable {
                     ComputeType.F32,
                     null,
                     KeyValueType.DTYPE,
+                    null,
                     "hash",
                     "fp_hash",
                     chat.form()),

@@ -6,6 +6,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import panamoe.engine.EngineConfig;
+import panamoe.engine.InferenceSettings;
 import panamoe.engine.ModelFolder;
 import panamoe.engine.ModelRunner;
 import panamoe.engine.StepRows;
@@ -58,7 +59,12 @@ public final class ModelReplay implements AutoCloseable {
         ? Optional.of(
             new ModelReplay(
                 replay,
-                folder.load(replay.backend(), types, Ranks.alone(), new ArrayList<>(), _ -> {})))
+                folder.load(
+                    replay.backend(),
+                    InferenceSettings.of(types),
+                    Ranks.alone(),
+                    new ArrayList<>(),
+                    _ -> {})))
         : Optional.empty();
   }
 

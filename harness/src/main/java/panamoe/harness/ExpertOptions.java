@@ -1,0 +1,78 @@
+package panamoe.harness;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import panamoe.engine.InferenceSettings;
+import panamoe.engine.ModelFolder;
+import panamoe.param.WeightTypes;
+import panamoe.tensor.DType;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.TypeConversionException;
+
+/** The options for the experts of a model: {@code @Mixin ExpertOptions experts}. */
+public final class ExpertOptions {
+  /** A number of bytes, such as 512m or 1.5g. */
+  static final class Size implements ITypeConverter<Long> {
+    private static final Pattern FORM = Pattern.compile("(\\d{1,9}(?:\\.\\d{1,6})?)([mg])");
+
+    @Override
+    public Long convert(String text) {
+      Matcher matcher = FORM.matcher(text.toLowerCase(Locale.ROOT));
+      if (!matcher.matches() || Double.parseDouble(matcher.group(1)) == 0) {
+        throw new TypeConversionException(
+            "'" + text + "' is no size, expected mebibytes or gibibytes such as 512m or 1.5g");
+      }
+      int shift = matcher.group(2).equals("m") ? 20 : 30;
+      return (long) (Double.parseDouble(matcher.group(1)) * (1L << shift));
+    }
+  }
+
+  @Option(
+      names = "--memory",
+      paramLabel = "SIZE",
+      converter = Size.class,
+      description =
+          "Most memory for weights, such as 512m or 1.5g. Experts beyond it stay on the disk, in a file that is written once, and are read when they are needed (docs/experts.md). Default: all weights are in memory.")
+  private Long memory;
+
+  @Option(
+      names = "--expert-cache",
+      paramLabel = "DIR",
+      description = "The folder of that file. Default: panamoe/experts in the user's cache folder.")
+  private Path folder;
+
+  @Option(
+      names = "--experts-per-token",
+      paramLabel = "K",
+      split = ",",
+      description =
+          "Experts that a token is sent to, 1 to what the model was trained with: a number, or one for each MoE layer, such as 8,8,4. Default: as trained.")
+  private List<Integer> topK = List.of();
+
+  /** Experts of a token by layer, or for all; empty: as trained. */
+  public List<Integer> topK() {
+    return topK;
+  }
+
+  /**
+   * Checks the experts per token.
+   *
+   * @throws IllegalArgumentException if they do not fit a model
+   */
+  public void requireFit(ModelFolder model) {
+    settings(WeightTypes.of(DType.FLOAT32)).config(model.config());
+  }
+
+  /** How a model is held. */
+  public InferenceSettings settings(WeightTypes types) {
+    return new InferenceSettings(
+        types,
+        memory == null ? Long.MAX_VALUE : memory,
+        folder == null ? InferenceSettings.usersExperts(System.getenv()) : folder.toAbsolutePath(),
+        topK);
+  }
+}

@@ -1,0 +1,313 @@
+package panamoe.checkpoint;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.file.Files;
+import java.nio.file.OpenOption;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
+import java.util.Locale;
+import java.util.Optional;
+import panamoe.io.FileTrouble;
+import panamoe.io.PlainFolder;
+
+/**
+ * Experts of a model as kernels read them, in a file of this machine: units of one expert, each
+ * with a CRC-32C, at multiples of {@link #BLOCK}, so that they are read straight into memory past
+ * the system's page cache. The file can be made again from the model at any time.
+ *
+ * <p>Layout: a header of whole blocks, little-endian (8 bytes {@link #MAGIC}, the key, a CRC-32C
+ * for each unit, the CRC-32C of the header before it), then the units. {@link #read} may be called
+ * by any thread.
+ */
+public final class ExpertFile implements AutoCloseable {
+  /** What units are aligned to, in the file and in memory, and what their room is a multiple of. */
+  public static final int BLOCK = 4096;
+
+  /** Bytes of a key. */
+  public static final int KEY_BYTES = 32;
+
+  private static final long MAGIC = 0x3130_5458_454f_4d50L; // "PMOEXT01"
+
+  /** Fills memory with a unit. */
+  @FunctionalInterface
+  public interface Units {
+    /**
+     * @param from the first unit
+     * @param into for each of some units its room, aligned to {@link #BLOCK}
+     */
+    void fill(int from, MemorySegment[] into);
+  }
+
+  private final Path path;
+  private final FileChannel channel;
+  private final long[] bytes;
+  private final int[] checksums;
+
+  private ExpertFile(Path path, FileChannel channel, long[] bytes, int[] checksums) {
+    this.path = path;
+    this.channel = channel;
+    this.bytes = bytes;
+    this.checksums = checksums;
+  }
+
+  /** The room of a unit: whole blocks. */
+  public static long room(long bytes) {
+    return Math.ceilDiv(bytes, (long) BLOCK) * BLOCK;
+  }
+
+  /**
+   * Opens a file, and writes it first if there is none, or none that is whole. Another process that
+   * is writing it is waited for.
+   *
+   * @param key of what the units depend on, {@link #KEY_BYTES} bytes
+   * @param bytes of each unit
+   * @param staging room for at least one unit, aligned to {@link #BLOCK}
+   * @param units makes them
+   * @throws CheckpointException if it cannot be written or read
+   */
+  public static ExpertFile open(
+      Path path, byte[] key, long[] bytes, MemorySegment staging, Units units) {
+    try {
+      Optional<ExpertFile> whole = openWhole(path, key, bytes);
+      if (whole.isPresent()) {
+        return whole.get();
+      }
+      new PlainFolder(path.getParent()).make();
+      Path partial = path.resolveSibling(path.getFileName() + ".partial");
+      try (FileChannel lock =
+              FileChannel.open(partial, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+          FileLock _ = lock.lock()) {
+        whole = openWhole(path, key, bytes);
+        if (whole.isEmpty()) {
+          write(path, partial, lock, key, bytes, staging, units);
+          whole = openWhole(path, key, bytes);
+        }
+      }
+      return whole.orElseThrow(
+          () -> new CheckpointException(path + " was written, but gives other bytes"));
+    } catch (IOException e) {
+      throw new CheckpointException(
+          String.format(
+              Locale.ROOT,
+              "the file of experts %s, which takes %,.1f GiB, cannot be written (%s); name another"
+                  + " folder with --expert-cache, or take more --memory",
+              path,
+              size(bytes) / (double) (1 << 30),
+              FileTrouble.reason(e)),
+          e);
+    }
+  }
+
+  /** Empty if the file is missing, of another key, or not whole. */
+  private static Optional<ExpertFile> openWhole(Path path, byte[] key, long[] bytes)
+      throws IOException {
+    if (!Files.isRegularFile(path) || Files.size(path) != size(bytes)) {
+      return Optional.empty();
+    }
+    FileChannel channel = openDirect(path, StandardOpenOption.READ);
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment header = arena.allocate(headerRoom(bytes.length), BLOCK);
+      readFully(channel, header, 0);
+      int[] checksums = new int[bytes.length];
+      MemorySegment.copy(
+          header,
+          ValueLayout.JAVA_INT_UNALIGNED,
+          Long.BYTES + KEY_BYTES,
+          checksums,
+          0,
+          bytes.length);
+      if (header.mismatch(header(key, checksums, arena)) == -1) {
+        return Optional.of(new ExpertFile(path, channel, bytes, checksums));
+      }
+    } catch (IOException | RuntimeException | Error e) {
+      channel.close();
+      throw e;
+    }
+    channel.close();
+    return Optional.empty();
+  }
+
+  private static void write(
+      Path path,
+      Path partial,
+      FileChannel lock,
+      byte[] key,
+      long[] bytes,
+      MemorySegment staging,
+      Units units)
+      throws IOException {
+    try (Arena arena = Arena.ofConfined();
+        FileChannel out = openDirect(partial, StandardOpenOption.WRITE)) {
+      lock.truncate(0);
+      long free = Files.getFileStore(partial).getUsableSpace();
+      if (free < size(bytes)) {
+        throw new IOException("the disk has only " + (free >> 20) + " MiB left");
+      }
+      int[] checksums = new int[bytes.length];
+      long at = headerRoom(bytes.length);
+      for (int from = 0, end; from < bytes.length; from = end) {
+        MemorySegment[] some = cut(bytes, from, staging);
+        units.fill(from, some);
+        end = from + some.length;
+        for (int unit = from; unit < end; unit++) {
+          MemorySegment memory = some[unit - from];
+          memory.asSlice(bytes[unit]).fill((byte) 0);
+          checksums[unit] = Crc32c.of(memory.asSlice(0, bytes[unit]));
+          writeFully(out, memory, at);
+          at += memory.byteSize();
+        }
+      }
+      writeFully(out, header(key, checksums, arena), 0);
+      out.force(true);
+      Files.move(partial, path, StandardCopyOption.ATOMIC_MOVE);
+      PlainFolder.force(path.getParent());
+    } catch (IOException | RuntimeException | Error e) {
+      try {
+        Files.deleteIfExists(partial);
+      } catch (IOException undeleted) {
+        e.addSuppressed(undeleted);
+      }
+      throw e;
+    }
+  }
+
+  /** Room for units from {@code from} on, as far as memory reaches. */
+  private static MemorySegment[] cut(long[] bytes, int from, MemorySegment staging) {
+    MemorySegment[] some = new MemorySegment[bytes.length - from];
+    int count = 0;
+    long at = 0;
+    for (int unit = from;
+        unit < bytes.length && at + room(bytes[unit]) <= staging.byteSize();
+        unit++) {
+      some[count++] = staging.asSlice(at, room(bytes[unit]));
+      at += room(bytes[unit]);
+    }
+    return Arrays.copyOf(some, count);
+  }
+
+  /**
+   * Reads a unit.
+   *
+   * @param into its room
+   * @return whether it is what was written
+   * @throws CheckpointException if the file cannot be read any more
+   */
+  public boolean read(int unit, MemorySegment into) {
+    try {
+      MemorySegment memory = into.asSlice(0, room(bytes[unit]));
+      readFully(channel, memory, place(unit));
+      return Crc32c.of(memory.asSlice(0, bytes[unit])) == checksums[unit];
+    } catch (IOException e) {
+      throw new CheckpointException(
+          path + " cannot be read any more (" + FileTrouble.reason(e) + ")", e);
+    }
+  }
+
+  /**
+   * Writes a damaged unit again.
+   *
+   * @throws CheckpointException if the model gives another one now, or the file cannot be written
+   */
+  public void rewrite(int unit, MemorySegment from) {
+    MemorySegment memory = from.asSlice(0, room(bytes[unit]));
+    if (Crc32c.of(memory.asSlice(0, bytes[unit])) != checksums[unit]) {
+      throw new CheckpointException(
+          path + " is damaged, and its model has changed since it was written; delete the file");
+    }
+    try (FileChannel out = openDirect(path, StandardOpenOption.WRITE)) {
+      memory.asSlice(bytes[unit]).fill((byte) 0);
+      writeFully(out, memory, place(unit));
+      out.force(true);
+    } catch (IOException e) {
+      throw new CheckpointException(
+          path + " is damaged and cannot be mended (" + FileTrouble.reason(e) + ")", e);
+    }
+  }
+
+  @Override
+  public void close() {
+    try {
+      channel.close();
+    } catch (IOException _) {
+      // it was only read
+    }
+  }
+
+  private long place(int unit) {
+    long at = headerRoom(bytes.length);
+    for (int before = 0; before < unit; before++) {
+      at += room(bytes[before]);
+    }
+    return at;
+  }
+
+  private static long size(long[] bytes) {
+    return headerRoom(bytes.length) + Arrays.stream(bytes).map(ExpertFile::room).sum();
+  }
+
+  private static long headerRoom(int units) {
+    return room(Long.BYTES + KEY_BYTES + (units + 1L) * Integer.BYTES);
+  }
+
+  private static MemorySegment header(byte[] key, int[] checksums, Arena arena) {
+    MemorySegment header = arena.allocate(headerRoom(checksums.length), BLOCK);
+    header.set(ValueLayout.JAVA_LONG_UNALIGNED, 0, MAGIC);
+    MemorySegment.copy(key, 0, header, ValueLayout.JAVA_BYTE, Long.BYTES, KEY_BYTES);
+    long at = Long.BYTES + KEY_BYTES;
+    MemorySegment.copy(checksums, 0, header, ValueLayout.JAVA_INT_UNALIGNED, at, checksums.length);
+    at += (long) checksums.length * Integer.BYTES;
+    header.set(ValueLayout.JAVA_INT_UNALIGNED, at, Crc32c.of(header.asSlice(0, at)));
+    return header;
+  }
+
+  /** Past the page cache, on file systems that can do so in blocks of ours. */
+  private static FileChannel openDirect(Path path, OpenOption access) throws IOException {
+    Optional<OpenOption> direct = direct();
+    if (direct.isPresent() && BLOCK % Files.getFileStore(path).getBlockSize() == 0) {
+      try {
+        return FileChannel.open(path, access, direct.get());
+      } catch (IOException | UnsupportedOperationException _) {
+        // such as tmpfs
+      }
+    }
+    return FileChannel.open(path, access);
+  }
+
+  /** The JDK's option for O_DIRECT, which no standard names: compilers warn of its class. */
+  private static Optional<OpenOption> direct() {
+    try {
+      return Arrays.stream(Class.forName("com.sun.nio.file.ExtendedOpenOption").getEnumConstants())
+          .filter(option -> option.toString().equals("DIRECT"))
+          .map(OpenOption.class::cast)
+          .findFirst();
+    } catch (ClassNotFoundException _) {
+      return Optional.empty();
+    }
+  }
+
+  private static void readFully(FileChannel channel, MemorySegment into, long from)
+      throws IOException {
+    ByteBuffer buffer = into.asByteBuffer();
+    while (buffer.hasRemaining()) {
+      if (channel.read(buffer, from + buffer.position()) < 0) {
+        throw new IOException("it ends too early");
+      }
+    }
+  }
+
+  private static void writeFully(FileChannel channel, MemorySegment from, long to)
+      throws IOException {
+    ByteBuffer buffer = from.asByteBuffer();
+    while (buffer.hasRemaining()) {
+      channel.write(buffer, to + buffer.position());
+    }
+  }
+}

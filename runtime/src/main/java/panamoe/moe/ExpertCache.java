@@ -1,0 +1,373 @@
+package panamoe.moe;
+
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.ObjIntConsumer;
+
+/**
+ * The experts of a model that are in memory, where it has no room for all: slots of equal size,
+ * filled from a {@link Source} when an expert is needed, or guessed to be.
+ *
+ * <p>An expert's score is its number of uses, each of which counts half as much after {@link
+ * #HALF_LIFE} uses per expert (LRFU). The expert of least score makes room. Which experts are in
+ * memory changes how long a step takes and no bit of what it computes.
+ *
+ * <p>Used by one thread at a time, the backend's; {@link #statistics} by any.
+ */
+public final class ExpertCache implements AutoCloseable {
+  /** Where experts are read from. */
+  public interface Source extends AutoCloseable {
+    /**
+     * Fills a slot. Any thread may call it.
+     *
+     * @param expert among all layers'
+     * @return false if the source is damaged there
+     */
+    boolean read(int expert, MemorySegment slot);
+
+    /** Fills a slot that could not be read, and mends the source. For the backend's thread. */
+    void mend(int expert, MemorySegment slot);
+
+    /** Bytes of an expert. */
+    long bytes(int expert);
+
+    @Override
+    void close();
+  }
+
+  /**
+   * What has happened so far.
+   *
+   * @param experts of all layers
+   * @param slots experts that memory has room for
+   * @param uses how often a step needed an expert
+   * @param hits uses of an expert that was in memory, or was being read because of a guess
+   * @param guesses experts that were read because a router was likely to choose them
+   * @param guessedHits hits that are owed to them
+   * @param bytesRead from the source
+   * @param readNanos while at least one read was under way
+   * @param written tokens of steps that wrote texts, without those of prompts
+   * @param bytesForWritten read in these steps
+   * @param mended experts that were damaged in the source
+   */
+  public record Statistics(
+      int experts,
+      int slots,
+      long uses,
+      long hits,
+      long guesses,
+      long guessedHits,
+      long bytesRead,
+      long readNanos,
+      long written,
+      long bytesForWritten,
+      long mended) {
+    /** The part of the uses that found their expert in memory; 1 before the first one. */
+    public double hitRate() {
+      return uses == 0 ? 1 : (double) hits / uses;
+    }
+
+    /** Bytes a second while reading; 0 before the first read. */
+    public double bandwidth() {
+      return readNanos == 0 ? 0 : bytesRead * 1e9 / readNanos;
+    }
+
+    /** Bytes that a written token had to wait for. */
+    public double bytesPerToken() {
+      return written == 0 ? 0 : (double) bytesForWritten / written;
+    }
+
+    /** Tokens a second that reading alone allows: bandwidth / bytes a token. */
+    public double mostTokensPerSecond() {
+      return bytesPerToken() == 0 ? Double.POSITIVE_INFINITY : bandwidth() / bytesPerToken();
+    }
+  }
+
+  /** Uses for each expert of the model after which a use counts half. */
+  private static final double HALF_LIFE = 16;
+
+  /** Reads under way at a time: what an SSD needs to be busy. */
+  private static final int READERS = 4;
+
+  private static final int NONE = -1;
+
+  /** Memory for an expert. */
+  private static final class Slot {
+    private final MemorySegment memory;
+    private int expert = NONE;
+    private CompletableFuture<Boolean> read = CompletableFuture.completedFuture(true);
+    private boolean pinned; // it is about to be used
+    private boolean guessed; // and was not used since
+
+    Slot(MemorySegment memory) {
+      this.memory = memory;
+    }
+  }
+
+  private final Source source;
+  private final List<Slot> slots = new ArrayList<>();
+  private final Slot[] held; // by expert
+  // Base-2 logarithm of the uses, each of which weighs twice as much as one a half-life before.
+  private final double[] score;
+  private final double halfLife;
+  private final List<Slot> guesses = new ArrayList<>();
+  private final ExecutorService readers =
+      Executors.newFixedThreadPool(
+          READERS, Thread.ofPlatform().daemon().name("panamoe-experts-", 0).factory());
+  private final AtomicLong uses = new AtomicLong();
+  private final AtomicLong hits = new AtomicLong();
+  private final AtomicLong guessCount = new AtomicLong();
+  private final AtomicLong guessedHits = new AtomicLong();
+  private final AtomicLong bytesRead = new AtomicLong();
+  private final AtomicLong written = new AtomicLong();
+  private final AtomicLong bytesForWritten = new AtomicLong();
+  private final AtomicLong mended = new AtomicLong();
+  private long bytesBefore;
+  private final Object clock = new Object();
+  private int reading; // guarded by the clock, as are the next two
+  private long readingSince;
+  private long readNanos;
+
+  /**
+   * @param memory of the slots
+   * @param slotBytes of each, at least as many as an expert has
+   * @param experts of all layers
+   * @param source closed with this cache
+   */
+  public ExpertCache(MemorySegment memory, long slotBytes, int experts, Source source) {
+    this.source = source;
+    for (long at = 0; at + slotBytes <= memory.byteSize(); at += slotBytes) {
+      slots.add(new Slot(memory.asSlice(at, slotBytes)));
+    }
+    if (slots.isEmpty()) {
+      throw new IllegalArgumentException("there is no room for an expert");
+    }
+    this.held = new Slot[experts];
+    this.score = new double[experts];
+    Arrays.fill(score, Double.NEGATIVE_INFINITY);
+    this.halfLife = HALF_LIFE * experts;
+  }
+
+  /**
+   * Takes experts as used so often before, and begins to read those that were used most.
+   *
+   * @param before uses of each expert of all layers
+   */
+  public void warm(long[] before) {
+    Integer[] order = new Integer[held.length];
+    Arrays.setAll(order, expert -> expert);
+    Arrays.sort(order, (a, b) -> Long.compare(before[b], before[a]));
+    double most = Math.max(1, before[order[0]]);
+    for (int expert = 0; expert < held.length; expert++) {
+      // As many as a half-life leaves of steady use, at most.
+      score[expert] = log2(before[expert] / most * HALF_LIFE);
+    }
+    for (int i = 0; i < Math.min(slots.size(), order.length) && before[order[i]] > 0; i++) {
+      start(slots.get(i), order[i]);
+    }
+  }
+
+  /**
+   * Passes experts to {@code use}, each with its memory: first those that are in memory, while the
+   * others are read.
+   *
+   * @param experts distinct, among all layers'
+   * @param meanwhile runs once reads of these experts are under way: the place to {@link #guess}
+   */
+  public void use(int[] experts, Runnable meanwhile, ObjIntConsumer<MemorySegment> use) {
+    guesses.forEach(slot -> slot.pinned = false);
+    guesses.clear();
+    int[] order = presentFirst(experts);
+    ArrayDeque<Slot> ready = new ArrayDeque<>();
+    int next = pinSome(order, 0, ready);
+    try {
+      meanwhile.run();
+      while (!ready.isEmpty()) {
+        Slot slot = ready.element();
+        await(slot);
+        use.accept(slot.memory, slot.expert);
+        ready.remove().pinned = false;
+        next = pinSome(order, next, ready);
+      }
+    } finally {
+      ready.forEach(slot -> slot.pinned = false);
+    }
+  }
+
+  /**
+   * Begins to read experts that the next call of {@link #use} is likely to get. At most half of the
+   * slots are given to them.
+   *
+   * @param experts among all layers', likely ones first
+   */
+  public void guess(int[] experts) {
+    for (int expert : experts) {
+      if (guesses.size() >= slots.size() / 2) {
+        return;
+      }
+      Slot slot = held[expert];
+      if (slot == null) {
+        slot = leastUsed();
+        if (slot == null) {
+          return;
+        }
+        start(slot, expert);
+        slot.guessed = true;
+        guessCount.incrementAndGet();
+      }
+      if (!slot.pinned) {
+        slot.pinned = true;
+        guesses.add(slot);
+      }
+    }
+  }
+
+  /** Counts a step: {@code rows} tokens, of texts that are written, or of prompts too. */
+  public void stepped(int rows, boolean writes) {
+    long now = bytesRead.get();
+    if (writes) {
+      written.addAndGet(rows);
+      bytesForWritten.addAndGet(now - bytesBefore);
+    }
+    bytesBefore = now;
+  }
+
+  public Statistics statistics() {
+    long nanos;
+    synchronized (clock) {
+      nanos = readNanos + (reading > 0 ? System.nanoTime() - readingSince : 0);
+    }
+    return new Statistics(
+        held.length,
+        slots.size(),
+        uses.get(),
+        hits.get(),
+        guessCount.get(),
+        guessedHits.get(),
+        bytesRead.get(),
+        nanos,
+        written.get(),
+        bytesForWritten.get(),
+        mended.get());
+  }
+
+  private int[] presentFirst(int[] experts) {
+    int[] order = new int[experts.length];
+    int present = 0;
+    int missing = experts.length;
+    for (int expert : experts) {
+      if (held[expert] != null) {
+        order[present++] = expert;
+      } else {
+        order[--missing] = expert;
+      }
+    }
+    return order;
+  }
+
+  /** Pins experts in order, as long as there is room. */
+  private int pinSome(int[] order, int from, ArrayDeque<Slot> ready) {
+    int next = from;
+    for (Slot slot; next < order.length && (slot = pin(order[next])) != null; next++) {
+      ready.add(slot);
+    }
+    return next;
+  }
+
+  private Slot pin(int expert) {
+    Slot slot = held[expert];
+    boolean hit = slot != null;
+    if (!hit) {
+      slot = leastUsed();
+      if (slot == null) {
+        return null;
+      }
+      start(slot, expert);
+    }
+    slot.pinned = true;
+    double now = uses.getAndIncrement() / halfLife;
+    score[expert] = now + log2(Math.pow(2, score[expert] - now) + 1);
+    hits.addAndGet(hit ? 1 : 0);
+    guessedHits.addAndGet(slot.guessed ? 1 : 0);
+    slot.guessed = false;
+    return slot;
+  }
+
+  private static double log2(double x) {
+    return Math.log(x) / Math.log(2);
+  }
+
+  /** The slot to be given to another expert; null if all are pinned. */
+  private Slot leastUsed() {
+    Slot least = null;
+    for (Slot slot : slots) {
+      if (!slot.pinned && (least == null || score(slot) < score(least))) {
+        least = slot;
+      }
+    }
+    return least;
+  }
+
+  private double score(Slot slot) {
+    return slot.expert == NONE ? Double.NEGATIVE_INFINITY : score[slot.expert];
+  }
+
+  private void start(Slot slot, int expert) {
+    await(slot); // a read that nobody asks for any more
+    if (slot.expert != NONE) {
+      held[slot.expert] = null;
+    }
+    slot.expert = expert;
+    slot.guessed = false;
+    held[expert] = slot;
+    slot.read = CompletableFuture.supplyAsync(() -> read(expert, slot.memory), readers);
+  }
+
+  private boolean read(int expert, MemorySegment memory) {
+    synchronized (clock) {
+      if (reading++ == 0) {
+        readingSince = System.nanoTime();
+      }
+    }
+    try {
+      return source.read(expert, memory);
+    } finally {
+      bytesRead.addAndGet(source.bytes(expert));
+      synchronized (clock) {
+        if (--reading == 0) {
+          readNanos += System.nanoTime() - readingSince;
+        }
+      }
+    }
+  }
+
+  /** Waits until a slot has its expert. */
+  private void await(Slot slot) {
+    try {
+      if (!slot.read.join()) {
+        source.mend(slot.expert, slot.memory);
+        mended.incrementAndGet();
+        slot.read = CompletableFuture.completedFuture(true);
+      }
+    } catch (RuntimeException e) {
+      held[slot.expert] = null; // the next use tries again
+      slot.expert = NONE;
+      slot.read = CompletableFuture.completedFuture(true);
+      throw e.getCause() instanceof RuntimeException cause ? cause : e;
+    }
+  }
+
+  /** Waits for reads under way, and closes the source. */
+  @Override
+  public void close() {
+    readers.close();
+    source.close();
+  }
+}

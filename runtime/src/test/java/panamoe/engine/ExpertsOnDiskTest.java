@@ -1,0 +1,299 @@
+package panamoe.engine;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import panamoe.backend.Activation;
+import panamoe.backend.Backend;
+import panamoe.backend.Backends;
+import panamoe.checkpoint.CheckpointContents;
+import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.CheckpointStore;
+import panamoe.config.GateConfig;
+import panamoe.config.ModelConfig;
+import panamoe.config.NormConfig;
+import panamoe.config.UniformModel;
+import panamoe.data.ByteTokenizer;
+import panamoe.io.ConfigJson;
+import panamoe.model.LanguageModel;
+import panamoe.model.ModelTensors;
+import panamoe.moe.ExpertCache;
+import panamoe.parallel.Ranks;
+import panamoe.param.Parameter;
+import panamoe.param.WeightTypes;
+import panamoe.tensor.DType;
+
+/** A PR-MoE most of whose experts are on the disk. */
+class ExpertsOnDiskTest {
+  private static final int[] PROMPT = {7, 1, 200, 31, 5, 90, 0, 255};
+  private static final WeightTypes FLOATS = WeightTypes.of(DType.FLOAT32);
+
+  @TempDir Path folder;
+
+  private final Backend backend = Backends.open("cpu", 2);
+  private final List<String> warnings = new ArrayList<>();
+
+  @BeforeEach
+  void save() {
+    ModelConfig config =
+        new UniformModel(
+                new ByteTokenizer().vocabularySize(),
+                48,
+                64,
+                2,
+                1,
+                96,
+                List.of(0, 4, 8, 8),
+                true,
+                GateConfig.dropless(2),
+                Activation.GELU_TANH,
+                NormConfig.Kind.LAYER,
+                UniformModel.Positions.LEARNED,
+                true,
+                0.3)
+            .toConfig();
+    try (LanguageModel drawn = new LanguageModel(config)) {
+      drawn.materialize(backend, DType.FLOAT32, false, 5);
+      JsonNodeFactory json = JsonNodeFactory.instance;
+      ObjectNode tree = json.objectNode().set("model", ConfigJson.tree(config));
+      new CheckpointStore(folder.resolve("run"), 1)
+          .save(
+              new CheckpointContents(
+                  1,
+                  tree,
+                  json.objectNode(),
+                  config.experts(),
+                  ModelTensors.masters(drawn),
+                  Map.of()));
+    }
+  }
+
+  @AfterEach
+  void close() {
+    backend.close();
+  }
+
+  private LanguageModel load(InferenceSettings settings) {
+    return ModelFolder.open(folder.resolve("run"))
+        .load(backend, settings, Ranks.alone(), warnings, _ -> {});
+  }
+
+  private InferenceSettings within(WeightTypes types, long memory) {
+    return new InferenceSettings(types, memory, folder.resolve("cache"), List.of());
+  }
+
+  /** Bytes of a model's weights without its experts, and of an expert's room. */
+  private static long bytes(LanguageModel whole, WeightTypes types, int experts) {
+    long bytes = InferenceMemory.of(whole.config(), types).weights();
+    long largest = 0;
+    for (Parameter parameter : whole.parameters().parameters()) {
+      if (WeightTypes.isExpert(parameter)) {
+        bytes -= types.of(parameter).packedBytes(parameter.count());
+        largest = Math.max(largest, parameter.value().bytes() / parameter.matrices());
+      }
+    }
+    // Up and down are of one size here; an expert's room is whole blocks of the file.
+    return bytes + experts * Math.ceilDiv(2 * largest, 4096) * 4096;
+  }
+
+  private LanguageModel loadWith(WeightTypes types, int experts) {
+    try (LanguageModel whole = load(InferenceSettings.of(types))) {
+      return load(within(types, bytes(whole, types, experts)));
+    }
+  }
+
+  private List<Recorder> write(LanguageModel model) throws InterruptedException {
+    Random random = new Random(4);
+    List<Recorder> texts = new ArrayList<>();
+    Engine.onRanks(
+        backend,
+        model,
+        new ByteTokenizer(),
+        new EngineConfig(60, 4, 5, 16, 0, true, 3),
+        engine -> {
+          for (int i = 0; i < 9; i++) {
+            Recorder recorder = new Recorder();
+            engine.submit(
+                GenerationRequest.of(
+                        random.ints(1 + random.nextInt(12), 0, 256).toArray(),
+                        SamplingConfig.of(i % 3 * 0.5, 0, 1, i),
+                        StopConfig.of(10 + random.nextInt(20), List.of()))
+                    .with(new Routing(false, false, i % 4 == 0 ? List.of(1) : List.of()))
+                    .withLogprobs(2),
+                recorder);
+            texts.add(recorder);
+          }
+          while (engine.step()) {
+            engine.idle();
+          }
+        });
+    return texts;
+  }
+
+  @ParameterizedTest
+  @CsvSource({"FLOAT32, FLOAT32, 2", "BFLOAT16, BFLOAT16, 5", "FLOAT32, Q8_0, 3"})
+  void writesTheTextsOfAModelThatIsWholeInMemory(DType compute, DType experts, int slots)
+      throws InterruptedException {
+    WeightTypes types = new WeightTypes(compute, experts);
+    List<Recorder> whole;
+    try (LanguageModel model = load(InferenceSettings.of(types))) {
+      whole = write(model);
+    }
+    try (LanguageModel model = loadWith(types, slots)) {
+      List<Recorder> read = write(model);
+      for (int i = 0; i < whole.size(); i++) {
+        assertEquals(whole.get(i).tokens, read.get(i).tokens);
+        assertEquals(whole.get(i).logprobBits, read.get(i).logprobBits);
+      }
+      ExpertCache.Statistics told = model.expertCache().orElseThrow().statistics();
+      assertEquals(slots, told.slots());
+      assertEquals(20, told.experts());
+      assertTrue(told.hits() > 0 && told.hits() < told.uses(), told.toString());
+      assertTrue(told.guesses() > 0 && told.guessedHits() > 0, told.toString());
+      assertTrue(told.bytesPerToken() > 0 && told.bandwidth() > 0, told.toString());
+    }
+    assertTrue(whole.stream().mapToInt(text -> text.tokens.size()).sum() > 60);
+    assertEquals(List.of(), warnings);
+  }
+
+  private Path file() throws IOException {
+    try (Stream<Path> files = Files.list(folder.resolve("cache"))) {
+      List<Path> all = files.toList();
+      assertEquals(1, all.size(), all.toString());
+      return all.getFirst();
+    }
+  }
+
+  private float[] logits(int slots, long mended) {
+    try (LanguageModel model = loadWith(FLOATS, slots)) {
+      float[] logits = ModelRunner.nextLogits(backend, model, PROMPT);
+      assertEquals(mended, model.expertCache().orElseThrow().statistics().mended());
+      return logits;
+    }
+  }
+
+  /** An expert is mended when it is read; a file that is not whole is written again. */
+  @ParameterizedTest
+  @ValueSource(strings = {"expert", "header", "short"})
+  void aDamagedFileIsWrittenAgain(String damage) throws IOException {
+    float[] expected = logits(2, 0);
+    byte[] written = Files.readAllBytes(file());
+    byte[] changed = written.clone();
+    switch (damage) {
+      case "expert" -> {
+        for (int at = 4096; at < changed.length; at += 4096) {
+          changed[at + 9] ^= 4;
+        }
+      }
+      case "header" -> changed[50] ^= 1;
+      default -> changed = Arrays.copyOf(written, written.length - 4096);
+    }
+    Files.write(file(), changed);
+    try (LanguageModel model = loadWith(FLOATS, 2)) {
+      assertArrayEquals(expected, ModelRunner.nextLogits(backend, model, PROMPT));
+      long mended = model.expertCache().orElseThrow().statistics().mended();
+      assertEquals(damage.equals("expert"), mended > 0);
+    }
+    assertArrayEquals(expected, logits(2, 0), "nothing that the prompt needs is damaged any more");
+    if (!damage.equals("expert")) {
+      assertArrayEquals(written, Files.readAllBytes(file()));
+    }
+  }
+
+  /** One file for all budgets of a model, another one for another dtype. */
+  @Test
+  void theFileIsKept() throws IOException {
+    logits(2, 0);
+    Object first = Files.getAttribute(file(), "unix:ino");
+    logits(4, 0);
+    assertEquals(first, Files.getAttribute(file(), "unix:ino"));
+    loadWith(WeightTypes.of(DType.BFLOAT16), 2).close();
+    try (Stream<Path> files = Files.list(folder.resolve("cache"))) {
+      assertEquals(2, files.count());
+    }
+  }
+
+  @Test
+  void tooLittleMemoryIsRefusedWithTheLeastThatWorks() {
+    String message =
+        assertThrows(CheckpointException.class, () -> load(within(FLOATS, 100_000)).close())
+            .getMessage();
+    assertTrue(message.contains("needs 1 MiB of --memory or more, not 0"), message);
+    load(within(FLOATS, 1 << 20)).close();
+  }
+
+  @Test
+  void aFolderThatCannotBeWrittenIsRefused() throws IOException {
+    Files.writeString(folder.resolve("cache"), "a file");
+    String message =
+        assertThrows(CheckpointException.class, () -> loadWith(FLOATS, 2)).getMessage();
+    assertTrue(message.contains("cannot be written ("), message);
+    assertTrue(message.contains("--expert-cache"), message);
+  }
+
+  /** Fewer experts from the start are what a request may ask for. */
+  @Test
+  void fewerExpertsPerTokenAreThoseOfARequest() throws InterruptedException {
+    List<Integer> topK = List.of(2, 1, 1);
+    InferenceSettings limited = new InferenceSettings(FLOATS, Long.MAX_VALUE, null, topK);
+    Recorder asked = new Recorder();
+    Recorder loaded = new Recorder();
+    GenerationRequest request =
+        GenerationRequest.of(PROMPT, SamplingConfig.of(0, 0, 1, 1), StopConfig.of(20, List.of()))
+            .withLogprobs(3);
+    try (LanguageModel whole = load(InferenceSettings.of(FLOATS));
+        LanguageModel fewer = load(limited)) {
+      run(whole, request.with(new Routing(false, false, topK)), asked);
+      run(fewer, request, loaded);
+      assertEquals(asked.tokens, loaded.tokens);
+      assertEquals(asked.logprobBits, loaded.logprobBits);
+      assertEquals(
+          "moe.top_k is 2 for layer 2, expected 1 to 1",
+          assertThrows(
+                  RoutingException.class,
+                  () -> run(fewer, request.with(new Routing(false, false, List.of(2))), loaded))
+              .getMessage());
+    }
+    for (List<Integer> wrong :
+        List.of(List.of(0), List.of(3), List.of(1, 1), List.of(1, 1, 1, 1))) {
+      assertThrows(
+          RoutingException.class,
+          () -> load(new InferenceSettings(FLOATS, Long.MAX_VALUE, null, wrong)));
+    }
+  }
+
+  private void run(LanguageModel model, GenerationRequest request, Recorder recorder)
+      throws InterruptedException {
+    Engine.onRanks(
+        backend,
+        model,
+        new ByteTokenizer(),
+        EngineConfig.one(48),
+        engine -> {
+          engine.submit(request, recorder);
+          while (engine.step()) {
+            engine.idle();
+          }
+        });
+  }
+}

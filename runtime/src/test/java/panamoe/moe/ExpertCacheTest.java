@@ -1,0 +1,194 @@
+package panamoe.moe;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.concurrent.ConcurrentHashMap;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import panamoe.checkpoint.CheckpointException;
+
+/** Which experts are in memory, and that it is they. */
+class ExpertCacheTest {
+  private static final int SLOT = 64;
+  private static final int EXPERTS = 40;
+
+  private final Arena arena = Arena.ofShared();
+  private final Set<Integer> damaged = ConcurrentHashMap.newKeySet();
+  private final Set<Integer> lost = ConcurrentHashMap.newKeySet();
+  private final List<Integer> mended = new ArrayList<>();
+  private ExpertCache cache;
+
+  /** Fills slots with the number of their expert. */
+  private final ExpertCache.Source source =
+      new ExpertCache.Source() {
+        @Override
+        public boolean read(int expert, MemorySegment slot) {
+          if (lost.contains(expert)) {
+            throw new CheckpointException("the disk is gone");
+          }
+          slot.fill((byte) (damaged.contains(expert) ? -1 : expert));
+          return !damaged.contains(expert);
+        }
+
+        @Override
+        public void mend(int expert, MemorySegment slot) {
+          slot.fill((byte) expert);
+          damaged.remove(expert);
+          mended.add(expert);
+        }
+
+        @Override
+        public long bytes(int expert) {
+          return SLOT;
+        }
+
+        @Override
+        public void close() {}
+      };
+
+  private void open(int slots) {
+    cache = new ExpertCache(arena.allocate((long) slots * SLOT), SLOT, EXPERTS, source);
+  }
+
+  @AfterEach
+  void close() {
+    cache.close();
+    arena.close();
+  }
+
+  private void use(int... experts) {
+    Set<Integer> used = new TreeSet<>();
+    cache.use(
+        experts,
+        () -> {},
+        (memory, expert) -> {
+          assertEquals((byte) expert, memory.get(ValueLayout.JAVA_BYTE, SLOT - 1));
+          assertTrue(used.add(expert));
+        });
+    assertEquals(experts.length, used.size());
+  }
+
+  @Test
+  void everyUseGetsItsOwnExpertWhateverIsGuessed() {
+    Random random = new Random(3);
+    for (int slots : new int[] {1, 2, 3, 7, EXPERTS}) {
+      if (cache != null) {
+        cache.close();
+      }
+      open(slots);
+      long uses = 0;
+      for (int step = 0; step < 200; step++) {
+        int[] experts =
+            random.ints(0, EXPERTS).distinct().limit(1 + random.nextInt(EXPERTS)).toArray();
+        int[] guessed = random.ints(0, EXPERTS).distinct().limit(random.nextInt(5)).toArray();
+        if (random.nextInt(9) == 0) {
+          damaged.add(random.nextInt(EXPERTS));
+        }
+        cache.use(
+            experts,
+            () -> cache.guess(guessed),
+            (memory, expert) ->
+                assertEquals((byte) expert, memory.get(ValueLayout.JAVA_BYTE, SLOT - 1)));
+        uses += experts.length;
+      }
+      ExpertCache.Statistics told = cache.statistics();
+      assertEquals(uses, told.uses());
+      assertTrue(told.hits() < uses && told.bytesRead() >= SLOT * (uses - told.hits()));
+      assertEquals(slots == EXPERTS, told.bytesRead() <= SLOT * (EXPERTS + told.mended()));
+    }
+    assertTrue(mended.size() > 10, mended + " were mended");
+  }
+
+  /** What is used often outlives many experts that are used once, as in a long prompt. */
+  @Test
+  void theLeastUsedMakesRoom() {
+    open(4);
+    for (int i = 0; i < 10; i++) {
+      use(1, 2);
+    }
+    for (int expert = 10; expert < 30; expert++) {
+      use(expert);
+    }
+    long before = cache.statistics().hits();
+    use(1, 2);
+    assertEquals(before + 2, cache.statistics().hits());
+  }
+
+  /** What was used often long ago makes room for what is used now. */
+  @Test
+  void oldUsesCountLess() {
+    open(2);
+    for (int i = 0; i < 3; i++) {
+      use(1);
+    }
+    for (int i = 0; i < 40 * EXPERTS; i++) {
+      use(2);
+    }
+    use(3); // takes the place of 1
+    use(4); // and of 3
+    use(3);
+    long before = cache.statistics().hits();
+    use(3);
+    assertEquals(before + 1, cache.statistics().hits());
+  }
+
+  @Test
+  void guessesAreHitsOfTheNextUse() {
+    open(6);
+    cache.use(new int[] {0}, () -> cache.guess(new int[] {8, 9, 10, 11, 12}), (_, _) -> {});
+    assertEquals(3, cache.statistics().guesses(), "half of the slots");
+    use(8, 11);
+    ExpertCache.Statistics told = cache.statistics();
+    assertEquals(1, told.guessedHits());
+    assertEquals(1, told.hits());
+    use(8);
+    assertEquals(1, cache.statistics().guessedHits());
+  }
+
+  @Test
+  void aFailedReadIsTriedAgain() {
+    open(3);
+    lost.add(5);
+    assertEquals(
+        "the disk is gone", assertThrows(CheckpointException.class, () -> use(1, 5)).getMessage());
+    lost.clear();
+    use(1, 5, 7);
+  }
+
+  /** Of what was used before, the most used are read at the start. */
+  @Test
+  void startsWarm() {
+    open(3);
+    long[] before = new long[EXPERTS];
+    before[4] = 10;
+    before[6] = 30;
+    cache.warm(before);
+    use(4, 6);
+    assertEquals(2, cache.statistics().hits());
+    assertEquals(2 * SLOT, cache.statistics().bytesRead());
+  }
+
+  @Test
+  void tellsWhatWritingCosts() {
+    open(2);
+    use(1, 2, 3);
+    cache.stepped(9, false);
+    use(4, 5);
+    cache.stepped(2, true);
+    ExpertCache.Statistics told = cache.statistics();
+    assertEquals(2, told.written());
+    assertEquals(2 * SLOT, told.bytesForWritten());
+    assertEquals(SLOT, told.bytesPerToken());
+    assertEquals(told.bandwidth() / SLOT, told.mostTokensPerSecond());
+  }
+}
