@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import panamoe.engine.ExpertHeat;
 import panamoe.engine.InferenceSettings;
 import panamoe.engine.ModelFolder;
 import panamoe.param.WeightTypes;
@@ -42,7 +43,8 @@ public final class ExpertOptions {
   @Option(
       names = "--expert-cache",
       paramLabel = "DIR",
-      description = "The folder of that file. Default: panamoe/experts in the user's cache folder.")
+      description =
+          "The folder of that file. Default: panamoe/experts in the user's cache folder. Where this or --memory is given, serve keeps there how often each expert was chosen.")
   private Path folder;
 
   @Option(
@@ -69,10 +71,18 @@ public final class ExpertOptions {
 
   /** How a model is held. */
   public InferenceSettings settings(WeightTypes types) {
-    return new InferenceSettings(
-        types,
-        memory == null ? Long.MAX_VALUE : memory,
-        folder == null ? InferenceSettings.usersExperts(System.getenv()) : folder.toAbsolutePath(),
-        topK);
+    return new InferenceSettings(types, memory == null ? Long.MAX_VALUE : memory, folder(), topK);
+  }
+
+  private Path folder() {
+    return folder == null
+        ? InferenceSettings.usersExperts(System.getenv())
+        : folder.toAbsolutePath();
+  }
+
+  /** How often servers chose each expert, to be kept; null if it is not. */
+  public ExpertHeat heat(ModelFolder model) {
+    boolean kept = (memory != null || folder != null) && folder() != null;
+    return kept && model.config().hasExperts() ? new ExpertHeat(folder(), model) : null;
   }
 }

@@ -6,6 +6,7 @@ import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -37,6 +38,9 @@ import panamoe.tensor.TensorScope;
 final class ExpertsOnDisk {
   /** One is computed with while another is read. */
   private static final int LEAST_SLOTS = 2;
+
+  /** Of the key, in the file's name; all of it is in the file. */
+  private static final int NAME_BYTES = 16;
 
   /** An expert of a layer. */
   private record Unit(int layer, int expert) {}
@@ -101,17 +105,21 @@ final class ExpertsOnDisk {
     MemorySegment memory = all.asSlice(-all.address() & ExpertFile.BLOCK - 1, slots * slot);
     double rest = (double) resident() / InferenceMemory.of(model.config(), types()).weights();
     read(ModelTensors.destinations(model, backend), part -> progress.accept(part * rest));
+    byte[] key = key();
+    String name = HexFormat.of().formatHex(key, 0, NAME_BYTES) + ".experts";
     ExpertFile file =
         ExpertFile.open(
-            settings.experts().resolve(Sha256.hex(key()).substring(0, 32) + ".experts"),
-            key(),
+            settings.experts().resolve(name),
+            key,
             bytes().toArray(),
             memory,
             (from, into) -> {
               read(from, into);
               progress.accept(rest + (1 - rest) * (from + into.length) / units.size());
             });
-    model.readThrough(new ExpertCache(memory, slot, units.size(), source(file)), layouts);
+    ExpertCache cache = new ExpertCache(memory, slot, units.size(), source(file));
+    cache.warm(new ExpertHeat(settings.experts(), folder).all());
+    model.readThrough(cache, layouts);
   }
 
   private WeightTypes types() {

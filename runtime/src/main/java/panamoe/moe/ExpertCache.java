@@ -96,6 +96,9 @@ public final class ExpertCache implements AutoCloseable {
   /** Reads under way at a time: what an SSD needs to be busy. */
   private static final int READERS = 4;
 
+  /** Guesses before it counts how many are right: a third, or no more are made. */
+  private static final int FREE_GUESSES = 32;
+
   private static final int NONE = -1;
 
   /** Memory for an expert. */
@@ -131,7 +134,7 @@ public final class ExpertCache implements AutoCloseable {
   private final AtomicLong mended = new AtomicLong();
   private long bytesBefore;
   private final Object clock = new Object();
-  private int reading; // guarded by the clock, as are the next two
+  private int reading; // guarded by the clock, like the next two
   private long readingSince;
   private long readNanos;
 
@@ -208,6 +211,9 @@ public final class ExpertCache implements AutoCloseable {
    * @param experts among all layers', likely ones first
    */
   public void guess(int[] experts) {
+    if (guessCount.get() > FREE_GUESSES + 3 * guessedHits.get()) {
+      return; // this model's routers cannot be told early
+    }
     for (int expert : experts) {
       if (guesses.size() >= slots.size() / 2) {
         return;

@@ -251,6 +251,53 @@ class ExpertsOnDiskTest {
     assertTrue(message.contains("--expert-cache"), message);
   }
 
+  /** What servers counted is kept, fills the cache at the start, and changes no bit. */
+  @Test
+  void heatIsKeptAndWarms() throws IOException {
+    ModelFolder run = ModelFolder.open(folder.resolve("run"));
+    Path cache = folder.resolve("cache");
+    float[] cold;
+    RouteStatistics routes;
+    try (LanguageModel model = loadWith(FLOATS, 8);
+        ModelRunner runner = new ModelRunner(backend, model, EngineConfig.one(48))) {
+      StepRows rows = new StepRows(48);
+      for (int position = 0; position < PROMPT.length; position++) {
+        rows.add(PROMPT[position], 0, position);
+      }
+      rows.change(0, 0, 0);
+      rows.want();
+      runner.run(rows);
+      routes = runner.statistics();
+      cold = ModelRunner.nextLogits(backend, model, PROMPT);
+    }
+    for (int life = 1; life <= 2; life++) {
+      new ExpertHeat(cache, run).save(routes);
+      List<ExpertHeat.Layer> kept = new ExpertHeat(cache, run).layers();
+      assertEquals(3, kept.size());
+      for (int i = 0; i < 3; i++) {
+        long[] sums = routes.layers().get(i).tokens().clone();
+        int lives = life;
+        Arrays.setAll(sums, e -> lives * sums[e]);
+        assertArrayEquals(sums, kept.get(i).tokens());
+        assertEquals(i + 1, kept.get(i).layer());
+      }
+    }
+    try (LanguageModel model = loadWith(FLOATS, 19)) {
+      assertArrayEquals(cold, ModelRunner.nextLogits(backend, model, PROMPT));
+      ExpertCache.Statistics told = model.expertCache().orElseThrow().statistics();
+      long chosen = Arrays.stream(new ExpertHeat(cache, run).all()).filter(n -> n > 0).count();
+      assertTrue(told.uses() - told.hits() <= Math.max(0, chosen - 19), told.toString());
+    }
+    Path file;
+    try (Stream<Path> files = Files.list(cache)) {
+      file = files.filter(path -> path.toString().endsWith(".heat.json")).findFirst().orElseThrow();
+    }
+    for (String damaged : List.of("", "{", "{\"model\":\"x\",\"layers\":[]}")) {
+      Files.writeString(file, damaged);
+      assertEquals(0, Arrays.stream(new ExpertHeat(cache, run).all()).sum());
+    }
+  }
+
   /** Fewer experts from the start are what a request may ask for. */
   @Test
   void fewerExpertsPerTokenAreThoseOfARequest() throws InterruptedException {

@@ -155,6 +155,18 @@ class ExpertCacheTest {
     assertEquals(1, cache.statistics().guessedHits());
   }
 
+  /** Wrong guesses cost reads: they end where hardly any is right. */
+  @Test
+  void guessesThatAreWrongEnd() {
+    open(6);
+    for (int step = 0; step < 100; step++) {
+      int wrong = 10 + step % 20;
+      cache.use(new int[] {step % 3}, () -> cache.guess(new int[] {wrong}), (_, _) -> {});
+    }
+    assertEquals(33, cache.statistics().guesses());
+    assertEquals(0, cache.statistics().guessedHits());
+  }
+
   @Test
   void aFailedReadIsTriedAgain() {
     open(3);

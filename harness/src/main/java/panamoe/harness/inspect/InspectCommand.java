@@ -13,6 +13,8 @@ import java.util.concurrent.Callable;
 import panamoe.checkpoint.HuggingFaceFolder;
 import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.TensorFiles;
+import panamoe.engine.ExpertHeat;
+import panamoe.engine.InferenceSettings;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.Quantization;
 import panamoe.harness.SharedOptions;
@@ -70,6 +72,18 @@ public final class InspectCommand implements Callable<Integer> {
       description = "Print the stored tensors instead: name, dtype, shape, file.")
   private boolean tensors;
 
+  @Option(
+      names = "--heat",
+      description = "Print how often servers chose each expert instead (docs/experts.md).")
+  private boolean heat;
+
+  @Option(
+      names = "--expert-cache",
+      paramLabel = "DIR",
+      description =
+          "With --heat: where servers kept it. Default: panamoe/experts in the user's cache folder.")
+  private Path kept;
+
   @Option(names = "--verify", description = "Compare the checksum of every file with the manifest.")
   private boolean verify;
 
@@ -88,6 +102,16 @@ public final class InspectCommand implements Callable<Integer> {
       throw new ParameterException(
           spec.commandLine(),
           "--quantize stored is for files of weights, and " + path + " is a config");
+    }
+    if (kept != null && !heat) {
+      throw new ParameterException(spec.commandLine(), "--expert-cache goes with --heat");
+    }
+    if (heat) {
+      if (config || memory || verify || tensors) {
+        throw new ParameterException(
+            spec.commandLine(), "--heat is for a folder with weights, and goes alone");
+      }
+      return ModelFolder.read(path, this::printHeat);
     }
     if (tensors) {
       if (config || memory || verify) {
@@ -108,6 +132,19 @@ public final class InspectCommand implements Callable<Integer> {
     }
     if (verify) {
       out.printf(Locale.ROOT, "all files agree with the manifest%n");
+    }
+    return 0;
+  }
+
+  private int printHeat(ModelFolder folder) {
+    Path place = kept == null ? InferenceSettings.usersExperts(System.getenv()) : kept;
+    if (place == null) {
+      throw new ParameterException(
+          spec.commandLine(), "there is no cache folder: name one with --expert-cache");
+    }
+    PrintWriter out = spec.commandLine().getOut();
+    for (ExpertHeat.Layer layer : new ExpertHeat(place, folder).layers()) {
+      out.println(shared.json() ? HeatTable.json(layer) : HeatTable.line(layer));
     }
     return 0;
   }

@@ -17,6 +17,7 @@ import panamoe.backend.Backend;
 import panamoe.engine.Engine;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.EngineThread;
+import panamoe.engine.ExpertHeat;
 import panamoe.engine.InferenceMemory;
 import panamoe.engine.InferenceSettings;
 import panamoe.engine.ModelFolder;
@@ -162,7 +163,7 @@ public final class ServeCommand implements Callable<Integer> {
               StopSignals.handle(server::stop);
               loaded(server, 1, stop);
               say(served, server.port(), cache, limits.sequences());
-              answer(engine, server, metrics);
+              answer(engine, server, metrics, engineOptions.experts().heat(folder));
             });
       }
     }
@@ -188,10 +189,16 @@ public final class ServeCommand implements Callable<Integer> {
     server.loaded(part);
   }
 
-  /** Answers requests until the server is asked to stop, or the engine fails. */
-  private static void answer(Engine engine, ApiServer server, Metrics metrics)
+  /**
+   * Answers requests until the server is asked to stop, or the engine fails.
+   *
+   * @param heat to be kept, or null
+   */
+  private void answer(Engine engine, ApiServer server, Metrics metrics, ExpertHeat heat)
       throws InterruptedException {
-    try (EngineThread writer = new EngineThread(engine, metrics::stepped, server::stop)) {
+    PrintWriter err = spec.commandLine().getErr();
+    try (EngineThread writer = new EngineThread(engine, metrics::stepped, server::stop);
+        HeatKeeper _ = heat == null ? null : new HeatKeeper(heat, writer, err::println)) {
       server.ready(writer);
       server.awaitStop();
       switch (writer.failure()) {

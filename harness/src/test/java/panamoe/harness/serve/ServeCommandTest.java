@@ -111,6 +111,7 @@ class ServeCommandTest {
   @CsvSource({"1, dtype", "2, int8"})
   void servesDrainsAndEnds(String ranks, String keyValues) throws Exception {
     Path log = folder.resolve("log" + ranks);
+    Path heat = folder.resolve("heat" + ranks);
     Process process =
         new ProcessBuilder(
                 SmallJvm.interruptible(
@@ -125,7 +126,9 @@ class ServeCommandTest {
                     "--kv",
                     keyValues,
                     "--log-requests",
-                    log.toString()))
+                    log.toString(),
+                    "--expert-cache",
+                    heat.toString()))
             .start();
     try (BufferedReader out = process.inputReader();
         HttpClient client = HttpClient.newHttpClient()) {
@@ -186,6 +189,15 @@ class ServeCommandTest {
       process.destroyForcibly();
     }
     requireReplayed(log);
+    CommandRun told =
+        CommandRun.of("inspect", run, "--heat", "--expert-cache", heat.toString(), "--json");
+    assertEquals(0, told.exitCode(), told.err());
+    long routes = 0;
+    for (JsonNode count :
+        TestServer.json(told.out().lines().findFirst().orElseThrow()).get("tokens")) {
+      routes += count.asLong();
+    }
+    assertTrue(routes > 100, told.out());
   }
 
   /**

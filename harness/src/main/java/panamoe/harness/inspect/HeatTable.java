@@ -1,0 +1,54 @@
+package panamoe.harness.inspect;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Locale;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import panamoe.engine.ExpertHeat;
+import panamoe.io.Count;
+
+/** How often rows chose each expert, a line for each MoE layer. */
+final class HeatTable {
+  private static final int HOTTEST = 8;
+
+  private HeatTable() {}
+
+  static String line(ExpertHeat.Layer layer) {
+    long[] tokens = layer.tokens();
+    long routes = Arrays.stream(tokens).sum();
+    if (routes == 0) {
+      return "layer " + layer.layer() + ": no routes";
+    }
+    List<Integer> hottest =
+        IntStream.range(0, tokens.length)
+            .boxed()
+            .sorted(Comparator.comparingLong(e -> -tokens[e]))
+            .toList();
+    int half = 0;
+    for (long taken = 0; 2 * taken < routes; half++) {
+      taken += tokens[hottest.get(half)];
+    }
+    return String.format(
+        Locale.ROOT,
+        "layer %d: %s, half of them to %d of %d experts; most to %s",
+        layer.layer(),
+        Count.of(routes, "route"),
+        half,
+        tokens.length,
+        hottest.stream()
+            .limit(HOTTEST)
+            .map(e -> String.format(Locale.ROOT, "%d (%.1f %%)", e, 100.0 * tokens[e] / routes))
+            .collect(Collectors.joining(", ")));
+  }
+
+  static ObjectNode json(ExpertHeat.Layer layer) {
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    json.put("layer", layer.layer());
+    Arrays.stream(layer.tokens()).forEach(json.putArray("tokens")::add);
+    return json;
+  }
+}
