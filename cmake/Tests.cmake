@@ -46,13 +46,13 @@ if(NOT PANAMOE_SANITIZE MATCHES "thread")
     ExchangeTest.* OptimizerTest.* RotaryTest.* NormTest.GradientsMatch* AttentionTest.BackwardIsTheDerivative
     AttentionTest.Dsinks* AttentionDecodeTest.PrefillInPieces* ExpertTest.GroupsOfEverySize* GateTest.RanksLongQueues*
     GateBackwardTest.MatchesCentralDifferences GemmTest.AppliesBias* GemmTest.WritesABfloat16* GemmSkinnyTest.Gradients*
-    LossTest.CrossEntropy* DistillationTest.GradientsAre*)
+    LossTest.CrossEntropy* DistillationTest.GradientsAre* BlockGemmTest.ExpertsMultiply*)
   set(PANAMOE_LONG -${PANAMOE_BRIEF})
   if(PANAMOE_SANITIZE)
     # What the emulation leaves out under a sanitizer, for time: minutes of comparisons of bits, and of the gate on large
     # tables, of whose code smaller tests and those against float64 show a sanitizer the same.
     string(APPEND PANAMOE_LONG ":GemmTest.*Bit*:GemmSkinnyTest.*Bit*:ExpertTest.*Bit*:AttentionTest.*Bit*:LossTest.*Bit*"
-      ":DistillationTest.*Bit*:GateTest.MatchesTheReference:GateTest.InvariantsHoldForEveryTable"
+      ":DistillationTest.*Bit*:BlockGemmTest.*Bit*:GateTest.MatchesTheReference:GateTest.InvariantsHoldForEveryTable"
       ":GateTest.MatchesTheReferenceOnLargeShapesAndEveryThreadCount")
     # Derivatives by hundreds of launches, and sums of many rows: the same kernels run in other brief tests.
     string(JOIN ":" PANAMOE_LARGE AttentionTest.BackwardIsTheDerivative RotaryTest.BackwardIs*

@@ -137,6 +137,12 @@ inline int __popc(unsigned x) { return std::popcount(x); }
 inline int __ffs(int x) { return __builtin_ffs(x); }
 inline int __clz(int x) { return std::countl_zero(static_cast<unsigned>(x)); }
 inline unsigned __umulhi(unsigned a, unsigned b) { return static_cast<unsigned>(uint64_t{a} * b >> 32); }
+inline unsigned __byte_perm(unsigned x, unsigned y, unsigned chosen) {
+  const uint64_t bytes = uint64_t{y} << 32 | x;
+  unsigned made = 0;
+  for (int i = 0; i < 32; i += 8) made |= static_cast<unsigned>(bytes >> 8 * (chosen >> i / 2 & 7) & 255) << i;
+  return made;
+}
 inline float __uint_as_float(unsigned bits) { return std::bit_cast<float>(bits); }
 inline unsigned __float_as_uint(float value) { return std::bit_cast<unsigned>(value); }
 inline float __int_as_float(int bits) { return std::bit_cast<float>(bits); }

@@ -1,6 +1,6 @@
 // The entry points of GEMM on CUDA: c [M, N] = activation(op(a) op(b) + bias), or c += op(a) op(b). Packed weights are
-// row-major weights of the packed dtype here: the kernels read both alike, and packing is a cast. Design:
-// docs/kernels-cuda.md.
+// row-major weights of the packed dtype here: the kernels read both alike, and packing is a cast, of blocks a copy.
+// Design: docs/kernels-cuda.md.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Gemm*'. Time: ./panamoe bench train-step --device cuda.
 #include "core/weights.h"
 #include "cuda/gemm/product.h"
@@ -41,7 +41,9 @@ void run_product(Launch& launch, const Product& product) {
   // One family of instructions for an architecture, dtypes, a layer and its alignment, whatever the number of rows: a
   // row's bits must not depend on the rows beside it. sm_100 has run_tensor_product's mma.sync; a family by its own
   // tcgen05 belongs beside run_hopper_product.
-  if (product.a.dtype == MOE_BFLOAT16 && product.b.dtype == MOE_BFLOAT16) {
+  if (in_blocks(product.b.dtype)) {
+    run_block_product(launch, checked);
+  } else if (product.a.dtype == MOE_BFLOAT16 && product.b.dtype == MOE_BFLOAT16) {
     if (!run_hopper_product(launch, checked)) run_tensor_product(launch, checked);
   } else if (is_skinny(product)) {
     run_skinny_product(launch, checked);
@@ -71,10 +73,14 @@ void gemm(Stream& stream, const moe_gemm_config& config, Tensor a, Tensor b, Ten
 }
 
 int64_t gemm_packed_bytes(moe_dtype dtype, int rank, const int64_t* shape) {
-  if (in_blocks(dtype)) fail(MOE_UNSUPPORTED, "a card does not multiply by weights in blocks of ", dtype_name(dtype));
-  return product_or_overflow({rank == 3 ? shape[0] : 1, shape[rank - 2], shape[rank - 1], dtype_bytes(dtype)});
+  const BlockSize block = block_of(dtype);
+  return product_or_overflow(
+      {rank == 3 ? shape[0] : 1, shape[rank - 2], shape[rank - 1] / block.elements, block.bytes});
 }
 
-void gemm_pack(Stream& stream, Tensor weights, Tensor packed) { cast(stream, weights, packed); }
+void gemm_pack(Stream& stream, Tensor weights, Tensor packed) {
+  in_blocks(weights.dtype) ? copy(stream, weights.data, tensor_bytes(weights), packed.data)
+                           : cast(stream, weights, packed);
+}
 
 }  // namespace moe::cuda

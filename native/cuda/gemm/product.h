@@ -77,6 +77,8 @@ void run_float_product(Launch& launch, const Product& product);
 // layers are skinny does not depend on the number of tokens.
 bool is_skinny(const Product& product);
 void run_skinny_product(Launch& launch, const Product& product);
+// Weights in blocks: decoded in registers for mma.sync (block.cu).
+void run_block_product(Launch& launch, const Product& product);
 
 // Columns of c in a tile.
 template <class Tile>

@@ -43,7 +43,7 @@ MOE_API moe_status moe_column_sum(moe_stream stream, const moe_tensor* x, const 
 
 /* Bytes of a packed operand for weights [N, K] or [E, N, K] of this dtype on this device. MOE_INVALID_ARGUMENT for
  * other ranks, dtypes that are neither floating nor blocks, a K that blocks do not divide, and sizes that are negative
- * or overflow. MOE_UNSUPPORTED for blocks on a card. */
+ * or overflow. */
 MOE_API moe_status moe_gemm_packed_bytes(moe_device device, int32_t dtype, int32_t rank, const int64_t* shape,
                                          int64_t* bytes);
 /* Rearranges row-major weights [N, K] or [E, N, K] into the order in which the kernels read them, rounding to the

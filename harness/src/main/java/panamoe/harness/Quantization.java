@@ -23,8 +23,8 @@ public enum Quantization {
   }
 
   /**
-   * What an option means for a model: without one, blocks that files store are kept where the
-   * backend multiplies by them.
+   * What an option means for a model: without one, a CPU keeps blocks that files store, and a card,
+   * on which products with blocks have not run yet, decodes them.
    *
    * @param option null where it was not given
    */

@@ -7,8 +7,8 @@ import panamoe.tensor.Tensor;
  * Dense GEMM; operands FLOAT32 or BFLOAT16 in any mix, FLOAT32 sums in one fixed order over the
  * inner dimension.
  *
- * <p>Packed weights may be in blocks ({@link DType#isBlocks}); then rows of the other operand are
- * rounded to int8, as docs/quantization.md says. A card refuses them.
+ * <p>Packed weights may be in blocks ({@link DType#isBlocks}). On a CPU rows of the other operand
+ * are then rounded to int8, as docs/quantization.md says; on a card they are not.
  */
 public interface GemmKernels {
   /**

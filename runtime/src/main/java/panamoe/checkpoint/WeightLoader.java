@@ -221,7 +221,7 @@ public final class WeightLoader {
       // A card's memory is written by the worker's own stream, in order with its kernels.
       Tensor direct = to == null || !stream.onHost() ? null : to.direct(piece.dtype());
       Tensor source = direct == null ? stage(piece) : part(direct, piece);
-      HostView view = stream.onHost() ? HostView.of(source) : stageOnHost(source.dtype());
+      HostView view = onHost(source);
       MemorySegment bytes = view.memory().asSlice(0, source.bytes());
       piece.read(bytes);
       if (checked) {
@@ -263,18 +263,23 @@ public final class WeightLoader {
         floats = stage(DType.FLOAT32, source.shape());
         stream.cast(source, floats);
         stream.synchronize();
+        onHost(floats).read(0, floats.bytes());
       }
       Tensor blocks = stage(target.dtype(), source.shape());
+      HostView rounded = onHost(blocks);
       try {
-        BlockRounding.round(target.dtype(), floats.data(), blocks.data());
+        BlockRounding.round(
+            target.dtype(),
+            onHost(floats).memory().asSlice(0, floats.bytes()),
+            rounded.memory().asSlice(0, blocks.bytes()));
       } catch (IllegalArgumentException e) {
         throw new CheckpointException(
             piece.name() + " cannot be held in blocks: " + e.getMessage(), e);
       }
+      rounded.write(0, blocks.bytes());
       stream.pack(blocks, target);
     }
 
-    /** On the host: only there weights are held in blocks. */
     private Tensor stageOfBlocks(DType dtype, long... shape) {
       return stages
           .computeIfAbsent(
@@ -290,8 +295,11 @@ public final class WeightLoader {
       return stage(piece.dtype(), piece.to() == null ? new long[] {piece.bytes()} : shape(piece));
     }
 
-    private HostView stageOnHost(DType dtype) {
-      return stagesOnHost.computeIfAbsent(dtype, type -> HostView.of(stages.get(type)));
+    /** What is read or written of a piece; on a card by way of a copy of its dtype's stage. */
+    private HostView onHost(Tensor piece) {
+      return stream.onHost()
+          ? HostView.of(piece)
+          : stagesOnHost.computeIfAbsent(piece.dtype(), type -> HostView.of(stages.get(type)));
     }
 
     private Tensor stage(DType dtype, long... shape) {

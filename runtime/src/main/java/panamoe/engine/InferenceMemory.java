@@ -24,26 +24,25 @@ import panamoe.tensor.DType;
  */
 public record InferenceMemory(long weights, long keysAndValues) {
   /**
-   * For a text as long as the context.
+   * For a text as long as the context, on a CPU.
    *
    * @param types of weights; keys and values are as activations
    */
   public static InferenceMemory of(ModelConfig config, WeightTypes types) {
-    return of(config, types, types.compute(), config.context());
+    return of(config, types, types.compute(), config.context(), true);
   }
 
   /**
    * For a text of {@code length} tokens.
    *
    * @param cached of keys and values
+   * @param onHost whether it is the host's memory: a card keeps blocks as they are
    */
   public static InferenceMemory of(
-      ModelConfig config, WeightTypes types, DType cached, int length) {
-    long weights = 0;
+      ModelConfig config, WeightTypes types, DType cached, int length, boolean onHost) {
+    long weights;
     try (LanguageModel model = new LanguageModel(config)) {
-      for (Parameter parameter : model.parameters().parameters()) {
-        weights += types.of(parameter).packedBytes(parameter.count());
-      }
+      weights = weights(model, types, onHost);
     }
     if (config.head().tied()) {
       weights += (long) config.vocabulary() * config.hidden() * types.compute().bytes();
@@ -107,11 +106,9 @@ public record InferenceMemory(long weights, long keysAndValues) {
    */
   public static void requireShares(
       ModelFolder folder, WeightTypes types, Ranks ranks, long availableBytes) {
-    long mine = 0;
+    long mine;
     try (LanguageModel share = new LanguageModel(folder.config(), ranks)) {
-      for (Parameter parameter : share.parameters().parameters()) {
-        mine += types.of(parameter).packedBytes(parameter.count());
-      }
+      mine = weights(share, types, true);
     }
     long[] all = ranks.world().allGather(ranks.world().node(), mine);
     long together = 0;
@@ -133,6 +130,15 @@ public record InferenceMemory(long weights, long keysAndValues) {
               sharing,
               gibibytes(availableBytes)));
     }
+  }
+
+  private static long weights(LanguageModel model, WeightTypes types, boolean onHost) {
+    long bytes = 0;
+    for (Parameter parameter : model.parameters().parameters()) {
+      DType type = types.of(parameter);
+      bytes += onHost ? type.packedBytes(parameter.count()) : type.bytes(parameter.count());
+    }
+    return bytes;
   }
 
   public long total() {

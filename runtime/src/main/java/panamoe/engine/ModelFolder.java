@@ -312,7 +312,8 @@ public record ModelFolder(
     ModelConfig limited = settings.config(config);
     ModelConfig serving = dropping ? limited : limited.withGates(GateConfig::withoutDropping);
     boolean whole = InferenceMemory.of(serving, types).weights() <= settings.memory();
-    weights.require(serving, types, alone && whole ? backend.memoryAvailable() : Long.MAX_VALUE);
+    long available = alone && whole ? backend.memoryAvailable() : Long.MAX_VALUE;
+    weights.require(serving, types, available, backend.onHost());
     LanguageModel model = new LanguageModel(serving, ranks);
     try {
       if (!whole) {

@@ -48,9 +48,10 @@ public sealed interface StoredWeights {
    * @param config of the model
    * @param types in which they will be held
    * @param availableBytes free memory for all of them
+   * @param onHost whether that is the host's memory
    * @throws CheckpointException in one sentence
    */
-  void require(ModelConfig config, WeightTypes types, long availableBytes);
+  void require(ModelConfig config, WeightTypes types, long availableBytes, boolean onHost);
 
   /**
    * Loads what this rank holds.
@@ -95,9 +96,10 @@ public sealed interface StoredWeights {
     }
 
     @Override
-    public void require(ModelConfig config, WeightTypes types, long availableBytes) {
+    public void require(
+        ModelConfig config, WeightTypes types, long availableBytes, boolean onHost) {
       if (types.quantized()) {
-        InferenceMemory.of(config, types, types.compute(), 0)
+        InferenceMemory.of(config, types, types.compute(), 0, onHost)
             .requireFits(directory(), availableBytes);
       } else {
         checkpoint.requireFits(types.compute(), availableBytes);
@@ -153,11 +155,12 @@ public sealed interface StoredWeights {
     }
 
     @Override
-    public void require(ModelConfig config, WeightTypes types, long availableBytes) {
+    public void require(
+        ModelConfig config, WeightTypes types, long availableBytes, boolean onHost) {
       try (TensorFiles files = open()) {
         model.sources(files);
       }
-      InferenceMemory.of(config, types, types.compute(), 0)
+      InferenceMemory.of(config, types, types.compute(), 0, onHost)
           .requireFits(directory(), availableBytes);
     }
 

@@ -3,9 +3,11 @@ package panamoe.engine;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -103,13 +105,15 @@ class QuantizedExpertsTest {
 
   /** Of each expert's matrix, rounded whole. */
   @ParameterizedTest
-  @CsvSource({"Q8_0, FLOAT32", "Q4_0, BFLOAT16"})
-  void holdsTheBlocksOfItsMatrices(DType blocks, DType compute) {
+  @CsvSource({"cpu, Q8_0, FLOAT32", "cpu, Q4_0, BFLOAT16", "simt, Q4_0, BFLOAT16"})
+  void holdsTheBlocksOfItsMatrices(String device, DType blocks, DType compute) {
+    assumeTrue(System.getProperty("panamoe.test.backends", device).contains(device));
     List<String> warnings = new ArrayList<>();
-    try (LanguageModel floats = load(backend, DType.FLOAT32, DType.FLOAT32, warnings);
+    try (Backend on = Backends.open(device, 2);
+        LanguageModel floats = load(backend, DType.FLOAT32, DType.FLOAT32, warnings);
         LanguageModel drawn = new LanguageModel(floats.config());
-        LanguageModel loaded = load(backend, compute, blocks, warnings);
-        TensorScope scope = TensorScope.confined(backend)) {
+        LanguageModel loaded = load(on, compute, blocks, warnings);
+        TensorScope scope = TensorScope.confined(on)) {
       drawn.materialize(backend, DType.FLOAT32, false, 5);
       int matrices = 0;
       for (int i = 0; i < loaded.parameters().parameters().size(); i++) {
@@ -123,12 +127,15 @@ class QuantizedExpertsTest {
         }
         matrices++;
         long[] shape = parameter.shape();
-        Tensor row =
-            scope.allocate(DType.UINT8, blocks.bytes(parameter.count())).part(0, blocks, shape);
+        byte[] rounded = new byte[(int) blocks.bytes(parameter.count())];
         BlockRounding.round(
-            blocks, drawn.parameters().parameters().get(i).master().data(), row.data());
-        Tensor packed = scope.allocatePacked(blocks, backend.packedBytes(blocks, shape), shape);
-        backend.pack(row, packed);
+            blocks,
+            drawn.parameters().parameters().get(i).master().data(),
+            MemorySegment.ofArray(rounded));
+        Tensor room = scope.allocate(DType.UINT8, rounded.length);
+        room.copyFrom(MemorySegment.ofArray(rounded));
+        Tensor packed = scope.allocatePacked(blocks, on.packedBytes(blocks, shape), shape);
+        on.pack(room.part(0, blocks, shape), packed);
         assertEquals(-1, HostView.elements(packed).mismatch(HostView.elements(value)));
       }
       assertEquals(4, matrices);

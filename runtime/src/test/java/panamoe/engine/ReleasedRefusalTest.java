@@ -243,7 +243,10 @@ class ReleasedRefusalTest {
     CheckpointException refused =
         assertThrows(
             CheckpointException.class,
-            () -> opened.weights().require(opened.config(), WeightTypes.of(DType.FLOAT32), 1000));
+            () ->
+                opened
+                    .weights()
+                    .require(opened.config(), WeightTypes.of(DType.FLOAT32), 1000, true));
     assertTrue(refused.getMessage().contains("GiB are available"), refused.getMessage());
     InferenceMemory memory = InferenceMemory.of(opened.config(), WeightTypes.of(DType.FLOAT32));
     long floats = model.tensors.values().stream().mapToLong(saved -> saved.bytes().length).sum();

@@ -44,7 +44,7 @@ public record EngineRun(
     if (ranks.world().size() == 1) {
       int tokens = (int) Math.min((long) config.blocks() * config.blockSize(), Integer.MAX_VALUE);
       DType cached = config.int8Cache() ? DType.INT8 : types.compute();
-      InferenceMemory.of(folder.config(), types, cached, tokens)
+      InferenceMemory.of(folder.config(), types, cached, tokens, backend.onHost())
           .within(settings.memory())
           .requireFits(folder.path(), backend.memoryAvailable());
     } else if (backend.onHost()) {

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
@@ -105,6 +106,31 @@ class StoredExpertsTest {
         largest = Math.max(largest, Math.abs(decoded[i]));
       }
       assertTrue(apart > 0 && apart < 0.1 * largest, apart + " of " + largest);
+    }
+  }
+
+  /** A card keeps the file's bytes, and multiplies by their numbers without rounding rows. */
+  @Test
+  void aCardHasTheLogitsOfDecodedWeights() {
+    assumeTrue(System.getProperty("panamoe.test.backends", "simt").contains("simt"));
+    ModelFolder folder = ModelFolder.open(file("qwen2moe_b_q5_0"));
+    WeightTypes types = folder.typesAsStored(DType.FLOAT32);
+    try (Backend card = Backends.open("simt", 1);
+        LanguageModel here = load(folder, card, types, new ArrayList<>());
+        LanguageModel floats =
+            load(folder, cpu, WeightTypes.of(DType.FLOAT32), new ArrayList<>())) {
+      List<Parameter> parameters = here.parameters().parameters();
+      for (Parameter parameter : parameters) {
+        assertEquals(WeightTypes.isExpert(parameter), parameter.value().dtype() == DType.Q5_0);
+      }
+      assertEquals(
+          parameters.stream().mapToLong(parameter -> parameter.value().bytes()).sum(),
+          InferenceMemory.of(folder.config(), types, DType.FLOAT32, 1, false).weights());
+      float[] found = ModelRunner.nextLogits(card, here, 7, 1, 30);
+      float[] decoded = ModelRunner.nextLogits(cpu, floats, 7, 1, 30);
+      for (int i = 0; i < found.length; i++) {
+        assertEquals(decoded[i], found[i], 1e-4);
+      }
     }
   }
 

@@ -1,0 +1,251 @@
+// GEMM with weights in blocks: c [M, N] = activation(a [M, K] b [N, K]^T + bias) per group, a float32 or bfloat16. The
+// blocks stay as they are in memory and in shared memory; a lane decodes codes in registers for mma.m16n8k16, whose
+// products of codes and a's bfloat16 parts (parts.h) are exact. Sums of the 32 k (16 in Q6_K) that share a scale are
+// scaled and added in float32, k in ascending order whatever the rows, so a row has the same bits alone and in a batch.
+// Design: docs/kernels-cuda.md. Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='BlockGemm*'.
+#include "cuda/gemm/block_formats.h"
+#include "cuda/gemm/epilogue.h"
+#include "cuda/gemm/parts.h"
+#include "cuda/ptx.h"
+
+namespace moe::cuda {
+namespace {
+
+// A warp has 16 of the tile's columns, which are lines of b, and all of its rows.
+struct BlockTile {
+  static constexpr int kRows = 64, kColumns = 64, kThreads = kColumns / 16 * kWarpLanes, kBlocks = 4;
+  static constexpr int kRowSteps = kRows / 8;
+};
+constexpr int kDepth = 256;  // k of a stage: whole blocks of every format
+
+// Bytes of a block's stages, at most: four blocks fit sm_90, and one the 99 KiB of sm_86.
+constexpr int kStagesBytes = 56 << 10;
+
+// A stage: for each line of the tile the chunks of 16 bytes that its blocks lie in, from wherever they begin.
+template <class Format>
+struct BlockStage {
+  static constexpr int kSpan = kDepth / Format::kElements * Format::kBytes;
+  static constexpr int kChunks = (kSpan + 15 + 15) / 16;
+  static constexpr int kStride = (kChunks | 1) * 16;  // odd, so that lanes read words of eight lines from other banks
+  static constexpr int kBytes = BlockTile::kColumns * kStride;
+  static constexpr int kCount = std::clamp(kStagesBytes / kBytes, 2, 4);
+  static constexpr size_t kSharedBytes = std::max(size_t{kCount} * kBytes, kSumsBytes<BlockTile>);
+  static_assert(kSpan + 15 + 4 <= kStride);  // word_at reads past what it gives
+};
+
+// The lines of b of a tile.
+template <class Format>
+struct Lines {
+  const unsigned char* first;
+  int64_t bytes;  // of a line
+  int left;       // lines from here on; for SwiGLU lines of the gate
+  int up;         // SwiGLU: lines from a gate line to its up line; else 0
+
+  __device__ Lines(const Product& product, const TileIndex& tile)
+      : bytes(int64_t{product.inner} / Format::kElements * Format::kBytes),
+        left(product.width() - tile.column),
+        up(product.activation == MOE_SWIGLU ? product.width() : 0) {
+    first = static_cast<const unsigned char*>(product.b.data) +
+            tile.group * (product.b_elements / Format::kElements * Format::kBytes) + tile.column * bytes;
+  }
+
+  // The line's first byte, or null for one outside the matrix.
+  __device__ __forceinline__ const unsigned char* at(int line) const {
+    const int skipped = up != 0 ? line_in_half(line) : line;
+    if (skipped >= left) return nullptr;
+    return first + (skipped + (up != 0 && line_is_up(line) ? up : 0)) * bytes;
+  }
+
+  // Starts the copies of blocks from byte `begin` of each line on. Chunks begin at multiples of 16, whatever the lines
+  // do; outside the matrix nothing is copied, and sums of what lies there are not used.
+  __device__ __forceinline__ void copy(unsigned char* stage, int64_t begin) const {
+    using Stage = BlockStage<Format>;
+    const int span = static_cast<int>(min(bytes - begin, int64_t{Stage::kSpan}));
+#pragma unroll 1
+    for (int i = static_cast<int>(threadIdx.x); i < BlockTile::kColumns * Stage::kChunks; i += BlockTile::kThreads) {
+      const int line = i / Stage::kChunks, place = i % Stage::kChunks * 16;
+      const unsigned char* from = at(line);
+      if (from == nullptr) continue;
+      from += begin;
+      const int skipped = phase(from), filled = min(span + skipped - place, 16);
+      if (filled > 0) copy_async_16(stage + line * Stage::kStride + place, from - skipped + place, filled);
+    }
+  }
+
+  // Bytes from a multiple of 16 to this address.
+  __device__ __forceinline__ static int phase(const unsigned char* at) {
+    return static_cast<int>(reinterpret_cast<uintptr_t>(at) % 16);
+  }
+};
+
+// The rows of a of a tile.
+template <typename Value>
+struct Rows {
+  const Value* first;
+  int64_t row_stride, k_stride;
+  bool vectors;
+
+  __device__ Rows(const Product& product, const TileIndex& tile)
+      : row_stride(product.a.transposed ? 1 : product.a.stride),
+        k_stride(product.a.transposed ? product.a.stride : 1),
+        vectors(product.a.aligned && !product.a.transposed) {
+    first = static_cast<const Value*>(product.a.data) + (int64_t{tile.begin} + tile.row) * row_stride;
+  }
+
+  // Elements k .. k + 3 of a row as a fragment of mma.
+  __device__ __forceinline__ void load(int row, int k, uint32_t (&fragment)[kParts<Value>][2]) const {
+    const Value* from = first + row * row_stride + k * k_stride;
+    Vector<Value, 4> four;
+    if (vectors) {
+      four = *reinterpret_cast<const Vector<Value, 4>*>(from);
+    } else {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) four.values[i] = from[i * k_stride];
+    }
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      uint32_t parts[kParts<Value>];
+      split(Vector<Value, 2>{{four.values[2 * i], four.values[2 * i + 1]}}, parts);
+#pragma unroll
+      for (int part = 0; part < kParts<Value>; ++part) fragment[part][i] = parts[part];
+    }
+  }
+};
+
+// sums += lines rows, the smallest parts of the rows first.
+template <int parts>
+__device__ __forceinline__ void multiply_parts(float (&sums)[4], const uint32_t (&lines)[4],
+                                               const uint32_t (&rows)[parts][2]) {
+#pragma unroll
+  for (int part = parts - 1; part >= 0; --part) multiply_m16n8k16(sums, lines, rows[part]);
+}
+
+// Few rows are bound by reading the blocks once and by decoding them; every 64 rows decode them again.
+template <class Format, typename A>
+__global__ void __launch_bounds__(BlockTile::kThreads, BlockTile::kBlocks)
+    block_kernel(const Product product, Refusal refusal) {
+  using Tile = BlockTile;
+  using Stage = BlockStage<Format>;
+  MOE_DYNAMIC_SHARED(unsigned char, stages, Stage::kSharedBytes);
+  const int lane = static_cast<int>(threadIdx.x) % kWarpLanes, warp = static_cast<int>(threadIdx.x) / kWarpLanes;
+  const int down = lane / 4, four = lane % 4 * 4;  // of the lane in a fragment: a line of b or row of a, and k
+  const int line = warp * 16 + down;
+  __shared__ TileWalk<Tile> walk;
+  if (threadIdx.x == 0) walk.start(Tile::kRows);
+  while (walk.next(product, kEveryGroup, refusal)) {
+    const TileIndex& tile = walk.tile;
+    const Lines<Format> lines(product, tile);
+    const Rows<A> rows(product, tile);
+    const int height = walk.rows(), inner = tile.inner, steps = inner / kDepth + (inner % kDepth != 0);
+    const auto copy_stage = [&](int step) {
+      if (step < steps) lines.copy(stages + step % Stage::kCount * Stage::kBytes, int64_t{step} * Stage::kSpan);
+      commit_copies();
+    };
+    float sums[Tile::kRowSteps][4] = {};
+#pragma unroll 1
+    for (int step = 0; step < Stage::kCount - 1; ++step) copy_stage(step);
+#pragma unroll 1
+    for (int step = 0; step < steps; ++step) {
+      wait_copies<Stage::kCount - 2>();
+      __syncthreads();  // this stage has arrived, the previous one is free
+      copy_stage(step + Stage::kCount - 1);
+      const unsigned char* blocks[2];  // of the lane's lines
+#pragma unroll
+      for (int i = 0; i < 2; ++i) {
+        const unsigned char* from = lines.at(line + 8 * i);
+        blocks[i] = stages + step % Stage::kCount * Stage::kBytes + (line + 8 * i) * Stage::kStride +
+                    (from == nullptr ? 0 : lines.phase(from + int64_t{step} * Stage::kSpan));
+      }
+      const int begin = step * kDepth, depth = min(inner - begin, kDepth);
+#pragma unroll 1
+      for (int k = 0; k < depth; k += 32) {
+        const int inside = k % Format::kElements, skipped = k / Format::kElements * Format::kBytes;
+        constexpr int kScales = 32 / Format::kScaled;
+        uint32_t codes[2][4];  // of 16 k each, as mma takes them
+        float scales[2][kScales], mins[2] = {};
+#pragma unroll
+        for (int i = 0; i < 2; ++i) {
+          const unsigned char* block = blocks[i] + skipped;
+#pragma unroll
+          for (int half = 0; half < 2; ++half) {
+            const uint32_t bytes = Format::codes(block, inside + 16 * half + four);
+            codes[half][i] = Format::pair(bytes, 0);
+            codes[half][i + 2] = Format::pair(bytes, 2);
+            if (half < kScales) scales[i][half] = Format::scale(block, inside + 16 * half);
+          }
+          if constexpr (Format::kMins) mins[i] = -Format::min(block, inside);
+        }
+#pragma unroll
+        for (int j = 0; j < Tile::kRowSteps; ++j) {
+          if (j * 8 >= height) break;
+          uint32_t part[2][kParts<A>][2] = {};
+          if (j * 8 + down < height) {
+#pragma unroll
+            for (int half = 0; half < 2; ++half) {
+              rows.load(j * 8 + down, begin + k + 16 * half + four, part[half]);
+            }
+          }
+          __syncwarp();
+          float products[4] = {};
+#pragma unroll
+          for (int half = 0; half < 2; ++half) {
+            multiply_parts(products, codes[half], part[half]);
+            if (kScales == 1 && half == 0) continue;
+#pragma unroll
+            for (int i = 0; i < 4; ++i) {
+              sums[j][i] = fmaf(scales[i / 2][kScales == 1 ? 0 : half], products[i], sums[j][i]);
+              products[i] = 0;
+            }
+          }
+          if constexpr (Format::kMins) {  // sums of a row, by a product with ones
+            const uint32_t ones[4] = {0x3f803f80, 0x3f803f80, 0x3f803f80, 0x3f803f80};
+#pragma unroll
+            for (int half = 0; half < 2; ++half) multiply_parts(products, ones, part[half]);
+#pragma unroll
+            for (int i = 0; i < 4; ++i) sums[j][i] = fmaf(mins[i / 2], products[i], sums[j][i]);
+          }
+        }
+      }
+    }
+    wait_copies<0>();
+    __syncthreads();  // the stages are free for the sums
+    auto* table = reinterpret_cast<float*>(stages);
+#pragma unroll
+    for (int j = 0; j < Tile::kRowSteps; ++j) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        table[(j * 8 + lane % 4 * 2 + i % 2) * kSumsStride<Tile> + line + i / 2 * 8] = sums[j][i];
+      }
+    }
+    __syncthreads();
+    finish_tile<Tile>(product, tile, 0, height, table);
+  }
+}
+
+template <class Format, typename A>
+void launch_kernel(Launch& launch, const Product& product) {
+  launch(block_kernel<Format, A>, walking_blocks<BlockTile>(launch, product, kEveryGroup, BlockTile::kRows),
+         BlockTile::kThreads, BlockStage<Format>::kSharedBytes, product, launch.refusal());
+}
+
+template <class Format>
+void launch_format(Launch& launch, const Product& product) {
+  product.a.dtype == MOE_BFLOAT16 ? launch_kernel<Format, Bfloat16>(launch, product)
+                                  : launch_kernel<Format, float>(launch, product);
+}
+
+}  // namespace
+
+void run_block_product(Launch& launch, const Product& product) {
+  switch (product.b.dtype) {
+    case MOE_Q8_0: return launch_format<Q8_0>(launch, product);
+    case MOE_Q4_0: return launch_format<Q4_0>(launch, product);
+    case MOE_Q5_0: return launch_format<Q5_0>(launch, product);
+    case MOE_Q4_K: return launch_format<Q4K>(launch, product);
+    case MOE_Q5_K: return launch_format<Q5K>(launch, product);
+    case MOE_Q6_K: return launch_format<Q6K>(launch, product);
+    default: return launch_format<Mxfp4>(launch, product);
+  }
+}
+
+}  // namespace moe::cuda

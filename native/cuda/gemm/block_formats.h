@@ -1,0 +1,145 @@
+// Weights in blocks, as a GGUF file has them (docs/quantization.md): a number is a scale times a code, in Q4_K and Q5_K
+// less a minimum. Codes are whole numbers of at most eight bits, which bfloat16 holds exactly.
+#pragma once
+
+#include <cstdint>
+
+#include "cuda/floating.h"
+
+namespace moe::cuda {
+
+// Four bytes from any address, out of the aligned words around them: the second one is read in any case.
+__device__ __forceinline__ uint32_t word_at(const unsigned char* at) {
+  const auto skipped = static_cast<unsigned>(reinterpret_cast<uintptr_t>(at) % 4);
+  const auto* words = reinterpret_cast<const uint32_t*>(at - skipped);
+  return static_cast<uint32_t>((uint64_t{words[1]} << 32 | words[0]) >> (8 * skipped));
+}
+
+// A number of binary16: 1 sign, 5 exponent.
+__device__ __forceinline__ float from_binary16(const unsigned char* at) {
+  const uint32_t bits = *reinterpret_cast<const uint16_t*>(at), magnitude = bits & 0x7fff, sign = (bits & 0x8000) << 16;
+  if (magnitude >= 0x7c00) return __uint_as_float(sign | 0x7f800000 | magnitude << 13);  // infinite or NaN
+  return __uint_as_float(sign | magnitude << 13) * 0x1p112f;
+}
+
+// Two bfloat16 neighbours, and their bits.
+__device__ __forceinline__ __nv_bfloat162 pair_of(uint32_t bits) {
+  __nv_bfloat162 pair;
+  memcpy(&pair, &bits, sizeof(bits));
+  return pair;
+}
+__device__ __forceinline__ uint32_t bits_of(__nv_bfloat162 pair) {
+  uint32_t bits;
+  memcpy(&bits, &pair, sizeof(bits));
+  return bits;
+}
+
+// Bytes `first` and first + 1 of four, each below a byte of 0x43: bfloat16's bits of 128 + x where x is below 128.
+__device__ __forceinline__ uint32_t widened(uint32_t bytes, int first) {
+  return __byte_perm(bytes, 0x43434343, first == 0 ? 0x4140 : 0x4342);
+}
+// The two less `offset`, in bfloat16.
+template <uint32_t offset>
+__device__ __forceinline__ uint32_t offset_pair(uint32_t bytes, int first) {
+  return bits_of(__hsub2(pair_of(widened(bytes, first)), pair_of((0x4300 + offset) * 0x00010001)));
+}
+
+// Codes k .. k + 3 of 32 whose low halves of bytes are the first 16, high ones the others.
+__device__ __forceinline__ uint32_t four_nibbles(const unsigned char* bytes, int k) {
+  return word_at(bytes + k % 16) >> k / 16 * 4 & 0x0f0f0f0f;
+}
+
+// A format has kElements in a block of kBytes; each kScaled of them have a scale, and with kMins a minimum. codes(): of
+// k .. k + 3, k a multiple of 4, a byte each; pair(): two of them in bfloat16. Blocks begin at even addresses except
+// MXFP4's.
+template <int bytes>
+struct BlockOf32 {
+  static constexpr int kElements = 32, kBytes = bytes, kScaled = 32;
+  static constexpr bool kMins = false;
+  __device__ __forceinline__ static float scale(const unsigned char* block, int) { return from_binary16(block); }
+};
+
+struct Q8_0 : BlockOf32<34> {
+  __device__ __forceinline__ static uint32_t codes(const unsigned char* block, int k) { return word_at(block + 2 + k); }
+  // The sign of a code turns 128 into 256: 128 + its other seven bits, less that.
+  __device__ __forceinline__ static uint32_t pair(uint32_t codes, int first) {
+    const uint32_t bits = widened(codes, first);
+    return bits_of(__hsub2(pair_of(bits & 0xff7fff7f), pair_of(bits & 0xff80ff80)));
+  }
+};
+
+struct Q4_0 : BlockOf32<18> {
+  __device__ __forceinline__ static uint32_t codes(const unsigned char* block, int k) {
+    return four_nibbles(block + 2, k);
+  }
+  __device__ __forceinline__ static uint32_t pair(uint32_t codes, int first) { return offset_pair<8>(codes, first); }
+};
+
+struct Q5_0 : BlockOf32<22> {
+  __device__ __forceinline__ static uint32_t codes(const unsigned char* block, int k) {
+    const uint32_t fifth = word_at(block + 2) >> k & 15;  // of four codes; the product puts them a byte apart
+    return four_nibbles(block + 6, k) | (fifth * 0x00204081 & 0x01010101) << 4;
+  }
+  __device__ __forceinline__ static uint32_t pair(uint32_t codes, int first) { return offset_pair<16>(codes, first); }
+};
+
+// Codes are twice what they stand for, and scales half, so that the largest scale is finite.
+struct Mxfp4 : BlockOf32<17> {
+  __device__ __forceinline__ static float scale(const unsigned char* block, int) {
+    const uint32_t exponent = block[0];
+    return __uint_as_float(exponent >= 2 ? (exponent - 1) << 23 : 0x00200000u << exponent);
+  }
+  __device__ __forceinline__ static uint32_t codes(const unsigned char* block, int k) {
+    return four_nibbles(block + 1, k);
+  }
+  // Sign, two bits of exponent and one of fraction are those of a bfloat16, subnormal ones too, 2^127 times smaller.
+  __device__ __forceinline__ static uint32_t pair(uint32_t codes, int first) {
+    const uint32_t bits = widened(codes, first);
+    return bits_of(__hmul2(pair_of((bits & 0x00080008) << 12 | (bits & 0x00070007) << 6), pair_of(0x7f007f00)));
+  }
+};
+
+// Factor j of eight scales, or of eight minima: six bits each in 12 bytes.
+__device__ __forceinline__ float six_bits(const unsigned char* factors, int j, bool of_min) {
+  if (j < 4) return static_cast<float>(factors[of_min ? j + 4 : j] & 63);
+  const int low = of_min ? factors[j + 4] >> 4 : factors[j + 4] & 15;
+  return static_cast<float>(low | factors[of_min ? j : j - 4] >> 6 << 4);
+}
+
+struct Q4K {
+  static constexpr int kElements = 256, kBytes = 144, kScaled = 32;
+  static constexpr bool kMins = true;
+  __device__ __forceinline__ static float scale(const unsigned char* block, int k) {
+    return from_binary16(block) * six_bits(block + 4, k / 32, false);
+  }
+  __device__ __forceinline__ static float min(const unsigned char* block, int k) {
+    return from_binary16(block + 2) * six_bits(block + 4, k / 32, true);
+  }
+  __device__ __forceinline__ static uint32_t codes(const unsigned char* block, int k) {
+    return word_at(block + 16 + k / 64 * 32 + k % 32) >> k / 32 % 2 * 4 & 0x0f0f0f0f;
+  }
+  __device__ __forceinline__ static uint32_t pair(uint32_t codes, int first) { return offset_pair<0>(codes, first); }
+};
+
+struct Q5K : Q4K {
+  static constexpr int kBytes = 176;
+  __device__ __forceinline__ static uint32_t codes(const unsigned char* block, int k) {
+    return Q4K::codes(block + 32, k) | (word_at(block + 16 + k % 32) >> k / 32 & 0x01010101) << 4;
+  }
+};
+
+struct Q6K {
+  static constexpr int kElements = 256, kBytes = 210, kScaled = 16;
+  static constexpr bool kMins = false;
+  __device__ __forceinline__ static float scale(const unsigned char* block, int k) {
+    return from_binary16(block + 208) * static_cast<float>(static_cast<int8_t>(block[192 + k / 16]));
+  }
+  __device__ __forceinline__ static uint32_t codes(const unsigned char* block, int k) {
+    const int half = k / 128, part = k / 32 % 4;
+    const uint32_t low = word_at(block + 64 * half + 32 * (part % 2) + k % 32) >> part / 2 * 4 & 0x0f0f0f0f;
+    return low | (word_at(block + 128 + 32 * half + k % 32) >> 2 * part & 0x03030303) << 4;
+  }
+  __device__ __forceinline__ static uint32_t pair(uint32_t codes, int first) { return offset_pair<32>(codes, first); }
+};
+
+}  // namespace moe::cuda
