@@ -76,7 +76,8 @@ public record ModelTable(
         throw new IllegalArgumentException(
             folder.path() + " is a released model, which has no manifest to compare files with");
       }
-      folder.weights()
+      folder
+          .weights()
           .require(model.config(), WeightTypes.of(DType.BFLOAT16), Long.MAX_VALUE, true);
       return of(folder.path(), null, model.config(), null);
     }
