@@ -21,6 +21,7 @@ import panamoe.harness.data.DataCommand;
 import panamoe.harness.doctor.DoctorCommand;
 import panamoe.harness.edit.EditCommand;
 import panamoe.harness.eval.EvalCommand;
+import panamoe.harness.export.ExportCommand;
 import panamoe.harness.generate.GenerateCommand;
 import panamoe.harness.inspect.InspectCommand;
 import panamoe.harness.serve.ReplayCommand;
@@ -81,6 +82,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       ServeCommand.class,
       ReplayCommand.class,
       EvalCommand.class,
+      ExportCommand.class,
       DataCommand.class,
       InspectCommand.class,
       ConformanceCommand.class,

@@ -98,7 +98,7 @@ public final class TrainingProgress implements AutoCloseable {
   }
 
   /** Java's test covers all standard streams together; Linux's covers each. */
-  private static boolean isTerminal(int descriptor) {
+  public static boolean isTerminal(int descriptor) {
     try {
       String target = Files.readSymbolicLink(Path.of("/proc/self/fd/" + descriptor)).toString();
       return target.startsWith("/dev/pts/") || target.startsWith("/dev/tty");

@@ -24,8 +24,8 @@ import panamoe.io.FileTrouble;
 public record HuggingFaceFolder(Path path, ObjectNode config) {
   static final String CONFIG = "config.json";
   private static final String GENERATION = "generation_config.json";
-  private static final String WHOLE = "model.safetensors";
-  private static final String INDEX = "model.safetensors.index.json";
+  static final String WHOLE = "model.safetensors";
+  static final String INDEX = "model.safetensors.index.json";
   private static final Pattern SHARD = Pattern.compile("model-\\d+-of-\\d+\\.safetensors");
   private static final Pattern PLAIN = Pattern.compile("[\\w-][\\w.-]*\\.safetensors");
   private static final Pattern PICKLE = Pattern.compile(".*\\.(bin|pt|pth)");

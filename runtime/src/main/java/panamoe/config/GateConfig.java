@@ -175,24 +175,42 @@ public record GateConfig(
    *     scores normalised to a sum of 1, in the place of the batch; null: false
    * @param biasRate how far the correction bias of an expert moves after each optimizer step,
    *     against its load (DeepSeek-V3); null: 0
+   * @param acrossLayers whether the auxiliary loss is one for the tokens of all layers that say so,
+   *     as transformers computes it, in the place of one for each layer; null: false
    */
   public record Loss(
       boolean overAllChoices,
       double auxiliary,
       double z,
       @Omittable Boolean perSequence,
-      @Omittable Double biasRate) {
+      @Omittable Double biasRate,
+      @Omittable Boolean acrossLayers) {
     public Loss {
       Require.notNegative("auxiliary", auxiliary);
       Require.notNegative("z", z);
       if (biasRate != null) {
         Require.notNegative("biasRate", biasRate);
       }
+      if (Boolean.TRUE.equals(perSequence) && Boolean.TRUE.equals(acrossLayers)) {
+        throw new IllegalArgumentException(
+            "the auxiliary loss is taken perSequence or acrossLayers, not both");
+      }
+    }
+
+    /** By the layer. */
+    public Loss(
+        boolean overAllChoices, double auxiliary, double z, Boolean perSequence, Double biasRate) {
+      this(overAllChoices, auxiliary, z, perSequence, biasRate, null);
     }
 
     /** Losses alone. */
     public Loss(boolean overAllChoices, double auxiliary, double z) {
       this(overAllChoices, auxiliary, z, null, null);
+    }
+
+    /** Whether the layer's tokens are part of the loss of all layers. */
+    public boolean joinsLayers() {
+      return Boolean.TRUE.equals(acrossLayers);
     }
   }
 
@@ -347,7 +365,13 @@ public record GateConfig(
   /** The same gate with another weight of the load balancing loss. */
   public GateConfig withAuxiliaryCoefficient(double coefficient) {
     return withLoss(
-        new Loss(loss.overAllChoices, coefficient, loss.z, loss.perSequence, loss.biasRate));
+        new Loss(
+            loss.overAllChoices,
+            coefficient,
+            loss.z,
+            loss.perSequence,
+            loss.biasRate,
+            loss.acrossLayers));
   }
 
   /**

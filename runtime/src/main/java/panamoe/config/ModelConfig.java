@@ -45,6 +45,7 @@ public record ModelConfig(
       throw new IllegalArgumentException(
           "blocks has " + blocks.size() + " layers, expected 1 to " + MAX_LAYERS);
     }
+    requireOneLoss(blocks);
     Require.present("finalNorm", finalNorm);
     Require.present("head", head);
     Require.present("initialWeights", initialWeights);
@@ -83,6 +84,22 @@ public record ModelConfig(
                 + " positions, of as many heads in every block");
       }
       heads = grouped.heads().query();
+    }
+  }
+
+  /** A loss across layers is of experts that are as many in each of them. */
+  private static void requireOneLoss(List<BlockConfig> blocks) {
+    long kinds =
+        blocks.stream()
+            .filter(
+                block ->
+                    block.feedForward() instanceof MoeConfig moe && moe.gate().loss().joinsLayers())
+            .mapToInt(BlockConfig::experts)
+            .distinct()
+            .count();
+    if (kinds > 1) {
+      throw new IllegalArgumentException(
+          "loss.acrossLayers is true in layers of different numbers of experts, expected as many");
     }
   }
 

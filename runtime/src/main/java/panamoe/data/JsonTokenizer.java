@@ -22,16 +22,19 @@ public final class JsonTokenizer implements Tokenizer {
   private final int[] ends; // the first is that of a document
   private final int[] prefix;
   private final String sha256;
+  private final boolean released;
 
   /**
    * @param ends the tokens that end a text, a document's end first
    * @param prefix the tokens before every text
+   * @param released whether it came with a released model
    */
-  JsonTokenizer(Pipeline pipeline, int[] ends, int[] prefix, String sha256) {
+  JsonTokenizer(Pipeline pipeline, int[] ends, int[] prefix, String sha256, boolean released) {
     this.pipeline = pipeline;
     this.ends = ends;
     this.prefix = prefix;
     this.sha256 = sha256;
+    this.released = released;
   }
 
   /**
@@ -65,7 +68,7 @@ public final class JsonTokenizer implements Tokenizer {
   private static JsonTokenizer of(byte[] json, String name, Optional<String> endOfText) {
     Pipeline pipeline = Pipeline.read(json, name);
     int end = EndTokens.document(pipeline, endOfText, name);
-    return new JsonTokenizer(pipeline, new int[] {end}, new int[0], Sha256.hex(json));
+    return new JsonTokenizer(pipeline, new int[] {end}, new int[0], Sha256.hex(json), false);
   }
 
   /** Text that spells an added token becomes that token, unless the token is special. */
@@ -87,6 +90,11 @@ public final class JsonTokenizer implements Tokenizer {
   @Override
   public int[] prefix() {
     return prefix;
+  }
+
+  @Override
+  public boolean mayBePadded() {
+    return released;
   }
 
   @Override

@@ -49,7 +49,11 @@ public final class ReleasedTokenizer {
     }
     ends.documentFirst();
     return new JsonTokenizer(
-        pipeline, ends.all(file.toString()), prefix(own, pipeline, settings), Sha256.hex(json));
+        pipeline,
+        ends.all(file.toString()),
+        prefix(own, pipeline, settings),
+        Sha256.hex(json),
+        true);
   }
 
   /**
@@ -72,7 +76,7 @@ public final class ReleasedTokenizer {
               ends.add("<|endoftext|>"); // Qwen3's files name the end of a message alone
               ends.documentFirst();
               return new JsonTokenizer(
-                  pipeline, ends.all(file), pipeline.prefix(), values.sha256());
+                  pipeline, ends.all(file), pipeline.prefix(), values.sha256(), true);
             });
   }
 

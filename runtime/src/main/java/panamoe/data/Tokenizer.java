@@ -55,6 +55,11 @@ public interface Tokenizer {
     return new int[] {endOfText()};
   }
 
+  /** Whether a model of it may have more rows than it has tokens, as released models do. */
+  default boolean mayBePadded() {
+    return false;
+  }
+
   /** Whether a token is one of {@link #ends}. */
   default boolean endsText(int token) {
     for (int end : ends()) {

@@ -40,6 +40,20 @@ public record StreamedModel(ModelConfig config, Edit.Source source) {
     Map<String, Elements> tensors = new TreeMap<>();
     ModelTensors.shapes(config)
         .forEach((name, shape) -> tensors.put(name, new Streamed(name, shape, source)));
+    return save(config, tensors, run, directory, files);
+  }
+
+  /**
+   * As above, of tensors that are at hand.
+   *
+   * @param tensors FLOAT32, all of the model's
+   */
+  public static SaveReport save(
+      ModelConfig config,
+      Map<String, Elements> tensors,
+      ObjectNode run,
+      Path directory,
+      int files) {
     ObjectNode state = JsonNodeFactory.instance.objectNode().put("step", 0);
     return CheckpointStore.inFiles(directory, files)
         .save(new CheckpointContents(0, run, state, config.experts(), tensors, Map.of()));

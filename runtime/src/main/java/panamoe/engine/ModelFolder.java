@@ -51,6 +51,9 @@ public record ModelFolder(
   /** The tokenizer's file in a run's folder; absent in a run on bytes. */
   public static final String TOKENIZER = "tokenizer.json";
 
+  /** What ends a released model's texts, and how its makers draw them. */
+  public static final String GENERATION = "generation_config.json";
+
   /**
    * Opens a folder and reads its configuration, but no weights.
    *
@@ -102,9 +105,9 @@ public record ModelFolder(
     }
     Tokenizer tokenizer =
         tokenizerFile(path, checkpoint.directory())
-            .<Tokenizer>map(JsonTokenizer::load)
+            .map(ModelFolder::tokenizerOfRun)
             .orElseGet(ByteTokenizer::new);
-    if (tokenizer.vocabularySize() != config.vocabulary()) {
+    if (!fits(tokenizer, config)) {
       throw new CheckpointException(
           "the tokenizer has "
               + tokenizer.vocabularySize()
@@ -114,6 +117,29 @@ public record ModelFolder(
               + config.vocabulary());
     }
     return new ModelFolder(path, new StoredWeights.Saved(checkpoint), config, tokenizer, false);
+  }
+
+  /** The tokenizer in a run's folder: a released model's if the run trains that further. */
+  public static Tokenizer tokenizerOfRun(Path file) {
+    return isReleased(file) ? ReleasedTokenizer.ofFolder(folder(file)) : JsonTokenizer.load(file);
+  }
+
+  /** Whether a tokenizer's file is a released model's, by what lies beside it. */
+  public static boolean isReleased(Path tokenizer) {
+    return Files.isRegularFile(folder(tokenizer).resolve(GENERATION));
+  }
+
+  private static Path folder(Path file) {
+    return file.toAbsolutePath().getParent();
+  }
+
+  /**
+   * Whether a tokenizer is one of a run's model: of as many tokens, or, of a released model, of
+   * fewer, as heads are often padded to a round number of rows.
+   */
+  public static boolean fits(Tokenizer tokenizer, ModelConfig config) {
+    int tokens = tokenizer.vocabularySize();
+    return tokens == config.vocabulary() || tokens < config.vocabulary() && tokenizer.mayBePadded();
   }
 
   private static ModelFolder of(HuggingFaceFolder folder) {
@@ -174,8 +200,8 @@ public record ModelFolder(
     }
     throw new CheckpointException(
         path
-            + " is a released model, which is read for inference alone; this needs a checkpoint of a"
-            + " run");
+            + " is a released model, and this needs a checkpoint of a run, which panamoe train --from"
+            + " makes of one");
   }
 
   /**
@@ -193,6 +219,11 @@ public record ModelFolder(
               + ", without which it can neither read nor write text");
     }
     return tokenizer;
+  }
+
+  /** Whether the model has a tokenizer. */
+  public boolean hasTokenizer() {
+    return tokenizer != null;
   }
 
   /**

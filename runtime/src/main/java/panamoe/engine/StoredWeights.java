@@ -2,6 +2,7 @@ package panamoe.engine;
 
 import java.nio.file.Path;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.function.DoubleConsumer;
 import panamoe.backend.Backend;
@@ -9,8 +10,11 @@ import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.Destination;
 import panamoe.checkpoint.LoadReport;
+import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.TensorFiles;
 import panamoe.checkpoint.WeightLoader;
+import panamoe.checkpoint.rows.RowSource;
+import panamoe.checkpoint.rows.StoredRows;
 import panamoe.config.ModelConfig;
 import panamoe.model.ModelTensors;
 import panamoe.model.family.ReleasedModel;
@@ -31,6 +35,15 @@ public sealed interface StoredWeights {
    * @throws CheckpointException if a file is missing or damaged
    */
   TensorFiles open();
+
+  /**
+   * The rows of every weight of a model.
+   *
+   * @param files of the weights, from {@link #open}
+   * @param config of the model
+   * @throws CheckpointException if the files hold other tensors
+   */
+  Map<String, RowSource> rows(TensorFiles files, ModelConfig config);
 
   /** Whether a training run has deleted them. */
   boolean isGone();
@@ -86,6 +99,16 @@ public sealed interface StoredWeights {
     }
 
     @Override
+    public Map<String, RowSource> rows(TensorFiles files, ModelConfig config) {
+      Map<String, long[]> shapes = ModelTensors.shapes(config);
+      checkpoint.requireHolds(shapes);
+      Map<String, StoredTensor> tensors = files.tensors();
+      Map<String, RowSource> rows = new LinkedHashMap<>();
+      shapes.keySet().forEach(name -> rows.put(name, StoredRows.of(files, tensors.get(name))));
+      return rows;
+    }
+
+    @Override
     public boolean isGone() {
       return checkpoint.isGone();
     }
@@ -135,6 +158,11 @@ public sealed interface StoredWeights {
     @Override
     public TensorFiles open() {
       return model.open();
+    }
+
+    @Override
+    public Map<String, RowSource> rows(TensorFiles files, ModelConfig config) {
+      return model.sources(files);
     }
 
     @Override

@@ -12,6 +12,7 @@ import panamoe.nn.Work;
 import panamoe.op.BatchLossOp;
 import panamoe.op.GateOp;
 import panamoe.op.JitterOp;
+import panamoe.op.LayersLossOp;
 import panamoe.op.Pass;
 import panamoe.op.SequenceLossOp;
 import panamoe.param.Declarations;
@@ -117,7 +118,8 @@ public final class Gate {
       pass.observer().unlimited(GateOp.unlimited(pass, own, inputs));
     }
     float auxiliary = (float) config.loss().auxiliary() * pass.share();
-    float ofBatch = perSequence() ? 0 : auxiliary;
+    boolean across = config.loss().joinsLayers();
+    float ofBatch = perSequence() || across ? 0 : auxiliary;
     float z = (float) config.loss().z() * pass.share();
     Routes routes =
         pass.batch().size() == 1
@@ -125,6 +127,9 @@ public final class Gate {
             : BatchLossOp.forward(pass, settings, inputs, ofBatch, z);
     if (perSequence() && sequence > 0) {
       SequenceLossOp.forward(pass, settings, logits, routes, sequence, auxiliary);
+    }
+    if (across) {
+      LayersLossOp.forward(pass, settings, logits, routes, auxiliary);
     }
     return routes;
   }
@@ -167,6 +172,9 @@ public final class Gate {
     double tables = Routes.bytes(tokens, experts, config.topK());
     if (work.training() && perSequence()) {
       tables += BalanceKernels.Sums.bytes(work.sequences(), experts);
+    }
+    if (work.training() && config.loss().joinsLayers()) {
+      tables += BalanceKernels.Sums.bytes(1, experts);
     }
     return (cosine == null ? linear.costFloat32(work) : cosine.cost(work))
         .then(Cost.weights(work, correction))

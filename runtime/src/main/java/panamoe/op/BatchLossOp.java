@@ -48,7 +48,7 @@ public final class BatchLossOp {
    * gives the sums of {@code used} and {@code z}. On the host: 2 E + 2 numbers, which ranks
    * exchange there, so that it waits for the gate.
    */
-  private static double[] addUp(Pass pass, Sums sums, double used, double z) {
+  static double[] addUp(Pass pass, Sums sums, double used, double z) {
     int experts = Math.toIntExact(sums.chosen().size(1));
     double[] mine = new double[2 + 2 * experts];
     mine[0] = used;

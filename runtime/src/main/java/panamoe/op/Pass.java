@@ -23,6 +23,7 @@ public final class Pass {
   private final Communicator batch;
   private final int[] topK;
   private long randomOffset;
+  private LayerSums layers; // null: no gradients are wanted
 
   private Pass(
       Backend backend,
@@ -43,6 +44,7 @@ public final class Pass {
     this.observer = observer;
     this.batch = batch;
     this.topK = topK;
+    this.layers = tape == null ? null : new LayerSums();
   }
 
   /**
@@ -154,6 +156,11 @@ public final class Pass {
     return numbers;
   }
 
+  /** What the gates of all layers have chosen in this pass; null if no gradients are wanted. */
+  LayerSums layers() {
+    return layers;
+  }
+
   /** The seed of this pass's stream of random numbers. */
   long seed() {
     return seed;
@@ -174,6 +181,7 @@ public final class Pass {
     Pass pass =
         new Pass(backend, otherScope, otherTape, training, seed, share, otherObserver, batch, topK);
     pass.randomOffset = randomOffset;
+    pass.layers = layers;
     return pass;
   }
 

@@ -34,6 +34,7 @@ public final class RecomputeOp {
 
   private static void backward(
       Pass pass, Pass before, Tensor x, BiFunction<Pass, Tensor, Tensor> segment, Tensor dy) {
+    pass.layers().close(); // what is computed again was added in the forward
     Tape tape = pass.tape().fork();
     try (TensorScope scope = TensorScope.confined(pass.backend())) {
       Tensor again = segment.apply(before.replayed(scope, tape, RouteObserver.NONE), x);

@@ -104,8 +104,8 @@ public record RunConfig(
     if (tree.has("model_type") && !tree.has("model")) {
       throw new IllegalArgumentException(
           file
-              + " describes a released model, which is for inference alone; give its folder to"
-              + " generate, chat, serve, eval or inspect");
+              + " describes a released model; give its folder to generate, chat, serve, eval or inspect,"
+              + " or to train --from");
     }
     return ConfigJson.read(tree, RunConfig.class, file.toString());
   }

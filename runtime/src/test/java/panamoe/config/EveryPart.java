@@ -153,7 +153,7 @@ public final class EveryPart {
         GateConfig.Choice.with(GateConfig.Noise.GUMBEL_FROM_SECOND),
         GateConfig.RouteWeight.of(Normalization.SURVIVORS).at(GateConfig.RouteWeight.Place.INPUT),
         new GateConfig.Capacity(DropPolicy.BEST_SCORE, -1.25, 2, 2, QueueOrder.CHOICE_MAJOR),
-        new GateConfig.Loss(false, 0.02, 0),
+        new GateConfig.Loss(false, 0.02, 0, null, null, true),
         new GateConfig.Cosine(10));
   }
 }

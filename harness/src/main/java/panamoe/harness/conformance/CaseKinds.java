@@ -20,6 +20,7 @@ import panamoe.harness.conformance.transformers.RotaryCases;
 import panamoe.harness.conformance.transformers.RouterCases;
 import panamoe.harness.conformance.transformers.SamplingCases;
 import panamoe.harness.conformance.transformers.SwitchCases;
+import panamoe.harness.conformance.transformers.TrainingCases;
 import panamoe.harness.conformance.tutel.RoutingCases;
 import panamoe.harness.conformance.tutel.TutelLayerCases;
 
@@ -43,6 +44,9 @@ final class CaseKinds {
           Map.entry("hf.DeepseekV2ForCausalLM", ModelCases::decoder),
           Map.entry("hf.DeepseekV3ForCausalLM", ModelCases::decoder),
           Map.entry("hf.SwitchTransformersForConditionalGeneration", ModelCases::encoderDecoder),
+          Map.entry("hf.train.MixtralForCausalLM", TrainingCases::steps),
+          Map.entry("hf.train.OlmoeForCausalLM", TrainingCases::steps),
+          Map.entry("hf.train.Qwen2MoeForCausalLM", TrainingCases::steps),
           Map.entry("inference.model.Transformer", ModelCases::decoder),
           Map.entry("gpt_oss.torch.model.Transformer", ModelCases::decoder),
           Map.entry("hf.module.MixtralSparseMoeBlock", BlockCases::mixtral),

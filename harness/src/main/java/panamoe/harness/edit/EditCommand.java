@@ -27,6 +27,7 @@ import panamoe.engine.ModelFolder;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.train.Material;
 import panamoe.harness.train.RunPlace;
+import panamoe.harness.train.RunTokenizer;
 import panamoe.harness.train.Text;
 import panamoe.harness.train.TextRecord;
 import panamoe.op.RouteObserver;
@@ -205,7 +206,7 @@ public final class EditCommand implements Callable<Integer> {
         new EditedRun(
                 out,
                 run,
-                folder.tokenizerFile().orElse(null),
+                RunTokenizer.of(folder),
                 TextRecord.of(measured),
                 spec.commandLine().getErr())
             .write(edited::save, report.toJson());

@@ -3,10 +3,10 @@ package panamoe.harness.edit;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import panamoe.checkpoint.SaveReport;
 import panamoe.harness.train.RunFolder;
+import panamoe.harness.train.RunTokenizer;
 import panamoe.harness.train.TextRecord;
 import panamoe.io.ConfigJson;
 import panamoe.train.RunConfig;
@@ -15,11 +15,11 @@ import panamoe.train.RunConfig;
  * The run that an edit makes.
  *
  * @param out its folder
- * @param tokenizer the file of its tokenizer; null for bytes
  * @param text null if it is unknown
  * @param err receives warnings
  */
-record EditedRun(Path out, RunConfig run, Path tokenizer, TextRecord text, PrintWriter err) {
+record EditedRun(
+    Path out, RunConfig run, RunTokenizer tokenizer, TextRecord text, PrintWriter err) {
   private static final String REPORT = "edit.json";
 
   /** Saves the model as a run's checkpoint of step 0. */
@@ -33,7 +33,6 @@ record EditedRun(Path out, RunConfig run, Path tokenizer, TextRecord text, Print
    * removes what it wrote.
    */
   void write(Saving model, ObjectNode report) throws IOException {
-    byte[] json = tokenizer == null ? null : Files.readAllBytes(tokenizer);
     try (RunFolder folder = RunFolder.create(out)) {
       try {
         model
@@ -41,7 +40,7 @@ record EditedRun(Path out, RunConfig run, Path tokenizer, TextRecord text, Print
             .warnings()
             .forEach(warning -> err.println("warning: " + warning));
         folder.replace(REPORT, report.toPrettyString() + "\n");
-        folder.begin(run, json, text);
+        folder.begin(run, tokenizer, text);
       } catch (IOException | RuntimeException | Error e) {
         folder.remove(REPORT, e);
         throw e;

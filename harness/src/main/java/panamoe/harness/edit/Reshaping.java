@@ -10,9 +10,6 @@ import java.util.Locale;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.Shards;
-import panamoe.data.ByteTokenizer;
-import panamoe.data.JsonTokenizer;
-import panamoe.data.Tokenizer;
 import panamoe.edit.EditedModel;
 import panamoe.edit.MegatronModel;
 import panamoe.edit.StreamedModel;
@@ -20,6 +17,7 @@ import panamoe.engine.ModelFolder;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.train.Presets;
 import panamoe.harness.train.RunPlace;
+import panamoe.harness.train.RunTokenizer;
 import panamoe.harness.train.TextRecord;
 import panamoe.model.ModelTensors;
 import panamoe.tensor.DType;
@@ -74,7 +72,6 @@ record Reshaping(Path out, int files, SharedOptions shared, PrintWriter err) {
     RunPlace.requireFree(out);
     TrainConfig training = ModelFolder.part(checkpoint, "training", TrainConfig.class);
     long seed = ModelFolder.part(checkpoint, "seed", Long.class);
-    Path tokenizer = folder.tokenizerFile().orElse(null);
     try (Backend backend = shared.open();
         Shards shards = checkpoint.model()) {
       shards.requireExactly(ModelTensors.shapes(folder.config()));
@@ -83,7 +80,7 @@ record Reshaping(Path out, int files, SharedOptions shared, PrintWriter err) {
       return write(
           new Report(checkpoint.directory(), same, files),
           new RunConfig(folder.config(), training, seed),
-          tokenizer,
+          RunTokenizer.of(folder),
           TextRecord.of(folder).orElse(null));
     }
   }
@@ -96,18 +93,19 @@ record Reshaping(Path out, int files, SharedOptions shared, PrintWriter err) {
    */
   Report megatron(Path folder, Path tokenizer) throws IOException {
     RunPlace.requireFree(out);
-    Tokenizer tokens = tokenizer == null ? new ByteTokenizer() : JsonTokenizer.load(tokenizer);
-    try (MegatronModel source = MegatronModel.open(folder, tokens.vocabularySize())) {
+    RunTokenizer tokens = RunTokenizer.read(tokenizer);
+    int vocabulary = tokens.tokenizer().vocabularySize();
+    try (MegatronModel source = MegatronModel.open(folder, vocabulary)) {
       TrainConfig training = Presets.training(source.config().context());
       return write(
           new Report(folder, new StreamedModel(source.config(), source), files),
           new RunConfig(source.config(), training, shared.seed()),
-          tokenizer,
+          tokens,
           null);
     }
   }
 
-  private Report write(Report report, RunConfig run, Path tokenizer, TextRecord text)
+  private Report write(Report report, RunConfig run, RunTokenizer tokenizer, TextRecord text)
       throws IOException {
     shared.checked(() -> report.written().requireFiles(files));
     new EditedRun(out, run, tokenizer, text, err)

@@ -156,7 +156,7 @@ public final class DemoCommand implements Callable<Integer> {
     PrintWriter err = spec.commandLine().getErr();
     Material material = Material.of(text, tokenizer.tokenizer(), config, teacher);
     try (RunFolder folder = RunFolder.create(place.resolve(name))) {
-      folder.begin(config, tokenizer.json(), material);
+      folder.begin(config, tokenizer, material);
       TrainingRun.Outcome outcome =
           Stoppable.run(
                   "demo",

@@ -136,7 +136,7 @@ public final class DistillCommand extends RunCommand {
 
   @Override
   RunTokenizer tokenizer(Start start, Text read, PrintWriter err) throws IOException {
-    return RunTokenizer.read(start.teacher().tokenizerFile().orElse(null));
+    return RunTokenizer.of(start.teacher());
   }
 
   private RunConfig config(ModelFolder folder) {

@@ -47,6 +47,11 @@ public final class Presets {
     return settings(defaultSteps(Size.BASE), 8, Math.min(256, context), 1e-3, 100, 200);
   }
 
+  /** Settings to train a released model further: its weights are moved little. */
+  static TrainConfig further(int steps, int context) {
+    return settings(steps, 8, Math.min(256, context), 2e-5, 100, 200);
+  }
+
   private static int defaultSteps(Size size) {
     return switch (size) {
       case TINY -> 100;

@@ -131,6 +131,11 @@ abstract class RunCommand implements Callable<Integer> {
     return null;
   }
 
+  /** The released model whose weights a new run starts with; null: random ones. */
+  ModelFolder origin() {
+    return null;
+  }
+
   /** Starts a new run. Everything that could refuse it is checked before its folder is created. */
   private Optional<TrainingRun.Outcome> begin(Topology topology, PrintWriter err) throws Exception {
     Start start = start();
@@ -212,7 +217,8 @@ abstract class RunCommand implements Callable<Integer> {
   }
 
   private TrainingOnRanks onRanks(PrintWriter err) {
-    return new TrainingOnRanks(new RankRun(rankOptions, shared), out, teacherCache(), err);
+    return new TrainingOnRanks(
+        new RankRun(rankOptions, shared), out, origin(), teacherCache(), err);
   }
 
   private void requireFits(RunConfig config, Topology topology, ModelFolder teacher) {

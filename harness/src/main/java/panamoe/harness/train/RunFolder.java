@@ -12,8 +12,8 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.stream.Stream;
 import panamoe.data.ByteTokenizer;
-import panamoe.data.JsonTokenizer;
 import panamoe.data.Tokenizer;
+import panamoe.data.template.ChatTemplate;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.report.Report;
 import panamoe.io.ConfigJson;
@@ -25,7 +25,7 @@ import panamoe.train.RunConfig;
  *
  * <pre>
  * config.json     model, training, seed
- * tokenizer.json  unless the run works on bytes
+ * tokenizer.json  unless the run works on bytes; of a released model with what lay beside it
  * text.json       where the text is, and its SHA-256, so that a run is not resumed on another
  * teacher.json    the same of the checkpoint that a student learns from
  * metrics.jsonl   one line per step, forced to the disk before each checkpoint
@@ -52,6 +52,9 @@ public final class RunFolder implements AutoCloseable {
           TEACHER,
           LOCK,
           ModelFolder.TOKENIZER,
+          ModelFolder.GENERATION,
+          ChatTemplate.CONFIG,
+          ChatTemplate.FILE,
           MetricsFile.NAME,
           ROUTING,
           SAMPLES,
@@ -163,7 +166,7 @@ public final class RunFolder implements AutoCloseable {
 
   Tokenizer tokenizer() {
     Path file = path.resolve(ModelFolder.TOKENIZER);
-    return Files.isRegularFile(file) ? JsonTokenizer.load(file) : new ByteTokenizer();
+    return Files.isRegularFile(file) ? ModelFolder.tokenizerOfRun(file) : new ByteTokenizer();
   }
 
   /** How far the run has come. */
@@ -178,10 +181,8 @@ public final class RunFolder implements AutoCloseable {
 
   /**
    * Writes the initial files of a new run, replacing those of a run that was killed while it began.
-   *
-   * @param tokenizer the content of its file; null for bytes
    */
-  void begin(RunConfig config, byte[] tokenizer, Material material) throws IOException {
+  void begin(RunConfig config, RunTokenizer tokenizer, Material material) throws IOException {
     begin(
         config,
         tokenizer,
@@ -192,20 +193,23 @@ public final class RunFolder implements AutoCloseable {
   /**
    * Writes the files of a run that was not trained here.
    *
-   * @param tokenizer the content of its file; null for bytes
    * @param text null if it is unknown; such a run is not resumed
    */
-  public void begin(RunConfig config, byte[] tokenizer, TextRecord text) throws IOException {
+  public void begin(RunConfig config, RunTokenizer tokenizer, TextRecord text) throws IOException {
     begin(config, tokenizer, text, null);
   }
 
-  private void begin(RunConfig config, byte[] tokenizer, TextRecord text, TeacherRecord teacher)
+  private void begin(
+      RunConfig config, RunTokenizer tokenizer, TextRecord text, TeacherRecord teacher)
       throws IOException {
     files.makeFolder(ModelFolder.CHECKPOINTS);
-    if (tokenizer == null) {
-      files.delete(ModelFolder.TOKENIZER);
-    } else {
-      files.replace(ModelFolder.TOKENIZER, tokenizer);
+    for (String name : RunTokenizer.FILES) {
+      byte[] content = tokenizer.files().get(name);
+      if (content == null) {
+        files.delete(name);
+      } else {
+        files.replace(name, content);
+      }
     }
     replaceOrDelete(TEXT, text);
     replaceOrDelete(TEACHER, teacher);

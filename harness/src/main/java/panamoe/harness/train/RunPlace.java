@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import panamoe.data.template.ChatTemplate;
 import panamoe.engine.ModelFolder;
 import panamoe.io.PlainFolder;
 
@@ -19,7 +20,13 @@ public final class RunPlace {
           ModelFolder.TOKENIZER,
           RunFolder.TEXT,
           RunFolder.TEACHER,
+          ModelFolder.GENERATION,
+          ChatTemplate.CONFIG,
+          ChatTemplate.FILE,
           PlainFolder.temporary(ModelFolder.TOKENIZER),
+          PlainFolder.temporary(ModelFolder.GENERATION),
+          PlainFolder.temporary(ChatTemplate.CONFIG),
+          PlainFolder.temporary(ChatTemplate.FILE),
           PlainFolder.temporary(RunFolder.TEXT),
           PlainFolder.temporary(RunFolder.TEACHER),
           PlainFolder.temporary(RunFolder.CONFIG));

@@ -11,6 +11,7 @@ import panamoe.data.ByteTokenizer;
 import panamoe.data.DataException;
 import panamoe.data.PreparedText;
 import panamoe.data.tokenizer.BpeTrainer;
+import panamoe.engine.ModelFolder;
 import panamoe.tensor.DType;
 import panamoe.train.RunConfig;
 import picocli.CommandLine.Command;
@@ -36,6 +37,7 @@ import picocli.CommandLine.Option;
       "  panamoe train --text ~/novels --vocabulary 4096 --out words",
       "  panamoe train --out novels --resume   goes on after the last checkpoint, bit for bit",
       "  panamoe train --out novels --resume --steps 4000   trains a finished run further, up to step 4000",
+      "  panamoe train --from ~/Qwen3-30B-A3B --text ~/novels --steps 200 --out mine   trains a released model further",
       "  panamoe train --ranks 4 --ep 2 --out moe   four ranks as threads; --explain-topology draws them",
       "  mpirun -n 8 panamoe train --comm mpi --ep 4 --tp 2 --out moe",
       "  mpirun -n 4 panamoe train --comm nccl --device cuda --out moe   a card for each rank",
@@ -46,6 +48,8 @@ import picocli.CommandLine.Option;
       "the number of ranks, or what they hold, only as far as sums round: --resume goes on with any other."
     })
 public final class TrainCommand extends RunCommand {
+  private static final int FURTHER_STEPS = 200;
+
   @Option(
       names = "--preset",
       paramLabel = "SIZE",
@@ -60,6 +64,16 @@ public final class TrainCommand extends RunCommand {
           "A config.json, as a run writes it: model, training and seed. Excludes --preset, --arch, --steps, --dtype, "
               + "--recompute, --seed and --resume.")
   private Path configFile;
+
+  @Option(
+      names = "--from",
+      paramLabel = "MODEL",
+      description = {
+        "Train a released model further: the folder of one of Hugging Face's, whose shape, weights and tokenizer the"
+            + " run takes. Default: 200 steps. Goes with --config if that describes the same model; excludes --preset,"
+            + " --arch, --tokenizer and --vocabulary."
+      })
+  private Path from;
 
   @Option(
       names = "--arch",
@@ -84,8 +98,19 @@ public final class TrainCommand extends RunCommand {
       })
   private Integer vocabulary;
 
+  private Origin origin;
+
   @Override
   Start start() throws IOException {
+    if (from != null) {
+      if (preset != null || architecture != null || tokenizer != null || vocabulary != null) {
+        throw usage(
+            "--from takes the model's own shape and tokenizer; --preset, --arch, --tokenizer and --vocabulary do not go"
+                + " with it");
+      }
+      origin = Origin.open(from);
+      return new Start(furtherConfig(), null);
+    }
     if (vocabulary != null && tokenizer != null) {
       throw usage("--vocabulary trains a tokenizer and does not go with --tokenizer");
     }
@@ -98,6 +123,34 @@ public final class TrainCommand extends RunCommand {
     }
     shared().checked(() -> BpeTrainer.requireVocabulary(vocabulary()));
     return new Start(config(vocabulary()), null);
+  }
+
+  @Override
+  ModelFolder origin() {
+    return origin == null ? null : origin.folder();
+  }
+
+  /** The settings with which a released model is trained further. */
+  private RunConfig furtherConfig() throws IOException {
+    if (texts().data() != null) {
+      origin.requireTokensOf(texts().data());
+    }
+    if (configFile != null) {
+      RunConfig read = config(origin.config().vocabulary());
+      origin.requireShape(read.model(), configFile);
+      return read;
+    }
+    int wanted = steps() == null ? FURTHER_STEPS : steps();
+    DType compute = dtype() == null ? DType.FLOAT32 : dtype();
+    return shared()
+        .checked(
+            () ->
+                new RunConfig(
+                    origin.config(),
+                    Presets.further(wanted, origin.config().context())
+                        .withDType(compute)
+                        .withRecompute(recompute()),
+                    shared().seed()));
   }
 
   private int vocabulary() {
@@ -114,6 +167,9 @@ public final class TrainCommand extends RunCommand {
   @Override
   RunTokenizer tokenizer(Start start, Text read, PrintWriter err)
       throws IOException, InterruptedException {
+    if (origin != null) {
+      return RunTokenizer.of(origin.folder());
+    }
     if (!trainsTokenizer()) {
       return givenTokenizer();
     }
@@ -140,6 +196,7 @@ public final class TrainCommand extends RunCommand {
   @Override
   boolean hasSettings() {
     return preset != null
+        || from != null
         || configFile != null
         || architecture != null
         || tokenizer != null

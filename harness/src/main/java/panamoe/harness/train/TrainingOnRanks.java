@@ -1,25 +1,39 @@
 package panamoe.harness.train;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import panamoe.backend.Backend;
+import panamoe.checkpoint.StoredType;
+import panamoe.checkpoint.TensorFiles;
+import panamoe.checkpoint.rows.EncodedRows;
+import panamoe.checkpoint.rows.RowTensor;
 import panamoe.distill.Distillation;
+import panamoe.edit.StreamedModel;
+import panamoe.engine.ModelFolder;
 import panamoe.harness.ranks.Alike;
 import panamoe.harness.ranks.Build;
 import panamoe.harness.ranks.RankRun;
+import panamoe.io.ConfigJson;
+import panamoe.model.ModelTensors;
+import panamoe.tensor.Elements;
 import panamoe.train.RunConfig;
 
 /**
  * Trains a run on every rank of this process, once all ranks have agreed on what they train.
  *
  * @param out the run's folder
+ * @param origin the released model whose weights a new run starts with; null: random ones
  * @param teacherCache the folder that keeps what the teacher says; null for none
  * @param err for messages
  */
-record TrainingOnRanks(RankRun processes, Path out, Path teacherCache, PrintWriter err) {
+record TrainingOnRanks(
+    RankRun processes, Path out, ModelFolder origin, Path teacherCache, PrintWriter err) {
   /**
    * Begins or resumes a run.
    *
@@ -40,7 +54,10 @@ record TrainingOnRanks(RankRun processes, Path out, Path teacherCache, PrintWrit
           Alike.require(ranks, material.tokenizer()::sha256, "has another tokenizer than rank 0");
           Alike.require(ranks, () -> teacherSha(material), "has another teacher than rank 0");
           if (fresh && ranks.first()) {
-            folder.begin(config, begun.json(), material);
+            folder.begin(config, begun, material);
+            if (origin != null) {
+              saveOrigin(folder, config);
+            }
           }
           return new TrainingRun(ranks, backend, folder, config, material, teacherCache, fresh, err)
               .run(stop);
@@ -74,6 +91,30 @@ record TrainingOnRanks(RankRun processes, Path out, Path teacherCache, PrintWrit
           Alike.require(ranks, () -> complete, differs);
           return body.run(ranks, backend, stop);
         });
+  }
+
+  /** The run's checkpoint of step 0, which it goes on from. */
+  private void saveOrigin(RunFolder folder, RunConfig config) {
+    Map<String, long[]> shapes = ModelTensors.shapes(config.model());
+    try (TensorFiles files = origin.weights().open()) {
+      Map<String, Elements> tensors = new TreeMap<>();
+      origin
+          .weights()
+          .rows(files, config.model())
+          .forEach(
+              (name, rows) ->
+                  tensors.put(
+                      name,
+                      new EncodedRows(new RowTensor(shapes.get(name), rows), StoredType.F32)));
+      StreamedModel.save(
+              config.model(),
+              tensors,
+              (ObjectNode) ConfigJson.tree(config),
+              folder.checkpoints(),
+              1)
+          .warnings()
+          .forEach(warning -> err.println("warning: " + warning));
+    }
   }
 
   private void beginCache(RunConfig config, Material material, Backend backend) throws IOException {

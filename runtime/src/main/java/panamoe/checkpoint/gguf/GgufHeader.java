@@ -24,7 +24,7 @@ import panamoe.checkpoint.StoredType;
 record GgufHeader(GgufMetadata metadata, Map<String, StoredTensor> tensors, long dataStart) {
   private static final int MAGIC = 'G' | 'G' << 8 | 'U' << 16 | 'F' << 24;
   private static final String ALIGNMENT = "general.alignment";
-  private static final int DEFAULT_ALIGNMENT = 32;
+  static final int DEFAULT_ALIGNMENT = 32;
   private static final int MOST_DIMENSIONS = 4;
   private static final int MOST_KEY_BYTES = 65_535;
   private static final int MOST_NAME_BYTES = 63;

@@ -20,6 +20,11 @@ public final class GgufMetadata {
     this.values = values;
   }
 
+  /** The values as they are stored. */
+  Map<String, GgufValue> stored() {
+    return values;
+  }
+
   /** The file that they are from. */
   public Path path() {
     return path;

@@ -38,6 +38,15 @@ final class GgufTensorType {
         .findFirst();
   }
 
+  /** The number of a type that is read. */
+  static int number(StoredType type) {
+    return NAMES.entrySet().stream()
+        .filter(entry -> entry.getValue().equals(type.name()))
+        .mapToInt(Map.Entry::getKey)
+        .min()
+        .orElseThrow();
+  }
+
   /** The name, where it is known, and the number. */
   static String describe(int number) {
     return NAMES.getOrDefault(number, "unknown")

@@ -2,6 +2,7 @@ package panamoe.checkpoint.gguf;
 
 import java.math.BigInteger;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.List;
 import java.util.stream.IntStream;
 
@@ -19,6 +20,32 @@ sealed interface GgufValue {
    * negative in an array.
    */
   Object plain();
+
+  /** A value as {@link GgufWriter#put} takes it. */
+  static GgufValue of(Object value) {
+    return switch (value) {
+      case String text -> new Texts(false, List.of(text));
+      case List<?> texts -> new Texts(true, texts.stream().map(String.class::cast).toList());
+      case Integer number -> new Numbers(Type.UINT32, false, room(4).putInt(number).flip());
+      case Float number -> new Numbers(Type.FLOAT32, false, room(4).putFloat(number).flip());
+      case Boolean flag -> new Numbers(Type.BOOL, false, room(1).put((byte) (flag ? 1 : 0)).flip());
+      case int[] numbers -> {
+        ByteBuffer bytes = room(4 * numbers.length);
+        bytes.asIntBuffer().put(numbers);
+        yield new Numbers(Type.INT32, true, bytes);
+      }
+      case float[] numbers -> {
+        ByteBuffer bytes = room(4 * numbers.length);
+        bytes.asFloatBuffer().put(numbers);
+        yield new Numbers(Type.FLOAT32, true, bytes);
+      }
+      default -> throw new IllegalArgumentException(value.getClass() + " is not written to GGUF");
+    };
+  }
+
+  private static ByteBuffer room(int bytes) {
+    return ByteBuffer.allocate(bytes).order(ByteOrder.LITTLE_ENDIAN);
+  }
 
   /** A type of values; the constants stand in the order of their numbers in a file. */
   enum Type {

@@ -26,6 +26,23 @@ public record ReorderedRows(RowSource of, LongUnaryOperator place) implements Ro
         });
   }
 
+  /** The other way: heads to be stored with pairs (2i, 2i + 1). */
+  public static ReorderedRows pairsOfHalves(RowSource of, int headSize) {
+    long half = headSize / 2;
+    return new ReorderedRows(
+        of,
+        row -> {
+          long inHead = row % headSize;
+          return row - inHead + inHead % 2 * half + inHead / 2;
+        });
+  }
+
+  /** Rows of the first half and of the second in turn. */
+  public static ReorderedRows interleaved(RowSource of) {
+    long half = of.rows() / 2;
+    return new ReorderedRows(of, row -> row % 2 * half + row / 2);
+  }
+
   @Override
   public DType dtype() {
     return of.dtype();

@@ -3,8 +3,10 @@ package panamoe.data.tokenizer;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.databind.node.TextNode;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /**
  * How byte-level tokenizers split a text, by {@code tokenizer.ggml.pre}: GGUF files name a family
@@ -77,6 +79,9 @@ record GgufPatterns(List<String> patterns, boolean wholeWords, boolean begins) {
           Map.entry("deepseek-v3", DEEPSEEK_V3),
           Map.entry("deepseek-llm", DEEPSEEK_LLM));
 
+  /** The names that are written, of several for the same patterns. */
+  private static final Set<String> USUAL = Set.of("gpt-2", "llama-bpe", "qwen2");
+
   static GgufPatterns of(TokenizerMetadata metadata) {
     String name = metadata.text("pre").orElse("");
     GgufPatterns patterns = FAMILIES.get(name);
@@ -89,6 +94,22 @@ record GgufPatterns(List<String> patterns, boolean wholeWords, boolean begins) {
               "one of " + String.join(", ", FAMILIES.keySet().stream().sorted().toList()));
     }
     return patterns;
+  }
+
+  /**
+   * The name of the family that splits so.
+   *
+   * @throws panamoe.data.DataException if there is none
+   */
+  static String name(List<String> patterns, boolean wholeWords, Source source) {
+    return FAMILIES.entrySet().stream()
+        .filter(entry -> entry.getValue().patterns.equals(patterns))
+        .filter(entry -> entry.getValue().wholeWords == wholeWords)
+        .map(Map.Entry::getKey)
+        .min(
+            Comparator.comparing((String name) -> !USUAL.contains(name))
+                .thenComparing(name -> name))
+        .orElseThrow(() -> GgufTokenizerKeys.unnamed(source));
   }
 
   ObjectNode preTokenizer() {

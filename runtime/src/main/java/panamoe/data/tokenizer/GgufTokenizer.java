@@ -36,6 +36,20 @@ public final class GgufTokenizer {
    * @throws panamoe.data.DataException if it is incomplete or unsupported
    */
   public static Optional<Pipeline> read(TokenizerMetadata metadata) {
+    return put(metadata).map(Pipeline::new);
+  }
+
+  /**
+   * The same as the content of a {@code tokenizer.json}.
+   *
+   * @return empty if the file says that its model has no tokenizer
+   * @throws panamoe.data.DataException if it is incomplete or unsupported
+   */
+  public static Optional<byte[]> json(TokenizerMetadata metadata) {
+    return put(metadata).map(TokenizerJson::write);
+  }
+
+  private static Optional<TokenizerJson> put(TokenizerMetadata metadata) {
     String model = metadata.text("model").orElse("");
     GgufTokenizer tokenizer = new GgufTokenizer(metadata);
     switch (model) {
@@ -51,7 +65,7 @@ public final class GgufTokenizer {
               .unsupported(
                   "tokenizer.ggml.model", TextNode.valueOf(model), "gpt2, llama, t5 or no_vocab");
     }
-    return Optional.of(new Pipeline(tokenizer.json));
+    return Optional.of(tokenizer.json);
   }
 
   private void bytePairs() {
@@ -75,6 +89,9 @@ public final class GgufTokenizer {
     prefix(scoredTokens(), true);
     json.putModel("type", TextNode.valueOf("BPE"));
     json.putModel("byte_fallback", BooleanNode.TRUE);
+    metadata
+        .token("unknown", json.scores.size())
+        .ifPresent(id -> json.putModel("unk_token", TextNode.valueOf(names().get(id))));
     ArrayNode normalizers = NODES.arrayNode();
     if (metadata.flag("add_space_prefix", true)) {
       normalizers.add(type("Prepend").put("prepend", SPACE));

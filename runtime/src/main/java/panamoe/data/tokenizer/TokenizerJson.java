@@ -6,13 +6,16 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.MissingNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.BiConsumer;
 import panamoe.data.DataException;
 import panamoe.io.StrictJson;
 
@@ -51,6 +54,33 @@ final class TokenizerJson {
       throw new DataException(file + " is not valid JSON: " + StrictJson.reason(e), e);
     }
     return result;
+  }
+
+  /** The content of the file; merges that follow from scores are listed. */
+  byte[] write() {
+    ObjectNode root = JsonNodeFactory.instance.objectNode().put("version", "1.0");
+    parts.forEach(root::set);
+    ObjectNode fields = root.putObject("model");
+    model.forEach(fields::set);
+    if (model("type").asText().equals("Unigram")) {
+      ArrayNode scored = fields.putArray("vocab");
+      byNumber((name, number) -> scored.addArray().add(name).add(scores.get(number).doubleValue()));
+    } else {
+      ObjectNode numbered = fields.putObject("vocab");
+      byNumber(numbered::put);
+      ArrayNode pairs = fields.putArray("merges");
+      List<String> listed = scores.isEmpty() ? merges : MergeScores.merges(this);
+      for (int i = 0; i < listed.size(); i += 2) {
+        pairs.addArray().add(listed.get(i)).add(listed.get(i + 1));
+      }
+    }
+    return (root.toPrettyString() + "\n").getBytes(StandardCharsets.UTF_8);
+  }
+
+  private void byNumber(BiConsumer<String, Integer> each) {
+    vocabulary.entrySet().stream()
+        .sorted(Map.Entry.comparingByValue())
+        .forEach(token -> each.accept(token.getKey(), token.getValue()));
   }
 
   /** A top-level part, such as {@code decoder}. */

@@ -60,13 +60,12 @@ final class DeepSeek {
   }
 
   static Recipes recipes() {
-    String query = "self_attn.q_proj.weight";
     return Recipes.ofDecoder()
         .put("attention.query_down.weight", Recipe.tensor("self_attn.q_a_proj.weight"))
         .put("attention.query_norm.weight", Recipe.tensor("self_attn.q_a_layernorm.weight"))
         .put(
             "attention.query.weight",
-            Recipe.either(query, Recipe.tensor(query), Recipe.tensor("self_attn.q_b_proj.weight")))
+            Recipe.latentQuery("self_attn.q_proj.weight", "self_attn.q_b_proj.weight"))
         .put(
             "attention.key_value_down.weight", Recipe.tensor("self_attn.kv_a_proj_with_mqa.weight"))
         .put("attention.key_value_norm.weight", Recipe.tensor("self_attn.kv_a_layernorm.weight"))

@@ -3,6 +3,7 @@ package panamoe.model.family;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -47,16 +48,32 @@ final class GgufKeys {
   private final Set<String> unread = new TreeSet<>();
   private final ObjectNode keys = JsonNodeFactory.instance.objectNode();
 
-  private GgufKeys(GgufFile file, String architecture) {
-    this.metadata = file.metadata();
-    this.tensors = file.tensors();
-    this.architecture = architecture;
+  /**
+   * The keys of {@code config.json}, and keys of the file that say nothing here.
+   *
+   * @param unread whole names
+   */
+  record Read(ObjectNode keys, Set<String> unread) {}
+
+  private GgufKeys(GgufMetadata metadata, Map<String, StoredTensor> tensors) {
+    this.metadata = metadata;
+    this.tensors = tensors;
+    this.architecture = architecture(metadata);
     for (String key : metadata.keys()) {
       if (key.startsWith(architecture + ".")) {
         unread.add(key);
       }
     }
     WITHOUT_MEANING.forEach(key -> unread.remove(whole(key)));
+  }
+
+  /** The architecture of a family's files; empty if it has none. */
+  static Optional<String> architecture(Family family) {
+    String type = family.type().equals("deepseek_v3") ? "deepseek_v2" : family.type();
+    return FAMILIES.entrySet().stream()
+        .filter(entry -> entry.getValue().equals(type))
+        .map(Map.Entry::getKey)
+        .findFirst();
   }
 
   /** The architecture of a file, which is known. */
@@ -79,7 +96,16 @@ final class GgufKeys {
    * @throws CheckpointException if a key is missing, not known, or of a value that is not supported
    */
   static ObjectNode of(GgufFile file) {
-    GgufKeys keys = new GgufKeys(file, architecture(file.metadata()));
+    return read(file.metadata(), file.tensors(), true).keys();
+  }
+
+  /**
+   * As above.
+   *
+   * @param strict whether to refuse a key that is not known
+   */
+  static Read read(GgufMetadata metadata, Map<String, StoredTensor> tensors, boolean strict) {
+    GgufKeys keys = new GgufKeys(metadata, tensors);
     keys.putModel();
     if (keys.architecture.equals("deepseek2")) {
       keys.putLatentAttention();
@@ -88,8 +114,10 @@ final class GgufKeys {
     }
     keys.putRotary();
     keys.putExperts();
-    keys.requireAllRead();
-    return keys.keys;
+    if (strict) {
+      keys.requireAllRead();
+    }
+    return new Read(keys.keys, keys.unread);
   }
 
   private void putModel() {

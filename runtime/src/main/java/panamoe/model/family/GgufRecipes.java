@@ -1,7 +1,6 @@
 package panamoe.model.family;
 
 import java.util.Map;
-import panamoe.checkpoint.rows.ReorderedRows;
 import panamoe.config.GroupedQueryConfig;
 import panamoe.config.ModelConfig;
 
@@ -29,7 +28,7 @@ final class GgufRecipes {
                 "moe.shared.up.weight",
                 Recipe.joined("ffn_gate_shexp.weight", "ffn_up_shexp.weight"))
             .put("moe.shared.down.weight", Recipe.tensor("ffn_down_shexp.weight"))
-            .put("moe.shared.gate.weight", files -> files.row("ffn_gate_inp_shexp.weight"))
+            .put("moe.shared.gate.weight", Recipe.row("ffn_gate_inp_shexp.weight"))
             .put("mlp.up.weight", Recipe.joined("ffn_gate.weight", "ffn_up.weight"))
             .put("mlp.down.weight", Recipe.tensor("ffn_down.weight"));
     Map<String, String> projections =
@@ -49,9 +48,7 @@ final class GgufRecipes {
             ((GroupedQueryConfig) config.blocks().getFirst().attention()).heads();
         for (String part : new String[] {"query", "key"}) {
           Recipe pairs = Recipe.tensor(projections.get(part) + ".weight");
-          recipes.put(
-              "attention." + part + ".weight",
-              files -> ReorderedRows.halvesOfPairs(pairs.of(files), heads.size()));
+          recipes.put("attention." + part + ".weight", pairs.halvesOfPairs(heads.size()));
         }
       }
       case "deepseek2" -> putDeepSeek(recipes);
@@ -66,10 +63,7 @@ final class GgufRecipes {
         .put("moe.gate.correction", Recipe.tensor("exp_probs_b.bias"))
         .put("attention.query_down.weight", Recipe.tensor("attn_q_a.weight"))
         .put("attention.query_norm.weight", Recipe.tensor("attn_q_a_norm.weight"))
-        .put(
-            "attention.query.weight",
-            Recipe.either(
-                "attn_q.weight", Recipe.tensor("attn_q.weight"), Recipe.tensor("attn_q_b.weight")))
+        .put("attention.query.weight", Recipe.latentQuery("attn_q.weight", "attn_q_b.weight"))
         .put("attention.key_value_down.weight", Recipe.tensor("attn_kv_a_mqa.weight"))
         .put("attention.key_value_norm.weight", Recipe.tensor("attn_kv_a_norm.weight"));
     // Older files have the keys and values of all heads in one matrix.
@@ -77,11 +71,10 @@ final class GgufRecipes {
     recipes
         .put(
             "attention.key_up.weight",
-            Recipe.either(both, Recipe.keysOfHeads(both), files -> files.stack("attn_k_b.weight")))
+            Recipe.either(both, Recipe.keysOfHeads(both), Recipe.stack("attn_k_b.weight")))
         .put(
             "attention.value_up.weight",
-            Recipe.either(
-                both, Recipe.valuesOfHeads(both), files -> files.stack("attn_v_b.weight")));
+            Recipe.either(both, Recipe.valuesOfHeads(both), Recipe.stack("attn_v_b.weight")));
   }
 
   /** The gates and the ups of a SwiGLU: in two stacks of experts, or in one, gates first. */

@@ -184,7 +184,8 @@ public final class Keys {
     }
   }
 
-  private List<String> unreadNames() {
+  /** The keys that nobody has read, or said to mean nothing. */
+  List<String> unreadNames() {
     List<String> names = new ArrayList<>();
     unread.stream().filter(this::has).forEach(name -> names.add(parent + name));
     below.values().forEach(keys -> names.addAll(keys.unreadNames()));

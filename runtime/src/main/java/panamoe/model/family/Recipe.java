@@ -1,27 +1,63 @@
 package panamoe.model.family;
 
 import java.util.List;
+import java.util.function.BiConsumer;
+import java.util.function.Function;
+import java.util.function.UnaryOperator;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.rows.HeadRows;
 import panamoe.checkpoint.rows.JoinedRows;
 import panamoe.checkpoint.rows.Mxfp4Rows;
+import panamoe.checkpoint.rows.ReorderedRows;
+import panamoe.checkpoint.rows.RowRange;
 import panamoe.checkpoint.rows.RowSource;
 import panamoe.checkpoint.rows.SteppedRows;
 import panamoe.checkpoint.rows.TransposedRows;
 
 /**
- * How a weight's rows come from stored tensors. Names of tensors are as {@link Lookup} takes them.
+ * How a weight's rows come from stored tensors, and the way back. Names of tensors are as {@link
+ * Lookup} and {@link Placement} take them.
  */
-@FunctionalInterface
 interface Recipe {
   /**
+   * The weight's rows.
+   *
    * @throws panamoe.checkpoint.CheckpointException if a tensor is missing
    */
   RowSource of(Lookup files);
 
+  /** Gives the rows of a weight to the tensors that {@link #of} would make it of. */
+  void give(RowSource rows, Placement to);
+
+  /** A way of reading a tensor, and of placing it. */
+  private static Recipe by(
+      Function<Lookup, RowSource> read, BiConsumer<Placement, RowSource> write) {
+    return new Recipe() {
+      @Override
+      public RowSource of(Lookup files) {
+        return read.apply(files);
+      }
+
+      @Override
+      public void give(RowSource rows, Placement to) {
+        write.accept(to, rows);
+      }
+    };
+  }
+
   /** A tensor as it is. */
   static Recipe tensor(String name) {
-    return files -> files.matrix(name);
+    return by(files -> files.matrix(name), (to, rows) -> to.matrix(name, rows));
+  }
+
+  /** A vector, as a matrix of one row. */
+  static Recipe row(String name) {
+    return by(files -> files.row(name), (to, rows) -> to.row(name, rows));
+  }
+
+  /** A stack of matrices, one a row, of the weight's own shape. */
+  static Recipe stack(String name) {
+    return by(files -> files.stack(name), (to, rows) -> to.stack(name, rows));
   }
 
   /** The rows of two tensors with as many each: of a SwiGLU's two halves. */
@@ -31,30 +67,40 @@ interface Recipe {
 
   /** As above, of recipes. */
   static Recipe joined(Recipe first, Recipe second) {
-    return files -> {
-      RowSource above = first.of(files);
-      RowSource below = second.of(files);
-      if (above.rows() != below.rows()) {
-        throw new CheckpointException(
-            String.join(" and ", files.used())
-                + " have "
-                + above.rows()
-                + " and "
-                + below.rows()
-                + " rows, expected as many");
-      }
-      return new JoinedRows(List.of(above, below));
-    };
+    return by(
+        files -> {
+          RowSource above = first.of(files);
+          RowSource below = second.of(files);
+          if (above.rows() != below.rows()) {
+            throw new CheckpointException(
+                String.join(" and ", files.used())
+                    + " have "
+                    + above.rows()
+                    + " and "
+                    + below.rows()
+                    + " rows, expected as many");
+          }
+          return new JoinedRows(List.of(above, below));
+        },
+        (to, rows) -> {
+          long half = rows.rows() / 2;
+          first.give(new RowRange(rows, 0, half), to);
+          second.give(new RowRange(rows, half, half), to);
+        });
   }
 
   /** An expert's part of a tensor that stacks all. */
   static Recipe stacked(String name) {
-    return files -> files.part(name);
+    return by(files -> files.part(name), (to, rows) -> to.part(name, rows));
   }
 
   /** An expert of MXFP4 in two tensors: {@code name_blocks} and {@code name_scales}. */
   static Recipe mxfp4(String name) {
-    return files -> new Mxfp4Rows(files.bytes(name + "_blocks"), files.bytes(name + "_scales"));
+    return by(
+        files -> new Mxfp4Rows(files.bytes(name + "_blocks"), files.bytes(name + "_scales")),
+        (_, _) -> {
+          throw new IllegalStateException(name + " is placed as a float tensor");
+        });
   }
 
   /**
@@ -62,36 +108,58 @@ interface Recipe {
    * as DeepSeek's keys, which are stored beside the values.
    */
   static Recipe keysOfHeads(String name) {
-    return files -> {
-      long[] shape = files.shape();
-      return new HeadRows(files.heads(name), shape[0], 0, shape[2], true);
-    };
+    return by(
+        files -> {
+          long[] shape = files.shape();
+          return new HeadRows(files.heads(name), shape[0], 0, shape[2], true);
+        },
+        (to, rows) -> to.keysOfHeads(name, rows));
   }
 
   /** For a stack [H, N, K]: the last N rows of each head of a matrix [H * D, K]. */
   static Recipe valuesOfHeads(String name) {
-    return files -> {
-      long[] shape = files.shape();
-      RowSource all = files.heads(name);
-      return new HeadRows(all, shape[0], all.rows() / shape[0] - shape[1], shape[1], false);
-    };
+    return by(
+        files -> {
+          long[] shape = files.shape();
+          RowSource all = files.heads(name);
+          return new HeadRows(all, shape[0], all.rows() / shape[0] - shape[1], shape[1], false);
+        },
+        (to, rows) -> to.valuesOfHeads(name, rows));
   }
 
-  /** The first recipe if there is a tensor of that name, else the second. */
+  /** The first recipe if there is a tensor of that name, else the second, which also places. */
   static Recipe either(String name, Recipe first, Recipe second) {
-    return files -> (files.has(name) ? first : second).of(files);
+    return by(
+        files -> (files.has(name) ? first : second).of(files), (to, rows) -> second.give(rows, to));
+  }
+
+  /** The queries of latent attention: of the token itself, or of a latent where there is one. */
+  static Recipe latentQuery(String direct, String ofLatent) {
+    return by(
+        files -> files.matrix(files.has(direct) ? direct : ofLatent),
+        (to, rows) -> to.matrix(to.latentQuery() ? ofLatent : direct, rows));
   }
 
   /** With rows and columns exchanged: of a matrix that is stored [in, out]. */
   default Recipe transposed() {
-    return files -> new TransposedRows(of(files));
+    return then(TransposedRows::new, TransposedRows::new);
   }
 
   /** With rows 0, 2, ... before rows 1, 3, ...: of two matrices whose rows lie in turn. */
   default Recipe deinterleaved() {
-    return files -> {
-      RowSource rows = of(files);
-      return new JoinedRows(List.of(new SteppedRows(rows, 0, 2), new SteppedRows(rows, 1, 2)));
-    };
+    return then(
+        rows -> new JoinedRows(List.of(new SteppedRows(rows, 0, 2), new SteppedRows(rows, 1, 2))),
+        ReorderedRows::interleaved);
+  }
+
+  /** Heads whose rotary pairs are halves apart, of heads where they are adjacent. */
+  default Recipe halvesOfPairs(int headSize) {
+    return then(
+        rows -> ReorderedRows.halvesOfPairs(rows, headSize),
+        rows -> ReorderedRows.pairsOfHalves(rows, headSize));
+  }
+
+  private Recipe then(UnaryOperator<RowSource> read, UnaryOperator<RowSource> back) {
+    return by(files -> read.apply(of(files)), (to, rows) -> give(back.apply(rows), to));
   }
 }

@@ -14,6 +14,7 @@ import java.util.regex.Pattern;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.rows.RowSource;
+import panamoe.checkpoint.rows.RowTensor;
 import panamoe.config.BlockConfig;
 import panamoe.config.ModelConfig;
 import panamoe.model.LanguageModel;
@@ -200,8 +201,31 @@ final class Recipes {
     }
   }
 
-  private RowSource source(
-      ModelConfig config, String weight, long[] shape, Lookup.Files files, Set<String> used) {
+  /**
+   * The way back: the tensors that a model's weights are stored in, by name.
+   *
+   * @param weights the rows of every weight
+   * @throws CheckpointException if this family has no tensor for a weight
+   */
+  Map<String, RowTensor> tensors(ModelConfig config, Map<String, RowSource> weights) {
+    Placement.Tensors tensors = new Placement.Tensors();
+    ModelTensors.shapes(config)
+        .forEach(
+            (weight, shape) -> {
+              Place place = place(config, weight);
+              place
+                  .recipe()
+                  .give(
+                      weights.get(weight),
+                      new Placement(tensors, place.before(), place.block(), place.expert(), shape));
+            });
+    return tensors.all();
+  }
+
+  /** Which recipe a weight has, and what its names stand for. */
+  private record Place(Recipe recipe, String before, BlockConfig block, int expert) {}
+
+  private Place place(ModelConfig config, String weight) {
     String key = weight;
     String before = "";
     int expert = 0;
@@ -223,8 +247,14 @@ final class Recipes {
     if (recipe == null) {
       throw new CheckpointException("no tensor is known for " + weight);
     }
-    Lookup lookup = new Lookup(files, before, block, expert, shape);
-    RowSource source = recipe.of(lookup);
+    return new Place(recipe, before, block, expert);
+  }
+
+  private RowSource source(
+      ModelConfig config, String weight, long[] shape, Lookup.Files files, Set<String> used) {
+    Place place = place(config, weight);
+    Lookup lookup = new Lookup(files, place.before(), place.block(), place.expert(), shape);
+    RowSource source = place.recipe().of(lookup);
     used.addAll(lookup.used());
     long rows = shape[0];
     long columns = Tensor.count(shape) / rows;

@@ -13,6 +13,7 @@ import panamoe.checkpoint.HuggingFaceFolder;
 import panamoe.checkpoint.TensorFiles;
 import panamoe.checkpoint.gguf.GgufFile;
 import panamoe.checkpoint.rows.RowSource;
+import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
 
 /**
@@ -145,6 +146,33 @@ public final class ReleasedModel {
 
   public ModelConfig config() {
     return config;
+  }
+
+  /** The keys of {@code config.json}; empty of a GGUF file, whose metadata are other words. */
+  public Optional<ObjectNode> makersConfig() {
+    return path.toString().endsWith(".gguf") ? Optional.empty() : Optional.of(values.deepCopy());
+  }
+
+  /**
+   * The model as it is trained further: with the auxiliary loss that transformers adds, across
+   * layers, where {@code output_router_logits} is true; with none otherwise.
+   *
+   * @throws CheckpointException if a value of these keys is wrong
+   */
+  public ModelConfig trained() {
+    Keys keys = new Keys(path, values);
+    double weight =
+        keys.flag("output_router_logits", false) ? keys.number("router_aux_loss_coef", 0) : 0;
+    if (weight < 0) {
+      throw keys.bad("router_aux_loss_coef", "" + weight, "0 or more");
+    }
+    // Theirs is not divided by the number of choices.
+    return weight == 0
+        ? config
+        : config.withGates(
+            gate ->
+                gate.withLoss(
+                    new GateConfig.Loss(true, weight * gate.topK(), 0, null, null, true)));
   }
 
   /** Opens the files of the weights, which the caller closes. */

@@ -1,0 +1,200 @@
+package panamoe.harness.export;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.UncheckedIOException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import panamoe.checkpoint.HuggingFaceWriter;
+import panamoe.checkpoint.StoredType;
+import panamoe.checkpoint.TensorFiles;
+import panamoe.checkpoint.gguf.GgufWriter;
+import panamoe.checkpoint.rows.EncodedRows;
+import panamoe.config.ModelConfig;
+import panamoe.engine.ModelFolder;
+import panamoe.engine.StoredWeights;
+import panamoe.harness.SharedOptions;
+import panamoe.harness.train.RunPlace;
+import panamoe.io.WholeOrNothing;
+import panamoe.model.family.ExportedModel;
+import panamoe.model.family.ReleasedModel;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code panamoe export}. */
+@Command(
+    name = "export",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description =
+        "Writes a model as a Hugging Face folder or a GGUF file, for the families that transformers and llama.cpp know.",
+    footer = {
+      "",
+      "Examples:",
+      "  panamoe export qwen --to hf --out ~/Qwen3-mine           a run that train --from began",
+      "  panamoe export ~/Qwen3-30B-A3B --to gguf --dtype q8_0 --out Qwen3-30B-A3B-Q8_0.gguf",
+      "  panamoe export mixtral.gguf --to hf --dtype bf16 --out mixtral",
+      "",
+      "Tensor by tensor, so that a model larger than the memory is written too. What is not written whole is not there.",
+      "PR-MoE and MoS are of no such family and stay in Panamoe's own layout. docs/released-models.md tells more.",
+      "--device, --threads and --seed, which every command takes, change nothing that is written."
+    })
+public final class ExportCommand implements Callable<Integer> {
+  /** The layouts. */
+  enum Format {
+    HF,
+    GGUF
+  }
+
+  /** The types of weights. */
+  enum Type {
+    F32,
+    F16,
+    BF16,
+    Q8_0,
+    Q4_0;
+
+    StoredType stored() {
+      return StoredType.valueOf(name());
+    }
+  }
+
+  @Spec private CommandSpec spec;
+  @Mixin private SharedOptions shared;
+
+  @Parameters(
+      paramLabel = "MODEL",
+      description = "A run's folder, a checkpoint, a released model's folder or .gguf file.")
+  private Path model;
+
+  @Option(
+      names = "--to",
+      paramLabel = "LAYOUT",
+      required = true,
+      description = "hf (a Hugging Face folder) or gguf (a file for llama.cpp).")
+  private Format to;
+
+  @Option(
+      names = "--dtype",
+      paramLabel = "TYPE",
+      description =
+          "f32 or bf16, in GGUF also f16, q8_0 or q4_0. Default: F32 and BF16 weights as they are, others as f32.")
+  private Type dtype;
+
+  @Option(
+      names = "--without-tokenizer",
+      description = "Leave the tokenizer out, where the layout has no form for it.")
+  private boolean withoutTokenizer;
+
+  @Option(
+      names = "--out",
+      paramLabel = "PATH",
+      required = true,
+      description = "The folder, or the .gguf file, which is not there yet.")
+  private Path out;
+
+  @Override
+  public Integer call() throws IOException {
+    if (to == Format.GGUF && !ModelFolder.isGguf(out)) {
+      throw usage("--to gguf writes a file: --out must end in .gguf");
+    }
+    if (to == Format.HF && dtype != null && dtype != Type.F32 && dtype != Type.BF16) {
+      throw usage("--dtype " + lower(dtype) + " is of GGUF; a Hugging Face folder has f32 or bf16");
+    }
+    try {
+      WholeOrNothing.requireFree(out);
+    } catch (FileAlreadyExistsException e) {
+      throw new IllegalArgumentException(out + " is there already; choose another --out", e);
+    }
+    RunPlace.requireMakeable(out);
+    long bytes = ModelFolder.read(model, this::export);
+    PrintWriter words = spec.commandLine().getOut();
+    if (shared.json()) {
+      ObjectNode json = JsonNodeFactory.instance.objectNode();
+      words.println(json.put("path", out.toString()).put("bytes", bytes));
+    } else {
+      words.printf(Locale.ROOT, "%,d bytes of weights in %s%n", bytes, out);
+    }
+    return 0;
+  }
+
+  private long export(ModelFolder folder) {
+    Optional<ObjectNode> makers =
+        folder.weights() instanceof StoredWeights.Released(ReleasedModel released)
+            ? released.makersConfig()
+            : Optional.empty();
+    ModelConfig config = folder.config();
+    try (TensorFiles files = checked(folder.weights());
+        WritingProgress progress = WritingProgress.onStandardError()) {
+      ExportedModel exported =
+          ExportedModel.of(model.toString(), config, folder.weights().rows(files, config), makers);
+      Tokens tokens =
+          withoutTokenizer ? new Tokens.None() : Tokens.of(folder, spec.commandLine().getErr());
+      return to == Format.HF
+          ? huggingFace(exported, tokens, progress)
+          : gguf(exported, config, tokens, progress);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** The tensors of a run only if they are what was saved. */
+  private static TensorFiles checked(StoredWeights weights) {
+    return weights instanceof StoredWeights.Saved saved
+        ? saved.checkpoint().model()
+        : weights.open();
+  }
+
+  private long huggingFace(ExportedModel exported, Tokens tokens, WritingProgress progress)
+      throws IOException {
+    StoredType type = dtype == null ? null : dtype.stored();
+    Map<String, EncodedRows> tensors = ExportedModel.encoded(exported.tensors(), type);
+    StoredType most =
+        tensors.values().stream().anyMatch(tensor -> tensor.type() == StoredType.BF16)
+            ? StoredType.BF16
+            : StoredType.F32;
+    ObjectNode config = exported.config(most);
+    tokens.putInto(config);
+    WholeOrNothing.make(
+        out,
+        hidden -> {
+          Files.createDirectory(hidden);
+          HuggingFaceWriter.write(hidden, tensors, progress::reached);
+          tokens.writeTo(hidden);
+          Files.writeString(hidden.resolve("config.json"), config.toPrettyString() + "\n");
+        });
+    return tensors.values().stream().mapToLong(EncodedRows::bytes).sum();
+  }
+
+  private long gguf(
+      ExportedModel exported, ModelConfig config, Tokens tokens, WritingProgress progress)
+      throws IOException {
+    GgufWriter writer = new GgufWriter();
+    exported.addTo(writer, dtype == null ? null : dtype.stored(), out);
+    writer.put("general.name", model.getFileName().toString());
+    writer.put("general.quantization_version", 2);
+    tokens.putInto(writer, config.vocabulary());
+    WholeOrNothing.make(out, hidden -> writer.write(hidden, progress::reached));
+    return Files.size(out);
+  }
+
+  private static String lower(Enum<?> choice) {
+    return choice.name().toLowerCase(Locale.ROOT);
+  }
+
+  private ParameterException usage(String message) {
+    return new ParameterException(spec.commandLine(), message);
+  }
+}

@@ -1,0 +1,93 @@
+package panamoe.harness.train;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Optional;
+import panamoe.config.GateConfig;
+import panamoe.config.InitialWeights;
+import panamoe.config.ModelConfig;
+import panamoe.data.PreparedText;
+import panamoe.engine.ModelFolder;
+import panamoe.engine.StoredWeights;
+import panamoe.io.ConfigJson;
+import panamoe.model.family.ReleasedModel;
+import panamoe.train.ConfigDifference;
+
+/**
+ * A released model that a run trains further.
+ *
+ * @param config of the run's model: the released one with the losses of training
+ */
+record Origin(ModelFolder folder, ModelConfig config) {
+  /**
+   * @throws IllegalArgumentException if it is a run, or a GGUF file
+   * @throws panamoe.checkpoint.CheckpointException if it cannot be read
+   */
+  static Origin open(Path path) {
+    if (ModelFolder.isGguf(path)) {
+      throw new IllegalArgumentException(
+          "--from takes the folder of a released model, and "
+              + path
+              + " is a GGUF file; panamoe export --to hf makes one of it");
+    }
+    ModelFolder folder = ModelFolder.open(path);
+    if (folder.weights() instanceof StoredWeights.Released(ReleasedModel model)) {
+      folder.tokenizer(); // refused if there is none
+      return new Origin(folder, model.trained());
+    }
+    throw new IllegalArgumentException(
+        "--from takes a released model, and "
+            + path
+            + " is a run; panamoe train --resume trains it further");
+  }
+
+  /**
+   * Refuses the model of a configuration that is another.
+   *
+   * @param file of the configuration
+   */
+  void requireShape(ModelConfig other, Path file) {
+    String differs =
+        ConfigDifference.between(ConfigJson.tree(shape(config)), ConfigJson.tree(shape(other)));
+    if (!differs.isEmpty()) {
+      throw new IllegalArgumentException(
+          file + " describes another model than " + folder.path() + ": " + differs);
+    }
+  }
+
+  /** A model without what may differ while it trains. */
+  private static ModelConfig shape(ModelConfig model) {
+    ModelConfig plain =
+        model.withGates(
+            gate ->
+                gate.withCapacity(GateConfig.Capacity.DROPLESS)
+                    .withLoss(new GateConfig.Loss(true, 0, 0)));
+    return new ModelConfig(
+        plain.vocabulary(),
+        plain.context(),
+        plain.hidden(),
+        plain.embedding(),
+        plain.blocks(),
+        plain.finalNorm(),
+        plain.head(),
+        InitialWeights.of(1, plain.layers()),
+        plain.encoder());
+  }
+
+  /** Refuses tokens that another tokenizer made. */
+  void requireTokensOf(Path data) throws IOException {
+    Optional<Path> theirs = PreparedText.open(data).tokenizerFile();
+    Path own = folder.tokenizerFile().orElseThrow();
+    if (theirs.isEmpty()
+        || !Arrays.equals(Files.readAllBytes(theirs.get()), Files.readAllBytes(own))) {
+      throw new IllegalArgumentException(
+          "the tokens in "
+              + data
+              + " are of another tokenizer than "
+              + own
+              + "; panamoe data prepare --tokenizer makes some of that one");
+    }
+  }
+}

@@ -1,0 +1,215 @@
+package panamoe.harness.export;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.lang.foreign.ValueLayout;
+import java.net.URISyntaxException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import panamoe.backend.Backend;
+import panamoe.backend.reference.ReferenceBackend;
+import panamoe.engine.ModelFolder;
+import panamoe.harness.CommandRun;
+import panamoe.io.Sha256;
+import panamoe.model.LanguageModel;
+import panamoe.param.Parameter;
+import panamoe.tensor.DType;
+import panamoe.tensor.HostView;
+
+/** export as a user runs it, on recorded models: what is read back is the same model. */
+class ExportCommandTest {
+  @TempDir private Path folder;
+
+  private static Path recorded(String name) throws URISyntaxException {
+    return Path.of(ExportCommandTest.class.getResource("/golden/" + name).toURI());
+  }
+
+  private static CommandRun ran(String... arguments) {
+    CommandRun run = CommandRun.of(arguments);
+    assertEquals(0, run.exitCode(), run.err());
+    return run;
+  }
+
+  private Path exported(Path model, String to, String name, String... options) {
+    Path out = folder.resolve(name);
+    List<String> fixed = List.of("export", model.toString(), "--to", to, "--out", out.toString());
+    ran(Stream.concat(fixed.stream(), Stream.of(options)).toArray(String[]::new));
+    return out;
+  }
+
+  private void refused(String part, String... arguments) throws IOException {
+    CommandRun run = CommandRun.of(arguments);
+    assertTrue(run.exitCode() != 0);
+    String last = run.err().lines().toList().getLast();
+    assertTrue(last.contains(part), last);
+    try (Stream<Path> left = Files.list(folder)) {
+      assertEquals(List.of(), left.filter(path -> !path.endsWith("model")).toList());
+    }
+  }
+
+  /** Of the bytes of every parameter: models with the same ones compute the same logits. */
+  private static Map<String, String> loaded(Path path) {
+    try (Backend backend = new ReferenceBackend();
+        LanguageModel model = ModelFolder.open(path).load(backend, DType.FLOAT32)) {
+      Map<String, String> parameters = new LinkedHashMap<>();
+      for (Parameter parameter : model.parameters().parameters()) {
+        byte[] bytes = HostView.elements(parameter.value()).toArray(ValueLayout.JAVA_BYTE);
+        parameters.put(parameter.name(), Sha256.hex(bytes));
+      }
+      return parameters;
+    }
+  }
+
+  private static void assertSameModel(Path one, Path other) {
+    assertEquals(ModelFolder.open(one).config(), ModelFolder.open(other).config());
+    assertEquals(loaded(one), loaded(other));
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "deepseek_v2_b_group",
+        "deepseek_v3_a",
+        "gpt_oss_d_releasedrope",
+        "mixtral_b_bf16_sharded",
+        "olmoe_b_clip",
+        "qwen2_moe_b_dense_mix",
+        "qwen3_moe_b_bf16"
+      })
+  void huggingFaceFoldersComeBackTensorByTensor(String name) throws Exception {
+    Path model = recorded("hf/" + name);
+    Path out = exported(model, "hf", "out");
+    assertSameModel(model, out);
+    assertEquals(tensors(model), tensors(out));
+  }
+
+  /** Lines of inspect --tensors without the file: names, dtypes and shapes. */
+  private static List<String> tensors(Path model) {
+    return ran("inspect", model.toString(), "--tensors")
+        .out()
+        .lines()
+        .map(line -> line.substring(0, line.lastIndexOf(' ')).strip())
+        .toList();
+  }
+
+  @ParameterizedTest
+  @CsvSource({"deepseek_v3_a", "gpt_oss_d_releasedrope"})
+  void modelsGoThroughGgufAndBack(String name) throws Exception {
+    Path model = recorded("hf/" + name);
+    Path gguf = exported(model, "gguf", "model.gguf");
+    assertEquals(loaded(model), loaded(gguf));
+    Path back = exported(gguf, "hf", "back");
+    assertEquals(loaded(model), loaded(back));
+    assertEquals(tensors(model), tensors(back));
+  }
+
+  /** Adjacent rotary pairs, biases, routers and quantised blocks; decoded on the way. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "mixtral_b_q4_0",
+        "qwen2moe_b_q5_0",
+        "olmoe_c_many_types",
+        "deepseek2_v3_b_yarn_bf16",
+        "gptoss_c_yarn_q8_0",
+        "qwen3moe_c_q8_0_split-00001-of-00003"
+      })
+  void ggufFilesBecomeFolders(String name) throws Exception {
+    Path model = recorded("gguf/" + name + ".gguf");
+    Path out = exported(model, "hf", "out");
+    assertEquals(loaded(model), loaded(out));
+    Path again = exported(out, "gguf", "again.gguf", "--dtype", "f32");
+    assertEquals(loaded(model), loaded(again));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"qwen3moe_text_q8_0", "mixtral_text_f16"})
+  void tokenizersGoThroughGguf(String name) throws Exception {
+    Path model = recorded("gguf/" + name + ".gguf");
+    Path hf = exported(model, "hf", "hf");
+    Path again = exported(hf, "gguf", "again.gguf");
+    String text = "Three rains fell in '98: <|im_start|> é 12345\n  and one more.";
+    int[] tokens = ModelFolder.open(model).tokenizer().encode(text);
+    assertArrayEquals(tokens, ModelFolder.open(hf).tokenizer().encode(text));
+    assertArrayEquals(tokens, ModelFolder.open(again).tokenizer().encode(text));
+    assertArrayEquals(
+        ModelFolder.open(model).tokenizer().ends(), ModelFolder.open(hf).tokenizer().ends());
+  }
+
+  @Test
+  void weightsAreRoundedAsAsked() throws Exception {
+    Path model = recorded("hf/gpt_oss_d_releasedrope");
+    Path half = exported(model, "hf", "half", "--dtype", "bf16");
+    assertTrue(tensors(half).stream().allMatch(line -> line.contains(" BF16 ")));
+    JsonNode config = new ObjectMapper().readTree(half.resolve("config.json").toFile());
+    assertEquals("bfloat16", config.get("torch_dtype").asText());
+    assertEquals("GptOssForCausalLM", config.get("architectures").get(0).asText());
+    Path blocks = exported(model, "gguf", "blocks.gguf", "--dtype", "q8_0");
+    List<String> stored = tensors(blocks);
+    assertTrue(stored.stream().anyMatch(line -> line.contains(" Q8_0 ")), stored.toString());
+    assertTrue(
+        stored.stream()
+            .filter(line -> line.contains("norm") || line.contains("ffn_gate_inp"))
+            .allMatch(line -> line.contains(" F32 ")),
+        stored.toString());
+    assertFalse(loaded(blocks).isEmpty());
+  }
+
+  @Test
+  void whatLlamaCppWouldComputeOtherwiseIsRefused() throws Exception {
+    String out = folder.resolve("out.gguf").toString();
+    refused(
+        "GGUF's architecture llama has no word for what this model computes: it would be read with"
+            + " another blocks[0].attention.scores.window",
+        "export",
+        recorded("hf/mixtral_b_bf16_sharded").toString(),
+        "--to",
+        "gguf",
+        "--out",
+        out);
+    refused(
+        "llama.cpp chooses groups of experts by their best two",
+        "export",
+        recorded("hf/deepseek_v2_b_group").toString(),
+        "--to",
+        "gguf",
+        "--out",
+        out);
+  }
+
+  @Test
+  void ourOwnModelsStay() throws Exception {
+    Path text = Files.writeString(folder.resolve("model"), "one and two and three ".repeat(200));
+    Path run = Files.createDirectory(Files.createTempDirectory("pr-moe").resolve("run"));
+    ran(("train --preset tiny --steps 1 --text " + text + " --out " + run).split(" "));
+    refused(
+        "mixes experts with a fixed MLP, as PR-MoE and MoS do",
+        ("export " + run + " --to hf --out " + folder.resolve("out")).split(" "));
+  }
+
+  @Test
+  void wrongCallsAreRefused() throws Exception {
+    String model = recorded("hf/deepseek_v3_a").toString();
+    refused("--out must end in .gguf", "export", model, "--to", "gguf", "--out", "x");
+    String out = folder.resolve("out").toString();
+    refused("is of GGUF", "export", model, "--to", "hf", "--dtype", "q8_0", "--out", out);
+    Path taken = Files.createDirectory(folder.resolve("model"));
+    Files.writeString(taken.resolve("file"), "mine");
+    refused("is there already", "export", model, "--to", "hf", "--out", taken.toString());
+  }
+}

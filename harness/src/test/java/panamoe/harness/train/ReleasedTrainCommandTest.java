@@ -1,0 +1,130 @@
+package panamoe.harness.train;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.net.URISyntaxException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import panamoe.backend.Backend;
+import panamoe.backend.reference.ReferenceBackend;
+import panamoe.engine.ModelFolder;
+import panamoe.harness.CommandRun;
+import panamoe.model.LanguageModel;
+import panamoe.param.Parameter;
+import panamoe.tensor.DType;
+
+/** train --from, on a recorded model with a tokenizer of fewer tokens than its head. */
+class ReleasedTrainCommandTest {
+  @TempDir private Path folder;
+  private Path released;
+  private Path text;
+
+  @BeforeEach
+  void copyModel() throws IOException, URISyntaxException {
+    released = Files.createDirectory(folder.resolve("model"));
+    Path golden = Path.of(getClass().getResource("/golden/hf/mixtral_b_bf16_sharded").toURI());
+    try (Stream<Path> files = Files.list(golden)) {
+      for (Path file : files.toList()) {
+        Files.copy(file, released.resolve(file.getFileName()));
+      }
+    }
+    text =
+        Files.writeString(
+            folder.resolve("text.txt"), "the cat and the dog and the hen ".repeat(400));
+    ran("tokenizer --text " + text + " --vocabulary 270 --out " + released + "/tokenizer.json");
+    Files.writeString(released.resolve("generation_config.json"), "{\"eos_token_id\": [0, 5]}");
+  }
+
+  private static CommandRun ran(String command) {
+    CommandRun run = CommandRun.of(command.split(" "));
+    assertEquals(0, run.exitCode(), run.err());
+    return run;
+  }
+
+  private void refused(String part, String options) throws IOException {
+    Path out = folder.resolve("refused");
+    String command = "train --text " + text + " --out " + out + " " + options;
+    CommandRun run = CommandRun.of(command.split(" "));
+    assertTrue(run.exitCode() != 0);
+    assertEquals(1, run.err().lines().count(), run.err());
+    assertTrue(run.err().contains(part), run.err());
+    assertTrue(Files.notExists(out));
+  }
+
+  private static Map<String, float[]> loaded(Path path) {
+    try (Backend backend = new ReferenceBackend();
+        LanguageModel model = ModelFolder.open(path).load(backend, DType.FLOAT32)) {
+      Map<String, float[]> parameters = new TreeMap<>();
+      for (Parameter parameter : model.parameters().parameters()) {
+        parameters.put(parameter.name(), parameter.value().toFloats());
+      }
+      return parameters;
+    }
+  }
+
+  @Test
+  void aReleasedModelIsTrainedFurther() throws IOException {
+    Path run = folder.resolve("run");
+    ran("train --from " + released + " --text " + text + " --steps 2 --out " + run);
+    Map<String, float[]> before = loaded(released);
+    Map<String, float[]> first = loaded(run.resolve("checkpoints/step-00000000"));
+    Map<String, float[]> last = loaded(run);
+    before.forEach((name, values) -> assertArrayEquals(values, first.get(name), name));
+    double moved = 0;
+    for (Map.Entry<String, float[]> parameter : before.entrySet()) {
+      float[] now = last.get(parameter.getKey());
+      for (int i = 0; i < now.length; i++) {
+        moved = Math.max(moved, Math.abs(now[i] - parameter.getValue()[i]));
+      }
+    }
+    assertTrue(moved > 1e-6 && moved < 1e-3, "the largest step is " + moved);
+
+    // It is a run with the model's tokenizer and ends, which every command opens.
+    ModelFolder mine = ModelFolder.open(run);
+    assertArrayEquals(ModelFolder.open(released).tokenizer().ends(), mine.tokenizer().ends());
+    assertTrue(mine.tokenizer().vocabularySize() < mine.config().vocabulary());
+    ran("generate --model " + run + " --prompt the --max-tokens 4 --device cpu");
+    ran("train --out " + run + " --resume --steps 3");
+    Path out = folder.resolve("exported");
+    ran("export " + run + " --to hf --out " + out);
+    Map<String, float[]> exported = loaded(out);
+    loaded(run).forEach((name, values) -> assertArrayEquals(values, exported.get(name), name));
+    assertNotEquals(0, Files.size(out.resolve("tokenizer.json")));
+
+    // Its settings may be changed, its shape may not.
+    String config = Files.readString(run.resolve("config.json"));
+    Path faster = folder.resolve("faster.json");
+    Files.writeString(
+        faster, config.replace("\"learningRate\" : 2.0E-5", "\"learningRate\" : 0.5"));
+    Path again = folder.resolve("again");
+    ran("train --from " + released + " --config " + faster + " --text " + text + " --out " + again);
+    float[] far = loaded(again).get("final_norm.weight");
+    assertNotEquals(last.get("final_norm.weight")[0], far[0], 0.01);
+    Path other = folder.resolve("other.json");
+    Files.writeString(other, config.replace("\"hidden\" : 64", "\"hidden\" : 32"));
+    refused(
+        "describes another model than " + released + ": hidden was 64, is 32",
+        "--from " + released + " --config " + other);
+    refused(run + " is a run; panamoe train --resume", "--from " + run);
+  }
+
+  @Test
+  void whatContradictsTheModelIsRefused() throws IOException {
+    String from = "--from " + released;
+    refused("--from takes the model's own shape and tokenizer", from + " --preset tiny");
+    refused("--from takes the model's own shape and tokenizer", from + " --vocabulary 300");
+    refused("is a GGUF file; panamoe export --to hf", "--from some.gguf");
+    Files.delete(released.resolve("tokenizer.json"));
+    refused("has no tokenizer.json", from);
+  }
+}

@@ -1,0 +1,116 @@
+package panamoe.checkpoint;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.function.DoubleConsumer;
+import panamoe.tensor.DType;
+import panamoe.tensor.Elements;
+
+/**
+ * Writes the weights of a folder in Hugging Face's layout, which {@link HuggingFaceFolder} reads.
+ */
+public final class HuggingFaceWriter {
+  /** Bytes of a shard, as transformers cuts them. */
+  private static final long SHARD_BYTES = 5_000_000_000L;
+
+  private HuggingFaceWriter() {}
+
+  /**
+   * Writes one file, or shards with their index.
+   *
+   * @param folder that exists and holds no weights
+   * @param progress is told which part is written, 0 to 1
+   * @throws IOException if a file cannot be written
+   */
+  public static void write(
+      Path folder, Map<String, ? extends Elements> tensors, DoubleConsumer progress)
+      throws IOException {
+    write(folder, tensors, SHARD_BYTES, progress);
+  }
+
+  /** As above, with shards of at most {@code shardBytes}, unless a single tensor has more. */
+  static void write(
+      Path folder,
+      Map<String, ? extends Elements> tensors,
+      long shardBytes,
+      DoubleConsumer progress)
+      throws IOException {
+    long total = tensors.values().stream().mapToLong(Elements::bytes).sum();
+    List<Map<String, Elements>> shards = shards(tensors, shardBytes);
+    ObjectNode places = JsonNodeFactory.instance.objectNode();
+    long[] written = {0};
+    Disk disk = new Disk((_, _) -> {});
+    for (int i = 0; i < shards.size(); i++) {
+      String name =
+          shards.size() == 1
+              ? HuggingFaceFolder.WHOLE
+              : String.format(Locale.ROOT, "model-%05d-of-%05d.safetensors", i + 1, shards.size());
+      Map<String, Elements> told = new TreeMap<>();
+      shards
+          .get(i)
+          .forEach(
+              (tensor, elements) -> {
+                places.put(tensor, name);
+                told.put(tensor, new Told(elements, written, total, progress));
+              });
+      disk.write(
+          folder.resolve(name), out -> SafetensorsWriter.write(out, told, Map.of("format", "pt")));
+    }
+    if (shards.size() > 1) {
+      ObjectNode index = JsonNodeFactory.instance.objectNode();
+      index.putObject("metadata").put("total_size", total);
+      index.set("weight_map", places);
+      disk.write(
+          folder.resolve(HuggingFaceFolder.INDEX),
+          (index.toPrettyString() + "\n").getBytes(StandardCharsets.UTF_8));
+    }
+  }
+
+  private static List<Map<String, Elements>> shards(
+      Map<String, ? extends Elements> tensors, long shardBytes) {
+    List<Map<String, Elements>> shards = new ArrayList<>();
+    long held = 0;
+    for (Map.Entry<String, ? extends Elements> entry : new TreeMap<>(tensors).entrySet()) {
+      long bytes = entry.getValue().bytes();
+      if (shards.isEmpty() || held + bytes > shardBytes) {
+        shards.add(new TreeMap<>());
+        held = 0;
+      }
+      shards.getLast().put(entry.getKey(), entry.getValue());
+      held += bytes;
+    }
+    return shards;
+  }
+
+  /** Elements whose reading is told. */
+  private record Told(Elements of, long[] written, long total, DoubleConsumer progress)
+      implements Elements {
+    @Override
+    public DType dtype() {
+      return of.dtype();
+    }
+
+    @Override
+    public long[] shape() {
+      return of.shape();
+    }
+
+    @Override
+    public void readBy(Reader reader) throws IOException {
+      of.readBy(
+          elements -> {
+            reader.read(elements);
+            written[0] += elements.byteSize();
+            progress.accept((double) written[0] / total);
+          });
+    }
+  }
+}

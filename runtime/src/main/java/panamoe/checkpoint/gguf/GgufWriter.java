@@ -1,0 +1,177 @@
+package panamoe.checkpoint.gguf;
+
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.function.DoubleConsumer;
+import panamoe.checkpoint.rows.EncodedRows;
+import panamoe.io.FileTrouble;
+
+/** Writes a GGUF file of version 3, which {@link GgufFile} reads. Used by one thread. */
+public final class GgufWriter {
+  private static final int VERSION = 3;
+
+  private final Map<String, GgufValue> values = new LinkedHashMap<>();
+  private final Map<String, EncodedRows> tensors = new LinkedHashMap<>();
+
+  /**
+   * Adds a key.
+   *
+   * @param value a String, Integer (UINT32), Float, Boolean, or an array: a list of strings, {@code
+   *     int[]} or {@code float[]}
+   */
+  public GgufWriter put(String key, Object value) {
+    values.put(key, GgufValue.of(value));
+    return this;
+  }
+
+  /** Adds the keys of another file that begin so, as they are. */
+  public GgufWriter copy(GgufMetadata from, String beginning) {
+    from.stored()
+        .forEach(
+            (key, value) -> {
+              if (key.startsWith(beginning)) {
+                values.put(key, value);
+              }
+            });
+    return this;
+  }
+
+  /** Adds a tensor. */
+  public GgufWriter add(String name, EncodedRows tensor) {
+    tensors.put(name, tensor);
+    return this;
+  }
+
+  /** The keys as they will be read. */
+  public GgufMetadata metadata(Path path) {
+    return new GgufMetadata(path, values);
+  }
+
+  /** Leaves a key out. */
+  public void remove(String key) {
+    values.remove(key);
+  }
+
+  /**
+   * Writes the file.
+   *
+   * @param file that does not exist
+   * @param progress is told which part is written, 0 to 1
+   * @throws IOException if it cannot be written
+   */
+  public void write(Path file, DoubleConsumer progress) throws IOException {
+    try {
+      writeNew(file, progress);
+    } catch (IOException e) {
+      // The exception for a full disk does not name the file.
+      throw new IOException("writing the GGUF file failed: " + FileTrouble.reason(e), e);
+    }
+  }
+
+  private void writeNew(Path file, DoubleConsumer progress) throws IOException {
+    long total = Math.max(1, tensors.values().stream().mapToLong(EncodedRows::bytes).sum());
+    try (FileChannel out =
+        FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+      writeAll(out, ByteBuffer.wrap(head()));
+      long[] written = {0};
+      for (EncodedRows tensor : tensors.values()) {
+        tensor.readBy(
+            elements -> {
+              writeAll(out, elements);
+              written[0] += elements.byteSize();
+              progress.accept((double) written[0] / total);
+            });
+        writeAll(out, ByteBuffer.allocate((int) (aligned(tensor.bytes()) - tensor.bytes())));
+      }
+      out.force(true);
+    }
+  }
+
+  private byte[] head() {
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    out.writeBytes("GGUF".getBytes(StandardCharsets.US_ASCII));
+    number(out, Integer.BYTES, VERSION);
+    number(out, Long.BYTES, tensors.size());
+    number(out, Long.BYTES, values.size());
+    values.forEach(
+        (key, value) -> {
+          string(out, key);
+          value(out, value);
+        });
+    long[] offset = {0};
+    tensors.forEach(
+        (name, tensor) -> {
+          string(out, name);
+          long[] shape = tensor.shape();
+          number(out, Integer.BYTES, shape.length);
+          for (int axis = shape.length - 1; axis >= 0; axis--) {
+            number(out, Long.BYTES, shape[axis]);
+          }
+          number(out, Integer.BYTES, GgufTensorType.number(tensor.type()));
+          number(out, Long.BYTES, offset[0]);
+          offset[0] += aligned(tensor.bytes());
+        });
+    return Arrays.copyOf(out.toByteArray(), (int) aligned(out.size()));
+  }
+
+  private static void value(ByteArrayOutputStream out, GgufValue value) {
+    if (value.array()) {
+      number(out, Integer.BYTES, GgufValue.Type.ARRAY.ordinal());
+    }
+    number(out, Integer.BYTES, value.type().ordinal());
+    switch (value) {
+      case GgufValue.Texts(boolean array, java.util.List<String> texts) -> {
+        if (array) {
+          number(out, Long.BYTES, texts.size());
+        }
+        texts.forEach(text -> string(out, text));
+      }
+      case GgufValue.Numbers(GgufValue.Type type, boolean array, ByteBuffer bytes) -> {
+        if (array) {
+          number(out, Long.BYTES, bytes.limit() / type.bytes());
+        }
+        byte[] all = new byte[bytes.limit()];
+        bytes.get(0, all);
+        out.writeBytes(all);
+      }
+    }
+  }
+
+  private static void string(ByteArrayOutputStream out, String text) {
+    byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+    number(out, Long.BYTES, bytes.length);
+    out.writeBytes(bytes);
+  }
+
+  private static void number(ByteArrayOutputStream out, int bytes, long value) {
+    byte[] all =
+        ByteBuffer.allocate(Long.BYTES).order(ByteOrder.LITTLE_ENDIAN).putLong(value).array();
+    out.write(all, 0, bytes);
+  }
+
+  private static long aligned(long bytes) {
+    return Math.ceilDiv(bytes, GgufHeader.DEFAULT_ALIGNMENT) * GgufHeader.DEFAULT_ALIGNMENT;
+  }
+
+  private static void writeAll(FileChannel out, MemorySegment bytes) throws IOException {
+    for (long at = 0; at < bytes.byteSize(); at += 1 << 24) {
+      writeAll(out, bytes.asSlice(at, Math.min(1 << 24, bytes.byteSize() - at)).asByteBuffer());
+    }
+  }
+
+  private static void writeAll(FileChannel out, ByteBuffer bytes) throws IOException {
+    while (bytes.hasRemaining()) {
+      out.write(bytes);
+    }
+  }
+}

@@ -1,0 +1,111 @@
+package panamoe.checkpoint.rows;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Set;
+import panamoe.checkpoint.StoredType;
+import panamoe.tensor.BFloat16;
+import panamoe.tensor.BlockRounding;
+import panamoe.tensor.DType;
+import panamoe.tensor.Elements;
+
+/**
+ * A tensor as a file takes it: read, rounded where its type is another, and written in pieces of
+ * about a million elements, whatever its size.
+ *
+ * @param type in which it is stored; blocks lie in its last dimension
+ */
+public record EncodedRows(RowTensor tensor, StoredType type) implements Elements {
+  /** The types that are written. */
+  public static final Set<StoredType> TYPES =
+      Set.of(StoredType.F32, StoredType.F16, StoredType.BF16, StoredType.Q8_0, StoredType.Q4_0);
+
+  private static final long PIECE_ELEMENTS = 1 << 20;
+
+  public EncodedRows {
+    if (!TYPES.contains(type) || tensor.rows().columns() % type.elements() != 0) {
+      throw new IllegalArgumentException(
+          "rows of " + tensor.rows().columns() + " elements are not written as " + type);
+    }
+  }
+
+  /** A tensor in the type that its rows have. */
+  public static EncodedRows asRead(RowTensor tensor) {
+    return new EncodedRows(
+        tensor, tensor.rows().dtype() == DType.BFLOAT16 ? StoredType.BF16 : StoredType.F32);
+  }
+
+  @Override
+  public DType dtype() {
+    return type.sameBits().or(type::blocks).orElseThrow();
+  }
+
+  @Override
+  public long[] shape() {
+    return tensor.shape().clone();
+  }
+
+  @Override
+  public long bytes() {
+    return tensor.rows().rows() * rowBytes();
+  }
+
+  private long rowBytes() {
+    return tensor.rows().columns() / type.elements() * type.bytes();
+  }
+
+  /**
+   * @throws panamoe.checkpoint.CheckpointException if the rows cannot be read any more
+   * @throws IllegalArgumentException if blocks do not hold a number
+   */
+  @Override
+  public void readBy(Reader reader) throws IOException {
+    RowSource rows = tensor.rows();
+    long columns = rows.columns();
+    long step = Math.clamp(PIECE_ELEMENTS / Math.max(1, columns), 1, Math.max(1, rows.rows()));
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment read = arena.allocate(rows.dtype().bytes(step * columns), Long.BYTES);
+      MemorySegment floats = arena.allocate(ValueLayout.JAVA_FLOAT, step * columns);
+      MemorySegment encoded = arena.allocate(step * rowBytes(), Long.BYTES);
+      for (long row = 0; row < rows.rows(); row += step) {
+        long count = Math.min(step, rows.rows() - row);
+        MemorySegment piece = read.asSlice(0, rows.dtype().bytes(count * columns));
+        rows.read(row, count, 0, columns, piece);
+        if (type.sameBits().filter(rows.dtype()::equals).isPresent()) {
+          reader.read(piece);
+          continue;
+        }
+        MemorySegment wide = floats.asSlice(0, count * columns * Float.BYTES);
+        widen(rows.dtype(), piece, wide);
+        MemorySegment bytes = encoded.asSlice(0, count * rowBytes());
+        encode(wide, bytes);
+        reader.read(bytes);
+      }
+    }
+  }
+
+  private static void widen(DType dtype, MemorySegment from, MemorySegment to) {
+    if (dtype == DType.FLOAT32) {
+      to.copyFrom(from);
+    } else {
+      StoredType.BF16.decode(from, to);
+    }
+  }
+
+  private void encode(MemorySegment floats, MemorySegment to) {
+    switch (type) {
+      case F32 -> to.copyFrom(floats);
+      case Q8_0, Q4_0 -> BlockRounding.round(dtype(), floats, to);
+      default -> {
+        for (long i = 0; i < to.byteSize() / Short.BYTES; i++) {
+          float value = floats.getAtIndex(ValueLayout.JAVA_FLOAT, i);
+          short half =
+              type == StoredType.BF16 ? BFloat16.fromFloat(value) : Float.floatToFloat16(value);
+          to.setAtIndex(ValueLayout.JAVA_SHORT, i, half);
+        }
+      }
+    }
+  }
+}

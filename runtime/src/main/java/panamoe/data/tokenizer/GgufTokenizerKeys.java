@@ -1,0 +1,157 @@
+package panamoe.data.tokenizer;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.TextNode;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.regex.Pattern;
+import panamoe.data.DataException;
+
+/**
+ * Says a {@code tokenizer.json} as a GGUF file's metadata: {@link GgufTokenizer} the other way, of
+ * byte-pair encoding over bytes.
+ */
+public final class GgufTokenizerKeys {
+  private static final Pattern BYTE_NAME = Pattern.compile("<0x[0-9A-F]{2}>");
+  private static final int NORMAL = 1;
+  private static final int UNKNOWN = 2;
+  private static final int CONTROL = 3;
+  private static final int USER_DEFINED = 4;
+  private static final int UNUSED = 5;
+  private static final int BYTE = 6;
+
+  private GgufTokenizerKeys() {}
+
+  /**
+   * The values of {@code tokenizer.ggml.*} that say the vocabulary and how a text is split.
+   *
+   * @param file its name in messages
+   * @param vocabulary of the model, at least the tokenizer's: padding is named
+   * @throws DataException if it is of another kind, or GGUF has no form for how it splits a text
+   */
+  public static Map<String, Object> of(byte[] json, String file, int vocabulary) {
+    TokenizerJson read = TokenizerJson.read(json, file);
+    if (!read.model("type").asText().equals("BPE")) {
+      throw read.source.unsupported("model of a GGUF export", read.model("type"), "BPE");
+    }
+    Map<String, Object> keys = new LinkedHashMap<>();
+    if (read.part("decoder").path("type").asText().equals("ByteLevel")) {
+      putBytePairs(read, keys);
+    } else {
+      putCharacterPairs(read, vocabulary, keys);
+    }
+    putTokens(read, vocabulary, keys);
+    return keys;
+  }
+
+  private static void putBytePairs(TokenizerJson read, Map<String, Object> keys) {
+    if (!absent(read.part("normalizer"))) {
+      throw read.source.unsupported(
+          "normalizer of a GGUF export", read.part("normalizer").path("type"), "none");
+    }
+    List<String> merges = new ArrayList<>();
+    for (int i = 0; i < read.merges.size(); i += 2) {
+      merges.add(read.merges.get(i) + " " + read.merges.get(i + 1));
+    }
+    keys.put("model", "gpt2");
+    keys.put("pre", GgufPatterns.name(splits(read), read.flag("ignore_merges"), read.source));
+    keys.put("merges", merges);
+  }
+
+  private static void putCharacterPairs(
+      TokenizerJson read, int vocabulary, Map<String, Object> keys) {
+    List<String> stages = new ArrayList<>();
+    JsonNode normalizer = read.part("normalizer");
+    if (normalizer.path("type").asText().equals("Sequence")) {
+      normalizer.path("normalizers").forEach(each -> stages.add(each.path("type").asText()));
+    } else {
+      stages.add(normalizer.path("type").asText());
+    }
+    boolean prefixed = stages.equals(List.of("Prepend", "Replace"));
+    if (!prefixed && !stages.equals(List.of("Replace")) || !absent(read.part("pre_tokenizer"))) {
+      throw unnamed(read.source);
+    }
+    if (!read.flag("byte_fallback")) {
+      throw read.source.trouble("has no byte_fallback, without which GGUF has no form for it");
+    }
+    keys.put("model", "llama");
+    keys.put("pre", "default");
+    keys.put("add_space_prefix", prefixed);
+    keys.put(
+        "scores",
+        MergeScores.scores(read, vocabulary)
+            .orElseThrow(
+                () ->
+                    read.source.trouble(
+                        "lists merges that do not follow from scores of its tokens, as GGUF has"
+                            + " them")));
+    Integer unknown = read.vocabulary.get(read.model("unk_token").asText());
+    if (unknown != null) {
+      keys.put("unknown_token_id", unknown);
+    }
+  }
+
+  private static void putTokens(TokenizerJson read, int vocabulary, Map<String, Object> keys) {
+    String[] tokens = new String[vocabulary];
+    int[] types = new int[vocabulary];
+    Arrays.fill(types, UNUSED);
+    boolean bytes = read.flag("byte_fallback");
+    read.vocabulary.forEach(
+        (name, id) -> {
+          tokens[id] = name;
+          types[id] = bytes && BYTE_NAME.matcher(name).matches() ? BYTE : NORMAL;
+        });
+    for (JsonNode added : read.part("added_tokens")) {
+      int id = added.path("id").asInt();
+      tokens[id] = added.path("content").asText();
+      types[id] = added.path("special").asBoolean() ? CONTROL : USER_DEFINED;
+    }
+    if (keys.get("unknown_token_id") instanceof Integer unknown) {
+      types[unknown] = UNKNOWN;
+    }
+    for (int id = 0; id < vocabulary; id++) {
+      tokens[id] = tokens[id] == null ? "[PAD" + id + "]" : tokens[id];
+    }
+    keys.put("tokens", List.of(tokens));
+    keys.put("token_type", types);
+  }
+
+  private static boolean absent(JsonNode part) {
+    return part.isMissingNode() || part.isNull();
+  }
+
+  /** The patterns of the stages before the last, which is ByteLevel; none: ByteLevel's own. */
+  private static List<String> splits(TokenizerJson read) {
+    JsonNode part = read.part("pre_tokenizer");
+    List<JsonNode> stages = new ArrayList<>();
+    if (part.path("type").asText().equals("Sequence")) {
+      part.path("pretokenizers").forEach(stages::add);
+    } else {
+      stages.add(part);
+    }
+    List<String> patterns = new ArrayList<>();
+    for (JsonNode stage : stages) {
+      switch (stage.path("type").asText()) {
+        case "Split" -> patterns.add(stage.path("pattern").path("Regex").asText());
+        case "ByteLevel" -> {
+          if (stage.path("add_prefix_space").asBoolean(true)
+              || stage.path("use_regex").asBoolean(true) != patterns.isEmpty()) {
+            throw unnamed(read.source);
+          }
+        }
+        default -> throw unnamed(read.source);
+      }
+    }
+    return patterns;
+  }
+
+  static DataException unnamed(Source source) {
+    return source.unsupported(
+        "pre_tokenizer of a GGUF export",
+        TextNode.valueOf("one of its own"),
+        "that of a family which GGUF has a name for");
+  }
+}

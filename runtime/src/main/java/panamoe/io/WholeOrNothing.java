@@ -1,0 +1,80 @@
+package panamoe.io;
+
+import java.io.IOException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.Comparator;
+import java.util.List;
+import java.util.stream.Stream;
+
+/**
+ * Makes a file or a folder that is there whole or not at all: it is written under a hidden name in
+ * the same folder, and renamed when it is on the disk.
+ */
+public final class WholeOrNothing {
+  /** Writes a file or folder under the name that it is given. */
+  @FunctionalInterface
+  public interface Body {
+    void writeTo(Path hidden) throws IOException;
+  }
+
+  private WholeOrNothing() {}
+
+  /**
+   * Refuses a path that is taken; an empty folder is not.
+   *
+   * @throws FileAlreadyExistsException if something is there
+   */
+  public static void requireFree(Path path) throws IOException {
+    if (Files.isDirectory(path, LinkOption.NOFOLLOW_LINKS)) {
+      try (Stream<Path> held = Files.list(path)) {
+        if (held.findAny().isEmpty()) {
+          return;
+        }
+      }
+    }
+    if (Files.exists(path, LinkOption.NOFOLLOW_LINKS)) {
+      throw new FileAlreadyExistsException(path.toString());
+    }
+  }
+
+  /**
+   * Makes {@code path}; after a failure nothing is left of it.
+   *
+   * @throws FileAlreadyExistsException if something is there
+   */
+  public static void make(Path path, Body body) throws IOException {
+    requireFree(path);
+    Path whole = path.toAbsolutePath().normalize();
+    Path folder = whole.getParent();
+    new PlainFolder(folder).make();
+    Path hidden =
+        folder.resolve("." + whole.getFileName() + ".tmp-" + ProcessHandle.current().pid());
+    try {
+      body.writeTo(hidden);
+      PlainFolder.force(hidden);
+      Files.move(hidden, whole, StandardCopyOption.ATOMIC_MOVE);
+      PlainFolder.force(folder);
+    } catch (IOException | RuntimeException | Error e) {
+      remove(hidden, e);
+      throw e;
+    }
+  }
+
+  private static void remove(Path path, Throwable failure) {
+    if (!Files.exists(path, LinkOption.NOFOLLOW_LINKS)) {
+      return;
+    }
+    try (Stream<Path> all = Files.walk(path)) {
+      List<Path> deepestFirst = all.sorted(Comparator.reverseOrder()).toList();
+      for (Path each : deepestFirst) {
+        Files.delete(each);
+      }
+    } catch (IOException e) {
+      failure.addSuppressed(e);
+    }
+  }
+}

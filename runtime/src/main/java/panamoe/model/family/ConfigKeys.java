@@ -1,0 +1,245 @@
+package panamoe.model.family;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import panamoe.backend.GateSettings.GroupScore;
+import panamoe.backend.GateSettings.Normalization;
+import panamoe.backend.GateSettings.Score;
+import panamoe.checkpoint.CheckpointException;
+import panamoe.config.AttentionConfig;
+import panamoe.config.BlockConfig;
+import panamoe.config.DenseConfig;
+import panamoe.config.GateConfig;
+import panamoe.config.GroupedQueryConfig;
+import panamoe.config.InitialWeights;
+import panamoe.config.LatentAttentionConfig;
+import panamoe.config.Likeness;
+import panamoe.config.ModelConfig;
+import panamoe.config.MoeConfig;
+import panamoe.config.Rotary;
+import panamoe.config.RotaryScaling;
+
+/**
+ * Says a model as the {@code config.json} of a family. All that any family has a key for is said;
+ * of these the family's own reading keeps what it knows, and decides whether they say the very
+ * model: so a key has its meaning in one place. Used by one thread.
+ */
+final class ConfigKeys {
+  /** What the keys are called in messages. */
+  private static final Path HERE = Path.of("config.json");
+
+  private static final String WINDOW = "sliding_attention";
+  private static final String FULL = "full_attention";
+
+  private final ObjectNode keys = JsonNodeFactory.instance.objectNode();
+
+  private ConfigKeys() {}
+
+  /**
+   * The keys of the model as one of a family; empty if the family has no such model.
+   *
+   * @param config whatever it says of training: weights at first, losses and dropping
+   */
+  static Optional<ObjectNode> of(Family family, ModelConfig config) {
+    ConfigKeys all = new ConfigKeys();
+    all.putModel(config);
+    Keys read = new Keys(HERE, all.keys);
+    try {
+      ModelConfig understood = family.model(read);
+      if (!Likeness.differences(forInference(config), forInference(understood)).isEmpty()) {
+        return Optional.empty();
+      }
+    } catch (CheckpointException | IllegalArgumentException _) {
+      return Optional.empty(); // a value that this family does not have
+    }
+    read.unreadNames().stream().filter(name -> !name.contains(".")).forEach(all.keys::remove);
+    all.keys.put("model_type", family.type());
+    return Optional.of(all.keys);
+  }
+
+  /** A model without what matters in training alone. */
+  static ModelConfig forInference(ModelConfig config) {
+    ModelConfig dropless =
+        config.withGates(
+            gate ->
+                gate.withCapacity(GateConfig.Capacity.DROPLESS)
+                    .withLoss(new GateConfig.Loss(true, 0, 0)));
+    return new ModelConfig(
+        dropless.vocabulary(),
+        dropless.context(),
+        dropless.hidden(),
+        dropless.embedding(),
+        dropless.blocks(),
+        dropless.finalNorm(),
+        dropless.head(),
+        InitialWeights.of(0.02, dropless.layers()),
+        dropless.encoder());
+  }
+
+  private void putModel(ModelConfig config) {
+    keys.put("vocab_size", config.vocabulary())
+        .put("max_position_embeddings", config.context())
+        .put("hidden_size", config.hidden())
+        .put("hidden_act", "silu")
+        .put("num_hidden_layers", config.layers())
+        .put("rms_norm_eps", config.finalNorm().epsilon())
+        .put("tie_word_embeddings", config.head().tied());
+    List<BlockConfig> blocks = config.blocks();
+    ArrayNode types = keys.putArray("layer_types");
+    int window = 0;
+    for (BlockConfig block : blocks) {
+      int own = block.attention().scores().window();
+      types.add(own > 0 ? WINDOW : FULL);
+      window = Math.max(window, own);
+    }
+    if (window > 0) {
+      keys.put("sliding_window", window);
+    }
+    switch (blocks.getFirst().attention()) {
+      case GroupedQueryConfig grouped -> putGrouped(grouped);
+      case LatentAttentionConfig latent -> putLatent(latent);
+    }
+    putFeedForward(blocks);
+  }
+
+  private void putGrouped(GroupedQueryConfig attention) {
+    keys.put("num_attention_heads", attention.heads().query())
+        .put("num_key_value_heads", attention.heads().keyValue())
+        .put("head_dim", attention.heads().size())
+        .put("qkv_bias", attention.biases().query())
+        .put("attention_bias", attention.biases().output());
+    if (attention.clip() != null) {
+      keys.put("clip_qkv", attention.clip());
+    }
+    putRotary(attention, 0);
+  }
+
+  private void putLatent(LatentAttentionConfig attention) {
+    int nope = attention.heads().nope();
+    keys.put("num_attention_heads", attention.heads().count())
+        .put("num_key_value_heads", attention.heads().count())
+        .put("qk_nope_head_dim", nope)
+        .put("qk_rope_head_dim", attention.rotary().size())
+        .put("v_head_dim", attention.heads().value())
+        .put("kv_lora_rank", attention.ranks().keyValue())
+        .put("rope_interleave", attention.rotary().pairs() == Rotary.Pairs.ADJACENT);
+    if (attention.ranks().query() != null) {
+      keys.put("q_lora_rank", attention.ranks().query());
+    }
+    double factor =
+        attention.scale() == null ? 1 : attention.scale() * Math.sqrt(attention.querySize());
+    putRotary(attention, Math.sqrt(factor) - 1);
+  }
+
+  /**
+   * @param stretch what YaRN adds to the square root of the factor of attention's scale
+   */
+  private void putRotary(AttentionConfig attention, double stretch) {
+    Rotary rotary = attention.rotary();
+    if (rotary == null) {
+      return; // learned positions, which no family has
+    }
+    keys.put("rope_theta", rotary.base());
+    ObjectNode scaling = JsonNodeFactory.instance.objectNode();
+    switch (rotary.scaling()) {
+      case null -> {
+        return;
+      }
+      case RotaryScaling.Linear linear ->
+          scaling.put("rope_type", "linear").put("factor", linear.factor());
+      case RotaryScaling.Dynamic dynamic ->
+          scaling
+              .put("rope_type", "dynamic")
+              .put("factor", dynamic.factor())
+              .put("original_max_position_embeddings", dynamic.trainedPositions());
+      case RotaryScaling.Llama3 llama ->
+          scaling
+              .put("rope_type", "llama3")
+              .put("factor", llama.factor())
+              .put("low_freq_factor", llama.lowFactor())
+              .put("high_freq_factor", llama.highFactor())
+              .put("original_max_position_embeddings", llama.trainedPositions());
+      case RotaryScaling.Yarn yarn -> {
+        scaling
+            .put("rope_type", "yarn")
+            .put("factor", yarn.factor())
+            .put("original_max_position_embeddings", yarn.trainedPositions())
+            .put("beta_fast", yarn.betaFast())
+            .put("beta_slow", yarn.betaSlow())
+            .put("truncate", yarn.truncate())
+            .put("attention_factor", yarn.amplitude());
+        if (stretch != 0) {
+          // Six digits are more than makers give: the division leaves a few bits too many.
+          double weight = Math.rint(stretch / (0.1 * Math.log(yarn.factor())) * 1e6) / 1e6;
+          scaling.put("mscale_all_dim", weight);
+        }
+      }
+    }
+    keys.set("rope_scaling", scaling);
+  }
+
+  private void putFeedForward(List<BlockConfig> blocks) {
+    MoeConfig experts = null;
+    DenseConfig dense = null;
+    ArrayNode listed = keys.putArray("mlp_only_layers");
+    int first = 0;
+    for (int layer = 0; layer < blocks.size(); layer++) {
+      switch (blocks.get(layer).feedForward()) {
+        case MoeConfig moe -> experts = moe;
+        case DenseConfig mlp -> {
+          dense = mlp;
+          listed.add(layer);
+          first += first == layer ? 1 : 0;
+        }
+      }
+    }
+    if (first > 0) {
+      keys.put("first_k_dense_replace", first);
+    }
+    if (experts != null) {
+      putExperts(experts);
+      keys.put("intermediate_size", dense == null ? experts.inner() : dense.inner());
+    }
+  }
+
+  private void putExperts(MoeConfig moe) {
+    GateConfig gate = moe.gate();
+    GateConfig.Choice choice = gate.choice();
+    boolean sigmoid = gate.score() == Score.SIGMOID;
+    boolean grouped = choice.groups() > 1;
+    keys.put("num_experts", moe.experts())
+        .put("num_local_experts", moe.experts())
+        .put("n_routed_experts", moe.experts())
+        .put("num_experts_per_tok", gate.topK())
+        .put("moe_intermediate_size", moe.inner())
+        .put("norm_topk_prob", gate.weight().normalization() == Normalization.CHOSEN)
+        .put("routed_scaling_factor", gate.weight().scale())
+        .put("scoring_func", sigmoid ? "sigmoid" : "softmax")
+        .put("n_group", choice.groups())
+        .put("topk_group", choice.chosenGroups())
+        .put(
+            "topk_method",
+            sigmoid
+                ? "noaux_tc"
+                : grouped && choice.groupScore() == GroupScore.MAXIMUM
+                    ? "group_limited_greedy"
+                    : "greedy");
+    if (!moe.activation().isPlain()) {
+      keys.put("swiglu_limit", decimal(moe.activation().limit()))
+          .put("swiglu_alpha", decimal(moe.activation().alpha()));
+    }
+    if (moe.shared() != null) {
+      keys.put("shared_expert_intermediate_size", moe.shared().inner())
+          .put("n_shared_experts", moe.shared().inner() / moe.inner());
+    }
+  }
+
+  /** A float32 as the number that is written for it. */
+  private static double decimal(float value) {
+    return Double.parseDouble(Float.toString(value));
+  }
+}

@@ -1,0 +1,147 @@
+package panamoe.model.family;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.Collectors;
+import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.StoredType;
+import panamoe.checkpoint.gguf.GgufWriter;
+import panamoe.checkpoint.rows.EncodedRows;
+import panamoe.checkpoint.rows.RowSource;
+import panamoe.checkpoint.rows.RowTensor;
+import panamoe.config.ModelConfig;
+import panamoe.config.MoeConfig;
+
+/**
+ * A model in the words and the tensors of a family: {@link ReleasedModel} the other way. Immutable.
+ */
+public final class ExportedModel {
+  private final Family family;
+  private final ModelConfig config;
+  private final ObjectNode keys;
+  private final Map<String, RowSource> weights;
+
+  private ExportedModel(
+      Family family, ModelConfig config, ObjectNode keys, Map<String, RowSource> weights) {
+    this.family = family;
+    this.config = config;
+    this.keys = keys;
+    this.weights = weights;
+  }
+
+  /**
+   * @param name of the model, for messages
+   * @param weights the rows of every weight
+   * @param makers the keys of its makers' {@code config.json}; empty if there is none
+   * @throws CheckpointException if no family has such a model
+   */
+  public static ExportedModel of(
+      String name,
+      ModelConfig config,
+      Map<String, RowSource> weights,
+      Optional<ObjectNode> makers) {
+    if (makers.isPresent()) {
+      Family family = Family.named(makers.get().path("model_type").asText()).orElseThrow();
+      return new ExportedModel(family, config, makers.get().deepCopy(), weights);
+    }
+    for (Family family : Family.ALL) {
+      Optional<ObjectNode> keys = ConfigKeys.of(family, config);
+      if (keys.isPresent()) {
+        return new ExportedModel(family, config, keys.get(), weights);
+      }
+    }
+    throw new CheckpointException(name + stays(config));
+  }
+
+  private static String stays(ModelConfig config) {
+    boolean residual =
+        config.blocks().stream()
+            .anyMatch(
+                block -> block.feedForward() instanceof MoeConfig moe && moe.residual() != null);
+    return residual
+        ? " mixes experts with a fixed MLP, as PR-MoE and MoS do, which neither transformers nor"
+            + " llama.cpp computes; it stays in Panamoe's own layout"
+        : " is not a model of a family that transformers computes ("
+            + Family.ALL.stream().map(Family::type).collect(Collectors.joining(", "))
+            + "); it stays in Panamoe's own layout";
+  }
+
+  /** The name of its family: {@code model_type}. */
+  public String type() {
+    return family.type();
+  }
+
+  /**
+   * The keys of its {@code config.json}.
+   *
+   * @param stored the type of most weights: F32 or BF16
+   */
+  public ObjectNode config(StoredType stored) {
+    ObjectNode whole = keys.deepCopy();
+    whole.remove("quantization_config"); // its blocks are decoded
+    if (!whole.has("architectures")) {
+      whole.putArray("architectures").add(architecture(family));
+    }
+    whole.remove("dtype");
+    return whole.put("torch_dtype", stored == StoredType.BF16 ? "bfloat16" : "float32");
+  }
+
+  /** Its class in transformers: {@code Qwen3MoeForCausalLM} of {@code qwen3_moe}. */
+  private static String architecture(Family family) {
+    return Arrays.stream(family.type().split("_"))
+        .map(word -> Character.toUpperCase(word.charAt(0)) + word.substring(1))
+        .collect(Collectors.joining("", "", "ForCausalLM"));
+  }
+
+  /** Its tensors in a Hugging Face folder. */
+  public Map<String, RowTensor> tensors() {
+    return family.recipes().tensors(config, weights);
+  }
+
+  /**
+   * Adds its keys and tensors to a GGUF file.
+   *
+   * @param type of matrices whose rows are whole blocks; null: as they are
+   * @param file for messages
+   * @throws CheckpointException if llama.cpp's architecture does not compute such a model
+   */
+  public void addTo(GgufWriter writer, StoredType type, Path file) {
+    String architecture =
+        GgufKeys.architecture(family)
+            .orElseThrow(
+                () -> new CheckpointException("llama.cpp has no architecture for " + type()));
+    if (family.type().equals("deepseek_v2") && grouped()) {
+      throw new CheckpointException(
+          "llama.cpp chooses groups of experts by their best two, and DeepSeek-V2 by the best one:"
+              + " it would compute another model");
+    }
+    Map<String, RowTensor> tensors = GgufRecipes.of(architecture, config).tensors(config, weights);
+    GgufWords.put(family, config, tensors, writer, file);
+    tensors.forEach((name, tensor) -> writer.add(name, GgufWords.encoded(name, tensor, type)));
+  }
+
+  private boolean grouped() {
+    return config.blocks().stream()
+        .anyMatch(
+            block ->
+                block.feedForward() instanceof MoeConfig moe && moe.gate().choice().groups() > 1);
+  }
+
+  /**
+   * Tensors as a Hugging Face folder has them.
+   *
+   * @param type F32 or BF16; null: as they are
+   */
+  public static Map<String, EncodedRows> encoded(Map<String, RowTensor> tensors, StoredType type) {
+    Map<String, EncodedRows> encoded = new LinkedHashMap<>();
+    tensors.forEach(
+        (name, tensor) ->
+            encoded.put(
+                name, type == null ? EncodedRows.asRead(tensor) : new EncodedRows(tensor, type)));
+    return encoded;
+  }
+}

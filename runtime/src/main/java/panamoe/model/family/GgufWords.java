@@ -1,0 +1,213 @@
+package panamoe.model.family;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import panamoe.backend.GateSettings.Normalization;
+import panamoe.backend.GateSettings.Score;
+import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.StoredTensor;
+import panamoe.checkpoint.StoredType;
+import panamoe.checkpoint.gguf.GgufWriter;
+import panamoe.checkpoint.rows.EncodedRows;
+import panamoe.checkpoint.rows.RowTensor;
+import panamoe.config.BlockConfig;
+import panamoe.config.DenseConfig;
+import panamoe.config.GroupedQueryConfig;
+import panamoe.config.LatentAttentionConfig;
+import panamoe.config.Likeness;
+import panamoe.config.ModelConfig;
+import panamoe.config.MoeConfig;
+import panamoe.config.RotaryScaling;
+
+/**
+ * Says a model as the metadata of a GGUF file. As {@link ConfigKeys} does, it says all that any
+ * architecture has a key for; {@link GgufKeys} keeps what the architecture knows, and what it then
+ * understands must be the very model. Used by one thread.
+ */
+final class GgufWords {
+  private final String architecture;
+  private final GgufWriter writer;
+
+  private GgufWords(String architecture, GgufWriter writer) {
+    this.architecture = architecture;
+    this.writer = writer;
+  }
+
+  /**
+   * Adds the keys of a model.
+   *
+   * @param tensors of the model, as the architecture calls them
+   * @throws panamoe.checkpoint.CheckpointException if the architecture has no such model, with what
+   *     it would take the keys for
+   */
+  static void put(
+      Family family,
+      ModelConfig config,
+      Map<String, RowTensor> tensors,
+      GgufWriter writer,
+      Path file) {
+    String architecture = GgufKeys.architecture(family).orElseThrow();
+    writer.put("general.architecture", architecture);
+    GgufWords words = new GgufWords(architecture, writer);
+    words.putModel(config);
+    List<String> differs = differences(config, tensors, writer, file);
+    if (!differs.isEmpty()) {
+      throw new CheckpointException(
+          "GGUF's architecture "
+              + architecture
+              + " has no word for what this model computes: it would be read with another "
+              + String.join(", ", differs.subList(0, Math.min(3, differs.size()))));
+    }
+  }
+
+  /** What the model would be read with otherwise; leaves out the keys that would not be read. */
+  private static List<String> differences(
+      ModelConfig config, Map<String, RowTensor> tensors, GgufWriter writer, Path file) {
+    try {
+      GgufKeys.Read read = GgufKeys.read(writer.metadata(file), stored(tensors), false);
+      read.unread().forEach(writer::remove);
+      ModelConfig understood =
+          Family.named(read.keys().get("model_type").asText())
+              .orElseThrow()
+              .model(new Keys(file, read.keys()));
+      return Likeness.differences(
+          ConfigKeys.forInference(config), ConfigKeys.forInference(understood));
+    } catch (CheckpointException | IllegalArgumentException e) {
+      return List.of("number (" + e.getMessage() + ")");
+    }
+  }
+
+  private static Map<String, StoredTensor> stored(Map<String, RowTensor> tensors) {
+    Map<String, StoredTensor> stored = new LinkedHashMap<>();
+    tensors.forEach(
+        (name, tensor) ->
+            stored.put(name, new StoredTensor(name, StoredType.F32, tensor.shape(), 0, 0)));
+    return stored;
+  }
+
+  private void put(String key, Object value) {
+    writer.put(architecture + "." + key, value);
+  }
+
+  private void putModel(ModelConfig config) {
+    put("block_count", config.layers());
+    put("context_length", config.context());
+    put("embedding_length", config.hidden());
+    put("vocab_size", config.vocabulary());
+    put("attention.layer_norm_rms_epsilon", (float) config.finalNorm().epsilon());
+    switch (config.blocks().getFirst().attention()) {
+      case GroupedQueryConfig grouped -> putGrouped(grouped);
+      case LatentAttentionConfig latent -> putLatent(latent);
+    }
+    if (config.window() > 0) {
+      put("attention.sliding_window", config.window());
+    }
+    putFeedForward(config.blocks());
+  }
+
+  private void putGrouped(GroupedQueryConfig attention) {
+    int size = attention.heads().size();
+    put("attention.head_count", attention.heads().query());
+    put("attention.head_count_kv", attention.heads().keyValue());
+    put("attention.key_length", size);
+    put("attention.value_length", size);
+    put("rope.dimension_count", size);
+    put("rope.freq_base", (float) attention.rotary().base());
+    if (attention.clip() != null) {
+      put("attention.clamp_kqv", attention.clip().floatValue());
+    }
+    putScaling(attention.rotary().scalingOrNone(), 0);
+  }
+
+  private void putLatent(LatentAttentionConfig attention) {
+    int latent = attention.ranks().keyValue();
+    put("attention.head_count", attention.heads().count());
+    put("attention.head_count_kv", 1);
+    put("attention.key_length", attention.rowSize());
+    put("attention.value_length", latent);
+    put("attention.key_length_mla", attention.querySize());
+    put("attention.value_length_mla", attention.heads().value());
+    put("attention.kv_lora_rank", latent);
+    if (attention.ranks().query() != null) {
+      put("attention.q_lora_rank", attention.ranks().query());
+    }
+    put("rope.dimension_count", attention.rotary().size());
+    put("rope.freq_base", (float) attention.rotary().base());
+    double factor =
+        attention.scale() == null ? 1 : attention.scale() * Math.sqrt(attention.querySize());
+    putScaling(attention.rotary().scalingOrNone(), Math.sqrt(factor) - 1);
+  }
+
+  /**
+   * @param stretch what YaRN adds to the square root of the factor of attention's scale
+   */
+  private void putScaling(RotaryScaling scaling, double stretch) {
+    switch (scaling) {
+      case RotaryScaling.Linear linear when linear.factor() != 1 -> {
+        put("rope.scaling.type", "linear");
+        put("rope.scaling.factor", (float) linear.factor());
+      }
+      case RotaryScaling.Yarn yarn -> {
+        put("rope.scaling.type", "yarn");
+        put("rope.scaling.factor", (float) yarn.factor());
+        put("rope.scaling.original_context_length", yarn.trainedPositions());
+        put("rope.scaling.yarn_beta_fast", (float) yarn.betaFast());
+        put("rope.scaling.yarn_beta_slow", (float) yarn.betaSlow());
+        put("rope.scaling.yarn_log_multiplier", (float) (stretch / Math.log(yarn.factor())));
+      }
+      default -> {} // the reading back tells whether there was something to say
+    }
+  }
+
+  private void putFeedForward(List<BlockConfig> blocks) {
+    int first = 0;
+    int inner = 0;
+    List<MoeConfig> experts = new ArrayList<>();
+    for (BlockConfig block : blocks) {
+      switch (block.feedForward()) {
+        case MoeConfig moe -> experts.add(moe);
+        case DenseConfig dense -> {
+          first += experts.isEmpty() ? 1 : 0;
+          inner = dense.inner();
+        }
+      }
+    }
+    if (experts.isEmpty()) {
+      return; // the reading back misses their number
+    }
+    MoeConfig moe = experts.getLast();
+    put("feed_forward_length", inner == 0 ? moe.inner() : inner);
+    put("leading_dense_block_count", first);
+    put("expert_count", moe.experts());
+    put("expert_used_count", moe.gate().topK());
+    put("expert_feed_forward_length", moe.inner());
+    put("expert_gating_func", moe.gate().score() == Score.SIGMOID ? 2 : 1);
+    put("expert_weights_scale", (float) moe.gate().weight().scale());
+    put("expert_weights_norm", moe.gate().weight().normalization() == Normalization.CHOSEN);
+    put("expert_group_count", moe.gate().choice().groups());
+    put("expert_group_used_count", moe.gate().choice().chosenGroups());
+    if (moe.shared() != null) {
+      put("expert_shared_feed_forward_length", moe.shared().inner());
+      put("expert_shared_count", moe.shared().inner() / moe.inner());
+    }
+  }
+
+  /**
+   * A tensor in the type that a file of it has: llama.cpp wants vectors, biases and routers in F32.
+   *
+   * @param wanted for the others; null: as they are
+   */
+  static EncodedRows encoded(String name, RowTensor tensor, StoredType wanted) {
+    if (tensor.shape().length == 1 || name.endsWith(".bias") || name.contains("ffn_gate_inp")) {
+      return new EncodedRows(tensor, StoredType.F32);
+    }
+    if (wanted == null) {
+      return EncodedRows.asRead(tensor);
+    }
+    boolean fits = tensor.rows().columns() % wanted.elements() == 0;
+    return new EncodedRows(tensor, fits ? wanted : StoredType.BF16);
+  }
+}

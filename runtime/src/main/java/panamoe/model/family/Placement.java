@@ -1,0 +1,114 @@
+package panamoe.model.family;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import panamoe.checkpoint.rows.HeadMatrix;
+import panamoe.checkpoint.rows.JoinedRows;
+import panamoe.checkpoint.rows.RowSource;
+import panamoe.checkpoint.rows.RowTensor;
+import panamoe.config.BlockConfig;
+import panamoe.config.LatentAttentionConfig;
+
+/**
+ * Takes the rows of one weight to the tensors that they are stored in: {@link Lookup} the other
+ * way, with names as there. Used by one thread.
+ */
+final class Placement {
+  /** The tensors of all weights. */
+  static final class Tensors {
+    private record Stack(boolean vectors, List<RowSource> parts) {}
+
+    private final Map<String, RowTensor> whole = new LinkedHashMap<>();
+    private final Map<String, Stack> stacks = new LinkedHashMap<>();
+    private final Map<String, RowSource> keys = new LinkedHashMap<>();
+
+    /** All tensors by name, when every weight has been placed. */
+    Map<String, RowTensor> all() {
+      Map<String, RowTensor> all = new LinkedHashMap<>(whole);
+      stacks.forEach(
+          (name, stack) -> {
+            RowSource one = stack.parts().getFirst();
+            long experts = stack.parts().size();
+            long[] shape =
+                stack.vectors()
+                    ? new long[] {experts, one.rows()}
+                    : new long[] {experts, one.rows(), one.columns()};
+            all.put(name, new RowTensor(shape, new JoinedRows(stack.parts())));
+          });
+      return all;
+    }
+  }
+
+  private final Tensors tensors;
+  private final String before;
+  private final BlockConfig block;
+  private final int expert;
+  private final long[] shape;
+
+  /** Parameters as those of {@link Lookup}. */
+  Placement(Tensors tensors, String before, BlockConfig block, int expert, long[] shape) {
+    this.tensors = tensors;
+    this.before = before;
+    this.block = block;
+    this.expert = expert;
+    this.shape = shape;
+  }
+
+  /** A matrix; a vector where the weight is one. */
+  void matrix(String name, RowSource rows) {
+    put(name, rows, vector() ? new long[] {rows.rows()} : matrixShape(rows));
+  }
+
+  /** A matrix of one row, as a vector. */
+  void row(String name, RowSource rows) {
+    put(name, rows, rows.columns());
+  }
+
+  /** A stack of the weight's own shape. */
+  void stack(String name, RowSource rows) {
+    put(name, rows, shape);
+  }
+
+  /** The expert's part of a stack; the experts come in their order. */
+  void part(String name, RowSource rows) {
+    tensors
+        .stacks
+        .computeIfAbsent(whole(name), _ -> new Tensors.Stack(vector(), new ArrayList<>()))
+        .parts()
+        .add(rows);
+  }
+
+  /** The keys of a matrix of heads; the values follow. */
+  void keysOfHeads(String name, RowSource rows) {
+    tensors.keys.put(whole(name), rows);
+  }
+
+  /** The values of a matrix of heads [H, V, K]. */
+  void valuesOfHeads(String name, RowSource rows) {
+    RowSource all = new HeadMatrix(tensors.keys.remove(whole(name)), rows, shape[2]);
+    put(name, all, matrixShape(all));
+  }
+
+  /** Whether queries come from a latent. */
+  boolean latentQuery() {
+    return ((LatentAttentionConfig) block.attention()).ranks().query() != null;
+  }
+
+  private boolean vector() {
+    return shape.length == 1;
+  }
+
+  private static long[] matrixShape(RowSource rows) {
+    return new long[] {rows.rows(), rows.columns()};
+  }
+
+  private void put(String name, RowSource rows, long... shape) {
+    tensors.whole.put(whole(name), new RowTensor(shape, rows));
+  }
+
+  private String whole(String name) {
+    return before + name.replace("*", Integer.toString(expert));
+  }
+}

@@ -1,0 +1,71 @@
+package panamoe.io;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import java.io.IOException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class WholeOrNothingTest {
+  @TempDir private Path folder;
+
+  private List<String> names() throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files.map(file -> file.getFileName().toString()).toList();
+    }
+  }
+
+  private static void fill(Path hidden) throws IOException {
+    Files.createDirectory(hidden);
+    Files.writeString(hidden.resolve("first"), "1");
+    Files.writeString(Files.createDirectory(hidden.resolve("below")).resolve("second"), "2");
+  }
+
+  @Test
+  void nothingIsLeftOfAFailure() throws IOException {
+    Path wanted = folder.resolve("model");
+    IOException full =
+        assertThrows(
+            IOException.class,
+            () ->
+                WholeOrNothing.make(
+                    wanted,
+                    hidden -> {
+                      fill(hidden);
+                      throw new IOException("No space left on device");
+                    }));
+    assertEquals("No space left on device", full.getMessage());
+    assertEquals(List.of(), names());
+  }
+
+  @Test
+  void nothingElseIsThereBeforeAllIsWritten() throws IOException {
+    Path wanted = folder.resolve("model");
+    WholeOrNothing.make(
+        wanted,
+        hidden -> {
+          fill(hidden);
+          assertEquals(List.of(hidden.getFileName().toString()), names());
+        });
+    assertEquals(List.of("model"), names());
+    assertEquals("2", Files.readString(wanted.resolve("below/second")));
+  }
+
+  @Test
+  void whatIsThereStays() throws IOException {
+    Path taken = Files.writeString(folder.resolve("taken"), "mine");
+    assertThrows(
+        FileAlreadyExistsException.class,
+        () -> WholeOrNothing.make(taken, WholeOrNothingTest::fill));
+    assertEquals("mine", Files.readString(taken));
+    Path empty = Files.createDirectory(folder.resolve("empty"));
+    WholeOrNothing.make(empty, WholeOrNothingTest::fill);
+    assertEquals("1", Files.readString(empty.resolve("first")));
+  }
+}
