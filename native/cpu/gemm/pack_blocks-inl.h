@@ -76,6 +76,14 @@ HWY_INLINE float round_32(const float* from, int8_t* codes) {
   return finite ? a : std::numeric_limits<float>::quiet_NaN();
 }
 
+// The sum of 16 codes. vpsadbw sums eight unsigned bytes, so they are raised by 128 first.
+HWY_INLINE int32_t sum_of_16(const int8_t* codes) {
+  const hn::FixedTag<uint8_t, 16> d;
+  const auto raised = hn::Xor(hn::LoadU(d, reinterpret_cast<const uint8_t*>(codes)), hn::Set(d, uint8_t{0x80}));
+  const auto eights = hn::SumsOf8(raised);
+  return static_cast<int32_t>(hn::GetLane(eights) + hn::ExtractLane(eights, 1)) - 16 * 128;
+}
+
 // Packs `height` rows and `inner` k of a, rounded.
 inline void round_rows(Kernel kernel, int32_t dtype, const Operand& a, int64_t height, int64_t inner, float* to) {
   const int64_t words = block_row_words(kernel) * height;
@@ -94,8 +102,7 @@ inline void round_rows(Kernel kernel, int32_t dtype, const Operand& a, int64_t h
         }
       });
       const float scale = round_32(values, codes);
-      int32_t sum[2] = {};
-      for (int64_t i = 0; i < 32; ++i) sum[i / 16] += codes[i];
+      const int32_t sum[2] = {sum_of_16(codes), sum_of_16(codes + 16)};
       for (int64_t step = 0; step < 8; ++step) std::memcpy(to + step * height + row, codes + 4 * step, 4);
       float* rest = to + 8 * height + row;
       const auto begin = [&](int32_t total) {
