@@ -10,7 +10,7 @@
 // of a row of C do not depend on the rows beside it. vpdpbusd sums four products of unsigned by signed bytes at once.
 // Highway has it from AVX3_DL on; processors of other targets may have it too; elsewhere it is composed, with the same
 // sums.
-// Formats: GGUF's (ggml, MIT licence); layouts of packed A and B: pack_blocks-inl.h.
+// Formats: GGUF's (ggml, MIT licence); layouts of A and B: pack_blocks-inl.h and expand_blocks-inl.h.
 // Tested by panamoe_test --gtest_filter='BlockGemmTest.*'; timed by gemm_bench.
 #include "cpu/gemm/product.h"
 
@@ -21,19 +21,13 @@
 #define MOE_CPU_GEMM_BLOCK_KERNEL_INL_H
 #endif
 
+#include "cpu/gemm/expand_blocks-inl.h"
 #include "cpu/gemm/micro_kernel-inl.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
-
-using IntTag = hn::RebindToSigned<FloatTag>;
-using CodeTag = hn::Repartition<uint8_t, FloatTag>;
-using CodeVector = hn::Vec<CodeTag>;
-
-// Codes of nr columns for four k: two vectors.
-inline constexpr int64_t kCodeBytes = 4 * kNr;
 
 // sum += four products of codes by signed bytes, in each word.
 template <bool kInstruction>
@@ -94,115 +88,39 @@ struct BlockSums {
   }
 };
 
-// A vector of binary16, bfloat16, or bytes, as float32.
-HWY_INLINE FloatVector halves(const uint8_t* from) {
-  const FloatTag d;
-  const hn::Rebind<hwy::float16_t, FloatTag> half;
-  return hn::PromoteTo(d, hn::LoadU(half, reinterpret_cast<const hwy::float16_t*>(from)));
-}
-HWY_INLINE FloatVector bfloats(const uint8_t* from) {
-  return load(FloatTag(), reinterpret_cast<const hwy::bfloat16_t*>(from), kLanes);
-}
-template <class Byte>
-HWY_INLINE FloatVector bytes(const uint8_t* from) {
-  const IntTag d;
-  const hn::Rebind<Byte, FloatTag> narrow;
-  return hn::ConvertTo(FloatTag(), hn::PromoteTo(d, hn::LoadU(narrow, reinterpret_cast<const Byte*>(from))));
-}
-
-// Twice the numbers of MXFP4's four bits, plus 12.
-alignas(16) inline constexpr uint8_t kTableCodes[16] = {12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};
-
-// += the products of 32 k, whose codes are bytes from `codes` on, or two to a byte: those of 16 k and of the next 16.
-template <Kernel kKernel, class BlockSums>
-HWY_INLINE void add_block(const float* x, const uint8_t* codes, BlockSums& sums) {
-  const CodeTag d;
-  constexpr bool kBytesEach =
-      kKernel == Kernel::kBytes || kKernel == Kernel::kByteMins || kKernel == Kernel::kByteHalves;
-  constexpr int kRows = BlockSums::kHeight;
-  constexpr int kSteps = kKernel == Kernel::kByteHalves || !kBytesEach ? 4 : 8;
-  const auto low = hn::Set(d, uint8_t{0x0f});
-#pragma GCC unroll 1
-  for (int step = 0; step < kSteps; ++step, x += kRows, codes += kCodeBytes) {
-    const CodeVector c0 = hn::LoadU(d, codes), c1 = hn::LoadU(d, codes + kCodeBytes / 2);
-    if constexpr (kBytesEach) {
-      sums.add(x, c0, c1);
-    } else {
-      const auto number = [&](CodeVector nibbles) {
-        if constexpr (kKernel == Kernel::kTable) {
-          return hn::TableLookupBytes(hn::LoadDup128(d, kTableCodes), nibbles);
-        } else {
-          return nibbles;
-        }
-      };
-      sums.add(x, number(hn::And(c0, low)), number(hn::And(c1, low)));
-      sums.add(x + 4 * kRows, number(hn::ShiftRight<4>(c0)), number(hn::ShiftRight<4>(c1)));
-    }
-  }
-}
-
-template <Kernel kKernel, bool kInstruction, int kRows>
+// sums += A B. kDtype: that of packed B, or 0 where it is expanded.
+template <Kernel kKernel, int32_t kDtype, bool kInstruction, int kRows>
 HWY_INLINE void accumulate_blocks(int64_t inner, const float* a, const uint8_t* b, Prefetch<uint8_t> next,
                                   Sums<kRows, 1>& sums) {
-  constexpr int64_t kHalf = kNr / 2;  // columns of a vector
   constexpr int64_t kWords = kRows * block_row_words(kKernel);
-  constexpr int64_t kBlocks = kBlockSteps / 32;
+  std::conditional_t<kDtype == 0, ExpandedBlocks<kKernel>, PackedBlocks<kDtype>> blocks(b);
   BlockSums<kInstruction, kRows> block;
-  if constexpr (kKernel == Kernel::kBytes || kKernel == Kernel::kNibbles || kKernel == Kernel::kTable) {
-    constexpr int64_t kCodes = kKernel == Kernel::kBytes ? 8 * kCodeBytes : 4 * kCodeBytes;
+  const auto add = [&](int begin, int end) MOE_INLINED {
 #pragma GCC unroll 1
-    for (int64_t k = 0; k < inner; k += 32, a += kWords) {
-      next.advance(1);
-      block.begin(a + 10 * kRows);
-      add_block<kKernel>(a, b, block);
-      b += kCodes;
-      if constexpr (kKernel == Kernel::kTable) {
-        block.fold(a + 8 * kRows, bfloats(b), bfloats(b + kNr), sums);
-      } else {
-        block.fold(a + 8 * kRows, halves(b), halves(b + kNr), sums);
-      }
-      b += 2 * kNr;
+    for (int step = begin; step < end; ++step) {
+      block.add(a + step * kRows, blocks.codes(step, 0), blocks.codes(step, 1));
     }
-  } else if constexpr (kKernel == Kernel::kByteHalves) {
+  };
 #pragma GCC unroll 1
-    for (int64_t k = 0; k < inner; k += kBlockSteps) {
-      const FloatVector d0 = halves(b), d1 = halves(b + kNr);
-      const uint8_t* scales = b + 2 * kNr;
-      b = scales + 2 * kBlocks * kNr;
-#pragma GCC unroll 1
-      for (int64_t i = 0; i < kBlocks; ++i, a += kWords) {
-        next.advance(1);
-#pragma GCC unroll 1
-        for (int half = 0; half < 2; ++half, scales += kNr, b += 4 * kCodeBytes) {
-          block.begin(a + (10 + half) * kRows);
-          add_block<kKernel>(a + 4 * half * kRows, b, block);
-          block.fold(a + 8 * kRows, hn::Mul(d0, bytes<int8_t>(scales)), hn::Mul(d1, bytes<int8_t>(scales + kHalf)),
-                     sums);
-        }
-      }
+  for (int64_t k = 0; k < inner; k += 32, a += kWords) {
+    next.advance(1);
+    blocks.advance();
+    block.begin(a + 10 * kRows);
+    add(0, 4);
+    if constexpr (kKernel == Kernel::kByteHalves) {
+      block.fold(a + 8 * kRows, blocks.scale(0, 0), blocks.scale(0, 1), sums);
+      block.begin(a + 11 * kRows);
     }
-  } else {
-    constexpr int64_t kCodes = kKernel == Kernel::kByteMins ? 8 * kCodeBytes : 4 * kCodeBytes;
-#pragma GCC unroll 1
-    for (int64_t k = 0; k < inner; k += kBlockSteps) {
-      const uint8_t* super = b;  // the scale and the minimum of 256 k, then those of each 32
-      const uint8_t *scales = b + 4 * kNr, *mins = scales + kBlocks * kNr;
-      b = mins + kBlocks * kNr;
-#pragma GCC unroll 1
-      for (int64_t i = 0; i < kBlocks; ++i, a += kWords, b += kCodes, scales += kNr, mins += kNr) {
-        next.advance(1);
-        block.begin(a + 10 * kRows);
-        add_block<kKernel>(a, b, block);
-        block.fold(a + 8 * kRows, hn::Mul(halves(super), bytes<uint8_t>(scales)),
-                   hn::Mul(halves(super + kNr), bytes<uint8_t>(scales + kHalf)), sums);
-        const FloatVector m0 = hn::Mul(halves(super + 2 * kNr), bytes<uint8_t>(mins));
-        const FloatVector m1 = hn::Mul(halves(super + 3 * kNr), bytes<uint8_t>(mins + kHalf));
+    add(4, 8);
+    constexpr int kLast = kKernel == Kernel::kByteHalves ? 1 : 0;
+    block.fold(a + 8 * kRows, blocks.scale(kLast, 0), blocks.scale(kLast, 1), sums);
+    if constexpr (kKernel == Kernel::kByteMins) {
+      const FloatVector m0 = blocks.scale(1, 0), m1 = blocks.scale(1, 1);
 #pragma GCC unroll 8
-        for (int row = 0; row < kRows; ++row) {
-          const FloatVector total = hn::Set(FloatTag(), a[11 * kRows + row]);
-          sums.v[row][0] = hn::NegMulAdd(total, m0, sums.v[row][0]);
-          sums.v[row][1] = hn::NegMulAdd(total, m1, sums.v[row][1]);
-        }
+      for (int row = 0; row < kRows; ++row) {
+        const FloatVector total = hn::Set(FloatTag(), a[11 * kRows + row]);
+        sums.v[row][0] = hn::NegMulAdd(total, m0, sums.v[row][0]);
+        sums.v[row][1] = hn::NegMulAdd(total, m1, sums.v[row][1]);
       }
     }
   }

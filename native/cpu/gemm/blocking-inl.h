@@ -39,13 +39,10 @@ enum class Kernel {
   kWiden,  // A float32, B bfloat16: B is widened in registers
   kDot,    // A and B bfloat16: vdpbf16ps, a dot product for each two k
   kAmx,    // A and B bfloat16: tdpbf16ps, for each 32 k
-  // B in blocks, A rounded to int8 (block_kernel-inl.h), by the codes of B and what scales them.
-  kBytes,       // Q8_0, Q5_0: a byte each; a scale for each 32 k
-  kNibbles,     // Q4_0: four bits each; the same
-  kTable,       // MXFP4: four bits that a table makes numbers of; the same
-  kNibbleMins,  // Q4_K: four bits each; a scale and a minimum for each 32 k
-  kByteMins,    // Q5_K: a byte each; the same
-  kByteHalves,  // Q6_K: a byte each; a scale for each 16 k
+  // B in blocks, expanded to a byte a code, and A rounded to int8 (block_kernel-inl.h), by what scales the codes.
+  kBytes,       // Q8_0, Q4_0, Q5_0, MXFP4: a scale for each 32 k
+  kByteMins,    // Q4_K, Q5_K: a scale and a minimum for each 32 k
+  kByteHalves,  // Q6_K: a scale for each 16 k
 };
 constexpr bool multiplies_blocks(Kernel kernel) { return kernel >= Kernel::kBytes; }
 template <Kernel kKernel>
@@ -55,10 +52,10 @@ using Weight = std::conditional_t<multiplies_blocks(kKernel), uint8_t,
 inline Kernel kernel_of(const Product& product) {
   switch (product.b.dtype) {
     case MOE_Q8_0:
-    case MOE_Q5_0: return Kernel::kBytes;
-    case MOE_Q4_0: return Kernel::kNibbles;
-    case MOE_MXFP4: return Kernel::kTable;
-    case MOE_Q4_K: return Kernel::kNibbleMins;
+    case MOE_Q4_0:
+    case MOE_Q5_0:
+    case MOE_MXFP4: return Kernel::kBytes;
+    case MOE_Q4_K:
     case MOE_Q5_K: return Kernel::kByteMins;
     case MOE_Q6_K: return Kernel::kByteHalves;
     default: break;
@@ -85,21 +82,31 @@ inline constexpr int64_t kBlockSteps = 256;
 inline int64_t panel_size(int32_t dtype, int64_t inner) {
   switch (dtype) {
     case MOE_BFLOAT16: return kNr * (ceil_div(inner, 2) * 2);
-    case MOE_Q8_0:
-    case MOE_Q5_0: return kNr * (inner / 32 * 34);
+    case MOE_Q8_0: return kNr * (inner / 32 * 34);
     case MOE_Q4_0:
     case MOE_MXFP4: return kNr * (inner / 32 * 18);
+    case MOE_Q5_0: return kNr * (inner / 32 * 22);
     case MOE_Q4_K: return kNr * (inner / 256 * 148);
-    case MOE_Q5_K: return kNr * (inner / 256 * 276);
-    case MOE_Q6_K: return kNr * (inner / 256 * 274);
+    case MOE_Q5_K: return kNr * (inner / 256 * 180);
+    case MOE_Q6_K: return kNr * (inner / 256 * 210);
     default: return kNr * inner;
   }
 }
 inline int64_t packed_element_bytes(int32_t dtype) { return in_blocks(dtype) ? 1 : dtype_bytes(dtype); }
 
+// Bytes of a panel of B in blocks up to k = inner, expanded: codes, and one or two float32 a column for each 32 k.
+constexpr int64_t expanded_size(Kernel kernel, int64_t inner) {
+  return kNr * (inner / 32 * (kernel == Kernel::kBytes ? 36 : 40));
+}
+
+// Bits of the packed codes of a format that are not in their low four.
+constexpr int high_bits(int32_t dtype) {
+  return dtype == MOE_Q5_0 || dtype == MOE_Q5_K ? 1 : dtype == MOE_Q6_K ? 2 : 0;
+}
+
 // 32-bit words of a row of A for each 32 k: eight of codes, two of their scale, what sums begin with, and for
 // kByteHalves what the second sums do, for B with minima the sum of the row.
-constexpr int64_t block_row_words(Kernel kernel) { return kernel >= Kernel::kNibbleMins ? 12 : 11; }
+constexpr int64_t block_row_words(Kernel kernel) { return kernel == Kernel::kBytes ? 11 : 12; }
 
 // Exact sums begin with the bits of 1.5 x 2^23: as floats they are that number plus the sum, for sums below 2^22.
 inline constexpr float kBegin = 12582912;
@@ -154,7 +161,7 @@ inline Blocking blocking_of(const Product& product, Kernel kernel, const Call& c
   const int64_t panel_bytes = std::bit_floor(static_cast<uint64_t>(amx ? l1_bytes() : l1_bytes() / 2));
   blocking.kc = panel_bytes / (kNr * b_bytes);
   if (blocks) {
-    blocking.kc = std::max(l1_bytes() / 2 / panel_size(product.b.dtype, kBlockSteps), int64_t{1}) * kBlockSteps;
+    blocking.kc = std::max(l1_bytes() / 2 / expanded_size(kernel, kBlockSteps), int64_t{1}) * kBlockSteps;
   } else if (!call.gated && product.inner <= blocking.kc) {
     blocking.rank_k = true;
     blocking.nc = half_l2 / (blocking.kc * b_bytes);  // packed B fills half of L2
@@ -243,6 +250,7 @@ struct Plan {
   // A task's scratch: panels of B, a block of A, and sums [mc, sums_stride], of which SwiGLU's last load may read
   // less than a vector too much.
   int64_t b_bytes() const {
+    if (multiplies_blocks(kernel)) return expanded_size(kernel, blocking.kc);
     if (product->b.packed) return 0;
     const int64_t panels = blocking.rank_k ? ceil_div(blocking.nc, kNr) : 1;
     const int64_t steps = std::min(blocking.kc, product->inner);

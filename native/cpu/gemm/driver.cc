@@ -83,9 +83,6 @@ void with_kernel(Kernel kernel, Body&& body) {
 #endif
       break;
     case Kernel::kBytes: return body(std::integral_constant<Kernel, Kernel::kBytes>());
-    case Kernel::kNibbles: return body(std::integral_constant<Kernel, Kernel::kNibbles>());
-    case Kernel::kTable: return body(std::integral_constant<Kernel, Kernel::kTable>());
-    case Kernel::kNibbleMins: return body(std::integral_constant<Kernel, Kernel::kNibbleMins>());
     case Kernel::kByteMins: return body(std::integral_constant<Kernel, Kernel::kByteMins>());
     case Kernel::kByteHalves: return body(std::integral_constant<Kernel, Kernel::kByteHalves>());
   }

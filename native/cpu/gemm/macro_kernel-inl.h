@@ -54,8 +54,8 @@ void pack_b_panel(const Product& product, int64_t panel, int64_t k, int64_t step
   pack_columns(product.b.at(column, k), std::min(kNr, product.columns - column), steps, to, next);
 }
 
-// The micro-kernel for a panel of `rows` rows by one or two panels of B.
-template <Kernel kKernel>
+// The micro-kernel for a panel of `rows` rows by one or two panels of B, or by one in blocks of kDtype.
+template <Kernel kKernel, int32_t kDtype = 0>
 MicroKernel<kKernel>* micro_kernel_of(int64_t rows, int64_t panels) {
   if constexpr (kKernel == Kernel::kAmx) {
 #if MOE_TILES
@@ -63,9 +63,9 @@ MicroKernel<kKernel>* micro_kernel_of(int64_t rows, int64_t panels) {
 #endif
   } else {
     constexpr int kMost = multiplies_blocks(kKernel) ? kBlockMr : kMr;
-    static constexpr auto kOne = micro_kernels<kKernel, 1>(std::make_integer_sequence<int, kMost>());
+    static constexpr auto kOne = micro_kernels<kKernel, 1, kDtype>(std::make_integer_sequence<int, kMost>());
     if constexpr (kSideBySide && !multiplies_blocks(kKernel)) {
-      static constexpr auto kTwo = micro_kernels<kKernel, 2>(std::make_integer_sequence<int, kLatencyRows>());
+      static constexpr auto kTwo = micro_kernels<kKernel, 2, kDtype>(std::make_integer_sequence<int, kLatencyRows>());
       if (panels == 2) return kTwo[static_cast<size_t>(rows - 1)];
     }
     return kOne[static_cast<size_t>(rows - 1)];
@@ -161,6 +161,18 @@ void macro_kernel(const Plan& plan, const Epilogue& epilogue, const ColumnBlock&
         }
         pack_b_panel(product, panel, k, steps, b_buffer, meanwhile);
       }
+      auto* kernel_of_height = micro_kernel_of<kKernel>;
+      if constexpr (multiplies_blocks(kKernel)) {
+        // A single panel of rows multiplies by what is packed.
+        with_blocks<kKernel>(product.b.dtype, [&](auto dtype) {
+          if (rows.panels == 1) {
+            kernel_of_height = micro_kernel_of<kKernel, dtype.value>;
+          } else {
+            expand_panel<dtype.value>(b.panel[0], steps, b_buffer);
+            b.panel[0] = b_buffer;
+          }
+        });
+      }
       const int64_t share = panel_size(product.b.dtype, steps) / rows.panels;
       const float* a_panel = a;
       for (int64_t i = 0, row = rows.row(0); i < rows.panels; ++i, next.position += share) {
@@ -171,7 +183,7 @@ void macro_kernel(const Plan& plan, const Epilogue& epilogue, const ColumnBlock&
         float* to = sums + (row - rows.row(0)) * stride + p * kNr;
         Target target{k > 0 ? to : nullptr, stride, to, stride, Write::kStore};
         if (writes_c && k + steps == inner) aim_at_c(plan, epilogue, row, panel * kNr, target);
-        micro_kernel_of<kKernel>(height, abreast)(steps, a_panel, b, next, target);
+        kernel_of_height(height, abreast)(steps, a_panel, b, next, target);
         a_panel += plan.packed_rows(height) * plan.row_words(steps);
         row = end;
       }

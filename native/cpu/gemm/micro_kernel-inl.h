@@ -137,7 +137,7 @@ HWY_INLINE void accumulate(int64_t inner, const float* a, const BPanels<Weight<k
 inline constexpr bool kMayDotBytes = HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2;
 
 // The same with B in blocks: block_kernel-inl.h. kInstruction: they have it.
-template <Kernel kKernel, bool kInstruction, int kRows>
+template <Kernel kKernel, int32_t kDtype, bool kInstruction, int kRows>
 void accumulate_blocks(int64_t inner, const float* a, const uint8_t* b, Prefetch<uint8_t> next, Sums<kRows, 1>& sums);
 
 // What becomes of the sums.
@@ -156,8 +156,8 @@ struct Target {
   Write write;
 };
 
-// target.sums = A B + target.before
-template <Kernel kKernel, int kRows, int kPanels>
+// target.sums = A B + target.before. kDtype: that of B where it is in blocks that are not expanded.
+template <Kernel kKernel, int kRows, int kPanels, int32_t kDtype>
 HWY_NOINLINE void micro_kernel(int64_t inner, const float* a, const BPanels<Weight<kKernel>>& b,
                                const Prefetch<Weight<kKernel>>& next, const Target& target) {
   const FloatTag d;
@@ -176,9 +176,9 @@ HWY_NOINLINE void micro_kernel(int64_t inner, const float* a, const BPanels<Weig
   }
   if constexpr (multiplies_blocks(kKernel)) {
     if (kMayDotBytes && multiplies_bytes()) {
-      accumulate_blocks<kKernel, true>(inner, a, b.panel[0], next, sums);
+      accumulate_blocks<kKernel, kDtype, true>(inner, a, b.panel[0], next, sums);
     } else {
-      accumulate_blocks<kKernel, false>(inner, a, b.panel[0], next, sums);
+      accumulate_blocks<kKernel, kDtype, false>(inner, a, b.panel[0], next, sums);
     }
   } else {
     accumulate<kKernel, kRows, kPanels>(inner, a, b, next, sums);
@@ -199,10 +199,10 @@ using MicroKernel = void(int64_t, const float*, const BPanels<Weight<kKernel>>&,
                          const Target&);
 
 // The micro-kernels for panels of 1, 2, ... rows.
-template <Kernel kKernel, int kPanels, int... kRowsLessOne>
+template <Kernel kKernel, int kPanels, int32_t kDtype, int... kRowsLessOne>
 constexpr std::array<MicroKernel<kKernel>*, sizeof...(kRowsLessOne)> micro_kernels(
     std::integer_sequence<int, kRowsLessOne...>) {
-  return {micro_kernel<kKernel, kRowsLessOne + 1, kPanels>...};
+  return {micro_kernel<kKernel, kRowsLessOne + 1, kPanels, kDtype>...};
 }
 
 }  // namespace moe::cpu::HWY_NAMESPACE

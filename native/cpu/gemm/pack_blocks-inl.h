@@ -3,14 +3,17 @@
 // A: panels of up to mr rows, for each 32 k: x [8][rows][4] int8; the scales a and -kBegin a, float32 [rows] each; what
 //    sums begin with, the bits of kBegin less z times the sum of x, int32 [rows]; for kByteHalves, whose sums are of 16
 //    k, the second ones' [rows]; for B with minima a times the sum of x, float32 [rows].
-// B: panels of nr columns, the last one filled up with zeros. For each 32 k (kBytes, kNibbles, kTable) or 256 k:
-//    kBytes       codes [8][nr][4]; scales binary16 [nr]
-//    kNibbles     codes [4][nr][4], the low four bits of k .. k + 15, the high ones of k + 16 .. k + 31; scales [nr]
-//    kTable       the same; scales bfloat16 [nr]
-//    kNibbleMins  scale and minimum of 256 k, binary16 [nr] each; factors of each 32 k, bytes [8][nr] each; eight times
-//                 the codes of kNibbles
-//    kByteMins    the same with the codes of kBytes
-//    kByteHalves  scale of 256 k, binary16 [nr]; factors of each 16 k, int8 [16][nr]; codes [64][nr][4]
+// B: panels of nr columns, the last one filled up with zeros. For each 32 k (Q8_0, Q4_0, MXFP4, Q5_0) or 256 k:
+//    Q8_0       codes [8][nr][4]; scales binary16 [nr]
+//    Q4_0       the low four bits of codes [4][nr][4], those of k .. k + 15 in the low half of a byte, of k + 16 ..
+//               k + 31 in the high one; scales [nr]
+//    MXFP4      the same; scales bfloat16 [nr]
+//    Q5_0       the low four bits; the fifth ones [nr][4], of k + 4 i + j in bit i of byte j; scales [nr]
+//    Q4_K       scale and minimum of 256 k, binary16 [nr] each; factors of each 32 k, bytes [8][nr] each; eight times
+//               the low four bits
+//    Q5_K       the same; eight times the low four bits and the fifth ones
+//    Q6_K       scale of 256 k, binary16 [nr]; factors of each 16 k, int8 [16][nr]; eight times the low four bits, and
+//               the fifth and sixth ones [2][nr][4], of k + 16 h + 4 i + j in bits 2 i and 2 i + 1 of byte j of row h
 // Tested by panamoe_test --gtest_filter='BlockGemmTest.*'; timed by gemm_bench.
 #include "cpu/gemm/product.h"
 
@@ -87,7 +90,7 @@ HWY_INLINE int32_t sum_of_16(const int8_t* codes) {
 // Packs `height` rows and `inner` k of a, rounded.
 inline void round_rows(Kernel kernel, int32_t dtype, const Operand& a, int64_t height, int64_t inner, float* to) {
   const int64_t words = block_row_words(kernel) * height;
-  const bool mins = kernel == Kernel::kNibbleMins || kernel == Kernel::kByteMins;
+  const bool mins = kernel == Kernel::kByteMins;
   const int32_t offset = code_offset(dtype);
   for (int64_t k = 0; k < inner; k += 32, to += words) {
     for (int64_t row = 0; row < height; ++row) {
@@ -164,22 +167,27 @@ inline void factors_of(const uint8_t* s, int64_t j, uint8_t& scale, uint8_t& min
   }
 }
 
-// Packs the codes of 32 k of one column of a panel.
-inline void pack_codes(const uint8_t* codes, bool nibbles, int64_t column, uint8_t* to) {
-  for (int64_t step = 0; step < (nibbles ? 4 : 8); ++step) {
-    uint8_t* four = to + step * 4 * kNr + 4 * column;
-    for (int64_t i = 0; i < 4; ++i) {
-      const int64_t k = 4 * step + i;
-      four[i] = nibbles ? static_cast<uint8_t>(codes[k] | codes[k + 16] << 4) : codes[k];
+// Packs the codes of 32 k of one column of a panel, whose bytes are zeros.
+inline void pack_codes(int32_t dtype, const uint8_t* codes, int64_t column, uint8_t* to) {
+  const auto byte = [&](int64_t row, int64_t k) -> uint8_t& { return to[row * 4 * kNr + 4 * column + k % 4]; };
+  const int bits = high_bits(dtype);
+  for (int64_t k = 0; k < 32; ++k) {
+    const int64_t step = k / 4;
+    if (dtype == MOE_Q8_0) {
+      byte(step, k) = codes[k];
+      continue;
     }
+    byte(step % 4, k) |= static_cast<uint8_t>((codes[k] & 15) << step / 4 * 4);
+    const int64_t at = step * bits;  // of the high bits in a row of them
+    if (bits > 0) byte(4 + at / 8, k) |= static_cast<uint8_t>(codes[k] >> 4 << at % 8);
   }
 }
 
 // Packs `width` columns by `inner` k as a panel, from rows that lie row-major as a GGUF file has them.
 inline void pack_blocks(int32_t dtype, const uint8_t* rows, int64_t stride, int64_t width, int64_t inner, uint8_t* to) {
   const BlockSize size = block_of(dtype);
-  const bool nibbles = dtype == MOE_Q4_0 || dtype == MOE_MXFP4 || dtype == MOE_Q4_K;
-  const int64_t step = panel_size(dtype, size.elements), code_bytes = (nibbles ? 16 : 32) * kNr;
+  const int64_t step = panel_size(dtype, size.elements);
+  const int64_t code_bytes = (dtype == MOE_Q8_0 ? 32 : 16 + 4 * high_bits(dtype)) * kNr;
   std::fill_n(to, panel_size(dtype, inner), uint8_t{0});
   uint8_t codes[32];
   for (int64_t k = 0; k < inner; k += size.elements, rows += size.bytes, to += step) {
@@ -209,7 +217,7 @@ inline void pack_blocks(int32_t dtype, const uint8_t* rows, int64_t stride, int6
       }
       for (int64_t i = 0; i < size.elements; i += 32) {
         codes_of(dtype, block, i, codes);
-        pack_codes(codes, nibbles, column, to_codes + i / 32 * code_bytes);
+        pack_codes(dtype, codes, column, to_codes + i / 32 * code_bytes);
       }
     }
   }

@@ -17,10 +17,10 @@ public enum DType {
   // them packed, and only as the weights of a GEMM (docs/quantization.md).
   Q8_0(6, 32, 34, 34),
   Q4_0(7, 32, 18, 18),
-  Q5_0(8, 32, 22, 34),
+  Q5_0(8, 32, 22, 22),
   Q4_K(9, 256, 144, 148),
-  Q5_K(10, 256, 176, 276),
-  Q6_K(11, 256, 210, 274),
+  Q5_K(10, 256, 176, 180),
+  Q6_K(11, 256, 210, 210),
   MXFP4(12, 32, 17, 18);
 
   private final int code;

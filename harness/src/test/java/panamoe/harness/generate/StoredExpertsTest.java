@@ -18,7 +18,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.backend.reference.ReferenceBackend;
-import panamoe.checkpoint.StoredType;
+import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.TensorFiles;
 import panamoe.engine.Engine;
 import panamoe.engine.EngineConfig;
@@ -58,12 +58,12 @@ class StoredExpertsTest {
     return folder.load(backend, InferenceSettings.of(types), Ranks.alone(), warnings, _ -> {});
   }
 
-  /** Bytes of the experts' matrices in the file; five bits take a byte when they are packed. */
-  private static long packedBytes(ModelFolder folder) {
+  /** Bytes of the experts' matrices in the file. */
+  private static long expertBytes(ModelFolder folder) {
     try (TensorFiles files = folder.weights().open()) {
       return files.tensors().values().stream()
           .filter(tensor -> tensor.name().endsWith("_exps.weight"))
-          .mapToLong(t -> t.type() == StoredType.Q5_0 ? t.bytes() / 22 * 34 : t.bytes())
+          .mapToLong(StoredTensor::bytes)
           .sum();
     }
   }
@@ -93,7 +93,7 @@ class StoredExpertsTest {
         elements += expert ? parameter.count() : 0;
       }
       assertEquals(
-          InferenceMemory.of(folder.config(), exact).weights() - 4 * elements + packedBytes(folder),
+          InferenceMemory.of(folder.config(), exact).weights() - 4 * elements + expertBytes(folder),
           InferenceMemory.of(folder.config(), types).weights());
       float[] found = ModelRunner.nextLogits(cpu, here, 7, 1, 30);
       float[] expected = ModelRunner.nextLogits(reference, there, 7, 1, 30);
