@@ -54,6 +54,8 @@ class FloorsTest {
           .definedBy("panamoe.distill..")
           .layer("edit")
           .definedBy("panamoe.edit..")
+          .layer("quantize")
+          .definedBy("panamoe.quantize..")
           .layer("runtimekernel")
           .definedBy("panamoe.runtimekernel..")
           .whereLayer("bindings")
@@ -68,7 +70,7 @@ class FloorsTest {
               "train",
               "engine",
               "distill",
-              "runtimekernel")
+              "runtimekernel", "quantize")
           .whereLayer("comm")
           .mayOnlyBeAccessedByLayers(
               "parallel", "op", "param", "nn", "moe", "checkpoint", "model", "train", "engine")
@@ -89,10 +91,10 @@ class FloorsTest {
               "engine",
               "distill",
               "edit",
-              "runtimekernel")
+              "runtimekernel", "quantize")
           .whereLayer("op")
           .mayOnlyBeAccessedByLayers(
-              "param", "nn", "moe", "model", "eval", "train", "engine", "distill")
+              "param", "nn", "moe", "model", "eval", "train", "engine", "distill", "quantize")
           .whereLayer("config")
           .mayOnlyBeAccessedByLayers(
               "param",
@@ -106,23 +108,23 @@ class FloorsTest {
               "edit",
               "runtimekernel")
           .whereLayer("param")
-          .mayOnlyBeAccessedByLayers("nn", "moe", "model", "train", "engine")
+          .mayOnlyBeAccessedByLayers("nn", "moe", "model", "train", "engine", "quantize")
           .whereLayer("nn")
-          .mayOnlyBeAccessedByLayers("moe", "model", "eval", "train", "engine")
+          .mayOnlyBeAccessedByLayers("moe", "model", "eval", "train", "engine", "quantize")
           .whereLayer("moe")
           .mayOnlyBeAccessedByLayers("model", "train", "engine", "runtimekernel")
           .whereLayer("checkpoint")
-          .mayOnlyBeAccessedByLayers("model", "train", "engine", "distill", "edit")
+          .mayOnlyBeAccessedByLayers("model", "train", "engine", "distill", "edit", "quantize")
           .whereLayer("data")
-          .mayOnlyBeAccessedByLayers("eval", "train", "engine", "grammar", "distill")
+          .mayOnlyBeAccessedByLayers("eval", "train", "engine", "grammar", "distill", "quantize")
           .whereLayer("model")
-          .mayOnlyBeAccessedByLayers("eval", "train", "engine", "distill", "edit", "runtimekernel")
+          .mayOnlyBeAccessedByLayers("eval", "train", "engine", "distill", "edit", "runtimekernel", "quantize")
           .whereLayer("eval")
-          .mayOnlyBeAccessedByLayers("train")
+          .mayOnlyBeAccessedByLayers("train", "quantize")
           .whereLayer("train")
           .mayOnlyBeAccessedByLayers("distill")
           .whereLayer("engine")
-          .mayOnlyBeAccessedByLayers("grammar", "distill")
+          .mayOnlyBeAccessedByLayers("grammar", "distill", "quantize")
           .whereLayer("grammar")
           .mayNotBeAccessedByAnyLayer()
           .whereLayer("distill")

@@ -24,6 +24,7 @@ import panamoe.harness.eval.EvalCommand;
 import panamoe.harness.export.ExportCommand;
 import panamoe.harness.generate.GenerateCommand;
 import panamoe.harness.inspect.InspectCommand;
+import panamoe.harness.quantize.QuantizeCommand;
 import panamoe.harness.serve.ReplayCommand;
 import panamoe.harness.serve.ServeCommand;
 import panamoe.harness.study.StudyCommand;
@@ -77,6 +78,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       DistillCommand.class,
       TokenizerCommand.class,
       EditCommand.class,
+      QuantizeCommand.class,
       GenerateCommand.class,
       ChatCommand.class,
       ServeCommand.class,

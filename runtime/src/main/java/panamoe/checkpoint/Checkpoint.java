@@ -27,6 +27,12 @@ public final class Checkpoint {
   static final String CONFIG = "config.json";
   static final String STATE = "state.json";
 
+  /**
+   * The key in the configuration of a quantized model. Experts' matrices are in blocks, other
+   * weights may be in BFLOAT16, and there is no trainer's state and no optimizer's.
+   */
+  public static final String QUANTIZATION = "quantization";
+
   private static final int MAX_JSON_BYTES = 64 << 20;
 
   private final Path directory;
@@ -201,7 +207,7 @@ public final class Checkpoint {
    */
   public void requireHolds(Map<String, long[]> wanted) {
     try (Shards shards = headers()) {
-      shards.requireExactly(wanted);
+      shards.require(wanted, false);
     } catch (CheckpointException e) {
       throw files.orChange(MODEL, e);
     }

@@ -23,7 +23,12 @@ record Mismatches(List<String> wrong, List<String> extra) {
     }
   }
 
-  static Mismatches between(Map<String, StoredTensor> stored, Map<String, Expected> wanted) {
+  /**
+   * @param exact whether each dtype must be as expected; else FLOAT32 weights may be stored in
+   *     BFLOAT16 or in blocks, as a quantized model's are
+   */
+  static Mismatches between(
+      Map<String, StoredTensor> stored, Map<String, Expected> wanted, boolean exact) {
     List<String> wrong = new ArrayList<>();
     for (Map.Entry<String, Expected> entry : new TreeMap<>(wanted).entrySet()) {
       String name = entry.getKey();
@@ -38,7 +43,7 @@ record Mismatches(List<String> wrong, List<String> extra) {
                 + Arrays.toString(have.shape())
                 + ", expected "
                 + Arrays.toString(want.shape()));
-      } else if (have.type() != StoredType.of(want.dtype())) {
+      } else if (have.type() != StoredType.of(want.dtype()) && (exact || !rounded(have.type()))) {
         wrong.add(
             located(name)
                 + " has the dtype "
@@ -54,6 +59,10 @@ record Mismatches(List<String> wrong, List<String> extra) {
             .map(name -> "unexpected " + located(name))
             .toList();
     return new Mismatches(wrong, extra);
+  }
+
+  private static boolean rounded(StoredType type) {
+    return type == StoredType.BF16 || type.blocks().isPresent();
   }
 
   void throwIfAny(Path checkpoint, boolean allowExtra) {

@@ -53,7 +53,7 @@ final class ModelLoad {
     try (Shards shards = files.headers(Checkpoint.MODEL)) {
       Map<String, Mismatches.Expected> expected = new LinkedHashMap<>();
       destinations.forEach((name, to) -> expected.put(name, Mismatches.Expected.of(to)));
-      Mismatches mismatches = Mismatches.between(shards.tensors(), expected);
+      Mismatches mismatches = Mismatches.between(shards.tensors(), expected, false);
       mismatches.throwIfAny(directory, allowExtra);
       List<String> warnings = new ArrayList<>();
       if (whole) {

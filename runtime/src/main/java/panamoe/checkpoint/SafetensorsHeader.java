@@ -124,10 +124,19 @@ record SafetensorsHeader(Map<String, StoredTensor> tensors, Map<String, String> 
                 + dataBytes
                 + SavedFile.CUT_OFF);
       }
+      int last = shape.length - 1;
+      if (type.elements() > 1 && (last < 0 || shape[last] % type.elements() != 0)) {
+        throw bad(
+            name,
+            "has the shape "
+                + Arrays.toString(shape)
+                + ", whose rows are no whole blocks of "
+                + type.elements());
+      }
       long bytes = type.bytes();
       try {
-        for (long size : shape) {
-          bytes = Math.multiplyExact(bytes, size);
+        for (int i = 0; i <= last; i++) {
+          bytes = Math.multiplyExact(bytes, i < last ? shape[i] : shape[i] / type.elements());
         }
       } catch (ArithmeticException e) {
         throw new CheckpointException(

@@ -84,10 +84,15 @@ public final class Shards implements TensorFiles {
    * @throws CheckpointException with up to 20 mismatches, each with its layer and expert
    */
   public void requireExactly(Map<String, long[]> wanted) {
+    require(wanted, true);
+  }
+
+  /** As {@link #requireExactly}; weights may be in BFLOAT16 or blocks, unless {@code exact}. */
+  void require(Map<String, long[]> wanted, boolean exact) {
     Map<String, Mismatches.Expected> expected = new LinkedHashMap<>();
     wanted.forEach(
         (name, shape) -> expected.put(name, new Mismatches.Expected(DType.FLOAT32, shape)));
-    Mismatches.between(tensors(), expected).throwIfAny(checkpoint, false);
+    Mismatches.between(tensors(), expected, exact).throwIfAny(checkpoint, false);
   }
 
   /**

@@ -91,11 +91,13 @@ public enum StoredType {
   /** The type of that name in a safetensors header; empty if it is unknown or unsupported. */
   static Optional<StoredType> named(String name) {
     return Arrays.stream(values())
-        .filter(type -> type.elements == 1 && type.name().equals(name))
+        .filter(type -> type.elements == 1 || type.blocks().isPresent())
+        .filter(type -> type.name().equals(name))
         .findFirst();
   }
 
-  static StoredType of(DType dtype) {
+  /** The stored type with the bits of a tensor dtype. */
+  public static StoredType of(DType dtype) {
     return valueOf(dtype.safetensorsName());
   }
 

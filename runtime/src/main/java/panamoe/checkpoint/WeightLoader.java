@@ -127,15 +127,18 @@ public final class WeightLoader {
       boolean strict,
       DoubleConsumer progress) {
     WeightLoader loader = new WeightLoader(backend, false, progress);
-    destinations.forEach((name, to) -> loader.add(name, asHeld(sources.get(name), to), to));
+    destinations.forEach((name, to) -> loader.add(name, sources.get(name), to));
     loader.run();
     return loader.report(place, destinations, strict, List.of());
   }
 
-  /** Blocks as they are, where the target has blocks of that very dtype. */
-  private static RowSource asHeld(RowSource source, Destination to) {
-    DType held = to.targets().getFirst().dtype();
-    return source.inBlocks().filter(blocks -> blocks.dtype() == held).orElse(source);
+  /**
+   * Blocks as they are, where the target has blocks of that very dtype; always where a checksum is
+   * asked for, which is over the file's bytes.
+   */
+  private RowSource asRead(RowSource source, Destination to) {
+    DType held = to == null ? null : to.targets().getFirst().dtype();
+    return source.inBlocks().filter(it -> checked || it.dtype() == held).orElse(source);
   }
 
   /**
@@ -143,7 +146,8 @@ public final class WeightLoader {
    *
    * @param to of the source's shape; null for what is read for the checksum alone
    */
-  void add(String name, RowSource source, Destination to) {
+  void add(String name, RowSource stored, Destination to) {
+    RowSource source = asRead(stored, to);
     long[] shape = to == null ? new long[] {source.rows(), source.columns()} : to.shareShape();
     long count = Tensor.count(shape);
     if (count == 0) {
@@ -233,13 +237,24 @@ public final class WeightLoader {
       nonFinite[index] = NonFinite.count(piece.dtype(), bytes);
       view.write(0, source.bytes());
       for (Tensor target : to.targets()) {
-        if (target.dtype().isBlocks() && target.dtype() != source.dtype()) {
-          quantize(piece, source, part(target, piece));
+        DType held = target.dtype();
+        boolean decoded = source.dtype().isBlocks() && source.dtype() != held;
+        Tensor values = decoded ? decode(source, bytes) : source;
+        if (held.isBlocks() && held != source.dtype()) {
+          quantize(piece, values, part(target, piece));
         } else if (target != direct) {
-          put(source, part(target, piece));
+          put(values, part(target, piece));
         }
       }
       stream.synchronize(); // before the stages are written again
+    }
+
+    private Tensor decode(Tensor blocks, MemorySegment bytes) {
+      Tensor floats = stage(DType.FLOAT32, blocks.shape());
+      HostView view = onHost(floats);
+      StoredType.of(blocks.dtype()).decode(bytes, view.memory().asSlice(0, floats.bytes()));
+      view.write(0, floats.bytes());
+      return floats;
     }
 
     private void put(Tensor source, Tensor target) {

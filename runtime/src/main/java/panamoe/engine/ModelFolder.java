@@ -25,6 +25,7 @@ import panamoe.data.template.ChatTemplate;
 import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
+import panamoe.model.family.Keys;
 import panamoe.model.family.ReleasedModel;
 import panamoe.parallel.Ranks;
 import panamoe.param.WeightTypes;
@@ -47,6 +48,15 @@ public record ModelFolder(
   public static final String CHECKPOINTS = "checkpoints";
 
   private static final String GGUF = ".gguf";
+
+  /**
+   * The folder in that of a quantized model with what a released model's makers wrote beside its
+   * weights: the small files of a Hugging Face folder, or {@link #RELEASED_METADATA}.
+   */
+  public static final String RELEASED = "released";
+
+  /** A GGUF file of metadata alone. */
+  public static final String RELEASED_METADATA = "metadata.gguf";
 
   /** The tokenizer's file in a run's folder; absent in a run on bytes. */
   public static final String TOKENIZER = "tokenizer.json";
@@ -103,6 +113,14 @@ public record ModelFolder(
               + " by its manifest, but its config asks for "
               + config.experts());
     }
+    boolean quantized = checkpoint.config().has(Checkpoint.QUANTIZATION);
+    StoredWeights weights = new StoredWeights.Saved(checkpoint, quantized);
+    Optional<Path> makers = makers(checkpoint.directory());
+    if (makers.isPresent()) {
+      Tokenizer tokenizer = tokenizerOf(makers.get());
+      requireFits(path, tokenizer, config);
+      return new ModelFolder(path, weights, config, tokenizer, false);
+    }
     Tokenizer tokenizer =
         tokenizerFile(path, checkpoint.directory())
             .map(ModelFolder::tokenizerOfRun)
@@ -116,7 +134,7 @@ public record ModelFolder(
               + " has a vocabulary of "
               + config.vocabulary());
     }
-    return new ModelFolder(path, new StoredWeights.Saved(checkpoint), config, tokenizer, false);
+    return new ModelFolder(path, weights, config, tokenizer, false);
   }
 
   /** The tokenizer in a run's folder: a released model's if the run trains that further. */
@@ -143,36 +161,49 @@ public record ModelFolder(
   }
 
   private static ModelFolder of(HuggingFaceFolder folder) {
-    ReleasedModel model = ReleasedModel.of(folder);
-    Tokenizer tokenizer =
-        tokenizerFile(folder.path())
-            .<Tokenizer>map(_ -> ReleasedTokenizer.ofFolder(folder.path()))
-            .orElse(null);
-    return of(model, tokenizer);
+    return of(ReleasedModel.of(folder), tokenizerOf(folder.path()));
   }
 
   private static ModelFolder ofGguf(Path path) {
     try (GgufFile file = GgufFile.open(path)) {
-      Tokenizer tokenizer =
-          ReleasedTokenizer.ofGguf(file.metadata().values(), path.toString()).orElse(null);
-      return of(ReleasedModel.of(file), tokenizer);
+      return of(ReleasedModel.of(file), tokenizerOf(path));
     }
   }
 
   private static ModelFolder of(ReleasedModel model, Tokenizer tokenizer) {
-    Path path = model.path();
+    requireFits(model.path(), tokenizer, model.config());
+    return new ModelFolder(
+        model.path(), new StoredWeights.Released(model), model.config(), tokenizer, false);
+  }
+
+  /** What makers of a quantized model wrote: their folder, or a GGUF file; empty of others. */
+  private static Optional<Path> makers(Path checkpoint) {
+    Path folder = checkpoint.resolve(RELEASED);
+    Path metadata = folder.resolve(RELEASED_METADATA);
+    return Optional.of(Files.exists(metadata) ? metadata : folder).filter(Files::exists);
+  }
+
+  /** The tokenizer of a released model; null if it has none. */
+  private static Tokenizer tokenizerOf(Path makers) {
+    if (!isGguf(makers)) {
+      return tokenizerFile(makers).map(_ -> ReleasedTokenizer.ofFolder(makers)).orElse(null);
+    }
+    try (GgufFile file = GgufFile.open(makers)) {
+      return ReleasedTokenizer.ofGguf(file.metadata().values(), makers.toString()).orElse(null);
+    }
+  }
+
+  private static void requireFits(Path path, Tokenizer tokenizer, ModelConfig config) {
     // Heads are often padded to a round number of rows.
-    if (tokenizer != null && tokenizer.vocabularySize() > model.config().vocabulary()) {
+    if (tokenizer != null && tokenizer.vocabularySize() > config.vocabulary()) {
       throw new CheckpointException(
           "the tokenizer has "
               + tokenizer.vocabularySize()
               + " tokens but the model of "
               + path
               + " has a vocabulary of only "
-              + model.config().vocabulary());
+              + config.vocabulary());
     }
-    return new ModelFolder(
-        path, new StoredWeights.Released(model), model.config(), tokenizer, false);
   }
 
   /**
@@ -192,16 +223,22 @@ public record ModelFolder(
   /**
    * The checkpoint of a model that was trained here.
    *
-   * @throws CheckpointException if it is a released model
+   * @throws CheckpointException if it is a released or a quantized model
    */
   public Checkpoint checkpoint() {
-    if (weights instanceof StoredWeights.Saved(Checkpoint checkpoint)) {
+    if (weights instanceof StoredWeights.Saved(Checkpoint checkpoint, _) && !quantized()) {
       return checkpoint;
     }
     throw new CheckpointException(
         path
-            + " is a released model, and this needs a checkpoint of a run, which panamoe train --from"
-            + " makes of one");
+            + (quantized() ? " is a quantized model" : " is a released model")
+            + ", and this needs a checkpoint of a run"
+            + (quantized() ? "" : ", which panamoe train --from makes of one"));
+  }
+
+  /** Whether {@code panamoe quantize} wrote it. */
+  public boolean quantized() {
+    return weights instanceof StoredWeights.Saved(_, boolean quantized) && quantized;
   }
 
   /**
@@ -232,9 +269,14 @@ public record ModelFolder(
    * @throws CheckpointException if a released model's {@code generation_config.json} is wrong
    */
   public SamplingDefaults sampling() {
-    return weights instanceof StoredWeights.Released(ReleasedModel model)
-        ? model.generation().map(SamplingDefaults::of).orElse(SamplingDefaults.NONE)
-        : SamplingDefaults.NONE;
+    Optional<Keys> said =
+        switch (weights) {
+          case StoredWeights.Released(ReleasedModel model) -> model.generation();
+          case StoredWeights.Saved(Checkpoint checkpoint, _) ->
+              HuggingFaceFolder.of(checkpoint.directory().resolve(RELEASED))
+                  .flatMap(ReleasedModel::generation);
+        };
+    return said.map(SamplingDefaults::of).orElse(SamplingDefaults.NONE);
   }
 
   private static ModelConfig model(Checkpoint checkpoint) {
@@ -384,11 +426,12 @@ public record ModelFolder(
    * @throws panamoe.data.DataException if there is a template that cannot be used
    */
   public Optional<ChatTemplate> chatTemplate() {
-    if (!isGguf(path)) {
+    Path makers = makers(weights.directory()).orElse(path);
+    if (!isGguf(makers)) {
       return ChatTemplate.in(home());
     }
-    try (GgufFile file = GgufFile.open(path)) {
-      return ChatTemplate.ofGguf(file.metadata().values(), path.toString());
+    try (GgufFile file = GgufFile.open(makers)) {
+      return ChatTemplate.ofGguf(file.metadata().values(), makers.toString());
     }
   }
 
@@ -406,6 +449,7 @@ public record ModelFolder(
     // A checkpoint lies in <run>/checkpoints/<step>.
     Path run = checkpoint.toAbsolutePath().getParent().getParent();
     return tokenizerFile(path)
+        .or(() -> tokenizerFile(checkpoint.resolve(RELEASED)))
         .or(() -> Optional.ofNullable(run).flatMap(ModelFolder::tokenizerFile));
   }
 

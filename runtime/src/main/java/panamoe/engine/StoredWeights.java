@@ -49,11 +49,27 @@ public sealed interface StoredWeights {
   boolean isGone();
 
   /**
+   * The rows of every weight, by its name in a checkpoint.
+   *
+   * @param files from {@link #open}
+   * @throws CheckpointException if they do not fit the model
+   */
+  Map<String, RowSource> sources(TensorFiles files);
+
+  /**
    * The weights that are stored in blocks which kernels multiply by, and the blocks' dtypes.
    *
    * @throws CheckpointException if a file is missing or damaged
    */
-  Map<String, DType> blocks();
+  default Map<String, DType> blocks() {
+    Map<String, DType> blocks = new HashMap<>();
+    try (TensorFiles files = open()) {
+      sources(files)
+          .forEach(
+              (name, rows) -> rows.inBlocks().ifPresent(held -> blocks.put(name, held.dtype())));
+    }
+    return blocks;
+  }
 
   /**
    * Refuses weights that are not a model's, or that do not fit, before anything is allocated.
@@ -81,8 +97,12 @@ public sealed interface StoredWeights {
       boolean strict,
       DoubleConsumer progress);
 
-  /** A checkpoint of a training run. */
-  record Saved(Checkpoint checkpoint) implements StoredWeights {
+  /**
+   * A checkpoint of a training run, or of a quantized model.
+   *
+   * @param quantized whether it is the latter
+   */
+  record Saved(Checkpoint checkpoint, boolean quantized) implements StoredWeights {
     @Override
     public Path directory() {
       return checkpoint.directory();
@@ -114,14 +134,16 @@ public sealed interface StoredWeights {
     }
 
     @Override
-    public Map<String, DType> blocks() {
-      return Map.of();
+    public Map<String, RowSource> sources(TensorFiles files) {
+      Map<String, RowSource> sources = new HashMap<>();
+      files.tensors().forEach((name, it) -> sources.put(name, StoredRows.of(files, it)));
+      return sources;
     }
 
     @Override
     public void require(
         ModelConfig config, WeightTypes types, long availableBytes, boolean onHost) {
-      if (types.quantized()) {
+      if (types.quantized() || quantized) {
         InferenceMemory.of(config, types, types.compute(), 0, onHost)
             .requireFits(directory(), availableBytes);
       } else {
@@ -171,15 +193,8 @@ public sealed interface StoredWeights {
     }
 
     @Override
-    public Map<String, DType> blocks() {
-      Map<String, DType> blocks = new HashMap<>();
-      try (TensorFiles files = open()) {
-        model
-            .sources(files)
-            .forEach(
-                (name, rows) -> rows.inBlocks().ifPresent(held -> blocks.put(name, held.dtype())));
-      }
-      return blocks;
+    public Map<String, RowSource> sources(TensorFiles files) {
+      return model.sources(files);
     }
 
     @Override

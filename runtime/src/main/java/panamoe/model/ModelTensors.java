@@ -1,5 +1,6 @@
 package panamoe.model;
 
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -23,6 +24,33 @@ public final class ModelTensors {
   private static final String EXPERTS = ".experts.";
 
   private ModelTensors() {}
+
+  /**
+   * A matrix of one expert.
+   *
+   * @param name in a checkpoint
+   * @param parameter that stacks the matrices of all the layer's experts
+   * @param columns of a row
+   */
+  public record ExpertMatrix(
+      String name, String parameter, int layer, int expert, long rows, long columns) {}
+
+  /** Every expert's matrices in a decoder, over all ranks. */
+  public static List<ExpertMatrix> expertMatrices(ModelConfig config) {
+    List<ExpertMatrix> matrices = new ArrayList<>();
+    try (LanguageModel whole = new LanguageModel(config)) {
+      for (Parameter parameter : whole.parameters().parameters()) {
+        boolean expert = parameter.name().startsWith("layers.") && WeightTypes.isExpert(parameter);
+        for (int i = 0; expert && i < parameter.matrices(); i++) {
+          long[] shape = parameter.matrixShape();
+          int layer = Integer.parseInt(parameter.name().split("\\.")[1]);
+          matrices.add(
+              new ExpertMatrix(name(parameter, i), parameter.name(), layer, i, shape[0], shape[1]));
+        }
+      }
+    }
+    return matrices;
+  }
 
   /**
    * The FLOAT32 master weights of a model that one rank holds. Make the map once: views take a
@@ -113,7 +141,8 @@ public final class ModelTensors {
   }
 
   /**
-   * Experts' matrices in their own blocks, where all of a layer are in blocks of one dtype.
+   * Experts' matrices in their own blocks. A layer whose experts are in blocks of several dtypes is
+   * held in Q8_0, the most precise of all; one with experts in none, in {@code compute}.
    *
    * @param compute of all else
    * @param blocks of tensors by name, over all ranks; without those that are in none
@@ -128,7 +157,8 @@ public final class ModelTensors {
                   .mapToObj(matrix -> blocks.getOrDefault(name(parameter, matrix), compute))
                   .distinct()
                   .toList();
-          stored.put(parameter.name(), found.size() == 1 ? found.getFirst() : compute);
+          DType mixed = found.stream().allMatch(DType::isBlocks) ? DType.Q8_0 : compute;
+          stored.put(parameter.name(), found.size() == 1 ? found.getFirst() : mixed);
         }
       }
     }

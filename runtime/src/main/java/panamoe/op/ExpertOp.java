@@ -20,6 +20,7 @@ public final class ExpertOp {
     if (weights.rank() != 3 || weights.size(2) != x.size(1)) {
       throw new IllegalArgumentException("expert weights " + weights + " do not fit rows " + x);
     }
+    pass.observer().multiplied(weights, x, offsets);
     long rows = x.size(0);
     long outputs = weights.size(1);
     Tensor y = pass.allocate(x.dtype(), rows, outputs / activation.inputsPerOutput());

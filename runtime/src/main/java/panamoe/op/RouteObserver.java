@@ -1,11 +1,12 @@
 package panamoe.op;
 
 import panamoe.backend.Routes;
+import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Is told of every gate's decision during a pass, while the tables are alive: for statistics and
- * reports.
+ * Is told of every gate's decision during a pass, and of what experts get, while the tensors are
+ * alive: for statistics and reports.
  */
 public interface RouteObserver {
   RouteObserver NONE = (layer, routes) -> {};
@@ -27,4 +28,13 @@ public interface RouteObserver {
    * @param routes readable during the call only; counts and losses as long as the pass has memory
    */
   void observe(int layer, Routes routes);
+
+  /**
+   * Is told, before experts' matrices are multiplied by their rows.
+   *
+   * @param weights [E, N, K], the value of a parameter
+   * @param rows [R, K], grouped by expert
+   * @param offsets INT32 [E + 1], where each expert's rows begin
+   */
+  default void multiplied(Tensor weights, Tensor rows, Tensor offsets) {}
 }

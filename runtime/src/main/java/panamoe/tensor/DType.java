@@ -42,7 +42,7 @@ public enum DType {
     this.blockElements = blockElements;
     this.blockBytes = blockBytes;
     this.packedBlockBytes = packedBlockBytes;
-    this.safetensorsName = null;
+    this.safetensorsName = name();
   }
 
   /** The dtype of a computation by its name in a configuration. */
@@ -103,7 +103,7 @@ public enum DType {
     return blockBytes;
   }
 
-  /** The name of this type in a safetensors header; null if it {@link #isBlocks}. */
+  /** The name of this type in a safetensors header; blocks have that of GGUF. */
   public String safetensorsName() {
     return safetensorsName;
   }

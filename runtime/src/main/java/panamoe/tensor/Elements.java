@@ -18,7 +18,7 @@ public interface Elements {
 
   /** Bytes of the elements. */
   default long bytes() {
-    return Tensor.count(shape()) * dtype().bytes();
+    return dtype().bytes(Tensor.count(shape()));
   }
 
   /** Passes the elements to a reader, in one or more pieces; its exceptions pass through. */

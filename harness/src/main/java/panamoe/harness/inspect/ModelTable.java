@@ -20,7 +20,6 @@ import panamoe.engine.StoredWeights;
 import panamoe.harness.Quantization;
 import panamoe.io.Count;
 import panamoe.model.LanguageModel;
-import panamoe.model.family.ReleasedModel;
 import panamoe.nn.Cost;
 import panamoe.nn.Work;
 import panamoe.parallel.Topology;
@@ -36,7 +35,7 @@ import panamoe.train.TrainConfig;
  *
  * @param source its checkpoint or folder, or the file of its configuration
  * @param step of the checkpoint; null for others
- * @param training null for a released model
+ * @param training null for a released or a quantized model
  * @param layers number of parameters by layer
  * @param encoderLayers the same of an encoder, if there is one
  * @param parameters number of parameters by part
@@ -71,21 +70,21 @@ public record ModelTable(
   }
 
   private static ModelTable of(ModelFolder folder, boolean verify) {
-    if (folder.weights() instanceof StoredWeights.Released(ReleasedModel model)) {
+    if (!(folder.weights() instanceof StoredWeights.Saved(Checkpoint checkpoint, _))) {
       if (verify) {
         throw new IllegalArgumentException(
             folder.path() + " is a released model, which has no manifest to compare files with");
       }
       folder
           .weights()
-          .require(model.config(), WeightTypes.of(DType.BFLOAT16), Long.MAX_VALUE, true);
-      return of(folder.path(), null, model.config(), null);
+          .require(folder.config(), WeightTypes.of(DType.BFLOAT16), Long.MAX_VALUE, true);
+      return of(folder.path(), null, folder.config(), null);
     }
-    Checkpoint checkpoint = folder.checkpoint();
     if (verify) {
       checkpoint.verify();
     }
-    TrainConfig training = ModelFolder.part(checkpoint, "training", TrainConfig.class);
+    TrainConfig training =
+        folder.quantized() ? null : ModelFolder.part(checkpoint, "training", TrainConfig.class);
     return of(checkpoint.directory(), checkpoint.step(), folder.config(), training);
   }
 
@@ -125,7 +124,7 @@ public record ModelTable(
     return parameters.values().stream().mapToLong(count -> count).sum();
   }
 
-  /** The dtype of training; BFLOAT16 for a released model. */
+  /** The dtype of training; BFLOAT16 where there was none. */
   DType dtype() {
     return dtype(training);
   }

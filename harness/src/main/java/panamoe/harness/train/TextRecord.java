@@ -39,7 +39,7 @@ public record TextRecord(
       return Optional.empty();
     }
     Path checkpoint = model.weights().directory().toAbsolutePath().normalize();
-    Path run = checkpoint.getParent().getParent();
+    Path run = model.quantized() ? checkpoint : checkpoint.getParent().getParent();
     return run == null || Files.notExists(run.resolve(RunFolder.TEXT))
         ? Optional.empty()
         : Optional.of(ConfigJson.read(run.resolve(RunFolder.TEXT), TextRecord.class));

@@ -66,7 +66,7 @@ public final class ReleasedModel {
       return new ReleasedModel(
           folder.path(),
           folder::open,
-          () -> folder.generation().map(values -> new Keys(folder.generationFile(), values)),
+          () -> generation(folder),
           folder.config(),
           config,
           family.recipes(),
@@ -187,7 +187,12 @@ public final class ReleasedModel {
     }
   }
 
-  /** The keys of {@code generation_config.json}; empty if there is no such file. */
+  /** The keys of a folder's {@code generation_config.json}; empty if there is no such file. */
+  public static Optional<Keys> generation(HuggingFaceFolder folder) {
+    return folder.generation().map(values -> new Keys(folder.generationFile(), values));
+  }
+
+  /** As above, of this model. */
   public Optional<Keys> generation() {
     return generation.get();
   }

@@ -1,0 +1,142 @@
+package panamoe.harness.quantize;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.stream.Collectors;
+import panamoe.io.Count;
+import panamoe.model.ModelTensors;
+import panamoe.model.ModelTensors.ExpertMatrix;
+import panamoe.quantize.Divergence;
+import panamoe.quantize.QuantizedModel;
+
+/**
+ * What became of a model.
+ *
+ * @param text that it was calibrated and measured on
+ * @param bytesBefore of the source's tensors
+ * @param divergence null if it was not measured
+ */
+record QuantizationReport(
+    QuantizedModel model,
+    String text,
+    long bytesBefore,
+    long bytesAfter,
+    Divergence divergence,
+    Path out) {
+  private static final int SHOWN = 20;
+
+  /** Experts that no token reached, by layer. */
+  private Map<Integer, TreeSet<Integer>> unreached() {
+    Map<Integer, TreeSet<Integer>> unreached = new TreeMap<>();
+    for (ExpertMatrix matrix : ModelTensors.expertMatrices(model.source().config())) {
+      if (model.calibration().tokens(matrix.parameter(), matrix.expert()) == 0) {
+        unreached.computeIfAbsent(matrix.layer(), _ -> new TreeSet<>()).add(matrix.expert());
+      }
+    }
+    return unreached;
+  }
+
+  private int experts() {
+    return model.source().config().experts().stream().mapToInt(count -> count).sum();
+  }
+
+  String toText() {
+    StringBuilder text = new StringBuilder();
+    Map<Integer, TreeSet<Integer>> unreached = unreached();
+    int missed = unreached.values().stream().mapToInt(TreeSet::size).sum();
+    line(
+        text,
+        "calibrated on %s of %s, which reached %d of %d experts",
+        Count.of(model.calibration().tokens(), "token"),
+        this.text,
+        experts() - missed,
+        experts());
+    if (missed > 0) {
+      String names =
+          unreached.entrySet().stream()
+              .map(
+                  layer ->
+                      "layer "
+                          + layer.getKey()
+                          + ": "
+                          + layer.getValue().stream()
+                              .limit(SHOWN)
+                              .map(String::valueOf)
+                              .collect(Collectors.joining(", "))
+                          + (layer.getValue().size() > SHOWN ? ", ..." : ""))
+              .collect(Collectors.joining("; "));
+      line(text, "%s never reached, in int8: %s", Count.of(missed, "expert"), names);
+    }
+    String counts =
+        model.counts().entrySet().stream()
+            .map(it -> it.getKey().name().toLowerCase(Locale.ROOT) + " " + it.getValue())
+            .collect(Collectors.joining(", "));
+    line(text, "experts' matrices by format: %s", counts);
+    if (!model.unfit().isEmpty()) {
+      ExpertMatrix first = model.unfit().getFirst();
+      line(
+          text,
+          "kept, because rows are no whole blocks of 32: %s of %d columns, and %d more",
+          first.name(),
+          first.columns(),
+          model.unfit().size() - 1);
+    }
+    line(
+        text,
+        "weights: %,.1f MiB before, %,.1f MiB after",
+        mebibytes(bytesBefore),
+        mebibytes(bytesAfter));
+    if (divergence != null) {
+      double before = divergence.before().bitsPerByte();
+      double after = divergence.after().bitsPerByte();
+      line(
+          text,
+          "bits per byte: %.4f before, %.4f after (%+.2f %%); mean KL %.2e nats a token; %s held out",
+          before,
+          after,
+          100 * (after / before - 1),
+          divergence.nats(),
+          Count.of(divergence.before().tokens(), "token"));
+    }
+    text.append("written to ").append(out);
+    return text.toString();
+  }
+
+  ObjectNode toJson() {
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    json.put("out", out.toString());
+    json.put("text", text);
+    json.put("calibration_tokens", model.calibration().tokens());
+    json.put("experts", experts());
+    ObjectNode layers = json.putObject("unreached");
+    unreached()
+        .forEach((layer, experts) -> experts.forEach(layers.putArray(layer.toString())::add));
+    ObjectNode matrices = json.putObject("matrices");
+    model
+        .counts()
+        .forEach((format, count) -> matrices.put(format.name().toLowerCase(Locale.ROOT), count));
+    json.put("kept", model.unfit().size());
+    json.put("bytes_before", bytesBefore);
+    json.put("bytes_after", bytesAfter);
+    if (divergence != null) {
+      json.put("bits_per_byte_before", divergence.before().bitsPerByte());
+      json.put("bits_per_byte_after", divergence.after().bitsPerByte());
+      json.put("kl", divergence.nats());
+      json.put("tokens", divergence.before().tokens());
+    }
+    return json;
+  }
+
+  private static double mebibytes(long bytes) {
+    return bytes / (double) (1 << 20);
+  }
+
+  private static void line(StringBuilder text, String format, Object... values) {
+    text.append(String.format(Locale.ROOT, format + "%n", values));
+  }
+}

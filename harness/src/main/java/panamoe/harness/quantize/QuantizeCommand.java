@@ -1,0 +1,276 @@
+package panamoe.harness.quantize;
+
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.function.DoubleConsumer;
+import java.util.function.Function;
+import panamoe.backend.Backend;
+import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.StoredTensor;
+import panamoe.checkpoint.TensorFiles;
+import panamoe.data.Corpus;
+import panamoe.data.TokenWindows;
+import panamoe.data.Tokens;
+import panamoe.engine.InferenceMemory;
+import panamoe.engine.InferenceSettings;
+import panamoe.engine.ModelFolder;
+import panamoe.harness.ComputeType;
+import panamoe.harness.PartProgress;
+import panamoe.harness.SharedOptions;
+import panamoe.harness.train.RunPlace;
+import panamoe.harness.train.Text;
+import panamoe.harness.train.TextRecord;
+import panamoe.io.ConfigJson;
+import panamoe.io.StrictJson;
+import panamoe.model.LanguageModel;
+import panamoe.model.ModelTensors;
+import panamoe.model.ModelTensors.ExpertMatrix;
+import panamoe.parallel.Ranks;
+import panamoe.param.WeightTypes;
+import panamoe.quantize.BlockFormat;
+import panamoe.quantize.Calibration;
+import panamoe.quantize.Divergence;
+import panamoe.quantize.QuantizationPlan;
+import panamoe.quantize.QuantizedModel;
+import panamoe.tensor.DType;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code panamoe quantize}. */
+@Command(
+    name = "quantize",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = {
+      "Writes a model whose experts are rounded to 4 to 8 bits, and says what that costs.",
+      "It runs the model over a text to see which inputs each expert gets, and rounds so that errors fall where they matter least. "
+          + "Experts that the text never reaches stay int8. All else of the model stays as it is."
+    },
+    footer = {
+      "",
+      "Formats: int8 or q8_0 (8.5 bits an element), q6_k (6.6), q5_k and q5_0 (5.5),",
+      "int4 or q4_0, and q4_k (4.5), mxfp4 (4.25), keep. Rows that 256 does not divide",
+      "get q5_0 in the place of q4_k, and q8_0 in the place of q5_k and q6_k.",
+      "",
+      "Examples:",
+      "  panamoe quantize novels --to int4 --out small     on the text of its training",
+      "  panamoe quantize ~/Qwen3-30B-A3B --to q4_k --text eval.txt --out qwen-q4",
+      "  panamoe quantize novels --to q4_k --plan plan.json --out mixed",
+      "  panamoe generate --model small --prompt \"The\"   also chat, serve, eval, inspect",
+      "",
+      "A plan has other formats for some matrices, by name, layer or expert:",
+      "  {\"rules\": [{\"names\": \"*.down.weight\", \"layers\": \"0-3,7\", \"to\": \"q6_k\"},",
+      "             {\"experts\": \"0-15\", \"layers\": \"9\", \"to\": \"int8\"}]}",
+      "",
+      "Of every 50 passages of the text one is held out, to measure on.",
+      "docs/quantization.md has more. --seed changes nothing here."
+    })
+public final class QuantizeCommand implements Callable<Integer> {
+  /** Tokens that a text is cut into at a time, where the context is longer. */
+  private static final int WINDOW = 512;
+
+  private static final String TEXT = "text.json";
+
+  @Spec private CommandSpec spec;
+  @Mixin private SharedOptions shared;
+
+  @Parameters(
+      paramLabel = "MODEL",
+      description =
+          "A run's folder, a checkpoint, or a released model: its folder, or a .gguf file. Not one in blocks.")
+  private Path model;
+
+  @Option(
+      names = "--to",
+      paramLabel = "FORMAT",
+      description = "Format of experts' matrices; see below. Default: keep, with --plan.")
+  private BlockFormat to;
+
+  @Option(
+      names = "--plan",
+      paramLabel = "FILE",
+      description = "Formats of some matrices, in JSON; see below.")
+  private Path plan;
+
+  @Option(
+      names = "--text",
+      paramLabel = "PATH",
+      description =
+          "A UTF-8 file, or a folder of them, like what the model will read. Default: that of the model's training.")
+  private Path text;
+
+  @Option(
+      names = "--out",
+      paramLabel = "DIR",
+      required = true,
+      description = "A new folder for the quantized model.")
+  private Path out;
+
+  @Option(
+      names = "--dtype",
+      paramLabel = "TYPE",
+      defaultValue = "f32",
+      description =
+          "f32 or bf16: what the model computes in while it is calibrated and measured. Default: ${DEFAULT-VALUE}.")
+  private ComputeType dtype;
+
+  @Option(
+      names = "--calibrate",
+      paramLabel = "N",
+      defaultValue = "131072",
+      description = "Tokens to calibrate on, at most. Default: ${DEFAULT-VALUE}.")
+  private long calibrate;
+
+  @Option(
+      names = "--measure",
+      paramLabel = "N",
+      defaultValue = "200000",
+      description =
+          "Held-out tokens to measure on, at most; both models are in memory meanwhile. 0: none. Default: ${DEFAULT-VALUE}.")
+  private long measure;
+
+  @Override
+  public Integer call() {
+    if (to == null && plan == null) {
+      throw usage("give --to, --plan, or both");
+    }
+    if (calibrate < 1 || measure < 0) {
+      throw usage("--calibrate is at least 1, and --measure at least 0");
+    }
+    if (Files.exists(out, LinkOption.NOFOLLOW_LINKS)) {
+      throw new IllegalArgumentException(out + " exists already; --out is a new folder");
+    }
+    RunPlace.requireMakeable(out);
+    ModelFolder folder = ModelFolder.open(model);
+    Map<ExpertMatrix, BlockFormat> wanted =
+        QuantizedModel.wanted(
+            folder,
+            plan == null ? QuantizationPlan.NONE : QuantizationPlan.read(plan),
+            to == null ? BlockFormat.KEEP : to);
+    if (wanted.values().stream().allMatch(format -> format == BlockFormat.KEEP)) {
+      throw new IllegalArgumentException("nothing is to be rounded: every matrix is kept");
+    }
+    Text read = text == null ? Text.of(folder, spec) : Text.read(text);
+    TokenWindows training = windows(folder, read, Corpus.Part.TRAINING);
+    if (training.count() < 2) {
+      throw new IllegalArgumentException(
+          read.source()
+              + " is too short to calibrate on: expected at least "
+              + (training.length() + 2)
+              + " tokens in its training part");
+    }
+    TokenWindows held = measure == 0 ? null : windows(folder, read, Corpus.Part.VALIDATION);
+    QuantizationReport report = quantize(folder, wanted, read, training, held);
+    spec.commandLine()
+        .getOut()
+        .println(shared.json() ? report.toJson().toString() : report.toText());
+    return 0;
+  }
+
+  private static TokenWindows windows(ModelFolder folder, Text text, Corpus.Part part) {
+    Tokens tokens = text.tokens().tokens(part, folder.tokenizer());
+    return new TokenWindows(
+        tokens, folder.tokenizer(), Math.min(WINDOW, folder.config().context()));
+  }
+
+  private QuantizationReport quantize(
+      ModelFolder folder,
+      Map<ExpertMatrix, BlockFormat> wanted,
+      Text read,
+      TokenWindows training,
+      TokenWindows held) {
+    try (Backend backend = shared.open()) {
+      if (!backend.onHost()) {
+        throw usage("models are quantized on a CPU, whose kernels take blocks; add --device cpu");
+      }
+      InferenceSettings whole = InferenceSettings.of(WeightTypes.of(dtype.dtype()));
+      try (LanguageModel source =
+          shown("loading", at -> folder.load(backend, whole, Ranks.alone(), null, at))) {
+        Calibration calibration =
+            shown("calibrating", at -> Calibration.of(backend, source, training, calibrate, at));
+        QuantizedModel quantized = QuantizedModel.of(folder, wanted, calibration);
+        if (held != null) {
+          requireRoom(folder, quantized, backend);
+        }
+        Divergence[] divergence = new Divergence[1];
+        shown(
+            "rounding",
+            at -> {
+              quantized.write(
+                  out,
+                  beside(folder),
+                  shared.threads(),
+                  at,
+                  written ->
+                      divergence[0] =
+                          held == null ? null : measured(backend, source, written, held));
+              return null;
+            });
+        return new QuantizationReport(
+            quantized,
+            read.source(),
+            bytes(folder),
+            bytes(ModelFolder.open(out)),
+            divergence[0],
+            out);
+      }
+    }
+  }
+
+  private Divergence measured(
+      Backend backend, LanguageModel source, Path written, TokenWindows held) {
+    ModelFolder opened = ModelFolder.open(written);
+    InferenceSettings types = InferenceSettings.of(opened.typesAsStored(dtype.dtype()));
+    try (LanguageModel rounded = opened.load(backend, types, Ranks.alone(), null, _ -> {})) {
+      return shown("measuring", at -> Divergence.of(backend, source, rounded, held, measure, at));
+    }
+  }
+
+  /** Before hours of work, not behind them. */
+  private void requireRoom(ModelFolder folder, QuantizedModel quantized, Backend backend) {
+    Map<String, DType> blocks = new HashMap<>();
+    quantized.blocks().forEach((matrix, type) -> blocks.put(matrix.name(), type));
+    WeightTypes types = ModelTensors.asStored(folder.config(), dtype.dtype(), blocks);
+    try {
+      InferenceMemory.of(folder.config(), types, dtype.dtype(), 0, true)
+          .requireFits(out, backend.memoryAvailable());
+    } catch (CheckpointException e) {
+      throw new IllegalArgumentException(
+          "the quantized model does not fit beside its source; --measure 0 writes it without"
+              + " measuring it",
+          e);
+    }
+  }
+
+  /** So that eval knows the text of a run. */
+  private static Map<String, byte[]> beside(ModelFolder folder) {
+    return TextRecord.of(folder)
+        .map(record -> Map.of(TEXT, StrictJson.bytes(ConfigJson.tree(record))))
+        .orElse(Map.of());
+  }
+
+  private static long bytes(ModelFolder folder) {
+    try (TensorFiles files = folder.weights().open()) {
+      return files.tensors().values().stream().mapToLong(StoredTensor::bytes).sum();
+    }
+  }
+
+  private static <T> T shown(String work, Function<DoubleConsumer, T> body) {
+    try (PartProgress progress = new PartProgress(work)) {
+      return body.apply(progress::at);
+    }
+  }
+
+  private ParameterException usage(String message) {
+    return new ParameterException(spec.commandLine(), message);
+  }
+}

@@ -1,0 +1,159 @@
+package panamoe.quantize;
+
+import java.util.HashMap;
+import java.util.IdentityHashMap;
+import java.util.Map;
+import java.util.concurrent.CancellationException;
+import java.util.function.DoubleConsumer;
+import panamoe.backend.Backend;
+import panamoe.backend.Routes;
+import panamoe.data.TokenWindows;
+import panamoe.model.LanguageModel;
+import panamoe.nn.Sequences;
+import panamoe.op.Pass;
+import panamoe.op.RouteObserver;
+import panamoe.param.Parameter;
+import panamoe.param.WeightTypes;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/**
+ * How much each input column of an expert's matrices matters: its mean square over the tokens of a
+ * text that are routed to the expert. An error in a column adds that much, on average, to the
+ * squared error of the outputs.
+ */
+public final class Calibration {
+  private static final int TOKENS_AT_A_TIME = 2048;
+
+  /**
+   * The layer's mean counts as that many tokens of each expert, so that one which few tokens reach
+   * is not rounded for these alone.
+   */
+  private static final double PRIOR_TOKENS = 16;
+
+  /** The least weight of a column, as a part of the mean: text that was not seen may need it. */
+  private static final double LEAST = 1e-3;
+
+  /** Of the matrices of a stack. */
+  private static final class Sums {
+    private final double[][] squares;
+    private final long[] rows;
+
+    Sums(int experts, int columns) {
+      this.squares = new double[experts][columns];
+      this.rows = new long[experts];
+    }
+
+    void add(float[] x, int[] offsets) {
+      int columns = squares[0].length;
+      for (int expert = 0; expert < rows.length; expert++) {
+        rows[expert] += offsets[expert + 1] - offsets[expert];
+        double[] sums = squares[expert];
+        for (int row = offsets[expert]; row < offsets[expert + 1]; row++) {
+          for (int column = 0; column < columns; column++) {
+            double value = x[row * columns + column];
+            sums[column] += value * value;
+          }
+        }
+      }
+    }
+  }
+
+  private final Map<String, Sums> byParameter = new HashMap<>();
+  private long tokens;
+
+  private Calibration() {}
+
+  /**
+   * Runs a model over a text.
+   *
+   * @param model loaded for inference, whole
+   * @param windows as long as the model's context at most; those that are not full are left out
+   * @param most tokens
+   * @param progress is told which part is done, 0 to 1
+   * @throws IllegalArgumentException if the text does not fill a window, or the model computes
+   *     numbers that are not finite
+   * @throws CancellationException if the thread is interrupted
+   */
+  public static Calibration of(
+      Backend backend,
+      LanguageModel model,
+      TokenWindows windows,
+      long most,
+      DoubleConsumer progress) {
+    Calibration calibration = new Calibration();
+    Map<Tensor, Sums> byWeights = new IdentityHashMap<>();
+    for (Parameter parameter : model.parameters().parameters()) {
+      if (WeightTypes.isExpert(parameter)) {
+        Sums sums = new Sums(parameter.matrices(), (int) parameter.matrixShape()[1]);
+        calibration.byParameter.put(parameter.name(), sums);
+        byWeights.put(parameter.value(), sums);
+      }
+    }
+    RouteObserver observer =
+        new RouteObserver() {
+          @Override
+          public void observe(int layer, Routes routes) {}
+
+          @Override
+          public void multiplied(Tensor weights, Tensor rows, Tensor offsets) {
+            backend.synchronize();
+            byWeights.get(weights).add(rows.toFloats(), offsets.toInts());
+          }
+        };
+    int length = windows.length();
+    long all = Math.min(windows.count() - 1, most / length); // the last may be padded
+    long atOnce = Math.max(1, TOKENS_AT_A_TIME / length);
+    for (long first = 0; first < all; first += atOnce) {
+      if (Thread.currentThread().isInterrupted()) {
+        throw new CancellationException("the calibration was interrupted");
+      }
+      try (TensorScope scope = TensorScope.confined(backend)) {
+        Tensor ids = scope.allocate(DType.INT32, Math.min(atOnce, all - first) * length);
+        Tensor targets = scope.allocate(DType.INT32, ids.shape());
+        windows.fill(first, ids, targets);
+        Pass pass = Pass.inference(backend, scope).observedBy(observer);
+        model.forward(pass, ids, Sequences.Whole.of(scope, ids.count(), length), null, false);
+        calibration.tokens += ids.count();
+      }
+      progress.accept((double) Math.min(all, first + atOnce) / all);
+    }
+    return calibration;
+  }
+
+  /** Tokens of the text. */
+  public long tokens() {
+    return tokens;
+  }
+
+  /** Tokens that were routed to an expert. */
+  public long tokens(String parameter, int expert) {
+    return byParameter.get(parameter).rows[expert];
+  }
+
+  /** Weights of the squared errors of an expert's matrix by column, above 0 and 1 on average. */
+  float[] weights(String parameter, int expert) {
+    Sums sums = byParameter.get(parameter);
+    int columns = sums.squares[0].length;
+    double[] means = new double[columns];
+    double seen = 0;
+    for (int e = 0; e < sums.rows.length; e++) {
+      seen += sums.rows[e];
+      for (int column = 0; column < columns; column++) {
+        means[column] += sums.squares[e][column];
+      }
+    }
+    double mean = 0;
+    for (int column = 0; column < columns; column++) {
+      double layers = seen == 0 ? 1 : means[column] / seen;
+      means[column] = sums.squares[expert][column] + PRIOR_TOKENS * layers;
+      mean += means[column] / columns;
+    }
+    float[] weights = new float[columns];
+    for (int column = 0; column < columns; column++) {
+      weights[column] = (float) (mean > 0 ? means[column] / mean + LEAST : 1);
+    }
+    return weights;
+  }
+}

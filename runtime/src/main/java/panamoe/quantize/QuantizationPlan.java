@@ -1,0 +1,134 @@
+package panamoe.quantize;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.regex.Pattern;
+import panamoe.io.ConfigJson;
+import panamoe.io.Omittable;
+import panamoe.model.ModelTensors.ExpertMatrix;
+
+/**
+ * Which experts' matrices become which blocks, by a file: {@code {"rules": [{"names":
+ * "*.down.weight", "layers": "0-3,7", "experts": "0-15", "to": "q6_k"}]}}. A rule is for the
+ * matrices that all of its parts name; no two may ask for different blocks.
+ */
+public record QuantizationPlan(List<Rule> rules) {
+  /** Of no file: all matrices alike. */
+  public static final QuantizationPlan NONE = new QuantizationPlan(List.of());
+
+  /**
+   * @param names of matrices in a checkpoint, {@code *} for any characters; null for all
+   * @param layers numbers and ranges; null for all
+   * @param experts numbers and ranges; null for all
+   */
+  public record Rule(
+      @Omittable String names,
+      @Omittable String layers,
+      @Omittable String experts,
+      BlockFormat to) {
+    private static final Pattern RANGES =
+        Pattern.compile("\\d{1,6}(-\\d{1,6})?(,\\d{1,6}(-\\d{1,6})?)*");
+
+    public Rule {
+      if (names == null && layers == null && experts == null) {
+        throw new IllegalArgumentException("it has none of names, layers and experts");
+      }
+      if (to == null) {
+        throw new IllegalArgumentException("to is missing, the blocks that it asks for");
+      }
+      requireRanges("layers", layers);
+      requireRanges("experts", experts);
+    }
+
+    private static void requireRanges(String what, String ranges) {
+      if (ranges != null && !RANGES.matcher(ranges).matches()) {
+        throw new IllegalArgumentException(
+            what + " is \"" + ranges + "\", expected numbers and ranges such as \"0-3,7\"");
+      }
+    }
+
+    boolean names(ExpertMatrix matrix) {
+      return (names == null || glob(names).matcher(matrix.name()).matches())
+          && holds(layers, matrix.layer())
+          && holds(experts, matrix.expert());
+    }
+
+    private static Pattern glob(String names) {
+      return Pattern.compile("\\Q" + names.replace("*", "\\E.*\\Q") + "\\E");
+    }
+
+    private static boolean holds(String ranges, int number) {
+      if (ranges == null) {
+        return true;
+      }
+      for (String range : ranges.split(",")) {
+        String[] ends = range.split("-");
+        if (number >= Integer.parseInt(ends[0])
+            && number <= Integer.parseInt(ends[ends.length - 1])) {
+          return true;
+        }
+      }
+      return false;
+    }
+  }
+
+  public QuantizationPlan {
+    rules = List.copyOf(rules);
+  }
+
+  /**
+   * Reads a plan.
+   *
+   * @throws IllegalArgumentException with what is wrong
+   */
+  public static QuantizationPlan read(Path file) {
+    QuantizationPlan plan = ConfigJson.read(file, QuantizationPlan.class);
+    if (plan.rules.isEmpty()) {
+      throw new IllegalArgumentException(file + " has no rules");
+    }
+    return plan;
+  }
+
+  /**
+   * The blocks of each matrix.
+   *
+   * @param everywhere those of matrices that no rule names
+   * @throws IllegalArgumentException if a rule names no matrix, or two contradict each other
+   */
+  Map<ExpertMatrix, BlockFormat> of(List<ExpertMatrix> matrices, BlockFormat everywhere) {
+    Map<ExpertMatrix, Integer> ruled = new LinkedHashMap<>();
+    for (int i = 0; i < rules.size(); i++) {
+      Rule rule = rules.get(i);
+      List<ExpertMatrix> named = new ArrayList<>(matrices);
+      named.removeIf(matrix -> !rule.names(matrix));
+      if (named.isEmpty()) {
+        throw new IllegalArgumentException(
+            "rule " + (i + 1) + " of the plan names no expert's matrix of the model");
+      }
+      for (ExpertMatrix matrix : named) {
+        Integer before = ruled.put(matrix, i);
+        if (before != null && rules.get(before).to() != rule.to()) {
+          throw new IllegalArgumentException(
+              String.format(
+                  Locale.ROOT,
+                  "rules %d and %d of the plan contradict each other: %s is to be %s and %s",
+                  before + 1,
+                  i + 1,
+                  matrix.name(),
+                  rules.get(before).to(),
+                  rule.to()));
+        }
+      }
+    }
+    Map<ExpertMatrix, BlockFormat> formats = new LinkedHashMap<>();
+    for (ExpertMatrix matrix : matrices) {
+      Integer rule = ruled.get(matrix);
+      formats.put(matrix, rule == null ? everywhere : rules.get(rule).to());
+    }
+    return formats;
+  }
+}

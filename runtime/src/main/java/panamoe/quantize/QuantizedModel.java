@@ -1,0 +1,233 @@
+package panamoe.quantize;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
+import java.util.function.DoubleConsumer;
+import panamoe.checkpoint.Checkpoint;
+import panamoe.checkpoint.CheckpointContents;
+import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.CheckpointFolder;
+import panamoe.checkpoint.TensorFiles;
+import panamoe.checkpoint.gguf.MetadataAlone;
+import panamoe.checkpoint.rows.RowSource;
+import panamoe.engine.ModelFolder;
+import panamoe.engine.StoredWeights;
+import panamoe.io.ConfigJson;
+import panamoe.io.RegularFile;
+import panamoe.model.ModelTensors;
+import panamoe.model.ModelTensors.ExpertMatrix;
+import panamoe.tensor.DType;
+import panamoe.tensor.Elements;
+
+/**
+ * A model whose experts' matrices are rounded to blocks, and the folder that it is written to.
+ *
+ * @param blocks of the matrices that are rounded; others stay as they are stored
+ * @param unreached matrices that would be rounded to fewer bits than Q8_0, had the calibration
+ *     reached their expert
+ * @param unfit matrices that stay because their rows are no whole blocks
+ */
+public record QuantizedModel(
+    ModelFolder source,
+    Map<ExpertMatrix, DType> blocks,
+    List<ExpertMatrix> unreached,
+    List<ExpertMatrix> unfit,
+    Calibration calibration) {
+  private static final int MOST_BYTES = 256 << 20;
+
+  /** What makers of a released model write beside its weights, and is read of it. */
+  private static final List<String> MAKERS_FILES =
+      List.of(
+          "config.json",
+          "generation_config.json",
+          "tokenizer.json",
+          "tokenizer_config.json",
+          "chat_template.jinja");
+
+  /**
+   * Refuses a model that cannot be quantized, and a plan that does not fit it.
+   *
+   * @param everywhere blocks of matrices that no rule of the plan names
+   * @return the blocks that are asked for
+   * @throws IllegalArgumentException in one sentence
+   */
+  public static Map<ExpertMatrix, BlockFormat> wanted(
+      ModelFolder source, QuantizationPlan plan, BlockFormat everywhere) {
+    if (source.config().encoder() != null) {
+      throw new IllegalArgumentException(
+          source.path() + " has an encoder; only models of a decoder alone are quantized");
+    }
+    List<ExpertMatrix> matrices = ModelTensors.expertMatrices(source.config());
+    if (matrices.isEmpty()) {
+      throw new IllegalArgumentException(
+          source.path() + " has no experts, whose matrices are what is rounded");
+    }
+    Map<String, DType> already = new TreeMap<>(source.weights().blocks());
+    if (!already.isEmpty()) {
+      Map.Entry<String, DType> first = already.entrySet().iterator().next();
+      throw new IllegalArgumentException(
+          source.path()
+              + " is in blocks already, "
+              + first.getKey()
+              + " in "
+              + first.getValue()
+              + ": rounding it again would add errors; begin with the model that it was made of");
+    }
+    return plan.of(matrices, everywhere);
+  }
+
+  /**
+   * @param wanted from {@link #wanted}
+   */
+  public static QuantizedModel of(
+      ModelFolder source, Map<ExpertMatrix, BlockFormat> wanted, Calibration calibration) {
+    Map<ExpertMatrix, DType> blocks = new LinkedHashMap<>();
+    List<ExpertMatrix> unreached = new ArrayList<>();
+    List<ExpertMatrix> unfit = new ArrayList<>();
+    wanted.forEach(
+        (matrix, format) -> {
+          Optional<DType> fitting = format.of(matrix.columns());
+          if (fitting.isEmpty()) {
+            if (format != BlockFormat.KEEP) {
+              unfit.add(matrix);
+            }
+          } else if (calibration.tokens(matrix.parameter(), matrix.expert()) == 0) {
+            if (fitting.get() != DType.Q8_0) {
+              unreached.add(matrix);
+            }
+            blocks.put(matrix, DType.Q8_0);
+          } else {
+            blocks.put(matrix, fitting.get());
+          }
+        });
+    return new QuantizedModel(source, blocks, unreached, unfit, calibration);
+  }
+
+  /**
+   * Writes a folder that {@link ModelFolder} opens. If anything fails nothing is left.
+   *
+   * @param target where nothing may be yet
+   * @param beside contents of further files by name
+   * @param threads that round
+   * @param progress is told which part is written, 0 to 1
+   * @param check is called with the written folder before it gets its name
+   * @throws CheckpointException if it cannot be written
+   * @throws IllegalArgumentException if a weight is not finite, or beyond what its blocks hold
+   */
+  public void write(
+      Path target,
+      Map<String, byte[]> beside,
+      int threads,
+      DoubleConsumer progress,
+      Consumer<Path> check) {
+    Map<String, byte[]> files = new LinkedHashMap<>(beside);
+    files.putAll(makersFiles());
+    try (TensorFiles opened = source.weights().open();
+        RowRounding rounding = new RowRounding(threads)) {
+      Map<String, RowSource> sources = source.weights().sources(opened);
+      Map<String, ExpertMatrix> byName = new HashMap<>();
+      blocks.keySet().forEach(matrix -> byName.put(matrix.name(), matrix));
+      Map<String, Elements> tensors = new TreeMap<>();
+      AtomicLong written = new AtomicLong();
+      long[] all = new long[1];
+      ModelTensors.shapes(source.config())
+          .forEach(
+              (name, shape) -> {
+                RowSource rows = sources.get(name);
+                ExpertMatrix matrix = byName.get(name);
+                all[0] += rows.rows() * rows.columns();
+                DType dtype = matrix == null ? rows.dtype() : blocks.get(matrix);
+                float[] weights = matrix == null ? null : weights(matrix);
+                tensors.put(
+                    name,
+                    rounding.rows(
+                        name,
+                        rows,
+                        shape,
+                        dtype,
+                        weights,
+                        count -> progress.accept((double) written.addAndGet(count) / all[0])));
+              });
+      ObjectNode config = JsonNodeFactory.instance.objectNode();
+      config.set("model", ConfigJson.tree(source.config()));
+      config.set(Checkpoint.QUANTIZATION, description());
+      CheckpointFolder.write(
+          target,
+          new CheckpointContents(
+              step(),
+              config,
+              JsonNodeFactory.instance.objectNode(),
+              source.config().experts(),
+              tensors,
+              Map.of()),
+          files,
+          check);
+    }
+  }
+
+  private long step() {
+    return source.weights() instanceof StoredWeights.Saved(Checkpoint checkpoint, _)
+        ? checkpoint.step()
+        : 0;
+  }
+
+  /** Null of an expert that was not reached. */
+  private float[] weights(ExpertMatrix matrix) {
+    return calibration.tokens(matrix.parameter(), matrix.expert()) == 0
+        ? null
+        : calibration.weights(matrix.parameter(), matrix.expert());
+  }
+
+  /** Matrices by the blocks that they are in. */
+  public Map<DType, Long> counts() {
+    Map<DType, Long> counts = new TreeMap<>();
+    blocks.values().forEach(dtype -> counts.merge(dtype, 1L, Long::sum));
+    return counts;
+  }
+
+  private ObjectNode description() {
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    json.put("source", source.weights().sha256());
+    json.put("calibration_tokens", calibration.tokens());
+    ObjectNode matrices = json.putObject("matrices");
+    counts().forEach((dtype, count) -> matrices.put(dtype.name(), count));
+    return json;
+  }
+
+  /** The tokenizer's file of a run; of a released model all that is read beside its weights. */
+  private Map<String, byte[]> makersFiles() {
+    Map<String, byte[]> files = new LinkedHashMap<>();
+    String folder = ModelFolder.RELEASED + "/";
+    if (source.weights() instanceof StoredWeights.Saved) {
+      source.tokenizerFile().ifPresent(file -> files.put(ModelFolder.TOKENIZER, bytes(file)));
+    } else if (ModelFolder.isGguf(source.path())) {
+      files.put(folder + ModelFolder.RELEASED_METADATA, MetadataAlone.of(source.path()));
+    } else {
+      MAKERS_FILES.stream()
+          .map(source.path()::resolve)
+          .filter(Files::exists)
+          .forEach(file -> files.put(folder + file.getFileName(), bytes(file)));
+    }
+    return files;
+  }
+
+  private static byte[] bytes(Path file) {
+    try {
+      return RegularFile.read(file, MOST_BYTES);
+    } catch (IOException e) {
+      throw CheckpointException.unread(file, e);
+    }
+  }
+}

@@ -1,0 +1,123 @@
+package panamoe.tensor;
+
+/**
+ * Finds the scale of a few numbers that share one: that for which the weighted sum of squared
+ * errors is least, of those on a grid around the usual one. With whole codes the error has many
+ * minima, so that no closed form gives it.
+ */
+final class ScaleSearch {
+  /** Codes that the largest number may be beyond the last one, or short of it. */
+  private static final double REACH = 1;
+
+  private static final double STEP = 0.2;
+
+  private ScaleSearch() {}
+
+  /** A scale and what is subtracted: {@code x ≈ scale · code − minimum}. */
+  record Affine(double scale, double minimum) {}
+
+  /**
+   * The scale d of {@code x ≈ d · code}.
+   *
+   * @param x numbers
+   * @param w weights of their squared errors, above 0
+   * @param from the first of {@code count} numbers
+   * @param low the least code, below 0
+   * @param high the largest code
+   * @param float16 whether the scale will be held in 16 bits
+   */
+  static double symmetric(
+      double[] x, double[] w, int from, int count, int low, int high, boolean float16) {
+    double most = 0;
+    for (int i = from; i < from + count; i++) {
+      most = Math.abs(x[i]) > Math.abs(most) ? x[i] : most;
+    }
+    if (most == 0) {
+      return 0;
+    }
+    double best = 0;
+    double bestGain = 0;
+    // The largest number gets a code next to the least one, or to the largest.
+    for (int end : -low == high ? new int[] {high} : new int[] {low, high}) {
+      for (double reach = -REACH; reach < REACH + STEP / 2; reach += STEP) {
+        double inverse = (end + Math.signum(end) * reach) / most;
+        double products = 0;
+        double squares = 0;
+        for (int i = from; i < from + count; i++) {
+          double code = Math.clamp(Math.rint(x[i] * inverse), low, high);
+          products += w[i] * x[i] * code;
+          squares += w[i] * code * code;
+        }
+        double scale = products / squares; // the best for these codes; NaN if all are 0
+        if (float16) {
+          scale = Float.float16ToFloat(Float.floatToFloat16((float) scale));
+          if (Double.isInfinite(scale)) {
+            return scale; // the caller refuses it
+          }
+        }
+        double gain = scale * (2 * products - scale * squares); // that much less error
+        if (gain > bestGain) {
+          bestGain = gain;
+          best = scale;
+        }
+      }
+    }
+    return best;
+  }
+
+  /**
+   * The scale and the minimum of {@code x ≈ scale · code − minimum}, neither below 0.
+   *
+   * @param high the largest code; the least is 0
+   */
+  static Affine affine(double[] x, double[] w, int from, int count, int high) {
+    double least = 0;
+    double most = 0;
+    double weights = 0;
+    double sum = 0;
+    double own = 0;
+    for (int i = from; i < from + count; i++) {
+      least = Math.min(least, x[i]);
+      most = Math.max(most, x[i]);
+      weights += w[i];
+      sum += w[i] * x[i];
+      own += w[i] * x[i] * x[i];
+    }
+    if (most == least) {
+      return new Affine(0, 0);
+    }
+    Affine best = new Affine((most - least) / high, -least);
+    double bestError = Double.POSITIVE_INFINITY;
+    for (double reach = -REACH; reach < REACH + STEP / 2; reach += STEP) {
+      double inverse = (high + reach) / (most - least);
+      double codes = 0;
+      double squares = 0;
+      double products = 0;
+      for (int i = from; i < from + count; i++) {
+        double code = Math.clamp(Math.rint((x[i] - least) * inverse), 0, high);
+        codes += w[i] * code;
+        squares += w[i] * code * code;
+        products += w[i] * code * x[i];
+      }
+      double determinant = weights * squares - codes * codes;
+      if (determinant <= 0) {
+        continue;
+      }
+      double scale = (weights * products - sum * codes) / determinant;
+      double minimum = (codes * products - squares * sum) / determinant;
+      if (minimum < 0) {
+        minimum = 0;
+        scale = products / squares;
+      }
+      double error =
+          own
+              + scale * (scale * squares - 2 * products - 2 * minimum * codes)
+              + minimum * (minimum * weights + 2 * sum);
+      if (scale >= 0 && error < bestError) {
+        bestError = error;
+        best = new Affine(scale, minimum);
+      }
+    }
+    return best;
+  }
+}

@@ -1,0 +1,103 @@
+package panamoe.checkpoint;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import panamoe.backend.Backend;
+import panamoe.backend.reference.ReferenceBackend;
+import panamoe.tensor.DType;
+import panamoe.tensor.TensorScope;
+
+/** A folder is written whole or not at all, whatever operation of the disk fails. */
+class CheckpointFolderTest {
+  private static final Map<String, byte[]> BESIDE =
+      Map.of("tokenizer.json", new byte[] {1, 2}, "released/config.json", new byte[] {3});
+
+  @TempDir private Path folder;
+
+  private static void write(Path target, Disk.Listener listener, Runnable check) {
+    ObjectNode empty = JsonNodeFactory.instance.objectNode();
+    try (Backend backend = new ReferenceBackend();
+        TensorScope scope = TensorScope.confined(backend)) {
+      CheckpointFolder.write(
+          target,
+          new CheckpointContents(
+              3,
+              empty,
+              empty,
+              List.of(),
+              Map.of("w", scope.allocate(DType.FLOAT32, 2, 3).set(1f, 2, 3, 4, 5, 6)),
+              Map.of()),
+          BESIDE,
+          _ -> check.run(),
+          new Disk(listener));
+    }
+  }
+
+  private List<Path> files() throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files.toList();
+    }
+  }
+
+  @Test
+  void theFolderIsACheckpointWithFilesBeside() throws IOException {
+    Path target = folder.resolve("model");
+    write(target, (_, _) -> {}, () -> assertFalse(Files.exists(target)));
+    Checkpoint checkpoint = Checkpoint.open(target);
+    checkpoint.verify();
+    assertEquals(3, checkpoint.step());
+    assertArrayEquals(new byte[] {3}, Files.readAllBytes(target.resolve("released/config.json")));
+    assertEquals(List.of(target), files());
+  }
+
+  @Test
+  void nothingIsLeftOfAFailure() throws IOException {
+    List<String> operations = new ArrayList<>();
+    write(folder.resolve("whole"), (operation, _) -> operations.add(operation), () -> {});
+    int until = operations.lastIndexOf("rename"); // then the folder is there
+    for (int failing = 0; failing <= until; failing++) {
+      int[] left = {failing};
+      CheckpointException e =
+          assertThrows(
+              CheckpointException.class,
+              () ->
+                  write(
+                      folder.resolve("model"),
+                      (operation, _) -> {
+                        if (left[0]-- == 0) {
+                          throw new IOException("No space left on device");
+                        }
+                      },
+                      () -> {}));
+      assertTrue(e.getMessage().contains("No space left on device"), e.getMessage());
+      assertEquals(List.of(folder.resolve("whole")), files(), "operation " + failing);
+    }
+  }
+
+  @Test
+  void nothingIsLeftIfTheCheckRefusesTheFolder() throws IOException {
+    Runnable refuses =
+        () -> {
+          throw new IllegalArgumentException("not good enough");
+        };
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> write(folder.resolve("model"), (_, _) -> {}, refuses));
+    assertEquals(List.of(), files());
+  }
+}

@@ -1,0 +1,147 @@
+package panamoe.tensor;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import panamoe.checkpoint.StoredType;
+
+/** What a search of scales makes of numbers; conformance compares its errors with ggml's. */
+class BlockSearchTest {
+  private static final int COLUMNS = 512;
+
+  private static byte[] rounded(DType dtype, float[] x, float[] weights) {
+    byte[] blocks = new byte[(int) dtype.bytes(x.length)];
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment floats = arena.allocateFrom(ValueLayout.JAVA_FLOAT, x);
+      int columns = weights == null ? x.length : weights.length;
+      BlockSearch.round(dtype, floats, weights, columns, MemorySegment.ofArray(blocks));
+    }
+    return blocks;
+  }
+
+  private static float[] decoded(DType dtype, byte[] blocks) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment from = arena.allocateFrom(ValueLayout.JAVA_BYTE, blocks);
+      long count = (long) blocks.length / dtype.blockBytes() * dtype.blockElements();
+      MemorySegment to = arena.allocate(ValueLayout.JAVA_FLOAT, count);
+      StoredType.of(dtype).decode(from, to);
+      return to.toArray(ValueLayout.JAVA_FLOAT);
+    }
+  }
+
+  private static float[] normal(long seed) {
+    Random random = new Random(seed);
+    float[] x = new float[8 * COLUMNS];
+    for (int i = 0; i < x.length; i++) {
+      x[i] = (float) random.nextGaussian();
+    }
+    return x;
+  }
+
+  /** The sum of squares, each with the weight of its column. */
+  private static double error(float[] x, float[] y, float[] weights) {
+    double sum = 0;
+    for (int i = 0; i < x.length; i++) {
+      sum += weights[i % weights.length] * Math.pow((double) x[i] - y[i], 2);
+    }
+    return sum;
+  }
+
+  private static float[] ones() {
+    float[] ones = new float[COLUMNS];
+    Arrays.fill(ones, 1);
+    return ones;
+  }
+
+  /** Relative errors of ggml on such numbers, which are known to two digits. */
+  private static double known(DType dtype) {
+    return switch (dtype) {
+      case Q8_0 -> 0.0055;
+      case Q6_K -> 0.018;
+      case Q5_K -> 0.036;
+      case Q5_0 -> 0.043;
+      case Q4_K -> 0.073;
+      case Q4_0 -> 0.087;
+      case MXFP4 -> 0.117;
+      default -> throw new IllegalArgumentException(dtype.toString());
+    };
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"Q8_0", "Q4_0", "Q5_0", "Q4_K", "Q5_K", "Q6_K", "MXFP4"})
+  void errorsOfNormalNumbersAreThoseThatAreKnownOrLess(DType dtype) {
+    float[] x = normal(1);
+    float[] y = decoded(dtype, rounded(dtype, x, null));
+    double relative = Math.sqrt(error(x, y, ones()) / error(x, new float[x.length], ones()));
+    assertTrue(relative < 1.01 * known(dtype), dtype + ": " + relative);
+    assertTrue(relative > 0.8 * known(dtype), dtype + ": too good, " + relative);
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"Q8_0", "Q4_0", "Q5_0", "Q4_K", "Q5_K", "Q6_K", "MXFP4"})
+  void errorsFallWhereTheyWeighLeast(DType dtype) {
+    float[] x = normal(2);
+    float[] weights = new float[COLUMNS];
+    Random random = new Random(3);
+    for (int i = 0; i < weights.length; i++) {
+      weights[i] = (float) Math.exp(2 * random.nextGaussian());
+    }
+    double without = error(x, decoded(dtype, rounded(dtype, x, null)), weights);
+    double with = error(x, decoded(dtype, rounded(dtype, x, weights)), weights);
+    assertTrue(with < 0.98 * without, dtype + ": " + with + " for " + without);
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"Q8_0", "Q4_0", "Q5_0", "Q4_K", "Q5_K", "Q6_K", "MXFP4"})
+  void aBlockIsTheSameAmongOthers(DType dtype) {
+    float[] x = normal(4);
+    byte[] all = rounded(dtype, x, ones());
+    byte[] last = rounded(dtype, Arrays.copyOfRange(x, x.length - COLUMNS, x.length), ones());
+    assertArrayEquals(last, Arrays.copyOfRange(all, all.length - last.length, all.length));
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"Q8_0", "Q4_0", "Q5_0", "Q4_K", "Q5_K", "Q6_K", "MXFP4"})
+  void whatFitsNearlyIsAndZerosStay(DType dtype) {
+    float[] x = new float[COLUMNS];
+    assertArrayEquals(x, decoded(dtype, rounded(dtype, x, null)), 0f);
+    for (int i = 0; i < x.length; i++) {
+      x[i] = i % 3 - 1; // -1, 0, 1
+    }
+    float[] y = decoded(dtype, rounded(dtype, x, null));
+    for (int i = 0; i < x.length; i++) {
+      assertEquals(x[i], y[i], 0.01, dtype + " at " + i);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"Q8_0", "Q4_0", "Q5_0", "Q4_K", "Q5_K", "Q6_K", "MXFP4"})
+  void refusesWhatIsNotFinite(DType dtype) {
+    for (float bad : new float[] {Float.NaN, Float.POSITIVE_INFINITY}) {
+      float[] x = new float[COLUMNS];
+      x[300] = bad;
+      assertThrows(IllegalArgumentException.class, () -> rounded(dtype, x, null));
+    }
+  }
+
+  @Test
+  void refusesWhatAScaleDoesNotReach() {
+    float[] x = new float[COLUMNS];
+    x[5] = 1e30f;
+    for (DType dtype : new DType[] {DType.Q8_0, DType.Q4_0, DType.Q4_K, DType.Q6_K}) {
+      IllegalArgumentException e =
+          assertThrows(IllegalArgumentException.class, () -> rounded(dtype, x, null));
+      assertTrue(e.getMessage().contains("does not hold"), e.getMessage());
+    }
+  }
+}
