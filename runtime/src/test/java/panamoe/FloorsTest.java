@@ -70,7 +70,8 @@ class FloorsTest {
               "train",
               "engine",
               "distill",
-              "runtimekernel", "quantize")
+              "runtimekernel",
+              "quantize")
           .whereLayer("comm")
           .mayOnlyBeAccessedByLayers(
               "parallel", "op", "param", "nn", "moe", "checkpoint", "model", "train", "engine")
@@ -91,7 +92,8 @@ class FloorsTest {
               "engine",
               "distill",
               "edit",
-              "runtimekernel", "quantize")
+              "runtimekernel",
+              "quantize")
           .whereLayer("op")
           .mayOnlyBeAccessedByLayers(
               "param", "nn", "moe", "model", "eval", "train", "engine", "distill", "quantize")
@@ -106,7 +108,8 @@ class FloorsTest {
               "engine",
               "distill",
               "edit",
-              "runtimekernel")
+              "runtimekernel",
+              "quantize")
           .whereLayer("param")
           .mayOnlyBeAccessedByLayers("nn", "moe", "model", "train", "engine", "quantize")
           .whereLayer("nn")
@@ -118,7 +121,8 @@ class FloorsTest {
           .whereLayer("data")
           .mayOnlyBeAccessedByLayers("eval", "train", "engine", "grammar", "distill", "quantize")
           .whereLayer("model")
-          .mayOnlyBeAccessedByLayers("eval", "train", "engine", "distill", "edit", "runtimekernel", "quantize")
+          .mayOnlyBeAccessedByLayers(
+              "eval", "train", "engine", "distill", "edit", "runtimekernel", "quantize")
           .whereLayer("eval")
           .mayOnlyBeAccessedByLayers("train", "quantize")
           .whereLayer("train")
@@ -130,6 +134,8 @@ class FloorsTest {
           .whereLayer("distill")
           .mayNotBeAccessedByAnyLayer()
           .whereLayer("edit")
+          .mayNotBeAccessedByAnyLayer()
+          .whereLayer("quantize")
           .mayNotBeAccessedByAnyLayer()
           .whereLayer("runtimekernel")
           .mayNotBeAccessedByAnyLayer();
