@@ -19,7 +19,7 @@ public final class WeightPrecision {
       names = "--quantize",
       paramLabel = "TYPE",
       description =
-          "Experts' matrices: int8 (rounded while they are loaded, to 8.5 bits an element), int4 (4.5), stored (in the blocks of a GGUF file or of MXFP4, where they can be multiplied by), or none (as --dtype). Default: stored where there are such blocks, but none with --device cuda.")
+          "Experts' matrices: int8 (rounded while they are loaded, to 8.5 bits an element), int4 (4.5), stored (these, and others too, in the blocks of a GGUF file or of MXFP4, where they can be multiplied by), or none (as --dtype). Default: stored where there are such blocks, but none with --device cuda.")
   private Quantization quantize;
 
   /** The dtype of activations, and of weights that are not held in blocks. */

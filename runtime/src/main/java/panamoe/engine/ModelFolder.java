@@ -306,7 +306,7 @@ public record ModelFolder(
   }
 
   /**
-   * Experts' matrices in the blocks that they are stored in, where kernels multiply by these.
+   * Matrices in the blocks that they are stored in, where kernels multiply by these.
    *
    * @param compute of all else
    * @throws CheckpointException if a file is missing or damaged

@@ -141,8 +141,8 @@ public final class ModelTensors {
   }
 
   /**
-   * Experts' matrices in their own blocks. A layer whose experts are in blocks of several dtypes is
-   * held in Q8_0, the most precise of all; one with experts in none, in {@code compute}.
+   * Matrices in their own blocks. A layer whose experts are in blocks of several dtypes is held in
+   * Q8_0, the most precise of all; one with experts in none, in {@code compute}.
    *
    * @param compute of all else
    * @param blocks of tensors by name, over all ranks; without those that are in none
@@ -151,7 +151,7 @@ public final class ModelTensors {
     Map<String, DType> stored = new HashMap<>();
     try (LanguageModel whole = new LanguageModel(config)) {
       for (Parameter parameter : whole.parameters().parameters()) {
-        if (WeightTypes.isExpert(parameter)) {
+        if (WeightTypes.mayBeBlocks(parameter)) {
           List<DType> found =
               IntStream.range(0, parameter.matrices())
                   .mapToObj(matrix -> blocks.getOrDefault(name(parameter, matrix), compute))

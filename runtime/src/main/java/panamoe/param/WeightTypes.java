@@ -13,8 +13,8 @@ import panamoe.tensor.DType;
  *
  * @param compute of activations, and of weights beside vectors and routers, which are FLOAT32
  * @param experts of experts' matrices: {@code compute}, or blocks
- * @param stored of those that are to be held as they are stored, by parameter: the dtype of their
- *     blocks, or {@code compute}, which they are decoded to
+ * @param stored of matrices, any, that are to be held as they are stored, by parameter: the dtype
+ *     of their blocks, or {@code compute}, which they are decoded to
  */
 public record WeightTypes(DType compute, DType experts, Map<String, DType> stored) {
   public WeightTypes(DType compute, DType experts) {
@@ -26,16 +26,15 @@ public record WeightTypes(DType compute, DType experts, Map<String, DType> store
     return new WeightTypes(compute, compute);
   }
 
-  /** Whether experts' matrices are held in blocks. */
+  /** Whether matrices are held in blocks. */
   public boolean quantized() {
     return experts.isBlocks() || stored.values().stream().anyMatch(DType::isBlocks);
   }
 
   /** The dtype of a parameter. Rows that are no whole blocks stay in the dtype of computing. */
   public DType of(Parameter parameter) {
-    return isExpert(parameter) && fits(parameter)
-        ? wanted(parameter)
-        : parameter.valueDType(compute);
+    boolean named = isExpert(parameter) || stored.containsKey(parameter.name());
+    return named && fits(parameter) ? wanted(parameter) : parameter.valueDType(compute);
   }
 
   /** What a user should know: matrices that stay as they are, or are decoded. */
@@ -75,8 +74,17 @@ public record WeightTypes(DType compute, DType experts, Map<String, DType> store
     return parameter.part() == Part.EXPERT && parameter.role() == Role.OPERAND;
   }
 
-  private DType wanted(Parameter expert) {
-    return stored.getOrDefault(expert.name(), experts);
+  /** Whether kernels multiply by a parameter in blocks: by matrices, not by routers. */
+  public static boolean mayBeBlocks(Parameter parameter) {
+    return switch (parameter.part()) {
+      case ROUTER, COEFFICIENT -> false;
+      case EXPERT -> isExpert(parameter);
+      default -> parameter.role() == Role.OPERAND && parameter.shape().length == 2;
+    };
+  }
+
+  private DType wanted(Parameter parameter) {
+    return stored.getOrDefault(parameter.name(), experts);
   }
 
   private boolean fits(Parameter parameter) {

@@ -11,6 +11,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -40,7 +41,7 @@ import panamoe.param.Parameter;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 
-/** {@code --quantize stored}: the experts of small GGUF files in their own blocks. */
+/** {@code --quantize stored}: the matrices of small GGUF files in their own blocks. */
 class StoredExpertsTest {
   private final Backend cpu = Backends.open("cpu", 2);
 
@@ -58,11 +59,17 @@ class StoredExpertsTest {
     return folder.load(backend, InferenceSettings.of(types), Ranks.alone(), warnings, _ -> {});
   }
 
-  /** Bytes of the experts' matrices in the file. */
-  private static long expertBytes(ModelFolder folder) {
+  /** Whether kernels multiply by it, where the model has blocks of it. */
+  private static boolean isMatrix(String name) {
+    return name.endsWith(".weight")
+        && Stream.of("norm", "gate_inp", "sinks", "token_embd").noneMatch(name::contains);
+  }
+
+  /** Bytes of the matrices in the file. */
+  private static long matrixBytes(ModelFolder folder) {
     try (TensorFiles files = folder.weights().open()) {
       return files.tensors().values().stream()
-          .filter(tensor -> tensor.name().endsWith("_exps.weight"))
+          .filter(tensor -> isMatrix(tensor.name()))
           .mapToLong(StoredTensor::bytes)
           .sum();
     }
@@ -87,24 +94,27 @@ class StoredExpertsTest {
       assertEquals(List.of(), warnings);
       long elements = 0;
       for (Parameter parameter : here.parameters().parameters()) {
-        boolean expert = WeightTypes.isExpert(parameter);
+        boolean matrix = WeightTypes.mayBeBlocks(parameter);
+        DType held = parameter == here.head() ? DType.Q8_0 : blocks;
         assertEquals(
-            expert ? blocks : parameter.valueDType(DType.FLOAT32), parameter.value().dtype());
-        elements += expert ? parameter.count() : 0;
+            matrix ? held : parameter.valueDType(DType.FLOAT32), parameter.value().dtype());
+        elements += matrix ? parameter.count() : 0;
       }
       assertEquals(
-          InferenceMemory.of(folder.config(), exact).weights() - 4 * elements + expertBytes(folder),
+          InferenceMemory.of(folder.config(), exact).weights() - 4 * elements + matrixBytes(folder),
           InferenceMemory.of(folder.config(), types).weights());
       float[] found = ModelRunner.nextLogits(cpu, here, 7, 1, 30);
       float[] expected = ModelRunner.nextLogits(reference, there, 7, 1, 30);
       float[] decoded = ModelRunner.nextLogits(cpu, floats, 7, 1, 30);
       double apart = 0;
       double largest = 0;
+      double between = 0; // rows that are rounded to int8 the other way
       for (int i = 0; i < found.length; i++) {
-        assertEquals(expected[i], found[i], 2e-3);
+        between = Math.max(between, Math.abs(expected[i] - found[i]));
         apart = Math.max(apart, Math.abs(decoded[i] - found[i]));
         largest = Math.max(largest, Math.abs(decoded[i]));
       }
+      assertTrue(between < 0.02 * largest, between + " of " + largest);
       assertTrue(apart > 0 && apart < 0.1 * largest, apart + " of " + largest);
     }
   }
@@ -202,8 +212,10 @@ class StoredExpertsTest {
               .filter(parameter -> parameter.value().dtype() == DType.Q8_0)
               .map(Parameter::name)
               .toList();
-      assertEquals(1, held.size(), held.toString());
-      assertTrue(held.getFirst().endsWith(".moe.experts.down.weight"), held.toString());
+      assertEquals("layers.0.moe.experts.down.weight", held.getFirst());
+      assertEquals("layers.2.attention.query.weight", held.get(1));
+      assertEquals("head.weight", held.getLast());
+      assertEquals(6, held.size(), held.toString());
       assertEquals(
           List.of(
               "layers.0.moe.experts.up.weight and 4 more are decoded to bfloat16: not stored in"
@@ -217,7 +229,7 @@ class StoredExpertsTest {
   void commandsTakeIt() throws IOException {
     String model = file("qwen3moe_text_q8_0").toString();
     long stored = memory(model, "--quantize", "stored");
-    assertEquals(memory(model, "--quantize", "int8"), stored);
+    assertTrue(memory(model, "--quantize", "int8") > stored);
     assertEquals(stored, memory(model), "the default");
     assertNotEquals(memory(model, "--quantize", "none"), stored);
     Path plain = file("deepseek2_v3_b_yarn_bf16");

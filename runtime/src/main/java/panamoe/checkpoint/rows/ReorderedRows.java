@@ -1,6 +1,7 @@
 package panamoe.checkpoint.rows;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Optional;
 import java.util.function.LongUnaryOperator;
 import panamoe.tensor.DType;
 
@@ -60,10 +61,15 @@ public record ReorderedRows(RowSource of, LongUnaryOperator place) implements Ro
 
   @Override
   public void read(long row, long rows, long column, long columns, MemorySegment into) {
-    long rowBytes = columns * dtype().bytes();
+    long rowBytes = dtype().bytes(columns);
     for (long i = 0; i < rows; i++) {
       long stored = place.applyAsLong(row + i);
       of.read(stored, 1, column, columns, into.asSlice(i * rowBytes, rowBytes));
     }
+  }
+
+  @Override
+  public Optional<RowSource> inBlocks() {
+    return of.inBlocks().map(blocks -> new ReorderedRows(blocks, place));
   }
 }
