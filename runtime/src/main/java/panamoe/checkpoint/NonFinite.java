@@ -9,6 +9,9 @@ import panamoe.tensor.DType;
 
 /** Counts NaN and infinite values among weights. */
 final class NonFinite {
+  /** Exponent of an MXFP4 block from which 6 times it may be infinite. */
+  private static final int LARGE_MXFP4 = 252;
+
   private long count;
   private int tensors;
   private String first;
@@ -39,7 +42,7 @@ final class NonFinite {
 
   /**
    * Values of {@code data} that are not finite: all bits of their exponent are set. Blocks are
-   * decoded.
+   * decoded if a scale is suspicious.
    */
   static long count(DType dtype, MemorySegment data) {
     return switch (dtype) {
@@ -47,7 +50,7 @@ final class NonFinite {
       case BFLOAT16 ->
           mayHold(data, 0x7f80_7f80_7f80_7f80L, 0x0080_0080_0080_0080L) ? shorts(data) : 0;
       case FLOAT64 -> mayHold(data, 0x7ff00000_00000000L, 0x00100000_00000000L) ? doubles(data) : 0;
-      default -> dtype.isBlocks() ? blocks(dtype, data) : 0;
+      default -> dtype.isBlocks() && blocksMayHold(dtype, data) ? blocks(dtype, data) : 0;
     };
   }
 
@@ -67,6 +70,26 @@ final class NonFinite {
     }
     long signs = exponents + ones;
     return (carries & signs) != 0 || words * Long.BYTES < data.byteSize();
+  }
+
+  /** Whether a block's scale is not finite, or so large that its products may be infinite. */
+  private static boolean blocksMayHold(DType dtype, MemorySegment data) {
+    boolean found = false;
+    for (long at = 0; at < data.byteSize(); at += dtype.blockBytes()) {
+      found |=
+          switch (dtype) {
+            case Q6_K -> isFull(data, at + 208);
+            case Q4_K, Q5_K -> isFull(data, at) || isFull(data, at + 2);
+            case MXFP4 -> (data.get(ValueLayout.JAVA_BYTE, at) & 255) >= LARGE_MXFP4;
+            default -> isFull(data, at);
+          };
+    }
+    return found;
+  }
+
+  /** Whether all bits of a float16's exponent are set. */
+  private static boolean isFull(MemorySegment data, long at) {
+    return (data.get(ValueLayout.JAVA_SHORT_UNALIGNED, at) & 0x7c00) == 0x7c00;
   }
 
   private static long blocks(DType dtype, MemorySegment data) {

@@ -1,9 +1,14 @@
 package panamoe.checkpoint;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.lang.foreign.Arena;
+import java.lang.foreign.ValueLayout;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
@@ -12,6 +17,49 @@ class NonFiniteTest {
   private static final float[] SUSPECTS = {
     Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY, -Float.NaN
   };
+
+  /** A scale that is not finite makes all of its block's numbers so, or the ones beside zeros. */
+  @ParameterizedTest
+  @EnumSource(
+      value = DType.class,
+      names = {"Q8_0", "Q4_0", "Q5_0", "Q4_K", "Q5_K", "Q6_K", "MXFP4"})
+  void countsThoseOfBlocks(DType dtype) {
+    Random random = new Random(3);
+    int blocks = 9;
+    int size = dtype.blockBytes();
+    byte[] bytes = new byte[blocks * size];
+    random.nextBytes(bytes);
+    for (int block = 0; block < blocks; block++) {
+      for (int at : scales(dtype)) {
+        bytes[block * size + at] = (byte) (dtype == DType.MXFP4 ? 120 : 0x3c);
+      }
+    }
+    assertEquals(0, count(dtype, bytes));
+    for (int at : scales(dtype)) {
+      byte[] one = bytes.clone();
+      one[4 * size + at] = (byte) (dtype == DType.MXFP4 ? 255 : 0x7e);
+      long found = count(dtype, one);
+      assertTrue(found > 0 && found <= dtype.blockElements(), found + " at " + at);
+    }
+    bytes[5 * size + scales(dtype)[0]] = (byte) (dtype == DType.MXFP4 ? 251 : 0x7b);
+    assertEquals(0, count(dtype, bytes), "large but finite");
+  }
+
+  /** Where the high byte of each 16-bit scale is, or the exponent. */
+  private static int[] scales(DType dtype) {
+    return switch (dtype) {
+      case Q6_K -> new int[] {209};
+      case Q4_K, Q5_K -> new int[] {1, 3};
+      case MXFP4 -> new int[] {0};
+      default -> new int[] {1};
+    };
+  }
+
+  private static long count(DType dtype, byte[] bytes) {
+    try (Arena arena = Arena.ofConfined()) {
+      return NonFinite.count(dtype, arena.allocateFrom(ValueLayout.JAVA_BYTE, bytes));
+    }
+  }
 
   @Test
   void countsThemWhereverTheyAre() {
