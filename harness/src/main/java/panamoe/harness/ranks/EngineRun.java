@@ -12,6 +12,7 @@ import panamoe.engine.InferenceMemory;
 import panamoe.engine.InferenceSettings;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.ExpertReads;
+import panamoe.harness.PartBar;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
 import panamoe.param.WeightTypes;
@@ -51,8 +52,7 @@ public record EngineRun(
       InferenceMemory.requireShares(folder, types, ranks, backend.memoryAvailable());
     }
     List<String> warnings = new ArrayList<>();
-    try (LanguageModel loaded =
-        folder.load(backend, settings, ranks, warnings, _ -> requireGoing())) {
+    try (LanguageModel loaded = load(ranks, backend, warnings)) {
       if (ranks.first()) {
         warnings.forEach(warning -> err.println("warning: " + warning));
       }
@@ -63,9 +63,18 @@ public record EngineRun(
     }
   }
 
-  private void requireGoing() {
+  private LanguageModel load(Ranks ranks, Backend backend, List<String> warnings) {
+    try (PartBar bar = PartBar.onStandardError("loading")) {
+      return folder.load(backend, settings, ranks, warnings, part -> told(ranks, bar, part));
+    }
+  }
+
+  private void told(Ranks ranks, PartBar bar, double part) {
     if (stop.getAsBoolean()) {
       throw new CancellationException();
+    }
+    if (ranks.first()) {
+      bar.accept(part);
     }
   }
 }

@@ -22,6 +22,7 @@ import panamoe.engine.InferenceMemory;
 import panamoe.engine.InferenceSettings;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.MakersSampling;
+import panamoe.harness.PartBar;
 import panamoe.harness.Precision;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.ranks.Alike;
@@ -149,8 +150,7 @@ public final class ServeCommand implements Callable<Integer> {
     try (RequestLog log = log(served, folder, backend, metrics);
         ApiServer server = listenOptions.listen(served, limits, keys, metrics, log, err::println)) {
       List<String> warnings = new ArrayList<>();
-      try (LanguageModel loaded =
-          load(ranks, backend, folder, warnings, part -> loaded(server, part, stop))) {
+      try (LanguageModel loaded = load(ranks, backend, folder, warnings, server, stop)) {
         warnings.forEach(warning -> err.println("warning: " + warning));
         loaded.expertCache().ifPresent(metrics::reads);
         CacheSize cache = cache(ranks, backend, folder);
@@ -166,6 +166,27 @@ public final class ServeCommand implements Callable<Integer> {
               answer(engine, server, metrics, engineOptions.experts().heat(folder));
             });
       }
+    }
+  }
+
+  /** Loads what rank 0 holds, and tells the server's clients and the terminal how far it is. */
+  private LanguageModel load(
+      Ranks ranks,
+      Backend backend,
+      ModelFolder folder,
+      List<String> warnings,
+      ApiServer server,
+      BooleanSupplier stop) {
+    try (PartBar bar = PartBar.onStandardError("loading")) {
+      return load(
+          ranks,
+          backend,
+          folder,
+          warnings,
+          part -> {
+            loaded(server, part, stop);
+            bar.accept(part);
+          });
     }
   }
 
