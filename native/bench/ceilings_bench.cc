@@ -1,5 +1,5 @@
-// What this machine can do at best, as one JSON line: the rate of fused multiply-adds, of bfloat16 dot products and of
-// reading memory. The yardstick of the roofline column of `panamoe bench`.
+// What this machine can do at best, as one JSON line: the rate of fused multiply-adds, of bfloat16 and of int8 dot
+// products, and of reading memory. The yardstick of the roofline column of `panamoe bench`.
 //
 // ceilings_bench [THREADS [--watch]]     default: one thread per processor. Watching, it measures again, in less time
 // and so less thoroughly, for each line that it reads: memory that a machine shares with others changes its speed.
@@ -30,6 +30,7 @@ namespace {
 
 HWY_EXPORT(multiply_add);
 HWY_EXPORT(dot_bf16);
+HWY_EXPORT(dot_int8);
 HWY_EXPORT(read_streams);
 
 constexpr size_t kLine = 16;  // floats in a cache line: one sink a thread
@@ -89,7 +90,7 @@ class Machine {
     bool past_caches;
   };
   struct Rates {
-    double fma, dot;
+    double fma, dot, bytes;
   };
 
   static constexpr int kThorough = 7, kQuick = 3;     // repetitions
@@ -110,12 +111,18 @@ class Machine {
     const double dot_seconds = best_seconds(threads_, repetitions, [&](int t) {
       work_[t] = HWY_DYNAMIC_DISPATCH(dot_bf16)(steps, 1.0f, &sink_[t * kLine]);
     });
-    return {fma, std::max(fma, work_[0] * threads_ / dot_seconds)};
+    const double dot = std::max(fma, work_[0] * threads_ / dot_seconds);
+    const double byte_seconds = best_seconds(threads_, repetitions, [&](int t) {
+      work_[t] = HWY_DYNAMIC_DISPATCH(dot_int8)(steps, 1.0f, &sink_[t * kLine]);
+    });
+    return {fma, dot, work_[0] * threads_ / byte_seconds};
   }
 
   void print(Rates rates, double read) const {
-    std::printf("{\"fma_f32_gflops\": %.1f, \"dot_bf16_gflops\": %.1f, \"read_gbytes_per_s\": %.1f, \"threads\": %d}\n",
-                rates.fma / 1e9, rates.dot / 1e9, read / 1e9, threads_);
+    std::printf(
+        "{\"fma_f32_gflops\": %.1f, \"dot_bf16_gflops\": %.1f, \"dot_int8_gops\": %.1f, \"read_gbytes_per_s\": %.1f, "
+        "\"threads\": %d}\n",
+        rates.fma / 1e9, rates.dot / 1e9, rates.bytes / 1e9, read / 1e9, threads_);
     std::fflush(stdout);
   }
 

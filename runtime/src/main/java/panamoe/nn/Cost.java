@@ -56,13 +56,23 @@ public record Cost(
       return NONE;
     }
     double elements = read * Tensor.count(parameter.matrixShape(work.topology()));
+    DType held = held(work, parameter);
+    double blocks = elements / held.blockElements();
     double gradients = work.training() ? parameter.count(work.topology()) : 0;
     return new Cost(
         0,
-        elements * parameter.valueDType(work.dtype()).bytes() * (work.training() ? 2 : 1),
+        blocks * held.packedBytes(held.blockElements()) * (work.training() ? 2 : 1),
         gradients * DType.FLOAT32.bytes(),
         0,
         0);
+  }
+
+  /** The dtype that kernels read: the work's, unless the parameter is held in blocks. */
+  private static DType held(Work work, Parameter parameter) {
+    Tensor value = parameter.value();
+    return value != null && value.dtype().isBlocks()
+        ? value.dtype()
+        : parameter.valueDType(work.dtype());
   }
 
   /**

@@ -33,7 +33,12 @@ public record Work(
 
   /** A prompt, of which the last token gets logits. */
   public static Work prefill(long length, DType dtype) {
-    return new Work(false, false, 1, 0, length, 1, dtype, Topology.ONE);
+    return prefill(1, length, dtype);
+  }
+
+  /** Prompts of one length. */
+  public static Work prefill(long sequences, long length, DType dtype) {
+    return new Work(false, false, sequences, 0, length, sequences, dtype, Topology.ONE);
   }
 
   /** The next token of each sequence, all of which have {@code cached} tokens. */

@@ -23,11 +23,11 @@ record Bench(
     PrintWriter err) {
 
   /**
-   * @param subject of the cell's kind, model, shape and dtype
+   * @param subject of the cell's kind, model (or file), shape and dtype
    */
   Measurement measure(Subject subject, Cell cell) throws IOException {
     Timing.stopIfInterrupted();
-    try (Workload work = subject.over(cell.tokens())) {
+    try (Workload work = subject.over(cell.tokens(), cell.texts())) {
       Workload.Beside beside =
           peer == null ? work.beside() : new Workload.Beside(peer.label(), peer.contender(cell));
       Contender ours = contender(cell.kind(), work);

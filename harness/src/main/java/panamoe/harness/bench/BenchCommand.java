@@ -6,10 +6,12 @@ import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import panamoe.backend.Backend;
+import panamoe.engine.ModelFolder;
 import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.load.LatencyCommand;
@@ -42,7 +44,7 @@ import picocli.CommandLine.Spec;
       "  distill-step                    the same of 5 of these layers, taught by all 6, beside both apart",
       "  prefill, decode                 a prompt, or one more token, through a small model",
       "  decode-batch                    one more token of T texts together, each of 64 tokens so far",
-      "  load                            opening a checkpoint for inference, beside a plain read of its files",
+      "  load                            opening a model for inference, beside a plain read of its files",
       "  latency                         a token of each text over ranks, see panamoe bench latency --help",
       "  serve                           a server under load, see panamoe bench serve --help",
       "  accepted                        what is expected of a card beside results, see panamoe bench accepted --help",
@@ -58,6 +60,7 @@ import picocli.CommandLine.Spec;
       "  panamoe bench moe-layer --shape s1,s2 --dtype bf16,f32 --peer torch",
       "  panamoe bench grouped-gemm --shape 512x2048x16x2 --tokens 64,512",
       "  panamoe bench decode --dtype bf16 --json",
+      "  panamoe bench decode --model synthetic-64 --quantize bf16,int8 --batch 1,16 --peer llama",
       "",
       "docs/benchmarks.md says what each column means."
     })
@@ -80,14 +83,7 @@ public final class BenchCommand implements Callable<Integer> {
               + " train-step has its own.")
   private List<String> shapeNames;
 
-  @Option(
-      names = "--model",
-      paramLabel = "MODEL",
-      description =
-          "The model of prefill, decode and decode-batch: paper (four layers, experts on every other one,"
-              + " LayerNorm, learned positions) or qwen3 (two layers, experts on both, RMSNorm, rotary"
-              + " positions). Default: paper; with --peer llama: qwen3.")
-  private GenerationModel modelWanted;
+  @Mixin private ModelOptions modelOptions;
 
   @Option(
       names = "--tokens",
@@ -101,8 +97,7 @@ public final class BenchCommand implements Callable<Integer> {
       names = "--dtype",
       split = ",",
       paramLabel = "TYPE",
-      defaultValue = "f32",
-      description = "f32, bf16 or both. Default: ${DEFAULT-VALUE}.")
+      description = "f32, bf16 or both. Default: f32.")
   private List<ComputeType> dtypes;
 
   @Option(
@@ -143,8 +138,6 @@ public final class BenchCommand implements Callable<Integer> {
     require(kindName != null, "Missing required parameter: 'KIND'");
     Kind kind = shared.checked(() -> Kind.of(kindName));
     Peer peerWanted = peerName == null ? null : shared.checked(() -> Peer.of(peerName));
-    GenerationModel model = model(kind, peerWanted);
-    List<LayerShape> shapes = shapes(kind, model);
     List<Integer> counts = tokens == null ? kind.defaultTokens() : tokens;
     for (int count : tokens == null ? List.<Integer>of() : counts) {
       require(
@@ -155,10 +148,12 @@ public final class BenchCommand implements Callable<Integer> {
     require(
         seconds > 0 && seconds <= 3600,
         "--seconds is " + seconds + ", expected more than 0 and at most 3600");
-    shapes.forEach(shape -> dtypes.forEach(dtype -> requireFits(kind, shape, dtype)));
+    List<Integer> texts = modelOptions.texts(kind);
     append(""); // a file that cannot be written is refused before the work
+    List<Weights> all =
+        modelOptions.ofFiles() ? ofFiles(kind, peerWanted) : drawn(kind, peerWanted);
     try (Backend backend = shared.open();
-        PeerProcess peer = startPeer(peerWanted, kind, model, shapes, backend.name());
+        PeerProcess peer = startPeer(peerWanted, kind, all, backend.name());
         Yardstick yardstick = new Yardstick(backend.name(), shared.threads(), realTime)) {
       printCeilings(backend, yardstick);
       if (!shared.json()) {
@@ -166,12 +161,12 @@ public final class BenchCommand implements Callable<Integer> {
       }
       Bench bench =
           new Bench(backend, yardstick, peer, seconds, realTime, spec.commandLine().getErr());
-      for (LayerShape shape : shapes) {
-        for (ComputeType dtype : dtypes) {
-          Timing.stopIfInterrupted();
-          try (Subject subject = kind.open(backend, model, shape, dtype.dtype(), shared.seed())) {
-            for (int count : counts) {
-              print(bench.measure(subject, new Cell(kind, model, shape, count, dtype, threads())));
+      for (Weights weights : all) {
+        Timing.stopIfInterrupted();
+        try (Subject subject = weights.open(backend, kind, shared.seed())) {
+          for (int count : counts) {
+            for (int text : texts) {
+              print(bench.measure(subject, weights.cell(kind, count, text, threads())));
             }
           }
         }
@@ -190,10 +185,13 @@ public final class BenchCommand implements Callable<Integer> {
       out()
           .printf(
               Locale.ROOT,
-              "ceilings of %d threads: %.1f GFLOP/s in f32, %.1f in bf16, %.1f GB/s%n",
+              "ceilings of %d threads: %.1f GFLOP/s in f32, %.1f in bf16, %s%.1f GB/s%n",
               ceilings.threads(),
               ceilings.fmaF32Gflops(),
               ceilings.dotBf16Gflops(),
+              ceilings.dotInt8Gops() == null
+                  ? ""
+                  : String.format(Locale.ROOT, "%.1f in int8, ", ceilings.dotInt8Gops()),
               ceilings.readGbytesPerS());
       if (ceilings.copyGbytesPerS() != null) {
         out()
@@ -215,14 +213,47 @@ public final class BenchCommand implements Callable<Integer> {
     }
   }
 
-  private GenerationModel model(Kind kind, Peer peer) {
-    require(
-        modelWanted == null || kind.generates(),
-        "--model is for prefill, decode and decode-batch, not for " + kind.label());
-    if (modelWanted != null) {
-      return modelWanted;
+  /**
+   * What cells of several sizes share.
+   *
+   * @param model whose weights are drawn, where {@code file} is null
+   */
+  private record Weights(
+      GenerationModel model, ModelFile file, LayerShape shape, ComputeType dtype) {
+    Subject open(Backend backend, Kind kind, long seed) {
+      return file == null
+          ? kind.open(backend, model, shape, dtype.dtype(), seed)
+          : kind.open(backend, file, dtype.dtype(), seed);
     }
-    return peer != null && kind.generates() ? peer.model() : GenerationModel.PAPER;
+
+    Cell cell(Kind kind, int tokens, int texts, int threads) {
+      return new Cell(kind, model, file, shape, tokens, texts, dtype, threads);
+    }
+  }
+
+  private List<Weights> drawn(Kind kind, Peer peer) {
+    GenerationModel model = modelOptions.drawn(kind, peer);
+    List<Weights> drawn = new ArrayList<>();
+    for (LayerShape shape : shapes(kind, model)) {
+      for (ComputeType dtype : dtypes == null ? List.of(ComputeType.F32) : dtypes) {
+        requireFits(kind, shape, dtype);
+        drawn.add(new Weights(model, null, shape, dtype));
+      }
+    }
+    return drawn;
+  }
+
+  private List<Weights> ofFiles(Kind kind, Peer peer) throws IOException {
+    require(shapeNames == null, "--shape: a --model with files has a shape of its own");
+    require(dtypes == null, "--dtype: a --model with files is measured in bf16, see --quantize");
+    List<Weights> files = new ArrayList<>();
+    for (ModelFile file : modelOptions.files(kind)) {
+      require(
+          peer == null || ModelFolder.isGguf(file.path()),
+          "--peer " + peerName + " reads GGUF alone, and " + file.path() + " is no .gguf file");
+      files.add(new Weights(null, file, file.shape(), ComputeType.BF16));
+    }
+    return files;
   }
 
   private List<LayerShape> shapes(Kind kind, GenerationModel model) {
@@ -248,13 +279,17 @@ public final class BenchCommand implements Callable<Integer> {
             available / (double) (1 << 30)));
   }
 
-  private PeerProcess startPeer(
-      Peer peer, Kind kind, GenerationModel model, List<LayerShape> shapes, String device)
+  private PeerProcess startPeer(Peer peer, Kind kind, List<Weights> all, String device)
       throws IOException {
     if (peer == null) {
       return null;
     }
-    shared.checked(() -> peer.check(kind, model, shapes, dtypes, device));
+    shared.checked(() -> peer.check(kind, device));
+    for (Weights each : all) {
+      if (each.file == null) {
+        shared.checked(() -> peer.check(each.model, each.shape, each.dtype));
+      }
+    }
     return peer.start(device, shared.seed());
   }
 

@@ -12,6 +12,8 @@ import panamoe.tensor.DType;
  * @param fmaF32Gflops fused multiply-adds in float32
  * @param dotBf16Gflops bfloat16 dot products; the float32 rate on machines without an instruction
  *     for them
+ * @param dotInt8Gops int8 dot products, which weights in blocks are multiplied by; null where it is
+ *     not measured
  * @param readGbytesPerS memory reads; on a CPU with software prefetch and huge pages
  * @param copyGbytesPerS bytes read and written by a copy, together; null where it is not measured
  */
@@ -20,6 +22,7 @@ import panamoe.tensor.DType;
 record Ceilings(
     double fmaF32Gflops,
     double dotBf16Gflops,
+    Double dotInt8Gops,
     double readGbytesPerS,
     int threads,
     Double copyGbytesPerS) {
@@ -28,6 +31,7 @@ record Ceilings(
     return new Ceilings(
         Math.max(fmaF32Gflops, other.fmaF32Gflops),
         Math.max(dotBf16Gflops, other.dotBf16Gflops),
+        dotInt8Gops == null ? null : Math.max(dotInt8Gops, other.dotInt8Gops),
         Math.max(readGbytesPerS, other.readGbytesPerS),
         threads,
         copyGbytesPerS);
@@ -35,15 +39,23 @@ record Ceilings(
 
   /** These ceilings with another read bandwidth. */
   Ceilings reading(double gbytesPerS) {
-    return new Ceilings(fmaF32Gflops, dotBf16Gflops, gbytesPerS, threads, copyGbytesPerS);
+    return new Ceilings(
+        fmaF32Gflops, dotBf16Gflops, dotInt8Gops, gbytesPerS, threads, copyGbytesPerS);
   }
 
   /**
    * The lower bound of the work's time in seconds: the larger of bytes / bandwidth and operations /
    * peak. Work that writes as well is held against copies where these are measured.
+   *
+   * @param products dtype that is multiplied: INT8 for weights in blocks
    */
-  double rooflineSeconds(Workload work, DType dtype) {
-    double peak = dtype == DType.BFLOAT16 ? dotBf16Gflops : fmaF32Gflops;
+  double rooflineSeconds(Workload work, DType products) {
+    double peak =
+        switch (products) {
+          case INT8 -> dotInt8Gops;
+          case BFLOAT16 -> dotBf16Gflops;
+          default -> fmaF32Gflops;
+        };
     Cost cost = work.cost();
     boolean copies = copyGbytesPerS != null && cost.bytesWritten() > 0;
     double bandwidth = copies ? copyGbytesPerS : readGbytesPerS;

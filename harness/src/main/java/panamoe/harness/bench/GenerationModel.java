@@ -91,6 +91,10 @@ public enum GenerationModel {
   /** The model with layers of {@code shape}. */
   public abstract ModelConfig config(LayerShape shape, int vocabulary);
 
+  ModelConfig config(LayerShape shape) {
+    return config(shape, VOCABULARY);
+  }
+
   private static int heads(LayerShape shape) {
     return Math.max(1, shape.hidden() / HEAD_SIZE);
   }

@@ -4,8 +4,12 @@ import java.util.List;
 import java.util.Random;
 import java.util.Set;
 import java.util.function.IntConsumer;
+import java.util.stream.Stream;
 import panamoe.backend.Backend;
 import panamoe.backend.Recording;
+import panamoe.config.BlockConfig;
+import panamoe.config.ModelConfig;
+import panamoe.config.MoeConfig;
 import panamoe.data.Tokenizer;
 import panamoe.engine.Engine;
 import panamoe.engine.EngineConfig;
@@ -20,92 +24,111 @@ import panamoe.engine.StopConfig;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Cost;
 import panamoe.nn.Work;
+import panamoe.param.Parameter;
+import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 
 /**
- * Prefill and decode of a {@link GenerationModel}. With the default model and shape a token
- * activates about 58 million weights.
+ * Prefill and decode of a {@link GenerationModel}, or of a model's files. With the default model
+ * and shape a token activates about 58 million weights.
  */
 final class GenerationSubject implements Subject {
   /** Every token is a letter. */
-  private static final Tokenizer LETTERS =
-      new Tokenizer() {
-        private final byte[] letter = {'a'};
+  private record Letters(int vocabularySize) implements Tokenizer {
+    private static final byte[] LETTER = {'a'};
 
-        @Override
-        public int[] encode(String text) {
-          return new int[text.length()];
-        }
+    @Override
+    public int[] encode(String text) {
+      return new int[text.length()];
+    }
 
-        @Override
-        public byte[] bytesOf(int token) {
-          return letter;
-        }
+    @Override
+    public byte[] bytesOf(int token) {
+      return LETTER;
+    }
 
-        @Override
-        public int vocabularySize() {
-          return GenerationModel.VOCABULARY;
-        }
+    @Override
+    public int endOfText() {
+      return 0;
+    }
 
-        @Override
-        public int endOfText() {
-          return 0;
-        }
-
-        @Override
-        public String sha256() {
-          return "";
-        }
-      };
+    @Override
+    public String sha256() {
+      return "";
+    }
+  }
 
   private final Backend backend;
   private final Kind kind;
-  private final LayerShape shape;
   private final DType dtype;
   private final long seed;
   private final LanguageModel model;
   private final LastRecording calls = new LastRecording(); // on a card
 
-  GenerationSubject(
-      Backend backend, Kind kind, GenerationModel model, LayerShape shape, DType dtype, long seed) {
+  private GenerationSubject(
+      Backend backend, Kind kind, LanguageModel model, DType dtype, long seed) {
     this.backend = backend.asynchronous() ? LastRecording.watch(backend, calls) : backend;
     this.kind = kind;
-    this.shape = shape;
     this.dtype = dtype;
     this.seed = seed;
-    this.model = new LanguageModel(model.config(shape, GenerationModel.VOCABULARY));
-    this.model.materialize(backend, dtype, false, seed);
-    this.model.pack(backend, dtype);
+    this.model = model;
   }
 
-  static void requireTokens(Kind kind, int tokens) {
-    if (tokens >= GenerationModel.CONTEXT) {
+  /** With weights that are drawn. */
+  static GenerationSubject drawn(
+      Backend backend, Kind kind, ModelConfig config, DType dtype, long seed) {
+    LanguageModel model = new LanguageModel(config);
+    try {
+      model.materialize(backend, dtype, false, seed);
+      model.pack(backend, dtype);
+    } catch (RuntimeException | Error e) {
+      model.close();
+      throw e;
+    }
+    return new GenerationSubject(backend, kind, model, dtype, seed);
+  }
+
+  /** With the weights of a file. */
+  static GenerationSubject loaded(
+      Backend backend, Kind kind, ModelFile file, DType compute, long seed) {
+    if (file.folder().config().encoder() != null) {
+      throw new IllegalArgumentException(
+          file.path() + " has an encoder, which prefill and decode do not measure");
+    }
+    return new GenerationSubject(backend, kind, file.load(backend, compute), compute, seed);
+  }
+
+  static void requireTokens(Kind kind, int tokens, int context) {
+    if (tokens >= context) {
       throw new IllegalArgumentException(
           kind.label()
               + " over "
               + tokens
               + " tokens: expected fewer than its context of "
-              + GenerationModel.CONTEXT);
+              + context);
     }
   }
 
   @Override
   public Workload over(int tokens) {
-    requireTokens(kind, tokens);
+    return over(tokens, 1);
+  }
+
+  @Override
+  public Workload over(int tokens, int texts) {
+    requireTokens(kind, tokens, model.config().context());
+    GenerationTexts input =
+        GenerationTexts.of(kind, tokens, texts, model.config().vocabulary(), seed);
     return switch (kind) {
-      case PREFILL -> new Prefill(texts(tokens));
-      case DECODE_BATCH -> new DecodeBatch(texts(tokens));
-      default -> new Decode(texts(tokens));
+      case PREFILL -> new Prefill(input);
+      case DECODE_BATCH -> new DecodeBatch(input);
+      default -> new Decode(input);
     };
   }
 
   @Override
   public void close() {
     model.close();
-  }
-
-  private GenerationTexts texts(int tokens) {
-    return GenerationTexts.of(kind, tokens, seed);
   }
 
   /** Sequences in blocks. */
@@ -145,6 +168,12 @@ final class GenerationSubject implements Subject {
       rows.clear();
     }
 
+    /** Blocks of experts are multiplied by int8 rows, and most products are theirs. */
+    @Override
+    public final DType products(DType compute) {
+      return experts().anyMatch(p -> p.value().dtype().isBlocks()) ? DType.INT8 : compute;
+    }
+
     @Override
     public void close() {
       runner.close();
@@ -155,22 +184,24 @@ final class GenerationSubject implements Subject {
     private final GenerationTexts texts;
 
     Prefill(GenerationTexts texts) {
-      super(1, texts.cached());
+      super(texts.texts(), texts.cached());
       this.texts = texts;
     }
 
     @Override
     public void run(int call) {
-      for (int i = 0; i < texts.cached(); i++) {
-        add(texts.prompt(0, i), 0, i);
+      for (int slot = 0; slot < texts.texts(); slot++) {
+        for (int i = 0; i < texts.cached(); i++) {
+          add(texts.prompt(slot, i), slot, i);
+        }
+        want();
       }
-      want();
       compute();
     }
 
     @Override
     public Cost cost() {
-      return model.cost(Work.prefill(texts.cached(), dtype));
+      return model.cost(Work.prefill(texts.texts(), texts.cached(), dtype));
     }
   }
 
@@ -216,9 +247,16 @@ final class GenerationSubject implements Subject {
     @Override
     public Cost cost() {
       Cost most = model.cost(Work.decode(texts.texts(), texts.cached(), dtype));
-      long layers = model.config().experts().stream().filter(experts -> experts > 0).count();
-      double able = layers * Math.min(shape.experts(), (double) texts.texts() * shape.topK());
-      double spared = (able - hit) * shape.expertBytes(dtype);
+      double able = 0;
+      for (BlockConfig block : model.config().blocks()) {
+        able +=
+            block.feedForward() instanceof MoeConfig moe
+                ? Math.min(moe.experts(), (double) texts.texts() * moe.gate().topK())
+                : 0;
+      }
+      double all = experts().mapToLong(p -> p.value().dtype().packedBytes(p.count())).sum();
+      double each = all / model.config().experts().stream().mapToInt(count -> count).sum();
+      double spared = (able - hit) * each;
       return new Cost(most.flops(), most.bytesRead() - spared, most.bytesWritten(), most.kept(), 0);
     }
   }
@@ -242,7 +280,10 @@ final class GenerationSubject implements Subject {
       int size = EngineConfig.BLOCK;
       engine =
           new Engine(
-              backend, model, LETTERS, new EngineConfig(blocks, size, texts, texts, 1, false, 0));
+              backend,
+              model,
+              new Letters(model.config().vocabulary()),
+              new EngineConfig(blocks, size, texts, texts, 1, false, 0));
       for (int text = 0; text < texts; text++) {
         write(text);
       }
@@ -250,7 +291,7 @@ final class GenerationSubject implements Subject {
 
     /** Asks for a text, and for the next one when it ends. */
     private void write(long seed) {
-      int[] prompt = {random.nextInt(GenerationModel.VOCABULARY)};
+      int[] prompt = {random.nextInt(model.config().vocabulary())};
       engine.submit(
           GenerationRequest.of(prompt, SamplingConfig.of(1, 0, 1, seed), UNTIL),
           new GenerationListener() {
@@ -279,6 +320,11 @@ final class GenerationSubject implements Subject {
       engine.close();
       super.close();
     }
+  }
+
+  /** Matrices of experts. */
+  private Stream<Parameter> experts() {
+    return model.parameters().parameters().stream().filter(WeightTypes::isExpert);
   }
 
   /** The experts of all layers that got rows between two times. */

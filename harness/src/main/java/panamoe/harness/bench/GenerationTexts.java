@@ -22,16 +22,18 @@ public record GenerationTexts(int texts, int cached, int[] prompts, int[] next) 
    * The texts of a cell.
    *
    * @param tokens the cell's
+   * @param texts the cell's, which a decode-batch has by its tokens
+   * @param vocabulary of the model
    */
-  public static GenerationTexts of(Kind kind, int tokens, long seed) {
+  public static GenerationTexts of(Kind kind, int tokens, int texts, int vocabulary, long seed) {
     Random random = new Random(seed);
-    int texts = kind == Kind.DECODE_BATCH ? tokens : 1;
+    int written = kind == Kind.DECODE_BATCH ? tokens : texts;
     int cached = kind == Kind.DECODE_BATCH ? CACHED : tokens;
     return new GenerationTexts(
-        texts,
+        written,
         cached,
-        random.ints((long) texts * cached, 0, GenerationModel.VOCABULARY).toArray(),
-        random.ints(texts == 1 ? CHANGING : texts, 0, GenerationModel.VOCABULARY).toArray());
+        random.ints((long) written * cached, 0, vocabulary).toArray(),
+        random.ints(written == 1 ? CHANGING : written, 0, vocabulary).toArray());
   }
 
   /** The token of {@code text} at {@code position}, below {@link #cached}. */

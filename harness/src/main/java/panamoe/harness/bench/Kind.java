@@ -69,18 +69,21 @@ public enum Kind {
 
   /**
    * Tokens that one call runs through a whole model; 0 for a kind that runs only a part of a model.
+   *
+   * @param texts of a prefill or a decode
    */
-  int modelTokens(int tokens) {
+  int modelTokens(int tokens, int texts) {
     return switch (this) {
-      case TRAIN_STEP, DISTILL_STEP, PREFILL, DECODE_BATCH -> tokens;
-      case DECODE -> 1; // {@code tokens} is the number of tokens in the cache
+      case TRAIN_STEP, DISTILL_STEP, DECODE_BATCH -> tokens;
+      case PREFILL -> tokens * texts;
+      case DECODE -> texts; // {@code tokens} is the number of tokens in the cache
       default -> 0;
     };
   }
 
   /** Whether a call runs a whole model, so that its time is the one that a user waits. */
   boolean wholeModel() {
-    return modelTokens(1) > 0;
+    return modelTokens(1, 1) > 0;
   }
 
   /**
@@ -91,7 +94,8 @@ public enum Kind {
   void requireTokens(int tokens) {
     switch (this) {
       case TRAIN_STEP, DISTILL_STEP -> TrainStepSubject.requireTokens(this, tokens);
-      case PREFILL, DECODE, DECODE_BATCH -> GenerationSubject.requireTokens(this, tokens);
+      case PREFILL, DECODE, DECODE_BATCH ->
+          GenerationSubject.requireTokens(this, tokens, GenerationModel.CONTEXT);
       case LOAD -> throw new IllegalArgumentException("--tokens: load takes none");
       default -> {}
     }
@@ -132,8 +136,20 @@ public enum Kind {
       case TRAIN_STEP -> new TrainStepSubject(backend, dtype, seed);
       case DISTILL_STEP -> new DistillStepSubject(backend, dtype, seed);
       case PREFILL, DECODE, DECODE_BATCH ->
-          new GenerationSubject(backend, this, model, shape, dtype, seed);
-      case LOAD -> new LoadSubject(backend, shape, dtype, seed);
+          GenerationSubject.drawn(backend, this, model.config(shape), dtype, seed);
+      case LOAD -> LoadSubject.drawn(backend, shape, dtype, seed);
     };
+  }
+
+  /** Loads the weights of a model's files, for a kind that {@link #takesFiles}. */
+  Subject open(Backend backend, ModelFile file, DType compute, long seed) {
+    return this == LOAD
+        ? LoadSubject.of(backend, file, compute)
+        : GenerationSubject.loaded(backend, this, file, compute, seed);
+  }
+
+  /** Whether it measures models that are read from files. */
+  boolean takesFiles() {
+    return generates() || this == LOAD;
   }
 }

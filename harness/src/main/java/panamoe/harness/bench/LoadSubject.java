@@ -16,10 +16,12 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Supplier;
 import java.util.stream.Stream;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.CheckpointContents;
 import panamoe.checkpoint.CheckpointStore;
+import panamoe.checkpoint.TensorFiles;
 import panamoe.config.ModelConfig;
 import panamoe.data.ByteTokenizer;
 import panamoe.engine.ModelFolder;
@@ -30,38 +32,41 @@ import panamoe.nn.Cost;
 import panamoe.tensor.DType;
 
 /**
- * Opening a checkpoint for inference from the page cache, beside a plain read of its weights' files
- * by as many threads. The checkpoint is written into a temporary folder; its float32 weights are
- * those of {@link GenerationModel#PAPER} over bytes.
+ * Opening a model for inference from the page cache, beside a plain read of its weights' files by
+ * as many threads: a user's model, or a checkpoint that is written into a temporary folder, with
+ * the float32 weights of {@link GenerationModel#PAPER} over bytes.
  */
 final class LoadSubject implements Subject {
   private static final int PIECE_BYTES = 1 << 20;
 
   private final Backend backend;
-  private final DType dtype;
-  private final Path folder;
+  private final Supplier<LanguageModel> load;
   private final List<Path> files;
-  private final long bytes;
+  private final Path temporary; // null: a user's
 
-  LoadSubject(Backend backend, LayerShape shape, DType dtype, long seed) {
+  private LoadSubject(
+      Backend backend, Supplier<LanguageModel> load, List<Path> files, Path temporary) {
     this.backend = backend;
-    this.dtype = dtype;
+    this.load = load;
+    this.files = files;
+    this.temporary = temporary;
+  }
+
+  /** Writes a checkpoint, which is deleted with the subject. */
+  static LoadSubject drawn(Backend backend, LayerShape shape, DType dtype, long seed) {
     try {
-      this.folder = Files.createTempDirectory("panamoe-load");
+      Path folder = Files.createTempDirectory("panamoe-load");
       try {
-        write(GenerationModel.PAPER.config(shape, new ByteTokenizer().vocabularySize()), seed);
-        Path checkpoint = ModelFolder.open(folder).checkpoint().directory();
-        try (Stream<Path> entries = Files.list(checkpoint)) {
-          this.files =
-              entries.filter(file -> file.getFileName().toString().startsWith("model")).toList();
-        }
-        long sum = 0;
-        for (Path file : files) {
-          sum += Files.size(file);
-        }
-        this.bytes = sum;
-      } catch (IOException | RuntimeException | Error e) {
-        delete();
+        ModelConfig config =
+            GenerationModel.PAPER.config(shape, new ByteTokenizer().vocabularySize());
+        write(backend, config, folder, seed);
+        return new LoadSubject(
+            backend,
+            () -> ModelFolder.open(folder).load(backend, dtype),
+            files(ModelFolder.open(folder)),
+            folder);
+      } catch (RuntimeException | Error e) {
+        delete(folder);
         throw e;
       }
     } catch (IOException e) {
@@ -69,7 +74,18 @@ final class LoadSubject implements Subject {
     }
   }
 
-  private void write(ModelConfig config, long seed) {
+  /** Of a user's model. */
+  static LoadSubject of(Backend backend, ModelFile file, DType compute) {
+    return new LoadSubject(backend, () -> file.load(backend, compute), files(file.folder()), null);
+  }
+
+  private static List<Path> files(ModelFolder folder) {
+    try (TensorFiles files = folder.weights().open()) {
+      return files.tensors().values().stream().map(files::file).distinct().toList();
+    }
+  }
+
+  private static void write(Backend backend, ModelConfig config, Path folder, long seed) {
     JsonNodeFactory json = JsonNodeFactory.instance;
     ObjectNode tree = json.objectNode().set("model", ConfigJson.tree(config));
     try (LanguageModel model = new LanguageModel(config)) {
@@ -95,13 +111,15 @@ final class LoadSubject implements Subject {
   @Override
   public void close() {
     try {
-      delete();
+      if (temporary != null) {
+        delete(temporary);
+      }
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
   }
 
-  private void delete() throws IOException {
+  private static void delete(Path folder) throws IOException {
     try (Stream<Path> entries = Files.walk(folder)) {
       for (Path entry : entries.sorted(Comparator.reverseOrder()).toList()) {
         Files.delete(entry);
@@ -112,7 +130,7 @@ final class LoadSubject implements Subject {
   private final class Load implements Workload {
     @Override
     public void run(int call) {
-      ModelFolder.open(folder).load(backend, dtype).close();
+      load.get().close();
     }
 
     @Override
@@ -123,11 +141,19 @@ final class LoadSubject implements Subject {
     /** Bytes of all files: a load reads each file once. */
     @Override
     public Cost cost() {
-      return new Cost(0, bytes, 0, 0, 0);
+      return new Cost(0, files.stream().mapToLong(LoadSubject::size).sum(), 0, 0, 0);
     }
 
     @Override
     public void close() {}
+  }
+
+  private static long size(Path file) {
+    try {
+      return Files.size(file);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   /** Reads all files, each thread into a megabyte of its own. */

@@ -25,11 +25,35 @@ record Measurement(
     Double hostMs,
     @JsonUnwrapped Beside beside) {
 
-  /** What was measured. */
-  record Labels(String name, String shape, int tokens, ComputeType dtype, int threads) {
+  /**
+   * What was measured.
+   *
+   * @param texts null for one
+   * @param quantize what the weights of a model's file are held in; null without one
+   */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  record Labels(
+      String name,
+      String shape,
+      int tokens,
+      Integer texts,
+      ComputeType dtype,
+      HeldAs quantize,
+      int threads) {
     static Labels of(Cell cell) {
       return new Labels(
-          cell.name(), cell.shape().name(), cell.tokens(), cell.dtype(), cell.threads());
+          cell.name(),
+          cell.shape().name(),
+          cell.tokens(),
+          cell.texts() == 1 ? null : cell.texts(),
+          cell.dtype(),
+          cell.file() == null ? null : cell.file().held(),
+          cell.threads());
+    }
+
+    /** What weights are held in. */
+    String held() {
+      return (quantize == null ? dtype : quantize).toString();
     }
   }
 
@@ -46,7 +70,7 @@ record Measurement(
   record Speed(double medianMs, double minMs, double gflops, double gbytesPerS, Double tokensPerS) {
     static Speed of(Cell cell, Workload work, Timing timing) {
       double seconds = timing.medianMs() / 1e3;
-      int tokens = cell.kind().modelTokens(cell.tokens());
+      int tokens = cell.kind().modelTokens(cell.tokens(), cell.texts());
       return new Speed(
           timing.medianMs(),
           timing.minMs(),
@@ -69,7 +93,7 @@ record Measurement(
         return null;
       }
       ToDoubleFunction<Ceilings> limitMs =
-          ceilings -> 1e3 * ceilings.rooflineSeconds(work, cell.dtype().dtype());
+          ceilings -> 1e3 * ceilings.rooflineSeconds(work, work.products(cell.dtype().dtype()));
       return new Roofline(timing.limitMs(limitMs), timing.rooflineFraction(limitMs));
     }
   }
@@ -85,7 +109,7 @@ record Measurement(
   static final String HEADER =
       String.format(
           Locale.ROOT,
-          "%-19s %-16s %6s %-5s %11s %11s %9s %8s %11s %9s",
+          "%-20s %-16s %6s %-6s %11s %11s %9s %8s %11s %9s",
           "name",
           "shape",
           "tokens",
@@ -119,11 +143,11 @@ record Measurement(
     String row =
         String.format(
             Locale.ROOT,
-            "%-19s %-16s %6d %-5s %11.4f %11.4f %9.1f %8.1f %11s %9s",
+            "%-20s %-16s %6d %-6s %11.4f %11.4f %9.1f %8.1f %11s %9s",
             cell.name,
             cell.shape,
             cell.tokens,
-            cell.dtype,
+            cell.held(),
             speed.medianMs,
             speed.minMs,
             speed.gflops,
@@ -132,6 +156,9 @@ record Measurement(
             roofline == null
                 ? "-"
                 : String.format(Locale.ROOT, "%.0f %%", 100 * roofline.rooflineFraction));
+    if (cell.texts != null) {
+      row += "   " + cell.texts + " texts";
+    }
     if (hostMs != null) {
       row += String.format(Locale.ROOT, "   host %.4f ms", hostMs);
     }

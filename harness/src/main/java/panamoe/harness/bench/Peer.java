@@ -91,17 +91,12 @@ enum Peer {
   }
 
   /**
-   * Checks that this peer supports the work.
+   * Checks that this peer supports the kind of work.
    *
    * @param device of our backend
    * @throws IllegalArgumentException with a one-sentence message if it does not
    */
-  void check(
-      Kind kind,
-      GenerationModel model,
-      List<LayerShape> shapes,
-      List<ComputeType> dtypes,
-      String device) {
+  void check(Kind kind, String device) {
     boolean able =
         switch (device) {
           case "cpu" ->
@@ -120,18 +115,24 @@ enum Peer {
       throw new IllegalArgumentException(
           "--peer " + label + " runs " + runs + ", not " + kind.label());
     }
+  }
+
+  /**
+   * Checks that this peer supports drawn weights.
+   *
+   * @throws IllegalArgumentException with a one-sentence message if it does not
+   */
+  void check(GenerationModel model, LayerShape shape, ComputeType dtype) {
     if (this == LLAMA && model != GenerationModel.QWEN3) {
       throw new IllegalArgumentException("--peer llama runs --model qwen3, not " + model);
     }
-    for (LayerShape shape : this == LLAMA ? shapes : List.<LayerShape>of()) {
-      if (!shape.activation().equals(Activation.SWIGLU)) {
-        throw new IllegalArgumentException(
-            "--peer llama runs gated experts alone: --shape "
-                + shape.name()
-                + " has others, expected s2, s3 or MxFxExK-swiglu");
-      }
+    if (this == LLAMA && !shape.activation().equals(Activation.SWIGLU)) {
+      throw new IllegalArgumentException(
+          "--peer llama runs gated experts alone: --shape "
+              + shape.name()
+              + " has others, expected s2, s3 or MxFxExK-swiglu");
     }
-    if (!bfloat16 && dtypes.contains(ComputeType.BF16)) {
+    if (!bfloat16 && dtype == ComputeType.BF16) {
       throw new IllegalArgumentException(
           "--peer "
               + label

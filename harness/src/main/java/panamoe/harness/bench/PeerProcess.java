@@ -75,6 +75,11 @@ public final class PeerProcess implements AutoCloseable {
     return List.of(python, "-B", file.toString(), device); // -B: writes no files beside scripts
   }
 
+  /** libllama, which ci/peers installs. */
+  public static PeerProcess llama(long seed) throws IOException {
+    return Peer.LLAMA.start("cpu", seed);
+  }
+
   String label() {
     return label;
   }

@@ -1,5 +1,6 @@
 package panamoe.harness.bench;
 
+import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies;
 import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import panamoe.backend.Activation;
@@ -14,8 +15,28 @@ import panamoe.harness.ComputeType;
  * @param tokens per call
  * @param batches number of inputs that calls rotate over
  * @param seconds how long to run; at least one call
+ * @param texts null unless whole models write texts
  */
-public record PeerQuestion(Work work, int tokens, int batches, double seconds) {
+@JsonInclude(JsonInclude.Include.NON_NULL)
+public record PeerQuestion(Work work, int tokens, int batches, double seconds, Texts texts) {
+  /**
+   * Texts, and the model that writes them.
+   *
+   * @param count of a prefill or a decode
+   * @param vocabulary of the model
+   * @param file of its weights; null for those that are drawn from a seed
+   */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  public record Texts(int count, int vocabulary, String file) {
+    /** One text of a model whose weights are drawn. */
+    public static final Texts ONE = new Texts(1, GenerationModel.VOCABULARY, null);
+  }
+
+  /** A question about a layer. */
+  public PeerQuestion(Work work, int tokens, int batches, double seconds) {
+    this(work, tokens, batches, seconds, null);
+  }
+
   /**
    * @param kind label of a {@link Kind}
    * @param style how to run experts, for peers with several methods
@@ -66,6 +87,17 @@ public record PeerQuestion(Work work, int tokens, int batches, double seconds) {
             cell.kind() == Kind.MOE_LAYER || cell.kind() == Kind.GROUPED_GEMM ? shape.copies() : 1,
             cell.dtype(),
             cell.threads());
-    return new PeerQuestion(work, cell.tokens(), TokenBatches.count(cell.tokens()), seconds);
+    return new PeerQuestion(
+        work, cell.tokens(), TokenBatches.count(cell.tokens()), seconds, texts(cell));
+  }
+
+  private static Texts texts(Cell cell) {
+    if (!cell.kind().generates()) {
+      return null;
+    }
+    return cell.file() == null
+        ? new Texts(cell.texts(), GenerationModel.VOCABULARY, null)
+        : new Texts(
+            cell.texts(), cell.file().vocabulary(), cell.file().path().toAbsolutePath().toString());
   }
 }

@@ -11,6 +11,11 @@ public interface Subject extends AutoCloseable {
    */
   Workload over(int tokens);
 
+  /** As above, with that many tokens of each of {@code texts} texts. */
+  default Workload over(int tokens, int texts) {
+    return over(tokens);
+  }
+
   @Override
   void close();
 }

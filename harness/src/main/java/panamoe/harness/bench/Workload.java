@@ -2,6 +2,7 @@ package panamoe.harness.bench;
 
 import java.util.function.IntConsumer;
 import panamoe.nn.Cost;
+import panamoe.tensor.DType;
 
 /** The work to time, with inputs that rotate from call to call. Used by one thread. */
 public interface Workload extends AutoCloseable {
@@ -18,6 +19,15 @@ public interface Workload extends AutoCloseable {
 
   /** Floating-point operations of a call, and the fewest bytes that it must read and write. */
   Cost cost();
+
+  /**
+   * The dtype that is multiplied.
+   *
+   * @param compute the cell's
+   */
+  default DType products(DType compute) {
+    return compute;
+  }
 
   /** What the work is measured beside, in turns, whoever asks; null for nothing. */
   default Beside beside() {

@@ -11,7 +11,9 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import panamoe.backend.Backend;
 import panamoe.harness.SharedOptions;
+import panamoe.harness.bench.PeerProcess;
 import panamoe.harness.conformance.jinja.TemplateCases;
+import panamoe.harness.conformance.llamacpp.LlamaBeside;
 import panamoe.harness.conformance.replay.CaseResult;
 import panamoe.harness.conformance.replay.Comparison;
 import panamoe.harness.conformance.replay.Conformance;
@@ -20,6 +22,8 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.ExitCode;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -32,12 +36,14 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     description = {
       "Replays recorded inputs of other MoE implementations and compares every output and gradient.",
-      "Prints a line for each case and, last, how many passed and failed."
+      "Prints a line for each case and, last, how many passed and failed.",
+      "With --peer llama it runs a GGUF file through llama.cpp's libllama beside us instead."
     },
     footer = {
       "",
       "Example:",
       "  panamoe conformance harness/src/test/resources/golden/ds_gating --device cpu",
+      "  panamoe conformance --peer llama model.gguf",
       "",
       "See docs/conformance.md."
     })
@@ -51,9 +57,18 @@ public final class ConformanceCommand implements Callable<Integer> {
       paramLabel = "DIR",
       description = {
         "Folder with recorded cases, searched through: *.safetensors,",
-        "tokens beside a texts.json, and conversations.json of templates."
+        "tokens beside a texts.json, and conversations.json of templates.",
+        "With --peer: a .gguf file."
       })
   private Path folder;
+
+  @Option(
+      names = "--peer",
+      paramLabel = "PEER",
+      description =
+          "llama: libllama (ci/peers installs it) continues a random prompt of --seed with a .gguf file; its logits"
+              + " and tokens are compared with ours.")
+  private String peer;
 
   private int passed;
   private int failed;
@@ -61,6 +76,9 @@ public final class ConformanceCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
+    if (peer != null) {
+      return compare();
+    }
     List<Path> cases = Conformance.cases(folder);
     List<Path> tokenizers = RecordedTokenizers.files(folder);
     List<Path> templates = TemplateCases.folders(folder);
@@ -102,6 +120,25 @@ public final class ConformanceCommand implements Callable<Integer> {
                 + (skipped == 0 ? "" : ", " + skipped + " skipped"));
     out.flush();
     return failed == 0 ? ExitCode.OK : ExitCode.SOFTWARE;
+  }
+
+  private int compare() throws IOException {
+    if (!peer.equals("llama")) {
+      throw new ParameterException(spec.commandLine(), "--peer is '" + peer + "', expected llama");
+    }
+    PrintWriter out = spec.commandLine().getOut();
+    boolean passes = true;
+    try (Backend backend = shared.open();
+        PeerProcess llama = PeerProcess.llama(shared.seed())) {
+      int threads = backend.threads();
+      for (LlamaBeside.Result each :
+          LlamaBeside.compare(folder, backend, llama, threads, shared.seed())) {
+        out.println(shared.json() ? JSON.writeValueAsString(each) : each.line());
+        passes &= each.passed();
+      }
+    }
+    out.flush();
+    return passes ? ExitCode.OK : ExitCode.SOFTWARE;
   }
 
   /** Counts and prints a result. */

@@ -16,10 +16,13 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.harness.CommandRun;
 
 /** The command: what it prints for every kind, and one sentence for what it cannot read. */
 class BenchCommandTest {
+  private static final String GGUF = "src/test/resources/golden/gguf/qwen3moe_text_q8_0.gguf";
+
   @Test
   void aStudentsStepStandsBesideItsParts() {
     CommandRun run =
@@ -124,6 +127,68 @@ class BenchCommandTest {
       double ratio = line.get("peer_median_ms").asDouble() / line.get("median_ms").asDouble();
       assertEquals(ratio, line.get("ratio").asDouble(), 1e-9, each);
     }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"prefill", "decode"})
+  void aModelsFileIsMeasuredAsItsWeightsAreHeld(String kind) throws Exception {
+    CommandRun run =
+        CommandRun.of(
+            "bench",
+            kind,
+            "--model",
+            GGUF,
+            "--quantize",
+            "bf16,stored",
+            "--batch",
+            "1,3",
+            "--tokens",
+            "5",
+            "--seconds",
+            "0.001",
+            "--device",
+            "reference",
+            "--json");
+    assertEquals(0, run.exitCode(), run.err());
+    String[] lines = run.out().strip().split("\n");
+    assertEquals(4, lines.length, run.out());
+    double[] bytes = new double[4];
+    for (int i = 0; i < lines.length; i++) {
+      JsonNode line = new ObjectMapper().readTree(lines[i]);
+      assertEquals(kind + " qwen3moe_text_q8_0.gguf", line.get("name").asText());
+      assertEquals("64x64x8x2-swiglu", line.get("shape").asText());
+      assertEquals("bf16", line.get("dtype").asText());
+      assertEquals(i < 2 ? "bf16" : "stored", line.get("quantize").asText());
+      assertEquals(i % 2 == 0 ? 0 : 3, line.path("texts").asInt());
+      double median = line.get("median_ms").asDouble();
+      int tokens = (kind.equals("prefill") ? 5 : 1) * (i % 2 == 0 ? 1 : 3);
+      assertEquals(tokens, line.get("tokens_per_s").asDouble() * median / 1e3, 1e-9, lines[i]);
+      bytes[i] = line.get("gbytes_per_s").asDouble() * median;
+    }
+    assertTrue(bytes[2] < 0.7 * bytes[0] && bytes[2] > 0.5 * bytes[0], run.out());
+  }
+
+  @Test
+  void aModelsFileIsLoadedBesideThePageCache() throws Exception {
+    CommandRun run =
+        CommandRun.of(
+            "bench",
+            "load",
+            "--model",
+            GGUF,
+            "--quantize",
+            "stored",
+            "--seconds",
+            "0.001",
+            "--device",
+            "reference",
+            "--json");
+    assertEquals(0, run.exitCode(), run.err());
+    JsonNode line = new ObjectMapper().readTree(run.out());
+    assertEquals("load qwen3moe_text_q8_0.gguf", line.get("name").asText());
+    assertEquals("page cache", line.get("peer").asText());
+    double bytes = line.get("gbytes_per_s").asDouble() * line.get("median_ms").asDouble() * 1e6;
+    assertEquals(Files.size(Path.of(GGUF)), bytes, 1);
   }
 
   /** On the emulation of a card, whose kernels are recorded. */
@@ -254,6 +319,29 @@ class BenchCommandTest {
         Arguments.of(
             "--model is for prefill, decode and decode-batch, not for gate",
             new String[] {"gate", "--model", "qwen3"}),
+        Arguments.of(
+            "--model is for prefill, decode, decode-batch and load, not for gate",
+            new String[] {"gate", "--model", GGUF}),
+        Arguments.of(
+            "--shape: a --model with files has a shape of its own",
+            new String[] {"decode", "--model", GGUF, "--shape", "s1"}),
+        Arguments.of(
+            "--dtype: a --model with files is measured in bf16",
+            new String[] {"decode", "--model", GGUF, "--dtype", "bf16"}),
+        Arguments.of(
+            "--quantize is for a --model with files",
+            new String[] {"decode", "--quantize", "int8"}),
+        Arguments.of(
+            "'q8' is none of [bf16, int8, int4, stored]",
+            new String[] {"decode", "--model", GGUF, "--quantize", "q8"}),
+        Arguments.of(
+            "--batch is for prefill and decode, not for decode-batch",
+            new String[] {"decode-batch", "--batch", "2"}),
+        Arguments.of(
+            "--batch is 257, expected 1 to 256", new String[] {"decode", "--batch", "257"}),
+        Arguments.of(
+            "--peer llama runs prefill, decode, decode-batch, not load",
+            new String[] {"load", "--model", GGUF, "--peer", "llama"}),
         Arguments.of(
             "a train-step has a shape of its own", new String[] {"train-step", "--shape", "s1"}),
         Arguments.of("--tokens: load takes none", new String[] {"load", "--tokens", "3"}),

@@ -34,7 +34,7 @@ class MeasurementTest {
   /** As far as the header goes the columns of all kinds are the same ones. */
   @Test
   void theTableHasThemBehindItsColumns() {
-    String columns = "2048 f32        2.0000      1.0000     500.0    100.0      1.0000      50 %";
+    String columns = "2048 f32         2.0000      1.0000     500.0    100.0      1.0000      50 %";
     String step = measured(Kind.TRAIN_STEP, 2048, null).toRow();
     assertTrue(step.endsWith(columns + "   1024000.0 tokens/s"), step);
     assertEquals(Measurement.HEADER.length(), step.indexOf("   1024000.0"));
@@ -49,14 +49,17 @@ class MeasurementTest {
         new Cell(
             kind,
             GenerationModel.PAPER,
+            null,
             LayerShape.parse(kind.defaultShape()),
             tokens,
+            1,
             ComputeType.F32,
             2);
     Timing timing =
         new Timing(
             List.of(
-                new Timing.Burst(new double[] {1, 2, 3}, new Ceilings(1000, 2000, 200, 2, null))));
+                new Timing.Burst(
+                    new double[] {1, 2, 3}, new Ceilings(1000, 2000, 800.0, 200, 2, null))));
     return Measurement.of(cell, WORK, timing, null, peer, peer == null ? null : timing);
   }
 }

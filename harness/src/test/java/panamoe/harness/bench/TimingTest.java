@@ -92,7 +92,7 @@ class TimingTest {
   }
 
   private static Burst burst(double readGbytesPerS, double... ms) {
-    return new Burst(ms, new Ceilings(100, 200, readGbytesPerS, 2, null));
+    return new Burst(ms, new Ceilings(100, 200, 800.0, readGbytesPerS, 2, null));
   }
 
   private static Contender takes(double ms, String name, StringBuilder order) {

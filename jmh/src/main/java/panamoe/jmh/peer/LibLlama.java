@@ -131,6 +131,8 @@ final class LibLlama {
   private final MethodHandle synchronize;
   private final MethodHandle logits;
   private final MethodHandle mostSequences;
+  private final MethodHandle getVocabulary;
+  private final MethodHandle tokens;
   private volatile String latestError = "it gives no reason";
 
   /**
@@ -159,6 +161,8 @@ final class LibLlama {
     this.decode = function("llama_decode", JAVA_INT, ADDRESS, BATCH);
     this.synchronize = procedure("llama_synchronize", ADDRESS);
     this.logits = function("llama_get_logits_ith", ADDRESS, ADDRESS, JAVA_INT);
+    this.getVocabulary = function("llama_model_get_vocab", ADDRESS, ADDRESS);
+    this.tokens = function("llama_vocab_n_tokens", JAVA_INT, ADDRESS);
     this.mostSequences = function("llama_max_parallel_sequences", JAVA_LONG);
     call(procedure("llama_log_set", ADDRESS, ADDRESS), listener(), MemorySegment.NULL);
     // Of the processors that the folder has code for, this loads the best that is this one.
@@ -199,6 +203,11 @@ final class LibLlama {
 
   void freeModel(MemorySegment model) {
     call(freeModel, model);
+  }
+
+  /** Tokens of a model's vocabulary. */
+  int vocabulary(MemorySegment model) {
+    return (int) call(tokens, (MemorySegment) call(getVocabulary, model));
   }
 
   /**

@@ -1,5 +1,7 @@
 package panamoe.jmh.peer;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
@@ -7,28 +9,30 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
+import panamoe.checkpoint.gguf.GgufWriter;
 import panamoe.config.ModelConfig;
 import panamoe.harness.bench.Contender;
 import panamoe.harness.bench.GenerationModel;
 import panamoe.harness.bench.GenerationTexts;
 import panamoe.harness.bench.Kind;
 import panamoe.harness.bench.PeerQuestion;
+import panamoe.harness.conformance.llamacpp.LlamaBeside;
 import panamoe.model.LanguageModel;
 import panamoe.tensor.DType;
 
 /**
- * libllama's prefill and decode of our tokens with our weights, which are drawn from the same seed
- * and kept in a file.
+ * libllama's prefill and decode of our tokens, with the weights of a user's file, or with our drawn
+ * ones, which are drawn from the same seed and kept in a file.
  */
 final class LlamaRun implements PeerRun {
-  private static final int VOCABULARY = GenerationModel.VOCABULARY;
-
   private final Path weights;
   private final long seed;
   private final LibLlama library;
   private PeerQuestion.Work work;
+  private Path file;
   private MemorySegment model;
   private int tokens;
+  private PeerQuestion.Texts wanted;
   private LlamaTexts texts;
   private Contender contender;
 
@@ -47,16 +51,27 @@ final class LlamaRun implements PeerRun {
     return LibLlama.VERSION;
   }
 
+  /** Also the logits of a text. */
+  @Override
+  public Object answer(JsonNode question, ObjectMapper json) throws Exception {
+    return question.has("replay")
+        ? LlamaReplay.answer(library, json.treeToValue(question, LlamaBeside.Question.class))
+        : PeerRun.super.answer(question, json);
+  }
+
   @Override
   public double[] burst(PeerQuestion question) throws IOException {
-    if (!question.work().equals(work)) {
+    String given = question.texts().file();
+    Path needed = given == null ? weights(question.work()) : Path.of(given);
+    if (!question.work().equals(work) || !needed.equals(file)) {
       close(); // frees the old weights before new ones are loaded
-      model = library.loadModel(weights(question.work()));
+      model = library.loadModel(needed);
       work = question.work();
+      file = needed;
     }
-    if (question.tokens() != tokens) {
+    if (question.tokens() != tokens || !question.texts().equals(wanted)) {
       closeTexts();
-      open(question.tokens());
+      open(question.tokens(), question.texts());
     }
     return contender.burst(question.seconds());
   }
@@ -64,7 +79,7 @@ final class LlamaRun implements PeerRun {
   /** The file of the weights, which is written if it is not there. */
   private Path weights(PeerQuestion.Work wanted) throws IOException {
     DType dtype = wanted.dtype().dtype();
-    ModelConfig config = GenerationModel.QWEN3.config(wanted.shape(), VOCABULARY);
+    ModelConfig config = GenerationModel.QWEN3.config(wanted.shape(), GenerationModel.VOCABULARY);
     String sizes =
         Stream.of(wanted.hidden(), wanted.expertHidden(), wanted.experts(), wanted.topK())
             .map(String::valueOf)
@@ -76,46 +91,57 @@ final class LlamaRun implements PeerRun {
       try (Backend backend = Backends.open("cpu", wanted.threads());
           ours) {
         ours.materialize(backend, dtype, false, seed);
-        gguf.write(file);
+        gguf.replace(file, _ -> {});
       }
     }
     return file;
   }
 
-  private void open(int wanted) throws IOException {
+  private void open(int count, PeerQuestion.Texts of) throws IOException {
     Kind kind = Kind.of(work.kind());
-    GenerationTexts input = GenerationTexts.of(kind, wanted, seed);
+    GenerationTexts input = GenerationTexts.of(kind, count, of.count(), of.vocabulary(), seed);
     texts =
         new LlamaTexts(
             library,
             model,
             input.texts(),
             input.cached() + 1,
+            kind == Kind.PREFILL
+                ? input.texts() * input.cached()
+                : Math.max(input.texts(), input.cached()),
             work.threads(),
             work.dtype().dtype());
-    tokens = wanted;
+    tokens = count;
+    wanted = of;
     if (kind == Kind.PREFILL) {
       contender =
           Contender.of(
               _ -> {
                 texts.cut(0);
-                prompt(input, 0);
+                for (int text = 0; text < input.texts(); text++) {
+                  add(input, text);
+                }
+                texts.decode();
               });
     } else {
       for (int text = 0; text < input.texts(); text++) {
-        prompt(input, text);
+        add(input, text);
+        texts.decode();
       }
       contender = Contender.of(call -> step(input, call));
     }
     contender.burst(0);
-    requireFinite(kind == Kind.PREFILL ? input.cached() - 1 : 0, input.texts());
+    for (int text = 0; text < input.texts(); text++) {
+      int last = kind == Kind.PREFILL ? (text + 1) * input.cached() - 1 : text;
+      requireFinite(texts.logits(last, of.vocabulary()));
+    }
   }
 
-  private void prompt(GenerationTexts input, int text) {
+  /** Adds the tokens that a text has before calls. */
+  private void add(GenerationTexts input, int text) {
     for (int i = 0; i < input.cached(); i++) {
       texts.add(input.prompt(text, i), text, i, i == input.cached() - 1);
     }
-    texts.decode();
   }
 
   private void step(GenerationTexts input, int call) {
@@ -126,13 +152,10 @@ final class LlamaRun implements PeerRun {
     texts.decode();
   }
 
-  /** Checks the logits of {@code count} tokens of the latest batch from {@code first} on. */
-  private void requireFinite(int first, int count) {
-    for (int i = first; i < first + count; i++) {
-      for (float logit : texts.logits(i, VOCABULARY)) {
-        if (!Float.isFinite(logit)) {
-          throw new IllegalStateException("libllama's logits are not finite");
-        }
+  private static void requireFinite(float[] logits) {
+    for (float logit : logits) {
+      if (!Float.isFinite(logit)) {
+        throw new IllegalStateException("libllama's logits are not finite");
       }
     }
   }

@@ -35,21 +35,27 @@ final class LlamaTexts implements AutoCloseable {
   /**
    * @param texts that are written together
    * @param length most tokens of a text
+   * @param step most tokens that are computed together
    * @param dtype of keys and values, FLOAT32 without flash attention, which would round them; or
    *     BFLOAT16, for which the library's usual settings stay: FLOAT16, flash attention
    * @throws IllegalArgumentException if the library cannot
    */
   LlamaTexts(
-      LibLlama library, MemorySegment model, int texts, int length, int threads, DType dtype) {
+      LibLlama library,
+      MemorySegment model,
+      int texts,
+      int length,
+      int step,
+      int threads,
+      DType dtype) {
     if (texts > library.mostSequences()) {
       throw new IllegalArgumentException(
           "libllama writes at most " + library.mostSequences() + " texts together, not " + texts);
     }
     this.library = library;
     MemorySegment params = library.contextDefaults(arena);
-    int most = Math.max(texts, length);
     set(LibLlama.CONTEXT_PARAMS, params, "n_ctx", texts * Math.ceilDiv(length, CELLS) * CELLS);
-    set(LibLlama.CONTEXT_PARAMS, params, "n_batch", Math.max(get(params, "n_batch"), most));
+    set(LibLlama.CONTEXT_PARAMS, params, "n_batch", Math.max(get(params, "n_batch"), step));
     set(LibLlama.CONTEXT_PARAMS, params, "n_seq_max", texts);
     set(LibLlama.CONTEXT_PARAMS, params, "n_threads", threads);
     set(LibLlama.CONTEXT_PARAMS, params, "n_threads_batch", threads);
@@ -61,13 +67,13 @@ final class LlamaTexts implements AutoCloseable {
     this.context = library.newContext(model, params);
     this.memory = library.memory(context);
     this.batch = arena.allocate(LibLlama.BATCH);
-    this.tokens = array("token", arena.allocate(JAVA_INT, most));
-    this.positions = array("pos", arena.allocate(JAVA_INT, most));
-    this.wanted = array("logits", arena.allocate(JAVA_BYTE, most));
-    this.texts = arena.allocate(JAVA_INT, most);
-    MemorySegment ones = array("n_seq_id", arena.allocate(JAVA_INT, most));
-    MemorySegment pointers = array("seq_id", arena.allocate(ADDRESS, most));
-    for (int i = 0; i < most; i++) {
+    this.tokens = array("token", arena.allocate(JAVA_INT, step));
+    this.positions = array("pos", arena.allocate(JAVA_INT, step));
+    this.wanted = array("logits", arena.allocate(JAVA_BYTE, step));
+    this.texts = arena.allocate(JAVA_INT, step);
+    MemorySegment ones = array("n_seq_id", arena.allocate(JAVA_INT, step));
+    MemorySegment pointers = array("seq_id", arena.allocate(ADDRESS, step));
+    for (int i = 0; i < step; i++) {
       ones.setAtIndex(JAVA_INT, i, 1);
       pointers.setAtIndex(ADDRESS, i, this.texts.asSlice(4L * i));
     }

@@ -1,5 +1,6 @@
 package panamoe.jmh.peer;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.BufferedReader;
 import java.io.FileDescriptor;
@@ -13,7 +14,8 @@ import panamoe.harness.bench.PeerQuestion;
 
 /**
  * The main class of a peer's process, which {@code panamoe bench} starts. It reads one {@link
- * PeerQuestion} per line, runs it, and answers with the milliseconds of each call or with an error.
+ * PeerQuestion} (or what only one peer is asked) per line, runs it, and answers with the
+ * milliseconds of each call or with an error.
  */
 public final class PeerMain {
   private PeerMain() {}
@@ -29,15 +31,14 @@ public final class PeerMain {
             new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8))) {
       answers.println(json.writeValueAsString(Map.of(args[0], run.version())));
       for (String line = questions.readLine(); line != null; line = questions.readLine()) {
-        answers.println(
-            json.writeValueAsString(answer(run, json.readValue(line, PeerQuestion.class))));
+        answers.println(json.writeValueAsString(answer(run, json.readTree(line), json)));
       }
     }
   }
 
-  private static Map<String, Object> answer(PeerRun run, PeerQuestion question) {
+  private static Object answer(PeerRun run, JsonNode question, ObjectMapper json) {
     try {
-      return Map.of("ms", run.burst(question));
+      return run.answer(question, json);
     } catch (Exception
         | OutOfMemoryError
             e) { // any exception of a library becomes the answer; the caller reports it

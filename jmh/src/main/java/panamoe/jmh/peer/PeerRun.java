@@ -1,7 +1,10 @@
 package panamoe.jmh.peer;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import java.nio.file.Path;
 import java.util.Locale;
+import java.util.Map;
 import panamoe.harness.bench.PeerQuestion;
 
 /** A peer's library, which runs questions. Used by one thread. */
@@ -11,6 +14,11 @@ interface PeerRun extends AutoCloseable {
 
   /** Runs the question for its seconds; returns the milliseconds of each call. */
   double[] burst(PeerQuestion question) throws Exception;
+
+  /** Answers what was asked in JSON: how long calls of a question took. */
+  default Object answer(JsonNode question, ObjectMapper json) throws Exception {
+    return Map.of("ms", burst(json.treeToValue(question, PeerQuestion.class)));
+  }
 
   @Override
   void close();

@@ -7,6 +7,7 @@ import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.IntStream;
+import panamoe.checkpoint.gguf.GgufWriter;
 import panamoe.config.GroupedQueryConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;

@@ -23,6 +23,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
+import panamoe.checkpoint.gguf.GgufWriter;
 import panamoe.engine.ModelRunner;
 import panamoe.harness.ComputeType;
 import panamoe.harness.bench.GenerationModel;
@@ -105,7 +106,7 @@ class LlamaRunTest {
       }
       ours.parameters().refresh(backend);
       Path file = folder.resolve("model.gguf");
-      Qwen3File.of(ours, dtype).write(file);
+      Qwen3File.of(ours, dtype).replace(file, _ -> {});
       float[][] theirs = theirs(file, dtype, tokens);
       ours.pack(backend, dtype);
       for (int text = 0; text < TEXTS; text++) {
@@ -133,7 +134,7 @@ class LlamaRunTest {
   private static float[][] theirs(Path file, DType dtype, int[][] tokens) {
     LibLlama library = new LibLlama(LIBRARY);
     MemorySegment model = library.loadModel(file);
-    try (LlamaTexts texts = new LlamaTexts(library, model, TEXTS, LENGTH, 1, dtype)) {
+    try (LlamaTexts texts = new LlamaTexts(library, model, TEXTS, LENGTH, LENGTH, 1, dtype)) {
       for (int text = 0; text < TEXTS; text++) {
         for (int i = 0; i < tokens[text].length - 1; i++) {
           texts.add(tokens[text][i], text, i, false);
@@ -167,8 +168,10 @@ class LlamaRunTest {
         for (String kind : new String[] {"decode-batch", "decode", "prefill"}) {
           PeerQuestion.Work work =
               new PeerQuestion.Work(kind, "qwen3moe", 64, 32, 4, 2, true, 1, dtype, 1);
-          assertEquals(1, run.burst(new PeerQuestion(work, 1, 16, 1e-9)).length);
-          assertEquals(1, run.burst(new PeerQuestion(work, 5, 16, 1e-9)).length);
+          assertEquals(
+              1, run.burst(new PeerQuestion(work, 1, 16, 1e-9, PeerQuestion.Texts.ONE)).length);
+          assertEquals(
+              1, run.burst(new PeerQuestion(work, 5, 16, 1e-9, PeerQuestion.Texts.ONE)).length);
         }
       }
       assertEquals(2, folder.toFile().list().length, Arrays.toString(folder.toFile().list()));
@@ -178,7 +181,7 @@ class LlamaRunTest {
       Exception error =
           assertThrows(
               IllegalArgumentException.class,
-              () -> run.burst(new PeerQuestion(many, 257, 16, 1e-9)));
+              () -> run.burst(new PeerQuestion(many, 257, 16, 1e-9, PeerQuestion.Texts.ONE)));
       assertEquals("libllama writes at most 256 texts together, not 257", error.getMessage());
     }
   }
@@ -194,7 +197,7 @@ class LlamaRunTest {
         ours) {
       ours.materialize(backend, DType.FLOAT32, false, 5);
       assertFalse(gguf.isAt(file));
-      gguf.write(file);
+      gguf.replace(file, _ -> {});
       assertTrue(gguf.isAt(file));
       LayerShape other = LayerShape.parse("64x32x4x1-swiglu");
       LanguageModel another = new LanguageModel(GenerationModel.QWEN3.config(other, VOCABULARY));

@@ -2,26 +2,37 @@ package panamoe.checkpoint.gguf;
 
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.function.DoubleConsumer;
+import java.util.function.Supplier;
+import panamoe.checkpoint.StoredType;
 import panamoe.checkpoint.rows.EncodedRows;
 import panamoe.io.FileTrouble;
+import panamoe.tensor.DType;
+import panamoe.tensor.Elements;
+import panamoe.tensor.Tensor;
 
 /** Writes a GGUF file of version 3, which {@link GgufFile} reads. Used by one thread. */
 public final class GgufWriter {
   private static final int VERSION = 3;
 
   private final Map<String, GgufValue> values = new LinkedHashMap<>();
-  private final Map<String, EncodedRows> tensors = new LinkedHashMap<>();
+  private final Map<String, Entry> tensors = new LinkedHashMap<>();
+
+  private record Entry(StoredType type, Elements elements) {}
 
   /**
    * Adds a key.
@@ -48,8 +59,37 @@ public final class GgufWriter {
 
   /** Adds a tensor. */
   public GgufWriter add(String name, EncodedRows tensor) {
-    tensors.put(name, tensor);
+    tensors.put(name, new Entry(tensor.type(), tensor));
     return this;
+  }
+
+  /**
+   * Adds a tensor.
+   *
+   * @param dtype FLOAT32, BFLOAT16 or blocks
+   * @param shape outermost dimension first
+   * @param parts its bytes in order, asked for only when the file is written
+   */
+  public GgufWriter add(
+      String name, DType dtype, long[] shape, Supplier<List<MemorySegment>> parts) {
+    StoredType type = StoredType.valueOf(dtype.isBlocks() ? dtype.name() : dtype.safetensorsName());
+    tensors.put(name, new Entry(type, new Parts(dtype, shape, parts)));
+    return this;
+  }
+
+  private record Parts(DType dtype, long[] shape, Supplier<List<MemorySegment>> parts)
+      implements Elements {
+    @Override
+    public long bytes() {
+      return dtype.bytes(Tensor.count(shape));
+    }
+
+    @Override
+    public void readBy(Reader reader) throws IOException {
+      for (MemorySegment part : parts.get()) {
+        reader.read(part);
+      }
+    }
   }
 
   /** The keys as they will be read. */
@@ -60,6 +100,38 @@ public final class GgufWriter {
   /** Leaves a key out. */
   public void remove(String key) {
     values.remove(key);
+  }
+
+  /** Whether {@code file} is complete and has these keys and tensors. */
+  public boolean isAt(Path file) throws IOException {
+    byte[] head = head();
+    long bytes =
+        head.length + tensors.values().stream().mapToLong(e -> aligned(e.elements.bytes())).sum();
+    if (!Files.isRegularFile(file) || Files.size(file) != bytes) {
+      return false;
+    }
+    try (InputStream in = Files.newInputStream(file)) {
+      return Arrays.equals(head, in.readNBytes(head.length));
+    }
+  }
+
+  /**
+   * Writes the file, or another in its place, beside it first, so that nothing incomplete has its
+   * name.
+   *
+   * @throws IOException if it cannot be written
+   */
+  public void replace(Path file, DoubleConsumer progress) throws IOException {
+    Files.createDirectories(file.getParent());
+    Path folder = Files.createTempDirectory(file.getParent(), "writing");
+    Path part = folder.resolve(file.getFileName());
+    try {
+      write(part, progress);
+      Files.move(part, file, StandardCopyOption.ATOMIC_MOVE);
+    } finally {
+      Files.deleteIfExists(part);
+      Files.delete(folder);
+    }
   }
 
   /**
@@ -79,12 +151,13 @@ public final class GgufWriter {
   }
 
   private void writeNew(Path file, DoubleConsumer progress) throws IOException {
-    long total = Math.max(1, tensors.values().stream().mapToLong(EncodedRows::bytes).sum());
+    long total = Math.max(1, tensors.values().stream().mapToLong(e -> e.elements.bytes()).sum());
     try (FileChannel out =
         FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
       writeAll(out, ByteBuffer.wrap(head()));
       long[] written = {0};
-      for (EncodedRows tensor : tensors.values()) {
+      for (Entry entry : tensors.values()) {
+        Elements tensor = entry.elements;
         tensor.readBy(
             elements -> {
               writeAll(out, elements);
@@ -110,16 +183,16 @@ public final class GgufWriter {
         });
     long[] offset = {0};
     tensors.forEach(
-        (name, tensor) -> {
+        (name, entry) -> {
           string(out, name);
-          long[] shape = tensor.shape();
+          long[] shape = entry.elements.shape();
           number(out, Integer.BYTES, shape.length);
           for (int axis = shape.length - 1; axis >= 0; axis--) {
             number(out, Long.BYTES, shape[axis]);
           }
-          number(out, Integer.BYTES, GgufTensorType.number(tensor.type()));
+          number(out, Integer.BYTES, GgufTensorType.number(entry.type));
           number(out, Long.BYTES, offset[0]);
-          offset[0] += aligned(tensor.bytes());
+          offset[0] += aligned(entry.elements.bytes());
         });
     return Arrays.copyOf(out.toByteArray(), (int) aligned(out.size()));
   }
@@ -130,7 +203,7 @@ public final class GgufWriter {
     }
     number(out, Integer.BYTES, value.type().ordinal());
     switch (value) {
-      case GgufValue.Texts(boolean array, java.util.List<String> texts) -> {
+      case GgufValue.Texts(boolean array, List<String> texts) -> {
         if (array) {
           number(out, Long.BYTES, texts.size());
         }

@@ -1,0 +1,116 @@
+package panamoe.harness.bench;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import panamoe.harness.PartBar;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** The options for what prefill, decode and load run: {@code @Mixin ModelOptions}. */
+final class ModelOptions {
+  private static final int MAX_TEXTS = 256;
+
+  @Spec(Spec.Target.MIXEE)
+  private CommandSpec command;
+
+  @Option(
+      names = "--model",
+      paramLabel = "MODEL",
+      description =
+          "The model of prefill, decode and decode-batch: paper (four layers, experts on every other one,"
+              + " LayerNorm, learned positions), qwen3 (two layers, experts on both, RMSNorm, rotary"
+              + " positions), or, also for load: a run's or released model's folder, a .gguf file, or synthetic-64"
+              + " (random weights, six layers of 64 experts; synthetic-64:14 has 14), whose file of 0.4 to 1.4 GB"
+              + " is written once to the user's cache folder. Default: paper; with --peer llama: qwen3.")
+  private String name;
+
+  @Option(
+      names = "--quantize",
+      split = ",",
+      paramLabel = "TYPE",
+      description =
+          "What the weights of a --model with files are held in: bf16, int8 or int4 (experts rounded), or stored (in"
+              + " the file's blocks). synthetic-64 has a file for each, BF16, Q8_0, Q4_0 and Q4_K, and keeps all of its"
+              + " blocks. Activations are bf16. Default: bf16.")
+  private List<HeldAs> held;
+
+  @Option(
+      names = "--batch",
+      split = ",",
+      paramLabel = "B",
+      description = "Texts of a prefill or decode, each of T tokens. Default: 1.")
+  private List<Integer> texts;
+
+  /** Whether the model is read from files. */
+  boolean ofFiles() {
+    return name != null && drawn() == null;
+  }
+
+  /**
+   * The model whose weights are drawn.
+   *
+   * @throws ParameterException if the kind runs none
+   */
+  GenerationModel drawn(Kind kind, Peer peer) {
+    require(
+        name == null || kind.generates(),
+        "--model is for prefill, decode and decode-batch, not for " + kind.label());
+    require(held == null, "--quantize is for a --model with files");
+    if (name != null) {
+      return drawn();
+    }
+    return peer != null && kind.generates() ? peer.model() : GenerationModel.PAPER;
+  }
+
+  private GenerationModel drawn() {
+    return Arrays.stream(GenerationModel.values())
+        .filter(model -> model.toString().equals(name.toLowerCase(Locale.ROOT)))
+        .findFirst()
+        .orElse(null);
+  }
+
+  /**
+   * The model's files, one for each of {@code --quantize}.
+   *
+   * @throws ParameterException if the kind takes none
+   */
+  List<ModelFile> files(Kind kind) throws IOException {
+    require(
+        kind.takesFiles(),
+        "--model is for prefill, decode, decode-batch and load, not for " + kind.label());
+    List<ModelFile> files = new ArrayList<>();
+    for (HeldAs each : held == null ? List.of(HeldAs.BF16) : held) {
+      try (PartBar bar = PartBar.onStandardError("writing " + name)) {
+        files.add(ModelFile.open(name, each, bar));
+      }
+    }
+    return files;
+  }
+
+  /**
+   * The numbers of texts.
+   *
+   * @throws ParameterException if the kind has no texts of its own, or there are too many
+   */
+  List<Integer> texts(Kind kind) {
+    for (int count : texts == null ? List.<Integer>of() : texts) {
+      require(
+          kind == Kind.PREFILL || kind == Kind.DECODE,
+          "--batch is for prefill and decode, not for " + kind.label());
+      require(
+          count >= 1 && count <= MAX_TEXTS, "--batch is " + count + ", expected 1 to " + MAX_TEXTS);
+    }
+    return texts == null ? List.of(1) : texts;
+  }
+
+  private void require(boolean holds, String sentence) {
+    if (!holds) {
+      throw new ParameterException(command.commandLine(), sentence);
+    }
+  }
+}
