@@ -275,7 +275,7 @@ class QuantizeCommandTest {
       CommandRun run = CommandRun.of((command + folder.resolve("other")).split(" "));
       assertEquals(1, run.exitCode(), run.err());
       assertTrue(
-          run.err().contains("is a quantized model, which is read for inference"), run.err());
+          run.err().contains("is a quantized model, and this needs a checkpoint"), run.err());
     }
   }
 
