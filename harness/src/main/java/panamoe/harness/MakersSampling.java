@@ -15,6 +15,6 @@ public final class MakersSampling {
 
   /** For texts that do not say otherwise. */
   public SamplingDefaults of(ModelFolder folder) {
-    return ignored ? SamplingDefaults.NONE : folder.sampling();
+    return ignored ? SamplingDefaults.NONE : folder.tokenizerFiles().sampling();
   }
 }

@@ -23,16 +23,15 @@ public enum Quantization {
   }
 
   /**
-   * What an option means for a model: without one, a CPU keeps blocks that files store, and a card,
-   * on which products with blocks have not run yet, decodes them.
+   * What an option means for a model: without one, blocks that its files store are kept.
    *
    * @param option null where it was not given
    */
-  public static Quantization of(Quantization option, ModelFolder folder, boolean onHost) {
+  public static Quantization of(Quantization option, ModelFolder folder) {
     if (option != null) {
       return option;
     }
-    return onHost && folder.typesAsStored(DType.BFLOAT16).quantized() ? STORED : NONE;
+    return folder.typesAsStored(DType.BFLOAT16).quantized() ? STORED : NONE;
   }
 
   /**

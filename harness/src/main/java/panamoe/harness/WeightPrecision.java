@@ -1,6 +1,5 @@
 package panamoe.harness;
 
-import panamoe.backend.Backend;
 import panamoe.engine.ModelFolder;
 import panamoe.param.WeightTypes;
 import picocli.CommandLine.Option;
@@ -19,7 +18,7 @@ public final class WeightPrecision {
       names = "--quantize",
       paramLabel = "TYPE",
       description =
-          "Experts' matrices: int8 (rounded while they are loaded, to 8.5 bits an element), int4 (4.5), stored (these, and others too, in the blocks of a GGUF file or of MXFP4, where they can be multiplied by), or none (as --dtype). Default: stored where there are such blocks, but none with --device cuda.")
+          "Experts' matrices: int8 (rounded while they are loaded, to 8.5 bits an element), int4 (4.5), stored (these, and others too, in the blocks of a GGUF file or of MXFP4, where they can be multiplied by), or none (as --dtype). Default: stored where there are such blocks.")
   private Quantization quantize;
 
   /** The dtype of activations, and of weights that are not held in blocks. */
@@ -28,12 +27,12 @@ public final class WeightPrecision {
   }
 
   /** How experts' matrices of a model are held. */
-  public Quantization quantize(ModelFolder folder, Backend backend) {
-    return Quantization.of(quantize, folder, backend.onHost());
+  public Quantization quantize(ModelFolder folder) {
+    return Quantization.of(quantize, folder);
   }
 
   /** The dtypes of the weights of a model. */
-  public WeightTypes types(ModelFolder folder, Backend backend) {
-    return quantize(folder, backend).types(dtype.dtype(), () -> folder);
+  public WeightTypes types(ModelFolder folder) {
+    return quantize(folder).types(dtype.dtype(), () -> folder);
   }
 }

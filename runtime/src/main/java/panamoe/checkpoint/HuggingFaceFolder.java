@@ -23,7 +23,6 @@ import panamoe.io.FileTrouble;
  */
 public record HuggingFaceFolder(Path path, ObjectNode config) {
   static final String CONFIG = "config.json";
-  private static final String GENERATION = "generation_config.json";
   static final String WHOLE = "model.safetensors";
   static final String INDEX = "model.safetensors.index.json";
   private static final Pattern SHARD = Pattern.compile("model-\\d+-of-\\d+\\.safetensors");
@@ -75,18 +74,6 @@ public record HuggingFaceFolder(Path path, ObjectNode config) {
   /** The file of {@link #config}. */
   public Path configFile() {
     return path.resolve(CONFIG);
-  }
-
-  /** The file of {@link #generation}. */
-  public Path generationFile() {
-    return path.resolve(GENERATION);
-  }
-
-  /** The object in {@code generation_config.json}; empty if there is no such file. */
-  public Optional<ObjectNode> generation() {
-    return there(generationFile())
-        ? Optional.of(SavedFile.object(generationFile(), MAX_JSON_BYTES))
-        : Optional.empty();
   }
 
   /**

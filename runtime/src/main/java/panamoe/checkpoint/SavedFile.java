@@ -37,8 +37,12 @@ public final class SavedFile {
     }
   }
 
-  /** Reads a JSON object from a file of at most {@code mostBytes}. */
-  static ObjectNode object(Path path, int mostBytes) {
+  /**
+   * Reads a JSON object from a file of at most {@code mostBytes}.
+   *
+   * @throws CheckpointException if the file cannot be read, or holds none
+   */
+  public static ObjectNode object(Path path, int mostBytes) {
     byte[] content;
     try {
       content = RegularFile.read(path, mostBytes);

@@ -93,8 +93,9 @@ public final class JsonTokenizer implements Tokenizer {
   }
 
   @Override
-  public boolean mayBePadded() {
-    return released;
+  public boolean fits(int vocabulary) {
+    int tokens = vocabularySize();
+    return tokens == vocabulary || released && tokens < vocabulary;
   }
 
   @Override

@@ -55,9 +55,12 @@ public interface Tokenizer {
     return new int[] {endOfText()};
   }
 
-  /** Whether a model of it may have more rows than it has tokens, as released models do. */
-  default boolean mayBePadded() {
-    return false;
+  /**
+   * Whether it is one of a model with this vocabulary: of as many tokens, or, of a released model,
+   * of fewer, as heads are often padded to a round number of rows.
+   */
+  default boolean fits(int vocabulary) {
+    return vocabularySize() == vocabulary;
   }
 
   /** Whether a token is one of {@link #ends}. */

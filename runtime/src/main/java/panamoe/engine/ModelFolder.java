@@ -17,15 +17,10 @@ import panamoe.checkpoint.gguf.GgufFile;
 import panamoe.config.EarlierForms;
 import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
-import panamoe.data.ByteTokenizer;
-import panamoe.data.JsonTokenizer;
-import panamoe.data.ReleasedTokenizer;
 import panamoe.data.Tokenizer;
-import panamoe.data.template.ChatTemplate;
 import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
-import panamoe.model.family.Keys;
 import panamoe.model.family.ReleasedModel;
 import panamoe.parallel.Ranks;
 import panamoe.param.WeightTypes;
@@ -38,31 +33,21 @@ import panamoe.tensor.DType;
  * @param path as it was given
  * @param weights where they are
  * @param config of the model as trained
- * @param tokenizer from {@code tokenizer.json}, or bytes in a run without one; null for a released
- *     model without one
+ * @param tokenizerFiles with its tokenizer, chat template and defaults of sampling
+ * @param tokenizer null for a released model without one
  * @param dropping whether its experts keep their capacity when it is loaded
  */
 public record ModelFolder(
-    Path path, StoredWeights weights, ModelConfig config, Tokenizer tokenizer, boolean dropping) {
+    Path path,
+    StoredWeights weights,
+    ModelConfig config,
+    TokenizerFiles tokenizerFiles,
+    Tokenizer tokenizer,
+    boolean dropping) {
   /** The folder of checkpoints in a run's folder. */
   public static final String CHECKPOINTS = "checkpoints";
 
   private static final String GGUF = ".gguf";
-
-  /**
-   * The folder in that of a quantized model with what a released model's makers wrote beside its
-   * weights: the small files of a Hugging Face folder, or {@link #RELEASED_METADATA}.
-   */
-  public static final String RELEASED = "released";
-
-  /** A GGUF file of metadata alone. */
-  public static final String RELEASED_METADATA = "metadata.gguf";
-
-  /** The tokenizer's file in a run's folder; absent in a run on bytes. */
-  public static final String TOKENIZER = "tokenizer.json";
-
-  /** What ends a released model's texts, and how its makers draw them. */
-  public static final String GENERATION = "generation_config.json";
 
   /**
    * Opens a folder and reads its configuration, but no weights.
@@ -87,7 +72,7 @@ public record ModelFolder(
     if (Files.notExists(checkpoints)) {
       Optional<HuggingFaceFolder> released = HuggingFaceFolder.of(path);
       if (released.isPresent()) {
-        return reader.apply(of(released.get()));
+        return reader.apply(of(ReleasedModel.of(released.get())));
       }
     }
     if (isGguf(path)) {
@@ -115,17 +100,27 @@ public record ModelFolder(
     }
     boolean quantized = checkpoint.config().has(Checkpoint.QUANTIZATION);
     StoredWeights weights = new StoredWeights.Saved(checkpoint, quantized);
-    Optional<Path> makers = makers(checkpoint.directory());
-    if (makers.isPresent()) {
-      Tokenizer tokenizer = tokenizerOf(makers.get());
-      requireFits(path, tokenizer, config);
-      return new ModelFolder(path, weights, config, tokenizer, false);
+    return of(path, weights, config, TokenizerFiles.beside(path, checkpoint.directory()));
+  }
+
+  private static ModelFolder ofGguf(Path path) {
+    try (GgufFile file = GgufFile.open(path)) {
+      return of(ReleasedModel.of(file));
     }
-    Tokenizer tokenizer =
-        tokenizerFile(path, checkpoint.directory())
-            .map(ModelFolder::tokenizerOfRun)
-            .orElseGet(ByteTokenizer::new);
-    if (!fits(tokenizer, config)) {
+  }
+
+  private static ModelFolder of(ReleasedModel model) {
+    return of(
+        model.path(),
+        new StoredWeights.Released(model),
+        model.config(),
+        new TokenizerFiles(model.path(), true));
+  }
+
+  private static ModelFolder of(
+      Path path, StoredWeights weights, ModelConfig config, TokenizerFiles files) {
+    Tokenizer tokenizer = files.tokenizer().orElse(null);
+    if (tokenizer != null && !tokenizer.fits(config.vocabulary())) {
       throw new CheckpointException(
           "the tokenizer has "
               + tokenizer.vocabularySize()
@@ -134,76 +129,7 @@ public record ModelFolder(
               + " has a vocabulary of "
               + config.vocabulary());
     }
-    return new ModelFolder(path, weights, config, tokenizer, false);
-  }
-
-  /** The tokenizer in a run's folder: a released model's if the run trains that further. */
-  public static Tokenizer tokenizerOfRun(Path file) {
-    return isReleased(file) ? ReleasedTokenizer.ofFolder(folder(file)) : JsonTokenizer.load(file);
-  }
-
-  /** Whether a tokenizer's file is a released model's, by what lies beside it. */
-  public static boolean isReleased(Path tokenizer) {
-    return Files.isRegularFile(folder(tokenizer).resolve(GENERATION));
-  }
-
-  private static Path folder(Path file) {
-    return file.toAbsolutePath().getParent();
-  }
-
-  /**
-   * Whether a tokenizer is one of a run's model: of as many tokens, or, of a released model, of
-   * fewer, as heads are often padded to a round number of rows.
-   */
-  public static boolean fits(Tokenizer tokenizer, ModelConfig config) {
-    int tokens = tokenizer.vocabularySize();
-    return tokens == config.vocabulary() || tokens < config.vocabulary() && tokenizer.mayBePadded();
-  }
-
-  private static ModelFolder of(HuggingFaceFolder folder) {
-    return of(ReleasedModel.of(folder), tokenizerOf(folder.path()));
-  }
-
-  private static ModelFolder ofGguf(Path path) {
-    try (GgufFile file = GgufFile.open(path)) {
-      return of(ReleasedModel.of(file), tokenizerOf(path));
-    }
-  }
-
-  private static ModelFolder of(ReleasedModel model, Tokenizer tokenizer) {
-    requireFits(model.path(), tokenizer, model.config());
-    return new ModelFolder(
-        model.path(), new StoredWeights.Released(model), model.config(), tokenizer, false);
-  }
-
-  /** What makers of a quantized model wrote: their folder, or a GGUF file; empty of others. */
-  private static Optional<Path> makers(Path checkpoint) {
-    Path folder = checkpoint.resolve(RELEASED);
-    Path metadata = folder.resolve(RELEASED_METADATA);
-    return Optional.of(Files.exists(metadata) ? metadata : folder).filter(Files::exists);
-  }
-
-  /** The tokenizer of a released model; null if it has none. */
-  private static Tokenizer tokenizerOf(Path makers) {
-    if (!isGguf(makers)) {
-      return tokenizerFile(makers).map(_ -> ReleasedTokenizer.ofFolder(makers)).orElse(null);
-    }
-    try (GgufFile file = GgufFile.open(makers)) {
-      return ReleasedTokenizer.ofGguf(file.metadata().values(), makers.toString()).orElse(null);
-    }
-  }
-
-  private static void requireFits(Path path, Tokenizer tokenizer, ModelConfig config) {
-    // Heads are often padded to a round number of rows.
-    if (tokenizer != null && tokenizer.vocabularySize() > config.vocabulary()) {
-      throw new CheckpointException(
-          "the tokenizer has "
-              + tokenizer.vocabularySize()
-              + " tokens but the model of "
-              + path
-              + " has a vocabulary of only "
-              + config.vocabulary());
-    }
+    return new ModelFolder(path, weights, config, files, tokenizer, false);
   }
 
   /**
@@ -217,7 +143,7 @@ public record ModelFolder(
       throw new CheckpointException(
           path + " has no encoder: only Switch models can be asked to drop tokens");
     }
-    return new ModelFolder(path, weights, config, tokenizer, true);
+    return new ModelFolder(path, weights, config, tokenizerFiles, tokenizer, true);
   }
 
   /**
@@ -252,31 +178,10 @@ public record ModelFolder(
       throw new CheckpointException(
           path
               + " has no "
-              + (isGguf(path) ? "tokenizer that can be read" : TOKENIZER)
+              + (isGguf(path) ? "tokenizer that can be read" : TokenizerFiles.TOKENIZER)
               + ", without which it can neither read nor write text");
     }
     return tokenizer;
-  }
-
-  /** Whether the model has a tokenizer. */
-  public boolean hasTokenizer() {
-    return tokenizer != null;
-  }
-
-  /**
-   * How its makers draw its tokens.
-   *
-   * @throws CheckpointException if a released model's {@code generation_config.json} is wrong
-   */
-  public SamplingDefaults sampling() {
-    Optional<Keys> said =
-        switch (weights) {
-          case StoredWeights.Released(ReleasedModel model) -> model.generation();
-          case StoredWeights.Saved(Checkpoint checkpoint, _) ->
-              HuggingFaceFolder.of(checkpoint.directory().resolve(RELEASED))
-                  .flatMap(ReleasedModel::generation);
-        };
-    return said.map(SamplingDefaults::of).orElse(SamplingDefaults.NONE);
   }
 
   private static ModelConfig model(Checkpoint checkpoint) {
@@ -417,50 +322,5 @@ public record ModelFolder(
       model.close();
       throw e;
     }
-  }
-
-  /**
-   * The form of its conversations: beside its tokenizer, or in a GGUF's metadata. Empty if the
-   * model brings no template.
-   *
-   * @throws panamoe.data.DataException if there is a template that cannot be used
-   */
-  public Optional<ChatTemplate> chatTemplate() {
-    Path makers = makers(weights.directory()).orElse(path);
-    if (!isGguf(makers)) {
-      return ChatTemplate.in(home());
-    }
-    try (GgufFile file = GgufFile.open(makers)) {
-      return ChatTemplate.ofGguf(file.metadata().values(), makers.toString());
-    }
-  }
-
-  /** The folder of the tokenizer, and of what else is not in the weights' files. */
-  public Path home() {
-    return tokenizerFile().map(Path::toAbsolutePath).map(Path::getParent).orElse(path);
-  }
-
-  /** The file of the model's tokenizer; empty for bytes. */
-  public Optional<Path> tokenizerFile() {
-    return tokenizerFile(path, weights.directory());
-  }
-
-  private static Optional<Path> tokenizerFile(Path path, Path checkpoint) {
-    // A checkpoint lies in <run>/checkpoints/<step>.
-    Path run = checkpoint.toAbsolutePath().getParent().getParent();
-    return tokenizerFile(path)
-        .or(() -> tokenizerFile(checkpoint.resolve(RELEASED)))
-        .or(() -> Optional.ofNullable(run).flatMap(ModelFolder::tokenizerFile));
-  }
-
-  private static Optional<Path> tokenizerFile(Path folder) {
-    Path file = folder.resolve(TOKENIZER);
-    if (!Files.exists(file)) {
-      return Optional.empty();
-    }
-    if (!Files.isRegularFile(file)) { // reading a pipe would wait for a writer
-      throw new CheckpointException(file + " is not a regular file");
-    }
-    return Optional.of(file);
   }
 }

@@ -2,8 +2,6 @@ package panamoe.quantize;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -20,12 +18,10 @@ import panamoe.checkpoint.CheckpointContents;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.CheckpointFolder;
 import panamoe.checkpoint.TensorFiles;
-import panamoe.checkpoint.gguf.MetadataAlone;
 import panamoe.checkpoint.rows.RowSource;
 import panamoe.engine.ModelFolder;
 import panamoe.engine.StoredWeights;
 import panamoe.io.ConfigJson;
-import panamoe.io.RegularFile;
 import panamoe.model.ModelTensors;
 import panamoe.model.ModelTensors.ExpertMatrix;
 import panamoe.tensor.DType;
@@ -45,17 +41,6 @@ public record QuantizedModel(
     List<ExpertMatrix> unreached,
     List<ExpertMatrix> unfit,
     Calibration calibration) {
-  private static final int MOST_BYTES = 256 << 20;
-
-  /** What makers of a released model write beside its weights, and is read of it. */
-  private static final List<String> MAKERS_FILES =
-      List.of(
-          "config.json",
-          "generation_config.json",
-          "tokenizer.json",
-          "tokenizer_config.json",
-          "chat_template.jinja");
-
   /**
    * Refuses a model that cannot be quantized, and a plan that does not fit it.
    *
@@ -133,7 +118,7 @@ public record QuantizedModel(
       DoubleConsumer progress,
       Consumer<Path> check) {
     Map<String, byte[]> files = new LinkedHashMap<>(beside);
-    files.putAll(makersFiles());
+    files.putAll(source.tokenizerFiles().contents());
     try (TensorFiles opened = source.weights().open();
         RowRounding rounding = new RowRounding(threads)) {
       Map<String, RowSource> sources = source.weights().sources(opened);
@@ -204,30 +189,5 @@ public record QuantizedModel(
     ObjectNode matrices = json.putObject("matrices");
     counts().forEach((dtype, count) -> matrices.put(dtype.name(), count));
     return json;
-  }
-
-  /** The tokenizer's file of a run; of a released model all that is read beside its weights. */
-  private Map<String, byte[]> makersFiles() {
-    Map<String, byte[]> files = new LinkedHashMap<>();
-    String folder = ModelFolder.RELEASED + "/";
-    if (source.weights() instanceof StoredWeights.Saved) {
-      source.tokenizerFile().ifPresent(file -> files.put(ModelFolder.TOKENIZER, bytes(file)));
-    } else if (ModelFolder.isGguf(source.path())) {
-      files.put(folder + ModelFolder.RELEASED_METADATA, MetadataAlone.of(source.path()));
-    } else {
-      MAKERS_FILES.stream()
-          .map(source.path()::resolve)
-          .filter(Files::exists)
-          .forEach(file -> files.put(folder + file.getFileName(), bytes(file)));
-    }
-    return files;
-  }
-
-  private static byte[] bytes(Path file) {
-    try {
-      return RegularFile.read(file, MOST_BYTES);
-    } catch (IOException e) {
-      throw CheckpointException.unread(file, e);
-    }
   }
 }

@@ -261,23 +261,27 @@ class ReleasedModelTest {
   @Test
   void makersSayHowTokensAreDrawn() throws IOException {
     Path path = ReleasedFolder.mixtral(16, 12, 3, StoredType.F32).write(folder);
-    assertEquals(SamplingDefaults.NONE, ModelFolder.open(path).sampling());
+    assertEquals(SamplingDefaults.NONE, ModelFolder.open(path).tokenizerFiles().sampling());
     Path file = path.resolve("generation_config.json");
     Files.writeString(
         file,
         "{\"eos_token_id\": [7, 8], \"temperature\": 0.6, \"top_k\": 20, \"top_p\": 0.95, \"do_sample\": true}");
     assertEquals(
-        new SamplingDefaults(0.6, 20, 0.95, null, null), ModelFolder.open(path).sampling());
+        new SamplingDefaults(0.6, 20, 0.95, null, null),
+        ModelFolder.open(path).tokenizerFiles().sampling());
     Files.writeString(file, "{\"do_sample\": false, \"temperature\": \"hot\"}");
-    assertEquals(0, ModelFolder.open(path).sampling().temperature());
+    assertEquals(0, ModelFolder.open(path).tokenizerFiles().sampling().temperature());
     Files.writeString(file, "{\"temperature\": \"hot\"}");
-    assertThrows(CheckpointException.class, () -> ModelFolder.open(path).sampling());
+    assertThrows(
+        CheckpointException.class, () -> ModelFolder.open(path).tokenizerFiles().sampling());
     Files.writeString(file, "{\"top_k\": -1}");
-    assertEquals(0, ModelFolder.open(path).sampling().topK());
+    assertEquals(0, ModelFolder.open(path).tokenizerFiles().sampling().topK());
     for (String wrong : new String[] {"top_k\": 0.5", "top_p\": 1.5", "temperature\": -1"}) {
       Files.writeString(file, "{\"" + wrong + "}");
       String message =
-          assertThrows(CheckpointException.class, () -> ModelFolder.open(path).sampling())
+          assertThrows(
+                  CheckpointException.class,
+                  () -> ModelFolder.open(path).tokenizerFiles().sampling())
               .getMessage();
       assertTrue(message.startsWith(file + ": ") && message.contains("expected"), message);
     }

@@ -100,7 +100,7 @@ public final class ChatCommand implements Callable<Integer> {
     boolean[] answered = {true};
     new EngineRun(
             folder,
-            text.held(folder, backend),
+            text.held(folder),
             text.engine(folder.config().context()),
             spec.commandLine().getErr(),
             stop)

@@ -99,7 +99,7 @@ public final class EvalCommand implements Callable<Integer> {
     Measurement measurement = tasks == null ? ofText(folder) : ofTasks(folder);
     shared.checked(() -> experts.requireFit(folder));
     try (Backend backend = shared.open()) {
-      InferenceSettings settings = experts.settings(weights.types(folder, backend));
+      InferenceSettings settings = experts.settings(weights.types(folder));
       if (!settings.topK().isEmpty()) {
         measure(backend, folder, settings.asTrained(), measurement);
       }

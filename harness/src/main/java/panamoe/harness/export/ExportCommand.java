@@ -141,7 +141,9 @@ public final class ExportCommand implements Callable<Integer> {
       ExportedModel exported =
           ExportedModel.of(model.toString(), config, folder.weights().rows(files, config), makers);
       Tokens tokens =
-          withoutTokenizer ? new Tokens.None() : Tokens.of(folder, spec.commandLine().getErr());
+          withoutTokenizer
+              ? new Tokens(folder, Map.of())
+              : Tokens.of(folder, spec.commandLine().getErr());
       return to == Format.HF
           ? huggingFace(exported, tokens, progress)
           : gguf(exported, config, tokens, progress);
@@ -185,7 +187,7 @@ public final class ExportCommand implements Callable<Integer> {
     exported.addTo(writer, dtype == null ? null : dtype.stored(), out);
     writer.put("general.name", model.getFileName().toString());
     writer.put("general.quantization_version", 2);
-    tokens.putInto(writer, config.vocabulary());
+    tokens.putInto(writer);
     WholeOrNothing.make(out, hidden -> writer.write(hidden, progress::reached));
     return Files.size(out);
   }

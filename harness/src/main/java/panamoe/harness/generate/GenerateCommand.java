@@ -146,7 +146,7 @@ public final class GenerateCommand implements Callable<Integer> {
     }
     new EngineRun(
             folder,
-            text.held(folder, backend),
+            text.held(folder),
             text.engine(tokens(request, folder.config().context())),
             spec.commandLine().getErr(),
             stop)

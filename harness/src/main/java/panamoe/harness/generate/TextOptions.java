@@ -2,7 +2,6 @@ package panamoe.harness.generate;
 
 import java.util.List;
 import java.util.Map;
-import panamoe.backend.Backend;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.InferenceSettings;
 import panamoe.engine.ModelFolder;
@@ -110,8 +109,8 @@ public final class TextOptions {
   }
 
   /** How the model is held. */
-  public InferenceSettings held(ModelFolder folder, Backend backend) {
-    return experts.settings(precision.weights().types(folder, backend));
+  public InferenceSettings held(ModelFolder folder) {
+    return experts.settings(precision.weights().types(folder));
   }
 
   /**

@@ -161,7 +161,7 @@ public record ModelTable(
       return InferenceMemory.of(config, option.types(dtype(), () -> ModelFolder.open(source)));
     }
     ModelFolder folder = ModelFolder.open(source);
-    Quantization quantize = Quantization.of(null, folder, true);
+    Quantization quantize = Quantization.of(null, folder);
     return InferenceMemory.of(config, quantize.types(dtype(), () -> folder));
   }
 

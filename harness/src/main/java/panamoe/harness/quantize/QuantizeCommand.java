@@ -190,7 +190,7 @@ public final class QuantizeCommand implements Callable<Integer> {
       TokenWindows held) {
     try (Backend backend = shared.open()) {
       if (!backend.onHost()) {
-        throw usage("models are quantized on a CPU, whose kernels take blocks; add --device cpu");
+        throw usage("models are quantized on a CPU; add --device cpu");
       }
       InferenceSettings whole = InferenceSettings.of(WeightTypes.of(dtype.dtype()));
       try (LanguageModel source =

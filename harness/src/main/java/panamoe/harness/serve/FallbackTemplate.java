@@ -39,11 +39,6 @@ final class FallbackTemplate {
 
   private FallbackTemplate() {}
 
-  /** Whether a model is a released one, and no run's. */
-  static boolean isReleased(ModelFolder folder) {
-    return folder.weights() instanceof StoredWeights.Released;
-  }
-
   /** The template of a released model's family, if the model has the tokens for it. */
   static Optional<ChatTemplate> of(ModelFolder folder) {
     return folder.weights() instanceof StoredWeights.Released(ReleasedModel model)

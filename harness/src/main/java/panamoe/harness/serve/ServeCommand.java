@@ -196,7 +196,7 @@ public final class ServeCommand implements Callable<Integer> {
       ModelFolder folder,
       List<String> warnings,
       DoubleConsumer progress) {
-    InferenceSettings settings = held(folder, backend);
+    InferenceSettings settings = held(folder);
     if (ranks.world().size() > 1 && backend.onHost()) {
       InferenceMemory.requireShares(folder, settings.types(), ranks, backend.memoryAvailable());
     }
@@ -250,8 +250,8 @@ public final class ServeCommand implements Callable<Integer> {
     return engineOptions.cache(ranks, backend, folder.config(), rankOptions.here());
   }
 
-  private InferenceSettings held(ModelFolder folder, Backend backend) {
-    return engineOptions.experts().settings(precision().weights().types(folder, backend));
+  private InferenceSettings held(ModelFolder folder) {
+    return engineOptions.experts().settings(precision().weights().types(folder));
   }
 
   private Precision precision() {
@@ -267,7 +267,7 @@ public final class ServeCommand implements Callable<Integer> {
         SystemFingerprint.of(
             folder,
             precision().dtype(),
-            precision().weights().quantize(folder, backend),
+            precision().weights().quantize(folder),
             precision().keyValues(),
             engineOptions.experts().topK(),
             backend,
@@ -290,7 +290,7 @@ public final class ServeCommand implements Callable<Integer> {
             served.name(),
             folder.weights().directory().toAbsolutePath().normalize().toString(),
             precision().dtype(),
-            precision().weights().quantize(folder, backend),
+            precision().weights().quantize(folder),
             precision().keyValues(),
             engineOptions.experts().topK().isEmpty() ? null : engineOptions.experts().topK(),
             backend.name(),

@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import java.util.Optional;
 import panamoe.data.template.ChatTemplate;
 import panamoe.engine.ModelFolder;
+import panamoe.engine.TokenizerFiles;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
@@ -26,9 +27,10 @@ public final class TemplateOption {
    * @throws panamoe.data.DataException if there is a template that cannot be used
    */
   public ChatPrompt prompt(ModelFolder folder) {
+    TokenizerFiles files = folder.tokenizerFiles();
     Optional<ChatTemplate> template =
-        file == null ? folder.chatTemplate() : Optional.of(ChatTemplate.read(file, folder.home()));
-    if (template.isEmpty() && FallbackTemplate.isReleased(folder)) {
+        file == null ? files.chatTemplate() : Optional.of(files.chatTemplate(file));
+    if (template.isEmpty() && files.released()) {
       template = FallbackTemplate.of(folder);
       spec.commandLine()
           .getErr()

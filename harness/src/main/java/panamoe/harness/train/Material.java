@@ -15,7 +15,7 @@ public record Material(Text text, Tokenizer tokenizer, TrainingData data, ModelF
    * @throws IllegalArgumentException if the tokenizer's vocabulary is not the model's
    */
   public static Material of(Text text, Tokenizer tokenizer, RunConfig config, ModelFolder teacher) {
-    if (!ModelFolder.fits(tokenizer, config.model())) {
+    if (!tokenizer.fits(config.model().vocabulary())) {
       throw new IllegalArgumentException(
           "model.vocabulary is "
               + config.model().vocabulary()

@@ -11,6 +11,7 @@ import panamoe.config.ModelConfig;
 import panamoe.data.PreparedText;
 import panamoe.engine.ModelFolder;
 import panamoe.engine.StoredWeights;
+import panamoe.engine.TokenizerFiles;
 import panamoe.io.ConfigJson;
 import panamoe.model.family.ReleasedModel;
 import panamoe.train.ConfigDifference;
@@ -22,16 +23,10 @@ import panamoe.train.ConfigDifference;
  */
 record Origin(ModelFolder folder, ModelConfig config) {
   /**
-   * @throws IllegalArgumentException if it is a run, or a GGUF file
+   * @throws IllegalArgumentException if it is a run or a quantized model
    * @throws panamoe.checkpoint.CheckpointException if it cannot be read
    */
   static Origin open(Path path) {
-    if (ModelFolder.isGguf(path)) {
-      throw new IllegalArgumentException(
-          "--from takes the folder of a released model, and "
-              + path
-              + " is a GGUF file; panamoe export --to hf makes one of it");
-    }
     ModelFolder folder = ModelFolder.open(path);
     if (folder.weights() instanceof StoredWeights.Released(ReleasedModel model)) {
       folder.tokenizer(); // refused if there is none
@@ -40,7 +35,9 @@ record Origin(ModelFolder folder, ModelConfig config) {
     throw new IllegalArgumentException(
         "--from takes a released model, and "
             + path
-            + " is a run; panamoe train --resume trains it further");
+            + (folder.quantized()
+                ? " is a quantized model; begin with the model that it was made of"
+                : " is a run; panamoe train --resume trains it further"));
   }
 
   /**
@@ -79,15 +76,14 @@ record Origin(ModelFolder folder, ModelConfig config) {
   /** Refuses tokens that another tokenizer made. */
   void requireTokensOf(Path data) throws IOException {
     Optional<Path> theirs = PreparedText.open(data).tokenizerFile();
-    Path own = folder.tokenizerFile().orElseThrow();
-    if (theirs.isEmpty()
-        || !Arrays.equals(Files.readAllBytes(theirs.get()), Files.readAllBytes(own))) {
+    byte[] own = folder.tokenizerFiles().contents().get(TokenizerFiles.TOKENIZER);
+    if (theirs.isEmpty() || !Arrays.equals(Files.readAllBytes(theirs.get()), own)) {
       throw new IllegalArgumentException(
           "the tokens in "
               + data
-              + " are of another tokenizer than "
-              + own
-              + "; panamoe data prepare --tokenizer makes some of that one");
+              + " are of another tokenizer than that of "
+              + folder.path()
+              + "; panamoe data prepare --tokenizer makes some of its tokenizer.json");
     }
   }
 }

@@ -11,10 +11,9 @@ import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.List;
 import java.util.stream.Stream;
-import panamoe.data.ByteTokenizer;
 import panamoe.data.Tokenizer;
-import panamoe.data.template.ChatTemplate;
 import panamoe.engine.ModelFolder;
+import panamoe.engine.TokenizerFiles;
 import panamoe.harness.report.Report;
 import panamoe.io.ConfigJson;
 import panamoe.io.PlainFolder;
@@ -46,19 +45,11 @@ public final class RunFolder implements AutoCloseable {
 
   /** The files of a run. */
   private static final List<String> FILES =
-      List.of(
-          CONFIG,
-          TEXT,
-          TEACHER,
-          LOCK,
-          ModelFolder.TOKENIZER,
-          ModelFolder.GENERATION,
-          ChatTemplate.CONFIG,
-          ChatTemplate.FILE,
-          MetricsFile.NAME,
-          ROUTING,
-          SAMPLES,
-          Report.FILE);
+      Stream.concat(
+              Stream.of(
+                  CONFIG, TEXT, TEACHER, LOCK, MetricsFile.NAME, ROUTING, SAMPLES, Report.FILE),
+              TokenizerFiles.NAMES.stream())
+          .toList();
 
   private static final List<String> FOLDERS = List.of(ModelFolder.CHECKPOINTS, Report.PLOTS);
 
@@ -165,8 +156,7 @@ public final class RunFolder implements AutoCloseable {
   }
 
   Tokenizer tokenizer() {
-    Path file = path.resolve(ModelFolder.TOKENIZER);
-    return Files.isRegularFile(file) ? ModelFolder.tokenizerOfRun(file) : new ByteTokenizer();
+    return TokenizerFiles.of(path).tokenizer().orElseThrow();
   }
 
   /** How far the run has come. */
@@ -203,7 +193,7 @@ public final class RunFolder implements AutoCloseable {
       RunConfig config, RunTokenizer tokenizer, TextRecord text, TeacherRecord teacher)
       throws IOException {
     files.makeFolder(ModelFolder.CHECKPOINTS);
-    for (String name : RunTokenizer.FILES) {
+    for (String name : TokenizerFiles.NAMES) {
       byte[] content = tokenizer.files().get(name);
       if (content == null) {
         files.delete(name);

@@ -3,35 +3,31 @@ package panamoe.harness.train;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashSet;
+import java.util.List;
 import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import panamoe.data.template.ChatTemplate;
 import panamoe.engine.ModelFolder;
+import panamoe.engine.TokenizerFiles;
 import panamoe.io.PlainFolder;
 
 /** Checks the path of a new run. */
 public final class RunPlace {
   /** The files that a run may leave if it is killed before its config.json exists. */
-  private static final Set<String> BEGINNINGS =
-      Set.of(
-          RunFolder.LOCK,
-          ModelFolder.CHECKPOINTS,
-          ModelFolder.TOKENIZER,
-          RunFolder.TEXT,
-          RunFolder.TEACHER,
-          ModelFolder.GENERATION,
-          ChatTemplate.CONFIG,
-          ChatTemplate.FILE,
-          PlainFolder.temporary(ModelFolder.TOKENIZER),
-          PlainFolder.temporary(ModelFolder.GENERATION),
-          PlainFolder.temporary(ChatTemplate.CONFIG),
-          PlainFolder.temporary(ChatTemplate.FILE),
-          PlainFolder.temporary(RunFolder.TEXT),
-          PlainFolder.temporary(RunFolder.TEACHER),
-          PlainFolder.temporary(RunFolder.CONFIG));
+  private static final Set<String> BEGINNINGS = beginnings();
 
   private RunPlace() {}
+
+  private static Set<String> beginnings() {
+    Set<String> files = new HashSet<>(TokenizerFiles.NAMES);
+    files.addAll(List.of(RunFolder.TEXT, RunFolder.TEACHER));
+    Set<String> names = new HashSet<>(files);
+    files.forEach(name -> names.add(PlainFolder.temporary(name)));
+    names.addAll(
+        List.of(RunFolder.LOCK, ModelFolder.CHECKPOINTS, PlainFolder.temporary(RunFolder.CONFIG)));
+    return names;
+  }
 
   /**
    * As {@link #requireFree}, of a command that trains: a run that is there may go on.

@@ -1,15 +1,9 @@
 package panamoe.harness.train;
 
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -17,12 +11,10 @@ import panamoe.data.ByteTokenizer;
 import panamoe.data.Corpus;
 import panamoe.data.JsonTokenizer;
 import panamoe.data.Tokenizer;
-import panamoe.data.template.ChatTemplate;
 import panamoe.data.tokenizer.BpeTrainer;
 import panamoe.data.tokenizer.TrainedBpe;
 import panamoe.engine.ModelFolder;
-import panamoe.engine.StoredWeights;
-import panamoe.io.PlainFolder;
+import panamoe.engine.TokenizerFiles;
 
 /**
  * A new run's tokenizer.
@@ -30,11 +22,6 @@ import panamoe.io.PlainFolder;
  * @param files the contents of its files, {@code tokenizer.json} among them; empty for bytes
  */
 public record RunTokenizer(Tokenizer tokenizer, Map<String, byte[]> files) {
-  /** The files that a tokenizer may have; all but the first are a released model's. */
-  static final List<String> FILES =
-      List.of(
-          ModelFolder.TOKENIZER, ModelFolder.GENERATION, ChatTemplate.CONFIG, ChatTemplate.FILE);
-
   private static final long NANOS_BETWEEN_LINES = 5_000_000_000L;
 
   /**
@@ -46,38 +33,18 @@ public record RunTokenizer(Tokenizer tokenizer, Map<String, byte[]> files) {
     return file == null
         ? new RunTokenizer(new ByteTokenizer(), Map.of())
         : new RunTokenizer(
-            JsonTokenizer.load(file), Map.of(ModelFolder.TOKENIZER, Files.readAllBytes(file)));
+            JsonTokenizer.load(file), Map.of(TokenizerFiles.TOKENIZER, Files.readAllBytes(file)));
   }
 
-  /** The tokenizer of a model, with what lies beside it if it is a released one. */
-  public static RunTokenizer of(ModelFolder model) throws IOException {
-    Path file = model.tokenizerFile().orElse(null);
-    boolean here = model.weights() instanceof StoredWeights.Saved;
-    if (file == null || here && !ModelFolder.isReleased(file)) {
-      return read(file);
-    }
-    PlainFolder beside = new PlainFolder(model.home());
-    Map<String, byte[]> files = new HashMap<>();
-    for (String name : FILES) {
-      if (beside.has(name)) {
-        files.put(name, beside.read(name));
-      }
-    }
-    files.computeIfAbsent(ModelFolder.GENERATION, _ -> ends(model.tokenizer()));
-    return new RunTokenizer(model.tokenizer(), files);
-  }
-
-  private static byte[] ends(Tokenizer tokenizer) {
-    ObjectNode keys = JsonNodeFactory.instance.objectNode();
-    ArrayNode ends = keys.putArray("eos_token_id");
-    Arrays.stream(tokenizer.ends()).forEach(ends::add);
-    return (keys.toPrettyString() + "\n").getBytes(StandardCharsets.UTF_8);
+  /** The tokenizer of a model, with what goes with it. */
+  public static RunTokenizer of(ModelFolder model) {
+    return new RunTokenizer(model.tokenizer(), model.tokenizerFiles().contents());
   }
 
   static RunTokenizer of(TrainedBpe trained) {
     byte[] json = trained.json();
     return new RunTokenizer(
-        JsonTokenizer.of(json, "the trained tokenizer"), Map.of(ModelFolder.TOKENIZER, json));
+        JsonTokenizer.of(json, "the trained tokenizer"), Map.of(TokenizerFiles.TOKENIZER, json));
   }
 
   /**

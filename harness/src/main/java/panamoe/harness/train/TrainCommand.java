@@ -69,8 +69,8 @@ public final class TrainCommand extends RunCommand {
       names = "--from",
       paramLabel = "MODEL",
       description = {
-        "Train a released model further: the folder of one of Hugging Face's, whose shape, weights and tokenizer the"
-            + " run takes. Default: 200 steps. Goes with --config if that describes the same model; excludes --preset,"
+        "Train a released model further: the folder of one of Hugging Face's, or a .gguf file, whose shape, weights and"
+            + " tokenizer the run takes. Default: 200 steps. Goes with --config if that describes the same model; excludes --preset,"
             + " --arch, --tokenizer and --vocabulary."
       })
   private Path from;

@@ -1,15 +1,16 @@
 package panamoe.harness.quantize;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
@@ -221,7 +222,7 @@ class QuantizeCommandTest {
     ModelFolder before = ModelFolder.open(source);
     ModelFolder after = ModelFolder.open(out());
     sameWords(before.tokenizer(), after.tokenizer());
-    assertTrue(before.chatTemplate().isPresent() && after.chatTemplate().isPresent());
+    assertEquals(prompt(before), prompt(after));
     assertEquals(before.config(), after.config());
     assertTrue(report.get("kl").asDouble() < 0.05, report::toString);
     assertFalse(after.typesAsStored(DType.FLOAT32).stored().isEmpty());
@@ -249,20 +250,43 @@ class QuantizeCommandTest {
     Files.writeString(
         source.resolve("generation_config.json"), "{\"temperature\": 0.25, \"top_k\": 7}");
     Files.writeString(source.resolve("chat_template.jinja"), "{{ messages[0].content }}");
+    Path config = source.resolve("config.json");
+    Files.writeString(
+        config,
+        Files.readString(config).replace("\"eos_token_id\": null", "\"eos_token_id\": [0, 5]"));
     quantized(source, "--to int8 --text " + text + " --calibrate 2000 --dtype bf16");
     ModelFolder after = ModelFolder.open(out());
-    assertEquals(ModelFolder.open(source).sampling(), after.sampling());
-    assertEquals(7, after.sampling().topK());
-    assertTrue(after.chatTemplate().isPresent());
+    assertEquals(
+        ModelFolder.open(source).tokenizerFiles().sampling(), after.tokenizerFiles().sampling());
+    assertEquals(7, after.tokenizerFiles().sampling().topK());
+    assertEquals(prompt(ModelFolder.open(source)), prompt(after));
+    assertEquals(2, after.tokenizer().ends().length, "of the makers' config.json");
     sameWords(ModelFolder.open(source).tokenizer(), after.tokenizer());
     assertEquals("[BF16]", types(out(), "embedding"), "bfloat16 stays");
     ran("generate --model " + out() + " --prompt the --max-tokens 3 --dtype bf16");
+    Path exported = folder.resolve("exported");
+    ran("export " + out() + " --to hf --out " + exported);
+    sameWords(after.tokenizer(), ModelFolder.open(exported).tokenizer());
+    assertEquals(prompt(after), prompt(ModelFolder.open(exported)));
+    assertFalse(types(exported, ".experts.").contains("Q8_0"), "blocks are decoded");
+  }
+
+  private static String prompt(ModelFolder model) {
+    ArrayNode messages = JSON.createArrayNode();
+    messages.addObject().put("role", "user").put("content", "hello");
+    return model
+        .tokenizerFiles()
+        .chatTemplate()
+        .orElseThrow()
+        .render(messages, JSON.createArrayNode(), true, JSON.createObjectNode())
+        .text();
   }
 
   private static void sameWords(Tokenizer before, Tokenizer after) {
     String words = "The committee thanks its members.";
-    assertEquals(before.endOfText(), after.endOfText());
-    assertEquals(Arrays.toString(before.encode(words)), Arrays.toString(after.encode(words)));
+    assertArrayEquals(before.ends(), after.ends());
+    assertArrayEquals(before.prefix(), after.prefix());
+    assertArrayEquals(before.encode(words), after.encode(words));
   }
 
   @Test

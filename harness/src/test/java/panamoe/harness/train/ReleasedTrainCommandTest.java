@@ -118,12 +118,35 @@ class ReleasedTrainCommandTest {
     refused(run + " is a run; panamoe train --resume", "--from " + run);
   }
 
+  /** Its metadata become the files of the run. */
+  @Test
+  void aGgufFileIsTrainedFurther() throws IOException, URISyntaxException {
+    Path gguf = Path.of(getClass().getResource("/golden/gguf/mixtral_text_f16.gguf").toURI());
+    Path run = folder.resolve("run");
+    ran("train --from " + gguf + " --text " + text + " --steps 1 --out " + run);
+    Map<String, float[]> first = loaded(run.resolve("checkpoints/step-00000000"));
+    loaded(gguf).forEach((name, values) -> assertArrayEquals(values, first.get(name), name));
+    ModelFolder theirs = ModelFolder.open(gguf);
+    ModelFolder mine = ModelFolder.open(run);
+    assertArrayEquals(theirs.tokenizer().ends(), mine.tokenizer().ends());
+    assertArrayEquals(theirs.tokenizer().prefix(), mine.tokenizer().prefix());
+    String words = "Three rains fell in '98: <s> é 12345";
+    assertArrayEquals(theirs.tokenizer().encode(words), mine.tokenizer().encode(words));
+    for (String token : new String[] {"bos_token", "eos_token"}) {
+      assertEquals(
+          theirs.tokenizerFiles().chatTemplate().orElseThrow().token(token),
+          mine.tokenizerFiles().chatTemplate().orElseThrow().token(token));
+    }
+    ran("train --out " + run + " --resume --steps 2");
+    refused(run + " is a run; panamoe train --resume", "--from " + run);
+  }
+
   @Test
   void whatContradictsTheModelIsRefused() throws IOException {
     String from = "--from " + released;
     refused("--from takes the model's own shape and tokenizer", from + " --preset tiny");
     refused("--from takes the model's own shape and tokenizer", from + " --vocabulary 300");
-    refused("is a GGUF file; panamoe export --to hf", "--from some.gguf");
+    refused("some.gguf does not exist", "--from some.gguf");
     Files.delete(released.resolve("tokenizer.json"));
     refused("has no tokenizer.json", from);
   }

@@ -2,6 +2,7 @@ package panamoe.data.template;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
@@ -16,6 +17,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Supplier;
 import panamoe.data.DataException;
 import panamoe.data.ReleasedTokenizer;
@@ -94,11 +96,14 @@ public final class ChatTemplate {
   public static Optional<ChatTemplate> in(Path folder) {
     Path file = folder.resolve(FILE);
     if (Files.exists(file)) {
-      return Optional.of(read(file, folder));
+      return Optional.of(read(file, config(folder)));
     }
-    JsonNode config = config(folder);
+    return in(config(folder), folder.resolve(CONFIG) + ", " + KEY);
+  }
+
+  /** The template in the content of {@link #CONFIG}, whose key {@code name} is in messages. */
+  private static Optional<ChatTemplate> in(JsonNode config, String name) {
     JsonNode given = config.path(KEY);
-    String name = folder.resolve(CONFIG) + ", " + KEY;
     if (given.isTextual()) {
       return Optional.of(of(parse(given.textValue(), name), name, config));
     }
@@ -118,22 +123,30 @@ public final class ChatTemplate {
    * @throws DataException if there is a template that cannot be used
    */
   public static Optional<ChatTemplate> ofGguf(Map<String, ?> metadata, String file) {
-    Map<String, String> texts = ReleasedTokenizer.chatTemplates(metadata);
-    if (texts.isEmpty()) {
-      return Optional.empty();
-    }
-    Map<String, String> tokens = new HashMap<>();
+    return in(config(metadata), file + ", tokenizer." + KEY);
+  }
+
+  /** What {@link #CONFIG} would say of a GGUF file's metadata: templates and special tokens. */
+  public static ObjectNode config(Map<String, ?> metadata) {
+    ObjectNode config = JsonNodeFactory.instance.objectNode();
     if (metadata.get("tokenizer.ggml.tokens") instanceof List<?> all) {
       for (String name : new String[] {"bos", "eos", "unknown", "padding"}) {
         if (metadata.get("tokenizer.ggml." + name + "_token_id") instanceof Long id
             && id >= 0
             && id < all.size()) {
           // Templates have names of three letters.
-          tokens.put(name.substring(0, 3) + "_token", all.get(id.intValue()).toString());
+          config.put(name.substring(0, 3) + "_token", all.get(id.intValue()).toString());
         }
       }
     }
-    return Optional.of(of(texts, file + ", tokenizer.chat_template", tokens));
+    Map<String, String> texts = ReleasedTokenizer.chatTemplates(metadata);
+    if (texts.keySet().equals(Set.of("default"))) {
+      config.put(KEY, texts.get("default"));
+    } else if (!texts.isEmpty()) {
+      ArrayNode named = config.putArray(KEY);
+      texts.forEach((name, text) -> named.addObject().put("name", name).put("template", text));
+    }
+    return config;
   }
 
   /** Templates by name: the usual one, and another for conversations with tools if there is one. */
@@ -152,19 +165,20 @@ public final class ChatTemplate {
   /**
    * The template in a file.
    *
-   * @param folder of the model, whose {@link #CONFIG} names special tokens if it has that
+   * @param config of the model, which names its special tokens
    * @throws DataException if it cannot be used
    */
-  public static ChatTemplate read(Path file, Path folder) {
+  public static ChatTemplate read(Path file, JsonNode config) {
     String name = file.toString();
-    return of(parse(utf8(file, MOST_BYTES), name), name, config(folder));
+    return of(parse(utf8(file, MOST_BYTES), name), name, config);
   }
 
   private static ChatTemplate of(Template template, String name, JsonNode config) {
     return new ChatTemplate(name, template, template, tokens(config), ChatTemplate::now);
   }
 
-  private static JsonNode config(Path folder) {
+  /** The content of {@link #CONFIG} in a model's folder; a missing node if there is none. */
+  public static JsonNode config(Path folder) {
     Path file = folder.resolve(CONFIG);
     if (!Files.exists(file)) {
       return MissingNode.getInstance();

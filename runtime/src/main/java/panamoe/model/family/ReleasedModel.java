@@ -23,7 +23,6 @@ import panamoe.config.ModelConfig;
 public final class ReleasedModel {
   private final Path path;
   private final Supplier<TensorFiles> files;
-  private final Supplier<Optional<Keys>> generation;
   private final ObjectNode values;
   private final ModelConfig config;
   private final Recipes recipes;
@@ -36,14 +35,12 @@ public final class ReleasedModel {
   private ReleasedModel(
       Path path,
       Supplier<TensorFiles> files,
-      Supplier<Optional<Keys>> generation,
       ObjectNode values,
       ModelConfig config,
       Recipes recipes,
       int[] scaleBlock) {
     this.path = path;
     this.files = files;
-    this.generation = generation;
     this.values = values;
     this.config = config;
     this.recipes = recipes;
@@ -64,13 +61,7 @@ public final class ReleasedModel {
       int[] scaleBlock = scaleBlock(keys.object("quantization_config"));
       keys.requireAllRead();
       return new ReleasedModel(
-          folder.path(),
-          folder::open,
-          () -> generation(folder),
-          folder.config(),
-          config,
-          family.recipes(),
-          scaleBlock);
+          folder.path(), folder::open, folder.config(), config, family.recipes(), scaleBlock);
     } catch (IllegalArgumentException e) {
       throw new CheckpointException(folder.configFile() + ": " + e.getMessage(), e);
     }
@@ -102,7 +93,6 @@ public final class ReleasedModel {
       return new ReleasedModel(
           path,
           () -> GgufFile.open(path),
-          Optional::empty,
           values,
           config,
           GgufRecipes.of(GgufKeys.architecture(file.metadata()), config),
@@ -185,16 +175,6 @@ public final class ReleasedModel {
     try (TensorFiles opened = open()) {
       return Fingerprint.of(values, opened);
     }
-  }
-
-  /** The keys of a folder's {@code generation_config.json}; empty if there is no such file. */
-  public static Optional<Keys> generation(HuggingFaceFolder folder) {
-    return folder.generation().map(values -> new Keys(folder.generationFile(), values));
-  }
-
-  /** As above, of this model. */
-  public Optional<Keys> generation() {
-    return generation.get();
   }
 
   /** What a user should know of the files, in a sentence each. */
