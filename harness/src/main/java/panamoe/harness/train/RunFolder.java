@@ -159,6 +159,11 @@ public final class RunFolder implements AutoCloseable {
     return TokenizerFiles.of(path).tokenizer().orElseThrow();
   }
 
+  /** Whether the run trains a released model further, by the files that come with the weights. */
+  boolean isFurther() throws IOException {
+    return ModelFolder.isReleased(path.resolve(ModelFolder.TOKENIZER)) && !files.has(TEACHER);
+  }
+
   /** How far the run has come. */
   RunProgress progress() {
     return new RunProgress(this);

@@ -34,12 +34,20 @@ final class RunProgress {
    * metrics. A run that was killed before its first checkpoint still has the empty folder, and no
    * metrics after the step of that checkpoint.
    *
-   * @throws IllegalArgumentException if checkpoints were saved but are gone
+   * @throws IllegalArgumentException if checkpoints were saved but are gone, or a released model's
+   *     weights are, with which the run began
    */
   void requireCheckpoints(RunConfig config) throws IOException {
     CheckpointStore saved = store();
     if (!saved.checkpoints().isEmpty()) {
       return;
+    }
+    if (folder.isFurther()) {
+      throw new IllegalArgumentException(
+          "the run in "
+              + folder.path()
+              + " has lost the weights that it began with, or was ended before it had written them:"
+              + " remove the folder, and begin again with panamoe train --from");
     }
     long done = folder.metrics().lastStep();
     int every = config.training().checkpointEvery();

@@ -8,6 +8,8 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.concurrent.CancellationException;
+import java.util.function.BooleanSupplier;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.StoredType;
 import panamoe.checkpoint.TensorFiles;
@@ -21,6 +23,7 @@ import panamoe.harness.ranks.Build;
 import panamoe.harness.ranks.RankRun;
 import panamoe.io.ConfigJson;
 import panamoe.model.ModelTensors;
+import panamoe.tensor.DType;
 import panamoe.tensor.Elements;
 import panamoe.train.RunConfig;
 
@@ -56,7 +59,7 @@ record TrainingOnRanks(
           if (fresh && ranks.first()) {
             folder.begin(config, begun, material);
             if (origin != null) {
-              saveOrigin(folder, config);
+              saveOrigin(folder, config, stop);
             }
           }
           return new TrainingRun(ranks, backend, folder, config, material, teacherCache, fresh, err)
@@ -94,7 +97,8 @@ record TrainingOnRanks(
   }
 
   /** The run's checkpoint of step 0, which it goes on from. */
-  private void saveOrigin(RunFolder folder, RunConfig config) {
+  private void saveOrigin(RunFolder folder, RunConfig config, BooleanSupplier stop)
+      throws InterruptedException {
     Map<String, long[]> shapes = ModelTensors.shapes(config.model());
     try (TensorFiles files = origin.weights().open()) {
       Map<String, Elements> tensors = new TreeMap<>();
@@ -105,7 +109,9 @@ record TrainingOnRanks(
               (name, rows) ->
                   tensors.put(
                       name,
-                      new EncodedRows(new RowTensor(shapes.get(name), rows), StoredType.F32)));
+                      new UntilStopped(
+                          new EncodedRows(new RowTensor(shapes.get(name), rows), StoredType.F32),
+                          stop)));
       StreamedModel.save(
               config.model(),
               tensors,
@@ -114,6 +120,32 @@ record TrainingOnRanks(
               1)
           .warnings()
           .forEach(warning -> err.println("warning: " + warning));
+    } catch (CancellationException _) {
+      throw new InterruptedException();
+    }
+  }
+
+  /** Elements of a large model, whose writing ends when the run is asked to. */
+  private record UntilStopped(Elements elements, BooleanSupplier stop) implements Elements {
+    @Override
+    public DType dtype() {
+      return elements.dtype();
+    }
+
+    @Override
+    public long[] shape() {
+      return elements.shape();
+    }
+
+    @Override
+    public void readBy(Reader reader) throws IOException {
+      elements.readBy(
+          piece -> {
+            if (stop.getAsBoolean()) {
+              throw new CancellationException("the run was asked to stop");
+            }
+            reader.read(piece);
+          });
     }
   }
 

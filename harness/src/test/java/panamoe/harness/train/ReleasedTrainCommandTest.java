@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Comparator;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Stream;
@@ -141,12 +142,35 @@ class ReleasedTrainCommandTest {
     refused(run + " is a run; panamoe train --resume", "--from " + run);
   }
 
+  /** A run that was killed while it wrote the model's weights does not go on with random ones. */
+  @Test
+  void aRunWithoutTheModelsWeightsIsNotResumed() throws IOException {
+    Path run = folder.resolve("run");
+    ran("train --from " + released + " --text " + text + " --steps 1 --out " + run);
+    Files.delete(run.resolve("metrics.jsonl"));
+    Files.delete(run.resolve("report.html"));
+    try (Stream<Path> saved = Files.walk(run.resolve("checkpoints"))) {
+      for (Path file : saved.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(file);
+      }
+    }
+    Files.createDirectory(run.resolve("checkpoints"));
+    CommandRun resumed = CommandRun.of("train", "--out", run.toString(), "--resume");
+    assertEquals(1, resumed.exitCode(), resumed.out());
+    assertTrue(resumed.err().contains("has lost the weights that it began with"), resumed.err());
+    assertTrue(Files.notExists(run.resolve("metrics.jsonl")));
+  }
+
   @Test
   void whatContradictsTheModelIsRefused() throws IOException {
     String from = "--from " + released;
     refused("--from takes the model's own shape and tokenizer", from + " --preset tiny");
     refused("--from takes the model's own shape and tokenizer", from + " --vocabulary 300");
     refused("some.gguf does not exist", "--from some.gguf");
+    refused("is a GGUF file; panamoe export --to hf", "--from some.gguf");
+    Path small = folder.resolve("small");
+    ran("quantize " + released + " --to int8 --measure 0 --text " + text + " --out " + small);
+    refused("is a quantized model; begin with the model", "--from " + small);
     Files.delete(released.resolve("tokenizer.json"));
     refused("has no tokenizer.json", from);
   }
