@@ -72,8 +72,8 @@ public final class Calibration {
    * @param windows as long as the model's context at most; those that are not full are left out
    * @param most tokens
    * @param progress is told which part is done, 0 to 1
-   * @throws IllegalArgumentException if the text does not fill a window, or the model computes
-   *     numbers that are not finite
+   * @throws IllegalArgumentException if the text does not fill a window, or a window has more than
+   *     {@code most} tokens
    * @throws CancellationException if the thread is interrupted
    */
   public static Calibration of(
@@ -104,6 +104,12 @@ public final class Calibration {
         };
     int length = windows.length();
     long all = Math.min(windows.count() - 1, most / length); // the last may be padded
+    if (all < 1) {
+      throw new IllegalArgumentException(
+          "nothing to calibrate on: the text, and what may be read of it, must fill a window of "
+              + length
+              + " tokens");
+    }
     long atOnce = Math.max(1, TOKENS_AT_A_TIME / length);
     for (long first = 0; first < all; first += atOnce) {
       if (Thread.currentThread().isInterrupted()) {

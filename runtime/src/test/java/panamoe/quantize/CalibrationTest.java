@@ -1,6 +1,7 @@
 package panamoe.quantize;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
@@ -71,6 +72,11 @@ class CalibrationTest {
 
   private Calibration calibrate(long tokens) {
     return Calibration.of(backend, model, windows, tokens, _ -> {});
+  }
+
+  @Test
+  void lessThanAWindowIsRefused() {
+    assertThrows(IllegalArgumentException.class, () -> calibrate(LENGTH - 1));
   }
 
   private Parameter up() {

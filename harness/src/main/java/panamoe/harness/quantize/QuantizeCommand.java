@@ -65,7 +65,7 @@ import picocli.CommandLine.Spec;
       "  panamoe quantize novels --to int4 --out small     on the text of its training",
       "  panamoe quantize ~/Qwen3-30B-A3B --to q4_k --text eval.txt --out qwen-q4",
       "  panamoe quantize novels --to q4_k --plan plan.json --out mixed",
-      "  panamoe generate --model small --prompt \"The\"   also chat, serve, eval, inspect",
+      "  panamoe generate --model small --prompt \"The\"  also chat, serve, eval, inspect",
       "",
       "A plan has other formats for some matrices, by name, layer or expert:",
       "  {\"rules\": [{\"names\": \"*.down.weight\", \"layers\": \"0-3,7\", \"to\": \"q6_k\"},",
@@ -127,7 +127,8 @@ public final class QuantizeCommand implements Callable<Integer> {
       names = "--calibrate",
       paramLabel = "N",
       defaultValue = "131072",
-      description = "Tokens to calibrate on, at most. Default: ${DEFAULT-VALUE}.")
+      description =
+          "Tokens to calibrate on, at most, in windows of 512 or the context. Default: ${DEFAULT-VALUE}.")
   private long calibrate;
 
   @Option(
@@ -143,8 +144,8 @@ public final class QuantizeCommand implements Callable<Integer> {
     if (to == null && plan == null) {
       throw usage("give --to, --plan, or both");
     }
-    if (calibrate < 1 || measure < 0) {
-      throw usage("--calibrate is at least 1, and --measure at least 0");
+    if (measure < 0) {
+      throw usage("--measure is at least 0");
     }
     if (Files.exists(out, LinkOption.NOFOLLOW_LINKS)) {
       throw new IllegalArgumentException(out + " exists already; --out is a new folder");
@@ -167,6 +168,9 @@ public final class QuantizeCommand implements Callable<Integer> {
               + " is too short to calibrate on: expected at least "
               + (training.length() + 2)
               + " tokens in its training part");
+    }
+    if (calibrate < training.length()) {
+      throw usage("--calibrate is at least " + training.length() + ", a window of the text");
     }
     TokenWindows held = measure == 0 ? null : windows(folder, read, Corpus.Part.VALIDATION);
     QuantizationReport report = quantize(folder, wanted, read, training, held);
