@@ -1,19 +1,23 @@
 package panamoe.harness.serve;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Arrays;
 import java.util.Optional;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.MarkedTokenizer;
 import panamoe.data.template.ChatTemplate;
+import panamoe.data.template.TemplateException;
 
 class FallbackTemplateTest {
   private static final MarkedTokenizer TOKENIZER =
@@ -48,6 +52,69 @@ class FallbackTemplateTest {
             .filter(token -> TOKENIZER.special(token).equals("<|im_end|>"))
             .count();
     assertEquals(type.equals("qwen3_moe") ? 4 : 0, ends, "the user's own is text");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"mixtral", "deepseek_v3", "olmoe", "gpt_oss"})
+  void callsThatAFormDoesNotShowAreRefused(String type) {
+    ArrayNode messages = messages();
+    calling(messages, "vote");
+    ChatPrompt prompt =
+        ChatPrompt.of(FallbackTemplate.of(type, TOKENIZER).orElseThrow(), TOKENIZER);
+    assertTrue(
+        assertThrows(TemplateException.class, () -> prompt.of(messages))
+            .getMessage()
+            .contains("--chat-template"));
+  }
+
+  @Test
+  void aCallsNameIsAStringOfJson() {
+    ArrayNode messages = messages();
+    calling(messages, "a\"b");
+    ChatTemplate template = FallbackTemplate.of("qwen3_moe", TOKENIZER).orElseThrow();
+    String text = ChatPrompt.of(template, TOKENIZER).of(messages).text();
+    assertTrue(text.contains("<tool_call>{\"name\": \"a\\\"b\", \"arguments\": {}}"), text);
+  }
+
+  private static void calling(ArrayNode messages, String name) {
+    ObjectNode message = messages.addObject().put("role", "assistant").put("content", "");
+    message
+        .putArray("tool_calls")
+        .addObject()
+        .put("id", "1")
+        .put("type", "function")
+        .putObject("function")
+        .put("name", name)
+        .put("arguments", "{}");
+  }
+
+  /** A developer's message is one of the system, never the assistant's; a second one adds to it. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "qwen3_moe|`system@D<`",
+        "mixtral|`[INST] S@@D@@a`",
+        "deepseek_v3|`SD<｜User｜>a`",
+        "olmoe|`<~system~>@D@`",
+        "gpt_oss|`developer<~message~>D<`"
+      })
+  void developersInstruct(String type, String part) {
+    ArrayNode messages = messages();
+    messages.insertObject(1).put("role", "developer").put("content", "D");
+    ChatTemplate template = FallbackTemplate.of(type, TOKENIZER).orElseThrow();
+    String text = ChatPrompt.of(template, TOKENIZER).of(messages).text();
+    assertTrue(text.contains(part.replace('@', '\n').replace('~', '|')), text);
+  }
+
+  @Test
+  void mixtralsInstructionsNeedAMessageOfTheUser() {
+    ArrayNode messages = JsonNodeFactory.instance.arrayNode();
+    messages.addObject().put("role", "system").put("content", "S");
+    ChatPrompt prompt =
+        ChatPrompt.of(FallbackTemplate.of("mixtral", TOKENIZER).orElseThrow(), TOKENIZER);
+    assertThrows(TemplateException.class, () -> prompt.of(messages));
   }
 
   /** A message of GPT-OSS's that thinks ends as messages before do, and the answer goes on. */

@@ -167,7 +167,6 @@ class ReleasedTrainCommandTest {
     refused("--from takes the model's own shape and tokenizer", from + " --preset tiny");
     refused("--from takes the model's own shape and tokenizer", from + " --vocabulary 300");
     refused("some.gguf does not exist", "--from some.gguf");
-    refused("is a GGUF file; panamoe export --to hf", "--from some.gguf");
     Path small = folder.resolve("small");
     ran("quantize " + released + " --to int8 --measure 0 --text " + text + " --out " + small);
     refused("is a quantized model; begin with the model", "--from " + small);
