@@ -153,8 +153,12 @@ final class Chat {
     GenerationHandle handle = engine.submit(request, reply);
     lines.onInterrupt(handle::cancel);
     Answer answer = new Answer(conversation.reader(), json ? null : out, thoughts && !json);
-    Generation text = reply.await(handle, answer::next);
-    answer.end();
+    Generation text;
+    try {
+      text = reply.await(handle, answer::next);
+    } finally {
+      answer.end(); // a terminal does not stay dimmed
+    }
     if (json) {
       ObjectNode node = JsonNodeFactory.instance.objectNode().put("text", answer.said());
       if (!answer.thought().isEmpty()) {

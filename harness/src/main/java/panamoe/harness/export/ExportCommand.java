@@ -185,7 +185,7 @@ public final class ExportCommand implements Callable<Integer> {
       throws IOException {
     GgufWriter writer = new GgufWriter();
     exported.addTo(writer, dtype == null ? null : dtype.stored(), out);
-    writer.put("general.name", model.getFileName().toString());
+    writer.put("general.name", model.toAbsolutePath().normalize().getFileName().toString());
     writer.put("general.quantization_version", 2);
     tokens.putInto(writer);
     WholeOrNothing.make(out, hidden -> writer.write(hidden, progress::reached));
