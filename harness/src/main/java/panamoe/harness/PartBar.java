@@ -1,6 +1,7 @@
 package panamoe.harness;
 
 import java.io.PrintStream;
+import java.util.Locale;
 import java.util.function.DoubleConsumer;
 import me.tongfei.progressbar.ConsoleProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBar;
@@ -8,21 +9,25 @@ import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarStyle;
 
 /**
- * A bar on standard error that shows which part of something is done: on a terminal, and once it
- * has taken half a second. Close it to end its line. Thread-safe.
+ * Shows on standard error which part of something is done: on a terminal as a bar, once it has
+ * taken half a second, otherwise by a line every five seconds. Close it to end the bar's line.
+ * Thread-safe.
  */
 public final class PartBar implements DoubleConsumer, AutoCloseable {
   private static final long NANOS_BEFORE = 500_000_000L;
+  private static final long NANOS_BETWEEN_LINES = 5_000_000_000L;
   private static final int MILLIS_BETWEEN_FRAMES = 100;
   private static final int PARTS = 1000;
 
-  private final PrintStream out; // null: not on a terminal
+  private final PrintStream out;
+  private final boolean terminal;
   private final String task;
-  private final long start = System.nanoTime();
+  private long last = System.nanoTime(); // the beginning, or the last line
   private ProgressBar bar;
 
-  private PartBar(PrintStream out, String task) {
+  private PartBar(PrintStream out, boolean terminal, String task) {
     this.out = out;
+    this.terminal = terminal;
     this.task = task;
   }
 
@@ -30,18 +35,24 @@ public final class PartBar implements DoubleConsumer, AutoCloseable {
    * @param task what is done, such as "loading"
    */
   public static PartBar onStandardError(String task) {
-    return new PartBar(TrainingProgress.isTerminal(2) ? System.err : null, task);
+    return new PartBar(System.err, TrainingProgress.isTerminal(2), task);
   }
 
   /** As on a terminal, to {@code out}. */
   static PartBar on(PrintStream out, String task) {
-    return new PartBar(out, task);
+    return new PartBar(out, true, task);
   }
 
   /** {@code part}, 0 to 1, is done. */
   @Override
   public synchronized void accept(double part) {
-    if (out == null || bar == null && System.nanoTime() - start < NANOS_BEFORE) {
+    long shown = terminal ? NANOS_BEFORE : NANOS_BETWEEN_LINES;
+    if (bar == null && System.nanoTime() - last < shown) {
+      return;
+    }
+    if (!terminal) {
+      last = System.nanoTime();
+      out.printf(Locale.ROOT, "%s: %.0f %%%n", task, 100 * part);
       return;
     }
     if (bar == null) {
@@ -49,7 +60,6 @@ public final class PartBar implements DoubleConsumer, AutoCloseable {
           new ProgressBarBuilder()
               .setTaskName(task)
               .setInitialMax(PARTS)
-              .hideEta()
               .setStyle(ProgressBarStyle.ASCII)
               .setUpdateIntervalMillis(MILLIS_BETWEEN_FRAMES)
               .setConsumer(new ConsoleProgressBarConsumer(out))

@@ -20,6 +20,7 @@ import panamoe.checkpoint.rows.EncodedRows;
 import panamoe.config.ModelConfig;
 import panamoe.engine.ModelFolder;
 import panamoe.engine.StoredWeights;
+import panamoe.harness.PartBar;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.train.RunPlace;
 import panamoe.io.WholeOrNothing;
@@ -137,7 +138,7 @@ public final class ExportCommand implements Callable<Integer> {
             : Optional.empty();
     ModelConfig config = folder.config();
     try (TensorFiles files = checked(folder.weights());
-        WritingProgress progress = WritingProgress.onStandardError()) {
+        PartBar bar = PartBar.onStandardError("writing")) {
       ExportedModel exported =
           ExportedModel.of(model.toString(), config, folder.weights().rows(files, config), makers);
       Tokens tokens =
@@ -145,8 +146,8 @@ public final class ExportCommand implements Callable<Integer> {
               ? new Tokens(folder, Map.of())
               : Tokens.of(folder, spec.commandLine().getErr());
       return to == Format.HF
-          ? huggingFace(exported, tokens, progress)
-          : gguf(exported, config, tokens, progress);
+          ? huggingFace(exported, tokens, bar)
+          : gguf(exported, config, tokens, bar);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
@@ -159,8 +160,7 @@ public final class ExportCommand implements Callable<Integer> {
         : weights.open();
   }
 
-  private long huggingFace(ExportedModel exported, Tokens tokens, WritingProgress progress)
-      throws IOException {
+  private long huggingFace(ExportedModel exported, Tokens tokens, PartBar bar) throws IOException {
     StoredType type = dtype == null ? null : dtype.stored();
     Map<String, EncodedRows> tensors = ExportedModel.encoded(exported.tensors(), type);
     StoredType most =
@@ -173,22 +173,21 @@ public final class ExportCommand implements Callable<Integer> {
         out,
         hidden -> {
           Files.createDirectory(hidden);
-          HuggingFaceWriter.write(hidden, tensors, progress::reached);
+          HuggingFaceWriter.write(hidden, tensors, bar);
           tokens.writeTo(hidden);
           Files.writeString(hidden.resolve("config.json"), config.toPrettyString() + "\n");
         });
     return tensors.values().stream().mapToLong(EncodedRows::bytes).sum();
   }
 
-  private long gguf(
-      ExportedModel exported, ModelConfig config, Tokens tokens, WritingProgress progress)
+  private long gguf(ExportedModel exported, ModelConfig config, Tokens tokens, PartBar bar)
       throws IOException {
     GgufWriter writer = new GgufWriter();
     exported.addTo(writer, dtype == null ? null : dtype.stored(), out);
     writer.put("general.name", model.toAbsolutePath().normalize().getFileName().toString());
     writer.put("general.quantization_version", 2);
     tokens.putInto(writer);
-    WholeOrNothing.make(out, hidden -> writer.write(hidden, progress::reached));
+    WholeOrNothing.make(out, hidden -> writer.write(hidden, bar));
     return Files.size(out);
   }
 

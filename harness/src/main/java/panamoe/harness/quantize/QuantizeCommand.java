@@ -19,7 +19,7 @@ import panamoe.engine.InferenceMemory;
 import panamoe.engine.InferenceSettings;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.ComputeType;
-import panamoe.harness.PartProgress;
+import panamoe.harness.PartBar;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.train.RunPlace;
 import panamoe.harness.train.Text;
@@ -269,8 +269,8 @@ public final class QuantizeCommand implements Callable<Integer> {
   }
 
   private static <T> T shown(String work, Function<DoubleConsumer, T> body) {
-    try (PartProgress progress = new PartProgress(work)) {
-      return body.apply(progress::at);
+    try (PartBar bar = PartBar.onStandardError(work)) {
+      return body.apply(bar);
     }
   }
 
