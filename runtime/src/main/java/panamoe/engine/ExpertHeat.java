@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.stream.IntStream;
 import panamoe.io.ConfigJson;
 import panamoe.io.PlainFolder;
@@ -22,6 +23,10 @@ public final class ExpertHeat {
    * @param tokens [E], rows that chose each expert
    */
   public record Layer(int layer, long[] tokens) {
+    public Layer {
+      Objects.requireNonNull(tokens);
+    }
+
     private boolean fits(RoutedLayer routed) {
       return layer == routed.layer()
           && tokens.length == routed.experts()
@@ -40,7 +45,12 @@ public final class ExpertHeat {
    *
    * @param model which tells its weights from others
    */
-  record Saved(String model, List<Layer> layers) {}
+  record Saved(String model, List<Layer> layers) {
+    Saved {
+      Objects.requireNonNull(model);
+      layers = List.copyOf(layers);
+    }
+  }
 
   private static final int NAME_DIGITS = 32;
   private static final int MOST_BYTES = 64 << 20;

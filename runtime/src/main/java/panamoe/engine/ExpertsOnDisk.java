@@ -118,8 +118,8 @@ final class ExpertsOnDisk {
               progress.accept(rest + (1 - rest) * (from + into.length) / units.size());
             });
     ExpertCache cache = new ExpertCache(memory, slot, units.size(), source(file));
+    model.readThrough(cache, layouts); // which is closed with the model from here on
     cache.warm(new ExpertHeat(settings.experts(), folder).all());
-    model.readThrough(cache, layouts);
   }
 
   private WeightTypes types() {

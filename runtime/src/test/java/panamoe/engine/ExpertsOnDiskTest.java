@@ -2,6 +2,7 @@ package panamoe.engine;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -292,7 +293,16 @@ class ExpertsOnDiskTest {
     try (Stream<Path> files = Files.list(cache)) {
       file = files.filter(path -> path.toString().endsWith(".heat.json")).findFirst().orElseThrow();
     }
-    for (String damaged : List.of("", "{", "{\"model\":\"x\",\"layers\":[]}")) {
+    String kept = Files.readString(file);
+    for (String damaged :
+        List.of(
+            "",
+            "{",
+            "{\"model\":\"x\",\"layers\":[]}",
+            kept.replaceFirst("\"model\" : \"\\w+\"", "\"model\" : null"),
+            kept.replaceFirst("(?s)\\{\\s*\"layer\".*?\\}", "null"),
+            kept.replaceFirst("(?s)\"tokens\" : \\[.*?\\]", "\"tokens\" : null"))) {
+      assertNotEquals(kept, damaged);
       Files.writeString(file, damaged);
       assertEquals(0, Arrays.stream(new ExpertHeat(cache, run).all()).sum());
     }
