@@ -16,12 +16,18 @@ final class Crc32c {
   private static final int ONE = 1 << 31;
   private static final int X_TO_8 = 1 << 23;
 
+  /** A buffer has less than 2 GiB. */
+  private static final long PIECE_BYTES = 1 << 24;
+
   private Crc32c() {}
 
-  /** Of native memory below 2 GiB. */
+  /** Of native memory. */
   static int of(MemorySegment bytes) {
     CRC32C checksum = new CRC32C();
-    checksum.update(bytes.asByteBuffer());
+    for (long at = 0; at < bytes.byteSize(); at += PIECE_BYTES) {
+      long piece = Math.min(PIECE_BYTES, bytes.byteSize() - at);
+      checksum.update(bytes.asSlice(at, piece).asByteBuffer());
+    }
     return (int) checksum.getValue();
   }
 

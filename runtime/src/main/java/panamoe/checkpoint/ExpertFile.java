@@ -34,6 +34,9 @@ public final class ExpertFile implements AutoCloseable {
   /** Bytes of a key. */
   public static final int KEY_BYTES = 32;
 
+  /** A buffer has less than 2 GiB, and an expert may have more. */
+  private static final long WRITE_BYTES = 64L << 20;
+
   private static final long MAGIC = 0x3130_5458_454f_4d50L; // "PMOEXT01"
 
   /** Fills memory with a unit. */
@@ -64,8 +67,8 @@ public final class ExpertFile implements AutoCloseable {
   }
 
   /**
-   * Opens a file, and writes it first if there is none, or none that is whole. Another process that
-   * is writing it is waited for.
+   * Opens a file, and writes it first if there is none, or none that is whole. Another process or
+   * thread that is writing it is waited for.
    *
    * @param key of what the units depend on, {@link #KEY_BYTES} bytes
    * @param bytes of each unit
@@ -77,22 +80,7 @@ public final class ExpertFile implements AutoCloseable {
       Path path, byte[] key, long[] bytes, MemorySegment staging, Units units) {
     try {
       Optional<ExpertFile> whole = openWhole(path, key, bytes);
-      if (whole.isPresent()) {
-        return whole.get();
-      }
-      new PlainFolder(path.getParent()).make();
-      Path partial = path.resolveSibling(path.getFileName() + ".partial");
-      try (FileChannel lock =
-              FileChannel.open(partial, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
-          FileLock _ = lock.lock()) {
-        whole = openWhole(path, key, bytes);
-        if (whole.isEmpty()) {
-          write(path, partial, lock, key, bytes, staging, units);
-          whole = openWhole(path, key, bytes);
-        }
-      }
-      return whole.orElseThrow(
-          () -> new CheckpointException(path + " was written, but gives other bytes"));
+      return whole.isPresent() ? whole.get() : make(path, key, bytes, staging, units);
     } catch (IOException e) {
       throw new CheckpointException(
           String.format(
@@ -106,6 +94,26 @@ public final class ExpertFile implements AutoCloseable {
     }
   }
 
+  /** By one thread at a time: a lock of a file keeps other processes out, and no thread. */
+  private static synchronized ExpertFile make(
+      Path path, byte[] key, long[] bytes, MemorySegment staging, Units units) throws IOException {
+    new PlainFolder(path.getParent()).make();
+    Path partial = path.resolveSibling(path.getFileName() + ".partial");
+    try (FileChannel lock =
+            FileChannel.open(partial, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+        FileLock _ = lock.lock()) {
+      Optional<ExpertFile> whole = openWhole(path, key, bytes);
+      if (whole.isEmpty()) {
+        write(path, partial, lock, key, bytes, staging, units);
+        whole = openWhole(path, key, bytes);
+      } else {
+        Files.deleteIfExists(partial); // made since another one's was renamed
+      }
+      return whole.orElseThrow(
+          () -> new CheckpointException(path + " was written, but gives other bytes"));
+    }
+  }
+
   /** Empty if the file is missing, of another key, or not whole. */
   private static Optional<ExpertFile> openWhole(Path path, byte[] key, long[] bytes)
       throws IOException {
@@ -115,7 +123,7 @@ public final class ExpertFile implements AutoCloseable {
     FileChannel channel = openDirect(path, StandardOpenOption.READ);
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment header = arena.allocate(headerRoom(bytes.length), BLOCK);
-      readFully(channel, header, 0);
+      SavedFile.readFully(channel, header, 0, path);
       int[] checksums = new int[bytes.length];
       MemorySegment.copy(
           header,
@@ -203,7 +211,7 @@ public final class ExpertFile implements AutoCloseable {
   public boolean read(int unit, MemorySegment into) {
     try {
       MemorySegment memory = into.asSlice(0, room(bytes[unit]));
-      readFully(channel, memory, place(unit));
+      SavedFile.readFully(channel, memory, place(unit), path);
       return Crc32c.of(memory.asSlice(0, bytes[unit])) == checksums[unit];
     } catch (IOException e) {
       throw new CheckpointException(
@@ -293,21 +301,14 @@ public final class ExpertFile implements AutoCloseable {
     }
   }
 
-  private static void readFully(FileChannel channel, MemorySegment into, long from)
-      throws IOException {
-    ByteBuffer buffer = into.asByteBuffer();
-    while (buffer.hasRemaining()) {
-      if (channel.read(buffer, from + buffer.position()) < 0) {
-        throw new IOException("it ends too early");
-      }
-    }
-  }
-
   private static void writeFully(FileChannel channel, MemorySegment from, long to)
       throws IOException {
-    ByteBuffer buffer = from.asByteBuffer();
-    while (buffer.hasRemaining()) {
-      channel.write(buffer, to + buffer.position());
+    for (long at = 0; at < from.byteSize(); at += WRITE_BYTES) {
+      ByteBuffer piece =
+          from.asSlice(at, Math.min(WRITE_BYTES, from.byteSize() - at)).asByteBuffer();
+      while (piece.hasRemaining()) {
+        channel.write(piece, to + at + piece.position());
+      }
     }
   }
 }
