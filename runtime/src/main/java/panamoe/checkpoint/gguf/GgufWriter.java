@@ -18,6 +18,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.DoubleConsumer;
 import java.util.function.Supplier;
+import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.StoredType;
 import panamoe.checkpoint.rows.EncodedRows;
 import panamoe.io.FileTrouble;
@@ -140,6 +141,7 @@ public final class GgufWriter {
    * @param file that does not exist
    * @param progress is told which part is written, 0 to 1
    * @throws IOException if it cannot be written
+   * @throws CheckpointException if a tensor's type does not hold its numbers
    */
   public void write(Path file, DoubleConsumer progress) throws IOException {
     try {
@@ -156,14 +158,24 @@ public final class GgufWriter {
         FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
       writeAll(out, ByteBuffer.wrap(head()));
       long[] written = {0};
-      for (Entry entry : tensors.values()) {
-        Elements tensor = entry.elements;
-        tensor.readBy(
-            elements -> {
-              writeAll(out, elements);
-              written[0] += elements.byteSize();
-              progress.accept((double) written[0] / total);
-            });
+      for (Map.Entry<String, Entry> named : tensors.entrySet()) {
+        Elements tensor = named.getValue().elements;
+        try {
+          tensor.readBy(
+              elements -> {
+                writeAll(out, elements);
+                written[0] += elements.byteSize();
+                progress.accept((double) written[0] / total);
+              });
+        } catch (IllegalArgumentException e) {
+          throw new CheckpointException(
+              named.getKey()
+                  + " cannot be stored as "
+                  + named.getValue().type
+                  + ": "
+                  + e.getMessage(),
+              e);
+        }
         writeAll(out, ByteBuffer.allocate((int) (aligned(tensor.bytes()) - tensor.bytes())));
       }
       out.force(true);

@@ -58,7 +58,7 @@ public record EncodedRows(RowTensor tensor, StoredType type) implements Elements
 
   /**
    * @throws panamoe.checkpoint.CheckpointException if the rows cannot be read any more
-   * @throws IllegalArgumentException if blocks do not hold a number
+   * @throws IllegalArgumentException if blocks, or F16, do not hold a number
    */
   @Override
   public void readBy(Reader reader) throws IOException {
@@ -86,6 +86,14 @@ public record EncodedRows(RowTensor tensor, StoredType type) implements Elements
     }
   }
 
+  private static short float16(float value) {
+    short bits = Float.floatToFloat16(value);
+    if (Float.isFinite(value) && Float.isInfinite(Float.float16ToFloat(bits))) {
+      throw new IllegalArgumentException("a number is " + value + ", which F16 does not hold");
+    }
+    return bits;
+  }
+
   private static void widen(DType dtype, MemorySegment from, MemorySegment to) {
     if (dtype == DType.FLOAT32) {
       to.copyFrom(from);
@@ -101,9 +109,8 @@ public record EncodedRows(RowTensor tensor, StoredType type) implements Elements
       default -> {
         for (long i = 0; i < to.byteSize() / Short.BYTES; i++) {
           float value = floats.getAtIndex(ValueLayout.JAVA_FLOAT, i);
-          short half =
-              type == StoredType.BF16 ? BFloat16.fromFloat(value) : Float.floatToFloat16(value);
-          to.setAtIndex(ValueLayout.JAVA_SHORT, i, half);
+          short bits = type == StoredType.BF16 ? BFloat16.fromFloat(value) : float16(value);
+          to.setAtIndex(ValueLayout.JAVA_SHORT, i, bits);
         }
       }
     }
