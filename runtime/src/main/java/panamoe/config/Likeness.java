@@ -39,7 +39,8 @@ public final class Likeness {
   }
 
   private static boolean alike(JsonNode one, JsonNode other) {
-    if (one.isNumber() && other.isNumber()) {
+    boolean whole = one.isIntegralNumber() && other.isIntegralNumber(); // no rounding
+    if (one.isNumber() && other.isNumber() && !whole) {
       double difference = Math.abs(one.doubleValue() - other.doubleValue());
       return difference <= RELATIVE * Math.abs(one.doubleValue());
     }
