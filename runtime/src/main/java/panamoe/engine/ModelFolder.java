@@ -217,7 +217,7 @@ public record ModelFolder(
    * @throws CheckpointException if a file is missing or damaged
    */
   public WeightTypes typesAsStored(DType compute) {
-    return ModelTensors.asStored(config, compute, weights.blocks());
+    return ModelTensors.asStored(config, compute, weights.blocks(config));
   }
 
   /**

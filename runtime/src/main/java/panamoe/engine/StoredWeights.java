@@ -37,7 +37,7 @@ public sealed interface StoredWeights {
   TensorFiles open();
 
   /**
-   * The rows of every weight of a model.
+   * The rows of every weight of a model, by its name in a checkpoint.
    *
    * @param files of the weights, from {@link #open}
    * @param config of the model
@@ -49,22 +49,15 @@ public sealed interface StoredWeights {
   boolean isGone();
 
   /**
-   * The rows of every weight, by its name in a checkpoint.
-   *
-   * @param files from {@link #open}
-   * @throws CheckpointException if they do not fit the model
-   */
-  Map<String, RowSource> sources(TensorFiles files);
-
-  /**
    * The weights that are stored in blocks which kernels multiply by, and the blocks' dtypes.
    *
-   * @throws CheckpointException if a file is missing or damaged
+   * @param config of the model
+   * @throws CheckpointException if a file is missing or damaged, or holds other tensors
    */
-  default Map<String, DType> blocks() {
+  default Map<String, DType> blocks(ModelConfig config) {
     Map<String, DType> blocks = new HashMap<>();
     try (TensorFiles files = open()) {
-      sources(files)
+      rows(files, config)
           .forEach(
               (name, rows) -> rows.inBlocks().ifPresent(held -> blocks.put(name, held.dtype())));
     }
@@ -134,13 +127,6 @@ public sealed interface StoredWeights {
     }
 
     @Override
-    public Map<String, RowSource> sources(TensorFiles files) {
-      Map<String, RowSource> sources = new HashMap<>();
-      files.tensors().forEach((name, it) -> sources.put(name, StoredRows.of(files, it)));
-      return sources;
-    }
-
-    @Override
     public void require(
         ModelConfig config, WeightTypes types, long availableBytes, boolean onHost) {
       if (types.quantized() || quantized) {
@@ -190,11 +176,6 @@ public sealed interface StoredWeights {
     @Override
     public boolean isGone() {
       return false;
-    }
-
-    @Override
-    public Map<String, RowSource> sources(TensorFiles files) {
-      return model.sources(files);
     }
 
     @Override

@@ -59,7 +59,7 @@ public record QuantizedModel(
       throw new IllegalArgumentException(
           source.path() + " has no experts, whose matrices are what is rounded");
     }
-    Map<String, DType> already = new TreeMap<>(source.weights().blocks());
+    Map<String, DType> already = new TreeMap<>(source.weights().blocks(source.config()));
     if (!already.isEmpty()) {
       Map.Entry<String, DType> first = already.entrySet().iterator().next();
       throw new IllegalArgumentException(
@@ -121,7 +121,7 @@ public record QuantizedModel(
     files.putAll(source.tokenizerFiles().contents());
     try (TensorFiles opened = source.weights().open();
         RowRounding rounding = new RowRounding(threads)) {
-      Map<String, RowSource> sources = source.weights().sources(opened);
+      Map<String, RowSource> sources = source.weights().rows(opened, source.config());
       Map<String, ExpertMatrix> byName = new HashMap<>();
       blocks.keySet().forEach(matrix -> byName.put(matrix.name(), matrix));
       Map<String, Elements> tensors = new TreeMap<>();
