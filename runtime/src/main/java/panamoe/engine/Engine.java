@@ -123,15 +123,17 @@ public final class Engine implements AutoCloseable {
    *     does not have
    */
   public GenerationHandle submit(GenerationRequest request, GenerationListener listener) {
-    scheduler.requireFits(request);
+    int[] prompt = request.prompt();
+    int[] source = source(prompt);
+    scheduler.requirePrompt((source == null ? prompt : source).length);
+    scheduler.requireFits(source == null ? prompt.length : 1, request.stop().maxTokens());
     request.sampling().requireFits(vocabulary);
     List<RoutedLayer> own = runner.layers();
     List<RoutedLayer> layers = request.routing().of(own);
-    for (int token : request.prompt()) {
+    for (int token : prompt) {
       requireToken("the prompt has token ", token);
     }
     request.stop().tokens().forEach(token -> requireToken("a stop is token ", token));
-    int[] source = source(request.prompt());
     GeneratedText text = new GeneratedText(tokenizer, request.stop().texts(), listener);
     int[] topK = layers.equals(own) ? null : layers.stream().mapToInt(RoutedLayer::topK).toArray();
     Sequence sequence =
@@ -158,7 +160,6 @@ public final class Engine implements AutoCloseable {
     }
     int[] ended = Arrays.copyOf(prompt, prompt.length + 1);
     ended[prompt.length] = tokenizer.endOfText();
-    scheduler.requirePrompt(ended.length);
     return ended;
   }
 

@@ -46,12 +46,13 @@ final class Scheduler {
   }
 
   /**
-   * @throws IllegalArgumentException if it cannot run even alone
+   * Refuses a text that cannot be written even alone.
+   *
+   * @param first tokens that it goes on with
+   * @param written tokens behind them, at most
    */
-  void requireFits(GenerationRequest request) {
-    int prompt = request.prompt().length;
-    requirePrompt(prompt);
-    long most = Math.min((long) prompt + request.stop().maxTokens(), context);
+  void requireFits(int first, int written) {
+    long most = Math.min((long) first + written, context);
     if (config.blocksOf((int) most) > config.blocks()) {
       throw new IllegalArgumentException(
           "the prompt and the text have up to "

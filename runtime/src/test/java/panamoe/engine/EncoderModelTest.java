@@ -83,6 +83,29 @@ class EncoderModelTest {
     }
   }
 
+  /** The cache holds what is written; what the encoder reads has a place of its own. */
+  @Test
+  void aPromptMayHaveMoreTokensThanTheCache() {
+    try (Backend backend = Backends.open("cpu", 1);
+        LanguageModel model = model(backend, DType.FLOAT32);
+        Engine engine =
+            new Engine(
+                backend, model, new ByteTokenizer(), new EngineConfig(2, 4, 1, 4, 0, false, 0))) {
+      Recorder recorder = new Recorder();
+      SamplingConfig greedy = SamplingConfig.of(0, 0, 1, 0);
+      StopConfig seven = new StopConfig(7, 0, List.of(), Set.of(), true, false);
+      engine.submit(GenerationRequest.of(new int[20], greedy, seven), recorder);
+      while (engine.step()) {
+        engine.idle();
+      }
+      assertEquals(7, recorder.tokens.size());
+      StopConfig eight = StopConfig.of(8, List.of());
+      refused(
+          "up to 9 tokens, more than the cache's 8",
+          () -> engine.submit(GenerationRequest.of(new int[2], greedy, eight), new Recorder()));
+    }
+  }
+
   private static void refused(String part, Runnable call) {
     String message = assertThrows(IllegalArgumentException.class, call::run).getMessage();
     assertTrue(message.contains(part), message);
