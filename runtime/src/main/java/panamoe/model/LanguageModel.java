@@ -139,10 +139,6 @@ public final class LanguageModel implements AutoCloseable {
    * @throws IllegalArgumentException if it is to train and has a part without a backward
    */
   public void materialize(Backend backend, DType dtype, boolean training, long seed) {
-    if (training && headBias != null) {
-      throw new IllegalArgumentException(
-          "a head with a bias cannot be trained: its loss has no gradient for it");
-    }
     if (training) {
       config.requireLoss();
     }
