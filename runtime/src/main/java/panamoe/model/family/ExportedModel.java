@@ -84,17 +84,18 @@ public final class ExportedModel {
     ObjectNode whole = keys.deepCopy();
     whole.remove("quantization_config"); // its blocks are decoded
     if (!whole.has("architectures")) {
-      whole.putArray("architectures").add(architecture(family));
+      whole.putArray("architectures").add(architecture());
     }
     whole.remove("dtype");
     return whole.put("torch_dtype", stored == StoredType.BF16 ? "bfloat16" : "float32");
   }
 
   /** Its class in transformers: {@code Qwen3MoeForCausalLM} of {@code qwen3_moe}. */
-  private static String architecture(Family family) {
+  private String architecture() {
+    String purpose = config.encoder() == null ? "ForCausalLM" : "ForConditionalGeneration";
     return Arrays.stream(family.type().split("_"))
         .map(word -> Character.toUpperCase(word.charAt(0)) + word.substring(1))
-        .collect(Collectors.joining("", "", "ForCausalLM"));
+        .collect(Collectors.joining("", "", purpose));
   }
 
   /** Its tensors in a Hugging Face folder. */

@@ -9,9 +9,11 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import panamoe.backend.Activation;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.StoredType;
 import panamoe.config.EmbeddingConfig;
 import panamoe.config.GateConfig;
 import panamoe.config.GroupedQueryConfig;
@@ -65,6 +67,18 @@ class SwitchTest {
     ModelConfig dropless = model.withGates(GateConfig::withoutDropping);
     MoeConfig served = (MoeConfig) dropless.encoder().blocks().get(1).feedForward();
     assertEquals(GateConfig.dropless(1).capacity().policy(), served.gate().capacity().policy());
+  }
+
+  /** A folder that does not say its class in transformers is exported with the one it has. */
+  @Test
+  void anExportSaysTheClass() {
+    ObjectNode values = ConfigJson.parse(BASE, ObjectNode.class, "config.json");
+    values.remove("architectures");
+    ExportedModel exported =
+        ExportedModel.of("a model", model(Map.of()), Map.of(), Optional.of(values));
+    assertEquals(
+        "SwitchTransformersForConditionalGeneration",
+        exported.config(StoredType.F32).at("/architectures/0").asText());
   }
 
   private static void refused(String part, String key, Object value) {
