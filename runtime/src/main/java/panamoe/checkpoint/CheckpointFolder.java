@@ -52,6 +52,7 @@ public final class CheckpointFolder {
         Path path = temporary.resolve(file.getKey());
         disk.createDirectories(path.getParent());
         disk.write(path, file.getValue());
+        disk.force(path.getParent());
       }
       ShardWriter writer = new ShardWriter(disk, Sharding.bounded(SHARD_BYTES), Alone.WORLD);
       Map<String, Manifest.FileEntry> files =

@@ -57,7 +57,16 @@ class CheckpointFolderTest {
   @Test
   void theFolderIsACheckpointWithFilesBeside() throws IOException {
     Path target = folder.resolve("model");
-    write(target, (_, _) -> {}, () -> assertFalse(Files.exists(target)));
+    List<String> forced = new ArrayList<>();
+    write(
+        target,
+        (operation, path) -> {
+          if (operation.equals("force")) {
+            forced.add(path.getFileName().toString());
+          }
+        },
+        () -> assertFalse(Files.exists(target)));
+    assertTrue(forced.contains("released"), "the names in it are on the disk: " + forced);
     Checkpoint checkpoint = Checkpoint.open(target);
     checkpoint.verify();
     assertEquals(3, checkpoint.step());
