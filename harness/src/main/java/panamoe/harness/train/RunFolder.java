@@ -161,7 +161,7 @@ public final class RunFolder implements AutoCloseable {
 
   /** Whether the run trains a released model further, by the files that come with the weights. */
   boolean isFurther() throws IOException {
-    return ModelFolder.isReleased(path.resolve(ModelFolder.TOKENIZER)) && !files.has(TEACHER);
+    return TokenizerFiles.of(path).released() && !files.has(TEACHER);
   }
 
   /** How far the run has come. */
