@@ -12,6 +12,7 @@ import java.util.OptionalInt;
 import java.util.function.DoubleConsumer;
 import java.util.function.Function;
 import panamoe.backend.Backend;
+import panamoe.io.ConfigJson;
 import panamoe.io.Entry;
 import panamoe.tensor.DType;
 
@@ -148,6 +149,19 @@ public final class Checkpoint {
   /** The model's configuration. */
   public ObjectNode config() {
     return json(CONFIG);
+  }
+
+  /**
+   * A part of the configuration.
+   *
+   * @throws CheckpointException with the file, the JSON path and what is wrong
+   */
+  public <T> T config(String part, Class<T> type) {
+    try {
+      return ConfigJson.read(config().path(part), type, directory + "/" + CONFIG + ", " + part);
+    } catch (IllegalArgumentException e) {
+      throw new CheckpointException(e.getMessage(), e);
+    }
   }
 
   /** The trainer's state. */

@@ -18,7 +18,6 @@ import panamoe.config.EarlierForms;
 import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
 import panamoe.data.Tokenizer;
-import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
 import panamoe.model.family.ReleasedModel;
@@ -185,26 +184,9 @@ public record ModelFolder(
   }
 
   private static ModelConfig model(Checkpoint checkpoint) {
-    String source = source(checkpoint, "model");
     try {
-      return EarlierForms.read(checkpoint.config().path("model"), source);
-    } catch (IllegalArgumentException e) {
-      throw new CheckpointException(e.getMessage(), e);
-    }
-  }
-
-  private static String source(Checkpoint checkpoint, String part) {
-    return checkpoint.directory() + "/config.json, " + part;
-  }
-
-  /**
-   * A part of the configuration in a checkpoint, its model aside.
-   *
-   * @throws CheckpointException with the file, the JSON path and what is wrong
-   */
-  public static <T> T part(Checkpoint checkpoint, String name, Class<T> type) {
-    try {
-      return ConfigJson.read(checkpoint.config().path(name), type, source(checkpoint, name));
+      return EarlierForms.read(
+          checkpoint.config().path("model"), checkpoint.directory() + "/config.json, model");
     } catch (IllegalArgumentException e) {
       throw new CheckpointException(e.getMessage(), e);
     }

@@ -179,8 +179,8 @@ public final class EditCommand implements Callable<Integer> {
     ModelConfig config = shared.checked(() -> editedConfig(folder.config()));
     RunPlace.requireFree(out);
     Text measured = text == null ? Text.of(folder, spec) : Text.read(text);
-    TrainConfig training = ModelFolder.part(checkpoint, "training", TrainConfig.class);
-    long seed = ModelFolder.part(checkpoint, "seed", Long.class);
+    TrainConfig training = checkpoint.config("training", TrainConfig.class);
+    long seed = checkpoint.config("seed", Long.class);
     RunConfig run = new RunConfig(config, training, seed);
     Material material = Material.of(measured, folder.tokenizer(), run, null);
     EditReport report;

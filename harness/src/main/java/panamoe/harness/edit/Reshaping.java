@@ -70,8 +70,8 @@ record Reshaping(Path out, int files, SharedOptions shared, PrintWriter err) {
     ModelFolder folder = ModelFolder.open(model);
     Checkpoint checkpoint = folder.checkpoint();
     RunPlace.requireFree(out);
-    TrainConfig training = ModelFolder.part(checkpoint, "training", TrainConfig.class);
-    long seed = ModelFolder.part(checkpoint, "seed", Long.class);
+    TrainConfig training = checkpoint.config("training", TrainConfig.class);
+    long seed = checkpoint.config("seed", Long.class);
     try (Backend backend = shared.open();
         Shards shards = checkpoint.model()) {
       shards.requireExactly(ModelTensors.shapes(folder.config()));

@@ -84,7 +84,7 @@ public record ModelTable(
       checkpoint.verify();
     }
     TrainConfig training =
-        folder.quantized() ? null : ModelFolder.part(checkpoint, "training", TrainConfig.class);
+        folder.quantized() ? null : checkpoint.config("training", TrainConfig.class);
     return of(checkpoint.directory(), checkpoint.step(), folder.config(), training);
   }
 

@@ -177,7 +177,7 @@ public final class DistillCommand extends RunCommand {
 
   /** The teacher's training, with the options' changes. */
   private TrainConfig training(Checkpoint checkpoint) {
-    TrainConfig training = ModelFolder.part(checkpoint, "training", TrainConfig.class);
+    TrainConfig training = checkpoint.config("training", TrainConfig.class);
     if (dtype() != null) {
       training = training.withDType(dtype());
     }
