@@ -26,7 +26,8 @@ import panamoe.config.RotaryScaling;
 /**
  * Says a model as the {@code config.json} of a family. All that any family has a key for is said;
  * of these the family's own reading keeps what it knows, and decides whether they say the very
- * model: so a key has its meaning in one place. Used by one thread.
+ * model: so a key has its meaning in one place. What a model does not have is said too, where
+ * transformers has a number of its own for a key that is absent. Used by one thread.
  */
 final class ConfigKeys {
   /** What the keys are called in messages. */
@@ -127,9 +128,7 @@ final class ConfigKeys {
         .put("v_head_dim", attention.heads().value())
         .put("kv_lora_rank", attention.ranks().keyValue())
         .put("rope_interleave", attention.rotary().pairs() == Rotary.Pairs.ADJACENT);
-    if (attention.ranks().query() != null) {
-      keys.put("q_lora_rank", attention.ranks().query());
-    }
+    keys.put("q_lora_rank", attention.ranks().query()); // null: none
     double factor =
         attention.scale() == null ? 1 : attention.scale() * Math.sqrt(attention.querySize());
     putRotary(attention, Math.sqrt(factor) - 1);
@@ -147,7 +146,10 @@ final class ConfigKeys {
     ObjectNode scaling = JsonNodeFactory.instance.objectNode();
     switch (rotary.scaling()) {
       case null -> {
-        return;
+        if (!attention.scores().sinks()) {
+          return;
+        }
+        scaling.put("rope_type", "default"); // GPT-OSS would have YaRN
       }
       case RotaryScaling.Linear linear ->
           scaling.put("rope_type", "linear").put("factor", linear.factor());
@@ -197,9 +199,7 @@ final class ConfigKeys {
         }
       }
     }
-    if (first > 0) {
-      keys.put("first_k_dense_replace", first);
-    }
+    keys.put("first_k_dense_replace", first);
     if (experts != null) {
       putExperts(experts);
       keys.put("intermediate_size", dense == null ? experts.inner() : dense.inner());
@@ -232,9 +232,10 @@ final class ConfigKeys {
       keys.put("swiglu_limit", decimal(moe.activation().limit()))
           .put("swiglu_alpha", decimal(moe.activation().alpha()));
     }
-    if (moe.shared() != null) {
-      keys.put("shared_expert_intermediate_size", moe.shared().inner())
-          .put("n_shared_experts", moe.shared().inner() / moe.inner());
+    int shared = moe.shared() == null ? 0 : moe.shared().inner();
+    keys.put("n_shared_experts", shared / moe.inner());
+    if (shared > 0) {
+      keys.put("shared_expert_intermediate_size", shared);
     }
   }
 

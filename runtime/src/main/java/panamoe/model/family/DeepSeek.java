@@ -44,7 +44,7 @@ final class DeepSeek {
   static IntFunction<FeedForwardConfig> feedForward(Keys keys, GateConfig gate) {
     int dense = keys.numbers("first_k_dense_replace").stream().findFirst().orElse(0);
     int inner = keys.count("moe_intermediate_size");
-    int shared = keys.count("n_shared_experts", 0);
+    int shared = keys.numbers("n_shared_experts").stream().findFirst().orElse(0);
     FeedForwardConfig first =
         new DenseConfig(keys.count("intermediate_size"), Activation.SWIGLU, false);
     FeedForwardConfig others =
