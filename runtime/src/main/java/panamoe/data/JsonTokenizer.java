@@ -141,7 +141,7 @@ public final class JsonTokenizer implements Tokenizer {
   static byte[] read(Path file) {
     try {
       if (!Files.isDirectory(file) && !Files.isRegularFile(file) && Files.exists(file)) {
-        throw new DataException("the tokenizer " + file + " is not a regular file");
+        throw new DataException(file + " is not a regular file");
       }
       if (Files.size(file) > MAX_BYTES) {
         throw new DataException(

@@ -146,15 +146,19 @@ final class ExpertsOnDisk {
       throw new CheckpointException(
           String.format(
               Locale.ROOT,
-              "%s needs %,d MiB of --memory or more, not %,d: %s",
+              "%s needs %,.1f MiB of --memory or more, not %,.1f: %s",
               folder.path(),
-              Math.ceilDiv(least, 1 << 20),
-              settings.memory() >> 20,
+              Math.ceil(10 * mebibytes(least)) / 10,
+              mebibytes(settings.memory()),
               units.isEmpty()
                   ? "it has no experts that could stay on the disk"
                   : "all but its experts, and " + LEAST_SLOTS + " of these"));
     }
     return (int) Math.min(units.size(), (settings.memory() - resident()) / slot);
+  }
+
+  private static double mebibytes(long bytes) {
+    return bytes / (double) (1 << 20);
   }
 
   /** Bytes of all but experts' matrices. */

@@ -57,8 +57,20 @@ public record QuantizationPlan(List<Rule> rules) {
           && holds(experts, matrix.expert());
     }
 
+    /**
+     * Takes each piece between two stars where it comes first, which leaves most for the others:
+     * trying later places would take forever on a name that many stars do not match.
+     */
     private static Pattern glob(String names) {
-      return Pattern.compile("\\Q" + names.replace("*", "\\E.*\\Q") + "\\E");
+      String[] pieces = names.split("\\*+", -1);
+      StringBuilder pattern = new StringBuilder(Pattern.quote(pieces[0]));
+      for (int i = 1; i < pieces.length - 1; i++) {
+        pattern.append("(?>.*?").append(Pattern.quote(pieces[i])).append(")");
+      }
+      if (pieces.length > 1) {
+        pattern.append(".*").append(Pattern.quote(pieces[pieces.length - 1]));
+      }
+      return Pattern.compile(pattern.toString());
     }
 
     private static boolean holds(String ranges, int number) {

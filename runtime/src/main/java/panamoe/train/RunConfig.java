@@ -3,6 +3,7 @@ package panamoe.train;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
+import panamoe.checkpoint.Checkpoint;
 import panamoe.config.BlockConfig;
 import panamoe.config.DenseConfig;
 import panamoe.config.EarlierForms;
@@ -106,6 +107,10 @@ public record RunConfig(
           file
               + " describes a released model; give its folder to generate, chat, serve, eval or inspect,"
               + " or to train --from");
+    }
+    if (tree.has(Checkpoint.QUANTIZATION)) {
+      throw new IllegalArgumentException(
+          file + " describes a quantized model, which is not trained; train what it was made of");
     }
     return ConfigJson.read(tree, RunConfig.class, file.toString());
   }

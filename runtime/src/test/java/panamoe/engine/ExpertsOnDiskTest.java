@@ -16,6 +16,8 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -239,8 +241,14 @@ class ExpertsOnDiskTest {
     String message =
         assertThrows(CheckpointException.class, () -> load(within(FLOATS, 100_000)).close())
             .getMessage();
-    assertTrue(message.contains("needs 1 MiB of --memory or more, not 0"), message);
-    load(within(FLOATS, 1 << 20)).close();
+    Matcher least =
+        Pattern.compile("needs (0\\.\\d) MiB of --memory or more, not 0\\.1:").matcher(message);
+    assertTrue(least.find(), message);
+    double needed = Double.parseDouble(least.group(1));
+    load(within(FLOATS, (long) (needed * (1 << 20)))).close();
+    assertThrows(
+        CheckpointException.class,
+        () -> load(within(FLOATS, (long) ((needed - 0.1) * (1 << 20)))).close());
   }
 
   @Test

@@ -173,7 +173,9 @@ public final class GenerateCommand implements Callable<Integer> {
         piece -> {
           out.print(piece);
           if (out.checkError()) {
-            throw new UncheckedIOException(new IOException("nobody reads the text any more"));
+            throw new UncheckedIOException(
+                new IOException(
+                    "cannot write the text: the output is closed, or its disk is full"));
           }
           if (stop.getAsBoolean()) {
             throw new CancellationException();

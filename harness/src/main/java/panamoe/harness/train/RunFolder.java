@@ -127,6 +127,7 @@ public final class RunFolder implements AutoCloseable {
       throw new IllegalArgumentException(
           "there is no run to resume in " + path + ": it has no " + CONFIG);
     }
+    config(path); // before a file is written: it may be a released or a quantized model
     return locked(path, false);
   }
 

@@ -166,6 +166,7 @@ class ReleasedModelCommandsTest {
     refused("is a released model", "distill", "--teacher", model, "--out", out);
     assertTrue(Files.notExists(Path.of(out)));
     refused("describes a released model", "train", "--out", model, "--resume", "--steps", "9");
+    assertTrue(Files.notExists(released.resolve(".lock")));
     refused("describes a released model", "inspect", model + "/config.json");
   }
 }

@@ -166,7 +166,7 @@ class QuantizeCommandTest {
   @Test
   void aPlanHasOtherFormatsForSomeMatrices() throws IOException {
     plan(
-        "{\"rules\": [{\"names\": \"*.down.weight\", \"to\": \"q5_0\"},"
+        "{\"rules\": [{\"names\": \"layers.*.do*.weight\", \"to\": \"q5_0\"},"
             + " {\"names\": \"*.up.weight\", \"layers\": \"0-1\", \"experts\": \"0,2-3\", \"to\": \"keep\"}]}");
     quantized(model, "--to int8 --plan " + folder.resolve("plan.json"));
     assertEquals("[Q5_0]", types(out(), ".experts.1.down.weight"));
@@ -188,6 +188,8 @@ class QuantizeCommandTest {
           """
           names no expert's matrix | {"rules": [{"layers": "7", "to": "int8"}]}
           names no expert's matrix | {"rules": [{"names": "*.gate.weight", "to": "int8"}]}
+          names no expert's matrix | {"rules": [{"names": "*e*e*.*e*e*e*e*.*e*e*e*e*.*w*e*i*g*h*t*s", "to": "int8"}]}
+          names no expert's matrix | {"rules": [{"names": "******************************s", "to": "int8"}]}
           contradict each other: layers.1.moe.experts.0.down.weight is to be int8 and int4 | {"rules": [{"layers": "0-9", "to": "int8"}, {"names": "*.down.weight", "to": "int4"}]}
           none of names, layers and experts | {"rules": [{"to": "int8"}]}
           expected numbers and ranges | {"rules": [{"layers": "one", "to": "int8"}]}
@@ -229,6 +231,12 @@ class QuantizeCommandTest {
     assertFalse(after.typesAsStored(DType.FLOAT32).stored().isEmpty());
     ran("generate --model " + out() + " --prompt the --max-tokens 3");
     refused("exists already", source, "--to int8");
+    for (String layout : List.of("hf", "gguf")) {
+      Path exported = folder.resolve("exported." + layout);
+      ran("export " + out() + " --to " + layout + " --out " + exported);
+      sameWords(before.tokenizer(), ModelFolder.open(exported).tokenizer());
+      assertTrue(ModelFolder.open(exported).chatTemplate().isPresent(), layout);
+    }
   }
 
   @Test
@@ -302,6 +310,10 @@ class QuantizeCommandTest {
       assertTrue(
           run.err().contains("is a quantized model, and this needs a checkpoint"), run.err());
     }
+    CommandRun further = CommandRun.of("train", "--resume", "--out", out().toString());
+    assertEquals(1, further.exitCode(), further.err());
+    assertTrue(further.err().contains("describes a quantized model"), further.err());
+    assertTrue(Files.notExists(out().resolve(".lock")));
   }
 
   @Test

@@ -361,7 +361,7 @@ class TrainCommandTest {
         "1 | --text TEXT --resume | there is no run to resume",
         "2 | --text= | the path is empty",
         "2 | --text TEXT --tokenizer= | the path is empty",
-        "1 | --text TEXT --tokenizer /dev/zero | the tokenizer /dev/zero is not a regular file",
+        "1 | --text TEXT --tokenizer /dev/zero | /dev/zero is not a regular file",
         "2 | --text TEXT --vocabulary 256 | the vocabulary is 256, expected 258",
         "2 | --text TEXT --vocabulary 300 --tokenizer t.json | does not go with --tokenizer",
         "1 | --preset small --vocabulary 257 --text FOLDER/short.txt | a sequence of 256 needs 257",

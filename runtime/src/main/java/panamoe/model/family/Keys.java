@@ -66,7 +66,7 @@ public final class Keys {
       return absent;
     }
     if (!value.canConvertToExactIntegral() || !value.canConvertToInt() || value.intValue() < 1) {
-      throw bad(name, value.toString(), "a whole number from 1");
+      throw bad(name, value.toString(), "a whole number from 1, below 2^31");
     }
     return value.intValue();
   }
