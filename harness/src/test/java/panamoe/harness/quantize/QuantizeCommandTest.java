@@ -235,7 +235,7 @@ class QuantizeCommandTest {
       Path exported = folder.resolve("exported." + layout);
       ran("export " + out() + " --to " + layout + " --out " + exported);
       sameWords(before.tokenizer(), ModelFolder.open(exported).tokenizer());
-      assertTrue(ModelFolder.open(exported).chatTemplate().isPresent(), layout);
+      assertTrue(ModelFolder.open(exported).tokenizerFiles().chatTemplate().isPresent(), layout);
     }
   }
 
