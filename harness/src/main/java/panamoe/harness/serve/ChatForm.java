@@ -1,9 +1,11 @@
 package panamoe.harness.serve;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import panamoe.data.Tokenizer;
 
 /**
@@ -11,7 +13,7 @@ import panamoe.data.Tokenizer;
  *
  * @param readers of each text; empty if texts are content alone
  */
-record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<MessageReader> readers)
+record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<ReadText> readers)
     implements AnswerForm {
   private static final String WHOLE = "chat.completion";
   private static final String CHUNK = "chat.completion.chunk";
@@ -64,17 +66,16 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<Messag
   static ChatForm of(
       Head head, TextRequest request, Tokenizer tokenizer, Supplier<MessageReader> reader) {
     int reading = reader == null ? 0 : request.texts();
-    List<MessageReader> readers = IntStream.range(0, reading).mapToObj(_ -> reader.get()).toList();
+    List<ReadText> readers =
+        IntStream.range(0, reading).mapToObj(_ -> new ReadText(reader.get())).toList();
     return new ChatForm(head, request, tokenizer, readers);
   }
 
   @Override
   public Answer whole(List<WrittenText> texts, Usage usage) {
-    return answer(
-        WHOLE,
-        IntStream.range(0, texts.size()).mapToObj(i -> choice(i, texts.get(i))).toList(),
-        usage,
-        promptIds());
+    List<Choice> choices =
+        IntStream.range(0, texts.size()).mapToObj(i -> choice(i, texts.get(i))).toList();
+    return answer(WHOLE, choices, usage.thinking(thoughtTokens()), promptIds());
   }
 
   private Choice choice(int index, WrittenText text) {
@@ -92,16 +93,28 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<Messag
     if (readers.isEmpty()) {
       return new Message("assistant", text.text(), "", null, List.of());
     }
-    MessageReader.Read read = readers.get(index).next(text.marked());
-    MessageReader.Read last = readers.get(index).end();
-    String content = read.content() + last.content();
-    List<ToolCall> calls = read.calls().stream().map(ToolCall::whole).toList();
+    StringBuilder reasoning = new StringBuilder();
+    StringBuilder content = new StringBuilder();
+    List<ToolCall> calls = new ArrayList<>();
+    Stream.concat(
+            text.pieces().stream().map(readers.get(index)::next),
+            Stream.generate(readers.get(index)::end).limit(1))
+        .forEachOrdered(
+            read -> {
+              reasoning.append(read.reasoning());
+              content.append(read.content());
+              read.calls().forEach(call -> call.addTo(calls));
+            });
     return new Message(
         "assistant",
-        content.isEmpty() && !calls.isEmpty() ? null : content,
-        read.reasoning() + last.reasoning(),
+        content.isEmpty() && !calls.isEmpty() ? null : content.toString(),
+        reasoning.toString(),
         null,
-        calls);
+        calls.stream().map(ToolCall::whole).toList());
+  }
+
+  private long thoughtTokens() {
+    return readers.stream().mapToLong(ReadText::thoughtTokens).sum();
   }
 
   /** A text that ends with a call ends for its sake. */
@@ -130,7 +143,7 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<Messag
     Delta delta =
         readers.isEmpty()
             ? new Delta(null, piece.text(), null, List.of())
-            : delta(readers.get(piece.choice()).next(piece.marked()));
+            : delta(readers.get(piece.choice()).next(piece));
     ChatLogprobs logprobs = ChatLogprobs.of(tokenizer, piece.drawn());
     int[] ids = AnswerForm.tokenIds(request, piece.drawn());
     MoeAnswer moe = MoeAnswer.piece(request.routing(), piece.drawn());
@@ -171,7 +184,7 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<Messag
 
   @Override
   public Answer usage(Usage usage) {
-    return answer(CHUNK, List.of(), usage, null);
+    return answer(CHUNK, List.of(), usage.thinking(thoughtTokens()), null);
   }
 
   private Answer answer(String object, List<?> choices, Usage usage, int[] promptIds) {

@@ -69,6 +69,11 @@ final class HarmonyReader implements MessageReader {
   }
 
   @Override
+  public boolean thinking() {
+    return part == Part.REASONING;
+  }
+
+  @Override
   public boolean called() {
     return begun > 0;
   }

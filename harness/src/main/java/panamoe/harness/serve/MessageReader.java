@@ -16,6 +16,9 @@ public interface MessageReader {
   /** What is left at the end of the text. */
   Read end();
 
+  /** Whether what was read ends in the midst of thoughts. */
+  boolean thinking();
+
   /** Whether the text has a call, which is whole unless a limit ended the text. */
   boolean called();
 }

@@ -50,6 +50,11 @@ final class ReasoningReader {
     return new Read(reasoning, part == Part.CONTENT ? told(unread.length()) : "");
   }
 
+  /** Whether what was read ends in the midst of thoughts. */
+  boolean thinking() {
+    return part == Part.REASONING;
+  }
+
   /** What is left at the end of the text. */
   Read end() {
     String left = told(unread.length());

@@ -39,6 +39,11 @@ final class TaggedReader implements MessageReader {
   }
 
   @Override
+  public boolean thinking() {
+    return thoughts != null && thoughts.thinking();
+  }
+
+  @Override
   public boolean called() {
     return calls != null && calls.called();
   }

@@ -42,6 +42,15 @@ public record ToolCall(Integer index, String id, String type, Function function)
     told.set(told.size() - 1, new ToolCall(last.index, last.id, last.type, joined));
   }
 
+  /** Adds to the calls of a text what a piece tells of them. */
+  void addTo(List<ToolCall> calls) {
+    if (id == null) {
+      addArguments(calls, index, function.arguments);
+    } else {
+      calls.add(this);
+    }
+  }
+
   ToolCall whole() {
     return new ToolCall(null, id, type, function);
   }

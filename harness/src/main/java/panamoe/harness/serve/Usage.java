@@ -43,4 +43,18 @@ record Usage(
         new PromptDetails(cached),
         new CompletionDetails(0));
   }
+
+  /**
+   * The same with thoughts among what was generated.
+   *
+   * @param tokens of them
+   */
+  Usage thinking(long tokens) {
+    return new Usage(
+        promptTokens,
+        completionTokens,
+        totalTokens,
+        promptTokensDetails,
+        new CompletionDetails(tokens));
+  }
 }

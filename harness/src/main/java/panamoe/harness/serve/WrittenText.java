@@ -7,13 +7,13 @@ import panamoe.engine.Generation;
 /** A text of a request as far as it was told. */
 final class WrittenText {
   private final StringBuilder text = new StringBuilder();
-  private final StringBuilder marked = new StringBuilder();
+  private final List<TextEvent.Piece> pieces = new ArrayList<>();
   private final List<TextEvent.Drawn> drawn = new ArrayList<>();
   private Generation generation;
 
   void add(TextEvent.Piece piece) {
     text.append(piece.text());
-    marked.append(piece.marked());
+    pieces.add(piece);
     drawn.addAll(piece.drawn());
   }
 
@@ -25,9 +25,8 @@ final class WrittenText {
     return text.toString();
   }
 
-  /** The text, with {@link panamoe.data.Markers}. */
-  String marked() {
-    return marked.toString();
+  List<TextEvent.Piece> pieces() {
+    return pieces;
   }
 
   List<TextEvent.Drawn> drawn() {

@@ -109,6 +109,20 @@ class ReasoningTest {
   }
 
   @Test
+  void tokensOfThoughtsAreCounted() throws Exception {
+    try (TestServer server = server(":", "<think>Hm.</think>Aye.")) {
+      String usage = "/usage/completion_tokens_details/reasoning_tokens";
+      JsonNode whole = server.ask(CHAT, USER + "}");
+      // A token is a byte: the last one of <think>, the thought, and all but the last of </think>.
+      assertEquals(1 + 3 + 7, whole.at(usage).intValue());
+      String options = ",'stream':true,'stream_options':{'include_usage':true}}";
+      String[] lines = server.post(CHAT, USER + options).body().split("\n\n");
+      JsonNode last = TestServer.json(lines[lines.length - 2].substring(6));
+      assertEquals(1 + 3 + 7, last.at(usage).intValue());
+    }
+  }
+
+  @Test
   void withoutThoughtsAnAnswerIsContent() throws Exception {
     try (TestServer server = server(":", "Aye. <think>not this</think>")) {
       JsonNode message = message(server, "");
