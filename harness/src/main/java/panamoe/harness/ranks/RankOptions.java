@@ -36,6 +36,9 @@ public final class RankOptions {
 
   private static final int MOST_PARTS = 64;
 
+  /** Each of these threads has a backend, and a share of the cores. */
+  private static final int MOST_THREADS = 64;
+
   @Spec(Spec.Target.MIXEE)
   private CommandSpec command;
 
@@ -201,9 +204,18 @@ public final class RankOptions {
    * Checks the run's requirements before anything is written.
    *
    * @throws CommunicationException with a one-sentence message, if MPI or NCCL is missing
-   * @throws ParameterException if the trace cannot be written to its path
+   * @throws ParameterException if there are too many threads, or the trace cannot be written to its
+   *     path
    */
   public void requireAvailable() {
+    if (count != null && count > MOST_THREADS) {
+      throw usage(
+          "--ranks is "
+              + count
+              + ", but a process has at most "
+              + MOST_THREADS
+              + " ranks as threads; mpirun or srun starts more, with --comm mpi");
+    }
     if (!oneProcess()) {
       MpiWorld.requireLibrary();
     }

@@ -2,6 +2,7 @@ package panamoe.harness.ranks;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.util.concurrent.CountDownLatch;
@@ -11,6 +12,7 @@ import panamoe.harness.SharedOptions;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.ParameterException;
 
 /** How ranks end: together after success, without waiting for each other after a failure. */
 class RankRunTest {
@@ -23,10 +25,23 @@ class RankRunTest {
     @Mixin private SharedOptions shared;
   }
 
-  private static RankRun run(String options) {
+  private static Options parsed(String options) {
     Options parsed = new Options();
     new CommandLine(parsed).setCaseInsensitiveEnumValuesAllowed(true).parseArgs(options.split(" "));
+    return parsed;
+  }
+
+  private static RankRun run(String options) {
+    Options parsed = parsed(options);
     return new RankRun(parsed.ranks, parsed.shared);
+  }
+
+  @Test
+  void moreThreadsThanAProcessTakesAreRefused() {
+    parsed("--ranks 64").ranks.requireAvailable();
+    RankOptions many = parsed("--ranks 65").ranks;
+    String message = assertThrows(ParameterException.class, many::requireAvailable).getMessage();
+    assertTrue(message.startsWith("--ranks is 65, but a process has at most 64"), message);
   }
 
   /**
