@@ -37,7 +37,7 @@ public record Divergence(TextScore before, TextScore after, double nats) {
   /**
    * Runs both models over a text.
    *
-   * @param most tokens
+   * @param most tokens, up to the end of the window of the last one
    * @param progress is told which part is done, 0 to 1
    * @throws IllegalArgumentException if a model gives numbers that are not finite, or no byte of
    *     the text is predicted

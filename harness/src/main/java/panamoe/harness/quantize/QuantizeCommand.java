@@ -136,7 +136,7 @@ public final class QuantizeCommand implements Callable<Integer> {
       paramLabel = "N",
       defaultValue = "200000",
       description =
-          "Held-out tokens to measure on, at most; both models are in memory meanwhile. 0: none. Default: ${DEFAULT-VALUE}.")
+          "Held-out tokens to measure on, up to the end of a window of 512 or the context; both models are in memory meanwhile. 0: none. Default: ${DEFAULT-VALUE}.")
   private long measure;
 
   @Override
