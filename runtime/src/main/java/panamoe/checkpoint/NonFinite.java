@@ -8,7 +8,7 @@ import java.util.Optional;
 import panamoe.tensor.DType;
 
 /** Counts NaN and infinite values among weights. */
-final class NonFinite {
+public final class NonFinite {
   /** Exponent of an MXFP4 block from which 6 times it may be infinite. */
   private static final int LARGE_MXFP4 = 252;
 
@@ -44,7 +44,7 @@ final class NonFinite {
    * Values of {@code data} that are not finite: all bits of their exponent are set. Blocks are
    * decoded if a scale is suspicious.
    */
-  static long count(DType dtype, MemorySegment data) {
+  public static long count(DType dtype, MemorySegment data) {
     return switch (dtype) {
       case FLOAT32 -> mayHold(data, 0x7f800000_7f800000L, 0x00800000_00800000L) ? floats(data) : 0;
       case BFLOAT16 ->

@@ -11,6 +11,8 @@ import java.util.TreeMap;
 import java.util.concurrent.CancellationException;
 import java.util.function.BooleanSupplier;
 import panamoe.backend.Backend;
+import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.NonFinite;
 import panamoe.checkpoint.StoredType;
 import panamoe.checkpoint.TensorFiles;
 import panamoe.checkpoint.rows.EncodedRows;
@@ -109,7 +111,8 @@ record TrainingOnRanks(
               (name, rows) ->
                   tensors.put(
                       name,
-                      new UntilStopped(
+                      new Beginning(
+                          origin.path() + " holds NaN or infinite values in " + name,
                           new EncodedRows(new RowTensor(shapes.get(name), rows), StoredType.F32),
                           stop)));
       StreamedModel.save(
@@ -125,8 +128,13 @@ record TrainingOnRanks(
     }
   }
 
-  /** Elements of a large model, whose writing ends when the run is asked to. */
-  private record UntilStopped(Elements elements, BooleanSupplier stop) implements Elements {
+  /**
+   * FLOAT32 elements of a large model, whose writing ends when the run is asked to.
+   *
+   * @param refusal where a value is not finite: every loss would be NaN
+   */
+  private record Beginning(String refusal, Elements elements, BooleanSupplier stop)
+      implements Elements {
     @Override
     public DType dtype() {
       return elements.dtype();
@@ -143,6 +151,9 @@ record TrainingOnRanks(
           piece -> {
             if (stop.getAsBoolean()) {
               throw new CancellationException("the run was asked to stop");
+            }
+            if (NonFinite.count(DType.FLOAT32, piece) > 0) {
+              throw new CheckpointException(refusal + "; it cannot be trained further");
             }
             reader.read(piece);
           });

@@ -162,6 +162,22 @@ class ReleasedTrainCommandTest {
   }
 
   @Test
+  void aModelWithNaNIsNotTrained() throws IOException {
+    Path last = released.resolve("model-00003-of-00003.safetensors");
+    byte[] weights = Files.readAllBytes(last);
+    weights[weights.length - 2] = (byte) 0xc0;
+    weights[weights.length - 1] = 0x7f;
+    Files.write(last, weights);
+    Path out = folder.resolve("nan");
+    CommandRun run =
+        CommandRun.of(
+            "train", "--from", released.toString(), "--text", text.toString(), "--out", "" + out);
+    assertEquals(1, run.exitCode(), run.err());
+    assertTrue(run.err().contains("holds NaN or infinite values in "), run.err());
+    assertTrue(Files.notExists(out));
+  }
+
+  @Test
   void whatContradictsTheModelIsRefused() throws IOException {
     String from = "--from " + released;
     refused("--from takes the model's own shape and tokenizer", from + " --preset tiny");
