@@ -53,11 +53,11 @@ public final class ExpertOptions {
       split = ",",
       description =
           "Experts that a token is sent to, 1 to what the model was trained with: a number, or one for each MoE layer, such as 8,8,4. Default: as trained.")
-  private List<Integer> topK = List.of();
+  private List<Integer> topK; // null: not given
 
   /** Experts of a token by layer, or for all; empty: as trained. */
   public List<Integer> topK() {
-    return topK;
+    return topK == null ? List.of() : topK;
   }
 
   /**
@@ -69,9 +69,16 @@ public final class ExpertOptions {
     settings(WeightTypes.of(DType.FLOAT32)).config(model.config());
   }
 
-  /** How a model is held. */
+  /**
+   * How a model is held.
+   *
+   * @throws IllegalArgumentException if experts per token are given without a number
+   */
   public InferenceSettings settings(WeightTypes types) {
-    return new InferenceSettings(types, memory == null ? Long.MAX_VALUE : memory, folder(), topK);
+    if (topK != null && topK.isEmpty()) {
+      throw new IllegalArgumentException("--experts-per-token has no number");
+    }
+    return new InferenceSettings(types, memory == null ? Long.MAX_VALUE : memory, folder(), topK());
   }
 
   private Path folder() {

@@ -112,6 +112,7 @@ class EvalCommandTest {
     assertTrue(words.contains("experts per token: [2]"), words);
     assertTrue(words.strip().endsWith(" % bits per byte"), words);
     refused(2, "expected 1 to 2", "eval", top2, "--experts-per-token", "3");
+    refused(2, "--experts-per-token has no number", "eval", top2, "--experts-per-token", ",");
     refused(2, "expected 1 to 2", "generate", "--model", top2, "--experts-per-token", "0");
   }
 
