@@ -49,6 +49,20 @@ public record QuantizationPlan(List<Rule> rules) {
         throw new IllegalArgumentException(
             what + " is \"" + ranges + "\", expected numbers and ranges such as \"0-3,7\"");
       }
+      for (String range : ranges == null ? new String[0] : ranges.split(",")) {
+        if (first(range) > last(range)) {
+          throw new IllegalArgumentException(
+              what + " has the range \"" + range + "\" backwards; write the lower number first");
+        }
+      }
+    }
+
+    private static int first(String range) {
+      return Integer.parseInt(range.split("-")[0]);
+    }
+
+    private static int last(String range) {
+      return Integer.parseInt(range.substring(range.indexOf('-') + 1));
     }
 
     boolean names(ExpertMatrix matrix) {
@@ -78,9 +92,7 @@ public record QuantizationPlan(List<Rule> rules) {
         return true;
       }
       for (String range : ranges.split(",")) {
-        String[] ends = range.split("-");
-        if (number >= Integer.parseInt(ends[0])
-            && number <= Integer.parseInt(ends[ends.length - 1])) {
+        if (number >= first(range) && number <= last(range)) {
           return true;
         }
       }

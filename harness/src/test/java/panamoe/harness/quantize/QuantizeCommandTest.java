@@ -193,6 +193,7 @@ class QuantizeCommandTest {
           contradict each other: layers.1.moe.experts.0.down.weight is to be int8 and int4 | {"rules": [{"layers": "0-9", "to": "int8"}, {"names": "*.down.weight", "to": "int4"}]}
           none of names, layers and experts | {"rules": [{"to": "int8"}]}
           expected numbers and ranges | {"rules": [{"layers": "one", "to": "int8"}]}
+          layers has the range "3-1" backwards | {"rules": [{"layers": "0,3-1", "to": "int8"}]}
           expected one of [int8, | {"rules": [{"layers": "1", "to": "int3"}]}
           has no rules | {"rules": []}
           nothing is to be rounded | {"rules": [{"layers": "1", "to": "keep"}]}
