@@ -97,7 +97,11 @@ public final class ExpertFile implements AutoCloseable {
   /** By one thread at a time: a lock of a file keeps other processes out, and no thread. */
   private static synchronized ExpertFile make(
       Path path, byte[] key, long[] bytes, MemorySegment staging, Units units) throws IOException {
-    new PlainFolder(path.getParent()).make();
+    Path folder = path.getParent();
+    if (Files.exists(folder) && !Files.isDirectory(folder)) {
+      throw new IOException(folder + " is a file, not a folder");
+    }
+    new PlainFolder(folder).make();
     Path partial = path.resolveSibling(path.getFileName() + ".partial");
     try (FileChannel lock =
             FileChannel.open(partial, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
