@@ -141,13 +141,7 @@ public final class ExportCommand implements Callable<Integer> {
         PartBar bar = PartBar.onStandardError("writing")) {
       ExportedModel exported =
           ExportedModel.of(model.toString(), config, folder.weights().rows(files, config), makers);
-      Tokens tokens =
-          withoutTokenizer
-              ? new Tokens(folder, Map.of())
-              : Tokens.of(folder, spec.commandLine().getErr());
-      return to == Format.HF
-          ? huggingFace(exported, tokens, bar)
-          : gguf(exported, config, tokens, bar);
+      return to == Format.HF ? huggingFace(exported, folder, bar) : gguf(exported, folder, bar);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
@@ -160,7 +154,14 @@ public final class ExportCommand implements Callable<Integer> {
         : weights.open();
   }
 
-  private long huggingFace(ExportedModel exported, Tokens tokens, PartBar bar) throws IOException {
+  private Tokens tokens(ModelFolder folder) {
+    return withoutTokenizer
+        ? new Tokens(folder, Map.of())
+        : Tokens.of(folder, spec.commandLine().getErr());
+  }
+
+  private long huggingFace(ExportedModel exported, ModelFolder folder, PartBar bar)
+      throws IOException {
     StoredType type = dtype == null ? null : dtype.stored();
     Map<String, EncodedRows> tensors = ExportedModel.encoded(exported.tensors(), type);
     StoredType most =
@@ -168,6 +169,7 @@ public final class ExportCommand implements Callable<Integer> {
             ? StoredType.BF16
             : StoredType.F32;
     ObjectNode config = exported.config(most);
+    Tokens tokens = tokens(folder);
     tokens.putInto(config);
     WholeOrNothing.make(
         out,
@@ -180,13 +182,12 @@ public final class ExportCommand implements Callable<Integer> {
     return tensors.values().stream().mapToLong(EncodedRows::bytes).sum();
   }
 
-  private long gguf(ExportedModel exported, ModelConfig config, Tokens tokens, PartBar bar)
-      throws IOException {
+  private long gguf(ExportedModel exported, ModelFolder folder, PartBar bar) throws IOException {
     GgufWriter writer = new GgufWriter();
     exported.addTo(writer, dtype == null ? null : dtype.stored(), out);
     writer.put("general.name", model.toAbsolutePath().normalize().getFileName().toString());
     writer.put("general.quantization_version", 2);
-    tokens.putInto(writer);
+    tokens(folder).putInto(writer);
     WholeOrNothing.make(out, hidden -> writer.write(hidden, bar));
     return Files.size(out);
   }

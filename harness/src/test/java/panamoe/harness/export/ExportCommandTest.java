@@ -55,8 +55,8 @@ class ExportCommandTest {
   private void refused(String part, String... arguments) throws IOException {
     CommandRun run = CommandRun.of(arguments);
     assertTrue(run.exitCode() != 0);
-    String last = run.err().lines().toList().getLast();
-    assertTrue(last.contains(part), last);
+    assertEquals(1, run.err().lines().count(), run.err());
+    assertTrue(run.err().contains(part), run.err());
     try (Stream<Path> left = Files.list(folder)) {
       assertEquals(List.of(), left.filter(path -> !path.endsWith("model")).toList());
     }
