@@ -56,6 +56,8 @@ class FloorsTest {
           .definedBy("panamoe.edit..")
           .layer("quantize")
           .definedBy("panamoe.quantize..")
+          .layer("plan")
+          .definedBy("panamoe.plan..")
           .layer("runtimekernel")
           .definedBy("panamoe.runtimekernel..")
           .whereLayer("bindings")
@@ -71,12 +73,22 @@ class FloorsTest {
               "engine",
               "distill",
               "runtimekernel",
-              "quantize")
+              "quantize",
+              "plan")
           .whereLayer("comm")
           .mayOnlyBeAccessedByLayers(
-              "parallel", "op", "param", "nn", "moe", "checkpoint", "model", "train", "engine")
+              "parallel",
+              "op",
+              "param",
+              "nn",
+              "moe",
+              "checkpoint",
+              "model",
+              "train",
+              "engine",
+              "plan")
           .whereLayer("parallel")
-          .mayOnlyBeAccessedByLayers("op", "param", "nn", "moe", "model", "train", "engine")
+          .mayOnlyBeAccessedByLayers("op", "param", "nn", "moe", "model", "train", "engine", "plan")
           .whereLayer("backend")
           .mayOnlyBeAccessedByLayers(
               "parallel",
@@ -109,26 +121,27 @@ class FloorsTest {
               "distill",
               "edit",
               "runtimekernel",
-              "quantize")
+              "quantize",
+              "plan")
           .whereLayer("param")
-          .mayOnlyBeAccessedByLayers("nn", "moe", "model", "train", "engine", "quantize")
+          .mayOnlyBeAccessedByLayers("nn", "moe", "model", "train", "engine", "quantize", "plan")
           .whereLayer("nn")
-          .mayOnlyBeAccessedByLayers("moe", "model", "eval", "train", "engine", "quantize")
+          .mayOnlyBeAccessedByLayers("moe", "model", "eval", "train", "engine", "quantize", "plan")
           .whereLayer("moe")
-          .mayOnlyBeAccessedByLayers("model", "train", "engine", "runtimekernel")
+          .mayOnlyBeAccessedByLayers("model", "train", "engine", "runtimekernel", "plan")
           .whereLayer("checkpoint")
           .mayOnlyBeAccessedByLayers("model", "train", "engine", "distill", "edit", "quantize")
           .whereLayer("data")
           .mayOnlyBeAccessedByLayers("eval", "train", "engine", "grammar", "distill", "quantize")
           .whereLayer("model")
           .mayOnlyBeAccessedByLayers(
-              "eval", "train", "engine", "distill", "edit", "runtimekernel", "quantize")
+              "eval", "train", "engine", "distill", "edit", "runtimekernel", "quantize", "plan")
           .whereLayer("eval")
           .mayOnlyBeAccessedByLayers("train", "quantize")
           .whereLayer("train")
           .mayOnlyBeAccessedByLayers("distill")
           .whereLayer("engine")
-          .mayOnlyBeAccessedByLayers("grammar", "distill", "quantize")
+          .mayOnlyBeAccessedByLayers("grammar", "distill", "quantize", "plan")
           .whereLayer("grammar")
           .mayNotBeAccessedByAnyLayer()
           .whereLayer("distill")
@@ -136,6 +149,8 @@ class FloorsTest {
           .whereLayer("edit")
           .mayNotBeAccessedByAnyLayer()
           .whereLayer("quantize")
+          .mayNotBeAccessedByAnyLayer()
+          .whereLayer("plan")
           .mayNotBeAccessedByAnyLayer()
           .whereLayer("runtimekernel")
           .mayNotBeAccessedByAnyLayer();

@@ -24,6 +24,7 @@ import panamoe.harness.eval.EvalCommand;
 import panamoe.harness.export.ExportCommand;
 import panamoe.harness.generate.GenerateCommand;
 import panamoe.harness.inspect.InspectCommand;
+import panamoe.harness.plan.PlanCommand;
 import panamoe.harness.quantize.QuantizeCommand;
 import panamoe.harness.serve.ReplayCommand;
 import panamoe.harness.serve.ServeCommand;
@@ -89,6 +90,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       InspectCommand.class,
       ConformanceCommand.class,
       BenchCommand.class,
+      PlanCommand.class,
       StudyCommand.class,
       DoctorCommand.class,
       HelpCommand.class,

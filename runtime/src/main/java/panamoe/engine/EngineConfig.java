@@ -28,7 +28,9 @@ public record EngineConfig(
   /** Tokens of a block. */
   public static final int BLOCK = 16;
 
-  private static final int STEP_TOKENS = 512;
+  /** Rows of a step where no number is asked for. */
+  public static final int STEP_TOKENS = 512;
+
   private static final double RESERVE = 0.25;
 
   public EngineConfig {

@@ -6,11 +6,13 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.ToLongFunction;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.config.BlockConfig;
 import panamoe.config.ModelConfig;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
+import panamoe.parallel.Topology;
 import panamoe.param.Parameter;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
@@ -40,10 +42,25 @@ public record InferenceMemory(long weights, long keysAndValues) {
    */
   public static InferenceMemory of(
       ModelConfig config, WeightTypes types, DType cached, int length, boolean onHost) {
-    long weights;
     try (LanguageModel model = new LanguageModel(config)) {
-      weights = weights(model, types, onHost);
+      return of(model, types, cached, length, onHost, Topology.ONE);
     }
+  }
+
+  /**
+   * As above, of the rank that holds most.
+   *
+   * @param model the whole, by its description
+   */
+  public static InferenceMemory of(
+      LanguageModel model,
+      WeightTypes types,
+      DType cached,
+      int length,
+      boolean onHost,
+      Topology topology) {
+    ModelConfig config = model.config();
+    long weights = weights(model, types, onHost, parameter -> parameter.count(topology));
     if (config.head().tied()) {
       weights += (long) config.vocabulary() * config.hidden() * types.compute().bytes();
     }
@@ -51,7 +68,7 @@ public record InferenceMemory(long weights, long keysAndValues) {
     for (BlockConfig block : config.blocks()) {
       int window = block.attention().scores().window();
       long tokens = window == 0 ? length : Math.min(window, length);
-      keysAndValues += tokens * block.attention().cacheRow(1).bytes(cached);
+      keysAndValues += tokens * block.attention().cacheRow(topology.tensorDegree()).bytes(cached);
     }
     keysAndValues += ofEncodedText(config, cached);
     return new InferenceMemory(weights, keysAndValues);
@@ -108,7 +125,7 @@ public record InferenceMemory(long weights, long keysAndValues) {
       ModelFolder folder, WeightTypes types, Ranks ranks, long availableBytes) {
     long mine;
     try (LanguageModel share = new LanguageModel(folder.config(), ranks)) {
-      mine = weights(share, types, true);
+      mine = weights(share, types, true, Parameter::count);
     }
     long[] all = ranks.world().allGather(ranks.world().node(), mine);
     long together = 0;
@@ -132,11 +149,13 @@ public record InferenceMemory(long weights, long keysAndValues) {
     }
   }
 
-  private static long weights(LanguageModel model, WeightTypes types, boolean onHost) {
+  private static long weights(
+      LanguageModel model, WeightTypes types, boolean onHost, ToLongFunction<Parameter> elements) {
     long bytes = 0;
     for (Parameter parameter : model.parameters().parameters()) {
       DType type = types.of(parameter);
-      bytes += onHost ? type.packedBytes(parameter.count()) : type.bytes(parameter.count());
+      long count = elements.applyAsLong(parameter);
+      bytes += onHost ? type.packedBytes(count) : type.bytes(count);
     }
     return bytes;
   }

@@ -447,6 +447,11 @@ public final class LanguageModel implements AutoCloseable {
         .then(Cost.activations(work, last, 0));
   }
 
+  /** The part of {@link #cost} that each block has. */
+  public List<Cost> blockCosts(Work work) {
+    return blocks.stream().map(block -> block.cost(work)).toList();
+  }
+
   @Override
   public void close() {
     if (expertCache != null) {

@@ -46,6 +46,11 @@ public record Work(
     return new Work(false, false, sequences, cached, 1, sequences, dtype, Topology.ONE);
   }
 
+  /** The same on each data rank of {@code other}. */
+  public Work over(Topology other) {
+    return new Work(training, recompute, sequences, cached, length, logits, dtype, other);
+  }
+
   /** S, rows of an activation. */
   public long tokens() {
     return sequences * length;

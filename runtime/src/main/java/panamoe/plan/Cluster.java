@@ -1,0 +1,100 @@
+package panamoe.plan;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import panamoe.io.ConfigJson;
+
+/**
+ * Cards of whole nodes, or some cards of one.
+ *
+ * @param cards all of them
+ */
+public record Cluster(Node node, int cards) {
+  /** Most cards. */
+  public static final int MOST = 1 << 16;
+
+  public Cluster {
+    if (node == null) {
+      throw new IllegalArgumentException("a cluster needs a node");
+    }
+    if (cards < 1 || cards > MOST) {
+      throw new IllegalArgumentException(
+          "a cluster has " + cards + " cards, expected 1 to " + MOST);
+    }
+    if (cards > node.cards() && cards % node.cards() != 0) {
+      int fewer = cards / node.cards() * node.cards();
+      throw new IllegalArgumentException(
+          cards
+              + " cards are no whole nodes of "
+              + node.cards()
+              + "; take "
+              + fewer
+              + " or "
+              + (fewer + node.cards()));
+    }
+  }
+
+  /**
+   * Reads {@code NODE:CARDS} with a known node, or the JSON file of that name.
+   *
+   * @throws IllegalArgumentException that says which nodes there are
+   */
+  public static Cluster of(String text) {
+    int colon = text.lastIndexOf(':');
+    Node node = colon < 0 ? null : Node.KNOWN.get(text.substring(0, colon));
+    if (node != null) {
+      return new Cluster(node, number(text.substring(colon + 1)));
+    }
+    Path file = Path.of(text);
+    if (!Files.exists(file)) {
+      throw new IllegalArgumentException(
+          "'"
+              + text
+              + "' is neither a file nor NODE:CARDS with a node of "
+              + String.join(", ", Node.KNOWN.keySet()));
+    }
+    return ConfigJson.read(file, Cluster.class);
+  }
+
+  private static int number(String text) {
+    try {
+      return Integer.parseInt(text);
+    } catch (NumberFormatException e) {
+      throw new IllegalArgumentException(
+          "'" + text + "' is no number of cards, as in dgx-a100:32", e);
+    }
+  }
+
+  /** As many cards of the same node. */
+  Cluster with(int others) {
+    return new Cluster(node, others);
+  }
+
+  /**
+   * Parts of the cluster that a plan may take, by size: cards that divide a node, and nodes that
+   * are a power of two or divide all nodes.
+   */
+  List<Cluster> parts() {
+    List<Cluster> parts = new ArrayList<>();
+    int ofOne = Math.min(cards, node.cards());
+    for (int count = 1; count < ofOne; count++) {
+      if (ofOne % count == 0) {
+        parts.add(with(count));
+      }
+    }
+    int nodes = cards / ofOne;
+    for (int count = 1; count <= nodes; count++) {
+      if (nodes % count == 0 || Integer.bitCount(count) == 1) {
+        parts.add(with(count * ofOne));
+      }
+    }
+    return parts;
+  }
+
+  @Override
+  public String toString() {
+    return node.name() + ":" + cards;
+  }
+}

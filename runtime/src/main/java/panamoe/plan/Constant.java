@@ -1,0 +1,40 @@
+package panamoe.plan;
+
+import com.fasterxml.jackson.annotation.JsonValue;
+import java.util.Locale;
+
+/**
+ * A number that predictions stand on.
+ *
+ * @param value above 0
+ * @param unit such as {@code bytes/s}
+ * @param source where it was read or how it came about
+ */
+public record Constant(double value, String unit, Kind kind, String source) {
+  /** How a constant is known. */
+  public enum Kind {
+    /** By a data sheet, a paper or another program's source. */
+    PUBLISHED,
+    /** On a machine. */
+    MEASURED,
+    /** A guess that its source gives reasons for. */
+    ASSUMED,
+    /** By least squares, so that predictions meet published times. */
+    FITTED;
+
+    @JsonValue
+    @Override
+    public String toString() {
+      return name().toLowerCase(Locale.ROOT);
+    }
+  }
+
+  public Constant {
+    if (!(value > 0) || Double.isInfinite(value)) {
+      throw new IllegalArgumentException("the value is " + value + ", expected more than 0");
+    }
+    if (unit == null || kind == null || source == null || source.isBlank()) {
+      throw new IllegalArgumentException("a constant needs a unit, a kind and a source");
+    }
+  }
+}

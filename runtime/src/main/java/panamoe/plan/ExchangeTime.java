@@ -1,0 +1,99 @@
+package panamoe.plan;
+
+import panamoe.parallel.Topology;
+
+/**
+ * The α–β times of collectives in a step. Ranks are numbered node by node.
+ *
+ * @param cards of a node that are in use
+ */
+record ExchangeTime(Node node, int cards, Topology topology, Optimizations optimizations) {
+  ExchangeTime(Node node, Topology topology, Optimizations optimizations) {
+    this(node, Math.min(node.cards(), topology.ranks()), topology, optimizations);
+  }
+
+  /**
+   * Seconds of a layer's exchange, out and back.
+   *
+   * @param degree the ranks among which the experts are spread
+   * @param bytes of the rows that a tensor group sends
+   */
+  double exchange(int degree, double bytes) {
+    int tensor = topology.tensorDegree();
+    int slices = topology.expertSlices();
+    if (degree == 1 && !topology.sharesRows()) {
+      return tensor == 1 ? 0 : allReduce(bytes);
+    }
+    if (!optimizations.coordinated()) {
+      return 2 * allToAll(degree, bytes);
+    }
+    double seconds = 2 * allToAll(degree, bytes / tensor);
+    if (slices > 1) {
+      // Slices gather the rows that came to any of them, and sum their terms on the way back.
+      seconds += 2 * allGather(slices, bytes * slices / tensor);
+    }
+    return tensor == 1 ? seconds : seconds + allGather(tensor, bytes);
+  }
+
+  /** A sum over the tensor ranks of a node: as a reduce-scatter and an all-gather in a ring. */
+  double allReduce(double bytes) {
+    int tensor = topology.tensorDegree();
+    return tensor == 1 ? 0 : node.near().seconds(2 * (tensor - 1), 2 * bytes * apart(tensor));
+  }
+
+  /** Whether the ranks among which experts are spread are several on several nodes each. */
+  boolean hasLevels(int degree) {
+    int local = local(degree);
+    return local > 1 && local < degree && degree % local == 0;
+  }
+
+  private double allGather(int ranks, double bytes) {
+    return node.near().seconds(ranks - 1, bytes * apart(ranks));
+  }
+
+  private double allToAll(int degree, double bytes) {
+    return switch (optimizations.exchange()) {
+      case FLAT -> flat(degree, bytes);
+      case HIERARCHICAL -> hasLevels(degree) ? hierarchical(degree, bytes) : flat(degree, bytes);
+      case AUTO ->
+          hasLevels(degree)
+              ? Math.min(flat(degree, bytes), hierarchical(degree, bytes))
+              : flat(degree, bytes);
+    };
+  }
+
+  private double flat(int degree, double bytes) {
+    int local = local(degree);
+    if (degree == 1) {
+      return 0;
+    }
+    if (local == degree) {
+      return node.near().seconds(degree - 1, bytes * apart(degree));
+    }
+    int remote = degree - local;
+    return node.far().seconds(remote, bytes * remote / degree)
+        + (local - 1) * node.near().perPeer().value();
+  }
+
+  private double hierarchical(int degree, double bytes) {
+    int local = local(degree);
+    int nodes = degree / local;
+    return node.near().seconds(local - 1, bytes * apart(local))
+        + node.far().seconds(nodes - 1, bytes * apart(nodes))
+        + 2 * node.copy().seconds(bytes);
+  }
+
+  /** The ranks of an expert group that are on one node. */
+  private int local(int degree) {
+    int dataOnNode = Math.max(1, cards / topology.tensorDegree());
+    int data = topology.dataDegree();
+    return degree <= data
+        ? Math.min(degree, dataOnNode)
+        : Math.min(data, dataOnNode) * (degree / data);
+  }
+
+  /** The share of even parts that goes to others. */
+  private static double apart(int ranks) {
+    return 1 - 1.0 / ranks;
+  }
+}

@@ -1,0 +1,119 @@
+package panamoe.plan;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.TreeMap;
+import panamoe.io.ConfigJson;
+import panamoe.tensor.DType;
+
+/**
+ * A machine of {@code cards} cards that are alike.
+ *
+ * @param memory bytes of a card
+ * @param bandwidth bytes/s of a card's memory
+ * @param flops of a card
+ * @param near between the cards of a node
+ * @param far between nodes
+ * @param copy of a card's memory within it, as an exchange rearranges rows
+ */
+public record Node(
+    String name,
+    int cards,
+    Constant memory,
+    Constant bandwidth,
+    Flops flops,
+    Link near,
+    Link far,
+    Copy copy) {
+  /** Those that come with Panamoe, by name. */
+  public static final Map<String, Node> KNOWN = known();
+
+  private static final int MOST_CARDS = 1024;
+
+  /** FLOPs/s of matrix products. */
+  public record Flops(Constant float32, Constant bfloat16) {
+    public Flops {
+      if (float32 == null || bfloat16 == null) {
+        throw new IllegalArgumentException("flops needs float32 and bfloat16");
+      }
+    }
+
+    Constant of(DType dtype) {
+      return switch (dtype) {
+        case FLOAT32 -> float32;
+        case BFLOAT16 -> bfloat16;
+        default -> throw new IllegalArgumentException("no FLOPs are known of " + dtype);
+      };
+    }
+  }
+
+  /**
+   * A kernel that moves rows.
+   *
+   * @param launch s
+   * @param bandwidth bytes/s, read and written together
+   */
+  public record Copy(Constant launch, Constant bandwidth) {
+    public Copy {
+      if (launch == null || bandwidth == null) {
+        throw new IllegalArgumentException("copy needs launch and bandwidth");
+      }
+    }
+
+    double seconds(double bytes) {
+      return launch.value() + 2 * bytes / bandwidth.value();
+    }
+  }
+
+  public Node {
+    if (name == null || name.isBlank()) {
+      throw new IllegalArgumentException("a node needs a name");
+    }
+    if (cards < 1 || cards > MOST_CARDS) {
+      throw new IllegalArgumentException(
+          "a node has " + cards + " cards, expected 1 to " + MOST_CARDS);
+    }
+    if (memory == null
+        || bandwidth == null
+        || flops == null
+        || near == null
+        || far == null
+        || copy == null) {
+      throw new IllegalArgumentException(
+          "a node needs memory, bandwidth, flops, near, far and copy");
+    }
+  }
+
+  /** Every number above, by name. */
+  public Map<String, Constant> constants() {
+    Map<String, Constant> all = new LinkedHashMap<>();
+    all.put("memory", memory);
+    all.put("bandwidth", bandwidth);
+    all.put("flops_float32", flops.float32);
+    all.put("flops_bfloat16", flops.bfloat16);
+    all.put("near_base", near.base());
+    all.put("near_per_peer", near.perPeer());
+    all.put("near_bandwidth", near.bandwidth());
+    all.put("far_base", far.base());
+    all.put("far_per_peer", far.perPeer());
+    all.put("far_bandwidth", far.bandwidth());
+    all.put("copy_launch", copy.launch);
+    all.put("copy_bandwidth", copy.bandwidth);
+    return all;
+  }
+
+  private record Nodes(Map<String, Node> nodes) {}
+
+  private static Map<String, Node> known() {
+    try (InputStream stream = Node.class.getResourceAsStream("nodes.json")) {
+      String text = new String(stream.readAllBytes(), StandardCharsets.UTF_8);
+      return new TreeMap<>(ConfigJson.parse(text, Nodes.class, "nodes.json").nodes);
+    } catch (IOException e) {
+      throw new UncheckedIOException("the program's own file nodes.json cannot be read", e);
+    }
+  }
+}

@@ -1,0 +1,113 @@
+package panamoe.plan;
+
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import panamoe.tensor.DType;
+
+/**
+ * The DeepSpeed-MoE paper's latencies beside what the model says.
+ *
+ * @param efficiency whose constants are fitted to {@link PaperPoint#FITTED}
+ */
+public record Paper(Efficiency efficiency) {
+  // s of a layer, s of an expert, share of the bandwidth
+  private static final double[] START = {3e-4, 3e-5, 0.8};
+
+  /**
+   * @param without what leaving out an optimization takes, if the point makes use of it
+   */
+  public record Prediction(PaperPoint point, StepTime time, List<Without> without) {
+    /** Of the prediction, as a share of what is published. */
+    public double error() {
+      return time.seconds() / point.seconds() - 1;
+    }
+  }
+
+  /**
+   * @param seconds of a step without the optimization
+   */
+  public record Without(String optimization, double seconds) {}
+
+  /** The fewest cards that a model fits on. */
+  public record Fewest(String model, int published, int predicted) {}
+
+  /** Fits the constants. */
+  public static Paper fitted() {
+    return new Paper(
+        efficiency(
+            LeastSquares.fit(
+                constants ->
+                    PaperPoint.FITTED.stream()
+                        .map(point -> predict(point, efficiency(constants)))
+                        .mapToDouble(Prediction::error)
+                        .toArray(),
+                START)));
+  }
+
+  private static Efficiency efficiency(double[] constants) {
+    String source =
+        "least squares on "
+            + String.join(", ", PaperPoint.FITTED.stream().map(PaperPoint::name).toList());
+    return Efficiency.of(
+        new Constant(constants[0], "s", Constant.Kind.FITTED, source),
+        new Constant(constants[1], "s", Constant.Kind.FITTED, source),
+        new Constant(constants[2], "of the peak", Constant.Kind.FITTED, source));
+  }
+
+  private static Prediction predict(PaperPoint point, Efficiency efficiency) {
+    return new Prediction(
+        point, point.predict(efficiency, Optimizations.PAPER), point.ablation(efficiency));
+  }
+
+  /** Of all points. */
+  public List<Prediction> predictions() {
+    return PaperPoint.ALL.stream().map(point -> predict(point, efficiency)).toList();
+  }
+
+  /** Of the student on as many cards as its teacher. */
+  public Prediction student() {
+    return predict(PaperPoint.STUDENT, efficiency);
+  }
+
+  /** A model and its student. */
+  public List<Fewest> fewestCards() {
+    return List.of(fewest("8B+MoE-128", 32), fewest("8B+PR-MoE-64/128+MoS", 16));
+  }
+
+  private Fewest fewest(String model, int published) {
+    int predicted =
+        new Search(
+                model,
+                NamedModels.of(model),
+                new Cluster(PaperPoint.NODE, PaperPoint.NODE.cards()),
+                new LatencyModel(PaperPoint.NODE, efficiency, Optimizations.PAPER),
+                DType.BFLOAT16,
+                PaperPoint.BATCH,
+                NamedModels.of(model).context())
+            .fewestCards()
+            .orElseThrow();
+    return new Fewest(model, published, predicted);
+  }
+
+  /** Every number that predictions stand on, by name. */
+  public Map<String, Constant> constants() {
+    Map<String, Constant> all = new LinkedHashMap<>(efficiency.constants());
+    all.putAll(PaperPoint.NODE.constants());
+    all.put(
+        "batch",
+        new Constant(
+            PaperPoint.BATCH,
+            "sequences",
+            Constant.Kind.PUBLISHED,
+            "throughput times latency, of a tensor group, in every chart of the paper"));
+    all.put(
+        "cached",
+        new Constant(
+            PaperPoint.CACHED,
+            "tokens",
+            Constant.Kind.ASSUMED,
+            "of a sequence; the paper does not say, and this many count little"));
+    return all;
+  }
+}

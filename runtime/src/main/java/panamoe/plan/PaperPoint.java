@@ -1,0 +1,99 @@
+package panamoe.plan;
+
+import java.util.ArrayList;
+import java.util.List;
+import panamoe.comm.exchange.Strategy;
+import panamoe.model.LanguageModel;
+import panamoe.nn.Work;
+import panamoe.parallel.Topology;
+import panamoe.tensor.DType;
+
+/**
+ * A latency that the DeepSpeed-MoE paper shows, on A100 cards of 40 GB.
+ *
+ * @param model a name of {@link NamedModels}
+ * @param tensor the ways that attention and MLPs are sliced
+ * @param milliseconds for a token of each of 8 sequences of a tensor group
+ * @param figure of the paper
+ */
+public record PaperPoint(String model, int cards, int tensor, double milliseconds, String figure) {
+  static final Node NODE = Node.KNOWN.get("dgx-a100-40");
+
+  /** Throughput times latency is 8 tokens a tensor group in every chart. */
+  static final int BATCH = 8;
+
+  /** The paper does not say how long its texts were. */
+  static final int CACHED = 128;
+
+  public static final List<PaperPoint> ALL =
+      List.of(
+          new PaperPoint("1.3B+MoE-128", 8, 1, 27.3, "10"),
+          new PaperPoint("1.3B+MoE-128", 16, 1, 19.15, "10"),
+          new PaperPoint("1.3B+MoE-128", 32, 1, 14.65, "10"),
+          new PaperPoint("1.3B+MoE-128", 64, 1, 12.9, "10"),
+          new PaperPoint("1.3B+MoE-128", 128, 1, 12.4, "14"),
+          new PaperPoint("2.4B+MoE-128", 128, 1, 10.5, "11"),
+          new PaperPoint("8B+MoE-128", 128, 4, 23.5, "11"),
+          new PaperPoint("24B+MoE-128", 256, 8, 24.2, "11"),
+          new PaperPoint("47B+MoE-128", 256, 8, 45.4, "11"));
+
+  /** The points that constants are fitted to: little and much of each term. */
+  public static final List<PaperPoint> FITTED = List.of(ALL.get(0), ALL.get(3), ALL.get(8));
+
+  /** The smaller model that is to do as well as the fifth point's. */
+  static final PaperPoint STUDENT = new PaperPoint("1.3B+PR-MoE-64/128+MoS", 128, 1, 11.5, "14");
+
+  private static final int MOST_PLACES = 128;
+
+  public String name() {
+    return model + "@" + cards;
+  }
+
+  double seconds() {
+    return milliseconds / 1e3;
+  }
+
+  /** Slices of an expert: more cards than experts hold a part of one each. */
+  int slices() {
+    return Math.max(1, cards / MOST_PLACES);
+  }
+
+  /** The time that a system takes on this point's cards. */
+  StepTime predict(Efficiency efficiency, Optimizations optimizations) {
+    return predict(efficiency, optimizations, slices());
+  }
+
+  /** As above, with fewer slices: more cards hold the same experts. */
+  private StepTime predict(Efficiency efficiency, Optimizations optimizations, int slices) {
+    Topology topology = new Topology(cards, Math.min(MOST_PLACES, cards / slices), tensor, slices);
+    Work work = Work.decode(BATCH, CACHED, DType.BFLOAT16).over(topology);
+    try (LanguageModel described = new LanguageModel(NamedModels.of(model))) {
+      return new LatencyModel(NODE, efficiency, optimizations).of(described, work);
+    }
+  }
+
+  /** The latency without each of the optimizations that this point makes use of. */
+  List<Paper.Without> ablation(Efficiency efficiency) {
+    Optimizations all = Optimizations.PAPER;
+    Optimizations flat = all.with(Strategy.FLAT);
+    List<Paper.Without> without = new ArrayList<>();
+    if (cards > NODE.cards()) {
+      without.add(without("hierarchical exchange", efficiency, flat, slices()));
+    }
+    if (tensor > 1) {
+      without.add(without("coordinated exchange", efficiency, all.uncoordinated(), slices()));
+    }
+    if (slices() > 1) {
+      without.add(without("expert slicing", efficiency, all, 1));
+    }
+    if (without.size() > 1) {
+      without.add(without("any of these", efficiency, flat.uncoordinated(), 1));
+    }
+    return without;
+  }
+
+  private Paper.Without without(
+      String name, Efficiency efficiency, Optimizations optimizations, int slices) {
+    return new Paper.Without(name, predict(efficiency, optimizations, slices).seconds());
+  }
+}

@@ -1,0 +1,277 @@
+package panamoe.plan;
+
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import panamoe.comm.exchange.Strategy;
+import panamoe.config.BlockConfig;
+import panamoe.config.DenseConfig;
+import panamoe.config.ModelConfig;
+import panamoe.config.MoeConfig;
+import panamoe.model.LanguageModel;
+import panamoe.nn.Work;
+import panamoe.parallel.Topology;
+import panamoe.tensor.DType;
+
+/**
+ * All degrees of data, experts, tensors and slices that a cluster allows, and both exchanges.
+ *
+ * @param name of the model, for messages
+ * @param batch sequences of each data rank
+ * @param context tokens of each sequence: memory has room for them, and the step reads them all
+ */
+public record Search(
+    String name,
+    ModelConfig config,
+    Cluster cluster,
+    LatencyModel latency,
+    DType dtype,
+    long batch,
+    int context) {
+  /** Most sequences of a data rank; more are a mistake. */
+  private static final long MOST_BATCH = 1 << 16;
+
+  public Search {
+    if (batch < 1 || batch > MOST_BATCH) {
+      throw new IllegalArgumentException(
+          "the batch is " + batch + ", expected 1 to " + MOST_BATCH + " sequences");
+    }
+    if (context < 1 || context > config.context()) {
+      throw new IllegalArgumentException(
+          "the context is "
+              + context
+              + ", expected 1 to the model's "
+              + config.context()
+              + " tokens");
+    }
+    config.requireGeneration();
+    if (config.encoder() != null || config.embedding().relative() != null) {
+      throw new IllegalArgumentException(
+          "a model with an encoder or relative positions runs on one rank: there is nothing to plan");
+    }
+  }
+
+  /**
+   * The plans that fit and that no other plan beats in cards, latency and cost of a token, by cards
+   * and latency.
+   *
+   * @throws IllegalArgumentException if none fits, with what is too large and what would do
+   */
+  public List<Plan> front() {
+    try (LanguageModel model = new LanguageModel(config)) {
+      List<Plan> fitting = new ArrayList<>();
+      for (Cluster part : cluster.parts()) {
+        fitting.addAll(plans(model, part, true));
+      }
+      if (fitting.isEmpty()) {
+        throw new IllegalArgumentException(fitsNowhere(model));
+      }
+      return front(fitting);
+    }
+  }
+
+  /**
+   * As above, of plans that take at most {@code seconds} for a token.
+   *
+   * @throws IllegalArgumentException if there is none, with what would do
+   */
+  public List<Plan> front(double seconds) {
+    List<Plan> front = front();
+    List<Plan> within = front.stream().filter(plan -> plan.latency() <= seconds).toList();
+    if (within.isEmpty()) {
+      throw new IllegalArgumentException(tooSlow(seconds, fastest(front)));
+    }
+    return within;
+  }
+
+  /** The fewest cards on which the model fits; empty if it fits on none. */
+  public Optional<Integer> fewestCards() {
+    try (LanguageModel model = new LanguageModel(config)) {
+      return fewestCards(model, new Cluster(cluster.node(), cluster.node().cards()).parts())
+          .or(() -> fewestCards(model, larger(1)));
+    }
+  }
+
+  private Optional<Integer> fewestCards(LanguageModel model, List<Cluster> clusters) {
+    return clusters.stream()
+        .filter(part -> !plans(model, part, true).isEmpty())
+        .map(Cluster::cards)
+        .findFirst();
+  }
+
+  /** Clusters of 2, 4, ... times as many nodes. */
+  private List<Cluster> larger(int nodes) {
+    List<Cluster> larger = new ArrayList<>();
+    long cards = 2L * nodes * cluster.node().cards();
+    for (; cards <= Cluster.MOST; cards *= 2) {
+      larger.add(cluster.with((int) cards));
+    }
+    return larger;
+  }
+
+  private List<Cluster> larger() {
+    return larger(Math.ceilDiv(cluster.cards(), cluster.node().cards()));
+  }
+
+  private static List<Plan> front(List<Plan> plans) {
+    List<Plan> front = new ArrayList<>();
+    plans.stream()
+        .sorted(
+            Comparator.comparingInt(Plan::cards)
+                .thenComparingDouble(Plan::latency)
+                .thenComparingDouble(Plan::cardSeconds))
+        .filter(plan -> plans.stream().noneMatch(plan::isBeatenBy))
+        .filter(
+            plan ->
+                front.isEmpty()
+                    || front.getLast().cards() < plan.cards()
+                    || front.getLast().latency() < plan.latency())
+        .forEach(front::add);
+    return front;
+  }
+
+  private static Plan fastest(List<Plan> plans) {
+    return plans.stream().min(Comparator.comparingDouble(Plan::latency)).orElseThrow();
+  }
+
+  /**
+   * Every plan on all cards of {@code part}.
+   *
+   * @param fitting whether to leave out those that take more memory than there is
+   */
+  private List<Plan> plans(LanguageModel model, Cluster part, boolean fitting) {
+    List<Plan> plans = new ArrayList<>();
+    for (Topology topology : topologies(part)) {
+      Work work = Work.decode(batch, context - 1L, dtype).over(topology);
+      CardMemory memory = CardMemory.of(model, work, context);
+      if (fitting && memory.total() > room()) {
+        continue;
+      }
+      plans.add(plan(model, work, memory, Strategy.FLAT));
+      if (latency.hasLevels(config, topology)) {
+        plans.add(plan(model, work, memory, Strategy.HIERARCHICAL));
+      }
+    }
+    return plans;
+  }
+
+  private Plan plan(LanguageModel model, Work work, CardMemory memory, Strategy exchange) {
+    return new Plan(
+        work.topology(), exchange, batch, memory, latency.with(exchange).of(model, work));
+  }
+
+  /** Bytes of a card that a plan may take. */
+  private double room() {
+    return cluster.node().memory().value() * latency.efficiency().memory().value();
+  }
+
+  /** The topologies of all cards of {@code part}; tensor ranks stay within a node. */
+  private List<Topology> topologies(Cluster part) {
+    int experts = config.experts().stream().max(Integer::compare).orElse(0);
+    List<Topology> topologies = new ArrayList<>();
+    int ranks = part.cards();
+    int onNode = Math.min(ranks, part.node().cards());
+    for (int tensor = 1; tensor <= onNode; tensor++) {
+      if (onNode % tensor != 0 || !divides(tensor)) {
+        continue;
+      }
+      int data = ranks / tensor;
+      for (int slices = 1; slices <= tensor; slices++) {
+        if (tensor % slices != 0 || !sliced(slices) || experts == 0 && slices > 1) {
+          continue;
+        }
+        int most = Math.max(1, Math.min(experts, ranks / slices));
+        for (int degree = 1; degree <= most; degree++) {
+          boolean allowed =
+              data % degree == 0 || degree % data == 0 && ranks / slices % degree == 0;
+          if (allowed) {
+            topologies.add(new Topology(ranks, degree, tensor, slices));
+          }
+        }
+      }
+    }
+    return topologies;
+  }
+
+  /** Whether heads and MLPs divide among {@code tensor} ranks. */
+  private boolean divides(int tensor) {
+    for (BlockConfig block : config.blocks()) {
+      try {
+        block.attention().requireShared(tensor);
+      } catch (IllegalArgumentException _) {
+        return false;
+      }
+      int inner =
+          switch (block.feedForward()) {
+            case DenseConfig dense -> dense.inner();
+            case MoeConfig moe when moe.residual() != null -> moe.residual().inner();
+            case MoeConfig moe when moe.shared() != null -> moe.shared().inner();
+            case MoeConfig _ -> 0;
+          };
+      if (inner % tensor != 0) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private boolean sliced(int slices) {
+    return config.blocks().stream()
+        .allMatch(
+            block -> !(block.feedForward() instanceof MoeConfig moe) || moe.inner() % slices == 0);
+  }
+
+  private String fitsNowhere(LanguageModel model) {
+    CardMemory least =
+        cluster.parts().stream()
+            .flatMap(part -> plans(model, part, false).stream())
+            .map(Plan::memory)
+            .min(Comparator.comparingLong(CardMemory::total))
+            .orElseThrow();
+    String sentence =
+        String.format(
+            Locale.ROOT,
+            "%s does not fit on %s: at best a card needs %s, of which %s are %s, and has room for %s",
+            name,
+            cluster,
+            gigabytes(least.total()),
+            gigabytes(Math.max(least.weights(), Math.max(least.keysAndValues(), least.buffers()))),
+            least.largest(),
+            gigabytes(room()));
+    return sentence
+        + fewestCards(model, larger())
+            .map(cards -> "; it fits on " + cluster.with(cards))
+            .orElse("; take cards of more memory, a smaller --batch or a shorter --context");
+  }
+
+  private String tooSlow(double seconds, Plan fastest) {
+    String sentence =
+        String.format(
+            Locale.ROOT,
+            "no plan on %s writes a token in %.4g ms: the fastest takes %.4g ms on %d cards, of which"
+                + " %.4g ms are %s",
+            cluster,
+            1e3 * seconds,
+            1e3 * fastest.latency(),
+            fastest.cards(),
+            1e3 * fastest.time().terms().get(fastest.time().largest()),
+            fastest.time().largest().meaning());
+    try (LanguageModel model = new LanguageModel(config)) {
+      for (Cluster part : larger()) {
+        List<Plan> plans = plans(model, part, true);
+        if (!plans.isEmpty() && fastest(plans).latency() <= seconds) {
+          return sentence
+              + String.format(
+                  Locale.ROOT, "; %s takes %.4g ms", part, 1e3 * fastest(plans).latency());
+        }
+      }
+    }
+    return sentence + "; more cards do not help";
+  }
+
+  private static String gigabytes(double bytes) {
+    return String.format(Locale.ROOT, "%.1f GB", bytes / 1e9);
+  }
+}

@@ -1,0 +1,85 @@
+package panamoe.plan;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import panamoe.comm.exchange.Strategy;
+import panamoe.parallel.Topology;
+
+/** Against messages and bytes counted by hand, and against an exchange's own table. */
+class ExchangeTimeTest {
+  private static final Node NODE = Node.KNOWN.get("dgx-a100-40");
+
+  private static double microseconds(int ranks, double bytes, Strategy strategy) {
+    Optimizations optimizations = new Optimizations(strategy, true, true);
+    // Out and back.
+    return new ExchangeTime(NODE, Topology.of(ranks), optimizations).exchange(ranks, bytes) / 2e-6;
+  }
+
+  @Test
+  void sixtyFourRanks() {
+    double bytes = 1 << 20;
+    double flat = 14 + 56 * 2 + 7 * 0.69 + bytes * 56 / 64 / 22e3;
+    assertEquals(flat, microseconds(64, bytes, Strategy.FLAT), 1e-6);
+    double near = 7 + 7 * 0.69 + bytes * 7 / 8 / 240e3;
+    double far = 14 + 7 * 2 + bytes * 7 / 8 / 22e3;
+    double copies = 2 * (4 + 2 * bytes / 1200e3);
+    assertEquals(near + far + copies, microseconds(64, bytes, Strategy.HIERARCHICAL), 1e-6);
+  }
+
+  /** Which of the two is faster turns with the bytes, later for more ranks. */
+  @ParameterizedTest
+  @CsvSource({
+    "32, 16384, true",
+    "16, 16777216, false",
+    "64, 1048576, true",
+    "64, 268435456, false",
+    "256, 16777216, true",
+    "256, 268435456, false",
+    "1024, 16777216, true",
+    "4096, 268435456, true",
+  })
+  void smallMessagesAndManyRanksAreForTwoLevels(int ranks, double bytes, boolean levels) {
+    double flat = microseconds(ranks, bytes, Strategy.FLAT);
+    double hierarchical = microseconds(ranks, bytes, Strategy.HIERARCHICAL);
+    assertEquals(levels, hierarchical < flat);
+    assertEquals(Math.min(flat, hierarchical), microseconds(ranks, bytes, Strategy.AUTO), 1e-9);
+  }
+
+  @Test
+  void oneNodeHasOneLevel() {
+    double bytes = 32 << 10;
+    double expected = 7 + 7 * 0.69 + bytes * 7 / 8 / 240e3;
+    assertEquals(expected, microseconds(8, bytes, Strategy.HIERARCHICAL), 1e-9);
+    assertEquals(0, microseconds(1, bytes, Strategy.AUTO), 0);
+  }
+
+  @Test
+  void tensorRanksSendAPartAndGatherTheResult() {
+    Optimizations flat = new Optimizations(Strategy.FLAT, true, true);
+    Topology topology = new Topology(16, 2, 8, 8); // two nodes: each expert sliced over one
+    double bytes = 1 << 20;
+    double part = bytes / 8;
+    double expected =
+        2 * (14 + 2 + part / 2 / 22e3) // to the other node and back
+            + 2 * (7 + 7 * 0.69 + bytes * 7 / 8 / 240e3) // among the slices
+            + 7
+            + 7 * 0.69
+            + bytes * 7 / 8 / 240e3; // over the tensor group
+    double seconds = new ExchangeTime(NODE, topology, flat).exchange(2, bytes);
+    assertEquals(expected, 1e6 * seconds, 1e-6);
+  }
+
+  @Test
+  void slicesOfEveryExpertAreSummed() {
+    Topology topology = new Topology(8, 1, 8, 8);
+    ExchangeTime time = new ExchangeTime(NODE, topology, Optimizations.PANAMOE);
+    double bytes = 1 << 20;
+    double ring = 7 + 14 * 0.69 + 2 * bytes * 7 / 8 / 240e3;
+    assertEquals(ring, 1e6 * time.exchange(1, bytes), 1e-6);
+    assertTrue(time.allReduce(bytes) > 0);
+  }
+}
