@@ -37,12 +37,16 @@ public record CardMemory(long weights, long keysAndValues, long buffers) {
     return weights + keysAndValues + buffers;
   }
 
-  /** The largest part, in words. */
-  public String largest() {
-    if (weights >= Math.max(keysAndValues, buffers)) {
-      return "weights";
-    }
-    return keysAndValues >= buffers ? "keys and values" : "buffers";
+  /** Bytes of the largest part. */
+  public long largest() {
+    return Math.max(weights, Math.max(keysAndValues, buffers));
+  }
+
+  /** The largest part in words. */
+  public String largestName() {
+    return largest() == weights
+        ? "weights"
+        : largest() == keysAndValues ? "keys and values" : "buffers";
   }
 
   public ObjectNode toJson() {

@@ -67,7 +67,7 @@ public record Cluster(Node node, int cards) {
     }
   }
 
-  /** As many cards of the same node. */
+  /** Other cards of the same node. */
   Cluster with(int others) {
     return new Cluster(node, others);
   }

@@ -5,11 +5,13 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.stream.Stream;
 import panamoe.comm.exchange.Strategy;
 import panamoe.config.BlockConfig;
 import panamoe.config.DenseConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
+import panamoe.io.Count;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Work;
 import panamoe.parallel.Topology;
@@ -54,36 +56,67 @@ public record Search(
   }
 
   /**
-   * The plans that fit and that no other plan beats in cards, latency and cost of a token, by cards
-   * and latency.
-   *
-   * @throws IllegalArgumentException if none fits, with what is too large and what would do
+   * @param front plans that no other plan beats in cards, latency and cost of a token, by cards and
+   *     latency
+   * @param misfits sizes on which nothing fits
    */
-  public List<Plan> front() {
-    try (LanguageModel model = new LanguageModel(config)) {
-      List<Plan> fitting = new ArrayList<>();
-      for (Cluster part : cluster.parts()) {
-        fitting.addAll(plans(model, part, true));
-      }
-      if (fitting.isEmpty()) {
-        throw new IllegalArgumentException(fitsNowhere(model));
-      }
-      return front(fitting);
+  public record Found(List<Plan> front, List<Misfit> misfits) {
+    /** The plan that takes least time for a token. */
+    public Plan fastest() {
+      return front.stream().min(Comparator.comparingDouble(Plan::latency)).orElseThrow();
+    }
+
+    /** The plan whose tokens cost least. */
+    public Plan cheapest() {
+      return front.stream().min(Comparator.comparingDouble(Plan::cardSeconds)).orElseThrow();
+    }
+
+    /** The fastest of the plans of fewest cards. */
+    public Plan smallest() {
+      return front.getFirst();
     }
   }
 
   /**
-   * As above, of plans that take at most {@code seconds} for a token.
+   * @param least memory of a card with the degrees that take least
+   */
+  public record Misfit(int cards, CardMemory least) {}
+
+  /**
+   * Looks at every plan.
+   *
+   * @throws IllegalArgumentException if none fits, with what is too large and what would do
+   */
+  public Found find() {
+    try (LanguageModel model = new LanguageModel(config)) {
+      List<Plan> fitting = new ArrayList<>();
+      List<Misfit> misfits = new ArrayList<>();
+      for (Cluster part : cluster.parts()) {
+        List<Plan> plans = plans(model, part);
+        fitting.addAll(plans);
+        if (plans.isEmpty()) {
+          misfits.add(new Misfit(part.cards(), least(model, part)));
+        }
+      }
+      if (fitting.isEmpty()) {
+        throw new IllegalArgumentException(fitsNowhere(model, misfits.getLast()));
+      }
+      return new Found(front(fitting), misfits);
+    }
+  }
+
+  /**
+   * As above, with plans that take at most {@code seconds} for a token.
    *
    * @throws IllegalArgumentException if there is none, with what would do
    */
-  public List<Plan> front(double seconds) {
-    List<Plan> front = front();
-    List<Plan> within = front.stream().filter(plan -> plan.latency() <= seconds).toList();
+  public Found find(double seconds) {
+    Found found = find();
+    List<Plan> within = found.front.stream().filter(plan -> plan.latency() <= seconds).toList();
     if (within.isEmpty()) {
-      throw new IllegalArgumentException(tooSlow(seconds, fastest(front)));
+      throw new IllegalArgumentException(tooSlow(seconds, found.fastest()));
     }
-    return within;
+    return new Found(within, found.misfits);
   }
 
   /** The fewest cards on which the model fits; empty if it fits on none. */
@@ -96,7 +129,7 @@ public record Search(
 
   private Optional<Integer> fewestCards(LanguageModel model, List<Cluster> clusters) {
     return clusters.stream()
-        .filter(part -> !plans(model, part, true).isEmpty())
+        .filter(part -> !plans(model, part).isEmpty())
         .map(Cluster::cards)
         .findFirst();
   }
@@ -132,29 +165,32 @@ public record Search(
     return front;
   }
 
-  private static Plan fastest(List<Plan> plans) {
-    return plans.stream().min(Comparator.comparingDouble(Plan::latency)).orElseThrow();
-  }
-
-  /**
-   * Every plan on all cards of {@code part}.
-   *
-   * @param fitting whether to leave out those that take more memory than there is
-   */
-  private List<Plan> plans(LanguageModel model, Cluster part, boolean fitting) {
+  /** Every plan on all cards of {@code part} that fits. */
+  private List<Plan> plans(LanguageModel model, Cluster part) {
     List<Plan> plans = new ArrayList<>();
     for (Topology topology : topologies(part)) {
-      Work work = Work.decode(batch, context - 1L, dtype).over(topology);
+      Work work = work(topology);
       CardMemory memory = CardMemory.of(model, work, context);
-      if (fitting && memory.total() > room()) {
-        continue;
-      }
-      plans.add(plan(model, work, memory, Strategy.FLAT));
-      if (latency.hasLevels(config, topology)) {
-        plans.add(plan(model, work, memory, Strategy.HIERARCHICAL));
+      if (memory.total() <= room()) {
+        plans.add(plan(model, work, memory, Strategy.FLAT));
+        if (latency.hasLevels(config, topology)) {
+          plans.add(plan(model, work, memory, Strategy.HIERARCHICAL));
+        }
       }
     }
     return plans;
+  }
+
+  private CardMemory least(LanguageModel model, Cluster part) {
+    return topologies(part).stream()
+        .map(topology -> CardMemory.of(model, work(topology), context))
+        .min(Comparator.comparingLong(CardMemory::total))
+        .orElseThrow();
+  }
+
+  /** The last token of the context, for every sequence. */
+  private Work work(Topology topology) {
+    return Work.decode(batch, context - 1L, dtype).over(topology);
   }
 
   private Plan plan(LanguageModel model, Work work, CardMemory memory, Strategy exchange) {
@@ -163,7 +199,7 @@ public record Search(
   }
 
   /** Bytes of a card that a plan may take. */
-  private double room() {
+  public double room() {
     return cluster.node().memory().value() * latency.efficiency().memory().value();
   }
 
@@ -223,52 +259,51 @@ public record Search(
             block -> !(block.feedForward() instanceof MoeConfig moe) || moe.inner() % slices == 0);
   }
 
-  private String fitsNowhere(LanguageModel model) {
-    CardMemory least =
-        cluster.parts().stream()
-            .flatMap(part -> plans(model, part, false).stream())
-            .map(Plan::memory)
-            .min(Comparator.comparingLong(CardMemory::total))
-            .orElseThrow();
-    String sentence =
-        String.format(
+  private String fitsNowhere(LanguageModel model, Misfit largest) {
+    return String.format(
             Locale.ROOT,
-            "%s does not fit on %s: at best a card needs %s, of which %s are %s, and has room for %s",
+            "%s does not fit on %s: a card needs %s, of which %s are %s, and has room for %s; ",
             name,
             cluster,
-            gigabytes(least.total()),
-            gigabytes(Math.max(least.weights(), Math.max(least.keysAndValues(), least.buffers()))),
-            least.largest(),
-            gigabytes(room()));
-    return sentence
+            gigabytes(largest.least.total()),
+            gigabytes(largest.least.largest()),
+            largest.least.largestName(),
+            gigabytes(room()))
         + fewestCards(model, larger())
-            .map(cards -> "; it fits on " + cluster.with(cards))
-            .orElse("; take cards of more memory, a smaller --batch or a shorter --context");
+            .map(cards -> "it fits on " + cluster.with(cards))
+            .orElse("take cards of more memory, a smaller --batch or a shorter --context");
   }
 
   private String tooSlow(double seconds, Plan fastest) {
-    String sentence =
-        String.format(
+    Term largest = fastest.time().largest();
+    return String.format(
             Locale.ROOT,
-            "no plan on %s writes a token in %.4g ms: the fastest takes %.4g ms on %d cards, of which"
-                + " %.4g ms are %s",
+            "no plan on %s takes at most %.4g ms for a token: the fastest takes %.4g ms on %s, of"
+                + " which %.4g ms are for %s; ",
             cluster,
             1e3 * seconds,
             1e3 * fastest.latency(),
-            fastest.cards(),
-            1e3 * fastest.time().terms().get(fastest.time().largest()),
-            fastest.time().largest().meaning());
+            Count.of(fastest.cards(), "card"),
+            1e3 * fastest.time().terms().get(largest),
+            largest.meaning())
+        + larger().stream()
+            .flatMap(this::fastest)
+            .filter(plan -> plan.latency() <= seconds)
+            .findFirst()
+            .map(
+                plan ->
+                    String.format(
+                        Locale.ROOT,
+                        "%s takes %.4g ms",
+                        cluster.with(plan.cards()),
+                        1e3 * plan.latency()))
+            .orElse("more of these cards do not help, a smaller --batch may");
+  }
+
+  private Stream<Plan> fastest(Cluster part) {
     try (LanguageModel model = new LanguageModel(config)) {
-      for (Cluster part : larger()) {
-        List<Plan> plans = plans(model, part, true);
-        if (!plans.isEmpty() && fastest(plans).latency() <= seconds) {
-          return sentence
-              + String.format(
-                  Locale.ROOT, "; %s takes %.4g ms", part, 1e3 * fastest(plans).latency());
-        }
-      }
+      return plans(model, part).stream().min(Comparator.comparingDouble(Plan::latency)).stream();
     }
-    return sentence + "; more cards do not help";
   }
 
   private static String gigabytes(double bytes) {

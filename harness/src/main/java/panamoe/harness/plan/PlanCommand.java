@@ -1,8 +1,19 @@
 package panamoe.harness.plan;
 
+import java.nio.file.Path;
 import java.util.concurrent.Callable;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import panamoe.config.ModelConfig;
+import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
+import panamoe.plan.Cluster;
+import panamoe.plan.LatencyModel;
+import panamoe.plan.NamedModels;
+import panamoe.plan.Optimizations;
 import panamoe.plan.Paper;
+import panamoe.plan.Search;
+import panamoe.train.RunConfig;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -22,12 +33,20 @@ import picocli.CommandLine.Spec;
     footer = {
       "",
       "Examples:",
+      "  panamoe plan --model 24B+MoE-128 --cluster dgx-a100:64 --latency 40ms",
+      "  panamoe plan --config config.json --cluster cluster.json",
       "  panamoe plan --paper               the paper's latencies beside the model's",
+      "",
+      "Nodes: dgx-a100-40, dgx-a100, dgx-h100, hgx-h200, dgx-b200, or a JSON file.",
+      "Models: those of the paper, such as 1.3B+MoE-128 and 1.3B+PR-MoE-64/128+MoS;",
+      "an unknown name shows them all.",
       "",
       "docs/planning.md says what the predictions stand on. --device, --threads and",
       "--seed, which every command takes, change nothing that is shown."
     })
 public final class PlanCommand implements Callable<Integer> {
+  private static final Pattern TIME = Pattern.compile("(\\d+(?:\\.\\d+)?)(us|ms|s)");
+
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
 
@@ -37,17 +56,99 @@ public final class PlanCommand implements Callable<Integer> {
           "Print the DeepSpeed-MoE paper's latencies beside predictions, term by term, and every constant.")
   private boolean paper;
 
+  @Option(names = "--model", paramLabel = "NAME", description = "A model of the paper.")
+  private String model;
+
+  @Option(
+      names = "--config",
+      paramLabel = "FILE",
+      description = "In the place of --model: a config.json as train --config takes it.")
+  private Path config;
+
+  @Option(
+      names = "--cluster",
+      paramLabel = "CLUSTER",
+      description = "NODE:CARDS, the most cards to plan with, or a JSON file (docs/planning.md).")
+  private String cluster;
+
+  @Option(
+      names = "--latency",
+      paramLabel = "TIME",
+      description = "Most time for a token, such as 25ms. Default: no limit.")
+  private String latency;
+
+  @Option(
+      names = "--batch",
+      paramLabel = "N",
+      defaultValue = "8",
+      description = "Sequences of each data rank. Default: ${DEFAULT-VALUE}.")
+  private long batch;
+
+  @Option(
+      names = "--context",
+      paramLabel = "N",
+      description = "Tokens of each sequence. Default: the model's context.")
+  private Integer context;
+
+  @Option(
+      names = "--dtype",
+      paramLabel = "TYPE",
+      defaultValue = "bf16",
+      description = "f32 or bf16, of weights, keys and values. Default: ${DEFAULT-VALUE}.")
+  private ComputeType dtype;
+
   @Override
   public Integer call() {
-    if (!paper) {
-      throw new ParameterException(spec.commandLine(), "give --paper");
+    if (paper) {
+      if (model != null || config != null || cluster != null || latency != null) {
+        throw usage("--paper goes alone: it has its own models and cluster");
+      }
+      Paper fitted = Paper.fitted();
+      print(shared.json() ? PaperReport.json(fitted) + "\n" : PaperReport.text(fitted));
+      return 0;
     }
-    Paper fitted = Paper.fitted();
-    if (shared.json()) {
-      spec.commandLine().getOut().println(PaperReport.json(fitted));
-    } else {
-      spec.commandLine().getOut().print(PaperReport.text(fitted));
+    if ((model == null) == (config == null) || cluster == null) {
+      throw usage("give --model or --config, and --cluster; or --paper");
     }
+    Double seconds = latency == null ? null : seconds();
+    Search search = shared.checked(this::search);
+    PlanReport report =
+        new PlanReport(search, seconds == null ? search.find() : search.find(seconds));
+    print(shared.json() ? report.json() + "\n" : report.text());
     return 0;
+  }
+
+  private Search search() {
+    Cluster wanted = Cluster.of(cluster);
+    ModelConfig described = config == null ? NamedModels.of(model) : RunConfig.read(config).model();
+    return new Search(
+        config == null ? model : config.toString(),
+        described,
+        wanted,
+        new LatencyModel(wanted.node(), Paper.fitted().efficiency(), Optimizations.PANAMOE),
+        dtype.dtype(),
+        batch,
+        context == null ? described.context() : context);
+  }
+
+  private double seconds() {
+    Matcher time = TIME.matcher(latency);
+    double value = time.matches() ? Double.parseDouble(time.group(1)) : 0;
+    if (!(value > 0)) {
+      throw usage("--latency is '" + latency + "', expected a time above 0 such as 25ms or 0.5s");
+    }
+    return switch (time.group(2)) {
+      case "us" -> value / 1e6;
+      case "ms" -> value / 1e3;
+      default -> value;
+    };
+  }
+
+  private void print(String text) {
+    spec.commandLine().getOut().print(text);
+  }
+
+  private ParameterException usage(String sentence) {
+    return new ParameterException(spec.commandLine(), sentence);
   }
 }

@@ -6,15 +6,25 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import panamoe.config.ModelPresets;
 import panamoe.harness.CommandRun;
+import panamoe.harness.train.Presets;
+import panamoe.io.ConfigJson;
+import panamoe.plan.Cluster;
+import panamoe.train.RunConfig;
 
 class PlanCommandTest {
   private static final ObjectMapper JSON = new ObjectMapper();
+
+  @TempDir private Path folder;
 
   @Test
   void thePaperIsOneLineOfJson() throws IOException {
@@ -55,17 +65,84 @@ class PlanCommandTest {
     assertTrue(run.out().lines().allMatch(line -> line.length() <= 200), run.out());
   }
 
+  @Test
+  void aSearchIsOneLineOfJson() throws IOException {
+    CommandRun run =
+        CommandRun.of(
+            "plan --model 1.3B+MoE-128 --cluster dgx-a100:16 --latency 30ms --batch 4 --json"
+                .split(" "));
+    assertEquals(0, run.exitCode(), run.err());
+    assertEquals(1, run.out().lines().count());
+    JsonNode json = JSON.readTree(run.out());
+    assertEquals(4, json.get("batch").asInt());
+    JsonNode front = json.get("front");
+    assertTrue(front.size() > 1);
+    for (JsonNode plan : front) {
+      double sum = 0;
+      for (JsonNode term : plan.get("terms")) {
+        sum += term.asDouble();
+      }
+      double latency = plan.get("latency_ms").asDouble();
+      assertEquals(latency, sum, 1e-9 * latency);
+      assertTrue(latency <= 30);
+    }
+    JsonNode cheapest = front.get(json.get("cheapest").asInt());
+    for (JsonNode plan : front) {
+      assertTrue(
+          cheapest.get("card_seconds_per_token").asDouble()
+              <= plan.get("card_seconds_per_token").asDouble());
+    }
+  }
+
+  @Test
+  void aConfigOfTrainingIsPlannedOnAClusterOfAFile() throws IOException {
+    RunConfig run =
+        new RunConfig(
+            ModelPresets.of(ModelPresets.Size.BASE, ModelPresets.Architecture.DEEPSEEK, 257),
+            Presets.training(256),
+            1);
+    Path config = Files.writeString(folder.resolve("config.json"), run.toJson());
+    Path cluster =
+        Files.writeString(
+            folder.resolve("cluster.json"), ConfigJson.text(Cluster.of("dgx-h100:2")));
+    CommandRun plan =
+        CommandRun.of("plan", "--config", config.toString(), "--cluster", cluster.toString());
+    assertEquals(0, plan.exitCode(), plan.err());
+    assertTrue(plan.out().startsWith(config + " on dgx-h100:2, predicted"), plan.out());
+    assertTrue(plan.out().contains("fewest cards"), plan.out());
+    assertTrue(plan.out().contains("least squares on"), plan.out());
+  }
+
+  @Test
+  void whatCannotBeIsOneSentence() {
+    CommandRun run = CommandRun.of("plan --model 47B+MoE-128 --cluster dgx-a100-40:8".split(" "));
+    assertEquals(1, run.exitCode());
+    assertEquals("", run.out());
+    assertEquals(1, run.err().lines().count(), run.err());
+    assertTrue(run.err().startsWith("panamoe plan: 47B+MoE-128 does not fit on"), run.err());
+  }
+
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
       value = {
-        "plan | panamoe plan: give --paper",
+        "plan                                    | give --model or --config, and --cluster; or --paper",
+        "plan --model 1.3B                       | give --model or --config, and --cluster; or --paper",
+        "plan --paper --model 1.3B               | --paper goes alone",
+        "plan --model 9B --cluster dgx-h100:8    | '9B' is none of 350M, ",
+        "plan --model 1.3B --cluster dgx:8       | 'dgx:8' is neither a file nor NODE:CARDS",
+        "plan --model 1.3B --cluster dgx-h100:12 | 12 cards are no whole nodes of 8; take 8 or 16",
+        "plan --model 1.3B --cluster dgx-h100:8 --latency 25    | --latency is '25', expected a time",
+        "plan --model 1.3B --cluster dgx-h100:8 --latency 0ms   | --latency is '0ms', expected a time",
+        "plan --model 1.3B --cluster dgx-h100:8 --batch 0       | the batch is 0, expected 1 to 65536",
+        "plan --model 1.3B --cluster dgx-h100:8 --context 4096  | the context is 4096, expected 1 to",
+        "plan --config none.json --cluster dgx-h100:8           | there is no file none.json",
       })
   void wrongUsageIsOneSentence(String commandLine, String sentence) {
     CommandRun run = CommandRun.of(commandLine.split(" "));
     assertEquals(2, run.exitCode());
     assertEquals("", run.out());
     assertEquals(1, run.err().lines().count(), run.err());
-    assertTrue(run.err().startsWith(sentence), run.err());
+    assertTrue(run.err().startsWith("panamoe plan: " + sentence), run.err());
   }
 }

@@ -1,0 +1,108 @@
+package panamoe.plan;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import panamoe.config.ModelConfig;
+import panamoe.config.ModelPresets;
+import panamoe.model.LanguageModel;
+import panamoe.moe.MoeLayer;
+import panamoe.nn.Cost;
+import panamoe.nn.Work;
+import panamoe.parallel.Topology;
+import panamoe.tensor.DType;
+
+class LatencyModelTest {
+  private static final Node NODE = Node.KNOWN.get("dgx-h100");
+  private static final Efficiency EFFICIENCY =
+      Efficiency.of(constant(1e-4), constant(1e-5), constant(0.8));
+  private static final double RATE = 0.8 * NODE.bandwidth().value();
+  private static final double PEAK =
+      EFFICIENCY.flops().value() * NODE.flops().of(DType.BFLOAT16).value();
+  private static final LatencyModel MODEL =
+      new LatencyModel(NODE, EFFICIENCY, Optimizations.PANAMOE);
+  private static final ModelConfig DENSE = ModelPresets.paper(1024, 2, 16, 0, 0, false);
+  private static final ModelConfig EXPERTS = ModelPresets.paper(1024, 2, 16, 64, 0, true);
+
+  private static Constant constant(double value) {
+    return new Constant(value, "s", Constant.Kind.ASSUMED, "a test");
+  }
+
+  private static StepTime time(ModelConfig config, Work work) {
+    try (LanguageModel model = new LanguageModel(config)) {
+      return MODEL.of(model, work);
+    }
+  }
+
+  /** One sequence waits for memory, very many for FLOPs. */
+  @ParameterizedTest
+  @ValueSource(longs = {1, 100, 20_000})
+  void aLayerTakesTheLongerOfBytesAndFlops(long sequences) {
+    Work work = Work.decode(sequences, 99, DType.BFLOAT16);
+    StepTime time = time(DENSE, work);
+    double expected = 2e-4;
+    try (LanguageModel model = new LanguageModel(DENSE)) {
+      Cost all = model.cost(work);
+      double bytes = all.bytes();
+      double flops = all.flops();
+      for (Cost block : model.blockCosts(work)) {
+        expected += Math.max(block.bytes() / RATE, block.flops() / PEAK);
+        bytes -= block.bytes();
+        flops -= block.flops();
+      }
+      expected += Math.max(bytes / RATE, flops / PEAK);
+    }
+    assertEquals(expected, time.seconds(), 1e-9 * expected);
+    assertEquals(sequences > 1000, time.terms().get(Term.COMPUTE) > 0);
+    double cached = sequences * 100.0 * 2 * 1024 * 2 * 2; // tokens, K and V, width, bytes, layers
+    assertEquals(cached / RATE, time.terms().get(Term.KEYS_AND_VALUES), 1e-9 * cached / RATE);
+    assertEquals(0, time.terms().get(Term.EXCHANGE), 0);
+    assertEquals(0, time.terms().get(Term.ALL_REDUCE), 0);
+  }
+
+  @Test
+  void anExpertThatNoTokenChoseIsNotRead() {
+    Work work = Work.decode(8, 0, DType.BFLOAT16);
+    double hit = 64 * (1 - Math.pow(63.0 / 64, 8));
+    double expert = (8.0 * 1024 * 1024) * 2 + 5 * 1024 * 4; // two matrices, and their biases
+    StepTime time = time(EXPERTS, work);
+    assertEquals(hit * expert / RATE, time.terms().get(Term.EXPERTS), 1e-9);
+    assertEquals(hit * 1e-5, time.terms().get(Term.EXPERT_CALLS), 1e-12);
+    try (LanguageModel model = new LanguageModel(EXPERTS)) {
+      StepTime all = new LatencyModel(NODE, EFFICIENCY, Optimizations.PAPER).of(model, work);
+      assertEquals(64 * expert / RATE, all.terms().get(Term.EXPERTS), 1e-9);
+      MoeLayer layer = model.moeLayers().getFirst();
+      double read = layer.cost(work, hit).bytesRead() - layer.cost(work, 0).bytesRead();
+      assertEquals(read / RATE, time.terms().get(Term.EXPERTS), 1e-9);
+    }
+  }
+
+  @Test
+  void tensorRanksShareWeightsAndSumWhatTheyComputed() {
+    Work one = Work.decode(8, 99, DType.BFLOAT16);
+    StepTime whole = time(EXPERTS, one);
+    StepTime shared = time(EXPERTS, one.over(new Topology(4, 4, 4, 1)));
+    assertEquals(
+        whole.terms().get(Term.KEYS_AND_VALUES) / 4,
+        shared.terms().get(Term.KEYS_AND_VALUES),
+        1e-12);
+    assertTrue(shared.terms().get(Term.WEIGHTS) < whole.terms().get(Term.WEIGHTS));
+    // Of two attentions, an MLP, and the MLP beside the experts.
+    double bytes = 8 * 1024 * 2;
+    double ring = 7e-6 + 6 * 0.69e-6 + 2 * bytes * 3 / 4 / 371e9;
+    assertEquals(4 * ring, shared.terms().get(Term.ALL_REDUCE), 1e-12);
+    assertTrue(shared.terms().get(Term.EXCHANGE) > 0);
+  }
+
+  /** Of 64 ranks with an expert each, some have a token for it, as good as always. */
+  @Test
+  void theFullestRankCounts() {
+    StepTime time = time(EXPERTS, Work.decode(8, 0, DType.BFLOAT16).over(Topology.of(64)));
+    double expert = (8.0 * 1024 * 1024) * 2 + 5 * 1024 * 4;
+    assertEquals(expert / RATE, time.terms().get(Term.EXPERTS), 1e-3 * expert / RATE);
+    assertEquals(1e-5, time.terms().get(Term.EXPERT_CALLS), 1e-8);
+  }
+}

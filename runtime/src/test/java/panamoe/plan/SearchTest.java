@@ -1,0 +1,207 @@
+package panamoe.plan;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import panamoe.comm.ThreadWorld;
+import panamoe.comm.exchange.Strategy;
+import panamoe.config.EveryPart;
+import panamoe.config.ModelConfig;
+import panamoe.engine.InferenceMemory;
+import panamoe.model.LanguageModel;
+import panamoe.nn.Work;
+import panamoe.parallel.Overlap;
+import panamoe.parallel.Ranks;
+import panamoe.parallel.Topology;
+import panamoe.param.WeightTypes;
+import panamoe.plan.Search.Found;
+import panamoe.tensor.DType;
+
+class SearchTest {
+  private static final Efficiency EFFICIENCY = Paper.fitted().efficiency();
+
+  private static Search search(String model, String cluster, long batch) {
+    Cluster cards = Cluster.of(cluster);
+    ModelConfig config = NamedModels.of(model);
+    return new Search(
+        model,
+        config,
+        cards,
+        new LatencyModel(cards.node(), EFFICIENCY, Optimizations.PANAMOE),
+        DType.BFLOAT16,
+        batch,
+        config.context());
+  }
+
+  private static String refusal(Runnable search) {
+    return assertThrows(IllegalArgumentException.class, search::run).getMessage();
+  }
+
+  /** Against every topology that the degrees 1 to 64 make, whatever they divide. */
+  @Test
+  void nothingBeatsTheFront() {
+    Search search = search("350M+PR-MoE-32/64", "dgx-a100-40:16", 8);
+    List<Plan> front = search.find().front();
+    List<Plan> all = new ArrayList<>();
+    try (LanguageModel model = new LanguageModel(search.config())) {
+      for (int ranks : List.of(1, 2, 4, 8, 16)) {
+        for (int tensor : List.of(1, 2, 4, 8)) {
+          for (int slices = 1; slices <= tensor; slices++) {
+            for (int degree = 1; degree <= 64; degree++) {
+              try {
+                add(all, search, model, new Topology(ranks, degree, tensor, slices));
+              } catch (IllegalArgumentException _) {
+                // Degrees that do not divide.
+              }
+            }
+          }
+        }
+      }
+    }
+    assertTrue(all.size() > 100, all.size() + " plans");
+    for (Plan plan : front) {
+      assertTrue(all.stream().noneMatch(plan::isBeatenBy), plan.toString());
+    }
+    for (Plan plan : all) {
+      boolean beaten =
+          front.stream()
+              .anyMatch(
+                  other ->
+                      plan.isBeatenBy(other)
+                          || other.cards() == plan.cards()
+                              && other.latency() == plan.latency()
+                              && other.cardSeconds() == plan.cardSeconds());
+      assertTrue(beaten, plan.toString());
+    }
+  }
+
+  private static void add(List<Plan> all, Search search, LanguageModel model, Topology topology) {
+    Work work = Work.decode(8, search.context() - 1L, DType.BFLOAT16).over(topology);
+    CardMemory memory = CardMemory.of(model, work, search.context());
+    if (memory.total() <= search.room()) {
+      for (Strategy strategy : List.of(Strategy.FLAT, Strategy.HIERARCHICAL)) {
+        StepTime time = search.latency().with(strategy).of(model, work);
+        all.add(new Plan(topology, strategy, 8, memory, time));
+      }
+    }
+  }
+
+  @Test
+  void everyPlanFitsAndIsFastEnough() {
+    Search search = search("24B+MoE-128", "dgx-a100:64", 8);
+    Found found = search.find(0.04);
+    assertFalse(found.front().isEmpty());
+    for (Plan plan : found.front()) {
+      assertTrue(plan.memory().total() <= search.room());
+      assertTrue(plan.latency() <= 0.04);
+      assertEquals(plan.cards(), plan.cardSeconds() * plan.tokensPerSecond(), 1e-9 * plan.cards());
+    }
+    assertEquals(List.of(1, 2, 4, 8, 16), found.misfits().stream().map(m -> m.cards()).toList());
+    assertEquals("weights", found.misfits().getLast().least().largestName());
+  }
+
+  @Test
+  void whatIsTooLargeIsNamedWithWhatWouldDo() {
+    assertEquals(
+        "47B+MoE-128 does not fit on dgx-a100-40:64: a card needs 80.0 GB, of which 71.9 GB are"
+            + " weights, and has room for 38.7 GB; it fits on dgx-a100-40:256",
+        refusal(() -> search("47B+MoE-128", "dgx-a100-40:64", 8).find()));
+    String many = refusal(() -> search("1.3B", "dgx-h100:8", 4096).find());
+    assertTrue(many.contains(" are keys and values, and has room for 77.0 GB; take cards"), many);
+    String slow = refusal(() -> search("24B+MoE-128", "dgx-a100:32", 8).find(0.025));
+    assertTrue(
+        slow.startsWith("no plan on dgx-a100:32 takes at most 25.00 ms for a token: the fastest"),
+        slow);
+    assertTrue(slow.contains("; dgx-a100:256 takes 2"), slow);
+    String never = refusal(() -> search("1.3B+MoE-128", "dgx-h100:8", 8).find(1e-6));
+    assertTrue(never.endsWith("more of these cards do not help, a smaller --batch may"), never);
+  }
+
+  @Test
+  void refusesWhatMakesNoSense() {
+    assertEquals(
+        "the batch is 0, expected 1 to 65536 sequences",
+        refusal(() -> search("1.3B", "dgx-h100:8", 0)));
+    assertTrue(refusal(() -> NamedModels.of("24B")).startsWith("'24B' is none of 350M, 1.3B, "));
+    assertEquals(
+        "12 cards are no whole nodes of 8; take 8 or 16", refusal(() -> Cluster.of("dgx-h100:12")));
+    assertEquals(
+        "a cluster has 0 cards, expected 1 to 65536", refusal(() -> Cluster.of("dgx-h100:0")));
+    assertTrue(refusal(() -> Cluster.of("dgx-h100:many")).startsWith("'many' is no number"));
+    assertEquals(
+        "'dgx:8' is neither a file nor NODE:CARDS with a node of dgx-a100, dgx-a100-40, dgx-b200,"
+            + " dgx-h100, hgx-h200",
+        refusal(() -> Cluster.of("dgx:8")));
+  }
+
+  @Test
+  void denseModelsArePlannedToo() {
+    Found found = search("6.7B", "dgx-h100:16", 8).find();
+    assertEquals(1, found.smallest().cards());
+    for (Plan plan : found.front()) {
+      assertEquals(1, plan.topology().expertDegree());
+      assertEquals(0, plan.time().terms().get(Term.EXPERTS), 0);
+    }
+  }
+
+  static Stream<Topology> sharings() {
+    return Stream.of(
+        Topology.ONE,
+        Topology.of(3),
+        new Topology(4, 2, 2, 1),
+        new Topology(4, 1, 2, 2),
+        new Topology(8, 4, 4, 2));
+  }
+
+  /** Weights against the ranks of a model that is built on threads. */
+  @ParameterizedTest
+  @MethodSource("sharings")
+  void memoryIsThatOfTheFullestRank(Topology topology) {
+    ModelConfig config = EveryPart.sliceable(topology.tensorDegree());
+    WeightTypes types = WeightTypes.of(DType.BFLOAT16);
+    long most =
+        ThreadWorld.of(topology.ranks())
+            .run(
+                world -> {
+                  Ranks place = new Ranks(topology, world, Strategy.FLAT, Overlap.NONE);
+                  try (LanguageModel share = new LanguageModel(config, place)) {
+                    return share.parameters().parameters().stream()
+                        .mapToLong(parameter -> types.of(parameter).bytes(parameter.count()))
+                        .sum();
+                  }
+                })
+            .stream()
+            .max(Long::compare)
+            .orElseThrow();
+    long beside = config.head().tied() ? (long) config.vocabulary() * config.hidden() * 2 : 0;
+    try (LanguageModel whole = new LanguageModel(config)) {
+      Work work = Work.decode(3, 7, DType.BFLOAT16).over(topology);
+      CardMemory memory = CardMemory.of(whole, work, 8);
+      assertEquals(most + beside, memory.weights());
+      InferenceMemory alone = InferenceMemory.of(config, types, DType.BFLOAT16, 8, false);
+      // Tensor ranks share heads, but each has the rows of latent attention whole.
+      assertTrue(memory.keysAndValues() <= 3 * alone.keysAndValues());
+      assertTrue(memory.keysAndValues() >= 3 * alone.keysAndValues() / topology.tensorDegree());
+      assertTrue(memory.buffers() >= whole.cost(work).kept());
+      assertEquals(memory.total(), memory.weights() + memory.keysAndValues() + memory.buffers());
+    }
+  }
+
+  @Test
+  void tensorRanksShareKeysAndValues() {
+    ModelConfig config = NamedModels.of("350M");
+    Work work = Work.decode(3, 99, DType.BFLOAT16).over(new Topology(8, 1, 4, 1));
+    try (LanguageModel model = new LanguageModel(config)) {
+      long bytes = 3L * 100 * 24 * 2 * 1024 * 2 / 4;
+      assertEquals(bytes, CardMemory.of(model, work, 100).keysAndValues());
+    }
+  }
+}
