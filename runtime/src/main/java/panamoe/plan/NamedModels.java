@@ -15,8 +15,7 @@ public final class NamedModels {
 
   private NamedModels() {}
 
-  /** By name, the dense ones first. */
-  public static Map<String, ModelConfig> all() {
+  private static Map<String, ModelConfig> all() {
     Map<String, ModelConfig> all = new LinkedHashMap<>();
     all.put("350M", ModelPresets.paper(1024, 24, 16, 0, 0, false));
     all.put("1.3B", ModelPresets.paper(2048, 24, 16, 0, 0, false));

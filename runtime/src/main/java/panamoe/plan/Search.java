@@ -123,7 +123,7 @@ public record Search(
   public Optional<Integer> fewestCards() {
     try (LanguageModel model = new LanguageModel(config)) {
       return fewestCards(model, new Cluster(cluster.node(), cluster.node().cards()).parts())
-          .or(() -> fewestCards(model, larger(1)));
+          .or(() -> fewestCards(model, larger(2L * cluster.node().cards())));
     }
   }
 
@@ -134,18 +134,19 @@ public record Search(
         .findFirst();
   }
 
-  /** Clusters of 2, 4, ... times as many nodes. */
-  private List<Cluster> larger(int nodes) {
-    List<Cluster> larger = new ArrayList<>();
-    long cards = 2L * nodes * cluster.node().cards();
-    for (; cards <= Cluster.MOST; cards *= 2) {
-      larger.add(cluster.with((int) cards));
-    }
-    return larger;
+  /** A whole node, where the cluster is a part of one, and clusters of 2, 4, ... times its size. */
+  private List<Cluster> larger() {
+    int whole = cluster.node().cards();
+    return larger(cluster.cards() < whole ? whole : 2L * cluster.cards());
   }
 
-  private List<Cluster> larger() {
-    return larger(Math.ceilDiv(cluster.cards(), cluster.node().cards()));
+  /** Clusters of {@code cards} and of 2, 4, ... times as many. */
+  private List<Cluster> larger(long cards) {
+    List<Cluster> larger = new ArrayList<>();
+    for (long size = cards; size <= Cluster.MOST; size *= 2) {
+      larger.add(cluster.with((int) size));
+    }
+    return larger;
   }
 
   private static List<Plan> front(List<Plan> plans) {

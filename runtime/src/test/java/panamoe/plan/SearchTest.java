@@ -114,6 +114,8 @@ class SearchTest {
         "47B+MoE-128 does not fit on dgx-a100-40:64: a card needs 80.0 GB, of which 71.9 GB are"
             + " weights, and has room for 38.7 GB; it fits on dgx-a100-40:256",
         refusal(() -> search("47B+MoE-128", "dgx-a100-40:64", 8).find()));
+    String part = refusal(() -> search("8B+PR-MoE-64/128", "dgx-a100:4", 8).find());
+    assertTrue(part.endsWith("; it fits on dgx-a100:8"), part);
     String many = refusal(() -> search("1.3B", "dgx-h100:8", 4096).find());
     assertTrue(many.contains(" are keys and values, and has room for 77.0 GB; take cards"), many);
     String slow = refusal(() -> search("24B+MoE-128", "dgx-a100:32", 8).find(0.025));

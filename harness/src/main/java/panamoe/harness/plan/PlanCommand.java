@@ -1,12 +1,16 @@
 package panamoe.harness.plan;
 
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import panamoe.config.ModelConfig;
 import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
+import panamoe.io.WholeOrNothing;
 import panamoe.plan.Cluster;
 import panamoe.plan.LatencyModel;
 import panamoe.plan.NamedModels;
@@ -34,7 +38,7 @@ import picocli.CommandLine.Spec;
       "",
       "Examples:",
       "  panamoe plan --model 24B+MoE-128 --cluster dgx-a100:64 --latency 40ms",
-      "  panamoe plan --config config.json --cluster cluster.json",
+      "  panamoe plan --config config.json --cluster cluster.json --html plan.html",
       "  panamoe plan --paper               the paper's latencies beside the model's",
       "",
       "Nodes: dgx-a100-40, dgx-a100, dgx-h100, hgx-h200, dgx-b200, or a JSON file.",
@@ -46,6 +50,17 @@ import picocli.CommandLine.Spec;
     })
 public final class PlanCommand implements Callable<Integer> {
   private static final Pattern TIME = Pattern.compile("(\\d+(?:\\.\\d+)?)(us|ms|s)");
+
+  private static final List<String> OF_A_SEARCH =
+      List.of(
+          "--model",
+          "--config",
+          "--cluster",
+          "--latency",
+          "--batch",
+          "--context",
+          "--dtype",
+          "--html");
 
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
@@ -97,11 +112,21 @@ public final class PlanCommand implements Callable<Integer> {
       description = "f32 or bf16, of weights, keys and values. Default: ${DEFAULT-VALUE}.")
   private ComputeType dtype;
 
+  @Option(
+      names = "--html",
+      paramLabel = "OUT",
+      description =
+          "Also write a page with the plans as plots; a file of that name must not exist.")
+  private Path html;
+
   @Override
-  public Integer call() {
+  public Integer call() throws IOException {
     if (paper) {
-      if (model != null || config != null || cluster != null || latency != null) {
-        throw usage("--paper goes alone: it has its own models and cluster");
+      for (String option : OF_A_SEARCH) {
+        if (spec.commandLine().getParseResult().hasMatchedOption(option)) {
+          throw usage(
+              "--paper goes alone: it has models and a cluster of its own, and no " + option);
+        }
       }
       Paper fitted = Paper.fitted();
       print(shared.json() ? PaperReport.json(fitted) + "\n" : PaperReport.text(fitted));
@@ -111,9 +136,16 @@ public final class PlanCommand implements Callable<Integer> {
       throw usage("give --model or --config, and --cluster; or --paper");
     }
     Double seconds = latency == null ? null : seconds();
+    if (html != null) {
+      WholeOrNothing.requireFree(html);
+    }
     Search search = shared.checked(this::search);
     PlanReport report =
         new PlanReport(search, seconds == null ? search.find() : search.find(seconds));
+    if (html != null) {
+      String page = PlanPage.of(report);
+      WholeOrNothing.make(html, hidden -> Files.writeString(hidden, page));
+    }
     print(shared.json() ? report.json() + "\n" : report.text());
     return 0;
   }

@@ -39,7 +39,7 @@ record PlanReport(Search search, Found found) {
     return json;
   }
 
-  private Map<String, Constant> constants() {
+  Map<String, Constant> constants() {
     Map<String, Constant> all = new LinkedHashMap<>(search.latency().efficiency().constants());
     all.putAll(search.cluster().node().constants());
     return all;
@@ -77,7 +77,7 @@ record PlanReport(Search search, Found found) {
     for (Plan plan : found.front()) {
       line(
           text,
-          "%5d %4d %6d %6d %6d %-12s %8.2f %,9.0f %9.2f %6.1f%s",
+          "%5d %4d %6d %6d %6d %-12s %8.2f %,9.0f %9.2f %6.1f  %s",
           plan.cards(),
           plan.topology().dataDegree(),
           plan.topology().expertDegree(),
@@ -105,6 +105,7 @@ record PlanReport(Search search, Found found) {
     return plan.cardSeconds() * PER_MILLION_IN_HOURS;
   }
 
+  /** What the plan is best in, or nothing. */
   String remark(Plan plan) {
     List<String> remarks = new ArrayList<>();
     if (plan.equals(found.smallest())) {
@@ -116,7 +117,7 @@ record PlanReport(Search search, Found found) {
     if (plan.equals(found.fastest())) {
       remarks.add("fastest");
     }
-    return remarks.isEmpty() ? "" : "  " + String.join(", ", remarks);
+    return String.join(", ", remarks);
   }
 
   private void misfits(StringBuilder text) {
@@ -133,6 +134,7 @@ record PlanReport(Search search, Found found) {
   }
 
   private static void line(StringBuilder text, String format, Object... values) {
-    text.append(String.format(Locale.ROOT, format + "%n", values));
+    text.append(String.format(Locale.ROOT, format, values).stripTrailing());
+    text.append(System.lineSeparator());
   }
 }

@@ -23,7 +23,7 @@ final class Terms {
         .collect(Collectors.joining(" "));
   }
 
-  private static String name(Term term) {
+  static String name(Term term) {
     return switch (term) {
       case KEYS_AND_VALUES -> "cache";
       case EXPERT_CALLS -> "calls";

@@ -4,8 +4,25 @@ import java.util.List;
 import java.util.stream.Collectors;
 
 /** Builds HTML. Every argument is plain text, which is escaped here. */
-final class Html {
+public final class Html {
   private Html() {}
+
+  /** A page that needs nothing else; the body is HTML. */
+  public static String page(String title, CharSequence body) {
+    return Svg.resource("report.html")
+        .replace("{{title}}", escape(title))
+        .replace("{{plot.css}}", Svg.STYLE)
+        .replace("{{body}}", body);
+  }
+
+  /** A drawing, and one sentence that says how to read it. */
+  public static String figure(Svg svg, String caption) {
+    return "<figure>"
+        + svg.inline()
+        + "<figcaption>"
+        + escape(caption)
+        + "</figcaption></figure>\n";
+  }
 
   static String escape(String text) {
     StringBuilder escaped = new StringBuilder(text.length());
@@ -29,16 +46,16 @@ final class Html {
     return escaped.toString();
   }
 
-  static String heading(String text) {
+  public static String heading(String text) {
     return "<h2>" + escape(text) + "</h2>\n";
   }
 
-  static String paragraph(String text) {
+  public static String paragraph(String text) {
     return "<p>" + escape(text) + "</p>\n";
   }
 
   /** A table with words in the first column and numbers in the others. */
-  static String table(List<String> head, List<List<String>> rows) {
+  public static String table(List<String> head, List<List<String>> rows) {
     return "<table>\n<thead>"
         + row("th", head)
         + "</thead>\n<tbody>\n"

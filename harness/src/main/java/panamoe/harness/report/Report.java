@@ -1,7 +1,6 @@
 package panamoe.harness.report;
 
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -66,7 +65,7 @@ public final class Report {
     return files.replace(FILE, page.getBytes(StandardCharsets.UTF_8));
   }
 
-  private String page() throws IOException {
+  private String page() {
     summary();
     section("Learning", Plots.curves(run));
     List<Plot> distillation = Plots.distillation(run);
@@ -77,10 +76,7 @@ public final class Report {
     run.routing().ifPresent(this::languages);
     samples();
     configuration();
-    return template()
-        .replace("{{title}}", Html.escape(title()))
-        .replace("{{plot.css}}", Svg.STYLE)
-        .replace("{{body}}", html);
+    return Html.page(title(), html);
   }
 
   private String title() {
@@ -254,11 +250,7 @@ public final class Report {
   private void section(String title, List<Plot> sectionPlots) {
     html.append(Html.heading(title));
     for (Plot plot : sectionPlots) {
-      html.append("<figure>")
-          .append(plot.svg().inline())
-          .append("<figcaption>")
-          .append(Html.escape(plot.caption()))
-          .append("</figcaption></figure>\n");
+      html.append(Html.figure(plot.svg(), plot.caption()));
     }
     plots.addAll(sectionPlots);
   }
@@ -270,11 +262,5 @@ public final class Report {
 
   private static String number(double value, int decimals) {
     return String.format(Locale.ENGLISH, "%,." + decimals + "f", value);
-  }
-
-  private static String template() throws IOException {
-    try (InputStream template = Report.class.getResourceAsStream("report.html")) {
-      return new String(template.readAllBytes(), StandardCharsets.UTF_8);
-    }
   }
 }

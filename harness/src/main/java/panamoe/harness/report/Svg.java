@@ -96,7 +96,7 @@ public final class Svg {
     shapes.append(String.format(Locale.ROOT, format, values)).append('\n');
   }
 
-  private static String resource(String name) {
+  static String resource(String name) {
     try (InputStream stream = Svg.class.getResourceAsStream(name)) {
       return new String(stream.readAllBytes(), StandardCharsets.UTF_8);
     } catch (IOException e) {

@@ -10,10 +10,15 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.Set;
+import java.util.regex.MatchResult;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.w3c.dom.Document;
 import panamoe.config.ModelPresets;
 import panamoe.harness.CommandRun;
 import panamoe.harness.train.Presets;
@@ -114,6 +119,35 @@ class PlanCommandTest {
   }
 
   @Test
+  void aPageNeedsNothingElseAndIsWellFormed() throws Exception {
+    Path page = folder.resolve("plan.html");
+    String[] command =
+        ("plan --model 1.3B+MoE-128 --cluster dgx-a100:16 --html " + page).split(" ");
+    CommandRun run = CommandRun.of(command);
+    assertEquals(0, run.exitCode(), run.err());
+    String html = Files.readString(page);
+    assertEquals(
+        "",
+        Pattern.compile("https?:|src=|href=|@import|url\\(|\\{\\{")
+            .matcher(html)
+            .results()
+            .map(MatchResult::group)
+            .collect(Collectors.joining()));
+    Document document =
+        DocumentBuilderFactory.newInstance().newDocumentBuilder().parse(page.toFile());
+    assertEquals(3, document.getElementsByTagName("svg").getLength());
+    long plans =
+        run.out().lines().filter(line -> line.matches(".* (flat|hierarchical) .*")).count();
+    // A cell for each term of each plan, and for the legend.
+    assertEquals(8 * (plans + 1), document.getElementsByTagName("rect").getLength());
+    CommandRun again = CommandRun.of(command);
+    assertEquals(1, again.exitCode());
+    assertEquals("", again.out());
+    assertTrue(again.err().contains("plan.html"), again.err());
+    assertEquals(html, Files.readString(page));
+  }
+
+  @Test
   void whatCannotBeIsOneSentence() {
     CommandRun run = CommandRun.of("plan --model 47B+MoE-128 --cluster dgx-a100-40:8".split(" "));
     assertEquals(1, run.exitCode());
@@ -129,6 +163,7 @@ class PlanCommandTest {
         "plan                                    | give --model or --config, and --cluster; or --paper",
         "plan --model 1.3B                       | give --model or --config, and --cluster; or --paper",
         "plan --paper --model 1.3B               | --paper goes alone",
+        "plan --paper --batch 4                  | --paper goes alone: it has models and a cluster of its own, and no --batch",
         "plan --model 9B --cluster dgx-h100:8    | '9B' is none of 350M, ",
         "plan --model 1.3B --cluster dgx:8       | 'dgx:8' is neither a file nor NODE:CARDS",
         "plan --model 1.3B --cluster dgx-h100:12 | 12 cards are no whole nodes of 8; take 8 or 16",
