@@ -6,7 +6,7 @@ import java.util.function.UnaryOperator;
 final class LeastSquares {
   private static final int STEPS = 50;
   private static final double DIFFERENCE = 1e-6;
-  private static final double SETTLED = 1e-12;
+  private static final double SETTLED = 1e-10;
 
   private LeastSquares() {}
 

@@ -34,15 +34,16 @@ public record Paper(Efficiency efficiency) {
 
   /** Fits the constants. */
   public static Paper fitted() {
-    return new Paper(
-        efficiency(
-            LeastSquares.fit(
-                constants ->
-                    PaperPoint.FITTED.stream()
-                        .map(point -> predict(point, efficiency(constants)))
-                        .mapToDouble(Prediction::error)
-                        .toArray(),
-                START)));
+    return new Paper(efficiency(LeastSquares.fit(Paper::errors, START)));
+  }
+
+  /** Of the points that constants are fitted to. */
+  private static double[] errors(double[] constants) {
+    Efficiency tried = efficiency(constants);
+    return PaperPoint.FITTED.stream()
+        .mapToDouble(
+            point -> point.predict(tried, Optimizations.PAPER).seconds() / point.seconds() - 1)
+        .toArray();
   }
 
   private static Efficiency efficiency(double[] constants) {
