@@ -14,13 +14,17 @@ import java.nio.file.StandardOpenOption;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import panamoe.config.EveryPart;
+import panamoe.train.RunConfig;
+import panamoe.train.TrainConfig;
 
 class RunFolderTest {
   @TempDir private Path folder;
 
   private Path run() throws IOException {
     Path run = Files.createDirectory(folder.resolve("run"));
-    Files.createFile(run.resolve("config.json"));
+    RunConfig config = new RunConfig(EveryPart.model(), TrainConfig.of(10, 4, 16), 1);
+    Files.writeString(run.resolve("config.json"), config.toJson());
     return run;
   }
 
