@@ -4,7 +4,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
-import panamoe.comm.CommunicationException;
 import panamoe.engine.EngineThread;
 import panamoe.engine.Generation;
 import panamoe.engine.GenerationHandle;
@@ -141,14 +140,8 @@ final class RunningTexts {
         recorder.failed(failure);
       }
       events.put(
-          new TextEvent.Failed(choice, ApiError.internal("the text failed: " + reason(failure))));
-    }
-
-    private static String reason(RuntimeException failure) {
-      return failure instanceof IllegalArgumentException
-              || failure instanceof CommunicationException
-          ? failure.getMessage()
-          : failure.getClass().getSimpleName();
+          new TextEvent.Failed(
+              choice, ApiError.internal("the text failed: " + TextAnswer.reason(failure))));
     }
 
     /** The prompt is computed, or never will be. */

@@ -6,6 +6,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import panamoe.comm.CommunicationException;
 import panamoe.engine.EngineThread;
 import panamoe.engine.Generation;
 
@@ -173,7 +174,8 @@ final class TextAnswer {
 
   private void end(int choice, Generation text) {
     if (text.end() == Generation.End.CANCELLED) {
-      throw stopped(engine.failure() == null ? ServerState.DRAINING : ServerState.FAILED);
+      Throwable failure = engine.failure();
+      throw failure == null ? stopped(ServerState.DRAINING) : failed(failure);
     }
     if (text.end() == Generation.End.DEADLINE && text.tokens() == 0 && !anyToken) {
       throw ApiError.late();
@@ -185,6 +187,20 @@ final class TextAnswer {
     if (!engine.alive()) {
       throw stopped(ServerState.FAILED);
     }
+  }
+
+  /** The error of a text that waited for its first step when the engine failed. */
+  private static ApiError failed(Throwable failure) {
+    return ApiError.unavailable(
+        "the server stopped before the text was written: " + reason(failure),
+        ServerState.FAILED.word());
+  }
+
+  /** What clients are told of a failure. */
+  static String reason(Throwable failure) {
+    return failure instanceof IllegalArgumentException || failure instanceof CommunicationException
+        ? failure.getMessage()
+        : failure.getClass().getSimpleName();
   }
 
   /** The error of a text that the server cannot end. */
