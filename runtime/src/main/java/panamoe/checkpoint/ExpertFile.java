@@ -67,8 +67,8 @@ public final class ExpertFile implements AutoCloseable {
   }
 
   /**
-   * Opens a file, and writes it first if there is none, or none that is whole. Another process or
-   * thread that is writing it is waited for.
+   * Opens a file. Writes it first if it is missing or not whole. Waits for another process or
+   * thread that is writing it.
    *
    * @param key of what the units depend on, {@link #KEY_BYTES} bytes
    * @param bytes of each unit

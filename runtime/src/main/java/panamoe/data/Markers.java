@@ -35,7 +35,7 @@ public final class Markers {
     return marker.substring(1, marker.length() - 1);
   }
 
-  /** Where the next special token begins, from an index on; -1 if there is none. */
+  /** Where the next special token at or after an index begins, or -1. */
   public static int next(CharSequence text, int from) {
     for (int at = from; at < text.length(); at++) {
       if (text.charAt(at) == BEGIN) {

@@ -49,7 +49,7 @@ final class EncodedTexts {
   /**
    * Reads the texts that a step brings, and says for its rows where theirs end.
    *
-   * @throws IllegalArgumentException if there is none for a row
+   * @throws IllegalArgumentException if a row has no text
    */
   void take(StepRows rows) {
     for (int i = 0; i < rows.sourceSlots.size(); i++) {

@@ -13,7 +13,7 @@ import panamoe.param.WeightTypes;
  * @param types of its weights
  * @param memory most bytes that its weights may take; experts that have no room are read from a
  *     file of this machine when they are needed
- * @param experts the folder of that file; null: there is none to be had
+ * @param experts the folder of that file; null if this machine has no cache folder
  * @param topK experts of a token, 1 to what the model was trained with: a number for all MoE
  *     layers, or one for each; empty: as trained
  */

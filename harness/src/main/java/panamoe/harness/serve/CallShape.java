@@ -27,7 +27,7 @@ record CallShape(boolean objects, boolean content) {
 
   private static final String NAME = "count_votes";
 
-  /** The first shape that the template shows a call in; the usual one if there is none. */
+  /** The first shape in which the template shows a call, or the usual shape. */
   static CallShape of(ChatTemplate template) {
     return ALL.stream().filter(shape -> shape.isShown(template)).findFirst().orElse(USUAL);
   }

@@ -29,7 +29,7 @@ record Origin(ModelFolder folder, ModelConfig config) {
   static Origin open(Path path) {
     ModelFolder folder = ModelFolder.open(path);
     if (folder.weights() instanceof StoredWeights.Released(ReleasedModel model)) {
-      folder.tokenizer(); // refused if there is none
+      folder.tokenizer(); // refuses a model that has no tokenizer
       return new Origin(folder, model.trained());
     }
     throw new IllegalArgumentException(

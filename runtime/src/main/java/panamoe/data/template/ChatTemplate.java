@@ -177,7 +177,7 @@ public final class ChatTemplate {
     return new ChatTemplate(name, template, template, tokens(config), ChatTemplate::now);
   }
 
-  /** The content of {@link #CONFIG} in a model's folder; a missing node if there is none. */
+  /** The content of {@link #CONFIG} in a model's folder; a missing node if the folder lacks it. */
   public static JsonNode config(Path folder) {
     Path file = folder.resolve(CONFIG);
     if (!Files.exists(file)) {
