@@ -52,7 +52,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
  */
 @Command(
     name = "panamoe",
-    version = "Panamoe 0.1.0",
+    versionProvider = Version.class,
     mixinStandardHelpOptions = true,
     synopsisSubcommandLabel = "COMMAND",
     description = "Trains Mixture-of-Experts language models and shows what their experts do.",
@@ -93,6 +93,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       PlanCommand.class,
       StudyCommand.class,
       DoctorCommand.class,
+      CompletionCommand.class,
       HelpCommand.class,
     })
 public final class Main implements Callable<Integer> {

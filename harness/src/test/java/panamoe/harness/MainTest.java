@@ -40,12 +40,12 @@ class MainTest {
       value = {
         "doctor --jsn         | panamoe doctor: Unknown option: '--jsn'; did you mean --json?",
         "docter               | panamoe: Unmatched argument at index 0: 'docter'; did you mean doctor?",
-        "doctor --threads 0   | panamoe doctor: Invalid value for option '--threads': 0 is not in 1..1024",
-        "doctor --threads two | panamoe doctor: Invalid value for option '--threads': 'two' is not a whole number below 2^31",
-        "doctor --seed 1e3    | panamoe doctor: Invalid value for option '--seed': '1e3' is not a whole number below 2^63",
+        "inspect --threads 0   | panamoe inspect: Invalid value for option '--threads': 0 is not in 1..1024",
+        "inspect --threads two | panamoe inspect: Invalid value for option '--threads': 'two' is not a whole number below 2^31",
+        "inspect --seed 1e3    | panamoe inspect: Invalid value for option '--seed': '1e3' is not a whole number below 2^63",
         "generate --top-p all | panamoe generate: Invalid value for option '--top-p': 'all' is not a number",
-        "doctor --device gpu  | panamoe doctor: Invalid value for option '--device'",
-        "doctor --seed        | panamoe doctor: Missing required parameter for option '--seed' (S)",
+        "inspect --device gpu  | panamoe inspect: Invalid value for option '--device'",
+        "inspect --seed        | panamoe inspect: Missing required parameter for option '--seed' (S)",
         "demo --steps 0       | panamoe demo: --steps is 0, expected 1 or more",
         "serve                | panamoe serve: Missing required parameter: 'MODEL'",
         "serve none --reserve 2 | panamoe serve: the reserve is 2.0, expected 0 to 1",
@@ -83,7 +83,7 @@ class MainTest {
   }
 
   @Test
-  void everyCommandHasHelpWithExamplesAndTheSharedOptions() {
+  void everyCommandHasHelpWithExamplesAndTheSharedOptionsThatItTakes() {
     requireHelp(Main.commandLine(), List.of());
   }
 
@@ -103,9 +103,31 @@ class MainTest {
     CommandRun run = CommandRun.of((name + " --help").split(" "));
     assertEquals(0, run.exitCode(), name);
     assertTrue(run.out().contains("  panamoe " + name), name + " shows no example");
+    if (!command.getMixins().containsKey("shared")) {
+      return; // It computes nothing.
+    }
     for (String option : new String[] {"--device", "--threads", "--seed"}) {
       assertTrue(run.out().contains(option), name + " does not take " + option);
     }
+  }
+
+  @Test
+  void theCompletionKnowsCommandsAndOptions() {
+    CommandRun run = CommandRun.of("completion");
+    assertEquals(0, run.exitCode());
+    assertTrue(run.out().startsWith("#!/usr/bin/env bash"), run.out());
+    assertTrue(run.out().contains("conformance") && run.out().contains("--expert-slices"));
+  }
+
+  @Test
+  void theVersionNamesCommitLibraryAndJava() {
+    List<String> lines = CommandRun.of("--version").out().lines().toList();
+    assertTrue(
+        lines.get(0).matches("Panamoe \\d+\\.\\d+\\.\\d+\\S*, commit ([0-9a-f]{7,}|unknown)"),
+        lines.get(0));
+    assertTrue(
+        lines.get(1).matches("native library: (none|.*libpanamoe.so, ABI \\d+)"), lines.get(1));
+    assertTrue(lines.get(2).startsWith("Java: " + Runtime.version()), lines.get(2));
   }
 
   @Test

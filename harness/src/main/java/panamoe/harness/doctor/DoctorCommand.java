@@ -7,11 +7,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.stream.Stream;
-import panamoe.harness.SharedOptions;
 import panamoe.harness.corpus.EuroparlCorpus;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Help.Ansi;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
 /**
@@ -28,12 +28,13 @@ import picocli.CommandLine.Spec;
       "  panamoe doctor",
       "  panamoe doctor --json",
       "",
-      "Marks: ok is there, -- is missing but not needed, !! is missing and needed.",
-      "--device, --threads and --seed, which every command takes, change nothing that is shown."
+      "Marks: ok is there, -- is missing but not needed, !! is missing and needed."
     })
 public final class DoctorCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
-  @Mixin private SharedOptions shared;
+
+  @Option(names = "--json", description = "Print the result as a JSON object.")
+  private boolean json;
 
   @Override
   public Integer call() throws JsonProcessingException {
@@ -46,14 +47,15 @@ public final class DoctorCommand implements Callable<Integer> {
             .toList();
     boolean ready = findings.stream().noneMatch(Finding::fatal);
     PrintWriter out = spec.commandLine().getOut();
-    if (shared.json()) {
+    if (json) {
       out.println(
           JsonMapper.builder()
               .build()
               .writerWithDefaultPrettyPrinter()
               .writeValueAsString(Map.of("ready", ready, "findings", findings)));
     } else {
-      findings.forEach(finding -> out.println(finding.describe()));
+      Ansi terminal = spec.commandLine().getColorScheme().ansi();
+      findings.forEach(finding -> out.println(finding.describe(terminal)));
       out.println(
           ready ? "This machine is ready." : "This machine is not ready: see the lines marked !!");
     }

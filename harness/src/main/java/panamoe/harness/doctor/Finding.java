@@ -2,6 +2,7 @@ package panamoe.harness.doctor;
 
 import java.util.Locale;
 import java.util.Optional;
+import picocli.CommandLine.Help.Ansi;
 
 /**
  * One result of the doctor.
@@ -36,12 +37,20 @@ record Finding(String topic, String found, boolean required, String advice) {
     return required && found == null;
   }
 
-  /** One line of the table, and a second line for the advice. */
-  String describe() {
-    String mark = fatal() ? "!!" : found == null ? "--" : "ok";
+  /**
+   * One line of the table, and a second line for the advice.
+   *
+   * @param terminal shows marks in colours, if it can
+   */
+  String describe(Ansi terminal) {
+    String mark = fatal() ? "@|red !!|@" : found == null ? "@|yellow --|@" : "@|green ok|@";
     String line =
         String.format(
-            Locale.ROOT, "%s  %-16s %s", mark, topic, found == null ? "not found" : found);
+            Locale.ROOT,
+            "%s  %-16s %s",
+            terminal.string(mark),
+            topic,
+            found == null ? "not found" : found);
     return advice == null ? line : line + System.lineSeparator() + " ".repeat(21) + "-> " + advice;
   }
 }

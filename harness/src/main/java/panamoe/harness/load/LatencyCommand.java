@@ -45,10 +45,11 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Measures how long the next token of each text takes, on one rank or over many: texts are",
-      "written together, a step of the engine for all. Shows beside it which part of the time went",
-      "into exchanges between experts' ranks, and what a rank sends in a step; and, with --peer,",
-      "how long PyTorch takes for the same texts over as many ranks."
+      "Measures how long the next token of each text takes, on one rank or over many: "
+          + "texts are written together, a step of the engine for all. Shows beside it which "
+          + "part of the time went into exchanges between experts' ranks, and what a rank "
+          + "sends in a step; and, with --peer, how long PyTorch takes for the same texts over "
+          + "as many ranks."
     },
     footer = {
       "",

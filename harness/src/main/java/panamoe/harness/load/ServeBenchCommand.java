@@ -24,12 +24,14 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Measures a server under load: what it can do at most, then what its users see while requests",
-      "come at random times (a Poisson process), whether or not it keeps up.",
+      "Measures a server under load: what it can do at most, then what its users see "
+          + "while requests come at random times (a Poisson process), whether or not it keeps "
+          + "up.",
       "",
-      "Starts 'panamoe serve MODEL' in a process of its own, or asks the server at --url, which may",
-      "be any that answers OpenAI's completions. Prompts are of many lengths, and a part of them",
-      "begins alike. A request is good if its first piece of text and the ones behind it come in time."
+      "Starts 'panamoe serve MODEL' in a process of its own, or asks the server at "
+          + "--url, which may be any that answers OpenAI's completions. Prompts are of many "
+          + "lengths, and a part of them begins alike. A request is good if its first piece of "
+          + "text and the ones behind it come in time."
     },
     footer = {
       "",

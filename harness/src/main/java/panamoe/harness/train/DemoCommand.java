@@ -40,11 +40,11 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Trains a small PR-MoE for a few minutes, distils a student from it, lets both write, and shows what their",
-      "experts learnt.",
+      "Trains a small PR-MoE for a few minutes, distils a student from it, lets both "
+          + "write, and shows what their experts learnt.",
       "",
-      "The text is speeches of the European Parliament in five languages, the pages at the end say which experts each",
-      "language uses. All 21 languages: panamoe train."
+      "The text is speeches of the European Parliament in five languages, the pages at "
+          + "the end say which experts each language uses. All 21 languages: panamoe train."
     },
     footer = {
       "",

@@ -14,6 +14,7 @@ import java.util.Optional;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import panamoe.harness.CommandRun;
+import picocli.CommandLine.Help.Ansi;
 
 class DoctorCommandTest {
   @Test
@@ -77,12 +78,15 @@ class DoctorCommandTest {
 
   @Test
   void theTableMarksWhatIsMissing() {
-    String present = Finding.needed("CMake", Optional.of("cmake 3.31"), "install it").describe();
+    String present =
+        Finding.needed("CMake", Optional.of("cmake 3.31"), "install it").describe(Ansi.OFF);
     assertEquals("ok  CMake            cmake 3.31", present);
-    String missing = Finding.optional("MPI", Optional.empty(), "install it").describe();
+    String missing = Finding.optional("MPI", Optional.empty(), "install it").describe(Ansi.OFF);
     assertTrue(missing.startsWith("--  MPI") && missing.endsWith("-> install it"), missing);
     assertTrue(
-        Finding.needed("native library", Optional.empty(), "build it").describe().startsWith("!!"));
+        Finding.needed("native library", Optional.empty(), "build it")
+            .describe(Ansi.OFF)
+            .startsWith("!!"));
   }
 
   @Test
