@@ -15,6 +15,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.Optional;
+import panamoe.io.Count;
 import panamoe.io.FileTrouble;
 import panamoe.io.PlainFolder;
 
@@ -37,6 +38,8 @@ public final class ExpertFile implements AutoCloseable {
   /** A buffer has less than 2 GiB, and an expert may have more. */
   private static final long WRITE_BYTES = 64L << 20;
 
+  private static final String LOCK = ".lock";
+  private static final String PARTIAL = ".partial";
   private static final long MAGIC = 0x3130_5458_454f_4d50L; // "PMOEXT01"
 
   /** Fills memory with a unit. */
@@ -68,7 +71,7 @@ public final class ExpertFile implements AutoCloseable {
 
   /**
    * Opens a file. Writes it first if it is missing or not whole. Waits for another process or
-   * thread that is writing it.
+   * thread that is writing it; if that one fails, writes it itself.
    *
    * @param key of what the units depend on, {@link #KEY_BYTES} bytes
    * @param bytes of each unit
@@ -85,33 +88,32 @@ public final class ExpertFile implements AutoCloseable {
       throw new CheckpointException(
           String.format(
               Locale.ROOT,
-              "the file of experts %s, which takes %,.1f GiB, cannot be written (%s); name another"
-                  + " folder with --expert-cache, or take more --memory",
+              "the file of experts %s, which takes %s, cannot be written (%s); name another folder"
+                  + " with --expert-cache, or take more --memory",
               path,
-              size(bytes) / (double) (1 << 30),
+              Count.bytes(size(bytes)),
               FileTrouble.reason(e)),
           e);
     }
   }
 
-  /** By one thread at a time: a lock of a file keeps other processes out, and no thread. */
+  /**
+   * By one thread at a time: a lock of a file keeps other processes out, and no thread. The locked
+   * file is never renamed or deleted: a process that waits for one that is gone keeps nobody out.
+   */
   private static synchronized ExpertFile make(
       Path path, byte[] key, long[] bytes, MemorySegment staging, Units units) throws IOException {
-    Path folder = path.getParent();
-    if (Files.exists(folder) && !Files.isDirectory(folder)) {
-      throw new IOException(folder + " is a file, not a folder");
+    PlainFolder folder = new PlainFolder(path.getParent());
+    if (Files.exists(folder.path()) && !Files.isDirectory(folder.path())) {
+      throw new IOException(folder.path() + " is a file, not a folder");
     }
-    new PlainFolder(folder).make();
-    Path partial = path.resolveSibling(path.getFileName() + ".partial");
-    try (FileChannel lock =
-            FileChannel.open(partial, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+    folder.make();
+    try (FileChannel lock = folder.openLock(path.getFileName() + LOCK);
         FileLock _ = lock.lock()) {
       Optional<ExpertFile> whole = openWhole(path, key, bytes);
       if (whole.isEmpty()) {
-        write(path, partial, lock, key, bytes, staging, units);
+        write(path, key, bytes, staging, units);
         whole = openWhole(path, key, bytes);
-      } else {
-        Files.deleteIfExists(partial); // made since another one's was renamed
       }
       return whole.orElseThrow(
           () -> new CheckpointException(path + " was written, but gives other bytes"));
@@ -147,21 +149,16 @@ public final class ExpertFile implements AutoCloseable {
     return Optional.empty();
   }
 
-  private static void write(
-      Path path,
-      Path partial,
-      FileChannel lock,
-      byte[] key,
-      long[] bytes,
-      MemorySegment staging,
-      Units units)
+  private static void write(Path path, byte[] key, long[] bytes, MemorySegment staging, Units units)
       throws IOException {
+    Path partial = path.resolveSibling(path.getFileName() + PARTIAL);
+    Files.deleteIfExists(partial); // left by a killed process
+    PlainFolder.createFile(partial).close();
     try (Arena arena = Arena.ofConfined();
         FileChannel out = openDirect(partial, StandardOpenOption.WRITE)) {
-      lock.truncate(0);
       long free = Files.getFileStore(partial).getUsableSpace();
       if (free < size(bytes)) {
-        throw new IOException("the disk has only " + (free >> 20) + " MiB left");
+        throw new IOException("the disk has only " + Count.bytes(free) + " left");
       }
       int[] checksums = new int[bytes.length];
       long at = headerRoom(bytes.length);

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Locale;
 import panamoe.config.ModelConfig;
+import panamoe.io.Count;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Cost;
 import panamoe.nn.Work;
@@ -100,19 +101,15 @@ public record MemoryForecast(
               "training%s takes %s of memory (%s for weights, gradients and moments%s, %s for activations), but %s are"
                   + " free; %s",
               ranks == 1 ? "" : " on " + ranks + " ranks",
-              gibibytes(all),
-              gibibytes(state),
+              Count.bytes(all),
+              Count.bytes(state),
               teacher == 0 ? "" : " and a teacher",
-              gibibytes(all - state),
-              gibibytes(availableBytes),
+              Count.bytes(all - state),
+              Count.bytes(availableBytes),
               state > availableBytes
                   ? "choose a smaller model"
                   : "a smaller batch, more microBatches or recompute take less"));
     }
-  }
-
-  private static String gibibytes(double bytes) {
-    return String.format(Locale.ROOT, "%,.1f GiB", bytes / (1 << 30));
   }
 
   public long total() {
