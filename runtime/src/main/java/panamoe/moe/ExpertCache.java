@@ -42,54 +42,6 @@ public final class ExpertCache implements AutoCloseable {
     void close();
   }
 
-  /**
-   * What has happened so far.
-   *
-   * @param experts of all layers
-   * @param slots experts that memory has room for
-   * @param uses how often a step needed an expert
-   * @param hits uses of an expert that was in memory, or was being read because of a guess
-   * @param guesses experts that were read because a router was likely to choose them
-   * @param guessedHits hits that are owed to them
-   * @param bytesRead from the source
-   * @param readNanos while at least one read was under way
-   * @param written tokens of steps that wrote texts, without those of prompts
-   * @param bytesForWritten read in these steps
-   * @param mended experts that were damaged in the source
-   */
-  public record Statistics(
-      int experts,
-      int slots,
-      long uses,
-      long hits,
-      long guesses,
-      long guessedHits,
-      long bytesRead,
-      long readNanos,
-      long written,
-      long bytesForWritten,
-      long mended) {
-    /** The part of the uses that found their expert in memory; 1 before the first one. */
-    public double hitRate() {
-      return uses == 0 ? 1 : (double) hits / uses;
-    }
-
-    /** Bytes a second while reading; 0 before the first read. */
-    public double bandwidth() {
-      return readNanos == 0 ? 0 : bytesRead * 1e9 / readNanos;
-    }
-
-    /** Bytes that a written token had to wait for. */
-    public double bytesPerToken() {
-      return written == 0 ? 0 : (double) bytesForWritten / written;
-    }
-
-    /** Tokens a second that reading alone allows: bandwidth / bytes a token. */
-    public double mostTokensPerSecond() {
-      return bytesPerToken() == 0 ? Double.POSITIVE_INFINITY : bandwidth() / bytesPerToken();
-    }
-  }
-
   /** Uses for each expert of the model after which a use counts half. */
   private static final double HALF_LIFE = 16;
 
@@ -245,23 +197,18 @@ public final class ExpertCache implements AutoCloseable {
     bytesBefore = now;
   }
 
-  public Statistics statistics() {
+  public ExpertCacheStatistics statistics() {
     long nanos;
     synchronized (clock) {
       nanos = readNanos + (reading > 0 ? System.nanoTime() - readingSince : 0);
     }
-    return new Statistics(
+    return new ExpertCacheStatistics(
         held.length,
         slots.size(),
-        uses.get(),
-        hits.get(),
-        guessCount.get(),
-        guessedHits.get(),
-        bytesRead.get(),
-        nanos,
-        written.get(),
-        bytesForWritten.get(),
-        mended.get());
+        new ExpertCacheStatistics.Uses(uses.get(), hits.get()),
+        new ExpertCacheStatistics.Guesses(guessCount.get(), guessedHits.get()),
+        new ExpertCacheStatistics.Reads(bytesRead.get(), nanos, mended.get()),
+        new ExpertCacheStatistics.Written(written.get(), bytesForWritten.get()));
   }
 
   private int[] presentFirst(int[] experts) {

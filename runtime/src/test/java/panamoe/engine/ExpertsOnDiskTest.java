@@ -40,7 +40,7 @@ import panamoe.data.ByteTokenizer;
 import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
-import panamoe.moe.ExpertCache;
+import panamoe.moe.ExpertCacheStatistics;
 import panamoe.parallel.Ranks;
 import panamoe.param.Parameter;
 import panamoe.param.WeightTypes;
@@ -168,12 +168,14 @@ class ExpertsOnDiskTest {
         assertEquals(whole.get(i).tokens, read.get(i).tokens);
         assertEquals(whole.get(i).logprobBits, read.get(i).logprobBits);
       }
-      ExpertCache.Statistics told = model.expertCache().orElseThrow().statistics();
+      ExpertCacheStatistics told = model.expertCache().orElseThrow().statistics();
       assertEquals(slots, told.slots());
       assertEquals(20, told.experts());
-      assertTrue(told.hits() > 0 && told.hits() < told.uses(), told.toString());
-      assertTrue(told.guesses() > 0 && told.guessedHits() > 0, told.toString());
-      assertTrue(told.bytesPerToken() > 0 && told.bandwidth() > 0, told.toString());
+      assertTrue(
+          told.uses().hits() > 0 && told.uses().hits() < told.uses().count(), told.toString());
+      assertTrue(told.guesses().made() > 0 && told.guesses().right() > 0, told.toString());
+      assertTrue(
+          told.written().bytesPerToken() > 0 && told.reads().bandwidth() > 0, told.toString());
     }
     assertTrue(whole.stream().mapToInt(text -> text.tokens.size()).sum() > 60);
     assertEquals(List.of(), warnings);
@@ -193,7 +195,7 @@ class ExpertsOnDiskTest {
   private float[] logits(int slots, long mended) {
     try (LanguageModel model = loadWith(FLOATS, slots)) {
       float[] logits = ModelRunner.nextLogits(backend, model, PROMPT);
-      assertEquals(mended, model.expertCache().orElseThrow().statistics().mended());
+      assertEquals(mended, model.expertCache().orElseThrow().statistics().reads().mended());
       return logits;
     }
   }
@@ -217,7 +219,7 @@ class ExpertsOnDiskTest {
     Files.write(file(), changed);
     try (LanguageModel model = loadWith(FLOATS, 2)) {
       assertArrayEquals(expected, ModelRunner.nextLogits(backend, model, PROMPT));
-      long mended = model.expertCache().orElseThrow().statistics().mended();
+      long mended = model.expertCache().orElseThrow().statistics().reads().mended();
       assertEquals(damage.equals("expert"), mended > 0);
     }
     assertArrayEquals(expected, logits(2, 0), "nothing that the prompt needs is damaged any more");
@@ -294,9 +296,10 @@ class ExpertsOnDiskTest {
     }
     try (LanguageModel model = loadWith(FLOATS, 19)) {
       assertArrayEquals(cold, ModelRunner.nextLogits(backend, model, PROMPT));
-      ExpertCache.Statistics told = model.expertCache().orElseThrow().statistics();
+      ExpertCacheStatistics told = model.expertCache().orElseThrow().statistics();
       long chosen = Arrays.stream(new ExpertHeat(cache, run).all()).filter(n -> n > 0).count();
-      assertTrue(told.uses() - told.hits() <= Math.max(0, chosen - 19), told.toString());
+      assertTrue(
+          told.uses().count() - told.uses().hits() <= Math.max(0, chosen - 19), told.toString());
     }
     Path file;
     try (Stream<Path> files = Files.list(cache)) {

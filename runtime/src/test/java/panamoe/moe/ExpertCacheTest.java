@@ -101,10 +101,12 @@ class ExpertCacheTest {
                 assertEquals((byte) expert, memory.get(ValueLayout.JAVA_BYTE, SLOT - 1)));
         uses += experts.length;
       }
-      ExpertCache.Statistics told = cache.statistics();
-      assertEquals(uses, told.uses());
-      assertTrue(told.hits() < uses && told.bytesRead() >= SLOT * (uses - told.hits()));
-      assertEquals(slots == EXPERTS, told.bytesRead() <= SLOT * (EXPERTS + told.mended()));
+      ExpertCacheStatistics told = cache.statistics();
+      assertEquals(uses, told.uses().count());
+      assertTrue(
+          told.uses().hits() < uses && told.reads().bytes() >= SLOT * (uses - told.uses().hits()));
+      assertEquals(
+          slots == EXPERTS, told.reads().bytes() <= SLOT * (EXPERTS + told.reads().mended()));
     }
     assertTrue(mended.size() > 10, mended + " were mended");
   }
@@ -119,9 +121,9 @@ class ExpertCacheTest {
     for (int expert = 10; expert < 30; expert++) {
       use(expert);
     }
-    long before = cache.statistics().hits();
+    long before = cache.statistics().uses().hits();
     use(1, 2);
-    assertEquals(before + 2, cache.statistics().hits());
+    assertEquals(before + 2, cache.statistics().uses().hits());
   }
 
   /** What was used often long ago makes room for what is used now. */
@@ -137,22 +139,22 @@ class ExpertCacheTest {
     use(3); // takes the place of 1
     use(4); // and of 3
     use(3);
-    long before = cache.statistics().hits();
+    long before = cache.statistics().uses().hits();
     use(3);
-    assertEquals(before + 1, cache.statistics().hits());
+    assertEquals(before + 1, cache.statistics().uses().hits());
   }
 
   @Test
   void guessesAreHitsOfTheNextUse() {
     open(6);
     cache.use(new int[] {0}, () -> cache.guess(new int[] {8, 9, 10, 11, 12}), (_, _) -> {});
-    assertEquals(3, cache.statistics().guesses(), "half of the slots");
+    assertEquals(3, cache.statistics().guesses().made(), "half of the slots");
     use(8, 11);
-    ExpertCache.Statistics told = cache.statistics();
-    assertEquals(1, told.guessedHits());
-    assertEquals(1, told.hits());
+    ExpertCacheStatistics told = cache.statistics();
+    assertEquals(1, told.guesses().right());
+    assertEquals(1, told.uses().hits());
     use(8);
-    assertEquals(1, cache.statistics().guessedHits());
+    assertEquals(1, cache.statistics().guesses().right());
   }
 
   /** Wrong guesses cost reads: they end where hardly any is right. */
@@ -163,8 +165,8 @@ class ExpertCacheTest {
       int wrong = 10 + step % 20;
       cache.use(new int[] {step % 3}, () -> cache.guess(new int[] {wrong}), (_, _) -> {});
     }
-    assertEquals(33, cache.statistics().guesses());
-    assertEquals(0, cache.statistics().guessedHits());
+    assertEquals(33, cache.statistics().guesses().made());
+    assertEquals(0, cache.statistics().guesses().right());
   }
 
   @Test
@@ -186,8 +188,8 @@ class ExpertCacheTest {
     before[6] = 30;
     cache.warm(before);
     use(4, 6);
-    assertEquals(2, cache.statistics().hits());
-    assertEquals(2 * SLOT, cache.statistics().bytesRead());
+    assertEquals(2, cache.statistics().uses().hits());
+    assertEquals(2 * SLOT, cache.statistics().reads().bytes());
   }
 
   @Test
@@ -197,10 +199,10 @@ class ExpertCacheTest {
     cache.stepped(9, false);
     use(4, 5);
     cache.stepped(2, true);
-    ExpertCache.Statistics told = cache.statistics();
-    assertEquals(2, told.written());
-    assertEquals(2 * SLOT, told.bytesForWritten());
-    assertEquals(SLOT, told.bytesPerToken());
-    assertEquals(told.bandwidth() / SLOT, told.mostTokensPerSecond());
+    ExpertCacheStatistics told = cache.statistics();
+    assertEquals(2, told.written().tokens());
+    assertEquals(2 * SLOT, told.written().bytes());
+    assertEquals(SLOT, told.written().bytesPerToken());
+    assertEquals(told.reads().bandwidth() / SLOT, told.mostTokensPerSecond());
   }
 }

@@ -18,6 +18,7 @@ import panamoe.engine.EngineThread.Status;
 import panamoe.engine.Generation;
 import panamoe.engine.RouteStatistics;
 import panamoe.moe.ExpertCache;
+import panamoe.moe.ExpertCacheStatistics;
 
 /** What a server counts and times, in Prometheus's form under vLLM's names. Thread-safe. */
 final class Metrics {
@@ -134,9 +135,9 @@ final class Metrics {
 
   /** Experts are read from the disk when they are needed. */
   void reads(ExpertCache cache) {
-    read(cache, "uses", "Experts that steps needed", ExpertCache.Statistics::uses);
-    read(cache, "hits", "Experts that steps needed and memory had", ExpertCache.Statistics::hits);
-    read(cache, "read.bytes", "Bytes read of experts", ExpertCache.Statistics::bytesRead);
+    read(cache, "uses", "Experts that steps needed", now -> now.uses().count());
+    read(cache, "hits", "Experts that steps needed and memory had", now -> now.uses().hits());
+    read(cache, "read.bytes", "Bytes read of experts", now -> now.reads().bytes());
     Gauge.builder(PREFIX + "expert.cache.most.tokens.per.second", cache, Metrics::most)
         .description("Written tokens a second that reading experts alone would allow")
         .register(registry);
@@ -147,7 +148,7 @@ final class Metrics {
   }
 
   private void read(
-      ExpertCache cache, String name, String what, ToDoubleFunction<ExpertCache.Statistics> value) {
+      ExpertCache cache, String name, String what, ToDoubleFunction<ExpertCacheStatistics> value) {
     FunctionCounter.builder(
             PREFIX + "expert.cache." + name, cache, c -> value.applyAsDouble(c.statistics()))
         .description(what)
