@@ -96,11 +96,6 @@ public final class ExpertHeat {
     return before;
   }
 
-  /** The counts of all layers one after the other. */
-  long[] all() {
-    return before.stream().flatMapToLong(layer -> Arrays.stream(layer.tokens)).toArray();
-  }
-
   /**
    * Writes the counts from before and those since then, as a whole or not at all.
    *

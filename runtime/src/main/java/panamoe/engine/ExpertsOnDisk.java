@@ -25,6 +25,7 @@ import panamoe.moe.ExpertCache;
 import panamoe.moe.ExpertLayout;
 import panamoe.moe.MoeLayer;
 import panamoe.param.Parameter;
+import panamoe.param.Slice;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -42,14 +43,21 @@ final class ExpertsOnDisk {
   /** Of the key, in the file's name; all of it is in the file. */
   private static final int NAME_BYTES = 16;
 
-  /** An expert of a layer. */
-  private record Unit(int layer, int expert) {}
+  /**
+   * An expert of a layer.
+   *
+   * @param layer its index among {@link LanguageModel#allMoeLayers}
+   * @param matrix which of this rank's matrices of the layer are the expert's
+   * @param number among the layer's experts, over all ranks
+   */
+  private record Unit(int layer, int matrix, int number) {}
 
   private final ModelFolder folder;
   private final Backend backend;
   private final InferenceSettings settings;
   private final boolean strict;
   private final LanguageModel model;
+  private final List<MoeLayer> layers;
   private final List<ExpertLayout> layouts = new ArrayList<>();
   private final List<Unit> units = new ArrayList<>();
   private final List<String> warnings = new ArrayList<>();
@@ -65,12 +73,12 @@ final class ExpertsOnDisk {
     this.settings = settings;
     this.strict = strict;
     this.model = model;
-    List<MoeLayer> layers = model.moeLayers();
+    this.layers = model.allMoeLayers();
     for (int layer = 0; layer < layers.size(); layer++) {
       layouts.add(layers.get(layer).expertLayout(backend, types()));
-      int experts = layers.get(layer).expertMatrices().getFirst().matrices();
-      for (int expert = 0; expert < experts; expert++) {
-        units.add(new Unit(layer, expert));
+      Parameter stack = layers.get(layer).expertMatrices().getFirst();
+      for (int matrix = 0; matrix < stack.matrices(); matrix++) {
+        units.add(new Unit(layer, matrix, stack.expert(matrix)));
       }
     }
   }
@@ -103,7 +111,7 @@ final class ExpertsOnDisk {
     model.allocateWithoutExperts(backend, settings.types(), bytes);
     MemorySegment all = model.parameters().scope().allocate(DType.UINT8, bytes).data();
     MemorySegment memory = all.asSlice(-all.address() & ExpertFile.BLOCK - 1, slots * slot);
-    double rest = (double) resident() / InferenceMemory.of(model.config(), types()).weights();
+    double rest = (double) resident() / InferenceMemory.ofRank(model, types());
     read(ModelTensors.destinations(model, backend), part -> progress.accept(part * rest));
     byte[] key = key();
     String name = HexFormat.of().formatHex(key, 0, NAME_BYTES) + ".experts";
@@ -119,7 +127,18 @@ final class ExpertsOnDisk {
             });
     ExpertCache cache = new ExpertCache(memory, slot, units.size(), source(file));
     model.readThrough(cache, layouts); // which is closed with the model from here on
-    cache.warm(new ExpertHeat(settings.experts(), folder).all());
+    cache.warm(before());
+  }
+
+  /** How often servers chose each unit; that of an encoder's experts is not counted. */
+  private long[] before() {
+    List<ExpertHeat.Layer> heat = new ExpertHeat(settings.experts(), folder).layers();
+    int uncounted = layers.size() - heat.size();
+    return units.stream()
+        .mapToLong(
+            unit ->
+                unit.layer < uncounted ? 0 : heat.get(unit.layer - uncounted).tokens()[unit.number])
+        .toArray();
   }
 
   private WeightTypes types() {
@@ -163,7 +182,7 @@ final class ExpertsOnDisk {
 
   /** Bytes of all but experts' matrices. */
   private long resident() {
-    long bytes = InferenceMemory.of(model.config(), types()).weights();
+    long bytes = InferenceMemory.ofRank(model, types());
     for (Parameter parameter : model.parameters().parameters()) {
       bytes -=
           WeightTypes.isExpert(parameter)
@@ -181,8 +200,12 @@ final class ExpertsOnDisk {
       text.append(' ').append(layout.up()).append(Arrays.toString(layout.upShape()));
       text.append(layout.down()).append(Arrays.toString(layout.downShape()));
     }
+    for (MoeLayer layer : layers) {
+      Slice slice = layer.expertMatrices().getFirst().slice();
+      text.append(' ').append(slice.ranks().rank()).append('/').append(slice.ranks().size());
+    }
     for (Unit unit : units) {
-      text.append(' ').append(unit.layer);
+      text.append(' ').append(unit.layer).append(':').append(unit.number);
     }
     digest.update(text.toString().getBytes(StandardCharsets.UTF_8));
     TreeSet<DType> dtypes = new TreeSet<>();
@@ -199,11 +222,11 @@ final class ExpertsOnDisk {
         into[i].fill((byte) 0); // what is not written tells nothing either
         Unit unit = units.get(from + i);
         ExpertLayout layout = layouts.get(unit.layer);
-        List<Parameter> stacks = model.moeLayers().get(unit.layer).expertMatrices();
+        List<Parameter> stacks = layers.get(unit.layer).expertMatrices();
         Tensor up = layout.up(scope, into[i], layout.upShape());
         Tensor down = layout.down(scope, into[i], layout.downShape());
-        destinations.putAll(ModelTensors.expert(stacks.getFirst(), unit.expert, up));
-        destinations.putAll(ModelTensors.expert(stacks.getLast(), unit.expert, down));
+        destinations.putAll(ModelTensors.expert(stacks.getFirst(), unit.matrix, up));
+        destinations.putAll(ModelTensors.expert(stacks.getLast(), unit.matrix, down));
       }
       read(destinations, _ -> {});
     }

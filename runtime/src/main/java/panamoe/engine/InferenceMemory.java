@@ -10,6 +10,7 @@ import java.util.function.ToLongFunction;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.config.BlockConfig;
 import panamoe.config.ModelConfig;
+import panamoe.io.Count;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
@@ -61,9 +62,6 @@ public record InferenceMemory(long weights, long keysAndValues) {
       Topology topology) {
     ModelConfig config = model.config();
     long weights = weights(model, types, onHost, parameter -> parameter.count(topology));
-    if (config.head().tied()) {
-      weights += (long) config.vocabulary() * config.hidden() * types.compute().bytes();
-    }
     long keysAndValues = 0;
     for (BlockConfig block : config.blocks()) {
       int window = block.attention().scores().window();
@@ -107,9 +105,9 @@ public record InferenceMemory(long weights, long keysAndValues) {
                   + " available; spread it over machines, take a smaller --dtype or --quantize, or leave"
                   + " experts on the disk with --memory",
               model,
-              gibibytes(weights),
-              gibibytes(keysAndValues),
-              gibibytes(availableBytes)));
+              Count.bytes(weights),
+              Count.bytes(keysAndValues),
+              Count.bytes(availableBytes)));
     }
   }
 
@@ -117,15 +115,15 @@ public record InferenceMemory(long weights, long keysAndValues) {
    * Refuses a model whose shares the ranks of one machine cannot hold together. All ranks call it
    * at the same time, unless they compute on cards, whose memory is their own.
    *
-   * @param types of weights
+   * @param settings how each rank holds its share
    * @param availableBytes on this machine
    * @throws CheckpointException on every rank of such a machine
    */
   public static void requireShares(
-      ModelFolder folder, WeightTypes types, Ranks ranks, long availableBytes) {
+      ModelFolder folder, InferenceSettings settings, Ranks ranks, long availableBytes) {
     long mine;
     try (LanguageModel share = new LanguageModel(folder.config(), ranks)) {
-      mine = weights(share, types, true, Parameter::count);
+      mine = Math.min(ofRank(share, settings.types()), settings.memory());
     }
     long[] all = ranks.world().allGather(ranks.world().node(), mine);
     long together = 0;
@@ -141,11 +139,12 @@ public record InferenceMemory(long weights, long keysAndValues) {
           String.format(
               Locale.ROOT,
               "%s takes %s for the weights of the %d ranks of this machine, but only %s are"
-                  + " available; spread it over more machines, or take a smaller --dtype or --quantize",
+                  + " available; spread it over more machines, take a smaller --dtype or --quantize, or leave"
+                  + " experts on the disk with --memory",
               folder.path(),
-              gibibytes(together),
+              Count.bytes(together),
               sharing,
-              gibibytes(availableBytes)));
+              Count.bytes(availableBytes)));
     }
   }
 
@@ -157,7 +156,16 @@ public record InferenceMemory(long weights, long keysAndValues) {
       long count = elements.applyAsLong(parameter);
       bytes += onHost ? type.packedBytes(count) : type.bytes(count);
     }
+    ModelConfig config = model.config();
+    if (config.head().tied()) {
+      bytes += (long) config.vocabulary() * config.hidden() * types.compute().bytes();
+    }
     return bytes;
+  }
+
+  /** Bytes of the weights that this rank holds of a model, on a CPU. */
+  static long ofRank(LanguageModel model, WeightTypes types) {
+    return weights(model, types, true, Parameter::count);
   }
 
   public long total() {
@@ -182,9 +190,5 @@ public record InferenceMemory(long weights, long keysAndValues) {
       text.append(String.format(Locale.ROOT, "%-15s %,13.1f%n", entry.getKey(), mebibytes));
     }
     return text.toString();
-  }
-
-  private static String gibibytes(long bytes) {
-    return String.format(Locale.ROOT, "%,.1f GiB", bytes / (double) (1 << 30));
   }
 }

@@ -271,19 +271,12 @@ public record ModelFolder(
     WeightTypes types = settings.types();
     ModelConfig limited = settings.config(config);
     ModelConfig serving = dropping ? limited : limited.withGates(GateConfig::withoutDropping);
-    boolean whole = InferenceMemory.of(serving, types).weights() <= settings.memory();
-    long available = alone && whole ? backend.memoryAvailable() : Long.MAX_VALUE;
-    weights.require(serving, types, available, backend.onHost());
     LanguageModel model = new LanguageModel(serving, ranks);
     try {
+      boolean whole = InferenceMemory.ofRank(model, types) <= settings.memory();
+      long available = alone && whole ? backend.memoryAvailable() : Long.MAX_VALUE;
+      weights.require(serving, types, available, backend.onHost());
       if (!whole) {
-        if (!alone || serving.encoder() != null) {
-          throw new CheckpointException(
-              path
-                  + " does not fit into --memory, and "
-                  + (alone ? "models with an encoder" : "ranks")
-                  + " keep no experts on the disk");
-        }
         List<String> found =
             ExpertsOnDisk.load(this, backend, settings, warnings == null, model, progress);
         if (warnings != null) {

@@ -115,16 +115,12 @@ public final class ModelRunner implements StepRunner {
    *     vocabulary
    */
   public void run(StepRows rows) {
-    boolean writes = rows.wantedCount == rows.count;
     if (model.expertCache().isPresent()) { // which memory an expert has differs from step to step
       runTogether(rows);
-      model.expertCache().get().stepped(rows.count, writes);
       return;
     }
-    inputs.changeTable(rows);
-    if (encoded != null) {
-      encoded.take(rows);
-    }
+    boolean writes = rows.wantedCount == rows.count;
+    take(rows);
     if (writes && recorded != null && recorded.repeats(rows)) {
       recorded.replay(rows);
       become(recorded);
@@ -146,9 +142,18 @@ public final class ModelRunner implements StepRunner {
    * and not recorded, because what ranks exchange differs from step to step.
    */
   void runTogether(StepRows rows) {
-    inputs.changeTable(rows);
+    take(rows);
     become(new Step(rows, false));
     finish();
+    boolean writes = rows.wantedCount == rows.count && rows.sources.isEmpty();
+    model.expertCache().ifPresent(cache -> cache.stepped(rows.count, writes));
+  }
+
+  private void take(StepRows rows) {
+    inputs.changeTable(rows);
+    if (encoded != null) {
+      encoded.take(rows);
+    }
   }
 
   private void finish() {

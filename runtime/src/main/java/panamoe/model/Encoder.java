@@ -2,10 +2,12 @@ package panamoe.model;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import panamoe.config.BlockConfig;
 import panamoe.config.EncoderConfig;
 import panamoe.config.GroupedQueryConfig;
 import panamoe.config.ModelConfig;
+import panamoe.moe.MoeLayer;
 import panamoe.nn.AttentionTables;
 import panamoe.nn.KeyValueCache;
 import panamoe.nn.Norm;
@@ -40,6 +42,10 @@ final class Encoder {
               at.in("layers." + layer), "encoder layer " + layer, 0, model.hidden(), block, false));
     }
     this.finalNorm = new Norm(at.in("final_norm"), config.finalNorm(), model.hidden());
+  }
+
+  List<MoeLayer> moeLayers() {
+    return blocks.stream().map(Block::moe).filter(Objects::nonNull).toList();
   }
 
   void makeTables(TensorScope scope) {

@@ -174,22 +174,32 @@ public final class LanguageModel implements AutoCloseable {
     headWeight = head == null ? store.allocatePacked(backend, dtype, shape) : head.value();
   }
 
-  /** The MoE layers, in order. */
+  /** The MoE layers, in order, without an encoder's. */
   public List<MoeLayer> moeLayers() {
     return blocks.stream().map(Block::moe).filter(Objects::nonNull).toList();
+  }
+
+  /** An encoder's MoE layers, if there is one, then those of {@link #moeLayers}. */
+  public List<MoeLayer> allMoeLayers() {
+    List<MoeLayer> all = new ArrayList<>(encoder == null ? List.of() : encoder.moeLayers());
+    all.addAll(moeLayers());
+    return all;
   }
 
   /**
    * Takes experts' matrices from a cache, which is closed with this model.
    *
-   * @param layouts of an expert of each MoE layer; their experts are numbered one after the other
+   * @param layouts of an expert of each of {@link #allMoeLayers}; the experts that this rank holds
+   *     are numbered one after the other
    */
   public void readThrough(ExpertCache cache, List<ExpertLayout> layouts) {
     expertCache = cache;
-    List<MoeLayer> layers = moeLayers();
+    List<MoeLayer> layers = allMoeLayers();
+    int lastOfEncoder = layers.size() - moeLayers().size() - 1;
     int first = 0;
     for (int i = 0; i < layers.size(); i++) {
-      MoeLayer next = i + 1 < layers.size() ? layers.get(i + 1) : null;
+      boolean followed = i + 1 < layers.size() && i != lastOfEncoder;
+      MoeLayer next = followed ? layers.get(i + 1) : null;
       layers.get(i).readThrough(cache, layouts.get(i), first, next);
       first += layers.get(i).expertMatrices().getFirst().matrices();
     }

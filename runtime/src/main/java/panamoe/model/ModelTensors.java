@@ -99,11 +99,12 @@ public final class ModelTensors {
   /**
    * Where the tensor of one expert of a stack goes that is not in memory.
    *
-   * @param into [N, K], packed
+   * @param matrix which of this rank's
+   * @param into [N, K], packed, or this rank's slice of it
    */
-  public static Map<String, Destination> expert(Parameter stack, int expert, Tensor into) {
+  public static Map<String, Destination> expert(Parameter stack, int matrix, Tensor into) {
     return Map.of(
-        name(stack, expert),
+        name(stack, stack.expert(matrix)),
         new Destination(DType.FLOAT32, stack.matrixShape(), share(stack.slice()), List.of(into)));
   }
 

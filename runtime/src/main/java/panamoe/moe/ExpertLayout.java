@@ -1,6 +1,7 @@
 package panamoe.moe;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import panamoe.backend.Backend;
 import panamoe.param.Parameter;
 import panamoe.param.WeightTypes;
@@ -9,7 +10,8 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * One expert as a unit that is read at once: its two matrices, packed, one after the other.
+ * One expert as a unit that is read at once: its two matrices, or this rank's slices of them,
+ * packed, one after the other.
  *
  * @param up dtype of the first matrix
  * @param upShape [N, K]
@@ -26,11 +28,16 @@ public record ExpertLayout(
   static ExpertLayout of(Backend backend, WeightTypes types, Parameter up, Parameter down) {
     DType upType = types.of(up);
     DType downType = types.of(down);
-    long[] upShape = up.matrixShape();
-    long[] downShape = down.matrixShape();
+    long[] upShape = shapeOfOne(up);
+    long[] downShape = shapeOfOne(down);
     long downStart = Math.ceilDiv(backend.packedBytes(upType, upShape), ALIGNMENT) * ALIGNMENT;
     long bytes = downStart + backend.packedBytes(downType, downShape);
     return new ExpertLayout(upType, upShape, downType, downShape, downStart, bytes);
+  }
+
+  private static long[] shapeOfOne(Parameter stack) {
+    long[] all = stack.shape();
+    return Arrays.copyOfRange(all, 1, all.length);
   }
 
   /**

@@ -84,7 +84,7 @@ public final class Experts {
    */
   Tensor forward(Pass pass, Tensor rows, Tensor offsets, Runnable meanwhile) {
     if (cache == null) {
-      return forward(pass, rows, offsets);
+      return forwardAll(pass, rows, offsets);
     }
     int[] starts = offsets.toInts();
     int[] wanted =
@@ -136,8 +136,12 @@ public final class Experts {
     return pass.scope().over(own, DType.FLOAT32, 1, size);
   }
 
-  /** As above, where nothing is read. */
+  /** As above, with nothing to do meanwhile. */
   public Tensor forward(Pass pass, Tensor rows, Tensor offsets) {
+    return forward(pass, rows, offsets, () -> {});
+  }
+
+  private Tensor forwardAll(Pass pass, Tensor rows, Tensor offsets) {
     Tensor inner =
         ExpertOp.forward(
             pass, rows, offsets, upWeight.value(), Parameter.valueOf(upBias), activation);

@@ -5,22 +5,33 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
+import panamoe.checkpoint.CheckpointContents;
+import panamoe.checkpoint.CheckpointStore;
 import panamoe.comm.ThreadWorld;
 import panamoe.comm.exchange.Strategy;
+import panamoe.config.ModelConfig;
 import panamoe.data.ByteTokenizer;
+import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
+import panamoe.model.ModelTensors;
+import panamoe.moe.ExpertCacheStatistics;
 import panamoe.parallel.Overlap;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
+import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 
 /** Texts that answer another, which an encoder reads, are the same in any company. */
@@ -80,6 +91,55 @@ class EncoderModelTest {
       }
       // Both are greedy, and differ by the text that was read.
       assertNotEquals(expected.get(0).logprobBits, expected.get(3).logprobBits);
+    }
+  }
+
+  /** Experts of both parts of the model are read when they are needed, to the same bits. */
+  @Test
+  void expertsOnTheDiskChangeNoAnswer(@TempDir Path folder) {
+    ModelConfig config = EncoderModel.of(CONTEXT);
+    WeightTypes types = WeightTypes.of(DType.FLOAT32);
+    try (Backend backend = Backends.open("cpu", 1)) {
+      try (LanguageModel drawn = new LanguageModel(config)) {
+        drawn.materialize(backend, DType.FLOAT32, false, 3);
+        JsonNodeFactory json = JsonNodeFactory.instance;
+        new CheckpointStore(folder.resolve("run"), 1)
+            .save(
+                new CheckpointContents(
+                    1,
+                    json.objectNode().set("model", ConfigJson.tree(config)),
+                    json.objectNode(),
+                    config.experts(),
+                    ModelTensors.masters(drawn),
+                    Map.of()));
+      }
+      ModelFolder saved = ModelFolder.open(folder.resolve("run"));
+      // Room for two or three of eight experts of 24 x 32 x 2 floats, with what packing adds.
+      long memory = InferenceMemory.of(config, types).weights() - 4 * 4096;
+      InferenceSettings little = new InferenceSettings(types, memory, folder, List.of());
+      List<List<Recorder>> answers = new ArrayList<>();
+      for (InferenceSettings settings : List.of(InferenceSettings.of(types), little)) {
+        try (LanguageModel model =
+                saved.load(backend, settings, Ranks.alone(), new ArrayList<>(), _ -> {});
+            Engine engine = new Engine(backend, model, new ByteTokenizer(), STORM)) {
+          answers.add(write(engine, true));
+          model
+              .expertCache()
+              .ifPresent(
+                  cache -> {
+                    ExpertCacheStatistics told = cache.statistics();
+                    assertTrue(told.slots() < told.experts(), told.toString());
+                    assertEquals(8, told.experts());
+                    assertTrue(told.uses().hits() < told.uses().count(), told.toString());
+                  });
+          assertEquals(settings == little, model.expertCache().isPresent());
+        }
+      }
+      for (int i = 0; i < answers.getFirst().size(); i++) {
+        assertTrue(answers.getFirst().get(i).tokens.size() > 5);
+        assertEquals(answers.getFirst().get(i).tokens, answers.getLast().get(i).tokens);
+        assertEquals(answers.getFirst().get(i).logprobBits, answers.getLast().get(i).logprobBits);
+      }
     }
   }
 

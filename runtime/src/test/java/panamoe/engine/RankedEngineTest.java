@@ -10,6 +10,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.function.Function;
+import java.util.function.ObjIntConsumer;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
@@ -21,6 +23,7 @@ import panamoe.backend.Backends;
 import panamoe.checkpoint.CheckpointContents;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.CheckpointStore;
+import panamoe.checkpoint.ExpertFile;
 import panamoe.comm.ThreadWorld;
 import panamoe.comm.exchange.Strategy;
 import panamoe.config.GateConfig;
@@ -29,6 +32,8 @@ import panamoe.data.ByteTokenizer;
 import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
+import panamoe.moe.ExpertCacheStatistics;
+import panamoe.moe.ExpertLayout;
 import panamoe.parallel.Overlap;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
@@ -50,6 +55,7 @@ class RankedEngineTest {
       Map.of(1, new long[] {1, 90, 2, 3}, 2, new long[] {60, 2, 3, 4, 5, 70, 6, 7});
 
   @TempDir private static Path folder;
+  @TempDir private Path cache;
   private List<Recorder> expected;
 
   @BeforeAll
@@ -110,6 +116,22 @@ class RankedEngineTest {
    * @param elements receives for each rank the number of those that it holds
    */
   private static List<Recorder> textsOfCopies(Topology topology, int copies, long[] elements) {
+    InferenceSettings whole = InferenceSettings.of(WeightTypes.of(DType.FLOAT32));
+    return textsOfFile(
+        topology, copies, _ -> whole, (model, rank) -> elements[rank] = model.parameters().count());
+  }
+
+  /**
+   * Texts of ranks that read their shares from a checkpoint.
+   *
+   * @param settings of a rank
+   * @param then is passed each rank's model at the end
+   */
+  private static List<Recorder> textsOfFile(
+      Topology topology,
+      int copies,
+      Function<Ranks, InferenceSettings> settings,
+      ObjIntConsumer<LanguageModel> then) {
     return ThreadWorld.of(topology.ranks())
         .run(
             world -> {
@@ -120,13 +142,9 @@ class RankedEngineTest {
                   LanguageModel model =
                       ModelFolder.open(folder)
                           .load(
-                              backend,
-                              InferenceSettings.of(WeightTypes.of(DType.FLOAT32)),
-                              ranks,
-                              new ArrayList<>(),
-                              _ -> {})) {
-                elements[world.rank()] = model.parameters().count();
+                              backend, settings.apply(ranks), ranks, new ArrayList<>(), _ -> {})) {
                 List<Recorder> texts = write(backend, model);
+                then.accept(model, world.rank());
                 ranks.close();
                 return texts;
               }
@@ -191,6 +209,41 @@ class RankedEngineTest {
     assertSame(without, textsOfCopies(topology, 2, elements));
   }
 
+  /** Each rank with memory for two of its experts, copies of others' among these. */
+  @ParameterizedTest
+  @CsvSource({"2, 1, 1, 1, 0", "2, 2, 1, 1, 0", "3, 3, 1, 1, 2", "4, 4, 2, 1, 1", "8, 4, 4, 2, 2"})
+  void withExpertsOnTheDisk(int ranks, int experts, int tensor, int slices, int copies) {
+    Topology topology = new Topology(ranks, experts, tensor, slices);
+    WeightTypes types = WeightTypes.of(DType.FLOAT32);
+    List<Recorder> texts =
+        textsOfFile(
+            topology,
+            copies,
+            place -> new InferenceSettings(types, memoryOfTwo(place), cache, List.of()),
+            (model, _) -> {
+              ExpertCacheStatistics told = model.expertCache().orElseThrow().statistics();
+              assertEquals(2, told.slots());
+              assertTrue(told.uses().count() > 20, told.toString());
+              assertTrue(told.reads().mended() == 0, told.toString());
+            });
+    assertSame(tensor == 1 ? expected : textsOfCopies(topology, 0, new long[ranks]), texts);
+  }
+
+  /** Bytes of a rank's weights with two of its experts. */
+  private static long memoryOfTwo(Ranks ranks) {
+    WeightTypes types = WeightTypes.of(DType.FLOAT32);
+    try (Backend backend = Backends.open("cpu", 1);
+        LanguageModel model = new LanguageModel(MODEL, ranks)) {
+      long experts =
+          model.parameters().parameters().stream()
+              .filter(WeightTypes::isExpert)
+              .mapToLong(parameter -> DType.FLOAT32.packedBytes(parameter.count()))
+              .sum();
+      ExpertLayout one = model.moeLayers().getFirst().expertLayout(backend, types);
+      return InferenceMemory.ofRank(model, types) - experts + 2 * ExpertFile.room(one.bytes());
+    }
+  }
+
   @Test
   void copiesOfExpertsAreNotTrained() {
     Topology topology = new Topology(2, 2, 1, 1);
@@ -249,14 +302,17 @@ class RankedEngineTest {
             world -> {
               Ranks ranks = new Ranks(topology, world, Strategy.FLAT, Overlap.NONE);
               WeightTypes types = WeightTypes.of(DType.FLOAT32);
+              InferenceSettings inMemory = InferenceSettings.of(types);
               ModelFolder model = ModelFolder.open(folder);
               long whole = InferenceMemory.of(MODEL, types).weights();
               // All but the experts is on both.
-              InferenceMemory.requireShares(model, types, ranks, 2 * whole);
+              InferenceMemory.requireShares(model, inMemory, ranks, 2 * whole);
+              InferenceMemory.requireShares(
+                  model, new InferenceSettings(types, whole / 2, folder, List.of()), ranks, whole);
               CheckpointException refused =
                   assertThrows(
                       CheckpointException.class,
-                      () -> InferenceMemory.requireShares(model, types, ranks, whole));
+                      () -> InferenceMemory.requireShares(model, inMemory, ranks, whole));
               assertTrue(refused.getMessage().contains("weights of the 2 ranks"));
               ranks.close();
               return null;

@@ -49,7 +49,7 @@ public record EngineRun(
           .within(settings.memory())
           .requireFits(folder.path(), backend.memoryAvailable());
     } else if (backend.onHost()) {
-      InferenceMemory.requireShares(folder, types, ranks, backend.memoryAvailable());
+      InferenceMemory.requireShares(folder, settings, ranks, backend.memoryAvailable());
     }
     List<String> warnings = new ArrayList<>();
     try (LanguageModel loaded = load(ranks, backend, warnings)) {
@@ -57,9 +57,11 @@ public record EngineRun(
         warnings.forEach(warning -> err.println("warning: " + warning));
       }
       Engine.onRanks(backend, loaded, folder.tokenizer(), config, body);
-      loaded
-          .expertCache()
-          .ifPresent(cache -> err.println(ExpertReads.sentence(cache.statistics())));
+      if (ranks.first()) {
+        loaded
+            .expertCache()
+            .ifPresent(cache -> err.println(ExpertReads.sentence(cache.statistics())));
+      }
     }
   }
 

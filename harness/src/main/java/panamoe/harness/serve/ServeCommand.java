@@ -198,7 +198,7 @@ public final class ServeCommand implements Callable<Integer> {
       DoubleConsumer progress) {
     InferenceSettings settings = held(folder);
     if (ranks.world().size() > 1 && backend.onHost()) {
-      InferenceMemory.requireShares(folder, settings.types(), ranks, backend.memoryAvailable());
+      InferenceMemory.requireShares(folder, settings, ranks, backend.memoryAvailable());
     }
     return folder.load(backend, settings, ranks, warnings, progress);
   }
