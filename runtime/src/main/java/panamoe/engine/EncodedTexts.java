@@ -53,7 +53,10 @@ final class EncodedTexts {
    */
   void take(StepRows rows) {
     for (int i = 0; i < rows.sourceSlots.size(); i++) {
-      read(rows.sourceSlots.get(i), rows.sources.get(i));
+      try (TensorScope activations = TensorScope.shared(backend)) {
+        encode(activations, rows.sourceSlots.get(i), rows.sources.get(i));
+        backend.synchronize(); // before the activations are freed
+      }
     }
     for (int row = 0; row < rows.count; row++) {
       int end = last[rows.slots[row]];
@@ -70,20 +73,22 @@ final class EncodedTexts {
    * @return the encoder's last hidden states [S, M], row by row
    */
   float[] read(int slot, int[] text) {
+    try (TensorScope activations = TensorScope.shared(backend)) {
+      return encode(activations, slot, text).toFloats();
+    }
+  }
+
+  private Tensor encode(TensorScope activations, int slot, int[] text) {
     int length = text.length;
     last[slot] = length - 1;
-    try (TensorScope activations = TensorScope.shared(backend)) {
-      Tensor positions =
-          activations.allocate(DType.INT32, length).set(IntStream.range(0, length).toArray());
-      Tensor encoded =
-          model.encode(
-              Pass.inference(backend, activations),
-              activations.allocate(DType.INT32, length).set(text),
-              positions,
-              all(activations, length, length - 1),
-              new Sequences.Source(cache, table, all(activations, length, slot), positions));
-      return encoded.toFloats();
-    }
+    Tensor positions =
+        activations.allocate(DType.INT32, length).set(IntStream.range(0, length).toArray());
+    return model.encode(
+        Pass.inference(backend, activations),
+        activations.allocate(DType.INT32, length).set(text),
+        positions,
+        all(activations, length, length - 1),
+        new Sequences.Source(cache, table, all(activations, length, slot), positions));
   }
 
   private static Tensor all(TensorScope scope, int count, int value) {
