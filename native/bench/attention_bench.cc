@@ -140,6 +140,26 @@ void generation(moe_dtype dtype, moe_dtype cached, int64_t T, int32_t position, 
        [&] { require(moe_attention_decode(g_stream, &config, q, nullptr, &places, out)); });
 }
 
+// An encoder's layer: the rows of a text of T positions, which all see all of it, with a bias by relative position.
+void biased(moe_dtype dtype, int64_t T, int64_t H, int64_t D) {
+  const int64_t reach = 128;
+  const Tensor q(dtype, {T, H, D}), out(dtype, {T, H, D}), keys(dtype, {1, T, H, D}), values(dtype, {1, T, H, D});
+  const Tensor bias(MOE_FLOAT32, {2 * reach + 1, H}), table(MOE_INT32, {1, 1}), slot(MOE_INT32, {T});
+  const Tensor last(MOE_INT32, {T}), stands(MOE_INT32, {T});
+  table.indices()[0] = 0;
+  std::fill_n(slot.indices(), T, 0);
+  std::fill_n(last.indices(), T, static_cast<int32_t>(T - 1));
+  std::iota(stands.indices(), stands.indices() + T, 0);
+  char text[96];
+  std::snprintf(text, sizeof(text), "biased   T%lld H%lld D%lld %s", static_cast<long long>(T),
+                static_cast<long long>(H), static_cast<long long>(D), name_of(dtype));
+  const moe_attention_config config{sizeof(config), MOE_CAUSAL, 0.1f, 0};
+  const moe_relative_bias relative{sizeof(relative), bias, stands};
+  const moe_cache_places places{sizeof(places), keys, values, nullptr, nullptr, table, slot, last};
+  line(text, static_cast<double>(T * T) * 4 * static_cast<double>(H * D), "GFLOP/s",
+       [&] { require(moe_attention_biased(g_stream, &config, &relative, q, &places, out)); });
+}
+
 void cross_entropy(moe_dtype dtype, int64_t S, int64_t M, int64_t V) {
   const Tensor hidden(dtype, {S, M}), weights(dtype, {V, M}), targets(MOE_INT32, {S}), losses(MOE_FLOAT32, {S});
   const Tensor dhidden(dtype, {S, M}), dweights(MOE_FLOAT32, {V, M}), logits(MOE_FLOAT32, {S, V});
@@ -195,6 +215,7 @@ int main(int argc, char** argv) {
         for (int32_t position : {1023, 4095}) generation(dtype, cached, rows, position, false, 16, 4, 64, 16);
       }
     }
+    biased(dtype, 512, 12, 64);
     cross_entropy(dtype, 2048, 256, 8192);
   }
   require(moe_device_close(g_device));
