@@ -4,11 +4,14 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
 import panamoe.comm.Alone;
 import panamoe.io.FileTrouble;
+import panamoe.io.HiddenName;
+import panamoe.io.PlainFolder;
 import panamoe.io.StrictJson;
 
 /**
@@ -22,7 +25,7 @@ public final class CheckpointFolder {
 
   /**
    * Writes the folder beside its place under a hidden name, and renames it once every file is on
-   * the disk. If anything fails nothing is left.
+   * the disk. If anything fails nothing is left; what a killed process left of it is deleted.
    *
    * @param target where nothing may be yet
    * @param contents without tensors of an optimizer; its state is not written
@@ -43,10 +46,13 @@ public final class CheckpointFolder {
       Disk disk) {
     Path place = target.toAbsolutePath().normalize();
     Path parent = place.getParent();
-    Path temporary = new Leftovers(parent, disk).hidden(place);
+    Path temporary = HiddenName.of(place);
+    List<Path> missing = PlainFolder.missing(parent);
     try {
       disk.createDirectories(parent);
-      disk.delete(temporary); // of a process that had this one's number
+      for (Path stale : HiddenName.staleOf(place)) {
+        disk.delete(stale);
+      }
       disk.createDirectory(temporary);
       for (Map.Entry<String, byte[]> file : beside.entrySet()) {
         Path path = temporary.resolve(file.getKey());
@@ -73,17 +79,18 @@ public final class CheckpointFolder {
       disk.rename(temporary, place);
       disk.force(parent);
     } catch (IOException e) {
-      remove(temporary, disk, e);
+      remove(temporary, missing, disk, e);
       throw new CheckpointException("cannot write " + target + ": " + FileTrouble.sentence(e), e);
     } catch (RuntimeException | Error e) {
-      remove(temporary, disk, e);
+      remove(temporary, missing, disk, e);
       throw e;
     }
   }
 
-  private static void remove(Path temporary, Disk disk, Throwable failure) {
+  private static void remove(Path temporary, List<Path> made, Disk disk, Throwable failure) {
     try {
       disk.delete(temporary);
+      PlainFolder.removeEmpty(made);
     } catch (IOException e) {
       failure.addSuppressed(e);
     }

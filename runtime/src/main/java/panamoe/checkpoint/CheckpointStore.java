@@ -21,6 +21,7 @@ import panamoe.comm.Alone;
 import panamoe.comm.Communicator;
 import panamoe.io.Entry;
 import panamoe.io.FileTrouble;
+import panamoe.io.HiddenName;
 import panamoe.io.RegularFile;
 import panamoe.io.StrictJson;
 
@@ -93,7 +94,7 @@ public final class CheckpointStore {
   public SaveReport save(CheckpointContents contents, Communicator ranks) {
     Leftovers leftovers = new Leftovers(directory, disk);
     Path target = directory.resolve(told(ranks, unusedName(contents.step())));
-    Path temporary = directory.resolve(told(ranks, leftovers.hidden(target)));
+    Path temporary = directory.resolve(told(ranks, HiddenName.of(target)));
     try {
       Agreement.firstDoes(
           ranks,
@@ -256,7 +257,7 @@ public final class CheckpointStore {
   }
 
   private void pointTo(Path target) throws IOException {
-    Path temporary = new Leftovers(directory, disk).hidden(directory.resolve(LATEST));
+    Path temporary = HiddenName.of(directory.resolve(LATEST));
     disk.write(temporary, (target.getFileName() + "\n").getBytes(UTF_8));
     disk.rename(temporary, directory.resolve(LATEST));
     disk.force(directory);

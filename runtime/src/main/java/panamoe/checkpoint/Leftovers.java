@@ -5,9 +5,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Supplier;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import panamoe.io.FileTrouble;
+import panamoe.io.HiddenName;
 
 /**
  * What a save deletes in a folder of checkpoints: older ones, and the hidden remains of saves that
@@ -15,8 +14,6 @@ import panamoe.io.FileTrouble;
  * step must not be lost for them.
  */
 final class Leftovers {
-  private static final Pattern HIDDEN = Pattern.compile("\\..+\\.tmp-(\\d{1,18})");
-
   private final Path directory;
   private final Disk disk;
   private final List<IOException> undeleted = new ArrayList<>();
@@ -29,11 +26,6 @@ final class Leftovers {
   /** Sentences about what could not be deleted. */
   List<String> undeleted() {
     return undeleted.stream().map(Throwable::getMessage).toList();
-  }
-
-  /** A name of this process's own, under which nobody takes a file for what it will become. */
-  Path hidden(Path path) {
-    return directory.resolve("." + path.getFileName() + ".tmp-" + ProcessHandle.current().pid());
   }
 
   /**
@@ -52,7 +44,7 @@ final class Leftovers {
     for (Path old : all) {
       // Renames it to a hidden name first, so that a half-deleted directory never looks like a
       // checkpoint.
-      Path hidden = hidden(old);
+      Path hidden = HiddenName.of(old);
       tidy(
           old,
           () -> {
@@ -65,12 +57,8 @@ final class Leftovers {
   /** Deletes what this process, or one that is gone, has left under hidden names. */
   void removeStale() throws IOException {
     for (Path path : Disk.list(directory)) {
-      Matcher matcher = HIDDEN.matcher(path.getFileName().toString());
-      if (matcher.matches()) {
-        long pid = Long.parseLong(matcher.group(1));
-        if (pid == ProcessHandle.current().pid() || ProcessHandle.of(pid).isEmpty()) {
-          tidy(path, () -> disk.delete(path));
-        }
+      if (HiddenName.isStale(path)) {
+        tidy(path, () -> disk.delete(path));
       }
     }
   }

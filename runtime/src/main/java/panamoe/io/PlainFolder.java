@@ -3,6 +3,7 @@ package panamoe.io;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
@@ -40,16 +41,37 @@ public final class PlainFolder {
 
   /** Makes the folder and those above it that are missing, durably. */
   public void make() throws IOException {
-    List<Path> missing = new ArrayList<>();
-    for (Path at = path.toAbsolutePath(); at != null && Files.notExists(at); at = at.getParent()) {
-      missing.add(at);
-    }
+    List<Path> missing = missing(path);
     Files.createDirectories(path);
     for (Path made : missing) {
       if (Files.isReadable(
           made.getParent())) { // a folder without read permission cannot be opened to be forced
         force(made.getParent());
       }
+    }
+  }
+
+  /** The folder and those above it that are not there, the deepest first. */
+  public static List<Path> missing(Path path) {
+    List<Path> missing = new ArrayList<>();
+    for (Path at = path.toAbsolutePath(); at != null && Files.notExists(at); at = at.getParent()) {
+      missing.add(at);
+    }
+    return missing;
+  }
+
+  /**
+   * Deletes folders that were {@link #missing} before, up to one that is not empty.
+   *
+   * @throws IOException if one that is empty cannot be deleted
+   */
+  public static void removeEmpty(List<Path> made) throws IOException {
+    try {
+      for (Path folder : made) {
+        Files.deleteIfExists(folder);
+      }
+    } catch (DirectoryNotEmptyException e) {
+      // others are using it
     }
   }
 

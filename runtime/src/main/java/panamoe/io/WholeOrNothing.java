@@ -42,7 +42,8 @@ public final class WholeOrNothing {
   }
 
   /**
-   * Makes {@code path}; after a failure nothing is left of it.
+   * Makes {@code path} and folders above it that are missing; after a failure nothing is left of
+   * them. What a killed process left of it is deleted.
    *
    * @throws FileAlreadyExistsException if something is there
    */
@@ -50,21 +51,29 @@ public final class WholeOrNothing {
     requireFree(path);
     Path whole = path.toAbsolutePath().normalize();
     Path folder = whole.getParent();
-    new PlainFolder(folder).make();
-    Path hidden =
-        folder.resolve("." + whole.getFileName() + ".tmp-" + ProcessHandle.current().pid());
+    Path hidden = HiddenName.of(whole);
+    List<Path> missing = PlainFolder.missing(folder);
     try {
+      new PlainFolder(folder).make();
+      for (Path stale : HiddenName.staleOf(whole)) {
+        remove(stale);
+      }
       body.writeTo(hidden);
       PlainFolder.force(hidden);
       Files.move(hidden, whole, StandardCopyOption.ATOMIC_MOVE);
       PlainFolder.force(folder);
     } catch (IOException | RuntimeException | Error e) {
-      remove(hidden, e);
+      try {
+        remove(hidden);
+        PlainFolder.removeEmpty(missing);
+      } catch (IOException undeleted) {
+        e.addSuppressed(undeleted);
+      }
       throw e;
     }
   }
 
-  private static void remove(Path path, Throwable failure) {
+  private static void remove(Path path) throws IOException {
     if (!Files.exists(path, LinkOption.NOFOLLOW_LINKS)) {
       return;
     }
@@ -73,8 +82,6 @@ public final class WholeOrNothing {
       for (Path each : deepestFirst) {
         Files.delete(each);
       }
-    } catch (IOException e) {
-      failure.addSuppressed(e);
     }
   }
 }

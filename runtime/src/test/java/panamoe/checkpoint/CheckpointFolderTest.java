@@ -14,6 +14,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -86,7 +87,7 @@ class CheckpointFolderTest {
               CheckpointException.class,
               () ->
                   write(
-                      folder.resolve("model"),
+                      folder.resolve("new/below/model"),
                       (operation, _) -> {
                         if (left[0]-- == 0) {
                           throw new IOException("No space left on device");
@@ -96,6 +97,16 @@ class CheckpointFolderTest {
       assertTrue(e.getMessage().contains("No space left on device"), e.getMessage());
       assertEquals(List.of(folder.resolve("whole")), files(), "operation " + failing);
     }
+  }
+
+  @Test
+  void whatAKilledProcessLeftOfTheFolderIsDeleted() throws IOException {
+    Path stale = folder.resolve(".model.tmp-999999999999");
+    Files.writeString(Files.createDirectories(stale.resolve("below")).resolve("file"), "1");
+    Path other = Files.createFile(folder.resolve(".model2.tmp-999999999999"));
+    Path running = Files.createFile(folder.resolve(".model.tmp-1"));
+    write(folder.resolve("model"), (_, _) -> {}, () -> assertFalse(Files.exists(stale)));
+    assertEquals(Set.of(folder.resolve("model"), other, running), Set.copyOf(files()));
   }
 
   @Test

@@ -1,6 +1,7 @@
 package panamoe.io;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import java.io.IOException;
@@ -8,6 +9,7 @@ import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -29,7 +31,7 @@ class WholeOrNothingTest {
 
   @Test
   void nothingIsLeftOfAFailure() throws IOException {
-    Path wanted = folder.resolve("model");
+    Path wanted = folder.resolve("new/below/model");
     IOException full =
         assertThrows(
             IOException.class,
@@ -55,6 +57,30 @@ class WholeOrNothingTest {
         });
     assertEquals(List.of("model"), names());
     assertEquals("2", Files.readString(wanted.resolve("below/second")));
+  }
+
+  @Test
+  void whatAKilledProcessLeftIsDeleted() throws IOException {
+    fill(folder.resolve(".model.tmp-999999999999"));
+    Path running = Files.createFile(folder.resolve(".model.tmp-1"));
+    WholeOrNothing.make(folder.resolve("model"), WholeOrNothingTest::fill);
+    assertEquals(Set.of("model", running.getFileName().toString()), Set.copyOf(names()));
+  }
+
+  @Test
+  void foldersAboveThatOthersUseStay() throws IOException {
+    Path wanted = folder.resolve("new/below/model");
+    assertThrows(
+        IOException.class,
+        () ->
+            WholeOrNothing.make(
+                wanted,
+                hidden -> {
+                  Files.createFile(folder.resolve("new/other"));
+                  throw new IOException("No space left on device");
+                }));
+    assertEquals(List.of("new"), names());
+    assertFalse(Files.exists(wanted.getParent()));
   }
 
   @Test
