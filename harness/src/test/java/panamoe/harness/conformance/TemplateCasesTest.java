@@ -34,7 +34,9 @@ class TemplateCasesTest {
         folder,
         "index.json",
         "{'now':'2026-01-02T15:04:05','templates':["
-            + "{'name':'t','template':'t.jinja','expected':'t.json'}]}");
+            + "{'name':'t','template':'t.jinja','expected':'t.json'},"
+            + "{'name':'u','template':'u.jinja','expected':'u.json'}]}");
+    write(folder, "u.json", "{'a':{'text':'x'}}");
     write(folder, "conversations.json", "{'a':{'x':'1'},'b':{'x':'2'},'c':{}}");
     write(folder, "t.jinja", "x is {{ x.strip() }}");
     write(folder, "t.json", "{'a':{'text':'x is 1'},'b':{'text':'x is 3'},'c':{'error':'other'}}");
@@ -45,7 +47,8 @@ class TemplateCasesTest {
             "ok   t/a: the same text",
             "FAIL t/b: after 5 characters there is '2', expected '3'",
             "ok   t/c: not compared  [Jinja2 fails, too]",
-            "2 passed, 1 failed"),
+            "FAIL u/a: the template " + folder.resolve("u.jinja") + " is absent",
+            "2 passed, 2 failed"),
         run.out().lines().toList());
   }
 

@@ -88,17 +88,20 @@ public final class TemplateCases {
   }
 
   private List<CaseResult> replay(JsonNode template) throws IOException {
-    String name = template.path("name").asText();
-    byte[] text = Files.readAllBytes(folder.resolve(template.path("template").asText()));
+    Path name = root.relativize(folder.resolve(template.path("name").asText()));
+    Path file = folder.resolve(template.path("template").asText());
     JsonNode expected = json(folder.resolve(template.path("expected").asText()));
     List<CaseResult> results = new ArrayList<>();
     for (Map.Entry<String, JsonNode> one : expected.properties()) {
+      String of = name.resolve(one.getKey()).toString();
       results.add(
-          result(
-              root.relativize(folder.resolve(name).resolve(one.getKey())).toString(),
-              new String(text, StandardCharsets.UTF_8),
-              conversations.path(one.getKey()),
-              one.getValue()));
+          Files.exists(file)
+              ? result(
+                  of,
+                  new String(Files.readAllBytes(file), StandardCharsets.UTF_8),
+                  conversations.path(one.getKey()),
+                  one.getValue())
+              : CaseResult.failed(of, "the template " + file + " is absent"));
     }
     return results;
   }

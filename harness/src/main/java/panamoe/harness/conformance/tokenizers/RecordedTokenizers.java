@@ -30,6 +30,7 @@ import panamoe.io.StrictJson;
 public final class RecordedTokenizers {
   private static final String TEXTS = "texts.json";
   private static final String SUFFIX = ".json";
+  private static final String PREFIX_CASE = "/prefix";
   private static final ObjectMapper JSON = new ObjectMapper();
 
   private final Path file;
@@ -92,7 +93,7 @@ public final class RecordedTokenizers {
           ReleasedTokenizer.ofGguf(opened.metadata().values(), vocabulary.toString())
               .orElseThrow(() -> new DataException(vocabulary + " has no tokenizer"));
     } catch (CheckpointException | DataException e) {
-      results.add(CaseResult.failed(prefix + name, e.getMessage()));
+      failAll(name, recorded, e.getMessage());
       return;
     }
     recorded
@@ -121,24 +122,22 @@ public final class RecordedTokenizers {
   /** Plain ids of released vocabularies are without any added token. */
   private void released(String name, JsonNode recorded) throws IOException {
     Path vocabulary = fetched(name + SUFFIX);
-    if (!Files.exists(vocabulary)) {
-      results.add(
-          CaseResult.failed(
-              prefix + name,
-              vocabulary + " is absent: run ci/tokenizers, which fetches it by npm"));
-      return;
-    }
     Pipeline pipeline;
     try {
+      if (!Files.exists(vocabulary)) {
+        throw new DataException(
+            vocabulary + " is absent: run ci/tokenizers, which fetches it by npm");
+      }
       pipeline = Pipeline.read(Files.readAllBytes(vocabulary), vocabulary.toString());
     } catch (DataException e) {
-      results.add(CaseResult.failed(prefix + name, e.getMessage()));
+      results.add(CaseResult.failed(prefix + name + PREFIX_CASE, e.getMessage()));
+      failAll(name, recorded, e.getMessage());
       return;
     }
     Comparison before = new Comparison();
     String key = "prefix_with_special_tokens";
     exact(before, key, recorded.path(key), pipeline.prefix());
-    results.add(before.result(prefix + name + "/prefix"));
+    results.add(before.result(prefix + name + PREFIX_CASE));
     for (Map.Entry<String, JsonNode> each : recorded.path("cases").properties()) {
       String text = texts.path(each.getKey()).asText();
       JsonNode expected = each.getValue();
@@ -150,6 +149,13 @@ public final class RecordedTokenizers {
       String decoded = expected.has("ids_plain") ? text : expected.path("decoded").asText(text);
       comparison.require(decoded(pipeline, plain).equals(decoded), "the text decoded is another");
       results.add(comparison.result(prefix + name + "/" + each.getKey()));
+    }
+  }
+
+  /** The cases of a vocabulary that cannot be read. */
+  private void failAll(String name, JsonNode recorded, String reason) {
+    for (Map.Entry<String, JsonNode> each : recorded.path("cases").properties()) {
+      results.add(CaseResult.failed(prefix + name + "/" + each.getKey(), reason));
     }
   }
 
