@@ -6,19 +6,32 @@ import java.nio.channels.ClosedByInterruptException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.FileSystemException;
 import java.util.concurrent.ExecutionException;
+import java.util.regex.Pattern;
 import panamoe.io.FileTrouble;
 import panamoe.io.MissingArtifact;
 import picocli.CommandLine;
 
 /** Turns an exception into one sentence for a person who has not read the source. */
 final class ErrorSentence {
+  private static final int LONGEST = 4000;
+
+  /** A word that is longer: the beginning and the end of a path tell it. */
+  private static final Pattern LONG_WORD =
+      Pattern.compile("(?<head>\\S{200})\\S{100,}(?<tail>\\S{100})");
+
   private ErrorSentence() {}
 
+  /** Names that a file gives may be of any length; what is too long is cut. */
   static String of(Throwable failure) {
+    String sentence = LONG_WORD.matcher(sentence(failure)).replaceAll("${head}...${tail}");
+    return sentence.length() <= LONGEST ? sentence : sentence.substring(0, LONGEST) + "...";
+  }
+
+  private static String sentence(Throwable failure) {
     return switch (failure) {
-      case UncheckedIOException e -> of(e.getCause());
-      case ExecutionException e when e.getCause() != null -> of(e.getCause());
-      case CommandLine.ExecutionException e when e.getCause() != null -> of(e.getCause());
+      case UncheckedIOException e -> sentence(e.getCause());
+      case ExecutionException e when e.getCause() != null -> sentence(e.getCause());
+      case CommandLine.ExecutionException e when e.getCause() != null -> sentence(e.getCause());
       case FileSystemException e -> FileTrouble.sentence(e);
       case ClosedByInterruptException e -> FileTrouble.sentence(e);
       case FileNotFoundException e -> "cannot open " + e.getMessage();

@@ -32,7 +32,11 @@ class ErrorSentenceTest {
             new NoClassDefFoundError("jcuda/runtime/JCuda"),
             "the class path has no jcuda.runtime.JCuda: add org.jcuda:jcuda to it"),
         Arguments.of(new NoClassDefFoundError("com/example/Missing"), "com/example/Missing"),
-        Arguments.of(new IllegalStateException(), "unexpected IllegalStateException"));
+        Arguments.of(new IllegalStateException(), "unexpected IllegalStateException"),
+        Arguments.of(
+            new IllegalArgumentException("model/a" + "b".repeat(5000) + "c is no file"),
+            "model/a" + "b".repeat(193) + "..." + "b".repeat(99) + "c is no file"),
+        Arguments.of(new IllegalArgumentException("a ".repeat(5000)), "a ".repeat(2000) + "..."));
   }
 
   @ParameterizedTest
