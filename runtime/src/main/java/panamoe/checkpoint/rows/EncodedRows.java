@@ -78,7 +78,7 @@ public record EncodedRows(RowTensor tensor, StoredType type) implements Elements
           continue;
         }
         MemorySegment wide = floats.asSlice(0, count * columns * Float.BYTES);
-        widen(rows.dtype(), piece, wide);
+        StoredType.of(rows.dtype()).decode(piece, wide);
         MemorySegment bytes = encoded.asSlice(0, count * rowBytes());
         encode(wide, bytes);
         reader.read(bytes);
@@ -92,14 +92,6 @@ public record EncodedRows(RowTensor tensor, StoredType type) implements Elements
       throw new IllegalArgumentException("a number is " + value + ", which F16 does not hold");
     }
     return bits;
-  }
-
-  private static void widen(DType dtype, MemorySegment from, MemorySegment to) {
-    if (dtype == DType.FLOAT32) {
-      to.copyFrom(from);
-    } else {
-      StoredType.BF16.decode(from, to);
-    }
   }
 
   private void encode(MemorySegment floats, MemorySegment to) {

@@ -1,8 +1,6 @@
 package panamoe.checkpoint.rows;
 
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.Optional;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.StoredTensor;
@@ -65,28 +63,7 @@ public record StoredRows(
       bytes(row, rows, column, columns, into);
       return;
     }
-    int block = tensor.type().elements();
-    long before = column % block;
-    long held = Math.ceilDiv(before + columns, block) * block;
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment stored =
-          arena.allocate(rows * held / block * tensor.type().bytes(), Long.BYTES);
-      bytes(row, rows, column - before, held, stored);
-      if (held == columns) {
-        tensor.type().decode(stored, into);
-        return;
-      }
-      MemorySegment floats = arena.allocate(ValueLayout.JAVA_FLOAT, rows * held);
-      tensor.type().decode(stored, floats);
-      for (long i = 0; i < rows; i++) {
-        MemorySegment.copy(
-            floats,
-            (i * held + before) * Float.BYTES,
-            into,
-            i * columns * Float.BYTES,
-            columns * Float.BYTES);
-      }
-    }
+    new DecodedBlocks(tensor.type(), this::bytes).read(row, rows, column, columns, into);
   }
 
   @Override

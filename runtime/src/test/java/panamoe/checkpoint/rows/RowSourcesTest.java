@@ -170,7 +170,7 @@ class RowSourcesTest {
         new Mxfp4Rows(
             StoredRows.of(files, files.put("b", StoredType.U8, blocks, 1, 16)),
             StoredRows.of(files, files.put("s", StoredType.U8, new byte[] {(byte) 128}, 1, 1)));
-    float[] expected = {0, 1, 2, 3, 4, 6, 8, 12, -0f, -1, -2, -3, -4, -6, -8, -12, 1, 12};
+    float[] expected = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12, 1, 12};
     assertArrayEquals(expected, read(values, 0, 1, 0, 18));
   }
 

@@ -1,0 +1,41 @@
+package panamoe.checkpoint.rows;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import panamoe.checkpoint.StoredType;
+
+/** Rows as float32 that are stored in blocks, from any column on. */
+record DecodedBlocks(StoredType type, Stored stored) {
+  /** Reads rows as they are stored. */
+  @FunctionalInterface
+  interface Stored {
+    /** As {@link RowSource#read}, of whole blocks. */
+    void read(long row, long rows, long column, long columns, MemorySegment into);
+  }
+
+  /** As {@link RowSource#read}. */
+  void read(long row, long rows, long column, long columns, MemorySegment into) {
+    int block = type.elements();
+    long before = column % block;
+    long held = Math.ceilDiv(before + columns, block) * block;
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment blocks = arena.allocate(rows * held / block * type.bytes(), Long.BYTES);
+      stored.read(row, rows, column - before, held, blocks);
+      if (held == columns) {
+        type.decode(blocks, into);
+        return;
+      }
+      MemorySegment floats = arena.allocate(ValueLayout.JAVA_FLOAT, rows * held);
+      type.decode(blocks, floats);
+      for (long i = 0; i < rows; i++) {
+        MemorySegment.copy(
+            floats,
+            (i * held + before) * Float.BYTES,
+            into,
+            i * columns * Float.BYTES,
+            columns * Float.BYTES);
+      }
+    }
+  }
+}
