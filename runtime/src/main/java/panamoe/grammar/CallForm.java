@@ -7,6 +7,7 @@ import static panamoe.grammar.Rules.sequence;
 import java.util.List;
 import panamoe.data.Markers;
 import panamoe.data.Tokenizer;
+import panamoe.data.regex.CodeSet;
 
 /**
  * How a family of models writes calls of functions, and what it writes before a plain answer.
@@ -18,6 +19,11 @@ public final class CallForm {
   private static final Rule NAME = sequence(literal("{\"name\""), JsonRules.COLON, literal("\""));
   private static final Rule ARGUMENTS =
       sequence(literal("\""), JsonRules.COMMA, literal("\"arguments\""), JsonRules.COLON);
+
+  private static final Rule LETTER_OR_DIGIT =
+      Rules.one(
+          CodeSet.range('0', '9').union(CodeSet.range('A', 'Z')).union(CodeSet.range('a', 'z')));
+  private static final Rule MISTRAL_ID = Rules.repeat(LETTER_OR_DIGIT, 9, 9);
 
   /** Before a call in Hermes' form. */
   public static final String OPEN = "<tool_call>";
@@ -67,7 +73,10 @@ public final class CallForm {
     this.answer = answer;
   }
 
-  /** {@code [TOOL_CALLS] [{"name": "NAME", "arguments": {...}}, ...]}, of Mistral's models. */
+  /**
+   * {@code [TOOL_CALLS] [{"name": "NAME", "arguments": {...}}, ...]}, of Mixtral and other models
+   * whose tokenizer is Mistral's v3 or v7.
+   */
   public static CallForm mistral(Tokenizer tokenizer) {
     String open = Markers.in(tokenizer, "[TOOL_CALLS]");
     return new CallForm(
@@ -80,6 +89,27 @@ public final class CallForm {
             literal("}"),
             sequence(JsonRules.COMMA, NAME),
             literal("]")),
+        Rule.EMPTY);
+  }
+
+  /**
+   * {@code [TOOL_CALLS]NAME[ARGS]{...}} for each call, of Mistral's models whose tokenizer is v11
+   * or later. Those of v11 write {@code [CALL_ID]} and nine letters or digits behind the name.
+   */
+  public static CallForm mistralV11(Tokenizer tokenizer) {
+    String open = Markers.in(tokenizer, "[TOOL_CALLS]");
+    return new CallForm(
+        List.of(open),
+        "",
+        marked(open),
+        new Parts(
+            Rule.EMPTY,
+            sequence(
+                optional(sequence(marked(Markers.in(tokenizer, "[CALL_ID]")), MISTRAL_ID)),
+                marked(Markers.in(tokenizer, "[ARGS]"))),
+            Rule.EMPTY,
+            marked(open),
+            Rule.EMPTY),
         Rule.EMPTY);
   }
 

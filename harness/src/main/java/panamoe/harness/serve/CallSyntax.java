@@ -30,7 +30,23 @@ record CallSyntax(String open, Pattern head, Pattern tail, Supplier<String> id) 
         Markers.in(tokenizer, "[TOOL_CALLS]"),
         Pattern.compile("\\s*\\[?" + NAMED),
         Pattern.compile("\\s*\\}\\s*(?:(,)|\\])"),
-        () -> ToolCall.newId().substring("call_".length(), "call_".length() + 9));
+        CallSyntax::mistralId);
+  }
+
+  /** A call ends with its arguments. An id that the model writes is not the client's. */
+  static CallSyntax mistralV11(Tokenizer tokenizer) {
+    String id = Pattern.quote(Markers.in(tokenizer, "[CALL_ID]"));
+    String arguments = Pattern.quote(Markers.in(tokenizer, "[ARGS]"));
+    return new CallSyntax(
+        Markers.in(tokenizer, "[TOOL_CALLS]"),
+        Pattern.compile("\\s*([\\w-]+)\\s*(?:" + id + "\\w+)?" + arguments + "\\s*(?=\\{)"),
+        Pattern.compile(""),
+        CallSyntax::mistralId);
+  }
+
+  /** Mistral's templates refuse ids of another length. */
+  private static String mistralId() {
+    return ToolCall.newId().substring("call_".length(), "call_".length() + 9);
   }
 
   static CallSyntax deepSeek(Tokenizer tokenizer) {

@@ -11,7 +11,10 @@ import panamoe.grammar.CallForm;
 enum MessageForm {
   /** Calls between {@code <tool_call>} and {@code </tool_call>}; also where nothing tells. */
   HERMES,
+  /** A list of calls. */
   MISTRAL,
+  /** A marker before each call, another before its arguments: tokenizers v11 and later. */
+  MISTRAL_V11,
   /** V3 and R1. */
   DEEPSEEK_V3,
   /** V3.1 and later. */
@@ -27,9 +30,10 @@ enum MessageForm {
     if (template.mentions("<｜tool▁calls▁begin｜>")) {
       return template.mentions("```json") ? DEEPSEEK_V3 : DEEPSEEK_V31;
     }
-    // Later models of Mistral's write names and arguments around [ARGS].
-    boolean list = template.mentions("[TOOL_CALLS]") && !template.mentions("[ARGS]");
-    return list ? MISTRAL : HERMES;
+    if (template.mentions("[TOOL_CALLS]")) {
+      return template.mentions("[ARGS]") ? MISTRAL_V11 : MISTRAL;
+    }
+    return HERMES;
   }
 
   /** How calls are written. */
@@ -37,6 +41,7 @@ enum MessageForm {
     return switch (this) {
       case HERMES -> CallForm.HERMES;
       case MISTRAL -> CallForm.mistral(tokenizer);
+      case MISTRAL_V11 -> CallForm.mistralV11(tokenizer);
       case DEEPSEEK_V3, DEEPSEEK_V31 -> CallForm.deepSeek(tokenizer, this == DEEPSEEK_V3);
       case HARMONY -> CallForm.harmony(tokenizer);
     };
@@ -48,6 +53,7 @@ enum MessageForm {
         switch (this) {
           case HERMES, HARMONY -> CallSyntax.HERMES;
           case MISTRAL -> CallSyntax.mistral(tokenizer);
+          case MISTRAL_V11 -> CallSyntax.mistralV11(tokenizer);
           case DEEPSEEK_V3, DEEPSEEK_V31 -> CallSyntax.deepSeek(tokenizer);
         });
   }

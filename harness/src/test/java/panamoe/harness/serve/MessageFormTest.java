@@ -66,6 +66,19 @@ class MessageFormTest {
         MessageForm.MISTRAL,
         "[TOOL_CALLS][{\"name\":\"vote\",\"arguments\":AYES}",
         ",{\"name\":\"adjourn\",\"arguments\":{}}]"),
+    MISTRAL_V11(
+        "Mistral-Small-3.2-24B-Instruct-2506",
+        MessageForm.MISTRAL_V11,
+        "[TOOL_CALLS]vote[CALL_ID]a1B2c3D4e[ARGS]AYES",
+        "[TOOL_CALLS]adjourn[CALL_ID]a1B2c3D4f[ARGS]{}",
+        "[TOOL_CALLS]",
+        "[CALL_ID]",
+        "[ARGS]"),
+    MISTRAL_V13_WITHOUT_THE_TOKENS(
+        "mistralai-Ministral-3-14B-Reasoning-2512",
+        MessageForm.MISTRAL_V11,
+        "[TOOL_CALLS]vote[ARGS]AYES",
+        "[TOOL_CALLS]adjourn[ARGS]{}"),
     DEEPSEEK_V3(
         "lenml-deepseek_v3",
         MessageForm.DEEPSEEK_V3,
