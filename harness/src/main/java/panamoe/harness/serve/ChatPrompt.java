@@ -27,6 +27,13 @@ public final class ChatPrompt {
 
   private static final String EFFORT = "reasoning_effort";
 
+  /** What OpenAI's models and DeepSeek's know. */
+  private static final List<String> EFFORTS =
+      List.of("none", "minimal", "low", "medium", "high", "xhigh", "max");
+
+  /** What GPT-OSS was trained on; its template would write any other word as well. */
+  private static final List<String> HARMONY_EFFORTS = List.of("low", "medium", "high");
+
   private static final String ANSWER = "the answer";
 
   private final Optional<ChatTemplate> template;
@@ -186,8 +193,9 @@ public final class ChatPrompt {
   }
 
   private ObjectNode variables(Fields fields) {
+    String effort = effort(fields);
     if (template.isEmpty()) {
-      fields.refuse(VARIABLES, EFFORT);
+      fields.refuse(VARIABLES);
       return JsonNodeFactory.instance.objectNode();
     }
     JsonNode given = fields.take(VARIABLES);
@@ -196,11 +204,20 @@ public final class ChatPrompt {
     }
     ObjectNode variables =
         given == null ? JsonNodeFactory.instance.objectNode() : ((ObjectNode) given).deepCopy();
-    String effort = fields.text(EFFORT, null);
     if (effort != null) {
       variables.put(EFFORT, effort);
     }
     return variables;
+  }
+
+  /** Null if the request has none. A template that does not know of it writes the same prompt. */
+  private String effort(Fields fields) {
+    List<String> known = form == MessageForm.HARMONY ? HARMONY_EFFORTS : EFFORTS;
+    String effort = fields.text(EFFORT, null);
+    if (effort != null && !known.contains(effort)) {
+      throw fields.wrong(EFFORT, "is none of " + String.join(", ", known));
+    }
+    return effort;
   }
 
   private static Prompt lines(ArrayNode messages, Tools tools) {

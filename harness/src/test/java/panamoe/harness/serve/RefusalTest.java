@@ -161,7 +161,7 @@ class RefusalTest {
         "'audio':{'voice':'x'}                  | audio                | not supported",
         "'modalities':['audio']                 | modalities           | not supported",
         "'functions':[{}]                       | functions            | not supported",
-        "'reasoning_effort':'low'               | reasoning_effort     | not supported",
+        "'reasoning_effort':'lots'              | reasoning_effort     | is none of none, minimal, low, medium, high, xhigh, max",
         "'chat_template_kwargs':{'a':1}         | chat_template_kwargs | not supported",
         "'max_tokens':1,'max_completion_tokens':2 | max_tokens         | max_completion_tokens",
         "'tool_choice':'required'               | tool_choice          | tools are missing",
