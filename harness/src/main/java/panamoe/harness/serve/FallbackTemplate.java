@@ -12,6 +12,7 @@ import panamoe.data.Tokenizer;
 import panamoe.data.template.ChatTemplate;
 import panamoe.engine.ModelFolder;
 import panamoe.engine.StoredWeights;
+import panamoe.model.family.Family;
 import panamoe.model.family.ReleasedModel;
 
 /** Templates of our own, for released models that bring none. */
@@ -39,11 +40,17 @@ final class FallbackTemplate {
 
   private FallbackTemplate() {}
 
-  /** The template of a released model's family, if the model has the tokens for it. */
+  /**
+   * The template of a model's family, if the model has the tokens for it. What was made of a
+   * released model, by training or by rounding, is known by its configuration.
+   */
   static Optional<ChatTemplate> of(ModelFolder folder) {
-    return folder.weights() instanceof StoredWeights.Released(ReleasedModel model)
-        ? of(model.type(), folder.tokenizer())
-        : Optional.empty();
+    Optional<String> type =
+        switch (folder.weights()) {
+          case StoredWeights.Released(ReleasedModel model) -> Optional.of(model.type());
+          case StoredWeights.Saved _ -> Family.of(folder.config()).map(Family::type);
+        };
+    return type.flatMap(known -> of(known, folder.tokenizer()));
   }
 
   static Optional<ChatTemplate> of(String type, Tokenizer tokenizer) {

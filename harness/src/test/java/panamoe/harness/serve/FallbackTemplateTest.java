@@ -7,19 +7,30 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Optional;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import panamoe.checkpoint.HuggingFaceFolder;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.MarkedTokenizer;
 import panamoe.data.template.ChatTemplate;
 import panamoe.data.template.TemplateException;
+import panamoe.engine.ModelFolder;
+import panamoe.harness.CommandRun;
+import panamoe.model.family.Family;
+import panamoe.model.family.ReleasedModel;
 
 class FallbackTemplateTest {
+  private static final Path GOLDEN = Path.of("src/test/resources/golden");
   private static final MarkedTokenizer TOKENIZER =
       new MarkedTokenizer("<|im_start|>", "<|im_end|>", "<｜Assistant｜>", "<|channel|>");
 
@@ -123,6 +134,39 @@ class FallbackTemplateTest {
     MarkedTokenizer tokenizer = new MarkedTokenizer("<|channel|>", "<|end|>", "<|return|>");
     ChatTemplate template = FallbackTemplate.of("gpt_oss", tokenizer).orElseThrow();
     assertEquals(Set.of(259), ChatPrompt.of(template, tokenizer).ends().tokens());
+  }
+
+  /** What was made of a released model has no name of a family, but its numbers. */
+  @Test
+  void aQuantizedFolderKeepsItsFamilysForm(@TempDir Path folder) throws IOException {
+    Path text = Files.writeString(folder.resolve("text"), "the cat and the dog ".repeat(200));
+    Path out = folder.resolve("quantized");
+    String gguf = GOLDEN + "/gguf/mixtral_text_f16.gguf";
+    String command = "quantize " + gguf + " --to int8 --measure 0 --text " + text + " --out " + out;
+    CommandRun run = CommandRun.of(command.split(" "));
+    assertEquals(0, run.exitCode(), run.err());
+    Files.writeString(out.resolve("tokenizer_config.json"), "{}"); // it had a template
+    ModelFolder quantized = ModelFolder.open(out);
+    assertTrue(quantized.tokenizerFiles().chatTemplate().isEmpty());
+    assertEquals(
+        "<s>[INST] S\n\na<|im_end|> [/INST] b</s>[INST] c [/INST]",
+        ChatPrompt.of(FallbackTemplate.of(quantized).orElseThrow(), quantized.tokenizer())
+            .of(messages())
+            .text());
+  }
+
+  @Test
+  void aTrainedModelsFamilyIsKnown() throws IOException {
+    try (DirectoryStream<Path> folders = Files.newDirectoryStream(GOLDEN.resolve("hf"))) {
+      for (Path folder : folders) {
+        ReleasedModel model = ReleasedModel.of(HuggingFaceFolder.of(folder).orElseThrow());
+        boolean trains = model.config().encoder() == null;
+        assertEquals(
+            trains ? Optional.of(model.type()) : Optional.empty(),
+            Family.of(model.trained()).map(Family::type),
+            folder::toString);
+      }
+    }
   }
 
   @Test

@@ -39,4 +39,9 @@ public interface Family {
   static Optional<Family> named(String type) {
     return ALL.stream().filter(family -> family.type().equals(type)).findFirst();
   }
+
+  /** The first family that has such a model; what matters in training alone is not compared. */
+  static Optional<Family> of(ModelConfig config) {
+    return ALL.stream().filter(family -> ConfigKeys.of(family, config).isPresent()).findFirst();
+  }
 }
