@@ -29,6 +29,11 @@ final class GeneratedText {
     return text.stopped();
   }
 
+  /** Whether a stop text is complete. */
+  boolean stopped() {
+    return text.stopped();
+  }
+
   /** Emits what was held back. */
   void finish() {
     if (!text.stopped()) {

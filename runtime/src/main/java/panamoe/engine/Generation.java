@@ -5,6 +5,7 @@ package panamoe.engine;
  *
  * @param text without the prompt and the stop text
  * @param end why it ended
+ * @param cut whether a limit or a stop text ended it in the midst, and no token of the model's
  * @param tokens number of generated tokens
  * @param promptTokens number of prompt tokens
  * @param sharedTokens how many of them were not computed, because an earlier text began alike
@@ -15,6 +16,7 @@ package panamoe.engine;
 public record Generation(
     String text,
     End end,
+    boolean cut,
     int tokens,
     int promptTokens,
     int sharedTokens,

@@ -27,6 +27,7 @@ final class Listeners {
               new Generation(
                   sequence.text.toString(),
                   end,
+                  cut(sequence, end),
                   sequence.written,
                   sequence.request.prompt().length,
                   Math.max(0, sequence.shared),
@@ -34,6 +35,14 @@ final class Listeners {
                       sequence.submitted, sequence.started, sequence.first, System.nanoTime()),
                   sequence.counts == null ? null : sequence.counts.statistics()));
         });
+  }
+
+  private static boolean cut(Sequence sequence, Generation.End end) {
+    return switch (end) {
+      case END_OF_TEXT -> false;
+      case STOP -> sequence.text.stopped();
+      case LENGTH, DEADLINE, CANCELLED -> true;
+    };
   }
 
   /** Ends a sequence that failed, and tells its listener. */

@@ -29,9 +29,9 @@ final class Answer {
     tell(reader.next(piece));
   }
 
-  /** Tells what is left at the end. */
-  void end() {
-    tell(reader.end());
+  /** Tells what is left at the end, which may have {@code cut} the text in the midst. */
+  void end(boolean cut) {
+    tell(reader.end(cut));
     if (thoughts && said.isEmpty() && !thought.isEmpty()) {
       show(PLAIN);
     }

@@ -153,11 +153,11 @@ final class Chat {
     GenerationHandle handle = engine.submit(request, reply);
     lines.onInterrupt(handle::cancel);
     Answer answer = new Answer(conversation.reader(), json ? null : out, thoughts && !json);
-    Generation text;
+    Generation text = null;
     try {
       text = reply.await(handle, answer::next);
     } finally {
-      answer.end(); // a terminal does not stay dimmed
+      answer.end(text == null || text.cut()); // a terminal does not stay dimmed
     }
     if (json) {
       ObjectNode node = JsonNodeFactory.instance.objectNode().put("text", answer.said());

@@ -98,7 +98,7 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<ReadTe
     List<ToolCall> calls = new ArrayList<>();
     Stream.concat(
             text.pieces().stream().map(readers.get(index)::next),
-            Stream.generate(readers.get(index)::end).limit(1))
+            Stream.of(text).map(readers.get(index)::end))
         .forEachOrdered(
             read -> {
               reasoning.append(read.reasoning());
@@ -166,7 +166,7 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<ReadTe
     Delta delta =
         readers.isEmpty()
             ? new Delta(null, null, null, List.of())
-            : delta(readers.get(choice).end());
+            : delta(readers.get(choice).end(text));
     return answer(
         CHUNK,
         List.of(

@@ -13,6 +13,7 @@ import panamoe.data.Markers;
  */
 final class HarmonyReader implements MessageReader {
   private static final String CHANNEL = Markers.of("<|channel|>");
+  private static final String TO = " to=functions.";
   private static final Pattern FUNCTION = Pattern.compile("\\bto=functions\\.([\\w-]+)");
 
   /** What the next text is. */
@@ -29,6 +30,8 @@ final class HarmonyReader implements MessageReader {
   private final StringBuilder header = new StringBuilder();
   private Part part = Part.HEADER;
   private int begun;
+  private ObjectEnd arguments; // of the latest call
+  private boolean headed;
   private boolean thought;
   private boolean said;
   // Of this piece.
@@ -60,9 +63,11 @@ final class HarmonyReader implements MessageReader {
 
   /** A text without a header is content. */
   @Override
-  public Read end() {
-    if (part == Part.HEADER && !header.toString().contains(CHANNEL)) {
-      content.append(Markers.without(header.toString()));
+  public Read end(boolean cut) {
+    String text = header.toString();
+    boolean piece = cut && (TO.startsWith(text) || text.startsWith(TO));
+    if (part == Part.HEADER && !headed && !piece) {
+      content.append(Markers.without(text));
     }
     part = Part.NOTHING;
     return read();
@@ -75,7 +80,7 @@ final class HarmonyReader implements MessageReader {
 
   @Override
   public boolean called() {
-    return begun > 0;
+    return begun > 0 && arguments.reached();
   }
 
   private Read read() {
@@ -87,6 +92,7 @@ final class HarmonyReader implements MessageReader {
   }
 
   private void marker(String marker) {
+    headed = true;
     switch (Markers.name(marker)) {
       case "<|start|>" -> {
         header.setLength(0);
@@ -117,6 +123,7 @@ final class HarmonyReader implements MessageReader {
     header.setLength(0);
     if (calling && function.find()) {
       calls.add(ToolCall.begun(begun++, ToolCall.newId(), function.group(1), ""));
+      arguments = new ObjectEnd();
       part = Part.CALL;
     } else if (name.startsWith("analysis")) {
       reasoning.append(thought ? "\n" : "");
@@ -137,7 +144,10 @@ final class HarmonyReader implements MessageReader {
       case HEADER -> header.append(text);
       case REASONING -> reasoning.append(text);
       case CONTENT -> content.append(text);
-      case CALL -> ToolCall.addArguments(calls, begun - 1, text);
+      case CALL -> {
+        arguments.next(text);
+        ToolCall.addArguments(calls, begun - 1, text);
+      }
       case NOTHING -> {}
     }
   }

@@ -13,12 +13,17 @@ public interface MessageReader {
   /** Reads the next piece of the text. */
   Read next(String piece);
 
-  /** What is left at the end of the text. */
-  Read end();
+  /**
+   * What is left at the end of the text.
+   *
+   * @param cut whether a limit or a stop text ended it: then a piece of a marker at its end, or of
+   *     what is before a call's arguments, is no content
+   */
+  Read end(boolean cut);
 
   /** Whether what was read ends in the midst of thoughts. */
   boolean thinking();
 
-  /** Whether the text has a call, which is whole unless a limit ended the text. */
+  /** Whether the text calls, and the arguments of each call are whole. */
   boolean called();
 }

@@ -15,8 +15,8 @@ final class ReadText {
     return read;
   }
 
-  MessageReader.Read end() {
-    return reader.end();
+  MessageReader.Read end(WrittenText text) {
+    return reader.end(text.generation().cut());
   }
 
   boolean called() {

@@ -55,8 +55,15 @@ final class ReasoningReader {
     return part == Part.REASONING;
   }
 
-  /** What is left at the end of the text. */
-  Read end() {
+  /**
+   * What is left at the end of the text.
+   *
+   * @param cut whether it may end in the midst of a tag
+   */
+  Read end(boolean cut) {
+    if (cut && part != Part.CONTENT) { // only a tag's beginning is held back
+      return new Read("", "");
+    }
     String left = told(unread.length());
     return part == Part.REASONING ? new Read(left.stripTrailing(), "") : new Read("", left);
   }

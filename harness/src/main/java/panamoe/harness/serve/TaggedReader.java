@@ -19,23 +19,23 @@ final class TaggedReader implements MessageReader {
 
   @Override
   public Read next(String piece) {
-    return read(
-        thoughts == null ? new ReasoningReader.Read("", piece) : thoughts.next(piece), false);
+    return read(thoughts == null ? new ReasoningReader.Read("", piece) : thoughts.next(piece));
   }
 
   @Override
-  public Read end() {
-    return read(thoughts == null ? new ReasoningReader.Read("", "") : thoughts.end(), true);
+  public Read end(boolean cut) {
+    Read left = read(thoughts == null ? new ReasoningReader.Read("", "") : thoughts.end(cut));
+    String held = calls == null ? "" : Markers.without(calls.end(cut));
+    return new Read(left.reasoning(), left.content() + held, left.calls());
   }
 
-  private Read read(ReasoningReader.Read told, boolean end) {
-    String reasoning = Markers.without(told.reasoning());
-    if (calls == null) {
-      return new Read(reasoning, Markers.without(told.content()), List.of());
-    }
-    ToolCallReader.Read read = calls.next(told.content());
-    String content = read.content() + (end ? calls.end().content() : "");
-    return new Read(reasoning, Markers.without(content), read.calls());
+  private Read read(ReasoningReader.Read told) {
+    ToolCallReader.Read read =
+        calls == null
+            ? new ToolCallReader.Read(told.content(), List.of())
+            : calls.next(told.content());
+    return new Read(
+        Markers.without(told.reasoning()), Markers.without(read.content()), read.calls());
   }
 
   @Override

@@ -26,11 +26,7 @@ final class ToolCallReader {
   private Part part = Part.CONTENT;
   private boolean blank = true; // no content since the last call
   private int begun;
-  private int complete;
-  // Within arguments.
-  private int depth;
-  private boolean quoted;
-  private boolean escaped;
+  private ObjectEnd arguments; // of the latest call
   // Of this piece.
   private StringBuilder content = new StringBuilder();
   private List<ToolCall> calls = new ArrayList<>();
@@ -55,22 +51,25 @@ final class ToolCallReader {
     return read();
   }
 
-  /** What is left at the end of the text. */
-  Read end() {
-    if (part == Part.HEAD) {
-      content.append(syntax.open());
-    }
-    boolean around = part == Part.CONTENT && begun > 0 && unread.toString().isBlank();
-    if (part != Part.TAIL && !around) {
-      content.append(unread);
-    }
+  /**
+   * The content that was held back, at the end of the text.
+   *
+   * @param cut whether it may end in the midst of what is before a call's arguments
+   */
+  String end(boolean cut) {
+    String held =
+        switch (part) {
+          case CONTENT -> unread.substring(0, cut ? certain() : unread.length());
+          case HEAD -> cut ? "" : syntax.open() + unread;
+          case ARGUMENTS, TAIL -> "";
+        };
     unread.setLength(0);
-    return read();
+    return begun > 0 && held.isBlank() ? "" : held;
   }
 
-  /** Whether the text has a whole call. */
+  /** Whether the text calls, and the arguments of each call are whole. */
   boolean called() {
-    return complete > 0;
+    return begun > 0 && arguments.reached();
   }
 
   private Read read() {
@@ -89,19 +88,24 @@ final class ToolCallReader {
       part = Part.HEAD;
       return true;
     }
-    int certain = unread.length();
-    int most = Math.min(unread.length(), syntax.open().length() - 1);
-    for (int last = 1; last <= most; last++) {
-      int start = unread.length() - last;
-      if (syntax.open().startsWith(unread.substring(start))) {
-        certain = start;
-      }
-    }
+    int certain = certain();
     if (!blank || !unread.substring(0, certain).isBlank()) {
       tell(certain);
       unread.delete(0, certain);
     }
     return false;
+  }
+
+  /** The length of what is content for certain: what follows may begin a call. */
+  private int certain() {
+    int most = Math.min(unread.length(), syntax.open().length() - 1);
+    for (int last = most; last > 0; last--) {
+      int start = unread.length() - last;
+      if (syntax.open().startsWith(unread.substring(start))) {
+        return start;
+      }
+    }
+    return unread.length();
   }
 
   private void tell(int length) {
@@ -117,6 +121,7 @@ final class ToolCallReader {
     if (head.lookingAt()) {
       calls.add(ToolCall.begun(begun++, syntax.id().get(), head.group(1), ""));
       unread.delete(0, head.end());
+      arguments = new ObjectEnd();
       part = Part.ARGUMENTS;
       return true;
     }
@@ -130,36 +135,15 @@ final class ToolCallReader {
   }
 
   private boolean arguments() {
-    int end = 0;
-    do {
-      if (end == unread.length()) {
-        break;
-      }
-      step(unread.charAt(end++));
-    } while (depth > 0);
+    int end = arguments.next(unread);
     if (end > 0) {
       ToolCall.addArguments(calls, begun - 1, unread.substring(0, end));
       unread.delete(0, end);
     }
-    boolean closed = end > 0 && depth == 0;
-    if (closed) {
+    if (arguments.reached()) {
       part = Part.TAIL;
     }
-    return closed;
-  }
-
-  private void step(char next) {
-    if (quoted) {
-      quoted = escaped || next != '"';
-      escaped = !escaped && next == '\\';
-    } else {
-      switch (next) {
-        case '"' -> quoted = true;
-        case '{' -> depth++;
-        case '}' -> depth--;
-        default -> {}
-      }
-    }
+    return arguments.reached();
   }
 
   private boolean tail() {
@@ -167,7 +151,6 @@ final class ToolCallReader {
     boolean closed = tail.lookingAt();
     boolean again = closed && tail.groupCount() > 0 && tail.group(1) != null;
     if (closed) {
-      complete++;
       blank = true;
       unread.delete(0, tail.end());
     }

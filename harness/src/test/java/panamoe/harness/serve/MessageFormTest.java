@@ -148,6 +148,12 @@ class MessageFormTest {
       return marked.toString();
     }
 
+    MessageReader reader() {
+      return form == MessageForm.HARMONY
+          ? new HarmonyReader(true)
+          : new TaggedReader(new ReasoningReader(false), form.callReader(tokenizer));
+    }
+
     int[] tokens(String text) {
       return tokenizer.encodeWithSpecialTokens(text, new BitSet());
     }
@@ -304,17 +310,13 @@ class MessageFormTest {
   }
 
   private static String read(Family family, List<String> pieces) {
-    MessageReader reader =
-        family.form == MessageForm.HARMONY
-            ? new HarmonyReader(true)
-            : new TaggedReader(
-                new ReasoningReader(false), family.form.callReader(family.tokenizer));
+    MessageReader reader = family.reader();
     StringBuilder content = new StringBuilder();
     StringBuilder reasoning = new StringBuilder();
     StringBuilder calls = new StringBuilder();
     List<MessageReader.Read> reads = new ArrayList<>();
     pieces.forEach(piece -> reads.add(reader.next(piece)));
-    reads.add(reader.end());
+    reads.add(reader.end(false));
     for (MessageReader.Read read : reads) {
       content.append(read.content());
       reasoning.append(read.reasoning());
@@ -326,6 +328,55 @@ class MessageFormTest {
     }
     assertTrue(reader.called());
     return reasoning + "/" + content + "/" + calls;
+  }
+
+  /** A client makes no call whose arguments were cut off, and sees no piece of one as content. */
+  @ParameterizedTest
+  @EnumSource(Family.class)
+  void aCallThatIsCutIsNotMade(Family family) throws Exception {
+    try (TestServer server = server(family, family.calls)) {
+      JsonNode stopped = choice(server, "," + TOOLS + ",'stop':'yes'");
+      assertEquals("stop", stopped.get("finish_reason").textValue());
+      assertEquals(
+          "{\"side\": \"a", stopped.at("/message/tool_calls/0/function/arguments").textValue());
+      JsonNode cut = choice(server, "," + TOOLS + ",'max_tokens':1");
+      assertEquals("length", cut.get("finish_reason").textValue());
+      assertEquals("", cut.at("/message/content").textValue());
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(Family.class)
+  void aTextThatIsCutEndsWithNoPieceOfACall(Family family) {
+    String before =
+        family == Family.GPT_OSS
+            ? "<|channel|>final<|message|>I say: <|end|><|start|>assistant"
+            : "I say: ";
+    List<String> units = units(family.marked(before + family.calls));
+    for (int cut = 0; cut <= units.size(); cut++) {
+      MessageReader reader = family.reader();
+      StringBuilder content = new StringBuilder();
+      units.subList(0, cut).forEach(unit -> content.append(reader.next(unit).content()));
+      content.append(reader.end(true).content());
+      assertTrue("I say: ".startsWith(content.toString()), content::toString);
+    }
+    MessageReader thinking = new TaggedReader(new ReasoningReader(false), null);
+    assertEquals("Hm.", thinking.next("<think>Hm. </thi").reasoning());
+    assertEquals("", thinking.end(true).reasoning());
+  }
+
+  /** GPT-OSS writes the effort into its prompt as it is given. */
+  @Test
+  void anEffortIsOneOfTheFamilys() throws Exception {
+    try (TestServer server = server(Family.GPT_OSS, "")) {
+      String body = "{" + USER + ",'reasoning_effort':";
+      JsonNode prompt = server.ask("/apply-template", body + "'high'}").get("prompt");
+      assertTrue(prompt.textValue().contains("Reasoning: high"), prompt::toString);
+      JsonNode refused = TestServer.json(server.post(CHAT, body + "'max'}").body());
+      assertEquals(
+          "reasoning_effort is none of low, medium, high",
+          refused.at("/error/message").textValue());
+    }
   }
 
   @ParameterizedTest
@@ -341,6 +392,7 @@ class MessageFormTest {
         "Aye.;;Aye.",
         "<|channel|>final<|message|>no;;<|channel|>final<|message|>no",
         "@channel@fin;;",
+        "@channel@final@message@Aye.@end@@start@assistant;;Aye.",
         "@channel@final@message@a <|end|> b;;a <|end|> b"
       })
   void harmonyWithoutCalls(String text, String reasoning, String content) {
@@ -354,7 +406,7 @@ class MessageFormTest {
       StringBuilder thought = new StringBuilder();
       List<MessageReader.Read> reads = new ArrayList<>();
       pieces.forEach(piece -> reads.add(reader.next(piece)));
-      reads.add(reader.end());
+      reads.add(reader.end(false));
       reads.forEach(
           read -> {
             said.append(read.content());

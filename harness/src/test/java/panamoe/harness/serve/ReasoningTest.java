@@ -53,7 +53,7 @@ class ReasoningTest {
         thoughts.append(read.reasoning());
         answer.append(read.content());
       }
-      ReasoningReader.Read last = reader.end();
+      ReasoningReader.Read last = reader.end(false);
       assertEquals(reasoning.replace('@', '\n'), thoughts + last.reasoning(), "by " + size);
       assertEquals(content.replace('@', '\n'), answer + last.content(), "by " + size);
     }

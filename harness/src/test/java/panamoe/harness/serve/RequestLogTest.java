@@ -179,7 +179,7 @@ class RequestLogTest {
     for (int i = 0; i < texts; i++) {
       request
           .recorder(i, text)
-          .ended(new Generation("", Generation.End.LENGTH, 0, 1, 0, times, null));
+          .ended(new Generation("", Generation.End.LENGTH, true, 0, 1, 0, times, null));
     }
   }
 

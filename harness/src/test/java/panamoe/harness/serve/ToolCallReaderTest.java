@@ -23,7 +23,7 @@ class ToolCallReaderTest {
     for (String piece : pieces) {
       add(reader.next(piece), content, calls);
     }
-    add(reader.end(), content, calls);
+    content.append(reader.end(false));
     return content + (calls.isEmpty() ? "" : "|" + String.join("|", calls));
   }
 
@@ -89,8 +89,9 @@ class ToolCallReaderTest {
     assertEquals("{\"a\"", reader.next("{\"a\"").calls().getFirst().function().arguments());
     assertTrue(!reader.called());
     assertEquals(":1}", reader.next(":1}}").calls().getFirst().function().arguments());
-    reader.next("</tool_call>");
     assertTrue(reader.called());
+    reader.next("</tool_call><tool_call>{\"name\":\"f\",\"arguments\":{\"a\"");
+    assertTrue(!reader.called());
   }
 
   @Test

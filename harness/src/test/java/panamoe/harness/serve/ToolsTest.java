@@ -176,7 +176,7 @@ class ToolsTest {
       JsonNode choice = streamed(server, ",'max_tokens':" + most);
       assertEquals("length", choice.get("finish_reason").textValue());
       if (most < 42) {
-        assertEquals(VOTE.substring(0, most), choice.at("/message/content").textValue());
+        assertEquals("", choice.at("/message/content").textValue());
       } else {
         assertEquals("vote" + VOTE.substring(41, most), call(choice, 0));
       }
