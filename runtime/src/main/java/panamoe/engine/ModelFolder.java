@@ -158,7 +158,9 @@ public record ModelFolder(
         path
             + (quantized() ? " is a quantized model" : " is a released model")
             + ", and this needs a checkpoint of a run"
-            + (quantized() ? "" : ", which panamoe train --from makes of one"));
+            + (quantized() || config.encoder() != null
+                ? ""
+                : ", which panamoe train --from makes of one"));
   }
 
   /** Whether {@code panamoe quantize} wrote it. */

@@ -19,7 +19,8 @@ import panamoe.engine.GenerationRequest;
 
 /**
  * How a model's conversations become prompts: by its template, or without one as lines, {@code
- * role: content} for each message, and the assistant's line is left to write. Thread-safe.
+ * role: content} for each message, and the assistant's line is left to write. A model with an
+ * encoder has no conversations. Thread-safe.
  */
 public final class ChatPrompt {
   /** Variables of templates that a request sets: all that it says beside the conversation. */
@@ -36,6 +37,7 @@ public final class ChatPrompt {
 
   private static final String ANSWER = "the answer";
 
+  private final boolean talks;
   private final Optional<ChatTemplate> template;
   private final Tokenizer tokenizer;
   private final Ends ends;
@@ -53,11 +55,13 @@ public final class ChatPrompt {
   }
 
   private ChatPrompt(
+      boolean talks,
       Optional<ChatTemplate> template,
       Tokenizer tokenizer,
       Ends ends,
       MessageForm form,
       CallShape calls) {
+    this.talks = talks;
     this.template = template;
     this.tokenizer = tokenizer;
     this.ends = ends;
@@ -67,7 +71,17 @@ public final class ChatPrompt {
 
   /** The prompts of a model without a template. */
   public static ChatPrompt lines(Tokenizer tokenizer) {
+    return withoutTemplate(tokenizer, true);
+  }
+
+  /** Refuses every request, as a model with an encoder does. */
+  static ChatPrompt none(Tokenizer tokenizer) {
+    return withoutTemplate(tokenizer, false);
+  }
+
+  private static ChatPrompt withoutTemplate(Tokenizer tokenizer, boolean talks) {
     return new ChatPrompt(
+        talks,
         Optional.empty(),
         tokenizer,
         new Ends(List.of("\nuser:"), Set.of()),
@@ -90,6 +104,7 @@ public final class ChatPrompt {
       messages.addObject().put("role", "assistant").put("content", ANSWER);
       Prompt whole = template.render(messages, tools, false, variables);
       return new ChatPrompt(
+          true,
           Optional.of(template),
           tokenizer,
           new Ends(List.of(), endTokens(template, whole.text(), tokenizer)),
@@ -179,9 +194,14 @@ public final class ChatPrompt {
   /**
    * The prompt of a request's {@code messages}, with what may be called.
    *
-   * @throws ApiError if they are no conversation, or the template refuses them
+   * @throws ApiError if they are no conversation, or the template or the model refuses them
    */
   Prompt of(Fields fields, Tools tools) {
+    if (!talks) {
+      throw ApiError.unsupported(
+          "the model has an encoder: it answers one text, not a conversation; use /v1/completions",
+          "messages");
+    }
     ArrayNode messages = ChatMessages.of(fields, template.isPresent());
     try {
       return of(messages, tools, variables(fields));

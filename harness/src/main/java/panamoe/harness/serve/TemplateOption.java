@@ -27,6 +27,9 @@ public final class TemplateOption {
    * @throws panamoe.data.DataException if there is a template that cannot be used
    */
   public ChatPrompt prompt(ModelFolder folder) {
+    if (folder.config().encoder() != null) {
+      return ChatPrompt.none(folder.tokenizer());
+    }
     TokenizerFiles files = folder.tokenizerFiles();
     Optional<ChatTemplate> template =
         file == null ? files.chatTemplate() : Optional.of(files.chatTemplate(file));

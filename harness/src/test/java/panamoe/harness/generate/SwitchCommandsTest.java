@@ -116,6 +116,17 @@ class SwitchCommandsTest {
     String text = Files.writeString(folder.resolve("text.txt"), PROMPT.repeat(9)).toString();
     refused("neither trained nor given a loss", "eval", model, "--text", text);
     refused("runs on one rank, not on 2", generate("--ranks", "2"));
+    String out = folder.resolve("out").toString();
+    refused("only models of a decoder alone", "quantize", model, "--to", "int8", "--out", out);
+    refused("needs a checkpoint of a run", "edit", model, "--drop-layers", "1", "--out", out);
+    refused(
+        "no architecture for switch_transformers",
+        "export",
+        model,
+        "--to",
+        "gguf",
+        "--out",
+        out + ".gguf");
     refused("--guesses would change a text", generate("--switch-capacity", "--guesses", "2"));
     Path mixtral = Path.of(getClass().getResource("/golden/hf/mixtral_b_bf16_sharded").toURI());
     String[] capacity = {"generate", "--model", mixtral.toString(), "--switch-capacity"};

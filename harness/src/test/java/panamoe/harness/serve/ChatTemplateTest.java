@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.net.http.HttpResponse;
 import java.util.BitSet;
 import java.util.Map;
@@ -98,6 +99,18 @@ class ChatTemplateTest {
       assertEquals(why, error.get("message").textValue());
       assertEquals("invalid_request_error", error.get("type").textValue());
     }
+  }
+
+  @Test
+  void aModelWithAnEncoderHasNoConversations() throws Exception {
+    Fields fields =
+        new Fields(
+            (ObjectNode)
+                TestServer.json(TestServer.quoted("{'messages':[{'role':'user','content':'a'}]}")));
+    ChatPrompt none = ChatPrompt.none(new ByteTokenizer());
+    ApiError refused = assertThrows(ApiError.class, () -> none.of(fields, Tools.NONE));
+    assertEquals(400, refused.status());
+    assertTrue(refused.body().error().message().contains("/v1/completions"));
   }
 
   @Test
