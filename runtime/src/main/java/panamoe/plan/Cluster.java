@@ -72,6 +72,20 @@ public record Cluster(Node node, int cards) {
     return new Cluster(node, others);
   }
 
+  /** A whole node, where the cluster is a part of one, and clusters of 2, 4, ... times its size. */
+  List<Cluster> larger() {
+    return from(cards < node.cards() ? node.cards() : 2L * cards);
+  }
+
+  /** Clusters of {@code least} cards and of 2, 4, ... times as many. */
+  List<Cluster> from(long least) {
+    List<Cluster> larger = new ArrayList<>();
+    for (long size = least; size <= MOST; size *= 2) {
+      larger.add(with((int) size));
+    }
+    return larger;
+  }
+
   /**
    * Parts of the cluster that a plan may take, by size: cards that divide a node, and nodes that
    * are a power of two or divide all nodes.

@@ -5,6 +5,8 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import panamoe.config.ModelConfig;
 import panamoe.config.ModelPresets;
+import panamoe.tensor.DType;
+import panamoe.train.TrainConfig;
 
 /**
  * The models of the DeepSpeed-MoE paper by name, with the numbers of layers that add up to its
@@ -51,5 +53,37 @@ public final class NamedModels {
               + "; --config takes others");
     }
     return config;
+  }
+
+  /**
+   * Settings as the paper trains its MoE models, with the learning rate that it has for the width
+   * or the nearest one.
+   *
+   * @param steps 1 or more
+   * @param batch sequences of a step
+   * @param sequence tokens
+   */
+  public static TrainConfig training(ModelConfig config, int steps, int batch, int sequence) {
+    boolean narrow = config.hidden() <= 1024;
+    double tokens = (double) steps * batch * sequence;
+    return new TrainConfig(
+        steps,
+        batch,
+        sequence,
+        1,
+        narrow ? 2e-4 : 1.2e-4,
+        narrow ? 2e-6 : 1e-6,
+        (long) Math.min(375e6, tokens / 20),
+        0.1,
+        0.9,
+        0.95,
+        1e-8,
+        1,
+        DType.BFLOAT16,
+        false,
+        0,
+        0,
+        8,
+        2);
   }
 }

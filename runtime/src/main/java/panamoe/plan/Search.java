@@ -7,10 +7,7 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.stream.Stream;
 import panamoe.comm.exchange.Strategy;
-import panamoe.config.BlockConfig;
-import panamoe.config.DenseConfig;
 import panamoe.config.ModelConfig;
-import panamoe.config.MoeConfig;
 import panamoe.io.Count;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Work;
@@ -49,10 +46,7 @@ public record Search(
               + " tokens");
     }
     config.requireGeneration();
-    if (config.encoder() != null || config.embedding().relative() != null) {
-      throw new IllegalArgumentException(
-          "a model with an encoder or relative positions runs on one rank: there is nothing to plan");
-    }
+    new Degrees(config);
   }
 
   /**
@@ -123,7 +117,7 @@ public record Search(
   public Optional<Integer> fewestCards() {
     try (LanguageModel model = new LanguageModel(config)) {
       return fewestCards(model, new Cluster(cluster.node(), cluster.node().cards()).parts())
-          .or(() -> fewestCards(model, larger(2L * cluster.node().cards())));
+          .or(() -> fewestCards(model, cluster.from(2L * cluster.node().cards())));
     }
   }
 
@@ -132,21 +126,6 @@ public record Search(
         .filter(part -> !plans(model, part).isEmpty())
         .map(Cluster::cards)
         .findFirst();
-  }
-
-  /** A whole node, where the cluster is a part of one, and clusters of 2, 4, ... times its size. */
-  private List<Cluster> larger() {
-    int whole = cluster.node().cards();
-    return larger(cluster.cards() < whole ? whole : 2L * cluster.cards());
-  }
-
-  /** Clusters of {@code cards} and of 2, 4, ... times as many. */
-  private List<Cluster> larger(long cards) {
-    List<Cluster> larger = new ArrayList<>();
-    for (long size = cards; size <= Cluster.MOST; size *= 2) {
-      larger.add(cluster.with((int) size));
-    }
-    return larger;
   }
 
   private static List<Plan> front(List<Plan> plans) {
@@ -204,60 +183,8 @@ public record Search(
     return cluster.node().memory().value() * latency.efficiency().memory().value();
   }
 
-  /** The topologies of all cards of {@code part}; tensor ranks stay within a node. */
   private List<Topology> topologies(Cluster part) {
-    int experts = config.experts().stream().max(Integer::compare).orElse(0);
-    List<Topology> topologies = new ArrayList<>();
-    int ranks = part.cards();
-    int onNode = Math.min(ranks, part.node().cards());
-    for (int tensor = 1; tensor <= onNode; tensor++) {
-      if (onNode % tensor != 0 || !divides(tensor)) {
-        continue;
-      }
-      int data = ranks / tensor;
-      for (int slices = 1; slices <= tensor; slices++) {
-        if (tensor % slices != 0 || !sliced(slices) || experts == 0 && slices > 1) {
-          continue;
-        }
-        int most = Math.max(1, Math.min(experts, ranks / slices));
-        for (int degree = 1; degree <= most; degree++) {
-          boolean allowed =
-              data % degree == 0 || degree % data == 0 && ranks / slices % degree == 0;
-          if (allowed) {
-            topologies.add(new Topology(ranks, degree, tensor, slices));
-          }
-        }
-      }
-    }
-    return topologies;
-  }
-
-  /** Whether heads and MLPs divide among {@code tensor} ranks. */
-  private boolean divides(int tensor) {
-    for (BlockConfig block : config.blocks()) {
-      try {
-        block.attention().requireShared(tensor);
-      } catch (IllegalArgumentException _) {
-        return false;
-      }
-      int inner =
-          switch (block.feedForward()) {
-            case DenseConfig dense -> dense.inner();
-            case MoeConfig moe when moe.residual() != null -> moe.residual().inner();
-            case MoeConfig moe when moe.shared() != null -> moe.shared().inner();
-            case MoeConfig _ -> 0;
-          };
-      if (inner % tensor != 0) {
-        return false;
-      }
-    }
-    return true;
-  }
-
-  private boolean sliced(int slices) {
-    return config.blocks().stream()
-        .allMatch(
-            block -> !(block.feedForward() instanceof MoeConfig moe) || moe.inner() % slices == 0);
+    return new Degrees(config).topologies(part);
   }
 
   private String fitsNowhere(LanguageModel model, Misfit largest) {
@@ -270,7 +197,7 @@ public record Search(
             gigabytes(largest.least.largest()),
             largest.least.largestName(),
             gigabytes(room()))
-        + fewestCards(model, larger())
+        + fewestCards(model, cluster.larger())
             .map(cards -> "it fits on " + cluster.with(cards))
             .orElse("take cards of more memory, a smaller --batch or a shorter --context");
   }
@@ -287,7 +214,7 @@ public record Search(
             Count.of(fastest.cards(), "card"),
             1e3 * fastest.time().terms().get(largest),
             largest.meaning())
-        + larger().stream()
+        + cluster.larger().stream()
             .flatMap(this::fastest)
             .filter(plan -> plan.latency() <= seconds)
             .findFirst()

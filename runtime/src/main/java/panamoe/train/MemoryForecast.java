@@ -2,7 +2,9 @@ package panamoe.train;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.Collections;
 import java.util.Locale;
+import java.util.Map;
 import panamoe.config.ModelConfig;
 import panamoe.io.Count;
 import panamoe.model.LanguageModel;
@@ -32,34 +34,39 @@ public record MemoryForecast(
   private static final int INPUTS = 3;
 
   public static MemoryForecast of(ModelConfig config, TrainConfig training, Topology topology) {
+    try (LanguageModel model = new LanguageModel(config)) {
+      return of(model, training, topology);
+    }
+  }
+
+  /** As above, of a model that need not have memory. */
+  public static MemoryForecast of(LanguageModel model, TrainConfig training, Topology topology) {
     long held = 0;
     long copied = 0;
     long moments = 0;
     long gathered = 0;
     long largestShare = 0;
     boolean half = training.dtype() == DType.BFLOAT16;
-    try (LanguageModel model = new LanguageModel(config)) {
-      for (Parameter parameter : model.parameters().parameters()) {
-        long count = parameter.count(topology);
-        int replicas = parameter.replicas(topology);
-        held += count;
-        copied += parameter.valueDType(DType.BFLOAT16) == DType.BFLOAT16 ? count : 0;
-        moments += Math.ceilDiv(count, replicas);
-        if (replicas > 1) {
-          gathered = Math.min(Bucket.MOST, gathered + (count <= Bucket.SMALL ? count : 0));
-          largestShare = Math.max(largestShare, Math.max(count, gathered) / replicas);
-        }
+    for (Parameter parameter : model.parameters().parameters()) {
+      long count = parameter.count(topology);
+      int replicas = parameter.replicas(topology);
+      held += count;
+      copied += parameter.valueDType(DType.BFLOAT16) == DType.BFLOAT16 ? count : 0;
+      moments += Math.ceilDiv(count, replicas);
+      if (replicas > 1) {
+        gathered = Math.min(Bucket.MOST, gathered + (count <= Bucket.SMALL ? count : 0));
+        largestShare = Math.max(largestShare, Math.max(count, gathered) / replicas);
       }
-      Work work = training.work(topology);
-      Cost cost = model.cost(work);
-      return new MemoryForecast(
-          4 * held + (half ? 2 * copied : 0),
-          4 * held,
-          8 * moments + 4 * (gathered + largestShare),
-          bytes(work.bytes32(INPUTS) + cost.kept()),
-          bytes(cost.inFlight()),
-          0);
     }
+    Work work = training.work(topology);
+    Cost cost = model.cost(work);
+    return new MemoryForecast(
+        4 * held + (half ? 2 * copied : 0),
+        4 * held,
+        8 * moments + 4 * (gathered + largestShare),
+        bytes(work.bytes32(INPUTS) + cost.kept()),
+        bytes(cost.inFlight()),
+        0);
   }
 
   /** The same training, which a teacher takes part in. */
@@ -110,6 +117,25 @@ public record MemoryForecast(
                   ? "choose a smaller model"
                   : "a smaller batch, more microBatches or recompute take less"));
     }
+  }
+
+  /** Bytes of the largest part. */
+  public long largest() {
+    return Collections.max(parts().values());
+  }
+
+  /** The largest part in words. */
+  public String largestName() {
+    return Collections.max(parts().entrySet(), Map.Entry.comparingByValue()).getKey();
+  }
+
+  private Map<String, Long> parts() {
+    return Map.of(
+        "weights", weights,
+        "gradients", gradients,
+        "optimizer moments", moments,
+        "activations", activations + inFlight,
+        "the teacher", teacher);
   }
 
   public long total() {

@@ -110,23 +110,45 @@ public record TrainConfig(
   }
 
   public TrainConfig withSteps(int newSteps) {
-    return with(newSteps, dtype, recompute);
+    return with(newSteps, batch, sequence, microBatches, dtype, recompute, checkpointEvery);
   }
 
   public TrainConfig withDType(DType newDType) {
-    return with(steps, newDType, recompute);
+    return with(steps, batch, sequence, microBatches, newDType, recompute, checkpointEvery);
   }
 
   public TrainConfig withRecompute(boolean newRecompute) {
-    return with(steps, dtype, newRecompute);
+    return with(steps, batch, sequence, microBatches, dtype, newRecompute, checkpointEvery);
   }
 
-  private TrainConfig with(int newSteps, DType newDType, boolean newRecompute) {
+  /**
+   * @param newBatch sequences per step
+   */
+  public TrainConfig withBatch(int newBatch, int newMicroBatches) {
+    return with(steps, newBatch, sequence, newMicroBatches, dtype, recompute, checkpointEvery);
+  }
+
+  public TrainConfig withSequence(int newSequence) {
+    return with(steps, batch, newSequence, microBatches, dtype, recompute, checkpointEvery);
+  }
+
+  public TrainConfig withCheckpointEvery(int newCheckpointEvery) {
+    return with(steps, batch, sequence, microBatches, dtype, recompute, newCheckpointEvery);
+  }
+
+  private TrainConfig with(
+      int newSteps,
+      int newBatch,
+      int newSequence,
+      int newMicroBatches,
+      DType newDType,
+      boolean newRecompute,
+      int newCheckpointEvery) {
     return new TrainConfig(
         newSteps,
-        batch,
-        sequence,
-        microBatches,
+        newBatch,
+        newSequence,
+        newMicroBatches,
         learningRate,
         finalLearningRate,
         warmupTokens,
@@ -138,7 +160,7 @@ public record TrainConfig(
         newDType,
         newRecompute,
         evaluateEvery,
-        checkpointEvery,
+        newCheckpointEvery,
         validationBatches,
         spike);
   }

@@ -1,0 +1,75 @@
+package panamoe.plan;
+
+import java.util.ArrayList;
+import java.util.List;
+import panamoe.config.BlockConfig;
+import panamoe.config.DenseConfig;
+import panamoe.config.ModelConfig;
+import panamoe.config.MoeConfig;
+import panamoe.parallel.Topology;
+
+/** The degrees of data, experts, tensors and slices that divide a model and a cluster. */
+record Degrees(ModelConfig config) {
+  Degrees {
+    if (config.encoder() != null || config.embedding().relative() != null) {
+      throw new IllegalArgumentException(
+          "a model with an encoder or relative positions runs on one rank: there is nothing to plan");
+    }
+  }
+
+  /** The topologies of all cards of {@code part}; tensor ranks stay within a node. */
+  List<Topology> topologies(Cluster part) {
+    int experts = config.experts().stream().max(Integer::compare).orElse(0);
+    List<Topology> topologies = new ArrayList<>();
+    int ranks = part.cards();
+    int onNode = Math.min(ranks, part.node().cards());
+    for (int tensor = 1; tensor <= onNode; tensor++) {
+      if (onNode % tensor != 0 || !divides(tensor)) {
+        continue;
+      }
+      int data = ranks / tensor;
+      for (int slices = 1; slices <= tensor; slices++) {
+        if (tensor % slices != 0 || !sliced(slices) || experts == 0 && slices > 1) {
+          continue;
+        }
+        int most = Math.max(1, Math.min(experts, ranks / slices));
+        for (int degree = 1; degree <= most; degree++) {
+          boolean allowed =
+              data % degree == 0 || degree % data == 0 && ranks / slices % degree == 0;
+          if (allowed) {
+            topologies.add(new Topology(ranks, degree, tensor, slices));
+          }
+        }
+      }
+    }
+    return topologies;
+  }
+
+  /** Whether heads and MLPs divide among {@code tensor} ranks. */
+  private boolean divides(int tensor) {
+    for (BlockConfig block : config.blocks()) {
+      try {
+        block.attention().requireShared(tensor);
+      } catch (IllegalArgumentException _) {
+        return false;
+      }
+      int inner =
+          switch (block.feedForward()) {
+            case DenseConfig dense -> dense.inner();
+            case MoeConfig moe when moe.residual() != null -> moe.residual().inner();
+            case MoeConfig moe when moe.shared() != null -> moe.shared().inner();
+            case MoeConfig _ -> 0;
+          };
+      if (inner % tensor != 0) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private boolean sliced(int slices) {
+    return config.blocks().stream()
+        .allMatch(
+            block -> !(block.feedForward() instanceof MoeConfig moe) || moe.inner() % slices == 0);
+  }
+}

@@ -1,0 +1,109 @@
+package panamoe.plan;
+
+import java.util.LinkedHashMap;
+import java.util.Locale;
+import java.util.Map;
+
+/**
+ * What failing cards cost a training run, which goes on after its last checkpoint (J. T. Daly, A
+ * higher order estimate of the optimum checkpoint interval for restart dumps, Future Generation
+ * Computer Systems 22, 2006). Cards fail independently, at a constant rate.
+ *
+ * @param meanHours h between failures of one card
+ */
+public record Faults(double meanHours) {
+  private static final double MOST_HOURS = 1e9;
+
+  /** Of a node. */
+  private static final Constant DISK =
+      new Constant(
+          2e9,
+          "bytes/s",
+          Constant.Kind.ASSUMED,
+          "what each node writes to, or reads from, the file system that all nodes share");
+
+  private static final Constant RESTART =
+      new Constant(
+          300,
+          "s",
+          Constant.Kind.ASSUMED,
+          "until the run has another card and its processes have started");
+
+  /** A checkpoint has masters and two moments, FLOAT32. */
+  private static final int BYTES_OF_PARAMETER = 12;
+
+  public Faults {
+    if (!(meanHours > 0 && meanHours <= MOST_HOURS)) {
+      throw new IllegalArgumentException(
+          "the mean time between failures of a card is "
+              + meanHours
+              + " h, expected more than 0 and at most 1e9");
+    }
+  }
+
+  /**
+   * @param checkpoint s that writing one takes
+   * @param interval s of training between two checkpoints
+   * @param share of the run's own time that is lost to checkpoints, repeated steps and restarts
+   */
+  public record Loss(double checkpoint, double interval, double share) {}
+
+  /** A cluster and a model on it. */
+  private record System(double mean, double checkpoint, double restart) {
+    /** Daly's expected time of a run, by the time that it takes without failures. */
+    double share(double interval) {
+      return mean / interval * Math.exp(restart / mean) * Math.expm1((interval + checkpoint) / mean)
+          - 1;
+    }
+
+    /** Daly's estimate; its first factor alone is Young's (CACM 17, 1974). */
+    double best() {
+      double half = checkpoint / (2 * mean);
+      return Math.sqrt(2 * checkpoint * mean) * (1 + Math.sqrt(half) / 3 + half / 9) - checkpoint;
+    }
+  }
+
+  /**
+   * The loss with the interval that is best.
+   *
+   * @param parameters of the model
+   * @throws IllegalArgumentException if cards fail before a checkpoint is written
+   */
+  public Loss best(Cluster cluster, long parameters) {
+    System system = system(cluster, parameters);
+    double interval = system.best();
+    return new Loss(system.checkpoint, interval, system.share(interval));
+  }
+
+  /** As above, with another interval in seconds. */
+  public Loss at(double interval, Cluster cluster, long parameters) {
+    System system = system(cluster, parameters);
+    return new Loss(system.checkpoint, interval, system.share(interval));
+  }
+
+  private System system(Cluster cluster, long parameters) {
+    int nodes = Math.ceilDiv(cluster.cards(), cluster.node().cards());
+    double bytes = (double) BYTES_OF_PARAMETER * parameters;
+    double checkpoint = bytes / (nodes * DISK.value());
+    double mean = 3600 * meanHours / cluster.cards();
+    if (checkpoint >= 2 * mean) {
+      throw new IllegalArgumentException(
+          String.format(
+              Locale.ROOT,
+              "one of the cards of %s fails every %.3g s, but a checkpoint takes %.3g s: the run"
+                  + " never gets on",
+              cluster,
+              mean,
+              checkpoint));
+    }
+    return new System(mean, checkpoint, RESTART.value() + checkpoint);
+  }
+
+  /** Every number that losses stand on, by name. */
+  public static Map<String, Constant> constants() {
+    Map<String, Constant> all = new LinkedHashMap<>();
+    all.put("disk_bandwidth", DISK);
+    all.put("restart", RESTART);
+    return all;
+  }
+}

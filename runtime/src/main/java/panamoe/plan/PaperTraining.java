@@ -1,0 +1,100 @@
+package panamoe.plan;
+
+import java.util.List;
+import java.util.function.ToDoubleFunction;
+import panamoe.model.LanguageModel;
+import panamoe.parallel.Topology;
+import panamoe.tensor.DType;
+import panamoe.train.TrainConfig;
+
+/**
+ * The training throughputs that the DeepSpeed-MoE paper shows (Table 3), on 128 A100 cards, beside
+ * what the model says.
+ *
+ * @param efficiency whose share of the FLOPs is fitted to the dense model
+ */
+public record PaperTraining(TrainingEfficiency efficiency) {
+  private static final int CARDS = 128;
+  private static final int TOKENS = 2048;
+
+  /**
+   * A published throughput. Batches, and that layers are recomputed, are the authors' scripts'
+   * (Megatron-DeepSpeed, examples_deepspeed/MoE).
+   *
+   * @param batch sequences of a step
+   * @param samples sequences/s
+   */
+  public record Point(String model, int batch, double samples) {
+    private TrainingTime time(TrainingEfficiency efficiency) {
+      TrainConfig training =
+          TrainConfig.of(1, batch, TOKENS).withDType(DType.BFLOAT16).withRecompute(true);
+      TrainingModel times =
+          new TrainingModel(PaperPoint.NODE, efficiency, Optimizations.PAPER, Skew.EVEN);
+      try (LanguageModel described = new LanguageModel(NamedModels.of(model))) {
+        return times.of(described, training, Topology.of(CARDS));
+      }
+    }
+  }
+
+  /**
+   * @param time of a step
+   */
+  public record Prediction(Point point, TrainingTime time) {
+    /** Sequences/s. */
+    public double samples() {
+      return point.batch / time.seconds();
+    }
+
+    /** Of the prediction, as a share of what is published. */
+    public double error() {
+      return samples() / point.samples - 1;
+    }
+  }
+
+  /** The point that the share of the FLOPs is fitted to. */
+  public static final Point FITTED = new Point("6.7B", 1024, 70);
+
+  private static final Point EXPERTS = new Point("1.3B+MoE-128", 512, 372);
+
+  /**
+   * Fits the share of the FLOPs.
+   *
+   * @param latencies whose other shares are taken over
+   */
+  public static PaperTraining fitted(Efficiency latencies) {
+    double[] share =
+        LeastSquares.fit(
+            tried ->
+                new double[] {
+                  FITTED.batch
+                          / FITTED.time(efficiency(latencies, tried[0])).seconds()
+                          / FITTED.samples
+                      - 1
+                },
+            new double[] {0.3});
+    return new PaperTraining(efficiency(latencies, share[0]));
+  }
+
+  private static TrainingEfficiency efficiency(Efficiency latencies, double flops) {
+    return new TrainingEfficiency(
+        new Constant(
+            flops,
+            "of the peak",
+            Constant.Kind.FITTED,
+            "the paper's 70 sequences/s of its dense 6.7B model on 128 A100 (Table 3)"),
+        latencies.bandwidth(),
+        latencies.memory());
+  }
+
+  public List<Prediction> predictions() {
+    return List.of(
+        new Prediction(FITTED, FITTED.time(efficiency)),
+        new Prediction(EXPERTS, EXPERTS.time(efficiency)));
+  }
+
+  /** How many times as fast as the dense model the one with experts is trained. */
+  public double faster(ToDoubleFunction<Prediction> samples) {
+    List<Prediction> both = predictions();
+    return samples.applyAsDouble(both.get(1)) / samples.applyAsDouble(both.get(0));
+  }
+}

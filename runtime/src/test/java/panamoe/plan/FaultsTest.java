@@ -1,0 +1,56 @@
+package panamoe.plan;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class FaultsTest {
+  private static final Cluster CLUSTER = Cluster.of("dgx-h100:64");
+
+  private static String refusal(Runnable faults) {
+    return assertThrows(IllegalArgumentException.class, faults::run).getMessage();
+  }
+
+  /** 64 cards of 6400 h fail every 100 h; 8 nodes write 12 x 1.6e9 bytes in 1.2 s. */
+  @Test
+  void rareFailuresCostWhatYoungSays() {
+    Faults.Loss best = new Faults(6400).best(CLUSTER, 1_600_000_000);
+    assertEquals(1.2, best.checkpoint(), 1e-12);
+    double young = Math.sqrt(2 * 1.2 * 360_000);
+    assertEquals(young, best.interval(), 0.01 * young);
+    // A checkpoint each interval, half an interval and a restart each failure.
+    double restart = 300 + 1.2;
+    double lost = 1.2 / young + (young / 2 + restart) / 360_000;
+    assertEquals(lost, best.share(), 0.02 * lost);
+  }
+
+  /** Against the least of Daly's expected time, by trying intervals. */
+  @ParameterizedTest
+  @ValueSource(longs = {1_000_000_000L, 50_000_000_000L, 1_000_000_000_000L})
+  void noOtherIntervalIsMuchBetter(long parameters) {
+    Faults faults = new Faults(640);
+    Faults.Loss best = faults.best(CLUSTER, parameters);
+    double least = Double.MAX_VALUE;
+    for (double interval = 10; interval < 1e6; interval *= 1.02) {
+      least = Math.min(least, faults.at(interval, CLUSTER, parameters).share());
+    }
+    assertTrue(best.share() <= 1.001 * least, best.share() + " is above " + least);
+    assertTrue(best.share() < faults.at(2 * best.interval(), CLUSTER, parameters).share());
+    assertTrue(best.share() < faults.at(best.interval() / 2, CLUSTER, parameters).share());
+  }
+
+  @Test
+  void refusesWhatNeverEnds() {
+    assertEquals(
+        "one of the cards of dgx-h100:64 fails every 56.3 s, but a checkpoint takes 750 s: the run"
+            + " never gets on",
+        refusal(() -> new Faults(1).best(CLUSTER, 1_000_000_000_000L)));
+    for (double hours : new double[] {0, -1, Double.NaN, Double.POSITIVE_INFINITY}) {
+      assertTrue(refusal(() -> new Faults(hours)).contains(" h, expected more than 0"));
+    }
+  }
+}
