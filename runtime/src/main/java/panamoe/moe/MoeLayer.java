@@ -190,16 +190,20 @@ public final class MoeLayer {
         weightedInputs
             ? Cost.activations(work, work.bytes32(topK), work.bytes(2.0 * topK * hidden + hidden))
             : Cost.NONE;
-    Cost beside = Cost.NONE;
-    if (shared != null) {
-      beside = shared.cost(work, hidden);
-    } else if (mlp != null) {
-      beside = mlp.cost(work).then(coefficient.costFloat32(work));
-    }
     return gate.cost(work)
-        .then(experts.cost(work, rows, hit).beside(beside))
+        .then(experts.cost(work, rows, hit).beside(costBeside(work)))
         .then(ones)
         .then(Cost.activations(work, sorted + work.bytes(hidden), 0));
+  }
+
+  /**
+   * The part of {@link #cost} that is computed while rows travel: of the MLP beside the experts.
+   */
+  public Cost costBeside(Work work) {
+    if (shared != null) {
+      return shared.cost(work, hidden);
+    }
+    return mlp == null ? Cost.NONE : mlp.cost(work).then(coefficient.costFloat32(work));
   }
 
   /** Whether rows stay on their rank: it holds all experts, and shares no rows. */

@@ -15,7 +15,7 @@ import java.util.stream.IntStream;
  */
 public record ExpertPlacement(int total, List<List<Integer>> held) {
   /** Every expert once: experts are split in order, as evenly as possible. */
-  static ExpertPlacement even(int total, int places) {
+  public static ExpertPlacement even(int total, int places) {
     return new ExpertPlacement(
         total,
         IntStream.range(0, places)
@@ -36,7 +36,7 @@ public record ExpertPlacement(int total, List<List<Integer>> held) {
    * @param rows of each expert, as measured
    * @param room copies that each place may get
    */
-  ExpertPlacement withCopies(long[] rows, int room) {
+  public ExpertPlacement withCopies(long[] rows, int room) {
     ExpertPlacement placement = this;
     while (true) {
       ExpertPlacement now = placement;
@@ -73,7 +73,7 @@ public record ExpertPlacement(int total, List<List<Integer>> held) {
   }
 
   /** Rows that a place computes, of {@code rows} of each expert. */
-  double rowsAt(int place, long[] rows) {
+  public double rowsAt(int place, long[] rows) {
     int[] copies = copies();
     return held.get(place).stream().mapToDouble(e -> (double) rows[e] / copies[e]).sum();
   }

@@ -19,20 +19,58 @@ record ExchangeTime(Node node, int cards, Topology topology, Optimizations optim
    * @param bytes of the rows that a tensor group sends
    */
   double exchange(int degree, double bytes) {
-    int tensor = topology.tensorDegree();
-    int slices = topology.expertSlices();
-    if (degree == 1 && !topology.sharesRows()) {
-      return tensor == 1 ? 0 : allReduce(bytes);
+    return there(degree, bytes) + back(degree, bytes);
+  }
+
+  /**
+   * As above, less what a rank computes meanwhile: where it overlaps, it waits a shorter time. The
+   * backward is the mirror image, which takes as long with its own times of computing.
+   *
+   * @param beside s of what is computed while the first rows come
+   * @param experts s of the experts
+   */
+  double waiting(int degree, double bytes, double beside, double experts) {
+    int parts = optimizations.overlap();
+    if (parts == 0 || staysHere(degree)) {
+      return exchange(degree, bytes);
+    }
+    // All parts are sent at once, one after the other. Each returns once its experts have computed.
+    double there = there(degree, bytes / parts);
+    double back = back(degree, bytes / parts);
+    double moved = parts * there;
+    double computed = beside;
+    for (int part = 0; part < parts; part++) {
+      computed = Math.max(computed, (part + 1) * there) + experts / parts;
+      moved = Math.max(moved, computed) + back;
+    }
+    return moved - beside - experts;
+  }
+
+  /** Whether each rank of a tensor group has all rows and a slice of every expert already. */
+  private boolean staysHere(int degree) {
+    return degree == 1 && !topology.sharesRows();
+  }
+
+  private double there(int degree, double bytes) {
+    if (staysHere(degree)) {
+      return 0;
     }
     if (!optimizations.coordinated()) {
-      return 2 * allToAll(degree, bytes);
+      return allToAll(degree, bytes);
     }
-    double seconds = 2 * allToAll(degree, bytes / tensor);
-    if (slices > 1) {
-      // Slices gather the rows that came to any of them, and sum their terms on the way back.
-      seconds += 2 * allGather(slices, bytes * slices / tensor);
+    int slices = topology.expertSlices();
+    double part = bytes / topology.tensorDegree();
+    // Slices gather the rows that came to any of them; on the way back they sum their terms.
+    return allToAll(degree, part) + (slices == 1 ? 0 : allGather(slices, slices * part));
+  }
+
+  private double back(int degree, double bytes) {
+    int tensor = topology.tensorDegree();
+    if (staysHere(degree)) {
+      return allReduce(bytes);
     }
-    return tensor == 1 ? seconds : seconds + allGather(tensor, bytes);
+    boolean gathers = optimizations.coordinated() && tensor > 1;
+    return there(degree, bytes) + (gathers ? allGather(tensor, bytes) : 0);
   }
 
   /** A sum over the tensor ranks of a node: as a reduce-scatter and an all-gather in a ring. */

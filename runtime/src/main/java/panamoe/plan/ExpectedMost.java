@@ -1,9 +1,17 @@
 package panamoe.plan;
 
-/** The rank that gets most, where tokens choose experts evenly and independently. */
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/** The rank that gets most, where tokens choose experts independently. */
 final class ExpectedMost {
-  /** Deviations from the mean beyond which a binomial is taken for 0. */
-  private static final double FAR = 10;
+  /**
+   * Ranks that get alike.
+   *
+   * @param p probability that a trial's success is theirs
+   */
+  record Alike(long trials, double p, long ranks) {}
 
   private ExpectedMost() {}
 
@@ -13,38 +21,37 @@ final class ExpectedMost {
    * true maximum of their rows is slightly less.
    */
   static double of(long trials, double p, long ranks) {
-    if (trials == 0 || p <= 0) {
-      return 0;
+    return of(List.of(new Alike(trials, p, ranks)));
+  }
+
+  /** As above, where ranks differ. */
+  static double of(List<Alike> all) {
+    if (all.size() == 1 && all.getFirst().ranks == 1) {
+      return all.getFirst().trials * Math.clamp(all.getFirst().p, 0, 1);
     }
-    if (p >= 1 || ranks == 1) {
-      return trials * Math.min(p, 1);
+    List<Binomial> tables = new ArrayList<>();
+    long from = 0;
+    long until = 0;
+    for (Alike alike : all) {
+      Binomial table = Binomial.of(alike.trials, alike.p);
+      tables.add(table);
+      from = Math.max(from, table.from());
+      until = Math.max(until, table.until());
     }
-    double mean = trials * p;
-    long reach = (long) (FAR * Math.sqrt(mean * (1 - p)) + 2 * FAR);
-    long mode = Math.min(trials, (long) ((trials + 1) * p));
-    int below = (int) Math.min(mode, reach);
-    int above = (int) Math.min(trials - mode, reach);
-    // Probabilities in multiples of the mode's, which neither overflow nor vanish.
-    double[] weight = new double[below + above + 1];
-    weight[below] = 1;
-    double odds = p / (1 - p);
-    for (int i = below - 1; i >= 0; i--) {
-      long successes = mode - below + i;
-      weight[i] = weight[i + 1] * (successes + 1) / (trials - successes) / odds;
+    // The maximum is at least `from`; it exceeds x unless every rank has at most x.
+    double[] atMost = new double[(int) (until - from)];
+    Arrays.fill(atMost, 1);
+    for (int i = 0; i < all.size(); i++) {
+      Binomial table = tables.get(i);
+      double[] cumulative = table.cumulative();
+      for (long x = from; x < Math.min(until, table.until()); x++) {
+        atMost[(int) (x - from)] *=
+            Math.pow(cumulative[(int) (x - table.from())], all.get(i).ranks);
+      }
     }
-    for (int i = below + 1; i < weight.length; i++) {
-      long successes = mode - below + i;
-      weight[i] = weight[i - 1] * (trials - successes + 1) / successes * odds;
-    }
-    double sum = 0;
-    for (double each : weight) {
-      sum += each;
-    }
-    double expected = mode + above;
-    double atMost = 0;
-    for (int i = 0; i < weight.length - 1; i++) {
-      atMost += weight[i] / sum;
-      expected -= Math.pow(Math.min(atMost, 1), ranks);
+    double expected = until;
+    for (double each : atMost) {
+      expected -= each;
     }
     return expected;
   }

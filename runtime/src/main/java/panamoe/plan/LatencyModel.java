@@ -18,16 +18,23 @@ import panamoe.tensor.Tensor;
 
 /**
  * The time of a step of inference on a cluster, in closed form. Bytes and FLOPs are those that
- * {@link LanguageModel#cost} counts; nothing is computed while rows travel.
+ * {@link LanguageModel#cost} counts.
  */
-public record LatencyModel(Node node, Efficiency efficiency, Optimizations optimizations) {
+public record LatencyModel(
+    Node node, Efficiency efficiency, Optimizations optimizations, Skew skew) {
+  /** Where tokens choose all experts alike. */
+  public LatencyModel(Node node, Efficiency efficiency, Optimizations optimizations) {
+    this(node, efficiency, optimizations, Skew.EVEN);
+  }
+
   /**
    * @param model a description without memory will do
    * @param work of each data rank, with the topology
    */
   public StepTime of(LanguageModel model, Work work) {
     ModelConfig config = model.config();
-    Step step = new Step(work, new ExchangeTime(node, work.topology(), optimizations));
+    Step step =
+        new Step(work, config.hidden(), new ExchangeTime(node, work.topology(), optimizations));
     List<Cost> costs = model.blockCosts(work);
     Iterator<MoeLayer> layers = model.moeLayers().iterator();
     double outside = model.cost(work).bytes();
@@ -37,7 +44,7 @@ public record LatencyModel(Node node, Efficiency efficiency, Optimizations optim
       Cost cost = costs.get(i);
       outside -= cost.bytes();
       flopsOutside -= cost.flops();
-      step.block(block, cost, config.hidden(), block.experts() > 0 ? layers.next() : null);
+      step.block(i, block, cost, block.experts() > 0 ? layers.next() : null);
     }
     step.compute(Term.WEIGHTS, outside, 0, flopsOutside);
     return new StepTime(step.terms);
@@ -53,23 +60,25 @@ public record LatencyModel(Node node, Efficiency efficiency, Optimizations optim
   }
 
   LatencyModel with(Strategy strategy) {
-    return new LatencyModel(node, efficiency, optimizations.with(strategy));
+    return new LatencyModel(node, efficiency, optimizations.with(strategy), skew);
   }
 
   /** The sums of a step. */
   private final class Step {
     private final Work work;
+    private final int hidden;
     private final Topology topology;
     private final ExchangeTime exchange;
     private final Map<Term, Double> terms = new EnumMap<>(Term.class);
 
-    Step(Work work, ExchangeTime exchange) {
+    Step(Work work, int hidden, ExchangeTime exchange) {
       this.work = work;
+      this.hidden = hidden;
       this.topology = work.topology();
       this.exchange = exchange;
     }
 
-    void block(BlockConfig block, Cost cost, int hidden, MoeLayer layer) {
+    void block(int index, BlockConfig block, Cost cost, MoeLayer layer) {
       add(Term.LAYERS, efficiency.layer().value());
       double state = work.bytes(hidden);
       add(Term.ALL_REDUCE, exchange.allReduce(state));
@@ -100,37 +109,53 @@ public record LatencyModel(Node node, Efficiency efficiency, Optimizations optim
           cost.bytes() - (allRead - noneRead) - cached,
           cached,
           cost.flops() - 2 * meanRows * elements);
-      experts(moe.experts(), topK, elements, layer.cost(work, 1).bytesRead() - noneRead);
+      Cost beside = layer.costBeside(work);
+      ExpertLoad load =
+          new ExpertLoad(
+              skew.chosen(index, moe.experts(), topK), topK, topology.expertDegree(moe.experts()));
       add(
           Term.EXCHANGE,
-          exchange.exchange(topology.expertDegree(moe.experts()), topK * work.bytes(hidden)));
+          exchange.waiting(
+              load.degree(),
+              topK * work.bytes(hidden),
+              seconds(beside.bytes(), beside.flops()),
+              experts(load, elements, layer.cost(work, 1).bytesRead() - noneRead)));
     }
 
-    /** The experts of the rank that has most to do. */
-    private void experts(int experts, int topK, double elements, double bytes) {
-      int degree = topology.expertDegree(experts);
-      int held = topology.mostExperts(experts);
+    /** Seconds of the experts of the rank that has most to do, which are added. */
+    private double experts(ExpertLoad load, double elements, double bytes) {
       long tokens =
           (long)
               Math.ceil(
-                  (double) degree
+                  (double) load.degree()
                       * work.tokens()
                       * topology.expertSlices()
                       / topology.tensorDegree());
-      double rows = ExpectedMost.of(tokens * topK, (double) held / experts, degree);
-      double missed = Math.pow(1 - (double) topK / experts, tokens);
-      double hit = optimizations.skipsEmpty() ? ExpectedMost.of(held, 1 - missed, degree) : held;
-      compute(Term.EXPERTS, hit * bytes, 0, 2 * rows * elements);
-      add(Term.EXPERT_CALLS, hit * efficiency.expert().value());
+      double hit =
+          optimizations.skipsEmpty()
+              ? load.mostHit(tokens)
+              : topology.mostExperts(load.chosen().length);
+      double flops = 2 * load.most(tokens) * elements;
+      double calls = hit * efficiency.expert().value();
+      compute(Term.EXPERTS, hit * bytes, 0, flops);
+      add(Term.EXPERT_CALLS, calls);
+      return seconds(hit * bytes, flops) + calls;
     }
 
     /** The longer of reading bytes and computing. */
     void compute(Term term, double bytes, double cached, double flops) {
-      double rate = node.bandwidth().value() * efficiency.bandwidth().value();
+      add(term, bytes / rate());
+      add(Term.KEYS_AND_VALUES, cached / rate());
+      add(Term.COMPUTE, seconds(bytes + cached, flops) - (bytes + cached) / rate());
+    }
+
+    private double seconds(double bytes, double flops) {
       double peak = node.flops().of(work.dtype()).value() * efficiency.flops().value();
-      add(term, bytes / rate);
-      add(Term.KEYS_AND_VALUES, cached / rate);
-      add(Term.COMPUTE, Math.max(0, flops / peak - (bytes + cached) / rate));
+      return Math.max(bytes / rate(), flops / peak);
+    }
+
+    private double rate() {
+      return node.bandwidth().value() * efficiency.bandwidth().value();
     }
 
     private void add(Term term, double seconds) {

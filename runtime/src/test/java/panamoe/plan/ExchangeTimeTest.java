@@ -82,4 +82,24 @@ class ExchangeTimeTest {
     assertEquals(ring, 1e6 * time.exchange(1, bytes), 1e-6);
     assertTrue(time.allReduce(bytes) > 0);
   }
+
+  /** A way takes there = 7 + 0.69 + bytes / 2 / 240e3 microseconds, and as much back. */
+  @Test
+  void rowsThatTravelWhileTheirRankComputes() {
+    Topology pair = Topology.of(2);
+    double bytes = 1 << 20;
+    double whole = 7 + 0.69 + bytes / 2 / 240e3;
+    double half = 7 + 0.69 + bytes / 4 / 240e3;
+    ExchangeTime one = new ExchangeTime(NODE, pair, Optimizations.PANAMOE.overlapping(1));
+    // The residual takes 4 of the microseconds until rows have come, or longer than all of them.
+    assertEquals(2 * whole - 4, 1e6 * one.waiting(2, bytes, 4e-6, 9e-6), 1e-6);
+    assertEquals(whole, 1e6 * one.waiting(2, bytes, 1, 9e-6), 1e-6);
+    ExchangeTime two = new ExchangeTime(NODE, pair, Optimizations.PANAMOE.overlapping(2));
+    // Experts of 200 microseconds hide all but the first part's way there and the last one's back.
+    assertEquals(2 * half, 1e6 * two.waiting(2, bytes, 0, 200e-6), 1e-6);
+    // Without anything to compute, two parts cost what two messages do.
+    assertEquals(4 * half, 1e6 * two.waiting(2, bytes, 0, 0), 1e-6);
+    ExchangeTime none = new ExchangeTime(NODE, pair, Optimizations.PANAMOE);
+    assertEquals(2 * whole, 1e6 * none.waiting(2, bytes, 1, 1), 1e-6);
+  }
 }

@@ -5,10 +5,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Arrays;
 import java.util.BitSet;
+import java.util.List;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import panamoe.plan.ExpectedMost.Alike;
 
 /** Against draws. */
 class ExpectedMostTest {
@@ -57,5 +59,38 @@ class ExpectedMostTest {
     double most = ExpectedMost.of(trials, 1 / 1024.0, 1024);
     double deviation = Math.sqrt(mean);
     assertTrue(most > mean + 3 * deviation && most < mean + 3.5 * deviation, "" + most);
+  }
+
+  /** Of five ranks: one that gets half of the tokens, and four that share the rest. */
+  @Test
+  void ranksThatDiffer() {
+    SplittableRandom random = new SplittableRandom(1);
+    double most = 0;
+    for (int run = 0; run < RUNS; run++) {
+      int[] rows = new int[5];
+      for (int token = 0; token < 12; token++) {
+        int draw = random.nextInt(8);
+        rows[draw < 4 ? 0 : draw - 3]++;
+      }
+      most += Arrays.stream(rows).max().orElseThrow();
+    }
+    most /= RUNS;
+    List<Alike> ranks = List.of(new Alike(12, 0.5, 1), new Alike(12, 0.125, 4));
+    assertEquals(most, ExpectedMost.of(ranks), 0.05 * most);
+    // A rank that is far ahead of all others is the one that counts.
+    List<Alike> ahead = List.of(new Alike(10_000, 0.5, 1), new Alike(10_000, 0.05, 10));
+    assertEquals(5000, ExpectedMost.of(ahead), 1e-6);
+    List<Alike> apart = List.of(new Alike(48, 0.25, 2), new Alike(48, 0.25, 6));
+    assertEquals(ExpectedMost.of(48, 0.25, 8), ExpectedMost.of(apart), 1e-9);
+  }
+
+  /** Two tosses of a coin: 0, 1, 1 or 2. */
+  @Test
+  void whatExceedsALimitDoesNotCount() {
+    Binomial tosses = Binomial.of(2, 0.5);
+    assertEquals(1, tosses.expectedUpTo(2), 1e-12);
+    assertEquals(0.75, tosses.expectedUpTo(1), 1e-12);
+    assertEquals(0, tosses.expectedUpTo(0), 0);
+    assertEquals(7, Binomial.of(7, 1).expectedUpTo(9), 0);
   }
 }

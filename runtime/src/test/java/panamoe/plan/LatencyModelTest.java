@@ -3,11 +3,13 @@ package panamoe.plan;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.config.ModelConfig;
 import panamoe.config.ModelPresets;
+import panamoe.engine.ExpertHeat;
 import panamoe.model.LanguageModel;
 import panamoe.moe.MoeLayer;
 import panamoe.nn.Cost;
@@ -104,5 +106,43 @@ class LatencyModelTest {
     double expert = (8.0 * 1024 * 1024) * 2 + 5 * 1024 * 4;
     assertEquals(expert / RATE, time.terms().get(Term.EXPERTS), 1e-3 * expert / RATE);
     assertEquals(1e-5, time.terms().get(Term.EXPERT_CALLS), 1e-8);
+  }
+
+  /** The MLP beside the experts takes longer than rows need to come, and hides their way there. */
+  @Test
+  void aResidualHidesTheWayThere() {
+    Work work = Work.decode(8, 0, DType.BFLOAT16).over(Topology.of(8));
+    StepTime waits = time(EXPERTS, work);
+    Optimizations overlapping = Optimizations.PANAMOE.overlapping(1);
+    try (LanguageModel model = new LanguageModel(EXPERTS)) {
+      StepTime hides = new LatencyModel(NODE, EFFICIENCY, overlapping).of(model, work);
+      double beside = model.moeLayers().getFirst().costBeside(work).bytes() / RATE;
+      double there = waits.terms().get(Term.EXCHANGE) / 2;
+      // The MLP's 8 h² and two coefficients of h, and the biases of 4 h and h, and 2.
+      double bytes = 8.0 * 1024 * 1024 * 2 + (2 * 1024 + 5 * 1024 + 2) * 4;
+      assertEquals(bytes / RATE, beside, 1e-12);
+      assertEquals(2 * there - Math.min(there, beside), hides.terms().get(Term.EXCHANGE), 1e-12);
+      assertEquals(waits.terms().get(Term.EXPERTS), hides.terms().get(Term.EXPERTS), 0);
+    }
+  }
+
+  /** All tokens choose one expert: its rank has the rows of all. */
+  @Test
+  void skewMakesOneRankLate() {
+    Work work = Work.decode(4096, 0, DType.BFLOAT16).over(Topology.of(64));
+    long[] counts = new long[64];
+    counts[5] = 100;
+    Skew one = new Skew.Measured("a test", List.of(new ExpertHeat.Layer(1, counts)));
+    try (LanguageModel model = new LanguageModel(EXPERTS)) {
+      StepTime skewed =
+          new LatencyModel(NODE, EFFICIENCY, Optimizations.PANAMOE, one).of(model, work);
+      double flops = 2 * 64 * 4096 * 8.0 * 1024 * 1024;
+      double expert = (8.0 * 1024 * 1024) * 2 + 5 * 1024 * 4;
+      assertEquals(expert / RATE, skewed.terms().get(Term.EXPERTS), 1e-12);
+      double more =
+          skewed.terms().get(Term.COMPUTE) - time(EXPERTS, work).terms().get(Term.COMPUTE);
+      // Even, the fullest rank has about 1.04 of 4096 rows.
+      assertEquals(flops / PEAK * 63 / 64, more, 0.01 * more);
+    }
   }
 }

@@ -1,0 +1,178 @@
+package panamoe.plan;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.SplittableRandom;
+import java.util.stream.IntStream;
+import panamoe.config.ModelConfig;
+import panamoe.config.MoeConfig;
+import panamoe.engine.ExpertHeat;
+
+/** How unevenly tokens choose the experts of a layer. */
+public sealed interface Skew {
+  /** All experts alike. */
+  Skew EVEN = new Zipf(0);
+
+  /**
+   * The probability that a token chooses each of a layer's experts, which sum to k.
+   *
+   * @param layer index among the model's blocks
+   */
+  double[] chosen(int layer, int experts, int topK);
+
+  /**
+   * @throws IllegalArgumentException if counts are of another model
+   */
+  default void requireFits(ModelConfig config) {
+    for (int layer = 0; layer < config.blocks().size(); layer++) {
+      if (config.blocks().get(layer).feedForward() instanceof MoeConfig moe) {
+        chosen(layer, moe.experts(), moe.gate().topK());
+      }
+    }
+  }
+
+  /**
+   * The n-th most popular expert is drawn n^-exponent times as often as the first. Each layer's
+   * experts are in an order of its own, drawn once.
+   */
+  record Zipf(double exponent) implements Skew {
+    /** Largest exponent: from here on, nearly all tokens choose the same experts. */
+    private static final double MOST = 4;
+
+    public Zipf {
+      if (!(exponent >= 0 && exponent <= MOST)) {
+        throw new IllegalArgumentException(
+            "the skew is "
+                + exponent
+                + ", expected an exponent of 0 (even) to "
+                + (int) MOST
+                + ", or a file of counts");
+      }
+    }
+
+    @Override
+    public double[] chosen(int layer, int experts, int topK) {
+      double[] weights = new double[experts];
+      if (exponent == 0) {
+        Arrays.fill(weights, (double) topK / experts);
+        return weights;
+      }
+      Arrays.setAll(weights, i -> Math.pow(i + 1.0, -exponent));
+      shuffle(weights, new SplittableRandom(layer));
+      return withoutRepeats(weights, topK);
+    }
+
+    private static void shuffle(double[] weights, SplittableRandom random) {
+      for (int i = weights.length - 1; i > 0; i--) {
+        int other = random.nextInt(i + 1);
+        double weight = weights[i];
+        weights[i] = weights[other];
+        weights[other] = weight;
+      }
+    }
+
+    @Override
+    public String toString() {
+      return exponent == 0 ? "even" : String.format(Locale.ROOT, "Zipf %.2f", exponent);
+    }
+  }
+
+  /**
+   * Counts of a server.
+   *
+   * @param file they were read from
+   */
+  record Measured(String file, List<ExpertHeat.Layer> layers) implements Skew {
+    public Measured {
+      layers = List.copyOf(layers);
+      for (ExpertHeat.Layer layer : layers) {
+        if (Arrays.stream(layer.tokens()).anyMatch(count -> count < 0)
+            || Arrays.stream(layer.tokens()).sum() <= 0) {
+          throw new IllegalArgumentException(
+              file + ": layer " + layer.layer() + " has no tokens, or a count below 0");
+        }
+      }
+    }
+
+    @Override
+    public double[] chosen(int layer, int experts, int topK) {
+      long[] tokens =
+          layers.stream()
+              .filter(each -> each.layer() == layer)
+              .map(ExpertHeat.Layer::tokens)
+              .filter(counts -> counts.length == experts)
+              .findFirst()
+              .orElseThrow(
+                  () ->
+                      new IllegalArgumentException(
+                          String.format(
+                              Locale.ROOT,
+                              "%s has no counts of %d experts in layer %d: it is of another model",
+                              file,
+                              experts,
+                              layer)));
+      double sum = Arrays.stream(tokens).sum();
+      return Arrays.stream(tokens).mapToDouble(count -> Math.min(1, topK * count / sum)).toArray();
+    }
+
+    @Override
+    public String toString() {
+      return "counts of " + file;
+    }
+  }
+
+  /**
+   * Reads an exponent, or the name of a file as {@code serve} keeps it of a model.
+   *
+   * @throws IllegalArgumentException if it is neither, or the file is damaged
+   */
+  static Skew of(String text) {
+    try {
+      return new Zipf(Double.parseDouble(text));
+    } catch (NumberFormatException e) {
+      Path file = Path.of(text);
+      if (!Files.exists(file)) {
+        throw new IllegalArgumentException(
+            "'" + text + "' is neither an exponent such as 0.5 nor a file of counts", e);
+      }
+      return new Measured(text, ExpertHeat.layers(file));
+    }
+  }
+
+  /**
+   * The probabilities that each of the experts is among k different ones, drawn by {@code weights}
+   * one after the other. In continuous time, an expert is drawn by t with probability 1 - exp(-t
+   * weight); t is where k are drawn on average.
+   */
+  private static double[] withoutRepeats(double[] weights, int topK) {
+    double sum = Arrays.stream(weights).sum();
+    if (topK == 1) {
+      return Arrays.stream(weights).map(weight -> weight / sum).toArray();
+    }
+    if (topK >= weights.length) {
+      return IntStream.range(0, weights.length).mapToDouble(_ -> 1).toArray();
+    }
+    double low = 0;
+    double high = 1;
+    while (drawn(weights, high) < topK) {
+      high *= 2;
+    }
+    for (int i = 0; i < 100; i++) {
+      double middle = (low + high) / 2;
+      if (drawn(weights, middle) < topK) {
+        low = middle;
+      } else {
+        high = middle;
+      }
+    }
+    double time = high;
+    return Arrays.stream(weights).map(weight -> -Math.expm1(-time * weight)).toArray();
+  }
+
+  private static double drawn(double[] weights, double time) {
+    return Arrays.stream(weights).map(weight -> -Math.expm1(-time * weight)).sum();
+  }
+}

@@ -1,0 +1,93 @@
+package panamoe.plan;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.DoubleStream;
+import java.util.stream.IntStream;
+import panamoe.config.BlockConfig;
+import panamoe.config.ModelConfig;
+import panamoe.config.MoeConfig;
+import panamoe.parallel.ExpertPlacement;
+
+/**
+ * What skew does to the last of a model's MoE layers, which has as many experts as any: routes that
+ * a capacity drops, and the load of the fullest rank without and with copies of hot experts.
+ *
+ * @param tokens of a rank, among which an expert's capacity is counted
+ * @param ranks among which experts are spread, at most
+ */
+public record SkewSweep(ModelConfig config, Skew given, long tokens, int ranks) {
+  /** Capacity factors of the columns. */
+  public static final List<Double> FACTORS = List.of(1.0, 1.25, 1.5, 2.0, 4.0);
+
+  /** Copies of experts that each rank holds, of the columns. */
+  public static final List<Integer> COPIES = List.of(0, 1, 2, 4);
+
+  private static final double[] EXPONENTS = {0, 0.25, 0.5, 0.75, 1};
+
+  /** What probabilities are scaled to, as placement counts whole rows. */
+  private static final double SCALE = 1e9;
+
+  /**
+   * @param dropped share of the routes, by capacity factor
+   * @param load rows of the fullest rank over the mean, by copies
+   */
+  public record Row(Skew skew, double[] dropped, double[] load) {}
+
+  public SkewSweep {
+    if (!config.hasExperts()) {
+      throw new IllegalArgumentException(
+          "the model has no experts that tokens could choose unevenly");
+    }
+  }
+
+  /** Exponents from even to the law of words in texts, and the given skew: exponents in order. */
+  public List<Row> rows() {
+    DoubleStream exponents = DoubleStream.of(EXPONENTS);
+    if (given instanceof Skew.Zipf zipf) {
+      exponents = DoubleStream.concat(exponents, DoubleStream.of(zipf.exponent()));
+    }
+    List<Skew> skews = new ArrayList<>();
+    exponents.distinct().sorted().forEach(exponent -> skews.add(new Skew.Zipf(exponent)));
+    if (!skews.contains(given)) {
+      skews.add(given);
+    }
+    List<BlockConfig> blocks = config.blocks();
+    int last =
+        IntStream.range(0, blocks.size())
+            .filter(i -> blocks.get(i).experts() > 0)
+            .max()
+            .orElseThrow();
+    MoeConfig moe = (MoeConfig) blocks.get(last).feedForward();
+    int topK = moe.gate().topK();
+    return skews.stream()
+        .map(skew -> row(skew, skew.chosen(last, moe.experts(), topK), topK))
+        .toList();
+  }
+
+  private Row row(Skew skew, double[] chosen, int topK) {
+    return new Row(
+        skew,
+        FACTORS.stream().mapToDouble(factor -> dropped(chosen, topK, factor)).toArray(),
+        COPIES.stream().mapToDouble(copies -> load(chosen, copies)).toArray());
+  }
+
+  private double dropped(double[] chosen, int topK, double factor) {
+    long capacity = (long) Math.ceil(factor * topK * tokens / chosen.length);
+    return new ExpertLoad(chosen, topK, 1).withCapacity(tokens, capacity).dropped();
+  }
+
+  private double load(double[] chosen, int copies) {
+    int places = Math.min(ranks, chosen.length);
+    long[] rows = Arrays.stream(chosen).mapToLong(p -> Math.round(SCALE * p)).toArray();
+    ExpertPlacement placement =
+        ExpertPlacement.even(chosen.length, places).withCopies(rows, copies);
+    return IntStream.range(0, places)
+            .mapToDouble(place -> placement.rowsAt(place, rows))
+            .max()
+            .orElseThrow()
+        * places
+        / Arrays.stream(rows).sum();
+  }
+}
