@@ -14,6 +14,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
+import java.util.function.DoubleConsumer;
 import java.util.stream.Stream;
 import panamoe.io.Count;
 import panamoe.io.FileTrouble;
@@ -128,15 +129,24 @@ public final class Corpus implements TokenSource {
   }
 
   /**
-   * The tokens of one part. An end-of-text token follows each document and each passage that
-   * continues in the other part.
+   * The first tokens of one part: passages are encoded until there are {@code most}. An end-of-text
+   * token follows each document and each passage that continues in the other part.
    *
    * @throws DataException also if the text has no two passages
    */
   @Override
-  public Tokens tokens(Part part, Tokenizer tokenizer) {
+  public Tokens tokens(Part part, Tokenizer tokenizer, long most, DoubleConsumer progress) {
+    requireTwoParts();
     TokenStream tokens = new TokenStream();
-    encode(tokenizer, Map.of(part, tokens::append));
+    passAgain(
+        passage -> {
+          if (part(passage.number()) == part && tokens.size() < most) {
+            encode(passage, tokenizer, tokens::append);
+            double encoded = (double) tokens.size() / most;
+            progress.accept(
+                Math.clamp(encoded, (passage.number() + 1.0) / passages, 1)); // of a short text
+          }
+        });
     return tokens;
   }
 
@@ -153,8 +163,20 @@ public final class Corpus implements TokenSource {
     return tokens;
   }
 
-  /** Like {@link #tokens(Part, Tokenizer)}, piece by piece; a part without receiver is left out. */
+  /** Like {@link #tokens(Part, Tokenizer)}, piece by piece, for the receiver of each part. */
   void encode(Tokenizer tokenizer, Map<Part, Consumer<int[]>> receivers) {
+    requireTwoParts();
+    passAgain(passage -> encode(passage, tokenizer, receivers.get(part(passage.number()))));
+  }
+
+  private void encode(Passage passage, Tokenizer tokenizer, Consumer<int[]> receiver) {
+    receiver.accept(tokenizer.encode(passage.text()));
+    if (passage.endsDocument() || part(passage.number() + 1) != part(passage.number())) {
+      receiver.accept(new int[] {tokenizer.endOfText()});
+    }
+  }
+
+  private void requireTwoParts() {
     if (passages < 2) {
       throw new DataException(
           source
@@ -162,18 +184,6 @@ public final class Corpus implements TokenSource {
               + Count.of(bytes, "byte")
               + " of text, expected text enough for a training and a validation part");
     }
-    int[] endOfText = {tokenizer.endOfText()};
-    passAgain(
-        passage -> {
-          Part part = part(passage.number());
-          Consumer<int[]> receiver = receivers.get(part);
-          if (receiver != null) {
-            receiver.accept(tokenizer.encode(passage.text()));
-            if (passage.endsDocument() || part(passage.number() + 1) != part) {
-              receiver.accept(endOfText);
-            }
-          }
-        });
   }
 
   /** The passages of one part in order, as text. */

@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.DoubleConsumer;
 import panamoe.io.ConfigJson;
 import panamoe.io.PlainFolder;
 
@@ -243,9 +244,9 @@ public final class PreparedText implements TokenSource {
     return content.textSha256();
   }
 
-  /** Maps the tokens, after one reading that compares their checksums. */
+  /** Maps all tokens, after one reading that compares their checksums. */
   @Override
-  public Tokens tokens(Corpus.Part part, Tokenizer tokenizer) {
+  public Tokens tokens(Corpus.Part part, Tokenizer tokenizer, long most, DoubleConsumer progress) {
     if (!tokenizer.sha256().equals(content.tokenizerSha256())
         || tokenizer.vocabularySize() != content.vocabulary()) {
       throw new DataException(

@@ -1,6 +1,8 @@
 package panamoe.quantize;
 
+import java.util.Arrays;
 import java.util.concurrent.CancellationException;
+import java.util.concurrent.ForkJoinPool;
 import java.util.function.DoubleConsumer;
 import java.util.stream.IntStream;
 import panamoe.backend.Backend;
@@ -35,7 +37,7 @@ public record Divergence(TextScore before, TextScore after, double nats) {
   }
 
   /**
-   * Runs both models over a text.
+   * Runs both models over a text, and compares them, on the backend's threads.
    *
    * @param most tokens, up to the end of the window of the last one
    * @param progress is told which part is done, 0 to 1
@@ -56,35 +58,33 @@ public record Divergence(TextScore before, TextScore after, double nats) {
     Sums sums = new Sums(0, 0, 0);
     long tokens = 0;
     long bytes = 0;
-    for (long first = 0; first < all; first += atOnce) {
-      if (Thread.currentThread().isInterrupted()) {
-        throw new CancellationException("the measurement was interrupted");
-      }
-      try (TensorScope scope = TensorScope.confined(backend)) {
-        Tensor ids = scope.allocate(DType.INT32, Math.min(atOnce, all - first) * length);
-        Tensor targets = scope.allocate(DType.INT32, ids.shape());
-        bytes += windows.fill(first, ids, targets);
-        int[] next = targets.toInts();
-        tokens += IntStream.of(next).filter(it -> it != TrainingData.NO_TARGET).count();
-        Pass pass = Pass.inference(backend, scope);
-        Sequences whole = Sequences.Whole.of(scope, ids.count(), length);
-        Tensor ours = source.forward(pass, ids, whole, null, false);
-        Tensor theirs = other.forward(pass, ids, whole, null, false);
-        int vocabulary = source.config().vocabulary();
-        int rows = Math.max(1, MOST_LOGITS / vocabulary);
-        for (int from = 0; from < next.length; from += rows) {
-          int end = Math.min(next.length, from + rows);
-          sums =
-              sums.plus(
-                  compared(
-                      logits(pass, source, ours, from, end),
-                      logits(pass, other, theirs, from, end),
-                      next,
-                      from,
-                      end));
+    try (ForkJoinPool pool = new ForkJoinPool(backend.threads())) {
+      for (long first = 0; first < all; first += atOnce) {
+        if (Thread.currentThread().isInterrupted()) {
+          throw new CancellationException("the measurement was interrupted");
         }
+        try (TensorScope scope = TensorScope.confined(backend)) {
+          Tensor ids = scope.allocate(DType.INT32, Math.min(atOnce, all - first) * length);
+          Tensor targets = scope.allocate(DType.INT32, ids.shape());
+          bytes += windows.fill(first, ids, targets);
+          int[] next = targets.toInts();
+          tokens += IntStream.of(next).filter(it -> it != TrainingData.NO_TARGET).count();
+          Pass pass = Pass.inference(backend, scope);
+          Sequences whole = Sequences.Whole.of(scope, ids.count(), length);
+          Tensor ours = source.forward(pass, ids, whole, null, false);
+          Tensor theirs = other.forward(pass, ids, whole, null, false);
+          int vocabulary = source.config().vocabulary();
+          int rows = Math.max(1, MOST_LOGITS / vocabulary);
+          for (int from = 0; from < next.length; from += rows) {
+            int end = Math.min(next.length, from + rows);
+            float[] here = logits(pass, source, ours, from, end);
+            float[] there = logits(pass, other, theirs, from, end);
+            int[] following = Arrays.copyOfRange(next, from, end);
+            sums = sums.plus(pool.submit(() -> compared(here, there, following)).join());
+          }
+        }
+        progress.accept((double) Math.min(all, first + atOnce) / all);
       }
-      progress.accept((double) Math.min(all, first + atOnce) / all);
     }
     if (bytes == 0) {
       throw new IllegalArgumentException(
@@ -107,15 +107,19 @@ public record Divergence(TextScore before, TextScore after, double nats) {
     return values;
   }
 
-  /** Of tokens {@code from} to {@code end}, whose logits are given. */
-  private static Sums compared(float[] ours, float[] theirs, int[] next, int from, int end) {
-    int vocabulary = ours.length / (end - from);
-    Sums[] byToken = new Sums[end - from];
+  /**
+   * Of tokens whose logits are given, on the threads of the pool that this runs in.
+   *
+   * @param next the tokens that follow them
+   */
+  private static Sums compared(float[] ours, float[] theirs, int[] next) {
+    int vocabulary = ours.length / next.length;
+    Sums[] byToken = new Sums[next.length];
     IntStream.range(0, byToken.length)
         .parallel()
         .forEach(
             i -> {
-              int target = next[from + i];
+              int target = next[i];
               int at = i * vocabulary;
               byToken[i] =
                   target == TrainingData.NO_TARGET

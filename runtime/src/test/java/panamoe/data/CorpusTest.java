@@ -79,6 +79,25 @@ class CorpusTest {
   }
 
   @Test
+  void asManyTokensAreEncodedAsAreWanted() {
+    Corpus corpus = Corpus.of(List.of("word after word\n".repeat(2000)));
+    Tokens all = corpus.tokens(Part.TRAINING, new ByteTokenizer());
+    List<Double> told = new ArrayList<>();
+    Tokens first = corpus.tokens(Part.TRAINING, new ByteTokenizer(), 1000, told::add);
+    assertTrue(first.size() >= 1000 && first.size() < 1200, "tokens: " + first.size());
+    for (long i = 0; i < first.size(); i++) {
+      assertEquals(all.get(i), first.get(i));
+    }
+    assertEquals(told.stream().sorted().toList(), told);
+    assertEquals(1, told.getLast());
+    told.clear();
+    long more = all.size() + 1;
+    assertEquals(
+        all.size(), corpus.tokens(Part.TRAINING, new ByteTokenizer(), more, told::add).size());
+    assertEquals(1, told.getLast(), 0.02);
+  }
+
+  @Test
   void textAroundAPassageOfTheOtherPartIsNotJoined() {
     String text =
         "0123456789012345678901234567890123456789012345678901234567890123456789\n".repeat(100);

@@ -161,7 +161,7 @@ public final class QuantizeCommand implements Callable<Integer> {
       throw new IllegalArgumentException("nothing is to be rounded: every matrix is kept");
     }
     Text read = text == null ? Text.of(folder, spec) : Text.read(text);
-    TokenWindows training = windows(folder, read, Corpus.Part.TRAINING);
+    TokenWindows training = windows(folder, read, Corpus.Part.TRAINING, calibrate);
     if (training.count() < 2) {
       throw new IllegalArgumentException(
           read.source()
@@ -172,7 +172,8 @@ public final class QuantizeCommand implements Callable<Integer> {
     if (calibrate < training.length()) {
       throw usage("--calibrate is at least " + training.length() + ", a window of the text");
     }
-    TokenWindows held = measure == 0 ? null : windows(folder, read, Corpus.Part.VALIDATION);
+    TokenWindows held =
+        measure == 0 ? null : windows(folder, read, Corpus.Part.VALIDATION, measure);
     QuantizationReport report = quantize(folder, wanted, read, training, held);
     spec.commandLine()
         .getOut()
@@ -180,10 +181,13 @@ public final class QuantizeCommand implements Callable<Integer> {
     return 0;
   }
 
-  private static TokenWindows windows(ModelFolder folder, Text text, Corpus.Part part) {
-    Tokens tokens = text.tokens().tokens(part, folder.tokenizer());
-    return new TokenWindows(
-        tokens, folder.tokenizer(), Math.min(WINDOW, folder.config().context()));
+  /** Windows of at least {@code most} tokens, if the text has them, and one more. */
+  private static TokenWindows windows(ModelFolder folder, Text text, Corpus.Part part, long most) {
+    int length = Math.min(WINDOW, folder.config().context());
+    long wanted = Math.clamp(most, 0, Long.MAX_VALUE - 2 * length) + 2 * length;
+    Tokens tokens =
+        shown("encoding", at -> text.tokens().tokens(part, folder.tokenizer(), wanted, at));
+    return new TokenWindows(tokens, folder.tokenizer(), length);
   }
 
   private QuantizationReport quantize(
