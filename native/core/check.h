@@ -32,12 +32,14 @@ inline const char* dtype_name(int32_t dtype) {
     case MOE_Q5_K: return "Q5_K";
     case MOE_Q6_K: return "Q6_K";
     case MOE_MXFP4: return "MXFP4";
+    case MOE_Q8_64: return "Q8_64";
+    case MOE_Q8_128: return "Q8_128";
     default: return "unknown";
   }
 }
 
 // Bytes of an element; 0 for blocks.
-inline int64_t dtype_bytes(int32_t dtype) {
+constexpr int64_t dtype_bytes(int32_t dtype) {
   switch (dtype) {
     case MOE_FLOAT32:
     case MOE_INT32: return 4;
@@ -53,7 +55,7 @@ inline int64_t dtype_bytes(int32_t dtype) {
 struct BlockSize {
   int64_t elements, bytes;
 };
-inline BlockSize block_of(int32_t dtype) {
+constexpr BlockSize block_of(int32_t dtype) {
   switch (dtype) {
     case MOE_Q8_0: return {32, 34};
     case MOE_Q4_0: return {32, 18};
@@ -62,6 +64,8 @@ inline BlockSize block_of(int32_t dtype) {
     case MOE_Q5_K: return {256, 176};
     case MOE_Q6_K: return {256, 210};
     case MOE_MXFP4: return {32, 17};
+    case MOE_Q8_64: return {64, 66};
+    case MOE_Q8_128: return {128, 130};
     default: return {1, dtype_bytes(dtype)};
   }
 }

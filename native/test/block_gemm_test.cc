@@ -14,9 +14,10 @@ struct Format {
   const char* name;
   int64_t elements, bytes;
 };
-constexpr Format kFormats[] = {{MOE_Q8_0, "Q8_0", 32, 34},   {MOE_Q4_0, "Q4_0", 32, 18},   {MOE_Q5_0, "Q5_0", 32, 22},
-                               {MOE_MXFP4, "MXFP4", 32, 17}, {MOE_Q4_K, "Q4_K", 256, 144}, {MOE_Q5_K, "Q5_K", 256, 176},
-                               {MOE_Q6_K, "Q6_K", 256, 210}};
+constexpr Format kFormats[] = {
+    {MOE_Q8_0, "Q8_0", 32, 34},   {MOE_Q4_0, "Q4_0", 32, 18},   {MOE_Q5_0, "Q5_0", 32, 22},
+    {MOE_MXFP4, "MXFP4", 32, 17}, {MOE_Q4_K, "Q4_K", 256, 144}, {MOE_Q5_K, "Q5_K", 256, 176},
+    {MOE_Q6_K, "Q6_K", 256, 210}, {MOE_Q8_64, "Q8_64", 64, 66}, {MOE_Q8_128, "Q8_128", 128, 130}};
 
 // A number of 16 bits, 1 sign, 5 exponent.
 double from_binary16(const uint8_t* at) {
@@ -38,7 +39,9 @@ void numbers_of(const Format& format, const uint8_t* b, double* y) {
   const double d = from_binary16(b);
   switch (format.dtype) {
     case MOE_Q8_0:
-      for (int i = 0; i < 32; ++i) y[i] = d * static_cast<int8_t>(b[2 + i]);
+    case MOE_Q8_64:
+    case MOE_Q8_128:
+      for (int64_t i = 0; i < format.elements; ++i) y[i] = d * static_cast<int8_t>(b[2 + i]);
       break;
     case MOE_Q4_0:
       for (int i = 0; i < 16; ++i) y[i] = d * (b[2 + i] % 16 - 8), y[i + 16] = d * (b[2 + i] / 16 - 8);

@@ -40,7 +40,7 @@ enum class Kernel {
   kDot,    // A and B bfloat16: vdpbf16ps, a dot product for each two k
   kAmx,    // A and B bfloat16: tdpbf16ps, for each 32 k
   // B in blocks, expanded to a byte a code, and A rounded to int8 (block_kernel-inl.h), by what scales the codes.
-  kBytes,       // Q8_0, Q4_0, Q5_0, MXFP4: a scale for each 32 k
+  kBytes,       // Q8_0, Q8_64, Q8_128, Q4_0, Q5_0, MXFP4: a scale for each 32 k or more
   kByteMins,    // Q4_K, Q5_K: a scale and a minimum for each 32 k
   kByteHalves,  // Q6_K: a scale for each 16 k
 };
@@ -52,6 +52,8 @@ using Weight = std::conditional_t<multiplies_blocks(kKernel), uint8_t,
 inline Kernel kernel_of(const Product& product) {
   switch (product.b.dtype) {
     case MOE_Q8_0:
+    case MOE_Q8_64:
+    case MOE_Q8_128:
     case MOE_Q4_0:
     case MOE_Q5_0:
     case MOE_MXFP4: return Kernel::kBytes;
@@ -83,6 +85,8 @@ inline int64_t panel_size(int32_t dtype, int64_t inner) {
   switch (dtype) {
     case MOE_BFLOAT16: return kNr * (ceil_div(inner, 2) * 2);
     case MOE_Q8_0: return kNr * (inner / 32 * 34);
+    case MOE_Q8_64: return kNr * (inner / 64 * 66);
+    case MOE_Q8_128: return kNr * (inner / 128 * 130);
     case MOE_Q4_0:
     case MOE_MXFP4: return kNr * (inner / 32 * 18);
     case MOE_Q5_0: return kNr * (inner / 32 * 22);
@@ -99,7 +103,10 @@ constexpr int64_t expanded_size(Kernel kernel, int64_t inner) {
   return kNr * (inner / 32 * (kernel == Kernel::kBytes ? 36 : 40));
 }
 
-// Bits of the packed codes of a format that are not in their low four.
+// Whether packed codes have a byte each.
+constexpr bool has_byte_codes(int32_t dtype) { return dtype == MOE_Q8_0 || dtype == MOE_Q8_64 || dtype == MOE_Q8_128; }
+
+// Bits of the packed codes of other formats that are not in their low four.
 constexpr int high_bits(int32_t dtype) {
   return dtype == MOE_Q5_0 || dtype == MOE_Q5_K ? 1 : dtype == MOE_Q6_K ? 2 : 0;
 }

@@ -66,11 +66,11 @@ class PackedBlocks {
 
   // Goes on to the next 32 k.
   HWY_INLINE void advance() {
-    if constexpr (kScales == 2) {
+    if constexpr (kBlocks > 1) {
       if (left_ == 0) {
         super_ = next_;
         factors_ = super_ + (kMins ? 4 : 2) * kNr;
-        next_ = factors_ + 2 * kBlocks * kNr;
+        next_ = factors_ + (kScales == 2 ? 2 * kBlocks * kNr : 0);
         left_ = kBlocks;
       } else {
         factors_ += (kMins ? 1 : 2) * kNr;
@@ -78,13 +78,13 @@ class PackedBlocks {
       --left_;
     }
     rows_ = next_;
-    next_ += kRows * kCodeBytes + (kScales == 1 ? 2 * kNr : 0);
+    next_ += kRows * kCodeBytes + (kBlocks == 1 ? 2 * kNr : 0);
   }
   // The codes of four k from k = 4 step on, of half of the columns.
   HWY_INLINE CodeVector codes(int step, int half) const {
     const CodeTag d;
     const auto row = [&](int i) { return hn::LoadU(d, rows_ + (2 * i + half) * kCodeBytes / 2); };
-    if constexpr (kDtype == MOE_Q8_0) return row(step);
+    if constexpr (has_byte_codes(kDtype)) return row(step);
     CodeVector codes = step < 4 ? hn::And(row(step), hn::Set(d, uint8_t{0x0f})) : hn::ShiftRight<4>(row(step - 4));
     if constexpr (kDtype == MOE_MXFP4) {
       codes = hn::TableLookupBytes(hn::LoadDup128(d, kTableCodes), codes);
@@ -98,7 +98,7 @@ class PackedBlocks {
   // Scales of half of the columns; i = 1: their minima, or the scales of the second 16 k.
   HWY_INLINE FloatVector scale(int i, int half) const {
     constexpr int64_t kWidth = kNr / 2;
-    const uint8_t* of = kScales == 2 ? super_ + (kMins ? 2 * i : 0) * kNr : next_ - 2 * kNr;
+    const uint8_t* of = kBlocks > 1 ? super_ + (kMins ? 2 * i : 0) * kNr : next_ - 2 * kNr;
     if constexpr (kDtype == MOE_MXFP4) return bfloats(of + half * kNr);
     const FloatVector scale = halves(of + half * kNr);
     if constexpr (kMins) return hn::Mul(scale, bytes<uint8_t>(factors_ + i * kBlocks * kNr + half * kWidth));
@@ -108,11 +108,12 @@ class PackedBlocks {
 
  private:
   static constexpr bool kMins = kDtype == MOE_Q4_K || kDtype == MOE_Q5_K;
-  static constexpr int64_t kBlocks = kBlockSteps / 32, kRows = kDtype == MOE_Q8_0 ? 8 : 4 + high_bits(kDtype);
+  static constexpr int64_t kBlocks = block_of(kDtype).elements / 32;  // of 32 k that share a scale
+  static constexpr int64_t kRows = has_byte_codes(kDtype) ? 8 : 4 + high_bits(kDtype);
 
   const uint8_t* next_;
   const uint8_t* rows_ = nullptr;     // of codes
-  const uint8_t* super_ = nullptr;    // scale, and minimum, of 256 k
+  const uint8_t* super_ = nullptr;    // scale, and minimum, of kBlocks
   const uint8_t* factors_ = nullptr;  // of these 32
   int64_t left_ = 0;
 };
@@ -169,6 +170,8 @@ HWY_INLINE auto with_blocks(int32_t dtype, Body&& body) {
   } else {
     switch (dtype) {
       case MOE_Q8_0: return body(std::integral_constant<int32_t, MOE_Q8_0>());
+      case MOE_Q8_64: return body(std::integral_constant<int32_t, MOE_Q8_64>());
+      case MOE_Q8_128: return body(std::integral_constant<int32_t, MOE_Q8_128>());
       case MOE_Q4_0: return body(std::integral_constant<int32_t, MOE_Q4_0>());
       case MOE_Q5_0: return body(std::integral_constant<int32_t, MOE_Q5_0>());
       default: return body(std::integral_constant<int32_t, MOE_MXFP4>());

@@ -3,8 +3,10 @@
 // A: panels of up to mr rows, for each 32 k: x [8][rows][4] int8; the scales a and -kBegin a, float32 [rows] each; what
 //    sums begin with, the bits of kBegin less z times the sum of x, int32 [rows]; for kByteHalves, whose sums are of 16
 //    k, the second ones' [rows]; for B with minima a times the sum of x, float32 [rows].
-// B: panels of nr columns, the last one filled up with zeros. For each 32 k (Q8_0, Q4_0, MXFP4, Q5_0) or 256 k:
+// B: panels of nr columns, the last one filled up with zeros. For each block's k:
 //    Q8_0       codes [8][nr][4]; scales binary16 [nr]
+//    Q8_64      scales of 64 k, binary16 [nr]; twice the codes
+//    Q8_128     scales of 128 k; four times the codes
 //    Q4_0       the low four bits of codes [4][nr][4], those of k .. k + 15 in the low half of a byte, of k + 16 ..
 //               k + 31 in the high one; scales [nr]
 //    MXFP4      the same; scales bfloat16 [nr]
@@ -41,7 +43,9 @@ namespace hn = hwy::HWY_NAMESPACE;
 // z: what is taken off the codes of a format without minima.
 constexpr int32_t code_offset(int32_t dtype) {
   switch (dtype) {
-    case MOE_Q8_0: return 128;
+    case MOE_Q8_0:
+    case MOE_Q8_64:
+    case MOE_Q8_128: return 128;
     case MOE_Q4_0: return 8;
     case MOE_Q5_0: return 16;
     case MOE_Q6_K: return 32;
@@ -127,7 +131,9 @@ inline void codes_of(int32_t dtype, const uint8_t* block, int64_t k, uint8_t* co
   };
   switch (dtype) {
     case MOE_Q8_0:
-      for (int64_t i = 0; i < 32; ++i) codes[i] = block[2 + i] ^ 0x80;
+    case MOE_Q8_64:
+    case MOE_Q8_128:
+      for (int64_t i = 0; i < 32; ++i) codes[i] = block[2 + k + i] ^ 0x80;
       return;
     case MOE_Q4_0: return nibbles(block + 2);
     case MOE_MXFP4: return nibbles(block + 1);
@@ -173,7 +179,7 @@ inline void pack_codes(int32_t dtype, const uint8_t* codes, int64_t column, uint
   const int bits = high_bits(dtype);
   for (int64_t k = 0; k < 32; ++k) {
     const int64_t step = k / 4;
-    if (dtype == MOE_Q8_0) {
+    if (has_byte_codes(dtype)) {
       byte(step, k) = codes[k];
       continue;
     }
@@ -187,7 +193,7 @@ inline void pack_codes(int32_t dtype, const uint8_t* codes, int64_t column, uint
 inline void pack_blocks(int32_t dtype, const uint8_t* rows, int64_t stride, int64_t width, int64_t inner, uint8_t* to) {
   const BlockSize size = block_of(dtype);
   const int64_t step = panel_size(dtype, size.elements);
-  const int64_t code_bytes = (dtype == MOE_Q8_0 ? 32 : 16 + 4 * high_bits(dtype)) * kNr;
+  const int64_t code_bytes = (has_byte_codes(dtype) ? 32 : 16 + 4 * high_bits(dtype)) * kNr;
   std::fill_n(to, panel_size(dtype, inner), uint8_t{0});
   uint8_t codes[32];
   for (int64_t k = 0; k < inner; k += size.elements, rows += size.bytes, to += step) {
@@ -203,6 +209,9 @@ inline void pack_blocks(int32_t dtype, const uint8_t* rows, int64_t stride, int6
         } else {
           std::memcpy(scale, block, 2);
         }
+      } else if (has_byte_codes(dtype)) {
+        std::memcpy(to + 2 * column, block, 2);
+        to_codes = to + 2 * kNr;
       } else if (dtype == MOE_Q6_K) {
         std::memcpy(to + 2 * column, block + 208, 2);
         for (int64_t j = 0; j < 16; ++j) to[(2 + j) * kNr + column] = block[192 + j];

@@ -1,6 +1,6 @@
 // GEMM with weights in blocks: c [M, N] = activation(a [M, K] b [N, K]^T + bias) per group, a float32 or bfloat16. The
 // blocks stay as they are in memory and in shared memory; a lane decodes codes in registers for mma.m16n8k16, whose
-// products of codes and a's bfloat16 parts (parts.h) are exact. Sums of the 32 k (16 in Q6_K) that share a scale are
+// products of codes and a's bfloat16 parts (parts.h) are exact. Sums of 32 k (16 in Q6_K), which share a scale, are
 // scaled and added in float32, k in ascending order whatever the rows, so a row has the same bits alone and in a batch.
 // Design: docs/kernels-cuda.md. Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='BlockGemm*'.
 #include "cuda/gemm/block_formats.h"
@@ -238,7 +238,9 @@ void launch_format(Launch& launch, const Product& product) {
 
 void run_block_product(Launch& launch, const Product& product) {
   switch (product.b.dtype) {
-    case MOE_Q8_0: return launch_format<Q8_0>(launch, product);
+    case MOE_Q8_0: return launch_format<Int8<32>>(launch, product);
+    case MOE_Q8_64: return launch_format<Int8<64>>(launch, product);
+    case MOE_Q8_128: return launch_format<Int8<128>>(launch, product);
     case MOE_Q4_0: return launch_format<Q4_0>(launch, product);
     case MOE_Q5_0: return launch_format<Q5_0>(launch, product);
     case MOE_Q4_K: return launch_format<Q4K>(launch, product);

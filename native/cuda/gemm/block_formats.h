@@ -49,17 +49,18 @@ __device__ __forceinline__ uint32_t four_nibbles(const unsigned char* bytes, int
   return word_at(bytes + k % 16) >> k / 16 * 4 & 0x0f0f0f0f;
 }
 
-// A format has kElements in a block of kBytes; each kScaled of them have a scale, and with kMins a minimum. codes(): of
-// k .. k + 3, k a multiple of 4, a byte each; pair(): two of them in bfloat16. Blocks begin at even addresses except
-// MXFP4's.
-template <int bytes>
-struct BlockOf32 {
-  static constexpr int kElements = 32, kBytes = bytes, kScaled = 32;
+// A format has kElements in a block of kBytes; each kScaled of them, or more, have a scale, and with kMins a minimum.
+// codes(): of k .. k + 3, k a multiple of 4, a byte each; pair(): two of them in bfloat16. Blocks begin at even
+// addresses except MXFP4's.
+template <int elements, int bytes>
+struct BlockWithScale {
+  static constexpr int kElements = elements, kBytes = bytes, kScaled = 32;
   static constexpr bool kMins = false;
   __device__ __forceinline__ static float scale(const unsigned char* block, int) { return from_binary16(block); }
 };
 
-struct Q8_0 : BlockOf32<34> {
+template <int elements>
+struct Int8 : BlockWithScale<elements, 2 + elements> {
   __device__ __forceinline__ static uint32_t codes(const unsigned char* block, int k) { return word_at(block + 2 + k); }
   // The sign of a code turns 128 into 256: 128 + its other seven bits, less that.
   __device__ __forceinline__ static uint32_t pair(uint32_t codes, int first) {
@@ -68,14 +69,14 @@ struct Q8_0 : BlockOf32<34> {
   }
 };
 
-struct Q4_0 : BlockOf32<18> {
+struct Q4_0 : BlockWithScale<32, 18> {
   __device__ __forceinline__ static uint32_t codes(const unsigned char* block, int k) {
     return four_nibbles(block + 2, k);
   }
   __device__ __forceinline__ static uint32_t pair(uint32_t codes, int first) { return offset_pair<8>(codes, first); }
 };
 
-struct Q5_0 : BlockOf32<22> {
+struct Q5_0 : BlockWithScale<32, 22> {
   __device__ __forceinline__ static uint32_t codes(const unsigned char* block, int k) {
     const uint32_t fifth = word_at(block + 2) >> k & 15;  // of four codes; the product puts them a byte apart
     return four_nibbles(block + 6, k) | (fifth * 0x00204081 & 0x01010101) << 4;
@@ -84,7 +85,7 @@ struct Q5_0 : BlockOf32<22> {
 };
 
 // Codes are twice what they stand for, and scales half, so that the largest scale is finite.
-struct Mxfp4 : BlockOf32<17> {
+struct Mxfp4 : BlockWithScale<32, 17> {
   __device__ __forceinline__ static float scale(const unsigned char* block, int) {
     const uint32_t exponent = block[0];
     return __uint_as_float(exponent >= 2 ? (exponent - 1) << 23 : 0x00200000u << exponent);

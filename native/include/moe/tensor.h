@@ -17,14 +17,16 @@ typedef enum moe_dtype {
   MOE_FLOAT64 = 4, /* sums over many tokens, which ranks add up */
   MOE_INT8 = 5,    /* keys and values of a cache, with scales beside them */
   /* Weights in blocks of elements that share scales (docs/quantization.md). Rows of whole blocks, row-major byte for
-   * byte as a GGUF file has them; only moe_gemm_pack reads them so. */
-  MOE_Q8_0 = 6,  /* blocks of 32, 34 bytes */
-  MOE_Q4_0 = 7,  /* 32, 18 */
-  MOE_Q5_0 = 8,  /* 32, 22 */
-  MOE_Q4_K = 9,  /* 256, 144 */
-  MOE_Q5_K = 10, /* 256, 176 */
-  MOE_Q6_K = 11, /* 256, 210 */
-  MOE_MXFP4 = 12 /* 32, 17 */
+   * byte as a GGUF file has them, Q8_64 and Q8_128 as Q8_0 with more codes; only moe_gemm_pack reads them so. */
+  MOE_Q8_0 = 6,   /* blocks of 32, 34 bytes */
+  MOE_Q4_0 = 7,   /* 32, 18 */
+  MOE_Q5_0 = 8,   /* 32, 22 */
+  MOE_Q4_K = 9,   /* 256, 144 */
+  MOE_Q5_K = 10,  /* 256, 176 */
+  MOE_Q6_K = 11,  /* 256, 210 */
+  MOE_MXFP4 = 12, /* 32, 17 */
+  MOE_Q8_64 = 13, /* 64, 66 */
+  MOE_Q8_128 = 14 /* 128, 130 */
 } moe_dtype;
 
 typedef enum moe_layout {

@@ -358,6 +358,24 @@ public class Moe extends Moe$shared {
     public static int MOE_MXFP4() {
         return MOE_MXFP4;
     }
+    private static final int MOE_Q8_64 = (int)13L;
+    /**
+     * {@snippet lang=c :
+     * enum moe_dtype.MOE_Q8_64 = 13
+     * }
+     */
+    public static int MOE_Q8_64() {
+        return MOE_Q8_64;
+    }
+    private static final int MOE_Q8_128 = (int)14L;
+    /**
+     * {@snippet lang=c :
+     * enum moe_dtype.MOE_Q8_128 = 14
+     * }
+     */
+    public static int MOE_Q8_128() {
+        return MOE_Q8_128;
+    }
     private static final int MOE_ROW_MAJOR = (int)0L;
     /**
      * {@snippet lang=c :

@@ -7,9 +7,9 @@ import panamoe.tensor.BFloat16;
 
 /**
  * Decodes stored elements to float32. The types with blocks are those of ggml: 32 or 256 elements
- * share their scales. A method's comment lists the fields of a block with their bytes. The factors
- * are multiplied and rounded in ggml's order, so that the floats have its bits; recorded cases of
- * {@code panamoe conformance} show it.
+ * share their scales; Q8_64 and Q8_128 are Q8_0 with more elements. A method's comment lists the
+ * fields of a block with their bytes. The factors are multiplied and rounded in ggml's order, so
+ * that the floats have its bits; recorded cases of {@code panamoe conformance} show it.
  */
 final class BlockFormats {
   private static final ValueLayout.OfByte BYTE = ValueLayout.JAVA_BYTE;
@@ -135,14 +135,16 @@ final class BlockFormats {
     }
   }
 
-  /** d f16 (2), 32 signed bytes. */
-  static void q8_0(MemorySegment from, MemorySegment to, long blocks) {
-    for (long block = 0, at = 0, out = 0; block < blocks; block++, at += 34, out += 32) {
-      float d = half(from, at);
-      for (int j = 0; j < 32; j++) {
-        put(to, out + j, d * from.get(BYTE, at + 2 + j));
+  /** Q8_0 and its like: d f16 (2), as many signed bytes as elements. */
+  static Decoder int8(int elements) {
+    return (from, to, blocks) -> {
+      for (long block = 0, at = 0, out = 0; block < blocks; block++, at += 2 + elements) {
+        float d = half(from, at);
+        for (int j = 0; j < elements; j++, out++) {
+          put(to, out, d * from.get(BYTE, at + 2 + j));
+        }
       }
-    }
+    };
   }
 
   /**

@@ -7,8 +7,7 @@ import panamoe.tensor.DType;
 
 /**
  * The readable element types of safetensors and GGUF files; the constants have the names in their
- * headers. Types of more than one element a block are quantised ones of GGUF ({@link
- * BlockFormats}).
+ * headers. Types of more than one element a block are quantised ones ({@link BlockFormats}).
  */
 public enum StoredType {
   F64(8, BlockFormats::f64),
@@ -27,7 +26,7 @@ public enum StoredType {
   Q4_1(32, 20, BlockFormats::q4_1),
   Q5_0(32, 22, BlockFormats::q5_0),
   Q5_1(32, 24, BlockFormats::q5_1),
-  Q8_0(32, 34, BlockFormats::q8_0),
+  Q8_0(32, 34, BlockFormats.int8(32)),
   Q2_K(256, 84, BlockFormats::q2K),
   Q3_K(256, 110, BlockFormats::q3K),
   Q4_K(256, 144, BlockFormats::q4K),
@@ -35,7 +34,9 @@ public enum StoredType {
   Q6_K(256, 210, BlockFormats::q6K),
   IQ4_NL(32, 18, BlockFormats::iq4Nl),
   IQ4_XS(256, 136, BlockFormats::iq4Xs),
-  MXFP4(32, 17, BlockFormats::mxfp4);
+  MXFP4(32, 17, BlockFormats::mxfp4),
+  Q8_64(64, 66, BlockFormats.int8(64)),
+  Q8_128(128, 130, BlockFormats.int8(128));
 
   private final int elements;
   private final int bytes;

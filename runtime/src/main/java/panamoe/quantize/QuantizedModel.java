@@ -4,11 +4,13 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
@@ -31,7 +33,7 @@ import panamoe.tensor.Elements;
  * A model whose experts' matrices are rounded to blocks, and the folder that it is written to.
  *
  * @param blocks of the matrices that are rounded; others stay as they are stored
- * @param unreached matrices that would be rounded to fewer bits than Q8_0, had the calibration
+ * @param unreached matrices that would be rounded to fewer bits than int8, had the calibration
  *     reached their expert
  * @param unfit matrices that stay because their rows are no whole blocks
  */
@@ -41,6 +43,8 @@ public record QuantizedModel(
     List<ExpertMatrix> unreached,
     List<ExpertMatrix> unfit,
     Calibration calibration) {
+  private static final Set<DType> INT8 = EnumSet.of(DType.Q8_0, DType.Q8_64, DType.Q8_128);
+
   /**
    * Refuses a model that cannot be quantized, and a plan that does not fit it.
    *
@@ -88,10 +92,9 @@ public record QuantizedModel(
             if (format != BlockFormat.KEEP) {
               unfit.add(matrix);
             }
-          } else if (calibration.tokens(matrix.parameter(), matrix.expert()) == 0) {
-            if (fitting.get() != DType.Q8_0) {
-              unreached.add(matrix);
-            }
+          } else if (!INT8.contains(fitting.get())
+              && calibration.tokens(matrix.parameter(), matrix.expert()) == 0) {
+            unreached.add(matrix);
             blocks.put(matrix, DType.Q8_0);
           } else {
             blocks.put(matrix, fitting.get());

@@ -72,9 +72,9 @@ public final class BlockSearch {
   private void round() {
     Arrays.fill(block, (byte) 0);
     switch (dtype) {
-      case Q8_0 -> small(-127, 127);
-      case Q4_0 -> small(-8, 7);
-      case Q5_0 -> small(-16, 15);
+      case Q8_0, Q8_64, Q8_128 -> oneScale(-127, 127);
+      case Q4_0 -> oneScale(-8, 7);
+      case Q5_0 -> oneScale(-16, 15);
       case MXFP4 -> mxfp4();
       case Q4_K -> withMinima(15);
       case Q5_K -> withMinima(31);
@@ -83,11 +83,11 @@ public final class BlockSearch {
     }
   }
 
-  private void small(int low, int high) {
-    double scale = putFloat16(0, ScaleSearch.symmetric(x, w, 0, SMALL, low, high, true));
-    code(0, SMALL, scale, 0, low, high);
-    if (dtype == DType.Q8_0) {
-      for (int i = 0; i < SMALL; i++) {
+  private void oneScale(int low, int high) {
+    double scale = putFloat16(0, ScaleSearch.symmetric(x, w, 0, x.length, low, high, true));
+    code(0, x.length, scale, 0, low, high);
+    if (high == 127) {
+      for (int i = 0; i < codes.length; i++) {
         block[2 + i] = (byte) codes[i];
       }
       return;

@@ -13,15 +13,18 @@ public enum DType {
   FLOAT64(4, 8, "F64"),
   /** Keys and values of a cache, with scales beside them. */
   INT8(5, 1, "I8"),
-  // Weights in blocks of elements of a row that share scales: GGUF's, byte for byte. Kernels take
-  // them packed, and only as the weights of a GEMM (docs/quantization.md).
+  // Weights in blocks of elements of a row that share scales: GGUF's, byte for byte, and larger
+  // ones
+  // of Q8_0. Kernels take them packed, and only as the weights of a GEMM (docs/quantization.md).
   Q8_0(6, 32, 34, 34),
   Q4_0(7, 32, 18, 18),
   Q5_0(8, 32, 22, 22),
   Q4_K(9, 256, 144, 148),
   Q5_K(10, 256, 176, 180),
   Q6_K(11, 256, 210, 210),
-  MXFP4(12, 32, 17, 18);
+  MXFP4(12, 32, 17, 18),
+  Q8_64(13, 64, 66, 66),
+  Q8_128(14, 128, 130, 130);
 
   private final int code;
   private final int blockElements;
@@ -103,7 +106,7 @@ public enum DType {
     return blockBytes;
   }
 
-  /** The name of this type in a safetensors header; blocks have that of GGUF. */
+  /** The name of this type in a safetensors header; blocks that GGUF has too are named as there. */
   public String safetensorsName() {
     return safetensorsName;
   }

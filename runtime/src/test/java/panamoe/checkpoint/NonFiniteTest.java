@@ -22,7 +22,7 @@ class NonFiniteTest {
   @ParameterizedTest
   @EnumSource(
       value = DType.class,
-      names = {"Q8_0", "Q4_0", "Q5_0", "Q4_K", "Q5_K", "Q6_K", "MXFP4"})
+      names = {"Q8_0", "Q8_64", "Q8_128", "Q4_0", "Q5_0", "Q4_K", "Q5_K", "Q6_K", "MXFP4"})
   void countsThoseOfBlocks(DType dtype) {
     Random random = new Random(3);
     int blocks = 9;

@@ -65,8 +65,8 @@ final class Blocks {
 
   private static void decode(DType dtype, MemorySegment block, double[] y, int at) {
     switch (dtype) {
-      case Q8_0 -> {
-        for (int i = 0; i < 32; i++) {
+      case Q8_0, Q8_64, Q8_128 -> {
+        for (int i = 0; i < dtype.blockElements(); i++) {
           y[at + i] = half(block, 0) * block.get(ValueLayout.JAVA_BYTE, 2 + i);
         }
       }

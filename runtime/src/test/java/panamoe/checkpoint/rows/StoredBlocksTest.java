@@ -79,7 +79,7 @@ class StoredBlocksTest {
   @ParameterizedTest
   @EnumSource(
       value = DType.class,
-      names = {"Q8_0", "Q4_0", "Q5_0", "Q4_K", "Q5_K", "Q6_K", "MXFP4"})
+      names = {"Q8_0", "Q8_64", "Q8_128", "Q4_0", "Q5_0", "Q4_K", "Q5_K", "Q6_K", "MXFP4"})
   void productsAreThoseOfDecodedWeightsAndRoundedRows(DType dtype) {
     RowSource both = new JoinedRows(List.of(part("gate", dtype), part("up", dtype)));
     assertEquals(DType.FLOAT32, both.dtype());
