@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -176,6 +177,23 @@ public record QuantizedModel(
     return calibration.tokens(matrix.parameter(), matrix.expert()) == 0
         ? null
         : calibration.weights(matrix.parameter(), matrix.expert());
+  }
+
+  /**
+   * Parameters whose experts' matrices are not all alike. They are held in int8, or as others are
+   * if some are in no blocks, because kernels take one format a parameter.
+   */
+  public List<String> mixed() {
+    Map<String, Set<Optional<DType>>> formats = new LinkedHashMap<>();
+    for (ExpertMatrix matrix : ModelTensors.expertMatrices(source.config())) {
+      formats
+          .computeIfAbsent(matrix.parameter(), _ -> new HashSet<>())
+          .add(Optional.ofNullable(blocks.get(matrix)));
+    }
+    return formats.entrySet().stream()
+        .filter(each -> each.getValue().size() > 1)
+        .map(Map.Entry::getKey)
+        .toList();
   }
 
   /** Matrices by the blocks that they are in. */

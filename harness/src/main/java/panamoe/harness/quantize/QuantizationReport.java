@@ -86,6 +86,13 @@ record QuantizationReport(
           first.columns(),
           model.unfit().size() - 1);
     }
+    if (!model.mixed().isEmpty()) {
+      line(
+          text,
+          "formats differ in %s, the first of %d: held in int8 in memory, or as --dtype says if some are kept",
+          model.mixed().getFirst(),
+          model.mixed().size());
+    }
     line(
         text,
         "weights: %,.1f MiB before, %,.1f MiB after",
@@ -121,6 +128,7 @@ record QuantizationReport(
         .counts()
         .forEach((format, count) -> matrices.put(format.name().toLowerCase(Locale.ROOT), count));
     json.put("kept", model.unfit().size());
+    model.mixed().forEach(json.putArray("mixed")::add);
     json.put("bytes_before", bytesBefore);
     json.put("bytes_after", bytesAfter);
     if (divergence != null) {

@@ -156,6 +156,9 @@ class QuantizeCommandTest {
         words.out());
     // Kernels take one dtype a layer.
     assertEquals(
+        "layers.1.moe.experts.up.weight", report.at("/mixed/0").asText(), report::toString);
+    assertTrue(words.out().contains("formats differ in layers.1.moe.experts.up.weight, "));
+    assertEquals(
         DType.Q8_0,
         ModelFolder.open(out())
             .typesAsStored(DType.FLOAT32)
