@@ -7,6 +7,7 @@ import java.util.AbstractList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
+import panamoe.tensor.BFloat16;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
@@ -79,7 +80,7 @@ record RandomWeights(long seed) {
     float scale = (float) (deviation * Math.sqrt(3) / (1 << 15));
     for (long i = 0; i < elements; i++) {
       float value = scale * to.get(SHORT, 2 * i);
-      to.set(SHORT, 2 * i, (short) (Float.floatToRawIntBits(value) >>> 16));
+      to.set(SHORT, 2 * i, BFloat16.fromFloat(value));
     }
   }
 
