@@ -1,6 +1,6 @@
 // The micro-kernel for B in blocks: C[mr x nr] += A[mr x k] B[k x nr], A rounded to int8.
 //
-//   A[m, k] = a[m, k / 32] x[m, k]             x int8, the scale a float32, rounded as pack_blocks-inl.h says
+//   A[m, k] = a[m, k / 32] x[m, k]             x int8, the scale a float32, rounded as round_rows-inl.h says
 //   B[k, n] = d[n, k / g] (u[k, n] - z)        u a code of B; g is 16 or 32
 //        or = d[n, k / g] u[k, n] - m[n, k / g]
 //   C[m, n] = sum over blocks of g, in order, of a d (sum of x u - z sum of x), or of that with z = 0, less
@@ -10,7 +10,7 @@
 // of a row of C do not depend on the rows beside it. vpdpbusd sums four products of unsigned by signed bytes at once.
 // Highway has it from AVX3_DL on; processors of other targets may have it too; elsewhere it is composed, with the same
 // sums.
-// Formats: GGUF's (ggml, MIT licence); layouts of A and B: pack_blocks-inl.h and expand_blocks-inl.h.
+// Formats: GGUF's (ggml, MIT licence); layouts of A: round_rows-inl.h, of B: pack_blocks-inl.h and expand_blocks-inl.h.
 // Tested by panamoe_test --gtest_filter='BlockGemmTest.*'; timed by gemm_bench.
 #include "cpu/gemm/product.h"
 

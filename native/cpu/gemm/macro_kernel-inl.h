@@ -19,7 +19,7 @@
 #include "cpu/gemm/epilogue-inl.h"
 #include "cpu/gemm/micro_kernel-inl.h"
 #include "cpu/gemm/pack-inl.h"
-#include "cpu/gemm/pack_blocks-inl.h"
+#include "cpu/gemm/round_rows-inl.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();

@@ -1,0 +1,156 @@
+// Rounding the rows of A to int8 where B is in blocks: panels of up to mr rows, for each 32 k
+//
+//   x [8][rows][4] int8
+//   the scales a, and -kBegin a, float32 [rows] each
+//   what sums begin with: the bits of kBegin less z times the sum of x, int32 [rows]
+//   for kByteHalves, whose sums are of 16 k, the same of the second ones [rows]
+//   for B with minima a times the sum of x, float32 [rows]
+//
+// Tested by panamoe_test --gtest_filter='BlockGemmTest.*'; timed by gemm_bench.
+#include "cpu/gemm/product.h"
+
+#if defined(MOE_CPU_GEMM_ROUND_ROWS_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef MOE_CPU_GEMM_ROUND_ROWS_INL_H
+#undef MOE_CPU_GEMM_ROUND_ROWS_INL_H
+#else
+#define MOE_CPU_GEMM_ROUND_ROWS_INL_H
+#endif
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <limits>
+
+#include "cpu/gemm/expand_blocks-inl.h"
+#include "cpu/gemm/pack-inl.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace moe::cpu::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// z: what is taken off the codes of a format without minima.
+constexpr int32_t code_offset(int32_t dtype) {
+  switch (dtype) {
+    case MOE_Q8_0:
+    case MOE_Q8_64:
+    case MOE_Q8_128: return 128;
+    case MOE_Q4_0: return 8;
+    case MOE_Q5_0: return 16;
+    case MOE_Q6_K: return 32;
+    case MOE_MXFP4: return 12;
+    default: return 0;
+  }
+}
+
+// Blocks of 32 k of a row that are rounded together, so that divisions are of vectors.
+inline constexpr int64_t kRoundedBlocks = 8;
+// Rows ahead that A is prefetched: a task reads kc of each row, which is too short for hardware prefetch. Measured.
+inline constexpr int64_t kRowsAhead = 2;
+
+// The scales of up to kRoundedBlocks blocks: the largest magnitude / 127, in the least 22 bits that are not below it,
+// so that kBegin times it is exact. Where a number is not finite the scale is NaN, so that the product is not.
+struct RowScales {
+  alignas(64) float scale[kRoundedBlocks];
+  alignas(64) float inverse[kRoundedBlocks];
+
+  HWY_INLINE RowScales(const float* values, int64_t inner) {
+    const IntTag bits;
+    alignas(64) int32_t largest[kRoundedBlocks] = {};
+    for (int64_t k = 0; k < inner; k += 32) {
+      // Magnitudes are ordered as their bits are, and what is not finite is the largest.
+      auto most = hn::Zero(bits);
+      for (int64_t i = k; i < k + 32; i += kLanes) {
+        const auto magnitude = hn::And(hn::BitCast(bits, hn::Load(FloatTag(), values + i)), hn::Set(bits, 0x7fffffff));
+        most = hn::Max(most, magnitude);
+      }
+      largest[k / 32] = hn::ReduceMax(bits, most);
+    }
+    const hn::CappedTag<float, kRoundedBlocks> d;
+    const hn::RebindToSigned<decltype(d)> di;
+    for (size_t i = 0; i < kRoundedBlocks; i += hn::Lanes(d)) {
+      const auto most = hn::BitCast(d, hn::Load(di, largest + i));
+      const auto finite = hn::Lt(most, hn::Set(d, std::numeric_limits<float>::infinity()));
+      // Numbers below about 2^-120 have no scale, or no inverse of one, that is normal: they are rounded to 0.
+      const auto rounds = hn::And(finite, hn::Gt(most, hn::Set(d, 0x1p-119f)));
+      const auto quotient = hn::BitCast(di, hn::Div(most, hn::Set(d, 127.0f)));
+      const auto in_22_bits = hn::And(hn::Add(quotient, hn::Set(di, 3)), hn::Set(di, ~3));
+      const auto a = hn::IfThenElseZero(rounds, hn::BitCast(d, in_22_bits));
+      hn::Store(hn::IfThenElse(finite, a, hn::Set(d, std::numeric_limits<float>::quiet_NaN())), d, scale + i);
+      hn::Store(hn::IfThenElseZero(rounds, hn::Div(hn::Set(d, 1.0f), a)), d, inverse + i);
+    }
+  }
+};
+
+// Rounds 32 numbers to codes; those of a block that is not finite do not matter.
+HWY_INLINE void round_32(const float* values, float inverse, int8_t* codes) {
+  const FloatTag d;
+  const hn::Rebind<int8_t, FloatTag> narrow;
+  for (int64_t i = 0; i < 32; i += kLanes) {
+    const auto rounded = hn::NearestInt(hn::Mul(hn::Load(d, values + i), hn::Set(d, inverse)));
+    hn::StoreU(hn::DemoteTo(narrow, rounded), narrow, codes + i);
+  }
+}
+
+// The sum of 16 codes. vpsadbw sums eight unsigned bytes, so they are raised by 128 first.
+HWY_INLINE int32_t sum_of_16(const int8_t* codes) {
+  const hn::FixedTag<uint8_t, 16> d;
+  const auto raised = hn::Xor(hn::LoadU(d, reinterpret_cast<const uint8_t*>(codes)), hn::Set(d, uint8_t{0x80}));
+  const auto eights = hn::SumsOf8(raised);
+  return static_cast<int32_t>(hn::GetLane(eights) + hn::ExtractLane(eights, 1)) - 16 * 128;
+}
+
+// Packs one row's share of a panel of `height` rows.
+template <Kernel kKernel>
+void round_row(int32_t dtype, const Operand& a, int64_t height, int64_t inner, float* to) {
+  const int32_t offset = code_offset(dtype);
+  const auto begin = [&](int32_t total) {
+    return std::bit_cast<float>(std::bit_cast<int32_t>(kBegin) - offset * total);
+  };
+  alignas(64) float values[kRoundedBlocks * 32];
+  for (int64_t k = 0; k < inner; k += kRoundedBlocks * 32) {
+    const int64_t steps = std::min(kRoundedBlocks * 32, inner - k);
+    with_elements(a.at(0, k), [&](const auto* from) {
+      if (a.k_stride == 1) {
+        constexpr int64_t kLine = 64 / int64_t{sizeof(*from)};
+        for (int64_t i = 0; i < steps; i += kLine) __builtin_prefetch(from + kRowsAhead * a.outer_stride + i);
+        for (int64_t i = 0; i < steps; i += kLanes) {
+          hn::Store(load(FloatTag(), from + i, kLanes), FloatTag(), values + i);
+        }
+      } else {
+        for (int64_t i = 0; i < steps; ++i) values[i] = to_float(from[i * a.k_stride]);
+      }
+    });
+    const RowScales scales(values, steps);
+    for (int64_t block = 0; block < steps / 32; ++block, to += block_row_words(kKernel) * height) {
+      alignas(32) int8_t codes[32];
+      round_32(values + 32 * block, scales.inverse[block], codes);
+      for (int64_t step = 0; step < 8; ++step) std::memcpy(to + step * height, codes + 4 * step, 4);
+      const int32_t first = sum_of_16(codes), second = sum_of_16(codes + 16);
+      const float scale = scales.scale[block];
+      float* rest = to + 8 * height;
+      rest[0] = scale;
+      rest[height] = -kBegin * scale;
+      rest[2 * height] = begin(kKernel == Kernel::kByteHalves ? first : first + second);
+      if (kKernel == Kernel::kByteHalves) rest[3 * height] = begin(second);
+      if (kKernel == Kernel::kByteMins) rest[3 * height] = scale * static_cast<float>(first + second);
+    }
+  }
+}
+
+// Packs `height` rows and `inner` k of a, rounded. A row after the other: its memory is read in order, and the panel
+// stays in L1.
+inline void round_rows(Kernel kernel, int32_t dtype, const Operand& a, int64_t height, int64_t inner, float* to) {
+  for (int64_t row = 0; row < height; ++row) {
+    const Operand line = a.at(row, 0);
+    switch (kernel) {
+      case Kernel::kByteMins: round_row<Kernel::kByteMins>(dtype, line, height, inner, to + row); break;
+      case Kernel::kByteHalves: round_row<Kernel::kByteHalves>(dtype, line, height, inner, to + row); break;
+      default: round_row<Kernel::kBytes>(dtype, line, height, inner, to + row);
+    }
+  }
+}
+
+}  // namespace moe::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif
