@@ -34,25 +34,44 @@ static_assert(64 % kNr == 0);
 // Steps of k that are packed into the L1 cache at a time: 32 KB of float32 panels of 32 columns.
 constexpr int64_t kStreamedSteps = 256;
 
-// A panel of `width` columns. A packed operand is larger than the caches and is read later: it goes to memory by
-// streaming stores, since ordinary ones would read each line from memory before they write it.
+// A packed operand is larger than the caches and is read later: it goes to memory by streaming stores, since ordinary
+// ones would read each line from memory before they write it.
+bool streams_to(const void* to) { return reinterpret_cast<uintptr_t>(to) % hn::Lanes(hn::ScalableTag<uint8_t>()) == 0; }
+void stream_bytes(const uint8_t* from, int64_t bytes, uint8_t* to) {
+  const hn::ScalableTag<uint8_t> d;
+  for (int64_t i = 0; i < bytes; i += static_cast<int64_t>(hn::Lanes(d))) hn::Stream(hn::Load(d, from + i), d, to + i);
+}
+
+// A panel of `width` columns.
 template <class Weight>
 void pack_panel(const Operand& from, int64_t width, int64_t inner, int32_t dtype, Weight* to) {
-  const hn::ScalableTag<uint8_t> d;
-  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  if (reinterpret_cast<uintptr_t>(to) % hn::Lanes(d) != 0) {
+  if (!streams_to(to)) {
     pack_columns(from, width, inner, to);
     return;
   }
   alignas(64) Weight block[kStreamedSteps * kNr];
-  const auto* bytes = reinterpret_cast<const uint8_t*>(block);
   auto* target = reinterpret_cast<uint8_t*>(to);
   for (int64_t k = 0; k < inner; k += kStreamedSteps) {
     const int64_t steps = std::min(kStreamedSteps, inner - k);
     pack_columns(from.at(0, k), width, steps, block);
     const int64_t size = panel_size(dtype, steps) * int64_t{sizeof(Weight)};
-    for (int64_t i = 0; i < size; i += lanes) hn::Stream(hn::Load(d, bytes + i), d, target + i);
+    stream_bytes(reinterpret_cast<const uint8_t*>(block), size, target);
     target += size;
+  }
+  hwy::FlushStream();
+}
+
+// The same of blocks, of rows `stride` bytes apart. Packed blocks are aligned as their panels' sizes are: to vectors.
+template <int32_t kDtype>
+void pack_panel_of_blocks(const uint8_t* rows, int64_t stride, int64_t width, int64_t inner, uint8_t* to) {
+  const BlockSize of = block_of(kDtype);
+  alignas(64) uint8_t block[kBlockSteps * kNr * 2];  // the largest has 34 bytes for each 32 k of a column
+  for (int64_t k = 0; k < inner; k += kBlockSteps) {
+    const int64_t steps = std::min(kBlockSteps, inner - k), size = panel_size(kDtype, steps);
+    const uint8_t* from = rows + k / of.elements * of.bytes;
+    pack_blocks<kDtype>(from, stride, width, steps, streams_to(to) ? block : to);
+    if (streams_to(to)) stream_bytes(block, size, to);
+    to += size;
   }
   hwy::FlushStream();
 }
@@ -68,8 +87,10 @@ void pack_kernel(Stream& stream, Tensor weights, Tensor packed) {
     if (in_blocks(packed.dtype)) {
       const int64_t stride = inner / block_of(packed.dtype).elements * block_of(packed.dtype).bytes;
       const auto* rows_of = static_cast<const uint8_t*>(weights.data) + (task / panels * columns + column) * stride;
-      pack_blocks(packed.dtype, rows_of, stride, std::min(kNr, columns - column), inner,
-                  static_cast<uint8_t*>(packed.data) + task * size);
+      with_block_dtype(packed.dtype, [&](auto dtype) {
+        pack_panel_of_blocks<dtype.value>(rows_of, stride, std::min(kNr, columns - column), inner,
+                                          static_cast<uint8_t*>(packed.data) + task * size);
+      });
       return;
     }
     const Operand from = rows.at(task / panels * columns + column, 0);

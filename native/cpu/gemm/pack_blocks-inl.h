@@ -24,6 +24,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "cpu/gemm/pack-inl.h"
 #include "hwy/highway.h"
@@ -32,111 +33,133 @@ HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// The codes of 32 k from element `k` of a block on, 0 or more each.
-inline void codes_of(int32_t dtype, const uint8_t* block, int64_t k, uint8_t* codes) {
-  const auto nibbles = [&](const uint8_t* from) {
-    for (int64_t i = 0; i < 16; ++i) codes[i] = from[i] & 15, codes[i + 16] = from[i] >> 4;
-  };
-  switch (dtype) {
-    case MOE_Q8_0:
-    case MOE_Q8_64:
-    case MOE_Q8_128:
-      for (int64_t i = 0; i < 32; ++i) codes[i] = block[2 + k + i] ^ 0x80;
-      return;
-    case MOE_Q4_0: return nibbles(block + 2);
-    case MOE_MXFP4: return nibbles(block + 1);
-    case MOE_Q5_0: {
-      nibbles(block + 6);
-      uint32_t high;
-      std::memcpy(&high, block + 2, 4);
-      for (int64_t i = 0; i < 32; ++i) codes[i] |= static_cast<uint8_t>((high >> i & 1) << 4);
-      return;
-    }
-    case MOE_Q4_K:
-    case MOE_Q5_K: {
-      const int64_t j = k / 32;
-      const uint8_t* low = block + (dtype == MOE_Q4_K ? 16 : 48) + j / 2 * 32;
-      for (int64_t i = 0; i < 32; ++i) codes[i] = low[i] >> j % 2 * 4 & 15;
-      if (dtype == MOE_Q4_K) return;
-      for (int64_t i = 0; i < 32; ++i) codes[i] |= static_cast<uint8_t>((block[16 + i] >> j & 1) << 4);
-      return;
-    }
-    default: {  // Q6_K
+// Four bytes at `from`, the first one lowest.
+HWY_INLINE uint32_t word_at(const uint8_t* from) {
+  uint32_t word;
+  std::memcpy(&word, from, 4);
+  return word;
+}
+
+// Bits of the four bytes of a word.
+inline constexpr uint32_t kBit = 0x01010101, kTwoBits = 0x03030303, kFourBits = 0x0f0f0f0f, kSixBits = 0x3f3f3f3f;
+
+// The codes of 32 k of one column, from element `k` of a block on: its words in the rows of codes of a panel.
+template <int32_t kDtype>
+struct CodeWords {
+  static constexpr int64_t kRows = has_byte_codes(kDtype) ? 8 : 4 + high_bits(kDtype);
+  uint32_t row[kRows];
+
+  HWY_INLINE CodeWords(const uint8_t* block, int64_t k) {
+    if constexpr (has_byte_codes(kDtype)) {
+      for (int64_t i = 0; i < 8; ++i) row[i] = word_at(block + 2 + k + 4 * i) ^ 0x80808080;
+    } else if constexpr (kDtype == MOE_Q4_0 || kDtype == MOE_MXFP4) {
+      copy_pairs(block + (kDtype == MOE_Q4_0 ? 2 : 1));
+    } else if constexpr (kDtype == MOE_Q5_0) {
+      copy_pairs(block + 6);
+      const uint32_t high = word_at(block + 2);
+      row[4] = 0;
+      for (int64_t i = 0; i < 8; ++i) row[4] |= ((high >> 4 * i & 15) * 0x00204081 & kBit) << i;  // a bit for each byte
+    } else if constexpr (kDtype == MOE_Q6_K) {
       const int64_t half = k / 128, p = k % 128 / 32;
-      const uint8_t *low = block + 64 * half + 32 * (p % 2), *high = block + 128 + 32 * half;
-      for (int64_t i = 0; i < 32; ++i) {
-        codes[i] = static_cast<uint8_t>((low[i] >> p / 2 * 4 & 15) | (high[i] >> 2 * p & 3) << 4);
+      const uint8_t* high = block + 128 + 32 * half;
+      join_pairs(block + 64 * half + 32 * (p % 2), p / 2 * 4);
+      for (int64_t h = 0; h < 2; ++h) {
+        row[4 + h] = 0;
+        for (int64_t i = 0; i < 4; ++i) row[4 + h] |= (word_at(high + 16 * h + 4 * i) >> 2 * p & kTwoBits) << 2 * i;
+      }
+    } else {  // Q4_K, Q5_K
+      const int64_t j = k / 32;
+      join_pairs(block + (kDtype == MOE_Q4_K ? 16 : 48) + j / 2 * 32, j % 2 * 4);
+      if constexpr (kDtype == MOE_Q5_K) {
+        row[4] = 0;
+        for (int64_t i = 0; i < 8; ++i) row[4] |= (word_at(block + 16 + 4 * i) >> j & kBit) << i;
       }
     }
   }
-}
 
-// The factors of a scale and a minimum, six bits each, of block j of 32 in Q4_K and Q5_K.
-inline void factors_of(const uint8_t* s, int64_t j, uint8_t& scale, uint8_t& min) {
-  if (j < 4) {
-    scale = s[j] & 63, min = s[j + 4] & 63;
+ private:
+  // Bytes that hold the codes of k and k + 16 already.
+  HWY_INLINE void copy_pairs(const uint8_t* from) {
+    for (int64_t i = 0; i < 4; ++i) row[i] = word_at(from + 4 * i);
+  }
+  // From the bits at `shift` of 32 bytes.
+  HWY_INLINE void join_pairs(const uint8_t* from, int64_t shift) {
+    for (int64_t i = 0; i < 4; ++i) {
+      row[i] = (word_at(from + 4 * i) >> shift & kFourBits) | (word_at(from + 16 + 4 * i) >> shift & kFourBits) << 4;
+    }
+  }
+};
+
+// Packs what scales the codes of one column's block, where it lies before the codes: of Q4_K, Q5_K and Q6_K.
+template <int32_t kDtype>
+HWY_INLINE void pack_factors(const uint8_t* block, uint8_t* to) {
+  if constexpr (kDtype == MOE_Q6_K) {
+    for (int64_t j = 0; j < 16; ++j) to[j * kNr] = block[192 + j];
   } else {
-    scale = static_cast<uint8_t>((s[j + 4] & 15) | s[j - 4] >> 6 << 4);
-    min = static_cast<uint8_t>(s[j + 4] >> 4 | s[j] >> 6 << 4);
+    // Six bits each: of four scales, of four minima; the low bits of the others, whose high ones lie above the first.
+    const uint32_t scales = word_at(block + 4), mins = word_at(block + 8), rest = word_at(block + 12);
+    const uint32_t factors[4] = {scales & kSixBits, (rest & kFourBits) | (scales >> 6 & kTwoBits) << 4, mins & kSixBits,
+                                 (rest >> 4 & kFourBits) | (mins >> 6 & kTwoBits) << 4};
+    for (int64_t j = 0; j < 16; ++j) to[j * kNr] = static_cast<uint8_t>(factors[j / 4] >> j % 4 * 8);
   }
 }
 
-// Packs the codes of 32 k of one column of a panel, whose bytes are zeros.
-inline void pack_codes(int32_t dtype, const uint8_t* codes, int64_t column, uint8_t* to) {
-  const auto byte = [&](int64_t row, int64_t k) -> uint8_t& { return to[row * 4 * kNr + 4 * column + k % 4]; };
-  const int bits = high_bits(dtype);
-  for (int64_t k = 0; k < 32; ++k) {
-    const int64_t step = k / 4;
-    if (has_byte_codes(dtype)) {
-      byte(step, k) = codes[k];
-      continue;
-    }
-    byte(step % 4, k) |= static_cast<uint8_t>((codes[k] & 15) << step / 4 * 4);
-    const int64_t at = step * bits;  // of the high bits in a row of them
-    if (bits > 0) byte(4 + at / 8, k) |= static_cast<uint8_t>(codes[k] >> 4 << at % 8);
+// Packs one column of a block.
+template <int32_t kDtype>
+HWY_INLINE void pack_block(const uint8_t* block, int64_t column, uint8_t* to) {
+  constexpr int64_t kElements = block_of(kDtype).elements;
+  constexpr int64_t kCodes = CodeWords<kDtype>::kRows * 4 * kNr;  // bytes
+  uint8_t* codes = to;
+  if constexpr (kDtype == MOE_MXFP4) {
+    // Half of 2^(e - 127), as the codes are twice the numbers; the smallest are subnormal.
+    const uint16_t bits = block[0] >= 2 ? static_cast<uint16_t>((block[0] - 1) << 7) : 0x40 >> (1 - block[0]);
+    std::memcpy(to + kCodes + 2 * column, &bits, 2);
+  } else if constexpr (kElements == 32) {
+    std::memcpy(to + kCodes + 2 * column, block, 2);
+  } else if constexpr (has_byte_codes(kDtype)) {
+    std::memcpy(to + 2 * column, block, 2);
+    codes += 2 * kNr;
+  } else if constexpr (kDtype == MOE_Q6_K) {
+    std::memcpy(to + 2 * column, block + 208, 2);
+    pack_factors<kDtype>(block, to + 2 * kNr + column);
+    codes += 18 * kNr;
+  } else {
+    std::memcpy(to + 2 * column, block, 2);
+    std::memcpy(to + 2 * kNr + 2 * column, block + 2, 2);
+    pack_factors<kDtype>(block, to + 4 * kNr + column);
+    codes += 20 * kNr;
+  }
+  for (int64_t k = 0; k < kElements; k += 32, codes += kCodes) {
+    const CodeWords<kDtype> words(block, k);
+    for (int64_t i = 0; i < words.kRows; ++i) std::memcpy(codes + 4 * (i * kNr + column), &words.row[i], 4);
   }
 }
 
-// Packs `width` columns by `inner` k as a panel, from rows that lie row-major as a GGUF file has them.
-inline void pack_blocks(int32_t dtype, const uint8_t* rows, int64_t stride, int64_t width, int64_t inner, uint8_t* to) {
-  const BlockSize size = block_of(dtype);
-  const int64_t step = panel_size(dtype, size.elements);
-  const int64_t code_bytes = (has_byte_codes(dtype) ? 32 : 16 + 4 * high_bits(dtype)) * kNr;
-  std::fill_n(to, panel_size(dtype, inner), uint8_t{0});
-  uint8_t codes[32];
-  for (int64_t k = 0; k < inner; k += size.elements, rows += size.bytes, to += step) {
-    for (int64_t column = 0; column < width; ++column) {
-      const uint8_t* block = rows + column * stride;
-      uint8_t* to_codes = to;
-      if (size.elements == 32) {
-        uint8_t* scale = to + code_bytes + 2 * column;
-        if (dtype == MOE_MXFP4) {
-          // Half of 2^(e - 127), as the codes are twice the numbers; the smallest are subnormal.
-          const uint16_t bits = block[0] >= 2 ? static_cast<uint16_t>((block[0] - 1) << 7) : 0x40 >> (1 - block[0]);
-          std::memcpy(scale, &bits, 2);
-        } else {
-          std::memcpy(scale, block, 2);
-        }
-      } else if (has_byte_codes(dtype)) {
-        std::memcpy(to + 2 * column, block, 2);
-        to_codes = to + 2 * kNr;
-      } else if (dtype == MOE_Q6_K) {
-        std::memcpy(to + 2 * column, block + 208, 2);
-        for (int64_t j = 0; j < 16; ++j) to[(2 + j) * kNr + column] = block[192 + j];
-        to_codes = to + 18 * kNr;
-      } else {
-        std::memcpy(to + 2 * column, block, 2);
-        std::memcpy(to + 2 * kNr + 2 * column, block + 2, 2);
-        for (int64_t j = 0; j < 8; ++j) {
-          factors_of(block + 4, j, to[(4 + j) * kNr + column], to[(12 + j) * kNr + column]);
-        }
-        to_codes = to + 20 * kNr;
-      }
-      for (int64_t i = 0; i < size.elements; i += 32) {
-        codes_of(dtype, block, i, codes);
-        pack_codes(dtype, codes, column, to_codes + i / 32 * code_bytes);
-      }
-    }
+// Packs `width` columns by up to kBlockSteps k of a panel, from rows that lie row-major as a GGUF file has them.
+template <int32_t kDtype>
+void pack_blocks(const uint8_t* rows, int64_t stride, int64_t width, int64_t inner, uint8_t* to) {
+  const BlockSize size = block_of(kDtype);
+  const int64_t step = panel_size(kDtype, size.elements);
+  if (width < kNr) std::fill_n(to, panel_size(kDtype, inner), uint8_t{0});
+  for (int64_t column = 0; column < width; ++column, rows += stride) {
+    for (int64_t i = 0; i < inner / size.elements; ++i)
+      pack_block<kDtype>(rows + i * size.bytes, column, to + i * step);
+  }
+}
+
+// body(std::integral_constant<int32_t, dtype>)
+template <class Body>
+void with_block_dtype(int32_t dtype, Body&& body) {
+  switch (dtype) {
+    case MOE_Q8_0: return body(std::integral_constant<int32_t, MOE_Q8_0>());
+    case MOE_Q8_64: return body(std::integral_constant<int32_t, MOE_Q8_64>());
+    case MOE_Q8_128: return body(std::integral_constant<int32_t, MOE_Q8_128>());
+    case MOE_Q4_0: return body(std::integral_constant<int32_t, MOE_Q4_0>());
+    case MOE_Q5_0: return body(std::integral_constant<int32_t, MOE_Q5_0>());
+    case MOE_MXFP4: return body(std::integral_constant<int32_t, MOE_MXFP4>());
+    case MOE_Q4_K: return body(std::integral_constant<int32_t, MOE_Q4_K>());
+    case MOE_Q5_K: return body(std::integral_constant<int32_t, MOE_Q5_K>());
+    default: return body(std::integral_constant<int32_t, MOE_Q6_K>());
   }
 }
 
