@@ -4,7 +4,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.stream.IntStream;
 import panamoe.backend.Backend;
-import panamoe.model.LanguageModel;
+import panamoe.model.Encoder;
 import panamoe.nn.KeyValueCache;
 import panamoe.nn.Sequences;
 import panamoe.op.Pass;
@@ -21,7 +21,7 @@ final class EncodedTexts {
   private static final int NONE = -1;
 
   private final Backend backend;
-  private final LanguageModel model;
+  private final Encoder encoder;
   private final KeyValueCache cache;
   private final Tensor table;
   private final Tensor ends;
@@ -35,10 +35,10 @@ final class EncodedTexts {
    * @param most rows of a step
    */
   EncodedTexts(
-      TensorScope scope, Backend backend, LanguageModel model, DType dtype, int slots, int most) {
+      TensorScope scope, Backend backend, Encoder encoder, DType dtype, int slots, int most) {
     this.backend = backend;
-    this.model = model;
-    this.cache = model.encodedCache(scope, dtype, slots);
+    this.encoder = encoder;
+    this.cache = encoder.cache(scope, dtype, slots);
     this.table = scope.allocate(DType.INT32, slots, 1).set(IntStream.range(0, slots).toArray());
     this.ends = scope.zeros(DType.INT32, most);
     this.hostEnds = HostView.of(ends);
@@ -83,7 +83,7 @@ final class EncodedTexts {
     last[slot] = length - 1;
     Tensor positions =
         activations.allocate(DType.INT32, length).set(IntStream.range(0, length).toArray());
-    return model.encode(
+    return encoder.read(
         Pass.inference(backend, activations),
         activations.allocate(DType.INT32, length).set(text),
         positions,

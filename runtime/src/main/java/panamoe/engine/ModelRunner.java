@@ -67,9 +67,13 @@ public final class ModelRunner implements StepRunner {
       int perSequence = config.blocksOf(model.config().context());
       this.inputs = new StepInputs(scope, tables * config.sequences(), perSequence, stepTokens);
       this.encoded =
-          model.config().encoder() == null
-              ? null
-              : new EncodedTexts(scope, backend, model, keyValues, config.sequences(), stepTokens);
+          model
+              .encoder()
+              .map(
+                  encoder ->
+                      new EncodedTexts(
+                          scope, backend, encoder, keyValues, config.sequences(), stepTokens))
+              .orElse(null);
     } catch (RuntimeException | Error e) {
       scope.close();
       throw e;

@@ -13,23 +13,36 @@ import panamoe.nn.KeyValueCache;
 import panamoe.nn.Norm;
 import panamoe.nn.RelativePositions;
 import panamoe.nn.Sequences;
+import panamoe.op.EmbeddingOp;
 import panamoe.op.Pass;
 import panamoe.param.Declarations;
+import panamoe.param.Parameter;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/** The encoder of a {@link LanguageModel}, as its {@link EncoderConfig} says. */
-final class Encoder {
+/**
+ * The encoder of a {@link LanguageModel}, as its {@link EncoderConfig} says, and what the layers of
+ * the decoder keep of a text that it has read. Used by one thread at a time.
+ */
+public final class Encoder {
   private final ModelConfig model;
+  private final Parameter embedding;
+  private final List<Block> decoder;
   private final List<Block> blocks = new ArrayList<>();
   private final RelativePositions relative;
   private final Norm finalNorm;
   private AttentionTables tables;
 
-  Encoder(Declarations at, ModelConfig model) {
+  /**
+   * @param embedding of tokens, which the decoder shares
+   * @param decoder its layers, which may be made later
+   */
+  Encoder(Declarations at, ModelConfig model, Parameter embedding, List<Block> decoder) {
     EncoderConfig config = model.encoder();
     this.model = model;
+    this.embedding = embedding;
+    this.decoder = decoder;
     GroupedQueryConfig first = (GroupedQueryConfig) config.blocks().getFirst().attention();
     this.relative =
         new RelativePositions(
@@ -53,20 +66,63 @@ final class Encoder {
     tables = new AttentionTables(scope, model.context(), List.of(), relative);
   }
 
-  /** Keys and values of a text of {@code length} tokens, while it is read. */
-  KeyValueCache cache(TensorScope scope, DType dtype, int length) {
+  /**
+   * A cache of what the decoder's layers keep of {@code texts} texts as long as the context, each a
+   * block.
+   *
+   * @param dtype of activations, or INT8
+   */
+  public KeyValueCache cache(TensorScope scope, DType dtype, long texts) {
     return new KeyValueCache(
-        scope, dtype, List.of(model.encoder().blocks().getFirst().attention()), 1, 1, length, 0, 0);
+        scope,
+        dtype,
+        model.blocks().stream().map(BlockConfig::attention).toList(),
+        1,
+        texts,
+        model.context(),
+        0,
+        0);
   }
 
   /**
-   * @param x embedded tokens [S, M], changed by every layer
-   * @return [S, M], after the last norm
+   * Reads a text, and keeps what the layers of the decoder read of it.
+   *
+   * @param ids INT32 [S]
+   * @param positions INT32 [S]: 0 to S - 1
+   * @param ends INT32 [S]: S - 1
+   * @param at the slot of the text for each row, whose ends are the positions
+   * @return the final hidden states [S, M]
    */
-  Tensor forward(Pass pass, Tensor x, Sequences.Running text) {
+  public Tensor read(Pass pass, Tensor ids, Tensor positions, Tensor ends, Sequences.Source at) {
+    TensorScope scope = pass.scope();
+    int length = Math.toIntExact(ids.count());
+    Sequences.Running text =
+        new Sequences.Running(
+            own(scope, length),
+            scope.zeros(DType.INT32, 1, 1),
+            scope.zeros(DType.INT32, length),
+            positions,
+            ends,
+            null);
+    Tensor x = EmbeddingOp.forward(pass, ids, embedding.value(), null, null);
     for (Block block : blocks) {
       x = block.forward(pass, x, text, tables, null);
     }
-    return finalNorm.forward(pass, x);
+    Tensor encoded = finalNorm.forward(pass, x);
+    decoder.forEach(block -> block.keep(pass, encoded, at));
+    return encoded;
+  }
+
+  /** Keys and values of a text of {@code length} tokens, while it is read. */
+  private KeyValueCache own(TensorScope scope, int length) {
+    return new KeyValueCache(
+        scope,
+        embedding.value().dtype(),
+        List.of(model.encoder().blocks().getFirst().attention()),
+        1,
+        1,
+        length,
+        0,
+        0);
   }
 }

@@ -89,7 +89,8 @@ public final class LanguageModel implements AutoCloseable {
         config.embedding().positions() == EmbeddingConfig.Positions.LEARNED
             ? at("positions").table(part, config.context(), hidden)
             : null;
-    this.encoder = config.encoder() == null ? null : new Encoder(at("encoder"), config);
+    this.encoder =
+        config.encoder() == null ? null : new Encoder(at("encoder"), config, embedding, blocks);
     this.relative =
         config.embedding().relative() == null
             ? null
@@ -121,6 +122,11 @@ public final class LanguageModel implements AutoCloseable {
 
   public ModelConfig config() {
     return config;
+  }
+
+  /** What reads texts for the decoder; empty in a model of a decoder alone. */
+  public Optional<Encoder> encoder() {
+    return Optional.ofNullable(encoder);
   }
 
   /** The parameters that this rank holds. */
@@ -269,49 +275,6 @@ public final class LanguageModel implements AutoCloseable {
         blockSize,
         window,
         windowBlocks);
-  }
-
-  /**
-   * A cache of {@code texts} encoded texts as long as the context, each a block.
-   *
-   * @param dtype of activations, or INT8
-   */
-  public KeyValueCache encodedCache(TensorScope scope, DType dtype, long texts) {
-    return new KeyValueCache(
-        scope,
-        dtype,
-        config.blocks().stream().map(BlockConfig::attention).toList(),
-        1,
-        texts,
-        config.context(),
-        0,
-        0);
-  }
-
-  /**
-   * Reads a text with the encoder, and keeps what the layers of the decoder read of it.
-   *
-   * @param ids INT32 [S]
-   * @param positions INT32 [S]: 0 to S - 1
-   * @param ends INT32 [S]: S - 1
-   * @param at the slot of the text for each row, whose ends are the positions
-   * @return the final hidden states of the encoder [S, M]
-   */
-  public Tensor encode(Pass pass, Tensor ids, Tensor positions, Tensor ends, Sequences.Source at) {
-    int length = Math.toIntExact(ids.count());
-    Tensor zeros = pass.scope().zeros(DType.INT32, length);
-    Sequences.Running text =
-        new Sequences.Running(
-            encoder.cache(pass.scope(), activationDType(), length),
-            pass.scope().zeros(DType.INT32, 1, 1),
-            zeros,
-            positions,
-            ends,
-            null);
-    Tensor x = EmbeddingOp.forward(pass, ids, embedding.value(), null, null);
-    Tensor encoded = encoder.forward(pass, x, text);
-    blocks.forEach(block -> block.keep(pass, encoded, at));
-    return encoded;
   }
 
   /** The dtype of activations, which is the embedding's. */
