@@ -3,19 +3,15 @@ package panamoe.engine;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.function.DoubleConsumer;
 import java.util.function.Function;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointException;
-import panamoe.checkpoint.Destination;
 import panamoe.checkpoint.HuggingFaceFolder;
-import panamoe.checkpoint.LoadReport;
 import panamoe.checkpoint.gguf.GgufFile;
 import panamoe.config.EarlierForms;
-import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
 import panamoe.data.Tokenizer;
 import panamoe.model.LanguageModel;
@@ -246,7 +242,7 @@ public record ModelFolder(
       List<String> warnings,
       DoubleConsumer progress) {
     try {
-      return loadThis(backend, settings, ranks, warnings, progress);
+      return FolderLoad.of(this, backend, settings, ranks, warnings, progress);
     } catch (CheckpointException e) {
       if (!weights.isGone()) {
         throw e;
@@ -258,46 +254,8 @@ public record ModelFolder(
               throw new CheckpointException(
                   path + " has become another model since it was opened", e);
             }
-            return latest.loadThis(backend, settings, ranks, warnings, progress);
+            return FolderLoad.of(latest, backend, settings, ranks, warnings, progress);
           });
-    }
-  }
-
-  private LanguageModel loadThis(
-      Backend backend,
-      InferenceSettings settings,
-      Ranks ranks,
-      List<String> warnings,
-      DoubleConsumer progress) {
-    boolean alone = ranks.world().size() == 1;
-    WeightTypes types = settings.types();
-    ModelConfig limited = settings.config(config);
-    ModelConfig serving = dropping ? limited : limited.withGates(GateConfig::withoutDropping);
-    LanguageModel model = new LanguageModel(serving, ranks);
-    try {
-      boolean whole = InferenceMemory.ofRank(model, types) <= settings.memory();
-      long available = alone && whole ? backend.memoryAvailable() : Long.MAX_VALUE;
-      weights.require(serving, types, available, backend.onHost());
-      if (!whole) {
-        List<String> found =
-            ExpertsOnDisk.load(this, backend, settings, warnings == null, model, progress);
-        if (warnings != null) {
-          warnings.addAll(found);
-          model.parameters().note(types).ifPresent(warnings::add);
-        }
-        return model;
-      }
-      model.allocate(backend, types);
-      Map<String, Destination> destinations = ModelTensors.destinations(model, backend);
-      LoadReport report = weights.load(destinations, backend, alone, warnings == null, progress);
-      if (warnings != null) {
-        warnings.addAll(report.warnings());
-        model.parameters().note(types).ifPresent(warnings::add);
-      }
-      return model;
-    } catch (RuntimeException | Error e) {
-      model.close();
-      throw e;
     }
   }
 }
