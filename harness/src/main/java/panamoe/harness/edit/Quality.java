@@ -6,7 +6,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.List;
 import panamoe.backend.Backend;
 import panamoe.data.TokenSequences;
-import panamoe.harness.inspect.ModelTable;
+import panamoe.harness.inspect.ParameterCounts;
 import panamoe.model.LanguageModel;
 import panamoe.op.RouteObserver;
 import panamoe.tensor.DType;
@@ -42,7 +42,7 @@ record Quality(
     return new Quality(
         bits,
         parameters,
-        ModelTable.activated(model, model.config()),
+        ParameterCounts.of(model).activated(),
         parameters * DType.FLOAT32.bytes(),
         model.config().experts());
   }

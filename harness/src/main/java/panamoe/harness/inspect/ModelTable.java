@@ -6,14 +6,12 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.stream.IntStream;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.config.BlockConfig;
 import panamoe.config.EmbeddingConfig;
 import panamoe.config.EmbeddingConfig.Positions;
 import panamoe.config.ModelConfig;
-import panamoe.config.MoeConfig;
 import panamoe.engine.InferenceMemory;
 import panamoe.engine.ModelFolder;
 import panamoe.engine.StoredWeights;
@@ -23,7 +21,6 @@ import panamoe.model.LanguageModel;
 import panamoe.nn.Cost;
 import panamoe.nn.Work;
 import panamoe.parallel.Topology;
-import panamoe.param.Parameter;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 import panamoe.train.MemoryForecast;
@@ -36,10 +33,7 @@ import panamoe.train.TrainConfig;
  * @param source its checkpoint or folder, or the file of its configuration
  * @param step of the checkpoint; null for others
  * @param training null for a released or a quantized model
- * @param layers number of parameters by layer
- * @param encoderLayers the same of an encoder, if there is one
- * @param parameters number of parameters by part
- * @param activated number of parameters that one token uses
+ * @param parameters numbers of them
  * @param token cost of generating the last token of a full context, in {@link #dtype}
  */
 public record ModelTable(
@@ -47,12 +41,8 @@ public record ModelTable(
     Long step,
     ModelConfig config,
     TrainConfig training,
-    List<Long> layers,
-    List<Long> encoderLayers,
-    Map<Parameter.Part, Long> parameters,
-    long activated,
+    ParameterCounts parameters,
     Cost token) {
-  private static final String ENCODER = "encoder.layers.";
 
   /** Of a run's configuration, without a checkpoint. */
   static ModelTable ofConfig(Path file) {
@@ -95,33 +85,9 @@ public record ModelTable(
           step,
           config,
           training,
-          byLayer(model, "layers.", config.layers()),
-          byLayer(model, ENCODER, encoder(config).size()),
-          model.parameters().countByPart(),
-          activated(model, config),
+          ParameterCounts.of(model),
           model.cost(Work.decode(1, config.context() - 1, dtype(training))));
     }
-  }
-
-  private static List<BlockConfig> encoder(ModelConfig config) {
-    return config.encoder() == null ? List.of() : config.encoder().blocks();
-  }
-
-  private static List<Long> byLayer(LanguageModel model, String before, int layers) {
-    return IntStream.range(0, layers)
-        .mapToObj(layer -> count(model, before + layer + "."))
-        .toList();
-  }
-
-  private static long count(LanguageModel model, String prefix) {
-    return model.parameters().parameters().stream()
-        .filter(parameter -> parameter.name().startsWith(prefix))
-        .mapToLong(Parameter::count)
-        .sum();
-  }
-
-  long total() {
-    return parameters.values().stream().mapToLong(count -> count).sum();
   }
 
   /** The dtype of training; BFLOAT16 where there was none. */
@@ -165,29 +131,6 @@ public record ModelTable(
     return InferenceMemory.of(config, quantize.types(dtype(), () -> folder));
   }
 
-  /** All parameters except unused experts'. */
-  public static long activated(LanguageModel model, ModelConfig config) {
-    return model.parameters().count()
-        - unused(model, "layers.", config.blocks())
-        - unused(model, ENCODER, encoder(config));
-  }
-
-  private static long unused(LanguageModel model, String before, List<BlockConfig> blocks) {
-    long unused = 0;
-    for (int layer = 0; layer < blocks.size(); layer++) {
-      if (blocks.get(layer).feedForward() instanceof MoeConfig moe) {
-        String prefix = before + layer + ".";
-        for (Parameter parameter : model.parameters().parameters()) {
-          if (parameter.part() == Parameter.Part.EXPERT && parameter.name().startsWith(prefix)) {
-            long expert = parameter.count() / moe.experts();
-            unused += expert * (moe.experts() - moe.gate().topK());
-          }
-        }
-      }
-    }
-    return unused;
-  }
-
   String toText() {
     StringBuilder text = new StringBuilder();
     if (step == null) {
@@ -205,16 +148,18 @@ public record ModelTable(
         positions(),
         config.head().tied() ? "" : ", untied head");
     if (config.encoder() != null) {
-      line(text, "encoder     %s", Count.of(encoderLayers.size(), "layer"));
-      layers(text, encoder(config), encoderLayers);
+      line(text, "encoder     %s", Count.of(config.encoder().blocks().size(), "layer"));
+      layers(text, config.encoder().blocks(), parameters.encoderLayers());
       line(text, "decoder     every layer also attends to the encoded text");
     }
-    layers(text, config.blocks(), layers);
+    layers(text, config.blocks(), parameters.layers());
     line(text, "");
     line(text, "%-12s %16s %8s", "part", "parameters", "share");
-    parameters.forEach((part, count) -> row(text, part.name().toLowerCase(Locale.ROOT), count));
-    line(text, "%-12s %,16d", "total", total());
-    row(text, "per token", activated);
+    parameters
+        .parts()
+        .forEach((part, count) -> row(text, part.name().toLowerCase(Locale.ROOT), count));
+    line(text, "%-12s %,16d", "total", parameters.total());
+    row(text, "per token", parameters.activated());
     line(text, "");
     line(
         text,
@@ -261,7 +206,7 @@ public record ModelTable(
   }
 
   private void row(StringBuilder text, String part, long count) {
-    line(text, "%-12s %,16d %7.1f%%", part, count, 100.0 * count / total());
+    line(text, "%-12s %,16d %7.1f%%", part, count, 100.0 * count / parameters.total());
   }
 
   private static void line(StringBuilder text, String format, Object... values) {
@@ -277,15 +222,17 @@ public record ModelTable(
     ArrayNode experts = json.putArray("experts");
     config.experts().forEach(experts::add);
     ArrayNode byLayer = json.putArray("parameters_by_layer");
-    layers.forEach(byLayer::add);
+    parameters.layers().forEach(byLayer::add);
     if (config.encoder() != null) {
       ArrayNode encoder = json.putArray("parameters_by_encoder_layer");
-      encoderLayers.forEach(encoder::add);
+      parameters.encoderLayers().forEach(encoder::add);
     }
     ObjectNode parts = json.putObject("parameters");
-    parameters.forEach((part, count) -> parts.put(part.name().toLowerCase(Locale.ROOT), count));
-    json.put("total", total());
-    json.put("activated", activated);
+    parameters
+        .parts()
+        .forEach((part, count) -> parts.put(part.name().toLowerCase(Locale.ROOT), count));
+    json.put("total", parameters.total());
+    json.put("activated", parameters.activated());
     json.put("flops_per_token", token.flops());
     json.put("bytes_per_decoded_token", token.bytes());
     if (withMemory) {
