@@ -6,6 +6,9 @@ import panamoe.tensor.Tensor;
 
 /** Each expert's linear layer on its own rows: a grouped GEMM over uneven groups. */
 public final class ExpertOp {
+  /** What the backward reads again. */
+  private record Inputs(Tensor x, Tensor offsets, Tensor weights, Tensor bias) {}
+
   private ExpertOp() {}
 
   /**
@@ -30,24 +33,15 @@ public final class ExpertOp {
         .expertForward(
             x, offsets, weights, y, new GemmKernels.Epilogue(activation, bias, preactivation));
     if (pass.recording()) {
+      Inputs inputs = new Inputs(x, offsets, weights, bias);
       pass.tape()
-          .record(
-              y,
-              dy -> backward(pass, x, offsets, weights, bias, activation, preactivation, dy),
-              preactivation);
+          .record(y, dy -> backward(pass, inputs, activation, preactivation, dy), preactivation);
     }
     return y;
   }
 
   private static void backward(
-      Pass pass,
-      Tensor x,
-      Tensor offsets,
-      Tensor weights,
-      Tensor bias,
-      Activation activation,
-      Tensor pre,
-      Tensor dy) {
+      Pass pass, Inputs inputs, Activation activation, Tensor pre, Tensor dy) {
     Tape tape = pass.tape();
     Tensor dpre = dy;
     if (!activation.equals(Activation.IDENTITY)) {
@@ -55,16 +49,18 @@ public final class ExpertOp {
       dpre = pre;
     }
     Tensor upstream = dpre;
-    Gradient dweights = tape.gradientOf(weights);
+    Gradient dweights = tape.gradientOf(inputs.weights);
     if (dweights != null) {
-      Tensor dbias = tape.parameterGradient(bias);
+      Tensor dbias = tape.parameterGradient(inputs.bias);
       dweights.add(
           (accumulate, sums) ->
-              pass.backend().expertBackwardWeights(accumulate, upstream, x, offsets, sums, dbias));
+              pass.backend()
+                  .expertBackwardWeights(
+                      accumulate, upstream, inputs.x, inputs.offsets, sums, dbias));
     }
-    Tensor dx = pass.allocate(x.dtype(), x.shape());
-    pass.backend().expertBackwardInput(dpre, offsets, weights, dx);
-    tape.addGradient(x, dx);
+    Tensor dx = pass.allocate(inputs.x.dtype(), inputs.x.shape());
+    pass.backend().expertBackwardInput(dpre, inputs.offsets, inputs.weights, dx);
+    tape.addGradient(inputs.x, dx);
     dy.owner().release();
   }
 }

@@ -13,12 +13,19 @@ import panamoe.tensor.TensorScope;
  * thread.
  */
 public final class Pass {
+  /**
+   * @param training whether the model trains; else it is evaluated
+   * @param seed of random numbers
+   * @param share the part of an optimizer step that the batch is
+   */
+  private record Purpose(boolean training, long seed, float share) {
+    static final Purpose EVALUATION = new Purpose(false, 0, 1);
+  }
+
   private final Backend backend;
   private final TensorScope scope;
   private final Tape tape;
-  private final boolean training;
-  private final long seed;
-  private final float share;
+  private final Purpose purpose;
   private final RouteObserver observer;
   private final Communicator batch;
   private final int[] topK;
@@ -29,18 +36,14 @@ public final class Pass {
       Backend backend,
       TensorScope scope,
       Tape tape,
-      boolean training,
-      long seed,
-      float share,
+      Purpose purpose,
       RouteObserver observer,
       Communicator batch,
       int[] topK) {
     this.backend = backend;
     this.scope = scope;
     this.tape = tape;
-    this.training = training;
-    this.seed = seed;
-    this.share = share;
+    this.purpose = purpose;
     this.observer = observer;
     this.batch = batch;
     this.topK = topK;
@@ -55,24 +58,33 @@ public final class Pass {
    */
   public static Pass training(
       Backend backend, TensorScope scope, Tape tape, long seed, float share) {
-    return new Pass(backend, scope, tape, true, seed, share, RouteObserver.NONE, Alone.WORLD, null);
+    return new Pass(
+        backend,
+        scope,
+        tape,
+        new Purpose(true, seed, share),
+        RouteObserver.NONE,
+        Alone.WORLD,
+        null);
   }
 
   /** A deterministic pass without gradients. */
   public static Pass inference(Backend backend, TensorScope scope) {
-    return new Pass(backend, scope, null, false, 0, 1, RouteObserver.NONE, Alone.WORLD, null);
+    return new Pass(
+        backend, scope, null, Purpose.EVALUATION, RouteObserver.NONE, Alone.WORLD, null);
   }
 
   /**
    * A deterministic pass that records on {@code tape}: gradients of the model as it is evaluated.
    */
   public static Pass evaluation(Backend backend, TensorScope scope, Tape tape) {
-    return new Pass(backend, scope, tape, false, 0, 1, RouteObserver.NONE, Alone.WORLD, null);
+    return new Pass(
+        backend, scope, tape, Purpose.EVALUATION, RouteObserver.NONE, Alone.WORLD, null);
   }
 
   /** The same pass, telling {@code newObserver} of every gate's decision. */
   public Pass observedBy(RouteObserver newObserver) {
-    return new Pass(backend, scope, tape, training, seed, share, newObserver, batch, topK);
+    return new Pass(backend, scope, tape, purpose, newObserver, batch, topK);
   }
 
   /**
@@ -81,7 +93,7 @@ public final class Pass {
    * @param most experts of a row by layer, at most the gate's own K; null: as many as gates choose
    */
   public Pass limitedTo(int[] most) {
-    return new Pass(backend, scope, tape, training, seed, share, observer, batch, most);
+    return new Pass(backend, scope, tape, purpose, observer, batch, most);
   }
 
   /** Experts that a row is sent to in a layer whose gate chooses {@code own}. */
@@ -94,7 +106,7 @@ public final class Pass {
    * ranks} see.
    */
   public Pass partOf(Communicator ranks) {
-    return new Pass(backend, scope, tape, training, seed, share, observer, ranks, topK);
+    return new Pass(backend, scope, tape, purpose, observer, ranks, topK);
   }
 
   /**
@@ -127,12 +139,12 @@ public final class Pass {
   }
 
   public boolean training() {
-    return training;
+    return purpose.training;
   }
 
   /** The part of an optimizer step that this pass's batch is. */
   public float share() {
-    return share;
+    return purpose.share;
   }
 
   public Tensor allocate(DType dtype, long... shape) {
@@ -145,14 +157,14 @@ public final class Pass {
    */
   public Tensor uniform(long... shape) {
     Tensor numbers = scope.allocate(DType.FLOAT32, shape);
-    backend.randomUniform(seed, draw(numbers.count()), numbers);
+    backend.randomUniform(purpose.seed, draw(numbers.count()), numbers);
     return numbers;
   }
 
   /** Standard Gumbel noise, FLOAT32, made of the numbers that {@link #uniform} would give. */
   public Tensor gumbel(long... shape) {
     Tensor numbers = scope.allocate(DType.FLOAT32, shape);
-    backend.randomGumbel(seed, draw(numbers.count()), numbers);
+    backend.randomGumbel(purpose.seed, draw(numbers.count()), numbers);
     return numbers;
   }
 
@@ -163,7 +175,7 @@ public final class Pass {
 
   /** The seed of this pass's stream of random numbers. */
   long seed() {
-    return seed;
+    return purpose.seed;
   }
 
   /** The place of the next {@code count} numbers in this pass's stream, which moves behind them. */
@@ -178,8 +190,7 @@ public final class Pass {
    * another tape. The second time a segment runs nobody observes it.
    */
   Pass replayed(TensorScope otherScope, Tape otherTape, RouteObserver otherObserver) {
-    Pass pass =
-        new Pass(backend, otherScope, otherTape, training, seed, share, otherObserver, batch, topK);
+    Pass pass = new Pass(backend, otherScope, otherTape, purpose, otherObserver, batch, topK);
     pass.randomOffset = randomOffset;
     pass.layers = layers;
     return pass;
