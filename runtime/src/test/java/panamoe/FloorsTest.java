@@ -139,7 +139,7 @@ class FloorsTest {
           .whereLayer("eval")
           .mayOnlyBeAccessedByLayers("train", "quantize")
           .whereLayer("train")
-          .mayOnlyBeAccessedByLayers("distill")
+          .mayOnlyBeAccessedByLayers("distill", "plan")
           .whereLayer("engine")
           .mayOnlyBeAccessedByLayers("grammar", "distill", "quantize", "plan")
           .whereLayer("grammar")

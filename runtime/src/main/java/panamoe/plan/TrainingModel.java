@@ -4,7 +4,6 @@ import java.util.EnumMap;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
-import panamoe.backend.GateSettings.DropPolicy;
 import panamoe.comm.exchange.Strategy;
 import panamoe.config.BlockConfig;
 import panamoe.config.MoeConfig;
@@ -158,11 +157,8 @@ public record TrainingModel(
       int topK = moe.gate().topK();
       int degree = topology.expertDegree(moe.experts());
       ExpertLoad all = new ExpertLoad(skew.chosen(index, moe.experts(), topK), topK, degree);
-      if (moe.gate().capacity().policy() == DropPolicy.DROPLESS) {
-        return all;
-      }
-      long capacity = moe.gate().settings(work.tokens(), moe.experts(), true).queues().capacity();
-      return all.withCapacity(work.tokens(), capacity);
+      long capacity = moe.gate().capacity(work.tokens(), moe.experts(), true);
+      return capacity == 0 ? all : all.withCapacity(work.tokens(), capacity);
     }
 
     /**
