@@ -72,15 +72,6 @@ public final class ExpertHeat {
     this.before = read(folder.resolve(name), RoutedLayer.of(of.config()));
   }
 
-  /**
-   * The counts that a file has, of whatever model.
-   *
-   * @throws IllegalArgumentException with the file and what is wrong
-   */
-  public static List<Layer> layers(Path file) {
-    return ConfigJson.read(file, Saved.class, MOST_BYTES).layers;
-  }
-
   private List<Layer> read(Path file, List<RoutedLayer> layers) {
     if (Files.isRegularFile(file)) {
       try {

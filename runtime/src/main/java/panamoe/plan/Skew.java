@@ -1,15 +1,19 @@
 package panamoe.plan;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.SplittableRandom;
 import java.util.stream.IntStream;
+import java.util.stream.StreamSupport;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.engine.ExpertHeat;
+import panamoe.io.ConfigJson;
 
 /** How unevenly tokens choose the experts of a layer. */
 public sealed interface Skew {
@@ -24,9 +28,13 @@ public sealed interface Skew {
   double[] chosen(int layer, int experts, int topK);
 
   /**
-   * @throws IllegalArgumentException if counts are of another model
+   * @throws IllegalArgumentException if the model has no experts, or counts are of another one
    */
   default void requireFits(ModelConfig config) {
+    if (!config.hasExperts()) {
+      throw new IllegalArgumentException(
+          "the model has no experts that tokens could choose unevenly");
+    }
     for (int layer = 0; layer < config.blocks().size(); layer++) {
       if (config.blocks().get(layer).feedForward() instanceof MoeConfig moe) {
         chosen(layer, moe.experts(), moe.gate().topK());
@@ -81,7 +89,8 @@ public sealed interface Skew {
   }
 
   /**
-   * Counts of a server.
+   * Counts of a server: what {@code GET /v1/moe/stats} answers, or what it keeps of a model in the
+   * folder of {@code --expert-cache}.
    *
    * @param file they were read from
    */
@@ -118,6 +127,18 @@ public sealed interface Skew {
       return Arrays.stream(tokens).mapToDouble(count -> Math.min(1, topK * count / sum)).toArray();
     }
 
+    private static Measured read(Path file) {
+      List<ExpertHeat.Layer> layers = new ArrayList<>();
+      for (JsonNode each : ConfigJson.tree(file).path("layers")) {
+        long[] tokens =
+            StreamSupport.stream(each.path("tokens").spliterator(), false)
+                .mapToLong(number -> number.isIntegralNumber() ? number.asLong() : -1)
+                .toArray();
+        layers.add(new ExpertHeat.Layer(each.path("layer").asInt(-1), tokens));
+      }
+      return new Measured(file.toString(), layers);
+    }
+
     @Override
     public String toString() {
       return "counts of " + file;
@@ -125,7 +146,7 @@ public sealed interface Skew {
   }
 
   /**
-   * Reads an exponent, or the name of a file as {@code serve} keeps it of a model.
+   * Reads an exponent, or the name of a file of counts.
    *
    * @throws IllegalArgumentException if it is neither, or the file is damaged
    */
@@ -138,7 +159,7 @@ public sealed interface Skew {
         throw new IllegalArgumentException(
             "'" + text + "' is neither an exponent such as 0.5 nor a file of counts", e);
       }
-      return new Measured(text, ExpertHeat.layers(file));
+      return Measured.read(file);
     }
   }
 

@@ -14,6 +14,7 @@ import panamoe.parallel.ExpertPlacement;
  * What skew does to the last of a model's MoE layers, which has as many experts as any: routes that
  * a capacity drops, and the load of the fullest rank without and with copies of hot experts.
  *
+ * @param config of a model with experts
  * @param tokens of a rank, among which an expert's capacity is counted
  * @param ranks among which experts are spread, at most
  */
@@ -34,13 +35,6 @@ public record SkewSweep(ModelConfig config, Skew given, long tokens, int ranks) 
    * @param load rows of the fullest rank over the mean, by copies
    */
   public record Row(Skew skew, double[] dropped, double[] load) {}
-
-  public SkewSweep {
-    if (!config.hasExperts()) {
-      throw new IllegalArgumentException(
-          "the model has no experts that tokens could choose unevenly");
-    }
-  }
 
   /** Exponents from even to the law of words in texts, and the given skew: exponents in order. */
   public List<Row> rows() {

@@ -133,6 +133,6 @@ class SkewTest {
     }
     assertEquals(
         "the model has no experts that tokens could choose unevenly",
-        refusal(() -> new SkewSweep(ModelPresets.paper(64, 2, 4, 0, 0, false), skew, 8, 4)));
+        refusal(() -> skew.requireFits(ModelPresets.paper(64, 2, 4, 0, 0, false))));
   }
 }

@@ -4,6 +4,8 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Locale;
 import java.util.Map;
+import java.util.stream.Collectors;
+import panamoe.harness.report.Html;
 import panamoe.plan.Constant;
 
 /** Constants by name, each with where it comes from. */
@@ -36,5 +38,23 @@ final class Constants {
                     constant.kind(),
                     constant.source())));
     return text.toString();
+  }
+
+  /** A paragraph for each. */
+  static String html(Map<String, Constant> constants) {
+    return constants.entrySet().stream()
+        .map(entry -> Html.paragraph(sentence(entry.getKey(), entry.getValue())))
+        .collect(Collectors.joining());
+  }
+
+  private static String sentence(String name, Constant constant) {
+    return String.format(
+        Locale.ROOT,
+        "%s: %.4g %s, %s: %s",
+        name,
+        constant.value(),
+        constant.unit(),
+        constant.kind(),
+        constant.source());
   }
 }

@@ -2,10 +2,14 @@ package panamoe.harness.plan;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.LinkedHashMap;
 import java.util.Locale;
+import java.util.Map;
+import panamoe.plan.Constant;
 import panamoe.plan.Paper;
 import panamoe.plan.Paper.Prediction;
 import panamoe.plan.PaperPoint;
+import panamoe.plan.PaperTraining;
 
 /** {@code plan --paper}. */
 final class PaperReport {
@@ -13,7 +17,7 @@ final class PaperReport {
 
   static ObjectNode json(Paper paper) {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
-    json.set("constants", Constants.json(paper.constants()));
+    json.set("constants", Constants.json(constants(paper)));
     PaperPoint.FITTED.forEach(point -> json.withArray("fitted").add(point.name()));
     paper.predictions().forEach(each -> json.withArray("points").add(json(each)));
     json.set("student", json(paper.student()));
@@ -24,7 +28,28 @@ final class PaperReport {
           .put("published", fewest.published())
           .put("predicted", fewest.predicted());
     }
+    training(paper).predictions().forEach(each -> json.withArray("training").add(json(each)));
     return json;
+  }
+
+  private static ObjectNode json(PaperTraining.Prediction prediction) {
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    json.put("model", prediction.point().model());
+    json.put("published_sequences_per_s", prediction.point().samples());
+    json.put("predicted_sequences_per_s", prediction.samples());
+    json.put("predicted_step_ms", 1e3 * prediction.time().seconds());
+    json.set("terms", prediction.time().toJson());
+    return json;
+  }
+
+  private static PaperTraining training(Paper paper) {
+    return PaperTraining.fitted(paper.efficiency());
+  }
+
+  private static Map<String, Constant> constants(Paper paper) {
+    Map<String, Constant> all = new LinkedHashMap<>(paper.constants());
+    all.put("training_flops_share", training(paper).efficiency().flops());
+    return all;
   }
 
   private static ObjectNode json(Prediction prediction) {
@@ -66,7 +91,30 @@ final class PaperReport {
       }
     }
     line(text, "");
-    return text.append(Constants.text(paper.constants())).toString();
+    training(text, training(paper));
+    line(text, "");
+    return text.append(Constants.text(constants(paper))).toString();
+  }
+
+  private static void training(StringBuilder text, PaperTraining training) {
+    line(text, "Training on 128 A100 cards, sequences/s, and milliseconds of a step:");
+    line(text, "%-27s %6s %6s %6s %s", "", "paper", "model", "error", TrainingTerms.HEADING);
+    for (PaperTraining.Prediction each : training.predictions()) {
+      line(
+          text,
+          "%-27s %6.0f %6.1f %+5.1f%% %s",
+          each.point().model() + (each.point().equals(PaperTraining.FITTED) ? " *" : ""),
+          each.point().samples(),
+          each.samples(),
+          100 * each.error(),
+          TrainingTerms.row(each.time()));
+    }
+    line(
+        text,
+        "%-27s %5.2fx %5.2fx",
+        "how much faster",
+        training.faster(each -> each.point().samples()),
+        training.faster(PaperTraining.Prediction::samples));
   }
 
   private static void row(StringBuilder text, Prediction prediction) {

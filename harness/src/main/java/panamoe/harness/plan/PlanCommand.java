@@ -8,6 +8,7 @@ import java.util.concurrent.Callable;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import panamoe.config.ModelConfig;
+import panamoe.engine.EngineConfig;
 import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
 import panamoe.io.WholeOrNothing;
@@ -16,8 +17,15 @@ import panamoe.plan.LatencyModel;
 import panamoe.plan.NamedModels;
 import panamoe.plan.Optimizations;
 import panamoe.plan.Paper;
+import panamoe.plan.PaperTraining;
 import panamoe.plan.Search;
+import panamoe.plan.Skew;
+import panamoe.plan.SkewSweep;
+import panamoe.plan.TrainingModel;
+import panamoe.plan.TrainingSearch;
+import panamoe.tensor.DType;
 import panamoe.train.RunConfig;
+import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -31,7 +39,7 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Says what serving a model takes on a cluster: cards, degrees, latency, before any of it is rented.",
+      "Says what serving or training a model takes on a cluster: cards, degrees, time, before any of it is rented.",
       "All times are predictions of a model of the hardware, and no card is needed."
     },
     footer = {
@@ -39,6 +47,7 @@ import picocli.CommandLine.Spec;
       "Examples:",
       "  panamoe plan --model 24B+MoE-128 --cluster dgx-a100:64 --latency 40ms",
       "  panamoe plan --config config.json --cluster cluster.json --html plan.html",
+      "  panamoe plan --model 1.3B+MoE-128 --cluster dgx-a100:128 --tokens 300e9",
       "  panamoe plan --paper               the paper's latencies beside the model's",
       "",
       "Nodes: dgx-a100-40, dgx-a100, dgx-h100, hgx-h200, dgx-b200, or a JSON file.",
@@ -60,7 +69,16 @@ public final class PlanCommand implements Callable<Integer> {
           "--batch",
           "--context",
           "--dtype",
-          "--html");
+          "--skew",
+          "--overlap",
+          "--html",
+          "--tokens");
+
+  /** Sequences of a data rank of a server. */
+  private static final long BATCH = 8;
+
+  /** Tokens of a prompt's piece. */
+  private static final long PROMPT = EngineConfig.STEP_TOKENS;
 
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
@@ -95,22 +113,45 @@ public final class PlanCommand implements Callable<Integer> {
   @Option(
       names = "--batch",
       paramLabel = "N",
-      defaultValue = "8",
-      description = "Sequences of each data rank. Default: ${DEFAULT-VALUE}.")
-  private long batch;
+      description = {
+        "Sequences of each data rank. Default: 8.",
+        "In training, sequences of a step of all ranks. Default: the config's, or 512."
+      })
+  private Long batch;
 
   @Option(
       names = "--context",
       paramLabel = "N",
-      description = "Tokens of each sequence. Default: the model's context.")
+      description =
+          "Tokens of each sequence. Default: the model's context; in training, the config's.")
   private Integer context;
 
   @Option(
       names = "--dtype",
       paramLabel = "TYPE",
-      defaultValue = "bf16",
-      description = "f32 or bf16, of weights, keys and values. Default: ${DEFAULT-VALUE}.")
+      description =
+          "f32 or bf16, of weights, keys and values. Default: bf16; in training, the config's.")
   private ComputeType dtype;
+
+  @Option(
+      names = "--skew",
+      paramLabel = "S",
+      description = {
+        "How unevenly tokens choose experts: the exponent of Zipf's law, or a file of counts, as GET /v1/moe/stats"
+            + " answers. Also shows what capacities drop and copies of experts gain. Default: even."
+      })
+  private String skew;
+
+  @Option(
+      names = "--overlap",
+      paramLabel = "N",
+      defaultValue = "0",
+      description =
+          "Rows travel in N parts while their rank computes, as with train's and serve's --overlap. Default: ${DEFAULT-VALUE}.")
+  private int overlap;
+
+  @ArgGroup(validate = false, heading = "%nTraining:%n")
+  private final TrainingOptions training = new TrainingOptions();
 
   @Option(
       names = "--html",
@@ -122,12 +163,9 @@ public final class PlanCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     if (paper) {
-      for (String option : OF_A_SEARCH) {
-        if (spec.commandLine().getParseResult().hasMatchedOption(option)) {
-          throw usage(
-              "--paper goes alone: it has models and a cluster of its own, and no " + option);
-        }
-      }
+      requireNone(
+          OF_A_SEARCH, "--paper goes alone: it has models and a cluster of its own, and no ");
+      requireNone(TrainingOptions.OF_TRAINING, "--paper goes alone, without ");
       Paper fitted = Paper.fitted();
       print(shared.json() ? PaperReport.json(fitted) + "\n" : PaperReport.text(fitted));
       return 0;
@@ -135,32 +173,108 @@ public final class PlanCommand implements Callable<Integer> {
     if ((model == null) == (config == null) || cluster == null) {
       throw usage("give --model or --config, and --cluster; or --paper");
     }
-    Double seconds = latency == null ? null : seconds();
-    if (html != null) {
-      WholeOrNothing.requireFree(html);
+    for (Path out : new Path[] {html, training.config()}) {
+      if (out != null) {
+        WholeOrNothing.requireFree(out);
+      }
     }
+    if (training.asked()) {
+      train();
+    } else {
+      serve();
+    }
+    return 0;
+  }
+
+  /** Refuses options, at the end of a sentence. */
+  private void requireNone(List<String> options, String sentence) {
+    for (String option : options) {
+      if (spec.commandLine().getParseResult().hasMatchedOption(option)) {
+        throw usage(sentence + option);
+      }
+    }
+  }
+
+  private void serve() throws IOException {
+    requireNone(TrainingOptions.OF_TRAINING, "only training, which --tokens plans, has ");
+    Double seconds = latency == null ? null : seconds();
     Search search = shared.checked(this::search);
+    SkewTable table =
+        skew == null
+            ? null
+            : SkewTable.of(
+                new SkewSweep(
+                    search.config(), search.latency().skew(), PROMPT, search.cluster().cards()));
     PlanReport report =
-        new PlanReport(search, seconds == null ? search.find() : search.find(seconds));
+        new PlanReport(search, seconds == null ? search.find() : search.find(seconds), table);
     if (html != null) {
       String page = PlanPage.of(report);
       WholeOrNothing.make(html, hidden -> Files.writeString(hidden, page));
     }
     print(shared.json() ? report.json() + "\n" : report.text());
-    return 0;
+  }
+
+  private void train() throws IOException {
+    if (latency != null) {
+      throw usage("--latency is for serving; --days limits a training run");
+    }
+    TrainingReport report = training.report(shared.checked(this::trainingSearch), skew != null);
+    if (html != null) {
+      String page = TrainingPage.of(report);
+      WholeOrNothing.make(html, hidden -> Files.writeString(hidden, page));
+    }
+    print(shared.json() ? report.json() + "\n" : report.text());
+  }
+
+  private ModelConfig described() {
+    return config == null ? NamedModels.of(model) : RunConfig.read(config).model();
+  }
+
+  private Skew skew(ModelConfig described) {
+    if (skew == null) {
+      return Skew.EVEN;
+    }
+    Skew read = Skew.of(skew);
+    read.requireFits(described);
+    return read;
   }
 
   private Search search() {
     Cluster wanted = Cluster.of(cluster);
-    ModelConfig described = config == null ? NamedModels.of(model) : RunConfig.read(config).model();
+    ModelConfig described = described();
     return new Search(
-        config == null ? model : config.toString(),
+        name(),
         described,
         wanted,
-        new LatencyModel(wanted.node(), Paper.fitted().efficiency(), Optimizations.PANAMOE),
-        dtype.dtype(),
-        batch,
+        new LatencyModel(
+            wanted.node(),
+            Paper.fitted().efficiency(),
+            Optimizations.PANAMOE.overlapping(overlap),
+            skew(described)),
+        dtype == null ? DType.BFLOAT16 : dtype.dtype(),
+        batch == null ? BATCH : batch,
         context == null ? described.context() : context);
+  }
+
+  private TrainingSearch trainingSearch() {
+    training.requireSense();
+    Cluster wanted = Cluster.of(cluster);
+    ModelConfig described = described();
+    return training.search(
+        name(),
+        described,
+        config == null ? null : RunConfig.read(config),
+        new TrainingOptions.Sizes(batch, context, dtype == null ? null : dtype.dtype()),
+        wanted,
+        new TrainingModel(
+            wanted.node(),
+            PaperTraining.fitted(Paper.fitted().efficiency()).efficiency(),
+            Optimizations.PANAMOE.overlapping(overlap),
+            skew(described)));
+  }
+
+  private String name() {
+    return config == null ? model : config.toString();
   }
 
   private double seconds() {

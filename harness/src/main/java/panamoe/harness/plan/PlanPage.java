@@ -15,7 +15,6 @@ import panamoe.harness.report.LineChart.Curve;
 import panamoe.harness.report.StackedBars;
 import panamoe.harness.report.StackedBars.Bar;
 import panamoe.io.Count;
-import panamoe.plan.Constant;
 import panamoe.plan.Plan;
 import panamoe.plan.Term;
 
@@ -78,10 +77,11 @@ final class PlanPage {
     for (Term term : Term.values()) {
       body.append(Html.paragraph(Terms.name(term) + ": " + term.meaning()));
     }
+    if (report.skew() != null) {
+      body.append(report.skew().html());
+    }
     body.append(Html.heading("Constants"));
-    report
-        .constants()
-        .forEach((name, constant) -> body.append(Html.paragraph(sentence(name, constant))));
+    body.append(Constants.html(report.constants()));
     return Html.page(report.title(), body);
   }
 
@@ -151,17 +151,6 @@ final class PlanPage {
                         number("%.2f", PlanReport.cardHours(plan)),
                         number("%.1f", plan.memory().total() / 1e9)))
             .toList());
-  }
-
-  private static String sentence(String name, Constant constant) {
-    return String.format(
-        Locale.ROOT,
-        "%s: %.4g %s, %s: %s",
-        name,
-        constant.value(),
-        constant.unit(),
-        constant.kind(),
-        constant.source());
   }
 
   private static Bar bar(Plan plan) {

@@ -14,8 +14,12 @@ import panamoe.plan.Search;
 import panamoe.plan.Search.Found;
 import panamoe.plan.Search.Misfit;
 
-/** What a search has found, as JSON and as a table. */
-record PlanReport(Search search, Found found) {
+/**
+ * What a search has found, as JSON and as a table.
+ *
+ * @param skew null: not asked for
+ */
+record PlanReport(Search search, Found found, SkewTable skew) {
   private static final double PER_MILLION_IN_HOURS = 1e6 / 3600;
 
   ObjectNode json() {
@@ -35,6 +39,9 @@ record PlanReport(Search search, Found found) {
           .addObject()
           .put("cards", misfit.cards())
           .set("memory", misfit.least().toJson());
+    }
+    if (skew != null) {
+      json.set("skew", skew.json());
     }
     return json;
   }
@@ -95,6 +102,11 @@ record PlanReport(Search search, Found found) {
     line(text, "%5s %8s %s", "cards", "ms/token", Terms.HEADING);
     for (Plan plan : found.front()) {
       line(text, "%5d %8.2f %s", plan.cards(), 1e3 * plan.latency(), Terms.row(plan.time()));
+    }
+    if (skew != null) {
+      line(text, "");
+      line(text, "%s", skew.caption());
+      text.append(skew.text());
     }
     line(text, "");
     return text.append(Constants.text(constants())).toString();
