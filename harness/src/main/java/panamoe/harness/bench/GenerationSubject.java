@@ -10,7 +10,6 @@ import panamoe.backend.Recording;
 import panamoe.config.BlockConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
-import panamoe.data.Tokenizer;
 import panamoe.engine.Engine;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.Generation;
@@ -33,31 +32,6 @@ import panamoe.tensor.DType;
  * and shape a token activates about 58 million weights.
  */
 final class GenerationSubject implements Subject {
-  /** Every token is a letter. */
-  private record Letters(int vocabularySize) implements Tokenizer {
-    private static final byte[] LETTER = {'a'};
-
-    @Override
-    public int[] encode(String text) {
-      return new int[text.length()];
-    }
-
-    @Override
-    public byte[] bytesOf(int token) {
-      return LETTER;
-    }
-
-    @Override
-    public int endOfText() {
-      return 0;
-    }
-
-    @Override
-    public String sha256() {
-      return "";
-    }
-  }
-
   private final Backend backend;
   private final Kind kind;
   private final DType dtype;

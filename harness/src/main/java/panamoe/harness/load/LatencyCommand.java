@@ -9,19 +9,13 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Set;
 import java.util.concurrent.Callable;
 import panamoe.backend.Backend;
 import panamoe.comm.Traffic;
 import panamoe.config.ModelConfig;
 import panamoe.engine.Engine;
-import panamoe.engine.EngineConfig;
-import panamoe.engine.GenerationListener;
-import panamoe.engine.GenerationRequest;
 import panamoe.engine.InferenceSettings;
 import panamoe.engine.ModelFolder;
-import panamoe.engine.SamplingConfig;
-import panamoe.engine.StopConfig;
 import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.ranks.Alike;
@@ -85,7 +79,8 @@ public final class LatencyCommand implements Callable<Integer> {
       paramLabel = "N",
       defaultValue = "100",
       description =
-          "Tokens of each text; the first fifth is not timed. Default: ${DEFAULT-VALUE}, or what the context has room for.")
+          "Tokens of each text; the first fifth is not timed. Default: ${DEFAULT-VALUE}, or what"
+              + " the context has room for.")
   private int tokens;
 
   @Option(
@@ -99,8 +94,9 @@ public final class LatencyCommand implements Callable<Integer> {
       names = "--peer",
       paramLabel = "PEER",
       description =
-          "Then the same texts in PyTorch: torch-einsum (one-hot masks, all-to-all and padded experts over as many"
-              + " ranks of MPI, the DeepSpeed-MoE paper's baseline). ci/peers installs it.")
+          "Then the same texts in PyTorch: torch-einsum (one-hot masks, all-to-all and padded"
+              + " experts over as many ranks of MPI, the DeepSpeed-MoE paper's baseline). ci/peers"
+              + " installs it.")
   private String peer;
 
   /** What the ranks have measured, for the peer that follows. */
@@ -192,16 +188,16 @@ public final class LatencyCommand implements Callable<Integer> {
    */
   private void warmUp(Backend backend, ModelFolder folder, LanguageModel loaded, int length)
       throws InterruptedException {
-    int count = texts.getFirst();
+    TimedTexts warm = timed(folder, texts.getFirst(), length);
     Engine.onRanks(
         backend,
         loaded,
         folder.tokenizer(),
-        config(count, length),
+        warm.config(),
         engine -> {
           long end = System.nanoTime() + WARM_UP.toNanos();
           while (System.nanoTime() < end) {
-            time(engine, count, new double[length], folder.tokenizer().endOfText());
+            warm.write(engine);
           }
         });
   }
@@ -210,16 +206,16 @@ public final class LatencyCommand implements Callable<Integer> {
   private WrittenTexts write(
       Backend backend, ModelFolder folder, LanguageModel loaded, int count, int length)
       throws InterruptedException {
-    int first = folder.tokenizer().endOfText();
-    WrittenTexts texts = WrittenTexts.of(count, length, first);
+    TimedTexts timed = timed(folder, count, length);
+    WrittenTexts texts = WrittenTexts.of(count, length, timed.first());
     Engine.onRanks(
         backend,
         loaded,
         folder.tokenizer(),
-        config(count, length),
+        timed.config(),
         engine -> {
           for (int text = 0; text < count; text++) {
-            engine.submit(request(text, first, length).withLogprobs(0), texts.listener(text));
+            engine.submit(timed.request(text).withLogprobs(0), texts.listener(text));
           }
           for (int step = 0; step < length; step++) {
             engine.step();
@@ -231,6 +227,7 @@ public final class LatencyCommand implements Callable<Integer> {
   private Latency measure(
       Ranks ranks, Backend backend, ModelFolder folder, LanguageModel loaded, int count, int length)
       throws Exception {
+    TimedTexts timed = timed(folder, count, length);
     double[] steps = new double[length];
     Traffic before = ranks.world().traffic();
     try (ExchangeShare exchanges = new ExchangeShare()) {
@@ -238,8 +235,8 @@ public final class LatencyCommand implements Callable<Integer> {
           backend,
           loaded,
           folder.tokenizer(),
-          config(count, length),
-          engine -> time(engine, count, steps, folder.tokenizer().endOfText()));
+          timed.config(),
+          engine -> System.arraycopy(timed.write(engine), 0, steps, 0, length));
       Traffic sent = mean(ranks, before, ranks.world().traffic(), length);
       int here = rankOptions.oneProcess() ? ranks.world().size() : 1;
       double share = ranks.first() ? exchanges.of(Arrays.stream(steps).sum(), here) : 0;
@@ -247,34 +244,8 @@ public final class LatencyCommand implements Callable<Integer> {
     }
   }
 
-  private static EngineConfig config(int texts, int length) {
-    int each = EngineConfig.one(length + 1).blocks();
-    return new EngineConfig(texts * each, EngineConfig.BLOCK, texts, texts, 1, false, 0);
-  }
-
-  /** Writes texts together and notes the milliseconds of each step. */
-  private void time(Engine engine, int texts, double[] steps, int first) {
-    for (int text = 0; text < texts; text++) {
-      engine.submit(
-          request(text, first, steps.length),
-          new GenerationListener() {
-            @Override
-            public void failed(RuntimeException failure) {
-              throw failure;
-            }
-          });
-    }
-    for (int step = 0; step < steps.length; step++) {
-      long start = System.nanoTime();
-      engine.step();
-      steps[step] = (System.nanoTime() - start) / 1e6;
-    }
-  }
-
-  private GenerationRequest request(int text, int first, int length) {
-    SamplingConfig sampling = SamplingConfig.of(1, 0, 1, shared.seed() + text);
-    StopConfig stop = new StopConfig(length, 0, List.of(), Set.of(), true, false);
-    return GenerationRequest.of(new int[] {first}, sampling, stop);
+  private TimedTexts timed(ModelFolder folder, int count, int length) {
+    return new TimedTexts(count, length, 1, folder.tokenizer().endOfText(), shared.seed());
   }
 
   /** What a rank sent in a step, on average over ranks. */
