@@ -45,7 +45,7 @@ class SkewTest {
     Arrays.setAll(weights, i -> Math.pow(i + 1.0, -0.8));
     SplittableRandom random = new SplittableRandom(1);
     double[] drawn = new double[experts];
-    int runs = 20_000;
+    int runs = 5_000;
     for (int run = 0; run < runs; run++) {
       // An exponential race: the first to arrive are drawn.
       double[] arrivals =
