@@ -89,8 +89,8 @@ public final class NonFinite {
   }
 
   /**
-   * Whether a block has all of {@code bits} in its byte {@code at}. By way of a buffer, which is ten
-   * times as fast as the segment until this is compiled, when much of a model is read.
+   * Whether a block has all of {@code bits} in its byte {@code at}. By way of a buffer, which is
+   * ten times as fast as the segment until this is compiled, when much of a model is read.
    */
   private static boolean mayHold(MemorySegment data, int blockBytes, int at, int bits) {
     long part = (long) blockBytes << 16; // a buffer has less than 2 GiB
