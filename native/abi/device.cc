@@ -203,7 +203,7 @@ moe_status moe_memory_copy(moe_stream stream, const moe_tensor* src, const moe_t
     const moe_tensor& to = moe::check_tensor("dst", dst);
     moe::check_same_dtype("src", from, "dst", to);
     if (from.layout != to.layout) moe::invalid("src and dst differ in layout");
-    const bool packed = from.layout == MOE_PACKED;
+    const bool packed = from.layout != MOE_ROW_MAJOR;
     if (packed ? !moe::same_shape(from, to) : moe::element_count(from) != moe::element_count(to)) {
       moe::invalid("src has shape ", moe::shape_text(from), " but dst has ", moe::shape_text(to));
     }

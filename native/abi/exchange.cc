@@ -44,7 +44,7 @@ void check_blocks(const moe_blocks& blocks, int64_t x_rows, int64_t y_rows) {
 
 const moe_tensor& check_row_tensor(const char* name, const moe_tensor* tensor) {
   const moe_tensor& checked = check_tensor(name, tensor);
-  if (checked.layout == MOE_PACKED) invalid(name, " is packed, expected row-major");
+  if (checked.layout != MOE_ROW_MAJOR) invalid(name, " is packed, expected row-major");
   if (checked.rank == 0) invalid(name, " is a scalar, expected rows");
   return checked;
 }

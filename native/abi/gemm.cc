@@ -15,7 +15,7 @@ moe_status moe_gemm(moe_stream stream, const moe_gemm_config* config, const moe_
     const moe_epilogue end = moe::check_epilogue(epilogue, activation, *device);
     const moe_tensor& left = moe::check_tensor("a", a, moe::kFloating, {moe::kAny, moe::kAny});
     const moe_tensor& right = moe::check_weights("b", b, 2, *device);
-    if (right.layout == MOE_PACKED) form.transpose_b = 1;
+    if (right.layout != MOE_ROW_MAJOR) form.transpose_b = 1;
     const int64_t rows = left.shape[form.transpose_a], columns = right.shape[1 - form.transpose_b];
     const int64_t inner = left.shape[1 - form.transpose_a], other_inner = right.shape[form.transpose_b];
     if (inner != other_inner) {
@@ -64,7 +64,7 @@ moe_status moe_gemm_pack(moe_stream stream, const moe_tensor* weights, const moe
                    " as packed");
     }
     const moe_tensor& from = blocks ? *weights : moe::check_weights("weights", weights, weights->rank, *device);
-    if (to.layout != MOE_PACKED) moe::invalid("packed is row-major, expected layout MOE_PACKED");
+    if (to.layout == MOE_ROW_MAJOR) moe::invalid("packed is row-major, expected layout MOE_PACKED");
     if (!moe::same_shape(from, to)) {
       moe::invalid("packed has shape ", moe::shape_text(to), ", expected ", moe::shape_text(from));
     }

@@ -119,7 +119,7 @@ class Buffer {
     int64_t bytes = dtype == MOE_FLOAT32 || dtype == MOE_INT32 ? 4 : 2;
     for (int64_t size : shape) bytes *= size;
     const auto rank = static_cast<int32_t>(shape.size());
-    if (layout == MOE_PACKED) require(moe_gemm_packed_bytes(g_device, dtype, rank, shape.data(), &bytes));
+    if (layout != MOE_ROW_MAJOR) require(moe_gemm_packed_bytes(g_device, dtype, rank, shape.data(), &bytes));
     void* memory = nullptr;
     require(moe_memory_allocate(g_device, bytes, &memory));
     for (int64_t i = 0; i < bytes / 4; ++i) static_cast<uint32_t*>(memory)[i] = 0x3c003c00u;  // 0.0078
@@ -337,13 +337,15 @@ void experts(const Shape& shape, int32_t dtype) {
   }
 }
 
-// The experts' forward with weights in blocks. Bytes are those that a file has, though packed they may take more.
-void experts_in_blocks(const Shape& shape, const Format& format) {
+// The experts' forward with weights in blocks. Bytes are those that a file has, though packed they may take more. With
+// MOE_PACKED_EXACT products are of float32, and so is their peak.
+void experts_in_blocks(const Shape& shape, const Format& format, moe_layout layout) {
   const int tables = 16;
   const int64_t up_columns = shape.activation == MOE_SWIGLU ? 2 * shape.hidden : shape.hidden;
   const double matrix_elements = static_cast<double>(shape.model) * (up_columns + shape.hidden);
-  const Buffer up(format.dtype, {shape.experts, up_columns, shape.model}, MOE_PACKED);
-  const Buffer down(format.dtype, {shape.experts, shape.model, shape.hidden}, MOE_PACKED);
+  const bool exact = layout == MOE_PACKED_EXACT;
+  const Buffer up(format.dtype, {shape.experts, up_columns, shape.model}, layout);
+  const Buffer down(format.dtype, {shape.experts, shape.model, shape.hidden}, layout);
   for (int64_t tokens : {1, 8, 64, 512, 2048}) {
     const int64_t rows = tokens * shape.choices;
     const Buffer x(MOE_BFLOAT16, {rows, shape.model}), h(MOE_BFLOAT16, {rows, shape.hidden});
@@ -351,12 +353,14 @@ void experts_in_blocks(const Shape& shape, const Format& format) {
     double hit = 0;
     const std::vector<Buffer> offsets = random_offsets(shape, tokens, tables, hit);
     char name[96];
-    std::snprintf(name, sizeof(name), "%s %s forward packed T=%ld hit=%.1f", shape.name, format.name, tokens, hit);
-    report(name, format.dtype, 2 * rows * matrix_elements, hit * matrix_elements * format.bytes, [&](int i) {
-      const Buffer& groups = offsets[i % tables];
-      require(moe_expert_forward(g_stream, x, groups, up, h, Epilogue(shape.activation)));
-      require(moe_expert_forward(g_stream, h, groups, down, y, nullptr));
-    });
+    std::snprintf(name, sizeof(name), "%s %s forward %s T=%ld hit=%.1f", shape.name, format.name,
+                  exact ? "exact" : "packed", tokens, hit);
+    report(name, exact ? MOE_FLOAT32 : format.dtype, 2 * rows * matrix_elements, hit * matrix_elements * format.bytes,
+           [&](int i) {
+             const Buffer& groups = offsets[i % tables];
+             require(moe_expert_forward(g_stream, x, groups, up, h, Epilogue(shape.activation)));
+             require(moe_expert_forward(g_stream, h, groups, down, y, nullptr));
+           });
   }
 }
 
@@ -394,7 +398,9 @@ int run(int argc, char** argv) {
       if (wanted(std::string(shape.name) + " " + name_of(dtype))) experts(shape, dtype);
     }
     for (const Format& format : kFormats) {
-      if (wanted(std::string(shape.name) + " " + format.name)) experts_in_blocks(shape, format);
+      for (moe_layout layout : {MOE_PACKED, MOE_PACKED_EXACT}) {
+        if (wanted(std::string(shape.name) + " " + format.name)) experts_in_blocks(shape, format, layout);
+      }
     }
   }
   require(moe_device_close(g_device));

@@ -39,7 +39,7 @@ void check_disjoint(Named one, Named other) {
   if (a == nullptr || b == nullptr) return;
   const auto begin_a = reinterpret_cast<uintptr_t>(a->data), begin_b = reinterpret_cast<uintptr_t>(b->data);
   const auto size = [](const moe_tensor& x) {
-    return static_cast<uintptr_t>(x.layout == MOE_PACKED ? x.bytes : tensor_bytes(x));
+    return static_cast<uintptr_t>(x.layout != MOE_ROW_MAJOR ? x.bytes : tensor_bytes(x));
   };
   const uintptr_t size_a = size(*a), size_b = size(*b);
   if (size_a > 0 && size_b > 0 && begin_a < begin_b + size_b && begin_b < begin_a + size_a) {
@@ -66,7 +66,7 @@ const moe_tensor& check_tensor(const char* name, const moe_tensor* tensor) {
   if (tensor->rank < 0 || tensor->rank > MOE_MAX_RANK) {
     invalid(name, " has rank ", tensor->rank, ", expected 0 to ", MOE_MAX_RANK);
   }
-  if (tensor->layout != MOE_ROW_MAJOR && tensor->layout != MOE_PACKED) {
+  if (tensor->layout < MOE_ROW_MAJOR || tensor->layout > MOE_PACKED_EXACT) {
     invalid(name, " has unknown layout ", tensor->layout);
   }
   if (block.elements > 1 && (tensor->rank == 0 || tensor->shape[tensor->rank - 1] % block.elements != 0)) {
@@ -84,7 +84,7 @@ const moe_tensor& check_tensor(const char* name, const moe_tensor* tensor) {
   if (needed == 0 && rows > kMostEmptyRows) {
     invalid(name, " of shape ", shape_text(*tensor), " has no elements, yet more than ", kMostEmptyRows, " rows");
   }
-  if (tensor->layout == MOE_PACKED) return *tensor;  // only the backend knows its bytes: check_weights
+  if (tensor->layout != MOE_ROW_MAJOR) return *tensor;  // only the backend knows its bytes: check_weights
   if (tensor->bytes < needed) {
     invalid(name, " of shape ", shape_text(*tensor), " and dtype ", dtype_name(tensor->dtype), " needs ", needed,
             " bytes, its memory has ", tensor->bytes);

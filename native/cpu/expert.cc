@@ -24,7 +24,8 @@ Operand rows_of(Tensor x, int64_t from) { return Operand{x.data, x.dtype, false,
 // weights[e] of [E, N, K], with its N rows, or its K columns, as the outer dimension.
 Operand expert_of(Tensor weights, int64_t e, bool rows_are_outer) {
   const int64_t rows = weights.shape[1], width = weights.shape[2];
-  const Operand all{weights.data, weights.dtype, weights.layout == MOE_PACKED, width, 1};
+  const Operand all{
+      weights.data, weights.dtype, weights.layout != MOE_ROW_MAJOR, width, 1, weights.layout == MOE_PACKED_EXACT};
   if (all.packed) {
     Operand one = all;
     const int64_t bytes = gemm_packed_bytes(static_cast<moe_dtype>(weights.dtype), 2, &weights.shape[1]);

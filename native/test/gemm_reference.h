@@ -100,14 +100,15 @@ inline Tensor converted(const Tensor& x, moe_dtype dtype) {
 }
 
 // Row-major weights as a packed operand.
-inline Tensor packed(moe_device device, moe_stream stream, const Tensor& weights, moe_dtype dtype) {
+inline Tensor packed(moe_device device, moe_stream stream, const Tensor& weights, moe_dtype dtype,
+                     moe_layout layout = MOE_PACKED) {
   const moe_tensor& view = weights.view();
   int64_t bytes = 0;
   EXPECT_MOE_OK(moe_gemm_packed_bytes(device, dtype, view.rank, view.shape, &bytes));
   Tensor operand(MOE_UINT8, {bytes});
   moe_tensor& packed = operand.view();
   packed.dtype = dtype;
-  packed.layout = MOE_PACKED;
+  packed.layout = layout;
   packed.rank = view.rank;
   std::memcpy(packed.shape, view.shape, sizeof(view.shape));
   EXPECT_MOE_OK(moe_gemm_pack(stream, weights, operand));

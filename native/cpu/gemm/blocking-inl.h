@@ -35,7 +35,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 // The micro-kernels, by how the elements of packed A and B become products.
 enum class Kernel {
-  kFloat,  // A and B float32: a multiply-add for each k
+  kFloat,  // A and B float32, B in blocks decoded to it: a multiply-add for each k
   kWiden,  // A float32, B bfloat16: B is widened in registers
   kDot,    // A and B bfloat16: vdpbf16ps, a dot product for each two k
   kAmx,    // A and B bfloat16: tdpbf16ps, for each 32 k
@@ -49,7 +49,11 @@ template <Kernel kKernel>
 using Weight = std::conditional_t<multiplies_blocks(kKernel), uint8_t,
                                   std::conditional_t<kKernel == Kernel::kFloat, float, hwy::bfloat16_t>>;
 
+// Whether B is in blocks that are decoded to float32, a panel of kc at a time (expand_blocks-inl.h).
+inline bool decodes(const Operand& b) { return b.exact && in_blocks(b.dtype); }
+
 inline Kernel kernel_of(const Product& product) {
+  if (decodes(product.b)) return Kernel::kFloat;
   switch (product.b.dtype) {
     case MOE_Q8_0:
     case MOE_Q8_64:
@@ -97,6 +101,11 @@ inline int64_t panel_size(int32_t dtype, int64_t inner) {
   }
 }
 inline int64_t packed_element_bytes(int32_t dtype) { return in_blocks(dtype) ? 1 : dtype_bytes(dtype); }
+// The same in elements of the pointer by which a kernel reads B: blocks that are decoded, in float32.
+template <class Weight>
+int64_t panel_elements(int32_t dtype, int64_t inner) {
+  return panel_size(dtype, inner) * packed_element_bytes(dtype) / int64_t{sizeof(Weight)};
+}
 
 // Bytes of a panel of B in blocks up to k = inner, expanded: codes, and one or two float32 a column for each 32 k.
 constexpr int64_t expanded_size(Kernel kernel, int64_t inner) {
@@ -159,7 +168,8 @@ inline Call::Call(const Product* products, int64_t count, bool gated, int thread
 inline Blocking blocking_of(const Product& product, Kernel kernel, const Call& call) {
   const bool amx = kernel == Kernel::kAmx;
   const bool blocks = multiplies_blocks(kernel);
-  const int64_t mr = amx ? kAmxMr : blocks ? kBlockMr : kMr, b_bytes = blocks ? 1 : dtype_bytes(product.b.dtype);
+  const int64_t mr = amx ? kAmxMr : blocks ? kBlockMr : kMr;
+  const int64_t b_bytes = blocks ? 1 : kernel == Kernel::kFloat ? 4 : 2;
   const int64_t a_bytes = kernel == Kernel::kDot || amx ? 2 : blocks ? 1 : 4;
   const int64_t m_share = product.rows / call.m_threads, half_l2 = l2_bytes() / 2;
   Blocking blocking{mr, 0, (amx ? kAmxPanels : kPanels) * kNr};
@@ -167,7 +177,9 @@ inline Blocking blocking_of(const Product& product, Kernel kernel, const Call& c
   // past L1, and leaves all of it to B.
   const int64_t panel_bytes = std::bit_floor(static_cast<uint64_t>(amx ? l1_bytes() : l1_bytes() / 2));
   blocking.kc = panel_bytes / (kNr * b_bytes);
-  if (blocks) {
+  if (decodes(product.b)) {
+    blocking.kc = kBlockSteps;
+  } else if (blocks) {
     blocking.kc = std::max(l1_bytes() / 2 / expanded_size(kernel, kBlockSteps), int64_t{1}) * kBlockSteps;
   } else if (!call.gated && product.inner <= blocking.kc) {
     blocking.rank_k = true;
@@ -258,6 +270,7 @@ struct Plan {
   // less than a vector too much.
   int64_t b_bytes() const {
     if (multiplies_blocks(kernel)) return expanded_size(kernel, blocking.kc);
+    if (decodes(product->b)) return kNr * blocking.kc * int64_t{sizeof(float)};
     if (product->b.packed) return 0;
     const int64_t panels = blocking.rank_k ? ceil_div(blocking.nc, kNr) : 1;
     const int64_t steps = std::min(blocking.kc, product->inner);

@@ -9,14 +9,15 @@ namespace {
 // A matrix whose outer dimension is its first, or its second.
 Operand operand_of(Tensor matrix, bool second) {
   const int64_t width = matrix.shape[1];
-  return {matrix.data, matrix.dtype, matrix.layout == MOE_PACKED, second ? 1 : width, second ? width : 1};
+  return {matrix.data,        matrix.dtype,       matrix.layout != MOE_ROW_MAJOR,
+          second ? 1 : width, second ? width : 1, matrix.layout == MOE_PACKED_EXACT};
 }
 
 }  // namespace
 
 void gemm(Stream& stream, const moe_gemm_config& config, Tensor a, Tensor b, Tensor c, const moe_epilogue& epilogue) {
   const bool transpose_a = config.transpose_a == 1;
-  const bool outer_first = config.transpose_b == 1 || b.layout == MOE_PACKED;
+  const bool outer_first = config.transpose_b == 1 || b.layout != MOE_ROW_MAJOR;
   const Product product{.rows = a.shape[transpose_a ? 1 : 0],
                         .columns = b.shape[outer_first ? 0 : 1],
                         .inner = a.shape[transpose_a ? 0 : 1],

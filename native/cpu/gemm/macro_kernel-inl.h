@@ -16,6 +16,7 @@
 #include "cpu/gemm/amx_kernel-inl.h"
 #include "cpu/gemm/block_kernel-inl.h"
 #include "cpu/gemm/blocking-inl.h"
+#include "cpu/gemm/decode_blocks-inl.h"
 #include "cpu/gemm/epilogue-inl.h"
 #include "cpu/gemm/micro_kernel-inl.h"
 #include "cpu/gemm/pack-inl.h"
@@ -85,13 +86,18 @@ Prefetch<Weight> prefetch_b(const Plan& plan, const ColumnBlock& columns, int64_
   constexpr int64_t kBytes = sizeof(Weight);
   const Operand& b = plan.product->b;
   const int64_t inner = plan.product->inner;
-  const int64_t step = in_blocks(b.dtype) ? panel_size(b.dtype, kBlockSteps) / (kBlockSteps / 32) : kStepBytes / kBytes;
+  // Of B in blocks a step is 32 k, or a k where they are decoded.
+  int64_t step = kStepBytes / kBytes;
+  if (in_blocks(b.dtype)) {
+    step = ceil_div(panel_elements<Weight>(b.dtype, kBlockSteps), decodes(b) ? kBlockSteps : kBlockSteps / 32);
+  }
   const int64_t pace = ceil_div(step, row_panels);
   if (b.packed) {
     const auto at = [&](int64_t panel, int64_t k) {
-      return static_cast<const Weight*>(b.data) + panel * panel_size(b.dtype, inner) + panel_size(b.dtype, k);
+      return static_cast<const Weight*>(b.data) + panel * panel_elements<Weight>(b.dtype, inner) +
+             panel_elements<Weight>(b.dtype, k);
     };
-    if (row_panels == 1) return {at(columns.panel(p), 0), kStreamBytes / kBytes, pace};
+    if (row_panels == 1) return {at(columns.panel(p), k), kStreamBytes / kBytes, pace};
     if (p + 1 < columns.panels) return {at(columns.panel(p + 1), k), 0, pace};
     if (k + steps < inner) return {at(columns.panel(0), k + steps), 0, pace};
     return {at(columns.panel(0) + columns.width / kNr, 0), 0, pace};
@@ -131,8 +137,9 @@ void macro_kernel(const Plan& plan, const Epilogue& epilogue, const ColumnBlock&
   const int64_t inner = product.inner, stride = plan.sums_stride();
   const bool writes_c = writes_sums<kKernel>(product, epilogue), prefetches_c = prefetches<kKernel>(epilogue);
   const float* a = plan.blocking.packs_a ? a_buffer : plan.packed_a + rows.row(0) * plan.row_words(inner);
+  const bool in_panels = product.b.packed && !decodes(product.b);  // as the micro-kernel reads B
   // A single panel of rows uses packed B once: nothing is gained by keeping it in L1.
-  const int64_t kc = rows.panels == 1 && product.b.packed ? std::max<int64_t>(inner, 1) : plan.blocking.kc;
+  const int64_t kc = rows.panels == 1 && in_panels ? std::max<int64_t>(inner, 1) : plan.blocking.kc;
   const int64_t most_abreast =
       kSideBySide && kKernel <= Kernel::kDot && rows.panels == 1 && rows.rows() <= kLatencyRows ? 2 : 1;
   int64_t k = 0;
@@ -140,14 +147,21 @@ void macro_kernel(const Plan& plan, const Epilogue& epilogue, const ColumnBlock&
     const int64_t steps = std::min(kc, inner - k);
     if (plan.blocking.packs_a) pack_a_block(plan, rows, k, steps, a_buffer);
     for (int64_t p = 0, abreast; p < columns.panels; p += abreast) {
-      abreast = product.b.packed ? std::min(most_abreast, columns.panels - p) : 1;
+      abreast = in_panels ? std::min(most_abreast, columns.panels - p) : 1;
       const int64_t panel = columns.panel(p);
       Prefetch next = prefetch_b<Weight<kKernel>>(plan, columns, p, k, steps, rows.panels);
       BPanels<Weight<kKernel>> b{{b_buffer}};
-      if (product.b.packed) {
+      if (in_panels) {
         for (int64_t j = 0; j < abreast; ++j) {
           b.panel[j] = static_cast<const Weight<kKernel>*>(product.b.data) +
                        columns.panel(p + j) * panel_size(product.b.dtype, inner) + panel_size(product.b.dtype, k);
+        }
+      } else if (decodes(product.b)) {
+        if constexpr (kKernel == Kernel::kFloat) {
+          decode_panel(product.b.dtype,
+                       static_cast<const uint8_t*>(product.b.data) + panel * panel_size(product.b.dtype, inner) +
+                           panel_size(product.b.dtype, k),
+                       steps, b_buffer);
         }
       } else if (reads_in_place<kKernel>(product, panel, rows)) {
         b = {{static_cast<const Weight<kKernel>*>(product.b.at(panel * kNr, k).data)}, product.b.k_stride};
@@ -173,7 +187,7 @@ void macro_kernel(const Plan& plan, const Epilogue& epilogue, const ColumnBlock&
           }
         });
       }
-      const int64_t share = panel_size(product.b.dtype, steps) / rows.panels;
+      const int64_t share = panel_elements<Weight<kKernel>>(product.b.dtype, steps) / rows.panels;
       const float* a_panel = a;
       for (int64_t i = 0, row = rows.row(0); i < rows.panels; ++i, next.position += share) {
         const int64_t end = rows.row(i + 1), height = end - row;

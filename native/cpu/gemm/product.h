@@ -28,6 +28,7 @@ struct Operand {
   bool packed = false;
   int64_t outer_stride = 0;
   int64_t k_stride = 0;
+  bool exact = false;  // B in blocks is decoded to float32, instead of rounding A to int8
 
   // The submatrix that begins at element (outer, k).
   Operand at(int64_t outer, int64_t k) const {

@@ -2,8 +2,11 @@
  * dimension in one fixed order whatever the number of rows and threads, so that a row's bits do not
  * depend on the rows beside it.
  *
- * Packed weights may be in blocks (MOE_Q8_0, ...). Then each row of the other operand is rounded to int8 first, every
- * 32 of its elements with a scale of their own; products of 32 are summed exactly, and scaled and added in float32. */
+ * Packed weights may be in blocks (MOE_Q8_0, ...). Their layout says how a CPU multiplies by them:
+ *   MOE_PACKED        each row of the other operand is rounded to int8 first, every 32 of its elements with a scale of
+ *                     their own; products of 32 are summed exactly, and scaled and added in float32
+ *   MOE_PACKED_EXACT  blocks are decoded to float32 in the cache; the bits are those of products with decoded weights
+ * A card rounds no rows with either. */
 #ifndef MOE_GEMM_H
 #define MOE_GEMM_H
 
@@ -48,8 +51,8 @@ MOE_API moe_status moe_gemm_packed_bytes(moe_device device, int32_t dtype, int32
                                          int64_t* bytes);
 /* Rearranges row-major weights [N, K] or [E, N, K] into the order in which the kernels read them, rounding to the
  * dtype of `packed`. Both float32 or bfloat16, or in the same blocks, whose values stay as they are. packed: layout
- * MOE_PACKED, the same logical shape, aligned to 4 bytes,
- * at least moe_gemm_packed_bytes of memory. Each block of 64 rows is contiguous, and each of the E matrices too:
+ * MOE_PACKED or MOE_PACKED_EXACT, for which the bytes are the same; the same logical shape, aligned to 4 bytes, at
+ * least moe_gemm_packed_bytes of memory. Each block of 64 rows is contiguous, and each of the E matrices too:
  * rows from a multiple of 64 on may be packed by a call of their own, into their part of the memory. */
 MOE_API moe_status moe_gemm_pack(moe_stream stream, const moe_tensor* weights, const moe_tensor* packed, MOE_HELD);
 

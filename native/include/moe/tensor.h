@@ -30,8 +30,9 @@ typedef enum moe_dtype {
 } moe_dtype;
 
 typedef enum moe_layout {
-  MOE_ROW_MAJOR = 0, /* contiguous, last dimension fastest */
-  MOE_PACKED = 1     /* opaque GEMM operand made by moe_gemm_pack for one backend and CPU type */
+  MOE_ROW_MAJOR = 0,   /* contiguous, last dimension fastest */
+  MOE_PACKED = 1,      /* opaque GEMM operand made by moe_gemm_pack for one backend and CPU type */
+  MOE_PACKED_EXACT = 2 /* as MOE_PACKED; rows that multiply blocks are never rounded (moe/gemm.h) */
 } moe_layout;
 
 #define MOE_MAX_RANK 4

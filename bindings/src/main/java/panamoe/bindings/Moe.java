@@ -23,10 +23,10 @@ public class Moe extends Moe$shared {
     static final SymbolLookup SYMBOL_LOOKUP = NativeLibrary.SYMBOLS
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int MOE_ABI_VERSION = (int)12L;
+    private static final int MOE_ABI_VERSION = (int)13L;
     /**
      * {@snippet lang=c :
-     * #define MOE_ABI_VERSION 12
+     * #define MOE_ABI_VERSION 13
      * }
      */
     public static int MOE_ABI_VERSION() {
@@ -393,6 +393,15 @@ public class Moe extends Moe$shared {
      */
     public static int MOE_PACKED() {
         return MOE_PACKED;
+    }
+    private static final int MOE_PACKED_EXACT = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum moe_layout.MOE_PACKED_EXACT = 2
+     * }
+     */
+    public static int MOE_PACKED_EXACT() {
+        return MOE_PACKED_EXACT;
     }
 
     private static class moe_device_open {

@@ -21,6 +21,14 @@ public final class WeightPrecision {
           "Experts' matrices: int8 (rounded while they are loaded, to 8.5 bits an element), int4 (4.5), stored (these, and others too, in the blocks of a GGUF file or of MXFP4, where they can be multiplied by), or none (as --dtype). Default: stored where there are such blocks.")
   private Quantization quantize;
 
+  @Option(
+      names = "--activations",
+      paramLabel = "TYPE",
+      defaultValue = "int8",
+      description =
+          "What a CPU multiplies weights in blocks by: int8 (activations rounded, every 32 with a scale: fast), or bf16 (activations as they are, in --dtype: the logits of decoded weights, slower). A card never rounds them. Default: ${DEFAULT-VALUE}.")
+  private Activations activations;
+
   /** The dtype of activations, and of weights that are not held in blocks. */
   public ComputeType dtype() {
     return dtype;
@@ -31,8 +39,13 @@ public final class WeightPrecision {
     return Quantization.of(quantize, folder);
   }
 
-  /** The dtypes of the weights of a model. */
+  /** What weights in blocks are multiplied by. */
+  public Activations activations() {
+    return activations;
+  }
+
+  /** The dtypes of the weights of a model, and how they are multiplied. */
   public WeightTypes types(ModelFolder folder) {
-    return quantize(folder).types(dtype.dtype(), () -> folder);
+    return activations.of(quantize(folder).types(dtype.dtype(), () -> folder));
   }
 }

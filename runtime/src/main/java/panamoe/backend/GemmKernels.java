@@ -8,7 +8,8 @@ import panamoe.tensor.Tensor;
  * inner dimension.
  *
  * <p>Packed weights may be in blocks ({@link DType#isBlocks}). On a CPU rows of the other operand
- * are then rounded to int8, as docs/quantization.md says; on a card they are not.
+ * are then rounded to int8, as docs/quantization.md says, unless the weights are {@link
+ * Tensor#exact}; on a card they are not.
  */
 public interface GemmKernels {
   /**

@@ -163,7 +163,7 @@ public final class ModelTensors {
         }
       }
     }
-    return new WeightTypes(compute, compute, stored);
+    return new WeightTypes(compute, compute, stored, false);
   }
 
   private static String name(Parameter parameter, int matrix) {

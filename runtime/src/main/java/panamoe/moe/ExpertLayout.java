@@ -19,9 +19,16 @@ import panamoe.tensor.TensorScope;
  * @param downShape [M, F]
  * @param downStart its first byte
  * @param bytes of the unit
+ * @param types that say how the matrices are multiplied
  */
 public record ExpertLayout(
-    DType up, long[] upShape, DType down, long[] downShape, long downStart, long bytes) {
+    DType up,
+    long[] upShape,
+    DType down,
+    long[] downShape,
+    long downStart,
+    long bytes,
+    WeightTypes types) {
   /** What kernels load at once: tensors begin there. */
   private static final long ALIGNMENT = 64;
 
@@ -32,7 +39,7 @@ public record ExpertLayout(
     long[] downShape = shapeOfOne(down);
     long downStart = Math.ceilDiv(backend.packedBytes(upType, upShape), ALIGNMENT) * ALIGNMENT;
     long bytes = downStart + backend.packedBytes(downType, downShape);
-    return new ExpertLayout(upType, upShape, downType, downShape, downStart, bytes);
+    return new ExpertLayout(upType, upShape, downType, downShape, downStart, bytes, types);
   }
 
   private static long[] shapeOfOne(Parameter stack) {
@@ -46,11 +53,12 @@ public record ExpertLayout(
    * @param shape [N, K], or [1, N, K]
    */
   public Tensor up(TensorScope scope, MemorySegment unit, long... shape) {
-    return scope.overPacked(unit.asSlice(0, downStart), up, shape);
+    return types.multiplied(scope.overPacked(unit.asSlice(0, downStart), up, shape));
   }
 
   /** The second one; otherwise as {@link #up}. */
   public Tensor down(TensorScope scope, MemorySegment unit, long... shape) {
-    return scope.overPacked(unit.asSlice(downStart, bytes - downStart), down, shape);
+    return types.multiplied(
+        scope.overPacked(unit.asSlice(downStart, bytes - downStart), down, shape));
   }
 }

@@ -170,7 +170,8 @@ public final class ParameterStore implements AutoCloseable {
       DType dtype = types.of(parameter);
       parameter.bind(
           parameter.role() == Role.OPERAND
-              ? new Weight.Packed(allocatePacked(backend, dtype, parameter.shape()))
+              ? new Weight.Packed(
+                  types.multiplied(allocatePacked(backend, dtype, parameter.shape())))
               : new Weight.RowMajor(scope.allocate(dtype, parameter.shape())));
     }
   }

@@ -7,6 +7,7 @@ import java.util.Optional;
 import panamoe.param.Parameter.Part;
 import panamoe.param.Parameter.Role;
 import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
 
 /**
  * The dtypes in which a model's weights are held for inference.
@@ -15,10 +16,17 @@ import panamoe.tensor.DType;
  * @param experts of experts' matrices: {@code compute}, or blocks
  * @param stored of matrices, any, that are to be held as they are stored, by parameter: the dtype
  *     of their blocks, or {@code compute}, which they are decoded to
+ * @param exact whether rows that multiply blocks stay as they are on a CPU ({@link Tensor#exact})
  */
-public record WeightTypes(DType compute, DType experts, Map<String, DType> stored) {
+public record WeightTypes(DType compute, DType experts, Map<String, DType> stored, boolean exact) {
+  /** Experts in blocks, which a CPU multiplies by rows rounded to int8. */
   public WeightTypes(DType compute, DType experts) {
-    this(compute, experts, Map.of());
+    this(compute, experts, Map.of(), false);
+  }
+
+  /** The same dtypes. */
+  public WeightTypes withExact(boolean exact) {
+    return new WeightTypes(compute, experts, stored, exact);
   }
 
   /** Experts as all others. */
@@ -81,6 +89,11 @@ public record WeightTypes(DType compute, DType experts, Map<String, DType> store
       case EXPERT -> isExpert(parameter);
       default -> parameter.role() == Role.OPERAND && parameter.shape().length == 2;
     };
+  }
+
+  /** A packed operand that is multiplied as these types say; a view. */
+  public Tensor multiplied(Tensor packed) {
+    return exact ? packed.asExact() : packed;
   }
 
   private DType wanted(Parameter parameter) {

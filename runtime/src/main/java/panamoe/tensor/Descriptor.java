@@ -30,13 +30,13 @@ final class Descriptor {
   private static final long DATA = offset("data");
   private static final long BYTES = offset("bytes");
   private static final long RANK = offset("rank");
-  private static final long PACKED = offset("layout");
+  private static final long LAYOUT_CODE = offset("layout");
   private static final long SHAPE = offset("shape");
 
   private Descriptor() {}
 
   static MemorySegment write(
-      Arena arena, DType dtype, long[] shape, boolean packed, MemorySegment data) {
+      Arena arena, DType dtype, long[] shape, Layout layout, MemorySegment data) {
     requireRank(shape);
     MemorySegment descriptor = arena.allocate(LAYOUT);
     descriptor.set(ValueLayout.JAVA_INT, STRUCT_SIZE, (int) LAYOUT.byteSize());
@@ -44,7 +44,7 @@ final class Descriptor {
     descriptor.set(ValueLayout.ADDRESS, DATA, data);
     descriptor.set(ValueLayout.JAVA_LONG, BYTES, data.byteSize());
     descriptor.set(ValueLayout.JAVA_INT, RANK, shape.length);
-    descriptor.set(ValueLayout.JAVA_INT, PACKED, packed ? 1 : 0);
+    descriptor.set(ValueLayout.JAVA_INT, LAYOUT_CODE, layout.ordinal());
     MemorySegment.copy(shape, 0, descriptor, ValueLayout.JAVA_LONG, SHAPE, shape.length);
     return descriptor;
   }

@@ -15,7 +15,7 @@ import java.util.Arrays;
 public final class Tensor implements HostElements {
   private final DType dtype;
   private final long[] shape;
-  private final boolean packed;
+  private final Layout layout;
   private final MemorySegment data;
   private final MemorySegment descriptor;
   private final Tensor owner;
@@ -28,21 +28,21 @@ public final class Tensor implements HostElements {
       TensorScope scope,
       DType dtype,
       long[] shape,
-      boolean packed,
+      Layout layout,
       MemorySegment data,
       boolean borrowed) {
-    this(scope, dtype, shape, packed, data, borrowed, null);
+    this(scope, dtype, shape, layout, data, borrowed, null);
   }
 
   private Tensor view(long[] shape, MemorySegment data) {
-    return new Tensor(scope, dtype, shape, packed, data, borrowed, owner);
+    return new Tensor(scope, dtype, shape, layout, data, borrowed, owner);
   }
 
   private Tensor(
       TensorScope scope,
       DType dtype,
       long[] shape,
-      boolean packed,
+      Layout layout,
       MemorySegment data,
       boolean borrowed,
       Tensor owner) {
@@ -50,10 +50,10 @@ public final class Tensor implements HostElements {
     this.borrowed = borrowed;
     this.dtype = dtype;
     this.shape = shape;
-    this.packed = packed;
+    this.layout = layout;
     this.data = data;
     this.owner = owner == null ? this : owner;
-    this.descriptor = Descriptor.write(scope.arena(), dtype, shape, packed, data);
+    this.descriptor = Descriptor.write(scope.arena(), dtype, shape, layout, data);
   }
 
   @Override
@@ -82,7 +82,15 @@ public final class Tensor implements HostElements {
 
   /** Whether this is a packed GEMM operand, whose bytes only its backend can read. */
   public boolean packed() {
-    return packed;
+    return layout != Layout.ROW_MAJOR;
+  }
+
+  /**
+   * Whether rows that multiply the blocks of this packed operand stay as they are. Otherwise a CPU
+   * rounds them to int8.
+   */
+  public boolean exact() {
+    return layout == Layout.PACKED_EXACT;
   }
 
   /** Bytes of the elements or blocks, or of the packed operand. */
@@ -173,7 +181,7 @@ public final class Tensor implements HostElements {
   /** The same elements under another shape of equal count. */
   public Tensor reshape(long... newShape) {
     requireAlive();
-    if (packed || count(newShape) != count() || bytes(dtype, newShape) != data.byteSize()) {
+    if (packed() || count(newShape) != count() || bytes(dtype, newShape) != data.byteSize()) {
       throw new IllegalArgumentException(
           "cannot reshape " + this + " to " + Arrays.toString(newShape));
     }
@@ -183,7 +191,7 @@ public final class Tensor implements HostElements {
   /** Rows {@code from} (inclusive) to {@code to} (exclusive) of the first dimension. */
   public Tensor rows(long from, long to) {
     requireAlive();
-    if (packed || shape.length == 0 || from < 0 || to < from || to > shape[0]) {
+    if (packed() || shape.length == 0 || from < 0 || to < from || to > shape[0]) {
       throw new IllegalArgumentException("rows " + from + " to " + to + " of " + this);
     }
     long[] part = shape.clone();
@@ -202,10 +210,23 @@ public final class Tensor implements HostElements {
    */
   public Tensor packedPart(long from, long to, long... partShape) {
     requireAlive();
-    if (!packed || from < 0 || to < from || to > data.byteSize()) {
+    if (!packed() || from < 0 || to < from || to > data.byteSize()) {
       throw new IllegalArgumentException("packed bytes " + from + " to " + to + " of " + this);
     }
     return view(partShape.clone(), data.asSlice(from, to - from));
+  }
+
+  /**
+   * This packed operand, to be multiplied by rows that stay as they are ({@link #exact}); a view.
+   *
+   * @throws IllegalArgumentException if this is not packed
+   */
+  public Tensor asExact() {
+    requireAlive();
+    if (!packed()) {
+      throw new IllegalArgumentException(this + " is not packed");
+    }
+    return new Tensor(scope, dtype, shape, Layout.PACKED_EXACT, data, borrowed, owner);
   }
 
   /**
@@ -215,11 +236,11 @@ public final class Tensor implements HostElements {
    */
   public Tensor part(long from, DType type, long... partShape) {
     requireAlive();
-    if (packed || from % alignment(type) != 0) {
+    if (packed() || from % alignment(type) != 0) {
       throw new IllegalArgumentException(type + " from byte " + from + " of " + this);
     }
     MemorySegment part = data.asSlice(from, bytes(type, partShape));
-    return new Tensor(scope, type, partShape.clone(), false, part, borrowed, owner);
+    return new Tensor(scope, type, partShape.clone(), Layout.ROW_MAJOR, part, borrowed, owner);
   }
 
   /**
@@ -235,7 +256,7 @@ public final class Tensor implements HostElements {
 
   @Override
   public String toString() {
-    return dtype + Arrays.toString(shape) + (packed ? " packed" : "");
+    return dtype + Arrays.toString(shape) + (packed() ? " packed" : "");
   }
 
   /**

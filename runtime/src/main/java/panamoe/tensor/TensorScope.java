@@ -42,7 +42,7 @@ public final class TensorScope implements AutoCloseable {
   /** A row-major tensor with undefined contents. */
   public Tensor allocate(DType dtype, long... shape) {
     long bytes = Tensor.bytes(dtype, shape);
-    return own(dtype, shape.clone(), false, bytes);
+    return own(dtype, shape.clone(), Layout.ROW_MAJOR, bytes);
   }
 
   /** A row-major tensor of zeros. */
@@ -56,7 +56,7 @@ public final class TensorScope implements AutoCloseable {
    * A packed GEMM operand of the logical shape, {@code bytes} long, to be filled by the backend.
    */
   public Tensor allocatePacked(DType dtype, long bytes, long... shape) {
-    return own(dtype, shape.clone(), true, bytes);
+    return own(dtype, shape.clone(), Layout.PACKED, bytes);
   }
 
   /**
@@ -86,7 +86,8 @@ public final class TensorScope implements AutoCloseable {
     if (segment.address() % alignment != 0) {
       throw new IllegalArgumentException("the segment is not aligned to " + alignment + " bytes");
     }
-    return new Tensor(this, dtype, shape.clone(), false, segment.asSlice(0, bytes), true);
+    return new Tensor(
+        this, dtype, shape.clone(), Layout.ROW_MAJOR, segment.asSlice(0, bytes), true);
   }
 
   /**
@@ -97,13 +98,13 @@ public final class TensorScope implements AutoCloseable {
   public Tensor over(MemorySegment memory, DType dtype, long... shape) {
     requireOpen();
     MemorySegment part = memory.asSlice(0, Tensor.bytes(dtype, shape));
-    return new Tensor(this, dtype, shape.clone(), false, part, false);
+    return new Tensor(this, dtype, shape.clone(), Layout.ROW_MAJOR, part, false);
   }
 
   /** As {@link #over}, of a packed operand. */
   public Tensor overPacked(MemorySegment memory, DType dtype, long... shape) {
     requireOpen();
-    return new Tensor(this, dtype, shape.clone(), true, memory, false);
+    return new Tensor(this, dtype, shape.clone(), Layout.PACKED, memory, false);
   }
 
   /**
@@ -176,12 +177,12 @@ public final class TensorScope implements AutoCloseable {
     }
   }
 
-  private Tensor own(DType dtype, long[] shape, boolean packed, long bytes) {
+  private Tensor own(DType dtype, long[] shape, Layout layout, long bytes) {
     requireOpen();
     Descriptor.requireRank(shape);
     MemorySegment block = allocate(bytes, dtype, shape);
     try {
-      Tensor tensor = new Tensor(this, dtype, shape, packed, block.asSlice(0, bytes), false);
+      Tensor tensor = new Tensor(this, dtype, shape, layout, block.asSlice(0, bytes), false);
       blocks.put(tensor, block);
       return tensor;
     } catch (OutOfMemoryError e) { // of the Java heap

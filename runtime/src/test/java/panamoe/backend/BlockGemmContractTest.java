@@ -122,6 +122,41 @@ class BlockGemmContractTest {
     }
   }
 
+  /** Rows beside exact blocks are not rounded, on any backend; an outlier shows it. */
+  @EveryBackend
+  void exactBlocksAreMultipliedByRowsAsTheyAre(Backend backend) {
+    try (Backend reference = new ReferenceBackend()) {
+      for (DType dtype : BLOCKS) {
+        int inner = 2 * Math.max(dtype.blockElements(), 64);
+        try (Sample here = new Sample(backend, 1);
+            Sample there = new Sample(reference, 1)) {
+          Tensor blocks = packed(reference, there, random(there, dtype, 2, 33, inner));
+          float[] numbers = numbers(reference, there, blocks);
+          Tensor a = here.normal(DType.BFLOAT16, 7, inner);
+          a.setFloat(0, 1000);
+          float[] left = a.toFloats();
+          Tensor usual = packed(backend, here, random(here, dtype, 2, 33, inner));
+          float[] found = product(backend, here, a, usual.asExact()).toFloats();
+          float[] rounded = product(backend, here, a, usual).toFloats();
+          double seen = 0;
+          for (int i = 0; i < found.length; i++) {
+            double exact = 0;
+            double magnitude = 0;
+            for (int k = 0; k < inner; k++) {
+              double x = (double) left[i / 33 * inner + k] * numbers[k * 33 + i % 33];
+              exact += x;
+              magnitude += Math.abs(x);
+            }
+            double bound = CARD_SUMS * magnitude + 1e-12;
+            assertEquals(exact, found[i], bound, dtype + " at " + i);
+            seen = Math.max(seen, Math.abs(rounded[i] - exact) / bound);
+          }
+          assertEquals(backend.onHost(), seen > 10, dtype + ": " + seen);
+        }
+      }
+    }
+  }
+
   /** {@code d q}: 0.5 times -3 and 4, beside rows that rounding leaves as they are. */
   @EveryBackend
   void multipliesCodesByTheirScale(Backend backend) {

@@ -26,6 +26,7 @@ import panamoe.nn.Work;
 import panamoe.param.Parameter;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
 
 /**
  * Prefill and decode of a {@link GenerationModel}, or of a model's files. With the default model
@@ -142,10 +143,15 @@ final class GenerationSubject implements Subject {
       rows.clear();
     }
 
-    /** Blocks of experts are multiplied by int8 rows, and most products are theirs. */
+    /** Blocks of experts are multiplied by int8 rows, or in float32; most products are theirs. */
     @Override
     public final DType products(DType compute) {
-      return experts().anyMatch(p -> p.value().dtype().isBlocks()) ? DType.INT8 : compute;
+      List<Tensor> blocks =
+          experts().map(Parameter::value).filter(it -> it.dtype().isBlocks()).toList();
+      if (blocks.isEmpty()) {
+        return compute;
+      }
+      return blocks.getFirst().exact() ? DType.FLOAT32 : DType.INT8;
     }
 
     @Override

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.PropertyNamingStrategies;
 import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import java.util.Locale;
 import java.util.function.ToDoubleFunction;
+import panamoe.harness.Activations;
 import panamoe.harness.ComputeType;
 
 /**
@@ -30,6 +31,8 @@ record Measurement(
    *
    * @param texts null for one
    * @param quantize what the weights of a model's file are held in; null without one
+   * @param activations what they are multiplied by where they are in blocks; null without a file,
+   *     and for INT8
    */
   @JsonInclude(JsonInclude.Include.NON_NULL)
   record Labels(
@@ -39,6 +42,7 @@ record Measurement(
       Integer texts,
       ComputeType dtype,
       HeldAs quantize,
+      Activations activations,
       int threads) {
     static Labels of(Cell cell) {
       return new Labels(
@@ -48,6 +52,9 @@ record Measurement(
           cell.texts() == 1 ? null : cell.texts(),
           cell.dtype(),
           cell.file() == null ? null : cell.file().held(),
+          cell.file() == null || cell.file().activations() == Activations.INT8
+              ? null
+              : cell.file().activations(),
           cell.threads());
     }
 
@@ -158,6 +165,9 @@ record Measurement(
                 : String.format(Locale.ROOT, "%.0f %%", 100 * roofline.rooflineFraction));
     if (cell.texts != null) {
       row += "   " + cell.texts + " texts";
+    }
+    if (cell.activations != null) {
+      row += "   activations " + cell.activations;
     }
     if (hostMs != null) {
       row += String.format(Locale.ROOT, "   host %.4f ms", hostMs);

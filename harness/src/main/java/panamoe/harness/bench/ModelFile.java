@@ -9,6 +9,7 @@ import panamoe.backend.Backend;
 import panamoe.config.MoeConfig;
 import panamoe.engine.InferenceSettings;
 import panamoe.engine.ModelFolder;
+import panamoe.harness.Activations;
 import panamoe.harness.Quantization;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
@@ -20,16 +21,18 @@ import panamoe.tensor.DType;
  *
  * @param name on the command line, of a user's model its file or folder alone
  * @param held what its weights are held in
+ * @param activations what weights in blocks are multiplied by
  * @param folder of its files
  */
-record ModelFile(String name, HeldAs held, ModelFolder folder) {
+record ModelFile(String name, HeldAs held, Activations activations, ModelFolder folder) {
   /**
    * Opens a model; the synthetic one is written first if it is not there.
    *
    * @param progress is told which part is written, 0 to 1
    * @throws IllegalArgumentException in a sentence, if it has no MoE layer or cannot be read
    */
-  static ModelFile open(String name, HeldAs held, DoubleConsumer progress) throws IOException {
+  static ModelFile open(String name, HeldAs held, Activations activations, DoubleConsumer progress)
+      throws IOException {
     boolean synthetic = SyntheticModel.isNamed(name);
     Path path =
         synthetic ? SyntheticModel.named(name).inCache(held.synthetic(), progress) : Path.of(name);
@@ -38,7 +41,8 @@ record ModelFile(String name, HeldAs held, ModelFolder folder) {
       throw new IllegalArgumentException(path + " has no MoE layer to measure");
     }
     Path last = path.toAbsolutePath().normalize().getFileName();
-    return new ModelFile(synthetic || last == null ? name : last.toString(), held, folder);
+    return new ModelFile(
+        synthetic || last == null ? name : last.toString(), held, activations, folder);
   }
 
   Path path() {
@@ -69,7 +73,7 @@ record ModelFile(String name, HeldAs held, ModelFolder folder) {
   LanguageModel load(Backend backend, DType compute) {
     Quantization quantization =
         SyntheticModel.isNamed(name) ? Quantization.STORED : held.quantization();
-    WeightTypes types = quantization.types(compute, () -> folder);
+    WeightTypes types = activations.of(quantization.types(compute, () -> folder));
     List<String> warnings = new ArrayList<>(); // said by who writes texts with it
     return folder.load(backend, InferenceSettings.of(types), Ranks.alone(), warnings, _ -> {});
   }

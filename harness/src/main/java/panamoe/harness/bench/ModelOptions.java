@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import panamoe.harness.Activations;
 import panamoe.harness.PartBar;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -36,8 +37,17 @@ final class ModelOptions {
       description =
           "What the weights of a --model with files are held in: bf16, int8 or int4 (experts rounded), or stored (in"
               + " the file's blocks). synthetic-64 has a file for each, BF16, Q8_0, Q4_0 and Q4_K, and keeps all of its"
-              + " blocks. Activations are bf16. Default: bf16.")
+              + " blocks. Default: bf16.")
   private List<HeldAs> held;
+
+  @Option(
+      names = "--activations",
+      split = ",",
+      paramLabel = "TYPE",
+      description =
+          "What weights in blocks of a --model with files are multiplied by: int8 (bf16 activations, rounded) or bf16"
+              + " (as they are). Default: int8.")
+  private List<Activations> activations;
 
   @Option(
       names = "--batch",
@@ -61,6 +71,7 @@ final class ModelOptions {
         name == null || kind.generates(),
         "--model is for prefill, decode and decode-batch, not for " + kind.label());
     require(held == null, "--quantize is for a --model with files");
+    require(activations == null, "--activations is for a --model with files");
     if (name != null) {
       return drawn();
     }
@@ -75,7 +86,7 @@ final class ModelOptions {
   }
 
   /**
-   * The model's files, one for each of {@code --quantize}.
+   * The model's files, one for each of {@code --quantize} and {@code --activations}.
    *
    * @throws ParameterException if the kind takes none
    */
@@ -85,8 +96,10 @@ final class ModelOptions {
         "--model is for prefill, decode, decode-batch and load, not for " + kind.label());
     List<ModelFile> files = new ArrayList<>();
     for (HeldAs each : held == null ? List.of(HeldAs.BF16) : held) {
-      try (PartBar bar = PartBar.onStandardError("writing " + name)) {
-        files.add(ModelFile.open(name, each, bar));
+      for (Activations by : activations == null ? List.of(Activations.INT8) : activations) {
+        try (PartBar bar = PartBar.onStandardError("writing " + name)) {
+          files.add(ModelFile.open(name, each, by, bar));
+        }
       }
     }
     return files;

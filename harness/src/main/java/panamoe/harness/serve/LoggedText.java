@@ -10,6 +10,7 @@ import panamoe.engine.Routing;
 import panamoe.engine.SamplingConfig;
 import panamoe.engine.StopConfig;
 import panamoe.engine.TokenConstraint;
+import panamoe.harness.Activations;
 import panamoe.harness.ComputeType;
 import panamoe.harness.KeyValueType;
 import panamoe.harness.Quantization;
@@ -51,6 +52,7 @@ record LoggedText(
    * @param model the served model's id
    * @param checkpoint an absolute path
    * @param quantize of the experts' matrices; null: NONE
+   * @param activations beside weights in blocks; null: INT8
    * @param expertsPerToken as {@code --experts-per-token}; null: as trained
    * @param device the backend's name
    * @param form of the model's messages; null: that of Hermes
@@ -60,6 +62,7 @@ record LoggedText(
       String checkpoint,
       ComputeType dtype,
       @Omittable Quantization quantize,
+      @Omittable Activations activations,
       KeyValueType keyValues,
       @Omittable List<Integer> expertsPerToken,
       String device,

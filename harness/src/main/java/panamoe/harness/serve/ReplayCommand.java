@@ -17,6 +17,7 @@ import panamoe.engine.Engine;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.InferenceSettings;
 import panamoe.engine.ModelFolder;
+import panamoe.harness.Activations;
 import panamoe.harness.ComputeType;
 import panamoe.harness.KeyValueType;
 import panamoe.harness.Quantization;
@@ -77,10 +78,11 @@ public final class ReplayCommand implements Callable<Integer> {
       Path model,
       ComputeType dtype,
       Quantization quantize,
+      Activations activations,
       KeyValueType keyValues,
       List<Integer> expertsPerToken) {
     InferenceSettings settings(ModelFolder folder) {
-      WeightTypes types = quantize.types(dtype.dtype(), () -> folder);
+      WeightTypes types = activations.of(quantize.types(dtype.dtype(), () -> folder));
       List<Integer> topK = expertsPerToken == null ? List.of() : expertsPerToken;
       return new InferenceSettings(types, Long.MAX_VALUE, null, topK);
     }
@@ -97,6 +99,7 @@ public final class ReplayCommand implements Callable<Integer> {
               model == null ? Path.of(text.origin().checkpoint()) : model,
               dtype == null ? text.origin().dtype() : dtype,
               text.origin().quantize() == null ? Quantization.NONE : text.origin().quantize(),
+              text.origin().activations() == null ? Activations.INT8 : text.origin().activations(),
               text.origin().keyValues(),
               text.origin().expertsPerToken());
       bySource.computeIfAbsent(source, _ -> new LinkedHashMap<>()).put(file, text);
@@ -133,6 +136,7 @@ public final class ReplayCommand implements Callable<Integer> {
                 folder,
                 source.dtype(),
                 source.quantize(),
+                source.activations(),
                 source.keyValues(),
                 source.expertsPerToken(),
                 backend,

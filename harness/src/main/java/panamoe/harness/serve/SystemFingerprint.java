@@ -4,6 +4,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.List;
 import panamoe.backend.Backend;
 import panamoe.engine.ModelFolder;
+import panamoe.harness.Activations;
 import panamoe.harness.ComputeType;
 import panamoe.harness.KeyValueType;
 import panamoe.harness.Quantization;
@@ -20,6 +21,7 @@ final class SystemFingerprint {
       ModelFolder folder,
       ComputeType dtype,
       Quantization quantize,
+      Activations activations,
       KeyValueType keyValues,
       List<Integer> expertsPerToken,
       Backend backend,
@@ -31,11 +33,16 @@ final class SystemFingerprint {
             folder.weights().sha256(),
             folder.tokenizer().sha256(),
             quantize == Quantization.NONE ? dtype.toString() : dtype + " experts " + quantize,
-            "keys and values " + keyValues + routed(expertsPerToken),
+            "keys and values " + keyValues + routed(expertsPerToken) + unrounded(activations),
             backend.name(),
             "slices " + ranks.topology().tensorDegree() + " " + ranks.topology().expertSlices(),
             version);
     return "fp_" + Sha256.hex(texts.getBytes(StandardCharsets.UTF_8)).substring(0, DIGITS);
+  }
+
+  /** Nothing where weights in blocks are multiplied by int8. */
+  private static String unrounded(Activations activations) {
+    return activations == Activations.INT8 ? "" : " activations " + activations;
   }
 
   /** Nothing where tokens are sent to as many experts as the model was trained with. */

@@ -1,5 +1,6 @@
 package panamoe.harness.generate;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
@@ -8,14 +9,18 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.backend.reference.ReferenceBackend;
@@ -116,6 +121,22 @@ class StoredExpertsTest {
       }
       assertTrue(between < 0.02 * largest, between + " of " + largest);
       assertTrue(apart > 0 && apart < 0.1 * largest, apart + " of " + largest);
+    }
+  }
+
+  /** Blocks are decoded in the cache, so all sums are those of decoded weights. */
+  @ParameterizedTest
+  @ValueSource(strings = {"gptoss_c_yarn_q8_0", "mixtral_b_q4_0", "qwen2moe_b_q5_0"})
+  void exactActivationsGiveTheBitsOfDecodedWeights(String name) {
+    ModelFolder folder = ModelFolder.open(file(name));
+    WeightTypes types = folder.typesAsStored(DType.FLOAT32);
+    WeightTypes decoded = WeightTypes.of(DType.FLOAT32);
+    try (LanguageModel exact = load(folder, cpu, types.withExact(true), new ArrayList<>());
+        LanguageModel rounded = load(folder, cpu, types, new ArrayList<>());
+        LanguageModel floats = load(folder, cpu, decoded, new ArrayList<>())) {
+      float[] expected = ModelRunner.nextLogits(cpu, floats, 7, 1, 30);
+      assertArrayEquals(expected, ModelRunner.nextLogits(cpu, exact, 7, 1, 30));
+      assertFalse(Arrays.equals(expected, ModelRunner.nextLogits(cpu, rounded, 7, 1, 30)));
     }
   }
 
@@ -251,6 +272,31 @@ class StoredExpertsTest {
             "stored");
     assertEquals(0, written.exitCode(), written.err());
     assertTrue(written.err().lines().noneMatch(l -> l.startsWith("warning")), written.err());
+  }
+
+  /** The score of a text is that of decoded weights, to the last bit, unless rows are rounded. */
+  @Test
+  void activationsAreAnOption(@TempDir Path folder) throws IOException {
+    String text = Files.writeString(folder.resolve("text.txt"), "abcd ".repeat(40)).toString();
+    double decoded = bits(text, "--quantize", "none");
+    assertEquals(decoded, bits(text, "--activations", "bf16"));
+    double rounded = bits(text);
+    assertEquals(rounded, bits(text, "--activations", "int8"), "the default");
+    assertNotEquals(decoded, rounded);
+    assertEquals(decoded, rounded, 0.1 * decoded);
+    CommandRun refused = CommandRun.of("eval", "M.gguf", "--activations", "f16");
+    assertEquals(2, refused.exitCode());
+    assertTrue(refused.err().contains("--activations"), refused.err());
+  }
+
+  private static double bits(String text, String... options) throws IOException {
+    List<String> arguments = new ArrayList<>(List.of("eval"));
+    arguments.add(file("qwen3moe_text_q8_0").toString());
+    arguments.addAll(List.of("--text", text, "--json"));
+    arguments.addAll(List.of(options));
+    CommandRun run = CommandRun.of(arguments.toArray(String[]::new));
+    assertEquals(0, run.exitCode(), run.err());
+    return new ObjectMapper().readTree(run.out()).path("bits_per_byte").asDouble();
   }
 
   @Test

@@ -37,7 +37,7 @@ class ProcessReplayTest {
             0,
             1,
             new LoggedText.Origin(
-                "writer", run, dtype, null, KeyValueType.DTYPE, null, "cpu", "fp_0", null),
+                "writer", run, dtype, null, null, KeyValueType.DTYPE, null, "cpu", "fp_0", null),
             new int[] {'T'},
             SamplingConfig.GREEDY,
             new StopConfig(5, 0, List.of(), Set.of(), true, false),

@@ -158,6 +158,7 @@ class RequestLogTest {
             "/none",
             ComputeType.F32,
             null,
+            null,
             KeyValueType.DTYPE,
             null,
             "hash",

@@ -142,6 +142,7 @@ final class TestServer implements AutoCloseable {
                     "/none",
                     ComputeType.F32,
                     null,
+                    null,
                     KeyValueType.DTYPE,
                     null,
                     "hash",

@@ -17,6 +17,11 @@ final class Blocks {
 
   private Blocks() {}
 
+  /** Whether rows that multiply these weights are rounded. */
+  static boolean rounds(Tensor weights) {
+    return weights.dtype().isBlocks() && !weights.exact();
+  }
+
   /**
    * Rows as int8 codes times a scale for each 32 elements: the largest magnitude / 127, rounded up
    * to 22 bits. A row with a number that is not finite becomes NaN.

@@ -32,8 +32,8 @@ interface ReferenceExpert extends ExpertKernels, Launching {
           Check.disjoint("x", x, "y", y);
           Check.disjoint("y", y, "preactivation", preactivation);
 
-          boolean blocks = weights.dtype().isBlocks();
-          double[][] in = blocks ? Blocks.rounded(Values.readRows(x)) : Values.readRows(x);
+          double[][] rows = Values.readRows(x);
+          double[][] in = Blocks.rounds(weights) ? Blocks.rounded(rows) : rows;
           double[][] w = Values.readRows(weights);
           double[] shift = bias == null ? new double[w.length] : Values.read(bias);
           double[][] out = Values.readRows(y);

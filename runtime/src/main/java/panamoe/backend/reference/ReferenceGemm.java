@@ -8,7 +8,8 @@ import panamoe.tensor.Tensor;
 
 /**
  * Dense matrix products. A packed operand holds the weights as they are, row-major. Beside weights
- * in blocks, rows of the other operand are rounded as {@link Blocks#rounded} says.
+ * in blocks that are not {@link Tensor#exact}, rows of the other operand are rounded as {@link
+ * Blocks#rounded} says.
  */
 interface ReferenceGemm extends GemmKernels, Launching {
 
@@ -45,7 +46,7 @@ interface ReferenceGemm extends GemmKernels, Launching {
           Check.disjoint("c", c, "preactivation", preactivation);
 
           double[][] left = transposeA ? Values.readColumns(a) : Values.readRows(a);
-          left = b.dtype().isBlocks() ? Blocks.rounded(left) : left;
+          left = Blocks.rounds(b) ? Blocks.rounded(left) : left;
           double[][] right = lines ? Values.readRows(b) : Values.readColumns(b);
           double[] shift = bias == null ? new double[right.length] : Values.read(bias);
           double[][] sums = new double[(int) rows][(int) columns];

@@ -51,10 +51,14 @@ public final class ModelReplay implements AutoCloseable {
     this.model = model;
   }
 
-  /** With experts in the blocks of the file; empty if it has none that are multiplied by. */
-  public static Optional<ModelReplay> asStored(Replay replay, Path path) {
+  /**
+   * With matrices in the blocks of the file; empty if it has none that are multiplied by.
+   *
+   * @param exact whether they are multiplied by rows that are not rounded
+   */
+  public static Optional<ModelReplay> asStored(Replay replay, Path path, boolean exact) {
     ModelFolder folder = ModelFolder.open(path);
-    WeightTypes types = folder.typesAsStored(DType.FLOAT32);
+    WeightTypes types = folder.typesAsStored(DType.FLOAT32).withExact(exact);
     return replay.backend().onHost() && types.quantized()
         ? Optional.of(
             new ModelReplay(

@@ -1,0 +1,125 @@
+// Weights in blocks for tests: each format's numbers, as ggml defines them, in float64.
+#pragma once
+
+#include "test/gemm_reference.h"
+
+namespace moe::testing {
+
+struct Format {
+  moe_dtype dtype;
+  const char* name;
+  int64_t elements, bytes;
+};
+inline constexpr Format kFormats[] = {
+    {MOE_Q8_0, "Q8_0", 32, 34},   {MOE_Q4_0, "Q4_0", 32, 18},   {MOE_Q5_0, "Q5_0", 32, 22},
+    {MOE_MXFP4, "MXFP4", 32, 17}, {MOE_Q4_K, "Q4_K", 256, 144}, {MOE_Q5_K, "Q5_K", 256, 176},
+    {MOE_Q6_K, "Q6_K", 256, 210}, {MOE_Q8_64, "Q8_64", 64, 66}, {MOE_Q8_128, "Q8_128", 128, 130}};
+
+// A number of 16 bits, 1 sign, 5 exponent.
+inline double from_binary16(const uint8_t* at) {
+  const int bits = at[0] | at[1] << 8, exponent = bits >> 10 & 31, fraction = bits & 1023;
+  const double magnitude = exponent == 0 ? std::ldexp(fraction, -24) : std::ldexp(1024 + fraction, exponent - 25);
+  return bits >> 15 ? -magnitude : magnitude;
+}
+inline void put_binary16(uint8_t* at, uint64_t random) {  // 2^-9 to 2^-6, of either sign
+  const auto bits = static_cast<uint16_t>((random & 0x83ff) | (6 + random % 3) << 10);
+  std::memcpy(at, &bits, 2);
+}
+
+// The numbers of a block, as ggml-quants.c defines them.
+inline void numbers_of(const Format& format, const uint8_t* b, double* y) {
+  const auto scales = [&](const uint8_t* s, int j, int& scale, int& min) {
+    scale = j < 4 ? s[j] & 63 : (s[j + 4] & 15) + (s[j - 4] / 64 << 4);
+    min = j < 4 ? s[j + 4] & 63 : s[j + 4] / 16 + (s[j] / 64 << 4);
+  };
+  const double d = from_binary16(b);
+  switch (format.dtype) {
+    case MOE_Q8_0:
+    case MOE_Q8_64:
+    case MOE_Q8_128:
+      for (int64_t i = 0; i < format.elements; ++i) y[i] = d * static_cast<int8_t>(b[2 + i]);
+      break;
+    case MOE_Q4_0:
+      for (int i = 0; i < 16; ++i) y[i] = d * (b[2 + i] % 16 - 8), y[i + 16] = d * (b[2 + i] / 16 - 8);
+      break;
+    case MOE_Q5_0:
+      for (int i = 0; i < 32; ++i) {
+        const int low = i < 16 ? b[6 + i] % 16 : b[6 + i - 16] / 16;
+        y[i] = d * (low + 16 * (b[2 + i / 8] >> i % 8 & 1) - 16);
+      }
+      break;
+    case MOE_MXFP4: {
+      const double table[] = {0, .5, 1, 1.5, 2, 3, 4, 6, -0., -.5, -1, -1.5, -2, -3, -4, -6};
+      const double scale = std::ldexp(1, b[0] - 127);
+      for (int i = 0; i < 16; ++i) y[i] = scale * table[b[1 + i] % 16], y[i + 16] = scale * table[b[1 + i] / 16];
+      break;
+    }
+    case MOE_Q4_K:
+    case MOE_Q5_K: {
+      const bool five = format.dtype == MOE_Q5_K;
+      for (int i = 0; i < 256; ++i) {
+        const int j = i / 32, byte = b[(five ? 48 : 16) + j / 2 * 32 + i % 32];
+        int scale, min, code = j % 2 == 0 ? byte % 16 : byte / 16;
+        if (five) code += 16 * (b[16 + i % 32] >> j & 1);
+        scales(b + 4, j, scale, min);
+        y[i] = d * scale * code - from_binary16(b + 2) * min;
+      }
+      break;
+    }
+    default:
+      for (int i = 0; i < 256; ++i) {
+        const int half = i / 128, p = i % 128 / 32, l = i % 32;
+        const int low = b[64 * half + 32 * (p % 2) + l], high = b[128 + 32 * half + l];
+        const int code = (p < 2 ? low % 16 : low / 16) + 16 * (high >> 2 * p & 3);
+        y[i] = from_binary16(b + 208) * static_cast<int8_t>(b[192 + i / 16]) * (code - 32);
+      }
+  }
+}
+
+// Weights of random bytes with scales that are small numbers.
+inline Tensor random_blocks(const Format& format, const std::vector<int64_t>& shape, uint64_t seed) {
+  int64_t bytes = format.bytes;
+  for (size_t i = 0; i < shape.size(); ++i) bytes *= i + 1 < shape.size() ? shape[i] : shape[i] / format.elements;
+  Tensor blocks(MOE_UINT8, {bytes});
+  std::mt19937_64 random(seed);
+  auto* at = blocks.data<uint8_t>();
+  for (int64_t i = 0; i < bytes; ++i) at[i] = static_cast<uint8_t>(random());
+  for (; at < blocks.data<uint8_t>() + bytes; at += format.bytes) {
+    switch (format.dtype) {
+      case MOE_MXFP4: *at = static_cast<uint8_t>(120 + random() % 5); break;
+      case MOE_Q6_K: put_binary16(at + 208, random()); break;
+      case MOE_Q4_K:
+      case MOE_Q5_K: put_binary16(at + 2, random()); [[fallthrough]];
+      default: put_binary16(at, random());
+    }
+  }
+  moe_tensor& view = blocks.view();
+  view.dtype = format.dtype;
+  view.rank = static_cast<int32_t>(shape.size());
+  std::copy(shape.begin(), shape.end(), view.shape);
+  return blocks;
+}
+
+// The same weights as numbers, float64.
+inline Tensor numbers_of(const Format& format, const Tensor& blocks) {
+  const moe_tensor& view = blocks.view();
+  Tensor numbers(MOE_FLOAT64, std::vector<int64_t>(view.shape, view.shape + view.rank));
+  for (int64_t i = 0; i < view.bytes / format.bytes; ++i) {
+    numbers_of(format, blocks.data<uint8_t>() + i * format.bytes, numbers.data<double>() + i * format.elements);
+  }
+  return numbers;
+}
+
+// Magnitudes of the terms of a b^T, to which errors of summation are relative.
+inline std::vector<double> magnitudes(const Tensor& a, const Tensor& b, double of) {
+  const auto positive = [](const Tensor& x) {
+    Tensor y(MOE_FLOAT64, {x.view().shape[0], x.view().shape[1]});
+    for (int64_t i = 0; i < x.count(); ++i) y.set(i, std::abs(x[i]));
+    return y;
+  };
+  std::vector<double> sums = product(positive(a), false, positive(b), true);
+  for (double& sum : sums) sum = of * sum + 1e-12;
+  return sums;
+}
+
+}  // namespace moe::testing
