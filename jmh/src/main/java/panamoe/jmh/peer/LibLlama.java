@@ -33,6 +33,10 @@ final class LibLlama {
   /** The version that these layouts are of. */
   static final String VERSION = "0.5.0";
 
+  // Values of load_mode.
+  private static final int READ = 0;
+  private static final int MAPPED = 1;
+
   /** The level of messages about errors. */
   private static final int ERROR = 4;
 
@@ -192,11 +196,24 @@ final class LibLlama {
    * @throws IllegalArgumentException if the library refuses the file
    */
   MemorySegment loadModel(Path file) {
+    return load(file, READ);
+  }
+
+  /**
+   * A model whose weights stay in the file's mapping, the library's usual way.
+   *
+   * @throws IllegalArgumentException if the library refuses the file
+   */
+  MemorySegment mapModel(Path file) {
+    return load(file, MAPPED);
+  }
+
+  private MemorySegment load(Path file, int mode) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment name = arena.allocateFrom(file.toString());
       MemorySegment params = modelDefaults(arena);
-      long mode = MODEL_PARAMS.byteOffset(MemoryLayout.PathElement.groupElement("load_mode"));
-      params.set(JAVA_INT, mode, 0);
+      long at = MODEL_PARAMS.byteOffset(MemoryLayout.PathElement.groupElement("load_mode"));
+      params.set(JAVA_INT, at, mode);
       return required((MemorySegment) call(loadModel, name, params));
     }
   }

@@ -14,33 +14,15 @@ final class LlamaReplay {
    */
   static LlamaBeside.Answer answer(LibLlama library, LlamaBeside.Question question) {
     int[] prompt = question.prompt();
-    int[] ids = new int[question.count()];
-    float[][] logits = new float[ids.length][];
     MemorySegment model = library.loadModel(Path.of(question.replay()));
-    int length = prompt.length + ids.length;
+    int length = prompt.length + question.count();
     try (LlamaTexts text =
         new LlamaTexts(library, model, 1, length, length, question.threads(), DType.FLOAT32)) {
-      for (int i = 0; i < prompt.length; i++) {
-        text.add(prompt[i], 0, i, i == prompt.length - 1);
-      }
-      int vocabulary = library.vocabulary(model);
-      for (int i = 0; i < ids.length; i++) {
-        text.decode();
-        logits[i] = text.logits(i == 0 ? prompt.length - 1 : 0, vocabulary);
-        ids[i] = largest(logits[i]);
-        text.add(ids[i], 0, prompt.length + i, true);
-      }
+      GreedyText written =
+          GreedyText.after(prompt, question.count(), text, library.vocabulary(model));
+      return new LlamaBeside.Answer(written.ids(), written.logits());
     } finally {
       library.freeModel(model);
     }
-    return new LlamaBeside.Answer(ids, logits);
-  }
-
-  private static int largest(float[] logits) {
-    int largest = 0;
-    for (int i = 1; i < logits.length; i++) {
-      largest = logits[i] > logits[largest] ? i : largest;
-    }
-    return largest;
   }
 }

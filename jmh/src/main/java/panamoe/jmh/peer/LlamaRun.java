@@ -51,9 +51,12 @@ final class LlamaRun implements PeerRun {
     return LibLlama.VERSION;
   }
 
-  /** Also the logits of a text. */
+  /** Also the logits of a text, and the time of one from a mapped file. */
   @Override
   public Object answer(JsonNode question, ObjectMapper json) throws Exception {
+    if (question.has("mapped")) {
+      return LlamaMapped.answer(library, json.treeToValue(question, LlamaMapped.Question.class));
+    }
     return question.has("replay")
         ? LlamaReplay.answer(library, json.treeToValue(question, LlamaBeside.Question.class))
         : PeerRun.super.answer(question, json);

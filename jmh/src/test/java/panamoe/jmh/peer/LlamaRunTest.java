@@ -1,11 +1,13 @@
 package panamoe.jmh.peer;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import com.fasterxml.jackson.databind.ObjectMapper;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemoryLayout.PathElement;
 import java.lang.foreign.MemorySegment;
@@ -29,6 +31,7 @@ import panamoe.harness.ComputeType;
 import panamoe.harness.bench.GenerationModel;
 import panamoe.harness.bench.LayerShape;
 import panamoe.harness.bench.PeerQuestion;
+import panamoe.harness.conformance.llamacpp.LlamaBeside;
 import panamoe.model.LanguageModel;
 import panamoe.param.Parameter;
 import panamoe.tensor.DType;
@@ -183,6 +186,29 @@ class LlamaRunTest {
               IllegalArgumentException.class,
               () -> run.burst(new PeerQuestion(many, 257, 16, 1e-9, PeerQuestion.Texts.ONE)));
       assertEquals("libllama writes at most 256 texts together, not 257", error.getMessage());
+    }
+  }
+
+  /** A mapped file gives the text of one that is read into memory. */
+  @Test
+  void mapsAFile() throws Exception {
+    LayerShape shape = LayerShape.parse("128x96x8x2-swiglu");
+    Path file = folder.resolve("model.gguf");
+    LanguageModel ours = new LanguageModel(GenerationModel.QWEN3.config(shape, VOCABULARY));
+    try (Backend backend = Backends.open("cpu", 1);
+        ours) {
+      ours.materialize(backend, DType.FLOAT32, false, 5);
+      Qwen3File.of(ours, DType.FLOAT32).replace(file, _ -> {});
+    }
+    ObjectMapper json = new ObjectMapper();
+    String asked = "{\"%s\": \"" + file + "\", \"threads\": 1, \"prompt\": [5, 9], \"count\": 4}";
+    try (PeerRun run = new LlamaRun(LIBRARY, folder, 1)) {
+      LlamaMapped.Answer mapped =
+          (LlamaMapped.Answer) run.answer(json.readTree(asked.formatted("mapped")), json);
+      LlamaBeside.Answer read =
+          (LlamaBeside.Answer) run.answer(json.readTree(asked.formatted("replay")), json);
+      assertArrayEquals(read.ids(), mapped.ids());
+      assertTrue(mapped.seconds() > 0 && mapped.bytesRead() >= 0);
     }
   }
 
