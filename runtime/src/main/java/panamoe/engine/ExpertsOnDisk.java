@@ -18,6 +18,7 @@ import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.Destination;
 import panamoe.checkpoint.ExpertFile;
 import panamoe.checkpoint.LoadReport;
+import panamoe.io.Count;
 import panamoe.io.Sha256;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
@@ -165,10 +166,10 @@ final class ExpertsOnDisk {
       throw new CheckpointException(
           String.format(
               Locale.ROOT,
-              "%s needs %,.1f MiB of --memory or more, not %,.1f: %s",
+              "%s needs %,.1f MiB of --memory or more, not %s: %s",
               folder.path(),
               Math.ceil(10 * mebibytes(least)) / 10,
-              mebibytes(settings.memory()),
+              Count.bytes(settings.memory()),
               units.isEmpty()
                   ? "it has no experts that could stay on the disk"
                   : "all but its experts, and " + LEAST_SLOTS + " of these"));

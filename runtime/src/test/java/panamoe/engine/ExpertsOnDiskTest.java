@@ -246,7 +246,8 @@ class ExpertsOnDiskTest {
         assertThrows(CheckpointException.class, () -> load(within(FLOATS, 100_000)).close())
             .getMessage();
     Matcher least =
-        Pattern.compile("needs (0\\.\\d) MiB of --memory or more, not 0\\.1:").matcher(message);
+        Pattern.compile("needs (0\\.\\d) MiB of --memory or more, not 97\\.7 KiB:")
+            .matcher(message);
     assertTrue(least.find(), message);
     double needed = Double.parseDouble(least.group(1));
     load(within(FLOATS, (long) (needed * (1 << 20)))).close();
