@@ -141,8 +141,15 @@ await tab.waitForFunction(sums => [...document.querySelectorAll('#figures tbody 
   .every((row, at) => Number(row.cells[2].textContent) === sums[at]), all);
 assert.match(await tab.textContent('#speed'), /^\d+$/);
 assert.match(await tab.textContent('#cache'), /^\d+ %$/);
+const kept = told.layers.map(layer => layer.tokens_before.reduce((sum, count) => sum + count));
+assert(kept.every(count => count > 0), 'the server before it kept its counts');
+await tab.click('text=Ever');
+await tab.waitForFunction(sums => [...document.querySelectorAll('#figures tbody tr')]
+  .every((row, at) => Number(row.cells[2].textContent) === sums[at]), all.map((count, at) => count + kept[at]));
+assert.match(await tab.textContent('#hits'), /^\d+ %$/);
+await shot(tab, 'ever');
 await tab.click('text=This text');
-passed('the map shows what the server counted since its start');
+passed('the map shows what the server counted since its start, and those before it');
 
 await network(tab, { downloadThroughput: SLOW });
 for (const stop of [() => tab.keyboard.press('Escape'), () => tab.click('#stop')]) {

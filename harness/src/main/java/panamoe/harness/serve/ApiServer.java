@@ -7,6 +7,7 @@ import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CountDownLatch;
@@ -19,6 +20,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import java.util.function.IntSupplier;
 import panamoe.engine.EngineThread;
+import panamoe.engine.ExpertHeat;
 import panamoe.io.Count;
 
 /**
@@ -65,6 +67,7 @@ final class ApiServer implements AutoCloseable {
   private final Metrics metrics;
   private final Consumer<String> log;
   private final Connections connections;
+  private final MoeEndpoint moe;
   private final Map<String, Route> routes = new LinkedHashMap<>();
   // Orchestrators have no key, and browsers get one from the page.
   private final Set<String> keyless = new HashSet<>(Set.of(HEALTH, LIVE));
@@ -103,7 +106,7 @@ final class ApiServer implements AutoCloseable {
     StateEndpoint told = new StateEndpoint(served);
     TextEndpoint texts =
         new TextEndpoint(served, limits, metrics, connections, this::requireEngine, requests);
-    MoeEndpoint moe = new MoeEndpoint(served, this::requireEngine);
+    this.moe = new MoeEndpoint(served, this::requireEngine);
     TokenEndpoint tokens = new TokenEndpoint(served);
     route("POST", "/v1/chat/completions", texts::chat);
     route("POST", "/v1/completions", texts::complete);
@@ -148,6 +151,11 @@ final class ApiServer implements AutoCloseable {
   void ready(EngineThread writer) {
     engine = writer;
     state = ServerState.READY;
+  }
+
+  /** Tells from now on how often servers before this one sent rows to each expert. */
+  void keeps(List<ExpertHeat.Layer> layers) {
+    moe.keeps(layers);
   }
 
   private ServerState state() {

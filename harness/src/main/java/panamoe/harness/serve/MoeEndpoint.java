@@ -1,28 +1,37 @@
 package panamoe.harness.serve;
 
+import com.fasterxml.jackson.annotation.JsonInclude;
 import java.io.IOException;
 import java.util.List;
 import java.util.concurrent.ExecutionException;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
 import panamoe.engine.EngineThread;
+import panamoe.engine.ExpertHeat;
 import panamoe.engine.RouteStatistics;
 
-/** Which experts all rows chose since the server started. Thread-safe. */
+/** Which experts all rows chose since the server started, and before. Thread-safe. */
 final class MoeEndpoint {
   record Answer(String object, String model, List<Layer> layers) {}
 
-  /** An MoE layer. */
+  /**
+   * An MoE layer.
+   *
+   * @param tokensBefore what servers before this one kept; null where nothing is kept
+   */
   record Layer(
       int layer,
       int experts,
       int topK,
       long[] tokens,
+      @JsonInclude(JsonInclude.Include.NON_NULL) long[] tokensBefore,
       double[] weight,
       double entropy,
       double imbalance) {}
 
   private final ServedModel model;
   private final Supplier<EngineThread> engine;
+  private volatile List<ExpertHeat.Layer> before = List.of();
 
   /**
    * @param engine gives the engine; throws an ApiError while the server has none
@@ -32,8 +41,18 @@ final class MoeEndpoint {
     this.engine = engine;
   }
 
+  /** Tells from now on what servers before this one kept. */
+  void keeps(List<ExpertHeat.Layer> layers) {
+    before = layers;
+  }
+
   void statistics(Call call) throws IOException, InterruptedException {
-    List<Layer> layers = now().layers().stream().map(MoeEndpoint::layer).toList();
+    List<RouteStatistics.Layer> told = now().layers();
+    List<ExpertHeat.Layer> kept = before;
+    List<Layer> layers =
+        IntStream.range(0, told.size())
+            .mapToObj(i -> layer(told.get(i), kept.isEmpty() ? null : kept.get(i).tokens()))
+            .toList();
     call.answer(new Answer("moe.stats", model.name(), layers));
   }
 
@@ -47,12 +66,13 @@ final class MoeEndpoint {
     }
   }
 
-  private static Layer layer(RouteStatistics.Layer told) {
+  private static Layer layer(RouteStatistics.Layer told, long[] before) {
     return new Layer(
         told.layer(),
         told.experts(),
         told.topK(),
         told.tokens(),
+        before,
         told.weight(),
         told.entropy(),
         told.imbalance());

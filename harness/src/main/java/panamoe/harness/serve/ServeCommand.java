@@ -220,6 +220,9 @@ public final class ServeCommand implements Callable<Integer> {
     PrintWriter err = spec.commandLine().getErr();
     try (EngineThread writer = new EngineThread(engine, metrics::stepped, server::stop);
         HeatKeeper _ = heat == null ? null : new HeatKeeper(heat, writer, err::println)) {
+      if (heat != null) {
+        server.keeps(heat.layers());
+      }
       server.ready(writer);
       server.awaitStop();
       switch (writer.failure()) {

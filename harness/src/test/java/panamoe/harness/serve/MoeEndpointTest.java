@@ -16,6 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import panamoe.engine.ExpertHeat;
 import panamoe.engine.RouteStatistics;
 
 /** Routes in answers, of a model with two MoE layers: of 4 experts, 2 for a row, and of 6. */
@@ -68,6 +69,19 @@ class MoeEndpointTest {
     assertEquals(5 + 11, sum(moe.path("layers").get(1).path("tokens")));
     assertEquals(12, moe.path("token_experts").size());
     moe.path("token_experts").forEach(experts -> assertEquals(2, experts.size()));
+  }
+
+  /** What earlier servers kept is told beside what this one counted. */
+  @Test
+  void keptCountsAreTold() throws Exception {
+    assertFalse(server.get("/v1/moe/stats").body().contains("tokens_before"));
+    long[] first = {5, 0, 7, 1};
+    long[] second = {1, 2, 3, 4, 5, 6};
+    server.keeps(List.of(new ExpertHeat.Layer(1, first), new ExpertHeat.Layer(2, second)));
+    JsonNode layers = TestServer.json(server.get("/v1/moe/stats").body()).path("layers");
+    assertEquals(13, sum(layers.get(0).path("tokens_before")));
+    assertEquals(21, sum(layers.get(1).path("tokens_before")));
+    assertEquals(4, layers.get(0).path("tokens").size());
   }
 
   @Test

@@ -28,6 +28,7 @@ import panamoe.data.template.ChatTemplate;
 import panamoe.engine.Engine;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.EngineThread;
+import panamoe.engine.ExpertHeat;
 import panamoe.engine.HashEngine;
 import panamoe.engine.SamplingDefaults;
 import panamoe.harness.ComputeType;
@@ -193,6 +194,11 @@ final class TestServer implements AutoCloseable {
 
   HttpResponse<String> send(HttpRequest request) throws IOException, InterruptedException {
     return client.send(request, BodyHandlers.ofString());
+  }
+
+  /** As a server that finds what servers before it counted. */
+  void keeps(List<ExpertHeat.Layer> layers) {
+    server.keeps(layers);
   }
 
   /** The JSON of an answer that must be 200. */

@@ -19,6 +19,7 @@ let shape = null; // of the layers, once they are known
 let layer = 0; // the one whose experts colour the texts
 let only = null; // the one expert whose tokens are coloured; null for all
 let since = []; // tokens of each expert since the server started
+let ever = []; // with those of servers before it, where they are kept
 let texts = [];
 const conversation = new Conversation();
 let writing = null; // the AbortController of the text that is written
@@ -43,7 +44,7 @@ function build(found) {
   layers = found;
   at('experts').hidden = layers.length === 0;
   if (layers.length > 0) {
-    since = layers.map(({ tokens }) => tokens);
+    count(layers);
     map.build(layers);
     at('layer').replaceChildren(
       ...layers.map(({ layer: number, experts, top_k: topK }, place) => {
@@ -53,6 +54,13 @@ function build(found) {
     );
     choose(0);
   }
+}
+
+/** Takes what the server counted, and what servers before it kept. */
+function count(found) {
+  since = found.map(({ tokens }) => tokens);
+  ever = found.map(({ tokens, tokens_before: before }) => tokens.map((own, at) => own + (before?.[at] ?? 0)));
+  at('kept').hidden = found.every(({ tokens_before: before }) => before === undefined);
 }
 
 function choose(place) {
@@ -67,7 +75,7 @@ function choose(place) {
 function show() {
   if (layers.length > 0) {
     const nothing = () => layers.map(({ experts }) => new Array(experts).fill(0));
-    const counts = picked('scope') === 'all' ? since : (texts.at(-1)?.counts ?? nothing());
+    const counts = { all: since, ever, text: texts.at(-1)?.counts ?? nothing() }[picked('scope')];
     map.show(counts);
     legend.show(counts[layer]);
     showTable(at('figures'), layers, counts);
@@ -262,8 +270,8 @@ const theme = localStorage.getItem('panamoe.theme') ?? '';
 document.documentElement.dataset.theme = theme;
 document.querySelector(`input[name=theme][value="${theme}"]`).checked = true;
 
-watch(build, () => layers.length > 0 && picked('scope') === 'all', now => {
-  map.light(since, now);
-  since = now;
+watch(build, () => layers.length > 0 && picked('scope') !== 'text', found => {
+  map.light(since, found.map(({ tokens }) => tokens));
+  count(found);
   show();
 });

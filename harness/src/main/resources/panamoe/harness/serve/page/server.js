@@ -10,13 +10,14 @@ const at = id => document.getElementById(id);
 const pause = millis => new Promise(wake => setTimeout(wake, millis));
 
 let last = null; // tokens written, and when
+let used = { uses: 0, hits: 0 }; // experts that steps needed, and those of them that memory had
 
 /**
  * Asks again and again, while the page is visible.
  *
  * @param {(layers: object[]) => void} onModel is told the MoE layers whenever the server is found
  * @param {() => boolean} counting whether counts are wanted
- * @param {(counts: number[][]) => void} onCounts is told each layer's tokens of each expert, since the server's start
+ * @param {(layers: object[]) => void} onCounts is told the MoE layers with their counts
  */
 export async function watch(onModel, counting, onCounts) {
   let connected = false;
@@ -29,7 +30,7 @@ export async function watch(onModel, counting, onCounts) {
     try {
       connected ||= await connect(onModel);
       if (connected && counting()) {
-        onCounts((await api.moeLayers()).map(({ tokens }) => tokens));
+        onCounts(await api.moeLayers());
       }
       if (connected && turn % (METRICS_MILLIS / STATS_MILLIS) === 0) {
         showLoad(await api.metrics());
@@ -80,10 +81,20 @@ function showLoad(told) {
   at('running').textContent = told.num_requests_running;
   at('waiting').textContent = told.num_requests_waiting;
   at('cache').textContent = `${Math.round(100 * told.kv_cache_usage_perc)} %`;
+  showHits(told);
   if (last !== null) {
     at('speed').textContent = Math.round((1000 * (now.tokens - last.tokens)) / (now.time - last.time));
   }
   last = now;
+}
+
+/** Of the experts that were needed since the last time, how many memory had; only if some are on the disk. */
+function showHits({ expert_cache_uses_total: uses, expert_cache_hits_total: hits }) {
+  at('memory').hidden = uses === undefined;
+  if (uses > used.uses) {
+    at('hits').textContent = `${Math.round((100 * (hits - used.hits)) / (uses - used.uses))} %`;
+  }
+  used = { uses: uses ?? 0, hits: hits ?? 0 };
 }
 
 at('door').addEventListener('submit', event => {
