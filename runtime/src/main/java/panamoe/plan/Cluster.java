@@ -5,15 +5,24 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import panamoe.io.ConfigJson;
+import panamoe.io.Omittable;
 
 /**
  * Cards of whole nodes, or some cards of one.
  *
  * @param cards all of them
+ * @param efficiency that Panamoe was measured to have there; null if it was not
+ * @param machine that was measured; null if none was
  */
-public record Cluster(Node node, int cards) {
+public record Cluster(
+    Node node, int cards, @Omittable Efficiency efficiency, @Omittable Machine machine) {
   /** Most cards. */
   public static final int MOST = 1 << 16;
+
+  /** Cards that nothing was measured on. */
+  public Cluster(Node node, int cards) {
+    this(node, cards, null, null);
+  }
 
   public Cluster {
     if (node == null) {
@@ -69,7 +78,7 @@ public record Cluster(Node node, int cards) {
 
   /** Other cards of the same node. */
   Cluster with(int others) {
-    return new Cluster(node, others);
+    return new Cluster(node, others, efficiency, machine);
   }
 
   /** A whole node, where the cluster is a part of one, and clusters of 2, 4, ... times its size. */

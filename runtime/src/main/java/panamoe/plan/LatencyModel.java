@@ -47,6 +47,12 @@ public record LatencyModel(
       step.block(i, block, cost, block.experts() > 0 ? layers.next() : null);
     }
     step.compute(Term.WEIGHTS, outside, 0, flopsOutside);
+    if (efficiency.engine() != null) {
+      double logits = (double) config.vocabulary() * work.logits() * work.topology().dataDegree();
+      step.add(
+          Term.LAYERS,
+          efficiency.engine().step().value() + logits * efficiency.engine().logit().value());
+    }
     return new StepTime(step.terms);
   }
 

@@ -50,7 +50,7 @@ public final class NamedModels {
               + name
               + "' is none of "
               + String.join(", ", ALL.keySet())
-              + "; --config takes others");
+              + ", and there is no file or folder of that name; --config takes others");
     }
     return config;
   }

@@ -19,7 +19,7 @@ import panamoe.tensor.DType;
  */
 @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
 @JsonIgnoreProperties(ignoreUnknown = true)
-record Ceilings(
+public record Ceilings(
     double fmaF32Gflops,
     double dotBf16Gflops,
     Double dotInt8Gops,

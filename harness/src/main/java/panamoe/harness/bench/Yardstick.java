@@ -15,7 +15,7 @@ import java.util.Optional;
  * hundredths of a second, because shared memory changes its speed from second to second; its
  * arithmetic rates are the highest measured so far. A card's ceilings are measured once.
  */
-final class Yardstick implements AutoCloseable {
+public final class Yardstick implements AutoCloseable {
   private static final Map<String, String> PROGRAMS =
       Map.of("cpu", "ceilings_bench", "cuda", "cuda_ceilings_bench");
 
@@ -32,7 +32,7 @@ final class Yardstick implements AutoCloseable {
    * @param threads 0 for one per processor
    * @param realTime whether to measure at real-time priority
    */
-  Yardstick(String device, int threads, boolean realTime) throws IOException {
+  public Yardstick(String device, int threads, boolean realTime) throws IOException {
     Optional<Path> path =
         known(device) ? NativeBuild.sibling(PROGRAMS.get(device)) : Optional.empty();
     watches = device.equals("cpu");
@@ -56,17 +56,17 @@ final class Yardstick implements AutoCloseable {
   }
 
   /** Whether a device has ceilings; plain Java and the emulation have none. */
-  static boolean known(String device) {
+  public static boolean known(String device) {
     return PROGRAMS.containsKey(device);
   }
 
   /** The highest of each rate so far; null if ceilings are unknown. */
-  Ceilings highest() {
+  public Ceilings highest() {
     return highest;
   }
 
   /** The current ceilings; null if they are unknown. */
-  Ceilings now() throws IOException {
+  public Ceilings now() throws IOException {
     if (highest == null || !watches) {
       return highest;
     }

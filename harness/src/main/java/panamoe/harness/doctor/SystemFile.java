@@ -8,11 +8,11 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /** Reads one value from a file of the kernel, such as {@code /proc/meminfo}. */
-final class SystemFile {
+public final class SystemFile {
   private SystemFile() {}
 
   /** The first group of {@code pattern}; empty if the file is missing or nothing matches. */
-  static Optional<String> find(String file, Pattern pattern) {
+  public static Optional<String> find(String file, Pattern pattern) {
     try {
       Matcher matcher = pattern.matcher(Files.readString(Path.of(file)));
       return matcher.find() ? Optional.of(matcher.group(1)) : Optional.empty();

@@ -1,18 +1,20 @@
 package panamoe.harness.plan;
 
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import panamoe.config.ModelConfig;
 import panamoe.engine.EngineConfig;
+import panamoe.engine.ModelFolder;
 import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
 import panamoe.io.WholeOrNothing;
 import panamoe.plan.Cluster;
+import panamoe.plan.Efficiency;
 import panamoe.plan.LatencyModel;
 import panamoe.plan.NamedModels;
 import panamoe.plan.Optimizations;
@@ -48,7 +50,9 @@ import picocli.CommandLine.Spec;
       "  panamoe plan --model 24B+MoE-128 --cluster dgx-a100:64 --latency 40ms",
       "  panamoe plan --config config.json --cluster cluster.json --html plan.html",
       "  panamoe plan --model 1.3B+MoE-128 --cluster dgx-a100:128 --tokens 300e9",
+      "  panamoe plan --model ~/Qwen3-30B-A3B --cluster dgx-h100:8",
       "  panamoe plan --paper               the paper's latencies beside the model's",
+      "  panamoe plan --calibrate --out own.json    this machine as a cluster",
       "",
       "Nodes: dgx-a100-40, dgx-a100, dgx-h100, hgx-h200, dgx-b200, or a JSON file.",
       "Models: those of the paper, such as 1.3B+MoE-128 and 1.3B+PR-MoE-64/128+MoS;",
@@ -86,10 +90,16 @@ public final class PlanCommand implements Callable<Integer> {
   @Option(
       names = "--paper",
       description =
-          "Print the DeepSpeed-MoE paper's latencies beside predictions, term by term, and every constant.")
+          "Print the DeepSpeed-MoE paper's latencies beside predictions, term by term, and every"
+              + " constant.")
   private boolean paper;
 
-  @Option(names = "--model", paramLabel = "NAME", description = "A model of the paper.")
+  @Option(
+      names = "--model",
+      paramLabel = "MODEL",
+      description =
+          "A model of the paper, a run's folder, or a released model's folder or .gguf file, of"
+              + " which no weights are read.")
   private String model;
 
   @Option(
@@ -160,8 +170,16 @@ public final class PlanCommand implements Callable<Integer> {
           "Also write a page with the plans as plots; a file of that name must not exist.")
   private Path html;
 
+  @ArgGroup(exclusive = false, heading = "%nOf this machine:%n")
+  private MeasuringOptions measuring = new MeasuringOptions();
+
   @Override
-  public Integer call() throws IOException {
+  public Integer call() throws Exception {
+    measuring.check(spec);
+    if (measuring.measures()) {
+      measure();
+      return 0;
+    }
     if (paper) {
       requireNone(
           OF_A_SEARCH, "--paper goes alone: it has models and a cluster of its own, and no ");
@@ -171,7 +189,7 @@ public final class PlanCommand implements Callable<Integer> {
       return 0;
     }
     if ((model == null) == (config == null) || cluster == null) {
-      throw usage("give --model or --config, and --cluster; or --paper");
+      throw usage("give --model or --config, and --cluster; or --paper, --calibrate or --validate");
     }
     for (Path out : new Path[] {html, training.config()}) {
       if (out != null) {
@@ -227,7 +245,7 @@ public final class PlanCommand implements Callable<Integer> {
   }
 
   private ModelConfig described() {
-    return config == null ? NamedModels.of(model) : RunConfig.read(config).model();
+    return config == null ? named() : RunConfig.read(config).model();
   }
 
   private Skew skew(ModelConfig described) {
@@ -239,8 +257,51 @@ public final class PlanCommand implements Callable<Integer> {
     return read;
   }
 
+  private void measure() throws Exception {
+    List<String> others = new ArrayList<>(OF_A_SEARCH);
+    others.add("--paper");
+    others.remove("--dtype");
+    if (measuring.validate) {
+      others.remove("--cluster");
+    }
+    requireNone(others, "this machine is measured with models of its own, and no ");
+    if (measuring.calibrate) {
+      measuring.calibrate(shared, computeType(), spec.commandLine().getOut());
+      return;
+    }
+    Cluster known = cluster == null ? null : shared.checked(this::ofThisMachine);
+    measuring.validate(shared, computeType(), known, spec.commandLine().getOut());
+  }
+
+  private DType computeType() {
+    return dtype == null ? DType.BFLOAT16 : dtype.dtype();
+  }
+
+  private Cluster ofThisMachine() {
+    Cluster known = Cluster.of(cluster);
+    if (known.machine() == null || known.efficiency() == null) {
+      throw new IllegalArgumentException(
+          "--validate needs a file of --calibrate, and " + cluster + " was not measured");
+    }
+    if (!known.machine().equals(Calibration.here())) {
+      throw new IllegalArgumentException(
+          cluster
+              + " is a calibration of another machine, "
+              + known.machine()
+              + ": runs of "
+              + Calibration.here()
+              + " are not predicted by it");
+    }
+    return known;
+  }
+
   private Search search() {
     Cluster wanted = Cluster.of(cluster);
+    if (wanted.machine() != null && !wanted.machine().equals(Calibration.here())) {
+      spec.commandLine()
+          .getErr()
+          .println("warning: " + cluster + " was measured on another machine, " + wanted.machine());
+    }
     ModelConfig described = described();
     return new Search(
         name(),
@@ -248,10 +309,10 @@ public final class PlanCommand implements Callable<Integer> {
         wanted,
         new LatencyModel(
             wanted.node(),
-            Paper.fitted().efficiency(),
+            efficiency(wanted),
             Optimizations.PANAMOE.overlapping(overlap),
             skew(described)),
-        dtype == null ? DType.BFLOAT16 : dtype.dtype(),
+        computeType(),
         batch == null ? BATCH : batch,
         context == null ? described.context() : context);
   }
@@ -275,6 +336,16 @@ public final class PlanCommand implements Callable<Integer> {
 
   private String name() {
     return config == null ? model : config.toString();
+  }
+
+  private ModelConfig named() {
+    Path path = Path.of(model);
+    return Files.exists(path) ? ModelFolder.open(path).config() : NamedModels.of(model);
+  }
+
+  /** That of the paper's system, unless Panamoe was measured there. */
+  private static Efficiency efficiency(Cluster cluster) {
+    return cluster.efficiency() == null ? Paper.fitted().efficiency() : cluster.efficiency();
   }
 
   private double seconds() {

@@ -39,6 +39,9 @@ public final class RankOptions {
   /** Each of these threads has a backend, and a share of the cores. */
   private static final int MOST_THREADS = 64;
 
+  /** Seconds that ranks wait for the one that measures what the machine can do. */
+  private static final int MEASURING_TIMEOUT = 60;
+
   @Spec(Spec.Target.MIXEE)
   private CommandSpec command;
 
@@ -71,7 +74,8 @@ public final class RankOptions {
       names = "--ep",
       paramLabel = "N",
       description = {
-        "Most ranks that a layer's experts are spread over. Default: all that have tokens of their own.",
+        "Most ranks that a layer's experts are spread over. Default: all that have tokens of their"
+            + " own.",
         "More, up to ranks / expert slices: tensor ranks hold different experts, too."
       })
   private Integer expertDegree;
@@ -100,7 +104,8 @@ public final class RankOptions {
       paramLabel = "WAY",
       defaultValue = "auto",
       description =
-          "flat, hierarchical (within nodes, then between them) or auto. Default: ${DEFAULT-VALUE}.")
+          "flat, hierarchical (within nodes, then between them) or auto. Default:"
+              + " ${DEFAULT-VALUE}.")
   private Strategy strategy;
 
   @Option(
@@ -137,6 +142,17 @@ public final class RankOptions {
         "A process that ends is noticed at once, one that is frozen or cut off within 10 s."
       })
   private int timeout;
+
+  /** Ranks of this machine without options: processes where a launcher has started several. */
+  public static RankOptions threadsOrProcesses(int count) {
+    RankOptions options = new RankOptions();
+    options.kind = LauncherVariables.amongOthers() ? Kind.MPI : Kind.THREADS;
+    options.count = LauncherVariables.amongOthers() ? null : Integer.valueOf(count);
+    options.tensorDegree = 1;
+    options.strategy = Strategy.AUTO;
+    options.timeout = MEASURING_TIMEOUT;
+    return options;
+  }
 
   /**
    * The requested topology.

@@ -1,6 +1,7 @@
 package panamoe.harness.plan;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -24,6 +25,10 @@ import panamoe.harness.CommandRun;
 import panamoe.harness.train.Presets;
 import panamoe.io.ConfigJson;
 import panamoe.plan.Cluster;
+import panamoe.plan.Constant;
+import panamoe.plan.Efficiency;
+import panamoe.plan.Machine;
+import panamoe.plan.Node;
 import panamoe.train.RunConfig;
 
 class PlanCommandTest {
@@ -118,6 +123,56 @@ class PlanCommandTest {
     assertTrue(plan.out().contains("least squares on"), plan.out());
   }
 
+  @ParameterizedTest
+  @CsvSource({"hf/gpt_oss_d_releasedrope", "hf/deepseek_v3_a", "gguf/gptoss_c_yarn_q8_0.gguf"})
+  void aReleasedModelIsPlannedByItsConfig(String name) {
+    String path = Path.of("src", "test", "resources", "golden").resolve(name).toString();
+    CommandRun plan = CommandRun.of("plan", "--model", path, "--cluster", "dgx-h100:2");
+    assertEquals(0, plan.exitCode(), plan.err());
+    assertTrue(plan.out().startsWith(path + " on dgx-h100:2, predicted"), plan.out());
+  }
+
+  /** A file like those of {@code --calibrate}. */
+  private Path calibration(Machine machine) throws IOException {
+    Node node = Node.KNOWN.get("dgx-h100");
+    Constant each = new Constant(0.5, "s or share", Constant.Kind.MEASURED, "test");
+    Efficiency efficiency =
+        Efficiency.measured(new Efficiency.Engine(each, each), each, each, each, each);
+    Path file = folder.resolve("own.json");
+    return Files.writeString(file, ConfigJson.text(new Cluster(node, 2, efficiency, machine)));
+  }
+
+  @Test
+  void aCalibrationPredictsByWhatWasMeasured() throws IOException {
+    Path file = calibration(Calibration.here());
+    CommandRun plan = CommandRun.of("plan", "--model", "350M", "--cluster", file.toString());
+    assertEquals(0, plan.exitCode(), plan.err());
+    assertEquals("", plan.err());
+    assertFalse(plan.out().contains("least squares"), plan.out());
+    // 24 layers of half a second, a step, and 50257 logits for each of 8 sequences.
+    assertTrue(plan.out().contains("201040"), plan.out());
+  }
+
+  @Test
+  void aCalibrationOfAnotherMachineIsNotTakenForThisOne() throws IOException {
+    Path file = calibration(new Machine("elsewhere", "Z80", 1));
+    CommandRun plan = CommandRun.of("plan", "--model", "350M", "--cluster", file.toString());
+    assertEquals(0, plan.exitCode(), plan.err());
+    assertEquals(
+        "warning: " + file + " was measured on another machine, elsewhere (1 × Z80)\n", plan.err());
+    CommandRun validate = CommandRun.of("plan", "--validate", "--cluster", file.toString());
+    assertEquals(2, validate.exitCode());
+    assertEquals("", validate.out());
+    assertTrue(
+        validate.err().startsWith("panamoe plan: " + file + " is a calibration of another machine"),
+        validate.err());
+    Files.writeString(file, Files.readString(file).substring(0, 500));
+    CommandRun torn = CommandRun.of("plan", "--validate", "--cluster", file.toString());
+    assertEquals(2, torn.exitCode());
+    assertTrue(torn.err().startsWith("panamoe plan: " + file + ": this is not JSON"), torn.err());
+    assertEquals(1, torn.err().lines().count());
+  }
+
   @Test
   void aPageNeedsNothingElseAndIsWellFormed() throws Exception {
     Path page = folder.resolve("plan.html");
@@ -160,18 +215,36 @@ class PlanCommandTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "plan                                    | give --model or --config, and --cluster; or --paper",
-        "plan --model 1.3B                       | give --model or --config, and --cluster; or --paper",
+        "plan                                    | give --model or --config, and --cluster; or"
+            + " --paper",
+        "plan --model 1.3B                       | give --model or --config, and --cluster; or"
+            + " --paper",
         "plan --paper --model 1.3B               | --paper goes alone",
-        "plan --paper --batch 4                  | --paper goes alone: it has models and a cluster of its own, and no --batch",
+        "plan --paper --batch 4                  | --paper goes alone: it has models and a cluster"
+            + " of its own, and no --batch",
         "plan --model 9B --cluster dgx-h100:8    | '9B' is none of 350M, ",
         "plan --model 1.3B --cluster dgx:8       | 'dgx:8' is neither a file nor NODE:CARDS",
         "plan --model 1.3B --cluster dgx-h100:12 | 12 cards are no whole nodes of 8; take 8 or 16",
-        "plan --model 1.3B --cluster dgx-h100:8 --latency 25    | --latency is '25', expected a time",
-        "plan --model 1.3B --cluster dgx-h100:8 --latency 0ms   | --latency is '0ms', expected a time",
-        "plan --model 1.3B --cluster dgx-h100:8 --batch 0       | the batch is 0, expected 1 to 65536",
-        "plan --model 1.3B --cluster dgx-h100:8 --context 4096  | the context is 4096, expected 1 to",
+        "plan --model 1.3B --cluster dgx-h100:8 --latency 25    | --latency is '25', expected a"
+            + " time",
+        "plan --model 1.3B --cluster dgx-h100:8 --latency 0ms   | --latency is '0ms', expected a"
+            + " time",
+        "plan --model 1.3B --cluster dgx-h100:8 --batch 0       | the batch is 0, expected 1 to"
+            + " 65536",
+        "plan --model 1.3B --cluster dgx-h100:8 --context 4096  | the context is 4096, expected 1"
+            + " to",
         "plan --config none.json --cluster dgx-h100:8           | there is no file none.json",
+        "plan --calibrate --validate             | --calibrate and --validate do not go together",
+        "plan --calibrate --ranks 0              | --ranks is 0, expected 1 to 64",
+        "plan --calibrate --model 1.3B           | this machine is measured with models of its own,"
+            + " and no --model",
+        "plan --calibrate --cluster dgx-h100:8   | this machine is measured with models of its own,"
+            + " and no --cluster",
+        "plan --paper --ranks 2                  | --ranks goes with --calibrate or --validate",
+        "plan --validate --out own.json          | --out goes with --calibrate",
+        "plan --validate --cluster dgx-h100:8    | --validate needs a file of --calibrate, and"
+            + " dgx-h100:8 was not measured",
+        "plan --validate --cluster none.json     | 'none.json' is neither a file nor NODE:CARDS",
       })
   void wrongUsageIsOneSentence(String commandLine, String sentence) {
     CommandRun run = CommandRun.of(commandLine.split(" "));

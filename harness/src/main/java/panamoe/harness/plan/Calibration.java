@@ -1,0 +1,152 @@
+package panamoe.harness.plan;
+
+import java.io.IOException;
+import java.util.function.DoubleConsumer;
+import java.util.regex.Pattern;
+import java.util.stream.LongStream;
+import panamoe.backend.Backend;
+import panamoe.comm.Communicator;
+import panamoe.harness.bench.Ceilings;
+import panamoe.harness.bench.Yardstick;
+import panamoe.harness.doctor.SystemFile;
+import panamoe.io.Count;
+import panamoe.parallel.Ranks;
+import panamoe.plan.Cluster;
+import panamoe.plan.Constant;
+import panamoe.plan.Machine;
+import panamoe.plan.Node;
+import panamoe.tensor.DType;
+
+/**
+ * Measures the ranks of a run as the cards of a cluster: each has its share of the machine while
+ * all of them work. All ranks open it, measure and close it together.
+ */
+final class Calibration implements AutoCloseable {
+  private static final double PART_OF_RATES = 0.2;
+
+  private final Ranks ranks;
+  private final Backend backend;
+  private final int onNode;
+  private final Yardstick yardstick; // null on ranks that have no processor of their own
+  private final StepCosts costs;
+
+  /**
+   * @param dtype of the steps that are timed
+   * @throws IllegalArgumentException if the device's ceilings cannot be measured
+   */
+  Calibration(Ranks ranks, Backend backend, DType dtype) throws IOException {
+    this.ranks = ranks;
+    this.backend = backend;
+    Communicator world = ranks.world();
+    int nodes = (int) LongStream.of(world.allGather(world.node())).distinct().count();
+    this.onNode = world.size() / nodes;
+    if (world.size() % nodes != 0) {
+      throw new IllegalArgumentException(
+          Count.of(world.size(), "rank") + " are not equally many on each of " + nodes + " nodes");
+    }
+    if (!backend.name().equals("cpu") && world.size() > 1) {
+      throw new IllegalArgumentException(
+          "--device " + backend.name() + " is measured by one rank, and the processors by several");
+    }
+    this.yardstick = yardstick();
+    try {
+      this.costs = new StepCosts(ranks, backend, dtype);
+    } catch (RuntimeException | Error e) {
+      closeYardstick();
+      throw e;
+    }
+  }
+
+  private Yardstick yardstick() throws IOException {
+    int threads = Runtime.getRuntime().availableProcessors();
+    if (ranks.world().rank() % onNode >= threads) {
+      return null;
+    }
+    Yardstick found = new Yardstick(backend.name(), Math.max(1, threads / onNode), false);
+    if (found.highest() == null) {
+      throw new IllegalArgumentException(
+          Yardstick.known(backend.name())
+              ? "the program that measures ceilings is not built: panamoe build"
+              : "--device " + backend.name() + " has no ceilings that could be measured");
+    }
+    return found;
+  }
+
+  /** Lets Java compile what is then measured. */
+  void warmUp() throws InterruptedException {
+    costs.time(1, _ -> {});
+  }
+
+  /**
+   * Measures.
+   *
+   * @param rounds of steps, whose median counts
+   * @param progress is told which part is done, 0 to 1
+   * @return the cluster; null but on rank 0
+   */
+  Cluster measure(int rounds, DoubleConsumer progress) throws IOException, InterruptedException {
+    Node node = node();
+    progress.accept(PART_OF_RATES);
+    double[] seconds =
+        costs.time(rounds, part -> progress.accept(PART_OF_RATES + (1 - PART_OF_RATES) * part));
+    return ranks.first()
+        ? new Cluster(node, ranks.world().size(), costs.efficiency(node, seconds), here())
+        : null;
+  }
+
+  /** This machine. */
+  static Machine here() {
+    return new Machine(
+        SystemFile.find("/proc/sys/kernel/hostname", Pattern.compile("(\\S+)")).orElse("unnamed"),
+        SystemFile.find("/proc/cpuinfo", Pattern.compile("model name\\s*: (.*)"))
+            .orElse(System.getProperty("os.arch")),
+        Runtime.getRuntime().availableProcessors());
+  }
+
+  private Node node() throws IOException {
+    Ceilings mine = yardstick == null ? null : yardstick.now();
+    Constant bandwidth =
+        rate(mine == null ? 0 : mine.readGbytesPerS(), "bytes/s", "reads of memory");
+    Constant float32 = rate(mine == null ? 0 : mine.fmaF32Gflops(), "FLOP/s", "float32");
+    Constant bfloat16 = rate(mine == null ? 0 : mine.dotBf16Gflops(), "FLOP/s", "bfloat16");
+    Links links = Links.measure(ranks.world(), backend, bandwidth);
+    return new Node(
+        here().name() + "-" + backend.name(),
+        onNode,
+        new Constant(
+            Math.max(1, backend.memoryAvailable() / onNode),
+            "bytes",
+            Constant.Kind.MEASURED,
+            "was free on the device, a part for each of " + Count.of(onNode, "rank")),
+        bandwidth,
+        new Node.Flops(float32, bfloat16),
+        links.near(),
+        links.far(),
+        links.copy());
+  }
+
+  /** A rank's part of what all ranks that have a processor reach together. */
+  private Constant rate(double billions, String unit, String what) {
+    int size = ranks.world().size();
+    return new Constant(
+        1e9 * ranks.world().allReduce(billions) / size,
+        unit,
+        Constant.Kind.MEASURED,
+        what
+            + ", a part of what "
+            + Count.of(size, "rank")
+            + " reach at a time (bench's ceilings)");
+  }
+
+  private void closeYardstick() {
+    if (yardstick != null) {
+      yardstick.close();
+    }
+  }
+
+  @Override
+  public void close() {
+    closeYardstick();
+    costs.close();
+  }
+}

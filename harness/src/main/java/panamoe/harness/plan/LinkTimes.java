@@ -1,0 +1,86 @@
+package panamoe.harness.plan;
+
+import java.util.Arrays;
+import panamoe.backend.Backend;
+import panamoe.comm.Communicator;
+import panamoe.comm.exchange.Exchange;
+import panamoe.comm.exchange.ExchangePlan;
+import panamoe.comm.exchange.Strategy;
+import panamoe.plan.Constant;
+import panamoe.plan.Link;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/**
+ * Measures a {@link Link} by the exchange that MoE layers use: counts, rows out and rows back, half
+ * of which is one way. Collective.
+ */
+final class LinkTimes {
+  private static final int ROW_BYTES = 1024;
+  private static final int FEW = 1; // rows for each rank
+  private static final long MANY_BYTES = 1 << 20; // of all rows of a rank
+  private static final int BATCHES = 7;
+  private static final long BATCH_NANOS = 10_000_000;
+  private static final double LEAST_SECONDS = 1e-9; // where noise is larger than a difference
+
+  private LinkTimes() {}
+
+  /**
+   * @param group two ranks or more
+   * @param between what is measured, for the constants' source
+   */
+  static Link of(Communicator group, Backend backend, String between) {
+    int peers = group.size() - 1;
+    long many = Math.ceilDiv(MANY_BYTES, (long) ROW_BYTES * group.size());
+    Communicator alone = group.split(group.rank(), 0, "one of " + group.name());
+    double none = oneWay(alone, FEW, backend);
+    alone.close();
+    double few = oneWay(group, FEW, backend);
+    double much = oneWay(group, many, backend);
+    double bytes = (double) (many - FEW) * peers * ROW_BYTES;
+    return new Link(
+        measured(none, "s", "an exchange with no other rank, one way"),
+        measured((few - none) / peers, "s", "what an exchange " + between + " takes beyond it"),
+        new Constant(
+            bytes / Math.max(LEAST_SECONDS, much - few),
+            "bytes/s",
+            Constant.Kind.MEASURED,
+            "exchanges " + between + " of 1 KiB and of 1 MiB"));
+  }
+
+  private static Constant measured(double seconds, String unit, String source) {
+    return new Constant(Math.max(LEAST_SECONDS, seconds), unit, Constant.Kind.MEASURED, source);
+  }
+
+  /** The median over batches, in seconds; on every rank its own. */
+  private static double oneWay(Communicator group, long rows, Backend backend) {
+    int size = group.size();
+    long[] counts = new long[size];
+    Arrays.fill(counts, rows);
+    double[] seconds = new double[BATCHES];
+    try (Exchange exchange = Exchange.of(group, Strategy.FLAT, backend);
+        TensorScope scope = TensorScope.confined(backend)) {
+      Tensor here = scope.zeros(DType.UINT8, size * rows, ROW_BYTES);
+      Tensor arrived = scope.zeros(DType.UINT8, size * rows, ROW_BYTES);
+      long repeats = 1;
+      for (int batch = -2; batch < BATCHES; batch++) {
+        group.barrier();
+        long start = System.nanoTime();
+        for (long i = 0; i < repeats; i++) {
+          ExchangePlan plan = exchange.plan(counts, ROW_BYTES);
+          plan.forward(here, arrived);
+          plan.reverse(arrived, here);
+        }
+        backend.synchronize();
+        long each = Math.max(1, (System.nanoTime() - start) / repeats);
+        if (batch >= 0) {
+          seconds[batch] = each / 2e9;
+        } else {
+          repeats = group.allGather(Math.max(1, BATCH_NANOS / each))[0];
+        }
+      }
+    }
+    return StepProbe.median(seconds);
+  }
+}

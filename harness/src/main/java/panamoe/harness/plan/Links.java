@@ -1,0 +1,79 @@
+package panamoe.harness.plan;
+
+import java.util.stream.LongStream;
+import panamoe.backend.Backend;
+import panamoe.comm.Communicator;
+import panamoe.io.Count;
+import panamoe.plan.Constant;
+import panamoe.plan.Link;
+import panamoe.plan.Node;
+
+/**
+ * How fast rows move.
+ *
+ * @param near within a machine
+ * @param far between machines
+ * @param copy on a rank
+ */
+record Links(Link near, Link far, Node.Copy copy) {
+  /**
+   * Measures the links that the ranks have. Collective.
+   *
+   * @param bandwidth of a rank's memory, which stands for those that they do not have
+   */
+  static Links measure(Communicator world, Backend backend, Constant bandwidth) {
+    int here = world.node();
+    long[] nodes = world.allGather(here);
+    int place = (int) LongStream.of(nodes).limit(world.rank()).filter(n -> n == here).count();
+    Link near;
+    Link far;
+    try (Communicator node = world.split(here, world.rank(), "node");
+        Communicator across = world.split(place, world.rank(), "across nodes")) {
+      near = of(node, backend, "within a machine");
+      far = of(across, backend, "between machines");
+    }
+    if (near == null) {
+      near = far == null ? unused(bandwidth) : assumed(far, "between machines");
+    }
+    return new Links(
+        near, far == null ? assumed(near, "within one") : far, copy(near, bandwidth.value()));
+  }
+
+  private static Link of(Communicator group, Backend backend, String where) {
+    return group.size() == 1
+        ? null
+        : LinkTimes.of(group, backend, "of " + Count.of(group.size(), "rank") + " " + where);
+  }
+
+  private static Link assumed(Link other, String where) {
+    return new Link(
+        assumed(other.base(), where),
+        assumed(other.perPeer(), where),
+        assumed(other.bandwidth(), where));
+  }
+
+  private static Constant assumed(Constant other, String where) {
+    return new Constant(
+        other.value(),
+        other.unit(),
+        Constant.Kind.ASSUMED,
+        "no such ranks were measured: as " + where);
+  }
+
+  /** One rank sends nothing. */
+  private static Link unused(Constant bandwidth) {
+    Constant nothing =
+        new Constant(1e-9, "s", Constant.Kind.ASSUMED, "one rank was measured: it has no peers");
+    return new Link(nothing, nothing, assumed(bandwidth, "memory is read"));
+  }
+
+  private static Node.Copy copy(Link near, double bandwidth) {
+    return new Node.Copy(
+        new Constant(
+            near.base().value(),
+            "s",
+            Constant.Kind.ASSUMED,
+            "less than an exchange takes at least"),
+        new Constant(bandwidth, "bytes/s", Constant.Kind.ASSUMED, "as memory is read"));
+  }
+}

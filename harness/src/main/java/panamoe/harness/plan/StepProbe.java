@@ -1,0 +1,91 @@
+package panamoe.harness.plan;
+
+import java.util.Arrays;
+import panamoe.backend.Backend;
+import panamoe.engine.Engine;
+import panamoe.harness.bench.Letters;
+import panamoe.harness.load.TimedTexts;
+import panamoe.model.LanguageModel;
+import panamoe.nn.Work;
+import panamoe.plan.LatencyModel;
+import panamoe.plan.StepTime;
+import panamoe.tensor.DType;
+
+/**
+ * Steps of a model of random weights over ranks, to be timed and to be predicted. All ranks time it
+ * together.
+ */
+final class StepProbe {
+  private static final int LENGTH = 40;
+  private static final int SEED = 1; // of weights and tokens
+  private static final double SECONDS = 0.4;
+
+  private final Backend backend;
+  private final LanguageModel model;
+  private final TimedTexts texts;
+  private final Work work;
+
+  private StepProbe(Backend backend, LanguageModel model, TimedTexts texts, Work work) {
+    this.backend = backend;
+    this.model = model;
+    this.texts = texts;
+    this.work = work.over(model.parameters().ranks().topology());
+  }
+
+  /**
+   * Of the next token of each text.
+   *
+   * @param batch texts of each data rank
+   */
+  static StepProbe decode(Backend backend, LanguageModel model, int batch, DType dtype) {
+    int all = batch * model.parameters().ranks().topology().dataDegree();
+    // What the cache holds on average in the steps that count.
+    Work work = Work.decode(batch, LENGTH * 3 / 5, dtype);
+    return new StepProbe(backend, model, new TimedTexts(all, LENGTH, 1, 0, SEED), work);
+  }
+
+  /** Of a prompt of {@code tokens} on each data rank. */
+  static StepProbe prompt(Backend backend, LanguageModel model, int tokens, DType dtype) {
+    int all = model.parameters().ranks().topology().dataDegree();
+    TimedTexts texts = new TimedTexts(all, 1, tokens, 0, SEED);
+    return new StepProbe(backend, model, texts, Work.prefill(tokens, dtype));
+  }
+
+  /** The median step in seconds, without the first fifth of each text; 0 but on rank 0. */
+  double seconds() throws InterruptedException {
+    if (model.head().value() == null) {
+      model.materialize(backend, work.dtype(), false, SEED);
+      model.pack(backend, work.dtype());
+    }
+    double[][] steps = {{}};
+    Engine.onRanks(
+        backend,
+        model,
+        new Letters(model.config().vocabulary()),
+        texts.config(),
+        engine -> {
+          long end = System.nanoTime() + (long) (SECONDS * 1e9);
+          do {
+            double[] all = texts.write(engine);
+            steps[0] = append(steps[0], Arrays.copyOfRange(all, all.length / 5, all.length));
+          } while (System.nanoTime() < end);
+        });
+    return steps[0].length == 0 ? 0 : median(steps[0]) / 1e3;
+  }
+
+  StepTime predicted(LatencyModel latency) {
+    return latency.of(model, work);
+  }
+
+  private static double[] append(double[] some, double[] more) {
+    double[] all = Arrays.copyOf(some, some.length + more.length);
+    System.arraycopy(more, 0, all, some.length, more.length);
+    return all;
+  }
+
+  static double median(double[] values) {
+    double[] sorted = values.clone();
+    Arrays.sort(sorted);
+    return sorted[sorted.length / 2];
+  }
+}

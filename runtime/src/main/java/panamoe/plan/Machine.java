@@ -1,0 +1,25 @@
+package panamoe.plan;
+
+/**
+ * Where a cluster's constants were measured.
+ *
+ * @param name of the host
+ * @param processor its model
+ * @param processors that a program may use
+ */
+public record Machine(String name, String processor, int processors) {
+  public Machine {
+    if (name == null || name.isBlank() || processor == null || processor.isBlank()) {
+      throw new IllegalArgumentException("a machine needs a name and a processor");
+    }
+    if (processors < 1) {
+      throw new IllegalArgumentException(
+          "a machine has " + processors + " processors, expected 1 or more");
+    }
+  }
+
+  @Override
+  public String toString() {
+    return name + " (" + processors + " × " + processor + ")";
+  }
+}
