@@ -70,6 +70,11 @@ public record Efficiency(
         MEMORY);
   }
 
+  /** Of a system whose layers take another time. */
+  Efficiency withLayer(Constant other) {
+    return new Efficiency(engine, other, expert, bandwidth, flops, memory);
+  }
+
   /** Every number above, by name. */
   public Map<String, Constant> constants() {
     Map<String, Constant> all = new LinkedHashMap<>();

@@ -71,6 +71,11 @@ public record Paper(Efficiency efficiency) {
     return predict(PaperPoint.STUDENT, efficiency);
   }
 
+  /** What the paper claims beside latencies. */
+  public PaperClaims claims() {
+    return new PaperClaims(this);
+  }
+
   /** A model and its student. */
   public List<Fewest> fewestCards() {
     return List.of(fewest("8B+MoE-128", 32), fewest("8B+PR-MoE-64/128+MoS", 16));

@@ -60,16 +60,20 @@ public record PaperPoint(String model, int cards, int tensor, double millisecond
 
   /** The time that a system takes on this point's cards. */
   StepTime predict(Efficiency efficiency, Optimizations optimizations) {
-    return predict(efficiency, optimizations, slices());
+    return predict(efficiency, optimizations, cards, slices());
   }
 
-  /** As above, with fewer slices: more cards hold the same experts. */
-  private StepTime predict(Efficiency efficiency, Optimizations optimizations, int slices) {
-    Topology topology = new Topology(cards, Math.min(MOST_PLACES, cards / slices), tensor, slices);
-    Work work = Work.decode(BATCH, CACHED, DType.BFLOAT16).over(topology);
+  /** As above, on other cards, or with fewer slices: more cards hold the same experts. */
+  StepTime predict(Efficiency efficiency, Optimizations optimizations, int cards, int slices) {
+    Work work = work(new Topology(cards, Math.min(MOST_PLACES, cards / slices), tensor, slices));
     try (LanguageModel described = new LanguageModel(NamedModels.of(model))) {
       return new LatencyModel(NODE, efficiency, optimizations).of(described, work);
     }
+  }
+
+  /** A token of each of the sequences of the charts. */
+  static Work work(Topology topology) {
+    return Work.decode(BATCH, CACHED, DType.BFLOAT16).over(topology);
   }
 
   /** The latency without each of the optimizations that this point makes use of. */
@@ -94,6 +98,6 @@ public record PaperPoint(String model, int cards, int tensor, double millisecond
 
   private Paper.Without without(
       String name, Efficiency efficiency, Optimizations optimizations, int slices) {
-    return new Paper.Without(name, predict(efficiency, optimizations, slices).seconds());
+    return new Paper.Without(name, predict(efficiency, optimizations, cards, slices).seconds());
   }
 }

@@ -8,6 +8,7 @@ import java.util.Map;
 import panamoe.plan.Constant;
 import panamoe.plan.Paper;
 import panamoe.plan.Paper.Prediction;
+import panamoe.plan.PaperClaims;
 import panamoe.plan.PaperPoint;
 import panamoe.plan.PaperTraining;
 
@@ -29,6 +30,7 @@ final class PaperReport {
           .put("predicted", fewest.predicted());
     }
     training(paper).predictions().forEach(each -> json.withArray("training").add(json(each)));
+    ClaimsReport.addTo(json, paper.claims());
     return json;
   }
 
@@ -93,7 +95,11 @@ final class PaperReport {
     line(text, "");
     training(text, training(paper));
     line(text, "");
-    return text.append(Constants.text(constants(paper))).toString();
+    PaperClaims claims = paper.claims();
+    return text.append(ClaimsReport.text(claims))
+        .append(Constants.text(constants(paper)))
+        .append(Constants.text(claims.constants()))
+        .toString();
   }
 
   private static void training(StringBuilder text, PaperTraining training) {

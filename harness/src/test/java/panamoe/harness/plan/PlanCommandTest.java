@@ -57,6 +57,16 @@ class PlanCommandTest {
     assertEquals(9, names.size());
     assertEquals(3, json.get("fitted").size());
     json.get("fitted").forEach(name -> assertTrue(names.contains(name.asText())));
+    assertEquals(4, json.get("scaling").size());
+    assertEquals(9, json.get("pytorch").size());
+    for (JsonNode speedup : json.get("pytorch")) {
+      double shares = speedup.get("unexplained_share").asDouble();
+      for (JsonNode optimization : speedup.get("optimizations")) {
+        shares += optimization.get("share").asDouble();
+      }
+      assertEquals(1, shares, 1e-9, speedup.get("name").asText());
+    }
+    assertEquals(2, json.get("dense").size());
     Set<String> kinds = Set.of("published", "measured", "assumed", "fitted");
     for (JsonNode constant : json.get("constants")) {
       assertTrue(constant.get("value").isNumber());

@@ -1,0 +1,158 @@
+package panamoe.plan;
+
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import panamoe.comm.exchange.Strategy;
+import panamoe.config.BlockConfig;
+import panamoe.config.MoeConfig;
+import panamoe.model.LanguageModel;
+import panamoe.moe.MoeLayer;
+import panamoe.nn.Work;
+import panamoe.parallel.Topology;
+import panamoe.param.Parameter;
+import panamoe.tensor.Tensor;
+
+/**
+ * The DeepSpeed-MoE paper's baseline, experts in PyTorch: one-hot masks [S, E, C] in the place of
+ * tables, a flat exchange of every expert's whole capacity among all cards, experts that compute
+ * all of it, kernels launched one by one.
+ *
+ * @param efficiency of the paper's own system, whose shares the baseline is taken to have as well
+ * @param layer s of a layer, fitted to a dense model
+ * @param gate s beside it of a layer with experts, fitted to one point
+ */
+record PyTorchMoe(Efficiency efficiency, Constant layer, Constant gate) {
+  private static final Node NODE = PaperPoint.NODE;
+  private static final Optimizations NONE = new Optimizations(Strategy.FLAT, false, false);
+  private static final int MOST_CARDS = 128;
+
+  /** C: the least number of places of an expert on each card, more than 8 tokens ask for. */
+  private static final Constant CAPACITY =
+      new Constant(
+          4, "rows", Constant.Kind.PUBLISHED, "min_capacity of DeepSpeed's layer (moe/layer.py)");
+
+  /** The paper's latencies of the baseline, on at most 128 cards (figures 10, 11 and 14). */
+  static final Map<PaperPoint, Double> PUBLISHED_MS = published();
+
+  /** 6.7B on a card (figure 14). */
+  private static final double DENSE_MS = 27.8;
+
+  private static Map<PaperPoint, Double> published() {
+    double[] ms = {56.4, 49.7, 46.0, 43.8, 55.3, 57.7, 138.9, 174.0, 332.4};
+    Map<PaperPoint, Double> all = new LinkedHashMap<>();
+    for (int i = 0; i < ms.length; i++) {
+      all.put(PaperPoint.ALL.get(i), ms[i]);
+    }
+    return all;
+  }
+
+  /** Finds what layers and gates take. */
+  static PyTorchMoe fitted(Efficiency efficiency) {
+    // Both are fitted to what their point takes beyond all else, so that they start as nothing.
+    PyTorchMoe none = new PyTorchMoe(efficiency, constant(1e-12, ""), constant(1e-12, ""));
+    double beside = none.dense("6.7B", 1, NODE).seconds();
+    Constant layer = constant((DENSE_MS / 1e3 - beside) / layers("6.7B"), "6.7B@1, dense");
+    PyTorchMoe layers = new PyTorchMoe(efficiency, layer, none.gate);
+    PaperPoint point = PaperPoint.ALL.getFirst();
+    double left = PUBLISHED_MS.get(point) / 1e3 - layers.stages(point).getFirst().seconds();
+    return new PyTorchMoe(
+        efficiency, layer, constant(left / moeLayers(point.model()), point.name() + " in PyTorch"));
+  }
+
+  private static Constant constant(double seconds, String point) {
+    return new Constant(seconds, "s", Constant.Kind.FITTED, "the time of " + point);
+  }
+
+  private static long layers(String model) {
+    return NamedModels.of(model).blocks().size();
+  }
+
+  private static long moeLayers(String model) {
+    return NamedModels.of(model).blocks().stream().filter(block -> block.experts() > 0).count();
+  }
+
+  /** Numbers that other predictions do not stand on, by name. */
+  Map<String, Constant> constants() {
+    Map<String, Constant> all = new LinkedHashMap<>();
+    all.put("pytorch_layer", layer);
+    all.put("pytorch_gate", gate);
+    all.put("pytorch_places", CAPACITY);
+    return all;
+  }
+
+  /** A dense model's step on cards that all slice it, with PyTorch's layers. */
+  StepTime dense(String model, int cards, Node node) {
+    Work work = PaperPoint.work(new Topology(cards, 1, cards, 1));
+    try (LanguageModel described = new LanguageModel(NamedModels.of(model))) {
+      return new LatencyModel(node, efficiency.withLayer(layer), NONE).of(described, work);
+    }
+  }
+
+  /**
+   * The latency in PyTorch, and after each of the paper's optimizations, one on top of the other;
+   * the last is the paper's own system.
+   */
+  List<Paper.Without> stages(PaperPoint point) {
+    int cards = Math.min(point.cards(), MOST_CARDS);
+    Topology topology = new Topology(cards, cards, point.tensor(), 1);
+    Efficiency eager = efficiency.withLayer(layer);
+    double gates = moeLayers(point.model()) * gate.value();
+    double padding = padding(point.model(), PaperPoint.work(topology));
+    double flat = point.predict(eager, NONE, cards, 1).seconds() + gates;
+    Optimizations all = Optimizations.PAPER;
+    List<Paper.Without> stages = new ArrayList<>();
+    stages.add(new Paper.Without("PyTorch", flat + padding));
+    stages.add(new Paper.Without("tables, not masks of whole capacities", flat));
+    stages.add(
+        new Paper.Without(
+            "hierarchical, coordinated exchange",
+            point.predict(eager, all, cards, 1).seconds() + gates));
+    stages.add(
+        new Paper.Without("fused kernels", point.predict(efficiency, all, cards, 1).seconds()));
+    if (point.slices() > 1) {
+      stages.add(
+          new Paper.Without(
+              "expert slicing on twice the cards", point.predict(efficiency, all).seconds()));
+    }
+    return stages;
+  }
+
+  /**
+   * Seconds that places without a token take: in both products with masks, on the way, in experts.
+   */
+  private double padding(String model, Work work) {
+    ExchangeTime exchange = new ExchangeTime(NODE, work.topology(), NONE);
+    double seconds = 0;
+    try (LanguageModel described = new LanguageModel(NamedModels.of(model))) {
+      Iterator<MoeLayer> layers = described.moeLayers().iterator();
+      for (BlockConfig block : described.config().blocks()) {
+        if (block.feedForward() instanceof MoeConfig moe) {
+          seconds += padding(exchange, work, described.config().hidden(), moe, layers.next());
+        }
+      }
+    }
+    return seconds;
+  }
+
+  private double padding(
+      ExchangeTime exchange, Work work, int hidden, MoeConfig moe, MoeLayer layer) {
+    double rate = NODE.bandwidth().value() * efficiency.bandwidth().value();
+    double peak = NODE.flops().of(work.dtype()).value() * efficiency.flops().value();
+    int degree = work.topology().expertDegree(moe.experts());
+    double places = moe.experts() * CAPACITY.value();
+    double bytes = places * hidden * work.dtype().bytes();
+    double masks = Math.max(2 * bytes / rate, 2 * work.tokens() * places * hidden / peak);
+    double moved = exchange.exchange(degree, bytes) - exchange.exchange(degree, work.bytes(hidden));
+    double elements = 0;
+    for (Parameter matrix : layer.expertMatrices()) {
+      elements += Tensor.count(matrix.matrixShape(work.topology()));
+    }
+    int held = work.topology().mostExperts(moe.experts());
+    double read = held * elements * work.dtype().bytes() / rate;
+    double computed = 2 * held * degree * CAPACITY.value() * elements / peak;
+    return 2 * masks + moved + Math.max(0, computed - read);
+  }
+}
