@@ -1,5 +1,6 @@
 package panamoe.harness.plan;
 
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
