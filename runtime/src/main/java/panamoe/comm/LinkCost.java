@@ -1,27 +1,27 @@
 package panamoe.comm;
 
 /**
- * The α–β cost of a link: a message of n bytes takes {@code secondsPerMessage + n / bytesPerSecond}
- * seconds.
+ * The α–β cost of messages over links of one kind. A rank gives a message to its link in {@code
+ * secondsPerMessage}; n bytes take {@code n / bytesPerSecond}, and arrive {@code latency} later.
  *
+ * @param latency s, once for messages that are under way at the same time
  * @param secondsPerMessage α
- * @param bytesPerSecond β
+ * @param bytesPerSecond β, of a rank, in each direction
  */
-public record LinkCost(double secondsPerMessage, double bytesPerSecond) {
+public record LinkCost(double latency, double secondsPerMessage, double bytesPerSecond) {
   /** A link that takes no time. */
-  public static final LinkCost FREE = new LinkCost(0, Double.POSITIVE_INFINITY);
+  public static final LinkCost FREE = new LinkCost(0, 0, Double.POSITIVE_INFINITY);
 
   public LinkCost {
-    if (!(secondsPerMessage >= 0) || !(bytesPerSecond > 0)) {
+    if (!(latency >= 0) || !(secondsPerMessage >= 0) || !(bytesPerSecond > 0)) {
       throw new IllegalArgumentException(
-          "a link needs seconds per message of at least 0 and bytes per second above 0, not "
+          "a link needs a latency and seconds per message of at least 0, and bytes per second"
+              + " above 0, not "
+              + latency
+              + ", "
               + secondsPerMessage
               + " and "
               + bytesPerSecond);
     }
-  }
-
-  double seconds(long messages, long bytes) {
-    return messages * secondsPerMessage + bytes / bytesPerSecond;
   }
 }

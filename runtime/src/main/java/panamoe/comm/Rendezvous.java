@@ -227,7 +227,7 @@ final class Rendezvous {
     if (disagreement != null) {
       liveness.fail(disagreement, null);
     } else {
-      clock.advance(ranks, calls);
+      clock.advance(name, ranks, calls);
     }
   }
 

@@ -223,9 +223,13 @@ public final class ThreadCommunicator extends GroupMember {
     return clock.free() ? super.seconds() : clock.seconds(rankInWorld());
   }
 
-  /** Lets virtual time pass while this rank computes. */
-  public void compute(double seconds) {
-    clock.advance(rankInWorld(), seconds);
+  /**
+   * Lets virtual time pass while this rank computes.
+   *
+   * @param what it computes
+   */
+  public void compute(String what, double seconds) {
+    clock.advance(rankInWorld(), what, seconds);
   }
 
   /** Leaves this group and those split off it. */

@@ -4,6 +4,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.Consumer;
 import java.util.stream.IntStream;
 
 /**
@@ -25,14 +26,12 @@ public final class ThreadWorld {
 
   private final int[] nodes;
   private final Duration timeout;
-  private final LinkCost near;
-  private final LinkCost far;
+  private final VirtualClock.Links links;
 
-  private ThreadWorld(int[] nodes, Duration timeout, LinkCost near, LinkCost far) {
+  private ThreadWorld(int[] nodes, Duration timeout, VirtualClock.Links links) {
     this.nodes = nodes;
     this.timeout = timeout;
-    this.near = near;
-    this.far = far;
+    this.links = links;
   }
 
   /** {@code ranks} ranks on one node, with free links and a timeout of 10 s. */
@@ -40,7 +39,7 @@ public final class ThreadWorld {
     if (ranks < 1) {
       throw new IllegalArgumentException("a world needs at least one rank, not " + ranks);
     }
-    return new ThreadWorld(new int[ranks], TIMEOUT, LinkCost.FREE, LinkCost.FREE);
+    return new ThreadWorld(new int[ranks], TIMEOUT, VirtualClock.Links.FREE);
   }
 
   /** {@code nodes} nodes of {@code ranks} ranks each, numbered node by node. */
@@ -57,17 +56,37 @@ public final class ThreadWorld {
       throw new IllegalArgumentException(
           "expected the nodes of " + this.nodes.length + " ranks, not " + Arrays.toString(nodes));
     }
-    return new ThreadWorld(nodes.clone(), timeout, near, far);
+    return new ThreadWorld(nodes.clone(), timeout, links);
   }
 
   /** Sets how long a rank waits for the others before it fails. */
   public ThreadWorld timeout(Duration timeout) {
-    return new ThreadWorld(nodes, timeout, near, far);
+    return new ThreadWorld(nodes, timeout, links);
   }
 
   /** Sets the cost of messages on the virtual clock, within a node and between nodes. */
   public ThreadWorld links(LinkCost near, LinkCost far) {
-    return new ThreadWorld(nodes, timeout, near, far);
+    return with(new VirtualClock.Links(near, far, links.scale(), links.watcher()));
+  }
+
+  /**
+   * Lets each byte of a tensor count as {@code scale} bytes on the virtual clock, so that short
+   * rows stand for long ones.
+   */
+  public ThreadWorld scaled(double scale) {
+    return with(new VirtualClock.Links(links.near(), links.far(), scale, links.watcher()));
+  }
+
+  /**
+   * Tells {@code watcher} what each rank does on the virtual clock, in the rank's order. It is
+   * called by many threads.
+   */
+  public ThreadWorld watchedBy(Consumer<VirtualSpan> watcher) {
+    return with(new VirtualClock.Links(links.near(), links.far(), links.scale(), watcher));
+  }
+
+  private ThreadWorld with(VirtualClock.Links others) {
+    return new ThreadWorld(nodes, timeout, others);
   }
 
   /**
@@ -81,7 +100,7 @@ public final class ThreadWorld {
    */
   public <T> List<T> run(Body<T> body) {
     Liveness liveness = new Liveness(timeout);
-    VirtualClock clock = new VirtualClock(nodes, near, far);
+    VirtualClock clock = new VirtualClock(nodes, links);
     Rendezvous group =
         new Rendezvous("world", IntStream.range(0, nodes.length).toArray(), liveness, clock);
     List<T> results = new ArrayList<>();

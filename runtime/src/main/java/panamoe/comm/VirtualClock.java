@@ -1,27 +1,42 @@
 package panamoe.comm;
 
+import java.util.Arrays;
+import java.util.function.Consumer;
+import panamoe.comm.VirtualSpan.LinkTimes;
+
 /**
- * Simulated communication time on links of given cost, for many ranks on few cores. A collective
- * starts when its last member arrives. Each member's time is the longer of its sends and its
- * receives, one message after the other; the collective ends for all when the slowest member is
- * done. Thread-safe.
+ * Simulated communication time on links of given cost, for many ranks on few cores. In a collective
+ * a member first gives all of its messages to its links, one after the other. Then its links within
+ * the node and between nodes move bytes, side by side ({@link MessageEvents}). Members need not end
+ * at the same time: each ends with the last of its own messages. Thread-safe, and deterministic if
+ * each rank uses one thread.
  */
 final class VirtualClock {
+  /**
+   * The links of a world.
+   *
+   * @param near within a node
+   * @param far between nodes
+   * @param scale bytes that each byte of a tensor stands for
+   * @param watcher is told of every span, by any thread
+   */
+  record Links(LinkCost near, LinkCost far, double scale, Consumer<VirtualSpan> watcher) {
+    static final Links FREE = new Links(LinkCost.FREE, LinkCost.FREE, 1, _ -> {});
+  }
+
   private final int[] nodes;
-  private final LinkCost near;
-  private final LinkCost far;
+  private final Links links;
   private final double[] seconds;
   private final boolean free;
 
   /**
    * @param nodes of the ranks of the world
    */
-  VirtualClock(int[] nodes, LinkCost near, LinkCost far) {
+  VirtualClock(int[] nodes, Links links) {
     this.nodes = nodes;
-    this.near = near;
-    this.far = far;
+    this.links = links;
     this.seconds = new double[nodes.length];
-    this.free = near.equals(LinkCost.FREE) && far.equals(LinkCost.FREE);
+    this.free = links.near().equals(LinkCost.FREE) && links.far().equals(LinkCost.FREE);
   }
 
   /** Whether links are free, so that communication takes no time. */
@@ -34,41 +49,92 @@ final class VirtualClock {
   }
 
   /** Advances a rank's time by that of its computing. */
-  synchronized void advance(int rank, double span) {
-    seconds[rank] += span;
+  void advance(int rank, String what, double span) {
+    double start;
+    synchronized (this) {
+      start = seconds[rank];
+      seconds[rank] += span;
+    }
+    links.watcher().accept(new VirtualSpan(rank, what, start, start + span, LinkTimes.NONE));
   }
 
-  void advance(int[] ranks, CollectiveCall[] calls) {
+  /** Advances the times of a group's members by a collective. */
+  void advance(String group, int[] ranks, CollectiveCall[] calls) {
     if (free) {
       return;
     }
-    int members = ranks.length;
-    double[] sending = new double[members];
-    double[] receiving = new double[members];
+    double[] start = starts(ranks);
+    double[] end = start.clone();
+    if (calls[0].collective() == Collective.BARRIER || calls[0].collective() == Collective.SPLIT) {
+      Arrays.fill(end, Arrays.stream(start).max().orElseThrow());
+      set(ranks, end);
+      return;
+    }
+    int[] nodesOf = Arrays.stream(ranks).map(rank -> nodes[rank]).toArray();
+    int[][] order = MessageOrder.of(nodesOf);
+    double[] given = start.clone();
+    double[][] near = seconds(nodesOf, calls, links.near(), true, given);
+    double[][] far = seconds(nodesOf, calls, links.far(), false, given);
+    MessageEvents nearEvents = new MessageEvents(order, given, near);
+    MessageEvents farEvents = new MessageEvents(order, given, far);
+    for (int i = 0; i < ranks.length; i++) {
+      end[i] = Math.max(nearEvents.sent()[i], farEvents.sent()[i]);
+      end[i] = Math.max(end[i], arrived(nearEvents, i, links.near()));
+      end[i] = Math.max(end[i], arrived(farEvents, i, links.far()));
+    }
+    set(ranks, end);
+    String place = calls[0].place();
+    String what =
+        calls[0].collective().words() + " of " + group + (place.isEmpty() ? "" : " at " + place);
+    for (int i = 0; i < ranks.length; i++) {
+      LinkTimes busy =
+          new LinkTimes(
+              nearEvents.sending()[i],
+              nearEvents.receiving()[i],
+              farEvents.sending()[i],
+              farEvents.receiving()[i]);
+      links.watcher().accept(new VirtualSpan(ranks[i], what, start[i], end[i], busy));
+    }
+  }
+
+  /**
+   * Seconds of the bytes from each member to each over links of one kind; 0: no message.
+   *
+   * @param given when each member has given its messages to its links; these are added
+   */
+  private double[][] seconds(
+      int[] nodesOf, CollectiveCall[] calls, LinkCost link, boolean within, double[] given) {
+    int members = nodesOf.length;
+    double[][] seconds = new double[members][members];
     for (int from = 0; from < members; from++) {
+      double scale = calls[from].dtype() == null ? 1 : links.scale();
+      long messages = 0;
       for (int to = 0; to < members; to++) {
-        if (from != to) {
-          LinkCost link = nodes[ranks[from]] == nodes[ranks[to]] ? near : far;
-          double cost =
-              link.seconds(
-                  calls[from].messages(from, to, members), calls[from].bytes(from, to, members));
-          sending[from] += cost;
-          receiving[to] += cost;
+        if (from != to && (nodesOf[from] == nodesOf[to]) == within) {
+          long bytes = calls[from].bytes(from, to, members);
+          messages += calls[from].messages(from, to, members);
+          // A message is one even if its bytes take no time.
+          seconds[from][to] =
+              bytes == 0 ? 0 : Math.max(scale * bytes / link.bytesPerSecond(), Double.MIN_NORMAL);
         }
       }
+      given[from] += messages * link.secondsPerMessage();
     }
-    double longest = 0;
-    for (int i = 0; i < members; i++) {
-      longest = Math.max(longest, Math.max(sending[i], receiving[i]));
-    }
-    synchronized (this) {
-      double start = 0;
-      for (int rank : ranks) {
-        start = Math.max(start, seconds[rank]);
-      }
-      for (int rank : ranks) {
-        seconds[rank] = Math.max(seconds[rank], start + longest);
-      }
+    return seconds;
+  }
+
+  /** When the last message to a member has arrived; 0 if there is none. */
+  private static double arrived(MessageEvents events, int member, LinkCost link) {
+    return events.receiving()[member] == 0 ? 0 : events.received()[member] + link.latency();
+  }
+
+  private synchronized double[] starts(int[] ranks) {
+    return Arrays.stream(ranks).mapToDouble(rank -> seconds[rank]).toArray();
+  }
+
+  private synchronized void set(int[] ranks, double[] end) {
+    for (int i = 0; i < ranks.length; i++) {
+      seconds[ranks[i]] = end[i];
     }
   }
 }

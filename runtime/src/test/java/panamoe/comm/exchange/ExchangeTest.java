@@ -247,7 +247,7 @@ class ExchangeTest {
 
   /**
    * The formulae of the alpha-beta model, two levels against one: p - 1 messages, or (G - 1) near
-   * and (N - 1) far.
+   * and (N - 1) far. Links within and between nodes move bytes at the same time.
    */
   @ParameterizedTest
   @ValueSource(ints = {64, 1024, 65536})
@@ -255,8 +255,8 @@ class ExchangeTest {
     int nodes = 4;
     int local = 4;
     int p = nodes * local;
-    LinkCost near = new LinkCost(1e-6, 1e11);
-    LinkCost far = new LinkCost(20e-6, 1e9);
+    LinkCost near = new LinkCost(3e-6, 1e-6, 1e11);
+    LinkCost far = new LinkCost(7e-6, 20e-6, 1e9);
     ThreadWorld.of(nodes, local)
         .links(near, far)
         .run(
@@ -264,12 +264,14 @@ class ExchangeTest {
               long[] even = LongStream.generate(() -> 1).limit(p).toArray();
               double bytes = (double) p * pairBytes;
               double flatModel =
-                  (local - 1) * near.secondsPerMessage()
-                      + bytes * (local - 1) / p / near.bytesPerSecond()
+                  far.latency()
+                      + (local - 1) * near.secondsPerMessage()
                       + (p - local) * far.secondsPerMessage()
                       + bytes * (p - local) / p / far.bytesPerSecond();
               double twoModel =
-                  (local - 1) * near.secondsPerMessage()
+                  near.latency()
+                      + far.latency()
+                      + (local - 1) * near.secondsPerMessage()
                       + bytes * (local - 1) / local / near.bytesPerSecond()
                       + (nodes - 1) * far.secondsPerMessage()
                       + bytes * (nodes - 1) / nodes / far.bytesPerSecond();
@@ -284,7 +286,7 @@ class ExchangeTest {
   void manyRanksArePlayedInOneProcess() {
     double[] gain = new double[1];
     ThreadWorld.of(32, 8)
-        .links(new LinkCost(0.5e-6, 2.5e11), new LinkCost(2e-6, 2.5e10))
+        .links(new LinkCost(0, 0.5e-6, 2.5e11), new LinkCost(0, 2e-6, 2.5e10))
         .run(
             world -> {
               long[] even = LongStream.generate(() -> 1).limit(256).toArray();
@@ -303,7 +305,7 @@ class ExchangeTest {
   void autoChoosesAlikeEverywhereAndByTheLinks() {
     List<List<Strategy>> choices =
         ThreadWorld.of(4, 4)
-            .links(new LinkCost(1e-6, 1e9), new LinkCost(50e-6, 1e9))
+            .links(new LinkCost(0, 1e-6, 1e9), new LinkCost(0, 50e-6, 1e9))
             .run(
                 world -> {
                   try (Exchange exchange =
