@@ -18,7 +18,7 @@ record ExchangeTime(Node node, int cards, Topology topology, Optimizations optim
    * @param degree the ranks among which the experts are spread
    * @param bytes of the rows that a tensor group sends
    */
-  double exchange(int degree, double bytes) {
+  public double exchange(int degree, double bytes) {
     return there(degree, bytes) + back(degree, bytes);
   }
 
@@ -55,22 +55,37 @@ record ExchangeTime(Node node, int cards, Topology topology, Optimizations optim
     if (staysHere(degree)) {
       return 0;
     }
+    double seconds = oneWay(degree, bytes);
+    return gathers() ? seconds + node.copy().seconds(bytes / topology.tensorDegree()) : seconds;
+  }
+
+  private double back(int degree, double bytes) {
+    if (staysHere(degree)) {
+      return allReduce(bytes);
+    }
+    double seconds = oneWay(degree, bytes);
+    return gathers()
+        ? seconds + allGather(topology.tensorDegree(), bytes) + node.copy().seconds(bytes)
+        : seconds;
+  }
+
+  /** Whether a rank cuts its part out of the rows, and parts are gathered at the end. */
+  private boolean gathers() {
+    return optimizations.coordinated() && topology.tensorDegree() > 1;
+  }
+
+  private double oneWay(int degree, double bytes) {
     if (!optimizations.coordinated()) {
       return allToAll(degree, bytes);
     }
     int slices = topology.expertSlices();
     double part = bytes / topology.tensorDegree();
-    // Slices gather the rows that came to any of them; on the way back they sum their terms.
-    return allToAll(degree, part) + (slices == 1 ? 0 : allGather(slices, slices * part));
-  }
-
-  private double back(int degree, double bytes) {
-    int tensor = topology.tensorDegree();
-    if (staysHere(degree)) {
-      return allReduce(bytes);
+    if (slices == 1) {
+      return allToAll(degree, part);
     }
-    boolean gathers = optimizations.coordinated() && tensor > 1;
-    return there(degree, bytes) + (gathers ? allGather(tensor, bytes) : 0);
+    // Slices gather the rows that came to any of them; on the way back they sum their terms.
+    double came = slices * part;
+    return allToAll(degree, part) + allGather(slices, came) + node.copy().seconds(came);
   }
 
   /** A sum over the tensor ranks of a node: as a reduce-scatter and an all-gather in a ring. */

@@ -68,7 +68,9 @@ class ExchangeTimeTest {
             + 2 * (7 + 7 * 0.69 + bytes * 7 / 8 / 240e3) // among the slices
             + 7
             + 7 * 0.69
-            + bytes * 7 / 8 / 240e3; // over the tensor group
+            + bytes * 7 / 8 / 240e3 // over the tensor group
+            + 4 * 4 // copies: a part, the slices' rows twice, the result
+            + 2 * (part + 3 * bytes) / 1200e3;
     double seconds = new ExchangeTime(NODE, topology, flat).exchange(2, bytes);
     assertEquals(expected, 1e6 * seconds, 1e-6);
   }
