@@ -25,6 +25,7 @@ import panamoe.harness.export.ExportCommand;
 import panamoe.harness.generate.GenerateCommand;
 import panamoe.harness.inspect.InspectCommand;
 import panamoe.harness.plan.PlanCommand;
+import panamoe.harness.plan.TwinCommand;
 import panamoe.harness.quantize.QuantizeCommand;
 import panamoe.harness.serve.ReplayCommand;
 import panamoe.harness.serve.ServeCommand;
@@ -91,6 +92,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       ConformanceCommand.class,
       BenchCommand.class,
       PlanCommand.class,
+      TwinCommand.class,
       StudyCommand.class,
       DoctorCommand.class,
       CompletionCommand.class,

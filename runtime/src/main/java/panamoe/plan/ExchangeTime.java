@@ -7,8 +7,8 @@ import panamoe.parallel.Topology;
  *
  * @param cards of a node that are in use
  */
-record ExchangeTime(Node node, int cards, Topology topology, Optimizations optimizations) {
-  ExchangeTime(Node node, Topology topology, Optimizations optimizations) {
+public record ExchangeTime(Node node, int cards, Topology topology, Optimizations optimizations) {
+  public ExchangeTime(Node node, Topology topology, Optimizations optimizations) {
     this(node, Math.min(node.cards(), topology.ranks()), topology, optimizations);
   }
 
@@ -95,7 +95,7 @@ record ExchangeTime(Node node, int cards, Topology topology, Optimizations optim
   }
 
   /** Whether the ranks among which experts are spread are several on several nodes each. */
-  boolean hasLevels(int degree) {
+  public boolean hasLevels(int degree) {
     int local = local(degree);
     return local > 1 && local < degree && degree % local == 0;
   }

@@ -26,7 +26,7 @@ public record Optimizations(
     this(exchange, coordinated, skipsEmpty, 0);
   }
 
-  Optimizations with(Strategy other) {
+  public Optimizations with(Strategy other) {
     return new Optimizations(other, coordinated, skipsEmpty, overlap);
   }
 

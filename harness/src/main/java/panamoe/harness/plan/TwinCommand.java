@@ -1,0 +1,182 @@
+package panamoe.harness.plan;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.EnumMap;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import panamoe.comm.exchange.Strategy;
+import panamoe.engine.ModelFolder;
+import panamoe.harness.ComputeType;
+import panamoe.harness.SharedOptions;
+import panamoe.io.WholeOrNothing;
+import panamoe.parallel.Topology;
+import panamoe.plan.Cluster;
+import panamoe.plan.NamedModels;
+import panamoe.plan.Twin;
+import panamoe.train.RunConfig;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** {@code panamoe twin}. */
+@Command(
+    name = "twin",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = {
+      "Plays a layer's exchange of rows on a cluster, event by event: every card is a thread with a virtual clock.",
+      "It runs the code of a real exchange, and shows its time beside the one that plan counts with."
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  panamoe twin --model 1.3B+MoE-128 --cluster dgx-a100:64",
+      "  panamoe twin --model 1.3B+MoE-128 --cluster dgx-a100:64 --tokens 512 --trace trace.json",
+      "  panamoe twin --routes RUN --cluster dgx-h100:32    the experts that a trained gate chooses",
+      "",
+      "docs/planning.md says what is simulated."
+    })
+public final class TwinCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec;
+  @Mixin private SharedOptions shared;
+
+  @Option(names = "--model", paramLabel = "NAME", description = "A model of the paper.")
+  private String model;
+
+  @Option(
+      names = "--config",
+      paramLabel = "FILE",
+      description = "In the place of --model: a config.json as train --config takes it.")
+  private Path config;
+
+  @Option(
+      names = "--cluster",
+      paramLabel = "CLUSTER",
+      required = true,
+      description =
+          "NODE:CARDS, at most " + Twin.MOST + " cards, or a JSON file (docs/planning.md).")
+  private String cluster;
+
+  @Option(
+      names = "--layer",
+      paramLabel = "N",
+      description = "The MoE layer, counted among all layers from 0. Default: the first.")
+  private Integer layer;
+
+  @Option(
+      names = "--tokens",
+      paramLabel = "N",
+      defaultValue = "8",
+      description = "Tokens of each data rank. Default: ${DEFAULT-VALUE}.")
+  private long tokens;
+
+  @Option(
+      names = "--dtype",
+      paramLabel = "TYPE",
+      defaultValue = "bf16",
+      description = "f32 or bf16, of rows. Default: ${DEFAULT-VALUE}.")
+  private ComputeType dtype;
+
+  @Option(
+      names = "--ep",
+      paramLabel = "N",
+      description = "Most cards that experts are spread over. Default: all data ranks.")
+  private Integer expertDegree;
+
+  @Option(
+      names = "--tp",
+      paramLabel = "N",
+      defaultValue = "1",
+      description = "Cards that heads and MLPs are sliced over. Default: ${DEFAULT-VALUE}.")
+  private int tensorDegree;
+
+  @Option(
+      names = "--expert-slices",
+      paramLabel = "N",
+      defaultValue = "1",
+      description = "Cards of --tp that each expert is sliced over. Default: ${DEFAULT-VALUE}.")
+  private int expertSlices;
+
+  @Option(
+      names = "--routes",
+      paramLabel = "RUN",
+      description = {
+        "A trained model, which reads text and chooses experts; it is also the model if none is given.",
+        "Default: every expert gets as many rows, and some, drawn by --seed, one more."
+      })
+  private Path routes;
+
+  @Option(
+      names = "--text",
+      paramLabel = "PATH",
+      description = "What it reads, a UTF-8 file or a folder. Default: the run's validation text.")
+  private Path text;
+
+  @Option(
+      names = "--trace",
+      paramLabel = "OUT",
+      description =
+          "Write what each card did, and when, for chrome://tracing; a file of that name must not exist.")
+  private Path trace;
+
+  @Override
+  public Integer call() throws IOException {
+    if (model != null && config != null || model == null && config == null && routes == null) {
+      throw usage("give --model, --config or --routes");
+    }
+    if (text != null && routes == null) {
+      throw usage("--text is what the model of --routes reads");
+    }
+    if (trace != null) {
+      WholeOrNothing.requireFree(trace);
+    }
+    ModelFolder trained = routes == null ? null : ModelFolder.open(routes);
+    PlayedStep step = shared.checked(() -> step(trained));
+    long[][] rows =
+        trained == null
+            ? Twin.even(
+                step.topology().dataDegree(), step.layer().experts(), step.rows(), shared.seed())
+            : new TrainedRoutes(trained, shared, spec).of(step, text);
+    Map<Strategy, Twin.Result> results = new EnumMap<>(Strategy.class);
+    for (Strategy strategy : step.strategies()) {
+      Twin twin = new Twin(step.cluster().node(), step.topology(), strategy);
+      results.put(strategy, twin.run(rows, step.rowBytes()));
+    }
+    if (trace != null) {
+      byte[] events = TwinTrace.of(step.cluster(), results);
+      WholeOrNothing.make(trace, hidden -> Files.write(hidden, events));
+    }
+    TwinReport report = new TwinReport(step, routes, results);
+    spec.commandLine().getOut().print(shared.json() ? report.json() + "\n" : report.text());
+    return 0;
+  }
+
+  private PlayedStep step(ModelFolder trained) {
+    Cluster wanted = Cluster.of(cluster);
+    int data = Math.max(1, wanted.cards() / Math.max(1, tensorDegree));
+    int degree = expertDegree == null ? data : expertDegree;
+    Topology topology = new Topology(wanted.cards(), degree, tensorDegree, expertSlices);
+    PlayedStep step =
+        new PlayedStep(PlayedLayer.of(described(trained), layer), wanted, topology, tokens, dtype);
+    new Twin(wanted.node(), topology, Strategy.FLAT).requireExchange(step.layer().experts());
+    return step;
+  }
+
+  private PlayedLayer.Model described(ModelFolder trained) {
+    if (model != null) {
+      return new PlayedLayer.Model(model, NamedModels.of(model));
+    }
+    return config != null
+        ? new PlayedLayer.Model(config.toString(), RunConfig.read(config).model())
+        : new PlayedLayer.Model(routes.toString(), trained.config());
+  }
+
+  private ParameterException usage(String sentence) {
+    return new ParameterException(spec.commandLine(), sentence);
+  }
+}

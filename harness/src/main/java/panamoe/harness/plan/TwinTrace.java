@@ -1,0 +1,60 @@
+package panamoe.harness.plan;
+
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.util.Locale;
+import java.util.Map;
+import panamoe.comm.VirtualSpan;
+import panamoe.comm.exchange.Strategy;
+import panamoe.plan.Cluster;
+import panamoe.plan.Twin;
+
+/**
+ * What the cards of twins did, for chrome://tracing and Perfetto: a process for each exchange, in
+ * it a thread for each card.
+ */
+final class TwinTrace {
+  private static final JsonMapper JSON = new JsonMapper();
+
+  private TwinTrace() {}
+
+  static byte[] of(Cluster cluster, Map<Strategy, Twin.Result> results) {
+    ObjectNode trace = JSON.createObjectNode();
+    ArrayNode events = trace.putArray("traceEvents");
+    results.forEach(
+        (strategy, result) -> {
+          int process = strategy.ordinal();
+          name(events, "process_name", process, 0, strategy.name().toLowerCase(Locale.ROOT));
+          for (int card = 0; card < cluster.cards(); card++) {
+            String name = "card " + card + " of node " + card / cluster.node().cards();
+            name(events, "thread_name", process, card, name);
+          }
+          result.spans().forEach(span -> span(events.addObject(), process, span));
+        });
+    try {
+      return JSON.writeValueAsBytes(trace);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** A complete event, in microseconds. */
+  private static void span(ObjectNode event, int process, VirtualSpan span) {
+    event.put("name", span.what()).put("ph", "X").put("pid", process).put("tid", span.rank());
+    event.put("ts", 1e6 * span.start()).put("dur", 1e6 * (span.end() - span.start()));
+    ObjectNode busy = event.putObject("args");
+    busy.put("near_out_us", 1e6 * span.busy().nearOut());
+    busy.put("near_in_us", 1e6 * span.busy().nearIn());
+    busy.put("far_out_us", 1e6 * span.busy().farOut());
+    busy.put("far_in_us", 1e6 * span.busy().farIn());
+  }
+
+  private static void name(ArrayNode events, String kind, int process, int thread, String name) {
+    ObjectNode event = events.addObject();
+    event.put("name", kind).put("ph", "M").put("pid", process).put("tid", thread);
+    event.putObject("args").put("name", name);
+  }
+}

@@ -1,0 +1,104 @@
+package panamoe.harness.plan;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import panamoe.harness.CommandRun;
+
+class TwinCommandTest {
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  @TempDir private Path folder;
+
+  @Test
+  void sixtyFourCardsLeaveATrackEach() throws IOException {
+    Path trace = folder.resolve("trace.json");
+    CommandRun run =
+        run("--model 1.3B+MoE-128 --cluster dgx-a100:64 --tokens 128 --json --trace " + trace);
+    assertEquals(0, run.exitCode(), run.err());
+    JsonNode exchanges = JSON.readTree(run.out()).get("exchanges");
+    assertEquals(2, exchanges.size());
+    Map<String, Double> ends = new HashMap<>();
+    int tracks = 0;
+    for (JsonNode event : JSON.readTree(trace.toFile()).get("traceEvents")) {
+      assertTrue(event.get("pid").isInt() && event.get("tid").isInt());
+      if (event.get("ph").asText().equals("M")) {
+        tracks += event.get("name").asText().equals("thread_name") ? 1 : 0;
+        continue;
+      }
+      assertEquals("X", event.get("ph").asText());
+      String track = event.get("pid") + " " + event.get("tid");
+      double start = event.get("ts").asDouble();
+      assertTrue(start >= ends.getOrDefault(track, 0.0) - 1e-9, event.toString());
+      ends.put(track, start + event.get("dur").asDouble());
+    }
+    assertEquals(2 * 64, tracks);
+    assertEquals(2 * 64, ends.size());
+    for (JsonNode exchange : exchanges) {
+      double twin = exchange.get("twin_ms").asDouble();
+      assertEquals(exchange.get("closed_form_ms").asDouble(), twin, 0.05 * twin);
+      int process = exchange.get("exchange").asText().equals("flat") ? 0 : 1;
+      double counts = exchange.get("counts_ms").asDouble();
+      assertEquals(1e3 * (counts + twin), ends.get(process + " 63"), 1e-6);
+    }
+    CommandRun again = run("--model 1.3B+MoE-128 --cluster dgx-a100:64 --trace " + trace);
+    assertEquals(1, again.exitCode());
+    assertTrue(again.err().contains("trace.json"), again.err());
+  }
+
+  @Test
+  void aTrainedGateChooses() throws IOException {
+    Path text = Files.writeString(folder.resolve("text.txt"), "Thanks for the vote.\n".repeat(900));
+    Path trained = folder.resolve("run");
+    String training = "train --preset tiny --steps 3 --text " + text + " --out " + trained;
+    CommandRun train = CommandRun.of(training.split(" "));
+    assertEquals(0, train.exitCode(), train.err());
+    String command = "--routes " + trained + " --text " + text + " --cluster dgx-a100:16 --ep 4";
+    CommandRun run = run(command + " --tokens 32");
+    assertEquals(0, run.exitCode(), run.err());
+    assertTrue(run.out().contains("as " + trained + " chooses"), run.out());
+    assertTrue(run.out().lines().anyMatch(line -> line.startsWith("flat ")), run.out());
+    CommandRun greedy = run(command + " --tokens 60000");
+    assertEquals(1, greedy.exitCode());
+    assertTrue(greedy.err().contains("name a longer one by --text"), greedy.err());
+    CommandRun other = run(command + " --model 1.3B+MoE-128");
+    assertEquals(1, other.exitCode());
+    assertTrue(other.err().contains("of 128"), other.err());
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "--cluster dgx-a100:8 | give --model, --config or --routes",
+        "--cluster dgx-a100:8 --model 1.3B+MoE-128 --text x | --text is what the model of --routes reads",
+        "--cluster dgx-a100:2048 --model 1.3B+MoE-128 | at most 1024, not 2048",
+        "--cluster dgx-a100:16 --model 1.3B+MoE-128 --tp 16 | tensor groups stay within a node",
+        "--cluster dgx-a100:16 --model 1.3B+MoE-128 --ep 1 | no rows are exchanged",
+        "--cluster dgx-a100:16 --model 1.3B+MoE-128 --ep 5 | do not divide into expert groups of 5",
+        "--cluster dgx-a100:16 --model 1.3B+MoE-128 --layer 0 | layer 0 of 1.3B+MoE-128 is no MoE layer",
+        "--cluster dgx-a100:16 --model 1.3B --layer 1 | 1.3B",
+        "--cluster dgx-a100:16 --model 1.3B+MoE-128 --tokens 0 | --tokens is 0, expected 1 to 65536",
+      })
+  void wrongUsageIsOneSentence(String options, String sentence) {
+    CommandRun run = run(options);
+    assertEquals(2, run.exitCode(), run.err());
+    assertTrue(run.err().contains(sentence), run.err());
+    assertEquals("", run.out());
+  }
+
+  private static CommandRun run(String options) {
+    return CommandRun.of(("twin " + options).split(" "));
+  }
+}

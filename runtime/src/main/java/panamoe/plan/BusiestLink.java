@@ -1,0 +1,36 @@
+package panamoe.plan;
+
+import java.util.List;
+import panamoe.comm.VirtualSpan;
+import panamoe.comm.VirtualSpan.LinkTimes;
+
+/**
+ * The link that moved bytes longest.
+ *
+ * @param rank whose link it is
+ * @param name {@code near out}, {@code near in}, {@code far out} or {@code far in}
+ * @param seconds that it moved bytes
+ */
+public record BusiestLink(int rank, String name, double seconds) {
+  /** Of several ranks' spans; the lowest rank's of equal ones. */
+  static BusiestLink of(int ranks, List<VirtualSpan> spans) {
+    LinkTimes[] times = new LinkTimes[ranks];
+    for (VirtualSpan span : spans) {
+      LinkTimes before = times[span.rank()];
+      times[span.rank()] = before == null ? span.busy() : before.plus(span.busy());
+    }
+    BusiestLink busiest = new BusiestLink(0, "near out", 0);
+    for (int rank = 0; rank < ranks; rank++) {
+      LinkTimes of = times[rank] == null ? LinkTimes.NONE : times[rank];
+      busiest = busiest.or(rank, "near out", of.nearOut());
+      busiest = busiest.or(rank, "near in", of.nearIn());
+      busiest = busiest.or(rank, "far out", of.farOut());
+      busiest = busiest.or(rank, "far in", of.farIn());
+    }
+    return busiest;
+  }
+
+  private BusiestLink or(int otherRank, String otherName, double more) {
+    return more > seconds ? new BusiestLink(otherRank, otherName, more) : this;
+  }
+}

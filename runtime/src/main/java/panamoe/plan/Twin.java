@@ -1,0 +1,225 @@
+package panamoe.plan;
+
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Queue;
+import java.util.Random;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.stream.DoubleStream;
+import java.util.stream.IntStream;
+import panamoe.comm.LinkCost;
+import panamoe.comm.ThreadCommunicator;
+import panamoe.comm.ThreadWorld;
+import panamoe.comm.VirtualSpan;
+import panamoe.comm.exchange.Exchange;
+import panamoe.comm.exchange.ExchangePlan;
+import panamoe.comm.exchange.Strategy;
+import panamoe.parallel.ExpertPlacement;
+import panamoe.parallel.Overlap;
+import panamoe.parallel.Ranks;
+import panamoe.parallel.Ranks.ExpertGroups;
+import panamoe.parallel.Topology;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/**
+ * The discrete-event twin of a cluster: the exchange of one MoE layer, in the code of a real run,
+ * with every rank a thread of this process and a virtual clock. Rows are one number each and stand
+ * for the model's rows.
+ *
+ * @param topology of all cards, numbered node by node
+ * @param strategy FLAT or HIERARCHICAL
+ */
+public record Twin(Node node, Topology topology, Strategy strategy) {
+  /** Most ranks: each is a thread. */
+  public static final int MOST = 1024;
+
+  private static final Duration TIMEOUT = Duration.ofMinutes(5);
+
+  /**
+   * Seconds of a step's exchange in one layer, each of the rank that took longest.
+   *
+   * @param closedForm of dispatch and combine, as plans count them
+   * @param counts of the exchange of counts before, which plans leave to what a layer always takes
+   * @param simulated dispatch and combine
+   * @param busiest link of dispatch and combine
+   * @param spans of counts, dispatch and combine, by rank, then by time; they begin at 0
+   */
+  public record Result(
+      double closedForm,
+      double counts,
+      double simulated,
+      BusiestLink busiest,
+      List<VirtualSpan> spans) {
+    /** How much longer the simulation took than the closed form, as a part of it. */
+    public double difference() {
+      return simulated / closedForm - 1;
+    }
+  }
+
+  /** A rank's clock before counts and before dispatch, as every rank's, and after combine. */
+  private record Times(double start, double dispatch, double end) {}
+
+  /**
+   * Even routes: every expert gets as many rows of a data rank, and some, drawn at random, one
+   * more.
+   *
+   * @param rows of each data rank
+   * @return rows from each data rank to each expert
+   */
+  public static long[][] even(int dataRanks, int experts, long rows, long seed) {
+    Random random = new Random(seed);
+    List<Integer> drawn = new ArrayList<>(IntStream.range(0, experts).boxed().toList());
+    long[][] routes = new long[dataRanks][experts];
+    for (long[] ofRank : routes) {
+      Arrays.fill(ofRank, rows / experts);
+      Collections.shuffle(drawn, random);
+      for (int i = 0; i < rows % experts; i++) {
+        ofRank[drawn.get(i)]++;
+      }
+    }
+    return routes;
+  }
+
+  public Twin {
+    if (topology.ranks() > MOST) {
+      throw new IllegalArgumentException(
+          "a twin has a thread for each card, at most " + MOST + ", not " + topology.ranks());
+    }
+    if (strategy == Strategy.AUTO) {
+      throw new IllegalArgumentException("a twin is flat or hierarchical");
+    }
+    if (cardsOnNode(node, topology) % topology.tensorDegree() != 0) {
+      throw new IllegalArgumentException(
+          "tensor groups stay within a node: groups of "
+              + topology.tensorDegree()
+              + " do not divide its "
+              + cardsOnNode(node, topology)
+              + " cards");
+    }
+  }
+
+  private static int cardsOnNode(Node node, Topology topology) {
+    return Math.min(node.cards(), topology.ranks());
+  }
+
+  /**
+   * Refuses a layer whose rows stay where they are.
+   *
+   * @param experts of the layer
+   */
+  public void requireExchange(int experts) {
+    if (topology.expertDegree(experts) == 1 && !topology.sharesRows()) {
+      throw new IllegalArgumentException(
+          "every card, or every tensor group, has all "
+              + experts
+              + " experts: no rows are exchanged; take more cards or a larger expert degree");
+    }
+  }
+
+  /**
+   * Plays dispatch and combine once. The experts between them take no time.
+   *
+   * @param routes rows from each data rank to each expert: [data rank][expert]
+   * @param rowBytes bytes of a row
+   * @throws IllegalArgumentException if no rows leave their rank
+   */
+  public Result run(long[][] routes, long rowBytes) {
+    int experts = routes[0].length;
+    int degree = topology.expertDegree(experts);
+    requireExchange(experts);
+    double scale = (double) rowBytes / DType.FLOAT32.bytes();
+    Queue<VirtualSpan> watched = new ConcurrentLinkedQueue<>();
+    int cards = cardsOnNode(node, topology);
+    List<Times> times =
+        ThreadWorld.of(topology.ranks() / cards, cards)
+            .links(cost(node.near()), cost(node.far()))
+            .scaled(scale)
+            .timeout(TIMEOUT)
+            .watchedBy(watched::add)
+            .run(world -> play(world, routes[topology.data(world.rank())], rowBytes, scale));
+    double start = times.getFirst().start;
+    double dispatch = times.getFirst().dispatch;
+    List<VirtualSpan> spans =
+        watched.stream()
+            .filter(span -> span.start() >= start)
+            .map(span -> from(start, span))
+            .sorted(Comparator.comparingInt(VirtualSpan::rank)) // stable: by time within a rank
+            .toList();
+    double rows = DoubleStream.of(sums(routes)).average().orElseThrow();
+    Optimizations optimizations = Optimizations.PANAMOE.with(strategy);
+    return new Result(
+        new ExchangeTime(node, topology, optimizations).exchange(degree, rows * rowBytes),
+        dispatch - start,
+        times.stream().mapToDouble(rank -> rank.end - dispatch).max().orElseThrow(),
+        BusiestLink.of(
+            topology.ranks(),
+            spans.stream().filter(span -> span.start() >= dispatch - start).toList()),
+        spans);
+  }
+
+  private Times play(ThreadCommunicator world, long[] rowsOf, long rowBytes, double scale) {
+    Ranks ranks = new Ranks(topology, world, strategy, Overlap.NONE);
+    ExpertGroups groups = ranks.experts(rowsOf.length);
+    SimulatedCard card = new SimulatedCard(node.copy(), world, scale);
+    try (Exchange exchange =
+            topology.tensorDegree() == 1
+                ? Exchange.of(groups.group(), strategy, card)
+                : Exchange.coordinated(
+                    groups.group(), ranks.tensor(), ranks.slices(), strategy, card);
+        TensorScope scope = TensorScope.confined(card)) {
+      world.barrier();
+      double start = world.seconds();
+      exchange.at("counts");
+      ExchangePlan plan = exchange.plan(counts(groups.placement(), rowsOf), rowBytes);
+      Tensor rows = scope.zeros(DType.FLOAT32, plan.rows(), 1);
+      Tensor arrived = scope.zeros(DType.FLOAT32, plan.arrived(), 1);
+      world.barrier();
+      double dispatch = world.seconds();
+      exchange.at("dispatch");
+      plan.forward(rows, arrived);
+      exchange.at("combine");
+      plan.reverse(arrived, rows);
+      double end = world.seconds();
+      world.barrier();
+      return new Times(start, dispatch, end);
+    }
+  }
+
+  /** Rows for each expert of each place, equally many numbers for each place. */
+  private static long[] counts(ExpertPlacement placement, long[] rows) {
+    int most = placement.most();
+    long[] counts = new long[placement.held().size() * most];
+    for (int place = 0; place < placement.held().size(); place++) {
+      List<Integer> held = placement.held().get(place);
+      for (int i = 0; i < held.size(); i++) {
+        counts[place * most + i] = rows[held.get(i)];
+      }
+    }
+    return counts;
+  }
+
+  private static double[] sums(long[][] routes) {
+    double[] sums = new double[routes.length];
+    for (int i = 0; i < sums.length; i++) {
+      for (long rows : routes[i]) {
+        sums[i] += rows;
+      }
+    }
+    return sums;
+  }
+
+  private static VirtualSpan from(double start, VirtualSpan span) {
+    return new VirtualSpan(
+        span.rank(), span.what(), span.start() - start, span.end() - start, span.busy());
+  }
+
+  private static LinkCost cost(Link link) {
+    return new LinkCost(link.base().value(), link.perPeer().value(), link.bandwidth().value());
+  }
+}
