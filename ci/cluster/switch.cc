@@ -1,7 +1,8 @@
 // An Ethernet switch between network namespaces, with a delay and a bandwidth for each link: what the kernel's netem
-// does where there is one.
+// does where there is one. A frame may also take the link for a while however short it is, as messages take a network
+// card.
 //
-// usage: switch DELAY_MICROSECONDS RATE_MBIT NAMESPACE_FILE...    (a rate of 0: unlimited)
+// usage: switch DELAY_MICROSECONDS RATE_MBIT FRAME_MICROSECONDS NAMESPACE_FILE...    (a rate of 0: unlimited)
 //
 // Makes a TAP device `eth0` in each namespace, says "ready" and forwards frames until it is killed.
 
@@ -76,8 +77,9 @@ int make_device(const std::string& space_file) {
 
 class Switch {
  public:
-  Switch(std::chrono::microseconds delay, double nanoseconds_per_byte, std::vector<Port> ports)
-      : delay_(delay), nanoseconds_per_byte_(nanoseconds_per_byte), ports_(std::move(ports)) {}
+  Switch(std::chrono::microseconds delay, double nanoseconds_per_byte, std::chrono::microseconds frame,
+         std::vector<Port> ports)
+      : delay_(delay), nanoseconds_per_byte_(nanoseconds_per_byte), frame_(frame), ports_(std::move(ports)) {}
 
   [[noreturn]] void run() {
     for (;;) {
@@ -124,7 +126,7 @@ class Switch {
 
   void send(Port& port, Frame frame) {
     if (port.queue.size() >= kQueue) return;
-    auto time = std::chrono::nanoseconds(static_cast<long>(frame.size() * nanoseconds_per_byte_));
+    auto time = frame_ + std::chrono::nanoseconds(static_cast<long>(frame.size() * nanoseconds_per_byte_));
     port.free = std::max(port.free, Clock::now()) + time;
     port.queue.push_back({port.free + delay_, std::move(frame)});
   }
@@ -140,6 +142,7 @@ class Switch {
 
   std::chrono::microseconds delay_;
   double nanoseconds_per_byte_;
+  std::chrono::microseconds frame_;
   std::vector<Port> ports_;
   std::map<Address, size_t> known_;
 };
@@ -147,18 +150,20 @@ class Switch {
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count < 4) {
-    std::fprintf(stderr, "usage: switch DELAY_MICROSECONDS RATE_MBIT NAMESPACE_FILE...\n");
+  if (count < 5) {
+    std::fprintf(stderr, "usage: switch DELAY_MICROSECONDS RATE_MBIT FRAME_MICROSECONDS NAMESPACE_FILE...\n");
     return 2;
   }
   double rate = std::atof(arguments[2]);
   int own = open_file("/proc/self/ns/net", O_RDONLY);
   std::vector<Port> ports;
-  for (int i = 3; i < count; ++i) {
+  for (int i = 4; i < count; ++i) {
     ports.push_back({make_device(arguments[i]), {}, {}});
     enter(own);
   }
   std::puts("ready");
   std::fflush(stdout);
-  Switch(std::chrono::microseconds(std::atol(arguments[1])), rate > 0 ? 8000 / rate : 0, std::move(ports)).run();
+  Switch(std::chrono::microseconds(std::atol(arguments[1])), rate > 0 ? 8000 / rate : 0,
+         std::chrono::microseconds(std::atol(arguments[3])), std::move(ports))
+      .run();
 }

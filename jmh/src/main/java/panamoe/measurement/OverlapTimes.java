@@ -4,6 +4,7 @@ import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Random;
@@ -144,14 +145,14 @@ public final class OverlapTimes {
       }
       ExchangeTimes.say(world, "| rows travel | ms | gain |");
       ExchangeTimes.say(world, "|---|---:|---:|");
-      double waiting = ExchangeTimes.median(times[0]);
+      double waiting = median(times[0]);
       for (int i = 0; i < times.length; i++) {
         Overlap overlap = OVERLAPS.get(i);
         String how =
             overlap.beside()
                 ? "beside computing, in parts: " + overlap.parts()
                 : "while the rank waits";
-        double median = ExchangeTimes.median(times[i]);
+        double median = median(times[i]);
         ExchangeTimes.say(
             world,
             String.format(Locale.ROOT, "| %s | %.1f | %.2f |", how, median, waiting / median));
@@ -162,5 +163,9 @@ public final class OverlapTimes {
             subject.ranks.close();
           });
     }
+  }
+
+  private static double median(double[] times) {
+    return Arrays.stream(times).sorted().skip(times.length / 2).findFirst().orElseThrow();
   }
 }
