@@ -12,6 +12,7 @@
 
 #include "cpu/gemm/expand_blocks-inl.h"
 #include "cpu/gemm/pack_blocks-inl.h"
+#include "cpu/gemm/round_rows-inl.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
