@@ -26,7 +26,10 @@ target_compile_options(panamoe_test PRIVATE ${PANAMOE_WARNINGS})
 if(PANAMOE_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(panamoe_test PRIVATE -Wno-maybe-uninitialized)  # at -O1, of empty optionals that move
 endif()
-target_link_libraries(panamoe_test PRIVATE panamoe googletest)
+target_link_libraries(panamoe_test PRIVATE panamoe googletest hwy::hwy)
+# It compiles kernels, with the options of kernels, to which the precompiled header does not fit.
+set_source_files_properties(test/tile_gemm_test.cc PROPERTIES
+  COMPILE_OPTIONS "${PANAMOE_KERNEL_OPTIONS}" SKIP_PRECOMPILE_HEADERS ON)
 set(PANAMOE_SMALL -Emulated*)
 if(PANAMOE_SANITIZE)
   # A minute of a test's own arithmetic, around kernels that smaller tests call alike: label long.

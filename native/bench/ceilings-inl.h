@@ -35,7 +35,7 @@ inline double multiply_add(int64_t steps, float seed, float* sink) {
 
 // Products of tiles with themselves, from registers. Returns the floating-point operations done.
 MOE_TILE_CODE inline double square_tiles(int64_t steps) {
-  const cpu::TileRegisters zeros;
+  const cpu::TileRegisters<64> zeros;
   for (int64_t i = 0; i < steps; ++i) {
     _tile_dpbf16ps(0, 4, 6);
     _tile_dpbf16ps(1, 4, 7);
@@ -45,13 +45,28 @@ MOE_TILE_CODE inline double square_tiles(int64_t steps) {
   return 4 * (2.0 * 16 * 16 * 32) * static_cast<double>(steps);
 }
 
+// The same of bytes. Returns the multiply-adds done, twice.
+MOE_TILE_CODE inline double square_byte_tiles(int64_t steps) {
+  const cpu::TileRegisters<64> zeros;
+  for (int64_t i = 0; i < steps; ++i) {
+    _tile_dpbsud(0, 4, 6);
+    _tile_dpbsud(1, 4, 7);
+    _tile_dpbsud(2, 5, 6);
+    _tile_dpbsud(3, 5, 7);
+  }
+  return 4 * (2.0 * 16 * 16 * 64) * static_cast<double>(steps);
+}
+
+// Whether there is no limit to instruction sets: gemm_bench measures lesser ones against what they can do.
+inline bool tiles_allowed() {
+  const char* limit = std::getenv("PANAMOE_SIMD");
+  return limit == nullptr || *limit == '\0' || std::string_view(limit) == "AMX";
+}
+
 // Returns the floating-point operations done. Without an instruction for it, a bfloat16 product is a float32 one after
 // widening: the ceiling is that of float32.
 inline double dot_bf16(int64_t steps, float seed, float* sink) {
-  // Only without a limit: gemm_bench measures lesser instruction sets against what they can do.
-  const char* limit = std::getenv("PANAMOE_SIMD");
-  const bool any = limit == nullptr || *limit == '\0' || std::string_view(limit) == "AMX";
-  if (any && cpu::has_tile_unit()) return square_tiles(steps / 4);
+  if (tiles_allowed() && cpu::has_tile_unit()) return square_tiles(steps / 4);
 #if HWY_NATIVE_DOT_BF16
   const hn::ScalableTag<hwy::bfloat16_t> d;
   const hn::Repartition<float, decltype(d)> df;
@@ -88,6 +103,7 @@ HWY_INLINE double dot_bytes(int64_t steps, float seed, float* sink, Dot&& dot) {
   return 12 * 8.0 * static_cast<double>(hn::Lanes(d)) * static_cast<double>(steps);
 }
 inline double dot_int8(int64_t steps, float seed, float* sink) {
+  if (tiles_allowed() && cpu::has_int8_tile_unit()) return square_byte_tiles(steps / 4);
   const hn::ScalableTag<int32_t> d;
   const hn::Repartition<int8_t, decltype(d)> di;
 #if HWY_TARGET == HWY_AVX3  // Highway has it from AVX3_DL on

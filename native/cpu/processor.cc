@@ -12,6 +12,17 @@ int64_t cache_bytes(int name, int64_t otherwise) {
   return bytes > 0 ? bytes : otherwise;
 }
 
+// Whether there are tiles for a kind of products, a bit of CPUID's leaf 7, and this process may use them.
+bool has_tiles(unsigned products) {
+  constexpr unsigned kTiles = 1u << 24;
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return false;
+  if ((~edx & (kTiles | products)) != 0) return false;
+  // A process must ask Linux for permission to use tiles, once for all threads: they add 8 KB to a thread's state.
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
 }  // namespace
 
 int64_t l1_bytes() {
@@ -25,15 +36,12 @@ int64_t l2_bytes() {
 }
 
 bool has_tile_unit() {
-  static const bool has = [] {
-    constexpr unsigned kTiles = 1u << 24, kBfloat16Tiles = 1u << 22;
-    unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-    if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return false;
-    if ((~edx & (kTiles | kBfloat16Tiles)) != 0) return false;
-    // A process must ask Linux for permission to use tiles, once for all threads: they add 8 KB to a thread's state.
-    constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
-    return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-  }();
+  static const bool has = has_tiles(1u << 22);
+  return has;
+}
+
+bool has_int8_tile_unit() {
+  static const bool has = has_tiles(1u << 25);
   return has;
 }
 

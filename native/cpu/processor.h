@@ -13,6 +13,9 @@ int64_t l2_bytes();
 // True if the processor has tiles for bfloat16 (Intel AMX) and the system lets this process use them.
 bool has_tile_unit();
 
+// The same for int8.
+bool has_int8_tile_unit();
+
 // True if the processor sums four products of bytes at once (vpdpbusd) in vectors of AVX-512, or else of AVX2.
 bool has_byte_dot();
 

@@ -1,5 +1,5 @@
 // The tile registers of Intel AMX.
-// Tested by panamoe_test --gtest_filter='GemmTest.*:ExpertTest.*'; timed by gemm_bench.
+// Tested by panamoe_test --gtest_filter='GemmTest.*:ExpertTest.*:TileGemmTest.*'; timed by gemm_bench.
 #pragma once
 
 #include <immintrin.h>
@@ -7,19 +7,22 @@
 #include <cstdint>
 
 // Functions that use the tile unit (Intel AMX); only for processors that have it.
-#define MOE_TILE_CODE __attribute__((target("amx-tile,amx-bf16")))
+#define MOE_TILE_CODE __attribute__((target("amx-tile,amx-bf16,amx-int8")))
 
 namespace moe::cpu {
 
-// The tile registers of this thread while it lives: all of 16 lines of 64 bytes, and of zeros.
+// The tile registers of this thread while it lives, of zeros: 0 to 3 of 16 x 16 sums, 4 and 5 of 16 rows of A with
+// kBytes of k each, 6 and 7 of as many k of 16 columns of B, four bytes of k a line.
+template <int kBytes>
 class TileRegisters {
  public:
   MOE_TILE_CODE TileRegisters() {
+    static constexpr uint8_t kLines = kBytes / 4;
     // Static, because some compilers do not see that all of it is read, and would not store it.
     static constexpr struct alignas(64) {
       uint8_t palette = 1, start_row = 0, reserved[14] = {};
-      uint16_t line_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-      uint8_t lines[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+      uint16_t line_bytes[16] = {64, 64, 64, 64, kBytes, kBytes, 64, 64};
+      uint8_t lines[16] = {16, 16, 16, 16, 16, 16, kLines, kLines};
     } kConfig;
     _tile_loadconfig(&kConfig);
   }

@@ -88,6 +88,18 @@ struct BlockSums {
   }
 };
 
+// sums -= m a (sum of x), for each row's a (sum of x) in `totals`.
+template <int kRows, class Blocks>
+HWY_INLINE void subtract_mins(const float* totals, const Blocks& blocks, Sums<kRows, 1>& sums) {
+  const FloatVector m0 = blocks.scale(1, 0), m1 = blocks.scale(1, 1);
+#pragma GCC unroll 8
+  for (int row = 0; row < kRows; ++row) {
+    const FloatVector total = hn::Set(FloatTag(), totals[row]);
+    sums.v[row][0] = hn::NegMulAdd(total, m0, sums.v[row][0]);
+    sums.v[row][1] = hn::NegMulAdd(total, m1, sums.v[row][1]);
+  }
+}
+
 // sums += A B. kDtype: that of packed B, or 0 where it is expanded.
 template <Kernel kKernel, int32_t kDtype, bool kInstruction, int kRows>
 HWY_INLINE void accumulate_blocks(int64_t inner, const float* a, const uint8_t* b, Prefetch<uint8_t> next,
@@ -114,15 +126,7 @@ HWY_INLINE void accumulate_blocks(int64_t inner, const float* a, const uint8_t* 
     add(4, 8);
     constexpr int kLast = kKernel == Kernel::kByteHalves ? 1 : 0;
     block.fold(a + 8 * kRows, blocks.scale(kLast, 0), blocks.scale(kLast, 1), sums);
-    if constexpr (kKernel == Kernel::kByteMins) {
-      const FloatVector m0 = blocks.scale(1, 0), m1 = blocks.scale(1, 1);
-#pragma GCC unroll 8
-      for (int row = 0; row < kRows; ++row) {
-        const FloatVector total = hn::Set(FloatTag(), a[11 * kRows + row]);
-        sums.v[row][0] = hn::NegMulAdd(total, m0, sums.v[row][0]);
-        sums.v[row][1] = hn::NegMulAdd(total, m1, sums.v[row][1]);
-      }
-    }
+    if constexpr (kKernel == Kernel::kByteMins) subtract_mins(a + 11 * kRows, blocks, sums);
   }
 }
 

@@ -43,27 +43,43 @@ enum class Kernel {
   kBytes,       // Q8_0, Q8_64, Q8_128, Q4_0, Q5_0, MXFP4: a scale for each 32 k or more
   kByteMins,    // Q4_K, Q5_K: a scale and a minimum for each 32 k
   kByteHalves,  // Q6_K: a scale for each 16 k
+  // The same with their exact sums in tiles (amx_block_kernel-inl.h).
+  kTileBytes,
+  kTileByteMins,
+  kTileByteHalves,
 };
 constexpr bool multiplies_blocks(Kernel kernel) { return kernel >= Kernel::kBytes; }
+constexpr bool in_tiles(Kernel kernel) { return kernel == Kernel::kAmx || kernel >= Kernel::kTileBytes; }
+// The kernel without tiles that has the same bits.
+constexpr Kernel untiled(Kernel kernel) {
+  constexpr int kApart = static_cast<int>(Kernel::kTileBytes) - static_cast<int>(Kernel::kBytes);
+  return kernel < Kernel::kTileBytes ? kernel : static_cast<Kernel>(static_cast<int>(kernel) - kApart);
+}
 template <Kernel kKernel>
 using Weight = std::conditional_t<multiplies_blocks(kKernel), uint8_t,
                                   std::conditional_t<kKernel == Kernel::kFloat, float, hwy::bfloat16_t>>;
+
+// An AMX tile of A is 16 rows by 32 k, one of B 32 k by 16 columns; of bfloat16 two by two tiles of sums stay in
+// registers.
+inline constexpr int64_t kTileRows = 16, kTileSteps = 32, kAmxMr = 2 * kTileRows;
 
 // Whether B is in blocks that are decoded to float32, a panel of kc at a time (expand_blocks-inl.h).
 inline bool decodes(const Operand& b) { return b.exact && in_blocks(b.dtype); }
 
 inline Kernel kernel_of(const Product& product) {
   if (decodes(product.b)) return Kernel::kFloat;
+  // Fewer rows than a tile has leave some of it idle.
+  const bool tiles = MOE_TILES && product.rows >= kTileRows && multiplies_blocks_in_tiles();
   switch (product.b.dtype) {
     case MOE_Q8_0:
     case MOE_Q8_64:
     case MOE_Q8_128:
     case MOE_Q4_0:
     case MOE_Q5_0:
-    case MOE_MXFP4: return Kernel::kBytes;
+    case MOE_MXFP4: return tiles ? Kernel::kTileBytes : Kernel::kBytes;
     case MOE_Q4_K:
-    case MOE_Q5_K: return Kernel::kByteMins;
-    case MOE_Q6_K: return Kernel::kByteHalves;
+    case MOE_Q5_K: return tiles ? Kernel::kTileByteMins : Kernel::kByteMins;
+    case MOE_Q6_K: return tiles ? Kernel::kTileByteHalves : Kernel::kByteHalves;
     default: break;
   }
   if (product.b.dtype != MOE_BFLOAT16) return Kernel::kFloat;
@@ -76,10 +92,15 @@ inline constexpr int64_t kLanes = hn::MaxLanes(FloatTag());
 // mr x nr sums stay in registers: 12 vectors of 16, or 24 of 32 with AVX-512. nr is one width for all micro-kernels.
 inline constexpr int kMr = HWY_TARGET <= HWY_AVX3 ? 12 : 6;
 inline constexpr int64_t kNr = 2 * kLanes;
-// An AMX tile of A is 16 rows by 32 k, one of B 32 k by 16 columns; two by two tiles of sums stay in registers.
-inline constexpr int64_t kTileRows = 16, kTileSteps = 32, kAmxMr = 2 * kTileRows;
 // With B in blocks, as many registers again hold the exact sums of 32 k.
 inline constexpr int kBlockMr = kMr / 2;
+// Rows of a tile of exact sums that are scaled in registers at once.
+inline constexpr int kFoldRows = 4;
+// Rows of a panel of A.
+constexpr int64_t panel_rows(Kernel kernel) {
+  if (kernel == Kernel::kAmx) return kAmxMr;
+  return in_tiles(kernel) ? kTileRows : multiplies_blocks(kernel) ? kBlockMr : kMr;
+}
 
 // k between which all scales of B in blocks lie together, of any format; kc is a multiple of it.
 inline constexpr int64_t kBlockSteps = 256;
@@ -109,7 +130,7 @@ int64_t panel_elements(int32_t dtype, int64_t inner) {
 
 // Bytes of a panel of B in blocks up to k = inner, expanded: codes, and one or two float32 a column for each 32 k.
 constexpr int64_t expanded_size(Kernel kernel, int64_t inner) {
-  return kNr * (inner / 32 * (kernel == Kernel::kBytes ? 36 : 40));
+  return kNr * (inner / 32 * (untiled(kernel) == Kernel::kBytes ? 36 : 40));
 }
 
 // Whether packed codes have a byte each.
@@ -122,7 +143,7 @@ constexpr int high_bits(int32_t dtype) {
 
 // 32-bit words of a row of A for each 32 k: eight of codes, two of their scale, what sums begin with, and for
 // kByteHalves what the second sums do, for B with minima the sum of the row.
-constexpr int64_t block_row_words(Kernel kernel) { return kernel == Kernel::kBytes ? 11 : 12; }
+constexpr int64_t block_row_words(Kernel kernel) { return untiled(kernel) == Kernel::kBytes ? 11 : 12; }
 
 // Exact sums begin with the bits of 1.5 x 2^23: as floats they are that number plus the sum, for sums below 2^22.
 inline constexpr float kBegin = 12582912;
@@ -168,7 +189,7 @@ inline Call::Call(const Product* products, int64_t count, bool gated, int thread
 inline Blocking blocking_of(const Product& product, Kernel kernel, const Call& call) {
   const bool amx = kernel == Kernel::kAmx;
   const bool blocks = multiplies_blocks(kernel);
-  const int64_t mr = amx ? kAmxMr : blocks ? kBlockMr : kMr;
+  const int64_t mr = panel_rows(kernel);
   const int64_t b_bytes = blocks ? 1 : kernel == Kernel::kFloat ? 4 : 2;
   const int64_t a_bytes = kernel == Kernel::kDot || amx ? 2 : blocks ? 1 : 4;
   const int64_t m_share = product.rows / call.m_threads, half_l2 = l2_bytes() / 2;
@@ -216,12 +237,12 @@ struct Plan {
       : product(&product), kernel(kernel_of(product)), blocking(blocking_of(product, kernel, call)) {
     const int64_t c_columns = call.gated ? product.columns / 2 : product.columns;
     const int64_t width = call.gated ? blocking.nc / 2 : blocking.nc;
-    const int64_t mr = kernel == Kernel::kAmx ? kAmxMr : multiplies_blocks(kernel) ? kBlockMr : kMr;
+    const int64_t mr = panel_rows(kernel);
     m_panels = c_columns == 0 ? 0 : ceil_div(product.rows, mr);
     n_blocks = product.rows == 0 ? 0 : ceil_div(c_columns, width);
     low = m_panels == 0 ? 0 : product.rows / m_panels;
     high_panels = m_panels == 0 ? 0 : product.rows % m_panels;
-    if (kernel == Kernel::kAmx) low = kAmxMr, high_panels = 0;
+    if (in_tiles(kernel)) low = mr, high_panels = 0;
   }
 
   // Cuts rows into blocks, and shares these out where the call's column blocks alone are too few tasks.
@@ -251,7 +272,7 @@ struct Plan {
   int64_t k_blocks() const { return std::max<int64_t>(ceil_div(product->inner, blocking.kc), 1); }
   int64_t first_m_block(int64_t m_task) const { return m_blocks * m_task / m_tasks; }
 
-  // Panels of A differ by one row at most, for a low panel takes as long as a full one; AMX fills tiles instead.
+  // Panels of A differ by one row at most, for a low panel takes as long as a full one; tiles are filled instead.
   int64_t first_row(int64_t panel) const { return std::min(panel * low + std::min(panel, high_panels), product->rows); }
   // 32-bit words of `steps` k of a row of packed A; AMX packs whole tiles.
   int64_t row_words(int64_t steps) const {
@@ -259,9 +280,7 @@ struct Plan {
     if (multiplies_blocks(kernel)) return steps / 32 * block_row_words(kernel);
     return kernel == Kernel::kDot ? ceil_div(steps, 2) : steps;
   }
-  int64_t packed_rows(int64_t rows) const {
-    return kernel == Kernel::kAmx ? ceil_div(rows, kTileRows) * kTileRows : rows;
-  }
+  int64_t packed_rows(int64_t rows) const { return in_tiles(kernel) ? ceil_div(rows, kTileRows) * kTileRows : rows; }
   int64_t packed_a_words() const {
     return blocking.packs_a ? 0 : packed_rows(product->rows) * row_words(product->inner);
   }

@@ -26,7 +26,8 @@ void run_task(const Plan& plan, const Epilogue& epilogue, int64_t n_block, int64
   const ColumnBlock columns(plan, epilogue.gated(), n_block);
 #if MOE_TILES
   struct None {};
-  [[maybe_unused]] const std::conditional_t<kKernel == Kernel::kAmx, TileRegisters, None> registers{};
+  constexpr int kTileBytes = kKernel == Kernel::kAmx ? 64 : kKernel == Kernel::kTileByteHalves ? 16 : 32;  // of k
+  [[maybe_unused]] const std::conditional_t<in_tiles(kKernel), TileRegisters<kTileBytes>, None> registers{};
 #endif
   auto* b_buffer = reinterpret_cast<Weight<kKernel>*>(scratch);
   auto* a_buffer = reinterpret_cast<float*>(scratch + plan.b_bytes());
@@ -85,6 +86,12 @@ void with_kernel(Kernel kernel, Body&& body) {
     case Kernel::kBytes: return body(std::integral_constant<Kernel, Kernel::kBytes>());
     case Kernel::kByteMins: return body(std::integral_constant<Kernel, Kernel::kByteMins>());
     case Kernel::kByteHalves: return body(std::integral_constant<Kernel, Kernel::kByteHalves>());
+#if MOE_TILES
+    case Kernel::kTileBytes: return body(std::integral_constant<Kernel, Kernel::kTileBytes>());
+    case Kernel::kTileByteMins: return body(std::integral_constant<Kernel, Kernel::kTileByteMins>());
+    case Kernel::kTileByteHalves: return body(std::integral_constant<Kernel, Kernel::kTileByteHalves>());
+#endif
+    default: break;
   }
 }
 

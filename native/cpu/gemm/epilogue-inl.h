@@ -19,11 +19,11 @@ namespace moe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 // Whether C is the sums alone, written past the caches or added: then the micro-kernels write it from their registers,
-// but not those of AMX, which can do neither.
+// but not those with tiles, which can do neither.
 template <Kernel kKernel>
 bool writes_sums(const Product& product, const Epilogue& epilogue) {
   constexpr int64_t kVectorBytes = kLanes * int64_t{sizeof(float)};
-  return kKernel != Kernel::kAmx && (epilogue.accumulate || epilogue.streams_c) &&
+  return !in_tiles(kKernel) && (epilogue.accumulate || epilogue.streams_c) &&
          epilogue.activation.kind == MOE_IDENTITY && epilogue.bias == nullptr && epilogue.preactivation == nullptr &&
          epilogue.c->dtype == MOE_FLOAT32 && product.columns % kNr == 0 &&
          reinterpret_cast<uintptr_t>(epilogue.c->data) % kVectorBytes == 0;
@@ -42,7 +42,7 @@ inline constexpr int64_t kPanelsAhead = 3;
 // Whether C is prefetched before it is written. SwiGLU's sums are of other columns.
 template <Kernel kKernel>
 bool prefetches(const Epilogue& epilogue) {
-  return kKernel != Kernel::kAmx && !epilogue.gated() && !epilogue.streams_c;
+  return !in_tiles(kKernel) && !epilogue.gated() && !epilogue.streams_c;
 }
 
 // Prefetches nr columns of C for writing.

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "cpu/gemm/amx_block_kernel-inl.h"
 #include "cpu/gemm/amx_kernel-inl.h"
 #include "cpu/gemm/block_kernel-inl.h"
 #include "cpu/gemm/blocking-inl.h"
@@ -61,6 +62,10 @@ MicroKernel<kKernel>* micro_kernel_of(int64_t rows, int64_t panels) {
   if constexpr (kKernel == Kernel::kAmx) {
 #if MOE_TILES
     return rows > kTileRows ? amx_kernel<2> : amx_kernel<1>;
+#endif
+  } else if constexpr (in_tiles(kKernel)) {
+#if MOE_TILES
+    return amx_block_kernel<kKernel>;
 #endif
   } else {
     constexpr int kMost = multiplies_blocks(kKernel) ? kBlockMr : kMr;
@@ -138,8 +143,10 @@ void macro_kernel(const Plan& plan, const Epilogue& epilogue, const ColumnBlock&
   const bool writes_c = writes_sums<kKernel>(product, epilogue), prefetches_c = prefetches<kKernel>(epilogue);
   const float* a = plan.blocking.packs_a ? a_buffer : plan.packed_a + rows.row(0) * plan.row_words(inner);
   const bool in_panels = product.b.packed && !decodes(product.b);  // as the micro-kernel reads B
+  // A single panel of rows multiplies by blocks as they are packed.
+  const bool expands = multiplies_blocks(kKernel) && (in_tiles(kKernel) || rows.panels > 1);
   // A single panel of rows uses packed B once: nothing is gained by keeping it in L1.
-  const int64_t kc = rows.panels == 1 && in_panels ? std::max<int64_t>(inner, 1) : plan.blocking.kc;
+  const int64_t kc = rows.panels == 1 && in_panels && !expands ? std::max<int64_t>(inner, 1) : plan.blocking.kc;
   const int64_t most_abreast =
       kSideBySide && kKernel <= Kernel::kDot && rows.panels == 1 && rows.rows() <= kLatencyRows ? 2 : 1;
   int64_t k = 0;
@@ -177,13 +184,12 @@ void macro_kernel(const Plan& plan, const Epilogue& epilogue, const ColumnBlock&
       }
       auto* kernel_of_height = micro_kernel_of<kKernel>;
       if constexpr (multiplies_blocks(kKernel)) {
-        // A single panel of rows multiplies by what is packed.
-        with_blocks<kKernel>(product.b.dtype, [&](auto dtype) {
-          if (rows.panels == 1) {
-            kernel_of_height = micro_kernel_of<kKernel, dtype.value>;
-          } else {
+        with_blocks<untiled(kKernel)>(product.b.dtype, [&](auto dtype) {
+          if (expands) {
             expand_panel<dtype.value>(b.panel[0], steps, b_buffer);
             b.panel[0] = b_buffer;
+          } else {
+            kernel_of_height = micro_kernel_of<kKernel, dtype.value>;
           }
         });
       }

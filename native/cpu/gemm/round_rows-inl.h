@@ -6,6 +6,8 @@
 //   for kByteHalves, whose sums are of 16 k, the same of the second ones [rows]
 //   for B with minima a times the sum of x, float32 [rows]
 //
+// For tiles, panels of 16 rows, filled up with zeros: x [16][32]; then the rest of four rows after four.
+//
 // Tested by panamoe_test --gtest_filter='BlockGemmTest.*'; timed by gemm_bench.
 #include "cpu/gemm/product.h"
 
@@ -100,9 +102,24 @@ HWY_INLINE int32_t sum_of_16(const int8_t* codes) {
   return static_cast<int32_t>(hn::GetLane(eights) + hn::ExtractLane(eights, 1)) - 16 * 128;
 }
 
-// Packs one row's share of a panel of `height` rows.
+// Where a row of a panel lies in the words of 32 k: four codes each `step` words apart, the rest `stride`.
+struct RowPlace {
+  int64_t codes, step, rest, stride, words;
+
+  RowPlace(Kernel kernel, int64_t height, int64_t row) {
+    if (in_tiles(kernel)) {
+      codes = 8 * row, step = 1, stride = kFoldRows, words = block_row_words(kernel) * kTileRows;
+      rest = 8 * kTileRows + row / kFoldRows * kFoldRows * (block_row_words(kernel) - 8) + row % kFoldRows;
+    } else {
+      codes = row, step = height, stride = height, words = block_row_words(kernel) * height;
+      rest = 8 * height + row;
+    }
+  }
+};
+
+// Packs a row at its place in a panel.
 template <Kernel kKernel>
-void round_row(int32_t dtype, const Operand& a, int64_t height, int64_t inner, float* to) {
+void round_row(int32_t dtype, const Operand& a, const RowPlace& place, int64_t inner, float* to) {
   const int32_t offset = code_offset(dtype);
   const auto begin = [&](int32_t total) {
     return std::bit_cast<float>(std::bit_cast<int32_t>(kBegin) - offset * total);
@@ -122,18 +139,18 @@ void round_row(int32_t dtype, const Operand& a, int64_t height, int64_t inner, f
       }
     });
     const RowScales scales(values, steps);
-    for (int64_t block = 0; block < steps / 32; ++block, to += block_row_words(kKernel) * height) {
+    for (int64_t block = 0; block < steps / 32; ++block, to += place.words) {
       alignas(32) int8_t codes[32];
       round_32(values + 32 * block, scales.inverse[block], codes);
-      for (int64_t step = 0; step < 8; ++step) std::memcpy(to + step * height, codes + 4 * step, 4);
+      for (int64_t i = 0; i < 8; ++i) std::memcpy(to + place.codes + i * place.step, codes + 4 * i, 4);
       const int32_t first = sum_of_16(codes), second = sum_of_16(codes + 16);
       const float scale = scales.scale[block];
-      float* rest = to + 8 * height;
+      float* rest = to + place.rest;
       rest[0] = scale;
-      rest[height] = -kBegin * scale;
-      rest[2 * height] = begin(kKernel == Kernel::kByteHalves ? first : first + second);
-      if (kKernel == Kernel::kByteHalves) rest[3 * height] = begin(second);
-      if (kKernel == Kernel::kByteMins) rest[3 * height] = scale * static_cast<float>(first + second);
+      rest[place.stride] = -kBegin * scale;
+      rest[2 * place.stride] = begin(kKernel == Kernel::kByteHalves ? first : first + second);
+      if (kKernel == Kernel::kByteHalves) rest[3 * place.stride] = begin(second);
+      if (kKernel == Kernel::kByteMins) rest[3 * place.stride] = scale * static_cast<float>(first + second);
     }
   }
 }
@@ -141,12 +158,16 @@ void round_row(int32_t dtype, const Operand& a, int64_t height, int64_t inner, f
 // Packs `height` rows and `inner` k of a, rounded. A row after the other: its memory is read in order, and the panel
 // stays in L1.
 inline void round_rows(Kernel kernel, int32_t dtype, const Operand& a, int64_t height, int64_t inner, float* to) {
+  if (in_tiles(kernel) && height < kTileRows) {
+    std::fill_n(to, inner / 32 * block_row_words(kernel) * kTileRows, 0.0f);
+  }
   for (int64_t row = 0; row < height; ++row) {
     const Operand line = a.at(row, 0);
-    switch (kernel) {
-      case Kernel::kByteMins: round_row<Kernel::kByteMins>(dtype, line, height, inner, to + row); break;
-      case Kernel::kByteHalves: round_row<Kernel::kByteHalves>(dtype, line, height, inner, to + row); break;
-      default: round_row<Kernel::kBytes>(dtype, line, height, inner, to + row);
+    const RowPlace place(kernel, height, row);
+    switch (untiled(kernel)) {
+      case Kernel::kByteMins: round_row<Kernel::kByteMins>(dtype, line, place, inner, to); break;
+      case Kernel::kByteHalves: round_row<Kernel::kByteHalves>(dtype, line, place, inner, to); break;
+      default: round_row<Kernel::kBytes>(dtype, line, place, inner, to);
     }
   }
 }

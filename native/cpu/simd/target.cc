@@ -38,6 +38,8 @@ SimdTarget simd_target() { return HWY_DYNAMIC_DISPATCH(this_target)(); }
 
 bool multiplies_in_tiles() { return !g_limited && has_tile_unit(); }
 
+bool multiplies_blocks_in_tiles() { return !g_limited && has_int8_tile_unit(); }
+
 bool multiplies_bytes() { return !g_limited && has_byte_dot(); }
 
 void limit_simd_target(const char* name) {

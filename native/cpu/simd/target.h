@@ -17,6 +17,9 @@ SimdTarget simd_target();
 // True if the GEMM uses tiles (Intel AMX) for bfloat16.
 bool multiplies_in_tiles();
 
+// The same for weights in blocks.
+bool multiplies_blocks_in_tiles();
+
 // True if the GEMM of int8 sums four products at once where Highway's target has no instruction for it.
 bool multiplies_bytes();
 
