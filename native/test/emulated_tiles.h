@@ -54,8 +54,7 @@ inline void store(int tile, void* to, int64_t stride) {
   }
 }
 
-// sums += the products of signed bytes of a by unsigned ones of b, four at a
-// time.
+// sums += the products of signed bytes of a by unsigned ones of b, four at a time.
 inline void multiply_signed_unsigned(int sums, int a, int b) {
   const Registers& r = registers;
   require(r.lines[sums] == r.lines[a] && r.line_bytes[sums] == r.line_bytes[b]);

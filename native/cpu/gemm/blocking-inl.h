@@ -63,7 +63,7 @@ using Weight = std::conditional_t<multiplies_blocks(kKernel), uint8_t,
 // registers.
 inline constexpr int64_t kTileRows = 16, kTileSteps = 32, kAmxMr = 2 * kTileRows;
 
-// Whether B is in blocks that are decoded to float32, a panel of kc at a time (expand_blocks-inl.h).
+// Whether B is in blocks that are decoded to float32, a panel of kc at a time (decode_blocks-inl.h).
 inline bool decodes(const Operand& b) { return b.exact && in_blocks(b.dtype); }
 
 inline Kernel kernel_of(const Product& product) {

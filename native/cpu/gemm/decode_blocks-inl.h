@@ -55,17 +55,7 @@ void decode_panel(const uint8_t* from, int64_t inner, float* to) {
 
 // The same of a format known at run time.
 inline void decode_panel(int32_t dtype, const uint8_t* from, int64_t inner, float* to) {
-  switch (dtype) {
-    case MOE_Q8_0: return decode_panel<MOE_Q8_0>(from, inner, to);
-    case MOE_Q8_64: return decode_panel<MOE_Q8_64>(from, inner, to);
-    case MOE_Q8_128: return decode_panel<MOE_Q8_128>(from, inner, to);
-    case MOE_Q4_0: return decode_panel<MOE_Q4_0>(from, inner, to);
-    case MOE_Q5_0: return decode_panel<MOE_Q5_0>(from, inner, to);
-    case MOE_Q4_K: return decode_panel<MOE_Q4_K>(from, inner, to);
-    case MOE_Q5_K: return decode_panel<MOE_Q5_K>(from, inner, to);
-    case MOE_Q6_K: return decode_panel<MOE_Q6_K>(from, inner, to);
-    default: return decode_panel<MOE_MXFP4>(from, inner, to);
-  }
+  with_block_dtype(dtype, [&](auto format) { decode_panel<format.value>(from, inner, to); });
 }
 
 }  // namespace moe::cpu::HWY_NAMESPACE
