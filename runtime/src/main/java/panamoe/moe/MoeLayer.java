@@ -107,13 +107,14 @@ public final class MoeLayer {
    * Takes experts' matrices from a cache from now on.
    *
    * @param first number of this layer's first expert among those of all layers
-   * @param following the next such layer, whose experts are guessed; or null
+   * @param following the next such layer, whose experts are guessed if this rank holds all of them;
+   *     or null
    */
   public void readThrough(
       ExpertCache newCache, ExpertLayout layout, int first, MoeLayer following) {
     cache = newCache;
     firstExpert = first;
-    next = following;
+    next = following != null && following.computesHere(ranks.topology()) ? following : null;
     experts.readThrough(newCache, layout, first);
   }
 

@@ -209,9 +209,19 @@ class RankedEngineTest {
     assertSame(without, textsOfCopies(topology, 2, elements));
   }
 
-  /** Each rank with memory for two of its experts, copies of others' among these. */
+  /**
+   * Each rank with memory for two of its experts, copies of others' among these. Each of five ranks
+   * holds all 4 experts of the first layer, but not the 8 of the next.
+   */
   @ParameterizedTest
-  @CsvSource({"2, 1, 1, 1, 0", "2, 2, 1, 1, 0", "3, 3, 1, 1, 2", "4, 4, 2, 1, 1", "8, 4, 4, 2, 2"})
+  @CsvSource({
+    "2, 1, 1, 1, 0",
+    "2, 2, 1, 1, 0",
+    "3, 3, 1, 1, 2",
+    "5, 5, 1, 1, 0",
+    "4, 4, 2, 1, 1",
+    "8, 4, 4, 2, 2"
+  })
   void withExpertsOnTheDisk(int ranks, int experts, int tensor, int slices, int copies) {
     Topology topology = new Topology(ranks, experts, tensor, slices);
     WeightTypes types = WeightTypes.of(DType.FLOAT32);
@@ -223,7 +233,7 @@ class RankedEngineTest {
             (model, _) -> {
               ExpertCacheStatistics told = model.expertCache().orElseThrow().statistics();
               assertEquals(2, told.slots());
-              assertTrue(told.uses().count() > 20, told.toString());
+              assertTrue(told.uses().count() > 5, told.toString());
               assertTrue(told.reads().mended() == 0, told.toString());
             });
     assertSame(tensor == 1 ? expected : textsOfCopies(topology, 0, new long[ranks]), texts);
