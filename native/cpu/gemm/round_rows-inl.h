@@ -6,7 +6,8 @@
 //   for kByteHalves, whose sums are of 16 k, the same of the second ones [rows]
 //   for B with minima a times the sum of x, float32 [rows]
 //
-// For tiles, panels of 16 rows, filled up with zeros: x [16][32]; then the rest of four rows after four.
+// For tiles, panels of 16 rows, filled up with zeros: x [16][32] int8; then the other fields, first all of rows 0 to 3,
+// then those of rows 4 to 7, and so on (kFoldRows).
 //
 // Tested by panamoe_test --gtest_filter='BlockGemmTest.*'; timed by gemm_bench.
 #include "cpu/gemm/product.h"
@@ -102,7 +103,8 @@ HWY_INLINE int32_t sum_of_16(const int8_t* codes) {
   return static_cast<int32_t>(hn::GetLane(eights) + hn::ExtractLane(eights, 1)) - 16 * 128;
 }
 
-// Where a row of a panel lies in the words of 32 k: four codes each `step` words apart, the rest `stride`.
+// Where a row of a panel lies, in 32-bit words: its codes begin at `codes`, four in every `step`th word; its other
+// fields begin at `rest`, one in every `stride`th word. The next 32 k are `words` further on.
 struct RowPlace {
   int64_t codes, step, rest, stride, words;
 

@@ -13,7 +13,7 @@ import picocli.CommandLine.Spec;
     footer = {
       "",
       "Examples:",
-      "  source <(panamoe completion)                                       in this shell",
+      "  source <(panamoe completion)                                              in this shell",
       "  panamoe completion > ~/.local/share/bash-completion/completions/panamoe   in each"
     })
 final class CompletionCommand implements Runnable {

@@ -24,7 +24,7 @@ public record WeightTypes(DType compute, DType experts, Map<String, DType> store
     this(compute, experts, Map.of(), false);
   }
 
-  /** The same dtypes. */
+  /** The same dtypes; {@code exact} says whether rows that multiply blocks stay as they are. */
   public WeightTypes withExact(boolean exact) {
     return new WeightTypes(compute, experts, stored, exact);
   }

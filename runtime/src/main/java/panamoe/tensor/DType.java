@@ -13,9 +13,9 @@ public enum DType {
   FLOAT64(4, 8, "F64"),
   /** Keys and values of a cache, with scales beside them. */
   INT8(5, 1, "I8"),
-  // Weights in blocks of elements of a row that share scales: GGUF's, byte for byte, and larger
-  // ones
-  // of Q8_0. Kernels take them packed, and only as the weights of a GEMM (docs/quantization.md).
+  // Weights in blocks of elements of a row that share scales: GGUF's, byte for byte, and Q8_0 with
+  // more elements a block. Kernels take them packed, and only as the weights of a GEMM
+  // (docs/quantization.md).
   Q8_0(6, 32, 34, 34),
   Q4_0(7, 32, 18, 18),
   Q5_0(8, 32, 22, 22),
