@@ -30,6 +30,7 @@ target_link_libraries(panamoe_test PRIVATE panamoe googletest hwy::hwy)
 # It compiles kernels, with the options of kernels, to which the precompiled header does not fit.
 set_source_files_properties(test/tile_gemm_test.cc PROPERTIES
   COMPILE_OPTIONS "${PANAMOE_KERNEL_OPTIONS}" SKIP_PRECOMPILE_HEADERS ON)
+set(PANAMOE_TILES TileGemmTest.*)  # of kernels of its own: once, for no backend and no instruction set changes them
 set(PANAMOE_SMALL -Emulated*)
 if(PANAMOE_SANITIZE)
   # A minute of a test's own arithmetic, around kernels that smaller tests call alike: label long.
@@ -50,7 +51,7 @@ if(NOT PANAMOE_SANITIZE MATCHES "thread")
     AttentionTest.Dsinks* AttentionDecodeTest.PrefillInPieces* ExpertTest.GroupsOfEverySize* GateTest.RanksLongQueues*
     GateBackwardTest.MatchesCentralDifferences GemmTest.AppliesBias* GemmTest.WritesABfloat16* GemmSkinnyTest.Gradients*
     LossTest.CrossEntropy* DistillationTest.GradientsAre* BlockGemmTest.ExpertsMultiply*)
-  set(PANAMOE_LONG -${PANAMOE_BRIEF})
+  set(PANAMOE_LONG -${PANAMOE_BRIEF}:${PANAMOE_TILES})
   if(PANAMOE_SANITIZE)
     # What the emulation leaves out under a sanitizer, for time: minutes of comparisons of bits, and of the gate on large
     # tables, of whose code smaller tests and those against float64 show a sanitizer the same.
@@ -90,7 +91,7 @@ endif()
 # Skipped where this machine, or the library, lacks the instruction set. Once is enough: sanitizers see the same source.
 if(NOT PANAMOE_SANITIZE)
   foreach(target ${PANAMOE_SIMD_TARGETS})
-    add_test(NAME on_${target} COMMAND panamoe_test --gtest_brief=1)
+    add_test(NAME on_${target} COMMAND panamoe_test --gtest_brief=1 --gtest_filter=-${PANAMOE_TILES})
     set_tests_properties(on_${target} PROPERTIES COST 10 ENVIRONMENT PANAMOE_SIMD=${target}
       SKIP_REGULAR_EXPRESSION "PANAMOE_SIMD is '${target}', which is not one of")
   endforeach()
