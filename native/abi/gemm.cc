@@ -64,7 +64,7 @@ moe_status moe_gemm_pack(moe_stream stream, const moe_tensor* weights, const moe
                    " as packed");
     }
     const moe_tensor& from = blocks ? *weights : moe::check_weights("weights", weights, weights->rank, *device);
-    if (to.layout == MOE_ROW_MAJOR) moe::invalid("packed is row-major, expected layout MOE_PACKED");
+    if (to.layout == MOE_ROW_MAJOR) moe::invalid("packed is row-major, expected layout MOE_PACKED or MOE_PACKED_EXACT");
     if (!moe::same_shape(from, to)) {
       moe::invalid("packed has shape ", moe::shape_text(to), ", expected ", moe::shape_text(from));
     }

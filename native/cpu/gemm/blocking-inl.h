@@ -68,7 +68,7 @@ inline bool decodes(const Operand& b) { return b.exact && in_blocks(b.dtype); }
 
 inline Kernel kernel_of(const Product& product) {
   if (decodes(product.b)) return Kernel::kFloat;
-  // Fewer rows than a tile has leave some of it idle.
+  // Fewer rows than a tile has leave some of it idle. From where on tiles are faster has not been measured.
   const bool tiles = MOE_TILES && product.rows >= kTileRows && multiplies_blocks_in_tiles();
   switch (product.b.dtype) {
     case MOE_Q8_0:

@@ -149,7 +149,8 @@ public final class ModelRunner implements StepRunner {
     take(rows);
     become(new Step(rows, false));
     finish();
-    boolean writes = rows.wantedCount == rows.count && rows.sources.isEmpty();
+    // A rank without rows reads experts for other ranks' rows.
+    boolean writes = rows.count > 0 && rows.wantedCount == rows.count && rows.sources.isEmpty();
     model.expertCache().ifPresent(cache -> cache.stepped(rows.count, writes));
   }
 

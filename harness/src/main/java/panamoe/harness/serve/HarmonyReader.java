@@ -31,6 +31,7 @@ final class HarmonyReader implements MessageReader {
   private Part part = Part.HEADER;
   private int begun;
   private ObjectEnd arguments; // of the latest call
+  private boolean brokenOff; // a call before the latest has no whole arguments
   private boolean headed;
   private boolean thought;
   private boolean said;
@@ -80,7 +81,7 @@ final class HarmonyReader implements MessageReader {
 
   @Override
   public boolean called() {
-    return begun > 0 && arguments.reached();
+    return begun > 0 && !brokenOff && arguments.reached();
   }
 
   private Read read() {
@@ -122,6 +123,7 @@ final class HarmonyReader implements MessageReader {
     String name = channel < 0 ? "" : header.substring(channel + CHANNEL.length()).strip();
     header.setLength(0);
     if (calling && function.find()) {
+      brokenOff |= begun > 0 && !arguments.reached();
       calls.add(ToolCall.begun(begun++, ToolCall.newId(), function.group(1), ""));
       arguments = new ObjectEnd();
       part = Part.CALL;

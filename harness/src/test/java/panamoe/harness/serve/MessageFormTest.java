@@ -417,6 +417,19 @@ class MessageFormTest {
     }
   }
 
+  @ParameterizedTest
+  @CsvSource({"{}, {}, true", "{, {}, false", "{}, {, false"})
+  void harmonysCallsAreMadeIfAllAreWhole(String first, String second, boolean made) {
+    HarmonyReader reader = new HarmonyReader(true);
+    for (String arguments : List.of(first, second)) {
+      reader.next(Markers.of("<|channel|>") + "commentary to=functions.vote ");
+      reader.next(Markers.of("<|message|>") + arguments + Markers.of("<|call|>"));
+      reader.next(Markers.of("<|start|>") + "assistant");
+    }
+    reader.end(false);
+    assertEquals(made, reader.called());
+  }
+
   /** What a model spells with other tokens is no marker. */
   @Test
   void aSpelledMarkerIsText() throws Exception {
