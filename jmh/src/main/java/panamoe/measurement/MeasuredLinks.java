@@ -74,7 +74,9 @@ record MeasuredLinks(Node node) {
   double milliseconds(int ranks, Strategy strategy, int bytes) {
     ExchangeTime time =
         new ExchangeTime(node, Topology.of(ranks), Optimizations.PANAMOE.with(strategy));
-    return 1e3 * time.exchange(ranks, (double) bytes * ranks) / 2;
+    // Rows of one byte, some for each rank.
+    double rows = (double) bytes * ranks;
+    return 1e3 * time.exchange(ranks, new ExchangeTime.Rows(rows, rows)) / 2;
   }
 
   @Override

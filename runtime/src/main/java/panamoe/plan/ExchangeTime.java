@@ -13,13 +13,28 @@ public record ExchangeTime(Node node, int cards, Topology topology, Optimization
   }
 
   /**
+   * What a tensor group sends.
+   *
+   * @param number of rows
+   * @param bytes of all of them
+   */
+  public record Rows(double number, double bytes) {
+    /**
+     * One of several parts. Of every block that is not empty the first part has a row, so that it
+     * goes to as many ranks as all rows do.
+     */
+    private Rows part(int parts) {
+      return new Rows(number, bytes / parts);
+    }
+  }
+
+  /**
    * Seconds of a layer's exchange, out and back.
    *
    * @param degree the ranks among which the experts are spread
-   * @param bytes of the rows that a tensor group sends
    */
-  public double exchange(int degree, double bytes) {
-    return there(degree, bytes) + back(degree, bytes);
+  public double exchange(int degree, Rows rows) {
+    return there(degree, rows) + back(degree, rows);
   }
 
   /**
@@ -29,14 +44,14 @@ public record ExchangeTime(Node node, int cards, Topology topology, Optimization
    * @param beside s of what is computed while the first rows come
    * @param experts s of the experts
    */
-  double waiting(int degree, double bytes, double beside, double experts) {
+  double waiting(int degree, Rows rows, double beside, double experts) {
     int parts = optimizations.overlap();
     if (parts == 0 || staysHere(degree)) {
-      return exchange(degree, bytes);
+      return exchange(degree, rows);
     }
     // All parts are sent at once, one after the other. Each returns once its experts have computed.
-    double there = there(degree, bytes / parts);
-    double back = back(degree, bytes / parts);
+    double there = there(degree, rows.part(parts));
+    double back = back(degree, rows.part(parts));
     double moved = parts * there;
     double computed = beside;
     for (int part = 0; part < parts; part++) {
@@ -51,21 +66,23 @@ public record ExchangeTime(Node node, int cards, Topology topology, Optimization
     return degree == 1 && !topology.sharesRows();
   }
 
-  private double there(int degree, double bytes) {
+  private double there(int degree, Rows rows) {
     if (staysHere(degree)) {
       return 0;
     }
-    double seconds = oneWay(degree, bytes);
-    return gathers() ? seconds + node.copy().seconds(bytes / topology.tensorDegree()) : seconds;
+    double seconds = oneWay(degree, rows);
+    return gathers()
+        ? seconds + node.copy().seconds(rows.bytes / topology.tensorDegree())
+        : seconds;
   }
 
-  private double back(int degree, double bytes) {
+  private double back(int degree, Rows rows) {
     if (staysHere(degree)) {
-      return allReduce(bytes);
+      return allReduce(rows.bytes);
     }
-    double seconds = oneWay(degree, bytes);
+    double seconds = oneWay(degree, rows);
     return gathers()
-        ? seconds + allGather(topology.tensorDegree(), bytes) + node.copy().seconds(bytes)
+        ? seconds + allGather(topology.tensorDegree(), rows.bytes) + node.copy().seconds(rows.bytes)
         : seconds;
   }
 
@@ -74,17 +91,17 @@ public record ExchangeTime(Node node, int cards, Topology topology, Optimization
     return optimizations.coordinated() && topology.tensorDegree() > 1;
   }
 
-  private double oneWay(int degree, double bytes) {
+  private double oneWay(int degree, Rows rows) {
     if (!optimizations.coordinated()) {
-      return allToAll(degree, bytes);
+      return allToAll(degree, rows);
     }
     int slices = topology.expertSlices();
-    double part = bytes / topology.tensorDegree();
+    Rows part = rows.part(topology.tensorDegree());
     if (slices == 1) {
       return allToAll(degree, part);
     }
     // Slices gather the rows that came to any of them; on the way back they sum their terms.
-    double came = slices * part;
+    double came = slices * part.bytes;
     return allToAll(degree, part) + allGather(slices, came) + node.copy().seconds(came);
   }
 
@@ -104,36 +121,48 @@ public record ExchangeTime(Node node, int cards, Topology topology, Optimization
     return node.near().seconds(ranks - 1, bytes * apart(ranks));
   }
 
-  private double allToAll(int degree, double bytes) {
+  private double allToAll(int degree, Rows rows) {
     return switch (optimizations.exchange()) {
-      case FLAT -> flat(degree, bytes);
-      case HIERARCHICAL -> hasLevels(degree) ? hierarchical(degree, bytes) : flat(degree, bytes);
+      case FLAT -> flat(degree, rows);
+      case HIERARCHICAL -> hasLevels(degree) ? hierarchical(degree, rows) : flat(degree, rows);
       case AUTO ->
           hasLevels(degree)
-              ? Math.min(flat(degree, bytes), hierarchical(degree, bytes))
-              : flat(degree, bytes);
+              ? Math.min(flat(degree, rows), hierarchical(degree, rows))
+              : flat(degree, rows);
     };
   }
 
-  private double flat(int degree, double bytes) {
+  private double flat(int degree, Rows rows) {
     int local = local(degree);
     if (degree == 1) {
       return 0;
     }
+    double others = peers(degree, local - 1, degree, rows);
     if (local == degree) {
-      return node.near().seconds(degree - 1, bytes * apart(degree));
+      return node.near().seconds(others, rows.bytes * apart(degree));
     }
     int remote = degree - local;
-    return node.far().seconds(remote, bytes * remote / degree)
-        + (local - 1) * node.near().perPeer().value();
+    return node.far().seconds(peers(degree, remote, degree, rows), rows.bytes * remote / degree)
+        + others * node.near().perPeer().value();
   }
 
-  private double hierarchical(int degree, double bytes) {
+  private double hierarchical(int degree, Rows rows) {
     int local = local(degree);
     int nodes = degree / local;
-    return node.near().seconds(local - 1, bytes * apart(local))
-        + node.far().seconds(nodes - 1, bytes * apart(nodes))
-        + 2 * node.copy().seconds(bytes);
+    return node.near().seconds(peers(degree, local - 1, local, rows), rows.bytes * apart(local))
+        + node.far().seconds(peers(degree, nodes - 1, nodes, rows), rows.bytes * apart(nodes))
+        + 2 * node.copy().seconds(rows.bytes);
+  }
+
+  /**
+   * The peers that get a row, of the rank that has most of these.
+   *
+   * @param others that may get one, of the {@code among} ranks or nodes that all rows are for
+   */
+  private double peers(int degree, int others, int among, Rows rows) {
+    return optimizations.skipsEmpty()
+        ? ExpectedMost.of(others, 1 - Math.pow(1 - 1.0 / among, rows.number), degree)
+        : others;
   }
 
   /** The ranks of an expert group that are on one node. */

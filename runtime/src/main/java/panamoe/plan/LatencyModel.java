@@ -123,7 +123,7 @@ public record LatencyModel(
           Term.EXCHANGE,
           exchange.waiting(
               load.degree(),
-              topK * work.bytes(hidden),
+              new ExchangeTime.Rows((double) topK * work.tokens(), topK * work.bytes(hidden)),
               seconds(beside.bytes(), beside.flops()),
               experts(load, elements, layer.cost(work, 1).bytesRead() - noneRead)));
     }

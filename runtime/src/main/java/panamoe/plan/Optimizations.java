@@ -7,7 +7,8 @@ import panamoe.comm.exchange.Strategy;
  *
  * @param exchange AUTO: the faster for each message
  * @param coordinated whether each tensor rank sends a part of the rows that all of them have
- * @param skipsEmpty whether experts that no token chose are left out
+ * @param skipsEmpty whether experts that no token chose are left out: they are not read, and no
+ *     message goes to a rank for them
  * @param overlap the parts that rows travel in while their rank computes, as {@code --overlap} of
  *     serve and train says; 0: the rank waits for them
  */

@@ -145,7 +145,10 @@ record PyTorchMoe(Efficiency efficiency, Constant layer, Constant gate) {
     double places = moe.experts() * CAPACITY.value();
     double bytes = places * hidden * work.dtype().bytes();
     double masks = Math.max(2 * bytes / rate, 2 * work.tokens() * places * hidden / peak);
-    double moved = exchange.exchange(degree, bytes) - exchange.exchange(degree, work.bytes(hidden));
+    ExchangeTime.Rows kept = new ExchangeTime.Rows(work.tokens(), work.bytes(hidden));
+    double moved =
+        exchange.exchange(degree, new ExchangeTime.Rows(places, bytes))
+            - exchange.exchange(degree, kept);
     double elements = 0;
     for (Parameter matrix : layer.expertMatrices()) {
       elements += Tensor.count(matrix.matrixShape(work.topology()));

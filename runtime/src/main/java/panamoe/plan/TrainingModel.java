@@ -145,10 +145,12 @@ public record TrainingModel(
     }
 
     private void exchange(ExpertLoad load, int topK, Cost cost, double experts) {
-      double bytes = topK * (1 - load.dropped()) * work.bytes(hidden);
+      double kept = topK * (1 - load.dropped());
+      ExchangeTime.Rows rows =
+          new ExchangeTime.Rows(kept * work.tokens(), kept * work.bytes(hidden));
       double beside = cost.flops() / 3 / peak();
-      double forward = exchange.waiting(load.degree(), bytes, beside, experts);
-      double backward = exchange.waiting(load.degree(), bytes, 2 * beside, 2 * experts);
+      double forward = exchange.waiting(load.degree(), rows, beside, experts);
+      double backward = exchange.waiting(load.degree(), rows, 2 * beside, 2 * experts);
       add(TrainingTerm.EXCHANGE, (recompute ? 2 : 1) * forward + backward);
     }
 

@@ -154,7 +154,8 @@ public record Twin(Node node, Topology topology, Strategy strategy) {
     double rows = DoubleStream.of(sums(routes)).average().orElseThrow();
     Optimizations optimizations = Optimizations.PANAMOE.with(strategy);
     return new Result(
-        new ExchangeTime(node, topology, optimizations).exchange(degree, rows * rowBytes),
+        new ExchangeTime(node, topology, optimizations)
+            .exchange(degree, new ExchangeTime.Rows(rows, rows * rowBytes)),
         dispatch - start,
         times.stream().mapToDouble(rank -> rank.end - dispatch).max().orElseThrow(),
         BusiestLink.of(

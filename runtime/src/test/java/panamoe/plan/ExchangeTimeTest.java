@@ -14,9 +14,18 @@ class ExchangeTimeTest {
   private static final Node NODE = Node.KNOWN.get("dgx-a100-40");
 
   private static double microseconds(int ranks, double bytes, Strategy strategy) {
+    return microseconds(ranks, many(bytes), strategy);
+  }
+
+  private static double microseconds(int ranks, ExchangeTime.Rows rows, Strategy strategy) {
     Optimizations optimizations = new Optimizations(strategy, true, true);
     // Out and back.
-    return new ExchangeTime(NODE, Topology.of(ranks), optimizations).exchange(ranks, bytes) / 2e-6;
+    return new ExchangeTime(NODE, Topology.of(ranks), optimizations).exchange(ranks, rows) / 2e-6;
+  }
+
+  /** Rows of one byte, some for each rank. */
+  private static ExchangeTime.Rows many(double bytes) {
+    return new ExchangeTime.Rows(bytes, bytes);
   }
 
   @Test
@@ -49,6 +58,18 @@ class ExchangeTimeTest {
     assertEquals(Math.min(flat, hierarchical), microseconds(ranks, bytes, Strategy.AUTO), 1e-9);
   }
 
+  /** Of 2 ranks on a node, each sends the only row to the other with 1/2: one of both with 3/4. */
+  @Test
+  void aRankThatGetsNoRowGetsNoMessage() {
+    double row = 8192;
+    double mean = 7 + 0.75 * 0.69 + row / 2 / 240e3;
+    assertEquals(mean, microseconds(2, new ExchangeTime.Rows(1, row), Strategy.FLAT), 1e-9);
+    // A system that pads its experts' rows sends them all the same.
+    ExchangeTime padded = new ExchangeTime(NODE, Topology.of(2), Optimizations.PAPER);
+    double whole = 7 + 0.69 + row / 2 / 240e3;
+    assertEquals(whole, 5e5 * padded.exchange(2, new ExchangeTime.Rows(1, row)), 1e-9);
+  }
+
   @Test
   void oneNodeHasOneLevel() {
     double bytes = 32 << 10;
@@ -71,7 +92,7 @@ class ExchangeTimeTest {
             + bytes * 7 / 8 / 240e3 // over the tensor group
             + 4 * 4 // copies: a part, the slices' rows twice, the result
             + 2 * (part + 3 * bytes) / 1200e3;
-    double seconds = new ExchangeTime(NODE, topology, flat).exchange(2, bytes);
+    double seconds = new ExchangeTime(NODE, topology, flat).exchange(2, many(bytes));
     assertEquals(expected, 1e6 * seconds, 1e-6);
   }
 
@@ -81,7 +102,7 @@ class ExchangeTimeTest {
     ExchangeTime time = new ExchangeTime(NODE, topology, Optimizations.PANAMOE);
     double bytes = 1 << 20;
     double ring = 7 + 14 * 0.69 + 2 * bytes * 7 / 8 / 240e3;
-    assertEquals(ring, 1e6 * time.exchange(1, bytes), 1e-6);
+    assertEquals(ring, 1e6 * time.exchange(1, many(bytes)), 1e-6);
     assertTrue(time.allReduce(bytes) > 0);
   }
 
@@ -90,18 +111,19 @@ class ExchangeTimeTest {
   void rowsThatTravelWhileTheirRankComputes() {
     Topology pair = Topology.of(2);
     double bytes = 1 << 20;
+    ExchangeTime.Rows rows = many(bytes);
     double whole = 7 + 0.69 + bytes / 2 / 240e3;
     double half = 7 + 0.69 + bytes / 4 / 240e3;
     ExchangeTime one = new ExchangeTime(NODE, pair, Optimizations.PANAMOE.overlapping(1));
     // The residual takes 4 of the microseconds until rows have come, or longer than all of them.
-    assertEquals(2 * whole - 4, 1e6 * one.waiting(2, bytes, 4e-6, 9e-6), 1e-6);
-    assertEquals(whole, 1e6 * one.waiting(2, bytes, 1, 9e-6), 1e-6);
+    assertEquals(2 * whole - 4, 1e6 * one.waiting(2, rows, 4e-6, 9e-6), 1e-6);
+    assertEquals(whole, 1e6 * one.waiting(2, rows, 1, 9e-6), 1e-6);
     ExchangeTime two = new ExchangeTime(NODE, pair, Optimizations.PANAMOE.overlapping(2));
     // Experts of 200 microseconds hide all but the first part's way there and the last one's back.
-    assertEquals(2 * half, 1e6 * two.waiting(2, bytes, 0, 200e-6), 1e-6);
+    assertEquals(2 * half, 1e6 * two.waiting(2, rows, 0, 200e-6), 1e-6);
     // Without anything to compute, two parts cost what two messages do.
-    assertEquals(4 * half, 1e6 * two.waiting(2, bytes, 0, 0), 1e-6);
+    assertEquals(4 * half, 1e6 * two.waiting(2, rows, 0, 0), 1e-6);
     ExchangeTime none = new ExchangeTime(NODE, pair, Optimizations.PANAMOE);
-    assertEquals(2 * whole, 1e6 * none.waiting(2, bytes, 1, 1), 1e-6);
+    assertEquals(2 * whole, 1e6 * none.waiting(2, rows, 1, 1), 1e-6);
   }
 }

@@ -42,6 +42,19 @@ class TwinTest {
     assertTrue(result.counts() > 0 && result.counts() < result.simulated());
   }
 
+  /** Eight tokens for 64 cards: most get none from each other, and flat is the faster exchange. */
+  @Test
+  void fewTokensAreFewMessages() {
+    Topology topology = Topology.of(64);
+    long[][] routes = Twin.even(64, 128, 8, 1);
+    Twin.Result flat = new Twin(NODE, topology, Strategy.FLAT).run(routes, ROW / 2);
+    Twin.Result levels = new Twin(NODE, topology, Strategy.HIERARCHICAL).run(routes, ROW / 2);
+    assertEquals(flat.closedForm(), flat.simulated(), 0.25 * flat.closedForm());
+    assertEquals(levels.closedForm(), levels.simulated(), 0.1 * levels.closedForm());
+    assertTrue(flat.simulated() < levels.simulated());
+    assertTrue(flat.closedForm() < levels.closedForm());
+  }
+
   @Test
   void aHotExpertsCardReceivesLongest() {
     Topology topology = Topology.of(16);
