@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class FaultsTest {
@@ -26,6 +27,15 @@ class FaultsTest {
     double restart = 300 + 1.2;
     double lost = 1.2 / young + (young / 2 + restart) / 360_000;
     assertEquals(lost, best.share(), 0.02 * lost);
+  }
+
+  /** What Daly's figures 3 to 5 show: checkpoints of 5 minutes, 12 x 5e10 bytes of one node. */
+  @ParameterizedTest
+  @CsvSource({"24, 117", "6, 57", "0.25, 9.1"})
+  void intervalsAreThoseThatDalyPublished(double meanHours, double minutes) {
+    Faults.Loss best = new Faults(8 * meanHours).best(Cluster.of("dgx-h100:8"), 50_000_000_000L);
+    assertEquals(300, best.checkpoint(), 1e-9);
+    assertEquals(minutes, best.interval() / 60, 0.01 * minutes);
   }
 
   /** Against the least of Daly's expected time, by trying intervals. */
