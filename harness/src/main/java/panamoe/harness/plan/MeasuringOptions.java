@@ -27,9 +27,9 @@ final class MeasuringOptions {
   @Option(
       names = "--calibrate",
       description =
-          "Measure this machine, about ten seconds, and print it as a cluster for --cluster: what"
-              + " each of --ranks ranks reaches while all work, as threads, or processes where"
-              + " mpirun has started them.")
+          "Measure this machine, about twenty seconds, and print it as a cluster for --cluster:"
+              + " what each of --ranks ranks reaches while all work, as threads, or processes"
+              + " where mpirun has started them.")
   boolean calibrate;
 
   @Option(
