@@ -15,12 +15,10 @@ import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
 import panamoe.io.WholeOrNothing;
 import panamoe.plan.Cluster;
-import panamoe.plan.Efficiency;
 import panamoe.plan.LatencyModel;
 import panamoe.plan.NamedModels;
 import panamoe.plan.Optimizations;
 import panamoe.plan.Paper;
-import panamoe.plan.PaperTraining;
 import panamoe.plan.Search;
 import panamoe.plan.Skew;
 import panamoe.plan.SkewSweep;
@@ -270,7 +268,7 @@ public final class PlanCommand implements Callable<Integer> {
       measuring.calibrate(shared, computeType(), spec.commandLine().getOut());
       return;
     }
-    Cluster known = cluster == null ? null : shared.checked(this::ofThisMachine);
+    Cluster known = cluster == null ? null : shared.checked(() -> Clusters.ofThisMachine(cluster));
     measuring.validate(shared, computeType(), known, spec.commandLine().getOut());
   }
 
@@ -278,31 +276,8 @@ public final class PlanCommand implements Callable<Integer> {
     return dtype == null ? DType.BFLOAT16 : dtype.dtype();
   }
 
-  private Cluster ofThisMachine() {
-    Cluster known = Cluster.of(cluster);
-    if (known.machine() == null || known.efficiency() == null) {
-      throw new IllegalArgumentException(
-          "--validate needs a file of --calibrate, and " + cluster + " was not measured");
-    }
-    if (!known.machine().equals(Calibration.here())) {
-      throw new IllegalArgumentException(
-          cluster
-              + " is a calibration of another machine, "
-              + known.machine()
-              + ": runs of "
-              + Calibration.here()
-              + " are not predicted by it");
-    }
-    return known;
-  }
-
   private Search search() {
-    Cluster wanted = Cluster.of(cluster);
-    if (wanted.machine() != null && !wanted.machine().equals(Calibration.here())) {
-      spec.commandLine()
-          .getErr()
-          .println("warning: " + cluster + " was measured on another machine, " + wanted.machine());
-    }
+    Cluster wanted = wanted();
     ModelConfig described = described();
     return new Search(
         name(),
@@ -310,7 +285,7 @@ public final class PlanCommand implements Callable<Integer> {
         wanted,
         new LatencyModel(
             wanted.node(),
-            efficiency(wanted),
+            Clusters.efficiency(wanted),
             Optimizations.PANAMOE.overlapping(overlap),
             skew(described)),
         computeType(),
@@ -320,7 +295,7 @@ public final class PlanCommand implements Callable<Integer> {
 
   private TrainingSearch trainingSearch() {
     training.requireSense();
-    Cluster wanted = Cluster.of(cluster);
+    Cluster wanted = wanted();
     ModelConfig described = described();
     return training.search(
         name(),
@@ -330,9 +305,13 @@ public final class PlanCommand implements Callable<Integer> {
         wanted,
         new TrainingModel(
             wanted.node(),
-            PaperTraining.fitted(Paper.fitted().efficiency()).efficiency(),
+            Clusters.training(wanted),
             Optimizations.PANAMOE.overlapping(overlap),
             skew(described)));
+  }
+
+  private Cluster wanted() {
+    return Clusters.read(cluster, spec.commandLine().getErr());
   }
 
   private String name() {
@@ -342,11 +321,6 @@ public final class PlanCommand implements Callable<Integer> {
   private ModelConfig named() {
     Path path = Path.of(model);
     return Files.exists(path) ? ModelFolder.open(path).config() : NamedModels.of(model);
-  }
-
-  /** That of the paper's system, unless Panamoe was measured there. */
-  private static Efficiency efficiency(Cluster cluster) {
-    return cluster.efficiency() == null ? Paper.fitted().efficiency() : cluster.efficiency();
   }
 
   private double seconds() {

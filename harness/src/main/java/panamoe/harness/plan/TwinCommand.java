@@ -157,7 +157,7 @@ public final class TwinCommand implements Callable<Integer> {
   }
 
   private PlayedStep step(ModelFolder trained) {
-    Cluster wanted = Cluster.of(cluster);
+    Cluster wanted = Clusters.read(cluster, spec.commandLine().getErr());
     int data = Math.max(1, wanted.cards() / Math.max(1, tensorDegree));
     int degree = expertDegree == null ? data : expertDegree;
     Topology topology = new Topology(wanted.cards(), degree, tensorDegree, expertSlices);

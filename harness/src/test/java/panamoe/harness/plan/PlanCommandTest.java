@@ -161,6 +161,11 @@ class PlanCommandTest {
     assertFalse(plan.out().contains("least squares"), plan.out());
     // 24 layers of half a second, a step, and 50257 logits for each of 8 sequences.
     assertTrue(plan.out().contains("201040"), plan.out());
+    CommandRun training =
+        CommandRun.of(("plan --model 350M --tokens 1e9 --json --cluster " + file).split(" "));
+    assertEquals(0, training.exitCode(), training.err());
+    JsonNode share = JSON.readTree(training.out()).at("/constants/flops_share");
+    assertEquals("measured", share.get("kind").asText());
   }
 
   @Test
@@ -170,6 +175,10 @@ class PlanCommandTest {
     assertEquals(0, plan.exitCode(), plan.err());
     assertEquals(
         "warning: " + file + " was measured on another machine, elsewhere (1 × Z80)\n", plan.err());
+    CommandRun training =
+        CommandRun.of(("plan --model 350M --tokens 1e9 --cluster " + file).split(" "));
+    assertEquals(0, training.exitCode(), training.err());
+    assertEquals(plan.err(), training.err());
     CommandRun validate = CommandRun.of("plan", "--validate", "--cluster", file.toString());
     assertEquals(2, validate.exitCode());
     assertEquals("", validate.out());

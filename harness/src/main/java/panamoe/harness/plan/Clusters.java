@@ -1,0 +1,59 @@
+package panamoe.harness.plan;
+
+import java.io.PrintWriter;
+import panamoe.plan.Cluster;
+import panamoe.plan.Efficiency;
+import panamoe.plan.Paper;
+import panamoe.plan.PaperTraining;
+import panamoe.plan.TrainingEfficiency;
+
+/** The clusters of {@code --cluster}, and how much of their cards a system makes use of. */
+final class Clusters {
+  private Clusters() {}
+
+  /** Reads one, and warns where it is a calibration of another machine. */
+  static Cluster read(String text, PrintWriter warnings) {
+    Cluster cluster = Cluster.of(text);
+    if (cluster.machine() != null && !cluster.machine().equals(Calibration.here())) {
+      warnings.println(
+          "warning: " + text + " was measured on another machine, " + cluster.machine());
+    }
+    return cluster;
+  }
+
+  /**
+   * Reads a calibration of this machine.
+   *
+   * @throws IllegalArgumentException if it was not measured, or not here
+   */
+  static Cluster ofThisMachine(String text) {
+    Cluster known = Cluster.of(text);
+    if (known.machine() == null || known.efficiency() == null) {
+      throw new IllegalArgumentException(
+          "--validate needs a file of --calibrate, and " + text + " was not measured");
+    }
+    if (!known.machine().equals(Calibration.here())) {
+      throw new IllegalArgumentException(
+          text
+              + " is a calibration of another machine, "
+              + known.machine()
+              + ": runs of "
+              + Calibration.here()
+              + " are not predicted by it");
+    }
+    return known;
+  }
+
+  /** That of the paper's system, unless Panamoe was measured there. */
+  static Efficiency efficiency(Cluster cluster) {
+    return cluster.efficiency() == null ? Paper.fitted().efficiency() : cluster.efficiency();
+  }
+
+  /** As above, in training: where Panamoe was measured, its prompts tell the share of FLOPs. */
+  static TrainingEfficiency training(Cluster cluster) {
+    Efficiency known = efficiency(cluster);
+    return cluster.efficiency() == null
+        ? PaperTraining.fitted(known).efficiency()
+        : new TrainingEfficiency(known.flops(), known.bandwidth(), known.memory());
+  }
+}
