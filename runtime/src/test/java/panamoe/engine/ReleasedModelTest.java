@@ -199,7 +199,7 @@ class ReleasedModelTest {
     for (int i = 0; i < transposed.length; i++) {
       int bits = random.nextInt(16);
       blocks[i / 2] |= (byte) (i % 2 == 0 ? bits : bits << 4);
-      float value = (bits < 8 ? 1 : -1) * table[bits % 8];
+      float value = bits < 8 ? table[bits] : 0 - table[bits % 8]; // code 8 is 0, not -0, as in ggml
       int expert = i / columns / rows;
       int row = i / columns % rows;
       int column = i % columns;

@@ -247,7 +247,7 @@ class ReleasedRefusalTest {
                 opened
                     .weights()
                     .require(opened.config(), WeightTypes.of(DType.FLOAT32), 1000, true));
-    assertTrue(refused.getMessage().contains("GiB are available"), refused.getMessage());
+    assertTrue(refused.getMessage().contains("1.0 KiB are available"), refused.getMessage());
     InferenceMemory memory = InferenceMemory.of(opened.config(), WeightTypes.of(DType.FLOAT32));
     long floats = model.tensors.values().stream().mapToLong(saved -> saved.bytes().length).sum();
     assertEquals(floats, memory.weights());
