@@ -8,6 +8,7 @@ import java.nio.file.FileSystemException;
 import java.util.concurrent.ExecutionException;
 import java.util.regex.Pattern;
 import panamoe.io.FileTrouble;
+import panamoe.io.HiddenName;
 import panamoe.io.MissingArtifact;
 import picocli.CommandLine;
 
@@ -23,7 +24,8 @@ final class ErrorSentence {
 
   /** Names that a file gives may be of any length; what is too long is cut. */
   static String of(Throwable failure) {
-    String sentence = LONG_WORD.matcher(sentence(failure)).replaceAll("${head}...${tail}");
+    String whole = HiddenName.unhidden(sentence(failure));
+    String sentence = LONG_WORD.matcher(whole).replaceAll("${head}...${tail}");
     return sentence.length() <= LONGEST ? sentence : sentence.substring(0, LONGEST) + "...";
   }
 

@@ -10,14 +10,19 @@ import java.nio.file.FileSystemException;
 import java.nio.file.FileSystemLoopException;
 import java.util.concurrent.ExecutionException;
 import java.util.stream.Stream;
+import java.nio.file.Path;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import panamoe.io.HiddenName;
 
 class ErrorSentenceTest {
   static Stream<Arguments> failures() {
     return Stream.of(
         Arguments.of(new AccessDeniedException("run/x"), "no permission: run/x"),
+        Arguments.of(
+            new AccessDeniedException(HiddenName.of(Path.of("run/x")).toString()),
+            "no permission: run/x"),
         Arguments.of(new FileSystemLoopException("run/x"), "FileSystemLoopException: run/x"),
         Arguments.of(
             new FileSystemException("run/x", null, "No space left on device"),

@@ -22,6 +22,12 @@ public final class HiddenName {
     return path.resolveSibling("." + path.getFileName() + ".tmp-" + ProcessHandle.current().pid());
   }
 
+  /** A sentence in which this process's hidden names are those that the files will have. */
+  public static String unhidden(String sentence) {
+    String name = "\\.([^/]+)\\.tmp-" + ProcessHandle.current().pid() + "\\b";
+    return sentence.replaceAll(name, "$1");
+  }
+
   /** Whether it is a hidden name of this process, or of one that is gone. */
   public static boolean isStale(Path path) {
     Matcher matcher = HIDDEN.matcher(path.getFileName().toString());

@@ -47,6 +47,9 @@ public record WeightTypes(DType compute, DType experts, Map<String, DType> store
 
   /** What a user should know: matrices that stay as they are, or are decoded. */
   Optional<String> note(List<Parameter> parameters) {
+    if (exact && parameters.stream().noneMatch(p -> of(p).isBlocks())) {
+      return Optional.of("activations are not rounded anyway: no weight is held in blocks");
+    }
     boolean asStored = !stored.isEmpty();
     List<Parameter> experts = parameters.stream().filter(WeightTypes::isExpert).toList();
     List<Parameter> kept =

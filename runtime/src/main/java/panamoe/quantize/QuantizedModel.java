@@ -75,7 +75,13 @@ public record QuantizedModel(
               + first.getValue()
               + ": rounding it again would add errors; begin with the model that it was made of");
     }
-    return plan.of(matrices, everywhere);
+    Map<ExpertMatrix, BlockFormat> wanted = plan.of(matrices, everywhere);
+    if (wanted.entrySet().stream()
+        .allMatch(it -> it.getValue().of(it.getKey().columns()).isEmpty())) {
+      throw new IllegalArgumentException(
+          "nothing is to be rounded: every matrix is kept, or its rows are no whole blocks of 32");
+    }
+    return wanted;
   }
 
   /**

@@ -159,9 +159,6 @@ public final class QuantizeCommand implements Callable<Integer> {
             folder,
             plan == null ? QuantizationPlan.NONE : QuantizationPlan.read(plan),
             to == null ? BlockFormat.KEEP : to);
-    if (wanted.values().stream().allMatch(format -> format == BlockFormat.KEEP)) {
-      throw new IllegalArgumentException("nothing is to be rounded: every matrix is kept");
-    }
     Text read = text == null ? Text.of(folder, spec) : Text.read(text);
     TokenWindows training = windows(folder, read, Corpus.Part.TRAINING, calibrate);
     if (training.count() < 2) {
