@@ -55,7 +55,7 @@ class PlanCommandTest {
       assertEquals(published, predicted, 0.1 * published, point.get("name").asText());
     }
     assertEquals(9, names.size());
-    assertEquals(3, json.get("fitted").size());
+    assertEquals(2, json.get("fitted").size());
     json.get("fitted").forEach(name -> assertTrue(names.contains(name.asText())));
     assertEquals(4, json.get("scaling").size());
     assertEquals(9, json.get("pytorch").size());
@@ -80,7 +80,7 @@ class PlanCommandTest {
   void thePaperIsATable() {
     CommandRun run = CommandRun.of("plan", "--paper");
     assertEquals(0, run.exitCode(), run.err());
-    assertTrue(run.out().contains("47B+MoE-128@256 *"), run.out());
+    assertTrue(run.out().contains("1.3B+MoE-128@64 *"), run.out());
     assertTrue(run.out().contains("8B+PR-MoE-64/128+MoS            16     16"), run.out());
     assertTrue(run.out().lines().allMatch(line -> line.length() <= 200), run.out());
   }
