@@ -17,14 +17,34 @@ public record ExchangeTime(Node node, int cards, Topology topology, Optimization
    *
    * @param number of rows
    * @param bytes of all of them
+   * @param unevenness how many times a mean rank's rows the rank gets that all wait for
    */
-  public record Rows(double number, double bytes) {
+  public record Rows(double number, double bytes, double unevenness) {
+    /** Rows of which all ranks get as many. */
+    public Rows(double number, double bytes) {
+      this(number, bytes, 1);
+    }
+
+    /** Bytes that come to the fullest rank, and return. */
+    private double most() {
+      return bytes * unevenness;
+    }
+
+    /**
+     * Bytes that a node gathers for the fullest rank and the ranks of its place on other nodes, to
+     * which all but the fullest get equally many.
+     */
+    private double gathered(int degree, int nodes) {
+      double others = (degree - unevenness) / (degree - 1);
+      return bytes * (unevenness + (nodes - 1) * others) / nodes;
+    }
+
     /**
      * One of several parts. Of every block that is not empty the first part has a row, so that it
      * goes to as many ranks as all rows do.
      */
     private Rows part(int parts) {
-      return new Rows(number, bytes / parts);
+      return new Rows(number, bytes / parts, unevenness);
     }
   }
 
@@ -101,7 +121,7 @@ public record ExchangeTime(Node node, int cards, Topology topology, Optimization
       return allToAll(degree, part);
     }
     // Slices gather the rows that came to any of them; on the way back they sum their terms.
-    double came = slices * part.bytes;
+    double came = slices * part.most();
     return allToAll(degree, part) + allGather(slices, came) + node.copy().seconds(came);
   }
 
@@ -139,19 +159,21 @@ public record ExchangeTime(Node node, int cards, Topology topology, Optimization
     }
     double others = peers(degree, local - 1, degree, rows);
     if (local == degree) {
-      return node.near().seconds(others, rows.bytes * apart(degree));
+      return node.near().seconds(others, rows.most() * apart(degree));
     }
     int remote = degree - local;
-    return node.far().seconds(peers(degree, remote, degree, rows), rows.bytes * remote / degree)
+    return node.far().seconds(peers(degree, remote, degree, rows), rows.most() * remote / degree)
         + others * node.near().perPeer().value();
   }
 
   private double hierarchical(int degree, Rows rows) {
     int local = local(degree);
     int nodes = degree / local;
-    return node.near().seconds(peers(degree, local - 1, local, rows), rows.bytes * apart(local))
-        + node.far().seconds(peers(degree, nodes - 1, nodes, rows), rows.bytes * apart(nodes))
-        + 2 * node.copy().seconds(rows.bytes);
+    double gathered = rows.gathered(degree, nodes);
+    return node.near().seconds(peers(degree, local - 1, local, rows), gathered * apart(local))
+        + node.far().seconds(peers(degree, nodes - 1, nodes, rows), rows.most() * apart(nodes))
+        + node.copy().seconds(gathered)
+        + node.copy().seconds(rows.most());
   }
 
   /**

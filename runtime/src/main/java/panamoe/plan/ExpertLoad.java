@@ -56,6 +56,14 @@ record ExpertLoad(double[] chosen, int topK, int degree) {
     return ExpectedMost.of(together(ranks));
   }
 
+  /**
+   * How many times a mean rank's rows the rank has that gets most; 1 where experts are chosen
+   * alike, so that all exchanges of a step take equally long.
+   */
+  double unevenness(long tokens) {
+    return Arrays.stream(chosen).distinct().count() == 1 ? 1 : most(tokens) / mean(tokens);
+  }
+
   /** Expected experts with a row of {@code tokens}, on the rank that has most of these. */
   double mostHit(long tokens) {
     List<ExpectedMost.Alike> ranks = new ArrayList<>();

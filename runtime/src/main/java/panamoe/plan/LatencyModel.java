@@ -123,20 +123,27 @@ public record LatencyModel(
           Term.EXCHANGE,
           exchange.waiting(
               load.degree(),
-              new ExchangeTime.Rows((double) topK * work.tokens(), topK * work.bytes(hidden)),
+              new ExchangeTime.Rows(
+                  (double) topK * work.tokens(),
+                  topK * work.bytes(hidden),
+                  load.unevenness(tokens(load))),
               seconds(beside.bytes(), beside.flops()),
               experts(load, elements, layer.cost(work, 1).bytesRead() - noneRead)));
     }
 
+    /** Those whose rows a group of experts gets. */
+    private long tokens(ExpertLoad load) {
+      return (long)
+          Math.ceil(
+              (double) load.degree()
+                  * work.tokens()
+                  * topology.expertSlices()
+                  / topology.tensorDegree());
+    }
+
     /** Seconds of the experts of the rank that has most to do, which are added. */
     private double experts(ExpertLoad load, double elements, double bytes) {
-      long tokens =
-          (long)
-              Math.ceil(
-                  (double) load.degree()
-                      * work.tokens()
-                      * topology.expertSlices()
-                      / topology.tensorDegree());
+      long tokens = tokens(load);
       double hit =
           optimizations.skipsEmpty()
               ? load.mostHit(tokens)

@@ -141,16 +141,17 @@ public record TrainingModel(
       add(TrainingTerm.IMBALANCE, (recompute ? 4 : 3) * late);
       routes += (double) work.tokens() * topK;
       dropped += load.dropped() * work.tokens() * topK;
-      exchange(load, topK, layer.costBeside(work), 2 * mean * elements / peak() + late);
-    }
-
-    private void exchange(ExpertLoad load, int topK, Cost cost, double experts) {
       double kept = topK * (1 - load.dropped());
       ExchangeTime.Rows rows =
-          new ExchangeTime.Rows(kept * work.tokens(), kept * work.bytes(hidden));
-      double beside = cost.flops() / 3 / peak();
-      double forward = exchange.waiting(load.degree(), rows, beside, experts);
-      double backward = exchange.waiting(load.degree(), rows, 2 * beside, 2 * experts);
+          new ExchangeTime.Rows(
+              kept * work.tokens(), kept * work.bytes(hidden), load.unevenness(tokens));
+      double beside = layer.costBeside(work).flops() / 3 / peak();
+      exchange(load.degree(), rows, beside, 2 * mean * elements / peak() + late);
+    }
+
+    private void exchange(int degree, ExchangeTime.Rows rows, double beside, double experts) {
+      double forward = exchange.waiting(degree, rows, beside, experts);
+      double backward = exchange.waiting(degree, rows, 2 * beside, 2 * experts);
       add(TrainingTerm.EXCHANGE, (recompute ? 2 : 1) * forward + backward);
     }
 

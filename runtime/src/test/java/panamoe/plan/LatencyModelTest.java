@@ -143,6 +143,9 @@ class LatencyModelTest {
           skewed.terms().get(Term.COMPUTE) - time(EXPERTS, work).terms().get(Term.COMPUTE);
       // Even, the fullest rank has about 1.04 of 4096 rows.
       assertEquals(flops / PEAK * 63 / 64, more, 0.01 * more);
+      // All rows of 56 ranks come to it from other nodes, and return.
+      double far = 2 * 56 * 4096.0 * 1024 * 2 / NODE.far().bandwidth().value();
+      assertEquals(far, skewed.terms().get(Term.EXCHANGE), 0.05 * far);
     }
   }
 }
