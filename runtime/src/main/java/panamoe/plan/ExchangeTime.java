@@ -69,7 +69,8 @@ public record ExchangeTime(Node node, int cards, Topology topology, Optimization
     if (parts == 0 || staysHere(degree)) {
       return exchange(degree, rows);
     }
-    // All parts are sent at once, one after the other. Each returns once its experts have computed.
+    // All parts are sent at once, one after the other. Each returns once its experts have computed,
+    // which takes an even share in training: its products hide that experts are read again.
     double there = there(degree, rows.part(parts));
     double back = back(degree, rows.part(parts));
     double moved = parts * there;

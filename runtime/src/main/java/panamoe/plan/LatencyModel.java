@@ -22,6 +22,16 @@ import panamoe.tensor.Tensor;
  */
 public record LatencyModel(
     Node node, Efficiency efficiency, Optimizations optimizations, Skew skew) {
+  public LatencyModel {
+    if (optimizations.overlap() > 1) {
+      throw new IllegalArgumentException(
+          "the overlap is "
+              + optimizations.overlap()
+              + " parts; serving is planned with 0 or 1, because for each part of a step's few rows"
+              + " a rank reads its experts again");
+    }
+  }
+
   /** Where tokens choose all experts alike. */
   public LatencyModel(Node node, Efficiency efficiency, Optimizations optimizations) {
     this(node, efficiency, optimizations, Skew.EVEN);

@@ -1,6 +1,7 @@
 package panamoe.plan;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
@@ -124,6 +125,17 @@ class LatencyModelTest {
       assertEquals(2 * there - Math.min(there, beside), hides.terms().get(Term.EXCHANGE), 1e-12);
       assertEquals(waits.terms().get(Term.EXPERTS), hides.terms().get(Term.EXPERTS), 0);
     }
+  }
+
+  /** Each part would read its experts again, which no term counts. */
+  @Test
+  void servingIsNotPlannedInParts() {
+    String refusal =
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> new LatencyModel(NODE, EFFICIENCY, Optimizations.PANAMOE.overlapping(2)))
+            .getMessage();
+    assertTrue(refusal.startsWith("the overlap is 2 parts; serving is planned with"), refusal);
   }
 
   /** All tokens choose one expert: its rank has the rows of all. */

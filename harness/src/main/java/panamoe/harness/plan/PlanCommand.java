@@ -156,7 +156,7 @@ public final class PlanCommand implements Callable<Integer> {
       paramLabel = "N",
       defaultValue = "0",
       description =
-          "Rows travel in N parts while their rank computes, as with train's and serve's --overlap. Default: ${DEFAULT-VALUE}.")
+          "Rows travel in N parts while their rank computes, as with train's and serve's --overlap; serving is planned with 0 or 1. Default: ${DEFAULT-VALUE}.")
   private int overlap;
 
   @ArgGroup(validate = false, heading = "%nTraining:%n")

@@ -128,7 +128,7 @@ class TrainingPlanTest {
 
   @Test
   void skewIsShownForServers() {
-    String command = "plan --model 350M+MoE-128 --cluster dgx-a100:8 --overlap 2";
+    String command = "plan --model 350M+MoE-128 --cluster dgx-a100:8 --overlap 1";
     CommandRun even = CommandRun.of(command.split(" "));
     CommandRun skewed = CommandRun.of((command + " --skew 1").split(" "));
     assertEquals(0, skewed.exitCode(), skewed.err());
