@@ -126,10 +126,10 @@ public record ExchangeTime(Node node, int cards, Topology topology, Optimization
     return allToAll(degree, part) + allGather(slices, came) + node.copy().seconds(came);
   }
 
-  /** A sum over the tensor ranks of a node: as a reduce-scatter and an all-gather in a ring. */
+  /** A sum over the tensor ranks. */
   double allReduce(double bytes) {
     int tensor = topology.tensorDegree();
-    return tensor == 1 ? 0 : node.near().seconds(2 * (tensor - 1), 2 * bytes * apart(tensor));
+    return tensor == 1 ? 0 : new Ring(node, tensor, Math.min(cards, tensor)).seconds(2, bytes);
   }
 
   /** Whether the ranks among which experts are spread are several on several nodes each. */
@@ -139,7 +139,7 @@ public record ExchangeTime(Node node, int cards, Topology topology, Optimization
   }
 
   private double allGather(int ranks, double bytes) {
-    return node.near().seconds(ranks - 1, bytes * apart(ranks));
+    return new Ring(node, ranks, ranks).seconds(1, bytes);
   }
 
   private double allToAll(int degree, Rows rows) {

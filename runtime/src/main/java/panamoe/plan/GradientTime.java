@@ -6,42 +6,16 @@ import panamoe.parallel.Topology;
 import panamoe.tensor.DType;
 import panamoe.train.GradientMessage;
 
-/**
- * The α–β times of gradients and updated weights between replicas, in rings. Where several replicas
- * of a ring are on a node, its rings leave the node through the network cards of all of them.
- */
+/** The time of gradients and updated weights between replicas, in rings. */
 record GradientTime(Node node, Topology topology) {
   double seconds(List<GradientMessage> messages) {
-    return messages.stream()
-        .mapToDouble(
-            message ->
-                2
-                    * ring(
-                        message.replicas(),
-                        onNode(message),
-                        (double) message.elements() * DType.FLOAT32.bytes()))
-        .sum();
+    return messages.stream().mapToDouble(this::seconds).sum();
   }
 
-  /**
-   * A reduce-scatter or an all-gather.
-   *
-   * @param local ranks of the ring that are on one node
-   */
-  double ring(int ranks, int local, double bytes) {
-    double sent = bytes * (1 - 1.0 / ranks);
-    if (local >= ranks) {
-      return node.near().seconds(ranks - 1, sent);
-    }
-    int nodes = Math.ceilDiv(ranks, local);
-    Link far = node.far();
-    double bandwidth = local * far.bandwidth().value();
-    if (local > 1) {
-      bandwidth = Math.min(bandwidth, node.near().bandwidth().value());
-    }
-    return far.seconds(nodes - 1, 0)
-        + (ranks - nodes) * node.near().perPeer().value()
-        + sent / bandwidth;
+  /** A reduce-scatter of gradients, and later an all-gather of weights. */
+  private double seconds(GradientMessage message) {
+    double bytes = (double) message.elements() * DType.FLOAT32.bytes();
+    return 2 * new Ring(node, message.replicas(), onNode(message)).seconds(1, bytes);
   }
 
   /** The ranks on the first node that take part in its first rank's messages. */

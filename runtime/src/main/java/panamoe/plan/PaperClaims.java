@@ -9,18 +9,6 @@ import panamoe.plan.Paper.Without;
  * faster than cards, 7.3 times over PyTorch, and cheaper than dense models of the same quality.
  */
 public final class PaperClaims {
-  /** Attention and MLPs of 175B are sliced over two nodes: sums go between them. */
-  private static final Node TWO_NODES =
-      new Node(
-          "two nodes",
-          2 * PaperPoint.NODE.cards(),
-          PaperPoint.NODE.memory(),
-          PaperPoint.NODE.bandwidth(),
-          PaperPoint.NODE.flops(),
-          PaperPoint.NODE.far(),
-          PaperPoint.NODE.far(),
-          PaperPoint.NODE.copy());
-
   private final Paper paper;
   private final PyTorchMoe baseline;
 
@@ -121,19 +109,17 @@ public final class PaperClaims {
   public List<Dense> dense() {
     PaperPoint large = new PaperPoint("35B+PR-MoE-64/128+MoS", 128, 8, Double.NaN, "15");
     return List.of(
-        dense("6.7B", 1, PaperPoint.NODE, PaperPoint.STUDENT, 2.4, 2.4),
-        dense("175B", 16, TWO_NODES, large, 4.5, 9));
+        dense("6.7B", 1, PaperPoint.STUDENT, 2.4, 2.4), dense("175B", 16, large, 4.5, 9));
   }
 
-  private Dense dense(
-      String dense, int cards, Node node, PaperPoint moe, double faster, double cheaper) {
+  private Dense dense(String dense, int cards, PaperPoint moe, double faster, double cheaper) {
     return new Dense(
         dense,
         cards,
         moe,
         faster,
         cheaper,
-        baseline.dense(dense, cards, node).seconds(),
+        baseline.dense(dense, cards).seconds(),
         moe.predict(paper.efficiency(), Optimizations.PAPER).seconds());
   }
 }

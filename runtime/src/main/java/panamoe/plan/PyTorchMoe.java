@@ -53,7 +53,7 @@ record PyTorchMoe(Efficiency efficiency, Constant layer, Constant gate) {
   static PyTorchMoe fitted(Efficiency efficiency) {
     // Both are fitted to what their point takes beyond all else, so that they start as nothing.
     PyTorchMoe none = new PyTorchMoe(efficiency, constant(1e-12, ""), constant(1e-12, ""));
-    double beside = none.dense("6.7B", 1, NODE).seconds();
+    double beside = none.dense("6.7B", 1).seconds();
     Constant layer = constant((DENSE_MS / 1e3 - beside) / layers("6.7B"), "6.7B@1, dense");
     PyTorchMoe layers = new PyTorchMoe(efficiency, layer, none.gate);
     PaperPoint point = PaperPoint.ALL.getFirst();
@@ -84,10 +84,10 @@ record PyTorchMoe(Efficiency efficiency, Constant layer, Constant gate) {
   }
 
   /** A dense model's step on cards that all slice it, with PyTorch's layers. */
-  StepTime dense(String model, int cards, Node node) {
+  StepTime dense(String model, int cards) {
     Work work = PaperPoint.work(new Topology(cards, 1, cards, 1));
     try (LanguageModel described = new LanguageModel(NamedModels.of(model))) {
-      return new LatencyModel(node, efficiency.withLayer(layer), NONE).of(described, work);
+      return new LatencyModel(NODE, efficiency.withLayer(layer), NONE).of(described, work);
     }
   }
 

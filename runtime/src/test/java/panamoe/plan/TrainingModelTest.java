@@ -147,24 +147,25 @@ class TrainingModelTest {
   void gradientsTravelInRings() {
     ModelConfig config = ModelPresets.paper(1024, 2, 16, 16, 0, false);
     Topology topology = Topology.of(32);
-    GradientTime times = new GradientTime(NODE, topology);
+    Ring everyone = new Ring(NODE, 32, 8);
+    Ring two = new Ring(NODE, 2, 1);
     double bytes = 1 << 20;
     // Eight network cards of 22 GB/s each are 176 GB/s, less than the node's own 240.
     double all = 14e-6 + 3 * 2e-6 + 28 * 0.69e-6 + bytes * 31 / 32 / 176e9;
-    assertEquals(all, times.ring(32, 8, bytes), 1e-12);
+    assertEquals(all, everyone.seconds(1, bytes), 1e-12);
     double pair = 14e-6 + 2e-6 + bytes / 2 / 22e9;
-    assertEquals(pair, times.ring(2, 1, bytes), 1e-12);
+    assertEquals(pair, two.seconds(1, bytes), 1e-12);
     double node = 7e-6 + 7 * 0.69e-6 + bytes * 7 / 8 / 240e9;
-    assertEquals(node, times.ring(8, 8, bytes), 1e-12);
+    assertEquals(node, new Ring(NODE, 8, 8).seconds(1, bytes), 1e-12);
     try (LanguageModel model = new LanguageModel(config)) {
       List<GradientMessage> messages = GradientMessage.of(model, topology);
       double seconds = 0;
       for (GradientMessage message : messages) {
         assertEquals(message.experts() ? 2 : 32, message.replicas());
         double sent = 4.0 * message.elements();
-        seconds += 2 * (message.experts() ? times.ring(2, 1, sent) : times.ring(32, 8, sent));
+        seconds += 2 * (message.experts() ? two.seconds(1, sent) : everyone.seconds(1, sent));
       }
-      assertEquals(seconds, times.seconds(messages), 1e-12);
+      assertEquals(seconds, new GradientTime(NODE, topology).seconds(messages), 1e-12);
       // One expert of each layer, and all that is not an expert.
       double experts = 8.0 * 1024 * 1024 + 5 * 1024;
       assertEquals(
