@@ -1,12 +1,12 @@
 package panamoe.harness.plan;
 
 import java.util.Arrays;
+import java.util.List;
 import panamoe.backend.Backend;
 import panamoe.comm.Communicator;
 import panamoe.comm.exchange.Exchange;
 import panamoe.comm.exchange.ExchangePlan;
 import panamoe.comm.exchange.Strategy;
-import panamoe.plan.Constant;
 import panamoe.plan.Link;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -22,7 +22,6 @@ final class LinkTimes {
   private static final long MANY_BYTES = 1 << 20; // of all rows of a rank
   private static final int BATCHES = 7;
   private static final long BATCH_NANOS = 10_000_000;
-  private static final double LEAST_SECONDS = 1e-9; // where noise is larger than a difference
 
   private LinkTimes() {}
 
@@ -38,19 +37,12 @@ final class LinkTimes {
     alone.close();
     double few = oneWay(group, FEW, backend);
     double much = oneWay(group, many, backend);
-    double bytes = (double) (many - FEW) * peers * ROW_BYTES;
-    return new Link(
-        measured(none, "s", "an exchange with no other rank, one way"),
-        measured((few - none) / peers, "s", "what an exchange " + between + " takes beyond it"),
-        new Constant(
-            bytes / Math.max(LEAST_SECONDS, much - few),
-            "bytes/s",
-            Constant.Kind.MEASURED,
-            "exchanges " + between + " of 1 KiB and of 1 MiB"));
-  }
-
-  private static Constant measured(double seconds, String unit, String source) {
-    return new Constant(Math.max(LEAST_SECONDS, seconds), unit, Constant.Kind.MEASURED, source);
+    return Link.fitted(
+        List.of(
+            new Link.Timed(0, 0, none),
+            new Link.Timed(peers, (double) FEW * peers * ROW_BYTES, few),
+            new Link.Timed(peers, (double) many * peers * ROW_BYTES, much)),
+        "exchanges " + between + ", one way: with none other, of 1 KiB a rank and of 1 MiB");
   }
 
   /** The median over batches, in seconds; on every rank its own. */
