@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.stream.DoubleStream;
 import java.util.stream.IntStream;
 import panamoe.config.BlockConfig;
+import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.parallel.ExpertPlacement;
@@ -68,7 +69,7 @@ public record SkewSweep(ModelConfig config, Skew given, long tokens, int ranks) 
   }
 
   private double dropped(double[] chosen, int topK, double factor) {
-    long capacity = (long) Math.ceil(factor * topK * tokens / chosen.length);
+    long capacity = GateConfig.deepSpeed(topK, factor, 1).capacity(tokens, chosen.length, true);
     return new ExpertLoad(chosen, topK, 1).withCapacity(tokens, capacity).dropped();
   }
 
