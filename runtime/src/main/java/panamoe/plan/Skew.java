@@ -123,8 +123,33 @@ public sealed interface Skew {
                               file,
                               experts,
                               layer)));
-      double sum = Arrays.stream(tokens).sum();
-      return Arrays.stream(tokens).mapToDouble(count -> Math.min(1, topK * count / sum)).toArray();
+      if (Arrays.stream(tokens).filter(count -> count > 0).count() < topK) {
+        throw new IllegalArgumentException(
+            String.format(
+                Locale.ROOT,
+                "%s has tokens of fewer than %d experts in layer %d, but each token chooses as many",
+                file,
+                topK,
+                layer));
+      }
+      return upToOne(tokens, topK);
+    }
+
+    /**
+     * Counts scaled to sum to k. As no token chooses an expert twice, what an expert would have
+     * beyond 1 is the others', in proportion.
+     */
+    private static double[] upToOne(long[] counts, int topK) {
+      long[] sorted = counts.clone();
+      Arrays.sort(sorted);
+      long left = Arrays.stream(sorted).sum();
+      int choices = topK;
+      for (int i = sorted.length - 1; choices * (double) sorted[i] > left; i--) {
+        left -= sorted[i];
+        choices--;
+      }
+      double scale = (double) choices / left;
+      return Arrays.stream(counts).mapToDouble(count -> Math.min(1, scale * count)).toArray();
     }
 
     private static Measured read(Path file) {

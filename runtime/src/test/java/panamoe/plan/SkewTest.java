@@ -70,12 +70,19 @@ class SkewTest {
     Path file =
         Files.writeString(
             folder.resolve("heat.json"),
-            "{\"model\": \"m\", \"layers\": [{\"layer\": 1, \"tokens\": [6, 2, 0, 0]}]}");
+            "{\"model\": \"m\", \"layers\": [{\"layer\": 1, \"tokens\": [4, 2, 1, 1]}]}");
     Skew skew = Skew.of(file.toString());
-    // Eight routes of four tokens, each of which chose two experts, one of them the first.
-    assertArrayEquals(new double[] {1, 0.5, 0, 0}, skew.chosen(1, 4, 2), 1e-12);
+    // Eight routes of four tokens, all of which chose the first expert.
+    assertArrayEquals(new double[] {1, 0.5, 0.25, 0.25}, skew.chosen(1, 4, 2), 1e-12);
+    assertArrayEquals(new double[] {0.5, 0.25, 0.125, 0.125}, skew.chosen(1, 4, 1), 1e-12);
+    // Were there three choices, 1.5 of them for the first: the others share the half.
+    assertArrayEquals(new double[] {1, 1, 0.5, 0.5}, skew.chosen(1, 4, 3), 1e-12);
     String other = refusal(() -> skew.requireFits(ModelPresets.paper(1024, 2, 16, 64, 0, false)));
     assertEquals(file + " has no counts of 64 experts in layer 1: it is of another model", other);
+    Files.writeString(file, "{\"model\": \"m\", \"layers\": [{\"layer\": 1, \"tokens\": [9, 0]}]}");
+    assertEquals(
+        file + " has tokens of fewer than 2 experts in layer 1, but each token chooses as many",
+        refusal(() -> Skew.of(file.toString()).chosen(1, 2, 2)));
     Files.writeString(file, "{\"model\": \"m\", \"layers\": [{\"layer\": 1, \"tokens\": [0, 0]}]}");
     assertTrue(refusal(() -> Skew.of(file.toString())).contains("layer 1 has no tokens"));
   }
