@@ -22,6 +22,14 @@ public record Faults(double meanHours) {
           Constant.Kind.ASSUMED,
           "what each node writes to, or reads from, the file system that all nodes share");
 
+  private static final Constant FILE_SYSTEM =
+      new Constant(
+          2e12,
+          "bytes/s",
+          Constant.Kind.PUBLISHED,
+          "most from all nodes together: of the file system that Llama 3 was trained with"
+              + " (arXiv 2407.21783, section 3.3.1)");
+
   private static final Constant RESTART =
       new Constant(
           300,
@@ -84,7 +92,7 @@ public record Faults(double meanHours) {
   private System system(Cluster cluster, long parameters) {
     int nodes = Math.ceilDiv(cluster.cards(), cluster.node().cards());
     double bytes = (double) BYTES_OF_PARAMETER * parameters;
-    double checkpoint = bytes / (nodes * DISK.value());
+    double checkpoint = bytes / Math.min(nodes * DISK.value(), FILE_SYSTEM.value());
     double mean = 3600 * meanHours / cluster.cards();
     if (checkpoint >= 2 * mean) {
       throw new IllegalArgumentException(
@@ -103,6 +111,7 @@ public record Faults(double meanHours) {
   public static Map<String, Constant> constants() {
     Map<String, Constant> all = new LinkedHashMap<>();
     all.put("disk_bandwidth", DISK);
+    all.put("file_system_bandwidth", FILE_SYSTEM);
     all.put("restart", RESTART);
     return all;
   }

@@ -29,6 +29,13 @@ class FaultsTest {
     assertEquals(lost, best.share(), 0.02 * lost);
   }
 
+  /** 8192 nodes of 2 GB/s could write 16 TB/s, and the file system takes 2: 12e12 bytes in 6 s. */
+  @Test
+  void allNodesShareAFileSystem() {
+    Faults.Loss best = new Faults(50_000).best(Cluster.of("dgx-h100:65536"), 1_000_000_000_000L);
+    assertEquals(6, best.checkpoint(), 1e-12);
+  }
+
   /** What Daly's figures 3 to 5 show: checkpoints of 5 minutes, 12 x 5e10 bytes of one node. */
   @ParameterizedTest
   @CsvSource({"24, 117", "6, 57", "0.25, 9.1"})
