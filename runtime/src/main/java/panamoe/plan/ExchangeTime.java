@@ -1,5 +1,6 @@
 package panamoe.plan;
 
+import java.math.BigInteger;
 import panamoe.parallel.Topology;
 
 /**
@@ -135,7 +136,9 @@ public record ExchangeTime(Node node, int cards, Topology topology, Optimization
   /** Whether the ranks among which experts are spread are several on several nodes each. */
   public boolean hasLevels(int degree) {
     int local = local(degree);
-    return local > 1 && local < degree && degree % local == 0;
+    // Groups that begin within a node have nodes of unlike numbers.
+    boolean alike = degree > topology.dataDegree() || local == dataOnNode();
+    return local > 1 && local < degree && alike;
   }
 
   private double allGather(int ranks, double bytes) {
@@ -188,13 +191,20 @@ public record ExchangeTime(Node node, int cards, Topology topology, Optimization
         : others;
   }
 
-  /** The ranks of an expert group that are on one node. */
+  /**
+   * The ranks of an expert group that are on one node, where these are fewest. Groups begin at
+   * multiples of their degree and nodes at multiples of their data ranks, which come as near to one
+   * another as the greatest common divisor.
+   */
   private int local(int degree) {
-    int dataOnNode = Math.max(1, cards / topology.tensorDegree());
     int data = topology.dataDegree();
     return degree <= data
-        ? Math.min(degree, dataOnNode)
-        : Math.min(data, dataOnNode) * (degree / data);
+        ? BigInteger.valueOf(degree).gcd(BigInteger.valueOf(dataOnNode())).intValue()
+        : Math.min(data, dataOnNode()) * (degree / data);
+  }
+
+  private int dataOnNode() {
+    return Math.max(1, cards / topology.tensorDegree());
   }
 
   /** The share of even parts that goes to others. */

@@ -1,6 +1,7 @@
 package panamoe.plan;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import org.junit.jupiter.api.Test;
@@ -68,6 +69,18 @@ class ExchangeTimeTest {
     ExchangeTime padded = new ExchangeTime(NODE, Topology.of(2), Optimizations.PAPER);
     double whole = 7 + 0.69 + row / 2 / 240e3;
     assertEquals(whole, 5e5 * padded.exchange(2, new ExchangeTime.Rows(1, row)), 1e-9);
+  }
+
+  /** Ranks 6 to 11 of nodes of eight: the first two have four of their six on the other node. */
+  @Test
+  void aGroupThatBeginsWithinANodeCounts() {
+    double bytes = 1 << 20;
+    double worst = 14 + 4 * 2 + 0.69 + bytes * 4 / 6 / 22e3;
+    ExchangeTime time = new ExchangeTime(NODE, new Topology(24, 6, 1, 1), Optimizations.PANAMOE);
+    assertEquals(worst, 5e5 * time.exchange(6, many(bytes)), 1e-6);
+    assertFalse(time.hasLevels(6));
+    // All of it, three whole nodes.
+    assertTrue(time.hasLevels(24));
   }
 
   @Test
