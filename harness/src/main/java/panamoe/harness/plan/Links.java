@@ -36,7 +36,7 @@ record Links(Link near, Link far, Node.Copy copy) {
       near = far == null ? unused(bandwidth) : assumed(far, "between machines");
     }
     return new Links(
-        near, far == null ? assumed(near, "within one") : far, copy(near, bandwidth.value()));
+        near, far == null ? assumed(near, "within one") : far, copy(bandwidth.value()));
   }
 
   private static Link of(Communicator group, Backend backend, String where) {
@@ -62,18 +62,17 @@ record Links(Link near, Link far, Node.Copy copy) {
 
   /** One rank sends nothing. */
   private static Link unused(Constant bandwidth) {
-    Constant nothing =
-        new Constant(1e-9, "s", Constant.Kind.ASSUMED, "one rank was measured: it has no peers");
+    Constant nothing = nothing("one rank was measured: it has no peers");
     return new Link(nothing, nothing, assumed(bandwidth, "memory is read"));
   }
 
-  private static Node.Copy copy(Link near, double bandwidth) {
+  private static Constant nothing(String why) {
+    return new Constant(1e-9, "s", Constant.Kind.ASSUMED, why);
+  }
+
+  private static Node.Copy copy(double bandwidth) {
     return new Node.Copy(
-        new Constant(
-            near.base().value(),
-            "s",
-            Constant.Kind.ASSUMED,
-            "less than an exchange takes at least"),
+        nothing("an exchange's base was measured with its copies"),
         new Constant(bandwidth, "bytes/s", Constant.Kind.ASSUMED, "as memory is read"));
   }
 }
