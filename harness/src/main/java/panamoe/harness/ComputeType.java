@@ -15,6 +15,20 @@ public enum ComputeType {
     this.dtype = dtype;
   }
 
+  /**
+   * The name of a dtype.
+   *
+   * @throws IllegalArgumentException if weights cannot have it
+   */
+  public static ComputeType of(DType dtype) {
+    for (ComputeType type : values()) {
+      if (type.dtype == dtype) {
+        return type;
+      }
+    }
+    throw new IllegalArgumentException("weights cannot be " + dtype);
+  }
+
   public DType dtype() {
     return dtype;
   }

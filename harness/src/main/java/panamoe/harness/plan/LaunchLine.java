@@ -2,9 +2,12 @@ package panamoe.harness.plan;
 
 import java.util.ArrayList;
 import java.util.List;
+import panamoe.harness.ComputeType;
 import panamoe.parallel.Topology;
+import panamoe.plan.Plan;
+import panamoe.plan.Search;
 
-/** The command that runs a plan of training. */
+/** The command that runs a plan. */
 final class LaunchLine {
   private LaunchLine() {}
 
@@ -12,13 +15,29 @@ final class LaunchLine {
    * @param config a file with the run's settings
    * @param overlap parts that rows travel in; 0: as between cards by default
    */
-  static String of(String config, Topology topology, int overlap) {
+  static String ofTraining(String config, Topology topology, int overlap) {
+    List<String> train = List.of("train", "--config", config, "--data", "TOKENS");
+    return of(train, topology, overlap, List.of("--out", "RUN"));
+  }
+
+  /** The exchange is {@code auto}, which measures what the plan predicts. */
+  static String ofServing(Search search, Plan plan) {
+    List<String> sizes =
+        List.of(
+            "--dtype", ComputeType.of(search.dtype()).toString(), "--sequences", "" + plan.batch());
+    int overlap = search.latency().optimizations().overlap();
+    return of(List.of("serve", "MODEL"), plan.topology(), overlap, sizes);
+  }
+
+  private static String of(
+      List<String> command, Topology topology, int overlap, List<String> others) {
     List<String> words = new ArrayList<>();
     boolean several = topology.ranks() > 1;
     if (several) {
       words.addAll(List.of("mpirun", "-n", "" + topology.ranks()));
     }
-    words.addAll(List.of("./panamoe", "train", "--config", config, "--data", "TOKENS"));
+    words.add("./panamoe");
+    words.addAll(command);
     if (several) {
       words.addAll(List.of("--comm", "nccl"));
     }
@@ -35,7 +54,7 @@ final class LaunchLine {
     if (overlap > 0) {
       words.addAll(List.of("--overlap", "" + overlap));
     }
-    words.addAll(List.of("--out", "RUN"));
+    words.addAll(others);
     return String.join(" ", words);
   }
 }

@@ -30,7 +30,9 @@ record PlanReport(Search search, Found found, SkewTable skew) {
     json.put("batch", search.batch());
     json.put("context", search.context());
     json.set("constants", Constants.json(constants()));
-    found.front().forEach(plan -> json.withArray("front").add(plan.toJson()));
+    for (Plan plan : found.front()) {
+      json.withArray("front").add(plan.toJson().put("launch", launch(plan)));
+    }
     json.put("smallest", found.front().indexOf(found.smallest()));
     json.put("cheapest", found.front().indexOf(found.cheapest()));
     json.put("fastest", found.front().indexOf(found.fastest()));
@@ -109,7 +111,14 @@ record PlanReport(Search search, Found found, SkewTable skew) {
       text.append(skew.text());
     }
     line(text, "");
+    line(text, "The fastest plan is served by");
+    line(text, "    %s", launch(found.fastest()));
+    line(text, "");
     return text.append(Constants.text(constants())).toString();
+  }
+
+  private String launch(Plan plan) {
+    return LaunchLine.ofServing(search, plan);
   }
 
   /** Hours of a card for a million tokens. */

@@ -158,7 +158,7 @@ record TrainingReport(
   }
 
   private String launch(TrainingPlan plan) {
-    return LaunchLine.of(
+    return LaunchLine.ofTraining(
         config == null ? "config.json" : config,
         plan.topology(),
         search.model().optimizations().overlap());

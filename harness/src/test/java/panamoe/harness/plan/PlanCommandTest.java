@@ -105,6 +105,14 @@ class PlanCommandTest {
       double latency = plan.get("latency_ms").asDouble();
       assertEquals(latency, sum, 1e-9 * latency);
       assertTrue(latency <= 30);
+      String launch = plan.get("launch").asText();
+      String ranks =
+          "mpirun -n " + plan.get("cards").asInt() + " ./panamoe serve MODEL --comm nccl";
+      assertTrue(launch.startsWith(ranks), launch);
+      assertTrue(launch.contains(" --ep " + plan.get("expert").asInt() + " "), launch);
+      boolean sliced = plan.get("tensor").asInt() > 1;
+      assertEquals(sliced, launch.contains(" --tp " + plan.get("tensor").asInt()), launch);
+      assertTrue(launch.endsWith(" --dtype bf16 --sequences 4"), launch);
     }
     JsonNode cheapest = front.get(json.get("cheapest").asInt());
     for (JsonNode plan : front) {
