@@ -1,15 +1,14 @@
 package panamoe.harness.plan;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
+import java.util.function.Supplier;
 import panamoe.config.ModelConfig;
-import panamoe.engine.EngineConfig;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
@@ -21,7 +20,6 @@ import panamoe.plan.Optimizations;
 import panamoe.plan.Paper;
 import panamoe.plan.Search;
 import panamoe.plan.Skew;
-import panamoe.plan.SkewSweep;
 import panamoe.plan.TrainingModel;
 import panamoe.plan.TrainingSearch;
 import panamoe.tensor.DType;
@@ -61,8 +59,6 @@ import picocli.CommandLine.Spec;
       "--seed, which every command takes, change nothing that is shown."
     })
 public final class PlanCommand implements Callable<Integer> {
-  private static final Pattern TIME = Pattern.compile("(\\d+(?:\\.\\d+)?)(us|ms|s)");
-
   private static final List<String> OF_A_SEARCH =
       List.of(
           "--model",
@@ -76,12 +72,6 @@ public final class PlanCommand implements Callable<Integer> {
           "--overlap",
           "--html",
           "--tokens");
-
-  /** Sequences of a data rank of a server. */
-  private static final long BATCH = 8;
-
-  /** Tokens of a prompt's piece. */
-  private static final long PROMPT = EngineConfig.STEP_TOKENS;
 
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
@@ -112,12 +102,6 @@ public final class PlanCommand implements Callable<Integer> {
       paramLabel = "CLUSTER",
       description = "NODE:CARDS, the most cards to plan with, or a JSON file (docs/planning.md).")
   private String cluster;
-
-  @Option(
-      names = "--latency",
-      paramLabel = "TIME",
-      description = "Most time for a token, such as 25ms. Default: no limit.")
-  private String latency;
 
   @Option(
       names = "--batch",
@@ -158,6 +142,9 @@ public final class PlanCommand implements Callable<Integer> {
       description =
           "Rows travel in N parts while their rank computes, as with train's and serve's --overlap; serving is planned with 0 or 1. Default: ${DEFAULT-VALUE}.")
   private int overlap;
+
+  @ArgGroup(validate = false, heading = "%nServing:%n")
+  private final ServingOptions serving = new ServingOptions();
 
   @ArgGroup(validate = false, heading = "%nTraining:%n")
   private final TrainingOptions training = new TrainingOptions();
@@ -214,33 +201,25 @@ public final class PlanCommand implements Callable<Integer> {
 
   private void serve() throws IOException {
     requireNone(TrainingOptions.OF_TRAINING, "only training, which --tokens plans, has ");
-    Double seconds = latency == null ? null : seconds();
-    Search search = shared.checked(this::search);
-    SkewTable table =
-        skew == null
-            ? null
-            : SkewTable.of(
-                new SkewSweep(
-                    search.config(), search.latency().skew(), PROMPT, search.cluster().cards()));
-    PlanReport report =
-        new PlanReport(search, seconds == null ? search.find() : search.find(seconds), table);
-    if (html != null) {
-      String page = PlanPage.of(report);
-      WholeOrNothing.make(html, hidden -> Files.writeString(hidden, page));
-    }
-    print(shared.json() ? report.json() + "\n" : report.text());
+    PlanReport report = serving.report(shared.checked(this::search), skew != null);
+    show(report::json, report::text, () -> PlanPage.of(report));
   }
 
   private void train() throws IOException {
-    if (latency != null) {
+    if (serving.limited()) {
       throw usage("--latency is for serving; --days limits a training run");
     }
     TrainingReport report = training.report(shared.checked(this::trainingSearch), skew != null);
+    show(report::json, report::text, () -> TrainingPage.of(report));
+  }
+
+  private void show(Supplier<ObjectNode> json, Supplier<String> text, Supplier<String> page)
+      throws IOException {
     if (html != null) {
-      String page = TrainingPage.of(report);
-      WholeOrNothing.make(html, hidden -> Files.writeString(hidden, page));
+      String made = page.get();
+      WholeOrNothing.make(html, hidden -> Files.writeString(hidden, made));
     }
-    print(shared.json() ? report.json() + "\n" : report.text());
+    print(shared.json() ? json.get() + "\n" : text.get());
   }
 
   private ModelConfig described() {
@@ -279,18 +258,20 @@ public final class PlanCommand implements Callable<Integer> {
   private Search search() {
     Cluster wanted = wanted();
     ModelConfig described = described();
-    return new Search(
+    return serving.search(
         name(),
         described,
+        sizes(),
         wanted,
         new LatencyModel(
             wanted.node(),
             Clusters.efficiency(wanted),
             Optimizations.PANAMOE.overlapping(overlap),
-            skew(described)),
-        computeType(),
-        batch == null ? BATCH : batch,
-        context == null ? described.context() : context);
+            skew(described)));
+  }
+
+  private Sizes sizes() {
+    return new Sizes(batch, context, dtype == null ? null : dtype.dtype());
   }
 
   private TrainingSearch trainingSearch() {
@@ -301,7 +282,7 @@ public final class PlanCommand implements Callable<Integer> {
         name(),
         described,
         config == null ? null : RunConfig.read(config),
-        new TrainingOptions.Sizes(batch, context, dtype == null ? null : dtype.dtype()),
+        sizes(),
         wanted,
         new TrainingModel(
             wanted.node(),
@@ -321,19 +302,6 @@ public final class PlanCommand implements Callable<Integer> {
   private ModelConfig named() {
     Path path = Path.of(model);
     return Files.exists(path) ? ModelFolder.open(path).config() : NamedModels.of(model);
-  }
-
-  private double seconds() {
-    Matcher time = TIME.matcher(latency);
-    double value = time.matches() ? Double.parseDouble(time.group(1)) : 0;
-    if (!(value > 0)) {
-      throw usage("--latency is '" + latency + "', expected a time above 0 such as 25ms or 0.5s");
-    }
-    return switch (time.group(2)) {
-      case "us" -> value / 1e6;
-      case "ms" -> value / 1e3;
-      default -> value;
-    };
   }
 
   private void print(String text) {

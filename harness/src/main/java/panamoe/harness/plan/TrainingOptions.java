@@ -13,7 +13,6 @@ import panamoe.plan.SkewSweep;
 import panamoe.plan.TrainingModel;
 import panamoe.plan.TrainingPlan;
 import panamoe.plan.TrainingSearch;
-import panamoe.tensor.DType;
 import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
 import picocli.CommandLine.Option;
@@ -121,14 +120,15 @@ final class TrainingOptions {
           name + " has a distillation; training with a teacher is not planned");
     }
     TrainConfig settings = given == null ? null : given.training();
-    long batch = sizes.batch != null ? sizes.batch : settings == null ? BATCH : settings.batch();
+    long batch =
+        sizes.batch() != null ? sizes.batch() : settings == null ? BATCH : settings.batch();
     if (batch < 1 || batch > MOST_BATCH) {
       throw new IllegalArgumentException(
           "the batch is " + batch + ", expected 1 to " + MOST_BATCH + " sequences");
     }
     int sequence =
-        sizes.context != null
-            ? sizes.context
+        sizes.context() != null
+            ? sizes.context()
             : settings == null ? model.context() : settings.sequence();
     if (sequence < 1 || sequence > model.context()) {
       throw new IllegalArgumentException(
@@ -152,7 +152,7 @@ final class TrainingOptions {
     RunConfig run =
         new RunConfig(
             model,
-            sizes.dtype == null ? training : training.withDType(sizes.dtype),
+            sizes.dtype() == null ? training : training.withDType(sizes.dtype()),
             given == null ? 1 : given.seed());
     TrainingSearch.Checkpoints checkpoints =
         mtbf == null
@@ -186,12 +186,4 @@ final class TrainingOptions {
     return new TrainingReport(
         search, found, price, config == null ? null : config.toString(), table);
   }
-
-  /**
-   * What serving has options for, too; null for defaults.
-   *
-   * @param batch sequences of a step
-   * @param context tokens of a sequence
-   */
-  record Sizes(Long batch, Integer context, DType dtype) {}
 }

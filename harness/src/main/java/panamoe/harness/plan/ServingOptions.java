@@ -1,0 +1,82 @@
+package panamoe.harness.plan;
+
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import panamoe.config.ModelConfig;
+import panamoe.engine.EngineConfig;
+import panamoe.plan.Cluster;
+import panamoe.plan.LatencyModel;
+import panamoe.plan.Search;
+import panamoe.plan.SkewSweep;
+import panamoe.tensor.DType;
+import picocli.CommandLine.Option;
+
+/** The options of {@code plan} for serving alone. */
+final class ServingOptions {
+  private static final Pattern TIME = Pattern.compile("(\\d+(?:\\.\\d+)?)(us|ms|s)");
+
+  /** Sequences of a data rank of a server. */
+  private static final long BATCH = 8;
+
+  /** Tokens of a prompt's piece. */
+  private static final long PROMPT = EngineConfig.STEP_TOKENS;
+
+  @Option(
+      names = "--latency",
+      paramLabel = "TIME",
+      description = "Most time for a token, such as 25ms. Default: no limit.")
+  private String latency;
+
+  /** Whether a token has a limit. */
+  boolean limited() {
+    return latency != null;
+  }
+
+  /**
+   * The search over ways to serve a model.
+   *
+   * @throws IllegalArgumentException if an option makes no sense
+   */
+  Search search(String name, ModelConfig model, Sizes sizes, Cluster cluster, LatencyModel times) {
+    if (limited()) {
+      seconds();
+    }
+    return new Search(
+        name,
+        model,
+        cluster,
+        times,
+        sizes.dtype() == null ? DType.BFLOAT16 : sizes.dtype(),
+        sizes.batch() == null ? BATCH : sizes.batch(),
+        sizes.context() == null ? model.context() : sizes.context());
+  }
+
+  /**
+   * What the search finds.
+   *
+   * @param skewed whether what skew costs is shown
+   */
+  PlanReport report(Search search, boolean skewed) {
+    SkewTable table =
+        skewed
+            ? SkewTable.of(
+                new SkewSweep(
+                    search.config(), search.latency().skew(), PROMPT, search.cluster().cards()))
+            : null;
+    return new PlanReport(search, limited() ? search.find(seconds()) : search.find(), table);
+  }
+
+  private double seconds() {
+    Matcher time = TIME.matcher(latency);
+    double value = time.matches() ? Double.parseDouble(time.group(1)) : 0;
+    if (!(value > 0)) {
+      throw new IllegalArgumentException(
+          "--latency is '" + latency + "', expected a time above 0 such as 25ms or 0.5s");
+    }
+    return switch (time.group(2)) {
+      case "us" -> value / 1e6;
+      case "ms" -> value / 1e3;
+      default -> value;
+    };
+  }
+}
