@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import panamoe.config.ModelConfig;
 import panamoe.model.LanguageModel;
@@ -52,9 +53,6 @@ class TrainingSearchTest {
       assertEquals(memory, plan.memory());
       assertTrue(memory.total() <= search.room());
       plan.run(search.run()).requireFits(plan.topology());
-      assertEquals(plan.days() * 24 * plan.cards(), plan.cardHours(), 1e-9 * plan.cardHours());
-      assertEquals(
-          1000 * plan.time().seconds(), plan.days() * 24 * 3600, 1e-9 * 1000 * plan.days());
       assertNull(plan.loss());
     }
     for (int i = 1; i < front.size(); i++) {
@@ -64,6 +62,21 @@ class TrainingSearchTest {
     for (TrainingSearch.Misfit misfit : found.misfits()) {
       assertTrue(misfit.least().total() > search.room());
     }
+  }
+
+  /** 864 steps of 10 s are a tenth of a day; failures take a quarter more. */
+  @Test
+  void daysAreThoseOfAllStepsAndFailures() {
+    TrainingTime time = new TrainingTime(Map.of(TrainingTerm.FORWARD, 10.0), 0);
+    TrainConfig training = TrainConfig.of(864, 16, 2048);
+    TrainingPlan without = new TrainingPlan(training, Topology.of(8), null, time, null);
+    assertEquals(0.1, without.days(), 1e-12);
+    assertEquals(19.2, without.cardHours(), 1e-9);
+    assertEquals(3276.8, without.tokensPerSecond(), 1e-9);
+    Faults.Loss loss = new Faults.Loss(5, 95, 0.25);
+    TrainingPlan failing = new TrainingPlan(training, Topology.of(8), null, time, loss);
+    assertEquals(0.125, failing.days(), 1e-12);
+    assertEquals(10, failing.checkpointEvery());
   }
 
   /** Against all degrees, micro-batches and both recomputations on one node. */
@@ -134,7 +147,7 @@ class TrainingSearchTest {
         search("350M", "dgx-a100:8", 64, new Checkpoints(faults, 1)).find().fastest();
     TrainingPlan never = search("350M", "dgx-a100:8", 64, null).find().fastest();
     assertTrue(best.loss().share() > 0 && best.loss().share() < often.loss().share());
-    assertEquals(never.days() * (1 + best.loss().share()), best.days(), 1e-9 * best.days());
+    assertTrue(never.days() < best.days());
     assertEquals(1, often.checkpointEvery());
     assertFalse(best.checkpointEvery() <= 1);
     assertTrue(refusal(() -> new Checkpoints(faults, -1)).contains("-1 steps apart"));
