@@ -307,6 +307,7 @@ class LoadTest {
               () -> server.post(COMPLETIONS, "{'prompt':'x','max_tokens':9,'ignore_eos':true}"));
       assertEquals(503, running.get().statusCode());
       assertEquals("failed", TestServer.json(running.get().body()).at("/error/code").textValue());
+      TestServer.await(() -> !server.engine.alive()); // it tells texts first
       assertEquals(TestServer.quoted("{'status':'failed'}"), server.get("/health").body());
       assertEquals(503, server.post(COMPLETIONS, "{'prompt':'x'}").statusCode());
       assertEquals(TestServer.quoted("{'status':'failed'}"), server.get("/livez").body());
