@@ -57,7 +57,7 @@ public record Cluster(
       return new Cluster(node, number(text.substring(colon + 1)));
     }
     Path file = Path.of(text);
-    if (!Files.exists(file)) {
+    if (text.isBlank() || !Files.exists(file)) {
       throw new IllegalArgumentException(
           "'"
               + text

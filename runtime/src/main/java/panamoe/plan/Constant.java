@@ -36,5 +36,14 @@ public record Constant(double value, String unit, Kind kind, String source) {
     if (unit == null || kind == null || source == null || source.isBlank()) {
       throw new IllegalArgumentException("a constant needs a unit, a kind and a source");
     }
+    requirePrintable("a unit", unit);
+    requirePrintable("a source", source);
+  }
+
+  /** Refuses control characters, which a terminal would obey. */
+  static void requirePrintable(String what, String text) {
+    if (text.chars().anyMatch(Character::isISOControl)) {
+      throw new IllegalArgumentException(what + " has a control character");
+    }
   }
 }

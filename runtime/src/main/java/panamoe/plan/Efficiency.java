@@ -39,6 +39,8 @@ public record Efficiency(
       if (step == null || logit == null) {
         throw new IllegalArgumentException("an engine needs step and logit");
       }
+      Quantity.SECONDS.require("step", step);
+      Quantity.SECONDS.require("logit", logit);
     }
   }
 
@@ -47,6 +49,11 @@ public record Efficiency(
       throw new IllegalArgumentException(
           "an efficiency needs layer, expert, bandwidth, flops and memory");
     }
+    Quantity.SECONDS.require("layer", layer);
+    Quantity.SECONDS.require("expert", expert);
+    Quantity.SHARE.require("bandwidth", bandwidth);
+    Quantity.SHARE.require("flops", flops);
+    Quantity.WHOLE_SHARE.require("memory", memory);
   }
 
   /** Of a system that was measured on a machine. */

@@ -17,6 +17,9 @@ public record Link(Constant base, Constant perPeer, Constant bandwidth) {
     if (base == null || perPeer == null || bandwidth == null) {
       throw new IllegalArgumentException("a link needs base, perPeer and bandwidth");
     }
+    Quantity.SECONDS.require("base", base);
+    Quantity.SECONDS.require("perPeer", perPeer);
+    Quantity.BYTES_PER_SECOND.require("bandwidth", bandwidth);
   }
 
   /**

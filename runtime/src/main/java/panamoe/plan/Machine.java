@@ -12,6 +12,8 @@ public record Machine(String name, String processor, int processors) {
     if (name == null || name.isBlank() || processor == null || processor.isBlank()) {
       throw new IllegalArgumentException("a machine needs a name and a processor");
     }
+    Constant.requirePrintable("a machine's name", name);
+    Constant.requirePrintable("a machine's processor", processor);
     if (processors < 1) {
       throw new IllegalArgumentException(
           "a machine has " + processors + " processors, expected 1 or more");

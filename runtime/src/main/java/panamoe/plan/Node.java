@@ -40,6 +40,8 @@ public record Node(
       if (float32 == null || bfloat16 == null) {
         throw new IllegalArgumentException("flops needs float32 and bfloat16");
       }
+      Quantity.FLOPS.require("float32", float32);
+      Quantity.FLOPS.require("bfloat16", bfloat16);
     }
 
     Constant of(DType dtype) {
@@ -62,6 +64,8 @@ public record Node(
       if (launch == null || bandwidth == null) {
         throw new IllegalArgumentException("copy needs launch and bandwidth");
       }
+      Quantity.SECONDS.require("launch", launch);
+      Quantity.BYTES_PER_SECOND.require("bandwidth", bandwidth);
     }
 
     double seconds(double bytes) {
@@ -73,6 +77,7 @@ public record Node(
     if (name == null || name.isBlank()) {
       throw new IllegalArgumentException("a node needs a name");
     }
+    Constant.requirePrintable("a node's name", name);
     if (cards < 1 || cards > MOST_CARDS) {
       throw new IllegalArgumentException(
           "a node has " + cards + " cards, expected 1 to " + MOST_CARDS);
@@ -86,6 +91,8 @@ public record Node(
       throw new IllegalArgumentException(
           "a node needs memory, bandwidth, flops, near, far and copy");
     }
+    Quantity.BYTES.require("memory", memory);
+    Quantity.BYTES_PER_SECOND.require("bandwidth", bandwidth);
   }
 
   /** Every number above, by name. */

@@ -21,7 +21,10 @@ import panamoe.tensor.DType;
 class LatencyModelTest {
   private static final Node NODE = Node.KNOWN.get("dgx-h100");
   private static final Efficiency EFFICIENCY =
-      Efficiency.of(constant(1e-4), constant(1e-5), constant(0.8));
+      Efficiency.of(
+          constant(1e-4),
+          constant(1e-5),
+          new Constant(0.8, "of the peak", Constant.Kind.ASSUMED, "a test"));
   private static final double RATE = 0.8 * NODE.bandwidth().value();
   private static final double PEAK =
       EFFICIENCY.flops().value() * NODE.flops().of(DType.BFLOAT16).value();

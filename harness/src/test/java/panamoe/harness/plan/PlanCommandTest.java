@@ -153,9 +153,10 @@ class PlanCommandTest {
   /** A file like those of {@code --calibrate}. */
   private Path calibration(Machine machine) throws IOException {
     Node node = Node.KNOWN.get("dgx-h100");
-    Constant each = new Constant(0.5, "s or share", Constant.Kind.MEASURED, "test");
+    Constant time = new Constant(0.5, "s", Constant.Kind.MEASURED, "test");
+    Constant share = new Constant(0.5, "of the peak", Constant.Kind.MEASURED, "test");
     Efficiency efficiency =
-        Efficiency.measured(new Efficiency.Engine(each, each), each, each, each, each);
+        Efficiency.measured(new Efficiency.Engine(time, time), time, time, share, share);
     Path file = folder.resolve("own.json");
     return Files.writeString(file, ConfigJson.text(new Cluster(node, 2, efficiency, machine)));
   }

@@ -13,17 +13,21 @@ import panamoe.tensor.DType;
 class StepCostsTest {
   private static final Node NODE = Node.KNOWN.get("dgx-h100");
 
-  private static Constant constant(double value) {
-    return new Constant(value, "s or share", Constant.Kind.ASSUMED, "test");
+  private static Constant seconds(double value) {
+    return new Constant(value, "s", Constant.Kind.ASSUMED, "test");
+  }
+
+  private static Constant share(double value) {
+    return new Constant(value, "of the peak", Constant.Kind.ASSUMED, "test");
   }
 
   private static Efficiency efficiency(double... values) {
     return Efficiency.measured(
-        new Efficiency.Engine(constant(values[0]), constant(values[1])),
-        constant(values[2]),
-        constant(values[3]),
-        constant(values[4]),
-        constant(values[5]));
+        new Efficiency.Engine(seconds(values[0]), seconds(values[1])),
+        seconds(values[2]),
+        seconds(values[3]),
+        share(values[4]),
+        share(values[5]));
   }
 
   @Test

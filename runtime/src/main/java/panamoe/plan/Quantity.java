@@ -1,0 +1,58 @@
+package panamoe.plan;
+
+import java.util.Locale;
+
+/** What a constant counts: its unit, and the least and the largest value that make sense. */
+enum Quantity {
+  SECONDS("s", 0, 3600),
+  BYTES("bytes", 1, 1e18),
+  BYTES_PER_SECOND("bytes/s", 1e3, 1e18),
+  FLOPS("FLOP/s", 1e3, 1e21),
+  /** Caches make a share of the memory's bandwidth larger than 1. */
+  SHARE("of ...", 0, 2),
+  WHOLE_SHARE("of ...", 0, 1);
+
+  private final String unit;
+  private final double least;
+  private final double most;
+
+  Quantity(String unit, double least, double most) {
+    this.unit = unit;
+    this.least = least;
+    this.most = most;
+  }
+
+  /**
+   * @param name of the constant
+   * @throws IllegalArgumentException that names it, if it has another unit or a value out of range
+   */
+  void require(String name, Constant constant) {
+    if (!has(constant.unit())) {
+      throw new IllegalArgumentException(
+          name
+              + " is in '"
+              + constant.unit()
+              + "', expected "
+              + (isShare() ? "a share such as 'of the peak'" : "'" + unit + "'"));
+    }
+    if (constant.value() < least || constant.value() > most) {
+      throw new IllegalArgumentException(
+          String.format(
+              Locale.ROOT,
+              "%s is %.4g %s, expected %s %.4g",
+              name,
+              constant.value(),
+              constant.unit(),
+              least == 0 ? "at most" : String.format(Locale.ROOT, "%.4g to", least),
+              most));
+    }
+  }
+
+  private boolean has(String other) {
+    return isShare() ? other.startsWith("of ") : other.equals(unit);
+  }
+
+  private boolean isShare() {
+    return this == SHARE || this == WHOLE_SHARE;
+  }
+}
