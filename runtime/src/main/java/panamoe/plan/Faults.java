@@ -12,7 +12,11 @@ import java.util.Map;
  * @param meanHours h between failures of one card
  */
 public record Faults(double meanHours) {
+  /** Between failures of a card, as in the training of Llama 3 (arXiv 2407.21783, 3.3.4). */
+  public static final double USUAL_HOURS = 50_000;
+
   private static final double MOST_HOURS = 1e9;
+  private static final double MOST_SHARE = 1000;
 
   /** Of a node. */
   private static final Constant DISK =
@@ -58,6 +62,21 @@ public record Faults(double meanHours) {
 
   /** A cluster and a model on it. */
   private record System(double mean, double checkpoint, double restart) {
+    Loss loss(double interval) {
+      double share = share(interval);
+      if (!(share <= MOST_SHARE)) {
+        throw new IllegalArgumentException(
+            String.format(
+                Locale.ROOT,
+                "one of the cards fails every %.3g s, too often to go on by checkpoints %.3g s"
+                    + " apart: the run would take more than %.0f times as long",
+                mean,
+                interval,
+                MOST_SHARE));
+      }
+      return new Loss(checkpoint, interval, share);
+    }
+
     /** Daly's expected time of a run, by the time that it takes without failures. */
     double share(double interval) {
       return mean / interval * Math.exp(restart / mean) * Math.expm1((interval + checkpoint) / mean)
@@ -79,14 +98,12 @@ public record Faults(double meanHours) {
    */
   public Loss best(Cluster cluster, long parameters) {
     System system = system(cluster, parameters);
-    double interval = system.best();
-    return new Loss(system.checkpoint, interval, system.share(interval));
+    return system.loss(system.best());
   }
 
   /** As above, with another interval in seconds. */
   public Loss at(double interval, Cluster cluster, long parameters) {
-    System system = system(cluster, parameters);
-    return new Loss(system.checkpoint, interval, system.share(interval));
+    return system(cluster, parameters).loss(interval);
   }
 
   private System system(Cluster cluster, long parameters) {

@@ -52,7 +52,7 @@ class FaultsTest {
     Faults faults = new Faults(640);
     Faults.Loss best = faults.best(CLUSTER, parameters);
     double least = Double.MAX_VALUE;
-    for (double interval = 10; interval < 1e6; interval *= 1.02) {
+    for (double interval = 10; interval < 2e5; interval *= 1.02) {
       least = Math.min(least, faults.at(interval, CLUSTER, parameters).share());
     }
     assertTrue(best.share() <= 1.001 * least, best.share() + " is above " + least);
@@ -66,6 +66,8 @@ class FaultsTest {
         "one of the cards of dgx-h100:64 fails every 56.3 s, but a checkpoint takes 750 s: the run"
             + " never gets on",
         refusal(() -> new Faults(1).best(CLUSTER, 1_000_000_000_000L)));
+    String often = refusal(() -> new Faults(0.01).at(3600, CLUSTER, 1000));
+    assertTrue(often.endsWith("more than 1000 times as long"), often);
     for (double hours : new double[] {0, -1, Double.NaN, Double.POSITIVE_INFINITY}) {
       assertTrue(refusal(() -> new Faults(hours)).contains(" h, expected more than 0"));
     }
