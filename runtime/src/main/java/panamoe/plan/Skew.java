@@ -1,19 +1,15 @@
 package panamoe.plan;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.SplittableRandom;
 import java.util.stream.IntStream;
-import java.util.stream.StreamSupport;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.engine.ExpertHeat;
-import panamoe.io.ConfigJson;
 
 /** How unevenly tokens choose the experts of a layer. */
 public sealed interface Skew {
@@ -98,10 +94,8 @@ public sealed interface Skew {
     public Measured {
       layers = List.copyOf(layers);
       for (ExpertHeat.Layer layer : layers) {
-        if (Arrays.stream(layer.tokens()).anyMatch(count -> count < 0)
-            || Arrays.stream(layer.tokens()).sum() <= 0) {
-          throw new IllegalArgumentException(
-              file + ": layer " + layer.layer() + " has no tokens, or a count below 0");
+        if (Arrays.stream(layer.tokens()).sum() <= 0) {
+          throw new IllegalArgumentException(file + ": layer " + layer.layer() + " has no tokens");
         }
       }
     }
@@ -152,18 +146,6 @@ public sealed interface Skew {
       return Arrays.stream(counts).mapToDouble(count -> Math.min(1, scale * count)).toArray();
     }
 
-    private static Measured read(Path file) {
-      List<ExpertHeat.Layer> layers = new ArrayList<>();
-      for (JsonNode each : ConfigJson.tree(file).path("layers")) {
-        long[] tokens =
-            StreamSupport.stream(each.path("tokens").spliterator(), false)
-                .mapToLong(number -> number.isIntegralNumber() ? number.asLong() : -1)
-                .toArray();
-        layers.add(new ExpertHeat.Layer(each.path("layer").asInt(-1), tokens));
-      }
-      return new Measured(file.toString(), layers);
-    }
-
     @Override
     public String toString() {
       return "counts of " + file;
@@ -180,11 +162,11 @@ public sealed interface Skew {
       return new Zipf(Double.parseDouble(text));
     } catch (NumberFormatException e) {
       Path file = Path.of(text);
-      if (!Files.exists(file)) {
+      if (text.isBlank() || !Files.exists(file)) {
         throw new IllegalArgumentException(
             "'" + text + "' is neither an exponent such as 0.5 nor a file of counts", e);
       }
-      return Measured.read(file);
+      return new MeasuredCounts(file).read();
     }
   }
 

@@ -15,6 +15,7 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.config.ModelPresets;
 import panamoe.engine.ExpertHeat;
@@ -100,6 +101,32 @@ class SkewTest {
     assertEquals(
         "'hot' is neither an exponent such as 0.5 nor a file of counts",
         refusal(() -> Skew.of("hot")));
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "{}                      | expected \"layers\" with counts of each",
+        "[1]                     | expected \"layers\" with counts of each",
+        "{'layers':[]}           | expected \"layers\" with counts of each",
+        "{'layers':[{'layer':1.5,'tokens':[1]}]} | layers[0].layer: expected the index of a layer",
+        "{'layers':[{'layer':1}]} | layers[0].tokens: expected a list of counts",
+        "{'layers':[{'layer':1,'tokens':[1,1e400]}]} | layers[0].tokens[1]: expected a whole number",
+        "{'layers':[{'layer':1,'tokens':[1.5]}]} | layers[0].tokens[0]: expected a whole number",
+        "{'layers':[{'layer':1,'tokens':['a']}]} | layers[0].tokens[0]: expected a whole number",
+        "{'layers':[{'layer':1,'tokens':[-1]}]} | layers[0].tokens[0]: expected a whole number",
+        "{'layers':[{'layer':1,'tokens':[4611686018427387904]}]} | layers[0].tokens[0]: expected a",
+        "{'layers':[{'layer':1,'tokens':[0]}]} | layer 1 has no tokens",
+        "{'layers':[{'layer':1,'tokens':[1]},{'layer':1,'tokens':[1]}]} | layers[1].layer: layer 1"
+            + " is there twice",
+      })
+  void foreignCountsAreRefusedByKey(String json, String sentence, @TempDir Path folder)
+      throws IOException {
+    Path file = Files.writeString(folder.resolve("c.json"), json.replace("'", "\""));
+    String refusal = refusal(() -> Skew.of(file.toString()));
+    assertTrue(refusal.startsWith(file + ": " + sentence), refusal);
   }
 
   /** Two experts, two tokens, room for one route each: both choose the same with 1/2. */
