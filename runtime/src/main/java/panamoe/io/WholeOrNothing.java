@@ -36,6 +36,15 @@ public final class WholeOrNothing {
         }
       }
     }
+    requireFreeFile(path);
+  }
+
+  /**
+   * Refuses a path that is taken, also by an empty folder, where a file is to be.
+   *
+   * @throws FileAlreadyExistsException if something is there
+   */
+  public static void requireFreeFile(Path path) throws IOException {
     if (Files.exists(path, LinkOption.NOFOLLOW_LINKS)) {
       throw new FileAlreadyExistsException(path.toString());
     }
@@ -59,6 +68,9 @@ public final class WholeOrNothing {
         remove(stale);
       }
       body.writeTo(hidden);
+      if (!Files.isDirectory(hidden)) {
+        requireFreeFile(path); // renaming would name the hidden file
+      }
       PlainFolder.force(hidden);
       Files.move(hidden, whole, StandardCopyOption.ATOMIC_MOVE);
       PlainFolder.force(folder);

@@ -19,7 +19,7 @@ class WholeOrNothingTest {
 
   private List<String> names() throws IOException {
     try (Stream<Path> files = Files.list(folder)) {
-      return files.map(file -> file.getFileName().toString()).toList();
+      return files.map(file -> file.getFileName().toString()).sorted().toList();
     }
   }
 
@@ -91,6 +91,12 @@ class WholeOrNothingTest {
         () -> WholeOrNothing.make(taken, WholeOrNothingTest::fill));
     assertEquals("mine", Files.readString(taken));
     Path empty = Files.createDirectory(folder.resolve("empty"));
+    FileAlreadyExistsException refusal =
+        assertThrows(
+            FileAlreadyExistsException.class,
+            () -> WholeOrNothing.make(empty, hidden -> Files.writeString(hidden, "a file")));
+    assertEquals(empty.toString(), refusal.getMessage());
+    assertEquals(List.of("empty", "taken"), names());
     WholeOrNothing.make(empty, WholeOrNothingTest::fill);
     assertEquals("1", Files.readString(empty.resolve("first")));
   }
