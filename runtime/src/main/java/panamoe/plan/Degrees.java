@@ -2,6 +2,7 @@ package panamoe.plan;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CancellationException;
 import panamoe.config.BlockConfig;
 import panamoe.config.DenseConfig;
 import panamoe.config.ModelConfig;
@@ -14,6 +15,17 @@ record Degrees(ModelConfig config) {
     if (config.encoder() != null || config.embedding().relative() != null) {
       throw new IllegalArgumentException(
           "a model with an encoder or relative positions runs on one rank: there is nothing to plan");
+    }
+  }
+
+  /**
+   * Ends a search, which may take minutes for a thousand layers.
+   *
+   * @throws CancellationException if this thread was interrupted
+   */
+  static void requireNoInterrupt() {
+    if (Thread.currentThread().isInterrupted()) {
+      throw new CancellationException("the search was interrupted");
     }
   }
 

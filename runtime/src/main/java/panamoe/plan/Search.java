@@ -5,6 +5,8 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.concurrent.CancellationException;
+import java.util.function.DoubleConsumer;
 import java.util.stream.Stream;
 import panamoe.comm.exchange.Strategy;
 import panamoe.config.ModelConfig;
@@ -82,10 +84,22 @@ public record Search(
    * @throws IllegalArgumentException if none fits, with what is too large and what would do
    */
   public Found find() {
+    return find(_ -> {});
+  }
+
+  /**
+   * As above.
+   *
+   * @param progress is told which part of the sizes is done, 0 to 1
+   * @throws CancellationException if this thread is interrupted
+   */
+  public Found find(DoubleConsumer progress) {
     try (LanguageModel model = new LanguageModel(config)) {
       List<Plan> fitting = new ArrayList<>();
       List<Misfit> misfits = new ArrayList<>();
-      for (Cluster part : cluster.parts()) {
+      List<Cluster> parts = cluster.parts();
+      for (Cluster part : parts) {
+        progress.accept((double) parts.indexOf(part) / parts.size());
         List<Plan> plans = plans(model, part);
         fitting.addAll(plans);
         if (plans.isEmpty()) {
@@ -105,7 +119,11 @@ public record Search(
    * @throws IllegalArgumentException if there is none, with what would do
    */
   public Found find(double seconds) {
-    Found found = find();
+    return within(seconds, find());
+  }
+
+  /** As above, of what was found. */
+  public Found within(double seconds, Found found) {
     List<Plan> within = found.front.stream().filter(plan -> plan.latency() <= seconds).toList();
     if (within.isEmpty()) {
       throw new IllegalArgumentException(tooSlow(seconds, found.fastest()));
@@ -149,6 +167,7 @@ public record Search(
   private List<Plan> plans(LanguageModel model, Cluster part) {
     List<Plan> plans = new ArrayList<>();
     for (Topology topology : topologies(part)) {
+      Degrees.requireNoInterrupt();
       Work work = work(topology);
       CardMemory memory = CardMemory.of(model, work, context);
       if (memory.total() <= room()) {

@@ -5,6 +5,8 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.concurrent.CancellationException;
+import java.util.function.DoubleConsumer;
 import java.util.stream.IntStream;
 import panamoe.io.Count;
 import panamoe.model.LanguageModel;
@@ -79,10 +81,22 @@ public record TrainingSearch(
    * @throws IllegalArgumentException if none fits, with what is too large and what would do
    */
   public Found find() {
+    return find(_ -> {});
+  }
+
+  /**
+   * As above.
+   *
+   * @param progress is told which part of the sizes is done, 0 to 1
+   * @throws CancellationException if this thread is interrupted
+   */
+  public Found find(DoubleConsumer progress) {
     try (LanguageModel described = new LanguageModel(run.model())) {
       List<TrainingPlan> front = new ArrayList<>();
       List<Misfit> misfits = new ArrayList<>();
-      for (Cluster part : cluster.parts()) {
+      List<Cluster> parts = cluster.parts();
+      for (Cluster part : parts) {
+        progress.accept((double) parts.indexOf(part) / parts.size());
         Optional<TrainingPlan> fastest = fastest(described, part);
         if (fastest.isEmpty()) {
           misfits.add(new Misfit(part.cards(), least(described, part)));
@@ -103,7 +117,11 @@ public record TrainingSearch(
    * @throws IllegalArgumentException if there is none, with what would do
    */
   public Found find(double days) {
-    Found found = find();
+    return within(days, find());
+  }
+
+  /** As above, of what was found. */
+  public Found within(double days, Found found) {
     List<TrainingPlan> within = found.front.stream().filter(plan -> plan.days() <= days).toList();
     if (within.isEmpty()) {
       throw new IllegalArgumentException(tooSlow(days, found.fastest()));
@@ -130,6 +148,7 @@ public record TrainingSearch(
   private Optional<TrainingPlan> fitting(
       LanguageModel described, Cluster part, Topology topology, boolean recompute) {
     for (int micro : microBatches(topology)) {
+      Degrees.requireNoInterrupt();
       TrainConfig training = training(micro, recompute);
       MemoryForecast memory = MemoryForecast.of(described, training, topology);
       if (memory.total() <= room()) {

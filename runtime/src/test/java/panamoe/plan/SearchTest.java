@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CancellationException;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -213,5 +214,12 @@ class SearchTest {
       long bytes = 3L * 100 * 24 * 2 * 1024 * 2 / 4;
       assertEquals(bytes, CardMemory.of(model, work, 100).keysAndValues());
     }
+  }
+
+  @Test
+  void anInterruptEndsIt() {
+    Thread.currentThread().interrupt();
+    assertThrows(CancellationException.class, search("1.3B", "dgx-h100:8", 8)::find);
+    assertTrue(Thread.interrupted());
   }
 }

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CancellationException;
 import org.junit.jupiter.api.Test;
 import panamoe.config.ModelConfig;
 import panamoe.model.LanguageModel;
@@ -151,5 +152,12 @@ class TrainingSearchTest {
     assertEquals(1, often.checkpointEvery());
     assertFalse(best.checkpointEvery() <= 1);
     assertTrue(refusal(() -> new Checkpoints(faults, -1)).contains("-1 steps apart"));
+  }
+
+  @Test
+  void anInterruptEndsIt() {
+    Thread.currentThread().interrupt();
+    assertThrows(CancellationException.class, search("350M", "dgx-a100:8", 64, null)::find);
+    assertTrue(Thread.interrupted());
   }
 }

@@ -1,7 +1,6 @@
 package panamoe.harness.plan;
 
 import java.io.IOException;
-import java.util.function.DoubleConsumer;
 import java.util.regex.Pattern;
 import java.util.stream.LongStream;
 import panamoe.backend.Backend;
@@ -73,8 +72,8 @@ final class Calibration implements AutoCloseable {
   }
 
   /** Lets Java compile what is then measured. */
-  void warmUp() throws InterruptedException {
-    costs.time(1, _ -> {});
+  void warmUp(MeasuringProgress progress) throws InterruptedException {
+    costs.time(1, _ -> progress.reached(0));
   }
 
   /**
@@ -84,11 +83,11 @@ final class Calibration implements AutoCloseable {
    * @param progress is told which part is done, 0 to 1
    * @return the cluster; null but on rank 0
    */
-  Cluster measure(int rounds, DoubleConsumer progress) throws IOException, InterruptedException {
+  Cluster measure(int rounds, MeasuringProgress progress) throws IOException, InterruptedException {
     Node node = node();
-    progress.accept(PART_OF_RATES);
+    progress.reached(PART_OF_RATES);
     double[] seconds =
-        costs.time(rounds, part -> progress.accept(PART_OF_RATES + (1 - PART_OF_RATES) * part));
+        costs.time(rounds, part -> progress.reached(PART_OF_RATES + (1 - PART_OF_RATES) * part));
     return ranks.first()
         ? new Cluster(node, ranks.world().size(), costs.efficiency(node, seconds), here())
         : null;

@@ -89,11 +89,13 @@ final class MeasuringOptions {
     Cluster cluster =
         new RankRun(options, shared)
             .run(
-                (all, backend, _) -> {
+                (all, backend, stop) -> {
                   try (PartBar bar = PartBar.onStandardError("measuring");
                       Calibration calibration = new Calibration(all, backend, dtype)) {
-                    calibration.warmUp();
-                    return calibration.measure(ROUNDS, all.first() ? bar : _ -> {});
+                    MeasuringProgress progress =
+                        MeasuringProgress.of(all.first() ? bar : _ -> {}, stop);
+                    calibration.warmUp(progress);
+                    return calibration.measure(ROUNDS, progress);
                   }
                 });
     if (cluster == null) {
@@ -133,10 +135,10 @@ final class MeasuringOptions {
       List<Validated> rows =
           new RankRun(RankOptions.threadsOrProcesses(count), shared)
               .run(
-                  (all, backend, _) -> {
+                  (all, backend, stop) -> {
                     try (PartBar bar = PartBar.onStandardError("validating")) {
                       return new Validation(all, backend, dtype)
-                          .run(cluster, all.first() ? bar : _ -> {});
+                          .run(cluster, MeasuringProgress.of(all.first() ? bar : _ -> {}, stop));
                     }
                   });
       for (Validated row : rows) {

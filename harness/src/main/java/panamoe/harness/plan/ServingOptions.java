@@ -4,6 +4,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import panamoe.config.ModelConfig;
 import panamoe.engine.EngineConfig;
+import panamoe.harness.PartBar;
 import panamoe.plan.Cluster;
 import panamoe.plan.LatencyModel;
 import panamoe.plan.Search;
@@ -63,7 +64,10 @@ final class ServingOptions {
                 new SkewSweep(
                     search.config(), search.latency().skew(), PROMPT, search.cluster().cards()))
             : null;
-    return new PlanReport(search, limited() ? search.find(seconds()) : search.find(), table);
+    try (PartBar bar = PartBar.onStandardError("planning")) {
+      Search.Found found = search.find(bar);
+      return new PlanReport(search, limited() ? search.within(seconds(), found) : found, table);
+    }
   }
 
   private double seconds() {

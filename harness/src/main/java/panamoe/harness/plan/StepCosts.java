@@ -2,7 +2,6 @@ package panamoe.harness.plan;
 
 import java.util.Arrays;
 import java.util.List;
-import java.util.function.DoubleConsumer;
 import panamoe.backend.Backend;
 import panamoe.parallel.Ranks;
 import panamoe.plan.Efficiency;
@@ -49,13 +48,13 @@ final class StepCosts implements AutoCloseable {
    *
    * @param rounds whose median counts
    */
-  double[] time(int rounds, DoubleConsumer progress) throws InterruptedException {
+  double[] time(int rounds, MeasuringProgress progress) throws InterruptedException {
     double[][] seconds = new double[probes.size()][rounds];
     for (int round = 0; round < rounds; round++) {
       for (int i = 0; i < seconds.length; i++) {
         seconds[i][round] = probes.get(i).seconds();
+        progress.reached((round + (i + 1.0) / seconds.length) / rounds);
       }
-      progress.accept((round + 1.0) / rounds);
     }
     return Arrays.stream(seconds).mapToDouble(StepProbe::median).toArray();
   }

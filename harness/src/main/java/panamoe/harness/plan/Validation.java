@@ -5,7 +5,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
-import java.util.function.DoubleConsumer;
 import panamoe.backend.Backend;
 import panamoe.config.ModelConfig;
 import panamoe.parallel.Ranks;
@@ -44,7 +43,7 @@ record Validation(Ranks ranks, Backend backend, DType dtype) {
    * @param known the calibration; null to measure it in each round
    * @return a row for each case; none but on rank 0
    */
-  List<Validated> run(Cluster known, DoubleConsumer progress)
+  List<Validated> run(Cluster known, MeasuringProgress progress)
       throws IOException, InterruptedException {
     List<Case> cases = cases();
     List<StepProbe> probes = new ArrayList<>();
@@ -60,20 +59,23 @@ record Validation(Ranks ranks, Backend backend, DType dtype) {
       StepTime[][] predicted = new StepTime[cases.size()][ROUNDS];
       for (StepProbe probe : probes) {
         probe.seconds(); // Java compiles what it calls
+        progress.reached(0);
       }
       if (calibration != null) {
-        calibration.warmUp();
+        calibration.warmUp(progress);
       }
       for (int round = 0; round < ROUNDS; round++) {
-        Cluster cluster = calibration == null ? known : calibration.measure(1, _ -> {});
+        double before = (double) round / ROUNDS;
+        Cluster cluster =
+            calibration == null ? known : calibration.measure(1, _ -> progress.reached(before));
         for (int i = 0; i < probes.size(); i++) {
           double seconds = probes.get(i).seconds();
           if (ranks.first()) {
             measured[i][round] = seconds;
             predicted[i][round] = probes.get(i).predicted(model(cluster));
           }
+          progress.reached((round + (i + 1.0) / probes.size()) / ROUNDS);
         }
-        progress.accept((round + 1.0) / ROUNDS);
       }
       return ranks.first() ? rows(cases, measured, predicted) : List.of();
     }
