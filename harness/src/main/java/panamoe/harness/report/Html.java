@@ -56,11 +56,11 @@ public final class Html {
 
   /** A table with words in the first column and numbers in the others. */
   public static String table(List<String> head, List<List<String>> rows) {
-    return "<table>\n<thead>"
+    return "<div class=\"wide\"><table>\n<thead>"
         + row("th", head)
         + "</thead>\n<tbody>\n"
         + rows.stream().map(cells -> row("td", cells) + "\n").collect(Collectors.joining())
-        + "</tbody>\n</table>\n";
+        + "</tbody>\n</table></div>\n";
   }
 
   private static String row(String element, List<String> cells) {
