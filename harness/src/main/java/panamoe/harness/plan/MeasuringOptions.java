@@ -80,7 +80,7 @@ final class MeasuringOptions {
       throw usage(spec, "--ranks is for threads; -n of mpirun or srun says how many processes");
     }
     if (out != null) {
-      WholeOrNothing.requireFree(out);
+      WholeOrNothing.requireFreeFile(out);
     }
   }
 

@@ -9,13 +9,11 @@ import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.function.Supplier;
 import panamoe.config.ModelConfig;
-import panamoe.engine.ModelFolder;
 import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
 import panamoe.io.WholeOrNothing;
 import panamoe.plan.Cluster;
 import panamoe.plan.LatencyModel;
-import panamoe.plan.NamedModels;
 import panamoe.plan.Optimizations;
 import panamoe.plan.Paper;
 import panamoe.plan.Search;
@@ -174,12 +172,18 @@ public final class PlanCommand implements Callable<Integer> {
       print(shared.json() ? PaperReport.json(fitted) + "\n" : PaperReport.text(fitted));
       return 0;
     }
-    if ((model == null) == (config == null) || cluster == null) {
+    if (model != null && config != null) {
+      throw usage("give only one of --model and --config");
+    }
+    if (model == null && config == null || cluster == null) {
       throw usage("give --model or --config, and --cluster; or --paper, --calibrate or --validate");
+    }
+    if (html != null && training.config() != null && same(html, training.config())) {
+      throw usage("--html and --write-config are both " + html + ", expected two files");
     }
     for (Path out : new Path[] {html, training.config()}) {
       if (out != null) {
-        WholeOrNothing.requireFree(out);
+        WholeOrNothing.requireFreeFile(out);
       }
     }
     if (training.asked()) {
@@ -188,6 +192,10 @@ public final class PlanCommand implements Callable<Integer> {
       serve();
     }
     return 0;
+  }
+
+  private static boolean same(Path one, Path other) {
+    return one.toAbsolutePath().normalize().equals(other.toAbsolutePath().normalize());
   }
 
   /** Refuses options, at the end of a sentence. */
@@ -202,28 +210,50 @@ public final class PlanCommand implements Callable<Integer> {
   private void serve() throws IOException {
     requireNone(TrainingOptions.OF_TRAINING, "only training, which --tokens plans, has ");
     PlanReport report = serving.report(shared.checked(this::search), skew != null);
-    show(report::json, report::text, () -> PlanPage.of(report));
+    write(html, () -> PlanPage.of(report));
+    show(report::json, report::text);
   }
 
   private void train() throws IOException {
     if (serving.limited()) {
       throw usage("--latency is for serving; --days limits a training run");
     }
-    TrainingReport report = training.report(shared.checked(this::trainingSearch), skew != null);
-    show(report::json, report::text, () -> TrainingPage.of(report));
+    TrainingSearch search = shared.checked(this::trainingSearch);
+    training.note(search, spec.commandLine().getErr());
+    TrainingReport report = training.report(search, skew != null);
+    if (training.config() == null) {
+      write(html, () -> TrainingPage.of(report));
+    } else { // both or none
+      String settings = report.settings().toJson();
+      WholeOrNothing.make(
+          training.config(),
+          hidden -> {
+            Files.writeString(hidden, settings);
+            write(html, () -> TrainingPage.of(report));
+          });
+    }
+    show(report::json, report::text);
   }
 
-  private void show(Supplier<ObjectNode> json, Supplier<String> text, Supplier<String> page)
-      throws IOException {
+  /** Writes the page if one is asked for. */
+  private static void write(Path html, Supplier<String> page) throws IOException {
     if (html != null) {
       String made = page.get();
       WholeOrNothing.make(html, hidden -> Files.writeString(hidden, made));
     }
+  }
+
+  private void show(Supplier<ObjectNode> json, Supplier<String> text) {
     print(shared.json() ? json.get() + "\n" : text.get());
   }
 
   private ModelConfig described() {
-    return config == null ? named() : RunConfig.read(config).model();
+    if (config != null) {
+      return RunConfig.read(config).model();
+    }
+    DescribedModel named = DescribedModel.of(model);
+    named.note(computeType(), spec.commandLine().getErr());
+    return named.config();
   }
 
   private Skew skew(ModelConfig described) {
@@ -297,11 +327,6 @@ public final class PlanCommand implements Callable<Integer> {
 
   private String name() {
     return config == null ? model : config.toString();
-  }
-
-  private ModelConfig named() {
-    Path path = Path.of(model);
-    return Files.exists(path) ? ModelFolder.open(path).config() : NamedModels.of(model);
   }
 
   private void print(String text) {

@@ -1,11 +1,11 @@
 package panamoe.harness.plan;
 
-import java.io.IOException;
-import java.nio.file.Files;
+import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import panamoe.config.ModelConfig;
-import panamoe.io.WholeOrNothing;
+import panamoe.harness.PartBar;
 import panamoe.plan.Cluster;
 import panamoe.plan.Faults;
 import panamoe.plan.NamedModels;
@@ -26,6 +26,8 @@ final class TrainingOptions {
   private static final int BATCH = 512;
   private static final int MOST_BATCH = 1 << 16;
   private static final double MOST_TOKENS = 1e18;
+  private static final double MOST_DAYS = 1e6;
+  private static final double MOST_PRICE = 1e6;
 
   @Option(
       names = "--tokens",
@@ -49,7 +51,8 @@ final class TrainingOptions {
       names = "--mtbf",
       paramLabel = "HOURS",
       description =
-          "Mean time between failures of a card: also plan what failures and checkpoints cost a training run.")
+          "Mean time between failures of a card: also plan what failures and checkpoints cost a training run. Default: "
+              + "none, or 50000 where --write-config would write a run without checkpoints.")
   private Double mtbf;
 
   @Option(
@@ -79,8 +82,8 @@ final class TrainingOptions {
    */
   void requireSense() {
     require("--tokens", tokens, MOST_TOKENS);
-    require("--days", days, Double.MAX_VALUE);
-    require("--price", price, Double.MAX_VALUE);
+    require("--days", days, MOST_DAYS);
+    require("--price", price, MOST_PRICE);
     if (checkpointEvery != null && mtbf == null) {
       throw new IllegalArgumentException(
           "--checkpoint-every goes with --mtbf, which says how often cards fail");
@@ -94,11 +97,8 @@ final class TrainingOptions {
   private static void require(String name, Double value, double most) {
     if (value != null && !(value > 0 && value <= most)) {
       throw new IllegalArgumentException(
-          name
-              + " is "
-              + value
-              + ", expected more than 0"
-              + (most < Double.MAX_VALUE ? " and at most " + most : ""));
+          String.format(
+              Locale.ROOT, "%s is %s, expected more than 0 and at most %,.0f", name, value, most));
     }
   }
 
@@ -154,26 +154,45 @@ final class TrainingOptions {
             model,
             sizes.dtype() == null ? training : training.withDType(sizes.dtype()),
             given == null ? 1 : given.seed());
-    TrainingSearch.Checkpoints checkpoints =
-        mtbf == null
-            ? null
-            : new TrainingSearch.Checkpoints(
-                new Faults(mtbf), checkpointEvery == null ? 0 : checkpointEvery);
-    return new TrainingSearch(name, run, cluster, times, checkpoints);
+    return new TrainingSearch(name, run, cluster, times, checkpoints(training));
+  }
+
+  /** A run that is written saves now and then, also where nobody says how often cards fail. */
+  private TrainingSearch.Checkpoints checkpoints(TrainConfig training) {
+    if (mtbf != null) {
+      return new TrainingSearch.Checkpoints(
+          new Faults(mtbf), checkpointEvery == null ? 0 : checkpointEvery);
+    }
+    return config == null || training.checkpointEvery() > 0
+        ? null
+        : new TrainingSearch.Checkpoints(new Faults(Faults.USUAL_HOURS), 0);
+  }
+
+  /** Says which failures checkpoints are planned for, where nobody said so. */
+  void note(TrainingSearch search, PrintWriter notes) {
+    if (mtbf == null && search.checkpoints() != null) {
+      notes.printf(
+          Locale.ROOT,
+          "note: without --mtbf, checkpoints are planned for cards that fail once in %,.0f hours%n",
+          search.checkpoints().faults().meanHours());
+    }
+  }
+
+  private TrainingSearch.Found found(TrainingSearch search) {
+    try (PartBar bar = PartBar.onStandardError("planning")) {
+      TrainingSearch.Found found = search.find(bar);
+      return days == null ? found : search.within(days, found);
+    }
   }
 
   /**
-   * What the search finds; writes the fastest plan's settings where they are asked for.
+   * What the search finds.
    *
    * @param skewed whether what skew costs is shown
    */
-  TrainingReport report(TrainingSearch search, boolean skewed) throws IOException {
-    TrainingSearch.Found found = days == null ? search.find() : search.find(days);
+  TrainingReport report(TrainingSearch search, boolean skewed) {
+    TrainingSearch.Found found = found(search);
     TrainingPlan fastest = found.fastest();
-    if (config != null) {
-      String settings = fastest.run(search.run()).toJson();
-      WholeOrNothing.make(config, hidden -> Files.writeString(hidden, settings));
-    }
     SkewTable table =
         skewed
             ? SkewTable.of(

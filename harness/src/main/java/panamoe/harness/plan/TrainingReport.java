@@ -15,6 +15,7 @@ import panamoe.plan.TrainingSearch;
 import panamoe.plan.TrainingSearch.Found;
 import panamoe.plan.TrainingSearch.Misfit;
 import panamoe.train.MemoryForecast;
+import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
 
 /**
@@ -58,6 +59,11 @@ record TrainingReport(
       json.set("skew", skew.json());
     }
     return json;
+  }
+
+  /** The fastest plan's run. */
+  RunConfig settings() {
+    return found.fastest().run(search.run());
   }
 
   Map<String, Constant> constants() {

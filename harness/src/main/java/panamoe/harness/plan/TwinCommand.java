@@ -13,7 +13,6 @@ import panamoe.harness.SharedOptions;
 import panamoe.io.WholeOrNothing;
 import panamoe.parallel.Topology;
 import panamoe.plan.Cluster;
-import panamoe.plan.NamedModels;
 import panamoe.plan.Twin;
 import panamoe.train.RunConfig;
 import picocli.CommandLine.Command;
@@ -45,7 +44,12 @@ public final class TwinCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
 
-  @Option(names = "--model", paramLabel = "NAME", description = "A model of the paper.")
+  @Option(
+      names = "--model",
+      paramLabel = "MODEL",
+      description =
+          "A model of the paper, a run's folder, or a released model's folder or .gguf file, of"
+              + " which no weights are read.")
   private String model;
 
   @Option(
@@ -133,7 +137,7 @@ public final class TwinCommand implements Callable<Integer> {
       throw usage("--text is what the model of --routes reads");
     }
     if (trace != null) {
-      WholeOrNothing.requireFree(trace);
+      WholeOrNothing.requireFreeFile(trace);
     }
     ModelFolder trained = routes == null ? null : ModelFolder.open(routes);
     PlayedStep step = shared.checked(() -> step(trained));
@@ -169,7 +173,7 @@ public final class TwinCommand implements Callable<Integer> {
 
   private PlayedLayer.Model described(ModelFolder trained) {
     if (model != null) {
-      return new PlayedLayer.Model(model, NamedModels.of(model));
+      return new PlayedLayer.Model(model, DescribedModel.of(model).config());
     }
     return config != null
         ? new PlayedLayer.Model(config.toString(), RunConfig.read(config).model())

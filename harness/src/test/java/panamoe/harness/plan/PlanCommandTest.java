@@ -148,6 +148,9 @@ class PlanCommandTest {
     CommandRun plan = CommandRun.of("plan", "--model", path, "--cluster", "dgx-h100:2");
     assertEquals(0, plan.exitCode(), plan.err());
     assertTrue(plan.out().startsWith(path + " on dgx-h100:2, predicted"), plan.out());
+    String note =
+        "note: weights of " + path + " are stored in blocks; the plan counts them in bfloat16\n";
+    assertEquals(name.endsWith("q8_0.gguf") ? note : "", plan.err());
   }
 
   /** A file like those of {@code --calibrate}. */
@@ -223,6 +226,9 @@ class PlanCommandTest {
         run.out().lines().filter(line -> line.matches(".* (flat|hierarchical) .*")).count();
     // A cell for each term of each plan, and for the legend.
     assertEquals(8 * (plans + 1), document.getElementsByTagName("rect").getLength());
+    assertEquals(
+        document.getElementsByTagName("table").getLength(),
+        Pattern.compile("<div class=\"wide\"><table>").matcher(html).results().count());
     CommandRun again = CommandRun.of(command);
     assertEquals(1, again.exitCode());
     assertEquals("", again.out());
@@ -247,6 +253,8 @@ class PlanCommandTest {
             + " --paper",
         "plan --model 1.3B                       | give --model or --config, and --cluster; or"
             + " --paper",
+        "plan --model 1.3B --config c.json --cluster dgx-h100:8 | give only one of --model and"
+            + " --config",
         "plan --paper --model 1.3B               | --paper goes alone",
         "plan --paper --batch 4                  | --paper goes alone: it has models and a cluster"
             + " of its own, and no --batch",

@@ -127,6 +127,31 @@ class TrainingPlanTest {
   }
 
   @Test
+  void aWrittenRunHasCheckpoints() throws Exception {
+    Path config = folder.resolve("config.json");
+    Path page = folder.resolve("plan.html");
+    String command =
+        "plan --model 350M --cluster dgx-a100:1 --tokens 1e11 --write-config "
+            + config
+            + " --html ";
+    Path file = Files.writeString(folder.resolve("file"), "");
+    CommandRun failed = CommandRun.of((command + file.resolve("plan.html")).split(" "));
+    assertEquals(1, failed.exitCode(), failed.err());
+    assertFalse(Files.exists(config), "both or none are written");
+    Path empty = Files.createDirectory(folder.resolve("empty"));
+    CommandRun taken = CommandRun.of((command + empty).split(" "));
+    assertEquals("panamoe plan: already exists: " + empty + "\n", taken.err());
+    CommandRun run = CommandRun.of((command + page).split(" "));
+    assertEquals(0, run.exitCode(), run.err());
+    assertEquals(
+        "note: without --mtbf, checkpoints are planned for cards that fail once in 50,000 hours\n",
+        run.err());
+    int every = RunConfig.read(config).training().checkpointEvery();
+    assertTrue(every > 1 && every < RunConfig.read(config).training().steps(), "" + every);
+    assertTrue(Files.exists(page));
+  }
+
+  @Test
   void skewIsShownForServers() {
     String command = "plan --model 350M+MoE-128 --cluster dgx-a100:8 --overlap 1";
     CommandRun even = CommandRun.of(command.split(" "));
@@ -161,6 +186,8 @@ class TrainingPlanTest {
         "--tokens 1e9 --latency 25ms         | --latency is for serving; --days limits a training run",
         "--tokens 1e9 --days 0               | --days is 0.0, expected more than 0",
         "--tokens 1e9 --price NaN            | --price is NaN, expected more than 0",
+        "--tokens 1e9 --price 1e308          | --price is 1.0E308, expected more than 0 and at most 1,000,000",
+        "--tokens 1e9 --html a --write-config ./a | --html and --write-config are both a, expected two files",
         "--tokens 1e9 --mtbf -1              | the mean time between failures of a card is -1.0 h",
         "--tokens 1e9 --checkpoint-every 9   | --checkpoint-every goes with --mtbf",
         "--tokens 1e9 --skew 9               | the skew is 9.0, expected an exponent of 0 (even) to 4",

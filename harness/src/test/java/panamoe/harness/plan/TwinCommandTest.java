@@ -77,6 +77,14 @@ class TwinCommandTest {
     assertTrue(other.err().contains("of 128"), other.err());
   }
 
+  @Test
+  void aReleasedModelIsPlayed() {
+    String model = "src/test/resources/golden/gguf/mixtral_b_q4_0.gguf";
+    CommandRun run = run("--cluster dgx-a100:8 --model " + model);
+    assertEquals(0, run.exitCode(), run.err());
+    assertTrue(run.out().startsWith(model + " on dgx-a100:8, layer 0"), run.out());
+  }
+
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
