@@ -34,8 +34,8 @@ final class MessageEvents {
   /**
    * @param order in which each member looks for another to send to, or to receive from
    * @param ready when each member can begin
-   * @param seconds of the message from each member to each; 0: there is none. They are set to 0 as
-   *     messages begin
+   * @param seconds of the message from each member to each; 0 where no message is sent. The
+   *     constructor sets an entry to 0 when its message begins
    */
   MessageEvents(int[][] order, double[] ready, double[][] seconds) {
     int members = ready.length;

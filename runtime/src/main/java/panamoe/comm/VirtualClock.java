@@ -123,7 +123,7 @@ final class VirtualClock {
     return seconds;
   }
 
-  /** When the last message to a member has arrived; 0 if there is none. */
+  /** When the last message to a member has arrived; 0 if it gets no message. */
   private static double arrived(MessageEvents events, int member, LinkCost link) {
     return events.receiving()[member] == 0 ? 0 : events.received()[member] + link.latency();
   }

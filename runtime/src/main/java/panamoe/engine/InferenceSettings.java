@@ -28,7 +28,7 @@ public record InferenceSettings(WeightTypes types, long memory, Path experts, Li
     return new InferenceSettings(types, memory, experts, List.of());
   }
 
-  /** {@code panamoe/experts} in the user's cache folder; null where there is none. */
+  /** {@code panamoe/experts} in the user's cache folder; null if the user has no cache folder. */
   public static Path usersExperts(Map<String, String> environment) {
     return UserCache.folder(environment, "experts").orElse(null);
   }

@@ -116,7 +116,7 @@ public record Search(
   /**
    * As above, with plans that take at most {@code seconds} for a token.
    *
-   * @throws IllegalArgumentException if there is none, with what would do
+   * @throws IllegalArgumentException if no plan does; the message says what would
    */
   public Found find(double seconds) {
     return within(seconds, find());

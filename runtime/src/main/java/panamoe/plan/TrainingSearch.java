@@ -114,7 +114,7 @@ public record TrainingSearch(
   /**
    * As above, with plans that take at most {@code days}.
    *
-   * @throws IllegalArgumentException if there is none, with what would do
+   * @throws IllegalArgumentException if no plan does; the message says what would
    */
   public Found find(double days) {
     return within(days, find());

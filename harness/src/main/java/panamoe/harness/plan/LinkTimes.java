@@ -13,8 +13,8 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Measures a {@link Link} by the exchange that MoE layers use: counts, rows out and rows back, half
- * of which is one way. Collective.
+ * Measures a {@link Link} by the exchange that MoE layers use: counts, rows out and rows back. The
+ * time of one way is half of that. Collective.
  */
 final class LinkTimes {
   private static final int ROW_BYTES = 1024;

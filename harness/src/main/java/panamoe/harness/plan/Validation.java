@@ -20,7 +20,7 @@ record Validation(Ranks ranks, Backend backend, DType dtype) {
 
   /**
    * @param batch texts of each rank, of which a step writes a token each; 1 if it reads a prompt
-   * @param prompt tokens of that prompt; 0 if there is none
+   * @param prompt tokens of that prompt; 0 if the step writes tokens
    */
   private record Case(String name, ModelConfig config, int batch, int prompt) {}
 
