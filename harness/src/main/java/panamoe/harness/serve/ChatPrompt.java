@@ -74,6 +74,11 @@ public final class ChatPrompt {
     return withoutTemplate(tokenizer, true);
   }
 
+  /** Whether there are conversations at all. */
+  boolean talks() {
+    return talks;
+  }
+
   /** Refuses every request, as a model with an encoder does. */
   static ChatPrompt none(Tokenizer tokenizer) {
     return withoutTemplate(tokenizer, false);

@@ -15,7 +15,12 @@ final class StateEndpoint {
 
   record Models(String object, List<Model> data) {}
 
-  record Model(String id, String object, long created, String ownedBy, int maxModelLen) {}
+  /**
+   * @param maxModelLen most tokens of a prompt and its text
+   * @param chat whether the model has conversations
+   */
+  record Model(
+      String id, String object, long created, String ownedBy, int maxModelLen, boolean chat) {}
 
   private final ServedModel model;
 
@@ -51,6 +56,7 @@ final class StateEndpoint {
   }
 
   private Model described() {
-    return new Model(model.name(), "model", model.created(), "panamoe", model.context());
+    return new Model(
+        model.name(), "model", model.created(), "panamoe", model.context(), model.chat().talks());
   }
 }

@@ -305,7 +305,7 @@ class EndpointTest {
     assertEquals(
         TestServer.quoted(
             "{'object':'list','data':[{'id':'hash','object':'model','created':1700000000,"
-                + "'owned_by':'panamoe','max_model_len':400}]}"),
+                + "'owned_by':'panamoe','max_model_len':400,'chat':true}]}"),
         models.body());
     assertEquals(200, server.get("/v1/models/hash").statusCode());
     assertEquals(404, server.get("/v1/models/other").statusCode());

@@ -52,8 +52,9 @@ async function connect(onModel) {
     say(`The model is being loaded: ${Math.round(100 * progress)} %.`);
     return false;
   }
-  const { id, max_model_len: context } = await api.model();
+  const { id, max_model_len: context, chat } = await api.model();
   at('model').textContent = id;
+  at('mode').hidden = !chat;
   at('max-tokens').max = context;
   onModel(await api.moeLayers());
   say('');
