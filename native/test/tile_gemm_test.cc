@@ -92,7 +92,8 @@ TEST_F(TileGemmTest, GivesTheBitsOfVectors) {
         for (const moe_dtype type : {MOE_FLOAT32, MOE_BFLOAT16}) {
           const Tensor a = Tensor::random(type, {m, inner}, 2);
           for (const bool gated : {false, true}) {
-            const Operand rows{a.view().data, type, false, inner, 1};
+            const bool transposed = gated && m == 17;
+            const Operand rows{a.view().data, type, false, transposed ? 1 : inner, transposed ? m : 1};
             const Tensor c = Tensor::random(MOE_FLOAT32, {m, gated ? n / 2 : n}, 3), tiled = slice(c, 0, m);
             const int64_t before = tiles::products.load();
             multiply(rows, b, c, gated, false);
@@ -105,6 +106,33 @@ TEST_F(TileGemmTest, GivesTheBitsOfVectors) {
         }
       }
     }
+  }
+}
+
+// Experts with uneven groups of rows are products of one call.
+TEST_F(TileGemmTest, ProductsOfOneCallGiveTheBitsOfVectors) {
+  for (const Format& format : kFormats) {
+    const int64_t n = 70, groups[] = {17, 1, 40};
+    inner = 512;
+    const std::vector<uint8_t> panels = packed_panels(format, random_blocks(format, {n, inner}, 1));
+    const Tensor a = Tensor::random(MOE_BFLOAT16, {58, inner}, 2), c(MOE_FLOAT32, {58, n}), tiled(MOE_FLOAT32, {58, n});
+    std::vector<cpu::Product> products;
+    int64_t row = 0;
+    for (const int64_t rows : groups) {
+      products.push_back({.rows = rows,
+                          .columns = n,
+                          .inner = inner,
+                          .a = Operand{a.view().data, MOE_BFLOAT16, false, inner, 1}.at(row, 0),
+                          .b = {panels.data(), format.dtype, true, 0, 0},
+                          .c_row = row});
+      row += rows;
+    }
+    const moe_tensor plain_view = c.view(), tiled_view = tiled.view();
+    avx512::run_products_kernel(single, products.data(), 3, {.c = &plain_view});
+    cpu::g_tiles = true;
+    avx512::run_products_kernel(pair, products.data(), 3, {.c = &tiled_view});
+    cpu::g_tiles = false;
+    expect_same_bits(c, tiled, format.name);
   }
 }
 
