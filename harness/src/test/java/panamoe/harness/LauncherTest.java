@@ -374,6 +374,8 @@ class LauncherTest {
             "runtime/src/main/Some.java",
             "java-api/pom.xml",
             "java-api/src/main/Some.java",
+            "text/pom.xml",
+            "text/src/main/Some.java",
             "harness/pom.xml",
             "harness/src/main/Some.java",
             "cmake/Tests.cmake",

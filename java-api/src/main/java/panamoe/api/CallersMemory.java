@@ -5,6 +5,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.function.Consumer;
+import panamoe.api.internal.Argument;
 import panamoe.backend.Backend;
 import panamoe.tensor.DType;
 import panamoe.tensor.HostView;

@@ -1,8 +1,13 @@
 package panamoe.api;
 
 import java.lang.System.Logger.Level;
+import panamoe.api.internal.Access;
+import panamoe.api.internal.Argument;
+import panamoe.api.internal.Failures;
+import panamoe.api.internal.Lifetime;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
+import panamoe.model.LanguageModel;
 
 /**
  * A device that layers and models run on, with its threads.
@@ -14,6 +19,23 @@ import panamoe.backend.Backends;
 public final class Device implements AutoCloseable {
   static {
     RequiredJava.check();
+    Access.set(
+        new Access() {
+          @Override
+          protected Backend backend(Device device) {
+            return device.backend();
+          }
+
+          @Override
+          protected Lifetime lifetime(Device device) {
+            return device.lifetime();
+          }
+
+          @Override
+          protected LanguageModel weights(TrainableModel model) {
+            return model.weights();
+          }
+        });
   }
 
   private static final System.Logger LOGGER = System.getLogger(Device.class.getName());
@@ -39,7 +61,7 @@ public final class Device implements AutoCloseable {
    */
   public static Device open(String name, int threads) {
     Device device =
-        PanamoeException.translating(
+        Failures.translating(
             () -> new Device(Backends.open(Argument.notNull("name", name), threads)));
     if (name.equals("auto")) {
       Backends.nativeUnavailable()

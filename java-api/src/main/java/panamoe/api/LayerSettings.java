@@ -1,5 +1,6 @@
 package panamoe.api;
 
+import panamoe.api.internal.Argument;
 import panamoe.backend.Activation;
 import panamoe.config.GateConfig;
 import panamoe.config.MoeConfig;

@@ -2,6 +2,8 @@ package panamoe.api;
 
 import java.util.ArrayList;
 import java.util.List;
+import panamoe.api.internal.Argument;
+import panamoe.api.internal.Failures;
 import panamoe.config.ModelConfig;
 import panamoe.config.ModelPresets;
 import panamoe.config.NormConfig;
@@ -50,7 +52,7 @@ public record ModelSettings(
   public ModelSettings {
     List<Integer> given = experts;
     experts =
-        PanamoeException.translating(
+        Failures.translating(
             () -> {
               List<Integer> copy = new ArrayList<>(Argument.notNull("experts", given));
               copy.forEach(number -> Argument.notNull("a number of experts", number));

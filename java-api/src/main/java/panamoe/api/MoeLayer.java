@@ -3,6 +3,9 @@ package panamoe.api;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import panamoe.api.internal.Access;
+import panamoe.api.internal.Argument;
+import panamoe.api.internal.Lifetime;
 import panamoe.config.EarlierForms;
 import panamoe.config.FeedForwardConfig;
 import panamoe.config.ModelConfig;
@@ -64,7 +67,7 @@ public final class MoeLayer implements AutoCloseable {
    *     below that compute or access memory throw it too, and after {@link #close}
    */
   public static MoeLayer create(Device device, LayerSettings settings, long seed) {
-    return Argument.lifeOf(device)
+    return Access.lifetimeOf(device)
         .use(
             () -> {
               MoeConfig config = Argument.notNull("settings", settings).toConfig();
@@ -84,7 +87,7 @@ public final class MoeLayer implements AutoCloseable {
    * @throws IllegalStateException as {@link #create(Device, LayerSettings, long)}
    */
   public static MoeLayer create(Device device, int hidden, String config, long seed) {
-    return Argument.lifeOf(device)
+    return Access.lifetimeOf(device)
         .use(
             () -> {
               ModelConfig.requireHidden(hidden);

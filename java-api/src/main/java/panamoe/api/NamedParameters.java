@@ -4,6 +4,9 @@ import java.lang.foreign.MemorySegment;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import panamoe.api.internal.Argument;
+import panamoe.api.internal.Failures;
+import panamoe.api.internal.Lifetime;
 import panamoe.backend.Backend;
 import panamoe.param.Parameter;
 import panamoe.param.ParameterStore;
@@ -35,7 +38,7 @@ final class NamedParameters {
   }
 
   long[] shape(String name) {
-    return PanamoeException.translating(() -> find(name).shape());
+    return Failures.translating(() -> find(name).shape());
   }
 
   MemorySegment value(String name) {

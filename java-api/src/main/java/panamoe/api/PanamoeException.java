@@ -1,8 +1,5 @@
 package panamoe.api;
 
-import java.util.function.Supplier;
-import panamoe.io.MissingArtifact;
-
 /**
  * A failure that a caller can act on, with a one-sentence message and a subtype for each kind. As
  * usual in Java, programming errors (use of a closed layer) are {@link IllegalStateException}s, an
@@ -20,7 +17,8 @@ public sealed class PanamoeException extends RuntimeException {
   public static final class BadArgument extends PanamoeException {
     private static final long serialVersionUID = 1;
 
-    BadArgument(String message, Throwable cause) {
+    /** A failure with its message and cause, which may be null. */
+    public BadArgument(String message, Throwable cause) {
       super(message, cause);
     }
   }
@@ -32,7 +30,8 @@ public sealed class PanamoeException extends RuntimeException {
   public static final class BadModel extends PanamoeException {
     private static final long serialVersionUID = 1;
 
-    BadModel(String message, Throwable cause) {
+    /** A failure with its message and cause, which may be null. */
+    public BadModel(String message, Throwable cause) {
       super(message, cause);
     }
   }
@@ -41,29 +40,9 @@ public sealed class PanamoeException extends RuntimeException {
   public static final class DeviceFailed extends PanamoeException {
     private static final long serialVersionUID = 1;
 
-    DeviceFailed(String message, Throwable cause) {
+    /** A failure with its message and cause, which may be null. */
+    public DeviceFailed(String message, Throwable cause) {
       super(message, cause);
     }
-  }
-
-  /** Runs {@code body} and translates the runtime's exceptions. */
-  static <T> T translating(Supplier<T> body) {
-    try {
-      return body.get();
-    } catch (IllegalArgumentException e) {
-      throw new BadArgument(e.getMessage(), e);
-    } catch (panamoe.checkpoint.CheckpointException | panamoe.data.DataException e) {
-      throw new BadModel(e.getMessage(), e);
-    } catch (panamoe.bindings.NativeException | UnsatisfiedLinkError e) {
-      throw new DeviceFailed(e.getMessage(), e);
-    } catch (LinkageError e) {
-      throw MissingArtifact.sentence(e).map(sentence -> missing(sentence, e)).orElse(e);
-    }
-  }
-
-  private static LinkageError missing(String sentence, LinkageError cause) {
-    LinkageError error = new NoClassDefFoundError(sentence);
-    error.initCause(cause);
-    return error;
   }
 }

@@ -3,6 +3,9 @@ package panamoe.api;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.List;
+import panamoe.api.internal.Access;
+import panamoe.api.internal.Argument;
+import panamoe.api.internal.Lifetime;
 import panamoe.config.EarlierForms;
 import panamoe.config.ModelConfig;
 import panamoe.model.LanguageModel;
@@ -17,8 +20,8 @@ import panamoe.tensor.TensorScope;
 
 /**
  * A language model for another framework. It reads tokens from the framework's off-heap memory and
- * exposes its parameters and gradients by name for the framework's optimizer. {@link MoeModel}
- * opens models that Panamoe trained itself.
+ * exposes its parameters and gradients by name for the framework's optimizer. The module
+ * panamoe-text generates with models.
  *
  * <p>A batch is {@code batch} sequences of {@code length} tokens, one after the other: token ids
  * and targets are INT32 [batch, length], a target of -1 does not count. Parameters, gradients and
@@ -59,7 +62,7 @@ public final class TrainableModel implements AutoCloseable {
    *     below that compute or access memory throw it too, and after {@link #close}
    */
   public static TrainableModel create(Device device, ModelSettings settings, long seed) {
-    return Argument.lifeOf(device)
+    return Access.lifetimeOf(device)
         .use(
             () -> {
               ModelConfig config = Argument.notNull("settings", settings).toConfig();
@@ -76,7 +79,7 @@ public final class TrainableModel implements AutoCloseable {
    * @throws IllegalStateException as {@link #create(Device, ModelSettings, long)}
    */
   public static TrainableModel create(Device device, String config, long seed) {
-    return Argument.lifeOf(device)
+    return Access.lifetimeOf(device)
         .use(
             () -> {
               ModelConfig read = EarlierForms.parse(Argument.notNull("config", config), "config");
@@ -262,6 +265,10 @@ public final class TrainableModel implements AutoCloseable {
   @Override
   public void close() {
     lifetime.close();
+  }
+
+  LanguageModel weights() {
+    return model;
   }
 
   /** A flattened copy of the caller's [batch, length]. */

@@ -20,6 +20,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.param.ParameterStore;
+import panamoe.testkit.Floats;
 
 /**
  * What happens when other threads, other processes or callers themselves change the memory of a
@@ -43,8 +44,8 @@ class CallersMemoryTest {
         MoeLayer layer = MoeLayer.create(device, LAYER, 1)) {
       for (int round = 0; round < 20; round++) {
         Arena arena = Arena.ofShared();
-        MemorySegment x = Fixture.normals(arena, COUNT, 1);
-        MemorySegment y = Fixture.normals(arena, COUNT, 2);
+        MemorySegment x = Floats.normals(arena, COUNT, 1);
+        MemorySegment y = Floats.normals(arena, COUNT, 2);
         AtomicBoolean calling = new AtomicBoolean();
         Thread closer =
             Thread.ofPlatform()
@@ -88,12 +89,12 @@ class CallersMemoryTest {
     try (Arena arena = Arena.ofConfined();
         Device device = Device.open("cpu", 1);
         MoeLayer layer = MoeLayer.create(device, LAYER, 1)) {
-      MemorySegment x = Fixture.normals(arena, COUNT, 1);
+      MemorySegment x = Floats.normals(arena, COUNT, 1);
       Arena early = Arena.ofConfined();
-      MemorySegment y = Fixture.normals(early, COUNT, 2);
+      MemorySegment y = Floats.normals(early, COUNT, 2);
       try (MoeLayer.Step step = layer.train(x, y, TOKENS, 1)) {
         early.close();
-        step.backward(Fixture.normals(arena, COUNT, 3), Fixture.normals(arena, COUNT, 4));
+        step.backward(Floats.normals(arena, COUNT, 3), Floats.normals(arena, COUNT, 4));
       }
     }
   }
@@ -105,12 +106,12 @@ class CallersMemoryTest {
         MoeLayer layer = MoeLayer.create(device, LAYER, 1);
         FileChannel file = open("x");
         FileChannel results = open("y")) {
-      MemorySegment x = Fixture.fill(file.map(MapMode.READ_WRITE, 0, COUNT * 4L, arena), 1);
-      MemorySegment y = Fixture.fill(results.map(MapMode.READ_WRITE, 0, COUNT * 4L, arena), 2);
-      MemorySegment expected = Fixture.normals(arena, COUNT, 3);
-      layer.forward(Fixture.normals(arena, COUNT, 1), expected, TOKENS);
+      MemorySegment x = Floats.fill(file.map(MapMode.READ_WRITE, 0, COUNT * 4L, arena), 1);
+      MemorySegment y = Floats.fill(results.map(MapMode.READ_WRITE, 0, COUNT * 4L, arena), 2);
+      MemorySegment expected = Floats.normals(arena, COUNT, 3);
+      layer.forward(Floats.normals(arena, COUNT, 1), expected, TOKENS);
       layer.forward(x, y, TOKENS);
-      assertArrayEquals(Fixture.floats(expected), Fixture.floats(y), 0f);
+      assertArrayEquals(Floats.of(expected), Floats.of(y), 0f);
 
       MoeLayer.Step step = layer.train(x, y, TOKENS, 1);
       file.truncate(0);
@@ -119,7 +120,7 @@ class CallersMemoryTest {
       results.truncate(0);
       refused("the file that y " + gone, () -> layer.forward(expected, y, TOKENS));
       refused("the file that dy " + gone, () -> step.backward(x, expected));
-      step.backward(expected, Fixture.normals(arena, COUNT, 4)); // works on what it copied
+      step.backward(expected, Floats.normals(arena, COUNT, 4)); // works on what it copied
     }
   }
 
@@ -131,7 +132,7 @@ class CallersMemoryTest {
         MoeLayer layer = MoeLayer.create(device, LAYER, 1);
         FileChannel file = open("x")) {
       MemorySegment x = file.map(MapMode.READ_WRITE, 0, COUNT * 4L, arena);
-      MemorySegment y = Fixture.normals(arena, COUNT, 2);
+      MemorySegment y = Floats.normals(arena, COUNT, 2);
       AtomicBoolean stop = new AtomicBoolean();
       Thread truncater =
           Thread.ofPlatform()
@@ -152,7 +153,7 @@ class CallersMemoryTest {
       }
       stop.set(true);
       truncater.join();
-      layer.forward(Fixture.normals(arena, COUNT, 1), y, TOKENS);
+      layer.forward(Floats.normals(arena, COUNT, 1), y, TOKENS);
     }
   }
 
@@ -212,7 +213,7 @@ class CallersMemoryTest {
     try (Arena arena = Arena.ofConfined();
         Device device = Device.open("cpu", 1);
         MoeLayer layer = MoeLayer.create(device, LAYER, 1)) {
-      MemorySegment memory = Fixture.normals(arena, 3 * COUNT, 1);
+      MemorySegment memory = Floats.normals(arena, 3 * COUNT, 1);
       MemorySegment first = memory.asSlice(0, COUNT * 4L);
       MemorySegment across = memory.asSlice(COUNT * 2L, COUNT * 4L);
       MemorySegment last = memory.asSlice(COUNT * 8L, COUNT * 4L);
@@ -242,8 +243,8 @@ class CallersMemoryTest {
         MoeLayer layer = MoeLayer.create(device, LAYER, 1);
         TrainableModel model =
             TrainableModel.create(device, ModelSettings.of(50, 16, 16, 2, List.of(0)), 1)) {
-      MemorySegment x = Fixture.normals(arena, COUNT, 1);
-      MemorySegment y = Fixture.normals(arena, COUNT, 2);
+      MemorySegment x = Floats.normals(arena, COUNT, 1);
+      MemorySegment y = Floats.normals(arena, COUNT, 2);
       refused("x is null", () -> layer.forward(null, y, TOKENS));
       refused("y is null", () -> layer.train(x, null, TOKENS, 1));
       refused("is larger than any memory", () -> layer.forward(x, y, Long.MAX_VALUE));
@@ -257,8 +258,6 @@ class CallersMemoryTest {
       refused("settings is null", () -> MoeLayer.create(device, null, 1));
       refused("device is null", () -> MoeLayer.create(null, LAYER, 1));
       refused("device is null", () -> TrainableModel.create(null, model.settings(), 1));
-      refused("device is null", () -> MoeModel.open(null, folder, false));
-      refused("folder is null", () -> MoeModel.open(device, null, false));
       refused("name is null", () -> Device.open(null, 1));
       refused("experts is null", () -> ModelSettings.of(50, 16, 16, 2, null));
       refused("hidden is 1000000000", () -> ModelSettings.of(50, 16, 1_000_000_000, 2, List.of(0)));

@@ -18,7 +18,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
 /** What a program sees that was started in another way than these tests, in a JVM of its own. */
 class DeviceLoadingTest {
@@ -88,12 +87,11 @@ class DeviceLoadingTest {
   }
 
   @Test
-  void aJarThatIsMissingIsNamed(@TempDir Path folder) throws Exception {
-    Fixture.trainModel(folder, 1);
+  void aJarThatIsMissingIsNamed() throws Exception {
     try (URLClassLoader bare = classLoaderWithout("jackson-")) {
-      Method open = bare.loadClass(Probe.class.getName()).getMethod("failureToOpen", Path.class);
+      Method read = bare.loadClass(Probe.class.getName()).getMethod("failureToRead");
       for (int attempt = 0; attempt < 2; attempt++) {
-        Object said = open.invoke(null, folder);
+        Object said = read.invoke(null);
         String sentence =
             "the class path has no com.fasterxml.jackson\\S+: add com.fasterxml.jackson\\S+ to it";
         assertTrue(said.toString().matches(sentence), said.toString());
@@ -143,10 +141,11 @@ class DeviceLoadingTest {
       }
     }
 
-    /** What is said of a model that cannot be opened. */
-    public static String failureToOpen(Path folder) {
+    /** What is said of a configuration that cannot be read. */
+    public static String failureToRead() {
       try (Device device = Device.open("reference", 1)) {
-        return assertThrows(NoClassDefFoundError.class, () -> MoeModel.open(device, folder, false))
+        return assertThrows(
+                NoClassDefFoundError.class, () -> TrainableModel.create(device, "{}", 1))
             .getMessage();
       }
     }

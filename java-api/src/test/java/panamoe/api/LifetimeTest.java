@@ -12,15 +12,14 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
-import org.junit.jupiter.api.io.TempDir;
+import panamoe.testkit.Floats;
+import panamoe.testkit.Relay;
 
 /** Which threads may use a device and the objects on it, and until when. */
 class LifetimeTest {
@@ -28,13 +27,6 @@ class LifetimeTest {
   private static final int HIDDEN = 16;
   private static final LayerSettings LAYER = LayerSettings.of(HIDDEN, 32, 4, 2).withResidual(true);
   private static final ModelSettings MODEL = ModelSettings.of(50, 16, 16, 2, List.of(0, 4));
-
-  @TempDir private static Path folder;
-
-  @BeforeAll
-  static void train() {
-    Fixture.trainModel(folder, 3);
-  }
 
   @Test
   void aSecondThreadIsRefusedAndNothingChanges() throws Exception {
@@ -46,13 +38,12 @@ class LifetimeTest {
     try (Arena arena = Arena.ofShared();
         Device device = Device.open("cpu", 2);
         MoeLayer layer = MoeLayer.create(device, LAYER, 1);
-        TrainableModel model = TrainableModel.create(device, MODEL, 1);
-        MoeModel reader = MoeModel.open(device, folder, false)) {
-      MemorySegment x = Fixture.normals(arena, TOKENS * HIDDEN, 1);
-      MemorySegment y = Fixture.normals(arena, TOKENS * HIDDEN, 2);
+        TrainableModel model = TrainableModel.create(device, MODEL, 1)) {
+      MemorySegment x = Floats.normals(arena, TOKENS * HIDDEN, 1);
+      MemorySegment y = Floats.normals(arena, TOKENS * HIDDEN, 2);
       MemorySegment ids = arena.allocate(ValueLayout.JAVA_INT, TOKENS);
       layer.forward(x, y, TOKENS);
-      float[] before = Fixture.floats(y);
+      float[] before = Floats.of(y);
       MoeLayer.Step step = layer.train(x, y, TOKENS, 1);
       TrainableModel.Step modelStep = model.train(ids, ids, 1, TOKENS, 1);
 
@@ -84,10 +75,6 @@ class LifetimeTest {
               () -> model.gradient("embedding.weight"),
               model::zeroGradients,
               () -> TrainableModel.create(device, MODEL, 1),
-              () -> MoeModel.open(device, folder, false),
-              () -> reader.nextLogits(1),
-              () -> reader.generate("x", 1, 0, 1, text -> {}),
-              reader::close,
               modelStep::backward,
               () -> MoeLayer.create(device, LAYER, 1),
               step::close,
@@ -105,15 +92,15 @@ class LifetimeTest {
       step.backward(x, arena.allocate(TOKENS * HIDDEN * 4L, 4));
       modelStep.backward();
       layer.forward(x, y, TOKENS);
-      assertArrayEquals(before, Fixture.floats(y), 0f);
+      assertArrayEquals(before, Floats.of(y), 0f);
     }
   }
 
   @Test
   void closingADeviceClosesWhatWasMadeOnIt() {
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment x = Fixture.normals(arena, TOKENS * HIDDEN, 1);
-      MemorySegment y = Fixture.normals(arena, TOKENS * HIDDEN, 2);
+      MemorySegment x = Floats.normals(arena, TOKENS * HIDDEN, 1);
+      MemorySegment y = Floats.normals(arena, TOKENS * HIDDEN, 2);
       for (String name : List.of("cpu", "reference")) {
         Device device = Device.open(name, 1);
         MoeLayer layer = MoeLayer.create(device, LAYER, 1);
@@ -150,13 +137,13 @@ class LifetimeTest {
         }
         old.close();
         try (MoeLayer next = MoeLayer.create(device, LAYER, 2)) {
-          float[] weights = Fixture.floats(next.parameter("moe.experts.up.weight"));
+          float[] weights = Floats.of(next.parameter("moe.experts.up.weight"));
           for (MemorySegment segment : dead) {
             assertThrows(IllegalStateException.class, () -> segment.get(ValueLayout.JAVA_FLOAT, 0));
             assertThrows(
                 IllegalStateException.class, () -> segment.set(ValueLayout.JAVA_FLOAT, 0, 1));
           }
-          assertArrayEquals(weights, Fixture.floats(next.parameter("moe.experts.up.weight")), 0f);
+          assertArrayEquals(weights, Floats.of(next.parameter("moe.experts.up.weight")), 0f);
         }
       }
     }
@@ -168,8 +155,8 @@ class LifetimeTest {
     try (Arena arena = Arena.ofShared();
         Device device = Device.open("cpu", 1);
         MoeLayer layer = MoeLayer.create(device, LAYER, 1)) {
-      MemorySegment x = Fixture.normals(arena, TOKENS * HIDDEN, 1);
-      MemorySegment y = Fixture.normals(arena, TOKENS * HIDDEN, 2);
+      MemorySegment x = Floats.normals(arena, TOKENS * HIDDEN, 1);
+      MemorySegment y = Floats.normals(arena, TOKENS * HIDDEN, 2);
       layer.forward(x, y, TOKENS); // so that no class is initialized first where the stack ends
       for (int round = 0; round < 100; round++) {
         Thread deep =
@@ -212,8 +199,8 @@ class LifetimeTest {
     try (Arena arena = Arena.ofConfined();
         Device device = Device.open("cpu", 1);
         MoeLayer layer = MoeLayer.create(device, LAYER, 1)) {
-      MemorySegment x = Fixture.normals(arena, TOKENS * HIDDEN, 1);
-      MemorySegment y = Fixture.normals(arena, TOKENS * HIDDEN, 2);
+      MemorySegment x = Floats.normals(arena, TOKENS * HIDDEN, 1);
+      MemorySegment y = Floats.normals(arena, TOKENS * HIDDEN, 2);
       MoeLayer.Step step = layer.train(x, y, TOKENS, 1);
       List<String> refusals = new ArrayList<>();
       Comparison closing =
@@ -259,9 +246,9 @@ class LifetimeTest {
   private static float[] trainOnce(Caller relay) throws Exception {
     float[] results = new float[3];
     try (Arena arena = Arena.ofShared()) {
-      MemorySegment x = Fixture.normals(arena, TOKENS * HIDDEN, 1);
-      MemorySegment y = Fixture.normals(arena, TOKENS * HIDDEN, 2);
-      MemorySegment dx = Fixture.normals(arena, TOKENS * HIDDEN, 3);
+      MemorySegment x = Floats.normals(arena, TOKENS * HIDDEN, 1);
+      MemorySegment y = Floats.normals(arena, TOKENS * HIDDEN, 2);
+      MemorySegment dx = Floats.normals(arena, TOKENS * HIDDEN, 3);
       Device device = relay.next(() -> Device.open("cpu", 2));
       MoeLayer layer = relay.next(() -> MoeLayer.create(device, LAYER, 1));
       MoeLayer.Step step = relay.next(() -> layer.train(x, y, TOKENS, 1));

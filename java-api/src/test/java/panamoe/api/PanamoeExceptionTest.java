@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import org.junit.jupiter.api.Test;
+import panamoe.api.internal.Failures;
 
 /** What of the runtime's failures reaches a caller. */
 class PanamoeExceptionTest {
@@ -28,7 +29,7 @@ class PanamoeExceptionTest {
   }
 
   private static void translate(Error error) {
-    PanamoeException.translating(
+    Failures.translating(
         () -> {
           throw error;
         });

@@ -1,4 +1,4 @@
-package panamoe.api;
+package panamoe.text;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -24,6 +24,13 @@ import java.util.concurrent.atomic.AtomicReferenceArray;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
+import panamoe.api.Device;
+import panamoe.api.LayerSettings;
+import panamoe.api.ModelSettings;
+import panamoe.api.MoeLayer;
+import panamoe.api.PanamoeException;
+import panamoe.api.TrainableModel;
+import panamoe.testkit.Floats;
 
 /**
  * Many threads make random public calls on shared objects and shared memory, and concurrently
@@ -268,9 +275,9 @@ final class Storm {
     try (Arena arena = Arena.ofConfined();
         Device device = Device.open("cpu", number + 1);
         MoeLayer layer = MoeLayer.create(device, LAYER, 7)) {
-      MemorySegment x = Fixture.normals(arena, MOST_TOKENS * HIDDEN, 1);
-      MemorySegment y = Fixture.normals(arena, MOST_TOKENS * HIDDEN, 2);
-      MemorySegment dx = Fixture.normals(arena, MOST_TOKENS * HIDDEN, 3);
+      MemorySegment x = Floats.normals(arena, MOST_TOKENS * HIDDEN, 1);
+      MemorySegment y = Floats.normals(arena, MOST_TOKENS * HIDDEN, 2);
+      MemorySegment dx = Floats.normals(arena, MOST_TOKENS * HIDDEN, 3);
       MemorySegment weights = layer.parameter("moe.experts.up.weight");
       float[] expected = null;
       while (!over && failure.get() == null) {
@@ -278,7 +285,7 @@ final class Storm {
         try (MoeLayer.Step step = layer.train(x, y, MOST_TOKENS, 1)) {
           step.backward(y, dx);
         }
-        float[] now = Fixture.floats(dx);
+        float[] now = Floats.of(dx);
         if (expected != null && !Arrays.equals(expected, now)) {
           throw new AssertionError("a bystander computed other bits");
         }

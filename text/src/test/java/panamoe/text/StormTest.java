@@ -1,4 +1,4 @@
-package panamoe.api;
+package panamoe.text;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
@@ -10,6 +10,7 @@ import java.util.List;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import panamoe.testkit.SmallRun;
 
 /**
  * Concurrent misuse never ends the JVM: 64 threads for 10 seconds, or for as many seconds as {@code
@@ -23,7 +24,7 @@ class StormTest {
 
   @Test
   void callersCannotEndTheJvm() throws IOException, InterruptedException {
-    Fixture.trainModel(folder, 3);
+    SmallRun.train(folder, 3);
     Path crash = folder.resolve("crash.log");
     Path output = folder.resolve("output.log");
     List<String> command =

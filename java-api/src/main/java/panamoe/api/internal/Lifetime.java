@@ -1,4 +1,4 @@
-package panamoe.api;
+package panamoe.api.internal;
 
 import java.util.Arrays;
 import java.util.LinkedHashSet;
@@ -15,7 +15,7 @@ import java.util.function.Supplier;
  * <p>Closing also closes everything created on it. It frees nothing while another thread is inside
  * a call.
  */
-final class Lifetime {
+public final class Lifetime {
   static {
     // Initializes the classes for stack traces here, because doing so when a stack is about to
     // overflow would break them.
@@ -41,7 +41,7 @@ final class Lifetime {
   }
 
   /** Begins the lifetime of a device; {@code free} frees it. */
-  static Lifetime ofDevice(String name, Runnable free) {
+  public static Lifetime ofDevice(String name, Runnable free) {
     return new Lifetime(new AtomicReference<>(), null, name, free);
   }
 
@@ -51,7 +51,7 @@ final class Lifetime {
    * @param name in messages, such as "the layer"
    * @param free frees everything or, if it throws, nothing
    */
-  Lifetime begin(String name, Runnable free) {
+  public Lifetime begin(String name, Runnable free) {
     Lifetime child = new Lifetime(user, this, name, free);
     children.add(child);
     return child;
@@ -59,22 +59,22 @@ final class Lifetime {
 
   /**
    * Runs a call as the device's only user and translates the runtime's exceptions to {@link
-   * PanamoeException}s.
+   * panamoe.api.PanamoeException}s.
    *
    * @throws IllegalStateException if this is closed, or a call of the device is running
    */
-  <T> T use(Supplier<T> call) {
+  public <T> T use(Supplier<T> call) {
     Use mine = enter();
     try {
       requireOpen();
-      return PanamoeException.translating(call);
+      return Failures.translating(call);
     } finally {
       user.compareAndSet(mine, null);
     }
   }
 
   /** {@link #use} for a call without a result. */
-  void run(Runnable call) {
+  public void run(Runnable call) {
     use(
         () -> {
           call.run();
@@ -89,13 +89,13 @@ final class Lifetime {
    *     caller uses a parameter's memory; a layer or model then stays open, while some of a
    *     device's may be closed
    */
-  void close() {
+  public void close() {
     if (closed) {
       return;
     }
     Use mine = enter();
     try {
-      PanamoeException.translating(this::end);
+      Failures.translating(this::end);
     } finally {
       user.compareAndSet(mine, null);
     }

@@ -1,4 +1,4 @@
-package panamoe.api;
+package panamoe.text;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -13,15 +13,22 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CountDownLatch;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
+import panamoe.api.Device;
+import panamoe.api.PanamoeException;
+import panamoe.api.internal.Access;
 import panamoe.checkpoint.CheckpointContents;
 import panamoe.checkpoint.CheckpointStore;
 import panamoe.config.ModelConfig;
 import panamoe.config.ModelPresets;
 import panamoe.data.ByteTokenizer;
 import panamoe.io.ConfigJson;
+import panamoe.testkit.Relay;
+import panamoe.testkit.SmallRun;
 
 /** A model trained for a moment on one sentence, then opened and used as a framework would. */
 class MoeModelTest {
@@ -29,7 +36,7 @@ class MoeModelTest {
 
   @BeforeAll
   static void train() {
-    Fixture.trainModel(folder, 250);
+    SmallRun.train(folder, 250);
   }
 
   @Test
@@ -74,6 +81,48 @@ class MoeModelTest {
             return null;
           });
       assertThrows(IllegalStateException.class, () -> model.generate("x", 1, 0, 1, _ -> {}));
+    }
+  }
+
+  @Test
+  void aSecondThreadIsRefused() throws Exception {
+    try (Device device = Device.open("cpu", 1);
+        MoeModel model = MoeModel.open(device, folder, false)) {
+      CountDownLatch inside = new CountDownLatch(1);
+      CountDownLatch leave = new CountDownLatch(1);
+      Thread user =
+          Thread.ofPlatform()
+              .name("first user")
+              .start(
+                  () ->
+                      Access.lifetimeOf(device)
+                          .use(
+                              () -> {
+                                inside.countDown();
+                                return await(leave);
+                              }));
+      await(inside);
+      for (Executable call :
+          List.<Executable>of(
+              () -> MoeModel.open(device, folder, false),
+              () -> model.nextLogits(1),
+              () -> model.generate("x", 1, 0, 1, _ -> {}),
+              model::close)) {
+        String said = assertThrows(IllegalStateException.class, call).getMessage();
+        assertTrue(said.contains("is in use by thread first user:"), said);
+      }
+      leave.countDown();
+      user.join();
+      assertTrue(model.generate("Die Würde des ", 30, 0, 1, _ -> {}).startsWith("Menschen ist"));
+    }
+  }
+
+  private static boolean await(CountDownLatch latch) {
+    try {
+      latch.await();
+      return true;
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
     }
   }
 
@@ -168,6 +217,8 @@ class MoeModelTest {
         assertThrows(PanamoeException.BadArgument.class, () -> model.decode(100_000));
         assertThrows(PanamoeException.BadArgument.class, () -> model.decode(-1));
       }
+      assertThrows(PanamoeException.BadArgument.class, () -> MoeModel.open(null, folder, false));
+      assertThrows(PanamoeException.BadArgument.class, () -> MoeModel.open(device, null, false));
     }
   }
 

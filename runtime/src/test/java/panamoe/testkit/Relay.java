@@ -1,4 +1,4 @@
-package panamoe.api;
+package panamoe.testkit;
 
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
@@ -8,13 +8,13 @@ import java.util.concurrent.Executors;
  * Runs each call on a thread of its own, one after the other: platform and virtual threads in
  * turns.
  */
-final class Relay implements AutoCloseable {
+public final class Relay implements AutoCloseable {
   private final ExecutorService platform =
       Executors.newThreadPerTaskExecutor(Thread.ofPlatform().factory());
   private final ExecutorService virtual = Executors.newVirtualThreadPerTaskExecutor();
   private boolean onVirtual;
 
-  <T> T next(Callable<T> call) throws Exception {
+  public <T> T next(Callable<T> call) throws Exception {
     onVirtual = !onVirtual;
     return (onVirtual ? virtual : platform).submit(call).get();
   }

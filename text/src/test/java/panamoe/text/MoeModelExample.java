@@ -1,6 +1,7 @@
-package panamoe.api;
+package panamoe.text;
 
 import java.nio.file.Path;
+import panamoe.api.Device;
 
 /** The example of {@link MoeModel}'s documentation; a test runs it. */
 final class MoeModelExample {

@@ -1,11 +1,7 @@
-package panamoe.api;
+package panamoe.testkit;
 
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.Collections;
-import java.util.Random;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.config.ModelPresets;
@@ -19,32 +15,14 @@ import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
 import panamoe.train.Trainer;
 
-/** What tests of the facade share: memory with random contents, and a small trained model. */
-final class Fixture {
-  static final String SENTENCE = "Die Würde des Menschen ist unantastbar. ";
+/** A tiny PR-MoE that learns one sentence. */
+public final class SmallRun {
+  public static final String SENTENCE = "Die Würde des Menschen ist unantastbar. ";
 
-  private Fixture() {}
+  private SmallRun() {}
 
-  /** FLOAT32 memory with {@code count} normal numbers. */
-  static MemorySegment normals(Arena arena, int count, long seed) {
-    return fill(arena.allocate(ValueLayout.JAVA_FLOAT, count), seed);
-  }
-
-  /** Fills FLOAT32 memory with normal numbers. */
-  static MemorySegment fill(MemorySegment segment, long seed) {
-    Random random = new Random(seed);
-    for (long i = 0; i < segment.byteSize() / 4; i++) {
-      segment.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) random.nextGaussian());
-    }
-    return segment;
-  }
-
-  static float[] floats(MemorySegment segment) {
-    return segment.toArray(ValueLayout.JAVA_FLOAT);
-  }
-
-  /** Trains a tiny PR-MoE on one sentence and saves it in {@code folder}, as a run would. */
-  static void trainModel(Path folder, int steps) {
+  /** Trains for {@code steps} and saves the model in {@code folder}, as a run would. */
+  public static void train(Path folder, int steps) {
     ByteTokenizer tokenizer = new ByteTokenizer();
     RunConfig run =
         new RunConfig(

@@ -1,9 +1,17 @@
-package panamoe.api;
+package panamoe.text;
 
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
+import panamoe.api.Device;
+import panamoe.api.PanamoeException;
+import panamoe.api.TrainableModel;
+import panamoe.api.internal.Access;
+import panamoe.api.internal.Argument;
+import panamoe.api.internal.Failures;
+import panamoe.api.internal.Lifetime;
+import panamoe.backend.Backend;
 import panamoe.data.Tokenizer;
 import panamoe.engine.Engine;
 import panamoe.engine.GenerationRequest;
@@ -19,10 +27,10 @@ import panamoe.tensor.DType;
  * and what was created on it; methods that read no weights (encode, decode, the model's sizes) may
  * be called by any thread at any time. To configure and train a model, use {@link TrainableModel}.
  *
- * {@snippet file="panamoe/api/MoeModelExample.java" region="model"}
+ * {@snippet file="panamoe/text/MoeModelExample.java" region="model"}
  */
 public final class MoeModel implements AutoCloseable {
-  private final Device device;
+  private final Backend backend;
   private final Tokenizer tokenizer;
   private final LanguageModel model;
   private final Engine engine;
@@ -30,21 +38,20 @@ public final class MoeModel implements AutoCloseable {
   private final Lifetime lifetime;
 
   private MoeModel(Device device, Path folder, boolean bfloat16) {
-    this.device = device;
+    this.backend = Access.backendOf(device);
     ModelFolder found = ModelFolder.open(folder);
     List<String> tolerated = new ArrayList<>();
     this.tokenizer = found.tokenizer();
-    this.model = found.load(device.backend(), bfloat16 ? DType.BFLOAT16 : DType.FLOAT32, tolerated);
+    this.model = found.load(backend, bfloat16 ? DType.BFLOAT16 : DType.FLOAT32, tolerated);
     try {
-      this.engine = Engine.forOne(device.backend(), model, tokenizer);
+      this.engine = Engine.forOne(backend, model, tokenizer);
     } catch (RuntimeException | Error e) {
       model.close();
       throw e;
     }
     this.warnings = List.copyOf(tolerated);
     this.lifetime =
-        device
-            .lifetime()
+        Access.lifetimeOf(device)
             .begin(
                 "the model",
                 () -> {
@@ -64,7 +71,7 @@ public final class MoeModel implements AutoCloseable {
    *     #nextLogits} and {@link #generate} throw it too, and after {@link #close}
    */
   public static MoeModel open(Device device, Path folder, boolean bfloat16) {
-    return Argument.lifeOf(device)
+    return Access.lifetimeOf(device)
         .use(() -> new MoeModel(device, Argument.notNull("folder", folder), bfloat16));
   }
 
@@ -90,7 +97,7 @@ public final class MoeModel implements AutoCloseable {
 
   /** The tokens of a text. */
   public int[] encode(String text) {
-    return PanamoeException.translating(() -> tokenizer.encode(Argument.notNull("text", text)));
+    return Failures.translating(() -> tokenizer.encode(Argument.notNull("text", text)));
   }
 
   /**
@@ -99,7 +106,7 @@ public final class MoeModel implements AutoCloseable {
    * @throws PanamoeException.BadArgument if there is no such token
    */
   public String decode(int... tokens) {
-    return PanamoeException.translating(
+    return Failures.translating(
         () -> {
           for (int token : Argument.notNull("tokens", tokens)) {
             if (token < 0 || token >= tokenizer.vocabularySize()) {
@@ -129,7 +136,7 @@ public final class MoeModel implements AutoCloseable {
                     + context()
                     + ", the model's context");
           }
-          return ModelRunner.nextLogits(device.backend(), model, tokens);
+          return ModelRunner.nextLogits(backend, model, tokens);
         });
   }
 

@@ -1,0 +1,42 @@
+package panamoe.api.internal;
+
+import panamoe.api.Device;
+import panamoe.api.TrainableModel;
+import panamoe.backend.Backend;
+import panamoe.model.LanguageModel;
+
+/** What other modules of Panamoe need of the facade's objects, without public methods on them. */
+public abstract class Access {
+  private static volatile Access access; // set when Device is initialized
+
+  /** Called by {@link Device}, which can see into the facade's objects. */
+  public static void set(Access given) {
+    access = given;
+  }
+
+  /** The device's backend. */
+  public static Backend backendOf(Device device) {
+    return access.backend(device);
+  }
+
+  /** The trainable model's weights. */
+  public static LanguageModel weightsOf(TrainableModel model) {
+    return access.weights(model);
+  }
+
+  /**
+   * The device's lifetime.
+   *
+   * @throws panamoe.api.PanamoeException.BadArgument if the device is null
+   */
+  public static Lifetime lifetimeOf(Device device) {
+    Failures.translating(() -> Argument.notNull("device", device));
+    return access.lifetime(device);
+  }
+
+  protected abstract Backend backend(Device device);
+
+  protected abstract Lifetime lifetime(Device device);
+
+  protected abstract LanguageModel weights(TrainableModel model);
+}

@@ -1,0 +1,34 @@
+package panamoe.api.internal;
+
+import java.util.function.Supplier;
+import panamoe.api.PanamoeException;
+import panamoe.bindings.NativeException;
+import panamoe.checkpoint.CheckpointException;
+import panamoe.data.DataException;
+import panamoe.io.MissingArtifact;
+
+/** Turns the runtime's exceptions into the facade's. */
+public final class Failures {
+  private Failures() {}
+
+  /** Runs {@code body} and translates the runtime's exceptions. */
+  public static <T> T translating(Supplier<T> body) {
+    try {
+      return body.get();
+    } catch (IllegalArgumentException e) {
+      throw new PanamoeException.BadArgument(e.getMessage(), e);
+    } catch (CheckpointException | DataException e) {
+      throw new PanamoeException.BadModel(e.getMessage(), e);
+    } catch (NativeException | UnsatisfiedLinkError e) {
+      throw new PanamoeException.DeviceFailed(e.getMessage(), e);
+    } catch (LinkageError e) {
+      throw MissingArtifact.sentence(e).map(sentence -> missing(sentence, e)).orElse(e);
+    }
+  }
+
+  private static LinkageError missing(String sentence, LinkageError cause) {
+    LinkageError error = new NoClassDefFoundError(sentence);
+    error.initCause(cause);
+    return error;
+  }
+}
