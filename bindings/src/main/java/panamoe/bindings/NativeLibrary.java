@@ -20,6 +20,7 @@ import java.util.Optional;
  *
  * <ol>
  *   <li>{@code native/build/release} of the project that contains these classes
+ *   <li>a jar of {@code panamoe-native}; the library is unpacked into a folder of the user
  *   <li>the directories of {@code java.library.path}
  * </ol>
  *

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 
 /**
  * The platform of this process, compared with what the native library needs. Immutable.
@@ -18,6 +19,13 @@ record Platform(String system, String architecture, boolean musl) {
   static Platform ofProcess() {
     return new Platform(
         System.getProperty("os.name"), System.getProperty("os.arch"), isMusl(mappedFiles()));
+  }
+
+  /** As in the classifiers of {@code panamoe-native}, for example {@code linux-x86_64}. */
+  String name() {
+    return system.toLowerCase(Locale.ROOT)
+        + "-"
+        + (architecture.equals("amd64") ? "x86_64" : architecture);
   }
 
   /** Whether musl's loader, which is also its C library, is mapped into a process. */

@@ -19,8 +19,23 @@ record SearchPath(boolean named, List<Candidate> candidates) {
   static final String VARIABLE = "PANAMOE_NATIVE_PATH";
   static final String FILE_NAME = System.mapLibraryName("panamoe");
 
+  /** A place where the library may be; its text names it in messages. */
+  interface Candidate {
+    /**
+     * The library's file; empty if it is not there.
+     *
+     * @throws UnsatisfiedLinkError if it is there but cannot be used
+     */
+    Optional<Path> find();
+  }
+
   /** A file and where its path comes from. */
-  record Candidate(String origin, Path file) {
+  record FileCandidate(String origin, Path file) implements Candidate {
+    @Override
+    public Optional<Path> find() {
+      return Optional.of(file).filter(Files::isRegularFile);
+    }
+
     @Override
     public String toString() {
       return file + " (" + origin + ")";
@@ -33,6 +48,10 @@ record SearchPath(boolean named, List<Candidate> candidates) {
         System.getProperty(PROPERTY),
         System.getenv(VARIABLE),
         codeLocation().orElse(null),
+        new PackagedLibrary(
+            SearchPath.class.getClassLoader(),
+            Platform.ofProcess().name(),
+            UnpackFolder.of(System.getProperties(), System.getenv())),
         System.getProperty("java.library.path"));
   }
 
@@ -44,9 +63,11 @@ record SearchPath(boolean named, List<Candidate> candidates) {
    * @param variable a file, or a directory with {@link #FILE_NAME}
    * @param code location of these classes; if a project folder is above it, that project's release
    *     build is a candidate
+   * @param packaged the library in a jar
    * @param libraryPath directories, separated as in {@code java.library.path}
    */
-  static SearchPath of(String property, String variable, Path code, String libraryPath) {
+  static SearchPath of(
+      String property, String variable, Path code, Candidate packaged, String libraryPath) {
     if (Setting.isSet(property)) {
       return named("system property " + PROPERTY, property);
     }
@@ -58,18 +79,22 @@ record SearchPath(boolean named, List<Candidate> candidates) {
         .ifPresent(
             project ->
                 candidates.add(
-                    new Candidate(
+                    new FileCandidate(
                         "release build",
                         project.resolve("native/build/release").resolve(FILE_NAME))));
+    if (packaged != null) {
+      candidates.add(packaged);
+    }
     for (Path folder : Setting.folders(libraryPath)) {
-      candidates.add(new Candidate("java.library.path", folder.resolve(FILE_NAME)));
+      candidates.add(new FileCandidate("java.library.path", folder.resolve(FILE_NAME)));
     }
     return new SearchPath(false, List.copyOf(candidates));
   }
 
   private static SearchPath named(String origin, String value) {
     try {
-      return new SearchPath(true, List.of(new Candidate(origin, Setting.file(value, FILE_NAME))));
+      return new SearchPath(
+          true, List.of(new FileCandidate(origin, Setting.file(value, FILE_NAME))));
     } catch (UnsatisfiedLinkError e) {
       throw new NativeLibrary.WrongSetting(e);
     }
@@ -92,13 +117,13 @@ record SearchPath(boolean named, List<Candidate> candidates) {
   /**
    * The first candidate that exists.
    *
-   * @throws UnsatisfiedLinkError if no candidate exists; the message says what was looked for,
-   *     where, and what to do
+   * @throws UnsatisfiedLinkError if no candidate exists, or the first one cannot be used; the
+   *     message says what was looked for, where, and what to do
    */
   Path find() {
     return candidates.stream()
-        .map(Candidate::file)
-        .filter(Files::isRegularFile)
+        .map(Candidate::find)
+        .flatMap(Optional::stream)
         .findFirst()
         .orElseThrow(
             () -> {
@@ -114,7 +139,7 @@ record SearchPath(boolean named, List<Candidate> candidates) {
                       : FILE_NAME
                           + " not found; tried: "
                           + (tried.isEmpty() ? "nothing" : tried)
-                          + ". Build native/ (CMake"
+                          + ". Add the jar panamoe-native, build native/ (CMake"
                           + " preset release), or name the file or its folder with -D"
                           + PROPERTY
                           + " or the environment variable "

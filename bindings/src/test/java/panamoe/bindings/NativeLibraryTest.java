@@ -32,7 +32,7 @@ class NativeLibraryTest {
   @Test
   void aFileThatIsNoLibraryIsNamed() throws IOException {
     Path file = Files.writeString(folder.resolve(SearchPath.FILE_NAME), "not an ELF file");
-    SearchPath path = SearchPath.of(file.toString(), null, null, null);
+    SearchPath path = SearchPath.of(file.toString(), null, null, null, null);
     String message =
         assertThrows(NativeLibrary.WrongSetting.class, () -> NativeLibrary.load(path)).getMessage();
     // The end is the system's own reason.
@@ -43,7 +43,7 @@ class NativeLibraryTest {
 
   @Test
   void anotherLibraryIsNotTakenForOurs() {
-    SearchPath path = SearchPath.of("/lib/x86_64-linux-gnu/libm.so.6", null, null, null);
+    SearchPath path = SearchPath.of("/lib/x86_64-linux-gnu/libm.so.6", null, null, null, null);
     String message =
         assertThrows(NativeLibrary.WrongSetting.class, () -> NativeLibrary.load(path)).getMessage();
     assertTrue(
@@ -54,7 +54,7 @@ class NativeLibraryTest {
   @Test
   void aLibraryThatNoSettingNamesIsNoWrongSetting() throws IOException {
     Files.writeString(folder.resolve(SearchPath.FILE_NAME), "not an ELF file");
-    SearchPath path = SearchPath.of(null, null, null, folder.toString());
+    SearchPath path = SearchPath.of(null, null, null, null, folder.toString());
     Throwable failure = assertThrows(UnsatisfiedLinkError.class, () -> NativeLibrary.load(path));
     assertFalse(failure instanceof NativeLibrary.WrongSetting, failure.toString());
   }

@@ -2,6 +2,7 @@ package panamoe.bindings;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -42,11 +43,12 @@ class SearchPathTest {
         property.toString(),
         variable.getParent().toString(),
         classes,
+        null,
         system.getParent().toString());
   }
 
   private SearchPath unnamed() {
-    return SearchPath.of(null, null, classes, system.getParent().toString());
+    return SearchPath.of(null, null, classes, null, system.getParent().toString());
   }
 
   @Test
@@ -57,7 +59,7 @@ class SearchPathTest {
       Files.delete(expected);
     }
     assertEquals(
-        "%s not found; tried: %s (release build), %s (java.library.path). Build native/ (CMake preset release), or name"
+        "%s not found; tried: %s (release build), %s (java.library.path). Add the jar panamoe-native, build native/ (CMake preset release), or name"
                 .formatted(SearchPath.FILE_NAME, build, system)
             + " the file or its folder with -Dpanamoe.native.path or the environment variable PANAMOE_NATIVE_PATH",
         failure(unnamed()));
@@ -66,10 +68,11 @@ class SearchPathTest {
   @Test
   void aSettingMayBeAFileOrADirectory() {
     assertEquals(property, all().find());
-    assertEquals(property, SearchPath.of(property.getParent().toString(), null, null, null).find());
-    assertEquals(variable, SearchPath.of(null, variable.toString(), null, null).find());
     assertEquals(
-        variable, SearchPath.of(" ", variable.getParent().toString(), classes, null).find());
+        property, SearchPath.of(property.getParent().toString(), null, null, null, null).find());
+    assertEquals(variable, SearchPath.of(null, variable.toString(), null, null, null).find());
+    assertEquals(
+        variable, SearchPath.of(" ", variable.getParent().toString(), classes, null, null).find());
   }
 
   @Test
@@ -83,7 +86,7 @@ class SearchPathTest {
     Files.delete(variable);
     SearchPath path =
         SearchPath.of(
-            null, variable.getParent().toString(), classes, system.getParent().toString());
+            null, variable.getParent().toString(), classes, null, system.getParent().toString());
     assertEquals(
         "there is no library " + variable + " (environment variable PANAMOE_NATIVE_PATH)" + advice,
         failure(path));
@@ -93,7 +96,8 @@ class SearchPathTest {
   void aSettingThatIsNoPathIsRefusedInASentence() {
     String message =
         assertThrows(
-                NativeLibrary.WrongSetting.class, () -> SearchPath.of("a\0b", null, classes, null))
+                NativeLibrary.WrongSetting.class,
+                () -> SearchPath.of("a\0b", null, classes, null, null))
             .getMessage();
     assertTrue(message.endsWith("is no path on this system: Nul character not allowed"), message);
   }
@@ -105,24 +109,28 @@ class SearchPathTest {
   @Test
   void theProjectIsFoundFromAJarBelowIt() {
     Path jar = folder.resolve("project/bindings/target/panamoe-bindings.jar");
-    assertEquals(build, SearchPath.of(null, null, jar, null).find());
+    assertEquals(build, SearchPath.of(null, null, jar, null, null).find());
   }
 
   @Test
   void blankSettingsNameNoPlace() {
     SearchPath path =
-        SearchPath.of("", " ", null, File.pathSeparator + system.getParent() + File.pathSeparator);
-    assertEquals(List.of(new SearchPath.Candidate("java.library.path", system)), path.candidates());
-    assertEquals(List.of(), SearchPath.of(null, null, folder.getRoot(), null).candidates());
+        SearchPath.of(
+            "", " ", null, null, File.pathSeparator + system.getParent() + File.pathSeparator);
+    assertEquals(
+        List.of(new SearchPath.FileCandidate("java.library.path", system)), path.candidates());
+    assertEquals(List.of(), SearchPath.of(null, null, folder.getRoot(), null, null).candidates());
   }
 
   @Test
   void relativeSettingsAreMadeAbsolute() {
     for (SearchPath path :
         List.of(
-            SearchPath.of("some/where.so", null, null, null),
-            SearchPath.of(null, null, null, "lib"))) {
-      assertTrue(path.candidates().getFirst().file().isAbsolute(), path.toString());
+            SearchPath.of("some/where.so", null, null, null, null),
+            SearchPath.of(null, null, null, null, "lib"))) {
+      SearchPath.FileCandidate first =
+          assertInstanceOf(SearchPath.FileCandidate.class, path.candidates().getFirst());
+      assertTrue(first.file().isAbsolute(), path.toString());
     }
   }
 }
