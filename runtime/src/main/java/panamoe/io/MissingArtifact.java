@@ -18,7 +18,7 @@ public final class MissingArtifact {
               "com.fasterxml.jackson.core:jackson-annotations"),
           new Owner("com.fasterxml.jackson.", "com.fasterxml.jackson.core:jackson-databind"),
           new Owner("jcuda.", "org.jcuda:jcuda"),
-          new Owner("panamoe.bindings.", "panamoe:panamoe-bindings"));
+          new Owner("panamoe.bindings.", "panamoe-bindings"));
 
   // For a class whose initialization failed, the JVM keeps only the text of the first error.
   private static final Pattern FIRST_ERROR = Pattern.compile("NoClassDefFoundError: ([\\w/$.]+)");

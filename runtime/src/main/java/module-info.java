@@ -1,0 +1,53 @@
+/**
+ * Layers, models, checkpoints, communication and engine. Its packages change with every version, so
+ * only the facade sees them; a program uses {@code panamoe.api} and {@code panamoe.text}.
+ */
+@SuppressWarnings({
+  "module", // compiled before the modules that it names
+  "requires-automatic" // JCuda is no named module
+})
+module panamoe.runtime {
+  requires com.fasterxml.jackson.databind;
+  requires java.management;
+  requires jdk.jfr;
+  requires jdk.management;
+  requires static jcuda; // for run-time kernels
+  requires panamoe.bindings;
+
+  exports panamoe.backend to
+      panamoe.api,
+      panamoe.text;
+  exports panamoe.checkpoint to
+      panamoe.api,
+      panamoe.text;
+  exports panamoe.config to
+      panamoe.api,
+      panamoe.text;
+  exports panamoe.data to
+      panamoe.api,
+      panamoe.text;
+  exports panamoe.engine to
+      panamoe.api,
+      panamoe.text;
+  exports panamoe.io to
+      panamoe.api,
+      panamoe.text;
+  exports panamoe.model to
+      panamoe.api,
+      panamoe.text;
+  exports panamoe.moe to
+      panamoe.api,
+      panamoe.text;
+  exports panamoe.nn to
+      panamoe.api,
+      panamoe.text;
+  exports panamoe.op to
+      panamoe.api,
+      panamoe.text;
+  exports panamoe.param to
+      panamoe.api,
+      panamoe.text;
+  exports panamoe.tensor to
+      panamoe.api,
+      panamoe.text;
+}
