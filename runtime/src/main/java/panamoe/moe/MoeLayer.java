@@ -185,8 +185,6 @@ public final class MoeLayer {
     double routes = (double) work.tokens() * topK;
     // Sub-groups of a tensor group compute a part of its rows each.
     double rows = routes * topology.expertSlices() / topology.tensorDegree();
-    boolean here = computesHere(topology);
-    double sorted = work.bytes((double) topK * hidden) * (here ? 1 : 1 + TRAVELLING);
     Cost ones =
         weightedInputs
             ? Cost.activations(work, work.bytes32(topK), work.bytes(2.0 * topK * hidden + hidden))
@@ -194,7 +192,13 @@ public final class MoeLayer {
     return gate.cost(work)
         .then(experts.cost(work, rows, hit).beside(costBeside(work)))
         .then(ones)
-        .then(Cost.activations(work, sorted + work.bytes(hidden), 0));
+        .then(Cost.activations(work, dispatched(work) + work.bytes(hidden), 0));
+  }
+
+  /** The bytes of {@link #cost} that are kept of rows by expert, which are copied and no more. */
+  public double dispatched(Work work) {
+    return work.bytes((double) topK * hidden)
+        * (computesHere(work.topology()) ? 1 : 1 + TRAVELLING);
   }
 
   /**

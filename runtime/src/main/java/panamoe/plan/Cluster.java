@@ -12,16 +12,21 @@ import panamoe.io.Omittable;
  *
  * @param cards all of them
  * @param efficiency that Panamoe was measured to have there; null if it was not
+ * @param training the same, of optimizer steps; null if none were timed
  * @param machine that was measured; null if none was
  */
 public record Cluster(
-    Node node, int cards, @Omittable Efficiency efficiency, @Omittable Machine machine) {
+    Node node,
+    int cards,
+    @Omittable Efficiency efficiency,
+    @Omittable TrainingEfficiency training,
+    @Omittable Machine machine) {
   /** Most cards. */
   public static final int MOST = 1 << 16;
 
   /** Cards that nothing was measured on. */
   public Cluster(Node node, int cards) {
-    this(node, cards, null, null);
+    this(node, cards, null, null, null);
   }
 
   public Cluster {
@@ -78,7 +83,7 @@ public record Cluster(
 
   /** Other cards of the same node. */
   Cluster with(int others) {
-    return new Cluster(node, others, efficiency, machine);
+    return new Cluster(node, others, efficiency, training, machine);
   }
 
   /** A whole node, where the cluster is a part of one, and clusters of 2, 4, ... times its size. */

@@ -21,7 +21,7 @@ public record Efficiency(
     Constant bandwidth,
     Constant flops,
     Constant memory) {
-  private static final Constant MEMORY =
+  static final Constant MEMORY =
       new Constant(
           0.9,
           "of the memory",

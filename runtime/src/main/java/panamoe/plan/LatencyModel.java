@@ -63,7 +63,7 @@ public record LatencyModel(
           Term.LAYERS,
           efficiency.engine().step().value() + logits * efficiency.engine().logit().value());
     }
-    return new StepTime(step.terms);
+    return StepTime.of(Term.values(), step.terms);
   }
 
   /** Whether a hierarchical exchange differs from a flat one in any layer. */

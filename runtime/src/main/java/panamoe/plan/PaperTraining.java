@@ -77,6 +77,7 @@ public record PaperTraining(TrainingEfficiency efficiency) {
 
   private static TrainingEfficiency efficiency(Efficiency latencies, double flops) {
     return new TrainingEfficiency(
+        null,
         new Constant(
             flops,
             "of the peak",

@@ -222,7 +222,7 @@ public record Search(
   }
 
   private String tooSlow(double seconds, Plan fastest) {
-    Term largest = fastest.time().largest();
+    StepTerm largest = fastest.time().largest();
     return String.format(
             Locale.ROOT,
             "no plan on %s takes at most %.4g ms for a token: the fastest takes %.4g ms on %s, of"

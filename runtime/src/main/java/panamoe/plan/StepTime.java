@@ -3,7 +3,7 @@ package panamoe.plan;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Collections;
-import java.util.EnumMap;
+import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
@@ -11,13 +11,18 @@ import java.util.Map;
  *
  * @param terms s of each, all of them
  */
-public record StepTime(Map<Term, Double> terms) {
+public record StepTime(Map<StepTerm, Double> terms) {
   public StepTime {
-    Map<Term, Double> all = new EnumMap<>(Term.class);
-    for (Term term : Term.values()) {
-      all.put(term, terms.getOrDefault(term, 0.0));
+    terms = Collections.unmodifiableMap(new LinkedHashMap<>(terms));
+  }
+
+  /** Of the {@code all} terms of a kind, where those that are not given take no time. */
+  static StepTime of(StepTerm[] all, Map<? extends StepTerm, Double> given) {
+    Map<StepTerm, Double> terms = new LinkedHashMap<>();
+    for (StepTerm term : all) {
+      terms.put(term, given.containsKey(term) ? given.get(term) : 0);
     }
-    terms = Collections.unmodifiableMap(all);
+    return new StepTime(terms);
   }
 
   /** The sum. */
@@ -26,7 +31,7 @@ public record StepTime(Map<Term, Double> terms) {
   }
 
   /** The term that takes most. */
-  public Term largest() {
+  public StepTerm largest() {
     return Collections.max(terms.entrySet(), Map.Entry.comparingByValue()).getKey();
   }
 

@@ -20,7 +20,8 @@ import panamoe.train.TrainConfig;
 
 /**
  * The time of an optimizer step on a cluster, in closed form. Bytes and FLOPs are those that {@link
- * LanguageModel#cost} counts. Micro-batches are so large that launches hide behind products.
+ * LanguageModel#cost} counts. Where nothing is known of what layers take beside products,
+ * micro-batches are so large that it hides behind these.
  */
 public record TrainingModel(
     Node node, TrainingEfficiency efficiency, Optimizations optimizations, Skew skew) {
@@ -45,21 +46,25 @@ public record TrainingModel(
     double flops = all.flops();
     double read = all.bytesRead();
     double written = all.bytesWritten();
+    double kept = all.kept();
     for (int i = 0; i < costs.size(); i++) {
       BlockConfig block = model.config().blocks().get(i);
       Cost cost = costs.get(i);
       flops -= cost.flops();
       read -= cost.bytesRead();
       written -= cost.bytesWritten();
+      kept -= cost.kept();
       step.block(i, block, cost, block.experts() > 0 ? layers.next() : null);
     }
-    step.compute(flops / 3, read / 2, written, false);
+    step.compute(new Cost(flops, read, written, kept, 0), flops / 3, step.activations(kept), false);
     step.terms.replaceAll((_, seconds) -> seconds * training.microBatches());
     step.add(
         TrainingTerm.GRADIENTS,
         new GradientTime(node, topology).seconds(GradientMessage.of(model, topology)));
     step.add(TrainingTerm.OPTIMIZER, optimizerBytes(model, training, topology) / step.rate());
-    return new TrainingTime(step.terms, step.routes == 0 ? 0 : step.dropped / step.routes);
+    return new TrainingTime(
+        StepTime.of(TrainingTerm.values(), step.terms),
+        step.routes == 0 ? 0 : step.dropped / step.routes);
   }
 
   TrainingModel with(Strategy strategy) {
@@ -105,7 +110,7 @@ public record TrainingModel(
               && (moe.residual() != null || moe.shared() != null);
       sums(layer == null || beside ? 2 : 1);
       if (layer == null) {
-        compute(cost.flops() / 3, cost.bytesRead() / 2, cost.bytesWritten(), recompute);
+        compute(cost, cost.flops() / 3, beside(cost.kept()), recompute);
         return;
       }
       experts(index, (MoeConfig) block.feedForward(), cost, layer);
@@ -136,7 +141,8 @@ public record TrainingModel(
           (double) work.tokens() * topK * topology.expertSlices() / topology.tensorDegree();
       double mean = load.mean(tokens);
       double forward = cost.flops() / 3 - 2 * (allRows - mean) * elements;
-      compute(forward, cost.bytesRead() / 2, cost.bytesWritten(), recompute);
+      // Rows by expert are copied, as part of an exchange where they travel.
+      compute(cost, forward, beside(cost.kept() - layer.dispatched(work)), recompute);
       double late = Math.max(0, load.most(tokens) - mean) * 2 * elements / peak();
       add(TrainingTerm.IMBALANCE, (recompute ? 4 : 3) * late);
       routes += (double) work.tokens() * topK;
@@ -165,17 +171,31 @@ public record TrainingModel(
     }
 
     /**
-     * The longer of computing and of moving bytes, forward and backward.
+     * The longer of computing and of moving bytes, forward and backward, and what is beside it.
      *
+     * @param cost whose weights the backward reads again
      * @param flops of the forward
-     * @param read bytes of weights, which the backward reads again
-     * @param written bytes of gradients
+     * @param beside s of both; the backward has two thirds, as of FLOPs
      */
-    void compute(double flops, double read, double written, boolean again) {
-      double forward = Math.max(flops / peak(), read / rate());
+    void compute(Cost cost, double flops, double beside, boolean again) {
+      double read = cost.bytesRead() / 2;
+      double written = cost.bytesWritten();
+      double forward = Math.max(flops / peak(), read / rate()) + beside / 3;
+      double backward = Math.max(2 * flops / peak(), (read + written) / rate()) + 2 * beside / 3;
       add(TrainingTerm.FORWARD, forward);
-      add(TrainingTerm.BACKWARD, Math.max(2 * flops / peak(), (read + written) / rate()));
+      add(TrainingTerm.BACKWARD, backward);
       add(TrainingTerm.RECOMPUTATION, again ? forward : 0);
+    }
+
+    /** Seconds of a layer beside products and weights, as far as they are known. */
+    private double beside(double kept) {
+      return efficiency.layers() == null
+          ? 0
+          : efficiency.layers().layer().value() + activations(kept);
+    }
+
+    private double activations(double kept) {
+      return efficiency.layers() == null ? 0 : kept * efficiency.layers().activation().value();
     }
 
     double rate() {

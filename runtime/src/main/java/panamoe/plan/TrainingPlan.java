@@ -67,7 +67,7 @@ public record TrainingPlan(
     json.put("card_hours", cardHours());
     json.put("tokens_per_s", tokensPerSecond());
     json.put("step_ms", 1e3 * time.seconds());
-    json.set("terms", time.toJson());
+    json.set("terms", time.step().toJson());
     json.put("dropped", time.dropped());
     json.set("memory", memory.toJson());
     if (loss != null) {

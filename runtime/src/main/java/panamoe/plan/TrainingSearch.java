@@ -216,7 +216,7 @@ public record TrainingSearch(
   }
 
   private String tooSlow(double days, TrainingPlan fastest) {
-    TrainingTerm largest = fastest.time().largest();
+    StepTerm largest = fastest.time().step().largest();
     String sentence =
         String.format(
             Locale.ROOT,
@@ -226,7 +226,7 @@ public record TrainingSearch(
             days,
             fastest.days(),
             Count.of(fastest.cards(), "card"),
-            1e3 * fastest.time().terms().get(largest),
+            1e3 * fastest.time().step().terms().get(largest),
             1e3 * fastest.time().seconds(),
             largest.meaning());
     try (LanguageModel described = new LanguageModel(run.model())) {

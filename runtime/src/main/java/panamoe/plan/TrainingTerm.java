@@ -3,23 +3,34 @@ package panamoe.plan;
 import java.util.Locale;
 
 /** What a training step's time is spent on. */
-public enum TrainingTerm {
-  FORWARD("the forward: its FLOPs, or its weights' bytes where these take longer"),
-  BACKWARD("the backward: twice the FLOPs of the forward"),
-  RECOMPUTATION("layers that the backward computes again, as it kept their inputs alone"),
-  IMBALANCE("waiting for the rank whose experts have most rows"),
-  EXCHANGE("rows to the experts' cards and back, in the forward and the backward"),
-  ALL_REDUCE("sums over tensor ranks"),
-  GRADIENTS("gradients and updated weights between the cards that hold the same ones"),
-  OPTIMIZER("weights, gradients and moments that the optimizer reads and writes");
+public enum TrainingTerm implements StepTerm {
+  FORWARD(
+      "forward",
+      "the forward: its FLOPs, or its weights' bytes where these take longer, and what layers take"
+          + " beside where that was measured"),
+  BACKWARD("backward", "the backward: twice the FLOPs of the forward"),
+  RECOMPUTATION(
+      "recompute", "layers that the backward computes again, as it kept their inputs alone"),
+  IMBALANCE("imbalance", "waiting for the rank whose experts have most rows"),
+  EXCHANGE("exchange", "rows to the experts' cards and back, in the forward and the backward"),
+  ALL_REDUCE("sums", "sums over tensor ranks"),
+  GRADIENTS("gradients", "gradients and updated weights between the cards that hold the same ones"),
+  OPTIMIZER("optimizer", "weights, gradients and moments that the optimizer reads and writes");
 
+  private final String heading;
   private final String meaning;
 
-  TrainingTerm(String meaning) {
+  TrainingTerm(String heading, String meaning) {
+    this.heading = heading;
     this.meaning = meaning;
   }
 
-  /** In words, as a part of a sentence. */
+  @Override
+  public String heading() {
+    return heading;
+  }
+
+  @Override
   public String meaning() {
     return meaning;
   }

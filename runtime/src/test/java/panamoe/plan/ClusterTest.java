@@ -74,6 +74,7 @@ class ClusterTest {
             Node.KNOWN.get("hgx-h200"),
             16,
             Efficiency.of(tenth, tenth, share),
+            null,
             new Machine("here", "Z80", 1));
     String json = ConfigJson.text(sane);
     Path file = folder.resolve("c.json");

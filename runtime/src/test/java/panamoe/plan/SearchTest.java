@@ -200,7 +200,7 @@ class SearchTest {
   /** Four data ranks of 8 sequences have 32 tokens each 20 ms, on 8 cards. */
   @Test
   void aTokenCostsItsShareOfAllCards() {
-    StepTime time = new StepTime(Map.of(Term.LAYERS, 0.02));
+    StepTime time = StepTime.of(Term.values(), Map.of(Term.LAYERS, 0.02));
     Plan plan = new Plan(new Topology(8, 4, 2, 1), Strategy.FLAT, 8, null, time);
     assertEquals(1600, plan.tokensPerSecond(), 1e-9);
     assertEquals(0.005, plan.cardSeconds(), 1e-12);

@@ -10,6 +10,8 @@ import panamoe.config.ModelConfig;
 import panamoe.config.ModelPresets;
 import panamoe.config.MoeConfig;
 import panamoe.model.LanguageModel;
+import panamoe.moe.MoeLayer;
+import panamoe.nn.Work;
 import panamoe.parallel.Topology;
 import panamoe.tensor.DType;
 import panamoe.train.GradientMessage;
@@ -18,7 +20,7 @@ import panamoe.train.TrainConfig;
 class TrainingModelTest {
   private static final Node NODE = Node.KNOWN.get("dgx-a100");
   private static final TrainingEfficiency EFFICIENCY =
-      new TrainingEfficiency(share(0.5), share(0.8), share(0.9));
+      new TrainingEfficiency(null, share(0.5), share(0.8), share(0.9));
   private static final double PEAK = 0.5 * 312e12;
   private static final double RATE = 0.8 * 2.039e12;
   private static final TrainingModel MODEL =
@@ -64,7 +66,7 @@ class TrainingModelTest {
   }
 
   private static double term(TrainingTime time, TrainingTerm term) {
-    return time.terms().get(term);
+    return time.step().terms().get(term);
   }
 
   /**
@@ -100,6 +102,40 @@ class TrainingModelTest {
     TrainingTime four = time(DENSE, TRAINING, new Topology(4, 1, 1, 1));
     double shared = 32 * (matrices + vectors) / 4 + 6 * matrices;
     assertEquals(shared / RATE, term(four, TrainingTerm.OPTIMIZER), 1e-9);
+  }
+
+  @Test
+  void layersTakeWhatWasMeasuredBesideProducts() {
+    Constant layer = new Constant(0.5, "s", Constant.Kind.ASSUMED, "a test");
+    Constant activation = new Constant(1e-9, "s", Constant.Kind.ASSUMED, "a test");
+    TrainingEfficiency efficiency =
+        new TrainingEfficiency(
+            new TrainingEfficiency.Layers(layer, activation), share(0.5), share(0.8), share(0.9));
+    TrainingModel times = new TrainingModel(NODE, efficiency, Optimizations.PANAMOE, Skew.EVEN);
+    TrainConfig two = TRAINING.withBatch(16, 2);
+    TrainingTime time = time(times, DENSE, two, Topology.ONE);
+    double kept;
+    try (LanguageModel model = new LanguageModel(DENSE)) {
+      kept = model.cost(Work.training(16, 2048, DType.BFLOAT16)).kept();
+    }
+    double beside = 2 * 2 * 0.5 + kept * 1e-9;
+    double without = time(DENSE, two, Topology.ONE).seconds();
+    assertEquals(without + beside, time.seconds(), 1e-9 * time.seconds());
+    // The layers' part of the forward is computed again.
+    double again = time(times, DENSE, two.withRecompute(true), Topology.ONE).seconds();
+    assertTrue(again - time.seconds() > 2 * 2 * 0.5 / 3);
+  }
+
+  /** Rows of experts are copies, not results of a layer. */
+  @Test
+  void rowsByExpertAreNoActivations() {
+    try (LanguageModel model = new LanguageModel(EXPERTS)) {
+      MoeLayer layer = model.moeLayers().getFirst();
+      Work work = Work.training(2, 2048, DType.BFLOAT16);
+      double rows = 2 * 2048 * 1024 * 2; // top-1 in BFLOAT16
+      assertEquals(rows, layer.dispatched(work));
+      assertEquals(4 * rows, layer.dispatched(work.over(Topology.of(8))));
+    }
   }
 
   @Test

@@ -68,7 +68,8 @@ class TrainingSearchTest {
   /** 864 steps of 10 s are a tenth of a day; failures take a quarter more. */
   @Test
   void daysAreThoseOfAllStepsAndFailures() {
-    TrainingTime time = new TrainingTime(Map.of(TrainingTerm.FORWARD, 10.0), 0);
+    TrainingTime time =
+        new TrainingTime(StepTime.of(TrainingTerm.values(), Map.of(TrainingTerm.FORWARD, 10.0)), 0);
     TrainConfig training = TrainConfig.of(864, 16, 2048);
     TrainingPlan without = new TrainingPlan(training, Topology.of(8), null, time, null);
     assertEquals(0.1, without.days(), 1e-12);

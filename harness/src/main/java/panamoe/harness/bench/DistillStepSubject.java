@@ -59,7 +59,7 @@ final class DistillStepSubject implements Subject {
 
     Step(int tokens) {
       training = TrainStepSubject.training(tokens, dtype);
-      data = new TrainStepSubject.RandomTokens(training.sequence(), seed);
+      data = new RandomTokens(TrainStepSubject.VOCABULARY, training.sequence(), seed);
       teacher.materialize(backend, DType.FLOAT32, false, seed);
       teacher.pack(backend, dtype);
       student.materialize(backend, dtype, true, seed);

@@ -1,16 +1,13 @@
 package panamoe.harness.bench;
 
-import java.util.Random;
 import panamoe.backend.Backend;
 import panamoe.config.ModelConfig;
 import panamoe.config.ModelPresets;
-import panamoe.data.TokenSequences;
 import panamoe.io.Count;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Cost;
 import panamoe.parallel.Topology;
 import panamoe.tensor.DType;
-import panamoe.tensor.Tensor;
 import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
 import panamoe.train.Trainer;
@@ -20,7 +17,7 @@ import panamoe.train.Trainer;
  * layer, top-1, vocabulary 8192; batches are sequences of 256 random tokens.
  */
 final class TrainStepSubject implements Subject {
-  private static final int VOCABULARY = 8192;
+  static final int VOCABULARY = 8192;
   private static final int STEPS = 1_000_000;
 
   static final ModelConfig CONFIG =
@@ -84,7 +81,7 @@ final class TrainStepSubject implements Subject {
               backend,
               model,
               new RunConfig(CONFIG, training, seed),
-              new RandomTokens(length, seed));
+              new RandomTokens(VOCABULARY, length, seed));
     }
 
     @Override
@@ -101,28 +98,6 @@ final class TrainStepSubject implements Subject {
     @Override
     public void close() {
       model.close();
-    }
-  }
-
-  /** Random tokens; each sequence is drawn from its number. */
-  record RandomTokens(int length, long seed) implements TokenSequences {
-    @Override
-    public long fillTraining(long first, Tensor ids, Tensor targets) {
-      Random random = new Random(seed * 31 + first);
-      int[] tokens = new int[(int) ids.count()];
-      int[] next = new int[tokens.length];
-      for (int i = 0; i < tokens.length; i++) {
-        tokens[i] = random.nextInt(VOCABULARY);
-        next[i] = random.nextInt(VOCABULARY);
-      }
-      ids.set(tokens);
-      targets.set(next);
-      return targets.count();
-    }
-
-    @Override
-    public long fillValidation(long first, Tensor ids, Tensor targets) {
-      return fillTraining(-1 - first, ids, targets);
     }
   }
 }

@@ -1,6 +1,9 @@
 package panamoe.harness.plan;
 
 import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
 import java.util.regex.Pattern;
 import java.util.stream.LongStream;
 import panamoe.backend.Backend;
@@ -27,13 +30,16 @@ final class Calibration implements AutoCloseable {
   private final Backend backend;
   private final int onNode;
   private final Yardstick yardstick; // null on ranks that have no processor of their own
-  private final StepCosts costs;
+  private final MeasuredModels models;
+  private final StepCosts serving; // null where steps of serving are not timed
+  private final TrainCosts training; // null where optimizer steps are not timed
 
   /**
    * @param dtype of the steps that are timed
+   * @param steps that are timed; the cluster has no efficiency of others
    * @throws IllegalArgumentException if the device's ceilings cannot be measured
    */
-  Calibration(Ranks ranks, Backend backend, DType dtype) throws IOException {
+  Calibration(Ranks ranks, Backend backend, DType dtype, Steps steps) throws IOException {
     this.ranks = ranks;
     this.backend = backend;
     Communicator world = ranks.world();
@@ -47,13 +53,10 @@ final class Calibration implements AutoCloseable {
       throw new IllegalArgumentException(
           "--device " + backend.name() + " is measured by one rank, and the processors by several");
     }
-    this.yardstick = yardstick();
-    try {
-      this.costs = new StepCosts(ranks, backend, dtype);
-    } catch (RuntimeException | Error e) {
-      closeYardstick();
-      throw e;
-    }
+    this.models = new MeasuredModels(ranks, backend, dtype);
+    this.serving = steps.serve() ? new StepCosts(models) : null;
+    this.training = steps.train() ? new TrainCosts(models) : null;
+    this.yardstick = yardstick(); // without memory so far, models need no closing if it fails
   }
 
   private Yardstick yardstick() throws IOException {
@@ -73,7 +76,7 @@ final class Calibration implements AutoCloseable {
 
   /** Lets Java compile what is then measured. */
   void warmUp(MeasuringProgress progress) throws InterruptedException {
-    costs.time(1, _ -> progress.reached(0));
+    Probe.medians(probes(), 1, _ -> progress.reached(0));
   }
 
   /**
@@ -87,10 +90,31 @@ final class Calibration implements AutoCloseable {
     Node node = node();
     progress.reached(PART_OF_RATES);
     double[] seconds =
-        costs.time(rounds, part -> progress.reached(PART_OF_RATES + (1 - PART_OF_RATES) * part));
-    return ranks.first()
-        ? new Cluster(node, ranks.world().size(), costs.efficiency(node, seconds), here())
-        : null;
+        Probe.medians(
+            probes(), rounds, part -> progress.reached(PART_OF_RATES + (1 - PART_OF_RATES) * part));
+    if (!ranks.first()) {
+      return null;
+    }
+    int served = serving == null ? 0 : serving.probes().size();
+    return new Cluster(
+        node,
+        ranks.world().size(),
+        serving == null ? null : serving.efficiency(node, Arrays.copyOf(seconds, served)),
+        training == null
+            ? null
+            : training.efficiency(node, Arrays.copyOfRange(seconds, served, seconds.length)),
+        here());
+  }
+
+  private List<Probe> probes() {
+    List<Probe> probes = new ArrayList<>();
+    if (serving != null) {
+      probes.addAll(serving.probes());
+    }
+    if (training != null) {
+      probes.addAll(training.probes());
+    }
+    return probes;
   }
 
   /** This machine. */
@@ -137,15 +161,11 @@ final class Calibration implements AutoCloseable {
             + " reach at a time (bench's ceilings)");
   }
 
-  private void closeYardstick() {
+  @Override
+  public void close() {
     if (yardstick != null) {
       yardstick.close();
     }
-  }
-
-  @Override
-  public void close() {
-    closeYardstick();
-    costs.close();
+    models.close();
   }
 }

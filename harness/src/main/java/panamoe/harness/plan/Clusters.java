@@ -41,6 +41,10 @@ final class Clusters {
               + Calibration.here()
               + " are not predicted by it");
     }
+    if (known.training() == null) {
+      throw new IllegalArgumentException(
+          text + " has no steps of training: an earlier version measured it");
+    }
     return known;
   }
 
@@ -49,11 +53,10 @@ final class Clusters {
     return cluster.efficiency() == null ? Paper.fitted().efficiency() : cluster.efficiency();
   }
 
-  /** As above, in training: where Panamoe was measured, its prompts tell the share of FLOPs. */
+  /** As above, in training. */
   static TrainingEfficiency training(Cluster cluster) {
-    Efficiency known = efficiency(cluster);
-    return cluster.efficiency() == null
-        ? PaperTraining.fitted(known).efficiency()
-        : new TrainingEfficiency(known.flops(), known.bandwidth(), known.memory());
+    return cluster.training() == null
+        ? PaperTraining.fitted(efficiency(cluster)).efficiency()
+        : cluster.training();
   }
 }

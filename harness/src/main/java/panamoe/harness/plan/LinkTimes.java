@@ -73,6 +73,6 @@ final class LinkTimes {
         }
       }
     }
-    return StepProbe.median(seconds);
+    return Probe.median(seconds);
   }
 }

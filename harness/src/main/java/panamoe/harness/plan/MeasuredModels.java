@@ -1,5 +1,6 @@
 package panamoe.harness.plan;
 
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -14,17 +15,20 @@ import panamoe.config.UniformModel;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
 import panamoe.tensor.DType;
+import panamoe.train.TrainConfig;
 
 /** Models whose steps are timed. All ranks open and close them together. */
 final class MeasuredModels implements AutoCloseable {
   private static final int VOCABULARY = 8192;
   private static final int CONTEXT = 512;
   private static final int HEAD_SIZE = 64;
+  private static final int MOST_STEPS = 1_000_000;
 
   private final Ranks ranks;
   private final Backend backend;
   private final DType dtype;
   private final Map<ModelConfig, LanguageModel> open = new LinkedHashMap<>();
+  private final List<LanguageModel> trained = new ArrayList<>();
 
   /**
    * @param dtype of weights and activations
@@ -45,6 +49,14 @@ final class MeasuredModels implements AutoCloseable {
     return StepProbe.prompt(backend, model(config), tokens, dtype);
   }
 
+  /** Optimizer steps over {@code sequences} of {@code length} tokens on each data rank. */
+  TrainProbe train(ModelConfig config, int sequences, int length) {
+    LanguageModel model = new LanguageModel(config, ranks);
+    trained.add(model);
+    int all = sequences * ranks.topology().dataDegree();
+    return new TrainProbe(backend, model, TrainConfig.of(MOST_STEPS, all, length).withDType(dtype));
+  }
+
   private LanguageModel model(ModelConfig config) {
     return open.computeIfAbsent(config, _ -> new LanguageModel(config, ranks));
   }
@@ -52,27 +64,40 @@ final class MeasuredModels implements AutoCloseable {
   @Override
   public void close() {
     open.values().forEach(LanguageModel::close);
+    trained.forEach(LanguageModel::close);
   }
 
   static ModelConfig dense(int hidden, int layers) {
-    return model(hidden, 4 * hidden, Collections.nCopies(layers, 0), 1);
+    return model(hidden, 4 * hidden, Collections.nCopies(layers, 0), 1, false);
   }
 
   /** Experts as wide as MLPs on every other layer, as in the paper. */
   static ModelConfig everyOther(int hidden, int layers, int experts, int topK) {
-    return model(
-        hidden,
-        4 * hidden,
-        IntStream.range(0, layers).mapToObj(i -> i % 2 == 1 ? experts : 0).toList(),
-        topK);
+    return model(hidden, 4 * hidden, everyOther(layers, List.of(experts)), topK, false);
+  }
+
+  /**
+   * As above, beside an MLP that every token passes, with one expert a token.
+   *
+   * @param experts of the layers that have any; the last number is that of all further ones
+   */
+  static ModelConfig residual(int hidden, int layers, List<Integer> experts) {
+    return model(hidden, 4 * hidden, everyOther(layers, experts), 1, true);
+  }
+
+  private static List<Integer> everyOther(int layers, List<Integer> experts) {
+    return IntStream.range(0, layers)
+        .mapToObj(i -> i % 2 == 0 ? 0 : experts.get(Math.min(i / 2, experts.size() - 1)))
+        .toList();
   }
 
   /** Narrow experts on every layer, as in models of many experts. */
   static ModelConfig everyLayer(int hidden, int layers, int experts, int topK) {
-    return model(hidden, hidden / 2, Collections.nCopies(layers, experts), topK);
+    return model(hidden, hidden / 2, Collections.nCopies(layers, experts), topK, false);
   }
 
-  private static ModelConfig model(int hidden, int inner, List<Integer> experts, int topK) {
+  private static ModelConfig model(
+      int hidden, int inner, List<Integer> experts, int topK, boolean residual) {
     return new UniformModel(
             VOCABULARY,
             CONTEXT,
@@ -81,7 +106,7 @@ final class MeasuredModels implements AutoCloseable {
             hidden / HEAD_SIZE,
             inner,
             experts,
-            false,
+            residual,
             experts.contains(0) && Collections.max(experts) == 0 ? null : GateConfig.dropless(topK),
             Activation.GELU_TANH,
             NormConfig.Kind.LAYER,

@@ -27,7 +27,7 @@ final class MeasuringOptions {
   @Option(
       names = "--calibrate",
       description =
-          "Measure this machine, about twenty seconds, and print it as a cluster for --cluster:"
+          "Measure this machine, about half a minute, and print it as a cluster for --cluster:"
               + " what each of --ranks ranks reaches while all work, as threads, or processes"
               + " where mpirun has started them.")
   boolean calibrate;
@@ -35,10 +35,13 @@ final class MeasuringOptions {
   @Option(
       names = "--validate",
       description =
-          "Time steps of decoding on 1, 2 and 4 ranks of this machine, in turns with its"
-              + " calibration, and show predictions beside them; with --cluster by a file of"
-              + " --calibrate.")
-  boolean validate;
+          "Time steps of serving and of training (or those named: ${COMPLETION-CANDIDATES}) on 1,"
+              + " 2 and 4 ranks of this machine, in turns with its calibration, and show"
+              + " predictions beside them; with --cluster by a file of --calibrate.",
+      paramLabel = "STEPS",
+      arity = "0..1",
+      fallbackValue = "all")
+  Steps validate; // null: not asked for
 
   @Option(
       names = "--ranks",
@@ -55,7 +58,7 @@ final class MeasuringOptions {
 
   /** Whether there is something to measure. */
   boolean measures() {
-    return calibrate || validate;
+    return calibrate || validate != null;
   }
 
   /**
@@ -64,7 +67,7 @@ final class MeasuringOptions {
    * @throws ParameterException with one sentence
    */
   void check(CommandSpec spec) throws IOException {
-    if (calibrate && validate) {
+    if (calibrate && validate != null) {
       throw usage(spec, "--calibrate and --validate do not go together");
     }
     if (ranks != null && !measures()) {
@@ -91,7 +94,7 @@ final class MeasuringOptions {
             .run(
                 (all, backend, stop) -> {
                   try (PartBar bar = PartBar.onStandardError("measuring");
-                      Calibration calibration = new Calibration(all, backend, dtype)) {
+                      Calibration calibration = new Calibration(all, backend, dtype, Steps.ALL)) {
                     MeasuringProgress progress =
                         MeasuringProgress.of(all.first() ? bar : _ -> {}, stop);
                     calibration.warmUp(progress);
@@ -137,7 +140,7 @@ final class MeasuringOptions {
               .run(
                   (all, backend, stop) -> {
                     try (PartBar bar = PartBar.onStandardError("validating")) {
-                      return new Validation(all, backend, dtype)
+                      return new Validation(all, backend, dtype, validate)
                           .run(cluster, MeasuringProgress.of(all.first() ? bar : _ -> {}, stop));
                     }
                   });

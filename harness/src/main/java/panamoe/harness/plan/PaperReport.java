@@ -11,6 +11,8 @@ import panamoe.plan.Paper.Prediction;
 import panamoe.plan.PaperClaims;
 import panamoe.plan.PaperPoint;
 import panamoe.plan.PaperTraining;
+import panamoe.plan.Term;
+import panamoe.plan.TrainingTerm;
 
 /** {@code plan --paper}. */
 final class PaperReport {
@@ -40,7 +42,7 @@ final class PaperReport {
     json.put("published_sequences_per_s", prediction.point().samples());
     json.put("predicted_sequences_per_s", prediction.samples());
     json.put("predicted_step_ms", 1e3 * prediction.time().seconds());
-    json.set("terms", prediction.time().toJson());
+    json.set("terms", prediction.time().step().toJson());
     return json;
   }
 
@@ -71,7 +73,14 @@ final class PaperReport {
     line(text, "Milliseconds for a token, on A100 cards of 40 GB. * are the points that constants");
     line(text, "were fitted to; all others are predicted.");
     line(text, "");
-    line(text, "%-27s %6s %6s %6s %s", "model@cards", "paper", "model", "error", Terms.HEADING);
+    line(
+        text,
+        "%-27s %6s %6s %6s %s",
+        "model@cards",
+        "paper",
+        "model",
+        "error",
+        Terms.heading(Term.values()));
     paper.predictions().forEach(each -> row(text, each));
     row(text, paper.student());
     line(text, "");
@@ -104,7 +113,14 @@ final class PaperReport {
 
   private static void training(StringBuilder text, PaperTraining training) {
     line(text, "Training on 128 A100 cards, sequences/s, and milliseconds of a step:");
-    line(text, "%-27s %6s %6s %6s %s", "", "paper", "model", "error", TrainingTerms.HEADING);
+    line(
+        text,
+        "%-27s %6s %6s %6s %s",
+        "",
+        "paper",
+        "model",
+        "error",
+        Terms.heading(TrainingTerm.values()));
     for (PaperTraining.Prediction each : training.predictions()) {
       line(
           text,
@@ -113,7 +129,7 @@ final class PaperReport {
           each.point().samples(),
           each.samples(),
           100 * each.error(),
-          TrainingTerms.row(each.time()));
+          Terms.row(each.time().step(), 1));
     }
     line(
         text,
@@ -132,7 +148,7 @@ final class PaperReport {
         point.milliseconds(),
         1e3 * prediction.time().seconds(),
         100 * prediction.error(),
-        Terms.row(prediction.time()));
+        Terms.row(prediction.time(), 2));
   }
 
   private static void line(StringBuilder text, String format, Object... values) {

@@ -269,7 +269,7 @@ public final class PlanCommand implements Callable<Integer> {
     List<String> others = new ArrayList<>(OF_A_SEARCH);
     others.add("--paper");
     others.remove("--dtype");
-    if (measuring.validate) {
+    if (measuring.validate != null) {
       others.remove("--cluster");
     }
     requireNone(others, "this machine is measured with models of its own, and no ");

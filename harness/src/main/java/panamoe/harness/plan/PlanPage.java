@@ -69,13 +69,13 @@ final class PlanPage {
         Html.figure(
             new StackedBars(
                     "A token, term by term",
-                    Arrays.stream(Term.values()).map(Terms::name).toList(),
+                    Arrays.stream(Term.values()).map(Term::heading).toList(),
                     front.stream().map(PlanPage::bar).toList(),
                     "ms")
                 .draw("The terms of each plan's time"),
             "A bar for each plan, in the order of the table."));
     for (Term term : Term.values()) {
-      body.append(Html.paragraph(Terms.name(term) + ": " + term.meaning()));
+      body.append(Html.paragraph(term.heading() + ": " + term.meaning()));
     }
     if (report.skew() != null) {
       body.append(report.skew().html());

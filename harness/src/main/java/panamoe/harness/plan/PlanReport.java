@@ -13,6 +13,7 @@ import panamoe.plan.Plan;
 import panamoe.plan.Search;
 import panamoe.plan.Search.Found;
 import panamoe.plan.Search.Misfit;
+import panamoe.plan.Term;
 
 /**
  * What a search has found, as JSON and as a table.
@@ -101,9 +102,9 @@ record PlanReport(Search search, Found found, SkewTable skew) {
     }
     misfits(text);
     line(text, "");
-    line(text, "%5s %8s %s", "cards", "ms/token", Terms.HEADING);
+    line(text, "%5s %8s %s", "cards", "ms/token", Terms.heading(Term.values()));
     for (Plan plan : found.front()) {
-      line(text, "%5d %8.2f %s", plan.cards(), 1e3 * plan.latency(), Terms.row(plan.time()));
+      line(text, "%5d %8.2f %s", plan.cards(), 1e3 * plan.latency(), Terms.row(plan.time(), 2));
     }
     if (skew != null) {
       line(text, "");

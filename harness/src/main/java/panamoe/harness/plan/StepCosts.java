@@ -1,20 +1,16 @@
 package panamoe.harness.plan;
 
-import java.util.Arrays;
 import java.util.List;
-import panamoe.backend.Backend;
-import panamoe.parallel.Ranks;
 import panamoe.plan.Efficiency;
 import panamoe.plan.LatencyModel;
 import panamoe.plan.Node;
 import panamoe.plan.Optimizations;
-import panamoe.tensor.DType;
 
 /**
  * What steps take beside bytes, FLOPs and exchanges: six small models, in each of which one cost
  * outweighs those that are not yet known. Used by all ranks together.
  */
-final class StepCosts implements AutoCloseable {
+final class StepCosts {
   private static final int FEW_LAYERS = 2;
   private static final int MANY_LAYERS = 18;
   private static final int NARROW = 64;
@@ -23,46 +19,30 @@ final class StepCosts implements AutoCloseable {
   private static final int LARGE_BATCH = 32;
   private static final int PROMPT = 480;
 
-  private final MeasuredModels models;
   private final List<StepProbe> probes;
 
-  StepCosts(Ranks ranks, Backend backend, DType dtype) {
-    models = new MeasuredModels(ranks, backend, dtype);
-    try {
-      probes =
-          List.of(
-              models.decode(MeasuredModels.dense(NARROW, FEW_LAYERS), BATCH),
-              models.decode(MeasuredModels.dense(NARROW, FEW_LAYERS), LARGE_BATCH),
-              models.decode(MeasuredModels.dense(NARROW, MANY_LAYERS), BATCH),
-              models.decode(MeasuredModels.dense(WIDE, 8), 1),
-              models.prompt(MeasuredModels.dense(WIDE / 2, 2), PROMPT),
-              models.decode(MeasuredModels.everyLayer(2 * NARROW, 6, 64, 4), BATCH));
-    } catch (RuntimeException | Error e) {
-      models.close();
-      throw e;
-    }
+  /**
+   * @param models stay the caller's to close
+   */
+  StepCosts(MeasuredModels models) {
+    probes =
+        List.of(
+            models.decode(MeasuredModels.dense(NARROW, FEW_LAYERS), BATCH),
+            models.decode(MeasuredModels.dense(NARROW, FEW_LAYERS), LARGE_BATCH),
+            models.decode(MeasuredModels.dense(NARROW, MANY_LAYERS), BATCH),
+            models.decode(MeasuredModels.dense(WIDE, 8), 1),
+            models.prompt(MeasuredModels.dense(WIDE / 2, 2), PROMPT),
+            models.decode(MeasuredModels.everyLayer(2 * NARROW, 6, 64, 4), BATCH));
   }
 
-  /**
-   * The seconds of a step of each model, which take turns; zeros but on rank 0.
-   *
-   * @param rounds whose median counts
-   */
-  double[] time(int rounds, MeasuringProgress progress) throws InterruptedException {
-    double[][] seconds = new double[probes.size()][rounds];
-    for (int round = 0; round < rounds; round++) {
-      for (int i = 0; i < seconds.length; i++) {
-        seconds[i][round] = probes.get(i).seconds();
-        progress.reached((round + (i + 1.0) / seconds.length) / rounds);
-      }
-    }
-    return Arrays.stream(seconds).mapToDouble(StepProbe::median).toArray();
+  List<StepProbe> probes() {
+    return probes;
   }
 
   /**
    * The costs by which the closed form meets these times.
    *
-   * @param seconds of a step of each model, in the order of {@link #time}
+   * @param seconds of a step of each model
    */
   Efficiency efficiency(Node node, double[] seconds) {
     SolvedCosts solved = new SolvedCosts(node);
@@ -80,10 +60,5 @@ final class StepCosts implements AutoCloseable {
   double[] predicted(Node node, Efficiency efficiency) {
     LatencyModel latency = new LatencyModel(node, efficiency, Optimizations.PANAMOE);
     return probes.stream().mapToDouble(probe -> probe.predicted(latency).seconds()).toArray();
-  }
-
-  @Override
-  public void close() {
-    models.close();
   }
 }

@@ -7,7 +7,9 @@ import panamoe.harness.bench.Letters;
 import panamoe.harness.load.TimedTexts;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Work;
+import panamoe.plan.Cluster;
 import panamoe.plan.LatencyModel;
+import panamoe.plan.Optimizations;
 import panamoe.plan.StepTime;
 import panamoe.tensor.DType;
 
@@ -15,7 +17,7 @@ import panamoe.tensor.DType;
  * Steps of a model of random weights over ranks, to be timed and to be predicted. All ranks time it
  * together.
  */
-final class StepProbe {
+final class StepProbe implements Probe {
   private static final int LENGTH = 40;
   private static final int SEED = 1; // of weights and tokens
   private static final double SECONDS = 0.4;
@@ -51,8 +53,9 @@ final class StepProbe {
     return new StepProbe(backend, model, texts, Work.prefill(tokens, dtype));
   }
 
-  /** The median step in seconds, without the first fifth of each text; 0 but on rank 0. */
-  double seconds() throws InterruptedException {
+  /** Without the first fifth of each text; 0 but on rank 0. */
+  @Override
+  public double seconds() throws InterruptedException {
     if (model.head().value() == null) {
       model.materialize(backend, work.dtype(), false, SEED);
       model.pack(backend, work.dtype());
@@ -70,7 +73,12 @@ final class StepProbe {
             steps[0] = append(steps[0], Arrays.copyOfRange(all, all.length / 5, all.length));
           } while (System.nanoTime() < end);
         });
-    return steps[0].length == 0 ? 0 : median(steps[0]) / 1e3;
+    return steps[0].length == 0 ? 0 : Probe.median(steps[0]) / 1e3;
+  }
+
+  @Override
+  public StepTime predicted(Cluster cluster) {
+    return predicted(new LatencyModel(cluster.node(), cluster.efficiency(), Optimizations.PANAMOE));
   }
 
   StepTime predicted(LatencyModel latency) {
@@ -81,11 +89,5 @@ final class StepProbe {
     double[] all = Arrays.copyOf(some, some.length + more.length);
     System.arraycopy(more, 0, all, some.length, more.length);
     return all;
-  }
-
-  static double median(double[] values) {
-    double[] sorted = values.clone();
-    Arrays.sort(sorted);
-    return sorted[sorted.length / 2];
   }
 }

@@ -48,15 +48,17 @@ final class TrainingPage {
         Html.figure(
             new StackedBars(
                     "A step, term by term",
-                    Arrays.stream(TrainingTerm.values()).map(TrainingTerms::name).toList(),
+                    Arrays.stream(TrainingTerm.values()).map(TrainingTerm::heading).toList(),
                     front.stream()
-                        .map(plan -> bar(plan, 1, plan.time().terms().values().stream().toList()))
+                        .map(
+                            plan ->
+                                bar(plan, 1, plan.time().step().terms().values().stream().toList()))
                         .toList(),
                     "s")
                 .draw("The terms of each plan's step"),
             "A bar for each plan, in the order of the table."));
     for (TrainingTerm term : TrainingTerm.values()) {
-      body.append(Html.paragraph(TrainingTerms.name(term) + ": " + term.meaning()));
+      body.append(Html.paragraph(term.heading() + ": " + term.meaning()));
     }
     body.append(Html.heading("What fills a card"));
     body.append(

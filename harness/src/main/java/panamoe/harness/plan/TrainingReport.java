@@ -14,6 +14,7 @@ import panamoe.plan.TrainingPlan;
 import panamoe.plan.TrainingSearch;
 import panamoe.plan.TrainingSearch.Found;
 import panamoe.plan.TrainingSearch.Misfit;
+import panamoe.plan.TrainingTerm;
 import panamoe.train.MemoryForecast;
 import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
@@ -112,14 +113,14 @@ record TrainingReport(
     found.front().forEach(plan -> line(text, "%s", row(plan)));
     misfits(text);
     line(text, "");
-    line(text, "%5s %9s %s", "cards", "step, ms", TrainingTerms.HEADING);
+    line(text, "%5s %9s %s", "cards", "step, ms", Terms.heading(TrainingTerm.values()));
     for (TrainingPlan plan : found.front()) {
       line(
           text,
           "%5d %9.1f %s",
           plan.cards(),
           1e3 * plan.time().seconds(),
-          TrainingTerms.row(plan.time()));
+          Terms.row(plan.time().step(), 1));
     }
     memory(text);
     failures(text);

@@ -3,53 +3,64 @@ package panamoe.harness.plan;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Locale;
+import java.util.stream.Collectors;
 import panamoe.plan.StepTime;
 
 /**
  * A step that was measured and predicted.
  *
  * @param batch texts of each rank
- * @param measured s, the median over rounds, like {@code predicted}
- * @param terms of one of the predictions
+ * @param measured s, the median over rounds
+ * @param predicted the median prediction
  */
-record Validated(
-    String model, int ranks, int batch, double measured, double predicted, StepTime terms) {
+record Validated(String model, int ranks, int batch, double measured, StepTime predicted) {
   static final String HEADER =
       String.format(
           Locale.ROOT,
-          "%-28s %5s %5s %9s %9s %7s %s",
+          "%-28s %5s %5s %9s %9s %7s  %s",
           "a step of",
           "ranks",
           "texts",
           "ms",
           "model",
           "error",
-          Terms.HEADING);
+          "of which, ms");
 
   /** Of the prediction, as a share of what was measured. */
   double error() {
-    return predicted / measured - 1;
+    return predicted.seconds() / measured - 1;
   }
 
   String toRow() {
     return String.format(
         Locale.ROOT,
-        "%-28s %5d %5d %9.2f %9.2f %+6.1f%% %s",
+        "%-28s %5d %5d %9.2f %9.2f %+6.1f%%  %s",
         model,
         ranks,
         batch * ranks,
         1e3 * measured,
-        1e3 * predicted,
+        1e3 * predicted.seconds(),
         100 * error(),
-        Terms.row(terms));
+        terms());
+  }
+
+  /** Those that take time: serving and training have different ones. */
+  private String terms() {
+    return predicted.terms().entrySet().stream()
+        .filter(term -> term.getValue() > 0)
+        .map(
+            term ->
+                String.format(
+                    Locale.ROOT, "%s %.2f", term.getKey().heading(), 1e3 * term.getValue()))
+        .collect(Collectors.joining(", "));
   }
 
   ObjectNode toJson() {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.put("model", model).put("ranks", ranks).put("texts", batch * ranks);
-    json.put("measured_ms", 1e3 * measured).put("predicted_ms", 1e3 * predicted);
+    json.put("measured_ms", 1e3 * measured).put("predicted_ms", 1e3 * predicted.seconds());
     json.put("error", error());
-    json.set("terms", terms.toJson());
+    json.set("terms", predicted.toJson());
     return json;
   }
 }

@@ -9,32 +9,54 @@ import panamoe.backend.Backend;
 import panamoe.config.ModelConfig;
 import panamoe.parallel.Ranks;
 import panamoe.plan.Cluster;
-import panamoe.plan.LatencyModel;
-import panamoe.plan.Optimizations;
 import panamoe.plan.StepTime;
 import panamoe.tensor.DType;
 
-/** Steps of models that no constant was measured with, beside their predictions. */
-record Validation(Ranks ranks, Backend backend, DType dtype) {
+/**
+ * Steps of models that no constant was measured with, beside their predictions.
+ *
+ * @param steps that are timed
+ */
+record Validation(Ranks ranks, Backend backend, DType dtype, Steps steps) {
   private static final int ROUNDS = 5;
 
   /**
-   * @param batch texts of each rank, of which a step writes a token each; 1 if it reads a prompt
-   * @param prompt tokens of that prompt; 0 if the step writes tokens
+   * @param batch texts of each rank
    */
-  private record Case(String name, ModelConfig config, int batch, int prompt) {}
+  private record Case(String name, int batch, Probe probe) {}
 
-  private static List<Case> cases() {
+  private List<Case> cases(MeasuredModels models) {
+    List<Case> cases = new ArrayList<>();
+    if (steps.serve()) {
+      cases.addAll(serving(models));
+    }
+    if (steps.train()) {
+      cases.addAll(training(models));
+    }
+    return cases;
+  }
+
+  private static List<Case> serving(MeasuredModels models) {
     ModelConfig dense = MeasuredModels.dense(768, 12);
     ModelConfig paper = MeasuredModels.everyOther(768, 12, 8, 1);
     ModelConfig narrow = MeasuredModels.everyLayer(1024, 8, 32, 4);
     return List.of(
-        new Case("12 layers of 768", dense, 1, 0),
-        new Case("12 of 768, 6 with 8 experts", paper, 1, 0),
-        new Case("12 of 768, 6 with 8 experts", paper, 8, 0),
-        new Case("12 of 768, a prompt of 256", paper, 1, 256),
-        new Case("8 of 1024, 4 of 32 experts", narrow, 1, 0),
-        new Case("8 of 1024, 4 of 32 experts", narrow, 8, 0));
+        new Case("12 layers of 768", 1, models.decode(dense, 1)),
+        new Case("12 of 768, 6 with 8 experts", 1, models.decode(paper, 1)),
+        new Case("12 of 768, 6 with 8 experts", 8, models.decode(paper, 8)),
+        new Case("12 of 768, a prompt of 256", 1, models.prompt(paper, 256)),
+        new Case("8 of 1024, 4 of 32 experts", 1, models.decode(narrow, 1)),
+        new Case("8 of 1024, 4 of 32 experts", 8, models.decode(narrow, 8)));
+  }
+
+  private static List<Case> training(MeasuredModels models) {
+    ModelConfig residual = MeasuredModels.residual(384, 6, List.of(8));
+    ModelConfig pyramid = MeasuredModels.residual(384, 6, List.of(4, 4, 8));
+    ModelConfig narrow = MeasuredModels.everyLayer(512, 4, 16, 4);
+    return List.of(
+        new Case("trained, 6 of 384, residual", 4, models.train(residual, 4, 256)),
+        new Case("trained, pyramid-residual", 2, models.train(pyramid, 2, 512)),
+        new Case("trained, 4 of 512, 4 of 16", 2, models.train(narrow, 2, 256)));
   }
 
   /**
@@ -45,20 +67,14 @@ record Validation(Ranks ranks, Backend backend, DType dtype) {
    */
   List<Validated> run(Cluster known, MeasuringProgress progress)
       throws IOException, InterruptedException {
-    List<Case> cases = cases();
-    List<StepProbe> probes = new ArrayList<>();
-    try (Calibration calibration = known == null ? new Calibration(ranks, backend, dtype) : null;
+    try (Calibration calibration =
+            known == null ? new Calibration(ranks, backend, dtype, steps) : null;
         MeasuredModels models = new MeasuredModels(ranks, backend, dtype)) {
-      for (Case each : cases) {
-        probes.add(
-            each.prompt == 0
-                ? models.decode(each.config, each.batch)
-                : models.prompt(each.config, each.prompt));
-      }
+      List<Case> cases = cases(models);
       double[][] measured = new double[cases.size()][ROUNDS];
       StepTime[][] predicted = new StepTime[cases.size()][ROUNDS];
-      for (StepProbe probe : probes) {
-        probe.seconds(); // Java compiles what it calls
+      for (Case each : cases) {
+        each.probe.seconds(); // Java compiles what it calls
         progress.reached(0);
       }
       if (calibration != null) {
@@ -68,13 +84,13 @@ record Validation(Ranks ranks, Backend backend, DType dtype) {
         double before = (double) round / ROUNDS;
         Cluster cluster =
             calibration == null ? known : calibration.measure(1, _ -> progress.reached(before));
-        for (int i = 0; i < probes.size(); i++) {
-          double seconds = probes.get(i).seconds();
+        for (int i = 0; i < cases.size(); i++) {
+          double seconds = cases.get(i).probe.seconds();
           if (ranks.first()) {
             measured[i][round] = seconds;
-            predicted[i][round] = probes.get(i).predicted(model(cluster));
+            predicted[i][round] = cases.get(i).probe.predicted(cluster);
           }
-          progress.reached((round + (i + 1.0) / probes.size()) / ROUNDS);
+          progress.reached((round + (i + 1.0) / cases.size()) / ROUNDS);
         }
       }
       return ranks.first() ? rows(cases, measured, predicted) : List.of();
@@ -87,20 +103,14 @@ record Validation(Ranks ranks, Backend backend, DType dtype) {
       Case each = cases.get(i);
       StepTime[] sorted = predicted[i].clone();
       Arrays.sort(sorted, Comparator.comparingDouble(StepTime::seconds));
-      StepTime middle = sorted[ROUNDS / 2];
       rows.add(
           new Validated(
               each.name,
               ranks.world().size(),
               each.batch,
-              StepProbe.median(measured[i]),
-              middle.seconds(),
-              middle));
+              Probe.median(measured[i]),
+              sorted[ROUNDS / 2]));
     }
     return rows;
-  }
-
-  private static LatencyModel model(Cluster cluster) {
-    return new LatencyModel(cluster.node(), cluster.efficiency(), Optimizations.PANAMOE);
   }
 }

@@ -29,6 +29,7 @@ import panamoe.plan.Constant;
 import panamoe.plan.Efficiency;
 import panamoe.plan.Machine;
 import panamoe.plan.Node;
+import panamoe.plan.TrainingEfficiency;
 import panamoe.train.RunConfig;
 
 class PlanCommandTest {
@@ -160,8 +161,11 @@ class PlanCommandTest {
     Constant share = new Constant(0.5, "of the peak", Constant.Kind.MEASURED, "test");
     Efficiency efficiency =
         Efficiency.measured(new Efficiency.Engine(time, time), time, time, share, share);
+    TrainingEfficiency training =
+        TrainingEfficiency.measured(new TrainingEfficiency.Layers(time, time), share, share);
     Path file = folder.resolve("own.json");
-    return Files.writeString(file, ConfigJson.text(new Cluster(node, 2, efficiency, machine)));
+    return Files.writeString(
+        file, ConfigJson.text(new Cluster(node, 2, efficiency, training, machine)));
   }
 
   @Test
@@ -176,8 +180,9 @@ class PlanCommandTest {
     CommandRun training =
         CommandRun.of(("plan --model 350M --tokens 1e9 --json --cluster " + file).split(" "));
     assertEquals(0, training.exitCode(), training.err());
-    JsonNode share = JSON.readTree(training.out()).at("/constants/flops_share");
-    assertEquals("measured", share.get("kind").asText());
+    JsonNode constants = JSON.readTree(training.out()).get("constants");
+    assertEquals("measured", constants.get("flops_share").get("kind").asText());
+    assertEquals(0.5, constants.get("activation").get("value").asDouble());
   }
 
   @Test
@@ -276,6 +281,7 @@ class PlanCommandTest {
             + " and no --model",
         "plan --calibrate --cluster dgx-h100:8   | this machine is measured with models of its own,"
             + " and no --cluster",
+        "plan --validate decoding                | Invalid value for option '--validate'",
         "plan --paper --ranks 2                  | --ranks goes with --calibrate or --validate",
         "plan --validate --out own.json          | --out goes with --calibrate",
         "plan --validate --cluster dgx-h100:8    | --validate needs a file of --calibrate, and"

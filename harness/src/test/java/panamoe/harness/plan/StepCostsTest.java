@@ -33,7 +33,8 @@ class StepCostsTest {
   @Test
   void theCostsThatStepsHaveAreFound() {
     double[] costsOfSteps = {2e-4, 3e-9, 5e-5, 2e-6, 0.7, 0.4};
-    try (StepCosts costs = new StepCosts(Ranks.alone(), null, DType.BFLOAT16)) {
+    try (MeasuredModels models = new MeasuredModels(Ranks.alone(), null, DType.BFLOAT16)) {
+      StepCosts costs = new StepCosts(models);
       double[] seconds = costs.predicted(NODE, efficiency(costsOfSteps));
       Efficiency found = costs.efficiency(NODE, seconds);
       List<Constant> values =
@@ -56,7 +57,8 @@ class StepCostsTest {
 
   @Test
   void aMachineThatWasBusyGivesCostsAllTheSame() {
-    try (StepCosts costs = new StepCosts(Ranks.alone(), null, DType.FLOAT32)) {
+    try (MeasuredModels models = new MeasuredModels(Ranks.alone(), null, DType.FLOAT32)) {
+      StepCosts costs = new StepCosts(models);
       // Fewer layers take longer than many, and the wide model no time at all.
       Efficiency found = costs.efficiency(NODE, new double[] {5e-3, 4e-3, 3e-3, 1e-9, 1e3, 1e-9});
       found.constants().forEach((name, constant) -> assertEquals(true, constant.value() > 0, name));

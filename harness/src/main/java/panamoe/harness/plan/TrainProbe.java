@@ -1,0 +1,66 @@
+package panamoe.harness.plan;
+
+import panamoe.backend.Backend;
+import panamoe.harness.bench.RandomTokens;
+import panamoe.model.LanguageModel;
+import panamoe.parallel.Topology;
+import panamoe.plan.Cluster;
+import panamoe.plan.Node;
+import panamoe.plan.Optimizations;
+import panamoe.plan.Skew;
+import panamoe.plan.StepTime;
+import panamoe.plan.TrainingEfficiency;
+import panamoe.plan.TrainingModel;
+import panamoe.train.RunConfig;
+import panamoe.train.TrainConfig;
+import panamoe.train.Trainer;
+
+/** Optimizer steps of a model of random weights, over random tokens. */
+final class TrainProbe implements Probe {
+  private static final int SEED = 1; // of weights and tokens
+  private static final int STEPS = 3;
+
+  private final Backend backend;
+  private final LanguageModel model;
+  private final TrainConfig training;
+  private Trainer trainer; // null until the first step
+
+  /**
+   * @param model is not shared with other probes: steps change it
+   */
+  TrainProbe(Backend backend, LanguageModel model, TrainConfig training) {
+    this.backend = backend;
+    this.model = model;
+    this.training = training;
+  }
+
+  @Override
+  public double seconds() {
+    if (trainer == null) {
+      model.materialize(backend, training.dtype(), true, SEED);
+      trainer =
+          new Trainer(
+              backend,
+              model,
+              new RunConfig(model.config(), training, SEED),
+              new RandomTokens(model.config().vocabulary(), training.sequence(), SEED));
+    }
+    double[] seconds = new double[STEPS];
+    for (int step = 0; step < STEPS; step++) {
+      seconds[step] = trainer.next().seconds();
+    }
+    return Probe.median(seconds);
+  }
+
+  @Override
+  public StepTime predicted(Cluster cluster) {
+    return predicted(cluster.node(), cluster.training());
+  }
+
+  StepTime predicted(Node node, TrainingEfficiency efficiency) {
+    Topology topology = model.parameters().ranks().topology();
+    return new TrainingModel(node, efficiency, Optimizations.PANAMOE, Skew.EVEN)
+        .of(model, training, topology)
+        .step();
+  }
+}
