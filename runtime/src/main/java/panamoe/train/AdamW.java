@@ -21,7 +21,19 @@ import panamoe.tensor.Tensor;
  * moments of an equal share of the elements, reduces their gradient, updates them, and sends the
  * result to the others.
  */
-final class AdamW {
+public final class AdamW {
+  /**
+   * What does not change from step to step.
+   *
+   * @param beta1 decay of the gradient's moving mean
+   * @param beta2 decay of its square's
+   * @param epsilon beside the root of the latter
+   * @param weightDecay of matrices
+   * @param clip the norm that gradients are scaled down to
+   */
+  public record Settings(
+      double beta1, double beta2, double epsilon, double weightDecay, double clip) {}
+
   /**
    * The optimizer's state of one parameter, for this rank's share of its elements.
    *
@@ -64,14 +76,17 @@ final class AdamW {
   record Views(Tensor masters, Tensor master, Tensor gradients, Tensor gradient) {}
 
   private final Backend backend;
-  private final TrainConfig config;
+  private final Settings settings;
   private final List<Moments> moments = new ArrayList<>();
   private final List<Bucket> buckets;
   private final GradientNorms norms;
 
-  AdamW(Backend backend, TrainConfig config, ParameterStore store) {
+  /**
+   * @param store materialized for training on {@code backend}
+   */
+  public AdamW(Backend backend, Settings settings, ParameterStore store) {
     this.backend = backend;
-    this.config = config;
+    this.settings = settings;
     this.buckets = Bucket.of(store);
     Map<Parameter, Moments> shared = new HashMap<>();
     buckets.forEach(bucket -> bucket.moments().forEach(each -> shared.put(each.parameter(), each)));
@@ -93,8 +108,8 @@ final class AdamW {
     return moments;
   }
 
-  /** Reduces this rank's shares of the gradients over the replicas. */
-  void sumGradients() {
+  /** Reduces this rank's shares of the gradients over the replicas. Collective. */
+  public void sumGradients() {
     buckets.forEach(bucket -> bucket.sumGradients(backend));
   }
 
@@ -102,25 +117,31 @@ final class AdamW {
     return norms;
   }
 
+  /** The global norm of the gradients, after {@link #sumGradients}. Collective. */
+  public double norm() {
+    return norms.measure();
+  }
+
   /**
-   * Updates the parameters.
+   * Updates the parameters. Collective.
    *
    * @param step from 0
+   * @param rate of learning
    * @param norm global norm of the gradients
    */
-  void step(long step, double norm) {
+  public void step(long step, double rate, double norm) {
     // PyTorch's clip_grad_norm_: never scales up, and 1e-6 keeps a zero norm harmless.
-    float scale = (float) Math.min(1, config.clip() / (norm + 1e-6));
+    float scale = (float) Math.min(1, settings.clip() / (norm + 1e-6));
     for (Moments each : moments) {
       Parameter parameter = each.parameter();
       if (each.count() > 0) {
         backend.adamwStep(
             new OptimizerKernels.AdamW(
-                (float) config.learningRate(step),
-                (float) config.beta1(),
-                (float) config.beta2(),
-                (float) config.epsilon(),
-                parameter.decayed() ? (float) config.weightDecay() : 0,
+                (float) rate,
+                (float) settings.beta1(),
+                (float) settings.beta2(),
+                (float) settings.epsilon(),
+                parameter.decayed() ? (float) settings.weightDecay() : 0,
                 scale,
                 step + 1),
             each.views().master(),

@@ -6,17 +6,14 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import panamoe.checkpoint.Checkpoint;
-import panamoe.checkpoint.CheckpointContents;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.CheckpointStore;
 import panamoe.checkpoint.SaveReport;
 import panamoe.checkpoint.Shards;
-import panamoe.comm.Communicator;
 import panamoe.io.ConfigJson;
 import panamoe.model.KeptLayers;
 import panamoe.model.ModelTensors;
@@ -34,32 +31,17 @@ import panamoe.tensor.TensorScope;
  */
 public final class RunCheckpoints {
   private static final int KEPT = 2;
-  private static final String FIRST = "first_moment.";
-  private static final String SECOND = "second_moment.";
 
   private final Trainer trainer;
   private final Ranks ranks;
   private final CheckpointStore store;
-  // Views of the tensors that this rank writes and has whole, created once.
-  private final Map<String, Tensor> weights = new LinkedHashMap<>();
-  private final Map<String, Tensor> moments = new LinkedHashMap<>();
+  private final TrainedTensors tensors;
 
   public RunCheckpoints(Trainer trainer, Path directory) {
     this.trainer = trainer;
     this.ranks = trainer.model().parameters().ranks();
     this.store = new CheckpointStore(directory, KEPT);
-    for (AdamW.Moments each : trainer.moments()) {
-      Parameter parameter = each.parameter();
-      if (writes(parameter) && parameter.slice().whole()) {
-        weights.putAll(ModelTensors.named(parameter, "", parameter.master()));
-        if (each.alone()) {
-          moments.putAll(
-              ModelTensors.named(parameter, FIRST, each.first().reshape(parameter.shape())));
-          moments.putAll(
-              ModelTensors.named(parameter, SECOND, each.second().reshape(parameter.shape())));
-        }
-      }
-    }
+    this.tensors = new TrainedTensors(trainer.backend(), trainer.model(), trainer.optimizer());
   }
 
   /**
@@ -75,69 +57,7 @@ public final class RunCheckpoints {
       // A string with the exact bits, because a resumed run must not differ in the last place.
       json.put("running_loss", Double.toHexString(state.runningLoss()));
     }
-    trainer.backend().synchronize();
-    try (TensorScope scope = TensorScope.shared(trainer.backend())) {
-      Map<String, Tensor> model = new LinkedHashMap<>(weights);
-      Map<String, Tensor> optimizer = new LinkedHashMap<>(moments);
-      gather(new RankTensors(scope), model, optimizer);
-      List<Integer> experts = trainer.model().config().experts();
-      return store.save(
-          new CheckpointContents(
-              state.step(), node(trainer.config()), json, experts, model, optimizer),
-          ranks.world());
-    }
-  }
-
-  /** Gathers tensors that are spread over ranks on the rank that writes them. */
-  private void gather(
-      RankTensors tensors, Map<String, Tensor> model, Map<String, Tensor> optimizer) {
-    for (AdamW.Moments each : trainer.moments()) {
-      Parameter parameter = each.parameter();
-      boolean sliced = !parameter.slice().whole();
-      if (sliced) {
-        keep(tensors, parameter, "", tensors.whole(parameter, parameter.master()), model);
-      }
-      if (sliced || !each.alone()) {
-        keep(
-            tensors,
-            parameter,
-            FIRST,
-            tensors.whole(parameter, tensors.joined(each, each.first())),
-            optimizer);
-        keep(
-            tensors,
-            parameter,
-            SECOND,
-            tensors.whole(parameter, tensors.joined(each, each.second())),
-            optimizer);
-      }
-    }
-  }
-
-  private static void keep(
-      RankTensors tensors,
-      Parameter parameter,
-      String prefix,
-      Tensor whole,
-      Map<String, Tensor> into) {
-    boolean mine = writes(parameter);
-    if (mine) {
-      into.putAll(ModelTensors.named(parameter, prefix, whole));
-    }
-    tensors.freeAllBut(mine ? whole : null);
-  }
-
-  /**
-   * Whether this rank writes a parameter. The writers rotate over the replicas and the tensor
-   * ranks.
-   */
-  private static boolean writes(Parameter parameter) {
-    Communicator replicas = parameter.replicas();
-    Communicator slices = parameter.slice().ranks();
-    // By a hash of the name, because a parameter's index differs between tensor ranks, of which not
-    // all hold the biases.
-    int turn = Math.floorMod(parameter.name().hashCode(), replicas.size() * slices.size());
-    return parameter.counted() && turn == replicas.rank() * slices.size() + slices.rank();
+    return tensors.save(store, state.step(), node(trainer.config()), json, Map.of());
   }
 
   /**
@@ -191,7 +111,7 @@ public final class RunCheckpoints {
    * @throws CheckpointException if it is damaged, or the optimizer's tensors do not match the model
    */
   public List<String> restore(Checkpoint checkpoint) {
-    List<String> warnings = readInto(checkpoint);
+    List<String> warnings = tensors.read(checkpoint);
     trainer.restore(state(checkpoint));
     return warnings;
   }
@@ -207,7 +127,7 @@ public final class RunCheckpoints {
     try (Shards model = teacher.model();
         TensorScope scope = TensorScope.shared(trainer.backend())) {
       RankTensors tensors = new RankTensors(scope);
-      for (AdamW.Moments each : trainer.moments()) {
+      for (AdamW.Moments each : trainer.optimizer().moments()) {
         Parameter parameter = each.parameter();
         Tensor whole = tensors.placeFor(parameter, parameter.master());
         ModelTensors.named(parameter, "", whole)
@@ -245,51 +165,6 @@ public final class RunCheckpoints {
     }
     throw new CheckpointException(
         file + " has the running_loss " + runningLoss + ", expected a finite number");
-  }
-
-  /** Reads this rank's part of the parameters and moments. */
-  private List<String> readInto(Checkpoint checkpoint) {
-    Map<String, long[]> shapes = ModelTensors.shapes(trainer.model().config());
-    Map<String, long[]> ofMoments = new LinkedHashMap<>();
-    shapes.forEach(
-        (name, shape) -> {
-          ofMoments.put(FIRST + name, shape);
-          ofMoments.put(SECOND + name, shape);
-        });
-    try (Shards model = checkpoint.model();
-        Shards optimizer = checkpoint.optimizer();
-        TensorScope scope = TensorScope.shared(trainer.backend())) {
-      model.requireExactly(shapes);
-      // An edited model is at step 0 and has no moments yet: they stay zero.
-      boolean begins = checkpoint.step() == 0 && optimizer.isEmpty();
-      if (!begins) {
-        optimizer.requireExactly(ofMoments);
-      }
-      RankTensors tensors = new RankTensors(scope);
-      for (AdamW.Moments each : trainer.moments()) {
-        read(model, "", tensors, each.parameter(), each.parameter().master());
-        if (!begins) {
-          readShare(optimizer, FIRST, tensors, each, each.first());
-          readShare(optimizer, SECOND, tensors, each, each.second());
-        }
-      }
-      return model.warning().stream().toList();
-    }
-  }
-
-  private static void readShare(
-      Shards shards, String prefix, RankTensors tensors, AdamW.Moments moments, Tensor share) {
-    Tensor held = tensors.placeFor(moments, share);
-    read(shards, prefix, tensors, moments.parameter(), held);
-    tensors.takeShare(moments, held, share);
-    tensors.freeAllBut(null);
-  }
-
-  private static void read(
-      Shards shards, String prefix, RankTensors tensors, Parameter parameter, Tensor held) {
-    Tensor whole = tensors.placeFor(parameter, held);
-    ModelTensors.named(parameter, prefix, whole).forEach(shards::read);
-    tensors.cut(parameter, whole, held);
   }
 
   private static ObjectNode withoutSteps(JsonNode config) {

@@ -195,4 +195,9 @@ public record TrainConfig(
       throw new IllegalArgumentException(name + " is " + given + ", expected " + expected);
     }
   }
+
+  /** What the optimizer does alike in every step. */
+  AdamW.Settings adamW() {
+    return new AdamW.Settings(beta1, beta2, epsilon, weightDecay, clip);
+  }
 }

@@ -97,7 +97,7 @@ public final class Trainer {
     this.config = config;
     this.data = data;
     this.objective = objective;
-    this.optimizer = new AdamW(backend, config.training(), model.parameters());
+    this.optimizer = new AdamW(backend, config.training().adamW(), model.parameters());
     this.balancing = new BiasBalancing(model);
     this.meter = new LoadMeter(backend);
     config.requireFits(ranks.topology());
@@ -145,12 +145,12 @@ public final class Trainer {
     model.parameters().completeGradients();
     double loss = sum.nats / training.tokensPerStep();
     ComputeEvent.around(backend, "sum of gradients", optimizer::sumGradients);
-    double norm = optimizer.norms().measure();
+    double norm = optimizer.norm();
     requireHealthy(loss, norm);
-    ComputeEvent.around(backend, "optimizer", () -> optimizer.step(step, norm));
+    double rate = training.learningRate(step);
+    ComputeEvent.around(backend, "optimizer", () -> optimizer.step(step, rate, norm));
     List<LayerLoad> loads = meter.take(ranks.data());
     balancing.update(loads);
-    double rate = training.learningRate(step);
     boolean asked = config.asksTeacher(step);
     step++;
     runningLoss =
@@ -321,7 +321,7 @@ public final class Trainer {
     model.parameters().refresh(backend);
   }
 
-  List<AdamW.Moments> moments() {
-    return optimizer.moments();
+  AdamW optimizer() {
+    return optimizer;
   }
 }

@@ -181,7 +181,8 @@ class RankedTrainingTest {
                   try (Backend backend = Backends.open("cpu", 1);
                       LanguageModel model = new LanguageModel(config.model(), ranks)) {
                     long moments = 0;
-                    for (AdamW.Moments each : trainer(backend, model, config).moments()) {
+                    for (AdamW.Moments each :
+                        trainer(backend, model, config).optimizer().moments()) {
                       moments += each.count();
                     }
                     return new long[] {moments, model.parameters().count()};

@@ -1,0 +1,207 @@
+package panamoe.train;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import panamoe.backend.Backend;
+import panamoe.checkpoint.Checkpoint;
+import panamoe.checkpoint.CheckpointContents;
+import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.CheckpointStore;
+import panamoe.checkpoint.SaveReport;
+import panamoe.checkpoint.Shards;
+import panamoe.comm.Communicator;
+import panamoe.model.LanguageModel;
+import panamoe.model.ModelTensors;
+import panamoe.param.Parameter;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/**
+ * The weights and the optimizer's moments of a model in training, as checkpoints hold them. With
+ * several ranks, all methods are collective.
+ */
+public final class TrainedTensors {
+  private static final String FIRST = "first_moment.";
+  private static final String SECOND = "second_moment.";
+
+  private final Backend backend;
+  private final LanguageModel model;
+  private final List<AdamW.Moments> all;
+  // Views of the tensors that this rank writes and has whole, created once.
+  private final Map<String, Tensor> weights = new LinkedHashMap<>();
+  private final Map<String, Tensor> moments = new LinkedHashMap<>();
+
+  /**
+   * @param model materialized for training on {@code backend}
+   * @param optimizer of the model; null: there are no moments
+   */
+  public TrainedTensors(Backend backend, LanguageModel model, AdamW optimizer) {
+    this.backend = backend;
+    this.model = model;
+    this.all = optimizer == null ? List.of() : optimizer.moments();
+    for (Parameter parameter : model.parameters().parameters()) {
+      if (here(parameter)) {
+        weights.putAll(ModelTensors.named(parameter, "", parameter.master()));
+      }
+    }
+    for (AdamW.Moments each : all) {
+      Parameter parameter = each.parameter();
+      if (here(parameter) && each.alone()) {
+        moments.putAll(
+            ModelTensors.named(parameter, FIRST, each.first().reshape(parameter.shape())));
+        moments.putAll(
+            ModelTensors.named(parameter, SECOND, each.second().reshape(parameter.shape())));
+      }
+    }
+  }
+
+  private static boolean here(Parameter parameter) {
+    return writes(parameter) && parameter.slice().whole();
+  }
+
+  /**
+   * Saves a checkpoint.
+   *
+   * @param config of the model, and of what trains it
+   * @param state of what trains it, beside tensors
+   * @param beside tensors of another optimizer that this rank writes, by name
+   * @throws CheckpointException if it could not be written; the checkpoints before it are intact
+   */
+  public SaveReport save(
+      CheckpointStore store,
+      long step,
+      ObjectNode config,
+      ObjectNode state,
+      Map<String, Tensor> beside) {
+    backend.synchronize();
+    try (TensorScope scope = TensorScope.shared(backend)) {
+      Map<String, Tensor> model = new LinkedHashMap<>(weights);
+      Map<String, Tensor> optimizer = new LinkedHashMap<>(moments);
+      optimizer.putAll(beside);
+      gather(new RankTensors(scope), model, optimizer);
+      List<Integer> experts = this.model.config().experts();
+      return store.save(
+          new CheckpointContents(step, config, state, experts, model, optimizer),
+          this.model.parameters().ranks().world());
+    }
+  }
+
+  /** Gathers tensors that are spread over ranks on the rank that writes them. */
+  private void gather(
+      RankTensors tensors, Map<String, Tensor> model, Map<String, Tensor> optimizer) {
+    for (Parameter parameter : this.model.parameters().parameters()) {
+      if (!parameter.slice().whole()) {
+        keep(tensors, parameter, "", tensors.whole(parameter, parameter.master()), model);
+      }
+    }
+    for (AdamW.Moments each : all) {
+      Parameter parameter = each.parameter();
+      if (!parameter.slice().whole() || !each.alone()) {
+        keep(
+            tensors,
+            parameter,
+            FIRST,
+            tensors.whole(parameter, tensors.joined(each, each.first())),
+            optimizer);
+        keep(
+            tensors,
+            parameter,
+            SECOND,
+            tensors.whole(parameter, tensors.joined(each, each.second())),
+            optimizer);
+      }
+    }
+  }
+
+  private static void keep(
+      RankTensors tensors,
+      Parameter parameter,
+      String prefix,
+      Tensor whole,
+      Map<String, Tensor> into) {
+    boolean mine = writes(parameter);
+    if (mine) {
+      into.putAll(ModelTensors.named(parameter, prefix, whole));
+    }
+    tensors.freeAllBut(mine ? whole : null);
+  }
+
+  /**
+   * Whether this rank writes a parameter. The writers rotate over the replicas and the tensor
+   * ranks.
+   */
+  private static boolean writes(Parameter parameter) {
+    Communicator replicas = parameter.replicas();
+    Communicator slices = parameter.slice().ranks();
+    // By a hash of the name, because a parameter's index differs between tensor ranks, of which not
+    // all hold the biases.
+    int turn = Math.floorMod(parameter.name().hashCode(), replicas.size() * slices.size());
+    return parameter.counted() && turn == replicas.rank() * slices.size() + slices.rank();
+  }
+
+  /**
+   * Reads this rank's part of weights and moments.
+   *
+   * @return the loader's warnings
+   * @throws CheckpointException if the checkpoint is damaged, or holds other tensors
+   */
+  public List<String> read(Checkpoint checkpoint) {
+    List<String> warnings;
+    try (Shards shards = checkpoint.model();
+        TensorScope scope = TensorScope.shared(backend)) {
+      shards.requireExactly(ModelTensors.shapes(model.config()));
+      RankTensors tensors = new RankTensors(scope);
+      for (Parameter parameter : model.parameters().parameters()) {
+        read(shards, "", tensors, parameter, parameter.master());
+        tensors.freeAllBut(null);
+      }
+      warnings = shards.warning().stream().toList();
+    }
+    readMoments(checkpoint);
+    return warnings;
+  }
+
+  /**
+   * Reads this rank's part of the moments alone.
+   *
+   * @throws CheckpointException as {@link #read}
+   */
+  public void readMoments(Checkpoint checkpoint) {
+    Map<String, long[]> shapes = new LinkedHashMap<>();
+    ModelTensors.shapes(model.config())
+        .forEach(
+            (name, shape) -> {
+              shapes.put(FIRST + name, shape);
+              shapes.put(SECOND + name, shape);
+            });
+    try (Shards shards = checkpoint.optimizer();
+        TensorScope scope = TensorScope.shared(backend)) {
+      if (checkpoint.step() == 0 && shards.isEmpty()) {
+        return; // an edited model is at step 0 and has no moments yet: they stay zero
+      }
+      shards.requireExactly(shapes);
+      RankTensors tensors = new RankTensors(scope);
+      for (AdamW.Moments each : all) {
+        readShare(shards, FIRST, tensors, each, each.first());
+        readShare(shards, SECOND, tensors, each, each.second());
+      }
+    }
+  }
+
+  private static void readShare(
+      Shards shards, String prefix, RankTensors tensors, AdamW.Moments moments, Tensor share) {
+    Tensor held = tensors.placeFor(moments, share);
+    read(shards, prefix, tensors, moments.parameter(), held);
+    tensors.takeShare(moments, held, share);
+    tensors.freeAllBut(null);
+  }
+
+  private static void read(
+      Shards shards, String prefix, RankTensors tensors, Parameter parameter, Tensor held) {
+    Tensor whole = tensors.placeFor(parameter, held);
+    ModelTensors.named(parameter, prefix, whole).forEach(shards::read);
+    tensors.cut(parameter, whole, held);
+  }
+}
