@@ -48,7 +48,12 @@ final class CallersMemory {
    * @throws IllegalStateException if its arena is closed
    */
   Tensor input(String name, MemorySegment segment, long... shape) {
-    Tensor callers = wrap(name, segment, DType.FLOAT32, shape);
+    return input(name, DType.FLOAT32, segment, shape);
+  }
+
+  /** As above, of {@code dtype}. */
+  Tensor input(String name, DType dtype, MemorySegment segment, long... shape) {
+    Tensor callers = wrap(name, segment, dtype, shape);
     return needsCopy(segment) ? copied(name, callers, copy -> {}) : callers;
   }
 
@@ -81,11 +86,16 @@ final class CallersMemory {
    * read-only.
    */
   Tensor output(String name, MemorySegment segment, long... shape) {
-    Tensor callers = wrap(name, segment, DType.FLOAT32, shape);
+    return output(name, DType.FLOAT32, segment, shape);
+  }
+
+  /** As above, of {@code dtype}. */
+  Tensor output(String name, DType dtype, MemorySegment segment, long... shape) {
+    Tensor callers = wrap(name, segment, dtype, shape);
     if (segment.isReadOnly()) {
       throw new IllegalArgumentException(name + " is read-only, but receives a result");
     }
-    return needsCopy(segment) ? scope.allocate(DType.FLOAT32, shape) : callers;
+    return needsCopy(segment) ? scope.allocate(dtype, shape) : callers;
   }
 
   /**

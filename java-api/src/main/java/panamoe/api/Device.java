@@ -35,6 +35,16 @@ public final class Device implements AutoCloseable {
           protected LanguageModel weights(TrainableModel model) {
             return model.weights();
           }
+
+          @Override
+          protected Backend backend(TrainableModel model) {
+            return model.backend();
+          }
+
+          @Override
+          protected Lifetime lifetime(TrainableModel model) {
+            return model.lifetime();
+          }
         });
   }
 

@@ -23,11 +23,12 @@ import panamoe.tensor.TensorScope;
  * One Mixture-of-Experts layer for another framework. It computes on the framework's off-heap
  * memory and exposes its parameters and gradients by name for the framework's optimizer.
  *
- * <p>All memory is FLOAT32, row-major, native, aligned to 4 bytes. Tokens are rows of width {@code
- * hidden}. Only one thread at a time may call a {@link Device} and what was created on it. A
- * caller's arena cannot be closed during a call. Memory mapped from a file is copied first, except
- * for a view of a {@code MappedByteBuffer} as floats, which the JVM cannot recognise: its file must
- * not be truncated during a call.
+ * <p>Tokens are rows of width {@code hidden}: x, y and their gradients are of the layer's {@link
+ * Precision}, parameters and their gradients always FLOAT32. All memory is row-major, native, and
+ * aligned to its elements. Only one thread at a time may call a {@link Device} and what was created
+ * on it. A caller's arena cannot be closed during a call. Memory mapped from a file is copied
+ * first, except for a view of a {@code MappedByteBuffer} as floats, which the JVM cannot recognise:
+ * its file must not be truncated during a call.
  *
  * {@snippet file="panamoe/api/MoeLayerExample.java" region="layer"}
  */
@@ -37,20 +38,29 @@ public final class MoeLayer implements AutoCloseable {
   private final Device device;
   private final LayerSettings settings; // null where a configuration said it all
   private final int hidden;
-  private final ParameterStore store = new ParameterStore();
+  private final DType dtype;
+  private final ParameterStore store;
   private final panamoe.moe.MoeLayer layer;
   private final Lifetime lifetime;
   private final NamedParameters parameters;
 
-  private MoeLayer(Device device, LayerSettings settings, int hidden, MoeConfig config, long seed) {
+  private MoeLayer(
+      Device device,
+      LayerSettings settings,
+      int hidden,
+      MoeConfig config,
+      Execution execution,
+      long seed) {
     this.device = device;
     this.settings = settings;
     this.hidden = hidden;
+    this.store = new ParameterStore(Argument.notNull("execution", execution).on(device));
+    this.dtype = execution.precision().dtype();
     this.layer =
         new panamoe.moe.MoeLayer(
             Declarations.of(store, INITIAL_DEVIATION, "moe"), 0, hidden, config);
     try {
-      store.materialize(device.backend(), DType.FLOAT32, true, seed);
+      store.materialize(device.backend(), dtype, true, seed);
     } catch (RuntimeException | Error e) {
       store.close();
       throw e;
@@ -67,12 +77,23 @@ public final class MoeLayer implements AutoCloseable {
    *     below that compute or access memory throw it too, and after {@link #close}
    */
   public static MoeLayer create(Device device, LayerSettings settings, long seed) {
+    return create(device, settings, Execution.FLOAT32, seed);
+  }
+
+  /**
+   * As above, in another precision or on several ranks, each of which calls this with the same
+   * settings and seed.
+   *
+   * @throws PanamoeException.BadArgument also if the layer does not divide among the ranks
+   */
+  public static MoeLayer create(
+      Device device, LayerSettings settings, Execution execution, long seed) {
     return Access.lifetimeOf(device)
         .use(
             () -> {
               MoeConfig config = Argument.notNull("settings", settings).toConfig();
               ModelConfig.requireHidden(settings.hidden());
-              return new MoeLayer(device, settings, settings.hidden(), config, seed);
+              return new MoeLayer(device, settings, settings.hidden(), config, execution, seed);
             });
   }
 
@@ -87,6 +108,12 @@ public final class MoeLayer implements AutoCloseable {
    * @throws IllegalStateException as {@link #create(Device, LayerSettings, long)}
    */
   public static MoeLayer create(Device device, int hidden, String config, long seed) {
+    return create(device, hidden, config, Execution.FLOAT32, seed);
+  }
+
+  /** As above, in another precision or on several ranks. */
+  public static MoeLayer create(
+      Device device, int hidden, String config, Execution execution, long seed) {
     return Access.lifetimeOf(device)
         .use(
             () -> {
@@ -101,7 +128,7 @@ public final class MoeLayer implements AutoCloseable {
               if (!(read instanceof MoeConfig)) {
                 throw new IllegalArgumentException("config: kind is \"DENSE\", expected \"MOE\"");
               }
-              return new MoeLayer(device, null, hidden, (MoeConfig) read, seed);
+              return new MoeLayer(device, null, hidden, (MoeConfig) read, execution, seed);
             });
   }
 
@@ -117,7 +144,10 @@ public final class MoeLayer implements AutoCloseable {
     return settings;
   }
 
-  /** The parameters' names in a fixed order, such as {@code moe.experts.up.weight} [E, F, M]. */
+  /**
+   * The parameters' names in a fixed order, such as {@code moe.experts.up.weight} [E, F, M]. One of
+   * several ranks has its own experts and slices.
+   */
   public List<String> parameterNames() {
     return parameters.names();
   }
@@ -134,7 +164,8 @@ public final class MoeLayer implements AutoCloseable {
 
   /**
    * A parameter's FLOAT32 memory, to read and write. The JVM refuses access once the layer is
-   * closed.
+   * closed. A BFLOAT16 layer rounds a parameter whose memory was asked for before each of its uses;
+   * {@link #writeParameter} does so once.
    *
    * @throws UnsupportedOperationException on a card, as {@link #gradient} does: the memory is the
    *     card's; copy by {@link #readParameter} and {@link #writeParameter}
@@ -176,10 +207,18 @@ public final class MoeLayer implements AutoCloseable {
   }
 
   /**
+   * Replaces every gradient by the sum over the ranks that hold the parameter, which all call this
+   * after their backwards; alone it changes nothing.
+   */
+  public void sumGradients() {
+    parameters.sumGradients();
+  }
+
+  /**
    * Evaluates the layer; deterministic.
    *
-   * @param x FLOAT32 [tokens, hidden]
-   * @param y FLOAT32 [tokens, hidden], receives the output; must overlap neither x nor a parameter
+   * @param x [tokens, hidden]
+   * @param y [tokens, hidden], receives the output; must overlap neither x nor a parameter
    * @throws PanamoeException.BadArgument if a segment is null, on the heap, too small, misaligned,
    *     confined to another thread, or read-only but an output, or if the two overlap
    * @throws IllegalStateException if the arena of a segment is closed before or during the call
@@ -198,11 +237,12 @@ public final class MoeLayer implements AutoCloseable {
         () -> {
           try (TensorScope scope = TensorScope.confined(device.backend())) {
             CallersMemory memory = new CallersMemory(device.backend(), scope);
-            Tensor input = memory.input("x", x, tokens, hidden);
+            Tensor input = memory.input("x", dtype, x, tokens, hidden);
             Tensor mask = mask(memory, used, tokens);
-            Tensor output = memory.output("y", y, tokens, hidden);
+            Tensor output = memory.output("y", dtype, y, tokens, hidden);
             CallersMemory.requireApart("y", y, "x", x);
             parameters.requireApart("y", y);
+            parameters.round();
             memory.compute(
                 () ->
                     layer.forwardInto(
@@ -215,8 +255,8 @@ public final class MoeLayer implements AutoCloseable {
   /**
    * Runs the layer for training and keeps what the backward needs, until the step is closed.
    *
-   * @param x FLOAT32 [tokens, hidden]; must not change until the backward
-   * @param y FLOAT32 [tokens, hidden], receives the output; must not overlap x
+   * @param x [tokens, hidden]; must not change until the backward
+   * @param y [tokens, hidden], receives the output; must overlap neither x nor a parameter
    * @param seed of the gate's random numbers, if its rules use any
    * @throws PanamoeException.BadArgument as {@link #forward} does
    * @throws IllegalStateException as {@link #forward} does
@@ -254,7 +294,7 @@ public final class MoeLayer implements AutoCloseable {
     private final TensorScope scope = TensorScope.shared(device.backend());
     private final CallersMemory memory = new CallersMemory(device.backend(), scope);
     private final Tape tape = new Tape(device.backend());
-    private final GateLoads loads = new GateLoads();
+    private final GateStatistics gate;
     private final Lifetime life;
     private final MemorySegment x;
     private final Tensor input;
@@ -265,15 +305,20 @@ public final class MoeLayer implements AutoCloseable {
       this.x = x;
       try {
         store.watch(tape);
-        this.input = memory.input("x", x, tokens, hidden);
+        this.input = memory.input("x", dtype, x, tokens, hidden);
         Tensor mask = mask(memory, used, tokens);
-        this.output = memory.output("y", y, tokens, hidden);
+        this.output = memory.output("y", dtype, y, tokens, hidden);
         CallersMemory.requireApart("y", y, "x", x);
         parameters.requireApart("y", y);
-        Pass pass = Pass.training(device.backend(), scope, tape, seed, 1).observedBy(loads);
+        parameters.round();
+        GateLoads loads = new GateLoads();
+        Pass pass =
+            Pass.training(device.backend(), scope, tape, seed, 1)
+                .partOf(store.ranks().data())
+                .observedBy(loads);
         memory.compute(() -> layer.forwardInto(pass, input, mask, output));
         memory.giveBack("y", output, y);
-        loads.read();
+        this.gate = loads.read().get(0);
       } catch (RuntimeException | Error e) {
         scope.close();
         throw e;
@@ -281,17 +326,9 @@ public final class MoeLayer implements AutoCloseable {
       this.life = lifetime.begin("the step", scope::close);
     }
 
-    /** [E], the number of tokens routed to each expert, before dropping. */
-    public long[] tokensPerExpert() {
-      return loads.tokensPerExpert(0);
-    }
-
-    /**
-     * The load balancing loss before its coefficient; 1 is perfect balance. The backward includes
-     * its gradient.
-     */
-    public double auxiliaryLoss() {
-      return loads.auxiliaryLoss();
+    /** What the gate did. The backward includes the gradients of its losses. */
+    public GateStatistics gate() {
+      return gate;
     }
 
     /**
@@ -299,8 +336,8 @@ public final class MoeLayer implements AutoCloseable {
      * the step usable. A backward that fails later uses up the step, and further backwards are
      * refused until {@link #zeroGradients}.
      *
-     * @param dy FLOAT32 [tokens, hidden], gradient of the output
-     * @param dx FLOAT32 [tokens, hidden], receives the gradient of x; must overlap neither dy nor x
+     * @param dy [tokens, hidden], gradient of the output
+     * @param dx [tokens, hidden], receives the gradient of x; must overlap neither dy nor x
      * @throws PanamoeException.BadArgument if a segment is null, on the heap, too small,
      *     misaligned, confined to another thread, or read-only but an output, or if dx overlaps
      *     another segment
@@ -313,8 +350,8 @@ public final class MoeLayer implements AutoCloseable {
               throw new IllegalStateException("backward was already called on this step");
             }
             CallersMemory.requireAlive("x", x);
-            Tensor outputGradient = memory.input("dy", dy, output.shape());
-            Tensor inputGradient = memory.output("dx", dx, input.shape());
+            Tensor outputGradient = memory.input("dy", dtype, dy, output.shape());
+            Tensor inputGradient = memory.output("dx", dtype, dx, input.shape());
             CallersMemory.requireApart("dx", dx, "dy", dy);
             CallersMemory.requireApart("dx", dx, "x", x);
             parameters.requireApart("dx", dx);

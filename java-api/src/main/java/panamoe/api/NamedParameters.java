@@ -2,8 +2,10 @@ package panamoe.api;
 
 import java.lang.foreign.MemorySegment;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import panamoe.api.internal.Argument;
 import panamoe.api.internal.Failures;
 import panamoe.api.internal.Lifetime;
@@ -18,11 +20,13 @@ final class NamedParameters {
   private final Backend backend;
   private final Lifetime lifetime;
   private final Map<String, Parameter> parameters = new LinkedHashMap<>();
+  // Those in BFLOAT16 whose FLOAT32 memory callers have, and may change at any time.
+  private final Set<Parameter> lent = new LinkedHashSet<>();
   // True after a backward failed when it had added to some gradients.
   private boolean torn;
 
   /**
-   * @param store materialized in FLOAT32 for training, so that kernels read callers' writes
+   * @param store materialized for training
    * @param backend of the store
    * @param lifetime of the layer or model
    */
@@ -42,7 +46,15 @@ final class NamedParameters {
   }
 
   MemorySegment value(String name) {
-    return lifetime.use(() -> inPlace(find(name).master()));
+    return lifetime.use(
+        () -> {
+          Parameter parameter = find(name);
+          MemorySegment memory = inPlace(parameter.master());
+          if (parameter.value() != parameter.master()) {
+            lent.add(parameter);
+          }
+          return memory;
+        });
   }
 
   MemorySegment gradient(String name) {
@@ -78,7 +90,32 @@ final class NamedParameters {
     lifetime.run(
         () -> {
           CallersMemory.requireAlive("from", Argument.notNull("from", from));
-          find(name).master().copyFrom(from);
+          Parameter parameter = find(name);
+          parameter.master().copyFrom(from);
+          round(parameter);
+        });
+  }
+
+  /** Rounds what callers may have changed. Call it before kernels read parameters. */
+  void round() {
+    lent.forEach(this::round);
+  }
+
+  private void round(Parameter parameter) {
+    if (parameter.value() != parameter.master()) {
+      backend.cast(parameter.master(), parameter.value());
+    }
+  }
+
+  /** Replaces every gradient by the sum over the ranks that hold the parameter. Collective. */
+  void sumGradients() {
+    lifetime.run(
+        () -> {
+          for (Parameter parameter : parameters.values()) {
+            parameter.replicas().at("the gradient of " + parameter.name());
+            parameter.replicas().allReduce(parameter.gradient());
+          }
+          backend.synchronize();
         });
   }
 
@@ -110,13 +147,20 @@ final class NamedParameters {
    * @throws IllegalStateException if an earlier one failed
    */
   void addGradients(Runnable backward) {
+    requireComplete();
+    torn = true;
+    backward.run();
+    torn = false;
+  }
+
+  /**
+   * @throws IllegalStateException if a backward failed and left a part of the gradients
+   */
+  void requireComplete() {
     if (torn) {
       throw new IllegalStateException(
           "an earlier backward failed after it had added to some gradients: call zeroGradients first");
     }
-    torn = true;
-    backward.run();
-    torn = false;
   }
 
   private Parameter find(String name) {

@@ -36,6 +36,29 @@ public sealed class PanamoeException extends RuntimeException {
     }
   }
 
+  /**
+   * Ranks that hold a layer or a model together cannot go on: one failed, was lost, or made another
+   * call than the others. The message names it. Every rank gets one.
+   */
+  public static final class RanksFailed extends PanamoeException {
+    private static final long serialVersionUID = 1;
+
+    /** A failure with its message and cause, which may be null. */
+    public RanksFailed(String message, Throwable cause) {
+      super(message, cause);
+    }
+  }
+
+  /** Training diverged: a gradient is not finite. The parameters are as they were before. */
+  public static final class Diverged extends PanamoeException {
+    private static final long serialVersionUID = 1;
+
+    /** A failure with its message and cause, which may be null. */
+    public Diverged(String message, Throwable cause) {
+      super(message, cause);
+    }
+  }
+
   /** The device is not available, or it failed. Every method that computes may throw it. */
   public static final class DeviceFailed extends PanamoeException {
     private static final long serialVersionUID = 1;

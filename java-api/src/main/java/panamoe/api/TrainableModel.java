@@ -1,13 +1,20 @@
 package panamoe.api;
 
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import panamoe.api.internal.Access;
 import panamoe.api.internal.Argument;
 import panamoe.api.internal.Lifetime;
+import panamoe.backend.Backend;
+import panamoe.checkpoint.Checkpoint;
+import panamoe.checkpoint.CheckpointException;
 import panamoe.config.EarlierForms;
 import panamoe.config.ModelConfig;
+import panamoe.engine.ModelFolder;
+import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Sequences;
 import panamoe.op.DistillationOp;
@@ -17,11 +24,12 @@ import panamoe.op.Tape;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
+import panamoe.train.TrainedTensors;
 
 /**
  * A language model for another framework. It reads tokens from the framework's off-heap memory and
- * exposes its parameters and gradients by name for the framework's optimizer. The module
- * panamoe-text generates with models.
+ * exposes its parameters and gradients by name for the framework's optimizer, or for {@link AdamW}.
+ * The module panamoe-text writes texts with models.
  *
  * <p>A batch is {@code batch} sequences of {@code length} tokens, one after the other: token ids
  * and targets are INT32 [batch, length], a target of -1 does not count. Parameters, gradients and
@@ -30,6 +38,10 @@ import panamoe.tensor.TensorScope;
  * Device} and what was created on it.
  *
  * {@snippet file="panamoe/api/TrainableModelExample.java" region="model"}
+ *
+ * <p>A model is saved and trained on, here with an optimizer of Panamoe's:
+ *
+ * {@snippet file="panamoe/api/CheckpointExample.java" region="checkpoint"}
  */
 public final class TrainableModel implements AutoCloseable {
   private static final int NO_TARGET = -1;
@@ -40,12 +52,24 @@ public final class TrainableModel implements AutoCloseable {
   private final Lifetime lifetime;
   private final NamedParameters parameters;
 
-  private TrainableModel(Device device, ModelSettings settings, ModelConfig config, long seed) {
+  private final Checkpoint source; // null for fresh parameters and those of a released model
+
+  private TrainableModel(
+      Device device,
+      ModelSettings settings,
+      LanguageModel model,
+      Precision precision,
+      long seed,
+      ModelFolder from) {
     this.device = device;
     this.settings = settings;
-    this.model = new LanguageModel(config);
+    this.model = model;
+    this.source = from == null ? null : ModelFiles.checkpoint(from);
     try {
-      model.materialize(device.backend(), DType.FLOAT32, true, seed);
+      model.materialize(device.backend(), precision.dtype(), true, seed);
+      if (from != null) {
+        ModelFiles.read(from, model, device.backend());
+      }
     } catch (RuntimeException | Error e) {
       model.close();
       throw e;
@@ -62,11 +86,22 @@ public final class TrainableModel implements AutoCloseable {
    *     below that compute or access memory throw it too, and after {@link #close}
    */
   public static TrainableModel create(Device device, ModelSettings settings, long seed) {
+    return create(device, settings, Execution.FLOAT32, seed);
+  }
+
+  /**
+   * As above, in another precision or on several ranks, each of which calls this with the same
+   * settings and seed.
+   *
+   * @throws PanamoeException.BadArgument also if the model does not divide among the ranks
+   */
+  public static TrainableModel create(
+      Device device, ModelSettings settings, Execution execution, long seed) {
     return Access.lifetimeOf(device)
         .use(
             () -> {
               ModelConfig config = Argument.notNull("settings", settings).toConfig();
-              return new TrainableModel(device, settings, config, seed);
+              return fresh(device, settings, config, execution, seed);
             });
   }
 
@@ -79,34 +114,162 @@ public final class TrainableModel implements AutoCloseable {
    * @throws IllegalStateException as {@link #create(Device, ModelSettings, long)}
    */
   public static TrainableModel create(Device device, String config, long seed) {
+    return create(device, config, Execution.FLOAT32, seed);
+  }
+
+  /** As above, in another precision or on several ranks. */
+  public static TrainableModel create(
+      Device device, String config, Execution execution, long seed) {
     return Access.lifetimeOf(device)
         .use(
             () -> {
               ModelConfig read = EarlierForms.parse(Argument.notNull("config", config), "config");
-              return new TrainableModel(device, null, read, seed);
+              return fresh(device, null, read, execution, seed);
             });
+  }
+
+  private static TrainableModel fresh(
+      Device device, ModelSettings settings, ModelConfig config, Execution execution, long seed) {
+    panamoe.parallel.Ranks ranks = Argument.notNull("execution", execution).on(device);
+    LanguageModel model = new LanguageModel(config, ranks);
+    return new TrainableModel(device, settings, model, execution.precision(), seed, null);
+  }
+
+  /** Loads a model in {@link Precision#FLOAT32}; see below. */
+  public static TrainableModel load(Device device, Path folder) {
+    return load(device, folder, Execution.FLOAT32);
+  }
+
+  /**
+   * Loads a model to train it further: the latest checkpoint of a folder that {@link #save} or
+   * {@code panamoe train} wrote, one checkpoint, or a released model (a folder in Hugging Face's
+   * layout, or a GGUF file). {@link AdamW#resume} goes on with its optimizer. On several ranks all
+   * call it, and each reads its part.
+   *
+   * @throws PanamoeException.BadModel if there is no such model, or it is damaged, quantized or of
+   *     a kind that cannot be trained
+   * @throws OutOfMemoryError if its parameters and gradients do not fit
+   */
+  public static TrainableModel load(Device device, Path folder, Execution execution) {
+    return Access.lifetimeOf(device)
+        .use(
+            () -> {
+              panamoe.parallel.Ranks ranks = Argument.notNull("execution", execution).on(device);
+              ModelFolder found = ModelFiles.open(Argument.notNull("folder", folder), ranks);
+              ModelConfig config = ModelFiles.trained(found);
+              ModelFiles.require(found, config, device.backend());
+              LanguageModel model = new LanguageModel(config, ranks);
+              return new TrainableModel(device, null, model, execution.precision(), 0, found);
+            });
+  }
+
+  /**
+   * Saves the model and an optimizer's state in a folder, which {@link #load}, {@code
+   * MoeModel.open} and the command line read. The folder keeps two checkpoints; a crash at any
+   * moment leaves the one before intact. A model on tokens of a {@code tokenizer.json} wants that
+   * file in the folder; without it tokens are bytes. On several ranks all call it.
+   *
+   * @return the checkpoint, a folder of its own in {@code folder}
+   * @throws PanamoeException.BadArgument if the optimizer is another model's
+   * @throws PanamoeException.BadModel if it could not be written
+   */
+  public Path save(Path folder, AdamW optimizer) {
+    return lifetime.use(
+        () -> {
+          if (Argument.notNull("optimizer", optimizer).model() != this) {
+            throw new IllegalArgumentException("the optimizer is another model's");
+          }
+          return ModelFiles.save(
+              folder, optimizer.steps(), model.config(), optimizer.tensors(), Map.of());
+        });
+  }
+
+  /**
+   * As above, with the state of the caller's own optimizer; on one rank.
+   *
+   * @param step number of steps taken, 0 or more
+   * @param state native FLOAT32 memory by a name of letters, digits, points, hyphens and
+   *     underscores; may be empty. {@link #readState} gives it back
+   * @throws PanamoeException.BadArgument also if there are several ranks, or a name or a segment is
+   *     wrong
+   */
+  public Path save(Path folder, long step, Map<String, MemorySegment> state) {
+    return lifetime.use(
+        () -> {
+          if (model.parameters().ranks().world().size() > 1) {
+            throw new IllegalArgumentException(
+                "several ranks save the state of AdamW, and no other optimizer's");
+          }
+          try (TensorScope scope = TensorScope.confined(device.backend())) {
+            Map<String, Tensor> own =
+                ModelFiles.callers(new CallersMemory(device.backend(), scope), state);
+            TrainedTensors tensors = new TrainedTensors(device.backend(), model, null);
+            return ModelFiles.save(folder, step, model.config(), tensors, own);
+          }
+        });
+  }
+
+  /** The number of steps taken before the model was saved that this was loaded from; else 0. */
+  public long stepsBefore() {
+    return source == null ? 0 : source.step();
+  }
+
+  /**
+   * Copies a state of the caller's own optimizer from the checkpoint that the model was loaded
+   * from. Call it right after {@link #load}: a later save may delete the checkpoint.
+   *
+   * @param into exactly as many FLOAT32 as were saved
+   * @throws PanamoeException.BadModel if there is no such state, or it is damaged
+   * @throws PanamoeException.BadArgument if the segment is null, of another size, read-only or
+   *     confined to another thread
+   */
+  public void readState(String name, MemorySegment into) {
+    lifetime.run(
+        () -> {
+          CallersMemory.requireAlive("into", Argument.notNull("into", into));
+          if (source == null) {
+            throw new CheckpointException("the model was not loaded from a checkpoint");
+          }
+          ModelFiles.readCallers(source, device.backend(), Argument.notNull("name", name), into);
+        });
   }
 
   /**
    * What the model was made of.
    *
-   * @throws IllegalStateException if that was a configuration
+   * @throws IllegalStateException if that was a configuration or a file
    */
   public ModelSettings settings() {
     if (settings == null) {
-      throw new IllegalStateException("the model was made of a configuration, not of settings");
+      throw new IllegalStateException(
+          "the model was not made of settings; config() says what it is");
     }
     return settings;
   }
 
-  /** The number of parameters. */
+  /** The model's configuration as JSON, which {@link #create(Device, String, long)} takes. */
+  public String config() {
+    return ConfigJson.text(model.config());
+  }
+
+  /** V, the number of token ids. */
+  public int vocabulary() {
+    return model.config().vocabulary();
+  }
+
+  /** The longest sequence in tokens. */
+  public int context() {
+    return model.config().context();
+  }
+
+  /** The number of parameters that this rank holds. */
   public long parameterCount() {
     return model.parameters().count();
   }
 
   /**
    * The parameters' names in a fixed order, such as {@code embedding.weight} [V, M] or {@code
-   * layers.1.moe.experts.up.weight} [E, F, M].
+   * layers.1.moe.experts.up.weight} [E, F, M]. One of several ranks has its own experts and slices.
    */
   public List<String> parameterNames() {
     return parameters.names();
@@ -124,7 +287,8 @@ public final class TrainableModel implements AutoCloseable {
 
   /**
    * A parameter's FLOAT32 memory, to read and write. The JVM refuses access once the model is
-   * closed.
+   * closed. A BFLOAT16 model rounds a parameter whose memory was asked for before each of its uses;
+   * {@link #writeParameter} does so once.
    *
    * @throws UnsupportedOperationException on a card, as {@link #gradient} does: the memory is the
    *     card's; copy by {@link #readParameter} and {@link #writeParameter}
@@ -166,6 +330,14 @@ public final class TrainableModel implements AutoCloseable {
   }
 
   /**
+   * Replaces every gradient by the sum over the ranks that hold the parameter, which all call this
+   * after their backwards; alone it changes nothing. {@link AdamW#step} does so itself.
+   */
+  public void sumGradients() {
+    parameters.sumGradients();
+  }
+
+  /**
    * Evaluates the model; deterministic.
    *
    * @param tokens INT32 [batch, length], ids
@@ -185,6 +357,7 @@ public final class TrainableModel implements AutoCloseable {
             Tensor output =
                 memory.output("logits", logits, ids.count(), model.config().vocabulary());
             Pass pass = Pass.inference(device.backend(), scope);
+            parameters.round();
             memory.compute(() -> model.logitsInto(pass, hidden(pass, ids, length), output));
             memory.giveBack("logits", output, logits);
           }
@@ -207,8 +380,9 @@ public final class TrainableModel implements AutoCloseable {
             CallersMemory memory = new CallersMemory(device.backend(), scope);
             Tensor ids = ids(memory, "tokens", tokens, batch, length);
             Tensor wanted = ids(memory, "targets", targets, batch, length);
-            long counted = counted(wanted);
+            double counted = counted(wanted);
             Pass pass = Pass.inference(device.backend(), scope);
+            parameters.round();
             return mean(model.losses(pass, hidden(pass, ids, length), wanted, 0), counted);
           }
         });
@@ -267,8 +441,27 @@ public final class TrainableModel implements AutoCloseable {
     lifetime.close();
   }
 
+  Backend backend() {
+    return device.backend();
+  }
+
+  Lifetime lifetime() {
+    return lifetime;
+  }
+
+  /** The weights as kernels read them. Called inside a call of the device. */
   LanguageModel weights() {
+    parameters.round();
     return model;
+  }
+
+  NamedParameters named() {
+    return parameters;
+  }
+
+  /** The checkpoint that it was loaded from, or null. */
+  Checkpoint source() {
+    return source;
   }
 
   /** A flattened copy of the caller's [batch, length]. */
@@ -294,8 +487,10 @@ public final class TrainableModel implements AutoCloseable {
     return model.forward(pass, ids, whole, null, false);
   }
 
-  private static long counted(Tensor targets) {
-    long counted = Arrays.stream(targets.toInts()).filter(target -> target != NO_TARGET).count();
+  /** The targets that count, over all ranks. */
+  private double counted(Tensor targets) {
+    long here = Arrays.stream(targets.toInts()).filter(target -> target != NO_TARGET).count();
+    double counted = model.parameters().ranks().data().allReduce((double) here);
     if (counted == 0) {
       throw new IllegalArgumentException(
           "all targets are -1: there is no loss to take the mean of");
@@ -303,19 +498,19 @@ public final class TrainableModel implements AutoCloseable {
     return counted;
   }
 
-  private double mean(Tensor losses, long counted) {
+  private double mean(Tensor losses, double counted) {
     double sum = 0;
     for (float loss : losses.toFloats()) {
       sum += loss;
     }
-    return sum / counted;
+    return model.parameters().ranks().data().allReduce(sum) / counted;
   }
 
   /** One training forward and its backward. */
   public final class Step implements AutoCloseable {
     private final TensorScope scope = TensorScope.shared(device.backend());
     private final Tape tape = new Tape(device.backend());
-    private final GateLoads loads = new GateLoads();
+    private final List<GateStatistics> gates;
     private final Lifetime life;
     // The loss computes the output matrix's gradient in the forward; callers receive it with the
     // others in the backward.
@@ -335,14 +530,19 @@ public final class TrainableModel implements AutoCloseable {
         CallersMemory memory = new CallersMemory(device.backend(), scope);
         Tensor ids = ids(memory, "tokens", tokens, batch, length);
         Tensor wanted = ids(memory, "targets", targets, batch, length);
-        long counted = counted(wanted);
-        Pass pass = Pass.training(device.backend(), scope, tape, seed, 1).observedBy(loads);
+        double counted = counted(wanted);
+        parameters.round();
+        GateLoads loads = new GateLoads();
+        Pass pass =
+            Pass.training(device.backend(), scope, tape, seed, 1)
+                .partOf(model.parameters().ranks().data())
+                .observedBy(loads);
         model.parameters().watch(tape);
         Tensor hidden = hidden(pass, ids, length);
         this.outputGradient = scope.allocate(DType.FLOAT32, model.head().shape());
         device.backend().fill(0, outputGradient);
         tape.watch(model.head().value(), new Gradient(device.backend(), outputGradient));
-        float dloss = 1f / counted;
+        float dloss = (float) (1 / counted);
         if (taught == null) {
           this.loss = mean(model.losses(pass, hidden, wanted, dloss), counted);
           this.divergence = 0;
@@ -360,7 +560,7 @@ public final class TrainableModel implements AutoCloseable {
           this.divergence = mean(losses.divergences(), counted);
         }
         model.parameters().watch(tape);
-        loads.read();
+        this.gates = loads.read();
       } catch (RuntimeException | Error e) {
         scope.close();
         throw e;
@@ -369,7 +569,8 @@ public final class TrainableModel implements AutoCloseable {
     }
 
     /**
-     * The mean cross-entropy of the targets that count, in nats; without the load balancing losses.
+     * The mean cross-entropy of the targets that count, over all ranks, in nats; without the load
+     * balancing losses.
      */
     public double loss() {
       return loss;
@@ -383,14 +584,9 @@ public final class TrainableModel implements AutoCloseable {
       return divergence;
     }
 
-    /**
-     * [E], the number of tokens routed to each expert of a layer, before dropping; empty for a
-     * dense layer.
-     *
-     * @param layer from 0
-     */
-    public long[] tokensPerExpert(int layer) {
-      return loads.tokensPerExpert(layer);
+    /** What the gates did, one for each MoE layer, in order. */
+    public List<GateStatistics> gates() {
+      return gates;
     }
 
     /**
@@ -398,7 +594,7 @@ public final class TrainableModel implements AutoCloseable {
      * perfect balance. The backward includes its gradient.
      */
     public double auxiliaryLoss() {
-      return loads.auxiliaryLoss();
+      return gates.stream().mapToDouble(GateStatistics::auxiliaryLoss).sum();
     }
 
     /**

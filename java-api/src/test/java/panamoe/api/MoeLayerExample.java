@@ -21,8 +21,7 @@ final class MoeLayerExample {
         x.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) Math.sin(i));
       try (MoeLayer.Step step = layer.train(x, y, 16, 7)) {
         step.backward(y, dx); // the gradient of the loss |y|^2 / 2 is y itself
-        System.out.println(
-            "tokens per expert: " + java.util.Arrays.toString(step.tokensPerExpert()));
+        System.out.println("tokens per expert: " + step.gate().tokensPerExpert());
       }
       return layer.gradient("moe.experts.up.weight").getAtIndex(ValueLayout.JAVA_FLOAT, 0);
     }

@@ -66,7 +66,7 @@ class MoeLayerTest {
       MemorySegment dy = tokens(arena, 3);
       MemorySegment dx = tokens(arena, 4);
       try (MoeLayer.Step step = layer.train(x, y, TOKENS, 5)) {
-        assertEquals(TOKENS * 2, Arrays.stream(step.tokensPerExpert()).sum());
+        assertEquals(TOKENS * 2, step.gate().tokensPerExpert().stream().mapToLong(n -> n).sum());
         step.backward(dy, dx);
         assertThrows(IllegalStateException.class, () -> step.backward(dy, dx));
       }
@@ -153,7 +153,7 @@ class MoeLayerTest {
   private static double objective(
       MoeLayer layer, MemorySegment x, MemorySegment y, MemorySegment dy) {
     try (MoeLayer.Step step = layer.train(x, y, TOKENS, 5)) {
-      double sum = layer.settings().auxiliaryCoefficient() * step.auxiliaryLoss();
+      double sum = layer.settings().auxiliaryCoefficient() * step.gate().auxiliaryLoss();
       for (int i = 0; i < TOKENS * HIDDEN; i++) {
         sum +=
             (double) y.getAtIndex(ValueLayout.JAVA_FLOAT, i)

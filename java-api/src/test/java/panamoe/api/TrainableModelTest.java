@@ -247,9 +247,11 @@ class TrainableModelTest {
         TrainableModel model = TrainableModel.create(device, MOE, 7);
         TrainableModel.Step step =
             model.train(ints(arena, random(1)), targets(arena), BATCH, LENGTH, 5)) {
-      assertEquals(0, step.tokensPerExpert(0).length);
-      assertEquals(4, step.tokensPerExpert(1).length);
-      assertEquals(BATCH * LENGTH * 2, Arrays.stream(step.tokensPerExpert(1)).sum());
+      GateStatistics gate = step.gates().get(0); // of layer 1: layer 0 is dense
+      assertEquals(1, gate.layer());
+      assertEquals(4, gate.tokensPerExpert().size());
+      assertEquals(BATCH * LENGTH * 2, gate.tokensPerExpert().stream().mapToLong(n -> n).sum());
+      assertEquals(0, gate.dropped());
       assertTrue(step.auxiliaryLoss() > 0.5, () -> "auxiliary loss " + step.auxiliaryLoss());
     }
   }

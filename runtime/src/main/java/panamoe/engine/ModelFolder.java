@@ -13,6 +13,7 @@ import panamoe.checkpoint.HuggingFaceFolder;
 import panamoe.checkpoint.gguf.GgufFile;
 import panamoe.config.EarlierForms;
 import panamoe.config.ModelConfig;
+import panamoe.data.ByteTokenizer;
 import panamoe.data.Tokenizer;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
@@ -29,7 +30,7 @@ import panamoe.tensor.DType;
  * @param weights where they are
  * @param config of the model as trained
  * @param tokenizerFiles with its tokenizer, chat template and defaults of sampling
- * @param tokenizer null for a released model without one
+ * @param tokenizer null for a model without one: a released one, or one on other tokens than bytes
  * @param dropping whether its experts keep their capacity when it is loaded
  */
 public record ModelFolder(
@@ -115,6 +116,9 @@ public record ModelFolder(
   private static ModelFolder of(
       Path path, StoredWeights weights, ModelConfig config, TokenizerFiles files) {
     Tokenizer tokenizer = files.tokenizer().orElse(null);
+    if (tokenizer instanceof ByteTokenizer && !tokenizer.fits(config.vocabulary())) {
+      tokenizer = null; // a framework trained it on tokens of its own
+    }
     if (tokenizer != null && !tokenizer.fits(config.vocabulary())) {
       throw new CheckpointException(
           "the tokenizer has "
@@ -167,7 +171,7 @@ public record ModelFolder(
   /**
    * The tokenizer.
    *
-   * @throws CheckpointException if a released model has none
+   * @throws CheckpointException if there is none
    */
   @Override
   public Tokenizer tokenizer() {

@@ -97,6 +97,26 @@ public final class ModelTensors {
   }
 
   /**
+   * Where a checkpoint's tensors go in the FLOAT32 masters of what this rank holds of a model that
+   * trains.
+   */
+  public static Map<String, Destination> masterDestinations(LanguageModel model) {
+    Map<String, Destination> destinations = new LinkedHashMap<>();
+    for (Parameter parameter : model.parameters().parameters()) {
+      for (int matrix = 0; matrix < parameter.matrices(); matrix++) {
+        destinations.put(
+            name(parameter, parameter.expert(matrix)),
+            new Destination(
+                DType.FLOAT32,
+                parameter.matrixShape(),
+                share(parameter.slice()),
+                List.of(parameter.matrix(parameter.master(), matrix))));
+      }
+    }
+    return destinations;
+  }
+
+  /**
    * Where the tensor of one expert of a stack goes that is not in memory.
    *
    * @param matrix which of this rank's

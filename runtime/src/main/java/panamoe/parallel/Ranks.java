@@ -236,6 +236,14 @@ public final class Ranks {
   }
 
   /**
+   * Frees the memory of exchanges, which a later exchange takes again. Not collective: call it
+   * before a device is closed.
+   */
+  public void freeBuffers() {
+    exchanges.values().forEach(Exchange::freeBuffers);
+  }
+
+  /**
    * Closes all groups together with the other ranks; the world stays open. Call it after success
    * only, and before the memory of exchanges is freed. After a failure the groups end with the
    * world or the process.

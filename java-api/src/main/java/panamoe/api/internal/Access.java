@@ -19,7 +19,22 @@ public abstract class Access {
     return access.backend(device);
   }
 
-  /** The trainable model's weights. */
+  /** The backend of the model's device. */
+  public static Backend backendOf(TrainableModel model) {
+    return access.backend(model);
+  }
+
+  /**
+   * The model's lifetime.
+   *
+   * @throws panamoe.api.PanamoeException.BadArgument if the model is null
+   */
+  public static Lifetime lifetimeOf(TrainableModel model) {
+    Failures.translating(() -> Argument.notNull("model", model));
+    return access.lifetime(model);
+  }
+
+  /** The model's weights as kernels read them. Call it inside a call of the device. */
   public static LanguageModel weightsOf(TrainableModel model) {
     return access.weights(model);
   }
@@ -37,6 +52,10 @@ public abstract class Access {
   protected abstract Backend backend(Device device);
 
   protected abstract Lifetime lifetime(Device device);
+
+  protected abstract Backend backend(TrainableModel model);
+
+  protected abstract Lifetime lifetime(TrainableModel model);
 
   protected abstract LanguageModel weights(TrainableModel model);
 }

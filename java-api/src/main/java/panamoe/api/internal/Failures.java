@@ -4,6 +4,7 @@ import java.util.function.Supplier;
 import panamoe.api.PanamoeException;
 import panamoe.bindings.NativeException;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.comm.CommunicationException;
 import panamoe.data.DataException;
 import panamoe.io.MissingArtifact;
 
@@ -19,6 +20,8 @@ public final class Failures {
       throw new PanamoeException.BadArgument(e.getMessage(), e);
     } catch (CheckpointException | DataException e) {
       throw new PanamoeException.BadModel(e.getMessage(), e);
+    } catch (CommunicationException e) {
+      throw new PanamoeException.RanksFailed(e.getMessage(), e);
     } catch (NativeException | UnsatisfiedLinkError e) {
       throw new PanamoeException.DeviceFailed(e.getMessage(), e);
     } catch (LinkageError e) {

@@ -157,6 +157,11 @@ public final class Exchange implements AutoCloseable {
     return table;
   }
 
+  /** Frees the memory of rows in transit; the next exchange takes it again. */
+  public void freeBuffers() {
+    workspace.close();
+  }
+
   /** Closes the groups that the exchange opened; the given group stays open. Idempotent. */
   @Override
   public void close() {

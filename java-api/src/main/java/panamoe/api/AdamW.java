@@ -1,0 +1,120 @@
+package panamoe.api;
+
+import panamoe.api.internal.Argument;
+import panamoe.api.internal.Failures;
+import panamoe.api.internal.Lifetime;
+import panamoe.checkpoint.Checkpoint;
+import panamoe.checkpoint.CheckpointException;
+import panamoe.train.TrainedTensors;
+
+/**
+ * AdamW (arXiv 1711.05101) over a {@link TrainableModel}'s parameters, computed on its device: two
+ * FLOAT32 moments beside each parameter, which live as long as the model. On several ranks it sums
+ * the gradients, and the ranks that hold a parameter share its moments (ZeRO stage 1). As all of a
+ * device, it serves one thread at a time.
+ */
+public final class AdamW {
+  private final TrainableModel model;
+  private final panamoe.train.AdamW inner;
+  private long steps;
+
+  private AdamW(TrainableModel model, AdamWSettings settings) {
+    this.model = model;
+    this.inner =
+        new panamoe.train.AdamW(
+            model.backend(),
+            new panamoe.train.AdamW.Settings(
+                settings.beta1(),
+                settings.beta2(),
+                settings.epsilon(),
+                settings.weightDecay(),
+                settings.clip()),
+            model.weights().parameters());
+  }
+
+  /**
+   * An optimizer that has taken no step.
+   *
+   * @throws PanamoeException.BadArgument if an argument is null
+   * @throws IllegalStateException if the model is closed, or its device in use by another thread;
+   *     the methods below throw it too
+   */
+  public static AdamW begin(TrainableModel model, AdamWSettings settings) {
+    return lifeOf(model).use(() -> new AdamW(model, Argument.notNull("settings", settings)));
+  }
+
+  /**
+   * An optimizer that goes on, bit for bit, from the checkpoint that the model was loaded from.
+   * Call it right after {@link TrainableModel#load}: a later save may delete the checkpoint.
+   *
+   * @param settings the same as before, for the same bits
+   * @throws PanamoeException.BadModel if the model is not from a checkpoint with AdamW's moments,
+   *     or it is damaged
+   */
+  public static AdamW resume(TrainableModel model, AdamWSettings settings) {
+    return lifeOf(model)
+        .use(
+            () -> {
+              Checkpoint source = model.source();
+              if (source == null) {
+                throw new CheckpointException(
+                    "the model was not loaded from a checkpoint, so there is no state to resume");
+              }
+              AdamW optimizer = new AdamW(model, Argument.notNull("settings", settings));
+              optimizer.tensors().readMoments(source);
+              optimizer.steps = source.step();
+              return optimizer;
+            });
+  }
+
+  private static Lifetime lifeOf(TrainableModel model) {
+    return Failures.translating(() -> Argument.notNull("model", model)).lifetime();
+  }
+
+  /**
+   * Moves the parameters against the gradients, which the caller then sets to zero. On several
+   * ranks all call it.
+   *
+   * @param learningRate of this step
+   * @return the global norm of the gradients, before it was clipped
+   * @throws PanamoeException.BadArgument if the rate is negative or not finite
+   * @throws PanamoeException.Diverged if the norm is not finite; the parameters stay as they are
+   * @throws IllegalStateException also if a backward failed and left a part of the gradients
+   */
+  public double step(double learningRate) {
+    return model
+        .lifetime()
+        .use(
+            () -> {
+              if (!(learningRate >= 0 && learningRate < Double.POSITIVE_INFINITY)) {
+                throw new IllegalArgumentException(
+                    "learningRate is " + learningRate + ", expected 0 or more");
+              }
+              model.named().requireComplete();
+              inner.sumGradients();
+              double norm = inner.norm();
+              if (!Double.isFinite(norm)) {
+                throw new PanamoeException.Diverged(
+                    "the gradients have no finite norm in step " + (steps + 1), null);
+              }
+              inner.step(steps, learningRate, norm);
+              steps++;
+              model.backend().synchronize();
+              return norm;
+            });
+  }
+
+  /** The number of steps taken, those before a {@link #resume} included. */
+  public long steps() {
+    return steps;
+  }
+
+  TrainableModel model() {
+    return model;
+  }
+
+  /** The model's weights and these moments. */
+  TrainedTensors tensors() {
+    return new TrainedTensors(model.backend(), model.weights(), inner);
+  }
+}

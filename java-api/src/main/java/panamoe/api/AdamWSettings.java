@@ -1,0 +1,50 @@
+package panamoe.api;
+
+/**
+ * The settings of {@link AdamW} that do not change from step to step.
+ *
+ * @param beta1 decay of the moving mean of gradients, 0 to less than 1
+ * @param beta2 decay of the moving mean of their squares, 0 to less than 1
+ * @param epsilon added to the root of the latter, more than 0 and less than 1
+ * @param weightDecay decoupled, of matrices alone, 0 to less than 10
+ * @param clip the global norm that larger gradients are scaled down to, more than 0; infinite: none
+ */
+public record AdamWSettings(
+    double beta1, double beta2, double epsilon, double weightDecay, double clip) {
+  /** What {@code panamoe train} uses. */
+  public static final AdamWSettings USUAL = new AdamWSettings(0.9, 0.95, 1e-8, 0.1, 1);
+
+  /**
+   * Checks the values.
+   *
+   * @throws PanamoeException.BadArgument if one is out of range
+   */
+  public AdamWSettings {
+    require(beta1 >= 0 && beta1 < 1, "beta1", beta1, "0 or more and less than 1");
+    require(beta2 >= 0 && beta2 < 1, "beta2", beta2, "0 or more and less than 1");
+    require(epsilon > 0 && epsilon < 1, "epsilon", epsilon, "more than 0 and less than 1");
+    require(
+        weightDecay >= 0 && weightDecay < 10,
+        "weightDecay",
+        weightDecay,
+        "0 or more and less than 10");
+    require(clip > 0, "clip", clip, "more than 0");
+  }
+
+  /** These settings with another weight decay. */
+  public AdamWSettings withWeightDecay(double value) {
+    return new AdamWSettings(beta1, beta2, epsilon, value, clip);
+  }
+
+  /** These settings with another largest norm. */
+  public AdamWSettings withClip(double value) {
+    return new AdamWSettings(beta1, beta2, epsilon, weightDecay, value);
+  }
+
+  private static void require(boolean holds, String name, double value, String expected) {
+    if (!holds) {
+      throw new PanamoeException.BadArgument(
+          name + " is " + value + ", expected " + expected, null);
+    }
+  }
+}

@@ -1,0 +1,37 @@
+package panamoe.api;
+
+import panamoe.parallel.Topology;
+
+/**
+ * How ranks share a layer or a model: {@code ranks = data * tensor}. Ranks of one tensor group are
+ * given the same tokens, every such group its own (DeepSpeed-MoE §4.1.3, §5.2;
+ * docs/parallelism.md).
+ *
+ * @param expert most ranks that a layer's experts are spread over: a divisor of the data degree, or
+ *     a multiple of it that divides {@code ranks / slices}
+ * @param tensor ranks that attention heads and MLPs are sliced over
+ * @param slices of the tensor ranks that an expert is sliced over; divides {@code tensor}
+ */
+public record Degrees(int expert, int tensor, int slices) {
+  /** Every rank has its own tokens; experts are spread over {@code expert} of them. */
+  public static Degrees of(int expert) {
+    return new Degrees(expert, 1, 1);
+  }
+
+  /** The same with heads and MLPs sliced over {@code ranks}, and experts whole. */
+  public Degrees withTensor(int ranks) {
+    return new Degrees(expert, ranks, slices);
+  }
+
+  /** The same with each expert sliced over {@code ranks} of the tensor ranks. */
+  public Degrees withSlices(int ranks) {
+    return new Degrees(expert, tensor, ranks);
+  }
+
+  /**
+   * @throws IllegalArgumentException if the ranks cannot be divided so
+   */
+  Topology topology(int ranks) {
+    return new Topology(ranks, expert, tensor, slices);
+  }
+}

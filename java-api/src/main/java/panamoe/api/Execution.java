@@ -1,0 +1,33 @@
+package panamoe.api;
+
+import panamoe.api.internal.Argument;
+
+/**
+ * How a layer or model is held and computed.
+ *
+ * @param precision of activations, and of the weights that kernels read. A model that trains in
+ *     BFLOAT16 has FLOAT32 parameters beside them, which optimizers change
+ * @param ranks that hold it together; null: this rank alone does
+ */
+public record Execution(Precision precision, Ranks ranks) {
+  /** On one rank in {@link Precision#FLOAT32}. */
+  public static final Execution FLOAT32 = new Execution(Precision.FLOAT32, null);
+
+  /** On one rank in {@link Precision#BFLOAT16}. */
+  public static final Execution BFLOAT16 = new Execution(Precision.BFLOAT16, null);
+
+  /** The same on several ranks, all of which create it together. */
+  public Execution over(Ranks several) {
+    return new Execution(precision, several);
+  }
+
+  /**
+   * The ranks on a device.
+   *
+   * @throws IllegalArgumentException if the precision is null, or the ranks compute elsewhere
+   */
+  panamoe.parallel.Ranks on(Device device) {
+    Argument.notNull("precision", precision);
+    return ranks == null ? panamoe.parallel.Ranks.alone() : ranks.on(device);
+  }
+}

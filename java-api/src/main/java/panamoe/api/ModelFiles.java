@@ -1,0 +1,146 @@
+package panamoe.api;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import panamoe.api.internal.Argument;
+import panamoe.backend.Backend;
+import panamoe.checkpoint.Checkpoint;
+import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.CheckpointStore;
+import panamoe.checkpoint.SaveReport;
+import panamoe.checkpoint.Shards;
+import panamoe.checkpoint.StoredTensor;
+import panamoe.config.ModelConfig;
+import panamoe.engine.ModelFolder;
+import panamoe.engine.StoredWeights;
+import panamoe.io.ConfigJson;
+import panamoe.model.LanguageModel;
+import panamoe.model.ModelTensors;
+import panamoe.parallel.Ranks;
+import panamoe.param.WeightTypes;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+import panamoe.train.TrainedTensors;
+
+/** Trainable models on disk: checkpoints in a folder as a run has it. */
+final class ModelFiles {
+  private static final int KEPT = 2;
+  // Before the names of callers' tensors, beside the moments of AdamW.
+  private static final String CALLERS = "caller.";
+
+  private ModelFiles() {}
+
+  /**
+   * Saves a checkpoint and makes it the folder's latest. Collective.
+   *
+   * @return the checkpoint's own folder
+   */
+  static Path save(
+      Path folder, long step, ModelConfig model, TrainedTensors tensors, Map<String, Tensor> own) {
+    ObjectNode config = JsonNodeFactory.instance.objectNode();
+    config.set("model", ConfigJson.tree(model));
+    ObjectNode state = JsonNodeFactory.instance.objectNode().put("step", step);
+    CheckpointStore store =
+        new CheckpointStore(
+            Argument.notNull("folder", folder).resolve(ModelFolder.CHECKPOINTS), KEPT);
+    SaveReport report = tensors.save(store, step, config, state, own);
+    return report.directory();
+  }
+
+  /**
+   * The caller's FLOAT32 memory as tensors of a checkpoint.
+   *
+   * @throws IllegalArgumentException if a name or a segment is wrong
+   */
+  static Map<String, Tensor> callers(CallersMemory memory, Map<String, MemorySegment> state) {
+    Map<String, Tensor> tensors = new LinkedHashMap<>();
+    Argument.notNull("state", state)
+        .forEach(
+            (name, segment) -> {
+              if (name == null || !name.matches("[\\w.-]+")) {
+                throw new IllegalArgumentException(
+                    "a state is called "
+                        + name
+                        + ", expected letters, digits, points, hyphens and underscores");
+              }
+              Argument.notNull(name, segment);
+              long count = segment.byteSize() / Float.BYTES;
+              if (count == 0 || segment.byteSize() % Float.BYTES != 0) {
+                throw new IllegalArgumentException(
+                    name + " has " + segment.byteSize() + " bytes, expected one or more FLOAT32");
+              }
+              tensors.put(CALLERS + name, memory.input(name, segment, count));
+            });
+    return tensors;
+  }
+
+  /** Reads one of {@link #callers} into FLOAT32 memory of its size. */
+  static void readCallers(Checkpoint checkpoint, Backend backend, String name, MemorySegment into) {
+    try (Shards shards = checkpoint.optimizer();
+        TensorScope scope = TensorScope.confined(backend)) {
+      StoredTensor stored = shards.tensors().get(CALLERS + name);
+      if (stored == null) {
+        throw new CheckpointException(checkpoint.directory() + " has no state called " + name);
+      }
+      Tensor tensor = scope.allocate(DType.FLOAT32, stored.shape());
+      shards.read(CALLERS + name, tensor);
+      tensor.copyTo(into);
+    }
+  }
+
+  /**
+   * What is to be loaded: on several ranks all see the checkpoint that the first one found.
+   * Collective.
+   */
+  static ModelFolder open(Path folder, Ranks ranks) {
+    if (ranks.world().size() == 1) {
+      return ModelFolder.open(folder);
+    }
+    byte[] found = null;
+    if (ranks.first()) {
+      StoredWeights weights = ModelFolder.open(folder).weights();
+      Path place = weights instanceof StoredWeights.Saved ? weights.directory() : folder;
+      found = place.toString().getBytes(UTF_8);
+    }
+    return ModelFolder.open(Path.of(new String(ranks.world().broadcast(found, 0), UTF_8)));
+  }
+
+  /**
+   * The configuration of a model that is to be trained.
+   *
+   * @throws CheckpointException if its weights are quantized
+   */
+  static ModelConfig trained(ModelFolder folder) {
+    if (folder.weights() instanceof StoredWeights.Released) {
+      return ((StoredWeights.Released) folder.weights()).model().trained();
+    }
+    folder.checkpoint(); // refuses a quantized one
+    return folder.config();
+  }
+
+  /** The checkpoint that a model comes from; null if it is a released model. */
+  static Checkpoint checkpoint(ModelFolder folder) {
+    return folder.weights() instanceof StoredWeights.Saved ? folder.checkpoint() : null;
+  }
+
+  /** Refuses files that do not hold a model, before anything is allocated. */
+  static void require(ModelFolder folder, ModelConfig config, Backend backend) {
+    folder
+        .weights()
+        .require(config, WeightTypes.of(DType.FLOAT32), Long.MAX_VALUE, backend.onHost());
+  }
+
+  /** Reads what this rank holds into a model that was materialized. */
+  static void read(ModelFolder folder, LanguageModel model, Backend backend) {
+    boolean alone = model.parameters().ranks().world().size() == 1;
+    folder.weights().load(ModelTensors.masterDestinations(model), backend, alone, true, part -> {});
+    model.parameters().refresh(backend);
+  }
+}

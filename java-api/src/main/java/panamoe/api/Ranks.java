@@ -1,0 +1,185 @@
+package panamoe.api;
+
+import java.time.Duration;
+import java.util.List;
+import panamoe.api.internal.Argument;
+import panamoe.api.internal.Failures;
+import panamoe.comm.Communicator;
+import panamoe.comm.ThreadWorld;
+import panamoe.comm.exchange.Strategy;
+import panamoe.comm.mpi.MpiWorld;
+import panamoe.parallel.Overlap;
+import panamoe.parallel.Topology;
+
+/**
+ * Ranks that hold layers and models together: threads of this process, or processes that mpirun or
+ * srun started. Each rank runs the same program on a device of its own, and makes the same calls in
+ * the same order on what the ranks hold together; a call returns when all have come to it. If a
+ * rank fails, dies or disagrees, every rank's call throws a {@link PanamoeException.RanksFailed}
+ * that names it.
+ *
+ * <p>A rank's object is used by the rank's thread alone, on one CPU {@link Device}.
+ *
+ * {@snippet file="panamoe/api/RanksExample.java" region="ranks"}
+ */
+public final class Ranks {
+  static {
+    RequiredJava.check();
+  }
+
+  /**
+   * What each rank does.
+   *
+   * @param <T> of its result
+   */
+  @FunctionalInterface
+  public interface Program<T> {
+    /**
+     * Runs a rank. An exception ends all ranks.
+     *
+     * @param ranks as this rank sees them
+     */
+    T run(Ranks ranks) throws Exception;
+  }
+
+  private final panamoe.parallel.Ranks inner;
+  private Device device; // null until something is created on it
+
+  private Ranks(Topology topology, Communicator world, Strategy strategy) {
+    this.inner = new panamoe.parallel.Ranks(topology, world, strategy, Overlap.NONE);
+  }
+
+  /**
+   * Runs ranks as threads of this process, and waits for them.
+   *
+   * @param patience how long a rank waits for another one before all fail
+   * @return the ranks' results, by rank
+   * @throws PanamoeException.BadArgument if there are no ranks, or they cannot be divided so
+   * @throws PanamoeException.RanksFailed if a rank failed; the cause is what it threw
+   */
+  public static <T> List<T> onThreads(
+      int ranks, Degrees degrees, Duration patience, Program<T> program) {
+    return Failures.translating(
+        () -> {
+          ThreadWorld threads = ThreadWorld.of(ranks).timeout(positive(patience));
+          Topology topology = Argument.notNull("degrees", degrees).topology(ranks);
+          Argument.notNull("program", program);
+          return threads.run(world -> play(new Ranks(topology, world, Strategy.FLAT), program));
+        });
+  }
+
+  /**
+   * Runs this process's rank among those that mpirun or srun started, or alone without them. Call
+   * it once in a process that has not started MPI. After a failure, end the process with a status
+   * other than 0.
+   *
+   * @param patience how long a rank waits for another one before all fail
+   * @return this rank's result
+   * @throws PanamoeException.BadArgument if the ranks cannot be divided so
+   * @throws PanamoeException.RanksFailed if Open MPI 5 is not installed, or another rank failed
+   * @throws Exception what the program throws; the other ranks are told
+   */
+  public static <T> T overMpi(Degrees degrees, Duration patience, Program<T> program)
+      throws Exception {
+    Communicator world =
+        Failures.translating(
+            () -> {
+              Argument.notNull("degrees", degrees);
+              Argument.notNull("program", program);
+              return MpiWorld.open(positive(patience));
+            });
+    try {
+      Topology topology = Failures.translating(() -> degrees.topology(world.size()));
+      T result =
+          play(Failures.translating(() -> new Ranks(topology, world, Strategy.AUTO)), program);
+      Failures.translating(
+          () -> {
+            world.close();
+            return null;
+          });
+      return result;
+    } catch (PanamoeException.RanksFailed e) {
+      throw e;
+    } catch (Throwable e) {
+      world.abort(e.getMessage() == null ? e.toString() : e.getMessage());
+      throw e;
+    }
+  }
+
+  private static <T> T play(Ranks ranks, Program<T> program) throws Exception {
+    T result = program.run(ranks);
+    // After success only: the others would not come after a failure.
+    Failures.translating(
+        () -> {
+          ranks.inner.close();
+          return null;
+        });
+    return result;
+  }
+
+  private static Duration positive(Duration patience) {
+    if (Argument.notNull("patience", patience).toMillis() < 1) {
+      throw new IllegalArgumentException("patience is " + patience + ", expected more than 0");
+    }
+    return patience;
+  }
+
+  /** This rank's number, 0 to {@code size() - 1}. */
+  public int rank() {
+    return inner.world().rank();
+  }
+
+  /** The number of ranks. */
+  public int size() {
+    return inner.world().size();
+  }
+
+  /** The number of this rank's tokens: ranks with one number are given the same ones. */
+  public int dataRank() {
+    return inner.data().rank();
+  }
+
+  /** How many ranks, or groups of ranks, have tokens of their own. */
+  public int dataSize() {
+    return inner.data().size();
+  }
+
+  /**
+   * The sum of a number over all ranks, the same on each.
+   *
+   * @throws PanamoeException.RanksFailed if a rank failed
+   */
+  public double sum(double value) {
+    return Failures.translating(() -> inner.world().allReduce(value));
+  }
+
+  /**
+   * Waits for all ranks.
+   *
+   * @throws PanamoeException.RanksFailed if a rank failed
+   */
+  public void barrier() {
+    Failures.translating(
+        () -> {
+          inner.world().barrier();
+          return null;
+        });
+  }
+
+  /** The ranks for what is created on a device. Called inside a call of the device. */
+  panamoe.parallel.Ranks on(Device given) {
+    if (!given.backend().onHost()) {
+      throw new IllegalArgumentException(
+          "ranks compute on devices in this machine's memory, and " + given + " is none");
+    }
+    if (device == null) {
+      device = given;
+      given.lifetime().begin("the ranks' memory", inner::freeBuffers);
+    }
+    if (device != given) {
+      throw new IllegalArgumentException(
+          "this rank has layers or models on another device; a rank has one");
+    }
+    return inner;
+  }
+}

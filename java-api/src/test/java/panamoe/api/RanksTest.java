@@ -1,0 +1,170 @@
+package panamoe.api;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import panamoe.testkit.Floats;
+
+/** Layers that several ranks hold together. */
+class RanksTest {
+  private static final Duration PATIENCE = Duration.ofMinutes(1);
+  private static final int TOKENS = 6;
+  private static final int HIDDEN = 16;
+  private static final LayerSettings LAYER = LayerSettings.of(HIDDEN, 32, 4, 2).withResidual(true);
+
+  /** What a rank computed with a layer of four experts. */
+  private record Result(float[] y, float[] dx, float[] router, long experts) {}
+
+  /** Runs a layer on the tokens of every data rank. */
+  private static List<Result> onRanks(int ranks, Degrees degrees) {
+    return Ranks.onThreads(ranks, degrees, PATIENCE, each -> onRank(each, each.dataRank(), 1));
+  }
+
+  /**
+   * @param first of the parts of the tokens that this rank has
+   * @param ranks null: it is alone
+   */
+  private static Result onRank(Ranks ranks, int first, int parts) {
+    try (Arena arena = Arena.ofConfined();
+        Device device = Device.open("cpu", 1);
+        MoeLayer layer =
+            MoeLayer.create(device, LAYER, new Execution(Precision.FLOAT32, ranks), 3)) {
+      int count = TOKENS * HIDDEN;
+      MemorySegment x = arena.allocate(ValueLayout.JAVA_FLOAT, (long) parts * count);
+      for (int part = 0; part < parts; part++) {
+        Floats.fill(x.asSlice(4L * part * count, 4L * count), first + part);
+      }
+      MemorySegment y = arena.allocate(x.byteSize(), 4);
+      MemorySegment dx = arena.allocate(x.byteSize(), 4);
+      try (MoeLayer.Step step = layer.train(x, y, (long) parts * TOKENS, 1)) {
+        step.backward(y, dx);
+      }
+      layer.sumGradients();
+      return new Result(
+          Floats.of(y),
+          Floats.of(dx),
+          Floats.of(layer.gradient("moe.gate.weight")),
+          layer.shape("moe.experts.up.weight")[0]);
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"2, 2, 1, 1, 2", "2, 1, 2, 1, 4", "4, 2, 2, 2, 2", "4, 4, 1, 1, 1"})
+  void aLayerIsTheSameOnEveryTopology(int ranks, int expert, int tensor, int slices, int held) {
+    int parts = ranks / tensor;
+    Result whole = onRank(null, 0, parts);
+    List<Result> results = onRanks(ranks, new Degrees(expert, tensor, slices));
+    int count = TOKENS * HIDDEN;
+    for (int rank = 0; rank < ranks; rank++) {
+      Result result = results.get(rank);
+      int from = rank / tensor * count;
+      assertEquals(held, result.experts());
+      assertArrayEquals(Arrays.copyOfRange(whole.y(), from, from + count), result.y(), 1e-6f);
+      assertArrayEquals(Arrays.copyOfRange(whole.dx(), from, from + count), result.dx(), 1e-6f);
+      assertArrayEquals(whole.router(), result.router(), 1e-5f);
+    }
+  }
+
+  @Test
+  void aRankKnowsItsPlace() {
+    List<String> places =
+        Ranks.onThreads(
+            4,
+            Degrees.of(1).withTensor(2).withSlices(2),
+            PATIENCE,
+            ranks -> {
+              ranks.barrier();
+              return ranks.rank()
+                  + "/"
+                  + ranks.size()
+                  + " "
+                  + ranks.dataRank()
+                  + "/"
+                  + ranks.dataSize()
+                  + " "
+                  + ranks.sum(ranks.rank());
+            });
+    assertEquals(List.of("0/4 0/2 6.0", "1/4 0/2 6.0", "2/4 1/2 6.0", "3/4 1/2 6.0"), places);
+  }
+
+  @Test
+  void wrongDegreesAreRefused() {
+    for (Degrees wrong : List.of(Degrees.of(3), Degrees.of(1).withTensor(3), Degrees.of(0))) {
+      assertThrows(
+          PanamoeException.BadArgument.class,
+          () -> Ranks.onThreads(2, wrong, PATIENCE, ranks -> null));
+    }
+    assertThrows(
+        PanamoeException.BadArgument.class,
+        () -> Ranks.onThreads(0, Degrees.of(1), PATIENCE, ranks -> null));
+    assertThrows(
+        PanamoeException.BadArgument.class,
+        () -> Ranks.onThreads(1, Degrees.of(1), Duration.ZERO, ranks -> null));
+    assertThrows(
+        PanamoeException.BadArgument.class,
+        () -> Ranks.onThreads(1, Degrees.of(1), PATIENCE, null));
+  }
+
+  @Test
+  void aRanksFailureReachesTheCaller() {
+    PanamoeException.RanksFailed failed =
+        assertThrows(
+            PanamoeException.RanksFailed.class,
+            () ->
+                Ranks.onThreads(
+                    2,
+                    Degrees.of(1),
+                    PATIENCE,
+                    ranks -> {
+                      if (ranks.rank() == 1) {
+                        throw new IllegalStateException("mine");
+                      }
+                      return ranks.sum(1);
+                    }));
+    assertTrue(failed.getMessage().contains("rank 1"), failed.getMessage());
+    assertInstanceOf(IllegalStateException.class, failed.getCause().getCause());
+  }
+
+  @Test
+  void aRankHasOneDeviceAndWhatDividesAmongAll() {
+    Ranks.onThreads(
+        2,
+        Degrees.of(1).withTensor(2).withSlices(2),
+        PATIENCE,
+        ranks -> {
+          Execution shared = Execution.FLOAT32.over(ranks);
+          try (Device device = Device.open("reference", 1);
+              Device other = Device.open("reference", 1)) {
+            MoeLayer.create(device, LAYER, shared, 1);
+            String refused =
+                assertThrows(
+                        PanamoeException.BadArgument.class,
+                        () -> MoeLayer.create(other, LAYER, shared, 1))
+                    .getMessage();
+            assertTrue(refused.contains("another device"), refused);
+            LayerSettings odd = LayerSettings.of(HIDDEN, 33, 4, 2);
+            assertThrows(
+                PanamoeException.BadArgument.class, () -> MoeLayer.create(device, odd, shared, 1));
+            return null;
+          }
+        });
+  }
+
+  @Test
+  void theExampleRuns() {
+    List<Double> sums = RanksExample.run();
+    assertEquals(sums.get(0), sums.get(1));
+  }
+}
