@@ -89,7 +89,7 @@ public record EngineConfig(
   }
 
   /** With nothing kept of a sequence for later ones. */
-  EngineConfig withoutSharing() {
+  public EngineConfig withoutSharing() {
     return new EngineConfig(
         blocks, blockSize, sequences, stepTokens, reserve, false, guesses, int8Cache);
   }

@@ -1,78 +1,188 @@
 package panamoe.text;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import panamoe.api.Device;
-import panamoe.api.PanamoeException;
 import panamoe.api.TrainableModel;
 import panamoe.api.internal.Access;
 import panamoe.api.internal.Argument;
 import panamoe.api.internal.Failures;
 import panamoe.api.internal.Lifetime;
 import panamoe.backend.Backend;
+import panamoe.config.GateConfig;
+import panamoe.config.ModelConfig;
+import panamoe.data.ByteTokenizer;
+import panamoe.data.JsonTokenizer;
 import panamoe.data.Tokenizer;
 import panamoe.engine.Engine;
+import panamoe.engine.EngineConfig;
 import panamoe.engine.GenerationRequest;
+import panamoe.engine.InferenceSettings;
 import panamoe.engine.ModelFolder;
 import panamoe.engine.ModelRunner;
-import panamoe.engine.SamplingConfig;
-import panamoe.engine.StopConfig;
+import panamoe.engine.TokenConstraint;
+import panamoe.grammar.JsonGrammar;
+import panamoe.grammar.TokenMasks;
+import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
-import panamoe.tensor.DType;
+import panamoe.parallel.Ranks;
 
 /**
- * A trained language model that generates text. Only one thread at a time may call a {@link Device}
- * and what was created on it; methods that read no weights (encode, decode, the model's sizes) may
- * be called by any thread at any time. To configure and train a model, use {@link TrainableModel}.
+ * A language model that writes text. Only one thread at a time may call a {@link Device} and what
+ * was created on it; methods that read no weights (encode, decode, the model's sizes) may be called
+ * by any thread at any time. To train a model, use {@link TrainableModel}.
  *
  * {@snippet file="panamoe/text/MoeModelExample.java" region="model"}
  */
 public final class MoeModel implements AutoCloseable {
+  private final Supplier<LanguageModel> weights;
+  private final ModelConfig config;
+  private final long parameters;
   private final Backend backend;
   private final Tokenizer tokenizer;
-  private final LanguageModel model;
-  private final Engine engine;
+  private final Sampling makers;
   private final List<String> warnings;
+  private final Engine engine;
+  private final int texts;
   private final Lifetime lifetime;
+  private final List<TextSession> sessions = new ArrayList<>();
+  private TokenMasks masks; // for schemas; made for the first one
 
-  private MoeModel(Device device, Path folder, boolean bfloat16) {
-    this.backend = Access.backendOf(device);
-    ModelFolder found = ModelFolder.open(folder);
-    List<String> tolerated = new ArrayList<>();
-    this.tokenizer = found.tokenizer();
-    this.model = found.load(backend, bfloat16 ? DType.BFLOAT16 : DType.FLOAT32, tolerated);
+  /** What differs between a model of a file and one that trains. */
+  private record Origin(
+      Tokenizer tokenizer, Sampling makers, List<String> warnings, Runnable close) {}
+
+  /**
+   * @param weights as kernels read them, asked for before each text
+   * @param owner of the model's memory
+   */
+  private MoeModel(
+      Backend backend,
+      Supplier<LanguageModel> weights,
+      Origin origin,
+      EngineConfig engine,
+      Lifetime owner) {
+    LanguageModel model = weights.get();
+    this.weights = weights;
+    this.config = model.config();
+    this.parameters = model.parameters().count();
+    this.backend = backend;
+    this.tokenizer = origin.tokenizer();
+    this.makers = origin.makers();
+    this.warnings = List.copyOf(origin.warnings());
+    this.texts = engine.sequences();
     try {
-      this.engine = Engine.forOne(backend, model, tokenizer);
+      this.engine = new Engine(backend, model, tokenizer, engine);
     } catch (RuntimeException | Error e) {
-      model.close();
+      origin.close().run();
       throw e;
     }
-    this.warnings = List.copyOf(tolerated);
     this.lifetime =
-        Access.lifetimeOf(device)
-            .begin(
-                "the model",
-                () -> {
-                  engine.close();
-                  model.close();
-                });
+        owner.begin(
+            "the model",
+            () -> {
+              this.engine.close();
+              origin.close().run();
+            });
+  }
+
+  /** Opens a model with {@link ModelOptions#USUAL}; see below. */
+  public static MoeModel open(Device device, Path path) {
+    return open(device, path, ModelOptions.USUAL);
   }
 
   /**
-   * Loads a run's latest checkpoint, or one checkpoint.
+   * Opens a model: a run's latest checkpoint or {@link TrainableModel#save}'s, one checkpoint, a
+   * quantized model, or a released one, which is a folder in Hugging Face's layout or a GGUF file.
+   * A model that drops tokens in training writes without, because a token would depend on its
+   * neighbours.
    *
-   * @param bfloat16 true keeps weights in bfloat16, which halves the memory traffic per token;
-   *     false in float32
-   * @throws PanamoeException.BadModel if the folder has no intact checkpoint, the model does not
-   *     fit into memory, or the tokenizer is unsupported or not the model's
-   * @throws IllegalStateException if the device is closed or in use by another thread; {@link
-   *     #nextLogits} and {@link #generate} throw it too, and after {@link #close}
+   * @throws panamoe.api.PanamoeException.BadArgument if an argument is null, or the options ask for
+   *     no text
+   * @throws panamoe.api.PanamoeException.BadModel if there is no intact model, it does not fit into
+   *     memory, or its tokenizer is unsupported or not the model's
+   * @throws IllegalStateException if the device is closed or in use by another thread; all methods
+   *     that compute throw it too, and after {@link #close}
    */
-  public static MoeModel open(Device device, Path folder, boolean bfloat16) {
+  public static MoeModel open(Device device, Path path, ModelOptions options) {
     return Access.lifetimeOf(device)
-        .use(() -> new MoeModel(device, Argument.notNull("folder", folder), bfloat16));
+        .use(
+            () -> {
+              Argument.notNull("options", options);
+              ModelFolder found = ModelFolder.open(Argument.notNull("path", path));
+              Backend backend = Access.backendOf(device);
+              Tokenizer tokenizer = found.tokenizer();
+              Sampling makers = Sampling.of(found.tokenizerFiles().sampling());
+              EngineConfig engine = EngineConfig.of(options.texts(), found.config().context());
+              List<String> warnings = new ArrayList<>();
+              InferenceSettings settings = InferenceSettings.of(options.types(found));
+              LanguageModel model = found.load(backend, settings, Ranks.alone(), warnings, _ -> {});
+              Origin origin = new Origin(tokenizer, makers, warnings, model::close);
+              return new MoeModel(backend, () -> model, origin, engine, Access.lifetimeOf(device));
+            });
+  }
+
+  /**
+   * A model that writes with the weights of one that trains, without a copy: each text sees them as
+   * they are when its tokens are computed. Its tokens are bytes and an end of text. It is closed
+   * with the other.
+   *
+   * @throws panamoe.api.PanamoeException.BadArgument if the vocabulary is not that of bytes, the
+   *     model drops tokens (save and open it), or several ranks hold it
+   * @throws IllegalStateException as {@link #open(Device, Path)}
+   */
+  public static MoeModel of(TrainableModel model) {
+    return of(model, ByteTokenizer::new);
+  }
+
+  /**
+   * As above, with the tokens of a tokenizer.
+   *
+   * @param tokenizer a {@code tokenizer.json}
+   * @throws panamoe.api.PanamoeException.BadModel if it cannot be used
+   */
+  public static MoeModel of(TrainableModel model, Path tokenizer) {
+    return of(model, () -> JsonTokenizer.load(Argument.notNull("tokenizer", tokenizer)));
+  }
+
+  private static MoeModel of(TrainableModel model, Supplier<Tokenizer> reader) {
+    Lifetime owner = Access.lifetimeOf(model);
+    return owner.use(
+        () -> {
+          Tokenizer tokenizer = reader.get();
+          LanguageModel weights = Access.weightsOf(model);
+          requireWrites(weights, tokenizer);
+          // What earlier texts left in the cache is of earlier weights.
+          EngineConfig engine = EngineConfig.one(weights.config().context()).withoutSharing();
+          Origin origin = new Origin(tokenizer, Sampling.of(1, 0), List.of(), () -> {});
+          return new MoeModel(
+              Access.backendOf(model), () -> Access.weightsOf(model), origin, engine, owner);
+        });
+  }
+
+  private static void requireWrites(LanguageModel model, Tokenizer tokenizer) {
+    ModelConfig config = model.config();
+    if (!tokenizer.fits(config.vocabulary())) {
+      throw new IllegalArgumentException(
+          "the tokenizer has "
+              + tokenizer.vocabularySize()
+              + " tokens but the model has a vocabulary of "
+              + config.vocabulary());
+    }
+    if (!config.withGates(GateConfig::withoutDropping).equals(config)) {
+      throw new IllegalArgumentException(
+          "the model drops tokens beyond its experts' capacity, so that a text would depend on its"
+              + " neighbours: save the model and open it, which leaves that out");
+    }
+    if (model.parameters().ranks().world().size() > 1) {
+      throw new IllegalArgumentException(
+          "several ranks hold the model: save it, and open it on one");
+    }
   }
 
   /** The loader's warnings, one sentence each; usually empty. */
@@ -82,17 +192,22 @@ public final class MoeModel implements AutoCloseable {
 
   /** Number of parameters. */
   public long parameterCount() {
-    return model.parameters().count();
+    return parameters;
   }
 
   /** The number of experts of each layer; 0 is a dense layer. */
   public List<Integer> experts() {
-    return model.config().experts();
+    return config.experts();
   }
 
   /** The longest sequence in tokens. */
   public int context() {
-    return model.config().context();
+    return config.context();
+  }
+
+  /** How the model's makers draw its tokens; from all of them where they say nothing. */
+  public Sampling makersSampling() {
+    return makers;
   }
 
   /** The tokens of a text. */
@@ -103,7 +218,7 @@ public final class MoeModel implements AutoCloseable {
   /**
    * The text of tokens.
    *
-   * @throws PanamoeException.BadArgument if there is no such token
+   * @throws panamoe.api.PanamoeException.BadArgument if there is no such token
    */
   public String decode(int... tokens) {
     return Failures.translating(
@@ -121,8 +236,8 @@ public final class MoeModel implements AutoCloseable {
   /**
    * The logits [V] of the token after {@code tokens}. They do not depend on the number of threads.
    *
-   * @throws PanamoeException.BadArgument if {@code tokens} is empty, longer than the context, or
-   *     has a token outside the vocabulary
+   * @throws panamoe.api.PanamoeException.BadArgument if {@code tokens} is empty, longer than the
+   *     context, or has a token outside the vocabulary
    */
   public float[] nextLogits(int... tokens) {
     return lifetime.use(
@@ -136,67 +251,102 @@ public final class MoeModel implements AutoCloseable {
                     + context()
                     + ", the model's context");
           }
-          return ModelRunner.nextLogits(backend, model, tokens);
+          return ModelRunner.nextLogits(backend, weights.get(), tokens);
         });
   }
 
+  /** Continues a prompt; see below. */
+  public GenerationResult generate(String prompt, GenerationOptions options) {
+    return generate(prompt, options, _ -> {});
+  }
+
   /**
-   * Continues a prompt.
+   * Continues a prompt. An interrupted thread's text ends as {@link FinishReason#CANCELLED}, and
+   * the thread stays interrupted.
    *
-   * @param temperature 0 takes the most probable token, 1 samples the model's distribution
-   * @param seed of the random draws; the same seed gives the same text
-   * @param onText receives the text piece by piece. An exception it throws ends generation and
-   *     reaches the caller. It must not call this model's device
-   * @return the whole continuation
-   * @throws PanamoeException.BadArgument if the prompt has more tokens than the context, or an
-   *     argument is out of range
+   * @param onText receives the text piece by piece, between the model's calls. An exception that it
+   *     throws ends the text and reaches the caller
+   * @throws panamoe.api.PanamoeException.BadArgument if the prompt has more tokens than the
+   *     context, or an option is out of range
+   * @throws IllegalStateException also if as many texts as the model was opened for are under way
    */
-  public String generate(
-      String prompt, int maxTokens, double temperature, long seed, Consumer<String> onText) {
-    try {
-      return lifetime.use(
-          () -> {
-            Argument.notNull("prompt", prompt);
-            Argument.notNull("onText", onText);
-            GenerationRequest request =
-                GenerationRequest.of(
-                    GenerationRequest.tokensOf(prompt, tokenizer, context()),
-                    SamplingConfig.of(temperature, 0, 1, seed),
-                    StopConfig.of(maxTokens, List.of()));
-            return engine.run(request, text -> callBack(onText, text)).text();
-          });
-    } catch (CallerFailed e) {
-      throw e.failure();
-    }
-  }
-
-  private static void callBack(Consumer<String> onText, String text) {
-    try {
-      onText.accept(text);
-    } catch (RuntimeException | Error e) {
-      throw new CallerFailed(e);
-    }
-  }
-
-  /** Carries a callback's exception past the translation of the runtime's exceptions. */
-  private static final class CallerFailed extends RuntimeException {
-    private static final long serialVersionUID = 1;
-
-    CallerFailed(Throwable cause) {
-      super(cause);
-    }
-
-    /** The callback's exception. */
-    RuntimeException failure() {
-      if (getCause() instanceof Error error) {
-        throw error;
+  public GenerationResult generate(
+      String prompt, GenerationOptions options, Consumer<String> onText) {
+    Failures.translating(() -> Argument.notNull("onText", onText));
+    try (TextSession text = begin(prompt, options)) {
+      for (Optional<Token> next = text.next(); next.isPresent(); next = text.next()) {
+        if (!next.get().text().isEmpty()) {
+          onText.accept(next.get().text());
+        }
       }
-      return (RuntimeException) getCause();
+      return text.result();
     }
   }
 
   /**
-   * Frees the weights. Idempotent.
+   * Begins a text that the caller draws token by token, and closes.
+   *
+   * @throws panamoe.api.PanamoeException.BadArgument as {@link #generate}
+   * @throws IllegalStateException as {@link #generate}
+   */
+  public TextSession begin(String prompt, GenerationOptions options) {
+    return lifetime.use(
+        () ->
+            start(
+                GenerationRequest.tokensOf(
+                    Argument.notNull("prompt", prompt), tokenizer, context()),
+                options));
+  }
+
+  /**
+   * As above, behind tokens.
+   *
+   * @param prompt 1 or more ids, which are copied
+   */
+  public TextSession begin(int[] prompt, GenerationOptions options) {
+    return lifetime.use(() -> start(Argument.notNull("prompt", prompt).clone(), options));
+  }
+
+  private TextSession start(int[] prompt, GenerationOptions options) {
+    GenerationOptions wanted = Argument.notNull("options", options);
+    sessions.removeIf(TextSession::over);
+    if (sessions.size() == texts) {
+      throw new IllegalStateException(
+          texts
+              + (texts == 1 ? " text is" : " texts are")
+              + " under way, and the model was opened for no more: close one, or see"
+              + " ModelOptions.texts");
+    }
+    weights.get(); // as the caller has changed them
+    GenerationRequest request =
+        new GenerationRequest(
+            prompt,
+            Argument.notNull("sampling", wanted.sampling()).toConfig(),
+            wanted.toStop(),
+            -1,
+            constraint(wanted.schema()),
+            GenerationRequest.Terms.USUAL);
+    TextSession session = new TextSession(engine, request, lifetime);
+    sessions.add(session);
+    return session;
+  }
+
+  /**
+   * @param schema JSON, or null
+   */
+  private Supplier<TokenConstraint> constraint(String schema) {
+    if (schema == null) {
+      return null;
+    }
+    JsonGrammar grammar = JsonGrammar.of(ConfigJson.parse(schema, JsonNode.class, "the schema"));
+    if (masks == null) {
+      masks = TokenMasks.of(tokenizer);
+    }
+    return grammar.constraint(masks);
+  }
+
+  /**
+   * Ends all texts and frees the weights, unless they are those of a model that trains. Idempotent.
    *
    * @throws IllegalStateException if a call of its device is running; then nothing is freed
    */

@@ -1,17 +1,59 @@
 package panamoe.text;
 
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
+import java.util.Optional;
+import panamoe.api.AdamW;
+import panamoe.api.AdamWSettings;
 import panamoe.api.Device;
+import panamoe.api.TrainableModel;
 
-/** The example of {@link MoeModel}'s documentation; a test runs it. */
+/** The examples of {@link MoeModel}'s documentation; a test runs them. */
 final class MoeModelExample {
   private MoeModelExample() {}
 
-  static String run(Path folder) {
+  static GenerationResult run(Path folder) {
     // @start region="model"
+    GenerationOptions options =
+        GenerationOptions.of(100).withSampling(Sampling.of(0.8, 1).withTopP(0.9)).withStop("\n\n");
     try (Device device = Device.open("auto", 0);
-        MoeModel model = MoeModel.open(device, folder, false)) {
-      return model.generate("Mr President", 100, 0.8, 1, System.out::print);
+        MoeModel model = MoeModel.open(device, folder)) {
+      GenerationResult result = model.generate("Mr President", options, System.out::print);
+      System.out.println(" (" + result.tokens().size() + " tokens, " + result.finishReason() + ")");
+      return result;
+    }
+    // @end
+  }
+
+  static String pull(MoeModel model) {
+    // @start region="session"
+    StringBuilder text = new StringBuilder();
+    try (TextSession session = model.begin("Die Würde", GenerationOptions.of(100))) {
+      for (Optional<Token> next = session.next(); next.isPresent(); next = session.next()) {
+        text.append(next.get().text());
+        if (text.length() > 20) {
+          session.cancel(); // any thread may
+        }
+      }
+      return text.toString();
+    }
+    // @end
+  }
+
+  /**
+   * @param tokens INT32 [length], ids of bytes, and what follows each
+   */
+  static String trained(
+      Device device, Path folder, MemorySegment tokens, MemorySegment targets, int length) {
+    // @start region="trained"
+    try (TrainableModel model = TrainableModel.load(device, folder);
+        MoeModel writer = MoeModel.of(model)) {
+      AdamW optimizer = AdamW.resume(model, AdamWSettings.USUAL);
+      try (TrainableModel.Step step = model.train(tokens, targets, 1, length, 1)) {
+        step.backward();
+      }
+      optimizer.step(1e-3);
+      return writer.generate("Die Würde", GenerationOptions.of(20)).text(); // of the new weights
     }
     // @end
   }

@@ -20,6 +20,7 @@ import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.api.Device;
 import panamoe.api.PanamoeException;
+import panamoe.api.Precision;
 import panamoe.api.internal.Access;
 import panamoe.checkpoint.CheckpointContents;
 import panamoe.checkpoint.CheckpointStore;
@@ -32,6 +33,9 @@ import panamoe.testkit.SmallRun;
 
 /** A model trained for a moment on one sentence, then opened and used as a framework would. */
 class MoeModelTest {
+  private static final GenerationOptions LONG = GenerationOptions.of(30);
+  private static final ModelOptions BFLOAT16 = ModelOptions.USUAL.withPrecision(Precision.BFLOAT16);
+
   @TempDir private static Path folder;
 
   @BeforeAll
@@ -42,9 +46,9 @@ class MoeModelTest {
   @Test
   void writesWhatItLearnt() {
     try (Device device = Device.open("cpu", 2);
-        MoeModel model = MoeModel.open(device, folder, false)) {
+        MoeModel model = MoeModel.open(device, folder)) {
       StringBuilder streamed = new StringBuilder();
-      String text = model.generate("Die Würde des ", 30, 0, 1, streamed::append);
+      String text = model.generate("Die Würde des ", LONG, streamed::append).text();
       assertEquals(text, streamed.toString());
       assertTrue(text.startsWith("Menschen ist"), text);
       assertEquals(List.of(), model.warnings());
@@ -56,8 +60,8 @@ class MoeModelTest {
   @Test
   void goesOnWhenItsContextIsFull() {
     try (Device device = Device.open("cpu", 2);
-        MoeModel model = MoeModel.open(device, folder, true)) {
-      String text = model.generate("Die Würde ", model.context() + 40, 0, 1, _ -> {});
+        MoeModel model = MoeModel.open(device, folder, BFLOAT16)) {
+      String text = model.generate("Die Würde ", GenerationOptions.of(model.context() + 40)).text();
       assertTrue(model.encode(text).length >= model.context());
     }
   }
@@ -66,10 +70,10 @@ class MoeModelTest {
   void anyThreadMayUseItAfterAnother() throws Exception {
     try (Relay relay = new Relay()) {
       Device device = relay.next(() -> Device.open("cpu", 1));
-      MoeModel model = relay.next(() -> MoeModel.open(device, folder, false));
-      String text = relay.next(() -> model.generate("Die Würde des ", 30, 0, 1, _ -> {}));
+      MoeModel model = relay.next(() -> MoeModel.open(device, folder));
+      String text = relay.next(() -> model.generate("Die Würde des ", LONG).text());
       assertTrue(text.startsWith("Menschen ist"), text);
-      assertEquals(text, relay.next(() -> model.generate("Die Würde des ", 30, 0, 1, _ -> {})));
+      assertEquals(text, relay.next(() -> model.generate("Die Würde des ", LONG).text()));
       assertArrayEquals(
           relay.next(() -> model.nextLogits(1, 2, 3)),
           relay.next(() -> model.nextLogits(1, 2, 3)),
@@ -80,14 +84,14 @@ class MoeModelTest {
             device.close();
             return null;
           });
-      assertThrows(IllegalStateException.class, () -> model.generate("x", 1, 0, 1, _ -> {}));
+      assertThrows(IllegalStateException.class, () -> model.generate("x", GenerationOptions.of(1)));
     }
   }
 
   @Test
   void aSecondThreadIsRefused() throws Exception {
     try (Device device = Device.open("cpu", 1);
-        MoeModel model = MoeModel.open(device, folder, false)) {
+        MoeModel model = MoeModel.open(device, folder)) {
       CountDownLatch inside = new CountDownLatch(1);
       CountDownLatch leave = new CountDownLatch(1);
       Thread user =
@@ -104,16 +108,16 @@ class MoeModelTest {
       await(inside);
       for (Executable call :
           List.<Executable>of(
-              () -> MoeModel.open(device, folder, false),
+              () -> MoeModel.open(device, folder),
               () -> model.nextLogits(1),
-              () -> model.generate("x", 1, 0, 1, _ -> {}),
+              () -> model.generate("x", GenerationOptions.of(1)),
               model::close)) {
         String said = assertThrows(IllegalStateException.class, call).getMessage();
         assertTrue(said.contains("is in use by thread first user:"), said);
       }
       leave.countDown();
       user.join();
-      assertTrue(model.generate("Die Würde des ", 30, 0, 1, _ -> {}).startsWith("Menschen ist"));
+      assertTrue(model.generate("Die Würde des ", LONG).text().startsWith("Menschen ist"));
     }
   }
 
@@ -126,41 +130,38 @@ class MoeModelTest {
     }
   }
 
-  /** A callback comes in the middle of a call: what it would change is in use. */
+  /** A callback comes between the model's calls. */
   @Test
-  void aCallbackMayNotCallItsModelOrCloseIt() {
-    try (Device device = Device.open("cpu", 1);
-        MoeModel model = MoeModel.open(device, folder, false)) {
-      for (Runnable mischief :
-          List.<Runnable>of(
-              () -> model.nextLogits(1),
-              () -> model.generate("x", 1, 0, 1, _ -> {}),
-              model::close,
-              device::close)) {
-        String said =
-            assertThrows(
-                    IllegalStateException.class,
-                    () -> model.generate("Die ", 5, 0, 1, _ -> mischief.run()))
-                .getMessage();
-        assertTrue(said.contains("a callback may not call the device whose call it runs in"), said);
-      }
-      assertTrue(model.generate("Die Würde des ", 30, 0, 1, _ -> {}).startsWith("Menschen ist"));
+  void aCallbackMayCallItsModelAndCloseIt() {
+    try (Device device = Device.open("cpu", 1)) {
+      MoeModel model = MoeModel.open(device, folder);
+      float[] logits = model.nextLogits(1);
+      model.generate(
+          "Die ", GenerationOptions.of(3), _ -> assertArrayEquals(logits, model.nextLogits(1), 0f));
+      String said =
+          assertThrows(
+                  IllegalStateException.class,
+                  () -> model.generate("Die ", GenerationOptions.of(5), _ -> model.close()))
+              .getMessage();
+      assertEquals("the text is closed", said);
     }
   }
 
-  /** Java closes a file under a thread that is interrupted; computing does not ask. */
+  /** Java closes a file under a thread that is interrupted; a text ends. */
   @Test
   void anInterruptedThreadIsToldSoAndStaysInterrupted() {
     try (Device device = Device.open("cpu", 1)) {
       Thread.currentThread().interrupt();
       String said =
-          assertThrows(PanamoeException.BadModel.class, () -> MoeModel.open(device, folder, false))
+          assertThrows(PanamoeException.BadModel.class, () -> MoeModel.open(device, folder))
               .getMessage();
       assertTrue(Thread.interrupted());
       assertTrue(said.contains("interrupted"), said);
-      try (MoeModel model = MoeModel.open(device, folder, false)) {
+      try (MoeModel model = MoeModel.open(device, folder)) {
         Thread.currentThread().interrupt();
-        assertTrue(model.generate("Die Würde des ", 30, 0, 1, _ -> {}).startsWith("Menschen ist"));
+        GenerationResult none = model.generate("Die Würde des ", LONG);
+        assertEquals(FinishReason.CANCELLED, none.finishReason());
+        assertEquals("", none.text());
         assertTrue(Thread.interrupted());
       }
     }
@@ -169,7 +170,7 @@ class MoeModelTest {
   @Test
   void whatACallbackThrowsReachesTheCaller() {
     try (Device device = Device.open("cpu", 1);
-        MoeModel model = MoeModel.open(device, folder, false)) {
+        MoeModel model = MoeModel.open(device, folder)) {
       for (Throwable mine :
           List.of(
               new IllegalArgumentException("mine"),
@@ -177,7 +178,8 @@ class MoeModelTest {
               new StackOverflowError())) {
         Throwable thrown =
             assertThrows(
-                Throwable.class, () -> model.generate("Die ", 5, 0, 1, _ -> throwAny(mine)));
+                Throwable.class,
+                () -> model.generate("Die ", GenerationOptions.of(5), _ -> throwAny(mine)));
         assertSame(mine, thrown);
       }
     }
@@ -195,7 +197,7 @@ class MoeModelTest {
     float[][] logits = new float[2][];
     for (int threads = 1; threads <= 2; threads++) {
       try (Device device = Device.open("cpu", threads);
-          MoeModel model = MoeModel.open(device, folder, true)) {
+          MoeModel model = MoeModel.open(device, folder, BFLOAT16)) {
         logits[threads - 1] = model.nextLogits(model.encode("Die Würde"));
       }
     }
@@ -206,19 +208,17 @@ class MoeModelTest {
   void refusesWhatDoesNotFit() throws Exception {
     try (Device device = Device.open("cpu", 1)) {
       Path nothing = folder.resolve("nothing");
-      assertThrows(PanamoeException.BadModel.class, () -> MoeModel.open(device, nothing, false));
+      assertThrows(PanamoeException.BadModel.class, () -> MoeModel.open(device, nothing));
       Path empty = Files.createDirectories(folder.resolve("empty"));
-      assertThrows(PanamoeException.BadModel.class, () -> MoeModel.open(device, empty, false));
-      try (MoeModel model = MoeModel.open(device, folder, false)) {
+      assertThrows(PanamoeException.BadModel.class, () -> MoeModel.open(device, empty));
+      try (MoeModel model = MoeModel.open(device, folder)) {
         assertThrows(PanamoeException.BadArgument.class, model::nextLogits);
         assertThrows(PanamoeException.BadArgument.class, () -> model.nextLogits(100_000));
-        assertThrows(
-            PanamoeException.BadArgument.class, () -> model.generate("x", 1, -1, 1, _ -> {}));
         assertThrows(PanamoeException.BadArgument.class, () -> model.decode(100_000));
         assertThrows(PanamoeException.BadArgument.class, () -> model.decode(-1));
       }
-      assertThrows(PanamoeException.BadArgument.class, () -> MoeModel.open(null, folder, false));
-      assertThrows(PanamoeException.BadArgument.class, () -> MoeModel.open(device, null, false));
+      assertThrows(PanamoeException.BadArgument.class, () -> MoeModel.open(null, folder));
+      assertThrows(PanamoeException.BadArgument.class, () -> MoeModel.open(device, null));
     }
   }
 
@@ -249,7 +249,7 @@ class MoeModelTest {
 
   private static String refusal(Path run) {
     try (Device device = Device.open("reference", 1)) {
-      return assertThrows(PanamoeException.BadModel.class, () -> MoeModel.open(device, run, false))
+      return assertThrows(PanamoeException.BadModel.class, () -> MoeModel.open(device, run))
           .getMessage();
     }
   }

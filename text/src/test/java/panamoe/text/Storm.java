@@ -29,6 +29,7 @@ import panamoe.api.LayerSettings;
 import panamoe.api.ModelSettings;
 import panamoe.api.MoeLayer;
 import panamoe.api.PanamoeException;
+import panamoe.api.Precision;
 import panamoe.api.TrainableModel;
 import panamoe.testkit.Floats;
 
@@ -73,6 +74,7 @@ final class Storm {
   private final AtomicReferenceArray<TrainableModel.Step> modelSteps =
       new AtomicReferenceArray<>(12);
   private final AtomicReferenceArray<MoeModel> readers = new AtomicReferenceArray<>(6);
+  private final AtomicReferenceArray<TextSession> texts = new AtomicReferenceArray<>(6);
   private final AtomicReferenceArray<MemorySegment> parameters = new AtomicReferenceArray<>(12);
   private final AtomicReferenceArray<Memory> memories = new AtomicReferenceArray<>(16);
   private final AtomicReference<Throwable> failure = new AtomicReference<>();
@@ -144,12 +146,26 @@ final class Storm {
             replace(
                 readers,
                 random,
-                () -> MoeModel.open(pick(devices, random), folder, random.nextBoolean())));
+                () -> MoeModel.open(pick(devices, random), folder, options(random))));
     kind(6, "next logits", random -> pick(readers, random).nextLogits(1, 2, 3));
     kind(
         6,
         "generate",
-        random -> pick(readers, random).generate("Die ", 8, 1, 1, text -> mischief(text, random)));
+        random ->
+            pick(readers, random)
+                .generate(
+                    "Die ",
+                    GenerationOptions.of(8).withSampling(Sampling.of(1, 1)),
+                    text -> mischief(text, random)));
+    kind(
+        4,
+        "begin a text",
+        random ->
+            replace(
+                texts, random, () -> pick(readers, random).begin("Die ", GenerationOptions.of(8))));
+    kind(8, "next token", random -> pick(texts, random).next());
+    kind(2, "cancel a text", random -> pick(texts, random).cancel());
+    kind(2, "close a text", random -> pick(texts, random).close());
     kind(
         4,
         "encode and decode",
@@ -298,6 +314,12 @@ final class Storm {
     }
   }
 
+  private static ModelOptions options(SplittableRandom random) {
+    return ModelOptions.USUAL
+        .withPrecision(random.nextBoolean() ? Precision.FLOAT32 : Precision.BFLOAT16)
+        .withTexts(1 + random.nextInt(3));
+  }
+
   private Device openDevice(SplittableRandom random) {
     return Device.open(random.nextInt(12) == 0 ? "reference" : "cpu", 1 + random.nextInt(3));
   }
@@ -318,7 +340,7 @@ final class Storm {
     parameter.asSlice(0, 4).copyFrom(parameter.asSlice(parameter.byteSize() - 4));
   }
 
-  /** Inside a callback of a call. */
+  /** In a callback. */
   private void mischief(String text, SplittableRandom random) {
     if (random.nextInt(20) == 0) {
       throw new IllegalStateException("the caller had enough of " + text);

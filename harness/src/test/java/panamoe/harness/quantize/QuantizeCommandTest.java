@@ -3,6 +3,7 @@ package panamoe.harness.quantize;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -19,12 +20,17 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import panamoe.api.Device;
+import panamoe.api.PanamoeException;
+import panamoe.api.TrainableModel;
 import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.TensorFiles;
 import panamoe.data.Tokenizer;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.CommandRun;
 import panamoe.tensor.DType;
+import panamoe.text.ModelOptions;
+import panamoe.text.MoeModel;
 
 /** quantize as a user runs it, on a model of a few steps and on small released ones. */
 class QuantizeCommandTest {
@@ -331,5 +337,21 @@ class QuantizeCommandTest {
     CommandRun run = CommandRun.of("eval", out().toString());
     assertEquals(1, run.exitCode(), run.out());
     assertTrue(run.err().contains("was changed since it was saved"), run.err());
+  }
+
+  @Test
+  void theFacadeWritesWithItAndDoesNotTrainIt() {
+    ran("quantize " + model + " --out " + out() + " --to int8");
+    try (Device device = Device.open("cpu", 1);
+        MoeModel quantized = MoeModel.open(device, out());
+        MoeModel rounded =
+            MoeModel.open(
+                device, model, ModelOptions.USUAL.withExperts(ModelOptions.Experts.INT8))) {
+      assertArrayEquals(rounded.nextLogits(1, 2, 3), quantized.nextLogits(1, 2, 3), 0.05f);
+      String said =
+          assertThrows(PanamoeException.BadModel.class, () -> TrainableModel.load(device, out()))
+              .getMessage();
+      assertTrue(said.contains("is a quantized model"), said);
+    }
   }
 }

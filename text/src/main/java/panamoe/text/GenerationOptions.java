@@ -1,0 +1,47 @@
+package panamoe.text;
+
+import java.util.List;
+import panamoe.engine.StopConfig;
+
+/**
+ * What a text is to be.
+ *
+ * @param maxTokens most tokens to write, 0 or more
+ * @param stop texts that end it; they are no part of it
+ * @param sampling how tokens are drawn
+ * @param schema a JSON schema that it keeps to (docs/structured-output.md), or null
+ */
+public record GenerationOptions(
+    int maxTokens, List<String> stop, Sampling sampling, String schema) {
+  /** Copies the list. */
+  public GenerationOptions {
+    stop = List.copyOf(stop);
+  }
+
+  /** Up to {@code maxTokens} tokens, always the most probable one. */
+  public static GenerationOptions of(int maxTokens) {
+    return new GenerationOptions(maxTokens, List.of(), Sampling.GREEDY, null);
+  }
+
+  /** These options with tokens drawn in another way. */
+  public GenerationOptions withSampling(Sampling value) {
+    return new GenerationOptions(maxTokens, stop, value, schema);
+  }
+
+  /** These options with texts that end the text. */
+  public GenerationOptions withStop(String... texts) {
+    return new GenerationOptions(maxTokens, List.of(texts), sampling, schema);
+  }
+
+  /** These options with a JSON schema that the text keeps to. */
+  public GenerationOptions withSchema(String json) {
+    return new GenerationOptions(maxTokens, stop, sampling, json);
+  }
+
+  /**
+   * @throws IllegalArgumentException if a value is out of range
+   */
+  StopConfig toStop() {
+    return StopConfig.of(maxTokens, stop);
+  }
+}

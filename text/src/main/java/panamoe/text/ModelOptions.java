@@ -1,0 +1,59 @@
+package panamoe.text;
+
+import panamoe.api.Precision;
+import panamoe.engine.ModelFolder;
+import panamoe.param.WeightTypes;
+import panamoe.tensor.DType;
+
+/**
+ * How a model is opened.
+ *
+ * @param precision of activations, and of weights that are not in blocks
+ * @param experts how experts' matrices are held
+ * @param texts that may be written at the same time, 1 or more: each takes room for a context in
+ *     the key/value cache
+ */
+public record ModelOptions(Precision precision, Experts experts, int texts) {
+  /** How experts' matrices are held. */
+  public enum Experts {
+    /** In the blocks of the file, where it has blocks that kernels multiply by. */
+    STORED,
+    /** In 8.5 bits an element, rounded while they are loaded. */
+    INT8,
+    /** In 4.5 bits an element, rounded while they are loaded. */
+    INT4,
+    /** In the precision of everything else. */
+    DECODED
+  }
+
+  /** FLOAT32, experts as they are stored, one text at a time. */
+  public static final ModelOptions USUAL = new ModelOptions(Precision.FLOAT32, Experts.STORED, 1);
+
+  /** These options with another precision. */
+  public ModelOptions withPrecision(Precision value) {
+    return new ModelOptions(value, experts, texts);
+  }
+
+  /** These options with experts held in another way. */
+  public ModelOptions withExperts(Experts value) {
+    return new ModelOptions(precision, value, texts);
+  }
+
+  /** These options for {@code value} texts at the same time. */
+  public ModelOptions withTexts(int value) {
+    return new ModelOptions(precision, experts, value);
+  }
+
+  WeightTypes types(ModelFolder folder) {
+    DType compute = precision == Precision.BFLOAT16 ? DType.BFLOAT16 : DType.FLOAT32;
+    return switch (experts) {
+      case STORED -> {
+        WeightTypes stored = folder.typesAsStored(compute);
+        yield stored.quantized() ? stored : WeightTypes.of(compute);
+      }
+      case INT8 -> new WeightTypes(compute, DType.Q8_0);
+      case INT4 -> new WeightTypes(compute, DType.Q4_0);
+      case DECODED -> WeightTypes.of(compute);
+    };
+  }
+}

@@ -1,0 +1,87 @@
+package panamoe.text;
+
+import java.util.Map;
+import panamoe.engine.SamplingConfig;
+import panamoe.engine.SamplingDefaults;
+
+/**
+ * How tokens are drawn. In this order: penalties change logits, the temperature scales them, min-p,
+ * top-k and top-p leave out tokens, and the rest is drawn from.
+ *
+ * @param temperature 0 takes the most probable token, 1 samples the model's distribution; to 100
+ * @param topK only the k most probable tokens; 0: all
+ * @param topP only the fewest tokens whose probabilities reach p, more than 0; 1: all
+ * @param minP only tokens at least p times as probable as the best one; 0: all
+ * @param penalties of tokens that came before
+ * @param seed of the random draws; the same seed gives the same text
+ */
+public record Sampling(
+    double temperature, int topK, double topP, double minP, Penalties penalties, long seed) {
+  /**
+   * Makes tokens rarer that came before.
+   *
+   * @param repetition logits of tokens of the prompt and the text are divided by it if positive,
+   *     else multiplied; more than 0 to 100; 1: none
+   * @param presence subtracted from logits of tokens of the text; -100 to 100
+   * @param frequency subtracted from them for each time; -100 to 100
+   */
+  public record Penalties(double repetition, double presence, double frequency) {
+    /** None at all. */
+    public static final Penalties NONE = new Penalties(1, 0, 0);
+  }
+
+  /** Always the most probable token. */
+  public static final Sampling GREEDY = of(0, 0);
+
+  /** From all tokens, without penalties. */
+  public static Sampling of(double temperature, long seed) {
+    return new Sampling(temperature, 0, 1, 0, Penalties.NONE, seed);
+  }
+
+  static Sampling of(SamplingDefaults makers) {
+    return new Sampling(
+        makers.temperature() == null ? 1 : makers.temperature(),
+        makers.topK() == null ? 0 : makers.topK(),
+        makers.topP() == null ? 1 : makers.topP(),
+        makers.minP() == null ? 0 : makers.minP(),
+        makers.repetitionPenalty() == null
+            ? Penalties.NONE
+            : new Penalties(makers.repetitionPenalty(), 0, 0),
+        0);
+  }
+
+  /** The same from the {@code value} most probable tokens; 0: all. */
+  public Sampling withTopK(int value) {
+    return new Sampling(temperature, value, topP, minP, penalties, seed);
+  }
+
+  /** The same from the fewest tokens whose probabilities reach {@code value}; 1: all. */
+  public Sampling withTopP(double value) {
+    return new Sampling(temperature, topK, value, minP, penalties, seed);
+  }
+
+  /** The same from tokens at least {@code value} times as probable as the best one. */
+  public Sampling withMinP(double value) {
+    return new Sampling(temperature, topK, topP, value, penalties, seed);
+  }
+
+  /** The same with other penalties. */
+  public Sampling withPenalties(Penalties value) {
+    return new Sampling(temperature, topK, topP, minP, value, seed);
+  }
+
+  /** The same with another seed. */
+  public Sampling withSeed(long value) {
+    return new Sampling(temperature, topK, topP, minP, penalties, value);
+  }
+
+  /**
+   * @throws IllegalArgumentException if a value is out of range
+   */
+  SamplingConfig toConfig() {
+    SamplingConfig.Penalties given =
+        new SamplingConfig.Penalties(
+            penalties.repetition(), penalties.presence(), penalties.frequency());
+    return new SamplingConfig(temperature, topK, topP, minP, given, Map.of(), seed);
+  }
+}

@@ -1,0 +1,164 @@
+package panamoe.text;
+
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.Queue;
+import panamoe.api.internal.Lifetime;
+import panamoe.engine.Engine;
+import panamoe.engine.Generation;
+import panamoe.engine.GenerationHandle;
+import panamoe.engine.GenerationListener;
+import panamoe.engine.GenerationRequest;
+import panamoe.engine.TokenLogprobs;
+
+/**
+ * A text that is written token by token, as the caller asks for it. The texts of a model advance
+ * together: a step that one of them needs computes the next tokens of all, which wait there. One
+ * thread at a time may call it, as all of a device; {@link #cancel} may be called by any thread.
+ *
+ * {@snippet file="panamoe/text/MoeModelExample.java" region="session"}
+ */
+public final class TextSession implements AutoCloseable {
+  private final Engine engine;
+  private final GenerationHandle handle;
+  private final Lifetime life;
+  private final Written written = new Written();
+  private boolean closed;
+
+  /**
+   * Called inside a call of the model.
+   *
+   * @param model the lifetime of the model
+   */
+  TextSession(Engine engine, GenerationRequest request, Lifetime model) {
+    this.engine = engine;
+    this.handle = engine.submit(request, written);
+    this.life =
+        model.begin(
+            "the text",
+            () -> {
+              handle.cancel();
+              closed = true;
+            });
+  }
+
+  /**
+   * The next token; empty when the text has ended. If the thread is interrupted the text ends as
+   * cancelled, and the thread stays interrupted.
+   *
+   * @throws panamoe.api.PanamoeException.BadArgument if the model computes numbers that are not
+   *     finite
+   * @throws IllegalStateException if the session is closed, or another thread uses the device
+   */
+  public Optional<Token> next() {
+    return life.use(
+        () -> {
+          while (written.waitsForMore()) {
+            if (Thread.currentThread().isInterrupted()) {
+              handle.cancel();
+            }
+            engine.step();
+          }
+          return written.take();
+        });
+  }
+
+  /**
+   * Ends the text before its next token; tokens that are there already are still given. Any thread
+   * may call it. Idempotent.
+   */
+  public void cancel() {
+    handle.cancel();
+  }
+
+  /** Whether the engine has no more to do for it, though tokens may be left to take. */
+  boolean over() {
+    return closed || written.ended();
+  }
+
+  /**
+   * The whole text, once {@link #next} has given all of it.
+   *
+   * @throws IllegalStateException if it has not ended, or the session is closed
+   */
+  public GenerationResult result() {
+    return life.use(written::result);
+  }
+
+  /** Cancels the text if it has not ended. Idempotent; throws as {@link MoeModel#close} does. */
+  @Override
+  public void close() {
+    life.close();
+  }
+
+  /** What the engine has told of the text. Used inside calls of the device. */
+  private static final class Written implements GenerationListener {
+    private final Queue<Token> tokens = new ArrayDeque<>();
+    private final List<Integer> ids = new ArrayList<>();
+    private final StringBuilder piece = new StringBuilder();
+    private int drawn = Token.NONE; // whose piece of text is not complete yet
+    private Generation generation;
+    private RuntimeException failure;
+
+    @Override
+    public void drew(int token, TokenLogprobs logprobs, int[] experts) {
+      complete();
+      drawn = token;
+      ids.add(token);
+    }
+
+    @Override
+    public void wrote(String text) {
+      piece.append(text);
+    }
+
+    @Override
+    public void ended(Generation whole) {
+      generation = whole;
+    }
+
+    @Override
+    public void failed(RuntimeException cause) {
+      failure = cause;
+    }
+
+    private void complete() {
+      if (drawn != Token.NONE || !piece.isEmpty()) {
+        tokens.add(new Token(drawn, piece.toString()));
+        drawn = Token.NONE;
+        piece.setLength(0);
+      }
+    }
+
+    boolean ended() {
+      return generation != null || failure != null;
+    }
+
+    boolean waitsForMore() {
+      complete();
+      return tokens.isEmpty() && !ended();
+    }
+
+    Optional<Token> take() {
+      if (tokens.isEmpty() && failure != null) {
+        throw failure;
+      }
+      return Optional.ofNullable(tokens.poll());
+    }
+
+    GenerationResult result() {
+      if (generation == null) {
+        throw new IllegalStateException("the text has not ended");
+      }
+      return new GenerationResult(
+          generation.text(),
+          ids,
+          FinishReason.of(generation.end()),
+          generation.promptTokens(),
+          generation.times().prefillSeconds(),
+          generation.times().decodeSeconds());
+    }
+  }
+}

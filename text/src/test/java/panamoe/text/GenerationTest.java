@@ -1,0 +1,201 @@
+package panamoe.text;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import panamoe.api.Device;
+import panamoe.api.PanamoeException;
+import panamoe.testkit.SmallRun;
+
+/** Texts by options, and texts that are drawn token by token. */
+class GenerationTest {
+  private static final String PROMPT = "Die Würde des ";
+  private static final GenerationOptions OPTIONS = GenerationOptions.of(30);
+
+  @TempDir private static Path folder;
+  private static Device device;
+  private static MoeModel model;
+
+  @BeforeAll
+  static void open() {
+    SmallRun.train(folder, 250);
+    device = Device.open("cpu", 1);
+    model = MoeModel.open(device, folder, ModelOptions.USUAL.withTexts(2));
+  }
+
+  @AfterAll
+  static void close() {
+    device.close();
+  }
+
+  @Test
+  void theResultSaysWhatWasWrittenAndWhyItEnded() {
+    GenerationResult result = model.generate(PROMPT, OPTIONS);
+    assertEquals(FinishReason.LENGTH, result.finishReason());
+    assertEquals(30, result.tokens().size());
+    assertEquals(model.encode(PROMPT).length, result.promptTokens());
+    assertEquals(
+        result.text(), model.decode(result.tokens().stream().mapToInt(id -> id).toArray()));
+    assertTrue(result.prefillSeconds() > 0 && result.decodeSeconds() > 0, result::toString);
+
+    GenerationResult stopped = model.generate(PROMPT, OPTIONS.withStop("ist", "nie"));
+    assertEquals(FinishReason.STOP, stopped.finishReason());
+    assertEquals("Menschen ", stopped.text());
+
+    GenerationResult nothing = model.generate(PROMPT, GenerationOptions.of(0));
+    assertEquals(new GenerationResult("", List.of(), FinishReason.LENGTH, 15, 0, 0), nothing);
+  }
+
+  @Test
+  void samplingDecidesHowTokensAreDrawn() {
+    Sampling wild = Sampling.of(5, 1);
+    String first = model.generate(PROMPT, OPTIONS.withSampling(wild)).text();
+    assertEquals(first, model.generate(PROMPT, OPTIONS.withSampling(wild)).text());
+    assertNotEquals(first, model.generate(PROMPT, OPTIONS.withSampling(wild.withSeed(2))).text());
+    String greedy = model.generate(PROMPT, OPTIONS).text();
+    assertNotEquals(greedy, first);
+    for (Sampling narrow : List.of(wild.withTopK(1), wild.withTopP(1e-6), wild.withMinP(1))) {
+      assertEquals(greedy, model.generate(PROMPT, OPTIONS.withSampling(narrow)).text());
+    }
+    Sampling.Penalties penalties = new Sampling.Penalties(1, 100, 0);
+    GenerationResult various =
+        model.generate(PROMPT, OPTIONS.withSampling(Sampling.GREEDY.withPenalties(penalties)));
+    assertEquals(30, various.tokens().stream().distinct().count());
+    assertEquals(Sampling.of(1, 0), model.makersSampling());
+  }
+
+  @Test
+  void aSchemaShapesTheText() {
+    String schema =
+        "{\"type\": \"object\", \"properties\": {\"n\": {\"enum\": [12, 34]}}, "
+            + "\"required\": [\"n\"], \"additionalProperties\": false}";
+    GenerationResult result = model.generate(PROMPT, OPTIONS.withSchema(schema));
+    assertTrue(result.text().matches("\\{\"n\": (12|34)}"), result.text());
+    assertEquals(FinishReason.END_OF_TEXT, result.finishReason());
+    String said =
+        assertThrows(
+                PanamoeException.BadArgument.class,
+                () -> model.generate(PROMPT, OPTIONS.withSchema("{")))
+            .getMessage();
+    assertTrue(said.contains("the schema"), said);
+  }
+
+  @Test
+  void wrongOptionsAreRefused() {
+    for (GenerationOptions wrong :
+        List.of(
+            GenerationOptions.of(-1),
+            OPTIONS.withStop(""),
+            OPTIONS.withSampling(Sampling.of(-1, 0)),
+            OPTIONS.withSampling(Sampling.GREEDY.withTopK(-1)),
+            OPTIONS.withSampling(Sampling.GREEDY.withTopP(0)),
+            OPTIONS.withSampling(Sampling.GREEDY.withMinP(2)),
+            OPTIONS.withSampling(Sampling.GREEDY.withPenalties(new Sampling.Penalties(0, 0, 0))),
+            OPTIONS.withSampling(null))) {
+      assertThrows(PanamoeException.BadArgument.class, () -> model.generate(PROMPT, wrong));
+    }
+    assertThrows(PanamoeException.BadArgument.class, () -> model.generate(null, OPTIONS));
+    assertThrows(PanamoeException.BadArgument.class, () -> model.generate(PROMPT, null));
+    assertThrows(PanamoeException.BadArgument.class, () -> model.begin(new int[0], OPTIONS));
+    assertThrows(PanamoeException.BadArgument.class, () -> model.begin(new int[] {-1}, OPTIONS));
+    assertThrows(
+        PanamoeException.BadArgument.class,
+        () -> MoeModel.open(device, folder, ModelOptions.USUAL.withTexts(0)));
+  }
+
+  private static String drain(TextSession session) {
+    StringBuilder text = new StringBuilder();
+    for (Optional<Token> next = session.next(); next.isPresent(); next = session.next()) {
+      text.append(next.get().text());
+    }
+    return text.toString();
+  }
+
+  @Test
+  void aSessionGivesTheTextTokenByToken() {
+    GenerationResult whole = model.generate(PROMPT, OPTIONS);
+    try (TextSession session = model.begin(PROMPT, OPTIONS)) {
+      assertThrows(IllegalStateException.class, session::result);
+      List<Integer> ids = new ArrayList<>();
+      StringBuilder text = new StringBuilder();
+      for (Optional<Token> next = session.next(); next.isPresent(); next = session.next()) {
+        ids.add(next.get().id());
+        text.append(next.get().text());
+      }
+      assertEquals(whole.tokens(), ids);
+      assertEquals(whole.text(), text.toString());
+      assertEquals(whole.text(), session.result().text());
+      assertEquals(Optional.empty(), session.next());
+    }
+    try (TextSession session = model.begin(model.encode(PROMPT), OPTIONS.withStop("tx"))) {
+      String text = drain(session); // a t is held back until the next character
+      assertEquals(session.result().text(), text);
+    }
+  }
+
+  /** A text is the same beside others, and a model says so when it has room for no more. */
+  @Test
+  void severalTextsAdvanceTogether() {
+    String alone = model.generate(PROMPT, OPTIONS).text();
+    String other = model.generate("Menschen ", OPTIONS).text();
+    try (TextSession one = model.begin(PROMPT, OPTIONS);
+        TextSession two = model.begin("Menschen ", OPTIONS)) {
+      String said =
+          assertThrows(IllegalStateException.class, () -> model.generate(PROMPT, OPTIONS))
+              .getMessage();
+      assertTrue(said.startsWith("2 texts are under way"), said);
+      one.next();
+      two.next();
+      one.cancel();
+      String begun = drain(one);
+      assertEquals(FinishReason.CANCELLED, one.result().finishReason());
+      assertTrue(begun.isEmpty() || alone.substring(1).startsWith(begun), begun);
+      try (TextSession three = model.begin(PROMPT, OPTIONS)) {
+        assertEquals(alone, drain(three));
+      }
+      assertTrue(other.endsWith(drain(two)));
+    }
+  }
+
+  @Test
+  void anAbandonedSessionLeavesRoom() {
+    for (int n = 0; n < 5; n++) {
+      TextSession session = model.begin(PROMPT, OPTIONS);
+      session.next();
+      session.close();
+      session.close();
+      assertThrows(IllegalStateException.class, session::next);
+    }
+    assertFalse(model.generate(PROMPT, OPTIONS).text().isEmpty());
+  }
+
+  @Test
+  void anotherThreadCancels() throws InterruptedException {
+    try (TextSession session = model.begin(PROMPT, GenerationOptions.of(1_000_000))) {
+      session.next();
+      Thread.ofVirtual().start(session::cancel).join();
+      drain(session);
+      assertEquals(FinishReason.CANCELLED, session.result().finishReason());
+    }
+  }
+
+  @Test
+  void theExamplesRun() {
+    assertEquals(
+        model.generate("Die Würde", OPTIONS).text().substring(0, 18),
+        MoeModelExample.pull(model).substring(0, 18));
+    GenerationResult first = MoeModelExample.run(folder);
+    assertEquals(first.text(), MoeModelExample.run(folder).text());
+  }
+}
