@@ -99,6 +99,16 @@ class DeviceLoadingTest {
     }
   }
 
+  /** What needs no file and no JSON computes with Panamoe's own three jars. */
+  @Test
+  void aLayerAndAModelOfSettingsNeedNoOtherJar() throws Exception {
+    try (URLClassLoader bare = classLoaderWithout("jackson-")) {
+      Class<?> probe = bare.loadClass(Probe.class.getName());
+      assertEquals("cpu computed", probe.getMethod("compute", String.class).invoke(null, "cpu"));
+      assertEquals(1L, probe.getMethod("train").invoke(null));
+    }
+  }
+
   /** These tests' class path once more, less the jars of that name. */
   private static URLClassLoader classLoaderWithout(String jar) throws IOException {
     List<URL> places = new ArrayList<>();
@@ -147,6 +157,19 @@ class DeviceLoadingTest {
         return assertThrows(
                 NoClassDefFoundError.class, () -> TrainableModel.create(device, "{}", 1))
             .getMessage();
+      }
+    }
+
+    /** The steps of an optimizer that trained a model. */
+    public static long train() {
+      try (Arena arena = Arena.ofConfined();
+          Device device = Device.open("cpu", 1);
+          TrainableModel model =
+              TrainableModel.create(device, ModelSettings.of(9, 8, 8, 2, List.of(0, 2)), 1)) {
+        MemorySegment tokens = arena.allocateFrom(ValueLayout.JAVA_INT, 1, 2, 3);
+        AdamW optimizer = AdamW.begin(model, AdamWSettings.USUAL);
+        CheckpointExample.train(model, optimizer, tokens, tokens, 3);
+        return optimizer.steps();
       }
     }
 

@@ -54,7 +54,6 @@ class MoeModelTest {
       assertEquals(List.of(), model.warnings());
       assertEquals("ü", model.decode(model.encode("ü")));
     }
-    assertEquals(MoeModelExample.run(folder), MoeModelExample.run(folder));
   }
 
   @Test
