@@ -18,14 +18,23 @@ final class Page {
           "icon.svg",
           "style.css",
           "api.js",
-          "colours.js",
           "conversation.js",
-          "cursor.js",
-          "figures.js",
           "heat-map.js",
           "main.js",
           "server.js",
+          "table.js",
           "written-text.js");
+
+  /** Files of a run's report too. */
+  private static final List<String> SHARED =
+      List.of(
+          "tokens.css",
+          "colours.js",
+          "cursor.js",
+          "legend.js",
+          "numbers.js",
+          "tip.js",
+          "token-text.js");
 
   private static final Map<String, String> TYPES =
       Map.of(
@@ -52,11 +61,18 @@ final class Page {
 
   Page() throws IOException {
     for (String name : FILES) {
-      try (InputStream resource = Page.class.getResourceAsStream("page/" + name)) {
-        files.put(
-            name.equals("index.html") ? "/" : "/page/" + name,
-            new File(TYPES.get(name.substring(name.indexOf('.') + 1)), resource.readAllBytes()));
-      }
+      add(name, "page/" + name);
+    }
+    for (String name : SHARED) {
+      add(name, "/panamoe/harness/page/" + name);
+    }
+  }
+
+  private void add(String name, String resource) throws IOException {
+    try (InputStream stream = Page.class.getResourceAsStream(resource)) {
+      files.put(
+          name.equals("index.html") ? "/" : "/page/" + name,
+          new File(TYPES.get(name.substring(name.indexOf('.') + 1)), stream.readAllBytes()));
     }
   }
 

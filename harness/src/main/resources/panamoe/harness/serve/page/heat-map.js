@@ -2,21 +2,12 @@
 
 import { paint } from './colours.js';
 import { Cursor } from './cursor.js';
+import { percent, sum } from './numbers.js';
 
 /** More experts than this go on in a second line. */
 const LINE = 64;
 /** More cells than this change at once, because a browser would draw each one's way. */
 const SMOOTH = 600;
-
-export const sum = counts => counts.reduce((all, count) => all + count, 0);
-
-/** Entropy in bits of counts. */
-export function entropy(counts) {
-  const all = sum(counts);
-  return -sum(counts.filter(count => count > 0).map(count => (count / all) * Math.log2(count / all))) || 0;
-}
-
-export const percent = (count, all) => `${(all === 0 ? 0 : (100 * count) / all).toFixed(1)}\u00a0%`;
 
 export class HeatMap {
   #element;

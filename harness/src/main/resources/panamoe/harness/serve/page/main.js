@@ -2,9 +2,10 @@
 
 import * as api from './api.js';
 import { Conversation } from './conversation.js';
-import { Legend, showTable } from './figures.js';
 import { HeatMap } from './heat-map.js';
+import { Legend } from './legend.js';
 import { openDoor, watch } from './server.js';
+import { showTable } from './table.js';
 import { WrittenText } from './written-text.js';
 
 const SEEDS = 2 ** 31;
@@ -120,6 +121,7 @@ async function write() {
   const seed = at('seed').value === '' ? Math.floor(Math.random() * SEEDS) : at('seed').valueAsNumber;
   const fields = settings(seed);
   const text = new WrittenText(prompt, chat, layers, map.ring.bind(map));
+  text.colour(layer);
   text.only(only);
   at('welcome').hidden = true;
   texts.push(text);
@@ -175,7 +177,7 @@ async function read(text, chunks, seed) {
       const piece = choice.text ?? choice.delta.content ?? '';
       if (piece !== '') {
         const rows = choice.moe?.token_experts ?? [];
-        text.add(piece, choice.token_ids.length, rows, layer);
+        text.add(piece, choice.token_ids.length, rows);
         speech.add(piece);
         latest = rows.at(-1) ?? null;
         drawSoon();

@@ -1,11 +1,7 @@
 // Marks one item of a container, under the pointer or moved by arrow keys, and shows its tip.
 
-const tip = document.getElementById('tip');
+import { hideTip, showTip } from './tip.js';
 
-/**
- * A line of a tip.
- * @typedef {{text: string, swatch?: (element: HTMLElement) => void}} Line
- */
 export class Cursor {
   #container;
   #selector;
@@ -17,7 +13,7 @@ export class Cursor {
   /**
    * @param {HTMLElement} container that can have the focus
    * @param {string} selector of its items
-   * @param {(item: HTMLElement) => Line[]} describe
+   * @param {(item: HTMLElement) => import('./tip.js').Line[]} describe
    * @param {(item: ?HTMLElement) => void} onMark is told of each change
    */
   constructor(container, selector, describe, onMark = () => {}) {
@@ -94,30 +90,14 @@ export class Cursor {
     this.#marked = item;
     item?.classList.add('marked');
     this.#onMark(item);
-    tip.hidden = item === null;
+    hideTip();
     this.refresh();
   }
 
   #show() {
-    tip.replaceChildren(...this.#describe(this.#marked).map(row));
     const box = this.#marked.getClientRects()[0] ?? this.#marked.getBoundingClientRect();
-    const left = Math.min(box.left, document.documentElement.clientWidth - tip.offsetWidth - 8);
-    const below = box.bottom + 8;
-    const fits = below + tip.offsetHeight < document.documentElement.clientHeight;
-    tip.style.left = `${Math.max(8, left)}px`;
-    tip.style.top = `${fits ? below : box.top - tip.offsetHeight - 8}px`;
+    showTip(this.#describe(this.#marked), box);
   }
-}
-
-function row({ text, swatch }) {
-  const element = document.createElement('div');
-  if (swatch) {
-    const square = element.appendChild(document.createElement('i'));
-    square.className = 'swatch';
-    swatch(square);
-  }
-  element.append(text);
-  return element;
 }
 
 /** The item of the next line, up (-1) or down (1), that is nearest. */

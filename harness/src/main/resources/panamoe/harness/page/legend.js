@@ -1,7 +1,7 @@
-// What the map shows in numbers: the legend of one layer, and the table of all.
+// The legend of one layer: a chip for each expert, which shows its tokens only.
 
 import { paint } from './colours.js';
-import { entropy, percent, sum } from './heat-map.js';
+import { percent, sum } from './numbers.js';
 
 export class Legend {
   #element;
@@ -51,28 +51,4 @@ export class Legend {
       chip.style.setProperty('--part', `${((100 * counts[expert]) / most).toFixed(0)}%`);
     });
   }
-}
-
-/** Fills the table; nobody sees it while it is closed. */
-export function showTable(details, layers, counts) {
-  if (!details.open) {
-    return;
-  }
-  details.querySelector('tbody').replaceChildren(
-    ...layers.map((layer, at) => {
-      const all = sum(counts[at]);
-      const most = Math.max(...counts[at]);
-      const cells = [
-        layer.layer,
-        layer.experts,
-        all,
-        `${entropy(counts[at]).toFixed(2)} of ${Math.log2(layer.experts).toFixed(2)}`,
-        all === 0 ? '–' : `${counts[at].indexOf(most)} (${percent(most, all)})`,
-        counts[at].filter(count => count === 0).length,
-      ];
-      const row = document.createElement('tr');
-      cells.forEach(value => (row.insertCell().textContent = value));
-      return row;
-    }),
-  );
 }

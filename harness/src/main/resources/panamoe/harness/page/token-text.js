@@ -1,0 +1,112 @@
+// The tokens of a text in their experts' colours; arrow keys go from token to token.
+
+import { paint } from './colours.js';
+import { Cursor } from './cursor.js';
+
+/** The tip tells the experts of so many layers; of a deeper model only that of the chosen layer. */
+const LAYERS_TOLD = 8;
+
+/**
+ * An expert to which a token was sent, and the weight of its output where that is known; or the next best one, and its
+ * score.
+ * @typedef {{expert: number, weight?: number, score?: number}} Route
+ */
+export class TokenText {
+  element = document.createElement('p');
+  /** For each MoE layer, the tokens of each expert. */
+  counts;
+  #layers;
+  #layer = 0;
+  #only = null;
+  #tokens = new Map(); // element to its {piece, rows}
+
+  /**
+   * @param {{layer: number, experts: number}[]} layers the MoE layers
+   * @param {(rows: Route[][][]) => void} onMark is told the rows of the token that is looked at; none of none
+   */
+  constructor(layers, onMark = () => {}) {
+    this.#layers = layers;
+    this.counts = layers.map(layer => new Array(layer.experts).fill(0));
+    this.element.className = 'written';
+    this.element.tabIndex = 0;
+    this.element.setAttribute('role', 'group');
+    this.element.setAttribute('aria-label', 'Text; arrow keys go from token to token');
+    new Cursor(this.element, '.token', token => this.#describe(token), token => {
+      onMark(token === null ? [] : this.#tokens.get(token).rows);
+    });
+  }
+
+  /** Whether it has no token yet. */
+  get empty() {
+    return this.#tokens.size === 0;
+  }
+
+  /**
+   * Adds a piece of the text.
+   *
+   * @param {string} piece
+   * @param {Route[][][]} rows for each token of the piece, for each MoE layer, its routes, the first the weightiest;
+   *     empty for a dense model
+   */
+  add(piece, rows) {
+    rows.forEach(row => row.forEach(([route], at) => this.counts[at][route.expert]++));
+    const token = document.createElement('span');
+    token.className = 'token';
+    // Blanks around a word keep the paper's colour, except where they are all of the token.
+    const word = piece.trim() || piece;
+    const start = piece.indexOf(word);
+    token.textContent = word;
+    this.#tokens.set(token, { piece, rows });
+    this.#colour(token, rows);
+    this.element.append(piece.slice(0, start), token, piece.slice(start + word.length));
+  }
+
+  /** Colours all tokens by another MoE layer. */
+  colour(layer) {
+    this.#layer = layer;
+    this.#tokens.forEach(({ rows }, token) => this.#colour(token, rows));
+  }
+
+  #colour(token, rows) {
+    if (rows.length > 0) {
+      const [{ expert }] = rows[0][this.#layer];
+      token.dataset.expert = expert;
+      paint(token, expert);
+      this.#fade(token);
+    }
+  }
+
+  /** Leaves only one expert's tokens coloured; null for all. */
+  only(expert) {
+    this.#only = expert;
+    this.#tokens.forEach((_, token) => this.#fade(token));
+  }
+
+  #fade(token) {
+    token.classList.toggle('other', this.#only !== null && token.dataset.expert !== String(this.#only));
+  }
+
+  #describe(token) {
+    const { piece, rows } = this.#tokens.get(token);
+    const count = rows.length > 1 ? ` (${rows.length} tokens)` : '';
+    const lines = this.#layers
+      .map((layer, at) => ({
+        text: `layer ${layer.layer}: ${rows.map(row => inWords(row[at])).join('; ')}`,
+        swatch: element => paint(element, rows[0][at][0].expert),
+      }))
+      .filter((_, at) => this.#layers.length <= LAYERS_TOLD || at === this.#layer);
+    return [{ text: `“${piece.replaceAll('\n', '⏎')}”${count}` }, ...(rows.length > 0 ? lines : [])];
+  }
+}
+
+function inWords([first, second]) {
+  const which = second?.score === undefined ? 'second' : 'next';
+  return `expert ${worth(first)}${second === undefined ? '' : `; ${which} ${worth(second)}`}`;
+}
+
+function worth({ expert, weight, score }) {
+  if (weight === undefined && score === undefined) {
+    return `${expert}`;
+  }
+  return weight === undefined ? `${expert}, score ${score.toFixed(2)}` : `${expert}, weight ${weight.toFixed(2)}`;
+}
