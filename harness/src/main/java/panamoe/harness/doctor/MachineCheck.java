@@ -26,9 +26,7 @@ final class MachineCheck {
   }
 
   private static List<Finding> hardware() {
-    String model =
-        SystemFile.find("/proc/cpuinfo", Pattern.compile("model name\\s*: (.*)"))
-            .orElse(System.getProperty("os.arch"));
+    String model = SystemFile.processor();
     List<Finding> findings = new ArrayList<>();
     findings.add(Finding.fact("processor", model + features()));
     int processors = Runtime.getRuntime().availableProcessors();

@@ -20,4 +20,10 @@ public final class SystemFile {
       return Optional.empty();
     }
   }
+
+  /** The processor's name; where the kernel tells none, its architecture. */
+  public static String processor() {
+    return find("/proc/cpuinfo", Pattern.compile("model name\\s*: (.*)"))
+        .orElse(System.getProperty("os.arch"));
+  }
 }

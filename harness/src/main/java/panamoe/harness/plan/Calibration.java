@@ -121,8 +121,7 @@ final class Calibration implements AutoCloseable {
   static Machine here() {
     return new Machine(
         SystemFile.find("/proc/sys/kernel/hostname", Pattern.compile("(\\S+)")).orElse("unnamed"),
-        SystemFile.find("/proc/cpuinfo", Pattern.compile("model name\\s*: (.*)"))
-            .orElse(System.getProperty("os.arch")),
+        SystemFile.processor(),
         Runtime.getRuntime().availableProcessors());
   }
 

@@ -30,27 +30,27 @@ final class PlanPage {
             "All times are predictions. No plan here is beaten by another in cards, latency and cost of a token."));
     body.append(Html.heading("Cards, latency, cost"));
     body.append(
-        Html.figure(
-            new LineChart(
-                    "Milliseconds for a token",
-                    "cards",
-                    List.of(
-                        byCards("fastest", front, Plan::latency),
-                        byCards("cheapest tokens", front, Plan::cardSeconds)),
-                    0,
-                    0)
-                .draw("Latency by cards"),
-            "The fastest plan of the table, and the one of cheapest tokens, at each number of cards."));
-    body.append(
-        Html.figure(
-            new LineChart(
-                    "Milliseconds for a token",
-                    "hours of a card for a million tokens",
-                    List.of(costs(front)),
-                    0,
-                    0)
-                .draw("Latency by the cost of a token"),
-            "What less latency costs, on however many cards."));
+        Html.figures(
+            Html.figure(
+                new LineChart(
+                        "Milliseconds for a token",
+                        "cards",
+                        List.of(
+                            byCards("fastest", front, Plan::latency),
+                            byCards("cheapest tokens", front, Plan::cardSeconds)),
+                        0,
+                        0)
+                    .draw("Latency by cards"),
+                "The fastest plan of the table, and the one of cheapest tokens, at each number of cards."),
+            Html.figure(
+                new LineChart(
+                        "Milliseconds for a token",
+                        "hours of a card for a million tokens",
+                        List.of(costs(front)),
+                        0,
+                        0)
+                    .draw("Latency by the cost of a token"),
+                "What less latency costs, on however many cards.")));
     body.append(plans(front));
     for (Plan plan : front) {
       if (!report.remark(plan).isEmpty()) {

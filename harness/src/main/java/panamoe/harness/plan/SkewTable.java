@@ -77,33 +77,36 @@ record SkewTable(SkewSweep sweep, List<Row> rows) {
   String html() {
     return Html.heading("Skew")
         + Html.paragraph(caption())
-        + Html.figure(
-            new LineChart(
-                    "Routes dropped, %",
-                    "Zipf exponent",
-                    IntStream.range(0, SkewSweep.FACTORS.size())
-                        .mapToObj(
-                            i ->
-                                curve(
-                                    "factor " + SkewSweep.FACTORS.get(i),
-                                    row -> 100 * row.dropped()[i]))
-                        .toList(),
-                    0,
-                    0)
-                .draw("Routes dropped by skew and capacity factor"),
-            "A line for each capacity factor.")
-        + Html.figure(
-            new LineChart(
-                    "Load of the fullest rank",
-                    "Zipf exponent",
-                    IntStream.range(0, SkewSweep.COPIES.size())
-                        .mapToObj(
-                            i -> curve("copies " + SkewSweep.COPIES.get(i), row -> row.load()[i]))
-                        .toList(),
-                    0,
-                    0)
-                .draw("Load of the fullest rank by skew and copies"),
-            "Rows of the fullest rank over the mean; a line for each number of copies of experts on a rank.")
+        + Html.figures(
+            Html.figure(
+                new LineChart(
+                        "Routes dropped, %",
+                        "Zipf exponent",
+                        IntStream.range(0, SkewSweep.FACTORS.size())
+                            .mapToObj(
+                                i ->
+                                    curve(
+                                        "factor " + SkewSweep.FACTORS.get(i),
+                                        row -> 100 * row.dropped()[i]))
+                            .toList(),
+                        0,
+                        0)
+                    .draw("Routes dropped by skew and capacity factor"),
+                "A line for each capacity factor."),
+            Html.figure(
+                new LineChart(
+                        "Load of the fullest rank",
+                        "Zipf exponent",
+                        IntStream.range(0, SkewSweep.COPIES.size())
+                            .mapToObj(
+                                i ->
+                                    curve(
+                                        "copies " + SkewSweep.COPIES.get(i), row -> row.load()[i]))
+                            .toList(),
+                        0,
+                        0)
+                    .draw("Load of the fullest rank by skew and copies"),
+                "Rows of the fullest rank over the mean; a line for each number of copies of experts on a rank."))
         + table();
   }
 

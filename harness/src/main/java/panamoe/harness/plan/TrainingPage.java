@@ -27,21 +27,21 @@ final class TrainingPage {
             "All times are predictions. Each plan is the fastest on its cards, and no plan of fewer cards is as fast."));
     body.append(Html.heading("Cards, days, cost"));
     body.append(
-        chart(
-            "Days",
-            "cards",
-            front,
-            TrainingPlan::cards,
-            TrainingPlan::days,
-            "More cards, fewer days."));
-    body.append(
-        chart(
-            "Hours of a card",
-            "days",
-            front,
-            TrainingPlan::days,
-            TrainingPlan::cardHours,
-            "What fewer days cost."));
+        Html.figures(
+            chart(
+                "Days",
+                "cards",
+                front,
+                TrainingPlan::cards,
+                TrainingPlan::days,
+                "More cards, fewer days."),
+            chart(
+                "Hours of a card",
+                "days",
+                front,
+                TrainingPlan::days,
+                TrainingPlan::cardHours,
+                "What fewer days cost.")));
     body.append(plans(report));
     body.append(Html.heading("Where a step's time goes"));
     body.append(

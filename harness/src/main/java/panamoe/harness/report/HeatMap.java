@@ -2,125 +2,152 @@ package panamoe.harness.report;
 
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.IntStream;
 import panamoe.harness.report.Svg.Anchor;
 
 /**
- * A grid of coloured cells.
+ * A grid of coloured cells: neutral at the even share, one colour above it, another below.
  *
- * @param rows labels from the top down
- * @param columns labels from left to right
+ * @param rows from the top down
+ * @param columns from left to right
  * @param values {@code [row][column]}, from 0
- * @param brightest the value of the brightest colour, which larger values have too
+ * @param even the even share
  * @param unit of the values, such as {@code "% of its tokens"}
  */
-record HeatMap(
-    String title,
-    String rowTitle,
-    List<?> rows,
-    String columnTitle,
-    List<?> columns,
-    double[][] values,
-    double brightest,
-    String unit) {
+record HeatMap(String title, Side rows, Side columns, double[][] values, double even, String unit) {
+  private static final int WIDTH = 420;
+  private static final int LEFT = 58;
+  private static final int RIGHT = WIDTH - 14;
+  private static final int TOP = 68;
+  private static final int HEIGHT = 176;
+  private static final double LEAST_ROW = 7;
+  private static final double MOST_ROW = 24;
+  private static final double LABEL_HEIGHT = 12;
+  private static final int COLUMN_LABELS = 8;
+  private static final List<Integer> STRIDES = List.of(1, 2, 4, 5, 8, 10, 16, 20, 32, 50, 64, 100);
 
-  private static final int WIDTH = 820;
-  private static final int LEFT = 72;
-  private static final int RIGHT = WIDTH - 84;
-  private static final int TOP = 36;
-  private static final int MOST_LABELS = 20;
-  private static final int BAR_STEPS = 40;
-  // Viridis: perceptually even, and readable for the colour-blind.
-  private static final int[] COLOURS = {
-    0x440154, 0x472d7b, 0x3b528b, 0x2c728e, 0x21918c, 0x28ae80, 0x5ec962, 0xaddc30, 0xfde725
-  };
+  /** Styles of the drawing, from a quarter of the even share to four times that. */
+  private static final int COLOURS = 9;
+
+  private static final double DOUBLINGS = 2;
+  private static final List<String> SCALE = List.of("¼", "½", "1", "2", "4");
+
+  /**
+   * What rows or columns stand for.
+   *
+   * @param title such as {@code expert}
+   * @param names of each
+   * @param ticks labels, and the part of the side's length before each
+   */
+  record Side(String title, List<?> names, List<Tick> ticks) {
+    record Tick(double at, String label) {}
+
+    /** Of things that have names, of which as many are labelled as there is room for. */
+    static Side of(String title, List<?> names, int labels) {
+      int stride =
+          STRIDES.stream()
+              .filter(each -> names.size() <= each * labels)
+              .findFirst()
+              .orElse((names.size() + labels - 1) / labels);
+      List<Tick> ticks =
+          IntStream.range(0, names.size())
+              .filter(i -> i % stride == 0)
+              .mapToObj(i -> new Tick((i + 0.5) / names.size(), names.get(i).toString()))
+              .toList();
+      return new Side(title, names, ticks);
+    }
+
+    /** Of groups of numbers up to {@code last}, labelled at round numbers. */
+    static Side counting(String title, List<Long> firsts, long last) {
+      Axis axis = Axis.over(0, last, 5, 0, 1);
+      List<Tick> ticks =
+          axis.ticks().stream()
+              .filter(tick -> tick > 0 && tick <= last)
+              .map(tick -> new Tick(tick / last, axis.label(tick)))
+              .toList();
+      return new Side(title, firsts, ticks);
+    }
+  }
+
+  /** The most labels of columns. */
+  static Side columns(String title, List<?> names) {
+    return Side.of(title, names, COLUMN_LABELS);
+  }
+
+  /** Rows of a height that leaves room for their labels. */
+  static Side rows(String title, List<?> names) {
+    return Side.of(title, names, (int) (names.size() * rowHeight(names.size()) / LABEL_HEIGHT));
+  }
+
+  private static double rowHeight(int rows) {
+    return Math.clamp((double) HEIGHT / rows, LEAST_ROW, MOST_ROW);
+  }
 
   Svg draw(String description) {
-    double rowHeight = Math.clamp(640.0 / rows.size(), 6, 22);
-    double bottom = TOP + rowHeight * rows.size();
-    Svg svg = new Svg(WIDTH, (int) bottom + 44, description);
-    svg.text(LEFT, 20, Anchor.START, "title", title);
-    drawCells(svg, rowHeight);
-    int rowsPerLabel = (int) Math.ceil(12 / rowHeight);
-    for (int row = 0; row < rows.size(); row += rowsPerLabel) {
-      svg.text(
-          LEFT - 8,
-          TOP + (row + 0.5) * rowHeight + 4,
-          Anchor.END,
-          "label",
-          rows.get(row).toString());
+    double height = rowHeight(rows.names().size()) * rows.names().size();
+    double bottom = TOP + height;
+    Svg svg = new Svg(WIDTH, (int) Math.ceil(bottom) + 42, description);
+    svg.text(8, 18, Anchor.START, "title", title);
+    drawScale(svg);
+    drawCells(svg, height);
+    for (Side.Tick tick : rows.ticks()) {
+      svg.text(LEFT - 6, TOP + tick.at() * height + 4, Anchor.END, "label", tick.label());
     }
-    int columnsPerLabel = (columns.size() + MOST_LABELS - 1) / MOST_LABELS;
-    for (int column = 0; column < columns.size(); column += columnsPerLabel) {
-      double middle = LEFT + (column + 0.5) * columnWidth();
-      svg.text(middle, bottom + 18, Anchor.MIDDLE, "label", columns.get(column).toString());
+    for (Side.Tick tick : columns.ticks()) {
+      double x = LEFT + tick.at() * (RIGHT - LEFT);
+      svg.text(x, bottom + 16, Anchor.MIDDLE, "label", tick.label());
     }
-    svg.text((LEFT + RIGHT) / 2.0, bottom + 36, Anchor.MIDDLE, "label", columnTitle);
-    svg.text(8, 20, Anchor.START, "label", rowTitle);
-    drawBar(svg, bottom);
+    svg.text((LEFT + RIGHT) / 2.0, bottom + 34, Anchor.MIDDLE, "label", columns.title());
+    svg.text(8, TOP - 8, Anchor.START, "label", rows.title());
     return svg;
   }
 
-  private void drawCells(Svg svg, double rowHeight) {
-    for (int row = 0; row < rows.size(); row++) {
-      for (int column = 0; column < columns.size(); column++) {
+  private void drawCells(Svg svg, double height) {
+    double rowHeight = height / rows.names().size();
+    double columnWidth = (double) (RIGHT - LEFT) / columns.names().size();
+    for (int row = 0; row < rows.names().size(); row++) {
+      for (int column = 0; column < columns.names().size(); column++) {
         double value = values[row][column];
         String hint =
             String.format(
                 Locale.ROOT,
                 "%s %s, %s %s: %.2f %s",
-                rowTitle,
-                rows.get(row),
-                columnTitle,
-                columns.get(column),
+                rows.title(),
+                rows.names().get(row),
+                columns.title(),
+                columns.names().get(column),
                 value,
                 unit);
         // A slight overlap hides the seams between cells.
-        svg.cell(
-            LEFT + column * columnWidth(),
+        svg.styledCell(
+            LEFT + column * columnWidth,
             TOP + row * rowHeight,
-            columnWidth() + 0.3,
+            columnWidth + 0.3,
             rowHeight + 0.3,
-            colour(value / brightest),
+            style(value),
             hint);
       }
     }
   }
 
-  private void drawBar(Svg svg, double bottom) {
-    double step = (bottom - TOP) / BAR_STEPS;
-    for (int i = 0; i < BAR_STEPS; i++) {
-      double share = (i + 0.5) / BAR_STEPS;
-      svg.cell(
-          RIGHT + 20,
-          bottom - (i + 1) * step,
-          12,
-          step + 0.3,
-          colour(share),
-          String.format(Locale.ROOT, "%.2f %s", share * brightest, unit));
+  private void drawScale(Svg svg) {
+    double width = 20;
+    double left = RIGHT - width * COLOURS;
+    for (int i = 0; i < COLOURS; i++) {
+      double times = Math.pow(2, DOUBLINGS * (2.0 * i / (COLOURS - 1) - 1));
+      String hint = String.format(Locale.ROOT, "%.2f times the even share", times);
+      svg.styledCell(left + i * width, 32, width + 0.3, 9, "heat-" + i, hint);
     }
-    Axis axis = Axis.over(0, brightest, 4, bottom, TOP);
-    for (double tick : axis.ticks()) {
-      if (tick <= brightest) {
-        double y = bottom - (bottom - TOP) * tick / brightest;
-        svg.text(RIGHT + 38, y + 4, Anchor.START, "label", axis.label(tick));
-      }
+    for (int i = 0; i < SCALE.size(); i++) {
+      double x = left + width * (0.5 + i * (COLOURS - 1.0) / (SCALE.size() - 1));
+      svg.text(x, 56, Anchor.MIDDLE, "label", SCALE.get(i));
     }
+    svg.text(left - 8, 41, Anchor.END, "label", "times the even share");
   }
 
-  private double columnWidth() {
-    return (double) (RIGHT - LEFT) / columns.size();
-  }
-
-  /** The colour of {@code share} in 0..1, interpolated in the table. */
-  static String colour(double share) {
-    double place = Math.clamp(share, 0, 1) * (COLOURS.length - 1);
-    int below = Math.min((int) place, COLOURS.length - 2);
-    int mixed = 0;
-    for (int shift = 16; shift >= 0; shift -= 8) {
-      int from = COLOURS[below] >> shift & 0xff;
-      int to = COLOURS[below + 1] >> shift & 0xff;
-      mixed = mixed << 8 | (int) Math.round(from + (to - from) * (place - below));
-    }
-    return String.format(Locale.ROOT, "#%06x", mixed);
+  private String style(double value) {
+    double doublings = Math.log(value / even) / Math.log(2); // of nothing minus infinity
+    double part = (Math.clamp(doublings, -DOUBLINGS, DOUBLINGS) / DOUBLINGS + 1) / 2;
+    return "heat-" + Math.round(part * (COLOURS - 1));
   }
 }

@@ -3,25 +3,65 @@ package panamoe.harness.report;
 import java.util.List;
 import java.util.stream.Collectors;
 
-/** Builds HTML. Every argument is plain text, which is escaped here. */
+/** Builds HTML. Every argument is plain text, which is escaped here, unless it says otherwise. */
 public final class Html {
+  /** Wider drawings take a line of their own, and scroll in a narrow window. */
+  private static final int BROAD = 500;
+
+  /** Scripts of all pages, each behind those that it uses. */
+  private static final List<String> SCRIPTS =
+      List.of(
+          "/panamoe/harness/page/tip.js",
+          "/panamoe/harness/page/numbers.js",
+          "/panamoe/harness/page/colours.js",
+          "/panamoe/harness/page/cursor.js",
+          "/panamoe/harness/page/legend.js",
+          "/panamoe/harness/page/token-text.js",
+          "crosshair.js",
+          "report.js");
+
   private Html() {}
 
   /** A page that needs nothing else; the body is HTML. */
   public static String page(String title, CharSequence body) {
     return Svg.resource("report.html")
         .replace("{{title}}", escape(title))
-        .replace("{{plot.css}}", Svg.STYLE)
+        .replace("{{styles}}", Svg.STYLE + Svg.resource("/panamoe/harness/page/tokens.css"))
+        .replace("{{script}}", script())
         .replace("{{body}}", body);
+  }
+
+  /** The modules in one, because a page that is a single file has none to import. */
+  private static String script() {
+    return SCRIPTS.stream()
+        .flatMap(name -> Svg.resource(name).lines())
+        .filter(line -> !line.startsWith("import "))
+        .map(line -> line.replaceFirst("^export ", ""))
+        .collect(Collectors.joining("\n"));
+  }
+
+  /** Drawings side by side, as many as the window has room for; they are HTML. */
+  public static String figures(String... figures) {
+    return "<div class=\"figures\">\n" + String.join("", figures) + "</div>\n";
   }
 
   /** A drawing, and one sentence that says how to read it. */
   public static String figure(Svg svg, String caption) {
-    return "<figure>"
-        + svg.inline()
+    String drawing = svg.width() > BROAD ? wide(caption, svg.inline()) : svg.inline();
+    return (svg.width() > BROAD ? "<figure class=\"broad\">" : "<figure>")
+        + drawing
         + "<figcaption>"
         + escape(caption)
         + "</figcaption></figure>\n";
+  }
+
+  /** HTML that scrolls by itself where it is wider than the window. */
+  private static String wide(String label, String content) {
+    return "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\""
+        + escape(label)
+        + "\">"
+        + content
+        + "</div>";
   }
 
   static String escape(String text) {
@@ -54,18 +94,32 @@ public final class Html {
     return "<p>" + escape(text) + "</p>\n";
   }
 
-  /** A table with words in the first column and numbers in the others. */
-  public static String table(List<String> head, List<List<String>> rows) {
-    return "<div class=\"wide\"><table>\n<thead>"
-        + row("th", head)
-        + "</thead>\n<tbody>\n"
-        + rows.stream().map(cells -> row("td", cells) + "\n").collect(Collectors.joining())
-        + "</tbody>\n</table></div>\n";
+  /** Content, which is HTML, behind a line that opens it. */
+  static String details(String summary, String content) {
+    return "<details><summary>" + escape(summary) + "</summary>\n" + content + "</details>\n";
   }
 
-  private static String row(String element, List<String> cells) {
+  /** A table with words in the first column and numbers in the others. */
+  public static String table(List<String> head, List<List<String>> rows) {
+    return wide(
+            "Table: "
+                + head.stream().filter(cell -> !cell.isEmpty()).collect(Collectors.joining(", ")),
+            "<table>\n<thead>"
+                + row("th scope=\"col\"", "th", head)
+                + "</thead>\n<tbody>\n"
+                + rows.stream()
+                    .map(cells -> row("td", "td", cells) + "\n")
+                    .collect(Collectors.joining())
+                + "</tbody>\n</table>")
+        + "\n";
+  }
+
+  private static String row(String begin, String end, List<String> cells) {
     return cells.stream()
-        .map(cell -> "<" + element + ">" + escape(cell) + "</" + element + ">")
+        .map(
+            cell ->
+                // A header of no words heads nothing.
+                cell.isEmpty() ? "<td></td>" : "<" + begin + ">" + escape(cell) + "</" + end + ">")
         .collect(Collectors.joining("", "<tr>", "</tr>"));
   }
 }

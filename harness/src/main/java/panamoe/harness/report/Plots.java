@@ -21,8 +21,8 @@ final class Plots {
 
   private static final int HEAT_COLUMNS = 80;
 
-  /** The load of the brightest colour, in multiples of the even share. */
-  private static final double BRIGHTEST_LOAD = 3;
+  /** The part of a learning curve's points that its axis holds at least. */
+  private static final double LEARNING_SHOWN = 0.95;
 
   private Plots() {}
 
@@ -41,31 +41,50 @@ final class Plots {
               true));
     }
     long last = steps.getLast().step();
-    return List.of(
-        curvePlot(
+    List<Plot> plots = new ArrayList<>();
+    plots.add(
+        learning(
             "bits-per-byte",
             "Bits per byte",
             "How well the model predicts the text; lower is better.",
             bits,
-            last),
-        curvePlot(
-            "loss",
-            "Cross-entropy, nats per token",
-            "What training minimises.",
-            List.of(curve("training", steps, StepRecord::loss)),
-            last),
+            last));
+    if (!run.worksOnBytes()) { // else it is the curve above in another unit
+      plots.add(
+          learning(
+              "loss",
+              "Cross-entropy, nats per token",
+              "What training minimises.",
+              List.of(curve("training", steps, StepRecord::loss)),
+              last));
+    }
+    plots.add(
         curvePlot(
             "learning-rate",
             "Learning rate",
             "It rises over the warm-up, then falls along a cosine.",
             List.of(curve("", steps, StepRecord::learningRate)),
-            last),
+            last));
+    plots.add(
         curvePlot(
             "speed",
             "Tokens per second",
             "How fast training went.",
             List.of(curve("", steps, StepRecord::tokensPerS)),
             last));
+    return plots;
+  }
+
+  /** Curves that fall fast at first: their axis holds the rest. */
+  private static Plot learning(
+      String name, String title, String caption, List<Curve> curves, long last) {
+    double[] sorted = curves.stream().flatMapToDouble(c -> Arrays.stream(c.y())).sorted().toArray();
+    double top = sorted[(int) (LEARNING_SHOWN * (sorted.length - 1))];
+    double above = Arrays.stream(curves.getFirst().y()).filter(y -> y > top).count();
+    boolean cut = above > 0 && sorted[sorted.length - 1] - sorted[0] > 2 * (top - sorted[0]);
+    String told = cut ? caption + " The first steps are above the scale." : caption;
+    LineChart chart = new LineChart(title, "step", curves, sorted[0], cut ? top : 0, last);
+    return new Plot(name, told, chart.draw(told));
   }
 
   /**
@@ -112,21 +131,15 @@ final class Plots {
                 }
               }
               int layer = layers.get(index).layer();
-              String caption =
-                  String.format(
-                      Locale.ROOT,
-                      "How many tokens chose each expert of layer %d: 1 is an even share, %.0f or more is brightest.",
-                      layer,
-                      BRIGHTEST_LOAD);
+              String caption = "How many tokens chose each expert of layer " + layer + ".";
+              long last = run.steps().getLast().step();
               HeatMap map =
                   new HeatMap(
                       "Expert load, layer " + layer,
-                      "expert",
-                      indices(experts),
-                      "step",
-                      columns,
+                      HeatMap.rows("expert", indices(experts)),
+                      HeatMap.Side.counting("step", columns, last),
                       heat,
-                      BRIGHTEST_LOAD,
+                      1,
                       "times the even share");
               return new Plot(
                   String.format(Locale.ROOT, "layer-%d-load", layer), caption, map.draw(caption));
@@ -140,23 +153,20 @@ final class Plots {
         .map(
             layer -> {
               double[][] heat = shares(layer);
-              double brightest =
-                  Arrays.stream(heat).flatMapToDouble(Arrays::stream).max().orElse(0);
+              double even = 100.0 / layer.experts();
               String caption =
                   String.format(
                       Locale.ROOT,
                       "Of each language's tokens in layer %d, the per cent that each expert takes; an even share is %.1f %%.",
                       layer.layer(),
-                      100.0 / layer.experts());
+                      even);
               HeatMap map =
                   new HeatMap(
                       "Languages and experts, layer " + layer.layer(),
-                      "language",
-                      routing.languages(),
-                      "expert",
-                      indices(layer.experts()),
+                      HeatMap.rows("language", routing.languages()),
+                      HeatMap.columns("expert", indices(layer.experts())),
                       heat,
-                      Math.max(brightest, 1),
+                      even,
                       "% of its tokens");
               return new Plot(
                   String.format(Locale.ROOT, "layer-%d-languages", layer.layer()),

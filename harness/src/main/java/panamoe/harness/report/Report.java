@@ -4,18 +4,14 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.IntStream;
-import panamoe.config.ModelConfig;
-import panamoe.config.MoeConfig;
 import panamoe.harness.report.Routing.Preference;
 import panamoe.harness.report.Routing.RoutedLayer;
 import panamoe.harness.report.StepRecord.LayerRecord;
-import panamoe.io.Count;
 import panamoe.io.PlainFolder;
 import panamoe.model.LanguageModel;
 import panamoe.param.Parameter;
@@ -47,7 +43,7 @@ public final class Report {
   /**
    * Writes {@code report.html}, which is self-contained, and {@code plots/NAME.svg} into a run's
    * folder. Reads {@code config.json}, {@code metrics.jsonl} and, where they exist, {@code
-   * routing.json} and {@code samples.json}.
+   * routing.json}, {@code samples.json}, {@code reading.json} and {@code history.json}.
    *
    * @return the report's path
    * @throws IOException if a file is missing or cannot be written
@@ -66,7 +62,10 @@ public final class Report {
   }
 
   private String page() {
-    summary();
+    Map<Parameter.Part, Long> parameters = parameters();
+    Overview overview =
+        new Overview(run, parameters.values().stream().mapToLong(Long::longValue).sum());
+    html.append(overview.lead()).append(overview.tiles()).append(ShownTexts.of(run));
     section("Learning", Plots.curves(run));
     List<Plot> distillation = Plots.distillation(run);
     if (!distillation.isEmpty()) {
@@ -74,62 +73,9 @@ public final class Report {
     }
     loads();
     run.routing().ifPresent(this::languages);
-    samples();
-    configuration();
-    return Html.page(title(), html);
-  }
-
-  private String title() {
-    ModelConfig model = run.config().model();
-    String layers = Count.of(model.layers(), "layer");
-    return String.format(
-        Locale.ROOT,
-        "Panamoe: %s, %s, hidden size %d",
-        architecture(model),
-        layers,
-        model.hidden());
-  }
-
-  private static String architecture(ModelConfig model) {
-    if (!model.hasExperts()) {
-      return "dense model";
-    }
-    boolean pyramid =
-        model.experts().stream().filter(experts -> experts > 0).distinct().count() > 1;
-    boolean residual =
-        model.blocks().stream()
-            .anyMatch(
-                block -> block.feedForward() instanceof MoeConfig moe && moe.residual() != null);
-    String kind = pyramid ? residual ? "PR-MoE" : "Pyramid-MoE" : residual ? "Residual-MoE" : "MoE";
-    return kind + " model";
-  }
-
-  private void summary() {
-    StepRecord last = run.steps().getLast();
-    Map<String, String> tiles = new LinkedHashMap<>();
-    run.steps().stream()
-        .filter(step -> step.validationBitsPerByte() != null)
-        .reduce((_, later) -> later)
-        .ifPresent(
-            step -> tiles.put("validation bits per byte", number(step.validationBitsPerByte(), 3)));
-    tiles.put("training bits per byte", number(last.bitsPerByte(), 3));
-    tiles.put("steps", number(last.step(), 0));
-    tiles.put("tokens seen", number(last.tokens(), 0));
-    tiles.put(
-        "tokens per second",
-        number(
-            run.steps().stream().mapToDouble(StepRecord::tokensPerS).average().orElseThrow(), 0));
-    tiles.put(
-        "parameters", number(parameters().values().stream().mapToLong(Long::longValue).sum(), 0));
-    html.append("<div class=\"tiles\">\n");
-    tiles.forEach(
-        (label, value) ->
-            html.append("<div><b>")
-                .append(Html.escape(value))
-                .append("</b><span>")
-                .append(Html.escape(label))
-                .append("</span></div>\n"));
-    html.append("</div>\n");
+    configuration(parameters);
+    html.append(overview.reproduction());
+    return Html.page(overview.title(), html);
   }
 
   private void loads() {
@@ -140,24 +86,26 @@ public final class Report {
     List<StepRecord> tail = run.steps().subList(run.steps().size() * 9 / 10, run.steps().size());
     String last =
         tail.size() == 1 ? "Of the last step" : "Means over the last " + tail.size() + " steps";
-    html.append(Html.paragraph(last + "; loads are tokens of one step."));
     List<List<String>> rows =
         IntStream.range(0, tail.getLast().layers().size())
             .mapToObj(
                 index -> loadRow(tail.stream().map(step -> step.layers().get(index)).toList()))
             .toList();
     html.append(
-        Html.table(
-            List.of(
-                "layer",
-                "experts",
-                "median load",
-                "95 % load",
-                "largest load",
-                "dropped",
-                "dead experts",
-                "router entropy (nats)"),
-            rows));
+        Html.details(
+            "As a table",
+            Html.paragraph(last + "; loads are tokens of one step.")
+                + Html.table(
+                    List.of(
+                        "layer",
+                        "experts",
+                        "median load",
+                        "95 % load",
+                        "largest load",
+                        "dropped",
+                        "dead experts",
+                        "router entropy (nats)"),
+                    rows)));
   }
 
   private static List<String> loadRow(List<LayerRecord> steps) {
@@ -207,38 +155,24 @@ public final class Report {
         number(preference.lift(), 1));
   }
 
-  private void samples() {
-    if (run.samples().isEmpty()) {
-      return;
-    }
-    html.append(Html.heading("What it writes"));
-    run.samples()
-        .forEach(
-            sample ->
-                html.append("<blockquote><b>")
-                    .append(Html.escape(sample.prompt()))
-                    .append("</b>")
-                    .append(Html.escape(sample.text()))
-                    .append("</blockquote>\n"));
-  }
-
-  private void configuration() {
+  private void configuration(Map<Parameter.Part, Long> parameters) {
     html.append(Html.heading("What was trained"));
-    long total = parameters().values().stream().mapToLong(Long::longValue).sum();
+    long total = parameters.values().stream().mapToLong(Long::longValue).sum();
     html.append(
-        Html.table(
-            List.of("part", "parameters", "share"),
-            parameters().entrySet().stream()
-                .map(
-                    part ->
-                        List.of(
-                            part.getKey().name().toLowerCase(Locale.ROOT),
-                            number(part.getValue(), 0),
-                            number(100.0 * part.getValue() / total, 1) + " %"))
-                .toList()));
-    html.append("<details><summary>config.json</summary><pre>")
-        .append(Html.escape(run.config().toJson()))
-        .append("</pre></details>\n");
+        Html.details(
+            "Parameters",
+            Html.table(
+                List.of("part", "parameters", "share"),
+                parameters.entrySet().stream()
+                    .map(
+                        part ->
+                            List.of(
+                                part.getKey().name().toLowerCase(Locale.ROOT),
+                                number(part.getValue(), 0),
+                                number(100.0 * part.getValue() / total, 1) + " %"))
+                    .toList())));
+    html.append(
+        Html.details("config.json", "<pre>" + Html.escape(run.config().toJson()) + "</pre>"));
   }
 
   private Map<Parameter.Part, Long> parameters() {
@@ -249,9 +183,11 @@ public final class Report {
 
   private void section(String title, List<Plot> sectionPlots) {
     html.append(Html.heading(title));
-    for (Plot plot : sectionPlots) {
-      html.append(Html.figure(plot.svg(), plot.caption()));
-    }
+    html.append(
+        Html.figures(
+            sectionPlots.stream()
+                .map(plot -> Html.figure(plot.svg(), plot.caption()))
+                .toArray(String[]::new)));
     plots.addAll(sectionPlots);
   }
 
@@ -260,7 +196,7 @@ public final class Report {
     return number(steps.stream().mapToDouble(value).average().orElseThrow(), decimals);
   }
 
-  private static String number(double value, int decimals) {
+  static String number(double value, int decimals) {
     return String.format(Locale.ENGLISH, "%,." + decimals + "f", value);
   }
 }

@@ -21,17 +21,18 @@ import panamoe.train.RunConfig;
  * @param config {@code config.json}
  * @param steps {@code metrics.jsonl}, one or more
  * @param routing {@code routing.json}, if the run wrote it
- * @param samples {@code samples.json}, empty if the run wrote none
+ * @param samples {@code samples.json}, texts that the model wrote; empty without
+ * @param reading {@code reading.json}, texts that it read; empty without
+ * @param history {@code history.json}; empty of a run of an earlier version
  */
 public record RunDirectory(
     Path path,
     RunConfig config,
     List<StepRecord> steps,
     Optional<Routing> routing,
-    List<Sample> samples) {
-
-  /** Text that the trained model wrote. */
-  public record Sample(String prompt, String text) {}
+    List<ShownText> samples,
+    List<ShownText> reading,
+    List<Session> history) {
 
   private static final JsonMapper JSON =
       JsonMapper.builder()
@@ -52,10 +53,39 @@ public record RunDirectory(
     List<StepRecord> steps = readSteps(files.file("metrics.jsonl"));
     Optional<Routing> routing =
         readOptional(files.file("routing.json"), new TypeReference<Routing>() {});
-    List<Sample> samples =
-        readOptional(files.file("samples.json"), new TypeReference<List<Sample>>() {})
-            .orElse(List.of());
-    return new RunDirectory(path, config, steps, routing, samples);
+    return new RunDirectory(
+        path,
+        config,
+        steps,
+        routing,
+        list(files, "samples.json", new TypeReference<>() {}),
+        list(files, "reading.json", new TypeReference<>() {}),
+        list(files, "history.json", new TypeReference<>() {}));
+  }
+
+  private static <T> List<T> list(PlainFolder files, String name, TypeReference<List<T>> type)
+      throws IOException {
+    return readOptional(files.file(name), type).orElse(List.of());
+  }
+
+  /**
+   * Whether tokens are bytes, except for ends of text: bits per byte are the loss in another unit.
+   */
+  boolean worksOnBytes() {
+    return steps.stream()
+        .allMatch(
+            step -> Math.abs(step.loss() / Math.log(2) - step.bitsPerByte()) < 0.02 * step.loss());
+  }
+
+  /** Seconds of its steps. */
+  double trainingSeconds() {
+    double seconds = 0;
+    long before = 0;
+    for (StepRecord step : steps) {
+      seconds += step.tokensPerS() > 0 ? (step.tokens() - before) / step.tokensPerS() : 0;
+      before = step.tokens();
+    }
+    return seconds;
   }
 
   private static List<StepRecord> readSteps(Path file) throws IOException {

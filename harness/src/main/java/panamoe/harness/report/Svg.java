@@ -24,6 +24,7 @@ public final class Svg {
   private final int width;
   private final int height;
   private final String description;
+  private final StringBuilder attributes = new StringBuilder();
   private final StringBuilder shapes = new StringBuilder();
 
   /**
@@ -35,19 +36,46 @@ public final class Svg {
     this.description = description;
   }
 
+  int width() {
+    return width;
+  }
+
+  /** Tells the page's script something about the drawing: {@code data-NAME}. */
+  void tell(String name, String value) {
+    attributes.append(String.format(Locale.ROOT, " data-%s=\"%s\"", name, Html.escape(value)));
+  }
+
+  /** Shapes up to {@link #endWindow} are cut off at a rectangle. */
+  void beginWindow(double x, double y, double windowWidth, double windowHeight) {
+    add(
+        "<svg x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" viewBox=\"%.1f %.1f %.1f %.1f\">",
+        x, y, windowWidth, windowHeight, x, y, windowWidth, windowHeight);
+  }
+
+  void endWindow() {
+    add("</svg>");
+  }
+
   void line(double x1, double y1, double x2, double y2, String style) {
     add(
         "<line class=\"%s\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>",
         style, x1, y1, x2, y2);
   }
 
-  /** A line through the points (x[i], y[i]). */
-  void path(double[] x, double[] y, String style) {
+  /**
+   * A line through the points (x[i], y[i]).
+   *
+   * @param name of what it shows, for the page's script
+   * @param values that the points stand for, x and y of each
+   */
+  void path(double[] x, double[] y, String style, String name, String values) {
     StringBuilder points = new StringBuilder();
     for (int i = 0; i < x.length; i++) {
       points.append(String.format(Locale.ROOT, "%.1f,%.1f ", x[i], y[i]));
     }
-    add("<polyline class=\"%s\" points=\"%s\"/>", style, points.toString().strip());
+    add(
+        "<polyline class=\"%s\" points=\"%s\" data-name=\"%s\" data-values=\"%s\"/>",
+        style, points.toString().strip(), Html.escape(name), values);
   }
 
   /** A point that shows {@code hint} under the mouse pointer. */
@@ -55,6 +83,14 @@ public final class Svg {
     add(
         "<circle class=\"%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"><title>%s</title></circle>",
         style, x, y, Html.escape(hint));
+  }
+
+  /** A rectangle of a style that shows {@code hint} under the mouse pointer. */
+  void styledCell(
+      double x, double y, double cellWidth, double cellHeight, String style, String hint) {
+    add(
+        "<rect class=\"%s\" x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\"><title>%s</title></rect>",
+        style, x, y, cellWidth, cellHeight, Html.escape(hint));
   }
 
   /** A rectangle of one colour that shows {@code hint} under the mouse pointer. */
@@ -83,8 +119,9 @@ public final class Svg {
   private String element(String namespace, String style) {
     return String.format(
         Locale.ROOT,
-        "<svg%s class=\"plot\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">\n%s%s</svg>\n",
+        "<svg%s class=\"plot\"%s viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">\n%s%s</svg>\n",
         namespace,
+        attributes,
         width,
         height,
         Html.escape(description),

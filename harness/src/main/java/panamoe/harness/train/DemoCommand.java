@@ -1,7 +1,5 @@
 package panamoe.harness.train;
 
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -12,14 +10,11 @@ import java.util.concurrent.Callable;
 import panamoe.backend.Backend;
 import panamoe.config.ModelPresets.Architecture;
 import panamoe.config.ModelPresets.Size;
-import panamoe.engine.Engine;
-import panamoe.engine.GenerationRequest;
 import panamoe.engine.ModelFolder;
-import panamoe.engine.SamplingConfig;
-import panamoe.engine.StopConfig;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.ranks.Stoppable;
 import panamoe.harness.report.Report;
+import panamoe.harness.report.ShownText;
 import panamoe.model.KeptLayers;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
@@ -57,16 +52,6 @@ import picocli.CommandLine.Spec;
 public final class DemoCommand implements Callable<Integer> {
   /** As many languages as a model learns to spell in a few minutes. */
   private static final Set<String> LANGUAGES = Set.of("en", "de", "fr", "es", "it");
-
-  private static final List<String> PROMPTS =
-      List.of(
-          "Mr President,",
-          "Herr Präsident,",
-          "Monsieur le Président,",
-          "Señor Presidente,",
-          "Signor Presidente,");
-  private static final int SAMPLE_TOKENS = 60;
-  private static final double SAMPLE_TEMPERATURE = 0.6;
 
   /** The student's steps as a part of the teacher's: it starts from the teacher's layers. */
   private static final double STUDENT_STEPS = 0.3;
@@ -163,49 +148,39 @@ public final class DemoCommand implements Callable<Integer> {
                   stop -> {
                     try (Backend backend = shared.open()) {
                       return new TrainingRun(
-                              Ranks.alone(), backend, folder, config, material, null, true, err)
+                              Ranks.alone(),
+                              backend,
+                              folder,
+                              config,
+                              material,
+                              null,
+                              true,
+                              Caller.of(spec, err))
                           .run(stop);
                     }
                   })
               .orElseThrow(InterruptedException::new);
-      ArrayNode samples = JsonNodeFactory.instance.arrayNode();
       ModelFolder model = ModelFolder.open(folder.path());
-      double speed = write(name, model, samples);
-      folder.replace(RunFolder.SAMPLES, samples.toString());
+      Samples samples = write(name, model);
+      folder.replace(RunFolder.SAMPLES, ShownText.toJson(samples.texts()));
       Report.write(folder.path());
-      return new Trained(name, model, outcome, speed);
+      return new Trained(name, model, outcome, samples.tokensPerSecond());
     }
   }
 
-  /** Generates and prints samples; returns tokens a second. */
-  private double write(String name, ModelFolder folder, ArrayNode samples) {
-    PrintWriter print = spec.commandLine().getOut();
-    long tokens = 0;
-    long nanos = 0;
-    try (Backend backend = shared.open();
-        LanguageModel model = folder.load(backend, DType.BFLOAT16);
-        Engine engine = Engine.forOne(backend, model, folder.tokenizer())) {
+  private Samples write(String name, ModelFolder model) {
+    try (Backend backend = shared.open()) {
+      Samples samples = Samples.write(model, backend, shared.seed());
       if (!shared.json()) {
+        PrintWriter print = spec.commandLine().getOut();
         print.printf(Locale.ROOT, "%nthe %s writes:%n", name);
+        samples
+            .texts()
+            .forEach(text -> print.printf(Locale.ROOT, "%n%s%s%n", text.prompt(), text.text()));
+        print.flush();
       }
-      for (String prompt : PROMPTS) {
-        GenerationRequest request =
-            GenerationRequest.of(
-                GenerationRequest.tokensOf(prompt, folder.tokenizer(), folder.config().context()),
-                SamplingConfig.of(SAMPLE_TEMPERATURE, 0, 0.95, shared.seed()),
-                StopConfig.of(SAMPLE_TOKENS, List.of()));
-        long start = System.nanoTime();
-        String text = engine.run(request, _ -> {}).text();
-        nanos += System.nanoTime() - start;
-        tokens += SAMPLE_TOKENS;
-        samples.addObject().put("prompt", prompt).put("text", text);
-        if (!shared.json()) {
-          print.printf(Locale.ROOT, "%n%s%s%n", prompt, text);
-          print.flush();
-        }
-      }
+      return samples;
     }
-    return tokens / (nanos / 1e9);
   }
 
   private static String table(List<Trained> models) {

@@ -7,17 +7,8 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.SortedMap;
 import java.util.TreeMap;
-import panamoe.backend.Backend;
 import panamoe.backend.Routes;
-import panamoe.data.Tokenizer;
 import panamoe.harness.corpus.LanguageLabels;
-import panamoe.model.LanguageModel;
-import panamoe.nn.Sequences;
-import panamoe.op.Pass;
-import panamoe.op.RouteObserver;
-import panamoe.tensor.DType;
-import panamoe.tensor.Tensor;
-import panamoe.tensor.TensorScope;
 
 /**
  * Runs texts of known language through a model and counts which experts their tokens are sent to.
@@ -26,15 +17,11 @@ final class LanguageRouting {
   /** The number of texts per language, enough for a resolution of about a percent. */
   private static final int TEXTS_PER_LANGUAGE = 24;
 
-  private final Backend backend;
-  private final LanguageModel model;
-  private final Tokenizer tokenizer;
+  private final Reading reading;
   private final LanguageLabels labels = new LanguageLabels();
 
-  LanguageRouting(Backend backend, LanguageModel model, Tokenizer tokenizer) {
-    this.backend = backend;
-    this.model = model;
-    this.tokenizer = tokenizer;
+  LanguageRouting(Reading reading) {
+    this.reading = reading;
   }
 
   /** The content of {@code routing.json}: for each MoE layer, tokens by language and expert. */
@@ -48,19 +35,10 @@ final class LanguageRouting {
         continue;
       }
       SortedMap<Integer, long[]> layers = counts.computeIfAbsent(language, _ -> new TreeMap<>());
-      read(passage, (layer, routes) -> add(layers, layer, routes));
+      int[] tokens = reading.tokenizer().encode(passage);
+      reading.read(tokens, (layer, routes) -> add(layers, layer, routes));
     }
     return json(counts);
-  }
-
-  private void read(String passage, RouteObserver observer) {
-    int[] tokens = tokenizer.encode(passage);
-    int length = Math.min(tokens.length, model.config().context());
-    try (TensorScope scope = TensorScope.confined(backend)) {
-      Tensor ids = scope.allocate(DType.INT32, length).set(Arrays.copyOf(tokens, length));
-      Pass pass = Pass.inference(backend, scope).observedBy(observer);
-      model.forward(pass, ids, Sequences.Whole.of(scope, length, length), null, false);
-    }
   }
 
   private static void add(SortedMap<Integer, long[]> layers, int layer, Routes routes) {

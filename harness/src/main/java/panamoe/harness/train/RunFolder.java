@@ -27,6 +27,7 @@ import panamoe.train.RunConfig;
  * tokenizer.json  unless the run works on bytes; of a released model with what lay beside it
  * text.json       where the text is, and its SHA-256, so that a run is not resumed on another
  * teacher.json    the same of the checkpoint that a student learns from
+ * history.json    which processes trained the run, by which commands
  * metrics.jsonl   one line per step, forced to the disk before each checkpoint
  * checkpoints/    step-00000200/ ..., latest; created before the first step, so that a removed one is noticed
  * .lock           empty; never deleted, because a lock on a deleted file does not exclude a process that creates it again
@@ -41,13 +42,23 @@ public final class RunFolder implements AutoCloseable {
   static final String TEACHER = "teacher.json";
   static final String LOCK = ".lock";
   static final String ROUTING = "routing.json";
+  static final String READING = "reading.json";
   static final String SAMPLES = "samples.json";
 
   /** The files of a run. */
   private static final List<String> FILES =
       Stream.concat(
               Stream.of(
-                  CONFIG, TEXT, TEACHER, LOCK, MetricsFile.NAME, ROUTING, SAMPLES, Report.FILE),
+                  CONFIG,
+                  TEXT,
+                  TEACHER,
+                  History.NAME,
+                  LOCK,
+                  MetricsFile.NAME,
+                  ROUTING,
+                  READING,
+                  SAMPLES,
+                  Report.FILE),
               TokenizerFiles.NAMES.stream())
           .toList();
 
@@ -288,6 +299,11 @@ public final class RunFolder implements AutoCloseable {
 
   MetricsFile metrics() {
     return new MetricsFile(files);
+  }
+
+  /** Which processes trained the run. */
+  History history() {
+    return new History(files);
   }
 
   /** Removes the metrics after {@code step}; those steps will be trained again. */

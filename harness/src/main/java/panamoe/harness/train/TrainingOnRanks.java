@@ -2,7 +2,6 @@ package panamoe.harness.train;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
-import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Map;
@@ -35,10 +34,10 @@ import panamoe.train.RunConfig;
  * @param out the run's folder
  * @param origin the released model whose weights a new run starts with; null: random ones
  * @param teacherCache the folder that keeps what the teacher says; null for none
- * @param err for messages
+ * @param caller for messages
  */
 record TrainingOnRanks(
-    RankRun processes, Path out, ModelFolder origin, Path teacherCache, PrintWriter err) {
+    RankRun processes, Path out, ModelFolder origin, Path teacherCache, Caller caller) {
   /**
    * Begins or resumes a run.
    *
@@ -64,7 +63,8 @@ record TrainingOnRanks(
               saveOrigin(folder, config, stop);
             }
           }
-          return new TrainingRun(ranks, backend, folder, config, material, teacherCache, fresh, err)
+          return new TrainingRun(
+                  ranks, backend, folder, config, material, teacherCache, fresh, caller)
               .run(stop);
         });
   }
@@ -122,7 +122,7 @@ record TrainingOnRanks(
               folder.checkpoints(),
               1)
           .warnings()
-          .forEach(warning -> err.println("warning: " + warning));
+          .forEach(warning -> caller.err().println("warning: " + warning));
     } catch (CancellationException _) {
       throw new InterruptedException();
     }
@@ -169,7 +169,9 @@ record TrainingOnRanks(
             material.text().tokens().sha256(),
             material.data().trainingSequences(),
             teacherCache);
-    err.printf(Locale.ROOT, "teacher's cache: up to %,d bytes in %s%n", bytes, teacherCache);
+    caller
+        .err()
+        .printf(Locale.ROOT, "teacher's cache: up to %,d bytes in %s%n", bytes, teacherCache);
   }
 
   private static String teacherSha(Material material) {

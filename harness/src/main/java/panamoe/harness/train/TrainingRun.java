@@ -5,6 +5,8 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.Writer;
 import java.nio.file.Path;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
@@ -23,7 +25,10 @@ import panamoe.data.Corpus;
 import panamoe.distill.Distillation;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.TrainingProgress;
+import panamoe.harness.Version;
+import panamoe.harness.doctor.SystemFile;
 import panamoe.harness.report.Report;
+import panamoe.harness.report.Session;
 import panamoe.io.Count;
 import panamoe.model.KeptLayers;
 import panamoe.model.LanguageModel;
@@ -109,13 +114,9 @@ final class TrainingRun {
 
     private String further() {
       String command = "%nto train it further: panamoe train --out %s --resume --steps %d";
-      return before == steps ? String.format(Locale.ROOT, command, quoted(folder), 2 * steps) : "";
-    }
-
-    /** The path quoted for a shell. */
-    private static String quoted(Path path) {
-      String plain = path.toString();
-      return plain.matches("[\\w@%+=:,./-]+") ? plain : "'" + plain.replace("'", "'\\''") + "'";
+      return before == steps
+          ? String.format(Locale.ROOT, command, Caller.quoted(folder.toString()), 2 * steps)
+          : "";
     }
   }
 
@@ -126,12 +127,13 @@ final class TrainingRun {
   private final Material material;
   private final Path teacherCache;
   private final boolean fresh;
+  private final String command;
   private final PrintWriter err;
 
   /**
    * @param teacherCache folder of what the teacher says; null: it is asked at every step
    * @param fresh whether the run is new, not resumed
-   * @param err for rank 0's messages
+   * @param caller whose messages are rank 0's
    */
   TrainingRun(
       Ranks ranks,
@@ -141,7 +143,7 @@ final class TrainingRun {
       Material material,
       Path teacherCache,
       boolean fresh,
-      PrintWriter err) {
+      Caller caller) {
     this.ranks = ranks;
     this.backend = backend;
     this.folder = folder;
@@ -149,7 +151,8 @@ final class TrainingRun {
     this.material = material;
     this.teacherCache = teacherCache;
     this.fresh = fresh;
-    this.err = ranks.first() ? err : new PrintWriter(Writer.nullWriter());
+    this.command = caller.command();
+    this.err = ranks.first() ? caller.err() : new PrintWriter(Writer.nullWriter());
   }
 
   /**
@@ -182,6 +185,7 @@ final class TrainingRun {
           .first()) { // only after the restore, so that a run that cannot continue stays unchanged
         folder.reconfigure(config);
         folder.rewindMetrics(trainer.step());
+        folder.history().add(session());
       }
       long before = trainer.step();
       long start = System.nanoTime();
@@ -191,13 +195,8 @@ final class TrainingRun {
       }
       double seconds = (System.nanoTime() - start) / 1e9;
       tellTraffic();
-      if (material.text().multilingual() && config.model().hasExperts()) {
-        err.println("asking which experts each language uses");
-        List<String> passages = material.text().corpus().passages(Corpus.Part.VALIDATION);
-        String routing = new LanguageRouting(backend, model, material.tokenizer()).of(passages);
-        if (ranks.first()) {
-          folder.replace(RunFolder.ROUTING, routing);
-        }
+      if (config.model().hasExperts()) {
+        read(new Reading(backend, model, material.tokenizer()));
       }
       return Optional.of(
           new Outcome(
@@ -209,6 +208,35 @@ final class TrainingRun {
               Validation.tokens(config.training(), material.data()),
               seconds,
               ranks.first() ? Report.write(folder.path()) : null));
+    }
+  }
+
+  private Session session() throws IOException {
+    return new Session(
+        Instant.now().truncatedTo(ChronoUnit.SECONDS).toString(),
+        command,
+        Version.built(),
+        SystemFile.processor()
+            + ", "
+            + Count.of(Runtime.getRuntime().availableProcessors(), "thread"),
+        backend.name(),
+        ranks.world().size(),
+        material.text().attribution());
+  }
+
+  /** Asks where the tokens of texts are sent. */
+  private void read(Reading reading) {
+    if (material.text().multilingual()) {
+      err.println("asking which experts each language uses");
+      List<String> passages = material.text().corpus().passages(Corpus.Part.VALIDATION);
+      write(RunFolder.ROUTING, new LanguageRouting(reading).of(passages));
+    }
+    write(RunFolder.READING, new ReadTexts(reading).of(material));
+  }
+
+  private void write(String name, String content) {
+    if (ranks.first()) {
+      folder.replace(name, content);
     }
   }
 

@@ -84,7 +84,7 @@ class TrainingPlanTest {
     Document document =
         DocumentBuilderFactory.newInstance().newDocumentBuilder().parse(page.toFile());
     // Days, hours, a step, a card, dropped routes and load.
-    assertEquals(6, document.getElementsByTagName("svg").getLength());
+    assertEquals(6, document.getElementsByTagName("figure").getLength());
     assertFalse(Files.readString(page).contains("NaN"));
     CommandRun again = CommandRun.of(command.split(" "));
     assertEquals(1, again.exitCode());

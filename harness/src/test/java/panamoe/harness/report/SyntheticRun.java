@@ -8,8 +8,9 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
-import java.util.Map;
 import java.util.Random;
 import panamoe.config.ModelConfig;
 import panamoe.config.ModelPresets;
@@ -20,6 +21,7 @@ import panamoe.train.TrainConfig;
 final class SyntheticRun {
   static final int STEPS = 300;
   static final List<String> LANGUAGES = List.of("da", "de", "el", "en", "fr", "sv");
+  static final String WRITTEN = "<script>alert('x')</script> & so \u0001weiter";
   private static final JsonMapper JSON = JsonMapper.builder().build();
 
   private SyntheticRun() {}
@@ -40,15 +42,45 @@ final class SyntheticRun {
     }
     Files.write(folder.resolve("metrics.jsonl"), lines);
     JSON.writeValue(folder.resolve("routing.json").toFile(), routing(config.model()));
-    JSON.writeValue(
-        folder.resolve("samples.json").toFile(),
-        List.of(
-            Map.of(
-                "prompt",
-                "Herr Präsident, ",
-                "text",
-                "<script>alert('x')</script> & so \u0001weiter")));
+    Files.writeString(
+        folder.resolve("samples.json"),
+        ShownText.toJson(
+            List.of(
+                new ShownText(
+                    "de", "Herr Präsident, ", WRITTEN, routes(config.model(), WRITTEN)))));
+    Files.writeString(
+        folder.resolve("history.json"),
+        JSON.writeValueAsString(
+            List.of(session("train --out 'a run'"), session("train --resume"))));
     return folder;
+  }
+
+  private static Session session(String command) {
+    return new Session(
+        "2026-01-02T03:04:05Z",
+        "panamoe " + command,
+        "1.0, commit abc",
+        "A processor, 2 threads",
+        "cpu",
+        1,
+        "some <text>");
+  }
+
+  /** Each character of a text, sent to experts in turn. */
+  static TokenRoutes routes(ModelConfig model, String text) {
+    List<String> pieces = text.codePoints().mapToObj(Character::toString).toList();
+    List<TokenRoutes.Layer> layers = new ArrayList<>();
+    for (int layer = 0; layer < model.layers(); layer++) {
+      int experts = model.experts().get(layer);
+      if (experts > 0) {
+        int[][] expert = new int[pieces.size()][];
+        Arrays.setAll(expert, token -> new int[] {token % experts, (token + 1) % experts});
+        float[][] weight = new float[pieces.size()][];
+        Arrays.fill(weight, new float[] {0.5f, 0.25f});
+        layers.add(new TokenRoutes.Layer(layer, experts, 1, expert, weight));
+      }
+    }
+    return new TokenRoutes(pieces, Collections.nCopies(pieces.size(), 1), layers);
   }
 
   private static ObjectNode step(RunConfig config, int step, Random random) {

@@ -10,6 +10,8 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.harness.CommandRun;
+import panamoe.harness.report.RunDirectory;
+import panamoe.harness.report.ShownText;
 
 @Tag("slow")
 class DemoCommandTest {
@@ -28,7 +30,10 @@ class DemoCommandTest {
       String closing = ": " + place.resolve(name).resolve("report.html");
       assertTrue(demo.out().contains(closing), demo.out());
     }
-    assertTrue(Files.readString(run.resolve("samples.json")).contains("Monsieur le Président,"));
+    ShownText french = RunDirectory.read(run).samples().get(2);
+    assertEquals("Monsieur le Président,", french.prompt());
+    assertEquals("fr", french.language());
+    assertEquals(french.text(), String.join("", french.routes().pieces()));
     String remembered = Files.readString(run.resolve("text.json"));
     assertTrue(
         remembered.contains("\"languages\" : [ \"de\", \"en\", \"es\", \"fr\", \"it\" ]"),

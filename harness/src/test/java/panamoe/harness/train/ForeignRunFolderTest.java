@@ -29,9 +29,11 @@ class ForeignRunFolderTest {
           "metrics.jsonl",
           "tokenizer.json",
           "routing.json",
+          "reading.json",
           "samples.json",
+          "history.json",
           "report.html",
-          "plots/loss.svg",
+          "plots/bits-per-byte.svg",
           "checkpoints/latest");
 
   @TempDir private Path folder;
@@ -112,7 +114,7 @@ class ForeignRunFolderTest {
             ".metrics.jsonl.tmp",
             ".report.html.tmp",
             "report.html.tmp",
-            "plots/.loss.svg.tmp",
+            "plots/.bits-per-byte.svg.tmp",
             "checkpoints/.latest.tmp-" + ProcessHandle.current().pid(),
             "checkpoints/.step-00000003.tmp-" + ProcessHandle.current().pid())) {
       Files.createSymbolicLink(run.resolve(name), outside);

@@ -24,6 +24,10 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.data.JsonTokenizer;
 import panamoe.harness.CommandRun;
+import panamoe.harness.report.RunDirectory;
+import panamoe.harness.report.Session;
+import panamoe.harness.report.ShownText;
+import panamoe.harness.report.TokenRoutes;
 
 /** train, inspect and generate as a user runs them, on a text of a few kilobytes. */
 class TrainCommandTest {
@@ -48,7 +52,22 @@ class TrainCommandTest {
         List.of("step", "loss", "bits_per_byte", "aux_loss", "tokens_per_s", "router_entropy")) {
       assertTrue(metrics.getLast().contains('"' + key + '"'), metrics.getLast());
     }
-    assertTrue(Files.readString(run.resolve("report.html")).contains("<svg"));
+    String report = Files.readString(run.resolve("report.html"));
+    assertTrue(report.contains("<svg") && report.contains("id=\"routes\""));
+    List<Session> history = RunDirectory.read(run).history();
+    assertEquals(1, history.size());
+    assertTrue(history.getFirst().command().startsWith("panamoe train --"), report);
+    ShownText read = RunDirectory.read(run).reading().getFirst();
+    assertEquals(read.text(), String.join("", read.routes().pieces()));
+    assertTrue(read.text().length() > 20, read.text());
+    for (TokenRoutes.Layer layer : read.routes().layers()) {
+      for (int token = 0; token < layer.expert().length; token++) {
+        assertTrue(
+            Arrays.stream(layer.expert()[token]).allMatch(e -> 0 <= e && e < layer.experts()));
+        assertTrue(
+            layer.weight()[token][0] >= layer.weight()[token][1], "the best expert is first");
+      }
+    }
 
     assertTrue(CommandRun.of("inspect", run.toString()).out().contains("2 layers of width 64"));
     CommandRun inspected = CommandRun.of("inspect", run.toString(), "--verify", "--memory");
@@ -101,6 +120,9 @@ class TrainCommandTest {
     CommandRun resumed = CommandRun.of("train", "--out", halves.toString(), "--resume");
     assertEquals(0, resumed.exitCode(), resumed.err());
     assertTrue(resumed.err().contains("after step 6"), resumed.err());
+    assertEquals(
+        "panamoe train --out " + Caller.quoted(halves.toString()) + " --resume",
+        RunDirectory.read(halves).history().get(1).command());
     assertArrayEquals(expected, weights(halves));
     assertArrayEquals(expected, weights(whole));
     assertEquals(12, Files.readAllLines(halves.resolve("metrics.jsonl")).size());

@@ -1,0 +1,121 @@
+// A run's report, as a person reads it, in a browser without a window.
+// usage: node report.mjs FOLDER REPORT...      FOLDER has node_modules, and gets the screenshots
+// The first report is of a model with experts, the others are only looked at.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { basename, dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+const [folder, ...reports] = process.argv.slice(2);
+const { chromium } = createRequire(join(folder, 'report.mjs'))('playwright-core');
+const axe = readFileSync(join(folder, 'node_modules/axe-core/axe.min.js'), 'utf8');
+const SMALLEST_TEXT = 9; // pixels
+
+const passed = what => console.log(`passed: ${what}`);
+const browser = await chromium.launch({
+  executablePath: '/usr/bin/chromium',
+  args: process.getuid() === 0 ? ['--no-sandbox'] : [],
+});
+
+/** A tab of its own; what goes wrong in it, or is loaded by it, is an error. */
+async function open(report, options) {
+  const context = await browser.newContext(options);
+  const tab = await context.newPage();
+  const url = pathToFileURL(report).href;
+  tab.wrong = [];
+  tab.on('console', message => message.type() === 'error' && tab.wrong.push(message.text()));
+  tab.on('pageerror', error => tab.wrong.push(String(error)));
+  tab.on('request', request => request.url() === url || tab.wrong.push(request.url()));
+  tab.done = async () => {
+    assert.deepEqual(tab.wrong, []);
+    await context.close();
+  };
+  await tab.goto(url);
+  return tab;
+}
+
+/** Texts that are drawn smaller than a person can read, and text that runs over its box. */
+const untidy = tab => tab.evaluate(smallest => {
+  const small = [...document.querySelectorAll('svg text')].filter(text => {
+    const drawing = text.ownerSVGElement;
+    const scale = drawing.getBoundingClientRect().width / drawing.viewBox.baseVal.width;
+    return scale > 0 && scale * parseFloat(getComputedStyle(text).fontSize) < smallest;
+  });
+  const over = [...document.querySelectorAll('.tiles div')].filter(tile => tile.scrollWidth > tile.clientWidth);
+  // Labels of one line of a drawing must not touch.
+  const touching = [...document.querySelectorAll('svg')].flatMap(drawing => {
+    const boxes = [...drawing.querySelectorAll('text')].map(text => [text.textContent, text.getBoundingClientRect()]);
+    return boxes.flatMap(([one, a], at) => boxes.slice(at + 1)
+      .filter(([, b]) => a.left < b.right && b.left < a.right && a.top < b.bottom - 2 && b.top < a.bottom - 2)
+      .map(([other]) => `${one} and ${other}`));
+  });
+  return [...small, ...over].map(element => element.textContent).concat(touching);
+}, SMALLEST_TEXT);
+
+for (const report of reports) {
+  const name = basename(dirname(report));
+  for (const width of [390, 1400]) {
+    for (const colorScheme of ['light', 'dark']) {
+      const tab = await open(report, { viewport: { width, height: 900 }, colorScheme });
+      const what = `the report of ${name}, ${colorScheme}, ${width} px`;
+      assert.ok(await tab.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${what}: scrolls sideways`);
+      await tab.$$eval('details', all => all.forEach(details => (details.open = true)));
+      assert.ok(await tab.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${what}: scrolls sideways`);
+      assert.deepEqual(await untidy(tab), [], what);
+      await tab.evaluate(axe);
+      const { violations } = await tab.evaluate(() => globalThis.axe.run());
+      assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes[0].html} ${nodes[0].failureSummary}`), [], what);
+      await tab.screenshot({ path: join(folder, `report-${name}-${colorScheme}-${width}.png`), fullPage: true });
+      await tab.done();
+      passed(what);
+    }
+  }
+}
+
+const tab = await open(reports[0], { viewport: { width: 1400, height: 900 } });
+const tokens = '.written .token[data-expert]';
+const experts = () => tab.$$eval(tokens, all => all.map(token => token.dataset.expert));
+const coloured = await experts();
+assert.ok(coloured.length > 20 && new Set(coloured).size > 1);
+const strong = await tab.$$eval(tokens, all => all.map(token => [
+  getComputedStyle(document.querySelectorAll('#legend .swatch')[token.dataset.expert]).backgroundColor,
+  getComputedStyle(token).boxShadow]));
+assert.ok(strong.every(([swatch, line]) => line.startsWith(swatch)), `${strong[0]}`);
+await tab.selectOption('#layer', { index: 1 });
+assert.notDeepEqual(await experts(), coloured);
+passed('tokens have the colours of their experts in the layer that is chosen');
+
+await tab.hover(`${tokens} >> nth=3`);
+assert.match(await tab.textContent('#tip'), /layer \d+: expert \d+, weight \d\.\d\d/);
+await tab.screenshot({ path: join(folder, 'report-token.png') });
+const all = await experts();
+await tab.click(`#legend button >> nth=${all[3]}`);
+assert.equal(await tab.locator('.token:not(.other)').count(), all.filter(expert => expert === all[3]).length);
+passed('a token tells its expert and weight, and the legend picks an expert');
+
+const chart = tab.locator('.plot[data-window]');
+await chart.first().scrollIntoViewIfNeeded();
+await chart.first().hover();
+assert.match(await tab.textContent('#tip'), /^step [\d,]+training [\d.]+/);
+assert.equal(await tab.locator('.cross').count(), await tab.locator('.plot[data-x-title=step]').count());
+await tab.screenshot({ path: join(folder, 'report-crosshair.png') });
+await tab.mouse.move(0, 0);
+assert.equal(await tab.locator('.cross').count(), 0);
+await chart.first().focus();
+await tab.keyboard.press('ArrowRight');
+await tab.keyboard.press('End');
+const last = await tab.locator('polyline').first().getAttribute('data-values');
+assert.ok((await tab.textContent('#tip')).includes(`step ${Number(last.split(' ').at(-2)).toLocaleString('en')}`));
+await tab.keyboard.press('Escape');
+assert.ok(await tab.isHidden('#tip'));
+passed('curves tell their values at the crosshair, by pointer and by keys');
+await tab.done();
+
+const still = await open(reports[0], { javaScriptEnabled: false });
+assert.ok((await still.locator('.written').first().textContent()).length > 50);
+assert.ok(await still.isHidden('#choices'));
+await still.done();
+passed('without scripts the texts are plain');
+await browser.close();

@@ -1,0 +1,185 @@
+package panamoe.harness.report;
+
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import panamoe.config.ModelConfig;
+import panamoe.config.MoeConfig;
+import panamoe.io.Count;
+
+/**
+ * What a run came to: a title, a sentence, and its numbers.
+ *
+ * @param parameters of the model, in all
+ */
+record Overview(RunDirectory run, long parameters) {
+  private static final double MILLION = 1e6;
+  private static final double BILLION = 1e9;
+
+  String title() {
+    ModelConfig model = run.config().model();
+    String layers = Count.of(model.layers(), "layer");
+    return String.format(
+        Locale.ROOT,
+        "Panamoe: %s, %s, hidden size %d",
+        architecture(model),
+        layers,
+        model.hidden());
+  }
+
+  private static String architecture(ModelConfig model) {
+    if (!model.hasExperts()) {
+      return "dense model";
+    }
+    boolean pyramid =
+        model.experts().stream().filter(experts -> experts > 0).distinct().count() > 1;
+    boolean residual =
+        model.blocks().stream()
+            .anyMatch(
+                block -> block.feedForward() instanceof MoeConfig moe && moe.residual() != null);
+    String kind = pyramid ? residual ? "PR-MoE" : "Pyramid-MoE" : residual ? "Residual-MoE" : "MoE";
+    return kind + " model";
+  }
+
+  /** One sentence, as HTML. */
+  String lead() {
+    StringBuilder sentence = new StringBuilder();
+    sentence.append(
+        String.format(
+            Locale.ENGLISH,
+            "In %s%s, this %s of %s parameters has read %s",
+            duration(run.trainingSeconds()),
+            machine().map(machine -> " (" + machine + ")").orElse(""),
+            architecture(run.config().model()),
+            size(parameters),
+            Count.of(run.steps().getLast().tokens(), "token")));
+    Optional<Double> bits = validation();
+    bits.ifPresentOrElse(
+        value ->
+            sentence.append(
+                String.format(
+                    Locale.ENGLISH,
+                    " and needs %.3f bits for a byte of text that it has not seen.",
+                    value)),
+        () ->
+            sentence.append(
+                String.format(
+                    Locale.ENGLISH,
+                    " and needs %.3f bits for a byte of them.",
+                    run.steps().getLast().bitsPerByte())));
+    return "<p class=\"lead\">" + Html.escape(sentence.toString()) + "</p>\n";
+  }
+
+  private Optional<String> machine() {
+    return run.history().isEmpty()
+        ? Optional.empty()
+        : Optional.of(run.history().getLast().machine());
+  }
+
+  /** The last validation's bits per byte. */
+  private Optional<Double> validation() {
+    return run.steps().reversed().stream()
+        .map(StepRecord::validationBitsPerByte)
+        .filter(bits -> bits != null)
+        .findFirst();
+  }
+
+  /** A large number in few digits. */
+  private static String size(long count) {
+    return count < MILLION
+        ? String.format(Locale.ENGLISH, "%,d", count)
+        : count < BILLION
+            ? String.format(Locale.ENGLISH, "%,.1f million", count / MILLION)
+            : String.format(Locale.ENGLISH, "%,.1f billion", count / BILLION);
+  }
+
+  static String duration(double seconds) {
+    long all = Math.round(seconds);
+    if (all < 60) {
+      return Count.of(all, "second");
+    }
+    if (all < 3600) {
+      return Count.of(Math.round(all / 60.0), "minute");
+    }
+    return String.format(Locale.ENGLISH, "%,d h %02d min", all / 3600, all % 3600 / 60);
+  }
+
+  /** The numbers, as HTML. */
+  String tiles() {
+    StepRecord last = run.steps().getLast();
+    Map<String, String> tiles = new LinkedHashMap<>();
+    validation().ifPresent(bits -> tiles.put("validation bits per byte", Report.number(bits, 3)));
+    tiles.put("training bits per byte", Report.number(last.bitsPerByte(), 3));
+    tiles.put("steps", Report.number(last.step(), 0));
+    tiles.put("tokens seen", size(last.tokens()));
+    tiles.put(
+        "tokens per second",
+        Report.number(
+            run.steps().stream().mapToDouble(StepRecord::tokensPerS).average().orElseThrow(), 0));
+    tiles.put("parameters", size(parameters));
+    StringBuilder html = new StringBuilder("<dl class=\"tiles\">\n");
+    tiles.forEach(
+        (label, value) ->
+            html.append("<div><dt>")
+                .append(Html.escape(label))
+                .append("</dt><dd>")
+                .append(Html.escape(value))
+                .append("</dd></div>\n"));
+    return html.append("</dl>\n").toString();
+  }
+
+  /** How to train it again, as HTML; nothing if the run does not say how it was trained. */
+  String reproduction() {
+    List<Session> history = run.history();
+    if (history.isEmpty()) {
+      return "";
+    }
+    Session first = history.getFirst();
+    Map<String, String> facts = new LinkedHashMap<>();
+    facts.put("Begun", first.date());
+    facts.put("Duration of all steps", duration(run.trainingSeconds()));
+    facts.put("Text", first.text());
+    facts.put("Machine", machines(history));
+    facts.put(
+        "Panamoe", String.join("; ", distinct(history.stream().map(Session::version).toList())));
+    StringBuilder html = new StringBuilder(Html.heading("How to reproduce it"));
+    html.append("<dl class=\"facts\">\n");
+    facts.forEach(
+        (name, fact) ->
+            html.append("<dt>")
+                .append(Html.escape(name))
+                .append("</dt><dd>")
+                .append(Html.escape(fact))
+                .append("</dd>\n"));
+    html.append("</dl>\n<pre>");
+    history.forEach(session -> html.append(Html.escape(session.command())).append('\n'));
+    return html.append("</pre>\n")
+        .append(
+            Html.paragraph(
+                "What a run computes depends on the commit, the settings, the text and the seed, not on the number of"
+                    + " threads."))
+        .toString();
+  }
+
+  private static String machines(List<Session> history) {
+    return String.join(
+        "; ",
+        distinct(
+            history.stream()
+                .map(
+                    session ->
+                        session.machine()
+                            + ", "
+                            + session.device()
+                            + (session.ranks() == 1
+                                ? ""
+                                : ", " + Count.of(session.ranks(), "rank")))
+                .toList()));
+  }
+
+  private static List<String> distinct(List<String> values) {
+    return values.stream().distinct().toList();
+  }
+}

@@ -1,0 +1,28 @@
+package panamoe.harness.report;
+
+import com.fasterxml.jackson.annotation.JsonInclude;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.UncheckedIOException;
+import java.util.List;
+
+/**
+ * A text that a report shows: one that the model wrote or read.
+ *
+ * @param language ISO 639-1; null if it is not known
+ * @param prompt that the model went on with; empty for a text that it read
+ * @param routes where the text's tokens were sent; null of a dense model
+ */
+@JsonInclude(JsonInclude.Include.NON_NULL)
+public record ShownText(String language, String prompt, String text, TokenRoutes routes) {
+  private static final JsonMapper JSON = JsonMapper.builder().build();
+
+  /** The content of {@code samples.json} or {@code reading.json}. */
+  public static String toJson(List<ShownText> texts) {
+    try {
+      return JSON.writeValueAsString(texts);
+    } catch (JsonProcessingException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+}

@@ -1,0 +1,48 @@
+package panamoe.harness.report;
+
+import java.util.List;
+import java.util.Locale;
+
+/**
+ * Where the S tokens of a text were sent.
+ *
+ * @param pieces the text in pieces of whole characters
+ * @param lengths the tokens of each piece, mostly 1; S in all
+ * @param layers the model's MoE layers, in order
+ */
+public record TokenRoutes(List<String> pieces, List<Integer> lengths, List<Layer> layers) {
+  /**
+   * An MoE layer.
+   *
+   * @param layer its index among all layers, from 0
+   * @param experts E
+   * @param sent the number of these experts to which a token goes; the others are the next best
+   * @param expert [S][2], the best first
+   * @param weight [S][2], of the expert's output; its score where a token does not go
+   */
+  public record Layer(int layer, int experts, int sent, int[][] expert, float[][] weight) {}
+
+  public TokenRoutes {
+    pieces = List.copyOf(pieces);
+    lengths = List.copyOf(lengths);
+    layers = List.copyOf(layers);
+    int tokens = lengths.stream().mapToInt(Integer::intValue).sum();
+    if (lengths.size() != pieces.size()) {
+      throw new IllegalArgumentException(
+          String.format(
+              Locale.ROOT, "%d lengths of %d pieces of a text", lengths.size(), pieces.size()));
+    }
+    for (Layer layer : layers) {
+      if (layer.expert().length != tokens || layer.weight().length != tokens) {
+        throw new IllegalArgumentException(
+            String.format(
+                Locale.ROOT,
+                "layer %d has experts of %d tokens and weights of %d, expected %d",
+                layer.layer(),
+                layer.expert().length,
+                layer.weight().length,
+                tokens));
+      }
+    }
+  }
+}

@@ -1,0 +1,32 @@
+package panamoe.harness.train;
+
+import java.io.PrintWriter;
+import java.util.List;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import picocli.CommandLine.Model.CommandSpec;
+
+/**
+ * The command that trains a run.
+ *
+ * @param command as a shell takes it
+ * @param err for messages
+ */
+record Caller(String command, PrintWriter err) {
+  /**
+   * @param err for messages, where it is not the command's own
+   */
+  static Caller of(CommandSpec spec, PrintWriter err) {
+    List<String> arguments = spec.root().commandLine().getParseResult().originalArgs();
+    return new Caller(
+        Stream.concat(Stream.of(spec.root().name()), arguments.stream())
+            .map(Caller::quoted)
+            .collect(Collectors.joining(" ")),
+        err);
+  }
+
+  /** A word quoted for a shell. */
+  static String quoted(String word) {
+    return word.matches("[\\w@%+=:,./-]+") ? word : "'" + word.replace("'", "'\\''") + "'";
+  }
+}

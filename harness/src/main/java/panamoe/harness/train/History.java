@@ -1,0 +1,44 @@
+package panamoe.harness.train;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.type.TypeReference;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import panamoe.harness.report.Session;
+import panamoe.io.PlainFolder;
+
+/** The {@code history.json} of a run: an entry for each process that trained it, in order. */
+record History(PlainFolder run) {
+  static final String NAME = "history.json";
+
+  private static final JsonMapper JSON = JsonMapper.builder().build();
+
+  /**
+   * Adds a process.
+   *
+   * @throws IllegalArgumentException if the file is there and is no history
+   */
+  void add(Session session) throws IOException {
+    List<Session> sessions = new ArrayList<>();
+    if (run.has(NAME)) {
+      Path file = run.file(NAME);
+      try {
+        sessions.addAll(
+            JSON.readValue(Files.readString(file), new TypeReference<List<Session>>() {}));
+      } catch (JsonProcessingException e) {
+        throw new IllegalArgumentException(file + ": " + e.getOriginalMessage(), e);
+      }
+    }
+    sessions.add(session);
+    byte[] content =
+        JSON.writerWithDefaultPrettyPrinter()
+            .writeValueAsString(sessions)
+            .getBytes(StandardCharsets.UTF_8);
+    run.replace(NAME, content);
+  }
+}

@@ -1,0 +1,102 @@
+package panamoe.harness.train;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.IntStream;
+import panamoe.backend.Backend;
+import panamoe.engine.Engine;
+import panamoe.engine.Generation;
+import panamoe.engine.GenerationListener;
+import panamoe.engine.GenerationRequest;
+import panamoe.engine.ModelFolder;
+import panamoe.engine.SamplingConfig;
+import panamoe.engine.StopConfig;
+import panamoe.engine.TokenLogprobs;
+import panamoe.harness.report.ShownText;
+import panamoe.harness.report.TokenRoutes;
+import panamoe.model.LanguageModel;
+import panamoe.tensor.DType;
+
+/**
+ * What a model of the demo writes.
+ *
+ * @param tokensPerSecond without reading the texts again
+ */
+record Samples(List<ShownText> texts, double tokensPerSecond) {
+  private static final int TOKENS = 60;
+  private static final double TEMPERATURE = 0.6;
+
+  private record Prompt(String language, String text) {}
+
+  private static final List<Prompt> PROMPTS =
+      List.of(
+          new Prompt("en", "Mr President,"),
+          new Prompt("de", "Herr Präsident,"),
+          new Prompt("fr", "Monsieur le Président,"),
+          new Prompt("es", "Señor Presidente,"),
+          new Prompt("it", "Signor Presidente,"));
+
+  /** The tokens of a text that is written, and how it ended. */
+  private static final class Draft implements GenerationListener {
+    private final IntStream.Builder drawn = IntStream.builder();
+    private Generation generation;
+    private RuntimeException failure;
+
+    @Override
+    public void drew(int token, TokenLogprobs logprobs, int[] experts) {
+      drawn.add(token);
+    }
+
+    @Override
+    public void ended(Generation ended) {
+      generation = ended;
+    }
+
+    @Override
+    public void failed(RuntimeException cause) {
+      failure = cause;
+    }
+  }
+
+  /** Lets a model write, and read what it wrote. */
+  static Samples write(ModelFolder folder, Backend backend, long seed) {
+    try (LanguageModel model = folder.load(backend, DType.BFLOAT16);
+        Engine engine = Engine.forOne(backend, model, folder.tokenizer())) {
+      Reading reading = new Reading(backend, model, folder.tokenizer());
+      ShownText[] texts = new ShownText[PROMPTS.size()];
+      long tokens = 0;
+      long nanos = 0;
+      for (int i = 0; i < texts.length; i++) {
+        int[] prompt =
+            GenerationRequest.tokensOf(
+                PROMPTS.get(i).text(), folder.tokenizer(), folder.config().context());
+        SamplingConfig sampling = SamplingConfig.of(TEMPERATURE, 0, 0.95, seed);
+        GenerationRequest request =
+            GenerationRequest.of(prompt, sampling, StopConfig.of(TOKENS, List.of()));
+        long start = System.nanoTime();
+        Draft draft = write(engine, request);
+        nanos += System.nanoTime() - start;
+        int[] written = draft.drawn.build().toArray();
+        tokens += written.length;
+        int[] all = IntStream.concat(Arrays.stream(prompt), Arrays.stream(written)).toArray();
+        TokenRoutes routes = reading.routes(all, prompt.length);
+        texts[i] =
+            new ShownText(
+                PROMPTS.get(i).language(), PROMPTS.get(i).text(), draft.generation.text(), routes);
+      }
+      return new Samples(List.of(texts), tokens / (nanos / 1e9));
+    }
+  }
+
+  private static Draft write(Engine engine, GenerationRequest request) {
+    Draft draft = new Draft();
+    engine.submit(request, draft);
+    while (draft.generation == null && draft.failure == null) {
+      engine.step();
+    }
+    if (draft.failure != null) {
+      throw draft.failure;
+    }
+    return draft;
+  }
+}
