@@ -17,9 +17,7 @@ import panamoe.engine.ExpertHeat;
 import panamoe.engine.InferenceSettings;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.Quantization;
-import panamoe.harness.SharedOptions;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -40,13 +38,10 @@ import picocli.CommandLine.Spec;
       "  panamoe inspect novels --memory             and the memory that training it takes",
       "  panamoe inspect novels --verify             and compares every file's checksum",
       "  panamoe inspect config.json --memory        a model that is not yet trained",
-      "  panamoe inspect ~/Qwen3-30B-A3B --tensors   what a released model's files hold",
-      "",
-      "--device, --threads and --seed, which every command takes, change nothing that is shown."
+      "  panamoe inspect ~/Qwen3-30B-A3B --tensors   what a released model's files hold"
     })
 public final class InspectCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
-  @Mixin private SharedOptions shared;
 
   @Parameters(
       paramLabel = "MODEL",
@@ -87,6 +82,9 @@ public final class InspectCommand implements Callable<Integer> {
   @Option(names = "--verify", description = "Compare the checksum of every file with the manifest.")
   private boolean verify;
 
+  @Option(names = "--json", description = "Print the result as JSON, of several one object a line.")
+  private boolean json;
+
   @Override
   public Integer call() {
     HuggingFaceFolder.refusePickle(path);
@@ -122,7 +120,7 @@ public final class InspectCommand implements Callable<Integer> {
     }
     ModelTable table = config ? ModelTable.ofConfig(path) : ModelTable.ofCheckpoint(path, verify);
     PrintWriter out = spec.commandLine().getOut();
-    if (shared.json()) {
+    if (json) {
       out.println(table.toJson(memory, quantize));
       return 0;
     }
@@ -144,7 +142,7 @@ public final class InspectCommand implements Callable<Integer> {
     }
     PrintWriter out = spec.commandLine().getOut();
     for (ExpertHeat.Layer layer : new ExpertHeat(place, folder).layers()) {
-      out.println(shared.json() ? HeatTable.json(layer) : HeatTable.line(layer));
+      out.println(json ? HeatTable.json(layer) : HeatTable.line(layer));
     }
     return 0;
   }
@@ -155,12 +153,12 @@ public final class InspectCommand implements Callable<Integer> {
       for (StoredTensor tensor : new TreeMap<>(files.tensors()).values()) {
         String shape = Arrays.toString(tensor.shape());
         String file = files.file(tensor).getFileName().toString();
-        if (shared.json()) {
-          ObjectNode json = JsonNodeFactory.instance.objectNode();
-          json.put("name", tensor.name()).put("dtype", tensor.type().name());
-          ArrayNode shapeNode = json.putArray("shape");
+        if (json) {
+          ObjectNode node = JsonNodeFactory.instance.objectNode();
+          node.put("name", tensor.name()).put("dtype", tensor.type().name());
+          ArrayNode shapeNode = node.putArray("shape");
           Arrays.stream(tensor.shape()).forEach(shapeNode::add);
-          out.println(json.put("file", file));
+          out.println(node.put("file", file));
         } else {
           out.printf(
               Locale.ROOT, "%-60s %-8s %-20s %s%n", tensor.name(), tensor.type(), shape, file);
