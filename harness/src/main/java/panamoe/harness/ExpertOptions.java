@@ -8,6 +8,7 @@ import java.util.regex.Pattern;
 import panamoe.engine.ExpertHeat;
 import panamoe.engine.InferenceSettings;
 import panamoe.engine.ModelFolder;
+import panamoe.harness.help.OptionGroup;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 import picocli.CommandLine.ITypeConverter;
@@ -15,7 +16,7 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.TypeConversionException;
 
 /** The options for the experts of a model: {@code @Mixin ExpertOptions experts}. */
-public final class ExpertOptions {
+public final class ExpertOptions implements OptionGroup {
   /** A number of bytes, such as 512m or 1.5g. */
   static final class Size implements ITypeConverter<Long> {
     private static final Pattern FORM = Pattern.compile("(\\d{1,9}(?:\\.\\d{1,6})?)([mg])");
@@ -91,5 +92,10 @@ public final class ExpertOptions {
   public ExpertHeat heat(ModelFolder model) {
     boolean kept = (memory != null || folder != null) && folder() != null;
     return kept && model.config().hasExperts() ? new ExpertHeat(folder(), model) : null;
+  }
+
+  @Override
+  public String heading() {
+    return "Experts";
   }
 }

@@ -23,6 +23,7 @@ import panamoe.harness.edit.EditCommand;
 import panamoe.harness.eval.EvalCommand;
 import panamoe.harness.export.ExportCommand;
 import panamoe.harness.generate.GenerateCommand;
+import panamoe.harness.help.CommandHelp;
 import panamoe.harness.inspect.InspectCommand;
 import panamoe.harness.plan.PlanCommand;
 import panamoe.harness.plan.TwinCommand;
@@ -161,6 +162,7 @@ public final class Main implements Callable<Integer> {
         .registerConverter(double.class, number(Double::valueOf, "a number"))
         .registerConverter(Double.class, number(Double::valueOf, "a number"))
         .setUsageHelpAutoWidth(true)
+        .setHelpFactory(CommandHelp::new)
         .setExecutionStrategy(Main::runCommand)
         .setParameterExceptionHandler(Main::reportWrongUsage)
         .setExecutionExceptionHandler(Main::reportFailure);

@@ -2,10 +2,11 @@ package panamoe.harness;
 
 import panamoe.engine.ModelFolder;
 import panamoe.engine.SamplingDefaults;
+import panamoe.harness.help.OptionGroup;
 import picocli.CommandLine.Option;
 
 /** Whether texts are drawn as a released model's makers draw them: {@code @Mixin}. */
-public final class MakersSampling {
+public final class MakersSampling implements OptionGroup {
   @Option(
       names = "--ignore-generation-config",
       description =
@@ -16,5 +17,10 @@ public final class MakersSampling {
   /** For texts that do not say otherwise. */
   public SamplingDefaults of(ModelFolder folder) {
     return ignored ? SamplingDefaults.NONE : folder.tokenizerFiles().sampling();
+  }
+
+  @Override
+  public String heading() {
+    return "What is written";
   }
 }

@@ -1,10 +1,11 @@
 package panamoe.harness;
 
+import panamoe.harness.help.OptionGroup;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** The options for the dtypes of a model that writes texts: {@code @Mixin Precision precision}. */
-public final class Precision {
+public final class Precision implements OptionGroup {
   @Mixin private WeightPrecision weights;
 
   @Option(
@@ -27,5 +28,10 @@ public final class Precision {
   /** The dtype of keys and values. */
   public KeyValueType keyValues() {
     return keyValues;
+  }
+
+  @Override
+  public String heading() {
+    return "Types of numbers";
   }
 }

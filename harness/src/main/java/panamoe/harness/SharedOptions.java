@@ -5,13 +5,14 @@ import java.util.function.Supplier;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.bindings.NativeException;
+import panamoe.harness.help.OptionGroup;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /** The options of every command: {@code @Mixin SharedOptions shared}. */
-public final class SharedOptions {
+public final class SharedOptions implements OptionGroup {
   /** The backend to compute on. */
   public enum DeviceChoice {
     /** The native kernels. */
@@ -184,5 +185,10 @@ public final class SharedOptions {
   /** Whether to print the result as JSON. */
   public boolean json() {
     return json;
+  }
+
+  @Override
+  public String heading() {
+    return "Machine and output";
   }
 }

@@ -1,11 +1,12 @@
 package panamoe.harness;
 
 import panamoe.engine.ModelFolder;
+import panamoe.harness.help.OptionGroup;
 import panamoe.param.WeightTypes;
 import picocli.CommandLine.Option;
 
 /** The options for the dtypes of weights: {@code @Mixin WeightPrecision weights}. */
-public final class WeightPrecision {
+public final class WeightPrecision implements OptionGroup {
   @Option(
       names = "--dtype",
       paramLabel = "TYPE",
@@ -47,5 +48,10 @@ public final class WeightPrecision {
   /** The dtypes of the weights of a model, and how they are multiplied. */
   public WeightTypes types(ModelFolder folder) {
     return activations.of(quantize(folder).types(dtype.dtype(), () -> folder));
+  }
+
+  @Override
+  public String heading() {
+    return "Types of numbers";
   }
 }

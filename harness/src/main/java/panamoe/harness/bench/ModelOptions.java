@@ -7,20 +7,21 @@ import java.util.List;
 import java.util.Locale;
 import panamoe.harness.Activations;
 import panamoe.harness.PartBar;
+import panamoe.harness.help.OptionGroup;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /** The options for what prefill, decode and load run: {@code @Mixin ModelOptions}. */
-final class ModelOptions {
+final class ModelOptions implements OptionGroup {
   private static final int MAX_TEXTS = 256;
 
   @Spec(Spec.Target.MIXEE)
   private CommandSpec command;
 
   @Option(
-      names = "--model",
+      names = {"-m", "--model"},
       paramLabel = "MODEL",
       description =
           "The model of prefill, decode and decode-batch: paper (four layers, experts on every other one,"
@@ -125,5 +126,10 @@ final class ModelOptions {
     if (!holds) {
       throw new ParameterException(command.commandLine(), sentence);
     }
+  }
+
+  @Override
+  public String heading() {
+    return "Model";
   }
 }

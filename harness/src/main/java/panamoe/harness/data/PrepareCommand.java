@@ -58,7 +58,7 @@ public final class PrepareCommand implements Callable<Integer> {
   private Path tokenizer;
 
   @Option(
-      names = "--out",
+      names = {"-o", "--out"},
       paramLabel = "DIR",
       required = true,
       description = "Where the tokens go: a new or empty folder.")

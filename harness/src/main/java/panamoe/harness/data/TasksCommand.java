@@ -49,7 +49,7 @@ public final class TasksCommand implements Callable<Integer> {
   @Mixin private SharedOptions shared;
 
   @Option(
-      names = "--out",
+      names = {"-o", "--out"},
       paramLabel = "DIR",
       required = true,
       description = "Where the files go: a new or empty folder.")

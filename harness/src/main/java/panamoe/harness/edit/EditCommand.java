@@ -160,7 +160,7 @@ public final class EditCommand implements Callable<Integer> {
   private Path text;
 
   @Option(
-      names = "--out",
+      names = {"-o", "--out"},
       paramLabel = "DIR",
       required = true,
       description = "Where the edited model goes.")

@@ -100,7 +100,7 @@ public final class ExportCommand implements Callable<Integer> {
   private boolean withoutTokenizer;
 
   @Option(
-      names = "--out",
+      names = {"-o", "--out"},
       paramLabel = "PATH",
       required = true,
       description = "The folder, or the .gguf file, which is not there yet.")

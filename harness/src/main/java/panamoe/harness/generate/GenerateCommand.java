@@ -50,31 +50,26 @@ import picocli.CommandLine.Spec;
       "  panamoe generate --model novels --prompt \"Dear\" --max-tokens 500 --top-p 0.9 --stop \".\"",
       "  panamoe generate --model novels --ranks 4 --ep 2 --tp 2 --prompt \"Dear\"   four ranks as threads",
       "  mpirun -n 4 panamoe generate --model novels --comm mpi --prompt \"Dear\"   four processes",
+      "  panamoe generate -m novels -n 500 -f beginning.txt   the prompt is in a file; - is the standard input",
       "",
-      "--model takes a run's folder (its latest checkpoint), one checkpoint in it, or the folder of a",
-      "released model (docs/released-models.md).",
+      "--model takes a run's folder (its latest checkpoint), one checkpoint in it, or the folder of a released model"
+          + " (docs/released-models.md).",
       "The same seed and settings give the same text, whatever the number of threads."
     })
 public final class GenerateCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
+  @Mixin private PromptOptions promptOptions;
   @Mixin private TextOptions text;
   @Mixin private RankOptions rankOptions;
 
   @Option(
-      names = "--model",
+      names = {"-m", "--model"},
       paramLabel = "DIR",
       required = true,
       description =
           "A run's folder, a checkpoint, or a released model: its folder, or a .gguf file.")
   private Path model;
-
-  @Option(
-      names = "--prompt",
-      paramLabel = "TEXT",
-      defaultValue = "",
-      description = "Where to begin. Default: a new text.")
-  private String prompt;
 
   @Option(
       names = "--moe-stats",
@@ -95,11 +90,14 @@ public final class GenerateCommand implements Callable<Integer> {
           "Compile gate and experts for this model and card first (--device cuda; docs/runtime-kernels.md).")
   private boolean runtimeKernels;
 
+  private String prompt;
+
   @Override
   public Integer call() throws Exception {
     shared.checked(() -> text.sampling(shared.seed()));
     StopConfig end = shared.checked(() -> StopConfig.of(text.maxTokens(), text.stop()));
     shared.checked(() -> text.engine(1));
+    prompt = promptOptions.text();
     ModelFolder opened = ModelFolder.open(model);
     ModelFolder folder = switchCapacity ? opened.withDropping() : opened;
     if (switchCapacity && text.guesses() > 0) {

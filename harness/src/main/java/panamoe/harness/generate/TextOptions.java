@@ -11,14 +11,15 @@ import panamoe.harness.ExpertOptions;
 import panamoe.harness.KeyValueType;
 import panamoe.harness.MakersSampling;
 import panamoe.harness.Precision;
+import panamoe.harness.help.OptionGroup;
 import panamoe.tensor.DType;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** The options of a text that is written: {@code @Mixin TextOptions text}. */
-public final class TextOptions {
+public final class TextOptions implements OptionGroup {
   @Option(
-      names = "--max-tokens",
+      names = {"-n", "--max-tokens"},
       paramLabel = "N",
       defaultValue = "200",
       description =
@@ -170,5 +171,10 @@ public final class TextOptions {
     return EngineConfig.one(context)
         .withGuesses(guesses)
         .withInt8Cache(precision.keyValues() == KeyValueType.INT8);
+  }
+
+  @Override
+  public String heading() {
+    return "What is written";
   }
 }

@@ -50,7 +50,7 @@ final class MeasuringOptions {
   private Integer ranks;
 
   @Option(
-      names = "--out",
+      names = {"-o", "--out"},
       paramLabel = "FILE",
       description =
           "With --calibrate: write the cluster there; a file of that name must not exist.")

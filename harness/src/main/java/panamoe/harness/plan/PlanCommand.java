@@ -82,7 +82,7 @@ public final class PlanCommand implements Callable<Integer> {
   private boolean paper;
 
   @Option(
-      names = "--model",
+      names = {"-m", "--model"},
       paramLabel = "MODEL",
       description =
           "A model of the paper, a run's folder, or a released model's folder or .gguf file, of"

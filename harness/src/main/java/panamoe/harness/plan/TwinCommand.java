@@ -45,7 +45,7 @@ public final class TwinCommand implements Callable<Integer> {
   @Mixin private SharedOptions shared;
 
   @Option(
-      names = "--model",
+      names = {"-m", "--model"},
       paramLabel = "MODEL",
       description =
           "A model of the paper, a run's folder, or a released model's folder or .gguf file, of"

@@ -111,7 +111,7 @@ public final class QuantizeCommand implements Callable<Integer> {
   private Path text;
 
   @Option(
-      names = "--out",
+      names = {"-o", "--out"},
       paramLabel = "DIR",
       required = true,
       description = "A new folder for the quantized model.")

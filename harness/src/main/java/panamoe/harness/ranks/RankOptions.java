@@ -11,6 +11,7 @@ import panamoe.comm.exchange.Strategy;
 import panamoe.comm.mpi.MpiWorld;
 import panamoe.comm.nccl.NcclCommunicator;
 import panamoe.harness.SharedOptions;
+import panamoe.harness.help.OptionGroup;
 import panamoe.io.Count;
 import panamoe.parallel.Overlap;
 import panamoe.parallel.Topology;
@@ -23,7 +24,7 @@ import picocli.CommandLine.Spec;
  * The options for the number of ranks, the topology and the communicator: {@code @Mixin RankOptions
  * ranks}.
  */
-public final class RankOptions {
+public final class RankOptions implements OptionGroup {
   /** The kind of ranks. */
   enum Kind {
     /** Threads of this process. */
@@ -320,5 +321,10 @@ public final class RankOptions {
 
   private ParameterException usage(String message) {
     return new ParameterException(command.commandLine(), message);
+  }
+
+  @Override
+  public String heading() {
+    return "Ranks";
   }
 }

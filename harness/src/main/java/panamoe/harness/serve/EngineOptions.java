@@ -7,6 +7,7 @@ import panamoe.engine.EngineConfig;
 import panamoe.harness.ExpertOptions;
 import panamoe.harness.KeyValueType;
 import panamoe.harness.Precision;
+import panamoe.harness.help.OptionGroup;
 import panamoe.parallel.Ranks;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -15,7 +16,7 @@ import picocli.CommandLine.Option;
  * The options for how many texts a server writes at a time, in which memory, and in which steps:
  * {@code @Mixin EngineOptions engineOptions}.
  */
-final class EngineOptions {
+final class EngineOptions implements OptionGroup {
   @Mixin private Precision precision;
   @Mixin private ExpertOptions experts;
 
@@ -104,5 +105,10 @@ final class EngineOptions {
             backend.memoryAvailable() / here);
     long[] all = ranks.world().allGather(mine.blocks());
     return mine.withBlocks(LongStream.of(all).min().orElseThrow());
+  }
+
+  @Override
+  public String heading() {
+    return "Engine";
   }
 }

@@ -9,6 +9,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.StreamSupport;
+import panamoe.harness.help.OptionGroup;
 import panamoe.harness.ranks.Alike;
 import panamoe.io.StrictJson;
 import panamoe.parallel.Ranks;
@@ -16,7 +17,7 @@ import panamoe.parallel.Topology;
 import picocli.CommandLine.Option;
 
 /** The options for copies of experts that get most rows: {@code @Mixin ExpertReplicas replicas}. */
-final class ExpertReplicas {
+final class ExpertReplicas implements OptionGroup {
   @Option(
       names = "--replicas",
       paramLabel = "N",
@@ -107,5 +108,10 @@ final class ExpertReplicas {
                     .toList(),
         "has other --replicas or another --expert-load than rank 0");
     ranks.copyExperts(rows, each);
+  }
+
+  @Override
+  public String heading() {
+    return "Copies of experts";
   }
 }

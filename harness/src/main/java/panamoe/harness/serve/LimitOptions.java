@@ -1,10 +1,11 @@
 package panamoe.harness.serve;
 
 import java.time.Duration;
+import panamoe.harness.help.OptionGroup;
 import picocli.CommandLine.Option;
 
 /** The options for what a server bears: {@code @Mixin LimitOptions limits}. */
-final class LimitOptions {
+final class LimitOptions implements OptionGroup {
   @Option(
       names = "--default-max-tokens",
       paramLabel = "N",
@@ -65,5 +66,10 @@ final class LimitOptions {
         Duration.ofSeconds(slowReader),
         Limits.PING,
         Duration.ofSeconds(shutdown));
+  }
+
+  @Override
+  public String heading() {
+    return "Limits";
   }
 }

@@ -7,6 +7,7 @@ import java.net.InetSocketAddress;
 import java.net.UnknownHostException;
 import java.nio.file.Path;
 import java.util.function.Consumer;
+import panamoe.harness.help.OptionGroup;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -15,7 +16,7 @@ import picocli.CommandLine.Spec;
 /**
  * The options for where a server listens, and to whom: {@code @Mixin ListenOptions listenOptions}.
  */
-final class ListenOptions {
+final class ListenOptions implements OptionGroup {
   @Spec(Spec.Target.MIXEE)
   private CommandSpec command;
 
@@ -92,5 +93,10 @@ final class ListenOptions {
 
   private ParameterException usage(String message, Exception cause) {
     return new ParameterException(command.commandLine(), message, cause);
+  }
+
+  @Override
+  public String heading() {
+    return "Where it listens";
   }
 }

@@ -62,7 +62,7 @@ public final class ReplayCommand implements Callable<Integer> {
   private List<Path> files;
 
   @Option(
-      names = "--model",
+      names = {"-m", "--model"},
       paramLabel = "DIR",
       description = "A run's folder, or a checkpoint. Default: the checkpoint that a file names.")
   private Path model;

@@ -49,7 +49,7 @@ public final class StudyCommand implements Callable<Integer> {
   private List<String> names = List.of();
 
   @Option(
-      names = "--out",
+      names = {"-o", "--out"},
       paramLabel = "DIR",
       defaultValue = "build/study",
       description =

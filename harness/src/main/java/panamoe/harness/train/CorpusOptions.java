@@ -3,13 +3,14 @@ package panamoe.harness.train;
 import java.nio.file.Path;
 import java.util.Set;
 import panamoe.harness.SharedOptions;
+import panamoe.harness.help.OptionGroup;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /** The options that name a run's text. */
-final class CorpusOptions {
+final class CorpusOptions implements OptionGroup {
   @Spec(Spec.Target.MIXEE)
   private CommandSpec spec;
 
@@ -54,5 +55,10 @@ final class CorpusOptions {
   /** The folder of tokens to train on; null for a text. */
   Path data() {
     return data;
+  }
+
+  @Override
+  public String heading() {
+    return "Text";
   }
 }

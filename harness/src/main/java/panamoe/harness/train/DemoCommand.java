@@ -64,7 +64,7 @@ public final class DemoCommand implements Callable<Integer> {
   @Mixin private SharedOptions shared;
 
   @Option(
-      names = "--out",
+      names = {"-o", "--out"},
       paramLabel = "DIR",
       description =
           "Where both runs go. Default: panamoe-demo in this folder, with a number if that is taken.")

@@ -39,7 +39,10 @@ abstract class RunCommand implements Callable<Integer> {
   @Mixin private SharedOptions shared;
   @Mixin private RankOptions rankOptions;
 
-  @Option(names = "--out", paramLabel = "DIR", description = "Where the run goes. Required.")
+  @Option(
+      names = {"-o", "--out"},
+      paramLabel = "DIR",
+      description = "Where the run goes. Required.")
   private Path out;
 
   @Option(

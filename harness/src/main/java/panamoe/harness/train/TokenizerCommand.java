@@ -65,7 +65,7 @@ public final class TokenizerCommand implements Callable<Integer> {
   private int vocabulary;
 
   @Option(
-      names = "--out",
+      names = {"-o", "--out"},
       paramLabel = "FILE",
       required = true,
       description = "Where the tokenizer goes: a file that does not exist. Required.")

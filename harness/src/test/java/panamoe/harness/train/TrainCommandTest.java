@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -84,6 +85,24 @@ class TrainCommandTest {
     assertEquals(0, written.exitCode(), written.err());
     assertTrue(written.out().length() > 4, written.out());
     assertEquals(written.out(), CommandRun.of(generate).out());
+    Path prompt = Files.writeString(folder.resolve("prompt.txt"), "The \n");
+    String[] fromFile = {
+      "generate", "-m", run.toString(), "-f", prompt.toString(), "-n", "12", "--seed", "3"
+    };
+    assertEquals(written.out(), CommandRun.of(fromFile).out());
+    InputStream input = System.in;
+    try {
+      System.setIn(Files.newInputStream(prompt));
+      fromFile[4] = "-";
+      assertEquals(written.out(), CommandRun.of(fromFile).out());
+    } finally {
+      System.setIn(input);
+    }
+    Files.write(prompt, new byte[] {'a', (byte) 0xff});
+    fromFile[4] = prompt.toString();
+    assertRefused(1, prompt + " is not a UTF-8 text: byte 1 is 0xff", fromFile);
+    fromFile[5] = "-p";
+    assertRefused(2, "--prompt and --prompt-file are two prompts; give one", fromFile);
     String[] routes = Arrays.copyOf(generate, generate.length + 1);
     routes[generate.length] = "--moe-stats";
     CommandRun told = CommandRun.of(routes);

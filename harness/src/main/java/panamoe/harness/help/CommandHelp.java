@@ -1,0 +1,101 @@
+package panamoe.harness.help;
+
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import panamoe.harness.help.Footer.Blank;
+import panamoe.harness.help.Footer.Example;
+import panamoe.harness.help.Footer.Prose;
+import picocli.CommandLine.Help;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.Model.PositionalParamSpec;
+
+/**
+ * The help of a command, as picocli writes it, except for three things: a long synopsis is short,
+ * options stand under headings, and lines of the footer break at words.
+ */
+public final class CommandHelp extends Help {
+  private static final int SYNOPSIS_LINES = 4;
+  private static final String REMARK = " ".repeat(6);
+
+  public CommandHelp(CommandSpec command, ColorScheme colours) {
+    super(command, colours);
+  }
+
+  @Override
+  public String synopsis(int headingLength) {
+    String detailed = super.synopsis(headingLength);
+    return detailed.lines().count() <= SYNOPSIS_LINES
+        ? detailed
+        : String.format(Locale.ROOT, "%s%n", synopsis(commandSpec()));
+  }
+
+  /** What a command needs; all else is "[OPTIONS]". */
+  static String synopsis(CommandSpec command) {
+    Stream<String> options =
+        command.options().stream()
+            .filter(option -> option.required() && option.group() == null)
+            .map(option -> option.longestName() + "=" + option.paramLabel());
+    Stream<String> parameters =
+        command.positionalParameters().stream()
+            .filter(parameter -> !parameter.hidden())
+            .map(CommandHelp::inSynopsis);
+    Stream<String> inner = command.subcommands().isEmpty() ? Stream.of() : Stream.of("COMMAND");
+    return Stream.of(Stream.of(command.qualifiedName(), "[OPTIONS]"), options, parameters, inner)
+        .flatMap(words -> words)
+        .collect(Collectors.joining(" "));
+  }
+
+  private static String inSynopsis(PositionalParamSpec parameter) {
+    String label = parameter.paramLabel() + (parameter.arity().max() > 1 ? "..." : "");
+    return parameter.required() ? label : "[" + label + "]";
+  }
+
+  @Override
+  public String optionList() {
+    Map<String, List<OptionSpec>> groups = OptionGroups.of(commandSpec());
+    StringBuilder text = new StringBuilder();
+    groups.forEach(
+        (heading, options) -> {
+          if (!heading.isEmpty() && groups.size() > 2) {
+            text.append(String.format(Locale.ROOT, "%n%s:%n", heading));
+          }
+          text.append(
+              optionListExcludingGroups(
+                  options, createDefaultLayout(), null, parameterLabelRenderer()));
+        });
+    return text + optionListGroupSections();
+  }
+
+  @Override
+  public String footer(Object... values) {
+    int width = commandSpec().usageMessage().width();
+    Footer footer = Footer.of(commandSpec().usageMessage().footer());
+    boolean beneath =
+        footer.parts().stream()
+            .anyMatch(
+                part ->
+                    part instanceof Example(String _, String remark, String line)
+                        && !remark.isEmpty()
+                        && line.length() > width);
+    return footer.parts().stream()
+        .flatMap(
+            part ->
+                switch (part) {
+                  case Blank _ -> Stream.of("");
+                  case Prose(String text) -> Lines.broken(text, "", "", width).stream();
+                  case Example(String _, String remark, String line)
+                      when remark.isEmpty() || !beneath ->
+                      Lines.command(line, width).stream();
+                  case Example(String command, String remark, String _) ->
+                      Stream.concat(
+                          Lines.command("  " + command, width).stream(),
+                          Lines.broken(remark, REMARK, REMARK, width).stream());
+                })
+        .map(line -> String.format(Locale.ROOT, "%s%n", line))
+        .collect(Collectors.joining());
+  }
+}

@@ -1,0 +1,55 @@
+package panamoe.harness.help;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
+
+/** The options of a command by heading: first its own, last those that every command has. */
+final class OptionGroups {
+  private static final String OWN = "";
+  private static final String EVERY_COMMAND = "Help";
+
+  private final Map<String, String> headings = new LinkedHashMap<>(); // of options, by longest name
+
+  private OptionGroups() {}
+
+  /**
+   * The visible options that are in no {@code ArgGroup}, which has a heading itself.
+   *
+   * @return by heading, empty for the command's own
+   */
+  static Map<String, List<OptionSpec>> of(CommandSpec command) {
+    OptionGroups groups = new OptionGroups();
+    groups.add(command, OWN);
+    Map<String, List<OptionSpec>> options = new LinkedHashMap<>();
+    options.put(OWN, new ArrayList<>());
+    groups.headings.values().stream()
+        .filter(heading -> !heading.equals(EVERY_COMMAND))
+        .forEach(heading -> options.putIfAbsent(heading, new ArrayList<>()));
+    for (OptionSpec option : command.options()) {
+      if (!option.hidden() && option.group() == null) {
+        String heading = groups.headings.getOrDefault(option.longestName(), OWN);
+        options.computeIfAbsent(heading, _ -> new ArrayList<>()).add(option);
+      }
+    }
+    options.values().removeIf(List::isEmpty);
+    return options;
+  }
+
+  private void add(CommandSpec holder, String heading) {
+    holder
+        .mixins()
+        .forEach(
+            (name, mixin) -> {
+              String own =
+                  mixin.userObject() instanceof OptionGroup group
+                      ? group.heading()
+                      : name.equals("mixinStandardHelpOptions") ? EVERY_COMMAND : heading;
+              mixin.options().forEach(option -> headings.put(option.longestName(), own));
+              add(mixin, own);
+            });
+  }
+}

@@ -1,0 +1,113 @@
+package panamoe.harness.help;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import panamoe.harness.Main;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
+
+class CommandHelpTest {
+  private static final int WIDTH = 80;
+
+  @Command(
+      name = "write",
+      footer = {
+        "Examples:",
+        "  write --first a --second b   which is short",
+        "  write --first a-long-value --second \"another long value\" --third c -o   and a remark on it",
+        "",
+        "A sentence that is broken",
+        "where a line of the source ends.",
+      })
+  private static final class Example {}
+
+  private static Stream<CommandLine> commands(CommandLine command) {
+    return Stream.concat(
+        Stream.of(command),
+        command.getSubcommands().values().stream().flatMap(CommandHelpTest::commands));
+  }
+
+  private static Stream<CommandLine> commands() {
+    return commands(Main.commandLine().setUsageHelpAutoWidth(false).setUsageHelpWidth(WIDTH));
+  }
+
+  @Test
+  void everyHelpFitsATerminal() {
+    commands()
+        .forEach(
+            command ->
+                assertEquals(
+                    List.of(),
+                    command
+                        .getUsageMessage()
+                        .lines()
+                        .filter(line -> line.length() > WIDTH)
+                        .toList(),
+                    command.getCommandSpec().qualifiedName()));
+  }
+
+  @Test
+  void everyOptionIsToldOnceUnderItsHeading() {
+    commands()
+        .filter(command -> !(command.getCommand() instanceof CommandLine.HelpCommand))
+        .forEach(
+            command -> {
+              List<String> lines = command.getUsageMessage().lines().toList();
+              for (OptionSpec option : command.getCommandSpec().options()) {
+                String name = option.longestName();
+                assertEquals(
+                    1,
+                    lines.stream()
+                        .filter(
+                            line -> line.matches("(  -\\w, | {6})" + name + "([=\\[].*| {2,}.*)?"))
+                        .count(),
+                    command.getCommandSpec().qualifiedName() + " " + name);
+              }
+            });
+    String train = Main.commandLine().getSubcommands().get("train").getUsageMessage();
+    assertTrue(train.startsWith("Usage: panamoe train [OPTIONS]\n"), train);
+    int ranks = train.indexOf("\nRanks:\n");
+    assertTrue(train.indexOf("--preset") < ranks && ranks < train.indexOf("--ranks"), train);
+    String generate = Main.commandLine().getSubcommands().get("generate").getUsageMessage();
+    assertTrue(generate.startsWith("Usage: panamoe generate [OPTIONS] --model=DIR\n"), generate);
+  }
+
+  @Test
+  void aShortNameIsTheSameOptionEverywhere() {
+    Map<String, String> shortNames =
+        Map.of("--model", "-m", "--out", "-o", "--prompt", "-p", "--max-tokens", "-n");
+    commands()
+        .flatMap(command -> command.getCommandSpec().options().stream())
+        .filter(option -> shortNames.containsKey(option.longestName()))
+        .forEach(
+            option -> assertEquals(shortNames.get(option.longestName()), option.shortestName()));
+  }
+
+  @Test
+  void examplesAreBrokenAsAShellTakesThem() {
+    CommandSpec command = CommandSpec.forAnnotatedObject(new Example());
+    command.usageMessage().width(60);
+    String footer =
+        new CommandHelp(command, CommandLine.Help.defaultColorScheme(CommandLine.Help.Ansi.OFF))
+            .footer();
+    assertEquals(
+        """
+        Examples:
+          write --first a --second b
+              which is short
+          write --first a-long-value --second "another long value" \\
+              --third c -o
+              and a remark on it
+
+        A sentence that is broken where a line of the source ends.
+        """,
+        footer);
+  }
+}
