@@ -24,6 +24,7 @@ import panamoe.harness.eval.EvalCommand;
 import panamoe.harness.export.ExportCommand;
 import panamoe.harness.generate.GenerateCommand;
 import panamoe.harness.help.CommandHelp;
+import panamoe.harness.help.ManualCommand;
 import panamoe.harness.inspect.InspectCommand;
 import panamoe.harness.plan.PlanCommand;
 import panamoe.harness.plan.TwinCommand;
@@ -97,6 +98,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       StudyCommand.class,
       DoctorCommand.class,
       CompletionCommand.class,
+      ManualCommand.class,
       HelpCommand.class,
     })
 public final class Main implements Callable<Integer> {

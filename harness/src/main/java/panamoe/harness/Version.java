@@ -21,11 +21,21 @@ public final class Version implements IVersionProvider {
 
   /** The version and the commit of this build. */
   public static String built() throws IOException {
+    Properties built = properties();
+    return built.getProperty("version") + ", commit " + built.getProperty("commit");
+  }
+
+  /** The day of that commit, ISO 8601 in UTC; empty if it is unknown. */
+  public static String date() throws IOException {
+    return properties().getProperty("date");
+  }
+
+  private static Properties properties() throws IOException {
     Properties built = new Properties();
     try (InputStream resource = Version.class.getResourceAsStream("version.properties")) {
       built.load(resource);
     }
-    return built.getProperty("version") + ", commit " + built.getProperty("commit");
+    return built;
   }
 
   private static String ofLibrary(Path file) {

@@ -1,0 +1,50 @@
+package panamoe.harness.help;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import panamoe.harness.Version;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.HelpCommand;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code panamoe manual}. */
+@Command(
+    name = "manual",
+    mixinStandardHelpOptions = true,
+    description = "Writes a manual page of each command, for man.",
+    footer = {
+      "",
+      "Examples:",
+      "  panamoe manual ~/.local/share/man   then: man panamoe-train",
+      "",
+      "They go into DIR/man1, in place of earlier ones."
+    })
+public final class ManualCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec;
+
+  @Parameters(paramLabel = "DIR", description = "A folder of manual pages, made if it is missing.")
+  private Path folder;
+
+  @Override
+  public Integer call() throws IOException {
+    write(spec.root().commandLine(), Files.createDirectories(folder.resolve("man1")));
+    return 0;
+  }
+
+  private static void write(CommandLine command, Path folder) throws IOException {
+    CommandSpec spec = command.getCommandSpec();
+    Files.writeString(
+        folder.resolve(ManualPage.name(spec) + ".1"),
+        ManualPage.of(spec, "Panamoe " + Version.built(), Version.date()));
+    for (CommandLine inner : command.getSubcommands().values()) {
+      if (!(inner.getCommand() instanceof HelpCommand)) {
+        write(inner, folder);
+      }
+    }
+  }
+}
