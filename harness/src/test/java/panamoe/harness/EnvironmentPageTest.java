@@ -26,7 +26,7 @@ class EnvironmentPageTest {
           "(?m)^\\| `(PANAMOE_[A-Z_]+|panamoe[a-z.]+)` \\|(?: `(PANAMOE_[A-Z_]+)` \\|)?");
 
   private static final List<String> MODULES =
-      List.of("bindings", "runtime", "java-api", "text", "harness", "jmh");
+      List.of("bindings", "runtime", "java-api", "text", "djl", "harness", "jmh");
 
   @Test
   void thePageListsWhatTheSourcesRead() throws IOException {

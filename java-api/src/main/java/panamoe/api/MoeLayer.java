@@ -144,6 +144,21 @@ public final class MoeLayer implements AutoCloseable {
     return settings;
   }
 
+  /** The device that the layer was created on. */
+  public Device device() {
+    return device;
+  }
+
+  /** M, the width of a token. */
+  public int hidden() {
+    return hidden;
+  }
+
+  /** The type of the elements of x, y and their gradients. */
+  public Precision precision() {
+    return dtype == DType.BFLOAT16 ? Precision.BFLOAT16 : Precision.FLOAT32;
+  }
+
   /**
    * The parameters' names in a fixed order, such as {@code moe.experts.up.weight} [E, F, M]. One of
    * several ranks has its own experts and slices.

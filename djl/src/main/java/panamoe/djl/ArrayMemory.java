@@ -1,0 +1,49 @@
+package panamoe.djl;
+
+import ai.djl.Device;
+import ai.djl.engine.Engine;
+import ai.djl.ndarray.NDArray;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+
+/** Memory of DJL's arrays as the facade takes it. */
+final class ArrayMemory {
+  private ArrayMemory() {}
+
+  /** Whether an array's engine gives its arrays' memory to read and write: PyTorch on the CPU. */
+  static boolean isGiven(NDArray array) {
+    Engine engine = array.getManager().getEngine(); // null for arrays that only carry something
+    return engine != null
+        && engine.getEngineName().equals("PyTorch")
+        && array.getDevice().equals(Device.cpu());
+  }
+
+  /**
+   * The elements of an array, row-major: its own memory where that {@link #isGiven} and contiguous,
+   * otherwise a copy.
+   */
+  static MemorySegment of(NDArray array) {
+    ByteBuffer own = array.toByteBuffer(true);
+    return MemorySegment.ofBuffer(own.isDirect() ? own : copyOf(own));
+  }
+
+  /**
+   * A buffer for an array's elements.
+   *
+   * @throws IllegalArgumentException if it is larger than a buffer can be
+   */
+  static ByteBuffer allocate(long floats) {
+    if (floats > Integer.MAX_VALUE / Float.BYTES) {
+      throw new IllegalArgumentException(
+          "an array of " + floats + " floats is larger than a buffer of Java");
+    }
+    int bytes = Math.toIntExact(floats * ValueLayout.JAVA_FLOAT.byteSize());
+    return ByteBuffer.allocateDirect(bytes).order(ByteOrder.nativeOrder());
+  }
+
+  private static ByteBuffer copyOf(ByteBuffer heap) {
+    return ByteBuffer.allocateDirect(heap.remaining()).put(heap.duplicate()).flip();
+  }
+}

@@ -1,0 +1,140 @@
+package panamoe.djl;
+
+import ai.djl.MalformedModelException;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.nn.AbstractBlock;
+import ai.djl.training.ParameterStore;
+import ai.djl.util.PairList;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.util.Arrays;
+import panamoe.api.MoeLayer;
+import panamoe.api.Precision;
+
+/**
+ * A {@link MoeLayer} in a network of another engine, for inference. The input is an array FLOAT32
+ * [..., hidden], the output has its shape. On the CPU PyTorch's arrays are computed on without a
+ * copy; arrays of a card, or that are not contiguous, are copied.
+ *
+ * <p>The layer's parameters are no {@link ai.djl.nn.Parameter}s: read and write them by {@link
+ * #layer}. {@link ai.djl.Model#save} and {@link ai.djl.Model#load} include them. Whoever created
+ * the layer closes it, after the network's last use.
+ *
+ * <p>Several threads may call it, as predictors of one model do: calls of one {@link
+ * panamoe.api.Device} wait for each other, by the device's monitor. No thread may close an input
+ * array during a call.
+ *
+ * {@snippet file="panamoe/djl/MoeBlockExample.java" region="network"}
+ */
+public final class MoeBlock extends AbstractBlock {
+  private final MoeLayer layer;
+
+  /**
+   * A block of a layer, which stays the caller's.
+   *
+   * @throws IllegalArgumentException if the layer's precision is not FLOAT32
+   */
+  public MoeBlock(MoeLayer layer) {
+    if (layer.precision() != Precision.FLOAT32) {
+      throw new IllegalArgumentException(
+          "the layer's precision is " + layer.precision() + ", expected FLOAT32");
+    }
+    this.layer = layer;
+  }
+
+  /** The layer, with its parameters. */
+  public MoeLayer layer() {
+    return layer;
+  }
+
+  /**
+   * @throws IllegalArgumentException if there is not one input, FLOAT32 [..., hidden]
+   * @throws UnsupportedOperationException if {@code training}: DJL has no gradients of a block's
+   *     own
+   * @throws ai.djl.engine.EngineException if the device fails
+   * @throws IllegalStateException if the layer is closed, or in use otherwise than by blocks
+   */
+  @Override
+  protected NDList forwardInternal(
+      ParameterStore parameters,
+      NDList inputs,
+      boolean training,
+      PairList<String, Object> arguments) {
+    if (training) {
+      throw new UnsupportedOperationException(
+          "a MoeBlock has no gradients: train the layer by MoeLayer.train, or the model by"
+              + " TrainableModel");
+    }
+    getOutputShapes(inputs.getShapes());
+    NDArray x = inputs.head();
+    if (x.getDataType() != DataType.FLOAT32) {
+      throw new IllegalArgumentException("the input is " + x.getDataType() + ", expected FLOAT32");
+    }
+    return new NDList(forward(x));
+  }
+
+  private NDArray forward(NDArray x) {
+    NDManager manager = x.getManager();
+    if (ArrayMemory.isGiven(x)) {
+      NDArray y = manager.create(x.getShape(), DataType.FLOAT32);
+      compute(x, ArrayMemory.of(y));
+      return y;
+    }
+    ByteBuffer y = ArrayMemory.allocate(x.size());
+    compute(x, MemorySegment.ofBuffer(y));
+    return manager.create(y, x.getShape(), DataType.FLOAT32);
+  }
+
+  private void compute(NDArray x, MemorySegment y) {
+    if (x.size() == 0) {
+      return;
+    }
+    MemorySegment input = ArrayMemory.of(x);
+    Failures.translating(
+        () -> {
+          synchronized (layer.device()) {
+            layer.forward(input, y, x.size() / layer.hidden());
+          }
+          return y;
+        });
+  }
+
+  /**
+   * @throws IllegalArgumentException if there is not one input [..., hidden]
+   */
+  @Override
+  public Shape[] getOutputShapes(Shape[] inputs) {
+    if (inputs.length != 1 || inputs[0].isScalar() || inputs[0].tail() != layer.hidden()) {
+      throw new IllegalArgumentException(
+          "the inputs have the shapes "
+              + Arrays.toString(inputs)
+              + ", expected one [..., "
+              + layer.hidden()
+              + "]");
+    }
+    return inputs;
+  }
+
+  @Override
+  public void saveParameters(DataOutputStream file) throws IOException {
+    super.saveParameters(file);
+    SavedParameters.write(layer, file);
+  }
+
+  /**
+   * @throws MalformedModelException if the file's parameters are not this layer's
+   */
+  @Override
+  public void loadParameters(NDManager manager, DataInputStream file)
+      throws IOException, MalformedModelException {
+    super.loadParameters(manager, file);
+    SavedParameters.read(layer, file);
+  }
+}
