@@ -41,7 +41,8 @@ public final class NativeBackend implements Backend, NativeKernels {
     this.device = device;
     this.threads = threads;
     this.first = first;
-    this.stream = NativeStream.create(device, threads);
+    // Java's number of processors heeds a container's share of them, the library's own does not.
+    this.stream = NativeStream.create(device, threads());
     this.asynchronous = DeviceInfo.of(device).asynchronous();
   }
 
