@@ -4,18 +4,26 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.util.HexFormat;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import panamoe.data.ByteTokenizer;
 import panamoe.data.TinyTokenizer;
 import panamoe.io.StrictJson;
 
 /** Each keyword allows some texts and no others. */
 class JsonGrammarTest {
   private JsonGrammar grammar;
+
+  @Test
+  void theExampleRuns() throws IOException {
+    JsonNode schema = StrictJson.tree("{\"type\": \"integer\"}".getBytes(UTF_8));
+    assertTrue(JsonGrammarExample.run(new ByteTokenizer(), schema, "17".getBytes(UTF_8)));
+  }
 
   @Test
   void typesAreOneOrSeveral() {
@@ -59,8 +67,8 @@ class JsonGrammarTest {
   @Test
   void membersKeepTheOrderOfTheSchema() {
     schema(
-            "{'type': 'object', 'properties': {'a': {'type': 'integer'}, 'b': {}, 'c': {'const': 1}},"
-                + " 'required': ['b'], 'additionalProperties': false}")
+            "{'type': 'object', 'properties': {'a': {'type': 'integer'}, 'b': {}, 'c': {'const':"
+                + " 1}}, 'required': ['b'], 'additionalProperties': false}")
         .accepts("{'a':1,'b':2,'c':1}", "{'b': [], 'c': 1}", "{'a':1, 'b':{}}", "{'b':null}")
         .refuses("{}", "{'a':1}", "{'b':1,'a':1}", "{'b':1,'b':1}", "{'b':1,'d':1}", "{'b':1,}")
         .refuses("{,'b':1}", "{'b':1 }", "{'b' :1}", "{'b':  1}", "{'b':1,'c':2}", "{'a':1'b':1}");
@@ -136,9 +144,9 @@ class JsonGrammarTest {
   @Test
   void referencesMayRecur() {
     schema(
-            "{'$ref': '#/$defs/a~1b%20c', '$defs': {'a/b c': {'type': 'object', 'properties': {"
-                + "'v': {'type': 'integer'}, 'next': {'anyOf': [{'$ref': '#/$defs/a~1b%20c'},"
-                + " {'type': 'null'}]}}, 'required': ['v', 'next'], 'additionalProperties': false}}}")
+            "{'$ref': '#/$defs/a~1b%20c', '$defs': {'a/b c': {'type': 'object', 'properties': {'v':"
+                + " {'type': 'integer'}, 'next': {'anyOf': [{'$ref': '#/$defs/a~1b%20c'}, {'type':"
+                + " 'null'}]}}, 'required': ['v', 'next'], 'additionalProperties': false}}}")
         .accepts("{'v':1,'next':null}", "{'v':1,'next':{'v':2,'next':null}}")
         .refuses("{'v':1}", "{'v':1,'next':{'v':2}}");
     schema("{'type': 'array', 'items': {'$ref': '#'}}").accepts("[[],[[[]]]]").refuses("[1]");

@@ -1,0 +1,95 @@
+package panamoe.harness;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/**
+ * Java in the README and in docs is what the tests compile and run. The line before such a block is
+ * a comment that names its file and, if it is a part of it, the region.
+ */
+class SnippetsTest {
+  private static final Path ROOT = Path.of("..");
+  private static final Pattern BLOCK =
+      Pattern.compile("(?s)(?:<!-- java: (\\S+)(?: (\\S+))? -->\n)?```java\n(.*?)\n```");
+
+  // Its code needs a card.
+  private static final List<String> LEFT_OUT = List.of("runtime-kernels.md");
+
+  record Snippet(Path page, String file, String region, String code) {
+    @Override
+    public String toString() {
+      return page.getFileName() + ": " + file + " " + region;
+    }
+  }
+
+  static Stream<Snippet> snippets() throws IOException {
+    try (Stream<Path> docs = Files.list(ROOT.resolve("docs"))) {
+      return Stream.concat(Stream.of(ROOT.resolve("README.md")), docs.sorted())
+          .filter(page -> page.toString().endsWith(".md"))
+          .filter(page -> !LEFT_OUT.contains(page.getFileName().toString()))
+          .flatMap(SnippetsTest::snippetsOf)
+          .toList()
+          .stream();
+    }
+  }
+
+  private static Stream<Snippet> snippetsOf(Path page) {
+    return BLOCK
+        .matcher(read(page))
+        .results()
+        .map(block -> new Snippet(page, block.group(1), block.group(2), block.group(3)));
+  }
+
+  @ParameterizedTest
+  @MethodSource("snippets")
+  void isCompiledAndRun(Snippet snippet) throws IOException {
+    assertTrue(
+        snippet.file != null,
+        () -> snippet.page + ": the line before this names no file:\n" + snippet.code);
+    Path file = ROOT.resolve(snippet.file);
+    String source = read(file);
+    assertEquals(
+        snippet.region == null ? source.strip() : region(source, snippet.region), snippet.code);
+    assertTrue(isRun(file), file + " is run by no test");
+  }
+
+  private static String region(String source, String name) {
+    Matcher region =
+        Pattern.compile("(?s)// @start region=\"" + name + "\"\n(.*?)\n *// @end").matcher(source);
+    assertTrue(region.find(), "there is no region " + name);
+    return region.group(1).stripTrailing().stripIndent();
+  }
+
+  /** A test beside it calls its class; ci/slow runs example projects. */
+  private static boolean isRun(Path file) throws IOException {
+    if (file.startsWith(ROOT.resolve("examples"))) {
+      return true;
+    }
+    String call = file.getFileName().toString().replace(".java", ".");
+    try (Stream<Path> neighbours = Files.list(file.getParent())) {
+      return neighbours.anyMatch(
+          other ->
+              !other.equals(file)
+                  && other.toString().endsWith("Test.java")
+                  && read(other).contains(call));
+    }
+  }
+
+  private static String read(Path file) {
+    try {
+      return Files.readString(file);
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
+  }
+}
