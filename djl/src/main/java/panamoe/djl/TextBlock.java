@@ -1,0 +1,102 @@
+package panamoe.djl;
+
+import ai.djl.inference.streaming.StreamingBlock;
+import ai.djl.ndarray.NDList;
+import ai.djl.nn.AbstractSymbolBlock;
+import ai.djl.nn.ParameterList;
+import ai.djl.training.ParameterStore;
+import ai.djl.util.PairList;
+import ai.djl.util.passthrough.PassthroughNDArray;
+import java.util.Iterator;
+import java.util.stream.Stream;
+import panamoe.api.Device;
+import panamoe.text.GenerationOptions;
+import panamoe.text.GenerationResult;
+import panamoe.text.MoeModel;
+
+/**
+ * A language model as a block. Its input is a {@link Request}, its output a {@link
+ * GenerationResult}; in a stream that comes last, behind pieces of the text, which are strings.
+ * Threads wait for each other, by the device's monitor.
+ */
+final class TextBlock extends AbstractSymbolBlock implements StreamingBlock {
+  /**
+   * What is to be written.
+   *
+   * @param prompt to continue
+   * @param options of the text
+   */
+  record Request(String prompt, GenerationOptions options) {}
+
+  private final Device device;
+  private final MoeModel model;
+
+  TextBlock(Device device, MoeModel model) {
+    this.device = device;
+    this.model = model;
+  }
+
+  @Override
+  protected NDList forwardInternal(
+      ParameterStore parameters,
+      NDList inputs,
+      boolean training,
+      PairList<String, Object> arguments) {
+    try (TextPieces pieces = begin(inputs)) {
+      Object last = null;
+      while (pieces.hasNext()) {
+        last = content(pieces.next());
+      }
+      return list(last);
+    }
+  }
+
+  @Override
+  public Iterator<NDList> forwardStreamIter(
+      ParameterStore parameters,
+      NDList inputs,
+      boolean training,
+      PairList<String, Object> arguments) {
+    return begin(inputs);
+  }
+
+  /** A stream that, when it is closed, ends the text. */
+  @Override
+  public Stream<NDList> forwardStream(
+      ParameterStore parameters,
+      NDList inputs,
+      boolean training,
+      PairList<String, Object> arguments) {
+    TextPieces pieces = begin(inputs);
+    return pieces.stream().onClose(pieces::close);
+  }
+
+  /** None that DJL could train. */
+  @Override
+  public ParameterList getDirectParameters() {
+    return new ParameterList();
+  }
+
+  private TextPieces begin(NDList inputs) {
+    if (!(content(inputs) instanceof Request request)) {
+      throw new IllegalArgumentException(
+          "the model's input is no prompt of a " + TextTranslator.class.getSimpleName());
+    }
+    synchronized (device) {
+      return Failures.translating(
+          () -> new TextPieces(device, model.begin(request.prompt(), request.options())));
+    }
+  }
+
+  /** A list that carries an object. */
+  static NDList list(Object content) {
+    return new NDList(new PassthroughNDArray(content));
+  }
+
+  /** What a list carries; null if it is something else. */
+  static Object content(NDList list) {
+    return list.size() == 1 && list.head() instanceof PassthroughNDArray carrier
+        ? carrier.getObject()
+        : null;
+  }
+}

@@ -1,0 +1,69 @@
+package panamoe.djl;
+
+import ai.djl.inference.streaming.StreamingTranslator;
+import ai.djl.ndarray.NDList;
+import ai.djl.translate.NoBatchifyTranslator;
+import ai.djl.translate.TranslatorContext;
+import java.util.stream.Stream;
+import panamoe.text.GenerationOptions;
+
+/**
+ * From a prompt to the text that a model of {@link PanamoeEngine} writes behind it: {@code predict}
+ * returns when the text has ended, {@code streamingPredict(...).getIterativeOutput()} at once.
+ * Immutable.
+ *
+ * <p>A {@link ai.djl.inference.Predictor} serves one thread; several predictors of a model may be
+ * used by several threads, whose calls wait for each other. As many texts may be under way as the
+ * model's option {@code texts} says; one more is an {@link IllegalStateException}, which DJL puts
+ * into a {@link ai.djl.translate.TranslateException}.
+ *
+ * {@snippet file="panamoe/djl/PanamoeEngineExample.java" region="engine"}
+ */
+public final class TextTranslator
+    implements StreamingTranslator<String, GeneratedText>,
+        NoBatchifyTranslator<String, GeneratedText> {
+  private final GenerationOptions options;
+
+  /** For texts of these options. */
+  public TextTranslator(GenerationOptions options) {
+    this.options = options;
+  }
+
+  @Override
+  public NDList processInput(TranslatorContext context, String prompt) {
+    return TextBlock.list(new TextBlock.Request(prompt, options));
+  }
+
+  @Override
+  public GeneratedText processOutput(TranslatorContext context, NDList output) {
+    return new GeneratedText(Stream.of(output));
+  }
+
+  @Override
+  public StreamOutput<GeneratedText> processStreamOutput(
+      TranslatorContext context, Stream<NDList> output) {
+    GeneratedText text = new GeneratedText(output);
+    return new StreamOutput<>() {
+      @Override
+      public GeneratedText getIterativeOutputInternal() {
+        return text;
+      }
+
+      @Override
+      protected GeneratedText buildAsyncOutput() {
+        throw new UnsupportedOperationException(
+            "a text is pulled piece by piece: call getIterativeOutput");
+      }
+
+      @Override
+      protected void computeAsyncOutputInternal(GeneratedText output) {
+        throw new UnsupportedOperationException();
+      }
+    };
+  }
+
+  @Override
+  public Support getSupport() {
+    return Support.ITERATIVE;
+  }
+}
