@@ -1,0 +1,203 @@
+import dev.langchain4j.data.message.AiMessage;
+import dev.langchain4j.data.message.ChatMessage;
+import dev.langchain4j.data.message.SystemMessage;
+import dev.langchain4j.data.message.UserMessage;
+import dev.langchain4j.exception.InvalidRequestException;
+import dev.langchain4j.exception.UnsupportedFeatureException;
+import dev.langchain4j.model.ModelProvider;
+import dev.langchain4j.model.chat.Capability;
+import dev.langchain4j.model.chat.ChatModel;
+import dev.langchain4j.model.chat.StreamingChatModel;
+import dev.langchain4j.model.chat.listener.ChatModelListener;
+import dev.langchain4j.model.chat.request.ChatRequest;
+import dev.langchain4j.model.chat.request.ChatRequestParameters;
+import dev.langchain4j.model.chat.response.ChatResponse;
+import dev.langchain4j.model.chat.response.PartialResponse;
+import dev.langchain4j.model.chat.response.PartialResponseContext;
+import dev.langchain4j.model.chat.response.StreamingChatResponseHandler;
+import dev.langchain4j.model.chat.response.StreamingHandle;
+import dev.langchain4j.model.output.FinishReason;
+import dev.langchain4j.model.output.TokenUsage;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
+import panamoe.api.Device;
+import panamoe.api.PanamoeException;
+import panamoe.text.GenerationOptions;
+import panamoe.text.GenerationResult;
+import panamoe.text.ModelOptions;
+import panamoe.text.MoeModel;
+import panamoe.text.Sampling;
+import panamoe.text.TextSession;
+import panamoe.text.Token;
+
+/**
+ * A model in this process as LangChain4j's chat models. Any thread may ask; texts are written one
+ * after the other. A stream is written on a thread of its own, which calls the handler. Tools and
+ * response formats are refused.
+ */
+public final class PanamoeChatModel implements ChatModel, StreamingChatModel, AutoCloseable {
+  private static final int USUAL_TOKENS = 256;
+
+  private final Device device;
+  private final MoeModel model;
+
+  /** Opens what {@link MoeModel#open} opens. */
+  public PanamoeChatModel(Path path, ModelOptions options) {
+    device = Device.open("auto", 0);
+    try {
+      model = MoeModel.open(device, path, options);
+    } catch (RuntimeException | Error e) {
+      device.close();
+      throw e;
+    }
+  }
+
+  @Override
+  public ChatResponse doChat(ChatRequest request) {
+    GenerationOptions options = options(request.parameters());
+    synchronized (device) {
+      try {
+        return response(model.generate(prompt(request.messages()), options));
+      } catch (PanamoeException.BadArgument e) {
+        throw new InvalidRequestException(e.getMessage(), e);
+      }
+    }
+  }
+
+  @Override
+  public void doChat(ChatRequest request, StreamingChatResponseHandler handler) {
+    Thread.ofPlatform().name("chat").start(() -> stream(request, handler));
+  }
+
+  private void stream(ChatRequest request, StreamingChatResponseHandler handler) {
+    try {
+      GenerationOptions options = options(request.parameters());
+      synchronized (device) {
+        try (TextSession session = model.begin(prompt(request.messages()), options)) {
+          Handle handle = new Handle(session);
+          for (Optional<Token> token = session.next();
+              token.isPresent() && !handle.isCancelled();
+              token = session.next()) {
+            if (!token.get().text().isEmpty()) {
+              handler.onPartialResponse(
+                  new PartialResponse(token.get().text()), new PartialResponseContext(handle));
+            }
+          }
+          if (!handle.isCancelled()) { // nothing follows what was cancelled
+            handler.onCompleteResponse(response(session.result()));
+          }
+        }
+      }
+    } catch (PanamoeException.BadArgument e) {
+      handler.onError(new InvalidRequestException(e.getMessage(), e));
+    } catch (RuntimeException e) {
+      handler.onError(e);
+    }
+  }
+
+  private static final class Handle implements StreamingHandle {
+    private final TextSession session;
+    private volatile boolean cancelled;
+
+    Handle(TextSession session) {
+      this.session = session;
+    }
+
+    @Override
+    public void cancel() {
+      cancelled = true;
+      session.cancel();
+    }
+
+    @Override
+    public boolean isCancelled() {
+      return cancelled;
+    }
+  }
+
+  /** The form of a conversation. A model that was trained on another one wants that. */
+  private static String prompt(List<ChatMessage> messages) {
+    return messages.stream().map(message -> text(message) + "\n").collect(Collectors.joining());
+  }
+
+  private static String text(ChatMessage message) {
+    return switch (message) {
+      case SystemMessage system -> system.text();
+      case UserMessage user when user.hasSingleText() -> user.singleText();
+      case AiMessage answer when !answer.hasToolExecutionRequests() -> answer.text();
+      default -> throw new UnsupportedFeatureException("messages other than text: " + message);
+    };
+  }
+
+  private GenerationOptions options(ChatRequestParameters asked) {
+    if (asked.responseFormat() != null || !asked.toolSpecifications().isEmpty()) {
+      throw new UnsupportedFeatureException("tools and response formats");
+    }
+    Sampling makers = model.makersSampling();
+    Sampling.Penalties penalties = makers.penalties();
+    Sampling sampling =
+        new Sampling(
+            or(asked.temperature(), makers.temperature()),
+            or(asked.topK(), makers.topK()),
+            or(asked.topP(), makers.topP()),
+            makers.minP(),
+            new Sampling.Penalties(
+                penalties.repetition(),
+                or(asked.presencePenalty(), penalties.presence()),
+                or(asked.frequencyPenalty(), penalties.frequency())),
+            makers.seed());
+    return GenerationOptions.of(or(asked.maxOutputTokens(), USUAL_TOKENS))
+        .withSampling(sampling)
+        .withStop(asked.stopSequences().toArray(String[]::new));
+  }
+
+  private static <T> T or(T asked, T usual) {
+    return asked == null ? usual : asked;
+  }
+
+  private static ChatResponse response(GenerationResult result) {
+    return ChatResponse.builder()
+        .aiMessage(AiMessage.from(result.text()))
+        .tokenUsage(new TokenUsage(result.promptTokens(), result.tokens().size()))
+        .finishReason(
+            switch (result.finishReason()) {
+              case END_OF_TEXT, STOP -> FinishReason.STOP;
+              case LENGTH -> FinishReason.LENGTH;
+              case CANCELLED -> FinishReason.OTHER;
+            })
+        .build();
+  }
+
+  // Both kinds of model have these.
+
+  @Override
+  public ChatRequestParameters defaultRequestParameters() {
+    return ChatModel.super.defaultRequestParameters();
+  }
+
+  @Override
+  public List<ChatModelListener> listeners() {
+    return List.of();
+  }
+
+  @Override
+  public ModelProvider provider() {
+    return ModelProvider.OTHER;
+  }
+
+  @Override
+  public Set<Capability> supportedCapabilities() {
+    return Set.of();
+  }
+
+  /** Frees the model, after the text that is being written. */
+  @Override
+  public void close() {
+    synchronized (device) {
+      device.close();
+    }
+  }
+}
