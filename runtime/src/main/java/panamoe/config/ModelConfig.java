@@ -1,6 +1,8 @@
 package panamoe.config;
 
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.function.UnaryOperator;
 import panamoe.backend.Activation;
@@ -14,7 +16,7 @@ import panamoe.io.Omittable;
  * @param vocabulary V, token ids
  * @param context longest sequence
  * @param hidden M
- * @param blocks one for each layer, 1 to {@link #MAX_LAYERS}
+ * @param blocks one for each layer, 1 to {@link #MAX_LAYERS}; equal ones are one object
  * @param encoder reads the text that the decoder answers; null: the decoder goes on with it
  */
 public record ModelConfig(
@@ -40,7 +42,7 @@ public record ModelConfig(
     if (blocks.stream().anyMatch(Objects::isNull)) {
       throw new IllegalArgumentException("blocks has a null, expected an object for each layer");
     }
-    blocks = List.copyOf(blocks);
+    blocks = shared(blocks);
     if (blocks.isEmpty() || blocks.size() > MAX_LAYERS) {
       throw new IllegalArgumentException(
           "blocks has " + blocks.size() + " layers, expected 1 to " + MAX_LAYERS);
@@ -56,6 +58,12 @@ public record ModelConfig(
       encoder.blocks().forEach(block -> requireRelative(List.of(block)));
       encoder.requireFits(vocabulary, embedding, blocks);
     }
+  }
+
+  /** Equal blocks as one object: what is computed for one need not be computed again. */
+  private static List<BlockConfig> shared(List<BlockConfig> blocks) {
+    Map<BlockConfig, BlockConfig> first = new HashMap<>();
+    return blocks.stream().map(block -> first.computeIfAbsent(block, _ -> block)).toList();
   }
 
   /** Without an encoder. */

@@ -1,7 +1,9 @@
 package panamoe.model;
 
 import java.util.ArrayList;
+import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.function.Predicate;
@@ -405,8 +407,8 @@ public final class LanguageModel implements AutoCloseable {
             work.training() ? looked * DType.FLOAT32.bytes() : 0,
             state,
             0);
-    for (Block block : blocks) {
-      cost = cost.then(block.cost(work));
+    for (Cost block : blockCosts(work)) {
+      cost = cost.then(block);
     }
     // The loss forms the gradient of the hidden states in its forward.
     double last =
@@ -422,7 +424,16 @@ public final class LanguageModel implements AutoCloseable {
 
   /** The part of {@link #cost} that each block has. */
   public List<Cost> blockCosts(Work work) {
-    return blocks.stream().map(block -> block.cost(work)).toList();
+    if (store.scope() != null) { // weights in memory may be stored unlike one another
+      return blocks.stream().map(block -> block.cost(work)).toList();
+    }
+    Map<BlockConfig, Cost> known = new IdentityHashMap<>();
+    List<Cost> costs = new ArrayList<>();
+    for (int i = 0; i < blocks.size(); i++) {
+      Block block = blocks.get(i);
+      costs.add(known.computeIfAbsent(config.blocks().get(i), _ -> block.cost(work)));
+    }
+    return costs;
   }
 
   @Override

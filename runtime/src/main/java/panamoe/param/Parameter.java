@@ -129,14 +129,17 @@ public final class Parameter {
 
   /** The shape of the part of each matrix that a rank of {@code topology} holds. */
   public long[] matrixShape(Topology topology) {
-    return share.slice.shape(
-        share.experts == null ? topology.tensorDegree() : topology.expertSlices(), matrix);
+    return share.slice.shape(slices(topology), matrix);
+  }
+
+  private int slices(Topology topology) {
+    return share.experts == null ? topology.tensorDegree() : topology.expertSlices();
   }
 
   /** Elements on the rank of {@code topology} that holds most. */
   public long count(Topology topology) {
     int matrices = share.experts == null ? 1 : topology.mostExperts(share.experts.total());
-    return matrices * Tensor.count(matrixShape(topology));
+    return matrices * share.slice.count(slices(topology), matrix);
   }
 
   /** The number of ranks of {@code topology} that hold the same elements, each with a gradient. */

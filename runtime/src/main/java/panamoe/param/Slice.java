@@ -27,17 +27,27 @@ public record Slice(Communicator ranks, int axis, int blocks) {
   long[] shape(int size, long... shape) {
     long[] share = shape.clone();
     if (axis >= 0) {
-      if (shape[axis] % ((long) blocks * size) != 0) {
-        throw new IllegalArgumentException(
-            "a dimension of "
-                + shape[axis] / blocks
-                + " does not divide among "
-                + size
-                + " tensor ranks");
-      }
+      requireDivides(size, shape[axis]);
       share[axis] /= size;
     }
     return share;
+  }
+
+  /** As above, the elements of the share. */
+  long count(int size, long... shape) {
+    long count = Tensor.count(shape);
+    if (axis < 0 || size == 1) {
+      return count;
+    }
+    requireDivides(size, shape[axis]);
+    return count / size;
+  }
+
+  private void requireDivides(int size, long length) {
+    if (length % ((long) blocks * size) != 0) {
+      throw new IllegalArgumentException(
+          "a dimension of " + length / blocks + " does not divide among " + size + " tensor ranks");
+    }
   }
 
   /** Copies member {@code rank}'s share out of the whole. */

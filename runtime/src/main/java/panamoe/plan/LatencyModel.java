@@ -1,6 +1,7 @@
 package panamoe.plan;
 
 import java.util.EnumMap;
+import java.util.IdentityHashMap;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
@@ -43,18 +44,26 @@ public record LatencyModel(
    */
   public StepTime of(LanguageModel model, Work work) {
     ModelConfig config = model.config();
-    Step step =
-        new Step(work, config.hidden(), new ExchangeTime(node, work.topology(), optimizations));
+    Step step = new Step(work, config.hidden());
     List<Cost> costs = model.blockCosts(work);
     Iterator<MoeLayer> layers = model.moeLayers().iterator();
-    double outside = model.cost(work).bytes();
-    double flopsOutside = model.cost(work).flops();
+    Cost all = model.cost(work);
+    double outside = all.bytes();
+    double flopsOutside = all.flops();
+    Map<BlockConfig, Step> known = new IdentityHashMap<>();
     for (int i = 0; i < costs.size(); i++) {
       BlockConfig block = config.blocks().get(i);
       Cost cost = costs.get(i);
       outside -= cost.bytes();
       flopsOutside -= cost.flops();
-      step.block(i, block, cost, block.experts() > 0 ? layers.next() : null);
+      MoeLayer layer = block.experts() > 0 ? layers.next() : null;
+      Step one = known.get(block);
+      if (one == null || !skew.alike()) {
+        one = new Step(work, config.hidden());
+        one.block(i, block, cost, layer);
+        known.put(block, one);
+      }
+      one.terms.forEach(step::add);
     }
     step.compute(Term.WEIGHTS, outside, 0, flopsOutside);
     if (efficiency.engine() != null) {
@@ -79,7 +88,7 @@ public record LatencyModel(
     return new LatencyModel(node, efficiency, optimizations.with(strategy), skew);
   }
 
-  /** The sums of a step. */
+  /** The sums of a step, or of a block. */
   private final class Step {
     private final Work work;
     private final int hidden;
@@ -87,11 +96,11 @@ public record LatencyModel(
     private final ExchangeTime exchange;
     private final Map<Term, Double> terms = new EnumMap<>(Term.class);
 
-    Step(Work work, int hidden, ExchangeTime exchange) {
+    Step(Work work, int hidden) {
       this.work = work;
       this.hidden = hidden;
       this.topology = work.topology();
-      this.exchange = exchange;
+      this.exchange = new ExchangeTime(node, topology, optimizations);
     }
 
     void block(int index, BlockConfig block, Cost cost, MoeLayer layer) {

@@ -94,20 +94,20 @@ public record Search(
    * @throws CancellationException if this thread is interrupted
    */
   public Found find(DoubleConsumer progress) {
-    try (LanguageModel model = new LanguageModel(config)) {
+    try (CardMemories memories = new CardMemories(config, context)) {
       List<Plan> fitting = new ArrayList<>();
       List<Misfit> misfits = new ArrayList<>();
       List<Cluster> parts = cluster.parts();
       for (Cluster part : parts) {
         progress.accept((double) parts.indexOf(part) / parts.size());
-        List<Plan> plans = plans(model, part);
+        List<Plan> plans = plans(memories, part);
         fitting.addAll(plans);
         if (plans.isEmpty()) {
-          misfits.add(new Misfit(part.cards(), least(model, part)));
+          misfits.add(new Misfit(part.cards(), least(memories, part)));
         }
       }
       if (fitting.isEmpty()) {
-        throw new IllegalArgumentException(fitsNowhere(model, misfits.getLast()));
+        throw new IllegalArgumentException(fitsNowhere(memories, misfits.getLast()));
       }
       return new Found(front(fitting), misfits);
     }
@@ -133,15 +133,15 @@ public record Search(
 
   /** The fewest cards on which the model fits; empty if it fits on none. */
   public Optional<Integer> fewestCards() {
-    try (LanguageModel model = new LanguageModel(config)) {
-      return fewestCards(model, new Cluster(cluster.node(), cluster.node().cards()).parts())
-          .or(() -> fewestCards(model, cluster.from(2L * cluster.node().cards())));
+    try (CardMemories memories = new CardMemories(config, context)) {
+      return fewestCards(memories, new Cluster(cluster.node(), cluster.node().cards()).parts())
+          .or(() -> fewestCards(memories, cluster.from(2L * cluster.node().cards())));
     }
   }
 
-  private Optional<Integer> fewestCards(LanguageModel model, List<Cluster> clusters) {
+  private Optional<Integer> fewestCards(CardMemories memories, List<Cluster> clusters) {
     return clusters.stream()
-        .filter(part -> !plans(model, part).isEmpty())
+        .filter(part -> !plans(memories, part).isEmpty())
         .map(Cluster::cards)
         .findFirst();
   }
@@ -164,25 +164,25 @@ public record Search(
   }
 
   /** Every plan on all cards of {@code part} that fits. */
-  private List<Plan> plans(LanguageModel model, Cluster part) {
+  private List<Plan> plans(CardMemories memories, Cluster part) {
     List<Plan> plans = new ArrayList<>();
     for (Topology topology : topologies(part)) {
       Degrees.requireNoInterrupt();
       Work work = work(topology);
-      CardMemory memory = CardMemory.of(model, work, context);
+      CardMemory memory = memories.of(work);
       if (memory.total() <= room()) {
-        plans.add(plan(model, work, memory, Strategy.FLAT));
+        plans.add(plan(memories.model(), work, memory, Strategy.FLAT));
         if (latency.hasLevels(config, topology)) {
-          plans.add(plan(model, work, memory, Strategy.HIERARCHICAL));
+          plans.add(plan(memories.model(), work, memory, Strategy.HIERARCHICAL));
         }
       }
     }
     return plans;
   }
 
-  private CardMemory least(LanguageModel model, Cluster part) {
+  private CardMemory least(CardMemories memories, Cluster part) {
     return topologies(part).stream()
-        .map(topology -> CardMemory.of(model, work(topology), context))
+        .map(topology -> memories.of(work(topology)))
         .min(Comparator.comparingLong(CardMemory::total))
         .orElseThrow();
   }
@@ -206,7 +206,7 @@ public record Search(
     return new Degrees(config).topologies(part);
   }
 
-  private String fitsNowhere(LanguageModel model, Misfit largest) {
+  private String fitsNowhere(CardMemories memories, Misfit largest) {
     return String.format(
             Locale.ROOT,
             "%s does not fit on %s: a card needs %s, of which %s are %s, and has room for %s; ",
@@ -216,7 +216,7 @@ public record Search(
             gigabytes(largest.least.largest()),
             largest.least.largestName(),
             gigabytes(room()))
-        + fewestCards(model, cluster.larger())
+        + fewestCards(memories, cluster.larger())
             .map(cards -> "it fits on " + cluster.with(cards))
             .orElse("take cards of more memory, a smaller --batch or a shorter --context");
   }
@@ -248,8 +248,8 @@ public record Search(
   }
 
   private Stream<Plan> fastest(Cluster part) {
-    try (LanguageModel model = new LanguageModel(config)) {
-      return plans(model, part).stream().min(Comparator.comparingDouble(Plan::latency)).stream();
+    try (CardMemories memories = new CardMemories(config, context)) {
+      return plans(memories, part).stream().min(Comparator.comparingDouble(Plan::latency)).stream();
     }
   }
 

@@ -23,6 +23,11 @@ public sealed interface Skew {
    */
   double[] chosen(int layer, int experts, int topK);
 
+  /** Whether layers of equal configuration are chosen from alike. */
+  default boolean alike() {
+    return equals(EVEN);
+  }
+
   /**
    * @throws IllegalArgumentException if the model has no experts, or counts are of another one
    */

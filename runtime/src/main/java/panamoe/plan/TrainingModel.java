@@ -1,6 +1,7 @@
 package panamoe.plan;
 
 import java.util.EnumMap;
+import java.util.IdentityHashMap;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
@@ -47,6 +48,7 @@ public record TrainingModel(
     double read = all.bytesRead();
     double written = all.bytesWritten();
     double kept = all.kept();
+    Map<BlockConfig, Step> known = new IdentityHashMap<>();
     for (int i = 0; i < costs.size(); i++) {
       BlockConfig block = model.config().blocks().get(i);
       Cost cost = costs.get(i);
@@ -54,7 +56,14 @@ public record TrainingModel(
       read -= cost.bytesRead();
       written -= cost.bytesWritten();
       kept -= cost.kept();
-      step.block(i, block, cost, block.experts() > 0 ? layers.next() : null);
+      MoeLayer layer = block.experts() > 0 ? layers.next() : null;
+      Step one = known.get(block);
+      if (one == null || !skew.alike()) {
+        one = new Step(work, model.config().hidden(), training.recompute());
+        one.block(i, block, cost, layer);
+        known.put(block, one);
+      }
+      step.add(one);
     }
     step.compute(new Cost(flops, read, written, kept, 0), flops / 3, step.activations(kept), false);
     step.terms.replaceAll((_, seconds) -> seconds * training.microBatches());
@@ -85,7 +94,7 @@ public record TrainingModel(
     return bytes;
   }
 
-  /** The sums of a micro-batch. */
+  /** The sums of a micro-batch, or of a block. */
   private final class Step {
     private final Work work;
     private final int hidden;
@@ -204,6 +213,12 @@ public record TrainingModel(
 
     double peak() {
       return node.flops().of(work.dtype()).value() * efficiency.flops().value();
+    }
+
+    void add(Step block) {
+      block.terms.forEach(this::add);
+      routes += block.routes;
+      dropped += block.dropped;
     }
 
     void add(TrainingTerm term, double seconds) {

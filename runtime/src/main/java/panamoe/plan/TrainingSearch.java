@@ -8,6 +8,7 @@ import java.util.Optional;
 import java.util.concurrent.CancellationException;
 import java.util.function.DoubleConsumer;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import panamoe.io.Count;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Topology;
@@ -137,20 +138,28 @@ public record TrainingSearch(
   private Optional<TrainingPlan> fastest(LanguageModel described, Cluster part) {
     return new Degrees(run.model())
         .topologies(part).stream()
+            .filter(topology -> !microBatches(topology).isEmpty())
             .flatMap(
-                topology ->
-                    IntStream.range(0, 2)
-                        .mapToObj(again -> fitting(described, part, topology, again == 1))
-                        .flatMap(Optional::stream))
+                topology -> {
+                  // Weights and moments are the same in all micro-batches.
+                  MemoryForecast state = MemoryForecast.of(described, training(1, false), topology);
+                  return Stream.of(false, true)
+                      .map(again -> fitting(described, part, topology, state, again))
+                      .flatMap(Optional::stream);
+                })
             .min(Comparator.comparingDouble(TrainingPlan::days));
   }
 
   private Optional<TrainingPlan> fitting(
-      LanguageModel described, Cluster part, Topology topology, boolean recompute) {
+      LanguageModel described,
+      Cluster part,
+      Topology topology,
+      MemoryForecast state,
+      boolean recompute) {
     for (int micro : microBatches(topology)) {
       Degrees.requireNoInterrupt();
       TrainConfig training = training(micro, recompute);
-      MemoryForecast memory = MemoryForecast.of(described, training, topology);
+      MemoryForecast memory = state.withActivations(described, training, topology);
       if (memory.total() <= room()) {
         TrainingTime time = model.of(described, training, topology);
         return Optional.of(

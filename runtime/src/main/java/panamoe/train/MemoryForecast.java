@@ -58,15 +58,28 @@ public record MemoryForecast(
         largestShare = Math.max(largestShare, Math.max(count, gathered) / replicas);
       }
     }
+    return new MemoryForecast(
+            4 * held + (half ? 2 * copied : 0),
+            4 * held,
+            8 * moments + 4 * (gathered + largestShare),
+            0,
+            0,
+            0)
+        .withActivations(model, training, topology);
+  }
+
+  /** The same state with activations of other micro-batches, or recomputed ones. */
+  public MemoryForecast withActivations(
+      LanguageModel model, TrainConfig training, Topology topology) {
     Work work = training.work(topology);
     Cost cost = model.cost(work);
     return new MemoryForecast(
-        4 * held + (half ? 2 * copied : 0),
-        4 * held,
-        8 * moments + 4 * (gathered + largestShare),
+        weights,
+        gradients,
+        moments,
         bytes(work.bytes32(INPUTS) + cost.kept()),
         bytes(cost.inFlight()),
-        0);
+        teacher);
   }
 
   /** The same training, which a teacher takes part in. */

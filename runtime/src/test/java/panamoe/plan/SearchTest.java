@@ -96,6 +96,21 @@ class SearchTest {
     }
   }
 
+  /** Whatever other topology it was counted for before. */
+  @Test
+  void memoryIsCountedForEachTopology() {
+    ModelConfig config = NamedModels.of("350M+PR-MoE-32/64");
+    try (CardMemories memories = new CardMemories(config, 512)) {
+      for (Cluster part : Cluster.of("dgx-a100-40:64").parts()) {
+        for (Topology topology : new Degrees(config).topologies(part)) {
+          Work work = Work.decode(8, 511, DType.BFLOAT16).over(topology);
+          assertEquals(
+              CardMemory.of(memories.model(), work, 512), memories.of(work), topology.toString());
+        }
+      }
+    }
+  }
+
   @Test
   void everyPlanFitsAndIsFastEnough() {
     Search search = search("24B+MoE-128", "dgx-a100:64", 8);
