@@ -19,7 +19,7 @@ record Degrees(ModelConfig config) {
   }
 
   /**
-   * Ends a search, which may take minutes for a thousand layers.
+   * Ends a search, which may take long for a thousand layers.
    *
    * @throws CancellationException if this thread was interrupted
    */

@@ -6,14 +6,21 @@ package panamoe.plan;
  * @param name of the host
  * @param processor its model
  * @param processors that a program may use
+ * @param device of the ranks that were measured, as {@code --device} takes it
  */
-public record Machine(String name, String processor, int processors) {
+public record Machine(String name, String processor, int processors, String device) {
   public Machine {
-    if (name == null || name.isBlank() || processor == null || processor.isBlank()) {
-      throw new IllegalArgumentException("a machine needs a name and a processor");
+    if (name == null
+        || name.isBlank()
+        || processor == null
+        || processor.isBlank()
+        || device == null
+        || device.isBlank()) {
+      throw new IllegalArgumentException("a machine needs a name, a processor and a device");
     }
     Constant.requirePrintable("a machine's name", name);
     Constant.requirePrintable("a machine's processor", processor);
+    Constant.requirePrintable("a machine's device", device);
     if (processors < 1) {
       throw new IllegalArgumentException(
           "a machine has " + processors + " processors, expected 1 or more");

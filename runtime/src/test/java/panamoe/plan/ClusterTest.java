@@ -75,7 +75,7 @@ class ClusterTest {
             16,
             Efficiency.of(tenth, tenth, share),
             null,
-            new Machine("here", "Z80", 1));
+            new Machine("here", "Z80", 1, "cpu"));
     String json = ConfigJson.text(sane);
     Path file = folder.resolve("c.json");
     String damaged =

@@ -103,7 +103,7 @@ final class Calibration implements AutoCloseable {
         training == null
             ? null
             : training.efficiency(node, Arrays.copyOfRange(seconds, served, seconds.length)),
-        here());
+        here(backend.name()));
   }
 
   private List<Probe> probes() {
@@ -117,12 +117,17 @@ final class Calibration implements AutoCloseable {
     return probes;
   }
 
-  /** This machine. */
-  static Machine here() {
+  /**
+   * This machine.
+   *
+   * @param device that ranks compute on
+   */
+  static Machine here(String device) {
     return new Machine(
         SystemFile.find("/proc/sys/kernel/hostname", Pattern.compile("(\\S+)")).orElse("unnamed"),
         SystemFile.processor(),
-        Runtime.getRuntime().availableProcessors());
+        Runtime.getRuntime().availableProcessors(),
+        device);
   }
 
   private Node node() throws IOException {
@@ -133,7 +138,7 @@ final class Calibration implements AutoCloseable {
     Constant bfloat16 = rate(mine == null ? 0 : mine.dotBf16Gflops(), "FLOP/s", "bfloat16");
     Links links = Links.measure(ranks.world(), backend, bandwidth);
     return new Node(
-        here().name() + "-" + backend.name(),
+        here(backend.name()).name() + "-" + backend.name(),
         onNode,
         new Constant(
             Math.max(1, backend.memoryAvailable() / onNode),

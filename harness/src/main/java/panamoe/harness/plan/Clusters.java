@@ -3,6 +3,7 @@ package panamoe.harness.plan;
 import java.io.PrintWriter;
 import panamoe.plan.Cluster;
 import panamoe.plan.Efficiency;
+import panamoe.plan.Machine;
 import panamoe.plan.Paper;
 import panamoe.plan.PaperTraining;
 import panamoe.plan.TrainingEfficiency;
@@ -14,7 +15,7 @@ final class Clusters {
   /** Reads one, and warns where it is a calibration of another machine. */
   static Cluster read(String text, PrintWriter warnings) {
     Cluster cluster = Cluster.of(text);
-    if (cluster.machine() != null && !cluster.machine().equals(Calibration.here())) {
+    if (cluster.machine() != null && !isHere(cluster.machine())) {
       warnings.println(
           "warning: " + text + " was measured on another machine, " + cluster.machine());
     }
@@ -32,13 +33,13 @@ final class Clusters {
       throw new IllegalArgumentException(
           "--validate needs a file of --calibrate, and " + text + " was not measured");
     }
-    if (!known.machine().equals(Calibration.here())) {
+    if (!isHere(known.machine())) {
       throw new IllegalArgumentException(
           text
               + " is a calibration of another machine, "
               + known.machine()
               + ": runs of "
-              + Calibration.here()
+              + Calibration.here(known.machine().device())
               + " are not predicted by it");
     }
     if (known.training() == null) {
@@ -46,6 +47,10 @@ final class Clusters {
           text + " has no steps of training: an earlier version measured it");
     }
     return known;
+  }
+
+  private static boolean isHere(Machine machine) {
+    return machine.equals(Calibration.here(machine.device()));
   }
 
   /** That of the paper's system, unless Panamoe was measured there. */

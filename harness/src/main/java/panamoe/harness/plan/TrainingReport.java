@@ -167,6 +167,7 @@ record TrainingReport(
   private String launch(TrainingPlan plan) {
     return LaunchLine.ofTraining(
         config == null ? "config.json" : config,
+        search.cluster(),
         plan.topology(),
         search.model().optimizations().overlap());
   }

@@ -170,7 +170,7 @@ class PlanCommandTest {
 
   @Test
   void aCalibrationPredictsByWhatWasMeasured() throws IOException {
-    Path file = calibration(Calibration.here());
+    Path file = calibration(Calibration.here("cpu"));
     CommandRun plan = CommandRun.of("plan", "--model", "350M", "--cluster", file.toString());
     assertEquals(0, plan.exitCode(), plan.err());
     assertEquals("", plan.err());
@@ -183,11 +183,14 @@ class PlanCommandTest {
     JsonNode constants = JSON.readTree(training.out()).get("constants");
     assertEquals("measured", constants.get("flops_share").get("kind").asText());
     assertEquals(0.5, constants.get("activation").get("value").asDouble());
+    String serves = "    ./panamoe serve MODEL --ranks 2 --device cpu --ep 1 --tp 2 --dtype bf16";
+    CommandRun experts = CommandRun.of(("plan --model 350M+MoE-128 --cluster " + file).split(" "));
+    assertTrue(experts.out().contains(serves), experts.out());
   }
 
   @Test
   void aCalibrationOfAnotherMachineIsNotTakenForThisOne() throws IOException {
-    Path file = calibration(new Machine("elsewhere", "Z80", 1));
+    Path file = calibration(new Machine("elsewhere", "Z80", 1, "cpu"));
     CommandRun plan = CommandRun.of("plan", "--model", "350M", "--cluster", file.toString());
     assertEquals(0, plan.exitCode(), plan.err());
     assertEquals(
