@@ -1,0 +1,2 @@
+/** Open MPI's functions as jextract sees them. */
+package panamoe.bindings.mpi;

@@ -1,0 +1,2 @@
+/** NCCL's functions as jextract sees them. */
+package panamoe.bindings.nccl;

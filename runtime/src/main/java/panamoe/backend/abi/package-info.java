@@ -1,0 +1,2 @@
+/** The kernels of the native library, as downcalls. */
+package panamoe.backend.abi;

@@ -1,0 +1,2 @@
+/** What a device computes: kernels, and the tensors and tables that they take. */
+package panamoe.backend;

@@ -1,0 +1,2 @@
+/** llama.cpp's files. */
+package panamoe.checkpoint.gguf;

@@ -1,0 +1,2 @@
+/** Communication by Open MPI. */
+package panamoe.comm.mpi;

@@ -1,0 +1,2 @@
+/** Communication between NVIDIA cards by NCCL. */
+package panamoe.comm.nccl;

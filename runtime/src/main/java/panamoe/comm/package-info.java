@@ -1,0 +1,2 @@
+/** Communication between ranks: threads of a process, or processes. */
+package panamoe.comm;

@@ -1,0 +1,2 @@
+/** The regular expressions that tokenizers split text by. */
+package panamoe.data.regex;

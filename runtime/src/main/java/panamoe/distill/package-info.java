@@ -1,0 +1,2 @@
+/** A student that learns from a teacher. */
+package panamoe.distill;

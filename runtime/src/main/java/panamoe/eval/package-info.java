@@ -1,0 +1,2 @@
+/** Scores of a model on texts and tasks. */
+package panamoe.eval;

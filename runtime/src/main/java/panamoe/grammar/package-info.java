@@ -1,0 +1,2 @@
+/** What a model may write, by a JSON schema. */
+package panamoe.grammar;

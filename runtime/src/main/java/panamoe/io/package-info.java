@@ -1,0 +1,2 @@
+/** Files, JSON and digests. */
+package panamoe.io;

@@ -1,0 +1,2 @@
+/** Whole language models. */
+package panamoe.model;

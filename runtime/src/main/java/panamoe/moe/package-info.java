@@ -1,0 +1,2 @@
+/** The MoE layer: gate, dispatch, experts, combine. */
+package panamoe.moe;

@@ -1,0 +1,2 @@
+/** Layers other than the MoE layer, written forward only. */
+package panamoe.nn;

@@ -1,0 +1,2 @@
+/** Ops: a forward, and the backward that it leaves on the tape. */
+package panamoe.op;

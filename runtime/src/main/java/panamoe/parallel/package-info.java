@@ -1,0 +1,2 @@
+/** Ranks in groups: data, expert and tensor parallelism. */
+package panamoe.parallel;

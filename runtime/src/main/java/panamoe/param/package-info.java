@@ -1,0 +1,2 @@
+/** Parameters, their gradients, and how they start. */
+package panamoe.param;

@@ -1,0 +1,2 @@
+/** CUDA kernels that NVRTC compiles while a program runs. */
+package panamoe.runtimekernel;

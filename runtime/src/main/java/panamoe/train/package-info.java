@@ -1,0 +1,2 @@
+/** Training: the optimizer and its steps, runs, and their checkpoints. */
+package panamoe.train;
