@@ -5,6 +5,7 @@ import panamoe.api.internal.Access;
 import panamoe.api.internal.Argument;
 import panamoe.api.internal.Failures;
 import panamoe.api.internal.Lifetime;
+import panamoe.api.internal.OneVersion;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.model.LanguageModel;
@@ -68,8 +69,11 @@ public final class Device implements AutoCloseable {
    *     panamoe.native.path} names)
    * @param threads 0: one per processor; results do not depend on it
    * @throws PanamoeException if the device is not available; the message says what was looked for
+   * @throws IncompatibleClassChangeError if jars of Panamoe have different versions; the message
+   *     names them
    */
   public static Device open(String name, int threads) {
+    OneVersion.check(Device.class.getClassLoader());
     Device device =
         Failures.translating(
             () -> new Device(Backends.open(Argument.notNull("name", name), threads)));

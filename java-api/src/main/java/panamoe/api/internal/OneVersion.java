@@ -1,0 +1,59 @@
+package panamoe.api.internal;
+
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+
+/** Whether the jars of Panamoe that a program runs with have one version. */
+public final class OneVersion {
+  /** A class of each jar. */
+  private static final List<String> OF_EACH =
+      List.of(
+          "panamoe.bindings.NativeLibrary",
+          "panamoe.backend.Backends",
+          "panamoe.api.Device",
+          "panamoe.text.MoeModel");
+
+  private OneVersion() {}
+
+  /**
+   * Looks at the jars that a class loader has. Classes outside jars have no version.
+   *
+   * @throws IncompatibleClassChangeError if there are two versions; the message names every jar
+   */
+  public static void check(ClassLoader loader) {
+    Set<String> versions = new HashSet<>();
+    List<String> jars = new ArrayList<>();
+    for (String name : OF_EACH) {
+      try {
+        Class<?> type = Class.forName(name, false, loader);
+        version(type)
+            .ifPresent(
+                version -> {
+                  versions.add(version);
+                  jars.add(version + " of " + place(type));
+                });
+      } catch (ClassNotFoundException e) {
+        // Few programs have every jar.
+      }
+    }
+    if (versions.size() > 1) {
+      throw new IncompatibleClassChangeError(
+          "the jars of Panamoe have different versions, take all of one: "
+              + String.join(", ", jars));
+    }
+  }
+
+  private static Optional<String> version(Class<?> type) {
+    Module module = type.getModule();
+    return module.isNamed()
+        ? module.getDescriptor().rawVersion()
+        : Optional.ofNullable(type.getPackage().getImplementationVersion());
+  }
+
+  private static String place(Class<?> type) {
+    return type.getProtectionDomain().getCodeSource().getLocation().getPath();
+  }
+}
