@@ -7,10 +7,10 @@
   "requires-automatic" // JCuda is no named module
 })
 module panamoe.runtime {
-  requires com.fasterxml.jackson.databind;
   requires java.management;
   requires jdk.jfr;
   requires jdk.management;
+  requires static com.fasterxml.jackson.databind; // for files and JSON
   requires static jcuda; // for run-time kernels
   requires panamoe.bindings;
 
@@ -18,6 +18,15 @@ module panamoe.runtime {
       panamoe.api,
       panamoe.text;
   exports panamoe.checkpoint to
+      panamoe.api,
+      panamoe.text;
+  exports panamoe.comm to
+      panamoe.api,
+      panamoe.text;
+  exports panamoe.comm.exchange to
+      panamoe.api,
+      panamoe.text;
+  exports panamoe.comm.mpi to
       panamoe.api,
       panamoe.text;
   exports panamoe.config to
@@ -29,10 +38,16 @@ module panamoe.runtime {
   exports panamoe.engine to
       panamoe.api,
       panamoe.text;
+  exports panamoe.grammar to
+      panamoe.api,
+      panamoe.text;
   exports panamoe.io to
       panamoe.api,
       panamoe.text;
   exports panamoe.model to
+      panamoe.api,
+      panamoe.text;
+  exports panamoe.model.family to
       panamoe.api,
       panamoe.text;
   exports panamoe.moe to
@@ -44,10 +59,16 @@ module panamoe.runtime {
   exports panamoe.op to
       panamoe.api,
       panamoe.text;
+  exports panamoe.parallel to
+      panamoe.api,
+      panamoe.text;
   exports panamoe.param to
       panamoe.api,
       panamoe.text;
   exports panamoe.tensor to
+      panamoe.api,
+      panamoe.text;
+  exports panamoe.train to
       panamoe.api,
       panamoe.text;
 }
