@@ -12,8 +12,7 @@ class QuickStartTest {
   @Test
   void itsDependencyIsTheReadmes() throws IOException {
     String project = Files.readString(Path.of("..", "examples", "quick-start", "pom.xml"));
-    String dependency =
-        between(Files.readString(Path.of("..", "README.md")), "```xml\n", "\n```");
+    String dependency = between(Files.readString(Path.of("..", "README.md")), "```xml\n", "\n```");
     assertTrue(project.contains(dependency), dependency);
     String version = between(Files.readString(Path.of("..", "pom.xml")), "<version>", "</version>");
     assertTrue(dependency.contains("<version>" + version + "</version>"), version);
