@@ -8,9 +8,11 @@ import java.io.StringWriter;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.function.Function;
 import panamoe.comm.LauncherVariables;
@@ -75,35 +77,41 @@ import picocli.CommandLine.UnmatchedArgumentException;
       "  panamoe help COMMAND    what a command does, with examples",
       "",
       "PANAMOE_DEBUG=1 in the environment adds the stack trace to an error."
-    },
-    subcommands = {
-      DemoCommand.class,
-      TrainCommand.class,
-      DistillCommand.class,
-      TokenizerCommand.class,
-      EditCommand.class,
-      QuantizeCommand.class,
-      GenerateCommand.class,
-      ChatCommand.class,
-      ServeCommand.class,
-      ReplayCommand.class,
-      EvalCommand.class,
-      ExportCommand.class,
-      DataCommand.class,
-      InspectCommand.class,
-      ConformanceCommand.class,
-      BenchCommand.class,
-      PlanCommand.class,
-      TwinCommand.class,
-      StudyCommand.class,
-      DoctorCommand.class,
-      CompletionCommand.class,
-      ManualCommand.class,
-      HelpCommand.class,
     })
 public final class Main implements Callable<Integer> {
   /** The exit code of an interrupted command. */
   public static final int INTERRUPTED = Interruption.EXIT_CODE;
+
+  /** In the order of the help. */
+  private static final List<Class<?>> COMMANDS =
+      List.of(
+          DemoCommand.class,
+          TrainCommand.class,
+          DistillCommand.class,
+          TokenizerCommand.class,
+          EditCommand.class,
+          QuantizeCommand.class,
+          GenerateCommand.class,
+          ChatCommand.class,
+          ServeCommand.class,
+          ReplayCommand.class,
+          EvalCommand.class,
+          ExportCommand.class,
+          DataCommand.class,
+          InspectCommand.class,
+          ConformanceCommand.class,
+          BenchCommand.class,
+          PlanCommand.class,
+          TwinCommand.class,
+          StudyCommand.class,
+          DoctorCommand.class,
+          CompletionCommand.class,
+          ManualCommand.class,
+          HelpCommand.class);
+
+  /** Commands that tell of all others. */
+  private static final Set<Class<?>> OF_ALL =
+      Set.of(CompletionCommand.class, ManualCommand.class, HelpCommand.class);
 
   private static final String OUTPUT_LOST =
       "cannot write to the standard output: it is closed, or its disk is full";
@@ -117,7 +125,7 @@ public final class Main implements Callable<Integer> {
   public static void main(String[] args) {
     // Not System.out, because that hides errors such as a full disk or a closed pipe.
     CommandLine commandLine =
-        commandLine()
+        commandLine(wanted(args))
             .setOut(
                 new PrintWriter(
                     new OutputStreamWriter(
@@ -150,7 +158,25 @@ public final class Main implements Callable<Integer> {
 
   /** The command line. Its {@code execute} returns the exit code and never throws. */
   public static CommandLine commandLine() {
+    return commandLine(COMMANDS);
+  }
+
+  /** The commands that arguments can mean: reading the options of all takes half of a start. */
+  static List<Class<?>> wanted(String... args) {
+    String first = args.length == 0 ? "" : args[0];
+    if (first.equals("-V") || first.equals("--version")) {
+      return List.of();
+    }
+    List<Class<?>> named =
+        COMMANDS.stream()
+            .filter(type -> type.getAnnotation(Command.class).name().equals(first))
+            .toList();
+    return named.isEmpty() || OF_ALL.contains(named.getFirst()) ? COMMANDS : named;
+  }
+
+  private static CommandLine commandLine(List<Class<?>> types) {
     CommandLine commands = new CommandLine(new Main());
+    types.forEach(commands::addSubcommand);
     commands.getSubcommands().values().stream()
         .flatMap(command -> command.getCommandSpec().options().stream())
         .map(option -> option.auxiliaryTypes()[0]) // for a list, the type of its elements

@@ -19,6 +19,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import panamoe.harness.doctor.DoctorCommand;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 
@@ -69,6 +70,17 @@ class MainTest {
     assertEquals(0, run.exitCode());
     assertEquals(CommandRun.of("--help").out(), run.out());
     assertEquals("", run.err());
+  }
+
+  @Test
+  void aStartReadsTheOptionsThatItNeeds() {
+    assertEquals(List.of(), Main.wanted("--version"));
+    assertEquals(List.of(DoctorCommand.class), Main.wanted("doctor", "--json"));
+    int all = Main.commandLine().getSubcommands().size();
+    for (String first : List.of("--help", "help", "completion", "manual", "docter")) {
+      assertEquals(all, Main.wanted(first).size(), first);
+    }
+    assertEquals(all, Main.wanted().size());
   }
 
   @Test
