@@ -16,6 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.testkit.Floats;
+import panamoe.testkit.Mpirun;
 
 /** Layers that several ranks hold together. */
 class RanksTest {
@@ -163,8 +164,29 @@ class RanksTest {
   }
 
   @Test
-  void theExampleRuns() {
+  void theExampleRunsOnThreadsAndInProcesses() {
     List<Double> sums = RanksExample.run();
     assertEquals(sums.get(0), sums.get(1));
+    Mpirun processes = Mpirun.run(2, InProcess.class, "2");
+    assertEquals(0, processes.status(), processes::text);
+    String line = "sum " + sums.get(0);
+    assertEquals(List.of(line, line), processes.linesFrom("sum "));
+  }
+
+  @Test
+  void processesOfWrongDegreesAreRefused() {
+    Mpirun processes = Mpirun.run(2, InProcess.class, "3");
+    assertTrue(processes.status() != 0, processes::text);
+    assertTrue(processes.text().contains("do not divide into expert groups of 3"), processes::text);
+  }
+
+  /** A rank in a process of its own. */
+  static final class InProcess {
+    private InProcess() {}
+
+    public static void main(String[] arguments) throws Exception {
+      Degrees degrees = Degrees.of(Integer.parseInt(arguments[0]));
+      System.out.println("sum " + Ranks.overMpi(degrees, PATIENCE, RanksExample::rank));
+    }
   }
 }

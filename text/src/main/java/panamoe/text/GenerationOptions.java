@@ -1,6 +1,9 @@
 package panamoe.text;
 
+import java.util.Arrays;
 import java.util.List;
+import panamoe.api.internal.Argument;
+import panamoe.api.internal.Failures;
 import panamoe.engine.StopConfig;
 
 /**
@@ -13,9 +16,21 @@ import panamoe.engine.StopConfig;
  */
 public record GenerationOptions(
     int maxTokens, List<String> stop, Sampling sampling, String schema) {
-  /** Copies the list. */
+  /**
+   * Copies the list.
+   *
+   * @throws panamoe.api.PanamoeException.BadArgument if the list, a text or the sampling is null
+   */
   public GenerationOptions {
-    stop = List.copyOf(stop);
+    List<String> given = stop;
+    Sampling drawn = sampling;
+    stop =
+        Failures.translating(
+            () -> {
+              Argument.notNull("sampling", drawn);
+              Argument.notNull("stop", given).forEach(text -> Argument.notNull("a stop", text));
+              return List.copyOf(given);
+            });
   }
 
   /** Up to {@code maxTokens} tokens, always the most probable one. */
@@ -30,7 +45,7 @@ public record GenerationOptions(
 
   /** These options with texts that end the text. */
   public GenerationOptions withStop(String... texts) {
-    return new GenerationOptions(maxTokens, List.of(texts), sampling, schema);
+    return new GenerationOptions(maxTokens, Arrays.asList(texts), sampling, schema);
   }
 
   /** These options with a JSON schema that the text keeps to. */

@@ -1,6 +1,7 @@
 package panamoe.text;
 
 import panamoe.api.Precision;
+import panamoe.api.internal.Argument;
 import panamoe.engine.ModelFolder;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
@@ -45,8 +46,11 @@ public record ModelOptions(Precision precision, Experts experts, int texts) {
   }
 
   WeightTypes types(ModelFolder folder) {
-    DType compute = precision == Precision.BFLOAT16 ? DType.BFLOAT16 : DType.FLOAT32;
-    return switch (experts) {
+    DType compute =
+        Argument.notNull("precision", precision) == Precision.BFLOAT16
+            ? DType.BFLOAT16
+            : DType.FLOAT32;
+    return switch (Argument.notNull("experts", experts)) {
       case STORED -> {
         WeightTypes stored = folder.typesAsStored(compute);
         yield stored.quantized() ? stored : WeightTypes.of(compute);

@@ -321,7 +321,7 @@ public final class MoeModel implements AutoCloseable {
     GenerationRequest request =
         new GenerationRequest(
             prompt,
-            Argument.notNull("sampling", wanted.sampling()).toConfig(),
+            wanted.sampling().toConfig(),
             wanted.toStop(),
             -1,
             constraint(wanted.schema()),

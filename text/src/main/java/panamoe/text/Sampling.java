@@ -1,6 +1,7 @@
 package panamoe.text;
 
 import java.util.Map;
+import panamoe.api.internal.Argument;
 import panamoe.engine.SamplingConfig;
 import panamoe.engine.SamplingDefaults;
 
@@ -79,9 +80,9 @@ public record Sampling(
    * @throws IllegalArgumentException if a value is out of range
    */
   SamplingConfig toConfig() {
+    Penalties wanted = Argument.notNull("penalties", penalties);
     SamplingConfig.Penalties given =
-        new SamplingConfig.Penalties(
-            penalties.repetition(), penalties.presence(), penalties.frequency());
+        new SamplingConfig.Penalties(wanted.repetition(), wanted.presence(), wanted.frequency());
     return new SamplingConfig(temperature, topK, topP, minP, given, Map.of(), seed);
   }
 }

@@ -103,8 +103,14 @@ class GenerationTest {
             OPTIONS.withSampling(Sampling.GREEDY.withTopP(0)),
             OPTIONS.withSampling(Sampling.GREEDY.withMinP(2)),
             OPTIONS.withSampling(Sampling.GREEDY.withPenalties(new Sampling.Penalties(0, 0, 0))),
-            OPTIONS.withSampling(null))) {
+            OPTIONS.withSampling(Sampling.GREEDY.withPenalties(null)))) {
       assertThrows(PanamoeException.BadArgument.class, () -> model.generate(PROMPT, wrong));
+    }
+    assertThrows(PanamoeException.BadArgument.class, () -> OPTIONS.withSampling(null));
+    assertThrows(PanamoeException.BadArgument.class, () -> OPTIONS.withStop("a", null));
+    for (ModelOptions wrong :
+        List.of(ModelOptions.USUAL.withPrecision(null), ModelOptions.USUAL.withExperts(null))) {
+      assertThrows(PanamoeException.BadArgument.class, () -> MoeModel.open(device, folder, wrong));
     }
     assertThrows(PanamoeException.BadArgument.class, () -> model.generate(null, OPTIONS));
     assertThrows(PanamoeException.BadArgument.class, () -> model.generate(PROMPT, null));

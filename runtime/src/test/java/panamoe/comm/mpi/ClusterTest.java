@@ -11,6 +11,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import panamoe.testkit.Mpirun;
 
 /** Ranks on several "nodes", which are network namespaces of this machine: {@code ci/cluster}. */
 @Tag("slow")

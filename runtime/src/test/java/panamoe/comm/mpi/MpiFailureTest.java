@@ -18,6 +18,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import panamoe.testkit.Mpirun;
 
 /** Real processes report a failed rank, and no process stays behind. */
 @Tag("slow")

@@ -18,6 +18,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import panamoe.testkit.Mpirun;
 
 /** {@code ci/ranks}: mpirun with one sentence where it fails. */
 @Tag("slow")

@@ -1,4 +1,4 @@
-package panamoe.comm.mpi;
+package panamoe.testkit;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -17,13 +17,13 @@ import java.util.concurrent.TimeUnit;
  * @param status what mpirun ended with
  * @param lines everything that it and the ranks said
  */
-record Mpirun(int status, List<String> lines, Duration took) {
+public record Mpirun(int status, List<String> lines, Duration took) {
   private static final Duration LIMIT = Duration.ofMinutes(10);
 
   /**
    * @throws AssertionError if it does not end in time
    */
-  static Mpirun run(int ranks, Class<?> main, String... arguments) {
+  public static Mpirun run(int ranks, Class<?> main, String... arguments) {
     List<String> options =
         List.of(
             "--allow-run-as-root",
@@ -47,7 +47,7 @@ record Mpirun(int status, List<String> lines, Duration took) {
    * The command that runs the class in a small JVM, without the second compiler, because it runs
    * only briefly.
    */
-  static List<String> java(Class<?> main, String... arguments) {
+  public static List<String> java(Class<?> main, String... arguments) {
     List<String> command =
         new ArrayList<>(
             List.of(
@@ -64,7 +64,7 @@ record Mpirun(int status, List<String> lines, Duration took) {
     return command;
   }
 
-  static Mpirun run(List<String> command, Map<String, String> environment) {
+  public static Mpirun run(List<String> command, Map<String, String> environment) {
     long start = System.nanoTime();
     try {
       Path output = Files.createTempFile("mpirun", ".txt");
@@ -92,11 +92,11 @@ record Mpirun(int status, List<String> lines, Duration took) {
     }
   }
 
-  List<String> linesFrom(String start) {
+  public List<String> linesFrom(String start) {
     return lines.stream().filter(line -> line.startsWith(start)).toList();
   }
 
-  String text() {
+  public String text() {
     return "status " + status + " after " + took.toMillis() + " ms:\n" + String.join("\n", lines);
   }
 }
