@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import panamoe.checkpoint.Checkpoint;
+import panamoe.checkpoint.CheckpointException;
 import panamoe.config.BlockConfig;
 import panamoe.config.DenseConfig;
 import panamoe.config.EarlierForms;
@@ -24,6 +25,9 @@ public record RunConfig(
     TrainConfig training,
     long seed,
     @Omittable DistillationConfig distillation) {
+
+  /** The key of the training, which a model that a framework saved does not have. */
+  public static final String TRAINING = "training";
 
   /** A run without a teacher. */
   public RunConfig(ModelConfig model, TrainConfig training, long seed) {
@@ -127,6 +131,20 @@ public record RunConfig(
     ObjectNode copy = object.deepCopy();
     copy.set("model", EarlierForms.model(object.get("model"), source + ", model"));
     return copy;
+  }
+
+  /**
+   * The training of the run that saved a checkpoint.
+   *
+   * @throws CheckpointException if a framework saved it, or a value is wrong
+   */
+  public static TrainConfig trainingOf(Checkpoint checkpoint) {
+    if (!checkpoint.config().has(TRAINING)) {
+      throw new CheckpointException(
+          checkpoint.directory()
+              + " was saved by a framework, and this needs a checkpoint of panamoe train");
+    }
+    return checkpoint.config(TRAINING, TrainConfig.class);
   }
 
   /** The JSON text that {@link #read} reads. */

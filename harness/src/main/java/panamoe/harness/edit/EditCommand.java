@@ -179,7 +179,7 @@ public final class EditCommand implements Callable<Integer> {
     ModelConfig config = shared.checked(() -> editedConfig(folder.config()));
     RunPlace.requireFree(out);
     Text measured = text == null ? Text.of(folder, spec) : Text.read(text);
-    TrainConfig training = checkpoint.config("training", TrainConfig.class);
+    TrainConfig training = RunConfig.trainingOf(checkpoint);
     long seed = checkpoint.config("seed", Long.class);
     RunConfig run = new RunConfig(config, training, seed);
     Material material = Material.of(measured, folder.tokenizer(), run, null);

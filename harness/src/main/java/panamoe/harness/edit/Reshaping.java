@@ -70,7 +70,7 @@ record Reshaping(Path out, int files, SharedOptions shared, PrintWriter err) {
     ModelFolder folder = ModelFolder.open(model);
     Checkpoint checkpoint = folder.checkpoint();
     RunPlace.requireFree(out);
-    TrainConfig training = checkpoint.config("training", TrainConfig.class);
+    TrainConfig training = RunConfig.trainingOf(checkpoint);
     long seed = checkpoint.config("seed", Long.class);
     try (Backend backend = shared.open();
         Shards shards = checkpoint.model()) {

@@ -32,7 +32,7 @@ import panamoe.train.TrainConfig;
  *
  * @param source its checkpoint or folder, or the file of its configuration
  * @param step of the checkpoint; null for others
- * @param training null for a released or a quantized model
+ * @param training null for a released or a quantized model, and one that a framework trained
  * @param parameters numbers of them
  * @param token cost of generating the last token of a full context, in {@link #dtype}
  */
@@ -43,7 +43,6 @@ public record ModelTable(
     TrainConfig training,
     ParameterCounts parameters,
     Cost token) {
-
   /** Of a run's configuration, without a checkpoint. */
   static ModelTable ofConfig(Path file) {
     RunConfig config = RunConfig.read(file);
@@ -74,7 +73,7 @@ public record ModelTable(
       checkpoint.verify();
     }
     TrainConfig training =
-        folder.quantized() ? null : checkpoint.config("training", TrainConfig.class);
+        checkpoint.config().has(RunConfig.TRAINING) ? RunConfig.trainingOf(checkpoint) : null;
     return of(checkpoint.directory(), checkpoint.step(), folder.config(), training);
   }
 

@@ -177,7 +177,7 @@ public final class DistillCommand extends RunCommand {
 
   /** The teacher's training, with the options' changes. */
   private TrainConfig training(Checkpoint checkpoint) {
-    TrainConfig training = checkpoint.config("training", TrainConfig.class);
+    TrainConfig training = RunConfig.trainingOf(checkpoint);
     if (dtype() != null) {
       training = training.withDType(dtype());
     }

@@ -10,10 +10,14 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import panamoe.api.Device;
+import panamoe.api.ModelSettings;
+import panamoe.api.TrainableModel;
 import panamoe.config.EveryPart;
 import panamoe.harness.CommandRun;
 import panamoe.io.ConfigJson;
@@ -96,6 +100,25 @@ class InspectCommandTest {
     return CommandRun.of(
         Stream.concat(Stream.of("inspect", config.toString()), Arrays.stream(options))
             .toArray(String[]::new));
+  }
+
+  @Test
+  void aModelThatAFrameworkSavedHasNoTraining() throws IOException {
+    Path saved = folder.resolve("saved");
+    try (Device device = Device.open("cpu", 1);
+        TrainableModel model =
+            TrainableModel.create(device, ModelSettings.of(99, 16, 16, 2, List.of(0, 4)), 1)) {
+      model.save(saved, 3, Map.of());
+    }
+    CommandRun run = CommandRun.of("inspect", saved.toString(), "--json", "--memory");
+    assertEquals(0, run.exitCode(), run.err());
+    JsonNode json = new ObjectMapper().readTree(run.out());
+    assertEquals(3, json.get("step").asInt());
+    String edit = "edit " + saved + " --drop-layers 0 --out " + folder.resolve("edited");
+    CommandRun refused = CommandRun.of((edit + " --text " + config).split(" "));
+    assertEquals(1, refused.exitCode());
+    assertTrue(refused.err().contains("was saved by a framework"), refused.err());
+    assertTrue(json.at("/memory/weights").asLong() > 0, run.out());
   }
 
   @Test
