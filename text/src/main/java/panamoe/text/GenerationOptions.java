@@ -45,7 +45,8 @@ public record GenerationOptions(
 
   /** These options with texts that end the text. */
   public GenerationOptions withStop(String... texts) {
-    return new GenerationOptions(maxTokens, Arrays.asList(texts), sampling, schema);
+    return new GenerationOptions(
+        maxTokens, texts == null ? null : Arrays.asList(texts), sampling, schema);
   }
 
   /** These options with a JSON schema that the text keeps to. */

@@ -108,6 +108,7 @@ class GenerationTest {
     }
     assertThrows(PanamoeException.BadArgument.class, () -> OPTIONS.withSampling(null));
     assertThrows(PanamoeException.BadArgument.class, () -> OPTIONS.withStop("a", null));
+    assertThrows(PanamoeException.BadArgument.class, () -> OPTIONS.withStop((String[]) null));
     for (ModelOptions wrong :
         List.of(ModelOptions.USUAL.withPrecision(null), ModelOptions.USUAL.withExperts(null))) {
       assertThrows(PanamoeException.BadArgument.class, () -> MoeModel.open(device, folder, wrong));
