@@ -134,8 +134,7 @@ final class PlanPage {
             "ms/token",
             "tokens/s",
             "card-h/1M",
-            "GB",
-            ""),
+            "GB"),
         front.stream()
             .map(
                 plan ->

@@ -24,6 +24,14 @@ record Axis(double low, double high, double tick, double start, double end) {
     return new Axis(low, high, tick, start, end);
   }
 
+  /** As above, of whole numbers. */
+  static Axis counting(double min, double max, int ticks, double start, double end) {
+    Axis axis = over(min, max, ticks, start, end);
+    return axis.tick() >= 1
+        ? axis
+        : new Axis(Math.floor(min), Math.max(Math.ceil(max), Math.floor(min) + 1), 1, start, end);
+  }
+
   double place(double value) {
     return start + (end - start) * (value - low) / (high - low);
   }

@@ -59,7 +59,7 @@ record HeatMap(String title, Side rows, Side columns, double[][] values, double 
 
     /** Of groups of numbers up to {@code last}, labelled at round numbers. */
     static Side counting(String title, List<Long> firsts, long last) {
-      Axis axis = Axis.over(0, last, 5, 0, 1);
+      Axis axis = Axis.counting(0, last, 5, 0, 1);
       List<Tick> ticks =
           axis.ticks().stream()
               .filter(tick -> tick > 0 && tick <= last)

@@ -47,7 +47,13 @@ public record LineChart(
     int lines = legend.isEmpty() ? 0 : legend.getLast().line() + 1;
     int top = TOP + LEGEND_LINE * lines;
     int bottom = top + PLOT_HEIGHT;
-    Axis xAxis = Axis.over(0, Math.max(until, greatest(Curve::x)), 5, LEFT, RIGHT);
+    double last = Math.max(until, greatest(Curve::x));
+    boolean counted =
+        curves.stream()
+            .flatMapToDouble(curve -> Arrays.stream(curve.x()))
+            .allMatch(x -> x == Math.rint(x));
+    Axis xAxis =
+        counted ? Axis.counting(0, last, 5, LEFT, RIGHT) : Axis.over(0, last, 5, LEFT, RIGHT);
     Axis yAxis = Axis.over(from, to > 0 ? to : greatest(Curve::y), 5, bottom, top);
     Svg svg = new Svg(WIDTH, bottom + 42, description);
     svg.tell("x-title", xTitle);

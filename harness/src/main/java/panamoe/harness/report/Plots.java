@@ -24,6 +24,9 @@ final class Plots {
   /** The part of a learning curve's points that its axis holds at least. */
   private static final double LEARNING_SHOWN = 0.95;
 
+  /** A curve of fewer points is drawn whole. */
+  private static final int LONG_CURVE = 40;
+
   private Plots() {}
 
   /** Bits per byte, loss, learning rate and speed over the steps. */
@@ -80,8 +83,8 @@ final class Plots {
       String name, String title, String caption, List<Curve> curves, long last) {
     double[] sorted = curves.stream().flatMapToDouble(c -> Arrays.stream(c.y())).sorted().toArray();
     double top = sorted[(int) (LEARNING_SHOWN * (sorted.length - 1))];
-    double above = Arrays.stream(curves.getFirst().y()).filter(y -> y > top).count();
-    boolean cut = above > 0 && sorted[sorted.length - 1] - sorted[0] > 2 * (top - sorted[0]);
+    boolean steep = sorted[sorted.length - 1] - sorted[0] > 2 * (top - sorted[0]);
+    boolean cut = steep && sorted.length >= LONG_CURVE;
     String told = cut ? caption + " The first steps are above the scale." : caption;
     LineChart chart = new LineChart(title, "step", curves, sorted[0], cut ? top : 0, last);
     return new Plot(name, told, chart.draw(told));

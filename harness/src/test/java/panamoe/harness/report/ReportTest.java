@@ -191,6 +191,10 @@ class ReportTest {
     html = Files.readString(Report.write(folder));
     assertTrue(html.contains("lower is better. " + note));
     assertTrue(Files.exists(folder.resolve("plots/loss.svg")));
+    Files.write(metrics, lines.subList(0, 2));
+    html = Files.readString(Report.write(folder));
+    assertFalse(html.contains(note), "two points are drawn whole");
+    assertFalse(html.contains(">0.5</text>"), "half a step");
   }
 
   @Test
