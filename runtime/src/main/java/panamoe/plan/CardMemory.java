@@ -2,8 +2,11 @@ package panamoe.plan;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.InferenceMemory;
+import panamoe.io.Parts;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Work;
 import panamoe.param.WeightTypes;
@@ -15,7 +18,7 @@ import panamoe.param.WeightTypes;
  * @param keysAndValues of the sequences of a data rank, as long as the context each
  * @param buffers activations of a step, be it a step of all sequences or a piece of a prompt
  */
-public record CardMemory(long weights, long keysAndValues, long buffers) {
+public record CardMemory(long weights, long keysAndValues, long buffers) implements Parts {
   /**
    * @param work of a step that writes a token of each sequence
    * @param context tokens that each sequence has room for
@@ -33,22 +36,16 @@ public record CardMemory(long weights, long keysAndValues, long buffers) {
         (long) Math.max(model.cost(work).kept(), model.cost(prompt).kept()));
   }
 
-  public long total() {
-    return weights + keysAndValues + buffers;
+  @Override
+  public Map<String, Long> parts() {
+    Map<String, Long> parts = new LinkedHashMap<>();
+    parts.put("weights", weights);
+    parts.put("keys and values", keysAndValues);
+    parts.put("buffers", buffers);
+    return parts;
   }
 
-  /** Bytes of the largest part. */
-  public long largest() {
-    return Math.max(weights, Math.max(keysAndValues, buffers));
-  }
-
-  /** The largest part in words. */
-  public String largestName() {
-    return largest() == weights
-        ? "weights"
-        : largest() == keysAndValues ? "keys and values" : "buffers";
-  }
-
+  @Override
   public ObjectNode toJson() {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.put("weights", weights);

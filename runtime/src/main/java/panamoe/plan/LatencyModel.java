@@ -1,6 +1,7 @@
 package panamoe.plan;
 
 import java.util.EnumMap;
+import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.Iterator;
 import java.util.List;
@@ -9,12 +10,14 @@ import panamoe.comm.exchange.Strategy;
 import panamoe.config.BlockConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
+import panamoe.engine.EngineConfig;
 import panamoe.model.LanguageModel;
 import panamoe.moe.MoeLayer;
 import panamoe.nn.Cost;
 import panamoe.nn.Work;
 import panamoe.parallel.Topology;
 import panamoe.param.Parameter;
+import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
@@ -73,6 +76,23 @@ public record LatencyModel(
           efficiency.engine().step().value() + logits * efficiency.engine().logit().value());
     }
     return StepTime.of(Term.values(), step.terms);
+  }
+
+  /**
+   * The time until a prompt of each data rank has been read and its first token is known. As the
+   * engine does, it is read in pieces of {@link EngineConfig#STEP_TOKENS} tokens.
+   *
+   * @param tokens of the prompt
+   */
+  public StepTime ofPrompt(LanguageModel model, int tokens, DType dtype, Topology topology) {
+    Map<StepTerm, Double> terms = new HashMap<>();
+    for (int read = 0; read < tokens; read += EngineConfig.STEP_TOKENS) {
+      int piece = Math.min(EngineConfig.STEP_TOKENS, tokens - read);
+      long logits = read + piece == tokens ? 1 : 0;
+      Work work = new Work(false, false, 1, read, piece, logits, dtype, topology);
+      of(model, work).terms().forEach((term, seconds) -> terms.merge(term, seconds, Double::sum));
+    }
+    return StepTime.of(Term.values(), terms);
   }
 
   /** Whether a hierarchical exchange differs from a flat one in any layer. */

@@ -197,6 +197,16 @@ public record Search(
         work.topology(), exchange, batch, memory, latency.with(exchange).of(model, work));
   }
 
+  /**
+   * The time until a prompt of each data rank has been read.
+   *
+   * @param model a description of the configuration
+   * @param tokens of the prompt, at most the context
+   */
+  public StepTime prompt(LanguageModel model, Plan plan, int tokens) {
+    return latency.with(plan.exchange()).ofPrompt(model, tokens, dtype, plan.topology());
+  }
+
   /** Bytes of a card that a plan may take. */
   public double room() {
     return cluster.node().memory().value() * latency.efficiency().memory().value();

@@ -2,11 +2,12 @@ package panamoe.train;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
 import panamoe.config.ModelConfig;
 import panamoe.io.Count;
+import panamoe.io.Parts;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Cost;
 import panamoe.nn.Work;
@@ -29,7 +30,8 @@ import panamoe.tensor.DType;
  *     forward
  */
 public record MemoryForecast(
-    long weights, long gradients, long moments, long activations, long inFlight, long teacher) {
+    long weights, long gradients, long moments, long activations, long inFlight, long teacher)
+    implements Parts {
   /** Ids, targets and positions, INT32 [S] each. */
   private static final int INPUTS = 3;
 
@@ -132,27 +134,17 @@ public record MemoryForecast(
     }
   }
 
-  /** Bytes of the largest part. */
-  public long largest() {
-    return Collections.max(parts().values());
-  }
-
-  /** The largest part in words. */
-  public String largestName() {
-    return Collections.max(parts().entrySet(), Map.Entry.comparingByValue()).getKey();
-  }
-
-  private Map<String, Long> parts() {
-    return Map.of(
-        "weights", weights,
-        "gradients", gradients,
-        "optimizer moments", moments,
-        "activations", activations + inFlight,
-        "the teacher", teacher);
-  }
-
-  public long total() {
-    return weights + gradients + moments + activations + inFlight + teacher;
+  @Override
+  public Map<String, Long> parts() {
+    Map<String, Long> parts = new LinkedHashMap<>();
+    parts.put("weights", weights);
+    parts.put("gradients", gradients);
+    parts.put("optimizer moments", moments);
+    parts.put("activations", activations + inFlight);
+    if (teacher > 0) {
+      parts.put("the teacher", teacher);
+    }
+    return parts;
   }
 
   public String toText() {
@@ -168,6 +160,7 @@ public record MemoryForecast(
     return text.toString();
   }
 
+  @Override
   public ObjectNode toJson() {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.put("weights", weights);

@@ -86,6 +86,24 @@ class LatencyModelTest {
     }
   }
 
+  /** The engine reads 512 tokens at a time. */
+  @Test
+  void aPromptIsReadInPieces() {
+    LatencyModel times = new LatencyModel(NODE, EFFICIENCY, Optimizations.PANAMOE);
+    DType dtype = DType.BFLOAT16;
+    try (LanguageModel model = new LanguageModel(EXPERTS)) {
+      double first =
+          times.of(model, new Work(false, false, 1, 0, 512, 0, dtype, Topology.ONE)).seconds();
+      double rest =
+          times.of(model, new Work(false, false, 1, 512, 88, 1, dtype, Topology.ONE)).seconds();
+      double prompt = times.ofPrompt(model, 600, dtype, Topology.ONE).seconds();
+      assertEquals(first + rest, prompt, 1e-9 * prompt);
+      assertEquals(
+          times.of(model, Work.prefill(512, dtype)),
+          times.ofPrompt(model, 512, dtype, Topology.ONE));
+    }
+  }
+
   @Test
   void tensorRanksShareWeightsAndSumWhatTheyComputed() {
     Work one = Work.decode(8, 99, DType.BFLOAT16);

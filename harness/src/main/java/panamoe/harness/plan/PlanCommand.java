@@ -1,27 +1,22 @@
 package panamoe.harness.plan;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
-import java.util.function.Supplier;
 import panamoe.config.ModelConfig;
 import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
 import panamoe.io.WholeOrNothing;
 import panamoe.plan.Cluster;
 import panamoe.plan.LatencyModel;
-import panamoe.plan.Optimizations;
 import panamoe.plan.Paper;
 import panamoe.plan.Search;
-import panamoe.plan.Skew;
 import panamoe.plan.TrainingModel;
 import panamoe.plan.TrainingSearch;
 import panamoe.tensor.DType;
-import panamoe.train.RunConfig;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -63,6 +58,7 @@ public final class PlanCommand implements Callable<Integer> {
           "--config",
           "--cluster",
           "--latency",
+          "--prompt",
           "--batch",
           "--context",
           "--dtype",
@@ -73,6 +69,8 @@ public final class PlanCommand implements Callable<Integer> {
 
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
+  @Mixin private ModelOptions model;
+  @Mixin private RouteOptions routes;
 
   @Option(
       names = "--paper",
@@ -80,20 +78,6 @@ public final class PlanCommand implements Callable<Integer> {
           "Print the DeepSpeed-MoE paper's latencies beside predictions, term by term, and every"
               + " constant.")
   private boolean paper;
-
-  @Option(
-      names = {"-m", "--model"},
-      paramLabel = "MODEL",
-      description =
-          "A model of the paper, a run's folder, or a released model's folder or .gguf file, of"
-              + " which no weights are read.")
-  private String model;
-
-  @Option(
-      names = "--config",
-      paramLabel = "FILE",
-      description = "In the place of --model: a config.json as train --config takes it.")
-  private Path config;
 
   @Option(
       names = "--cluster",
@@ -123,23 +107,6 @@ public final class PlanCommand implements Callable<Integer> {
       description =
           "f32 or bf16, of weights, keys and values. Default: bf16; in training, the config's.")
   private ComputeType dtype;
-
-  @Option(
-      names = "--skew",
-      paramLabel = "S",
-      description = {
-        "How unevenly tokens choose experts: the exponent of Zipf's law, or a file of counts, as GET /v1/moe/stats"
-            + " answers. Also shows what capacities drop and copies of experts gain. Default: even."
-      })
-  private String skew;
-
-  @Option(
-      names = "--overlap",
-      paramLabel = "N",
-      defaultValue = "0",
-      description =
-          "Rows travel in N parts while their rank computes, as with train's and serve's --overlap; serving is planned with 0 or 1. Default: ${DEFAULT-VALUE}.")
-  private int overlap;
 
   @ArgGroup(validate = false, heading = "%nServing:%n")
   private final ServingOptions serving = new ServingOptions();
@@ -172,10 +139,10 @@ public final class PlanCommand implements Callable<Integer> {
       print(shared.json() ? PaperReport.json(fitted) + "\n" : PaperReport.text(fitted));
       return 0;
     }
-    if (model != null && config != null) {
+    if (model.both()) {
       throw usage("give only one of --model and --config");
     }
-    if (model == null && config == null || cluster == null) {
+    if (model.none() || cluster == null) {
       throw usage("give --model or --config, and --cluster; or --paper, --calibrate or --validate");
     }
     if (html != null && training.config() != null && same(html, training.config())) {
@@ -186,11 +153,9 @@ public final class PlanCommand implements Callable<Integer> {
         WholeOrNothing.requireFreeFile(out);
       }
     }
-    if (training.asked()) {
-      train();
-    } else {
-      serve();
-    }
+    PlanReport<?> report = training.asked() ? train() : serve();
+    write(report);
+    print(shared.json() ? report.json() + "\n" : new PlanTables<>(report).text());
     return 0;
   }
 
@@ -207,62 +172,44 @@ public final class PlanCommand implements Callable<Integer> {
     }
   }
 
-  private void serve() throws IOException {
+  private PlanReport<?> serve() {
     requireNone(TrainingOptions.OF_TRAINING, "only training, which --tokens plans, has ");
-    PlanReport report = serving.report(shared.checked(this::search), skew != null);
-    write(html, () -> PlanPage.of(report));
-    show(report::json, report::text);
+    return serving.report(shared.checked(this::search), routes.skewed());
   }
 
-  private void train() throws IOException {
-    if (serving.limited()) {
-      throw usage("--latency is for serving; --days limits a training run");
-    }
+  private PlanReport<?> train() {
+    requireNone(ServingOptions.OF_SERVING, "only serving, not training, has ");
     TrainingSearch search = shared.checked(this::trainingSearch);
     training.note(search, spec.commandLine().getErr());
-    TrainingReport report = training.report(search, skew != null);
-    if (training.config() == null) {
-      write(html, () -> TrainingPage.of(report));
-    } else { // both or none
-      String settings = report.settings().toJson();
+    return training.report(search, routes.skewed());
+  }
+
+  /** Writes the page and the settings that were asked for, both or none. */
+  private void write(PlanReport<?> report) throws IOException {
+    String page = html == null ? null : new PlanPage<>(report).html();
+    if (report instanceof TrainingReport trained && training.config() != null) {
+      String settings = trained.run().toJson();
       WholeOrNothing.make(
           training.config(),
           hidden -> {
             Files.writeString(hidden, settings);
-            write(html, () -> TrainingPage.of(report));
+            write(page);
           });
-    }
-    show(report::json, report::text);
-  }
-
-  /** Writes the page if one is asked for. */
-  private static void write(Path html, Supplier<String> page) throws IOException {
-    if (html != null) {
-      String made = page.get();
-      WholeOrNothing.make(html, hidden -> Files.writeString(hidden, made));
+    } else {
+      write(page);
     }
   }
 
-  private void show(Supplier<ObjectNode> json, Supplier<String> text) {
-    print(shared.json() ? json.get() + "\n" : text.get());
+  private void write(String page) throws IOException {
+    if (page != null) {
+      WholeOrNothing.make(html, hidden -> Files.writeString(hidden, page));
+    }
   }
 
   private ModelConfig described() {
-    if (config != null) {
-      return RunConfig.read(config).model();
-    }
-    DescribedModel named = DescribedModel.of(model);
+    DescribedModel named = model.described();
     named.note(computeType(), spec.commandLine().getErr());
     return named.config();
-  }
-
-  private Skew skew(ModelConfig described) {
-    if (skew == null) {
-      return Skew.EVEN;
-    }
-    Skew read = Skew.of(skew);
-    read.requireFits(described);
-    return read;
   }
 
   private void measure() throws Exception {
@@ -289,15 +236,15 @@ public final class PlanCommand implements Callable<Integer> {
     Cluster wanted = wanted();
     ModelConfig described = described();
     return serving.search(
-        name(),
+        model.name(),
         described,
         sizes(),
         wanted,
         new LatencyModel(
             wanted.node(),
             Clusters.efficiency(wanted),
-            Optimizations.PANAMOE.overlapping(overlap),
-            skew(described)));
+            routes.optimizations(),
+            routes.skew(described)));
   }
 
   private Sizes sizes() {
@@ -309,24 +256,20 @@ public final class PlanCommand implements Callable<Integer> {
     Cluster wanted = wanted();
     ModelConfig described = described();
     return training.search(
-        name(),
+        model.name(),
         described,
-        config == null ? null : RunConfig.read(config),
+        model.run(),
         sizes(),
         wanted,
         new TrainingModel(
             wanted.node(),
             Clusters.training(wanted),
-            Optimizations.PANAMOE.overlapping(overlap),
-            skew(described)));
+            routes.optimizations(),
+            routes.skew(described)));
   }
 
   private Cluster wanted() {
     return Clusters.read(cluster, spec.commandLine().getErr());
-  }
-
-  private String name() {
-    return config == null ? model : config.toString();
   }
 
   private void print(String text) {

@@ -1,10 +1,12 @@
 package panamoe.harness.plan;
 
+import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import panamoe.config.ModelConfig;
 import panamoe.engine.EngineConfig;
 import panamoe.harness.PartBar;
+import panamoe.io.Count;
 import panamoe.plan.Cluster;
 import panamoe.plan.LatencyModel;
 import panamoe.plan.Search;
@@ -14,13 +16,16 @@ import picocli.CommandLine.Option;
 
 /** The options of {@code plan} for serving alone. */
 final class ServingOptions {
+  /** All of them. */
+  static final List<String> OF_SERVING = List.of("--latency", "--prompt");
+
   private static final Pattern TIME = Pattern.compile("(\\d+(?:\\.\\d+)?)(us|ms|s)");
 
   /** Sequences of a data rank of a server. */
   private static final long BATCH = 8;
 
-  /** Tokens of a prompt's piece. */
-  private static final long PROMPT = EngineConfig.STEP_TOKENS;
+  /** Tokens of a prompt, if it is no longer than the context: all are read in one step. */
+  private static final int PROMPT = EngineConfig.STEP_TOKENS;
 
   @Option(
       names = "--latency",
@@ -28,8 +33,16 @@ final class ServingOptions {
       description = "Most time for a token, such as 25ms. Default: no limit.")
   private String latency;
 
-  /** Whether a token has a limit. */
-  boolean limited() {
+  @Option(
+      names = "--prompt",
+      paramLabel = "N",
+      description = {
+        "Tokens of a prompt, whose time to the first token is shown.",
+        "Default: " + PROMPT + ", or the context."
+      })
+  private Integer prompt;
+
+  private boolean limited() {
     return latency != null;
   }
 
@@ -42,14 +55,23 @@ final class ServingOptions {
     if (limited()) {
       seconds();
     }
-    return new Search(
-        name,
-        model,
-        cluster,
-        times,
-        sizes.dtype() == null ? DType.BFLOAT16 : sizes.dtype(),
-        sizes.batch() == null ? BATCH : sizes.batch(),
-        sizes.context() == null ? model.context() : sizes.context());
+    Search search =
+        new Search(
+            name,
+            model,
+            cluster,
+            times,
+            sizes.dtype() == null ? DType.BFLOAT16 : sizes.dtype(),
+            sizes.batch() == null ? BATCH : sizes.batch(),
+            sizes.context() == null ? model.context() : sizes.context());
+    if (prompt != null && (prompt < 1 || prompt > search.context())) {
+      throw new IllegalArgumentException(
+          "the prompt is "
+              + prompt
+              + ", expected 1 to the context of "
+              + Count.of(search.context(), "token"));
+    }
+    return search;
   }
 
   /**
@@ -57,7 +79,7 @@ final class ServingOptions {
    *
    * @param skewed whether what skew costs is shown
    */
-  PlanReport report(Search search, boolean skewed) {
+  ServingReport report(Search search, boolean skewed) {
     SkewTable table =
         skewed
             ? SkewTable.of(
@@ -66,7 +88,9 @@ final class ServingOptions {
             : null;
     try (PartBar bar = PartBar.onStandardError("planning")) {
       Search.Found found = search.find(bar);
-      return new PlanReport(search, limited() ? search.within(seconds(), found) : found, table);
+      Search.Found within = limited() ? search.within(seconds(), found) : found;
+      int tokens = prompt != null ? prompt : Math.min(PROMPT, search.context());
+      return new ServingReport(search, within, PromptTimes.of(search, within, tokens), table);
     }
   }
 

@@ -14,7 +14,6 @@ import panamoe.io.WholeOrNothing;
 import panamoe.parallel.Topology;
 import panamoe.plan.Cluster;
 import panamoe.plan.Twin;
-import panamoe.train.RunConfig;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -43,20 +42,7 @@ import picocli.CommandLine.Spec;
 public final class TwinCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
-
-  @Option(
-      names = {"-m", "--model"},
-      paramLabel = "MODEL",
-      description =
-          "A model of the paper, a run's folder, or a released model's folder or .gguf file, of"
-              + " which no weights are read.")
-  private String model;
-
-  @Option(
-      names = "--config",
-      paramLabel = "FILE",
-      description = "In the place of --model: a config.json as train --config takes it.")
-  private Path config;
+  @Mixin private ModelOptions model;
 
   @Option(
       names = "--cluster",
@@ -130,7 +116,7 @@ public final class TwinCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    if (model != null && config != null || model == null && config == null && routes == null) {
+    if (model.both() || model.none() && routes == null) {
       throw usage("give --model, --config or --routes");
     }
     if (text != null && routes == null) {
@@ -172,12 +158,9 @@ public final class TwinCommand implements Callable<Integer> {
   }
 
   private PlayedLayer.Model described(ModelFolder trained) {
-    if (model != null) {
-      return new PlayedLayer.Model(model, DescribedModel.of(model).config());
-    }
-    return config != null
-        ? new PlayedLayer.Model(config.toString(), RunConfig.read(config).model())
-        : new PlayedLayer.Model(routes.toString(), trained.config());
+    return model.none()
+        ? new PlayedLayer.Model(routes.toString(), trained.config())
+        : new PlayedLayer.Model(model.name(), model.described().config());
   }
 
   private ParameterException usage(String sentence) {

@@ -90,12 +90,13 @@ class PlanCommandTest {
   void aSearchIsOneLineOfJson() throws IOException {
     CommandRun run =
         CommandRun.of(
-            "plan --model 1.3B+MoE-128 --cluster dgx-a100:16 --latency 30ms --batch 4 --json"
+            "plan --model 1.3B+MoE-128 --cluster dgx-a100:16 --latency 30ms --batch 4 --prompt 600 --json"
                 .split(" "));
     assertEquals(0, run.exitCode(), run.err());
     assertEquals(1, run.out().lines().count());
     JsonNode json = JSON.readTree(run.out());
     assertEquals(4, json.get("batch").asInt());
+    assertEquals(600, json.get("prompt").asInt());
     JsonNode front = json.get("front");
     assertTrue(front.size() > 1);
     for (JsonNode plan : front) {
@@ -106,6 +107,12 @@ class PlanCommandTest {
       double latency = plan.get("latency_ms").asDouble();
       assertEquals(latency, sum, 1e-9 * latency);
       assertTrue(latency <= 30);
+      double read = 0;
+      for (JsonNode term : plan.get("prompt_terms")) {
+        read += term.asDouble();
+      }
+      assertEquals(read, plan.get("prompt_ms").asDouble(), 1e-9 * read);
+      assertTrue(read > latency, "600 tokens are read in two steps");
       String launch = plan.get("launch").asText();
       String ranks =
           "mpirun -n " + plan.get("cards").asInt() + " ./panamoe serve MODEL --comm nccl";
@@ -229,11 +236,11 @@ class PlanCommandTest {
             .collect(Collectors.joining()));
     Document document =
         DocumentBuilderFactory.newInstance().newDocumentBuilder().parse(page.toFile());
-    assertEquals(3, document.getElementsByTagName("figure").getLength());
+    assertEquals(4, document.getElementsByTagName("figure").getLength());
     long plans =
         run.out().lines().filter(line -> line.matches(".* (flat|hierarchical) .*")).count();
-    // A cell for each term of each plan, and for the legend.
-    assertEquals(8 * (plans + 1), document.getElementsByTagName("rect").getLength());
+    // A cell for each of 8 terms and 3 parts of memory of each plan, and for the legends.
+    assertEquals((8 + 3) * (plans + 1), document.getElementsByTagName("rect").getLength());
     assertEquals(
         document.getElementsByTagName("table").getLength(),
         Pattern.compile("<div class=\"wide\" [^>]*><table>").matcher(html).results().count());
