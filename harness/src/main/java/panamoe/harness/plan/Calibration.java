@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.DoubleConsumer;
 import java.util.regex.Pattern;
 import java.util.stream.LongStream;
 import panamoe.backend.Backend;
@@ -75,8 +76,8 @@ final class Calibration implements AutoCloseable {
   }
 
   /** Lets Java compile what is then measured. */
-  void warmUp(MeasuringProgress progress) throws InterruptedException {
-    Probe.medians(probes(), 1, _ -> progress.reached(0));
+  void warmUp(DoubleConsumer progress) throws InterruptedException {
+    Probe.medians(probes(), 1, _ -> progress.accept(0));
   }
 
   /**
@@ -86,12 +87,12 @@ final class Calibration implements AutoCloseable {
    * @param progress is told which part is done, 0 to 1
    * @return the cluster; null but on rank 0
    */
-  Cluster measure(int rounds, MeasuringProgress progress) throws IOException, InterruptedException {
+  Cluster measure(int rounds, DoubleConsumer progress) throws IOException, InterruptedException {
     Node node = node();
-    progress.reached(PART_OF_RATES);
+    progress.accept(PART_OF_RATES);
     double[] seconds =
         Probe.medians(
-            probes(), rounds, part -> progress.reached(PART_OF_RATES + (1 - PART_OF_RATES) * part));
+            probes(), rounds, part -> progress.accept(PART_OF_RATES + (1 - PART_OF_RATES) * part));
     if (!ranks.first()) {
       return null;
     }

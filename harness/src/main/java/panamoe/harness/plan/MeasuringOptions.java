@@ -5,6 +5,9 @@ import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
+import java.util.function.DoubleConsumer;
 import panamoe.comm.LauncherVariables;
 import panamoe.harness.PartBar;
 import panamoe.harness.SharedOptions;
@@ -90,17 +93,17 @@ final class MeasuringOptions {
   void calibrate(SharedOptions shared, DType dtype, PrintWriter printed) throws Exception {
     RankOptions options = RankOptions.threadsOrProcesses(ranks == null ? usual(shared) : ranks);
     Cluster cluster =
-        new RankRun(options, shared)
-            .run(
-                (all, backend, stop) -> {
-                  try (PartBar bar = PartBar.onStandardError("measuring");
-                      Calibration calibration = new Calibration(all, backend, dtype, Steps.ALL)) {
-                    MeasuringProgress progress =
-                        MeasuringProgress.of(all.first() ? bar : _ -> {}, stop);
-                    calibration.warmUp(progress);
-                    return calibration.measure(ROUNDS, progress);
-                  }
-                });
+        onRanks(
+            options,
+            shared,
+            (all, backend, _) -> {
+              try (PartBar bar = PartBar.onStandardError("measuring");
+                  Calibration calibration = new Calibration(all, backend, dtype, Steps.ALL)) {
+                DoubleConsumer progress = all.first() ? bar : _ -> {};
+                calibration.warmUp(progress);
+                return calibration.measure(ROUNDS, progress);
+              }
+            });
     if (cluster == null) {
       return;
     }
@@ -136,18 +139,34 @@ final class MeasuringOptions {
     }
     for (int count : counts) {
       List<Validated> rows =
-          new RankRun(RankOptions.threadsOrProcesses(count), shared)
-              .run(
-                  (all, backend, stop) -> {
-                    try (PartBar bar = PartBar.onStandardError("validating")) {
-                      return new Validation(all, backend, dtype, validate)
-                          .run(cluster, MeasuringProgress.of(all.first() ? bar : _ -> {}, stop));
-                    }
-                  });
+          onRanks(
+              RankOptions.threadsOrProcesses(count),
+              shared,
+              (all, backend, _) -> {
+                try (PartBar bar = PartBar.onStandardError("validating")) {
+                  return new Validation(all, backend, dtype, validate)
+                      .run(cluster, all.first() ? bar : _ -> {});
+                }
+              });
       for (Validated row : rows) {
         printed.println(shared.json() ? row.toJson() : row.toRow());
       }
       printed.flush();
+    }
+  }
+
+  /** Runs ranks, whose work an interrupt abandons: nothing is written that could be torn. */
+  private static <T> T onRanks(RankOptions options, SharedOptions shared, RankRun.Body<T> body)
+      throws Exception {
+    FutureTask<T> ranks = new FutureTask<>(() -> new RankRun(options, shared).run(body));
+    Thread.ofPlatform().daemon().name("measurement").start(ranks);
+    try {
+      return ranks.get();
+    } catch (InterruptedException e) {
+      ProcessHandle.current().children().forEach(ProcessHandle::destroy); // they measure ceilings
+      throw e;
+    } catch (ExecutionException e) {
+      throw e.getCause() instanceof Exception failure ? failure : e;
     }
   }
 

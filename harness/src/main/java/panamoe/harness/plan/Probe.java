@@ -2,6 +2,7 @@ package panamoe.harness.plan;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.DoubleConsumer;
 import panamoe.plan.Cluster;
 import panamoe.plan.StepTime;
 
@@ -18,13 +19,13 @@ interface Probe {
    *
    * @param progress is told which part is done, 0 to 1
    */
-  static double[] medians(List<? extends Probe> probes, int rounds, MeasuringProgress progress)
+  static double[] medians(List<? extends Probe> probes, int rounds, DoubleConsumer progress)
       throws InterruptedException {
     double[][] seconds = new double[probes.size()][rounds];
     for (int round = 0; round < rounds; round++) {
       for (int i = 0; i < seconds.length; i++) {
         seconds[i][round] = probes.get(i).seconds();
-        progress.reached((round + (i + 1.0) / seconds.length) / rounds);
+        progress.accept((round + (i + 1.0) / seconds.length) / rounds);
       }
     }
     return Arrays.stream(seconds).mapToDouble(Probe::median).toArray();

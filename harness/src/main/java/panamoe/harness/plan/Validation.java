@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
+import java.util.function.DoubleConsumer;
 import panamoe.backend.Backend;
 import panamoe.config.ModelConfig;
 import panamoe.parallel.Ranks;
@@ -65,7 +66,7 @@ record Validation(Ranks ranks, Backend backend, DType dtype, Steps steps) {
    * @param known the calibration; null to measure it in each round
    * @return a row for each case; none but on rank 0
    */
-  List<Validated> run(Cluster known, MeasuringProgress progress)
+  List<Validated> run(Cluster known, DoubleConsumer progress)
       throws IOException, InterruptedException {
     try (Calibration calibration =
             known == null ? new Calibration(ranks, backend, dtype, steps) : null;
@@ -75,7 +76,7 @@ record Validation(Ranks ranks, Backend backend, DType dtype, Steps steps) {
       StepTime[][] predicted = new StepTime[cases.size()][ROUNDS];
       for (Case each : cases) {
         each.probe.seconds(); // Java compiles what it calls
-        progress.reached(0);
+        progress.accept(0);
       }
       if (calibration != null) {
         calibration.warmUp(progress);
@@ -83,14 +84,14 @@ record Validation(Ranks ranks, Backend backend, DType dtype, Steps steps) {
       for (int round = 0; round < ROUNDS; round++) {
         double before = (double) round / ROUNDS;
         Cluster cluster =
-            calibration == null ? known : calibration.measure(1, _ -> progress.reached(before));
+            calibration == null ? known : calibration.measure(1, _ -> progress.accept(before));
         for (int i = 0; i < cases.size(); i++) {
           double seconds = cases.get(i).probe.seconds();
           if (ranks.first()) {
             measured[i][round] = seconds;
             predicted[i][round] = cases.get(i).probe.predicted(cluster);
           }
-          progress.reached((round + (i + 1.0) / cases.size()) / ROUNDS);
+          progress.accept((round + (i + 1.0) / cases.size()) / ROUNDS);
         }
       }
       return ranks.first() ? rows(cases, measured, predicted) : List.of();
