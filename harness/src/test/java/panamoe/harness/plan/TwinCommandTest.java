@@ -2,6 +2,7 @@ package panamoe.harness.plan;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assertions.fail;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -9,7 +10,9 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.Map;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -29,21 +32,7 @@ class TwinCommandTest {
     assertEquals(0, run.exitCode(), run.err());
     JsonNode exchanges = JSON.readTree(run.out()).get("exchanges");
     assertEquals(2, exchanges.size());
-    Map<String, Double> ends = new HashMap<>();
-    int tracks = 0;
-    for (JsonNode event : JSON.readTree(trace.toFile()).get("traceEvents")) {
-      assertTrue(event.get("pid").isInt() && event.get("tid").isInt());
-      if (event.get("ph").asText().equals("M")) {
-        tracks += event.get("name").asText().equals("thread_name") ? 1 : 0;
-        continue;
-      }
-      assertEquals("X", event.get("ph").asText());
-      String track = event.get("pid") + " " + event.get("tid");
-      double start = event.get("ts").asDouble();
-      assertTrue(start >= ends.getOrDefault(track, 0.0) - 1e-9, event.toString());
-      ends.put(track, start + event.get("dur").asDouble());
-    }
-    assertEquals(2 * 64, tracks);
+    Map<String, Double> ends = endsOfTracks(JSON.readTree(trace.toFile()));
     assertEquals(2 * 64, ends.size());
     for (JsonNode exchange : exchanges) {
       double twin = exchange.get("twin_ms").asDouble();
@@ -55,6 +44,43 @@ class TwinCommandTest {
     CommandRun again = run("--model 1.3B+MoE-128 --cluster dgx-a100:64 --trace " + trace);
     assertEquals(1, again.exitCode());
     assertTrue(again.err().contains("trace.json"), again.err());
+  }
+
+  /**
+   * Requires what the Trace Event Format asks of complete events and of metadata, and that the
+   * spans of a track are in order and apart.
+   *
+   * @return where the last span of each track ends, in microseconds
+   */
+  private static Map<String, Double> endsOfTracks(JsonNode trace) {
+    Set<String> named = new HashSet<>();
+    Map<String, Double> ends = new HashMap<>();
+    for (JsonNode event : trace.get("traceEvents")) {
+      assertTrue(event.get("name").isTextual() && event.get("args").isObject(), event.toString());
+      assertTrue(event.get("pid").isInt() && event.get("tid").isInt(), event.toString());
+      String track = event.get("pid") + " " + event.get("tid");
+      switch (event.get("ph").asText()) {
+        case "M" -> {
+          assertTrue(event.get("args").get("name").isTextual(), event.toString());
+          switch (event.get("name").asText()) {
+            case "process_name" -> assertEquals("0", event.get("tid").asText());
+            case "thread_name" -> assertTrue(named.add(track), event.toString());
+            default -> fail("no such metadata: " + event);
+          }
+        }
+        case "X" -> {
+          assertTrue(event.get("ts").isNumber() && event.get("dur").isNumber(), event.toString());
+          double start = event.get("ts").asDouble();
+          assertTrue(event.get("dur").asDouble() >= 0, event.toString());
+          assertTrue(start >= ends.getOrDefault(track, 0.0) - 1e-9, event.toString());
+          ends.put(track, start + event.get("dur").asDouble());
+          event.get("args").forEach(arg -> assertTrue(arg.isNumber(), event.toString()));
+        }
+        default -> fail("no such phase: " + event);
+      }
+    }
+    assertEquals(named, ends.keySet());
+    return ends;
   }
 
   @Test
