@@ -44,7 +44,8 @@ public record Twin(Node node, Topology topology, Strategy strategy) {
   /**
    * Seconds of a step's exchange in one layer, each of the rank that took longest.
    *
-   * @param closedForm of dispatch and combine, as plans count them
+   * @param closedForm of dispatch and combine, as plans count them where the fullest rank gets as
+   *     many rows
    * @param counts of the exchange of counts before, which plans leave to what a layer always takes
    * @param simulated dispatch and combine
    * @param busiest link of dispatch and combine
@@ -155,7 +156,8 @@ public record Twin(Node node, Topology topology, Strategy strategy) {
     Optimizations optimizations = Optimizations.PANAMOE.with(strategy);
     return new Result(
         new ExchangeTime(node, topology, optimizations)
-            .exchange(degree, new ExchangeTime.Rows(rows, rows * rowBytes)),
+            .exchange(
+                degree, new ExchangeTime.Rows(rows, rows * rowBytes, unevenness(routes, degree))),
         dispatch - start,
         times.stream().mapToDouble(rank -> rank.end - dispatch).max().orElseThrow(),
         BusiestLink.of(
@@ -203,6 +205,27 @@ public record Twin(Node node, Topology topology, Strategy strategy) {
       }
     }
     return counts;
+  }
+
+  /** How many times the mean's rows the fullest of the ranks gets that hold all experts. */
+  private double unevenness(long[][] routes, int degree) {
+    int experts = routes[0].length;
+    int together = Math.min(degree, routes.length); // data ranks that share them
+    double most = 1;
+    for (int first = 0; first < routes.length; first += together) {
+      double[] rows = new double[degree];
+      for (int place = 0; place < degree; place++) {
+        int end = Topology.firstExpert(experts, degree, place + 1);
+        for (int expert = Topology.firstExpert(experts, degree, place); expert < end; expert++) {
+          for (int rank = first; rank < first + together; rank++) {
+            rows[place] += routes[rank][expert];
+          }
+        }
+      }
+      double mean = DoubleStream.of(rows).average().orElseThrow();
+      most = Math.max(most, DoubleStream.of(rows).max().orElseThrow() / mean);
+    }
+    return most;
   }
 
   private static double[] sums(long[][] routes) {
