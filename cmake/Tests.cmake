@@ -1,6 +1,5 @@
 # The native tests: each on the CPU's kernels, again on the CUDA backend's under its emulation (prefix simt.), and again
 # as a whole on lesser instruction sets than this machine's best. Building panamoe_test builds all that they need.
-find_package(GTest REQUIRED)
 include(GoogleTest)
 enable_testing()
 
@@ -13,20 +12,21 @@ if(EXISTS ${PANAMOE_GOOGLETEST}/src/gtest-all.cc)
   target_include_directories(googletest PRIVATE ${PANAMOE_GOOGLETEST})
   target_compile_options(googletest PRIVATE -include ${CMAKE_CURRENT_SOURCE_DIR}/test/old_glibc.h)
 else()
+  find_package(GTest REQUIRED)
   add_library(googletest INTERFACE)
   target_link_libraries(googletest INTERFACE GTest::gtest GTest::gtest_main)
 endif()
 
 file(GLOB PANAMOE_TESTS CONFIGURE_DEPENDS test/*_test.cc)
 add_executable(panamoe_test test/main.cc test/allocations.cc test/threads.cc cpu/team.cc core/arena.cc core/stream.cc
-  ${PANAMOE_TESTS})
+  ${PANAMOE_DISPATCH} ${PANAMOE_TESTS})
 target_include_directories(panamoe_test PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
 target_precompile_headers(panamoe_test PRIVATE test/testing.h)  # GoogleTest is most of what a test compiles
 target_compile_options(panamoe_test PRIVATE ${PANAMOE_WARNINGS})
 if(PANAMOE_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(panamoe_test PRIVATE -Wno-maybe-uninitialized)  # at -O1, of empty optionals that move
 endif()
-target_link_libraries(panamoe_test PRIVATE panamoe googletest hwy::hwy)
+target_link_libraries(panamoe_test PRIVATE panamoe googletest highway)
 # It compiles kernels, with the options of kernels, to which the precompiled header does not fit.
 set_source_files_properties(test/tile_gemm_test.cc PROPERTIES
   COMPILE_OPTIONS "${PANAMOE_KERNEL_OPTIONS}" SKIP_PRECOMPILE_HEADERS ON)

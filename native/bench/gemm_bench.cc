@@ -19,6 +19,7 @@
 #include <thread>
 #include <vector>
 
+#include "cpu/simd/target.h"
 #include "moe/moe.h"
 #include "test/structs.h"
 
@@ -381,6 +382,7 @@ int run(int argc, char** argv) {
     }
   }
   require(moe_device_open("cpu", 0, &g_device));
+  cpu::limit_simd_target(std::getenv("PANAMOE_SIMD"));  // for the ceilings too
   require(moe_stream_create(g_device, 0, &g_stream));
   moe_device_info info{};
   info.struct_size = sizeof(info);

@@ -1,0 +1,32 @@
+# Highway's headers, and the instruction sets that the CPU's kernels are compiled for. One is picked at run time: by
+# cpu/simd/highway.cc, in place of Highway's library.
+find_path(PANAMOE_HIGHWAY hwy/highway.h DOC "Folder of the folder hwy" REQUIRED)
+# Alone in a folder: a compiler for another system must not see this one's headers beside it.
+file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/highway)
+file(CREATE_LINK ${PANAMOE_HIGHWAY}/hwy ${PROJECT_BINARY_DIR}/highway/hwy SYMBOLIC)
+add_library(highway INTERFACE)
+target_include_directories(highway SYSTEM INTERFACE ${PROJECT_BINARY_DIR}/highway)
+# A test program or benchmark that has kernels of its own takes these, as the library's are hidden.
+set(PANAMOE_DISPATCH cpu/simd/highway.cc cpu/${PANAMOE_PROCESSOR}/processor_targets.cc)
+
+if(PANAMOE_PROCESSOR STREQUAL "arm64")
+  # NEON is not faster here than NEON without AES.
+  set(PANAMOE_SIMD_TARGETS NEON_WITHOUT_AES NEON_BF16)
+  set(PANAMOE_DISABLED_TARGETS HWY_NEON HWY_ALL_SVE)
+else()
+  # SSSE3, SSE4 and AVX3_DL are not faster here than SSE2, AVX2 and AVX3.
+  set(PANAMOE_SIMD_TARGETS SSE2 AVX2 AVX3 AVX3_ZEN4)
+  set(PANAMOE_DISABLED_TARGETS HWY_SSSE3 HWY_SSE4 HWY_AVX3_DL HWY_AVX3_SPR)
+endif()
+if(PANAMOE_SANITIZE)
+  # All targets share one source, so under a sanitizer, where compiling takes minutes, one suffices: the lowest that
+  # the compiler may use everywhere.
+  list(APPEND PANAMOE_DISABLED_TARGETS HWY_AVX3 HWY_AVX3_ZEN4)
+  set(PANAMOE_LOWEST_TARGET -march=x86-64-v3 -maes -mpclmul)  # AVX2
+endif()
+
+function(panamoe_simd_targets target)
+  list(JOIN PANAMOE_DISABLED_TARGETS "|" disabled)
+  target_compile_definitions(${target} PRIVATE HWY_DISABLED_TARGETS=\(${disabled}\))
+  target_compile_options(${target} PRIVATE ${PANAMOE_LOWEST_TARGET})
+endfunction()
