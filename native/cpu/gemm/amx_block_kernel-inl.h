@@ -19,10 +19,10 @@
 #include "cpu/gemm/block_kernel-inl.h"
 #include "hwy/highway.h"
 
+#if MOE_TILES
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
-#if MOE_TILES
 
 // Blocks of 32 k whose exact sums wait in L1 at once: 8 KB of them, of Q6_K 16 KB.
 inline constexpr int64_t kTileBlocks = 4;
@@ -130,7 +130,7 @@ HWY_NOINLINE void amx_block_kernel(int64_t inner, const float* a, const BPanels<
   } while (k < inner);
 }
 
-#endif
 }  // namespace moe::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
+#endif
 #endif

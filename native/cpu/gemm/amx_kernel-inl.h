@@ -18,14 +18,14 @@
 #include "cpu/gemm/micro_kernel-inl.h"
 #include "hwy/highway.h"
 
+#if MOE_TILES
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
-#if MOE_TILES
 
 // Registers: 0 to 3 sums, [tile of rows][tile of columns]; 4 and 5 tiles of A, 6 and 7 of B. A is used once, B by all
 // panels of A: A is loaded past L1, which then keeps B.
 template <int kRowTiles>
-MOE_TILE_CODE HWY_INLINE void add_tiles(const char* a, const char* b) {
+MOE_TILE_AND_VECTOR_CODE HWY_INLINE void add_tiles(const char* a, const char* b) {
   constexpr int64_t kPairBytes = kNr * 4;
   _tile_loadd(6, b, kPairBytes);
   _tile_stream_loadd(4, a, 64);
@@ -41,8 +41,9 @@ MOE_TILE_CODE HWY_INLINE void add_tiles(const char* a, const char* b) {
 
 // target.sums = A B + target.before. The target has room for whole tiles of rows.
 template <int kRowTiles>
-MOE_TILE_CODE HWY_NOINLINE void amx_kernel(int64_t inner, const float* packed_a, const BPanels<hwy::bfloat16_t>& panels,
-                                           const Prefetch<hwy::bfloat16_t>& prefetch, const Target& target) {
+MOE_TILE_AND_VECTOR_CODE HWY_NOINLINE void amx_kernel(int64_t inner, const float* packed_a,
+                                                      const BPanels<hwy::bfloat16_t>& panels,
+                                                      const Prefetch<hwy::bfloat16_t>& prefetch, const Target& target) {
   static_assert(kNr == 2 * kTileRows);
   constexpr int64_t kTileBytes = kTileSteps * kNr * 2;  // of B
   constexpr int kRowsAtOnce = 2;  // of the next panel's sums, prefetched by each step, for tiles are stored row by row
@@ -96,7 +97,7 @@ MOE_TILE_CODE HWY_NOINLINE void amx_kernel(int64_t inner, const float* packed_a,
   asm volatile("" ::: "memory");
 }
 
-#endif
 }  // namespace moe::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
+#endif
 #endif

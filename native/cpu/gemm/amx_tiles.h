@@ -2,12 +2,16 @@
 // Tested by panamoe_test --gtest_filter='GemmTest.*:ExpertTest.*:TileGemmTest.*'; timed by gemm_bench.
 #pragma once
 
+#if defined(__x86_64__)
 #include <immintrin.h>
 
 #include <cstdint>
 
 // Functions that use the tile unit (Intel AMX); only for processors that have it.
-#define MOE_TILE_CODE __attribute__((target("amx-tile,amx-bf16,amx-int8")))
+#define MOE_TILE_INSTRUCTIONS "amx-tile,amx-bf16,amx-int8"
+#define MOE_TILE_CODE __attribute__((target(MOE_TILE_INSTRUCTIONS)))
+// The same with the vectors of a Highway target: to clang the attribute says everything that a function may use.
+#define MOE_TILE_AND_VECTOR_CODE __attribute__((target(HWY_TARGET_STR "," MOE_TILE_INSTRUCTIONS)))
 
 namespace moe::cpu {
 
@@ -32,3 +36,4 @@ class TileRegisters {
 };
 
 }  // namespace moe::cpu
+#endif

@@ -61,16 +61,16 @@ HWY_INLINE void transpose_4x4(D d, V& v0, V& v1, V& v2, V& v3) {
 template <class Weight>
 void transpose_panel(const uint32_t* from, int64_t stride, int64_t words, uint32_t* to, Prefetch<Weight> next) {
   const hn::CappedTag<uint32_t, 8> d;
-  const hn::CappedTag<uint32_t, 4> block;
+  [[maybe_unused]] const hn::CappedTag<uint32_t, 4> block;
   constexpr int64_t kLines = hn::MaxLanes(d);
   constexpr int64_t kSteps = kLines * 4 * int64_t{sizeof(uint32_t)} / kStepBytes;
   // Four words of a line; in the upper half of a vector of eight, four words of the line 4 further on.
   const auto words_of = [&](const uint32_t* line) {
-    if constexpr (kLines == 8) {
-      return hn::Combine(d, hn::LoadU(block, line + 4 * stride), hn::LoadU(block, line));
-    } else {
-      return hn::LoadU(d, line);
-    }
+#if HWY_CAP_GE256
+    return hn::Combine(d, hn::LoadU(block, line + 4 * stride), hn::LoadU(block, line));
+#else
+    return hn::LoadU(d, line);
+#endif
   };
   for (int64_t i = 0; i < kNr; i += kLines) {
     int64_t j = 0;
