@@ -1,11 +1,15 @@
 # Highway's headers, and the instruction sets that the CPU's kernels are compiled for. One is picked at run time: by
 # cpu/simd/highway.cc, in place of Highway's library.
-find_path(PANAMOE_HIGHWAY hwy/highway.h DOC "Folder of the folder hwy" REQUIRED)
+find_path(PANAMOE_HIGHWAY hwy/highway.h DOC "Folder of the folder hwy" REQUIRED NO_CMAKE_FIND_ROOT_PATH)
 # Alone in a folder: a compiler for another system must not see this one's headers beside it.
 file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/highway)
 file(CREATE_LINK ${PANAMOE_HIGHWAY}/hwy ${PROJECT_BINARY_DIR}/highway/hwy SYMBOLIC)
 add_library(highway INTERFACE)
 target_include_directories(highway SYSTEM INTERFACE ${PROJECT_BINARY_DIR}/highway)
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang" AND PANAMOE_PROCESSOR STREQUAL "x86")
+  # It compares sizes in Highway's inline assembly with what the whole file may use, not with what a function may.
+  target_compile_options(highway INTERFACE -mevex512)
+endif()
 # A test program or benchmark that has kernels of its own takes these, as the library's are hidden.
 set(PANAMOE_DISPATCH cpu/simd/highway.cc cpu/${PANAMOE_PROCESSOR}/processor_targets.cc)
 
