@@ -35,6 +35,9 @@ module panamoe.runtime {
   exports panamoe.data to
       panamoe.api,
       panamoe.text;
+  exports panamoe.data.template to
+      panamoe.api,
+      panamoe.text;
   exports panamoe.engine to
       panamoe.api,
       panamoe.text;

@@ -2,8 +2,10 @@ package panamoe.text;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.Stream;
 import panamoe.api.internal.Argument;
 import panamoe.api.internal.Failures;
+import panamoe.engine.ConversationForm;
 import panamoe.engine.StopConfig;
 
 /**
@@ -55,9 +57,11 @@ public record GenerationOptions(
   }
 
   /**
+   * @param more where the text ends as well
    * @throws IllegalArgumentException if a value is out of range
    */
-  StopConfig toStop() {
-    return StopConfig.of(maxTokens, stop);
+  StopConfig toStop(ConversationForm.Ends more) {
+    List<String> texts = Stream.concat(stop.stream(), more.texts().stream()).toList();
+    return new StopConfig(maxTokens, 0, texts, more.tokens(), false, true);
   }
 }

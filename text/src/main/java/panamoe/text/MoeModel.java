@@ -1,6 +1,8 @@
 package panamoe.text;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -19,6 +21,9 @@ import panamoe.config.ModelConfig;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.JsonTokenizer;
 import panamoe.data.Tokenizer;
+import panamoe.data.template.Prompt;
+import panamoe.data.template.TemplateException;
+import panamoe.engine.ConversationForm;
 import panamoe.engine.Engine;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.GenerationRequest;
@@ -26,6 +31,7 @@ import panamoe.engine.InferenceSettings;
 import panamoe.engine.ModelFolder;
 import panamoe.engine.ModelRunner;
 import panamoe.engine.TokenConstraint;
+import panamoe.engine.TokenizerFiles;
 import panamoe.grammar.JsonGrammar;
 import panamoe.grammar.TokenMasks;
 import panamoe.io.ConfigJson;
@@ -45,6 +51,7 @@ public final class MoeModel implements AutoCloseable {
   private final long parameters;
   private final Backend backend;
   private final Tokenizer tokenizer;
+  private final Supplier<ConversationForm> chatReader;
   private final Sampling makers;
   private final List<String> warnings;
   private final Engine engine;
@@ -52,10 +59,15 @@ public final class MoeModel implements AutoCloseable {
   private final Lifetime lifetime;
   private final List<TextSession> sessions = new ArrayList<>();
   private TokenMasks masks; // for schemas; made for the first one
+  private ConversationForm chat; // read for the first conversation
 
   /** What differs between a model of a file and one that trains. */
   private record Origin(
-      Tokenizer tokenizer, Sampling makers, List<String> warnings, Runnable close) {}
+      Tokenizer tokenizer,
+      Supplier<ConversationForm> chat,
+      Sampling makers,
+      List<String> warnings,
+      Runnable close) {}
 
   /**
    * @param weights as kernels read them, asked for before each text
@@ -73,6 +85,7 @@ public final class MoeModel implements AutoCloseable {
     this.parameters = model.parameters().count();
     this.backend = backend;
     this.tokenizer = origin.tokenizer();
+    this.chatReader = origin.chat();
     this.makers = origin.makers();
     this.warnings = List.copyOf(origin.warnings());
     this.texts = engine.sequences();
@@ -122,9 +135,22 @@ public final class MoeModel implements AutoCloseable {
               List<String> warnings = new ArrayList<>();
               InferenceSettings settings = InferenceSettings.of(options.types(found));
               LanguageModel model = found.load(backend, settings, Ranks.alone(), warnings, _ -> {});
-              Origin origin = new Origin(tokenizer, makers, warnings, model::close);
+              Origin origin =
+                  new Origin(
+                      tokenizer,
+                      () -> chatForm(found.tokenizerFiles(), tokenizer),
+                      makers,
+                      warnings,
+                      model::close);
               return new MoeModel(backend, () -> model, origin, engine, Access.lifetimeOf(device));
             });
+  }
+
+  private static ConversationForm chatForm(TokenizerFiles files, Tokenizer tokenizer) {
+    return files
+        .chatTemplate()
+        .map(template -> ConversationForm.of(template, tokenizer))
+        .orElseGet(() -> ConversationForm.lines(tokenizer));
   }
 
   /**
@@ -159,7 +185,13 @@ public final class MoeModel implements AutoCloseable {
           requireWrites(weights, tokenizer);
           // What earlier texts left in the cache is of earlier weights.
           EngineConfig engine = EngineConfig.one(weights.config().context()).withoutSharing();
-          Origin origin = new Origin(tokenizer, Sampling.of(1, 0), List.of(), () -> {});
+          Origin origin =
+              new Origin(
+                  tokenizer,
+                  () -> ConversationForm.lines(tokenizer),
+                  Sampling.of(1, 0),
+                  List.of(),
+                  () -> {});
           return new MoeModel(
               Access.backendOf(model), () -> Access.weightsOf(model), origin, engine, owner);
         });
@@ -273,13 +305,62 @@ public final class MoeModel implements AutoCloseable {
   public GenerationResult generate(
       String prompt, GenerationOptions options, Consumer<String> onText) {
     Failures.translating(() -> Argument.notNull("onText", onText));
-    try (TextSession text = begin(prompt, options)) {
+    return finish(begin(prompt, options), onText);
+  }
+
+  private static GenerationResult finish(TextSession begun, Consumer<String> onText) {
+    try (TextSession text = begun) {
       for (Optional<Token> next = text.next(); next.isPresent(); next = text.next()) {
         if (!next.get().text().isEmpty()) {
           onText.accept(next.get().text());
         }
       }
       return text.result();
+    }
+  }
+
+  /**
+   * Answers a conversation in the form of the model's chat template, or without one as lines of
+   * {@code role: content}; as {@link #generate} continues a prompt. Only the template can spell
+   * special tokens, no message can.
+   *
+   * @param messages the last of which is the user's
+   * @throws panamoe.api.PanamoeException.BadArgument also if the template refuses the messages, or
+   *     the model has an encoder
+   */
+  public GenerationResult chat(
+      List<ChatMessage> messages, GenerationOptions options, Consumer<String> onText) {
+    Failures.translating(() -> Argument.notNull("onText", onText));
+    return finish(beginChat(messages, options), onText);
+  }
+
+  /** Begins an answer that the caller draws token by token, and closes; see {@link #chat}. */
+  public TextSession beginChat(List<ChatMessage> messages, GenerationOptions options) {
+    return lifetime.use(
+        () -> {
+          if (config.encoder() != null) {
+            throw new IllegalArgumentException(
+                "the model has an encoder: it answers one text, not a conversation");
+          }
+          ArrayNode all = JsonNodeFactory.instance.arrayNode();
+          for (ChatMessage message : Argument.notNull("messages", messages)) {
+            Argument.notNull("a message", message);
+            all.addObject()
+                .put("role", Argument.notNull("role", message.role()))
+                .put("content", Argument.notNull("content", message.content()));
+          }
+          if (chat == null) {
+            chat = chatReader.get();
+          }
+          return start(chat.tokens(prompt(all)), options, chat.ends());
+        });
+  }
+
+  private Prompt prompt(ArrayNode messages) {
+    try {
+      return chat.prompt(messages);
+    } catch (TemplateException e) {
+      throw new IllegalArgumentException("the model's chat template: " + e.getMessage(), e);
     }
   }
 
@@ -295,7 +376,8 @@ public final class MoeModel implements AutoCloseable {
             start(
                 GenerationRequest.tokensOf(
                     Argument.notNull("prompt", prompt), tokenizer, context()),
-                options));
+                options,
+                ConversationForm.Ends.NONE));
   }
 
   /**
@@ -304,10 +386,12 @@ public final class MoeModel implements AutoCloseable {
    * @param prompt 1 or more ids, which are copied
    */
   public TextSession begin(int[] prompt, GenerationOptions options) {
-    return lifetime.use(() -> start(Argument.notNull("prompt", prompt).clone(), options));
+    return lifetime.use(
+        () ->
+            start(Argument.notNull("prompt", prompt).clone(), options, ConversationForm.Ends.NONE));
   }
 
-  private TextSession start(int[] prompt, GenerationOptions options) {
+  private TextSession start(int[] prompt, GenerationOptions options, ConversationForm.Ends ends) {
     GenerationOptions wanted = Argument.notNull("options", options);
     sessions.removeIf(TextSession::over);
     if (sessions.size() == texts) {
@@ -322,7 +406,7 @@ public final class MoeModel implements AutoCloseable {
         new GenerationRequest(
             prompt,
             wanted.sampling().toConfig(),
-            wanted.toStop(),
+            wanted.toStop(ends),
             -1,
             constraint(wanted.schema()),
             GenerationRequest.Terms.USUAL);

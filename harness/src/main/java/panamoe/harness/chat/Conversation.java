@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.util.ArrayList;
 import java.util.List;
 import panamoe.data.template.Prompt;
+import panamoe.engine.ConversationForm;
 import panamoe.harness.serve.ChatPrompt;
 import panamoe.harness.serve.MessageReader;
 
@@ -52,7 +53,7 @@ final class Conversation {
   }
 
   /** Where the assistant's message ends. */
-  ChatPrompt.Ends ends() {
+  ConversationForm.Ends ends() {
     return chat.ends();
   }
 

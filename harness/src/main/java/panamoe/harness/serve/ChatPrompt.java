@@ -4,18 +4,14 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.util.BitSet;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
 import java.util.function.Supplier;
-import panamoe.data.DataException;
 import panamoe.data.Tokenizer;
 import panamoe.data.template.ChatTemplate;
 import panamoe.data.template.Prompt;
 import panamoe.data.template.TemplateException;
-import panamoe.engine.GenerationRequest;
+import panamoe.engine.ConversationForm;
 
 /**
  * How a model's conversations become prompts: by its template, or without one as lines, {@code
@@ -35,36 +31,19 @@ public final class ChatPrompt {
   /** What GPT-OSS was trained on; its template would write any other word as well. */
   private static final List<String> HARMONY_EFFORTS = List.of("low", "medium", "high");
 
-  private static final String ANSWER = "the answer";
-
   private final boolean talks;
+  private final ConversationForm conversation;
   private final Optional<ChatTemplate> template;
   private final Tokenizer tokenizer;
-  private final Ends ends;
   private final MessageForm form;
   private final CallShape calls;
 
-  /**
-   * Where an answer ends.
-   *
-   * @param texts and before which it does
-   * @param tokens beside the model's end of text
-   */
-  public record Ends(List<String> texts, Set<Integer> tokens) {
-    static final Ends NONE = new Ends(List.of(), Set.of());
-  }
-
   private ChatPrompt(
-      boolean talks,
-      Optional<ChatTemplate> template,
-      Tokenizer tokenizer,
-      Ends ends,
-      MessageForm form,
-      CallShape calls) {
+      boolean talks, ConversationForm conversation, MessageForm form, CallShape calls) {
     this.talks = talks;
-    this.template = template;
-    this.tokenizer = tokenizer;
-    this.ends = ends;
+    this.conversation = conversation;
+    this.template = conversation.template();
+    this.tokenizer = conversation.tokenizer();
     this.form = form;
     this.calls = calls;
   }
@@ -86,59 +65,25 @@ public final class ChatPrompt {
 
   private static ChatPrompt withoutTemplate(Tokenizer tokenizer, boolean talks) {
     return new ChatPrompt(
-        talks,
-        Optional.empty(),
-        tokenizer,
-        new Ends(List.of("\nuser:"), Set.of()),
-        MessageForm.HERMES,
-        CallShape.USUAL);
+        talks, ConversationForm.lines(tokenizer), MessageForm.HERMES, CallShape.USUAL);
   }
 
   /**
    * The prompts of a model's template, which is tried on a short conversation.
    *
-   * @throws DataException if the template fails on that
+   * @throws panamoe.data.DataException if the template fails on that
    */
   public static ChatPrompt of(ChatTemplate template, Tokenizer tokenizer) {
-    ArrayNode messages = JsonNodeFactory.instance.arrayNode();
-    messages.addObject().put("role", "user").put("content", "Hello");
-    ArrayNode tools = JsonNodeFactory.instance.arrayNode();
-    ObjectNode variables = JsonNodeFactory.instance.objectNode();
-    try {
-      template.render(messages, tools, true, variables);
-      messages.addObject().put("role", "assistant").put("content", ANSWER);
-      Prompt whole = template.render(messages, tools, false, variables);
-      return new ChatPrompt(
-          true,
-          Optional.of(template),
-          tokenizer,
-          new Ends(List.of(), endTokens(template, whole.text(), tokenizer)),
-          MessageForm.of(template, tokenizer),
-          CallShape.of(template));
-    } catch (TemplateException e) {
-      throw new DataException(
-          template.name() + " gives no prompt for a short conversation: " + e.getMessage(), e);
-    }
-  }
-
-  /** The special tokens that end a turn: the one behind the answer of a conversation, and eos. */
-  private static Set<Integer> endTokens(
-      ChatTemplate template, String conversation, Tokenizer tokenizer) {
-    Set<Integer> tokens = new HashSet<>();
-    int answer = conversation.lastIndexOf(ANSWER);
-    String after = answer < 0 ? "" : conversation.substring(answer + ANSWER.length());
-    for (String text : List.of(after.strip(), template.token("eos_token").orElse(""))) {
-      int[] behind = tokenizer.encodeWithSpecialTokens(text, new BitSet());
-      if (behind.length > 0 && tokenizer.bytesOf(behind[0]).length == 0) {
-        tokens.add(behind[0]);
-      }
-    }
-    return tokens;
+    return new ChatPrompt(
+        true,
+        ConversationForm.of(template, tokenizer),
+        MessageForm.of(template, tokenizer),
+        CallShape.of(template));
   }
 
   /** Where answers end. */
-  public Ends ends() {
-    return ends;
+  public ConversationForm.Ends ends() {
+    return conversation.ends();
   }
 
   /** How the model writes its messages. */
@@ -175,9 +120,7 @@ public final class ChatPrompt {
 
   /** The tokens of a prompt. */
   public int[] tokens(Prompt prompt) {
-    return template.isPresent()
-        ? prompt.tokens(tokenizer)
-        : GenerationRequest.tokensOf(prompt.text(), tokenizer);
+    return conversation.tokens(prompt);
   }
 
   /**
@@ -246,17 +189,7 @@ public final class ChatPrompt {
   }
 
   private static Prompt lines(ArrayNode messages, Tools tools) {
-    StringBuilder text = new StringBuilder(tools.line());
-    for (JsonNode message : messages) {
-      text.append(message.path("role").textValue())
-          .append(": ")
-          .append(message.path("content").textValue())
-          .append(ToolMessages.text(message.path("tool_calls")))
-          .append('\n');
-    }
-    text.append("assistant:");
-    BitSet literal = new BitSet();
-    literal.set(0, text.length());
-    return new Prompt(text.toString(), literal);
+    return ConversationForm.lines(
+        tools.line(), messages, message -> ToolMessages.text(message.path("tool_calls")));
   }
 }

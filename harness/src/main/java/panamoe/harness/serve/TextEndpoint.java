@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.UUID;
 import java.util.function.Supplier;
 import panamoe.data.template.Prompt;
+import panamoe.engine.ConversationForm;
 import panamoe.engine.EngineThread;
 import panamoe.engine.GenerationRequest;
 import panamoe.engine.RoutingException;
@@ -96,7 +97,7 @@ final class TextEndpoint {
                 logprobs,
                 limits.defaultMaxTokens(),
                 call.user(),
-                ChatPrompt.Ends.NONE);
+                ConversationForm.Ends.NONE);
     write(call, fields, request, new CompletionForm(head("cmpl-"), request, model.tokenizer()));
   }
 

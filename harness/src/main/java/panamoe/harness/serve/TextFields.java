@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import panamoe.engine.ConversationForm;
 import panamoe.engine.GenerationRequest.Terms;
 import panamoe.engine.Routing;
 import panamoe.engine.SamplingConfig;
@@ -49,7 +50,7 @@ final class TextFields {
       int logprobs,
       int defaultMaxTokens,
       String key,
-      ChatPrompt.Ends ends) {
+      ConversationForm.Ends ends) {
     for (int[] prompt : prompts) {
       if (prompt.length > model.context()) {
         throw ApiError.tooLong(
@@ -131,7 +132,8 @@ final class TextFields {
     return biases;
   }
 
-  private List<StopConfig> stops(List<int[]> prompts, int defaultMaxTokens, ChatPrompt.Ends more) {
+  private List<StopConfig> stops(
+      List<int[]> prompts, int defaultMaxTokens, ConversationForm.Ends more) {
     int most = maxTokens();
     int least = fields.integer("min_tokens", 0, 0, Integer.MAX_VALUE);
     List<String> texts = new ArrayList<>(stopTexts());
