@@ -24,9 +24,8 @@ record Table<R>(List<Column<R>> columns, List<R> rows) {
     }
 
     private String text(String cell, int width) {
-      return left
-          ? String.format(" %-" + width + "s", cell)
-          : String.format("%" + width + "s", cell);
+      String format = left ? " %-" + width + "s" : "%" + width + "s";
+      return String.format(Locale.ROOT, format, cell);
     }
   }
 
