@@ -162,7 +162,7 @@ HWY_NOINLINE void micro_kernel(int64_t inner, const float* a, const BPanels<Weig
                                const Prefetch<Weight<kKernel>>& next, const Target& target) {
   const FloatTag d;
   Sums<kRows, kPanels> sums;
-  const auto each = [&](auto&& body) {
+  const auto each = [&](auto&& body) MOE_INLINED {
 #pragma GCC unroll 16
     for (int row = 0; row < kRows; ++row) {
 #pragma GCC unroll 4
@@ -170,9 +170,10 @@ HWY_NOINLINE void micro_kernel(int64_t inner, const float* a, const BPanels<Weig
     }
   };
   if (target.before == nullptr) {
-    each([&](FloatVector& v, int, int64_t) { v = hn::Zero(d); });
+    each([&](FloatVector& v, int, int64_t) MOE_INLINED { v = hn::Zero(d); });
   } else {
-    each([&](FloatVector& v, int row, int64_t j) { v = hn::LoadU(d, target.before + row * target.before_stride + j); });
+    each([&](FloatVector& v, int row, int64_t j)
+             MOE_INLINED { v = hn::LoadU(d, target.before + row * target.before_stride + j); });
   }
   if constexpr (multiplies_blocks(kKernel)) {
     if (kMayDotBytes && multiplies_bytes()) {
@@ -183,8 +184,8 @@ HWY_NOINLINE void micro_kernel(int64_t inner, const float* a, const BPanels<Weig
   } else {
     accumulate<kKernel, kRows, kPanels>(inner, a, b, next, sums);
   }
-  const auto each_target = [&](auto&& write) {
-    each([&](FloatVector v, int row, int64_t j) { write(v, target.sums + row * target.stride + j); });
+  const auto each_target = [&](auto&& write) MOE_INLINED {
+    each([&](FloatVector v, int row, int64_t j) MOE_INLINED { write(v, target.sums + row * target.stride + j); });
   };
   switch (target.write) {
     case Write::kStore: return each_target([&](FloatVector v, float* to) { hn::StoreU(v, d, to); });
