@@ -65,6 +65,22 @@ public record ConversationForm(Optional<ChatTemplate> template, Tokenizer tokeni
     }
   }
 
+  /**
+   * Of a model: its own template's, else its family's, else lines.
+   *
+   * @throws DataException if there is a template that cannot be used
+   * @throws panamoe.checkpoint.CheckpointException if the model has no tokenizer
+   */
+  public static ConversationForm of(ModelFolder folder) {
+    Tokenizer tokenizer = folder.tokenizer();
+    return folder
+        .tokenizerFiles()
+        .chatTemplate()
+        .or(() -> FallbackTemplate.of(folder))
+        .map(template -> of(template, tokenizer))
+        .orElseGet(() -> lines(tokenizer));
+  }
+
   /** The special tokens that end a turn: the one behind the answer of a conversation, and eos. */
   private static Set<Integer> endTokens(
       ChatTemplate template, String conversation, Tokenizer tokenizer) {

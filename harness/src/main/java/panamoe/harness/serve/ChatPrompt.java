@@ -154,9 +154,7 @@ public final class ChatPrompt {
     try {
       return of(messages, tools, variables(fields));
     } catch (TemplateException e) {
-      throw ApiError.invalid(
-          e.isRefusal() ? e.getMessage() : "the model's chat template, " + e.getMessage(),
-          "messages");
+      throw ApiError.invalid(e.reason(), "messages");
     }
   }
 

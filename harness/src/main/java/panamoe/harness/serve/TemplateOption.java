@@ -3,6 +3,7 @@ package panamoe.harness.serve;
 import java.nio.file.Path;
 import java.util.Optional;
 import panamoe.data.template.ChatTemplate;
+import panamoe.engine.FallbackTemplate;
 import panamoe.engine.ModelFolder;
 import panamoe.engine.TokenizerFiles;
 import picocli.CommandLine.Model.CommandSpec;
@@ -31,10 +32,10 @@ public final class TemplateOption {
       return ChatPrompt.none(folder.tokenizer());
     }
     TokenizerFiles files = folder.tokenizerFiles();
-    Optional<ChatTemplate> template =
+    Optional<ChatTemplate> own =
         file == null ? files.chatTemplate() : Optional.of(files.chatTemplate(file));
-    if (template.isEmpty() && files.released()) {
-      template = FallbackTemplate.of(folder);
+    Optional<ChatTemplate> template = own.or(() -> FallbackTemplate.of(folder));
+    if (own.isEmpty() && files.released()) {
       spec.commandLine()
           .getErr()
           .println(

@@ -24,6 +24,7 @@ import panamoe.data.ByteTokenizer;
 import panamoe.data.MarkedTokenizer;
 import panamoe.data.template.ChatTemplate;
 import panamoe.data.template.TemplateException;
+import panamoe.engine.FallbackTemplate;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.CommandRun;
 import panamoe.model.family.Family;

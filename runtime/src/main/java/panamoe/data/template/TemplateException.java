@@ -31,6 +31,11 @@ public final class TemplateException extends RuntimeException {
         : new TemplateException("line " + known + ": " + getMessage(), known, false);
   }
 
+  /** What to tell whoever wrote the conversation. */
+  public String reason() {
+    return refusal ? getMessage() : "the model's chat template, " + getMessage();
+  }
+
   /** The template's line, from 1; 0 of a refusal. */
   public int line() {
     return line;

@@ -1,4 +1,4 @@
-package panamoe.harness.serve;
+package panamoe.engine;
 
 import java.io.IOException;
 import java.io.InputStream;
@@ -10,13 +10,11 @@ import java.util.Map;
 import java.util.Optional;
 import panamoe.data.Tokenizer;
 import panamoe.data.template.ChatTemplate;
-import panamoe.engine.ModelFolder;
-import panamoe.engine.StoredWeights;
 import panamoe.model.family.Family;
 import panamoe.model.family.ReleasedModel;
 
 /** Templates of our own, for released models that bring none. */
-final class FallbackTemplate {
+public final class FallbackTemplate {
   /**
    * A template.
    *
@@ -42,9 +40,13 @@ final class FallbackTemplate {
 
   /**
    * The template of a model's family, if the model has the tokens for it. What was made of a
-   * released model, by training or by rounding, is known by its configuration.
+   * released model, by training or by rounding, is known by its configuration. Empty for a run that
+   * began here.
    */
-  static Optional<ChatTemplate> of(ModelFolder folder) {
+  public static Optional<ChatTemplate> of(ModelFolder folder) {
+    if (!folder.tokenizerFiles().released()) {
+      return Optional.empty();
+    }
     Optional<String> type =
         switch (folder.weights()) {
           case StoredWeights.Released(ReleasedModel model) -> Optional.of(model.type());
@@ -53,7 +55,12 @@ final class FallbackTemplate {
     return type.flatMap(known -> of(known, folder.tokenizer()));
   }
 
-  static Optional<ChatTemplate> of(String type, Tokenizer tokenizer) {
+  /**
+   * As above.
+   *
+   * @param type of the family, as its {@code config.json} names it
+   */
+  public static Optional<ChatTemplate> of(String type, Tokenizer tokenizer) {
     Form form = BY_TYPE.get(type);
     if (form == null || !has(tokenizer, form.marker)) {
       return Optional.empty();
