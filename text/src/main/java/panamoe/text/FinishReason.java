@@ -6,7 +6,7 @@ import panamoe.engine.Generation;
 public enum FinishReason {
   /** The model wrote its end-of-text token. */
   END_OF_TEXT,
-  /** One of the stop texts was written. */
+  /** One of the stop texts was written, or what ends a turn of the model's conversations. */
   STOP,
   /** The largest number of tokens was written. */
   LENGTH,

@@ -1,8 +1,6 @@
 package panamoe.text;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -21,8 +19,6 @@ import panamoe.config.ModelConfig;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.JsonTokenizer;
 import panamoe.data.Tokenizer;
-import panamoe.data.template.Prompt;
-import panamoe.data.template.TemplateException;
 import panamoe.engine.ConversationForm;
 import panamoe.engine.Engine;
 import panamoe.engine.EngineConfig;
@@ -31,7 +27,6 @@ import panamoe.engine.InferenceSettings;
 import panamoe.engine.ModelFolder;
 import panamoe.engine.ModelRunner;
 import panamoe.engine.TokenConstraint;
-import panamoe.engine.TokenizerFiles;
 import panamoe.grammar.JsonGrammar;
 import panamoe.grammar.TokenMasks;
 import panamoe.io.ConfigJson;
@@ -51,7 +46,7 @@ public final class MoeModel implements AutoCloseable {
   private final long parameters;
   private final Backend backend;
   private final Tokenizer tokenizer;
-  private final Supplier<ConversationForm> chatReader;
+  private final Conversations conversations;
   private final Sampling makers;
   private final List<String> warnings;
   private final Engine engine;
@@ -59,12 +54,11 @@ public final class MoeModel implements AutoCloseable {
   private final Lifetime lifetime;
   private final List<TextSession> sessions = new ArrayList<>();
   private TokenMasks masks; // for schemas; made for the first one
-  private ConversationForm chat; // read for the first conversation
 
   /** What differs between a model of a file and one that trains. */
   private record Origin(
       Tokenizer tokenizer,
-      Supplier<ConversationForm> chat,
+      Conversations conversations,
       Sampling makers,
       List<String> warnings,
       Runnable close) {}
@@ -85,7 +79,7 @@ public final class MoeModel implements AutoCloseable {
     this.parameters = model.parameters().count();
     this.backend = backend;
     this.tokenizer = origin.tokenizer();
-    this.chatReader = origin.chat();
+    this.conversations = origin.conversations();
     this.makers = origin.makers();
     this.warnings = List.copyOf(origin.warnings());
     this.texts = engine.sequences();
@@ -135,28 +129,19 @@ public final class MoeModel implements AutoCloseable {
               List<String> warnings = new ArrayList<>();
               InferenceSettings settings = InferenceSettings.of(options.types(found));
               LanguageModel model = found.load(backend, settings, Ranks.alone(), warnings, _ -> {});
-              Origin origin =
-                  new Origin(
-                      tokenizer,
-                      () -> chatForm(found.tokenizerFiles(), tokenizer),
-                      makers,
-                      warnings,
-                      model::close);
+              Conversations conversations =
+                  model.config().encoder() == null
+                      ? new Conversations(() -> ConversationForm.of(found))
+                      : Conversations.none();
+              Origin origin = new Origin(tokenizer, conversations, makers, warnings, model::close);
               return new MoeModel(backend, () -> model, origin, engine, Access.lifetimeOf(device));
             });
   }
 
-  private static ConversationForm chatForm(TokenizerFiles files, Tokenizer tokenizer) {
-    return files
-        .chatTemplate()
-        .map(template -> ConversationForm.of(template, tokenizer))
-        .orElseGet(() -> ConversationForm.lines(tokenizer));
-  }
-
   /**
    * A model that writes with the weights of one that trains, without a copy: each text sees them as
-   * they are when its tokens are computed. Its tokens are bytes and an end of text. It is closed
-   * with the other.
+   * they are when its tokens are computed. Its tokens are bytes and an end of text, and messages of
+   * its conversations are lines. It is closed with the other.
    *
    * @throws panamoe.api.PanamoeException.BadArgument if the vocabulary is not that of bytes, the
    *     model drops tokens (save and open it), or several ranks hold it
@@ -185,13 +170,8 @@ public final class MoeModel implements AutoCloseable {
           requireWrites(weights, tokenizer);
           // What earlier texts left in the cache is of earlier weights.
           EngineConfig engine = EngineConfig.one(weights.config().context()).withoutSharing();
-          Origin origin =
-              new Origin(
-                  tokenizer,
-                  () -> ConversationForm.lines(tokenizer),
-                  Sampling.of(1, 0),
-                  List.of(),
-                  () -> {});
+          Conversations lines = new Conversations(() -> ConversationForm.lines(tokenizer));
+          Origin origin = new Origin(tokenizer, lines, Sampling.of(1, 0), List.of(), () -> {});
           return new MoeModel(
               Access.backendOf(model), () -> Access.weightsOf(model), origin, engine, owner);
         });
@@ -245,6 +225,17 @@ public final class MoeModel implements AutoCloseable {
   /** The tokens of a text. */
   public int[] encode(String text) {
     return Failures.translating(() -> tokenizer.encode(Argument.notNull("text", text)));
+  }
+
+  /**
+   * The tokens of a conversation up to the assistant's next message: the prompt of {@link #chat}.
+   *
+   * @throws panamoe.api.PanamoeException.BadArgument if there are no messages, the model's template
+   *     refuses them, or the model has an encoder and thus no conversations
+   * @throws panamoe.api.PanamoeException.BadModel if its template cannot be used
+   */
+  public int[] encode(List<ChatMessage> messages) {
+    return Failures.translating(() -> conversations.prompt(messages));
   }
 
   /**
@@ -319,14 +310,24 @@ public final class MoeModel implements AutoCloseable {
     }
   }
 
+  /** Answers a conversation; see below. */
+  public GenerationResult chat(List<ChatMessage> messages, GenerationOptions options) {
+    return chat(messages, options, _ -> {});
+  }
+
   /**
-   * Answers a conversation in the form of the model's chat template, or without one as lines of
-   * {@code role: content}; as {@link #generate} continues a prompt. Only the template can spell
-   * special tokens, no message can.
+   * Answers a conversation, as {@link #generate} continues a prompt, in the form of the model's
+   * chat template; a released model without one has a usual one of its family, and any other writes
+   * lines, {@code role: content}. Only the template can spell special tokens, no message can. The
+   * answer ends where the model's turns do, which is {@link FinishReason#STOP}, or as {@code
+   * options} say. It is as the model writes it, thoughts included.
+   *
+   * {@snippet file="panamoe/text/MoeModelExample.java" region="chat"}
    *
    * @param messages the last of which is the user's
-   * @throws panamoe.api.PanamoeException.BadArgument also if the template refuses the messages, or
-   *     the model has an encoder
+   * @throws panamoe.api.PanamoeException.BadArgument as {@link #generate} and {@link #encode(List)}
+   * @throws panamoe.api.PanamoeException.BadModel if the template cannot be used
+   * @throws IllegalStateException as {@link #generate}
    */
   public GenerationResult chat(
       List<ChatMessage> messages, GenerationOptions options, Consumer<String> onText) {
@@ -336,32 +337,7 @@ public final class MoeModel implements AutoCloseable {
 
   /** Begins an answer that the caller draws token by token, and closes; see {@link #chat}. */
   public TextSession beginChat(List<ChatMessage> messages, GenerationOptions options) {
-    return lifetime.use(
-        () -> {
-          if (config.encoder() != null) {
-            throw new IllegalArgumentException(
-                "the model has an encoder: it answers one text, not a conversation");
-          }
-          ArrayNode all = JsonNodeFactory.instance.arrayNode();
-          for (ChatMessage message : Argument.notNull("messages", messages)) {
-            Argument.notNull("a message", message);
-            all.addObject()
-                .put("role", Argument.notNull("role", message.role()))
-                .put("content", Argument.notNull("content", message.content()));
-          }
-          if (chat == null) {
-            chat = chatReader.get();
-          }
-          return start(chat.tokens(prompt(all)), options, chat.ends());
-        });
-  }
-
-  private Prompt prompt(ArrayNode messages) {
-    try {
-      return chat.prompt(messages);
-    } catch (TemplateException e) {
-      throw new IllegalArgumentException("the model's chat template: " + e.getMessage(), e);
-    }
+    return lifetime.use(() -> start(conversations.prompt(messages), options, conversations.ends()));
   }
 
   /**

@@ -2,6 +2,8 @@ package panamoe.text;
 
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import panamoe.api.AdamW;
 import panamoe.api.AdamWSettings;
@@ -22,6 +24,19 @@ final class MoeModelExample {
       System.out.println(" (" + result.tokens().size() + " tokens, " + result.finishReason() + ")");
       return result;
     }
+    // @end
+  }
+
+  static List<ChatMessage> talk(MoeModel model) {
+    // @start region="chat"
+    List<ChatMessage> messages = new ArrayList<>();
+    messages.add(ChatMessage.system("Answer like a secretary."));
+    for (String question : List.of("Whom does the committee thank?", "And what for?")) {
+      messages.add(ChatMessage.user(question));
+      GenerationResult answer = model.chat(messages, GenerationOptions.of(60), System.out::print);
+      messages.add(ChatMessage.assistant(answer.text()));
+    }
+    return messages;
     // @end
   }
 

@@ -75,7 +75,7 @@ class OpenedModelsTest {
   }
 
   /** A tokenizer of the first {@code size} tokens of another one. */
-  private static ObjectNode tokenizer(int size) {
+  static ObjectNode tokenizer(int size) {
     ObjectNode json = TinyTokenizer.json();
     ObjectNode end = (ObjectNode) json.get("added_tokens").get(0); // the end of text
     json.putArray("added_tokens").add(end.put("id", size - 1));

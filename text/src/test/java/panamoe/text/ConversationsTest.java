@@ -1,0 +1,179 @@
+package panamoe.text;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Collections;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.api.io.TempDir;
+import panamoe.api.Device;
+import panamoe.api.PanamoeException;
+import panamoe.data.ByteTokenizer;
+import panamoe.engine.ConversationForm;
+
+/** Answers of conversations: where they end, and what is refused. */
+class ConversationsTest {
+  private static final Path RECORDED = Path.of("..", "harness", "src/test/resources/golden");
+  private static final int WORDS = 300; // tokens of a released model from there on are special
+  private static final List<ChatMessage> QUESTION = List.of(ChatMessage.user("the cat"));
+  private static final List<ChatMessage> TALK =
+      List.of(
+          ChatMessage.system("Be brief."),
+          ChatMessage.user("the cat"),
+          ChatMessage.assistant("the mat"),
+          ChatMessage.user("the hat"));
+  private static final GenerationOptions OPTIONS =
+      GenerationOptions.of(60).withSampling(Sampling.of(1, 7));
+
+  @TempDir private Path folder;
+
+  /** A recorded model, some of whose tokens are special. */
+  private void released(String name, int vocabulary) throws IOException {
+    try (Stream<Path> files = Files.list(RECORDED.resolve(name))) {
+      for (Path file : files.toList()) {
+        Files.copy(file, folder.resolve(file.getFileName()));
+      }
+    }
+    int words = Math.min(WORDS, vocabulary);
+    ObjectNode tokenizer = OpenedModelsTest.tokenizer(words);
+    ArrayNode added = (ArrayNode) tokenizer.get("added_tokens");
+    for (int id = words; id < vocabulary; id++) {
+      ObjectNode token = added.get(0).deepCopy();
+      added.add(token.put("id", id).put("content", marker(id)));
+    }
+    Files.writeString(folder.resolve("tokenizer.json"), tokenizer.toString());
+  }
+
+  private static String marker(int id) {
+    return "<|" + id + "|>";
+  }
+
+  /** Contents, and behind an assistant's a marker. */
+  private void template(String marker) throws IOException {
+    Files.writeString(
+        folder.resolve("chat_template.jinja"),
+        "{% for m in messages %}{% if m.content == 'no' %}{{ raise_exception('not so') }}{% endif %}"
+            + "{{ m.content }}{% if m.role == 'assistant' %}"
+            + marker
+            + "{% endif %}{% endfor %}");
+  }
+
+  @Test
+  void anAnswerEndsAtTheTokenBehindATurn() throws IOException {
+    released("hf/qwen2_moe_b_dense_mix", 384);
+    template("");
+    GenerationResult endless;
+    try (Device device = Device.open("cpu", 1);
+        MoeModel model = MoeModel.open(device, folder)) {
+      assertArrayEquals(model.encode("the cat"), model.encode(QUESTION));
+      endless = model.chat(QUESTION, OPTIONS);
+    }
+    List<Integer> drawn = endless.tokens();
+    int end = drawn.stream().filter(token -> token >= WORDS).findFirst().orElseThrow();
+    template(marker(end));
+    try (Device device = Device.open("cpu", 1);
+        MoeModel model = MoeModel.open(device, folder)) {
+      StringBuilder streamed = new StringBuilder();
+      GenerationResult answer = model.chat(QUESTION, OPTIONS, streamed::append);
+      assertEquals(FinishReason.STOP, answer.finishReason());
+      assertEquals(drawn.subList(0, drawn.indexOf(end)), answer.tokens());
+      assertEquals(answer.text(), streamed.toString());
+      assertTrue(endless.text().startsWith(answer.text()) && !answer.text().isEmpty());
+      assertEquals(answer.text(), pulled(model));
+      GenerationResult text = model.generate("the cat", OPTIONS); // is no conversation
+      assertEquals(drawn, text.tokens());
+    }
+  }
+
+  private static String pulled(MoeModel model) {
+    StringBuilder text = new StringBuilder();
+    try (TextSession session = model.beginChat(QUESTION, OPTIONS)) {
+      for (Optional<Token> next = session.next(); next.isPresent(); next = session.next()) {
+        text.append(next.get().text());
+      }
+    }
+    return text.toString();
+  }
+
+  @Test
+  void wrongConversationsAreRefused() throws IOException {
+    released("hf/qwen2_moe_b_dense_mix", 384);
+    template("");
+    try (Device device = Device.open("cpu", 1);
+        MoeModel model = MoeModel.open(device, folder)) {
+      assertEquals("not so", refusal(() -> model.chat(List.of(ChatMessage.user("no")), OPTIONS)));
+      assertEquals("there are no messages", refusal(() -> model.beginChat(List.of(), OPTIONS)));
+      assertEquals("messages is null", refusal(() -> model.chat(null, OPTIONS)));
+      assertEquals(
+          "a message is null", refusal(() -> model.chat(Collections.singletonList(null), OPTIONS)));
+      assertEquals(
+          "role is null", refusal(() -> model.encode(List.of(new ChatMessage(null, "a")))));
+      assertEquals("content is null", refusal(() -> model.encode(List.of(ChatMessage.user(null)))));
+      assertEquals("options is null", refusal(() -> model.chat(QUESTION, null)));
+      assertEquals("onText is null", refusal(() -> model.chat(QUESTION, OPTIONS, null)));
+      String tooLong = "the cat ".repeat(model.context());
+      String said = refusal(() -> model.chat(List.of(ChatMessage.user(tooLong)), OPTIONS));
+      assertTrue(said.contains("context"), said);
+    }
+  }
+
+  @Test
+  void aBrokenTemplateLeavesTextsThatAreNoConversations() throws IOException {
+    released("hf/qwen2_moe_b_dense_mix", 384);
+    Files.writeString(folder.resolve("chat_template.jinja"), "{% for %}");
+    try (Device device = Device.open("cpu", 1);
+        MoeModel model = MoeModel.open(device, folder)) {
+      assertFalse(model.generate("the cat", OPTIONS).tokens().isEmpty());
+      String said =
+          assertThrows(PanamoeException.BadModel.class, () -> model.chat(QUESTION, OPTIONS))
+              .getMessage();
+      assertTrue(said.contains("chat_template.jinja"), said);
+    }
+  }
+
+  @Test
+  void aModelWithAnEncoderHasNoConversations() throws IOException {
+    released("hf/switch_a", 256);
+    try (Device device = Device.open("cpu", 1);
+        MoeModel model = MoeModel.open(device, folder)) {
+      assertEquals(
+          "the model has an encoder: it answers one text, not a conversation; use generate",
+          refusal(() -> model.chat(QUESTION, OPTIONS)));
+    }
+  }
+
+  @Test
+  void aGgufFilesTemplateIsFollowed() {
+    try (Device device = Device.open("cpu", 1);
+        MoeModel model = MoeModel.open(device, RECORDED.resolve("gguf/qwen3moe_text_q8_0.gguf"))) {
+      assertEquals(
+          "system\nBe brief.\nuser\nthe cat\nassistant\nthe mat\nuser\nthe hat\nassistant\n",
+          model.decode(model.encode(TALK)));
+      List<ChatMessage> talk = MoeModelExample.talk(model);
+      assertEquals(5, talk.size());
+      assertEquals("assistant", talk.getLast().role());
+    }
+  }
+
+  @Test
+  void linesEndWhereTheUserSpeaks() {
+    ConversationForm.Ends ends = ConversationForm.lines(new ByteTokenizer()).ends();
+    assertEquals(List.of("x", "\nuser:"), OPTIONS.withStop("x").toStop(ends).texts());
+  }
+
+  private static String refusal(Executable call) {
+    return assertThrows(PanamoeException.BadArgument.class, call).getMessage();
+  }
+}
