@@ -1,5 +1,4 @@
 import dev.langchain4j.data.message.AiMessage;
-import dev.langchain4j.data.message.ChatMessage;
 import dev.langchain4j.data.message.SystemMessage;
 import dev.langchain4j.data.message.UserMessage;
 import dev.langchain4j.exception.InvalidRequestException;
@@ -22,9 +21,9 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
-import java.util.stream.Collectors;
 import panamoe.api.Device;
 import panamoe.api.PanamoeException;
+import panamoe.text.ChatMessage;
 import panamoe.text.GenerationOptions;
 import panamoe.text.GenerationResult;
 import panamoe.text.ModelOptions;
@@ -60,7 +59,7 @@ public final class PanamoeChatModel implements ChatModel, StreamingChatModel, Au
     GenerationOptions options = options(request.parameters());
     synchronized (device) {
       try {
-        return response(model.generate(prompt(request.messages()), options));
+        return response(model.chat(messages(request), options));
       } catch (PanamoeException.BadArgument e) {
         throw new InvalidRequestException(e.getMessage(), e);
       }
@@ -76,7 +75,7 @@ public final class PanamoeChatModel implements ChatModel, StreamingChatModel, Au
     try {
       GenerationOptions options = options(request.parameters());
       synchronized (device) {
-        try (TextSession session = model.begin(prompt(request.messages()), options)) {
+        try (TextSession session = model.beginChat(messages(request), options)) {
           Handle handle = new Handle(session);
           for (Optional<Token> token = session.next();
               token.isPresent() && !handle.isCancelled();
@@ -118,16 +117,16 @@ public final class PanamoeChatModel implements ChatModel, StreamingChatModel, Au
     }
   }
 
-  /** The form of a conversation. A model that was trained on another one wants that. */
-  private static String prompt(List<ChatMessage> messages) {
-    return messages.stream().map(message -> text(message) + "\n").collect(Collectors.joining());
+  private static List<ChatMessage> messages(ChatRequest request) {
+    return request.messages().stream().map(PanamoeChatModel::message).toList();
   }
 
-  private static String text(ChatMessage message) {
+  private static ChatMessage message(dev.langchain4j.data.message.ChatMessage message) {
     return switch (message) {
-      case SystemMessage system -> system.text();
-      case UserMessage user when user.hasSingleText() -> user.singleText();
-      case AiMessage answer when !answer.hasToolExecutionRequests() -> answer.text();
+      case SystemMessage system -> ChatMessage.system(system.text());
+      case UserMessage user when user.hasSingleText() -> ChatMessage.user(user.singleText());
+      case AiMessage answer when !answer.hasToolExecutionRequests() ->
+          ChatMessage.assistant(answer.text());
       default -> throw new UnsupportedFeatureException("messages other than text: " + message);
     };
   }
