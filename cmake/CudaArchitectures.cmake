@@ -1,10 +1,8 @@
 # Finds nvcc, and sets the architectures of the CUDA backend: Ampere, Hopper, Blackwell, and later ones by PTX.
 set(PANAMOE_CUDA_ARCHITECTURES "80-real;90a-real;100-real;100-virtual" CACHE STRING "What panamoe_cuda is built for")
 
-if(NOT PANAMOE_ZIG_TARGET)
-  include(CheckLanguage)
-  check_language(CUDA)
-endif()
+include(CheckLanguage)
+check_language(CUDA)
 if(CMAKE_CUDA_COMPILER)
   enable_language(CUDA)
   set(CMAKE_CUDA_STANDARD 20)
