@@ -1,7 +1,10 @@
 // What Highway's own library does for its headers: it holds the target that dynamic dispatch picks. Here, so that
 // libpanamoe.so runs on machines without libhwy.
 #include <atomic>
+#include <cstdarg>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 
 #include "cpu/simd/processor_targets.h"
 #include "hwy/highway.h"
@@ -19,6 +22,17 @@ int64_t SupportedTargets() { return moe::cpu::processor_targets() & ~g_disabled;
 void DisableTargets(int64_t targets) {
   g_disabled = targets;
   g_chosen.DeInit();  // the next dispatch picks anew
+}
+
+// What its headers assert; under sanitizers that is more.
+void Abort(const char* file, int line, const char* format, ...) {
+  std::va_list values;
+  va_start(values, format);
+  std::fprintf(stderr, "Highway at %s:%d: ", file, line);
+  std::vfprintf(stderr, format, values);
+  std::fputc('\n', stderr);
+  va_end(values);
+  std::abort();
 }
 
 }  // namespace hwy
