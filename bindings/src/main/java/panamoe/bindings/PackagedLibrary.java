@@ -32,8 +32,8 @@ record PackagedLibrary(ClassLoader jars, String platform, List<UnpackFolder> fol
    * Unpacks the library, unless it already is, into the first folder from which it can be loaded.
    *
    * @return the file; empty if no jar has the library
-   * @throws UnsatisfiedLinkError if several jars have different ones, the jar is damaged, or no
-   *     folder can be used; one sentence
+   * @throws UnsatisfiedLinkError if several jars have different ones, the jar is damaged, no folder
+   *     can be used, or the system's loader refuses the library; one sentence
    */
   @Override
   public Optional<Path> find() {

@@ -30,8 +30,8 @@ record UnpackFolder(Path path) {
   static final String PROPERTY = "panamoe.native.cache";
   static final String VARIABLE = "PANAMOE_NATIVE_CACHE";
 
-  private static final Set<PosixFilePermission> OWN = PosixFilePermissions.fromString("rwx------");
-  private static final FileAttribute<?> PRIVATE = PosixFilePermissions.asFileAttribute(OWN);
+  private static final FileAttribute<?> PRIVATE =
+      PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------"));
 
   /** The library cannot be loaded from this folder; the message names it and says why. */
   static final class Refused extends Exception {
@@ -43,8 +43,9 @@ record UnpackFolder(Path path) {
   }
 
   /**
-   * The folders that a process may use, the best first: the one that a setting names and no other,
-   * or else {@code panamoe/native} in the user's cache folder, then one for temporary files.
+   * The folders that a process may use, the best first: {@code panamoe-native} in the one that a
+   * setting names and no other, or else {@code panamoe/native} in the user's cache folder, then one
+   * for temporary files.
    *
    * @param properties system properties of the process
    * @param environment variables of the process
@@ -53,7 +54,8 @@ record UnpackFolder(Path path) {
   static List<UnpackFolder> of(Map<?, ?> properties, Map<String, String> environment) {
     for (Object named : new Object[] {properties.get(PROPERTY), environment.get(VARIABLE)}) {
       if (named instanceof String value && Setting.isSet(value)) {
-        return List.of(new UnpackFolder(Setting.path(value, SearchPath.FILE_NAME)));
+        Path folder = Setting.path(value, SearchPath.FILE_NAME);
+        return List.of(new UnpackFolder(folder.resolve("panamoe-native")));
       }
     }
     List<UnpackFolder> folders = new ArrayList<>();
@@ -78,13 +80,14 @@ record UnpackFolder(Path path) {
    * @param digest SHA-256 of the library, in hexadecimal digits
    * @param content the library
    * @return the library's file
-   * @throws Refused if the folder is not this user's, cannot be written, is full, or may not be
-   *     executed from
+   * @throws Refused if the folder is not this user's alone to write, cannot be written, is full, or
+   *     may not be executed from
+   * @throws UnsatisfiedLinkError if the library cannot be loaded from any folder
    */
   Path load(String digest, Supplier<byte[]> content) throws Refused {
     Path file = path.resolve(digest).resolve(SearchPath.FILE_NAME);
     try {
-      makePrivate(path);
+      requirePrivate(path);
       if (!Files.isRegularFile(file) || !sha256(Files.readAllBytes(file)).equals(digest)) {
         write(file, content.get());
       }
@@ -95,11 +98,15 @@ record UnpackFolder(Path path) {
       SharedObject.open(file);
       return file;
     } catch (UnsatisfiedLinkError e) {
-      throw new Refused(e.getMessage(), e);
+      if (Files.isExecutable(file)) {
+        throw e; // a newer glibc is needed, say: no folder would help
+      }
+      throw new Refused(e.getMessage(), e); // mounted noexec
     }
   }
 
-  private static void makePrivate(Path folder) throws IOException {
+  /** A folder that exists stays as it is: it may be mounted read-only, with a good library. */
+  private static void requirePrivate(Path folder) throws IOException {
     if (!Files.isDirectory(folder)) {
       Files.createDirectories(folder.getParent());
       Files.createDirectories(folder, PRIVATE);
@@ -108,14 +115,16 @@ record UnpackFolder(Path path) {
     if (!Files.getAttribute(folder, "unix:uid", LinkOption.NOFOLLOW_LINKS).equals(user)) {
       throw new IOException("it belongs to somebody else");
     }
-    if (!Files.getPosixFilePermissions(folder).equals(OWN)) {
-      Files.setPosixFilePermissions(folder, OWN);
+    Set<PosixFilePermission> rights = Files.getPosixFilePermissions(folder);
+    if (rights.contains(PosixFilePermission.GROUP_WRITE)
+        || rights.contains(PosixFilePermission.OTHERS_WRITE)) {
+      throw new IOException("others may write to it");
     }
   }
 
   private static void write(Path file, byte[] content) throws IOException {
     Path folder = Files.createDirectories(file.getParent(), PRIVATE);
-    Path written = Files.createTempFile(folder, "new", null);
+    Path written = Files.createTempFile(folder, "new", null, PRIVATE);
     try {
       try (FileChannel channel = FileChannel.open(written, StandardOpenOption.WRITE)) {
         for (ByteBuffer rest = ByteBuffer.wrap(content); rest.hasRemaining(); ) {

@@ -118,15 +118,41 @@ class PackagedLibraryTest {
         said);
   }
 
-  /** What cannot be loaded stands for a file system that is mounted noexec. */
+  /** A file without the right to be executed stands for a file system that is mounted noexec. */
   @Test
   void everyFolderIsTriedBeforeALibraryIsRefused() throws IOException {
-    Path unloadable = jar("unloadable", "not an ELF file".getBytes());
+    byte[] unloadable = "not an ELF file".getBytes();
     UnpackFolder other = new UnpackFolder(folder.resolve("other"));
-    String said = failure(List.of(unloadable), cache, other);
+    for (UnpackFolder each : List.of(cache, other)) {
+      Path file = each.path().resolve(UnpackFolder.sha256(unloadable)).resolve("libpanamoe.so");
+      Files.createDirectories(file.getParent());
+      Files.write(file, unloadable);
+    }
+    String said = failure(List.of(jar("unloadable", unloadable)), cache, other);
     assertTrue(said.contains("cannot load " + cache.path()), said);
     assertTrue(said.contains("; cannot load " + other.path()), said);
     assertEquals(1, said.lines().count(), said);
+  }
+
+  @Test
+  void whatNoFolderCausesIsTheLoadersOwnSentence() throws IOException {
+    Path unloadable = jar("unloadable", "not an ELF file".getBytes());
+    UnpackFolder other = new UnpackFolder(folder.resolve("other"));
+    String said = failure(List.of(unloadable), cache, other);
+    assertTrue(said.startsWith("cannot load " + cache.path()), said);
+    assertFalse(Files.exists(other.path()));
+  }
+
+  @Test
+  void aFolderThatExistsKeepsItsRights() throws IOException {
+    find(List.of(jar), cache);
+    Files.setPosixFilePermissions(cache.path(), PosixFilePermissions.fromString("r-xr-xr-x"));
+    find(List.of(jar), cache);
+    assertEquals(
+        "r-xr-xr-x", PosixFilePermissions.toString(Files.getPosixFilePermissions(cache.path())));
+    Files.setPosixFilePermissions(cache.path(), PosixFilePermissions.fromString("rwxrwx---"));
+    String said = failure(List.of(jar), cache);
+    assertTrue(said.contains("(" + cache.path() + ": others may write to it)"), said);
   }
 
   @Test
@@ -172,8 +198,10 @@ class PackagedLibraryTest {
     assertEquals(
         List.of(Path.of("/x/panamoe/native"), Path.of("/t/panamoe-native-u")),
         paths(user, Map.of("HOME", "/h", "XDG_CACHE_HOME", "/x")));
-    assertEquals(List.of(Path.of("/c")), paths(user, Map.of(UnpackFolder.VARIABLE, "/c")));
-    assertEquals(List.of(Path.of("/p")), paths(Map.of(UnpackFolder.PROPERTY, "/p"), user));
+    assertEquals(
+        List.of(Path.of("/c/panamoe-native")), paths(user, Map.of(UnpackFolder.VARIABLE, "/c")));
+    assertEquals(
+        List.of(Path.of("/p/panamoe-native")), paths(Map.of(UnpackFolder.PROPERTY, "/p"), user));
   }
 
   private static List<Path> paths(Map<String, String> properties, Map<String, String> variables) {
