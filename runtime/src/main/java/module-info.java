@@ -46,6 +46,7 @@ module panamoe.runtime {
       panamoe.text;
   exports panamoe.io to
       panamoe.api,
+      panamoe.djl, // for its version
       panamoe.text;
   exports panamoe.model to
       panamoe.api,

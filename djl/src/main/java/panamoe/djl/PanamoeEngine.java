@@ -5,6 +5,7 @@ import ai.djl.Model;
 import ai.djl.engine.Engine;
 import ai.djl.ndarray.NDManager;
 import ai.djl.util.passthrough.PassthroughNDManager;
+import panamoe.io.JarVersion;
 
 /**
  * DJL's engine "Panamoe": it loads language models, which write text. Its arrays only carry texts
@@ -43,11 +44,10 @@ public final class PanamoeEngine extends Engine {
     return RANK;
   }
 
-  /** The version in the jar's manifest; "development" outside a jar. */
+  /** The jar's version; "development" outside a jar. */
   @Override
   public String getVersion() {
-    String version = PanamoeEngine.class.getPackage().getImplementationVersion();
-    return version == null ? "development" : version;
+    return JarVersion.orDevelopment(PanamoeEngine.class);
   }
 
   @Override

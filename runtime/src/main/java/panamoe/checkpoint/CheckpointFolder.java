@@ -6,11 +6,11 @@ import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.function.Consumer;
 import panamoe.comm.Alone;
 import panamoe.io.FileTrouble;
 import panamoe.io.HiddenName;
+import panamoe.io.JarVersion;
 import panamoe.io.PlainFolder;
 import panamoe.io.StrictJson;
 
@@ -66,9 +66,7 @@ public final class CheckpointFolder {
       files.put(
           Checkpoint.CONFIG,
           disk.write(temporary.resolve(Checkpoint.CONFIG), StrictJson.bytes(contents.config())));
-      String version =
-          Optional.ofNullable(CheckpointFolder.class.getPackage().getImplementationVersion())
-              .orElse("development");
+      String version = JarVersion.orDevelopment(CheckpointFolder.class);
       Manifest manifest = new Manifest(version, contents.step(), contents.experts(), files);
       disk.write(temporary.resolve(Manifest.FILE_NAME), manifest.toJson());
       disk.force(temporary);

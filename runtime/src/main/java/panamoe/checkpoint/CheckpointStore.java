@@ -22,6 +22,7 @@ import panamoe.comm.Communicator;
 import panamoe.io.Entry;
 import panamoe.io.FileTrouble;
 import panamoe.io.HiddenName;
+import panamoe.io.JarVersion;
 import panamoe.io.RegularFile;
 import panamoe.io.StrictJson;
 
@@ -249,9 +250,7 @@ public final class CheckpointStore {
     files.put(
         Checkpoint.STATE,
         disk.write(into.resolve(Checkpoint.STATE), StrictJson.bytes(contents.state())));
-    String version =
-        Optional.ofNullable(CheckpointStore.class.getPackage().getImplementationVersion())
-            .orElse("development");
+    String version = JarVersion.orDevelopment(CheckpointStore.class);
     Manifest manifest = new Manifest(version, contents.step(), contents.experts(), files);
     disk.write(into.resolve(Manifest.FILE_NAME), manifest.toJson());
   }

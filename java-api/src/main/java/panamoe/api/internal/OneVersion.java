@@ -1,10 +1,11 @@
 package panamoe.api.internal;
 
+import java.security.CodeSource;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Optional;
 import java.util.Set;
+import panamoe.io.JarVersion;
 
 /** Whether the jars of Panamoe that a program runs with have one version. */
 public final class OneVersion {
@@ -14,7 +15,8 @@ public final class OneVersion {
           "panamoe.bindings.NativeLibrary",
           "panamoe.backend.Backends",
           "panamoe.api.Device",
-          "panamoe.text.MoeModel");
+          "panamoe.text.MoeModel",
+          "panamoe.djl.ArrayMemory"); // needs no class of DJL
 
   private OneVersion() {}
 
@@ -29,7 +31,7 @@ public final class OneVersion {
     for (String name : OF_EACH) {
       try {
         Class<?> type = Class.forName(name, false, loader);
-        version(type)
+        JarVersion.of(type)
             .ifPresent(
                 version -> {
                   versions.add(version);
@@ -46,14 +48,11 @@ public final class OneVersion {
     }
   }
 
-  private static Optional<String> version(Class<?> type) {
-    Module module = type.getModule();
-    return module.isNamed()
-        ? module.getDescriptor().rawVersion()
-        : Optional.ofNullable(type.getPackage().getImplementationVersion());
-  }
-
   private static String place(Class<?> type) {
-    return type.getProtectionDomain().getCodeSource().getLocation().getPath();
+    CodeSource source = type.getProtectionDomain().getCodeSource();
+    // A class loader of its own kind may tell no place.
+    return source == null || source.getLocation() == null
+        ? type.getPackageName()
+        : source.getLocation().getPath();
   }
 }
