@@ -60,6 +60,7 @@ public final class AdamW {
                 throw new CheckpointException(
                     "the model was not loaded from a checkpoint, so there is no state to resume");
               }
+              TrainedTensors.requireMoments(source, model.weights().config());
               AdamW optimizer = new AdamW(model, Argument.notNull("settings", settings));
               optimizer.tensors().readMoments(source);
               optimizer.steps = source.step();
@@ -77,7 +78,7 @@ public final class AdamW {
    *
    * @param learningRate of this step
    * @return the global norm of the gradients, before it was clipped
-   * @throws PanamoeException.BadArgument if the rate is negative or not finite
+   * @throws PanamoeException.BadArgument if the rate is negative, or not finite as a FLOAT32
    * @throws PanamoeException.Diverged if the norm is not finite; the parameters stay as they are
    * @throws IllegalStateException also if a backward failed and left a part of the gradients
    */
@@ -86,9 +87,9 @@ public final class AdamW {
         .lifetime()
         .use(
             () -> {
-              if (!(learningRate >= 0 && learningRate < Double.POSITIVE_INFINITY)) {
+              if (!(learningRate >= 0 && Float.isFinite((float) learningRate))) {
                 throw new IllegalArgumentException(
-                    "learningRate is " + learningRate + ", expected 0 or more");
+                    "learningRate is " + learningRate + ", expected a FLOAT32, 0 or more");
               }
               model.named().requireComplete();
               inner.sumGradients();

@@ -1,7 +1,8 @@
 package panamoe.api;
 
 /**
- * The settings of {@link AdamW} that do not change from step to step.
+ * The settings of {@link AdamW} that do not change from step to step, in their ranges also when
+ * rounded to FLOAT32.
  *
  * @param beta1 decay of the moving mean of gradients, 0 to less than 1
  * @param beta2 decay of the moving mean of their squares, 0 to less than 1
@@ -20,9 +21,14 @@ public record AdamWSettings(
    * @throws PanamoeException.BadArgument if one is out of range
    */
   public AdamWSettings {
-    require(beta1 >= 0 && beta1 < 1, "beta1", beta1, "0 or more and less than 1");
-    require(beta2 >= 0 && beta2 < 1, "beta2", beta2, "0 or more and less than 1");
-    require(epsilon > 0 && epsilon < 1, "epsilon", epsilon, "more than 0 and less than 1");
+    // Kernels take float32: 0 as epsilon, or 1 as a decay, would make NaN of a zero gradient.
+    require(beta1 >= 0 && (float) beta1 < 1, "beta1", beta1, "a FLOAT32, 0 or more, less than 1");
+    require(beta2 >= 0 && (float) beta2 < 1, "beta2", beta2, "a FLOAT32, 0 or more, less than 1");
+    require(
+        (float) epsilon > 0 && epsilon < 1,
+        "epsilon",
+        epsilon,
+        "a FLOAT32, more than 0, less than 1");
     require(
         weightDecay >= 0 && weightDecay < 10,
         "weightDecay",

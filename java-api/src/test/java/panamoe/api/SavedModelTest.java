@@ -230,6 +230,11 @@ class SavedModelTest {
   @Test
   void adamWRefusesWhatIsWrong() {
     assertThrows(PanamoeException.BadArgument.class, () -> new AdamWSettings(1, 0.9, 1e-8, 0, 1));
+    // As float32 these are 1 and 0.
+    assertThrows(
+        PanamoeException.BadArgument.class, () -> new AdamWSettings(0.9, 1 - 1e-9, 1e-8, 0, 1));
+    assertThrows(
+        PanamoeException.BadArgument.class, () -> new AdamWSettings(0.9, 0.95, 1e-50, 0, 1));
     assertThrows(PanamoeException.BadArgument.class, () -> AdamWSettings.USUAL.withClip(0));
     assertThrows(PanamoeException.BadArgument.class, () -> AdamW.begin(null, AdamWSettings.USUAL));
     try (Device device = Device.open("cpu", 1);
@@ -237,6 +242,7 @@ class SavedModelTest {
         TrainableModel other = TrainableModel.create(device, SETTINGS, 5)) {
       AdamW optimizer = AdamW.begin(model, AdamWSettings.USUAL.withWeightDecay(0));
       assertThrows(PanamoeException.BadArgument.class, () -> optimizer.step(Double.NaN));
+      assertThrows(PanamoeException.BadArgument.class, () -> optimizer.step(1e39));
       assertThrows(PanamoeException.BadArgument.class, () -> other.save(folder, optimizer));
       assertThrows(PanamoeException.BadModel.class, () -> AdamW.resume(model, AdamWSettings.USUAL));
       Map<String, List<Float>> before = parameters(model);

@@ -74,9 +74,14 @@ public record TrainConfig(
         "weightDecay",
         weightDecay,
         "0 or more and less than 10");
-    require(beta1 >= 0 && beta1 < 1, "beta1", beta1, "0 or more and less than 1");
-    require(beta2 >= 0 && beta2 < 1, "beta2", beta2, "0 or more and less than 1");
-    require(epsilon > 0 && epsilon < 1, "epsilon", epsilon, "more than 0 and less than 1");
+    // Kernels take float32: 0 as epsilon, or 1 as a decay, would make NaN of a zero gradient.
+    require(beta1 >= 0 && (float) beta1 < 1, "beta1", beta1, "a float32, 0 or more, less than 1");
+    require(beta2 >= 0 && (float) beta2 < 1, "beta2", beta2, "a float32, 0 or more, less than 1");
+    require(
+        (float) epsilon > 0 && epsilon < 1,
+        "epsilon",
+        epsilon,
+        "a float32, more than 0, less than 1");
     require(clip > 0, "clip", clip, "more than 0");
     require(dtype != null && dtype.isFloating(), "dtype", dtype, "FLOAT32 or BFLOAT16");
     require(evaluateEvery >= 0, "evaluateEvery", evaluateEvery, "0 or more");

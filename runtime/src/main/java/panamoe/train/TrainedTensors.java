@@ -12,6 +12,7 @@ import panamoe.checkpoint.CheckpointStore;
 import panamoe.checkpoint.SaveReport;
 import panamoe.checkpoint.Shards;
 import panamoe.comm.Communicator;
+import panamoe.config.ModelConfig;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
 import panamoe.param.Parameter;
@@ -169,25 +170,48 @@ public final class TrainedTensors {
    * @throws CheckpointException as {@link #read}
    */
   public void readMoments(Checkpoint checkpoint) {
-    Map<String, long[]> shapes = new LinkedHashMap<>();
-    ModelTensors.shapes(model.config())
-        .forEach(
-            (name, shape) -> {
-              shapes.put(FIRST + name, shape);
-              shapes.put(SECOND + name, shape);
-            });
     try (Shards shards = checkpoint.optimizer();
         TensorScope scope = TensorScope.shared(backend)) {
-      if (checkpoint.step() == 0 && shards.isEmpty()) {
-        return; // an edited model is at step 0 and has no moments yet: they stay zero
+      if (hasNone(checkpoint, shards)) {
+        return;
       }
-      shards.requireExactly(shapes);
+      shards.requireExactly(momentsOf(model.config()));
       RankTensors tensors = new RankTensors(scope);
       for (AdamW.Moments each : all) {
         readShare(shards, FIRST, tensors, each, each.first());
         readShare(shards, SECOND, tensors, each, each.second());
       }
     }
+  }
+
+  /**
+   * Refuses what {@link #readMoments} would, as far as names and shapes tell, before there is
+   * memory for moments.
+   *
+   * @throws CheckpointException if the checkpoint holds other tensors than this model's moments
+   */
+  public static void requireMoments(Checkpoint checkpoint, ModelConfig model) {
+    try (Shards shards = checkpoint.optimizer()) {
+      if (!hasNone(checkpoint, shards)) {
+        shards.requireExactly(momentsOf(model));
+      }
+    }
+  }
+
+  /** An edited model is at step 0 and has no moments yet: they stay zero. */
+  private static boolean hasNone(Checkpoint checkpoint, Shards shards) {
+    return checkpoint.step() == 0 && shards.isEmpty();
+  }
+
+  private static Map<String, long[]> momentsOf(ModelConfig model) {
+    Map<String, long[]> shapes = new LinkedHashMap<>();
+    ModelTensors.shapes(model)
+        .forEach(
+            (name, shape) -> {
+              shapes.put(FIRST + name, shape);
+              shapes.put(SECOND + name, shape);
+            });
+    return shapes;
   }
 
   private static void readShare(
