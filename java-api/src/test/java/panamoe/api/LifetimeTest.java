@@ -18,6 +18,7 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
+import panamoe.api.internal.Lifetime;
 import panamoe.testkit.Floats;
 import panamoe.testkit.Relay;
 
@@ -122,6 +123,28 @@ class LifetimeTest {
         device.close();
       }
     }
+  }
+
+  @Test
+  void whatCouldNotBeFreedIsFreedWithTheDevice() {
+    List<String> freed = new ArrayList<>();
+    Lifetime device = Lifetime.ofDevice("the device", () -> freed.add("device"));
+    Lifetime layer = device.begin("the layer", () -> freed.add("layer"));
+    boolean[] fails = {true};
+    layer.begin(
+        "the step",
+        () -> {
+          if (fails[0]) {
+            throw new IllegalStateException("not now");
+          }
+          freed.add("step");
+        });
+    assertThrows(IllegalStateException.class, layer::close);
+    String said = assertThrows(IllegalStateException.class, () -> layer.run(() -> {})).getMessage();
+    assertEquals("the layer is closed", said);
+    fails[0] = false;
+    device.close();
+    assertEquals(List.of("layer", "step", "device"), freed);
   }
 
   /** Freed memory is reused: an old segment must not expose the new owner's weights. */

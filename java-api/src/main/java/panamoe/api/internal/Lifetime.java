@@ -106,8 +106,10 @@ public final class Lifetime {
     if (device) {
       endChildren(); // their memory belongs to the device
     }
-    free.run(); // may throw before it frees anything of a layer
-    closed = true;
+    if (!closed) { // else one of its children could not be freed before
+      free.run(); // may throw before it frees anything of a layer
+      closed = true;
+    }
     endChildren();
     if (!device) {
       parent.children.remove(this);
