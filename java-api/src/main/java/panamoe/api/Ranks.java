@@ -1,6 +1,7 @@
 package panamoe.api;
 
 import java.time.Duration;
+import java.util.Collections;
 import java.util.List;
 import panamoe.api.internal.Argument;
 import panamoe.api.internal.Failures;
@@ -27,6 +28,10 @@ public final class Ranks {
     RequiredJava.check();
   }
 
+  // Milliseconds, whose nanoseconds fit into 64 bits: waits are computed in both.
+  private static final Duration SHORTEST = Duration.ofMillis(1);
+  private static final Duration LONGEST = Duration.ofDays(365);
+
   /**
    * What each rank does.
    *
@@ -52,7 +57,8 @@ public final class Ranks {
   /**
    * Runs ranks as threads of this process, and waits for them.
    *
-   * @param patience how long a rank waits for another one before all fail
+   * @param patience how long a rank waits for another one before all fail: more than 0, rounded to
+   *     1 millisecond to a year
    * @return the ranks' results, by rank
    * @throws PanamoeException.BadArgument if there are no ranks, or they cannot be divided so
    * @throws PanamoeException.RanksFailed if a rank failed; the cause is what it threw
@@ -73,7 +79,8 @@ public final class Ranks {
    * it once in a process that has not started MPI. After a failure, end the process with a status
    * other than 0.
    *
-   * @param patience how long a rank waits for another one before all fail
+   * @param patience how long a rank waits for another one before all fail: more than 0, rounded to
+   *     1 millisecond to a year
    * @return this rank's result
    * @throws PanamoeException.BadArgument if the ranks cannot be divided so
    * @throws PanamoeException.RanksFailed if Open MPI 5 is not installed, or another rank failed
@@ -118,10 +125,10 @@ public final class Ranks {
   }
 
   private static Duration positive(Duration patience) {
-    if (Argument.notNull("patience", patience).toMillis() < 1) {
+    if (!Argument.notNull("patience", patience).isPositive()) {
       throw new IllegalArgumentException("patience is " + patience + ", expected more than 0");
     }
-    return patience;
+    return Collections.min(List.of(LONGEST, Collections.max(List.of(SHORTEST, patience))));
   }
 
   /** This rank's number, 0 to {@code size() - 1}. */

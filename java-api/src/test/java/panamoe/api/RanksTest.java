@@ -101,6 +101,13 @@ class RanksTest {
   }
 
   @Test
+  void patienceMayBeOfAnyLength() {
+    for (Duration patience : List.of(Duration.ofNanos(1), Duration.ofSeconds(Long.MAX_VALUE))) {
+      assertEquals(List.of(1), Ranks.onThreads(1, Degrees.of(1), patience, ranks -> ranks.size()));
+    }
+  }
+
+  @Test
   void wrongDegreesAreRefused() {
     for (Degrees wrong : List.of(Degrees.of(3), Degrees.of(1).withTensor(3), Degrees.of(0))) {
       assertThrows(
