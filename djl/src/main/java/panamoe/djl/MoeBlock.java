@@ -27,9 +27,9 @@ import panamoe.api.Precision;
  * #layer}. {@link ai.djl.Model#save} and {@link ai.djl.Model#load} include them. Whoever created
  * the layer closes it, after the network's last use.
  *
- * <p>Several threads may call it, as predictors of one model do: calls of one {@link
- * panamoe.api.Device} wait for each other, by the device's monitor. No thread may close an input
- * array during a call.
+ * <p>Several threads may call it, as predictors of one model do, and save or load it: calls of one
+ * {@link panamoe.api.Device} wait for each other, by the device's monitor. No thread may close an
+ * input array during a call.
  *
  * {@snippet file="panamoe/djl/MoeBlockExample.java" region="network"}
  */
@@ -125,7 +125,9 @@ public final class MoeBlock extends AbstractBlock {
   @Override
   public void saveParameters(DataOutputStream file) throws IOException {
     super.saveParameters(file);
-    SavedParameters.write(layer, file);
+    synchronized (layer.device()) {
+      SavedParameters.write(layer, file);
+    }
   }
 
   /**
@@ -135,6 +137,8 @@ public final class MoeBlock extends AbstractBlock {
   public void loadParameters(NDManager manager, DataInputStream file)
       throws IOException, MalformedModelException {
     super.loadParameters(manager, file);
-    SavedParameters.read(layer, file);
+    synchronized (layer.device()) {
+      SavedParameters.read(layer, file);
+    }
   }
 }

@@ -18,6 +18,8 @@ import ai.djl.nn.SequentialBlock;
 import ai.djl.training.ParameterStore;
 import ai.djl.translate.NoopTranslator;
 import ai.djl.util.passthrough.PassthroughNDManager;
+import java.io.DataOutputStream;
+import java.io.OutputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -162,6 +164,8 @@ class MoeBlockTest {
           try (NDManager own = NDManager.newBaseManager("PyTorch")) {
             for (int i = 0; i < 20; i++) {
               assertArrayEquals(y, forward(own.create(x, new Shape(50, HIDDEN))), 0f);
+              new MoeBlock(layer)
+                  .saveParameters(new DataOutputStream(OutputStream.nullOutputStream()));
             }
           }
           return null;
