@@ -49,7 +49,10 @@ public sealed class PanamoeException extends RuntimeException {
     }
   }
 
-  /** Training diverged: a gradient is not finite. The parameters are as they were before. */
+  /**
+   * Numbers are not finite: a gradient's, and the parameters are as they were before; or those that
+   * a model computes, because training diverged or its weights are damaged.
+   */
   public static final class Diverged extends PanamoeException {
     private static final long serialVersionUID = 1;
 

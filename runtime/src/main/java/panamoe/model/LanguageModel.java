@@ -322,8 +322,8 @@ public final class LanguageModel implements AutoCloseable {
    *
    * @param where as the sentence goes on
    */
-  public static IllegalArgumentException notFinite(String where) {
-    return new IllegalArgumentException(
+  public static NotFinite notFinite(String where) {
+    return new NotFinite(
         "the model gives numbers that are not finite"
             + where
             + "; its weights are damaged, or training diverged");

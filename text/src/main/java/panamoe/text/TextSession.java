@@ -48,8 +48,7 @@ public final class TextSession implements AutoCloseable {
    * The next token; empty when the text has ended. If the thread is interrupted the text ends as
    * cancelled, and the thread stays interrupted.
    *
-   * @throws panamoe.api.PanamoeException.BadArgument if the model computes numbers that are not
-   *     finite
+   * @throws panamoe.api.PanamoeException.Diverged if the model computes numbers that are not finite
    * @throws IllegalStateException if the session is closed, or another thread uses the device
    */
   public Optional<Token> next() {

@@ -65,6 +65,21 @@ class TrainedTextTest {
   }
 
   @Test
+  void aModelThatDivergedSaysSo() {
+    try (Device device = Device.open("cpu", 1);
+        TrainableModel model = TrainableModel.create(device, SETTINGS, 3);
+        MoeModel writer = MoeModel.of(model)) {
+      model.parameter("final_norm.bias").setAtIndex(ValueLayout.JAVA_FLOAT, 0, Float.NaN);
+      String said =
+          assertThrows(
+                  PanamoeException.Diverged.class,
+                  () -> writer.generate("ABC", GenerationOptions.of(2)))
+              .getMessage();
+      assertTrue(said.startsWith("the model gives numbers that are not finite"), said);
+    }
+  }
+
+  @Test
   void savedAndOpenedItWritesTheSame() {
     ModelSettings dropping = SETTINGS.withCapacityFactor(1);
     try (Device device = Device.open("cpu", 1);

@@ -7,6 +7,7 @@ import panamoe.checkpoint.CheckpointException;
 import panamoe.comm.CommunicationException;
 import panamoe.data.DataException;
 import panamoe.io.MissingArtifact;
+import panamoe.model.NotFinite;
 
 /** Turns the runtime's exceptions into the facade's. */
 public final class Failures {
@@ -16,6 +17,8 @@ public final class Failures {
   public static <T> T translating(Supplier<T> body) {
     try {
       return body.get();
+    } catch (NotFinite e) {
+      throw new PanamoeException.Diverged(e.getMessage(), e);
     } catch (IllegalArgumentException e) {
       throw new PanamoeException.BadArgument(e.getMessage(), e);
     } catch (CheckpointException | DataException e) {
