@@ -139,9 +139,10 @@ public final class MoeModel implements AutoCloseable {
   }
 
   /**
-   * A model that writes with the weights of one that trains, without a copy: each text sees them as
-   * they are when its tokens are computed. Its tokens are bytes and an end of text, and messages of
-   * its conversations are lines. It is closed with the other.
+   * A model that writes with the weights of one that trains, without a copy. A text begun before
+   * they change is of both: tokens that were computed stay in its cache, and a model in BFLOAT16
+   * rounds what the caller wrote when a text begins. Its tokens are bytes and an end of text, and
+   * messages of its conversations are lines. It is closed with the other.
    *
    * @throws panamoe.api.PanamoeException.BadArgument if the vocabulary is not that of bytes, the
    *     model drops tokens (save and open it), or several ranks hold it
@@ -374,8 +375,8 @@ public final class MoeModel implements AutoCloseable {
       throw new IllegalStateException(
           texts
               + (texts == 1 ? " text is" : " texts are")
-              + " under way, and the model was opened for no more: close one, or see"
-              + " ModelOptions.texts");
+              + " under way, and the model writes no more at a time: close one;"
+              + " ModelOptions.texts asks for more of a model that is opened");
     }
     weights.get(); // as the caller has changed them
     GenerationRequest request =
