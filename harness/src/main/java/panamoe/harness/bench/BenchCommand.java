@@ -83,7 +83,7 @@ public final class BenchCommand implements Callable<Integer> {
               + " train-step has its own.")
   private List<String> shapeNames;
 
-  @Mixin private ModelOptions modelOptions;
+  @Mixin private BenchModelOptions modelOptions;
 
   @Option(
       names = "--tokens",

@@ -69,7 +69,7 @@ public final class PlanCommand implements Callable<Integer> {
 
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
-  @Mixin private ModelOptions model;
+  @Mixin private DescribedModelOptions model;
   @Mixin private RouteOptions routes;
 
   @Option(

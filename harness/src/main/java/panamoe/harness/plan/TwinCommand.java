@@ -42,7 +42,7 @@ import picocli.CommandLine.Spec;
 public final class TwinCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
-  @Mixin private ModelOptions model;
+  @Mixin private DescribedModelOptions model;
 
   @Option(
       names = "--cluster",

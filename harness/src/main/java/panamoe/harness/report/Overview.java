@@ -132,18 +132,18 @@ record Overview(RunDirectory run, long parameters) {
 
   /** How to train it again, as HTML; nothing if the run does not say how it was trained. */
   String reproduction() {
-    List<Session> history = run.history();
+    List<TrainedBy> history = run.history();
     if (history.isEmpty()) {
       return "";
     }
-    Session first = history.getFirst();
+    TrainedBy first = history.getFirst();
     Map<String, String> facts = new LinkedHashMap<>();
     facts.put("Begun", first.date());
     facts.put("Duration of all steps", duration(run.trainingSeconds()));
     facts.put("Text", first.text());
     facts.put("Machine", machines(history));
     facts.put(
-        "Panamoe", String.join("; ", distinct(history.stream().map(Session::version).toList())));
+        "Panamoe", String.join("; ", distinct(history.stream().map(TrainedBy::version).toList())));
     StringBuilder html = new StringBuilder(Html.heading("How to reproduce it"));
     html.append("<dl class=\"facts\">\n");
     facts.forEach(
@@ -154,7 +154,7 @@ record Overview(RunDirectory run, long parameters) {
                 .append(Html.escape(fact))
                 .append("</dd>\n"));
     html.append("</dl>\n<pre>");
-    history.forEach(session -> html.append(Html.escape(session.command())).append('\n'));
+    history.forEach(process -> html.append(Html.escape(process.command())).append('\n'));
     return html.append("</pre>\n")
         .append(
             Html.paragraph(
@@ -163,19 +163,19 @@ record Overview(RunDirectory run, long parameters) {
         .toString();
   }
 
-  private static String machines(List<Session> history) {
+  private static String machines(List<TrainedBy> history) {
     return String.join(
         "; ",
         distinct(
             history.stream()
                 .map(
-                    session ->
-                        session.machine()
+                    process ->
+                        process.machine()
                             + ", "
-                            + session.device()
-                            + (session.ranks() == 1
+                            + process.device()
+                            + (process.ranks() == 1
                                 ? ""
-                                : ", " + Count.of(session.ranks(), "rank")))
+                                : ", " + Count.of(process.ranks(), "rank")))
                 .toList()));
   }
 

@@ -32,7 +32,7 @@ public record RunDirectory(
     Optional<Routing> routing,
     List<ShownText> samples,
     List<ShownText> reading,
-    List<Session> history) {
+    List<TrainedBy> history) {
 
   private static final JsonMapper JSON =
       JsonMapper.builder()

@@ -9,7 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import panamoe.harness.report.Session;
+import panamoe.harness.report.TrainedBy;
 import panamoe.io.PlainFolder;
 
 /** The {@code history.json} of a run: an entry for each process that trained it, in order. */
@@ -23,21 +23,21 @@ record History(PlainFolder run) {
    *
    * @throws IllegalArgumentException if the file is there and is no history
    */
-  void add(Session session) throws IOException {
-    List<Session> sessions = new ArrayList<>();
+  void add(TrainedBy process) throws IOException {
+    List<TrainedBy> processes = new ArrayList<>();
     if (run.has(NAME)) {
       Path file = run.file(NAME);
       try {
-        sessions.addAll(
-            JSON.readValue(Files.readString(file), new TypeReference<List<Session>>() {}));
+        processes.addAll(
+            JSON.readValue(Files.readString(file), new TypeReference<List<TrainedBy>>() {}));
       } catch (JsonProcessingException e) {
         throw new IllegalArgumentException(file + ": " + e.getOriginalMessage(), e);
       }
     }
-    sessions.add(session);
+    processes.add(process);
     byte[] content =
         JSON.writerWithDefaultPrettyPrinter()
-            .writeValueAsString(sessions)
+            .writeValueAsString(processes)
             .getBytes(StandardCharsets.UTF_8);
     run.replace(NAME, content);
   }

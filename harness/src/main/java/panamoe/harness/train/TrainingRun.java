@@ -28,7 +28,7 @@ import panamoe.harness.TrainingProgress;
 import panamoe.harness.Version;
 import panamoe.harness.doctor.SystemFile;
 import panamoe.harness.report.Report;
-import panamoe.harness.report.Session;
+import panamoe.harness.report.TrainedBy;
 import panamoe.io.Count;
 import panamoe.model.KeptLayers;
 import panamoe.model.LanguageModel;
@@ -185,7 +185,7 @@ final class TrainingRun {
           .first()) { // only after the restore, so that a run that cannot continue stays unchanged
         folder.reconfigure(config);
         folder.rewindMetrics(trainer.step());
-        folder.history().add(session());
+        folder.history().add(trainedBy());
       }
       long before = trainer.step();
       long start = System.nanoTime();
@@ -211,8 +211,8 @@ final class TrainingRun {
     }
   }
 
-  private Session session() throws IOException {
-    return new Session(
+  private TrainedBy trainedBy() throws IOException {
+    return new TrainedBy(
         Instant.now().truncatedTo(ChronoUnit.SECONDS).toString(),
         command,
         Version.built(),

@@ -51,12 +51,12 @@ final class SyntheticRun {
     Files.writeString(
         folder.resolve("history.json"),
         JSON.writeValueAsString(
-            List.of(session("train --out 'a run'"), session("train --resume"))));
+            List.of(process("train --out 'a run'"), process("train --resume"))));
     return folder;
   }
 
-  private static Session session(String command) {
-    return new Session(
+  private static TrainedBy process(String command) {
+    return new TrainedBy(
         "2026-01-02T03:04:05Z",
         "panamoe " + command,
         "1.0, commit abc",

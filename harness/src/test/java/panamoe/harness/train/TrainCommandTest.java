@@ -26,9 +26,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.data.JsonTokenizer;
 import panamoe.harness.CommandRun;
 import panamoe.harness.report.RunDirectory;
-import panamoe.harness.report.Session;
 import panamoe.harness.report.ShownText;
 import panamoe.harness.report.TokenRoutes;
+import panamoe.harness.report.TrainedBy;
 
 /** train, inspect and generate as a user runs them, on a text of a few kilobytes. */
 class TrainCommandTest {
@@ -55,7 +55,7 @@ class TrainCommandTest {
     }
     String report = Files.readString(run.resolve("report.html"));
     assertTrue(report.contains("<svg") && report.contains("id=\"routes\""));
-    List<Session> history = RunDirectory.read(run).history();
+    List<TrainedBy> history = RunDirectory.read(run).history();
     assertEquals(1, history.size());
     assertTrue(history.getFirst().command().startsWith("panamoe train --"), report);
     ShownText read = RunDirectory.read(run).reading().getFirst();

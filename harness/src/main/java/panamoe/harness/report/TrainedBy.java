@@ -11,7 +11,7 @@ package panamoe.harness.report;
  * @param ranks in all
  * @param text that it trained on, with its authors and terms where they are known
  */
-public record Session(
+public record TrainedBy(
     String date,
     String command,
     String version,

@@ -5,7 +5,7 @@ import panamoe.train.RunConfig;
 import picocli.CommandLine.Option;
 
 /** The model of {@code plan} and {@code twin}, of which no weights are needed. */
-final class ModelOptions {
+final class DescribedModelOptions {
   @Option(
       names = {"-m", "--model"},
       paramLabel = "MODEL",

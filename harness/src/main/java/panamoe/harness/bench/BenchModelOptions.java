@@ -13,8 +13,8 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
-/** The options for what prefill, decode and load run: {@code @Mixin ModelOptions}. */
-final class ModelOptions implements OptionGroup {
+/** The options for what prefill, decode and load run: {@code @Mixin BenchModelOptions}. */
+final class BenchModelOptions implements OptionGroup {
   private static final int MAX_TEXTS = 256;
 
   @Spec(Spec.Target.MIXEE)
