@@ -426,7 +426,7 @@ class LauncherTest {
   private String launcher() throws IOException {
     copy("harness/help.txt");
     copy("ci/home");
-    copy("ci/rank-options");
+    copy("ci/launcher");
     return copy("panamoe").toString();
   }
 
