@@ -1,5 +1,7 @@
 package panamoe.plan;
 
+import panamoe.io.Omittable;
+
 /**
  * Where a cluster's constants were measured.
  *
@@ -8,13 +10,16 @@ package panamoe.plan;
  * @param processors that a program may use
  * @param device of the ranks that were measured, as {@code --device} takes it
  */
-public record Machine(String name, String processor, int processors, String device) {
+public record Machine(String name, String processor, int processors, @Omittable String device) {
   public Machine {
+    if (device == null) {
+      throw new IllegalArgumentException(
+          "a machine needs a device; a calibration of an earlier version has none: calibrate again");
+    }
     if (name == null
         || name.isBlank()
         || processor == null
         || processor.isBlank()
-        || device == null
         || device.isBlank()) {
       throw new IllegalArgumentException("a machine needs a name, a processor and a device");
     }

@@ -25,9 +25,10 @@ final class Clusters {
   /**
    * Reads a calibration of this machine.
    *
-   * @throws IllegalArgumentException if it was not measured, or not here
+   * @param steps that it is to predict
+   * @throws IllegalArgumentException if it was not measured, or not here, or without these steps
    */
-  static Cluster ofThisMachine(String text) {
+  static Cluster ofThisMachine(String text, Steps steps) {
     Cluster known = Cluster.of(text);
     if (known.machine() == null || known.efficiency() == null) {
       throw new IllegalArgumentException(
@@ -42,9 +43,9 @@ final class Clusters {
               + Calibration.here(known.machine().device())
               + " are not predicted by it");
     }
-    if (known.training() == null) {
+    if (steps.train() && known.training() == null) {
       throw new IllegalArgumentException(
-          text + " has no steps of training: an earlier version measured it");
+          text + " has no steps of training: an earlier version measured it; calibrate again");
     }
     return known;
   }

@@ -49,7 +49,7 @@ import picocli.CommandLine.Spec;
       "an unknown name shows them all.",
       "",
       "docs/planning.md says what the predictions stand on. --device, --threads and",
-      "--seed, which every command takes, change nothing that is shown."
+      "--seed, which every command takes, are for --calibrate and --validate alone."
     })
 public final class PlanCommand implements Callable<Integer> {
   private static final List<String> OF_A_SEARCH =
@@ -214,6 +214,7 @@ public final class PlanCommand implements Callable<Integer> {
 
   private void measure() throws Exception {
     List<String> others = new ArrayList<>(OF_A_SEARCH);
+    others.addAll(TrainingOptions.OF_TRAINING);
     others.add("--paper");
     others.remove("--dtype");
     if (measuring.validate != null) {
@@ -224,7 +225,10 @@ public final class PlanCommand implements Callable<Integer> {
       measuring.calibrate(shared, computeType(), spec.commandLine().getOut());
       return;
     }
-    Cluster known = cluster == null ? null : shared.checked(() -> Clusters.ofThisMachine(cluster));
+    Cluster known =
+        cluster == null
+            ? null
+            : shared.checked(() -> Clusters.ofThisMachine(cluster, measuring.validate));
     measuring.validate(shared, computeType(), known, spec.commandLine().getOut());
   }
 

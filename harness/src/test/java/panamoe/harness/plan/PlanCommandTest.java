@@ -2,10 +2,13 @@ package panamoe.harness.plan;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -220,6 +223,27 @@ class PlanCommandTest {
   }
 
   @Test
+  void aCalibrationOfAnEarlierVersionServesWhatItHas() throws IOException {
+    Path file = calibration(Calibration.here("cpu"));
+    ObjectNode json = (ObjectNode) JSON.readTree(file.toFile());
+    json.remove("training");
+    Files.writeString(file, json.toString());
+    String text = file.toString();
+    assertNotNull(Clusters.ofThisMachine(text, Steps.SERVING).efficiency());
+    assertEquals(
+        text + " has no steps of training: an earlier version measured it; calibrate again",
+        assertThrows(IllegalArgumentException.class, () -> Clusters.ofThisMachine(text, Steps.ALL))
+            .getMessage());
+    ((ObjectNode) json.get("machine")).remove("device");
+    Files.writeString(file, json.toString());
+    CommandRun validate = CommandRun.of("plan", "--validate", "serving", "--cluster", text);
+    assertEquals(2, validate.exitCode());
+    assertEquals(1, validate.err().lines().count(), validate.err());
+    assertTrue(
+        validate.err().contains("an earlier version has none: calibrate again"), validate.err());
+  }
+
+  @Test
   void aPageNeedsNothingElseAndIsWellFormed() throws Exception {
     Path page = folder.resolve("plan.html");
     String[] command =
@@ -289,6 +313,10 @@ class PlanCommandTest {
         "plan --calibrate --ranks 0              | --ranks is 0, expected 1 to 64",
         "plan --calibrate --model 1.3B           | this machine is measured with models of its own,"
             + " and no --model",
+        "plan --calibrate --write-config x.json  | this machine is measured with models of its own,"
+            + " and no --write-config",
+        "plan --validate --price 2               | this machine is measured with models of its own,"
+            + " and no --price",
         "plan --calibrate --cluster dgx-h100:8   | this machine is measured with models of its own,"
             + " and no --cluster",
         "plan --validate decoding                | Invalid value for option '--validate'",
