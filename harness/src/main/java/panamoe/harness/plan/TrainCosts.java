@@ -56,7 +56,8 @@ final class TrainCosts {
 
   /**
    * The costs by which the closed form meets these times: each is set by its own model's, in turns,
-   * until they settle.
+   * until they settle. A time that no cost within its bounds gives leaves the cost at a bound, as
+   * that of a machine that was busy may.
    *
    * @param seconds of a step of each model
    */
