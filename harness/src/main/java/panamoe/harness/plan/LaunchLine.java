@@ -2,7 +2,9 @@ package panamoe.harness.plan;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Collectors;
 import panamoe.harness.ComputeType;
+import panamoe.harness.ShellWord;
 import panamoe.parallel.Topology;
 import panamoe.plan.Cluster;
 import panamoe.plan.Plan;
@@ -63,6 +65,6 @@ final class LaunchLine {
       words.addAll(List.of("--overlap", "" + overlap));
     }
     words.addAll(others);
-    return String.join(" ", words);
+    return words.stream().map(ShellWord::quoted).collect(Collectors.joining(" "));
   }
 }

@@ -4,6 +4,7 @@ import java.io.PrintWriter;
 import java.util.List;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import panamoe.harness.ShellWord;
 import picocli.CommandLine.Model.CommandSpec;
 
 /**
@@ -20,13 +21,8 @@ record Caller(String command, PrintWriter err) {
     List<String> arguments = spec.root().commandLine().getParseResult().originalArgs();
     return new Caller(
         Stream.concat(Stream.of(spec.root().name()), arguments.stream())
-            .map(Caller::quoted)
+            .map(ShellWord::quoted)
             .collect(Collectors.joining(" ")),
         err);
-  }
-
-  /** A word quoted for a shell. */
-  static String quoted(String word) {
-    return word.matches("[\\w@%+=:,./-]+") ? word : "'" + word.replace("'", "'\\''") + "'";
   }
 }

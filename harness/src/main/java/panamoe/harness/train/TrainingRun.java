@@ -24,6 +24,7 @@ import panamoe.comm.Traffic;
 import panamoe.data.Corpus;
 import panamoe.distill.Distillation;
 import panamoe.engine.ModelFolder;
+import panamoe.harness.ShellWord;
 import panamoe.harness.TrainingProgress;
 import panamoe.harness.Version;
 import panamoe.harness.doctor.SystemFile;
@@ -115,7 +116,7 @@ final class TrainingRun {
     private String further() {
       String command = "%nto train it further: panamoe train --out %s --resume --steps %d";
       return before == steps
-          ? String.format(Locale.ROOT, command, Caller.quoted(folder.toString()), 2 * steps)
+          ? String.format(Locale.ROOT, command, ShellWord.quoted(folder.toString()), 2 * steps)
           : "";
     }
   }

@@ -25,6 +25,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.data.JsonTokenizer;
 import panamoe.harness.CommandRun;
+import panamoe.harness.ShellWord;
 import panamoe.harness.report.RunDirectory;
 import panamoe.harness.report.ShownText;
 import panamoe.harness.report.TokenRoutes;
@@ -140,7 +141,7 @@ class TrainCommandTest {
     assertEquals(0, resumed.exitCode(), resumed.err());
     assertTrue(resumed.err().contains("after step 6"), resumed.err());
     assertEquals(
-        "panamoe train --out " + Caller.quoted(halves.toString()) + " --resume",
+        "panamoe train --out " + ShellWord.quoted(halves.toString()) + " --resume",
         RunDirectory.read(halves).history().get(1).command());
     assertArrayEquals(expected, weights(halves));
     assertArrayEquals(expected, weights(whole));
