@@ -1,7 +1,6 @@
 package panamoe.harness.train;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -19,21 +18,29 @@ record History(PlainFolder run) {
   private static final JsonMapper JSON = JsonMapper.builder().build();
 
   /**
-   * Adds a process.
+   * Processes until now; none of a run of an earlier version.
    *
    * @throws IllegalArgumentException if the file is there and is no history
    */
-  void add(TrainedBy process) throws IOException {
-    List<TrainedBy> processes = new ArrayList<>();
-    if (run.has(NAME)) {
-      Path file = run.file(NAME);
-      try {
-        processes.addAll(
-            JSON.readValue(Files.readString(file), new TypeReference<List<TrainedBy>>() {}));
-      } catch (JsonProcessingException e) {
-        throw new IllegalArgumentException(file + ": " + e.getOriginalMessage(), e);
-      }
+  List<TrainedBy> processes() throws IOException {
+    if (!run.has(NAME)) {
+      return List.of();
     }
+    Path file = run.file(NAME);
+    try {
+      return List.of(JSON.readValue(Files.readString(file), TrainedBy[].class));
+    } catch (JsonProcessingException e) {
+      throw new IllegalArgumentException(file + ": " + e.getOriginalMessage(), e);
+    }
+  }
+
+  /**
+   * Adds a process.
+   *
+   * @throws IllegalArgumentException as {@link #processes} throws it
+   */
+  void add(TrainedBy process) throws IOException {
+    List<TrainedBy> processes = new ArrayList<>(processes());
     processes.add(process);
     byte[] content =
         JSON.writerWithDefaultPrettyPrinter()

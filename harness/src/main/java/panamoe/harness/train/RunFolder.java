@@ -134,11 +134,14 @@ public final class RunFolder implements AutoCloseable {
 
   /** Opens the folder of a run to resume. */
   static RunFolder open(Path path) throws IOException {
-    if (!requirePlain(path).has(CONFIG)) {
+    PlainFolder files = requirePlain(path);
+    if (!files.has(CONFIG)) {
       throw new IllegalArgumentException(
           "there is no run to resume in " + path + ": it has no " + CONFIG);
     }
-    config(path); // before a file is written: it may be a released or a quantized model
+    // Before a file is written: it may be a released or a quantized model, or damaged.
+    config(path);
+    new History(files).processes();
     return locked(path, false);
   }
 

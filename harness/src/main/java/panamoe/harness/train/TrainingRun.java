@@ -184,8 +184,8 @@ final class TrainingRun {
           .ifPresentOrElse(warnings -> resumed(trainer.step(), warnings), () -> begun(checkpoints));
       if (ranks
           .first()) { // only after the restore, so that a run that cannot continue stays unchanged
+        folder.rewindMetrics(trainer.step()); // first: it refuses a damaged file
         folder.reconfigure(config);
-        folder.rewindMetrics(trainer.step());
         folder.history().add(trainedBy());
       }
       long before = trainer.step();

@@ -46,6 +46,16 @@ class RunFolderTest {
     RunFolder.open(run).close();
   }
 
+  @Test
+  void aRunWithADamagedHistoryIsRefusedBeforeAFileIsWritten() throws IOException {
+    Path run = run();
+    Path history = Files.writeString(run.resolve("history.json"), "[{\"date\": ");
+    String message =
+        assertThrows(IllegalArgumentException.class, () -> RunFolder.open(run)).getMessage();
+    assertTrue(message.startsWith(history + ": "), message);
+    assertFalse(Files.exists(run.resolve(".lock")));
+  }
+
   /** Nobody can make a folder in a kernel's file system, not even root. */
   @Test
   void aPlaceThatCannotBeWrittenToIsRefusedAtOnce() throws IOException {
