@@ -15,6 +15,15 @@ import java.util.List;
  */
 @JsonInclude(JsonInclude.Include.NON_NULL)
 public record ShownText(String language, String prompt, String text, TokenRoutes routes) {
+  /**
+   * @throws IllegalArgumentException without a prompt or a text
+   */
+  public ShownText {
+    if (prompt == null || text == null) {
+      throw new IllegalArgumentException("a shown text needs a prompt and a text");
+    }
+  }
+
   private static final JsonMapper JSON = JsonMapper.builder().build();
 
   /** The content of {@code samples.json} or {@code reading.json}. */

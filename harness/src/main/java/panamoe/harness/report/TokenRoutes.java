@@ -17,8 +17,8 @@ public record TokenRoutes(List<String> pieces, List<Integer> lengths, List<Layer
    * @param layer its index among all layers, from 0
    * @param experts E
    * @param sent the number of these experts to which a token goes; the others are the next best
-   * @param expert [S][2], the best first
-   * @param weight [S][2], of the expert's output; its score where a token does not go
+   * @param expert [S][min(2, E)], the best first
+   * @param weight [S][min(2, E)], of the expert's output; its score where a token does not go
    */
   public record Layer(int layer, int experts, int sent, int[][] expert, float[][] weight) {}
 

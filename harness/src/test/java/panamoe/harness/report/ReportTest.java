@@ -218,6 +218,16 @@ class ReportTest {
     assertFalse(Files.exists(folder.resolve("report.html")));
   }
 
+  @Test
+  void aSampleWithoutAPromptIsRefusedByItsFile() throws Exception {
+    SyntheticRun.write(folder);
+    Path samples = Files.writeString(folder.resolve("samples.json"), "[{\"text\": \"a\"}]");
+    String message =
+        assertThrows(IllegalArgumentException.class, () -> Report.write(folder)).getMessage();
+    assertTrue(message.startsWith(samples + ": "), message);
+    assertTrue(message.contains("a shown text needs a prompt and a text"), message);
+  }
+
   private static Document parse(Path file) throws Exception {
     return DocumentBuilderFactory.newInstance().newDocumentBuilder().parse(file.toFile());
   }
