@@ -92,7 +92,7 @@ public final class PanamoeChatModel implements ChatModel, StreamingChatModel, Au
       }
     } catch (PanamoeException.BadArgument e) {
       handler.onError(new InvalidRequestException(e.getMessage(), e));
-    } catch (RuntimeException e) {
+    } catch (Throwable e) { // an Error too: the caller waits for one of the handler's last calls
       handler.onError(e);
     }
   }
