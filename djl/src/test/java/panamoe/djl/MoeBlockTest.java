@@ -159,13 +159,14 @@ class MoeBlockTest {
   void threadsWaitForEachOther() throws Exception {
     float[] x = tokens(50, HIDDEN).toFloatArray();
     float[] y = expected(x);
+    MoeBlock saved = new MoeBlock(layer);
+    saved.initialize(manager, DataType.FLOAT32, new Shape(50, HIDDEN));
     Callable<Void> often =
         () -> {
           try (NDManager own = NDManager.newBaseManager("PyTorch")) {
             for (int i = 0; i < 20; i++) {
               assertArrayEquals(y, forward(own.create(x, new Shape(50, HIDDEN))), 0f);
-              new MoeBlock(layer)
-                  .saveParameters(new DataOutputStream(OutputStream.nullOutputStream()));
+              saved.saveParameters(new DataOutputStream(OutputStream.nullOutputStream()));
             }
           }
           return null;
