@@ -127,6 +127,16 @@ class TrainingPlanTest {
   }
 
   @Test
+  void aLaunchLineQuotesItsFileForAShell() {
+    String[] command =
+        "plan --model 350M --cluster dgx-a100:1 --tokens 1e9 --write-config x".split(" ");
+    command[command.length - 1] = folder.resolve("my run.json").toString();
+    CommandRun run = CommandRun.of(command);
+    assertEquals(0, run.exitCode(), run.err());
+    assertTrue(run.out().contains(" --config '" + folder + "/my run.json' "), run.out());
+  }
+
+  @Test
   void aWrittenRunHasCheckpoints() throws Exception {
     Path config = folder.resolve("config.json");
     Path page = folder.resolve("plan.html");
