@@ -15,6 +15,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.function.Function;
+import java.util.stream.Stream;
 import panamoe.comm.LauncherVariables;
 import panamoe.harness.bench.BenchCommand;
 import panamoe.harness.chat.ChatCommand;
@@ -44,6 +45,7 @@ import picocli.CommandLine.ExecutionException;
 import picocli.CommandLine.HelpCommand;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.RunLast;
@@ -174,11 +176,10 @@ public final class Main implements Callable<Integer> {
     return named.isEmpty() || OF_ALL.contains(named.getFirst()) ? COMMANDS : named;
   }
 
-  private static CommandLine commandLine(List<Class<?>> types) {
+  static CommandLine commandLine(List<Class<?>> types) {
     CommandLine commands = new CommandLine(new Main());
     types.forEach(commands::addSubcommand);
-    commands.getSubcommands().values().stream()
-        .flatMap(command -> command.getCommandSpec().options().stream())
+    options(commands)
         .map(option -> option.auxiliaryTypes()[0]) // for a list, the type of its elements
         .filter(Class::isEnum)
         .forEach(type -> registerChoices(commands, type));
@@ -200,6 +201,13 @@ public final class Main implements Callable<Integer> {
   public Integer call() {
     spec.commandLine().usage(spec.commandLine().getOut());
     return CommandLine.ExitCode.OK;
+  }
+
+  /** The options of a command and of all below it. */
+  private static Stream<OptionSpec> options(CommandLine command) {
+    return Stream.concat(
+        command.getCommandSpec().options().stream(),
+        command.getSubcommands().values().stream().flatMap(Main::options));
   }
 
   /** Refuses an empty path, which would mean the current folder but is probably a mistake. */

@@ -84,6 +84,15 @@ class MainTest {
   }
 
   @Test
+  void aNestedCommandsOptionsAreReadWithoutTheOthers() {
+    for (String command : List.of("prepare", "tasks")) {
+      CommandLine line = Main.commandLine(Main.wanted("data", command));
+      CommandRun run = CommandRun.of(line, "data", command, "--device", "nowhere");
+      assertTrue(run.err().contains("'nowhere' is none of [cpu, "), run.err());
+    }
+  }
+
+  @Test
   void theLauncherKnowsTheHelp() throws IOException {
     CommandLine commandLine = Main.commandLine().setUsageHelpAutoWidth(false).setUsageHelpWidth(80);
     String help = CommandRun.of(commandLine, "--help").out();

@@ -52,6 +52,9 @@ final class PromptOptions implements OptionGroup {
     }
     boolean standard = file.equals(STANDARD_INPUT);
     Path name = standard ? Path.of("the standard input") : file;
+    if (Files.isDirectory(file)) {
+      throw new IllegalArgumentException(file + " is a folder, expected a file with the prompt");
+    }
     try (InputStream input = standard ? System.in : Files.newInputStream(file)) {
       byte[] bytes = input.readNBytes(MOST_BYTES + 1);
       if (bytes.length > MOST_BYTES) {
