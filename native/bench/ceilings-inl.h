@@ -33,6 +33,7 @@ inline double multiply_add(int64_t steps, float seed, float* sink) {
   return 24.0 * static_cast<double>(hn::Lanes(d)) * static_cast<double>(steps);
 }
 
+#if HWY_ARCH_X86
 // Products of tiles with themselves, from registers. Returns the floating-point operations done.
 MOE_TILE_CODE inline double square_tiles(int64_t steps) {
   const cpu::TileRegisters<64> zeros;
@@ -62,11 +63,14 @@ inline bool tiles_allowed() {
   const char* limit = std::getenv("PANAMOE_SIMD");
   return limit == nullptr || *limit == '\0' || std::string_view(limit) == "AMX";
 }
+#endif
 
 // Returns the floating-point operations done. Without an instruction for it, a bfloat16 product is a float32 one after
 // widening: the ceiling is that of float32.
 inline double dot_bf16(int64_t steps, float seed, float* sink) {
+#if HWY_ARCH_X86
   if (tiles_allowed() && cpu::has_tile_unit()) return square_tiles(steps / 4);
+#endif
 #if HWY_NATIVE_DOT_BF16
   const hn::ScalableTag<hwy::bfloat16_t> d;
   const hn::Repartition<float, decltype(d)> df;
@@ -103,7 +107,9 @@ HWY_INLINE double dot_bytes(int64_t steps, float seed, float* sink, Dot&& dot) {
   return 12 * 8.0 * static_cast<double>(hn::Lanes(d)) * static_cast<double>(steps);
 }
 inline double dot_int8(int64_t steps, float seed, float* sink) {
+#if HWY_ARCH_X86
   if (tiles_allowed() && cpu::has_int8_tile_unit()) return square_byte_tiles(steps / 4);
+#endif
   const hn::ScalableTag<int32_t> d;
   const hn::Repartition<int8_t, decltype(d)> di;
 #if HWY_TARGET == HWY_AVX3  // Highway has it from AVX3_DL on

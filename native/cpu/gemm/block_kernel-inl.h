@@ -50,6 +50,8 @@ struct BlockSums {
   static constexpr int kHeight = kRows;
   hn::Vec<IntTag> v[kRows][2];
 
+  HWY_INLINE BlockSums() {}  // as that of Sums
+
   // Each row's sums begin with its word of `from`.
   HWY_INLINE void begin(const float* from) {
 #pragma GCC unroll 8

@@ -41,6 +41,9 @@ struct Sums {
   static constexpr int kVectors = 2 * kPanels;
   FloatVector v[kRows][kVectors];
 
+  // Uninitialized. GCC compiles a constructor that it makes itself for no target, which NEON's vectors do not allow.
+  HWY_INLINE Sums() {}
+
   // += the outer product of a column of A and a row of B.
   HWY_INLINE void add(const float* a, const FloatVector (&b)[kVectors]) {
 #pragma GCC unroll 16

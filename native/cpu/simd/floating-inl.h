@@ -9,10 +9,10 @@
 #include "hwy/highway.h"
 #include "moe/tensor.h"
 
-// 1 if the target has an instruction that sums pairs of bfloat16 products (vdpbf16ps). Highway says so from 1.1 on.
+// 1 if the target sums pairs of bfloat16 products (vdpbf16ps, bfdot). Highway 1.2 says so too, for NEON wrongly.
 #undef MOE_NATIVE_DOT
-#if defined(HWY_NATIVE_DOT_BF16)
-#define MOE_NATIVE_DOT HWY_NATIVE_DOT_BF16
+#if HWY_ARCH_ARM
+#define MOE_NATIVE_DOT (HWY_TARGET == HWY_NEON_BF16)
 #else
 #define MOE_NATIVE_DOT (HWY_TARGET <= HWY_AVX3_ZEN4)
 #endif
