@@ -14,6 +14,7 @@ import java.util.Locale;
  * @param musl whether the C library of this process is musl
  */
 record Platform(String system, String architecture, boolean musl) {
+  private static final List<String> PROCESSORS = List.of("amd64", "x86_64", "aarch64");
   private static final Path MAPS = Path.of("/proc/self/maps");
 
   static Platform ofProcess() {
@@ -46,9 +47,9 @@ record Platform(String system, String architecture, boolean musl) {
    *     can
    */
   void requireSupported() {
-    if (!system.equals("Linux") || !List.of("amd64", "x86_64").contains(architecture) || musl) {
+    if (!system.equals("Linux") || !PROCESSORS.contains(architecture) || musl) {
       throw new UnsatisfiedLinkError(
-          "the native library runs on Linux on x86-64 with glibc, and this is "
+          "the native library runs on Linux on x86-64 or aarch64 with glibc, and this is "
               + system
               + " on "
               + architecture

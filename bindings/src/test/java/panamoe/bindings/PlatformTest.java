@@ -16,14 +16,15 @@ class PlatformTest {
   @CsvSource({
     "Windows 11, amd64, false, Windows 11 on amd64",
     "Mac OS X, aarch64, false, Mac OS X on aarch64",
-    "Linux, aarch64, false, Linux on aarch64",
+    "Linux, riscv64, false, Linux on riscv64",
     "Linux, amd64, true, Linux on amd64 with musl",
+    "Linux, aarch64, true, Linux on aarch64 with musl",
   })
   void whatIsNotSupportedIsToldInASentence(
       String system, String architecture, boolean musl, String words) {
     Platform platform = new Platform(system, architecture, musl);
     assertEquals(
-        "the native library runs on Linux on x86-64 with glibc, and this is "
+        "the native library runs on Linux on x86-64 or aarch64 with glibc, and this is "
             + words
             + "; the device \"reference\" (plain Java, slow) works here",
         assertThrows(UnsatisfiedLinkError.class, platform::requireSupported).getMessage());
@@ -32,7 +33,14 @@ class PlatformTest {
   @Test
   void thisOneIsSupported() {
     assertDoesNotThrow(Platform.ofProcess()::requireSupported);
-    assertDoesNotThrow(new Platform("Linux", "amd64", false)::requireSupported);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"amd64, linux-x86_64", "x86_64, linux-x86_64", "aarch64, linux-aarch64"})
+  void aSupportedOneHasTheNameOfItsJar(String architecture, String name) {
+    Platform platform = new Platform("Linux", architecture, false);
+    assertDoesNotThrow(platform::requireSupported);
+    assertEquals(name, platform.name());
   }
 
   @Test
