@@ -17,7 +17,8 @@ public record StackedBars(String title, List<String> parts, List<Bar> bars, Stri
   private static final int RIGHT = WIDTH - 16;
   private static final int TOP = 64;
   private static final int HEIGHT = 24;
-  private static final int LEGEND = 98;
+  private static final int LEGEND = 98; // from one part to the next, if its name has room
+  private static final int LETTER = 7;
   // Okabe and Ito's: apart for the colour-blind, on light and on dark.
   private static final List<String> COLOURS =
       List.of(
@@ -45,10 +46,11 @@ public record StackedBars(String title, List<String> parts, List<Bar> bars, Stri
     Axis axis = Axis.over(0, most, 8, LEFT, RIGHT);
     Svg svg = new Svg(WIDTH, (int) bottom + 44, description);
     svg.text(8, 20, Anchor.START, "title", title);
+    double x = 8;
     for (int i = 0; i < parts.size(); i++) {
-      double x = 8 + (double) LEGEND * i;
       svg.cell(x, 34, 10, 10, COLOURS.get(i), parts.get(i));
       svg.text(x + 14, 43, Anchor.START, "label", parts.get(i));
+      x += Math.max(LEGEND, 30 + LETTER * parts.get(i).length());
     }
     for (double tick : axis.ticks()) {
       svg.line(axis.place(tick), TOP - 4, axis.place(tick), bottom, "grid");
