@@ -51,13 +51,12 @@ public final class TextTranslator
 
       @Override
       protected GeneratedText buildAsyncOutput() {
-        throw new UnsupportedOperationException(
-            "a text is pulled piece by piece: call getIterativeOutput");
+        throw pulled();
       }
 
       @Override
       protected void computeAsyncOutputInternal(GeneratedText output) {
-        throw new UnsupportedOperationException();
+        throw pulled();
       }
     };
   }
@@ -65,5 +64,10 @@ public final class TextTranslator
   @Override
   public Support getSupport() {
     return Support.ITERATIVE;
+  }
+
+  private static UnsupportedOperationException pulled() {
+    return new UnsupportedOperationException(
+        "a text is pulled piece by piece: call getIterativeOutput");
   }
 }

@@ -325,7 +325,7 @@ public final class MoeModel implements AutoCloseable {
    *
    * {@snippet file="panamoe/text/MoeModelExample.java" region="chat"}
    *
-   * @param messages the last of which is the user's
+   * @param messages the conversation; its last message is the user's
    * @throws panamoe.api.PanamoeException.BadArgument as {@link #generate} and {@link #encode(List)}
    * @throws panamoe.api.PanamoeException.BadModel if the template cannot be used
    * @throws IllegalStateException as {@link #generate}

@@ -26,7 +26,7 @@ interface PlanReport<P> {
   /**
    * Cards on which nothing fits.
    *
-   * @param least memory of the plan that takes least; null if there is none
+   * @param least memory of the plan that takes least; null if no degrees divide the model
    * @param why the rest of a sentence that begins with their number
    */
   record Misfit(int cards, Parts least, String why) {

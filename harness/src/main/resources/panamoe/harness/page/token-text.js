@@ -3,7 +3,7 @@
 import { paint } from './colours.js';
 import { Cursor } from './cursor.js';
 
-/** The tip tells the experts of so many layers; of a deeper model only that of the chosen layer. */
+/** The tip lists every layer's expert in models of at most this depth, else the chosen layer's alone. */
 const LAYERS_TOLD = 8;
 
 /**
