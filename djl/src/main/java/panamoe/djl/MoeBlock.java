@@ -126,7 +126,7 @@ public final class MoeBlock extends AbstractBlock {
   public void saveParameters(DataOutputStream file) throws IOException {
     super.saveParameters(file);
     synchronized (layer.device()) {
-      SavedParameters.write(layer, file);
+      SavedParameters.write(layer.parameters(), file);
     }
   }
 
@@ -138,7 +138,7 @@ public final class MoeBlock extends AbstractBlock {
       throws IOException, MalformedModelException {
     super.loadParameters(manager, file);
     synchronized (layer.device()) {
-      SavedParameters.read(layer, file);
+      SavedParameters.read(layer.parameters(), file);
     }
   }
 }

@@ -9,7 +9,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.util.Arrays;
-import panamoe.api.MoeLayer;
+import panamoe.api.Parameters;
 
 /**
  * A layer's parameters in a file of DJL's: their number, then of each the name, the number of
@@ -23,10 +23,10 @@ final class SavedParameters {
 
   private SavedParameters() {}
 
-  static void write(MoeLayer layer, DataOutputStream file) throws IOException {
-    file.writeInt(layer.parameterNames().size());
-    for (String name : layer.parameterNames()) {
-      long[] shape = layer.shape(name);
+  static void write(Parameters parameters, DataOutputStream file) throws IOException {
+    file.writeInt(parameters.names().size());
+    for (String name : parameters.names()) {
+      long[] shape = parameters.shape(name);
       file.writeUTF(name);
       file.writeInt(shape.length);
       for (long length : shape) {
@@ -34,7 +34,7 @@ final class SavedParameters {
       }
       try (Arena arena = Arena.ofConfined()) {
         MemorySegment values = arena.allocate(ValueLayout.JAVA_FLOAT, floats(shape));
-        layer.readParameter(name, values);
+        parameters.read(name, values);
         writeFloats(values, file);
       }
     }
@@ -44,12 +44,12 @@ final class SavedParameters {
    * @throws MalformedModelException if the file has other parameters than the layer; those before
    *     are then read
    */
-  static void read(MoeLayer layer, DataInputStream file)
+  static void read(Parameters parameters, DataInputStream file)
       throws IOException, MalformedModelException {
-    require("number of parameters", file.readInt(), layer.parameterNames().size());
-    for (String name : layer.parameterNames()) {
+    require("number of parameters", file.readInt(), parameters.names().size());
+    for (String name : parameters.names()) {
       require("name of a parameter", file.readUTF(), name);
-      long[] shape = layer.shape(name);
+      long[] shape = parameters.shape(name);
       require("number of dimensions of " + name, file.readInt(), shape.length);
       long[] stored = new long[shape.length];
       for (int i = 0; i < stored.length; i++) {
@@ -59,7 +59,7 @@ final class SavedParameters {
       try (Arena arena = Arena.ofConfined()) {
         MemorySegment values = arena.allocate(ValueLayout.JAVA_FLOAT, floats(shape));
         readFloats(file, values);
-        layer.writeParameter(name, values);
+        parameters.write(name, values);
       }
     }
   }

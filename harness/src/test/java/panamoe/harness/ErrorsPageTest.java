@@ -106,7 +106,7 @@ class ErrorsPageTest {
   private static void readsParametersOfACard() {
     try (Device device = Device.open("simt", 1);
         MoeLayer layer = MoeLayer.create(device, SETTINGS, 42)) {
-      layer.parameter("moe.experts.up.weight");
+      layer.parameters().value("moe.experts.up.weight");
     }
   }
 

@@ -91,7 +91,7 @@ public final class AdamW {
                 throw new IllegalArgumentException(
                     "learningRate is " + learningRate + ", expected a FLOAT32, 0 or more");
               }
-              model.named().requireComplete();
+              model.parameters().requireComplete();
               inner.sumGradients();
               double norm = inner.norm();
               if (!Double.isFinite(norm)) {

@@ -2,7 +2,6 @@ package panamoe.api;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.lang.foreign.MemorySegment;
-import java.util.List;
 import panamoe.api.internal.Access;
 import panamoe.api.internal.Argument;
 import panamoe.api.internal.Lifetime;
@@ -42,7 +41,7 @@ public final class MoeLayer implements AutoCloseable {
   private final ParameterStore store;
   private final panamoe.moe.MoeLayer layer;
   private final Lifetime lifetime;
-  private final NamedParameters parameters;
+  private final Parameters parameters;
 
   private MoeLayer(
       Device device,
@@ -66,7 +65,7 @@ public final class MoeLayer implements AutoCloseable {
       throw e;
     }
     this.lifetime = device.lifetime().begin("the layer", store::close);
-    this.parameters = new NamedParameters(store, device.backend(), lifetime);
+    this.parameters = new Parameters(store, device.backend(), lifetime);
   }
 
   /**
@@ -159,74 +158,9 @@ public final class MoeLayer implements AutoCloseable {
     return dtype == DType.BFLOAT16 ? Precision.BFLOAT16 : Precision.FLOAT32;
   }
 
-  /**
-   * The parameters' names in a fixed order, such as {@code moe.experts.up.weight} [E, F, M]. One of
-   * several ranks has its own experts and slices.
-   */
-  public List<String> parameterNames() {
-    return parameters.names();
-  }
-
-  /**
-   * The shape of a parameter.
-   *
-   * @throws PanamoeException.BadArgument if no parameter has this name; {@link #parameter} and
-   *     {@link #gradient} throw it too
-   */
-  public long[] shape(String parameter) {
-    return parameters.shape(parameter);
-  }
-
-  /**
-   * A parameter's FLOAT32 memory, to read and write. The JVM refuses access once the layer is
-   * closed. A BFLOAT16 layer rounds a parameter whose memory was asked for before each of its uses;
-   * {@link #writeParameter} does so once.
-   *
-   * @throws UnsupportedOperationException on a card, as {@link #gradient} does: the memory is the
-   *     card's; copy by {@link #readParameter} and {@link #writeParameter}
-   */
-  public MemorySegment parameter(String name) {
-    return parameters.value(name);
-  }
-
-  /** The FLOAT32 memory of a parameter's gradient, to which every {@link Step#backward} adds. */
-  public MemorySegment gradient(String name) {
-    return parameters.gradient(name);
-  }
-
-  /**
-   * Copies a parameter, on any device.
-   *
-   * @param into exactly as many FLOAT32 as the parameter has, off-heap or of a {@code float[]}
-   * @throws PanamoeException.BadArgument if no parameter has this name, or the segment is null, of
-   *     another size, read-only or confined to another thread; {@link #writeParameter} and {@link
-   *     #readGradient} throw it too
-   */
-  public void readParameter(String name, MemorySegment into) {
-    parameters.read(name, into);
-  }
-
-  /** Sets a parameter to a copy of {@code from}, on any device. */
-  public void writeParameter(String name, MemorySegment from) {
-    parameters.write(name, from);
-  }
-
-  /** Copies a parameter's gradient, on any device. */
-  public void readGradient(String name, MemorySegment into) {
-    parameters.readGradient(name, into);
-  }
-
-  /** Sets all gradients to zero. */
-  public void zeroGradients() {
-    parameters.zeroGradients();
-  }
-
-  /**
-   * Replaces every gradient by the sum over the ranks that hold the parameter, which all call this
-   * after their backwards; alone it changes nothing.
-   */
-  public void sumGradients() {
-    parameters.sumGradients();
+  /** Its parameters and gradients by name. */
+  public Parameters parameters() {
+    return parameters;
   }
 
   /**
@@ -349,7 +283,7 @@ public final class MoeLayer implements AutoCloseable {
     /**
      * Adds to the parameters' gradients and writes the input's gradient. A refused argument leaves
      * the step usable. A backward that fails later uses up the step, and further backwards are
-     * refused until {@link #zeroGradients}.
+     * refused until {@link Parameters#zeroGradients}.
      *
      * @param dy [tokens, hidden], gradient of the output
      * @param dx [tokens, hidden], receives the gradient of x; must overlap neither dy nor x

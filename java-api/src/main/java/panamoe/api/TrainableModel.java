@@ -50,7 +50,7 @@ public final class TrainableModel implements AutoCloseable {
   private final ModelSettings settings; // null where a configuration said it all
   private final LanguageModel model;
   private final Lifetime lifetime;
-  private final NamedParameters parameters;
+  private final Parameters parameters;
 
   private final Checkpoint source; // null for fresh parameters and those of a released model
 
@@ -75,7 +75,7 @@ public final class TrainableModel implements AutoCloseable {
       throw e;
     }
     this.lifetime = device.lifetime().begin("the model", model::close);
-    this.parameters = new NamedParameters(model.parameters(), device.backend(), lifetime);
+    this.parameters = new Parameters(model.parameters(), device.backend(), lifetime);
   }
 
   /**
@@ -269,74 +269,9 @@ public final class TrainableModel implements AutoCloseable {
     return model.parameters().count();
   }
 
-  /**
-   * The parameters' names in a fixed order, such as {@code embedding.weight} [V, M] or {@code
-   * layers.1.moe.experts.up.weight} [E, F, M]. One of several ranks has its own experts and slices.
-   */
-  public List<String> parameterNames() {
-    return parameters.names();
-  }
-
-  /**
-   * The shape of a parameter.
-   *
-   * @throws PanamoeException.BadArgument if no parameter has this name; {@link #parameter} and
-   *     {@link #gradient} throw it too
-   */
-  public long[] shape(String parameter) {
-    return parameters.shape(parameter);
-  }
-
-  /**
-   * A parameter's FLOAT32 memory, to read and write. The JVM refuses access once the model is
-   * closed. A BFLOAT16 model rounds a parameter whose memory was asked for before each of its uses;
-   * {@link #writeParameter} does so once.
-   *
-   * @throws UnsupportedOperationException on a card, as {@link #gradient} does: the memory is the
-   *     card's; copy by {@link #readParameter} and {@link #writeParameter}
-   */
-  public MemorySegment parameter(String name) {
-    return parameters.value(name);
-  }
-
-  /** The FLOAT32 memory of a parameter's gradient, to which every {@link Step#backward} adds. */
-  public MemorySegment gradient(String name) {
-    return parameters.gradient(name);
-  }
-
-  /**
-   * Copies a parameter, on any device.
-   *
-   * @param into exactly as many FLOAT32 as the parameter has, off-heap or of a {@code float[]}
-   * @throws PanamoeException.BadArgument if no parameter has this name, or the segment is null, of
-   *     another size, read-only or confined to another thread; {@link #writeParameter} and {@link
-   *     #readGradient} throw it too
-   */
-  public void readParameter(String name, MemorySegment into) {
-    parameters.read(name, into);
-  }
-
-  /** Sets a parameter to a copy of {@code from}, on any device. */
-  public void writeParameter(String name, MemorySegment from) {
-    parameters.write(name, from);
-  }
-
-  /** Copies a parameter's gradient, on any device. */
-  public void readGradient(String name, MemorySegment into) {
-    parameters.readGradient(name, into);
-  }
-
-  /** Sets all gradients to zero. */
-  public void zeroGradients() {
-    parameters.zeroGradients();
-  }
-
-  /**
-   * Replaces every gradient by the sum over the ranks that hold the parameter, which all call this
-   * after their backwards; alone it changes nothing. {@link AdamW#step} does so itself.
-   */
-  public void sumGradients() {
-    parameters.sumGradients();
+  /** Its parameters and gradients by name. */
+  public Parameters parameters() {
+    return parameters;
   }
 
   /**
@@ -455,10 +390,6 @@ public final class TrainableModel implements AutoCloseable {
   LanguageModel weights() {
     parameters.round();
     return model;
-  }
-
-  NamedParameters named() {
-    return parameters;
   }
 
   /** The checkpoint that it was loaded from, or null. */
@@ -602,7 +533,7 @@ public final class TrainableModel implements AutoCloseable {
     /**
      * Adds the gradients of {@code loss() + alpha T^2 divergence() + auxiliaryCoefficient *
      * auxiliaryLoss()} to the parameters' gradients. A backward that fails uses up the step, and
-     * further ones are refused until {@link #zeroGradients}.
+     * further ones are refused until {@link Parameters#zeroGradients}.
      *
      * @throws IllegalStateException at a second call
      */

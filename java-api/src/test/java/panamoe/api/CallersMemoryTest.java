@@ -221,14 +221,14 @@ class CallersMemoryTest {
       refused("y overlaps x", () -> layer.forward(first, across, TOKENS));
       refused(
           "y overlaps moe.experts.up.weight",
-          () -> layer.forward(first, layer.parameter("moe.experts.up.weight"), TOKENS));
+          () -> layer.forward(first, layer.parameters().value("moe.experts.up.weight"), TOKENS));
       refused("y overlaps x", () -> layer.train(across, first, TOKENS, 1));
       try (MoeLayer.Step step = layer.train(first, last, TOKENS, 1)) {
         refused("dx overlaps dy", () -> step.backward(last, last));
         refused("dx overlaps x", () -> step.backward(last, across));
         refused(
             "dx overlaps the gradient of moe.experts.up.weight",
-            () -> step.backward(last, layer.gradient("moe.experts.up.weight")));
+            () -> step.backward(last, layer.parameters().gradient("moe.experts.up.weight")));
         step.backward(
             last,
             memory.asSlice(COUNT * 4L, COUNT * 4L)); // what was refused left the step as it was
@@ -253,8 +253,8 @@ class CallersMemoryTest {
       refused("tokens is null", () -> model.forward(null, y, 1, 1));
       refused("targets is null", () -> model.loss(x, null, 1, 1));
       refused("batch is 0", () -> model.loss(x, x, 0, 1));
-      refused("name is null", () -> layer.parameter(null));
-      refused("name is null", () -> layer.shape(null));
+      refused("name is null", () -> layer.parameters().value(null));
+      refused("name is null", () -> layer.parameters().shape(null));
       refused("settings is null", () -> MoeLayer.create(device, null, 1));
       refused("device is null", () -> MoeLayer.create(null, LAYER, 1));
       refused("device is null", () -> TrainableModel.create(null, model.settings(), 1));
@@ -275,7 +275,7 @@ class CallersMemoryTest {
   void gradientsThatWereAddedInPartAreZeroedFirst() {
     try (Device device = Device.open("cpu", 1);
         ParameterStore store = new ParameterStore()) {
-      NamedParameters parameters = new NamedParameters(store, device.backend(), device.lifetime());
+      Parameters parameters = new Parameters(store, device.backend(), device.lifetime());
       Runnable failing =
           () -> {
             throw new OutOfMemoryError("halfway");

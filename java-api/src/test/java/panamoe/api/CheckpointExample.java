@@ -40,7 +40,7 @@ final class CheckpointExample {
       MemorySegment tokens,
       MemorySegment targets,
       int length) {
-    model.zeroGradients();
+    model.parameters().zeroGradients();
     try (TrainableModel.Step step = model.train(tokens, targets, 1, length, optimizer.steps())) {
       step.backward();
       optimizer.step(2e-3);

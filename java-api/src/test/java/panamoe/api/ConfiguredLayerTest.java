@@ -50,8 +50,8 @@ class ConfiguredLayerTest {
               "moe.shared.up.weight",
               "moe.shared.down.weight",
               "moe.shared.gate.weight"),
-          layer.parameterNames());
-      assertArrayEquals(new long[] {8, 24, 8}, layer.shape("moe.experts.up.weight"));
+          layer.parameters().names());
+      assertArrayEquals(new long[] {8, 24, 8}, layer.parameters().shape("moe.experts.up.weight"));
       assertThrows(IllegalStateException.class, layer::settings);
     }
   }
@@ -81,9 +81,11 @@ class ConfiguredLayerTest {
             2 * (TOKENS - 1), step.gate().tokensPerExpert().stream().mapToLong(n -> n).sum());
         step.backward(y, whole);
         assertTrue(
-            floats(layer.gradient("moe.shared.gate.weight")).length > 0
-                && nonZero(layer.gradient("moe.shared.gate.weight")));
-        assertFalse(nonZero(layer.gradient("moe.gate.correction")), "the choice has no gradient");
+            floats(layer.parameters().gradient("moe.shared.gate.weight")).length > 0
+                && nonZero(layer.parameters().gradient("moe.shared.gate.weight")));
+        assertFalse(
+            nonZero(layer.parameters().gradient("moe.gate.correction")),
+            "the choice has no gradient");
       }
       used.set(ValueLayout.JAVA_BYTE, 1, (byte) 7);
       PanamoeException refused =

@@ -65,16 +65,16 @@ class LifetimeTest {
           List.of(
               () -> layer.forward(x, y, TOKENS),
               () -> layer.train(x, y, TOKENS, 1),
-              () -> layer.parameter("moe.experts.up.weight"),
-              () -> layer.gradient("moe.experts.up.weight"),
-              layer::zeroGradients,
+              () -> layer.parameters().value("moe.experts.up.weight"),
+              () -> layer.parameters().gradient("moe.experts.up.weight"),
+              layer.parameters()::zeroGradients,
               () -> step.backward(y, x),
               () -> model.loss(ids, ids, 1, TOKENS),
               () -> model.forward(ids, y, 1, TOKENS),
               () -> model.train(ids, ids, 1, TOKENS, 1),
-              () -> model.parameter("embedding.weight"),
-              () -> model.gradient("embedding.weight"),
-              model::zeroGradients,
+              () -> model.parameters().value("embedding.weight"),
+              () -> model.parameters().gradient("embedding.weight"),
+              model.parameters()::zeroGradients,
               () -> TrainableModel.create(device, MODEL, 1),
               modelStep::backward,
               () -> MoeLayer.create(device, LAYER, 1),
@@ -106,7 +106,7 @@ class LifetimeTest {
         Device device = Device.open(name, 1);
         MoeLayer layer = MoeLayer.create(device, LAYER, 1);
         MoeLayer.Step step = layer.train(x, y, TOKENS, 1);
-        MemorySegment weight = layer.parameter("moe.experts.up.weight");
+        MemorySegment weight = layer.parameters().value("moe.experts.up.weight");
         device.close();
         assertThrows(IllegalStateException.class, () -> weight.get(ValueLayout.JAVA_FLOAT, 0));
         String said =
@@ -154,19 +154,20 @@ class LifetimeTest {
       try (Device device = Device.open(name, 1)) {
         List<MemorySegment> dead = new ArrayList<>();
         MoeLayer old = MoeLayer.create(device, LAYER, 1);
-        for (String parameter : old.parameterNames()) {
-          dead.add(old.parameter(parameter));
-          dead.add(old.gradient(parameter));
+        for (String parameter : old.parameters().names()) {
+          dead.add(old.parameters().value(parameter));
+          dead.add(old.parameters().gradient(parameter));
         }
         old.close();
         try (MoeLayer next = MoeLayer.create(device, LAYER, 2)) {
-          float[] weights = Floats.of(next.parameter("moe.experts.up.weight"));
+          float[] weights = Floats.of(next.parameters().value("moe.experts.up.weight"));
           for (MemorySegment segment : dead) {
             assertThrows(IllegalStateException.class, () -> segment.get(ValueLayout.JAVA_FLOAT, 0));
             assertThrows(
                 IllegalStateException.class, () -> segment.set(ValueLayout.JAVA_FLOAT, 0, 1));
           }
-          assertArrayEquals(weights, Floats.of(next.parameter("moe.experts.up.weight")), 0f);
+          assertArrayEquals(
+              weights, Floats.of(next.parameters().value("moe.experts.up.weight")), 0f);
         }
       }
     }
@@ -239,7 +240,7 @@ class LifetimeTest {
           };
       MethodHandle compare =
           MethodHandles.lookup().bind(closing, "compare", comparison.toMethodType());
-      MemorySegment weight = layer.parameter("moe.experts.up.weight");
+      MemorySegment weight = layer.parameters().value("moe.experts.up.weight");
       qsort.invokeExact(weight, 2L, 4L, linker.upcallStub(compare, comparison, arena));
 
       String refusal = "a native call that has not returned uses memory that is to be freed";
@@ -282,7 +283,12 @@ class LifetimeTest {
           });
       results[0] = relay.next(() -> dx.get(ValueLayout.JAVA_FLOAT, 0));
       results[1] =
-          relay.next(() -> layer.gradient("moe.experts.up.weight").get(ValueLayout.JAVA_FLOAT, 0));
+          relay.next(
+              () ->
+                  layer
+                      .parameters()
+                      .gradient("moe.experts.up.weight")
+                      .get(ValueLayout.JAVA_FLOAT, 0));
       TrainableModel model = relay.next(() -> TrainableModel.create(device, MODEL, 1));
       MemorySegment ids = arena.allocate(ValueLayout.JAVA_INT, TOKENS);
       TrainableModel.Step modelStep = relay.next(() -> model.train(ids, ids, 1, TOKENS, 1));

@@ -23,7 +23,10 @@ final class MoeLayerExample {
         step.backward(y, dx); // the gradient of the loss |y|^2 / 2 is y itself
         System.out.println("tokens per expert: " + step.gate().tokensPerExpert());
       }
-      return layer.gradient("moe.experts.up.weight").getAtIndex(ValueLayout.JAVA_FLOAT, 0);
+      return layer
+          .parameters()
+          .gradient("moe.experts.up.weight")
+          .getAtIndex(ValueLayout.JAVA_FLOAT, 0);
     }
     // @end
   }

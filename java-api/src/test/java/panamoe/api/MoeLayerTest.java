@@ -53,13 +53,13 @@ class MoeLayerTest {
     try (Arena arena = Arena.ofConfined();
         Device device = Device.open(deviceName, 1);
         MoeLayer layer = MoeLayer.create(device, SETTINGS.withCapacityFactor(0), 3)) {
-      for (String name : layer.parameterNames()) {
+      for (String name : layer.parameters().names()) {
         // Far from zero, so that the probes below see the layer bend.
         float[] values = parameter(layer, name);
         for (int i = 0; i < values.length; i++) {
           values[i] *= 15;
         }
-        layer.writeParameter(name, MemorySegment.ofArray(values));
+        layer.parameters().write(name, MemorySegment.ofArray(values));
       }
       MemorySegment x = tokens(arena, 1);
       MemorySegment y = tokens(arena, 2);
@@ -71,26 +71,27 @@ class MoeLayerTest {
         assertThrows(IllegalStateException.class, () -> step.backward(dy, dx));
       }
       probe("x", x, dx, () -> objective(layer, x, y, dy));
-      for (String name : layer.parameterNames()) {
+      for (String name : layer.parameters().names()) {
         MemorySegment values = MemorySegment.ofArray(parameter(layer, name));
         MemorySegment gradient = MemorySegment.ofArray(new float[(int) values.byteSize() / 4]);
-        layer.readGradient(name, gradient);
+        layer.parameters().readGradient(name, gradient);
         probe(
             name,
             values,
             gradient,
             () -> {
-              layer.writeParameter(name, values);
+              layer.parameters().write(name, values);
               return objective(layer, x, y, dy);
             });
-        layer.writeParameter(name, values);
+        layer.parameters().write(name, values);
       }
     }
   }
 
   private static float[] parameter(MoeLayer layer, String name) {
-    float[] values = new float[(int) Arrays.stream(layer.shape(name)).reduce(1, (a, b) -> a * b)];
-    layer.readParameter(name, MemorySegment.ofArray(values));
+    float[] values =
+        new float[(int) Arrays.stream(layer.parameters().shape(name)).reduce(1, (a, b) -> a * b)];
+    layer.parameters().read(name, MemorySegment.ofArray(values));
     return values;
   }
 
@@ -100,32 +101,34 @@ class MoeLayerTest {
   void parametersAreTheCallersInPlaceOrByCopies(String deviceName) {
     try (Device device = Device.open(deviceName, 1);
         MoeLayer layer = MoeLayer.create(device, SETTINGS, 3)) {
-      String name = layer.parameterNames().getFirst();
+      String name = layer.parameters().names().getFirst();
       float[] values = parameter(layer, name);
       if (deviceName.equals("reference") || deviceName.equals("cpu")) {
-        assertArrayEquals(values, floats(layer.parameter(name)));
-        layer.gradient(name).set(ValueLayout.JAVA_FLOAT, 0, 3);
+        assertArrayEquals(values, floats(layer.parameters().value(name)));
+        layer.parameters().gradient(name).set(ValueLayout.JAVA_FLOAT, 0, 3);
         MemorySegment gradient = MemorySegment.ofArray(new float[values.length]);
-        layer.readGradient(name, gradient);
+        layer.parameters().readGradient(name, gradient);
         assertEquals(3, gradient.get(ValueLayout.JAVA_FLOAT, 0));
       } else {
         for (Executable inPlace :
-            new Executable[] {() -> layer.parameter(name), () -> layer.gradient(name)}) {
+            new Executable[] {
+              () -> layer.parameters().value(name), () -> layer.parameters().gradient(name)
+            }) {
           String refusal = assertThrows(UnsupportedOperationException.class, inPlace).getMessage();
-          assertTrue(refusal.contains("readParameter"), refusal);
+          assertTrue(refusal.contains("copy them by read"), refusal);
         }
       }
       values[0] = 42;
-      layer.writeParameter(name, MemorySegment.ofArray(values));
+      layer.parameters().write(name, MemorySegment.ofArray(values));
       assertArrayEquals(values, parameter(layer, name));
       MemorySegment less = MemorySegment.ofArray(new float[values.length - 1]);
       for (Executable wrong :
           new Executable[] {
-            () -> layer.readParameter(name, less),
-            () -> layer.writeParameter(name, less),
-            () -> layer.readGradient(name, null),
-            () -> layer.readParameter("moe.nothing", less),
-            () -> layer.readParameter(name, MemorySegment.ofArray(values).asReadOnly())
+            () -> layer.parameters().read(name, less),
+            () -> layer.parameters().write(name, less),
+            () -> layer.parameters().readGradient(name, null),
+            () -> layer.parameters().read("moe.nothing", less),
+            () -> layer.parameters().read(name, MemorySegment.ofArray(values).asReadOnly())
           }) {
         assertThrows(PanamoeException.BadArgument.class, wrong);
       }
@@ -195,7 +198,8 @@ class MoeLayerTest {
       assertThrows(PanamoeException.BadArgument.class, () -> layer.forward(x, small, TOKENS));
       assertThrows(PanamoeException.BadArgument.class, () -> layer.forward(heap, x, TOKENS));
       assertThrows(PanamoeException.BadArgument.class, () -> layer.forward(x, x, -1));
-      assertThrows(PanamoeException.BadArgument.class, () -> layer.parameter("moe.nothing"));
+      assertThrows(
+          PanamoeException.BadArgument.class, () -> layer.parameters().value("moe.nothing"));
       assertThrows(
           PanamoeException.BadArgument.class,
           () -> MoeLayer.create(device, LayerSettings.of(HIDDEN, 16, 4, 5), 1));
@@ -238,7 +242,7 @@ class MoeLayerTest {
       layer.close();
       layer.close();
       assertThrows(IllegalStateException.class, () -> layer.forward(x, y, TOKENS));
-      assertFalse(layer.parameterNames().isEmpty());
+      assertFalse(layer.parameters().names().isEmpty());
     }
   }
 }

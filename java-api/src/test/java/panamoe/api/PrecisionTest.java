@@ -54,9 +54,9 @@ class PrecisionTest {
     try (Device device = Device.open(name, 1);
         MoeLayer half = MoeLayer.create(device, LAYER, Execution.BFLOAT16, 3);
         MoeLayer full = MoeLayer.create(device, LAYER, 3)) {
-      for (String parameter : half.parameterNames()) {
-        Floats.fill(full.parameter(parameter), parameter.hashCode());
-        half.writeParameter(parameter, full.parameter(parameter));
+      for (String parameter : half.parameters().names()) {
+        Floats.fill(full.parameters().value(parameter), parameter.hashCode());
+        half.parameters().write(parameter, full.parameters().value(parameter));
       }
       try (MoeLayer.Step step = half.train(x, y, TOKENS, 1)) {
         step.backward(y, dx);
@@ -69,14 +69,14 @@ class PrecisionTest {
       MemorySegment again = arena.allocate(x.byteSize(), 2);
       half.forward(x, again, TOKENS);
       assertArrayEquals(bytes(y), bytes(again));
-      half.parameter("moe.mlp.down.bias").fill((byte) 0);
+      half.parameters().value("moe.mlp.down.bias").fill((byte) 0);
       half.forward(x, again, TOKENS);
       float[] before = Floats.of(widen(y));
       assertNotEquals(before[0], Floats.of(widen(again))[0]);
       // A parameter whose memory was given out is rounded before each use.
-      MemorySegment down = half.parameter("moe.mlp.down.weight");
+      MemorySegment down = half.parameters().value("moe.mlp.down.weight");
       down.fill((byte) 0);
-      half.parameter("moe.coefficient.bias").setAtIndex(ValueLayout.JAVA_FLOAT, 1, 1e4f);
+      half.parameters().value("moe.coefficient.bias").setAtIndex(ValueLayout.JAVA_FLOAT, 1, 1e4f);
       half.forward(x, again, TOKENS);
       assertArrayEquals(new float[TOKENS * HIDDEN], Floats.of(widen(again)), 0f);
       MemorySegment odd = arena.allocate(x.byteSize() + 2, 2).asSlice(1, x.byteSize());

@@ -31,8 +31,11 @@ final class RanksExample {
       try (MoeLayer.Step step = layer.train(x, y, 8, 7)) {
         step.backward(y, dx);
       }
-      layer.sumGradients(); // of what several ranks hold: the router, and experts with replicas
-      return ranks.sum(layer.gradient("moe.gate.weight").get(ValueLayout.JAVA_FLOAT, 0));
+      layer
+          .parameters()
+          .sumGradients(); // of what several ranks hold: the router, and experts with replicas
+      return ranks.sum(
+          layer.parameters().gradient("moe.gate.weight").get(ValueLayout.JAVA_FLOAT, 0));
     }
   }
   // @end

@@ -52,12 +52,12 @@ class RanksTest {
       try (MoeLayer.Step step = layer.train(x, y, (long) parts * TOKENS, 1)) {
         step.backward(y, dx);
       }
-      layer.sumGradients();
+      layer.parameters().sumGradients();
       return new Result(
           Floats.of(y),
           Floats.of(dx),
-          Floats.of(layer.gradient("moe.gate.weight")),
-          layer.shape("moe.experts.up.weight")[0]);
+          Floats.of(layer.parameters().gradient("moe.gate.weight")),
+          layer.parameters().shape("moe.experts.up.weight")[0]);
     }
   }
 

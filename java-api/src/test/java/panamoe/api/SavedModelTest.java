@@ -51,9 +51,10 @@ class SavedModelTest {
 
   private static Map<String, List<Float>> parameters(TrainableModel model) {
     Map<String, List<Float>> all = new TreeMap<>();
-    for (String name : model.parameterNames()) {
-      float[] values = new float[(int) LongStream.of(model.shape(name)).reduce(1, (a, b) -> a * b)];
-      model.readParameter(name, MemorySegment.ofArray(values)); // a card's, too
+    for (String name : model.parameters().names()) {
+      float[] values =
+          new float[(int) LongStream.of(model.parameters().shape(name)).reduce(1, (a, b) -> a * b)];
+      model.parameters().read(name, MemorySegment.ofArray(values)); // a card's, too
       Stream.Builder<Float> boxed = Stream.builder();
       for (float value : values) {
         boxed.add(value);
@@ -168,7 +169,7 @@ class SavedModelTest {
       assertTrue(step(model, optimizer) < before);
       assertTrue(model.config().contains("\"vocabulary\""), model::config);
       try (TrainableModel again = TrainableModel.create(device, model.config(), 1)) {
-        assertEquals(model.parameterNames(), again.parameterNames());
+        assertEquals(model.parameters().names(), again.parameters().names());
       }
     }
   }
@@ -249,6 +250,7 @@ class SavedModelTest {
       optimizer.step(1); // all gradients are zero
       assertEquals(before, parameters(model));
       model
+          .parameters()
           .gradient("embedding.weight")
           .setAtIndex(ValueLayout.JAVA_FLOAT, 3, Float.POSITIVE_INFINITY);
       String diverged =

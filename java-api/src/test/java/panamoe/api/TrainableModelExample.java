@@ -28,16 +28,16 @@ final class TrainableModelExample {
         tokens.setAtIndex(ValueLayout.JAVA_INT, i, text[i]);
         targets.setAtIndex(ValueLayout.JAVA_INT, i, text[i + 1]);
       }
+      Parameters parameters = model.parameters();
       for (int n = 0; n < losses.length; n++) {
-        model.zeroGradients();
+        parameters.zeroGradients();
         try (TrainableModel.Step step = model.train(tokens, targets, 1, length, n)) {
           step.backward();
           losses[n] = step.loss();
         }
-        for (String name :
-            model.parameterNames()) { // an optimizer of your own: plain gradient descent
-          MemorySegment weights = model.parameter(name);
-          MemorySegment gradient = model.gradient(name);
+        for (String name : parameters.names()) { // your own optimizer: plain gradient descent
+          MemorySegment weights = parameters.value(name);
+          MemorySegment gradient = parameters.gradient(name);
           for (long i = 0; i < weights.byteSize() / Float.BYTES; i++) {
             float moved =
                 weights.getAtIndex(ValueLayout.JAVA_FLOAT, i)

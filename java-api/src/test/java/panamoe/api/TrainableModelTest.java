@@ -78,8 +78,8 @@ class TrainableModelTest {
         step.backward();
         assertThrows(IllegalStateException.class, step::backward);
       }
-      for (String name : model.parameterNames()) {
-        MemorySegment memory = model.parameter(name);
+      for (String name : model.parameters().names()) {
+        MemorySegment memory = model.parameters().value(name);
         Random random = new Random(name.hashCode());
         for (int probe = 0; probe < 3; probe++) {
           long index = random.nextLong(memory.byteSize() / Float.BYTES);
@@ -91,7 +91,8 @@ class TrainableModelTest {
           double below = objective(model, tokens, targets);
           memory.setAtIndex(ValueLayout.JAVA_FLOAT, index, saved);
           double expected = (above - below) / (2 * step);
-          double actual = model.gradient(name).getAtIndex(ValueLayout.JAVA_FLOAT, index);
+          double actual =
+              model.parameters().gradient(name).getAtIndex(ValueLayout.JAVA_FLOAT, index);
           assertEquals(
               expected, actual, 1e-3 + 1e-2 * Math.abs(expected), name + "[" + index + "]");
         }
@@ -122,8 +123,8 @@ class TrainableModelTest {
         assertTrue(step.divergence() > 0);
         step.backward();
       }
-      for (String name : student.parameterNames()) {
-        MemorySegment memory = student.parameter(name);
+      for (String name : student.parameters().names()) {
+        MemorySegment memory = student.parameters().value(name);
         long index = new Random(name.hashCode()).nextLong(memory.byteSize() / Float.BYTES);
         float saved = memory.getAtIndex(ValueLayout.JAVA_FLOAT, index);
         double[] around = new double[2];
@@ -140,7 +141,8 @@ class TrainableModelTest {
         }
         memory.setAtIndex(ValueLayout.JAVA_FLOAT, index, saved);
         double expected = (around[0] - around[1]) / 4e-3;
-        double actual = student.gradient(name).getAtIndex(ValueLayout.JAVA_FLOAT, index);
+        double actual =
+            student.parameters().gradient(name).getAtIndex(ValueLayout.JAVA_FLOAT, index);
         assertEquals(expected, actual, 1e-3 + 1e-2 * Math.abs(expected), name);
       }
       assertThrows(
@@ -200,9 +202,9 @@ class TrainableModelTest {
       }
       assertEquals(expected.parameters().count(), model.parameterCount());
       for (Parameter parameter : expected.parameters().parameters()) {
-        assertArrayEquals(parameter.shape(), model.shape(parameter.name()));
+        assertArrayEquals(parameter.shape(), model.parameters().shape(parameter.name()));
         float[] gradient = new float[(int) parameter.count()];
-        model.readGradient(parameter.name(), MemorySegment.ofArray(gradient));
+        model.parameters().readGradient(parameter.name(), MemorySegment.ofArray(gradient));
         assertArrayEquals(parameter.gradient().toFloats(), gradient, 1e-6f, parameter.name());
       }
     }
@@ -216,21 +218,21 @@ class TrainableModelTest {
       MemorySegment tokens = ints(arena, random(1));
       MemorySegment targets = targets(arena);
       model.train(tokens, targets, BATCH, LENGTH, 5).close();
-      for (String name : model.parameterNames()) {
-        float[] gradient = model.gradient(name).toArray(ValueLayout.JAVA_FLOAT);
+      for (String name : model.parameters().names()) {
+        float[] gradient = model.parameters().gradient(name).toArray(ValueLayout.JAVA_FLOAT);
         assertArrayEquals(new float[gradient.length], gradient, name);
       }
       String name = "embedding.weight";
       backward(model, tokens, targets);
-      float[] once = model.gradient(name).toArray(ValueLayout.JAVA_FLOAT);
+      float[] once = model.parameters().gradient(name).toArray(ValueLayout.JAVA_FLOAT);
       backward(model, tokens, targets);
-      float[] twice = model.gradient(name).toArray(ValueLayout.JAVA_FLOAT);
+      float[] twice = model.parameters().gradient(name).toArray(ValueLayout.JAVA_FLOAT);
       for (int i = 0; i < once.length; i++) {
         assertEquals(2 * once[i], twice[i], 1e-6f);
       }
-      model.zeroGradients();
+      model.parameters().zeroGradients();
       backward(model, tokens, targets);
-      assertArrayEquals(once, model.gradient(name).toArray(ValueLayout.JAVA_FLOAT));
+      assertArrayEquals(once, model.parameters().gradient(name).toArray(ValueLayout.JAVA_FLOAT));
     }
   }
 
@@ -308,7 +310,8 @@ class TrainableModelTest {
           arena.allocate(ValueLayout.JAVA_FLOAT, BATCH * LENGTH * VOCABULARY).asReadOnly();
       assertThrows(
           PanamoeException.BadArgument.class, () -> model.forward(good, readOnly, BATCH, LENGTH));
-      assertThrows(PanamoeException.BadArgument.class, () -> model.gradient("nothing"));
+      assertThrows(
+          PanamoeException.BadArgument.class, () -> model.parameters().gradient("nothing"));
       assertTrue(Double.isFinite(model.loss(good, good, BATCH, LENGTH)));
     }
   }
@@ -359,9 +362,9 @@ class TrainableModelTest {
       assertThrows(
           IllegalStateException.class, () -> model.train(tokens, targets, BATCH, LENGTH, 1));
       assertThrows(IllegalStateException.class, () -> model.loss(tokens, targets, BATCH, LENGTH));
-      assertThrows(IllegalStateException.class, () -> model.parameter("embedding.weight"));
-      assertThrows(IllegalStateException.class, model::zeroGradients);
-      assertFalse(model.parameterNames().isEmpty());
+      assertThrows(IllegalStateException.class, () -> model.parameters().value("embedding.weight"));
+      assertThrows(IllegalStateException.class, model.parameters()::zeroGradients);
+      assertFalse(model.parameters().names().isEmpty());
     }
   }
 }

@@ -32,7 +32,7 @@ public class FacadeCallBenchmark {
 
   @Benchmark
   public MemorySegment parameter() {
-    return layer.parameter("moe.experts.up.weight");
+    return layer.parameters().value("moe.experts.up.weight");
   }
 
   @TearDown

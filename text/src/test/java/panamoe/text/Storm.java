@@ -107,7 +107,7 @@ final class Storm {
         "backward",
         random -> pick(layerSteps, random).backward(memory(random), memory(random)));
     kind(3, "close a step", random -> pick(layerSteps, random).close());
-    kind(6, "zero gradients", random -> pick(layers, random).zeroGradients());
+    kind(6, "zero gradients", random -> pick(layers, random).parameters().zeroGradients());
     kind(8, "ask for a parameter", this::askForParameter);
     kind(8, "use a parameter", random -> touch(pick(parameters, random), random));
     kind(
@@ -294,10 +294,10 @@ final class Storm {
       MemorySegment x = Floats.normals(arena, MOST_TOKENS * HIDDEN, 1);
       MemorySegment y = Floats.normals(arena, MOST_TOKENS * HIDDEN, 2);
       MemorySegment dx = Floats.normals(arena, MOST_TOKENS * HIDDEN, 3);
-      MemorySegment weights = layer.parameter("moe.experts.up.weight");
+      MemorySegment weights = layer.parameters().value("moe.experts.up.weight");
       float[] expected = null;
       while (!over && failure.get() == null) {
-        layer.zeroGradients();
+        layer.parameters().zeroGradients();
         try (MoeLayer.Step step = layer.train(x, y, MOST_TOKENS, 1)) {
           step.backward(y, dx);
         }
@@ -326,11 +326,11 @@ final class Storm {
 
   private void askForParameter(SplittableRandom random) {
     MoeLayer layer = pick(layers, random);
-    List<String> names = layer.parameterNames();
+    List<String> names = layer.parameters().names();
     String name = names.get(random.nextInt(names.size()));
     parameters.set(
         random.nextInt(parameters.length()),
-        random.nextBoolean() ? layer.parameter(name) : layer.gradient(name));
+        random.nextBoolean() ? layer.parameters().value(name) : layer.parameters().gradient(name));
   }
 
   private static void touch(MemorySegment parameter, SplittableRandom random) {

@@ -52,8 +52,8 @@ class TrainedTextTest {
       assertEquals(before, writer.generate("ABC", OPTIONS).text());
 
       // After the last norm all hidden states are near (100, 0, ...), which X is most like.
-      model.parameter("embedding.weight").setAtIndex(ValueLayout.JAVA_FLOAT, 16L * 'X', 1);
-      model.parameter("final_norm.bias").setAtIndex(ValueLayout.JAVA_FLOAT, 0, 100);
+      model.parameters().value("embedding.weight").setAtIndex(ValueLayout.JAVA_FLOAT, 16L * 'X', 1);
+      model.parameters().value("final_norm.bias").setAtIndex(ValueLayout.JAVA_FLOAT, 0, 100);
       model.forward(tokens, logits, 1, 3);
       assertArrayEquals(
           logits.asSlice(4 * 2 * 257).toArray(ValueLayout.JAVA_FLOAT),
@@ -69,7 +69,7 @@ class TrainedTextTest {
     try (Device device = Device.open("cpu", 1);
         TrainableModel model = TrainableModel.create(device, SETTINGS, 3);
         MoeModel writer = MoeModel.of(model)) {
-      model.parameter("final_norm.bias").setAtIndex(ValueLayout.JAVA_FLOAT, 0, Float.NaN);
+      model.parameters().value("final_norm.bias").setAtIndex(ValueLayout.JAVA_FLOAT, 0, Float.NaN);
       String said =
           assertThrows(
                   PanamoeException.Diverged.class,

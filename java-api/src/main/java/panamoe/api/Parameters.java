@@ -14,8 +14,13 @@ import panamoe.param.Parameter;
 import panamoe.param.ParameterStore;
 import panamoe.tensor.Tensor;
 
-/** The parameters of a layer or model for callers: memory and gradient by name. */
-final class NamedParameters {
+/**
+ * The parameters of a {@link MoeLayer} or a {@link TrainableModel} by name, and their gradients,
+ * all FLOAT32. One of several ranks has its own experts and slices. As all of a device, they serve
+ * one thread at a time; methods that compute or access memory throw {@link IllegalStateException}
+ * otherwise, and when the layer or model is closed.
+ */
+public final class Parameters {
   private final ParameterStore store;
   private final Backend backend;
   private final Lifetime lifetime;
@@ -30,22 +35,40 @@ final class NamedParameters {
    * @param backend of the store
    * @param lifetime of the layer or model
    */
-  NamedParameters(ParameterStore store, Backend backend, Lifetime lifetime) {
+  Parameters(ParameterStore store, Backend backend, Lifetime lifetime) {
     this.store = store;
     this.backend = backend;
     this.lifetime = lifetime;
     store.parameters().forEach(parameter -> parameters.put(parameter.name(), parameter));
   }
 
-  List<String> names() {
+  /**
+   * The names in a fixed order, such as {@code moe.experts.up.weight} [E, F, M] of a layer, {@code
+   * embedding.weight} [V, M] or {@code layers.1.moe.experts.up.weight} of a model.
+   */
+  public List<String> names() {
     return List.copyOf(parameters.keySet());
   }
 
-  long[] shape(String name) {
+  /**
+   * The shape of a parameter.
+   *
+   * @throws PanamoeException.BadArgument if no parameter has this name; {@link #value} and {@link
+   *     #gradient} throw it too
+   */
+  public long[] shape(String name) {
     return Failures.translating(() -> find(name).shape());
   }
 
-  MemorySegment value(String name) {
+  /**
+   * A parameter's memory, to read and write. The JVM refuses access once the layer or model is
+   * closed. One in BFLOAT16 rounds a parameter whose memory was asked for before each of its uses;
+   * {@link #write} does so once.
+   *
+   * @throws UnsupportedOperationException on a card, as {@link #gradient} does: the memory is the
+   *     card's; copy by {@link #read} and {@link #write}
+   */
+  public MemorySegment value(String name) {
     return lifetime.use(
         () -> {
           Parameter parameter = find(name);
@@ -57,7 +80,8 @@ final class NamedParameters {
         });
   }
 
-  MemorySegment gradient(String name) {
+  /** The memory of a parameter's gradient, to which every backward of a step adds. */
+  public MemorySegment gradient(String name) {
     return lifetime.use(() -> inPlace(find(name).gradient()));
   }
 
@@ -65,16 +89,25 @@ final class NamedParameters {
     if (!tensor.onHost()) {
       throw new UnsupportedOperationException(
           "parameters and gradients are in the card's memory, which only its kernels can access:"
-              + " copy them by readParameter, writeParameter and readGradient");
+              + " copy them by read, write and readGradient");
     }
     return tensor.data();
   }
 
-  void read(String name, MemorySegment into) {
+  /**
+   * Copies a parameter, on any device.
+   *
+   * @param into exactly as many FLOAT32 as the parameter has, off-heap or of a {@code float[]}
+   * @throws PanamoeException.BadArgument if no parameter has this name, or the segment is null, of
+   *     another size, read-only or confined to another thread; {@link #write} and {@link
+   *     #readGradient} throw it too
+   */
+  public void read(String name, MemorySegment into) {
     lifetime.run(() -> read(find(name).master(), into));
   }
 
-  void readGradient(String name, MemorySegment into) {
+  /** Copies a parameter's gradient, on any device. */
+  public void readGradient(String name, MemorySegment into) {
     lifetime.run(() -> read(find(name).gradient(), into));
   }
 
@@ -86,7 +119,8 @@ final class NamedParameters {
     tensor.copyTo(into);
   }
 
-  void write(String name, MemorySegment from) {
+  /** Sets a parameter to a copy of {@code from}, on any device. */
+  public void write(String name, MemorySegment from) {
     lifetime.run(
         () -> {
           CallersMemory.requireAlive("from", Argument.notNull("from", from));
@@ -94,6 +128,35 @@ final class NamedParameters {
           parameter.master().copyFrom(from);
           round(parameter);
         });
+  }
+
+  /** Sets all gradients to zero. */
+  public void zeroGradients() {
+    lifetime.run(
+        () -> {
+          store.zeroGradients();
+          backend.synchronize(); // callers may hold and write this memory already
+          torn = false;
+        });
+  }
+
+  /**
+   * Replaces every gradient by the sum over the ranks that hold the parameter, which all call this
+   * after their backwards; alone it changes nothing. {@link AdamW#step} does so itself.
+   */
+  public void sumGradients() {
+    lifetime.run(
+        () -> {
+          for (Parameter parameter : parameters.values()) {
+            parameter.replicas().at("the gradient of " + parameter.name());
+            parameter.replicas().allReduce(parameter.gradient());
+          }
+          backend.synchronize();
+        });
+  }
+
+  ParameterStore store() {
+    return store;
   }
 
   /** Rounds what callers may have changed. Call it before kernels read parameters. */
@@ -107,18 +170,6 @@ final class NamedParameters {
     }
   }
 
-  /** Replaces every gradient by the sum over the ranks that hold the parameter. Collective. */
-  void sumGradients() {
-    lifetime.run(
-        () -> {
-          for (Parameter parameter : parameters.values()) {
-            parameter.replicas().at("the gradient of " + parameter.name());
-            parameter.replicas().allReduce(parameter.gradient());
-          }
-          backend.synchronize();
-        });
-  }
-
   /**
    * Refuses output memory that overlaps a parameter or gradient.
    *
@@ -130,15 +181,6 @@ final class NamedParameters {
       CallersMemory.requireApart(
           argument, segment, "the gradient of " + parameter.name(), parameter.gradient().address());
     }
-  }
-
-  void zeroGradients() {
-    lifetime.run(
-        () -> {
-          store.zeroGradients();
-          backend.synchronize(); // callers may hold and write this memory already
-          torn = false;
-        });
   }
 
   /**
