@@ -23,6 +23,7 @@ import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.api.Device;
 import panamoe.api.LayerSettings;
+import panamoe.api.LayerStep;
 import panamoe.api.MoeLayer;
 import panamoe.api.PanamoeException;
 import panamoe.text.MoeModel;
@@ -91,7 +92,7 @@ class ErrorsPageTest {
     MemorySegment x = arena.allocate(ValueLayout.JAVA_FLOAT, 64);
     MemorySegment y = arena.allocate(ValueLayout.JAVA_FLOAT, 64);
     MoeLayer layer = MoeLayer.create(device, SETTINGS, 42);
-    try (MoeLayer.Step step = layer.train(x, y, 1, 7)) {
+    try (LayerStep step = layer.train(x, y, 1, 7)) {
       step.backward(y, arena.allocate(ValueLayout.JAVA_FLOAT, 64));
       provoke(kind, () -> step.backward(y, x));
     }

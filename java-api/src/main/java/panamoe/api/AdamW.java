@@ -87,10 +87,11 @@ public final class AdamW {
         .lifetime()
         .use(
             () -> {
-              if (!(learningRate >= 0 && Float.isFinite((float) learningRate))) {
-                throw new IllegalArgumentException(
-                    "learningRate is " + learningRate + ", expected a FLOAT32, 0 or more");
-              }
+              Argument.require(
+                  learningRate >= 0 && Float.isFinite((float) learningRate),
+                  "learningRate",
+                  learningRate,
+                  "a FLOAT32, 0 or more");
               model.parameters().requireComplete();
               inner.sumGradients();
               double norm = inner.norm();

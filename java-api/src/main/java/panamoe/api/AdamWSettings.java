@@ -1,5 +1,8 @@
 package panamoe.api;
 
+import panamoe.api.internal.Argument;
+import panamoe.api.internal.Failures;
+
 /**
  * The settings of {@link AdamW} that do not change from step to step, in their ranges also when
  * rounded to FLOAT32.
@@ -22,19 +25,22 @@ public record AdamWSettings(
    */
   public AdamWSettings {
     // Kernels take float32: 0 as epsilon, or 1 as a decay, would make NaN of a zero gradient.
-    require(beta1 >= 0 && (float) beta1 < 1, "beta1", beta1, "a FLOAT32, 0 or more, less than 1");
-    require(beta2 >= 0 && (float) beta2 < 1, "beta2", beta2, "a FLOAT32, 0 or more, less than 1");
-    require(
-        (float) epsilon > 0 && epsilon < 1,
-        "epsilon",
-        epsilon,
-        "a FLOAT32, more than 0, less than 1");
-    require(
-        weightDecay >= 0 && weightDecay < 10,
-        "weightDecay",
-        weightDecay,
-        "0 or more and less than 10");
-    require(clip > 0, "clip", clip, "more than 0");
+    Failures.run(
+        () -> {
+          requireDecay("beta1", beta1);
+          requireDecay("beta2", beta2);
+          Argument.require(
+              (float) epsilon > 0 && epsilon < 1,
+              "epsilon",
+              epsilon,
+              "a FLOAT32, more than 0, less than 1");
+          Argument.require(
+              weightDecay >= 0 && weightDecay < 10,
+              "weightDecay",
+              weightDecay,
+              "0 or more and less than 10");
+          Argument.require(clip > 0, "clip", clip, "more than 0");
+        });
   }
 
   /** These settings with another weight decay. */
@@ -47,10 +53,8 @@ public record AdamWSettings(
     return new AdamWSettings(beta1, beta2, epsilon, weightDecay, value);
   }
 
-  private static void require(boolean holds, String name, double value, String expected) {
-    if (!holds) {
-      throw new PanamoeException.BadArgument(
-          name + " is " + value + ", expected " + expected, null);
-    }
+  private static void requireDecay(String name, double value) {
+    Argument.require(
+        value >= 0 && (float) value < 1, name, value, "a FLOAT32, 0 or more, less than 1");
   }
 }

@@ -68,10 +68,7 @@ public record LayerSettings(
 
   /** The gate's configuration, for a layer and for every layer of a model. */
   static GateConfig gate(int topK, double capacityFactor, double auxiliaryCoefficient) {
-    if (!(capacityFactor >= 0)) {
-      throw new IllegalArgumentException(
-          "capacityFactor is " + capacityFactor + ", expected 0 or more");
-    }
+    Argument.require(capacityFactor >= 0, "capacityFactor", capacityFactor, "0 or more");
     GateConfig rules =
         capacityFactor == 0
             ? GateConfig.dropless(topK)

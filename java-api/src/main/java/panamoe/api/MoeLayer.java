@@ -11,10 +11,8 @@ import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.io.ConfigJson;
 import panamoe.op.Pass;
-import panamoe.op.Tape;
 import panamoe.param.Declarations;
 import panamoe.param.ParameterStore;
-import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
@@ -37,8 +35,7 @@ public final class MoeLayer implements AutoCloseable {
   private final Device device;
   private final LayerSettings settings; // null where a configuration said it all
   private final int hidden;
-  private final DType dtype;
-  private final ParameterStore store;
+  private final Precision precision;
   private final panamoe.moe.MoeLayer layer;
   private final Lifetime lifetime;
   private final Parameters parameters;
@@ -53,13 +50,13 @@ public final class MoeLayer implements AutoCloseable {
     this.device = device;
     this.settings = settings;
     this.hidden = hidden;
-    this.store = new ParameterStore(Argument.notNull("execution", execution).on(device));
-    this.dtype = execution.precision().dtype();
+    ParameterStore store = new ParameterStore(Argument.notNull("execution", execution).on(device));
+    this.precision = execution.precision();
     this.layer =
         new panamoe.moe.MoeLayer(
             Declarations.of(store, INITIAL_DEVIATION, "moe"), 0, hidden, config);
     try {
-      store.materialize(device.backend(), dtype, true, seed);
+      store.materialize(device.backend(), precision.dtype(), true, seed);
     } catch (RuntimeException | Error e) {
       store.close();
       throw e;
@@ -155,7 +152,7 @@ public final class MoeLayer implements AutoCloseable {
 
   /** The type of the elements of x, y and their gradients. */
   public Precision precision() {
-    return dtype == DType.BFLOAT16 ? Precision.BFLOAT16 : Precision.FLOAT32;
+    return precision;
   }
 
   /** Its parameters and gradients by name. */
@@ -186,19 +183,35 @@ public final class MoeLayer implements AutoCloseable {
         () -> {
           try (TensorScope scope = TensorScope.confined(device.backend())) {
             CallersMemory memory = new CallersMemory(device.backend(), scope);
-            Tensor input = memory.input("x", dtype, x, tokens, hidden);
-            Tensor mask = mask(memory, used, tokens);
-            Tensor output = memory.output("y", dtype, y, tokens, hidden);
-            CallersMemory.requireApart("y", y, "x", x);
-            parameters.requireApart("y", y);
-            parameters.round();
-            memory.compute(
-                () ->
-                    layer.forwardInto(
-                        Pass.inference(device.backend(), scope), input, mask, output));
-            memory.giveBack("y", output, y);
+            compute(Pass.inference(device.backend(), scope), memory, new Rows(x, used, y, tokens));
           }
         });
+  }
+
+  /**
+   * A caller's tokens.
+   *
+   * @param x [tokens, hidden]
+   * @param used UINT8 [tokens], or null
+   * @param y [tokens, hidden], receives the output
+   */
+  record Rows(MemorySegment x, MemorySegment used, MemorySegment y, long tokens) {}
+
+  /** The x and y of rows as kernels got them. */
+  record Computed(Tensor input, Tensor output) {}
+
+  /** Runs the layer over a rows. */
+  Computed compute(Pass pass, CallersMemory memory, Rows rows) {
+    long tokens = rows.tokens;
+    Tensor input = memory.input("x", precision.dtype(), rows.x, tokens, hidden);
+    Tensor used = rows.used == null ? null : memory.mask("used", rows.used, tokens);
+    Tensor output = memory.output("y", precision.dtype(), rows.y, tokens, hidden);
+    CallersMemory.requireApart("y", rows.y, "x", rows.x);
+    parameters.requireApart("y", rows.y);
+    parameters.round();
+    memory.compute(() -> layer.forwardInto(pass, input, used, output));
+    memory.giveBack("y", output, rows.y);
+    return new Computed(input, output);
   }
 
   /**
@@ -210,7 +223,7 @@ public final class MoeLayer implements AutoCloseable {
    * @throws PanamoeException.BadArgument as {@link #forward} does
    * @throws IllegalStateException as {@link #forward} does
    */
-  public Step train(MemorySegment x, MemorySegment y, long tokens, long seed) {
+  public LayerStep train(MemorySegment x, MemorySegment y, long tokens, long seed) {
     return train(x, null, y, tokens, seed);
   }
 
@@ -219,12 +232,9 @@ public final class MoeLayer implements AutoCloseable {
    *
    * @param used UINT8 [tokens], 0 marks padding, which enters no count and no loss; null: none is
    */
-  public Step train(MemorySegment x, MemorySegment used, MemorySegment y, long tokens, long seed) {
-    return lifetime.use(() -> new Step(x, used, y, tokens, seed));
-  }
-
-  private static Tensor mask(CallersMemory memory, MemorySegment used, long tokens) {
-    return used == null ? null : memory.mask("used", used, tokens);
+  public LayerStep train(
+      MemorySegment x, MemorySegment used, MemorySegment y, long tokens, long seed) {
+    return lifetime.use(() -> new LayerStep(this, new Rows(x, used, y, tokens), seed));
   }
 
   /**
@@ -238,93 +248,7 @@ public final class MoeLayer implements AutoCloseable {
     lifetime.close();
   }
 
-  /** One training forward and its backward. */
-  public final class Step implements AutoCloseable {
-    private final TensorScope scope = TensorScope.shared(device.backend());
-    private final CallersMemory memory = new CallersMemory(device.backend(), scope);
-    private final Tape tape = new Tape(device.backend());
-    private final GateStatistics gate;
-    private final Lifetime life;
-    private final MemorySegment x;
-    private final Tensor input;
-    private final Tensor output;
-    private boolean done;
-
-    private Step(MemorySegment x, MemorySegment used, MemorySegment y, long tokens, long seed) {
-      this.x = x;
-      try {
-        store.watch(tape);
-        this.input = memory.input("x", dtype, x, tokens, hidden);
-        Tensor mask = mask(memory, used, tokens);
-        this.output = memory.output("y", dtype, y, tokens, hidden);
-        CallersMemory.requireApart("y", y, "x", x);
-        parameters.requireApart("y", y);
-        parameters.round();
-        GateLoads loads = new GateLoads();
-        Pass pass =
-            Pass.training(device.backend(), scope, tape, seed, 1)
-                .partOf(store.ranks().data())
-                .observedBy(loads);
-        memory.compute(() -> layer.forwardInto(pass, input, mask, output));
-        memory.giveBack("y", output, y);
-        this.gate = loads.read().get(0);
-      } catch (RuntimeException | Error e) {
-        scope.close();
-        throw e;
-      }
-      this.life = lifetime.begin("the step", scope::close);
-    }
-
-    /** What the gate did. The backward includes the gradients of its losses. */
-    public GateStatistics gate() {
-      return gate;
-    }
-
-    /**
-     * Adds to the parameters' gradients and writes the input's gradient. A refused argument leaves
-     * the step usable. A backward that fails later uses up the step, and further backwards are
-     * refused until {@link Parameters#zeroGradients}.
-     *
-     * @param dy [tokens, hidden], gradient of the output
-     * @param dx [tokens, hidden], receives the gradient of x; must overlap neither dy nor x
-     * @throws PanamoeException.BadArgument if a segment is null, on the heap, too small,
-     *     misaligned, confined to another thread, or read-only but an output, or if dx overlaps
-     *     another segment
-     * @throws IllegalStateException at a second call, or if the arena of x, dy or dx is closed
-     */
-    public void backward(MemorySegment dy, MemorySegment dx) {
-      life.run(
-          () -> {
-            if (done) {
-              throw new IllegalStateException("backward was already called on this step");
-            }
-            CallersMemory.requireAlive("x", x);
-            Tensor outputGradient = memory.input("dy", dtype, dy, output.shape());
-            Tensor inputGradient = memory.output("dx", dtype, dx, input.shape());
-            CallersMemory.requireApart("dx", dx, "dy", dy);
-            CallersMemory.requireApart("dx", dx, "x", x);
-            parameters.requireApart("dx", dx);
-            parameters.addGradients(
-                () -> {
-                  done = true;
-                  tape.addGradient(input, inputGradient);
-                  tape.addGradient(output, outputGradient);
-                  memory.compute(
-                      () -> {
-                        device.backend().fill(0, inputGradient);
-                        tape.backward();
-                      });
-                });
-            memory.giveBack("dx", inputGradient, dx);
-          });
-    }
-
-    /**
-     * Frees the memory kept for the backward. Idempotent; throws as {@link MoeLayer#close} does.
-     */
-    @Override
-    public void close() {
-      life.close();
-    }
+  Lifetime lifetime() {
+    return lifetime;
   }
 }

@@ -99,11 +99,7 @@ public final class Ranks {
       Topology topology = Failures.translating(() -> degrees.topology(world.size()));
       T result =
           play(Failures.translating(() -> new Ranks(topology, world, Strategy.AUTO)), program);
-      Failures.translating(
-          () -> {
-            world.close();
-            return null;
-          });
+      Failures.run(() -> world.close());
       return result;
     } catch (PanamoeException.RanksFailed e) {
       throw e;
@@ -116,11 +112,7 @@ public final class Ranks {
   private static <T> T play(Ranks ranks, Program<T> program) throws Exception {
     T result = program.run(ranks);
     // After success only: the others would not come after a failure.
-    Failures.translating(
-        () -> {
-          ranks.inner.close();
-          return null;
-        });
+    Failures.run(() -> ranks.inner.close());
     return result;
   }
 
@@ -166,11 +158,7 @@ public final class Ranks {
    * @throws PanamoeException.RanksFailed if a rank failed
    */
   public void barrier() {
-    Failures.translating(
-        () -> {
-          inner.world().barrier();
-          return null;
-        });
+    Failures.run(() -> inner.world().barrier());
   }
 
   /** The ranks for what is created on a device. Called inside a call of the device. */

@@ -2,8 +2,6 @@ package panamoe.api;
 
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
-import java.util.Arrays;
-import java.util.List;
 import java.util.Map;
 import panamoe.api.internal.Access;
 import panamoe.api.internal.Argument;
@@ -16,12 +14,7 @@ import panamoe.config.ModelConfig;
 import panamoe.engine.ModelFolder;
 import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
-import panamoe.nn.Sequences;
-import panamoe.op.DistillationOp;
-import panamoe.op.Gradient;
 import panamoe.op.Pass;
-import panamoe.op.Tape;
-import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 import panamoe.train.TrainedTensors;
@@ -44,14 +37,11 @@ import panamoe.train.TrainedTensors;
  * {@snippet file="panamoe/api/CheckpointExample.java" region="checkpoint"}
  */
 public final class TrainableModel implements AutoCloseable {
-  private static final int NO_TARGET = -1;
-
   private final Device device;
   private final ModelSettings settings; // null where a configuration said it all
   private final LanguageModel model;
   private final Lifetime lifetime;
   private final Parameters parameters;
-
   private final Checkpoint source; // null for fresh parameters and those of a released model
 
   private TrainableModel(
@@ -286,16 +276,16 @@ public final class TrainableModel implements AutoCloseable {
    * @throws IllegalStateException if the arena of a segment is closed before or during the call
    */
   public void forward(MemorySegment tokens, MemorySegment logits, int batch, int length) {
+    TokenBatch.Given given = new TokenBatch.Given(tokens, null, batch, length);
     lifetime.run(
         () -> {
           try (TensorScope scope = TensorScope.confined(device.backend())) {
             CallersMemory memory = new CallersMemory(device.backend(), scope);
-            Tensor ids = ids(memory, "tokens", tokens, batch, length);
-            Tensor output =
-                memory.output("logits", logits, ids.count(), model.config().vocabulary());
+            TokenBatch sequences = new TokenBatch(model, memory, given);
+            Tensor output = memory.output("logits", logits, sequences.tokens(), vocabulary());
             Pass pass = Pass.inference(device.backend(), scope);
             parameters.round();
-            memory.compute(() -> model.logitsInto(pass, hidden(pass, ids, length), output));
+            memory.compute(() -> model.logitsInto(pass, sequences.hidden(pass), output));
             memory.giveBack("logits", output, logits);
           }
         });
@@ -311,16 +301,16 @@ public final class TrainableModel implements AutoCloseable {
    * @throws IllegalStateException as in {@link #train}
    */
   public double loss(MemorySegment tokens, MemorySegment targets, int batch, int length) {
+    TokenBatch.Given given = new TokenBatch.Given(tokens, targets, batch, length);
     return lifetime.use(
         () -> {
           try (TensorScope scope = TensorScope.confined(device.backend())) {
             CallersMemory memory = new CallersMemory(device.backend(), scope);
-            Tensor ids = ids(memory, "tokens", tokens, batch, length);
-            Tensor wanted = ids(memory, "targets", targets, batch, length);
-            double counted = counted(wanted);
+            TokenBatch sequences = new TokenBatch(model, memory, given);
+            TokenBatch.Targets wanted = sequences.targets();
             Pass pass = Pass.inference(device.backend(), scope);
             parameters.round();
-            return mean(model.losses(pass, hidden(pass, ids, length), wanted, 0), counted);
+            return wanted.mean(model.losses(pass, sequences.hidden(pass), wanted.ids(), 0));
           }
         });
   }
@@ -336,36 +326,28 @@ public final class TrainableModel implements AutoCloseable {
    *     counts, or the batch is empty or its sequences longer than the context
    * @throws IllegalStateException if the arena of a segment is closed
    */
-  public Step train(MemorySegment tokens, MemorySegment targets, int batch, int length, long seed) {
-    return lifetime.use(() -> new Step(tokens, targets, null, batch, length, seed));
+  public ModelStep train(
+      MemorySegment tokens, MemorySegment targets, int batch, int length, long seed) {
+    TokenBatch.Given given = new TokenBatch.Given(tokens, targets, batch, length);
+    return lifetime.use(() -> new ModelStep(this, given, null, seed));
   }
 
   /**
-   * As {@link #train}, for a student that learns from a teacher as well: a token's loss is its
-   * cross-entropy plus {@code alpha T^2 KL(softmax(t / T) || softmax(s / T))}, s and t the logits
-   * of this model and of the teacher (DeepSpeed-MoE §4.2).
+   * As {@link #train}, for a student that learns from a teacher as well.
    *
-   * @param teacherLogits FLOAT32 [batch, length, vocabulary], such as {@link #forward} gives
-   * @param alpha 0 or more
-   * @param temperature T, more than 0
    * @throws PanamoeException.BadArgument as in {@link #train}
-   * @throws IllegalStateException as in {@link #train}
    */
-  public Step distil(
+  public ModelStep distil(
       MemorySegment tokens,
       MemorySegment targets,
-      MemorySegment teacherLogits,
-      double alpha,
-      double temperature,
+      Teacher teacher,
       int batch,
       int length,
       long seed) {
-    float weight = (float) (alpha * temperature * temperature);
-    Taught taught = new Taught(teacherLogits, (float) temperature, weight);
-    return lifetime.use(() -> new Step(tokens, targets, taught, batch, length, seed));
+    TokenBatch.Given given = new TokenBatch.Given(tokens, targets, batch, length);
+    return lifetime.use(
+        () -> new ModelStep(this, given, Argument.notNull("teacher", teacher), seed));
   }
-
-  private record Taught(MemorySegment logits, float temperature, float weight) {}
 
   /**
    * Frees the parameters, their gradients and the steps. Idempotent.
@@ -395,172 +377,5 @@ public final class TrainableModel implements AutoCloseable {
   /** The checkpoint that it was loaded from, or null. */
   Checkpoint source() {
     return source;
-  }
-
-  /** A flattened copy of the caller's [batch, length]. */
-  private Tensor ids(
-      CallersMemory memory, String name, MemorySegment segment, int batch, int length) {
-    if (batch < 1) {
-      throw new IllegalArgumentException("batch is " + batch + ", expected 1 or more");
-    }
-    if (length < 1 || length > model.config().context()) {
-      throw new IllegalArgumentException(
-          "length is "
-              + length
-              + ", expected 1 to "
-              + model.config().context()
-              + ", the model's context");
-    }
-    return memory.ids(name, segment, (long) batch * length);
-  }
-
-  /** The final hidden states [S, M] of S / {@code length} sequences. */
-  private Tensor hidden(Pass pass, Tensor ids, int length) {
-    Sequences whole = Sequences.Whole.of(pass.scope(), ids.count(), length);
-    return model.forward(pass, ids, whole, null, false);
-  }
-
-  /** The targets that count, over all ranks. */
-  private double counted(Tensor targets) {
-    long here = Arrays.stream(targets.toInts()).filter(target -> target != NO_TARGET).count();
-    double counted = model.parameters().ranks().data().allReduce((double) here);
-    if (counted == 0) {
-      throw new IllegalArgumentException(
-          "all targets are -1: there is no loss to take the mean of");
-    }
-    return counted;
-  }
-
-  private double mean(Tensor losses, double counted) {
-    double sum = 0;
-    for (float loss : losses.toFloats()) {
-      sum += loss;
-    }
-    return model.parameters().ranks().data().allReduce(sum) / counted;
-  }
-
-  /** One training forward and its backward. */
-  public final class Step implements AutoCloseable {
-    private final TensorScope scope = TensorScope.shared(device.backend());
-    private final Tape tape = new Tape(device.backend());
-    private final List<GateStatistics> gates;
-    private final Lifetime life;
-    // The loss computes the output matrix's gradient in the forward; callers receive it with the
-    // others in the backward.
-    private final Tensor outputGradient;
-    private final double loss;
-    private final double divergence;
-    private boolean done;
-
-    private Step(
-        MemorySegment tokens,
-        MemorySegment targets,
-        Taught taught,
-        int batch,
-        int length,
-        long seed) {
-      try {
-        CallersMemory memory = new CallersMemory(device.backend(), scope);
-        Tensor ids = ids(memory, "tokens", tokens, batch, length);
-        Tensor wanted = ids(memory, "targets", targets, batch, length);
-        double counted = counted(wanted);
-        parameters.round();
-        GateLoads loads = new GateLoads();
-        Pass pass =
-            Pass.training(device.backend(), scope, tape, seed, 1)
-                .partOf(model.parameters().ranks().data())
-                .observedBy(loads);
-        model.parameters().watch(tape);
-        Tensor hidden = hidden(pass, ids, length);
-        this.outputGradient = scope.allocate(DType.FLOAT32, model.head().shape());
-        device.backend().fill(0, outputGradient);
-        tape.watch(model.head().value(), new Gradient(device.backend(), outputGradient));
-        float dloss = (float) (1 / counted);
-        if (taught == null) {
-          this.loss = mean(model.losses(pass, hidden, wanted, dloss), counted);
-          this.divergence = 0;
-        } else {
-          int classes = model.config().vocabulary();
-          DistillationOp.Teacher teacher =
-              new DistillationOp.Teacher(
-                  taught.temperature,
-                  taught.weight,
-                  memory.input("teacherLogits", taught.logits, ids.count(), classes),
-                  null);
-          DistillationOp.Losses losses =
-              DistillationOp.forward(pass, hidden, model.headWeight(), teacher, wanted, 0, dloss);
-          this.loss = mean(losses.crossEntropies(), counted);
-          this.divergence = mean(losses.divergences(), counted);
-        }
-        model.parameters().watch(tape);
-        this.gates = loads.read();
-      } catch (RuntimeException | Error e) {
-        scope.close();
-        throw e;
-      }
-      this.life = lifetime.begin("the step", scope::close);
-    }
-
-    /**
-     * The mean cross-entropy of the targets that count, over all ranks, in nats; without the load
-     * balancing losses.
-     */
-    public double loss() {
-      return loss;
-    }
-
-    /**
-     * The mean divergence from the teacher over the targets that count, in nats, without its
-     * weight; 0 without a teacher, NaN if the teacher's logits have a NaN.
-     */
-    public double divergence() {
-      return divergence;
-    }
-
-    /** What the gates did, one for each MoE layer, in order. */
-    public List<GateStatistics> gates() {
-      return gates;
-    }
-
-    /**
-     * The sum of the MoE layers' load balancing losses before their coefficient; 1 per layer is
-     * perfect balance. The backward includes its gradient.
-     */
-    public double auxiliaryLoss() {
-      return gates.stream().mapToDouble(GateStatistics::auxiliaryLoss).sum();
-    }
-
-    /**
-     * Adds the gradients of {@code loss() + alpha T^2 divergence() + auxiliaryCoefficient *
-     * auxiliaryLoss()} to the parameters' gradients. A backward that fails uses up the step, and
-     * further ones are refused until {@link Parameters#zeroGradients}.
-     *
-     * @throws IllegalStateException at a second call
-     */
-    public void backward() {
-      life.run(
-          () -> {
-            if (done) {
-              throw new IllegalStateException("backward was already called on this step");
-            }
-            parameters.addGradients(
-                () -> {
-                  done = true;
-                  Tensor sums = model.head().gradient();
-                  device.backend().add(1, sums, 1, outputGradient, sums);
-                  tape.backward();
-                  device.backend().synchronize();
-                });
-          });
-    }
-
-    /**
-     * Frees the memory kept for the backward. Idempotent; throws as {@link TrainableModel#close}
-     * does.
-     */
-    @Override
-    public void close() {
-      life.close();
-    }
   }
 }

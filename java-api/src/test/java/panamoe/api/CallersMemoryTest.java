@@ -92,7 +92,7 @@ class CallersMemoryTest {
       MemorySegment x = Floats.normals(arena, COUNT, 1);
       Arena early = Arena.ofConfined();
       MemorySegment y = Floats.normals(early, COUNT, 2);
-      try (MoeLayer.Step step = layer.train(x, y, TOKENS, 1)) {
+      try (LayerStep step = layer.train(x, y, TOKENS, 1)) {
         early.close();
         step.backward(Floats.normals(arena, COUNT, 3), Floats.normals(arena, COUNT, 4));
       }
@@ -113,7 +113,7 @@ class CallersMemoryTest {
       layer.forward(x, y, TOKENS);
       assertArrayEquals(Floats.of(expected), Floats.of(y), 0f);
 
-      MoeLayer.Step step = layer.train(x, y, TOKENS, 1);
+      LayerStep step = layer.train(x, y, TOKENS, 1);
       file.truncate(0);
       String gone = "is mapped from was truncated, or its disk is full";
       refused("the file that x " + gone, () -> layer.forward(x, expected, TOKENS));
@@ -196,7 +196,7 @@ class CallersMemoryTest {
                     }
                   });
       for (int i = 0; i < 300; i++) {
-        try (TrainableModel.Step step = model.train(ids, ids, 1, 16, 1)) {
+        try (ModelStep step = model.train(ids, ids, 1, 16, 1)) {
           step.backward();
         } catch (PanamoeException.BadArgument e) {
           assertTrue(e.getMessage().contains("1073741824"), e.getMessage());
@@ -223,7 +223,7 @@ class CallersMemoryTest {
           "y overlaps moe.experts.up.weight",
           () -> layer.forward(first, layer.parameters().value("moe.experts.up.weight"), TOKENS));
       refused("y overlaps x", () -> layer.train(across, first, TOKENS, 1));
-      try (MoeLayer.Step step = layer.train(first, last, TOKENS, 1)) {
+      try (LayerStep step = layer.train(first, last, TOKENS, 1)) {
         refused("dx overlaps dy", () -> step.backward(last, last));
         refused("dx overlaps x", () -> step.backward(last, across));
         refused(

@@ -41,7 +41,7 @@ final class CheckpointExample {
       MemorySegment targets,
       int length) {
     model.parameters().zeroGradients();
-    try (TrainableModel.Step step = model.train(tokens, targets, 1, length, optimizer.steps())) {
+    try (ModelStep step = model.train(tokens, targets, 1, length, optimizer.steps())) {
       step.backward();
       optimizer.step(2e-3);
       return step.loss();

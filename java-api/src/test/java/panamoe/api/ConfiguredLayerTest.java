@@ -76,7 +76,7 @@ class ConfiguredLayerTest {
         boolean same = Arrays.equals(row(whole, token), row(y, token));
         assertEquals(token != 2, same, "token " + token);
       }
-      try (MoeLayer.Step step = layer.train(x, used, y, TOKENS, 1)) {
+      try (LayerStep step = layer.train(x, used, y, TOKENS, 1)) {
         assertEquals(
             2 * (TOKENS - 1), step.gate().tokensPerExpert().stream().mapToLong(n -> n).sum());
         step.backward(y, whole);

@@ -45,8 +45,8 @@ class LifetimeTest {
       MemorySegment ids = arena.allocate(ValueLayout.JAVA_INT, TOKENS);
       layer.forward(x, y, TOKENS);
       float[] before = Floats.of(y);
-      MoeLayer.Step step = layer.train(x, y, TOKENS, 1);
-      TrainableModel.Step modelStep = model.train(ids, ids, 1, TOKENS, 1);
+      LayerStep step = layer.train(x, y, TOKENS, 1);
+      ModelStep modelStep = model.train(ids, ids, 1, TOKENS, 1);
 
       CountDownLatch inside = new CountDownLatch(1);
       CountDownLatch leave = new CountDownLatch(1);
@@ -105,7 +105,7 @@ class LifetimeTest {
       for (String name : List.of("cpu", "reference")) {
         Device device = Device.open(name, 1);
         MoeLayer layer = MoeLayer.create(device, LAYER, 1);
-        MoeLayer.Step step = layer.train(x, y, TOKENS, 1);
+        LayerStep step = layer.train(x, y, TOKENS, 1);
         MemorySegment weight = layer.parameters().value("moe.experts.up.weight");
         device.close();
         assertThrows(IllegalStateException.class, () -> weight.get(ValueLayout.JAVA_FLOAT, 0));
@@ -225,7 +225,7 @@ class LifetimeTest {
         MoeLayer layer = MoeLayer.create(device, LAYER, 1)) {
       MemorySegment x = Floats.normals(arena, TOKENS * HIDDEN, 1);
       MemorySegment y = Floats.normals(arena, TOKENS * HIDDEN, 2);
-      MoeLayer.Step step = layer.train(x, y, TOKENS, 1);
+      LayerStep step = layer.train(x, y, TOKENS, 1);
       List<String> refusals = new ArrayList<>();
       Comparison closing =
           (_, _) -> {
@@ -275,7 +275,7 @@ class LifetimeTest {
       MemorySegment dx = Floats.normals(arena, TOKENS * HIDDEN, 3);
       Device device = relay.next(() -> Device.open("cpu", 2));
       MoeLayer layer = relay.next(() -> MoeLayer.create(device, LAYER, 1));
-      MoeLayer.Step step = relay.next(() -> layer.train(x, y, TOKENS, 1));
+      LayerStep step = relay.next(() -> layer.train(x, y, TOKENS, 1));
       relay.next(
           () -> {
             step.backward(y, dx);
@@ -291,7 +291,7 @@ class LifetimeTest {
                       .get(ValueLayout.JAVA_FLOAT, 0));
       TrainableModel model = relay.next(() -> TrainableModel.create(device, MODEL, 1));
       MemorySegment ids = arena.allocate(ValueLayout.JAVA_INT, TOKENS);
-      TrainableModel.Step modelStep = relay.next(() -> model.train(ids, ids, 1, TOKENS, 1));
+      ModelStep modelStep = relay.next(() -> model.train(ids, ids, 1, TOKENS, 1));
       relay.next(
           () -> {
             modelStep.backward();

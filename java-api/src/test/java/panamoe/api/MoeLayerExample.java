@@ -19,7 +19,7 @@ final class MoeLayerExample {
       MemorySegment dx = arena.allocate(ValueLayout.JAVA_FLOAT, 16 * 64);
       for (int i = 0; i < 16 * 64; i++)
         x.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) Math.sin(i));
-      try (MoeLayer.Step step = layer.train(x, y, 16, 7)) {
+      try (LayerStep step = layer.train(x, y, 16, 7)) {
         step.backward(y, dx); // the gradient of the loss |y|^2 / 2 is y itself
         System.out.println("tokens per expert: " + step.gate().tokensPerExpert());
       }

@@ -65,7 +65,7 @@ class MoeLayerTest {
       MemorySegment y = tokens(arena, 2);
       MemorySegment dy = tokens(arena, 3);
       MemorySegment dx = tokens(arena, 4);
-      try (MoeLayer.Step step = layer.train(x, y, TOKENS, 5)) {
+      try (LayerStep step = layer.train(x, y, TOKENS, 5)) {
         assertEquals(TOKENS * 2, step.gate().tokensPerExpert().stream().mapToLong(n -> n).sum());
         step.backward(dy, dx);
         assertThrows(IllegalStateException.class, () -> step.backward(dy, dx));
@@ -155,7 +155,7 @@ class MoeLayerTest {
 
   private static double objective(
       MoeLayer layer, MemorySegment x, MemorySegment y, MemorySegment dy) {
-    try (MoeLayer.Step step = layer.train(x, y, TOKENS, 5)) {
+    try (LayerStep step = layer.train(x, y, TOKENS, 5)) {
       double sum = layer.settings().auxiliaryCoefficient() * step.gate().auxiliaryLoss();
       for (int i = 0; i < TOKENS * HIDDEN; i++) {
         sum +=
@@ -225,7 +225,7 @@ class MoeLayerTest {
       assertThrows(IllegalStateException.class, () -> layer.forward(x, gone, TOKENS));
       Arena early = Arena.ofConfined();
       MemorySegment input = tokens(early, 4);
-      try (MoeLayer.Step step = layer.train(input, y, TOKENS, 5)) {
+      try (LayerStep step = layer.train(input, y, TOKENS, 5)) {
         early.close();
         assertThrows(IllegalStateException.class, () -> step.backward(y, x));
       }

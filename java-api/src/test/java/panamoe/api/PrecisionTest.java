@@ -58,10 +58,10 @@ class PrecisionTest {
         Floats.fill(full.parameters().value(parameter), parameter.hashCode());
         half.parameters().write(parameter, full.parameters().value(parameter));
       }
-      try (MoeLayer.Step step = half.train(x, y, TOKENS, 1)) {
+      try (LayerStep step = half.train(x, y, TOKENS, 1)) {
         step.backward(y, dx);
       }
-      try (MoeLayer.Step step = full.train(widen(x), wide, TOKENS, 1)) {
+      try (LayerStep step = full.train(widen(x), wide, TOKENS, 1)) {
         step.backward(wide, wideDx);
       }
       near(Floats.of(wide), Floats.of(widen(y)));

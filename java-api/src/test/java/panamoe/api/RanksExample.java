@@ -28,7 +28,7 @@ final class RanksExample {
       for (int i = 0; i < 8 * 64; i++) {
         x.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) Math.sin(i + ranks.rank()));
       }
-      try (MoeLayer.Step step = layer.train(x, y, 8, 7)) {
+      try (LayerStep step = layer.train(x, y, 8, 7)) {
         step.backward(y, dx);
       }
       layer

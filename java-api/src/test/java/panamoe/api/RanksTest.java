@@ -49,7 +49,7 @@ class RanksTest {
       }
       MemorySegment y = arena.allocate(x.byteSize(), 4);
       MemorySegment dx = arena.allocate(x.byteSize(), 4);
-      try (MoeLayer.Step step = layer.train(x, y, (long) parts * TOKENS, 1)) {
+      try (LayerStep step = layer.train(x, y, (long) parts * TOKENS, 1)) {
         step.backward(y, dx);
       }
       layer.parameters().sumGradients();

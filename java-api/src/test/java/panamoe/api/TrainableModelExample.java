@@ -31,7 +31,7 @@ final class TrainableModelExample {
       Parameters parameters = model.parameters();
       for (int n = 0; n < losses.length; n++) {
         parameters.zeroGradients();
-        try (TrainableModel.Step step = model.train(tokens, targets, 1, length, n)) {
+        try (ModelStep step = model.train(tokens, targets, 1, length, n)) {
           step.backward();
           losses[n] = step.loss();
         }

@@ -74,7 +74,7 @@ class TrainableModelTest {
         TrainableModel model = TrainableModel.create(device, settings, 7)) {
       MemorySegment tokens = ints(arena, random(1));
       MemorySegment targets = targets(arena);
-      try (TrainableModel.Step step = model.train(tokens, targets, BATCH, LENGTH, 5)) {
+      try (ModelStep step = model.train(tokens, targets, BATCH, LENGTH, 5)) {
         step.backward();
         assertThrows(IllegalStateException.class, step::backward);
       }
@@ -102,7 +102,7 @@ class TrainableModelTest {
 
   private static double objective(
       TrainableModel model, MemorySegment tokens, MemorySegment targets) {
-    try (TrainableModel.Step step = model.train(tokens, targets, BATCH, LENGTH, 5)) {
+    try (ModelStep step = model.train(tokens, targets, BATCH, LENGTH, 5)) {
       return step.loss() + model.settings().auxiliaryCoefficient() * step.auxiliaryLoss();
     }
   }
@@ -118,8 +118,8 @@ class TrainableModelTest {
       MemorySegment logits =
           arena.allocate(ValueLayout.JAVA_FLOAT, (long) BATCH * LENGTH * VOCABULARY);
       teacher.forward(tokens, logits, BATCH, LENGTH);
-      try (TrainableModel.Step step =
-          student.distil(tokens, targets, logits, 0.5, 2, BATCH, LENGTH, 5)) {
+      Teacher taught = new Teacher(logits, 0.5, 2);
+      try (ModelStep step = student.distil(tokens, targets, taught, BATCH, LENGTH, 5)) {
         assertTrue(step.divergence() > 0);
         step.backward();
       }
@@ -131,8 +131,7 @@ class TrainableModelTest {
         for (int side = 0; side < 2; side++) {
           float moved = saved + (side == 0 ? 2e-3f : -2e-3f);
           memory.setAtIndex(ValueLayout.JAVA_FLOAT, index, moved);
-          try (TrainableModel.Step step =
-              student.distil(tokens, targets, logits, 0.5, 2, BATCH, LENGTH, 5)) {
+          try (ModelStep step = student.distil(tokens, targets, taught, BATCH, LENGTH, 5)) {
             around[side] =
                 step.loss()
                     + 0.5 * 4 * step.divergence()
@@ -145,12 +144,12 @@ class TrainableModelTest {
             student.parameters().gradient(name).getAtIndex(ValueLayout.JAVA_FLOAT, index);
         assertEquals(expected, actual, 1e-3 + 1e-2 * Math.abs(expected), name);
       }
-      assertThrows(
-          PanamoeException.BadArgument.class,
-          () -> student.distil(tokens, targets, logits, 0.5, 0, BATCH, LENGTH, 5));
-      assertThrows(
-          PanamoeException.BadArgument.class,
-          () -> student.distil(tokens, targets, tokens, 0.5, 1, BATCH, LENGTH, 5));
+      Teacher small = new Teacher(tokens, 0.5, 1);
+      for (Teacher wrong : new Teacher[] {small, null}) {
+        assertThrows(
+            PanamoeException.BadArgument.class,
+            () -> student.distil(tokens, targets, wrong, BATCH, LENGTH, 5));
+      }
     }
   }
 
@@ -196,7 +195,7 @@ class TrainableModelTest {
       model.forward(tokens, output, BATCH, LENGTH);
       assertArrayEquals(logits, output.toArray(ValueLayout.JAVA_FLOAT));
       assertEquals(loss / counted, model.loss(tokens, targets, BATCH, LENGTH));
-      try (TrainableModel.Step step = model.train(tokens, targets, BATCH, LENGTH, 5)) {
+      try (ModelStep step = model.train(tokens, targets, BATCH, LENGTH, 5)) {
         assertEquals(loss / counted, step.loss());
         step.backward();
       }
@@ -237,7 +236,7 @@ class TrainableModelTest {
   }
 
   private static void backward(TrainableModel model, MemorySegment tokens, MemorySegment targets) {
-    try (TrainableModel.Step step = model.train(tokens, targets, BATCH, LENGTH, 5)) {
+    try (ModelStep step = model.train(tokens, targets, BATCH, LENGTH, 5)) {
       step.backward();
     }
   }
@@ -247,8 +246,7 @@ class TrainableModelTest {
     try (Arena arena = Arena.ofConfined();
         Device device = Device.open("cpu", 1);
         TrainableModel model = TrainableModel.create(device, MOE, 7);
-        TrainableModel.Step step =
-            model.train(ints(arena, random(1)), targets(arena), BATCH, LENGTH, 5)) {
+        ModelStep step = model.train(ints(arena, random(1)), targets(arena), BATCH, LENGTH, 5)) {
       GateStatistics gate = step.gates().get(0); // of layer 1: layer 0 is dense
       assertEquals(1, gate.layer());
       assertEquals(4, gate.tokensPerExpert().size());
@@ -341,20 +339,20 @@ class TrainableModelTest {
       TrainableModel model = TrainableModel.create(device, MOE, 7);
       MemorySegment tokens = ints(arena, random(1));
       MemorySegment targets = targets(arena);
-      TrainableModel.Step closed = model.train(tokens, targets, BATCH, LENGTH, 1);
+      ModelStep closed = model.train(tokens, targets, BATCH, LENGTH, 1);
       closed.close();
       closed.close();
       assertThrows(IllegalStateException.class, closed::backward);
 
       Arena early = Arena.ofConfined();
       MemorySegment gone = ints(early, random(1));
-      try (TrainableModel.Step step = model.train(gone, targets, BATCH, LENGTH, 1)) {
+      try (ModelStep step = model.train(gone, targets, BATCH, LENGTH, 1)) {
         early.close();
         step.backward(); // the ids were copied
         assertThrows(
             IllegalStateException.class, () -> model.train(tokens, gone, BATCH, LENGTH, 1));
       }
-      try (TrainableModel.Step open = model.train(tokens, targets, BATCH, LENGTH, 1)) {
+      try (ModelStep open = model.train(tokens, targets, BATCH, LENGTH, 1)) {
         model.close();
         model.close();
         assertThrows(IllegalStateException.class, open::backward);

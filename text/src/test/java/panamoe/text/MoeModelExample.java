@@ -8,6 +8,7 @@ import java.util.Optional;
 import panamoe.api.AdamW;
 import panamoe.api.AdamWSettings;
 import panamoe.api.Device;
+import panamoe.api.ModelStep;
 import panamoe.api.TrainableModel;
 
 /** The examples of {@link MoeModel}'s documentation; a test runs them. */
@@ -64,7 +65,7 @@ final class MoeModelExample {
     try (TrainableModel model = TrainableModel.load(device, folder);
         MoeModel writer = MoeModel.of(model)) {
       AdamW optimizer = AdamW.resume(model, AdamWSettings.USUAL);
-      try (TrainableModel.Step step = model.train(tokens, targets, 1, length, 1)) {
+      try (ModelStep step = model.train(tokens, targets, 1, length, 1)) {
         step.backward();
       }
       optimizer.step(1e-3);

@@ -19,6 +19,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.api.Device;
+import panamoe.api.ModelStep;
 import panamoe.api.PanamoeException;
 import panamoe.api.TrainableModel;
 import panamoe.data.TinyTokenizer;
@@ -67,7 +68,7 @@ class OpenedModelsTest {
           logits.asSlice(8L * classes).toArray(ValueLayout.JAVA_FLOAT),
           model.nextLogits(3, 4, 5),
           1e-4f);
-      try (TrainableModel.Step step = trainable.train(tokens, tokens, 1, 3, 1)) {
+      try (ModelStep step = trainable.train(tokens, tokens, 1, 3, 1)) {
         step.backward();
         assertTrue(step.loss() > 0);
       }

@@ -26,7 +26,9 @@ import java.util.function.Consumer;
 import java.util.function.Supplier;
 import panamoe.api.Device;
 import panamoe.api.LayerSettings;
+import panamoe.api.LayerStep;
 import panamoe.api.ModelSettings;
+import panamoe.api.ModelStep;
 import panamoe.api.MoeLayer;
 import panamoe.api.PanamoeException;
 import panamoe.api.Precision;
@@ -69,10 +71,9 @@ final class Storm {
   private final List<Kind> kinds = new ArrayList<>();
   private final AtomicReferenceArray<Device> devices = new AtomicReferenceArray<>(12);
   private final AtomicReferenceArray<MoeLayer> layers = new AtomicReferenceArray<>(24);
-  private final AtomicReferenceArray<MoeLayer.Step> layerSteps = new AtomicReferenceArray<>(24);
+  private final AtomicReferenceArray<LayerStep> layerSteps = new AtomicReferenceArray<>(24);
   private final AtomicReferenceArray<TrainableModel> models = new AtomicReferenceArray<>(12);
-  private final AtomicReferenceArray<TrainableModel.Step> modelSteps =
-      new AtomicReferenceArray<>(12);
+  private final AtomicReferenceArray<ModelStep> modelSteps = new AtomicReferenceArray<>(12);
   private final AtomicReferenceArray<MoeModel> readers = new AtomicReferenceArray<>(6);
   private final AtomicReferenceArray<TextSession> texts = new AtomicReferenceArray<>(6);
   private final AtomicReferenceArray<MemorySegment> parameters = new AtomicReferenceArray<>(12);
@@ -298,7 +299,7 @@ final class Storm {
       float[] expected = null;
       while (!over && failure.get() == null) {
         layer.parameters().zeroGradients();
-        try (MoeLayer.Step step = layer.train(x, y, MOST_TOKENS, 1)) {
+        try (LayerStep step = layer.train(x, y, MOST_TOKENS, 1)) {
           step.backward(y, dx);
         }
         float[] now = Floats.of(dx);

@@ -15,4 +15,15 @@ public final class Argument {
     }
     return value;
   }
+
+  /**
+   * Refuses a value.
+   *
+   * @throws IllegalArgumentException unless the condition holds
+   */
+  public static void require(boolean holds, String name, Object value, String expected) {
+    if (!holds) {
+      throw new IllegalArgumentException(name + " is " + value + ", expected " + expected);
+    }
+  }
 }

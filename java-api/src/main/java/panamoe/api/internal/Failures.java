@@ -32,6 +32,15 @@ public final class Failures {
     }
   }
 
+  /** {@link #translating} for a body without a result. */
+  public static void run(Runnable body) {
+    translating(
+        () -> {
+          body.run();
+          return null;
+        });
+  }
+
   private static LinkageError missing(String sentence, LinkageError cause) {
     LinkageError error = new NoClassDefFoundError(sentence);
     error.initCause(cause);

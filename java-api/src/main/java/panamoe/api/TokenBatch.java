@@ -1,0 +1,95 @@
+package panamoe.api;
+
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import panamoe.api.internal.Argument;
+import panamoe.comm.Communicator;
+import panamoe.model.LanguageModel;
+import panamoe.nn.Sequences;
+import panamoe.op.Pass;
+import panamoe.tensor.Tensor;
+
+/** The sequences of one call of a model, copied from the caller's memory. */
+final class TokenBatch {
+  private static final int NO_TARGET = -1;
+
+  /**
+   * What a caller gave.
+   *
+   * @param tokens INT32 [batch, length], ids
+   * @param targets INT32 [batch, length], for every token the id that follows it, or -1; null in a
+   *     call without a loss
+   */
+  record Given(MemorySegment tokens, MemorySegment targets, int batch, int length) {}
+
+  /**
+   * The targets of a loss.
+   *
+   * @param ids INT32 [batch * length]
+   * @param counted those that are not -1, over all ranks
+   * @param data ranks with other tokens
+   */
+  record Targets(Tensor ids, double counted, Communicator data) {
+    /** The mean over all ranks of this rank's losses, which are 0 where no target counts. */
+    double mean(Tensor losses) {
+      double sum = 0;
+      for (float loss : losses.toFloats()) {
+        sum += loss;
+      }
+      return data.allReduce(sum) / counted;
+    }
+  }
+
+  private final LanguageModel model;
+  private final CallersMemory memory;
+  private final Given given;
+  private final Tensor ids;
+
+  /**
+   * Copies the tokens.
+   *
+   * @throws IllegalArgumentException if the batch is empty, its sequences are longer than the
+   *     context, or its memory cannot be used
+   */
+  TokenBatch(LanguageModel model, CallersMemory memory, Given given) {
+    Argument.require(given.batch >= 1, "batch", given.batch, "1 or more");
+    int context = model.config().context();
+    Argument.require(
+        given.length >= 1 && given.length <= context,
+        "length",
+        given.length,
+        "1 to " + context + ", the model's context");
+    this.model = model;
+    this.memory = memory;
+    this.given = given;
+    this.ids = memory.ids("tokens", given.tokens, tokens());
+  }
+
+  /** S, the number of tokens. */
+  long tokens() {
+    return (long) given.batch * given.length;
+  }
+
+  /** The final hidden states [S, M]. */
+  Tensor hidden(Pass pass) {
+    Sequences whole = Sequences.Whole.of(pass.scope(), tokens(), given.length);
+    return model.forward(pass, ids, whole, null, false);
+  }
+
+  /**
+   * Copies the targets. Collective.
+   *
+   * @throws IllegalArgumentException if none counts, or their memory cannot be used
+   */
+  Targets targets() {
+    Tensor targets = memory.ids("targets", given.targets, tokens());
+    Communicator data = model.parameters().ranks().data();
+    long here = Arrays.stream(targets.toInts()).filter(target -> target != NO_TARGET).count();
+    double counted = data.allReduce((double) here);
+    if (counted == 0) {
+      throw new IllegalArgumentException(
+          "all targets are -1: there is no loss to take the mean of");
+    }
+    return new Targets(targets, counted, data);
+  }
+}
