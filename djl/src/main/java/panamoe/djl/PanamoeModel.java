@@ -32,7 +32,7 @@ final class PanamoeModel extends BaseModel {
     if (Files.notExists(path)) {
       throw new FileNotFoundException("there is no model " + path);
     }
-    LoadOptions given = LoadOptions.of(options);
+    LoadOptions given = Failures.translating(() -> LoadOptions.of(options));
     Device opened = Failures.translating(() -> Device.open(deviceName(), given.threads()));
     try {
       setBlock(new TextBlock(opened, open(opened, path, given)));

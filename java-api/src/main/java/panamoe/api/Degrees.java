@@ -1,5 +1,7 @@
 package panamoe.api;
 
+import panamoe.api.internal.Argument;
+import panamoe.api.internal.Failures;
 import panamoe.parallel.Topology;
 
 /**
@@ -13,6 +15,25 @@ import panamoe.parallel.Topology;
  * @param slices of the tensor ranks that an expert is sliced over; divides {@code tensor}
  */
 public record Degrees(int expert, int tensor, int slices) {
+  /**
+   * Checks the values.
+   *
+   * @throws PanamoeException.BadArgument if one is less than 1, or the slices do not divide the
+   *     tensor ranks
+   */
+  public Degrees {
+    Failures.run(
+        () -> {
+          Argument.require(expert >= 1, "expert", expert, "1 or more");
+          Argument.require(tensor >= 1, "tensor", tensor, "1 or more");
+          Argument.require(
+              slices >= 1 && tensor % slices == 0,
+              "slices",
+              slices,
+              "a divisor of tensor=" + tensor);
+        });
+  }
+
   /** Every rank has its own tokens; experts are spread over {@code expert} of them. */
   public static Degrees of(int expert) {
     return new Degrees(expert, 1, 1);
@@ -23,7 +44,7 @@ public record Degrees(int expert, int tensor, int slices) {
     return new Degrees(expert, ranks, slices);
   }
 
-  /** The same with each expert sliced over {@code ranks} of the tensor ranks. */
+  /** The same with each expert sliced over {@code ranks} of the tensor ranks, which come first. */
   public Degrees withSlices(int ranks) {
     return new Degrees(expert, tensor, ranks);
   }

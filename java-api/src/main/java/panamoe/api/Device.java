@@ -9,6 +9,7 @@ import panamoe.api.internal.OneVersion;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.model.LanguageModel;
+import panamoe.tensor.DType;
 
 /**
  * A device that layers and models run on, with its threads.
@@ -22,6 +23,11 @@ public final class Device implements AutoCloseable {
     RequiredJava.check();
     Access.set(
         new Access() {
+          @Override
+          protected DType dtype(Precision precision) {
+            return precision.dtype();
+          }
+
           @Override
           protected Backend backend(Device device) {
             return device.backend();

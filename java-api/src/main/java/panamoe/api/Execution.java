@@ -1,6 +1,7 @@
 package panamoe.api;
 
 import panamoe.api.internal.Argument;
+import panamoe.api.internal.Failures;
 
 /**
  * How a layer or model is held and computed.
@@ -10,6 +11,15 @@ import panamoe.api.internal.Argument;
  * @param ranks that hold it together; null: this rank alone does
  */
 public record Execution(Precision precision, Ranks ranks) {
+  /**
+   * Checks the precision.
+   *
+   * @throws PanamoeException.BadArgument if it is null
+   */
+  public Execution {
+    Failures.run(() -> Argument.notNull("precision", precision));
+  }
+
   /** On one rank in {@link Precision#FLOAT32}. */
   public static final Execution FLOAT32 = new Execution(Precision.FLOAT32, null);
 
@@ -24,10 +34,9 @@ public record Execution(Precision precision, Ranks ranks) {
   /**
    * The ranks on a device.
    *
-   * @throws IllegalArgumentException if the precision is null, or the ranks compute elsewhere
+   * @throws IllegalArgumentException if the ranks compute elsewhere
    */
   panamoe.parallel.Ranks on(Device device) {
-    Argument.notNull("precision", precision);
     return ranks == null ? panamoe.parallel.Ranks.alone() : ranks.on(device);
   }
 }

@@ -1,8 +1,10 @@
 package panamoe.api;
 
 import panamoe.api.internal.Argument;
+import panamoe.api.internal.Failures;
 import panamoe.backend.Activation;
 import panamoe.config.GateConfig;
+import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 
 /**
@@ -29,6 +31,36 @@ public record LayerSettings(
     double auxiliaryCoefficient) {
   static {
     RequiredJava.check();
+  }
+
+  /**
+   * Checks the values.
+   *
+   * @throws PanamoeException.BadArgument if one is null or out of range, or they contradict each
+   *     other
+   */
+  public LayerSettings(
+      int hidden,
+      int expertHidden,
+      int experts,
+      int topK,
+      double capacityFactor,
+      boolean residual,
+      String activation,
+      double auxiliaryCoefficient) {
+    this.hidden = hidden;
+    this.expertHidden = expertHidden;
+    this.experts = experts;
+    this.topK = topK;
+    this.capacityFactor = capacityFactor;
+    this.residual = residual;
+    this.activation = activation;
+    this.auxiliaryCoefficient = auxiliaryCoefficient;
+    Failures.run(
+        () -> {
+          ModelConfig.requireHidden(hidden);
+          toConfig();
+        });
   }
 
   /** A dropless layer with GELU experts and the paper's balancing coefficient of 0.01. */

@@ -45,19 +45,41 @@ public record ModelSettings(
   }
 
   /**
-   * Copies the list.
+   * Copies the list, and checks the values.
    *
-   * @throws PanamoeException.BadArgument if the list or an element is null
+   * @throws PanamoeException.BadArgument if one is null or out of range, or they contradict each
+   *     other
    */
-  public ModelSettings {
-    List<Integer> given = experts;
-    experts =
-        Failures.translating(
-            () -> {
-              List<Integer> copy = new ArrayList<>(Argument.notNull("experts", given));
-              copy.forEach(number -> Argument.notNull("a number of experts", number));
-              return List.copyOf(copy);
-            });
+  public ModelSettings(
+      int vocabulary,
+      int context,
+      int hidden,
+      int feedForward,
+      int heads,
+      List<Integer> experts,
+      int topK,
+      double capacityFactor,
+      boolean residual,
+      String activation,
+      double auxiliaryCoefficient) {
+    this.vocabulary = vocabulary;
+    this.context = context;
+    this.hidden = hidden;
+    this.feedForward = feedForward;
+    this.heads = heads;
+    this.experts = Failures.translating(() -> copy(experts));
+    this.topK = topK;
+    this.capacityFactor = capacityFactor;
+    this.residual = residual;
+    this.activation = activation;
+    this.auxiliaryCoefficient = auxiliaryCoefficient;
+    Failures.run(this::toConfig);
+  }
+
+  private static List<Integer> copy(List<Integer> experts) {
+    List<Integer> copy = new ArrayList<>(Argument.notNull("experts", experts));
+    copy.forEach(number -> Argument.notNull("a number of experts", number));
+    return List.copyOf(copy);
   }
 
   /** A dropless top-1 model with F = 4 M, GELU, and a balancing coefficient of 0.01. */

@@ -68,7 +68,7 @@ public final class MoeLayer implements AutoCloseable {
   /**
    * Creates a layer with random parameters from {@code seed}; every expert gets different values.
    *
-   * @throws PanamoeException.BadArgument if settings contradict each other
+   * @throws PanamoeException.BadArgument if an argument is null
    * @throws IllegalStateException if the device is closed or in use by another thread; all methods
    *     below that compute or access memory throw it too, and after {@link #close}
    */
@@ -88,7 +88,6 @@ public final class MoeLayer implements AutoCloseable {
         .use(
             () -> {
               MoeConfig config = Argument.notNull("settings", settings).toConfig();
-              ModelConfig.requireHidden(settings.hidden());
               return new MoeLayer(device, settings, settings.hidden(), config, execution, seed);
             });
   }

@@ -71,7 +71,7 @@ public final class TrainableModel implements AutoCloseable {
   /**
    * Creates a model with random parameters from {@code seed}.
    *
-   * @throws PanamoeException.BadArgument if settings contradict each other
+   * @throws PanamoeException.BadArgument if an argument is null
    * @throws IllegalStateException if the device is closed or in use by another thread; all methods
    *     below that compute or access memory throw it too, and after {@link #close}
    */

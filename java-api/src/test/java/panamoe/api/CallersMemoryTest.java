@@ -259,13 +259,6 @@ class CallersMemoryTest {
       refused("device is null", () -> MoeLayer.create(null, LAYER, 1));
       refused("device is null", () -> TrainableModel.create(null, model.settings(), 1));
       refused("name is null", () -> Device.open(null, 1));
-      refused("experts is null", () -> ModelSettings.of(50, 16, 16, 2, null));
-      refused("hidden is 1000000000", () -> ModelSettings.of(50, 16, 1_000_000_000, 2, List.of(0)));
-      refused(
-          "activation is null",
-          () ->
-              MoeLayer.create(
-                  device, new LayerSettings(HIDDEN, 64, 4, 2, 0, false, null, 0.01), 1));
       layer.forward(x, y, TOKENS);
     }
   }

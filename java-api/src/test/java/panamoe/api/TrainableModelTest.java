@@ -262,26 +262,6 @@ class TrainableModelTest {
     assertTrue(losses[1] < losses[0] / 2, () -> Arrays.toString(losses));
   }
 
-  @Test
-  void refusesSettingsThatDoNotFit() {
-    try (Device device = Device.open("reference", 1)) {
-      for (ModelSettings bad :
-          List.of(
-              ModelSettings.of(VOCABULARY, 8, 8, 3, List.of(0)),
-              ModelSettings.of(0, 8, 8, 2, List.of(0)),
-              ModelSettings.of(VOCABULARY, 8, 8, 2, List.of()),
-              ModelSettings.of(VOCABULARY, 8, 8, 2, List.of(-1)),
-              ModelSettings.of(VOCABULARY, 8, 0, 2, List.of(0)),
-              MOE.withTopK(5),
-              MOE.withCapacityFactor(-1))) {
-        assertThrows(
-            PanamoeException.BadArgument.class,
-            () -> TrainableModel.create(device, bad, 1),
-            bad::toString);
-      }
-    }
-  }
-
   @ParameterizedTest
   @MethodSource("devices")
   void refusesWhatDoesNotFit(String deviceName) {

@@ -1,5 +1,8 @@
 package panamoe.text;
 
+import panamoe.api.internal.Argument;
+import panamoe.api.internal.Failures;
+
 /**
  * A message of a conversation.
  *
@@ -7,6 +10,19 @@ package panamoe.text;
  * @param content what was said
  */
 public record ChatMessage(String role, String content) {
+  /**
+   * Checks the values.
+   *
+   * @throws panamoe.api.PanamoeException.BadArgument if one is null
+   */
+  public ChatMessage {
+    Failures.run(
+        () -> {
+          Argument.notNull("role", role);
+          Argument.notNull("content", content);
+        });
+  }
+
   /** What stands before a conversation. */
   public static ChatMessage system(String content) {
     return new ChatMessage("system", content);

@@ -53,10 +53,7 @@ final class Conversations {
     ArrayNode written = JsonNodeFactory.instance.arrayNode();
     for (ChatMessage message : Argument.notNull("messages", messages)) {
       Argument.notNull("a message", message);
-      written
-          .addObject()
-          .put("role", Argument.notNull("role", message.role()))
-          .put("content", Argument.notNull("content", message.content()));
+      written.addObject().put("role", message.role()).put("content", message.content());
     }
     if (written.isEmpty()) {
       throw new IllegalArgumentException("there are no messages");

@@ -1,12 +1,16 @@
 package panamoe.text;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.Stream;
 import panamoe.api.internal.Argument;
 import panamoe.api.internal.Failures;
 import panamoe.engine.ConversationForm;
 import panamoe.engine.StopConfig;
+import panamoe.grammar.JsonGrammar;
+import panamoe.io.ConfigJson;
 
 /**
  * What a text is to be.
@@ -19,19 +23,20 @@ import panamoe.engine.StopConfig;
 public record GenerationOptions(
     int maxTokens, List<String> stop, Sampling sampling, String schema) {
   /**
-   * Copies the list.
+   * Copies the list, and checks the values.
    *
-   * @throws panamoe.api.PanamoeException.BadArgument if the list, a text or the sampling is null
+   * @throws panamoe.api.PanamoeException.BadArgument if the list, a text or the sampling is null, a
+   *     stop is empty, there are less than 0 tokens, or the schema cannot be kept to
    */
   public GenerationOptions {
     List<String> given = stop;
-    Sampling drawn = sampling;
     stop =
         Failures.translating(
             () -> {
-              Argument.notNull("sampling", drawn);
+              Argument.notNull("sampling", sampling);
               Argument.notNull("stop", given).forEach(text -> Argument.notNull("a stop", text));
-              return List.copyOf(given);
+              grammar(schema);
+              return StopConfig.of(maxTokens, given).texts();
             });
   }
 
@@ -56,9 +61,18 @@ public record GenerationOptions(
     return new GenerationOptions(maxTokens, stop, sampling, json);
   }
 
+  /** The grammar of the schema, if there is one. */
+  Optional<JsonGrammar> grammar() {
+    return grammar(schema);
+  }
+
+  private static Optional<JsonGrammar> grammar(String schema) {
+    return Optional.ofNullable(schema)
+        .map(json -> JsonGrammar.of(ConfigJson.parse(json, JsonNode.class, "the schema")));
+  }
+
   /**
    * @param more where the text ends as well
-   * @throws IllegalArgumentException if a value is out of range
    */
   StopConfig toStop(ConversationForm.Ends more) {
     List<String> texts = Stream.concat(stop.stream(), more.texts().stream()).toList();

@@ -1,7 +1,9 @@
 package panamoe.text;
 
 import panamoe.api.Precision;
+import panamoe.api.internal.Access;
 import panamoe.api.internal.Argument;
+import panamoe.api.internal.Failures;
 import panamoe.engine.ModelFolder;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
@@ -27,6 +29,20 @@ public record ModelOptions(Precision precision, Experts experts, int texts) {
     DECODED
   }
 
+  /**
+   * Checks the values.
+   *
+   * @throws panamoe.api.PanamoeException.BadArgument if one is null, or there is no text
+   */
+  public ModelOptions {
+    Failures.run(
+        () -> {
+          Argument.notNull("precision", precision);
+          Argument.notNull("experts", experts);
+          Argument.require(texts >= 1, "texts", texts, "1 or more");
+        });
+  }
+
   /** FLOAT32, experts as they are stored, one text at a time. */
   public static final ModelOptions USUAL = new ModelOptions(Precision.FLOAT32, Experts.STORED, 1);
 
@@ -46,11 +62,8 @@ public record ModelOptions(Precision precision, Experts experts, int texts) {
   }
 
   WeightTypes types(ModelFolder folder) {
-    DType compute =
-        Argument.notNull("precision", precision) == Precision.BFLOAT16
-            ? DType.BFLOAT16
-            : DType.FLOAT32;
-    return switch (Argument.notNull("experts", experts)) {
+    DType compute = Access.dtypeOf(precision);
+    return switch (experts) {
       case STORED -> {
         WeightTypes stored = folder.typesAsStored(compute);
         yield stored.quantized() ? stored : WeightTypes.of(compute);

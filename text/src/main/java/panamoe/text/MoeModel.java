@@ -1,6 +1,5 @@
 package panamoe.text;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -29,7 +28,6 @@ import panamoe.engine.ModelRunner;
 import panamoe.engine.TokenConstraint;
 import panamoe.grammar.JsonGrammar;
 import panamoe.grammar.TokenMasks;
-import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
 
@@ -109,8 +107,7 @@ public final class MoeModel implements AutoCloseable {
    * A model that drops tokens in training writes without, because a token would depend on its
    * neighbours.
    *
-   * @throws panamoe.api.PanamoeException.BadArgument if an argument is null, or the options ask for
-   *     no text
+   * @throws panamoe.api.PanamoeException.BadArgument if an argument is null
    * @throws panamoe.api.PanamoeException.BadModel if there is no intact model, it does not fit into
    *     memory, or its tokenizer is unsupported or not the model's
    * @throws IllegalStateException if the device is closed or in use by another thread; all methods
@@ -291,7 +288,7 @@ public final class MoeModel implements AutoCloseable {
    * @param onText receives the text piece by piece, between the model's calls. An exception that it
    *     throws ends the text and reaches the caller
    * @throws panamoe.api.PanamoeException.BadArgument if the prompt has more tokens than the
-   *     context, or an option is out of range
+   *     context, or an argument is null
    * @throws IllegalStateException also if as many texts as the model was opened for are under way
    */
   public GenerationResult generate(
@@ -385,21 +382,14 @@ public final class MoeModel implements AutoCloseable {
             wanted.sampling().toConfig(),
             wanted.toStop(ends),
             -1,
-            constraint(wanted.schema()),
+            wanted.grammar().map(this::constraint).orElse(null),
             GenerationRequest.Terms.USUAL);
     TextSession session = new TextSession(engine, request, lifetime);
     sessions.add(session);
     return session;
   }
 
-  /**
-   * @param schema JSON, or null
-   */
-  private Supplier<TokenConstraint> constraint(String schema) {
-    if (schema == null) {
-      return null;
-    }
-    JsonGrammar grammar = JsonGrammar.of(ConfigJson.parse(schema, JsonNode.class, "the schema"));
+  private Supplier<TokenConstraint> constraint(JsonGrammar grammar) {
     if (masks == null) {
       masks = TokenMasks.of(tokenizer);
     }

@@ -2,6 +2,7 @@ package panamoe.text;
 
 import java.util.Map;
 import panamoe.api.internal.Argument;
+import panamoe.api.internal.Failures;
 import panamoe.engine.SamplingConfig;
 import panamoe.engine.SamplingDefaults;
 
@@ -27,8 +28,26 @@ public record Sampling(
    * @param frequency subtracted from them for each time; -100 to 100
    */
   public record Penalties(double repetition, double presence, double frequency) {
+    /**
+     * Checks the values.
+     *
+     * @throws panamoe.api.PanamoeException.BadArgument if one is out of range
+     */
+    public Penalties {
+      Failures.run(() -> new SamplingConfig.Penalties(repetition, presence, frequency));
+    }
+
     /** None at all. */
     public static final Penalties NONE = new Penalties(1, 0, 0);
+  }
+
+  /**
+   * Checks the values.
+   *
+   * @throws panamoe.api.PanamoeException.BadArgument if one is null or out of range
+   */
+  public Sampling {
+    Failures.run(() -> config(temperature, topK, topP, minP, penalties, seed));
   }
 
   /** Always the most probable token. */
@@ -76,10 +95,12 @@ public record Sampling(
     return new Sampling(temperature, topK, topP, minP, penalties, value);
   }
 
-  /**
-   * @throws IllegalArgumentException if a value is out of range
-   */
   SamplingConfig toConfig() {
+    return config(temperature, topK, topP, minP, penalties, seed);
+  }
+
+  private static SamplingConfig config(
+      double temperature, int topK, double topP, double minP, Penalties penalties, long seed) {
     Penalties wanted = Argument.notNull("penalties", penalties);
     SamplingConfig.Penalties given =
         new SamplingConfig.Penalties(wanted.repetition(), wanted.presence(), wanted.frequency());

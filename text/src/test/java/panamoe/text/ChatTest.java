@@ -75,9 +75,6 @@ class ChatTest {
                 .getMessage();
         assertTrue(refused.contains("no tools"), refused);
         assertThrows(PanamoeException.BadArgument.class, () -> writer.chat(null, OPTIONS, _ -> {}));
-        assertThrows(
-            PanamoeException.BadArgument.class,
-            () -> writer.beginChat(List.of(ChatMessage.user(null)), OPTIONS));
         try (TextSession session = writer.beginChat(MESSAGES, OPTIONS)) {
           assertEquals(answer.tokens().get(0), session.next().orElseThrow().id());
         }

@@ -118,9 +118,6 @@ class ConversationsTest {
       assertEquals("messages is null", refusal(() -> model.chat(null, OPTIONS)));
       assertEquals(
           "a message is null", refusal(() -> model.chat(Collections.singletonList(null), OPTIONS)));
-      assertEquals(
-          "role is null", refusal(() -> model.encode(List.of(new ChatMessage(null, "a")))));
-      assertEquals("content is null", refusal(() -> model.encode(List.of(ChatMessage.user(null)))));
       assertEquals("options is null", refusal(() -> model.chat(QUESTION, null)));
       assertEquals("onText is null", refusal(() -> model.chat(QUESTION, OPTIONS, null)));
       String tooLong = "the cat ".repeat(model.context());

@@ -1,9 +1,11 @@
 package panamoe.api.internal;
 
 import panamoe.api.Device;
+import panamoe.api.Precision;
 import panamoe.api.TrainableModel;
 import panamoe.backend.Backend;
 import panamoe.model.LanguageModel;
+import panamoe.tensor.DType;
 
 /** What other modules of Panamoe need of the facade's objects, without public methods on them. */
 public abstract class Access {
@@ -48,6 +50,13 @@ public abstract class Access {
     Failures.translating(() -> Argument.notNull("device", device));
     return access.lifetime(device);
   }
+
+  /** The runtime's type of a precision's elements. Call it when there is a device. */
+  public static DType dtypeOf(Precision precision) {
+    return access.dtype(precision);
+  }
+
+  protected abstract DType dtype(Precision precision);
 
   protected abstract Backend backend(Device device);
 

@@ -1,0 +1,49 @@
+package panamoe.text;
+
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.stream.Stream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+import panamoe.api.PanamoeException;
+
+/** Records of options refuse what they alone can know, when they are made. */
+class OptionsTest {
+  private static final GenerationOptions TEXT = GenerationOptions.of(10);
+
+  static Stream<Arguments> refusals() {
+    return Stream.of(
+        refused("role is null", () -> new ChatMessage(null, "a")),
+        refused("content is null", () -> ChatMessage.user(null)),
+        refused("precision is null", () -> ModelOptions.USUAL.withPrecision(null)),
+        refused("experts is null", () -> ModelOptions.USUAL.withExperts(null)),
+        refused("texts is 0, expected 1 or more", () -> ModelOptions.USUAL.withTexts(0)),
+        refused("the number of tokens is -1", () -> GenerationOptions.of(-1)),
+        refused("sampling is null", () -> TEXT.withSampling(null)),
+        refused("stop is null", () -> TEXT.withStop((String[]) null)),
+        refused("a stop is null", () -> TEXT.withStop("a", null)),
+        refused("a stop text is empty", () -> TEXT.withStop("")),
+        refused("the schema", () -> TEXT.withSchema("{")),
+        refused("\"oneOf\"", () -> TEXT.withSchema("{\"oneOf\": 1}")),
+        refused("temperature is -1", () -> Sampling.of(-1, 0)),
+        refused("top-k is -1", () -> Sampling.GREEDY.withTopK(-1)),
+        refused("top-p is 0", () -> Sampling.GREEDY.withTopP(0)),
+        refused("min-p is 2", () -> Sampling.GREEDY.withMinP(2)),
+        refused("penalties is null", () -> Sampling.GREEDY.withPenalties(null)),
+        refused("the repetition penalty is 0", () -> new Sampling.Penalties(0, 0, 0)),
+        refused("the presence penalty is 101", () -> new Sampling.Penalties(1, 101, 0)));
+  }
+
+  private static Arguments refused(String why, Runnable making) {
+    return Arguments.of(why, making);
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("refusals")
+  void areRefusedWhenMade(String why, Runnable making) {
+    String said = assertThrows(PanamoeException.BadArgument.class, making::run).getMessage();
+    assertTrue(said.contains(why), said);
+  }
+}
