@@ -177,33 +177,23 @@ public final class Engine implements AutoCloseable {
    *     the caller
    */
   public Generation run(GenerationRequest request, Consumer<String> onText) {
-    Generation[] result = new Generation[1];
-    RuntimeException[] failure = new RuntimeException[1];
-    submit(
+    return run(
         request,
-        new GenerationListener() {
+        new Outcome() {
           @Override
           public void wrote(String piece) {
             onText.accept(piece);
           }
-
-          @Override
-          public void ended(Generation generation) {
-            result[0] = generation;
-          }
-
-          @Override
-          public void failed(RuntimeException cause) {
-            failure[0] = cause;
-          }
         });
-    while (result[0] == null && failure[0] == null) {
+  }
+
+  /** As above, telling all of the text. */
+  public Generation run(GenerationRequest request, Outcome outcome) {
+    submit(request, outcome);
+    while (!outcome.over()) {
       step();
     }
-    if (failure[0] != null) {
-      throw failure[0];
-    }
-    return result[0];
+    return outcome.generation();
   }
 
   /**

@@ -9,8 +9,8 @@ import panamoe.api.internal.Lifetime;
 import panamoe.engine.Engine;
 import panamoe.engine.Generation;
 import panamoe.engine.GenerationHandle;
-import panamoe.engine.GenerationListener;
 import panamoe.engine.GenerationRequest;
+import panamoe.engine.Outcome;
 import panamoe.engine.TokenLogprobs;
 
 /**
@@ -74,12 +74,13 @@ public final class TextSession implements AutoCloseable {
 
   /** Whether the engine has no more to do for it, though tokens may be left to take. */
   boolean over() {
-    return closed || written.ended();
+    return closed || written.over();
   }
 
   /**
    * The whole text, once {@link #next} has given all of it.
    *
+   * @throws panamoe.api.PanamoeException.Diverged as {@link #next}
    * @throws IllegalStateException if it has not ended, or the session is closed
    */
   public GenerationResult result() {
@@ -93,13 +94,11 @@ public final class TextSession implements AutoCloseable {
   }
 
   /** What the engine has told of the text. Used inside calls of the device. */
-  private static final class Written implements GenerationListener {
+  private static final class Written extends Outcome {
     private final Queue<Token> tokens = new ArrayDeque<>();
     private final List<Integer> ids = new ArrayList<>();
     private final StringBuilder piece = new StringBuilder();
     private int drawn = Token.NONE; // whose piece of text is not complete yet
-    private Generation generation;
-    private RuntimeException failure;
 
     @Override
     public void drew(int token, TokenLogprobs logprobs, int[] experts) {
@@ -113,16 +112,6 @@ public final class TextSession implements AutoCloseable {
       piece.append(text);
     }
 
-    @Override
-    public void ended(Generation whole) {
-      generation = whole;
-    }
-
-    @Override
-    public void failed(RuntimeException cause) {
-      failure = cause;
-    }
-
     private void complete() {
       if (drawn != Token.NONE || !piece.isEmpty()) {
         tokens.add(new Token(drawn, piece.toString()));
@@ -131,26 +120,20 @@ public final class TextSession implements AutoCloseable {
       }
     }
 
-    boolean ended() {
-      return generation != null || failure != null;
-    }
-
     boolean waitsForMore() {
       complete();
-      return tokens.isEmpty() && !ended();
+      return tokens.isEmpty() && !over();
     }
 
     Optional<Token> take() {
-      if (tokens.isEmpty() && failure != null) {
-        throw failure;
+      if (tokens.isEmpty()) {
+        generation(); // throws why it failed
       }
       return Optional.ofNullable(tokens.poll());
     }
 
     GenerationResult result() {
-      if (generation == null) {
-        throw new IllegalStateException("the text has not ended");
-      }
+      Generation generation = generation();
       return new GenerationResult(
           generation.text(),
           ids,

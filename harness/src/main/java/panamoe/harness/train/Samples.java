@@ -5,10 +5,9 @@ import java.util.List;
 import java.util.stream.IntStream;
 import panamoe.backend.Backend;
 import panamoe.engine.Engine;
-import panamoe.engine.Generation;
-import panamoe.engine.GenerationListener;
 import panamoe.engine.GenerationRequest;
 import panamoe.engine.ModelFolder;
+import panamoe.engine.Outcome;
 import panamoe.engine.SamplingConfig;
 import panamoe.engine.StopConfig;
 import panamoe.engine.TokenLogprobs;
@@ -36,25 +35,13 @@ record Samples(List<ShownText> texts, double tokensPerSecond) {
           new Prompt("es", "Señor Presidente,"),
           new Prompt("it", "Signor Presidente,"));
 
-  /** The tokens of a text that is written, and how it ended. */
-  private static final class Draft implements GenerationListener {
+  /** The tokens of a text that is written. */
+  private static final class Draft extends Outcome {
     private final IntStream.Builder drawn = IntStream.builder();
-    private Generation generation;
-    private RuntimeException failure;
 
     @Override
     public void drew(int token, TokenLogprobs logprobs, int[] experts) {
       drawn.add(token);
-    }
-
-    @Override
-    public void ended(Generation ended) {
-      generation = ended;
-    }
-
-    @Override
-    public void failed(RuntimeException cause) {
-      failure = cause;
     }
   }
 
@@ -74,29 +61,16 @@ record Samples(List<ShownText> texts, double tokensPerSecond) {
         GenerationRequest request =
             GenerationRequest.of(prompt, sampling, StopConfig.of(TOKENS, List.of()));
         long start = System.nanoTime();
-        Draft draft = write(engine, request);
+        Draft draft = new Draft();
+        String text = engine.run(request, draft).text();
         nanos += System.nanoTime() - start;
         int[] written = draft.drawn.build().toArray();
         tokens += written.length;
         int[] all = IntStream.concat(Arrays.stream(prompt), Arrays.stream(written)).toArray();
         TokenRoutes routes = reading.routes(all, prompt.length);
-        texts[i] =
-            new ShownText(
-                PROMPTS.get(i).language(), PROMPTS.get(i).text(), draft.generation.text(), routes);
+        texts[i] = new ShownText(PROMPTS.get(i).language(), PROMPTS.get(i).text(), text, routes);
       }
       return new Samples(List.of(texts), tokens / (nanos / 1e9));
     }
-  }
-
-  private static Draft write(Engine engine, GenerationRequest request) {
-    Draft draft = new Draft();
-    engine.submit(request, draft);
-    while (draft.generation == null && draft.failure == null) {
-      engine.step();
-    }
-    if (draft.failure != null) {
-      throw draft.failure;
-    }
-    return draft;
   }
 }
