@@ -1,9 +1,7 @@
 package panamoe.text;
 
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import panamoe.api.Device;
@@ -13,23 +11,16 @@ import panamoe.api.internal.Argument;
 import panamoe.api.internal.Failures;
 import panamoe.api.internal.Lifetime;
 import panamoe.backend.Backend;
-import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.JsonTokenizer;
 import panamoe.data.Tokenizer;
 import panamoe.engine.ConversationForm;
 import panamoe.engine.Engine;
-import panamoe.engine.EngineConfig;
 import panamoe.engine.GenerationRequest;
-import panamoe.engine.InferenceSettings;
 import panamoe.engine.ModelFolder;
 import panamoe.engine.ModelRunner;
-import panamoe.engine.TokenConstraint;
-import panamoe.grammar.JsonGrammar;
-import panamoe.grammar.TokenMasks;
 import panamoe.model.LanguageModel;
-import panamoe.parallel.Ranks;
 
 /**
  * A language model that writes text. Only one thread at a time may call a {@link Device} and what
@@ -39,50 +30,25 @@ import panamoe.parallel.Ranks;
  * {@snippet file="panamoe/text/MoeModelExample.java" region="model"}
  */
 public final class MoeModel implements AutoCloseable {
-  private final Supplier<LanguageModel> weights;
+  private final Backend backend;
+  private final Origin origin;
   private final ModelConfig config;
   private final long parameters;
-  private final Backend backend;
-  private final Tokenizer tokenizer;
-  private final Conversations conversations;
-  private final Sampling makers;
-  private final List<String> warnings;
-  private final Engine engine;
-  private final int texts;
+  private final Texts texts;
   private final Lifetime lifetime;
-  private final List<TextSession> sessions = new ArrayList<>();
-  private TokenMasks masks; // for schemas; made for the first one
-
-  /** What differs between a model of a file and one that trains. */
-  private record Origin(
-      Tokenizer tokenizer,
-      Conversations conversations,
-      Sampling makers,
-      List<String> warnings,
-      Runnable close) {}
 
   /**
-   * @param weights as kernels read them, asked for before each text
    * @param owner of the model's memory
    */
-  private MoeModel(
-      Backend backend,
-      Supplier<LanguageModel> weights,
-      Origin origin,
-      EngineConfig engine,
-      Lifetime owner) {
-    LanguageModel model = weights.get();
-    this.weights = weights;
+  private MoeModel(Backend backend, Origin origin, Lifetime owner) {
+    LanguageModel model = origin.weights().get();
+    this.backend = backend;
+    this.origin = origin;
     this.config = model.config();
     this.parameters = model.parameters().count();
-    this.backend = backend;
-    this.tokenizer = origin.tokenizer();
-    this.conversations = origin.conversations();
-    this.makers = origin.makers();
-    this.warnings = List.copyOf(origin.warnings());
-    this.texts = engine.sequences();
+    Engine engine;
     try {
-      this.engine = new Engine(backend, model, tokenizer, engine);
+      engine = new Engine(backend, model, origin.tokenizer(), origin.engine());
     } catch (RuntimeException | Error e) {
       origin.close().run();
       throw e;
@@ -91,9 +57,10 @@ public final class MoeModel implements AutoCloseable {
         owner.begin(
             "the model",
             () -> {
-              this.engine.close();
+              engine.close();
               origin.close().run();
             });
+    this.texts = new Texts(engine, origin, lifetime);
   }
 
   /** Opens a model with {@link ModelOptions#USUAL}; see below. */
@@ -120,18 +87,8 @@ public final class MoeModel implements AutoCloseable {
               Argument.notNull("options", options);
               ModelFolder found = ModelFolder.open(Argument.notNull("path", path));
               Backend backend = Access.backendOf(device);
-              Tokenizer tokenizer = found.tokenizer();
-              Sampling makers = Sampling.of(found.tokenizerFiles().sampling());
-              EngineConfig engine = EngineConfig.of(options.texts(), found.config().context());
-              List<String> warnings = new ArrayList<>();
-              InferenceSettings settings = InferenceSettings.of(options.types(found));
-              LanguageModel model = found.load(backend, settings, Ranks.alone(), warnings, _ -> {});
-              Conversations conversations =
-                  model.config().encoder() == null
-                      ? new Conversations(() -> ConversationForm.of(found))
-                      : Conversations.none();
-              Origin origin = new Origin(tokenizer, conversations, makers, warnings, model::close);
-              return new MoeModel(backend, () -> model, origin, engine, Access.lifetimeOf(device));
+              Origin origin = Origin.opened(found, backend, options);
+              return new MoeModel(backend, origin, Access.lifetimeOf(device));
             });
   }
 
@@ -163,41 +120,14 @@ public final class MoeModel implements AutoCloseable {
     Lifetime owner = Access.lifetimeOf(model);
     return owner.use(
         () -> {
-          Tokenizer tokenizer = reader.get();
-          LanguageModel weights = Access.weightsOf(model);
-          requireWrites(weights, tokenizer);
-          // What earlier texts left in the cache is of earlier weights.
-          EngineConfig engine = EngineConfig.one(weights.config().context()).withoutSharing();
-          Conversations lines = new Conversations(() -> ConversationForm.lines(tokenizer));
-          Origin origin = new Origin(tokenizer, lines, Sampling.of(1, 0), List.of(), () -> {});
-          return new MoeModel(
-              Access.backendOf(model), () -> Access.weightsOf(model), origin, engine, owner);
+          Origin origin = Origin.trained(() -> Access.weightsOf(model), reader.get());
+          return new MoeModel(Access.backendOf(model), origin, owner);
         });
-  }
-
-  private static void requireWrites(LanguageModel model, Tokenizer tokenizer) {
-    ModelConfig config = model.config();
-    if (!tokenizer.fits(config.vocabulary())) {
-      throw new IllegalArgumentException(
-          "the tokenizer has "
-              + tokenizer.vocabularySize()
-              + " tokens but the model has a vocabulary of "
-              + config.vocabulary());
-    }
-    if (!config.withGates(GateConfig::withoutDropping).equals(config)) {
-      throw new IllegalArgumentException(
-          "the model drops tokens beyond its experts' capacity, so that a text would depend on its"
-              + " neighbours: save the model and open it, which leaves that out");
-    }
-    if (model.parameters().ranks().world().size() > 1) {
-      throw new IllegalArgumentException(
-          "several ranks hold the model: save it, and open it on one");
-    }
   }
 
   /** The loader's warnings, one sentence each; usually empty. */
   public List<String> warnings() {
-    return warnings;
+    return origin.warnings();
   }
 
   /** Number of parameters. */
@@ -217,12 +147,12 @@ public final class MoeModel implements AutoCloseable {
 
   /** How the model's makers draw its tokens; from all of them where they say nothing. */
   public Sampling makersSampling() {
-    return makers;
+    return origin.makers();
   }
 
   /** The tokens of a text. */
   public int[] encode(String text) {
-    return Failures.translating(() -> tokenizer.encode(Argument.notNull("text", text)));
+    return Failures.translating(() -> origin.tokenizer().encode(Argument.notNull("text", text)));
   }
 
   /**
@@ -233,7 +163,7 @@ public final class MoeModel implements AutoCloseable {
    * @throws panamoe.api.PanamoeException.BadModel if its template cannot be used
    */
   public int[] encode(List<ChatMessage> messages) {
-    return Failures.translating(() -> conversations.prompt(messages));
+    return Failures.translating(() -> origin.conversations().prompt(messages));
   }
 
   /**
@@ -244,6 +174,7 @@ public final class MoeModel implements AutoCloseable {
   public String decode(int... tokens) {
     return Failures.translating(
         () -> {
+          Tokenizer tokenizer = origin.tokenizer();
           for (int token : Argument.notNull("tokens", tokens)) {
             if (token < 0 || token >= tokenizer.vocabularySize()) {
               throw new IllegalArgumentException(
@@ -272,7 +203,7 @@ public final class MoeModel implements AutoCloseable {
                     + context()
                     + ", the model's context");
           }
-          return ModelRunner.nextLogits(backend, weights.get(), tokens);
+          return ModelRunner.nextLogits(backend, origin.weights().get(), tokens);
         });
   }
 
@@ -294,18 +225,7 @@ public final class MoeModel implements AutoCloseable {
   public GenerationResult generate(
       String prompt, GenerationOptions options, Consumer<String> onText) {
     Failures.translating(() -> Argument.notNull("onText", onText));
-    return finish(begin(prompt, options), onText);
-  }
-
-  private static GenerationResult finish(TextSession begun, Consumer<String> onText) {
-    try (TextSession text = begun) {
-      for (Optional<Token> next = text.next(); next.isPresent(); next = text.next()) {
-        if (!next.get().text().isEmpty()) {
-          onText.accept(next.get().text());
-        }
-      }
-      return text.result();
-    }
+    return begin(prompt, options).toEnd(onText);
   }
 
   /** Answers a conversation; see below. */
@@ -330,12 +250,15 @@ public final class MoeModel implements AutoCloseable {
   public GenerationResult chat(
       List<ChatMessage> messages, GenerationOptions options, Consumer<String> onText) {
     Failures.translating(() -> Argument.notNull("onText", onText));
-    return finish(beginChat(messages, options), onText);
+    return beginChat(messages, options).toEnd(onText);
   }
 
   /** Begins an answer that the caller draws token by token, and closes; see {@link #chat}. */
   public TextSession beginChat(List<ChatMessage> messages, GenerationOptions options) {
-    return lifetime.use(() -> start(conversations.prompt(messages), options, conversations.ends()));
+    return lifetime.use(
+        () ->
+            texts.begin(
+                origin.conversations().prompt(messages), options, origin.conversations().ends()));
   }
 
   /**
@@ -347,9 +270,9 @@ public final class MoeModel implements AutoCloseable {
   public TextSession begin(String prompt, GenerationOptions options) {
     return lifetime.use(
         () ->
-            start(
+            texts.begin(
                 GenerationRequest.tokensOf(
-                    Argument.notNull("prompt", prompt), tokenizer, context()),
+                    Argument.notNull("prompt", prompt), origin.tokenizer(), context()),
                 options,
                 ConversationForm.Ends.NONE));
   }
@@ -362,38 +285,8 @@ public final class MoeModel implements AutoCloseable {
   public TextSession begin(int[] prompt, GenerationOptions options) {
     return lifetime.use(
         () ->
-            start(Argument.notNull("prompt", prompt).clone(), options, ConversationForm.Ends.NONE));
-  }
-
-  private TextSession start(int[] prompt, GenerationOptions options, ConversationForm.Ends ends) {
-    GenerationOptions wanted = Argument.notNull("options", options);
-    sessions.removeIf(TextSession::over);
-    if (sessions.size() == texts) {
-      throw new IllegalStateException(
-          texts
-              + (texts == 1 ? " text is" : " texts are")
-              + " under way, and the model writes no more at a time: close one;"
-              + " ModelOptions.texts asks for more of a model that is opened");
-    }
-    weights.get(); // as the caller has changed them
-    GenerationRequest request =
-        new GenerationRequest(
-            prompt,
-            wanted.sampling().toConfig(),
-            wanted.toStop(ends),
-            -1,
-            wanted.grammar().map(this::constraint).orElse(null),
-            GenerationRequest.Terms.USUAL);
-    TextSession session = new TextSession(engine, request, lifetime);
-    sessions.add(session);
-    return session;
-  }
-
-  private Supplier<TokenConstraint> constraint(JsonGrammar grammar) {
-    if (masks == null) {
-      masks = TokenMasks.of(tokenizer);
-    }
-    return grammar.constraint(masks);
+            texts.begin(
+                Argument.notNull("prompt", prompt).clone(), options, ConversationForm.Ends.NONE));
   }
 
   /**

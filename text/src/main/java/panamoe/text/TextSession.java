@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Queue;
+import java.util.function.Consumer;
 import panamoe.api.internal.Lifetime;
 import panamoe.engine.Engine;
 import panamoe.engine.Generation;
@@ -70,6 +71,18 @@ public final class TextSession implements AutoCloseable {
    */
   public void cancel() {
     handle.cancel();
+  }
+
+  /** Draws the text to its end, and closes the session. */
+  GenerationResult toEnd(Consumer<String> onText) {
+    try (this) {
+      for (Optional<Token> next = next(); next.isPresent(); next = next()) {
+        if (!next.get().text().isEmpty()) {
+          onText.accept(next.get().text());
+        }
+      }
+      return result();
+    }
   }
 
   /** Whether the engine has no more to do for it, though tokens may be left to take. */

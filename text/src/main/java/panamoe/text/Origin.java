@@ -1,0 +1,83 @@
+package panamoe.text;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Supplier;
+import panamoe.backend.Backend;
+import panamoe.config.GateConfig;
+import panamoe.config.ModelConfig;
+import panamoe.data.Tokenizer;
+import panamoe.engine.ConversationForm;
+import panamoe.engine.EngineConfig;
+import panamoe.engine.InferenceSettings;
+import panamoe.engine.ModelFolder;
+import panamoe.model.LanguageModel;
+import panamoe.parallel.Ranks;
+
+/**
+ * What differs between a model of a file and one that trains.
+ *
+ * @param weights as kernels read them, asked for before each text
+ * @param makers how its makers draw tokens
+ * @param warnings of the loader
+ * @param close frees what belongs to the model that writes
+ */
+record Origin(
+    Supplier<LanguageModel> weights,
+    EngineConfig engine,
+    Tokenizer tokenizer,
+    Conversations conversations,
+    Sampling makers,
+    List<String> warnings,
+    Runnable close) {
+
+  /** Loads a model. */
+  static Origin opened(ModelFolder found, Backend backend, ModelOptions options) {
+    Tokenizer tokenizer = found.tokenizer();
+    Sampling makers = Sampling.of(found.tokenizerFiles().sampling());
+    EngineConfig engine = EngineConfig.of(options.texts(), found.config().context());
+    List<String> warnings = new ArrayList<>();
+    InferenceSettings settings = InferenceSettings.of(options.types(found));
+    LanguageModel model = found.load(backend, settings, Ranks.alone(), warnings, _ -> {});
+    Conversations conversations =
+        model.config().encoder() == null
+            ? new Conversations(() -> ConversationForm.of(found))
+            : Conversations.none();
+    return new Origin(
+        () -> model, engine, tokenizer, conversations, makers, List.copyOf(warnings), model::close);
+  }
+
+  /**
+   * Of a model that trains, which frees its weights itself.
+   *
+   * @throws IllegalArgumentException if it cannot write with these tokens
+   */
+  static Origin trained(Supplier<LanguageModel> weights, Tokenizer tokenizer) {
+    LanguageModel model = weights.get();
+    requireWrites(model, tokenizer);
+    // What earlier texts left in the cache is of earlier weights.
+    EngineConfig engine = EngineConfig.one(model.config().context()).withoutSharing();
+    Conversations lines = new Conversations(() -> ConversationForm.lines(tokenizer));
+    return new Origin(weights, engine, tokenizer, lines, Sampling.of(1, 0), List.of(), () -> {});
+  }
+
+  private static void requireWrites(LanguageModel model, Tokenizer tokenizer) {
+    ModelConfig config = model.config();
+    if (!tokenizer.fits(config.vocabulary())) {
+      throw new IllegalArgumentException(
+          "the tokenizer has "
+              + tokenizer.vocabularySize()
+              + " tokens but the model has a vocabulary of "
+              + config.vocabulary());
+    }
+    if (!config.withGates(GateConfig::withoutDropping).equals(config)) {
+      throw new IllegalArgumentException(
+          "the model drops tokens beyond its experts' capacity, so that a text would depend on its"
+              + " neighbours: save the model and open it, which leaves that out");
+    }
+    if (model.parameters().ranks().world().size() > 1) {
+      throw new IllegalArgumentException(
+          "several ranks hold the model: save it, and open it on one");
+    }
+  }
+}
