@@ -156,14 +156,15 @@ public final class TrainableModel implements AutoCloseable {
   /**
    * Saves the model and an optimizer's state in a folder, which {@link #load}, {@code
    * MoeModel.open} and the command line read. The folder keeps two checkpoints; a crash at any
-   * moment leaves the one before intact. One save at a time in a folder, which nothing checks: not
-   * beside {@code panamoe train} there, nor another model's save in this program. A model on tokens
-   * of a {@code tokenizer.json} wants that file in it; without it tokens are bytes. On several
-   * ranks all call it.
+   * moment leaves the one before intact. One save at a time in a folder; nothing checks whether
+   * {@code panamoe train}, or another program, saves there. A model on tokens of a {@code
+   * tokenizer.json} wants that file in it; without it tokens are bytes. On several ranks all call
+   * it.
    *
    * @return the checkpoint, a folder of its own in {@code folder}
    * @throws PanamoeException.BadArgument if the optimizer is another model's
    * @throws PanamoeException.BadModel if it could not be written
+   * @throws IllegalStateException also if another model is being saved there by this program
    */
   public Path save(Path folder, AdamW optimizer) {
     return lifetime.use(

@@ -91,8 +91,23 @@ public final class CheckpointStore {
    *
    * @throws CheckpointException on all ranks if anything could not be written; the checkpoints
    *     before it are intact
+   * @throws IllegalStateException on the first rank, if this process is saving there already
    */
   public SaveReport save(CheckpointContents contents, Communicator ranks) {
+    try (SaveTurn turn = new SaveTurn()) {
+      Agreement.firstDoes(
+          ranks,
+          () -> {
+            disk.createDirectories(directory);
+            turn.take(directory);
+          });
+      return write(contents, ranks);
+    } catch (IOException e) {
+      throw new CheckpointException(unsaved(contents.step(), null, e), e);
+    }
+  }
+
+  private SaveReport write(CheckpointContents contents, Communicator ranks) {
     Leftovers leftovers = new Leftovers(directory, disk);
     Path target = directory.resolve(told(ranks, unusedName(contents.step())));
     Path temporary = directory.resolve(told(ranks, HiddenName.of(target)));
@@ -100,7 +115,6 @@ public final class CheckpointStore {
       Agreement.firstDoes(
           ranks,
           () -> {
-            disk.createDirectories(directory);
             leftovers.removeStale();
             disk.createDirectory(temporary);
           });
@@ -130,13 +144,17 @@ public final class CheckpointStore {
     }
   }
 
-  /** The message of a failed save; it names the checkpoint that a run will continue from. */
+  /**
+   * The message of a failed save; it names the checkpoint that a run will continue from.
+   *
+   * @param target of the save, or null
+   */
   private String unsaved(long step, Path target, IOException failure) {
     String reason = FileTrouble.sentence(failure);
     String standing = "";
     try {
       Optional<Path> latest = latest();
-      if (latest.filter(target::equals).isPresent()) {
+      if (latest.filter(path -> path.equals(target)).isPresent()) {
         return "step "
             + step
             + " is saved as "

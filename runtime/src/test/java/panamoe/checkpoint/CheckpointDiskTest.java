@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -82,6 +83,29 @@ class CheckpointDiskTest {
         e.getMessage().startsWith("cannot save step 1 in " + file.resolve("below") + ": "),
         e.getMessage());
     assertEquals(1, e.getMessage().lines().count());
+  }
+
+  @Test
+  void aSecondSaveAtATimeIsRefused() throws IOException {
+    CheckpointStore other =
+        new CheckpointStore(directory.resolve("../" + directory.getFileName()), 2);
+    List<String> refusals = new ArrayList<>();
+    CheckpointStore store =
+        new CheckpointStore(
+            directory,
+            2,
+            Sharding.bounded(Long.MAX_VALUE),
+            (operation, path) -> {
+              if (operation.equals("rename")) {
+                refusals.add(
+                    assertThrows(IllegalStateException.class, () -> other.save(written.at(2)))
+                        .getMessage());
+              }
+            });
+    store.save(written.at(1)); // stays whole
+    assertTrue(refusals.getFirst().startsWith("another save into "), refusals::toString);
+    Checkpoint.open(directory).verify();
+    assertEquals("step-00000002", other.save(written.at(2)).directory().getFileName().toString());
   }
 
   @Test
