@@ -18,17 +18,14 @@ module panamoe.runtime {
       panamoe.api,
       panamoe.text;
   exports panamoe.checkpoint to
-      panamoe.api,
-      panamoe.text;
+      panamoe.api;
   exports panamoe.comm to
       panamoe.api,
       panamoe.text;
   exports panamoe.comm.exchange to
-      panamoe.api,
-      panamoe.text;
+      panamoe.api;
   exports panamoe.comm.mpi to
-      panamoe.api,
-      panamoe.text;
+      panamoe.api;
   exports panamoe.config to
       panamoe.api,
       panamoe.text;
@@ -36,13 +33,11 @@ module panamoe.runtime {
       panamoe.api,
       panamoe.text;
   exports panamoe.data.template to
-      panamoe.api,
       panamoe.text;
   exports panamoe.engine to
       panamoe.api,
       panamoe.text;
   exports panamoe.grammar to
-      panamoe.api,
       panamoe.text;
   exports panamoe.io to
       panamoe.api,
@@ -52,17 +47,13 @@ module panamoe.runtime {
       panamoe.api,
       panamoe.text;
   exports panamoe.model.family to
-      panamoe.api,
-      panamoe.text;
+      panamoe.api;
   exports panamoe.moe to
-      panamoe.api,
-      panamoe.text;
+      panamoe.api;
   exports panamoe.nn to
-      panamoe.api,
-      panamoe.text;
+      panamoe.api;
   exports panamoe.op to
-      panamoe.api,
-      panamoe.text;
+      panamoe.api;
   exports panamoe.parallel to
       panamoe.api,
       panamoe.text;
@@ -73,6 +64,5 @@ module panamoe.runtime {
       panamoe.api,
       panamoe.text;
   exports panamoe.train to
-      panamoe.api,
-      panamoe.text;
+      panamoe.api;
 }

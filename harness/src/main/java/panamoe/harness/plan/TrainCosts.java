@@ -56,10 +56,11 @@ final class TrainCosts {
 
   /**
    * The costs by which the closed form meets these times: each is set by its own model's, in turns,
-   * until they settle. A time that no cost within its bounds gives leaves the cost at a bound, as
-   * that of a machine that was busy may.
+   * until they settle.
    *
    * @param seconds of a step of each model
+   * @return each cost within its bounds. Where none of these gives the time, as may be on a machine
+   *     that was busy, it is the bound that comes nearest, and the closed form misses the time
    */
   TrainingEfficiency efficiency(Node node, double[] seconds) {
     Cost[] costs = Cost.values();
