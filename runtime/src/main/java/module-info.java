@@ -65,4 +65,12 @@ module panamoe.runtime {
       panamoe.text;
   exports panamoe.train to
       panamoe.api;
+
+  // Jackson reads and writes what config.json and a model's heat.json have.
+  opens panamoe.backend to
+      com.fasterxml.jackson.databind;
+  opens panamoe.config to
+      com.fasterxml.jackson.databind;
+  opens panamoe.engine to
+      com.fasterxml.jackson.databind;
 }
