@@ -19,6 +19,9 @@ import panamoe.io.StrictJson;
 
 /** Tasks as JSON, one object a line: a {@link Task}'s components and its {@code kind}. */
 public final class TaskFile {
+  private static final String EXPECTED =
+      ": expected a task as a JSON object whose \"kind\" is \"last_word\" or \"choice\"";
+
   private TaskFile() {}
 
   /**
@@ -56,7 +59,7 @@ public final class TaskFile {
     try {
       JsonNode json = StrictJson.tree(line.getBytes(UTF_8));
       if (!(json instanceof ObjectNode object)) {
-        throw new DataException(source + ": expected a task as a JSON object");
+        throw new DataException(source + EXPECTED);
       }
       JsonNode kind = object.remove("kind");
       return switch (kind == null ? "" : kind.asText()) {
@@ -70,7 +73,7 @@ public final class TaskFile {
                     + ", expected \"last_word\" or \"choice\"");
       };
     } catch (IOException e) {
-      throw new DataException(source + ": " + StrictJson.reason(e), e);
+      throw new DataException(source + EXPECTED + ", but " + StrictJson.reason(e), e);
     } catch (IllegalArgumentException e) {
       throw new DataException(e.getMessage(), e);
     }

@@ -17,6 +17,9 @@ import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
 
 /**
  * Configuration records as JSON. Reading is strict: an unknown, missing, repeated or mistyped key
@@ -66,7 +69,25 @@ public final class ConfigJson {
    * @param most bytes of the file
    */
   public static <T> T read(Path file, Class<T> type, int most) {
-    return read(tree(file, most), type, file.toString());
+    return read(tree(file, type, most), type, file.toString());
+  }
+
+  /**
+   * Reads an array of records from a file.
+   *
+   * @throws IllegalArgumentException with the file, the JSON path and what is wrong
+   */
+  public static <T> List<T> list(Path file, Class<T> type) {
+    JsonNode array = tree(file, List.class);
+    if (!array.isArray()) {
+      throw new IllegalArgumentException(
+          file + ": expected " + ConfigMistake.kind(List.class) + ", not " + found(array));
+    }
+    List<T> records = new ArrayList<>();
+    for (JsonNode each : array) {
+      records.add(read(each, type, file + ", entry " + records.size()));
+    }
+    return records;
   }
 
   /**
@@ -79,24 +100,25 @@ public final class ConfigJson {
     try {
       return read(JSON.readTree(text), type, source);
     } catch (JsonProcessingException e) {
-      throw new IllegalArgumentException(source + ": " + JsonMistake.of(e), e);
+      throw new IllegalArgumentException(source + ": " + ConfigMistake.inText(e, type), e);
     }
   }
 
   /**
    * Reads a file as a JSON tree.
    *
+   * @param type that the tree is to be, for messages
    * @throws IllegalArgumentException with the file and what is wrong
    */
-  public static JsonNode tree(Path file) {
-    return tree(file, MAX_BYTES);
+  public static JsonNode tree(Path file, Class<?> type) {
+    return tree(file, type, MAX_BYTES);
   }
 
-  private static JsonNode tree(Path file, int most) {
+  private static JsonNode tree(Path file, Class<?> type, int most) {
     try {
       return JSON.readTree(bytes(file, most));
     } catch (JsonProcessingException e) {
-      throw new IllegalArgumentException(file + ": " + JsonMistake.of(e), e);
+      throw new IllegalArgumentException(file + ": " + ConfigMistake.inText(e, type), e);
     } catch (NoSuchFileException e) {
       throw new IllegalArgumentException("there is no file " + file, e);
     } catch (NotRegularException e) {
@@ -131,13 +153,17 @@ public final class ConfigJson {
     try {
       T read = JSON.treeToValue(tree, type);
       if (read == null) {
-        String found = tree.isMissingNode() ? "nothing" : "null";
-        throw new IllegalArgumentException(source + ": expected an object, not " + found);
+        throw new IllegalArgumentException(
+            source + ": expected " + ConfigMistake.kind(type) + ", not " + found(tree));
       }
       return read;
     } catch (JsonProcessingException e) {
       throw new IllegalArgumentException(source + ": " + ConfigMistake.inTree(e, tree), e);
     }
+  }
+
+  private static String found(JsonNode tree) {
+    return tree.isMissingNode() ? "nothing" : tree.getNodeType().name().toLowerCase(Locale.ROOT);
   }
 
   /** The record as a JSON tree, with numbers as they will be read back. */

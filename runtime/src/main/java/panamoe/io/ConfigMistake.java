@@ -2,6 +2,7 @@ package panamoe.io;
 
 import com.fasterxml.jackson.annotation.JsonSubTypes;
 import com.fasterxml.jackson.annotation.JsonTypeInfo;
+import com.fasterxml.jackson.core.JsonLocation;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.exc.InputCoercionException;
 import com.fasterxml.jackson.databind.JsonMappingException;
@@ -18,6 +19,16 @@ import java.util.stream.Collectors;
 /** What is wrong with a configuration in JSON, in one sentence. */
 final class ConfigMistake {
   private ConfigMistake() {}
+
+  /**
+   * What is wrong with a text that is no JSON. One that does not even begin as JSON is another file
+   * than the caller meant: what was expected says more than the place.
+   */
+  static String inText(JsonProcessingException e, Class<?> type) {
+    JsonLocation place = e.getLocation();
+    boolean begins = place != null && (place.getLineNr() > 1 || place.getColumnNr() > 1);
+    return begins ? JsonMistake.of(e) : "expected " + kind(type) + ", but " + JsonMistake.what(e);
+  }
 
   /**
    * What is wrong with a tree.
@@ -106,8 +117,8 @@ final class ConfigMistake {
     return keys;
   }
 
-  /** The JSON kind of a value of the type, for messages. */
-  private static String kind(Class<?> type) {
+  /** The JSON kind of a value of the type, for messages; of a record with the keys it must have. */
+  static String kind(Class<?> type) {
     if (type.isEnum()) {
       return "one of "
           + Arrays.stream(type.getEnumConstants()).map(each -> "\"" + each + "\"").toList();
@@ -126,6 +137,12 @@ final class ConfigMistake {
     }
     if (type == String.class) {
       return "a text";
+    }
+    if (type.isRecord()) {
+      return Arrays.stream(type.getRecordComponents())
+          .filter(each -> !each.isAnnotationPresent(Omittable.class))
+          .map(each -> "\"" + each.getName() + "\"")
+          .collect(Collectors.joining(", ", "an object with ", ""));
     }
     return List.class.isAssignableFrom(type) ? "an array" : "an object";
   }

@@ -23,7 +23,7 @@ final class MeasuredCounts {
    * @throws IllegalArgumentException with the file, the JSON path and what is wrong
    */
   Skew.Measured read() {
-    JsonNode found = ConfigJson.tree(file).path("layers");
+    JsonNode found = ConfigJson.tree(file, JsonNode.class).path("layers");
     if (!found.isArray() || found.isEmpty()) {
       throw wrong("expected \"layers\" with counts of each, as GET /v1/moe/stats answers them");
     }

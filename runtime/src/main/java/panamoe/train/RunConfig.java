@@ -105,7 +105,7 @@ public record RunConfig(
    * @throws IllegalArgumentException with the file, the JSON path and what is wrong
    */
   public static RunConfig read(Path file) {
-    JsonNode tree = today(ConfigJson.tree(file), file.toString());
+    JsonNode tree = today(ConfigJson.tree(file, RunConfig.class), file.toString());
     if (tree.has("model_type") && !tree.has("model")) {
       throw new IllegalArgumentException(
           file

@@ -18,6 +18,10 @@ import panamoe.config.ModelPresets.Architecture;
 import panamoe.config.ModelPresets.Size;
 
 class ConfigJsonTest {
+  private static final String KEYS =
+      "an object with \"vocabulary\", \"context\", \"hidden\", \"embedding\", \"blocks\", \"finalNorm\","
+          + " \"head\", \"initialWeights\"";
+
   @TempDir private Path folder;
 
   @Test
@@ -70,9 +74,14 @@ class ConfigJsonTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "'' | expected an object, not nothing",
-        "[] | expected an object",
-        "null | expected an object, not null",
+        "'' | expected KEYS, not nothing",
+        "' ' | expected KEYS, not nothing",
+        "[] | expected KEYS",
+        "1 | expected KEYS",
+        "\"\" | expected KEYS",
+        "null | expected KEYS, not null",
+        "Once upon a time | expected KEYS, but 'Once' is no value in JSON",
+        "<html> | expected KEYS, but '<' is not expected here",
         "{} | at $.vocabulary: this key is missing",
         "{} trailing | 'trailing' is no value in JSON (line 1, column 4)",
       })
@@ -81,7 +90,37 @@ class ConfigJsonTest {
     String message =
         assertThrows(IllegalArgumentException.class, () -> ConfigJson.read(file, ModelConfig.class))
             .getMessage();
-    assertEquals(file + ": " + expected, message);
+    assertEquals(file + ": " + expected.replace("KEYS", KEYS), message);
+  }
+
+  /** A record of a list, with a key that may be left out. */
+  record Entry(String name, int count, @Omittable String note) {}
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "null | : expected an array, not null",
+        "{}   | : expected an array, not object",
+        "\"a\" | : expected an array, not string",
+        "``   | : expected an array, not nothing",
+        "a    | : expected an array, but 'a' is no value in JSON",
+        "[{\"name\": \"a\", \"count\": 1}, null] | , entry 1: expected an object with \"name\", \"count\", not null",
+        "[2]  | , entry 0: expected an object with \"name\", \"count\"",
+      })
+  void refusesWhatIsNoList(String text, String expected) throws IOException {
+    Path file = Files.writeString(folder.resolve("list.json"), text);
+    String message =
+        assertThrows(IllegalArgumentException.class, () -> ConfigJson.list(file, Entry.class))
+            .getMessage();
+    assertEquals(file + expected, message);
+  }
+
+  @Test
+  void readsAList() throws IOException {
+    Path file = Files.writeString(folder.resolve("list.json"), "[{\"name\": \"a\", \"count\": 1}]");
+    assertEquals(List.of(new Entry("a", 1, null)), ConfigJson.list(file, Entry.class));
   }
 
   @Test

@@ -1,7 +1,6 @@
 package panamoe.harness.report;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies;
 import com.fasterxml.jackson.databind.json.JsonMapper;
@@ -10,8 +9,10 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import panamoe.io.ConfigJson;
 import panamoe.io.PlainFolder;
 import panamoe.train.RunConfig;
 
@@ -51,21 +52,55 @@ public record RunDirectory(
     PlainFolder files = new PlainFolder(path);
     RunConfig config = RunConfig.read(files.file("config.json"));
     List<StepRecord> steps = readSteps(files.file("metrics.jsonl"));
-    Optional<Routing> routing =
-        readOptional(files.file("routing.json"), new TypeReference<Routing>() {});
     return new RunDirectory(
         path,
         config,
         steps,
-        routing,
-        list(files, "samples.json", new TypeReference<>() {}),
-        list(files, "reading.json", new TypeReference<>() {}),
-        list(files, "history.json", new TypeReference<>() {}));
+        routing(files),
+        texts(files.file("samples.json")),
+        texts(files.file("reading.json")),
+        history(files));
   }
 
-  private static <T> List<T> list(PlainFolder files, String name, TypeReference<List<T>> type)
-      throws IOException {
-    return readOptional(files.file(name), type).orElse(List.of());
+  /**
+   * Refuses a run that could be trained further but not be reported.
+   *
+   * @throws IllegalArgumentException if a file beside the config and the metrics is invalid; the
+   *     message names it
+   */
+  public static void requireReadable(PlainFolder files) throws IOException {
+    routing(files);
+    texts(files.file("samples.json"));
+    texts(files.file("reading.json"));
+    history(files);
+  }
+
+  /** Whether a line of {@code metrics.jsonl} is a step. */
+  public static boolean isStep(byte[] line) {
+    try {
+      parse(new String(line, StandardCharsets.UTF_8), StepRecord.class, "");
+      return true;
+    } catch (IllegalArgumentException _) {
+      return false;
+    }
+  }
+
+  private static Optional<Routing> routing(PlainFolder files) throws IOException {
+    return readOptional(files.file("routing.json"), Routing.class);
+  }
+
+  private static List<TrainedBy> history(PlainFolder files) throws IOException {
+    return files.has("history.json")
+        ? ConfigJson.list(files.file("history.json"), TrainedBy.class)
+        : List.of();
+  }
+
+  private static List<ShownText> texts(Path file) throws IOException {
+    ShownText[] texts = readOptional(file, ShownText[].class).orElse(new ShownText[0]);
+    if (Arrays.asList(texts).contains(null)) {
+      throw foreign(file.toString(), "", null);
+    }
+    return List.of(texts);
   }
 
   /**
@@ -98,8 +133,7 @@ public record RunDirectory(
         throw new IllegalArgumentException(file + ", line " + number + ": it is not UTF-8");
       }
       if (!line.isBlank()) {
-        StepRecord step =
-            parse(line, new TypeReference<StepRecord>() {}, file + ", line " + number);
+        StepRecord step = parse(line, StepRecord.class, file + ", line " + number);
         if (!steps.isEmpty() && step.layers().size() != steps.getFirst().layers().size()) {
           throw new IllegalArgumentException(
               file + ", line " + number + ": another number of MoE layers than before");
@@ -113,17 +147,28 @@ public record RunDirectory(
     return steps;
   }
 
-  private static <T> Optional<T> readOptional(Path file, TypeReference<T> type) throws IOException {
+  private static <T> Optional<T> readOptional(Path file, Class<T> type) throws IOException {
     return Files.exists(file)
         ? Optional.of(parse(Files.readString(file), type, file.toString()))
         : Optional.empty();
   }
 
-  private static <T> T parse(String json, TypeReference<T> type, String where) {
+  private static <T> T parse(String json, Class<T> type, String where) {
     try {
-      return JSON.readValue(json, type);
+      T parsed = JSON.readValue(json, type);
+      if (parsed == null) {
+        throw foreign(where, "", null);
+      }
+      return parsed;
     } catch (JsonProcessingException e) {
-      throw new IllegalArgumentException(where + ": " + e.getOriginalMessage(), e);
+      // A record's own words are for people, and Jackson's for programmers.
+      boolean refused = e.getCause() instanceof IllegalArgumentException;
+      throw foreign(where, refused ? " (" + e.getCause().getMessage() + ")" : "", e);
     }
+  }
+
+  private static IllegalArgumentException foreign(String where, String detail, Throwable cause) {
+    return new IllegalArgumentException(
+        where + ": this is not what a training run writes there" + detail, cause);
   }
 }

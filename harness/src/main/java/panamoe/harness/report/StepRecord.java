@@ -24,6 +24,9 @@ public record StepRecord(
     List<LayerRecord> layers) {
 
   public StepRecord {
+    if (step < 1) {
+      throw new IllegalArgumentException("step is " + step + ", expected 1 or more");
+    }
     layers = layers == null ? List.of() : List.copyOf(layers);
   }
 

@@ -1,14 +1,12 @@
 package panamoe.harness.train;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import panamoe.harness.report.TrainedBy;
+import panamoe.io.ConfigJson;
 import panamoe.io.PlainFolder;
 
 /** The {@code history.json} of a run: an entry for each process that trained it, in order. */
@@ -26,12 +24,7 @@ record History(PlainFolder run) {
     if (!run.has(NAME)) {
       return List.of();
     }
-    Path file = run.file(NAME);
-    try {
-      return List.of(JSON.readValue(Files.readString(file), TrainedBy[].class));
-    } catch (JsonProcessingException e) {
-      throw new IllegalArgumentException(file + ": " + e.getOriginalMessage(), e);
-    }
+    return ConfigJson.list(run.file(NAME), TrainedBy.class);
   }
 
   /**

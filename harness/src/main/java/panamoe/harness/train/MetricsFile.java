@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalDouble;
+import panamoe.harness.report.RunDirectory;
 import panamoe.io.PlainFolder;
 import panamoe.io.StrictJson;
 import panamoe.train.StepMetrics;
@@ -67,7 +68,7 @@ record MetricsFile(PlainFolder run) {
     ByteArrayOutputStream kept = new ByteArrayOutputStream();
     for (byte[] line : lines()) {
       long of = step(parsed(line));
-      if (of > 0 && of <= step) {
+      if (of > 0 && of <= step && RunDirectory.isStep(line)) {
         kept.writeBytes(line);
         kept.write('\n');
       }

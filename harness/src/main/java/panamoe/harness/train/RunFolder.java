@@ -15,6 +15,7 @@ import panamoe.data.Tokenizer;
 import panamoe.engine.ModelFolder;
 import panamoe.engine.TokenizerFiles;
 import panamoe.harness.report.Report;
+import panamoe.harness.report.RunDirectory;
 import panamoe.io.ConfigJson;
 import panamoe.io.PlainFolder;
 import panamoe.train.RunConfig;
@@ -141,7 +142,7 @@ public final class RunFolder implements AutoCloseable {
     }
     // Before a file is written: it may be a released or a quantized model, or damaged.
     config(path);
-    new History(files).processes();
+    RunDirectory.requireReadable(files);
     return locked(path, false);
   }
 

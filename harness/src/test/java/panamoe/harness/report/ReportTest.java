@@ -21,6 +21,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.w3c.dom.Document;
 import org.w3c.dom.Element;
 import org.w3c.dom.NodeList;
@@ -226,6 +228,22 @@ class ReportTest {
         assertThrows(IllegalArgumentException.class, () -> Report.write(folder)).getMessage();
     assertTrue(message.startsWith(samples + ": "), message);
     assertTrue(message.contains("a shown text needs a prompt and a text"), message);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {"samples.json", "reading.json", "routing.json", "history.json", "metrics.jsonl"})
+  void aFileThatIsSomethingElseIsNamed(String name) throws Exception {
+    SyntheticRun.write(folder);
+    Path file = folder.resolve(name);
+    for (String content : List.of("null", "[null]", "1", "\"\"", "{}", "Once upon a time")) {
+      Files.writeString(file, content);
+      String message =
+          assertThrows(IllegalArgumentException.class, () -> Report.write(folder), content)
+              .getMessage();
+      assertTrue(message.startsWith(file.toString()), content + ": " + message);
+      assertFalse(message.contains("java."), content + ": " + message);
+    }
   }
 
   private static Document parse(Path file) throws Exception {

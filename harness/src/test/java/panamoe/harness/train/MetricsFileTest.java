@@ -54,6 +54,12 @@ class MetricsFileTest {
   }
 
   @Test
+  void whatTheReportCouldNotReadIsNotKept() throws IOException {
+    write(FIRST + "{\"step\": 2, \"layers\": 5}\n" + FOURTH);
+    assertKeeps(FIRST + FOURTH, 9);
+  }
+
+  @Test
   void aLinkIsNotWrittenThrough() throws IOException {
     MetricsFile metrics = new MetricsFile(new PlainFolder(run));
     Path outside = Files.createFile(run.resolve("outside"));
