@@ -1,6 +1,8 @@
 package panamoe.harness.plan;
 
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import panamoe.config.BlockConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
@@ -21,16 +23,33 @@ record PlayedLayer(String model, int number, MoeConfig moe, int hidden) {
    * @throws IllegalArgumentException if the model has no MoE layer, or that layer is not one
    */
   static PlayedLayer of(Model model, Integer number) {
+    List<PlayedLayer> layers = all(model);
+    if (layers.isEmpty()) {
+      throw new IllegalArgumentException(model.name + " has no MoE layers");
+    }
+    return layers.stream()
+        .filter(layer -> number == null || number == layer.number)
+        .findFirst()
+        .orElseThrow(
+            () ->
+                new IllegalArgumentException(
+                    String.format(
+                        Locale.ROOT,
+                        "layer %d of %s is no MoE layer, expected one of %s",
+                        number,
+                        model.name,
+                        layers.stream().map(PlayedLayer::number).toList())));
+  }
+
+  private static List<PlayedLayer> all(Model model) {
     List<BlockConfig> blocks = model.config.blocks();
+    List<PlayedLayer> layers = new ArrayList<>();
     for (int i = 0; i < blocks.size(); i++) {
-      if ((number == null || number == i) && blocks.get(i).feedForward() instanceof MoeConfig moe) {
-        return new PlayedLayer(model.name, i, moe, model.config.hidden());
+      if (blocks.get(i).feedForward() instanceof MoeConfig moe) {
+        layers.add(new PlayedLayer(model.name, i, moe, model.config.hidden()));
       }
     }
-    throw new IllegalArgumentException(
-        number == null
-            ? model.name + " has no MoE layers"
-            : "layer " + number + " of " + model.name + " is no MoE layer");
+    return layers;
   }
 
   int experts() {
