@@ -3,9 +3,12 @@ package panamoe.bindings;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
@@ -88,6 +91,9 @@ record UnpackFolder(Path path) {
     Path file = path.resolve(digest).resolve(SearchPath.FILE_NAME);
     try {
       requirePrivate(path);
+      if (Files.isDirectory(file)) {
+        throw new IOException(file + " is a folder; remove it, the library takes its place");
+      }
       if (!Files.isRegularFile(file) || !sha256(Files.readAllBytes(file)).equals(digest)) {
         write(file, content.get());
       }
@@ -140,11 +146,11 @@ record UnpackFolder(Path path) {
 
   private static String reason(IOException e) {
     return switch (e) {
-      case FileSystemException at when at.getReason() != null -> at.getReason();
-      case FileSystemException _ -> {
-        String kind = e.getClass().getSimpleName();
-        yield kind.replace("Exception", "") + " " + e.getMessage();
-      }
+      case AccessDeniedException at -> at.getFile() + " may not be read or written";
+      case FileAlreadyExistsException at -> at.getFile() + " is a file, not a folder";
+      case NoSuchFileException at -> at.getFile() + " is not there";
+      case FileSystemException at when at.getReason() != null ->
+          at.getFile() + ": " + at.getReason();
       default -> e.getMessage();
     };
   }

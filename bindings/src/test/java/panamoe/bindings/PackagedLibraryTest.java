@@ -112,10 +112,22 @@ class PackagedLibraryTest {
             "the native library of " + jar + " can be used from no folder (" + taken.path()),
         said);
     assertTrue(
+        said.contains(taken.path() + ": " + taken.path().getParent() + " is a file, not a folder)"),
+        said);
+    assertTrue(
         said.endsWith(
             "name one that may be written and executed from with -Dpanamoe.native.cache or the"
                 + " environment variable PANAMOE_NATIVE_CACHE"),
         said);
+  }
+
+  @Test
+  void aFolderInTheLibrarysPlaceIsNamed() throws IOException {
+    String digest = UnpackFolder.sha256(Files.readAllBytes(libraryIn(jar)));
+    Path place = cache.path().resolve(digest).resolve(SearchPath.FILE_NAME);
+    Files.createDirectories(place);
+    String said = failure(List.of(jar), cache);
+    assertTrue(said.contains(place + " is a folder; remove it"), said);
   }
 
   /** A file without the right to be executed stands for a file system that is mounted noexec. */

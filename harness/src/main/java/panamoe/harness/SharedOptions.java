@@ -62,11 +62,14 @@ public final class SharedOptions implements OptionGroup {
       description =
           "Threads of the native kernels; results do not depend on it. Default: one per processor.")
   private void setThreads(int threads) {
-    if (threads < 1 || threads > 1024) {
+    if (threads < 1 || threads > Backends.MOST_THREADS) {
       throw new ParameterException(
           command.commandLine(),
           String.format(
-              Locale.ROOT, "Invalid value for option '--threads': %d is not in 1..1024", threads));
+              Locale.ROOT,
+              "Invalid value for option '--threads': %d is not in 1..%d",
+              threads,
+              Backends.MOST_THREADS));
     }
     this.threads = threads;
   }

@@ -66,6 +66,7 @@ class ErrorsPageTest {
     MemorySegment x = arena.allocate(ValueLayout.JAVA_FLOAT, 16 * 64);
     MemorySegment y = arena.allocate(ValueLayout.JAVA_FLOAT, 16 * 64);
     provoke(kind, () -> Device.open("gpu", 0));
+    provoke(kind, () -> Device.open("cpu", 1 << 30));
     provoke(kind, () -> MoeLayer.create(device, LayerSettings.of(64, 256, 8, 9), 42));
     provoke(kind, () -> layer.forward(null, y, 16));
     provoke(kind, () -> layer.forward(x, y, 17));

@@ -73,7 +73,7 @@ public final class Device implements AutoCloseable {
    *     library) or "auto" (the first of cuda, cpu and reference that is available; this class's
    *     {@link System.Logger} warns of plain Java, which never replaces a library that {@code
    *     panamoe.native.path} names)
-   * @param threads 0: one per processor; results do not depend on it
+   * @param threads 0 to 1024; 0: one per processor; results do not depend on it
    * @throws PanamoeException if the device is not available; the message says what was looked for
    * @throws IncompatibleClassChangeError if jars of Panamoe have different versions; the message
    *     names them

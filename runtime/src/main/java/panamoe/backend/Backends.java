@@ -12,6 +12,9 @@ public final class Backends {
   /** What {@link #open} takes for a device. */
   public static final List<String> NAMES = List.of("auto", "cpu", "cuda", "reference");
 
+  /** Of a device; the native library refuses more. */
+  public static final int MOST_THREADS = 1024;
+
   private Backends() {}
 
   /** As {@link #open(String, int, int)}, on the first card. */
@@ -29,16 +32,17 @@ public final class Backends {
    *     also open "simt", the emulation of "cuda"
    * @param threads threads of the cpu backend, 0 for one per processor; results do not depend on it
    * @param card which of the machine's cards, counted from 0; every other device is there once
-   * @throws IllegalArgumentException if there is no such device or card, or threads is negative
+   * @throws IllegalArgumentException if there is no such device or card, or threads is not 0 to
+   *     {@link #MOST_THREADS}
    * @throws UnsatisfiedLinkError if the library cannot be loaded, and a native backend was asked
    *     for or the library named by panamoe.native.path or PANAMOE_NATIVE_PATH
    * @throws panamoe.bindings.NativeException if "cuda" was asked for and cannot be had; the message
    *     says what is missing
    */
   public static Backend open(String device, int threads, int card) {
-    if (threads < 0) {
+    if (threads < 0 || threads > MOST_THREADS) {
       throw new IllegalArgumentException(
-          "threads is " + threads + ", expected 0 (one per processor) or more");
+          "threads is " + threads + ", expected 0 (one per processor) to " + MOST_THREADS);
     }
     return switch (device) {
       case "auto" -> best(threads, card);
