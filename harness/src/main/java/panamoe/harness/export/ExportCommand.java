@@ -184,7 +184,7 @@ public final class ExportCommand implements Callable<Integer> {
 
   private long gguf(ExportedModel exported, ModelFolder folder, PartBar bar) throws IOException {
     GgufWriter writer = new GgufWriter();
-    exported.addTo(writer, dtype == null ? null : dtype.stored(), out);
+    exported.addTo(writer, dtype == null ? null : dtype.stored());
     writer.put("general.name", model.toAbsolutePath().normalize().getFileName().toString());
     writer.put("general.quantization_version", 2);
     tokens(folder).putInto(writer);

@@ -183,6 +183,15 @@ class ExportCommandTest {
         "--out",
         out);
     refused(
+        "GGUF's architecture qwen3moe has no word for what this model computes: such a file has no"
+            + " matrix blk.2.ffn_gate_inp.weight",
+        "export",
+        recorded("hf/qwen3_moe_b_bf16").toString(),
+        "--to",
+        "gguf",
+        "--out",
+        out);
+    refused(
         "llama.cpp chooses groups of experts by their best two",
         "export",
         recorded("hf/deepseek_v2_b_group").toString(),

@@ -1,7 +1,6 @@
 package panamoe.model.family;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -107,10 +106,9 @@ public final class ExportedModel {
    * Adds its keys and tensors to a GGUF file.
    *
    * @param type of matrices whose rows are whole blocks; null: as they are
-   * @param file for messages
    * @throws CheckpointException if llama.cpp's architecture does not compute such a model
    */
-  public void addTo(GgufWriter writer, StoredType type, Path file) {
+  public void addTo(GgufWriter writer, StoredType type) {
     String architecture =
         GgufKeys.architecture(family)
             .orElseThrow(
@@ -121,7 +119,7 @@ public final class ExportedModel {
               + " it would compute another model");
     }
     Map<String, RowTensor> tensors = GgufRecipes.of(architecture, config).tensors(config, weights);
-    GgufWords.put(family, config, tensors, writer, file);
+    GgufWords.put(family, config, tensors, writer);
     tensors.forEach((name, tensor) -> writer.add(name, GgufWords.encoded(name, tensor, type)));
   }
 

@@ -4,7 +4,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import panamoe.backend.GateSettings.Normalization;
 import panamoe.backend.GateSettings.Score;
 import panamoe.checkpoint.CheckpointException;
@@ -28,6 +30,9 @@ import panamoe.config.RotaryScaling;
  * understands must be the very model. Used by one thread.
  */
 final class GgufWords {
+  /** Names the file in messages, because there is none. */
+  private static final Path UNWRITTEN = Path.of("such a file");
+
   private final String architecture;
   private final GgufWriter writer;
 
@@ -44,39 +49,42 @@ final class GgufWords {
    *     it would take the keys for
    */
   static void put(
-      Family family,
-      ModelConfig config,
-      Map<String, RowTensor> tensors,
-      GgufWriter writer,
-      Path file) {
+      Family family, ModelConfig config, Map<String, RowTensor> tensors, GgufWriter writer) {
     String architecture = GgufKeys.architecture(family).orElseThrow();
     writer.put("general.architecture", architecture);
     GgufWords words = new GgufWords(architecture, writer);
     words.putModel(config);
-    List<String> differs = differences(config, tensors, writer, file);
-    if (!differs.isEmpty()) {
-      throw new CheckpointException(
-          "GGUF's architecture "
-              + architecture
-              + " has no word for what this model computes: it would be read with another "
-              + String.join(", ", differs.subList(0, Math.min(3, differs.size()))));
-    }
+    words.difference(config, tensors).ifPresent(words::refuse);
   }
 
-  /** What the model would be read with otherwise; leaves out the keys that would not be read. */
-  private static List<String> differences(
-      ModelConfig config, Map<String, RowTensor> tensors, GgufWriter writer, Path file) {
+  private void refuse(String why) {
+    throw new CheckpointException(
+        String.format(
+            Locale.ROOT,
+            "GGUF's architecture %s has no word for what this model computes: %s",
+            architecture,
+            why));
+  }
+
+  /** How the model would be read otherwise; leaves out the keys that would not be read. */
+  private Optional<String> difference(ModelConfig config, Map<String, RowTensor> tensors) {
     try {
-      GgufKeys.Read read = GgufKeys.read(writer.metadata(file), stored(tensors), false);
+      GgufKeys.Read read = GgufKeys.read(writer.metadata(UNWRITTEN), stored(tensors), false);
       read.unread().forEach(writer::remove);
       ModelConfig understood =
           Family.named(read.keys().get("model_type").asText())
               .orElseThrow()
-              .model(new Keys(file, read.keys()));
-      return Likeness.differences(
-          ConfigKeys.forInference(config), ConfigKeys.forInference(understood));
+              .model(new Keys(UNWRITTEN, read.keys()));
+      List<String> differs =
+          Likeness.differences(
+              ConfigKeys.forInference(config), ConfigKeys.forInference(understood));
+      return differs.isEmpty()
+          ? Optional.empty()
+          : Optional.of(
+              "it would be read with another "
+                  + String.join(", ", differs.subList(0, Math.min(3, differs.size()))));
     } catch (CheckpointException | IllegalArgumentException e) {
-      return List.of("number (" + e.getMessage() + ")");
+      return Optional.of(e.getMessage());
     }
   }
 
