@@ -13,6 +13,7 @@ import java.util.concurrent.Callable;
 import panamoe.backend.Backend;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.ComputeType;
+import panamoe.harness.OutputPlace;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.load.LatencyCommand;
 import panamoe.harness.load.ServeBenchCommand;
@@ -149,7 +150,10 @@ public final class BenchCommand implements Callable<Integer> {
         seconds > 0 && seconds <= 3600,
         "--seconds is " + seconds + ", expected more than 0 and at most 3600");
     List<Integer> texts = modelOptions.texts(kind);
-    append(""); // a file that cannot be written is refused before the work
+    if (appended != null) {
+      OutputPlace.requireFile(appended, "--append");
+      Files.createDirectories(OutputPlace.folderOf(appended));
+    }
     List<Weights> all =
         modelOptions.ofFiles() ? ofFiles(kind, peerWanted) : drawn(kind, peerWanted);
     try (Backend backend = shared.open();

@@ -3,7 +3,7 @@ package panamoe.harness.data;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import panamoe.harness.train.RunPlace;
+import panamoe.harness.OutputPlace;
 import panamoe.io.PlainFolder;
 
 /** A place for new files, so that none of another kind is replaced. */
@@ -23,7 +23,7 @@ final class EmptyFolder {
     if (Files.exists(path) && !folder.names("").isEmpty()) {
       throw new IllegalArgumentException(path + " is not empty; choose another --out");
     }
-    RunPlace.requireMakeable(path);
+    OutputPlace.requireFolder(path, "--out");
     return folder;
   }
 }

@@ -20,9 +20,9 @@ import panamoe.checkpoint.rows.EncodedRows;
 import panamoe.config.ModelConfig;
 import panamoe.engine.ModelFolder;
 import panamoe.engine.StoredWeights;
+import panamoe.harness.OutputPlace;
 import panamoe.harness.PartBar;
 import panamoe.harness.SharedOptions;
-import panamoe.harness.train.RunPlace;
 import panamoe.io.WholeOrNothing;
 import panamoe.model.family.ExportedModel;
 import panamoe.model.family.ReleasedModel;
@@ -119,7 +119,7 @@ public final class ExportCommand implements Callable<Integer> {
     } catch (FileAlreadyExistsException e) {
       throw new IllegalArgumentException(out + " is there already; choose another --out", e);
     }
-    RunPlace.requireMakeable(out);
+    OutputPlace.requireFolder(out, "--out");
     long bytes = ModelFolder.read(model, this::export);
     PrintWriter words = spec.commandLine().getOut();
     if (shared.json()) {

@@ -1,6 +1,5 @@
 package panamoe.harness.plan;
 
-import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -9,6 +8,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
 import java.util.function.DoubleConsumer;
 import panamoe.comm.LauncherVariables;
+import panamoe.harness.OutputPlace;
 import panamoe.harness.PartBar;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.ranks.RankOptions;
@@ -69,7 +69,7 @@ final class MeasuringOptions {
    *
    * @throws ParameterException with one sentence
    */
-  void check(CommandSpec spec) throws IOException {
+  void check(CommandSpec spec) {
     if (calibrate && validate != null) {
       throw usage(spec, "--calibrate and --validate do not go together");
     }
@@ -86,7 +86,7 @@ final class MeasuringOptions {
       throw usage(spec, "--ranks is for threads; -n of mpirun or srun says how many processes");
     }
     if (out != null) {
-      WholeOrNothing.requireFreeFile(out);
+      OutputPlace.requireNewFile(out, "--out");
     }
   }
 

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.concurrent.Callable;
 import panamoe.config.ModelConfig;
 import panamoe.harness.ComputeType;
+import panamoe.harness.OutputPlace;
 import panamoe.harness.SharedOptions;
 import panamoe.io.WholeOrNothing;
 import panamoe.plan.Cluster;
@@ -148,10 +149,11 @@ public final class PlanCommand implements Callable<Integer> {
     if (html != null && training.config() != null && same(html, training.config())) {
       throw usage("--html and --write-config are both " + html + ", expected two files");
     }
-    for (Path out : new Path[] {html, training.config()}) {
-      if (out != null) {
-        WholeOrNothing.requireFreeFile(out);
-      }
+    if (html != null) {
+      OutputPlace.requireNewFile(html, "--html");
+    }
+    if (training.config() != null) {
+      OutputPlace.requireNewFile(training.config(), "--write-config");
     }
     PlanReport<?> report = training.asked() ? train() : serve();
     write(report);

@@ -9,6 +9,7 @@ import java.util.concurrent.Callable;
 import panamoe.comm.exchange.Strategy;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.ComputeType;
+import panamoe.harness.OutputPlace;
 import panamoe.harness.SharedOptions;
 import panamoe.io.WholeOrNothing;
 import panamoe.parallel.Topology;
@@ -123,7 +124,7 @@ public final class TwinCommand implements Callable<Integer> {
       throw usage("--text is what the model of --routes reads");
     }
     if (trace != null) {
-      WholeOrNothing.requireFreeFile(trace);
+      OutputPlace.requireNewFile(trace, "--trace");
     }
     ModelFolder trained = routes == null ? null : ModelFolder.open(routes);
     PlayedStep step = shared.checked(() -> step(trained));

@@ -19,9 +19,9 @@ import panamoe.engine.InferenceMemory;
 import panamoe.engine.InferenceSettings;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.ComputeType;
+import panamoe.harness.OutputPlace;
 import panamoe.harness.PartBar;
 import panamoe.harness.SharedOptions;
-import panamoe.harness.train.RunPlace;
 import panamoe.harness.train.Text;
 import panamoe.harness.train.TextRecord;
 import panamoe.io.ConfigJson;
@@ -152,7 +152,7 @@ public final class QuantizeCommand implements Callable<Integer> {
     if (Files.exists(out, LinkOption.NOFOLLOW_LINKS)) {
       throw new IllegalArgumentException(out + " exists already; --out is a new folder");
     }
-    RunPlace.requireMakeable(out);
+    OutputPlace.requireFolder(out, "--out");
     ModelFolder folder = ModelFolder.open(model);
     Map<ExpertMatrix, BlockFormat> wanted =
         QuantizedModel.wanted(

@@ -1,6 +1,5 @@
 package panamoe.harness.ranks;
 
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Locale;
@@ -10,6 +9,7 @@ import panamoe.comm.LauncherVariables;
 import panamoe.comm.exchange.Strategy;
 import panamoe.comm.mpi.MpiWorld;
 import panamoe.comm.nccl.NcclCommunicator;
+import panamoe.harness.OutputPlace;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.help.OptionGroup;
 import panamoe.io.Count;
@@ -221,8 +221,8 @@ public final class RankOptions implements OptionGroup {
    * Checks the run's requirements before anything is written.
    *
    * @throws CommunicationException with a one-sentence message, if MPI or NCCL is missing
-   * @throws ParameterException if there are too many threads, or the trace cannot be written to its
-   *     path
+   * @throws ParameterException if there are too many threads
+   * @throws IllegalArgumentException if the trace cannot be written to its path
    */
   public void requireAvailable() {
     if (count != null && count > MOST_THREADS) {
@@ -239,10 +239,8 @@ public final class RankOptions implements OptionGroup {
     if (cards()) {
       NcclCommunicator.requireLibrary();
     }
-    Path writable =
-        trace == null || Files.exists(trace) ? trace : trace.toAbsolutePath().getParent();
-    if (trace != null && (Files.isDirectory(trace) || !Files.isWritable(writable))) {
-      throw usage("--trace cannot write the file " + trace);
+    if (trace != null) {
+      OutputPlace.requireFile(trace, "--trace");
     }
   }
 

@@ -15,6 +15,7 @@ import java.util.regex.Pattern;
 import jdk.jfr.Recording;
 import jdk.jfr.consumer.RecordedEvent;
 import jdk.jfr.consumer.RecordingFile;
+import panamoe.harness.OutputPlace;
 
 /**
  * A trace of computing and exchanges for chrome://tracing and Perfetto: one process per rank, with
@@ -87,6 +88,7 @@ final class Trace implements AutoCloseable {
         merged.add(name("thread_name", rank, lane.ordinal(), lane.name().toLowerCase(Locale.ROOT)));
       }
     }
+    Files.createDirectories(OutputPlace.folderOf(file));
     Files.write(file, JSON.writeValueAsBytes(all));
   }
 

@@ -10,6 +10,7 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import panamoe.engine.ModelFolder;
 import panamoe.engine.TokenizerFiles;
+import panamoe.harness.OutputPlace;
 import panamoe.io.PlainFolder;
 
 /** Checks the path of a new run. */
@@ -64,23 +65,7 @@ public final class RunPlace {
     } else if (Files.exists(path)) {
       throw new IllegalArgumentException(path + " is a file; --out is a folder");
     }
-    requireMakeable(path);
-  }
-
-  /** Throws if a folder cannot be made at this path, or an existing one is not writable. */
-  public static void requireMakeable(Path path) {
-    Path above = path.toAbsolutePath().normalize();
-    while (!Files.exists(above)) {
-      above = above.getParent();
-    }
-    if (!Files.isDirectory(above)) {
-      throw new IllegalArgumentException(
-          "cannot make the folder " + path + ": " + above + " is a file");
-    }
-    if (!Files.isWritable(above)) {
-      throw new IllegalArgumentException(
-          "the folder " + above + " is not writable; choose another --out");
-    }
+    OutputPlace.requireFolder(path, "--out");
   }
 
   /** Whether the folder has no file except a lock. */

@@ -3,8 +3,6 @@ package panamoe.harness.train;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.file.Files;
-import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -16,6 +14,7 @@ import java.util.concurrent.Callable;
 import panamoe.data.Corpus;
 import panamoe.data.tokenizer.BpeTrainer;
 import panamoe.data.tokenizer.TrainedBpe;
+import panamoe.harness.OutputPlace;
 import panamoe.harness.SharedOptions;
 import panamoe.io.PlainFolder;
 import picocli.CommandLine.Command;
@@ -75,7 +74,7 @@ public final class TokenizerCommand implements Callable<Integer> {
   public Integer call() throws IOException, InterruptedException {
     shared.checked(() -> Text.requireOneSource(text, languages));
     shared.checked(() -> BpeTrainer.requireVocabulary(vocabulary));
-    requireFree();
+    OutputPlace.requireNewFile(out, "--out");
     Text read = text == null ? shared.checked(() -> Text.europarl(languages)) : Text.read(text);
     PrintWriter err = spec.commandLine().getErr();
     err.println("text: " + read.source());
@@ -91,16 +90,6 @@ public final class TokenizerCommand implements Callable<Integer> {
         .getOut()
         .println(shared.json() ? json(trained, seconds) : line(trained, seconds));
     return 0;
-  }
-
-  private void requireFree() {
-    if (Files.isDirectory(out)) {
-      throw new IllegalArgumentException(out + " is a folder; --out is a file");
-    }
-    if (Files.exists(out, LinkOption.NOFOLLOW_LINKS)) {
-      throw new IllegalArgumentException(out + " exists already; choose another --out");
-    }
-    RunPlace.requireMakeable(out.toAbsolutePath().normalize().getParent());
   }
 
   private String line(TrainedBpe trained, double seconds) {

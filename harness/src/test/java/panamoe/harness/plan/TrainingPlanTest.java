@@ -150,7 +150,7 @@ class TrainingPlanTest {
     assertFalse(Files.exists(config), "both or none are written");
     Path empty = Files.createDirectory(folder.resolve("empty"));
     CommandRun taken = CommandRun.of((command + empty).split(" "));
-    assertEquals("panamoe plan: already exists: " + empty + "\n", taken.err());
+    assertEquals("panamoe plan: " + empty + " is a folder; --html is a file\n", taken.err());
     CommandRun run = CommandRun.of((command + page).split(" "));
     assertEquals(0, run.exitCode(), run.err());
     assertEquals(

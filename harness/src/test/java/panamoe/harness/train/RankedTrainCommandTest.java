@@ -238,7 +238,7 @@ class RankedTrainCommandTest {
         "2 | --comm mpi --nodes 1 | --nodes is for threads",
         "1 | --comm nccl | NCCL",
         "2 | --ranks 2 --overlap 65 | '--overlap': 65 is not in 0..64",
-        "2 | --ranks 2 --trace /no/such/folder/file | --trace cannot write the file /no/such/folder/file",
+        "1 | --ranks 2 --trace /proc/sys/file | the folder /proc/sys is not writable; choose another --trace",
       })
   void ranksThatDoNotFitAreOneSentenceAndLeaveNoFolder(
       int exitCode, String options, String expected) {

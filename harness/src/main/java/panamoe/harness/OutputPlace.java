@@ -1,0 +1,69 @@
+package panamoe.harness;
+
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+
+/**
+ * Checks a path that a command writes to, before its work begins. Folders that are missing above it
+ * are made when it is written.
+ */
+public final class OutputPlace {
+  private OutputPlace() {}
+
+  /**
+   * Refuses a path where no new file can be written.
+   *
+   * @param option that names it, for messages
+   * @throws IllegalArgumentException if something is there, or its folder cannot be made or written
+   */
+  public static void requireNewFile(Path file, String option) {
+    requireNoFolder(file, option);
+    if (Files.exists(file, LinkOption.NOFOLLOW_LINKS)) {
+      throw new IllegalArgumentException(file + " exists already; choose another " + option);
+    }
+    requireFolder(folderOf(file), option);
+  }
+
+  /** As above, of a file that may be there already, to be replaced or appended to. */
+  public static void requireFile(Path file, String option) {
+    requireNoFolder(file, option);
+    if (!Files.exists(file)) {
+      requireFolder(folderOf(file), option);
+    } else if (!Files.isWritable(file)) {
+      throw new IllegalArgumentException(file + " is not writable; choose another " + option);
+    }
+  }
+
+  /**
+   * Refuses a folder that cannot be made, or is there and cannot be written.
+   *
+   * @param option that names it, for messages
+   * @throws IllegalArgumentException with the file or folder that is in the way
+   */
+  public static void requireFolder(Path folder, String option) {
+    Path above = folder.toAbsolutePath().normalize();
+    while (!Files.exists(above)) {
+      above = above.getParent();
+    }
+    if (!Files.isDirectory(above)) {
+      throw new IllegalArgumentException(
+          "cannot make the folder " + folder + ": " + above + " is a file");
+    }
+    if (!Files.isWritable(above)) {
+      throw new IllegalArgumentException(
+          "the folder " + above + " is not writable; choose another " + option);
+    }
+  }
+
+  /** The folder of a file. */
+  public static Path folderOf(Path file) {
+    return file.toAbsolutePath().normalize().getParent();
+  }
+
+  private static void requireNoFolder(Path file, String option) {
+    if (Files.isDirectory(file)) {
+      throw new IllegalArgumentException(file + " is a folder; " + option + " is a file");
+    }
+  }
+}
