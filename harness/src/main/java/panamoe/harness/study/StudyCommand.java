@@ -27,12 +27,13 @@ import picocli.CommandLine.Spec;
     sortOptions = false,
     description = {
       "Trains many small models and says which claims of the DeepSpeed-MoE paper hold at their size.",
-      "Two and a half hours on two cores. What is trained already is not trained again; what was interrupted goes on."
+      "--all takes two and a half hours on two cores. What is trained already is not trained again; what was interrupted goes on. Without --all, --quick or parts, it prints what it would train, and ends."
     },
     footer = {
       "",
       "Examples:",
-      "  panamoe study --list         what would be trained, and how long that takes",
+      "  panamoe study                what would be trained, and how long that takes",
+      "  panamoe study --all          every part",
       "  panamoe study S1 S5          two parts",
       "  panamoe study --quick        every part with a tenth of the tokens, in 15 minutes",
       "",
@@ -45,7 +46,7 @@ public final class StudyCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
 
-  @Parameters(paramLabel = "PART", description = "S1 to S8. Default: all.")
+  @Parameters(paramLabel = "PART", description = "S1 to S8.")
   private List<String> names = List.of();
 
   @Option(
@@ -55,6 +56,9 @@ public final class StudyCommand implements Callable<Integer> {
       description =
           "Holds a folder for each run, and the page in results/. Default: ${DEFAULT-VALUE}.")
   private Path out;
+
+  @Option(names = "--all", description = "Every part.")
+  private boolean all;
 
   @Option(
       names = "--quick",
@@ -66,6 +70,11 @@ public final class StudyCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
+    if (all && !names.isEmpty()) {
+      throw new ParameterException(spec.commandLine(), "give --all or parts, not both");
+    }
+    boolean asked = all || quick || !names.isEmpty();
+    boolean train = asked && !list;
     Budget budget = quick ? Budget.quick(shared.seed()) : Budget.full(shared.seed());
     List<Part> parts = chosen(parts(budget, new DecodeTiming(shared::open)));
     Path folder = quick ? out.resolve("quick") : out;
@@ -73,9 +82,13 @@ public final class StudyCommand implements Callable<Integer> {
     PrintWriter err = spec.commandLine().getErr();
     Trainings trainings = new Trainings(folder, options(), err);
     Collection<Run> runs = runs(parts);
-    (list ? print : err).print(new RunList(runs, trainings::stepsDone));
-    (list ? print : err).flush();
-    if (list) {
+    PrintWriter table = train ? err : print;
+    table.print(new RunList(runs, trainings::stepsDone));
+    table.flush();
+    if (!asked) {
+      err.println("nothing is trained yet: give --all, parts such as S1 S5, or --quick");
+    }
+    if (!train) {
       return 0;
     }
     runs.forEach(trainings::requireSame);
@@ -118,15 +131,15 @@ public final class StudyCommand implements Callable<Integer> {
     return runs.values();
   }
 
-  private List<Part> chosen(List<Part> all) {
-    List<String> known = all.stream().map(Part::name).toList();
+  private List<Part> chosen(List<Part> parts) {
+    List<String> known = parts.stream().map(Part::name).toList();
     for (String name : names) {
       if (!known.contains(name.toUpperCase(Locale.ROOT))) {
         throw new ParameterException(
             spec.commandLine(), "there is no part '" + name + "', expected some of " + known);
       }
     }
-    return all.stream()
+    return parts.stream()
         .filter(part -> names.isEmpty() || names.stream().anyMatch(part.name()::equalsIgnoreCase))
         .toList();
   }

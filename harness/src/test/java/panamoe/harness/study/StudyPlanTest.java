@@ -119,6 +119,20 @@ class StudyPlanTest {
   }
 
   @Test
+  void withoutPartsItSaysHowToStart() {
+    Path out = folder.resolve("study");
+    CommandRun asked = CommandRun.of("study", "--out", out.toString());
+    assertEquals(0, asked.exitCode(), asked.err());
+    assertTrue(asked.out().contains("46 runs"), asked.out());
+    assertEquals(
+        "nothing is trained yet: give --all, parts such as S1 S5, or --quick\n", asked.err());
+    assertFalse(Files.exists(out));
+    CommandRun both = CommandRun.of("study", "--all", "S1", "--out", out.toString());
+    assertEquals(2, both.exitCode());
+    assertTrue(both.err().contains("give --all or parts, not both"), both.err());
+  }
+
+  @Test
   void anUnknownPartIsRefused() {
     CommandRun run = CommandRun.of("study", "S9", "--out", folder.toString());
     assertEquals(2, run.exitCode());
