@@ -27,6 +27,7 @@ import panamoe.harness.eval.EvalCommand;
 import panamoe.harness.export.ExportCommand;
 import panamoe.harness.generate.GenerateCommand;
 import panamoe.harness.help.CommandHelp;
+import panamoe.harness.help.HelpCommand;
 import panamoe.harness.help.ManualCommand;
 import panamoe.harness.inspect.InspectCommand;
 import panamoe.harness.plan.PlanCommand;
@@ -42,8 +43,8 @@ import panamoe.harness.train.TrainCommand;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExecutionException;
-import picocli.CommandLine.HelpCommand;
 import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.MissingParameterException;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParameterException;
@@ -261,8 +262,14 @@ public final class Main implements Callable<Integer> {
     }
   }
 
-  private static int reportWrongUsage(ParameterException exception, String[] args) {
-    CommandLine command = exception.getCommandLine();
+  private static int reportWrongUsage(ParameterException refused, String[] args) {
+    CommandLine command = refused.getCommandLine();
+    List<String> unknown = command.getUnmatchedArguments();
+    // A misspelt option explains more than what is missing because of it.
+    ParameterException exception =
+        refused instanceof MissingParameterException && !unknown.isEmpty()
+            ? new UnmatchedArgumentException(command, unknown)
+            : refused;
     String name = command.getCommandSpec().qualifiedName();
     StringBuilder sentence = new StringBuilder(name + ": " + firstLine(exception.getMessage()));
     if (exception instanceof UnmatchedArgumentException unmatched
@@ -285,7 +292,8 @@ public final class Main implements Callable<Integer> {
     return CommandLine.ExitCode.SOFTWARE;
   }
 
+  /** Without picocli's index of an argument, which counts from 0 within the command. */
   private static String firstLine(String message) {
-    return message.lines().findFirst().orElse("wrong usage");
+    return message.lines().findFirst().orElse("wrong usage").replaceFirst(" at index \\d+:", ":");
   }
 }

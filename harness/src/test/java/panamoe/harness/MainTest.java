@@ -20,6 +20,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.harness.doctor.DoctorCommand;
+import panamoe.harness.help.HelpCommand;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 
@@ -40,7 +41,7 @@ class MainTest {
       delimiter = '|',
       value = {
         "doctor --jsn         | panamoe doctor: Unknown option: '--jsn'; did you mean --json?",
-        "docter               | panamoe: Unmatched argument at index 0: 'docter'; did you mean doctor?",
+        "docter               | panamoe: Unmatched argument: 'docter'; did you mean doctor?",
         "eval --threads 0      | panamoe eval: Invalid value for option '--threads': 0 is not in 1..1024",
         "eval --threads two    | panamoe eval: Invalid value for option '--threads': 'two' is not a whole number below 2^31",
         "eval --seed 1e3       | panamoe eval: Invalid value for option '--seed': '1e3' is not a whole number below 2^63",
@@ -48,6 +49,11 @@ class MainTest {
         "eval --device gpu     | panamoe eval: Invalid value for option '--device'",
         "eval --seed           | panamoe eval: Missing required parameter for option '--seed' (S)",
         "demo --steps 0       | panamoe demo: --steps is 0, expected 1 or more",
+        "inspect --memry       | panamoe inspect: Unknown option: '--memry'; did you mean --memory? (panamoe inspect",
+        "export --to hf --out x --no-such-option | panamoe export: Unknown option: '--no-such-option'",
+        "help docter          | panamoe: Unmatched argument: 'docter'; did you mean doctor? (panamoe --help",
+        "help train extra     | panamoe train: Unmatched argument: 'extra' (panamoe train --help",
+        "help data extra      | panamoe data: Unmatched argument",
         "serve                | panamoe serve: Missing required parameter: 'MODEL'",
         "serve none --reserve 2 | panamoe serve: the reserve is 2.0, expected 0 to 1",
         "generate --model none --temperature -1       | panamoe generate: temperature is -1.0, expected 0 to 100",
@@ -70,6 +76,16 @@ class MainTest {
     assertEquals(0, run.exitCode());
     assertEquals(CommandRun.of("--help").out(), run.out());
     assertEquals("", run.err());
+  }
+
+  @Test
+  void helpIsOfACommandBelowAnotherToo() {
+    for (String command : List.of("train", "data prepare")) {
+      CommandRun run = CommandRun.of(("help " + command).split(" "));
+      assertEquals(0, run.exitCode());
+      assertEquals(CommandRun.of((command + " --help").split(" ")).out(), run.out());
+    }
+    assertEquals(CommandRun.of("--help").out(), CommandRun.of("help").out());
   }
 
   @Test
@@ -109,7 +125,7 @@ class MainTest {
   }
 
   private static void requireHelp(CommandLine command, List<String> words) {
-    if (command.getCommand() instanceof CommandLine.HelpCommand) {
+    if (command.getCommand() instanceof HelpCommand) {
       return;
     }
     command

@@ -10,7 +10,6 @@ import panamoe.harness.help.Footer.Blank;
 import panamoe.harness.help.Footer.Example;
 import panamoe.harness.help.Footer.Prose;
 import picocli.CommandLine;
-import picocli.CommandLine.HelpCommand;
 import picocli.CommandLine.Model.ArgGroupSpec;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
@@ -50,6 +49,7 @@ final class ManualPage {
             escape(name(command).toUpperCase(Locale.ROOT)),
             date,
             escape(version)));
+    page.append(".ad l\n"); // justified lines would have wide gaps between words
     section("NAME");
     line(escape(name(command)) + " \\- " + escape(firstSentence(description)));
     section("SYNOPSIS");

@@ -57,7 +57,7 @@ class CommandHelpTest {
   @Test
   void everyOptionIsToldOnceUnderItsHeading() {
     commands()
-        .filter(command -> !(command.getCommand() instanceof CommandLine.HelpCommand))
+        .filter(command -> !(command.getCommand() instanceof HelpCommand))
         .forEach(
             command -> {
               List<String> lines = command.getUsageMessage().lines().toList();

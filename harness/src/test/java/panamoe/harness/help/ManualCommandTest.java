@@ -16,7 +16,7 @@ import org.junit.jupiter.api.io.TempDir;
 import panamoe.harness.CommandRun;
 
 class ManualCommandTest {
-  private static final Set<String> MACROS = Set.of("TH", "SH", "SS", "TP", "PP");
+  private static final Set<String> MACROS = Set.of("TH", "SH", "SS", "TP", "ad", "PP");
 
   @TempDir private Path folder;
 

@@ -1,0 +1,43 @@
+package panamoe.harness.help;
+
+import java.util.List;
+import java.util.concurrent.Callable;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+import picocli.CommandLine.UnmatchedArgumentException;
+
+/** {@code panamoe help}: also of a command below another, which picocli's own does not know. */
+@Command(
+    name = "help",
+    description = "Display help information about the specified command.",
+    footer = {"", "Examples:", "  panamoe help train", "  panamoe help data prepare"})
+public final class HelpCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec;
+
+  @Option(
+      names = {"-h", "--help"},
+      usageHelp = true,
+      description = "Show this help message and exit.")
+  private boolean help;
+
+  @Parameters(paramLabel = "COMMAND", description = "Its name. Default: all commands.")
+  private List<String> names = List.of();
+
+  @Override
+  public Integer call() {
+    CommandLine command = spec.root().commandLine();
+    for (String name : names) {
+      CommandLine inner = command.getSubcommands().get(name);
+      if (inner == null) {
+        throw new UnmatchedArgumentException(command, List.of(name));
+      }
+      command = inner;
+    }
+    command.usage(spec.commandLine().getOut());
+    return 0;
+  }
+}
