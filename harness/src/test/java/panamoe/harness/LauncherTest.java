@@ -325,6 +325,8 @@ class LauncherTest {
     assertEquals("panamoe: no JDK 25 found: name one in JAVA25_HOME\n", launch(1, "doctor"));
     write("ci/setup", "#!/bin/sh\necho cannot install >&2\nexit 1\n");
     assertEquals("cannot install\n", launch(1, "doctor"));
+    write("ci/jdk", "#!/bin/sh\necho a wrong variable >&2\nexit 2\n");
+    assertEquals("a wrong variable\n", launch(1, "doctor"));
   }
 
   @ParameterizedTest

@@ -1,6 +1,8 @@
 package panamoe.harness;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -15,6 +17,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The scripts that prepare the machine. */
 class SetupTest {
@@ -31,7 +34,30 @@ class SetupTest {
   @Test
   void passesOverAnotherVersion() throws Exception {
     Path jdk = jdk("25.0.5.1");
-    assertEquals(jdk.toString(), jdkFoundWith(jdk("21.0.25"), jdk));
+    ProcessBuilder builder = new ProcessBuilder(CI.resolve("jdk").toString());
+    builder.environment().remove("JAVA25_HOME");
+    builder.environment().put("JAVA_HOME", jdk("21.0.25").toString());
+    String found = output(builder);
+    assertFalse(found.contains("21.0.25"), found);
+    builder.environment().put("JAVA25_HOME", "");
+    builder.environment().put("JAVA_HOME", jdk.toString());
+    assertEquals(jdk.toString(), output(builder));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"jdk", "setup", "maven"})
+  void aWrongVariableIsNamed(String script) throws Exception {
+    Path jdk = jdk("21.0.25");
+    ProcessBuilder builder = new ProcessBuilder(CI.resolve(script).toString());
+    builder.environment().put("JAVA25_HOME", jdk.toString());
+    Process process = builder.redirectErrorStream(true).start();
+    String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertNotEquals(0, process.waitFor());
+    assertEquals(
+        "panamoe: JAVA25_HOME is "
+            + jdk
+            + ", which is not the home of a JDK 25: correct it or unset it\n",
+        said);
   }
 
   @ParameterizedTest
