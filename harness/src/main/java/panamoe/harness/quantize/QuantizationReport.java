@@ -74,9 +74,9 @@ record QuantizationReport(
     }
     String counts =
         model.counts().entrySet().stream()
-            .map(it -> it.getKey().name().toLowerCase(Locale.ROOT) + " " + it.getValue())
+            .map(it -> it.getValue() + " in " + it.getKey().name().toLowerCase(Locale.ROOT))
             .collect(Collectors.joining(", "));
-    line(text, "experts' matrices by format: %s", counts);
+    line(text, "experts' matrices: %s", counts);
     if (!model.unfit().isEmpty()) {
       ExpertMatrix first = model.unfit().getFirst();
       line(

@@ -22,7 +22,7 @@ final class ChatMessages {
   static ArrayNode of(Fields fields, boolean template) {
     JsonNode messages = fields.take("messages");
     if (messages == null) {
-      throw fields.wrong("messages", "is missing");
+      throw fields.missing("messages");
     }
     if (!messages.isArray() || messages.isEmpty()) {
       throw fields.wrong("messages", "is not an array of one message or more");
@@ -76,7 +76,7 @@ final class ChatMessages {
       return "";
     }
     if (content == null) {
-      throw message.wrong("content", "is missing");
+      throw message.missing("content");
     }
     if (content.isTextual()) {
       return content.textValue();

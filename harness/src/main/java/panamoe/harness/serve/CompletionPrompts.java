@@ -19,7 +19,7 @@ final class CompletionPrompts {
   static List<int[]> of(Fields fields, ServedModel model) {
     JsonNode prompt = fields.take(NAME);
     if (prompt == null) {
-      throw fields.wrong(NAME, "is missing");
+      throw fields.missing(NAME);
     }
     boolean several = prompt.isArray() && !prompt.isEmpty() && !prompt.get(0).isIntegralNumber();
     List<int[]> prompts = new ArrayList<>();

@@ -53,6 +53,11 @@ final class Fields {
     return ApiError.invalid(path(name) + " " + what, path(name));
   }
 
+  /** Of a field that must have a value. */
+  ApiError missing(String name) {
+    return wrong(name, object.has(name) ? "is null" : "is missing");
+  }
+
   String text(String name, String otherwise) {
     JsonNode value = take(name);
     if (value != null && !value.isTextual()) {

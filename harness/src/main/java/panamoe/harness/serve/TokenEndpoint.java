@@ -55,7 +55,7 @@ final class TokenEndpoint {
     model.requireNamed(fields);
     JsonNode given = fields.take("tokens");
     if (given == null) {
-      throw fields.wrong("tokens", "is missing");
+      throw fields.missing("tokens");
     }
     int[] tokens = fields.tokens("tokens", given, model.vocabulary());
     fields.requireNoOthers();

@@ -30,15 +30,15 @@ final class ToolMessages {
         throw call.wrong("type", "is not function");
       }
       if (function == null) {
-        throw call.wrong("function", "is missing");
+        throw call.missing("function");
       }
       String id = call.text("id", "");
       String name = function.text("name", "");
       if (id.isEmpty()) {
-        throw call.wrong("id", "is missing");
+        throw call.missing("id");
       }
       if (name.isEmpty()) {
-        throw function.wrong("name", "is missing");
+        throw function.missing("name");
       }
       ids.add(id);
       String arguments = function.text("arguments", "");

@@ -113,7 +113,7 @@ record Tools(ArrayNode shown, Map<String, JsonNode> callable, boolean required, 
     }
     Fields function = fields.inner("function");
     if (function == null) {
-      throw fields.wrong("function", "is missing");
+      throw fields.missing("function");
     }
     return function;
   }

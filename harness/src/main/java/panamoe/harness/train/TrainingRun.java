@@ -315,7 +315,9 @@ final class TrainingRun {
   }
 
   private void resumed(long step, List<String> warnings) {
-    err.printf(Locale.ROOT, "going on after step %d, from %s%n", step, folder.checkpoints());
+    String start =
+        step == 0 ? "beginning with the weights in " : "going on after step " + step + ", from ";
+    err.println(start + folder.checkpoints());
     warn(warnings);
   }
 

@@ -146,7 +146,7 @@ class EditCommandTest {
     String next = "edit " + run + " --drop-layers 0 --json --out " + folder.resolve("next");
     assertEquals(report.get("after"), JSON.readTree(run(next).out()).get("before"));
     CommandRun trained = run("train --out " + run + " --resume --steps 4");
-    assertTrue(trained.err().contains("going on after step 0"), trained.err());
+    assertTrue(trained.err().contains("beginning with the weights in "), trained.err());
     assertTrue(lastValidation(run) < bits(report, "after"));
     CommandRun again = run("edit " + run + " --prune-experts 1 --out " + folder.resolve("again"));
     assertTrue(again.out().contains("experts by layer: [0, 4], then [0, 3]"), again.out());

@@ -163,6 +163,7 @@ class QuantizeCommandTest {
     // Kernels take one dtype a layer.
     assertEquals(
         "layers.1.moe.experts.up.weight", report.at("/mixed/0").asText(), report::toString);
+    assertTrue(words.out().contains("\nexperts' matrices: "), words.out());
     assertTrue(words.out().contains("formats differ in layers.1.moe.experts.up.weight, "));
     assertEquals(
         DType.Q8_0,

@@ -142,7 +142,7 @@ class RefusalTest {
         "'messages':[{'role':'assistant','tool_calls':[{'function':{'name':'f','arguments':'{}'}}]}] | messages[0].tool_calls[0].id | is missing",
         "'messages':[{'role':'assistant','tool_calls':[{'id':'a','function':{'arguments':'{}'}}]}] | messages[0].tool_calls[0].function.name | is missing",
         "'messages':[{'role':'assistant','tool_calls':[{'id':'a','function':{'name':'f','arguments':'[]'}}]}] | messages[0].tool_calls[0].function.arguments | JSON object",
-        "'messages':[{'role':'assistant','content':null,'tool_calls':[]}] | messages[0].content | is missing",
+        "'messages':[{'role':'assistant','content':null,'tool_calls':[]}] | messages[0].content | is null",
         "'messages':[{'role':'user','content':5}]              | messages[0].content | not a string",
         "'messages':[{'role':'user','content':'x','name':'a'}] | messages[0].name    | not supported",
         "'messages':[{'role':'user','content':'x','a':1}]      | messages[0].a       | no field",

@@ -76,7 +76,9 @@ class ReleasedTrainCommandTest {
   @Test
   void aReleasedModelIsTrainedFurther() throws IOException {
     Path run = folder.resolve("run");
-    ran("train --from " + released + " --text " + text + " --steps 2 --out " + run);
+    CommandRun trained =
+        ran("train --from " + released + " --text " + text + " --steps 2 --out " + run);
+    assertTrue(trained.err().contains("beginning with the weights in " + run), trained.err());
     Map<String, float[]> before = loaded(released);
     Map<String, float[]> first = loaded(run.resolve("checkpoints/step-00000000"));
     Map<String, float[]> last = loaded(run);
