@@ -23,6 +23,7 @@ int main(void) {
   moe_device device;
   moe_stream stream;
   moe_device_info info = {sizeof(info)};
+  if (moe_abi_version() != MOE_ABI_VERSION) return failed("moe_abi_version");
   if (moe_device_open("cpu", 0, &device) != MOE_OK) return failed("moe_device_open");
   if (moe_device_describe(device, &info) != MOE_OK) return failed("moe_device_describe");
   if (moe_stream_create(device, 2, &stream) != MOE_OK) return failed("moe_stream_create");
