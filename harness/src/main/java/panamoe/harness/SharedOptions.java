@@ -102,8 +102,7 @@ public final class SharedOptions implements OptionGroup {
 
   /** Like {@link #open()}, for one of several ranks that share the threads. */
   public Backend open(int ranks) {
-    int all = threads == 0 ? Runtime.getRuntime().availableProcessors() : threads;
-    Backend backend = openWith(ranks == 1 ? threads : Math.max(1, all / ranks));
+    Backend backend = openWith(ranks == 1 ? threads : Math.max(1, threadCount() / ranks));
     if (device == DeviceChoice.AUTO) {
       Backends.nativeUnavailable()
           .ifPresent(
@@ -171,6 +170,17 @@ public final class SharedOptions implements OptionGroup {
         });
   }
 
+  /**
+   * Refuses options that break a rule.
+   *
+   * @throws ParameterException with the sentence, unless the rule holds
+   */
+  public void require(boolean holds, String sentence) {
+    if (!holds) {
+      throw new ParameterException(command.commandLine(), sentence);
+    }
+  }
+
   private ParameterException refused(String why, Throwable cause) {
     String name = device.name().toLowerCase(Locale.ROOT);
     return new ParameterException(command.commandLine(), "--device " + name + why, cause);
@@ -179,6 +189,11 @@ public final class SharedOptions implements OptionGroup {
   /** The requested number of threads; 0 means one per processor. */
   public int threads() {
     return threads;
+  }
+
+  /** The number of threads, 1 or more. */
+  public int threadCount() {
+    return threads == 0 ? Runtime.getRuntime().availableProcessors() : threads;
   }
 
   public long seed() {

@@ -21,7 +21,6 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -136,20 +135,20 @@ public final class BenchCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    require(kindName != null, "Missing required parameter: 'KIND'");
+    shared.require(kindName != null, "Missing required parameter: 'KIND'");
     Kind kind = shared.checked(() -> Kind.of(kindName));
     Peer peerWanted = peerName == null ? null : shared.checked(() -> Peer.of(peerName));
     List<Integer> counts = tokens == null ? kind.defaultTokens() : tokens;
     for (int count : tokens == null ? List.<Integer>of() : counts) {
-      require(
+      shared.require(
           count >= 1 && count <= MAX_TOKENS,
           "--tokens is " + count + ", expected 1 to " + MAX_TOKENS);
       shared.checked(() -> kind.requireTokens(count));
     }
-    require(
+    shared.require(
         seconds > 0 && seconds <= 3600,
         "--seconds is " + seconds + ", expected more than 0 and at most 3600");
-    List<Integer> texts = modelOptions.texts(kind);
+    List<Integer> texts = modelOptions.texts(kind, shared);
     if (appended != null) {
       OutputPlace.requireFile(appended, "--append");
       Files.createDirectories(OutputPlace.folderOf(appended));
@@ -158,7 +157,7 @@ public final class BenchCommand implements Callable<Integer> {
         modelOptions.ofFiles() ? ofFiles(kind, peerWanted) : drawn(kind, peerWanted);
     try (Backend backend = shared.open();
         PeerProcess peer = startPeer(peerWanted, kind, all, backend.name());
-        Yardstick yardstick = new Yardstick(backend.name(), shared.threads(), realTime)) {
+        Yardstick yardstick = new Yardstick(backend.name(), shared.threadCount(), realTime)) {
       printCeilings(backend, yardstick);
       if (!shared.json()) {
         out().println(Measurement.HEADER);
@@ -170,7 +169,7 @@ public final class BenchCommand implements Callable<Integer> {
         try (Subject subject = weights.open(backend, kind, shared.seed())) {
           for (int count : counts) {
             for (int text : texts) {
-              print(bench.measure(subject, weights.cell(kind, count, text, threads())));
+              print(bench.measure(subject, weights.cell(kind, count, text, shared.threadCount())));
             }
           }
         }
@@ -236,7 +235,7 @@ public final class BenchCommand implements Callable<Integer> {
   }
 
   private List<Weights> drawn(Kind kind, Peer peer) {
-    GenerationModel model = modelOptions.drawn(kind, peer);
+    GenerationModel model = modelOptions.drawn(kind, peer, shared);
     List<Weights> drawn = new ArrayList<>();
     for (LayerShape shape : shapes(kind, model)) {
       for (ComputeType dtype : dtypes == null ? List.of(ComputeType.F32) : dtypes) {
@@ -248,11 +247,12 @@ public final class BenchCommand implements Callable<Integer> {
   }
 
   private List<Weights> ofFiles(Kind kind, Peer peer) throws IOException {
-    require(shapeNames == null, "--shape: a --model with files has a shape of its own");
-    require(dtypes == null, "--dtype: a --model with files is measured in bf16, see --quantize");
+    shared.require(shapeNames == null, "--shape: a --model with files has a shape of its own");
+    shared.require(
+        dtypes == null, "--dtype: a --model with files is measured in bf16, see --quantize");
     List<Weights> files = new ArrayList<>();
-    for (ModelFile file : modelOptions.files(kind)) {
-      require(
+    for (ModelFile file : modelOptions.files(kind, shared)) {
+      shared.require(
           peer == null || ModelFolder.isGguf(file.path()),
           "--peer " + peerName + " reads GGUF alone, and " + file.path() + " is no .gguf file");
       files.add(new Weights(null, file, file.shape(), ComputeType.BF16));
@@ -262,7 +262,7 @@ public final class BenchCommand implements Callable<Integer> {
 
   private List<LayerShape> shapes(Kind kind, GenerationModel model) {
     if (kind == Kind.TRAIN_STEP) {
-      require(shapeNames == null, "--shape: a train-step has a shape of its own");
+      shared.require(shapeNames == null, "--shape: a train-step has a shape of its own");
     }
     String usual = kind.defaultShape() + (model == GenerationModel.QWEN3 ? "-swiglu" : "");
     List<String> names = shapeNames == null ? List.of(usual) : shapeNames;
@@ -272,7 +272,7 @@ public final class BenchCommand implements Callable<Integer> {
   private void requireFits(Kind kind, LayerShape shape, ComputeType dtype) {
     double bytes = kind.expertBytes(shape, dtype.dtype());
     long available = shared.memoryAvailable();
-    require(
+    shared.require(
         bytes <= available,
         String.format(
             Locale.ROOT,
@@ -297,17 +297,7 @@ public final class BenchCommand implements Callable<Integer> {
     return peer.start(device, shared.seed());
   }
 
-  private int threads() {
-    return shared.threads() == 0 ? Runtime.getRuntime().availableProcessors() : shared.threads();
-  }
-
   private PrintWriter out() {
     return spec.commandLine().getOut();
-  }
-
-  private void require(boolean holds, String sentence) {
-    if (!holds) {
-      throw new ParameterException(spec.commandLine(), sentence);
-    }
   }
 }

@@ -7,18 +7,14 @@ import java.util.List;
 import java.util.Locale;
 import panamoe.harness.Activations;
 import panamoe.harness.PartBar;
+import panamoe.harness.SharedOptions;
 import panamoe.harness.help.OptionGroup;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
-import picocli.CommandLine.Spec;
 
 /** The options for what prefill, decode and load run: {@code @Mixin BenchModelOptions}. */
 final class BenchModelOptions implements OptionGroup {
   private static final int MAX_TEXTS = 256;
-
-  @Spec(Spec.Target.MIXEE)
-  private CommandSpec command;
 
   @Option(
       names = {"-m", "--model"},
@@ -67,12 +63,12 @@ final class BenchModelOptions implements OptionGroup {
    *
    * @throws ParameterException if the kind runs none
    */
-  GenerationModel drawn(Kind kind, Peer peer) {
-    require(
+  GenerationModel drawn(Kind kind, Peer peer, SharedOptions shared) {
+    shared.require(
         name == null || kind.generates(),
         "--model is for prefill, decode and decode-batch, not for " + kind.label());
-    require(held == null, "--quantize is for a --model with files");
-    require(activations == null, "--activations is for a --model with files");
+    shared.require(held == null, "--quantize is for a --model with files");
+    shared.require(activations == null, "--activations is for a --model with files");
     if (name != null) {
       return drawn();
     }
@@ -91,8 +87,8 @@ final class BenchModelOptions implements OptionGroup {
    *
    * @throws ParameterException if the kind takes none
    */
-  List<ModelFile> files(Kind kind) throws IOException {
-    require(
+  List<ModelFile> files(Kind kind, SharedOptions shared) throws IOException {
+    shared.require(
         kind.takesFiles(),
         "--model is for prefill, decode, decode-batch and load, not for " + kind.label());
     List<ModelFile> files = new ArrayList<>();
@@ -111,21 +107,15 @@ final class BenchModelOptions implements OptionGroup {
    *
    * @throws ParameterException if the kind has no texts of its own, or there are too many
    */
-  List<Integer> texts(Kind kind) {
+  List<Integer> texts(Kind kind, SharedOptions shared) {
     for (int count : texts == null ? List.<Integer>of() : texts) {
-      require(
+      shared.require(
           kind == Kind.PREFILL || kind == Kind.DECODE,
           "--batch is for prefill and decode, not for " + kind.label());
-      require(
+      shared.require(
           count >= 1 && count <= MAX_TEXTS, "--batch is " + count + ", expected 1 to " + MAX_TEXTS);
     }
     return texts == null ? List.of(1) : texts;
-  }
-
-  private void require(boolean holds, String sentence) {
-    if (!holds) {
-      throw new ParameterException(command.commandLine(), sentence);
-    }
   }
 
   @Override

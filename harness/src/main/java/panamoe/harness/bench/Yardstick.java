@@ -29,7 +29,7 @@ public final class Yardstick implements AutoCloseable {
    * Starts the program and measures thoroughly once.
    *
    * @param device its name
-   * @param threads 0 for one per processor
+   * @param threads of the program
    * @param realTime whether to measure at real-time priority
    */
   public Yardstick(String device, int threads, boolean realTime) throws IOException {
@@ -44,8 +44,7 @@ public final class Yardstick implements AutoCloseable {
       return;
     }
     List<String> command = new ArrayList<>(realTime ? List.of("chrt", "--fifo", "10") : List.of());
-    int count = threads == 0 ? Runtime.getRuntime().availableProcessors() : threads;
-    command.addAll(List.of(path.get().toString(), Integer.toString(count)));
+    command.addAll(List.of(path.get().toString(), Integer.toString(threads)));
     if (watches) {
       command.add("--watch");
     }

@@ -23,7 +23,6 @@ import picocli.CommandLine.ExitCode;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -123,9 +122,7 @@ public final class ConformanceCommand implements Callable<Integer> {
   }
 
   private int compare() throws IOException {
-    if (!peer.equals("llama")) {
-      throw new ParameterException(spec.commandLine(), "--peer is '" + peer + "', expected llama");
-    }
+    shared.require(peer.equals("llama"), "--peer is '" + peer + "', expected llama");
     PrintWriter out = spec.commandLine().getOut();
     boolean passes = true;
     try (Backend backend = shared.open();

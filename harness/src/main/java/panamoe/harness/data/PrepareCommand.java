@@ -5,7 +5,6 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.Locale;
-import java.util.Set;
 import java.util.concurrent.Callable;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.JsonTokenizer;
@@ -13,6 +12,7 @@ import panamoe.data.PreparedText;
 import panamoe.data.Tokenizer;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.train.Text;
+import panamoe.harness.train.TextSource;
 import panamoe.io.Count;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -40,16 +40,7 @@ import picocli.CommandLine.Spec;
 public final class PrepareCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
-
-  @Option(names = "--text", paramLabel = "PATH", description = "A UTF-8 file, or a folder of them.")
-  private Path text;
-
-  @Option(
-      names = "--languages",
-      paramLabel = "CODE",
-      split = ",",
-      description = "Languages of the default corpus to keep, such as en,de,fr.")
-  private Set<String> languages = Set.of();
+  @Mixin private TextSource source;
 
   @Option(
       names = "--tokenizer",
@@ -66,10 +57,10 @@ public final class PrepareCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    shared.checked(() -> Text.requireOneSource(text, languages));
+    source.requireOne(shared);
     EmptyFolder.at(out);
     Tokenizer tokens = tokenizer == null ? new ByteTokenizer() : JsonTokenizer.load(tokenizer);
-    Text read = text != null ? Text.read(text) : shared.checked(() -> Text.europarl(languages));
+    Text read = source.read(shared);
     print(PreparedText.prepare(read.corpus(), read.attribution(), tokens, tokenizer, out));
     return 0;
   }

@@ -22,7 +22,6 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /** {@code panamoe data tasks}. */
@@ -71,10 +70,7 @@ public final class TasksCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    if (count < 1) {
-      throw new ParameterException(
-          spec.commandLine(), "--count is " + count + ", expected 1 or more");
-    }
+    shared.require(count >= 1, "--count is " + count + ", expected 1 or more");
     PlainFolder folder = EmptyFolder.at(out);
     shared.checked(() -> Text.requireKnown(languages));
     spec.commandLine().getErr().println("reading the default corpus");

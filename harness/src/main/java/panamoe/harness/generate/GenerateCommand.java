@@ -100,11 +100,9 @@ public final class GenerateCommand implements Callable<Integer> {
     prompt = promptOptions.text();
     ModelFolder opened = ModelFolder.open(model);
     ModelFolder folder = switchCapacity ? opened.withDropping() : opened;
-    if (switchCapacity && text.guesses() > 0) {
-      throw new ParameterException(
-          spec.commandLine(),
-          "--switch-capacity counts rows, so that --guesses would change a text");
-    }
+    shared.require(
+        !switchCapacity || text.guesses() == 0,
+        "--switch-capacity counts rows, so that --guesses would change a text");
     text.complete(folder);
     shared.checked(() -> text.requireExperts(folder));
     SamplingConfig sampling = text.sampling(shared.seed());
@@ -117,10 +115,9 @@ public final class GenerateCommand implements Callable<Integer> {
                         sampling,
                         end)
                     .with(new Routing(moeStats, false, List.of())));
-    if (moeStats && !folder.config().hasExperts()) {
-      throw new ParameterException(
-          spec.commandLine(), "--moe-stats is for models with MoE layers, this one has none");
-    }
+    shared.require(
+        !moeStats || folder.config().hasExperts(),
+        "--moe-stats is for models with MoE layers, this one has none");
     shared.checked(rankOptions::topology);
     rankOptions.requireAvailable();
     try {

@@ -29,7 +29,6 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -105,9 +104,9 @@ public final class LatencyCommand implements Callable<Integer> {
   @Override
   public Integer call() throws Exception {
     for (int count : texts) {
-      require(count >= 1 && count <= 1024, "--texts is " + count + ", expected 1 to 1024");
+      shared.require(count >= 1 && count <= 1024, "--texts is " + count + ", expected 1 to 1024");
     }
-    require(tokens >= 5, "--tokens is " + tokens + ", expected 5 or more");
+    shared.require(tokens >= 5, "--tokens is " + tokens + ", expected 5 or more");
     ModelFolder folder = ModelFolder.open(model);
     Topology topology = shared.checked(rankOptions::topology);
     rankOptions.requireAvailable();
@@ -119,7 +118,7 @@ public final class LatencyCommand implements Callable<Integer> {
             .run(
                 (ranks, backend, _) -> {
                   Alike.requireModel(ranks, folder);
-                  require(
+                  shared.require(
                       peer == null || backend.name().equals("cpu"),
                       "--peer " + peer + " does not run on --device " + backend.name());
                   return measure(ranks, backend, folder);
@@ -132,7 +131,7 @@ public final class LatencyCommand implements Callable<Integer> {
 
   private void requirePeer(ModelConfig config, Topology topology) throws IOException {
     shared.checked(() -> EinsumPeer.check(peer, config, topology));
-    require(
+    shared.require(
         rankOptions.oneProcess() || rankOptions.here() == topology.ranks(),
         "--peer " + peer + " runs on one machine, but these ranks are on several");
     if (rankOptions.leads()) {
@@ -143,8 +142,8 @@ public final class LatencyCommand implements Callable<Integer> {
   /** The peer runs when our ranks have ended: those that wait would take processors from it. */
   private void printBeside(ModelFolder folder, int ranks, List<Measured> measured)
       throws IOException {
-    int all = shared.threads() == 0 ? Runtime.getRuntime().availableProcessors() : shared.threads();
-    try (EinsumPeer theirs = new EinsumPeer(folder, dtype, ranks, Math.max(1, all / ranks))) {
+    int threads = Math.max(1, shared.threadCount() / ranks);
+    try (EinsumPeer theirs = new EinsumPeer(folder, dtype, ranks, threads)) {
       for (Measured ours : measured) {
         print(ours.latency(), theirs.write(ours.texts(), ours.latency().stepMs()));
       }
@@ -285,11 +284,5 @@ public final class LatencyCommand implements Callable<Integer> {
 
   private PrintWriter out() {
     return spec.commandLine().getOut();
-  }
-
-  private void require(boolean holds, String sentence) {
-    if (!holds) {
-      throw new ParameterException(spec.commandLine(), sentence);
-    }
   }
 }

@@ -127,12 +127,14 @@ public final class ServeBenchCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    require(model != null || url != null, "name a MODEL, or a server by --url");
-    require(model == null || url == null, "MODEL and --url are both given: name one of them");
-    require(url == null || serverOptions.isEmpty(), "options of serve need a MODEL");
-    require(seconds >= 1 && seconds <= 3600, "--seconds is " + seconds + ", expected 1 to 3600");
-    require(users >= 1 && users <= 4096, "--users is " + users + ", expected 1 to 4096");
-    require(
+    shared.require(model != null || url != null, "name a MODEL, or a server by --url");
+    shared.require(
+        model == null || url == null, "MODEL and --url are both given: name one of them");
+    shared.require(url == null || serverOptions.isEmpty(), "options of serve need a MODEL");
+    shared.require(
+        seconds >= 1 && seconds <= 3600, "--seconds is " + seconds + ", expected 1 to 3600");
+    shared.require(users >= 1 && users <= 4096, "--users is " + users + ", expected 1 to 4096");
+    shared.require(
         firstMs >= 1 && nextMs >= 1,
         "--first-ms is " + firstMs + " and --next-ms " + nextMs + ", expected 1 or more");
     if (url != null) {
@@ -172,7 +174,7 @@ public final class ServeBenchCommand implements Callable<Integer> {
       List<Outcome> closed = run.closed(users, seconds);
       LoadResult most = result("closed", start, closed, targets);
       print(most);
-      require(most.donePerS() > 0, "the server answers no request: see its messages");
+      shared.require(most.donePerS() > 0, "the server answers no request: see its messages");
       for (Rate rate : rates) {
         progress("at " + rate.text());
         start = System.nanoTime();
@@ -205,7 +207,7 @@ public final class ServeBenchCommand implements Callable<Integer> {
     int room = context == 0 ? 1024 : context;
     int prompt = promptTokens == null ? Math.clamp(room / 2, 1, 256) : promptTokens;
     int text = textTokens == null ? Math.clamp(room / 4, 1, 64) : textTokens;
-    require(
+    shared.require(
         context == 0 || (long) prompt + text <= context,
         "--prompt-tokens "
             + prompt
@@ -214,11 +216,7 @@ public final class ServeBenchCommand implements Callable<Integer> {
             + " are more than the model's context of "
             + context
             + " together: lower one of them");
-    try {
-      return new RequestMix.Shape(prompt, text, alike);
-    } catch (IllegalArgumentException e) {
-      throw new ParameterException(spec.commandLine(), e.getMessage(), e);
-    }
+    return shared.checked(() -> new RequestMix.Shape(prompt, text, alike));
   }
 
   private void say(LoadClient.Model served, RequestMix.Shape shape) {
@@ -248,11 +246,5 @@ public final class ServeBenchCommand implements Callable<Integer> {
 
   private PrintWriter out() {
     return spec.commandLine().getOut();
-  }
-
-  private void require(boolean holds, String sentence) {
-    if (!holds) {
-      throw new ParameterException(spec.commandLine(), sentence);
-    }
   }
 }

@@ -96,15 +96,13 @@ public final class ServeCommand implements Callable<Integer> {
     shared.checked(() -> engineOptions.experts().requireFit(folder));
     readReplicas(folder, topology);
     rankOptions.requireAvailable();
-    if (rankOptions.timeout().compareTo(LEAST_TIMEOUT) < 0) {
-      throw new ParameterException(
-          spec.commandLine(),
-          "--timeout is "
-              + rankOptions.timeout().toSeconds()
-              + " s, expected "
-              + LEAST_TIMEOUT.toSeconds()
-              + " or more: ranks that serve wait for texts");
-    }
+    shared.require(
+        rankOptions.timeout().compareTo(LEAST_TIMEOUT) >= 0,
+        "--timeout is "
+            + rankOptions.timeout().toSeconds()
+            + " s, expected "
+            + LEAST_TIMEOUT.toSeconds()
+            + " or more: ranks that serve wait for texts");
     try {
       new RankRun(rankOptions, shared)
           .run(

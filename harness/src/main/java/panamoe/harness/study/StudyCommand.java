@@ -16,7 +16,6 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -134,10 +133,9 @@ public final class StudyCommand implements Callable<Integer> {
   private List<Part> chosen(List<Part> parts) {
     List<String> known = parts.stream().map(Part::name).toList();
     for (String name : names) {
-      if (!known.contains(name.toUpperCase(Locale.ROOT))) {
-        throw new ParameterException(
-            spec.commandLine(), "there is no part '" + name + "', expected some of " + known);
-      }
+      shared.require(
+          known.contains(name.toUpperCase(Locale.ROOT)),
+          "there is no part '" + name + "', expected some of " + known);
     }
     return parts.stream()
         .filter(part -> names.isEmpty() || names.stream().anyMatch(part.name()::equalsIgnoreCase))

@@ -99,7 +99,8 @@ public final class DemoCommand implements Callable<Integer> {
     Text text = Text.europarl(LANGUAGES);
     PrintWriter err = spec.commandLine().getErr();
     RunTokenizer tokenizer =
-        RunTokenizer.of(text, Presets.VOCABULARY, shared.threads(), spec.commandLine().getErr());
+        RunTokenizer.of(
+            text, Presets.VOCABULARY, shared.threadCount(), spec.commandLine().getErr());
     err.println("the teacher");
     Trained teacher = train("teacher", place, config, text, tokenizer, null);
     err.println("the student, with one layer less");

@@ -57,16 +57,11 @@ public record RunTokenizer(Tokenizer tokenizer, Map<String, byte[]> files) {
     return of(train(text.corpus().passages(Corpus.Part.TRAINING), vocabulary, threads, err));
   }
 
-  /**
-   * Trains a tokenizer and prints, every few seconds, how far it is.
-   *
-   * @param threads 0 for one per processor
-   */
+  /** Trains a tokenizer and prints, every few seconds, how far it is. */
   static TrainedBpe train(List<String> texts, int vocabulary, int threads, PrintWriter err)
       throws InterruptedException {
     err.println("training a tokenizer");
-    int count = threads == 0 ? Runtime.getRuntime().availableProcessors() : threads;
-    return BpeTrainer.train(texts, vocabulary, count, new Lines(err));
+    return BpeTrainer.train(texts, vocabulary, threads, new Lines(err));
   }
 
   private static final class Lines implements BpeTrainer.Progress {

@@ -51,19 +51,6 @@ public record Text(TokenSource tokens, Path path, Set<String> languages) {
   }
 
   /**
-   * Refuses options that name both a text and languages of the default corpus.
-   *
-   * @param path null if none is named
-   * @throws IllegalArgumentException if both are
-   */
-  public static void requireOneSource(Path path, Set<String> languages) {
-    if (path != null && !languages.isEmpty()) {
-      throw new IllegalArgumentException(
-          "--languages chooses from the default corpus and does not go with --text");
-    }
-  }
-
-  /**
    * The text that a model was trained on, by the {@code text.json} of its run.
    *
    * @param command for which no text was named

@@ -8,7 +8,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import panamoe.data.Corpus;
@@ -44,16 +43,7 @@ import picocli.CommandLine.Spec;
 public final class TokenizerCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
-
-  @Option(names = "--text", paramLabel = "PATH", description = "A UTF-8 file, or a folder of them.")
-  private Path text;
-
-  @Option(
-      names = "--languages",
-      paramLabel = "CODE",
-      split = ",",
-      description = "Languages of the default corpus to keep, such as en,de,fr. Default: all 21.")
-  private Set<String> languages = Set.of();
+  @Mixin private TextSource source;
 
   @Option(
       names = "--vocabulary",
@@ -72,16 +62,16 @@ public final class TokenizerCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    shared.checked(() -> Text.requireOneSource(text, languages));
+    source.requireOne(shared);
     shared.checked(() -> BpeTrainer.requireVocabulary(vocabulary));
     OutputPlace.requireNewFile(out, "--out");
-    Text read = text == null ? shared.checked(() -> Text.europarl(languages)) : Text.read(text);
+    Text read = source.read(shared);
     PrintWriter err = spec.commandLine().getErr();
     err.println("text: " + read.source());
     List<String> passages = new ArrayList<>(read.corpus().passages(Corpus.Part.TRAINING));
     passages.addAll(read.corpus().passages(Corpus.Part.VALIDATION));
     long start = System.nanoTime();
-    TrainedBpe trained = RunTokenizer.train(passages, vocabulary, shared.threads(), err);
+    TrainedBpe trained = RunTokenizer.train(passages, vocabulary, shared.threadCount(), err);
     double seconds = (System.nanoTime() - start) / 1e9;
     PlainFolder folder = new PlainFolder(out.toAbsolutePath().getParent());
     folder.make();

@@ -174,7 +174,7 @@ public final class TrainCommand extends RunCommand {
       return givenTokenizer();
     }
     try {
-      return RunTokenizer.of(read, vocabulary(), shared().threads(), err);
+      return RunTokenizer.of(read, vocabulary(), shared().threadCount(), err);
     } catch (DataException e) {
       throw new DataException(
           e.getMessage() + " by --vocabulary (" + ByteTokenizer.SIZE + " works on bytes)", e);
