@@ -5,7 +5,6 @@ import java.nio.channels.ClosedByInterruptException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
-import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -38,54 +37,6 @@ import panamoe.tensor.TensorScope;
  */
 public final class WeightLoader {
   private static final long PIECE_ELEMENTS = 1 << 17;
-
-  /**
-   * Rows of a target.
-   *
-   * @param name of the weight
-   * @param to where it goes; null for a tensor that is read for the checksum alone
-   * @param from the first row of the share
-   * @param end the row after the last one
-   */
-  private record Piece(
-      String name, RowSource source, Destination to, long from, long end, long bytes) {
-
-    DType dtype() {
-      return source.dtype();
-    }
-
-    long elements() {
-      return bytes / dtype().blockBytes() * dtype().blockElements();
-    }
-
-    /** Fills {@code into} with the rows, which may lie apart in the source. */
-    void read(MemorySegment into) {
-      Destination.Share share = to == null ? Destination.Share.WHOLE : to.share();
-      long columns = source.columns();
-      if (share.whole()) {
-        source.read(from, end - from, 0, columns, into);
-      } else if (share.axis() == 0) {
-        long rowBytes = bytes / (end - from);
-        long held = source.rows() / share.blocks() / share.of();
-        for (long row = from, next; row < end; row = next) {
-          next = Math.min(end, (row / held + 1) * held);
-          long stored = (row / held * share.of() + share.member()) * held + row % held;
-          MemorySegment rows = into.asSlice((row - from) * rowBytes, (next - row) * rowBytes);
-          source.read(stored, next - row, 0, columns, rows);
-        }
-      } else {
-        long held = columns / share.blocks() / share.of();
-        long rows = share.blocks() == 1 ? end - from : 1; // columns of one block lie together
-        long runBytes = dtype().bytes(rows * held);
-        for (long row = from, at = 0; row < end; row += rows) {
-          for (long block = 0; block < share.blocks(); block++, at += runBytes) {
-            long column = (block * share.of() + share.member()) * held;
-            source.read(row, rows, column, held, into.asSlice(at, runBytes));
-          }
-        }
-      }
-    }
-  }
 
   private final Backend backend;
   private final boolean checked;
@@ -210,13 +161,11 @@ public final class WeightLoader {
   /** What one thread works with: a stream, and room for a piece in each dtype that it needs. */
   private final class Worker {
     private final Backend stream;
-    private final TensorScope scope;
-    private final Map<DType, Tensor> stages = new EnumMap<>(DType.class);
-    private final Map<DType, HostView> stagesOnHost = new EnumMap<>(DType.class);
+    private final Stages stages;
 
     Worker(Backend stream, TensorScope scope) {
       this.stream = stream;
-      this.scope = scope;
+      this.stages = new Stages(stream, scope, stagedElements);
     }
 
     void take(int index) {
@@ -224,8 +173,9 @@ public final class WeightLoader {
       Destination to = piece.to();
       // A card's memory is written by the worker's own stream, in order with its kernels.
       Tensor direct = to == null || !stream.onHost() ? null : to.direct(piece.dtype());
-      Tensor source = direct == null ? stage(piece) : part(direct, piece);
-      HostView view = onHost(source);
+      Tensor source =
+          direct == null ? stages.of(piece.dtype(), piece.shape()) : piece.part(direct, backend);
+      HostView view = stages.onHost(source);
       MemorySegment bytes = view.memory().asSlice(0, source.bytes());
       piece.read(bytes);
       if (checked) {
@@ -241,17 +191,17 @@ public final class WeightLoader {
         boolean decoded = source.dtype().isBlocks() && source.dtype() != held;
         Tensor values = decoded ? decode(source, bytes) : source;
         if (held.isBlocks() && held != source.dtype()) {
-          quantize(piece, values, part(target, piece));
+          quantize(piece, values, piece.part(target, backend));
         } else if (target != direct) {
-          put(values, part(target, piece));
+          put(values, piece.part(target, backend));
         }
       }
       stream.synchronize(); // before the stages are written again
     }
 
     private Tensor decode(Tensor blocks, MemorySegment bytes) {
-      Tensor floats = stage(DType.FLOAT32, blocks.shape());
-      HostView view = onHost(floats);
+      Tensor floats = stages.of(DType.FLOAT32, blocks.shape());
+      HostView view = stages.onHost(floats);
       StoredType.of(blocks.dtype()).decode(bytes, view.memory().asSlice(0, floats.bytes()));
       view.write(0, floats.bytes());
       return floats;
@@ -266,7 +216,7 @@ public final class WeightLoader {
         stream.pack(source, target);
       } else {
         // Packing moves vectors where nothing is to be rounded, and else element by element.
-        Tensor rounded = stage(target.dtype(), source.shape());
+        Tensor rounded = stages.of(target.dtype(), source.shape());
         stream.cast(source, rounded);
         stream.pack(rounded, target);
       }
@@ -275,17 +225,17 @@ public final class WeightLoader {
     private void quantize(Piece piece, Tensor source, Tensor target) {
       Tensor floats = source;
       if (source.dtype() != DType.FLOAT32) {
-        floats = stage(DType.FLOAT32, source.shape());
+        floats = stages.of(DType.FLOAT32, source.shape());
         stream.cast(source, floats);
         stream.synchronize();
-        onHost(floats).read(0, floats.bytes());
+        stages.onHost(floats).read(0, floats.bytes());
       }
-      Tensor blocks = stage(target.dtype(), source.shape());
-      HostView rounded = onHost(blocks);
+      Tensor blocks = stages.of(target.dtype(), source.shape());
+      HostView rounded = stages.onHost(blocks);
       try {
         BlockRounding.round(
             target.dtype(),
-            onHost(floats).memory().asSlice(0, floats.bytes()),
+            stages.onHost(floats).memory().asSlice(0, floats.bytes()),
             rounded.memory().asSlice(0, blocks.bytes()));
       } catch (IllegalArgumentException e) {
         throw new CheckpointException(
@@ -294,58 +244,6 @@ public final class WeightLoader {
       rounded.write(0, blocks.bytes());
       stream.pack(blocks, target);
     }
-
-    private Tensor stageOfBlocks(DType dtype, long... shape) {
-      return stages
-          .computeIfAbsent(
-              dtype,
-              type -> {
-                long blocks = Math.ceilDiv(stagedElements, type.blockElements());
-                return scope.allocate(DType.UINT8, blocks * type.blockBytes());
-              })
-          .part(0, dtype, shape);
-    }
-
-    private Tensor stage(Piece piece) {
-      return stage(piece.dtype(), piece.to() == null ? new long[] {piece.bytes()} : shape(piece));
-    }
-
-    /** What is read or written of a piece; on a card by way of a copy of its dtype's stage. */
-    private HostView onHost(Tensor piece) {
-      return stream.onHost()
-          ? HostView.of(piece)
-          : stagesOnHost.computeIfAbsent(piece.dtype(), type -> HostView.of(stages.get(type)));
-    }
-
-    private Tensor stage(DType dtype, long... shape) {
-      if (dtype.isBlocks()) {
-        return stageOfBlocks(dtype, shape);
-      }
-      return stages
-          .computeIfAbsent(dtype, type -> scope.allocate(type, stagedElements))
-          .rows(0, Tensor.count(shape))
-          .reshape(shape);
-    }
-  }
-
-  private Tensor part(Tensor target, Piece piece) {
-    if (target.rank() == 0 || piece.from() == 0 && piece.end() == target.size(0)) {
-      return target;
-    }
-    if (!target.packed()) {
-      return target.rows(piece.from(), piece.end());
-    }
-    return target.rank() == 3
-        ? backend.packedMatrices(target, piece.from(), piece.end())
-        : backend.packedRows(target, piece.from(), piece.end());
-  }
-
-  private static long[] shape(Piece piece) {
-    long[] shape = piece.to().shareShape();
-    if (shape.length > 0) {
-      shape[0] = piece.end() - piece.from();
-    }
-    return shape;
   }
 
   /**

@@ -57,8 +57,7 @@ public final class DemoCommand implements Callable<Integer> {
   private static final double STUDENT_STEPS = 0.3;
 
   /** A model of the demo: how it was trained, and how fast it writes. */
-  private record Trained(
-      String name, ModelFolder model, TrainingRun.Outcome outcome, double tokensPerSecond) {}
+  private record Trained(String name, ModelFolder model, Outcome outcome, double tokensPerSecond) {}
 
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
@@ -143,7 +142,7 @@ public final class DemoCommand implements Callable<Integer> {
     Material material = Material.of(text, tokenizer.tokenizer(), config, teacher);
     try (RunFolder folder = RunFolder.create(place.resolve(name))) {
       folder.begin(config, tokenizer, material);
-      TrainingRun.Outcome outcome =
+      Outcome outcome =
           Stoppable.run(
                   "demo",
                   stop -> {
@@ -197,7 +196,7 @@ public final class DemoCommand implements Callable<Integer> {
             "trained tokens/s",
             "written tokens/s"));
     for (Trained each : models) {
-      TrainingRun.Outcome outcome = each.outcome();
+      Outcome outcome = each.outcome();
       try (LanguageModel model = new LanguageModel(each.model().config())) {
         table.append(
             String.format(

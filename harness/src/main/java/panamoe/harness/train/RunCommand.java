@@ -86,7 +86,7 @@ abstract class RunCommand implements Callable<Integer> {
         rankOptions.leads() ? spec.commandLine().getErr() : new PrintWriter(Writer.nullWriter());
     Topology topology = shared.checked(rankOptions::topology);
     rankOptions.requireAvailable();
-    Optional<TrainingRun.Outcome> outcome = resume ? goOn(topology, err) : begin(topology, err);
+    Optional<Outcome> outcome = resume ? goOn(topology, err) : begin(topology, err);
     if (outcome.isEmpty()) {
       throw new InterruptedException();
     }
@@ -140,7 +140,7 @@ abstract class RunCommand implements Callable<Integer> {
   }
 
   /** Starts a new run. Everything that could refuse it is checked before its folder is created. */
-  private Optional<TrainingRun.Outcome> begin(Topology topology, PrintWriter err) throws Exception {
+  private Optional<Outcome> begin(Topology topology, PrintWriter err) throws Exception {
     Start start = start();
     RunConfig config = start.config();
     requireFits(config, topology, start.teacher());
@@ -166,7 +166,7 @@ abstract class RunCommand implements Callable<Integer> {
   }
 
   /** Resumes a run. */
-  private Optional<TrainingRun.Outcome> goOn(Topology topology, PrintWriter err) throws Exception {
+  private Optional<Outcome> goOn(Topology topology, PrintWriter err) throws Exception {
     requireNoSettings();
     try (RunFolder folder = rankOptions.leads() ? RunFolder.open(out) : RunFolder.follow(out)) {
       folder.progress().requireCheckpoints(folder.config());
@@ -174,7 +174,7 @@ abstract class RunCommand implements Callable<Integer> {
       if (teacher() != null) { // another one is refused, also where none is asked any more
         folder.sources().teacher(teacher());
       }
-      Optional<TrainingRun.Outcome> complete = folder.progress().outcome(config);
+      Optional<Outcome> complete = folder.progress().outcome(config);
       if (complete.isPresent()) {
         return rankOptions.oneProcess() ? complete : onRanks(err).finished(config, complete.get());
       }

@@ -76,7 +76,7 @@ final class RunProgress {
    * @throws panamoe.checkpoint.CheckpointException if it was trained with another config, or is
    *     damaged
    */
-  Optional<TrainingRun.Outcome> outcome(RunConfig config) throws IOException {
+  Optional<Outcome> outcome(RunConfig config) throws IOException {
     TrainConfig training = config.training();
     Path metrics = folder.metrics().path();
     Path report = folder.path().resolve(Report.FILE);
@@ -95,7 +95,7 @@ final class RunProgress {
     }
     last.get().verify();
     return Optional.of(
-        new TrainingRun.Outcome(
+        new Outcome(
             folder.path(),
             training.steps(),
             training.steps(),

@@ -44,8 +44,8 @@ record TrainingOnRanks(
    * @param begun the tokenizer of a new run; null for a resumed one
    * @return empty if it was interrupted
    */
-  Optional<TrainingRun.Outcome> train(
-      RunFolder folder, RunConfig config, Material material, RunTokenizer begun) throws Exception {
+  Optional<Outcome> train(RunFolder folder, RunConfig config, Material material, RunTokenizer begun)
+      throws Exception {
     boolean fresh = begun != null;
     return agreed(
         config,
@@ -70,8 +70,7 @@ record TrainingOnRanks(
   }
 
   /** Trains nothing: this process finds the run finished, and so must the others. */
-  Optional<TrainingRun.Outcome> finished(RunConfig config, TrainingRun.Outcome outcome)
-      throws Exception {
+  Optional<Outcome> finished(RunConfig config, Outcome outcome) throws Exception {
     return agreed(config, true, (_, _, _) -> Optional.of(outcome));
   }
 
@@ -81,9 +80,8 @@ record TrainingOnRanks(
    *
    * @param complete whether this process finds nothing left to train
    */
-  private Optional<TrainingRun.Outcome> agreed(
-      RunConfig config, boolean complete, RankRun.Body<Optional<TrainingRun.Outcome>> body)
-      throws Exception {
+  private Optional<Outcome> agreed(
+      RunConfig config, boolean complete, RankRun.Body<Optional<Outcome>> body) throws Exception {
     return processes.run(
         (ranks, backend, stop) -> {
           Alike.require(ranks, config::toJson, "was started with other settings than rank 0");

@@ -1,6 +1,5 @@
 package panamoe.harness.train;
 
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.Writer;
@@ -10,10 +9,8 @@ import java.time.temporal.ChronoUnit;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
-import java.util.TreeMap;
 import java.util.function.BooleanSupplier;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.Checkpoint;
@@ -24,7 +21,6 @@ import panamoe.comm.Traffic;
 import panamoe.data.Corpus;
 import panamoe.distill.Distillation;
 import panamoe.engine.ModelFolder;
-import panamoe.harness.ShellWord;
 import panamoe.harness.TrainingProgress;
 import panamoe.harness.Version;
 import panamoe.harness.doctor.SystemFile;
@@ -45,82 +41,6 @@ import panamoe.train.Validation;
 
 /** Trains one run from its first or last saved step to its end, and writes its files. */
 final class TrainingRun {
-  /**
-   * The outcome of a run.
-   *
-   * @param before steps done before this process began to train
-   * @param steps in total
-   * @param bitsPerByte on the validation text
-   * @param validationTokens of which that is; 0 if unknown
-   * @param seconds of training in this process
-   */
-  record Outcome(
-      Path folder,
-      long before,
-      long steps,
-      long tokensPerStep,
-      double bitsPerByte,
-      long validationTokens,
-      double seconds,
-      Path report) {
-    String toJson() {
-      return new JsonMapper()
-          .valueToTree(
-              new TreeMap<>(
-                  Map.of(
-                      "folder", folder.toString(),
-                      "steps_before", before,
-                      "steps", steps,
-                      "tokens", steps * tokensPerStep,
-                      "validation_bits_per_byte", bitsPerByte,
-                      "seconds", seconds,
-                      "report", report.toString())))
-          .toString();
-    }
-
-    @Override
-    public String toString() {
-      return String.format(
-          Locale.ROOT,
-          "%s; validation %.4f bits per byte%s%nreport: %s%s",
-          done(),
-          bitsPerByte,
-          validationTokens == 0 ? "" : " on " + Count.of(validationTokens, "token"),
-          report,
-          further());
-    }
-
-    private String done() {
-      if (before == steps) {
-        return "already complete: "
-            + Count.of(steps, "step")
-            + " on "
-            + Count.of(steps * tokensPerStep, "token");
-      }
-      return String.format(
-          Locale.ROOT,
-          "trained %s on %s in %.0f s",
-          trained(),
-          Count.of((steps - before) * tokensPerStep, "token"),
-          seconds);
-    }
-
-    private String trained() {
-      if (before == 0) {
-        return Count.of(steps, "step");
-      }
-      String which = before + 1 == steps ? "step %2$,d" : "steps %1$,d to %2$,d";
-      return String.format(Locale.ROOT, which, before + 1, steps);
-    }
-
-    private String further() {
-      String command = "%nto train it further: panamoe train --out %s --resume --steps %d";
-      return before == steps
-          ? String.format(Locale.ROOT, command, ShellWord.quoted(folder.toString()), 2 * steps)
-          : "";
-    }
-  }
-
   private final Ranks ranks;
   private final Backend backend;
   private final RunFolder folder;

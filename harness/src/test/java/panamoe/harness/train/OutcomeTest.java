@@ -8,8 +8,8 @@ import java.util.Locale;
 import org.junit.jupiter.api.Test;
 
 class OutcomeTest {
-  private static TrainingRun.Outcome outcome(String folder, long before) {
-    return new TrainingRun.Outcome(
+  private static Outcome outcome(String folder, long before) {
+    return new Outcome(
         Path.of(folder),
         before,
         1000,
@@ -20,7 +20,7 @@ class OutcomeTest {
         Path.of("report.html"));
   }
 
-  private static TrainingRun.Outcome outcome(long before) {
+  private static Outcome outcome(long before) {
     return outcome("run", before);
   }
 
@@ -51,8 +51,7 @@ class OutcomeTest {
     assertTrue(
         outcome(999).toString().startsWith("trained step 1,000 on 64 tokens in "),
         outcome(999).toString());
-    TrainingRun.Outcome first =
-        new TrainingRun.Outcome(Path.of("run"), 0, 1, 1, 1.5, 4096, 12, Path.of("report.html"));
+    Outcome first = new Outcome(Path.of("run"), 0, 1, 1, 1.5, 4096, 12, Path.of("report.html"));
     assertTrue(
         first.toString().startsWith("trained 1 step on 1 token in 12 s; "), first.toString());
   }

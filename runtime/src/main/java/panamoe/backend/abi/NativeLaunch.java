@@ -7,6 +7,9 @@ import java.lang.foreign.MemorySegment;
  * y)}. An argument is a tensor, a {@link Struct}, the memory of a config, or null for a null
  * pointer. The four last parameters of each function, {@code h0} to {@code h3}, are what the call
  * keeps alive ({@link Held}).
+ *
+ * <p>Each family of kernels is an interface beside this one, whose methods call a C function each.
+ * The library checks their arguments, null tensors included.
  */
 interface NativeLaunch {
   /** Makes the call of {@code function} with pointers to the arguments. */

@@ -1,0 +1,43 @@
+package panamoe.backend.abi;
+
+import panamoe.backend.BalanceKernels;
+import panamoe.bindings.Moe;
+import panamoe.tensor.Tensor;
+
+/** The load-balancing loss, by the native library. */
+interface NativeBalance extends BalanceKernels, NativeLaunch {
+  @Override
+  default void balanceForward(Balance balance, Tensor scores, Tensor choice, Sums sums) {
+    launch(
+        "moe_balance_forward",
+        Moe::moe_balance_forward,
+        Structs.balance(balance),
+        scores,
+        choice,
+        Structs.balanceSums(sums));
+  }
+
+  @Override
+  default void balanceLoss(Balance balance, Sums sums, long sequences, Tensor loss) {
+    launch(
+        "moe_balance_loss",
+        (s, config, table, to, h0, h1, h2, h3) ->
+            Moe.moe_balance_loss(s, config, table, sequences, to, h0, h1, h2, h3),
+        Structs.balance(balance),
+        Structs.balanceSums(sums),
+        loss);
+  }
+
+  @Override
+  default void balanceBackward(
+      Balance balance, double dloss, Tensor scores, Sums sums, Tensor dlogits) {
+    launch(
+        "moe_balance_backward",
+        (s, config, from, table, to, h0, h1, h2, h3) ->
+            Moe.moe_balance_backward(s, config, dloss, from, table, to, h0, h1, h2, h3),
+        Structs.balance(balance),
+        scores,
+        Structs.balanceSums(sums),
+        dlogits);
+  }
+}

@@ -1,0 +1,13 @@
+package panamoe.backend.abi;
+
+import panamoe.backend.SampleKernels;
+import panamoe.bindings.Moe;
+import panamoe.tensor.Tensor;
+
+/** Sampling, by the native library. */
+interface NativeSample extends SampleKernels, NativeLaunch {
+  @Override
+  default void sample(Sampling sampling, Tensor logits) {
+    launch("moe_sample", Moe::moe_sample, Structs.sampling(sampling), logits);
+  }
+}
