@@ -4,6 +4,8 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.List;
 import java.util.Locale;
+import panamoe.harness.report.Table;
+import panamoe.harness.report.Table.Column;
 import panamoe.plan.PaperClaims;
 import panamoe.plan.PaperClaims.Dense;
 import panamoe.plan.PaperClaims.Speedup;
@@ -11,6 +13,34 @@ import panamoe.plan.PaperClaims.Throughput;
 
 /** The part of {@code plan --paper} behind the latencies. */
 final class ClaimsReport {
+  private static final List<Column<Throughput>> SCALING =
+      List.of(
+          Column.ofWords("tokens/s of a card", each -> "1.3B+MoE-128@" + each.cards()),
+          Column.of("paper", "%.0f", Throughput::published),
+          Column.of("model", "%.0f", Throughput::predicted));
+
+  private static final List<Column<Speedup>> SPEEDUPS =
+      List.of(
+          Column.ofWords("model@cards", each -> each.point().name()),
+          Column.of("paper", "%.1f", each -> 1e3 * each.published()),
+          Column.of("model", "%.1f", each -> 1e3 * each.stages().getFirst().seconds()),
+          Column.of("times", "%.1f", Speedup::publishedTimes),
+          Column.of("model", "%.1f", Speedup::times),
+          share("tables", 1),
+          share("exchange", 2),
+          share("fused", 3),
+          share("slices", 4),
+          Column.of("unexplained", "%.0f %%", each -> 100 * (1 - each.share(each.times()))));
+
+  private static final List<Column<Dense>> DENSE =
+      List.of(
+          Column.ofWords("dense, PyTorch", each -> each.dense() + "@" + each.denseCards()),
+          Column.ofWords("MoE", each -> each.moe().name()),
+          Column.of("faster", "%.1f", Dense::faster),
+          Column.of("model", "%.1f", Dense::predictedFaster),
+          Column.of("cheaper", "%.1f", Dense::cheaper),
+          Column.of("model", "%.1f", Dense::predictedCheaper));
+
   private ClaimsReport() {}
 
   static void addTo(ObjectNode json, PaperClaims claims) {
@@ -54,19 +84,15 @@ final class ClaimsReport {
 
   static String text(PaperClaims claims) {
     StringBuilder text = new StringBuilder();
-    line(text, "%-27s %6s %6s", "tokens/s of a card", "paper", "model");
     List<Throughput> scaling = claims.scaling();
-    for (Throughput each : scaling) {
-      String name = "1.3B+MoE-128@" + each.cards();
-      line(text, "%-27s %6.0f %6.0f", name, each.published(), each.predicted());
-    }
+    text.append(new Table<>(SCALING, scaling).text());
     Throughput least = scaling.getFirst();
     Throughput most = scaling.getLast();
     double cards = (double) most.cards() / least.cards();
     line(
         text,
-        "%-27s %6.1f %6.1f",
-        String.format(Locale.ROOT, "of all, on %.0f times as many", cards),
+        "%.0f times the cards write %.1f times the tokens in the paper, %.1f times by the model.",
+        cards,
         cards * most.published() / least.published(),
         cards * most.predicted() / least.predicted());
     line(text, "");
@@ -74,59 +100,19 @@ final class ClaimsReport {
         text,
         "The paper's system beside PyTorch, and the share of the published speed-up (as a product");
     line(text, "of factors) that each optimization is by the model, one on top of the other:");
-    line(
-        text,
-        "%-27s %6s %6s %6s %6s %7s %9s %6s %7s %11s",
-        "model@cards",
-        "paper",
-        "model",
-        "times",
-        "model",
-        "tables",
-        "exchange",
-        "fused",
-        "slices",
-        "unexplained");
-    for (Speedup each : claims.speedups()) {
-      line(
-          text,
-          "%-27s %6.1f %6.1f %6.1f %6.1f %6.0f%% %8.0f%% %5.0f%% %6.0f%% %10.0f%%",
-          each.point().name(),
-          1e3 * each.published(),
-          1e3 * each.stages().getFirst().seconds(),
-          each.publishedTimes(),
-          each.times(),
-          share(each, 1),
-          share(each, 2),
-          share(each, 3),
-          each.stages().size() > 4 ? share(each, 4) : 0,
-          100 * (1 - each.share(each.times())));
-    }
+    text.append(new Table<>(SPEEDUPS, claims.speedups()).text());
     line(text, "");
-    line(
-        text,
-        "%-52s %6s %6s %8s %6s",
-        "dense, PyTorch -> MoE",
-        "faster",
-        "model",
-        "cheaper",
-        "model");
-    for (Dense each : claims.dense()) {
-      line(
-          text,
-          "%-52s %6.1f %6.1f %8.1f %6.1f",
-          each.dense() + "@" + each.denseCards() + " -> " + each.moe().name(),
-          each.faster(),
-          each.predictedFaster(),
-          each.cheaper(),
-          each.predictedCheaper());
-    }
+    text.append(new Table<>(DENSE, claims.dense()).text());
     line(text, "");
     return text.toString();
   }
 
-  private static double share(Speedup each, int stage) {
-    return 100 * each.share(each.times(stage));
+  /** The share of a published speed-up that an optimization is, by the model. */
+  private static Column<Speedup> share(String heading, int stage) {
+    return Column.of(
+        heading,
+        "%.0f %%",
+        each -> stage < each.stages().size() ? 100 * each.share(each.times(stage)) : 0.0);
   }
 
   private static void line(StringBuilder text, String format, Object... values) {

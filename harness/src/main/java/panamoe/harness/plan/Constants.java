@@ -2,10 +2,10 @@ package panamoe.harness.plan;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.util.Locale;
+import java.util.List;
 import java.util.Map;
-import java.util.stream.Collectors;
-import panamoe.harness.report.Html;
+import panamoe.harness.report.Table;
+import panamoe.harness.report.Table.Column;
 import panamoe.plan.Constant;
 
 /** Constants by name, each with where it comes from. */
@@ -24,37 +24,14 @@ final class Constants {
     return json;
   }
 
-  static String text(Map<String, Constant> constants) {
-    StringBuilder text = new StringBuilder();
-    constants.forEach(
-        (name, constant) ->
-            text.append(
-                String.format(
-                    Locale.ROOT,
-                    "%-16s %9.4g %-11s %-9s  %s%n",
-                    name,
-                    constant.value(),
-                    constant.unit(),
-                    constant.kind(),
-                    constant.source())));
-    return text.toString();
-  }
-
-  /** A paragraph for each. */
-  static String html(Map<String, Constant> constants) {
-    return constants.entrySet().stream()
-        .map(entry -> Html.paragraph(sentence(entry.getKey(), entry.getValue())))
-        .collect(Collectors.joining());
-  }
-
-  private static String sentence(String name, Constant constant) {
-    return String.format(
-        Locale.ROOT,
-        "%s: %.4g %s, %s: %s",
-        name,
-        constant.value(),
-        constant.unit(),
-        constant.kind(),
-        constant.source());
+  static Table<Map.Entry<String, Constant>> table(Map<String, Constant> constants) {
+    return new Table<>(
+        List.of(
+            Column.ofWords("constant", Map.Entry::getKey),
+            Column.of("value", "%.4g", each -> each.getValue().value()),
+            Column.ofWords("unit", each -> each.getValue().unit()),
+            Column.ofWords("kind", each -> each.getValue().kind().toString()),
+            Column.ofWords("source", each -> each.getValue().source())),
+        List.copyOf(constants.entrySet()));
   }
 }

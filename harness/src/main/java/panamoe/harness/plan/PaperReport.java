@@ -2,13 +2,16 @@ package panamoe.harness.plan;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import panamoe.harness.report.Table;
+import panamoe.harness.report.Table.Column;
 import panamoe.plan.Constant;
 import panamoe.plan.Paper;
 import panamoe.plan.Paper.Prediction;
-import panamoe.plan.PaperClaims;
 import panamoe.plan.PaperPoint;
 import panamoe.plan.PaperTraining;
 import panamoe.plan.Term;
@@ -16,6 +19,22 @@ import panamoe.plan.TrainingTerm;
 
 /** {@code plan --paper}. */
 final class PaperReport {
+  /** A model's time without an optimization. */
+  private record LeftOut(Prediction with, Paper.Without without) {}
+
+  private static final List<Column<LeftOut>> LEFT_OUT =
+      List.of(
+          Column.ofWords("model@cards", each -> each.with.point().name()),
+          Column.of("ms", "%.1f", each -> 1e3 * each.without.seconds()),
+          Column.of("times", "%.2f", each -> each.without.seconds() / each.with.time().seconds()),
+          Column.ofWords("without", each -> each.without.optimization()));
+
+  private static final List<Column<Paper.Fewest>> FEWEST =
+      List.of(
+          Column.ofWords("fewest cards", Paper.Fewest::model),
+          Column.of("paper", "%d", Paper.Fewest::published),
+          Column.of("model", "%d", Paper.Fewest::predicted));
+
   private PaperReport() {}
 
   static ObjectNode json(Paper paper) {
@@ -69,86 +88,68 @@ final class PaperReport {
   }
 
   static String text(Paper paper) {
+    List<Prediction> predictions = new ArrayList<>(paper.predictions());
     StringBuilder text = new StringBuilder();
     line(text, "Milliseconds for a token, on A100 cards of 40 GB. * are the points that constants");
     line(text, "were fitted to; all others are predicted.");
     line(text, "");
+    predictions.add(paper.student());
+    text.append(new Table<>(latencies(), predictions).text());
+    line(text, "");
+    text.append(new Table<>(FEWEST, paper.fewestCards()).text());
+    line(text, "");
     line(
         text,
-        "%-27s %6s %6s %6s %s",
-        "model@cards",
-        "paper",
-        "model",
-        "error",
-        Terms.heading(Term.values()));
-    paper.predictions().forEach(each -> row(text, each));
-    row(text, paper.student());
+        "Without one of the optimizations, by the model, and how many times as long that takes:");
+    text.append(new Table<>(LEFT_OUT, leftOut(paper)).text());
     line(text, "");
-    line(text, "%-27s %6s %6s", "fewest cards", "paper", "model");
-    for (Paper.Fewest fewest : paper.fewestCards()) {
-      line(text, "%-27s %6d %6d", fewest.model(), fewest.published(), fewest.predicted());
-    }
-    line(text, "");
-    line(text, "Without one of the optimizations, by the model:");
-    for (Prediction prediction : paper.predictions()) {
-      for (Paper.Without without : prediction.without()) {
-        line(
-            text,
-            "%-27s %6.1f ms, %.2f times as long, without %s",
-            prediction.point().name(),
-            1e3 * without.seconds(),
-            without.seconds() / prediction.time().seconds(),
-            without.optimization());
-      }
-    }
-    line(text, "");
-    training(text, training(paper));
-    line(text, "");
-    PaperClaims claims = paper.claims();
-    return text.append(ClaimsReport.text(claims))
-        .append(Constants.text(constants(paper)))
-        .append(Constants.text(claims.constants()))
-        .toString();
-  }
-
-  private static void training(StringBuilder text, PaperTraining training) {
+    PaperTraining training = training(paper);
     line(text, "Training on 128 A100 cards, sequences/s, and milliseconds of a step:");
+    text.append(new Table<>(throughputs(), training.predictions()).text());
     line(
         text,
-        "%-27s %6s %6s %6s %s",
-        "",
-        "paper",
-        "model",
-        "error",
-        Terms.heading(TrainingTerm.values()));
-    for (PaperTraining.Prediction each : training.predictions()) {
-      line(
-          text,
-          "%-27s %6.0f %6.1f %+5.1f%% %s",
-          each.point().model() + (each.point().equals(PaperTraining.FITTED) ? " *" : ""),
-          each.point().samples(),
-          each.samples(),
-          100 * each.error(),
-          Terms.row(each.time().step(), 1));
-    }
-    line(
-        text,
-        "%-27s %5.2fx %5.2fx",
-        "how much faster",
+        "The model with experts is %.2f times as fast in the paper, %.2f times by the model.",
         training.faster(each -> each.point().samples()),
         training.faster(PaperTraining.Prediction::samples));
+    line(text, "");
+    text.append(ClaimsReport.text(paper.claims()));
+    Map<String, Constant> constants = constants(paper);
+    constants.putAll(paper.claims().constants());
+    return text.append(Constants.table(constants).text()).toString();
   }
 
-  private static void row(StringBuilder text, Prediction prediction) {
-    PaperPoint point = prediction.point();
-    line(
-        text,
-        "%-27s %6.1f %6.1f %+5.1f%% %s",
-        point.name() + (PaperPoint.FITTED.contains(point) ? " *" : ""),
-        point.milliseconds(),
-        1e3 * prediction.time().seconds(),
-        100 * prediction.error(),
-        Terms.row(prediction.time(), 2));
+  private static List<Column<Prediction>> latencies() {
+    List<Column<Prediction>> columns = new ArrayList<>();
+    columns.add(Column.ofWords("model@cards", each -> name(each.point())));
+    columns.add(Column.of("paper", "%.1f", each -> each.point().milliseconds()));
+    columns.add(Column.of("model", "%.1f", each -> 1e3 * each.time().seconds()));
+    columns.add(Column.of("error", "%+.1f %%", each -> 100 * each.error()));
+    columns.addAll(Terms.columns(List.of(Term.values()), Prediction::time));
+    return columns;
+  }
+
+  private static String name(PaperPoint point) {
+    return point.name() + (PaperPoint.FITTED.contains(point) ? " *" : "");
+  }
+
+  private static List<LeftOut> leftOut(Paper paper) {
+    return paper.predictions().stream()
+        .flatMap(with -> with.without().stream().map(without -> new LeftOut(with, without)))
+        .toList();
+  }
+
+  private static List<Column<PaperTraining.Prediction>> throughputs() {
+    List<Column<PaperTraining.Prediction>> columns = new ArrayList<>();
+    columns.add(
+        Column.ofWords(
+            "model",
+            each ->
+                each.point().model() + (each.point().equals(PaperTraining.FITTED) ? " *" : "")));
+    columns.add(Column.of("paper", "%.0f", each -> each.point().samples()));
+    columns.add(Column.of("model", "%.1f", PaperTraining.Prediction::samples));
+    columns.add(Column.of("error", "%+.1f %%", each -> 100 * each.error()));
+    columns.addAll(Terms.columns(List.of(TrainingTerm.values()), each -> each.time().step()));
+    return columns;
   }
 
   private static void line(StringBuilder text, String format, Object... values) {

@@ -32,9 +32,7 @@ record PlanPage<P>(PlanReport<P> report) {
             "ms",
             terms.stream().map(StepTerm::heading).toList(),
             plan -> scaled(1e3, report.time(plan).terms().values())));
-    for (StepTerm term : terms) {
-      body.append(Html.paragraph(term.heading() + ": " + term.meaning()));
-    }
+    body.append(Terms.meanings(terms).html());
     body.append(Html.heading("What fills a card"));
     body.append(
         bars(
@@ -50,7 +48,7 @@ record PlanPage<P>(PlanReport<P> report) {
       body.append(report.skew().html());
     }
     body.append(Html.heading("Constants"));
-    body.append(Constants.html(report.constants()));
+    body.append(Constants.table(report.constants()).html());
     return Html.page(report.title(), body);
   }
 

@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import panamoe.harness.report.Table;
 import panamoe.io.Parts;
 import panamoe.parallel.Topology;
 import panamoe.plan.Constant;

@@ -4,8 +4,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.Function;
-import panamoe.harness.plan.Table.Column;
-import panamoe.plan.StepTerm;
+import panamoe.harness.report.Table;
+import panamoe.harness.report.Table.Column;
 
 /** The tables that plans of serving and of training both have. */
 record PlanTables<P>(PlanReport<P> report) {
@@ -31,10 +31,9 @@ record PlanTables<P>(PlanReport<P> report) {
   Table<P> terms() {
     List<Column<P>> columns = new ArrayList<>();
     columns.add(cards());
-    columns.add(milliseconds("ms/" + report.timed(), plan -> report.time(plan).seconds()));
-    for (StepTerm term : report.time(rows().getFirst()).terms().keySet()) {
-      columns.add(milliseconds(term.heading(), plan -> report.time(plan).terms().get(term)));
-    }
+    columns.add(
+        Column.of("ms/" + report.timed(), "%.2f", plan -> 1e3 * report.time(plan).seconds()));
+    columns.addAll(Terms.columns(report.time(rows().getFirst()).terms().keySet(), report::time));
     return new Table<>(columns, rows());
   }
 
@@ -71,13 +70,13 @@ record PlanTables<P>(PlanReport<P> report) {
     if (report.skew() != null) {
       line(text, "");
       line(text, report.skew().caption());
-      text.append(report.skew().text());
+      text.append(report.skew().table().text());
     }
     line(text, "");
     line(text, "The fastest plan is " + report.launched());
     line(text, "    " + report.launch(report.front().fastest()));
     line(text, "");
-    return text.append(Constants.text(report.constants())).toString();
+    return text.append(Constants.table(report.constants()).text()).toString();
   }
 
   /** The first column of every table. */
@@ -87,10 +86,6 @@ record PlanTables<P>(PlanReport<P> report) {
 
   private static <P> Column<P> gigabytes(String heading, Function<P, Long> bytes) {
     return Column.of(heading, "%.1f", plan -> bytes.apply(plan) / 1e9);
-  }
-
-  private static <P> Column<P> milliseconds(String heading, Function<P, Double> seconds) {
-    return Column.of(heading, "%.2f", plan -> 1e3 * seconds.apply(plan));
   }
 
   private static void line(StringBuilder text, String line) {

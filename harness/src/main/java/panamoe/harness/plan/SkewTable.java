@@ -9,8 +9,9 @@ import java.util.Locale;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.IntStream;
 import panamoe.harness.report.Html;
-import panamoe.harness.report.LineChart;
 import panamoe.harness.report.LineChart.Curve;
+import panamoe.harness.report.Table;
+import panamoe.harness.report.Table.Column;
 import panamoe.plan.Skew;
 import panamoe.plan.SkewSweep;
 import panamoe.plan.SkewSweep.Row;
@@ -51,89 +52,52 @@ record SkewTable(SkewSweep sweep, List<Row> rows) {
     return sweep.config().experts().stream().filter(n -> n > 0).toList().getLast();
   }
 
-  String text() {
-    StringBuilder text = new StringBuilder();
-    text.append(String.format(Locale.ROOT, "%-26s %-35s   %s%n", "", "dropped, %", "load"));
-    text.append(String.format(Locale.ROOT, "%-26s", "skew"));
-    SkewSweep.FACTORS.forEach(factor -> text.append(String.format(Locale.ROOT, " %6.2f", factor)));
-    text.append("  ");
-    SkewSweep.COPIES.forEach(
-        copies -> text.append(String.format(Locale.ROOT, " %8s", "+" + copies)));
-    text.append(System.lineSeparator());
-    for (Row row : rows) {
-      text.append(String.format(Locale.ROOT, "%-26s", row.skew()));
-      for (double dropped : row.dropped()) {
-        text.append(String.format(Locale.ROOT, " %6.1f", 100 * dropped));
-      }
-      text.append("  ");
-      for (double load : row.load()) {
-        text.append(String.format(Locale.ROOT, " %8.2f", load));
-      }
-      text.append(System.lineSeparator());
+  /** A share of routes for each capacity factor, a load for each number of copies. */
+  Table<Row> table() {
+    List<Column<Row>> columns = new ArrayList<>();
+    columns.add(Column.ofWords("skew", row -> row.skew().toString()));
+    for (int i = 0; i < SkewSweep.FACTORS.size(); i++) {
+      int factor = i;
+      columns.add(Column.of(factor(i), "%.1f %%", row -> 100 * row.dropped()[factor]));
     }
-    return text.toString();
+    for (int i = 0; i < SkewSweep.COPIES.size(); i++) {
+      int copies = i;
+      columns.add(Column.of(copies(i), "%.2f", row -> row.load()[copies]));
+    }
+    return new Table<>(columns, rows);
+  }
+
+  private static String factor(int i) {
+    return "factor " + SkewSweep.FACTORS.get(i);
+  }
+
+  private static String copies(int i) {
+    return "copies " + SkewSweep.COPIES.get(i);
   }
 
   String html() {
     return Html.heading("Skew")
         + Html.paragraph(caption())
         + Html.figures(
-            Html.figure(
-                new LineChart(
-                        "Routes dropped, %",
-                        "Zipf exponent",
-                        IntStream.range(0, SkewSweep.FACTORS.size())
-                            .mapToObj(
-                                i ->
-                                    curve(
-                                        "factor " + SkewSweep.FACTORS.get(i),
-                                        row -> 100 * row.dropped()[i]))
-                            .toList(),
-                        0,
-                        0)
-                    .draw("Routes dropped by skew and capacity factor"),
+            PlanPage.figure(
+                "Routes dropped, %",
+                "Zipf exponent",
+                IntStream.range(0, SkewSweep.FACTORS.size())
+                    .mapToObj(i -> curve(factor(i), row -> 100 * row.dropped()[i]))
+                    .toList(),
                 "A line for each capacity factor."),
-            Html.figure(
-                new LineChart(
-                        "Load of the fullest rank",
-                        "Zipf exponent",
-                        IntStream.range(0, SkewSweep.COPIES.size())
-                            .mapToObj(
-                                i ->
-                                    curve(
-                                        "copies " + SkewSweep.COPIES.get(i), row -> row.load()[i]))
-                            .toList(),
-                        0,
-                        0)
-                    .draw("Load of the fullest rank by skew and copies"),
+            PlanPage.figure(
+                "Load of the fullest rank",
+                "Zipf exponent",
+                IntStream.range(0, SkewSweep.COPIES.size())
+                    .mapToObj(i -> curve(copies(i), row -> row.load()[i]))
+                    .toList(),
                 "Rows of the fullest rank over the mean; a line for each number of copies of experts on a rank."))
-        + table();
+        + table().html();
   }
 
   private Curve curve(String name, ToDoubleFunction<Row> y) {
     List<Row> exponents = rows.stream().filter(row -> row.skew() instanceof Skew.Zipf).toList();
-    return new Curve(
-        name,
-        exponents.stream().mapToDouble(row -> ((Skew.Zipf) row.skew()).exponent()).toArray(),
-        exponents.stream().mapToDouble(y).toArray(),
-        true);
-  }
-
-  private String table() {
-    List<String> head = new ArrayList<>(List.of("skew"));
-    SkewSweep.FACTORS.forEach(factor -> head.add("dropped at " + factor));
-    SkewSweep.COPIES.forEach(copies -> head.add("load with " + copies));
-    return Html.table(head, rows.stream().map(SkewTable::cells).toList());
-  }
-
-  private static List<String> cells(Row row) {
-    List<String> cells = new ArrayList<>(List.of(row.skew().toString()));
-    for (double dropped : row.dropped()) {
-      cells.add(String.format(Locale.ROOT, "%.1f %%", 100 * dropped));
-    }
-    for (double load : row.load()) {
-      cells.add(String.format(Locale.ROOT, "%.2f", load));
-    }
-    return cells;
+    return PlanPage.curve(name, exponents, row -> ((Skew.Zipf) row.skew()).exponent(), y);
   }
 }

@@ -1,38 +1,34 @@
 package panamoe.harness.plan;
 
-import java.util.Arrays;
-import java.util.Locale;
-import java.util.stream.Collectors;
+import java.util.Collection;
+import java.util.List;
+import java.util.function.Function;
+import panamoe.harness.report.Table;
+import panamoe.harness.report.Table.Column;
 import panamoe.plan.StepTerm;
 import panamoe.plan.StepTime;
 
-/** The terms of a step as columns, in milliseconds. */
+/** The terms of a step's time. */
 final class Terms {
-  private static final int NARROWEST = 6;
-
   private Terms() {}
 
-  static String heading(StepTerm[] terms) {
-    return Arrays.stream(terms)
-        .map(term -> String.format(Locale.ROOT, "%" + width(term) + "s", term.heading()))
-        .collect(Collectors.joining(" "));
-  }
-
-  /**
-   * @param decimals behind the point
-   */
-  static String row(StepTime time, int decimals) {
-    return time.terms().entrySet().stream()
+  /** A column of milliseconds for each term. */
+  static <R> List<Column<R>> columns(
+      Collection<? extends StepTerm> terms, Function<R, StepTime> time) {
+    return terms.stream()
         .map(
             term ->
-                String.format(
-                    Locale.ROOT,
-                    "%" + width(term.getKey()) + "." + decimals + "f",
-                    1e3 * term.getValue()))
-        .collect(Collectors.joining(" "));
+                Column.<R>of(
+                    term.heading(), "%.2f", row -> 1e3 * time.apply(row).terms().get(term)))
+        .toList();
   }
 
-  private static int width(StepTerm term) {
-    return Math.max(NARROWEST, term.heading().length());
+  /** What each term is. */
+  static Table<StepTerm> meanings(Collection<StepTerm> terms) {
+    return new Table<>(
+        List.of(
+            Column.ofWords("term", StepTerm::heading),
+            Column.ofWords("spent on", StepTerm::meaning)),
+        List.copyOf(terms));
   }
 }

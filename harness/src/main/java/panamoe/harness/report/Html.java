@@ -1,7 +1,9 @@
 package panamoe.harness.report;
 
 import java.util.List;
+import java.util.function.IntPredicate;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 
 /** Builds HTML. Every argument is plain text, which is escaped here, unless it says otherwise. */
 public final class Html {
@@ -99,27 +101,36 @@ public final class Html {
     return "<details><summary>" + escape(summary) + "</summary>\n" + content + "</details>\n";
   }
 
-  /** A table with words in the first column and numbers in the others. */
-  public static String table(List<String> head, List<List<String>> rows) {
+  /**
+   * A table.
+   *
+   * @param words which columns have words; the others have numbers
+   */
+  static String table(List<String> head, List<List<String>> rows, IntPredicate words) {
     return wide(
             "Table: "
                 + head.stream().filter(cell -> !cell.isEmpty()).collect(Collectors.joining(", ")),
             "<table>\n<thead>"
-                + row("th scope=\"col\"", "th", head)
+                + row("th", " scope=\"col\"", head, words)
                 + "</thead>\n<tbody>\n"
                 + rows.stream()
-                    .map(cells -> row("td", "td", cells) + "\n")
+                    .map(cells -> row("td", "", cells, words) + "\n")
                     .collect(Collectors.joining())
                 + "</tbody>\n</table>")
         + "\n";
   }
 
-  private static String row(String begin, String end, List<String> cells) {
-    return cells.stream()
-        .map(
-            cell ->
-                // A header of no words heads nothing.
-                cell.isEmpty() ? "<td></td>" : "<" + begin + ">" + escape(cell) + "</" + end + ">")
+  private static String row(
+      String kind, String attributes, List<String> cells, IntPredicate words) {
+    return IntStream.range(0, cells.size())
+        .mapToObj(
+            i -> {
+              String cell = escape(cells.get(i));
+              String side = words.test(i) ? " class=\"words\"" : "";
+              return cell.isEmpty()
+                  ? "<td></td>" // a header of no words heads nothing
+                  : "<" + kind + attributes + side + ">" + cell + "</" + kind + ">";
+            })
         .collect(Collectors.joining("", "<tr>", "</tr>"));
   }
 }

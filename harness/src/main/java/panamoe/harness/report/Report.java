@@ -12,6 +12,7 @@ import java.util.stream.IntStream;
 import panamoe.harness.report.Routing.Preference;
 import panamoe.harness.report.Routing.RoutedLayer;
 import panamoe.harness.report.StepRecord.LayerRecord;
+import panamoe.harness.report.Table.Column;
 import panamoe.io.PlainFolder;
 import panamoe.model.LanguageModel;
 import panamoe.param.Parameter;
@@ -31,6 +32,18 @@ public final class Report {
 
   /** The folder of the plots in a run's folder. */
   public static final String PLOTS = "plots";
+
+  /** A layer's loads over some steps. */
+  private static final List<Column<List<LayerRecord>>> LOADS =
+      List.of(
+          Column.ofWords("layer", steps -> "layer " + steps.getLast().layer()),
+          Column.of("experts", "%,d", steps -> steps.getLast().experts()),
+          mean("median load", "%,.1f", LayerRecord::loadP50),
+          mean("95 % load", "%,.1f", LayerRecord::loadP95),
+          mean("largest load", "%,.1f", LayerRecord::loadMax),
+          mean("dropped", "%.2f %%", layer -> 100 * layer.dropRate()),
+          mean("dead experts", "%,.1f", LayerRecord::deadExperts),
+          mean("router entropy (nats)", "%.3f", LayerRecord::routerEntropy));
 
   private final RunDirectory run;
   private final StringBuilder html = new StringBuilder();
@@ -86,39 +99,15 @@ public final class Report {
     List<StepRecord> tail = run.steps().subList(run.steps().size() * 9 / 10, run.steps().size());
     String last =
         tail.size() == 1 ? "Of the last step" : "Means over the last " + tail.size() + " steps";
-    List<List<String>> rows =
+    List<List<LayerRecord>> layers =
         IntStream.range(0, tail.getLast().layers().size())
-            .mapToObj(
-                index -> loadRow(tail.stream().map(step -> step.layers().get(index)).toList()))
+            .mapToObj(index -> tail.stream().map(step -> step.layers().get(index)).toList())
             .toList();
     html.append(
         Html.details(
             "As a table",
             Html.paragraph(last + "; loads are tokens of one step.")
-                + Html.table(
-                    List.of(
-                        "layer",
-                        "experts",
-                        "median load",
-                        "95 % load",
-                        "largest load",
-                        "dropped",
-                        "dead experts",
-                        "router entropy (nats)"),
-                    rows)));
-  }
-
-  private static List<String> loadRow(List<LayerRecord> steps) {
-    LayerRecord last = steps.getLast();
-    return List.of(
-        "layer " + last.layer(),
-        number(last.experts(), 0),
-        mean(steps, LayerRecord::loadP50, 1),
-        mean(steps, LayerRecord::loadP95, 1),
-        mean(steps, LayerRecord::loadMax, 1),
-        mean(steps, layer -> 100 * layer.dropRate(), 2) + " %",
-        mean(steps, LayerRecord::deadExperts, 1),
-        mean(steps, LayerRecord::routerEntropy, 3));
+                + new Table<>(LOADS, layers).html()));
   }
 
   private void languages(Routing routing) {
@@ -161,16 +150,14 @@ public final class Report {
     html.append(
         Html.details(
             "Parameters",
-            Html.table(
-                List.of("part", "parameters", "share"),
-                parameters.entrySet().stream()
-                    .map(
-                        part ->
-                            List.of(
-                                part.getKey().name().toLowerCase(Locale.ROOT),
-                                number(part.getValue(), 0),
-                                number(100.0 * part.getValue() / total, 1) + " %"))
-                    .toList())));
+            new Table<>(
+                    List.of(
+                        Column.<Map.Entry<Parameter.Part, Long>>ofWords(
+                            "part", part -> part.getKey().name().toLowerCase(Locale.ROOT)),
+                        Column.of("parameters", "%,d", Map.Entry::getValue),
+                        Column.of("share", "%.1f %%", part -> 100.0 * part.getValue() / total)),
+                    List.copyOf(parameters.entrySet()))
+                .html()));
     html.append(
         Html.details("config.json", "<pre>" + Html.escape(run.config().toJson()) + "</pre>"));
   }
@@ -191,9 +178,11 @@ public final class Report {
     plots.addAll(sectionPlots);
   }
 
-  private static String mean(
-      List<LayerRecord> steps, ToDoubleFunction<LayerRecord> value, int decimals) {
-    return number(steps.stream().mapToDouble(value).average().orElseThrow(), decimals);
+  /** A column of means over the steps of a layer. */
+  private static Column<List<LayerRecord>> mean(
+      String heading, String format, ToDoubleFunction<LayerRecord> value) {
+    return Column.of(
+        heading, format, steps -> steps.stream().mapToDouble(value).average().orElseThrow());
   }
 
   static String number(double value, int decimals) {

@@ -85,7 +85,7 @@ class PlanCommandTest {
     CommandRun run = CommandRun.of("plan", "--paper");
     assertEquals(0, run.exitCode(), run.err());
     assertTrue(run.out().contains("1.3B+MoE-128@64 *"), run.out());
-    assertTrue(run.out().contains("8B+PR-MoE-64/128+MoS            16     16"), run.out());
+    assertTrue(run.out().contains("8B+PR-MoE-64/128+MoS    16    16"), run.out());
     assertTrue(run.out().lines().allMatch(line -> line.length() <= 200), run.out());
   }
 

@@ -1,36 +1,34 @@
-package panamoe.harness.plan;
+package panamoe.harness.report;
 
 import java.util.List;
 import java.util.Locale;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
-import panamoe.harness.report.Html;
 
 /** Rows under headings, for a terminal and for a page. */
-record Table<R>(List<Column<R>> columns, List<R> rows) {
+public record Table<R>(List<Column<R>> columns, List<R> rows) {
   /**
-   * @param left whether cells begin in one line; numbers end in one
+   * @param words whether cells begin in one line; numbers end in one
    */
-  record Column<R>(String heading, boolean left, Function<R, String> cell) {
+  public record Column<R>(String heading, boolean words, Function<R, String> cell) {
     /** Of numbers, by {@link String#format}. */
-    static <R> Column<R> of(String heading, String format, Function<R, Object> value) {
+    public static <R> Column<R> of(String heading, String format, Function<R, Object> value) {
       return new Column<>(
           heading, false, row -> String.format(Locale.ROOT, format, value.apply(row)));
     }
 
-    static <R> Column<R> ofWords(String heading, Function<R, String> words) {
+    public static <R> Column<R> ofWords(String heading, Function<R, String> words) {
       return new Column<>(heading, true, words);
     }
 
     private String text(String cell, int width) {
-      String format = left ? " %-" + width + "s" : "%" + width + "s";
-      return String.format(Locale.ROOT, format, cell);
+      return String.format(Locale.ROOT, (words ? "%-" : "%") + width + "s", cell);
     }
   }
 
   /** Columns as wide as they need to be. */
-  String text() {
+  public String text() {
     List<List<String>> lines = cells();
     lines.addFirst(headings());
     int[] widths =
@@ -42,15 +40,20 @@ record Table<R>(List<Column<R>> columns, List<R> rows) {
         .map(
             line ->
                 IntStream.range(0, widths.length)
-                        .mapToObj(i -> columns.get(i).text(line.get(i), widths[i]))
-                        .collect(Collectors.joining(" "))
+                        .mapToObj(i -> gap(i) + columns.get(i).text(line.get(i), widths[i]))
+                        .collect(Collectors.joining())
                         .stripTrailing()
                     + System.lineSeparator())
         .collect(Collectors.joining());
   }
 
-  String html() {
-    return Html.table(headings(), cells());
+  /** Words after numbers stand a little apart. */
+  private String gap(int column) {
+    return column == 0 ? "" : columns.get(column).words ? "  " : " ";
+  }
+
+  public String html() {
+    return Html.table(headings(), cells(), column -> columns.get(column).words);
   }
 
   private List<String> headings() {
