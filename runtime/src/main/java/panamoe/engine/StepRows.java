@@ -4,6 +4,7 @@ import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import panamoe.io.IntList;
 
 /**
  * The rows of a step on one data rank, and what changes in its table of blocks before it. Made once

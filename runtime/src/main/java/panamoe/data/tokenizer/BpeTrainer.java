@@ -10,6 +10,7 @@ import java.util.PriorityQueue;
 import java.util.stream.IntStream;
 import panamoe.data.DataException;
 import panamoe.io.Count;
+import panamoe.io.IntList;
 
 /**
  * Trains byte-level BPE: the most frequent pair of neighbouring tokens becomes a token, again and

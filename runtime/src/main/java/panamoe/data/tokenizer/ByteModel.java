@@ -1,6 +1,7 @@
 package panamoe.data.tokenizer;
 
 import java.util.Map;
+import panamoe.io.IntList;
 
 /**
  * Byte-pair encoding that begins with the bytes of a piece.

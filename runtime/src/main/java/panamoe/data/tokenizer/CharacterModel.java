@@ -4,6 +4,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.regex.Pattern;
+import panamoe.io.IntList;
 
 /**
  * Byte-pair encoding that begins with the characters of a piece.

@@ -1,6 +1,7 @@
 package panamoe.data.tokenizer;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import panamoe.io.IntList;
 
 /** The special tokens that a file's post-processor puts before every text. */
 final class FirstTokens {

@@ -1,6 +1,7 @@
 package panamoe.data.tokenizer;
 
 import java.util.Arrays;
+import panamoe.io.IntList;
 
 /**
  * Byte-pair encoding of one word: merges the neighbouring pair of lowest rank, the leftmost of

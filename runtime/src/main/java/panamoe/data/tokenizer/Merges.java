@@ -3,6 +3,7 @@ package panamoe.data.tokenizer;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import panamoe.io.IntList;
 
 /** The token pairs that can be merged, with rank and result. Immutable. */
 final class Merges {

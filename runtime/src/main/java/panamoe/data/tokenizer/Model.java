@@ -2,6 +2,7 @@ package panamoe.data.tokenizer;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.List;
+import panamoe.io.IntList;
 
 /** Encodes pieces of text to tokens. Immutable. */
 interface Model {

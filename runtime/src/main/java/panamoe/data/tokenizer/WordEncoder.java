@@ -1,6 +1,7 @@
 package panamoe.data.tokenizer;
 
 import java.util.Arrays;
+import panamoe.io.IntList;
 
 /**
  * Encodes pieces of text and collects their tokens. Words repeat, so a direct-mapped cache keeps

@@ -1,54 +1,58 @@
-package panamoe.data.tokenizer;
+package panamoe.io;
 
 import java.util.Arrays;
 
-/** A growing array of ints. */
-final class IntList {
+/** A list of ints that keeps its memory when it is cleared. For one thread at a time. */
+public final class IntList {
   private int[] values;
   private int size;
 
-  IntList(int room) {
+  public IntList(int room) {
     values = new int[room];
   }
 
-  IntList() {
+  public IntList() {
     this(64);
   }
 
-  void add(int value) {
+  public void add(int value) {
     if (size == values.length) {
       values = Arrays.copyOf(values, 2 * size);
     }
     values[size++] = value;
   }
 
-  void add(int[] added) {
+  public void add(int[] added) {
     for (int value : added) {
       add(value);
     }
   }
 
-  int get(int index) {
+  public int get(int index) {
     return values[index];
   }
 
-  int size() {
+  public int size() {
     return size;
   }
 
-  boolean endsWith(int value) {
+  public void clear() {
+    size = 0;
+  }
+
+  public boolean endsWith(int value) {
     return size > 0 && values[size - 1] == value;
   }
 
-  int[] toArray() {
+  public int[] toArray() {
     return Arrays.copyOf(values, size);
   }
 
-  void copyTo(int[] target) {
+  public void copyTo(int[] target) {
     System.arraycopy(values, 0, target, 0, size);
   }
 
-  int[] tail(int from) {
+  public int[] tail(int from) {
     return Arrays.copyOfRange(values, from, size);
   }
 }
