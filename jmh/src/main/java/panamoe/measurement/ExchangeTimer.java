@@ -19,9 +19,8 @@ import panamoe.tensor.TensorScope;
 final class ExchangeTimer {
   private static final int WARM_UP = 2;
   private static final int TURNS = 11;
-  // Longer than the numbers of an allGather are under way. A rank that hears of it later starts
-  // late,
-  // in a turn that is not the best.
+  // Ranks start a turn together this long after they agree on it by an allGather. A rank that hears
+  // of it too late spoils that turn alone: the best one counts.
   private static final long AHEAD_NANOS = 200_000_000;
   private static final long SPIN_NANOS = 100_000;
 

@@ -243,7 +243,7 @@ final class Drawing implements AutoCloseable {
         return named;
       }
     } catch (RuntimeException | OutOfMemoryError e) {
-      failure.addSuppressed(e); // what can be told is told
+      failure.addSuppressed(e); // the text's own failure is told without its layer
     }
     return failure;
   }

@@ -83,7 +83,7 @@ public final class ExpertHeat {
           return saved.layers;
         }
       } catch (IllegalArgumentException _) {
-        // it counts anew
+        // an unreadable file: counts start again at zero
       }
     }
     return layers.stream()

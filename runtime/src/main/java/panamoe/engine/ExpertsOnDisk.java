@@ -220,7 +220,7 @@ final class ExpertsOnDisk {
     Map<String, Destination> destinations = new HashMap<>();
     try (TensorScope scope = TensorScope.shared(backend)) {
       for (int i = 0; i < into.length; i++) {
-        into[i].fill((byte) 0); // what is not written tells nothing either
+        into[i].fill((byte) 0); // padding, which packing does not write
         Unit unit = units.get(from + i);
         ExpertLayout layout = layouts.get(unit.layer);
         List<Parameter> stacks = layers.get(unit.layer).expertMatrices();

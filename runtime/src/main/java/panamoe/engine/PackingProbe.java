@@ -31,7 +31,7 @@ final class PackingProbe {
       Tensor source = dtype.isBlocks() ? blocks(scope, dtype, floats, random) : matrix;
       Tensor packed =
           scope.allocatePacked(dtype, backend.packedBytes(dtype, ROWS, COLUMNS), ROWS, COLUMNS);
-      packed.data().fill((byte) 0); // nothing but what is packed tells
+      packed.data().fill((byte) 0); // padding compares equal
       backend.pack(source, packed);
       backend.synchronize();
       return packed.data().toArray(ValueLayout.JAVA_BYTE);

@@ -24,7 +24,7 @@ record Prefix(long first, long second, long third, long fourth) {
 
   /** The name of the same tokens, whose rows go to {@code topK} experts in each MoE layer. */
   Prefix limitedTo(int[] topK) {
-    // A byte more than the names of blocks are made of, which therefore differ.
+    // One byte longer than what then() hashes, so that the two kinds of names cannot be equal.
     ByteBuffer bytes = ByteBuffer.allocate(BYTES + 1 + Integer.BYTES * topK.length);
     bytes.putLong(first).putLong(second).putLong(third).putLong(fourth).put((byte) 0);
     for (int most : topK) {

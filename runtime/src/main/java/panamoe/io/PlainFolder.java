@@ -44,8 +44,8 @@ public final class PlainFolder {
     List<Path> missing = missing(path);
     Files.createDirectories(path);
     for (Path made : missing) {
-      if (Files.isReadable(
-          made.getParent())) { // a folder without read permission cannot be opened to be forced
+      // A folder without read permission cannot be opened to be forced.
+      if (Files.isReadable(made.getParent())) {
         force(made.getParent());
       }
     }

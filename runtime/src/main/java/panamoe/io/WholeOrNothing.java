@@ -69,7 +69,7 @@ public final class WholeOrNothing {
       }
       body.writeTo(hidden);
       if (!Files.isDirectory(hidden)) {
-        requireFreeFile(path); // renaming would name the hidden file
+        requireFreeFile(path); // here the message names the path, not the hidden file
       }
       PlainFolder.force(hidden);
       Files.move(hidden, whole, StandardCopyOption.ATOMIC_MOVE);

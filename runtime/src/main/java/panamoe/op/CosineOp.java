@@ -28,9 +28,11 @@ public final class CosineOp {
     Tensor logits = pass.allocate(DType.FLOAT32, z.size(0), vectors.size(0));
     Tensor scale = pass.allocate(DType.FLOAT32, 1);
     pass.backend().expForward(MOST, temperature, scale);
-    // The norm of P rows of a 1, times the scale: the scale P times. Its backward adds P gradients.
+    // RMSNorm of P rows of a single 1, with the scale as gamma, gives P copies of the scale. Its
+    // backward adds up their P gradients.
     Rows scales = Rows.of(pass, filled(pass, 1, z.size(1), 1), scale);
-    // A row of P elements has the root of P as its length, times gamma.
+    // RMSNorm gives a row of P elements the length sqrt(P) * gamma. So gamma = scale here and
+    // gamma = 1 / P below make the product scale * cosine.
     Rows tokens = Rows.of(pass, z, scales.normal.reshape(z.size(1)));
     Rows experts = Rows.of(pass, vectors, filled(pass, 1f / z.size(1), z.size(1)));
     pass.backend().gemm(false, true, false, tokens.normal, experts.normal, logits, Epilogue.NONE);

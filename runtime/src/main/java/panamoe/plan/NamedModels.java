@@ -36,11 +36,9 @@ public final class NamedModels {
     all.put("8B+PR-MoE-64/128+MoS", ModelPresets.paper(4096, 35, 32, 64, 3, true));
     all.put("24B+MoE-128", ModelPresets.paper(8192, 30, 64, 128, 0, false));
     all.put("47B+MoE-128", ModelPresets.paper(8192, 58, 64, 128, 0, false));
-    // As GPT-3 has them, and the paper's model of 1.5 trillion that is to do as well. The paper
-    // does
-    // not list its layers: 43 of width 8192, every other one with 128 experts, would be as many.
-    // This
-    // is the student of their Pyramid-Residual form.
+    // GPT-3's shape, and the paper's model of 1.5 trillion parameters that is to do as well. The
+    // paper does not list its layers: 43 of width 8192, every other one with 128 experts, have as
+    // many parameters. This is the student of their Pyramid-Residual form.
     all.put("175B", ModelPresets.paper(12288, 96, 96, 0, 0, false));
     all.put("35B+PR-MoE-64/128+MoS", ModelPresets.paper(8192, 38, 64, 64, 3, true));
     return Collections.unmodifiableMap(all);

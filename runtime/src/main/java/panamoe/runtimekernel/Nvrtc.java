@@ -128,10 +128,12 @@ public final class Nvrtc {
             List.of(
                 "--gpu-architecture=" + architecture,
                 "--std=c++17",
-                "--fmad=false", // like the ahead-of-time kernels, whose bits these share
-                "-default-device", // the C ABI's headers declare functions of the host, which
-                // nothing calls
-                "--diag-suppress=1097", // ... with attributes that are unknown here
+                // The ahead-of-time kernels are compiled so, and these must give the same bits.
+                "--fmad=false",
+                // The C ABI's headers declare functions of the host, which no kernel calls, with
+                // attributes that NVRTC does not know.
+                "-default-device",
+                "--diag-suppress=1097",
                 "--ptxas-options=--verbose"));
     source.definitions().forEach(definition -> options.add("--define-macro=" + definition));
     return options;

@@ -23,8 +23,8 @@ record Rate(String text, double number, boolean ofCapacity) {
         if (number > 0 && number <= 1e6) {
           return new Rate(text, number, multiple);
         }
-      } catch (NumberFormatException e) {
-        // as below
+      } catch (NumberFormatException _) {
+        // refused below, like a number out of range
       }
       throw new TypeConversionException(
           "'" + text + "' is no rate: expected requests a second, as 5, or of the most, as 0.5x");

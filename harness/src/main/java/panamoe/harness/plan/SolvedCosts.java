@@ -14,7 +14,7 @@ import panamoe.plan.StepTime;
  * Costs that are not yet found count as nothing, and shares as all.
  */
 final class SolvedCosts {
-  private static final double NOTHING = 1e-12; // s; where noise is larger than a difference
+  private static final double NOTHING = 1e-12; // s, where noise makes a difference negative
   private static final double LEAST_SHARE = 0.01;
   private static final double MOST_SHARE = 2; // caches are faster than the memory's ceiling
   private static final int HALVINGS = 40;

@@ -9,13 +9,13 @@ import java.util.Locale;
 final class Admission {
   private static final long LEAST_MILLIS = 100;
   private static final long MOST_MILLIS = 60_000;
-  // The share of the latest interval in the mean.
+  // Weight of the latest interval in the running mean.
   private static final double WEIGHT = 0.2;
 
   private final Limits limits;
   private int texts;
   private long tokens;
-  // How many were refused for whom no room has come since.
+  // Requests that were refused, less those for which room has come since.
   private int refused;
   private long endedAt = System.nanoTime();
   private double secondsPerText;

@@ -18,7 +18,7 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorDevice;
 
 /**
- * Ranks with one GPU each. NCCL moves their tensors, as work of the device's stream that the host
+ * Ranks with one card each. NCCL moves their tensors, as work of the device's stream that the host
  * does not wait for; a second communicator, the control, carries NCCL's unique id, numbers, bytes
  * and the agreement before each collective, and notices lost ranks.
  *
@@ -26,7 +26,7 @@ import panamoe.tensor.TensorDevice;
  * NCCL's order instead of rank order. BFLOAT16, which NCCL would round at every hop, is added by
  * the device in float32.
  *
- * <p>Tested without GPUs against a stand-in library that implements NCCL's functions between
+ * <p>Tested without cards against a stand-in library that implements NCCL's functions between
  * threads ({@code native/test/nccl_threads}).
  */
 public final class NcclCommunicator extends GroupMember {

@@ -18,7 +18,7 @@ final class DeepSeek {
   static Decoder decoder(Keys keys) {
     keys.require("attention_bias", false);
     keys.require("moe_layer_freq", 1);
-    // Said a second time, or of training and of its ranks.
+    // These follow from other keys; the next ones are about training.
     keys.ignore("head_dim", "qk_head_dim", "num_key_value_heads");
     keys.ignore("ep_size", "aux_loss_alpha", "seq_aux", "num_nextn_predict_layers");
     return Decoder.of(keys, 1e-6);
@@ -34,7 +34,7 @@ final class DeepSeek {
             keys.count("num_attention_heads"), nope, keys.count("v_head_dim")),
         new LatentAttentionConfig.Ranks(
             keys.has("q_lora_rank") ? keys.count("q_lora_rank") : null, keys.count("kv_lora_rank")),
-        // Whatever the configuration says of the other norms.
+        // Fixed in the model's code: rms_norm_eps is for the other norms.
         new NormConfig(NormConfig.Kind.RMS, 1e-6),
         rotary,
         factor == 1 ? null : factor / Math.sqrt(nope + rotated));

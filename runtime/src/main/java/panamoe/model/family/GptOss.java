@@ -28,7 +28,7 @@ final class GptOss implements Family {
   @Override
   public ModelConfig model(Keys keys) {
     Decoder decoder = Decoder.of(keys, 1e-5);
-    keys.ignore("experts_per_token", "initial_context_length"); // said a second time
+    keys.ignore("experts_per_token", "initial_context_length"); // also under other keys
     GroupedQueryConfig.Heads heads = decoder.heads(64);
     boolean bias = keys.flag("attention_bias", true);
     Rotary rotary = RotaryKeys.of(keys, 150_000, heads.size(), Rotary.Pairs.HALVES);

@@ -107,7 +107,7 @@ public final class ReleasedModel {
     if (quantization == null) {
       return null;
     }
-    // Of activations, and of how scales were rounded before they were stored.
+    // How activations are quantised, and how scales were rounded: the weights here need neither.
     quantization.ignore("modules_to_not_convert", "activation_scheme", "scale_fmt");
     String method = quantization.text("quant_method", "none");
     return switch (method) {
