@@ -29,7 +29,7 @@ public final class Main {
 
       // @start region="stream"
       Collected stream = new Collected(Integer.MAX_VALUE); // a StreamingChatResponseHandler
-      model.chat(question(40), stream);
+      model.streaming().chat(question(40), stream);
       ChatResponse streamed = stream.whole.join();
       // @end
       check(streamed.aiMessage().text().equals(text) && stream.pieces.toString().equals(text));
@@ -42,7 +42,7 @@ public final class Main {
       said("stop", stopped.aiMessage().text() + " before " + stop);
 
       Collected left = new Collected(3);
-      model.chat(question(10_000), left);
+      model.streaming().chat(question(10_000), left);
       left.cancelled.join();
       check(model.chat(question(40)).aiMessage().text().equals(text));
       check(!left.whole.isDone());

@@ -3,11 +3,8 @@ import dev.langchain4j.data.message.SystemMessage;
 import dev.langchain4j.data.message.UserMessage;
 import dev.langchain4j.exception.InvalidRequestException;
 import dev.langchain4j.exception.UnsupportedFeatureException;
-import dev.langchain4j.model.ModelProvider;
-import dev.langchain4j.model.chat.Capability;
 import dev.langchain4j.model.chat.ChatModel;
 import dev.langchain4j.model.chat.StreamingChatModel;
-import dev.langchain4j.model.chat.listener.ChatModelListener;
 import dev.langchain4j.model.chat.request.ChatRequest;
 import dev.langchain4j.model.chat.request.ChatRequestParameters;
 import dev.langchain4j.model.chat.response.ChatResponse;
@@ -20,7 +17,6 @@ import dev.langchain4j.model.output.TokenUsage;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
 import panamoe.api.Device;
 import panamoe.api.PanamoeException;
 import panamoe.text.ChatMessage;
@@ -33,11 +29,11 @@ import panamoe.text.TextSession;
 import panamoe.text.Token;
 
 /**
- * A model in this process as LangChain4j's chat models. Any thread may ask; texts are written one
- * after the other. A stream is written on a thread of its own, which calls the handler. Tools and
- * response formats are refused.
+ * A model in this process as LangChain4j's chat model, and by {@link #streaming} as the one that
+ * streams. Any thread may ask; texts are written one after the other. A stream is written on a
+ * thread of its own, which calls the handler. Tools and response formats are refused.
  */
-public final class PanamoeChatModel implements ChatModel, StreamingChatModel, AutoCloseable {
+public final class PanamoeChatModel implements ChatModel, AutoCloseable {
   private static final int USUAL_TOKENS = 256;
 
   private final Device device;
@@ -66,9 +62,14 @@ public final class PanamoeChatModel implements ChatModel, StreamingChatModel, Au
     }
   }
 
-  @Override
-  public void doChat(ChatRequest request, StreamingChatResponseHandler handler) {
-    Thread.ofPlatform().name("chat").start(() -> stream(request, handler));
+  /** The same model, answering piece by piece. It is open as long as this one. */
+  public StreamingChatModel streaming() {
+    return new StreamingChatModel() {
+      @Override
+      public void doChat(ChatRequest request, StreamingChatResponseHandler handler) {
+        Thread.ofPlatform().name("chat").start(() -> stream(request, handler));
+      }
+    };
   }
 
   private void stream(ChatRequest request, StreamingChatResponseHandler handler) {
@@ -168,28 +169,6 @@ public final class PanamoeChatModel implements ChatModel, StreamingChatModel, Au
               case CANCELLED -> FinishReason.OTHER;
             })
         .build();
-  }
-
-  // Both kinds of model have these.
-
-  @Override
-  public ChatRequestParameters defaultRequestParameters() {
-    return ChatModel.super.defaultRequestParameters();
-  }
-
-  @Override
-  public List<ChatModelListener> listeners() {
-    return List.of();
-  }
-
-  @Override
-  public ModelProvider provider() {
-    return ModelProvider.OTHER;
-  }
-
-  @Override
-  public Set<Capability> supportedCapabilities() {
-    return Set.of();
   }
 
   /** Frees the model, after the text that is being written. */
