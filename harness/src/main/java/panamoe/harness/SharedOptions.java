@@ -1,5 +1,7 @@
 package panamoe.harness;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Locale;
 import java.util.function.Supplier;
 import panamoe.backend.Backend;
@@ -43,7 +45,7 @@ public final class SharedOptions implements OptionGroup {
       })
   private DeviceChoice device;
 
-  private int threads;
+  private int threads; // 0: one per processor
 
   @Option(
       names = "--seed",
@@ -117,7 +119,7 @@ public final class SharedOptions implements OptionGroup {
 
   private Backend openWith(int threads) {
     try {
-      return Backends.open(device.name().toLowerCase(Locale.ROOT), threads);
+      return Backends.open(deviceName(), threads);
     } catch (NativeException e) {
       throw refused(": " + e.getMessage(), e);
     }
@@ -182,13 +184,20 @@ public final class SharedOptions implements OptionGroup {
   }
 
   private ParameterException refused(String why, Throwable cause) {
-    String name = device.name().toLowerCase(Locale.ROOT);
-    return new ParameterException(command.commandLine(), "--device " + name + why, cause);
+    return new ParameterException(command.commandLine(), "--device " + deviceName() + why, cause);
   }
 
-  /** The requested number of threads; 0 means one per processor. */
-  public int threads() {
-    return threads;
+  private String deviceName() {
+    return device.name().toLowerCase(Locale.ROOT);
+  }
+
+  /** The device and the threads as options of another command. */
+  public List<String> ofMachine() {
+    List<String> options = new ArrayList<>(List.of("--device", deviceName()));
+    if (threads > 0) {
+      options.addAll(List.of("--threads", Integer.toString(threads)));
+    }
+    return options;
   }
 
   /** The number of threads, 1 or more. */

@@ -36,7 +36,6 @@ public record Destination(DType dtype, long[] shape, Share share, List<Tensor> t
     return new Destination(tensor.dtype(), tensor.shape(), Share.WHOLE, List.of(tensor));
   }
 
-  /** The shape of the share. */
   long[] shareShape() {
     long[] part = shape.clone();
     if (!share.whole()) {

@@ -32,7 +32,6 @@ public final class ExpertFile implements AutoCloseable {
   /** What units are aligned to, in the file and in memory, and what their room is a multiple of. */
   public static final int BLOCK = 4096;
 
-  /** Bytes of a key. */
   public static final int KEY_BYTES = 32;
 
   /** A buffer has less than 2 GiB, and an expert may have more. */

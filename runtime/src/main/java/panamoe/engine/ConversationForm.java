@@ -135,7 +135,6 @@ public record ConversationForm(Optional<ChatTemplate> template, Tokenizer tokeni
     return new Prompt(text.toString(), literal);
   }
 
-  /** The tokens of a prompt. */
   public int[] tokens(Prompt prompt) {
     return template.isPresent()
         ? prompt.tokens(tokenizer)

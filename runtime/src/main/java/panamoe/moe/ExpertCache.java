@@ -35,7 +35,6 @@ public final class ExpertCache implements AutoCloseable {
     /** Fills a slot that could not be read, and mends the source. For the backend's thread. */
     void mend(int expert, MemorySegment slot);
 
-    /** Bytes of an expert. */
     long bytes(int expert);
 
     @Override

@@ -24,8 +24,8 @@ final class RowRounding implements AutoCloseable {
   private final int threads;
 
   RowRounding(int threads) {
-    this.threads = threads == 0 ? Runtime.getRuntime().availableProcessors() : threads;
-    this.pool = new ForkJoinPool(this.threads);
+    this.threads = threads;
+    this.pool = new ForkJoinPool(threads);
   }
 
   /**

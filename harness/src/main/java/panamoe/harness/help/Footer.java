@@ -11,7 +11,6 @@ import java.util.regex.Pattern;
  * @param parts in order
  */
 record Footer(List<Part> parts) {
-  /** A part of it. */
   sealed interface Part {}
 
   /** Sentences, which are broken where a line ends. */

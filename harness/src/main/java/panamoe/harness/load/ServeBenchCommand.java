@@ -5,7 +5,6 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
@@ -148,11 +147,7 @@ public final class ServeBenchCommand implements Callable<Integer> {
   }
 
   private List<String> options() {
-    List<String> options = new ArrayList<>();
-    options.addAll(List.of("--device", shared.device().name().toLowerCase(Locale.ROOT)));
-    if (shared.threads() > 0) {
-      options.addAll(List.of("--threads", Integer.toString(shared.threads())));
-    }
+    List<String> options = shared.ofMachine();
     options.addAll(serverOptions);
     return options;
   }

@@ -15,7 +15,6 @@ import panamoe.config.MoeConfig;
  * @param hidden M, numbers of a row
  */
 record PlayedLayer(String model, int number, MoeConfig moe, int hidden) {
-  /** A model by its name. */
   record Model(String name, ModelConfig config) {}
 
   /**

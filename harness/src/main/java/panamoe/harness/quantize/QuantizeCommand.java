@@ -215,7 +215,7 @@ public final class QuantizeCommand implements Callable<Integer> {
               quantized.write(
                   out,
                   beside(folder),
-                  shared.threads(),
+                  shared.threadCount(),
                   at,
                   written ->
                       divergence[0] =

@@ -118,7 +118,6 @@ public final class ChatPrompt {
             calling ? form.callReader(tokenizer) : null);
   }
 
-  /** The tokens of a prompt. */
   public int[] tokens(Prompt prompt) {
     return conversation.tokens(prompt);
   }

@@ -146,7 +146,6 @@ record LoggedText(
     return origin == null || origin.form() == null ? MessageForm.HERMES : origin.form();
   }
 
-  /** The name of its file. */
   String fileName() {
     return id + "-" + index + ".json";
   }

@@ -4,7 +4,6 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -79,7 +78,7 @@ public final class StudyCommand implements Callable<Integer> {
     Path folder = quick ? out.resolve("quick") : out;
     PrintWriter print = spec.commandLine().getOut();
     PrintWriter err = spec.commandLine().getErr();
-    Trainings trainings = new Trainings(folder, options(), err);
+    Trainings trainings = new Trainings(folder, shared.ofMachine(), err);
     Collection<Run> runs = runs(parts);
     PrintWriter table = train ? err : print;
     table.print(new RunList(runs, trainings::stepsDone));
@@ -140,15 +139,6 @@ public final class StudyCommand implements Callable<Integer> {
     return parts.stream()
         .filter(part -> names.isEmpty() || names.stream().anyMatch(part.name()::equalsIgnoreCase))
         .toList();
-  }
-
-  private List<String> options() {
-    List<String> options = new ArrayList<>();
-    options.addAll(List.of("--device", shared.device().name().toLowerCase(Locale.ROOT)));
-    if (shared.threads() > 0) {
-      options.addAll(List.of("--threads", Integer.toString(shared.threads())));
-    }
-    return options;
   }
 
   private String line(Part part, Finding finding) {

@@ -128,7 +128,6 @@ sealed interface GgufValue {
     }
   }
 
-  /** Strings. */
   record Texts(boolean array, List<String> values) implements GgufValue {
 
     @Override
