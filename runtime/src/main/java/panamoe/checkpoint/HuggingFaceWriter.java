@@ -36,7 +36,7 @@ public final class HuggingFaceWriter {
     write(folder, tensors, SHARD_BYTES, progress);
   }
 
-  /** As above, with shards of at most {@code shardBytes}, unless a single tensor has more. */
+  /** Writes shards of at most {@code shardBytes}, unless a single tensor has more. */
   static void write(
       Path folder,
       Map<String, ? extends Elements> tensors,

@@ -161,7 +161,7 @@ public final class SafetensorsReader implements AutoCloseable {
     readInto(name, destination, _ -> {});
   }
 
-  /** As above; {@code reader} sees all bytes as they come, in one or more pieces. */
+  /** Reads a tensor; {@code reader} sees all bytes as they come, in one or more pieces. */
   void readInto(String name, Tensor destination, Consumer<MemorySegment> reader) {
     StoredTensor stored = tensor(name);
     boolean fits =

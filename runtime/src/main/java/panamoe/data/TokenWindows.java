@@ -56,7 +56,7 @@ public final class TokenWindows {
     return fill(windows, i -> first + i, ids, targets);
   }
 
-  /** As above with any windows, {@code window.applyAsLong(i)} for sequence i of the batch. */
+  /** Fills a batch with any windows, {@code window.applyAsLong(i)} for sequence i. */
   long fill(int sequences, LongUnaryOperator window, Tensor ids, Tensor targets) {
     HostView inputs = HostView.of(ids);
     HostView outputs = HostView.of(targets);

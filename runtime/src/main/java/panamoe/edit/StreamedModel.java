@@ -44,7 +44,7 @@ public record StreamedModel(ModelConfig config, Edit.Source source) {
   }
 
   /**
-   * As above, of tensors that are at hand.
+   * Writes a model whose tensors are in memory.
    *
    * @param tensors FLOAT32, all of the model's
    */

@@ -56,7 +56,7 @@ public final class FallbackTemplate {
   }
 
   /**
-   * As above.
+   * The template of a family, if a tokenizer has the tokens for it.
    *
    * @param type of the family, as its {@code config.json} names it
    */

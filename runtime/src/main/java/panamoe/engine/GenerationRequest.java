@@ -96,7 +96,7 @@ public record GenerationRequest(
   }
 
   /**
-   * As above, in a context.
+   * The tokens of a prompt, which must fit a context.
    *
    * @param context of the model in tokens
    * @throws IllegalArgumentException if the prompt has more tokens

@@ -49,7 +49,7 @@ public record InferenceMemory(long weights, long keysAndValues) {
   }
 
   /**
-   * As above, of the rank that holds most.
+   * For a text of {@code length} tokens, on the rank that holds most.
    *
    * @param model the whole, by its description
    */

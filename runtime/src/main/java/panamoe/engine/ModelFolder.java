@@ -220,7 +220,8 @@ public record ModelFolder(
   }
 
   /**
-   * As above, for numbers that are worth nothing if a weight is damaged.
+   * Loads the weights for inference, and refuses damaged ones: for results that they would make
+   * worthless.
    *
    * @throws CheckpointException also if a weight is NaN or infinite
    */
@@ -229,8 +230,8 @@ public record ModelFolder(
   }
 
   /**
-   * As above, what this rank holds of a model that all {@code ranks} hold together; of the weights
-   * it reads no other bytes.
+   * Loads what this rank holds of a model that all {@code ranks} hold together, and reads no other
+   * bytes of the weights.
    *
    * @param settings how it is held; where experts are blocks, those stored in such blocks are kept,
    *     and others rounded as they are read

@@ -49,7 +49,7 @@ public final class ModelRunner implements StepRunner {
     this(backend, model, config, 0);
   }
 
-  /** As above, but layers with a window of at most {@code window} have blocks of their own. */
+  /** Layers with a window of at most {@code window} have blocks of their own. */
   ModelRunner(Backend backend, LanguageModel model, EngineConfig config, int window) {
     model.config().requireGeneration();
     this.backend = backend;
@@ -236,7 +236,7 @@ public final class ModelRunner implements StepRunner {
     routes(row, into);
   }
 
-  /** As above, of this rank. */
+  /** The routes of a row of this rank in the latest step. */
   void routes(int row, float[] into) {
     step.routes.copy(row, into);
   }

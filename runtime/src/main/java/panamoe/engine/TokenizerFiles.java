@@ -115,7 +115,7 @@ public record TokenizerFiles(Path place, boolean released) {
         : ChatTemplate.in(place);
   }
 
-  /** As above, of a template in another file, with this model's special tokens. */
+  /** A template in another file, with this model's special tokens. */
   public ChatTemplate chatTemplate(Path file) {
     JsonNode config =
         ModelFolder.isGguf(place) ? metadata(ChatTemplate::config) : ChatTemplate.config(place);
@@ -149,7 +149,7 @@ public record TokenizerFiles(Path place, boolean released) {
     return contents(released);
   }
 
-  /** As above, for a released model's folder. */
+  /** The files as a released model's folder has them. */
   public Map<String, byte[]> releasedContents() {
     return contents(true);
   }

@@ -60,7 +60,7 @@ public final class JsonGrammar {
     return () -> new GrammarConstraint(start, masks);
   }
 
-  /** As above, behind what a model's form has before an answer. */
+  /** Constraints of texts that begin with what a model's form has before an answer. */
   public Supplier<TokenConstraint> constraint(TokenMasks masks, CallForm form) {
     State before = State.before(Rules.sequence(form.answer(), rule));
     return () -> new GrammarConstraint(before, masks);

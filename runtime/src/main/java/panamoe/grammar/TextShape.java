@@ -121,7 +121,7 @@ final class TextShape {
                 : characters.any(state, then::get);
         alive[count].set(state, ends || goesOn);
       }
-      // Most lengths are alike, and share what is so.
+      // Lengths with the same states share a set.
       alive[count] = alive[count].equals(then) ? then : alive[count];
     }
     return alive;

@@ -64,7 +64,7 @@ public final class ConfigJson {
   }
 
   /**
-   * As above, of a file that may be longer or shorter.
+   * Reads a file of another greatest length.
    *
    * @param most bytes of the file
    */

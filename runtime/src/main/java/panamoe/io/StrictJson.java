@@ -78,7 +78,7 @@ public final class StrictJson {
         : FileTrouble.reason(e);
   }
 
-  /** As above, with line and column, which only the parser knows if a bound was crossed. */
+  /** What is wrong, with line and column, which only the parser knows if a bound was crossed. */
   public static String reason(IOException e, JsonParser parser) {
     return switch (e) {
       case StreamConstraintsException bound when bound.getLocation() == null ->

@@ -164,7 +164,7 @@ public final class LanguageModel implements AutoCloseable {
   }
 
   /**
-   * As above, without the experts' matrices, which are taken from a cache.
+   * Allocates the weights for inference but the experts' matrices, which are taken from a cache.
    *
    * @param cacheBytes that will be allocated for it
    */
@@ -265,7 +265,7 @@ public final class LanguageModel implements AutoCloseable {
     return cache(scope, dtype, blocks, blockSize, 0, 0);
   }
 
-  /** As above, with {@code windowBlocks} in layers with a window of at most {@code window}. */
+  /** A cache with {@code windowBlocks} blocks in layers with a window of at most {@code window}. */
   public KeyValueCache cache(
       TensorScope scope, DType dtype, long blocks, long blockSize, int window, long windowBlocks) {
     return new KeyValueCache(

@@ -136,7 +136,7 @@ public final class Experts {
     return pass.scope().over(own, DType.FLOAT32, 1, size);
   }
 
-  /** As above, with nothing to do meanwhile. */
+  /** The experts' outputs, with nothing to do meanwhile. */
   public Tensor forward(Pass pass, Tensor rows, Tensor offsets) {
     return forward(pass, rows, offsets, () -> {});
   }

@@ -72,7 +72,7 @@ public final class Gate {
   }
 
   /**
-   * As above, to fewer experts.
+   * Routes tokens to fewer experts than the config says.
    *
    * @param topK experts of a token, at most the config's: the best of its choices, weighted as if
    *     there were no others

@@ -179,7 +179,7 @@ public final class MoeLayer {
         work, Math.min(work.topology().mostExperts(groups.total()), (double) work.tokens() * topK));
   }
 
-  /** As above, where {@code hit} of this rank's experts get rows. */
+  /** The cost where {@code hit} of this rank's experts get rows. */
   public Cost cost(Work work, double hit) {
     Topology topology = work.topology();
     double routes = (double) work.tokens() * topK;

@@ -32,7 +32,7 @@ public final class AttentionTables {
     this(scope, positions, rotaries, null);
   }
 
-  /** As above, with a bias by relative position; null: none. */
+  /** Makes the tables, with a bias by relative position; null: none. */
   public AttentionTables(
       TensorScope scope, int positions, Collection<Rotary> rotaries, RelativePositions relative) {
     this.scope = scope;

@@ -50,7 +50,7 @@ public record Cost(
     return weights(work, parameter, 1);
   }
 
-  /** As above, of a parameter of which {@code read} matrices (experts) are read. */
+  /** The cost of a parameter of which {@code read} matrices (experts) are read. */
   public static Cost weights(Work work, Parameter parameter, double read) {
     if (parameter == null) {
       return NONE;

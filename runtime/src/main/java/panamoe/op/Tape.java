@@ -81,7 +81,7 @@ public final class Tape {
   /**
    * Adds the op that made {@code y}. {@code backward} is given the gradient of y in its shape, and
    * owns it from then on, to release or to hand on; where nothing depends on y it does not run.
-   * Otherwise as above, y being disposable.
+   * When it has run, y and {@code saved} are released.
    */
   void record(Tensor y, Consumer<Tensor> backward, Tensor... saved) {
     Runnable withGradient =

@@ -33,7 +33,7 @@ public record Slice(Communicator ranks, int axis, int blocks) {
     return share;
   }
 
-  /** As above, the elements of the share. */
+  /** The number of elements of the share. */
   long count(int size, long... shape) {
     long count = Tensor.count(shape);
     if (axis < 0 || size == 1) {

@@ -59,7 +59,7 @@ public record ExchangeTime(Node node, int cards, Topology topology, Optimization
   }
 
   /**
-   * As above, less what a rank computes meanwhile: where it overlaps, it waits a shorter time. The
+   * The seconds of an exchange, less what a rank computes meanwhile where the two overlap. The
    * backward is the mirror image, which takes as long with its own times of computing.
    *
    * @param beside s of what is computed while the first rows come

@@ -24,7 +24,7 @@ final class ExpectedMost {
     return of(List.of(new Alike(trials, p, ranks)));
   }
 
-  /** As above, where ranks differ. */
+  /** The expected maximum where ranks differ. */
   static double of(List<Alike> all) {
     if (all.size() == 1 && all.getFirst().ranks == 1) {
       return all.getFirst().trials * Math.clamp(all.getFirst().p, 0, 1);

@@ -101,7 +101,7 @@ public record Faults(double meanHours) {
     return system.loss(system.best());
   }
 
-  /** As above, with another interval in seconds. */
+  /** The loss with an interval of {@code interval} seconds. */
   public Loss at(double interval, Cluster cluster, long parameters) {
     return system(cluster, parameters).loss(interval);
   }

@@ -65,7 +65,7 @@ public record PaperPoint(String model, int cards, int tensor, double millisecond
     return predict(efficiency, optimizations, cards, slices());
   }
 
-  /** As above, on other cards, or with fewer slices: more cards hold the same experts. */
+  /** Predicts the point on other cards, or with fewer slices: more cards hold the same experts. */
   StepTime predict(Efficiency efficiency, Optimizations optimizations, int cards, int slices) {
     Work work = work(new Topology(cards, Math.min(MOST_PLACES, cards / slices), tensor, slices));
     try (LanguageModel described = new LanguageModel(NamedModels.of(model))) {

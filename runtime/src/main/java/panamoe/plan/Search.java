@@ -88,7 +88,7 @@ public record Search(
   }
 
   /**
-   * As above.
+   * Looks at every plan.
    *
    * @param progress is told which part of the sizes is done, 0 to 1
    * @throws CancellationException if this thread is interrupted
@@ -114,7 +114,7 @@ public record Search(
   }
 
   /**
-   * As above, with plans that take at most {@code seconds} for a token.
+   * Looks for plans that take at most {@code seconds} for a token.
    *
    * @throws IllegalArgumentException if no plan does; the message says what would
    */
@@ -122,7 +122,7 @@ public record Search(
     return within(seconds, find());
   }
 
-  /** As above, of what was found. */
+  /** What was found of plans that take at most {@code seconds} for a token. */
   public Found within(double seconds, Found found) {
     List<Plan> within = found.front.stream().filter(plan -> plan.latency() <= seconds).toList();
     if (within.isEmpty()) {

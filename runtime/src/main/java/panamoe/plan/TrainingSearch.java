@@ -86,7 +86,7 @@ public record TrainingSearch(
   }
 
   /**
-   * As above.
+   * Looks at every plan.
    *
    * @param progress is told which part of the sizes is done, 0 to 1
    * @throws CancellationException if this thread is interrupted
@@ -113,7 +113,7 @@ public record TrainingSearch(
   }
 
   /**
-   * As above, with plans that take at most {@code days}.
+   * Looks for plans that take at most {@code days}.
    *
    * @throws IllegalArgumentException if no plan does; the message says what would
    */
@@ -121,7 +121,7 @@ public record TrainingSearch(
     return within(days, find());
   }
 
-  /** As above, of what was found. */
+  /** What was found of plans that take at most {@code days}. */
   public Found within(double days, Found found) {
     List<TrainingPlan> within = found.front.stream().filter(plan -> plan.days() <= days).toList();
     if (within.isEmpty()) {

@@ -71,7 +71,7 @@ public record DistillationConfig(
   /**
    * The paper's settings: alpha and temperature 1, until 70 % of the tokens are trained on.
    *
-   * @param layers as above
+   * @param layers the teacher's that the student starts from; null: none
    */
   public static DistillationConfig staged(List<Integer> layers) {
     return new DistillationConfig(1, 1, new Stage(Fall.STOP, 0.7), layers);

@@ -41,7 +41,7 @@ public record MemoryForecast(
     }
   }
 
-  /** As above, of a model that need not have memory. */
+  /** The forecast for a model, which need not have memory. */
   public static MemoryForecast of(LanguageModel model, TrainConfig training, Topology topology) {
     long held = 0;
     long copied = 0;

@@ -11,7 +11,7 @@ public interface Subject extends AutoCloseable {
    */
   Workload over(int tokens);
 
-  /** As above, with that many tokens of each of {@code texts} texts. */
+  /** A workload of {@code tokens} tokens of each of {@code texts} texts. */
   default Workload over(int tokens, int texts) {
     return over(tokens);
   }

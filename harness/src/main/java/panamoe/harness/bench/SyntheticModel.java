@@ -72,7 +72,7 @@ record SyntheticModel(int layers, int hidden, int vocabulary) {
     return in(folder, matrices, progress);
   }
 
-  /** As above, in {@code folder}. */
+  /** The file, written to {@code folder} if it is not there. */
   Path in(Path folder, DType matrices, DoubleConsumer progress) throws IOException {
     String name =
         String.format(Locale.ROOT, "synthetic-64-%dx%d-%s.gguf", layers, hidden, matrices.name());

@@ -150,7 +150,7 @@ public final class TextOptions implements OptionGroup {
     return sampling(temperature(), seed);
   }
 
-  /** As above, at another temperature. */
+  /** How tokens are drawn at another temperature. */
   public SamplingConfig sampling(double temperature, long seed) {
     return new SamplingConfig(
         temperature,

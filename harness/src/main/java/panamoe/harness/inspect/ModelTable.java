@@ -110,7 +110,7 @@ public record ModelTable(
         : MemoryForecast.of(config, training, Topology.ONE).toJson();
   }
 
-  /** As above, as a table. */
+  /** The memory of writing or of training, as a table. */
   String memoryText(Quantization quantize) {
     return writes(quantize)
         ? writing(quantize).toText(dtype())

@@ -59,7 +59,7 @@ final class Clusters {
     return cluster.efficiency() == null ? Paper.fitted().efficiency() : cluster.efficiency();
   }
 
-  /** As above, in training. */
+  /** The efficiency of training: measured, or fitted to the paper. */
   static TrainingEfficiency training(Cluster cluster) {
     return cluster.training() == null
         ? PaperTraining.fitted(efficiency(cluster)).efficiency()

@@ -77,7 +77,8 @@ final class MeasuredModels implements AutoCloseable {
   }
 
   /**
-   * As above, beside an MLP that every token passes, with one expert a token.
+   * A model whose MoE layers, every other one, have one expert a token beside an MLP that every
+   * token passes.
    *
    * @param experts of the layers that have any; the last number is that of all further ones
    */

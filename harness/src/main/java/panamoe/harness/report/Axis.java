@@ -24,7 +24,7 @@ record Axis(double low, double high, double tick, double start, double end) {
     return new Axis(low, high, tick, start, end);
   }
 
-  /** As above, of whole numbers. */
+  /** An axis whose ticks are whole numbers. */
   static Axis counting(double min, double max, int ticks, double start, double end) {
     Axis axis = over(min, max, ticks, start, end);
     return axis.tick() >= 1

@@ -268,7 +268,7 @@ public final class ChatTemplate {
   }
 
   /**
-   * As above.
+   * The prompt that the template makes of any variables.
    *
    * @param variables all that the template is given beside special tokens
    */

@@ -11,8 +11,8 @@ import java.util.regex.Pattern;
 import panamoe.data.DataException;
 
 /**
- * Says a {@code tokenizer.json} as a GGUF file's metadata: {@link GgufTokenizer} the other way, of
- * byte-pair encoding over bytes.
+ * Writes a {@code tokenizer.json} of byte-pair encoding over bytes as a GGUF file's metadata, which
+ * {@link GgufTokenizer} reads.
  */
 public final class GgufTokenizerKeys {
   private static final Pattern BYTE_NAME = Pattern.compile("<0x[0-9A-F]{2}>");

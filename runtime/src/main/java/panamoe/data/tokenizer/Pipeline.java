@@ -75,7 +75,7 @@ public final class Pipeline {
   }
 
   /**
-   * As above.
+   * The tokens of a text in which some characters are literal.
    *
    * @param literal the places of characters that are part of no marker
    */

@@ -67,7 +67,7 @@ record Decoder(Keys keys, int hidden, int layers, NormConfig norm) {
     return heads(Math.max(1, hidden / keys.count("num_attention_heads")));
   }
 
-  /** As above, of {@code size} by default. */
+  /** The heads, of {@code size} where the configuration does not say. */
   GroupedQueryConfig.Heads heads(int size) {
     int query = keys.count("num_attention_heads");
     return new GroupedQueryConfig.Heads(
@@ -115,7 +115,7 @@ record Decoder(Keys keys, int hidden, int layers, NormConfig norm) {
     return softmax(topK, false, normalized ? Normalization.CHOSEN : Normalization.RAW);
   }
 
-  /** As above, perhaps with a bias. */
+  /** A gate with softmax scores, and perhaps a bias on its logits. */
   static GateConfig softmax(int topK, boolean bias, Normalization normalization) {
     return new GateConfig(
         topK,

@@ -16,7 +16,8 @@ import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 
 /**
- * A model in the words and the tensors of a family: {@link ReleasedModel} the other way. Immutable.
+ * A model in the keys and tensors of a family, for a file that {@link ReleasedModel} reads.
+ * Immutable.
  */
 public final class ExportedModel {
   private final Family family;

@@ -100,7 +100,7 @@ final class GgufKeys {
   }
 
   /**
-   * As above.
+   * Reads the keys of {@code config.json} from a file's metadata.
    *
    * @param strict whether to refuse a key that is not known
    */

@@ -56,7 +56,7 @@ public final class Keys {
   }
 
   /**
-   * As above.
+   * A whole number from 1.
    *
    * @param absent the value where there is none
    */

@@ -65,7 +65,7 @@ interface Recipe {
     return joined(tensor(first), tensor(second));
   }
 
-  /** As above, of recipes. */
+  /** The rows of one recipe, then those of another. */
   static Recipe joined(Recipe first, Recipe second) {
     return by(
         files -> {

@@ -47,7 +47,10 @@ final class Recipes {
     this(layer, null);
   }
 
-  /** As above, and {@code encoderLayer} before the names of an encoder's layer's. */
+  /**
+   * With {@code layer} before the names of a decoder's layer, {@code encoderLayer} before an
+   * encoder's.
+   */
   Recipes(String layer, String encoderLayer) {
     this.layer = layer;
     this.encoderLayer = encoderLayer;

@@ -82,7 +82,7 @@ public final class ReleasedModel {
                                 .collect(Collectors.joining(", "))));
   }
 
-  /** As above, of a model in GGUF. */
+  /** A model in GGUF. */
   public static ReleasedModel of(GgufFile file) {
     Path path = file.metadata().path();
     ObjectNode values = GgufKeys.of(file);

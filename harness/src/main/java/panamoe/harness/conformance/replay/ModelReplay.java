@@ -78,7 +78,7 @@ public final class ModelReplay implements AutoCloseable {
   }
 
   /**
-   * As above, behind a text.
+   * The logits of a text that answers another one.
    *
    * @param source what the encoder reads; null without an encoder
    */
