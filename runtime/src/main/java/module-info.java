@@ -26,6 +26,8 @@ module panamoe.runtime {
       panamoe.api;
   exports panamoe.comm.mpi to
       panamoe.api;
+  exports panamoe.comm.tcp to
+      panamoe.api;
   exports panamoe.config to
       panamoe.api,
       panamoe.text;

@@ -4,7 +4,7 @@ package panamoe.comm;
  * A collective failed: ranks disagree, a rank is gone, or the library underneath failed. The
  * message names the rank.
  */
-public final class CommunicationException extends RuntimeException {
+public class CommunicationException extends RuntimeException {
   public CommunicationException(String message) {
     super(message);
   }

@@ -6,15 +6,26 @@ import java.util.OptionalInt;
 import java.util.stream.Stream;
 
 /**
- * The rank of this process as its launcher (mpirun or Slurm's srun) set it in environment
- * variables. Known before any communicator is open.
+ * The rank of this process as its launcher (mpirun, Slurm's srun, or whoever starts ranks that meet
+ * by TCP) set it in environment variables. Known before any communicator is open.
  */
 public final class LauncherVariables {
+  /** This process's rank, for ranks that meet by TCP. */
+  public static final String RANK = "PANAMOE_RANK";
+
+  /** How many ranks meet by TCP. */
+  public static final String RANKS = "PANAMOE_RANKS";
+
   private LauncherVariables() {}
+
+  /** Whether this process is one of ranks that meet by TCP. */
+  public static boolean byTcp() {
+    return System.getenv(RANKS) != null;
+  }
 
   /** This process's rank; empty when no launcher started it. */
   public static OptionalInt rank() {
-    return number(System.getenv(), "OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID");
+    return number(System.getenv(), RANK, "OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID");
   }
 
   /**
@@ -22,7 +33,7 @@ public final class LauncherVariables {
    * script of Slurm has a number of tasks too, but starts alone, so that the step's counts.
    */
   public static OptionalInt size() {
-    return number(System.getenv(), "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS");
+    return number(System.getenv(), RANKS, "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS");
   }
 
   /**
@@ -43,16 +54,23 @@ public final class LauncherVariables {
    * started this one.
    */
   public static OptionalInt rankHere() {
-    return number(System.getenv(), "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID");
+    return number(
+        System.getenv(), "PANAMOE_RANK_HERE", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID");
   }
 
-  /** Whether mpirun or srun started this process beside others. */
+  /** Whether this process was started beside others. */
   public static boolean amongOthers() {
     return size().orElse(1) > 1;
   }
 
-  /** srun lists the ranks of a machine; a number of its own exists only for some of its options. */
+  /**
+   * srun lists the ranks of a machine; a number of its own exists only for some of its options.
+   * Ranks that meet by TCP are often alone in a container.
+   */
   static OptionalInt sizeHere(Map<String, String> environment) {
+    if (environment.containsKey(RANKS)) {
+      return OptionalInt.of(number(environment, "PANAMOE_RANKS_HERE").orElse(1));
+    }
     String ranks = environment.get("SLURM_GTIDS");
     return ranks == null || environment.containsKey("OMPI_COMM_WORLD_LOCAL_SIZE")
         ? number(environment, "OMPI_COMM_WORLD_LOCAL_SIZE")

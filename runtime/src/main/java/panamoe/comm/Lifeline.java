@@ -13,6 +13,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.UnaryOperator;
+import java.util.stream.IntStream;
 
 /**
  * Failure detection for ranks that are processes: a TCP connection from every rank to rank 0. Over
@@ -38,6 +39,8 @@ public final class Lifeline {
   private final AtomicReference<String> failure = new AtomicReference<>();
   private final CountDownLatch failed = new CountDownLatch(1);
   private final Witness witness;
+  private final CountDownLatch ended = new CountDownLatch(1);
+  private final Thread atExit = new Thread(this::hearWhy, "lifeline end");
   private volatile boolean noticed;
   private volatile boolean done;
 
@@ -63,6 +66,7 @@ public final class Lifeline {
     private final Socket socket;
     private final DataOutputStream out;
     private volatile long heard = System.nanoTime();
+    private volatile Thread ear;
 
     Line(Socket socket) {
       try {
@@ -84,6 +88,19 @@ public final class Lifeline {
         out.flush();
       } catch (IOException _) {
         // The thread that reads from this connection reports that it broke.
+      }
+    }
+
+    /** Says nothing more, waits until the other side closes the connection, then closes it. */
+    void end(Duration most) {
+      try {
+        socket.shutdownOutput();
+        ear.join(most);
+        socket.close();
+      } catch (IOException _) {
+        // It has ended already.
+      } catch (InterruptedException _) {
+        Thread.currentThread().interrupt();
       }
     }
   }
@@ -117,9 +134,9 @@ public final class Lifeline {
     Star.connect(rank, size, patience, broadcast)
         .forEach((peer, socket) -> lifeline.lines.put(peer, new Line(socket)));
     lifeline.lines.forEach(
-        (peer, line) -> Thread.ofVirtual().start(() -> lifeline.hear(peer, line)));
+        (peer, line) -> line.ear = Thread.startVirtualThread(() -> lifeline.hear(peer, line)));
     Thread.ofPlatform().daemon().name("lifeline").start(lifeline::beat);
-    Runtime.getRuntime().addShutdownHook(new Thread(lifeline::hearWhy, "lifeline end"));
+    Runtime.getRuntime().addShutdownHook(lifeline.atExit);
     return lifeline;
   }
 
@@ -183,6 +200,23 @@ public final class Lifeline {
   }
 
   /**
+   * Closes the connections of a process that goes on. Everyone has left, or the world has failed.
+   * Rank 0 is the last, because it tells the others.
+   */
+  public void end() {
+    done = true;
+    ended.countDown();
+    for (Line line : lines.values()) {
+      line.end(rank == 0 ? LAST_MOMENT : Duration.ZERO);
+    }
+    try {
+      Runtime.getRuntime().removeShutdownHook(atExit);
+    } catch (IllegalStateException _) {
+      // The process is ending.
+    }
+  }
+
+  /**
    * @param kind of the failure: {@link #FAILED} or {@link #LOST}
    */
   private void decide(int kind, String reason) {
@@ -217,15 +251,14 @@ public final class Lifeline {
         line.heard = System.nanoTime();
         switch (kind) {
           case LEFT -> {
+            // First told, then known: a rank 0 that knows of all closes its connections.
+            lines.forEach(
+                (other, to) -> {
+                  if (rank == 0 && other != number) {
+                    to.say(LEFT, number, "");
+                  }
+                });
             left.add(number);
-            if (rank == 0) {
-              lines.forEach(
-                  (other, to) -> {
-                    if (other != number) {
-                      to.say(LEFT, number, "");
-                    }
-                  });
-            }
           }
           case FAILED, LOST -> decide(kind, words);
           default -> {}
@@ -234,6 +267,9 @@ public final class Lifeline {
     } catch (IOException _) {
       if (!left.contains(peer)) {
         decide(LOST, "rank " + peer + " is gone: its process ended or was killed");
+      } else if (peer == 0) {
+        // It waits for all before it ends, and nobody else tells who has left.
+        IntStream.range(0, size).filter(other -> other != rank).forEach(left::add);
       }
     }
   }
@@ -242,7 +278,9 @@ public final class Lifeline {
     long pause = Math.clamp(timeout.toMillis() / 10, 10, 1000);
     try {
       while (failure.get() == null) {
-        Thread.sleep(pause);
+        if (ended.await(pause, TimeUnit.MILLISECONDS)) {
+          return;
+        }
         long now = System.nanoTime();
         lines.forEach(
             (peer, line) -> {
@@ -258,8 +296,7 @@ public final class Lifeline {
               }
             });
       }
-      Thread.sleep(timeout);
-      if (!noticed) {
+      if (!ended.await(timeout.toMillis(), TimeUnit.MILLISECONDS) && !noticed) {
         witness.unheard(failure.get());
       }
     } catch (InterruptedException e) {

@@ -3,17 +3,13 @@ package panamoe.comm;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
-import java.net.InetAddress;
 import java.net.InetSocketAddress;
-import java.net.NetworkInterface;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.SecureRandom;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.Collections;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
@@ -54,7 +50,7 @@ final class Star {
     try (ServerSocket server = new ServerSocket(0, size)) {
       StringBuilder address = new StringBuilder(HexFormat.of().formatHex(token));
       address.append(' ').append(server.getLocalPort());
-      addresses().forEach(host -> address.append(' ').append(host));
+      MachineAddresses.all().forEach(host -> address.append(' ').append(host));
       broadcast.apply(address.toString().getBytes(StandardCharsets.UTF_8));
       long deadline = System.nanoTime() + patience.toNanos();
       while (ranks.size() < size - 1) {
@@ -126,23 +122,5 @@ final class Star {
     } catch (IOException _) {
       // Nothing was sent over it that could be lost.
     }
-  }
-
-  /**
-   * Addresses of this machine. The loopback comes first: it is the fastest, and no other machine
-   * answers there.
-   */
-  private static List<String> addresses() throws IOException {
-    List<String> addresses = new ArrayList<>();
-    for (NetworkInterface device : Collections.list(NetworkInterface.getNetworkInterfaces())) {
-      if (device.isUp()) {
-        for (InetAddress address : Collections.list(device.getInetAddresses())) {
-          if (!address.isLinkLocalAddress()) {
-            addresses.add(device.isLoopback() ? 0 : addresses.size(), address.getHostAddress());
-          }
-        }
-      }
-    }
-    return addresses;
   }
 }

@@ -262,7 +262,8 @@ public abstract class CommunicatorContract {
         world -> {
           Communicator other = world.split(0, 0, "other");
           CompletableFuture<Void> beside =
-              CompletableFuture.runAsync(() -> exchangeOften(other, 40, 1));
+              CompletableFuture.runAsync(
+                  () -> exchangeOften(other, 40, 1), work -> Thread.ofPlatform().start(work));
           exchangeOften(world, 40, 2);
           beside.join();
         });

@@ -5,10 +5,13 @@ import java.time.Duration;
 import java.util.Locale;
 import panamoe.backend.Backend;
 import panamoe.comm.CommunicationException;
+import panamoe.comm.Communicator;
 import panamoe.comm.LauncherVariables;
 import panamoe.comm.exchange.Strategy;
 import panamoe.comm.mpi.MpiWorld;
 import panamoe.comm.nccl.NcclCommunicator;
+import panamoe.comm.tcp.TcpRank;
+import panamoe.comm.tcp.TcpWorld;
 import panamoe.harness.OutputPlace;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.help.OptionGroup;
@@ -31,6 +34,8 @@ public final class RankOptions implements OptionGroup {
     THREADS,
     /** Processes that mpirun or srun started. */
     MPI,
+    /** Processes that anything started. */
+    TCP,
     /** Processes, or threads if {@code --ranks} is given, with one card each. */
     NCCL
   }
@@ -66,8 +71,10 @@ public final class RankOptions implements OptionGroup {
       defaultValue = "threads",
       description = {
         "threads of this process; mpi: one rank in each process that mpirun or srun starts;",
-        "nccl: the same with a card for each rank, or with --ranks threads with a card each. "
-            + "Default: ${DEFAULT-VALUE}."
+        "tcp: one in each process that PANAMOE_RANK, PANAMOE_RANKS, PANAMOE_RENDEZVOUS and "
+            + "PANAMOE_SECRET tell of the others;",
+        "nccl: either of these with a card for each rank, or with --ranks threads with a card "
+            + "each. Default: ${DEFAULT-VALUE}."
       })
   private Kind kind;
 
@@ -147,7 +154,10 @@ public final class RankOptions implements OptionGroup {
   /** Ranks of this machine without options: processes where a launcher has started several. */
   public static RankOptions threadsOrProcesses(int count) {
     RankOptions options = new RankOptions();
-    options.kind = LauncherVariables.amongOthers() ? Kind.MPI : Kind.THREADS;
+    options.kind =
+        !LauncherVariables.amongOthers()
+            ? Kind.THREADS
+            : LauncherVariables.byTcp() ? Kind.TCP : Kind.MPI;
     options.count = LauncherVariables.amongOthers() ? null : Integer.valueOf(count);
     options.tensorDegree = 1;
     options.strategy = Strategy.AUTO;
@@ -163,12 +173,18 @@ public final class RankOptions implements OptionGroup {
    * @throws IllegalArgumentException if the degrees do not divide the ranks
    */
   public Topology topology() {
-    if (count != null && (kind == Kind.MPI || cards() && LauncherVariables.amongOthers())) {
-      throw usage("--ranks is for threads; -n of mpirun or srun says how many processes");
+    if (count != null && (!oneProcess() || cards() && LauncherVariables.amongOthers())) {
+      throw usage(
+          "--ranks is for threads; "
+              + (overTcp() ? LauncherVariables.RANKS : "-n of mpirun or srun")
+              + " says how many processes");
     }
     if (oneProcess() && LauncherVariables.amongOthers()) {
       throw usage(
-          "mpirun or srun started several processes: --comm mpi makes them ranks of one run");
+          LauncherVariables.byTcp()
+              ? LauncherVariables.RANKS
+                  + " says that there are several processes: --comm tcp makes them ranks of one run"
+              : "mpirun or srun started several processes: --comm mpi makes them ranks of one run");
     }
     if (timeout < 1) {
       throw usage("--timeout is " + timeout + " s, expected 1 or more");
@@ -192,7 +208,9 @@ public final class RankOptions implements OptionGroup {
           "--ep and --tp spread a model over ranks, but there is one: "
               + (oneProcess()
                   ? "--ranks N makes N of them"
-                  : "mpirun -n N or srun --mpi=pmix -n N starts N of them"));
+                  : overTcp()
+                      ? LauncherVariables.RANKS + " says how many"
+                      : "mpirun -n N or srun --mpi=pmix -n N starts N of them"));
     }
     int slices = sliceExperts ? tensorDegree : expertSlices == null ? 1 : expertSlices;
     return new Topology(ranks, experts, tensorDegree, slices);
@@ -201,7 +219,7 @@ public final class RankOptions implements OptionGroup {
   private void requireNodes(int ranks) {
     if (nodes != null && !oneProcess()) {
       throw usage(
-          "--nodes is for threads; processes are on the machines that mpirun or srun put them on");
+          "--nodes is for threads; processes are on the machines on which they were started");
     }
     if (nodes() < 1 || ranks % nodes() != 0) {
       throw usage(
@@ -221,7 +239,8 @@ public final class RankOptions implements OptionGroup {
    * Checks the run's requirements before anything is written.
    *
    * @throws CommunicationException with a one-sentence message, if MPI or NCCL is missing
-   * @throws ParameterException if there are too many threads
+   * @throws ParameterException if there are too many threads, or the environment does not say what a
+   *     rank over TCP must know
    * @throws IllegalArgumentException if the trace cannot be written to its path
    */
   public void requireAvailable() {
@@ -233,7 +252,9 @@ public final class RankOptions implements OptionGroup {
               + MOST_THREADS
               + " ranks as threads; mpirun or srun starts more, with --comm mpi");
     }
-    if (!oneProcess()) {
+    if (overTcp()) {
+      self();
+    } else if (!oneProcess()) {
       MpiWorld.requireLibrary();
     }
     if (cards()) {
@@ -286,6 +307,33 @@ public final class RankOptions implements OptionGroup {
   /** Whether all ranks are threads of this process. */
   public boolean oneProcess() {
     return kind == Kind.THREADS || cards() && count != null;
+  }
+
+  /** Whether ranks are processes that meet by TCP. */
+  private boolean overTcp() {
+    return kind == Kind.TCP || cards() && !oneProcess() && LauncherVariables.byTcp();
+  }
+
+  private TcpRank self() {
+    try {
+      return TcpRank.of(System.getenv());
+    } catch (IllegalArgumentException e) {
+      throw usage("--comm " + kind.name().toLowerCase(Locale.ROOT) + ": " + e.getMessage());
+    }
+  }
+
+  /**
+   * Connects this process with the other ranks.
+   *
+   * @throws CommunicationException in one sentence
+   */
+  Communicator meet() {
+    if (!overTcp()) {
+      return MpiWorld.open(timeout());
+    }
+    TcpRank self = self();
+    return TcpWorld.open(
+        self, timeout(), lost -> System.err.println("rank " + self.rank() + ": " + lost));
   }
 
   /** The number of ranks that share this machine's cores. */

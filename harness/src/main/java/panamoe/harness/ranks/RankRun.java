@@ -9,7 +9,6 @@ import panamoe.backend.Backend;
 import panamoe.comm.CommunicationException;
 import panamoe.comm.Communicator;
 import panamoe.comm.ThreadWorld;
-import panamoe.comm.mpi.MpiWorld;
 import panamoe.comm.nccl.NcclCommunicator;
 import panamoe.harness.SharedOptions;
 import panamoe.parallel.BackendNcclDevice;
@@ -73,7 +72,7 @@ public final class RankRun {
   }
 
   private <T> T runProcess(Trace recorded, Body<T> body) throws Exception {
-    Communicator met = MpiWorld.open(options.timeout());
+    Communicator met = options.meet();
     Body<T> traced =
         (ranks, backend, stop) -> {
           T result = body.run(ranks, backend, stop);

@@ -14,9 +14,12 @@ import panamoe.comm.CommunicationException;
 import panamoe.comm.Communicator;
 import panamoe.comm.LauncherVariables;
 import panamoe.comm.Lifeline;
+import panamoe.comm.message.InFlightMemory;
+import panamoe.comm.message.MessageCommunicator;
+import panamoe.comm.message.MessageWorld;
 
 /** MPI in this process: started once, used by all groups, ended once. Thread-safe. */
-public final class MpiWorld {
+public final class MpiWorld implements MessageWorld {
   private static final int START_FACTOR = 6;
   // A separate thread of each rank sends heartbeats, so a slow rank still counts as alive; a silent
   // one is lost.
@@ -101,33 +104,34 @@ public final class MpiWorld {
       Duration silence = timeout.compareTo(SILENCE) < 0 ? timeout : SILENCE;
       lifeline =
           Lifeline.open(rank, size, patience, silence, this::broadcastFromRank0, new Speaker(rank));
-      return MpiCommunicator.world(this, rank, size, firstRankOfNode(rank));
+      Arena messages = Arena.ofShared();
+      return MessageCommunicator.of(
+          this,
+          new MpiMessages(world, chunk, messages),
+          rank,
+          size,
+          firstRankOfNode(rank),
+          messages);
     }
   }
 
-  Duration timeout() {
+  @Override
+  public Duration timeout() {
     return timeout;
   }
 
-  long chunk() {
-    return chunk;
-  }
-
-  Lifeline lifeline() {
+  @Override
+  public Lifeline lifeline() {
     return lifeline;
   }
 
-  boolean isClosed() {
+  @Override
+  public boolean isClosed() {
     return closed.get();
   }
 
-  /**
-   * Ends MPI together with the others. Waits for ranks that are alive and not done; after a failure
-   * it does not wait.
-   *
-   * @throws CommunicationException if the world fails while this rank waits for the others' end
-   */
-  void close() {
+  @Override
+  public void close() {
     if (!closed.compareAndSet(false, true) || lifeline.failure() != null) {
       return;
     }

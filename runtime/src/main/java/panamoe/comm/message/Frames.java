@@ -1,4 +1,4 @@
-package panamoe.comm.mpi;
+package panamoe.comm.message;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;

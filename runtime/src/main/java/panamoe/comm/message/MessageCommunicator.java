@@ -1,4 +1,4 @@
-package panamoe.comm.mpi;
+package panamoe.comm.message;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -8,63 +8,66 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
-import panamoe.bindings.mpi.Mpi;
-import panamoe.bindings.mpi.OpenMpi;
 import panamoe.comm.CollectiveCall;
 import panamoe.comm.Communicator;
 import panamoe.comm.GroupMember;
 import panamoe.comm.Reduction;
-import panamoe.comm.mpi.Meeting.Blocks;
+import panamoe.comm.message.Meeting.Blocks;
 import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 
 /**
- * Ranks as processes, over Open MPI. Collectives use its non-blocking sends and receives instead of
- * its own collectives, because those do not tell which rank is missing, cannot be cancelled and do
- * not add in rank order.
+ * Ranks that are processes, over messages between every two of them. Collectives are made of
+ * messages instead of a library's own, because those do not tell which rank is missing, cannot be
+ * cancelled and do not add in rank order.
  */
-public final class MpiCommunicator extends GroupMember {
+public final class MessageCommunicator extends GroupMember {
   // Larger sums are computed in parts, which bounds the buffer for the other ranks' terms.
   private static final long SUM_BYTES = 8 << 20;
 
-  private final MpiWorld world;
-  private final MemorySegment group;
+  private final MessageWorld world;
+  private final Messages messages;
   private final Arena arena;
   private final Meeting meeting;
   // Of a card's tensors. After a failure they are kept: messages may still arrive in them.
   private final List<HostView> copies = new ArrayList<>();
+  private final boolean root;
   private boolean closed;
 
   /**
-   * @param group an MPI_Comm; the world's is MPI's own
+   * @param arena of the messages and the meeting
    */
-  private MpiCommunicator(
-      MpiWorld world,
-      MemorySegment group,
+  private MessageCommunicator(
+      MessageWorld world,
+      Messages messages,
       Arena arena,
       Meeting meeting,
       int rank,
       int[] nodes,
-      MpiCommunicator parent) {
+      MessageCommunicator parent) {
     super(rank, meeting.ranks(), nodes, parent);
     this.world = world;
-    this.group = group;
+    this.messages = messages;
     this.arena = arena;
     this.meeting = meeting;
+    this.root = parent == null;
   }
 
   /**
-   * @param nodeName a number that is the same for all members on one machine; all members learn it
+   * All ranks of the world; collective.
+   *
+   * @param messages between them
+   * @param nodeName a number that is the same for all ranks on one machine; all learn it
+   * @param arena of the messages, shared; the communicator closes it
    */
-  static MpiCommunicator world(MpiWorld world, int rank, int size, int nodeName) {
-    Arena arena = Arena.ofShared();
-    Meeting meeting =
-        new Meeting(
-            world, OpenMpi.world(), "world", rank, IntStream.range(0, size).toArray(), arena);
+  public static Communicator of(
+      MessageWorld world, Messages messages, int rank, int size, int nodeName, Arena arena) {
+    int[] ranks = IntStream.range(0, size).toArray();
+    Meeting meeting = new Meeting(world, messages, "world", rank, ranks, arena);
     long[] names =
         gather(meeting, CollectiveCall.allGatherNumbers("", new long[1]), rank, nodeName);
     int[] nodes = Arrays.stream(names).mapToInt(name -> number(name, names)).toArray();
-    return new MpiCommunicator(world, OpenMpi.world(), arena, meeting, rank, nodes, null);
+    return new MessageCommunicator(world, messages, arena, meeting, rank, nodes, null);
   }
 
   /** The number of distinct names below this one. */
@@ -264,19 +267,14 @@ public final class MpiCommunicator extends GroupMember {
 
   @Override
   public Communicator split(int color, int key, String name) {
-    // The members first meet in a collective of ours, which can fail; then MPI's split finds all of
-    // them there and cannot hang.
     long[] wishes = gather(meeting, CollectiveCall.split(place()), rank(), color, key);
     Part part = part(wishes);
-    Arena childArena = Arena.ofShared();
-    MemorySegment handle = childArena.allocate(ValueLayout.ADDRESS);
-    // A color is numbered by its first member, because MPI takes no negative color.
-    MpiWorld.check(
-        Mpi.MPI_Comm_split(group, part.members()[0], part.rank(), handle), "MPI_Comm_split");
-    MemorySegment child = handle.get(ValueLayout.ADDRESS, 0);
-    Meeting childMeeting = new Meeting(world, child, name, part.rank(), part.ranks(), childArena);
-    return new MpiCommunicator(
-        world, child, childArena, childMeeting, part.rank(), part.nodes(), this);
+    Arena partArena = Arena.ofShared();
+    // All members have met above: a split that is collective in a library finds them there.
+    Messages ofPart = messages.split(part.members(), part.rank(), partArena);
+    Meeting partMeeting = new Meeting(world, ofPart, name, part.rank(), part.ranks(), partArena);
+    return new MessageCommunicator(
+        world, ofPart, partArena, partMeeting, part.rank(), part.nodes(), this);
   }
 
   @Override
@@ -290,13 +288,10 @@ public final class MpiCommunicator extends GroupMember {
       return;
     }
     closed = true;
-    if (group.equals(OpenMpi.world())) {
+    if (root) {
       world.close();
     } else if (world.lifeline().failure() == null && !world.isClosed()) {
-      try (Arena call = Arena.ofConfined()) {
-        MpiWorld.check(
-            Mpi.MPI_Comm_free(call.allocateFrom(ValueLayout.ADDRESS, group)), "MPI_Comm_free");
-      }
+      messages.close();
       arena.close();
     }
     // After a failure, messages may still arrive in this memory.

@@ -1,4 +1,4 @@
-package panamoe.comm.mpi;
+package panamoe.comm.message;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -8,16 +8,14 @@ import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.locks.LockSupport;
 import java.util.stream.IntStream;
-import panamoe.bindings.mpi.Mpi;
-import panamoe.bindings.mpi.OpenMpi;
 import panamoe.comm.Collective;
 import panamoe.comm.CollectiveCall;
 import panamoe.comm.CommunicationException;
 import panamoe.comm.Disagreement;
 
 /**
- * A group's collectives over MPI: every two members exchange a frame, then the data that did not
- * fit into it. All sends and receives are in flight at the same time; the wait for them has a
+ * A group's collectives over messages: every two members exchange a frame, then the data that did
+ * not fit into it. All sends and receives are in flight at the same time; the wait for them has a
  * timeout and ends when the world fails. Used by one thread at a time.
  */
 final class Meeting {
@@ -61,28 +59,28 @@ final class Meeting {
     }
   }
 
-  private final MpiWorld world;
+  private final MessageWorld world;
   private final String name;
   private final int rank;
   private final int[] ranks;
   private final Frames outgoing;
   private final Frames incoming;
-  private final Requests requests;
+  private final Messages messages;
 
   /**
-   * @param group an MPI_Comm
+   * @param messages of the group
    * @param name of the group
    * @param rank this member
    * @param ranks of the members in the world
    */
-  Meeting(MpiWorld world, MemorySegment group, String name, int rank, int[] ranks, Arena arena) {
+  Meeting(MessageWorld world, Messages messages, String name, int rank, int[] ranks, Arena arena) {
     this.world = world;
     this.name = name;
     this.rank = rank;
     this.ranks = ranks;
     this.outgoing = new Frames(ranks.length, arena);
     this.incoming = new Frames(ranks.length, arena);
-    this.requests = new Requests(group, world.chunk(), arena);
+    this.messages = messages;
   }
 
   String name() {
@@ -96,23 +94,39 @@ final class Meeting {
   /** Moves one block from every member to every member, itself included. */
   void exchange(CollectiveCall call, Blocks send, Blocks receive) {
     requireWorld(call);
+    boolean moved = false;
+    try {
+      move(call, send, receive);
+      moved = true;
+    } catch (MessageException e) {
+      // A message may fail before the lifeline notices a death, but it does not know the reason.
+      requireUninterrupted(call);
+      world.lifeline().awaitFailure(MOMENT);
+      throw failure("rank " + ranks[rank] + ": " + e.getMessage() + " in " + where(call));
+    } finally {
+      if (!moved) {
+        messages.cancel();
+      }
+    }
+  }
+
+  private void move(CollectiveCall call, Blocks send, Blocks receive) {
     int members = ranks.length;
     for (int peer = next(rank); peer != rank; peer = next(peer)) {
-      checked(requests.receive(incoming.empty(peer), peer, FRAME_TAG), "MPI_Irecv", call);
+      messages.receive(incoming.empty(peer), peer, FRAME_TAG);
     }
-    int frames = requests.count();
+    int frames = messages.count();
     for (int peer = next(rank); peer != rank; peer = next(peer)) {
       if (receive.bytes[peer] > Frames.ROOM) {
-        checked(requests.receive(receive.of(peer), peer, DATA_TAG), "MPI_Irecv", call);
+        messages.receive(receive.of(peer), peer, DATA_TAG);
       }
     }
     long digest = call.digest();
     for (int peer = next(rank); peer != rank; peer = next(peer)) {
       MemorySegment block = send.of(peer);
-      checked(
-          requests.send(outgoing.fill(peer, digest, block), peer, FRAME_TAG), "MPI_Isend", call);
+      messages.send(outgoing.fill(peer, digest, block), peer, FRAME_TAG);
       if (block.byteSize() > Frames.ROOM) {
-        checked(requests.send(block, peer, DATA_TAG), "MPI_Isend", call);
+        messages.send(block, peer, DATA_TAG);
       }
     }
     MemorySegment.copy(
@@ -124,12 +138,12 @@ final class Meeting {
         incoming.read(peer, receive.of(peer));
       }
     }
-    if (requests.count() > frames) {
+    if (messages.count() > frames) {
       long bytes = receive.memory.byteSize() + send.memory.byteSize();
       long limit = world.timeout().toNanos() + bytes * (1_000_000_000L / SLOWEST_BYTES_PER_SECOND);
-      await(frames, requests.count(), limit, call);
+      await(frames, messages.count(), limit, call);
     }
-    requests.clear();
+    messages.clear();
   }
 
   /**
@@ -181,14 +195,14 @@ final class Meeting {
   }
 
   private String[] descriptions(CollectiveCall call) {
-    int from = requests.count();
+    int from = messages.count();
     for (int peer = next(rank); peer != rank; peer = next(peer)) {
-      checked(requests.receive(incoming.empty(peer), peer, FRAME_TAG), "MPI_Irecv", call);
+      messages.receive(incoming.empty(peer), peer, FRAME_TAG);
     }
-    int to = requests.count();
+    int to = messages.count();
     MemorySegment words = Frames.words(call.describe());
     for (int peer = next(rank); peer != rank; peer = next(peer)) {
-      checked(requests.send(outgoing.fill(peer, 0, words), peer, FRAME_TAG), "MPI_Isend", call);
+      messages.send(outgoing.fill(peer, 0, words), peer, FRAME_TAG);
     }
     await(from, to, world.timeout().toNanos(), call);
     String[] descriptions = new String[ranks.length];
@@ -201,8 +215,7 @@ final class Meeting {
   private void await(int from, int to, long limit, CollectiveCall call) {
     long start = 0;
     for (int tests = 0; ; tests++) {
-      checked(requests.test(from, to), "MPI_Testall", call);
-      if (requests.allFinished()) {
+      if (messages.finished(from, to)) {
         return;
       }
       if (tests >= EAGER_TESTS) {
@@ -221,11 +234,7 @@ final class Meeting {
     if (failure != null) {
       throw new CommunicationException(failure);
     }
-    if (Thread.currentThread().isInterrupted()) {
-      // The launcher ends all ranks when one dies; then that death is the reason.
-      world.lifeline().awaitFailure(MOMENT);
-      throw failure("rank " + ranks[rank] + " was interrupted in " + where(call));
-    }
+    requireUninterrupted(call);
     if (waited > MOMENT.toNanos()) {
       // Data that a rank sent before it left has had time to arrive.
       List<Integer> gone = missing().stream().filter(world.lifeline()::hasLeft).toList();
@@ -260,6 +269,14 @@ final class Meeting {
     }
   }
 
+  private void requireUninterrupted(CollectiveCall call) {
+    if (Thread.currentThread().isInterrupted()) {
+      // The launcher ends all ranks when one dies; then that death is the reason.
+      world.lifeline().awaitFailure(MOMENT);
+      throw failure("rank " + ranks[rank] + " was interrupted in " + where(call));
+    }
+  }
+
   /** The ranks (in the world) whose frame has not arrived. */
   private List<Integer> missing() {
     List<Integer> missing = new ArrayList<>();
@@ -269,21 +286,6 @@ final class Meeting {
       }
     }
     return missing;
-  }
-
-  private void checked(int status, String function, CollectiveCall call) {
-    if (status != Mpi.MPI_SUCCESS()) {
-      // MPI may notice a death before the lifeline does, but cannot name the rank.
-      world.lifeline().awaitFailure(MOMENT);
-      throw failure(
-          String.format(
-              Locale.ROOT,
-              "rank %d: %s failed in %s: %s",
-              ranks[rank],
-              function,
-              where(call),
-              OpenMpi.errorString(status)));
-    }
   }
 
   private String where(CollectiveCall call) {

@@ -1,4 +1,4 @@
-package panamoe.comm.mpi;
+package panamoe.comm.message;
 
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;

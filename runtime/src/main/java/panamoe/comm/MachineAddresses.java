@@ -1,0 +1,31 @@
+package panamoe.comm;
+
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.NetworkInterface;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+
+/** Under which addresses other ranks may reach this machine. */
+public final class MachineAddresses {
+  private MachineAddresses() {}
+
+  /**
+   * All but link-local ones. The loopback comes first: it is the fastest, and no other machine
+   * answers there.
+   */
+  public static List<String> all() throws IOException {
+    List<String> addresses = new ArrayList<>();
+    for (NetworkInterface device : Collections.list(NetworkInterface.getNetworkInterfaces())) {
+      if (device.isUp()) {
+        for (InetAddress address : Collections.list(device.getInetAddresses())) {
+          if (!address.isLinkLocalAddress()) {
+            addresses.add(device.isLoopback() ? 0 : addresses.size(), address.getHostAddress());
+          }
+        }
+      }
+    }
+    return addresses;
+  }
+}

@@ -1,0 +1,22 @@
+package panamoe.comm.message;
+
+import java.time.Duration;
+import panamoe.comm.Lifeline;
+
+/** What the groups of one world share. Thread-safe. */
+public interface MessageWorld {
+  /** How long a rank waits for a late one before the world fails. */
+  Duration timeout();
+
+  Lifeline lifeline();
+
+  boolean isClosed();
+
+  /**
+   * Ends the world together with the others. Waits for ranks that are alive and not done; after a
+   * failure it does not wait. Idempotent.
+   *
+   * @throws panamoe.comm.CommunicationException if the world fails meanwhile
+   */
+  void close();
+}

@@ -1,0 +1,2 @@
+/** Communicators over messages between every two ranks, whatever carries them. */
+package panamoe.comm.message;

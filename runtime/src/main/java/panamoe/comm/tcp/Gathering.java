@@ -1,0 +1,241 @@
+package panamoe.comm.tcp;
+
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.net.SocketTimeoutException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.stream.IntStream;
+import panamoe.comm.CommunicationException;
+import panamoe.comm.Disagreement;
+
+/**
+ * The ranks before they know each other: rank 0 listens at the address that all were told, the
+ * others connect to it and learn through it what they need to connect to each other. Used by one
+ * thread.
+ */
+final class Gathering implements AutoCloseable {
+  private static final int CONNECT_MILLIS = 2000;
+  private static final int PAUSE_MILLIS = 100;
+
+  private final TcpRank self;
+  private final Duration patience;
+  private final Map<Integer, Socket> ranks = new ConcurrentHashMap<>();
+  // Why connections were refused.
+  private final Queue<String> refused = new ConcurrentLinkedQueue<>();
+
+  private Gathering(TcpRank self, Duration patience) {
+    this.self = self;
+    this.patience = patience;
+  }
+
+  /**
+   * Waits for all ranks; collective.
+   *
+   * @throws CommunicationException in one sentence, if not all have come in time
+   */
+  static Gathering of(TcpRank self, Handshake handshake, Duration patience) {
+    Gathering gathering = new Gathering(self, patience);
+    try {
+      long end = System.nanoTime() + patience.toNanos();
+      if (self.rank() == 0) {
+        gathering.listen(handshake, end);
+      } else {
+        gathering.connect(handshake, end);
+      }
+      return gathering;
+    } catch (Throwable e) {
+      gathering.close();
+      throw e;
+    }
+  }
+
+  private void listen(Handshake handshake, long end) {
+    try (ServerSocket server = new ServerSocket()) {
+      InetAddress address = InetAddress.getByName(self.host());
+      // Elsewhere the host may be a name of a balancer, or of an address outside of a container.
+      server.bind(
+          address.isLoopbackAddress()
+              ? new InetSocketAddress(address, self.port())
+              : new InetSocketAddress(self.port()),
+          self.size());
+      server.setSoTimeout(PAUSE_MILLIS);
+      while (ranks.size() < self.size() - 1) {
+        if (System.nanoTime() - end > 0) {
+          throw new CommunicationException(missing());
+        }
+        requireUninterrupted();
+        try {
+          Socket socket = server.accept();
+          // A stranger that says nothing does not keep the others waiting.
+          Thread.ofVirtual().start(() -> admit(socket, handshake));
+        } catch (SocketTimeoutException _) {
+          // Time to look at the clock.
+        }
+      }
+    } catch (IOException e) {
+      throw new CommunicationException(
+          "rank 0 cannot listen at " + self.host() + ":" + self.port() + ": " + e.getMessage(), e);
+    }
+  }
+
+  private void admit(Socket socket, Handshake handshake) {
+    try {
+      handshake.accept(
+          socket,
+          0,
+          rank -> rank > 0 && rank < self.size() && ranks.putIfAbsent(rank, socket) == null);
+    } catch (IOException e) {
+      refused.add(e.getMessage() == null ? "a connection ended" : e.getMessage());
+      close(socket);
+    }
+  }
+
+  private String missing() {
+    List<Integer> late =
+        IntStream.range(1, self.size()).filter(rank -> !ranks.containsKey(rank)).boxed().toList();
+    String sentence =
+        Disagreement.words(late)
+            + String.format(
+                Locale.ROOT,
+                " did not connect to rank 0 at %s:%d within %.1f s",
+                self.host(),
+                self.port(),
+                patience.toMillis() / 1e3);
+    return refused.isEmpty() ? sentence : sentence + "; refused: " + refused.peek();
+  }
+
+  private void connect(Handshake handshake, long end) {
+    for (; ; ) {
+      Socket socket = new Socket();
+      try {
+        // Looked up each time: a name may come into being with its machine.
+        socket.connect(new InetSocketAddress(self.host(), self.port()), CONNECT_MILLIS);
+        handshake.connect(socket, self.rank(), 0);
+        ranks.put(0, socket);
+        return;
+      } catch (CommunicationException e) {
+        close(socket);
+        throw e;
+      } catch (IOException e) {
+        close(socket);
+        if (System.nanoTime() - end > 0) {
+          throw new CommunicationException(
+              String.format(
+                  Locale.ROOT,
+                  "rank %d cannot reach rank 0 at %s:%d within %.1f s: %s",
+                  self.rank(),
+                  self.host(),
+                  self.port(),
+                  patience.toMillis() / 1e3,
+                  e.getMessage() == null ? "the connection ended" : e.getMessage()),
+              e);
+        }
+        pause();
+      }
+    }
+  }
+
+  private void pause() {
+    try {
+      Thread.sleep(PAUSE_MILLIS);
+    } catch (InterruptedException _) {
+      Thread.currentThread().interrupt();
+      requireUninterrupted();
+    }
+  }
+
+  private void requireUninterrupted() {
+    if (Thread.currentThread().isInterrupted()) {
+      throw new CommunicationException(
+          "rank " + self.rank() + " was interrupted while it waited for the others");
+    }
+  }
+
+  /** Rank 0's bytes, on every rank; the others' argument is ignored. */
+  byte[] broadcast(byte[] bytes) {
+    try {
+      if (self.rank() != 0) {
+        return read(ranks.get(0));
+      }
+      for (Socket socket : ranks.values()) {
+        write(socket, bytes);
+      }
+      return bytes;
+    } catch (IOException e) {
+      throw lost(e);
+    }
+  }
+
+  /** All ranks' bytes, by rank. */
+  List<byte[]> allGather(byte[] mine) {
+    List<byte[]> all = new ArrayList<>();
+    try {
+      all.add(mine);
+      if (self.rank() != 0) {
+        write(ranks.get(0), mine);
+      } else {
+        for (int rank = 1; rank < self.size(); rank++) {
+          all.add(read(ranks.get(rank)));
+        }
+      }
+    } catch (IOException e) {
+      throw lost(e);
+    }
+    for (int rank = 0; rank < self.size(); rank++) {
+      byte[] bytes = broadcast(self.rank() == 0 ? all.get(rank) : null);
+      if (self.rank() != 0) {
+        all.add(bytes);
+      }
+    }
+    return self.rank() == 0 ? all : all.subList(1, all.size());
+  }
+
+  /** The address from which a rank has connected to rank 0; asked on rank 0 alone. */
+  String seenAt(int rank) {
+    return ranks.get(rank).getInetAddress().getHostAddress();
+  }
+
+  private CommunicationException lost(IOException e) {
+    return new CommunicationException(
+        "rank " + self.rank() + " lost a rank while all were connecting: " + e.getMessage(), e);
+  }
+
+  private static void write(Socket socket, byte[] bytes) throws IOException {
+    DataOutputStream out = new DataOutputStream(socket.getOutputStream());
+    out.writeInt(bytes.length);
+    out.write(bytes);
+  }
+
+  private byte[] read(Socket socket) throws IOException {
+    socket.setSoTimeout((int) Math.min(Integer.MAX_VALUE, patience.toMillis()));
+    DataInputStream in = new DataInputStream(socket.getInputStream());
+    byte[] bytes = new byte[in.readInt()];
+    in.readFully(bytes);
+    return bytes;
+  }
+
+  @Override
+  public void close() {
+    ranks.values().forEach(Gathering::close);
+  }
+
+  private static void close(Socket socket) {
+    try {
+      socket.close();
+    } catch (IOException _) {
+      // Nothing is sent over it any more.
+    }
+  }
+}

@@ -1,0 +1,147 @@
+package panamoe.comm.tcp;
+
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.net.Socket;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.security.GeneralSecurityException;
+import java.security.MessageDigest;
+import java.security.SecureRandom;
+import java.util.function.IntPredicate;
+import javax.crypto.Mac;
+import javax.crypto.spec.SecretKeySpec;
+import panamoe.comm.CommunicationException;
+
+/**
+ * What two ranks say when one connects to the other: both prove that they know the secret, without
+ * sending it, and tell their ranks. A proof is HMAC-SHA256 of both sides' random numbers, ranks and
+ * the world's size. Thread-safe.
+ */
+final class Handshake {
+  /** A side that does not belong to the world, or a wrong rank. */
+  static final class Refused extends IOException {
+    Refused(String sentence) {
+      super(sentence);
+    }
+  }
+
+  private static final long GREETING = 0x50414e414d4f4501L; // PANAMOE, version 1
+  private static final int RANDOM_BYTES = 16;
+  private static final int PROOF_BYTES = 32;
+  // A side that stays silent for so long is no rank.
+  private static final int SILENCE_MILLIS = 5000;
+  private static final byte ACCEPTING = 'a';
+  private static final byte CONNECTING = 'c';
+
+  private final SecretKeySpec secret;
+  private final int size;
+  private final SecureRandom random = new SecureRandom();
+
+  Handshake(TcpRank self) {
+    this.secret = new SecretKeySpec(self.secret().getBytes(StandardCharsets.UTF_8), "HmacSHA256");
+    this.size = self.size();
+  }
+
+  /**
+   * The accepting side.
+   *
+   * @param expected whether a rank may connect; asked once its proof is right
+   * @return the rank that has connected
+   * @throws Refused if the other is no rank of this world, or is not expected
+   */
+  int accept(Socket socket, int rank, IntPredicate expected) throws IOException {
+    socket.setSoTimeout(SILENCE_MILLIS);
+    DataInputStream in = new DataInputStream(socket.getInputStream());
+    DataOutputStream out = new DataOutputStream(socket.getOutputStream());
+    if (in.readLong() != GREETING) {
+      throw new Refused("a connection from " + socket.getInetAddress() + " is not from a rank");
+    }
+    int other = in.readInt();
+    byte[] theirs = in.readNBytes(RANDOM_BYTES);
+    byte[] mine = new byte[RANDOM_BYTES];
+    random.nextBytes(mine);
+    out.write(
+        ByteBuffer.allocate(2 * Integer.BYTES + RANDOM_BYTES + PROOF_BYTES)
+            .putInt(rank)
+            .putInt(size)
+            .put(mine)
+            .put(proof(ACCEPTING, rank, other, theirs, mine))
+            .array());
+    byte[] proof = in.readNBytes(PROOF_BYTES);
+    if (!MessageDigest.isEqual(proof, proof(CONNECTING, rank, other, theirs, mine))) {
+      throw new Refused("a connection from " + socket.getInetAddress() + " has another secret");
+    }
+    if (!expected.test(other)) {
+      throw new Refused("a process says that it is rank " + other + ", too");
+    }
+    out.write(1);
+    socket.setSoTimeout(0);
+    return other;
+  }
+
+  /**
+   * The connecting side.
+   *
+   * @param rank of this process
+   * @param expected the rank that it connects to
+   * @throws Refused if that one is another rank, or refuses this one
+   * @throws CommunicationException if the accepting side does not know the secret, or is of another
+   *     number of ranks: then there is no use in trying again
+   */
+  void connect(Socket socket, int rank, int expected) throws IOException {
+    socket.setSoTimeout(SILENCE_MILLIS);
+    DataInputStream in = new DataInputStream(socket.getInputStream());
+    DataOutputStream out = new DataOutputStream(socket.getOutputStream());
+    byte[] mine = new byte[RANDOM_BYTES];
+    random.nextBytes(mine);
+    out.write(
+        ByteBuffer.allocate(Long.BYTES + Integer.BYTES + RANDOM_BYTES)
+            .putLong(GREETING)
+            .putInt(rank)
+            .put(mine)
+            .array());
+    int other = in.readInt();
+    int othersSize = in.readInt();
+    byte[] theirs = in.readNBytes(RANDOM_BYTES);
+    byte[] proof = in.readNBytes(PROOF_BYTES);
+    if (other != expected) {
+      throw new Refused("rank " + other + " answered for rank " + expected);
+    }
+    if (othersSize != size) {
+      throw new CommunicationException(
+          "rank " + rank + " is of " + size + " ranks, but rank " + other + " of " + othersSize);
+    }
+    if (!MessageDigest.isEqual(proof, proof(ACCEPTING, other, rank, mine, theirs))) {
+      throw new CommunicationException(
+          "rank "
+              + rank
+              + " has another secret than who answers at "
+              + socket.getRemoteSocketAddress());
+    }
+    out.write(proof(CONNECTING, other, rank, mine, theirs));
+    if (in.read() != 1) {
+      throw new Refused("rank " + other + " refused rank " + rank);
+    }
+    socket.setSoTimeout(0);
+  }
+
+  private byte[] proof(byte side, int accepting, int connecting, byte[] first, byte[] second) {
+    try {
+      Mac mac = Mac.getInstance(secret.getAlgorithm());
+      mac.init(secret);
+      mac.update(
+          ByteBuffer.allocate(1 + 3 * Integer.BYTES)
+              .put(side)
+              .putInt(accepting)
+              .putInt(connecting)
+              .putInt(size)
+              .flip());
+      mac.update(first);
+      return mac.doFinal(second);
+    } catch (GeneralSecurityException e) {
+      throw new AssertionError("every Java has HmacSHA256", e);
+    }
+  }
+}

@@ -1,0 +1,85 @@
+package panamoe.comm.tcp;
+
+import java.util.Map;
+import java.util.Objects;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import panamoe.comm.LauncherVariables;
+
+/**
+ * What a process must be told to be a rank. The same for all but the rank.
+ *
+ * @param rank 0 to {@code size - 1}
+ * @param size number of ranks
+ * @param host of rank 0, by name or address, as the others reach it
+ * @param port at which rank 0 listens until all have come
+ * @param secret that the ranks share: at least 8 characters. It keeps strangers out; what the ranks
+ *     send is neither encrypted nor signed
+ */
+public record TcpRank(int rank, int size, String host, int port, String secret) {
+  private static final int SHORTEST_SECRET = 8;
+  private static final int LAST_PORT = 65_535;
+  private static final String RENDEZVOUS = "PANAMOE_RENDEZVOUS";
+  private static final String SECRET = "PANAMOE_SECRET";
+  private static final Pattern HOST_AND_PORT =
+      Pattern.compile("([^:\\[\\]]+|\\[[0-9A-Fa-f:.]+\\]):(\\d{1,9})");
+
+  /**
+   * @throws IllegalArgumentException in one sentence
+   */
+  public TcpRank {
+    require(size >= 1, "there are " + size + " ranks, expected 1 or more");
+    require(
+        rank >= 0 && rank < size, "rank " + rank + " of " + size + " is not in 0.." + (size - 1));
+    Objects.requireNonNull(host, "host of rank 0");
+    require(!host.isBlank(), "rank 0's host is empty");
+    require(port > 0 && port <= LAST_PORT, "rank 0's port " + port + " is not in 1.." + LAST_PORT);
+    Objects.requireNonNull(secret, "secret");
+    require(
+        secret.length() >= SHORTEST_SECRET,
+        "the ranks' secret has fewer than " + SHORTEST_SECRET + " characters");
+  }
+
+  /**
+   * As the environment says: {@code PANAMOE_RANK}, {@code PANAMOE_RANKS}, {@code
+   * PANAMOE_RENDEZVOUS} (host and port of rank 0, such as {@code node0:7777} or {@code
+   * [fd00::1]:7777}) and {@code PANAMOE_SECRET}.
+   *
+   * @throws IllegalArgumentException in one sentence that names the variable
+   */
+  public static TcpRank of(Map<String, String> environment) {
+    String place = wanted(environment, RENDEZVOUS, "rank 0's host and port, such as node0:7777");
+    Matcher parts = HOST_AND_PORT.matcher(place);
+    require(parts.matches(), RENDEZVOUS + " is '" + place + "', expected HOST:PORT");
+    return new TcpRank(
+        number(environment, LauncherVariables.RANK, "this process's rank, from 0"),
+        number(environment, LauncherVariables.RANKS, "how many ranks there are"),
+        parts.group(1).replaceAll("[\\[\\]]", ""),
+        Integer.parseInt(parts.group(2)),
+        wanted(environment, SECRET, "the same long word on all ranks"));
+  }
+
+  private static String wanted(Map<String, String> environment, String name, String what) {
+    String value = environment.getOrDefault(name, "");
+    require(!value.isEmpty(), name + " is not set: " + what);
+    return value;
+  }
+
+  private static int number(Map<String, String> environment, String name, String what) {
+    String value = wanted(environment, name, what);
+    require(value.matches("\\d{1,9}"), name + " is '" + value + "', expected a number: " + what);
+    return Integer.parseInt(value);
+  }
+
+  private static void require(boolean holds, String sentence) {
+    if (!holds) {
+      throw new IllegalArgumentException(sentence);
+    }
+  }
+
+  /** Without the secret. */
+  @Override
+  public String toString() {
+    return "rank " + rank + " of " + size + " at " + host + ":" + port;
+  }
+}

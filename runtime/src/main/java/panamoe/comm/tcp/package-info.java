@@ -1,0 +1,2 @@
+/** Communication by TCP, between processes that anything may have started. */
+package panamoe.comm.tcp;
