@@ -3,21 +3,23 @@ package panamoe.api;
 import java.time.Duration;
 import java.util.Collections;
 import java.util.List;
+import java.util.function.Supplier;
 import panamoe.api.internal.Argument;
 import panamoe.api.internal.Failures;
 import panamoe.comm.Communicator;
 import panamoe.comm.ThreadWorld;
 import panamoe.comm.exchange.Strategy;
 import panamoe.comm.mpi.MpiWorld;
+import panamoe.comm.tcp.TcpWorld;
 import panamoe.parallel.Overlap;
 import panamoe.parallel.Topology;
 
 /**
- * Ranks that hold layers and models together: threads of this process, or processes that mpirun or
- * srun started. Each rank runs the same program on a device of its own, and makes the same calls in
- * the same order on what the ranks hold together; a call returns when all have come to it. If a
- * rank fails, dies or disagrees, every rank's call throws a {@link PanamoeException.RanksFailed}
- * that names it.
+ * Ranks that hold layers and models together: threads of this process, processes that mpirun or
+ * srun started, or processes that anything started and that meet by TCP. Each rank runs the same
+ * program on a device of its own, and makes the same calls in the same order on what the ranks hold
+ * together; a call returns when all have come to it. If a rank fails, dies or disagrees, every
+ * rank's call throws a {@link PanamoeException.RanksFailed} that names it.
  *
  * <p>A rank's object is used by the rank's thread alone, on one CPU {@link Device}.
  *
@@ -88,23 +90,54 @@ public final class Ranks {
    */
   public static <T> T overMpi(Degrees degrees, Duration patience, Program<T> program)
       throws Exception {
+    return inProcess(degrees, program, () -> MpiWorld.open(positive(patience)));
+  }
+
+  /**
+   * Runs this process's rank among processes that anything has started, such as the workers of
+   * another framework. They meet by TCP, in plain Java. A process may be a rank again, also after a
+   * failure.
+   *
+   * @param patience how long a rank waits for another one before all fail: more than 0, rounded to
+   *     1 millisecond to a year; at the start, six times as long
+   * @return this rank's result
+   * @throws PanamoeException.BadArgument if the ranks cannot be divided so
+   * @throws PanamoeException.RanksFailed if the others did not come, or another rank failed
+   * @throws Exception what the program throws; the other ranks are told
+   */
+  public static <T> T overTcp(TcpRank self, Degrees degrees, Duration patience, Program<T> program)
+      throws Exception {
+    return inProcess(
+        degrees,
+        program,
+        () ->
+            TcpWorld.open(Argument.notNull("self", self).inner(), positive(patience), lost -> {}));
+  }
+
+  private static <T> T inProcess(Degrees degrees, Program<T> program, Supplier<Communicator> meet)
+      throws Exception {
     Communicator world =
         Failures.translating(
             () -> {
               Argument.notNull("degrees", degrees);
               Argument.notNull("program", program);
-              return MpiWorld.open(positive(patience));
+              return meet.get();
             });
     try {
       Topology topology = Failures.translating(() -> degrees.topology(world.size()));
       T result =
           play(Failures.translating(() -> new Ranks(topology, world, Strategy.AUTO)), program);
-      Failures.run(() -> world.close());
+      Failures.translating(
+          () -> {
+            world.close();
+            return null;
+          });
       return result;
-    } catch (PanamoeException.RanksFailed e) {
-      throw e;
     } catch (Throwable e) {
-      world.abort(e.getMessage() == null ? e.toString() : e.getMessage());
+      if (!(e instanceof PanamoeException.RanksFailed)) {
+        world.abort(e.getMessage() == null ? e.toString() : e.getMessage());
+      }
+      world.close(); // after a failure it waits for nobody
       throw e;
     }
   }

@@ -12,8 +12,9 @@ final class RanksExample {
 
   static List<Double> run() {
     // @start region="ranks"
-    // Two ranks with 8 tokens each and 4 of the 8 experts. In processes that mpirun started it is
-    // Ranks.overMpi(Degrees.of(2), Duration.ofMinutes(1), RanksExample::rank).
+    // Two ranks with 8 tokens each and 4 of the 8 experts, as threads. In processes that mpirun
+    // started it is Ranks.overMpi(Degrees.of(2), Duration.ofMinutes(1), RanksExample::rank); in
+    // those of another framework overTcp, which takes a TcpRank first.
     return Ranks.onThreads(2, Degrees.of(2), Duration.ofMinutes(1), RanksExample::rank);
   }
 

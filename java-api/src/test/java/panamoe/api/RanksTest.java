@@ -6,12 +6,18 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.net.InetAddress;
+import java.net.ServerSocket;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -180,6 +186,74 @@ class RanksTest {
     assertEquals(List.of(line, line), processes.linesFrom("sum "));
   }
 
+  /** Processes that nothing but this test has started. */
+  @Test
+  void theExampleRunsInProcessesThatMeetByTcp() throws Exception {
+    String port = String.valueOf(freePort());
+    List<CompletableFuture<Mpirun>> processes =
+        IntStream.range(0, 2)
+            .mapToObj(rank -> Mpirun.java(ByTcp.class, String.valueOf(rank), port))
+            .map(command -> CompletableFuture.supplyAsync(() -> Mpirun.run(command, Map.of())))
+            .toList();
+    List<String> sums = processes.stream().map(each -> each.join().text()).toList();
+    String line = "sum " + RanksExample.run().getFirst();
+    assertTrue(sums.getFirst().contains(line), sums.getFirst());
+    assertTrue(sums.getLast().contains(line), sums.getLast());
+  }
+
+  @Test
+  void aProcessIsARankAgainAfterAFailure() throws Exception {
+    int port = freePort();
+    for (boolean fails : new boolean[] {true, false}) {
+      CompletableFuture<Object> other =
+          CompletableFuture.supplyAsync(
+              () -> sum(new TcpRank(1, 2, "localhost", port, "a secret"), false),
+              work -> Thread.ofPlatform().start(work));
+      Object mine = sum(new TcpRank(0, 2, "localhost", port, "a secret"), fails);
+      assertEquals(fails ? "rank 0 aborted: no more tokens" : 3.0, other.join());
+      assertEquals(fails ? "no more tokens" : 3.0, mine);
+    }
+  }
+
+  /** The sum of 1 and 2 over two ranks, or why there is none. */
+  private static Object sum(TcpRank self, boolean fails) {
+    try {
+      return Ranks.overTcp(
+          self,
+          Degrees.of(1),
+          PATIENCE,
+          ranks -> {
+            if (fails) {
+              throw new IllegalStateException("no more tokens");
+            }
+            return ranks.sum(1 + ranks.rank());
+          });
+    } catch (Exception e) {
+      return e.getMessage();
+    }
+  }
+
+  @Test
+  void whatIsNoRankIsRefused() {
+    String sentence =
+        assertThrows(
+                PanamoeException.BadArgument.class,
+                () -> new TcpRank(2, 2, "localhost", 7777, "a secret"))
+            .getMessage();
+    assertEquals("rank 2 of 2 is not in 0..1", sentence);
+    assertEquals(
+        "rank 1 of 2 at node0:7777", new TcpRank(1, 2, "node0", 7777, "a secret").toString());
+    assertThrows(
+        PanamoeException.BadArgument.class,
+        () -> Ranks.overTcp(null, Degrees.of(1), PATIENCE, ranks -> null));
+  }
+
+  private static int freePort() throws IOException {
+    try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      return socket.getLocalPort();
+    }
+  }
+
   @Test
   void processesOfWrongDegreesAreRefused() {
     Mpirun processes = Mpirun.run(2, InProcess.class, "3");
@@ -194,6 +268,22 @@ class RanksTest {
     public static void main(String[] arguments) throws Exception {
       Degrees degrees = Degrees.of(Integer.parseInt(arguments[0]));
       System.out.println("sum " + Ranks.overMpi(degrees, PATIENCE, RanksExample::rank));
+    }
+  }
+
+  /** A rank in a process of its own, which meets the others by TCP. */
+  static final class ByTcp {
+    private ByTcp() {}
+
+    public static void main(String[] arguments) throws Exception {
+      TcpRank self =
+          new TcpRank(
+              Integer.parseInt(arguments[0]),
+              2,
+              "localhost",
+              Integer.parseInt(arguments[1]),
+              "nobody knows");
+      System.out.println("sum " + Ranks.overTcp(self, Degrees.of(2), PATIENCE, RanksExample::rank));
     }
   }
 }

@@ -237,6 +237,8 @@ class RankedTrainCommandTest {
         "2 | --ranks 4 --nodes 0 | --nodes is 0, but must be 1 or more and divide the 4 ranks",
         "2 | --comm mpi --nodes 1 | --nodes is for threads",
         "1 | --comm nccl | NCCL",
+        "2 | --comm tcp | --comm tcp: PANAMOE_RENDEZVOUS is not set: rank 0's host and port",
+        "2 | --ranks 2 --comm tcp | --ranks is for threads; PANAMOE_RANKS says how many",
         "2 | --ranks 2 --overlap 65 | '--overlap': 65 is not in 0..64",
         "1 | --ranks 2 --trace /proc/sys/file | the folder /proc/sys is not writable; choose another --trace",
       })

@@ -53,7 +53,7 @@ class TcpFailureTest {
         });
   }
 
-  /** The rows are so many that they follow their frames, and longer than what is awaited. */
+  /** The rows follow their frame, because they do not fit into it, and are more than awaited. */
   @Test
   void rowsThatAreNotExpectedAreNamed() {
     assertAllSay(

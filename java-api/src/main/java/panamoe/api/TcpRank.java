@@ -1,0 +1,38 @@
+package panamoe.api;
+
+import panamoe.api.internal.Failures;
+
+/**
+ * What a process must be told to be a rank over TCP. The same for all ranks but for the rank.
+ *
+ * <p>The secret keeps strangers out: two ranks prove to each other that they know it. What they
+ * send is neither encrypted nor signed, so they belong into a network of their own.
+ *
+ * @param rank 0 to {@code size - 1}
+ * @param size number of ranks
+ * @param host of rank 0, by name or address, as the others reach it
+ * @param port at which rank 0 listens until all ranks have come
+ * @param secret of at least 8 characters
+ */
+public record TcpRank(int rank, int size, String host, int port, String secret) {
+  static {
+    RequiredJava.check();
+  }
+
+  /**
+   * @throws PanamoeException.BadArgument in one sentence
+   */
+  public TcpRank {
+    Failures.translating(() -> new panamoe.comm.tcp.TcpRank(rank, size, host, port, secret));
+  }
+
+  panamoe.comm.tcp.TcpRank inner() {
+    return new panamoe.comm.tcp.TcpRank(rank, size, host, port, secret);
+  }
+
+  /** Without the secret. */
+  @Override
+  public String toString() {
+    return inner().toString();
+  }
+}
