@@ -3,7 +3,8 @@ package panamoe.api;
 import panamoe.api.internal.Failures;
 
 /**
- * What a process must be told to be a rank over TCP. The same for all ranks but for the rank.
+ * What a process must be told to be a rank over TCP. All ranks are told the same, each its own
+ * rank.
  *
  * <p>The secret keeps strangers out: two ranks prove to each other that they know it. What they
  * send is neither encrypted nor signed, so they belong into a network of their own.

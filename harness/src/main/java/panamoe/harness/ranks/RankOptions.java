@@ -239,8 +239,8 @@ public final class RankOptions implements OptionGroup {
    * Checks the run's requirements before anything is written.
    *
    * @throws CommunicationException with a one-sentence message, if MPI or NCCL is missing
-   * @throws ParameterException if there are too many threads, or the environment does not say what a
-   *     rank over TCP must know
+   * @throws ParameterException if there are too many threads, or the environment does not say what
+   *     a rank over TCP must know
    * @throws IllegalArgumentException if the trace cannot be written to its path
    */
   public void requireAvailable() {

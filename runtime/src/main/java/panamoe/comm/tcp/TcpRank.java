@@ -7,7 +7,7 @@ import java.util.regex.Pattern;
 import panamoe.comm.LauncherVariables;
 
 /**
- * What a process must be told to be a rank. The same for all but the rank.
+ * What a process must be told to be a rank. All are told the same, each its own rank.
  *
  * @param rank 0 to {@code size - 1}
  * @param size number of ranks
