@@ -4,6 +4,8 @@ import java.util.stream.LongStream;
 import panamoe.backend.Backend;
 import panamoe.config.ModelConfig;
 import panamoe.engine.EngineConfig;
+import panamoe.engine.InferenceSettings;
+import panamoe.engine.ModelFolder;
 import panamoe.harness.ExpertOptions;
 import panamoe.harness.KeyValueType;
 import panamoe.harness.Precision;
@@ -59,8 +61,19 @@ final class EngineOptions implements OptionGroup {
           "Tokens to guess and compute at once where a text repeats itself; changes no bit of it.")
   private int guesses;
 
-  Precision precision() {
-    return precision;
+  /** What a model's numbers depend on. */
+  Numerics numerics(ModelFolder folder) {
+    return new Numerics(
+        precision.dtype(),
+        precision.weights().quantize(folder),
+        precision.weights().activations(),
+        precision.keyValues(),
+        experts.topK());
+  }
+
+  /** How a model is held. */
+  InferenceSettings held(ModelFolder folder) {
+    return experts.settings(precision.weights().types(folder));
   }
 
   ExpertOptions experts() {

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.function.Supplier;
 import panamoe.engine.Generation;
 import panamoe.engine.GenerationRequest;
+import panamoe.engine.ModelFolder;
 import panamoe.engine.Routing;
 import panamoe.engine.SamplingConfig;
 import panamoe.engine.StopConfig;
@@ -67,7 +68,34 @@ record LoggedText(
       @Omittable List<Integer> expertsPerToken,
       String device,
       String fingerprint,
-      @Omittable MessageForm form) {}
+      @Omittable MessageForm form) {
+
+    /**
+     * @param device the backend's name
+     */
+    static Origin of(ServedModel served, ModelFolder folder, Numerics numerics, String device) {
+      return new Origin(
+          served.name(),
+          folder.weights().directory().toAbsolutePath().normalize().toString(),
+          numerics.dtype(),
+          numerics.quantize(),
+          numerics.activations(),
+          numerics.keyValues(),
+          numerics.expertsPerToken().isEmpty() ? null : numerics.expertsPerToken(),
+          device,
+          served.fingerprint(),
+          served.chat().form());
+    }
+
+    Numerics numerics() {
+      return new Numerics(
+          dtype,
+          quantize == null ? Quantization.NONE : quantize,
+          activations == null ? Activations.INT8 : activations,
+          keyValues,
+          expertsPerToken == null ? List.of() : expertsPerToken);
+    }
+  }
 
   /**
    * What was written.

@@ -15,19 +15,15 @@ import java.util.function.BooleanSupplier;
 import panamoe.backend.Backend;
 import panamoe.engine.Engine;
 import panamoe.engine.EngineConfig;
-import panamoe.engine.InferenceSettings;
 import panamoe.engine.ModelFolder;
-import panamoe.harness.Activations;
 import panamoe.harness.ComputeType;
 import panamoe.harness.KeyValueType;
-import panamoe.harness.Quantization;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.ranks.EngineRun;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
 import panamoe.io.Count;
 import panamoe.parallel.Ranks;
-import panamoe.param.WeightTypes;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -74,19 +70,7 @@ public final class ReplayCommand implements Callable<Integer> {
   private ComputeType dtype;
 
   /** What must be loaded for a text. */
-  private record Source(
-      Path model,
-      ComputeType dtype,
-      Quantization quantize,
-      Activations activations,
-      KeyValueType keyValues,
-      List<Integer> expertsPerToken) {
-    InferenceSettings settings(ModelFolder folder) {
-      WeightTypes types = activations.of(quantize.types(dtype.dtype(), () -> folder));
-      List<Integer> topK = expertsPerToken == null ? List.of() : expertsPerToken;
-      return new InferenceSettings(types, Long.MAX_VALUE, null, topK);
-    }
-  }
+  private record Source(Path model, Numerics numerics) {}
 
   @Override
   public Integer call() throws Exception {
@@ -94,14 +78,11 @@ public final class ReplayCommand implements Callable<Integer> {
     Map<Path, ModelFolder> folders = new HashMap<>();
     for (Path file : files) {
       LoggedText text = LoggedText.read(file);
+      Numerics logged = text.origin().numerics();
       Source source =
           new Source(
               model == null ? Path.of(text.origin().checkpoint()) : model,
-              dtype == null ? text.origin().dtype() : dtype,
-              text.origin().quantize() == null ? Quantization.NONE : text.origin().quantize(),
-              text.origin().activations() == null ? Activations.INT8 : text.origin().activations(),
-              text.origin().keyValues(),
-              text.origin().expertsPerToken());
+              dtype == null ? logged : logged.withDType(dtype));
       bySource.computeIfAbsent(source, _ -> new LinkedHashMap<>()).put(file, text);
       folders.computeIfAbsent(source.model(), ModelFolder::open);
     }
@@ -131,17 +112,7 @@ public final class ReplayCommand implements Callable<Integer> {
       ModelFolder folder = folders.get(source.model());
       if (ranks.first()) {
         String version = spec.root().version()[0];
-        String now =
-            SystemFingerprint.of(
-                folder,
-                source.dtype(),
-                source.quantize(),
-                source.activations(),
-                source.keyValues(),
-                source.expertsPerToken(),
-                backend,
-                ranks,
-                version);
+        String now = SystemFingerprint.of(folder, source.numerics(), backend, ranks, version);
         entry.getValue().forEach((file, text) -> warn(file, text.origin(), now, backend));
       }
       Map<MessageForm, Constraints> constraints = new EnumMap<>(MessageForm.class);
@@ -150,9 +121,9 @@ public final class ReplayCommand implements Callable<Integer> {
       }
       new EngineRun(
               folder,
-              source.settings(folder),
+              source.numerics().settings(folder),
               EngineConfig.one(folder.config().context())
-                  .withInt8Cache(source.keyValues() == KeyValueType.INT8),
+                  .withInt8Cache(source.numerics().keyValues() == KeyValueType.INT8),
               spec.commandLine().getErr(),
               stop)
           .run(

@@ -23,7 +23,6 @@ import panamoe.engine.InferenceSettings;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.MakersSampling;
 import panamoe.harness.PartBar;
-import panamoe.harness.Precision;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.ranks.Alike;
 import panamoe.harness.ranks.RankOptions;
@@ -194,7 +193,7 @@ public final class ServeCommand implements Callable<Integer> {
       ModelFolder folder,
       List<String> warnings,
       DoubleConsumer progress) {
-    InferenceSettings settings = held(folder);
+    InferenceSettings settings = engineOptions.held(folder);
     if (ranks.world().size() > 1 && backend.onHost()) {
       InferenceMemory.requireShares(folder, settings, ranks, backend.memoryAvailable());
     }
@@ -251,14 +250,6 @@ public final class ServeCommand implements Callable<Integer> {
     return engineOptions.cache(ranks, backend, folder.config(), rankOptions.here());
   }
 
-  private InferenceSettings held(ModelFolder folder) {
-    return engineOptions.experts().settings(precision().weights().types(folder));
-  }
-
-  private Precision precision() {
-    return engineOptions.precision();
-  }
-
   private ServedModel served(Ranks ranks, Backend backend, ModelFolder folder, ChatPrompt chat) {
     Path name = folder.path().toAbsolutePath().normalize().getFileName();
     return new ServedModel(
@@ -266,15 +257,7 @@ public final class ServeCommand implements Callable<Integer> {
         folder.tokenizer(),
         folder.config().context(),
         SystemFingerprint.of(
-            folder,
-            precision().dtype(),
-            precision().weights().quantize(folder),
-            precision().weights().activations(),
-            precision().keyValues(),
-            engineOptions.experts().topK(),
-            backend,
-            ranks,
-            spec.root().version()[0]),
+            folder, engineOptions.numerics(folder), backend, ranks, spec.root().version()[0]),
         Instant.now().getEpochSecond(),
         new Constraints(folder.tokenizer(), chat.form()),
         new ServedModel.Defaults(new AtomicLong(shared.seed()), makers.of(folder)),
@@ -288,17 +271,7 @@ public final class ServeCommand implements Callable<Integer> {
       return null;
     }
     LoggedText.Origin origin =
-        new LoggedText.Origin(
-            served.name(),
-            folder.weights().directory().toAbsolutePath().normalize().toString(),
-            precision().dtype(),
-            precision().weights().quantize(folder),
-            precision().weights().activations(),
-            precision().keyValues(),
-            engineOptions.experts().topK().isEmpty() ? null : engineOptions.experts().topK(),
-            backend.name(),
-            served.fingerprint(),
-            served.chat().form());
+        LoggedText.Origin.of(served, folder, engineOptions.numerics(folder), backend.name());
     try {
       return new RequestLog(
           logFolder, origin, RequestLog.QUEUE, metrics, spec.commandLine().getErr()::println);

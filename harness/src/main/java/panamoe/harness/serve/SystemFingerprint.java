@@ -5,8 +5,6 @@ import java.util.List;
 import panamoe.backend.Backend;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.Activations;
-import panamoe.harness.ComputeType;
-import panamoe.harness.KeyValueType;
 import panamoe.harness.Quantization;
 import panamoe.io.Sha256;
 import panamoe.parallel.Ranks;
@@ -18,26 +16,26 @@ final class SystemFingerprint {
   private SystemFingerprint() {}
 
   static String of(
-      ModelFolder folder,
-      ComputeType dtype,
-      Quantization quantize,
-      Activations activations,
-      KeyValueType keyValues,
-      List<Integer> expertsPerToken,
-      Backend backend,
-      Ranks ranks,
-      String version) {
+      ModelFolder folder, Numerics numerics, Backend backend, Ranks ranks, String version) {
     String texts =
         String.join(
             " ",
             folder.weights().sha256(),
             folder.tokenizer().sha256(),
-            quantize == Quantization.NONE ? dtype.toString() : dtype + " experts " + quantize,
-            "keys and values " + keyValues + routed(expertsPerToken) + unrounded(activations),
+            numerics.dtype() + held(numerics.quantize()),
+            "keys and values "
+                + numerics.keyValues()
+                + routed(numerics.expertsPerToken())
+                + unrounded(numerics.activations()),
             backend.name(),
             "slices " + ranks.topology().tensorDegree() + " " + ranks.topology().expertSlices(),
             version);
     return "fp_" + Sha256.hex(texts.getBytes(StandardCharsets.UTF_8)).substring(0, DIGITS);
+  }
+
+  /** Nothing where experts are held in the dtype. */
+  private static String held(Quantization quantize) {
+    return quantize == Quantization.NONE ? "" : " experts " + quantize;
   }
 
   /** Nothing where weights in blocks are multiplied by int8. */
@@ -47,8 +45,6 @@ final class SystemFingerprint {
 
   /** Nothing where tokens are sent to as many experts as the model was trained with. */
   private static String routed(List<Integer> expertsPerToken) {
-    return expertsPerToken == null || expertsPerToken.isEmpty()
-        ? ""
-        : " experts per token " + expertsPerToken;
+    return expertsPerToken.isEmpty() ? "" : " experts per token " + expertsPerToken;
   }
 }
