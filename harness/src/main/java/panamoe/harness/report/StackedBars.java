@@ -14,7 +14,7 @@ import panamoe.harness.report.Svg.Anchor;
 public record StackedBars(String title, List<String> parts, List<Bar> bars, String unit) {
   private static final int WIDTH = 820;
   private static final int LEFT = 200;
-  private static final int RIGHT = WIDTH - 16;
+  private static final int RIGHT = WIDTH - 30; // half of the last label is beside it
   private static final int TOP = 64;
   private static final int HEIGHT = 24;
   private static final int LEGEND = 98; // from one part to the next, if its name has room
