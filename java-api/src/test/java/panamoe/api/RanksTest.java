@@ -17,6 +17,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -193,7 +194,7 @@ class RanksTest {
     List<CompletableFuture<Mpirun>> processes =
         IntStream.range(0, 2)
             .mapToObj(rank -> Mpirun.java(ByTcp.class, String.valueOf(rank), port))
-            .map(command -> CompletableFuture.supplyAsync(() -> Mpirun.run(command, Map.of())))
+            .map(command -> beside(() -> Mpirun.run(command, Map.of())))
             .toList();
     List<String> sums = processes.stream().map(each -> each.join().text()).toList();
     String line = "sum " + RanksExample.run().getFirst();
@@ -206,13 +207,16 @@ class RanksTest {
     int port = freePort();
     for (boolean fails : new boolean[] {true, false}) {
       CompletableFuture<Object> other =
-          CompletableFuture.supplyAsync(
-              () -> sum(new TcpRank(1, 2, "localhost", port, "a secret"), false),
-              work -> Thread.ofPlatform().start(work));
+          beside(() -> sum(new TcpRank(1, 2, "localhost", port, "a secret"), false));
       Object mine = sum(new TcpRank(0, 2, "localhost", port, "a secret"), fails);
       assertEquals(fails ? "rank 0 aborted: no more tokens" : 3.0, other.join());
       assertEquals(fails ? "no more tokens" : 3.0, mine);
     }
+  }
+
+  /** On a thread of its own: the common pool may have a single one. */
+  private static <T> CompletableFuture<T> beside(Supplier<T> work) {
+    return CompletableFuture.supplyAsync(work, task -> Thread.ofPlatform().start(task));
   }
 
   /** The sum of 1 and 2 over two ranks, or why there is none. */
