@@ -6,17 +6,20 @@ import java.time.Duration;
 import java.util.Arrays;
 import java.util.Locale;
 import panamoe.comm.Communicator;
+import panamoe.comm.LauncherVariables;
 import panamoe.comm.mpi.MpiWorld;
+import panamoe.comm.tcp.TcpRank;
+import panamoe.comm.tcp.TcpWorld;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorMemory;
 import panamoe.tensor.TensorScope;
 
 /**
- * Times our all-to-all under mpirun in the way {@code jmh/peers/alltoallv.c} times MPI_Alltoallv;
- * {@code jmh/alltoall} alternates both. Arguments: block sizes in bytes per rank (including the
- * block to itself). For each, rank 0 prints the fastest and the median batch in microseconds per
- * call.
+ * Times our all-to-all, over MPI or TCP, in the way {@code jmh/peers/alltoallv.c} times
+ * MPI_Alltoallv; {@code jmh/alltoall} alternates both. Arguments: block sizes in bytes per rank
+ * (including the block to itself). For each, rank 0 prints the fastest and the median batch in
+ * microseconds per call.
  */
 public final class AllToAllTimes {
   private static final int BATCHES = 15;
@@ -28,7 +31,7 @@ public final class AllToAllTimes {
 
   public static void main(String[] args) {
     long[] blocks = Arrays.stream(args).mapToLong(Long::parseLong).toArray();
-    try (Communicator world = MpiWorld.open(Duration.ofSeconds(10));
+    try (Communicator world = open(Duration.ofSeconds(10));
         Arena arena = Arena.ofShared()) {
       for (int round = 0; round <= WARM_UP_ROUNDS; round++) {
         for (long block : blocks) {
@@ -43,6 +46,12 @@ public final class AllToAllTimes {
     }
     // After the try block: closing is part of the run, waiting for the JVM's other threads is not.
     System.exit(0);
+  }
+
+  private static Communicator open(Duration timeout) {
+    return LauncherVariables.byTcp()
+        ? TcpWorld.open(TcpRank.of(System.getenv()), timeout, System.err::println)
+        : MpiWorld.open(timeout);
   }
 
   /** Microseconds per call of each batch, ascending. */

@@ -119,7 +119,7 @@ final class Connection {
     this.channel = channel;
   }
 
-  /** Starts to send; the memory is read until the message is done. */
+  /** Starts to send; the memory is read while somebody asks whether the message is done. */
   Message send(long group, int tag, MemorySegment data) {
     Outgoing message =
         new Outgoing(
@@ -135,7 +135,6 @@ final class Connection {
     } finally {
       writing.unlock();
     }
-    move();
     return message;
   }
 
