@@ -40,6 +40,7 @@ import panamoe.harness.train.DemoCommand;
 import panamoe.harness.train.DistillCommand;
 import panamoe.harness.train.TokenizerCommand;
 import panamoe.harness.train.TrainCommand;
+import panamoe.io.Spelling;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExecutionException;
@@ -272,12 +273,20 @@ public final class Main implements Callable<Integer> {
             : refused;
     String name = command.getCommandSpec().qualifiedName();
     StringBuilder sentence = new StringBuilder(name + ": " + firstLine(exception.getMessage()));
-    if (exception instanceof UnmatchedArgumentException unmatched
-        && !unmatched.getSuggestions().isEmpty()) {
-      sentence.append("; did you mean ").append(unmatched.getSuggestions().getFirst()).append("?");
+    if (exception instanceof UnmatchedArgumentException unmatched) {
+      Spelling.nearest(unmatched.getUnmatched().getFirst(), words(command))
+          .ifPresent(word -> sentence.append("; did you mean ").append(word).append("?"));
     }
     command.getErr().println(sentence + " (" + name + " --help shows what there is)");
     return CommandLine.ExitCode.USAGE;
+  }
+
+  /** What may follow a command's name: names of its options and of commands below it. */
+  private static List<String> words(CommandLine command) {
+    return Stream.concat(
+            command.getSubcommands().keySet().stream(),
+            command.getCommandSpec().optionsMap().keySet().stream())
+        .toList();
   }
 
   private static int reportFailure(Exception exception, CommandLine command, ParseResult result) {

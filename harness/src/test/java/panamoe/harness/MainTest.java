@@ -51,6 +51,7 @@ class MainTest {
         "demo --steps 0       | panamoe demo: --steps is 0, expected 1 or more",
         "inspect --memry       | panamoe inspect: Unknown option: '--memry'; did you mean --memory? (panamoe inspect",
         "export --to hf --out x --no-such-option | panamoe export: Unknown option: '--no-such-option'",
+        "nosuch               | panamoe: Unmatched argument: 'nosuch' (panamoe --help",
         "help docter          | panamoe: Unmatched argument: 'docter'; did you mean doctor? (panamoe --help",
         "help train extra     | panamoe train: Unmatched argument: 'extra' (panamoe train --help",
         "help data extra      | panamoe data: Unmatched argument",

@@ -5,11 +5,11 @@ import java.util.Comparator;
 import java.util.Optional;
 
 /** Words that differ by a slip of the finger. */
-final class Spelling {
+public final class Spelling {
   private Spelling() {}
 
   /** The word most like this one; empty if more than a third of its letters differ. */
-  static Optional<String> nearest(String word, Collection<String> words) {
+  public static Optional<String> nearest(String word, Collection<String> words) {
     return words.stream()
         .min(Comparator.comparingInt(each -> distance(word, each)))
         .filter(each -> 3 * distance(word, each) <= word.length());
