@@ -3,6 +3,7 @@ package panamoe.io;
 import java.io.IOException;
 import java.nio.channels.ClosedByInterruptException;
 import java.nio.channels.ClosedChannelException;
+import java.nio.charset.CharacterCodingException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.FileAlreadyExistsException;
@@ -33,6 +34,7 @@ public final class FileTrouble {
       case NotDirectoryException _ -> "not a folder";
       case DirectoryNotEmptyException _ -> "folder is not empty";
       case ClosedByInterruptException _ -> "the thread was interrupted";
+      case CharacterCodingException _ -> "not a UTF-8 text";
       case FileSystemException e when e.getReason() != null -> e.getReason();
       case FileSystemException e -> e.getClass().getSimpleName();
       default ->

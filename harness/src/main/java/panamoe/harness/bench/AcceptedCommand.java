@@ -6,7 +6,6 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -18,6 +17,7 @@ import java.util.function.ToDoubleFunction;
 import java.util.stream.DoubleStream;
 import java.util.stream.Stream;
 import panamoe.harness.SharedOptions;
+import panamoe.harness.UserText;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -96,11 +96,8 @@ public final class AcceptedCommand implements Callable<Integer> {
   }
 
   private void read(Path file) throws IOException {
-    if (!Files.isReadable(file)) {
-      throw new IOException(file + " cannot be read");
-    }
     int number = 0;
-    for (String text : Files.readAllLines(file)) {
+    for (String text : UserText.of(file).lines().toList()) {
       number++;
       if (text.startsWith("{\"name\":")) {
         lines.add(line(text, file + ", line " + number));

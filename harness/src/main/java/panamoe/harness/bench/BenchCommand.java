@@ -17,6 +17,7 @@ import panamoe.harness.OutputPlace;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.load.LatencyCommand;
 import panamoe.harness.load.ServeBenchCommand;
+import panamoe.io.FileTrouble;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -211,8 +212,13 @@ public final class BenchCommand implements Callable<Integer> {
   }
 
   private void append(String text) throws IOException {
-    if (appended != null) {
+    if (appended == null) {
+      return;
+    }
+    try {
       Files.writeString(appended, text, StandardOpenOption.CREATE, StandardOpenOption.APPEND);
+    } catch (IOException e) {
+      throw FileTrouble.naming(appended, e);
     }
   }
 

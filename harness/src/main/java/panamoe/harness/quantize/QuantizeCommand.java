@@ -147,7 +147,7 @@ public final class QuantizeCommand implements Callable<Integer> {
       throw usage("give --to, --plan, or both");
     }
     if (measure < 0) {
-      throw usage("--measure is at least 0");
+      throw usage("--measure is " + measure + ", expected 0 or more");
     }
     if (Files.exists(out, LinkOption.NOFOLLOW_LINKS)) {
       throw new IllegalArgumentException(out + " exists already; --out is a new folder");
@@ -169,7 +169,12 @@ public final class QuantizeCommand implements Callable<Integer> {
               + " tokens in its training part");
     }
     if (calibrate < training.length()) {
-      throw usage("--calibrate is at least " + training.length() + ", a window of the text");
+      throw usage(
+          "--calibrate is "
+              + calibrate
+              + ", expected at least "
+              + training.length()
+              + ", a window of the text");
     }
     TokenWindows held =
         measure == 0 ? null : windows(folder, read, Corpus.Part.VALIDATION, measure);

@@ -16,6 +16,7 @@ import jdk.jfr.Recording;
 import jdk.jfr.consumer.RecordedEvent;
 import jdk.jfr.consumer.RecordingFile;
 import panamoe.harness.OutputPlace;
+import panamoe.io.FileTrouble;
 
 /**
  * A trace of computing and exchanges for chrome://tracing and Perfetto: one process per rank, with
@@ -88,8 +89,12 @@ final class Trace implements AutoCloseable {
         merged.add(name("thread_name", rank, lane.ordinal(), lane.name().toLowerCase(Locale.ROOT)));
       }
     }
-    Files.createDirectories(OutputPlace.folderOf(file));
-    Files.write(file, JSON.writeValueAsBytes(all));
+    try {
+      Files.createDirectories(OutputPlace.folderOf(file));
+      Files.write(file, JSON.writeValueAsBytes(all));
+    } catch (IOException e) {
+      throw FileTrouble.naming(file, e);
+    }
   }
 
   /** A complete event, with start and duration in microseconds. */

@@ -149,7 +149,11 @@ public record RunDirectory(
 
   private static <T> Optional<T> readOptional(Path file, Class<T> type) throws IOException {
     return Files.exists(file)
-        ? Optional.of(parse(Files.readString(file), type, file.toString()))
+        ? Optional.of(
+            parse(
+                new String(Files.readAllBytes(file), StandardCharsets.UTF_8),
+                type,
+                file.toString()))
         : Optional.empty();
   }
 

@@ -2,10 +2,10 @@ package panamoe.harness.serve;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.util.List;
+import panamoe.harness.UserText;
 import panamoe.io.Sha256;
 
 /** Who may use the server: everybody, or who has one of its keys. Thread-safe. */
@@ -28,7 +28,8 @@ final class ApiKeys {
    */
   static ApiKeys read(Path file) throws IOException {
     List<byte[]> digests =
-        Files.readAllLines(file).stream()
+        UserText.of(file)
+            .lines()
             .map(String::strip)
             .filter(line -> !line.isEmpty() && !line.startsWith("#"))
             .map(ApiKeys::digest)

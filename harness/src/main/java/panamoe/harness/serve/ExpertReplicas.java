@@ -2,13 +2,14 @@ package panamoe.harness.serve;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
-import java.nio.file.Files;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.StreamSupport;
+import panamoe.harness.UserText;
 import panamoe.harness.help.OptionGroup;
 import panamoe.harness.ranks.Alike;
 import panamoe.io.StrictJson;
@@ -87,9 +88,9 @@ final class ExpertReplicas implements OptionGroup {
   }
 
   private JsonNode tree() throws IOException {
-    byte[] bytes = Files.readAllBytes(load);
+    byte[] text = UserText.of(load).getBytes(StandardCharsets.UTF_8);
     try {
-      return StrictJson.tree(bytes);
+      return StrictJson.tree(text);
     } catch (IOException e) {
       throw new IllegalArgumentException(load + " is no JSON: " + StrictJson.reason(e), e);
     }

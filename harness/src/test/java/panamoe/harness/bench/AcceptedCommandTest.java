@@ -82,10 +82,13 @@ class AcceptedCommandTest {
   }
 
   @Test
-  void namesAFileThatCannotBeRead() {
-    CommandRun run = CommandRun.of("bench", "accepted", folder.resolve("none").toString());
-    assertEquals(1, run.exitCode());
-    assertTrue(run.err().contains("none cannot be read"), run.err());
+  void namesAFileThatCannotBeRead() throws IOException {
+    Path bytes = Files.write(folder.resolve("bytes"), new byte[] {(byte) 0xff});
+    for (Path file : List.of(folder.resolve("none"), folder, bytes)) {
+      CommandRun run = CommandRun.of("bench", "accepted", file.toString());
+      assertEquals(1, run.exitCode());
+      assertTrue(run.err().endsWith(": " + file + "\n"), run.err());
+    }
   }
 
   private static String line(String name, String shape, int tokens, String rest) {

@@ -234,6 +234,8 @@ class BenchCommandTest {
     CommandRun refused = appendingTo(file.resolve("results"));
     assertEquals(1, refused.exitCode());
     assertTrue(refused.err().contains(file + " is a file"), refused.err());
+    String full = appendingTo(Path.of("/dev/full")).err();
+    assertTrue(full.endsWith("panamoe bench: No space left on device: /dev/full\n"), full);
     assertEquals("", refused.out(), "it measured first");
   }
 

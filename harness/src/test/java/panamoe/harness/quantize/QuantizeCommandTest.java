@@ -223,7 +223,7 @@ class QuantizeCommandTest {
     refused("binary", model, "--to int4 --text " + binary);
     Path brief = Files.writeString(folder.resolve("brief.txt"), "a few words\n".repeat(10));
     refused("too short to calibrate on", model, "--to int4 --text " + brief);
-    refused("--calibrate is at least", model, "--to int4 --calibrate 100");
+    refused("--calibrate is 100, expected at least", model, "--to int4 --calibrate 100");
     refused("is in blocks already", GOLDEN.resolve("gguf/qwen2moe_b_q5_0.gguf"), "--to int4");
     Files.createDirectory(out());
     refused("exists already", model, "--to int4");

@@ -147,8 +147,7 @@ public final class GgufWriter {
     try {
       writeNew(file, progress);
     } catch (IOException e) {
-      // The exception for a full disk does not name the file.
-      throw new IOException("writing the GGUF file failed: " + FileTrouble.reason(e), e);
+      throw FileTrouble.naming(file, e);
     }
   }
 

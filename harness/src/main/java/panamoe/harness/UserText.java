@@ -1,0 +1,26 @@
+package panamoe.harness;
+
+import java.io.IOException;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import panamoe.io.FileTrouble;
+
+/** A small text that the user names; it may be a pipe. */
+public final class UserText {
+  private UserText() {}
+
+  /**
+   * Reads it as UTF-8.
+   *
+   * @throws FileSystemException that names the file, which Java's do not for a folder or other
+   *     bytes
+   */
+  public static String of(Path file) throws FileSystemException {
+    try {
+      return Files.readString(file);
+    } catch (IOException e) {
+      throw FileTrouble.naming(file, e);
+    }
+  }
+}
