@@ -5,6 +5,7 @@ import java.io.FileOutputStream;
 import java.io.OutputStreamWriter;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.LinkedHashMap;
@@ -217,7 +218,16 @@ public final class Main implements Callable<Integer> {
     if (name.isBlank()) {
       throw new TypeConversionException("the path is empty");
     }
-    return Path.of(name);
+    try {
+      return Path.of(name);
+    } catch (InvalidPathException e) {
+      throw new TypeConversionException(
+          String.format(
+              Locale.ROOT,
+              "'%s' is not a path in this locale's encoding, %s; LC_ALL=C.UTF-8 has all characters",
+              name,
+              System.getProperty("sun.jnu.encoding")));
+    }
   }
 
   /** In the place of picocli's converters, whose messages name Java's types. */

@@ -287,6 +287,18 @@ class LauncherTest {
     assertEquals("started\n", ended(0, launched));
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"C", "not_INSTALLED.UTF-8"})
+  void javaIsStartedInALocaleOfAllCharacters(String locale)
+      throws IOException, InterruptedException {
+    buildAnHourAgo();
+    write("jdk/bin/java", "#!/bin/sh\nlocale charmap\n");
+    // The shell itself warns of a locale that is not installed.
+    Process launched =
+        start("sh", "-c", "LC_ALL=" + locale + " bash " + launcher() + " doctor 2>/dev/null");
+    assertEquals("UTF-8\n", ended(0, launched));
+  }
+
   @Test
   void whatHasNoHomeGetsOneInTheBuild() throws IOException, InterruptedException {
     buildAnHourAgo();

@@ -72,6 +72,14 @@ class MainTest {
   }
 
   @Test
+  void aPathThatTheLocaleCannotSayIsOneSentence() {
+    CommandRun run = CommandRun.of("eval", "run", "--text", "a\0b"); // as ASCII refuses an umlaut
+    assertEquals(2, run.exitCode());
+    assertTrue(run.err().contains("'a\0b' is not a path in this locale's encoding, "), run.err());
+    assertEquals(1, run.err().lines().count(), run.err());
+  }
+
+  @Test
   void nothingToDoShowsTheHelp() {
     CommandRun run = CommandRun.of();
     assertEquals(0, run.exitCode());
