@@ -36,7 +36,7 @@ public final class ModelStep implements AutoCloseable {
     LanguageModel model = trained.weights();
     this.backend = trained.backend();
     this.parameters = trained.parameters();
-    this.head = model.head();
+    this.head = model.head().matrix();
     this.scope = TensorScope.shared(backend);
     this.tape = new Tape(backend);
     try {
@@ -55,7 +55,7 @@ public final class ModelStep implements AutoCloseable {
       tape.watch(head.value(), new Gradient(backend, headGradient));
       float dloss = (float) (1 / targets.counted());
       if (teacher == null) {
-        this.loss = targets.mean(model.losses(pass, hidden, targets.ids(), dloss));
+        this.loss = targets.mean(model.head().losses(pass, hidden, targets.ids(), dloss));
         this.divergence = 0;
       } else {
         int classes = model.config().vocabulary();
@@ -65,7 +65,7 @@ public final class ModelStep implements AutoCloseable {
             DistillationOp.forward(
                 pass,
                 hidden,
-                model.headWeight(),
+                model.head().weight(),
                 new DistillationOp.Teacher(
                     (float) teacher.temperature(), teacher.weight(), logits, null),
                 targets.ids(),

@@ -286,7 +286,7 @@ public final class TrainableModel implements AutoCloseable {
             Tensor output = memory.output("logits", logits, sequences.tokens(), vocabulary());
             Pass pass = Pass.inference(device.backend(), scope);
             parameters.round();
-            memory.compute(() -> model.logitsInto(pass, sequences.hidden(pass), output));
+            memory.compute(() -> model.head().logitsInto(pass, sequences.hidden(pass), output));
             memory.giveBack("logits", output, logits);
           }
         });
@@ -311,7 +311,7 @@ public final class TrainableModel implements AutoCloseable {
             TokenBatch.Targets wanted = sequences.targets();
             Pass pass = Pass.inference(device.backend(), scope);
             parameters.round();
-            return wanted.mean(model.losses(pass, sequences.hidden(pass), wanted.ids(), 0));
+            return wanted.mean(model.head().losses(pass, sequences.hidden(pass), wanted.ids(), 0));
           }
         });
   }

@@ -176,12 +176,17 @@ class TrainableModelTest {
               new Sequences.Whole(BATCH, LENGTH, positions),
               null,
               false);
-      float[] logits = expected.logits(Pass.inference(backend, scope), hidden).toFloats();
+      float[] logits = expected.head().logits(Pass.inference(backend, scope), hidden).toFloats();
       int[] wanted = targets(arena).toArray(ValueLayout.JAVA_INT);
       int counted = BATCH * LENGTH - 1;
       Tensor losses =
-          expected.losses(
-              pass, hidden, scope.allocate(DType.INT32, BATCH * LENGTH).set(wanted), 1f / counted);
+          expected
+              .head()
+              .losses(
+                  pass,
+                  hidden,
+                  scope.allocate(DType.INT32, BATCH * LENGTH).set(wanted),
+                  1f / counted);
       double loss = 0;
       for (float each : losses.toFloats()) {
         loss += each;

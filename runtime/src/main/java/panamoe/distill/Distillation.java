@@ -139,7 +139,8 @@ public final class Distillation implements Objective {
             teacher.hidden(pass, batch),
             teacher.head());
     DistillationOp.Losses losses =
-        DistillationOp.forward(pass, hidden, model.headWeight(), asked, batch.targets(), 0, dloss);
+        DistillationOp.forward(
+            pass, hidden, model.head().weight(), asked, batch.targets(), 0, dloss);
     return new Losses(losses.crossEntropies(), losses.divergences());
   }
 

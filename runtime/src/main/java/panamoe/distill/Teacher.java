@@ -33,7 +33,7 @@ final class Teacher implements TeacherStates {
 
   @Override
   public Tensor head() {
-    return model.headWeight();
+    return model.head().weight();
   }
 
   @Override

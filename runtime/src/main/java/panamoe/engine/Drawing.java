@@ -6,7 +6,7 @@ import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
 import panamoe.data.Tokenizer;
-import panamoe.model.LanguageModel;
+import panamoe.model.NotFinite;
 
 /**
  * Goes on with sequences whose tokens a step computed: draws their next tokens, adds them to their
@@ -141,8 +141,7 @@ final class Drawing implements AutoCloseable {
     int token = sampler.token(sequence.logitsRow);
     if (token < 0) {
       listeners.fail(
-          sequence,
-          withLayer(sequence, LanguageModel.notFinite(" after " + sequence.length + " tokens")));
+          sequence, withLayer(sequence, new NotFinite(" after " + sequence.length + " tokens")));
       return -1;
     }
     if (sequence.constraint != null
@@ -238,7 +237,7 @@ final class Drawing implements AutoCloseable {
       int layer = runner.firstNonFiniteLayer(sequence.tokens, sequence.length, sequence.topK);
       if (layer >= 0) {
         RuntimeException named =
-            LanguageModel.notFinite(" in layer " + layer + " after " + sequence.length + " tokens");
+            new NotFinite(" in layer " + layer + " after " + sequence.length + " tokens");
         named.addSuppressed(failure);
         return named;
       }

@@ -329,9 +329,11 @@ public final class ModelRunner implements StepRunner {
           new Sequences.Running(cache, inputs.table(), slots, positions, positions, source);
       Tensor hidden = model.forward(pass, inputs.tokens(rows), sequences, null, false);
       if (wanted == null) {
-        model.logitsInto(pass, hidden, logits);
+        model.head().logitsInto(pass, hidden, logits);
       } else if (wanted.count() > 0) {
-        model.logitsInto(pass, EmbeddingOp.forward(pass, wanted, hidden, null, null), logits);
+        model
+            .head()
+            .logitsInto(pass, EmbeddingOp.forward(pass, wanted, hidden, null, null), logits);
       }
     }
 

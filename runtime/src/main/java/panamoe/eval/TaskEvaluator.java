@@ -10,6 +10,7 @@ import java.util.stream.IntStream;
 import panamoe.backend.Backend;
 import panamoe.data.Tokenizer;
 import panamoe.model.LanguageModel;
+import panamoe.model.NotFinite;
 import panamoe.nn.Sequences;
 import panamoe.op.Pass;
 import panamoe.tensor.DType;
@@ -132,7 +133,7 @@ public final class TaskEvaluator {
       Pass pass = Pass.inference(backend, scope);
       Tensor hidden =
           model.forward(pass, ids, Sequences.Whole.of(scope, length, length), null, false);
-      Tensor logits = model.logits(pass, hidden.rows(from - 1, length));
+      Tensor logits = model.head().logits(pass, hidden.rows(from - 1, length));
       double nats = 0;
       boolean greedy = true;
       for (int i = from; i < tokens.length; i++) {
@@ -141,7 +142,7 @@ public final class TaskEvaluator {
         greedy &= mostProbable(row) == tokens[i];
       }
       if (!Double.isFinite(nats)) {
-        throw LanguageModel.notFinite("");
+        throw new NotFinite("");
       }
       return new Answer(nats, greedy);
     }

@@ -6,6 +6,7 @@ import panamoe.backend.Backend;
 import panamoe.data.TokenWindows;
 import panamoe.data.TrainingData;
 import panamoe.model.LanguageModel;
+import panamoe.model.NotFinite;
 import panamoe.nn.Sequences;
 import panamoe.op.Pass;
 import panamoe.op.RouteObserver;
@@ -64,7 +65,7 @@ public final class TextEvaluator {
           score.plus(batch(windows::fill, first, sequences, windows.length(), RouteObserver.NONE));
     }
     if (!Double.isFinite(score.nats())) {
-      throw LanguageModel.notFinite("");
+      throw new NotFinite("");
     }
     return score;
   }
@@ -83,7 +84,8 @@ public final class TextEvaluator {
       long bytes = source.fill(first, ids, targets);
       Pass pass = Pass.inference(backend, scope).observedBy(observer);
       Sequences whole = Sequences.Whole.of(scope, ids.count(), length);
-      Tensor losses = model.losses(pass, model.forward(pass, ids, whole, null, false), targets, 0);
+      Tensor losses =
+          model.head().losses(pass, model.forward(pass, ids, whole, null, false), targets, 0);
       double nats = 0;
       for (float loss : losses.toFloats()) {
         nats += loss;

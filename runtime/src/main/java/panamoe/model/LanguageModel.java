@@ -7,9 +7,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.function.Predicate;
-import panamoe.backend.Activation;
 import panamoe.backend.Backend;
-import panamoe.backend.GemmKernels;
 import panamoe.config.BlockConfig;
 import panamoe.config.EmbeddingConfig;
 import panamoe.config.GroupedQueryConfig;
@@ -24,16 +22,13 @@ import panamoe.nn.Norm;
 import panamoe.nn.RelativePositions;
 import panamoe.nn.Sequences;
 import panamoe.nn.Work;
-import panamoe.op.CrossEntropyOp;
 import panamoe.op.EmbeddingOp;
 import panamoe.op.Pass;
 import panamoe.op.RecomputeOp;
 import panamoe.parallel.Ranks;
 import panamoe.param.Declarations;
-import panamoe.param.Initialization;
 import panamoe.param.Parameter;
 import panamoe.param.ParameterStore;
-import panamoe.param.Slice;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -58,10 +53,8 @@ public final class LanguageModel implements AutoCloseable {
   // Outputs of the latest forward by layer, for firstNonFiniteLayer.
   private final List<Tensor> outputs = new ArrayList<>();
   private final Norm finalNorm;
-  private final Parameter head; // null where the embedding is the head
-  private final Parameter headBias;
+  private final Head head;
   private AttentionTables tables;
-  private Tensor headWeight;
   private ExpertCache expertCache;
 
   /** A model that one rank holds whole. */
@@ -108,14 +101,7 @@ public final class LanguageModel implements AutoCloseable {
               at("layers." + layer), "layer " + layer, layer, hidden, block, encoder != null));
     }
     this.finalNorm = new Norm(at("final_norm"), config.finalNorm(), hidden);
-    this.head =
-        config.head().tied()
-            ? null
-            : at("head").matrix(part, Slice.WHOLE, config.vocabulary(), hidden);
-    this.headBias =
-        config.head().bias()
-            ? at("head").vector("bias", part, Initialization.ZERO, Slice.WHOLE, config.vocabulary())
-            : null;
+    this.head = new Head(at("head"), config, embedding, store);
   }
 
   private Declarations at(String name) {
@@ -136,9 +122,9 @@ public final class LanguageModel implements AutoCloseable {
     return store;
   }
 
-  /** The matrix of the logits: the token embedding where it is tied. */
-  public Parameter head() {
-    return head == null ? embedding : head;
+  /** What makes logits and losses of hidden states. */
+  public Head head() {
+    return head;
   }
 
   /**
@@ -152,7 +138,6 @@ public final class LanguageModel implements AutoCloseable {
     }
     store.materialize(backend, dtype, training, seed);
     makeTables();
-    headWeight = head().value();
   }
 
   /**
@@ -175,11 +160,9 @@ public final class LanguageModel implements AutoCloseable {
   private void allocate(
       Backend backend, WeightTypes types, Predicate<Parameter> held, long cacheBytes) {
     DType dtype = types.compute();
-    long[] shape = embedding.shape();
-    long beside = head == null ? backend.packedBytes(dtype, shape) : 0;
-    store.allocate(backend, types, held, beside + cacheBytes);
+    store.allocate(backend, types, held, head.packedBytes(backend, dtype) + cacheBytes);
     makeTables();
-    headWeight = head == null ? store.allocatePacked(backend, dtype, shape) : head.value();
+    head.allocate(backend, dtype);
   }
 
   /** The MoE layers, in order, without an encoder's. */
@@ -241,19 +224,8 @@ public final class LanguageModel implements AutoCloseable {
    * saved.
    */
   public void pack(Backend backend, DType dtype) {
-    if (head == null) {
-      headWeight = store.allocatePacked(backend, dtype, embedding.shape());
-      backend.pack(embedding.master(), headWeight);
-    }
+    head.pack(backend, dtype);
     store.pack(backend, dtype);
-    if (head != null) {
-      headWeight = head.value();
-    }
-  }
-
-  /** The matrix of the logits. */
-  public Tensor headWeight() {
-    return headWeight;
   }
 
   /**
@@ -312,21 +284,9 @@ public final class LanguageModel implements AutoCloseable {
       if (pass.training()) {
         throw e; // the trainer says more
       }
-      throw notFinite(" in layer " + outputs.size() + " (" + e.getMessage() + ")");
+      throw new NotFinite(" in layer " + outputs.size() + " (" + e.getMessage() + ")");
     }
     return finalNorm.forward(pass, x);
-  }
-
-  /**
-   * The error of a model that computes NaN or infinities.
-   *
-   * @param where as the sentence goes on
-   */
-  public static NotFinite notFinite(String where) {
-    return new NotFinite(
-        "the model gives numbers that are not finite"
-            + where
-            + "; its weights are damaged, or training diverged");
   }
 
   /**
@@ -351,75 +311,21 @@ public final class LanguageModel implements AutoCloseable {
     return outputs.size() < blocks.size() ? outputs.size() : -1;
   }
 
-  /** Logits FLOAT32 [S, V] of hidden states [S, M]. No gradients: training uses {@link #losses}. */
-  public Tensor logits(Pass pass, Tensor hidden) {
-    Tensor y = pass.allocate(DType.FLOAT32, hidden.size(0), config.vocabulary());
-    logitsInto(pass, hidden, y);
-    return y;
-  }
-
-  /** As {@link #logits}, written to FLOAT32 {@code y} [S, V]. */
-  public void logitsInto(Pass pass, Tensor hidden, Tensor y) {
-    pass.backend()
-        .gemm(
-            false,
-            true,
-            false,
-            scaled(pass, hidden),
-            headWeight,
-            y,
-            new GemmKernels.Epilogue(Activation.IDENTITY, Parameter.valueOf(headBias), null));
-  }
-
-  private Tensor scaled(Pass pass, Tensor hidden) {
-    Double scale = config.head().scale();
-    if (scale == null) {
-      return hidden;
-    }
-    Tensor y = pass.allocate(hidden.dtype(), hidden.shape());
-    pass.backend().add(scale.floatValue(), hidden, 0, hidden, y);
-    return y;
-  }
-
-  /**
-   * Each token's cross-entropy in nats, FLOAT32 [S].
-   *
-   * @param targets INT32 [S], -1 does not count
-   * @param dloss derivative of the objective by each token's loss
-   * @throws IllegalArgumentException if the head has a bias, which no loss takes
-   */
-  public Tensor losses(Pass pass, Tensor hidden, Tensor targets, float dloss) {
-    config.requireLoss();
-    return CrossEntropyOp.forward(pass, hidden, headWeight, targets, 0, dloss);
-  }
-
-  /**
-   * The cost of {@link #forward}, and of {@link #losses} in training, otherwise {@link #logits}.
-   */
+  /** The cost of {@link #forward} and of the {@link #head}. */
   public Cost cost(Work work) {
     int hidden = config.hidden();
     double looked = work.tokens() * (double) hidden * (positionEmbedding == null ? 1 : 2);
-    double state = work.bytes(hidden);
     Cost cost =
         new Cost(
             0,
             looked * work.dtype().bytes(),
             work.training() ? looked * DType.FLOAT32.bytes() : 0,
-            state,
+            work.bytes(hidden),
             0);
     for (Cost block : blockCosts(work)) {
       cost = cost.then(block);
     }
-    // The loss forms the gradient of the hidden states in its forward.
-    double last =
-        work.training()
-            ? work.bytes32(1) + state
-            : (double) work.logits() * config.vocabulary() * DType.FLOAT32.bytes();
-    return cost.then(finalNorm.cost(work))
-        .then(Cost.products(work, work.logits(), (double) config.vocabulary() * hidden))
-        .then(Cost.weights(work, head()))
-        .then(Cost.weights(work, headBias))
-        .then(Cost.activations(work, last, 0));
+    return cost.then(finalNorm.cost(work)).then(head.cost(work));
   }
 
   /** The part of {@link #cost} that each block has. */

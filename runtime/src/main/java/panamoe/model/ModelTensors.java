@@ -77,7 +77,7 @@ public final class ModelTensors {
       if (parameter.value() == null) {
         continue; // it is read when it is needed
       }
-      boolean tied = model.config().head().tied() && parameter == model.head();
+      boolean tied = model.config().head().tied() && parameter == model.head().matrix();
       Tensor value = parameter.value();
       for (int matrix = 0; matrix < parameter.matrices(); matrix++) {
         Tensor target =
@@ -90,7 +90,7 @@ public final class ModelTensors {
                 DType.FLOAT32,
                 parameter.matrixShape(),
                 share(parameter.slice()),
-                tied ? List.of(target, model.headWeight()) : List.of(target)));
+                tied ? List.of(target, model.head().weight()) : List.of(target)));
       }
     }
     return destinations;

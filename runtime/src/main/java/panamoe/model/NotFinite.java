@@ -4,7 +4,13 @@ package panamoe.model;
 public final class NotFinite extends IllegalArgumentException {
   private static final long serialVersionUID = 1;
 
-  NotFinite(String message) {
-    super(message);
+  /**
+   * @param where as the sentence goes on
+   */
+  public NotFinite(String where) {
+    super(
+        "the model gives numbers that are not finite"
+            + where
+            + "; its weights are damaged, or training diverged");
   }
 }

@@ -10,6 +10,7 @@ import panamoe.data.TokenWindows;
 import panamoe.data.TrainingData;
 import panamoe.eval.TextScore;
 import panamoe.model.LanguageModel;
+import panamoe.model.NotFinite;
 import panamoe.nn.Sequences;
 import panamoe.op.Pass;
 import panamoe.tensor.DType;
@@ -91,7 +92,7 @@ public record Divergence(TextScore before, TextScore after, double nats) {
           "the held-out text is too short: no byte of it follows its first token");
     }
     if (!Double.isFinite(sums.before + sums.after + sums.divergence)) {
-      throw LanguageModel.notFinite("");
+      throw new NotFinite("");
     }
     return new Divergence(
         new TextScore(sums.before, tokens, bytes),
@@ -100,7 +101,7 @@ public record Divergence(TextScore before, TextScore after, double nats) {
   }
 
   private static float[] logits(Pass pass, LanguageModel model, Tensor hidden, int from, int end) {
-    Tensor logits = model.logits(pass, hidden.rows(from, end));
+    Tensor logits = model.head().logits(pass, hidden.rows(from, end));
     pass.backend().synchronize();
     float[] values = logits.toFloats();
     logits.release();

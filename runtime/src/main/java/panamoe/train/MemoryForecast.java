@@ -87,7 +87,8 @@ public record MemoryForecast(
   /** The same training, which a teacher takes part in. */
   public MemoryForecast with(ModelConfig teacher, TrainConfig training, Topology topology) {
     try (LanguageModel model = new LanguageModel(teacher)) {
-      double held = model.config().head().tied() ? weight(model.head(), training.dtype()) : 0;
+      double held =
+          model.config().head().tied() ? weight(model.head().matrix(), training.dtype()) : 0;
       for (Parameter parameter : model.parameters().parameters()) {
         held += weight(parameter, training.dtype());
       }

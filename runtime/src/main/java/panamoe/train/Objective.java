@@ -10,7 +10,7 @@ public interface Objective extends AutoCloseable {
   /** The next token's cross-entropy. */
   Objective LANGUAGE_MODELLING =
       (pass, model, hidden, batch, _, dloss) ->
-          new Losses(model.losses(pass, hidden, batch.targets(), dloss), null);
+          new Losses(model.head().losses(pass, hidden, batch.targets(), dloss), null);
 
   /**
    * The tokens of a micro-batch on this rank.

@@ -154,7 +154,7 @@ class DistillationTest {
         LanguageModel broken =
             ModelFolder.open(folder).load(backend, DType.FLOAT32, new ArrayList<>());
         LanguageModel model = new LanguageModel(run.model())) {
-      broken.head().value().setFloat(7, Float.NaN);
+      broken.head().matrix().value().setFloat(7, Float.NaN);
       model.materialize(backend, DType.FLOAT32, true, 1);
       Trainer trainer = new Trainer(backend, model, run, DATA, Distillation.from(run, broken));
       TrainingFailure failure = assertThrows(TrainingFailure.class, trainer::next);

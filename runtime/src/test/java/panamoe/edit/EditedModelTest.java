@@ -60,7 +60,7 @@ class EditedModelTest {
       Pass pass = Pass.inference(backend, scope);
       Sequences whole = Sequences.Whole.of(scope, 6, 6);
       Tensor hidden = edited.model().forward(pass, ids, whole, null, false);
-      return edited.model().logits(pass, hidden).toFloats();
+      return edited.model().head().logits(pass, hidden).toFloats();
     }
   }
 

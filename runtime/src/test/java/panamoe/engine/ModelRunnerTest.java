@@ -198,7 +198,7 @@ class ModelRunnerTest {
               new Sequences.Whole(1, CONTEXT, positions),
               null,
               false);
-      float[] expected = model.logits(pass, hidden.rows(CONTEXT - 1, CONTEXT)).toFloats();
+      float[] expected = model.head().logits(pass, hidden.rows(CONTEXT - 1, CONTEXT)).toFloats();
       assertArrayEquals(expected, decoded, 2e-5f);
     }
   }

@@ -77,7 +77,7 @@ class EvaluatorTest {
     Task task = new Task.Choice("The old cat", List.of(" sat on", " ran to"), 0);
     try (LanguageModel even =
         ModelFolder.open(folder).load(backend, DType.FLOAT32, new ArrayList<>())) {
-      even.headWeight().data().fill((byte) 0); // every token is as likely
+      even.head().weight().data().fill((byte) 0); // every token is as likely
       TaskScore score =
           new TaskEvaluator(backend, even, TOKENIZER).measure(List.of(task)).get(Task.Kind.CHOICE);
       assertEquals(new Accuracy(0, 1), score.plain());
@@ -89,7 +89,7 @@ class EvaluatorTest {
   void aModelWithoutFiniteLikelihoodsIsRefused() {
     try (LanguageModel broken =
         ModelFolder.open(folder).load(backend, DType.FLOAT32, new ArrayList<>())) {
-      broken.headWeight().data().fill((byte) 0xff); // not a number
+      broken.head().weight().data().fill((byte) 0xff); // not a number
       TaskEvaluator evaluator = new TaskEvaluator(backend, broken, TOKENIZER);
       for (Task task : TrainedOnLines.tasks()) {
         String message =

@@ -52,7 +52,7 @@ class CostTest {
       Pass pass = Pass.training(backend, scope, tape, 1, 1);
       makeTables(model, ids, whole);
       long before = counter.bytes();
-      model.losses(pass, model.forward(pass, ids, whole, null, recompute), ids, 1);
+      model.head().losses(pass, model.forward(pass, ids, whole, null, recompute), ids, 1);
       assertEquals(cost.kept(), counter.bytes() - before);
       tape.backward();
       assertEquals(cost.flops(), counter.flops());
@@ -92,7 +92,7 @@ class CostTest {
     try (TensorScope scope = TensorScope.confined(backend)) {
       Pass pass = Pass.inference(backend, scope);
       Tensor hidden = model.forward(pass, ids, running, null, false);
-      model.logits(pass, hidden.rows(length - 1, length));
+      model.head().logits(pass, hidden.rows(length - 1, length));
       assertEquals(cost.kept(), counter.bytes() - before);
     }
     assertEquals(cost.flops(), counter.flops());

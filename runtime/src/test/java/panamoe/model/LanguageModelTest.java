@@ -154,7 +154,9 @@ class LanguageModelTest {
             new Sequences.Whole(ids.length / LENGTH, LENGTH, positions),
             null,
             recompute);
-    return model.losses(pass, hidden, scope.allocate(DType.INT32, ids.length).set(targets), dloss);
+    return model
+        .head()
+        .losses(pass, hidden, scope.allocate(DType.INT32, ids.length).set(targets), dloss);
   }
 
   private static void backward(

@@ -256,7 +256,7 @@ class CardExchangeTest {
       Tensor input = scope.allocate(DType.INT32, tokens).set(ids);
       Tensor hidden =
           model.forward(pass, input, new Sequences.Whole(2, LENGTH, positions), null, false);
-      Tensor losses = model.losses(pass, hidden, input, 1f / tokens);
+      Tensor losses = model.head().losses(pass, hidden, input, 1f / tokens);
       tape.backward();
       List<float[]> seen = new ArrayList<>(List.of(losses.toFloats()));
       for (Parameter parameter : model.parameters().parameters()) {

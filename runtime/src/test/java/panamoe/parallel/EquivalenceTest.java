@@ -260,6 +260,7 @@ class EquivalenceTest {
                 try (TensorScope scope = TensorScope.confined(backend)) {
                   Pass pass = Pass.inference(backend, scope);
                   return model
+                      .head()
                       .logits(pass, hidden(pass, model, tokens(scope, ranks, 1), null, false))
                       .toFloats();
                 }
@@ -315,7 +316,8 @@ class EquivalenceTest {
                   });
       Tensor used = padded ? used(scope, ranks) : null;
       Tensor hidden = hidden(pass, model, tokens(scope, ranks, 1), used, recompute);
-      Tensor losses = model.losses(pass, hidden, tokens(scope, ranks, 2), 1f / (BATCH * LENGTH));
+      Tensor losses =
+          model.head().losses(pass, hidden, tokens(scope, ranks, 2), 1f / (BATCH * LENGTH));
       float[] values = losses.toFloats();
       tape.backward();
       Map<String, float[]> gradients = new LinkedHashMap<>();

@@ -175,7 +175,7 @@ class OverlapTest {
         ids.setInt(i, i % 16);
       }
       Tensor hidden = model.forward(pass, ids, new Sequences.Whole(1, TOKENS, ids), null, false);
-      model.losses(pass, hidden, ids, 1f / TOKENS);
+      model.head().losses(pass, hidden, ids, 1f / TOKENS);
       tape.backward();
     }
   }

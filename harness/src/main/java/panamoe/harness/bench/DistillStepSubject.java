@@ -90,7 +90,7 @@ final class DistillStepSubject implements Subject {
         Tensor targets = scope.allocate(DType.INT32, rows);
         data.fillTraining(0, ids, targets);
         Sequences sequences = Sequences.Whole.of(scope, rows, training.sequence());
-        teacher.losses(pass, teacher.forward(pass, ids, sequences, null, false), targets, 0);
+        teacher.head().losses(pass, teacher.forward(pass, ids, sequences, null, false), targets, 0);
       }
       backend.synchronize();
     }

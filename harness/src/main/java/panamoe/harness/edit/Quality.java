@@ -8,6 +8,7 @@ import panamoe.backend.Backend;
 import panamoe.data.TokenSequences;
 import panamoe.harness.inspect.ParameterCounts;
 import panamoe.model.LanguageModel;
+import panamoe.model.NotFinite;
 import panamoe.op.RouteObserver;
 import panamoe.tensor.DType;
 import panamoe.train.TrainConfig;
@@ -37,7 +38,7 @@ record Quality(
     long parameters = model.parameters().count();
     double bits = Validation.bitsPerByte(backend, model, training, data, observer);
     if (!Double.isFinite(bits)) {
-      throw LanguageModel.notFinite("");
+      throw new NotFinite("");
     }
     return new Quality(
         bits,

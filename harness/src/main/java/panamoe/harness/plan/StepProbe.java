@@ -56,7 +56,7 @@ final class StepProbe implements Probe {
   /** Without the first fifth of each text; 0 but on rank 0. */
   @Override
   public double seconds() throws InterruptedException {
-    if (model.head().value() == null) {
+    if (model.head().matrix().value() == null) {
       model.materialize(backend, work.dtype(), false, SEED);
       model.pack(backend, work.dtype());
     }

@@ -111,7 +111,7 @@ final class DecodeTiming implements Inference.Stopwatch {
       long start = System.nanoTime();
       try (TensorScope activations = TensorScope.confined(backend)) {
         Pass pass = Pass.inference(backend, activations);
-        model.logits(pass, model.forward(pass, tokens, sequences, null, false));
+        model.head().logits(pass, model.forward(pass, tokens, sequences, null, false));
         backend.synchronize();
       }
       seconds[done++] = (System.nanoTime() - start) / 1e9;

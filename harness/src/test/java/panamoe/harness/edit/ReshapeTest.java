@@ -130,7 +130,7 @@ class ReshapeTest {
       Pass pass = Pass.inference(backend, scope);
       Sequences whole = Sequences.Whole.of(scope, ids.length, ids.length);
       Tensor hidden = model.forward(pass, tokens, whole, null, false);
-      Tensor logits = model.logits(pass, hidden);
+      Tensor logits = model.head().logits(pass, hidden);
       float[][] rows = new float[ids.length][];
       for (int row = 0; row < ids.length; row++) {
         rows[row] = logits.rows(row, row + 1).toFloats();

@@ -100,7 +100,7 @@ class StoredExpertsTest {
       long elements = 0;
       for (Parameter parameter : here.parameters().parameters()) {
         boolean matrix = WeightTypes.mayBeBlocks(parameter);
-        DType held = parameter == here.head() ? DType.Q8_0 : blocks;
+        DType held = parameter == here.head().matrix() ? DType.Q8_0 : blocks;
         assertEquals(
             matrix ? held : parameter.valueDType(DType.FLOAT32), parameter.value().dtype());
         elements += matrix ? parameter.count() : 0;

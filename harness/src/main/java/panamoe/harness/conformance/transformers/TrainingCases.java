@@ -110,7 +110,7 @@ public final class TrainingCases {
   private static Objective meanOfPredicted(int length) {
     return (pass, model, hidden, batch, _, dloss) -> {
       float share = dloss * length / (length - 1);
-      return new Objective.Losses(model.losses(pass, hidden, batch.targets(), share), null);
+      return new Objective.Losses(model.head().losses(pass, hidden, batch.targets(), share), null);
     };
   }
 
