@@ -339,7 +339,8 @@ TEST_F(RandomTest, GumbelAndJitterComeFromTheUniformNumbers) {
       ASSERT_MOE_OK(moe_jitter(single, 42, 3, epsilon, x, again));
       expect_same_bits(y, again);
       for (int64_t i = 0; i < size; ++i) {
-        const float factor = (1 - epsilon) + 2 * epsilon * static_cast<float>(uniform[i]);
+        const volatile float above = 2 * epsilon * static_cast<float>(uniform[i]);  // else ARM's compilers fuse the sum
+        const float factor = (1 - epsilon) + above;
         const float product = static_cast<float>(x[i]) * factor;
         ASSERT_EQ(y[i], dy == MOE_FLOAT32 ? product : from_bfloat16(to_bfloat16(product))) << i;
       }

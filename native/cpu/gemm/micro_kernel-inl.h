@@ -123,13 +123,18 @@ HWY_INLINE void accumulate(int64_t inner, const float* a, const BPanels<Weight<k
     const hn::Repartition<hwy::bfloat16_t, FloatTag> db;
     FloatVector unused = hn::Zero(d);  // Highway's second sum, where there is no such instruction
     for_each_step<kRows, kPanels>(ceil_div(inner, 2), a, b, next, [&](int64_t step) MOE_INLINED {
-      const hwy::bfloat16_t* pairs = b.panel[0] + 2 * step * kNr;
-      const auto b0 = hn::LoadU(db, pairs), b1 = hn::LoadU(db, pairs + 2 * kLanes);
+      hn::Vec<decltype(db)> row_pairs[kVectors];
+#pragma GCC unroll 4
+      for (int j = 0; j < kVectors; ++j) {
+        row_pairs[j] = hn::LoadU(db, b.panel[j / 2] + 2 * (step * kNr + j % 2 * kLanes));
+      }
 #pragma GCC unroll 16
       for (int row = 0; row < kRows; ++row) {
         const auto pair = hn::BitCast(db, hn::Set(d, a[step * kRows + row]));
-        sums.v[row][0] = hn::ReorderWidenMulAccumulate(d, pair, b0, sums.v[row][0], unused);
-        sums.v[row][1] = hn::ReorderWidenMulAccumulate(d, pair, b1, sums.v[row][1], unused);
+#pragma GCC unroll 4
+        for (int j = 0; j < kVectors; ++j) {
+          sums.v[row][j] = hn::ReorderWidenMulAccumulate(d, pair, row_pairs[j], sums.v[row][j], unused);
+        }
       }
     });
 #endif
