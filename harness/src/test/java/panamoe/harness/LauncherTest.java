@@ -267,6 +267,7 @@ class LauncherTest {
     assertEquals("panamoe.harness.Main help train\n", launch(0, "help", "train"));
     assertEquals(
         "Usage: panamoe build", launch(0, "help", "build").lines().findFirst().orElseThrow());
+    assertEquals("panamoe: build has no command 'extra'\n", launch(2, "help", "build", "extra"));
   }
 
   @Test
