@@ -71,7 +71,7 @@ final class TeacherCache implements TeacherStates {
   static void begin(Path folder, Content content) throws IOException {
     PlainFolder files = new PlainFolder(folder);
     if (files.has(CONTENT)) {
-      JsonNode before = ConfigJson.tree(folder.resolve(CONTENT), Content.class);
+      JsonNode before = ConfigJson.tree(ConfigJson.read(folder.resolve(CONTENT), Content.class));
       String differs = ConfigDifference.between(before, ConfigJson.tree(content));
       if (!differs.isEmpty()) {
         throw new IllegalArgumentException(

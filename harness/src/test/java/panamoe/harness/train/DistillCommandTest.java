@@ -169,6 +169,11 @@ class DistillCommandTest {
         "is not empty and holds no teacher's cache",
         distill("fifth", "--teacher-cache " + teacher));
     assertFalse(Files.exists(folder.resolve("fifth")));
+    Path content = Files.writeString(cache.resolve("cache.json"), "[]");
+    assertRefused(
+        1,
+        content + ": expected an object with \"teacher\", \"text\"",
+        distill("sixth", "--teacher-cache " + cache));
   }
 
   private Path shorter() throws IOException {
