@@ -15,6 +15,10 @@ import panamoe.api.internal.Failures;
  */
 public record AdamWSettings(
     double beta1, double beta2, double epsilon, double weightDecay, double clip) {
+  static {
+    RequiredJava.check();
+  }
+
   /** What {@code panamoe train} uses. */
   public static final AdamWSettings USUAL = new AdamWSettings(0.9, 0.95, 1e-8, 0.1, 1);
 

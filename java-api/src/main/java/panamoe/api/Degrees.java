@@ -15,6 +15,10 @@ import panamoe.parallel.Topology;
  * @param slices of the tensor ranks that an expert is sliced over; divides {@code tensor}
  */
 public record Degrees(int expert, int tensor, int slices) {
+  static {
+    RequiredJava.check();
+  }
+
   /**
    * Checks the values.
    *

@@ -11,6 +11,10 @@ import panamoe.api.internal.Failures;
  * @param ranks that hold it together; null: this rank alone does
  */
 public record Execution(Precision precision, Ranks ranks) {
+  static {
+    RequiredJava.check();
+  }
+
   /**
    * Checks the precision.
    *

@@ -127,11 +127,7 @@ public final class Ranks {
       Topology topology = Failures.translating(() -> degrees.topology(world.size()));
       T result =
           play(Failures.translating(() -> new Ranks(topology, world, Strategy.AUTO)), program);
-      Failures.translating(
-          () -> {
-            world.close();
-            return null;
-          });
+      Failures.run(() -> world.close());
       return result;
     } catch (Throwable e) {
       if (!(e instanceof PanamoeException.RanksFailed)) {

@@ -24,7 +24,7 @@ public record TcpRank(int rank, int size, String host, int port, String secret) 
    * @throws PanamoeException.BadArgument in one sentence
    */
   public TcpRank {
-    Failures.translating(() -> new panamoe.comm.tcp.TcpRank(rank, size, host, port, secret));
+    Failures.run(() -> new panamoe.comm.tcp.TcpRank(rank, size, host, port, secret));
   }
 
   panamoe.comm.tcp.TcpRank inner() {

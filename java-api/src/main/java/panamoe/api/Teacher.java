@@ -15,6 +15,10 @@ import panamoe.api.internal.Failures;
  * @param temperature T, more than 0
  */
 public record Teacher(MemorySegment logits, double alpha, double temperature) {
+  static {
+    RequiredJava.check();
+  }
+
   /**
    * Checks the values.
    *

@@ -56,7 +56,17 @@ class OlderJavaTest {
 
   /** No older Java is needed to see that a class asks before it does anything else. */
   @ParameterizedTest
-  @ValueSource(classes = {Device.class, LayerSettings.class, ModelSettings.class})
+  @ValueSource(
+      classes = {
+        Device.class,
+        LayerSettings.class,
+        ModelSettings.class,
+        AdamWSettings.class,
+        Degrees.class,
+        Execution.class,
+        TcpRank.class,
+        Teacher.class
+      })
   void asksForItFirst(Class<?> type) throws IOException {
     try (InputStream file = type.getResourceAsStream(type.getSimpleName() + ".class")) {
       MethodModel initializer =
@@ -86,6 +96,7 @@ class OlderJavaTest {
         "Device.open(\"auto\", 0)",
         "LayerSettings.of(8, 16, 4, 2)",
         "ModelSettings.of(256, 16, 8, 2, java.util.List.of(0))",
+        "Degrees.of(2)",
       })
   void aProgramIsToldSo(String call) throws Exception {
     Path source =
