@@ -199,7 +199,7 @@ public final class MoeLayer implements AutoCloseable {
   /** The x and y of rows as kernels got them. */
   record Computed(Tensor input, Tensor output) {}
 
-  /** Runs the layer over a rows. */
+  /** Runs the layer over rows. */
   Computed compute(Pass pass, CallersMemory memory, Rows rows) {
     long tokens = rows.tokens;
     Tensor input = memory.input("x", precision.dtype(), rows.x, tokens, hidden);

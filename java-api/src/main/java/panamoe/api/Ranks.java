@@ -130,9 +130,7 @@ public final class Ranks {
       Failures.run(() -> world.close());
       return result;
     } catch (Throwable e) {
-      if (!(e instanceof PanamoeException.RanksFailed)) {
-        world.abort(e.getMessage() == null ? e.toString() : e.getMessage());
-      }
+      world.abort(e.getMessage() == null ? e.toString() : e.getMessage()); // nothing if it failed
       world.close(); // after a failure it waits for nobody
       throw e;
     }

@@ -1,5 +1,7 @@
 package panamoe.api;
 
+import java.util.Map;
+import panamoe.api.internal.Argument;
 import panamoe.api.internal.Failures;
 
 /**
@@ -13,7 +15,7 @@ import panamoe.api.internal.Failures;
  * @param size number of ranks
  * @param host of rank 0, by name or address, as the others reach it
  * @param port at which rank 0 listens until all ranks have come
- * @param secret of at least 8 characters
+ * @param secret of at least 16 characters, better random ones
  */
 public record TcpRank(int rank, int size, String host, int port, String secret) {
   static {
@@ -25,6 +27,20 @@ public record TcpRank(int rank, int size, String host, int port, String secret) 
    */
   public TcpRank {
     Failures.run(() -> new panamoe.comm.tcp.TcpRank(rank, size, host, port, secret));
+  }
+
+  /**
+   * As the environment says, in the variables that {@code panamoe train --comm tcp} reads, too.
+   *
+   * @param environment {@code PANAMOE_RANK}, {@code PANAMOE_RANKS}, {@code PANAMOE_RENDEZVOUS}
+   *     (rank 0's host and port) and {@code PANAMOE_SECRET}, as {@code System.getenv()} has them
+   * @throws PanamoeException.BadArgument in one sentence that names the variable
+   */
+  public static TcpRank of(Map<String, String> environment) {
+    panamoe.comm.tcp.TcpRank rank =
+        Failures.translating(
+            () -> panamoe.comm.tcp.TcpRank.of(Argument.notNull("environment", environment)));
+    return new TcpRank(rank.rank(), rank.size(), rank.host(), rank.port(), rank.secret());
   }
 
   panamoe.comm.tcp.TcpRank inner() {

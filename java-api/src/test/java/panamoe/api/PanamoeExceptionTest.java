@@ -22,7 +22,7 @@ class PanamoeExceptionTest {
 
   @Test
   void otherErrorsStayAsTheyAre() {
-    LinkageError other = new LinkageError("something else");
+    LinkageError other = new LinkageError("something else here");
     assertSame(other, assertThrows(LinkageError.class, () -> translate(other)));
     OutOfMemoryError full = new OutOfMemoryError("full");
     assertSame(full, assertThrows(OutOfMemoryError.class, () -> translate(full)));

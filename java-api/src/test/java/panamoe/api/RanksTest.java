@@ -207,8 +207,8 @@ class RanksTest {
     int port = freePort();
     for (boolean fails : new boolean[] {true, false}) {
       CompletableFuture<Object> other =
-          beside(() -> sum(new TcpRank(1, 2, "localhost", port, "a secret"), false));
-      Object mine = sum(new TcpRank(0, 2, "localhost", port, "a secret"), fails);
+          beside(() -> sum(new TcpRank(1, 2, "localhost", port, "a secret of theirs"), false));
+      Object mine = sum(new TcpRank(0, 2, "localhost", port, "a secret of theirs"), fails);
       assertEquals(fails ? "rank 0 aborted: no more tokens" : 3.0, other.join());
       assertEquals(fails ? "no more tokens" : 3.0, mine);
     }
@@ -242,11 +242,12 @@ class RanksTest {
     String sentence =
         assertThrows(
                 PanamoeException.BadArgument.class,
-                () -> new TcpRank(2, 2, "localhost", 7777, "a secret"))
+                () -> new TcpRank(2, 2, "localhost", 7777, "a secret of theirs"))
             .getMessage();
     assertEquals("rank 2 of 2 is not in 0..1", sentence);
     assertEquals(
-        "rank 1 of 2 at node0:7777", new TcpRank(1, 2, "node0", 7777, "a secret").toString());
+        "rank 1 of 2 at node0:7777",
+        new TcpRank(1, 2, "node0", 7777, "a secret of theirs").toString());
     assertThrows(
         PanamoeException.BadArgument.class,
         () -> Ranks.overTcp(null, Degrees.of(1), PATIENCE, ranks -> null));
@@ -286,7 +287,7 @@ class RanksTest {
               2,
               "localhost",
               Integer.parseInt(arguments[1]),
-              "nobody knows");
+              "nobody knows this");
       System.out.println("sum " + Ranks.overTcp(self, Degrees.of(2), PATIENCE, RanksExample::rank));
     }
   }

@@ -20,12 +20,14 @@ public final class LauncherVariables {
 
   /** Whether this process is one of ranks that meet by TCP. */
   public static boolean byTcp() {
-    return System.getenv(RANKS) != null;
+    return number(System.getenv(), RANKS).isPresent();
   }
 
   /** This process's rank; empty when no launcher started it. */
   public static OptionalInt rank() {
-    return number(System.getenv(), RANK, "OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID");
+    return byTcp()
+        ? number(System.getenv(), RANK)
+        : number(System.getenv(), "OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID");
   }
 
   /**
@@ -68,7 +70,7 @@ public final class LauncherVariables {
    * Ranks that meet by TCP are often alone in a container.
    */
   static OptionalInt sizeHere(Map<String, String> environment) {
-    if (environment.containsKey(RANKS)) {
+    if (number(environment, RANKS).isPresent()) {
       return OptionalInt.of(number(environment, "PANAMOE_RANKS_HERE").orElse(1));
     }
     String ranks = environment.get("SLURM_GTIDS");

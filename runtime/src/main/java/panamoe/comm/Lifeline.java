@@ -30,11 +30,14 @@ public final class Lifeline {
   private static final int LEFT = 1;
   private static final int FAILED = 2;
   private static final int LOST = 3;
+  private static final int ALL_LEFT = 4;
 
   private final int rank;
   private final int size;
   private final Duration timeout;
   private final Map<Integer, Line> lines = new ConcurrentHashMap<>();
+  // Whether rank 0 says when everyone has left, before it ends its connections.
+  private final boolean goodbye;
   private final Set<Integer> left = ConcurrentHashMap.newKeySet();
   private final AtomicReference<String> failure = new AtomicReference<>();
   private final CountDownLatch failed = new CountDownLatch(1);
@@ -71,6 +74,7 @@ public final class Lifeline {
     Line(Socket socket) {
       try {
         socket.setTcpNoDelay(true);
+        socket.setSoTimeout(0);
         this.socket = socket;
         this.out = new DataOutputStream(new BufferedOutputStream(socket.getOutputStream()));
       } catch (IOException e) {
@@ -91,21 +95,28 @@ public final class Lifeline {
       }
     }
 
-    /** Says nothing more, waits until the other side closes the connection, then closes it. */
-    void end(Duration most) {
+    void sayNoMore() {
       try {
         socket.shutdownOutput();
-        ear.join(most);
-        socket.close();
       } catch (IOException _) {
         // It has ended already.
+      }
+    }
+
+    /** Closes the connection, after the other side has; waits for that. */
+    void close(Duration most) {
+      try (socket) {
+        ear.join(most);
+      } catch (IOException _) {
+        // Nothing was sent over it that could be lost.
       } catch (InterruptedException _) {
         Thread.currentThread().interrupt();
       }
     }
   }
 
-  private Lifeline(int rank, int size, Duration timeout, Witness witness) {
+  private Lifeline(int rank, int size, Duration timeout, Witness witness, boolean goodbye) {
+    this.goodbye = goodbye;
     this.rank = rank;
     this.size = size;
     this.timeout = timeout;
@@ -127,17 +138,27 @@ public final class Lifeline {
       Duration timeout,
       UnaryOperator<byte[]> broadcast,
       Witness witness) {
-    Lifeline lifeline = new Lifeline(rank, size, timeout, witness);
-    if (size == 1) {
-      return lifeline;
-    }
-    Star.connect(rank, size, patience, broadcast)
-        .forEach((peer, socket) -> lifeline.lines.put(peer, new Line(socket)));
-    lifeline.lines.forEach(
-        (peer, line) -> line.ear = Thread.startVirtualThread(() -> lifeline.hear(peer, line)));
-    Thread.ofPlatform().daemon().name("lifeline").start(lifeline::beat);
-    Runtime.getRuntime().addShutdownHook(lifeline.atExit);
-    return lifeline;
+    Lifeline lifeline = new Lifeline(rank, size, timeout, witness, false);
+    return size == 1 ? lifeline : lifeline.over(Star.connect(rank, size, patience, broadcast));
+  }
+
+  /**
+   * Over connections that there are. Its ranks call {@link #end} when they are done.
+   *
+   * @param star by rank: rank 0 has all others, the others have rank 0; this object closes them
+   */
+  public static Lifeline over(
+      Map<Integer, Socket> star, int rank, int size, Duration timeout, Witness witness) {
+    Lifeline lifeline = new Lifeline(rank, size, timeout, witness, true);
+    return size == 1 ? lifeline : lifeline.over(star);
+  }
+
+  private Lifeline over(Map<Integer, Socket> star) {
+    star.forEach((peer, socket) -> lines.put(peer, new Line(socket)));
+    lines.forEach((peer, line) -> line.ear = Thread.startVirtualThread(() -> hear(peer, line)));
+    Thread.ofPlatform().daemon().name("lifeline").start(this::beat);
+    Runtime.getRuntime().addShutdownHook(atExit);
+    return this;
   }
 
   /** Why the world has failed; null as long as it has not. */
@@ -207,12 +228,21 @@ public final class Lifeline {
     done = true;
     ended.countDown();
     for (Line line : lines.values()) {
-      line.end(rank == 0 ? LAST_MOMENT : Duration.ZERO);
+      if (rank == 0 && failure.get() == null) {
+        line.say(ALL_LEFT, 0, "");
+      }
+      line.sayNoMore();
     }
-    try {
-      Runtime.getRuntime().removeShutdownHook(atExit);
-    } catch (IllegalStateException _) {
-      // The process is ending.
+    long deadline = System.nanoTime() + LAST_MOMENT.toNanos();
+    for (Line line : lines.values()) {
+      line.close(rank == 0 ? Duration.ofNanos(deadline - System.nanoTime()) : Duration.ZERO);
+    }
+    if (!lines.isEmpty()) {
+      try {
+        Runtime.getRuntime().removeShutdownHook(atExit);
+      } catch (IllegalStateException _) {
+        // The process is ending.
+      }
     }
   }
 
@@ -224,10 +254,10 @@ public final class Lifeline {
       if (rank == 0) {
         lines.values().forEach(line -> line.say(kind, 0, reason));
       }
+      failed.countDown();
       if (kind == LOST) {
         witness.lost(reason);
       }
-      failed.countDown();
     }
   }
 
@@ -260,18 +290,20 @@ public final class Lifeline {
                 });
             left.add(number);
           }
+          case ALL_LEFT -> everyoneHasLeft();
           case FAILED, LOST -> decide(kind, words);
           default -> {}
         }
       }
     } catch (IOException _) {
-      if (!left.contains(peer)) {
+      if (!left.contains(peer) || goodbye && peer == 0 && !allLeft()) {
         decide(LOST, "rank " + peer + " is gone: its process ended or was killed");
-      } else if (peer == 0) {
-        // It waits for all before it ends, and nobody else tells who has left.
-        IntStream.range(0, size).filter(other -> other != rank).forEach(left::add);
       }
     }
+  }
+
+  private void everyoneHasLeft() {
+    IntStream.range(0, size).filter(other -> other != rank).forEach(left::add);
   }
 
   private void beat() {

@@ -21,7 +21,9 @@ public final class MachineAddresses {
       if (device.isUp()) {
         for (InetAddress address : Collections.list(device.getInetAddresses())) {
           if (!address.isLinkLocalAddress()) {
-            addresses.add(device.isLoopback() ? 0 : addresses.size(), address.getHostAddress());
+            // The name of this machine's network card is of no use elsewhere.
+            String plain = address.getHostAddress().replaceFirst("%.*", "");
+            addresses.add(device.isLoopback() ? 0 : addresses.size(), plain);
           }
         }
       }

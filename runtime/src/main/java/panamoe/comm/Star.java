@@ -54,7 +54,8 @@ final class Star {
       broadcast.apply(address.toString().getBytes(StandardCharsets.UTF_8));
       long deadline = System.nanoTime() + patience.toNanos();
       while (ranks.size() < size - 1) {
-        server.setSoTimeout((int) Math.max(1, (deadline - System.nanoTime()) / 1_000_000));
+        server.setSoTimeout(
+            Math.clamp((deadline - System.nanoTime()) / 1_000_000, 1, Integer.MAX_VALUE));
         accept(server.accept(), token, size, ranks);
       }
       return ranks;

@@ -71,7 +71,7 @@ class TcpTrainCommandTest {
                   "PANAMOE_RANKS", String.valueOf(RANKS),
                   "PANAMOE_RANKS_HERE", String.valueOf(RANKS),
                   "PANAMOE_RENDEZVOUS", "localhost:" + port,
-                  "PANAMOE_SECRET", "nobody knows"));
+                  "PANAMOE_SECRET", "nobody knows this"));
       processes.add(builder.start());
     }
   }

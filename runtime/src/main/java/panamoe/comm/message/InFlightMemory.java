@@ -4,20 +4,29 @@ import java.lang.foreign.Arena;
 import java.util.function.Function;
 
 /**
- * Native memory that messages read and write during one call. It is freed after a successful call,
- * when they are done with it. After a failure it is kept: messages may still arrive in it, and the
- * process is about to end.
+ * Native memory that messages read and write during one call. It is freed after the call, when they
+ * are done with it. If messages may still arrive in it after a failure it is kept: the process is
+ * about to end.
  */
 public final class InFlightMemory {
   private InFlightMemory() {}
 
   /**
-   * Runs {@code call} with an arena that is closed when the call returns, but not when it throws.
+   * Runs {@code call} with an arena that is closed when the call returns.
+   *
+   * @param kept whether it stays open when the call throws
    */
-  public static <T> T lend(Function<Arena, T> call) {
+  public static <T> T lend(boolean kept, Function<Arena, T> call) {
     Arena memory = Arena.ofConfined();
-    T result = call.apply(memory);
-    memory.close();
-    return result;
+    boolean returned = false;
+    try {
+      T result = call.apply(memory);
+      returned = true;
+      return result;
+    } finally {
+      if (returned || !kept) {
+        memory.close();
+      }
+    }
   }
 }

@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Function;
 import java.util.stream.IntStream;
 import panamoe.comm.Collective;
 import panamoe.comm.CollectiveCall;
@@ -91,6 +92,11 @@ final class Meeting {
     return ranks;
   }
 
+  /** Runs {@code call} with memory for messages of its own. */
+  <T> T lend(Function<Arena, T> call) {
+    return InFlightMemory.lend(world.writesAfterFailure(), call);
+  }
+
   /** Moves one block from every member to every member, itself included. */
   void exchange(CollectiveCall call, Blocks send, Blocks receive) {
     requireWorld(call);
@@ -103,6 +109,11 @@ final class Meeting {
       requireUninterrupted(call);
       world.lifeline().awaitFailure(MOMENT);
       throw failure("rank " + ranks[rank] + ": " + e.getMessage() + " in " + where(call));
+    } catch (CommunicationException e) {
+      throw e;
+    } catch (RuntimeException | Error e) {
+      failure("rank " + ranks[rank] + ": " + e + " in " + where(call));
+      throw e;
     } finally {
       if (!moved) {
         messages.cancel();

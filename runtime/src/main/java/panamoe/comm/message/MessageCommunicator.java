@@ -98,7 +98,7 @@ public final class MessageCommunicator extends GroupMember {
     CollectiveCall call = CollectiveCall.allToAll(this, place(), send);
     long[] bytes = new long[size()];
     Arrays.fill(bytes, (long) send.length / size() * Long.BYTES);
-    return InFlightMemory.lend(
+    return meeting.lend(
         memory -> {
           MemorySegment received = memory.allocate(ValueLayout.JAVA_LONG, send.length);
           meeting.exchange(
@@ -122,7 +122,7 @@ public final class MessageCommunicator extends GroupMember {
     for (long from = 0; from == 0 || from < tensor.count(); from += part) {
       long count = Math.min(part, tensor.count() - from);
       MemorySegment summed = data.asSlice(from * call.rowBytes(), count * call.rowBytes());
-      InFlightMemory.lend(memory -> sum(call, tensor, summed, memory));
+      meeting.lend(memory -> sum(call, tensor, summed, memory));
     }
     view.write();
     done(call);
@@ -199,7 +199,7 @@ public final class MessageCommunicator extends GroupMember {
     Arrays.fill(mine, bytes);
     MemorySegment terms = elements(send);
     HostView sum = view(receive);
-    InFlightMemory.lend(
+    meeting.lend(
         memory -> {
           Blocks received = Blocks.adjoining(memory.allocate(bytes * size(), 64), mine);
           meeting.exchange(call, Blocks.adjoining(terms, times(rows, call.rowBytes())), received);
@@ -228,7 +228,7 @@ public final class MessageCommunicator extends GroupMember {
   @Override
   public byte[] broadcast(byte[] bytes, int root) {
     CollectiveCall call = CollectiveCall.broadcastBytes(this, place(), bytes, root);
-    return InFlightMemory.lend(
+    return meeting.lend(
         memory -> {
           MemorySegment length = memory.allocateFrom(ValueLayout.JAVA_LONG, call.rowBytes());
           fromRoot(call, length);
@@ -288,18 +288,23 @@ public final class MessageCommunicator extends GroupMember {
       return;
     }
     closed = true;
-    if (root) {
-      world.close();
-    } else if (world.lifeline().failure() == null && !world.isClosed()) {
-      messages.close();
-      arena.close();
+    boolean over = world.lifeline().failure() != null || world.isClosed();
+    try {
+      if (root) {
+        world.close();
+      } else if (!over) {
+        messages.close();
+      }
+    } finally {
+      if (!world.writesAfterFailure() || !root && !over) {
+        arena.close();
+      }
     }
-    // After a failure, messages may still arrive in this memory.
   }
 
   private static long[] gather(Meeting meeting, CollectiveCall call, int rank, long... values) {
     int members = meeting.ranks().length;
-    return InFlightMemory.lend(
+    return meeting.lend(
         memory -> {
           Blocks mine = Blocks.same(memory.allocateFrom(ValueLayout.JAVA_LONG, values), members);
           MemorySegment all =

@@ -12,6 +12,9 @@ public interface MessageWorld {
 
   boolean isClosed();
 
+  /** Whether messages may still arrive in a caller's memory after the world has failed. */
+  boolean writesAfterFailure();
+
   /**
    * Ends the world together with the others. Waits for ranks that are alive and not done; after a
    * failure it does not wait. Idempotent.

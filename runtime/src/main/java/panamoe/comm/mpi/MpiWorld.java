@@ -131,6 +131,11 @@ public final class MpiWorld implements MessageWorld {
   }
 
   @Override
+  public boolean writesAfterFailure() {
+    return true;
+  }
+
+  @Override
   public void close() {
     if (!closed.compareAndSet(false, true) || lifeline.failure() != null) {
       return;
@@ -187,6 +192,7 @@ public final class MpiWorld implements MessageWorld {
   /** Used before the lifeline exists: blocks, within the limit of {@link StartLimit}. */
   private byte[] broadcastFromRank0(byte[] bytes) {
     return InFlightMemory.lend(
+        true,
         memory -> {
           MemorySegment length =
               memory.allocateFrom(ValueLayout.JAVA_INT, bytes == null ? 0 : bytes.length);
@@ -207,6 +213,7 @@ public final class MpiWorld implements MessageWorld {
   /** The lowest rank that shares memory with this one; it identifies the node. */
   private static int firstRankOfNode(int rank) {
     return InFlightMemory.lend(
+        true,
         memory -> {
           MemorySegment handle = memory.allocate(ValueLayout.ADDRESS);
           check(

@@ -61,7 +61,7 @@ final class Connection {
     @Override
     boolean done() {
       if (!complete) {
-        move();
+        move(writing, Connection.this::write);
       }
       return complete;
     }
@@ -78,8 +78,7 @@ final class Connection {
     @Override
     boolean done() {
       if (!complete) {
-        move();
-        deliver(box);
+        move(reading, () -> read(this));
       }
       return complete;
     }
@@ -169,26 +168,23 @@ final class Connection {
     }
   }
 
-  private void move() {
+  private interface Work {
+    void run() throws IOException;
+  }
+
+  /** Works on one side of the connection, unless another thread does. */
+  private void move(ReentrantLock side, Work work) {
+    if (!side.tryLock()) {
+      return;
+    }
     try {
-      if (writing.tryLock()) {
-        try {
-          write();
-        } finally {
-          writing.unlock();
-        }
-      }
-      if (reading.tryLock()) {
-        try {
-          read();
-        } finally {
-          reading.unlock();
-        }
-      }
+      work.run();
     } catch (ClosedChannelException e) {
       throw new MessageException("the connection to rank " + rank + " was closed here");
     } catch (IOException e) {
       throw new MessageException("the connection to rank " + rank + " ended: " + e.getMessage());
+    } finally {
+      side.unlock();
     }
   }
 
@@ -209,9 +205,13 @@ final class Connection {
     }
   }
 
-  /** Reads messages, up to the first one in the memory of another thread. */
-  private void read() throws IOException {
-    while (incoming != null || fill(header)) {
+  /**
+   * Reads messages until this thread's is complete, or one goes into the memory of another thread.
+   * What comes after them stays where it is: its memory may be known when it is read.
+   */
+  private void read(Awaited mine) throws IOException {
+    deliver(mine.box);
+    while (!mine.complete && (incoming != null || fill(header))) {
       if (incoming == null) {
         incoming = begin();
         received = 0;
@@ -232,6 +232,7 @@ final class Connection {
         incoming.awaited.complete = true;
       } else {
         incoming.box.early.add(incoming.memory);
+        deliver(incoming.box);
       }
       incoming = null;
     }
@@ -282,20 +283,15 @@ final class Connection {
    * compares the members' calls reports it.
    */
   private void deliver(Box box) {
-    reading.lock();
-    try {
-      while (!box.early.isEmpty() && !box.awaited.isEmpty()) {
-        Awaited first = box.awaited.peek();
-        if (!first.mine() || box.early.peek().byteSize() > first.memory.byteSize()) {
-          return;
-        }
-        MemorySegment early = box.early.remove();
-        MemorySegment.copy(early, 0, first.memory, 0, early.byteSize());
-        first.complete = true;
-        box.awaited.remove();
+    while (!box.early.isEmpty() && !box.awaited.isEmpty()) {
+      Awaited first = box.awaited.peek();
+      if (!first.mine() || box.early.peek().byteSize() > first.memory.byteSize()) {
+        return;
       }
-    } finally {
-      reading.unlock();
+      MemorySegment early = box.early.remove();
+      MemorySegment.copy(early, 0, first.memory, 0, early.byteSize());
+      first.complete = true;
+      box.awaited.remove();
     }
   }
 }

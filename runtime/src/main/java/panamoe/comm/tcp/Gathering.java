@@ -2,6 +2,7 @@ package panamoe.comm.tcp;
 
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
+import java.io.EOFException;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -13,9 +14,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Queue;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.stream.IntStream;
 import panamoe.comm.CommunicationException;
 import panamoe.comm.Disagreement;
@@ -32,8 +32,9 @@ final class Gathering implements AutoCloseable {
   private final TcpRank self;
   private final Duration patience;
   private final Map<Integer, Socket> ranks = new ConcurrentHashMap<>();
-  // Why connections were refused.
-  private final Queue<String> refused = new ConcurrentLinkedQueue<>();
+  private final Set<Integer> claimed = ConcurrentHashMap.newKeySet();
+  private volatile String refused; // why, the last time
+  private volatile boolean closed;
 
   private Gathering(TcpRank self, Duration patience) {
     this.self = self;
@@ -92,14 +93,31 @@ final class Gathering implements AutoCloseable {
 
   private void admit(Socket socket, Handshake handshake) {
     try {
-      handshake.accept(
-          socket,
-          0,
-          rank -> rank > 0 && rank < self.size() && ranks.putIfAbsent(rank, socket) == null);
+      int rank = handshake.accept(socket, 0);
+      socket.setSoTimeout(patienceMillis());
+      if (rank < 1 || rank >= self.size() || !claimed.add(rank)) {
+        throw new Handshake.Refused("a process says that it is rank " + rank + ", too");
+      }
+      try {
+        Handshake.welcome(socket);
+      } catch (IOException e) {
+        claimed.remove(rank);
+        throw e;
+      }
+      ranks.put(rank, socket);
+      if (closed) {
+        close(socket);
+      }
     } catch (IOException e) {
-      refused.add(e.getMessage() == null ? "a connection ended" : e.getMessage());
+      if (e instanceof Handshake.Refused) {
+        refused = e.getMessage();
+      }
       close(socket);
     }
+  }
+
+  private int patienceMillis() {
+    return (int) Math.min(Integer.MAX_VALUE, patience.toMillis());
   }
 
   private String missing() {
@@ -113,7 +131,7 @@ final class Gathering implements AutoCloseable {
                 self.host(),
                 self.port(),
                 patience.toMillis() / 1e3);
-    return refused.isEmpty() ? sentence : sentence + "; refused: " + refused.peek();
+    return refused == null ? sentence : sentence + "; refused: " + refused;
   }
 
   private void connect(Handshake handshake, long end) {
@@ -123,6 +141,7 @@ final class Gathering implements AutoCloseable {
         // Looked up each time: a name may come into being with its machine.
         socket.connect(new InetSocketAddress(self.host(), self.port()), CONNECT_MILLIS);
         handshake.connect(socket, self.rank(), 0);
+        socket.setSoTimeout(patienceMillis());
         ranks.put(0, socket);
         return;
       } catch (CommunicationException e) {
@@ -165,41 +184,32 @@ final class Gathering implements AutoCloseable {
 
   /** Rank 0's bytes, on every rank; the others' argument is ignored. */
   byte[] broadcast(byte[] bytes) {
-    try {
-      if (self.rank() != 0) {
-        return read(ranks.get(0));
-      }
-      for (Socket socket : ranks.values()) {
-        write(socket, bytes);
-      }
-      return bytes;
-    } catch (IOException e) {
-      throw lost(e);
+    if (self.rank() != 0) {
+      return read(0);
     }
+    ranks.keySet().forEach(rank -> write(rank, bytes));
+    return bytes;
   }
 
   /** All ranks' bytes, by rank. */
   List<byte[]> allGather(byte[] mine) {
     List<byte[]> all = new ArrayList<>();
-    try {
-      all.add(mine);
-      if (self.rank() != 0) {
-        write(ranks.get(0), mine);
-      } else {
-        for (int rank = 1; rank < self.size(); rank++) {
-          all.add(read(ranks.get(rank)));
-        }
-      }
-    } catch (IOException e) {
-      throw lost(e);
+    if (self.rank() != 0) {
+      write(0, mine);
     }
     for (int rank = 0; rank < self.size(); rank++) {
-      byte[] bytes = broadcast(self.rank() == 0 ? all.get(rank) : null);
-      if (self.rank() != 0) {
-        all.add(bytes);
-      }
+      byte[] bytes = self.rank() != 0 ? null : rank == 0 ? mine : read(rank);
+      all.add(bytes);
     }
-    return self.rank() == 0 ? all : all.subList(1, all.size());
+    for (int rank = 0; rank < self.size(); rank++) {
+      all.set(rank, broadcast(all.get(rank)));
+    }
+    return all;
+  }
+
+  /** Waits for all ranks. */
+  void barrier() {
+    allGather(new byte[0]);
   }
 
   /** The address from which a rank has connected to rank 0; asked on rank 0 alone. */
@@ -207,27 +217,48 @@ final class Gathering implements AutoCloseable {
     return ranks.get(rank).getInetAddress().getHostAddress();
   }
 
-  private CommunicationException lost(IOException e) {
+  /**
+   * The connections, for another use, after the last message: rank 0 has all, the others rank 0.
+   */
+  Map<Integer, Socket> connections() {
+    return ranks;
+  }
+
+  private void write(int rank, byte[] bytes) {
+    try {
+      DataOutputStream out = new DataOutputStream(ranks.get(rank).getOutputStream());
+      out.writeInt(bytes.length);
+      out.write(bytes);
+    } catch (IOException e) {
+      throw lost(rank, e);
+    }
+  }
+
+  private byte[] read(int rank) {
+    try {
+      DataInputStream in = new DataInputStream(ranks.get(rank).getInputStream());
+      byte[] bytes = new byte[in.readInt()];
+      in.readFully(bytes);
+      return bytes;
+    } catch (IOException e) {
+      throw lost(rank, e);
+    }
+  }
+
+  private CommunicationException lost(int rank, IOException e) {
     return new CommunicationException(
-        "rank " + self.rank() + " lost a rank while all were connecting: " + e.getMessage(), e);
-  }
-
-  private static void write(Socket socket, byte[] bytes) throws IOException {
-    DataOutputStream out = new DataOutputStream(socket.getOutputStream());
-    out.writeInt(bytes.length);
-    out.write(bytes);
-  }
-
-  private byte[] read(Socket socket) throws IOException {
-    socket.setSoTimeout((int) Math.min(Integer.MAX_VALUE, patience.toMillis()));
-    DataInputStream in = new DataInputStream(socket.getInputStream());
-    byte[] bytes = new byte[in.readInt()];
-    in.readFully(bytes);
-    return bytes;
+        "rank "
+            + self.rank()
+            + " lost rank "
+            + rank
+            + " while all were connecting: "
+            + (e instanceof EOFException ? "it is gone" : e.getMessage()),
+        e);
   }
 
   @Override
   public void close() {
+    closed = true;
     ranks.values().forEach(Gathering::close);
   }
 

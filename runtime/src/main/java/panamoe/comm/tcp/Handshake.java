@@ -9,7 +9,6 @@ import java.nio.charset.StandardCharsets;
 import java.security.GeneralSecurityException;
 import java.security.MessageDigest;
 import java.security.SecureRandom;
-import java.util.function.IntPredicate;
 import javax.crypto.Mac;
 import javax.crypto.spec.SecretKeySpec;
 import panamoe.comm.CommunicationException;
@@ -17,10 +16,11 @@ import panamoe.comm.CommunicationException;
 /**
  * What two ranks say when one connects to the other: both prove that they know the secret, without
  * sending it, and tell their ranks. A proof is HMAC-SHA256 of both sides' random numbers, ranks and
- * the world's size. Thread-safe.
+ * the world's size. The connecting side proves first, so that strangers who connect get no proof to
+ * try words on. Thread-safe.
  */
 final class Handshake {
-  /** A side that does not belong to the world, or a wrong rank. */
+  /** A side that does not belong to the world, or a rank that is not expected. */
   static final class Refused extends IOException {
     Refused(String sentence) {
       super(sentence);
@@ -32,6 +32,8 @@ final class Handshake {
   private static final int PROOF_BYTES = 32;
   // A side that stays silent for so long is no rank.
   private static final int SILENCE_MILLIS = 5000;
+  private static final int KNOWN = 1;
+  private static final int ANOTHER_SECRET = 2;
   private static final byte ACCEPTING = 'a';
   private static final byte CONNECTING = 'c';
 
@@ -45,13 +47,12 @@ final class Handshake {
   }
 
   /**
-   * The accepting side.
+   * The accepting side. {@link #welcome} ends it, if the rank is expected.
    *
-   * @param expected whether a rank may connect; asked once its proof is right
    * @return the rank that has connected
-   * @throws Refused if the other is no rank of this world, or is not expected
+   * @throws Refused if the other is no rank of this world
    */
-  int accept(Socket socket, int rank, IntPredicate expected) throws IOException {
+  int accept(Socket socket, int rank) throws IOException {
     socket.setSoTimeout(SILENCE_MILLIS);
     DataInputStream in = new DataInputStream(socket.getInputStream());
     DataOutputStream out = new DataOutputStream(socket.getOutputStream());
@@ -63,22 +64,27 @@ final class Handshake {
     byte[] mine = new byte[RANDOM_BYTES];
     random.nextBytes(mine);
     out.write(
-        ByteBuffer.allocate(2 * Integer.BYTES + RANDOM_BYTES + PROOF_BYTES)
+        ByteBuffer.allocate(2 * Integer.BYTES + RANDOM_BYTES)
             .putInt(rank)
             .putInt(size)
             .put(mine)
-            .put(proof(ACCEPTING, rank, other, theirs, mine))
             .array());
     byte[] proof = in.readNBytes(PROOF_BYTES);
+    if (proof.length < PROOF_BYTES) {
+      throw new Refused("rank " + other + " left before it proved that it knows the secret");
+    }
     if (!MessageDigest.isEqual(proof, proof(CONNECTING, rank, other, theirs, mine))) {
+      out.write(ANOTHER_SECRET);
       throw new Refused("a connection from " + socket.getInetAddress() + " has another secret");
     }
-    if (!expected.test(other)) {
-      throw new Refused("a process says that it is rank " + other + ", too");
-    }
-    out.write(1);
-    socket.setSoTimeout(0);
+    out.write(KNOWN);
+    out.write(proof(ACCEPTING, rank, other, theirs, mine));
     return other;
+  }
+
+  /** Tells a rank that it is expected; one that is not gets its connection closed instead. */
+  static void welcome(Socket socket) throws IOException {
+    socket.getOutputStream().write(KNOWN);
   }
 
   /**
@@ -86,9 +92,9 @@ final class Handshake {
    *
    * @param rank of this process
    * @param expected the rank that it connects to
-   * @throws Refused if that one is another rank, or refuses this one
-   * @throws CommunicationException if the accepting side does not know the secret, or is of another
-   *     number of ranks: then there is no use in trying again
+   * @throws Refused if that one is another rank, or does not expect this one
+   * @throws CommunicationException if the secrets or the numbers of ranks differ: then there is no
+   *     use in trying again
    */
   void connect(Socket socket, int rank, int expected) throws IOException {
     socket.setSoTimeout(SILENCE_MILLIS);
@@ -105,7 +111,6 @@ final class Handshake {
     int other = in.readInt();
     int othersSize = in.readInt();
     byte[] theirs = in.readNBytes(RANDOM_BYTES);
-    byte[] proof = in.readNBytes(PROOF_BYTES);
     if (other != expected) {
       throw new Refused("rank " + other + " answered for rank " + expected);
     }
@@ -113,18 +118,19 @@ final class Handshake {
       throw new CommunicationException(
           "rank " + rank + " is of " + size + " ranks, but rank " + other + " of " + othersSize);
     }
-    if (!MessageDigest.isEqual(proof, proof(ACCEPTING, other, rank, mine, theirs))) {
+    out.write(proof(CONNECTING, other, rank, mine, theirs));
+    if (in.readByte() == ANOTHER_SECRET
+        || !MessageDigest.isEqual(
+            in.readNBytes(PROOF_BYTES), proof(ACCEPTING, other, rank, mine, theirs))) {
       throw new CommunicationException(
           "rank "
               + rank
               + " has another secret than who answers at "
               + socket.getRemoteSocketAddress());
     }
-    out.write(proof(CONNECTING, other, rank, mine, theirs));
-    if (in.read() != 1) {
+    if (in.read() != KNOWN) {
       throw new Refused("rank " + other + " refused rank " + rank);
     }
-    socket.setSoTimeout(0);
   }
 
   private byte[] proof(byte side, int accepting, int connecting, byte[] first, byte[] second) {

@@ -3,7 +3,6 @@ package panamoe.comm.tcp;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
-import java.net.Socket;
 import java.net.StandardSocketOptions;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
@@ -12,12 +11,14 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ExecutionException;
+import java.util.Locale;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
+import java.util.stream.IntStream;
 import panamoe.comm.CommunicationException;
+import panamoe.comm.Disagreement;
 import panamoe.comm.MachineAddresses;
 
 /** Connects every two ranks; each connects to those below it. */
@@ -26,45 +27,64 @@ final class Mesh {
   private static final Path BOOT = Path.of("/proc/sys/kernel/random/boot_id");
 
   /**
-   * What a rank tells the others: the port at which it listens, its machine, its addresses.
+   * What a rank tells the others.
    *
+   * @param port at which it listens
    * @param machine a name without spaces
+   * @param seen the address under which rank 0 knows it: outside of a container or a private
+   *     network, a machine has addresses that it does not know
+   * @param addresses that it knows, the loopback first
    */
-  private record Place(int port, String machine, List<String> addresses) {
+  private record Place(int port, String machine, String seen, List<String> addresses) {
     byte[] bytes() {
-      return (port + " " + machine + " " + String.join(" ", addresses))
+      return (port + " " + machine + " " + seen + " " + String.join(" ", addresses))
           .getBytes(StandardCharsets.UTF_8);
     }
 
     static Place of(byte[] bytes) {
       List<String> words = List.of(new String(bytes, StandardCharsets.UTF_8).split(" "));
       return new Place(
-          Integer.parseInt(words.get(0)), words.get(1), words.subList(2, words.size()));
+          Integer.parseInt(words.get(0)),
+          words.get(1),
+          words.get(2),
+          words.subList(3, words.size()));
     }
 
-    Place alsoAt(String address) {
-      List<String> all = new ArrayList<>(addresses);
-      all.add(address);
-      return new Place(port, machine, all);
+    /** The addresses to try from another place, the likely ones first. */
+    List<String> from(Place other) throws IOException {
+      if (machine.equals(other.machine)) {
+        return addresses;
+      }
+      List<String> all = new ArrayList<>(List.of(seen));
+      for (String address : addresses) {
+        if (!InetAddress.getByName(address).isLoopbackAddress()) {
+          all.add(address);
+        }
+      }
+      return all;
     }
   }
 
-  /** By rank; null for this one. */
-  private final SocketChannel[] channels;
-
-  /** The lowest rank on each rank's machine. */
+  private final TcpRank self;
+  private final Handshake handshake;
+  private final SocketChannel[] channels; // by rank; null for this one
   private final int[] nodes;
+  private final CountDownLatch missing;
+  private boolean closed;
 
-  private Mesh(SocketChannel[] channels, int[] nodes) {
-    this.channels = channels;
-    this.nodes = nodes;
+  private Mesh(TcpRank self, Handshake handshake) {
+    this.self = self;
+    this.handshake = handshake;
+    this.channels = new SocketChannel[self.size()];
+    this.nodes = new int[self.size()];
+    this.missing = new CountDownLatch(self.size() - 1 - self.rank());
   }
 
   SocketChannel[] channels() {
     return channels;
   }
 
-  /** The lowest rank on this rank's machine. */
+  /** The lowest rank on a rank's machine. */
   int node(int rank) {
     return nodes[rank];
   }
@@ -72,57 +92,76 @@ final class Mesh {
   /**
    * Connects this rank with all others; collective.
    *
+   * @param patience how long it may take
    * @throws CommunicationException in one sentence, if a rank cannot be reached
    */
   static Mesh connect(TcpRank self, Handshake handshake, Gathering gathering, Duration patience) {
-    SocketChannel[] channels = new SocketChannel[self.size()];
-    try (ServerSocketChannel server = ServerSocketChannel.open()) {
-      boolean near = InetAddress.getByName(self.host()).isLoopbackAddress();
-      server.bind(
-          near ? new InetSocketAddress(InetAddress.getLoopbackAddress(), 0) : null, self.size());
-      List<Place> places = places(self, gathering, server.socket().getLocalPort());
-      CompletableFuture<Void> accepted =
-          CompletableFuture.runAsync(
-              () -> accept(self, handshake, server, channels),
-              work -> Thread.ofVirtual().start(work));
-      for (int rank = 0; rank < self.rank(); rank++) {
-        channels[rank] = connect(self, handshake, rank, places.get(rank));
-      }
-      accepted.get(patience.toMillis(), TimeUnit.MILLISECONDS);
-      for (SocketChannel channel : channels) {
-        if (channel != null) {
-          channel.setOption(StandardSocketOptions.TCP_NODELAY, true);
-          channel.configureBlocking(false);
-        }
-      }
-      List<String> machines = places.stream().map(Place::machine).toList();
-      return new Mesh(channels, machines.stream().mapToInt(machines::indexOf).toArray());
-    } catch (TimeoutException | ExecutionException | IOException e) {
-      close(channels);
-      throw new CommunicationException(
-          "not all ranks above rank " + self.rank() + " connected to it: " + e, e);
+    Mesh mesh = new Mesh(self, handshake);
+    try {
+      mesh.connect(gathering, patience);
+      return mesh;
     } catch (InterruptedException e) {
-      close(channels);
+      mesh.close();
       Thread.currentThread().interrupt();
       throw new CommunicationException(
           "rank " + self.rank() + " was interrupted while it waited for the others", e);
-    } catch (CommunicationException e) {
-      close(channels);
+    } catch (IOException e) {
+      mesh.close();
+      throw new CommunicationException(
+          "rank " + self.rank() + " cannot connect to the others: " + e.getMessage(), e);
+    } catch (RuntimeException e) {
+      mesh.close();
       throw e;
     }
   }
 
-  private static List<Place> places(TcpRank self, Gathering gathering, int port)
-      throws IOException {
-    Place mine = new Place(port, machine(), MachineAddresses.all());
+  private void connect(Gathering gathering, Duration patience)
+      throws IOException, InterruptedException {
+    try (ServerSocketChannel server = ServerSocketChannel.open()) {
+      boolean near = InetAddress.getByName(self.host()).isLoopbackAddress();
+      server.bind(
+          near ? new InetSocketAddress(InetAddress.getLoopbackAddress(), 0) : null, self.size());
+      List<Place> places = places(gathering, server.socket().getLocalPort());
+      List<String> machines = places.stream().map(Place::machine).toList();
+      Arrays.setAll(nodes, rank -> machines.indexOf(machines.get(rank)));
+      Thread.startVirtualThread(() -> accept(server));
+      for (int rank = 0; rank < self.rank(); rank++) {
+        channels[rank] = connect(rank, places.get(rank), places.get(self.rank()));
+      }
+      if (!missing.await(patience.toMillis(), TimeUnit.MILLISECONDS)) {
+        throw new CommunicationException(late(patience));
+      }
+    }
+    for (SocketChannel channel : channels) {
+      if (channel != null) {
+        channel.setOption(StandardSocketOptions.TCP_NODELAY, true);
+        channel.configureBlocking(false);
+      }
+    }
+  }
+
+  private synchronized String late(Duration patience) {
+    List<Integer> late =
+        IntStream.range(self.rank() + 1, self.size())
+            .filter(rank -> channels[rank] == null)
+            .boxed()
+            .toList();
+    return String.format(
+        Locale.ROOT,
+        "%s did not connect to rank %d within %.1f s",
+        Disagreement.words(late),
+        self.rank(),
+        patience.toMillis() / 1e3);
+  }
+
+  private List<Place> places(Gathering gathering, int port) throws IOException {
+    Place mine = new Place(port, machine(), self.host(), MachineAddresses.all());
     List<byte[]> told = gathering.allGather(mine.bytes());
     List<Place> places = new ArrayList<>();
     for (int rank = 0; rank < self.size(); rank++) {
       Place place = Place.of(told.get(rank));
-      if (self.rank() == 0) {
-        // Outside of a container or a private network, a machine has addresses that it does not
-        // know.
-        place = place.alsoAt(rank == 0 ? self.host() : gathering.seenAt(rank));
+      if (self.rank() == 0 && rank != 0) {
+        place = new Place(place.port, place.machine, gathering.seenAt(rank), place.addresses);
       }
       places.add(Place.of(gathering.broadcast(place.bytes())));
     }
@@ -136,11 +175,11 @@ final class Mesh {
         : InetAddress.getLocalHost().getHostName();
   }
 
-  private static SocketChannel connect(TcpRank self, Handshake handshake, int rank, Place place) {
-    for (String address : place.addresses()) {
-      SocketChannel channel = null;
+  private SocketChannel connect(int rank, Place place, Place mine) throws IOException {
+    List<String> tried = place.from(mine);
+    for (String address : tried) {
+      SocketChannel channel = SocketChannel.open();
       try {
-        channel = SocketChannel.open();
         channel.socket().connect(new InetSocketAddress(address, place.port()), CONNECT_MILLIS);
         handshake.connect(channel.socket(), self.rank(), rank);
         return channel;
@@ -157,42 +196,57 @@ final class Mesh {
             + " by TCP at port "
             + place.port()
             + " of any of its addresses "
-            + place.addresses());
+            + tried);
   }
 
-  private static void accept(
-      TcpRank self, Handshake handshake, ServerSocketChannel server, SocketChannel[] channels) {
-    int missing = self.size() - 1 - self.rank();
-    while (missing > 0) {
-      SocketChannel channel = null;
-      try {
-        channel = server.accept();
-        Socket socket = channel.socket();
-        int other =
-            handshake.accept(
-                socket,
-                self.rank(),
-                rank -> rank > self.rank() && rank < self.size() && channels[rank] == null);
-        channels[other] = channel;
-        missing--;
-      } catch (IOException e) {
+  private void accept(ServerSocketChannel server) {
+    try {
+      while (missing.getCount() > 0) {
+        SocketChannel channel = server.accept();
+        // A stranger that says nothing does not keep the others waiting.
+        Thread.startVirtualThread(() -> admit(channel));
+      }
+    } catch (IOException _) {
+      // The others have come, or this rank has given up.
+    }
+  }
+
+  private void admit(SocketChannel channel) {
+    try {
+      int rank = handshake.accept(channel.socket(), self.rank());
+      if (!take(rank, channel)) {
+        throw new Handshake.Refused("rank " + rank + " is not expected");
+      }
+      missing.countDown();
+    } catch (IOException _) {
+      close(channel);
+    }
+  }
+
+  /** Keeps and welcomes a rank that is expected. */
+  private synchronized boolean take(int rank, SocketChannel channel) throws IOException {
+    if (closed || rank <= self.rank() || rank >= self.size() || channels[rank] != null) {
+      return false;
+    }
+    Handshake.welcome(channel.socket());
+    channels[rank] = channel;
+    return true;
+  }
+
+  synchronized void close() {
+    closed = true;
+    for (SocketChannel channel : channels) {
+      if (channel != null) {
         close(channel);
-        if (!server.isOpen()) {
-          throw new CommunicationException("waiting for them ended", e);
-        }
       }
     }
   }
 
-  private static void close(SocketChannel... channels) {
-    for (SocketChannel channel : channels) {
-      try {
-        if (channel != null) {
-          channel.close();
-        }
-      } catch (IOException _) {
-        // Nothing is sent over it any more.
-      }
+  private static void close(SocketChannel channel) {
+    try {
+      channel.close();
+    } catch (IOException _) {
+      // Nothing is sent over it any more.
     }
   }
 }

@@ -1,7 +1,6 @@
 package panamoe.comm.tcp;
 
 import java.util.Map;
-import java.util.Objects;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import panamoe.comm.LauncherVariables;
@@ -13,11 +12,11 @@ import panamoe.comm.LauncherVariables;
  * @param size number of ranks
  * @param host of rank 0, by name or address, as the others reach it
  * @param port at which rank 0 listens until all have come
- * @param secret that the ranks share: at least 8 characters. It keeps strangers out; what the ranks
- *     send is neither encrypted nor signed
+ * @param secret that the ranks share: at least 16 characters, better random ones. It keeps
+ *     strangers out; what the ranks send is neither encrypted nor signed
  */
 public record TcpRank(int rank, int size, String host, int port, String secret) {
-  private static final int SHORTEST_SECRET = 8;
+  private static final int SHORTEST_SECRET = 16;
   private static final int LAST_PORT = 65_535;
   private static final String RENDEZVOUS = "PANAMOE_RENDEZVOUS";
   private static final String SECRET = "PANAMOE_SECRET";
@@ -31,12 +30,10 @@ public record TcpRank(int rank, int size, String host, int port, String secret) 
     require(size >= 1, "there are " + size + " ranks, expected 1 or more");
     require(
         rank >= 0 && rank < size, "rank " + rank + " of " + size + " is not in 0.." + (size - 1));
-    Objects.requireNonNull(host, "host of rank 0");
-    require(!host.isBlank(), "rank 0's host is empty");
+    require(host != null && !host.isBlank(), "rank 0's host is empty");
     require(port > 0 && port <= LAST_PORT, "rank 0's port " + port + " is not in 1.." + LAST_PORT);
-    Objects.requireNonNull(secret, "secret");
     require(
-        secret.length() >= SHORTEST_SECRET,
+        secret != null && secret.length() >= SHORTEST_SECRET,
         "the ranks' secret has fewer than " + SHORTEST_SECRET + " characters");
   }
 

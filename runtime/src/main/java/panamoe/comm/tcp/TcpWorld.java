@@ -52,20 +52,32 @@ public final class TcpWorld implements MessageWorld {
     Handshake handshake = new Handshake(self);
     Duration patience = timeout.multipliedBy(START_FACTOR);
     Duration silence = timeout.compareTo(SILENCE) < 0 ? timeout : SILENCE;
-    try (Gathering gathering = Gathering.of(self, handshake, patience)) {
-      Mesh mesh = Mesh.connect(self, handshake, gathering, patience);
+    Gathering gathering = Gathering.of(self, handshake, patience);
+    Mesh mesh = null;
+    try {
+      mesh = Mesh.connect(self, handshake, gathering, timeout);
+      gathering.barrier(); // from here on, who is silent is lost
       Lifeline lifeline =
-          Lifeline.open(
-              self.rank(), self.size(), patience, silence, gathering::broadcast, new Ear(lost));
-      TcpWorld world = new TcpWorld(self.rank(), timeout, mesh.channels(), lifeline);
-      int[] ranks = IntStream.range(0, self.size()).toArray();
-      return MessageCommunicator.of(
-          world,
-          new TcpMessages(world, ranks, 0),
-          self.rank(),
-          self.size(),
-          mesh.node(self.rank()),
-          Arena.ofShared());
+          Lifeline.over(gathering.connections(), self.rank(), self.size(), silence, new Ear(lost));
+      return new TcpWorld(self.rank(), timeout, mesh.channels(), lifeline)
+          .communicator(mesh.node(self.rank()));
+    } catch (RuntimeException e) {
+      gathering.close();
+      if (mesh != null) {
+        mesh.close();
+      }
+      throw e;
+    }
+  }
+
+  private Communicator communicator(int node) {
+    int size = connections.length;
+    TcpMessages messages = new TcpMessages(this, IntStream.range(0, size).toArray(), 0);
+    try {
+      return MessageCommunicator.of(this, messages, rank, size, node, Arena.ofShared());
+    } catch (CommunicationException e) {
+      lifeline.end();
+      throw e;
     }
   }
 
@@ -97,8 +109,14 @@ public final class TcpWorld implements MessageWorld {
     return closed.get();
   }
 
-  Connection connection(int rank) {
-    return connections[rank];
+  /** Threads write into their own memory alone, and only while they wait. */
+  @Override
+  public boolean writesAfterFailure() {
+    return false;
+  }
+
+  Connection connection(int other) {
+    return connections[other];
   }
 
   /** Ends all connections but the lifeline. */

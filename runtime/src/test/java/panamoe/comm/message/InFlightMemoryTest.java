@@ -12,7 +12,7 @@ import panamoe.comm.CommunicationException;
 class InFlightMemoryTest {
   @Test
   void isFreedWhenTheCallWentWell() {
-    MemorySegment lent = InFlightMemory.lend(memory -> memory.allocate(8));
+    MemorySegment lent = InFlightMemory.lend(true, memory -> memory.allocate(8));
     assertFalse(lent.scope().isAlive());
   }
 
@@ -24,6 +24,7 @@ class InFlightMemoryTest {
         CommunicationException.class,
         () ->
             InFlightMemory.lend(
+                true,
                 memory -> {
                   lent.set(memory.allocate(8));
                   throw new CommunicationException("rank 1 is gone");

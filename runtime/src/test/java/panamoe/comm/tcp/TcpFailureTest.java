@@ -179,7 +179,7 @@ class TcpFailureTest {
     int port = TcpRanks.freePort();
     CompletableFuture<Void> rank0 = open(TcpRanks.rank(0, 2, port), Duration.ofMillis(300));
     CompletableFuture<Void> rank1 =
-        open(new TcpRank(1, 2, "localhost", port, "something else"), PATIENT);
+        open(new TcpRank(1, 2, "localhost", port, "something else here"), PATIENT);
     assertTrue(failure(rank1).startsWith("rank 1 has another secret than who answers at "));
     assertTrue(
         failure(rank0)
@@ -255,11 +255,11 @@ class TcpFailureTest {
       delimiter = '|',
       textBlock =
           """
-          0 | 0 | here | 1     | long enough | there are 0 ranks, expected 1 or more
-          2 | 2 | here | 1     | long enough | rank 2 of 2 is not in 0..1
-          0 | 2 | ' '  | 1     | long enough | rank 0's host is empty
-          0 | 2 | here | 65536 | long enough | rank 0's port 65536 is not in 1..65535
-          0 | 2 | here | 1     | short       | the ranks' secret has fewer than 8 characters
+          0 | 0 | here | 1     | long enough for all | there are 0 ranks, expected 1 or more
+          2 | 2 | here | 1     | long enough for all | rank 2 of 2 is not in 0..1
+          0 | 2 | ' '  | 1     | long enough for all | rank 0's host is empty
+          0 | 2 | here | 65536 | long enough for all | rank 0's port 65536 is not in 1..65535
+          0 | 2 | here | 1     | short       | the ranks' secret has fewer than 16 characters
           """)
   void wrongSettingsAreRefused(
       int rank, int size, String host, int port, String secret, String sentence) {

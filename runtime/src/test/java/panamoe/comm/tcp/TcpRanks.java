@@ -16,7 +16,7 @@ import panamoe.comm.CommunicatorContract;
 
 /** Ranks of a TCP world in this process, a thread each, as if they were processes. */
 final class TcpRanks {
-  static final String SECRET = "nobody knows";
+  static final String SECRET = "nobody knows this";
 
   private TcpRanks() {}
 
