@@ -179,7 +179,7 @@ public final class Engine implements AutoCloseable {
   public Generation run(GenerationRequest request, Consumer<String> onText) {
     return run(
         request,
-        new Outcome() {
+        new GenerationOutcome() {
           @Override
           public void wrote(String piece) {
             onText.accept(piece);
@@ -188,7 +188,7 @@ public final class Engine implements AutoCloseable {
   }
 
   /** As above, telling all of the text. */
-  public Generation run(GenerationRequest request, Outcome outcome) {
+  public Generation run(GenerationRequest request, GenerationOutcome outcome) {
     submit(request, outcome);
     while (!outcome.over()) {
       step();

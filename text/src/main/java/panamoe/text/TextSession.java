@@ -10,8 +10,8 @@ import panamoe.api.internal.Lifetime;
 import panamoe.engine.Engine;
 import panamoe.engine.Generation;
 import panamoe.engine.GenerationHandle;
+import panamoe.engine.GenerationOutcome;
 import panamoe.engine.GenerationRequest;
-import panamoe.engine.Outcome;
 import panamoe.engine.TokenLogprobs;
 
 /**
@@ -107,7 +107,7 @@ public final class TextSession implements AutoCloseable {
   }
 
   /** What the engine has told of the text. Used inside calls of the device. */
-  private static final class Written extends Outcome {
+  private static final class Written extends GenerationOutcome {
     private final Queue<Token> tokens = new ArrayDeque<>();
     private final List<Integer> ids = new ArrayList<>();
     private final StringBuilder piece = new StringBuilder();

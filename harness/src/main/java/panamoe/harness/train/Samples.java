@@ -5,9 +5,9 @@ import java.util.List;
 import java.util.stream.IntStream;
 import panamoe.backend.Backend;
 import panamoe.engine.Engine;
+import panamoe.engine.GenerationOutcome;
 import panamoe.engine.GenerationRequest;
 import panamoe.engine.ModelFolder;
-import panamoe.engine.Outcome;
 import panamoe.engine.SamplingConfig;
 import panamoe.engine.StopConfig;
 import panamoe.engine.TokenLogprobs;
@@ -36,7 +36,7 @@ record Samples(List<ShownText> texts, double tokensPerSecond) {
           new Prompt("it", "Signor Presidente,"));
 
   /** The tokens of a text that is written. */
-  private static final class Draft extends Outcome {
+  private static final class Draft extends GenerationOutcome {
     private final IntStream.Builder drawn = IntStream.builder();
 
     @Override

@@ -1,7 +1,7 @@
 package panamoe.engine;
 
 /** Remembers how a text ended. Used by the thread that drives the engine. */
-public class Outcome implements GenerationListener {
+public class GenerationOutcome implements GenerationListener {
   private Generation generation;
   private RuntimeException failure;
 
