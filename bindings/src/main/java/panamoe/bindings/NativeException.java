@@ -10,6 +10,7 @@ public final class NativeException extends RuntimeException {
 
   private final int status;
   private final String function;
+  private final String reason;
 
   /**
    * @param status the {@code moe_status} returned, not {@code MOE_OK}
@@ -21,11 +22,18 @@ public final class NativeException extends RuntimeException {
     super(String.format(Locale.ROOT, "%s (%s)", lastError, Status.name(status)));
     this.status = status;
     this.function = function;
+    String name = function + ": ";
+    this.reason = lastError.startsWith(name) ? lastError.substring(name.length()) : lastError;
   }
 
   /** The {@code moe_status} returned, such as {@link Moe#MOE_INVALID_HANDLE()}. */
   public int status() {
     return status;
+  }
+
+  /** The library's message without names of the C ABI. */
+  public String reason() {
+    return reason;
   }
 
   /** The C name of the function that failed. */

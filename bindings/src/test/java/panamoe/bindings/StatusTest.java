@@ -39,6 +39,9 @@ class StatusTest {
     assertTrue(
         exception.getMessage().matches("moe_device_close: .+ \\(MOE_INVALID_HANDLE\\)"),
         exception.getMessage());
+    assertEquals(
+        "moe_device_close: " + exception.reason() + " (MOE_INVALID_HANDLE)",
+        exception.getMessage());
   }
 
   @Test

@@ -121,7 +121,7 @@ public final class SharedOptions implements OptionGroup {
     try {
       return Backends.open(deviceName(), threads);
     } catch (NativeException e) {
-      throw refused(": " + e.getMessage(), e);
+      throw refused(": " + e.reason(), e);
     }
   }
 
@@ -146,7 +146,7 @@ public final class SharedOptions implements OptionGroup {
       throw refused(
           ": rank " + card + " of this machine needs a card of its own: " + e.getMessage(), e);
     } catch (NativeException e) {
-      throw refused(": " + e.getMessage(), e);
+      throw refused(": " + e.reason(), e);
     }
   }
 

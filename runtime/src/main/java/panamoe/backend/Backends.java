@@ -66,7 +66,9 @@ public final class Backends {
   public static Optional<String> cudaUnavailable() {
     try (NativeBackend _ = NativeBackend.open("cuda", 0)) {
       return Optional.empty();
-    } catch (NativeException | UnsatisfiedLinkError e) {
+    } catch (NativeException e) {
+      return Optional.of(e.reason());
+    } catch (UnsatisfiedLinkError e) {
       return Optional.of(e.getMessage());
     }
   }

@@ -64,7 +64,7 @@ final class NativeCheck {
     Path backend =
         NativeLibrary.file().orElseThrow().resolveSibling(System.mapLibraryName("panamoe_cuda"));
     return Files.exists(backend)
-        ? "the card cannot be used: " + refused.getMessage()
+        ? "the card cannot be used: " + refused.reason()
         : "not built for this machine's card: any command with --device cuda builds it, with the CUDA toolkit";
   }
 

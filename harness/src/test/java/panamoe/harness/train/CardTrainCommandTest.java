@@ -117,7 +117,7 @@ class CardTrainCommandTest {
       value = {
         "--ranks 2 --device cpu | --device cpu is no card, and every rank that NCCL joins needs one",
         "--ranks 2 --device reference | --device reference is no card, and every rank that NCCL joins needs one",
-        "--ranks 2 --device cuda | --device cuda: moe_device_open: ",
+        "--ranks 2 --device cuda | panamoe train: --device cuda: ",
         "--ranks 8 --device simt | rank 7 of this machine needs a card of its own: moe_device_open: ordinal is 7",
       })
   void whatIsMissingIsOneSentence(String options, String expected) {
@@ -134,6 +134,7 @@ class CardTrainCommandTest {
     CommandRun refused = train("run", options);
     assertEquals(exitCode, refused.exitCode(), refused.toString());
     assertTrue(refused.err().contains(expected), refused.err());
+    assertFalse(refused.err().contains("(MOE_"), "a name of the C ABI: " + refused.err());
     assertEquals(1, refused.err().lines().count(), refused.err());
     assertFalse(Files.exists(folder.resolve("run")));
   }

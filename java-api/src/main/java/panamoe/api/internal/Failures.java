@@ -25,7 +25,9 @@ public final class Failures {
       throw new PanamoeException.BadModel(e.getMessage(), e);
     } catch (CommunicationException e) {
       throw new PanamoeException.RanksFailed(e.getMessage(), e);
-    } catch (NativeException | UnsatisfiedLinkError e) {
+    } catch (NativeException e) {
+      throw new PanamoeException.DeviceFailed(e.reason(), e);
+    } catch (UnsatisfiedLinkError e) {
       throw new PanamoeException.DeviceFailed(e.getMessage(), e);
     } catch (LinkageError e) {
       throw MissingArtifact.sentence(e).map(sentence -> missing(sentence, e)).orElse(e);
