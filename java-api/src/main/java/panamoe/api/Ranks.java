@@ -110,8 +110,10 @@ public final class Ranks {
     return inProcess(
         degrees,
         program,
-        () ->
-            TcpWorld.open(Argument.notNull("self", self).inner(), positive(patience), lost -> {}));
+        () -> {
+          degrees.topology(Argument.notNull("self", self).size()); // wrong ones wait for nobody
+          return TcpWorld.open(self.inner(), positive(patience), lost -> {});
+        });
   }
 
   private static <T> T inProcess(Degrees degrees, Program<T> program, Supplier<Communicator> meet)

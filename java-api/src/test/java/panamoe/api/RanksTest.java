@@ -237,6 +237,36 @@ class RanksTest {
     }
   }
 
+  /** Whatever a program throws, the other ranks do not take it for success. */
+  @Test
+  void anotherWorldsFailureIsToldToTheRanksOfThisOne() throws Exception {
+    int port = freePort();
+    CompletableFuture<Object> other = beside(() -> outcome(1, port, ranks -> "success"));
+    Object mine =
+        outcome(
+            0,
+            port,
+            ranks ->
+                Ranks.onThreads(
+                    1,
+                    Degrees.of(1),
+                    PATIENCE,
+                    inner -> {
+                      throw new IllegalStateException("no more tokens");
+                    }));
+    assertTrue(mine.toString().contains("no more tokens"), mine.toString());
+    assertTrue(other.join().toString().startsWith("rank 0 aborted"), other.join().toString());
+  }
+
+  private static Object outcome(int rank, int port, Ranks.Program<Object> program) {
+    try {
+      TcpRank self = new TcpRank(rank, 2, "localhost", port, "a secret of theirs");
+      return Ranks.overTcp(self, Degrees.of(1), Duration.ofDays(400), program);
+    } catch (Exception e) {
+      return e.getMessage();
+    }
+  }
+
   @Test
   void whatIsNoRankIsRefused() {
     String sentence =
@@ -248,6 +278,27 @@ class RanksTest {
     assertEquals(
         "rank 1 of 2 at node0:7777",
         new TcpRank(1, 2, "node0", 7777, "a secret of theirs").toString());
+    assertThrows(
+        PanamoeException.BadArgument.class,
+        () -> new TcpRank(0, 2, null, 7777, "a secret of theirs"));
+    assertThrows(
+        PanamoeException.BadArgument.class, () -> new TcpRank(0, 2, "localhost", 7777, null));
+    assertEquals(
+        new TcpRank(1, 2, "fd00::1", 7777, "a secret of theirs"),
+        TcpRank.of(
+            Map.of(
+                "PANAMOE_RANK", "1",
+                "PANAMOE_RANKS", "2",
+                "PANAMOE_RENDEZVOUS", "[fd00::1]:7777",
+                "PANAMOE_SECRET", "a secret of theirs")));
+    assertThrows(
+        PanamoeException.BadArgument.class,
+        () ->
+            Ranks.overTcp(
+                new TcpRank(1, 2, "localhost", 7777, "a secret of theirs"),
+                Degrees.of(3),
+                PATIENCE,
+                ranks -> null));
     assertThrows(
         PanamoeException.BadArgument.class,
         () -> Ranks.overTcp(null, Degrees.of(1), PATIENCE, ranks -> null));

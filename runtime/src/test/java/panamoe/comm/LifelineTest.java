@@ -8,11 +8,16 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.DataOutputStream;
 import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -96,6 +101,32 @@ class LifelineTest {
     Thread.currentThread().interrupt();
     assertEquals("over", rank1.fail("over"));
     assertTrue(Thread.interrupted());
+  }
+
+  /** Between ranks that all call end. */
+  @Test
+  void aRank0ThatDiesWhileItWaitsForTheOthersIsNamed() throws Exception {
+    Map<Integer, Socket> ofRank0 = new HashMap<>();
+    List<Lifeline> others = new ArrayList<>();
+    try (ServerSocket server = new ServerSocket(0, 2, InetAddress.getLoopbackAddress())) {
+      for (int rank = 1; rank < 3; rank++) {
+        Socket toRank0 = new Socket(server.getInetAddress(), server.getLocalPort());
+        ofRank0.put(rank, server.accept());
+        others.add(Lifeline.over(Map.of(0, toRank0), rank, 3, TIMEOUT, witness()));
+      }
+    }
+    Lifeline rank0 = Lifeline.over(ofRank0, 0, 3, TIMEOUT, witness());
+    rank0.leave();
+    while (!others.stream().allMatch(other -> other.hasLeft(0))) {
+      Thread.sleep(1);
+    }
+    for (Socket socket : ofRank0.values()) {
+      socket.close();
+    }
+    for (Lifeline other : others) {
+      other.awaitFailure(PATIENCE);
+      assertEquals("rank 0 is gone: its process ended or was killed", other.failure());
+    }
   }
 
   @Test

@@ -194,7 +194,9 @@ class TcpFailureTest {
     CompletableFuture<Void> rank0 = open(TcpRanks.rank(0, 2, port), Duration.ofMillis(300));
     CompletableFuture<Void> rank1 = open(TcpRanks.rank(1, 3, port), PATIENT);
     assertEquals("rank 1 is of 3 ranks, but rank 0 of 2", failure(rank1));
-    failure(rank0);
+    assertTrue(
+        failure(rank0).endsWith("; refused: rank 1 left before it proved that it knows the secret"),
+        () -> failure(rank0));
   }
 
   @Test
