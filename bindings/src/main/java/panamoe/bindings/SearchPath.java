@@ -139,8 +139,8 @@ record SearchPath(boolean named, List<Candidate> candidates) {
                       : FILE_NAME
                           + " not found; tried: "
                           + (tried.isEmpty() ? "nothing" : tried)
-                          + ". Add the jar panamoe-native, build native/ (CMake"
-                          + " preset release), or name the file or its folder with -D"
+                          + ". Add the jar panamoe-native (on a module path its module too, by"
+                          + " --add-modules), build native/ (CMake preset release), or name the file or its folder with -D"
                           + PROPERTY
                           + " or the environment variable "
                           + VARIABLE);

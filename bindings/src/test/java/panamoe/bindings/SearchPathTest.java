@@ -59,7 +59,7 @@ class SearchPathTest {
       Files.delete(expected);
     }
     assertEquals(
-        "%s not found; tried: %s (release build), %s (java.library.path). Add the jar panamoe-native, build native/ (CMake preset release), or name"
+        "%s not found; tried: %s (release build), %s (java.library.path). Add the jar panamoe-native (on a module path its module too, by --add-modules), build native/ (CMake preset release), or name"
                 .formatted(SearchPath.FILE_NAME, build, system)
             + " the file or its folder with -Dpanamoe.native.path or the environment variable PANAMOE_NATIVE_PATH",
         failure(unnamed()));

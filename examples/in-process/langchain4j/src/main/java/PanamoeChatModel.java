@@ -52,13 +52,13 @@ public final class PanamoeChatModel implements ChatModel, AutoCloseable {
 
   @Override
   public ChatResponse doChat(ChatRequest request) {
-    GenerationOptions options = options(request.parameters());
-    synchronized (device) {
-      try {
+    try {
+      GenerationOptions options = options(request.parameters());
+      synchronized (device) {
         return response(model.chat(messages(request), options));
-      } catch (PanamoeException.BadArgument e) {
-        throw new InvalidRequestException(e.getMessage(), e);
       }
+    } catch (PanamoeException.BadArgument e) {
+      throw new InvalidRequestException(e.getMessage(), e);
     }
   }
 

@@ -25,7 +25,7 @@ public final class OutputPlace {
     requireFolder(folderOf(file), option);
   }
 
-  /** As above, of a file that may be there already, to be replaced or appended to. */
+  /** Refuses a path where no file can be written; one that is there is replaced or appended to. */
   public static void requireFile(Path file, String option) {
     requireNoFolder(file, option);
     if (!Files.exists(file)) {

@@ -51,7 +51,7 @@ final class CallersMemory {
     return input(name, DType.FLOAT32, segment, shape);
   }
 
-  /** As above, of {@code dtype}. */
+  /** A tensor of {@code dtype} to read. */
   Tensor input(String name, DType dtype, MemorySegment segment, long... shape) {
     Tensor callers = wrap(name, segment, dtype, shape);
     return needsCopy(segment) ? copied(name, callers, copy -> {}) : callers;
@@ -89,7 +89,7 @@ final class CallersMemory {
     return output(name, DType.FLOAT32, segment, shape);
   }
 
-  /** As above, of {@code dtype}. */
+  /** A tensor of {@code dtype} to write. */
   Tensor output(String name, DType dtype, MemorySegment segment, long... shape) {
     Tensor callers = wrap(name, segment, dtype, shape);
     if (segment.isReadOnly()) {

@@ -77,7 +77,7 @@ public final class MoeLayer implements AutoCloseable {
   }
 
   /**
-   * As above, in another precision or on several ranks, each of which calls this with the same
+   * Makes a layer in another precision or on several ranks, each of which calls this with the same
    * settings and seed.
    *
    * @throws PanamoeException.BadArgument also if the layer does not divide among the ranks
@@ -106,7 +106,7 @@ public final class MoeLayer implements AutoCloseable {
     return create(device, hidden, config, Execution.FLOAT32, seed);
   }
 
-  /** As above, in another precision or on several ranks. */
+  /** Makes a layer of a configuration, in another precision or on several ranks. */
   public static MoeLayer create(
       Device device, int hidden, String config, Execution execution, long seed) {
     return Access.lifetimeOf(device)
@@ -173,7 +173,7 @@ public final class MoeLayer implements AutoCloseable {
   }
 
   /**
-   * As above, with padding among the tokens.
+   * Runs the layer over tokens of which some are padding.
    *
    * @param used UINT8 [tokens], 0 marks padding, which no expert sees; null: none is
    */
@@ -227,7 +227,7 @@ public final class MoeLayer implements AutoCloseable {
   }
 
   /**
-   * As above, with padding among the tokens.
+   * Starts a step over tokens of which some are padding.
    *
    * @param used UINT8 [tokens], 0 marks padding, which enters no count and no loss; null: none is
    */

@@ -89,7 +89,7 @@ public final class Parameters {
     if (!tensor.onHost()) {
       throw new UnsupportedOperationException(
           "parameters and gradients are in the card's memory, which only its kernels can access:"
-              + " copy them by read, write and readGradient");
+              + " copy them by read, write, readGradient and writeGradient");
     }
     return tensor.data();
   }
@@ -99,8 +99,8 @@ public final class Parameters {
    *
    * @param into exactly as many FLOAT32 as the parameter has, off-heap or of a {@code float[]}
    * @throws PanamoeException.BadArgument if no parameter has this name, or the segment is null, of
-   *     another size, read-only or confined to another thread; {@link #write} and {@link
-   *     #readGradient} throw it too
+   *     another size, read-only or confined to another thread; {@link #write}, {@link
+   *     #readGradient} and {@link #writeGradient} throw it too
    */
   public void read(String name, MemorySegment into) {
     lifetime.run(() -> read(find(name).master(), into));
@@ -127,6 +127,18 @@ public final class Parameters {
           Parameter parameter = find(name);
           parameter.master().copyFrom(from);
           round(parameter);
+        });
+  }
+
+  /**
+   * Sets a parameter's gradient to a copy of {@code from}, on any device: a clipped one, or a sum
+   * that another framework made.
+   */
+  public void writeGradient(String name, MemorySegment from) {
+    lifetime.run(
+        () -> {
+          CallersMemory.requireAlive("from", Argument.notNull("from", from));
+          find(name).gradient().copyFrom(from);
         });
   }
 

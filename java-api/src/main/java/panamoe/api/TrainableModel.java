@@ -80,7 +80,7 @@ public final class TrainableModel implements AutoCloseable {
   }
 
   /**
-   * As above, in another precision or on several ranks, each of which calls this with the same
+   * Makes a model in another precision or on several ranks, each of which calls this with the same
    * settings and seed.
    *
    * @throws PanamoeException.BadArgument also if the model does not divide among the ranks
@@ -107,7 +107,7 @@ public final class TrainableModel implements AutoCloseable {
     return create(device, config, Execution.FLOAT32, seed);
   }
 
-  /** As above, in another precision or on several ranks. */
+  /** Makes a model of a configuration, in another precision or on several ranks. */
   public static TrainableModel create(
       Device device, String config, Execution execution, long seed) {
     return Access.lifetimeOf(device)
@@ -178,7 +178,7 @@ public final class TrainableModel implements AutoCloseable {
   }
 
   /**
-   * As above, with the state of the caller's own optimizer; on one rank.
+   * Saves the model with the state of the caller's own optimizer; on one rank.
    *
    * @param step number of steps taken, 0 or more
    * @param state native FLOAT32 memory by a name of letters, digits, points, hyphens and

@@ -106,9 +106,9 @@ class MoeLayerTest {
       if (deviceName.equals("reference") || deviceName.equals("cpu")) {
         assertArrayEquals(values, floats(layer.parameters().value(name)));
         layer.parameters().gradient(name).set(ValueLayout.JAVA_FLOAT, 0, 3);
-        MemorySegment gradient = MemorySegment.ofArray(new float[values.length]);
-        layer.parameters().readGradient(name, gradient);
-        assertEquals(3, gradient.get(ValueLayout.JAVA_FLOAT, 0));
+        MemorySegment copy = MemorySegment.ofArray(new float[values.length]);
+        layer.parameters().readGradient(name, copy);
+        assertEquals(3, copy.get(ValueLayout.JAVA_FLOAT, 0));
       } else {
         for (Executable inPlace :
             new Executable[] {
@@ -121,12 +121,17 @@ class MoeLayerTest {
       values[0] = 42;
       layer.parameters().write(name, MemorySegment.ofArray(values));
       assertArrayEquals(values, parameter(layer, name));
+      layer.parameters().writeGradient(name, MemorySegment.ofArray(values));
+      float[] gradient = new float[values.length];
+      layer.parameters().readGradient(name, MemorySegment.ofArray(gradient));
+      assertArrayEquals(values, gradient);
       MemorySegment less = MemorySegment.ofArray(new float[values.length - 1]);
       for (Executable wrong :
           new Executable[] {
             () -> layer.parameters().read(name, less),
             () -> layer.parameters().write(name, less),
             () -> layer.parameters().readGradient(name, null),
+            () -> layer.parameters().writeGradient(name, less),
             () -> layer.parameters().read("moe.nothing", less),
             () -> layer.parameters().read(name, MemorySegment.ofArray(values).asReadOnly())
           }) {

@@ -16,6 +16,9 @@ public final class LauncherVariables {
   /** How many ranks meet by TCP. */
   public static final String RANKS = "PANAMOE_RANKS";
 
+  /** How many of them are on this machine. */
+  public static final String RANKS_HERE = "PANAMOE_RANKS_HERE";
+
   private LauncherVariables() {}
 
   /** Whether this process is one of ranks that meet by TCP. */
@@ -71,7 +74,7 @@ public final class LauncherVariables {
    */
   static OptionalInt sizeHere(Map<String, String> environment) {
     if (number(environment, RANKS).isPresent()) {
-      return OptionalInt.of(number(environment, "PANAMOE_RANKS_HERE").orElse(1));
+      return OptionalInt.of(Math.max(1, number(environment, RANKS_HERE).orElse(1)));
     }
     String ranks = environment.get("SLURM_GTIDS");
     return ranks == null || environment.containsKey("OMPI_COMM_WORLD_LOCAL_SIZE")

@@ -187,7 +187,7 @@ public final class Engine implements AutoCloseable {
         });
   }
 
-  /** As above, telling all of the text. */
+  /** Runs a request alone, to its end, and tells all of its text. */
   public Generation run(GenerationRequest request, GenerationOutcome outcome) {
     submit(request, outcome);
     while (!outcome.over()) {

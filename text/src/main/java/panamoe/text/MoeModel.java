@@ -107,7 +107,7 @@ public final class MoeModel implements AutoCloseable {
   }
 
   /**
-   * As above, with the tokens of a tokenizer.
+   * Writes with a model that is being trained, with the tokens of a tokenizer.
    *
    * @param tokenizer a {@code tokenizer.json}
    * @throws panamoe.api.PanamoeException.BadModel if it cannot be used
@@ -278,7 +278,7 @@ public final class MoeModel implements AutoCloseable {
   }
 
   /**
-   * As above, behind tokens.
+   * Begins a text behind tokens.
    *
    * @param prompt 1 or more ids, which are copied
    */

@@ -96,6 +96,7 @@ final class Gathering implements AutoCloseable {
       int rank = handshake.accept(socket, 0);
       socket.setSoTimeout(patienceMillis());
       if (rank < 1 || rank >= self.size() || !claimed.add(rank)) {
+        Handshake.refuse(socket);
         throw new Handshake.Refused("a process says that it is rank " + rank + ", too");
       }
       try {

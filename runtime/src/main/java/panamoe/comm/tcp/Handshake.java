@@ -32,8 +32,10 @@ final class Handshake {
   private static final int PROOF_BYTES = 32;
   // A side that stays silent for so long is no rank.
   private static final int SILENCE_MILLIS = 5000;
+  // What a side answers; the third to a rank whose number another process has.
   private static final int KNOWN = 1;
   private static final int ANOTHER_SECRET = 2;
+  private static final int TAKEN = 3;
   private static final byte ACCEPTING = 'a';
   private static final byte CONNECTING = 'c';
 
@@ -64,7 +66,8 @@ final class Handshake {
     byte[] mine = new byte[RANDOM_BYTES];
     random.nextBytes(mine);
     out.write(
-        ByteBuffer.allocate(2 * Integer.BYTES + RANDOM_BYTES)
+        ByteBuffer.allocate(Long.BYTES + 2 * Integer.BYTES + RANDOM_BYTES)
+            .putLong(GREETING)
             .putInt(rank)
             .putInt(size)
             .put(mine)
@@ -82,7 +85,12 @@ final class Handshake {
     return other;
   }
 
-  /** Tells a rank that it is expected; one that is not gets its connection closed instead. */
+  /** Tells a rank that another process is that rank already. */
+  static void refuse(Socket socket) throws IOException {
+    socket.getOutputStream().write(TAKEN);
+  }
+
+  /** Tells a rank that it is expected. */
   static void welcome(Socket socket) throws IOException {
     socket.getOutputStream().write(KNOWN);
   }
@@ -93,8 +101,8 @@ final class Handshake {
    * @param rank of this process
    * @param expected the rank that it connects to
    * @throws Refused if that one is another rank, or does not expect this one
-   * @throws CommunicationException if the secrets or the numbers of ranks differ: then there is no
-   *     use in trying again
+   * @throws CommunicationException if the secrets or the numbers of ranks differ, or another
+   *     process is this rank: then there is no use in trying again
    */
   void connect(Socket socket, int rank, int expected) throws IOException {
     socket.setSoTimeout(SILENCE_MILLIS);
@@ -108,6 +116,9 @@ final class Handshake {
             .putInt(rank)
             .put(mine)
             .array());
+    if (in.readLong() != GREETING) {
+      throw new Refused("who answers there is no rank");
+    }
     int other = in.readInt();
     int othersSize = in.readInt();
     byte[] theirs = in.readNBytes(RANDOM_BYTES);
@@ -128,7 +139,11 @@ final class Handshake {
               + " has another secret than who answers at "
               + socket.getRemoteSocketAddress());
     }
-    if (in.read() != KNOWN) {
+    int answer = in.read();
+    if (answer == TAKEN) {
+      throw new CommunicationException("another process is rank " + rank + " already");
+    }
+    if (answer != KNOWN) {
       throw new Refused("rank " + other + " refused rank " + rank);
     }
   }

@@ -45,6 +45,10 @@ public record TcpRank(int rank, int size, String host, int port, String secret) 
    * @throws IllegalArgumentException in one sentence that names the variable
    */
   public static TcpRank of(Map<String, String> environment) {
+    String here = environment.getOrDefault(LauncherVariables.RANKS_HERE, "1");
+    require(
+        here.matches("[1-9]\\d{0,8}"),
+        LauncherVariables.RANKS_HERE + " is '" + here + "', expected 1 or more");
     String place = wanted(environment, RENDEZVOUS, "rank 0's host and port, such as node0:7777");
     Matcher parts = HOST_AND_PORT.matcher(place);
     require(parts.matches(), RENDEZVOUS + " is '" + place + "', expected HOST:PORT");
