@@ -66,7 +66,7 @@ class SlurmTest {
   /** Runs a script of bash on the first of two nodes with Slurm. */
   private Outcome onSlurm(String script) throws IOException, InterruptedException {
     Path file = Files.writeString(folder.resolve("script.sh"), "set -eu\n" + script);
-    return onNodes("--slurm", "bash", file.toString());
+    return onNodes("--slurm", "timeout", "300", "bash", file.toString());
   }
 
   /** The batch script of the page, for a model of seconds. */
@@ -104,9 +104,9 @@ class SlurmTest {
               scontrol show job 1 | grep -o 'JobState=[A-Z]*'
             }
             until [[ $(state) == *PENDING ]]; do sleep 0.1; done
-            # A node refuses a start in the second in which it was told of the first one's end.
+            # A node refuses a start in the seconds after it was told of the first one's end.
             until [[ $(sinfo --noheader --states=idle --format=%D) == 2 ]]; do sleep 0.1; done
-            sleep 2
+            sleep 5
             scontrol update JobId=1 StartTime=now   # Slurm would wait two minutes
             while [[ $(state) =~ PENDING|CONFIGURING|RUNNING|COMPLETING ]]; do sleep 0.1; done
             [[ $(state) == *COMPLETED ]]
