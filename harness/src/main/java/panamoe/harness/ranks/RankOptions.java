@@ -154,10 +154,10 @@ public final class RankOptions implements OptionGroup {
   /** Ranks of this machine without options: processes where a launcher has started several. */
   public static RankOptions threadsOrProcesses(int count) {
     RankOptions options = new RankOptions();
-    options.kind =
-        !LauncherVariables.amongOthers()
-            ? Kind.THREADS
-            : LauncherVariables.byTcp() ? Kind.TCP : Kind.MPI;
+    options.kind = Kind.THREADS;
+    if (LauncherVariables.amongOthers()) {
+      options.kind = LauncherVariables.byTcp() ? Kind.TCP : Kind.MPI;
+    }
     options.count = LauncherVariables.amongOthers() ? null : Integer.valueOf(count);
     options.tensorDegree = 1;
     options.strategy = Strategy.AUTO;

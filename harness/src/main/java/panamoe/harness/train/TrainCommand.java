@@ -40,6 +40,7 @@ import picocli.CommandLine.Option;
       "  panamoe train --from ~/Qwen3-30B-A3B --text ~/novels --steps 200 --out mine   trains a released model further",
       "  panamoe train --ranks 4 --ep 2 --out moe   four ranks as threads; --explain-topology draws them",
       "  mpirun -n 8 panamoe train --comm mpi --ep 4 --tp 2 --out moe",
+      "  PANAMOE_RANK=0 panamoe train --comm tcp --out moe   one of several processes without mpirun",
       "  mpirun -n 4 panamoe train --comm nccl --device cuda --out moe   a card for each rank",
       "  panamoe train --ranks 2 --overlap 2 --trace moe.json --out moe   a timeline of the ranks",
       "",
