@@ -219,7 +219,7 @@ class RanksTest {
     return CompletableFuture.supplyAsync(work, task -> Thread.ofPlatform().start(task));
   }
 
-  /** The sum of 1 and 2 over two ranks, or why there is none. */
+  /** The sum of 1 and 2 over two ranks, or the message of the failure. */
   private static Object sum(TcpRank self, boolean fails) {
     try {
       return Ranks.overTcp(

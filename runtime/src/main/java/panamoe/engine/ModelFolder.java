@@ -171,7 +171,7 @@ public record ModelFolder(
   /**
    * The tokenizer.
    *
-   * @throws CheckpointException if there is none
+   * @throws CheckpointException if the folder has no tokenizer
    */
   @Override
   public Tokenizer tokenizer() {

@@ -42,7 +42,7 @@ public final class AttentionTables {
     }
   }
 
-  /** The bias by relative position; null if there is none. */
+  /** The bias by relative position; null if the attention has no such bias. */
   Tensor bias(Pass pass) {
     return relative == null ? null : relative.bias(pass);
   }

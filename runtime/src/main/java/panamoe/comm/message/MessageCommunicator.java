@@ -58,7 +58,8 @@ public final class MessageCommunicator extends GroupMember {
    *
    * @param messages between them
    * @param nodeName a number that is the same for all ranks on one machine; all learn it
-   * @param arena of the messages, shared; the communicator closes it
+   * @param arena of the messages, shared; the communicator closes it, unless messages may still
+   *     arrive in it
    */
   public static Communicator of(
       MessageWorld world, Messages messages, int rank, int size, int nodeName, Arena arena) {

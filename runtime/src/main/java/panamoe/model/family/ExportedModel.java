@@ -36,7 +36,7 @@ public final class ExportedModel {
   /**
    * @param name of the model, for messages
    * @param weights the rows of every weight
-   * @param makers the keys of its makers' {@code config.json}; empty if there is none
+   * @param makers the keys of its makers' {@code config.json}; empty if the model has no such file
    * @throws CheckpointException if no family has such a model
    */
   public static ExportedModel of(

@@ -30,7 +30,7 @@ import panamoe.config.RotaryScaling;
  * understands must be the very model. Used by one thread.
  */
 final class GgufWords {
-  /** Names the file in messages, because there is none. */
+  /** Stands for the name of the file in messages: no file is written yet. */
   private static final Path UNWRITTEN = Path.of("such a file");
 
   private final String architecture;

@@ -58,7 +58,7 @@ public final class Keys {
   /**
    * A whole number from 1.
    *
-   * @param absent the value where there is none
+   * @param absent the value if the key is missing
    */
   public int count(String name, int absent) {
     JsonNode value = value(name);
