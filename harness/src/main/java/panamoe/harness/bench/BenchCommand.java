@@ -111,7 +111,7 @@ public final class BenchCommand implements Callable<Integer> {
               + " dense product) for grouped-gemm, flash-attn for attention; djl (its libtorch) or onnxruntime (its"
               + " MoE operator) for moe-layer in f32 on the CPU; llama (llama.cpp's libllama) for prefill, decode and"
               + " decode-batch with gated experts on the CPU."
-              + " ci/peers installs PyTorch and libllama; panamoe build builds djl and onnxruntime.")
+              + " ci/setup --tests installs PyTorch, ci/peers libllama; panamoe build builds djl and onnxruntime.")
   private String peerName;
 
   @Option(

@@ -150,7 +150,10 @@ enum Peer {
     return switch (this) {
       case TORCH, TORCH_EINSUM, TORCH_GROUPED, CUBLASLT, TRITON, FLASH_ATTN ->
           PeerProcess.start(
-              label, style, PeerProcess.python(TORCH_SCRIPT, device), "ci/peers installs PyTorch");
+              label,
+              style,
+              PeerProcess.python(TORCH_SCRIPT, device),
+              "ci/setup --tests installs PyTorch");
       case DJL, ONNXRUNTIME ->
           PeerProcess.start(label, style, jvm(), "./panamoe build builds it anew");
       case LLAMA ->

@@ -98,7 +98,7 @@ final class EinsumPeer implements AutoCloseable {
   /**
    * Checks that PyTorch and MPI are there.
    *
-   * @throws IOException with a sentence that names {@code ci/peers} if not
+   * @throws IOException with a sentence that names {@code ci/setup} if not
    */
   static void requireInstalled() throws IOException {
     start(1).close();
@@ -111,7 +111,7 @@ final class EinsumPeer implements AutoCloseable {
     command.addAll(List.of("--bind-to", "none", "-n", String.valueOf(ranks)));
     command.addAll(PeerProcess.python(SCRIPT, "cpu"));
     return PeerProcess.start(
-        LABEL, "einsum", command, "ci/peers installs PyTorch and Open MPI for it");
+        LABEL, "einsum", command, "ci/setup --tests installs PyTorch and Open MPI for it");
   }
 
   /**

@@ -94,8 +94,8 @@ public final class LatencyCommand implements Callable<Integer> {
       paramLabel = "PEER",
       description =
           "Then the same texts in PyTorch: torch-einsum (one-hot masks, all-to-all and padded"
-              + " experts over as many ranks of MPI, the DeepSpeed-MoE paper's baseline). ci/peers"
-              + " installs it.")
+              + " experts over as many ranks of MPI, the DeepSpeed-MoE paper's baseline)."
+              + " ci/setup --tests installs it.")
   private String peer;
 
   /** What the ranks have measured, for the peer that follows. */

@@ -34,7 +34,7 @@ import panamoe.harness.ComputeType;
 import panamoe.harness.bench.PeerProcess;
 import panamoe.parallel.Topology;
 
-/** The peer's own runs need what {@code ci/peers} installs; without it they are skipped. */
+/** The peer's own runs need what {@code ci/setup --tests} installs; without it they are skipped. */
 @Timeout(300)
 class EinsumPeerTest {
   private static final boolean INSTALLED = installed();
@@ -67,7 +67,7 @@ class EinsumPeerTest {
 
   /** A PR-MoE; skips the test where there is no peer to run it. */
   private Path trainedWithPeer() throws IOException {
-    assumeTrue(INSTALLED, "ci/peers has not installed PyTorch and MPI for Python");
+    assumeTrue(INSTALLED, "ci/setup --tests has not installed PyTorch and MPI for Python");
     Path text = folder.resolve("text.txt");
     Files.writeString(text, "The committee thanks the members for the vote.\n".repeat(400));
     Path model = folder.resolve("writer");
@@ -84,7 +84,7 @@ class EinsumPeerTest {
       EinsumPeer.requireInstalled();
       return true;
     } catch (IOException e) {
-      assertTrue(e.getMessage().contains("ci/peers"), e.getMessage());
+      assertTrue(e.getMessage().contains("ci/setup --tests"), e.getMessage());
       return false;
     }
   }
