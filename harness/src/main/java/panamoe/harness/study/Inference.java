@@ -58,8 +58,8 @@ final class Inference implements Part {
   @Override
   public String claim() {
     return "PR-MoE with MoS answers 2.4 times (52 billion parameters) to 4.5 times (1.5 trillion) faster than a dense"
-        + " model of its quality, and nine times cheaper. (Here one machine, so that cost is time; whether the dense"
-        + " model is of its quality, S1 says.)";
+        + " model of its quality, and nine times cheaper. (Here one machine, so that cost is time. The paper's factors are"
+        + " at equal quality; here S1 says how much better the larger dense model is.)";
   }
 
   @Override

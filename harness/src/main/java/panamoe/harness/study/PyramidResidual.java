@@ -58,16 +58,21 @@ final class PyramidResidual implements Part {
     double best = results.bits(many).mean();
     double gap = results.bits(both).mean() - best;
     double whole = results.bits(few).mean() - best;
+    double noise = results.bits(both).noiseBeside(results.bits(many));
     return new Finding(
         Verdict.of(gap <= EQUAL * best, gap <= NEAR * whole),
         Results.number(
-            "PR-MoE reaches %s bits per byte, %s %s with %.1f times the parameters: %.2f %% %s.",
+            "PR-MoE reaches %s bits per byte, %s %s with %.1f times the parameters: %.2f %% %s. The rule"
+                + " compares means: its limit is %.4f bits per byte, and both deviations together are %.4f%s.",
             results.bits(both),
             many.name(),
             results.bits(many),
             ratio(many),
             100 * Math.abs(gap) / best,
-            gap < 0 ? "less" : "more"),
+            gap < 0 ? "less" : "more",
+            EQUAL * best,
+            noise,
+            noise > EQUAL * best ? ", so that chance may decide" : ""),
         results.table(
             variants(),
             List.of("parameters beside PR-MoE"),

@@ -24,8 +24,12 @@ record Sample(double mean, double deviation, int count) {
 
   /** Whether this is below {@code other} by more than seeds differ. */
   boolean clearlyBelow(Sample other) {
-    double margin = count == 1 ? NOISE : Math.hypot(deviation, other.deviation);
-    return other.mean - mean > margin;
+    return other.mean - mean > noiseBeside(other);
+  }
+
+  /** A difference from {@code other} up to this may be chance. */
+  double noiseBeside(Sample other) {
+    return count == 1 ? NOISE : Math.hypot(deviation, other.deviation);
   }
 
   @Override

@@ -91,6 +91,19 @@ class VerdictTest {
   }
 
   @Test
+  void aGapWithinTheSeedsIsSaidToBeOne() {
+    // The deviations of both together, 0.0014, are more than half a per cent of 0.2 and less than
+    // of 2.3.
+    String bits = "moe-16=2.60 moe-64=%s pyramid=2.6 residual=2.6 pr-moe=%<s";
+    assertTrue(numbers("S4", bits.formatted("0.2")).endsWith(", so that chance may decide."));
+    assertTrue(numbers("S4", bits.formatted("2.3")).endsWith("together are 0.0014."));
+  }
+
+  private static String numbers(String part, String bits) {
+    return part(part).finding(SyntheticStudy.results(bits)).numbers();
+  }
+
+  @Test
   void droppedRoutesAreNotSent() {
     String sent = "moe-16=2.4/0.5 top-2=2.35 residual=2.36";
     Table table = part("S3").finding(SyntheticStudy.results(sent)).table();
