@@ -1,4 +1,4 @@
-// A run's report, as a person reads it, in a browser without a window.
+// The pages of runs and plans, as a person reads them, in a browser without a window.
 // usage: node report.mjs FOLDER REPORT...      FOLDER has node_modules, and gets the screenshots
 // The first report is of a model with experts, the others are only looked at.
 
@@ -36,7 +36,7 @@ async function open(report, options) {
   return tab;
 }
 
-/** Texts that are drawn smaller than a person can read, and text that runs over its box. */
+/** Texts that are drawn smaller than a person can read, are cut off, touch, or run over their box. */
 const untidy = tab => tab.evaluate(smallest => {
   const small = [...document.querySelectorAll('svg text')].filter(text => {
     const drawing = text.ownerSVGElement;
@@ -44,6 +44,10 @@ const untidy = tab => tab.evaluate(smallest => {
     return scale > 0 && scale * parseFloat(getComputedStyle(text).fontSize) < smallest;
   });
   const over = [...document.querySelectorAll('.tiles div')].filter(tile => tile.scrollWidth > tile.clientWidth);
+  const cut = [...document.querySelectorAll('svg text')].filter(text => {
+    const [inner, outer] = [text, text.ownerSVGElement].map(element => element.getBoundingClientRect());
+    return inner.left < outer.left - 0.5 || inner.right > outer.right + 0.5;
+  });
   // Labels of one line of a drawing must not touch.
   const touching = [...document.querySelectorAll('svg')].flatMap(drawing => {
     const boxes = [...drawing.querySelectorAll('text')].map(text => [text.textContent, text.getBoundingClientRect()]);
@@ -51,7 +55,7 @@ const untidy = tab => tab.evaluate(smallest => {
       .filter(([, b]) => a.left < b.right && b.left < a.right && a.top < b.bottom - 2 && b.top < a.bottom - 2)
       .map(([other]) => `${one} and ${other}`));
   });
-  return [...small, ...over].map(element => element.textContent).concat(touching);
+  return [...small, ...cut, ...over].map(element => element.textContent).concat(touching);
 }, SMALLEST_TEXT);
 
 for (const report of reports) {
@@ -59,7 +63,7 @@ for (const report of reports) {
   for (const width of [390, 1400]) {
     for (const colorScheme of ['light', 'dark']) {
       const tab = await open(report, { viewport: { width, height: 900 }, colorScheme });
-      const what = `the report of ${name}, ${colorScheme}, ${width} px`;
+      const what = `the page of ${name}, ${colorScheme}, ${width} px`;
       assert.ok(await tab.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${what}: scrolls sideways`);
       await tab.$$eval('details', all => all.forEach(details => (details.open = true)));
       assert.ok(await tab.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${what}: scrolls sideways`);

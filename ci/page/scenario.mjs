@@ -1,12 +1,13 @@
 // What a person does on the page, in a browser without a window.
-// usage: node scenario.mjs FOLDER MOE_URL DENSE_URL KEY      FOLDER has node_modules, and gets the screenshots
+// usage: node scenario.mjs FOLDER MOE_URL THINKING_URL DENSE_URL KEY
+// FOLDER has node_modules, and gets the screenshots.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
-const [folder, moeUrl, denseUrl, key] = process.argv.slice(2);
+const [folder, moeUrl, thinkingUrl, denseUrl, key] = process.argv.slice(2);
 const { chromium } = createRequire(join(folder, 'scenario.mjs'))('playwright-core');
 const axe = readFileSync(join(folder, 'node_modules/axe-core/axe.min.js'), 'utf8');
 const WIDE = { width: 1400, height: 860 };
@@ -247,6 +248,37 @@ await tab.waitForFunction(() => document.getElementById('state').hidden);
 tab.wrong = tab.wrong.filter(text => !text.includes('ERR_INTERNET_DISCONNECTED'));
 passed('a server that goes is missed, and found again');
 await tab.done();
+
+const thinker = await open(thinkingUrl);
+await thinker.waitForSelector('.cell');
+assert.equal(await thinker.locator('.cell:not(.none)').count(), 0);
+await thinker.click('text=Chat');
+await write(thinker, 'Hello', { temperature: 0, 'max-tokens': 42 });
+await ended(thinker);
+assert.equal(await thinker.textContent('.thoughts .written'), 'A greeting.');
+assert.match(await thinker.textContent('article > .written'), /^Good day/);
+// A token is a byte: a blank, <think> and a line's end; the thought; a line's end, </think> and two more.
+assert.match(await thinker.textContent('article footer'), /^42 tokens, 31 of them before the answer, /);
+assert.equal(await thinker.locator('.thoughts .token[data-expert]').count(), 'Agreeting.'.length);
+await thinker.click('#figures summary');
+assert.equal(await thinker.textContent('#figures tbody tr td:nth-child(3)'), '42');
+await thinker.focus('.thoughts .written');
+await thinker.keyboard.press('End');
+assert.match(await thinker.textContent('#tip'), /^“\.”layer 1: expert \d/);
+await thinker.keyboard.press('Escape');
+for (const theme of ['light', 'dark']) {
+  await thinker.click(`#theme input[value=${theme}] + span`);
+  await accessible(thinker, `thoughts, ${theme}`);
+  await shot(thinker, `thoughts-${theme}`);
+}
+await thinker.click('.thoughts summary');
+assert.ok(await thinker.isHidden('.thoughts .written'));
+await write(thinker, 'Hello');
+await thinker.locator('article').nth(1).waitFor();
+await ended(thinker);
+assert.equal(await thinker.textContent('article:last-child .thoughts .written'), 'A greeting.');
+await thinker.done();
+passed('what a model thinks is shown, counted, and can be closed');
 
 const dense = await open(denseUrl, WIDE, /status of 401/);
 await dense.waitForSelector('#key');

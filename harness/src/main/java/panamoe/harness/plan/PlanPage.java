@@ -19,13 +19,15 @@ import panamoe.plan.StepTerm;
 record PlanPage<P>(PlanReport<P> report) {
   String html() {
     PlanTables<P> tables = new PlanTables<>(report);
+    P fastest = report.front().fastest();
     StringBuilder body = new StringBuilder();
     body.append(Html.paragraph("All times are predictions. " + report.introduction()));
     body.append(report.figures());
     body.append(tables.plans().html());
+    body.append(Html.paragraph("The fastest plan is " + report.launched()));
+    body.append(Html.commands(report.launch(fastest)));
     body.append(Html.heading("Where a " + report.timed() + "'s time goes"));
-    P any = report.front().fastest();
-    Set<StepTerm> terms = report.time(any).terms().keySet();
+    Set<StepTerm> terms = report.time(fastest).terms().keySet();
     body.append(
         bars(
             "A " + report.timed() + ", term by term",
@@ -38,7 +40,7 @@ record PlanPage<P>(PlanReport<P> report) {
         bars(
             "The fullest card",
             "GB",
-            List.copyOf(report.memory(any).parts().keySet()),
+            List.copyOf(report.memory(fastest).parts().keySet()),
             plan -> scaled(1e-9, report.memory(plan).parts().values())));
     report.more().forEach((heading, table) -> body.append(Html.heading(heading) + table.html()));
     if (!report.remark().isEmpty()) {

@@ -2,7 +2,6 @@ package panamoe.harness.report;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 
 /**
  * Maps values to drawing coordinates, with ticks at round numbers.
@@ -32,6 +31,16 @@ record Axis(double low, double high, double tick, double start, double end) {
         : new Axis(Math.floor(min), Math.max(Math.ceil(max), Math.floor(min) + 1), 1, start, end);
   }
 
+  /** The same axis elsewhere in a drawing. */
+  Axis between(double newStart, double newEnd) {
+    return new Axis(low, high, tick, newStart, newEnd);
+  }
+
+  /** Room for the widest label. */
+  double labelWidth() {
+    return ticks().stream().mapToDouble(tick -> Svg.width(label(tick))).max().orElseThrow();
+  }
+
   double place(double value) {
     return start + (end - start) * (value - low) / (high - low);
   }
@@ -49,8 +58,9 @@ record Axis(double low, double high, double tick, double start, double end) {
   }
 
   String label(double value) {
-    int decimals = (int) Math.clamp(-Math.floor(Math.log10(tick) + 1e-9), 0, 12);
-    return String.format(Locale.ENGLISH, "%,." + decimals + "f", value);
+    double unit = ShortNumber.unit(high);
+    int decimals = (int) Math.clamp(-Math.floor(Math.log10(tick / unit) + 1e-9), 0, 12);
+    return value == 0 && unit > 1 ? "0" : ShortNumber.of(value, unit, decimals);
   }
 
   /** The smallest of 1, 2 and 5 times a power of ten that is at least {@code step}. */

@@ -6,18 +6,17 @@ import java.util.stream.IntStream;
 import panamoe.harness.report.Svg.Anchor;
 
 /**
- * A grid of coloured cells: neutral at the even share, one colour above it, another below.
+ * A grid of coloured cells: neutral at the even share, one colour above it, another below, and one
+ * of its own for nothing.
  *
  * @param rows from the top down
  * @param columns from left to right
- * @param values {@code [row][column]}, from 0
- * @param even the even share
- * @param unit of the values, such as {@code "% of its tokens"}
+ * @param values {@code [row][column]}, from 0, over the even share
  */
-record HeatMap(String title, Side rows, Side columns, double[][] values, double even, String unit) {
+record HeatMap(String title, Side rows, Side columns, double[][] values) {
   private static final int WIDTH = 420;
   private static final int LEFT = 58;
-  private static final int RIGHT = WIDTH - 14;
+  private static final int MARGIN = 14; // on the right; more where the last label needs it
   private static final int TOP = 68;
   private static final int HEIGHT = 176;
   private static final double LEAST_ROW = 7;
@@ -86,38 +85,44 @@ record HeatMap(String title, Side rows, Side columns, double[][] values, double 
   Svg draw(String description) {
     double height = rowHeight(rows.names().size()) * rows.names().size();
     double bottom = TOP + height;
+    double right = right();
     Svg svg = new Svg(WIDTH, (int) Math.ceil(bottom) + 42, description);
     svg.text(8, 18, Anchor.START, "title", title);
     drawScale(svg);
-    drawCells(svg, height);
+    drawCells(svg, right - LEFT, height);
     for (Side.Tick tick : rows.ticks()) {
       svg.text(LEFT - 6, TOP + tick.at() * height + 4, Anchor.END, "label", tick.label());
     }
     for (Side.Tick tick : columns.ticks()) {
-      double x = LEFT + tick.at() * (RIGHT - LEFT);
+      double x = LEFT + tick.at() * (right - LEFT);
       svg.text(x, bottom + 16, Anchor.MIDDLE, "label", tick.label());
     }
-    svg.text((LEFT + RIGHT) / 2.0, bottom + 34, Anchor.MIDDLE, "label", columns.title());
+    svg.text((LEFT + right) / 2, bottom + 34, Anchor.MIDDLE, "label", columns.title());
     svg.text(8, TOP - 8, Anchor.START, "label", rows.title());
     return svg;
   }
 
-  private void drawCells(Svg svg, double height) {
+  /** Where the cells end: half of the last label may be beside them. */
+  private double right() {
+    String last = columns.ticks().isEmpty() ? "" : columns.ticks().getLast().label();
+    return WIDTH - Math.max(MARGIN, Svg.width(last) / 2);
+  }
+
+  private void drawCells(Svg svg, double width, double height) {
     double rowHeight = height / rows.names().size();
-    double columnWidth = (double) (RIGHT - LEFT) / columns.names().size();
+    double columnWidth = width / columns.names().size();
     for (int row = 0; row < rows.names().size(); row++) {
       for (int column = 0; column < columns.names().size(); column++) {
         double value = values[row][column];
         String hint =
             String.format(
                 Locale.ROOT,
-                "%s %s, %s %s: %.2f %s",
+                "%s %s, %s %s: %s",
                 rows.title(),
                 rows.names().get(row),
                 columns.title(),
                 columns.names().get(column),
-                value,
-                unit);
+                inWords(value));
         // A slight overlap hides the seams between cells.
         svg.styledCell(
             LEFT + column * columnWidth,
@@ -132,21 +137,32 @@ record HeatMap(String title, Side rows, Side columns, double[][] values, double 
 
   private void drawScale(Svg svg) {
     double width = 20;
-    double left = RIGHT - width * COLOURS;
+    double left = right() - width * COLOURS;
+    double nothing = left - 1.5 * width;
+    svg.styledCell(nothing, 32, width, 9, style(0), inWords(0));
+    svg.text(nothing + width / 2, 56, Anchor.MIDDLE, "label", "0");
     for (int i = 0; i < COLOURS; i++) {
       double times = Math.pow(2, DOUBLINGS * (2.0 * i / (COLOURS - 1) - 1));
-      String hint = String.format(Locale.ROOT, "%.2f times the even share", times);
-      svg.styledCell(left + i * width, 32, width + 0.3, 9, "heat-" + i, hint);
+      svg.styledCell(left + i * width, 32, width + 0.3, 9, "heat-" + i, inWords(times));
     }
     for (int i = 0; i < SCALE.size(); i++) {
       double x = left + width * (0.5 + i * (COLOURS - 1.0) / (SCALE.size() - 1));
       svg.text(x, 56, Anchor.MIDDLE, "label", SCALE.get(i));
     }
-    svg.text(left - 8, 41, Anchor.END, "label", "times the even share");
+    svg.text(nothing - 8, 41, Anchor.END, "label", "times the even share");
   }
 
-  private String style(double value) {
-    double doublings = Math.log(value / even) / Math.log(2); // of nothing minus infinity
+  private static String inWords(double value) {
+    return value == 0
+        ? "no tokens"
+        : String.format(Locale.ROOT, "%.2f times the even share", value);
+  }
+
+  private static String style(double value) {
+    if (value == 0) {
+      return "heat-none";
+    }
+    double doublings = Math.log(value) / Math.log(2);
     double part = (Math.clamp(doublings, -DOUBLINGS, DOUBLINGS) / DOUBLINGS + 1) / 2;
     return "heat-" + Math.round(part * (COLOURS - 1));
   }

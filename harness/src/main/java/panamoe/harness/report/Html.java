@@ -49,7 +49,7 @@ public final class Html {
 
   /** A drawing, and one sentence that says how to read it. */
   public static String figure(Svg svg, String caption) {
-    String drawing = svg.width() > BROAD ? wide(caption, svg.inline()) : svg.inline();
+    String drawing = svg.width() > BROAD ? wide(svg.description(), svg.inline()) : svg.inline();
     return (svg.width() > BROAD ? "<figure class=\"broad\">" : "<figure>")
         + drawing
         + "<figcaption>"
@@ -94,6 +94,11 @@ public final class Html {
 
   public static String paragraph(String text) {
     return "<p>" + escape(text) + "</p>\n";
+  }
+
+  /** Commands, one a line. */
+  public static String commands(String lines) {
+    return "<pre>" + escape(lines) + "</pre>\n";
   }
 
   /** Content, which is HTML, behind a line that opens it. */

@@ -19,13 +19,12 @@ import panamoe.harness.report.Svg.Anchor;
 public record LineChart(
     String title, String xTitle, List<Curve> curves, double from, double to, double until) {
   private static final int WIDTH = 420;
-  private static final int LEFT = 58;
+  private static final int LEFT = 58; // more where labels are long
   private static final int RIGHT = WIDTH - 14;
+  private static final int GAP = 6; // from a label to the plot
   private static final int TOP = 32;
   private static final int PLOT_HEIGHT = 156;
   private static final int LEGEND_LINE = 18;
-  // A curve's name in the legend: its line, a gap, and about so much for each letter.
-  private static final double LETTER = 6.6;
   private static final double LEGEND_LINE_LENGTH = 16;
   private static final double LEGEND_GAP = 14;
 
@@ -52,28 +51,30 @@ public record LineChart(
         curves.stream()
             .flatMapToDouble(curve -> Arrays.stream(curve.x()))
             .allMatch(x -> x == Math.rint(x));
-    Axis xAxis =
-        counted ? Axis.counting(0, last, 5, LEFT, RIGHT) : Axis.over(0, last, 5, LEFT, RIGHT);
     Axis yAxis = Axis.over(from, to > 0 ? to : greatest(Curve::y), 5, bottom, top);
+    double left = Math.max(LEFT, yAxis.labelWidth() + GAP);
+    Axis xAxis = counted ? Axis.counting(0, last, 5, 0, 1) : Axis.over(0, last, 5, 0, 1);
+    double right = Math.min(RIGHT, WIDTH - xAxis.labelWidth() / 2); // half of a label is beside it
+    xAxis = xAxis.between(left, right);
     Svg svg = new Svg(WIDTH, bottom + 42, description);
     svg.tell("x-title", xTitle);
-    svg.tell("window", LEFT + " " + RIGHT + " " + top + " " + bottom);
+    svg.tell("window", left + " " + right + " " + top + " " + bottom);
     svg.text(8, 18, Anchor.START, "title", title);
     for (double tick : yAxis.ticks()) {
-      svg.line(LEFT, yAxis.place(tick), RIGHT, yAxis.place(tick), "grid");
-      svg.text(LEFT - 6, yAxis.place(tick) + 4, Anchor.END, "label", yAxis.label(tick));
+      svg.line(left, yAxis.place(tick), right, yAxis.place(tick), "grid");
+      svg.text(left - GAP, yAxis.place(tick) + 4, Anchor.END, "label", yAxis.label(tick));
     }
     for (double tick : xAxis.ticks()) {
       svg.text(xAxis.place(tick), bottom + 16, Anchor.MIDDLE, "label", xAxis.label(tick));
     }
-    svg.text((LEFT + RIGHT) / 2.0, bottom + 34, Anchor.MIDDLE, "label", xTitle);
+    svg.text((left + right) / 2, bottom + 34, Anchor.MIDDLE, "label", xTitle);
     for (Entry entry : legend) {
       double y = TOP + LEGEND_LINE * entry.line();
       double end = entry.x() + LEGEND_LINE_LENGTH;
       svg.line(entry.x(), y, end, y, "curve-" + entry.curve());
       svg.text(end + 5, y + 4, Anchor.START, "label", curves.get(entry.curve()).name());
     }
-    svg.beginWindow(LEFT - 4, top - 4, RIGHT - LEFT + 8, PLOT_HEIGHT + 8);
+    svg.beginWindow(left - 4, top - 4, right - left + 8, PLOT_HEIGHT + 8);
     for (int i = 0; i < curves.size(); i++) {
       draw(svg, curves.get(i), "curve-" + i, xAxis, yAxis);
     }
@@ -91,7 +92,7 @@ public record LineChart(
       if (name.isEmpty()) {
         continue;
       }
-      double width = LEGEND_LINE_LENGTH + 5 + LETTER * name.length() + LEGEND_GAP;
+      double width = LEGEND_LINE_LENGTH + 5 + Svg.width(name) + LEGEND_GAP;
       if (x > LEFT && x + width > RIGHT) {
         x = LEFT;
         line++;

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Collectors;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.io.Count;
@@ -15,9 +16,6 @@ import panamoe.io.Count;
  * @param parameters of the model, in all
  */
 record Overview(RunDirectory run, long parameters) {
-  private static final double MILLION = 1e6;
-  private static final double BILLION = 1e9;
-
   String title() {
     ModelConfig model = run.config().model();
     String layers = Count.of(model.layers(), "layer");
@@ -53,7 +51,7 @@ record Overview(RunDirectory run, long parameters) {
             duration(run.trainingSeconds()),
             machine().map(machine -> " (" + machine + ")").orElse(""),
             architecture(run.config().model()),
-            size(parameters),
+            ShortNumber.of(parameters),
             Count.of(run.steps().getLast().tokens(), "token")));
     Optional<Double> bits = validation();
     bits.ifPresentOrElse(
@@ -86,15 +84,6 @@ record Overview(RunDirectory run, long parameters) {
         .findFirst();
   }
 
-  /** A large number in few digits. */
-  private static String size(long count) {
-    return count < MILLION
-        ? String.format(Locale.ENGLISH, "%,d", count)
-        : count < BILLION
-            ? String.format(Locale.ENGLISH, "%,.1f million", count / MILLION)
-            : String.format(Locale.ENGLISH, "%,.1f billion", count / BILLION);
-  }
-
   static String duration(double seconds) {
     long all = Math.round(seconds);
     if (all < 60) {
@@ -113,12 +102,13 @@ record Overview(RunDirectory run, long parameters) {
     validation().ifPresent(bits -> tiles.put("validation bits per byte", Report.number(bits, 3)));
     tiles.put("training bits per byte", Report.number(last.bitsPerByte(), 3));
     tiles.put("steps", Report.number(last.step(), 0));
-    tiles.put("tokens seen", size(last.tokens()));
+    tiles.put("tokens seen", ShortNumber.of(last.tokens()));
     tiles.put(
         "tokens per second",
-        Report.number(
-            run.steps().stream().mapToDouble(StepRecord::tokensPerS).average().orElseThrow(), 0));
-    tiles.put("parameters", size(parameters));
+        ShortNumber.of(
+            Math.round(
+                run.steps().stream().mapToDouble(StepRecord::tokensPerS).average().orElseThrow())));
+    tiles.put("parameters", ShortNumber.of(parameters));
     StringBuilder html = new StringBuilder("<dl class=\"tiles\">\n");
     tiles.forEach(
         (label, value) ->
@@ -153,9 +143,10 @@ record Overview(RunDirectory run, long parameters) {
                 .append("</dt><dd>")
                 .append(Html.escape(fact))
                 .append("</dd>\n"));
-    html.append("</dl>\n<pre>");
-    history.forEach(process -> html.append(Html.escape(process.command())).append('\n'));
-    return html.append("</pre>\n")
+    return html.append("</dl>\n")
+        .append(
+            Html.commands(
+                history.stream().map(TrainedBy::command).collect(Collectors.joining("\n"))))
         .append(
             Html.paragraph(
                 "What a run computes depends on the commit, the settings, the text and the seed, not on the number of"

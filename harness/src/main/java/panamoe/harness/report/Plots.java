@@ -141,9 +141,7 @@ final class Plots {
                       "Expert load, layer " + layer,
                       HeatMap.rows("expert", indices(experts)),
                       HeatMap.Side.counting("step", columns, last),
-                      heat,
-                      1,
-                      "times the even share");
+                      heat);
               return new Plot(
                   String.format(Locale.ROOT, "layer-%d-load", layer), caption, map.draw(caption));
             })
@@ -155,22 +153,18 @@ final class Plots {
     return routing.layers().stream()
         .map(
             layer -> {
-              double[][] heat = shares(layer);
-              double even = 100.0 / layer.experts();
               String caption =
                   String.format(
                       Locale.ROOT,
-                      "Of each language's tokens in layer %d, the per cent that each expert takes; an even share is %.1f %%.",
+                      "The part of each language's tokens that each expert of layer %d takes; the even share is %.1f\u00a0%%.",
                       layer.layer(),
-                      even);
+                      100.0 / layer.experts());
               HeatMap map =
                   new HeatMap(
                       "Languages and experts, layer " + layer.layer(),
                       HeatMap.rows("language", routing.languages()),
                       HeatMap.columns("expert", indices(layer.experts())),
-                      heat,
-                      even,
-                      "% of its tokens");
+                      shares(layer));
               return new Plot(
                   String.format(Locale.ROOT, "layer-%d-languages", layer.layer()),
                   caption,
@@ -179,14 +173,14 @@ final class Plots {
         .toList();
   }
 
-  /** {@code [language][expert]}, per cent of the language's tokens. */
+  /** {@code [language][expert]}, the part of the language's tokens over the even share. */
   private static double[][] shares(RoutedLayer layer) {
     return IntStream.range(0, layer.tokens().length)
         .mapToObj(
             language -> {
-              double tokens = Math.max(1, layer.tokensOfLanguage(language));
+              double even = Math.max(1.0, layer.tokensOfLanguage(language)) / layer.experts();
               return Arrays.stream(layer.tokens()[language])
-                  .mapToDouble(taken -> 100 * taken / tokens)
+                  .mapToDouble(taken -> taken / even)
                   .toArray();
             })
         .toArray(double[][]::new);

@@ -18,6 +18,9 @@ public final class Svg {
     END
   }
 
+  /** About the widest letter of a label. */
+  private static final double LETTER = 7;
+
   /** The style sheet of all drawings. */
   static final String STYLE = resource("plot.css");
 
@@ -38,6 +41,15 @@ public final class Svg {
 
   int width() {
     return width;
+  }
+
+  String description() {
+    return description;
+  }
+
+  /** About the most room that a label takes. */
+  static double width(String label) {
+    return LETTER * label.length();
   }
 
   /** Tells the page's script something about the drawing: {@code data-NAME}. */

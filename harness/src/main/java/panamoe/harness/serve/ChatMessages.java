@@ -34,6 +34,7 @@ final class ChatMessages {
       read.add(one(message, called, template));
       // What clients send back of an answer where it says nothing.
       message.refuse("function_call", "audio", "refusal", "annotations");
+      message.ignore("cache_control");
       message.requireNoOthers();
     }
     return read;
@@ -60,11 +61,18 @@ final class ChatMessages {
     } else {
       message.refuse("tool_call_id");
     }
-    for (String name : new String[] {"name", "reasoning_content"}) {
-      if (!template) {
-        message.refuse(name);
-      } else if (message.take(name) != null) {
-        read.put(name, message.text(name, ""));
+    if (template) {
+      for (String name : new String[] {"name", "reasoning_content"}) {
+        if (message.take(name) != null) {
+          read.put(name, message.text(name, ""));
+        }
+      }
+    } else {
+      message.refuse("reasoning_content");
+      if (role.equals("tool")) {
+        message.ignore("name"); // its call has it
+      } else {
+        message.refuse("name");
       }
     }
     return read;
@@ -91,6 +99,7 @@ final class ChatMessages {
         throw ApiError.unsupported(part.path("type") + " is not text", part.path("type"));
       }
       text.append(part.text("text", ""));
+      part.ignore("cache_control");
       part.requireNoOthers();
     }
     return text.toString();

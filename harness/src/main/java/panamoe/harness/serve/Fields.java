@@ -165,6 +165,15 @@ final class Fields {
     return given;
   }
 
+  /** Refuses a field, except for the value that asks for what is done without it. */
+  void refuseExcept(String name, JsonNode harmless) {
+    JsonNode value = take(name);
+    if (value != null && !value.equals(harmless)) {
+      throw ApiError.unsupported(
+          path(name) + " is not supported, except as " + harmless, path(name));
+    }
+  }
+
   /** Leaves fields out that have no effect on a text. */
   void ignore(String... names) {
     for (String name : names) {

@@ -1,5 +1,7 @@
 package panamoe.harness.serve;
 
+import com.fasterxml.jackson.databind.node.IntNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.io.IOException;
 import java.time.Instant;
 import java.util.List;
@@ -52,8 +54,9 @@ final class TextEndpoint {
     if (top > 0 && !logprobs) {
       throw fields.wrong("top_logprobs", "asks for logprobs to be true");
     }
-    fields.refuse("functions", "function_call", "audio", "verbosity", "modalities");
-    fields.refuse("web_search_options");
+    fields.refuse("functions", "function_call", "audio", "web_search_options");
+    fields.refuseExcept("modalities", JsonNodeFactory.instance.arrayNode().add("text"));
+    fields.ignore("verbosity");
     TextRequest request =
         new TextFields(fields, model)
             .read(
@@ -85,7 +88,8 @@ final class TextEndpoint {
     if (fields.flag("echo")) {
       throw ApiError.unsupported("echo is not supported", "echo");
     }
-    fields.refuse("best_of", "suffix");
+    fields.refuse("suffix");
+    fields.refuseExcept("best_of", IntNode.valueOf(1));
     if (fields.take("tools") != null) {
       throw ApiError.unsupported("tools belong to chat: ask /v1/chat/completions", "tools");
     }

@@ -79,6 +79,7 @@ final class TextFields {
           "service_tier",
           "safety_identifier",
           "prompt_cache_key",
+          "prompt_cache_retention",
           "prediction");
       fields.requireNoOthers();
       return request;

@@ -94,6 +94,7 @@ record Tools(ArrayNode shown, Map<String, JsonNode> callable, boolean required, 
     functions.put(name, parameters);
     function.flag("strict"); // every schema is kept to
     function.requireNoOthers();
+    tool.ignore("cache_control");
     tool.requireNoOthers();
     return definition;
   }

@@ -23,14 +23,15 @@ export class TokenText {
   /**
    * @param {{layer: number, experts: number}[]} layers the MoE layers
    * @param {(rows: Route[][][]) => void} onMark is told the rows of the token that is looked at; none of none
+   * @param {string} name for screen readers
    */
-  constructor(layers, onMark = () => {}) {
+  constructor(layers, onMark = () => {}, name = 'Text') {
     this.#layers = layers;
     this.counts = layers.map(layer => new Array(layer.experts).fill(0));
     this.element.className = 'written';
     this.element.tabIndex = 0;
     this.element.setAttribute('role', 'group');
-    this.element.setAttribute('aria-label', 'Text; arrow keys go from token to token');
+    this.element.setAttribute('aria-label', `${name}; arrow keys go from token to token`);
     new Cursor(this.element, '.token', token => this.#describe(token), token => {
       onMark(token === null ? [] : this.#tokens.get(token).rows);
     });
@@ -44,12 +45,15 @@ export class TokenText {
   /**
    * Adds a piece of the text.
    *
-   * @param {string} piece
+   * @param {string} piece empty: its tokens are only counted
    * @param {Route[][][]} rows for each token of the piece, for each MoE layer, its routes, the first the weightiest;
    *     empty for a dense model
    */
   add(piece, rows) {
     rows.forEach(row => row.forEach(([route], at) => this.counts[at][route.expert]++));
+    if (piece === '') {
+      return;
+    }
     const token = document.createElement('span');
     token.className = 'token';
     // Blanks around a word keep the paper's colour, except where they are all of the token.

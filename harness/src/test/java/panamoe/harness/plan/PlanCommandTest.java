@@ -13,6 +13,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Set;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
@@ -268,6 +269,22 @@ class PlanCommandTest {
     assertEquals(
         document.getElementsByTagName("table").getLength(),
         Pattern.compile("<div class=\"wide\" [^>]*><table>").matcher(html).results().count());
+    assertEquals(
+        List.of(),
+        Pattern.compile("role=\"region\" aria-label=\"([^\"]*)\"")
+            .matcher(html)
+            .results()
+            .map(MatchResult::group)
+            .collect(Collectors.groupingBy(region -> region, Collectors.counting()))
+            .entrySet()
+            .stream()
+            .filter(region -> region.getValue() > 1)
+            .toList(),
+        "regions of one name");
+    String launch =
+        run.out().lines().filter(line -> line.contains("./panamoe")).findFirst().orElseThrow();
+    assertEquals(
+        launch.strip(), document.getElementsByTagName("pre").item(0).getTextContent().strip());
     CommandRun again = CommandRun.of(command);
     assertEquals(1, again.exitCode());
     assertEquals("", again.out());

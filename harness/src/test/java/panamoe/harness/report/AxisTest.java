@@ -18,6 +18,8 @@ class AxisTest {
   void labelsShowTheDecimalsOfATick() {
     assertEquals("0.0015", Axis.over(0, 0.002, 5, 0, 1).label(0.0015));
     assertEquals("12,000", Axis.over(0, 15_000, 5, 0, 1).label(12_000));
+    assertEquals("1.5 M", Axis.over(0, 2_100_000, 5, 0, 1).label(1_500_000));
+    assertEquals("0", Axis.over(0, 2_100_000, 5, 0, 1).label(0));
   }
 
   @Test

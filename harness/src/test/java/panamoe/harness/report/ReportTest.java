@@ -13,6 +13,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.regex.Pattern;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -26,6 +28,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.w3c.dom.Document;
 import org.w3c.dom.Element;
 import org.w3c.dom.NodeList;
+import panamoe.harness.report.LineChart.Curve;
+import panamoe.harness.report.StackedBars.Bar;
 import panamoe.model.LanguageModel;
 
 /** In a country with a decimal comma: numbers are written alike everywhere. */
@@ -91,7 +95,9 @@ class ReportTest {
     int experts = SyntheticRun.config().model().experts().get(1);
     Document languages = parse(folder.resolve("plots/layer-1-languages.svg"));
     List<String> hints = texts(languages, "title");
-    assertTrue(hints.contains("language el, expert 1: 90.00 % of its tokens"));
+    // Greek sends 90 % of its tokens there, and says so in the scale's unit.
+    String greek = String.format(Locale.ROOT, "%.2f times the even share", 0.9 * experts);
+    assertTrue(hints.contains("language el, expert 1: " + greek), hints::toString);
     assertEquals(
         SyntheticRun.LANGUAGES.size() * experts,
         hints.stream().filter(hint -> hint.startsWith("language")).count());
@@ -107,6 +113,64 @@ class ReportTest {
     Element training = (Element) bits.getElementsByTagName("polyline").item(0);
     assertEquals(SyntheticRun.STEPS, training.getAttribute("points").split(" ").length);
     assertTrue(texts(bits, "title").contains("step 300: 1.6250"));
+  }
+
+  /** An expert without tokens is not one with few. */
+  @Test
+  void deadExpertsHaveAColourOfTheirOwn() throws Exception {
+    SyntheticRun.write(folder);
+    Report.write(folder);
+    NodeList cells = parse(folder.resolve("plots/layer-1-load.svg")).getElementsByTagName("rect");
+    Set<String> dead = new TreeSet<>();
+    Set<String> alive = new TreeSet<>();
+    for (int i = 0; i < cells.getLength(); i++) {
+      Element cell = (Element) cells.item(i);
+      boolean none = cell.getTextContent().endsWith("no tokens");
+      (none ? dead : alive).add(cell.getAttribute("class"));
+    }
+    assertEquals(Set.of("heat-none"), dead);
+    assertTrue(alive.contains("heat-0") && !alive.contains("heat-none"), alive::toString);
+    assertTrue(Files.readString(folder.resolve("plots/layer-1-load.svg")).contains(".heat-none {"));
+  }
+
+  /** The last label of an axis stands half beside it, and a long one left of it. */
+  @ParameterizedTest
+  @ValueSource(doubles = {1_500, 100_000, 4_000_000})
+  void labelsAreWhole(double last) throws Exception {
+    double[] values = {0, last};
+    List<Svg> drawings =
+        List.of(
+            new LineChart("", "step", List.of(new Curve("", values, values, false)), 0, 0).draw(""),
+            new HeatMap(
+                    "",
+                    HeatMap.rows("expert", List.of(0)),
+                    HeatMap.Side.counting("step", List.of(0L, 1L), (long) last),
+                    new double[1][2])
+                .draw(""),
+            new StackedBars(
+                    "",
+                    List.of("a"),
+                    List.of(new Bar("4,096 cards, tensor 16, expert 1024", new double[] {last})),
+                    "ms")
+                .draw(""));
+    for (Svg drawing : drawings) {
+      Document svg = parse(Files.writeString(folder.resolve("a.svg"), drawing.standalone()));
+      NodeList labels = svg.getElementsByTagName("text");
+      for (int i = 0; i < labels.getLength(); i++) {
+        Element label = (Element) labels.item(i);
+        double width = 6.8 * label.getTextContent().length(); // of digits with a comma or two
+        double before =
+            width
+                * switch (label.getAttribute("text-anchor")) {
+                  case "start" -> 0;
+                  case "middle" -> 0.5;
+                  default -> 1;
+                };
+        double x = Double.parseDouble(label.getAttribute("x"));
+        String what = label.getTextContent() + " at " + x;
+        assertTrue(x - before >= 0 && x - before + width <= drawing.width(), what);
+      }
+    }
   }
 
   @Test
@@ -168,7 +232,7 @@ class ReportTest {
             " parameters has read 76,800 tokens and needs 1.625 bits for a byte of text that it has not seen."),
         lead);
     assertEquals(
-        "panamoe train --out 'a run'\npanamoe train --resume\n", texts(page, "pre").getLast());
+        "panamoe train --out 'a run'\npanamoe train --resume", texts(page, "pre").getLast());
     List<String> facts = texts(page, "dd");
     assertTrue(facts.contains("2026-01-02T03:04:05Z"), facts.toString());
     assertTrue(facts.contains("some <text>"), facts.toString());

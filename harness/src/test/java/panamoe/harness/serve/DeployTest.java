@@ -175,6 +175,10 @@ class DeployTest {
     container.get("args").forEach(argument -> args.add(argument.asText()));
     requireServes(args);
     assertEquals(defaultOf("--port"), container.at("/ports/0/containerPort").intValue());
+    String image = container.get("image").textValue();
+    String advice = read("README.md");
+    assertTrue(advice.contains(" -t " + image + " .\n"), image);
+    assertTrue(advice.contains(" --stop-timeout 60 " + image + "\n"), image);
     assertEquals(ApiServer.HEALTH, path(container, "startupProbe"));
     assertEquals(ApiServer.HEALTH, path(container, "readinessProbe"));
     assertEquals(ApiServer.LIVE, path(container, "livenessProbe"));

@@ -281,6 +281,29 @@ class EndpointTest {
             + "'stream':false,'temperature':null,'tools':[],'tool_choice':'auto',"
             + "'parallel_tool_calls':true,'response_format':{'type':'text'},'logit_bias':{'5':-100},"
             + "'n':1,'stop':null,'top_k':-1,'priority':3,'timeout_ms':60000,'audio':null}");
+    String same = "'seed':3,'max_tokens':4,'prompt_cache_key':'k'";
+    assertEquals(
+        server.ask(COMPLETIONS, "{'prompt':'x'," + same + "}").at("/choices/0/text"),
+        server
+            .ask(
+                COMPLETIONS,
+                "{'prompt':'x','best_of':1,'prompt_cache_retention':'24h'," + same + "}")
+            .at("/choices/0/text"));
+    String marked = "'cache_control':{'type':'ephemeral'}";
+    String hints = "'modalities':['text'],'verbosity':'low','prompt_cache_retention':'24h',";
+    assertEquals(
+        server
+            .ask(CHAT, "{'messages':[{'role':'user','content':'x'}]," + same + "}")
+            .at("/choices/0/message"),
+        server
+            .ask(
+                CHAT,
+                "{'messages':[{'role':'user',%1$s,'content':[{'type':'text','text':'x',%1$s}]}],"
+                        .formatted(marked)
+                    + hints
+                    + same
+                    + "}")
+            .at("/choices/0/message"));
   }
 
   @Test

@@ -249,6 +249,22 @@ class ToolsTest {
       assertEquals(
           "user: Vote.\nassistant: " + VOTE + "\ntool: 17\nassistant:",
           prompt(server, "{" + messages + "}"));
+      String marked = "'cache_control':{'type':'ephemeral'},";
+      assertEquals(
+          "user: Vote.\nassistant: " + VOTE + "\ntool: 17\nassistant:",
+          prompt(
+              server,
+              "{"
+                  + messages.replace("'role':'tool',", "'role':'tool','name':'vote'," + marked)
+                  + "}"));
+      assertEquals(
+          prompt(server, "{" + USER + TOOLS + "}"),
+          prompt(
+              server,
+              "{"
+                  + USER
+                  + TOOLS.replace("{'type':'function',", "{" + marked + "'type':'function',")
+                  + "}"));
       assertEquals(
           TestServer.quoted(
               "system: Functions that can be called: <tools>[{'name':'vote','description':"

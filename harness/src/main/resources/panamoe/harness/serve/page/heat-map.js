@@ -72,9 +72,10 @@ export class HeatMap {
     counts.forEach((layer, at) => {
       const even = sum(layer) / layer.length;
       layer.forEach((count, expert) => {
-        // Nothing is 0, the even share is a half, and four times as much is 0.94.
+        // Hardly any is 0, the even share is a half, and four times as much is 0.94.
         const heat = even === 0 ? 0 : 5 * Math.round(20 * (1 - 2 ** (-count / even)));
         const cell = this.#cells[at][expert];
+        cell.classList.toggle('none', count === 0);
         if (this.#warm.get(cell) !== heat) {
           this.#warm.set(cell, heat);
           cell.style.setProperty('--heat', `${heat}%`);

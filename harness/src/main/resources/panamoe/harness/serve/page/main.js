@@ -175,13 +175,11 @@ async function read(text, chunks, seed) {
   try {
     for await (const { choices: [choice] } of chunks) {
       const piece = choice.text ?? choice.delta.content ?? '';
-      if (piece !== '') {
-        const rows = choice.moe?.token_experts ?? [];
-        text.add(piece, choice.token_ids.length, rows);
-        speech.add(piece);
-        latest = rows.at(-1) ?? null;
-        drawSoon();
-      }
+      const rows = choice.moe?.token_experts ?? [];
+      text.add(choice.delta?.reasoning_content ?? '', piece, choice.token_ids?.length ?? 0, rows);
+      speech.add(piece);
+      latest = rows.at(-1) ?? null;
+      drawSoon();
       if (choice.finish_reason) {
         text.end(choice.finish_reason === 'stop' ? 'the text ended' : 'the length limit was reached', seed);
       }

@@ -7,9 +7,11 @@ export class WrittenText {
   /** What the model has written. */
   text = '';
   #body;
+  #thoughts;
   #foot = document.createElement('footer');
   #started = performance.now();
   #drawn = 0;
+  #before = 0; // tokens before the answer: thoughts and their markers
 
   /**
    * @param {string} prompt
@@ -20,7 +22,9 @@ export class WrittenText {
   constructor(prompt, chat, layers, onMark) {
     this.prompt = prompt;
     this.chat = chat;
-    this.#body = new TokenText(layers, rows => onMark(rows[0]?.map(([{ expert }]) => expert) ?? null));
+    const mark = rows => onMark(rows[0]?.map(([{ expert }]) => expert) ?? null);
+    this.#body = new TokenText(layers, mark);
+    this.#thoughts = new TokenText(layers, mark, 'Thoughts');
     const asked = document.createElement(chat ? 'p' : 'span');
     asked.className = 'prompt';
     asked.textContent = prompt;
@@ -35,39 +39,63 @@ export class WrittenText {
 
   /** For each MoE layer, the tokens of each expert. */
   get counts() {
-    return this.#body.counts;
+    return this.#body.counts.map((layer, at) => layer.map((count, expert) => count + this.#thoughts.counts[at][expert]));
   }
 
   /**
    * Adds what came of the text.
    *
-   * @param {string} piece
-   * @param {number} tokens of the piece
+   * @param {string} thought what the model thinks before it answers
+   * @param {string} piece of the answer
+   * @param {number} tokens of both; those of markers, such as <think>, have no text
    * @param {number[][]} rows for each of them an expert of each MoE layer; empty for a dense model
    */
-  add(piece, tokens, rows) {
+  add(thought, piece, tokens, rows) {
+    const routes = rows.map(row => row.map(expert => [{ expert }]));
     this.text += piece;
     this.#drawn += tokens;
-    // An answer begins with its first word.
-    const shown = this.chat && this.#body.empty ? piece.trimStart() || piece : piece;
-    this.#body.add(shown, rows.map(row => row.map(expert => [{ expert }])));
+    if (this.text === '') {
+      this.#before = this.#drawn;
+    }
+    if (thought !== '') {
+      this.#think(thought, piece === '' ? routes : []);
+    }
+    if (piece !== '' || thought === '') {
+      // An answer begins with its first word.
+      this.#body.add(this.chat && this.#body.empty ? piece.trimStart() || piece : piece, routes);
+    }
+  }
+
+  #think(thought, routes) {
+    if (this.#thoughts.empty) {
+      const details = document.createElement('details');
+      details.className = 'thoughts';
+      details.open = true;
+      details.appendChild(document.createElement('summary')).textContent = 'Thoughts';
+      details.append(this.#thoughts.element);
+      this.#body.element.before(details);
+    }
+    this.#thoughts.add(thought, routes);
   }
 
   /** Colours all tokens by another MoE layer. */
   colour(layer) {
     this.#body.colour(layer);
+    this.#thoughts.colour(layer);
   }
 
   /** Leaves only one expert's tokens coloured; null for all. */
   only(expert) {
     this.#body.only(expert);
+    this.#thoughts.only(expert);
   }
 
   /** Says below the text how it ended. */
   end(how, seed) {
     const seconds = (performance.now() - this.#started) / 1000;
     const speed = (this.#drawn / seconds).toFixed(this.#drawn < 10 * seconds ? 1 : 0);
-    this.#foot.textContent = `${this.#drawn} tokens, ${speed} a second, seed ${seed}: ${how}`;
+    const before = this.#thoughts.empty ? '' : `, ${this.#before} of them before the answer`;
+    this.#foot.textContent = `${this.#drawn} tokens${before}, ${speed} a second, seed ${seed}: ${how}`;
   }
 
   /** Says above the prompt how it was sent. */
