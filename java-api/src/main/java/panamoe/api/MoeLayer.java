@@ -2,6 +2,7 @@ package panamoe.api;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.lang.foreign.MemorySegment;
+import java.util.Map;
 import panamoe.api.internal.Access;
 import panamoe.api.internal.Argument;
 import panamoe.api.internal.Lifetime;
@@ -50,13 +51,17 @@ public final class MoeLayer implements AutoCloseable {
     this.device = device;
     this.settings = settings;
     this.hidden = hidden;
-    ParameterStore store = new ParameterStore(Argument.notNull("execution", execution).on(device));
+    ParameterStore store =
+        new ParameterStore(
+            Argument.notNull("execution", execution)
+                .alikeOn(device, config, Map.of("hidden", hidden, "seed", seed)));
     this.precision = execution.precision();
     this.layer =
         new panamoe.moe.MoeLayer(
             Declarations.of(store, INITIAL_DEVIATION, "moe"), 0, hidden, config);
     try {
       store.materialize(device.backend(), precision.dtype(), true, seed);
+      store.requireReplicasAlike();
     } catch (RuntimeException | Error e) {
       store.close();
       throw e;
@@ -81,6 +86,7 @@ public final class MoeLayer implements AutoCloseable {
    * settings and seed.
    *
    * @throws PanamoeException.BadArgument also if the layer does not divide among the ranks
+   * @throws PanamoeException.RanksFailed if a rank has other settings or another seed than most
    */
   public static MoeLayer create(
       Device device, LayerSettings settings, Execution execution, long seed) {

@@ -27,6 +27,7 @@ public final class Parameters {
   private final Map<String, Parameter> parameters = new LinkedHashMap<>();
   // Those in BFLOAT16 whose FLOAT32 memory callers have, and may change at any time.
   private final Set<Parameter> lent = new LinkedHashSet<>();
+  private long sums;
   // True after a backward failed when it had added to some gradients.
   private boolean torn;
 
@@ -155,10 +156,16 @@ public final class Parameters {
   /**
    * Replaces every gradient by the sum over the ranks that hold the parameter, which all call this
    * after their backwards; alone it changes nothing. {@link AdamW#step} does so itself.
+   *
+   * @throws PanamoeException.RanksFailed if a rank has other values of a parameter that it shares,
+   *     as after an optimizer with other settings: looked for in the first call, then every 64
    */
   public void sumGradients() {
     lifetime.run(
         () -> {
+          if (sums++ % ParameterStore.COMPARED_EVERY == 0) {
+            store.requireReplicasAlike();
+          }
           for (Parameter parameter : parameters.values()) {
             parameter.replicas().at("the gradient of " + parameter.name());
             parameter.replicas().allReduce(parameter.gradient());

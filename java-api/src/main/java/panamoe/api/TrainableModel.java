@@ -60,6 +60,7 @@ public final class TrainableModel implements AutoCloseable {
       if (from != null) {
         ModelFiles.read(from, model, device.backend());
       }
+      model.parameters().requireReplicasAlike();
     } catch (RuntimeException | Error e) {
       model.close();
       throw e;
@@ -84,6 +85,7 @@ public final class TrainableModel implements AutoCloseable {
    * settings and seed.
    *
    * @throws PanamoeException.BadArgument also if the model does not divide among the ranks
+   * @throws PanamoeException.RanksFailed if a rank has other settings or another seed than most
    */
   public static TrainableModel create(
       Device device, ModelSettings settings, Execution execution, long seed) {
@@ -120,7 +122,8 @@ public final class TrainableModel implements AutoCloseable {
 
   private static TrainableModel fresh(
       Device device, ModelSettings settings, ModelConfig config, Execution execution, long seed) {
-    panamoe.parallel.Ranks ranks = Argument.notNull("execution", execution).on(device);
+    panamoe.parallel.Ranks ranks =
+        Argument.notNull("execution", execution).alikeOn(device, config, Map.of("seed", seed));
     LanguageModel model = new LanguageModel(config, ranks);
     return new TrainableModel(device, settings, model, execution.precision(), seed, null);
   }
@@ -138,6 +141,7 @@ public final class TrainableModel implements AutoCloseable {
    *
    * @throws PanamoeException.BadModel if there is no such model, or it is damaged, quantized or of
    *     a kind that cannot be trained
+   * @throws PanamoeException.RanksFailed if a rank finds another model there than most
    * @throws OutOfMemoryError if its parameters and gradients do not fit
    */
   public static TrainableModel load(Device device, Path folder, Execution execution) {
@@ -148,6 +152,7 @@ public final class TrainableModel implements AutoCloseable {
               ModelFolder found = ModelFiles.open(Argument.notNull("folder", folder), ranks);
               ModelConfig config = ModelFiles.trained(found);
               ModelFiles.require(found, config, device.backend());
+              execution.alikeOn(device, config, Map.of("weights", found.weights().sha256()));
               LanguageModel model = new LanguageModel(config, ranks);
               return new TrainableModel(device, null, model, execution.precision(), 0, found);
             });

@@ -210,6 +210,12 @@ public final class ThreadCommunicator extends GroupMember {
   }
 
   @Override
+  public CommunicationException disagreement(String sentence) {
+    liveness.fail(sentence, null);
+    return liveness.exception();
+  }
+
+  @Override
   public void close() {
     leave("has closed " + name());
   }
