@@ -11,6 +11,7 @@ import panamoe.config.FeedForwardConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.io.ConfigJson;
+import panamoe.nn.Work;
 import panamoe.op.Pass;
 import panamoe.param.Declarations;
 import panamoe.param.ParameterStore;
@@ -171,8 +172,10 @@ public final class MoeLayer implements AutoCloseable {
    * @param x [tokens, hidden]
    * @param y [tokens, hidden], receives the output; must overlap neither x nor a parameter
    * @throws PanamoeException.BadArgument if a segment is null, on the heap, too small, misaligned,
-   *     confined to another thread, or read-only but an output, or if the two overlap
+   *     confined to another thread, or read-only but an output, if the two overlap, or if there are
+   *     more than 2^31 - 1 tokens
    * @throws IllegalStateException if the arena of a segment is closed before or during the call
+   * @throws OutOfMemoryError if the tokens' activations do not fit; nothing was computed
    */
   public void forward(MemorySegment x, MemorySegment y, long tokens) {
     forward(x, null, y, tokens);
@@ -194,6 +197,19 @@ public final class MoeLayer implements AutoCloseable {
   }
 
   /**
+   * Refuses more tokens than kernels can number.
+   *
+   * @throws IllegalArgumentException if there are more, or fewer than none
+   */
+  static void requireTokens(long tokens) {
+    Argument.require(
+        tokens >= 0 && tokens <= Integer.MAX_VALUE,
+        "tokens",
+        tokens,
+        "0 to " + Integer.MAX_VALUE + " in a call");
+  }
+
+  /**
    * A caller's tokens.
    *
    * @param x [tokens, hidden]
@@ -208,11 +224,18 @@ public final class MoeLayer implements AutoCloseable {
   /** Runs the layer over rows. */
   Computed compute(Pass pass, CallersMemory memory, Rows rows) {
     long tokens = rows.tokens;
+    requireTokens(tokens);
     Tensor input = memory.input("x", precision.dtype(), rows.x, tokens, hidden);
     Tensor used = rows.used == null ? null : memory.mask("used", rows.used, tokens);
     Tensor output = memory.output("y", precision.dtype(), rows.y, tokens, hidden);
     CallersMemory.requireApart("y", rows.y, "x", rows.x);
     parameters.requireApart("y", rows.y);
+    Work work =
+        pass.recording()
+            ? Work.training(1, tokens, precision.dtype())
+            : Work.prefill(tokens, precision.dtype());
+    work = work.over(parameters.store().ranks().topology());
+    memory.requireRoom(layer.cost(work), work);
     parameters.round();
     memory.compute(() -> layer.forwardInto(pass, input, used, output));
     memory.giveBack("y", output, rows.y);

@@ -124,6 +124,30 @@ class CallersMemoryTest {
     }
   }
 
+  @Test
+  void aTruncatedFileIsNoParameter() throws IOException {
+    try (Arena arena = Arena.ofConfined();
+        Device device = Device.open("cpu", 1);
+        MoeLayer layer = MoeLayer.create(device, LAYER, 1);
+        FileChannel file = open("gate")) {
+      Parameters parameters = layer.parameters();
+      String gate = "moe.gate.weight";
+      MemorySegment before = parameters.value(gate);
+      float[] values = Floats.of(before);
+      MemorySegment mapped = file.map(MapMode.READ_WRITE, 0, before.byteSize(), arena);
+      parameters.read(gate, mapped);
+      assertArrayEquals(values, Floats.of(mapped));
+      parameters.write(gate, mapped);
+      file.truncate(0);
+      String gone = " is mapped from was truncated, or its disk is full";
+      refused("the file that into" + gone, () -> parameters.read(gate, mapped));
+      refused("the file that into" + gone, () -> parameters.readGradient(gate, mapped));
+      refused("the file that from" + gone, () -> parameters.write(gate, mapped));
+      refused("the file that from" + gone, () -> parameters.writeGradient(gate, mapped));
+      assertArrayEquals(values, Floats.of(before));
+    }
+  }
+
   /** In compiled code the JVM reports a missing page late; the call must not end before. */
   @Test
   void aFileMayBeTruncatedDuringACall() throws Exception {

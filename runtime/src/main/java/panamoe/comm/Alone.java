@@ -93,6 +93,11 @@ public final class Alone implements Communicator {
   public void abort(String reason) {}
 
   @Override
+  public String failure() {
+    return null;
+  }
+
+  @Override
   public CommunicationException disagreement(String sentence) {
     return new CommunicationException(sentence);
   }

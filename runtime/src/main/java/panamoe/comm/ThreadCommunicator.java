@@ -210,6 +210,11 @@ public final class ThreadCommunicator extends GroupMember {
   }
 
   @Override
+  public String failure() {
+    return liveness.failed() ? liveness.exception().getMessage() : null;
+  }
+
+  @Override
   public CommunicationException disagreement(String sentence) {
     liveness.fail(sentence, null);
     return liveness.exception();

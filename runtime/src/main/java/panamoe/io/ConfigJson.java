@@ -177,7 +177,9 @@ public final class ConfigJson {
     }
   }
 
-  /** Every value of a tree by its path, such as {@code training.batch} or {@code blocks[1].kind}. */
+  /**
+   * Every value of a tree by its path, such as {@code training.batch} or {@code blocks[1].kind}.
+   */
   public static Map<String, String> values(JsonNode tree) {
     Map<String, String> values = new LinkedHashMap<>();
     collect("", tree, values);

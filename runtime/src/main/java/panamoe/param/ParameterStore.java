@@ -214,11 +214,7 @@ public final class ParameterStore implements AutoCloseable {
     if (scope != null) {
       throw new IllegalStateException("the parameters already have memory");
     }
-    long available = backend.memoryAvailable();
-    if (bytes > available) {
-      throw new OutOfMemoryError(
-          "the parameters take " + bytes + " bytes, and " + available + " are available");
-    }
+    backend.requireMemory("the parameters", bytes);
     scope = TensorScope.shared(backend);
   }
 

@@ -91,6 +91,7 @@ public final class AdamW {
     this.backend = backend;
     this.settings = settings;
     this.store = store;
+    backend.requireMemory("the optimizer's moments", 8 * elementsOf(store));
     this.buckets = Bucket.of(store);
     Map<Parameter, Moments> shared = new HashMap<>();
     buckets.forEach(bucket -> bucket.moments().forEach(each -> shared.put(each.parameter(), each)));
@@ -102,6 +103,13 @@ public final class AdamW {
       moments.add(of != null ? of : Moments.of(store, parameter, new long[] {parameter.count()}));
     }
     this.norms = new GradientNorms(backend, store, moments);
+  }
+
+  /** The elements of this rank's shares, about. */
+  private static double elementsOf(ParameterStore store) {
+    return store.parameters().stream()
+        .mapToDouble(each -> (double) each.count() / each.replicas().size())
+        .sum();
   }
 
   private long largest(ToLongFunction<Bucket> elements) {

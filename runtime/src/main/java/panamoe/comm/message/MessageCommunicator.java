@@ -285,6 +285,11 @@ public final class MessageCommunicator extends GroupMember {
   }
 
   @Override
+  public String failure() {
+    return world.lifeline().failure();
+  }
+
+  @Override
   public CommunicationException disagreement(String sentence) {
     return meeting.failure(sentence);
   }

@@ -225,6 +225,11 @@ public final class NcclCommunicator extends GroupMember {
   }
 
   @Override
+  public String failure() {
+    return control.failure();
+  }
+
+  @Override
   public CommunicationException disagreement(String sentence) {
     operations.stop(sentence);
     return control.disagreement(sentence);
