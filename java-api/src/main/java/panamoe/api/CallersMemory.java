@@ -33,6 +33,9 @@ final class CallersMemory {
   /** To ask the system what is free takes 0.1 ms, which a call with more activations hides. */
   private static final double COMPARED_BYTES = 64 << 20;
 
+  /** Blocks of memory are an eighth larger than asked for at most (core/memory_blocks.h). */
+  private static final double ROUNDING = 9 / 8.0;
+
   private final Backend backend;
   private final TensorScope scope;
   private final Map<String, MemorySegment> borrowed = new LinkedHashMap<>();
@@ -52,7 +55,7 @@ final class CallersMemory {
    * @throws OutOfMemoryError in one sentence
    */
   void requireRoom(Cost cost, Work work) {
-    double bytes = cost.kept() + cost.inFlight();
+    double bytes = (cost.kept() + cost.inFlight()) * ROUNDING;
     if (bytes > COMPARED_BYTES) {
       String tokens = Count.of(work.tokens(), "token");
       backend.requireMemory("the activations of " + tokens + " in a call", bytes);

@@ -271,9 +271,9 @@ class CallersMemoryTest {
       MemorySegment y = Floats.normals(arena, COUNT, 2);
       refused("x is null", () -> layer.forward(null, y, TOKENS));
       refused("y is null", () -> layer.train(x, null, TOKENS, 1));
-      refused("is larger than any memory", () -> layer.forward(x, y, Long.MAX_VALUE));
-      refused("is larger than any memory", () -> layer.forward(x, y, 1L << 61));
-      refused("negative size", () -> layer.forward(x, y, Long.MIN_VALUE));
+      refused("tokens is 9223372036854775807", () -> layer.forward(x, y, Long.MAX_VALUE));
+      refused("tokens is 2147483648", () -> layer.forward(x, y, 1L << 31));
+      refused("tokens is -9223372036854775808", () -> layer.forward(x, y, Long.MIN_VALUE));
       refused("tokens is null", () -> model.forward(null, y, 1, 1));
       refused("targets is null", () -> model.loss(x, null, 1, 1));
       refused("batch is 0", () -> model.loss(x, x, 0, 1));
