@@ -121,30 +121,31 @@ public final class ThreadWorld {
               .name("rank " + rank)
               .unstarted(() -> play(body, world, results, liveness)));
     }
-    start(threads, liveness);
-    join(threads, liveness);
+    join(start(threads, liveness), liveness);
     if (liveness.failed()) {
       throw liveness.exception();
     }
     return results;
   }
 
-  private static void start(List<Thread> threads, Liveness liveness) {
-    for (Thread thread : threads) {
+  /** Starts the threads; fails the world if the system gives no more, and returns those it gave. */
+  private static List<Thread> start(List<Thread> threads, Liveness liveness) {
+    for (int rank = 0; rank < threads.size(); rank++) {
       try {
-        thread.start();
+        threads.get(rank).start();
       } catch (OutOfMemoryError e) { // the system's limit of threads, or memory for a stack
         liveness.fail(
-            "the system gave no thread to "
-                + thread.getName()
+            "the system gave only "
+                + rank
                 + " of "
                 + threads.size()
-                + ": "
+                + " ranks a thread: "
                 + e.getMessage(),
             e);
-        return;
+        return threads.subList(0, rank);
       }
     }
+    return threads;
   }
 
   private static <T> void play(
