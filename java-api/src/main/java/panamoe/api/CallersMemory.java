@@ -1,5 +1,6 @@
 package panamoe.api;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.LinkedHashMap;
@@ -7,6 +8,9 @@ import java.util.Map;
 import java.util.function.Consumer;
 import panamoe.api.internal.Argument;
 import panamoe.backend.Backend;
+import panamoe.io.Count;
+import panamoe.nn.Cost;
+import panamoe.nn.Work;
 import panamoe.tensor.DType;
 import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
@@ -26,6 +30,12 @@ import panamoe.tensor.TensorScope;
  * </ul>
  */
 final class CallersMemory {
+  /** To ask the system what is free takes 0.1 ms, which a call with more activations hides. */
+  private static final double COMPARED_BYTES = 64 << 20;
+
+  /** Blocks of memory are an eighth larger than asked for at most (core/memory_blocks.h). */
+  private static final double ROUNDING = 9 / 8.0;
+
   private final Backend backend;
   private final TensorScope scope;
   private final Map<String, MemorySegment> borrowed = new LinkedHashMap<>();
@@ -37,6 +47,19 @@ final class CallersMemory {
   CallersMemory(Backend backend, TensorScope scope) {
     this.backend = backend;
     this.scope = scope;
+  }
+
+  /**
+   * Refuses a call whose activations do not fit into the memory that is free now.
+   *
+   * @throws OutOfMemoryError in one sentence
+   */
+  void requireRoom(Cost cost, Work work) {
+    double bytes = (cost.kept() + cost.inFlight()) * ROUNDING;
+    if (bytes > COMPARED_BYTES) {
+      String tokens = Count.of(work.tokens(), "token");
+      backend.requireMemory("the activations of " + tokens + " in a call", bytes);
+    }
   }
 
   /**
@@ -150,6 +173,43 @@ final class CallersMemory {
     }
     if (!segment.isAccessibleBy(Thread.currentThread())) {
       throw new IllegalArgumentException("the arena of " + name + " is confined to another thread");
+    }
+  }
+
+  /**
+   * Copies a tensor to memory of its size, on any device.
+   *
+   * @throws IllegalArgumentException if the segment is null, of another size, read-only or another
+   *     thread's, or maps a file that was truncated
+   * @throws IllegalStateException if its arena is closed
+   */
+  static void read(Tensor tensor, String name, MemorySegment into) {
+    requireAlive(name, Argument.notNull(name, into));
+    if (into.isReadOnly()) {
+      throw new IllegalArgumentException(name + " is read-only, but receives a result");
+    }
+    if (!into.isMapped() || into.byteSize() != tensor.bytes()) {
+      tensor.copyTo(into);
+      return;
+    }
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment copy = arena.allocate(tensor.bytes(), 64);
+      tensor.copyTo(copy);
+      copy(name, copy, into);
+    }
+  }
+
+  /** Sets a tensor to memory of its size; throws as {@link #read} does, then sets nothing. */
+  static void write(Tensor tensor, String name, MemorySegment from) {
+    requireAlive(name, Argument.notNull(name, from));
+    if (!from.isMapped() || from.byteSize() != tensor.bytes()) {
+      tensor.copyFrom(from);
+      return;
+    }
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment copy = arena.allocate(tensor.bytes(), 64);
+      copy(name, from, copy);
+      tensor.copyFrom(copy);
     }
   }
 

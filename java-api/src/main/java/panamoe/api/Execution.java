@@ -1,7 +1,9 @@
 package panamoe.api;
 
+import java.util.Map;
 import panamoe.api.internal.Argument;
 import panamoe.api.internal.Failures;
+import panamoe.io.ConfigJson;
 
 /**
  * How a layer or model is held and computed.
@@ -42,5 +44,25 @@ public record Execution(Precision precision, Ranks ranks) {
    */
   panamoe.parallel.Ranks on(Device device) {
     return ranks == null ? panamoe.parallel.Ranks.alone() : ranks.on(device);
+  }
+
+  /**
+   * The ranks on a device, once they have found that all make the same. Collective.
+   *
+   * @param config of the layer or model
+   * @param beside what else decides about it, by name
+   * @throws IllegalArgumentException if the ranks compute elsewhere
+   * @throws panamoe.comm.CommunicationException on every rank, if one makes something else
+   */
+  panamoe.parallel.Ranks alikeOn(Device device, Record config, Map<String, ?> beside) {
+    panamoe.parallel.Ranks found = on(device);
+    found.requireAlike(
+        () -> {
+          Map<String, String> values = ConfigJson.values(ConfigJson.tree(config));
+          values.put("precision", precision.toString());
+          beside.forEach((name, value) -> values.put(name, value.toString()));
+          return values;
+        });
+    return found;
   }
 }

@@ -91,18 +91,14 @@ final class ModelFiles {
       }
       Tensor tensor = scope.allocate(DType.FLOAT32, stored.shape());
       shards.read(CALLERS + name, tensor);
-      tensor.copyTo(into);
+      CallersMemory.read(tensor, "into", into);
     }
   }
 
   /**
-   * What is to be loaded: on several ranks all see the checkpoint that the first one found.
-   * Collective.
+   * What several ranks are to load: all see the checkpoint that the first one found. Collective.
    */
   static ModelFolder open(Path folder, Ranks ranks) {
-    if (ranks.world().size() == 1) {
-      return ModelFolder.open(folder);
-    }
     byte[] found = null;
     if (ranks.first()) {
       StoredWeights weights = ModelFolder.open(folder).weights();

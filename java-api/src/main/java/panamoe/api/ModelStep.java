@@ -41,7 +41,7 @@ public final class ModelStep implements AutoCloseable {
     this.tape = new Tape(backend);
     try {
       CallersMemory memory = new CallersMemory(backend, scope);
-      TokenBatch batch = new TokenBatch(model, memory, given);
+      TokenBatch batch = new TokenBatch(model, memory, given, true);
       TokenBatch.Targets targets = batch.targets();
       GateLoads loads = new GateLoads();
       Pass pass =

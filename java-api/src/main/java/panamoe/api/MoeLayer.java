@@ -2,6 +2,7 @@ package panamoe.api;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.lang.foreign.MemorySegment;
+import java.util.Map;
 import panamoe.api.internal.Access;
 import panamoe.api.internal.Argument;
 import panamoe.api.internal.Lifetime;
@@ -10,6 +11,7 @@ import panamoe.config.FeedForwardConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.io.ConfigJson;
+import panamoe.nn.Work;
 import panamoe.op.Pass;
 import panamoe.param.Declarations;
 import panamoe.param.ParameterStore;
@@ -50,13 +52,17 @@ public final class MoeLayer implements AutoCloseable {
     this.device = device;
     this.settings = settings;
     this.hidden = hidden;
-    ParameterStore store = new ParameterStore(Argument.notNull("execution", execution).on(device));
+    ParameterStore store =
+        new ParameterStore(
+            Argument.notNull("execution", execution)
+                .alikeOn(device, config, Map.of("hidden", hidden, "seed", seed)));
     this.precision = execution.precision();
     this.layer =
         new panamoe.moe.MoeLayer(
             Declarations.of(store, INITIAL_DEVIATION, "moe"), 0, hidden, config);
     try {
       store.materialize(device.backend(), precision.dtype(), true, seed);
+      store.requireReplicasAlike();
     } catch (RuntimeException | Error e) {
       store.close();
       throw e;
@@ -81,6 +87,7 @@ public final class MoeLayer implements AutoCloseable {
    * settings and seed.
    *
    * @throws PanamoeException.BadArgument also if the layer does not divide among the ranks
+   * @throws PanamoeException.RanksFailed if a rank has other settings or another seed than most
    */
   public static MoeLayer create(
       Device device, LayerSettings settings, Execution execution, long seed) {
@@ -165,8 +172,10 @@ public final class MoeLayer implements AutoCloseable {
    * @param x [tokens, hidden]
    * @param y [tokens, hidden], receives the output; must overlap neither x nor a parameter
    * @throws PanamoeException.BadArgument if a segment is null, on the heap, too small, misaligned,
-   *     confined to another thread, or read-only but an output, or if the two overlap
+   *     confined to another thread, or read-only but an output, if the two overlap, or if there are
+   *     more than 2^31 - 1 tokens
    * @throws IllegalStateException if the arena of a segment is closed before or during the call
+   * @throws OutOfMemoryError if the tokens' activations do not fit; nothing was computed
    */
   public void forward(MemorySegment x, MemorySegment y, long tokens) {
     forward(x, null, y, tokens);
@@ -188,6 +197,19 @@ public final class MoeLayer implements AutoCloseable {
   }
 
   /**
+   * Refuses more tokens than kernels can number.
+   *
+   * @throws IllegalArgumentException if there are more, or fewer than none
+   */
+  static void requireTokens(long tokens) {
+    Argument.require(
+        tokens >= 0 && tokens <= Integer.MAX_VALUE,
+        "tokens",
+        tokens,
+        "0 to " + Integer.MAX_VALUE + " in a call");
+  }
+
+  /**
    * A caller's tokens.
    *
    * @param x [tokens, hidden]
@@ -202,11 +224,18 @@ public final class MoeLayer implements AutoCloseable {
   /** Runs the layer over rows. */
   Computed compute(Pass pass, CallersMemory memory, Rows rows) {
     long tokens = rows.tokens;
+    requireTokens(tokens);
     Tensor input = memory.input("x", precision.dtype(), rows.x, tokens, hidden);
     Tensor used = rows.used == null ? null : memory.mask("used", rows.used, tokens);
     Tensor output = memory.output("y", precision.dtype(), rows.y, tokens, hidden);
     CallersMemory.requireApart("y", rows.y, "x", rows.x);
     parameters.requireApart("y", rows.y);
+    Work work =
+        pass.recording()
+            ? Work.training(1, tokens, precision.dtype())
+            : Work.prefill(tokens, precision.dtype());
+    work = work.over(parameters.store().ranks().topology());
+    memory.requireRoom(layer.cost(work), work);
     parameters.round();
     memory.compute(() -> layer.forwardInto(pass, input, used, output));
     memory.giveBack("y", output, rows.y);

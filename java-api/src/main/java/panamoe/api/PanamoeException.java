@@ -3,8 +3,9 @@ package panamoe.api;
 /**
  * A failure that a caller can act on, with a one-sentence message and a subtype for each kind. As
  * usual in Java, programming errors (use of a closed layer) are {@link IllegalStateException}s, an
- * exhausted device or heap is an {@link OutOfMemoryError}, and a jar missing on the class path is a
- * {@link NoClassDefFoundError} that names it.
+ * exhausted device or heap is an {@link OutOfMemoryError}, a load or save whose thread was
+ * interrupted is a {@link java.util.concurrent.CancellationException}, and a jar missing on the
+ * class path is a {@link NoClassDefFoundError} that names it.
  */
 public sealed class PanamoeException extends RuntimeException {
   private static final long serialVersionUID = 1;

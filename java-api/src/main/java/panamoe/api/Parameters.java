@@ -27,6 +27,7 @@ public final class Parameters {
   private final Map<String, Parameter> parameters = new LinkedHashMap<>();
   // Those in BFLOAT16 whose FLOAT32 memory callers have, and may change at any time.
   private final Set<Parameter> lent = new LinkedHashSet<>();
+  private long sums;
   // True after a backward failed when it had added to some gradients.
   private boolean torn;
 
@@ -99,33 +100,24 @@ public final class Parameters {
    *
    * @param into exactly as many FLOAT32 as the parameter has, off-heap or of a {@code float[]}
    * @throws PanamoeException.BadArgument if no parameter has this name, or the segment is null, of
-   *     another size, read-only or confined to another thread; {@link #write}, {@link
-   *     #readGradient} and {@link #writeGradient} throw it too
+   *     another size, read-only, confined to another thread, or maps a file that was truncated;
+   *     {@link #write}, {@link #readGradient} and {@link #writeGradient} throw it too
    */
   public void read(String name, MemorySegment into) {
-    lifetime.run(() -> read(find(name).master(), into));
+    lifetime.run(() -> CallersMemory.read(find(name).master(), "into", into));
   }
 
   /** Copies a parameter's gradient, on any device. */
   public void readGradient(String name, MemorySegment into) {
-    lifetime.run(() -> read(find(name).gradient(), into));
-  }
-
-  private static void read(Tensor tensor, MemorySegment into) {
-    CallersMemory.requireAlive("into", Argument.notNull("into", into));
-    if (into.isReadOnly()) {
-      throw new IllegalArgumentException("into is read-only, but receives a result");
-    }
-    tensor.copyTo(into);
+    lifetime.run(() -> CallersMemory.read(find(name).gradient(), "into", into));
   }
 
   /** Sets a parameter to a copy of {@code from}, on any device. */
   public void write(String name, MemorySegment from) {
     lifetime.run(
         () -> {
-          CallersMemory.requireAlive("from", Argument.notNull("from", from));
           Parameter parameter = find(name);
-          parameter.master().copyFrom(from);
+          CallersMemory.write(parameter.master(), "from", from);
           round(parameter);
         });
   }
@@ -135,11 +127,7 @@ public final class Parameters {
    * that another framework made.
    */
   public void writeGradient(String name, MemorySegment from) {
-    lifetime.run(
-        () -> {
-          CallersMemory.requireAlive("from", Argument.notNull("from", from));
-          find(name).gradient().copyFrom(from);
-        });
+    lifetime.run(() -> CallersMemory.write(find(name).gradient(), "from", from));
   }
 
   /** Sets all gradients to zero. */
@@ -155,10 +143,16 @@ public final class Parameters {
   /**
    * Replaces every gradient by the sum over the ranks that hold the parameter, which all call this
    * after their backwards; alone it changes nothing. {@link AdamW#step} does so itself.
+   *
+   * @throws PanamoeException.RanksFailed if a rank has other values of a parameter that it shares,
+   *     as after an optimizer with other settings: looked for in the first call, then every 64
    */
   public void sumGradients() {
     lifetime.run(
         () -> {
+          if (sums++ % ParameterStore.COMPARED_EVERY == 0) {
+            store.requireReplicasAlike();
+          }
           for (Parameter parameter : parameters.values()) {
             parameter.replicas().at("the gradient of " + parameter.name());
             parameter.replicas().allReduce(parameter.gradient());

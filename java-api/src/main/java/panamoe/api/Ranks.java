@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.function.Supplier;
 import panamoe.api.internal.Argument;
 import panamoe.api.internal.Failures;
+import panamoe.comm.CommunicationException;
 import panamoe.comm.Communicator;
 import panamoe.comm.ThreadWorld;
 import panamoe.comm.exchange.Strategy;
@@ -129,7 +130,13 @@ public final class Ranks {
       Topology topology = Failures.translating(() -> degrees.topology(world.size()));
       T result =
           play(Failures.translating(() -> new Ranks(topology, world, Strategy.AUTO)), program);
-      Failures.run(() -> world.close());
+      Failures.run(
+          () -> {
+            world.close();
+            if (world.failure() != null) { // before this rank came to the end
+              throw new CommunicationException(world.failure());
+            }
+          });
       return result;
     } catch (Throwable e) {
       world.abort(e.getMessage() == null ? e.toString() : e.getMessage()); // nothing if it failed

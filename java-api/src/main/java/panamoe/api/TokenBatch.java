@@ -6,7 +6,9 @@ import panamoe.api.internal.Argument;
 import panamoe.comm.Communicator;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Sequences;
+import panamoe.nn.Work;
 import panamoe.op.Pass;
+import panamoe.parallel.Topology;
 import panamoe.tensor.Tensor;
 
 /** The sequences of one call of a model, copied from the caller's memory. */
@@ -48,10 +50,12 @@ final class TokenBatch {
   /**
    * Copies the tokens.
    *
-   * @throws IllegalArgumentException if the batch is empty, its sequences are longer than the
-   *     context, or its memory cannot be used
+   * @param training whether a backward follows
+   * @throws IllegalArgumentException if the batch is empty or too large to number its tokens, its
+   *     sequences are longer than the context, or its memory cannot be used
+   * @throws OutOfMemoryError if the model's activations would not fit
    */
-  TokenBatch(LanguageModel model, CallersMemory memory, Given given) {
+  TokenBatch(LanguageModel model, CallersMemory memory, Given given, boolean training) {
     Argument.require(given.batch >= 1, "batch", given.batch, "1 or more");
     int context = model.config().context();
     Argument.require(
@@ -59,10 +63,24 @@ final class TokenBatch {
         "length",
         given.length,
         "1 to " + context + ", the model's context");
+    long tokens = (long) given.batch * given.length;
+    MoeLayer.requireTokens(tokens);
     this.model = model;
     this.memory = memory;
     this.given = given;
     this.ids = memory.ids("tokens", given.tokens, tokens());
+    Topology topology = model.parameters().ranks().topology();
+    Work work =
+        new Work(
+            training,
+            false,
+            given.batch,
+            0,
+            given.length,
+            training ? tokens : 0, // else the logits are in the caller's memory
+            model.activationDType(),
+            topology);
+    memory.requireRoom(model.cost(work), work);
   }
 
   /** S, the number of tokens. */

@@ -60,6 +60,7 @@ public final class TrainableModel implements AutoCloseable {
       if (from != null) {
         ModelFiles.read(from, model, device.backend());
       }
+      model.parameters().requireReplicasAlike();
     } catch (RuntimeException | Error e) {
       model.close();
       throw e;
@@ -84,6 +85,7 @@ public final class TrainableModel implements AutoCloseable {
    * settings and seed.
    *
    * @throws PanamoeException.BadArgument also if the model does not divide among the ranks
+   * @throws PanamoeException.RanksFailed if a rank has other settings or another seed than most
    */
   public static TrainableModel create(
       Device device, ModelSettings settings, Execution execution, long seed) {
@@ -120,7 +122,8 @@ public final class TrainableModel implements AutoCloseable {
 
   private static TrainableModel fresh(
       Device device, ModelSettings settings, ModelConfig config, Execution execution, long seed) {
-    panamoe.parallel.Ranks ranks = Argument.notNull("execution", execution).on(device);
+    panamoe.parallel.Ranks ranks =
+        Argument.notNull("execution", execution).alikeOn(device, config, Map.of("seed", seed));
     LanguageModel model = new LanguageModel(config, ranks);
     return new TrainableModel(device, settings, model, execution.precision(), seed, null);
   }
@@ -133,11 +136,14 @@ public final class TrainableModel implements AutoCloseable {
   /**
    * Loads a model to train it further: the latest checkpoint of a folder that {@link #save} or
    * {@code panamoe train} wrote, one checkpoint, or a released model (a folder in Hugging Face's
-   * layout, or a GGUF file). {@link AdamW#resume} goes on with its optimizer. On several ranks all
-   * call it, and each reads its part.
+   * layout, or a GGUF file). One rank takes the next checkpoint if a save deletes this one. {@link
+   * AdamW#resume} goes on with its optimizer. On several ranks all call it, and each reads its
+   * part.
    *
    * @throws PanamoeException.BadModel if there is no such model, or it is damaged, quantized or of
    *     a kind that cannot be trained
+   * @throws PanamoeException.RanksFailed if a rank finds another model there than most
+   * @throws java.util.concurrent.CancellationException if the thread was interrupted
    * @throws OutOfMemoryError if its parameters and gradients do not fit
    */
   public static TrainableModel load(Device device, Path folder, Execution execution) {
@@ -145,12 +151,20 @@ public final class TrainableModel implements AutoCloseable {
         .use(
             () -> {
               panamoe.parallel.Ranks ranks = Argument.notNull("execution", execution).on(device);
-              ModelFolder found = ModelFiles.open(Argument.notNull("folder", folder), ranks);
-              ModelConfig config = ModelFiles.trained(found);
-              ModelFiles.require(found, config, device.backend());
-              LanguageModel model = new LanguageModel(config, ranks);
-              return new TrainableModel(device, null, model, execution.precision(), 0, found);
+              Path place = Argument.notNull("folder", folder);
+              return ranks.world().size() == 1
+                  ? ModelFolder.read(place, found -> loaded(device, found, execution, ranks))
+                  : loaded(device, ModelFiles.open(place, ranks), execution, ranks);
             });
+  }
+
+  private static TrainableModel loaded(
+      Device device, ModelFolder found, Execution execution, panamoe.parallel.Ranks ranks) {
+    ModelConfig config = ModelFiles.trained(found);
+    ModelFiles.require(found, config, device.backend());
+    execution.alikeOn(device, config, Map.of("weights", found.weights().sha256()));
+    LanguageModel model = new LanguageModel(config, ranks);
+    return new TrainableModel(device, null, model, execution.precision(), 0, found);
   }
 
   /**
@@ -219,7 +233,6 @@ public final class TrainableModel implements AutoCloseable {
   public void readState(String name, MemorySegment into) {
     lifetime.run(
         () -> {
-          CallersMemory.requireAlive("into", Argument.notNull("into", into));
           if (source == null) {
             throw new CheckpointException("the model was not loaded from a checkpoint");
           }
@@ -275,6 +288,7 @@ public final class TrainableModel implements AutoCloseable {
    *     or confined to another thread, the logits are read-only, an id is outside the vocabulary,
    *     or the batch is empty or its sequences longer than the context
    * @throws IllegalStateException if the arena of a segment is closed before or during the call
+   * @throws OutOfMemoryError if the tokens' activations do not fit; nothing was computed
    */
   public void forward(MemorySegment tokens, MemorySegment logits, int batch, int length) {
     TokenBatch.Given given = new TokenBatch.Given(tokens, null, batch, length);
@@ -282,7 +296,7 @@ public final class TrainableModel implements AutoCloseable {
         () -> {
           try (TensorScope scope = TensorScope.confined(device.backend())) {
             CallersMemory memory = new CallersMemory(device.backend(), scope);
-            TokenBatch sequences = new TokenBatch(model, memory, given);
+            TokenBatch sequences = new TokenBatch(model, memory, given, false);
             Tensor output = memory.output("logits", logits, sequences.tokens(), vocabulary());
             Pass pass = Pass.inference(device.backend(), scope);
             parameters.round();
@@ -307,7 +321,7 @@ public final class TrainableModel implements AutoCloseable {
         () -> {
           try (TensorScope scope = TensorScope.confined(device.backend())) {
             CallersMemory memory = new CallersMemory(device.backend(), scope);
-            TokenBatch sequences = new TokenBatch(model, memory, given);
+            TokenBatch sequences = new TokenBatch(model, memory, given, false);
             TokenBatch.Targets wanted = sequences.targets();
             Pass pass = Pass.inference(device.backend(), scope);
             parameters.round();
@@ -326,6 +340,7 @@ public final class TrainableModel implements AutoCloseable {
    *     or confined to another thread, an id or a target is outside the vocabulary, no target
    *     counts, or the batch is empty or its sequences longer than the context
    * @throws IllegalStateException if the arena of a segment is closed
+   * @throws OutOfMemoryError if the tokens' activations do not fit; nothing was computed
    */
   public ModelStep train(
       MemorySegment tokens, MemorySegment targets, int batch, int length, long seed) {

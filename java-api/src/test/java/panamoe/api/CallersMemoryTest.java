@@ -124,6 +124,30 @@ class CallersMemoryTest {
     }
   }
 
+  @Test
+  void aTruncatedFileIsNoParameter() throws IOException {
+    try (Arena arena = Arena.ofConfined();
+        Device device = Device.open("cpu", 1);
+        MoeLayer layer = MoeLayer.create(device, LAYER, 1);
+        FileChannel file = open("gate")) {
+      Parameters parameters = layer.parameters();
+      String gate = "moe.gate.weight";
+      MemorySegment before = parameters.value(gate);
+      float[] values = Floats.of(before);
+      MemorySegment mapped = file.map(MapMode.READ_WRITE, 0, before.byteSize(), arena);
+      parameters.read(gate, mapped);
+      assertArrayEquals(values, Floats.of(mapped));
+      parameters.write(gate, mapped);
+      file.truncate(0);
+      String gone = " is mapped from was truncated, or its disk is full";
+      refused("the file that into" + gone, () -> parameters.read(gate, mapped));
+      refused("the file that into" + gone, () -> parameters.readGradient(gate, mapped));
+      refused("the file that from" + gone, () -> parameters.write(gate, mapped));
+      refused("the file that from" + gone, () -> parameters.writeGradient(gate, mapped));
+      assertArrayEquals(values, Floats.of(before));
+    }
+  }
+
   /** In compiled code the JVM reports a missing page late; the call must not end before. */
   @Test
   void aFileMayBeTruncatedDuringACall() throws Exception {
@@ -247,9 +271,9 @@ class CallersMemoryTest {
       MemorySegment y = Floats.normals(arena, COUNT, 2);
       refused("x is null", () -> layer.forward(null, y, TOKENS));
       refused("y is null", () -> layer.train(x, null, TOKENS, 1));
-      refused("is larger than any memory", () -> layer.forward(x, y, Long.MAX_VALUE));
-      refused("is larger than any memory", () -> layer.forward(x, y, 1L << 61));
-      refused("negative size", () -> layer.forward(x, y, Long.MIN_VALUE));
+      refused("tokens is 9223372036854775807", () -> layer.forward(x, y, Long.MAX_VALUE));
+      refused("tokens is 2147483648", () -> layer.forward(x, y, 1L << 31));
+      refused("tokens is -9223372036854775808", () -> layer.forward(x, y, Long.MIN_VALUE));
       refused("tokens is null", () -> model.forward(null, y, 1, 1));
       refused("targets is null", () -> model.loss(x, null, 1, 1));
       refused("batch is 0", () -> model.loss(x, x, 0, 1));

@@ -121,6 +121,12 @@ class RanksTest {
           PanamoeException.BadArgument.class,
           () -> Ranks.onThreads(2, wrong, PATIENCE, ranks -> null));
     }
+    assertEquals(
+        "a world of threads has at most 65535 ranks, not 1048576",
+        assertThrows(
+                PanamoeException.BadArgument.class,
+                () -> Ranks.onThreads(1 << 20, Degrees.of(1), PATIENCE, ranks -> null))
+            .getMessage());
     assertThrows(
         PanamoeException.BadArgument.class,
         () -> Ranks.onThreads(0, Degrees.of(1), PATIENCE, ranks -> null));

@@ -16,6 +16,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.TreeMap;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -95,6 +98,48 @@ class SavedModelTest {
       assertEquals(loss, step(model, optimizer));
       assertEquals(wanted, parameters(model));
     }
+  }
+
+  @Test
+  void anInterruptedLoadSaysSoAndNothingOfTheModel() {
+    try (Device device = Device.open("reference", 1);
+        TrainableModel model = TrainableModel.create(device, SETTINGS, 5)) {
+      model.save(folder, 1, Map.of());
+      Thread.currentThread().interrupt();
+      String said =
+          assertThrows(CancellationException.class, () -> TrainableModel.load(device, folder))
+              .getMessage();
+      assertTrue(Thread.interrupted());
+      assertTrue(said.endsWith("the thread was interrupted"), said);
+    }
+  }
+
+  @Test
+  void aLoadBesideRapidSavesTakesTheNewest() {
+    AtomicLong saved = new AtomicLong();
+    CompletableFuture<Void> saves =
+        CompletableFuture.runAsync(
+            () -> {
+              try (Device device = Device.open("reference", 1);
+                  TrainableModel model = TrainableModel.create(device, SETTINGS, 5)) {
+                for (long step = 1; step <= 20; step++) {
+                  model.save(folder, step, Map.of());
+                  saved.set(step);
+                }
+              }
+            },
+            work -> Thread.ofPlatform().start(work));
+    try (Device device = Device.open("reference", 1)) {
+      while (!saves.isDone()) {
+        long before = saved.get();
+        if (before > 0) {
+          try (TrainableModel model = TrainableModel.load(device, folder)) {
+            assertTrue(model.stepsBefore() >= before, model.stepsBefore() + " after " + before);
+          }
+        }
+      }
+    }
+    saves.join();
   }
 
   @Test

@@ -1,6 +1,7 @@
 package panamoe.backend;
 
 import java.lang.foreign.MemorySegment;
+import panamoe.io.Count;
 import panamoe.tensor.TensorDevice;
 
 /**
@@ -42,6 +43,32 @@ public interface Backend
    * others use too.
    */
   long memoryAvailable();
+
+  /** Gives memory that is kept for reuse back to the system. */
+  default void trim() {}
+
+  /**
+   * Refuses what would not fit into the memory that is free now: a system that promises more than
+   * it has ends the process when that is used.
+   *
+   * @param what takes the bytes, in the plural
+   * @throws OutOfMemoryError in one sentence
+   */
+  default void requireMemory(String what, double bytes) {
+    if (bytes > memoryAvailable()) {
+      trim();
+      long available = memoryAvailable();
+      if (bytes > available) {
+        throw new OutOfMemoryError(
+            what
+                + " take "
+                + Count.bytes(bytes)
+                + ", and "
+                + Count.bytes(available)
+                + " are available");
+      }
+    }
+  }
 
   /** Threads of the host that this backend may keep busy. */
   default int threads() {

@@ -17,12 +17,13 @@ public final class HostMemory {
   private HostMemory() {}
 
   /**
-   * Free memory in bytes, on Linux with the caches that can be dropped; not more than a container
-   * may take.
+   * Free memory in bytes, on Linux with the caches that can be dropped; not more than a container's
+   * limit leaves beside what is in use there already.
    */
   public static long available() {
     var system = ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class);
-    return Math.min(meminfo().orElseGet(system::getFreeMemorySize), system.getTotalMemorySize());
+    long free = meminfo().orElseGet(system::getFreeMemorySize);
+    return Math.min(free, new MemoryGroups(Path.of("/")).room());
   }
 
   private static Optional<Long> meminfo() {

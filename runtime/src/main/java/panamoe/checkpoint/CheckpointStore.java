@@ -181,10 +181,16 @@ public final class CheckpointStore {
    * person to decide.
    */
   public Optional<Path> latest() {
-    List<Path> all = checkpoints();
-    return pointed()
-        .filter(all::contains)
-        .or(() -> all.isEmpty() ? Optional.empty() : Optional.of(all.getLast()));
+    for (; ; ) {
+      Optional<Path> pointed = pointed(); // before the list, which then has it, or a save went on
+      List<Path> all = checkpoints();
+      if (pointed.filter(all::contains).isPresent()) {
+        return pointed;
+      }
+      if (pointed().equals(pointed)) {
+        return all.isEmpty() ? Optional.empty() : Optional.of(all.getLast());
+      }
+    }
   }
 
   /**

@@ -93,6 +93,16 @@ public final class Alone implements Communicator {
   public void abort(String reason) {}
 
   @Override
+  public String failure() {
+    return null;
+  }
+
+  @Override
+  public CommunicationException disagreement(String sentence) {
+    return new CommunicationException(sentence);
+  }
+
+  @Override
   public void close() {}
 
   private static void copy(Tensor from, Tensor to, long rows) {

@@ -135,6 +135,18 @@ public interface Communicator extends AutoCloseable {
    */
   void abort(String reason);
 
+  /**
+   * Why the world has failed; null as long as this rank knows of no failure. Any thread may ask.
+   */
+  String failure();
+
+  /**
+   * Makes every pending and later call of every rank in the world fail with a sentence about a
+   * disagreement, which each member has found; throw what this returns. If the world has failed
+   * before, it has the first reason.
+   */
+  CommunicationException disagreement(String sentence);
+
   /** Idempotent. A rank that closes the world before the others are done with it counts as gone. */
   @Override
   void close();

@@ -210,6 +210,17 @@ public final class ThreadCommunicator extends GroupMember {
   }
 
   @Override
+  public String failure() {
+    return liveness.failed() ? liveness.exception().getMessage() : null;
+  }
+
+  @Override
+  public CommunicationException disagreement(String sentence) {
+    liveness.fail(sentence, null);
+    return liveness.exception();
+  }
+
+  @Override
   public void close() {
     leave("has closed " + name());
   }

@@ -16,6 +16,9 @@ import java.util.stream.IntStream;
  * few cores.
  */
 public final class ThreadWorld {
+  /** More than this, {@link java.util.concurrent.Phaser} cannot count. */
+  private static final int MOST_RANKS = 65_535;
+
   private static final Duration TIMEOUT = Duration.ofSeconds(10);
 
   /** The program of a rank. */
@@ -38,6 +41,10 @@ public final class ThreadWorld {
   public static ThreadWorld of(int ranks) {
     if (ranks < 1) {
       throw new IllegalArgumentException("a world needs at least one rank, not " + ranks);
+    }
+    if (ranks > MOST_RANKS) {
+      throw new IllegalArgumentException(
+          "a world of threads has at most " + MOST_RANKS + " ranks, not " + ranks);
     }
     return new ThreadWorld(new int[ranks], TIMEOUT, VirtualClock.Links.FREE);
   }
@@ -114,12 +121,31 @@ public final class ThreadWorld {
               .name("rank " + rank)
               .unstarted(() -> play(body, world, results, liveness)));
     }
-    threads.forEach(Thread::start);
-    join(threads, liveness);
+    join(start(threads, liveness), liveness);
     if (liveness.failed()) {
       throw liveness.exception();
     }
     return results;
+  }
+
+  /** Starts the threads; fails the world if the system gives no more, and returns those it gave. */
+  private static List<Thread> start(List<Thread> threads, Liveness liveness) {
+    for (int rank = 0; rank < threads.size(); rank++) {
+      try {
+        threads.get(rank).start();
+      } catch (OutOfMemoryError e) { // the system's limit of threads, or memory for a stack
+        liveness.fail(
+            "the system gave only "
+                + rank
+                + " of "
+                + threads.size()
+                + " ranks a thread: "
+                + e.getMessage(),
+            e);
+        return threads.subList(0, rank);
+      }
+    }
+    return threads;
   }
 
   private static <T> void play(

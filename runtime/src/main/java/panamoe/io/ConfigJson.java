@@ -18,8 +18,10 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 
 /**
  * Configuration records as JSON. Reading is strict: an unknown, missing, repeated or mistyped key
@@ -173,6 +175,31 @@ public final class ConfigJson {
     } catch (JsonProcessingException e) {
       throw new IllegalStateException("what was written is always readable", e);
     }
+  }
+
+  /**
+   * Every value of a tree by its path, such as {@code training.batch} or {@code blocks[1].kind}.
+   */
+  public static Map<String, String> values(JsonNode tree) {
+    Map<String, String> values = new LinkedHashMap<>();
+    collect("", tree, values);
+    return values;
+  }
+
+  private static void collect(String path, JsonNode tree, Map<String, String> values) {
+    if (tree.isEmpty()) {
+      values.put(path, tree.toString());
+    }
+    for (int i = 0; tree.isArray() && i < tree.size(); i++) {
+      collect(path + "[" + i + "]", tree.get(i), values);
+    }
+    tree.properties()
+        .forEach(
+            each ->
+                collect(
+                    path.isEmpty() ? each.getKey() : path + "." + each.getKey(),
+                    each.getValue(),
+                    values));
   }
 
   /** The record as indented JSON. */

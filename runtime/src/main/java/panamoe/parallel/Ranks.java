@@ -5,6 +5,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Supplier;
 import panamoe.backend.Backend;
 import panamoe.comm.Alone;
 import panamoe.comm.Communicator;
@@ -64,12 +65,21 @@ public final class Ranks {
    * @param strategy of exchanges with the ranks that hold experts
    * @param overlap of these exchanges with computing; the same on all ranks
    * @throws IllegalArgumentException if the world's size is not the topology's
+   * @throws panamoe.comm.CommunicationException if a rank was given others than the other ranks
    */
   public Ranks(Topology topology, Communicator world, Strategy strategy, Overlap overlap) {
     if (world.size() != topology.ranks()) {
       throw new IllegalArgumentException(
           "the topology is for " + topology.ranks() + " ranks, but the world has " + world.size());
     }
+    Alike.require(
+        world,
+        world,
+        () ->
+            Map.of(
+                "topology", topology.toString(),
+                "exchange", strategy.toString(),
+                "overlap", overlap.toString()));
     this.topology = topology;
     this.strategy = strategy;
     this.overlap = overlap;
@@ -228,6 +238,15 @@ public final class Ranks {
 
   public Overlap overlap() {
     return overlap;
+  }
+
+  /**
+   * Compares what all ranks must have alike; see {@link Alike#require}. Collective.
+   *
+   * @param mine this rank's values by name; not called by a rank that is alone
+   */
+  public void requireAlike(Supplier<Map<String, String>> mine) {
+    Alike.require(world, world, mine);
   }
 
   /** Returns true on every rank if {@code here} is true on any. Collective. */

@@ -1,6 +1,9 @@
 package panamoe.param;
 
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -8,8 +11,10 @@ import java.util.Optional;
 import java.util.function.Predicate;
 import java.util.zip.CRC32C;
 import panamoe.backend.Backend;
+import panamoe.comm.Communicator;
 import panamoe.op.Gradient;
 import panamoe.op.Tape;
+import panamoe.parallel.Alike;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Ranks.ExpertGroups;
 import panamoe.param.Parameter.Role;
@@ -24,6 +29,15 @@ import panamoe.tensor.TensorScope;
  * model is counted.
  */
 public final class ParameterStore implements AutoCloseable {
+  /**
+   * Steps between two comparisons of replicas. Each reads every parameter once, at the speed of
+   * memory, which in every step of a small batch would show.
+   */
+  public static final int COMPARED_EVERY = 64;
+
+  /** Of a parameter that is copied from a device to compare it. */
+  private static final long PIECE_BYTES = 1 << 20;
+
   private final Map<String, Parameter> parameters = new LinkedHashMap<>();
   private final Ranks ranks;
   private TensorScope scope;
@@ -200,12 +214,38 @@ public final class ParameterStore implements AutoCloseable {
     if (scope != null) {
       throw new IllegalStateException("the parameters already have memory");
     }
-    long available = backend.memoryAvailable();
-    if (bytes > available) {
-      throw new OutOfMemoryError(
-          "the parameters take " + bytes + " bytes, and " + available + " are available");
-    }
+    backend.requireMemory("the parameters", bytes);
     scope = TensorScope.shared(backend);
+  }
+
+  /**
+   * Refuses parameters that should be replicas of each other but have other values. Collective.
+   *
+   * @throws panamoe.comm.CommunicationException on every rank, with the rank and the parameter
+   */
+  public void requireReplicasAlike() {
+    Map<Communicator, List<Parameter>> replicated = new LinkedHashMap<>();
+    for (Parameter parameter : parameters.values()) {
+      replicated.computeIfAbsent(parameter.replicas(), _ -> new ArrayList<>()).add(parameter);
+    }
+    replicated.forEach(
+        (replicas, held) -> Alike.require(ranks.world(), replicas, () -> checksums(held)));
+  }
+
+  private static Map<String, String> checksums(List<Parameter> parameters) {
+    Map<String, String> checksums = new LinkedHashMap<>();
+    MemorySegment piece = Arena.ofAuto().allocate(PIECE_BYTES);
+    for (Parameter parameter : parameters) {
+      CRC32C checksum = new CRC32C();
+      Tensor master = parameter.master();
+      for (long at = 0; at < master.bytes(); at += PIECE_BYTES) {
+        long bytes = Math.min(PIECE_BYTES, master.bytes() - at);
+        master.copyTo(at, piece.asSlice(0, bytes));
+        checksum.update(piece.asSlice(0, bytes).asByteBuffer());
+      }
+      checksums.put(parameter.name() + " of checksum", Long.toHexString(checksum.getValue()));
+    }
+    return checksums;
   }
 
   /**

@@ -8,6 +8,7 @@ import java.util.function.ToLongFunction;
 import java.util.stream.LongStream;
 import panamoe.backend.Backend;
 import panamoe.backend.OptimizerKernels;
+import panamoe.io.ConfigJson;
 import panamoe.param.Parameter;
 import panamoe.param.ParameterStore;
 import panamoe.tensor.DType;
@@ -77,6 +78,8 @@ public final class AdamW {
 
   private final Backend backend;
   private final Settings settings;
+  private final ParameterStore store;
+  private long taken; // by this object
   private final List<Moments> moments = new ArrayList<>();
   private final List<Bucket> buckets;
   private final GradientNorms norms;
@@ -87,6 +90,8 @@ public final class AdamW {
   public AdamW(Backend backend, Settings settings, ParameterStore store) {
     this.backend = backend;
     this.settings = settings;
+    this.store = store;
+    backend.requireMemory("the optimizer's moments", 8 * elementsOf(store));
     this.buckets = Bucket.of(store);
     Map<Parameter, Moments> shared = new HashMap<>();
     buckets.forEach(bucket -> bucket.moments().forEach(each -> shared.put(each.parameter(), each)));
@@ -98,6 +103,13 @@ public final class AdamW {
       moments.add(of != null ? of : Moments.of(store, parameter, new long[] {parameter.count()}));
     }
     this.norms = new GradientNorms(backend, store, moments);
+  }
+
+  /** The elements of this rank's shares, about. */
+  private static double elementsOf(ParameterStore store) {
+    return store.parameters().stream()
+        .mapToDouble(each -> (double) each.count() / each.replicas().size())
+        .sum();
   }
 
   private long largest(ToLongFunction<Bucket> elements) {
@@ -128,8 +140,14 @@ public final class AdamW {
    * @param step from 0
    * @param rate of learning
    * @param norm global norm of the gradients
+   * @throws panamoe.comm.CommunicationException if a rank has another step, rate or settings, or
+   *     other values of a replicated parameter: found in the first step, then every 64
    */
   public void step(long step, double rate, double norm) {
+    if (taken++ % ParameterStore.COMPARED_EVERY == 0) {
+      store.ranks().requireAlike(() -> compared(step, rate));
+      store.requireReplicasAlike();
+    }
     // PyTorch's clip_grad_norm_: never scales up, and 1e-6 keeps a zero norm harmless.
     float scale = (float) Math.min(1, settings.clip() / (norm + 1e-6));
     for (Moments each : moments) {
@@ -159,6 +177,13 @@ public final class AdamW {
         }
       }
     }
+  }
+
+  private Map<String, String> compared(long step, double rate) {
+    Map<String, String> values = new HashMap<>(ConfigJson.values(ConfigJson.tree(settings)));
+    values.put("step", String.valueOf(step));
+    values.put("learning rate", String.valueOf(rate));
+    return values;
   }
 
   /** The BFLOAT16 copy that kernels read, or null if they read the masters. */

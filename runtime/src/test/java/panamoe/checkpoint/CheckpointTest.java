@@ -5,12 +5,17 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -194,6 +199,44 @@ class CheckpointTest extends SavedSamples {
     save(1);
     String message = refusal(checkpoint -> checkpoint.requireFits(DType.FLOAT32, available));
     assertTrue(message.contains(expected), message);
+  }
+
+  /** The saves' renames alone, without the time that a disk takes. */
+  @Test
+  void aReaderBesideRapidSavesTakesTheNewest() throws Exception {
+    AtomicLong published = new AtomicLong();
+    Files.createDirectories(directory);
+    CompletableFuture<Void> saves =
+        CompletableFuture.runAsync(
+            () -> {
+              for (long step = 1; step <= 3000; step++) {
+                publish(step);
+                published.set(step);
+              }
+            },
+            work -> Thread.ofPlatform().start(work));
+    CheckpointStore store = new CheckpointStore(directory, 2);
+    while (!saves.isDone()) {
+      long before = published.get();
+      Optional<Path> latest = store.latest();
+      if (before > 0) {
+        long step = Long.parseLong(latest.orElseThrow().getFileName().toString().substring(5));
+        assertTrue(step >= before, step + " is older than " + before);
+      }
+    }
+    saves.join();
+  }
+
+  private void publish(long step) {
+    try {
+      Path hidden = Files.createDirectory(directory.resolve(".next"));
+      Files.move(hidden, directory.resolve("step-%08d".formatted(step)));
+      Path pointer = Files.writeString(directory.resolve(".latest"), "step-%08d".formatted(step));
+      Files.move(pointer, directory.resolve("latest"), StandardCopyOption.ATOMIC_MOVE);
+      Files.deleteIfExists(directory.resolve("step-%08d".formatted(step - 2)));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   @Test

@@ -84,7 +84,7 @@ record TrainingOnRanks(
       RunConfig config, boolean complete, RankRun.Body<Optional<Outcome>> body) throws Exception {
     return processes.run(
         (ranks, backend, stop) -> {
-          Alike.require(ranks, config::toJson, "was started with other settings than rank 0");
+          ranks.requireAlike(() -> ConfigJson.values(ConfigJson.tree(config)));
           Alike.require(ranks, Build::ofClasses, "is another build than rank 0");
           Alike.require(ranks, Build::ofLibrary, "has another native library than rank 0");
           // Completeness depends on file times, which a network file system may show

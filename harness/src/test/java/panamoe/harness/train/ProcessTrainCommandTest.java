@@ -142,7 +142,7 @@ class ProcessTrainCommandTest {
             run.toString());
     assertNotEquals(0, outcome.status());
     assertEquals(
-        List.of("panamoe train: rank 1 was started with other settings than rank 0"),
+        List.of("panamoe train: rank 1 has seed 2 where rank 0 has 1"),
         outcome.said().lines().filter(line -> line.contains("panamoe train:")).toList());
     assertFalse(Files.exists(run));
   }

@@ -1,5 +1,7 @@
 package panamoe.api.internal;
 
+import java.nio.channels.ClosedByInterruptException;
+import java.util.concurrent.CancellationException;
 import java.util.function.Supplier;
 import panamoe.api.PanamoeException;
 import panamoe.bindings.NativeException;
@@ -22,6 +24,9 @@ public final class Failures {
     } catch (IllegalArgumentException e) {
       throw new PanamoeException.BadArgument(e.getMessage(), e);
     } catch (CheckpointException | DataException e) {
+      if (interrupted(e)) { // which says nothing of the files
+        throw (CancellationException) new CancellationException(e.getMessage()).initCause(e);
+      }
       throw new PanamoeException.BadModel(e.getMessage(), e);
     } catch (CommunicationException e) {
       throw new PanamoeException.RanksFailed(e.getMessage(), e);
@@ -41,6 +46,11 @@ public final class Failures {
           body.run();
           return null;
         });
+  }
+
+  private static boolean interrupted(Throwable failure) {
+    return failure != null
+        && (failure instanceof ClosedByInterruptException || interrupted(failure.getCause()));
   }
 
   private static LinkageError missing(String sentence, LinkageError cause) {

@@ -150,7 +150,7 @@ public final class NativeBackend
     return asynchronous ? deviceInfo().memoryAvailable() : HostMemory.available();
   }
 
-  /** Gives the memory kept for reuse back to the system. */
+  @Override
   public void trim() {
     requireOpen();
     Status.check(Moe.moe_memory_trim(device), "moe_memory_trim");

@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import panamoe.comm.CollectiveCall;
+import panamoe.comm.CommunicationException;
 import panamoe.comm.Communicator;
 import panamoe.comm.GroupMember;
 import panamoe.comm.Reduction;
@@ -281,6 +282,16 @@ public final class MessageCommunicator extends GroupMember {
   @Override
   public void abort(String reason) {
     world.lifeline().fail("rank " + rankInWorld() + " aborted: " + reason);
+  }
+
+  @Override
+  public String failure() {
+    return world.lifeline().failure();
+  }
+
+  @Override
+  public CommunicationException disagreement(String sentence) {
+    return meeting.failure(sentence);
   }
 
   @Override

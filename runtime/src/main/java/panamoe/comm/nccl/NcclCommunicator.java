@@ -89,7 +89,7 @@ public final class NcclCommunicator extends GroupMember {
     long[] sent = control.allToAll(sendRows);
     for (int from = 0; from < size(); from++) {
       if (sent[from] != receiveRows[from]) {
-        throw disagreed(
+        throw disagreement(
             Disagreement.ofRows(
                 name(), place(), ranks()[from], sent[from], rankInWorld(), receiveRows[from]));
       }
@@ -225,6 +225,17 @@ public final class NcclCommunicator extends GroupMember {
   }
 
   @Override
+  public String failure() {
+    return control.failure();
+  }
+
+  @Override
+  public CommunicationException disagreement(String sentence) {
+    operations.stop(sentence);
+    return control.disagreement(sentence);
+  }
+
+  @Override
   public void close() {
     if (!closed) {
       closed = true;
@@ -245,14 +256,9 @@ public final class NcclCommunicator extends GroupMember {
         descriptions[member] =
             new String(control.broadcast(call.describe().getBytes(UTF_8), member), UTF_8);
       }
-      throw disagreed(Disagreement.ofCalls(name(), ranks(), descriptions));
+      throw disagreement(Disagreement.ofCalls(name(), ranks(), descriptions));
     }
     return call;
-  }
-
-  private CommunicationException disagreed(String sentence) {
-    control.abort(sentence);
-    return new CommunicationException(sentence);
   }
 
   private static int[] gather(Communicator control, int number) {

@@ -1,5 +1,7 @@
 package panamoe.comm.tcp;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.EOFException;
@@ -28,6 +30,9 @@ import panamoe.comm.Disagreement;
 final class Gathering implements AutoCloseable {
   private static final int CONNECT_MILLIS = 2000;
   private static final int PAUSE_MILLIS = 100;
+  // Rank 0 knows best who is missing: the others wait for its sentence, too.
+  private static final int VERDICT_MILLIS = 2000;
+  private static final int LONGEST_SENTENCE = 10_000;
 
   private final TcpRank self;
   private final Duration patience;
@@ -56,8 +61,8 @@ final class Gathering implements AutoCloseable {
         gathering.connect(handshake, end);
       }
       return gathering;
-    } catch (Throwable e) {
-      gathering.close();
+    } catch (RuntimeException e) {
+      gathering.fail(e);
       throw e;
     }
   }
@@ -118,7 +123,7 @@ final class Gathering implements AutoCloseable {
   }
 
   private int patienceMillis() {
-    return (int) Math.min(Integer.MAX_VALUE, patience.toMillis());
+    return (int) Math.min(Integer.MAX_VALUE - VERDICT_MILLIS, patience.toMillis());
   }
 
   private String missing() {
@@ -142,7 +147,7 @@ final class Gathering implements AutoCloseable {
         // Looked up each time: a name may come into being with its machine.
         socket.connect(new InetSocketAddress(self.host(), self.port()), CONNECT_MILLIS);
         handshake.connect(socket, self.rank(), 0);
-        socket.setSoTimeout(patienceMillis());
+        socket.setSoTimeout(Math.addExact(patienceMillis(), VERDICT_MILLIS));
         ranks.put(0, socket);
         return;
       } catch (CommunicationException e) {
@@ -238,7 +243,12 @@ final class Gathering implements AutoCloseable {
   private byte[] read(int rank) {
     try {
       DataInputStream in = new DataInputStream(ranks.get(rank).getInputStream());
-      byte[] bytes = new byte[in.readInt()];
+      int length = in.readInt();
+      if (length < 0) {
+        byte[] sentence = in.readNBytes(Math.min(LONGEST_SENTENCE, -length));
+        throw new CommunicationException(new String(sentence, UTF_8));
+      }
+      byte[] bytes = new byte[length];
       in.readFully(bytes);
       return bytes;
     } catch (IOException e) {
@@ -255,6 +265,26 @@ final class Gathering implements AutoCloseable {
             + " while all were connecting: "
             + (e instanceof EOFException ? "it is gone" : e.getMessage()),
         e);
+  }
+
+  /**
+   * Ends the gathering and tells the ranks that have come why: rank 0 all others, which else would
+   * take it for the one that failed, and another rank tells rank 0.
+   */
+  void fail(RuntimeException why) {
+    byte[] sentence = String.valueOf(why.getMessage()).getBytes(UTF_8);
+    int length = Math.min(LONGEST_SENTENCE, sentence.length);
+    for (Socket socket : ranks.values()) {
+      try {
+        DataOutputStream out = new DataOutputStream(socket.getOutputStream());
+        out.writeInt(-length);
+        out.write(sentence, 0, length);
+        socket.shutdownOutput();
+      } catch (IOException _) {
+        // It has failed before.
+      }
+    }
+    close();
   }
 
   @Override

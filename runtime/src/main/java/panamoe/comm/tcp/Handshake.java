@@ -78,7 +78,12 @@ final class Handshake {
     }
     if (!MessageDigest.isEqual(proof, proof(CONNECTING, rank, other, theirs, mine))) {
       out.write(ANOTHER_SECRET);
-      throw new Refused("a connection from " + socket.getInetAddress() + " has another secret");
+      throw new Refused(
+          "a connection from "
+              + socket.getInetAddress()
+              + " as rank "
+              + other
+              + " has another secret");
     }
     out.write(KNOWN);
     out.write(proof(ACCEPTING, rank, other, theirs, mine));

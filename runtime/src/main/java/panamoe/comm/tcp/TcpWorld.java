@@ -62,7 +62,7 @@ public final class TcpWorld implements MessageWorld {
       return new TcpWorld(self.rank(), timeout, mesh.channels(), lifeline)
           .communicator(mesh.node(self.rank()));
     } catch (RuntimeException e) {
-      gathering.close();
+      gathering.fail(e);
       if (mesh != null) {
         mesh.close();
       }

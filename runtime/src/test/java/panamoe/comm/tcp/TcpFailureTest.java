@@ -188,6 +188,46 @@ class TcpFailureTest {
                     + "refused: a connection from .* has another secret"));
   }
 
+  /** Rank 1 waits at rank 0, which has not failed: somebody else has not come. */
+  @ParameterizedTest
+  @CsvSource({"false, ''", "true, '; refused: a connection from .* as rank 2 has another secret'"})
+  void whoDoesNotComeIsNamedByAll(boolean another, String refused) {
+    int port = TcpRanks.freePort();
+    Duration timeout = Duration.ofMillis(300);
+    List<CompletableFuture<Void>> ranks =
+        List.of(open(TcpRanks.rank(0, 3, port), timeout), open(TcpRanks.rank(1, 3, port), timeout));
+    if (another) {
+      failure(open(new TcpRank(2, 3, "localhost", port, "something else here"), PATIENT));
+    }
+    for (CompletableFuture<Void> rank : ranks) {
+      String said = failure(rank);
+      assertTrue(
+          said.matches(
+              "rank 2 did not connect to rank 0 at localhost:\\d+ within 1\\.8 s" + refused),
+          said);
+    }
+  }
+
+  /** It comes to rank 0, and then cannot connect to it as the others do. */
+  @Test
+  void whoFailsWhileAllConnectIsNamedByAll() {
+    int port = TcpRanks.freePort();
+    Duration timeout = Duration.ofSeconds(2);
+    List<CompletableFuture<Void>> ranks =
+        List.of(
+            open(TcpRanks.rank(0, 3, port), timeout),
+            CompletableFuture.runAsync(
+                () -> {
+                  Thread.currentThread().interrupt(); // closes its channels to the other ranks
+                  TcpWorld.open(TcpRanks.rank(1, 3, port), timeout, lost -> {}).close();
+                },
+                work -> Thread.ofPlatform().start(work)),
+            open(TcpRanks.rank(2, 3, port), timeout));
+    for (CompletableFuture<Void> rank : ranks) {
+      assertTrue(failure(rank).contains("rank 1 "), () -> failure(rank));
+    }
+  }
+
   @Test
   void aRankOfAnotherWorldIsRefused() {
     int port = TcpRanks.freePort();
