@@ -51,7 +51,7 @@ final class State {
   /** The state after a part of the text that one stack was on top of. */
   static State after(Stack below) {
     Collector collector = new Collector(null);
-    collector.add(below);
+    collector.add(Rule.EMPTY, below);
     return collector.state();
   }
 
@@ -171,15 +171,6 @@ final class State {
       return new State(found, ends);
     }
 
-    /** Adds a stack, null if the text may end, and all that it is opened to. */
-    void add(Stack stack) {
-      if (stack == null) {
-        ends = true;
-      } else {
-        add(stack.top, stack.below);
-      }
-    }
-
     /** Adds a rule on top of a stack, and all that they are opened to. */
     void add(Rule rule, Stack below) {
       open(rule, below);
@@ -204,13 +195,12 @@ final class State {
       Rule top = rule;
       Stack below = stack;
       while (top != null && isRoom()) {
-        if (top == Rule.EMPTY) {
-          ends |= below == null;
-          top = below == null ? null : below.top;
-          below = below == null ? null : below.below;
-          continue;
-        }
         switch (top) {
+          case Rule.Empty empty -> {
+            ends |= below == null;
+            top = below == null ? null : below.top;
+            below = below == null ? null : below.below;
+          }
           case Rule.Sequence pair -> {
             below = new Stack(pair.rest, below);
             top = pair.first;
