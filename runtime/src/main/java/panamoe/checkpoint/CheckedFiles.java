@@ -7,10 +7,14 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.DoubleConsumer;
 import panamoe.io.FileTrouble;
 
 /** The files of a checkpoint, compared with its manifest. Immutable. */
 record CheckedFiles(Path directory, Manifest manifest) {
+  /** Of which a checksum takes a second or two. */
+  private static final long MOST_COMPARED = 1L << 30;
+
   /** Refuses a file that is missing, has another size or is not a regular file. */
   void requireSizes() {
     manifest.files().forEach(this::requireSize);
@@ -38,7 +42,16 @@ record CheckedFiles(Path directory, Manifest manifest) {
 
   /** A file that is as it was saved. Reads it completely. */
   Path checked(String name) {
-    change(name)
+    return checked(name, _ -> {});
+  }
+
+  /**
+   * A file that is as it was saved. Reads it completely.
+   *
+   * @param progress is told which part is read, 0 to 1; what it throws ends the reading
+   */
+  Path checked(String name, DoubleConsumer progress) {
+    change(name, progress)
         .ifPresent(
             changed -> {
               throw CheckpointException.damaged(changed).with(Remedy.of(directory));
@@ -47,10 +60,10 @@ record CheckedFiles(Path directory, Manifest manifest) {
   }
 
   /** How a file changed since it was saved; empty if it did not. */
-  Optional<String> change(String name) {
+  Optional<String> change(String name, DoubleConsumer progress) {
     Path path = directory.resolve(name);
     String expected = manifest.files().get(name).sha256();
-    String found = SavedFile.sha256(path);
+    String found = SavedFile.sha256(path, progress);
     return found.equals(expected)
         ? Optional.empty()
         : Optional.of(
@@ -74,6 +87,11 @@ record CheckedFiles(Path directory, Manifest manifest) {
     return names;
   }
 
+  /** Bytes of a part's files. */
+  long bytes(String part) {
+    return shards(part).stream().mapToLong(name -> manifest.files().get(name).size()).sum();
+  }
+
   /** A part's tensors, without a check of their files' checksums. The caller closes it. */
   Shards headers(String part) {
     return Shards.open(directory, shards(part).stream().map(directory::resolve).toList());
@@ -86,10 +104,11 @@ record CheckedFiles(Path directory, Manifest manifest) {
 
   /**
    * Why a part's files could not be used. That one was changed explains more than what became of
-   * what it holds; where reading failed nothing is known of them.
+   * what it holds; where reading failed nothing is known of them. Large files are not read for it:
+   * the failure is told at once.
    */
   CheckpointException orChange(String part, CheckpointException failure) {
-    if (!(failure.getCause() instanceof IOException)) {
+    if (!(failure.getCause() instanceof IOException) && bytes(part) <= MOST_COMPARED) {
       shards(part).forEach(this::checked);
     }
     return failure;

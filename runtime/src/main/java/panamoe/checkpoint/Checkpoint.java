@@ -171,7 +171,7 @@ public final class Checkpoint {
 
   /** Bytes of the model's files: a lower bound for the memory of its weights in FLOAT32. */
   public long modelBytes() {
-    return files.shards(MODEL).stream().mapToLong(name -> manifest.files().get(name).size()).sum();
+    return files.bytes(MODEL);
   }
 
   /**
@@ -234,7 +234,8 @@ public final class Checkpoint {
 
   /** Whether all files are as they were saved. Reads them completely. */
   boolean isIntact() {
-    return manifest.files().keySet().stream().allMatch(name -> files.change(name).isEmpty());
+    return manifest.files().keySet().stream()
+        .allMatch(name -> files.change(name, _ -> {}).isEmpty());
   }
 
   /**

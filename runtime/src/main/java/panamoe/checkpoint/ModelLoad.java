@@ -34,7 +34,7 @@ final class ModelLoad {
   LoadReport whole(boolean allowExtra) {
     for (String name : files.shards(Checkpoint.MODEL)) {
       if (files.manifest().files().get(name).crc32c() == null) {
-        files.checked(name); // a manifest of before: its other checksum takes a pass of its own
+        files.checked(name, progress); // a manifest of before: a pass of its own
       }
     }
     return load(allowExtra, true);

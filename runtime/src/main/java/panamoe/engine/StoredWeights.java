@@ -64,6 +64,13 @@ public sealed interface StoredWeights {
     return blocks;
   }
 
+  /** Bytes of all tensors in the files. */
+  default long bytes() {
+    try (TensorFiles files = open()) {
+      return files.tensors().values().stream().mapToLong(StoredTensor::bytes).sum();
+    }
+  }
+
   /**
    * Refuses weights that are not a model's, or that do not fit, before anything is allocated.
    *

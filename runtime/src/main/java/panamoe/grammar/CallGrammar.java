@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.charset.StandardCharsets;
 import java.util.Map;
 import java.util.SortedMap;
+import java.util.concurrent.CancellationException;
 import java.util.function.Supplier;
 import panamoe.data.Tokenizer;
 import panamoe.engine.TokenConstraint;
@@ -32,21 +33,23 @@ public final class CallGrammar {
    *     and -
    * @param several whether a text may call more than once, where the form has that
    * @throws IllegalArgumentException if a schema is not supported, as for {@link JsonGrammar#of};
-   *     the message begins with the function's name
+   *     the message begins with the function's name; one bound holds for all of them together
+   * @throws CancellationException if the thread is interrupted, which it remains
    */
   public static CallGrammar of(CallForm form, Map<String, JsonNode> functions, boolean several) {
     SortedMap<byte[], Rule> names = WordList.map();
+    Budget budget = new Budget();
     functions.forEach(
         (name, schema) ->
             names.put(
                 name.getBytes(StandardCharsets.UTF_8),
-                sequence(form.between(), arguments(name, schema), form.after())));
+                sequence(form.between(), arguments(name, schema, budget), form.after())));
     return new CallGrammar(form, form.calls(WordList.rule(names), several));
   }
 
-  private static Rule arguments(String name, JsonNode schema) {
+  private static Rule arguments(String name, JsonNode schema, Budget budget) {
     try {
-      return SchemaReader.rule(schema);
+      return SchemaReader.rule(schema, budget);
     } catch (IllegalArgumentException e) {
       throw new IllegalArgumentException("function " + name + ": " + e.getMessage(), e);
     }

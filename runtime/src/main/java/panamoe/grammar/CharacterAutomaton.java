@@ -21,9 +21,11 @@ final class CharacterAutomaton {
   static final CodeSet ANY_CHARACTER =
       CodeSet.range(Character.MIN_SURROGATE, Character.MAX_SURROGATE).complement();
 
+  /** The rule of every string. */
+  static final Rule ANYTHING = Rules.repeat(Rules.one(ANY_CHARACTER), 0, Rule.Repeat.ENDLESS);
+
   /** Accepts every string. */
-  static final CharacterAutomaton ANY =
-      of(Rules.repeat(Rules.one(ANY_CHARACTER), 0, Rule.Repeat.ENDLESS), new Budget());
+  static final CharacterAutomaton ANY = of(ANYTHING, Budget.FREE);
 
   /** The first state. */
   static final int START = 0;
@@ -67,13 +69,15 @@ final class CharacterAutomaton {
     Map<State, Integer> numbers = new HashMap<>();
     List<State> states = new ArrayList<>();
     List<int[]> next = new ArrayList<>();
-    states.add(State.before(rule));
+    State anything = State.before(ANYTHING, budget);
+    states.add(State.before(rule, budget));
     numbers.put(states.getFirst(), START);
     for (int from = 0; from < states.size(); from++) {
       budget.spend((1L + states.get(from).stacks().length) * cuts.length);
       int[] targets = new int[cuts.length];
       for (int i = 0; i < cuts.length; i++) {
-        State to = states.get(from).step(cuts[i]);
+        State step = states.get(from).step(cuts[i], budget);
+        State to = step != null && step.includes(anything) ? anything : step;
         targets[i] = to == null ? NOWHERE : numbers.computeIfAbsent(to, one -> states.size());
         if (targets[i] == states.size()) {
           states.add(to);

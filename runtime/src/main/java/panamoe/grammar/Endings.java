@@ -17,10 +17,11 @@ final class Endings {
   /**
    * Checks what is referred to.
    *
-   * @throws IllegalArgumentException if one only describes endless texts, or itself
+   * @throws IllegalArgumentException if one only describes endless texts, or itself, or if the
+   *     budget is spent
    */
-  static void check(Collection<Rule.Reference> references) {
-    references.forEach(Endings::checkLoop);
+  static void check(Collection<Rule.Reference> references, Budget budget) {
+    references.forEach(reference -> checkLoop(reference, budget));
     List<Rule> rules = reachable(references);
     Set<Rule> ending = new HashSet<>();
     int before = -1;
@@ -29,6 +30,7 @@ final class Endings {
         throw new IllegalArgumentException("the schema's references are too tangled");
       }
       before = ending.size();
+      budget.spend(rules.size());
       for (Rule rule : rules.reversed()) {
         if (!ending.contains(rule) && ends(rule, ending)) {
           ending.add(rule);
@@ -76,10 +78,11 @@ final class Endings {
   }
 
   /** A reference that comes back to itself before anything is read would never be left. */
-  private static void checkLoop(Rule.Reference reference) {
+  private static void checkLoop(Rule.Reference reference, Budget budget) {
     List<Rule> found = new ArrayList<>(List.of(reference.target));
     Set<Rule> known = new HashSet<>(found);
     for (int i = 0; i < found.size(); i++) {
+      budget.spend(1);
       if (found.get(i) == reference) {
         throw new Schema(null, reference.place).refuse("is itself, by references alone");
       }

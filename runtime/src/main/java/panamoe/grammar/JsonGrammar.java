@@ -2,6 +2,7 @@ package panamoe.grammar;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.List;
+import java.util.concurrent.CancellationException;
 import java.util.function.Supplier;
 import panamoe.engine.TokenConstraint;
 
@@ -12,7 +13,7 @@ import panamoe.engine.TokenConstraint;
  */
 public final class JsonGrammar {
   private static final JsonGrammar ANY_OBJECT =
-      new JsonGrammar(new ObjectRules(List.of(), JsonRules.VALUE, new Budget()).rule());
+      new JsonGrammar(new ObjectRules(List.of(), JsonRules.VALUE, Budget.FREE).rule());
 
   private final Rule rule;
   private final State start;
@@ -36,9 +37,10 @@ public final class JsonGrammar {
    *
    * @throws IllegalArgumentException if the schema is malformed, too large, allows no text, or has
    *     a keyword that is not supported; the message names it and its place
+   * @throws CancellationException if the thread is interrupted, which it remains
    */
   public static JsonGrammar of(JsonNode schema) {
-    return new JsonGrammar(SchemaReader.rule(schema));
+    return new JsonGrammar(SchemaReader.rule(schema, new Budget()));
   }
 
   /** Any JSON object. */

@@ -65,14 +65,13 @@ final class JsonRules {
   }
 
   private static Rule value() {
-    List<Rule> rules = new ArrayList<>(List.of(NULL, BOOLEAN, NumberRules.NUMBER, STRING));
-    Rule value = choice(rules);
+    List<Rule> flat = List.of(NULL, BOOLEAN, NumberRules.NUMBER, STRING);
+    Rule value = choice(flat);
     for (int depth = 1; depth < MOST_DEPTH; depth++) {
-      value =
-          choice(
-              choice(rules),
-              array(List.of(), value, 0, Rule.Repeat.ENDLESS),
-              new ObjectRules(List.of(), value, new Budget()).rule());
+      List<Rule> rules = new ArrayList<>(flat);
+      rules.add(array(List.of(), value, 0, Rule.Repeat.ENDLESS));
+      rules.add(new ObjectRules(List.of(), value, Budget.FREE).rule());
+      value = choice(rules);
     }
     return value;
   }

@@ -16,6 +16,10 @@ import panamoe.data.regex.CodeSet;
 
 /** Rules of numbers. Their digits are bounded, so that no text is one number without an end. */
 final class NumberRules {
+  /** All that say something about numbers. */
+  static final List<String> KEYWORDS =
+      List.of("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "format");
+
   /** The most digits before the point. */
   static final int MOST_DIGITS = 18;
 

@@ -1,5 +1,6 @@
 package panamoe.grammar;
 
+import static panamoe.grammar.CharacterAutomaton.ANYTHING;
 import static panamoe.grammar.CharacterAutomaton.ANY_CHARACTER;
 
 import java.util.ArrayList;
@@ -15,18 +16,20 @@ final class PatternReader {
   private static final int MAX_LENGTH = 2000;
   private static final int MAX_DEPTH = 50;
   private static final int MAX_COUNT = 1000;
+  private static final int MAX_SIZE = 1_000_000;
   private static final CodeSet DIGIT = CodeSet.range('0', '9');
   private static final CodeSet WORD = set("09", "AZ", "az", "__");
   private static final CodeSet SPACE =
       set("\t\r", "  ", "\u00a0\u00a0", "\u1680\u1680", "\u2000\u200a", "\u2028\u2029")
           .union(set("\u202f\u202f", "\u205f\u205f", "\u3000\u3000", "\ufeff\ufeff"));
   private static final CodeSet LINE_END = set("\n\n", "\r\r", "\u2028\u2029");
-  private static final Rule ANYTHING =
-      Rules.repeat(Rules.one(ANY_CHARACTER), 0, Rule.Repeat.ENDLESS);
 
   private final String pattern;
   private int at;
   private int depth;
+
+  /** Characters of what was read last, as often as its counts repeat them. */
+  private long size;
 
   private PatternReader(String pattern) {
     this.pattern = pattern;
@@ -59,19 +62,26 @@ final class PatternReader {
     if (++depth > MAX_DEPTH) {
       throw trouble("groups nested more than " + MAX_DEPTH + " deep");
     }
-    List<Rule> alternatives = new ArrayList<>(List.of(sequence()));
-    while (take('|')) {
+    List<Rule> alternatives = new ArrayList<>();
+    long sum = 0;
+    do {
       alternatives.add(sequence());
-    }
+      sum += size;
+    } while (take('|'));
+    size = sum;
     depth--;
     return Rules.choice(alternatives);
   }
 
   private Rule sequence() {
     List<Rule> parts = new ArrayList<>();
+    long sum = 0;
     while (!atEnd() && "|)$".indexOf(peek()) < 0) {
+      size = 1;
       parts.add(quantified(atom()));
+      sum += size;
     }
+    size = sum;
     Rule rule = Rule.EMPTY;
     for (Rule part : parts.reversed()) {
       rule = Rules.sequence(part, rule);
@@ -125,6 +135,10 @@ final class PatternReader {
       }
     } else if (!take('*')) {
       return part;
+    }
+    size *= max == Rule.Repeat.ENDLESS ? Math.max(min, 1) : max;
+    if (size > MAX_SIZE) {
+      throw trouble("a repetition of more than " + MAX_SIZE + " characters");
     }
     // A lazy quantifier allows the same strings.
     take('?');

@@ -1,5 +1,6 @@
 package panamoe.grammar;
 
+import static panamoe.grammar.CharacterAutomaton.ANYTHING;
 import static panamoe.grammar.CharacterAutomaton.ANY_CHARACTER;
 
 import java.util.ArrayList;
@@ -65,8 +66,7 @@ final class PatternRules {
       others = others.intersection(one.complement());
       alternatives.add(Rules.sequence(Rules.one(one), allBut(words.subList(from, at), depth + 1)));
     }
-    Rule anything = Rules.repeat(Rules.one(ANY_CHARACTER), 0, Rule.Repeat.ENDLESS);
-    alternatives.add(Rules.sequence(Rules.one(others), anything));
+    alternatives.add(Rules.sequence(Rules.one(others), ANYTHING));
     return Rules.choice(alternatives);
   }
 }

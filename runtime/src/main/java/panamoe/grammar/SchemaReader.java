@@ -5,15 +5,18 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.TextNode;
 import java.net.URLDecoder;
+import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.SortedMap;
+import java.util.function.Supplier;
 
 /** Reads a JSON schema as a rule. What is referred to is read once, after what refers to it. */
 final class SchemaReader {
@@ -26,31 +29,55 @@ final class SchemaReader {
   private final JsonNode root;
   private final Map<String, Rule.Reference> references = new LinkedHashMap<>();
   private final Deque<Rule.Reference> unread = new ArrayDeque<>();
-  private final Budget budget = new Budget();
+  private final Budget budget;
+
+  /** Rules by what they are made of: equal parts of a schema are one rule. */
+  private final Map<List<?>, Rule> made = new HashMap<>();
+
   private int schemas;
   private int enumBytes;
 
-  private SchemaReader(JsonNode root) {
+  private SchemaReader(JsonNode root, Budget budget) {
     this.root = root;
+    this.budget = budget;
   }
 
   /**
    * The rule of the texts that a schema allows.
    *
-   * @throws IllegalArgumentException if it is malformed, not supported, or allows no text
+   * @throws IllegalArgumentException if it is malformed, not supported, allows no text, or needs
+   *     more than the budget
    */
-  static Rule rule(JsonNode schema) {
-    SchemaReader reader = new SchemaReader(schema);
+  static Rule rule(JsonNode schema, Budget budget) {
+    SchemaReader reader = new SchemaReader(schema, budget);
     Rule rule = reader.reference(new Schema(schema, "#"), "#");
     while (!reader.unread.isEmpty()) {
       Rule.Reference reference = reader.unread.remove();
       reference.target = reader.read(reader.at(reference.place), 0);
     }
-    Endings.check(reader.references.values());
+    Endings.check(reader.references.values(), budget);
     return rule;
   }
 
+  /** The rule that is made of something, each part of it in a list. */
+  private Rule once(List<?> of, Supplier<Rule> make) {
+    return made.computeIfAbsent(of, key -> make.get());
+  }
+
+  private Rule choice(List<Rule> rules) {
+    List<Rule> different = rules.stream().distinct().toList();
+    return once(different, () -> Rules.choice(different));
+  }
+
+  /** What some keywords say of a type. */
+  private static List<Object> said(Schema schema, String type, List<String> keywords) {
+    List<Object> said = new ArrayList<>(List.of(type));
+    keywords.forEach(keyword -> said.add(schema.get(keyword)));
+    return said;
+  }
+
   private Rule read(Schema schema, int depth) {
+    budget.spend(1);
     if (++schemas > MAX_SCHEMAS) {
       throw new IllegalArgumentException("the schema has more than " + MAX_SCHEMAS + " parts");
     }
@@ -73,7 +100,7 @@ final class SchemaReader {
           default -> anyOf(schema, alone, depth);
         };
     boolean nullable = schema.flag("nullable", false);
-    return nullable ? Rules.choice(rule, JsonRules.NULL) : rule;
+    return nullable ? choice(List.of(rule, JsonRules.NULL)) : rule;
   }
 
   /** One of the schemas of a list; all of them where there is one. */
@@ -86,7 +113,7 @@ final class SchemaReader {
     for (int i = 0; i < list.node().size(); i++) {
       rules.add(read(list.child(i), depth + 1));
     }
-    return Rules.choice(rules);
+    return choice(rules);
   }
 
   private Rule values(Schema schema, String keyword, Iterable<JsonNode> values) {
@@ -102,7 +129,8 @@ final class SchemaReader {
         throw schema.refuse(keyword, "brings the values to more than " + MAX_ENUM_BYTES + " bytes");
       }
     }
-    return WordList.rule(words);
+    List<?> of = List.of("values", words.keySet().stream().map(ByteBuffer::wrap).toList());
+    return once(of, () -> WordList.rule(words));
   }
 
   private Rule ofTypes(Schema schema, int depth) {
@@ -117,15 +145,23 @@ final class SchemaReader {
           switch (type) {
             case "null" -> JsonRules.NULL;
             case "boolean" -> JsonRules.BOOLEAN;
-            case "integer" ->
-                types.contains("number") ? Rule.NEVER : NumberRules.rule(schema, true);
-            case "number" -> NumberRules.rule(schema, false);
-            case "string" -> StringRules.rule(schema, budget);
+            case "integer" -> types.contains("number") ? Rule.NEVER : number(schema, type);
+            case "number" -> number(schema, type);
+            case "string" ->
+                once(
+                    said(schema, type, StringRules.KEYWORDS),
+                    () -> StringRules.rule(schema, budget));
             case "array" -> array(schema, depth);
             default -> object(schema, depth);
           });
     }
-    return Rules.choice(rules);
+    return choice(rules);
+  }
+
+  private Rule number(Schema schema, String type) {
+    return once(
+        said(schema, type, NumberRules.KEYWORDS),
+        () -> NumberRules.rule(schema, type.equals("integer")));
   }
 
   private Rule array(Schema schema, int depth) {
@@ -140,8 +176,10 @@ final class SchemaReader {
       throw schema.refuse("items", "is a list: write prefixItems");
     }
     Rule others = schema.has("items") ? read(schema.child("items"), depth + 1) : JsonRules.VALUE;
-    return JsonRules.array(
-        first, others, schema.count("minItems", 0), schema.count("maxItems", Rule.Repeat.ENDLESS));
+    int min = schema.count("minItems", 0);
+    int max = schema.count("maxItems", Rule.Repeat.ENDLESS);
+    return once(
+        List.of("array", first, others, min, max), () -> JsonRules.array(first, others, min, max));
   }
 
   private Rule object(Schema schema, int depth) {
@@ -175,7 +213,9 @@ final class SchemaReader {
       }
     }
     try {
-      return new ObjectRules(members, others, budget).rule();
+      return once(
+          List.of("object", members, others),
+          () -> new ObjectRules(members, others, budget).rule());
     } catch (IllegalArgumentException e) {
       throw schema.refuse("has too many keys to tell others from: " + e.getMessage());
     }

@@ -12,7 +12,13 @@ final class Stack {
   Stack(Rule top, Stack below) {
     this.top = top;
     this.below = below;
-    hash = 31 * top.hashCode() + (below == null ? 0 : below.hash);
+    hash = mixed(mixed(top.hashCode()) + (below == null ? 0 : below.hash));
+  }
+
+  /** Counts that are next to each other would collide in a sum. */
+  private static int mixed(int hash) {
+    int half = (hash ^ hash >>> 16) * 0x85ebca6b;
+    return half ^ half >>> 13;
   }
 
   @Override

@@ -33,15 +33,25 @@ final class State {
 
   /** The state before a rule. */
   static State before(Rule rule) {
-    Collector collector = new Collector();
+    return before(rule, null);
+  }
+
+  /**
+   * The state before a rule, with every stack.
+   *
+   * @param budget null: as for {@link #before(Rule)}
+   * @throws IllegalArgumentException if the budget is spent, or the stacks are too many
+   */
+  static State before(Rule rule, Budget budget) {
+    Collector collector = new Collector(budget);
     collector.add(rule, null);
     return collector.state();
   }
 
   /** The state after a part of the text that one stack was on top of. */
   static State after(Stack below) {
-    Collector collector = new Collector();
-    collector.pop(below);
+    Collector collector = new Collector(null);
+    collector.add(Rule.EMPTY, below);
     return collector.state();
   }
 
@@ -78,6 +88,16 @@ final class State {
 
   /** The state after one more symbol; null if it may not come. */
   State step(int symbol) {
+    return step(symbol, null);
+  }
+
+  /**
+   * The state after one more symbol, with every stack; null if it may not come.
+   *
+   * @param budget null: as for {@link #step(int)}
+   * @throws IllegalArgumentException if the budget is spent, or the stacks are too many
+   */
+  State step(int symbol, Budget budget) {
     Collector collector = null;
     for (Stack stack : stacks) {
       Rule next =
@@ -91,11 +111,16 @@ final class State {
         return this;
       }
       if (next != null) {
-        collector = collector == null ? new Collector() : collector;
+        collector = collector == null ? new Collector(budget) : collector;
         collector.add(next, stack.below);
       }
     }
     return collector == null ? null : collector.state();
+  }
+
+  /** Whether another state's texts are all among those of this one, as its stacks show. */
+  boolean includes(State other) {
+    return (ends || !other.ends) && Arrays.asList(stacks).containsAll(Arrays.asList(other.stacks));
   }
 
   /** Whether the text may end after some bytes. */
@@ -120,53 +145,107 @@ final class State {
     return hash;
   }
 
-  /** Opens rules until one that reads a symbol is on top of each stack. */
+  /**
+   * Opens rules until one that reads a symbol is on top of each stack. What is opened is bounded:
+   * by a budget, or else by giving up what is left once a stack is found.
+   */
   private static final class Collector {
     private static final int FEW = 8;
+    private static final int MOST_OPENED = 1 << 14;
 
+    private final Budget budget;
     private final List<Stack> found = new ArrayList<>(2);
-    private Set<Stack> known;
+    private Set<Stack> known; // those found, from FEW on
+    private final List<Stack> unopened = new ArrayList<>();
+    // Choices are where ways part: opened once, ways that meet again are one. The first needs no
+    // entry: no other way can have come to it.
+    private Set<Stack> choices;
     private boolean ends;
+    private int opened;
+
+    Collector(Budget budget) {
+      this.budget = budget;
+    }
 
     State state() {
       return new State(found, ends);
     }
 
-    void pop(Stack below) {
-      if (below == null) {
-        ends = true;
-      } else {
-        add(below.top, below.below);
+    /** Adds a rule on top of a stack, and all that they are opened to. */
+    void add(Rule rule, Stack below) {
+      open(rule, below);
+      while (!unopened.isEmpty()) {
+        Stack next = unopened.removeLast();
+        open(next.top, next.below);
       }
     }
 
-    void add(Rule rule, Stack below) {
-      switch (rule) {
-        case Rule.Empty empty -> pop(below);
-        case Rule.Sequence pair -> add(pair.first, new Stack(pair.rest, below));
-        case Rule.Choice choice -> choice.alternatives.forEach(one -> add(one, below));
-        case Rule.Reference reference -> add(reference.target, below);
-        case Rule.Repeat repeat -> {
-          if (repeat.min() == 0) {
-            pop(below);
-          }
-          Rule after = repeat.after();
-          add(repeat.part(), after == Rule.EMPTY ? below : new Stack(after, below));
-        }
-        case Rule.Words words -> {
-          Rule after = words.list().after(words);
-          if (after != null) {
-            add(after, below);
-          }
-          Rule.Words longer = after == null ? words : WordList.longer(words);
-          if (longer != null) {
-            keep(new Stack(longer, below));
-          }
-        }
-        case Rule.One one -> keep(new Stack(one, below));
-        case Rule.Text text -> keep(new Stack(text, below));
-        case Rule.Never never -> throw new AssertionError("a dead end");
+    private boolean isRoom() {
+      if (budget != null) {
+        budget.spend(1);
+        return true;
       }
+      return opened++ < MOST_OPENED && found.size() < MOST_STACKS || found.isEmpty() && !ends;
+    }
+
+    /**
+     * Opens a rule until one is on top that reads a symbol; what else it begins with is for later.
+     */
+    private void open(Rule rule, Stack stack) {
+      Rule top = rule;
+      Stack below = stack;
+      while (top != null && isRoom()) {
+        switch (top) {
+          case Rule.Empty empty -> {
+            ends |= below == null;
+            top = below == null ? null : below.top;
+            below = below == null ? null : below.below;
+          }
+          case Rule.Sequence pair -> {
+            below = new Stack(pair.rest, below);
+            top = pair.first;
+          }
+          case Rule.Choice choice -> top = alternatives(choice, below);
+          case Rule.Reference reference -> top = reference.target;
+          case Rule.Repeat repeat -> {
+            if (repeat.min() == 0) {
+              later(Rule.EMPTY, below);
+            }
+            Rule after = repeat.after();
+            below = after == Rule.EMPTY ? below : new Stack(after, below);
+            top = repeat.part();
+          }
+          case Rule.Words words -> {
+            top = words.list().after(words);
+            Rule longer = top == null ? words : WordList.longer(words);
+            if (longer != null) {
+              keep(new Stack(longer, below));
+            }
+          }
+          default -> {
+            keep(new Stack(top, below));
+            top = null;
+          }
+        }
+      }
+    }
+
+    /** The first of them; null if they are open already. */
+    private Rule alternatives(Rule.Choice choice, Stack below) {
+      if (!found.isEmpty() || !unopened.isEmpty()) {
+        choices = choices == null ? new HashSet<>() : choices;
+        if (!choices.add(new Stack(choice, below))) {
+          return null;
+        }
+      }
+      for (int i = choice.alternatives.size() - 1; i > 0; i--) {
+        later(choice.alternatives.get(i), below);
+      }
+      return choice.alternatives.getFirst();
+    }
+
+    private void later(Rule rule, Stack below) {
+      unopened.add(new Stack(rule, below));
     }
 
     private void keep(Stack stack) {
@@ -175,7 +254,16 @@ final class State {
       }
       if (found.size() < MOST_STACKS && !isOneTextTooMany(stack.top)) {
         found.add(stack);
+      } else if (budget != null) {
+        budget.overdraw();
       }
+    }
+
+    private Set<Stack> known() {
+      if (known == null) {
+        known = new HashSet<>(found);
+      }
+      return known;
     }
 
     private boolean isOneTextTooMany(Rule top) {
@@ -186,13 +274,6 @@ final class State {
                   .distinct()
                   .count()
               > MOST_TEXTS;
-    }
-
-    private Set<Stack> known() {
-      if (known == null) {
-        known = new HashSet<>(found);
-      }
-      return known;
     }
   }
 }

@@ -1,9 +1,13 @@
 package panamoe.grammar;
 
+import java.util.List;
 import java.util.Map;
 
 /** The rule of strings of a schema: length, pattern and format. */
 final class StringRules {
+  /** All that say something about strings. */
+  static final List<String> KEYWORDS = List.of("minLength", "maxLength", "pattern", "format");
+
   private static final String TIME =
       "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])";
   private static final String DATE =

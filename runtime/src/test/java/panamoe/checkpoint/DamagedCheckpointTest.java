@@ -1,5 +1,6 @@
 package panamoe.checkpoint;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -8,8 +9,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -20,12 +23,15 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.concurrent.CancellationException;
 import java.util.function.Consumer;
+import java.util.function.DoubleConsumer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.io.Sha256;
 import panamoe.io.StrictJson;
+import panamoe.testkit.CpuTime;
 
 /** Checkpoints that were cut, changed, replaced or forged since they were saved. */
 class DamagedCheckpointTest extends SavedSamples {
@@ -165,6 +171,56 @@ class DamagedCheckpointTest extends SavedSamples {
   }
 
   @Test
+  void whoWatchesTheProgressCanEndTheReading() throws IOException {
+    Path saved = save(1);
+    rewriteManifest(
+        saved,
+        manifest ->
+            manifest
+                .path("files")
+                .forEach(entry -> ((ObjectNode) entry).without(List.of("crc32c"))));
+    Checkpoint checkpoint = Checkpoint.open(saved);
+    DoubleConsumer stop =
+        part -> {
+          throw new CancellationException();
+        };
+    assertThrows(
+        CancellationException.class, () -> checkpoint.loadModel(Map.of(), null, true, false, stop));
+  }
+
+  @Test
+  void aLargeFileOfAnotherModelIsRefusedWithoutReadingIt() throws IOException {
+    Path saved = save(1);
+    Path file = saved.resolve("model.safetensors");
+    byte[] content = Files.readAllBytes(file);
+    int header = ByteBuffer.wrap(content).order(ByteOrder.LITTLE_ENDIAN).getInt();
+    ObjectNode tensors = (ObjectNode) StrictJson.tree(Arrays.copyOfRange(content, 8, 8 + header));
+    long data = content.length - 8L - header;
+    long more = 8L << 30;
+    ObjectNode extra = tensors.putObject("zeros").put("dtype", "F32");
+    extra.putArray("shape").add(more / 4);
+    extra.putArray("data_offsets").add(data).add(data + more);
+    byte[] json = tensors.toString().getBytes(UTF_8);
+    try (RandomAccessFile sparse = new RandomAccessFile(file.toFile(), "rw")) {
+      sparse.write(
+          ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN).putLong(json.length).array());
+      sparse.write(json);
+      sparse.write(content, 8 + header, (int) data);
+      sparse.setLength(8 + json.length + data + more);
+    }
+    rewriteManifest(
+        saved,
+        manifest ->
+            ((ObjectNode) manifest.path("files").path("model.safetensors"))
+                .put("size", size(file)));
+    String message =
+        CpuTime.assertWithin(
+            Duration.ofSeconds(10),
+            () -> refusal(checkpoint -> read.readModel(checkpoint, false, true)));
+    assertTrue(message.contains("zeros"), message);
+  }
+
+  @Test
   void theCrcOfWhatWasReadIsCompared() throws IOException {
     Path saved = save(1);
     rewriteManifest(
@@ -253,7 +309,7 @@ class DamagedCheckpointTest extends SavedSamples {
             ((ObjectNode) manifest.path("files"))
                 .putObject(copy.getFileName().toString())
                 .put("size", size(copy))
-                .put("sha256", SavedFile.sha256(copy)));
+                .put("sha256", SavedFile.sha256(copy, _ -> {})));
     String message = refusal(checkpoint -> read.readModel(checkpoint, false, false));
     assertTrue(
         message.contains("is both in") && message.contains("tensor embedding.weight"), message);

@@ -79,6 +79,9 @@ class RefusedSchemasTest {
         "{'pattern': 3} | the schema's `pattern` at # is not a text",
         "{'pattern': '(?=a)'} | the schema's `pattern` at # cannot be followed: a group that begins with (?= is not supported (character 2)",
         "{'pattern': 'a.{1000}.*b.{900}', 'maxLength': 5000} | the schema's `pattern` at # cannot be followed: the automata of this schema are too large",
+        "{'pattern': '((a{1,1000}){1,1000}){1,1000}'} | the schema's `pattern` at # cannot be followed: a repetition of more than 1000000 characters is not supported (character 29)",
+        "{'pattern': '^(a{1,1000}){1,1000}$'} | the schema's `pattern` at # cannot be followed: the automata of this schema are too large",
+        "{'pattern': '^(a{1000}){1000}$'} | the schema's `pattern` at # cannot be followed: the automata of this schema are too large",
         "{'format': 'email'} | the schema's `format` at # `email` is not supported",
         "{'format': 'date', 'pattern': 'a'} | the schema's `format` at # beside a pattern is not supported",
         "{'type': 'string', 'format': 'int32'} | the schema's `format` at # `int32` is not supported",
@@ -137,7 +140,8 @@ class RefusedSchemasTest {
         "the schema's \"enum\" at # brings the values to more than 1048576 bytes", refusal(large));
     ObjectNode costly = TinyTokenizer.MAPPER.createObjectNode();
     IntStream.range(0, 400)
-        .forEach(i -> costly.withObject("/properties/k" + i).put("pattern", "^[ab]*a[ab]{9}$"));
+        .forEach(
+            i -> costly.withObject("/properties/k" + i).put("pattern", "^[ab]*a[ab]{9}" + i + "$"));
     String message = refusal(costly);
     assertEquals(
         "cannot be followed: the automata of this schema are too large",

@@ -13,6 +13,7 @@ import panamoe.engine.InferenceSettings;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.ExpertReads;
 import panamoe.harness.PartBar;
+import panamoe.io.Count;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
 import panamoe.param.WeightTypes;
@@ -31,6 +32,8 @@ public record EngineRun(
     EngineConfig config,
     PrintWriter err,
     BooleanSupplier stop) {
+  /** A smaller load takes a second or two, and needs no word before. */
+  private static final long SAID_BYTES = 1L << 30;
 
   /**
    * Loads the model on all ranks, and runs {@code body} with an engine on rank 0.
@@ -66,6 +69,11 @@ public record EngineRun(
   }
 
   private LanguageModel load(Ranks ranks, Backend backend, List<String> warnings) {
+    long bytes = folder.weights().bytes();
+    if (ranks.first() && bytes >= SAID_BYTES) {
+      err.println("loading " + Count.bytes(bytes) + " of weights from " + folder.path());
+      err.flush();
+    }
     try (PartBar bar = PartBar.onStandardError("loading")) {
       return folder.load(backend, settings, ranks, warnings, part -> told(ranks, bar, part));
     }

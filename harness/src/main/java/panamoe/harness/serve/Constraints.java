@@ -16,6 +16,7 @@ final class Constraints {
 
   private final Tokenizer tokenizer;
   private final CallForm form;
+  private final GrammarThreads threads = new GrammarThreads();
   // Made for the first request that needs them: they take long for a large vocabulary.
   private TokenMasks masks;
   private FreeText freeText;
@@ -26,6 +27,16 @@ final class Constraints {
   Constraints(Tokenizer tokenizer, MessageForm form) {
     this.tokenizer = tokenizer;
     this.form = form.calls(tokenizer);
+  }
+
+  /**
+   * As {@link #of}, on threads of its own while the request's waits, whose interruption ends it.
+   *
+   * @throws ApiError too if too many requests wait for those
+   */
+  Supplier<TokenConstraint> ofRequest(Fields fields, Tools tools) throws InterruptedException {
+    boolean free = tools.callable().isEmpty() && !isFormat(fields);
+    return free ? of(fields, tools) : threads.make(() -> of(fields, tools));
   }
 
   /**

@@ -43,6 +43,7 @@ final class TextFields {
    * @param key whose request it is; empty if that is unknown
    * @param ends what ends a text beside the request's own stops
    * @throws ApiError if one is wrong
+   * @throws InterruptedException while a grammar is made, whose end it is
    */
   TextRequest read(
       List<int[]> prompts,
@@ -50,7 +51,8 @@ final class TextFields {
       int logprobs,
       int defaultMaxTokens,
       String key,
-      ConversationForm.Ends ends) {
+      ConversationForm.Ends ends)
+      throws InterruptedException {
     for (int[] prompt : prompts) {
       if (prompt.length > model.context()) {
         throw ApiError.tooLong(
@@ -69,7 +71,7 @@ final class TextFields {
               sampling(texts),
               stops(prompts, defaultMaxTokens, ends),
               logprobs,
-              model.constraints().of(fields, tools),
+              model.constraints().ofRequest(fields, tools),
               terms(key),
               routing(),
               delivery());

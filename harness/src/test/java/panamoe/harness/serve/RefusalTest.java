@@ -106,6 +106,7 @@ class RefusalTest {
         "'prompt':'x','timeout_ms':0            | timeout_ms      | is 0, expected 1",
         "'prompt':'x','response_format':{'type':'json_object'} | response_format | no token for the byte",
         "'prompt':'x','response_format':{'type':'json_schema','json_schema':{'schema':{'type':'number','minimum':1e400}}} | response_format | at # has a number beyond",
+        "'prompt':'x','response_format':{'type':'json_schema','json_schema':{'schema':{'pattern':'((a{1,1000}){1,1000}){1,1000}'}}} | response_format | a repetition of more than 1000000 characters",
         "'prompt':'x','response_format':{'type':'xml'} | response_format.type | is none of text",
         "'prompt':'x','tools':[{'type':'function'}] | tools       | tools belong to chat",
         "'prompt':'x','presence_penalty':101    | presence_penalty | presence_penalty is 101.0",

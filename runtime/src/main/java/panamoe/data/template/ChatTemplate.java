@@ -36,7 +36,7 @@ public final class ChatTemplate {
   /** The file that names special tokens, and may hold the template. */
   public static final String CONFIG = "tokenizer_config.json";
 
-  private static final int MOST_BYTES = 1 << 20;
+  private static final int MOST_TEMPLATE_BYTES = 4 * Template.MOST_LENGTH; // UTF-8
   private static final int MOST_CONFIG_BYTES = 64 << 20;
   private static final String KEY = "chat_template";
 
@@ -65,7 +65,7 @@ public final class ChatTemplate {
    * @param name where it comes from, for messages
    * @param tokens texts of special tokens by the names that templates have for them, such as {@code
    *     bos_token}
-   * @throws TemplateException with the line, if the text is malformed
+   * @throws TemplateException with the line, if the text is malformed or too long
    */
   public static ChatTemplate of(String text, String name, Map<String, String> tokens) {
     Template template = Template.parse(text);
@@ -77,9 +77,6 @@ public final class ChatTemplate {
   }
 
   private static Template parse(String text, String name) {
-    if (text.length() > MOST_BYTES) {
-      throw new DataException(name + " has more than " + MOST_BYTES + " characters");
-    }
     try {
       return Template.parse(text);
     } catch (TemplateException e) {
@@ -170,7 +167,7 @@ public final class ChatTemplate {
    */
   public static ChatTemplate read(Path file, JsonNode config) {
     String name = file.toString();
-    return of(parse(utf8(file, MOST_BYTES), name), name, config);
+    return of(parse(utf8(file, MOST_TEMPLATE_BYTES), name), name, config);
   }
 
   private static ChatTemplate of(Template template, String name, JsonNode config) {

@@ -19,8 +19,10 @@ final class Lexer {
     ">", "<", "=", ".", ":", "|", ","
   };
 
+  // A group of digits that is repeated would take a part of the stack for each of them.
+  private static final String DIGITS = "\\d(?:[\\d_]*\\d)?";
   private static final Pattern NUMBER =
-      Pattern.compile("\\d+(?:_\\d+)*((?:\\.\\d+(?:_\\d+)*)?[eE][+-]?\\d+|\\.\\d+(?:_\\d+)*)?");
+      Pattern.compile(DIGITS + "((?:\\." + DIGITS + ")?[eE][+-]?\\d+|\\." + DIGITS + ")?");
   private static final Pattern RAW = Pattern.compile("\\s*raw\\s*(-?)%\\}");
   private static final Pattern END_RAW = Pattern.compile("\\{%([-+]?)\\s*endraw\\s*([-+]?)%\\}");
 
@@ -89,9 +91,11 @@ final class Lexer {
     if (sign == '-') {
       last = blankFrom(at, end);
     } else if (sign != '+' && block) {
-      int lineStart = source.lastIndexOf('\n', end - 1) + 1;
-      boolean startsLine = lineStart > at || at == 0 || source.charAt(at - 1) == '\n';
-      int from = Math.max(lineStart, at);
+      int from = end; // back to the line's beginning, but not beyond the last tag
+      while (from > at && source.charAt(from - 1) != '\n') {
+        from--;
+      }
+      boolean startsLine = from == 0 || source.charAt(from - 1) == '\n';
       last = startsLine && blankFrom(from, end) == from ? from : end;
     }
     if (last > at) {
@@ -170,6 +174,9 @@ final class Lexer {
     } else if (first >= '0' && first <= '9') {
       Matcher number = NUMBER.matcher(source).region(at, source.length());
       number.lookingAt();
+      if (number.group().contains("__")) {
+        throw new TemplateException("a number has two _ in a row");
+      }
       boolean index = tokens.getLast().is("."); // as in pair.0.1
       int end = number.group(1) == null || !index ? number.end() : number.start(1);
       boolean whole = index || number.group(1) == null;

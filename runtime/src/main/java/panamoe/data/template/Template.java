@@ -11,6 +11,9 @@ import java.util.Map;
  * gives them. Immutable and thread-safe.
  */
 final class Template {
+  /** Most characters of a template. */
+  static final int MOST_LENGTH = 1 << 20;
+
   /** Most numbers of a {@code range}. */
   private static final long MOST_RANGE = 100_000;
 
@@ -23,9 +26,17 @@ final class Template {
   }
 
   /**
-   * @throws TemplateException with the line, if the source is malformed
+   * @throws TemplateException with the line, if the source is malformed; or if it is too long
    */
   static Template parse(String source) {
+    if (source.length() > MOST_LENGTH) {
+      throw new TemplateException(
+          "the template has "
+              + source.length()
+              + " characters, but at most "
+              + MOST_LENGTH
+              + " are read");
+    }
     return new Template(source, StatementParser.parse(source));
   }
 

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import java.time.Duration;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -11,6 +12,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import panamoe.testkit.CpuTime;
 
 /**
  * A template can neither run for ever nor fill the memory or the stack, and says where it failed.
@@ -38,6 +40,11 @@ class BoundsTest {
         Arguments.of("{% for i in range(99999) %}{% set x = range(99999) %}{% endfor %}", 1, STEPS),
         Arguments.of(
             "{{ range(100001) }}", 1, "a range has more than 100000 numbers, or huge ones"),
+        Arguments.of(
+            "{{ 1" + "_1".repeat(100_000) + " }}",
+            1,
+            "the number '" + "1".repeat(40) + "...' is beyond 64 bits"),
+        Arguments.of("{{ 1__0 }}", 1, "a number has two _ in a row"),
         Arguments.of("{{ 'a' * 999999999 }}", 1, LONG),
         Arguments.of("{{ 'ab' * 9223372036854775807 }}", 1, LONG),
         Arguments.of("{{ [1] * 999999999 }}", 1, "the list grows beyond 10 million elements"),
@@ -92,6 +99,21 @@ class BoundsTest {
     TemplateException e = assertThrows(TemplateException.class, () -> render(template));
     assertEquals("line " + line + ": " + message, e.getMessage());
     assertEquals(line, e.line());
+  }
+
+  /** 2^36 characters would be looked at, if each tag sought the beginning of its line. */
+  @Test
+  void readingTakesLinearTime() {
+    String template = "{% if 0 %}" + "{%elif 0%}".repeat(104_800) + "{% endif %}";
+    assertEquals("", CpuTime.assertWithin(Duration.ofSeconds(5), () -> render(template)));
+  }
+
+  @Test
+  void aTemplateThatIsTooLongIsRefusedWithTheLimit() {
+    TemplateException e =
+        assertThrows(TemplateException.class, () -> render("a".repeat((1 << 20) + 1)));
+    assertEquals(
+        "the template has 1048577 characters, but at most 1048576 are read", e.getMessage());
   }
 
   /** 2^46 comparisons, if each character were sought among the others. */

@@ -1,0 +1,69 @@
+package panamoe.harness.serve;
+
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Future;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
+
+/**
+ * The few threads that make grammars, so that schemas that take long leave processors to all that
+ * is not one. Thread-safe.
+ */
+final class GrammarThreads {
+  private static final int QUEUE = 64;
+  // About what the longest grammar takes.
+  private static final long RETRY_MILLIS = 500;
+
+  private final ExecutorService threads;
+
+  /** With half of the processors' threads, which end when they are idle. */
+  GrammarThreads() {
+    this(Math.max(1, Runtime.getRuntime().availableProcessors() / 2), QUEUE);
+  }
+
+  /**
+   * @param queue most grammars that wait for a thread
+   */
+  GrammarThreads(int count, int queue) {
+    ThreadPoolExecutor pool =
+        new ThreadPoolExecutor(
+            count,
+            count,
+            1,
+            TimeUnit.SECONDS,
+            new LinkedBlockingQueue<>(queue),
+            Thread.ofPlatform().daemon().name("grammar-", 0).factory());
+    pool.allowCoreThreadTimeOut(true);
+    threads = pool;
+  }
+
+  /**
+   * Makes a grammar while its request waits. It is cancelled when the request's thread is
+   * interrupted.
+   *
+   * @throws ApiError 429 if too many wait; else what making it throws
+   */
+  <T> T make(Supplier<T> grammar) throws InterruptedException {
+    Future<T> made;
+    try {
+      made = threads.submit(grammar::get);
+    } catch (RejectedExecutionException _) {
+      throw ApiError.overloaded("too many schemas wait to be read", RETRY_MILLIS, true);
+    }
+    try {
+      return made.get();
+    } catch (ExecutionException e) {
+      switch (e.getCause()) {
+        case RuntimeException cause -> throw cause;
+        case Error cause -> throw cause;
+        default -> throw new AssertionError(e.getCause());
+      }
+    } finally {
+      made.cancel(true); // nothing if it is made
+    }
+  }
+}
