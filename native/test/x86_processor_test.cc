@@ -1,6 +1,8 @@
 // What each Highway target asks of a processor where it uses instructions without Highway, on processors that this
 // machine is not: by the answers that they give to CPUID.
+#include <sstream>
 #include <string>
+#include <tuple>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "test/x86_processor_test.cc"
@@ -12,10 +14,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 
-struct Asks {
-  static constexpr int64_t kTarget = HWY_TARGET;
-  static constexpr Instruction kDot = kByteDot, kTiles = kBfloat16Tiles, kBytesInTiles = kInt8Tiles;
-};
+inline constexpr std::tuple kAsks{int64_t{HWY_TARGET}, kByteDot, kBfloat16Tiles, kInt8Tiles};
 
 }  // namespace moe::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -33,22 +32,19 @@ bool has(const cpu::Abilities& abilities, Instruction instruction) {
   return (abilities.instructions & static_cast<unsigned>(instruction)) != 0;
 }
 
-// A target's name if the processor has it, and what its kernels then use besides.
-template <class Asks>
-std::string kernels(const cpu::Abilities& abilities) {
-  if ((abilities.targets & Asks::kTarget) == 0) return "";
-  std::string text = std::string(" ") + hwy::TargetName(Asks::kTarget);
-  if (has(abilities, Asks::kDot)) text += Asks::kDot == Instruction::kByteDot256 ? "+vex" : "+evex";
-  if (has(abilities, Asks::kTiles)) text += "+bf16 tiles";
-  if (has(abilities, Asks::kBytesInTiles)) text += "+int8 tiles";
-  return text;
-}
-
-// Of all targets, best last.
+// The targets that a processor has, best last, each with what its kernels then use besides Highway.
 std::string kernels(const cpu::Answers& answers) {
   const cpu::Abilities abilities = cpu::abilities_of(answers);
-  return kernels<cpu::N_SSE2::Asks>(abilities) + kernels<cpu::N_AVX2::Asks>(abilities) +
-         kernels<cpu::N_AVX3::Asks>(abilities) + kernels<cpu::N_AVX3_ZEN4::Asks>(abilities);
+  std::ostringstream text;
+  for (const auto& [target, dot, bfloat16_tiles, int8_tiles] :
+       {cpu::N_SSE2::kAsks, cpu::N_AVX2::kAsks, cpu::N_AVX3::kAsks, cpu::N_AVX3_ZEN4::kAsks}) {
+    if ((abilities.targets & target) == 0) continue;
+    text << ' ' << hwy::TargetName(target);
+    if (has(abilities, dot)) text << (dot == Instruction::kByteDot256 ? "+vex" : "+evex");
+    if (has(abilities, bfloat16_tiles)) text << "+bf16 tiles";
+    if (has(abilities, int8_tiles)) text << "+int8 tiles";
+  }
+  return text.str();
 }
 
 constexpr unsigned kKeeps256 = 0x7, kKeeps512 = 0xe7, kKeepsTiles = 0x602e7;
@@ -60,7 +56,7 @@ struct Model {
   const char* kernels;
 
   cpu::Answers answers() const {
-    return {.leaf0 = amd ? cpu::Cpuid{0x10, 0x68747541, 0x444d4163, 0x69746e65}    // AuthenticAMD
+    return {.leaf0 = amd ? cpu::Cpuid{0x10, 0x68747541, 0x444d4163, 0x69746e65}   // AuthenticAMD
                          : cpu::Cpuid{0x20, 0x756e6547, 0x6c65746e, 0x49656e69},  // GenuineIntel
             .leaf1 = {.ecx = leaf1_ecx},
             .leaf7 = {.ebx = leaf7_ebx, .ecx = leaf7_ecx, .edx = leaf7_edx},
