@@ -2,8 +2,8 @@
 file(GLOB PANAMOE_BENCHES CONFIGURE_DEPENDS bench/*_bench.cc)
 foreach(bench_source ${PANAMOE_BENCHES})
   get_filename_component(bench_name ${bench_source} NAME_WE)
-  add_executable(${bench_name} ${bench_source} ${PANAMOE_DISPATCH} cpu/processor.cc
-    cpu/${PANAMOE_PROCESSOR}/processor.cc cpu/simd/target.cc cpu/team.cc)
+  add_executable(${bench_name} ${bench_source} ${PANAMOE_DISPATCH} cpu/processor.cc cpu/simd/target.cc
+    cpu/team.cc)
   target_include_directories(${bench_name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
   panamoe_simd_targets(${bench_name})
   target_link_libraries(${bench_name} PRIVATE panamoe highway)

@@ -11,7 +11,7 @@ if(CMAKE_CXX_COMPILER_ID MATCHES "Clang" AND PANAMOE_PROCESSOR STREQUAL "x86")
   target_compile_options(highway INTERFACE -mevex512)
 endif()
 # A test program or benchmark that has kernels of its own takes these, as the library's are hidden.
-set(PANAMOE_DISPATCH cpu/simd/highway.cc cpu/${PANAMOE_PROCESSOR}/processor_targets.cc)
+set(PANAMOE_DISPATCH cpu/simd/highway.cc cpu/${PANAMOE_PROCESSOR}/processor.cc)
 
 if(PANAMOE_PROCESSOR STREQUAL "arm64")
   # NEON is not faster here than NEON without AES.

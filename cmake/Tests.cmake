@@ -19,7 +19,7 @@ endif()
 
 file(GLOB PANAMOE_TESTS CONFIGURE_DEPENDS test/*_test.cc)
 if(NOT PANAMOE_PROCESSOR STREQUAL "x86")
-  list(FILTER PANAMOE_TESTS EXCLUDE REGEX /tile_gemm_test.cc$)  # of a unit of x86 processors
+  list(FILTER PANAMOE_TESTS EXCLUDE REGEX "/(tile_gemm|x86_processor)_test.cc$")
 endif()
 add_executable(panamoe_test test/main.cc test/allocations.cc test/threads.cc cpu/team.cc core/arena.cc core/stream.cc
   ${PANAMOE_DISPATCH} ${PANAMOE_TESTS})
@@ -102,6 +102,28 @@ if(NOT PANAMOE_SANITIZE)
   list(GET PANAMOE_SIMD_TARGETS 0 lowest)
   set_tests_properties(refuses_unknown_target PROPERTIES ENVIRONMENT PANAMOE_SIMD=MMX
     PASS_REGULAR_EXPRESSION "PANAMOE_SIMD is 'MMX', which is not one of:.* ${lowest}")
+endif()
+
+# On processors that this machine is not, as far as qemu has them: without AVX-512. Few tests, for they are fifty times as
+# slow; "ci/slow cross" runs more. ThreadSanitizer does not run there, and LeakSanitizer, which traces its own process.
+find_program(PANAMOE_QEMU qemu-x86_64)
+if(PANAMOE_QEMU AND PANAMOE_PROCESSOR STREQUAL "x86" AND NOT PANAMOE_SANITIZE MATCHES "thread")
+  set(emulated_processors Haswell-noTSX EPYC-Milan)
+  if(NOT PANAMOE_SANITIZE)  # which is compiled for AVX2
+    list(APPEND emulated_processors Nehalem)
+    add_test(NAME simt.refuses_lesser_processor COMMAND ${PANAMOE_QEMU} -cpu Haswell-noTSX,-bmi2
+      $<TARGET_FILE:panamoe_test> --gtest_filter=NormTest.Refuses)
+    set_tests_properties(simt.refuses_lesser_processor PROPERTIES ENVIRONMENT PANAMOE_TEST_BACKEND=simt
+      PASS_REGULAR_EXPRESSION "the emulation of CUDA needs a processor of x86-64-v3")
+  endif()
+  string(JOIN ":" emulated_tests *ProcessorTest.* GemmTest.AppliesBias* BlockGemmTest.RowsArePacked*
+    BlockGemmTest.AddsToC* BlockGemmTest.Multiplies* BlockGemmTest.Numbers* ExactBlockGemmTest.AnOutlier*
+    ExactBlockGemmTest.Numbers*)
+  foreach(processor ${emulated_processors})
+    add_test(NAME on_${processor} COMMAND ${PANAMOE_QEMU} -cpu ${processor} $<TARGET_FILE:panamoe_test>
+      --gtest_brief=1 --gtest_filter=${emulated_tests})
+    set_tests_properties(on_${processor} PROPERTIES ENVIRONMENT ASAN_OPTIONS=detect_leaks=0)
+  endforeach()
 endif()
 
 # Stand for NCCL on machines without a GPU, and for a system that is short of threads, in the Java tests; never shipped.

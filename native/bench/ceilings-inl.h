@@ -11,7 +11,7 @@
 #include <string_view>
 
 #include "cpu/gemm/amx_tiles.h"
-#include "cpu/processor.h"
+#include "cpu/simd/instructions-inl.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -69,7 +69,7 @@ inline bool tiles_allowed() {
 // widening: the ceiling is that of float32.
 inline double dot_bf16(int64_t steps, float seed, float* sink) {
 #if HWY_ARCH_X86
-  if (tiles_allowed() && cpu::has_tile_unit()) return square_tiles(steps / 4);
+  if (tiles_allowed() && cpu::has(cpu::Instruction::kBfloat16Tiles)) return square_tiles(steps / 4);
 #endif
 #if HWY_NATIVE_DOT_BF16
   const hn::ScalableTag<hwy::bfloat16_t> d;
@@ -91,16 +91,17 @@ inline double dot_bf16(int64_t steps, float seed, float* sink) {
 }
 
 // Dot products of four unsigned by four signed bytes. Returns the multiply-adds done, twice.
-template <class Dot>
-HWY_INLINE double dot_bytes(int64_t steps, float seed, float* sink, Dot&& dot) {
+template <bool kInstruction>
+double dot_bytes(int64_t steps, float seed, float* sink) {
   const hn::ScalableTag<int32_t> d;
-  const hn::Repartition<uint8_t, decltype(d)> du;
+  const hn::ScalableTag<uint8_t> du;
+  const hn::ScalableTag<int8_t> di;
   hn::Vec<decltype(d)> sum[12];
   for (auto& s : sum) s = hn::Zero(d);
   const auto x = hn::Set(du, static_cast<uint8_t>(seed));
   for (int64_t i = 0; i < steps; ++i) {
 #pragma GCC unroll 12
-    for (auto& s : sum) s = dot(x, s);
+    for (auto& s : sum) s = cpu::HWY_NAMESPACE::dot_bytes<kInstruction>(x, hn::BitCast(di, x), s);
   }
   for (int i = 1; i < 12; ++i) sum[0] = hn::Add(sum[0], sum[i]);
   *sink = static_cast<float>(hn::ReduceSum(d, sum[0]));
@@ -108,21 +109,11 @@ HWY_INLINE double dot_bytes(int64_t steps, float seed, float* sink, Dot&& dot) {
 }
 inline double dot_int8(int64_t steps, float seed, float* sink) {
 #if HWY_ARCH_X86
-  if (tiles_allowed() && cpu::has_int8_tile_unit()) return square_byte_tiles(steps / 4);
+  if (tiles_allowed() && cpu::has(cpu::Instruction::kInt8Tiles)) return square_byte_tiles(steps / 4);
 #endif
-  const hn::ScalableTag<int32_t> d;
-  const hn::Repartition<int8_t, decltype(d)> di;
-#if HWY_TARGET == HWY_AVX3  // Highway has it from AVX3_DL on
-  if (cpu::has_byte_dot()) {
-    return dot_bytes(steps, seed, sink, [](auto x, auto s) __attribute__((always_inline)) {
-      asm("vpdpbusd %1, %1, %0" : "+v"(s.raw) : "v"(x.raw));
-      return s;
-    });
-  }
-#endif
-  return dot_bytes(steps, seed, sink, [&](auto x, auto s) __attribute__((always_inline)) {
-    return hn::SumOfMulQuadAccumulate(d, x, hn::BitCast(di, x), s);
-  });
+  using cpu::HWY_NAMESPACE::kByteDot;
+  const bool instruction = kByteDot != cpu::Instruction::kNone && cpu::has(kByteDot);
+  return instruction ? dot_bytes<true>(steps, seed, sink) : dot_bytes<false>(steps, seed, sink);
 }
 
 // Reads memory as `streams` streams side by side, each 2 KB ahead of use: past the L2 and L3 caches, as is fastest on

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/error.h"
+#include "cpu/processor.h"
 
 namespace moe {
 namespace {
@@ -31,12 +32,10 @@ Function* symbol(void* library, const char* name, const std::string& file) {
 }  // namespace
 
 std::shared_ptr<Device> open_plugin(std::string_view backend, int ordinal) {
-#if defined(__x86_64__)
-  // The emulation is compiled for AVX2 and FMA: fmaf() must be one instruction, as on a card.
-  if (backend == "simt" && !(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))) {
-    fail(MOE_UNSUPPORTED, "the emulation of CUDA needs a processor with AVX2 and FMA");
+  // It is compiled for that: fmaf() must be one instruction, as on a card.
+  if (backend == "simt" && !cpu::has(cpu::Instruction::kX86Level3)) {
+    fail(MOE_UNSUPPORTED, "the emulation of CUDA needs a processor of x86-64-v3 (AVX2, FMA, BMI2 and more)");
   }
-#endif
   const std::string file = own_folder() / ("libpanamoe_" + std::string(backend) + ".so");
   // Never closed: devices outlive every handle to it. dlopen itself is thread-safe and counts.
   void* library = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);

@@ -1,7 +1,7 @@
 // The targets that this library finds on the processor against those that Highway's own library finds.
 #include <dlfcn.h>
 
-#include "cpu/simd/processor_targets.h"
+#include "cpu/processor.h"
 #include "hwy/highway.h"
 #include "test/testing.h"
 

@@ -15,9 +15,7 @@ namespace moe::cpu {
 namespace {
 bool g_tiles = false;
 }
-bool multiplies_in_tiles() { return false; }
-bool multiplies_blocks_in_tiles() { return g_tiles; }
-bool multiplies_bytes() { return false; }
+bool uses(Instruction instruction) { return g_tiles && instruction == Instruction::kInt8Tiles; }
 int64_t l1_bytes() { return 49152; }
 int64_t l2_bytes() { return 1 << 20; }
 

@@ -7,9 +7,8 @@
 //             m (a sum of x)
 //
 // A block's products are summed in int32, exactly; then come one product and one multiply-add in float32. So the bits
-// of a row of C do not depend on the rows beside it. vpdpbusd sums four products of unsigned by signed bytes at once.
-// Highway has it from AVX3_DL on; processors of other targets may have it too; elsewhere it is composed, with the same
-// sums.
+// of a row of C do not depend on the rows beside it. vpdpbusd sums four products of unsigned by signed bytes at once
+// (dot_bytes, simd/instructions-inl.h); without it other instructions do, with the same sums.
 // Formats: GGUF's (ggml, MIT licence); layouts of A: round_rows-inl.h, of B: pack_blocks-inl.h and expand_blocks-inl.h.
 // Tested by panamoe_test --gtest_filter='BlockGemmTest.*'; timed by gemm_bench.
 #include "cpu/gemm/product.h"
@@ -28,21 +27,6 @@
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
-
-// sum += four products of codes by signed bytes, in each word.
-template <bool kInstruction>
-HWY_INLINE hn::Vec<IntTag> dot_bytes(CodeVector codes, hn::Vec<hn::RebindToSigned<CodeTag>> x, hn::Vec<IntTag> sum) {
-  if constexpr (kInstruction && kMayDotBytes) {
-#if HWY_TARGET == HWY_AVX3
-    asm("vpdpbusd %2, %1, %0" : "+v"(sum.raw) : "v"(codes.raw), "v"(x.raw));
-#elif HWY_TARGET == HWY_AVX2
-    asm("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum.raw) : "x"(codes.raw), "x"(x.raw));
-#endif
-    return sum;
-  } else {
-    return hn::SumOfMulQuadAccumulate(IntTag(), codes, x, sum);
-  }
-}
 
 // The exact sums of kRows x nr elements of C over a block.
 template <bool kInstruction, int kRows>

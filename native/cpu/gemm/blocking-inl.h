@@ -24,8 +24,8 @@
 #include <type_traits>
 
 #include "core/check.h"
-#include "cpu/processor.h"
 #include "cpu/simd/floating-inl.h"
+#include "cpu/simd/instructions-inl.h"
 #include "cpu/simd/target.h"
 #include "hwy/highway.h"
 
@@ -69,7 +69,7 @@ inline bool decodes(const Operand& b) { return b.exact && in_blocks(b.dtype); }
 inline Kernel kernel_of(const Product& product) {
   if (decodes(product.b)) return Kernel::kFloat;
   // Fewer rows than a tile has leave some of it idle. From where on tiles are faster has not been measured.
-  const bool tiles = MOE_TILES && product.rows >= kTileRows && multiplies_blocks_in_tiles();
+  const bool tiles = product.rows >= kTileRows && uses(kInt8Tiles);
   switch (product.b.dtype) {
     case MOE_Q8_0:
     case MOE_Q8_64:
@@ -84,7 +84,7 @@ inline Kernel kernel_of(const Product& product) {
   }
   if (product.b.dtype != MOE_BFLOAT16) return Kernel::kFloat;
   if (product.a.dtype != MOE_BFLOAT16) return Kernel::kWiden;
-  if (MOE_TILES && multiplies_in_tiles()) return Kernel::kAmx;
+  if (uses(kBfloat16Tiles)) return Kernel::kAmx;
   return MOE_NATIVE_DOT ? Kernel::kDot : Kernel::kWiden;
 }
 

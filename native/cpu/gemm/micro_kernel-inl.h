@@ -141,10 +141,7 @@ HWY_INLINE void accumulate(int64_t inner, const float* a, const BPanels<Weight<k
   }
 }
 
-// Whether the target's processors may have vpdpbusd without Highway's knowing.
-inline constexpr bool kMayDotBytes = HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2;
-
-// The same with B in blocks: block_kernel-inl.h. kInstruction: they have it.
+// The same with B in blocks: block_kernel-inl.h. kInstruction: bytes are multiplied by kByteDot.
 template <Kernel kKernel, int32_t kDtype, bool kInstruction, int kRows>
 void accumulate_blocks(int64_t inner, const float* a, const uint8_t* b, Prefetch<uint8_t> next, Sums<kRows, 1>& sums);
 
@@ -184,7 +181,7 @@ HWY_NOINLINE void micro_kernel(int64_t inner, const float* a, const BPanels<Weig
              MOE_INLINED { v = hn::LoadU(d, target.before + row * target.before_stride + j); });
   }
   if constexpr (multiplies_blocks(kKernel)) {
-    if (kMayDotBytes && multiplies_bytes()) {
+    if (kByteDot != Instruction::kNone && uses(kByteDot)) {
       accumulate_blocks<kKernel, kDtype, true>(inner, a, b.panel[0], next, sums);
     } else {
       accumulate_blocks<kKernel, kDtype, false>(inner, a, b.panel[0], next, sums);

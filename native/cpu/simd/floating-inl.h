@@ -17,10 +17,6 @@
 #define MOE_NATIVE_DOT (HWY_TARGET <= HWY_AVX3_ZEN4)
 #endif
 
-// 1 if processors with this target's vectors may have tiles (Intel AMX).
-#undef MOE_TILES
-#define MOE_TILES (HWY_TARGET <= HWY_AVX3)
-
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;

@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "cpu/simd/processor_targets.h"
+#include "cpu/processor.h"
 #include "hwy/highway.h"
 
 namespace hwy {

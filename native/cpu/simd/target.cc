@@ -5,7 +5,6 @@
 #include <string_view>
 
 #include "core/error.h"
-#include "cpu/processor.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/simd/target.cc"
@@ -13,13 +12,14 @@
 #include "hwy/highway.h"
 
 #include "cpu/simd/floating-inl.h"
+#include "cpu/simd/instructions-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 SimdTarget this_target() {
-  const bool tiles = MOE_TILES && multiplies_in_tiles();
+  const bool tiles = uses(kBfloat16Tiles);
   return {tiles ? kTileTarget : hwy::TargetName(HWY_TARGET), static_cast<int>(hn::Lanes(hn::ScalableTag<uint8_t>())),
           tiles || MOE_NATIVE_DOT};
 }
@@ -36,11 +36,7 @@ bool g_limited = false;  // by PANAMOE_SIMD
 HWY_EXPORT(this_target);
 SimdTarget simd_target() { return HWY_DYNAMIC_DISPATCH(this_target)(); }
 
-bool multiplies_in_tiles() { return !g_limited && has_tile_unit(); }
-
-bool multiplies_blocks_in_tiles() { return !g_limited && has_int8_tile_unit(); }
-
-bool multiplies_bytes() { return !g_limited && has_byte_dot(); }
+bool uses(Instruction instruction) { return !g_limited && has(instruction); }
 
 void limit_simd_target(const char* name) {
   if (name == nullptr || *name == '\0') return;

@@ -1,6 +1,8 @@
 // The instruction set that the kernels use: Highway's target, or AVX-512 with tiles.
 #pragma once
 
+#include "cpu/processor.h"
+
 namespace moe::cpu {
 
 // The name of AVX-512 with tiles (Intel AMX), which multiply bfloat16.
@@ -14,14 +16,8 @@ struct SimdTarget {
 
 SimdTarget simd_target();
 
-// True if the GEMM uses tiles (Intel AMX) for bfloat16.
-bool multiplies_in_tiles();
-
-// The same for weights in blocks.
-bool multiplies_blocks_in_tiles();
-
-// True if the GEMM of int8 sums four products at once where Highway's target has no instruction for it.
-bool multiplies_bytes();
+// True if kernels are to use the instruction: the processor has it, and dynamic dispatch is not limited.
+bool uses(Instruction instruction);
 
 // Limits dynamic dispatch to this target, so that one machine can test and measure the kernels of older processors.
 // Null or empty: no limit. Throws Error for a target that the processor or the library does not have.
