@@ -179,9 +179,9 @@ class HostileClientsTest {
                   switch (i % 4) {
                     case 0 -> "";
                     case 1 -> "POST /v1/comp";
-                    case 2 -> "POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Len";
+                    case 2 -> "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Len";
                     default ->
-                        "POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{";
+                        "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n{";
                   };
               socket.getOutputStream().write(said.getBytes(StandardCharsets.US_ASCII));
             }
@@ -223,7 +223,7 @@ class HostileClientsTest {
             inParallel(
                 Math.max(20, TestServer.REQUESTS / 100),
                 number -> {
-                  StringBuilder head = new StringBuilder("GET /v1/models HTTP/1.1\r\nHost: x\r\n");
+                  StringBuilder head = new StringBuilder("GET /v1/models HTTP/1.1\r\nHost: localhost\r\n");
                   for (int i = 0; i < (number % 3 == 0 ? 1 : 2000); i++) {
                     head.append("X-").append(i).append(": ");
                     head.append("y".repeat(number % 3 == 0 ? 200_000 : 60)).append("\r\n");

@@ -158,6 +158,7 @@ final class TestServer implements AutoCloseable {
             model,
             limits,
             keys,
+            new AllowedHosts(List.of()),
             metrics,
             requests,
             log::add);
@@ -226,7 +227,7 @@ final class TestServer implements AutoCloseable {
   Socket raw(String path, String body, int most) throws IOException {
     Socket socket = new Socket(InetAddress.getLoopbackAddress(), server.port());
     int length = quoted(body).getBytes(StandardCharsets.UTF_8).length;
-    String head = "POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Length: " + length + "\r\n\r\n";
+    String head = "POST " + path + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + length + "\r\n\r\n";
     byte[] all = (head + quoted(body)).getBytes(StandardCharsets.UTF_8);
     socket.getOutputStream().write(all, 0, Math.min(most, all.length));
     return socket;
