@@ -70,7 +70,8 @@ final class ApiError extends RuntimeException {
   }
 
   /** What the standard of HTTP forbids, or no server bears. */
-  static ApiError protocol(int status, String message) {
+  static ApiError protocol(int status, String reason) {
+    String message = "the request is wrong as HTTP: " + reason;
     return new ApiError(status, message, INVALID, null, "invalid_http", Map.of());
   }
 

@@ -35,6 +35,7 @@ final class Call implements AutoCloseable {
   private final BodyRoom.Share room;
   private String user = "";
   private boolean waits = true;
+  private boolean broken;
   private boolean ended;
 
   /**
@@ -123,22 +124,16 @@ final class Call implements AutoCloseable {
     return body.toByteArray();
   }
 
-  private static int read(InputStream in, byte[] part) throws IOException {
+  private int read(InputStream in, byte[] part) throws IOException {
     try {
       return in.read(part);
     } catch (IOException e) {
-      if (e.getCause() instanceof HttpException wrong) {
-        throw refused(wrong);
+      if (!(e instanceof HttpException)) {
+        throw e;
       }
-      throw e;
-    } catch (HttpException.RuntimeException e) {
-      throw refused(e);
+      broken = true;
+      throw ApiError.protocol(400, "its body ends too early, or has chunks that are none");
     }
-  }
-
-  /** Such as a chunk without a size. */
-  private static ApiError refused(HttpException wrong) {
-    return ApiError.protocol(wrong.getCode(), wrong.getReason());
   }
 
   void answer(Object record) throws IOException {
@@ -209,7 +204,7 @@ final class Call implements AutoCloseable {
     if (ended) {
       return;
     }
-    if (hasBody() && header("Expect") == null) {
+    if (hasBody() && !broken && header("Expect") == null) {
       byte[] part = new byte[PART_BYTES];
       InputStream in = Content.Source.asInputStream(request);
       while (in.read(part) >= 0) {} // for as long as a request may take to arrive

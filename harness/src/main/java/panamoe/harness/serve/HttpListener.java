@@ -92,7 +92,7 @@ final class HttpListener implements AutoCloseable {
   private boolean take(
       Request request, Response response, Callback callback, Consumer<Call> calls) {
     if (request.getHeaders().size() > HEADERS) {
-      String message = "the request has more than " + HEADERS + " headers";
+      String message = "it has more than " + HEADERS + " headers";
       Call.refuse(
           response,
           callback,
