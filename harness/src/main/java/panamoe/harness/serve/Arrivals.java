@@ -15,9 +15,9 @@ final class Arrivals implements Connection.Listener, AutoCloseable {
   static final Duration REQUEST = Duration.ofSeconds(60);
 
   /**
-   * How long a connection may be open without a request. One that is closed while a client sends its
-   * next request fails that request: the client should close it first. Clients keep an unused one
-   * for up to 90 s.
+   * How long a connection may be open without a request. One that is closed while a client sends
+   * its next request fails that request: the client should close it first. Clients keep an unused
+   * one for up to 90 s.
    */
   static final Duration UNUSED = Duration.ofSeconds(120);
 
@@ -50,6 +50,11 @@ final class Arrivals implements Connection.Listener, AutoCloseable {
             connection.getEndPoint().close();
           }
         });
+  }
+
+  /** Connections. */
+  int size() {
+    return due.size();
   }
 
   @Override

@@ -3,8 +3,9 @@ package panamoe.harness.serve;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * The memory that the bodies of all requests may take together, as they arrive and as they are read.
- * Small ones always have room: those who hold large ones keep nobody else from asking. Thread-safe.
+ * The memory that the bodies of all requests may take together, as they arrive and as they are
+ * read. Small ones always have room: those who hold large ones keep nobody else from asking.
+ * Thread-safe.
  */
 final class BodyRoom {
   /** Bytes of each request that do not count; connections are limited. */
@@ -18,11 +19,6 @@ final class BodyRoom {
    */
   BodyRoom(long most) {
     this.most = most;
-  }
-
-  /** A quarter of the heap. */
-  static BodyRoom ofHeap() {
-    return new BodyRoom(Runtime.getRuntime().maxMemory() / 4);
   }
 
   Share share() {

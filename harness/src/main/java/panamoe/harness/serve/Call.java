@@ -96,8 +96,7 @@ final class Call implements AutoCloseable {
   }
 
   boolean hasBody() {
-    return request.getHeaders().contains(HttpHeader.TRANSFER_ENCODING)
-        || request.getLength() > 0;
+    return request.getHeaders().contains(HttpHeader.TRANSFER_ENCODING) || request.getLength() > 0;
   }
 
   /** The request's object. */

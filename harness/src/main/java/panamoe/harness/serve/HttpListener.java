@@ -21,8 +21,8 @@ import org.eclipse.jetty.util.Callback;
 import org.eclipse.jetty.util.thread.QueuedThreadPool;
 
 /**
- * HTTP/1.1 by Jetty, which takes nothing that the standard forbids: what one program reads otherwise
- * than another smuggles requests. Whatever Jetty refuses is answered in OpenAI's form.
+ * HTTP/1.1 by Jetty, which takes nothing that the standard forbids: what one program reads
+ * otherwise than another smuggles requests. Whatever Jetty refuses is answered in OpenAI's form.
  */
 final class HttpListener implements AutoCloseable {
   private static final int BACKLOG = 1024;
@@ -32,7 +32,7 @@ final class HttpListener implements AutoCloseable {
   private static final int THREADS = 8; // they read heads, and wait for nobody
 
   private final Arrivals arrivals = new Arrivals();
-  private final BodyRoom room = BodyRoom.ofHeap();
+  private final BodyRoom room;
   private final Limits limits;
   private final Server server;
   private final ServerConnector connector;
@@ -45,6 +45,7 @@ final class HttpListener implements AutoCloseable {
    */
   HttpListener(InetSocketAddress address, Limits limits, Consumer<Call> calls) throws IOException {
     this.limits = limits;
+    this.room = new BodyRoom(limits.bodiesBytes());
     QueuedThreadPool threads = new QueuedThreadPool(THREADS, 1);
     threads.setName("http");
     threads.setDaemon(true);
@@ -117,6 +118,10 @@ final class HttpListener implements AutoCloseable {
                 : ApiError.protocol(status, String.valueOf(message));
     Call.refuse(response, callback, error);
     return true;
+  }
+
+  Arrivals arrivals() {
+    return arrivals;
   }
 
   int port() {

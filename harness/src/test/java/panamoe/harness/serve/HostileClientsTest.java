@@ -223,7 +223,8 @@ class HostileClientsTest {
             inParallel(
                 Math.max(20, TestServer.REQUESTS / 100),
                 number -> {
-                  StringBuilder head = new StringBuilder("GET /v1/models HTTP/1.1\r\nHost: localhost\r\n");
+                  StringBuilder head =
+                      new StringBuilder("GET /v1/models HTTP/1.1\r\nHost: localhost\r\n");
                   for (int i = 0; i < (number % 3 == 0 ? 1 : 2000); i++) {
                     head.append("X-").append(i).append(": ");
                     head.append("y".repeat(number % 3 == 0 ? 200_000 : 60)).append("\r\n");
