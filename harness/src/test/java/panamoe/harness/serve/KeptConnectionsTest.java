@@ -19,7 +19,6 @@ import org.junit.jupiter.api.Timeout;
  */
 @Timeout(60)
 class KeptConnectionsTest {
-  // More than the JDK's server keeps by default.
   private static final int CLIENTS = 300;
   private static final String LIVE = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
