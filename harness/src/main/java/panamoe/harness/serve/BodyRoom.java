@@ -9,7 +9,7 @@ import java.util.concurrent.atomic.AtomicLong;
  */
 final class BodyRoom {
   /** Bytes of each request that do not count; connections are limited. */
-  private static final long SMALL = 32 << 10;
+  private static final long SMALL = 64 << 10;
 
   private final long most;
   private final AtomicLong taken = new AtomicLong();

@@ -33,7 +33,7 @@ class HeldBodiesTest {
     BodyRoom.Share first = room.share();
     first.grow(900 << 10);
     BodyRoom.Share second = room.share();
-    second.grow(32 << 10); // small
+    second.grow(64 << 10); // small
     assertEquals(429, assertThrows(ApiError.class, () -> second.grow(300 << 10)).status());
     first.grow(1 << 20);
     first.close();
@@ -42,7 +42,7 @@ class HeldBodiesTest {
     second.close();
     BodyRoom.Share alone = room.share();
     alone.grow(16 << 20); // it can be answered at all
-    assertThrows(ApiError.class, () -> room.share().grow(40 << 10));
+    assertThrows(ApiError.class, () -> room.share().grow(65 << 10));
   }
 
   /** Clients that hold large bodies, all but the last byte: who comes then is refused or served. */
