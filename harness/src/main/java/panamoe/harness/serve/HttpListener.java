@@ -63,17 +63,26 @@ final class HttpListener implements AutoCloseable {
     connector.addBean(arrivals);
     server.addConnector(connector);
     server.addBean(new NetworkConnectionLimit(CONNECTIONS, connector));
+    try {
+      connector.open(bound(address));
+      server.start();
+    } catch (Exception e) { // as Jetty declares it
+      close();
+      switch (e) {
+        case IOException io -> throw io;
+        case RuntimeException wrong -> throw wrong;
+        default -> throw new IOException(e);
+      }
+    }
+  }
+
+  private static ServerSocketChannel bound(InetSocketAddress address) throws IOException {
     ServerSocketChannel channel = ServerSocketChannel.open();
     try {
-      channel.bind(address, BACKLOG);
-      connector.open(channel);
-      server.start();
+      return channel.bind(address, BACKLOG);
     } catch (IOException | RuntimeException e) {
       channel.close();
       throw e;
-    } catch (Exception e) { // as Jetty declares it
-      channel.close();
-      throw new IOException(e);
     }
   }
 
