@@ -8,22 +8,25 @@ import java.io.IOException;
 import java.lang.reflect.Proxy;
 import java.net.InetAddress;
 import java.net.Socket;
+import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.data.Tokenizer;
 import panamoe.engine.HashEngine;
 
-/** Bodies that take memory, and memory that is not there. */
+/** Requests that would have all memory, or all processors. */
 @Timeout(120)
-class HeldBodiesTest {
+class GreedyRequestsTest {
   private static final String COMPLETIONS = "/v1/completions";
   private static final String ASKED = "{'prompt':'x','max_tokens':1,'ignore_eos':true}";
 
@@ -86,7 +89,7 @@ class HeldBodiesTest {
   }
 
   private static long refused(List<Socket> sockets) {
-    return sockets.stream().filter(HeldBodiesTest::isAnswered).count();
+    return sockets.stream().filter(GreedyRequestsTest::isAnswered).count();
   }
 
   private static boolean isAnswered(Socket socket) {
@@ -108,9 +111,8 @@ class HeldBodiesTest {
     }
   }
 
-  /** Of a request alone, whatever its thread was doing. */
-  @Test
-  void aRequestWithoutMemoryIsRefusedAlone() throws Exception {
+  /** A server that does this when it reads the prompt "much". */
+  private static TestServer serverThatReads(Runnable much) throws IOException {
     Tokenizer tokenizer =
         (Tokenizer)
             Proxy.newProxyInstance(
@@ -118,15 +120,57 @@ class HeldBodiesTest {
                 new Class<?>[] {Tokenizer.class},
                 (_, method, arguments) -> {
                   if (method.getName().equals("encode") && arguments[0].equals("much")) {
-                    throw new OutOfMemoryError("Java heap space");
+                    much.run();
                   }
                   return method.invoke(HashEngine.TOKENIZER, arguments);
                 });
+    return new TestServer(
+        tokenizer,
+        TestServer.CONTEXT,
+        HashEngine.of(TestServer.ENGINE, TestServer.CONTEXT, () -> {}));
+  }
+
+  /** Probes are answered while requests have all the threads that virtual ones run on. */
+  @Test
+  void probesWaitForNoRequest() throws Exception {
+    int processors = Runtime.getRuntime().availableProcessors();
+    AtomicInteger busy = new AtomicInteger();
+    AtomicBoolean over = new AtomicBoolean();
+    List<Socket> sockets = new ArrayList<>();
     try (TestServer server =
-        new TestServer(
-            tokenizer,
-            TestServer.CONTEXT,
-            HashEngine.of(TestServer.ENGINE, TestServer.CONTEXT, () -> {}))) {
+        serverThatReads(
+            () -> {
+              busy.incrementAndGet();
+              while (!over.get()) {
+                Thread.onSpinWait();
+              }
+            })) {
+      try {
+        for (int i = 0; i < processors; i++) {
+          sockets.add(server.raw(COMPLETIONS, ASKED.replace("'x'", "'much'")));
+        }
+        TestServer.await(() -> busy.get() == processors);
+        for (String probe : List.of("/health", "/livez")) {
+          HttpRequest request = server.to(probe).timeout(Duration.ofSeconds(20)).build();
+          assertEquals(200, server.send(request).statusCode());
+        }
+      } finally {
+        over.set(true);
+        for (Socket socket : sockets) {
+          socket.close();
+        }
+      }
+    }
+  }
+
+  /** Of a request alone, whatever its thread was doing. */
+  @Test
+  void aRequestWithoutMemoryIsRefusedAlone() throws Exception {
+    try (TestServer server =
+        serverThatReads(
+            () -> {
+              throw new OutOfMemoryError("Java heap space");
+            })) {
       HttpResponse<String> refused = server.post(COMPLETIONS, ASKED.replace("'x'", "'much'"));
       assertEquals(503, refused.statusCode(), refused::body);
       assertEquals("out_of_memory", TestServer.json(refused.body()).at("/error/code").textValue());
