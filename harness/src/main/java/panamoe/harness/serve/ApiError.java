@@ -69,6 +69,27 @@ final class ApiError extends RuntimeException {
         Map.of("WWW-Authenticate", "Bearer"));
   }
 
+  /** What the standard of HTTP forbids, or no server bears. */
+  static ApiError protocol(int status, String reason) {
+    String message = "the request is wrong as HTTP: " + reason;
+    return new ApiError(status, message, INVALID, null, "invalid_http", Map.of());
+  }
+
+  /** A name under which a page of another site may have asked. */
+  static ApiError foreignHost(String host) {
+    return new ApiError(
+        403,
+        "this server, which has no keys, is not asked by the name "
+            + host
+            + ": --allowed-host "
+            + host
+            + " allows it",
+        "permission_error",
+        null,
+        "foreign_host",
+        Map.of());
+  }
+
   /** A browser asks for a page of another site. */
   static ApiError foreign(String origin) {
     return new ApiError(
@@ -147,6 +168,10 @@ final class ApiError extends RuntimeException {
    */
   static ApiError unavailable(String message, String code) {
     return new ApiError(503, message, "server_error", null, code, Map.of("Retry-After", "5"));
+  }
+
+  static ApiError outOfMemory() {
+    return unavailable("the server has not enough memory for this request", "out_of_memory");
   }
 
   static ApiError late() {

@@ -1,7 +1,5 @@
 package panamoe.harness.serve;
 
-import com.sun.net.httpserver.HttpExchange;
-import com.sun.net.httpserver.HttpServer;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.time.Duration;
@@ -28,11 +26,6 @@ import panamoe.io.Count;
  * the model is being loaded, but writes texts only when it has an engine.
  */
 final class ApiServer implements AutoCloseable {
-  private static final int BACKLOG = 1024;
-  private static final int CONNECTIONS = 2048;
-  // A connection that is closed while a client sends its next request fails that request: the
-  // client should close it first. Clients keep an unused one for up to 90 s.
-  private static final int UNUSED_SECONDS = 120;
   static final Duration LAST_WORDS = Duration.ofSeconds(2);
   private static final Duration POLL = Duration.ofMillis(20);
   // How long a scrape waits for the step that is being computed.
@@ -40,19 +33,6 @@ final class ApiServer implements AutoCloseable {
   // Without keys, because orchestrators have none.
   static final String HEALTH = "/health";
   static final String LIVE = "/livez";
-
-  static {
-    // The JDK's server reads these once, when its first class is loaded.
-    System.setProperty("sun.net.httpserver.nodelay", "true");
-    System.setProperty("sun.net.httpserver.maxReqTime", "60"); // seconds to send a request
-    System.setProperty("sun.net.httpserver.maxReqHeaders", "100");
-    System.setProperty("sun.net.httpserver.maxReqHeaderSize", "65536"); // bytes
-    System.setProperty("jdk.httpserver.maxConnections", Integer.toString(CONNECTIONS));
-    System.setProperty("sun.net.httpserver.maxIdleConnections", Integer.toString(CONNECTIONS));
-    System.setProperty("sun.net.httpserver.idleInterval", Integer.toString(UNUSED_SECONDS));
-    // Of a body that nobody reads; a connection with more of it left is closed.
-    System.setProperty("sun.net.httpserver.drainAmount", Integer.toString(Limits.BODY_BYTES));
-  }
 
   /** What answers a method of a path. */
   @FunctionalInterface
@@ -71,7 +51,11 @@ final class ApiServer implements AutoCloseable {
   private final Map<String, Route> routes = new LinkedHashMap<>();
   // Orchestrators have no key, and browsers get one from the page.
   private final Set<String> keyless = new HashSet<>(Set.of(HEALTH, LIVE));
-  private final HttpServer http;
+  private final AllowedHosts hosts;
+  private final HttpListener http;
+  // Probes wait for no other request.
+  private final ExecutorService probes =
+      Executors.newSingleThreadExecutor(Thread.ofPlatform().daemon().name("probes").factory());
   private final ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor();
   private final AtomicInteger answering = new AtomicInteger();
   private final CountDownLatch stop = new CountDownLatch(1);
@@ -84,6 +68,7 @@ final class ApiServer implements AutoCloseable {
   /**
    * Starts to listen.
    *
+   * @param hosts by which names it may be asked; with keys, by any
    * @param requests keeps the texts; null: nobody does
    * @param log receives what an operator should know, a line each, nothing of any request's text
    * @throws IOException if the address cannot be had
@@ -93,15 +78,16 @@ final class ApiServer implements AutoCloseable {
       ServedModel served,
       Limits limits,
       ApiKeys keys,
+      AllowedHosts hosts,
       Metrics metrics,
       RequestLog requests,
       Consumer<String> log)
       throws IOException {
     this.limits = limits;
     this.keys = keys;
+    this.hosts = hosts;
     this.metrics = metrics;
     this.log = log;
-    this.http = HttpServer.create(address, BACKLOG);
     this.connections = new Connections(limits.slowReader());
     StateEndpoint told = new StateEndpoint(served);
     TextEndpoint texts =
@@ -122,9 +108,7 @@ final class ApiServer implements AutoCloseable {
     Page page = new Page();
     keyless.addAll(page.paths());
     page.paths().forEach(path -> route("GET", path, page::answer));
-    http.createContext("/", this::handle);
-    http.setExecutor(threads);
-    http.start();
+    this.http = new HttpListener(address, limits, this::handle);
   }
 
   private void route(String method, String path, Endpoint endpoint) {
@@ -132,7 +116,7 @@ final class ApiServer implements AutoCloseable {
   }
 
   int port() {
-    return http.getAddress().getPort();
+    return http.port();
   }
 
   /** Requests for texts that are not answered yet. */
@@ -194,44 +178,55 @@ final class ApiServer implements AutoCloseable {
     call.answer(type, metrics.scrape(type));
   }
 
-  private void handle(HttpExchange exchange) throws IOException {
+  private void handle(Call call) {
+    if (isProbe(call.path()) && !call.hasBody()) {
+      probes.execute(() -> answer(call.withoutWaiting()));
+    } else {
+      threads.execute(() -> answer(call));
+    }
+  }
+
+  private static boolean isProbe(String path) {
+    return path.equals(HEALTH) || path.equals(LIVE);
+  }
+
+  private void answer(Call call) {
     answering.incrementAndGet();
-    try {
-      answer(exchange);
+    try (call) {
+      try {
+        requireAllowed(call);
+        route(call.path(), call.method()).answer(call);
+      } catch (ApiError e) {
+        if (e.status() == 429) {
+          metrics.refused("queue_full");
+        }
+        call.answer(e);
+      } catch (OutOfMemoryError _) {
+        call.forgetBody();
+        call.answer(ApiError.outOfMemory());
+      } catch (RuntimeException | StackOverflowError e) {
+        log.accept("a request to " + routeOf(call.path()) + " failed: " + place(e));
+        call.answer(ApiError.internal("the server failed to answer this request"));
+      }
+      call.end();
+    } catch (IOException | InterruptedException | OutOfMemoryError _) {
+      // The connection is closed.
     } finally {
       answering.decrementAndGet();
     }
   }
 
-  /** An IOException closes the connection, so that a half answer does not look like a whole one. */
-  private void answer(HttpExchange exchange) throws IOException {
-    String path = exchange.getRequestURI().getPath();
-    Call call = new Call(exchange, limits.bodyBytes(), "");
-    try {
-      if (keys == ApiKeys.NONE) {
-        requireNoForeignPage(call);
+  /** Before anything of the body is read. */
+  private void requireAllowed(Call call) {
+    String path = call.path();
+    if (keys == ApiKeys.NONE) {
+      String host = call.header("Host");
+      AllowedHosts.requireOwnPage(call.header("Origin"), host);
+      if (!isProbe(path)) { // an orchestrator asks by any name
+        hosts.require(host, call.bound());
       }
-      if (!keyless.contains(path)) {
-        call = new Call(exchange, limits.bodyBytes(), keys.user(call.header("Authorization")));
-      }
-      route(path, exchange.getRequestMethod()).answer(call);
-    } catch (ApiError e) {
-      call.answer(e);
-    } catch (InterruptedException e) {
-      throw new IOException("the connection was cut off", e);
-    } catch (RuntimeException | StackOverflowError e) {
-      log.accept("a request to " + routeOf(path) + " failed: " + place(e));
-      call.answer(ApiError.internal("the server failed to answer this request"));
-    }
-    exchange.close();
-  }
-
-  /** Without keys, a page that a browser shows of another site could use the server. */
-  private static void requireNoForeignPage(Call call) throws ApiError {
-    String origin = call.header("Origin");
-    String host = call.header("Host");
-    if (origin != null && (host == null || !origin.endsWith("://" + host))) {
-      throw ApiError.foreign(origin);
+    } else if (!keyless.contains(path)) {
+      call.by(keys.user(call.header("Authorization")));
     }
   }
 
@@ -295,7 +290,8 @@ final class ApiServer implements AutoCloseable {
   /** Closes all connections. */
   @Override
   public void close() {
-    http.stop(0);
+    http.close();
+    probes.shutdownNow();
     threads.shutdownNow();
     connections.close();
   }

@@ -1,59 +1,138 @@
 package panamoe.harness.serve;
 
-import com.sun.net.httpserver.Headers;
-import com.sun.net.httpserver.HttpExchange;
+import java.io.BufferedOutputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.Map;
+import org.eclipse.jetty.http.HttpException;
+import org.eclipse.jetty.http.HttpHeader;
+import org.eclipse.jetty.io.Content;
+import org.eclipse.jetty.io.EofException;
+import org.eclipse.jetty.server.Request;
+import org.eclipse.jetty.server.Response;
+import org.eclipse.jetty.util.Callback;
 
-/** One HTTP request and its answer. Used by its connection's thread. */
-final class Call {
+/**
+ * One HTTP request and its answer. Used by one thread at a time; any may {@link #cut} it off. When
+ * it is closed before its end, its connection is, so that a half answer does not look like a whole
+ * one.
+ */
+final class Call implements AutoCloseable {
   private static final String JSON = "application/json";
-  // Who sends more than this beyond the limit finds the connection closed instead of an answer.
-  private static final long DRAINED_BYTES = 64L << 20;
+  private static final int PART_BYTES = 8 << 10;
 
-  private final HttpExchange exchange;
+  private final Request request;
+  private final Response response;
+  private final Callback callback;
   private final int bodyBytes;
-  private final String user;
+  private final Arrivals arrivals;
+  private final BodyRoom.Share room;
+  private String user = "";
+  private boolean waits = true;
+  private boolean broken;
+  private boolean ended;
 
   /**
+   * @param callback of the request's end
    * @param bodyBytes most bytes of the body
-   * @param user whose request it is, by its key; empty if the server needs none
+   * @param arrivals knows until when the body must be there
+   * @param room for the body
    */
-  Call(HttpExchange exchange, int bodyBytes, String user) {
-    this.exchange = exchange;
+  Call(
+      Request request,
+      Response response,
+      Callback callback,
+      int bodyBytes,
+      Arrivals arrivals,
+      BodyRoom.Share room) {
+    this.request = request;
+    this.response = response;
+    this.callback = callback;
     this.bodyBytes = bodyBytes;
-    this.user = user;
+    this.arrivals = arrivals;
+    this.room = room;
+    if (!hasBody()) {
+      arrivals.end(request);
+    }
   }
 
+  /** The answer is sent without waiting for the client, and nothing of the body is read. */
+  Call withoutWaiting() {
+    waits = false;
+    return this;
+  }
+
+  /** Whose request it is, by its key; empty if the server needs none. */
   String user() {
     return user;
   }
 
+  void by(String name) {
+    user = name;
+  }
+
+  String method() {
+    return request.getMethod();
+  }
+
   String path() {
-    return exchange.getRequestURI().getPath();
+    return request.getHttpURI().getDecodedPath();
+  }
+
+  String header(String name) {
+    return request.getHeaders().get(name);
+  }
+
+  /** The address of this machine that was asked. */
+  InetAddress bound() {
+    return ((InetSocketAddress) request.getConnectionMetaData().getLocalSocketAddress())
+        .getAddress();
+  }
+
+  boolean hasBody() {
+    return request.getHeaders().contains(HttpHeader.TRANSFER_ENCODING) || request.getLength() > 0;
   }
 
   /** The request's object. */
   Fields fields() throws IOException {
-    return new Fields(Json.object(body()));
+    byte[] body = body();
+    return new Fields(Json.object(body, values -> room.grow(2L * body.length + 64L * values)));
   }
 
   private byte[] body() throws IOException {
-    InputStream in = exchange.getRequestBody();
-    byte[] body = in.readNBytes(bodyBytes + 1);
-    if (body.length > bodyBytes) {
-      // A client reads the answer when it has sent its request.
-      for (long left = DRAINED_BYTES; left > 0 && in.read(body) >= 0; left -= body.length) {}
+    if (request.getLength() > bodyBytes) {
       throw ApiError.tooLarge(bodyBytes);
     }
-    return body;
+    ByteArrayOutputStream body = new ByteArrayOutputStream();
+    byte[] part = new byte[PART_BYTES];
+    InputStream in = Content.Source.asInputStream(request); // closing it would end the connection
+    for (int read = read(in, part); read >= 0; read = read(in, part)) {
+      if (body.size() + read > bodyBytes) {
+        throw ApiError.tooLarge(bodyBytes);
+      }
+      room.grow(2L * (body.size() + read)); // as much as the growing array may have
+      body.write(part, 0, read);
+    }
+    arrivals.end(request);
+    return body.toByteArray();
   }
 
-  String header(String name) {
-    return exchange.getRequestHeaders().getFirst(name);
+  private int read(InputStream in, byte[] part) throws IOException {
+    try {
+      return in.read(part);
+    } catch (IOException e) {
+      if (!(e instanceof HttpException)) {
+        throw e;
+      }
+      broken = true;
+      throw ApiError.protocol(400, "its body ends too early, or has chunks that are none");
+    }
   }
 
   void answer(Object record) throws IOException {
@@ -65,7 +144,7 @@ final class Call {
   }
 
   void answer(ApiError error) throws IOException {
-    error.headers().forEach(exchange.getResponseHeaders()::set);
+    error.headers().forEach(response.getHeaders()::put);
     answer(error.status(), JSON, Json.bytes(error.body()));
   }
 
@@ -78,30 +157,79 @@ final class Call {
   }
 
   void answer(String contentType, byte[] bytes, Map<String, String> headers) throws IOException {
-    headers.forEach(exchange.getResponseHeaders()::set);
+    headers.forEach(response.getHeaders()::put);
     answer(200, contentType, bytes);
   }
 
   private void answer(int status, String contentType, byte[] bytes) throws IOException {
-    exchange.getResponseHeaders().set("Content-Type", contentType);
-    if (exchange.getRequestMethod().equals("HEAD")) {
-      exchange.getResponseHeaders().set("Content-Length", Integer.toString(bytes.length));
-      exchange.sendResponseHeaders(status, -1);
-      return;
+    if (response.isCommitted()) {
+      throw new IOException("another answer has begun");
     }
-    exchange.sendResponseHeaders(status, bytes.length);
-    exchange.getResponseBody().write(bytes);
+    response.setStatus(status);
+    response.getHeaders().put(HttpHeader.CONTENT_TYPE, contentType);
+    response.getHeaders().put(HttpHeader.CONTENT_LENGTH, bytes.length);
+    if (waits) {
+      Content.Sink.write(response, true, ByteBuffer.wrap(bytes));
+    } else {
+      ended = true;
+      arrivals.answered(request);
+      response.write(true, ByteBuffer.wrap(bytes), callback);
+    }
+  }
+
+  /** Answers with an error a request of which no call is made. */
+  static void refuse(Response response, Callback callback, ApiError error) {
+    error.headers().forEach(response.getHeaders()::put);
+    response.setStatus(error.status());
+    response.getHeaders().put(HttpHeader.CONTENT_TYPE, JSON);
+    response.write(true, ByteBuffer.wrap(Json.bytes(error.body())), callback);
   }
 
   /** Begins an answer of unknown length. */
-  OutputStream stream(boolean events) throws IOException {
-    Headers headers = exchange.getResponseHeaders();
-    headers.set("Content-Type", events ? "text/event-stream" : JSON);
+  OutputStream stream(boolean events) {
+    response.getHeaders().put(HttpHeader.CONTENT_TYPE, events ? "text/event-stream" : JSON);
     if (events) {
-      headers.set("Cache-Control", "no-cache");
-      headers.set("X-Accel-Buffering", "no");
+      response.getHeaders().put(HttpHeader.CACHE_CONTROL, "no-cache");
+      response.getHeaders().put("X-Accel-Buffering", "no");
     }
-    exchange.sendResponseHeaders(200, 0);
-    return exchange.getResponseBody();
+    return new BufferedOutputStream(Content.Sink.asOutputStream(response));
+  }
+
+  /**
+   * Ends the request after its answer. What is left of its body is read: a client may read the
+   * answer only when it has sent all.
+   */
+  void end() throws IOException {
+    if (ended) {
+      return;
+    }
+    if (hasBody() && !broken && header("Expect") == null) {
+      byte[] part = new byte[PART_BYTES];
+      InputStream in = Content.Source.asInputStream(request);
+      while (in.read(part) >= 0) {} // for as long as a request may take to arrive
+    }
+    ended = true;
+    arrivals.answered(request);
+    callback.succeeded();
+  }
+
+  /** Closes the connection. */
+  void cut() {
+    request.getConnectionMetaData().getConnection().getEndPoint().close();
+  }
+
+  /** Gives the body's memory back, which nobody must use any more. */
+  void forgetBody() {
+    room.close();
+  }
+
+  @Override
+  public void close() {
+    room.close();
+    if (!ended) {
+      ended = true;
+      cut();
+      callback.failed(new EofException("the connection was cut off"));
+    }
   }
 }

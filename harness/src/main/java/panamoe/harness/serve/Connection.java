@@ -10,10 +10,17 @@ import java.time.Duration;
 final class Connection {
   private static final long NOT_WRITING = Long.MIN_VALUE;
 
-  private final Thread thread = Thread.currentThread();
+  private final Runnable cut;
   private final EventQueue events = new EventQueue();
   private volatile long writingSince = NOT_WRITING;
   private volatile boolean slow;
+
+  /**
+   * @param cut closes the connection
+   */
+  Connection(Runnable cut) {
+    this.cut = cut;
+  }
 
   EventQueue events() {
     return events;
@@ -41,7 +48,7 @@ final class Connection {
     long writing = since == NOT_WRITING ? 0 : System.nanoTime() - since;
     if (Math.max(writing, events.fullFor()) > limit.toNanos()) {
       slow = true;
-      thread.interrupt(); // a write that waits for the client closes the connection
+      cut.run(); // a write that waits for the client fails
     }
   }
 

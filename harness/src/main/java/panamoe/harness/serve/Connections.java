@@ -29,8 +29,11 @@ final class Connections implements AutoCloseable {
                 });
   }
 
-  Connection open() {
-    Connection connection = new Connection();
+  /**
+   * @param cut closes the connection
+   */
+  Connection open(Runnable cut) {
+    Connection connection = new Connection(cut);
     open.add(connection);
     return connection;
   }

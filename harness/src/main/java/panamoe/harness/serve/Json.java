@@ -9,6 +9,7 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.util.function.IntConsumer;
 import panamoe.io.StrictJson;
 
 /** JSON of requests, which is not trusted, and of answers, which are records. */
@@ -24,16 +25,19 @@ final class Json {
   /**
    * A request's body.
    *
+   * @param counted is told how many values it has, before memory is taken for them
    * @throws ApiError if it is no JSON object
    */
-  static ObjectNode object(byte[] body) throws IOException {
+  static ObjectNode object(byte[] body, IntConsumer counted) throws IOException {
     try (JsonParser parser = StrictJson.parser(new ByteArrayInputStream(body))) {
       try {
-        for (int tokens = 0; parser.nextToken() != null; tokens++) {
+        int tokens = 0;
+        for (; parser.nextToken() != null; tokens++) {
           if (tokens == MOST_TOKENS) {
             throw ApiError.invalid("the body has more than " + MOST_TOKENS + " values", null);
           }
         }
+        counted.accept(tokens);
         if (StrictJson.tree(body) instanceof ObjectNode object) {
           return object;
         }

@@ -63,6 +63,7 @@ final class LimitOptions implements OptionGroup {
         maxWait == 0 ? Limits.ANY_WAIT : Duration.ofMillis((long) (1000 * maxWait)),
         defaultMaxTokens,
         Limits.BODY_BYTES,
+        Limits.BODIES_BYTES,
         Duration.ofSeconds(slowReader),
         Limits.PING,
         Duration.ofSeconds(shutdown));

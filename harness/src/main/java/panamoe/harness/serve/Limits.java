@@ -13,6 +13,7 @@ import java.time.Duration;
  *     if that is longer
  * @param defaultMaxTokens most tokens of a text whose request does not say how many
  * @param bodyBytes most bytes of a request
+ * @param bodiesBytes memory that the bodies of all requests may take together
  * @param slowReader how long a connection may take nothing, or have many pieces to take
  * @param ping after so much silence a comment is sent, which shows whether the client is there
  * @param shutdown how long running texts may go on when the server stops
@@ -24,11 +25,16 @@ record Limits(
     Duration mostWait,
     int defaultMaxTokens,
     int bodyBytes,
+    long bodiesBytes,
     Duration slowReader,
     Duration ping,
     Duration shutdown) {
 
   static final int BODY_BYTES = 16 << 20;
+
+  /** A quarter of the heap. */
+  static final long BODIES_BYTES = Runtime.getRuntime().maxMemory() / 4;
+
   static final Duration ANY_WAIT = Duration.ofDays(365);
   static final Duration PING = Duration.ofSeconds(15);
 

@@ -5,7 +5,12 @@ import java.net.BindException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.UnknownHostException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFileAttributeView;
+import java.nio.file.attribute.PosixFilePermission;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.function.Consumer;
 import panamoe.harness.help.OptionGroup;
 import picocli.CommandLine.Model.CommandSpec;
@@ -41,6 +46,14 @@ final class ListenOptions implements OptionGroup {
       description = "A file of keys, one a line: who has none of them is refused.")
   private Path keyFile;
 
+  @Option(
+      names = "--allowed-host",
+      paramLabel = "NAME",
+      split = ",",
+      description =
+          "Without keys: another name by which the server may be asked, as in http://NAME.")
+  private List<String> allowedHosts = List.of();
+
   /** The keys of which a request needs one. */
   ApiKeys keys() throws IOException {
     return keyFile == null ? ApiKeys.NONE : ApiKeys.read(keyFile);
@@ -64,7 +77,11 @@ final class ListenOptions implements OptionGroup {
       throws IOException {
     try {
       InetSocketAddress address = new InetSocketAddress(InetAddress.getByName(host), port);
-      return new ApiServer(address, served, limits, keys, metrics, requests, log);
+      warn(address.getAddress(), log);
+      List<String> names = new ArrayList<>(allowedHosts);
+      names.add(host);
+      return new ApiServer(
+          address, served, limits, keys, new AllowedHosts(names), metrics, requests, log);
     } catch (UnknownHostException e) {
       throw usage("--host " + host + " is no address of this machine", e);
     } catch (IllegalArgumentException e) {
@@ -80,6 +97,27 @@ final class ListenOptions implements OptionGroup {
               + "; --port and --host name others",
           e);
     }
+  }
+
+  private void warn(InetAddress address, Consumer<String> log) throws IOException {
+    if (keyFile == null && !address.isLoopbackAddress()) {
+      log.accept(
+          "warning: --host "
+              + host
+              + " without --api-key-file: whoever reaches it can use the server");
+    }
+    if (keyFile != null && readableByOthers(keyFile)) {
+      log.accept(
+          "warning: every user of this machine can read the keys in "
+              + keyFile
+              + ": chmod o-rwx takes that from them");
+    }
+  }
+
+  private static boolean readableByOthers(Path file) throws IOException {
+    PosixFileAttributeView view = Files.getFileAttributeView(file, PosixFileAttributeView.class);
+    return view != null
+        && view.readAttributes().permissions().contains(PosixFilePermission.OTHERS_READ);
   }
 
   /**

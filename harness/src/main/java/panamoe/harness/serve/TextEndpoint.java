@@ -117,8 +117,8 @@ final class TextEndpoint {
       throws IOException, InterruptedException {
     EngineThread ready = engine.get();
     RequestLog.Request logged = log == null ? null : log.request(form.head(), fields);
-    try (Admission.Place place = admit(request)) {
-      Connection connection = connections.open();
+    try (Admission.Place place = admission.admit(request)) {
+      Connection connection = connections.open(call::cut);
       RunningTexts texts =
           new RunningTexts(ready, request, connection.events(), place, metrics, logged);
       try {
@@ -136,17 +136,6 @@ final class TextEndpoint {
         texts.cancel();
         connections.closed(connection);
       }
-    }
-  }
-
-  private Admission.Place admit(TextRequest request) {
-    try {
-      return admission.admit(request);
-    } catch (ApiError e) {
-      if (e.status() == 429) {
-        metrics.refused("queue_full");
-      }
-      throw e;
     }
   }
 

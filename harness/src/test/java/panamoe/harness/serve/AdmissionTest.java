@@ -18,7 +18,7 @@ class AdmissionTest {
 
   private static Limits limits(Duration wait) {
     Duration second = Duration.ofSeconds(1);
-    return new Limits(2, 3, 10, wait, 1, 1, second, second, second);
+    return new Limits(2, 3, 10, wait, 1, 1, 1, second, second, second);
   }
 
   private static TextRequest request(int n, int promptTokens) {

@@ -376,6 +376,7 @@ class EndpointTest {
             server.model,
             TestServer.LIMITS,
             ApiKeys.NONE,
+            new AllowedHosts(List.of()),
             server.metrics,
             null,
             _ -> {})) {

@@ -21,12 +21,14 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -78,7 +80,7 @@ class HostileClientsTest {
       TestServer.await(() -> server.server.waiting() == 0);
       assertEquals(List.of(), server.log);
     }
-    TestServer.await(() -> !threads().contains("ApiServer.handle"));
+    TestServer.await(() -> !threads().contains("ApiServer.answer"));
     assertFalse(threads().contains("EngineThread.drive"), this::threads);
   }
 
@@ -179,9 +181,9 @@ class HostileClientsTest {
                   switch (i % 4) {
                     case 0 -> "";
                     case 1 -> "POST /v1/comp";
-                    case 2 -> "POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Len";
+                    case 2 -> "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Len";
                     default ->
-                        "POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{";
+                        "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n{";
                   };
               socket.getOutputStream().write(said.getBytes(StandardCharsets.US_ASCII));
             }
@@ -223,7 +225,8 @@ class HostileClientsTest {
             inParallel(
                 Math.max(20, TestServer.REQUESTS / 100),
                 number -> {
-                  StringBuilder head = new StringBuilder("GET /v1/models HTTP/1.1\r\nHost: x\r\n");
+                  StringBuilder head =
+                      new StringBuilder("GET /v1/models HTTP/1.1\r\nHost: localhost\r\n");
                   for (int i = 0; i < (number % 3 == 0 ? 1 : 2000); i++) {
                     head.append("X-").append(i).append(": ");
                     head.append("y".repeat(number % 3 == 0 ? 200_000 : 60)).append("\r\n");
@@ -231,6 +234,69 @@ class HostileClientsTest {
                   String all = head.append(number % 3 == 2 ? "" : "\r\n").toString();
                   assertFalse(answerTo(server, all).startsWith("HTTP/1.1 200"));
                 }));
+  }
+
+  /** Schemas and patterns that grow by themselves, and bodies that are held. */
+  private static List<String> bombs() {
+    StringBuilder schema =
+        new StringBuilder("{'$ref':'#/$defs/d20','$defs':{'d0':{'type':'integer'}");
+    for (int i = 1; i <= 20; i++) {
+      String one = "{'$ref':'#/$defs/d" + (i - 1) + "'}";
+      schema.append(",'d" + i + "':{'anyOf':[" + (one + ",").repeat(9) + one + "]}");
+    }
+    String pattern = "{'type':'string','pattern':'((a{1,1000}){1,1000}){1,1000}'}";
+    return List.of(schema.append("}}").toString(), pattern);
+  }
+
+  /** Probes have a thread of their own: they wait for nothing that others ask. */
+  @Test
+  void probesAreAnsweredMeanwhile() throws Exception {
+    between(
+        new TestServer(),
+        server -> {
+          List<Socket> held = new ArrayList<>();
+          AtomicBoolean over = new AtomicBoolean();
+          try (ExecutorService threads = Executors.newCachedThreadPool()) {
+            String spaces = " ".repeat(TestServer.LIMITS.bodyBytes() - 1);
+            for (int i = 0; i < 60; i++) {
+              held.add(server.raw(COMPLETIONS, spaces, spaces.length()));
+            }
+            for (String bomb : bombs()) {
+              String body =
+                  "{'prompt':'x','max_tokens':1,'response_format':{'type':'json_schema',"
+                      + "'json_schema':{'name':'b','schema':"
+                      + bomb
+                      + "}}}";
+              for (int client = 0; client < CLIENTS; client++) {
+                threads.submit(
+                    () -> {
+                      while (!over.get()) {
+                        server.post(COMPLETIONS, body);
+                        server.post(COMPLETIONS, spaces);
+                      }
+                      return null;
+                    });
+              }
+            }
+            List<Double> millis = new ArrayList<>();
+            for (int i = 0; i < 400; i++) {
+              long start = System.nanoTime();
+              assertEquals(200, server.get(i % 2 == 0 ? "/health" : "/livez").statusCode());
+              millis.add((System.nanoTime() - start) / 1e6);
+              Thread.sleep(5);
+            }
+            over.set(true);
+            Collections.sort(millis);
+            System.out.println(
+                "probes among bombs, ms: median " + millis.get(200) + ", most " + millis.get(399));
+            assertTrue(millis.get(379) <= 50, millis::toString);
+          } finally {
+            over.set(true);
+            for (Socket socket : held) {
+              socket.close();
+            }
+          }
+        });
   }
 
   /** What the server says before it closes the connection; empty if it only closes. */

@@ -19,9 +19,8 @@ import org.junit.jupiter.api.Timeout;
  */
 @Timeout(60)
 class KeptConnectionsTest {
-  // More than the JDK's server keeps by default.
   private static final int CLIENTS = 300;
-  private static final String LIVE = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n";
+  private static final String LIVE = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
   /** A client that keeps its connection. */
   private static final class Kept implements AutoCloseable {
@@ -81,7 +80,7 @@ class KeptConnectionsTest {
     String json = TestServer.quoted(body);
     return "POST "
         + path
-        + " HTTP/1.1\r\nHost: x\r\nContent-Length: "
+        + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
         + json.length()
         + "\r\n\r\n"
         + json;

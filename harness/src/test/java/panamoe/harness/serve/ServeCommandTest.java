@@ -20,6 +20,7 @@ import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -86,6 +87,32 @@ class ServeCommandTest {
     refused(1, "has no key", "--api-key-file", empty.toString());
     refused(1, "no such file", "--api-key-file", folder.resolve("no-keys").toString());
     refused(1, "--log-requests " + empty + " is no folder", "--log-requests", empty.toString());
+  }
+
+  /** It is said before the port is taken. */
+  @Test
+  void whoMayReachTheServerIsSaid() throws IOException {
+    Path keys = Files.writeString(folder.resolve("key-file"), "key\n");
+    try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getByName("0.0.0.0"))) {
+      String port = Integer.toString(taken.getLocalPort());
+      String everywhere = "warning: --host 0.0.0.0 without --api-key-file";
+      assertTrue(said("--host", "0.0.0.0", "--port", port).startsWith(everywhere));
+      assertFalse(said("--port", port).contains("warning"));
+      Files.setPosixFilePermissions(keys, PosixFilePermissions.fromString("rw-r--r--"));
+      String[] locked = {"--host", "0.0.0.0", "--api-key-file", keys.toString(), "--port", port};
+      assertTrue(said(locked).startsWith("warning: every user of this machine can read the keys"));
+      Files.setPosixFilePermissions(keys, PosixFilePermissions.fromString("rw-r-----"));
+      assertFalse(said(locked).contains("warning"));
+    }
+  }
+
+  /** What a server says whose port is taken. */
+  private static String said(String... arguments) {
+    String[] all =
+        Stream.concat(Stream.of("serve", run), Stream.of(arguments)).toArray(String[]::new);
+    CommandRun refused = CommandRun.of(all);
+    assertEquals(1, refused.exitCode());
+    return refused.err();
   }
 
   @Test

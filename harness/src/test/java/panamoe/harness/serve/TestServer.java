@@ -50,6 +50,7 @@ final class TestServer implements AutoCloseable {
           Limits.ANY_WAIT,
           1_000_000,
           1 << 20,
+          16 << 20,
           Duration.ofSeconds(30),
           Duration.ofSeconds(15),
           Duration.ofSeconds(20));
@@ -158,10 +159,11 @@ final class TestServer implements AutoCloseable {
             model,
             limits,
             keys,
+            new AllowedHosts(List.of()),
             metrics,
             requests,
             log::add);
-    engine = new EngineThread(writer, metrics::stepped, () -> {});
+    engine = new EngineThread(writer, metrics::stepped, server::stop);
     server.ready(engine);
   }
 
@@ -174,6 +176,7 @@ final class TestServer implements AutoCloseable {
         Limits.ANY_WAIT,
         1_000_000,
         1 << 20,
+        16 << 20,
         slowReader,
         ping,
         Duration.ofSeconds(1));
@@ -226,7 +229,8 @@ final class TestServer implements AutoCloseable {
   Socket raw(String path, String body, int most) throws IOException {
     Socket socket = new Socket(InetAddress.getLoopbackAddress(), server.port());
     int length = quoted(body).getBytes(StandardCharsets.UTF_8).length;
-    String head = "POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Length: " + length + "\r\n\r\n";
+    String head =
+        "POST " + path + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + length + "\r\n\r\n";
     byte[] all = (head + quoted(body)).getBytes(StandardCharsets.UTF_8);
     socket.getOutputStream().write(all, 0, Math.min(most, all.length));
     return socket;

@@ -1,0 +1,56 @@
+package panamoe.harness.serve;
+
+import java.net.InetAddress;
+import java.util.List;
+import java.util.Locale;
+import org.eclipse.jetty.util.HostPort;
+
+/**
+ * By which names a server without keys may be asked. A page of another site could use it otherwise:
+ * by its own name, which it leads to this machine (DNS rebinding). Thread-safe.
+ */
+final class AllowedHosts {
+  private final List<String> names;
+
+  /**
+   * @param names beside those of this machine for itself, and the address that was asked
+   */
+  AllowedHosts(List<String> names) {
+    this.names = names.stream().map(name -> name.toLowerCase(Locale.ROOT)).toList();
+  }
+
+  /**
+   * Refuses a request that a page of another site may have made.
+   *
+   * @param host the header of this name; null where there is none, as no browser does
+   * @param bound the address at which the request arrived
+   */
+  void require(String host, InetAddress bound) throws ApiError {
+    if (host == null) {
+      return;
+    }
+    String name = new HostPort(host).getHost().toLowerCase(Locale.ROOT);
+    if (!isThisMachine(name, bound) && !names.contains(name)) {
+      throw ApiError.foreignHost(name);
+    }
+  }
+
+  private static boolean isThisMachine(String name, InetAddress bound) {
+    if (name.equals("localhost") || name.endsWith(".localhost")) {
+      return true;
+    }
+    try {
+      InetAddress address = InetAddress.ofLiteral(name);
+      return address.isLoopbackAddress() || address.equals(bound);
+    } catch (IllegalArgumentException _) {
+      return false; // a name
+    }
+  }
+
+  /** Refuses what a browser says to be of another site than the one it asks. */
+  static void requireOwnPage(String origin, String host) throws ApiError {
+    if (origin != null && (host == null || !origin.endsWith("://" + host))) {
+      throw ApiError.foreign(origin);
+    }
+  }
+}

@@ -1,0 +1,57 @@
+package panamoe.harness.serve;
+
+import java.util.concurrent.atomic.AtomicLong;
+
+/**
+ * The memory that the bodies of all requests may take together, as they arrive and as they are
+ * read. Small ones always have room: those who hold large ones keep nobody else from asking.
+ * Thread-safe.
+ */
+final class BodyRoom {
+  /** Bytes of each request that do not count; connections are limited. */
+  private static final long SMALL = 64 << 10;
+
+  private final long most;
+  private final AtomicLong taken = new AtomicLong();
+
+  /**
+   * @param most bytes of all requests; one alone may have more
+   */
+  BodyRoom(long most) {
+    this.most = most;
+  }
+
+  Share share() {
+    return new Share();
+  }
+
+  /** What one request takes. Used by one thread at a time. */
+  final class Share implements AutoCloseable {
+    private long mine;
+
+    /**
+     * Takes {@code bytes} in all.
+     *
+     * @throws ApiError 429 if others have too much for that
+     */
+    void grow(long bytes) {
+      long more = bytes - SMALL - mine;
+      if (more <= 0) {
+        return;
+      }
+      long all = taken.addAndGet(more);
+      mine += more;
+      if (all > most && all > mine) {
+        close();
+        throw ApiError.overloaded(
+            "the requests that are being read take all the memory that they may have", 1000, true);
+      }
+    }
+
+    @Override
+    public void close() {
+      taken.addAndGet(-mine);
+      mine = 0;
+    }
+  }
+}

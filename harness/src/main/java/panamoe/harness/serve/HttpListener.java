@@ -1,0 +1,150 @@
+package panamoe.harness.serve;
+
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.nio.channels.ServerSocketChannel;
+import java.time.Duration;
+import java.util.function.Consumer;
+import org.eclipse.jetty.http.HttpCompliance;
+import org.eclipse.jetty.http.HttpStatus;
+import org.eclipse.jetty.http.UriCompliance;
+import org.eclipse.jetty.server.Handler;
+import org.eclipse.jetty.server.HttpConfiguration;
+import org.eclipse.jetty.server.HttpConnectionFactory;
+import org.eclipse.jetty.server.NetworkConnectionLimit;
+import org.eclipse.jetty.server.Request;
+import org.eclipse.jetty.server.Response;
+import org.eclipse.jetty.server.Server;
+import org.eclipse.jetty.server.ServerConnector;
+import org.eclipse.jetty.server.handler.ErrorHandler;
+import org.eclipse.jetty.util.Callback;
+import org.eclipse.jetty.util.thread.QueuedThreadPool;
+
+/**
+ * HTTP/1.1 by Jetty, which takes nothing that the standard forbids: what one program reads
+ * otherwise than another smuggles requests. Whatever Jetty refuses is answered in OpenAI's form.
+ */
+final class HttpListener implements AutoCloseable {
+  private static final int BACKLOG = 1024;
+  private static final int CONNECTIONS = 2048;
+  private static final int HEAD_BYTES = 64 << 10;
+  private static final int HEADERS = 100;
+  private static final int THREADS = 8; // they read heads, and wait for nobody
+
+  private final Arrivals arrivals = new Arrivals();
+  private final BodyRoom room;
+  private final Limits limits;
+  private final Server server;
+  private final ServerConnector connector;
+
+  /**
+   * Starts to listen.
+   *
+   * @param calls takes each request when its head has arrived, and must not wait
+   * @throws IOException if the address cannot be had
+   */
+  HttpListener(InetSocketAddress address, Limits limits, Consumer<Call> calls) throws IOException {
+    this.limits = limits;
+    this.room = new BodyRoom(limits.bodiesBytes());
+    QueuedThreadPool threads = new QueuedThreadPool(THREADS, 1);
+    threads.setName("http");
+    threads.setDaemon(true);
+    server = new Server(threads);
+    server.setErrorHandler(HttpListener::refuse);
+    server.setHandler(
+        new Handler.Abstract.NonBlocking() {
+          @Override
+          public boolean handle(Request request, Response response, Callback callback) {
+            return take(request, response, callback, calls);
+          }
+        });
+    connector = new ServerConnector(server, 0, 1, new HttpConnectionFactory(configuration()));
+    connector.setIdleTimeout(longer(Arrivals.UNUSED, limits.slowReader()).toMillis());
+    connector.addBean(arrivals);
+    server.addConnector(connector);
+    server.addBean(new NetworkConnectionLimit(CONNECTIONS, connector));
+    try {
+      connector.open(bound(address));
+      server.start();
+    } catch (Exception e) { // as Jetty declares it
+      close();
+      switch (e) {
+        case IOException io -> throw io;
+        case RuntimeException wrong -> throw wrong;
+        default -> throw new IOException(e);
+      }
+    }
+  }
+
+  private static ServerSocketChannel bound(InetSocketAddress address) throws IOException {
+    ServerSocketChannel channel = ServerSocketChannel.open();
+    try {
+      return channel.bind(address, BACKLOG);
+    } catch (IOException | RuntimeException e) {
+      channel.close();
+      throw e;
+    }
+  }
+
+  private static HttpConfiguration configuration() {
+    HttpConfiguration http = new HttpConfiguration();
+    http.setHttpCompliance(HttpCompliance.STRICT);
+    http.setUriCompliance(UriCompliance.RFC3986);
+    http.setRequestHeaderSize(HEAD_BYTES);
+    http.setSendServerVersion(false);
+    return http;
+  }
+
+  private static Duration longer(Duration a, Duration b) {
+    return a.compareTo(b) > 0 ? a : b;
+  }
+
+  private boolean take(
+      Request request, Response response, Callback callback, Consumer<Call> calls) {
+    if (request.getHeaders().size() > HEADERS) {
+      String message = "it has more than " + HEADERS + " headers";
+      Call.refuse(
+          response,
+          callback,
+          ApiError.protocol(HttpStatus.REQUEST_HEADER_FIELDS_TOO_LARGE_431, message));
+      return true;
+    }
+    request.addIdleTimeoutListener(_ -> false); // texts take their time
+    arrivals.begin(request);
+    calls.accept(new Call(request, response, callback, limits.bodyBytes(), arrivals, room.share()));
+    return true;
+  }
+
+  /** Answers what no call is made of. */
+  private static boolean refuse(Request request, Response response, Callback callback) {
+    int status = response.getStatus();
+    Object message = request.getAttribute(ErrorHandler.ERROR_MESSAGE);
+    ApiError error =
+        request.getAttribute(ErrorHandler.ERROR_EXCEPTION) instanceof OutOfMemoryError
+            ? ApiError.outOfMemory()
+            : status == HttpStatus.INTERNAL_SERVER_ERROR_500
+                ? ApiError.internal("the server failed to answer this request")
+                : ApiError.protocol(status, String.valueOf(message));
+    Call.refuse(response, callback, error);
+    return true;
+  }
+
+  Arrivals arrivals() {
+    return arrivals;
+  }
+
+  int port() {
+    return connector.getLocalPort();
+  }
+
+  /** Closes all connections. */
+  @Override
+  public void close() {
+    arrivals.close();
+    try {
+      server.stop();
+    } catch (Exception e) { // as Jetty declares it
+      throw new IllegalStateException("the HTTP server did not stop", e);
+    }
+  }
+}
