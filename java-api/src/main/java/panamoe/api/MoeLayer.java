@@ -163,9 +163,13 @@ public final class MoeLayer implements AutoCloseable {
    * Evaluates the layer; deterministic.
    *
    * @param x [tokens, hidden]
-   * @param y [tokens, hidden], receives the output; must overlap neither x nor a parameter
+   * @param y [tokens, hidden], receives the output; must overlap neither x nor a parameter or
+   *     gradient
    * @throws PanamoeException.BadArgument if a segment is null, on the heap, too small, misaligned,
-   *     confined to another thread, or read-only but an output, or if the two overlap
+   *     confined to another thread, or read-only but an output, or if y overlaps x, a parameter or
+   *     a gradient
+   * @throws PanamoeException.Diverged if x or the weights have numbers that are not finite, and the
+   *     gate sees them
    * @throws IllegalStateException if the arena of a segment is closed before or during the call
    */
   public void forward(MemorySegment x, MemorySegment y, long tokens) {
@@ -208,7 +212,16 @@ public final class MoeLayer implements AutoCloseable {
     CallersMemory.requireApart("y", rows.y, "x", rows.x);
     parameters.requireApart("y", rows.y);
     parameters.round();
-    memory.compute(() -> layer.forwardInto(pass, input, used, output));
+    memory.compute(
+        () -> {
+          try {
+            layer.forwardInto(pass, input, used, output);
+          } catch (IllegalArgumentException e) { // all else is checked above
+            throw new PanamoeException.Diverged(
+                "the layer gets or computes numbers that are not finite (" + e.getMessage() + ")",
+                e);
+          }
+        });
     memory.giveBack("y", output, rows.y);
     return new Computed(input, output);
   }
@@ -216,10 +229,13 @@ public final class MoeLayer implements AutoCloseable {
   /**
    * Runs the layer for training and keeps what the backward needs, until the step is closed.
    *
-   * @param x [tokens, hidden]; must not change until the backward
-   * @param y [tokens, hidden], receives the output; must overlap neither x nor a parameter
+   * @param x [tokens, hidden]; must not change until the backward, nor overlap a parameter's
+   *     gradient, which the backward changes
+   * @param y [tokens, hidden], receives the output; must overlap neither x nor a parameter or
+   *     gradient
    * @param seed of the gate's random numbers, if its rules use any
-   * @throws PanamoeException.BadArgument as {@link #forward} does
+   * @throws PanamoeException.BadArgument as {@link #forward} does, or if x overlaps a gradient
+   * @throws PanamoeException.Diverged as {@link #forward} does
    * @throws IllegalStateException as {@link #forward} does
    */
   public LayerStep train(MemorySegment x, MemorySegment y, long tokens, long seed) {
