@@ -63,7 +63,7 @@ public final class PanamoeEngine extends Engine {
    *   <li>{@code precision}: "float32" (without it) or "bfloat16"
    *   <li>{@code experts}: "stored" (without it), "int8", "int4" or "decoded", as {@link
    *       panamoe.text.ModelOptions.Experts} says
-   *   <li>{@code texts}: most texts that are written at a time; without it 1
+   *   <li>{@code texts}: most texts that are written at a time, others wait; without it 1
    *   <li>{@code threads}: of the device; 0 (without it) is one per processor
    * </ul>
    *

@@ -9,13 +9,13 @@ import panamoe.text.GenerationOptions;
 
 /**
  * From a prompt to the text that a model of {@link PanamoeEngine} writes behind it: {@code predict}
- * returns when the text has ended, {@code streamingPredict(...).getIterativeOutput()} at once.
- * Immutable.
+ * returns when the text has ended, {@code streamingPredict(...).getIterativeOutput()} before its
+ * first token is computed. Immutable.
  *
  * <p>A {@link ai.djl.inference.Predictor} serves one thread; several predictors of a model may be
- * used by several threads, whose calls wait for each other. As many texts may be under way as the
- * model's option {@code texts} says; one more is an {@link IllegalStateException}, which DJL puts
- * into a {@link ai.djl.translate.TranslateException}.
+ * used by several threads, whose calls wait for each other. As many texts are written at a time as
+ * the model's option {@code texts} says; one more begins when another has ended, to which it
+ * computes that one if nobody else does.
  *
  * {@snippet file="panamoe/djl/PanamoeEngineExample.java" region="engine"}
  */

@@ -165,7 +165,7 @@ public final class PanamoeChatModel implements ChatModel, AutoCloseable {
         .finishReason(
             switch (result.finishReason()) {
               case END_OF_TEXT, STOP -> FinishReason.STOP;
-              case LENGTH -> FinishReason.LENGTH;
+              case LENGTH, CONTEXT -> FinishReason.LENGTH;
               case CANCELLED -> FinishReason.OTHER;
             })
         .build();

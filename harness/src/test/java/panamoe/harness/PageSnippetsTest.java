@@ -6,21 +6,37 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
  * Java in the README and in docs is what the tests compile and run. The line before such a block is
- * a comment that names its file and, if it is a part of it, the region.
+ * a comment that names its file and, if it is a part of it, the region. Tests that pages name are
+ * there.
  */
 class PageSnippetsTest {
   private static final Path ROOT = Path.of("..");
   private static final Pattern BLOCK =
       Pattern.compile("(?s)(?:<!-- java: (\\S+)(?: (\\S+))? -->\n)?```java\n(.*?)\n```");
+
+  private static final Pattern TEST = Pattern.compile("`(\\w+(?:Test|_test))`");
+  private static final List<String> TESTS =
+      List.of(
+          "native/test",
+          "bindings/src/test",
+          "runtime/src/test",
+          "java-api/src/test",
+          "text/src/test",
+          "djl/src/test",
+          "harness/src/test",
+          "jmh/src/test");
 
   // Its code needs a card.
   private static final List<String> LEFT_OUT = List.of("runtime-kernels.md");
@@ -82,6 +98,29 @@ class PageSnippetsTest {
               !other.equals(file)
                   && other.toString().endsWith("Test.java")
                   && read(other).contains(call));
+    }
+  }
+
+  /** What a page says that a test keeps. */
+  @Test
+  void namedTestsAreThere() throws IOException {
+    Set<String> there = new HashSet<>();
+    for (String folder : TESTS) {
+      try (Stream<Path> files = Files.walk(ROOT.resolve(folder))) {
+        files
+            .map(file -> file.getFileName().toString().replaceFirst("\\..*", ""))
+            .forEach(there::add);
+      }
+    }
+    try (Stream<Path> pages = Files.list(ROOT.resolve("docs"))) {
+      pages
+          .filter(page -> page.toString().endsWith(".md"))
+          .forEach(
+              page ->
+                  TEST.matcher(read(page))
+                      .results()
+                      .map(name -> name.group(1))
+                      .forEach(name -> assertTrue(there.contains(name), page + " names " + name)));
     }
   }
 

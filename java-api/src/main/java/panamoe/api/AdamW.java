@@ -5,31 +5,48 @@ import panamoe.api.internal.Failures;
 import panamoe.api.internal.Lifetime;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.tensor.TensorScope;
 import panamoe.train.TrainedTensors;
 
 /**
  * AdamW (arXiv 1711.05101) over a {@link TrainableModel}'s parameters, computed on its device: two
- * FLOAT32 moments beside each parameter, which live as long as the model. On several ranks it sums
+ * FLOAT32 moments beside each parameter, until it or the model is closed. On several ranks it sums
  * the gradients, and the ranks that hold a parameter share its moments (ZeRO stage 1). As all of a
  * device, it serves one thread at a time.
  */
-public final class AdamW {
+public final class AdamW implements AutoCloseable {
   private final TrainableModel model;
   private final panamoe.train.AdamW inner;
+  private final Lifetime life;
   private long steps;
 
-  private AdamW(TrainableModel model, AdamWSettings settings) {
+  /**
+   * @param source of the moments; null for zeros
+   */
+  private AdamW(TrainableModel model, AdamWSettings settings, Checkpoint source) {
     this.model = model;
-    this.inner =
-        new panamoe.train.AdamW(
-            model.backend(),
-            new panamoe.train.AdamW.Settings(
-                settings.beta1(),
-                settings.beta2(),
-                settings.epsilon(),
-                settings.weightDecay(),
-                settings.clip()),
-            model.weights().parameters());
+    TensorScope scope = TensorScope.shared(model.backend());
+    try {
+      this.inner =
+          new panamoe.train.AdamW(
+              model.backend(),
+              new panamoe.train.AdamW.Settings(
+                  settings.beta1(),
+                  settings.beta2(),
+                  settings.epsilon(),
+                  settings.weightDecay(),
+                  settings.clip()),
+              model.weights().parameters(),
+              scope);
+      if (source != null) {
+        tensors().readMoments(source);
+        this.steps = source.step();
+      }
+    } catch (RuntimeException | Error e) {
+      scope.close();
+      throw e;
+    }
+    this.life = model.lifetime().begin("the optimizer", scope::close);
   }
 
   /**
@@ -40,7 +57,7 @@ public final class AdamW {
    *     the methods below throw it too
    */
   public static AdamW begin(TrainableModel model, AdamWSettings settings) {
-    return lifeOf(model).use(() -> new AdamW(model, Argument.notNull("settings", settings)));
+    return lifeOf(model).use(() -> new AdamW(model, Argument.notNull("settings", settings), null));
   }
 
   /**
@@ -61,10 +78,7 @@ public final class AdamW {
                     "the model was not loaded from a checkpoint, so there is no state to resume");
               }
               TrainedTensors.requireMoments(source, model.weights().config());
-              AdamW optimizer = new AdamW(model, Argument.notNull("settings", settings));
-              optimizer.tensors().readMoments(source);
-              optimizer.steps = source.step();
-              return optimizer;
+              return new AdamW(model, Argument.notNull("settings", settings), source);
             });
   }
 
@@ -83,27 +97,25 @@ public final class AdamW {
    * @throws IllegalStateException also if a backward failed and left a part of the gradients
    */
   public double step(double learningRate) {
-    return model
-        .lifetime()
-        .use(
-            () -> {
-              Argument.require(
-                  learningRate >= 0 && Float.isFinite((float) learningRate),
-                  "learningRate",
-                  learningRate,
-                  "a FLOAT32, 0 or more");
-              model.parameters().requireComplete();
-              inner.sumGradients();
-              double norm = inner.norm();
-              if (!Double.isFinite(norm)) {
-                throw new PanamoeException.Diverged(
-                    "the gradients have no finite norm in step " + (steps + 1), null);
-              }
-              inner.step(steps, learningRate, norm);
-              steps++;
-              model.backend().synchronize();
-              return norm;
-            });
+    return life.use(
+        () -> {
+          Argument.require(
+              learningRate >= 0 && Float.isFinite((float) learningRate),
+              "learningRate",
+              learningRate,
+              "a FLOAT32, 0 or more");
+          model.parameters().requireComplete();
+          inner.sumGradients();
+          double norm = inner.norm();
+          if (!Double.isFinite(norm)) {
+            throw new PanamoeException.Diverged(
+                "the gradients have no finite norm in step " + (steps + 1), null);
+          }
+          inner.step(steps, learningRate, norm);
+          steps++;
+          model.backend().synchronize();
+          return norm;
+        });
   }
 
   /** The number of steps taken, those before a {@link #resume} included. */
@@ -111,8 +123,18 @@ public final class AdamW {
     return steps;
   }
 
+  /** Frees the moments. Idempotent; throws as {@link TrainableModel#close} does. */
+  @Override
+  public void close() {
+    life.close();
+  }
+
   TrainableModel model() {
     return model;
+  }
+
+  Lifetime lifetime() {
+    return life;
   }
 
   /** The model's weights and these moments. */

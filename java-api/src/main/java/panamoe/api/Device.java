@@ -1,6 +1,7 @@
 package panamoe.api;
 
 import java.lang.System.Logger.Level;
+import java.time.Duration;
 import panamoe.api.internal.Access;
 import panamoe.api.internal.Argument;
 import panamoe.api.internal.Failures;
@@ -111,6 +112,20 @@ public final class Device implements AutoCloseable {
   @Override
   public void close() {
     lifetime.close();
+  }
+
+  /**
+   * Closes as {@link #close} does, as soon as the call of another thread has returned; meanwhile
+   * further calls throw {@link IllegalStateException}. Any thread may call it, outside a call of
+   * the device.
+   *
+   * @param patience how long it waits
+   * @throws PanamoeException.BadArgument if it is null
+   * @throws IllegalStateException as {@link #close}, if the call still runs when the time is over
+   *     or this thread is interrupted, which it stays
+   */
+  public void closeWhenIdle(Duration patience) {
+    lifetime.closeWhenIdle(patience);
   }
 
   Backend backend() {

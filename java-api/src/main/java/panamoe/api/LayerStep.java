@@ -1,6 +1,7 @@
 package panamoe.api;
 
 import java.lang.foreign.MemorySegment;
+import panamoe.api.internal.Argument;
 import panamoe.api.internal.Lifetime;
 import panamoe.backend.Backend;
 import panamoe.op.Pass;
@@ -30,6 +31,7 @@ public final class LayerStep implements AutoCloseable {
     this.tape = new Tape(backend);
     this.x = rows.x();
     try {
+      parameters.requireApartFromGradients("x", Argument.notNull("x", x));
       ParameterStore store = parameters.store();
       store.watch(tape);
       GateLoads loads = new GateLoads();
@@ -56,10 +58,11 @@ public final class LayerStep implements AutoCloseable {
    * the step usable. A backward that fails later uses up the step, and further backwards are
    * refused until {@link Parameters#zeroGradients}.
    *
-   * @param dy [tokens, hidden], gradient of the output
+   * @param dy [tokens, hidden], gradient of the output; must not overlap a parameter's gradient
    * @param dx [tokens, hidden], receives the gradient of x; must overlap neither dy nor x
    * @throws PanamoeException.BadArgument if a segment is null, on the heap, too small, misaligned,
-   *     confined to another thread, or read-only but an output, or if dx overlaps another segment
+   *     confined to another thread, or read-only but an output, or if dx overlaps another segment,
+   *     or dy a parameter's gradient
    * @throws IllegalStateException at a second call, or if the arena of x, dy or dx is closed
    */
   public void backward(MemorySegment dy, MemorySegment dx) {
@@ -76,6 +79,7 @@ public final class LayerStep implements AutoCloseable {
           CallersMemory.requireApart("dx", dx, "dy", dy);
           CallersMemory.requireApart("dx", dx, "x", x);
           parameters.requireApart("dx", dx);
+          parameters.requireApartFromGradients("dy", dy);
           parameters.addGradients(
               () -> {
                 done = true;

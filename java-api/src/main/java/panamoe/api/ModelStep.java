@@ -55,7 +55,7 @@ public final class ModelStep implements AutoCloseable {
       tape.watch(head.value(), new Gradient(backend, headGradient));
       float dloss = (float) (1 / targets.counted());
       if (teacher == null) {
-        this.loss = targets.mean(model.head().losses(pass, hidden, targets.ids(), dloss));
+        this.loss = targets.loss(model.head().losses(pass, hidden, targets.ids(), dloss));
         this.divergence = 0;
       } else {
         int classes = model.config().vocabulary();
@@ -71,7 +71,7 @@ public final class ModelStep implements AutoCloseable {
                 targets.ids(),
                 0,
                 dloss);
-        this.loss = targets.mean(losses.crossEntropies());
+        this.loss = targets.loss(losses.crossEntropies());
         this.divergence = targets.mean(losses.divergences());
       }
       model.parameters().watch(tape);

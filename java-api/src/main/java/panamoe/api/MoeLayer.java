@@ -170,10 +170,13 @@ public final class MoeLayer implements AutoCloseable {
    * Evaluates the layer; deterministic.
    *
    * @param x [tokens, hidden]
-   * @param y [tokens, hidden], receives the output; must overlap neither x nor a parameter
+   * @param y [tokens, hidden], receives the output; must overlap neither x nor a parameter or
+   *     gradient
    * @throws PanamoeException.BadArgument if a segment is null, on the heap, too small, misaligned,
-   *     confined to another thread, or read-only but an output, if the two overlap, or if there are
-   *     more than 2^31 - 1 tokens
+   *     confined to another thread, or read-only but an output, if y overlaps x, a parameter or a
+   *     gradient, or if there are more than 2^31 - 1 tokens
+   * @throws PanamoeException.Diverged if x or the weights have numbers that are not finite, and the
+   *     gate sees them
    * @throws IllegalStateException if the arena of a segment is closed before or during the call
    * @throws OutOfMemoryError if the tokens' activations do not fit; nothing was computed
    */
@@ -237,7 +240,16 @@ public final class MoeLayer implements AutoCloseable {
     work = work.over(parameters.store().ranks().topology());
     memory.requireRoom(layer.cost(work), work);
     parameters.round();
-    memory.compute(() -> layer.forwardInto(pass, input, used, output));
+    memory.compute(
+        () -> {
+          try {
+            layer.forwardInto(pass, input, used, output);
+          } catch (IllegalArgumentException e) { // all else is checked above
+            throw new PanamoeException.Diverged(
+                "the layer gets or computes numbers that are not finite (" + e.getMessage() + ")",
+                e);
+          }
+        });
     memory.giveBack("y", output, rows.y);
     return new Computed(input, output);
   }
@@ -245,10 +257,13 @@ public final class MoeLayer implements AutoCloseable {
   /**
    * Runs the layer for training and keeps what the backward needs, until the step is closed.
    *
-   * @param x [tokens, hidden]; must not change until the backward
-   * @param y [tokens, hidden], receives the output; must overlap neither x nor a parameter
+   * @param x [tokens, hidden]; must not change until the backward, nor overlap a parameter's
+   *     gradient, which the backward changes
+   * @param y [tokens, hidden], receives the output; must overlap neither x nor a parameter or
+   *     gradient
    * @param seed of the gate's random numbers, if its rules use any
-   * @throws PanamoeException.BadArgument as {@link #forward} does
+   * @throws PanamoeException.BadArgument as {@link #forward} does, or if x overlaps a gradient
+   * @throws PanamoeException.Diverged as {@link #forward} does
    * @throws IllegalStateException as {@link #forward} does
    */
   public LayerStep train(MemorySegment x, MemorySegment y, long tokens, long seed) {

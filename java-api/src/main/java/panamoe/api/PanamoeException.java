@@ -51,8 +51,8 @@ public sealed class PanamoeException extends RuntimeException {
   }
 
   /**
-   * Numbers are not finite: a gradient's, and the parameters are as they were before; or those that
-   * a model computes, because training diverged or its weights are damaged.
+   * Numbers are not finite: a loss, what a gate gets, a gradient's norm, or what tokens are drawn
+   * from. Training diverged, or weights are damaged. The parameters are as they were before.
    */
   public static final class Diverged extends PanamoeException {
     private static final long serialVersionUID = 1;

@@ -184,6 +184,17 @@ public final class Parameters {
   void requireApart(String argument, MemorySegment segment) {
     for (Parameter parameter : parameters.values()) {
       CallersMemory.requireApart(argument, segment, parameter.name(), parameter.master().address());
+    }
+    requireApartFromGradients(argument, segment);
+  }
+
+  /**
+   * Refuses memory that a backward reads, if the backward would change it.
+   *
+   * @throws IllegalArgumentException if the segment overlaps a gradient
+   */
+  void requireApartFromGradients(String argument, MemorySegment segment) {
+    for (Parameter parameter : parameters.values()) {
       CallersMemory.requireApart(
           argument, segment, "the gradient of " + parameter.name(), parameter.gradient().address());
     }

@@ -22,7 +22,8 @@ import panamoe.parallel.Topology;
  * together; a call returns when all have come to it. If a rank fails, dies or disagrees, every
  * rank's call throws a {@link PanamoeException.RanksFailed} that names it.
  *
- * <p>A rank's object is used by the rank's thread alone, on one CPU {@link Device}.
+ * <p>A rank's object is used by the rank's thread alone, on one {@link Device} in this machine's
+ * memory, "cpu" or "reference".
  *
  * {@snippet file="panamoe/api/RanksExample.java" region="ranks"}
  */

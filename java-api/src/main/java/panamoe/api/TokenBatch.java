@@ -32,6 +32,19 @@ final class TokenBatch {
    * @param data ranks with other tokens
    */
   record Targets(Tensor ids, double counted, Communicator data) {
+    /**
+     * The loss: the mean over all ranks of this rank's cross-entropies.
+     *
+     * @throws PanamoeException.Diverged if it is not finite
+     */
+    double loss(Tensor losses) {
+      double loss = mean(losses);
+      if (!Double.isFinite(loss)) {
+        throw new PanamoeException.Diverged("the loss is " + loss, null);
+      }
+      return loss;
+    }
+
     /** The mean over all ranks of this rank's losses, which are 0 where no target counts. */
     double mean(Tensor losses) {
       double sum = 0;

@@ -5,6 +5,7 @@ import java.nio.file.Path;
 import java.util.Map;
 import panamoe.api.internal.Access;
 import panamoe.api.internal.Argument;
+import panamoe.api.internal.Failures;
 import panamoe.api.internal.Lifetime;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.Checkpoint;
@@ -176,19 +177,23 @@ public final class TrainableModel implements AutoCloseable {
    * it.
    *
    * @return the checkpoint, a folder of its own in {@code folder}
-   * @throws PanamoeException.BadArgument if the optimizer is another model's
+   * @throws PanamoeException.BadArgument if an argument is null, or the optimizer another model's
    * @throws PanamoeException.BadModel if it could not be written
-   * @throws IllegalStateException also if another model is being saved there by this program
+   * @throws IllegalStateException also if the optimizer is closed, or another model is being saved
+   *     there by this program
    */
   public Path save(Path folder, AdamW optimizer) {
-    return lifetime.use(
-        () -> {
-          if (Argument.notNull("optimizer", optimizer).model() != this) {
-            throw new IllegalArgumentException("the optimizer is another model's");
-          }
-          return ModelFiles.save(
-              folder, optimizer.steps(), model.config(), optimizer.tensors(), Map.of());
-        });
+    Failures.translating(() -> Argument.notNull("optimizer", optimizer));
+    return optimizer
+        .lifetime()
+        .use(
+            () -> {
+              if (optimizer.model() != this) {
+                throw new IllegalArgumentException("the optimizer is another model's");
+              }
+              return ModelFiles.save(
+                  folder, optimizer.steps(), model.config(), optimizer.tensors(), Map.of());
+            });
   }
 
   /**
@@ -255,7 +260,7 @@ public final class TrainableModel implements AutoCloseable {
 
   /** The model's configuration as JSON, which {@link #create(Device, String, long)} takes. */
   public String config() {
-    return ConfigJson.text(model.config());
+    return Failures.translating(() -> ConfigJson.text(model.config()));
   }
 
   /** V, the number of token ids. */
@@ -283,10 +288,13 @@ public final class TrainableModel implements AutoCloseable {
    *
    * @param tokens INT32 [batch, length], ids
    * @param logits FLOAT32 [batch, length, vocabulary], receives for every token the logits of its
-   *     successor
+   *     successor; must not overlap a parameter or gradient
    * @throws PanamoeException.BadArgument if a segment is null, on the heap, too small, misaligned
-   *     or confined to another thread, the logits are read-only, an id is outside the vocabulary,
-   *     or the batch is empty or its sequences longer than the context
+   *     or confined to another thread, the logits are read-only or overlap a parameter or gradient,
+   *     an id is outside the vocabulary, or the batch is empty or its sequences longer than the
+   *     context
+   * @throws PanamoeException.Diverged if a gate gets numbers that are not finite; a model without
+   *     gates writes them
    * @throws IllegalStateException if the arena of a segment is closed before or during the call
    * @throws OutOfMemoryError if the tokens' activations do not fit; nothing was computed
    */
@@ -298,6 +306,7 @@ public final class TrainableModel implements AutoCloseable {
             CallersMemory memory = new CallersMemory(device.backend(), scope);
             TokenBatch sequences = new TokenBatch(model, memory, given, false);
             Tensor output = memory.output("logits", logits, sequences.tokens(), vocabulary());
+            parameters.requireApart("logits", logits);
             Pass pass = Pass.inference(device.backend(), scope);
             parameters.round();
             memory.compute(() -> model.head().logitsInto(pass, sequences.hidden(pass), output));
@@ -313,6 +322,7 @@ public final class TrainableModel implements AutoCloseable {
    * @param tokens INT32 [batch, length], ids
    * @param targets INT32 [batch, length], for every token the id that follows it, or -1
    * @throws PanamoeException.BadArgument as in {@link #train}
+   * @throws PanamoeException.Diverged as in {@link #train}
    * @throws IllegalStateException as in {@link #train}
    */
   public double loss(MemorySegment tokens, MemorySegment targets, int batch, int length) {
@@ -325,7 +335,7 @@ public final class TrainableModel implements AutoCloseable {
             TokenBatch.Targets wanted = sequences.targets();
             Pass pass = Pass.inference(device.backend(), scope);
             parameters.round();
-            return wanted.mean(model.head().losses(pass, sequences.hidden(pass), wanted.ids(), 0));
+            return wanted.loss(model.head().losses(pass, sequences.hidden(pass), wanted.ids(), 0));
           }
         });
   }
@@ -339,6 +349,7 @@ public final class TrainableModel implements AutoCloseable {
    * @throws PanamoeException.BadArgument if a segment is null, on the heap, too small, misaligned
    *     or confined to another thread, an id or a target is outside the vocabulary, no target
    *     counts, or the batch is empty or its sequences longer than the context
+   * @throws PanamoeException.Diverged if the loss, or what a gate gets, is not finite
    * @throws IllegalStateException if the arena of a segment is closed
    * @throws OutOfMemoryError if the tokens' activations do not fit; nothing was computed
    */
@@ -352,6 +363,7 @@ public final class TrainableModel implements AutoCloseable {
    * As {@link #train}, for a student that learns from a teacher as well.
    *
    * @throws PanamoeException.BadArgument as in {@link #train}
+   * @throws PanamoeException.Diverged as in {@link #train}
    */
   public ModelStep distil(
       MemorySegment tokens,

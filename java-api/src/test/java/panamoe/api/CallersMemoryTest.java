@@ -241,6 +241,8 @@ class CallersMemoryTest {
       MemorySegment first = memory.asSlice(0, COUNT * 4L);
       MemorySegment across = memory.asSlice(COUNT * 2L, COUNT * 4L);
       MemorySegment last = memory.asSlice(COUNT * 8L, COUNT * 4L);
+      MemorySegment dx = memory.asSlice(COUNT * 4L, COUNT * 4L);
+      MemorySegment gradient = layer.parameters().gradient("moe.experts.up.weight");
       refused("y overlaps x", () -> layer.forward(first, first, TOKENS));
       refused("y overlaps x", () -> layer.forward(first, across, TOKENS));
       refused(
@@ -252,11 +254,32 @@ class CallersMemoryTest {
         refused("dx overlaps x", () -> step.backward(last, across));
         refused(
             "dx overlaps the gradient of moe.experts.up.weight",
-            () -> step.backward(last, layer.parameters().gradient("moe.experts.up.weight")));
-        step.backward(
-            last,
-            memory.asSlice(COUNT * 4L, COUNT * 4L)); // what was refused left the step as it was
+            () -> step.backward(last, gradient));
+        refused(
+            "dy overlaps the gradient of moe.experts.up.weight", () -> step.backward(gradient, dx));
+        step.backward(last, dx); // what was refused left the step as it was
       }
+      refused(
+          "x overlaps the gradient of moe.experts.up.weight",
+          () -> layer.train(gradient, last, TOKENS, 1));
+      layer.forward(gradient, last, TOKENS);
+    }
+  }
+
+  @Test
+  void logitsOverParametersOrGradientsAreRefused() {
+    try (Arena arena = Arena.ofConfined();
+        Device device = Device.open("cpu", 1);
+        TrainableModel model =
+            TrainableModel.create(device, ModelSettings.of(50, 16, 16, 2, List.of(0)), 1)) {
+      MemorySegment ids = arena.allocate(4 * 4, 4);
+      MemorySegment weight = model.parameters().value("embedding.weight");
+      float[] before = Floats.of(weight);
+      refused("logits overlaps embedding.weight", () -> model.forward(ids, weight, 1, 4));
+      refused(
+          "logits overlaps the gradient of embedding.weight",
+          () -> model.forward(ids, model.parameters().gradient("embedding.weight"), 1, 4));
+      assertArrayEquals(before, Floats.of(weight), 0f);
     }
   }
 

@@ -89,9 +89,9 @@ class DeviceLoadingTest {
   @Test
   void aJarThatIsMissingIsNamed() throws Exception {
     try (URLClassLoader bare = classLoaderWithout("jackson-")) {
-      Method read = bare.loadClass(Probe.class.getName()).getMethod("failureToRead");
-      for (int attempt = 0; attempt < 2; attempt++) {
-        Object said = read.invoke(null);
+      Method json = bare.loadClass(Probe.class.getName()).getMethod("failure", boolean.class);
+      for (boolean reads : new boolean[] {true, true, false, false}) {
+        Object said = json.invoke(null, reads);
         String sentence =
             "the class path has no com.fasterxml.jackson\\S+: add com.fasterxml.jackson\\S+ to it";
         assertTrue(said.toString().matches(sentence), said.toString());
@@ -151,11 +151,14 @@ class DeviceLoadingTest {
       }
     }
 
-    /** What is said of a configuration that cannot be read. */
-    public static String failureToRead() {
-      try (Device device = Device.open("reference", 1)) {
+    /** What is said of a configuration that cannot be read, or written. */
+    public static String failure(boolean reads) {
+      ModelSettings settings = ModelSettings.of(9, 8, 8, 2, List.of(0));
+      try (Device device = Device.open("reference", 1);
+          TrainableModel model = TrainableModel.create(device, settings, 1)) {
         return assertThrows(
-                NoClassDefFoundError.class, () -> TrainableModel.create(device, "{}", 1))
+                NoClassDefFoundError.class,
+                reads ? () -> TrainableModel.create(device, "{}", 1) : model::config)
             .getMessage();
       }
     }

@@ -12,6 +12,9 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -94,6 +97,140 @@ class LifetimeTest {
       modelStep.backward();
       layer.forward(x, y, TOKENS);
       assertArrayEquals(before, Floats.of(y), 0f);
+    }
+  }
+
+  /** A worker whose model is closed under it gets one exception, and its own close none. */
+  @Test
+  void whatIsBeingClosedRefusesByName() throws Exception {
+    CountDownLatch freeing = new CountDownLatch(1);
+    CountDownLatch free = new CountDownLatch(1);
+    Lifetime device = Lifetime.ofDevice("the device", () -> {});
+    Lifetime model =
+        device.begin(
+            "the model",
+            () -> {
+              freeing.countDown();
+              await(free);
+            });
+    Lifetime text = model.begin("the text", () -> {});
+    Thread closer = Thread.ofPlatform().name("closer").start(model::close);
+    await(freeing);
+    assertEquals("the model is being closed by thread closer", refusal(() -> text.run(() -> {})));
+    text.close();
+    model.close();
+    free.countDown();
+    closer.join();
+    assertEquals("the text is closed", refusal(() -> text.run(() -> {})));
+    device.run(() -> {});
+  }
+
+  @Test
+  void closeWhenIdleWaitsForTheCallThatRuns() throws Exception {
+    Lifetime device = Lifetime.ofDevice("the device", () -> {});
+    Lifetime model = device.begin("the model", () -> {});
+    Lifetime other = device.begin("the other", () -> {});
+    CountDownLatch leave = new CountDownLatch(1);
+    Thread worker = inside(model, leave);
+    Thread closer =
+        Thread.ofPlatform().name("closer").start(() -> model.closeWhenIdle(Duration.ofDays(9)));
+    awaitWaiting(closer);
+    assertEquals("the model is being closed by thread closer", refusal(() -> model.run(() -> {})));
+    assertTrue(refusal(() -> other.run(() -> {})).startsWith("the other is in use by thread"));
+    leave.countDown();
+    closer.join();
+    worker.join();
+    assertEquals("the model is closed", refusal(() -> model.run(() -> {})));
+    other.run(() -> {});
+  }
+
+  @Test
+  void closeWhenIdleSaysThatItHasWaitedInVain() throws Exception {
+    Lifetime model = Lifetime.ofDevice("the model", () -> {});
+    CountDownLatch leave = new CountDownLatch(1);
+    Thread worker = inside(model, leave);
+    assertEquals(
+        "the model is still in use by thread worker after PT0.001S",
+        refusal(() -> model.closeWhenIdle(Duration.ofMillis(1))));
+    Thread.currentThread().interrupt();
+    assertEquals(
+        "the model is still in use by thread worker after PT24H",
+        refusal(() -> model.closeWhenIdle(Duration.ofDays(1))));
+    assertTrue(Thread.interrupted());
+    leave.countDown();
+    worker.join();
+    model.run(() -> {});
+    model.run(
+        () ->
+            assertTrue(
+                refusal(() -> model.closeWhenIdle(Duration.ofDays(1)))
+                    .startsWith("the model is in use by this thread"),
+                "a wait for oneself"));
+    assertThrows(PanamoeException.BadArgument.class, () -> model.closeWhenIdle(null));
+    model.closeWhenIdle(Duration.ZERO);
+    model.closeWhenIdle(Duration.ZERO);
+  }
+
+  private static String refusal(Executable call) {
+    return assertThrows(IllegalStateException.class, call).getMessage();
+  }
+
+  /** A thread that is inside a call when this returns, until it may leave. */
+  private static Thread inside(Lifetime life, CountDownLatch leave) {
+    CountDownLatch inside = new CountDownLatch(1);
+    Thread worker =
+        Thread.ofPlatform()
+            .name("worker")
+            .start(
+                () ->
+                    life.run(
+                        () -> {
+                          inside.countDown();
+                          await(leave);
+                        }));
+    await(inside);
+    return worker;
+  }
+
+  private static void awaitWaiting(Thread thread) {
+    while (thread.getState() != Thread.State.TIMED_WAITING) {
+      Thread.onSpinWait();
+    }
+  }
+
+  /** Java may be told to keep few frames of a stack, or none. */
+  @Test
+  void theRuleNeedsNoStackTrace() throws Exception {
+    Process process =
+        new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-XX:MaxJavaStackTraceDepth=3",
+                "-cp",
+                System.getProperty(
+                    "surefire.test.class.path", System.getProperty("java.class.path")),
+                SecondThread.class.getName())
+            .redirectErrorStream(true)
+            .start();
+    String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertEquals(0, process.waitFor(), said);
+    assertTrue(said.startsWith("the device is in use by thread worker:"), said);
+  }
+
+  /** Calls a device that another thread is inside of, and prints why that is refused. */
+  static final class SecondThread {
+    private SecondThread() {}
+
+    public static void main(String[] arguments) throws InterruptedException {
+      Lifetime device = Lifetime.ofDevice("the device", () -> {});
+      CountDownLatch leave = new CountDownLatch(1);
+      Thread worker = inside(device, leave);
+      try {
+        device.run(() -> System.out.println("let in"));
+      } catch (IllegalStateException e) {
+        System.out.println(e.getMessage());
+      }
+      leave.countDown();
+      worker.join();
     }
   }
 

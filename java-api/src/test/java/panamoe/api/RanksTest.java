@@ -155,7 +155,7 @@ class RanksTest {
                       return ranks.sum(1);
                     }));
     assertTrue(failed.getMessage().contains("rank 1"), failed.getMessage());
-    assertInstanceOf(IllegalStateException.class, failed.getCause().getCause());
+    assertInstanceOf(IllegalStateException.class, failed.getCause());
   }
 
   @Test

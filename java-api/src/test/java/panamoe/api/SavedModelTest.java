@@ -22,10 +22,12 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import panamoe.backend.abi.NativeBackend;
 import panamoe.testkit.Floats;
 import panamoe.testkit.SmallRun;
 
@@ -296,6 +298,30 @@ class SavedModelTest {
       assertEquals("the gradients have no finite norm in step 2", diverged);
       assertEquals(before, parameters(model));
       assertEquals(1, optimizer.steps());
+    }
+  }
+
+  @Test
+  void aClosedOptimizerKeepsNoMemory() {
+    try (Device device = Device.open("cpu", 1);
+        TrainableModel model = TrainableModel.create(device, SETTINGS, 5)) {
+      NativeBackend backend = (NativeBackend) device.backend();
+      try (AdamW first = AdamW.begin(model, AdamWSettings.USUAL)) {
+        first.step(1); // kernels' scratch memory grows
+      }
+      long before = backend.memoryUsage().inUse();
+      AdamW optimizer = AdamW.begin(model, AdamWSettings.USUAL);
+      optimizer.step(1);
+      assertTrue(backend.memoryUsage().inUse() >= before + 8 * model.parameterCount());
+      optimizer.close();
+      optimizer.close();
+      assertEquals(before, backend.memoryUsage().inUse());
+      for (Executable call :
+          List.<Executable>of(() -> optimizer.step(1), () -> model.save(folder, optimizer))) {
+        assertEquals(
+            "the optimizer is closed",
+            assertThrows(IllegalStateException.class, call).getMessage());
+      }
     }
   }
 

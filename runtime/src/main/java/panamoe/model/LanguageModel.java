@@ -264,7 +264,7 @@ public final class LanguageModel implements AutoCloseable {
    * @param recompute whether to keep only each layer's input for the backward and compute the rest
    *     again
    * @return [S, M]
-   * @throws IllegalArgumentException if a layer refuses what it gets, as a gate does with NaN
+   * @throws NotFinite if a layer refuses what it gets, as a gate does with NaN
    */
   public Tensor forward(
       Pass pass, Tensor ids, Sequences sequences, Tensor used, boolean recompute) {
@@ -281,10 +281,7 @@ public final class LanguageModel implements AutoCloseable {
         outputs.add(x);
       }
     } catch (IllegalArgumentException e) {
-      if (pass.training()) {
-        throw e; // the trainer says more
-      }
-      throw new NotFinite(" in layer " + outputs.size() + " (" + e.getMessage() + ")");
+      throw new NotFinite(" in layer " + outputs.size() + " (" + e.getMessage() + ")", e);
     }
     return finalNorm.forward(pass, x);
   }

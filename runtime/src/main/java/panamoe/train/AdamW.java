@@ -13,6 +13,7 @@ import panamoe.param.Parameter;
 import panamoe.param.ParameterStore;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
 
 /**
  * AdamW (arXiv 1711.05101) over the parameters of a model: FLOAT32 masters and moments, decoupled
@@ -46,7 +47,7 @@ public final class AdamW {
    */
   record Moments(
       Parameter parameter, long[] shares, long from, Tensor first, Tensor second, Views views) {
-    static Moments of(ParameterStore store, Parameter parameter, long[] shares) {
+    static Moments of(TensorScope scope, Parameter parameter, long[] shares) {
       int replica = parameter.replicas().rank();
       long count = parameter.count();
       long from = LongStream.of(shares).limit(replica).sum();
@@ -57,8 +58,8 @@ public final class AdamW {
           parameter,
           shares,
           from,
-          store.scope().zeros(DType.FLOAT32, to - from),
-          store.scope().zeros(DType.FLOAT32, to - from),
+          scope.zeros(DType.FLOAT32, to - from),
+          scope.zeros(DType.FLOAT32, to - from),
           new Views(masters, masters.rows(from, to), gradients, gradients.rows(from, to)));
     }
 
@@ -86,23 +87,24 @@ public final class AdamW {
 
   /**
    * @param store materialized for training on {@code backend}
+   * @param scope of the moments
    */
-  public AdamW(Backend backend, Settings settings, ParameterStore store) {
+  public AdamW(Backend backend, Settings settings, ParameterStore store, TensorScope scope) {
     this.backend = backend;
     this.settings = settings;
     this.store = store;
     backend.requireMemory("the optimizer's moments", 8 * elementsOf(store));
-    this.buckets = Bucket.of(store);
+    this.buckets = Bucket.of(store, scope);
     Map<Parameter, Moments> shared = new HashMap<>();
     buckets.forEach(bucket -> bucket.moments().forEach(each -> shared.put(each.parameter(), each)));
-    Tensor all = store.scope().allocate(DType.FLOAT32, largest(Bucket::copied));
-    Tensor share = store.scope().allocate(DType.FLOAT32, largest(Bucket::share));
+    Tensor all = scope.allocate(DType.FLOAT32, largest(Bucket::copied));
+    Tensor share = scope.allocate(DType.FLOAT32, largest(Bucket::share));
     buckets.forEach(bucket -> bucket.use(all, share));
     for (Parameter parameter : store.parameters()) {
       Moments of = shared.get(parameter);
-      moments.add(of != null ? of : Moments.of(store, parameter, new long[] {parameter.count()}));
+      moments.add(of != null ? of : Moments.of(scope, parameter, new long[] {parameter.count()}));
     }
-    this.norms = new GradientNorms(backend, store, moments);
+    this.norms = new GradientNorms(backend, store.ranks(), moments, scope);
   }
 
   /** The elements of this rank's shares, about. */

@@ -9,6 +9,7 @@ import panamoe.comm.Communicator;
 import panamoe.param.Parameter;
 import panamoe.param.ParameterStore;
 import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
 import panamoe.train.AdamW.Moments;
 
 /**
@@ -40,19 +41,19 @@ final class Bucket {
   private Tensor share;
   private final List<Tensor> parts = new ArrayList<>();
 
-  private Bucket(ParameterStore store, List<Parameter> parameters) {
+  private Bucket(TensorScope scope, List<Parameter> parameters) {
     this.replicas = parameters.getFirst().replicas();
     this.elements = parameters.stream().mapToLong(Parameter::count).sum();
     this.shares = shares(0, elements);
     long from = 0;
     for (Parameter parameter : parameters) {
-      moments.add(Moments.of(store, parameter, shares(from, parameter.count())));
+      moments.add(Moments.of(scope, parameter, shares(from, parameter.count())));
       from += parameter.count();
     }
   }
 
   /** Assigns the parameters that have replicas to buckets, in the order of their declaration. */
-  static List<Bucket> of(ParameterStore store) {
+  static List<Bucket> of(ParameterStore store, TensorScope scope) {
     List<List<Parameter>> buckets = new ArrayList<>();
     Map<Communicator, List<Parameter>> open = new LinkedHashMap<>();
     for (Parameter parameter : store.parameters()) {
@@ -71,7 +72,7 @@ final class Bucket {
       }
       bucket.add(parameter);
     }
-    return buckets.stream().map(parameters -> new Bucket(store, parameters)).toList();
+    return buckets.stream().map(parameters -> new Bucket(scope, parameters)).toList();
   }
 
   List<Moments> moments() {

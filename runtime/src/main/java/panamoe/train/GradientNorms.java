@@ -9,9 +9,9 @@ import java.util.stream.IntStream;
 import panamoe.backend.Backend;
 import panamoe.parallel.Ranks;
 import panamoe.param.Parameter;
-import panamoe.param.ParameterStore;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
 
 /**
  * The norm of a step's gradients, in total and by layer; the layer whose norm grew most hints at
@@ -32,11 +32,11 @@ final class GradientNorms {
   private double[] latest;
   private double[] before;
 
-  GradientNorms(Backend backend, ParameterStore store, List<AdamW.Moments> moments) {
+  GradientNorms(Backend backend, Ranks ranks, List<AdamW.Moments> moments, TensorScope scope) {
     this.backend = backend;
-    this.ranks = store.ranks();
+    this.ranks = ranks;
     this.moments = moments;
-    this.squareSums = store.scope().zeros(DType.FLOAT32, moments.size());
+    this.squareSums = scope.zeros(DType.FLOAT32, moments.size());
     for (int i = 0; i < moments.size(); i++) {
       squareSum.add(squareSums.rows(i, i + 1));
     }

@@ -15,6 +15,7 @@ import panamoe.op.Pass;
 import panamoe.op.RouteObserver;
 import panamoe.op.Tape;
 import panamoe.parallel.Ranks;
+import panamoe.param.ParameterStore;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
@@ -97,7 +98,8 @@ public final class Trainer {
     this.config = config;
     this.data = data;
     this.objective = objective;
-    this.optimizer = new AdamW(backend, config.training().adamW(), model.parameters());
+    ParameterStore store = model.parameters();
+    this.optimizer = new AdamW(backend, config.training().adamW(), store, store.scope());
     this.balancing = new BiasBalancing(model);
     this.meter = new LoadMeter(backend);
     config.requireFits(ranks.topology());
@@ -222,7 +224,9 @@ public final class Trainer {
       // A gate throws on a NaN logit before any other check, and only on the ranks that have one.
       int layer = model.firstNonFiniteLayer(backend);
       String bad = layer < 0 ? BAD_TEACHER : badLayer(ranks.world().rank(), layer);
-      throw new TrainingFailure("step " + (step + 1) + ": " + bad + " (" + e.getMessage() + ")", e);
+      Throwable refusal = e.getCause() == null ? e : e.getCause();
+      throw new TrainingFailure(
+          "step " + (step + 1) + ": " + bad + " (" + refusal.getMessage() + ")", e);
     }
   }
 

@@ -10,14 +10,19 @@ public enum FinishReason {
   STOP,
   /** The largest number of tokens was written. */
   LENGTH,
+  /** The model's context is full, and {@link GenerationOptions#slide} is false. */
+  CONTEXT,
   /** It was cancelled, or its thread interrupted. */
   CANCELLED;
 
-  static FinishReason of(Generation.End end) {
-    return switch (end) {
+  /**
+   * @param maxTokens largest number of tokens
+   */
+  static FinishReason of(Generation generation, int maxTokens) {
+    return switch (generation.end()) {
       case END_OF_TEXT -> END_OF_TEXT;
       case STOP -> STOP;
-      case LENGTH -> LENGTH;
+      case LENGTH -> generation.tokens() == maxTokens ? LENGTH : CONTEXT;
       case CANCELLED, DEADLINE -> CANCELLED;
     };
   }

@@ -19,9 +19,11 @@ import panamoe.io.ConfigJson;
  * @param stop texts that end it; they are no part of it
  * @param sampling how tokens are drawn
  * @param schema a JSON schema that it keeps to (docs/structured-output.md), or null
+ * @param slide whether it goes on beyond the model's context, of which it then remembers the later
+ *     half; otherwise it ends there, which is {@link FinishReason#CONTEXT}
  */
 public record GenerationOptions(
-    int maxTokens, List<String> stop, Sampling sampling, String schema) {
+    int maxTokens, List<String> stop, Sampling sampling, String schema, boolean slide) {
   /**
    * Copies the list, and checks the values.
    *
@@ -40,25 +42,33 @@ public record GenerationOptions(
             });
   }
 
-  /** Up to {@code maxTokens} tokens, always the most probable one. */
+  /**
+   * Up to {@code maxTokens} tokens, always the most probable one, and not beyond the model's
+   * context.
+   */
   public static GenerationOptions of(int maxTokens) {
-    return new GenerationOptions(maxTokens, List.of(), Sampling.GREEDY, null);
+    return new GenerationOptions(maxTokens, List.of(), Sampling.GREEDY, null, false);
   }
 
   /** These options with tokens drawn in another way. */
   public GenerationOptions withSampling(Sampling value) {
-    return new GenerationOptions(maxTokens, stop, value, schema);
+    return new GenerationOptions(maxTokens, stop, value, schema, slide);
   }
 
   /** These options with texts that end the text. */
   public GenerationOptions withStop(String... texts) {
     return new GenerationOptions(
-        maxTokens, texts == null ? null : Arrays.asList(texts), sampling, schema);
+        maxTokens, texts == null ? null : Arrays.asList(texts), sampling, schema, slide);
   }
 
   /** These options with a JSON schema that the text keeps to. */
   public GenerationOptions withSchema(String json) {
-    return new GenerationOptions(maxTokens, stop, sampling, json);
+    return new GenerationOptions(maxTokens, stop, sampling, json, slide);
+  }
+
+  /** These options with a text that goes on, or does not, beyond the model's context. */
+  public GenerationOptions withSlide(boolean value) {
+    return new GenerationOptions(maxTokens, stop, sampling, schema, value);
   }
 
   /** The grammar of the schema, if there is one. */
@@ -76,6 +86,6 @@ public record GenerationOptions(
    */
   StopConfig toStop(ConversationForm.Ends more) {
     List<String> texts = Stream.concat(stop.stream(), more.texts().stream()).toList();
-    return new StopConfig(maxTokens, 0, texts, more.tokens(), false, true);
+    return new StopConfig(maxTokens, 0, texts, more.tokens(), false, slide);
   }
 }

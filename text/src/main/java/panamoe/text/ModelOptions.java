@@ -13,8 +13,8 @@ import panamoe.tensor.DType;
  *
  * @param precision of activations, and of weights that are not in blocks
  * @param experts how experts' matrices are held
- * @param texts that may be written at the same time, 1 or more: each takes room for a context in
- *     the key/value cache
+ * @param texts that are written at the same time, 1 or more: each takes room for a context in the
+ *     key/value cache. Others wait until one has ended
  */
 public record ModelOptions(Precision precision, Experts experts, int texts) {
   /** How experts' matrices are held. */

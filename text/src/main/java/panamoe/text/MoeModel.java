@@ -1,6 +1,7 @@
 package panamoe.text;
 
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
@@ -140,7 +141,10 @@ public final class MoeModel implements AutoCloseable {
     return config.experts();
   }
 
-  /** The longest sequence in tokens. */
+  /**
+   * The most tokens that the model looks at: prompt and text together, or each of them if it has an
+   * encoder. Only a text of {@link GenerationOptions#slide} becomes longer.
+   */
   public int context() {
     return config.context();
   }
@@ -213,14 +217,14 @@ public final class MoeModel implements AutoCloseable {
   }
 
   /**
-   * Continues a prompt. An interrupted thread's text ends as {@link FinishReason#CANCELLED}, and
-   * the thread stays interrupted.
+   * Continues a prompt, after as many others as must end first: see {@link ModelOptions#texts}. An
+   * interrupted thread's text ends as {@link FinishReason#CANCELLED}, and the thread stays
+   * interrupted.
    *
    * @param onText receives the text piece by piece, between the model's calls. An exception that it
    *     throws ends the text and reaches the caller
    * @throws panamoe.api.PanamoeException.BadArgument if the prompt has more tokens than the
    *     context, or an argument is null
-   * @throws IllegalStateException also if as many texts as the model was opened for are under way
    */
   public GenerationResult generate(
       String prompt, GenerationOptions options, Consumer<String> onText) {
@@ -245,7 +249,6 @@ public final class MoeModel implements AutoCloseable {
    * @param messages the conversation; its last message is the user's
    * @throws panamoe.api.PanamoeException.BadArgument as {@link #generate} and {@link #encode(List)}
    * @throws panamoe.api.PanamoeException.BadModel if the template cannot be used
-   * @throws IllegalStateException as {@link #generate}
    */
   public GenerationResult chat(
       List<ChatMessage> messages, GenerationOptions options, Consumer<String> onText) {
@@ -265,7 +268,6 @@ public final class MoeModel implements AutoCloseable {
    * Begins a text that the caller draws token by token, and closes.
    *
    * @throws panamoe.api.PanamoeException.BadArgument as {@link #generate}
-   * @throws IllegalStateException as {@link #generate}
    */
   public TextSession begin(String prompt, GenerationOptions options) {
     return lifetime.use(
@@ -297,5 +299,19 @@ public final class MoeModel implements AutoCloseable {
   @Override
   public void close() {
     lifetime.close();
+  }
+
+  /**
+   * Closes as {@link #close} does, as soon as the call of another thread has returned, such as one
+   * that draws a token; meanwhile further calls throw {@link IllegalStateException}. Any thread may
+   * call it, outside a call of the device.
+   *
+   * @param patience how long it waits
+   * @throws panamoe.api.PanamoeException.BadArgument if it is null
+   * @throws IllegalStateException as {@link #close}, if the call still runs when the time is over
+   *     or this thread is interrupted, which it stays
+   */
+  public void closeWhenIdle(Duration patience) {
+    lifetime.closeWhenIdle(patience);
   }
 }

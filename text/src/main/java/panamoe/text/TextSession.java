@@ -16,8 +16,9 @@ import panamoe.engine.TokenLogprobs;
 
 /**
  * A text that is written token by token, as the caller asks for it. The texts of a model advance
- * together: a step that one of them needs computes the next tokens of all, which wait there. One
- * thread at a time may call it, as all of a device; {@link #cancel} may be called by any thread.
+ * together: a step that one of them needs computes the next tokens of all, which wait there. Beyond
+ * as many texts as the model was opened for, the next one begins when another has ended. One thread
+ * at a time may call it, as all of a device; {@link #cancel} may be called by any thread.
  *
  * {@snippet file="panamoe/text/MoeModelExample.java" region="session"}
  */
@@ -25,8 +26,7 @@ public final class TextSession implements AutoCloseable {
   private final Engine engine;
   private final GenerationHandle handle;
   private final Lifetime life;
-  private final Written written = new Written();
-  private boolean closed;
+  private final Written written;
 
   /**
    * Called inside a call of the model.
@@ -35,14 +35,9 @@ public final class TextSession implements AutoCloseable {
    */
   TextSession(Engine engine, GenerationRequest request, Lifetime model) {
     this.engine = engine;
+    this.written = new Written(request.stop().maxTokens());
     this.handle = engine.submit(request, written);
-    this.life =
-        model.begin(
-            "the text",
-            () -> {
-              handle.cancel();
-              closed = true;
-            });
+    this.life = model.begin("the text", handle::cancel);
   }
 
   /**
@@ -85,11 +80,6 @@ public final class TextSession implements AutoCloseable {
     }
   }
 
-  /** Whether the engine has no more to do for it, though tokens may be left to take. */
-  boolean over() {
-    return closed || written.over();
-  }
-
   /**
    * The whole text, once {@link #next} has given all of it.
    *
@@ -108,10 +98,15 @@ public final class TextSession implements AutoCloseable {
 
   /** What the engine has told of the text. Used inside calls of the device. */
   private static final class Written extends GenerationOutcome {
+    private final int maxTokens;
     private final Queue<Token> tokens = new ArrayDeque<>();
     private final List<Integer> ids = new ArrayList<>();
     private final StringBuilder piece = new StringBuilder();
     private int drawn = Token.NONE; // whose piece of text is not complete yet
+
+    Written(int maxTokens) {
+      this.maxTokens = maxTokens;
+    }
 
     @Override
     public void drew(int token, TokenLogprobs logprobs, int[] experts) {
@@ -150,7 +145,7 @@ public final class TextSession implements AutoCloseable {
       return new GenerationResult(
           generation.text(),
           ids,
-          FinishReason.of(generation.end()),
+          FinishReason.of(generation, maxTokens),
           generation.promptTokens(),
           generation.times().prefillSeconds(),
           generation.times().decodeSeconds());

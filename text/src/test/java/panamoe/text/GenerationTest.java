@@ -124,17 +124,13 @@ class GenerationTest {
     }
   }
 
-  /** A text is the same beside others, and a model says so when it has room for no more. */
+  /** A text is the same beside others, and waits where there is no room beside them. */
   @Test
   void severalTextsAdvanceTogether() {
     String alone = model.generate(PROMPT, OPTIONS).text();
     String other = model.generate("Menschen ", OPTIONS).text();
     try (TextSession one = model.begin(PROMPT, OPTIONS);
         TextSession two = model.begin("Menschen ", OPTIONS)) {
-      String said =
-          assertThrows(IllegalStateException.class, () -> model.generate(PROMPT, OPTIONS))
-              .getMessage();
-      assertTrue(said.startsWith("2 texts are under way"), said);
       one.next();
       two.next();
       one.cancel();
@@ -146,6 +142,27 @@ class GenerationTest {
       }
       assertTrue(other.endsWith(drain(two)));
     }
+    try (TextSession one = model.begin("Menschen ", OPTIONS);
+        TextSession two = model.begin("Menschen ", OPTIONS)) {
+      assertEquals(alone, model.generate(PROMPT, OPTIONS).text());
+      assertEquals(other, drain(one));
+      assertEquals(other, drain(two));
+    }
+  }
+
+  @Test
+  void theEndOfTheContextEndsATextThatDoesNotSlide() {
+    int room = model.context() - model.encode(PROMPT).length;
+    GenerationResult ended = model.generate(PROMPT, GenerationOptions.of(room + 9));
+    assertEquals(FinishReason.CONTEXT, ended.finishReason());
+    assertEquals(room, ended.tokens().size());
+    assertEquals(
+        FinishReason.LENGTH, model.generate(PROMPT, GenerationOptions.of(room)).finishReason());
+    GenerationResult slid =
+        model.generate(PROMPT, GenerationOptions.of(room + 9).withSlide(true).withStop("tx"));
+    assertEquals(FinishReason.LENGTH, slid.finishReason());
+    assertEquals(room + 9, slid.tokens().size());
+    assertEquals(ended.tokens(), slid.tokens().subList(0, room));
   }
 
   @Test

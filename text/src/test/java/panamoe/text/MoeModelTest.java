@@ -11,10 +11,12 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.FutureTask;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
@@ -54,15 +56,6 @@ class MoeModelTest {
       assertTrue(text.startsWith("Menschen ist"), text);
       assertEquals(List.of(), model.warnings());
       assertEquals("ü", model.decode(model.encode("ü")));
-    }
-  }
-
-  @Test
-  void goesOnWhenItsContextIsFull() {
-    try (Device device = Device.open("cpu", 2);
-        MoeModel model = MoeModel.open(device, folder, BFLOAT16)) {
-      String text = model.generate("Die Würde ", GenerationOptions.of(model.context() + 40)).text();
-      assertTrue(model.encode(text).length >= model.context());
     }
   }
 
@@ -118,6 +111,34 @@ class MoeModelTest {
       leave.countDown();
       user.join();
       assertTrue(model.generate("Die Würde des ", LONG).text().startsWith("Menschen ist"));
+    }
+  }
+
+  /** A thread draws tokens while another one closes: it is told once, and nothing else fails. */
+  @Test
+  void aModelIsClosedUnderAThreadThatDraws() throws Exception {
+    try (Device device = Device.open("cpu", 1)) {
+      MoeModel model = MoeModel.open(device, folder);
+      CountDownLatch drawing = new CountDownLatch(1);
+      FutureTask<IllegalStateException> worker =
+          new FutureTask<>(
+              () ->
+                  assertThrows(
+                      IllegalStateException.class,
+                      () ->
+                          model.generate(
+                              "Die ",
+                              GenerationOptions.of(1_000_000).withSlide(true),
+                              _ -> drawing.countDown())));
+      Thread.ofPlatform().name("worker").start(worker);
+      await(drawing);
+      model.closeWhenIdle(Duration.ofDays(1));
+      IllegalStateException told = worker.get();
+      assertTrue(
+          told.getMessage().matches("the text is closed|the model is being closed by thread .*"),
+          told.getMessage());
+      assertEquals(0, told.getSuppressed().length);
+      MoeModel.open(device, folder).close();
     }
   }
 

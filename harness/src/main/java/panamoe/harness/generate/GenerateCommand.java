@@ -145,11 +145,7 @@ public final class GenerateCommand implements Callable<Integer> {
             text.engine(tokens(request, folder.config().context())),
             spec.commandLine().getErr(),
             stop)
-        .run(
-            ranks,
-            backend,
-            engine ->
-                print(engine, folder.config().encoder() == null ? prompt : "", request, stop));
+        .run(ranks, backend, engine -> print(engine, folder.config(), request, stop));
     return null;
   }
 
@@ -158,11 +154,9 @@ public final class GenerateCommand implements Callable<Integer> {
     return (int) Math.min((long) request.prompt().length + request.stop().maxTokens(), context);
   }
 
-  /**
-   * @param before what the text goes on with
-   */
   private void print(
-      Engine engine, String before, GenerationRequest request, BooleanSupplier stop) {
+      Engine engine, ModelConfig config, GenerationRequest request, BooleanSupplier stop) {
+    boolean goesOn = config.encoder() == null; // else the text is an answer
     PrintWriter out = spec.commandLine().getOut();
     Consumer<String> print =
         piece -> {
@@ -177,7 +171,7 @@ public final class GenerateCommand implements Callable<Integer> {
           }
         };
     if (!shared.json()) {
-      print.accept(before);
+      print.accept(goesOn ? prompt : "");
     }
     Generation result;
     try {
@@ -208,6 +202,12 @@ public final class GenerateCommand implements Callable<Integer> {
         spec.commandLine().getErr().print(RouteTable.of(result.routes()));
         spec.commandLine().getErr().flush();
       }
+    }
+    if ((goesOn ? result.promptTokens() : 1) + result.tokens() - 1 > config.context()) {
+      spec.commandLine()
+          .getErr()
+          .println("(the context was full: the text went on from the later half of it)");
+      spec.commandLine().getErr().flush();
     }
   }
 

@@ -86,6 +86,11 @@ class TrainCommandTest {
     assertEquals(0, written.exitCode(), written.err());
     assertTrue(written.out().length() > 4, written.out());
     assertEquals(written.out(), CommandRun.of(generate).out());
+    String slid = "(the context was full: the text went on from the later half of it)";
+    assertFalse(written.err().contains(slid), written.err());
+    CommandRun beyond =
+        CommandRun.of("generate", "-m", run.toString(), "-p", "The ", "-n", "140", "--seed", "3");
+    assertTrue(beyond.err().contains(slid), beyond.err());
     Path prompt = Files.writeString(folder.resolve("prompt.txt"), "The \n");
     String[] fromFile = {
       "generate", "-m", run.toString(), "-f", prompt.toString(), "-n", "12", "--seed", "3"

@@ -29,7 +29,8 @@ public final class Failures {
       }
       throw new PanamoeException.BadModel(e.getMessage(), e);
     } catch (CommunicationException e) {
-      throw new PanamoeException.RanksFailed(e.getMessage(), e);
+      throw new PanamoeException.RanksFailed(
+          e.getMessage(), e.getCause() == null ? e : e.getCause());
     } catch (NativeException e) {
       throw new PanamoeException.DeviceFailed(e.reason(), e);
     } catch (UnsatisfiedLinkError e) {

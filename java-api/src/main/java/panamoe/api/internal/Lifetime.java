@@ -1,40 +1,41 @@
 package panamoe.api.internal;
 
-import java.util.Arrays;
+import java.time.Duration;
 import java.util.LinkedHashSet;
 import java.util.SequencedSet;
-import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 
 /**
  * The lifetime of a device, or of a layer or model on it. It enforces one rule: one thread at a
  * time is inside a call of a device or of anything on it, and nothing is used after close. A
- * violation throws {@link IllegalStateException}; no call waits for another. Threads may call one
- * after the other.
+ * violation throws {@link IllegalStateException}. No call waits for another, but a {@link
+ * #closeWhenIdle}. Threads may call one after the other.
  *
  * <p>Closing also closes everything created on it. It frees nothing while another thread is inside
  * a call.
  */
 public final class Lifetime {
-  static {
-    // Initializes the classes for stack traces here, because doing so when a stack is about to
-    // overflow would break them.
-    isInside(Thread.currentThread(), Thread.currentThread());
-  }
+  private static final long LONGEST_WAIT = TimeUnit.MILLISECONDS.toNanos(100);
 
-  // The thread inside a call; shared by a device and everything on it.
-  private final AtomicReference<Use> user;
+  private final Gate gate;
   private final Lifetime parent;
   private final String name;
   private final Runnable free;
   private final SequencedSet<Lifetime> children = new LinkedHashSet<>();
+  private Thread closer; // that closes this, or waits to; guarded by the gate
   private volatile boolean closed;
 
-  /** A running call and its thread. */
-  private record Use(Thread thread) {}
+  /**
+   * What a device and everything on it share: a monitor and a field. A thread whose stack overflows
+   * still leaves a call, because to set a field takes no stack; a method's call would.
+   */
+  private static final class Gate {
+    private Thread user; // the thread inside a call
+  }
 
-  private Lifetime(AtomicReference<Use> user, Lifetime parent, String name, Runnable free) {
-    this.user = user;
+  private Lifetime(Gate gate, Lifetime parent, String name, Runnable free) {
+    this.gate = gate;
     this.parent = parent;
     this.name = name;
     this.free = free;
@@ -42,7 +43,7 @@ public final class Lifetime {
 
   /** Begins the lifetime of a device; {@code free} frees it. */
   public static Lifetime ofDevice(String name, Runnable free) {
-    return new Lifetime(new AtomicReference<>(), null, name, free);
+    return new Lifetime(new Gate(), null, name, free);
   }
 
   /**
@@ -52,7 +53,7 @@ public final class Lifetime {
    * @param free frees everything or, if it throws, nothing
    */
   public Lifetime begin(String name, Runnable free) {
-    Lifetime child = new Lifetime(user, this, name, free);
+    Lifetime child = new Lifetime(gate, this, name, free);
     children.add(child);
     return child;
   }
@@ -61,15 +62,19 @@ public final class Lifetime {
    * Runs a call as the device's only user and translates the runtime's exceptions to {@link
    * panamoe.api.PanamoeException}s.
    *
-   * @throws IllegalStateException if this is closed, or a call of the device is running
+   * @throws IllegalStateException if this is closed or being closed, or a call of the device is
+   *     running
    */
   public <T> T use(Supplier<T> call) {
-    Use mine = enter();
+    enter();
     try {
       requireOpen();
       return Failures.translating(call);
     } finally {
-      user.compareAndSet(mine, null);
+      synchronized (gate) {
+        gate.user = null;
+        gate.notifyAll();
+      }
     }
   }
 
@@ -83,21 +88,42 @@ public final class Lifetime {
   }
 
   /**
-   * Closes this and everything created on it. Idempotent.
+   * Closes this and everything created on it. Idempotent; returns at once if another thread is
+   * closing it.
    *
    * @throws IllegalStateException if a call of the device is running, or a native call of the
    *     caller uses a parameter's memory; a layer or model then stays open, while some of a
    *     device's may be closed
    */
   public void close() {
-    if (closed) {
-      return;
-    }
-    Use mine = enter();
+    closeWhenIdle(Duration.ZERO);
+  }
+
+  /**
+   * Closes as soon as the running call has returned. Other threads' calls are refused meanwhile.
+   *
+   * @throws IllegalStateException as {@link #close()}, if the call still runs after {@code
+   *     patience}, or this thread is interrupted, which it stays
+   */
+  public void closeWhenIdle(Duration patience) {
+    Failures.translating(() -> Argument.notNull("patience", patience));
+    Thread caller = Thread.currentThread();
+    boolean inside = false;
     try {
-      Failures.translating(this::end);
+      inside = !closed && enterToClose(caller, patience);
+      if (inside) {
+        Failures.translating(this::end);
+      }
     } finally {
-      user.compareAndSet(mine, null);
+      synchronized (gate) {
+        if (closer == caller) {
+          closer = null;
+        }
+        if (inside) {
+          gate.user = null;
+        }
+        gate.notifyAll();
+      }
     }
   }
 
@@ -123,33 +149,52 @@ public final class Lifetime {
     }
   }
 
-  private Use enter() {
-    Use mine = new Use(Thread.currentThread());
-    Use expected = null;
-    Use found = user.compareAndExchange(null, mine);
-    while (found != expected) {
-      if (found != null && isInside(found.thread(), mine.thread())) {
-        throw refusal(found.thread(), mine.thread());
+  private void enter() {
+    synchronized (gate) {
+      Thread caller = Thread.currentThread();
+      for (Lifetime life = this; life != null; life = life.parent) {
+        if (life.closer != null && life.closer != caller) {
+          throw new IllegalStateException(
+              life.name + " is being closed by " + describe(life.closer));
+        }
       }
-      expected = found; // left by a stack overflow, or cleared meanwhile
-      found = user.compareAndExchange(expected, mine);
+      if (gate.user != null) {
+        throw refusal(gate.user, caller);
+      }
+      gate.user = caller;
     }
-    return mine;
   }
 
-  /**
-   * Whether the thread is inside a call. A thread whose stack overflowed while it left a call still
-   * holds the mark, but is not inside.
-   */
-  private static boolean isInside(Thread thread, Thread caller) {
-    long calls =
-        Arrays.stream(thread.getStackTrace())
-            .filter(frame -> frame.getClassName().equals(Lifetime.class.getName()))
-            .filter(
-                frame ->
-                    frame.getMethodName().equals("use") || frame.getMethodName().equals("close"))
-            .count();
-    return calls > (thread == caller ? 1 : 0); // the calling thread's stack includes this call
+  /** Enters when no call is running; returns false if another thread is closing this. */
+  private boolean enterToClose(Thread caller, Duration patience) {
+    long end = System.nanoTime() + TimeUnit.NANOSECONDS.convert(patience);
+    synchronized (gate) {
+      while (gate.user != null) {
+        if (gate.user != caller && isClosedBy(gate.user)) {
+          return false;
+        }
+        long left = end - System.nanoTime();
+        if (gate.user == caller || left <= 0 || caller.isInterrupted()) {
+          throw gate.user == caller || patience.isZero()
+              ? refusal(gate.user, caller)
+              : stillInUse(patience);
+        }
+        closer = caller;
+        try {
+          // Again and again: a thread whose stack overflowed may have left without a word.
+          TimeUnit.NANOSECONDS.timedWait(gate, Math.min(left, LONGEST_WAIT));
+        } catch (InterruptedException e) {
+          caller.interrupt();
+        }
+      }
+      closer = caller;
+      gate.user = caller;
+    }
+    return true;
+  }
+
+  private boolean isClosedBy(Thread thread) {
+    return closer == thread || parent != null && parent.isClosedBy(thread);
   }
 
   private IllegalStateException refusal(Thread inside, Thread caller) {
@@ -162,6 +207,11 @@ public final class Lifetime {
                 + describe(inside)
                 + ": a device and all that was made on it serve one thread at"
                 + " a time; open a device for each thread, or let one thread wait for the other");
+  }
+
+  private IllegalStateException stillInUse(Duration patience) {
+    return new IllegalStateException(
+        name + " is still in use by " + describe(gate.user) + " after " + patience);
   }
 
   private void requireOpen() {

@@ -1,0 +1,72 @@
+package panamoe.api;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import panamoe.testkit.Floats;
+
+/** Numbers that are not finite are one kind of failure, whoever sees them first. */
+class DivergedTest {
+  private static final int TOKENS = 6;
+  private static final int VOCABULARY = 11;
+
+  @ParameterizedTest(name = "{1} experts on {0}")
+  @CsvSource({"cpu, 0", "cpu, 4", "reference, 0", "reference, 4"})
+  void aModelsSteps(String name, int experts) {
+    ModelSettings settings = ModelSettings.of(VOCABULARY, 8, 8, 2, List.of(0, experts));
+    try (Arena arena = Arena.ofConfined();
+        Device device = Device.open(name, 1);
+        TrainableModel model = TrainableModel.create(device, settings, 7);
+        AdamW optimizer = AdamW.begin(model, AdamWSettings.USUAL)) {
+      MemorySegment ids = arena.allocateFrom(ValueLayout.JAVA_INT, 1, 2, 3, 4, 5, 6);
+      Teacher teacher = new Teacher(Floats.normals(arena, TOKENS * VOCABULARY, 1), 1, 1);
+      try (ModelStep step = model.train(ids, ids, 1, TOKENS, 1)) {
+        step.backward();
+        model.parameters().value("embedding.weight").set(ValueLayout.JAVA_FLOAT, 4 * 8, Float.NaN);
+        for (Executable call :
+            List.<Executable>of(
+                () -> model.train(ids, ids, 1, TOKENS, 1),
+                () -> model.distil(ids, ids, teacher, 1, TOKENS, 1),
+                () -> model.loss(ids, ids, 1, TOKENS))) {
+          String said = assertThrows(PanamoeException.Diverged.class, call).getMessage();
+          assertTrue(
+              said.equals("the loss is NaN")
+                  || said.startsWith("the model gives numbers that are not finite in layer 1 ("),
+              said);
+        }
+        optimizer.step(1e-3); // its gradients are of before
+        assertEquals(1, optimizer.steps());
+      }
+    }
+  }
+
+  @Test
+  void aLayersSteps() {
+    try (Arena arena = Arena.ofConfined();
+        Device device = Device.open("cpu", 1);
+        MoeLayer layer = MoeLayer.create(device, LayerSettings.of(8, 16, 4, 2), 1)) {
+      MemorySegment x = Floats.normals(arena, TOKENS * 8, 1);
+      MemorySegment y = Floats.normals(arena, TOKENS * 8, 2);
+      x.setAtIndex(ValueLayout.JAVA_FLOAT, 9, Float.NaN);
+      for (Executable call :
+          List.<Executable>of(
+              () -> layer.forward(x, y, TOKENS), () -> layer.train(x, y, TOKENS, 1))) {
+        String said = assertThrows(PanamoeException.Diverged.class, call).getMessage();
+        assertTrue(
+            said.matches(
+                "the layer gets or computes numbers that are not finite"
+                    + " \\((moe_gate_forward: )?logits\\[1, 0] is NaN\\)"),
+            said);
+      }
+    }
+  }
+}
