@@ -10,6 +10,8 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.lang.foreign.ValueLayout;
 import java.net.URISyntaxException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -168,6 +170,29 @@ class ExportCommandTest {
             .allMatch(line -> line.contains(" F32 ")),
         stored.toString());
     assertFalse(loaded(blocks).isEmpty());
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "3.4028e38, bf16, 'BF16: a number is 3.4028E38, which BF16 does not hold'",
+    "-Infinity, bf16, 'BF16: a number is -Infinity, which BF16 does not hold'",
+    "Infinity, f32, 'F32: a number is NaN or infinite'"
+  })
+  void numbersThatATypeDoesNotHoldAreRefused(float number, String type, String words)
+      throws Exception {
+    Path model = Files.createDirectory(folder.resolve("model"));
+    for (String name : new String[] {"config.json", "model.safetensors"}) {
+      Files.copy(recorded("hf/deepseek_v3_a").resolve(name), model.resolve(name));
+    }
+    Path weights = model.resolve("model.safetensors");
+    ByteBuffer bytes = ByteBuffer.wrap(Files.readAllBytes(weights)).order(ByteOrder.LITTLE_ENDIAN);
+    bytes.putFloat(Long.BYTES + (int) bytes.getLong(0), number); // of the first tensor by name
+    Files.write(weights, bytes.array());
+    String[] export = {"export", model.toString(), "--to", "hf", "--dtype", type, "--out"};
+    String out = folder.resolve("out").toString();
+    refused(
+        "lm_head.weight cannot be stored as " + words,
+        Stream.concat(Stream.of(export), Stream.of(out)).toArray(String[]::new));
   }
 
   @Test
