@@ -239,7 +239,7 @@ class ExportCommandTest {
   @CsvSource({
     "pr-moe, 'feedForward.residual'",
     "moe, 'attentionNorm.kind LAYER, feedForwardNorm.kind LAYER'",
-    "deepseek, 'of those whose sizes it has (mixtral, qwen3_moe, olmoe, gpt_oss) none has'",
+    "deepseek, 'of those whose sizes it has (mixtral, qwen2_moe, qwen3_moe, olmoe, gpt_oss) none has'",
     "dense, 'it has no experts, and all of them have; it stays'"
   })
   void partsThatNoFamilyHasAreNamed(String architecture, String part) throws Exception {
