@@ -3,7 +3,8 @@
 // signatures follow NCCL's public documentation. It is as asynchronous as NCCL: an operation is done when the last rank
 // has joined it. On the null stream nobody waits inside a call, and until then the communicator is in progress. On a
 // stream of the emulation of CUDA the operation is work of that stream, in order with its kernels, and buffers may lie
-// on its cards. Unlike NCCL it adds in rank order, and says so when ranks disagree.
+// on its cards. The child of a split is stored late, while its parent is polled. Unlike NCCL it adds in rank order, and
+// says so when ranks disagree.
 
 #include <dlfcn.h>
 
@@ -93,8 +94,11 @@ struct Communicator {
   std::shared_ptr<World> world;  // null until a split has all its members
   int rank = 0;
   int error = kSuccess;
-  int pending = 0;        // its operations that are not done
-  bool streamed = false;  // its operations are work of streams
+  int pending = 0;                       // its operations that are not done
+  bool streamed = false;                 // its operations are work of streams
+  Communicator* child = nullptr;         // of a split under way
+  Communicator** child_place = nullptr;  // where the caller waits for it
+  int polls_before_child = 0;
 };
 
 struct Operation {
@@ -107,6 +111,7 @@ struct Operation {
   Communicator* owner() const { return peer < 0 ? collective.owner : message.owner; }
 };
 
+constexpr int kPollsOfSplit = 3;
 constexpr std::chrono::seconds kPatience{60};  // of a stream, for ranks that do not come
 
 std::mutex mutex;  // over everything below, and the worlds
@@ -295,6 +300,15 @@ void settle(std::vector<World::Wish> wishes) {
   }
 }
 
+// Whether a communicator still has no child of its split. NCCL's thread may take as long as it likes after all have
+// asked: here that is a number of polls.
+bool splitting(Communicator& parent) {
+  if (parent.child == nullptr) return false;
+  if (parent.child->world == nullptr || --parent.polls_before_child > 0) return true;
+  *parent.child_place = std::exchange(parent.child, nullptr);
+  return false;
+}
+
 void leave(Communicator* communicator) {
   if (communicator->world == nullptr) return;
   World& world = *communicator->world;
@@ -334,14 +348,22 @@ EXPORT int ncclCommSplit(Communicator* communicator, int color, int key, Communi
   if (!valid(config) || color < 0) return kInvalidArgument;
   std::lock_guard lock(mutex);
   World& world = *communicator->world;
-  *child = new Communicator;
-  world.split.push_back({*child, color, key, communicator->rank});
+  *child = nullptr;
+  communicator->child = new Communicator;
+  communicator->child_place = child;
+  communicator->polls_before_child = kPollsOfSplit;
+  world.split.push_back({communicator->child, color, key, communicator->rank});
   if (world.split.size() == world.members.size()) settle(std::exchange(world.split, {}));
   return kInProgress;
 }
 
-EXPORT int ncclCommGetAsyncError(const Communicator* communicator, int* error) {
+EXPORT int ncclCommGetAsyncError(Communicator* communicator, int* error) {
+  if (communicator == nullptr) return kInvalidArgument;
   std::lock_guard lock(mutex);
+  if (splitting(*communicator)) {
+    *error = communicator->error != kSuccess ? communicator->error : kInProgress;
+    return kSuccess;
+  }
   const bool ready = communicator->error != kSuccess || (communicator->world && communicator->world->complete() &&
                                                          (communicator->streamed || communicator->pending == 0));
   *error = ready ? communicator->error : static_cast<int>(kInProgress);

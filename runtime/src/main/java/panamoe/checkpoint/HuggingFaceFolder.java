@@ -1,5 +1,7 @@
 package panamoe.checkpoint;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
@@ -14,6 +16,7 @@ import java.util.TreeSet;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import panamoe.io.FileTrouble;
+import panamoe.io.RegularFile;
 
 /**
  * The folder of a released model, as Hugging Face lays it out: {@code config.json} and the weights
@@ -30,23 +33,21 @@ public record HuggingFaceFolder(Path path, ObjectNode config) {
   private static final Pattern PICKLE = Pattern.compile(".*\\.(bin|pt|pth)");
   private static final String SAFETENSORS = ", which are programs; get the model as safetensors";
   private static final int MAX_JSON_BYTES = 64 << 20;
+  private static final Pattern REVISION = Pattern.compile("\\w+");
+  private static final int MAX_REVISION_BYTES = 128;
 
   /**
    * The folder, if it is one: its {@code config.json} has a {@code model_type}, and it holds no
-   * checkpoint of Panamoe.
+   * checkpoint of Panamoe. Of a model in a cache of downloads it is the snapshot that {@code
+   * refs/main} names.
    *
-   * @throws CheckpointException if {@code config.json} cannot be read
+   * @throws CheckpointException if {@code config.json} cannot be read, or there is no such snapshot
    */
-  public static Optional<HuggingFaceFolder> of(Path path) {
+  public static Optional<HuggingFaceFolder> of(Path given) {
+    Path path = snapshot(given);
     Path config = path.resolve(CONFIG);
     if (!there(config) || there(path.resolve(Manifest.FILE_NAME))) {
       return Optional.empty();
-    }
-    if (Files.isSymbolicLink(config)) {
-      throw new CheckpointException(
-          config
-              + " is a symbolic link, as in a cache of downloads; give a folder that has the files"
-              + " themselves");
     }
     ObjectNode object = SavedFile.object(config, MAX_JSON_BYTES);
     return object.path("model_type").isTextual()
@@ -65,6 +66,25 @@ public record HuggingFaceFolder(Path path, ObjectNode config) {
       throw new CheckpointException(
           path + " is a file of Python's pickles" + SAFETENSORS + ", and name its folder");
     }
+  }
+
+  private static Path snapshot(Path path) {
+    Path main = path.resolve("refs").resolve("main");
+    Path snapshots = path.resolve("snapshots");
+    if (!there(main) || !there(snapshots)) {
+      return path;
+    }
+    String revision;
+    try {
+      revision = new String(RegularFile.read(main, MAX_REVISION_BYTES), UTF_8).strip();
+    } catch (IOException e) {
+      throw CheckpointException.unread(main, e);
+    }
+    if (!REVISION.matcher(revision).matches() || !there(snapshots.resolve(revision))) {
+      throw new CheckpointException(
+          main + " names no folder in " + snapshots + ": download the model again");
+    }
+    return snapshots.resolve(revision);
   }
 
   private static boolean there(Path file) {

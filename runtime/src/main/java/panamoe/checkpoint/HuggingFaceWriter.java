@@ -29,6 +29,7 @@ public final class HuggingFaceWriter {
    * @param folder that exists and holds no weights
    * @param progress is told which part is written, 0 to 1
    * @throws IOException if a file cannot be written
+   * @throws CheckpointException if a tensor's type does not hold its numbers
    */
   public static void write(
       Path folder, Map<String, ? extends Elements> tensors, DoubleConsumer progress)
@@ -59,7 +60,7 @@ public final class HuggingFaceWriter {
           .forEach(
               (tensor, elements) -> {
                 places.put(tensor, name);
-                told.put(tensor, new Told(elements, written, total, progress));
+                told.put(tensor, new Told(tensor, elements, written, total, progress));
               });
       disk.write(
           folder.resolve(name), out -> SafetensorsWriter.write(out, told, Map.of("format", "pt")));
@@ -91,7 +92,7 @@ public final class HuggingFaceWriter {
   }
 
   /** Elements whose reading is told. */
-  private record Told(Elements of, long[] written, long total, DoubleConsumer progress)
+  private record Told(String name, Elements of, long[] written, long total, DoubleConsumer progress)
       implements Elements {
     @Override
     public DType dtype() {
@@ -105,12 +106,17 @@ public final class HuggingFaceWriter {
 
     @Override
     public void readBy(Reader reader) throws IOException {
-      of.readBy(
-          elements -> {
-            reader.read(elements);
-            written[0] += elements.byteSize();
-            progress.accept((double) written[0] / total);
-          });
+      try {
+        of.readBy(
+            elements -> {
+              reader.read(elements);
+              written[0] += elements.byteSize();
+              progress.accept((double) written[0] / total);
+            });
+      } catch (IllegalArgumentException e) {
+        throw new CheckpointException(
+            name + " cannot be stored as " + StoredType.of(dtype()) + ": " + e.getMessage(), e);
+      }
     }
   }
 }

@@ -24,7 +24,7 @@ import panamoe.data.Tokenizer;
 import panamoe.data.template.ChatTemplate;
 import panamoe.data.tokenizer.GgufTokenizer;
 import panamoe.data.tokenizer.TokenizerMetadata;
-import panamoe.io.PlainFolder;
+import panamoe.io.RegularFile;
 import panamoe.io.StrictJson;
 import panamoe.model.family.Keys;
 
@@ -172,12 +172,11 @@ public record TokenizerFiles(Path place, boolean released) {
   }
 
   private Map<String, byte[]> files() {
-    PlainFolder folder = new PlainFolder(place);
     Map<String, byte[]> files = new LinkedHashMap<>();
     for (String name : NAMES) {
       try {
-        if (folder.has(name)) {
-          files.put(name, folder.read(name));
+        if (has(place, name)) {
+          files.put(name, RegularFile.read(place.resolve(name), MOST_BYTES));
         }
       } catch (IOException e) {
         throw CheckpointException.unread(place.resolve(name), e);

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.FileSystemException;
+import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -11,8 +12,9 @@ import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 
 /**
- * Reads files that may come from somebody else: regular files only, never through a symbolic link.
- * A failed read is retried once if that may help.
+ * Reads files that may come from somebody else: regular files only, and through no symbolic link
+ * but those by which Hugging Face's cache of downloads names a model's files. A failed read is
+ * retried once if that may help.
  */
 public final class RegularFile {
   private RegularFile() {}
@@ -24,7 +26,8 @@ public final class RegularFile {
    * @throws NotRegularException if it is a link, a directory, a device or a pipe
    */
   public static FileChannel open(Path path) throws IOException {
-    Entry found = Entry.at(path);
+    Path file = Entry.at(path) == Entry.LINK ? ofCache(path) : path;
+    Entry found = Entry.at(file);
     if (found == Entry.NONE) {
       throw new NoSuchFileException(path.toString());
     }
@@ -32,7 +35,22 @@ public final class RegularFile {
       throw new NotRegularException(path, found, Entry.FILE.words());
     }
     return FileTrouble.twice(
-        () -> FileChannel.open(path, StandardOpenOption.READ, LinkOption.NOFOLLOW_LINKS));
+        () -> FileChannel.open(file, StandardOpenOption.READ, LinkOption.NOFOLLOW_LINKS));
+  }
+
+  /**
+   * What a link {@code snapshots/REVISION/NAME} to {@code blobs/HASH} beside it leads to; any other
+   * link itself.
+   */
+  private static Path ofCache(Path link) throws IOException {
+    Path revision = link.toAbsolutePath().getParent().toRealPath();
+    Path snapshots = revision.getParent();
+    if (snapshots == null || !snapshots.endsWith("snapshots")) {
+      return link;
+    }
+    Path blobs = snapshots.resolveSibling("blobs");
+    Path target = revision.resolve(Files.readSymbolicLink(link)).normalize();
+    return blobs.equals(target.getParent()) && Entry.at(blobs) == Entry.FOLDER ? target : link;
   }
 
   /** Reads at a position as {@link FileChannel#read(ByteBuffer, long)} does. */

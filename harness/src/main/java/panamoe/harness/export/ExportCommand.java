@@ -49,7 +49,7 @@ import picocli.CommandLine.Spec;
       "  panamoe export mixtral.gguf --to hf --dtype bf16 --out mixtral",
       "",
       "Tensor by tensor, so that a model larger than the memory is written too. What is not written whole is not there.",
-      "PR-MoE and MoS are of no such family and stay in Panamoe's own layout. docs/released-models.md tells more.",
+      "Models of train's --arch are of no such family and stay in Panamoe's own layout. docs/released-models.md tells more.",
       "--device, --threads and --seed, which every command takes, change nothing that is written."
     })
 public final class ExportCommand implements Callable<Integer> {

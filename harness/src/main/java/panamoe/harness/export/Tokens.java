@@ -2,6 +2,7 @@ package panamoe.harness.export;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -13,9 +14,11 @@ import java.util.Map;
 import java.util.Optional;
 import panamoe.checkpoint.gguf.GgufFile;
 import panamoe.checkpoint.gguf.GgufWriter;
+import panamoe.data.ByteTokenizer;
 import panamoe.data.Tokenizer;
 import panamoe.data.template.ChatTemplate;
 import panamoe.data.tokenizer.GgufTokenizerKeys;
+import panamoe.data.tokenizer.TrainedBpe;
 import panamoe.engine.ModelFolder;
 import panamoe.engine.TokenizerFiles;
 import panamoe.io.StrictJson;
@@ -26,14 +29,32 @@ import panamoe.io.StrictJson;
  * @param files of the tokenizer by name; empty to leave it out
  */
 record Tokens(ModelFolder model, Map<String, byte[]> files) {
-  /** Of a model as it was opened. */
+  /** Of a model as it was opened; bytes become a byte-pair encoding without merges. */
   static Tokens of(ModelFolder model, PrintWriter err) {
     Map<String, byte[]> files = model.tokenizerFiles().releasedContents();
+    if (files.isEmpty() && isOnBytes(model)) {
+      ObjectNode generation = JsonNodeFactory.instance.objectNode();
+      generation.putArray("eos_token_id").add(model.tokenizer().endOfText());
+      files =
+          Map.of(
+              TokenizerFiles.TOKENIZER,
+              TrainedBpe.ofBytes().json(),
+              TokenizerFiles.GENERATION,
+              StrictJson.bytes(generation));
+    }
     if (files.isEmpty()) {
       err.println(
           model.path() + " has no tokenizer.json: the model is written without a tokenizer");
     }
     return new Tokens(model, files);
+  }
+
+  private static boolean isOnBytes(ModelFolder model) {
+    return model
+        .tokenizerFiles()
+        .tokenizer()
+        .filter(own -> own instanceof ByteTokenizer && own.fits(model.config().vocabulary()))
+        .isPresent();
   }
 
   /** Adds to the keys of a {@code config.json} what ends a text, unless they say it. */

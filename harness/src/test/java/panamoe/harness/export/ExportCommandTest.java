@@ -10,6 +10,8 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.lang.foreign.ValueLayout;
 import java.net.URISyntaxException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -23,17 +25,24 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.backend.Backend;
 import panamoe.backend.reference.ReferenceBackend;
+import panamoe.config.ModelConfig;
+import panamoe.data.ByteTokenizer;
+import panamoe.data.Tokenizer;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.CommandRun;
+import panamoe.io.ConfigJson;
 import panamoe.io.Sha256;
 import panamoe.model.LanguageModel;
 import panamoe.param.Parameter;
 import panamoe.tensor.DType;
 import panamoe.tensor.HostView;
+import panamoe.train.RunConfig;
+import panamoe.train.TrainConfig;
 
 /** export as a user runs it, on recorded models: what is read back is the same model. */
 class ExportCommandTest {
   @TempDir private Path folder;
+  @TempDir private Path runs;
 
   private static Path recorded(String name) throws URISyntaxException {
     return Path.of(ExportCommandTest.class.getResource("/golden/" + name).toURI());
@@ -170,6 +179,31 @@ class ExportCommandTest {
     assertFalse(loaded(blocks).isEmpty());
   }
 
+  @ParameterizedTest
+  @CsvSource({
+    "3.4028e38, bf16, 'BF16: a number is 3.4028E38, which BF16 does not hold'",
+    "-Infinity, bf16, 'BF16: a number is -Infinity, which BF16 does not hold'",
+    "Infinity, f32, 'F32: a number is NaN or infinite'"
+  })
+  void numbersThatATypeDoesNotHoldAreRefused(float number, String type, String words)
+      throws Exception {
+    Path model = Files.createDirectory(folder.resolve("model"));
+    for (String name : new String[] {"config.json", "model.safetensors"}) {
+      Files.copy(recorded("hf/deepseek_v3_a").resolve(name), model.resolve(name));
+    }
+    Path weights = model.resolve("model.safetensors");
+    ByteBuffer bytes = ByteBuffer.wrap(Files.readAllBytes(weights)).order(ByteOrder.LITTLE_ENDIAN);
+    bytes.putFloat(Long.BYTES + (int) bytes.getLong(0), number); // of the first tensor by name
+    Files.write(weights, bytes.array());
+    String[] export = {
+      "export", model.toString(), "--without-tokenizer", "--to", "hf", "--dtype", type, "--out"
+    };
+    String out = folder.resolve("out").toString();
+    refused(
+        "lm_head.weight cannot be stored as " + words,
+        Stream.concat(Stream.of(export), Stream.of(out)).toArray(String[]::new));
+  }
+
   @Test
   void whatLlamaCppWouldComputeOtherwiseIsRefused() throws Exception {
     String out = folder.resolve("out.gguf").toString();
@@ -201,14 +235,66 @@ class ExportCommandTest {
         out);
   }
 
-  @Test
-  void ourOwnModelsStay() throws Exception {
-    Path text = Files.writeString(folder.resolve("model"), "one and two and three ".repeat(200));
-    Path run = Files.createDirectory(Files.createTempDirectory("pr-moe").resolve("run"));
-    ran(("train --preset tiny --steps 1 --text " + text + " --out " + run).split(" "));
-    refused(
-        "mixes experts with a fixed MLP, as PR-MoE and MoS do",
-        ("export " + run + " --to hf --out " + folder.resolve("out")).split(" "));
+  @ParameterizedTest
+  @CsvSource({
+    "pr-moe, 'feedForward.residual'",
+    "moe, 'attentionNorm.kind LAYER, feedForwardNorm.kind LAYER'",
+    "deepseek, 'of those whose sizes it has (mixtral, qwen2_moe, qwen3_moe, olmoe, gpt_oss) none has'",
+    "dense, 'it has no experts, and all of them have; it stays'"
+  })
+  void partsThatNoFamilyHasAreNamed(String architecture, String part) throws Exception {
+    Path run = runs.resolve("run");
+    Path text = Files.writeString(runs.resolve("text"), "one and two and three ".repeat(200));
+    String train = "train --preset tiny --steps 1 --arch " + architecture;
+    ran((train + " --text " + text + " --out " + run).split(" "));
+    for (String to : new String[] {"hf --out out", "gguf --out out.gguf"}) {
+      String[] out = to.split(" ");
+      String path = folder.resolve(out[2]).toString();
+      refused(part, "export", run.toString(), "--to", out[0], "--out", path);
+    }
+  }
+
+  /** Trains a family's model from scratch, and lets it leave. */
+  @ParameterizedTest
+  @CsvSource({
+    "mixtral_b_bf16_sharded, , hf",
+    "qwen3_moe_b_bf16, , hf",
+    "olmoe_b_clip, , hf",
+    "deepseek_v3_a, , gguf",
+    "deepseek_v3_a, 262, hf",
+    "qwen2_moe_b_dense_mix, 262, hf",
+    "deepseek_v3_a, 262, gguf"
+  })
+  void modelsTrainedFromScratchLeave(String like, Integer vocabulary, String to) throws Exception {
+    String words = "one and two and three, é and 4 ";
+    Path text = Files.writeString(runs.resolve("text"), words.repeat(300));
+    ModelConfig model = ModelFolder.open(recorded("hf/" + like)).config();
+    ModelConfig ours =
+        new ModelConfig(
+            vocabulary == null ? ByteTokenizer.SIZE : vocabulary,
+            model.context(),
+            model.hidden(),
+            model.embedding(),
+            model.blocks(),
+            model.finalNorm(),
+            model.head(),
+            model.initialWeights());
+    TrainConfig training =
+        new TrainConfig(
+            2, 2, 16, 1, 1e-3, 1e-3, 0, 0.1, 0.9, 0.95, 1e-8, 1, DType.FLOAT32, false, 0, 0, 1, 10);
+    Path config = runs.resolve("config.json");
+    Files.writeString(config, ConfigJson.text(new RunConfig(ours, training, 1)));
+    Path run = runs.resolve("run");
+    String tokens = vocabulary == null ? "" : " --vocabulary " + vocabulary;
+    ran(("train --config " + config + " --text " + text + " --out " + run + tokens).split(" "));
+    Path out = exported(run, to, to.equals("hf") ? "out" : "out.gguf");
+    assertEquals(loaded(run), loaded(out));
+    ModelFolder left = ModelFolder.open(out);
+    Tokenizer own = ModelFolder.open(run).tokenizer();
+    assertArrayEquals(own.encode(words), left.tokenizer().encode(words));
+    assertArrayEquals(own.ends(), left.tokenizer().ends());
+    String write = "generate --prompt one --max-tokens 8 --temperature 0 --model ";
+    assertEquals(ran((write + run).split(" ")).out(), ran((write + out).split(" ")).out());
   }
 
   @Test

@@ -5,6 +5,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Set;
+import panamoe.checkpoint.NonFinite;
 import panamoe.checkpoint.StoredType;
 import panamoe.tensor.BFloat16;
 import panamoe.tensor.BlockRounding;
@@ -58,7 +59,7 @@ public record EncodedRows(RowTensor tensor, StoredType type) implements Elements
 
   /**
    * @throws panamoe.checkpoint.CheckpointException if the rows cannot be read any more
-   * @throws IllegalArgumentException if blocks, or F16, do not hold a number
+   * @throws IllegalArgumentException if a number is NaN or infinite, or would be in this type
    */
   @Override
   public void readBy(Reader reader) throws IOException {
@@ -74,6 +75,7 @@ public record EncodedRows(RowTensor tensor, StoredType type) implements Elements
         MemorySegment piece = read.asSlice(0, rows.dtype().bytes(count * columns));
         rows.read(row, count, 0, columns, piece);
         if (type.sameBits().filter(rows.dtype()::equals).isPresent()) {
+          requireFinite(rows.dtype(), piece);
           reader.read(piece);
           continue;
         }
@@ -86,23 +88,33 @@ public record EncodedRows(RowTensor tensor, StoredType type) implements Elements
     }
   }
 
-  private static short float16(float value) {
-    short bits = Float.floatToFloat16(value);
-    if (Float.isFinite(value) && Float.isInfinite(Float.float16ToFloat(bits))) {
-      throw new IllegalArgumentException("a number is " + value + ", which F16 does not hold");
+  private static void requireFinite(DType dtype, MemorySegment piece) {
+    if (NonFinite.count(dtype, piece) > 0) {
+      throw new IllegalArgumentException("a number is NaN or infinite");
+    }
+  }
+
+  private short half(float value) {
+    boolean upper = type == StoredType.BF16;
+    short bits = upper ? BFloat16.fromFloat(value) : Float.floatToFloat16(value);
+    if (!Float.isFinite(upper ? BFloat16.toFloat(bits) : Float.float16ToFloat(bits))) {
+      throw new IllegalArgumentException(
+          "a number is " + value + ", which " + type + " does not hold");
     }
     return bits;
   }
 
   private void encode(MemorySegment floats, MemorySegment to) {
     switch (type) {
-      case F32 -> to.copyFrom(floats);
+      case F32 -> {
+        requireFinite(DType.FLOAT32, floats);
+        to.copyFrom(floats);
+      }
       case Q8_0, Q4_0 -> BlockRounding.round(dtype(), floats, to);
       default -> {
         for (long i = 0; i < to.byteSize() / Short.BYTES; i++) {
           float value = floats.getAtIndex(ValueLayout.JAVA_FLOAT, i);
-          short bits = type == StoredType.BF16 ? BFloat16.fromFloat(value) : float16(value);
-          to.setAtIndex(ValueLayout.JAVA_SHORT, i, bits);
+          to.setAtIndex(ValueLayout.JAVA_SHORT, i, half(value));
         }
       }
     }

@@ -3,6 +3,7 @@ package panamoe.comm.nccl;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.invoke.VarHandle;
 import java.time.Duration;
 import java.util.Locale;
 import java.util.concurrent.locks.LockSupport;
@@ -28,6 +29,7 @@ final class NcclGroup {
   private static final int EAGER_TESTS = 1000;
   private static final long YIELDING_NANOS = 20_000_000;
   private static final long SLEEP_NANOS = 50_000;
+  private static final VarHandle HANDLE = ValueLayout.ADDRESS.varHandle();
 
   private final MemorySegment handle;
   private final Communicator control;
@@ -58,17 +60,24 @@ final class NcclGroup {
           Nccl.ncclCommInitRankConfig(handle, control.size(), id, control.rank(), config(arena)),
           "ncclCommInitRankConfig",
           MemorySegment.NULL);
-      return made(handle, control, timeout, "ncclCommInitRankConfig");
+      return made(stored(handle), control, timeout, "ncclCommInitRankConfig");
     }
   }
 
   /** Collective; {@code childControl} has the same color, key and members. */
   NcclGroup split(int color, int key, Communicator childControl) {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment child = arena.allocate(ValueLayout.ADDRESS);
-      check(Nccl.ncclCommSplit(handle, color, key, child, config(arena)), "ncclCommSplit", handle);
-      return made(child, childControl, timeout, "ncclCommSplit");
-    }
+    // A thread of NCCL stores the child here, perhaps after this call has given up: never freed.
+    MemorySegment child = Arena.global().allocate(ValueLayout.ADDRESS);
+    String function = "ncclCommSplit";
+    call(
+        function,
+        () -> {
+          try (Arena arena = Arena.ofConfined()) {
+            return Nccl.ncclCommSplit(handle, color, key, child, config(arena));
+          }
+        },
+        () -> stored(child).address() != 0);
+    return made(stored(child), childControl, timeout, function);
   }
 
   MemorySegment handle() {
@@ -89,12 +98,16 @@ final class NcclGroup {
    * @throws CommunicationException if NCCL refuses it, or the group has failed
    */
   void call(String function, IntSupplier call) {
+    call(function, call, () -> true);
+  }
+
+  private void call(String function, IntSupplier call, BooleanSupplier finished) {
     requireOpen();
     int result = call.getAsInt();
     if (result != Nccl.ncclSuccess() && result != Nccl.ncclInProgress()) {
       throw fail(function + " failed: " + NcclLibrary.errorString(result, handle));
     }
-    await(function, () -> true);
+    await(function, finished);
   }
 
   /** Ends all waits of this member. Any thread may call it. */
@@ -111,8 +124,8 @@ final class NcclGroup {
   }
 
   private static NcclGroup made(
-      MemorySegment result, Communicator control, Duration timeout, String function) {
-    NcclGroup group = new NcclGroup(result.get(ValueLayout.ADDRESS, 0), control, timeout);
+      MemorySegment handle, Communicator control, Duration timeout, String function) {
+    NcclGroup group = new NcclGroup(handle, control, timeout);
     group.await(function, () -> true);
     return group;
   }
@@ -187,6 +200,11 @@ final class NcclGroup {
       control.abort(what);
     }
     return new CommunicationException(sentence);
+  }
+
+  /** What NCCL has stored at a place by now, NULL before. */
+  private static MemorySegment stored(MemorySegment place) {
+    return (MemorySegment) HANDLE.getAcquire(place, 0L);
   }
 
   private static MemorySegment config(Arena arena) {

@@ -20,12 +20,19 @@ public record TrainedBpe(
   private static final String END_OF_TEXT = "<|endoftext|>";
   private static final JsonMapper MAPPER = new JsonMapper();
 
-  /** The names of the first ids: the end of a text, and the bytes in the order of their names. */
-  static List<String> firstTokens() {
+  /** Bytes alone, whose ids are their values, and the end of a text behind them. */
+  public static TrainedBpe ofBytes() {
     List<String> names = new ArrayList<>();
     for (int value = 0; value < 256; value++) {
       names.add(ByteAlphabet.name(new byte[] {(byte) value}, 1));
     }
+    names.add(END_OF_TEXT);
+    return new TrainedBpe(names, List.of(), 0, 0);
+  }
+
+  /** The names of the first ids: the end of a text, and the bytes in the order of their names. */
+  static List<String> firstTokens() {
+    List<String> names = new ArrayList<>(ofBytes().tokens.subList(0, 256));
     names.sort(null);
     names.addFirst(END_OF_TEXT);
     return names;

@@ -38,7 +38,9 @@ final class ConfigKeys {
 
   private final ObjectNode keys = JsonNodeFactory.instance.objectNode();
 
-  private ConfigKeys() {}
+  private ConfigKeys(ModelConfig config) {
+    putModel(config);
+  }
 
   /**
    * The keys of the model as one of a family; empty if the family has no such model.
@@ -46,20 +48,31 @@ final class ConfigKeys {
    * @param config whatever it says of training: weights at first, losses and dropping
    */
   static Optional<ObjectNode> of(Family family, ModelConfig config) {
-    ConfigKeys all = new ConfigKeys();
-    all.putModel(config);
-    Keys read = new Keys(HERE, all.keys);
+    ObjectNode keys = new ConfigKeys(config).keys;
+    Keys read = new Keys(HERE, keys);
+    if (!differences(family, config, read).filter(List::isEmpty).isPresent()) {
+      return Optional.empty();
+    }
+    read.unreadNames().stream().filter(name -> !name.contains(".")).forEach(keys::remove);
+    keys.put("model_type", family.type());
+    return Optional.of(keys);
+  }
+
+  /**
+   * What a family would read otherwise, as {@link Likeness} names it; empty if it has no word for a
+   * size without which it reads none.
+   */
+  static Optional<List<String>> differences(Family family, ModelConfig config) {
+    return differences(family, config, new Keys(HERE, new ConfigKeys(config).keys));
+  }
+
+  private static Optional<List<String>> differences(Family family, ModelConfig config, Keys keys) {
     try {
-      ModelConfig understood = family.model(read);
-      if (!Likeness.differences(forInference(config), forInference(understood)).isEmpty()) {
-        return Optional.empty();
-      }
+      ModelConfig understood = family.model(keys);
+      return Optional.of(Likeness.differences(forInference(config), forInference(understood)));
     } catch (CheckpointException | IllegalArgumentException _) {
       return Optional.empty(); // a value that this family does not have
     }
-    read.unreadNames().stream().filter(name -> !name.contains(".")).forEach(all.keys::remove);
-    all.keys.put("model_type", family.type());
-    return Optional.of(all.keys);
   }
 
   /** A model without what matters in training alone. */

@@ -54,20 +54,11 @@ public final class ExportedModel {
         return new ExportedModel(family, config, keys.get(), weights);
       }
     }
-    throw new CheckpointException(name + stays(config));
-  }
-
-  private static String stays(ModelConfig config) {
-    boolean residual =
-        config.blocks().stream()
-            .anyMatch(
-                block -> block.feedForward() instanceof MoeConfig moe && moe.residual() != null);
-    return residual
-        ? " mixes experts with a fixed MLP, as PR-MoE and MoS do, which neither transformers nor"
-            + " llama.cpp computes; it stays in Panamoe's own layout"
-        : " is not a model of a family that transformers computes ("
-            + Family.ALL.stream().map(Family::type).collect(Collectors.joining(", "))
-            + "); it stays in Panamoe's own layout";
+    throw new CheckpointException(
+        name
+            + " is not a model of a family that transformers computes: "
+            + ForeignParts.of(config)
+            + "; it stays in Panamoe's own layout");
   }
 
   /** The name of its family: {@code model_type}. */

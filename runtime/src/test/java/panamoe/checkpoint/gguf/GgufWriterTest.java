@@ -42,7 +42,7 @@ class GgufWriterTest {
 
   @Test
   void numbersAreRoundedToTheirType() throws IOException {
-    float[] written = {65519, -65504, 1e-9f, Float.POSITIVE_INFINITY};
+    float[] written = {65519, -65504, 1e-9f};
     try (GgufFile file = GgufFile.open(write(StoredType.F16, written));
         Arena arena = Arena.ofConfined()) {
       StoredTensor tensor = file.tensors().get("w");
@@ -53,7 +53,7 @@ class GgufWriterTest {
       for (int i = 0; i < read.length; i++) {
         read[i] = Float.float16ToFloat(halves.getAtIndex(ValueLayout.JAVA_SHORT, i));
       }
-      assertArrayEquals(new float[] {65504, -65504, 0, Float.POSITIVE_INFINITY}, read);
+      assertArrayEquals(new float[] {65504, -65504, 0}, read);
     }
   }
 
@@ -61,6 +61,10 @@ class GgufWriterTest {
   @ParameterizedTest
   @CsvSource({
     "F16, 65520, 'F16: a number is 65520.0, which F16 does not hold'",
+    "F16, Infinity, 'F16: a number is Infinity, which F16 does not hold'",
+    "BF16, 3.4028e38, 'BF16: a number is 3.4028E38, which BF16 does not hold'",
+    "BF16, -Infinity, 'BF16: a number is -Infinity, which BF16 does not hold'",
+    "F32, Infinity, 'F32: a number is NaN or infinite'",
     "Q8_0, NaN, 'Q8_0: a number is NaN, which Q8_0 does not hold'",
     "Q4_0, 1e9, 'Q4_0: a number is 1.0E9, which Q4_0 does not hold'"
   })

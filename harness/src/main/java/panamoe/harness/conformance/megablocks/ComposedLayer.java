@@ -3,16 +3,18 @@ package panamoe.harness.conformance.megablocks;
 import java.util.stream.LongStream;
 import panamoe.backend.Activation;
 import panamoe.backend.CombineKernels;
+import panamoe.backend.GateKernels;
 import panamoe.backend.Routes;
 import panamoe.config.GateConfig;
 import panamoe.config.MoeConfig;
 import panamoe.harness.conformance.replay.Replay;
 import panamoe.moe.Experts;
-import panamoe.moe.Gate;
+import panamoe.nn.Linear;
 import panamoe.op.AddOp;
 import panamoe.op.CombineOp;
 import panamoe.op.DispatchOp;
 import panamoe.op.ExpertOp;
+import panamoe.op.GateOp;
 import panamoe.op.NormOp;
 import panamoe.op.Pass;
 import panamoe.parallel.Ranks;
@@ -23,14 +25,15 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * A dropless MoE layer put together of its parts, for the two rules that no configuration says:
- * weights that are normalised otherwise than by their sum, and experts that are gated by another
- * activation than SiLU.
+ * A MoE layer put together of its parts, for the two rules that no configuration says: weights that
+ * are normalised otherwise than by their sum, and experts that are gated by another activation than
+ * SiLU.
  */
 final class ComposedLayer implements MegaBlocksCases.Layer {
   private final Replay replay;
   private final Tensor gamma;
-  private final Gate gate;
+  private final Linear router;
+  private final GateConfig gate;
   private final Mlps experts;
   private final Mlps shared;
 
@@ -49,7 +52,9 @@ final class ComposedLayer implements MegaBlocksCases.Layer {
       Replay replay, Declarations at, int hidden, MoeConfig config, boolean gated, Tensor gamma) {
     this.replay = replay;
     this.gamma = gamma;
-    this.gate = new Gate(at.in("gate"), hidden, config.experts(), config.gate());
+    this.router =
+        Linear.whole(at.in("gate"), Parameter.Part.ROUTER, hidden, config.experts(), false);
+    this.gate = config.gate();
     this.experts = mlps(at.in("experts"), hidden, config, gated);
     this.shared =
         config.shared() == null
@@ -83,14 +88,39 @@ final class ComposedLayer implements MegaBlocksCases.Layer {
     };
   }
 
+  /** The observer sees the routes before dropping, as the peer records them. */
   @Override
   public Tensor forward(Pass pass, Tensor x, Tensor skip) {
-    Routes routes = normalized(pass, gate.route(pass, x, null, x.size(0), null, null));
-    pass.observer().observe(0, routes);
+    Tensor logits = router.forwardFloat32(pass, x);
+    Routes asked = normalized(pass, route(pass, gate.withoutDropping(), logits));
+    pass.observer().observe(0, asked);
+    Routes routes = kept(asked, route(Pass.inference(pass.backend(), pass.scope()), gate, logits));
     Tensor rows = DispatchOp.forward(pass, x, routes);
     Tensor outputs = experts.forward(pass, rows, routes.offsets());
     return CombineOp.forward(
         pass, CombineKernels.Inputs.of(outputs, withShared(pass, x, skip)), routes);
+  }
+
+  private static Routes route(Pass pass, GateConfig gate, Tensor logits) {
+    return GateOp.forward(
+        pass,
+        gate.settings(logits.size(0), (int) logits.size(1), true),
+        GateKernels.Inputs.of(logits),
+        (float) gate.loss().auxiliary(),
+        (float) gate.loss().z());
+  }
+
+  /** The routes of {@code dropped}, with the weights that they had before the others went. */
+  private static Routes kept(Routes asked, Routes dropped) {
+    return new Routes(
+        asked.scores(),
+        dropped.expert(),
+        dropped.position(),
+        asked.weight(),
+        asked.choice(),
+        asked.counts(),
+        dropped.offsets(),
+        asked.losses());
   }
 
   private Tensor withShared(Pass pass, Tensor x, Tensor skip) {

@@ -120,7 +120,10 @@ public final class MegaBlocksCases {
       Pass pass = block.pass();
       Tensor out = block.layer().forward(pass, x, biasRows(pass));
       boolean drops = config.gate().capacity().policy() != DropPolicy.DROPLESS;
-      RouteTable asked = drops ? block.decide(config.gate().withoutDropping(), x) : block.routes();
+      RouteTable asked =
+          drops && !(block.layer() instanceof ComposedLayer)
+              ? block.decide(config.gate().withoutDropping(), x)
+              : block.routes();
       compareRouter(asked);
       double losses = AUXILIARY * asked.auxiliaryLoss() + Z * asked.zLoss();
       replay.close("loss", replay.objective(out.toFloats()) + losses);

@@ -3,6 +3,7 @@ package panamoe.harness.conformance.tokenizers;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
+import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -179,14 +180,22 @@ public final class RecordedTokenizers {
     return text.append(stream.end()).toString();
   }
 
-  /** Where ci/tokenizers puts a vocabulary, in the project that the working folder is part of. */
+  /** Where ci/tokenizers puts a vocabulary, in the project that this class was built in. */
   private static Path fetched(String name) {
-    Path folder = Path.of("build", "tokenizers");
-    for (Path at = Path.of("").toAbsolutePath(); at != null; at = at.getParent()) {
-      if (Files.isDirectory(at.resolve(folder))) {
-        return at.resolve(folder).resolve(name);
+    Path vocabulary = Path.of("build", "tokenizers", name);
+    Path code =
+        Path.of(
+            URI.create(
+                RecordedTokenizers.class
+                    .getProtectionDomain()
+                    .getCodeSource()
+                    .getLocation()
+                    .toString()));
+    for (Path at = code.getParent(); at != null; at = at.getParent()) {
+      if (Files.exists(at.resolve("ci").resolve("tokenizers"))) {
+        return at.resolve(vocabulary);
       }
     }
-    return folder.resolve(name);
+    return vocabulary;
   }
 }

@@ -1,5 +1,6 @@
 package panamoe.harness.conformance.tokenizers;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -10,6 +11,8 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.harness.CommandRun;
+import panamoe.harness.Main;
+import panamoe.harness.SmallJvm;
 
 /** The tests of runtime keep what was recorded. */
 class RecordedTokenizersTest {
@@ -26,6 +29,22 @@ class RecordedTokenizersTest {
     assertEquals("775 passed, 0 failed", lines.getLast());
     assertTrue(lines.stream().anyMatch(line -> line.startsWith("ok   llama2/prefix: ")));
     assertTrue(lines.stream().anyMatch(line -> line.startsWith("ok   gguf_vocab/spm/zalgo: ")));
+  }
+
+  @Test
+  void vocabulariesAreFoundFromAnyFolder() throws Exception {
+    for (String name : new String[] {"texts.json", "llama2.json"}) {
+      Files.copy(RECORDED.resolve(name), folder.resolve(name));
+    }
+    Process conformance =
+        new ProcessBuilder(
+                SmallJvm.command(Main.class, "conformance", ".", "--device", "reference"))
+            .directory(folder.toFile())
+            .redirectErrorStream(true)
+            .start();
+    String out = new String(conformance.getInputStream().readAllBytes(), UTF_8);
+    assertEquals(0, conformance.waitFor(), out);
+    assertTrue(out.contains("ok   llama2/prefix: "), out);
   }
 
   @Test
