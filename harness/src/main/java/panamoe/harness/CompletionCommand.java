@@ -1,8 +1,16 @@
 package panamoe.harness;
 
+import java.util.Collection;
+import java.util.List;
+import java.util.Locale;
+import java.util.stream.StreamSupport;
+import panamoe.harness.help.HelpCommand;
 import picocli.AutoComplete;
+import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.Model.PositionalParamSpec;
 import picocli.CommandLine.Spec;
 
 /** {@code panamoe completion}. */
@@ -21,6 +29,40 @@ final class CompletionCommand implements Runnable {
 
   @Override
   public void run() {
-    spec.commandLine().getOut().print(AutoComplete.bash("panamoe", spec.root().commandLine()));
+    CommandSpec shown = shown(spec.root(), spec.root().subcommands().keySet());
+    spec.commandLine().getOut().print(AutoComplete.bash("panamoe", new CommandLine(shown)));
+  }
+
+  /**
+   * A command as it is typed: values in lower case, and for each option a label of its own, because
+   * picocli's script keeps values by label.
+   *
+   * @param names of all commands, which help takes
+   */
+  private static CommandSpec shown(CommandSpec command, Collection<String> names) {
+    CommandSpec shown = CommandSpec.create().name(command.name());
+    for (OptionSpec option : command.options()) {
+      OptionSpec.Builder typed = option.toBuilder().paramLabel(option.longestName());
+      if (option.completionCandidates() != null) {
+        typed.completionCandidates(lowerCase(option.completionCandidates()));
+      }
+      shown.addOption(typed.build());
+    }
+    for (PositionalParamSpec parameter : command.positionalParameters()) {
+      shown.addPositional(
+          command.userObject() instanceof HelpCommand
+              ? parameter.toBuilder().completionCandidates(names).build()
+              : parameter);
+    }
+    command
+        .subcommands()
+        .forEach((name, inner) -> shown.addSubcommand(name, shown(inner.getCommandSpec(), names)));
+    return shown;
+  }
+
+  private static List<String> lowerCase(Iterable<String> values) {
+    return StreamSupport.stream(values.spliterator(), false)
+        .map(value -> value.toLowerCase(Locale.ROOT))
+        .toList();
   }
 }

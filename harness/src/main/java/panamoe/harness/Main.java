@@ -1,7 +1,5 @@
 package panamoe.harness;
 
-import java.io.FileDescriptor;
-import java.io.FileOutputStream;
 import java.io.OutputStreamWriter;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -15,6 +13,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.function.BooleanSupplier;
 import java.util.function.Function;
 import java.util.stream.Stream;
 import panamoe.comm.LauncherVariables;
@@ -58,7 +57,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
 
 /**
  * The command line of the reference harness. Exit codes: 0 done, 1 failed, 2 wrong usage, 130
- * interrupted.
+ * interrupted, 141 nothing reads the output.
  */
 @Command(
     name = "panamoe",
@@ -128,13 +127,10 @@ public final class Main implements Callable<Integer> {
   private Main() {}
 
   public static void main(String[] args) {
-    // Not System.out, because that hides errors such as a full disk or a closed pipe.
+    StandardOutput output = new StandardOutput();
     CommandLine commandLine =
-        commandLine(wanted(args))
-            .setOut(
-                new PrintWriter(
-                    new OutputStreamWriter(
-                        new FileOutputStream(FileDescriptor.out), System.out.charset())));
+        commandLine(wanted(args), output::readerGone)
+            .setOut(new PrintWriter(new OutputStreamWriter(output, System.out.charset())));
     int rank = LauncherVariables.rank().orElse(0);
     StringWriter unsaid = new StringWriter();
     if (rank != 0) {
@@ -163,7 +159,7 @@ public final class Main implements Callable<Integer> {
 
   /** The command line. Its {@code execute} returns the exit code and never throws. */
   public static CommandLine commandLine() {
-    return commandLine(COMMANDS);
+    return commandLine(COMMANDS, () -> false);
   }
 
   /** The commands that arguments can mean: reading the options of all takes half of a start. */
@@ -179,7 +175,12 @@ public final class Main implements Callable<Integer> {
     return named.isEmpty() || OF_ALL.contains(named.getFirst()) ? COMMANDS : named;
   }
 
-  static CommandLine commandLine(List<Class<?>> types) {
+  /**
+   * @param readerGone whether the output goes nowhere, which ends a command without a word
+   */
+  static CommandLine commandLine(List<Class<?>> types, BooleanSupplier readerGone) {
+    // picocli warns of two options that show help, as --help and --help-all do.
+    CommandLine.tracer().setLevel(CommandLine.TraceLevel.OFF);
     CommandLine commands = new CommandLine(new Main());
     types.forEach(commands::addSubcommand);
     options(commands)
@@ -195,9 +196,13 @@ public final class Main implements Callable<Integer> {
         .registerConverter(Double.class, number(Double::valueOf, "a number"))
         .setUsageHelpAutoWidth(true)
         .setHelpFactory(CommandHelp::new)
-        .setExecutionStrategy(Main::runCommand)
+        .setExecutionStrategy(parsed -> runCommand(parsed, readerGone))
         .setParameterExceptionHandler(Main::reportWrongUsage)
-        .setExecutionExceptionHandler(Main::reportFailure);
+        .setExecutionExceptionHandler(
+            (failure, command, _) ->
+                readerGone.getAsBoolean()
+                    ? StandardOutput.READER_GONE
+                    : reportFailure(failure, command));
   }
 
   @Override
@@ -245,7 +250,7 @@ public final class Main implements Callable<Integer> {
   private static <T> void registerChoices(CommandLine commands, Class<T> type) {
     Map<String, T> choices = new LinkedHashMap<>();
     for (T choice : type.getEnumConstants()) {
-      choices.put(((Enum<?>) choice).name().toLowerCase(Locale.ROOT), choice);
+      choices.put(choice.toString().toLowerCase(Locale.ROOT), choice);
     }
     commands.registerConverter(
         type,
@@ -258,11 +263,14 @@ public final class Main implements Callable<Integer> {
                                 Locale.ROOT, "'%s' is none of %s", name, choices.keySet()))));
   }
 
-  private static int runCommand(ParseResult parsed) {
+  private static int runCommand(ParseResult parsed, BooleanSupplier readerGone) {
     CommandLine command = parsed.asCommandLineList().getLast();
     try {
       int exitCode = new RunLast().execute(parsed);
       if (command.getOut().checkError()) {
+        if (readerGone.getAsBoolean()) {
+          return StandardOutput.READER_GONE;
+        }
         command.getErr().println(command.getCommandSpec().qualifiedName() + ": " + OUTPUT_LOST);
         return CommandLine.ExitCode.SOFTWARE;
       }
@@ -275,20 +283,35 @@ public final class Main implements Callable<Integer> {
 
   private static int reportWrongUsage(ParameterException refused, String[] args) {
     CommandLine command = refused.getCommandLine();
-    List<String> unknown = command.getUnmatchedArguments();
-    // A misspelt option explains more than what is missing because of it.
-    ParameterException exception =
-        refused instanceof MissingParameterException && !unknown.isEmpty()
-            ? new UnmatchedArgumentException(command, unknown)
-            : refused;
     String name = command.getCommandSpec().qualifiedName();
-    StringBuilder sentence = new StringBuilder(name + ": " + firstLine(exception.getMessage()));
-    if (exception instanceof UnmatchedArgumentException unmatched) {
-      Spelling.nearest(unmatched.getUnmatched().getFirst(), words(command))
+    List<String> unknown =
+        unknown(
+            refused instanceof UnmatchedArgumentException unmatched
+                ? unmatched.getUnmatched()
+                : command.getUnmatchedArguments());
+    StringBuilder sentence = new StringBuilder(name + ": ");
+    // A misspelt option explains more than what is missing because of it.
+    if (!unknown.isEmpty()
+        && (refused instanceof UnmatchedArgumentException
+            || refused instanceof MissingParameterException)) {
+      sentence.append(firstLine(new UnmatchedArgumentException(command, unknown).getMessage()));
+      Spelling.nearest(unknown.getFirst(), words(command))
           .ifPresent(word -> sentence.append("; did you mean ").append(word).append("?"));
+    } else {
+      sentence.append(firstLine(refused.getMessage()));
     }
     command.getErr().println(sentence + " (" + name + " --help shows what there is)");
     return CommandLine.ExitCode.USAGE;
+  }
+
+  /** The first words that a command does not know: options alone, whose values may follow them. */
+  private static List<String> unknown(List<String> all) {
+    boolean options = !all.isEmpty() && all.getFirst().startsWith("-");
+    Stream<String> first =
+        options
+            ? all.stream().filter(word -> word.startsWith("-"))
+            : all.stream().takeWhile(word -> !word.startsWith("-"));
+    return first.map(word -> options ? word.replaceFirst("=.*", "") : word).toList();
   }
 
   /** What may follow a command's name: names of its options and of commands below it. */
@@ -299,7 +322,7 @@ public final class Main implements Callable<Integer> {
         .toList();
   }
 
-  private static int reportFailure(Exception exception, CommandLine command, ParseResult result) {
+  private static int reportFailure(Exception exception, CommandLine command) {
     PrintWriter err = command.getErr();
     if (Thread.currentThread().isInterrupted() || exception instanceof InterruptedException) {
       return Interruption.EXIT_CODE;
@@ -313,6 +336,10 @@ public final class Main implements Callable<Integer> {
 
   /** Without picocli's index of an argument, which counts from 0 within the command. */
   private static String firstLine(String message) {
-    return message.lines().findFirst().orElse("wrong usage").replaceFirst(" at index \\d+:", ":");
+    return message
+        .lines()
+        .findFirst()
+        .orElse("wrong usage")
+        .replaceFirst(" (at|from) index \\d+:", ":");
   }
 }

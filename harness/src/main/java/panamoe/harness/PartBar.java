@@ -3,10 +3,6 @@ package panamoe.harness;
 import java.io.PrintStream;
 import java.util.Locale;
 import java.util.function.DoubleConsumer;
-import me.tongfei.progressbar.ConsoleProgressBarConsumer;
-import me.tongfei.progressbar.ProgressBar;
-import me.tongfei.progressbar.ProgressBarBuilder;
-import me.tongfei.progressbar.ProgressBarStyle;
 
 /**
  * Shows on standard error which part of something is done: on a terminal as a bar, once it has
@@ -23,7 +19,7 @@ public final class PartBar implements DoubleConsumer, AutoCloseable {
   private final boolean terminal;
   private final String task;
   private long last = System.nanoTime(); // the beginning, or the last line
-  private ProgressBar bar;
+  private LineBar bar;
 
   private PartBar(PrintStream out, boolean terminal, String task) {
     this.out = out;
@@ -56,16 +52,9 @@ public final class PartBar implements DoubleConsumer, AutoCloseable {
       return;
     }
     if (bar == null) {
-      bar =
-          new ProgressBarBuilder()
-              .setTaskName(task)
-              .setInitialMax(PARTS)
-              .setStyle(ProgressBarStyle.ASCII)
-              .setUpdateIntervalMillis(MILLIS_BETWEEN_FRAMES)
-              .setConsumer(new ConsoleProgressBarConsumer(out))
-              .build();
+      bar = new LineBar(out, task, 0, PARTS, MILLIS_BETWEEN_FRAMES, true);
     }
-    bar.stepTo(Math.max(bar.getCurrent(), Math.round(PARTS * part)));
+    bar.stepTo(Math.round(PARTS * part), "");
   }
 
   @Override

@@ -6,15 +6,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Locale;
-import me.tongfei.progressbar.ConsoleProgressBarConsumer;
-import me.tongfei.progressbar.ProgressBar;
-import me.tongfei.progressbar.ProgressBarBuilder;
-import me.tongfei.progressbar.ProgressBarStyle;
 
 /**
- * Prints training progress to stderr. On a terminal: a bar with loss, bits per byte, tokens per
- * second and time left. Otherwise: a line every few seconds. Used by one thread; close it to end
- * the bar's line.
+ * Prints training progress to stderr. Step, loss, bits per byte, tokens per second and time left,
+ * on a terminal on one line with a bar where it has room, otherwise by a line every few seconds.
+ * Used by one thread; close it to end the bar's line.
  */
 public final class TrainingProgress implements AutoCloseable {
   private static final long NANOS_BETWEEN_LINES = 5_000_000_000L;
@@ -23,7 +19,7 @@ public final class TrainingProgress implements AutoCloseable {
   private final PrintStream out;
   private final long firstStep;
   private final long steps;
-  private final ProgressBar bar;
+  private final LineBar bar;
   private final long start = System.nanoTime();
   private long lastLine = start;
 
@@ -31,7 +27,7 @@ public final class TrainingProgress implements AutoCloseable {
     this.out = out;
     this.firstStep = done;
     this.steps = steps;
-    this.bar = terminal ? bar(out, done, steps) : null;
+    this.bar = terminal ? new LineBar(out, "", done, steps, MILLIS_BETWEEN_FRAMES, false) : null;
   }
 
   /**
@@ -42,6 +38,11 @@ public final class TrainingProgress implements AutoCloseable {
    */
   public static TrainingProgress onStandardError(long done, long steps) {
     return new TrainingProgress(System.err, isTerminal(2), done, steps);
+  }
+
+  /** As on a terminal, to {@code out}. */
+  static TrainingProgress asBar(PrintStream out, long done, long steps) {
+    return new TrainingProgress(out, true, done, steps);
   }
 
   /** Prints progress as lines to {@code out}. */
@@ -56,19 +57,26 @@ public final class TrainingProgress implements AutoCloseable {
    * @param loss nats per token
    */
   public void finished(long step, double loss, double bitsPerByte, double tokensPerSecond) {
-    String figures =
+    long now = System.nanoTime();
+    boolean due = step == steps || now - lastLine >= NANOS_BETWEEN_LINES;
+    if (bar == null && !due) {
+      return;
+    }
+    String line =
         String.format(
             Locale.ROOT,
-            "loss %.3f  bits/byte %.3f  %,.0f tokens/s",
+            "step %d/%d  loss %.3f  bits/byte %.3f  %,.0f tokens/s  %s left",
+            step,
+            steps,
             loss,
             bitsPerByte,
-            tokensPerSecond);
+            tokensPerSecond,
+            timeLeft(step, now));
     if (bar != null) {
-      bar.setExtraMessage(" " + figures);
-      bar.stepTo(step);
-    } else if (step == steps || System.nanoTime() - lastLine >= NANOS_BETWEEN_LINES) {
-      lastLine = System.nanoTime();
-      out.printf(Locale.ROOT, "step %d/%d  %s  %s left%n", step, steps, figures, timeLeft(step));
+      bar.stepTo(step, line);
+    } else {
+      lastLine = now;
+      out.println(line);
     }
   }
 
@@ -79,22 +87,11 @@ public final class TrainingProgress implements AutoCloseable {
     }
   }
 
-  private String timeLeft(long step) {
-    double nanosPerStep = (double) (lastLine - start) / Math.max(1, step - firstStep);
+  private String timeLeft(long step, long now) {
+    double nanosPerStep = (double) (now - start) / Math.max(1, step - firstStep);
     Duration left = Duration.ofNanos((long) (nanosPerStep * (steps - step)));
     return String.format(
         Locale.ROOT, "%d:%02d:%02d", left.toHours(), left.toMinutesPart(), left.toSecondsPart());
-  }
-
-  private static ProgressBar bar(PrintStream out, long done, long steps) {
-    return new ProgressBarBuilder()
-        .setTaskName("training")
-        .setInitialMax(steps)
-        .startsFrom(done, Duration.ZERO)
-        .setStyle(ProgressBarStyle.ASCII)
-        .setUpdateIntervalMillis(MILLIS_BETWEEN_FRAMES)
-        .setConsumer(new ConsoleProgressBarConsumer(out))
-        .build();
   }
 
   /** Java's test covers all standard streams together; Linux's covers each. */

@@ -8,7 +8,7 @@ import picocli.CommandLine;
 /** One call of the command line with what it printed. */
 public record CommandRun(int exitCode, String out, String err) {
   public static CommandRun of(String... args) {
-    return of(Main.commandLine(Main.wanted(args)), args);
+    return of(Main.commandLine(Main.wanted(args), () -> false), args);
   }
 
   static CommandRun of(CommandLine commandLine, String... args) {

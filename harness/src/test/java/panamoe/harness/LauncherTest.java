@@ -198,19 +198,21 @@ class LauncherTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "                | 0 | Usage: panamoe [-hV] COMMAND",
-        "--help          | 0 | Usage: panamoe [-hV] COMMAND",
-        "help            | 0 | Usage: panamoe [-hV] COMMAND",
+        "                | 0 | Usage: panamoe [OPTIONS] COMMAND",
+        "--help          | 0 | Usage: panamoe [OPTIONS] COMMAND",
+        "help            | 0 | Usage: panamoe [OPTIONS] COMMAND",
         "help build      | 0 | Usage: panamoe build",
         "test --help     | 0 | Usage: panamoe test",
         "train --help    | 0 | Trains a language model on text",
         "help doctor     | 0 | Shows what this machine has",
         "bench gate -h   | 0 | Measures one part of the work",
         "--version       | 0 | Panamoe 0.1.0",
-        "trian --steps 5 | 2 | panamoe: 'trian' is no command (panamoe --help shows what there is)",
-        "help trian      | 2 | panamoe: 'trian' is no command (panamoe --help shows what there is)",
-        "--hlep          | 2 | panamoe: '--hlep' is no command (panamoe --help shows what there is)",
-        "tra.n           | 2 | panamoe: 'tra.n' is no command (panamoe --help shows what there is)",
+        "train --help-all | 0 | Trains a language model on text",
+        "trian --steps 5 | 2 | panamoe: 'trian' is no command; did you mean train? (panamoe --help shows what there is)",
+        "help trian      | 2 | panamoe: 'trian' is no command; did you mean train? (panamoe --help shows what there is)",
+        "biuld           | 2 | panamoe: 'biuld' is no command; did you mean build? (panamoe --help shows what there is)",
+        "--hlep          | 2 | panamoe: '--hlep' is no command; did you mean --help? (panamoe --help shows what there is)",
+        "t.a.n           | 2 | panamoe: 't.a.n' is no command (panamoe --help shows what there is)",
         "Usage:          | 2 | panamoe: 'Usage:' is no command (panamoe --help shows what there is)",
       })
   void wordsWantNothingInstalledAndNothingBuilt(String commandLine, int exitCode, String words)
@@ -263,11 +265,31 @@ class LauncherTest {
         "#!/bin/sh\nwhile [ \"$1\" != panamoe.harness.Main ]; do shift; done\necho \"$@\"\n");
     assertEquals("panamoe.harness.Main\n", launch(0));
     assertEquals("panamoe.harness.Main train --help\n", launch(0, "train", "--help"));
-    assertEquals("panamoe.harness.Main trian\n", launch(0, "trian"));
+    String unknown =
+        "panamoe: 'tset' is no command; did you mean test? (panamoe --help shows what there is)\n";
+    assertEquals(unknown, launch(2, "tset"));
     assertEquals("panamoe.harness.Main help train\n", launch(0, "help", "train"));
     assertEquals(
         "Usage: panamoe build", launch(0, "help", "build").lines().findFirst().orElseThrow());
     assertEquals("panamoe: build has no command 'extra'\n", launch(2, "help", "build", "extra"));
+  }
+
+  @Test
+  void theCommandLineKnowsHowItWasStarted() throws IOException, InterruptedException {
+    buildAnHourAgo();
+    write("jdk/bin/java", "#!/bin/sh\necho \"$@\"\n");
+    launcher();
+    Process launched = start("sh", "-c", "cd " + folder + " && ./panamoe doctor");
+    assertTrue(ended(0, launched).contains(" -Dpanamoe.launcher=./panamoe "));
+  }
+
+  @Test
+  void streamsThatAreClosedDoNotBecomeFiles() throws IOException, InterruptedException {
+    buildAnHourAgo();
+    write("jdk/bin/java", "#!/bin/sh\nls -l /proc/self/fd >" + folder.resolve("open") + "\n");
+    assertEquals("", ended(0, start("sh", "-c", "bash " + launcher() + " doctor >&- 2>&-")));
+    String open = Files.readString(folder.resolve("open"));
+    assertTrue(open.contains(" 2 -> /dev/null"), open);
   }
 
   @Test

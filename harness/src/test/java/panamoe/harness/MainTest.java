@@ -10,15 +10,21 @@ import java.io.OutputStream;
 import java.io.OutputStreamWriter;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.harness.doctor.DoctorCommand;
 import panamoe.harness.help.HelpCommand;
 import picocli.CommandLine;
@@ -42,6 +48,12 @@ class MainTest {
       value = {
         "doctor --jsn         | panamoe doctor: Unknown option: '--jsn'; did you mean --json?",
         "docter               | panamoe: Unmatched argument: 'docter'; did you mean doctor?",
+        "trian --steps 5       | panamoe: Unmatched argument: 'trian'; did you mean train? (panamoe --help",
+        "train --txt x         | panamoe train: Unknown option: '--txt'; did you mean --text? (panamoe train",
+        "train --txt=x --sed 1 | panamoe train: Unknown options: '--txt', '--sed'; did you mean --text? (panamoe",
+        "train a b             | panamoe train: Unmatched arguments: 'a', 'b' (panamoe train --help",
+        "generate -p x         | panamoe generate: Missing required parameter: 'MODEL' (panamoe generate --help",
+        "generate a -p x -m b  | panamoe generate: MODEL is a, and --model b; give one (panamoe generate",
         "eval --threads 0      | panamoe eval: Invalid value for option '--threads': 0 is not in 1..1024",
         "eval --threads two    | panamoe eval: Invalid value for option '--threads': 'two' is not a whole number below 2^31",
         "eval --seed 1e3       | panamoe eval: Invalid value for option '--seed': '1e3' is not a whole number below 2^63",
@@ -57,11 +69,11 @@ class MainTest {
         "help data extra      | panamoe data: Unmatched argument",
         "serve                | panamoe serve: Missing required parameter: 'MODEL'",
         "serve none --reserve 2 | panamoe serve: the reserve is 2.0, expected 0 to 1",
-        "generate --model none --temperature -1       | panamoe generate: temperature is -1.0, expected 0 to 100",
-        "generate --model none --top-p 0              | panamoe generate: top-p is 0.0, expected more than 0",
-        "generate --model none --top-k -1             | panamoe generate: top-k is -1, expected 0 (all) or more",
-        "generate --model none --repetition-penalty 0 | panamoe generate: the repetition penalty is 0.0",
-        "generate --model none --max-tokens -1        | panamoe generate: the number of tokens is -1",
+        "generate none --temperature -1       | panamoe generate: temperature is -1.0, expected 0 to 100",
+        "generate none --top-p 0              | panamoe generate: top-p is 0.0, expected more than 0",
+        "generate none --top-k -1             | panamoe generate: top-k is -1, expected 0 (all) or more",
+        "generate none --repetition-penalty 0 | panamoe generate: the repetition penalty is 0.0",
+        "generate none --max-tokens -1        | panamoe generate: the number of tokens is -1",
       })
   void wrongUsageIsOneSentenceAndExitCode2(String commandLine, String sentence) {
     CommandRun run = CommandRun.of(commandLine.split(" "));
@@ -111,7 +123,7 @@ class MainTest {
   @Test
   void aNestedCommandsOptionsAreReadWithoutTheOthers() {
     for (String command : List.of("prepare", "tasks")) {
-      CommandLine line = Main.commandLine(Main.wanted("data", command));
+      CommandLine line = Main.commandLine(Main.wanted("data", command), () -> false);
       CommandRun run = CommandRun.of(line, "data", command, "--device", "nowhere");
       assertTrue(run.err().contains("'nowhere' is none of [cpu, "), run.err());
     }
@@ -157,12 +169,68 @@ class MainTest {
     }
   }
 
-  @Test
-  void theCompletionKnowsCommandsAndOptions() {
-    CommandRun run = CommandRun.of("completion");
-    assertEquals(0, run.exitCode());
-    assertTrue(run.out().startsWith("#!/usr/bin/env bash"), run.out());
-    assertTrue(run.out().contains("conformance") && run.out().contains("--expert-slices"));
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "train",
+        "distill",
+        "tokenizer",
+        "edit",
+        "quantize",
+        "generate",
+        "chat",
+        "serve",
+        "replay",
+        "eval",
+        "export",
+        "inspect",
+        "conformance",
+        "twin",
+        "manual",
+        "data prepare",
+        "data tasks",
+      })
+  void theUsageShowsWhatIsRequired(String name) {
+    String usage = CommandRun.of((name + " --help").split(" ")).out().lines().findFirst().get();
+    assertTrue(usage.startsWith("Usage: panamoe " + name + " [OPTIONS] "), usage);
+    String asked = CommandRun.of(name.split(" ")).err();
+    assertTrue(asked.contains(": Missing required "), asked);
+    Matcher names = Pattern.compile("'<?([^'>]+)>?'").matcher(asked);
+    while (names.find()) {
+      assertTrue(
+          (usage.replace("...", "") + " ").contains(" " + names.group(1) + " "),
+          usage + ", but: " + asked);
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "conf                  | conformance",
+        "help insp             | inspect",
+        "train --expert-s      | --expert-slices",
+        "generate --mo         | --moe-stats", // --model is an old name
+        "generate --device ''  | cpu cuda simt reference auto",
+        "generate --dtype ''   | f32 bf16",
+        "generate --kv ''      | dtype int8",
+        "train --arch ''       | dense moe pr-moe deepseek",
+        "export --to g         | gguf",
+        "bench prefi           | prefill",
+      })
+  void theCompletionOffersWhatCanBeTyped(String typed, String offered, @TempDir Path folder)
+      throws IOException, InterruptedException {
+    Path script = Files.writeString(folder.resolve("script"), CommandRun.of("completion").out());
+    String complete =
+        "source %s; compopt() { :; }; COMP_WORDS=(panamoe %s); COMP_CWORD=$((${#COMP_WORDS[@]} - 1));"
+            + " _complete_panamoe; echo ${COMPREPLY[@]}";
+    Process bash =
+        new ProcessBuilder("bash", "-c", complete.formatted(script, typed))
+            .redirectErrorStream(true)
+            .start();
+    assertEquals(
+        offered, new String(bash.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip());
+    assertEquals(0, bash.waitFor());
   }
 
   @Test
@@ -211,6 +279,28 @@ class MainTest {
     assertEquals(
         "panamoe doctor: cannot write to the standard output: it is closed, or its disk is full",
         err.toString().strip());
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"doctor", "--help"})
+  void anOutputThatNobodyReadsEndsACommandWithoutAWord(String command)
+      throws IOException, InterruptedException {
+    List<String> line =
+        new ArrayList<>(
+            List.of("bash", "-c", "exec 3> >(exec true); wait $!; exec \"$@\" >&3", "bash"));
+    line.addAll(SmallJvm.command(Main.class, command));
+    Process process = new ProcessBuilder(line).start();
+    assertEquals("", new String(process.getErrorStream().readAllBytes(), StandardCharsets.UTF_8));
+    assertEquals(141, process.waitFor());
+  }
+
+  @Test
+  void aFailureBecauseNobodyReadsIsSilent() {
+    CommandLine line = Main.commandLine(List.of(), () -> true);
+    CommandRun run =
+        CommandRun.of(line.addSubcommand(new Failing(new IOException("Broken pipe"))), "fail");
+    assertEquals(141, run.exitCode());
+    assertEquals("", run.err());
   }
 
   @Test

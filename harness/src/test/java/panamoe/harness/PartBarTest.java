@@ -3,38 +3,42 @@ package panamoe.harness;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.ByteArrayOutputStream;
-import java.io.PrintStream;
-import java.nio.charset.StandardCharsets;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
-/** The bar of what takes long: none at first, then one that says its task. */
+/**
+ * The bar of what takes long: none at first, then one that says its task, and nothing at the end.
+ */
 class PartBarTest {
   @Test
-  void whatIsShortShowsNothing() {
-    assertEquals("", shown(0));
+  void whatIsShortShowsNothing() throws InterruptedException {
+    assertEquals("", shown("loading", 0).written());
   }
 
   @Test
-  void whatTakesLongShowsItsPart() {
-    String shown = shown(600);
-    assertTrue(shown.contains("loading"), shown);
-    assertTrue(shown.contains("75%"), shown);
+  void whatTakesLongShowsItsPart() throws InterruptedException {
+    Screen screen = shown("loading", 600);
+    assertTrue(screen.seen("loading [==============================          ]  75 %"));
+    assertEquals(List.of(""), screen.lines());
   }
 
-  private static String shown(long millis) {
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    try (PrintStream out = new PrintStream(bytes, true, StandardCharsets.UTF_8);
-        PartBar bar = PartBar.on(out, "loading")) {
+  @Test
+  void aLongTaskKeepsItsLine() throws InterruptedException {
+    Screen screen = shown("writing " + "/a/long/folder".repeat(10), 600);
+    assertTrue(screen.seen("  75 %"));
+    assertEquals(List.of(""), screen.lines());
+  }
+
+  private static Screen shown(String task, long millis) throws InterruptedException {
+    Screen screen = new Screen();
+    try (PartBar bar = PartBar.on(screen.stream(), task)) {
       bar.accept(0.5);
       if (millis > 0) {
         Thread.sleep(millis);
       }
       bar.accept(0.75);
       bar.accept(0.7); // another thread's, late
-    } catch (InterruptedException e) {
-      throw new AssertionError(e);
     }
-    return bytes.toString(StandardCharsets.UTF_8);
+    return screen;
   }
 }

@@ -5,9 +5,21 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
 class TrainingProgressTest {
+  @Test
+  void aTerminalGetsTheSameOnOneLine() {
+    Screen screen = new Screen();
+    try (TrainingProgress progress = TrainingProgress.asBar(screen.stream(), 0, 12000)) {
+      progress.finished(12000, 2.5, 3.125, 9.6);
+    }
+    assertEquals(
+        List.of("step 12000/12000  loss 2.500  bits/byte 3.125  10 tokens/s  0:00:00 left", ""),
+        screen.lines().stream().map(line -> line.replaceFirst("^\\[=*\\] ", "")).toList());
+  }
+
   @Test
   void aLogGetsTheLastStepAndNoLineForEachStep() {
     ByteArrayOutputStream log = new ByteArrayOutputStream();

@@ -3,6 +3,7 @@ package panamoe.config;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Locale;
 import panamoe.backend.Activation;
 
 /** Named sizes and architectures. */
@@ -24,7 +25,13 @@ public final class ModelPresets {
      * DeepSeek-V3's routing in every second layer: each token to 2 of the experts and to a shared
      * one, each half as wide as the MLP; a correction bias in the place of an auxiliary loss.
      */
-    DEEPSEEK
+    DEEPSEEK;
+
+    /** As options have it, such as {@code pr-moe}. */
+    @Override
+    public String toString() {
+      return name().toLowerCase(Locale.ROOT).replace('_', '-');
+    }
   }
 
   /** How large a model is. */
@@ -49,6 +56,16 @@ public final class ModelPresets {
       this.layers = layers;
       this.experts = experts;
     }
+
+    /** Tokens that a model can attend to. */
+    public int context() {
+      return context;
+    }
+
+    /** Experts of the first MoE layers. */
+    public int experts() {
+      return experts;
+    }
   }
 
   /**
@@ -56,28 +73,43 @@ public final class ModelPresets {
    * gate.
    */
   public static ModelConfig of(Size size, Architecture architecture, int vocabulary) {
+    return of(size, architecture, vocabulary, size.context, size.experts);
+  }
+
+  /**
+   * Like {@link #of(Size, Architecture, int)}, with another context and number of experts.
+   *
+   * @param experts of the first MoE layers
+   */
+  public static ModelConfig of(
+      Size size, Architecture architecture, int vocabulary, int context, int experts) {
     GateConfig gate =
         switch (architecture) {
           case DENSE -> null;
           case MOE, PR_MOE -> GateConfig.dropless(1);
-          case DEEPSEEK -> GateConfig.deepSeek(2, size.experts);
+          case DEEPSEEK -> GateConfig.deepSeek(2, experts);
         };
-    ModelConfig model = uniform(size, architecture, vocabulary, gate);
+    ModelConfig model = uniform(size, architecture, vocabulary, context, experts, gate);
     return architecture == Architecture.DEEPSEEK
         ? model.withBlocks(model.blocks().stream().map(ModelPresets::withSharedExpert).toList())
         : model;
   }
 
   private static ModelConfig uniform(
-      Size size, Architecture architecture, int vocabulary, GateConfig gate) {
+      Size size,
+      Architecture architecture,
+      int vocabulary,
+      int context,
+      int experts,
+      GateConfig gate) {
     return new UniformModel(
             vocabulary,
-            size.context,
+            context,
             size.hidden,
             size.heads,
             size.heads,
             4 * size.hidden,
-            experts(size, architecture),
+            experts(size, architecture, experts),
             architecture == Architecture.PR_MOE,
             gate,
             Activation.GELU_TANH,
@@ -147,7 +179,7 @@ public final class ModelPresets {
         .toConfig();
   }
 
-  private static List<Integer> experts(Size size, Architecture architecture) {
+  private static List<Integer> experts(Size size, Architecture architecture, int experts) {
     List<Integer> counts = new ArrayList<>(Collections.nCopies(size.layers, 0));
     if (architecture == Architecture.DENSE) {
       return counts;
@@ -155,7 +187,7 @@ public final class ModelPresets {
     int moeLayers = size.layers / 2;
     int doubled = architecture == Architecture.PR_MOE ? Math.max(1, moeLayers / 3) : 0;
     for (int i = 0; i < moeLayers; i++) {
-      counts.set(2 * i + 1, i < moeLayers - doubled ? size.experts : 2 * size.experts);
+      counts.set(2 * i + 1, i < moeLayers - doubled ? experts : 2 * experts);
     }
     return counts;
   }

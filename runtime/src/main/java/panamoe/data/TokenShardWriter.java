@@ -6,6 +6,7 @@ import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
+import java.nio.file.FileSystemException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.zip.CRC32C;
@@ -81,12 +82,24 @@ final class TokenShardWriter implements Closeable {
     buffer.clear();
   }
 
-  /** Completes the last shard: its header, and its way to the disk. */
+  /**
+   * Completes the last shard: its header, and its way to the disk.
+   *
+   * @throws FileSystemException that names the shard
+   */
   void finish() throws IOException {
     if (shard == null) {
       return;
     }
-    drain();
+    try {
+      drain();
+      finishShard();
+    } catch (IOException e) {
+      throw FileTrouble.naming(file, e);
+    }
+  }
+
+  private void finishShard() throws IOException {
     long tokens = (size - 1) % perShard + 1;
     ByteBuffer header =
         new ShardHeader(shape, size - tokens, tokens, (int) checksum.getValue()).bytes();

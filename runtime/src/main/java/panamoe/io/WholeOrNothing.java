@@ -2,6 +2,7 @@ package panamoe.io;
 
 import java.io.IOException;
 import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
@@ -55,6 +56,7 @@ public final class WholeOrNothing {
    * them. What a killed process left of it is deleted.
    *
    * @throws FileAlreadyExistsException if something is there
+   * @throws FileSystemException that names {@code path}, for every failure to write
    */
   public static void make(Path path, Body body) throws IOException {
     requireFree(path);
@@ -74,14 +76,21 @@ public final class WholeOrNothing {
       PlainFolder.force(hidden);
       Files.move(hidden, whole, StandardCopyOption.ATOMIC_MOVE);
       PlainFolder.force(folder);
-    } catch (IOException | RuntimeException | Error e) {
-      try {
-        remove(hidden);
-        PlainFolder.removeEmpty(missing);
-      } catch (IOException undeleted) {
-        e.addSuppressed(undeleted);
-      }
+    } catch (IOException e) {
+      undo(hidden, missing, e);
+      throw FileTrouble.naming(path, e);
+    } catch (RuntimeException | Error e) {
+      undo(hidden, missing, e);
       throw e;
+    }
+  }
+
+  private static void undo(Path hidden, List<Path> missing, Throwable failure) {
+    try {
+      remove(hidden);
+      PlainFolder.removeEmpty(missing);
+    } catch (IOException e) {
+      failure.addSuppressed(e);
     }
   }
 

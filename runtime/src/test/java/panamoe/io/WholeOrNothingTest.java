@@ -42,7 +42,7 @@ class WholeOrNothingTest {
                       fill(hidden);
                       throw new IOException("No space left on device");
                     }));
-    assertEquals("No space left on device", full.getMessage());
+    assertEquals(wanted + ": No space left on device", full.getMessage());
     assertEquals(List.of(), names());
   }
 

@@ -28,6 +28,7 @@ import picocli.CommandLine.Spec;
 /** {@code panamoe bench}. */
 @Command(
     name = "bench",
+    customSynopsis = "panamoe bench [OPTIONS] KIND | COMMAND",
     mixinStandardHelpOptions = true,
     sortOptions = false,
     subcommands = {ServeBenchCommand.class, LatencyCommand.class, AcceptedCommand.class},
@@ -71,7 +72,12 @@ public final class BenchCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
 
-  @Parameters(arity = "0..1", paramLabel = "KIND", description = "What to measure.")
+  @Parameters(
+      arity = "0..1",
+      paramLabel = "KIND",
+      hideParamSyntax = true,
+      completionCandidates = Kind.Labels.class,
+      description = "What to measure.")
   private String kindName;
 
   @Option(
@@ -104,6 +110,7 @@ public final class BenchCommand implements Callable<Integer> {
   @Option(
       names = "--peer",
       paramLabel = "PEER",
+      completionCandidates = Peer.Labels.class,
       description =
           "Runs the same work in turns: torch (loop over experts) or torch-einsum (DeepSpeed's masks), for"
               + " moe-layer, moe-layer-training and train-step, torch also for gate and attention; on a card"

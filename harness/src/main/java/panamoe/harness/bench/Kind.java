@@ -1,5 +1,6 @@
 package panamoe.harness.bench;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Collectors;
@@ -33,6 +34,13 @@ public enum Kind {
     this.label = label;
     this.defaultShape = defaultShape;
     this.defaultTokens = defaultTokens;
+  }
+
+  /** The labels, for completion. */
+  static final class Labels extends ArrayList<String> {
+    Labels() {
+      super(Arrays.stream(values()).map(Kind::label).toList());
+    }
   }
 
   /**

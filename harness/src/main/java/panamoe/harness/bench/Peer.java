@@ -61,6 +61,13 @@ enum Peer {
     this.bfloat16 = bfloat16;
   }
 
+  /** The labels, for completion. */
+  static final class Labels extends ArrayList<String> {
+    Labels() {
+      super(Arrays.stream(values()).map(Peer::label).toList());
+    }
+  }
+
   /**
    * The peer called {@code label}.
    *

@@ -30,7 +30,7 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Makes tasks for panamoe eval from the validation part of the default corpus:",
+      "Makes tasks for panamoe eval from the validation part of the default corpus.",
       "  language.jsonl    which of four continuations is in the language of the text (choice)",
       "  last-word.jsonl   the last word of a sentence (last_word)",
       "  word.jsonl        which of four words of its language ends a sentence (choice)"

@@ -5,7 +5,6 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
@@ -39,20 +38,21 @@ import picocli.CommandLine.Spec;
 /** {@code panamoe generate}. */
 @Command(
     name = "generate",
+    customSynopsis = "panamoe generate [OPTIONS] MODEL",
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = "Continues a text with a trained model, printing it as it comes.",
     footer = {
       "",
       "Examples:",
-      "  panamoe generate --model novels --prompt \"It was a\"",
-      "  panamoe generate --model novels --prompt \"It was a\" --temperature 0",
-      "  panamoe generate --model novels --prompt \"Dear\" --max-tokens 500 --top-p 0.9 --stop \".\"",
-      "  panamoe generate --model novels --ranks 4 --ep 2 --tp 2 --prompt \"Dear\"   four ranks as threads",
-      "  mpirun -n 4 panamoe generate --model novels --comm mpi --prompt \"Dear\"   four processes",
-      "  panamoe generate -m novels -n 500 -f beginning.txt   the prompt is in a file; - is the standard input",
+      "  panamoe generate novels -p \"It was a\"",
+      "  panamoe generate novels -p \"It was a\" --temperature 0",
+      "  panamoe generate novels -p \"Dear\" --max-tokens 500 --top-p 0.9 --stop \".\"",
+      "  panamoe generate novels --ranks 4 --ep 2 --tp 2 -p \"Dear\"   four ranks as threads",
+      "  mpirun -n 4 panamoe generate novels --comm mpi -p \"Dear\"   four processes",
+      "  panamoe generate novels -n 500 -f beginning.txt   the prompt is in a file; - is the standard input",
       "",
-      "--model takes a run's folder (its latest checkpoint), one checkpoint in it, or the folder of a released model"
+      "MODEL is a run's folder (its latest checkpoint), one checkpoint in it, or the folder of a released model"
           + " (docs/released-models.md).",
       "The same seed and settings give the same text, whatever the number of threads."
     })
@@ -63,13 +63,7 @@ public final class GenerateCommand implements Callable<Integer> {
   @Mixin private TextOptions text;
   @Mixin private RankOptions rankOptions;
 
-  @Option(
-      names = {"-m", "--model"},
-      paramLabel = "DIR",
-      required = true,
-      description =
-          "A run's folder, a checkpoint, or a released model: its folder, or a .gguf file.")
-  private Path model;
+  @Mixin private ModelArgument model;
 
   @Option(
       names = "--moe-stats",
@@ -98,7 +92,7 @@ public final class GenerateCommand implements Callable<Integer> {
     StopConfig end = shared.checked(() -> StopConfig.of(text.maxTokens(), text.stop()));
     shared.checked(() -> text.engine(1));
     prompt = promptOptions.text();
-    ModelFolder opened = ModelFolder.open(model);
+    ModelFolder opened = ModelFolder.open(model.path());
     ModelFolder folder = switchCapacity ? opened.withDropping() : opened;
     shared.require(
         !switchCapacity || text.guesses() == 0,

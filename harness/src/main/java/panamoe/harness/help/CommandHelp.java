@@ -12,13 +12,17 @@ import picocli.CommandLine.Help;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.PositionalParamSpec;
+import picocli.CommandLine.ParseResult;
 
 /**
- * The help of a command, as picocli writes it, except for three things: a long synopsis is short,
- * options stand under headings, and lines of the footer break at words.
+ * The help of a command, as picocli writes it, except for four things: the synopsis has only what
+ * is required, options stand under headings, a group with {@code --help-all} is left to that, and
+ * lines of the footer break at words.
  */
 public final class CommandHelp extends Help {
-  private static final int SYNOPSIS_LINES = 4;
+  /** The option that shows the group it stands in. */
+  private static final String ALL = "--help-all";
+
   private static final String REMARK = " ".repeat(6);
 
   public CommandHelp(CommandSpec command, ColorScheme colours) {
@@ -27,14 +31,14 @@ public final class CommandHelp extends Help {
 
   @Override
   public String synopsis(int headingLength) {
-    String detailed = super.synopsis(headingLength);
-    return detailed.lines().count() <= SYNOPSIS_LINES
-        ? detailed
-        : String.format(Locale.ROOT, "%s%n", synopsis(commandSpec()));
+    return String.format(Locale.ROOT, "%s%n", synopsis(commandSpec()));
   }
 
   /** What a command needs; all else is "[OPTIONS]". */
   static String synopsis(CommandSpec command) {
+    if (command.usageMessage().customSynopsis().length > 0) {
+      return command.usageMessage().customSynopsis()[0];
+    }
     Stream<String> options =
         command.options().stream()
             .filter(option -> option.required() && option.group() == null)
@@ -50,7 +54,7 @@ public final class CommandHelp extends Help {
   }
 
   private static String inSynopsis(PositionalParamSpec parameter) {
-    String label = parameter.paramLabel() + (parameter.arity().max() > 1 ? "..." : "");
+    String label = parameter.paramLabel() + (parameter.isMultiValue() ? "..." : "");
     return parameter.required() ? label : "[" + label + "]";
   }
 
@@ -65,9 +69,16 @@ public final class CommandHelp extends Help {
           }
           text.append(
               optionListExcludingGroups(
-                  options, createDefaultLayout(), null, parameterLabelRenderer()));
+                  shown(options), createDefaultLayout(), null, parameterLabelRenderer()));
         });
     return text + optionListGroupSections();
+  }
+
+  private List<OptionSpec> shown(List<OptionSpec> group) {
+    ParseResult given = commandSpec().commandLine().getParseResult();
+    List<OptionSpec> folded =
+        group.stream().filter(option -> option.longestName().equals(ALL)).toList();
+    return folded.isEmpty() || given != null && given.hasMatchedOption(ALL) ? group : folded;
   }
 
   @Override

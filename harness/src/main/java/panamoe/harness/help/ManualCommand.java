@@ -1,10 +1,11 @@
 package panamoe.harness.help;
 
 import java.io.IOException;
-import java.nio.file.Files;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import panamoe.harness.Version;
+import panamoe.io.PlainFolder;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -31,15 +32,16 @@ public final class ManualCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    write(spec.root().commandLine(), Files.createDirectories(folder.resolve("man1")));
+    PlainFolder pages = new PlainFolder(folder.resolve("man1"));
+    pages.make();
+    write(spec.root().commandLine(), pages);
     return 0;
   }
 
-  private static void write(CommandLine command, Path folder) throws IOException {
+  private static void write(CommandLine command, PlainFolder folder) throws IOException {
     CommandSpec spec = command.getCommandSpec();
-    Files.writeString(
-        folder.resolve(ManualPage.name(spec) + ".1"),
-        ManualPage.of(spec, "Panamoe " + Version.built(), Version.date()));
+    String page = ManualPage.of(spec, "Panamoe " + Version.built(), Version.date());
+    folder.replace(ManualPage.name(spec) + ".1", page.getBytes(StandardCharsets.UTF_8));
     for (CommandLine inner : command.getSubcommands().values()) {
       if (!(inner.getCommand() instanceof HelpCommand)) {
         write(inner, folder);

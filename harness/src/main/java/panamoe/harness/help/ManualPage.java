@@ -60,7 +60,8 @@ final class ManualPage {
     options();
     footer();
     section("EXIT STATUS");
-    line("0: done. 1: failed. 2: wrong usage. 130: interrupted. 143: ended by SIGTERM.");
+    line(
+        "0: done. 1: failed. 2: wrong usage. 130: interrupted. 141: what read the output has ended. 143: ended by SIGTERM.");
     seeAlso();
     return page.toString();
   }

@@ -11,7 +11,7 @@ import panamoe.plan.NamedModels;
 import panamoe.tensor.DType;
 
 /**
- * What {@code --model} names: a model of the paper, or one on disk.
+ * What {@code MODEL} names: a model of the paper, or one on disk.
  *
  * @param folder null: of the paper
  */

@@ -24,11 +24,13 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.Spec;
 
 /** {@code panamoe plan}. */
 @Command(
     name = "plan",
+    customSynopsis = "panamoe plan [OPTIONS] MODEL --cluster=CLUSTER",
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
@@ -38,10 +40,10 @@ import picocli.CommandLine.Spec;
     footer = {
       "",
       "Examples:",
-      "  panamoe plan --model 24B+MoE-128 --cluster dgx-a100:64 --latency 40ms",
+      "  panamoe plan 24B+MoE-128 --cluster dgx-a100:64 --latency 40ms",
       "  panamoe plan --config config.json --cluster cluster.json --html plan.html",
-      "  panamoe plan --model 1.3B+MoE-128 --cluster dgx-a100:128 --tokens 300e9",
-      "  panamoe plan --model ~/Qwen3-30B-A3B --cluster dgx-h100:8",
+      "  panamoe plan 1.3B+MoE-128 --cluster dgx-a100:128 --tokens 300e9",
+      "  panamoe plan ~/Qwen3-30B-A3B --cluster dgx-h100:8",
       "  panamoe plan --paper               the paper's latencies beside the model's",
       "  panamoe plan --calibrate --out own.json    this machine as a cluster",
       "",
@@ -55,6 +57,7 @@ import picocli.CommandLine.Spec;
 public final class PlanCommand implements Callable<Integer> {
   private static final List<String> OF_A_SEARCH =
       List.of(
+          "MODEL",
           "--model",
           "--config",
           "--cluster",
@@ -140,11 +143,11 @@ public final class PlanCommand implements Callable<Integer> {
       print(shared.json() ? PaperReport.json(fitted) + "\n" : PaperReport.text(fitted));
       return 0;
     }
-    if (model.both()) {
-      throw usage("give only one of --model and --config");
+    if (model.several()) {
+      throw usage("give only one of MODEL (or --model) and --config");
     }
     if (model.none() || cluster == null) {
-      throw usage("give --model or --config, and --cluster; or --paper, --calibrate or --validate");
+      throw usage("give MODEL or --config, and --cluster; or --paper, --calibrate or --validate");
     }
     if (html != null && training.config() != null && same(html, training.config())) {
       throw usage("--html and --write-config are both " + html + ", expected two files");
@@ -168,7 +171,9 @@ public final class PlanCommand implements Callable<Integer> {
   /** Refuses options, at the end of a sentence. */
   private void requireNone(List<String> options, String sentence) {
     for (String option : options) {
-      if (spec.commandLine().getParseResult().hasMatchedOption(option)) {
+      ParseResult given = spec.commandLine().getParseResult();
+      if (given.hasMatchedOption(option)
+          || option.equals("MODEL") && given.hasMatchedPositional(0)) {
         throw usage(sentence + option);
       }
     }

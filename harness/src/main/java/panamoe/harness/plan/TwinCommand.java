@@ -25,6 +25,7 @@ import picocli.CommandLine.Spec;
 /** {@code panamoe twin}. */
 @Command(
     name = "twin",
+    customSynopsis = "panamoe twin [OPTIONS] MODEL --cluster=CLUSTER",
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
@@ -34,8 +35,8 @@ import picocli.CommandLine.Spec;
     footer = {
       "",
       "Examples:",
-      "  panamoe twin --model 1.3B+MoE-128 --cluster dgx-a100:64",
-      "  panamoe twin --model 1.3B+MoE-128 --cluster dgx-a100:64 --tokens 512 --trace trace.json",
+      "  panamoe twin 1.3B+MoE-128 --cluster dgx-a100:64",
+      "  panamoe twin 1.3B+MoE-128 --cluster dgx-a100:64 --tokens 512 --trace trace.json",
       "  panamoe twin --routes RUN --cluster dgx-h100:32    the experts that a trained gate chooses",
       "",
       "docs/planning.md says what is simulated."
@@ -117,8 +118,8 @@ public final class TwinCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    if (model.both() || model.none() && routes == null) {
-      throw usage("give --model, --config or --routes");
+    if (model.several() || model.none() && routes == null) {
+      throw usage("give one of MODEL and --config, or --routes");
     }
     if (text != null && routes == null) {
       throw usage("--text is what the model of --routes reads");

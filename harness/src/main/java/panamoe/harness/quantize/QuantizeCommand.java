@@ -67,7 +67,7 @@ import picocli.CommandLine.Spec;
       "  panamoe quantize novels --to int4 --out small     on the text of its training",
       "  panamoe quantize ~/Qwen3-30B-A3B --to q4_k --text eval.txt --out qwen-q4",
       "  panamoe quantize novels --to q4_k --plan plan.json --out mixed",
-      "  panamoe generate --model small --prompt \"The\"  also chat, serve, eval, inspect",
+      "  panamoe generate small -p \"The\"  also chat, serve, eval, inspect",
       "",
       "A plan has other formats for some matrices, by name, layer or expert:",
       "  {\"rules\": [{\"names\": \"*.down.weight\", \"layers\": \"0-3,7\", \"to\": \"q6_k\"},",

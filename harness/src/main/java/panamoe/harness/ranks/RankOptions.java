@@ -54,6 +54,14 @@ public final class RankOptions implements OptionGroup {
   private Integer parts;
 
   @Option(
+      names = "--help-all",
+      usageHelp = true,
+      description =
+          "Show this help message with the options for several ranks, as threads, processes or on"
+              + " cards: --ranks, --comm, --ep, --tp and others.")
+  private boolean helpAll;
+
+  @Option(
       names = "--ranks",
       paramLabel = "N",
       description = "Ranks, as threads of this process. Default: 1.")

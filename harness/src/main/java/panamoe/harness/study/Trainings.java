@@ -11,6 +11,7 @@ import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointStore;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.Main;
+import panamoe.io.FileTrouble;
 import panamoe.train.RunConfig;
 import picocli.CommandLine;
 
@@ -89,7 +90,11 @@ final class Trainings {
     }
     Files.createDirectories(folder);
     Path config = folder.resolve(run.name() + ".json");
-    Files.writeString(config, run.config().toJson());
+    try {
+      Files.writeString(config, run.config().toJson());
+    } catch (IOException e) {
+      throw FileTrouble.naming(config, e);
+    }
     arguments.addAll(List.of("--config", config.toString()));
     if (run.teacher() == null) {
       arguments.addAll(List.of("--vocabulary", Integer.toString(Shapes.VOCABULARY)));

@@ -2,12 +2,11 @@ package panamoe.harness.train;
 
 import java.nio.file.Path;
 import panamoe.harness.SharedOptions;
-import panamoe.harness.help.OptionGroup;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** The options that name a run's text. */
-final class CorpusOptions implements OptionGroup {
+final class CorpusOptions {
   @Mixin private TextSource source;
 
   @Option(
@@ -36,10 +35,5 @@ final class CorpusOptions implements OptionGroup {
   /** The folder of tokens to train on; null for a text. */
   Path data() {
     return data;
-  }
-
-  @Override
-  public String heading() {
-    return "Text";
   }
 }

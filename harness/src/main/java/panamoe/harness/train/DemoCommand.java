@@ -12,6 +12,7 @@ import panamoe.config.ModelPresets.Architecture;
 import panamoe.config.ModelPresets.Size;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.SharedOptions;
+import panamoe.harness.ShellWord;
 import panamoe.harness.ranks.Stoppable;
 import panamoe.harness.report.Report;
 import panamoe.harness.report.ShownText;
@@ -85,7 +86,7 @@ public final class DemoCommand implements Callable<Integer> {
                 Presets.run(
                     Size.SMALL,
                     Architecture.PR_MOE,
-                    steps,
+                    Presets.Chosen.steps(steps),
                     DType.BFLOAT16,
                     false,
                     Presets.VOCABULARY,
@@ -113,8 +114,9 @@ public final class DemoCommand implements Callable<Integer> {
       print.printf(Locale.ROOT, "%s%n", student.outcome());
       print.printf(
           Locale.ROOT,
-          "more text: panamoe generate --model %s --prompt \"Mr President,\"%n",
-          student.outcome().folder());
+          "more text: %s generate %s -p \"Mr President,\"%n",
+          ShellWord.launcher(),
+          ShellWord.quoted(student.outcome().folder().toString()));
     }
     return 0;
   }

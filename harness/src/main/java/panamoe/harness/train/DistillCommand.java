@@ -5,6 +5,7 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.Stream;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.config.ModelConfig;
 import panamoe.engine.ModelFolder;
@@ -20,6 +21,7 @@ import picocli.CommandLine.Option;
 /** {@code panamoe distill}. */
 @Command(
     name = "distill",
+    customSynopsis = "panamoe distill [OPTIONS] --teacher=MODEL --out=DIR",
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
@@ -32,7 +34,7 @@ import picocli.CommandLine.Option;
     footer = {
       "",
       "Examples:",
-      "  panamoe distill --teacher demo --out student          12.5 %% fewer layers, by the paper's recipe",
+      "  panamoe distill --teacher demo --out student          12.5 % fewer layers, by the paper's recipe",
       "  panamoe distill --teacher demo --layers 2 --steps 500 --out small",
       "  panamoe distill --teacher demo --keep 0,1,3 --out kept    these layers of the teacher, counted from 0",
       "  panamoe distill --teacher demo --fall cosine --until 1 --out smooth",
@@ -42,6 +44,11 @@ import picocli.CommandLine.Option;
       "DIR then holds what train writes, and teacher.json: which checkpoint the student learns from."
     })
 public final class DistillCommand extends RunCommand {
+  /** The settings of a student. */
+  private static final List<String> OF_A_STUDENT =
+      List.of(
+          "--layers", "--keep", "--from-scratch", "--alpha", "--temperature", "--until", "--fall");
+
   @Option(
       names = "--teacher",
       paramLabel = "MODEL",
@@ -189,20 +196,7 @@ public final class DistillCommand extends RunCommand {
   }
 
   private RunConfig config(Path file) {
-    if (layers != null
-        || keep != null
-        || fromScratch
-        || alpha != null
-        || temperature != null
-        || until != null
-        || fall != null
-        || steps() != null
-        || dtype() != null
-        || recompute()
-        || seeded()) {
-      throw usage(
-          "--config holds every setting; only --teacher, the text and the ranks go with it");
-    }
+    requireNone(Stream.concat(OF_A_STUDENT.stream(), SETTINGS.stream()).toList(), CONFIG_HOLDS);
     RunConfig read = RunConfig.read(file);
     return read.distillation() != null
         ? read
@@ -241,14 +235,7 @@ public final class DistillCommand extends RunCommand {
   }
 
   @Override
-  boolean hasSettings() {
-    return layers != null
-        || keep != null
-        || fromScratch
-        || configFile != null
-        || alpha != null
-        || temperature != null
-        || until != null
-        || fall != null;
+  List<String> settings() {
+    return Stream.concat(OF_A_STUDENT.stream(), Stream.of("--config")).toList();
   }
 }

@@ -12,56 +12,92 @@ public final class Presets {
   /** Tokens of the tokenizer that runs of the sizes from small on train on their text. */
   static final int VOCABULARY = 4096;
 
+  private static final int BATCH = 8;
+  private static final int BASE_STEPS = 2000;
+  private static final int FURTHER_STEPS = 200;
+  private static final int CHECKPOINT_EVERY = 200;
+
   private Presets() {}
 
   /**
-   * @param steps null for the preset's value
+   * Settings in the place of a preset's; null for the preset's own. What is out of range is refused
+   * by an IllegalArgumentException that names the option.
+   */
+  record Chosen(Integer steps, Integer batch, Integer context, Double rate, Integer experts) {
+    Chosen {
+      require(steps == null || steps >= 1, "--steps", steps, "1 or more");
+      require(batch == null || batch >= 1, "--batch", batch, "1 or more");
+      require(context == null || context >= 1, "--context", context, "1 or more");
+      require(experts == null || experts >= 1, "--experts", experts, "1 or more");
+      require(rate == null || rate > 0 && rate < 10, "--lr", rate, "more than 0 and less than 10");
+    }
+
+    private static void require(boolean holds, String option, Object given, String expected) {
+      if (!holds) {
+        throw new IllegalArgumentException(option + " is " + given + ", expected " + expected);
+      }
+    }
+
+    /** The preset's settings, except for the number of steps. */
+    static Chosen steps(Integer steps) {
+      return new Chosen(steps, null, null, null, null);
+    }
+
+    private TrainConfig training(
+        int presetSteps, int presetContext, double presetRate, int evaluateEvery) {
+      return settings(
+          or(steps, presetSteps),
+          or(batch, BATCH),
+          or(context, presetContext),
+          or(rate, presetRate),
+          evaluateEvery);
+    }
+  }
+
+  private static <T> T or(T chosen, T preset) {
+    return chosen == null ? preset : chosen;
+  }
+
+  /**
    * @param vocabulary size of the tokenizer
    */
   static RunConfig run(
       Size size,
       Architecture architecture,
-      Integer steps,
+      Chosen chosen,
       DType dtype,
       boolean recompute,
       int vocabulary,
       long seed) {
-    int wanted = steps != null ? steps : defaultSteps(size);
-    if (wanted < 1) {
-      throw new IllegalArgumentException("--steps is " + wanted + ", expected 1 or more");
-    }
     TrainConfig training =
         switch (size) {
-          case TINY -> settings(wanted, 8, 64, 3e-3, 20, 200);
-          case SMALL -> settings(wanted, 8, 256, 2e-3, 100, 200);
-          case BASE -> settings(wanted, 8, 256, 1e-3, 100, 200);
+          case TINY -> chosen.training(100, 64, 3e-3, 20);
+          case SMALL -> chosen.training(1300, 256, 2e-3, 100);
+          case BASE -> chosen.training(BASE_STEPS, 256, 1e-3, 100);
         };
     return new RunConfig(
-        ModelPresets.of(size, architecture, vocabulary),
+        ModelPresets.of(
+            size,
+            architecture,
+            vocabulary,
+            Math.max(training.sequence(), size.context()),
+            or(chosen.experts, size.experts())),
         training.withDType(dtype).withRecompute(recompute),
         seed);
   }
 
   /** The settings of the largest preset, for a model that was trained elsewhere. */
   public static TrainConfig training(int context) {
-    return settings(defaultSteps(Size.BASE), 8, Math.min(256, context), 1e-3, 100, 200);
+    return settings(BASE_STEPS, BATCH, Math.min(256, context), 1e-3, 100);
   }
 
   /** Settings to train a released model further: its weights are moved little. */
-  static TrainConfig further(int steps, int context) {
-    return settings(steps, 8, Math.min(256, context), 2e-5, 100, 200);
-  }
-
-  private static int defaultSteps(Size size) {
-    return switch (size) {
-      case TINY -> 100;
-      case SMALL -> 1300;
-      case BASE -> 2000;
-    };
+  static TrainConfig further(Chosen chosen, int context) {
+    return chosen.training(FURTHER_STEPS, Math.min(256, context), 2e-5, 100);
   }
 
   private static TrainConfig settings(
-      int steps, int batch, int sequence, double rate, int evaluateEvery, int checkpointEvery) {
+      int steps, int batch, int sequence, double rate, int evaluateEvery) {
     long warmup = (long) Math.min(steps / 10, 100) * batch * sequence;
     return new TrainConfig(
         steps,
@@ -79,7 +115,7 @@ public final class Presets {
         DType.FLOAT32,
         false,
         evaluateEvery,
-        checkpointEvery,
+        CHECKPOINT_EVERY,
         8,
         2.0);
   }

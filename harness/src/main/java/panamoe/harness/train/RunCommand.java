@@ -4,6 +4,8 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.Writer;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import panamoe.comm.CommunicationException;
@@ -35,9 +37,16 @@ abstract class RunCommand implements Callable<Integer> {
    */
   record Start(RunConfig config, ModelFolder teacher) {}
 
+  /** Options for what a run computes, that every such command has. */
+  static final List<String> SETTINGS = List.of("--steps", "--dtype", "--recompute", "--seed");
+
+  /** How the refusal of options beside {@code --config} begins. */
+  static final String CONFIG_HOLDS = "--config holds every setting; leave out ";
+
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
   @Mixin private RankOptions rankOptions;
+  @Mixin private CorpusOptions texts;
 
   @Option(
       names = {"-o", "--out"},
@@ -67,8 +76,6 @@ abstract class RunCommand implements Callable<Integer> {
       names = "--recompute",
       description = "Keep less memory: compute each layer again in the backward.")
   private boolean recompute;
-
-  @Mixin private CorpusOptions texts;
 
   @Option(names = "--explain-topology", description = "Draw who holds what, and end.")
   private boolean explain;
@@ -121,8 +128,8 @@ abstract class RunCommand implements Callable<Integer> {
   abstract RunTokenizer tokenizer(Start start, Text read, PrintWriter err)
       throws IOException, InterruptedException;
 
-  /** Whether an option is given that a resumed run has in its folder. */
-  abstract boolean hasSettings();
+  /** The command's own options for what a resumed run has in its folder. */
+  abstract List<String> settings();
 
   /** The teacher that the options name; null if they name none. */
   Path teacher() {
@@ -248,11 +255,26 @@ abstract class RunCommand implements Callable<Integer> {
   }
 
   private void requireNoSettings() {
-    if (dtype != null || recompute || seeded() || hasSettings()) {
-      throw usage(
-          "--resume goes on with the settings in "
-              + out.resolve("config.json")
-              + ", of which --steps alone may change; leave the others out");
+    List<String> fixed = new ArrayList<>(SETTINGS);
+    fixed.remove("--steps");
+    fixed.addAll(settings());
+    requireNone(
+        fixed,
+        "--resume goes on with the settings in "
+            + out.resolve("config.json")
+            + ", of which --steps alone may change; leave out ");
+  }
+
+  /**
+   * Refuses options.
+   *
+   * @param sentence that their names end
+   */
+  void requireNone(List<String> options, String sentence) {
+    List<String> given =
+        options.stream().filter(spec.commandLine().getParseResult()::hasMatchedOption).toList();
+    if (!given.isEmpty()) {
+      throw usage(sentence + String.join(", ", given));
     }
   }
 
@@ -280,10 +302,6 @@ abstract class RunCommand implements Callable<Integer> {
 
   boolean recompute() {
     return recompute;
-  }
-
-  boolean seeded() {
-    return spec.commandLine().getParseResult().hasMatchedOption("--seed");
   }
 
   ParameterException usage(String message) {

@@ -3,7 +3,9 @@ package panamoe.harness.train;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Set;
+import java.util.stream.Stream;
 import panamoe.backend.Activation;
 import panamoe.config.ModelPresets.Architecture;
 import panamoe.config.ModelPresets.Size;
@@ -15,11 +17,13 @@ import panamoe.engine.ModelFolder;
 import panamoe.tensor.DType;
 import panamoe.train.RunConfig;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** {@code panamoe train}. */
 @Command(
     name = "train",
+    customSynopsis = "panamoe train [OPTIONS] --out=DIR",
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
@@ -35,6 +39,7 @@ import picocli.CommandLine.Option;
       "  panamoe train --data tokens --out novels   on what panamoe data prepare wrote",
       "  panamoe train --text ~/novels --steps 2000 --dtype bf16 --out novels",
       "  panamoe train --text ~/novels --vocabulary 4096 --out words",
+      "  panamoe train --text ~/novels --batch 16 --lr 1e-3 --experts 16 --out larger",
       "  panamoe train --out novels --resume   goes on after the last checkpoint, bit for bit",
       "  panamoe train --out novels --resume --steps 4000   trains a finished run further, up to step 4000",
       "  panamoe train --from ~/Qwen3-30B-A3B --text ~/novels --steps 200 --out mine   trains a released model further",
@@ -49,7 +54,9 @@ import picocli.CommandLine.Option;
       "the number of ranks, or what they hold, only as far as sums round: --resume goes on with any other."
     })
 public final class TrainCommand extends RunCommand {
-  private static final int FURTHER_STEPS = 200;
+  /** What a released model, or one that a config describes, decides itself. */
+  private static final List<String> OF_THE_MODEL =
+      List.of("--preset", "--arch", "--experts", "--tokenizer", "--vocabulary");
 
   @Option(
       names = "--preset",
@@ -62,8 +69,8 @@ public final class TrainCommand extends RunCommand {
       names = "--config",
       paramLabel = "FILE",
       description =
-          "A config.json, as a run writes it: model, training and seed. Excludes --preset, --arch, --steps, --dtype, "
-              + "--recompute, --seed and --resume.")
+          "A config.json, as a run writes it: model, training and seed. Excludes --preset, --arch, --lr, --batch, "
+              + "--context, --experts, --steps, --dtype, --recompute, --seed and --resume.")
   private Path configFile;
 
   @Option(
@@ -72,7 +79,7 @@ public final class TrainCommand extends RunCommand {
       description = {
         "Train a released model further: the folder of one of Hugging Face's, or a .gguf file, whose shape, weights and"
             + " tokenizer the run takes. Default: 200 steps. Goes with --config if that describes the same model; excludes --preset,"
-            + " --arch, --tokenizer and --vocabulary."
+            + " --arch, --experts, --tokenizer and --vocabulary."
       })
   private Path from;
 
@@ -82,7 +89,9 @@ public final class TrainCommand extends RunCommand {
       description =
           "dense, moe (experts in every 2nd layer), pr-moe (pyramid-residual; the default) or deepseek"
               + " (moe with a shared expert and DeepSeek-V3's gate).")
-  private String architecture;
+  private Architecture architecture;
+
+  @Mixin private ChosenSettings settings;
 
   @Option(
       names = "--tokenizer",
@@ -104,11 +113,7 @@ public final class TrainCommand extends RunCommand {
   @Override
   Start start() throws IOException {
     if (from != null) {
-      if (preset != null || architecture != null || tokenizer != null || vocabulary != null) {
-        throw usage(
-            "--from takes the model's own shape and tokenizer; --preset, --arch, --tokenizer and --vocabulary do not go"
-                + " with it");
-      }
+      requireNone(OF_THE_MODEL, "--from takes the model's own shape and tokenizer; leave out ");
       origin = Origin.open(from);
       return new Start(furtherConfig(), null);
     }
@@ -141,14 +146,14 @@ public final class TrainCommand extends RunCommand {
       origin.requireShape(read.model(), configFile);
       return read;
     }
-    int wanted = steps() == null ? FURTHER_STEPS : steps();
+    Presets.Chosen chosen = shared().checked(() -> settings.with(steps()));
     DType compute = dtype() == null ? DType.FLOAT32 : dtype();
     return shared()
         .checked(
             () ->
                 new RunConfig(
                     origin.config(),
-                    Presets.further(wanted, origin.config().context())
+                    Presets.further(chosen, origin.config().context())
                         .withDType(compute)
                         .withRecompute(recompute()),
                     shared().seed()));
@@ -195,13 +200,11 @@ public final class TrainCommand extends RunCommand {
   }
 
   @Override
-  boolean hasSettings() {
-    return preset != null
-        || from != null
-        || configFile != null
-        || architecture != null
-        || tokenizer != null
-        || vocabulary != null;
+  List<String> settings() {
+    return Stream.of(OF_THE_MODEL, List.of("--from", "--config"), ChosenSettings.NAMES)
+        .flatMap(List::stream)
+        .distinct()
+        .toList();
   }
 
   /**
@@ -209,15 +212,11 @@ public final class TrainCommand extends RunCommand {
    */
   private RunConfig config(int tokens) {
     if (configFile != null) {
-      if (preset != null
-          || architecture != null
-          || steps() != null
-          || dtype() != null
-          || recompute()
-          || seeded()) {
-        throw usage(
-            "--config holds every setting; --preset, --arch, --steps, --dtype, --recompute and --seed do not go with it");
-      }
+      requireNone(
+          Stream.of(List.of("--preset", "--arch"), ChosenSettings.NAMES, SETTINGS)
+              .flatMap(List::stream)
+              .toList(),
+          CONFIG_HOLDS);
       RunConfig read = RunConfig.read(configFile);
       int custom = read.model().activations().indexOf(Activation.CUSTOM);
       if (custom >= 0) {
@@ -245,25 +244,20 @@ public final class TrainCommand extends RunCommand {
       return read;
     }
     Size size = preset == null ? Size.SMALL : preset;
+    Architecture wanted = architecture == null ? Architecture.PR_MOE : architecture;
     DType compute = dtype() == null ? DType.FLOAT32 : dtype();
     return shared()
         .checked(
-            () ->
-                Presets.run(
-                    size, architecture(), steps(), compute, recompute(), tokens, shared().seed()));
-  }
-
-  private Architecture architecture() {
-    return switch (architecture == null ? "pr-moe" : architecture) {
-      case "dense" -> Architecture.DENSE;
-      case "moe" -> Architecture.MOE;
-      case "pr-moe" -> Architecture.PR_MOE;
-      case "deepseek" -> Architecture.DEEPSEEK;
-      default ->
-          throw usage(
-              "Invalid value for option '--arch': '"
-                  + architecture
-                  + "' is not dense, moe, pr-moe or deepseek");
-    };
+            () -> {
+              settings.requireExperts(wanted);
+              return Presets.run(
+                  size,
+                  wanted,
+                  settings.with(steps()),
+                  compute,
+                  recompute(),
+                  tokens,
+                  shared().seed());
+            });
   }
 }

@@ -172,9 +172,10 @@ final class TrainingRun {
       throws IOException {
     TrainConfig training = config.training();
     OptionalDouble bits = OptionalDouble.empty();
+    boolean stopped = false;
     try (TrainingProgress progress =
         ranks.first() ? TrainingProgress.onStandardError(trainer.step(), training.steps()) : null) {
-      while (!trainer.finished()) {
+      while (!trainer.finished() && !stopped) {
         StepMetrics metrics = trainer.next();
         if (trainer.finished() || due(trainer.step(), training.evaluateEvery())) {
           bits = OptionalDouble.of(trainer.evaluate());
@@ -185,23 +186,23 @@ final class TrainingRun {
           progress.finished(
               metrics.step(), metrics.loss(), metrics.bitsPerByte(), metrics.tokensPerSecond());
         }
-        boolean stopped = ranks.any(stop.getAsBoolean());
+        stopped = ranks.any(stop.getAsBoolean());
         if (trainer.finished() || stopped || due(trainer.step(), training.checkpointEvery())) {
           if (ranks.first()) {
             folder.metrics().force();
           }
           warn(checkpoints.save().warnings());
         }
-        if (stopped) {
-          err.printf(
-              Locale.ROOT,
-              "stopped after step %d, which is saved; train --resume goes on from there%n",
-              trainer.step());
-          return OptionalDouble.empty();
-        }
       }
     } catch (TrainingFailure e) {
       throw new IOException(e.getMessage() + "; " + kept(), e);
+    }
+    if (stopped) {
+      err.printf(
+          Locale.ROOT,
+          "stopped after step %d, which is saved; train --resume goes on from there%n",
+          trainer.step());
+      return OptionalDouble.empty();
     }
     return bits.isPresent() ? bits : OptionalDouble.of(trainer.evaluate());
   }

@@ -1,8 +1,10 @@
 package panamoe.harness.help;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -60,11 +62,11 @@ class CommandHelpTest {
         .filter(command -> !(command.getCommand() instanceof HelpCommand))
         .forEach(
             command -> {
-              List<String> lines = command.getUsageMessage().lines().toList();
+              List<String> lines = whole(command).lines().toList();
               for (OptionSpec option : command.getCommandSpec().options()) {
                 String name = option.longestName();
                 assertEquals(
-                    1,
+                    option.hidden() ? 0 : 1,
                     lines.stream()
                         .filter(
                             line -> line.matches("(  -\\w, | {6})" + name + "([=\\[].*| {2,}.*)?"))
@@ -72,12 +74,52 @@ class CommandHelpTest {
                     command.getCommandSpec().qualifiedName() + " " + name);
               }
             });
-    String train = Main.commandLine().getSubcommands().get("train").getUsageMessage();
-    assertTrue(train.startsWith("Usage: panamoe train [OPTIONS]\n"), train);
-    int ranks = train.indexOf("\nRanks:\n");
-    assertTrue(train.indexOf("--preset") < ranks && ranks < train.indexOf("--ranks"), train);
-    String generate = Main.commandLine().getSubcommands().get("generate").getUsageMessage();
-    assertTrue(generate.startsWith("Usage: panamoe generate [OPTIONS] --model=DIR\n"), generate);
+  }
+
+  /** The help with the options for ranks. */
+  private static String whole(CommandLine command) {
+    if (command.getCommandSpec().findOption("--help-all") != null) {
+      List<String> words =
+          new ArrayList<>(List.of(command.getCommandSpec().qualifiedName().split(" ")));
+      words.add("--help-all");
+      command
+          .getCommandSpec()
+          .root()
+          .commandLine()
+          .parseArgs(words.subList(1, words.size()).toArray(String[]::new));
+    }
+    return command.getUsageMessage();
+  }
+
+  @Test
+  void theHelpOfTrainBeginsWithTheTextAndLeavesRanksToHelpAll() {
+    CommandLine train = Main.commandLine().getSubcommands().get("train");
+    String help = train.getUsageMessage();
+    assertTrue(help.startsWith("Usage: panamoe train [OPTIONS] --out=DIR\n"), help);
+    List<String> options =
+        help.lines()
+            .filter(line -> line.matches("( {6}|  -\\w, )--.*"))
+            .map(String::strip)
+            .toList();
+    assertTrue(options.get(0).startsWith("--text=PATH "), help);
+    assertTrue(options.get(1).startsWith("--languages="), help);
+    assertTrue(help.contains("\n      --help-all "), help);
+    assertFalse(help.contains("\n      --ranks"), help);
+    String all = whole(train);
+    int ranks = all.indexOf("\nRanks:\n");
+    assertTrue(all.indexOf("--preset") < ranks && ranks < all.indexOf("--ranks=N"), all);
+  }
+
+  @Test
+  void noHelpHasAFormatsPercentOrAnUnfinishedSentence() {
+    commands()
+        .forEach(
+            command -> {
+              String name = command.getCommandSpec().qualifiedName();
+              assertFalse(whole(command).contains("%%"), name);
+              String first = command.getCommandSpec().usageMessage().description()[0];
+              assertTrue(first.endsWith("."), name + ": " + first);
+            });
   }
 
   @Test

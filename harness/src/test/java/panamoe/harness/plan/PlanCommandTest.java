@@ -305,13 +305,15 @@ class PlanCommandTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "plan                                    | give --model or --config, and --cluster; or"
+        "plan                                    | give MODEL or --config, and --cluster; or"
             + " --paper",
-        "plan --model 1.3B                       | give --model or --config, and --cluster; or"
+        "plan --model 1.3B                       | give MODEL or --config, and --cluster; or"
             + " --paper",
-        "plan --model 1.3B --config c.json --cluster dgx-h100:8 | give only one of --model and"
+        "plan 1.3B --config c.json --cluster dgx-h100:8 | give only one of MODEL (or --model) and"
             + " --config",
         "plan --paper --model 1.3B               | --paper goes alone",
+        "plan --paper 1.3B                       | --paper goes alone: it has models and a cluster"
+            + " of its own, and no MODEL",
         "plan --paper --batch 4                  | --paper goes alone: it has models and a cluster"
             + " of its own, and no --batch",
         "plan --model 9B --cluster dgx-h100:8    | '9B' is none of 350M, ",

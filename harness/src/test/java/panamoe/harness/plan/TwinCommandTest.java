@@ -115,7 +115,7 @@ class TwinCommandTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "--cluster dgx-a100:8 | give --model, --config or --routes",
+        "--cluster dgx-a100:8 | give one of MODEL and --config, or --routes",
         "--cluster dgx-a100:8 --model 1.3B+MoE-128 --text x | --text is what the model of --routes reads",
         "--cluster dgx-a100:2048 --model 1.3B+MoE-128 | at most 1024, not 2048",
         "--cluster dgx-a100:16 --model 1.3B+MoE-128 --tp 16 | tensor groups stay within a node",

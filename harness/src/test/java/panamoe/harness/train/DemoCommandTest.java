@@ -25,6 +25,11 @@ class DemoCommandTest {
     assertTrue(demo.out().contains("Herr Präsident,"), demo.out());
     assertTrue(demo.out().contains("trained 1 step"), demo.out());
     assertTrue(demo.out().contains("trained tokens/s"), demo.out());
+    String typed = demo.out().lines().toList().getLast();
+    assertEquals(
+        "more text: panamoe generate " + place.resolve("student") + " -p \"Mr President,\"", typed);
+    String[] words = typed.replaceFirst("^more text: panamoe ", "").split(" (?!President)");
+    assertEquals(0, CommandRun.of(words).exitCode(), typed);
     Path run = place.resolve("teacher");
     for (String name : new String[] {"teacher", "student"}) {
       String closing = ": " + place.resolve(name).resolve("report.html");

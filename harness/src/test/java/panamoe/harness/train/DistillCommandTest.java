@@ -97,7 +97,7 @@ class DistillCommandTest {
     String report = Files.readString(student.resolve("report.html"));
     assertTrue(report.contains("KL(teacher || student)"), "the report draws the divergence");
     assertTrue(Files.exists(student.resolve("plots/alpha.svg")));
-    run("generate --model " + student + " --prompt the --max-tokens 4");
+    run("generate " + student + " -p the --max-tokens 4");
   }
 
   /** The teacher's own layers with alpha 0 are the teacher: its loss after STEPS more steps. */

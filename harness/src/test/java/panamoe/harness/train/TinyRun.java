@@ -19,7 +19,7 @@ final class TinyRun {
         Presets.run(
             Size.TINY,
             Architecture.PR_MOE,
-            steps,
+            Presets.Chosen.steps(steps),
             DType.FLOAT32,
             false,
             new ByteTokenizer().vocabularySize(),

@@ -30,6 +30,7 @@ import panamoe.harness.report.RunDirectory;
 import panamoe.harness.report.ShownText;
 import panamoe.harness.report.TokenRoutes;
 import panamoe.harness.report.TrainedBy;
+import panamoe.train.RunConfig;
 
 /** train, inspect and generate as a user runs them, on a text of a few kilobytes. */
 class TrainCommandTest {
@@ -196,13 +197,43 @@ class TrainCommandTest {
   }
 
   @Test
+  void optionsReplaceAPresetsSettings() throws IOException {
+    Path run = folder.resolve("run");
+    CommandRun trained =
+        train(
+            run,
+            "--steps",
+            "1",
+            "--lr",
+            "0.005",
+            "--batch",
+            "2",
+            "--context",
+            "130",
+            "--experts",
+            "6");
+    assertEquals(0, trained.exitCode(), trained.err());
+    RunConfig config = RunConfig.read(run.resolve("config.json"));
+    assertEquals(0.005, config.training().learningRate());
+    assertEquals(0.0005, config.training().finalLearningRate());
+    assertEquals(2, config.training().batch());
+    assertEquals(130, config.training().sequence());
+    assertEquals(130, config.model().context());
+    assertEquals("[0, 12]", config.model().experts().toString());
+    assertRefused(
+        2,
+        "of which --steps alone may change; leave out --experts, --lr, --batch, --context (",
+        ("train --out " + run + " --resume --lr 1 --batch 1 --context 1 --experts 1").split(" "));
+  }
+
+  @Test
   void aRunThatWasKilledBeforeItsFirstCheckpointStartsAgainAndSaysSo() throws IOException {
     Path run = folder.resolve("run");
     assertEquals(0, train(run, "--steps", "12").exitCode());
     byte[] expected = weights(run);
     forgetCheckpoints(run);
     assertRefused(
-        2, "leave the others out", "train", "--out", run.toString(), "--resume", "--seed", "9");
+        2, "leave out --seed", "train", "--out", run.toString(), "--resume", "--seed", "9");
     CommandRun again = CommandRun.of("train", "--out", run.toString(), "--resume");
     assertEquals(0, again.exitCode(), again.err());
     assertTrue(again.err().contains("there is no checkpoint of the run"), again.err());
@@ -400,9 +431,15 @@ class TrainCommandTest {
         "2 | --languages en --text TEXT | does not go with --text",
         "1 | --text FOLDER/none.txt | none.txt",
         "2 | --text TEXT --steps 0 | --steps is 0",
-        "2 | --text TEXT --arch sparse | 'sparse' is not dense, moe, pr-moe or deepseek",
+        "2 | --text TEXT --arch sparse | 'sparse' is none of [dense, moe, pr-moe, deepseek]",
         "2 | --text TEXT --threads -1 | threads",
-        "2 | --text TEXT --config FOLDER/none.json | --config holds every setting; --preset, --arch, --steps,",
+        "2 | --text TEXT --config FOLDER/none.json | --config holds every setting; leave out --preset (",
+        "2 | --text TEXT --config FOLDER/none.json --lr 1 | leave out --preset, --lr (",
+        "2 | --text TEXT --lr 0 | --lr is 0.0, expected more than 0 and less than 10",
+        "2 | --text TEXT --batch 0 | --batch is 0, expected 1 or more",
+        "2 | --text TEXT --context -1 | --context is -1, expected 1 or more",
+        "2 | --text TEXT --experts 0 | --experts is 0, expected 1 or more",
+        "2 | --text TEXT --experts 4 --arch dense | dense has no MoE layer",
         "2 | --text TEXT --timeout 0 | --timeout is 0 s",
         "2 | --text TEXT --dtype f64 | 'f64' is none of [f32, bf16]",
         "1 | --text TEXT --resume | there is no run to resume",
@@ -478,6 +515,10 @@ class TrainCommandTest {
       strings = {
         "--preset tiny",
         "--arch moe",
+        "--lr 1",
+        "--batch 1",
+        "--context 1",
+        "--experts 1",
         "--steps 2",
         "--dtype f32",
         "--recompute",

@@ -1,0 +1,103 @@
+package panamoe.harness;
+
+import java.io.PrintStream;
+import java.time.Duration;
+import java.util.Locale;
+import me.tongfei.progressbar.ConsoleProgressBarConsumer;
+import me.tongfei.progressbar.ProgressBar;
+import me.tongfei.progressbar.ProgressBarBuilder;
+import me.tongfei.progressbar.ProgressState;
+
+/** A bar that keeps one line of a terminal: no frame is longer, and each covers the last. */
+final class LineBar implements AutoCloseable {
+  private static final int LONGEST = 40;
+  private static final int SHORTEST = 8;
+
+  /**
+   * The line on a terminal. Between frames the cursor is at its start, for what else is printed.
+   */
+  private static final class Line extends ConsoleProgressBarConsumer {
+    private final PrintStream out;
+    private final boolean erased;
+
+    Line(PrintStream out, boolean erased) {
+      super(out);
+      this.out = out;
+      this.erased = erased;
+    }
+
+    @Override
+    public void accept(String frame) {
+      out.print("\r" + frame + "\r");
+      out.flush();
+    }
+
+    /** Does nothing, because the library calls it only if a bar was drawn twice. */
+    @Override
+    public void close() {}
+
+    private void end() {
+      out.print(erased ? " ".repeat(getMaxRenderedLength()) + "\r" : System.lineSeparator());
+      out.flush();
+    }
+  }
+
+  private final Line line;
+  private final ProgressBar bar;
+
+  /**
+   * Starts a bar.
+   *
+   * @param task what is done; may be empty
+   * @param done of {@code all}, at the beginning
+   * @param erased whether nothing of it stays when it is closed
+   */
+  LineBar(
+      PrintStream out, String task, long done, long all, int millisBetweenFrames, boolean erased) {
+    this.line = new Line(out, erased);
+    this.bar =
+        new ProgressBarBuilder()
+            .setTaskName(task)
+            .setInitialMax(all)
+            .startsFrom(done, Duration.ZERO)
+            .setUpdateIntervalMillis(millisBetweenFrames)
+            .setRenderer(LineBar::frame)
+            .setConsumer(line)
+            .build();
+  }
+
+  /** So much is done, never less than before. */
+  void stepTo(long done, String message) {
+    bar.setExtraMessage(message);
+    bar.stepTo(Math.max(bar.getCurrent(), done));
+  }
+
+  /** Draws it for the last time. */
+  @Override
+  public void close() {
+    bar.close();
+    line.end();
+  }
+
+  private static String frame(ProgressState state, int width) {
+    return frame(
+        state.getTaskName(), state.getNormalizedProgress(), state.getExtraMessage(), width);
+  }
+
+  /**
+   * Task, bar, and the message or else percents; the bar has the room that these leave.
+   *
+   * @return {@code width} characters
+   */
+  static String frame(String task, double part, String message, int width) {
+    String told = message.isEmpty() ? String.format(Locale.ROOT, "%3.0f %%", 100 * part) : message;
+    int most = Math.max(0, width - told.length() - 1);
+    String before = task.isEmpty() ? "" : task.substring(0, Math.min(task.length(), most)) + " ";
+    int room = Math.min(LONGEST, width - before.length() - told.length() - "[] ".length());
+    int full = (int) (room * part);
+    String bar = room < SHORTEST ? "" : "[" + "=".repeat(full) + " ".repeat(room - full) + "] ";
+    String line = before + bar + told;
+    return line.substring(0, Math.min(width, line.length()))
+        + " ".repeat(Math.max(0, width - line.length()));
+  }
+}

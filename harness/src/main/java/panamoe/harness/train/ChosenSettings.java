@@ -1,0 +1,58 @@
+package panamoe.harness.train;
+
+import java.util.List;
+import panamoe.config.ModelPresets.Architecture;
+import picocli.CommandLine.Option;
+
+/** The options in the place of a preset's settings: {@code @Mixin ChosenSettings settings}. */
+final class ChosenSettings {
+  static final List<String> NAMES = List.of("--lr", "--batch", "--context", "--experts");
+
+  @Option(
+      names = "--lr",
+      paramLabel = "R",
+      description =
+          "Peak of the learning rate, which falls to a tenth: training.learningRate and finalLearningRate.")
+  private Double rate;
+
+  @Option(
+      names = "--batch",
+      paramLabel = "N",
+      description = "Sequences of a step, over all ranks: training.batch.")
+  private Integer batch;
+
+  @Option(
+      names = "--context",
+      paramLabel = "N",
+      description =
+          "Tokens of a sequence: training.sequence, and the model's context where that is less.")
+  private Integer context;
+
+  @Option(
+      names = "--experts",
+      paramLabel = "N",
+      description =
+          "Experts of an MoE layer, in pr-moe of the first ones: experts in model.blocks. Default of"
+              + " these four: the preset's.")
+  private Integer experts;
+
+  /**
+   * @param steps null for the preset's
+   * @throws IllegalArgumentException if an option is out of range
+   */
+  Presets.Chosen with(Integer steps) {
+    return new Presets.Chosen(steps, batch, context, rate, experts);
+  }
+
+  /**
+   * Refuses experts of a model without them.
+   *
+   * @throws IllegalArgumentException that names the option
+   */
+  void requireExperts(Architecture architecture) {
+    if (experts != null && architecture == Architecture.DENSE) {
+      throw new IllegalArgumentException(
+          "--experts is for --arch moe, pr-moe and deepseek; dense has no MoE layer");
+    }
+  }
+}
