@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
+import java.util.zip.CRC32C;
 import panamoe.io.StrictJson;
 
 /** Spoils the weights of a checkpoint whose checksums stay right. */
@@ -50,7 +51,9 @@ public final class SpoiledWeights {
     ObjectNode json = (ObjectNode) StrictJson.tree(Files.readAllBytes(manifest));
     ObjectNode entry = (ObjectNode) json.path("files").path(file.getFileName().toString());
     entry.put("sha256", sha256(bytes.array()));
-    entry.remove("crc32c");
+    CRC32C crc = new CRC32C();
+    crc.update(bytes.array());
+    entry.put("crc32c", HexFormat.of().toHexDigits((int) crc.getValue()));
     json.remove("sha256"); // its own
     Files.write(manifest, StrictJson.bytes(json.put("sha256", sha256(StrictJson.bytes(json)))));
   }

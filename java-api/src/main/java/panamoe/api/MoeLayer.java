@@ -1,12 +1,10 @@
 package panamoe.api;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.lang.foreign.MemorySegment;
 import java.util.Map;
 import panamoe.api.internal.Access;
 import panamoe.api.internal.Argument;
 import panamoe.api.internal.Lifetime;
-import panamoe.config.EarlierForms;
 import panamoe.config.FeedForwardConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
@@ -121,12 +119,8 @@ public final class MoeLayer implements AutoCloseable {
             () -> {
               ModelConfig.requireHidden(hidden);
               FeedForwardConfig read =
-                  ConfigJson.read(
-                      EarlierForms.layer(
-                          ConfigJson.parse(
-                              Argument.notNull("config", config), JsonNode.class, "config")),
-                      FeedForwardConfig.class,
-                      "config");
+                  ConfigJson.parse(
+                      Argument.notNull("config", config), FeedForwardConfig.class, "config");
               if (!(read instanceof MoeConfig)) {
                 throw new IllegalArgumentException("config: kind is \"DENSE\", expected \"MOE\"");
               }

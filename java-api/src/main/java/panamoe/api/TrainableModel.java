@@ -10,7 +10,6 @@ import panamoe.api.internal.Lifetime;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointException;
-import panamoe.config.EarlierForms;
 import panamoe.config.ModelConfig;
 import panamoe.engine.ModelFolder;
 import panamoe.io.ConfigJson;
@@ -116,7 +115,8 @@ public final class TrainableModel implements AutoCloseable {
     return Access.lifetimeOf(device)
         .use(
             () -> {
-              ModelConfig read = EarlierForms.parse(Argument.notNull("config", config), "config");
+              ModelConfig read =
+                  ConfigJson.parse(Argument.notNull("config", config), ModelConfig.class, "config");
               return fresh(device, null, read, execution, seed);
             });
   }

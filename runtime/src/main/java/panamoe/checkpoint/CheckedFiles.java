@@ -7,7 +7,6 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.function.DoubleConsumer;
 import panamoe.io.FileTrouble;
 
 /** The files of a checkpoint, compared with its manifest. Immutable. */
@@ -42,16 +41,7 @@ record CheckedFiles(Path directory, Manifest manifest) {
 
   /** A file that is as it was saved. Reads it completely. */
   Path checked(String name) {
-    return checked(name, _ -> {});
-  }
-
-  /**
-   * A file that is as it was saved. Reads it completely.
-   *
-   * @param progress is told which part is read, 0 to 1; what it throws ends the reading
-   */
-  Path checked(String name, DoubleConsumer progress) {
-    change(name, progress)
+    change(name)
         .ifPresent(
             changed -> {
               throw CheckpointException.damaged(changed).with(Remedy.of(directory));
@@ -60,10 +50,10 @@ record CheckedFiles(Path directory, Manifest manifest) {
   }
 
   /** How a file changed since it was saved; empty if it did not. */
-  Optional<String> change(String name, DoubleConsumer progress) {
+  Optional<String> change(String name) {
     Path path = directory.resolve(name);
     String expected = manifest.files().get(name).sha256();
-    String found = SavedFile.sha256(path, progress);
+    String found = SavedFile.sha256(path);
     return found.equals(expected)
         ? Optional.empty()
         : Optional.of(

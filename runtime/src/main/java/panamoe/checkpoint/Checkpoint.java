@@ -234,8 +234,7 @@ public final class Checkpoint {
 
   /** Whether all files are as they were saved. Reads them completely. */
   boolean isIntact() {
-    return manifest.files().keySet().stream()
-        .allMatch(name -> files.change(name, _ -> {}).isEmpty());
+    return manifest.files().keySet().stream().allMatch(name -> files.change(name).isEmpty());
   }
 
   /**

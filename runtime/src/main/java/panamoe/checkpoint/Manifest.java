@@ -143,7 +143,7 @@ record Manifest(String panamoe, long step, List<Integer> experts, Map<String, Fi
             new FileEntry(
                 whole(told.get("size"), field + "size"),
                 digits(told.get("sha256"), 64, field + "sha256"),
-                told.has("crc32c") ? digits(told.get("crc32c"), 8, field + "crc32c") : null));
+                digits(told.get("crc32c"), 8, field + "crc32c")));
       }
       return files;
     }

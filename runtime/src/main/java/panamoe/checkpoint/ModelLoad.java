@@ -32,11 +32,6 @@ final class ModelLoad {
 
   /** As {@link Checkpoint#loadModel}. */
   LoadReport whole(boolean allowExtra) {
-    for (String name : files.shards(Checkpoint.MODEL)) {
-      if (files.manifest().files().get(name).crc32c() == null) {
-        files.checked(name, progress); // a manifest of before: a pass of its own
-      }
-    }
     return load(allowExtra, true);
   }
 
@@ -84,7 +79,7 @@ final class ModelLoad {
 
   private void compare(Path file, int found) {
     String expected = files.manifest().files().get(file.getFileName().toString()).crc32c();
-    if (expected != null && !expected.equals(Crc32c.hex(found))) {
+    if (!expected.equals(Crc32c.hex(found))) {
       throw CheckpointException.damaged(
           file
               + " gave other bytes than were saved: their CRC-32C is "

@@ -7,7 +7,6 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.security.MessageDigest;
-import java.util.function.DoubleConsumer;
 import panamoe.io.RegularFile;
 import panamoe.io.Sha256;
 import panamoe.io.StrictJson;
@@ -88,12 +87,8 @@ public final class SavedFile {
     }
   }
 
-  /**
-   * The file's SHA-256 in lower-case hexadecimal digits.
-   *
-   * @param progress is told which part is read, 0 to 1; what it throws ends the reading
-   */
-  static String sha256(Path path, DoubleConsumer progress) {
+  /** The file's SHA-256 in lower-case hexadecimal digits. */
+  static String sha256(Path path) {
     try (FileChannel channel = open(path)) {
       MessageDigest digest = Sha256.digest();
       ByteBuffer buffer = ByteBuffer.allocate(CHUNK_BYTES);
@@ -101,7 +96,6 @@ public final class SavedFile {
           RegularFile.read(channel, buffer, at) >= 0;
           at += buffer.limit(), buffer.clear()) {
         digest.update(buffer.flip());
-        progress.accept(Math.min(1, (double) (at + buffer.limit()) / channel.size()));
       }
       return Sha256.hex(digest);
     } catch (IOException e) {

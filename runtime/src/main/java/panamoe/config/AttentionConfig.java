@@ -7,10 +7,7 @@ import panamoe.backend.AttentionSettings.Mask;
 import panamoe.io.Omittable;
 import panamoe.tensor.DType;
 
-/**
- * Self-attention of either kind, and what caches, masks and ranks ask of both. A file in which no
- * kind is said is an {@link EarlierForms earlier form}: grouped-query attention.
- */
+/** Self-attention of either kind, and what caches, masks and ranks ask of both. */
 @JsonTypeInfo(use = JsonTypeInfo.Id.NAME, property = "kind")
 @JsonSubTypes({
   @JsonSubTypes.Type(value = GroupedQueryConfig.class, name = "GROUPED_QUERY"),

@@ -8,7 +8,7 @@ import panamoe.io.Omittable;
 /**
  * The paper's family: blocks that are alike except for their number of experts. It tells dense
  * models, MoE on every n-th layer, Pyramid (experts differ by layer), Residual, and PR-MoE (both)
- * apart. Also the short form of a model in {@code config.json}, and the earlier form of the file.
+ * apart.
  *
  * @param vocabulary V, token ids
  * @param context longest sequence

@@ -11,10 +11,10 @@ import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.HuggingFaceFolder;
 import panamoe.checkpoint.gguf.GgufFile;
-import panamoe.config.EarlierForms;
 import panamoe.config.ModelConfig;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.Tokenizer;
+import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
 import panamoe.model.family.ReleasedModel;
@@ -187,8 +187,10 @@ public record ModelFolder(
 
   private static ModelConfig model(Checkpoint checkpoint) {
     try {
-      return EarlierForms.read(
-          checkpoint.config().path("model"), checkpoint.directory() + "/config.json, model");
+      return ConfigJson.read(
+          checkpoint.config().path("model"),
+          ModelConfig.class,
+          checkpoint.directory() + "/config.json, model");
     } catch (IllegalArgumentException e) {
       throw new CheckpointException(e.getMessage(), e);
     }

@@ -93,8 +93,8 @@ public final class RunCheckpoints {
    * @throws CheckpointException with every value that differs
    */
   public static void requireTrainedBy(RunConfig config, Checkpoint checkpoint) {
-    JsonNode before = RunConfig.today(checkpoint.config(), checkpoint.directory() + "/config.json");
-    String differs = ConfigDifference.between(withoutSteps(before), withoutSteps(node(config)));
+    String differs =
+        ConfigDifference.between(withoutSteps(checkpoint.config()), withoutSteps(node(config)));
     if (!differs.isEmpty()) {
       throw new CheckpointException(
           checkpoint.directory()

@@ -1,13 +1,11 @@
 package panamoe.train;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.config.BlockConfig;
 import panamoe.config.DenseConfig;
-import panamoe.config.EarlierForms;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.io.ConfigJson;
@@ -99,13 +97,12 @@ public record RunConfig(
   }
 
   /**
-   * Reads {@code file}; strict, see {@link ConfigJson}. The model may be in a form of earlier
-   * versions, see {@link EarlierForms}.
+   * Reads {@code file}; strict, see {@link ConfigJson}.
    *
    * @throws IllegalArgumentException with the file, the JSON path and what is wrong
    */
   public static RunConfig read(Path file) {
-    JsonNode tree = today(ConfigJson.tree(file, RunConfig.class), file.toString());
+    JsonNode tree = ConfigJson.tree(file, RunConfig.class);
     if (tree.has("model_type") && !tree.has("model")) {
       throw new IllegalArgumentException(
           file
@@ -117,20 +114,6 @@ public record RunConfig(
           file + " describes a quantized model, which is not trained; train what it was made of");
     }
     return ConfigJson.read(tree, RunConfig.class, file.toString());
-  }
-
-  /**
-   * A run's JSON in today's form.
-   *
-   * @param source what it was read from, for messages
-   */
-  static JsonNode today(JsonNode run, String source) {
-    if (!(run instanceof ObjectNode object) || !object.has("model")) {
-      return run;
-    }
-    ObjectNode copy = object.deepCopy();
-    copy.set("model", EarlierForms.model(object.get("model"), source + ", model"));
-    return copy;
   }
 
   /**
