@@ -10,6 +10,7 @@ import panamoe.backend.Backend;
  * Measures cells on one device, each in turns with whatever does the same work beside it.
  *
  * @param peer null without one
+ * @param process of the peer
  * @param seconds of work for each cell and contender
  * @param realTime whether bursts are timed at real-time priority
  * @param err for messages
@@ -17,7 +18,8 @@ import panamoe.backend.Backend;
 record Bench(
     Backend backend,
     Yardstick yardstick,
-    PeerProcess peer,
+    Peer peer,
+    PeerProcess process,
     double seconds,
     boolean realTime,
     PrintWriter err) {
@@ -29,7 +31,9 @@ record Bench(
     Timing.stopIfInterrupted();
     try (Workload work = subject.over(cell.tokens(), cell.texts())) {
       Workload.Beside beside =
-          peer == null ? work.beside() : new Workload.Beside(peer.label(), peer.contender(cell));
+          peer == null
+              ? work.beside()
+              : new Workload.Beside(peer.label(), peer.contender(process, cell));
       Contender ours = contender(cell.kind(), work);
       List<Contender> contenders = new ArrayList<>(List.of(ours));
       if (beside != null) {

@@ -164,14 +164,21 @@ public final class BenchCommand implements Callable<Integer> {
     List<Weights> all =
         modelOptions.ofFiles() ? ofFiles(kind, peerWanted) : drawn(kind, peerWanted);
     try (Backend backend = shared.open();
-        PeerProcess peer = startPeer(peerWanted, kind, all, backend.name());
+        PeerProcess process = startPeer(peerWanted, kind, all, backend.name());
         Yardstick yardstick = new Yardstick(backend.name(), shared.threadCount(), realTime)) {
       printCeilings(backend, yardstick);
       if (!shared.json()) {
         out().println(Measurement.HEADER);
       }
       Bench bench =
-          new Bench(backend, yardstick, peer, seconds, realTime, spec.commandLine().getErr());
+          new Bench(
+              backend,
+              yardstick,
+              peerWanted,
+              process,
+              seconds,
+              realTime,
+              spec.commandLine().getErr());
       for (Weights weights : all) {
         Timing.stopIfInterrupted();
         try (Subject subject = weights.open(backend, kind, shared.seed())) {

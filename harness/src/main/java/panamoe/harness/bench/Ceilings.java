@@ -27,7 +27,7 @@ public record Ceilings(
     int threads,
     Double copyGbytesPerS) {
   /** The maximum of each rate. */
-  Ceilings higher(Ceilings other) {
+  public Ceilings higher(Ceilings other) {
     return new Ceilings(
         Math.max(fmaF32Gflops, other.fmaF32Gflops),
         Math.max(dotBf16Gflops, other.dotBf16Gflops),
@@ -49,14 +49,13 @@ public record Ceilings(
    *
    * @param products dtype that is multiplied: INT8 for weights in blocks
    */
-  double rooflineSeconds(Workload work, DType products) {
+  public double rooflineSeconds(Cost cost, DType products) {
     double peak =
         switch (products) {
           case INT8 -> dotInt8Gops;
           case BFLOAT16 -> dotBf16Gflops;
           default -> fmaF32Gflops;
         };
-    Cost cost = work.cost();
     boolean copies = copyGbytesPerS != null && cost.bytesWritten() > 0;
     double bandwidth = copies ? copyGbytesPerS : readGbytesPerS;
     return Math.max(cost.bytes() / (bandwidth * 1e9), cost.flops() / (peak * 1e9));

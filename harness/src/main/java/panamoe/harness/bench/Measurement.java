@@ -8,6 +8,7 @@ import java.util.Locale;
 import java.util.function.ToDoubleFunction;
 import panamoe.harness.Activations;
 import panamoe.harness.ComputeType;
+import panamoe.tensor.DType;
 
 /**
  * The result for one cell; {@code --json} prints it as one line, all values beside each other.
@@ -99,8 +100,9 @@ record Measurement(
       if (timing.bursts().getFirst().ceilings() == null) {
         return null;
       }
+      DType products = work.products(cell.dtype().dtype());
       ToDoubleFunction<Ceilings> limitMs =
-          ceilings -> 1e3 * ceilings.rooflineSeconds(work, work.products(cell.dtype().dtype()));
+          ceilings -> 1e3 * ceilings.rooflineSeconds(work.cost(), products);
       return new Roofline(timing.limitMs(limitMs), timing.rooflineFraction(limitMs));
     }
   }

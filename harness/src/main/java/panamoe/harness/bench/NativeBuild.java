@@ -6,7 +6,7 @@ import java.util.Optional;
 import panamoe.bindings.NativeLibrary;
 
 /** Finds files of the project by the location of the loaded native library. */
-final class NativeBuild {
+public final class NativeBuild {
   private NativeBuild() {}
 
   /** The executable {@code name} in the library's folder. */
@@ -17,7 +17,7 @@ final class NativeBuild {
   }
 
   /** The file {@code relative} of the project that the library was built in. */
-  static Optional<Path> projectFile(String relative) {
+  public static Optional<Path> projectFile(String relative) {
     Path folder = NativeLibrary.file().map(Path::getParent).orElse(null);
     while (folder != null && !Files.isRegularFile(folder.resolve(relative))) {
       folder = folder.getParent();

@@ -1,5 +1,7 @@
 package panamoe.harness.bench;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -13,7 +15,7 @@ import panamoe.backend.Activation;
 import panamoe.harness.ComputeType;
 
 /** Another library that runs the same work in a separate process. */
-enum Peer {
+public enum Peer {
   /**
    * PyTorch: a loop over the experts that have tokens, like Hugging Face's models; eager router and
    * gate; FlashAttention as PyTorch has it.
@@ -44,6 +46,7 @@ enum Peer {
   /** llama.cpp's library, a model with our weights. */
   LLAMA("llama", "qwen3moe", Set.of(Kind.PREFILL, Kind.DECODE, Kind.DECODE_BATCH), true);
 
+  private static final ObjectMapper JSON = new ObjectMapper();
   private static final String TORCH_SCRIPT = "jmh/peers/torch_moe.py";
   private static final String JVM_CLASS_PATH = "jmh/target/classpath";
   private static final String LLAMA_PACKAGE = "build/peers/llama/package.json";
@@ -153,22 +156,36 @@ enum Peer {
    * @param device "cpu" or "cuda"
    * @param seed of our weights and tokens
    */
-  PeerProcess start(String device, long seed) throws IOException {
+  public PeerProcess start(String device, long seed) throws IOException {
     return switch (this) {
       case TORCH, TORCH_EINSUM, TORCH_GROUPED, CUBLASLT, TRITON, FLASH_ATTN ->
           PeerProcess.start(
               label,
-              style,
               PeerProcess.python(TORCH_SCRIPT, device),
               "ci/setup --tests installs PyTorch");
       case DJL, ONNXRUNTIME ->
-          PeerProcess.start(label, style, jvm(), "./panamoe build builds it anew");
+          PeerProcess.start(label, jvm(), "./panamoe build builds it anew");
       case LLAMA ->
           PeerProcess.start(
               label,
-              style,
               jvm(llamaFolder(), Long.toString(seed)),
               "ci/peers installs libllama, ./panamoe build builds what calls it");
+    };
+  }
+
+  /** A contender that runs the cell's work in this peer's process. */
+  Contender contender(PeerProcess process, Cell cell) {
+    return new Contender() {
+      @Override
+      public double[] burst(double seconds) throws IOException {
+        JsonNode answer = process.ask(PeerQuestion.of(cell, style, seconds));
+        return JSON.convertValue(answer.get("ms"), double[].class);
+      }
+
+      @Override
+      public long process() {
+        return process.pid();
+      }
     };
   }
 

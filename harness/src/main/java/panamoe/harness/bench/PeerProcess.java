@@ -10,8 +10,7 @@ import java.nio.file.Path;
 import java.util.List;
 
 /**
- * A running peer, which answers one line of JSON by another: a {@link PeerQuestion}, or what its
- * caller asks. Used by one thread.
+ * A running peer, which answers one line of JSON by another. Used by one thread.
  */
 public final class PeerProcess implements AutoCloseable {
   /** Debian's interpreter, which has python3-torch; another one may come first on the path. */
@@ -19,14 +18,12 @@ public final class PeerProcess implements AutoCloseable {
 
   private final ObjectMapper json = new ObjectMapper();
   private final String label;
-  private final String style;
   private final Process process;
   private final BufferedWriter questions;
   private final BufferedReader answers;
 
-  private PeerProcess(String label, String style, Process process) {
+  private PeerProcess(String label, Process process) {
     this.label = label;
-    this.style = style;
     this.process = process;
     this.questions = process.outputWriter();
     this.answers = process.inputReader();
@@ -37,7 +34,7 @@ public final class PeerProcess implements AutoCloseable {
    *
    * @param advice for the message if it exits instead
    */
-  public static PeerProcess start(String label, String style, List<String> command, String advice)
+  public static PeerProcess start(String label, List<String> command, String advice)
       throws IOException {
     ProcessBuilder builder =
         new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD);
@@ -47,7 +44,7 @@ public final class PeerProcess implements AutoCloseable {
         "the peer " + label + " cannot be started with " + command.getFirst() + ": " + advice;
     PeerProcess peer;
     try {
-      peer = new PeerProcess(label, style, builder.start());
+      peer = new PeerProcess(label, builder.start());
     } catch (IOException e) {
       throw new IOException(refusal, e);
     }
@@ -75,29 +72,9 @@ public final class PeerProcess implements AutoCloseable {
     return List.of(python, "-B", file.toString(), device); // -B: writes no files beside scripts
   }
 
-  /** libllama, which ci/peers installs. */
-  public static PeerProcess llama(long seed) throws IOException {
-    return Peer.LLAMA.start("cpu", seed);
-  }
-
-  String label() {
-    return label;
-  }
-
-  /** A contender that runs the cell's work on the peer. */
-  Contender contender(Cell cell) {
-    return new Contender() {
-      @Override
-      public double[] burst(double seconds) throws IOException {
-        return json.convertValue(
-            ask(PeerQuestion.of(cell, style, seconds)).get("ms"), double[].class);
-      }
-
-      @Override
-      public long process() {
-        return process.pid();
-      }
-    };
+  /** Its number in the system. */
+  public long pid() {
+    return process.pid();
   }
 
   /**

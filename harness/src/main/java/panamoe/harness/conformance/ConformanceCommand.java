@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import panamoe.backend.Backend;
 import panamoe.harness.SharedOptions;
+import panamoe.harness.bench.Peer;
 import panamoe.harness.bench.PeerProcess;
 import panamoe.harness.conformance.jinja.TemplateCases;
 import panamoe.harness.conformance.llamacpp.LlamaBeside;
@@ -126,7 +127,7 @@ public final class ConformanceCommand implements Callable<Integer> {
     PrintWriter out = spec.commandLine().getOut();
     boolean passes = true;
     try (Backend backend = shared.open();
-        PeerProcess llama = PeerProcess.llama(shared.seed())) {
+        PeerProcess llama = Peer.LLAMA.start("cpu", shared.seed())) {
       int threads = backend.threads();
       for (LlamaBeside.Result each :
           LlamaBeside.compare(folder, backend, llama, threads, shared.seed())) {

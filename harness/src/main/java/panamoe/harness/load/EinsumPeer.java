@@ -111,7 +111,7 @@ final class EinsumPeer implements AutoCloseable {
     command.addAll(List.of("--bind-to", "none", "-n", String.valueOf(ranks)));
     command.addAll(PeerProcess.python(SCRIPT, "cpu"));
     return PeerProcess.start(
-        LABEL, "einsum", command, "ci/setup --tests installs PyTorch and Open MPI for it");
+        LABEL, command, "ci/setup --tests installs PyTorch and Open MPI for it");
   }
 
   /**

@@ -25,7 +25,8 @@ public record TimedTexts(int texts, int length, int prompt, int first, long seed
     return new EngineConfig(texts * each, EngineConfig.BLOCK, texts, texts * prompt, 1, false, 0);
   }
 
-  GenerationRequest request(int text) {
+  /** One of these texts. */
+  public GenerationRequest request(int text) {
     SamplingConfig sampling = SamplingConfig.of(1, 0, 1, seed + text);
     StopConfig stop = new StopConfig(length, 0, List.of(), Set.of(), true, false);
     int[] tokens = IntStream.range(first, first + prompt).toArray();

@@ -6,7 +6,6 @@ import org.junit.jupiter.api.Test;
 import panamoe.backend.Activation;
 import panamoe.config.ModelPresets;
 import panamoe.model.LanguageModel;
-import panamoe.nn.Cost;
 import panamoe.nn.Work;
 import panamoe.param.ParameterStore;
 import panamoe.tensor.DType;
@@ -43,22 +42,5 @@ class LayerShapeTest {
       Work work = Work.training(8, 256, DType.FLOAT32);
       assertEquals(88.5e9, model.cost(work).flops(), 0.3e9);
     }
-  }
-
-  @Test
-  void ceilingsGiveTheLargerOfBothTimes() {
-    Ceilings ceilings = new Ceilings(100, 200, 800.0, 50, 2, null);
-    assertEquals(0.02, ceilings.rooflineSeconds(new FixedWork(2e9, 1e8), DType.FLOAT32), 1e-12);
-    assertEquals(0.01, ceilings.rooflineSeconds(new FixedWork(2e9, 1e8), DType.BFLOAT16), 1e-12);
-    assertEquals(0.01, ceilings.rooflineSeconds(new FixedWork(8e9, 1e8), DType.INT8), 1e-12);
-    assertEquals(0.04, ceilings.rooflineSeconds(new FixedWork(2e9, 2e9), DType.FLOAT32), 1e-12);
-  }
-
-  @Test
-  void workThatWritesIsHeldAgainstACopy() {
-    Ceilings ceilings = new Ceilings(100, 200, 800.0, 50, 2, 40.0);
-    Workload copy = new FixedWork(new Cost(0, 1e9, 1e9, 0, 0));
-    assertEquals(0.05, ceilings.rooflineSeconds(copy, DType.FLOAT32), 1e-12);
-    assertEquals(0.04, ceilings.rooflineSeconds(new FixedWork(0, 2e9), DType.FLOAT32), 1e-12);
   }
 }

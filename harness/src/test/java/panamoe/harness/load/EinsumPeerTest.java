@@ -157,7 +157,7 @@ class EinsumPeerTest {
     IOException refused =
         assertThrows(
             IOException.class,
-            () -> PeerProcess.start("torch-einsum", "einsum", command, "ci/peers installs it"));
+            () -> PeerProcess.start("torch-einsum", command, "ci/peers installs it"));
     assertTrue(
         refused.getMessage().endsWith(command.getFirst() + ": ci/peers installs it"),
         refused.getMessage());
