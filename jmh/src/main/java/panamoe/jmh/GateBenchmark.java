@@ -5,7 +5,7 @@ import org.openjdk.jmh.annotations.Level;
 import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Setup;
-import panamoe.harness.bench.Kind;
+import panamoe.lab.bench.Kind;
 
 /** Router logits and the choice of experts. */
 @OutputTimeUnit(TimeUnit.MICROSECONDS)

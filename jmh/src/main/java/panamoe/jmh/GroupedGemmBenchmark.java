@@ -3,7 +3,7 @@ package panamoe.jmh;
 import org.openjdk.jmh.annotations.Level;
 import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Setup;
-import panamoe.harness.bench.Kind;
+import panamoe.lab.bench.Kind;
 
 /** The experts' first matrix: forward, gradient of the input and of the weights. */
 public class GroupedGemmBenchmark extends WorkloadState {

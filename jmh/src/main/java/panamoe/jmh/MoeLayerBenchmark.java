@@ -3,7 +3,7 @@ package panamoe.jmh;
 import org.openjdk.jmh.annotations.Level;
 import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Setup;
-import panamoe.harness.bench.Kind;
+import panamoe.lab.bench.Kind;
 
 /** A whole layer: forward, and forward with backward. */
 public class MoeLayerBenchmark extends WorkloadState {

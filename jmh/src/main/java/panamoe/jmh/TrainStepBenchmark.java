@@ -2,7 +2,7 @@ package panamoe.jmh;
 
 import org.openjdk.jmh.annotations.Level;
 import org.openjdk.jmh.annotations.Setup;
-import panamoe.harness.bench.Kind;
+import panamoe.lab.bench.Kind;
 
 /** An optimizer step of the base preset. */
 public class TrainStepBenchmark extends WorkloadState {

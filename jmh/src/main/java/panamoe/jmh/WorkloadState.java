@@ -15,11 +15,11 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
-import panamoe.harness.bench.GenerationModel;
-import panamoe.harness.bench.Kind;
-import panamoe.harness.bench.LayerShape;
-import panamoe.harness.bench.Subject;
-import panamoe.harness.bench.Workload;
+import panamoe.lab.bench.GenerationModel;
+import panamoe.lab.bench.Kind;
+import panamoe.lab.bench.LayerShape;
+import panamoe.lab.bench.Subject;
+import panamoe.lab.bench.Workload;
 import panamoe.tensor.DType;
 
 /**

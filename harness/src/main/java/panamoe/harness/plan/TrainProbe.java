@@ -1,7 +1,7 @@
 package panamoe.harness.plan;
 
 import panamoe.backend.Backend;
-import panamoe.harness.bench.RandomTokens;
+import panamoe.harness.probe.RandomTokens;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Topology;
 import panamoe.plan.Cluster;

@@ -1,0 +1,359 @@
+package panamoe.peers;
+
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_BOOLEAN;
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
+import java.lang.foreign.StructLayout;
+import java.lang.foreign.SymbolLookup;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.MethodType;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * The functions of libllama that a benchmark calls. Structs pass by value, so that their layouts
+ * are of one version. It stays loaded as long as the process lives.
+ */
+@SuppressWarnings("restricted") // foreign functions
+final class LibLlama {
+  /** The version that these layouts are of. */
+  static final String VERSION = "0.5.0";
+
+  // Values of load_mode.
+  private static final int READ = 0;
+  private static final int MAPPED = 1;
+
+  /** The level of messages about errors. */
+  private static final int ERROR = 4;
+
+  static final StructLayout MODEL_PARAMS =
+      struct(
+          ADDRESS,
+          "devices",
+          "tensor_buft_overrides",
+          JAVA_INT,
+          "n_gpu_layers",
+          "split_mode",
+          "load_mode",
+          "lazy_mode",
+          "main_gpu",
+          ADDRESS,
+          "tensor_split",
+          "progress_callback",
+          "progress_callback_user_data",
+          "kv_overrides",
+          JAVA_BOOLEAN,
+          "vocab_only",
+          "check_tensors",
+          "use_extra_bufts",
+          "no_host",
+          "no_alloc",
+          JAVA_BOOLEAN,
+          "load_mtp");
+
+  static final StructLayout CONTEXT_PARAMS =
+      struct(
+          JAVA_INT,
+          "n_ctx",
+          "n_batch",
+          "n_ubatch",
+          "n_seq_max",
+          "n_rs_seq",
+          "n_outputs_max",
+          JAVA_INT,
+          "n_outputs_max_per_seq",
+          "n_threads",
+          "n_threads_batch",
+          "ctx_type",
+          JAVA_INT,
+          "rope_scaling_type",
+          "pooling_type",
+          "attention_type",
+          "flash_attn_type",
+          JAVA_FLOAT,
+          "rope_freq_base",
+          "rope_freq_scale",
+          "yarn_ext_factor",
+          "yarn_attn_factor",
+          JAVA_FLOAT,
+          "yarn_beta_fast",
+          "yarn_beta_slow",
+          JAVA_INT,
+          "yarn_orig_ctx",
+          JAVA_FLOAT,
+          "defrag_thold",
+          ADDRESS,
+          "cb_eval",
+          "cb_eval_user_data",
+          JAVA_INT,
+          "type_k",
+          "type_v",
+          ADDRESS,
+          "abort_callback",
+          "abort_callback_data",
+          JAVA_BOOLEAN,
+          "embeddings",
+          "offload_kqv",
+          "no_perf",
+          "op_offload",
+          "swa_full",
+          "kv_unified",
+          ADDRESS,
+          "samplers",
+          JAVA_LONG,
+          "n_samplers",
+          ADDRESS,
+          "ctx_other");
+
+  static final StructLayout BATCH =
+      struct(JAVA_INT, "n_tokens", ADDRESS, "token", "embd", "pos", "n_seq_id", "seq_id", "logits");
+
+  private final SymbolLookup symbols;
+  private final MethodHandle modelDefaults;
+  private final MethodHandle contextDefaults;
+  private final MethodHandle loadModel;
+  private final MethodHandle freeModel;
+  private final MethodHandle newContext;
+  private final MethodHandle freeContext;
+  private final MethodHandle getMemory;
+  private final MethodHandle remove;
+  private final MethodHandle decode;
+  private final MethodHandle synchronize;
+  private final MethodHandle logits;
+  private final MethodHandle mostSequences;
+  private final MethodHandle getVocabulary;
+  private final MethodHandle tokens;
+  private volatile String latestError = "it gives no reason";
+
+  /**
+   * Loads the library.
+   *
+   * @param folder with its files, which ci/peers installs
+   * @throws IllegalArgumentException if it has no library of this version
+   */
+  LibLlama(Path folder) {
+    Path file = folder.resolve("libllama.v" + VERSION + ".so");
+    Path ggml = folder.resolve("libggml.v" + VERSION + ".so");
+    if (!Files.isRegularFile(file)) {
+      throw new IllegalArgumentException(
+          folder + " has no libllama " + VERSION + ": ci/peers installs it");
+    }
+    this.symbols = SymbolLookup.libraryLookup(file, Arena.global());
+    this.modelDefaults = function("llama_model_default_params", MODEL_PARAMS);
+    this.contextDefaults = function("llama_context_default_params", CONTEXT_PARAMS);
+    this.loadModel = function("llama_model_load_from_file", ADDRESS, ADDRESS, MODEL_PARAMS);
+    this.freeModel = procedure("llama_model_free", ADDRESS);
+    this.newContext = function("llama_init_from_model", ADDRESS, ADDRESS, CONTEXT_PARAMS);
+    this.freeContext = procedure("llama_free", ADDRESS);
+    this.getMemory = function("llama_get_memory", ADDRESS, ADDRESS);
+    this.remove =
+        function("llama_memory_seq_rm", JAVA_BOOLEAN, ADDRESS, JAVA_INT, JAVA_INT, JAVA_INT);
+    this.decode = function("llama_decode", JAVA_INT, ADDRESS, BATCH);
+    this.synchronize = procedure("llama_synchronize", ADDRESS);
+    this.logits = function("llama_get_logits_ith", ADDRESS, ADDRESS, JAVA_INT);
+    this.getVocabulary = function("llama_model_get_vocab", ADDRESS, ADDRESS);
+    this.tokens = function("llama_vocab_n_tokens", JAVA_INT, ADDRESS);
+    this.mostSequences = function("llama_max_parallel_sequences", JAVA_LONG);
+    call(procedure("llama_log_set", ADDRESS, ADDRESS), listener(), MemorySegment.NULL);
+    // Of the processors that the folder has code for, this loads the best that is this one.
+    SymbolLookup backends = SymbolLookup.libraryLookup(ggml, Arena.global());
+    MethodHandle loadAll =
+        handle(backends, "ggml_backend_load_all_from_path", FunctionDescriptor.ofVoid(ADDRESS));
+    try (Arena arena = Arena.ofConfined()) {
+      call(loadAll, arena.allocateFrom(folder.toString()));
+    }
+    call(procedure("llama_backend_init"));
+  }
+
+  /** Settings of a model, as the library has them. */
+  MemorySegment modelDefaults(Arena arena) {
+    return (MemorySegment) call(modelDefaults, (SegmentAllocator) arena);
+  }
+
+  /** Settings of a context, as the library has them. */
+  MemorySegment contextDefaults(Arena arena) {
+    return (MemorySegment) call(contextDefaults, (SegmentAllocator) arena);
+  }
+
+  /**
+   * A model whose weights are read into memory: in the file's mapping, the library's usual way, a
+   * step of decode takes a tenth longer.
+   *
+   * @throws IllegalArgumentException if the library refuses the file
+   */
+  MemorySegment loadModel(Path file) {
+    return load(file, READ);
+  }
+
+  /**
+   * A model whose weights stay in the file's mapping, the library's usual way.
+   *
+   * @throws IllegalArgumentException if the library refuses the file
+   */
+  MemorySegment mapModel(Path file) {
+    return load(file, MAPPED);
+  }
+
+  private MemorySegment load(Path file, int mode) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment name = arena.allocateFrom(file.toString());
+      MemorySegment params = modelDefaults(arena);
+      long at = MODEL_PARAMS.byteOffset(MemoryLayout.PathElement.groupElement("load_mode"));
+      params.set(JAVA_INT, at, mode);
+      return required((MemorySegment) call(loadModel, name, params));
+    }
+  }
+
+  void freeModel(MemorySegment model) {
+    call(freeModel, model);
+  }
+
+  /** Tokens of a model's vocabulary. */
+  int vocabulary(MemorySegment model) {
+    return (int) call(tokens, (MemorySegment) call(getVocabulary, model));
+  }
+
+  /**
+   * @throws IllegalArgumentException if the library refuses the settings
+   */
+  MemorySegment newContext(MemorySegment model, MemorySegment params) {
+    return required((MemorySegment) call(newContext, model, params));
+  }
+
+  void freeContext(MemorySegment context) {
+    call(freeContext, context);
+  }
+
+  /** The key/value cache of a context. */
+  MemorySegment memory(MemorySegment context) {
+    return (MemorySegment) call(getMemory, context);
+  }
+
+  /** Removes the tokens of all sequences from {@code position} on. */
+  void removeFrom(MemorySegment memory, int position) {
+    call(remove, memory, -1, position, -1);
+  }
+
+  /**
+   * Computes a batch and waits for its end.
+   *
+   * @throws IllegalStateException if the library cannot
+   */
+  void decode(MemorySegment context, MemorySegment batch) {
+    int status = (int) call(decode, context, batch);
+    call(synchronize, context);
+    if (status != 0) {
+      throw new IllegalStateException("llama_decode returned " + status + ": " + latestError);
+    }
+  }
+
+  /**
+   * The logits [V] after token {@code index} of the latest batch.
+   *
+   * @throws IllegalArgumentException if they were not computed
+   */
+  float[] logits(MemorySegment context, int index, int vocabulary) {
+    return required((MemorySegment) call(logits, context, index))
+        .reinterpret(JAVA_FLOAT.byteSize() * vocabulary)
+        .toArray(JAVA_FLOAT);
+  }
+
+  /** The most sequences of a context. */
+  long mostSequences() {
+    return (long) call(mostSequences);
+  }
+
+  private MemorySegment required(MemorySegment result) {
+    if (result.equals(MemorySegment.NULL)) {
+      throw new IllegalArgumentException("libllama: " + latestError);
+    }
+    return result;
+  }
+
+  /** Keeps errors and drops what the library says beside them. */
+  private MemorySegment listener() {
+    try {
+      MethodHandle heard =
+          MethodHandles.lookup()
+              .bind(
+                  this,
+                  "heard",
+                  MethodType.methodType(
+                      void.class, int.class, MemorySegment.class, MemorySegment.class));
+      return Linker.nativeLinker()
+          .upcallStub(heard, FunctionDescriptor.ofVoid(JAVA_INT, ADDRESS, ADDRESS), Arena.global());
+    } catch (ReflectiveOperationException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  private void heard(int level, MemorySegment text, MemorySegment data) {
+    if (level == ERROR) {
+      latestError = text.reinterpret(Long.MAX_VALUE).getString(0).strip();
+    }
+  }
+
+  private MethodHandle function(String name, MemoryLayout result, MemoryLayout... arguments) {
+    return handle(symbols, name, FunctionDescriptor.of(result, arguments));
+  }
+
+  private MethodHandle procedure(String name, MemoryLayout... arguments) {
+    return handle(symbols, name, FunctionDescriptor.ofVoid(arguments));
+  }
+
+  private static MethodHandle handle(SymbolLookup in, String name, FunctionDescriptor type) {
+    return Linker.nativeLinker().downcallHandle(in.findOrThrow(name), type);
+  }
+
+  private static Object call(MethodHandle function, Object... arguments) {
+    try {
+      return function.invokeWithArguments(arguments);
+    } catch (Throwable e) {
+      throw new IllegalStateException(e); // C throws nothing
+    }
+  }
+
+  /**
+   * A struct with the padding that C gives it.
+   *
+   * @param parts a type, then the names of its fields, then the next type
+   */
+  private static StructLayout struct(Object... parts) {
+    List<MemoryLayout> fields = new ArrayList<>();
+    ValueLayout type = JAVA_BYTE;
+    long size = 0;
+    for (Object part : parts) {
+      if (part instanceof ValueLayout next) {
+        size += pad(fields, size, next);
+        type = next;
+      } else {
+        fields.add(type.withName((String) part));
+        size += type.byteSize();
+      }
+    }
+    pad(fields, size, ADDRESS); // each of them has pointers
+    return MemoryLayout.structLayout(fields.toArray(MemoryLayout[]::new));
+  }
+
+  private static long pad(List<MemoryLayout> fields, long size, ValueLayout next) {
+    long padding = Math.floorMod(-size, next.byteAlignment());
+    if (padding > 0) {
+      fields.add(MemoryLayout.paddingLayout(padding));
+    }
+    return padding;
+  }
+}

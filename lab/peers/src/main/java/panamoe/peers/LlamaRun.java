@@ -1,0 +1,183 @@
+package panamoe.peers;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import panamoe.backend.Backend;
+import panamoe.backend.Backends;
+import panamoe.checkpoint.gguf.GgufWriter;
+import panamoe.config.ModelConfig;
+import panamoe.lab.bench.Contender;
+import panamoe.lab.bench.GenerationModel;
+import panamoe.lab.bench.GenerationTexts;
+import panamoe.lab.bench.Kind;
+import panamoe.lab.bench.PeerQuestion;
+import panamoe.lab.conformance.llamacpp.LlamaBeside;
+import panamoe.model.LanguageModel;
+import panamoe.tensor.DType;
+
+/**
+ * libllama's prefill and decode of our tokens, with the weights of a user's file, or with our drawn
+ * ones, which are drawn from the same seed and kept in a file.
+ */
+final class LlamaRun implements PeerRun {
+  private final Path weights;
+  private final long seed;
+  private final LibLlama library;
+  private PeerQuestion.Work work;
+  private Path file;
+  private MemorySegment model;
+  private int tokens;
+  private PeerQuestion.Texts wanted;
+  private LlamaTexts texts;
+  private Contender contender;
+
+  /**
+   * @param library folder that ci/peers installs
+   * @param weights folder where files of weights are kept
+   */
+  LlamaRun(Path library, Path weights, long seed) {
+    this.weights = weights;
+    this.seed = seed;
+    this.library = new LibLlama(library);
+  }
+
+  @Override
+  public String version() {
+    return LibLlama.VERSION;
+  }
+
+  /** Also the logits of a text, and the time of one from a mapped file. */
+  @Override
+  public Object answer(JsonNode question, ObjectMapper json) throws Exception {
+    if (question.has("mapped")) {
+      return LlamaMapped.answer(library, json.treeToValue(question, LlamaMapped.Question.class));
+    }
+    return question.has("replay")
+        ? LlamaReplay.answer(library, json.treeToValue(question, LlamaBeside.Question.class))
+        : PeerRun.super.answer(question, json);
+  }
+
+  @Override
+  public double[] burst(PeerQuestion question) throws IOException {
+    String given = question.texts().file();
+    Path needed = given == null ? weights(question.work()) : Path.of(given);
+    if (!question.work().equals(work) || !needed.equals(file)) {
+      close(); // frees the old weights before new ones are loaded
+      model = library.loadModel(needed);
+      work = question.work();
+      file = needed;
+    }
+    if (question.tokens() != tokens || !question.texts().equals(wanted)) {
+      closeTexts();
+      open(question.tokens(), question.texts());
+    }
+    return contender.burst(question.seconds());
+  }
+
+  /** The file of the weights, which is written if it is not there. */
+  private Path weights(PeerQuestion.Work wanted) throws IOException {
+    DType dtype = wanted.dtype().dtype();
+    ModelConfig config = GenerationModel.QWEN3.config(wanted.shape(), GenerationModel.VOCABULARY);
+    String sizes =
+        Stream.of(wanted.hidden(), wanted.expertHidden(), wanted.experts(), wanted.topK())
+            .map(String::valueOf)
+            .collect(Collectors.joining("x"));
+    Path file = weights.resolve("qwen3-" + sizes + "-" + wanted.dtype() + "-" + seed + ".gguf");
+    LanguageModel ours = new LanguageModel(config); // without memory until it is drawn
+    GgufWriter gguf = Qwen3File.of(ours, dtype);
+    if (!gguf.isAt(file)) {
+      try (Backend backend = Backends.open("cpu", wanted.threads());
+          ours) {
+        ours.materialize(backend, dtype, false, seed);
+        gguf.replace(file, _ -> {});
+      }
+    }
+    return file;
+  }
+
+  private void open(int count, PeerQuestion.Texts of) throws IOException {
+    Kind kind = Kind.of(work.kind());
+    GenerationTexts input = GenerationTexts.of(kind, count, of.count(), of.vocabulary(), seed);
+    texts =
+        new LlamaTexts(
+            library,
+            model,
+            input.texts(),
+            input.cached() + 1,
+            kind == Kind.PREFILL
+                ? input.texts() * input.cached()
+                : Math.max(input.texts(), input.cached()),
+            work.threads(),
+            work.dtype().dtype());
+    tokens = count;
+    wanted = of;
+    if (kind == Kind.PREFILL) {
+      contender =
+          Contender.of(
+              _ -> {
+                texts.cut(0);
+                for (int text = 0; text < input.texts(); text++) {
+                  add(input, text);
+                }
+                texts.decode();
+              });
+    } else {
+      for (int text = 0; text < input.texts(); text++) {
+        add(input, text);
+        texts.decode();
+      }
+      contender = Contender.of(call -> step(input, call));
+    }
+    contender.burst(0);
+    for (int text = 0; text < input.texts(); text++) {
+      int last = kind == Kind.PREFILL ? (text + 1) * input.cached() - 1 : text;
+      requireFinite(texts.logits(last, of.vocabulary()));
+    }
+  }
+
+  /** Adds the tokens that a text has before calls. */
+  private void add(GenerationTexts input, int text) {
+    for (int i = 0; i < input.cached(); i++) {
+      texts.add(input.prompt(text, i), text, i, i == input.cached() - 1);
+    }
+  }
+
+  private void step(GenerationTexts input, int call) {
+    texts.cut(input.cached());
+    for (int text = 0; text < input.texts(); text++) {
+      texts.add(input.next(call, text), text, input.cached(), true);
+    }
+    texts.decode();
+  }
+
+  private static void requireFinite(float[] logits) {
+    for (float logit : logits) {
+      if (!Float.isFinite(logit)) {
+        throw new IllegalStateException("libllama's logits are not finite");
+      }
+    }
+  }
+
+  private void closeTexts() {
+    if (texts != null) {
+      texts.close();
+    }
+    texts = null;
+    tokens = 0;
+  }
+
+  @Override
+  public void close() {
+    closeTexts();
+    if (model != null) {
+      library.freeModel(model);
+    }
+    model = null;
+    work = null;
+  }
+}

@@ -1,0 +1,49 @@
+package panamoe.peers;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.BufferedReader;
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.util.Map;
+import panamoe.lab.bench.PeerQuestion;
+
+/**
+ * The main class of a peer's process, which {@code panamoe bench} starts. It reads one {@link
+ * PeerQuestion} (or what only one peer is asked) per line, runs it, and answers with the
+ * milliseconds of each call or with an error.
+ */
+public final class PeerMain {
+  private PeerMain() {}
+
+  public static void main(String[] args) throws IOException {
+    PrintStream answers =
+        new PrintStream(new FileOutputStream(FileDescriptor.out), true, StandardCharsets.UTF_8);
+    System.setOut(System.err); // libraries' output must not mix with the answers
+    System.setProperty("ai.djl.offline", "true"); // libtorch is on the class path
+    ObjectMapper json = new ObjectMapper();
+    try (PeerRun run = PeerRun.of(args);
+        BufferedReader questions =
+            new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8))) {
+      answers.println(json.writeValueAsString(Map.of(args[0], run.version())));
+      for (String line = questions.readLine(); line != null; line = questions.readLine()) {
+        answers.println(json.writeValueAsString(answer(run, json.readTree(line), json)));
+      }
+    }
+  }
+
+  private static Object answer(PeerRun run, JsonNode question, ObjectMapper json) {
+    try {
+      return run.answer(question, json);
+    } catch (Exception
+        | OutOfMemoryError
+            e) { // any exception of a library becomes the answer; the caller reports it
+      return Map.of(
+          "error", String.valueOf(e.getMessage()).lines().findFirst().orElse(e.toString()));
+    }
+  }
+}

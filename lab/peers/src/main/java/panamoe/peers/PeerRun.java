@@ -1,0 +1,39 @@
+package panamoe.peers;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.Map;
+import panamoe.lab.bench.PeerQuestion;
+
+/** A peer's library, which runs questions. Used by one thread. */
+interface PeerRun extends AutoCloseable {
+  /** Of the library. */
+  String version();
+
+  /** Runs the question for its seconds; returns the milliseconds of each call. */
+  double[] burst(PeerQuestion question) throws Exception;
+
+  /** Answers what was asked in JSON: how long calls of a question took. */
+  default Object answer(JsonNode question, ObjectMapper json) throws Exception {
+    return Map.of("ms", burst(json.treeToValue(question, PeerQuestion.class)));
+  }
+
+  @Override
+  void close();
+
+  /**
+   * Loads a library.
+   *
+   * @param arguments its name in {@code panamoe bench --peer}; for llama also the folder that
+   *     ci/peers installs it to, and the seed of the weights
+   */
+  static PeerRun of(String... arguments) {
+    if (!arguments[0].equals("llama")) {
+      return new LayerRun(PeerLibrary.valueOf(arguments[0].toUpperCase(Locale.ROOT)));
+    }
+    Path library = Path.of(arguments[1]);
+    return new LlamaRun(library, library.resolveSibling("weights"), Long.parseLong(arguments[2]));
+  }
+}

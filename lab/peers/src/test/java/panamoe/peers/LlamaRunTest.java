@@ -1,0 +1,239 @@
+package panamoe.peers;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemoryLayout.PathElement;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Random;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import panamoe.backend.Backend;
+import panamoe.backend.Backends;
+import panamoe.checkpoint.gguf.GgufWriter;
+import panamoe.engine.ModelRunner;
+import panamoe.harness.ComputeType;
+import panamoe.lab.bench.GenerationModel;
+import panamoe.lab.bench.LayerShape;
+import panamoe.lab.bench.PeerQuestion;
+import panamoe.lab.conformance.llamacpp.LlamaBeside;
+import panamoe.model.LanguageModel;
+import panamoe.param.Parameter;
+import panamoe.tensor.DType;
+
+/** libllama computes the model that we compute. Runs where ci/peers has installed it. */
+@Tag("slow")
+class LlamaRunTest {
+  private static final Path LIBRARY = Path.of("../build/peers/llama").toAbsolutePath().normalize();
+  private static final int VOCABULARY = 300;
+  private static final int TEXTS = 3;
+  private static final int LENGTH = 20;
+
+  @TempDir private Path folder;
+
+  @BeforeEach
+  void isInstalled() {
+    assumeTrue(Files.isDirectory(LIBRARY), "ci/peers has not installed libllama");
+  }
+
+  /** Where a struct's layout is wrong, the library's settings are in other fields. */
+  @Test
+  void settingsAreInTheirFields() {
+    LibLlama library = new LibLlama(LIBRARY);
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment context = library.contextDefaults(arena);
+      assertEquals(512, number(context, "n_ctx"));
+      assertEquals(2048, number(context, "n_batch"));
+      assertEquals(512, number(context, "n_ubatch"));
+      assertEquals(1, number(context, "n_seq_max"));
+      assertEquals(4, number(context, "n_threads"));
+      assertEquals(4, number(context, "n_threads_batch"));
+      assertEquals(-1, number(context, "flash_attn_type"));
+      assertEquals(1, number(context, "type_k"));
+      assertEquals(1, number(context, "type_v"));
+      PathElement offload = PathElement.groupElement("offload_kqv");
+      long at = LibLlama.CONTEXT_PARAMS.byteOffset(offload);
+      assertTrue(context.get(ValueLayout.JAVA_BOOLEAN, at));
+      MemorySegment model = library.modelDefaults(arena);
+      at = LibLlama.MODEL_PARAMS.byteOffset(PathElement.groupElement("load_mode"));
+      assertEquals(-1, model.get(ValueLayout.JAVA_INT, at));
+      at = LibLlama.MODEL_PARAMS.byteOffset(PathElement.groupElement("use_extra_bufts"));
+      assertTrue(model.get(ValueLayout.JAVA_BOOLEAN, at));
+    }
+  }
+
+  private static int number(MemorySegment params, String field) {
+    PathElement at = PathElement.groupElement(field);
+    return params.get(ValueLayout.JAVA_INT, LibLlama.CONTEXT_PARAMS.byteOffset(at));
+  }
+
+  /**
+   * Texts of several lengths, each written on by one token together with the others. In bfloat16 a
+   * token needs every expert, so that rounding chooses no other ones.
+   */
+  @ParameterizedTest
+  @CsvSource({
+    "128x96x8x2-swiglu, FLOAT32, 1e-5",
+    "192x64x16x4-swiglu, FLOAT32, 1e-5",
+    "128x96x8x1-swiglu, FLOAT32, 1e-5",
+    "128x96x4x4-swiglu, BFLOAT16, 4e-2"
+  })
+  void computesOurLogits(String shape, DType dtype, float tolerance) throws Exception {
+    LanguageModel ours =
+        new LanguageModel(GenerationModel.QWEN3.config(LayerShape.parse(shape), VOCABULARY));
+    Random random = new Random(3);
+    int[][] tokens = new int[TEXTS][];
+    for (int text = 0; text < TEXTS; text++) {
+      tokens[text] = random.ints(LENGTH - 5 * text, 0, VOCABULARY).toArray();
+    }
+    try (Backend backend = Backends.open("cpu", 1);
+        ours) {
+      ours.materialize(backend, dtype, false, 5);
+      for (Parameter parameter : ours.parameters().parameters()) {
+        scatter(parameter, random);
+      }
+      ours.parameters().refresh(backend);
+      Path file = folder.resolve("model.gguf");
+      Qwen3File.of(ours, dtype).replace(file, _ -> {});
+      float[][] theirs = theirs(file, dtype, tokens);
+      ours.pack(backend, dtype);
+      for (int text = 0; text < TEXTS; text++) {
+        float[] expected = ModelRunner.nextLogits(backend, ours, tokens[text]);
+        float most = 0;
+        for (float logit : expected) {
+          most = Math.max(most, Math.abs(logit));
+        }
+        for (int i = 0; i < VOCABULARY; i++) {
+          assertEquals(expected[i] / most, theirs[text][i] / most, tolerance, "text " + text);
+        }
+      }
+    }
+  }
+
+  /** Weights of norms that differ, and matrices large enough that every part matters. */
+  private static void scatter(Parameter parameter, Random random) {
+    float[] values = parameter.master().toFloats();
+    for (int i = 0; i < values.length; i++) {
+      values[i] = values[i] == 1 ? 0.5f + random.nextFloat() : 5 * values[i];
+    }
+    parameter.master().set(values);
+  }
+
+  private static float[][] theirs(Path file, DType dtype, int[][] tokens) {
+    LibLlama library = new LibLlama(LIBRARY);
+    MemorySegment model = library.loadModel(file);
+    try (LlamaTexts texts = new LlamaTexts(library, model, TEXTS, LENGTH, LENGTH, 1, dtype)) {
+      for (int text = 0; text < TEXTS; text++) {
+        for (int i = 0; i < tokens[text].length - 1; i++) {
+          texts.add(tokens[text][i], text, i, false);
+        }
+        texts.decode();
+      }
+      assertThrows(IllegalArgumentException.class, () -> texts.logits(0, VOCABULARY));
+      // A step that is taken back leaves nothing behind where it was the longest text's.
+      texts.add(7, 0, LENGTH - 1, true);
+      texts.decode();
+      texts.cut(LENGTH - 1);
+      for (int text = 0; text < TEXTS; text++) {
+        int last = tokens[text].length - 1;
+        texts.add(tokens[text][last], text, last, true);
+      }
+      texts.decode();
+      return Stream.iterate(0, text -> text + 1)
+          .limit(TEXTS)
+          .map(text -> texts.logits(text, VOCABULARY))
+          .toArray(float[][]::new);
+    } finally {
+      library.freeModel(model);
+    }
+  }
+
+  /** Also after tokens, kind and dtype have changed; weights are written once. */
+  @Test
+  void answersQuestions() throws Exception {
+    try (PeerRun run = new LlamaRun(LIBRARY, folder, 1)) {
+      for (ComputeType dtype : ComputeType.values()) {
+        for (String kind : new String[] {"decode-batch", "decode", "prefill"}) {
+          PeerQuestion.Work work =
+              new PeerQuestion.Work(kind, "qwen3moe", 64, 32, 4, 2, true, 1, dtype, 1);
+          assertEquals(
+              1, run.burst(new PeerQuestion(work, 1, 16, 1e-9, PeerQuestion.Texts.ONE)).length);
+          assertEquals(
+              1, run.burst(new PeerQuestion(work, 5, 16, 1e-9, PeerQuestion.Texts.ONE)).length);
+        }
+      }
+      assertEquals(2, folder.toFile().list().length, Arrays.toString(folder.toFile().list()));
+      PeerQuestion.Work many =
+          new PeerQuestion.Work(
+              "decode-batch", "qwen3moe", 64, 32, 4, 2, true, 1, ComputeType.F32, 1);
+      Exception error =
+          assertThrows(
+              IllegalArgumentException.class,
+              () -> run.burst(new PeerQuestion(many, 257, 16, 1e-9, PeerQuestion.Texts.ONE)));
+      assertEquals("libllama writes at most 256 texts together, not 257", error.getMessage());
+    }
+  }
+
+  /** A mapped file gives the text of one that is read into memory. */
+  @Test
+  void mapsAFile() throws Exception {
+    LayerShape shape = LayerShape.parse("128x96x8x2-swiglu");
+    Path file = folder.resolve("model.gguf");
+    LanguageModel ours = new LanguageModel(GenerationModel.QWEN3.config(shape, VOCABULARY));
+    try (Backend backend = Backends.open("cpu", 1);
+        ours) {
+      ours.materialize(backend, DType.FLOAT32, false, 5);
+      Qwen3File.of(ours, DType.FLOAT32).replace(file, _ -> {});
+    }
+    ObjectMapper json = new ObjectMapper();
+    String asked = "{\"%s\": \"" + file + "\", \"threads\": 1, \"prompt\": [5, 9], \"count\": 4}";
+    try (PeerRun run = new LlamaRun(LIBRARY, folder, 1)) {
+      LlamaMapped.Answer mapped =
+          (LlamaMapped.Answer) run.answer(json.readTree(asked.formatted("mapped")), json);
+      LlamaBeside.Answer read =
+          (LlamaBeside.Answer) run.answer(json.readTree(asked.formatted("replay")), json);
+      assertArrayEquals(read.ids(), mapped.ids());
+      assertTrue(mapped.seconds() > 0 && mapped.bytesRead() >= 0);
+    }
+  }
+
+  /** A file of other weights, or one that is cut off, is not taken for the one that is wanted. */
+  @Test
+  void knowsItsFile() throws Exception {
+    LayerShape shape = LayerShape.parse("64x32x4x2-swiglu");
+    Path file = folder.resolve("model.gguf");
+    LanguageModel ours = new LanguageModel(GenerationModel.QWEN3.config(shape, VOCABULARY));
+    GgufWriter gguf = Qwen3File.of(ours, DType.FLOAT32);
+    try (Backend backend = Backends.open("cpu", 1);
+        ours) {
+      ours.materialize(backend, DType.FLOAT32, false, 5);
+      assertFalse(gguf.isAt(file));
+      gguf.replace(file, _ -> {});
+      assertTrue(gguf.isAt(file));
+      LayerShape other = LayerShape.parse("64x32x4x1-swiglu");
+      LanguageModel another = new LanguageModel(GenerationModel.QWEN3.config(other, VOCABULARY));
+      assertFalse(Qwen3File.of(another, DType.FLOAT32).isAt(file));
+      byte[] bytes = Files.readAllBytes(file);
+      Files.write(file, Arrays.copyOf(bytes, bytes.length - 1));
+      assertFalse(gguf.isAt(file));
+      Exception error =
+          assertThrows(IllegalArgumentException.class, () -> new LibLlama(LIBRARY).loadModel(file));
+      assertTrue(error.getMessage().startsWith("libllama: "), error.getMessage());
+    }
+  }
+}

@@ -1,0 +1,211 @@
+package panamoe.lab.bench;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.OptionalDouble;
+import java.util.concurrent.Callable;
+import java.util.function.Predicate;
+import java.util.function.ToDoubleFunction;
+import java.util.stream.DoubleStream;
+import java.util.stream.Stream;
+import panamoe.harness.SharedOptions;
+import panamoe.harness.UserText;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code panamoe bench accepted}: measurements of a card beside what is expected of it. */
+@Command(
+    name = "accepted",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = {
+      "Prints what is expected of a card beside what bench has measured, as a table in Markdown.",
+      "Of several measurements of one expectation the worst counts."
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  panamoe bench gate --device cuda --dtype bf16 --append results.jsonl",
+      "  panamoe bench accepted results.jsonl"
+    })
+public final class AcceptedCommand implements Callable<Integer> {
+  private static final String GATE = "router and gate, 4096 tokens, M = 2048, E = 128";
+
+  @Spec private CommandSpec spec;
+  @Mixin private SharedOptions shared;
+
+  @Parameters(
+      arity = "1..*",
+      paramLabel = "FILE",
+      description = "Files with lines of bench --json; lines that are none are passed over.")
+  private List<Path> files;
+
+  private final List<Line> lines = new ArrayList<>();
+
+  @Override
+  public Integer call() throws IOException {
+    for (Path file : files) {
+      read(file);
+    }
+    if (!shared.json()) {
+      spec.commandLine().getOut().println("| what | measured | expected | |\n|---|---|---|---|");
+    }
+    Predicate<Line> gate = line -> line.is("gate", "2048x2048x128x1") && line.tokens() == 4096;
+    atMost(GATE, "µs", 25, worstTime(gate, line -> 1e3 * line.number("median_ms")));
+    atLeast(GATE + ", times eager PyTorch", 5, ratio("torch", gate));
+    Predicate<Line> experts = line -> line.is("grouped-gemm", null);
+    atLeast(
+        "grouped GEMM, share of cuBLASLt, 256 rows an expert or more, K 2048 or more",
+        0.75,
+        ratio("cublaslt", experts.and(l -> l.rowsOfExpert() >= 256 && l.shape().hidden() >= 2048)));
+    atLeast(
+        "the same at 17 to 128 rows, share of min(memory, tensor cores)",
+        0.8,
+        roofline(experts.and(line -> line.rowsOfExpert() > 16 && line.rowsOfExpert() <= 128)));
+    atLeast(
+        "the same at 16 rows or fewer, share of memory",
+        0.85,
+        roofline(experts.and(line -> line.rowsOfExpert() <= 16)));
+    atLeast("dispatch and combine, share of a copy, top-8", 0.85, dispatchAndCombine());
+    Predicate<Line> layer =
+        line -> line.is("moe-layer", null) && line.tokens() >= 512 && line.tokens() <= 4096;
+    atLeast("layer, 512 to 4096 tokens, times the einsum", 6, ratio("torch-einsum", layer));
+    atLeast("the same, times torch._grouped_mm", 1, ratio("torch-grouped", layer));
+    atLeast(
+        "attention, forward, 4096 tokens, share of peak",
+        0.55,
+        roofline(line -> line.is("attention", null) && line.tokens() == 4096));
+    atMost(
+        "decode, the host's part of a step",
+        "µs",
+        20,
+        worstTime(line -> line.is("decode", null), line -> 1e3 * line.number("host_ms")));
+    spec.commandLine().getOut().flush();
+    return 0;
+  }
+
+  private void read(Path file) throws IOException {
+    int number = 0;
+    for (String text : UserText.of(file).lines().toList()) {
+      number++;
+      if (text.startsWith("{\"name\":")) {
+        lines.add(line(text, file + ", line " + number));
+      }
+    }
+  }
+
+  private static Line line(String text, String place) throws IOException {
+    try {
+      JsonNode json = new ObjectMapper().readTree(text);
+      if (Stream.of("dtype", "shape", "tokens").allMatch(json::hasNonNull)) {
+        return new Line(json);
+      }
+    } catch (JsonProcessingException _) {
+      // cut short, as by a command that was stopped
+    }
+    throw new IOException(place + ", is no whole result of bench; remove it or measure again");
+  }
+
+  /** A measurement in bfloat16. */
+  private record Line(JsonNode json) {
+    boolean is(String name, String shape) {
+      return json.get("name").asText().equals(name)
+          && json.get("dtype").asText().equals("bf16")
+          && (shape == null || json.get("shape").asText().equals(shape));
+    }
+
+    int tokens() {
+      return json.get("tokens").asInt();
+    }
+
+    LayerShape shape() {
+      return LayerShape.parse(json.get("shape").asText());
+    }
+
+    double rowsOfExpert() {
+      return (double) tokens() * shape().topK() / shape().experts();
+    }
+
+    double number(String key) {
+      return json.path(key).asDouble(Double.NaN);
+    }
+  }
+
+  private OptionalDouble worstTime(Predicate<Line> which, ToDoubleFunction<Line> time) {
+    return numbers(which, time).max();
+  }
+
+  private OptionalDouble ratio(String peer, Predicate<Line> which) {
+    return numbers(
+            which.and(line -> line.json.path("peer").asText().equals(peer)),
+            line -> line.number("ratio"))
+        .min();
+  }
+
+  private OptionalDouble roofline(Predicate<Line> which) {
+    return numbers(which, line -> line.number("roofline_fraction")).min();
+  }
+
+  private DoubleStream numbers(Predicate<Line> which, ToDoubleFunction<Line> number) {
+    return lines.stream().filter(which).mapToDouble(number).filter(value -> !Double.isNaN(value));
+  }
+
+  /** Both of the same shape and tokens, together. */
+  private OptionalDouble dispatchAndCombine() {
+    return numbers(
+            line -> line.is("dispatch", null) && line.shape().topK() == 8 && line.tokens() >= 512,
+            this::withCombine)
+        .min();
+  }
+
+  private double withCombine(Line dispatch) {
+    Stream<Line> combines =
+        lines.stream()
+            .filter(line -> line.is("combine", dispatch.json.get("shape").asText()))
+            .filter(line -> line.tokens() == dispatch.tokens());
+    return combines
+        .mapToDouble(
+            combine ->
+                (dispatch.number("limit_ms") + combine.number("limit_ms"))
+                    / (dispatch.number("median_ms") + combine.number("median_ms")))
+        .min()
+        .orElse(Double.NaN);
+  }
+
+  private void atMost(String what, String unit, double bar, OptionalDouble measured) {
+    row(what, measured, " " + unit, "at most " + text(bar) + " " + unit, measured.orElse(0) <= bar);
+  }
+
+  private void atLeast(String what, double bar, OptionalDouble measured) {
+    row(what, measured, "", "at least " + text(bar), measured.orElse(0) >= bar);
+  }
+
+  private void row(
+      String what, OptionalDouble measured, String unit, String expected, boolean met) {
+    boolean known = measured.isPresent();
+    String figure = known ? text(measured.getAsDouble()) + unit : "not measured";
+    String verdict = known ? met ? " met |" : " missed |" : " |";
+    ObjectNode json = JsonNodeFactory.instance.objectNode().put("what", what);
+    json.put("expected", expected);
+    if (known) {
+      json.put("measured", measured.getAsDouble()).put("met", met);
+    }
+    String row = "| " + String.join(" | ", what, figure, expected) + " |" + verdict;
+    spec.commandLine().getOut().println(shared.json() ? json : row);
+  }
+
+  private static String text(double number) {
+    return String.format(Locale.ROOT, number < 10 ? "%.2f" : "%.1f", number);
+  }
+}

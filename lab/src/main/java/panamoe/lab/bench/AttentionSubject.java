@@ -1,0 +1,74 @@
+package panamoe.lab.bench;
+
+import panamoe.backend.AttentionInputs;
+import panamoe.backend.AttentionSettings;
+import panamoe.backend.Backend;
+import panamoe.nn.Cost;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+
+/**
+ * The forward of causal attention over one sequence, with heads of {@link #HEAD} and as many keys'
+ * heads.
+ */
+final class AttentionSubject implements Subject {
+  static final int HEAD = 128;
+
+  private final Backend backend;
+  private final int hidden;
+  private final DType dtype;
+  private final long seed;
+
+  AttentionSubject(Backend backend, LayerShape shape, DType dtype, long seed) {
+    this.backend = backend;
+    this.hidden = shape.hidden();
+    this.dtype = dtype;
+    this.seed = seed;
+    if (hidden % Math.min(HEAD, hidden) != 0) {
+      throw new IllegalArgumentException(
+          "attention: hidden is " + hidden + ", expected a multiple of its heads' size, " + HEAD);
+    }
+  }
+
+  @Override
+  public Workload over(int tokens) {
+    return new Forward(tokens);
+  }
+
+  @Override
+  public void close() {}
+
+  private final class Forward extends RecordedCalls {
+    private final int tokens;
+
+    Forward(int tokens) {
+      super(backend);
+      this.tokens = tokens;
+      int head = Math.min(HEAD, hidden);
+      AttentionSettings settings = AttentionSettings.causal((float) (1 / Math.sqrt(head)));
+      AttentionInputs inputs =
+          new AttentionInputs(normal(head, 0), normal(head, 1), normal(head, 2));
+      Tensor out = scope.allocate(dtype, inputs.q().shape());
+      record(() -> backend.attentionForward(settings, inputs, out, null));
+    }
+
+    /** One of q, k and v [1, T, M / {@code head}, {@code head}]. */
+    private Tensor normal(int head, int which) {
+      Tensor numbers = scope.allocate(DType.FLOAT32, 1, tokens, hidden / head, head);
+      backend.randomNormal(seed, which * numbers.count(), 0, 1, numbers);
+      Tensor values = scope.allocate(dtype, numbers.shape());
+      backend.cast(numbers, values);
+      backend.synchronize();
+      numbers.release();
+      return values;
+    }
+
+    /** Each token attends to itself and to those before it. */
+    @Override
+    public Cost cost() {
+      double pairs = 0.5 * tokens * (tokens + 1.0);
+      double bytes = (double) tokens * hidden * dtype.bytes();
+      return new Cost(4 * pairs * hidden, 3 * bytes, bytes, 0, 0);
+    }
+  }
+}

@@ -1,0 +1,326 @@
+package panamoe.lab.bench;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import panamoe.backend.Backend;
+import panamoe.engine.ModelFolder;
+import panamoe.harness.ComputeType;
+import panamoe.harness.OutputPlace;
+import panamoe.harness.SharedOptions;
+import panamoe.harness.probe.Ceilings;
+import panamoe.harness.probe.Yardstick;
+import panamoe.io.FileTrouble;
+import panamoe.lab.load.LatencyCommand;
+import panamoe.lab.load.ServeBenchCommand;
+import panamoe.lab.peer.PeerProcess;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code panamoe bench}. */
+@Command(
+    name = "bench",
+    customSynopsis = "panamoe bench [OPTIONS] KIND | COMMAND",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    subcommands = {ServeBenchCommand.class, LatencyCommand.class, AcceptedCommand.class},
+    description = {
+      "Measures one part of the work against what the machine can do, and beside other libraries.",
+      "",
+      "KIND is one of",
+      "  gate, dispatch, combine         what a layer does around its experts",
+      "  balance                         the sums of a load-balancing loss, and its gradient",
+      "  grouped-gemm                    the experts' first matrix; also grouped-gemm-dgrad, grouped-gemm-wgrad",
+      "  moe-layer                       a whole layer, forward, with packed weights",
+      "  moe-layer-training              a whole layer, forward and backward",
+      "  attention                       causal attention over one sequence of T tokens, heads of 128, forward",
+      "  train-step                      an optimizer step: 6 layers of width 256, 16 experts on every other one",
+      "  distill-step                    the same of 5 of these layers, taught by all 6, beside both apart",
+      "  prefill, decode                 a prompt, or one more token, through a small model",
+      "  decode-batch                    one more token of T texts together, each of 64 tokens so far",
+      "  load                            opening a model for inference, beside a plain read of its files",
+      "  latency                         a token of each text over ranks, see panamoe bench latency --help",
+      "  serve                           a server under load, see panamoe bench serve --help",
+      "  accepted                        what is expected of a card beside results, see panamoe bench accepted --help",
+      "",
+      "First it measures ceilings, multiply-adds and memory reads, and again around each burst of calls, since the memory"
+          + " of machines that are shared changes its speed. The limit column is the time that they allow, the roofline"
+          + " column that time as a part of what calls took. Behind them train-step, distill-step, prefill, decode and decode-batch show tokens a"
+          + " second."
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  panamoe bench moe-layer --shape s1,s2 --dtype bf16,f32 --peer torch",
+      "  panamoe bench grouped-gemm --shape 512x2048x16x2 --tokens 64,512",
+      "  panamoe bench decode --dtype bf16 --json",
+      "  panamoe bench decode --model synthetic-64 --quantize bf16,int8 --batch 1,16 --peer llama",
+      "",
+      "docs/benchmarks.md says what each column means."
+    })
+public final class BenchCommand implements Callable<Integer> {
+  private static final int MAX_TOKENS = 1 << 16;
+
+  @Spec private CommandSpec spec;
+  @Mixin private SharedOptions shared;
+
+  @Parameters(
+      arity = "0..1",
+      paramLabel = "KIND",
+      hideParamSyntax = true,
+      completionCandidates = Kind.Labels.class,
+      description = "What to measure.")
+  private String kindName;
+
+  @Option(
+      names = "--shape",
+      split = ",",
+      paramLabel = "SHAPE",
+      description =
+          "s1, s2, s3 or MxFxExK[-swiglu]: hidden, expert hidden, experts, choices. Default: s1; attention:"
+              + " 2048x2048x8x1, of which hidden counts; prefill, decode and decode-batch: 1024x4096x16x1, with -swiglu for qwen3; load: 512x2048x16x1. A"
+              + " train-step has its own.")
+  private List<String> shapeNames;
+
+  @Mixin private BenchModelOptions modelOptions;
+
+  @Option(
+      names = "--tokens",
+      split = ",",
+      paramLabel = "T",
+      description =
+          "Tokens of a call; for decode, tokens already in the cache. Default: a range that suits KIND.")
+  private List<Integer> tokens;
+
+  @Option(
+      names = "--dtype",
+      split = ",",
+      paramLabel = "TYPE",
+      description = "f32, bf16 or both. Default: f32.")
+  private List<ComputeType> dtypes;
+
+  @Option(
+      names = "--peer",
+      paramLabel = "PEER",
+      completionCandidates = Peer.Labels.class,
+      description =
+          "Runs the same work in turns: torch (loop over experts) or torch-einsum (DeepSpeed's masks), for"
+              + " moe-layer, moe-layer-training and train-step, torch also for gate and attention; on a card"
+              + " torch-grouped (its grouped GEMM) for moe-layer and grouped-gemm, triton for moe-layer, cublaslt (a"
+              + " dense product) for grouped-gemm, flash-attn for attention; djl (its libtorch) or onnxruntime (its"
+              + " MoE operator) for moe-layer in f32 on the CPU; llama (llama.cpp's libllama) for prefill, decode and"
+              + " decode-batch with gated experts on the CPU."
+              + " ci/setup --tests installs PyTorch, ci/peers libllama; panamoe build builds djl and onnxruntime.")
+  private String peerName;
+
+  @Option(
+      names = "--seconds",
+      paramLabel = "S",
+      defaultValue = "2",
+      description = "Seconds of work for each cell and contender. Default: ${DEFAULT-VALUE}.")
+  private double seconds;
+
+  @Option(
+      names = "--real-time",
+      description =
+          "Time short bursts at real-time priority, and rest as long after each: for machines that others use"
+              + " as well. Needs root.")
+  private boolean realTime;
+
+  @Option(
+      names = "--append",
+      paramLabel = "FILE",
+      description = "Also append the results to this file, as lines of JSON.")
+  private Path appended;
+
+  @Override
+  public Integer call() throws IOException {
+    shared.require(kindName != null, "Missing required parameter: 'KIND'");
+    Kind kind = shared.checked(() -> Kind.of(kindName));
+    Peer peerWanted = peerName == null ? null : shared.checked(() -> Peer.of(peerName));
+    List<Integer> counts = tokens == null ? kind.defaultTokens() : tokens;
+    for (int count : tokens == null ? List.<Integer>of() : counts) {
+      shared.require(
+          count >= 1 && count <= MAX_TOKENS,
+          "--tokens is " + count + ", expected 1 to " + MAX_TOKENS);
+      shared.checked(() -> kind.requireTokens(count));
+    }
+    shared.require(
+        seconds > 0 && seconds <= 3600,
+        "--seconds is " + seconds + ", expected more than 0 and at most 3600");
+    List<Integer> texts = modelOptions.texts(kind, shared);
+    if (appended != null) {
+      OutputPlace.requireFile(appended, "--append");
+      Files.createDirectories(OutputPlace.folderOf(appended));
+    }
+    List<Weights> all =
+        modelOptions.ofFiles() ? ofFiles(kind, peerWanted) : drawn(kind, peerWanted);
+    try (Backend backend = shared.open();
+        PeerProcess process = startPeer(peerWanted, kind, all, backend.name());
+        Yardstick yardstick = new Yardstick(backend.name(), shared.threadCount(), realTime)) {
+      printCeilings(backend, yardstick);
+      if (!shared.json()) {
+        out().println(Measurement.HEADER);
+      }
+      Bench bench =
+          new Bench(
+              backend,
+              yardstick,
+              peerWanted,
+              process,
+              seconds,
+              realTime,
+              spec.commandLine().getErr());
+      for (Weights weights : all) {
+        Timing.stopIfInterrupted();
+        try (Subject subject = weights.open(backend, kind, shared.seed())) {
+          for (int count : counts) {
+            for (int text : texts) {
+              print(bench.measure(subject, weights.cell(kind, count, text, shared.threadCount())));
+            }
+          }
+        }
+      }
+    }
+    return 0;
+  }
+
+  private void printCeilings(Backend backend, Yardstick yardstick) {
+    Ceilings ceilings = yardstick.highest();
+    if (ceilings == null && Yardstick.known(backend.name())) {
+      spec.commandLine()
+          .getErr()
+          .println("no roofline column: its program is not built (panamoe build)");
+    } else if (ceilings != null && !shared.json()) {
+      out()
+          .printf(
+              Locale.ROOT,
+              "ceilings of %d threads: %.1f GFLOP/s in f32, %.1f in bf16, %s%.1f GB/s%n",
+              ceilings.threads(),
+              ceilings.fmaF32Gflops(),
+              ceilings.dotBf16Gflops(),
+              ceilings.dotInt8Gops() == null
+                  ? ""
+                  : String.format(Locale.ROOT, "%.1f in int8, ", ceilings.dotInt8Gops()),
+              ceilings.readGbytesPerS());
+      if (ceilings.copyGbytesPerS() != null) {
+        out()
+            .printf(Locale.ROOT, "copies: %.1f GB/s read and written%n", ceilings.copyGbytesPerS());
+      }
+    }
+  }
+
+  private void print(Measurement measurement) throws IOException {
+    String json = new ObjectMapper().writeValueAsString(measurement);
+    out().println(shared.json() ? json : measurement.toRow());
+    out().flush();
+    append(json + "\n");
+  }
+
+  private void append(String text) throws IOException {
+    if (appended == null) {
+      return;
+    }
+    try {
+      Files.writeString(appended, text, StandardOpenOption.CREATE, StandardOpenOption.APPEND);
+    } catch (IOException e) {
+      throw FileTrouble.naming(appended, e);
+    }
+  }
+
+  /**
+   * What cells of several sizes share.
+   *
+   * @param model whose weights are drawn, where {@code file} is null
+   */
+  private record Weights(
+      GenerationModel model, ModelFile file, LayerShape shape, ComputeType dtype) {
+    Subject open(Backend backend, Kind kind, long seed) {
+      return file == null
+          ? kind.open(backend, model, shape, dtype.dtype(), seed)
+          : kind.open(backend, file, dtype.dtype(), seed);
+    }
+
+    Cell cell(Kind kind, int tokens, int texts, int threads) {
+      return new Cell(kind, model, file, shape, tokens, texts, dtype, threads);
+    }
+  }
+
+  private List<Weights> drawn(Kind kind, Peer peer) {
+    GenerationModel model = modelOptions.drawn(kind, peer, shared);
+    List<Weights> drawn = new ArrayList<>();
+    for (LayerShape shape : shapes(kind, model)) {
+      for (ComputeType dtype : dtypes == null ? List.of(ComputeType.F32) : dtypes) {
+        requireFits(kind, shape, dtype);
+        drawn.add(new Weights(model, null, shape, dtype));
+      }
+    }
+    return drawn;
+  }
+
+  private List<Weights> ofFiles(Kind kind, Peer peer) throws IOException {
+    shared.require(shapeNames == null, "--shape: a --model with files has a shape of its own");
+    shared.require(
+        dtypes == null, "--dtype: a --model with files is measured in bf16, see --quantize");
+    List<Weights> files = new ArrayList<>();
+    for (ModelFile file : modelOptions.files(kind, shared)) {
+      shared.require(
+          peer == null || ModelFolder.isGguf(file.path()),
+          "--peer " + peerName + " reads GGUF alone, and " + file.path() + " is no .gguf file");
+      files.add(new Weights(null, file, file.shape(), ComputeType.BF16));
+    }
+    return files;
+  }
+
+  private List<LayerShape> shapes(Kind kind, GenerationModel model) {
+    if (kind == Kind.TRAIN_STEP) {
+      shared.require(shapeNames == null, "--shape: a train-step has a shape of its own");
+    }
+    String usual = kind.defaultShape() + (model == GenerationModel.QWEN3 ? "-swiglu" : "");
+    List<String> names = shapeNames == null ? List.of(usual) : shapeNames;
+    return names.stream().map(name -> shared.checked(() -> LayerShape.parse(name))).toList();
+  }
+
+  private void requireFits(Kind kind, LayerShape shape, ComputeType dtype) {
+    double bytes = kind.expertBytes(shape, dtype.dtype());
+    long available = shared.memoryAvailable();
+    shared.require(
+        bytes <= available,
+        String.format(
+            Locale.ROOT,
+            "the experts of %s take %.1f GiB in %s, but only %.1f GiB are free",
+            shape.name(),
+            bytes / (1 << 30),
+            kind.label(),
+            available / (double) (1 << 30)));
+  }
+
+  private PeerProcess startPeer(Peer peer, Kind kind, List<Weights> all, String device)
+      throws IOException {
+    if (peer == null) {
+      return null;
+    }
+    shared.checked(() -> peer.check(kind, device));
+    for (Weights each : all) {
+      if (each.file == null) {
+        shared.checked(() -> peer.check(each.model, each.shape, each.dtype));
+      }
+    }
+    return peer.start(device, shared.seed());
+  }
+
+  private PrintWriter out() {
+    return spec.commandLine().getOut();
+  }
+}

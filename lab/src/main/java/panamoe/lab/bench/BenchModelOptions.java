@@ -1,0 +1,125 @@
+package panamoe.lab.bench;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import panamoe.harness.Activations;
+import panamoe.harness.PartBar;
+import panamoe.harness.SharedOptions;
+import panamoe.harness.help.OptionGroup;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+
+/** The options for what prefill, decode and load run: {@code @Mixin BenchModelOptions}. */
+final class BenchModelOptions implements OptionGroup {
+  private static final int MAX_TEXTS = 256;
+
+  @Option(
+      names = {"-m", "--model"},
+      paramLabel = "MODEL",
+      description =
+          "The model of prefill, decode and decode-batch: paper (four layers, experts on every other one,"
+              + " LayerNorm, learned positions), qwen3 (two layers, experts on both, RMSNorm, rotary"
+              + " positions), or, also for load: a run's or released model's folder, a .gguf file, or synthetic-64"
+              + " (random weights, six layers of 64 experts; synthetic-64:14 has 14), whose file of 0.4 to 1.4 GB"
+              + " is written once to the user's cache folder. Default: paper; with --peer llama: qwen3.")
+  private String name;
+
+  @Option(
+      names = "--quantize",
+      split = ",",
+      paramLabel = "TYPE",
+      description =
+          "What the weights of a --model with files are held in: bf16, int8 or int4 (experts rounded), or stored (in"
+              + " the file's blocks). synthetic-64 has a file for each, BF16, Q8_0, Q4_0 and Q4_K, and keeps all of its"
+              + " blocks. Default: bf16.")
+  private List<HeldAs> held;
+
+  @Option(
+      names = "--activations",
+      split = ",",
+      paramLabel = "TYPE",
+      description =
+          "What weights in blocks of a --model with files are multiplied by: int8 (bf16 activations, rounded) or bf16"
+              + " (as they are). Default: int8.")
+  private List<Activations> activations;
+
+  @Option(
+      names = "--batch",
+      split = ",",
+      paramLabel = "B",
+      description = "Texts of a prefill or decode, each of T tokens. Default: 1.")
+  private List<Integer> texts;
+
+  /** Whether the model is read from files. */
+  boolean ofFiles() {
+    return name != null && drawn() == null;
+  }
+
+  /**
+   * The model whose weights are drawn.
+   *
+   * @throws ParameterException if the kind runs none
+   */
+  GenerationModel drawn(Kind kind, Peer peer, SharedOptions shared) {
+    shared.require(
+        name == null || kind.generates(),
+        "--model is for prefill, decode and decode-batch, not for " + kind.label());
+    shared.require(held == null, "--quantize is for a --model with files");
+    shared.require(activations == null, "--activations is for a --model with files");
+    if (name != null) {
+      return drawn();
+    }
+    return peer != null && kind.generates() ? peer.model() : GenerationModel.PAPER;
+  }
+
+  private GenerationModel drawn() {
+    return Arrays.stream(GenerationModel.values())
+        .filter(model -> model.toString().equals(name.toLowerCase(Locale.ROOT)))
+        .findFirst()
+        .orElse(null);
+  }
+
+  /**
+   * The model's files, one for each of {@code --quantize} and {@code --activations}.
+   *
+   * @throws ParameterException if the kind takes none
+   */
+  List<ModelFile> files(Kind kind, SharedOptions shared) throws IOException {
+    shared.require(
+        kind.takesFiles(),
+        "--model is for prefill, decode, decode-batch and load, not for " + kind.label());
+    List<ModelFile> files = new ArrayList<>();
+    for (HeldAs each : held == null ? List.of(HeldAs.BF16) : held) {
+      for (Activations by : activations == null ? List.of(Activations.INT8) : activations) {
+        try (PartBar bar = PartBar.onStandardError("writing " + name)) {
+          files.add(ModelFile.open(name, each, by, bar));
+        }
+      }
+    }
+    return files;
+  }
+
+  /**
+   * The numbers of texts.
+   *
+   * @throws ParameterException if the kind has no texts of its own, or there are too many
+   */
+  List<Integer> texts(Kind kind, SharedOptions shared) {
+    for (int count : texts == null ? List.<Integer>of() : texts) {
+      shared.require(
+          kind == Kind.PREFILL || kind == Kind.DECODE,
+          "--batch is for prefill and decode, not for " + kind.label());
+      shared.require(
+          count >= 1 && count <= MAX_TEXTS, "--batch is " + count + ", expected 1 to " + MAX_TEXTS);
+    }
+    return texts == null ? List.of(1) : texts;
+  }
+
+  @Override
+  public String heading() {
+    return "Model";
+  }
+}

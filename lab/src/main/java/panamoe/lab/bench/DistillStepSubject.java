@@ -1,0 +1,123 @@
+package panamoe.lab.bench;
+
+import panamoe.backend.Backend;
+import panamoe.config.ModelConfig;
+import panamoe.data.TokenSequences;
+import panamoe.distill.Distillation;
+import panamoe.harness.probe.RandomTokens;
+import panamoe.model.KeptLayers;
+import panamoe.model.LanguageModel;
+import panamoe.nn.Cost;
+import panamoe.nn.Sequences;
+import panamoe.nn.Work;
+import panamoe.op.Pass;
+import panamoe.parallel.Topology;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+import panamoe.train.DistillationConfig;
+import panamoe.train.RunConfig;
+import panamoe.train.TrainConfig;
+import panamoe.train.Trainer;
+
+/**
+ * An optimizer step of a student: the last 5 of the 6 layers that {@link TrainStepSubject} trains,
+ * with all 6 as its teacher. Beside it: the same step without a teacher, then a forward of the
+ * teacher to its logits.
+ */
+final class DistillStepSubject implements Subject {
+  private static final ModelConfig TEACHER = TrainStepSubject.CONFIG;
+  private static final ModelConfig STUDENT =
+      KeptLayers.of(TEACHER.layers() - 1, TEACHER).config(TEACHER);
+
+  private final Backend backend;
+  private final DType dtype;
+  private final long seed;
+
+  DistillStepSubject(Backend backend, DType dtype, long seed) {
+    this.backend = backend;
+    this.dtype = dtype;
+    this.seed = seed;
+  }
+
+  @Override
+  public Workload over(int tokens) {
+    TrainStepSubject.requireTokens(Kind.DISTILL_STEP, tokens);
+    return new Step(tokens);
+  }
+
+  @Override
+  public void close() {}
+
+  private final class Step implements Workload {
+    private final TrainConfig training;
+    private final LanguageModel teacher = new LanguageModel(TEACHER);
+    private final LanguageModel student = new LanguageModel(STUDENT);
+    private final Distillation distillation;
+    private final Trainer taught;
+    private final Trainer alone;
+    private final TokenSequences data;
+
+    Step(int tokens) {
+      training = TrainStepSubject.training(tokens, dtype);
+      data = new RandomTokens(TrainStepSubject.VOCABULARY, training.sequence(), seed);
+      teacher.materialize(backend, DType.FLOAT32, false, seed);
+      teacher.pack(backend, dtype);
+      student.materialize(backend, dtype, true, seed);
+      RunConfig run = new RunConfig(STUDENT, training, seed, DistillationConfig.staged(null));
+      distillation = Distillation.from(run, teacher);
+      taught = new Trainer(backend, student, run, data, distillation);
+      alone = new Trainer(backend, student, new RunConfig(STUDENT, training, seed), data);
+    }
+
+    @Override
+    public void run(int call) {
+      taught.next();
+      backend.synchronize();
+    }
+
+    @Override
+    public Beside beside() {
+      return new Beside("step + forward", Contender.of(_ -> apart()));
+    }
+
+    /** The student's step and the teacher's forward, one after the other. */
+    private void apart() {
+      alone.next();
+      try (TensorScope scope = TensorScope.confined(backend)) {
+        Pass pass = Pass.inference(backend, scope);
+        long rows = training.tokensPerStep();
+        Tensor ids = scope.allocate(DType.INT32, rows);
+        Tensor targets = scope.allocate(DType.INT32, rows);
+        data.fillTraining(0, ids, targets);
+        Sequences sequences = Sequences.Whole.of(scope, rows, training.sequence());
+        teacher.head().losses(pass, teacher.forward(pass, ids, sequences, null, false), targets, 0);
+      }
+      backend.synchronize();
+    }
+
+    /** The student's step and the teacher's forward with all logits. */
+    @Override
+    public Cost cost() {
+      Work forward =
+          new Work(
+              false,
+              false,
+              training.batch(),
+              0,
+              training.sequence(),
+              training.tokensPerStep(),
+              dtype,
+              Topology.ONE);
+      Cost step = TrainStepSubject.stepCost(student, training);
+      Cost asked = teacher.cost(forward);
+      return new Cost(step.flops() + asked.flops(), step.bytesRead(), step.bytesWritten(), 0, 0);
+    }
+
+    @Override
+    public void close() {
+      distillation.close();
+      student.close();
+    }
+  }
+}

@@ -1,0 +1,140 @@
+package panamoe.lab.bench;
+
+import java.util.ArrayList;
+import java.util.List;
+import panamoe.backend.Backend;
+import panamoe.backend.GemmKernels;
+import panamoe.backend.Routes;
+import panamoe.moe.Gate;
+import panamoe.nn.Cost;
+import panamoe.op.Pass;
+import panamoe.param.Declarations;
+import panamoe.param.Parameter;
+import panamoe.param.ParameterStore;
+import panamoe.param.Slice;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+
+/**
+ * The grouped GEMM of the experts' first matrix, with rows distributed by a gate: forward, dgrad or
+ * wgrad.
+ */
+final class ExpertSubject implements Subject {
+  private final Backend backend;
+  private final Kind kind;
+  private final LayerShape shape;
+  private final DType dtype;
+  private final long seed;
+  private final long outputs;
+  private final ParameterStore gateStore = new ParameterStore();
+  private final Gate gate;
+  private final List<ParameterStore> stores = new ArrayList<>();
+  private final List<Parameter> weights = new ArrayList<>();
+
+  ExpertSubject(Backend backend, Kind kind, LayerShape shape, DType dtype, long seed) {
+    this.backend = backend;
+    this.kind = kind;
+    this.shape = shape;
+    this.dtype = dtype;
+    this.seed = seed;
+    this.outputs = (long) shape.expertHidden() * shape.activation().inputsPerOutput();
+    this.gate =
+        new Gate(
+            Declarations.of(gateStore, LayerSubject.DEVIATION, "gate"),
+            shape.hidden(),
+            shape.experts(),
+            shape.config().gate());
+    gateStore.materialize(backend, dtype, false, seed);
+    boolean forward = kind == Kind.GROUPED_GEMM;
+    for (int copy = 0; copy < (forward ? shape.copies() : 1); copy++) {
+      ParameterStore store = new ParameterStore();
+      weights.add(
+          Declarations.of(store, LayerSubject.DEVIATION, "up")
+              .expertMatrix(
+                  store.ranks().experts(shape.experts()), Slice.WHOLE, outputs, shape.hidden()));
+      store.materialize(backend, dtype, !forward, seed + copy);
+      if (forward) {
+        store.pack(backend, dtype);
+      }
+      stores.add(store);
+    }
+  }
+
+  @Override
+  public Workload over(int tokens) {
+    return new GroupedGemm(tokens);
+  }
+
+  @Override
+  public void close() {
+    stores.forEach(ParameterStore::close);
+    gateStore.close();
+  }
+
+  private final class GroupedGemm extends RecordedCalls {
+    private final long rows;
+    private final Tensor x;
+    private final Tensor y;
+    private final Tensor preactivation;
+    private double expertsHit;
+
+    GroupedGemm(int tokens) {
+      super(backend);
+      List<Tensor> offsets = new ArrayList<>();
+      this.rows = (long) tokens * shape.topK();
+      this.x = normal(shape.hidden());
+      this.y = scope.allocate(dtype, rows, shape.expertHidden());
+      this.preactivation = normal(outputs);
+      Pass pass = Pass.inference(backend, scope);
+      List<Tensor> batches =
+          TokenBatches.normal(backend, scope, dtype, tokens, shape.hidden(), seed);
+      for (Tensor batch : batches) {
+        Routes routes = gate.forward(pass, batch, null, batch.size(0));
+        backend.synchronize();
+        offsets.add(routes.offsets());
+        expertsHit += TokenBatches.hit(routes.offsets()) / (double) batches.size();
+      }
+      // So that groups and weights change with every call.
+      for (int i = 0; i < Math.max(offsets.size(), weights.size()); i++) {
+        Tensor groups = offsets.get(i % offsets.size());
+        Parameter weight = weights.get(i % weights.size());
+        record(() -> multiply(groups, weight));
+      }
+    }
+
+    private Tensor normal(long width) {
+      Tensor numbers = scope.allocate(DType.FLOAT32, rows, width);
+      backend.randomNormal(seed, 0, 0, 1, numbers);
+      Tensor values = scope.allocate(dtype, rows, width);
+      backend.cast(numbers, values);
+      backend.synchronize();
+      numbers.release();
+      return values;
+    }
+
+    private void multiply(Tensor groups, Parameter weight) {
+      switch (kind) {
+        case GROUPED_GEMM ->
+            backend.expertForward(
+                x, groups, weight.value(), y, GemmKernels.Epilogue.of(shape.activation()));
+        case GROUPED_GEMM_DGRAD ->
+            backend.expertBackwardInput(preactivation, groups, weight.value(), x);
+        default ->
+            backend.expertBackwardWeights(true, preactivation, x, groups, weight.gradient(), null);
+      }
+    }
+
+    /**
+     * The matrices of the experts that have rows; for wgrad, their FLOAT32 gradients are read and
+     * written.
+     */
+    @Override
+    public Cost cost() {
+      double matrix = (double) shape.hidden() * outputs;
+      double gradients = expertsHit * matrix * DType.FLOAT32.bytes();
+      return kind == Kind.GROUPED_GEMM_WGRAD
+          ? new Cost(2 * rows * matrix, gradients, gradients, 0, 0)
+          : new Cost(2 * rows * matrix, expertsHit * matrix * dtype.bytes(), 0, 0, 0);
+    }
+  }
+}

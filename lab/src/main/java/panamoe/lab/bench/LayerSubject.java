@@ -1,0 +1,81 @@
+package panamoe.lab.bench;
+
+import java.util.ArrayList;
+import java.util.List;
+import panamoe.backend.Backend;
+import panamoe.moe.MoeLayer;
+import panamoe.nn.Cost;
+import panamoe.nn.Work;
+import panamoe.op.Pass;
+import panamoe.param.ParameterStore;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+
+/**
+ * MoE layers for inference. The kernel calls of each batch are recorded once and replayed, like a
+ * decode step.
+ */
+final class LayerSubject implements Subject {
+  static final float DEVIATION = 0.02f;
+
+  private final Backend backend;
+  private final LayerShape shape;
+  private final DType dtype;
+  private final long seed;
+  private final List<ParameterStore> stores = new ArrayList<>();
+  private final List<MoeLayer> layers = new ArrayList<>();
+
+  LayerSubject(Backend backend, LayerShape shape, DType dtype, long seed) {
+    this.backend = backend;
+    this.shape = shape;
+    this.dtype = dtype;
+    this.seed = seed;
+    for (int copy = 0; copy < shape.copies(); copy++) {
+      ParameterStore store = new ParameterStore();
+      layers.add(shape.layer(store, copy));
+      store.materialize(backend, dtype, false, seed + copy);
+      store.pack(backend, dtype);
+      stores.add(store);
+    }
+  }
+
+  @Override
+  public Workload over(int tokens) {
+    return new Forward(tokens);
+  }
+
+  @Override
+  public void close() {
+    stores.forEach(ParameterStore::close);
+  }
+
+  private final class Forward extends RecordedCalls {
+    private final int tokens;
+    private double expertsHit;
+
+    Forward(int tokens) {
+      super(backend);
+      this.tokens = tokens;
+      List<Tensor> batches =
+          TokenBatches.normal(backend, scope, dtype, tokens, shape.hidden(), seed);
+      // A multiple of the number of layers, so that batch and layer change with every call.
+      int count = Math.max(batches.size(), layers.size());
+      for (int i = 0; i < count; i++) {
+        Tensor x = batches.get(i % batches.size());
+        MoeLayer layer = layers.get(i % layers.size());
+        Pass pass =
+            Pass.inference(backend, scope)
+                .observedBy(
+                    (index, routes) ->
+                        expertsHit += TokenBatches.hit(routes.offsets()) / (double) count);
+        Tensor y = scope.allocate(dtype, x.shape());
+        record(() -> layer.forwardInto(pass, x, null, y));
+      }
+    }
+
+    @Override
+    public Cost cost() {
+      return layers.getFirst().cost(Work.prefill(tokens, dtype), expertsHit);
+    }
+  }
+}

@@ -1,0 +1,88 @@
+package panamoe.lab.bench;
+
+import java.util.List;
+import panamoe.backend.Backend;
+import panamoe.moe.MoeLayer;
+import panamoe.nn.Cost;
+import panamoe.nn.Work;
+import panamoe.op.Pass;
+import panamoe.op.Tape;
+import panamoe.param.ParameterStore;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/** One MoE layer in training: forward, and backward with FLOAT32 weight gradients. */
+final class LayerTrainingSubject implements Subject {
+  private final Backend backend;
+  private final LayerShape shape;
+  private final DType dtype;
+  private final long seed;
+  private final ParameterStore store = new ParameterStore();
+  private final MoeLayer layer;
+
+  LayerTrainingSubject(Backend backend, LayerShape shape, DType dtype, long seed) {
+    this.backend = backend;
+    this.shape = shape;
+    this.dtype = dtype;
+    this.seed = seed;
+    this.layer = shape.layer(store, 0);
+    store.materialize(backend, dtype, true, seed);
+  }
+
+  @Override
+  public Workload over(int tokens) {
+    return new ForwardBackward(tokens);
+  }
+
+  @Override
+  public void close() {
+    store.close();
+  }
+
+  private final class ForwardBackward implements Workload {
+    private final TensorScope inputs = TensorScope.confined(backend);
+    private final int tokens;
+    private final List<Tensor> x;
+    private final List<Tensor> dy;
+    private int expertsHit;
+
+    ForwardBackward(int tokens) {
+      this.tokens = tokens;
+      this.x = TokenBatches.normal(backend, inputs, dtype, tokens, shape.hidden(), seed);
+      this.dy = TokenBatches.normal(backend, inputs, dtype, tokens, shape.hidden(), seed + 1);
+      run(0);
+    }
+
+    @Override
+    public void run(int call) {
+      try (TensorScope scope = TensorScope.confined(backend)) {
+        Tape tape = new Tape(backend);
+        store.forgetGradients();
+        store.watch(tape);
+        Pass pass =
+            Pass.training(backend, scope, tape, seed, 1)
+                .observedBy((index, routes) -> expertsHit = TokenBatches.hit(routes.offsets()));
+        Tensor y = pass.allocate(dtype, tokens, shape.hidden());
+        layer.forwardInto(pass, x.get(call % x.size()), null, y);
+        // The tape takes ownership of the gradient.
+        Tensor gradient = pass.allocate(dtype, y.shape());
+        backend.copy(dy.get(call % dy.size()), gradient);
+        tape.addGradient(y, gradient);
+        tape.backward();
+        store.completeGradients();
+        backend.synchronize();
+      }
+    }
+
+    @Override
+    public Cost cost() {
+      return layer.cost(Work.training(1, tokens, dtype), expertsHit);
+    }
+
+    @Override
+    public void close() {
+      inputs.close();
+    }
+  }
+}

@@ -1,0 +1,80 @@
+package panamoe.lab.bench;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.DoubleConsumer;
+import panamoe.backend.Backend;
+import panamoe.config.MoeConfig;
+import panamoe.engine.InferenceSettings;
+import panamoe.engine.ModelFolder;
+import panamoe.harness.Activations;
+import panamoe.harness.Quantization;
+import panamoe.model.LanguageModel;
+import panamoe.parallel.Ranks;
+import panamoe.param.WeightTypes;
+import panamoe.tensor.DType;
+
+/**
+ * A model that is read from its files: a user's, or the synthetic one.
+ *
+ * @param name on the command line, of a user's model its file or folder alone
+ * @param held what its weights are held in
+ * @param activations what weights in blocks are multiplied by
+ * @param folder of its files
+ */
+record ModelFile(String name, HeldAs held, Activations activations, ModelFolder folder) {
+  /**
+   * Opens a model; the synthetic one is written first if it is not there.
+   *
+   * @param progress is told which part is written, 0 to 1
+   * @throws IllegalArgumentException in a sentence, if it has no MoE layer or cannot be read
+   */
+  static ModelFile open(String name, HeldAs held, Activations activations, DoubleConsumer progress)
+      throws IOException {
+    boolean synthetic = SyntheticModel.isNamed(name);
+    Path path =
+        synthetic ? SyntheticModel.named(name).inCache(held.synthetic(), progress) : Path.of(name);
+    ModelFolder folder = ModelFolder.open(path);
+    if (!folder.config().hasExperts()) {
+      throw new IllegalArgumentException(path + " has no MoE layer to measure");
+    }
+    Path last = path.toAbsolutePath().normalize().getFileName();
+    return new ModelFile(
+        synthetic || last == null ? name : last.toString(), held, activations, folder);
+  }
+
+  Path path() {
+    return folder.path();
+  }
+
+  int vocabulary() {
+    return folder.config().vocabulary();
+  }
+
+  /** The shape of its first MoE layer. */
+  LayerShape shape() {
+    MoeConfig moe =
+        folder.config().blocks().stream()
+            .filter(block -> block.feedForward() instanceof MoeConfig)
+            .map(block -> (MoeConfig) block.feedForward())
+            .findFirst()
+            .orElseThrow();
+    int hidden = folder.config().hidden();
+    int chosen = moe.gate().topK();
+    boolean gated = moe.activation().inputsPerOutput() == 2;
+    String name =
+        hidden + "x" + moe.inner() + "x" + moe.experts() + "x" + chosen + (gated ? "-swiglu" : "");
+    return new LayerShape(name, hidden, moe.inner(), moe.experts(), chosen, moe.activation(), 1);
+  }
+
+  /** Loads it; the synthetic one's matrices stay as they are stored. */
+  LanguageModel load(Backend backend, DType compute) {
+    Quantization quantization =
+        SyntheticModel.isNamed(name) ? Quantization.STORED : held.quantization();
+    WeightTypes types = activations.of(quantization.types(compute, () -> folder));
+    List<String> warnings = new ArrayList<>(); // said by who writes texts with it
+    return folder.load(backend, InferenceSettings.of(types), Ranks.alone(), warnings, _ -> {});
+  }
+}

@@ -1,0 +1,223 @@
+package panamoe.lab.bench;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.File;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
+import panamoe.backend.Activation;
+import panamoe.harness.ComputeType;
+import panamoe.harness.probe.NativeBuild;
+import panamoe.lab.peer.PeerProcess;
+
+/** Another library that runs the same work in a separate process. */
+public enum Peer {
+  /**
+   * PyTorch: a loop over the experts that have tokens, like Hugging Face's models; eager router and
+   * gate; FlashAttention as PyTorch has it.
+   */
+  TORCH(
+      "torch",
+      "loop",
+      Set.of(Kind.GATE, Kind.ATTENTION, Kind.MOE_LAYER, Kind.MOE_LAYER_TRAINING, Kind.TRAIN_STEP),
+      true),
+  /** PyTorch, einsum over one-hot masks with capacity factor 1.25, like DeepSpeed. */
+  TORCH_EINSUM(
+      "torch-einsum",
+      "einsum",
+      Set.of(Kind.MOE_LAYER, Kind.MOE_LAYER_TRAINING, Kind.TRAIN_STEP),
+      true),
+  /** PyTorch's grouped GEMM over rows sorted by expert, on a card. */
+  TORCH_GROUPED("torch-grouped", "grouped", Set.of(Kind.MOE_LAYER, Kind.GROUPED_GEMM), true),
+  /** A dense product of as many rows by cuBLASLt, which PyTorch calls. */
+  CUBLASLT("cublaslt", "cublaslt", Set.of(Kind.GROUPED_GEMM), true),
+  /** Triton kernels over rows in blocks of one expert. */
+  TRITON("triton", "triton", Set.of(Kind.MOE_LAYER), true),
+  /** The package flash_attn. */
+  FLASH_ATTN("flash-attn", "flash-attn", Set.of(Kind.ATTENTION), true),
+  /** DJL's libtorch, a loop over the experts that have tokens. */
+  DJL("djl", "loop", Set.of(Kind.MOE_LAYER), false),
+  /** ONNX Runtime's MoE operator. */
+  ONNXRUNTIME("onnxruntime", "fused", Set.of(Kind.MOE_LAYER), false),
+  /** llama.cpp's library, a model with our weights. */
+  LLAMA("llama", "qwen3moe", Set.of(Kind.PREFILL, Kind.DECODE, Kind.DECODE_BATCH), true);
+
+  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final String TORCH_SCRIPT = "jmh/peers/torch_moe.py";
+  private static final String JVM_CLASS_PATH = "jmh/target/classpath";
+  private static final String LLAMA_PACKAGE = "build/peers/llama/package.json";
+  private static final String JVM_MAIN = "panamoe.peers.PeerMain";
+
+  private final String label;
+  private final String style;
+  private final Set<Kind> kinds;
+  private final boolean bfloat16;
+
+  Peer(String label, String style, Set<Kind> kinds, boolean bfloat16) {
+    this.label = label;
+    this.style = style;
+    this.kinds = kinds;
+    this.bfloat16 = bfloat16;
+  }
+
+  /** The labels, for completion. */
+  static final class Labels extends ArrayList<String> {
+    Labels() {
+      super(Arrays.stream(values()).map(Peer::label).toList());
+    }
+  }
+
+  /**
+   * The peer called {@code label}.
+   *
+   * @throws IllegalArgumentException that lists all peers, if it is unknown
+   */
+  static Peer of(String label) {
+    return Arrays.stream(values())
+        .filter(peer -> peer.label.equals(label))
+        .findFirst()
+        .orElseThrow(
+            () ->
+                new IllegalArgumentException(
+                    "--peer is '"
+                        + label
+                        + "', expected "
+                        + Arrays.stream(values())
+                            .map(Peer::label)
+                            .collect(Collectors.joining(", "))));
+  }
+
+  String label() {
+    return label;
+  }
+
+  /** The model that this peer is compared on, unless another is asked for. */
+  GenerationModel model() {
+    return this == LLAMA ? GenerationModel.QWEN3 : GenerationModel.PAPER;
+  }
+
+  /**
+   * Checks that this peer supports the kind of work.
+   *
+   * @param device of our backend
+   * @throws IllegalArgumentException with a one-sentence message if it does not
+   */
+  void check(Kind kind, String device) {
+    boolean able =
+        switch (device) {
+          case "cpu" ->
+              switch (this) {
+                case TORCH_GROUPED, CUBLASLT, TRITON, FLASH_ATTN -> false;
+                default -> true;
+              };
+          case "cuda" -> this != DJL && this != ONNXRUNTIME && this != LLAMA;
+          default -> false;
+        };
+    if (!able) {
+      throw new IllegalArgumentException("--peer " + label + " does not run on --device " + device);
+    }
+    if (!kinds.contains(kind)) {
+      String runs = kinds.stream().sorted().map(Kind::label).collect(Collectors.joining(", "));
+      throw new IllegalArgumentException(
+          "--peer " + label + " runs " + runs + ", not " + kind.label());
+    }
+  }
+
+  /**
+   * Checks that this peer supports drawn weights.
+   *
+   * @throws IllegalArgumentException with a one-sentence message if it does not
+   */
+  void check(GenerationModel model, LayerShape shape, ComputeType dtype) {
+    if (this == LLAMA && model != GenerationModel.QWEN3) {
+      throw new IllegalArgumentException("--peer llama runs --model qwen3, not " + model);
+    }
+    if (this == LLAMA && !shape.activation().equals(Activation.SWIGLU)) {
+      throw new IllegalArgumentException(
+          "--peer llama runs gated experts alone: --shape "
+              + shape.name()
+              + " has others, expected s2, s3 or MxFxExK-swiglu");
+    }
+    if (!bfloat16 && dtype == ComputeType.BF16) {
+      throw new IllegalArgumentException(
+          "--peer "
+              + label
+              + " runs f32 alone: it cannot make bfloat16 tensors on a CPU; leave --dtype bf16 out");
+    }
+  }
+
+  /**
+   * Starts the process and waits until its library is loaded.
+   *
+   * @param device "cpu" or "cuda"
+   * @param seed of our weights and tokens
+   */
+  public PeerProcess start(String device, long seed) throws IOException {
+    return switch (this) {
+      case TORCH, TORCH_EINSUM, TORCH_GROUPED, CUBLASLT, TRITON, FLASH_ATTN ->
+          PeerProcess.start(
+              label,
+              PeerProcess.python(TORCH_SCRIPT, device),
+              "ci/setup --tests installs PyTorch");
+      case DJL, ONNXRUNTIME ->
+          PeerProcess.start(label, jvm(), "./panamoe build builds it anew");
+      case LLAMA ->
+          PeerProcess.start(
+              label,
+              jvm(llamaFolder(), Long.toString(seed)),
+              "ci/peers installs libllama, ./panamoe build builds what calls it");
+    };
+  }
+
+  /** A contender that runs the cell's work in this peer's process. */
+  Contender contender(PeerProcess process, Cell cell) {
+    return new Contender() {
+      @Override
+      public double[] burst(double seconds) throws IOException {
+        JsonNode answer = process.ask(PeerQuestion.of(cell, style, seconds));
+        return JSON.convertValue(answer.get("ms"), double[].class);
+      }
+
+      @Override
+      public long process() {
+        return process.pid();
+      }
+    };
+  }
+
+  private static String llamaFolder() throws IOException {
+    return NativeBuild.projectFile(LLAMA_PACKAGE)
+        .orElseThrow(() -> new IOException("the peer llama is not installed: ci/peers installs it"))
+        .getParent()
+        .toString();
+  }
+
+  private List<String> jvm(String... arguments) throws IOException {
+    Path classPath =
+        NativeBuild.projectFile(JVM_CLASS_PATH)
+            .orElseThrow(
+                () ->
+                    new IOException(
+                        "the peer " + label + " is not built: ./panamoe build builds it"));
+    List<String> command =
+        new ArrayList<>(
+            List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "--enable-native-access=ALL-UNNAMED",
+                "-XX:+UseSerialGC",
+                "-cp",
+                classPath.resolveSibling("classes")
+                    + File.pathSeparator
+                    + Files.readString(classPath).strip(),
+                JVM_MAIN,
+                label));
+    command.addAll(List.of(arguments));
+    return command;
+  }
+}

@@ -1,0 +1,106 @@
+package panamoe.lab.bench;
+
+import java.io.IOException;
+import java.io.InterruptedIOException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.ToDoubleFunction;
+import java.util.stream.DoubleStream;
+import panamoe.harness.probe.Ceilings;
+import panamoe.harness.probe.Yardstick;
+
+/** The times of one contender, burst by burst. */
+record Timing(List<Burst> bursts) {
+  private static final double BURST_SECONDS = 0.25;
+  private static final double WARM_UP_SECONDS = 0.3;
+  private static final int LEAST_BURSTS = 3;
+
+  /**
+   * Consecutive calls.
+   *
+   * @param ms milliseconds of each
+   * @param ceilings the higher ones of before and after the burst; null if they are unknown
+   */
+  record Burst(double[] ms, Ceilings ceilings) {}
+
+  /**
+   * Times contenders in alternating bursts, so that other load on the machine affects all alike.
+   * Ceilings are measured around the bursts of the first contender.
+   *
+   * @param seconds of work for each contender; fewer if that would take three times as long, but at
+   *     least three bursts. A burst lasts a quarter of a second, or this long if that is less
+   * @param realTime whether bursts run at real-time priority, see {@link RealTime}
+   * @return one timing per contender
+   */
+  static List<Timing> inTurns(
+      double seconds, boolean realTime, List<Contender> contenders, Yardstick yardstick)
+      throws IOException {
+    double burst = Math.min(BURST_SECONDS, seconds);
+    List<Timing> timings = new ArrayList<>();
+    for (Contender contender : contenders) {
+      stopIfInterrupted();
+      contender.burst(Math.min(WARM_UP_SECONDS, seconds));
+      timings.add(new Timing(new ArrayList<>()));
+    }
+    long end = System.nanoTime() + (long) (3 * seconds * contenders.size() * 1e9);
+    for (int round = 0;
+        round < LEAST_BURSTS || leastSeconds(timings) < seconds && System.nanoTime() < end;
+        round++) {
+      for (int i = 0; i < contenders.size(); i++) {
+        stopIfInterrupted();
+        Contender contender = contenders.get(i);
+        Ceilings before = i == 0 ? yardstick.now() : null;
+        double[] ms = realTime ? RealTime.burst(contender, burst) : contender.burst(burst);
+        Ceilings ceilings = before == null ? null : before.higher(yardstick.now());
+        timings.get(i).bursts.add(new Burst(ms, ceilings));
+      }
+    }
+    return timings;
+  }
+
+  /** Called before each operation that takes seconds. */
+  static void stopIfInterrupted() throws InterruptedIOException {
+    if (Thread.currentThread().isInterrupted()) {
+      throw new InterruptedIOException();
+    }
+  }
+
+  private static double leastSeconds(List<Timing> timings) {
+    return timings.stream().mapToDouble(timing -> timing.ms().sum() / 1000).min().orElseThrow();
+  }
+
+  /** The median of all calls. */
+  double medianMs() {
+    return median(ms().toArray());
+  }
+
+  /** The shortest call. */
+  double minMs() {
+    return ms().min().orElseThrow();
+  }
+
+  private DoubleStream ms() {
+    return bursts.stream().flatMapToDouble(burst -> Arrays.stream(burst.ms));
+  }
+
+  /** The median over bursts of {@code limitMs}, evaluated for each burst's ceilings. */
+  double limitMs(ToDoubleFunction<Ceilings> limitMs) {
+    return median(
+        bursts.stream().mapToDouble(burst -> limitMs.applyAsDouble(burst.ceilings)).toArray());
+  }
+
+  /** The median over bursts of {@code limitMs} / the burst's median call. */
+  double rooflineFraction(ToDoubleFunction<Ceilings> limitMs) {
+    return median(
+        bursts.stream()
+            .mapToDouble(burst -> limitMs.applyAsDouble(burst.ceilings) / median(burst.ms))
+            .toArray());
+  }
+
+  static double median(double[] values) {
+    double[] sorted = values.clone();
+    Arrays.sort(sorted);
+    return sorted[sorted.length / 2];
+  }
+}

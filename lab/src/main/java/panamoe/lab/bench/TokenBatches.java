@@ -1,0 +1,53 @@
+package panamoe.lab.bench;
+
+import java.util.ArrayList;
+import java.util.List;
+import panamoe.backend.Backend;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/**
+ * Normally distributed activations that calls rotate over, so that consecutive calls hit different
+ * experts.
+ */
+final class TokenBatches {
+  private static final int FEW_TOKENS = 64;
+
+  private TokenBatches() {}
+
+  /** The number of batches: more if they are small, because a small batch hits few experts. */
+  static int count(int tokens) {
+    return tokens <= FEW_TOKENS ? 16 : 2;
+  }
+
+  /** {@link #count} tensors [tokens, width]. */
+  static List<Tensor> normal(
+      Backend backend, TensorScope scope, DType dtype, int tokens, long width, long seed) {
+    List<Tensor> batches = new ArrayList<>();
+    Tensor numbers = scope.allocate(DType.FLOAT32, tokens, width);
+    for (int i = 0; i < count(tokens); i++) {
+      Tensor batch = scope.allocate(dtype, tokens, width);
+      backend.randomNormal(seed, i * numbers.count(), 0, 1, numbers);
+      backend.cast(numbers, batch);
+      batches.add(batch);
+    }
+    backend.synchronize();
+    numbers.release();
+    return batches;
+  }
+
+  /**
+   * The number of experts with at least one row.
+   *
+   * @param offsets INT32 [E + 1]
+   */
+  static int hit(Tensor offsets) {
+    int hit = 0;
+    int[] starts = offsets.toInts();
+    for (int e = 0; e + 1 < starts.length; e++) {
+      hit += starts[e + 1] > starts[e] ? 1 : 0;
+    }
+    return hit;
+  }
+}

@@ -1,0 +1,171 @@
+package panamoe.lab.conformance;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import panamoe.backend.Backend;
+import panamoe.harness.SharedOptions;
+import panamoe.lab.bench.Peer;
+import panamoe.lab.conformance.jinja.TemplateCases;
+import panamoe.lab.conformance.llamacpp.LlamaBeside;
+import panamoe.lab.conformance.replay.CaseResult;
+import panamoe.lab.conformance.replay.Comparison;
+import panamoe.lab.conformance.replay.Conformance;
+import panamoe.lab.conformance.tokenizers.RecordedTokenizers;
+import panamoe.lab.peer.PeerProcess;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.ExitCode;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/**
+ * Replays recorded results of other implementations. Exit code 1 when a case fails or there is
+ * none.
+ */
+@Command(
+    name = "conformance",
+    mixinStandardHelpOptions = true,
+    description = {
+      "Replays recorded inputs of other MoE implementations and compares every output and gradient.",
+      "Prints a line for each case and, last, how many passed and failed.",
+      "With --peer llama it runs a GGUF file through llama.cpp's libllama beside us instead."
+    },
+    footer = {
+      "",
+      "Example:",
+      "  panamoe conformance harness/src/test/resources/golden/ds_gating --device cpu",
+      "  panamoe conformance --peer llama model.gguf",
+      "",
+      "See docs/conformance.md."
+    })
+public final class ConformanceCommand implements Callable<Integer> {
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  @Spec private CommandSpec spec;
+  @Mixin private SharedOptions shared;
+
+  @Parameters(
+      paramLabel = "DIR",
+      description = {
+        "Folder with recorded cases, searched through: *.safetensors,",
+        "tokens beside a texts.json, and conversations.json of templates.",
+        "With --peer: a .gguf file."
+      })
+  private Path folder;
+
+  @Option(
+      names = "--peer",
+      paramLabel = "PEER",
+      description =
+          "llama: libllama (ci/peers installs it) continues a random prompt of --seed with a .gguf file; its logits"
+              + " and tokens are compared with ours.")
+  private String peer;
+
+  private int passed;
+  private int failed;
+  private int skipped;
+
+  @Override
+  public Integer call() throws IOException, InterruptedException {
+    if (peer != null) {
+      return compare();
+    }
+    List<Path> cases = Conformance.cases(folder);
+    List<Path> tokenizers = RecordedTokenizers.files(folder);
+    List<Path> templates = TemplateCases.folders(folder);
+    if (cases.isEmpty() && tokenizers.isEmpty() && templates.isEmpty()) {
+      throw new IllegalArgumentException(
+          folder
+              + " holds no recorded case (*.safetensors, tokens beside a texts.json, or "
+              + "conversations.json of templates)");
+    }
+    try (Backend backend = shared.open()) {
+      Conformance conformance = new Conformance(folder, backend, CaseKinds.BY_OP);
+      for (Path file : cases) {
+        CaseResult result = conformance.replay(file);
+        if (Thread.currentThread().isInterrupted()) {
+          throw new InterruptedException();
+        }
+        tell(result, backend.name());
+      }
+    }
+    for (Path file : tokenizers) {
+      for (CaseResult result : RecordedTokenizers.replay(folder, file)) {
+        tell(result, "none");
+      }
+    }
+    for (Path each : templates) {
+      for (CaseResult result : TemplateCases.replay(folder, each)) {
+        tell(result, "none");
+      }
+    }
+    PrintWriter out = spec.commandLine().getOut();
+    out.println(
+        shared.json()
+            ? JSON.writeValueAsString(
+                Map.of("passed", passed, "failed", failed, "skipped", skipped))
+            : passed
+                + " passed, "
+                + failed
+                + " failed"
+                + (skipped == 0 ? "" : ", " + skipped + " skipped"));
+    out.flush();
+    return failed == 0 ? ExitCode.OK : ExitCode.SOFTWARE;
+  }
+
+  private int compare() throws IOException {
+    shared.require(peer.equals("llama"), "--peer is '" + peer + "', expected llama");
+    PrintWriter out = spec.commandLine().getOut();
+    boolean passes = true;
+    try (Backend backend = shared.open();
+        PeerProcess llama = Peer.LLAMA.start("cpu", shared.seed())) {
+      int threads = backend.threads();
+      for (LlamaBeside.Result each :
+          LlamaBeside.compare(folder, backend, llama, threads, shared.seed())) {
+        out.println(shared.json() ? JSON.writeValueAsString(each) : each.line());
+        passes &= each.passed();
+      }
+    }
+    out.flush();
+    return passes ? ExitCode.OK : ExitCode.SOFTWARE;
+  }
+
+  /** Counts and prints a result. */
+  private void tell(CaseResult result, String device) throws JsonProcessingException {
+    if (result.passed()) {
+      passed++;
+    } else if (!result.skipped().isEmpty()) {
+      skipped++;
+    } else {
+      failed++;
+    }
+    PrintWriter out = spec.commandLine().getOut();
+    out.println(shared.json() ? json(result, device) : result.line());
+    out.flush();
+  }
+
+  private static String json(CaseResult result, String backend) throws JsonProcessingException {
+    Map<String, Object> line = new LinkedHashMap<>();
+    line.put("name", result.name());
+    line.put("device", backend);
+    line.put("passed", result.passed());
+    line.put("max_abs_error", result.largestError());
+    line.put("max_abs_error_in", result.largestErrorIn());
+    line.put("tolerance", Comparison.TOLERANCE);
+    line.put("failures", result.failures());
+    line.put("notes", result.notes());
+    if (!result.skipped().isEmpty()) {
+      line.put("skipped", result.skipped());
+    }
+    return JSON.writeValueAsString(line);
+  }
+}

@@ -1,0 +1,142 @@
+package panamoe.lab.conformance.deepspeed;
+
+import java.util.Arrays;
+import java.util.Map;
+import java.util.TreeMap;
+import panamoe.lab.conformance.replay.Axes;
+import panamoe.lab.conformance.replay.GoldenFile;
+import panamoe.lab.conformance.replay.Layouts;
+import panamoe.lab.conformance.replay.Replay;
+import panamoe.lab.conformance.replay.RouteTable;
+
+/** A gate's recorded outcome in DeepSpeed's terms, compared with ours. Slots are our positions. */
+final class DeepSpeedRoutes {
+  private DeepSpeedRoutes() {}
+
+  /**
+   * Compares {@code route_*} [K, S] route by route, in any order within a token where the order is
+   * a tie.
+   */
+  static void compare(Replay replay, RouteTable ours, boolean ordered) {
+    RouteTable recorded = recorded(replay.golden(), ours);
+    RouteTable expected = ordered ? recorded : recorded.byExpert();
+    RouteTable actual = ordered ? ours : ours.byExpert();
+    replay.comparison().exact("route_expert", expected.expert(), actual.expert());
+    replay.comparison().exact("route_slot", expected.position(), actual.position());
+    replay.comparison().close("route_gate", expected.weight(), actual.weight());
+  }
+
+  /**
+   * Compares {@code combine_weights} and the dispatch mask [S, E, C], in the sparse and, where
+   * given, the dense form.
+   */
+  static void compareDense(Replay replay, RouteTable ours) {
+    GoldenFile golden = replay.golden();
+    TreeMap<Long, Float> actual = new TreeMap<>();
+    long capacity = golden.longs("capacity")[0];
+    for (int route = 0; route < ours.expert().length; route++) {
+      if (ours.expert()[route] >= 0 && ours.weight()[route] != 0) {
+        long row = route / ours.topK() * ours.experts() + ours.expert()[route];
+        actual.put(row * capacity + ours.position()[route], ours.weight()[route]);
+      }
+    }
+    compareSparse(replay, "combine_index", sparse(golden, capacity, ours.experts()), actual);
+    long[] dispatched = flat(golden.longs("dispatch_index"), capacity, ours.experts());
+    Arrays.sort(dispatched);
+    replay
+        .comparison()
+        .exact(
+            "dispatch_index",
+            dispatched,
+            actual.keySet().stream().mapToLong(Long::longValue).toArray());
+    if (golden.has("combine_weights")) {
+      float[] dense = new float[golden.floats("combine_weights").length];
+      actual.forEach((at, weight) -> dense[at.intValue()] = weight);
+      replay.close("combine_weights", dense);
+      long[] mask = new long[dense.length];
+      actual.keySet().forEach(at -> mask[at.intValue()] = 1);
+      replay.exact("dispatch_mask", mask);
+    }
+  }
+
+  private static void compareSparse(
+      Replay replay, String name, Map<Long, Float> expected, Map<Long, Float> actual) {
+    long[] expectedAt = expected.keySet().stream().mapToLong(Long::longValue).toArray();
+    long[] actualAt = actual.keySet().stream().mapToLong(Long::longValue).toArray();
+    replay.comparison().exact(name, expectedAt, actualAt);
+    replay.comparison().close("combine_value", values(expected), values(actual));
+  }
+
+  private static float[] values(Map<Long, Float> sparse) {
+    float[] values = new float[sparse.size()];
+    int i = 0;
+    for (float value : sparse.values()) {
+      values[i++] = value;
+    }
+    return values;
+  }
+
+  private static Map<Long, Float> sparse(GoldenFile golden, long capacity, int experts) {
+    long[] at = flat(golden.longs("combine_index"), capacity, experts);
+    float[] values = golden.floats("combine_value");
+    Map<Long, Float> sparse = new TreeMap<>();
+    for (int i = 0; i < at.length; i++) {
+      sparse.put(at[i], values[i]);
+    }
+    return sparse;
+  }
+
+  /** [N, 3] of (token, expert, slot) to places in [S, E, C]. */
+  private static long[] flat(long[] index, long capacity, int experts) {
+    long[] at = new long[index.length / 3];
+    for (int i = 0; i < at.length; i++) {
+      at[i] = (index[3 * i] * experts + index[3 * i + 1]) * capacity + index[3 * i + 2];
+    }
+    return at;
+  }
+
+  /**
+   * The recorded table as [S, K]; slots and gates of dropped routes say nothing and are set as ours
+   * are.
+   */
+  private static RouteTable recorded(GoldenFile golden, RouteTable ours) {
+    int topK = ours.topK();
+    int tokens = ours.tokens();
+    long[] expert = Layouts.transposed(golden.longs("route_expert"), topK, tokens);
+    long[] slot = Layouts.transposed(golden.longs("route_slot"), topK, tokens);
+    float[] gate = Axes.of(topK, tokens).as(1, 0).ordered(golden.floats("route_gate"));
+    for (int route = 0; route < expert.length; route++) {
+      if (expert[route] < 0) {
+        slot[route] = -1;
+        gate[route] = 0;
+      }
+    }
+    return new RouteTable(
+        tokens,
+        topK,
+        ours.experts(),
+        ours.scores(),
+        expert,
+        slot,
+        gate,
+        ours.choice(),
+        ours.counts(),
+        ours.offsets(),
+        ours.auxiliaryLoss(),
+        ours.zLoss());
+  }
+
+  /**
+   * The auxiliary loss {@code E * sum_e mean_s(score) * counts / S}, both means over all S tokens.
+   *
+   * @param counts routes that ask for each expert [E]
+   * @param scores [S, E]
+   */
+  static float auxiliaryLoss(long[] counts, float[] scores, int tokens) {
+    double sum = 0;
+    for (int i = 0; i < scores.length; i++) {
+      sum += (double) scores[i] * counts[i % counts.length];
+    }
+    return (float) (counts.length * sum / ((double) tokens * tokens));
+  }
+}

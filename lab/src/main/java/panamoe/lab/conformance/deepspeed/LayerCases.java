@@ -1,0 +1,277 @@
+package panamoe.lab.conformance.deepspeed;
+
+import java.util.Arrays;
+import panamoe.backend.GateKernels;
+import panamoe.backend.GateSettings;
+import panamoe.backend.GateSettings.DropPolicy;
+import panamoe.backend.Routes;
+import panamoe.config.GateConfig;
+import panamoe.config.MoeConfig;
+import panamoe.lab.conformance.replay.BlockReplay;
+import panamoe.lab.conformance.replay.GoldenFile;
+import panamoe.lab.conformance.replay.Layouts;
+import panamoe.lab.conformance.replay.Peers;
+import panamoe.lab.conformance.replay.Replay;
+import panamoe.lab.conformance.replay.RouteTable;
+import panamoe.lab.conformance.replay.WeightMap;
+import panamoe.moe.MoeLayer;
+import panamoe.op.GateOp;
+import panamoe.op.Pass;
+import panamoe.op.Tape;
+import panamoe.parallel.Ranks;
+import panamoe.tensor.Tensor;
+
+/**
+ * DeepSpeed's {@code MoE} layer, standard and Residual, replayed by {@link MoeLayer} on one rank,
+ * or on one of several.
+ */
+public final class LayerCases {
+  private static final String GATE = "deepspeed_moe.gate.wg.weight";
+  private static final String EXPERT = "deepspeed_moe.experts.deepspeed_experts.%d.";
+
+  private final Replay replay;
+  private final Ranks ranks;
+  private final GoldenFile golden;
+  private final MoeConfig config;
+  private final boolean[] used;
+  private final int tokens;
+
+  private LayerCases(Replay replay, Ranks ranks) {
+    this.replay = replay;
+    this.ranks = ranks;
+    this.golden = replay.golden();
+    this.tokens = golden.size("logits", 0);
+    this.used = UnusedTokens.used(golden);
+    int topK = golden.hyper("k").asInt();
+    boolean residual = golden.hyper("residual").asBoolean();
+    this.config =
+        new MoeConfig(
+            golden.hyper("E").asInt(),
+            golden.hyper("F").asInt(),
+            Peers.activation(golden.hyper("act").asText()),
+            golden.hyper("bias").asBoolean(),
+            gate(topK),
+            null,
+            residual ? new MoeConfig.Residual(golden.hyper("F").asInt()) : null);
+  }
+
+  public static void layer(Replay replay) {
+    layer(replay, Ranks.alone());
+  }
+
+  /** What one of several ranks recorded; each replays its own at the same time. */
+  static void layer(Replay replay, Ranks ranks) {
+    new LayerCases(replay, ranks).compare();
+  }
+
+  private void compare() {
+    try (BlockReplay<MoeLayer> block = BlockReplay.of(replay, ranks, config, weights())) {
+      Tensor x = replay.rows("x");
+      Pass pass = block.pass();
+      Tensor gateInput = jittered(pass, x);
+      Tensor out = block.layer().forward(pass, x, gateInput, mask(), noise(), priority());
+      compareDecision(block.routes());
+      if (used != null) {
+        takeOffUnused();
+      }
+      block.compare(x, out);
+      compareGate(block);
+    }
+  }
+
+  private static WeightMap weights() {
+    return new WeightMap()
+        .put("gate.weight", GATE)
+        .put("experts.up.weight", EXPERT + "fc1.weight")
+        .put("experts.up.bias", EXPERT + "fc1.bias")
+        .put("experts.down.weight", EXPERT + "fc2.weight")
+        .put("experts.down.bias", EXPERT + "fc2.bias")
+        .put("mlp.up.weight", "mlp.fc1.weight")
+        .put("mlp.up.bias", "mlp.fc1.bias")
+        .put("mlp.down.weight", "mlp.fc2.weight")
+        .put("mlp.down.bias", "mlp.fc2.bias")
+        .put("coefficient.weight", "coefficient.weight")
+        .put("coefficient.bias", "coefficient.bias");
+  }
+
+  private void compareDecision(RouteTable routes) {
+    boolean drops = config.gate().capacity().policy() != DropPolicy.DROPLESS;
+    replay.exact(
+        "capacity",
+        new long[] {
+          drops ? config.gate().capacity(tokens, config.experts(), true) : largestCount(routes)
+        });
+    replay.exact("exp_counts", routes.counts());
+    DeepSpeedRoutes.compare(replay, routes, true);
+  }
+
+  /**
+   * Without dropping the peer's capacity is the largest queue of any expert on any rank that shares
+   * the experts.
+   */
+  private long largestCount(RouteTable routes) {
+    long[] counts = ranks.experts(config.experts()).group().allGather(routes.largestCount());
+    return Arrays.stream(counts).max().orElseThrow();
+  }
+
+  /**
+   * Where tokens are unused, the peer's auxiliary loss still reaches their logits, and through them
+   * the gate and x; ours does not. Their part, a product of recorded tensors, is taken off the
+   * recorded gradients.
+   */
+  private void takeOffUnused() {
+    int hidden = golden.hyper("H").asInt();
+    float[] gateGradient = golden.floats("grad." + GATE);
+    float[] inputGradient = golden.floats("grad_x");
+    float[] dlogits = golden.floats("grad_logits");
+    float[] gateInput = gateInput();
+    float[] jitter = jitter();
+    float[] weight = golden.floats("w." + GATE);
+    for (int s = 0; s < tokens; s++) {
+      for (int e = 0; !used[s] && e < config.experts(); e++) {
+        float dlogit = dlogits[s * config.experts() + e];
+        for (int m = 0; m < hidden; m++) {
+          gateGradient[e * hidden + m] -= dlogit * gateInput[s * hidden + m];
+          inputGradient[s * hidden + m] -=
+              dlogit * weight[e * hidden + m] * (jitter == null ? 1 : jitter[s * hidden + m]);
+        }
+      }
+    }
+    replay.expect("grad." + GATE, gateGradient);
+    replay.expect("grad_x", inputGradient);
+    replay
+        .comparison()
+        .note(
+            "gradient of l_aux by unused tokens, which ours has not, taken off the recorded ones");
+  }
+
+  private float[] gateInput() {
+    float[] x = golden.floats("x");
+    float[] jitter = jitter();
+    for (int i = 0; jitter != null && i < x.length; i++) {
+      x[i] *= jitter[i];
+    }
+    return x;
+  }
+
+  /**
+   * Factors of the gate's input, from 0.99 to 1.01, recorded as they are or as the uniform numbers
+   * they came from.
+   */
+  private float[] jitter() {
+    if (!golden.has("jitter_uniform")) {
+      return null;
+    }
+    float[] factors = golden.floats("jitter_uniform");
+    boolean raw = false;
+    for (float factor : factors) {
+      raw |= factor < 0.98f;
+    }
+    return raw ? Layouts.shifted(Layouts.scaled(factors, 0.02), 0.99f) : factors;
+  }
+
+  /**
+   * The gate once more by itself: its logits, the losses, and the gradient that the layer's
+   * backward sent into it.
+   */
+  private void compareGate(BlockReplay<MoeLayer> block) {
+    Tensor x = replay.tensor(gateInput(), tokens, golden.hyper("H").asInt());
+    replay.close("logits", block.logits(x).toFloats());
+
+    Pass pass = replay.freshPass();
+    Tensor logits = replay.input("logits");
+    GateSettings settings = config.gate().settings(tokens, config.experts(), true);
+    float coefficient = (float) config.gate().loss().auxiliary();
+    Routes routes =
+        GateOp.forward(
+            pass,
+            settings,
+            new GateKernels.Inputs(logits, mask(), null, noise(), priority()),
+            coefficient,
+            0);
+    float auxiliary = routes.losses().getFloat(0);
+    replay.backward(routes.weight(), block.weightGradient());
+    float[] recorded = golden.floats("grad_logits");
+    float[] gradient = replay.gradientOfInput(logits);
+    if (used != null) {
+      recorded = Layouts.cleared(recorded, used);
+      RouteTable all =
+          RouteTable.of(
+              GateOp.forward(
+                  replay.freshPass(),
+                  settings,
+                  new GateKernels.Inputs(replay.input("logits"), null, null, noise(), priority()),
+                  0,
+                  0));
+      auxiliary = DeepSpeedRoutes.auxiliaryLoss(block.routes().counts(), all.scores(), tokens);
+    }
+    replay.comparison().close("grad_logits", recorded, gradient);
+    replay.close("l_aux", auxiliary);
+    // From our output the objective would repeat "out"; from the recorded one it checks the
+    // auxiliary part.
+    double coefficientOfPeer = golden.hyper("aux_coef").asDouble();
+    replay.close("loss", replay.objective(golden.floats("out")) + coefficientOfPeer * auxiliary);
+  }
+
+  private Tensor jittered(Pass pass, Tensor x) {
+    float[] factors = jitter();
+    if (factors == null) {
+      return x;
+    }
+    Tensor y = product(x, factors);
+    Tape tape = pass.tape();
+    tape.record(() -> tape.addGradient(x, product(tape.gradient(y), factors)));
+    return y;
+  }
+
+  /** On the host, because the factors are recorded: ours are drawn as the gate multiplies. */
+  private Tensor product(Tensor x, float[] factors) {
+    float[] values = x.toFloats();
+    for (int i = 0; i < values.length; i++) {
+      values[i] *= factors[i];
+    }
+    return replay.tensor(values, x.shape());
+  }
+
+  private Tensor mask() {
+    return used == null ? null : replay.mask(used);
+  }
+
+  private Tensor noise() {
+    if (golden.has("gumbel")) {
+      return replay.input("gumbel");
+    }
+    // Second choices by logits, as the peer compares them.
+    return config.gate().topK() == 2 ? replay.constant(0, tokens, config.experts()) : null;
+  }
+
+  private Tensor priority() {
+    return golden.has("rts_uniform") ? replay.input("rts_uniform") : null;
+  }
+
+  /**
+   * The peer selects at random in evaluation too, and there takes another capacity factor; ours
+   * never does the first. So an evaluation is replayed as a training pass with the evaluation's
+   * factor.
+   */
+  private GateConfig gate(int topK) {
+    double factor = golden.hyper(golden.hyper("train").asBoolean() ? "cf" : "eval_cf").asDouble();
+    DropPolicy policy =
+        !golden.hyper("drop").asBoolean()
+            ? DropPolicy.DROPLESS
+            : switch (topK) {
+              case 1 -> golden.has("rts_uniform") ? DropPolicy.PRIORITY : DropPolicy.POSITION;
+              case 2 -> DropPolicy.POSITION;
+              default -> DropPolicy.PROBABILITY;
+            };
+    double part = used == null ? 1 : UnusedTokens.usedPart(used);
+    // The peer's means are over all tokens, ours over the used: see UnusedTokens.
+    return DeepSpeedGate.of(topK)
+        .config(
+            topK,
+            policy,
+            factor,
+            golden.hyper("min_capacity").asInt(),
+            golden.hyper("aux_coef").asDouble() * part * part);
+  }
+}

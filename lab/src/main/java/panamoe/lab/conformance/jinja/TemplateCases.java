@@ -1,0 +1,152 @@
+package panamoe.lab.conformance.jinja;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.DateTimeException;
+import java.time.LocalDateTime;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import panamoe.data.template.ChatTemplate;
+import panamoe.data.template.TemplateException;
+import panamoe.io.StrictJson;
+import panamoe.lab.conformance.replay.CaseResult;
+
+/**
+ * What Jinja2 made of conversations by released models' chat templates: a folder with {@code
+ * conversations.json}, and {@code index.json}, which names each template's file and that of its
+ * texts. Where the template refused a conversation, its message is compared; where Jinja2 itself
+ * failed, only a refusal or any text is asked for.
+ */
+public final class TemplateCases {
+  private static final String CONVERSATIONS = "conversations.json";
+
+  private final Path root;
+  private final Path folder;
+  private final ObjectNode conversations;
+  private final LocalDateTime now;
+
+  private TemplateCases(Path root, Path folder, ObjectNode conversations, LocalDateTime now) {
+    this.root = root;
+    this.folder = folder;
+    this.conversations = conversations;
+    this.now = now;
+  }
+
+  /** The folders of such cases under {@code root}, which exists. */
+  public static List<Path> folders(Path root) throws IOException {
+    try (Stream<Path> files = Files.walk(root)) {
+      return files
+          .filter(file -> file.endsWith(CONVERSATIONS) && Files.isRegularFile(file))
+          .map(Path::getParent)
+          .sorted()
+          .toList();
+    }
+  }
+
+  /**
+   * Renders every case of a folder.
+   *
+   * @param root names of cases are relative to it
+   * @throws IllegalArgumentException if the files of the folder do not describe cases
+   */
+  public static List<CaseResult> replay(Path root, Path folder) throws IOException {
+    JsonNode index = json(folder.resolve("index.json"));
+    if (!(json(folder.resolve(CONVERSATIONS)) instanceof ObjectNode conversations)) {
+      throw new IllegalArgumentException(folder + " has no conversations by name");
+    }
+    TemplateCases cases =
+        new TemplateCases(root, folder, conversations, time(folder, index.path("now").asText()));
+    List<CaseResult> results = new ArrayList<>();
+    for (JsonNode template : index.path("templates")) {
+      results.addAll(cases.replay(template));
+    }
+    return results;
+  }
+
+  private static LocalDateTime time(Path folder, String now) {
+    try {
+      return LocalDateTime.parse(now);
+    } catch (DateTimeException e) {
+      throw new IllegalArgumentException(
+          folder + " has the time '" + now + "' in index.json, expected 2026-01-02T15:04:05", e);
+    }
+  }
+
+  private static JsonNode json(Path file) throws IOException {
+    byte[] bytes = Files.readAllBytes(file);
+    try {
+      return StrictJson.tree(bytes);
+    } catch (IOException e) {
+      throw new IllegalArgumentException(file + " is no JSON: " + StrictJson.reason(e), e);
+    }
+  }
+
+  private List<CaseResult> replay(JsonNode template) throws IOException {
+    Path name = root.relativize(folder.resolve(template.path("name").asText()));
+    Path file = folder.resolve(template.path("template").asText());
+    JsonNode expected = json(folder.resolve(template.path("expected").asText()));
+    List<CaseResult> results = new ArrayList<>();
+    for (Map.Entry<String, JsonNode> one : expected.properties()) {
+      String of = name.resolve(one.getKey()).toString();
+      results.add(
+          Files.exists(file)
+              ? result(
+                  of,
+                  new String(Files.readAllBytes(file), StandardCharsets.UTF_8),
+                  conversations.path(one.getKey()),
+                  one.getValue())
+              : CaseResult.failed(of, "the template " + file + " is absent"));
+    }
+    return results;
+  }
+
+  private CaseResult result(String name, String template, JsonNode variables, JsonNode expected) {
+    if (!(variables instanceof ObjectNode given)) {
+      return CaseResult.failed(name, "there is no such conversation");
+    }
+    boolean fails = expected.path("error").asText().equals("other");
+    try {
+      String text = ChatTemplate.of(template, name, Map.of()).at(now).render(given).text();
+      return fails
+          ? CaseResult.ofText(name, List.of("Jinja2 fails, we do not"))
+          : compared(name, text, expected.path("text").asText(null));
+    } catch (TemplateException e) {
+      return fails
+          ? CaseResult.ofText(name, List.of("Jinja2 fails, too"))
+          : compared(name, e.getMessage(), expected.path("message").asText(null));
+    }
+  }
+
+  private static CaseResult compared(String name, String ours, String expected) {
+    if (ours.equals(expected)) {
+      return CaseResult.ofText(name, List.of());
+    }
+    if (expected == null) {
+      return CaseResult.failed(name, "we give '" + beginning(ours, 0) + "', where Jinja2 does not");
+    }
+    int same = 0;
+    while (same < Math.min(ours.length(), expected.length())
+        && ours.charAt(same) == expected.charAt(same)) {
+      same++;
+    }
+    return CaseResult.failed(
+        name,
+        "after "
+            + same
+            + " characters there is '"
+            + beginning(ours, same)
+            + "', expected '"
+            + beginning(expected, same)
+            + "'");
+  }
+
+  private static String beginning(String text, int from) {
+    return text.substring(from, Math.min(text.length(), from + 60)).replace("\n", "\\n");
+  }
+}

@@ -1,0 +1,92 @@
+package panamoe.lab.conformance.llamacpp;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.StoredType;
+import panamoe.lab.conformance.replay.Replay;
+import panamoe.tensor.BlockSearch;
+import panamoe.tensor.DType;
+
+/**
+ * Blocks of ggml's quantised types, which are decoded to ggml's bits; and rows that are rounded to
+ * such blocks with no more error than ggml's.
+ */
+public final class BlockFormatCases {
+  /** Of the mean over the rows of our error as a part of ggml's. */
+  private static final double MOST_ERROR = 1.01;
+
+  private BlockFormatCases() {}
+
+  /** Decodes blocks that ggml quantised, and random ones. */
+  public static void decoded(Replay replay) {
+    StoredType type = StoredType.valueOf(replay.golden().setting("type").asText());
+    decoded(replay, type, "blocks", "y");
+    decoded(replay, type, "random_blocks", "random_y");
+    if (replay.golden().has("x")) { // small sets are recorded without
+      type.blocks().ifPresent(dtype -> rounded(replay, type, dtype));
+    }
+  }
+
+  private static void rounded(Replay replay, StoredType type, DType dtype) {
+    float[] x = replay.golden().floats("x");
+    float[] theirs = replay.golden().floats("y");
+    int columns = replay.golden().size("x", -1);
+    if (columns % type.elements() != 0 || theirs.length != x.length) {
+      throw new CheckpointException(replay.golden().misfit());
+    }
+    float[] ours = new float[x.length];
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment blocks = arena.allocate(dtype.bytes(x.length));
+      MemorySegment floats = arena.allocateFrom(ValueLayout.JAVA_FLOAT, x);
+      BlockSearch.round(dtype, floats, null, columns, blocks);
+      type.decode(blocks, floats);
+      MemorySegment.copy(floats, ValueLayout.JAVA_FLOAT, 0, ours, 0, ours.length);
+    }
+    double ratios = 0;
+    int rows = 0;
+    for (int row = 0; row < x.length; row += columns, rows++) {
+      double ggml = error(x, theirs, row, columns);
+      double own = error(x, ours, row, columns);
+      ratios += own == ggml ? 1 : own / ggml;
+    }
+    double mean = ratios / rows;
+    replay
+        .comparison()
+        .require(
+            mean <= MOST_ERROR,
+            "rounded rows have " + mean + " times ggml's error, expected at most " + MOST_ERROR);
+  }
+
+  /** Root of the mean square. */
+  private static double error(float[] x, float[] y, int from, int count) {
+    double sum = 0;
+    for (int i = from; i < from + count; i++) {
+      sum += Math.pow((double) x[i] - y[i], 2);
+    }
+    return Math.sqrt(sum / count);
+  }
+
+  private static void decoded(Replay replay, StoredType type, String blocks, String expected) {
+    long[] bytes = replay.golden().longs(blocks);
+    float[] floats = replay.golden().floats(expected);
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment from = arena.allocate(bytes.length);
+      for (int i = 0; i < bytes.length; i++) {
+        from.set(ValueLayout.JAVA_BYTE, i, (byte) bytes[i]);
+      }
+      MemorySegment to = arena.allocate(ValueLayout.JAVA_FLOAT, floats.length);
+      type.decode(from, to);
+      replay.comparison().exact(expected, bits(floats), bits(to.toArray(ValueLayout.JAVA_FLOAT)));
+    }
+  }
+
+  private static long[] bits(float[] floats) {
+    long[] bits = new long[floats.length];
+    for (int i = 0; i < bits.length; i++) {
+      bits[i] = Float.floatToRawIntBits(floats[i]);
+    }
+    return bits;
+  }
+}

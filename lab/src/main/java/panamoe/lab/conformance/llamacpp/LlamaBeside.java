@@ -1,0 +1,200 @@
+package panamoe.lab.conformance.llamacpp;
+
+import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.PropertyNamingStrategies;
+import com.fasterxml.jackson.databind.annotation.JsonNaming;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Random;
+import panamoe.backend.Backend;
+import panamoe.checkpoint.StoredType;
+import panamoe.checkpoint.TensorFiles;
+import panamoe.engine.EngineConfig;
+import panamoe.engine.InferenceSettings;
+import panamoe.engine.ModelFolder;
+import panamoe.engine.ModelRunner;
+import panamoe.engine.StepRows;
+import panamoe.lab.peer.PeerProcess;
+import panamoe.model.LanguageModel;
+import panamoe.parallel.Ranks;
+import panamoe.param.WeightTypes;
+import panamoe.tensor.DType;
+
+/**
+ * A GGUF file that libllama runs beside us: it continues a random prompt greedily, and our logits
+ * of that very text are compared with its own.
+ */
+public final class LlamaBeside {
+  private static final int PROMPT = 32;
+  private static final int WRITTEN = 16;
+
+  /** Of logits where both multiply by float32 weights. */
+  private static final double EXACT = 1e-4;
+
+  /** Of the range of logits, where libllama rounds activations to int8 or to 16 bits. */
+  private static final double ROUNDED = 0.05;
+
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  private LlamaBeside() {}
+
+  /**
+   * What libllama is asked: the logits after {@code prompt}, and after each token but the last of
+   * the {@code count} that it writes greedily.
+   */
+  public record Question(String replay, int threads, int[] prompt, int count) {}
+
+  /** Its answer: the tokens it wrote, and the logits [V] that chose each. */
+  public record Answer(int[] ids, float[][] logits) {}
+
+  /**
+   * What became of the weights as they are held.
+   *
+   * @param weights decoded, or stored: in the file's blocks
+   * @param maxAbsError of all logits
+   * @param tolerance of it
+   * @param chosen of libllama's tokens that are ours as well
+   * @param tokens it wrote
+   * @param passed whether the error, and the distance of our logits of its tokens from our largest,
+   *     are within the tolerance
+   */
+  @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
+  public record Result(
+      String name,
+      String weights,
+      double maxAbsError,
+      double rmsError,
+      double tolerance,
+      int chosen,
+      int tokens,
+      @JsonProperty boolean passed) {
+    /** In one line. */
+    public String line() {
+      return String.format(
+          Locale.ROOT,
+          "%s %s, weights %s: max abs error %.1e, rms %.1e (tolerance %.1e), %d of %d greedy tokens",
+          passed ? "ok  " : "FAIL",
+          name,
+          weights,
+          maxAbsError,
+          rmsError,
+          tolerance,
+          chosen,
+          tokens);
+    }
+  }
+
+  /**
+   * Compares weights decoded to float32 and, if the file has blocks, those in their blocks.
+   *
+   * @param threads of libllama
+   * @throws IOException with a sentence if libllama refuses the file
+   */
+  public static List<Result> compare(
+      Path file, Backend backend, PeerProcess llama, int threads, long seed) throws IOException {
+    if (!ModelFolder.isGguf(file)) {
+      throw new IllegalArgumentException(file + " is no .gguf file, which libllama reads alone");
+    }
+    ModelFolder folder = ModelFolder.open(file);
+    int[] prompt = new Random(seed).ints(PROMPT, 0, folder.config().vocabulary()).toArray();
+    JsonNode said =
+        llama.ask(new Question(file.toAbsolutePath().toString(), threads, prompt, WRITTEN));
+    Answer theirs = JSON.convertValue(said, Answer.class);
+    double tolerance = isFloat32(folder) ? EXACT : ROUNDED * range(theirs.logits());
+    List<Result> results = new ArrayList<>();
+    WeightTypes stored = folder.typesAsStored(DType.FLOAT32);
+    for (WeightTypes types : List.of(WeightTypes.of(DType.FLOAT32), stored)) {
+      if (types == stored && !stored.quantized()) {
+        continue;
+      }
+      float[][] ours = logits(folder, backend, types, prompt, theirs.ids());
+      results.add(
+          result(
+              file.getFileName().toString(),
+              types == stored ? "stored" : "decoded",
+              tolerance,
+              theirs,
+              ours));
+    }
+    return results;
+  }
+
+  private static boolean isFloat32(ModelFolder folder) {
+    try (TensorFiles files = folder.weights().open()) {
+      return files.tensors().values().stream().allMatch(t -> t.type() == StoredType.F32);
+    }
+  }
+
+  private static double range(float[][] logits) {
+    double low = Double.POSITIVE_INFINITY;
+    double high = Double.NEGATIVE_INFINITY;
+    for (float[] row : logits) {
+      for (float logit : row) {
+        low = Math.min(low, logit);
+        high = Math.max(high, logit);
+      }
+    }
+    return high - low;
+  }
+
+  /** Our logits that would choose each of {@code written}. */
+  private static float[][] logits(
+      ModelFolder folder, Backend backend, WeightTypes types, int[] prompt, int[] written) {
+    int count = prompt.length + written.length - 1;
+    float[][] logits = new float[written.length][folder.config().vocabulary()];
+    try (LanguageModel model =
+            folder.load(
+                backend, InferenceSettings.of(types), Ranks.alone(), new ArrayList<>(), _ -> {});
+        ModelRunner runner =
+            new ModelRunner(backend, model, new EngineConfig(1, count, 1, count, 0, false, 0))) {
+      StepRows rows = new StepRows(count);
+      rows.change(0, 0, 0);
+      for (int position = 0; position < count; position++) {
+        int after = position - prompt.length;
+        rows.add(after < 0 ? prompt[position] : written[after], 0, position);
+        if (after >= -1) {
+          rows.want();
+        }
+      }
+      runner.run(rows);
+      for (int i = 0; i < logits.length; i++) {
+        runner.logits(i, logits[i]);
+      }
+    }
+    return logits;
+  }
+
+  private static Result result(
+      String name, String weights, double tolerance, Answer theirs, float[][] ours) {
+    double most = 0;
+    double squares = 0;
+    double behind = 0; // how far our logit of their token is below our largest
+    int chosen = 0;
+    for (int i = 0; i < ours.length; i++) {
+      float largest = Float.NEGATIVE_INFINITY;
+      for (int token = 0; token < ours[i].length; token++) {
+        double apart = Math.abs((double) ours[i][token] - theirs.logits()[i][token]);
+        most = apart >= most ? apart : Double.isNaN(apart) ? Double.POSITIVE_INFINITY : most;
+        squares += apart * apart;
+        largest = Math.max(largest, ours[i][token]);
+      }
+      float theirsChoice = ours[i][theirs.ids()[i]];
+      chosen += theirsChoice == largest ? 1 : 0;
+      behind = Math.max(behind, largest - theirsChoice);
+    }
+    return new Result(
+        name,
+        weights,
+        most,
+        Math.sqrt(squares / ours.length / ours[0].length),
+        tolerance,
+        chosen,
+        ours.length,
+        most <= tolerance && behind <= tolerance);
+  }
+}

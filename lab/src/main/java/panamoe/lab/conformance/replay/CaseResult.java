@@ -1,0 +1,66 @@
+package panamoe.lab.conformance.replay;
+
+import java.util.List;
+import java.util.Locale;
+
+/**
+ * What became of one recorded case.
+ *
+ * @param name the file under the folder that was given, without its extension
+ * @param largestError largest absolute error over all numbers compared
+ * @param largestErrorIn the tensor it was found in, empty when only integers were compared, {@code
+ *     text} when only texts were
+ * @param failures one sentence for each tensor that does not agree
+ * @param notes what was compared in another form than it was recorded in
+ * @param skipped why the case was not replayed; empty when it was
+ */
+public record CaseResult(
+    String name,
+    double largestError,
+    String largestErrorIn,
+    List<String> failures,
+    List<String> notes,
+    String skipped) {
+  private static final String TEXT = "text";
+
+  public static CaseResult failed(String name, String reason) {
+    return new CaseResult(name, 0, "", List.of(reason), List.of(), "");
+  }
+
+  /** A case whose texts are equal. */
+  public static CaseResult ofText(String name, List<String> notes) {
+    return new CaseResult(name, 0, TEXT, List.of(), notes, "");
+  }
+
+  /** A case that no configuration of ours describes. */
+  public static CaseResult skipped(String name, String reason) {
+    return new CaseResult(name, 0, "", List.of(), List.of(), reason);
+  }
+
+  public boolean passed() {
+    return failures.isEmpty() && skipped.isEmpty();
+  }
+
+  /** The case in one line. */
+  public String line() {
+    if (!skipped.isEmpty()) {
+      return "skip " + name + ": " + skipped;
+    }
+    if (!passed()) {
+      return "FAIL " + name + ": " + String.join("; ", failures);
+    }
+    String where = largestErrorIn.isEmpty() ? "integers" : largestErrorIn;
+    String note = notes.isEmpty() ? "" : "  [" + String.join("; ", notes) + "]";
+    if (largestErrorIn.equals(TEXT)) {
+      return "ok   " + name + ": " + (notes.isEmpty() ? "the same text" : "not compared") + note;
+    }
+    return String.format(
+        Locale.ROOT,
+        "ok   %s: max abs error %.1e (%s), tolerance %s%s",
+        name,
+        largestError,
+        where,
+        Comparison.TOLERANCE,
+        note);
+  }
+}

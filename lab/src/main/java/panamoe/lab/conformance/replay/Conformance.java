@@ -1,0 +1,101 @@
+package panamoe.lab.conformance.replay;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.NotDirectoryException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import panamoe.backend.Backend;
+import panamoe.checkpoint.CheckpointException;
+import panamoe.comm.CommunicationException;
+
+/** Replays recorded cases on one backend. */
+public final class Conformance {
+  private static final String SUFFIX = ".safetensors";
+
+  private final Path folder;
+  private final Backend backend;
+  private final Map<String, CaseKind> kinds;
+
+  /**
+   * @param folder names of cases are relative to it
+   * @param kinds how each kind of case is replayed, by {@code op} in the metadata
+   */
+  public Conformance(Path folder, Backend backend, Map<String, CaseKind> kinds) {
+    this.folder = folder;
+    this.backend = backend;
+    this.kinds = kinds;
+  }
+
+  /**
+   * The cases under a folder, in the order of their names. The weights of a checkpoint are no case:
+   * of a folder with a {@code config.json} only {@code golden*} files count.
+   */
+  public static List<Path> cases(Path folder) throws IOException {
+    if (!Files.exists(folder)) {
+      throw new NoSuchFileException(folder.toString());
+    }
+    if (!Files.isDirectory(folder)) {
+      throw new NotDirectoryException(folder.toString());
+    }
+    try (Stream<Path> files = Files.walk(folder)) {
+      return files
+          .filter(
+              file -> file.getFileName().toString().endsWith(SUFFIX) && Files.isRegularFile(file))
+          .filter(
+              file ->
+                  file.getFileName().toString().startsWith("golden")
+                      || !Files.exists(file.resolveSibling("config.json")))
+          .sorted()
+          .toList();
+    }
+  }
+
+  /** Replays one file; whatever goes wrong in it is the failure of this case alone. */
+  public CaseResult replay(Path file) {
+    String relative = folder.relativize(file).toString();
+    String name = relative.substring(0, relative.length() - SUFFIX.length());
+    try (GoldenFile golden = new GoldenFile(file)) {
+      CaseKind kind = kinds.get(golden.kind());
+      if (kind == null) {
+        return CaseResult.failed(name, "unknown case kind '" + golden.kind() + "'");
+      }
+      Comparison comparison = new Comparison();
+      try (Replay replay = new Replay(golden, backend, comparison)) {
+        kind.replay(replay);
+        for (String tensor : golden.unread()) {
+          comparison.require(false, tensor + " is recorded and not compared");
+        }
+      } catch (NotDescribed e) {
+        return CaseResult.skipped(name, e.getMessage());
+      } catch (RuntimeException e) {
+        // What ranks as threads tell is the exception of one of them.
+        Throwable told =
+            e instanceof CommunicationException && e.getCause() != null ? e.getCause() : e;
+        return CaseResult.failed(name, isWorded(told) ? told.getMessage() : golden.misfit());
+      }
+      return comparison.result(name);
+    } catch (CheckpointException e) {
+      return CaseResult.failed(name, e.getMessage());
+    }
+  }
+
+  /**
+   * Whether what failed was meant for a reader, and is not what a wrong index or size brought
+   * about.
+   */
+  private static boolean isWorded(Throwable failure) {
+    for (Throwable each = failure; each != null; each = each.getCause()) {
+      boolean worded =
+          each.getClass() == IllegalArgumentException.class
+              || each.getClass().getName().startsWith("panamoe.");
+      if (!worded || each.getMessage() == null) {
+        return false;
+      }
+    }
+    return true;
+  }
+}

@@ -1,0 +1,190 @@
+package panamoe.lab.conformance.replay;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Deque;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentLinkedDeque;
+import java.util.regex.Pattern;
+import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.SafetensorsReader;
+import panamoe.checkpoint.StoredTensor;
+
+/** One recorded case: tensors, and in the metadata the kind of the case and its settings. */
+public final class GoldenFile implements AutoCloseable {
+  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final int REMEMBERED = 3;
+  private static final Pattern COMPARED = Pattern.compile("(rank\\d+\\.)?(w\\.|grad)");
+
+  private final SafetensorsReader reader;
+  private final String prefix;
+  private final String kind;
+  private final JsonNode settings;
+  private final Deque<String> read; // what was read last, at the end
+  private final Set<String> tensorsRead;
+
+  /**
+   * @throws CheckpointException if this is not a safetensors file, or its metadata do not name a
+   *     kind of case
+   */
+  public GoldenFile(Path path) {
+    this(path, "", new ConcurrentLinkedDeque<>(), ConcurrentHashMap.newKeySet());
+  }
+
+  private GoldenFile(Path path, String prefix, Deque<String> read, Set<String> tensorsRead) {
+    this.prefix = prefix;
+    this.read = read;
+    this.tensorsRead = tensorsRead;
+    this.reader = SafetensorsReader.open(path);
+    try {
+      this.kind = reader.metadata().get("op");
+      if (kind == null) {
+        throw new CheckpointException(
+            path + ": no 'op' in the metadata, so this is no recorded case");
+      }
+      this.settings = JSON.readTree(reader.metadata().getOrDefault("golden", "{}"));
+    } catch (JsonProcessingException e) {
+      reader.close();
+      throw new CheckpointException(path + ": 'golden' in the metadata is not JSON", e);
+    } catch (CheckpointException e) {
+      reader.close();
+      throw e;
+    }
+  }
+
+  /**
+   * A case in this case: where there is a tensor {@code prefix + name}, that is the one called
+   * {@code name}.
+   */
+  public GoldenFile part(String prefix) {
+    return new GoldenFile(path(), prefix, read, tensorsRead);
+  }
+
+  /** Tells of a file that is readable, but whose tensors and settings are not of one case. */
+  public String misfit() {
+    String last = read.isEmpty() ? "" : "; read last: " + String.join(", ", read);
+    return path() + ": its tensors and settings do not fit together" + last;
+  }
+
+  /** Recorded weights and gradients that nobody read: without them a case is not compared whole. */
+  public List<String> unread() {
+    return reader.tensors().stream()
+        .map(StoredTensor::name)
+        .filter(name -> COMPARED.matcher(name).lookingAt() && !tensorsRead.contains(name))
+        .toList();
+  }
+
+  public String kind() {
+    return kind;
+  }
+
+  public Path path() {
+    return reader.path();
+  }
+
+  /** A setting of the case. */
+  public JsonNode setting(String name) {
+    JsonNode value = settings.get(name);
+    if (value == null) {
+      throw new CheckpointException(path() + ": 'golden' in the metadata has no '" + name + "'");
+    }
+    remember("the setting " + name + " = " + value);
+    return value;
+  }
+
+  /** A setting that not all cases of a kind have; a missing node without it. */
+  public JsonNode optionalSetting(String name) {
+    return settings.path(name);
+  }
+
+  /** A hyper-parameter: an entry of the setting {@code hyper}. */
+  public JsonNode hyper(String name) {
+    JsonNode value = setting("hyper").get(name);
+    if (value == null) {
+      throw new CheckpointException(path() + ": 'hyper' in the metadata has no '" + name + "'");
+    }
+    remember("the setting hyper." + name + " = " + value);
+    return value;
+  }
+
+  public boolean has(String tensor) {
+    return reader.contains(named(tensor));
+  }
+
+  public long[] shape(String tensor) {
+    return reader.tensor(remembered(tensor)).shape().clone();
+  }
+
+  public int size(String tensor, int axis) {
+    long[] shape = shape(tensor);
+    int from = axis < 0 ? shape.length + axis : axis;
+    if (from < 0 || from >= shape.length) {
+      throw new CheckpointException(
+          path()
+              + ": tensor "
+              + tensor
+              + " has the shape "
+              + Arrays.toString(shape)
+              + ", which has no axis "
+              + axis);
+    }
+    return Math.toIntExact(shape[from]);
+  }
+
+  public float[] floats(String tensor) {
+    return reader.floats(remembered(tensor));
+  }
+
+  /** Several tensors one after the other. */
+  public float[] stacked(List<String> tensors) {
+    return Layouts.concatenated(tensors.stream().map(this::floats).toArray(float[][]::new));
+  }
+
+  public float scalar(String tensor) {
+    float[] values = floats(tensor);
+    if (values.length != 1) {
+      throw new CheckpointException(
+          path() + ": tensor " + tensor + " has " + values.length + " elements, expected 1");
+    }
+    return values[0];
+  }
+
+  public double[] doubles(String tensor) {
+    return reader.doubles(remembered(tensor));
+  }
+
+  public long[] longs(String tensor) {
+    return reader.longs(remembered(tensor));
+  }
+
+  private String remembered(String tensor) {
+    String name = named(tensor);
+    StoredTensor stored = reader.tensor(name);
+    tensorsRead.add(name);
+    remember("tensor " + name + " " + Arrays.toString(stored.shape()));
+    return name;
+  }
+
+  private void remember(String what) {
+    if (!read.contains(what)) {
+      read.addLast(what);
+    }
+    while (read.size() > REMEMBERED) {
+      read.pollFirst();
+    }
+  }
+
+  private String named(String tensor) {
+    return reader.contains(prefix + tensor) ? prefix + tensor : tensor;
+  }
+
+  @Override
+  public void close() {
+    reader.close();
+  }
+}

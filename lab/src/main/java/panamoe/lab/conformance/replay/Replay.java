@@ -1,0 +1,173 @@
+package panamoe.lab.conformance.replay;
+
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.IdentityHashMap;
+import java.util.Map;
+import panamoe.backend.Backend;
+import panamoe.op.Gradient;
+import panamoe.op.Pass;
+import panamoe.op.Tape;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/**
+ * One case under way: the recorded file, a training pass on the backend under test, and the
+ * comparison so far.
+ */
+public final class Replay implements AutoCloseable {
+  private final GoldenFile golden;
+  private final Comparison comparison;
+  private final Backend backend;
+  private final TensorScope scope;
+  private final Map<Tensor, Gradient> gradients = new IdentityHashMap<>();
+  private final Map<String, float[]> expected = new HashMap<>();
+  private Tape tape;
+  private Pass pass;
+
+  public Replay(GoldenFile golden, Backend backend, Comparison comparison) {
+    this.golden = golden;
+    this.backend = backend;
+    this.comparison = comparison;
+    this.scope = TensorScope.confined(backend);
+    freshPass();
+  }
+
+  public GoldenFile golden() {
+    return golden;
+  }
+
+  public Comparison comparison() {
+    return comparison;
+  }
+
+  public Backend backend() {
+    return backend;
+  }
+
+  public TensorScope scope() {
+    return scope;
+  }
+
+  /** Everything random is recorded, so that the pass's own seed decides nothing. */
+  public Pass pass() {
+    return pass;
+  }
+
+  /** Begins anew: another tape, the same parameters. */
+  public Pass freshPass() {
+    tape = new Tape(backend);
+    gradients.forEach(tape::watch);
+    pass = Pass.training(backend, scope, tape, 0, 1);
+    return pass;
+  }
+
+  /** A recorded tensor as it is, FLOAT32. */
+  public Tensor input(String name) {
+    return tensor(golden.floats(name), golden.shape(name));
+  }
+
+  /** A recorded activation [..., M] as rows [S, M]. */
+  public Tensor rows(String name) {
+    int width = golden.size(name, -1);
+    float[] values = golden.floats(name);
+    return tensor(values, values.length / width, width);
+  }
+
+  public Tensor tensor(float[] values, long... shape) {
+    return scope.allocate(DType.FLOAT32, shape).set(values);
+  }
+
+  public Tensor constant(float value, long... shape) {
+    Tensor tensor = scope.allocate(DType.FLOAT32, shape);
+    backend.fill(value, tensor);
+    return tensor;
+  }
+
+  /** Whole numbers as INT32. */
+  public Tensor integers(long[] values, long... shape) {
+    return scope
+        .allocate(DType.INT32, shape)
+        .set(Arrays.stream(values).mapToInt(Math::toIntExact).toArray());
+  }
+
+  /** Zeros and ones as UINT8. */
+  public Tensor mask(boolean[] values) {
+    byte[] bytes = new byte[values.length];
+    for (int i = 0; i < values.length; i++) {
+      bytes[i] = (byte) (values[i] ? 1 : 0);
+    }
+    return scope.allocate(DType.UINT8, values.length).copyFrom(MemorySegment.ofArray(bytes));
+  }
+
+  /** A recorded weight as it is; its gradient is {@link #gradientOf}. */
+  public Tensor parameter(String name) {
+    return parameter(golden.floats(name), golden.shape(name));
+  }
+
+  /** A weight in another layout than recorded. */
+  public Tensor parameter(float[] values, long... shape) {
+    Tensor parameter = tensor(values, shape);
+    gradients.put(parameter, new Gradient(backend, scope.zeros(DType.FLOAT32, shape)));
+    tape.watch(parameter, gradients.get(parameter));
+    return parameter;
+  }
+
+  /** What the backward added to a parameter's gradient. */
+  public float[] gradientOf(Tensor parameter) {
+    return gradients.get(parameter).sums().toFloats();
+  }
+
+  /** What the recorded gradients are of, auxiliary losses aside: {@code sum(out * upstream)}. */
+  public double objective(float[] out) {
+    float[] upstream = golden.floats("upstream");
+    double sum = 0;
+    for (int i = 0; i < out.length; i++) {
+      sum += (double) out[i] * upstream[i];
+    }
+    return sum;
+  }
+
+  /** Runs the backward of {@code sum(output * upstream)} on top of what else is on the tape. */
+  public void backward(Tensor output, float[] upstream) {
+    tape.addGradient(output, tensor(upstream, output.shape()));
+    tape.backward();
+  }
+
+  /** Runs the backward of the losses on the tape alone. */
+  public void backward() {
+    tape.backward();
+  }
+
+  /** The gradient of an input after the backward; zeros when nothing depended on it. */
+  public float[] gradientOfInput(Tensor input) {
+    Tensor gradient = tape.gradient(input);
+    return gradient == null ? new float[(int) input.count()] : gradient.toFloats();
+  }
+
+  /** Lets {@link #close} compare with these values in the place of the recorded ones. */
+  public void expect(String name, float[] values) {
+    expected.put(name, values);
+  }
+
+  /** Compares floats with the recorded tensor of that name. */
+  public void close(String name, float[] actual) {
+    float[] recorded = golden.floats(name);
+    comparison.close(name, expected.getOrDefault(name, recorded), actual);
+  }
+
+  public void close(String name, double actual) {
+    comparison.close(name, golden.scalar(name), actual);
+  }
+
+  public void exact(String name, long[] actual) {
+    comparison.exact(name, golden.longs(name), actual);
+  }
+
+  @Override
+  public void close() {
+    scope.close();
+  }
+}

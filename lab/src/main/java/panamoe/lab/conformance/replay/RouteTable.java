@@ -1,0 +1,130 @@
+package panamoe.lab.conformance.replay;
+
+import java.util.Arrays;
+import panamoe.backend.Routes;
+
+/**
+ * A gate's decision, read out of its tensors, which the backward frees. Letters as in {@link
+ * Routes}.
+ */
+public record RouteTable(
+    int tokens,
+    int topK,
+    int experts,
+    float[] scores,
+    long[] expert,
+    long[] position,
+    float[] weight,
+    long[] choice,
+    long[] counts,
+    long[] offsets,
+    float auxiliaryLoss,
+    float zLoss) {
+
+  public static RouteTable of(Routes routes) {
+    return new RouteTable(
+        (int) routes.tokens(),
+        routes.topK(),
+        routes.experts(),
+        routes.scores().toFloats(),
+        widened(routes.expert().toInts()),
+        widened(routes.position().toInts()),
+        routes.weight().toFloats(),
+        widened(routes.choice().toInts()),
+        widened(routes.counts().toInts()),
+        widened(routes.offsets().toInts()),
+        routes.losses().getFloat(0),
+        routes.losses().getFloat(1));
+  }
+
+  /** Routes that each expert keeps [E]. */
+  public long[] kept() {
+    long[] kept = new long[experts];
+    for (int e = 0; e < experts; e++) {
+      kept[e] = offsets[e + 1] - offsets[e];
+    }
+    return kept;
+  }
+
+  /** The largest number of routes that one expert was asked for. */
+  public long largestCount() {
+    return Arrays.stream(counts).max().orElse(0);
+  }
+
+  /** Combine weights by expert [S, E], 0 where a token has no route. */
+  public float[] weightByExpert() {
+    return scattered(expert, weight);
+  }
+
+  /** Values of routes [S, K] to the given experts [S, K], as a table [S, E]; 0 elsewhere. */
+  public float[] scattered(long[] chosen, float[] values) {
+    float[] table = new float[tokens * experts];
+    for (int route = 0; route < chosen.length; route++) {
+      if (chosen[route] >= 0) {
+        table[route / topK * experts + (int) chosen[route]] = values[route];
+      }
+    }
+    return table;
+  }
+
+  /** A table by expert [S, E] at the routes [S, K]; 0 for dropped ones. */
+  public float[] atRoutes(float[] byExpert) {
+    float[] values = new float[expert.length];
+    for (int route = 0; route < values.length; route++) {
+      if (expert[route] >= 0) {
+        values[route] = byExpert[route / topK * experts + (int) expert[route]];
+      }
+    }
+    return values;
+  }
+
+  /** The same routes with each token's in the order of experts, dropped ones first. */
+  public RouteTable byExpert() {
+    long[] sortedExpert = expert.clone();
+    long[] sortedPosition = position.clone();
+    float[] sortedWeight = weight.clone();
+    for (int s = 0; s < tokens; s++) {
+      for (int to = 0; to < topK; to++) {
+        int lowest = lowestRemaining(sortedExpert, s * topK + to, (s + 1) * topK);
+        swap(sortedExpert, s * topK + to, lowest);
+        swap(sortedPosition, s * topK + to, lowest);
+        float moved = sortedWeight[lowest];
+        sortedWeight[lowest] = sortedWeight[s * topK + to];
+        sortedWeight[s * topK + to] = moved;
+      }
+    }
+    return new RouteTable(
+        tokens,
+        topK,
+        experts,
+        scores,
+        sortedExpert,
+        sortedPosition,
+        sortedWeight,
+        choice,
+        counts,
+        offsets,
+        auxiliaryLoss,
+        zLoss);
+  }
+
+  private static int lowestRemaining(long[] values, int from, int to) {
+    int lowest = from;
+    for (int i = from + 1; i < to; i++) {
+      if (values[i] < values[lowest]) {
+        lowest = i;
+      }
+    }
+    return lowest;
+  }
+
+  private static void swap(long[] values, int i, int j) {
+    long moved = values[i];
+    values[i] = values[j];
+    values[j] = moved;
+  }
+
+  private static long[] widened(int[] values) {
+    return Arrays.stream(values).asLongStream().toArray();
+  }
+}

@@ -1,0 +1,117 @@
+package panamoe.lab.conformance.torch;
+
+import java.util.Arrays;
+import panamoe.backend.Activation;
+import panamoe.backend.GateKernels;
+import panamoe.backend.GateSettings;
+import panamoe.backend.GateSettings.Normalization;
+import panamoe.backend.GateSettings.Score;
+import panamoe.backend.LossKernels;
+import panamoe.config.GateConfig;
+import panamoe.lab.conformance.replay.Axes;
+import panamoe.lab.conformance.replay.Gates;
+import panamoe.lab.conformance.replay.Layouts;
+import panamoe.lab.conformance.replay.Replay;
+import panamoe.op.GateOp;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+
+/** PyTorch's activations: those with a kernel, and those that kernels give together. */
+public final class ActivationCases {
+  private ActivationCases() {}
+
+  public static void relu(Replay replay) {
+    kernel(replay, Activation.RELU);
+  }
+
+  public static void gelu(Replay replay) {
+    kernel(replay, Activation.GELU);
+  }
+
+  public static void geluTanh(Replay replay) {
+    kernel(replay, Activation.GELU_TANH);
+  }
+
+  public static void silu(Replay replay) {
+    kernel(replay, Activation.SILU);
+  }
+
+  private static void kernel(Replay replay, Activation activation) {
+    Tensor x = row(replay, "x");
+    Tensor y = replay.scope().allocate(DType.FLOAT32, x.shape());
+    replay.backend().activationForward(activation, x, y);
+    replay.close("out", y.toFloats());
+    Tensor dx = replay.scope().allocate(DType.FLOAT32, x.shape());
+    replay.backend().activationBackward(activation, x, row(replay, "upstream"), dx);
+    replay.close("grad.x", dx.toFloats());
+  }
+
+  /** {@code x sigmoid(1.702 x) = silu(1.702 x) / 1.702}. */
+  public static void quickGelu(Replay replay) {
+    Tensor x = row(replay, "x");
+    Tensor silu = Affine.of(replay, x, 1.702f, 0, Activation.SILU);
+    finish(replay, x, Affine.of(replay, silu, 1 / 1.702f, 0, Activation.IDENTITY));
+  }
+
+  /** The score of a sigmoid gate with one expert. */
+  public static void sigmoid(Replay replay) {
+    Tensor x = row(replay, "x");
+    finish(replay, x, sigmoidOf(replay, x));
+  }
+
+  /** {@code tanh(x) = 2 sigmoid(2 x) - 1}. */
+  public static void tanh(Replay replay) {
+    Tensor x = row(replay, "x");
+    Tensor sigmoid = sigmoidOf(replay, Affine.of(replay, x, 2, 0, Activation.IDENTITY));
+    finish(replay, x, Affine.of(replay, sigmoid, 2, -1, Activation.IDENTITY));
+  }
+
+  /**
+   * {@code ln(1 + e^x)} is the cross-entropy of the logits (x, 0) and the second class; its
+   * gradient is the sigmoid.
+   */
+  public static void softplus(Replay replay) {
+    float[] x = replay.golden().floats("x");
+    Axes inPairs = Axes.of(2, x.length).as(1, 0);
+    float[] logits = inPairs.ordered(Layouts.concatenated(x, new float[x.length]));
+    long[] second = new long[x.length];
+    Arrays.fill(second, 1);
+    Tensor losses = replay.scope().allocate(DType.FLOAT32, x.length);
+    Tensor dlogits = replay.scope().allocate(DType.FLOAT32, x.length, 2);
+    replay
+        .backend()
+        .crossEntropy(
+            new LossKernels.Tokens(replay.integers(second, x.length), 0, 1, losses),
+            replay.tensor(logits, x.length, 2),
+            dlogits);
+    replay.close("out", losses.toFloats());
+    float[] upstream = replay.golden().floats("upstream");
+    float[] gradient = Arrays.copyOf(inPairs.restored(dlogits.toFloats()), x.length);
+    for (int i = 0; i < gradient.length; i++) {
+      gradient[i] *= upstream[i];
+    }
+    replay.close("grad.x", gradient);
+    replay.comparison().note("no kernel of its own: the cross-entropy of (x, 0)");
+  }
+
+  private static Tensor sigmoidOf(Replay replay, Tensor x) {
+    GateSettings sigmoid =
+        Gates.dropless(1, Score.SIGMOID, GateConfig.RouteWeight.of(Normalization.RAW))
+            .settings(x.count(), 1, true);
+    return GateOp.forward(
+            replay.pass(), sigmoid, GateKernels.Inputs.of(x.reshape(x.count(), 1)), 0, 0)
+        .weight();
+  }
+
+  private static void finish(Replay replay, Tensor x, Tensor out) {
+    replay.close("out", out.toFloats());
+    replay.backward(out, replay.golden().floats("upstream"));
+    replay.close("grad.x", replay.gradientOfInput(x));
+    replay.comparison().note("no kernel of its own: put together of those there are");
+  }
+
+  private static Tensor row(Replay replay, String name) {
+    float[] values = replay.golden().floats(name);
+    return replay.tensor(values, 1, values.length);
+  }
+}

@@ -1,0 +1,157 @@
+package panamoe.lab.conformance.torch;
+
+import panamoe.backend.Activation;
+import panamoe.backend.GateKernels;
+import panamoe.backend.GateSettings;
+import panamoe.config.DenseConfig;
+import panamoe.lab.conformance.replay.BlockReplay;
+import panamoe.lab.conformance.replay.GoldenFile;
+import panamoe.lab.conformance.replay.Replay;
+import panamoe.lab.conformance.replay.RouteTable;
+import panamoe.lab.conformance.replay.WeightMap;
+import panamoe.nn.Mlp;
+import panamoe.op.EmbeddingOp;
+import panamoe.op.GateOp;
+import panamoe.op.LinearOp;
+import panamoe.op.NormOp;
+import panamoe.parallel.Ranks;
+import panamoe.tensor.BFloat16;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+
+/** PyTorch's layers: linear, norms, embedding, SwiGLU MLP, softmax, top-k, casts. */
+public final class TorchCases {
+  private TorchCases() {}
+
+  public static void linear(Replay replay) {
+    Tensor x = replay.input("x");
+    Tensor weight = replay.parameter("w");
+    Tensor bias = replay.parameter("b");
+    compare(replay, LinearOp.forward(replay.pass(), x, weight, bias, Activation.IDENTITY));
+    replay.close("grad.x", replay.gradientOfInput(x));
+    replay.close("grad.w", replay.gradientOf(weight));
+    replay.close("grad.b", replay.gradientOf(bias));
+  }
+
+  public static void layerNorm(Replay replay) {
+    Tensor x = replay.input("x");
+    Tensor gamma = replay.parameter("w");
+    Tensor beta = replay.parameter("b");
+    compare(replay, NormOp.forward(replay.pass(), x, gamma, beta, epsilon(replay)));
+    replay.close("grad.x", replay.gradientOfInput(x));
+    replay.close("grad.w", replay.gradientOf(gamma));
+    replay.close("grad.b", replay.gradientOf(beta));
+  }
+
+  public static void rmsNorm(Replay replay) {
+    Tensor x = replay.input("x");
+    Tensor gamma = replay.parameter("w");
+    compare(replay, NormOp.forward(replay.pass(), x, gamma, null, epsilon(replay)));
+    replay.close("grad.x", replay.gradientOfInput(x));
+    replay.close("grad.w", replay.gradientOf(gamma));
+  }
+
+  private static float epsilon(Replay replay) {
+    return (float) replay.golden().setting("eps").asDouble();
+  }
+
+  public static void embedding(Replay replay) {
+    long[] ids = replay.golden().longs("ids");
+    Tensor table = replay.parameter("w");
+    compare(
+        replay,
+        EmbeddingOp.forward(replay.pass(), replay.integers(ids, ids.length), table, null, null));
+    replay.close("grad.w", replay.gradientOf(table));
+  }
+
+  public static void swigluMlp(Replay replay) {
+    GoldenFile golden = replay.golden();
+    int hidden = golden.size("w1", 1);
+    DenseConfig config = new DenseConfig(golden.size("w1", 0), Activation.SWIGLU, false);
+    WeightMap weights =
+        new WeightMap("", "grad.").put("up.weight", "w1", "w3").put("down.weight", "w2");
+    try (BlockReplay<Mlp> block =
+        new BlockReplay<>(replay, Ranks.alone(), weights, at -> new Mlp(at, hidden, config))) {
+      Tensor x = replay.input("x");
+      compare(replay, block.layer().forward(block.pass(), x));
+      replay.close("grad.x", replay.gradientOfInput(x));
+      block.compareGradients();
+    }
+  }
+
+  private static void compare(Replay replay, Tensor out) {
+    replay.close("out", out.toFloats());
+    replay.backward(out, replay.golden().floats("upstream"));
+  }
+
+  public static void softmax(Replay replay) {
+    float[] logits = replay.golden().floats("x");
+    Softmax softmax =
+        Softmax.of(
+            replay, logits, replay.golden().floats("upstream"), replay.golden().size("x", 1));
+    replay.close("out", softmax.probability());
+    replay.close("logsumexp", softmax.logSumExp());
+    replay.close("log_softmax", softmax.logOf(logits));
+    replay.close("grad.x", softmax.gradient());
+    replay.comparison().note("softmax within the attention kernel");
+  }
+
+  /**
+   * The k largest of each row are the experts that a gate chooses, by logits where it is given
+   * noise.
+   */
+  public static void topK(Replay replay) {
+    GoldenFile golden = replay.golden();
+    Tensor x = replay.input("x");
+    int topK = golden.setting("k").asInt();
+    GateKernels.Inputs inputs =
+        new GateKernels.Inputs(x, null, null, replay.constant(0, x.shape()), null);
+    RouteTable table =
+        RouteTable.of(GateOp.forward(replay.pass(), GateSettings.dropless(topK), inputs, 0, 0));
+    replay.exact("indices", table.choice());
+    long[] best = new long[table.tokens()];
+    for (int s = 0; s < best.length; s++) {
+      best[s] = table.choice()[s * topK];
+    }
+    replay.exact("argmax", best);
+    replay.close("values", table.atRoutes(golden.floats("x")));
+  }
+
+  /**
+   * To bfloat16 by the cast kernel: equal bits, except in NaNs. float16 is a type of files only.
+   */
+  public static void cast(Replay replay) {
+    GoldenFile golden = replay.golden();
+    Tensor x = replay.input("x");
+    Tensor rounded = replay.scope().allocate(DType.BFLOAT16, x.shape());
+    replay.backend().cast(x, rounded);
+    float[] actual = rounded.toFloats();
+    long[] bits = golden.longs("bf16_bits");
+    float[] expected = new float[bits.length];
+    for (int i = 0; i < bits.length; i++) {
+      expected[i] = BFloat16.toFloat((short) bits[i]);
+    }
+    replay.comparison().exact("bf16_bits", bitsOf(expected), bitsOf(actual));
+    Tensor widened = replay.scope().allocate(DType.FLOAT32, x.shape());
+    replay.backend().cast(rounded, widened);
+    replay
+        .comparison()
+        .exact("bf16 read and widened", bitsOf(golden.floats("bf16")), bitsOf(widened.toFloats()));
+    long[] halfBits = golden.longs("f16_bits");
+    float[] halves = new float[halfBits.length];
+    for (int i = 0; i < halves.length; i++) {
+      halves[i] = Float.float16ToFloat((short) halfBits[i]);
+    }
+    replay.comparison().exact("f16 read", bitsOf(halves), bitsOf(golden.floats("f16")));
+    replay.comparison().note("float16 is only read, never computed in");
+  }
+
+  /** Bits with all NaNs alike. */
+  private static long[] bitsOf(float[] values) {
+    long[] bits = new long[values.length];
+    for (int i = 0; i < bits.length; i++) {
+      bits[i] = Float.floatToIntBits(values[i]);
+    }
+    return bits;
+  }
+}

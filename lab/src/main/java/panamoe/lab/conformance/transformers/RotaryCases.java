@@ -1,0 +1,146 @@
+package panamoe.lab.conformance.transformers;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.Arrays;
+import java.util.stream.LongStream;
+import panamoe.config.Rotary;
+import panamoe.config.RotaryScaling;
+import panamoe.lab.conformance.replay.Axes;
+import panamoe.lab.conformance.replay.GoldenFile;
+import panamoe.lab.conformance.replay.Replay;
+import panamoe.nn.RotaryTable;
+import panamoe.op.RotaryOp;
+import panamoe.tensor.Tensor;
+
+/**
+ * Rotary positions of transformers: tables of every scaling, and what DeepSeek's models do with
+ * adjacent pairs.
+ */
+public final class RotaryCases {
+  private RotaryCases() {}
+
+  public static void table(Replay replay) {
+    GoldenFile golden = replay.golden();
+    int headSize = golden.hyper("head_dim").asInt();
+    double base = golden.hyper("rope_theta").asDouble();
+    long[] positions = golden.longs("position_ids");
+    int length = (int) Arrays.stream(positions).max().orElseThrow() + 1;
+    RotaryScaling scaling = scaling(golden);
+    double[] frequencies = scaling.frequencies(headSize, base, length);
+    float[] rounded = new float[frequencies.length];
+    for (int i = 0; i < rounded.length; i++) {
+      rounded[i] = (float) frequencies[i];
+    }
+    replay.close("inv_freq", rounded);
+    replay.close("attention_scaling", scaling.amplitude());
+    RotaryTable table =
+        RotaryTable.of(
+            replay.scope(), length, new Rotary(base, headSize, Rotary.Pairs.HALVES, scaling));
+    replay.close("cos", repeated(table.cosine(), positions));
+    replay.close("sin", repeated(table.sine(), positions));
+  }
+
+  private static RotaryScaling scaling(GoldenFile golden) {
+    JsonNode scaling = golden.hyper("rope_scaling");
+    if (scaling.isNull()) {
+      return RotaryScaling.NONE;
+    }
+    double factor = scaling.path("factor").asDouble(1);
+    int maximum = golden.hyper("max_position_embeddings").asInt();
+    int trained = scaling.path("original_max_position_embeddings").asInt(maximum);
+    return switch (scaling.path("rope_type").asText()) {
+      case "default" -> RotaryScaling.NONE;
+      case "linear" -> new RotaryScaling.Linear(factor);
+      case "dynamic" -> new RotaryScaling.Dynamic(factor, maximum);
+      case "llama3" ->
+          new RotaryScaling.Llama3(
+              factor,
+              scaling.path("low_freq_factor").asDouble(),
+              scaling.path("high_freq_factor").asDouble(),
+              trained);
+      case "yarn" ->
+          new RotaryScaling.Yarn(
+              factor,
+              trained,
+              scaling.path("beta_fast").asDouble(32),
+              scaling.path("beta_slow").asDouble(1),
+              scaling.path("truncate").asBoolean(true),
+              yarnAmplitude(scaling, factor));
+      case String other -> throw new IllegalArgumentException("unknown rope_type '" + other + "'");
+    };
+  }
+
+  private static double yarnAmplitude(JsonNode scaling, double factor) {
+    if (scaling.hasNonNull("attention_factor")) {
+      return scaling.get("attention_factor").asDouble();
+    }
+    double weight = scaling.path("mscale").asDouble(0);
+    double allWeight = scaling.path("mscale_all_dim").asDouble(0);
+    return weight != 0 && allWeight != 0
+        ? RotaryScaling.Yarn.amplitude(factor, weight)
+            / RotaryScaling.Yarn.amplitude(factor, allWeight)
+        : RotaryScaling.Yarn.amplitude(factor, 1);
+  }
+
+  /** Table rows [P, D/2] at the positions, each twice over as the peer has them: [S, D]. */
+  public static float[] repeated(Tensor table, long[] positions) {
+    int pairs = (int) table.size(1);
+    float[] values = table.toFloats();
+    float[] result = new float[positions.length * 2 * pairs];
+    for (int s = 0; s < positions.length; s++) {
+      for (int half = 0; half < 2; half++) {
+        System.arraycopy(values, (int) positions[s] * pairs, result, (2 * s + half) * pairs, pairs);
+      }
+    }
+    return result;
+  }
+
+  /**
+   * V2 leaves the rotated pairs where they were, at (2i, 2i + 1); V3 moves them to (i, i + D/2).
+   */
+  public static void adjacentPairs(Replay replay) {
+    GoldenFile golden = replay.golden();
+    for (String name : new String[] {"q", "k"}) {
+      replay.close(
+          "v2_" + name,
+          rotated(replay, name, golden.floats("v2_freqs_real"), golden.floats("v2_freqs_imag")));
+      int headSize = golden.size(name, 3);
+      float[] ours = rotated(replay, name, firstHalves(golden, "cos"), firstHalves(golden, "sin"));
+      Axes halves = Axes.of(ours.length / headSize, headSize / 2, 2).as(0, 2, 1);
+      replay.close("v3_" + name, halves.ordered(ours));
+    }
+    replay
+        .comparison()
+        .note(
+            "v3_q, v3_k: ours with the pairs moved apart; products of q and k do not depend on it");
+  }
+
+  /** The recorded tables [B, L, D] hold every angle twice. */
+  private static float[] firstHalves(GoldenFile golden, String name) {
+    float[] table = golden.floats(name);
+    int half = golden.size(name, 2) / 2;
+    Axes halvesFirst = Axes.of(table.length / (2 * half), 2, half).as(1, 0, 2);
+    return Arrays.copyOf(halvesFirst.ordered(table), table.length / 2);
+  }
+
+  /** Peer's layout [B, H, L, D] in and out; one row of the table [B * L, D/2] for each token. */
+  private static float[] rotated(Replay replay, String name, float[] cosine, float[] sine) {
+    long[] shape = replay.golden().shape(name);
+    int batch = (int) shape[0];
+    int heads = (int) shape[1];
+    int length = (int) shape[2];
+    int headSize = (int) shape[3];
+    int rows = batch * length;
+    Axes tokensFirst = Axes.of(batch, heads, length, headSize).as(0, 2, 1, 3);
+    float[] values = tokensFirst.ordered(replay.golden().floats(name));
+    Tensor rotated =
+        RotaryOp.forward(
+            replay.pass(),
+            replay.tensor(values, rows, heads, headSize),
+            replay.integers(LongStream.range(0, rows).toArray(), rows),
+            replay.tensor(cosine, rows, headSize / 2),
+            replay.tensor(sine, rows, headSize / 2),
+            true);
+    return tokensFirst.restored(rotated.toFloats());
+  }
+}

@@ -1,0 +1,125 @@
+package panamoe.lab.conformance.tutel;
+
+import panamoe.backend.GateKernels;
+import panamoe.backend.GateSettings;
+import panamoe.backend.GateSettings.Normalization;
+import panamoe.backend.GateSettings.QueueOrder;
+import panamoe.backend.Routes;
+import panamoe.config.GateConfig;
+import panamoe.lab.conformance.replay.Axes;
+import panamoe.lab.conformance.replay.Gates;
+import panamoe.lab.conformance.replay.GoldenFile;
+import panamoe.lab.conformance.replay.Layouts;
+import panamoe.lab.conformance.replay.Replay;
+import panamoe.lab.conformance.replay.RouteTable;
+import panamoe.lab.conformance.replay.TokenOrder;
+import panamoe.op.GateOp;
+import panamoe.tensor.Tensor;
+
+/** Tutel's {@code extract_critical}: the choice, the queues and the loss of given logits. */
+public final class RoutingCases {
+  private final Replay replay;
+  private final GoldenFile golden;
+  private final int tokens;
+  private final int experts;
+  private final GateSettings limited;
+  private final GateSettings dropless;
+  private final TokenOrder order;
+
+  private RoutingCases(Replay replay) {
+    this.replay = replay;
+    this.golden = replay.golden();
+    this.tokens = golden.size("logits", 0);
+    this.experts = golden.size("logits", 1);
+    GateConfig gate = gate(golden, 1);
+    long capacity = golden.longs("capacity")[0];
+    this.dropless = gate.settings(tokens, experts, true);
+    this.limited = gate.withCapacity(capacity(capacity)).settings(tokens, experts, true);
+    this.order =
+        golden.hyper("bpr").asBoolean()
+            ? TokenOrder.byBest(RouteTable.of(routes(dropless, replay.input("logits"), 0)))
+            : TokenOrder.given(tokens);
+  }
+
+  /**
+   * Tutel's gate without a capacity: weights are normalised before dropping, and the loss, with a
+   * factor in the objective, counts first choices alone.
+   */
+  static GateConfig gate(GoldenFile golden, double auxiliary) {
+    int topK = golden.hyper("k").asInt();
+    boolean normalized = golden.hyper("norm").asBoolean() && topK > 1;
+    return Gates.softmax(topK, normalized ? Normalization.CHOSEN : Normalization.RAW)
+        .withLoss(new GateConfig.Loss(false, auxiliary, 0));
+  }
+
+  /** Second choices queue behind all first ones. */
+  static GateConfig.Capacity capacity(long routes) {
+    return Gates.first(routes, QueueOrder.CHOICE_MAJOR);
+  }
+
+  public static void extractCritical(Replay replay) {
+    new RoutingCases(replay).compare();
+  }
+
+  private void compare() {
+    replay.freshPass();
+    Tensor logits = ordered();
+    RouteTable kept = RouteTable.of(routes(limited, logits, 1));
+    replay.backward();
+    replay.close("grad_logits_l_aux", order.restored(replay.gradientOfInput(logits)));
+    replay.close("l_aux", kept.auxiliaryLoss());
+    replay.close("scores", order.restored(kept.scores()));
+    if (golden.has("dispatch_count")) {
+      replay.exact("dispatch_count", kept.counts());
+    }
+    compareRoutes(kept);
+    compareGates();
+  }
+
+  /** A dropped route's recorded slot is its place in the whole queue; ours is -1. */
+  private void compareRoutes(RouteTable kept) {
+    int topK = kept.topK();
+    long[] recordedKept = byToken("route_kept", topK);
+    long[] slots = byToken("route_slot", topK);
+    long[] actualKept = new long[slots.length];
+    for (int route = 0; route < slots.length; route++) {
+      actualKept[route] = kept.expert()[route] >= 0 ? 1 : 0;
+      slots[route] = recordedKept[route] == 1 ? slots[route] : -1;
+    }
+    replay
+        .comparison()
+        .exact("route_expert", byToken("route_expert", topK), order.restored(kept.choice()));
+    replay.comparison().exact("route_kept", recordedKept, order.restored(actualKept));
+    replay.comparison().exact("route_slot", slots, order.restored(kept.position()));
+  }
+
+  /** The peer's gates are those before dropping, so they come from a gate that drops nothing. */
+  private void compareGates() {
+    replay.freshPass();
+    Tensor logits = ordered();
+    Routes routes = routes(dropless, logits, 0);
+    Axes byToken = Axes.of(dropless.topK(), tokens).as(1, 0);
+    replay
+        .comparison()
+        .close(
+            "route_gate",
+            byToken.ordered(golden.floats("route_gate")),
+            order.restored(routes.weight().toFloats()));
+    replay.backward(
+        routes.weight(), order.permuted(byToken.ordered(golden.floats("upstream_gate"))));
+    replay.close("grad_logits_gate", order.restored(replay.gradientOfInput(logits)));
+  }
+
+  private Tensor ordered() {
+    return replay.tensor(order.permuted(golden.floats("logits")), tokens, experts);
+  }
+
+  private Routes routes(GateSettings settings, Tensor logits, float auxiliary) {
+    return GateOp.forward(replay.pass(), settings, GateKernels.Inputs.of(logits), auxiliary, 0);
+  }
+
+  /** A recorded table [K, S] as [S, K]. */
+  private long[] byToken(String name, int topK) {
+    return Layouts.transposed(golden.longs(name), topK, tokens);
+  }
+}

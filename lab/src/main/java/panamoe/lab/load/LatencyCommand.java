@@ -1,0 +1,289 @@
+package panamoe.lab.load;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.Callable;
+import panamoe.backend.Backend;
+import panamoe.comm.Traffic;
+import panamoe.config.ModelConfig;
+import panamoe.engine.Engine;
+import panamoe.engine.InferenceSettings;
+import panamoe.engine.ModelFolder;
+import panamoe.harness.ComputeType;
+import panamoe.harness.SharedOptions;
+import panamoe.harness.probe.TimedTexts;
+import panamoe.harness.ranks.Alike;
+import panamoe.harness.ranks.RankOptions;
+import panamoe.harness.ranks.RankRun;
+import panamoe.model.LanguageModel;
+import panamoe.parallel.Ranks;
+import panamoe.parallel.Topology;
+import panamoe.param.WeightTypes;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code panamoe bench latency}. */
+@Command(
+    name = "latency",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = {
+      "Measures how long the next token of each text takes, on one rank or over many: "
+          + "texts are written together, a step of the engine for all. Shows beside it which "
+          + "part of the time went into exchanges between experts' ranks, and what a rank "
+          + "sends in a step; and, with --peer, how long PyTorch takes for the same texts over "
+          + "as many ranks."
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  panamoe bench latency novels --texts 1,16",
+      "  panamoe bench latency novels --ranks 4 --ep 2 --tp 2",
+      "  panamoe bench latency novels --ranks 8 --nodes 2 --exchange hierarchical",
+      "  mpirun -n 4 panamoe bench latency novels --comm mpi --ep 4",
+      "  mpirun -n 2 panamoe bench latency novels --comm mpi --peer torch-einsum",
+      "",
+      "docs/benchmarks.md says what each column means."
+    })
+public final class LatencyCommand implements Callable<Integer> {
+  private static final Duration WARM_UP = Duration.ofSeconds(3);
+
+  @Spec private CommandSpec spec;
+  @Mixin private SharedOptions shared;
+  @Mixin private RankOptions rankOptions;
+
+  @Parameters(paramLabel = "MODEL", description = "A run's folder, or a checkpoint.")
+  private Path model;
+
+  @Option(
+      names = "--texts",
+      split = ",",
+      paramLabel = "N",
+      defaultValue = "1,8,16",
+      description = "Texts that are written together. Default: ${DEFAULT-VALUE}.")
+  private List<Integer> texts;
+
+  @Option(
+      names = "--tokens",
+      paramLabel = "N",
+      defaultValue = "100",
+      description =
+          "Tokens of each text; the first fifth is not timed. Default: ${DEFAULT-VALUE}, or what"
+              + " the context has room for.")
+  private int tokens;
+
+  @Option(
+      names = "--dtype",
+      paramLabel = "TYPE",
+      defaultValue = "f32",
+      description = "f32 or bf16. Default: ${DEFAULT-VALUE}.")
+  private ComputeType dtype;
+
+  @Option(
+      names = "--peer",
+      paramLabel = "PEER",
+      description =
+          "Then the same texts in PyTorch: torch-einsum (one-hot masks, all-to-all and padded"
+              + " experts over as many ranks of MPI, the DeepSpeed-MoE paper's baseline)."
+              + " ci/setup --tests installs it.")
+  private String peer;
+
+  /** What the ranks have measured, for the peer that follows. */
+  private record Measured(Latency latency, WrittenTexts texts) {}
+
+  @Override
+  public Integer call() throws Exception {
+    for (int count : texts) {
+      shared.require(count >= 1 && count <= 1024, "--texts is " + count + ", expected 1 to 1024");
+    }
+    shared.require(tokens >= 5, "--tokens is " + tokens + ", expected 5 or more");
+    ModelFolder folder = ModelFolder.open(model);
+    Topology topology = shared.checked(rankOptions::topology);
+    rankOptions.requireAvailable();
+    if (peer != null) {
+      requirePeer(folder.config(), topology);
+    }
+    List<Measured> measured =
+        new RankRun(rankOptions, shared)
+            .run(
+                (ranks, backend, _) -> {
+                  Alike.requireModel(ranks, folder);
+                  shared.require(
+                      peer == null || backend.name().equals("cpu"),
+                      "--peer " + peer + " does not run on --device " + backend.name());
+                  return measure(ranks, backend, folder);
+                });
+    if (peer != null && rankOptions.leads()) {
+      printBeside(folder, topology.ranks(), measured);
+    }
+    return 0;
+  }
+
+  private void requirePeer(ModelConfig config, Topology topology) throws IOException {
+    shared.checked(() -> EinsumPeer.check(peer, config, topology));
+    shared.require(
+        rankOptions.oneProcess() || rankOptions.here() == topology.ranks(),
+        "--peer " + peer + " runs on one machine, but these ranks are on several");
+    if (rankOptions.leads()) {
+      EinsumPeer.requireInstalled();
+    }
+  }
+
+  /** The peer runs when our ranks have ended: those that wait would take processors from it. */
+  private void printBeside(ModelFolder folder, int ranks, List<Measured> measured)
+      throws IOException {
+    int threads = Math.max(1, shared.threadCount() / ranks);
+    try (EinsumPeer theirs = new EinsumPeer(folder, dtype, ranks, threads)) {
+      for (Measured ours : measured) {
+        print(ours.latency(), theirs.write(ours.texts(), ours.latency().stepMs()));
+      }
+    }
+  }
+
+  private List<Measured> measure(Ranks ranks, Backend backend, ModelFolder folder)
+      throws Exception {
+    int length = Math.min(tokens, folder.config().context() - 1);
+    List<Measured> measured = new ArrayList<>();
+    List<String> warnings = new ArrayList<>();
+    try (LanguageModel loaded =
+        folder.load(
+            backend,
+            InferenceSettings.of(WeightTypes.of(dtype.dtype())),
+            ranks,
+            warnings,
+            _ -> {})) {
+      if (ranks.first()) {
+        warnings.forEach(warning -> spec.commandLine().getErr().println("warning: " + warning));
+      }
+      if (ranks.first() && !shared.json()) {
+        out().println(Latency.HEADER);
+      }
+      warmUp(backend, folder, loaded, length);
+      for (int count : texts) {
+        Latency latency = measure(ranks, backend, folder, loaded, count, length);
+        if (peer != null) {
+          measured.add(new Measured(latency, write(backend, folder, loaded, count, length)));
+        } else if (ranks.first()) {
+          print(latency, null);
+        }
+      }
+    }
+    return measured;
+  }
+
+  /**
+   * Java compiles what steps over ranks call, by threads that take the ranks' processors; ranks
+   * find out how fast their links are.
+   */
+  private void warmUp(Backend backend, ModelFolder folder, LanguageModel loaded, int length)
+      throws InterruptedException {
+    TimedTexts warm = timed(folder, texts.getFirst(), length);
+    Engine.onRanks(
+        backend,
+        loaded,
+        folder.tokenizer(),
+        warm.config(),
+        engine -> {
+          long end = System.nanoTime() + WARM_UP.toNanos();
+          while (System.nanoTime() < end) {
+            warm.write(engine);
+          }
+        });
+  }
+
+  /** The texts that were measured, once more, with log-probabilities, which take time. */
+  private WrittenTexts write(
+      Backend backend, ModelFolder folder, LanguageModel loaded, int count, int length)
+      throws InterruptedException {
+    TimedTexts timed = timed(folder, count, length);
+    WrittenTexts texts = WrittenTexts.of(count, length, timed.first());
+    Engine.onRanks(
+        backend,
+        loaded,
+        folder.tokenizer(),
+        timed.config(),
+        engine -> {
+          for (int text = 0; text < count; text++) {
+            engine.submit(timed.request(text).withLogprobs(0), texts.listener(text));
+          }
+          for (int step = 0; step < length; step++) {
+            engine.step();
+          }
+        });
+    return texts;
+  }
+
+  private Latency measure(
+      Ranks ranks, Backend backend, ModelFolder folder, LanguageModel loaded, int count, int length)
+      throws Exception {
+    TimedTexts timed = timed(folder, count, length);
+    double[] steps = new double[length];
+    Traffic before = ranks.world().traffic();
+    try (ExchangeShare exchanges = new ExchangeShare()) {
+      Engine.onRanks(
+          backend,
+          loaded,
+          folder.tokenizer(),
+          timed.config(),
+          engine -> System.arraycopy(timed.write(engine), 0, steps, 0, length));
+      Traffic sent = mean(ranks, before, ranks.world().traffic(), length);
+      int here = rankOptions.oneProcess() ? ranks.world().size() : 1;
+      double share = ranks.first() ? exchanges.of(Arrays.stream(steps).sum(), here) : 0;
+      return Latency.of(name(), ranks, rankOptions.strategy(), count, steps, share, sent);
+    }
+  }
+
+  private TimedTexts timed(ModelFolder folder, int count, int length) {
+    return new TimedTexts(count, length, 1, folder.tokenizer().endOfText(), shared.seed());
+  }
+
+  /** What a rank sent in a step, on average over ranks. */
+  private static Traffic mean(Ranks ranks, Traffic before, Traffic after, int steps) {
+    long[] mine = {
+      after.nearMessages() - before.nearMessages(),
+      after.nearBytes() - before.nearBytes(),
+      after.farMessages() - before.farMessages(),
+      after.farBytes() - before.farBytes()
+    };
+    long[] sums = new long[mine.length];
+    for (int i = 0; i < mine.length; i++) {
+      sums[i] = Arrays.stream(ranks.world().allGather(mine[i])).sum();
+    }
+    long parts = (long) ranks.world().size() * steps;
+    return new Traffic(sums[0] / parts, sums[1] / parts, sums[2] / parts, sums[3] / parts);
+  }
+
+  private String name() {
+    return model.toAbsolutePath().normalize().getFileName().toString();
+  }
+
+  /**
+   * @param theirs null without a peer
+   */
+  private void print(Latency latency, EinsumPeer.Result theirs) {
+    ObjectMapper json = new ObjectMapper();
+    ObjectNode keys = json.valueToTree(latency);
+    String row = latency.toRow();
+    if (theirs != null) {
+      keys.setAll(json.<ObjectNode>valueToTree(theirs));
+      row += theirs.toRow();
+    }
+    out().println(shared.json() ? keys : row);
+    out().flush();
+  }
+
+  private PrintWriter out() {
+    return spec.commandLine().getOut();
+  }
+}

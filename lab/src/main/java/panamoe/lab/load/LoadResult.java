@@ -1,0 +1,115 @@
+package panamoe.lab.load;
+
+import com.fasterxml.jackson.databind.PropertyNamingStrategies;
+import com.fasterxml.jackson.databind.annotation.JsonNaming;
+import java.util.List;
+import java.util.Locale;
+import java.util.stream.LongStream;
+
+/**
+ * What a server did under a load; {@code --json} prints it as one line.
+ *
+ * @param load {@code closed}, or the rate as it was asked for
+ * @param seconds during which requests were sent
+ * @param requests sent
+ * @param requestsPerS sent a second
+ * @param donePerS answered in full, a second
+ * @param goodPerS answered in full and within the targets, a second (goodput)
+ * @param refused by 429 or 503
+ * @param failed in any other way
+ * @param tokensPerS tokens of texts, a second
+ * @param firstMsP50 median time from when a request was due to its first piece
+ * @param nextMsP50 median time from piece to piece
+ */
+@JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
+record LoadResult(
+    String load,
+    double seconds,
+    int requests,
+    double requestsPerS,
+    double donePerS,
+    double goodPerS,
+    int refused,
+    int failed,
+    double tokensPerS,
+    double firstMsP50,
+    double firstMsP99,
+    double nextMsP50,
+    double nextMsP99) {
+
+  static final String HEADER =
+      String.format(
+          Locale.ROOT,
+          "%-8s %8s %8s %8s %8s %8s %9s %10s %10s %9s %9s",
+          "load",
+          "sent/s",
+          "done/s",
+          "good/s",
+          "refused",
+          "failed",
+          "tokens/s",
+          "first p50",
+          "first p99",
+          "next p50",
+          "next p99");
+
+  /**
+   * @param seconds during which requests were sent
+   * @param took seconds until the last one was answered, which rates are counted by
+   */
+  static LoadResult of(
+      String load, double seconds, double took, List<Outcome> outcomes, Targets targets) {
+    List<Outcome> done =
+        outcomes.stream().filter(outcome -> outcome.kind() == Outcome.Kind.DONE).toList();
+    long[] first = done.stream().mapToLong(Outcome::firstNanos).sorted().toArray();
+    long[] next =
+        done.stream()
+            .flatMapToLong(outcome -> LongStream.of(outcome.betweenNanos()))
+            .sorted()
+            .toArray();
+    return new LoadResult(
+        load,
+        seconds,
+        outcomes.size(),
+        outcomes.size() / seconds,
+        done.size() / took,
+        outcomes.stream().filter(targets::met).count() / took,
+        count(outcomes, Outcome.Kind.REFUSED),
+        count(outcomes, Outcome.Kind.FAILED),
+        done.stream().mapToLong(Outcome::tokens).sum() / took,
+        milliseconds(first, 0.5),
+        milliseconds(first, 0.99),
+        milliseconds(next, 0.5),
+        milliseconds(next, 0.99));
+  }
+
+  private static int count(List<Outcome> outcomes, Outcome.Kind kind) {
+    return (int) outcomes.stream().filter(outcome -> outcome.kind() == kind).count();
+  }
+
+  /** The value that a part of all sorted ones does not exceed; 0 of none. */
+  private static double milliseconds(long[] sorted, double part) {
+    if (sorted.length == 0) {
+      return 0;
+    }
+    int rank = (int) Math.ceil(part * sorted.length) - 1;
+    return sorted[Math.max(0, rank)] / 1e6;
+  }
+
+  String toRow() {
+    return String.format(
+        Locale.ROOT,
+        "%-8s %8.1f %8.1f %8.1f %8d %8d %9.0f %10.1f %10.1f %9.2f %9.2f",
+        load,
+        requestsPerS,
+        donePerS,
+        goodPerS,
+        refused,
+        failed,
+        tokensPerS,
+        firstMsP50,
+        firstMsP99,
+        nextMsP50,
+        nextMsP99);
+  }
+}

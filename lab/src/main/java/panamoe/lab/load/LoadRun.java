@@ -1,0 +1,104 @@
+package panamoe.lab.load;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.locks.LockSupport;
+
+/** Sends requests to a server for some time, and collects what became of them. */
+final class LoadRun {
+  private final LoadClient client;
+  private final RequestMix mix;
+  private final Random random;
+
+  LoadRun(LoadClient client, RequestMix mix, long seed) {
+    this.client = client;
+    this.mix = mix;
+    this.random = new Random(seed);
+  }
+
+  /**
+   * Closed loop: {@code users} of whom each sends a request when its last one was answered. Shows
+   * what the server can do at most.
+   */
+  List<Outcome> closed(int users, double seconds) throws InterruptedException {
+    long end = System.nanoTime() + (long) (seconds * 1e9);
+    return together(
+        users,
+        (user, into) -> {
+          while (System.nanoTime() < end) {
+            RequestMix.Asked asked;
+            synchronized (mix) {
+              asked = mix.next();
+            }
+            into.add(client.ask(asked, System.nanoTime()));
+          }
+        });
+  }
+
+  /**
+   * Open loop: requests come at random times (a Poisson process) whatever the server does, as from
+   * users who do not know of each other.
+   *
+   * @param rate requests per second
+   */
+  List<Outcome> open(double rate, double seconds) throws InterruptedException {
+    List<Long> offsets = new ArrayList<>();
+    List<RequestMix.Asked> asked = new ArrayList<>();
+    for (double at = wait(rate); at < seconds; at += wait(rate)) {
+      offsets.add((long) (at * 1e9));
+      asked.add(mix.next());
+    }
+    long start = System.nanoTime();
+    return together(
+        offsets.size(),
+        (number, into) -> {
+          long due = start + offsets.get(number);
+          for (long left = due - System.nanoTime(); left > 0; left = due - System.nanoTime()) {
+            LockSupport.parkNanos(left);
+          }
+          into.add(client.ask(asked.get(number), due));
+        });
+  }
+
+  /** Seconds until the next request of a Poisson process. */
+  private double wait(double rate) {
+    return -Math.log(1 - random.nextDouble()) / rate;
+  }
+
+  private interface User {
+    void run(int number, List<Outcome> into) throws InterruptedException;
+  }
+
+  private static List<Outcome> together(int users, User user) throws InterruptedException {
+    List<Outcome> all = new ArrayList<>();
+    try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
+      List<Future<List<Outcome>>> running = new ArrayList<>();
+      for (int i = 0; i < users; i++) {
+        int number = i;
+        running.add(
+            threads.submit(
+                () -> {
+                  List<Outcome> mine = new ArrayList<>();
+                  user.run(number, mine);
+                  return mine;
+                }));
+      }
+      try {
+        for (Future<List<Outcome>> next : running) {
+          all.addAll(next.get());
+        }
+      } catch (InterruptedException e) {
+        threads.shutdownNow();
+        throw e;
+      } catch (ExecutionException e) {
+        throw new IllegalStateException(e.getCause());
+      }
+    }
+    return all;
+  }
+}

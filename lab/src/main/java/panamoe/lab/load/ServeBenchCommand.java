@@ -1,0 +1,245 @@
+package panamoe.lab.load;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import panamoe.harness.SharedOptions;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code panamoe bench serve}. */
+@Command(
+    name = "serve",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = {
+      "Measures a server under load: what it can do at most, then what its users see "
+          + "while requests come at random times (a Poisson process), whether or not it keeps "
+          + "up.",
+      "",
+      "Starts 'panamoe serve MODEL' in a process of its own, or asks the server at "
+          + "--url, which may be any that answers OpenAI's completions. Prompts are of many "
+          + "lengths, and a part of them begins alike. A request is good if its first piece of "
+          + "text and the ones behind it come in time."
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  panamoe bench serve novels",
+      "  panamoe bench serve novels --rate 1x,2x --seconds 30 -- --sequences 32 --max-queued-requests 16",
+      "  panamoe bench serve --url http://localhost:8080 --rate 5,10",
+      "",
+      "Load and server share this machine: use --url to measure from another one. docs/benchmarks.md",
+      "says what each column means."
+    })
+public final class ServeBenchCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec;
+  @Mixin private SharedOptions shared;
+
+  @Parameters(
+      index = "0",
+      arity = "0..1",
+      paramLabel = "MODEL",
+      description = "A run's folder, or a checkpoint.")
+  private Path model;
+
+  @Parameters(
+      index = "1..*",
+      paramLabel = "-- OPTIONS",
+      description = "Behind --: options of serve.")
+  private List<String> serverOptions = List.of();
+
+  @Option(names = "--url", paramLabel = "URL", description = "A server to ask in place of MODEL.")
+  private String url;
+
+  @Option(
+      names = "--rate",
+      split = ",",
+      paramLabel = "R",
+      defaultValue = "0.5x,1x,2x",
+      converter = Rate.Converter.class,
+      description =
+          "Requests a second; with x, a multiple of what the server does at most. Default: ${DEFAULT-VALUE}.")
+  private List<Rate> rates;
+
+  @Option(
+      names = "--seconds",
+      paramLabel = "S",
+      defaultValue = "20",
+      description = "How long requests are sent at each rate. Default: ${DEFAULT-VALUE}.")
+  private double seconds;
+
+  @Option(
+      names = "--users",
+      paramLabel = "N",
+      defaultValue = "16",
+      description =
+          "To find the most, so many users ask again when they are answered. Default: ${DEFAULT-VALUE}.")
+  private int users;
+
+  @Option(
+      names = "--prompt-tokens",
+      paramLabel = "N",
+      description =
+          "Most tokens of a prompt; the fewest are a sixteenth. Default: half of the context, at most 256.")
+  private Integer promptTokens;
+
+  @Option(
+      names = "--text-tokens",
+      paramLabel = "N",
+      description =
+          "Most tokens of a text; the fewest are an eighth. Default: a quarter of the context, at most 64.")
+  private Integer textTokens;
+
+  @Option(
+      names = "--shared",
+      paramLabel = "PART",
+      defaultValue = "0.5",
+      description =
+          "The part, 0 to 1, of the longer prompts that begin like others. Default: ${DEFAULT-VALUE}.")
+  private double alike;
+
+  @Option(
+      names = "--first-ms",
+      paramLabel = "MS",
+      defaultValue = "1000",
+      description = "A good request's first piece comes within so long. Default: ${DEFAULT-VALUE}.")
+  private long firstMs;
+
+  @Option(
+      names = "--next-ms",
+      paramLabel = "MS",
+      defaultValue = "100",
+      description =
+          "A good request's other pieces come so fast, on average. Default: ${DEFAULT-VALUE}.")
+  private long nextMs;
+
+  @Override
+  public Integer call() throws IOException, InterruptedException {
+    shared.require(model != null || url != null, "name a MODEL, or a server by --url");
+    shared.require(
+        model == null || url == null, "MODEL and --url are both given: name one of them");
+    shared.require(url == null || serverOptions.isEmpty(), "options of serve need a MODEL");
+    shared.require(
+        seconds >= 1 && seconds <= 3600, "--seconds is " + seconds + ", expected 1 to 3600");
+    shared.require(users >= 1 && users <= 4096, "--users is " + users + ", expected 1 to 4096");
+    shared.require(
+        firstMs >= 1 && nextMs >= 1,
+        "--first-ms is " + firstMs + " and --next-ms " + nextMs + ", expected 1 or more");
+    if (url != null) {
+      measure(url);
+    } else {
+      try (ServedProcess server = new ServedProcess(model, options())) {
+        measure(server.url());
+      }
+    }
+    return 0;
+  }
+
+  private List<String> options() {
+    List<String> options = shared.ofMachine();
+    options.addAll(serverOptions);
+    return options;
+  }
+
+  private void measure(String base) throws IOException, InterruptedException {
+    Targets targets = new Targets(Duration.ofMillis(firstMs), Duration.ofMillis(nextMs));
+    try (LoadClient client = client(base)) {
+      RequestMix.Shape shape = shape(client.model().context());
+      double letters = client.lettersPerToken(RequestMix.sample());
+      RequestMix mix = new RequestMix(shape, letters, shared.seed());
+      LoadRun run = new LoadRun(client, mix, shared.seed());
+      if (!shared.json()) {
+        say(client.model(), shape);
+      }
+      progress("warming up");
+      run.closed(users, Math.min(3, seconds));
+      progress("at most");
+      long start = System.nanoTime();
+      List<Outcome> closed = run.closed(users, seconds);
+      LoadResult most = result("closed", start, closed, targets);
+      print(most);
+      shared.require(most.donePerS() > 0, "the server answers no request: see its messages");
+      for (Rate rate : rates) {
+        progress("at " + rate.text());
+        start = System.nanoTime();
+        List<Outcome> outcomes = run.open(rate.perSecond(most.donePerS()), seconds);
+        print(result(rate.text(), start, outcomes, targets));
+      }
+    }
+  }
+
+  private LoadClient client(String base) throws IOException, InterruptedException {
+    try {
+      return new LoadClient(base);
+    } catch (IllegalArgumentException e) {
+      throw new ParameterException(
+          spec.commandLine(), "--url " + base + " is no address of a server", e);
+    }
+  }
+
+  private LoadResult result(String load, long start, List<Outcome> outcomes, Targets targets) {
+    outcomes.stream()
+        .filter(outcome -> outcome.kind() == Outcome.Kind.FAILED)
+        .findFirst()
+        .ifPresent(
+            failed -> spec.commandLine().getErr().println("a request failed: " + failed.why()));
+    double took = Math.max(seconds, (System.nanoTime() - start) / 1e9);
+    return LoadResult.of(load, seconds, took, outcomes, targets);
+  }
+
+  private RequestMix.Shape shape(int context) {
+    int room = context == 0 ? 1024 : context;
+    int prompt = promptTokens == null ? Math.clamp(room / 2, 1, 256) : promptTokens;
+    int text = textTokens == null ? Math.clamp(room / 4, 1, 64) : textTokens;
+    shared.require(
+        context == 0 || (long) prompt + text <= context,
+        "--prompt-tokens "
+            + prompt
+            + " and --text-tokens "
+            + text
+            + " are more than the model's context of "
+            + context
+            + " together: lower one of them");
+    return shared.checked(() -> new RequestMix.Shape(prompt, text, alike));
+  }
+
+  private void say(LoadClient.Model served, RequestMix.Shape shape) {
+    out()
+        .printf(
+            Locale.ROOT,
+            "%s: prompts of %d to %d tokens, texts of %d to %d; good within %d ms, then %d ms a piece%n",
+            served.id(),
+            Math.max(1, shape.promptTokens() / 16),
+            shape.promptTokens(),
+            Math.max(1, shape.textTokens() / 8),
+            shape.textTokens(),
+            firstMs,
+            nextMs);
+    out().println(LoadResult.HEADER);
+    out().flush();
+  }
+
+  private void print(LoadResult result) throws IOException {
+    out().println(shared.json() ? new ObjectMapper().writeValueAsString(result) : result.toRow());
+    out().flush();
+  }
+
+  private void progress(String what) {
+    spec.commandLine().getErr().printf(Locale.ROOT, "%s, %.0f s ...%n", what, seconds);
+  }
+
+  private PrintWriter out() {
+    return spec.commandLine().getOut();
+  }
+}

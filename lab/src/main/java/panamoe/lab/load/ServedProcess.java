@@ -1,0 +1,58 @@
+package panamoe.lab.load;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import panamoe.harness.Main;
+
+/** {@code panamoe serve} in a process of its own, as its users have it. */
+final class ServedProcess implements AutoCloseable {
+  private static final int DRAIN_SECONDS = 60;
+
+  private final Process process;
+  private final String url;
+
+  /**
+   * Starts it and waits until it serves; what it says on stderr appears on this process's.
+   *
+   * @param options of {@code serve} behind the model
+   * @throws IOException if it does not come to serving
+   */
+  ServedProcess(Path model, List<String> options) throws IOException {
+    List<String> command = new ArrayList<>();
+    command.add(ProcessHandle.current().info().command().orElse("java"));
+    command.addAll(ManagementFactory.getRuntimeMXBean().getInputArguments());
+    command.addAll(List.of("-cp", System.getProperty("java.class.path"), Main.class.getName()));
+    command.addAll(List.of("serve", model.toString(), "--port", "0", "--json"));
+    command.addAll(options);
+    process = new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
+    String line = process.inputReader().readLine();
+    if (line == null) {
+      process.destroy();
+      throw new IOException("the server ended before it served " + model);
+    }
+    url = new ObjectMapper().readTree(line).path("url").asText();
+  }
+
+  String url() {
+    return url;
+  }
+
+  /** Lets it end its requests. */
+  @Override
+  public void close() {
+    process.destroy();
+    try {
+      if (!process.waitFor(DRAIN_SECONDS, TimeUnit.SECONDS)) {
+        process.destroyForcibly();
+      }
+    } catch (InterruptedException e) {
+      process.destroyForcibly();
+      Thread.currentThread().interrupt();
+    }
+  }
+}

@@ -1,0 +1,94 @@
+package panamoe.lab.measurement;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.Locale;
+import panamoe.comm.Communicator;
+import panamoe.comm.LauncherVariables;
+import panamoe.comm.mpi.MpiWorld;
+import panamoe.comm.tcp.TcpRank;
+import panamoe.comm.tcp.TcpWorld;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorMemory;
+import panamoe.tensor.TensorScope;
+
+/**
+ * Times our all-to-all, over MPI or TCP, in the way {@code jmh/peers/alltoallv.c} times
+ * MPI_Alltoallv; {@code jmh/alltoall} alternates both. Arguments: block sizes in bytes per rank
+ * (including the block to itself). For each, rank 0 prints the fastest and the median batch in
+ * microseconds per call.
+ */
+public final class AllToAllTimes {
+  private static final int BATCHES = 15;
+  private static final long BATCH_NANOS = 30_000_000;
+  // Untimed warm-up rounds over all sizes, enough for the JIT compiler.
+  private static final int WARM_UP_ROUNDS = 3;
+
+  private AllToAllTimes() {}
+
+  public static void main(String[] args) {
+    long[] blocks = Arrays.stream(args).mapToLong(Long::parseLong).toArray();
+    try (Communicator world = open(Duration.ofSeconds(10));
+        Arena arena = Arena.ofShared()) {
+      for (int round = 0; round <= WARM_UP_ROUNDS; round++) {
+        for (long block : blocks) {
+          double[] times = time(world, arena, block);
+          if (world.rank() == 0 && round == WARM_UP_ROUNDS) {
+            System.out.println(
+                String.format(
+                    Locale.ROOT, "java %d %.3f %.3f", block, times[0], times[BATCHES / 2]));
+          }
+        }
+      }
+    }
+    // After the try block: closing is part of the run, waiting for the JVM's other threads is not.
+    System.exit(0);
+  }
+
+  private static Communicator open(Duration timeout) {
+    return LauncherVariables.byTcp()
+        ? TcpWorld.open(TcpRank.of(System.getenv()), timeout, System.err::println)
+        : MpiWorld.open(timeout);
+  }
+
+  /** Microseconds per call of each batch, ascending. */
+  private static double[] time(Communicator world, Arena arena, long block) {
+    int size = world.size();
+    long[] rows = new long[size];
+    Arrays.fill(rows, block);
+    double[] times = new double[BATCHES];
+    try (TensorScope scope = TensorScope.confined(new ScratchMemory(arena))) {
+      Tensor send = scope.zeros(DType.UINT8, size * block);
+      Tensor receive = scope.zeros(DType.UINT8, size * block);
+      long repeats = 1;
+      for (int batch = -2; batch < BATCHES; batch++) {
+        world.barrier();
+        long start = System.nanoTime();
+        for (long i = 0; i < repeats; i++) {
+          world.allToAll(send, rows, receive, rows);
+        }
+        long each = Math.max(1, (System.nanoTime() - start) / repeats);
+        if (batch >= 0) {
+          times[batch] = each / 1e3;
+        } else {
+          repeats = world.allGather(Math.max(1, BATCH_NANOS / each))[0];
+        }
+      }
+    }
+    Arrays.sort(times);
+    return times;
+  }
+
+  private record ScratchMemory(Arena arena) implements TensorMemory {
+    @Override
+    public MemorySegment allocate(long bytes) {
+      return arena.allocate(bytes, 64);
+    }
+
+    @Override
+    public void free(MemorySegment memory) {}
+  }
+}

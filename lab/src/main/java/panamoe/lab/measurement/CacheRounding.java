@@ -1,0 +1,125 @@
+package panamoe.lab.measurement;
+
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.Set;
+import panamoe.backend.Backend;
+import panamoe.backend.Backends;
+import panamoe.data.Corpus;
+import panamoe.data.TokenWindows;
+import panamoe.engine.EngineConfig;
+import panamoe.engine.ModelFolder;
+import panamoe.engine.ModelRunner;
+import panamoe.engine.StepRows;
+import panamoe.harness.train.Text;
+import panamoe.model.LanguageModel;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/**
+ * What keys and values in bytes do to a model's predictions: bits per byte of the validation part
+ * of the default corpus with a float and with an int8 cache, and the divergence of the next token's
+ * distributions. {@code jmh/kv} runs it. Arguments: a model, f32 or bf16, how many windows of the
+ * model's context.
+ */
+public final class CacheRounding {
+  private CacheRounding() {}
+
+  public static void main(String[] arguments) {
+    ModelFolder folder = ModelFolder.open(Path.of(arguments[0]));
+    DType dtype = arguments[1].equals("bf16") ? DType.BFLOAT16 : DType.FLOAT32;
+    int length = folder.config().context();
+    Corpus corpus = Text.europarl(Set.of()).corpus();
+    TokenWindows windows =
+        new TokenWindows(
+            corpus.tokens(Corpus.Part.VALIDATION, folder.tokenizer()), folder.tokenizer(), length);
+    long count = Math.min(windows.count(), Long.parseLong(arguments[2]));
+    EngineConfig config = EngineConfig.one(length);
+    double[] nats = new double[2];
+    double divergence = 0;
+    double most = 0;
+    long same = 0;
+    long tokens = 0;
+    long bytes = 0;
+    try (Backend backend = Backends.open("cpu", 1);
+        LanguageModel model = folder.load(backend, dtype);
+        ModelRunner floats = new ModelRunner(backend, model, config);
+        ModelRunner rounded = new ModelRunner(backend, model, config.withInt8Cache(true));
+        TensorScope scope = TensorScope.confined(backend)) {
+      Tensor ids = scope.allocate(DType.INT32, length);
+      Tensor targets = scope.allocate(DType.INT32, length);
+      float[] p = new float[model.config().vocabulary()];
+      float[] q = new float[p.length];
+      StepRows rows = new StepRows(length);
+      for (int block = 0; block < config.blocks(); block++) {
+        rows.change(0, block, block);
+      }
+      for (long window = 0; window < count; window++) {
+        bytes += windows.fill(window, ids, targets);
+        int[] read = ids.toInts();
+        int[] next = targets.toInts();
+        for (int i = 0; i < length; i++) {
+          rows.add(read[i], 0, i);
+          rows.want();
+        }
+        floats.run(rows);
+        rounded.run(rows);
+        rows.clear();
+        for (int i = 0; i < length; i++) {
+          int target = next[i];
+          if (target < 0) {
+            continue;
+          }
+          floats.logits(i, p);
+          rounded.logits(i, q);
+          double[] logP = logSoftmax(p);
+          double[] logQ = logSoftmax(q);
+          double kl = 0;
+          for (int v = 0; v < p.length; v++) {
+            kl += Math.exp(logP[v]) * (logP[v] - logQ[v]);
+          }
+          nats[0] -= logP[target];
+          nats[1] -= logQ[target];
+          divergence += kl;
+          most = Math.max(most, kl);
+          same += best(p) == best(q) ? 1 : 0;
+          tokens++;
+        }
+      }
+    }
+    System.out.printf(
+        Locale.ROOT,
+        "%s, %s, %,d tokens: %.5f bits per byte with a float cache, %.5f with int8; divergence"
+            + " %.2e nats a token, at most %.2e; the most probable token is the same for %.2f %%%n",
+        folder.path().getFileName(),
+        arguments[1],
+        tokens,
+        nats[0] / Math.log(2) / bytes,
+        nats[1] / Math.log(2) / bytes,
+        divergence / tokens,
+        most,
+        100.0 * same / tokens);
+  }
+
+  private static double[] logSoftmax(float[] logits) {
+    double[] result = new double[logits.length];
+    double peak = logits[best(logits)];
+    double sum = 0;
+    for (float logit : logits) {
+      sum += Math.exp(logit - peak);
+    }
+    for (int i = 0; i < logits.length; i++) {
+      result[i] = logits[i] - peak - Math.log(sum);
+    }
+    return result;
+  }
+
+  private static int best(float[] logits) {
+    int best = 0;
+    for (int i = 1; i < logits.length; i++) {
+      best = logits[i] > logits[best] ? i : best;
+    }
+    return best;
+  }
+}

@@ -1,0 +1,30 @@
+package panamoe.lab.measurement;
+
+import java.util.Locale;
+
+/** The size at which the ratio of two times passes 1, on logarithmic scales between sizes. */
+final class SwitchPoint {
+  private double lastBytes;
+  private double lastRatio;
+  private double bytes;
+
+  /** Adds a larger size. */
+  void add(double nextBytes, double ratio) {
+    if (bytes == 0 && lastRatio > 1 && ratio <= 1) {
+      double part = Math.log(lastRatio) / (Math.log(lastRatio) - Math.log(ratio));
+      bytes = lastBytes * Math.pow(nextBytes / lastBytes, part);
+    }
+    lastBytes = nextBytes;
+    lastRatio = ratio;
+  }
+
+  /** 0: it does not pass 1 from above. */
+  double bytes() {
+    return bytes;
+  }
+
+  @Override
+  public String toString() {
+    return bytes == 0 ? "no size here" : String.format(Locale.ROOT, "%.0f bytes", bytes);
+  }
+}

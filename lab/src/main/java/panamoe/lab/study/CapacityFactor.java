@@ -1,0 +1,94 @@
+package panamoe.lab.study;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.DoubleStream;
+import panamoe.config.GateConfig;
+import panamoe.harness.report.LineChart.Curve;
+import panamoe.harness.report.StepRecord.LayerRecord;
+
+/** S7: how many tokens an expert may take. */
+final class CapacityFactor implements Part {
+  private static final double[] FACTORS = {0.5, 1, 1.5, 2};
+  private static final int PAPER = 1;
+  private static final int MINIMUM = 4;
+  private static final double LITTLE = 0.005;
+  private static final double SOME = 0.02;
+
+  private final List<Variant> limited;
+  private final Variant dropless;
+
+  CapacityFactor(Budget budget) {
+    limited =
+        DoubleStream.of(FACTORS)
+            .mapToObj(factor -> budget.one("capacity-" + factor, Shapes.gated(gate(factor))))
+            .toList();
+    dropless = budget.one("moe-" + Shapes.FEW, Shapes.moe(Shapes.HIDDEN, Shapes.FEW));
+  }
+
+  /** The paper's gate; evaluation drops as training does. */
+  static GateConfig gate(double factor) {
+    return GateConfig.deepSpeed(1, factor, MINIMUM);
+  }
+
+  @Override
+  public String name() {
+    return "S7";
+  }
+
+  @Override
+  public String title() {
+    return "Capacity";
+  }
+
+  @Override
+  public String claim() {
+    return "A capacity factor of 1, with which the paper trains and evaluates, is enough.";
+  }
+
+  @Override
+  public String rule() {
+    return "Its bits per byte are at most 0.5 % above the dropless model's. Partly: at most 2 %.";
+  }
+
+  @Override
+  public List<Variant> variants() {
+    List<Variant> all = new ArrayList<>(limited);
+    all.add(dropless);
+    return all;
+  }
+
+  @Override
+  public Finding finding(Results results) {
+    Variant paper = limited.get(PAPER);
+    double best = results.bits(dropless).mean();
+    double loss = results.bits(paper).mean() / best - 1;
+    double[] bits = limited.stream().mapToDouble(each -> results.bits(each).mean()).toArray();
+    double[] line = new double[FACTORS.length];
+    Arrays.fill(line, best);
+    return new Finding(
+        Verdict.of(loss <= LITTLE, loss <= SOME),
+        Results.number(
+            "with the factor 1 %.1f %% of the tokens are dropped, and the model reaches %s bits per byte, dropless %s:"
+                + " %.2f %% %s.",
+            100 * results.atTheEnd(paper, LayerRecord::dropRate),
+            results.bits(paper),
+            results.bits(dropless),
+            100 * Math.abs(loss),
+            loss < 0 ? "less" : "more"),
+        results.table(
+            variants(),
+            List.of("dropped"),
+            variant ->
+                List.of(
+                    Results.number(
+                        "%.2f %%", 100 * results.atTheEnd(variant, LayerRecord::dropRate)))),
+        Results.chart(
+            "Validation bits per byte",
+            "capacity factor",
+            List.of(
+                new Curve("limited", FACTORS, bits, true),
+                new Curve("dropless", FACTORS, line, false))));
+  }
+}

@@ -1,0 +1,142 @@
+package panamoe.lab.study;
+
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import panamoe.config.ModelConfig;
+import panamoe.harness.report.LineChart;
+import panamoe.harness.report.LineChart.Curve;
+import panamoe.model.LanguageModel;
+import panamoe.nn.Work;
+import panamoe.tensor.DType;
+
+/**
+ * S8: time and weights of a decoded token. The models have random weights, and are wider than those
+ * that are trained, so that reading weights is what takes time.
+ */
+final class Inference implements Part {
+  /** Measures models. */
+  @FunctionalInterface
+  interface Stopwatch {
+    /** {@code [model][batch]}, seconds of a step that gives each sequence of a batch a token. */
+    double[][] secondsPerStep(List<ModelConfig> models, int[] batches);
+  }
+
+  private static final int[] BATCHES = {1, 8, 64};
+  private static final double FASTER = 2.4;
+  private static final double PARTLY_FASTER = 1.2;
+
+  private static final String DENSE = "dense-larger";
+  private static final String STUDENT = "student";
+
+  private final Map<String, ModelConfig> models = new LinkedHashMap<>();
+  private final Stopwatch stopwatch;
+
+  /**
+   * @param hidden width of the MoE models
+   */
+  Inference(int hidden, Stopwatch stopwatch) {
+    this.stopwatch = stopwatch;
+    ModelConfig prMoe = Shapes.pyramid(hidden, true);
+    models.put(DENSE, Shapes.dense(hidden * Shapes.LARGER / Shapes.HIDDEN));
+    models.put("moe-" + Shapes.MANY, Shapes.moe(hidden, Shapes.MANY));
+    models.put("pr-moe", prMoe);
+    models.put(STUDENT, Shapes.kept(prMoe).config(prMoe));
+  }
+
+  @Override
+  public String name() {
+    return "S8";
+  }
+
+  @Override
+  public String title() {
+    return "Inference";
+  }
+
+  @Override
+  public String claim() {
+    return "PR-MoE with MoS answers 2.4 times (52 billion parameters) to 4.5 times (1.5 trillion) faster than a dense"
+        + " model of its quality, and nine times cheaper. (Here one machine, so that cost is time. The paper's factors are"
+        + " at equal quality; here S1 says how much better the larger dense model is.)";
+  }
+
+  @Override
+  public String rule() {
+    return "At batch 1 a token takes PR-MoE's student at most 1/2.4 of the larger dense model's time. Partly: at most"
+        + " 1/1.2.";
+  }
+
+  @Override
+  public List<Variant> variants() {
+    return List.of();
+  }
+
+  @Override
+  public Finding finding(Results results) {
+    double[][] measured = stopwatch.secondsPerStep(List.copyOf(models.values()), BATCHES);
+    Map<String, double[]> seconds = new LinkedHashMap<>();
+    models.keySet().forEach(name -> seconds.put(name, measured[seconds.size()]));
+    double[] dense = seconds.get(DENSE);
+    double[] student = seconds.get(STUDENT);
+    double speedUp = dense[0] / student[0];
+    return new Finding(
+        Verdict.of(speedUp >= FASTER, speedUp >= PARTLY_FASTER),
+        Results.number(
+            "the student is %.1f times as fast as the larger dense model at batch 1, %.1f times at 8, %.1f times at 64.",
+            speedUp, dense[1] / student[1], dense[2] / student[2]),
+        table(seconds),
+        figure(seconds));
+  }
+
+  private Table table(Map<String, double[]> seconds) {
+    return new Table(
+        List.of(
+            "model",
+            "parameters",
+            "ms a token at batch 1",
+            "at 8",
+            "at 64",
+            "MB of weights read at most for a token at batch 1",
+            "at 8",
+            "at 64"),
+        seconds.keySet().stream().map(name -> row(name, seconds.get(name))).toList());
+  }
+
+  private List<String> row(String name, double[] seconds) {
+    try (LanguageModel model = new LanguageModel(models.get(name))) {
+      return List.of(
+          name,
+          Results.number("%,d", model.parameters().count()),
+          Results.number("%.3f", 1e3 * seconds[0] / BATCHES[0]),
+          Results.number("%.3f", 1e3 * seconds[1] / BATCHES[1]),
+          Results.number("%.3f", 1e3 * seconds[2] / BATCHES[2]),
+          megabytes(model, BATCHES[0]),
+          megabytes(model, BATCHES[1]),
+          megabytes(model, BATCHES[2]));
+    }
+  }
+
+  /** As many experts are read as tokens may choose. */
+  private static String megabytes(LanguageModel model, int batch) {
+    double bytes = model.cost(Work.decode(batch, 0, DType.FLOAT32)).bytesRead();
+    return Results.number("%.1f", bytes / batch / 1e6);
+  }
+
+  private static LineChart figure(Map<String, double[]> seconds) {
+    double[] dense = seconds.get(DENSE);
+    double[] x =
+        Arrays.stream(BATCHES).mapToDouble(batch -> Math.log(batch) / Math.log(2)).toArray();
+    List<Curve> curves =
+        seconds.entrySet().stream()
+            .map(
+                entry -> {
+                  double[] faster = new double[BATCHES.length];
+                  Arrays.setAll(faster, i -> dense[i] / entry.getValue()[i]);
+                  return new Curve(entry.getKey(), x, faster, true);
+                })
+            .toList();
+    return new LineChart("Times as fast as " + DENSE, "log2 of the batch", curves, 0, 0);
+  }
+}

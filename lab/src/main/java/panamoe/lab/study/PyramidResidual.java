@@ -1,0 +1,97 @@
+package panamoe.lab.study;
+
+import java.util.List;
+import panamoe.harness.report.LineChart.Curve;
+
+/** S4: PR-MoE beside its parts and a standard MoE of many more parameters. */
+final class PyramidResidual implements Part {
+  private static final double EQUAL = 0.005;
+  private static final double NEAR = 0.5;
+
+  private final Variant few;
+  private final Variant many;
+  private final Variant pyramid;
+  private final Variant residual;
+  private final Variant both;
+
+  PyramidResidual(Budget budget) {
+    few = budget.seeds("moe-" + Shapes.FEW, Shapes.moe(Shapes.HIDDEN, Shapes.FEW));
+    many = budget.seeds("moe-" + Shapes.MANY, Shapes.moe(Shapes.HIDDEN, Shapes.MANY));
+    pyramid = budget.seeds("pyramid", Shapes.pyramid(Shapes.HIDDEN, false));
+    residual = budget.seeds("residual", Shapes.residual());
+    both = prMoe(budget);
+  }
+
+  static Variant prMoe(Budget budget) {
+    return budget.seeds("pr-moe", Shapes.pyramid(Shapes.HIDDEN, true));
+  }
+
+  @Override
+  public String name() {
+    return "S4";
+  }
+
+  @Override
+  public String title() {
+    return "Pyramid-Residual";
+  }
+
+  @Override
+  public String claim() {
+    return "PR-MoE is as good as a standard MoE of up to three times its parameters. (Its residual layers compute a"
+        + " second MLP, as in the paper.)";
+  }
+
+  @Override
+  public String rule() {
+    return "PR-MoE's bits per byte are at most 0.5 % above the standard MoE with many experts (the paper's gap"
+        + " of 0.01 nats is 0.4 %). Partly: the gap is at most half of that between few and many experts.";
+  }
+
+  @Override
+  public List<Variant> variants() {
+    return List.of(few, many, pyramid, residual, both);
+  }
+
+  @Override
+  public Finding finding(Results results) {
+    double best = results.bits(many).mean();
+    double gap = results.bits(both).mean() - best;
+    double whole = results.bits(few).mean() - best;
+    double noise = results.bits(both).noiseBeside(results.bits(many));
+    return new Finding(
+        Verdict.of(gap <= EQUAL * best, gap <= NEAR * whole),
+        Results.number(
+            "PR-MoE reaches %s bits per byte, %s %s with %.1f times the parameters: %.2f %% %s. The rule"
+                + " compares means: its limit is %.4f bits per byte, and both deviations together are %.4f%s.",
+            results.bits(both),
+            many.name(),
+            results.bits(many),
+            ratio(many),
+            100 * Math.abs(gap) / best,
+            gap < 0 ? "less" : "more",
+            EQUAL * best,
+            noise,
+            noise > EQUAL * best ? ", so that chance may decide" : ""),
+        results.table(
+            variants(),
+            List.of("parameters beside PR-MoE"),
+            variant -> List.of(Results.number("%.2f", ratio(variant)))),
+        Results.chart(
+            "Validation bits per byte",
+            "million parameters",
+            variants().stream().map(variant -> point(results, variant)).toList()));
+  }
+
+  private double ratio(Variant variant) {
+    return (double) variant.parameters() / both.parameters();
+  }
+
+  private static Curve point(Results results, Variant variant) {
+    return new Curve(
+        variant.name(),
+        new double[] {variant.parameters() / 1e6},
+        new double[] {results.bits(variant).mean()},
+        true);
+  }
+}

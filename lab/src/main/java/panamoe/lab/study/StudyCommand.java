@@ -1,0 +1,176 @@
+package panamoe.lab.study;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.Collection;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import panamoe.harness.SharedOptions;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code panamoe study}. */
+@Command(
+    name = "study",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = {
+      "Trains many small models and says which claims of the DeepSpeed-MoE paper hold at their size.",
+      "--all takes two and a half hours on two cores. What is trained already is not trained again; what was interrupted goes on. Without --all, --quick or parts, it prints what it would train, and ends."
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  panamoe study                what would be trained, and how long that takes",
+      "  panamoe study --all          every part",
+      "  panamoe study S1 S5          two parts",
+      "  panamoe study --quick        every part with a tenth of the tokens, in 15 minutes",
+      "",
+      "The parts, and how each is judged: docs/study.md."
+    })
+public final class StudyCommand implements Callable<Integer> {
+  private static final int INFERENCE_HIDDEN = 512;
+  private static final String INCONCLUSIVE = "quick: too few tokens to conclude";
+
+  @Spec private CommandSpec spec;
+  @Mixin private SharedOptions shared;
+
+  @Parameters(paramLabel = "PART", description = "S1 to S8.")
+  private List<String> names = List.of();
+
+  @Option(
+      names = {"-o", "--out"},
+      paramLabel = "DIR",
+      defaultValue = "build/study",
+      description =
+          "Holds a folder for each run, and the page in results/. Default: ${DEFAULT-VALUE}.")
+  private Path out;
+
+  @Option(names = "--all", description = "Every part.")
+  private boolean all;
+
+  @Option(
+      names = "--quick",
+      description = "A tenth of the tokens and one seed, in DIR/quick: too few to conclude.")
+  private boolean quick;
+
+  @Option(names = "--list", description = "Print what would be trained, and end.")
+  private boolean list;
+
+  @Override
+  public Integer call() throws IOException, InterruptedException {
+    if (all && !names.isEmpty()) {
+      throw new ParameterException(spec.commandLine(), "give --all or parts, not both");
+    }
+    boolean asked = all || quick || !names.isEmpty();
+    boolean train = asked && !list;
+    Budget budget = quick ? Budget.quick(shared.seed()) : Budget.full(shared.seed());
+    List<Part> parts = chosen(parts(budget, new DecodeTiming(shared::open)));
+    Path folder = quick ? out.resolve("quick") : out;
+    PrintWriter print = spec.commandLine().getOut();
+    PrintWriter err = spec.commandLine().getErr();
+    Trainings trainings = new Trainings(folder, shared.ofMachine(), err);
+    Collection<Run> runs = runs(parts);
+    PrintWriter table = train ? err : print;
+    table.print(new RunList(runs, trainings::stepsDone));
+    table.flush();
+    if (!asked) {
+      err.println("nothing is trained yet: give --all, parts such as S1 S5, or --quick");
+    }
+    if (!train) {
+      return 0;
+    }
+    runs.forEach(trainings::requireSame);
+    for (Run run : runs) {
+      err.println("== " + run.name());
+      trainings.train(run);
+    }
+    Results results = Results.in(folder);
+    Map<Part, Finding> findings = new LinkedHashMap<>();
+    for (Part part : parts) {
+      findings.put(part, part.finding(results));
+      print.println(line(part, findings.get(part)));
+      print.flush();
+    }
+    Path page = Page.write(folder.resolve("results"), introduction(budget, quick), findings);
+    err.println("page: " + page);
+    return 0;
+  }
+
+  static List<Part> parts(Budget budget, Inference.Stopwatch stopwatch) {
+    return List.of(
+        new TrainingCost(budget),
+        new LaterExperts(budget),
+        new ResidualMoe(budget),
+        new PyramidResidual(budget),
+        new Students(budget),
+        new Balancing(budget),
+        new CapacityFactor(budget),
+        new Inference(INFERENCE_HIDDEN, stopwatch));
+  }
+
+  /** All runs of some parts, each once. */
+  static Collection<Run> runs(List<Part> parts) {
+    Map<String, Run> runs = new LinkedHashMap<>();
+    for (Part part : parts) {
+      for (Variant variant : part.variants()) {
+        variant.runs().forEach(run -> runs.putIfAbsent(run.name(), run));
+      }
+    }
+    return runs.values();
+  }
+
+  private List<Part> chosen(List<Part> parts) {
+    List<String> known = parts.stream().map(Part::name).toList();
+    for (String name : names) {
+      shared.require(
+          known.contains(name.toUpperCase(Locale.ROOT)),
+          "there is no part '" + name + "', expected some of " + known);
+    }
+    return parts.stream()
+        .filter(part -> names.isEmpty() || names.stream().anyMatch(part.name()::equalsIgnoreCase))
+        .toList();
+  }
+
+  private String line(Part part, Finding finding) {
+    if (shared.json()) {
+      return JsonNodeFactory.instance
+          .objectNode()
+          .put("part", part.name())
+          .put("verdict", finding.verdict().toString())
+          .put("conclusive", !quick)
+          .put("numbers", finding.numbers())
+          .toString();
+    }
+    String line = part.name() + ", " + part.title() + ". " + Page.sentence(finding);
+    return quick ? line + " (" + INCONCLUSIVE + ")" : line;
+  }
+
+  static String introduction(Budget budget, boolean quick) {
+    String runs =
+        Results.number(
+            "Every run: %,d steps of %d sequences of %d tokens of the default corpus by a tokenizer of %,d;"
+                + " the seeds of S1, S4 and S5: %d. Bits per byte are of the validation text, as mean ± standard deviation of the seeds. S8 is timed on %d processors.",
+            budget.steps(),
+            Budget.BATCH,
+            Budget.SEQUENCE,
+            Shapes.VOCABULARY,
+            budget.seeds(),
+            Runtime.getRuntime().availableProcessors());
+    return (quick ? "**" + INCONCLUSIVE + ".** " : "")
+        + runs
+        + " Written by `ci/study"
+        + (quick ? " --quick" : "")
+        + "`; docs/study.md says what is compared and why.";
+  }
+}

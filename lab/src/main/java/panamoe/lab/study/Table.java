@@ -1,0 +1,17 @@
+package panamoe.lab.study;
+
+import java.util.Collections;
+import java.util.List;
+import java.util.stream.Collectors;
+
+/** A table with words in the first column and numbers in the others. */
+record Table(List<String> head, List<List<String>> rows) {
+  String markdown() {
+    String rule = "|---|" + String.join("", Collections.nCopies(head.size() - 1, "--:|"));
+    return row(head) + rule + "\n" + rows.stream().map(Table::row).collect(Collectors.joining());
+  }
+
+  private static String row(List<String> cells) {
+    return "| " + String.join(" | ", cells) + " |\n";
+  }
+}

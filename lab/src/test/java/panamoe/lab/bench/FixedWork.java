@@ -1,0 +1,16 @@
+package panamoe.lab.bench;
+
+import panamoe.nn.Cost;
+
+/** A workload with given counts that does nothing. */
+record FixedWork(Cost cost) implements Workload {
+  FixedWork(double flops, double bytes) {
+    this(new Cost(flops, bytes, 0, 0, 0));
+  }
+
+  @Override
+  public void run(int call) {}
+
+  @Override
+  public void close() {}
+}

@@ -1,0 +1,66 @@
+package panamoe.lab.bench;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import panamoe.harness.ComputeType;
+import panamoe.harness.probe.Ceilings;
+
+/** What a cell of 2 ms a call says, in the table and as JSON. */
+class MeasurementTest {
+  private static final Workload WORK = new FixedWork(1e9, 2e8);
+
+  @Test
+  void tokensASecondAreThoseOfACallByTheMedian() {
+    assertEquals(1_024_000, measured(Kind.TRAIN_STEP, 2048, null).speed().tokensPerS());
+    assertEquals(256_000, measured(Kind.PREFILL, 512, null).speed().tokensPerS());
+    assertEquals(500, measured(Kind.DECODE, 512, null).speed().tokensPerS());
+  }
+
+  @Test
+  void jsonNamesThemWhereACallRunsAWholeModelAlone() {
+    for (Kind kind : Kind.values()) {
+      JsonNode json = new ObjectMapper().valueToTree(measured(kind, 2048, null));
+      boolean whole =
+          List.of(Kind.TRAIN_STEP, Kind.DISTILL_STEP, Kind.PREFILL, Kind.DECODE, Kind.DECODE_BATCH)
+              .contains(kind);
+      assertEquals(whole, json.hasNonNull("tokens_per_s"), json.toString());
+    }
+  }
+
+  /** As far as the header goes the columns of all kinds are the same ones. */
+  @Test
+  void theTableHasThemBehindItsColumns() {
+    String columns = "2048 f32         2.0000      1.0000     500.0    100.0      1.0000      50 %";
+    String step = measured(Kind.TRAIN_STEP, 2048, null).toRow();
+    assertTrue(step.endsWith(columns + "   1024000.0 tokens/s"), step);
+    assertEquals(Measurement.HEADER.length(), step.indexOf("   1024000.0"));
+    String besidePeer = measured(Kind.TRAIN_STEP, 2048, "torch").toRow();
+    assertEquals(step + "   torch 2.0000 ms, ratio 1.00", besidePeer);
+    String layer = measured(Kind.MOE_LAYER, 2048, null).toRow();
+    assertTrue(layer.endsWith(columns), layer);
+  }
+
+  private static Measurement measured(Kind kind, int tokens, String peer) {
+    Cell cell =
+        new Cell(
+            kind,
+            GenerationModel.PAPER,
+            null,
+            LayerShape.parse(kind.defaultShape()),
+            tokens,
+            1,
+            ComputeType.F32,
+            2);
+    Timing timing =
+        new Timing(
+            List.of(
+                new Timing.Burst(
+                    new double[] {1, 2, 3}, new Ceilings(1000, 2000, 800.0, 200, 2, null))));
+    return Measurement.of(cell, WORK, timing, null, peer, peer == null ? null : timing);
+  }
+}

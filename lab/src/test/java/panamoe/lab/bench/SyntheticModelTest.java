@@ -1,0 +1,104 @@
+package panamoe.lab.bench;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+import panamoe.checkpoint.StoredType;
+import panamoe.engine.ModelFolder;
+import panamoe.harness.CommandRun;
+import panamoe.tensor.DType;
+
+/** The file of random weights: readable, kept, and of sane numbers. */
+class SyntheticModelTest {
+  private static final SyntheticModel SMALL = new SyntheticModel(1, 64, 300);
+
+  @TempDir private Path folder;
+
+  @Test
+  void aFileIsWrittenOnceAndCanBeRead() throws Exception {
+    List<Double> parts = new ArrayList<>();
+    Path file = SMALL.in(folder, DType.Q8_0, parts::add);
+    assertEquals(1, parts.getLast());
+    FileTime written = FileTime.fromMillis(1000);
+    Files.setLastModifiedTime(file, written);
+    assertEquals(file, SMALL.in(folder, DType.Q8_0, parts::add));
+    assertEquals(written, Files.getLastModifiedTime(file));
+    byte[] bytes = Files.readAllBytes(file);
+    Files.write(file, new byte[100]);
+    SMALL.in(folder, DType.Q8_0, parts::add);
+    assertArrayEquals(bytes, Files.readAllBytes(file), "another file of the same seed");
+    ModelFolder model = ModelFolder.open(file);
+    assertEquals(List.of(64), model.config().experts());
+    assertArrayEquals(new int[] {'h', 'i'}, model.tokenizer().encode("hi"));
+    CommandRun run =
+        CommandRun.of(
+            "generate",
+            "--model",
+            file.toString(),
+            "--prompt",
+            "hi",
+            "--max-tokens",
+            "3",
+            "--quantize",
+            "stored",
+            "--device",
+            "cpu");
+    assertEquals(0, run.exitCode(), run.err());
+    assertTrue(run.err().contains("3 tokens in"), run.err());
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = DType.class,
+      names = {"FLOAT32", "BFLOAT16", "Q8_0", "Q4_0", "Q4_K"})
+  void numbersHaveMeanZeroAndTheDeviation(DType dtype) {
+    int count = 1 << 16;
+    List<MemorySegment> parts = new RandomWeights(3).parts("a", dtype, 0.25, 2, count / 512, 256);
+    assertEquals(1, parts.size());
+    StoredType type = StoredType.valueOf(dtype.isBlocks() ? dtype.name() : dtype.safetensorsName());
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment floats = arena.allocate(ValueLayout.JAVA_FLOAT, count);
+      type.decode(parts.getFirst(), floats);
+      double sum = 0;
+      double squares = 0;
+      for (float value : floats.toArray(ValueLayout.JAVA_FLOAT)) {
+        sum += value;
+        squares += value * value;
+      }
+      assertEquals(0, sum / count, 0.01);
+      assertEquals(0.25, Math.sqrt(squares / count), 0.01);
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"synthetic-64, 6", "synthetic-64:14, 14"})
+  void aNameSaysTheLayers(String name, int layers) {
+    assertTrue(SyntheticModel.isNamed(name));
+    assertEquals(layers, SyntheticModel.named(name).layers());
+  }
+
+  @Test
+  void otherNamesAreFiles() {
+    assertFalse(SyntheticModel.isNamed("synthetic-64.gguf"));
+    String none =
+        assertThrows(IllegalArgumentException.class, () -> SyntheticModel.named("synthetic-64:0"))
+            .getMessage();
+    assertEquals("synthetic-64:0 has no layers, expected 1 to 999", none);
+  }
+}
