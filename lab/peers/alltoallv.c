@@ -1,5 +1,5 @@
-// MPI_Alltoallv from C, for comparison with Panamoe's all-to-all on the same ranks: panamoe.jmh.AllToAllTimes does and
-// prints the same. jmh/alltoall runs both in turns.
+// MPI_Alltoallv from C, for comparison with Panamoe's all-to-all on the same ranks: panamoe.lab.measurement.AllToAllTimes does and
+// prints the same. lab/alltoall runs both in turns.
 //
 // usage: mpirun -n RANKS alltoallv BYTES...    (bytes of the block for each rank, the own one included)
 

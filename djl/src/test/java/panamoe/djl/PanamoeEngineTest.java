@@ -211,7 +211,7 @@ class PanamoeEngineTest {
 
   @Test
   void loadsAGgufFile() throws Exception {
-    Path file = Path.of("../harness/src/test/resources/golden/gguf/mixtral_text_f16.gguf");
+    Path file = Path.of("../lab/golden/gguf/mixtral_text_f16.gguf");
     assertFalse(PanamoeEngineExample.run(file).isEmpty());
   }
 

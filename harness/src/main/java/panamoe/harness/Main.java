@@ -6,11 +6,14 @@ import java.io.StringWriter;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.ServiceLoader;
+import java.util.ServiceLoader.Provider;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.function.BooleanSupplier;
@@ -38,9 +41,6 @@ import panamoe.harness.train.DistillCommand;
 import panamoe.harness.train.TokenizerCommand;
 import panamoe.harness.train.TrainCommand;
 import panamoe.io.Spelling;
-import panamoe.lab.bench.BenchCommand;
-import panamoe.lab.conformance.ConformanceCommand;
-import panamoe.lab.study.StudyCommand;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExecutionException;
@@ -86,7 +86,7 @@ public final class Main implements Callable<Integer> {
   /** The exit code of an interrupted command. */
   public static final int INTERRUPTED = Interruption.EXIT_CODE;
 
-  /** In the order of the help. */
+  /** This module's, in the order of the help. */
   private static final List<Class<?>> COMMANDS =
       List.of(
           DemoCommand.class,
@@ -103,11 +103,8 @@ public final class Main implements Callable<Integer> {
           ExportCommand.class,
           DataCommand.class,
           InspectCommand.class,
-          ConformanceCommand.class,
-          BenchCommand.class,
           PlanCommand.class,
           TwinCommand.class,
-          StudyCommand.class,
           DoctorCommand.class,
           CompletionCommand.class,
           ManualCommand.class,
@@ -159,7 +156,16 @@ public final class Main implements Callable<Integer> {
 
   /** The command line. Its {@code execute} returns the exit code and never throws. */
   public static CommandLine commandLine() {
-    return commandLine(COMMANDS, () -> false);
+    return commandLine(all(), () -> false);
+  }
+
+  /** With the commands of other modules on the class path, which stand before plan. */
+  private static List<Class<?>> all() {
+    List<Class<?>> all = new ArrayList<>(COMMANDS);
+    all.addAll(
+        all.indexOf(PlanCommand.class),
+        ServiceLoader.load(AddedCommand.class).stream().map(Provider::type).toList());
+    return all;
   }
 
   /** The commands that arguments can mean: reading the options of all takes half of a start. */
@@ -172,7 +178,7 @@ public final class Main implements Callable<Integer> {
         COMMANDS.stream()
             .filter(type -> type.getAnnotation(Command.class).name().equals(first))
             .toList();
-    return named.isEmpty() || OF_ALL.contains(named.getFirst()) ? COMMANDS : named;
+    return named.isEmpty() || OF_ALL.contains(named.getFirst()) ? all() : named;
   }
 
   /**

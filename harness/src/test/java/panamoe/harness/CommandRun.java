@@ -11,7 +11,7 @@ public record CommandRun(int exitCode, String out, String err) {
     return of(Main.commandLine(Main.wanted(args), () -> false), args);
   }
 
-  static CommandRun of(CommandLine commandLine, String... args) {
+  public static CommandRun of(CommandLine commandLine, String... args) {
     StringWriter out = new StringWriter();
     StringWriter err = new StringWriter();
     int exitCode =

@@ -26,7 +26,8 @@ class EnvironmentPageTest {
           "(?m)^\\| `(PANAMOE_[A-Z_]+|panamoe[a-z.]+)` \\|(?: `(PANAMOE_[A-Z_]+)` \\|)?");
 
   private static final List<String> MODULES =
-      List.of("bindings", "runtime", "java-api", "text", "djl", "harness", "jmh");
+      List.of(
+          "bindings", "runtime", "java-api", "text", "djl", "harness", "lab", "lab/peers", "jmh");
 
   @Test
   void thePageListsWhatTheSourcesRead() throws IOException {

@@ -274,6 +274,22 @@ class LauncherTest {
     assertEquals("panamoe: build has no command 'extra'\n", launch(2, "help", "build", "extra"));
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"bench", "conformance", "study", "build"})
+  void anArchiveSaysWhatComesWithACheckout(String command)
+      throws IOException, InterruptedException {
+    Path archive = Files.createDirectories(folder.resolve("archive/bin")).getParent();
+    Files.createDirectory(archive.resolve("lib"));
+    Files.copy(Path.of("../ci/package.d/panamoe"), archive.resolve("bin/panamoe"));
+    Files.copy(Path.of("../ci/launcher"), archive.resolve("lib/launcher"));
+    String said = ended(2, start("bash", archive.resolve("bin/panamoe").toString(), command));
+    assertEquals(
+        "panamoe: "
+            + command
+            + " comes with a checkout of the sources, and this is a distribution archive\n",
+        said);
+  }
+
   @Test
   void theCommandLineKnowsHowItWasStarted() throws IOException, InterruptedException {
     buildAnHourAgo();
@@ -415,6 +431,8 @@ class LauncherTest {
             "text/src/main/Some.java",
             "harness/pom.xml",
             "harness/src/main/Some.java",
+            "lab/pom.xml",
+            "lab/src/main/Some.java",
             "cmake/Tests.cmake",
             "native/CMakeLists.txt",
             "native/CMakePresets.json",
@@ -461,7 +479,7 @@ class LauncherTest {
   }
 
   private String launcher() throws IOException {
-    copy("harness/help.txt");
+    copy("lab/help.txt");
     copy("ci/home");
     copy("ci/launcher");
     return copy("panamoe").toString();

@@ -36,7 +36,8 @@ class PageSnippetsTest {
           "text/src/test",
           "djl/src/test",
           "harness/src/test",
-          "jmh/src/test");
+          "lab/src/test",
+          "lab/peers/src/test");
 
   // Its code needs a card.
   private static final List<String> LEFT_OUT = List.of("runtime-kernels.md");

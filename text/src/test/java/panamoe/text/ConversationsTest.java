@@ -25,7 +25,7 @@ import panamoe.engine.ConversationForm;
 
 /** Answers of conversations: where they end, and what is refused. */
 class ConversationsTest {
-  private static final Path RECORDED = Path.of("..", "harness", "src/test/resources/golden");
+  private static final Path RECORDED = Path.of("..", "lab", "golden");
   private static final int WORDS = 300; // tokens of a released model from there on are special
   private static final List<ChatMessage> QUESTION = List.of(ChatMessage.user("the cat"));
   private static final List<ChatMessage> TALK =

@@ -26,7 +26,7 @@ import panamoe.data.TinyTokenizer;
 
 /** Models of every kind of file: each writes, and what can be trained is trained. */
 class OpenedModelsTest {
-  private static final Path RECORDED = Path.of("..", "harness", "src/test/resources/golden");
+  private static final Path RECORDED = Path.of("..", "lab", "golden");
   private static final GenerationOptions OPTIONS = GenerationOptions.of(5);
 
   @TempDir private Path folder;

@@ -40,7 +40,7 @@ class ReleasedExpertsOnDiskTest {
     "gguf/qwen3moe_text_q8_0.gguf, BFLOAT16, true"
   })
   void logitsAreThoseOfAWholeModel(String name, DType compute, boolean stored) {
-    ModelFolder folder = ModelFolder.open(Path.of("src/test/resources/golden", name));
+    ModelFolder folder = ModelFolder.open(Path.of("../lab/golden", name));
     WeightTypes types = stored ? folder.typesAsStored(compute) : WeightTypes.of(compute);
     List<String> warnings = new ArrayList<>();
     try (Backend backend = Backends.open("cpu", 2);

@@ -56,7 +56,7 @@ class StoredExpertsTest {
   }
 
   private static Path file(String name) {
-    return Path.of("src/test/resources/golden/gguf", name + ".gguf");
+    return Path.of("../lab/golden/gguf", name + ".gguf");
   }
 
   private static LanguageModel load(

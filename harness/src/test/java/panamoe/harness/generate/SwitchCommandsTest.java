@@ -10,7 +10,6 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
-import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -29,10 +28,10 @@ class SwitchCommandsTest {
   private Path released;
 
   @BeforeEach
-  void copyModel() throws IOException, URISyntaxException {
+  void copyModel() throws IOException {
     released = folder.resolve("model");
     Files.createDirectory(released);
-    Path golden = Path.of(getClass().getResource("/golden/hf/switch_a").toURI());
+    Path golden = Path.of("../lab/golden/hf/switch_a");
     for (String name : List.of("config.json", "model.safetensors")) {
       Files.copy(golden.resolve(name), released.resolve(name));
     }
@@ -110,7 +109,7 @@ class SwitchCommandsTest {
   }
 
   @Test
-  void whatItCannotDoIsRefused() throws IOException, URISyntaxException {
+  void whatItCannotDoIsRefused() throws IOException {
     String model = released.toString();
     refused("it answers one text, not a conversation", "chat", model);
     String text = Files.writeString(folder.resolve("text.txt"), PROMPT.repeat(9)).toString();
@@ -128,7 +127,7 @@ class SwitchCommandsTest {
         "--out",
         out + ".gguf");
     refused("--guesses would change a text", generate("--switch-capacity", "--guesses", "2"));
-    Path mixtral = Path.of(getClass().getResource("/golden/hf/mixtral_b_bf16_sharded").toURI());
+    Path mixtral = Path.of("../lab/golden/hf/mixtral_b_bf16_sharded");
     String[] capacity = {"generate", "--model", mixtral.toString(), "--switch-capacity"};
     refused("only Switch models can be asked to drop tokens", capacity);
     Path config = released.resolve("config.json");

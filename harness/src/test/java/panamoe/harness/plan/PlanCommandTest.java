@@ -156,7 +156,7 @@ class PlanCommandTest {
   @ParameterizedTest
   @CsvSource({"hf/gpt_oss_d_releasedrope", "hf/deepseek_v3_a", "gguf/gptoss_c_yarn_q8_0.gguf"})
   void aReleasedModelIsPlannedByItsConfig(String name) {
-    String path = Path.of("src", "test", "resources", "golden").resolve(name).toString();
+    String path = Path.of("..", "lab", "golden").resolve(name).toString();
     CommandRun plan = CommandRun.of("plan", "--model", path, "--cluster", "dgx-h100:2");
     assertEquals(0, plan.exitCode(), plan.err());
     assertTrue(plan.out().startsWith(path + " on dgx-h100:2, predicted"), plan.out());

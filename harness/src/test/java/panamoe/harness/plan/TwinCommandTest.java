@@ -105,7 +105,7 @@ class TwinCommandTest {
 
   @Test
   void aReleasedModelIsPlayed() {
-    String model = "src/test/resources/golden/gguf/mixtral_b_q4_0.gguf";
+    String model = "../lab/golden/gguf/mixtral_b_q4_0.gguf";
     CommandRun run = run("--cluster dgx-a100:8 --model " + model);
     assertEquals(0, run.exitCode(), run.err());
     assertTrue(run.out().startsWith(model + " on dgx-a100:8, layer 0"), run.out());

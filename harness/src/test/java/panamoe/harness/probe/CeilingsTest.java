@@ -19,8 +19,7 @@ class CeilingsTest {
   @Test
   void workThatWritesIsHeldAgainstACopy() {
     Ceilings ceilings = new Ceilings(100, 200, 800.0, 50, 2, 40.0);
-    assertEquals(
-        0.05, ceilings.rooflineSeconds(new Cost(0, 1e9, 1e9, 0, 0), DType.FLOAT32), 1e-12);
+    assertEquals(0.05, ceilings.rooflineSeconds(new Cost(0, 1e9, 1e9, 0, 0), DType.FLOAT32), 1e-12);
     assertEquals(0.04, ceilings.rooflineSeconds(reading(0, 2e9), DType.FLOAT32), 1e-12);
   }
 

@@ -35,7 +35,7 @@ import panamoe.text.MoeModel;
 /** quantize as a user runs it, on a model of a few steps and on small released ones. */
 class QuantizeCommandTest {
   private static final ObjectMapper JSON = new ObjectMapper();
-  private static final Path GOLDEN = Path.of("src/test/resources/golden");
+  private static final Path GOLDEN = Path.of("../lab/golden");
 
   @TempDir private static Path shared;
   private static Path text;

@@ -69,7 +69,6 @@ class LocaleTest {
           },
           {"train", "--resume", "--out", run},
           {"generate", "--model", run, "--prompt", "The", "--max-tokens", "3"},
-          {"bench", "gate", "--shape", "64x128x4x1", "--tokens", "8", "--seconds", "0.01"},
         }) {
       CommandRun called = CommandRun.of(command);
       assertEquals(0, called.exitCode(), called.toString());
@@ -97,7 +96,6 @@ class LocaleTest {
         List.of(
             "train --preset tiny --ranks 4 --ep 2 --explain-topology",
             "train --threads 0",
-            "bench gate --shape 1",
             "inspect " + folder)) {
       CommandRun called = CommandRun.of(command.split(" "));
       written.put(command, called.out() + called.err());

@@ -27,7 +27,7 @@ class FacadeConversationsTest {
   @ParameterizedTest
   @ValueSource(strings = {"mixtral_text_f16", "qwen3moe_text_q8_0"})
   void haveTheServersTokens(String name) {
-    Path path = Path.of("src/test/resources/golden/gguf", name + ".gguf");
+    Path path = Path.of("../lab/golden/gguf", name + ".gguf");
     ChatPrompt server = new TemplateOption().prompt(ModelFolder.open(path));
     try (Device device = Device.open("reference", 1);
         MoeModel model = MoeModel.open(device, path)) {

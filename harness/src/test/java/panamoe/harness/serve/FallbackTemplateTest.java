@@ -31,7 +31,7 @@ import panamoe.model.family.Family;
 import panamoe.model.family.ReleasedModel;
 
 class FallbackTemplateTest {
-  private static final Path GOLDEN = Path.of("src/test/resources/golden");
+  private static final Path GOLDEN = Path.of("../lab/golden");
   private static final MarkedTokenizer TOKENIZER =
       new MarkedTokenizer("<|im_start|>", "<|im_end|>", "<｜Assistant｜>", "<|channel|>");
 

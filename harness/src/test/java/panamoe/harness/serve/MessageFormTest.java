@@ -127,7 +127,7 @@ class MessageFormTest {
     }
 
     ChatTemplate template() {
-      Path file = Path.of("src/test/resources/golden/templates/text", template + ".jinja");
+      Path file = Path.of("../lab/golden/templates/text", template + ".jinja");
       try {
         return ChatTemplate.of(
             Files.readString(file), template, Map.of("bos_token", "<s>", "eos_token", "</s>"));

@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
-import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Comparator;
@@ -31,9 +30,9 @@ class ReleasedTrainCommandTest {
   private Path text;
 
   @BeforeEach
-  void copyModel() throws IOException, URISyntaxException {
+  void copyModel() throws IOException {
     released = Files.createDirectory(folder.resolve("model"));
-    Path golden = Path.of(getClass().getResource("/golden/hf/mixtral_b_bf16_sharded").toURI());
+    Path golden = Path.of("../lab/golden/hf/mixtral_b_bf16_sharded");
     try (Stream<Path> files = Files.list(golden)) {
       for (Path file : files.toList()) {
         Files.copy(file, released.resolve(file.getFileName()));
@@ -123,8 +122,8 @@ class ReleasedTrainCommandTest {
 
   /** Its metadata become the files of the run. */
   @Test
-  void aGgufFileIsTrainedFurther() throws IOException, URISyntaxException {
-    Path gguf = Path.of(getClass().getResource("/golden/gguf/mixtral_text_f16.gguf").toURI());
+  void aGgufFileIsTrainedFurther() throws IOException {
+    Path gguf = Path.of("../lab/golden/gguf/mixtral_text_f16.gguf");
     Path run = folder.resolve("run");
     ran("train --from " + gguf + " --text " + text + " --steps 1 --out " + run);
     Map<String, float[]> first = loaded(run.resolve("checkpoints/step-00000000"));

@@ -550,8 +550,7 @@ class TrainCommandTest {
 
   @Test
   void anEmptyNameIsNoFolder() {
-    for (String command :
-        List.of("train --out=", "demo --out=", "inspect ", "conformance ", "generate --model=")) {
+    for (String command : List.of("train --out=", "demo --out=", "inspect ", "generate --model=")) {
       assertRefused(2, "the path is empty", command.split(" ", -1));
     }
   }

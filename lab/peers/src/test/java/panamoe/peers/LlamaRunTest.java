@@ -39,7 +39,8 @@ import panamoe.tensor.DType;
 /** libllama computes the model that we compute. Runs where ci/peers has installed it. */
 @Tag("slow")
 class LlamaRunTest {
-  private static final Path LIBRARY = Path.of("../build/peers/llama").toAbsolutePath().normalize();
+  private static final Path LIBRARY =
+      Path.of("../../build/peers/llama").toAbsolutePath().normalize();
   private static final int VOCABULARY = 300;
   private static final int TEXTS = 3;
   private static final int LENGTH = 20;

@@ -9,9 +9,9 @@ import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import java.util.concurrent.Callable;
 import panamoe.backend.Backend;
 import panamoe.engine.ModelFolder;
+import panamoe.harness.AddedCommand;
 import panamoe.harness.ComputeType;
 import panamoe.harness.OutputPlace;
 import panamoe.harness.SharedOptions;
@@ -69,7 +69,7 @@ import picocli.CommandLine.Spec;
       "",
       "docs/benchmarks.md says what each column means."
     })
-public final class BenchCommand implements Callable<Integer> {
+public final class BenchCommand implements AddedCommand {
   private static final int MAX_TOKENS = 1 << 16;
 
   @Spec private CommandSpec spec;

@@ -49,8 +49,8 @@ public enum Peer {
   LLAMA("llama", "qwen3moe", Set.of(Kind.PREFILL, Kind.DECODE, Kind.DECODE_BATCH), true);
 
   private static final ObjectMapper JSON = new ObjectMapper();
-  private static final String TORCH_SCRIPT = "jmh/peers/torch_moe.py";
-  private static final String JVM_CLASS_PATH = "jmh/target/classpath";
+  private static final String TORCH_SCRIPT = "lab/peers/torch_moe.py";
+  private static final String JVM_CLASS_PATH = "lab/peers/target/classpath";
   private static final String LLAMA_PACKAGE = "build/peers/llama/package.json";
   private static final String JVM_MAIN = "panamoe.peers.PeerMain";
 
@@ -162,11 +162,8 @@ public enum Peer {
     return switch (this) {
       case TORCH, TORCH_EINSUM, TORCH_GROUPED, CUBLASLT, TRITON, FLASH_ATTN ->
           PeerProcess.start(
-              label,
-              PeerProcess.python(TORCH_SCRIPT, device),
-              "ci/setup --tests installs PyTorch");
-      case DJL, ONNXRUNTIME ->
-          PeerProcess.start(label, jvm(), "./panamoe build builds it anew");
+              label, PeerProcess.python(TORCH_SCRIPT, device), "ci/setup --tests installs PyTorch");
+      case DJL, ONNXRUNTIME -> PeerProcess.start(label, jvm(), "./panamoe build builds it anew");
       case LLAMA ->
           PeerProcess.start(
               label,

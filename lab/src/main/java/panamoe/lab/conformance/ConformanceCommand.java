@@ -8,8 +8,8 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.Callable;
 import panamoe.backend.Backend;
+import panamoe.harness.AddedCommand;
 import panamoe.harness.SharedOptions;
 import panamoe.lab.bench.Peer;
 import panamoe.lab.conformance.jinja.TemplateCases;
@@ -42,12 +42,12 @@ import picocli.CommandLine.Spec;
     footer = {
       "",
       "Example:",
-      "  panamoe conformance harness/src/test/resources/golden/ds_gating --device cpu",
+      "  panamoe conformance lab/golden/ds_gating --device cpu",
       "  panamoe conformance --peer llama model.gguf",
       "",
       "See docs/conformance.md."
     })
-public final class ConformanceCommand implements Callable<Integer> {
+public final class ConformanceCommand implements AddedCommand {
   private static final ObjectMapper JSON = new ObjectMapper();
 
   @Spec private CommandSpec spec;

@@ -38,12 +38,12 @@ import panamoe.parallel.Topology;
 
 /**
  * The same model in PyTorch over the ranks of a mpirun of its own, with experts in the einsum
- * formulation, the baseline of DeepSpeed-MoE §5: {@code jmh/peers/torch_decoder.py}.
+ * formulation, the baseline of DeepSpeed-MoE §5: {@code lab/peers/torch_decoder.py}.
  */
 final class EinsumPeer implements AutoCloseable {
   static final String LABEL = "torch-einsum";
 
-  private static final String SCRIPT = "jmh/peers/torch_decoder.py";
+  private static final String SCRIPT = "lab/peers/torch_decoder.py";
 
   private static final Set<Activation> ACTIVATIONS =
       Set.of(Activation.RELU, Activation.GELU, Activation.GELU_TANH, Activation.SILU);

@@ -16,8 +16,8 @@ import panamoe.tensor.TensorMemory;
 import panamoe.tensor.TensorScope;
 
 /**
- * Times our all-to-all, over MPI or TCP, in the way {@code jmh/peers/alltoallv.c} times
- * MPI_Alltoallv; {@code jmh/alltoall} alternates both. Arguments: block sizes in bytes per rank
+ * Times our all-to-all, over MPI or TCP, in the way {@code lab/peers/alltoallv.c} times
+ * MPI_Alltoallv; {@code lab/alltoall} alternates both. Arguments: block sizes in bytes per rank
  * (including the block to itself). For each, rank 0 prints the fastest and the median batch in
  * microseconds per call.
  */

@@ -20,7 +20,7 @@ import panamoe.tensor.TensorScope;
 /**
  * What keys and values in bytes do to a model's predictions: bits per byte of the validation part
  * of the default corpus with a float and with an int8 cache, and the divergence of the next token's
- * distributions. {@code jmh/kv} runs it. Arguments: a model, f32 or bf16, how many windows of the
+ * distributions. {@code lab/kv} runs it. Arguments: a model, f32 or bf16, how many windows of the
  * model's context.
  */
 public final class CacheRounding {

@@ -11,7 +11,7 @@ import panamoe.comm.mpi.MpiWorld;
 
 /**
  * Times flat and hierarchical exchanges alternately, on ranks that mpirun started on several nodes,
- * beside the planner's closed form for the links as measured; {@code jmh/slowed} runs it.
+ * beside the planner's closed form for the links as measured; {@code lab/slowed} runs it.
  * Arguments: message sizes in bytes, for each pair of ranks, rising. Rank 0 prints a table of the
  * best turns, and the sizes from which on flat is faster.
  */

@@ -32,7 +32,7 @@ import panamoe.tensor.TensorScope;
 
 /**
  * Times forward and backward of one Residual MoE layer on two ranks with one core each, alternating
- * all settings of {@code Overlap}; {@code jmh/slowed} runs it. Arguments: latency of an exchange in
+ * all settings of {@code Overlap}; {@code lab/slowed} runs it. Arguments: latency of an exchange in
  * microseconds, Mbit/s of the link, tokens per rank, M, F, E. Rank 0 prints a table of medians.
  */
 public final class OverlapTimes {

@@ -10,9 +10,7 @@ import java.nio.file.Path;
 import java.util.List;
 import panamoe.harness.probe.NativeBuild;
 
-/**
- * A running peer, which answers one line of JSON by another. Used by one thread.
- */
+/** A running peer, which answers one line of JSON by another. Used by one thread. */
 public final class PeerProcess implements AutoCloseable {
   /** Debian's interpreter, which has python3-torch; another one may come first on the path. */
   private static final Path DEBIAN_PYTHON = Path.of("/usr/bin/python3");

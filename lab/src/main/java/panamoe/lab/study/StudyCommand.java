@@ -9,7 +9,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.concurrent.Callable;
+import panamoe.harness.AddedCommand;
 import panamoe.harness.SharedOptions;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -38,7 +38,7 @@ import picocli.CommandLine.Spec;
       "",
       "The parts, and how each is judged: docs/study.md."
     })
-public final class StudyCommand implements Callable<Integer> {
+public final class StudyCommand implements AddedCommand {
   private static final int INFERENCE_HIDDEN = 512;
   private static final String INCONCLUSIVE = "quick: too few tokens to conclude";
 

@@ -9,6 +9,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -21,7 +22,7 @@ import panamoe.harness.CommandRun;
 
 /** The command: what it prints for every kind, and one sentence for what it cannot read. */
 class BenchCommandTest {
-  private static final String GGUF = "src/test/resources/golden/gguf/qwen3moe_text_q8_0.gguf";
+  private static final String GGUF = "golden/gguf/qwen3moe_text_q8_0.gguf";
 
   @Test
   void aStudentsStepStandsBesideItsParts() {
@@ -363,5 +364,45 @@ class BenchCommandTest {
     assertEquals(2, run.exitCode());
     assertTrue(run.err().contains(sentence), run.err());
     assertEquals(1, run.err().strip().lines().count(), run.err());
+  }
+
+  /** As OutputPlaceTest says of other commands. */
+  @Test
+  void theFolderOfResultsIsMadeAndAFileInItsPlaceIsNamed(@TempDir Path folder) throws Exception {
+    Path file = Files.writeString(folder.resolve("file"), "");
+    CommandRun refused = appending(file.resolve("below/place"));
+    assertEquals(1, refused.exitCode(), refused.err());
+    assertTrue(refused.err().contains("cannot make the folder " + file), refused.err());
+    assertTrue(refused.err().endsWith(": " + file + " is a file\n"), refused.err());
+    assertEquals("", refused.out(), "refused before the work");
+    Path place = folder.resolve("new/folder/place");
+    CommandRun done = appending(place);
+    assertEquals(0, done.exitCode(), done.err());
+    assertEquals(1, Files.readAllLines(place).size());
+  }
+
+  private static CommandRun appending(Path place) {
+    String command =
+        "bench gate --device reference --shape 32x64x4x2 --tokens 3 --seconds 0.001 --append";
+    return CommandRun.of((command + " " + place).split(" "));
+  }
+
+  /** As LocaleTest says of other commands. */
+  @ParameterizedTest
+  @ValueSource(strings = {"ar-EG-u-nu-arab", "fa-IR", "tr-TR"})
+  void everyLocaleHasPlainDigits(String language) {
+    String refused = CommandRun.of("bench", "gate", "--shape", "1").err();
+    Locale before = Locale.getDefault();
+    Locale.setDefault(Locale.forLanguageTag(language));
+    try {
+      assertEquals(refused, CommandRun.of("bench", "gate", "--shape", "1").err());
+      CommandRun run =
+          CommandRun.of(
+              "bench", "gate", "--shape", "64x128x4x1", "--tokens", "8", "--seconds", "0.01");
+      assertEquals(0, run.exitCode(), run.err());
+      assertTrue((run.out() + run.err()).chars().allMatch(c -> c < 128 || !Character.isDigit(c)));
+    } finally {
+      Locale.setDefault(before);
+    }
   }
 }

@@ -131,6 +131,13 @@ class ConformanceCommandTest {
   }
 
   @Test
+  void anEmptyNameIsNoFolder() {
+    CommandRun run = CommandRun.of("conformance", "");
+    assertEquals(2, run.exitCode());
+    assertTrue(run.err().contains("the path is empty"), run.err());
+  }
+
+  @Test
   void checkpointsBesideAConfigAreNoCases() throws IOException {
     Files.writeString(folder.resolve("config.json"), "{}");
     new RecordedCase("weights").with("w", 1).write(folder.resolve("model.safetensors"));

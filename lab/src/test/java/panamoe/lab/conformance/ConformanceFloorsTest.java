@@ -9,10 +9,10 @@ import com.tngtech.archunit.lang.ArchRule;
 
 /** The command knows the peers, the peers know how to replay, and no peer knows another. */
 @AnalyzeClasses(
-    packages = "panamoe.harness.conformance",
+    packages = "panamoe.lab.conformance",
     importOptions = ImportOption.DoNotIncludeTests.class)
 class ConformanceFloorsTest {
-  private static final String ROOT = "panamoe.harness.conformance";
+  private static final String ROOT = "panamoe.lab.conformance";
 
   @ArchTest
   static final ArchRule IMPORTS_RUN_DOWN =

@@ -7,7 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
-import java.net.URISyntaxException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
@@ -29,7 +28,7 @@ class RoundingCasesTest {
   @TempDir private Path folder;
 
   /** Copies a recorded case with the files beside it. */
-  private Path copied(String name) throws IOException, URISyntaxException {
+  private Path copied(String name) throws IOException {
     Path from = RecordedCasesTest.folder().resolve(name);
     String model = from.getFileName().toString().replace(".safetensors", ".gguf");
     try (Stream<Path> files = Files.list(from.getParent())) {

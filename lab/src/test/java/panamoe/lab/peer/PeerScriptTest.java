@@ -18,7 +18,7 @@ class PeerScriptTest {
   @Test
   void thePeersOfALayerAgree() throws Exception {
     assumeTrue(Files.isExecutable(PYTHON));
-    String script = PeerProcess.python("jmh/peers/check.py", "cpu").get(2);
+    String script = PeerProcess.python("lab/peers/check.py", "cpu").get(2);
     Process process =
         new ProcessBuilder(PYTHON.toString(), "-B", script).redirectErrorStream(true).start();
     String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);

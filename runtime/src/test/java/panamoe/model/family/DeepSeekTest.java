@@ -145,7 +145,7 @@ class DeepSeekTest {
   /** Heads of the files that are longer than the configuration's: rows between would be lost. */
   @Test
   void everyRowOfAHeadHasAMeaning(@TempDir Path folder) throws IOException {
-    Path recorded = Path.of("..", "harness", "src", "test", "resources", "golden", "hf");
+    Path recorded = Path.of("..", "lab", "golden", "hf");
     for (String file : new String[] {"config.json", "model.safetensors"}) {
       Files.copy(recorded.resolve("deepseek_v3_a").resolve(file), folder.resolve(file));
     }

@@ -29,7 +29,7 @@ import panamoe.op.GateOp;
  */
 class OpenRoutesTest {
   private static final String RECORDED =
-      "/golden/ds_gating/topk/028_T7_E8_k4_cf2.0_mc8_drop_position_tie_pairs.safetensors";
+      "golden/ds_gating/topk/028_T7_E8_k4_cf2.0_mc8_drop_position_tie_pairs.safetensors";
   private static final int TOKENS = 7;
   private static final int LAST_CHOICE_OF_TOKEN_0 = 3 * TOKENS;
 
@@ -39,7 +39,7 @@ class OpenRoutesTest {
   @BeforeEach
   void copy() throws Exception {
     file = folder.resolve("case.safetensors");
-    Files.copy(Path.of(OpenRoutesTest.class.getResource(RECORDED).toURI()), file);
+    Files.copy(Path.of(RECORDED), file);
   }
 
   @Test
