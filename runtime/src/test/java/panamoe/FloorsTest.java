@@ -68,6 +68,7 @@ class FloorsTest {
               "config",
               "checkpoint",
               "data",
+              "model",
               "eval",
               "train",
               "engine",
