@@ -11,7 +11,6 @@ import java.util.concurrent.CancellationException;
 import java.util.function.BooleanSupplier;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.CheckpointException;
-import panamoe.checkpoint.NonFinite;
 import panamoe.checkpoint.StoredType;
 import panamoe.checkpoint.TensorFiles;
 import panamoe.checkpoint.rows.EncodedRows;
@@ -145,16 +144,17 @@ record TrainingOnRanks(
 
     @Override
     public void readBy(Reader reader) throws IOException {
-      elements.readBy(
-          piece -> {
-            if (stop.getAsBoolean()) {
-              throw new CancellationException("the run was asked to stop");
-            }
-            if (NonFinite.count(DType.FLOAT32, piece) > 0) {
-              throw new CheckpointException(refusal + "; it cannot be trained further");
-            }
-            reader.read(piece);
-          });
+      try {
+        elements.readBy(
+            piece -> {
+              if (stop.getAsBoolean()) {
+                throw new CancellationException("the run was asked to stop");
+              }
+              reader.read(piece);
+            });
+      } catch (IllegalArgumentException e) {
+        throw new CheckpointException(refusal + "; it cannot be trained further", e);
+      }
     }
   }
 
