@@ -188,14 +188,10 @@ final class CallersMemory {
     if (into.isReadOnly()) {
       throw new IllegalArgumentException(name + " is read-only, but receives a result");
     }
-    if (!into.isMapped() || into.byteSize() != tensor.bytes()) {
+    if (into.isMapped() && into.byteSize() == tensor.bytes()) {
+      copy(name, HostView.elements(tensor), into);
+    } else {
       tensor.copyTo(into);
-      return;
-    }
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment copy = arena.allocate(tensor.bytes(), 64);
-      tensor.copyTo(copy);
-      copy(name, copy, into);
     }
   }
 

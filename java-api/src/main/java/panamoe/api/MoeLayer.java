@@ -10,6 +10,7 @@ import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.io.ConfigJson;
 import panamoe.nn.Work;
+import panamoe.op.NotFinite;
 import panamoe.op.Pass;
 import panamoe.param.Declarations;
 import panamoe.param.ParameterStore;
@@ -238,7 +239,7 @@ public final class MoeLayer implements AutoCloseable {
         () -> {
           try {
             layer.forwardInto(pass, input, used, output);
-          } catch (IllegalArgumentException e) { // all else is checked above
+          } catch (NotFinite e) {
             throw new PanamoeException.Diverged(
                 "the layer gets or computes numbers that are not finite (" + e.getMessage() + ")",
                 e);

@@ -76,11 +76,10 @@ final class TokenBatch {
         "length",
         given.length,
         "1 to " + context + ", the model's context");
-    long tokens = (long) given.batch * given.length;
-    MoeLayer.requireTokens(tokens);
     this.model = model;
     this.memory = memory;
     this.given = given;
+    MoeLayer.requireTokens(tokens());
     this.ids = memory.ids("tokens", given.tokens, tokens());
     Topology topology = model.parameters().ranks().topology();
     Work work =
@@ -90,7 +89,7 @@ final class TokenBatch {
             given.batch,
             0,
             given.length,
-            training ? tokens : 0, // else the logits are in the caller's memory
+            training ? tokens() : 0, // else the logits are in the caller's memory
             model.activationDType(),
             topology);
     memory.requireRoom(model.cost(work), work);

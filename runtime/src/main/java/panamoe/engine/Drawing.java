@@ -6,7 +6,7 @@ import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
 import panamoe.data.Tokenizer;
-import panamoe.model.NotFinite;
+import panamoe.op.NotFinite;
 
 /**
  * Goes on with sequences whose tokens a step computed: draws their next tokens, adds them to their

@@ -29,6 +29,8 @@ public record GenerationOptions(
    *
    * @throws panamoe.api.PanamoeException.BadArgument if the list, a text or the sampling is null, a
    *     stop is empty, there are less than 0 tokens, or the schema cannot be kept to
+   * @throws java.util.concurrent.CancellationException if there is a schema, and the thread is
+   *     interrupted
    */
   public GenerationOptions {
     List<String> given = stop;

@@ -1,6 +1,6 @@
-package panamoe.model;
+package panamoe.op;
 
-/** A model computes NaN or infinities: its weights are damaged, or training diverged. */
+/** A model's numbers are NaN or infinite, because training diverged or its weights are damaged. */
 public final class NotFinite extends IllegalArgumentException {
   private static final long serialVersionUID = 1;
 
@@ -12,7 +12,7 @@ public final class NotFinite extends IllegalArgumentException {
   }
 
   /**
-   * @param cause why a layer refused them, or null
+   * @param cause why a gate refused them, or null
    */
   public NotFinite(String where, Throwable cause) {
     super(
@@ -20,5 +20,10 @@ public final class NotFinite extends IllegalArgumentException {
             + where
             + "; its weights are damaged, or training diverged",
         cause);
+  }
+
+  /** What a gate says of its logits. */
+  NotFinite(IllegalArgumentException refusal) {
+    super(refusal.getMessage(), refusal);
   }
 }
