@@ -202,7 +202,6 @@ final class ApiServer implements AutoCloseable {
         }
         call.answer(e);
       } catch (OutOfMemoryError _) {
-        call.forgetBody();
         call.answer(ApiError.outOfMemory());
       } catch (RuntimeException | StackOverflowError e) {
         log.accept("a request to " + routeOf(call.path()) + " failed: " + place(e));

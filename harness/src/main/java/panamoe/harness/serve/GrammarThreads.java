@@ -10,8 +10,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 
 /**
- * The few threads that make grammars, so that schemas that take long leave processors to all that
- * is not one. Thread-safe.
+ * The few threads that make grammars: schemas that take long leave processors to everything else.
+ * Thread-safe.
  */
 final class GrammarThreads {
   private static final int QUEUE = 64;

@@ -3,7 +3,6 @@ package panamoe.harness.serve;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.channels.ServerSocketChannel;
-import java.time.Duration;
 import java.util.function.Consumer;
 import org.eclipse.jetty.http.HttpCompliance;
 import org.eclipse.jetty.http.HttpStatus;
@@ -21,8 +20,8 @@ import org.eclipse.jetty.util.Callback;
 import org.eclipse.jetty.util.thread.QueuedThreadPool;
 
 /**
- * HTTP/1.1 by Jetty, which takes nothing that the standard forbids: what one program reads
- * otherwise than another smuggles requests. Whatever Jetty refuses is answered in OpenAI's form.
+ * HTTP/1.1 by Jetty, which takes nothing that the standard forbids: bytes that a proxy and a server
+ * read differently smuggle requests. Whatever Jetty refuses is answered in OpenAI's form.
  */
 final class HttpListener implements AutoCloseable {
   private static final int BACKLOG = 1024;
@@ -59,7 +58,7 @@ final class HttpListener implements AutoCloseable {
           }
         });
     connector = new ServerConnector(server, 0, 1, new HttpConnectionFactory(configuration()));
-    connector.setIdleTimeout(longer(Arrivals.UNUSED, limits.slowReader()).toMillis());
+    connector.setIdleTimeout(Math.max(Arrivals.UNUSED.toMillis(), limits.slowReader().toMillis()));
     connector.addBean(arrivals);
     server.addConnector(connector);
     server.addBean(new NetworkConnectionLimit(CONNECTIONS, connector));
@@ -93,10 +92,6 @@ final class HttpListener implements AutoCloseable {
     http.setRequestHeaderSize(HEAD_BYTES);
     http.setSendServerVersion(false);
     return http;
-  }
-
-  private static Duration longer(Duration a, Duration b) {
-    return a.compareTo(b) > 0 ? a : b;
   }
 
   private boolean take(

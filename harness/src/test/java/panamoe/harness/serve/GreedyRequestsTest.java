@@ -80,6 +80,34 @@ class GreedyRequestsTest {
     }
   }
 
+  /** A body that was refused takes no memory, however long its client goes on to send it. */
+  @Test
+  void refusedBodiesTakeNoRoom() throws Exception {
+    int length = TestServer.LIMITS.bodyBytes() + 1;
+    long count = TestServer.LIMITS.bodiesBytes() / (2L * length) + 2;
+    String head =
+        "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+            + Integer.toHexString(length)
+            + "\r\n";
+    byte[] part = (head + " ".repeat(length)).getBytes(StandardCharsets.US_ASCII);
+    List<Socket> held = new ArrayList<>();
+    try (TestServer server = new TestServer()) {
+      for (int i = 0; i < count; i++) {
+        Socket socket = new Socket(InetAddress.getLoopbackAddress(), server.server.port());
+        held.add(socket);
+        socket.getOutputStream().write(part);
+        String status =
+            new String(socket.getInputStream().readNBytes(12), StandardCharsets.US_ASCII);
+        assertEquals("HTTP/1.1 413", status);
+      }
+      TestServer.await(() -> is400(server, length - 2));
+    } finally {
+      for (Socket socket : held) {
+        socket.close();
+      }
+    }
+  }
+
   private static boolean is400(TestServer server, int length) {
     try {
       return server.post(COMPLETIONS, " ".repeat(length)).statusCode() == 400; // no JSON

@@ -134,6 +134,9 @@ class HttpEdgesTest {
         "400 | GET /page/%2e%2e/livez HTTP/1.1\\r\\nHost: localhost",
         "404 | OPTIONS * HTTP/1.1\\r\\nHost: localhost",
         "405 | TRACE /livez HTTP/1.1\\r\\nHost: localhost",
+        "405 | CONNECT localhost:80 HTTP/1.1\\r\\nHost: localhost:80",
+        "400 | GET /v1/models HTTP/1.1\\r\\nHost: a:99999999",
+        "400 | GET /v1/models HTTP/1.1\\r\\nHost: [::1",
       })
   void aLineThatIsNone(int status, String head) throws Exception {
     requireRefused(status, answer(head + "\\r\\n\\r\\n"));
