@@ -87,8 +87,9 @@ public final class TrainCommand extends RunCommand {
       names = "--arch",
       paramLabel = "ARCH",
       description =
-          "dense, moe (experts in every 2nd layer), pr-moe (pyramid-residual; the default) or deepseek"
-              + " (moe with a shared expert and DeepSeek-V3's gate).")
+          "dense, moe (experts in every 2nd layer), pr-moe (pyramid-residual; the default), deepseek"
+              + " (moe with a shared expert and DeepSeek-V3's gate) or mixtral (the best two experts of every layer,"
+              + " SwiGLU, RMSNorm: a model that export writes for transformers and llama.cpp).")
   private Architecture architecture;
 
   @Mixin private ChosenSettings settings;
