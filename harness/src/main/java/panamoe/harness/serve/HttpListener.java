@@ -35,6 +35,7 @@ final class HttpListener implements AutoCloseable {
   private final Limits limits;
   private final Server server;
   private final ServerConnector connector;
+  private final int port; // the connector forgets it when it closes
 
   /**
    * Starts to listen.
@@ -129,7 +130,7 @@ final class HttpListener implements AutoCloseable {
   }
 
   int port() {
-    return connector.getLocalPort();
+    return port;
   }
 
   /** Closes all connections. */

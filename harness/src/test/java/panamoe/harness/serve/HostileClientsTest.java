@@ -299,7 +299,8 @@ class HostileClientsTest {
                 millis.get(379),
                 millis.get(395),
                 millis.get(399));
-            assertTrue(millis.get(379) <= 50, millis::toString);
+            // Only the long form has the machine to itself.
+            assertTrue(!LONG || millis.get(379) <= 50, millis::toString);
           } finally {
             over.set(true);
             for (Socket socket : held) {
