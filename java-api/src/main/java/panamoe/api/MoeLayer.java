@@ -61,7 +61,7 @@ public final class MoeLayer implements AutoCloseable {
             Declarations.of(store, INITIAL_DEVIATION, "moe"), 0, hidden, config);
     try {
       store.materialize(device.backend(), precision.dtype(), true, seed);
-      store.requireReplicasAlike();
+      store.requireSameReplicas();
     } catch (RuntimeException | Error e) {
       store.close();
       throw e;

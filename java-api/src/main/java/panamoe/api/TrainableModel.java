@@ -60,7 +60,7 @@ public final class TrainableModel implements AutoCloseable {
       if (from != null) {
         ModelFiles.read(from, model, device.backend());
       }
-      model.parameters().requireReplicasAlike();
+      model.parameters().requireSameReplicas();
     } catch (RuntimeException | Error e) {
       model.close();
       throw e;

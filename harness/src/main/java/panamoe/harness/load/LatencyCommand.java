@@ -18,7 +18,7 @@ import panamoe.engine.InferenceSettings;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
-import panamoe.harness.ranks.Alike;
+import panamoe.harness.ranks.EngineRun;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
 import panamoe.model.LanguageModel;
@@ -117,7 +117,7 @@ public final class LatencyCommand implements Callable<Integer> {
         new RankRun(rankOptions, shared)
             .run(
                 (ranks, backend, _) -> {
-                  Alike.requireModel(ranks, folder);
+                  EngineRun.requireSameModel(ranks, folder);
                   shared.require(
                       peer == null || backend.name().equals("cpu"),
                       "--peer " + peer + " does not run on --device " + backend.name());

@@ -3,9 +3,11 @@ package panamoe.harness.ranks;
 import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CancellationException;
 import java.util.function.BooleanSupplier;
 import panamoe.backend.Backend;
+import panamoe.comm.CommunicationException;
 import panamoe.engine.Engine;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.InferenceMemory;
@@ -43,7 +45,7 @@ public record EngineRun(
    *     a rank has another model or native library
    */
   public void run(Ranks ranks, Backend backend, Engine.Body body) throws Exception {
-    Alike.requireModel(ranks, folder);
+    requireSameModel(ranks, folder);
     WeightTypes types = settings.types();
     if (ranks.world().size() == 1) {
       int tokens = (int) Math.min((long) config.blocks() * config.blockSize(), Integer.MAX_VALUE);
@@ -66,6 +68,19 @@ public record EngineRun(
             .ifPresent(cache -> err.println(ExpertReads.sentence(cache.statistics())));
       }
     }
+  }
+
+  /**
+   * Compares the ranks' native libraries and models. Collective.
+   *
+   * @throws CommunicationException on every rank if they are not the same
+   */
+  public static void requireSameModel(Ranks ranks, ModelFolder folder) {
+    ranks.requireSame(
+        () ->
+            Map.of(
+                "native library of checksum", Build.ofLibrary(),
+                "model of SHA-256", folder.weights().sha256()));
   }
 
   private LanguageModel load(Ranks ranks, Backend backend, List<String> warnings) {

@@ -8,15 +8,19 @@ import java.io.OutputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
+import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.util.Map;
+import java.util.concurrent.CancellationException;
 import org.eclipse.jetty.http.HttpException;
 import org.eclipse.jetty.http.HttpHeader;
+import org.eclipse.jetty.io.AbstractEndPoint;
 import org.eclipse.jetty.io.Content;
 import org.eclipse.jetty.io.EofException;
 import org.eclipse.jetty.server.Request;
 import org.eclipse.jetty.server.Response;
 import org.eclipse.jetty.util.Callback;
+import org.eclipse.jetty.util.thread.Invocable;
 
 /**
  * One HTTP request and its answer. Used by one thread at a time; any may {@link #cut} it off.
@@ -132,6 +136,51 @@ final class Call implements AutoCloseable {
       }
       broken = true;
       throw ApiError.protocol(400, "its body ends too early, or has chunks that are none");
+    }
+  }
+
+  /** What a client waits for. */
+  @FunctionalInterface
+  interface Work<T> {
+    T run() throws InterruptedException;
+  }
+
+  /**
+   * Does what takes long before the answer begins, after the body was read. If the client closes
+   * its side of the connection meanwhile, this thread is interrupted.
+   */
+  <T> T whileClientWaits(Work<T> work) throws InterruptedException {
+    AbstractEndPoint client =
+        (AbstractEndPoint) request.getConnectionMetaData().getConnection().getEndPoint();
+    Thread worker = Thread.currentThread();
+    boolean watched =
+        client.tryFillInterested(
+            Callback.from(
+                Invocable.InvocationType.NON_BLOCKING,
+                () -> {
+                  if (atEnd(client)) {
+                    worker.interrupt();
+                  } // else it has sent its next request
+                },
+                _ -> {}));
+    try {
+      return work.run();
+    } finally {
+      if (watched) { // Jetty waits for the next request by the same means
+        client.getFillInterest().onFail(new CancellationException());
+      }
+    }
+  }
+
+  /**
+   * @param client whose connection can be read
+   */
+  private static boolean atEnd(AbstractEndPoint client) {
+    try {
+      SocketChannel channel = (SocketChannel) client.getTransport();
+      return channel.socket().getInputStream().available() == 0;
+    } catch (IOException _) {
+      return true;
     }
   }
 

@@ -1,8 +1,7 @@
 package panamoe.harness.serve;
 
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Future;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ThreadPoolExecutor;
@@ -18,7 +17,7 @@ final class GrammarThreads {
   // About what the longest grammar takes.
   private static final long RETRY_MILLIS = 500;
 
-  private final ExecutorService threads;
+  private final ThreadPoolExecutor threads;
 
   /** With half of the processors' threads, which end when they are idle. */
   GrammarThreads() {
@@ -29,7 +28,7 @@ final class GrammarThreads {
    * @param queue most grammars that wait for a thread
    */
   GrammarThreads(int count, int queue) {
-    ThreadPoolExecutor pool =
+    threads =
         new ThreadPoolExecutor(
             count,
             count,
@@ -37,8 +36,7 @@ final class GrammarThreads {
             TimeUnit.SECONDS,
             new LinkedBlockingQueue<>(queue),
             Thread.ofPlatform().daemon().name("grammar-", 0).factory());
-    pool.allowCoreThreadTimeOut(true);
-    threads = pool;
+    threads.allowCoreThreadTimeOut(true);
   }
 
   /**
@@ -48,9 +46,9 @@ final class GrammarThreads {
    * @throws ApiError 429 if too many wait; else what making it throws
    */
   <T> T make(Supplier<T> grammar) throws InterruptedException {
-    Future<T> made;
+    FutureTask<T> made = new FutureTask<>(grammar::get);
     try {
-      made = threads.submit(grammar::get);
+      threads.execute(made);
     } catch (RejectedExecutionException _) {
       throw ApiError.overloaded("too many schemas wait to be read", RETRY_MILLIS, true);
     }
@@ -64,6 +62,7 @@ final class GrammarThreads {
       }
     } finally {
       made.cancel(true); // nothing if it is made
+      threads.remove(made); // so that it holds no place for others
     }
   }
 }

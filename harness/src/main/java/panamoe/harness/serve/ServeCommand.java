@@ -24,7 +24,7 @@ import panamoe.engine.ModelFolder;
 import panamoe.harness.MakersSampling;
 import panamoe.harness.PartBar;
 import panamoe.harness.SharedOptions;
-import panamoe.harness.ranks.Alike;
+import panamoe.harness.ranks.EngineRun;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
 import panamoe.model.LanguageModel;
@@ -106,7 +106,7 @@ public final class ServeCommand implements Callable<Integer> {
       new RankRun(rankOptions, shared)
           .run(
               (ranks, backend, stop) -> {
-                Alike.requireModel(ranks, folder);
+                EngineRun.requireSameModel(ranks, folder);
                 replicas.apply(ranks);
                 if (ranks.first()) {
                   serve(ranks, backend, folder, chat, limits, keys, stop);

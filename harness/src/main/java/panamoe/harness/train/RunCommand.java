@@ -228,7 +228,7 @@ abstract class RunCommand implements Callable<Integer> {
 
   private TrainingOnRanks onRanks(PrintWriter err) {
     return new TrainingOnRanks(
-        new RankRun(rankOptions, shared), out, origin(), teacherCache(), Caller.of(spec, err));
+        new RankRun(rankOptions, shared), origin(), teacherCache(), Caller.of(spec, err));
   }
 
   private void requireFits(RunConfig config, Topology topology, ModelFolder teacher) {

@@ -49,10 +49,7 @@ class GrammarThreadsTest {
     FutureTask<String> second = new FutureTask<>(() -> threads.make(() -> "second"));
     Thread.ofVirtual().start(first);
     begun.await();
-    Thread waiting = Thread.ofVirtual().start(second);
-    while (waiting.getState() != Thread.State.WAITING) {
-      Thread.sleep(1);
-    }
+    waiting(second);
     ApiError refused = assertThrows(ApiError.class, () -> threads.make(() -> "third"));
     assertEquals(429, refused.status());
     assertTrue(refused.headers().containsKey("Retry-After"));
@@ -60,6 +57,30 @@ class GrammarThreadsTest {
     assertEquals("made", first.get());
     assertEquals("second", second.get(10, TimeUnit.SECONDS));
     assertEquals("fourth", threads.make(() -> "fourth"));
+  }
+
+  @Test
+  void whoLeavesHoldsNoPlace() throws Exception {
+    GrammarThreads threads = new GrammarThreads(1, 1);
+    FutureTask<String> first = new FutureTask<>(() -> threads.make(this::untilTheEnd));
+    Thread.ofVirtual().start(first);
+    begun.await();
+    Thread leaving = waiting(new FutureTask<>(() -> threads.make(() -> "second")));
+    leaving.interrupt();
+    leaving.join();
+    FutureTask<String> third = new FutureTask<>(() -> threads.make(() -> "third"));
+    waiting(third);
+    end.countDown();
+    assertEquals("made", first.get());
+    assertEquals("third", third.get());
+  }
+
+  private static Thread waiting(FutureTask<?> request) throws InterruptedException {
+    Thread thread = Thread.ofVirtual().start(request);
+    while (thread.getState() != Thread.State.WAITING && !request.isDone()) {
+      Thread.sleep(1);
+    }
+    return thread;
   }
 
   @Test

@@ -18,16 +18,16 @@ import panamoe.comm.Communicator;
 import panamoe.comm.Disagreement;
 
 /**
- * Compares what ranks must have alike, such as their settings: ranks that differ would compute in
- * silence what nobody asked for. A comparison costs an all-gather of two numbers.
+ * Compares what all ranks must have the same, such as their settings: ranks that differ would
+ * compute in silence what nobody asked for. A comparison costs an all-gather of two numbers.
  */
-public final class Alike {
+public final class SameOnRanks {
   /** The most differences, and the most kinds of ranks, that a message quotes. */
   private static final int QUOTED = 4;
 
   private static final String SEPARATOR = "\0";
 
-  private Alike() {}
+  private SameOnRanks() {}
 
   /**
    * Compares named values. Collective over the group.
