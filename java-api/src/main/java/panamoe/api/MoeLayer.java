@@ -235,16 +235,15 @@ public final class MoeLayer implements AutoCloseable {
     work = work.over(parameters.store().ranks().topology());
     memory.requireRoom(layer.cost(work), work);
     parameters.round();
-    memory.compute(
-        () -> {
-          try {
-            layer.forwardInto(pass, input, used, output);
-          } catch (NotFinite e) {
-            throw new PanamoeException.Diverged(
-                "the layer gets or computes numbers that are not finite (" + e.getMessage() + ")",
-                e);
-          }
-        });
+    try {
+      memory.compute(() -> layer.forwardInto(pass, input, used, output));
+    } catch (NotFinite e) {
+      throw new PanamoeException.Diverged(
+          "the layer gets or computes numbers that are not finite ("
+              + e.getCause().getMessage()
+              + ")",
+          e);
+    }
     memory.giveBack("y", output, rows.y);
     return new Computed(input, output);
   }
