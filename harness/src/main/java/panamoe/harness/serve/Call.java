@@ -8,6 +8,9 @@ import java.io.OutputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
+import java.nio.channels.SelectionKey;
+import java.nio.channels.Selector;
+import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.util.Map;
 import org.eclipse.jetty.http.HttpException;
@@ -132,6 +135,24 @@ final class Call implements AutoCloseable {
       }
       broken = true;
       throw ApiError.protocol(400, "its body ends too early, or has chunks that are none");
+    }
+  }
+
+  /**
+   * Whether the client has closed the connection, or its side of it, of which Jetty tells nothing
+   * until it reads or writes. Only for a request whose body was read: there must be no other
+   * reader.
+   */
+  boolean hasLeft() {
+    SocketChannel channel =
+        (SocketChannel)
+            request.getConnectionMetaData().getConnection().getEndPoint().getTransport();
+    try (Selector selector = Selector.open()) {
+      channel.register(selector, SelectionKey.OP_READ);
+      // What can be read but has no bytes is at its end; bytes are the client's next request.
+      return selector.selectNow() > 0 && channel.socket().getInputStream().available() == 0;
+    } catch (IOException _) {
+      return !channel.isOpen(); // else it cannot be told
     }
   }
 
