@@ -191,7 +191,10 @@ final class TrainingRun {
           if (ranks.first()) {
             folder.metrics().force();
           }
-          warn(checkpoints.save().warnings());
+          List<String> warnings = checkpoints.save().warnings();
+          if (ranks.first()) {
+            progress.printAbove(() -> warn(warnings));
+          }
         }
       }
     } catch (TrainingFailure e) {
