@@ -8,6 +8,8 @@ import java.io.OutputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
+import java.nio.channels.SelectionKey;
+import java.nio.channels.Selector;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.util.Map;
@@ -139,48 +141,21 @@ final class Call implements AutoCloseable {
     }
   }
 
-  /** What a client waits for. */
-  @FunctionalInterface
-  interface Work<T> {
-    T run() throws InterruptedException;
-  }
-
   /**
-   * Does what takes long before the answer begins, after the body was read. If the client closes
-   * its side of the connection meanwhile, this thread is interrupted.
+   * Whether the client has closed the connection, or its side of it, of which Jetty tells nothing
+   * until it reads or writes. Only for a request whose body was read: there must be no other
+   * reader.
    */
-  <T> T whileClientWaits(Work<T> work) throws InterruptedException {
-    AbstractEndPoint client =
-        (AbstractEndPoint) request.getConnectionMetaData().getConnection().getEndPoint();
-    Thread worker = Thread.currentThread();
-    boolean watched =
-        client.tryFillInterested(
-            Callback.from(
-                Invocable.InvocationType.NON_BLOCKING,
-                () -> {
-                  if (atEnd(client)) {
-                    worker.interrupt();
-                  } // else it has sent its next request
-                },
-                _ -> {}));
-    try {
-      return work.run();
-    } finally {
-      if (watched) { // Jetty waits for the next request by the same means
-        client.getFillInterest().onFail(new CancellationException());
-      }
-    }
-  }
-
-  /**
-   * @param client whose connection can be read
-   */
-  private static boolean atEnd(AbstractEndPoint client) {
-    try {
-      SocketChannel channel = (SocketChannel) client.getTransport();
-      return channel.socket().getInputStream().available() == 0;
+  boolean hasLeft() {
+    SocketChannel channel =
+        (SocketChannel)
+            request.getConnectionMetaData().getConnection().getEndPoint().getTransport();
+    try (Selector selector = Selector.open()) {
+      channel.register(selector, SelectionKey.OP_READ);
+      // What can be read but has no bytes is at its end; bytes are the client's next request.
+      return selector.selectNow() > 0 && channel.socket().getInputStream().available() == 0;
     } catch (IOException _) {
-      return true;
+      return !channel.isOpen(); // else it cannot be told
     }
   }
 

@@ -38,9 +38,7 @@ final class Constraints {
   Supplier<TokenConstraint> ofRequest(Fields fields, Tools tools, Call call)
       throws InterruptedException {
     boolean free = tools.callable().isEmpty() && !isFormat(fields);
-    return free
-        ? of(fields, tools)
-        : call.whileClientWaits(() -> threads.make(() -> of(fields, tools)));
+    return free ? of(fields, tools) : threads.make(() -> of(fields, tools), call::hasLeft);
   }
 
   /**

@@ -6,6 +6,8 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 
 /**
@@ -16,6 +18,7 @@ final class GrammarThreads {
   private static final int QUEUE = 64;
   // About what the longest grammar takes.
   private static final long RETRY_MILLIS = 500;
+  private static final long POLL_MILLIS = 50;
 
   private final ThreadPoolExecutor threads;
 
@@ -41,11 +44,12 @@ final class GrammarThreads {
 
   /**
    * Makes a grammar while its request waits. It is cancelled when the request's thread is
-   * interrupted.
+   * interrupted, or its client has left.
    *
    * @throws ApiError 429 if too many wait; else what making it throws
+   * @throws InterruptedException also if the client has left
    */
-  <T> T make(Supplier<T> grammar) throws InterruptedException {
+  <T> T make(Supplier<T> grammar, BooleanSupplier left) throws InterruptedException {
     FutureTask<T> made = new FutureTask<>(grammar::get);
     try {
       threads.execute(made);
@@ -53,7 +57,15 @@ final class GrammarThreads {
       throw ApiError.overloaded("too many schemas wait to be read", RETRY_MILLIS, true);
     }
     try {
-      return made.get();
+      while (true) {
+        try {
+          return made.get(POLL_MILLIS, TimeUnit.MILLISECONDS);
+        } catch (TimeoutException _) {
+          if (left.getAsBoolean()) {
+            throw new InterruptedException("the client has left");
+          }
+        }
+      }
     } catch (ExecutionException e) {
       switch (e.getCause()) {
         case RuntimeException cause -> throw cause;

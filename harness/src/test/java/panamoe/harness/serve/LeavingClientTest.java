@@ -103,6 +103,7 @@ class LeavingClientTest {
       begun.await();
       OutputStream out = client.getOutputStream();
       out.write(LAST.replace("Connection: close\r\n", "").getBytes(StandardCharsets.US_ASCII));
+      Thread.sleep(200); // so that it is looked for
       end.countDown();
       for (int answers = 1; answers <= 2; answers++) {
         readAnswer(client);
