@@ -66,6 +66,7 @@ final class HttpListener implements AutoCloseable {
     try {
       connector.open(bound(address));
       server.start();
+      port = connector.getLocalPort();
     } catch (Exception e) { // as Jetty declares it
       close();
       switch (e) {

@@ -87,30 +87,6 @@ class GrammarThreadsTest {
   }
 
   @Test
-  void whoLeavesHoldsNoPlace() throws Exception {
-    GrammarThreads threads = new GrammarThreads(1, 1);
-    FutureTask<String> first = new FutureTask<>(() -> threads.make(this::untilTheEnd));
-    Thread.ofVirtual().start(first);
-    begun.await();
-    Thread leaving = waiting(new FutureTask<>(() -> threads.make(() -> "second")));
-    leaving.interrupt();
-    leaving.join();
-    FutureTask<String> third = new FutureTask<>(() -> threads.make(() -> "third"));
-    waiting(third);
-    end.countDown();
-    assertEquals("made", first.get());
-    assertEquals("third", third.get());
-  }
-
-  private static Thread waiting(FutureTask<?> request) throws InterruptedException {
-    Thread thread = Thread.ofVirtual().start(request);
-    while (thread.getState() != Thread.State.WAITING && !request.isDone()) {
-      Thread.sleep(1);
-    }
-    return thread;
-  }
-
-  @Test
   void whatAGrammarThrowsIsThrown() {
     IllegalArgumentException refusal = new IllegalArgumentException("no such keyword");
     IllegalArgumentException thrown =
