@@ -7,11 +7,11 @@ import panamoe.backend.Backend;
 import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
 import panamoe.data.Tokenizer;
-import panamoe.engine.ConversationForm;
 import panamoe.engine.EngineConfig;
-import panamoe.engine.InferenceSettings;
-import panamoe.engine.ModelFolder;
 import panamoe.model.LanguageModel;
+import panamoe.open.ConversationForm;
+import panamoe.open.InferenceSettings;
+import panamoe.open.ModelFolder;
 import panamoe.parallel.Ranks;
 
 /**

@@ -4,7 +4,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.util.concurrent.Callable;
 import java.util.zip.CRC32C;
-import panamoe.engine.ModelFolder;
+import panamoe.open.ModelFolder;
 import panamoe.parallel.Ranks;
 
 /** Checks that all ranks have equal settings before they compute together. */
