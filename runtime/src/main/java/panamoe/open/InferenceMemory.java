@@ -119,7 +119,7 @@ public record InferenceMemory(long weights, long keysAndValues) {
    * @param availableBytes on this machine
    * @throws CheckpointException on every rank of such a machine
    */
-  public static void requireShares(
+  static void requireShares(
       ModelFolder folder, InferenceSettings settings, Ranks ranks, long availableBytes) {
     long mine;
     try (LanguageModel share = new LanguageModel(folder.config(), ranks)) {

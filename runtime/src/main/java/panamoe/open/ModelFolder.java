@@ -217,8 +217,7 @@ public record ModelFolder(
    *     not fit into memory
    */
   public LanguageModel load(Backend backend, DType dtype, List<String> warnings) {
-    return load(
-        backend, InferenceSettings.of(WeightTypes.of(dtype)), Ranks.alone(), warnings, _ -> {});
+    return load(backend, InferenceSettings.of(WeightTypes.of(dtype)), warnings);
   }
 
   /**
@@ -228,17 +227,28 @@ public record ModelFolder(
    * @throws CheckpointException also if a weight is NaN or infinite
    */
   public LanguageModel load(Backend backend, DType dtype) {
-    return load(backend, InferenceSettings.of(WeightTypes.of(dtype)), Ranks.alone(), null, _ -> {});
+    return load(backend, dtype, null);
+  }
+
+  /**
+   * Loads the weights for inference on one rank.
+   *
+   * @param settings how it is held
+   * @param warnings receives the loader's warnings; null to refuse NaN and infinite weights
+   */
+  public LanguageModel load(Backend backend, InferenceSettings settings, List<String> warnings) {
+    return load(backend, settings, Ranks.alone(), warnings, _ -> {});
   }
 
   /**
    * Loads what this rank holds of a model that all {@code ranks} hold together, and reads no other
-   * bytes of the weights.
+   * bytes of the weights. Every rank calls this at the same time.
    *
    * @param settings how it is held; where experts are blocks, those stored in such blocks are kept,
    *     and others rounded as they are read
    * @param warnings receives the loader's warnings; null to refuse NaN and infinite weights
    * @param progress is told which part is loaded, 0 to 1, by any thread
+   * @throws CheckpointException also if the ranks of a machine have no room for it together
    * @throws IllegalArgumentException if the model does not divide among the tensor ranks, or
    *     experts per token do not fit it
    */
@@ -248,6 +258,9 @@ public record ModelFolder(
       Ranks ranks,
       List<String> warnings,
       DoubleConsumer progress) {
+    if (ranks.world().size() > 1 && backend.onHost()) {
+      InferenceMemory.requireShares(this, settings, ranks, backend.memoryAvailable());
+    }
     try {
       return FolderLoad.of(this, backend, settings, ranks, warnings, progress);
     } catch (CheckpointException e) {

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import java.lang.reflect.Proxy;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -311,6 +312,16 @@ class RankedEngineTest {
     assertTrue(expected.stream().mapToInt(text -> text.tokens.size()).sum() > 40);
   }
 
+  /** As on a machine whose memory is all used. */
+  private static Backend withoutMemory(Backend real) {
+    return (Backend)
+        Proxy.newProxyInstance(
+            Backend.class.getClassLoader(),
+            new Class<?>[] {Backend.class},
+            (_, method, arguments) ->
+                method.getName().equals("memoryAvailable") ? 0L : method.invoke(real, arguments));
+  }
+
   @Test
   void ranksOfAMachineHoldTheModelTogether() {
     Topology topology = new Topology(2, 2, 1, 1);
@@ -331,6 +342,14 @@ class RankedEngineTest {
                       CheckpointException.class,
                       () -> InferenceMemory.requireShares(model, inMemory, ranks, whole));
               assertTrue(refused.getMessage().contains("weights of the 2 ranks"));
+              try (Backend backend = Backends.open("cpu", 1)) {
+                Backend full = withoutMemory(backend);
+                CheckpointException atLoad =
+                    assertThrows(
+                        CheckpointException.class,
+                        () -> model.load(full, inMemory, ranks, new ArrayList<>(), _ -> {}));
+                assertTrue(atLoad.getMessage().contains("weights of the 2 ranks"));
+              }
               ranks.close();
               return null;
             });

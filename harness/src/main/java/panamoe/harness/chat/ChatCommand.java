@@ -98,15 +98,11 @@ public final class ChatCommand implements Callable<Integer> {
       Ranks ranks, Backend backend, ModelFolder folder, ChatPrompt chat, BooleanSupplier stop)
       throws Exception {
     boolean[] answered = {true};
-    new EngineRun(
-            folder,
-            text.held(folder),
-            text.engine(folder.config().context()),
-            spec.commandLine().getErr(),
-            stop)
+    new EngineRun(folder, text.held(folder), spec.commandLine().getErr(), stop)
         .run(
             ranks,
             backend,
+            text.engine(folder.config().context()),
             engine ->
                 answered[0] =
                     talk(engine, new Conversation(chat, folder.config().context()), stop)

@@ -29,7 +29,6 @@ import panamoe.io.Count;
 import panamoe.model.LanguageModel;
 import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
-import panamoe.parallel.Ranks;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -111,7 +110,7 @@ public final class EvalCommand implements Callable<Integer> {
   private void measure(
       Backend backend, ModelFolder folder, InferenceSettings settings, Measurement measurement) {
     PrintWriter err = spec.commandLine().getErr();
-    try (LanguageModel loaded = folder.load(backend, settings, Ranks.alone(), null, _ -> {})) {
+    try (LanguageModel loaded = folder.load(backend, settings, null)) {
       loaded.parameters().note(settings.types()).ifPresent(note -> err.println("warning: " + note));
       measurement.run(backend, loaded);
       loaded

@@ -133,13 +133,12 @@ public final class GenerateCommand implements Callable<Integer> {
     if (runtimeKernels) {
       install(backend, folder.config());
     }
-    new EngineRun(
-            folder,
-            text.held(folder),
+    new EngineRun(folder, text.held(folder), spec.commandLine().getErr(), stop)
+        .run(
+            ranks,
+            backend,
             text.engine(tokens(request, folder.config().context())),
-            spec.commandLine().getErr(),
-            stop)
-        .run(ranks, backend, engine -> print(engine, folder.config(), request, stop));
+            engine -> print(engine, folder.config(), request, stop));
     return null;
   }
 

@@ -12,7 +12,6 @@ import panamoe.harness.train.Text;
 import panamoe.model.LanguageModel;
 import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
-import panamoe.parallel.Ranks;
 import panamoe.param.WeightTypes;
 import picocli.CommandLine.Model.CommandSpec;
 
@@ -66,11 +65,7 @@ record TrainedRoutes(ModelFolder trained, SharedOptions shared, CommandSpec spec
     try (Backend backend = shared.open();
         LanguageModel loaded =
             trained.load(
-                backend,
-                InferenceSettings.of(WeightTypes.of(step.dtype().dtype())),
-                Ranks.alone(),
-                null,
-                _ -> {})) {
+                backend, InferenceSettings.of(WeightTypes.of(step.dtype().dtype())), null)) {
       TextEvaluator evaluator = new TextEvaluator(backend, loaded);
       for (long window = 0; !routed.complete(); window++) {
         evaluator.batch(windows::fill, window, 1, length, routed);

@@ -242,7 +242,7 @@ public final class QuantizeCommand implements Callable<Integer> {
       Backend backend, LanguageModel source, Path written, TokenWindows held) {
     ModelFolder opened = ModelFolder.open(written);
     InferenceSettings types = InferenceSettings.of(opened.typesAsStored(dtype.dtype()));
-    try (LanguageModel rounded = opened.load(backend, types, Ranks.alone(), null, _ -> {})) {
+    try (LanguageModel rounded = opened.load(backend, types, null)) {
       return shown("measuring", at -> Divergence.of(backend, source, rounded, held, measure, at));
     }
   }

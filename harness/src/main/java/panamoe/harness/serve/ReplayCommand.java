@@ -122,13 +122,13 @@ public final class ReplayCommand implements Callable<Integer> {
       new EngineRun(
               folder,
               source.numerics().settings(folder),
-              EngineConfig.one(folder.config().context())
-                  .withInt8Cache(source.numerics().keyValues() == KeyValueType.INT8),
               spec.commandLine().getErr(),
               stop)
           .run(
               ranks,
               backend,
+              EngineConfig.one(folder.config().context())
+                  .withInt8Cache(source.numerics().keyValues() == KeyValueType.INT8),
               engine -> same[0] &= same(engine, constraints, entry.getValue(), stop));
     }
     return same[0];

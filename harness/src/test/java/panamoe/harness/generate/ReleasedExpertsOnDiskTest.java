@@ -18,7 +18,6 @@ import panamoe.moe.ExpertCacheStatistics;
 import panamoe.open.InferenceMemory;
 import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
-import panamoe.parallel.Ranks;
 import panamoe.param.Parameter;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
@@ -45,12 +44,12 @@ class ReleasedExpertsOnDiskTest {
     List<String> warnings = new ArrayList<>();
     try (Backend backend = Backends.open("cpu", 2);
         LanguageModel whole =
-            folder.load(backend, InferenceSettings.of(types), Ranks.alone(), warnings, _ -> {})) {
+            folder.load(backend, InferenceSettings.of(types), warnings)) {
       List<String> before = List.copyOf(warnings);
       warnings.clear();
       long memory = memory(whole, types, 3);
       InferenceSettings little = new InferenceSettings(types, memory, cache, List.of());
-      try (LanguageModel read = folder.load(backend, little, Ranks.alone(), warnings, _ -> {})) {
+      try (LanguageModel read = folder.load(backend, little, warnings)) {
         assertEquals(before, warnings);
         assertArrayEquals(
             ModelRunner.nextLogits(backend, whole, PROMPT),

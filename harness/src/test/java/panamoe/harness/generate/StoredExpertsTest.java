@@ -41,7 +41,6 @@ import panamoe.model.LanguageModel;
 import panamoe.open.InferenceMemory;
 import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
-import panamoe.parallel.Ranks;
 import panamoe.param.Parameter;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
@@ -61,7 +60,7 @@ class StoredExpertsTest {
 
   private static LanguageModel load(
       ModelFolder folder, Backend backend, WeightTypes types, List<String> warnings) {
-    return folder.load(backend, InferenceSettings.of(types), Ranks.alone(), warnings, _ -> {});
+    return folder.load(backend, InferenceSettings.of(types), warnings);
   }
 
   /** Whether kernels multiply by it, where the model has blocks of it. */

@@ -11,7 +11,6 @@ import panamoe.engine.schedule.StepRows;
 import panamoe.model.LanguageModel;
 import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
-import panamoe.parallel.Ranks;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 
@@ -63,12 +62,7 @@ public final class ModelReplay implements AutoCloseable {
         ? Optional.of(
             new ModelReplay(
                 replay,
-                folder.load(
-                    replay.backend(),
-                    InferenceSettings.of(types),
-                    Ranks.alone(),
-                    new ArrayList<>(),
-                    _ -> {})))
+                folder.load(replay.backend(), InferenceSettings.of(types), new ArrayList<>())))
         : Optional.empty();
   }
 
