@@ -7,10 +7,10 @@ import java.util.Optional;
 import java.util.stream.Stream;
 import panamoe.api.internal.Argument;
 import panamoe.api.internal.Failures;
-import panamoe.engine.ConversationForm;
 import panamoe.engine.StopConfig;
 import panamoe.grammar.JsonGrammar;
 import panamoe.io.ConfigJson;
+import panamoe.open.ConversationForm;
 
 /**
  * What a text is to be.

@@ -16,12 +16,12 @@ import panamoe.config.ModelConfig;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.JsonTokenizer;
 import panamoe.data.Tokenizer;
-import panamoe.engine.ConversationForm;
-import panamoe.engine.Engine;
 import panamoe.engine.GenerationRequest;
-import panamoe.engine.ModelFolder;
-import panamoe.engine.ModelRunner;
+import panamoe.engine.schedule.Engine;
+import panamoe.engine.schedule.ModelRunner;
 import panamoe.model.LanguageModel;
+import panamoe.open.ConversationForm;
+import panamoe.open.ModelFolder;
 
 /**
  * A language model that writes text. Only one thread at a time may call a {@link Device} and what

@@ -3,7 +3,7 @@ package panamoe.harness.serve;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.function.Supplier;
 import panamoe.data.Tokenizer;
-import panamoe.engine.TokenConstraint;
+import panamoe.engine.sample.TokenConstraint;
 import panamoe.grammar.CallForm;
 import panamoe.grammar.CallGrammar;
 import panamoe.grammar.FreeText;

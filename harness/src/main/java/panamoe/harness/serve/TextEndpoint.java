@@ -8,10 +8,10 @@ import java.util.List;
 import java.util.UUID;
 import java.util.function.Supplier;
 import panamoe.data.template.Prompt;
-import panamoe.engine.ConversationForm;
-import panamoe.engine.EngineThread;
 import panamoe.engine.GenerationRequest;
-import panamoe.engine.RoutingException;
+import panamoe.engine.routes.RoutingException;
+import panamoe.engine.schedule.EngineThread;
+import panamoe.open.ConversationForm;
 
 /** Chat completions and completions. Thread-safe. */
 final class TextEndpoint {

@@ -8,12 +8,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
-import panamoe.engine.ConversationForm;
 import panamoe.engine.GenerationRequest.Terms;
-import panamoe.engine.Routing;
-import panamoe.engine.SamplingConfig;
-import panamoe.engine.SamplingDefaults;
 import panamoe.engine.StopConfig;
+import panamoe.engine.routes.Routing;
+import panamoe.engine.sample.SamplingConfig;
+import panamoe.open.ConversationForm;
+import panamoe.open.SamplingDefaults;
 
 /** The fields that chat completions and completions have in common. */
 final class TextFields {

@@ -13,7 +13,7 @@ import panamoe.data.ByteTokenizer;
 import panamoe.data.DataException;
 import panamoe.data.PreparedText;
 import panamoe.data.tokenizer.BpeTrainer;
-import panamoe.engine.ModelFolder;
+import panamoe.open.ModelFolder;
 import panamoe.tensor.DType;
 import panamoe.train.RunConfig;
 import picocli.CommandLine.Command;

@@ -22,7 +22,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.data.Tokenizer;
-import panamoe.engine.HashEngine;
+import panamoe.engine.schedule.HashEngine;
 
 /** Requests that would have all memory, or all processors. */
 @Timeout(120)

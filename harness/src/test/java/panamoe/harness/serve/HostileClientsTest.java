@@ -42,8 +42,8 @@ import panamoe.backend.Backends;
 import panamoe.config.GateConfig;
 import panamoe.config.NormConfig;
 import panamoe.config.UniformModel;
-import panamoe.engine.Engine;
-import panamoe.engine.HashEngine;
+import panamoe.engine.schedule.Engine;
+import panamoe.engine.schedule.HashEngine;
 import panamoe.model.LanguageModel;
 import panamoe.tensor.DType;
 

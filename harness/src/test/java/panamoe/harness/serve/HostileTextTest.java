@@ -69,7 +69,7 @@ class HostileTextTest {
     for (String folder :
         new String[] {
           "src/test/resources/golden/templates/text",
-          "../runtime/src/main/resources/panamoe/engine/templates"
+          "../runtime/src/main/resources/panamoe/open/templates"
         }) {
       try (DirectoryStream<Path> files = Files.newDirectoryStream(Path.of(folder))) {
         for (Path file : files) {

@@ -16,7 +16,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.Tokenizer;
 import panamoe.engine.EngineConfig;
-import panamoe.engine.ScriptedEngine;
+import panamoe.engine.schedule.ScriptedEngine;
 
 /** Clients of whose schemas a grammar is made when they leave, or do not. */
 @Timeout(60)

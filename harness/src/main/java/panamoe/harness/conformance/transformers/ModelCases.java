@@ -2,11 +2,11 @@ package panamoe.harness.conformance.transformers;
 
 import java.nio.file.Path;
 import java.util.Arrays;
-import panamoe.engine.ModelFolder;
 import panamoe.harness.conformance.replay.GoldenFile;
 import panamoe.harness.conformance.replay.Layouts;
 import panamoe.harness.conformance.replay.ModelReplay;
 import panamoe.harness.conformance.replay.Replay;
+import panamoe.open.ModelFolder;
 
 /** Whole models of transformers, in the case's folder. */
 public final class ModelCases {
