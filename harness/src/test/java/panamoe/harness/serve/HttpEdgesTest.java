@@ -150,6 +150,16 @@ class HttpEdgesTest {
     assertTrue(answer(GET + "X: y\\r\\n".repeat(99) + "\\r\\n").startsWith("HTTP/1.1 200 "));
   }
 
+  /** A head of which more headers come than it may have is not kept until it ends. */
+  @Test
+  void headersAreCountedAsTheyArrive() throws Exception {
+    try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), server.server.port())) {
+      socket.getOutputStream().write(bytes(GET + "X: y\\r\\n".repeat(101)));
+      requireRefused(
+          431, new String(socket.getInputStream().readAllBytes(), StandardCharsets.UTF_8));
+    }
+  }
+
   /** Who sends all before it reads gets the answer too. */
   @Test
   void aBodyOf64MebibytesIsAnswered() throws Exception {
