@@ -105,11 +105,11 @@ if(NOT PANAMOE_SANITIZE)
 endif()
 
 # On processors that this machine is not, as far as qemu has them: without AVX-512. Few tests, for they are fifty times as
-# slow; "ci/slow cross" runs more. ThreadSanitizer does not run there, and LeakSanitizer, which traces its own process.
+# slow; "ci/slow cross" runs more. Neither ThreadSanitizer nor LeakSanitizer, which traces its own process, runs there.
 find_program(PANAMOE_QEMU qemu-x86_64)
 if(PANAMOE_QEMU AND PANAMOE_PROCESSOR STREQUAL "x86" AND NOT PANAMOE_SANITIZE MATCHES "thread")
   set(emulated_processors Haswell-noTSX EPYC-Milan)
-  if(NOT PANAMOE_SANITIZE)  # which is compiled for AVX2
+  if(NOT PANAMOE_SANITIZE)  # a sanitizer's build is compiled for AVX2
     list(APPEND emulated_processors Nehalem)
     add_test(NAME simt.refuses_lesser_processor COMMAND ${PANAMOE_QEMU} -cpu Haswell-noTSX,-bmi2
       $<TARGET_FILE:panamoe_test> --gtest_filter=NormTest.Refuses)

@@ -37,7 +37,10 @@ module panamoe.runtime {
   exports panamoe.data.template to
       panamoe.text;
   exports panamoe.engine to
-      panamoe.api,
+      panamoe.text;
+  exports panamoe.engine.sample to
+      panamoe.text;
+  exports panamoe.engine.schedule to
       panamoe.text;
   exports panamoe.grammar to
       panamoe.text;
@@ -56,6 +59,9 @@ module panamoe.runtime {
       panamoe.api;
   exports panamoe.op to
       panamoe.api;
+  exports panamoe.open to
+      panamoe.api,
+      panamoe.text;
   exports panamoe.parallel to
       panamoe.api,
       panamoe.text;
@@ -73,6 +79,6 @@ module panamoe.runtime {
       com.fasterxml.jackson.databind;
   opens panamoe.config to
       com.fasterxml.jackson.databind;
-  opens panamoe.engine to
+  opens panamoe.open to
       com.fasterxml.jackson.databind;
 }

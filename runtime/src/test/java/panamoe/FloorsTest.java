@@ -46,8 +46,16 @@ class FloorsTest {
           .definedBy("panamoe.eval..")
           .layer("train")
           .definedBy("panamoe.train..")
+          .layer("routes")
+          .definedBy("panamoe.engine.routes")
+          .layer("sample")
+          .definedBy("panamoe.engine.sample")
           .layer("engine")
-          .definedBy("panamoe.engine..")
+          .definedBy("panamoe.engine")
+          .layer("schedule")
+          .definedBy("panamoe.engine.schedule")
+          .layer("open")
+          .definedBy("panamoe.open..")
           .layer("grammar")
           .definedBy("panamoe.grammar..")
           .layer("distill")
@@ -68,9 +76,11 @@ class FloorsTest {
               "config",
               "checkpoint",
               "data",
+              "model",
               "eval",
               "train",
-              "engine",
+              "schedule",
+              "open",
               "distill",
               "runtimekernel",
               "quantize",
@@ -85,10 +95,12 @@ class FloorsTest {
               "checkpoint",
               "model",
               "train",
-              "engine",
+              "schedule",
+              "open",
               "plan")
           .whereLayer("parallel")
-          .mayOnlyBeAccessedByLayers("op", "param", "nn", "moe", "model", "train", "engine", "plan")
+          .mayOnlyBeAccessedByLayers(
+              "op", "param", "nn", "moe", "model", "train", "schedule", "open", "plan")
           .whereLayer("backend")
           .mayOnlyBeAccessedByLayers(
               "parallel",
@@ -101,14 +113,26 @@ class FloorsTest {
               "model",
               "eval",
               "train",
-              "engine",
+              "routes",
+              "sample",
+              "schedule",
+              "open",
               "distill",
               "edit",
               "runtimekernel",
               "quantize")
           .whereLayer("op")
           .mayOnlyBeAccessedByLayers(
-              "param", "nn", "moe", "model", "eval", "train", "engine", "distill", "quantize")
+              "param",
+              "nn",
+              "moe",
+              "model",
+              "eval",
+              "train",
+              "routes",
+              "schedule",
+              "distill",
+              "quantize")
           .whereLayer("config")
           .mayOnlyBeAccessedByLayers(
               "param",
@@ -117,31 +141,52 @@ class FloorsTest {
               "model",
               "eval",
               "train",
-              "engine",
+              "routes",
+              "schedule",
+              "open",
               "distill",
               "edit",
               "runtimekernel",
               "quantize",
               "plan")
           .whereLayer("param")
-          .mayOnlyBeAccessedByLayers("nn", "moe", "model", "train", "engine", "quantize", "plan")
+          .mayOnlyBeAccessedByLayers(
+              "nn", "moe", "model", "train", "schedule", "open", "quantize", "plan")
           .whereLayer("nn")
-          .mayOnlyBeAccessedByLayers("moe", "model", "eval", "train", "engine", "quantize", "plan")
+          .mayOnlyBeAccessedByLayers(
+              "moe", "model", "eval", "train", "schedule", "quantize", "plan")
           .whereLayer("moe")
-          .mayOnlyBeAccessedByLayers("model", "train", "engine", "runtimekernel", "plan")
+          .mayOnlyBeAccessedByLayers("model", "train", "schedule", "open", "runtimekernel", "plan")
           .whereLayer("checkpoint")
-          .mayOnlyBeAccessedByLayers("model", "train", "engine", "distill", "edit", "quantize")
+          .mayOnlyBeAccessedByLayers("model", "train", "open", "distill", "edit", "quantize")
           .whereLayer("data")
-          .mayOnlyBeAccessedByLayers("eval", "train", "engine", "grammar", "distill", "quantize")
+          .mayOnlyBeAccessedByLayers(
+              "eval", "train", "engine", "schedule", "open", "grammar", "distill", "quantize")
           .whereLayer("model")
           .mayOnlyBeAccessedByLayers(
-              "eval", "train", "engine", "distill", "edit", "runtimekernel", "quantize", "plan")
+              "eval",
+              "train",
+              "schedule",
+              "open",
+              "distill",
+              "edit",
+              "runtimekernel",
+              "quantize",
+              "plan")
           .whereLayer("eval")
           .mayOnlyBeAccessedByLayers("train", "quantize")
           .whereLayer("train")
           .mayOnlyBeAccessedByLayers("distill", "plan")
+          .whereLayer("routes")
+          .mayOnlyBeAccessedByLayers("engine", "schedule", "open")
+          .whereLayer("sample")
+          .mayOnlyBeAccessedByLayers("engine", "schedule", "open", "grammar")
           .whereLayer("engine")
-          .mayOnlyBeAccessedByLayers("grammar", "distill", "quantize", "plan")
+          .mayOnlyBeAccessedByLayers("schedule", "open", "plan")
+          .whereLayer("schedule")
+          .mayNotBeAccessedByAnyLayer()
+          .whereLayer("open")
+          .mayOnlyBeAccessedByLayers("distill", "quantize", "plan")
           .whereLayer("grammar")
           .mayNotBeAccessedByAnyLayer()
           .whereLayer("distill")

@@ -14,8 +14,8 @@ import panamoe.text.GenerationOptions;
  *
  * <p>A {@link ai.djl.inference.Predictor} serves one thread; several predictors of a model may be
  * used by several threads, whose calls wait for each other. As many texts are written at a time as
- * the model's option {@code texts} says; one more begins when another has ended, to which it
- * computes that one if nobody else does.
+ * the model's option {@code texts} says. The next one begins when another has ended; its call
+ * computes the others meanwhile, so it ends even if nobody takes their tokens.
  *
  * {@snippet file="panamoe/djl/PanamoeEngineExample.java" region="engine"}
  */

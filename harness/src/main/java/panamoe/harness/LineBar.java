@@ -13,9 +13,7 @@ final class LineBar implements AutoCloseable {
   private static final int LONGEST = 40;
   private static final int SHORTEST = 8;
 
-  /**
-   * The line on a terminal. Between frames the cursor is at its start, for what else is printed.
-   */
+  /** The line on a terminal. Between frames the cursor is at its start. */
   private static final class Line extends ConsoleProgressBarConsumer {
     private final PrintStream out;
     private final boolean erased;
@@ -27,8 +25,18 @@ final class LineBar implements AutoCloseable {
     }
 
     @Override
-    public void accept(String frame) {
+    public synchronized void accept(String frame) {
       out.print("\r" + frame + "\r");
+      out.flush();
+    }
+
+    private synchronized void printAbove(Runnable message) {
+      erase();
+      message.run();
+    }
+
+    private void erase() {
+      out.print(" ".repeat(getMaxRenderedLength()) + "\r");
       out.flush();
     }
 
@@ -37,8 +45,12 @@ final class LineBar implements AutoCloseable {
     public void close() {}
 
     private void end() {
-      out.print(erased ? " ".repeat(getMaxRenderedLength()) + "\r" : System.lineSeparator());
-      out.flush();
+      if (erased) {
+        erase();
+      } else {
+        out.println();
+        out.flush();
+      }
     }
   }
 
@@ -70,6 +82,11 @@ final class LineBar implements AutoCloseable {
   void stepTo(long done, String message) {
     bar.setExtraMessage(message);
     bar.stepTo(Math.max(bar.getCurrent(), done));
+  }
+
+  /** Prints lines in the bar's place, which goes on below them. */
+  void printAbove(Runnable message) {
+    line.printAbove(message);
   }
 
   /** Draws it for the last time. */

@@ -1,8 +1,8 @@
 package panamoe.harness;
 
-import panamoe.engine.ModelFolder;
-import panamoe.engine.SamplingDefaults;
 import panamoe.harness.help.OptionGroup;
+import panamoe.open.ModelFolder;
+import panamoe.open.SamplingDefaults;
 import picocli.CommandLine.Option;
 
 /** Whether texts are drawn as a released model's makers draw them: {@code @Mixin}. */

@@ -3,7 +3,7 @@ package panamoe.harness;
 import com.fasterxml.jackson.annotation.JsonValue;
 import java.util.Locale;
 import java.util.function.Supplier;
-import panamoe.engine.ModelFolder;
+import panamoe.open.ModelFolder;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 

@@ -80,6 +80,15 @@ public final class TrainingProgress implements AutoCloseable {
     }
   }
 
+  /** Prints lines to the same terminal, whole and with nothing of the bar. */
+  public void printAbove(Runnable message) {
+    if (bar == null) {
+      message.run();
+    } else {
+      bar.printAbove(message);
+    }
+  }
+
   @Override
   public void close() {
     if (bar != null) {

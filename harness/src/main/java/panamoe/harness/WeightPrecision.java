@@ -1,7 +1,7 @@
 package panamoe.harness;
 
-import panamoe.engine.ModelFolder;
 import panamoe.harness.help.OptionGroup;
+import panamoe.open.ModelFolder;
 import panamoe.param.WeightTypes;
 import picocli.CommandLine.Option;
 

@@ -36,6 +36,7 @@ class FullDiskTest {
             "manual " + folder.resolve("man"),
             "tokenizer --vocabulary 260 --text " + text + " --out " + folder.resolve("words.json"),
             "data prepare --text " + text + " --out " + folder.resolve("tokens"),
+            "data tasks --languages en --count 9 --out " + folder.resolve("new/tasks"),
             "plan 1.3B+MoE-128 --cluster dgx-a100:8 --html " + folder.resolve("plan.html"),
             "twin 1.3B+MoE-128 --cluster dgx-a100:8 --trace " + folder.resolve("twin.json"),
             "train --preset tiny --steps 1 --text " + text + " --out " + folder.resolve("run"));
@@ -55,5 +56,6 @@ class FullDiskTest {
           said.get(i).matches("1 panamoe [a-z ]+: File too large: \\Q" + place + "\\E(/.*)?"),
           said.get(i));
     }
+    assertTrue(Files.notExists(folder.resolve("new")));
   }
 }

@@ -1,13 +1,16 @@
 package panamoe.harness;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 
+@Timeout(60)
 class TrainingProgressTest {
   @Test
   void aTerminalGetsTheSameOnOneLine() {
@@ -18,6 +21,22 @@ class TrainingProgressTest {
     assertEquals(
         List.of("step 12000/12000  loss 2.500  bits/byte 3.125  10 tokens/s  0:00:00 left", ""),
         screen.lines().stream().map(line -> line.replaceFirst("^\\[=*\\] ", "")).toList());
+  }
+
+  @Test
+  void aMessageHasNothingOfTheBarBesideIt() {
+    Screen screen = new Screen();
+    try (TrainingProgress progress = TrainingProgress.asBar(screen.stream(), 0, 12000)) {
+      progress.finished(6000, 2.5, 3.125, 9.6);
+      while (!screen.seen("step 6000/12000")) {
+        Thread.onSpinWait(); // until it is drawn
+      }
+      progress.printAbove(() -> screen.stream().println("warning: slow"));
+    }
+    List<String> lines = screen.lines();
+    assertEquals("warning: slow", lines.getFirst());
+    assertTrue(lines.get(1).contains("step 6000/12000"), lines::toString);
+    assertEquals(3, lines.size(), lines::toString);
   }
 
   @Test

@@ -11,6 +11,7 @@ import panamoe.backend.Backend;
 import panamoe.io.Count;
 import panamoe.nn.Cost;
 import panamoe.nn.Work;
+import panamoe.op.NotFinite;
 import panamoe.tensor.DType;
 import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
@@ -80,9 +81,25 @@ final class CallersMemory {
     return needsCopy(segment) ? copied(name, callers, copy -> {}) : callers;
   }
 
-  /** An INT32 tensor with a copy of the memory; throws as {@link #input} does. */
-  Tensor ids(String name, MemorySegment segment, long... shape) {
-    return copied(name, wrap(name, segment, DType.INT32, shape), copy -> {});
+  /**
+   * An INT32 tensor with a copy of the memory; throws as {@link #input} does, and if a value is
+   * less than {@code least} or more than {@code most}.
+   */
+  Tensor ids(String name, MemorySegment segment, long count, int least, int most) {
+    return copied(
+        name,
+        wrap(name, segment, DType.INT32, count),
+        copy -> requireRange(name, copy, least, most));
+  }
+
+  private static void requireRange(String name, MemorySegment ids, int least, int most) {
+    for (long i = 0; i < ids.byteSize() / Integer.BYTES; i++) {
+      int id = ids.getAtIndex(ValueLayout.JAVA_INT, i);
+      if (id < least || id > most) {
+        throw new IllegalArgumentException(
+            name + "[" + i + "] is " + id + ", expected " + least + " to " + most);
+      }
+    }
   }
 
   /**
@@ -124,12 +141,13 @@ final class CallersMemory {
   /**
    * Runs kernels on the tensors and waits for them.
    *
+   * @throws NotFinite if a gate gets numbers that are not finite
    * @throws IllegalStateException that names the argument, if its arena was closed meanwhile
    */
   void compute(Runnable kernels) {
     try {
       kernels.run();
-      backend.synchronize();
+      await();
     } catch (IllegalStateException e) {
       for (Map.Entry<String, MemorySegment> memory : borrowed.entrySet()) {
         if (!memory.getValue().scope().isAlive()) {
@@ -137,6 +155,20 @@ final class CallersMemory {
         }
       }
       throw e;
+    }
+  }
+
+  /**
+   * Waits for the kernels of a forward. A card says only now what they refuse: logits of a gate,
+   * because the other values are checked before.
+   *
+   * @throws NotFinite if it refuses some
+   */
+  void await() {
+    try {
+      backend.synchronize();
+    } catch (IllegalArgumentException e) {
+      throw new NotFinite(" (" + e.getMessage() + ")", e);
     }
   }
 
@@ -188,14 +220,10 @@ final class CallersMemory {
     if (into.isReadOnly()) {
       throw new IllegalArgumentException(name + " is read-only, but receives a result");
     }
-    if (!into.isMapped() || into.byteSize() != tensor.bytes()) {
+    if (into.isMapped() && into.byteSize() == tensor.bytes()) {
+      copy(name, HostView.elements(tensor), into);
+    } else {
       tensor.copyTo(into);
-      return;
-    }
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment copy = arena.allocate(tensor.bytes(), 64);
-      tensor.copyTo(copy);
-      copy(name, copy, into);
     }
   }
 

@@ -56,7 +56,7 @@ public record Execution(Precision precision, Ranks ranks) {
    */
   panamoe.parallel.Ranks alikeOn(Device device, Record config, Map<String, ?> beside) {
     panamoe.parallel.Ranks found = on(device);
-    found.requireAlike(
+    found.requireSame(
         () -> {
           Map<String, String> values = ConfigJson.values(ConfigJson.tree(config));
           values.put("precision", precision.toString());

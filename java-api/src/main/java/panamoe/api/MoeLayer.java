@@ -10,6 +10,7 @@ import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.io.ConfigJson;
 import panamoe.nn.Work;
+import panamoe.op.NotFinite;
 import panamoe.op.Pass;
 import panamoe.param.Declarations;
 import panamoe.param.ParameterStore;
@@ -60,7 +61,7 @@ public final class MoeLayer implements AutoCloseable {
             Declarations.of(store, INITIAL_DEVIATION, "moe"), 0, hidden, config);
     try {
       store.materialize(device.backend(), precision.dtype(), true, seed);
-      store.requireReplicasAlike();
+      store.requireSameReplicas();
     } catch (RuntimeException | Error e) {
       store.close();
       throw e;
@@ -234,16 +235,15 @@ public final class MoeLayer implements AutoCloseable {
     work = work.over(parameters.store().ranks().topology());
     memory.requireRoom(layer.cost(work), work);
     parameters.round();
-    memory.compute(
-        () -> {
-          try {
-            layer.forwardInto(pass, input, used, output);
-          } catch (IllegalArgumentException e) { // all else is checked above
-            throw new PanamoeException.Diverged(
-                "the layer gets or computes numbers that are not finite (" + e.getMessage() + ")",
-                e);
-          }
-        });
+    try {
+      memory.compute(() -> layer.forwardInto(pass, input, used, output));
+    } catch (NotFinite e) {
+      throw new PanamoeException.Diverged(
+          "the layer gets or computes numbers that are not finite ("
+              + e.getCause().getMessage()
+              + ")",
+          e);
+    }
     memory.giveBack("y", output, rows.y);
     return new Computed(input, output);
   }

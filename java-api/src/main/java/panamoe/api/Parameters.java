@@ -151,7 +151,7 @@ public final class Parameters {
     lifetime.run(
         () -> {
           if (sums++ % ParameterStore.COMPARED_EVERY == 0) {
-            store.requireReplicasAlike();
+            store.requireSameReplicas();
           }
           for (Parameter parameter : parameters.values()) {
             parameter.replicas().at("the gradient of " + parameter.name());

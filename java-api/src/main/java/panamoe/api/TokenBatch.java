@@ -76,12 +76,11 @@ final class TokenBatch {
         "length",
         given.length,
         "1 to " + context + ", the model's context");
-    long tokens = (long) given.batch * given.length;
-    MoeLayer.requireTokens(tokens);
     this.model = model;
     this.memory = memory;
     this.given = given;
-    this.ids = memory.ids("tokens", given.tokens, tokens());
+    MoeLayer.requireTokens(tokens());
+    this.ids = memory.ids("tokens", given.tokens, tokens(), 0, model.config().vocabulary() - 1);
     Topology topology = model.parameters().ranks().topology();
     Work work =
         new Work(
@@ -90,7 +89,7 @@ final class TokenBatch {
             given.batch,
             0,
             given.length,
-            training ? tokens : 0, // else the logits are in the caller's memory
+            training ? tokens() : 0, // else the logits are in the caller's memory
             model.activationDType(),
             topology);
     memory.requireRoom(model.cost(work), work);
@@ -104,7 +103,9 @@ final class TokenBatch {
   /** The final hidden states [S, M]. */
   Tensor hidden(Pass pass) {
     Sequences whole = Sequences.Whole.of(pass.scope(), tokens(), given.length);
-    return model.forward(pass, ids, whole, null, false);
+    Tensor hidden = model.forward(pass, ids, whole, null, false);
+    memory.await();
+    return hidden;
   }
 
   /**
@@ -113,7 +114,8 @@ final class TokenBatch {
    * @throws IllegalArgumentException if none counts, or their memory cannot be used
    */
   Targets targets() {
-    Tensor targets = memory.ids("targets", given.targets, tokens());
+    Tensor targets =
+        memory.ids("targets", given.targets, tokens(), NO_TARGET, model.config().vocabulary() - 1);
     Communicator data = model.parameters().ranks().data();
     long here = Arrays.stream(targets.toInts()).filter(target -> target != NO_TARGET).count();
     double counted = data.allReduce((double) here);

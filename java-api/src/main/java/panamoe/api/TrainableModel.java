@@ -11,10 +11,10 @@ import panamoe.backend.Backend;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.config.ModelConfig;
-import panamoe.engine.ModelFolder;
 import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
 import panamoe.op.Pass;
+import panamoe.open.ModelFolder;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 import panamoe.train.TrainedTensors;
@@ -60,7 +60,7 @@ public final class TrainableModel implements AutoCloseable {
       if (from != null) {
         ModelFiles.read(from, model, device.backend());
       }
-      model.parameters().requireReplicasAlike();
+      model.parameters().requireSameReplicas();
     } catch (RuntimeException | Error e) {
       model.close();
       throw e;
@@ -137,9 +137,9 @@ public final class TrainableModel implements AutoCloseable {
   /**
    * Loads a model to train it further: the latest checkpoint of a folder that {@link #save} or
    * {@code panamoe train} wrote, one checkpoint, or a released model (a folder in Hugging Face's
-   * layout, or a GGUF file). One rank takes the next checkpoint if a save deletes this one. {@link
-   * AdamW#resume} goes on with its optimizer. On several ranks all call it, and each reads its
-   * part.
+   * layout, or a GGUF file). If a save deletes the checkpoint meanwhile, a rank that is alone loads
+   * the newest. {@link AdamW#resume} goes on with its optimizer. On several ranks all call it, and
+   * each reads its part.
    *
    * @throws PanamoeException.BadModel if there is no such model, or it is damaged, quantized or of
    *     a kind that cannot be trained
@@ -154,16 +154,16 @@ public final class TrainableModel implements AutoCloseable {
               panamoe.parallel.Ranks ranks = Argument.notNull("execution", execution).on(device);
               Path place = Argument.notNull("folder", folder);
               return ranks.world().size() == 1
-                  ? ModelFolder.read(place, found -> loaded(device, found, execution, ranks))
-                  : loaded(device, ModelFiles.open(place, ranks), execution, ranks);
+                  ? ModelFolder.read(place, found -> loaded(device, found, execution))
+                  : loaded(device, ModelFiles.open(place, ranks), execution);
             });
   }
 
-  private static TrainableModel loaded(
-      Device device, ModelFolder found, Execution execution, panamoe.parallel.Ranks ranks) {
+  private static TrainableModel loaded(Device device, ModelFolder found, Execution execution) {
     ModelConfig config = ModelFiles.trained(found);
     ModelFiles.require(found, config, device.backend());
-    execution.alikeOn(device, config, Map.of("weights", found.weights().sha256()));
+    panamoe.parallel.Ranks ranks =
+        execution.alikeOn(device, config, Map.of("weights", found.weights().sha256()));
     LanguageModel model = new LanguageModel(config, ranks);
     return new TrainableModel(device, null, model, execution.precision(), 0, found);
   }

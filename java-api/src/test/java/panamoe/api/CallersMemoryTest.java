@@ -298,7 +298,7 @@ class CallersMemoryTest {
       refused("tokens is 2147483648", () -> layer.forward(x, y, 1L << 31));
       refused("tokens is -9223372036854775808", () -> layer.forward(x, y, Long.MIN_VALUE));
       refused("tokens is null", () -> model.forward(null, y, 1, 1));
-      refused("targets is null", () -> model.loss(x, null, 1, 1));
+      refused("targets is null", () -> model.loss(arena.allocate(4, 4), null, 1, 1));
       refused("batch is 0", () -> model.loss(x, x, 0, 1));
       refused("name is null", () -> layer.parameters().value(null));
       refused("name is null", () -> layer.parameters().shape(null));

@@ -283,8 +283,8 @@ class TrainableModelTest {
       refused("length is 0", model, good, good, BATCH, 0);
       refused("length is 9, expected 1 to 8", model, good, good, 1, 9);
       refused("tokens is 17179869176", model, good, good, Integer.MAX_VALUE, 8);
-      refused("ids[1] is 11, expected 0 to 10", model, ints(arena, 0, VOCABULARY), good, 1, 2);
-      refused("ids[0] is -1, expected 0 to 10", model, ints(arena, -1, 0), good, 1, 2);
+      refused("tokens[1] is 11, expected 0 to 10", model, ints(arena, 0, VOCABULARY), good, 1, 2);
+      refused("tokens[0] is -1, expected 0 to 10", model, ints(arena, -1, 0), good, 1, 2);
       refused("targets[1] is 11, expected -1 to 10", model, good, ints(arena, 0, VOCABULARY), 1, 2);
       refused("all targets are -1", model, good, ints(arena, -1, -1), 1, 2);
       assertThrows(

@@ -11,7 +11,7 @@ import panamoe.io.FileTrouble;
 
 /** The files of a checkpoint, compared with its manifest. Immutable. */
 record CheckedFiles(Path directory, Manifest manifest) {
-  /** Of which a checksum takes a second or two. */
+  /** Bytes whose checksums take a second or two: more are not read to explain a failure. */
   private static final long MOST_COMPARED = 1L << 30;
 
   /** Refuses a file that is missing, has another size or is not a regular file. */
@@ -94,8 +94,7 @@ record CheckedFiles(Path directory, Manifest manifest) {
 
   /**
    * Why a part's files could not be used. That one was changed explains more than what became of
-   * what it holds; where reading failed nothing is known of them. Large files are not read for it:
-   * the failure is told at once.
+   * what it holds; where reading failed, or would take long, nothing is known of that.
    */
   CheckpointException orChange(String part, CheckpointException failure) {
     if (!(failure.getCause() instanceof IOException) && bytes(part) <= MOST_COMPARED) {

@@ -182,8 +182,8 @@ public final class CheckpointStore {
    */
   public Optional<Path> latest() {
     for (; ; ) {
-      Optional<Path> pointed = pointed(); // before the list, which then has it, or a save went on
-      List<Path> all = checkpoints();
+      Optional<Path> pointed = pointed();
+      List<Path> all = checkpoints(); // has it, unless a later save has deleted it meanwhile
       if (pointed.filter(all::contains).isPresent()) {
         return pointed;
       }

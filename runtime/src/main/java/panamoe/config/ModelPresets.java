@@ -10,7 +10,7 @@ import panamoe.backend.Activation;
 public final class ModelPresets {
   private ModelPresets() {}
 
-  /** What stands in for the MLP of every second layer. */
+  /** What stands in for the MLP of every second layer; {@link #MIXTRAL} is another model whole. */
   public enum Architecture {
     /** The MLP itself. */
     DENSE,
@@ -25,7 +25,12 @@ public final class ModelPresets {
      * DeepSeek-V3's routing in every second layer: each token to 2 of the experts and to a shared
      * one, each half as wide as the MLP; a correction bias in the place of an auxiliary loss.
      */
-    DEEPSEEK;
+    DEEPSEEK,
+    /**
+     * Mixtral: in every layer each token to 2 of the experts, each half as wide as the MLP, with
+     * SwiGLU, RMSNorm and no biases. transformers and llama.cpp compute it too.
+     */
+    MIXTRAL;
 
     /** As options have it, such as {@code pr-moe}. */
     @Override
@@ -87,6 +92,7 @@ public final class ModelPresets {
         switch (architecture) {
           case DENSE -> null;
           case MOE, PR_MOE -> GateConfig.dropless(1);
+          case MIXTRAL -> GateConfig.dropless(2);
           case DEEPSEEK -> GateConfig.deepSeek(2, experts);
         };
     ModelConfig model = uniform(size, architecture, vocabulary, context, experts, gate);
@@ -102,22 +108,23 @@ public final class ModelPresets {
       int context,
       int experts,
       GateConfig gate) {
+    boolean mixtral = architecture == Architecture.MIXTRAL;
     return new UniformModel(
             vocabulary,
             context,
             size.hidden,
             size.heads,
             size.heads,
-            4 * size.hidden,
+            (mixtral ? 2 : 4) * size.hidden,
             experts(size, architecture, experts),
             architecture == Architecture.PR_MOE,
             gate,
-            Activation.GELU_TANH,
-            NormConfig.Kind.LAYER,
+            mixtral ? Activation.SWIGLU : Activation.GELU_TANH,
+            mixtral ? NormConfig.Kind.RMS : NormConfig.Kind.LAYER,
             // With learned positions, a model this small needs thousands of steps before it
             // attends beyond the previous letter.
             UniformModel.Positions.ROTARY,
-            true,
+            !mixtral,
             initialDeviation(size.hidden))
         .toConfig();
   }
@@ -180,6 +187,9 @@ public final class ModelPresets {
   }
 
   private static List<Integer> experts(Size size, Architecture architecture, int experts) {
+    if (architecture == Architecture.MIXTRAL) {
+      return Collections.nCopies(size.layers, experts);
+    }
     List<Integer> counts = new ArrayList<>(Collections.nCopies(size.layers, 0));
     if (architecture == Architecture.DENSE) {
       return counts;

@@ -100,7 +100,7 @@ public record EngineConfig(
   }
 
   /** The blocks that {@code tokens} fill. */
-  int blocksOf(int tokens) {
+  public int blocksOf(int tokens) {
     return Math.ceilDiv(tokens, blockSize);
   }
 
@@ -120,7 +120,7 @@ public record EngineConfig(
   }
 
   /** The row of the table with a slot's blocks of layers with a window. */
-  int windowSlot(int slot) {
+  public int windowSlot(int slot) {
     return sequences + slot;
   }
 

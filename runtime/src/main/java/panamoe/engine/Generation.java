@@ -1,5 +1,7 @@
 package panamoe.engine;
 
+import panamoe.engine.routes.RouteStatistics;
+
 /**
  * A generated text that has ended.
  *

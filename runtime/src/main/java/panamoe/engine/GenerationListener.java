@@ -1,5 +1,7 @@
 package panamoe.engine;
 
+import panamoe.engine.sample.TokenLogprobs;
+
 /**
  * Is told how a text is written, by the engine's thread, which waits meanwhile: a method hands over
  * what it gets and returns. An exception that it throws cancels the text, and reaches whoever

@@ -4,6 +4,9 @@ import java.util.Arrays;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import panamoe.data.Tokenizer;
+import panamoe.engine.routes.Routing;
+import panamoe.engine.sample.SamplingConfig;
+import panamoe.engine.sample.TokenConstraint;
 
 /**
  * What an engine is asked to write.

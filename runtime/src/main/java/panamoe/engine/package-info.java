@@ -1,2 +1,5 @@
-/** Inference: many texts, a step at a time, over a paged key/value cache. */
+/**
+ * Inference: what is asked of an engine, and what it tells. The engine itself is {@link
+ * panamoe.engine.schedule.Engine}.
+ */
 package panamoe.engine;

@@ -9,7 +9,7 @@ import java.util.SortedMap;
 import java.util.concurrent.CancellationException;
 import java.util.function.Supplier;
 import panamoe.data.Tokenizer;
-import panamoe.engine.TokenConstraint;
+import panamoe.engine.sample.TokenConstraint;
 
 /**
  * Texts that call functions, each in a model's form ({@link CallForm}). A space may come before the

@@ -9,7 +9,7 @@ import java.util.Map;
 import java.util.function.Supplier;
 import panamoe.data.Markers;
 import panamoe.data.Tokenizer;
-import panamoe.engine.TokenConstraint;
+import panamoe.engine.sample.TokenConstraint;
 
 /**
  * Free text up to one of some markers. All tokens are allowed but those that hold a marker's end

@@ -1,7 +1,7 @@
 package panamoe.grammar;
 
 import java.util.BitSet;
-import panamoe.engine.TokenConstraint;
+import panamoe.engine.sample.TokenConstraint;
 
 /** Keeps one text to a grammar. */
 final class GrammarConstraint implements TokenConstraint {

@@ -4,7 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.function.Supplier;
-import panamoe.engine.TokenConstraint;
+import panamoe.engine.sample.TokenConstraint;
 
 /**
  * The JSON texts that a schema allows, as a model may write them: no white space but one space

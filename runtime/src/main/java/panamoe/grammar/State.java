@@ -151,17 +151,21 @@ final class State {
    */
   private static final class Collector {
     private static final int FEW = 8;
+    private static final int FEW_OPENED = 64;
     private static final int MOST_OPENED = 1 << 14;
 
     private final Budget budget;
     private final List<Stack> found = new ArrayList<>(2);
     private Set<Stack> known; // those found, from FEW on
-    private final List<Stack> unopened = new ArrayList<>();
-    // Choices are where ways part: opened once, ways that meet again are one. The first needs no
-    // entry: no other way can have come to it.
+    private Way unopened; // null: none
+    // Choices are where ways part: opened once, ways that meet again are one. From FEW_OPENED on:
+    // usual states are found in fewer steps.
     private Set<Stack> choices;
     private boolean ends;
     private int opened;
+
+    /** A rule to be opened on top of a stack, and those for later. */
+    private record Way(Rule top, Stack below, Way next) {}
 
     Collector(Budget budget) {
       this.budget = budget;
@@ -174,18 +178,20 @@ final class State {
     /** Adds a rule on top of a stack, and all that they are opened to. */
     void add(Rule rule, Stack below) {
       open(rule, below);
-      while (!unopened.isEmpty()) {
-        Stack next = unopened.removeLast();
-        open(next.top, next.below);
+      while (unopened != null) {
+        Way way = unopened;
+        unopened = way.next;
+        open(way.top, way.below);
       }
     }
 
     private boolean isRoom() {
+      opened++;
       if (budget != null) {
         budget.spend(1);
         return true;
       }
-      return opened++ < MOST_OPENED && found.size() < MOST_STACKS || found.isEmpty() && !ends;
+      return opened <= MOST_OPENED && found.size() < MOST_STACKS || found.isEmpty() && !ends;
     }
 
     /**
@@ -232,7 +238,7 @@ final class State {
 
     /** The first of them; null if they are open already. */
     private Rule alternatives(Rule.Choice choice, Stack below) {
-      if (!found.isEmpty() || !unopened.isEmpty()) {
+      if (opened > FEW_OPENED) {
         choices = choices == null ? new HashSet<>() : choices;
         if (!choices.add(new Stack(choice, below))) {
           return null;
@@ -245,7 +251,7 @@ final class State {
     }
 
     private void later(Rule rule, Stack below) {
-      unopened.add(new Stack(rule, below));
+      unopened = new Way(rule, below, unopened);
     }
 
     private void keep(Stack stack) {

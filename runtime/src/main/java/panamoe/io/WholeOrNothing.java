@@ -60,6 +60,34 @@ public final class WholeOrNothing {
    */
   public static void make(Path path, Body body) throws IOException {
     requireFree(path);
+    put(
+        path,
+        hidden -> {
+          body.writeTo(hidden);
+          if (!Files.isDirectory(hidden)) {
+            requireFreeFile(path); // here the message names the path, not the hidden file
+          }
+        });
+  }
+
+  /**
+   * As {@link #make}, but a file that is there is replaced, by all at once or not at all. A link's
+   * target is replaced; a device or pipe is written to.
+   */
+  public static void replace(Path file, Body body) throws IOException {
+    boolean there = Files.exists(file);
+    if (there && !Files.isRegularFile(file)) {
+      try {
+        body.writeTo(file);
+      } catch (IOException e) {
+        throw FileTrouble.naming(file, e);
+      }
+    } else {
+      put(there ? file.toRealPath() : file, body);
+    }
+  }
+
+  private static void put(Path path, Body body) throws IOException {
     Path whole = path.toAbsolutePath().normalize();
     Path folder = whole.getParent();
     Path hidden = HiddenName.of(whole);
@@ -70,9 +98,6 @@ public final class WholeOrNothing {
         remove(stale);
       }
       body.writeTo(hidden);
-      if (!Files.isDirectory(hidden)) {
-        requireFreeFile(path); // here the message names the path, not the hidden file
-      }
       PlainFolder.force(hidden);
       Files.move(hidden, whole, StandardCopyOption.ATOMIC_MOVE);
       PlainFolder.force(folder);

@@ -23,6 +23,7 @@ import panamoe.nn.RelativePositions;
 import panamoe.nn.Sequences;
 import panamoe.nn.Work;
 import panamoe.op.EmbeddingOp;
+import panamoe.op.NotFinite;
 import panamoe.op.Pass;
 import panamoe.op.RecomputeOp;
 import panamoe.parallel.Ranks;
@@ -264,7 +265,7 @@ public final class LanguageModel implements AutoCloseable {
    * @param recompute whether to keep only each layer's input for the backward and compute the rest
    *     again
    * @return [S, M]
-   * @throws NotFinite if a layer refuses what it gets, as a gate does with NaN
+   * @throws NotFinite if a gate gets numbers that are not finite
    */
   public Tensor forward(
       Pass pass, Tensor ids, Sequences sequences, Tensor used, boolean recompute) {
@@ -280,7 +281,7 @@ public final class LanguageModel implements AutoCloseable {
                 : block.forward(pass, x, sequences, tables, used);
         outputs.add(x);
       }
-    } catch (IllegalArgumentException e) {
+    } catch (NotFinite e) {
       throw new NotFinite(" in layer " + outputs.size() + " (" + e.getMessage() + ")", e);
     }
     return finalNorm.forward(pass, x);

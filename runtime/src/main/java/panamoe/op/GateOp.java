@@ -14,6 +14,7 @@ public final class GateOp {
    * @param inputs what the gate reads; gradients go to its logits alone
    * @param auxiliaryCoefficient derivative of the objective by the auxiliary loss
    * @param zCoefficient derivative of the objective by the z loss
+   * @throws NotFinite if the logits of a token are not finite
    */
   public static Routes forward(
       Pass pass,
@@ -31,7 +32,7 @@ public final class GateOp {
     Tensor logits = inputs.logits();
     int experts = Math.toIntExact(logits.size(1));
     Routes routes = Routes.allocate(pass.scope(), logits.size(0), experts, settings.topK());
-    pass.backend().gateForward(settings.dropless(), inputs, routes);
+    route(pass, settings.dropless(), inputs, routes);
     return routes;
   }
 
@@ -40,8 +41,17 @@ public final class GateOp {
     Routes routes =
         pass.observer()
             .tables(pass.scope(), logits.size(0), Math.toIntExact(logits.size(1)), settings.topK());
-    pass.backend().gateForward(settings, inputs, routes);
+    route(pass, settings, inputs, routes);
     return routes;
+  }
+
+  private static void route(
+      Pass pass, GateSettings settings, GateKernels.Inputs inputs, Routes routes) {
+    try {
+      pass.backend().gateForward(settings, inputs, routes);
+    } catch (IllegalArgumentException e) { // of logits: layers make settings and shapes that fit
+      throw new NotFinite(e);
+    }
   }
 
   /** Puts the backward of {@code routes} on the tape, if there is one. */

@@ -72,7 +72,7 @@ public final class Ranks {
       throw new IllegalArgumentException(
           "the topology is for " + topology.ranks() + " ranks, but the world has " + world.size());
     }
-    Alike.require(
+    SameOnRanks.require(
         world,
         world,
         () ->
@@ -241,12 +241,12 @@ public final class Ranks {
   }
 
   /**
-   * Compares what all ranks must have alike; see {@link Alike#require}. Collective.
+   * Compares what all ranks must have the same; see {@link SameOnRanks#require}. Collective.
    *
    * @param mine this rank's values by name; not called by a rank that is alone
    */
-  public void requireAlike(Supplier<Map<String, String>> mine) {
-    Alike.require(world, world, mine);
+  public void requireSame(Supplier<Map<String, String>> mine) {
+    SameOnRanks.require(world, world, mine);
   }
 
   /** Returns true on every rank if {@code here} is true on any. Collective. */

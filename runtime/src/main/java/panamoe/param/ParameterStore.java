@@ -14,9 +14,9 @@ import panamoe.backend.Backend;
 import panamoe.comm.Communicator;
 import panamoe.op.Gradient;
 import panamoe.op.Tape;
-import panamoe.parallel.Alike;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Ranks.ExpertGroups;
+import panamoe.parallel.SameOnRanks;
 import panamoe.param.Parameter.Role;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -223,13 +223,13 @@ public final class ParameterStore implements AutoCloseable {
    *
    * @throws panamoe.comm.CommunicationException on every rank, with the rank and the parameter
    */
-  public void requireReplicasAlike() {
+  public void requireSameReplicas() {
     Map<Communicator, List<Parameter>> replicated = new LinkedHashMap<>();
     for (Parameter parameter : parameters.values()) {
       replicated.computeIfAbsent(parameter.replicas(), _ -> new ArrayList<>()).add(parameter);
     }
     replicated.forEach(
-        (replicas, held) -> Alike.require(ranks.world(), replicas, () -> checksums(held)));
+        (replicas, held) -> SameOnRanks.require(ranks.world(), replicas, () -> checksums(held)));
   }
 
   private static Map<String, String> checksums(List<Parameter> parameters) {

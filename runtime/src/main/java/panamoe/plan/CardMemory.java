@@ -5,10 +5,10 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import panamoe.engine.EngineConfig;
-import panamoe.engine.InferenceMemory;
 import panamoe.io.Parts;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Work;
+import panamoe.open.InferenceMemory;
 import panamoe.param.WeightTypes;
 
 /**

@@ -6,8 +6,8 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
-import panamoe.engine.ExpertHeat;
 import panamoe.io.ConfigJson;
+import panamoe.open.ExpertHeat;
 
 /** Reads the file of {@link Skew.Measured}, of whose keys it needs two in each layer. */
 final class MeasuredCounts {

@@ -9,7 +9,7 @@ import java.util.SplittableRandom;
 import java.util.stream.IntStream;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
-import panamoe.engine.ExpertHeat;
+import panamoe.open.ExpertHeat;
 
 /** How unevenly tokens choose the experts of a layer. */
 public sealed interface Skew {

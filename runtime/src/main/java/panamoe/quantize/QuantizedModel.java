@@ -22,11 +22,11 @@ import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.CheckpointFolder;
 import panamoe.checkpoint.TensorFiles;
 import panamoe.checkpoint.rows.RowSource;
-import panamoe.engine.ModelFolder;
-import panamoe.engine.StoredWeights;
 import panamoe.io.ConfigJson;
 import panamoe.model.ModelTensors;
 import panamoe.model.ModelTensors.ExpertMatrix;
+import panamoe.open.ModelFolder;
+import panamoe.open.StoredWeights;
 import panamoe.tensor.DType;
 import panamoe.tensor.Elements;
 

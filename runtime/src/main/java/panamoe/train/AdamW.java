@@ -147,8 +147,8 @@ public final class AdamW {
    */
   public void step(long step, double rate, double norm) {
     if (taken++ % ParameterStore.COMPARED_EVERY == 0) {
-      store.ranks().requireAlike(() -> compared(step, rate));
-      store.requireReplicasAlike();
+      store.ranks().requireSame(() -> compared(step, rate));
+      store.requireSameReplicas();
     }
     // PyTorch's clip_grad_norm_: never scales up, and 1e-6 keeps a zero norm harmless.
     float scale = (float) Math.min(1, settings.clip() / (norm + 1e-6));

@@ -11,7 +11,7 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import panamoe.backend.AttentionSettings.Mask;
 import panamoe.config.EmbeddingConfig.Relative;
-import panamoe.engine.EncoderModel;
+import panamoe.engine.schedule.EncoderModel;
 import panamoe.io.ConfigJson;
 
 /** Configurations with an encoder and relative positions. */

@@ -17,13 +17,13 @@ import panamoe.backend.abi.NativeBackend;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.Corpus;
 import panamoe.data.TokenWindows;
-import panamoe.engine.Engine;
 import panamoe.engine.GenerationRequest;
-import panamoe.engine.ModelFolder;
-import panamoe.engine.SamplingConfig;
 import panamoe.engine.StopConfig;
+import panamoe.engine.sample.SamplingConfig;
+import panamoe.engine.schedule.Engine;
 import panamoe.model.LanguageModel;
 import panamoe.op.RouteObserver;
+import panamoe.open.ModelFolder;
 import panamoe.tensor.DType;
 
 /** Scores of a model that is loaded for inference, beside those of its trainer. */

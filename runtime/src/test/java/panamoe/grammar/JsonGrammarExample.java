@@ -3,7 +3,7 @@ package panamoe.grammar;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.function.Supplier;
 import panamoe.data.Tokenizer;
-import panamoe.engine.TokenConstraint;
+import panamoe.engine.sample.TokenConstraint;
 
 /** The example of docs/structured-output.md; a test runs it. */
 final class JsonGrammarExample {

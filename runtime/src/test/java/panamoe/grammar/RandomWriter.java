@@ -7,7 +7,7 @@ import java.io.ByteArrayOutputStream;
 import java.util.BitSet;
 import java.util.Random;
 import panamoe.data.Tokenizer;
-import panamoe.engine.TokenConstraint;
+import panamoe.engine.sample.TokenConstraint;
 
 /**
  * Writes texts under a constraint as a model that knows nothing: any allowed token is as good as

@@ -84,6 +84,39 @@ class WholeOrNothingTest {
   }
 
   @Test
+  void aFileIsReplacedByAWholeOneOnly() throws IOException {
+    Path file = Files.writeString(folder.resolve("trace"), "old");
+    Path link = Files.createSymbolicLink(folder.resolve("link"), file);
+    assertThrows(
+        IOException.class,
+        () ->
+            WholeOrNothing.replace(
+                link,
+                hidden -> {
+                  Files.writeString(hidden, "a part");
+                  throw new IOException("No space left on device");
+                }));
+    assertEquals("old", Files.readString(file));
+    WholeOrNothing.replace(link, hidden -> Files.writeString(hidden, "new"));
+    assertEquals("new", Files.readString(file));
+    assertEquals(List.of("link", "trace"), names());
+  }
+
+  /** It must not become a file. */
+  @Test
+  void aDeviceIsWrittenTo() throws IOException {
+    Path link = Files.createSymbolicLink(folder.resolve("full"), Path.of("/dev/full"));
+    IOException full =
+        assertThrows(
+            IOException.class,
+            () -> WholeOrNothing.replace(link, file -> Files.writeString(file, "a trace")));
+    assertEquals(link + ": No space left on device", full.getMessage());
+    assertEquals(List.of("full"), names());
+    assertFalse(Files.isRegularFile(link));
+    Files.delete(link); // or else the runner warns of where it leads
+  }
+
+  @Test
   void whatIsThereStays() throws IOException {
     Path taken = Files.writeString(folder.resolve("taken"), "mine");
     assertThrows(

@@ -2,6 +2,8 @@ package panamoe.model;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Arrays;
@@ -30,6 +32,7 @@ import panamoe.config.MoeConfig;
 import panamoe.config.NormConfig;
 import panamoe.config.UniformModel;
 import panamoe.nn.Sequences;
+import panamoe.op.NotFinite;
 import panamoe.op.Pass;
 import panamoe.op.Tape;
 import panamoe.param.Parameter;
@@ -293,6 +296,31 @@ class LanguageModelTest {
       assertTrue(
           equal < first.length / 10,
           "experts 0 and 1 share " + equal + " of " + first.length + " weights");
+    }
+  }
+
+  /** Weights are blamed only where a gate refuses numbers. */
+  @Test
+  void aRefusalThatIsNotAGatesIsNoFaultOfTheNumbers() {
+    ModelConfig config =
+        config(
+            List.of(2),
+            false,
+            GateConfig.dropless(1),
+            Activation.GELU,
+            NormConfig.Kind.LAYER,
+            true);
+    try (Backend backend = Backends.open("cpu", 1);
+        LanguageModel model = new LanguageModel(config);
+        TensorScope scope = TensorScope.confined(backend)) {
+      model.materialize(backend, DType.FLOAT32, false, 7);
+      Tensor ids = scope.zeros(DType.INT32, BATCH * LENGTH);
+      Sequences longer = new Sequences.Whole(BATCH, LENGTH + 1, ids);
+      IllegalArgumentException refusal =
+          assertThrows(
+              IllegalArgumentException.class,
+              () -> model.forward(Pass.inference(backend, scope), ids, longer, null, false));
+      assertFalse(refusal instanceof NotFinite, refusal.getMessage());
     }
   }
 

@@ -10,11 +10,11 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.config.ModelConfig;
 import panamoe.config.ModelPresets;
-import panamoe.engine.ExpertHeat;
 import panamoe.model.LanguageModel;
 import panamoe.moe.MoeLayer;
 import panamoe.nn.Cost;
 import panamoe.nn.Work;
+import panamoe.open.ExpertHeat;
 import panamoe.parallel.Topology;
 import panamoe.tensor.DType;
 

@@ -18,7 +18,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.config.ModelPresets;
-import panamoe.engine.ExpertHeat;
+import panamoe.open.ExpertHeat;
 
 class SkewTest {
   @TempDir private Path folder;

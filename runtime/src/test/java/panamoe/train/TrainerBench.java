@@ -24,7 +24,9 @@ record TrainerBench(Backend backend, LanguageModel model, Trainer trainer)
           case DENSE -> List.of(0, 0);
           case MOE, DEEPSEEK -> List.of(0, 4);
           case PR_MOE -> List.of(2, 4);
+          case MIXTRAL -> List.of(4, 4);
         };
+    boolean mixtral = architecture == Architecture.MIXTRAL;
     ModelConfig model =
         new UniformModel(
                 SyntheticSequences.VOCABULARY,
@@ -36,10 +38,10 @@ record TrainerBench(Backend backend, LanguageModel model, Trainer trainer)
                 experts,
                 architecture == Architecture.PR_MOE,
                 architecture == Architecture.DENSE ? null : gate,
-                Activation.GELU_TANH,
-                NormConfig.Kind.LAYER,
+                mixtral ? Activation.SWIGLU : Activation.GELU_TANH,
+                mixtral ? NormConfig.Kind.RMS : NormConfig.Kind.LAYER,
                 UniformModel.Positions.LEARNED,
-                true,
+                !mixtral,
                 0.05)
             .toConfig();
     return new RunConfig(model, training, 5);

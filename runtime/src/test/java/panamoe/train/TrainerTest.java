@@ -49,7 +49,11 @@ class TrainerTest {
   @EnumSource(Architecture.class)
   void learns(Architecture architecture) {
     GateConfig gate =
-        architecture == Architecture.DEEPSEEK ? GateConfig.deepSeek(2, 4) : GateConfig.dropless(1);
+        switch (architecture) {
+          case DENSE, MOE, PR_MOE -> GateConfig.dropless(1);
+          case DEEPSEEK -> GateConfig.deepSeek(2, 4);
+          case MIXTRAL -> GateConfig.dropless(2);
+        };
     try (TrainerBench bench = TrainerBench.open(config(architecture, gate, steps(60)), 2)) {
       double first = bench.trainer().next().loss();
       double last = first;

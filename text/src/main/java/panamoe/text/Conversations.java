@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.function.Supplier;
 import panamoe.api.internal.Argument;
 import panamoe.data.template.TemplateException;
-import panamoe.engine.ConversationForm;
+import panamoe.open.ConversationForm;
 
 /** A model's conversations. Thread-safe. */
 final class Conversations {

@@ -7,10 +7,10 @@ import java.util.Optional;
 import java.util.stream.Stream;
 import panamoe.api.internal.Argument;
 import panamoe.api.internal.Failures;
-import panamoe.engine.ConversationForm;
 import panamoe.engine.StopConfig;
 import panamoe.grammar.JsonGrammar;
 import panamoe.io.ConfigJson;
+import panamoe.open.ConversationForm;
 
 /**
  * What a text is to be.
@@ -29,6 +29,8 @@ public record GenerationOptions(
    *
    * @throws panamoe.api.PanamoeException.BadArgument if the list, a text or the sampling is null, a
    *     stop is empty, there are less than 0 tokens, or the schema cannot be kept to
+   * @throws java.util.concurrent.CancellationException if there is a schema, and the thread is
+   *     interrupted
    */
   public GenerationOptions {
     List<String> given = stop;

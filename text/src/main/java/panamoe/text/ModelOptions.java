@@ -4,7 +4,7 @@ import panamoe.api.Precision;
 import panamoe.api.internal.Access;
 import panamoe.api.internal.Argument;
 import panamoe.api.internal.Failures;
-import panamoe.engine.ModelFolder;
+import panamoe.open.ModelFolder;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 

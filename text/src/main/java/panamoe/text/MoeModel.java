@@ -16,12 +16,12 @@ import panamoe.config.ModelConfig;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.JsonTokenizer;
 import panamoe.data.Tokenizer;
-import panamoe.engine.ConversationForm;
-import panamoe.engine.Engine;
 import panamoe.engine.GenerationRequest;
-import panamoe.engine.ModelFolder;
-import panamoe.engine.ModelRunner;
+import panamoe.engine.schedule.Engine;
+import panamoe.engine.schedule.ModelRunner;
 import panamoe.model.LanguageModel;
+import panamoe.open.ConversationForm;
+import panamoe.open.ModelFolder;
 
 /**
  * A language model that writes text. Only one thread at a time may call a {@link Device} and what
@@ -218,13 +218,15 @@ public final class MoeModel implements AutoCloseable {
 
   /**
    * Continues a prompt, after as many others as must end first: see {@link ModelOptions#texts}. An
-   * interrupted thread's text ends as {@link FinishReason#CANCELLED}, and the thread stays
-   * interrupted.
+   * interrupted thread's text ends as {@link FinishReason#CANCELLED}, or is refused if it has a
+   * schema, which is read first; the thread stays interrupted.
    *
    * @param onText receives the text piece by piece, between the model's calls. An exception that it
    *     throws ends the text and reaches the caller
    * @throws panamoe.api.PanamoeException.BadArgument if the prompt has more tokens than the
    *     context, or an argument is null
+   * @throws java.util.concurrent.CancellationException if the options have a schema, and the thread
+   *     is interrupted before a token is computed
    */
   public GenerationResult generate(
       String prompt, GenerationOptions options, Consumer<String> onText) {

@@ -7,12 +7,11 @@ import panamoe.backend.Backend;
 import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
 import panamoe.data.Tokenizer;
-import panamoe.engine.ConversationForm;
 import panamoe.engine.EngineConfig;
-import panamoe.engine.InferenceSettings;
-import panamoe.engine.ModelFolder;
 import panamoe.model.LanguageModel;
-import panamoe.parallel.Ranks;
+import panamoe.open.ConversationForm;
+import panamoe.open.InferenceSettings;
+import panamoe.open.ModelFolder;
 
 /**
  * What differs between a model of a file and one that trains.
@@ -38,7 +37,7 @@ record Origin(
     EngineConfig engine = EngineConfig.of(options.texts(), found.config().context());
     List<String> warnings = new ArrayList<>();
     InferenceSettings settings = InferenceSettings.of(options.types(found));
-    LanguageModel model = found.load(backend, settings, Ranks.alone(), warnings, _ -> {});
+    LanguageModel model = found.load(backend, settings, warnings);
     Conversations conversations =
         model.config().encoder() == null
             ? new Conversations(() -> ConversationForm.of(found))

@@ -3,8 +3,8 @@ package panamoe.text;
 import java.util.Map;
 import panamoe.api.internal.Argument;
 import panamoe.api.internal.Failures;
-import panamoe.engine.SamplingConfig;
-import panamoe.engine.SamplingDefaults;
+import panamoe.engine.sample.SamplingConfig;
+import panamoe.open.SamplingDefaults;
 
 /**
  * How tokens are drawn. In this order: penalties change logits, the temperature scales them, min-p,

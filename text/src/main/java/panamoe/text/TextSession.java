@@ -7,12 +7,12 @@ import java.util.Optional;
 import java.util.Queue;
 import java.util.function.Consumer;
 import panamoe.api.internal.Lifetime;
-import panamoe.engine.Engine;
 import panamoe.engine.Generation;
 import panamoe.engine.GenerationHandle;
 import panamoe.engine.GenerationOutcome;
 import panamoe.engine.GenerationRequest;
-import panamoe.engine.TokenLogprobs;
+import panamoe.engine.sample.TokenLogprobs;
+import panamoe.engine.schedule.Engine;
 
 /**
  * A text that is written token by token, as the caller asks for it. The texts of a model advance

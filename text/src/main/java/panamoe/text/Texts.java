@@ -3,12 +3,12 @@ package panamoe.text;
 import java.util.function.Supplier;
 import panamoe.api.internal.Argument;
 import panamoe.api.internal.Lifetime;
-import panamoe.engine.ConversationForm;
-import panamoe.engine.Engine;
 import panamoe.engine.GenerationRequest;
-import panamoe.engine.TokenConstraint;
+import panamoe.engine.sample.TokenConstraint;
+import panamoe.engine.schedule.Engine;
 import panamoe.grammar.JsonGrammar;
 import panamoe.grammar.TokenMasks;
+import panamoe.open.ConversationForm;
 
 /** Begins the texts of a model. Used inside calls of the device. */
 final class Texts {

@@ -21,7 +21,7 @@ import org.junit.jupiter.api.io.TempDir;
 import panamoe.api.Device;
 import panamoe.api.PanamoeException;
 import panamoe.data.ByteTokenizer;
-import panamoe.engine.ConversationForm;
+import panamoe.open.ConversationForm;
 
 /** Answers of conversations: where they end, and what is refused. */
 class ConversationsTest {

@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.CancellationException;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -185,6 +186,15 @@ class GenerationTest {
       drain(session);
       assertEquals(FinishReason.CANCELLED, session.result().finishReason());
     }
+  }
+
+  @Test
+  void anInterruptedThreadReadsNoSchema() {
+    GenerationOptions options = OPTIONS.withSchema("{\"type\": \"boolean\"}");
+    Thread.currentThread().interrupt();
+    assertThrows(CancellationException.class, () -> model.generate(PROMPT, options));
+    assertTrue(Thread.interrupted());
+    assertTrue(model.generate(PROMPT, options).text().matches("true|false"));
   }
 
   @Test

@@ -8,11 +8,11 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import panamoe.data.template.TemplateException;
-import panamoe.engine.EngineThread;
 import panamoe.engine.Generation;
 import panamoe.engine.GenerationHandle;
 import panamoe.engine.GenerationRequest;
 import panamoe.engine.StopConfig;
+import panamoe.engine.schedule.EngineThread;
 import panamoe.harness.generate.TextOptions;
 
 /** A conversation, line by line: messages are answered, and lines with a slash are commands. */

@@ -11,9 +11,8 @@ import java.util.concurrent.CancellationException;
 import java.util.function.BooleanSupplier;
 import org.jline.terminal.TerminalBuilder;
 import panamoe.backend.Backend;
-import panamoe.engine.Engine;
-import panamoe.engine.EngineThread;
-import panamoe.engine.ModelFolder;
+import panamoe.engine.schedule.Engine;
+import panamoe.engine.schedule.EngineThread;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.generate.TextOptions;
 import panamoe.harness.ranks.EngineRun;
@@ -21,6 +20,7 @@ import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
 import panamoe.harness.serve.ChatPrompt;
 import panamoe.harness.serve.TemplateOption;
+import panamoe.open.ModelFolder;
 import panamoe.parallel.Ranks;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -98,15 +98,11 @@ public final class ChatCommand implements Callable<Integer> {
       Ranks ranks, Backend backend, ModelFolder folder, ChatPrompt chat, BooleanSupplier stop)
       throws Exception {
     boolean[] answered = {true};
-    new EngineRun(
-            folder,
-            text.held(folder),
-            text.engine(folder.config().context()),
-            spec.commandLine().getErr(),
-            stop)
+    new EngineRun(folder, text.held(folder), spec.commandLine().getErr(), stop)
         .run(
             ranks,
             backend,
+            text.engine(folder.config().context()),
             engine ->
                 answered[0] =
                     talk(engine, new Conversation(chat, folder.config().context()), stop)

@@ -5,9 +5,9 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.util.ArrayList;
 import java.util.List;
 import panamoe.data.template.Prompt;
-import panamoe.engine.ConversationForm;
 import panamoe.harness.serve.ChatPrompt;
 import panamoe.harness.serve.MessageReader;
+import panamoe.open.ConversationForm;
 
 /** The messages of a conversation, and the prompt that they make, as at the endpoint. */
 final class Conversation {

@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
 import panamoe.data.Corpus;
@@ -77,22 +78,47 @@ public final class TasksCommand implements Callable<Integer> {
     Text text = Text.europarl(languages);
     List<String> passages = text.corpus().passages(Corpus.Part.VALIDATION);
     TaskMaker maker = new TaskMaker(passages, shared.seed());
-    Map<String, List<Task>> files =
-        Map.of(
-            "language.jsonl", maker.languages(),
-            "last-word.jsonl", maker.lastWords(),
-            "word.jsonl", maker.words());
-    folder.make();
-    for (String name : files.keySet().stream().sorted().toList()) {
-      List<Task> tasks = files.get(name).stream().limit(count).toList();
-      if (tasks.isEmpty()) {
-        spec.commandLine().getErr().println(name + " is left out: the text gives no such task");
-        continue;
-      }
-      String lines = tasks.stream().map(TaskFile::line).collect(Collectors.joining("\n", "", "\n"));
-      print(folder.replace(name, lines.getBytes(UTF_8)), tasks.size());
-    }
+    Map<String, List<Task>> files = new TreeMap<>();
+    files.put("language.jsonl", maker.languages());
+    files.put("last-word.jsonl", maker.lastWords());
+    files.put("word.jsonl", maker.words());
+    files.replaceAll(this::some);
+    files.values().removeIf(List::isEmpty);
+    write(files, folder);
+    files.forEach((name, tasks) -> print(out.resolve(name), tasks.size()));
     return 0;
+  }
+
+  private List<Task> some(String name, List<Task> all) {
+    if (all.isEmpty()) {
+      spec.commandLine().getErr().println(name + " is left out: the text gives no such task");
+    }
+    return all.subList(0, Math.min(count, all.size()));
+  }
+
+  /** Writes all files; after a failure there is none. */
+  private void write(Map<String, List<Task>> files, PlainFolder folder) throws IOException {
+    List<Path> missing = PlainFolder.missing(out);
+    try {
+      folder.make();
+      for (Map.Entry<String, List<Task>> file : files.entrySet()) {
+        String lines =
+            file.getValue().stream()
+                .map(TaskFile::line)
+                .collect(Collectors.joining("\n", "", "\n"));
+        folder.replace(file.getKey(), lines.getBytes(UTF_8));
+      }
+    } catch (IOException e) {
+      try {
+        for (String name : files.keySet()) {
+          folder.delete(name);
+        }
+        PlainFolder.removeEmpty(missing);
+      } catch (IOException undeleted) {
+        e.addSuppressed(undeleted);
+      }
+      throw e;
+    }
   }
 
   private void print(Path file, int tasks) {

@@ -8,7 +8,7 @@ import panamoe.backend.Backend;
 import panamoe.data.TokenSequences;
 import panamoe.harness.inspect.ParameterCounts;
 import panamoe.model.LanguageModel;
-import panamoe.model.NotFinite;
+import panamoe.op.NotFinite;
 import panamoe.op.RouteObserver;
 import panamoe.tensor.DType;
 import panamoe.train.TrainConfig;

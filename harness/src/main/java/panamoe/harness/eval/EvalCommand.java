@@ -12,9 +12,7 @@ import panamoe.backend.Backend;
 import panamoe.data.Corpus;
 import panamoe.data.TokenWindows;
 import panamoe.data.Tokens;
-import panamoe.engine.InferenceSettings;
-import panamoe.engine.ModelFolder;
-import panamoe.engine.RoutedLayer;
+import panamoe.engine.routes.RoutedLayer;
 import panamoe.eval.Accuracy;
 import panamoe.eval.Task;
 import panamoe.eval.TaskEvaluator;
@@ -29,7 +27,8 @@ import panamoe.harness.WeightPrecision;
 import panamoe.harness.train.Text;
 import panamoe.io.Count;
 import panamoe.model.LanguageModel;
-import panamoe.parallel.Ranks;
+import panamoe.open.InferenceSettings;
+import panamoe.open.ModelFolder;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -111,7 +110,7 @@ public final class EvalCommand implements Callable<Integer> {
   private void measure(
       Backend backend, ModelFolder folder, InferenceSettings settings, Measurement measurement) {
     PrintWriter err = spec.commandLine().getErr();
-    try (LanguageModel loaded = folder.load(backend, settings, Ranks.alone(), null, _ -> {})) {
+    try (LanguageModel loaded = folder.load(backend, settings, null)) {
       loaded.parameters().note(settings.types()).ifPresent(note -> err.println("warning: " + note));
       measurement.run(backend, loaded);
       loaded

@@ -18,14 +18,14 @@ import panamoe.checkpoint.TensorFiles;
 import panamoe.checkpoint.gguf.GgufWriter;
 import panamoe.checkpoint.rows.EncodedRows;
 import panamoe.config.ModelConfig;
-import panamoe.engine.ModelFolder;
-import panamoe.engine.StoredWeights;
 import panamoe.harness.OutputPlace;
 import panamoe.harness.PartBar;
 import panamoe.harness.SharedOptions;
 import panamoe.io.WholeOrNothing;
 import panamoe.model.family.ExportedModel;
 import panamoe.model.family.ReleasedModel;
+import panamoe.open.ModelFolder;
+import panamoe.open.StoredWeights;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -45,11 +45,13 @@ import picocli.CommandLine.Spec;
       "",
       "Examples:",
       "  panamoe export qwen --to hf --out ~/Qwen3-mine           a run that train --from began",
+      "  panamoe export novels --to gguf --out novels.gguf        a run of train --arch mixtral",
       "  panamoe export ~/Qwen3-30B-A3B --to gguf --dtype q8_0 --out Qwen3-30B-A3B-Q8_0.gguf",
       "  panamoe export mixtral.gguf --to hf --dtype bf16 --out mixtral",
       "",
       "Tensor by tensor, so that a model larger than the memory is written too. What is not written whole is not there.",
-      "Models of train's --arch are of no such family and stay in Panamoe's own layout. docs/released-models.md tells more.",
+      "Of train's --arch, mixtral is of such a family; models of the others stay in Panamoe's own layout.",
+      "docs/released-models.md tells more.",
       "--device, --threads and --seed, which every command takes, change nothing that is written."
     })
 public final class ExportCommand implements Callable<Integer> {

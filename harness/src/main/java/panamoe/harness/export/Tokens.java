@@ -19,9 +19,9 @@ import panamoe.data.Tokenizer;
 import panamoe.data.template.ChatTemplate;
 import panamoe.data.tokenizer.GgufTokenizerKeys;
 import panamoe.data.tokenizer.TrainedBpe;
-import panamoe.engine.ModelFolder;
-import panamoe.engine.TokenizerFiles;
 import panamoe.io.StrictJson;
+import panamoe.open.ModelFolder;
+import panamoe.open.TokenizerFiles;
 
 /**
  * How a model's tokenizer, and what ends its texts, go with it.

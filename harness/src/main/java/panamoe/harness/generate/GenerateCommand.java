@@ -14,18 +14,18 @@ import java.util.function.Consumer;
 import panamoe.backend.Backend;
 import panamoe.backend.abi.NativeBackend;
 import panamoe.config.ModelConfig;
-import panamoe.engine.Engine;
 import panamoe.engine.Generation;
 import panamoe.engine.GenerationRequest;
-import panamoe.engine.ModelFolder;
-import panamoe.engine.Routing;
-import panamoe.engine.SamplingConfig;
 import panamoe.engine.StopConfig;
+import panamoe.engine.routes.Routing;
+import panamoe.engine.sample.SamplingConfig;
+import panamoe.engine.schedule.Engine;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.ranks.EngineRun;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
 import panamoe.io.Count;
+import panamoe.open.ModelFolder;
 import panamoe.parallel.Ranks;
 import panamoe.runtimekernel.RuntimeKernels;
 import picocli.CommandLine.Command;
@@ -133,13 +133,12 @@ public final class GenerateCommand implements Callable<Integer> {
     if (runtimeKernels) {
       install(backend, folder.config());
     }
-    new EngineRun(
-            folder,
-            text.held(folder),
+    new EngineRun(folder, text.held(folder), spec.commandLine().getErr(), stop)
+        .run(
+            ranks,
+            backend,
             text.engine(tokens(request, folder.config().context())),
-            spec.commandLine().getErr(),
-            stop)
-        .run(ranks, backend, engine -> print(engine, folder.config(), request, stop));
+            engine -> print(engine, folder.config(), request, stop));
     return null;
   }
 

@@ -4,7 +4,7 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Arrays;
 import java.util.Locale;
-import panamoe.engine.RouteStatistics;
+import panamoe.engine.routes.RouteStatistics;
 import panamoe.io.Count;
 
 /** Which experts the rows of a text chose, as a table for each MoE layer. */

@@ -8,8 +8,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
-import panamoe.engine.ExpertHeat;
 import panamoe.io.Count;
+import panamoe.open.ExpertHeat;
 
 /** How often rows chose each expert, a line for each MoE layer. */
 final class HeatTable {

@@ -6,7 +6,7 @@ import java.nio.file.Path;
 import java.util.Locale;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.config.ModelConfig;
-import panamoe.engine.ModelFolder;
+import panamoe.open.ModelFolder;
 import panamoe.plan.NamedModels;
 import panamoe.tensor.DType;
 

@@ -2,7 +2,7 @@ package panamoe.harness.plan;
 
 import java.util.Arrays;
 import panamoe.backend.Backend;
-import panamoe.engine.Engine;
+import panamoe.engine.schedule.Engine;
 import panamoe.harness.probe.Letters;
 import panamoe.harness.probe.TimedTexts;
 import panamoe.model.LanguageModel;

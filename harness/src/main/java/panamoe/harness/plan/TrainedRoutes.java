@@ -6,13 +6,12 @@ import panamoe.backend.Backend;
 import panamoe.data.Corpus;
 import panamoe.data.TokenWindows;
 import panamoe.data.Tokens;
-import panamoe.engine.InferenceSettings;
-import panamoe.engine.ModelFolder;
 import panamoe.eval.TextEvaluator;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.train.Text;
 import panamoe.model.LanguageModel;
-import panamoe.parallel.Ranks;
+import panamoe.open.InferenceSettings;
+import panamoe.open.ModelFolder;
 import panamoe.param.WeightTypes;
 import picocli.CommandLine.Model.CommandSpec;
 
@@ -66,11 +65,7 @@ record TrainedRoutes(ModelFolder trained, SharedOptions shared, CommandSpec spec
     try (Backend backend = shared.open();
         LanguageModel loaded =
             trained.load(
-                backend,
-                InferenceSettings.of(WeightTypes.of(step.dtype().dtype())),
-                Ranks.alone(),
-                null,
-                _ -> {})) {
+                backend, InferenceSettings.of(WeightTypes.of(step.dtype().dtype())), null)) {
       TextEvaluator evaluator = new TextEvaluator(backend, loaded);
       for (long window = 0; !routed.complete(); window++) {
         evaluator.batch(windows::fill, window, 1, length, routed);

@@ -3,12 +3,12 @@ package panamoe.harness.probe;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.IntStream;
-import panamoe.engine.Engine;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.GenerationListener;
 import panamoe.engine.GenerationRequest;
-import panamoe.engine.SamplingConfig;
 import panamoe.engine.StopConfig;
+import panamoe.engine.sample.SamplingConfig;
+import panamoe.engine.schedule.Engine;
 
 /**
  * Texts that are written together: the first step of the engine reads their prompts, and each step

@@ -15,9 +15,6 @@ import panamoe.checkpoint.TensorFiles;
 import panamoe.data.Corpus;
 import panamoe.data.TokenWindows;
 import panamoe.data.Tokens;
-import panamoe.engine.InferenceMemory;
-import panamoe.engine.InferenceSettings;
-import panamoe.engine.ModelFolder;
 import panamoe.harness.ComputeType;
 import panamoe.harness.OutputPlace;
 import panamoe.harness.PartBar;
@@ -29,6 +26,9 @@ import panamoe.io.StrictJson;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
 import panamoe.model.ModelTensors.ExpertMatrix;
+import panamoe.open.InferenceMemory;
+import panamoe.open.InferenceSettings;
+import panamoe.open.ModelFolder;
 import panamoe.parallel.Ranks;
 import panamoe.param.WeightTypes;
 import panamoe.quantize.BlockFormat;
@@ -242,7 +242,7 @@ public final class QuantizeCommand implements Callable<Integer> {
       Backend backend, LanguageModel source, Path written, TokenWindows held) {
     ModelFolder opened = ModelFolder.open(written);
     InferenceSettings types = InferenceSettings.of(opened.typesAsStored(dtype.dtype()));
-    try (LanguageModel rounded = opened.load(backend, types, Ranks.alone(), null, _ -> {})) {
+    try (LanguageModel rounded = opened.load(backend, types, null)) {
       return shown("measuring", at -> Divergence.of(backend, source, rounded, held, measure, at));
     }
   }

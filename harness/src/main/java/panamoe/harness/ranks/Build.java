@@ -4,10 +4,10 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.io.File;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Optional;
 import java.util.stream.Stream;
 import java.util.zip.CRC32C;
 import java.util.zip.ZipFile;
@@ -17,24 +17,40 @@ import panamoe.bindings.NativeLibrary;
 public final class Build {
   private Build() {}
 
-  /** A hash of the loaded native library's content; 0 if none is loaded. */
-  public static long ofLibrary() throws IOException {
-    Optional<Path> file = NativeLibrary.file();
-    return file.isPresent() ? ofFile(file.get()) : 0;
+  /**
+   * A hash of the loaded native library's content, in hexadecimal digits; 0 if none is loaded.
+   *
+   * @throws UncheckedIOException if its file cannot be read
+   */
+  public static String ofLibrary() {
+    return NativeLibrary.file().map(Build::ofFile).orElse("0");
   }
 
-  static long ofFile(Path file) throws IOException {
+  static String ofFile(Path file) {
     CRC32C digest = new CRC32C();
-    digest.update(Files.readAllBytes(file));
-    return digest.getValue();
+    try {
+      digest.update(Files.readAllBytes(file));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    return Long.toHexString(digest.getValue());
   }
 
-  /** A hash of the class path's content, independent of paths and of the jars' times. */
-  public static long ofClasses() throws IOException {
-    return ofClasses(System.getProperty("java.class.path"));
+  /**
+   * A hash of the class path's content, in hexadecimal digits, independent of paths and of the
+   * jars' times.
+   *
+   * @throws UncheckedIOException if one of its files cannot be read
+   */
+  public static String ofClasses() {
+    try {
+      return ofClasses(System.getProperty("java.class.path"));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
-  static long ofClasses(String classPath) throws IOException {
+  static String ofClasses(String classPath) throws IOException {
     CRC32C digest = new CRC32C();
     for (String entry : classPath.split(File.pathSeparator)) {
       Path path = Path.of(entry);
@@ -51,7 +67,7 @@ public final class Build {
         }
       }
     }
-    return digest.getValue();
+    return Long.toHexString(digest.getValue());
   }
 
   private static List<Path> files(Path folder) throws IOException {

@@ -3,62 +3,53 @@ package panamoe.harness.ranks;
 import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CancellationException;
 import java.util.function.BooleanSupplier;
+import java.util.function.DoubleConsumer;
 import panamoe.backend.Backend;
-import panamoe.engine.Engine;
+import panamoe.comm.CommunicationException;
 import panamoe.engine.EngineConfig;
-import panamoe.engine.InferenceMemory;
-import panamoe.engine.InferenceSettings;
-import panamoe.engine.ModelFolder;
+import panamoe.engine.schedule.Engine;
 import panamoe.harness.ExpertReads;
 import panamoe.harness.PartBar;
 import panamoe.io.Count;
 import panamoe.model.LanguageModel;
+import panamoe.open.InferenceMemory;
+import panamoe.open.InferenceSettings;
+import panamoe.open.ModelFolder;
 import panamoe.parallel.Ranks;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 
 /**
- * An engine over the ranks of a command that writes texts.
+ * A model that a command opens on its ranks to write texts.
  *
  * @param settings how the model is held
  * @param err receives the loader's warnings, and what was read of experts on the disk
- * @param stop whether the user wants an end, also while the model is loaded
+ * @param stop whether the user wants an end, while the model is loaded
  */
 public record EngineRun(
-    ModelFolder folder,
-    InferenceSettings settings,
-    EngineConfig config,
-    PrintWriter err,
-    BooleanSupplier stop) {
+    ModelFolder folder, InferenceSettings settings, PrintWriter err, BooleanSupplier stop) {
   /** A smaller load takes a second or two, and needs no word before. */
   private static final long SAID_BYTES = 1L << 30;
 
   /**
    * Loads the model on all ranks, and runs {@code body} with an engine on rank 0.
    *
-   * @throws CancellationException if the user wants an end before it is loaded
-   * @throws Exception of the body, or if the model does not fit into memory or cannot be loaded, or
-   *     a rank has another model or native library
+   * @throws Exception of the body, or like {@link #load}
    */
-  public void run(Ranks ranks, Backend backend, Engine.Body body) throws Exception {
-    Alike.requireModel(ranks, folder);
-    WeightTypes types = settings.types();
+  public void run(Ranks ranks, Backend backend, EngineConfig config, Engine.Body body)
+      throws Exception {
     if (ranks.world().size() == 1) {
+      WeightTypes types = settings.types();
       int tokens = (int) Math.min((long) config.blocks() * config.blockSize(), Integer.MAX_VALUE);
       DType cached = config.int8Cache() ? DType.INT8 : types.compute();
       InferenceMemory.of(folder.config(), types, cached, tokens, backend.onHost())
           .within(settings.memory())
           .requireFits(folder.path(), backend.memoryAvailable());
-    } else if (backend.onHost()) {
-      InferenceMemory.requireShares(folder, settings, ranks, backend.memoryAvailable());
     }
-    List<String> warnings = new ArrayList<>();
-    try (LanguageModel loaded = load(ranks, backend, warnings)) {
-      if (ranks.first()) {
-        warnings.forEach(warning -> err.println("warning: " + warning));
-      }
+    try (LanguageModel loaded = load(ranks, backend, _ -> {})) {
       Engine.onRanks(backend, loaded, folder.tokenizer(), config, body);
       if (ranks.first()) {
         loaded
@@ -68,23 +59,51 @@ public record EngineRun(
     }
   }
 
-  private LanguageModel load(Ranks ranks, Backend backend, List<String> warnings) {
+  /**
+   * Compares the ranks' native libraries and models. Collective.
+   *
+   * @throws CommunicationException on every rank if they are not the same
+   */
+  public static void requireSameModel(Ranks ranks, ModelFolder folder) {
+    ranks.requireSame(
+        () ->
+            Map.of(
+                "native library of checksum", Build.ofLibrary(),
+                "model of SHA-256", folder.weights().sha256()));
+  }
+
+  /**
+   * Loads what this rank holds of the model. Rank 0 shows how far it is, and tells warnings.
+   *
+   * @param progress is told too which part is loaded, 0 to 1, by any thread
+   * @throws CancellationException if the user wants an end before it is loaded
+   * @throws Exception if the model does not fit into memory or cannot be loaded, or a rank has
+   *     another model or native library
+   */
+  public LanguageModel load(Ranks ranks, Backend backend, DoubleConsumer progress)
+      throws Exception {
     long bytes = folder.weights().bytes();
     if (ranks.first() && bytes >= SAID_BYTES) {
       err.println("loading " + Count.bytes(bytes) + " of weights from " + folder.path());
       err.flush();
     }
+    requireSameModel(ranks, folder);
+    List<String> warnings = new ArrayList<>();
+    LanguageModel loaded;
     try (PartBar bar = PartBar.onStandardError("loading")) {
-      return folder.load(backend, settings, ranks, warnings, part -> told(ranks, bar, part));
+      DoubleConsumer shown = ranks.first() ? progress.andThen(bar) : progress;
+      loaded = folder.load(backend, settings, ranks, warnings, part -> told(part, shown));
     }
+    if (ranks.first()) {
+      warnings.forEach(warning -> err.println("warning: " + warning));
+    }
+    return loaded;
   }
 
-  private void told(Ranks ranks, PartBar bar, double part) {
+  private void told(double part, DoubleConsumer shown) {
     if (stop.getAsBoolean()) {
       throw new CancellationException();
     }
-    if (ranks.first()) {
-      bar.accept(part);
-    }
+    shown.accept(part);
   }
 }

@@ -15,8 +15,7 @@ import java.util.regex.Pattern;
 import jdk.jfr.Recording;
 import jdk.jfr.consumer.RecordedEvent;
 import jdk.jfr.consumer.RecordingFile;
-import panamoe.harness.OutputPlace;
-import panamoe.io.FileTrouble;
+import panamoe.io.WholeOrNothing;
 
 /**
  * A trace of computing and exchanges for chrome://tracing and Perfetto: one process per rank, with
@@ -89,12 +88,7 @@ final class Trace implements AutoCloseable {
         merged.add(name("thread_name", rank, lane.ordinal(), lane.name().toLowerCase(Locale.ROOT)));
       }
     }
-    try {
-      Files.createDirectories(OutputPlace.folderOf(file));
-      Files.write(file, JSON.writeValueAsBytes(all));
-    } catch (IOException e) {
-      throw FileTrouble.naming(file, e);
-    }
+    WholeOrNothing.replace(file, hidden -> Files.write(hidden, JSON.writeValueAsBytes(all)));
   }
 
   /** A complete event, with start and duration in microseconds. */

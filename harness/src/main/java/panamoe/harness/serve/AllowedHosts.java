@@ -6,14 +6,14 @@ import java.util.Locale;
 import org.eclipse.jetty.util.HostPort;
 
 /**
- * By which names a server without keys may be asked. A page of another site could use it otherwise:
- * by its own name, which it leads to this machine (DNS rebinding). Thread-safe.
+ * The names by which a server without keys may be asked. Without this check a page of another site
+ * could use the server: its own name may lead to this machine (DNS rebinding). Thread-safe.
  */
 final class AllowedHosts {
   private final List<String> names;
 
   /**
-   * @param names beside those of this machine for itself, and the address that was asked
+   * @param names allowed beside loopback names and addresses, and the address that was asked
    */
   AllowedHosts(List<String> names) {
     this.names = names.stream().map(name -> name.toLowerCase(Locale.ROOT)).toList();
@@ -22,7 +22,7 @@ final class AllowedHosts {
   /**
    * Refuses a request that a page of another site may have made.
    *
-   * @param host the header of this name; null where there is none, as no browser does
+   * @param host the header Host; null if there is none, which no browser leaves out
    * @param bound the address at which the request arrived
    */
   void require(String host, InetAddress bound) throws ApiError {
@@ -47,7 +47,7 @@ final class AllowedHosts {
     }
   }
 
-  /** Refuses what a browser says to be of another site than the one it asks. */
+  /** Refuses a request of a page that, by its Origin, is of another site than the one it asks. */
   static void requireOwnPage(String origin, String host) throws ApiError {
     if (origin != null && (host == null || !origin.endsWith("://" + host))) {
       throw ApiError.foreign(origin);

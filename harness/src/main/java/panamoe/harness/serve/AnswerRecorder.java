@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.function.Consumer;
 import panamoe.engine.Generation;
 import panamoe.engine.GenerationListener;
-import panamoe.engine.TokenLogprobs;
+import panamoe.engine.sample.TokenLogprobs;
 
 /** Keeps what is told of a text, to its bits. The text must be asked for with logprobs. */
 final class AnswerRecorder implements GenerationListener {

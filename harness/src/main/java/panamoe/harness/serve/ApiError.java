@@ -69,7 +69,7 @@ final class ApiError extends RuntimeException {
         Map.of("WWW-Authenticate", "Bearer"));
   }
 
-  /** What the standard of HTTP forbids, or no server bears. */
+  /** A request that HTTP's standard forbids, or whose head is too large. */
   static ApiError protocol(int status, String reason) {
     String message = "the request is wrong as HTTP: " + reason;
     return new ApiError(status, message, INVALID, null, "invalid_http", Map.of());
@@ -79,11 +79,10 @@ final class ApiError extends RuntimeException {
   static ApiError foreignHost(String host) {
     return new ApiError(
         403,
-        "this server, which has no keys, is not asked by the name "
+        "this server has no keys and does not answer to the name "
             + host
-            + ": --allowed-host "
-            + host
-            + " allows it",
+            + ": start it with --allowed-host "
+            + host,
         "permission_error",
         null,
         "foreign_host",

@@ -17,9 +17,9 @@ import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import java.util.function.IntSupplier;
-import panamoe.engine.EngineThread;
-import panamoe.engine.ExpertHeat;
+import panamoe.engine.schedule.EngineThread;
 import panamoe.io.Count;
+import panamoe.open.ExpertHeat;
 
 /**
  * The HTTP server: paths, keys and errors, from the first connection to the last. It answers while
@@ -202,7 +202,6 @@ final class ApiServer implements AutoCloseable {
         }
         call.answer(e);
       } catch (OutOfMemoryError _) {
-        call.forgetBody();
         call.answer(ApiError.outOfMemory());
       } catch (RuntimeException | StackOverflowError e) {
         log.accept("a request to " + routeOf(call.path()) + " failed: " + place(e));

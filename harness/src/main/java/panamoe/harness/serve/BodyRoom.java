@@ -1,7 +1,5 @@
 package panamoe.harness.serve;
 
-import java.util.concurrent.atomic.AtomicLong;
-
 /**
  * The memory that the bodies of all requests may take together, as they arrive and as they are
  * read. Small ones always have room: those who hold large ones keep nobody else from asking.
@@ -12,7 +10,7 @@ final class BodyRoom {
   private static final long SMALL = 64 << 10;
 
   private final long most;
-  private final AtomicLong taken = new AtomicLong();
+  private long taken;
 
   /**
    * @param most bytes of all requests; one alone may have more
@@ -30,27 +28,29 @@ final class BodyRoom {
     private long mine;
 
     /**
-     * Takes {@code bytes} in all.
+     * Takes {@code bytes} in all. Of two that have no room together one gets it.
      *
      * @throws ApiError 429 if others have too much for that
      */
     void grow(long bytes) {
-      long more = bytes - SMALL - mine;
-      if (more <= 0) {
-        return;
+      long more = Math.max(0, bytes - SMALL - mine);
+      synchronized (BodyRoom.this) {
+        if (more == 0 || taken + more <= most || taken == mine) {
+          taken += more;
+          mine += more;
+          return;
+        }
       }
-      long all = taken.addAndGet(more);
-      mine += more;
-      if (all > most && all > mine) {
-        close();
-        throw ApiError.overloaded(
-            "the requests that are being read take all the memory that they may have", 1000, true);
-      }
+      close();
+      throw ApiError.overloaded(
+          "the requests that are being read take all the memory that they may have", 1000, true);
     }
 
     @Override
     public void close() {
-      taken.addAndGet(-mine);
+      synchronized (BodyRoom.this) {
+        taken -= mine;
+      }
       mine = 0;
     }
   }

@@ -3,7 +3,7 @@ package panamoe.harness.serve;
 import java.util.Locale;
 import panamoe.config.ModelConfig;
 import panamoe.engine.EngineConfig;
-import panamoe.engine.InferenceMemory;
+import panamoe.open.InferenceMemory;
 import panamoe.tensor.DType;
 
 /**

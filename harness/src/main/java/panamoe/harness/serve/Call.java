@@ -8,6 +8,9 @@ import java.io.OutputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
+import java.nio.channels.SelectionKey;
+import java.nio.channels.Selector;
+import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.util.Map;
 import org.eclipse.jetty.http.HttpException;
@@ -19,9 +22,9 @@ import org.eclipse.jetty.server.Response;
 import org.eclipse.jetty.util.Callback;
 
 /**
- * One HTTP request and its answer. Used by one thread at a time; any may {@link #cut} it off. When
- * it is closed before its end, its connection is, so that a half answer does not look like a whole
- * one.
+ * One HTTP request and its answer. Used by one thread at a time; any may {@link #cut} it off.
+ * Closing it before {@link #end} closes the connection, so that half an answer does not look like a
+ * whole one.
  */
 final class Call implements AutoCloseable {
   private static final String JSON = "application/json";
@@ -135,6 +138,24 @@ final class Call implements AutoCloseable {
     }
   }
 
+  /**
+   * Whether the client has closed the connection, or its side of it, of which Jetty tells nothing
+   * until it reads or writes. Only for a request whose body was read: there must be no other
+   * reader.
+   */
+  boolean hasLeft() {
+    SocketChannel channel =
+        (SocketChannel)
+            request.getConnectionMetaData().getConnection().getEndPoint().getTransport();
+    try (Selector selector = Selector.open()) {
+      channel.register(selector, SelectionKey.OP_READ);
+      // What can be read but has no bytes is at its end; bytes are the client's next request.
+      return selector.selectNow() > 0 && channel.socket().getInputStream().available() == 0;
+    } catch (IOException _) {
+      return !channel.isOpen(); // else it cannot be told
+    }
+  }
+
   void answer(Object record) throws IOException {
     answer(200, JSON, Json.bytes(record));
   }
@@ -196,17 +217,17 @@ final class Call implements AutoCloseable {
   }
 
   /**
-   * Ends the request after its answer. What is left of its body is read: a client may read the
-   * answer only when it has sent all.
+   * Ends the request after its answer. The memory of its body is given back. What is left of the
+   * body is read, for as long as a request may take to arrive: a client may read the answer only
+   * when it has sent all.
    */
   void end() throws IOException {
     if (ended) {
       return;
     }
+    room.close();
     if (hasBody() && !broken && header("Expect") == null) {
-      byte[] part = new byte[PART_BYTES];
-      InputStream in = Content.Source.asInputStream(request);
-      while (in.read(part) >= 0) {} // for as long as a request may take to arrive
+      Content.Source.consumeAll(request);
     }
     ended = true;
     arrivals.answered(request);
@@ -216,11 +237,6 @@ final class Call implements AutoCloseable {
   /** Closes the connection. */
   void cut() {
     request.getConnectionMetaData().getConnection().getEndPoint().close();
-  }
-
-  /** Gives the body's memory back, which nobody must use any more. */
-  void forgetBody() {
-    room.close();
   }
 
   @Override

@@ -4,7 +4,7 @@ import com.fasterxml.jackson.annotation.JsonInclude;
 import java.util.ArrayList;
 import java.util.List;
 import panamoe.data.Tokenizer;
-import panamoe.engine.TokenLogprobs;
+import panamoe.engine.sample.TokenLogprobs;
 
 /** Logprobs in the form of chat completions. */
 record ChatLogprobs(List<Token> content) {

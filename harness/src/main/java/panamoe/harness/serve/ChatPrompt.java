@@ -11,7 +11,7 @@ import panamoe.data.Tokenizer;
 import panamoe.data.template.ChatTemplate;
 import panamoe.data.template.Prompt;
 import panamoe.data.template.TemplateException;
-import panamoe.engine.ConversationForm;
+import panamoe.open.ConversationForm;
 
 /**
  * How a model's conversations become prompts: by its template, or without one as lines, {@code

@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Map;
 import panamoe.data.Tokenizer;
 import panamoe.data.Utf8Stream;
-import panamoe.engine.TokenLogprobs;
+import panamoe.engine.sample.TokenLogprobs;
 
 /**
  * Logprobs in the form of completions.

@@ -3,7 +3,7 @@ package panamoe.harness.serve;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.function.Supplier;
 import panamoe.data.Tokenizer;
-import panamoe.engine.TokenConstraint;
+import panamoe.engine.sample.TokenConstraint;
 import panamoe.grammar.CallForm;
 import panamoe.grammar.CallGrammar;
 import panamoe.grammar.FreeText;
@@ -30,13 +30,15 @@ final class Constraints {
   }
 
   /**
-   * As {@link #of}, on threads of its own while the request's waits, whose interruption ends it.
+   * As {@link #of}, on threads of its own while the request's waits. It ends when that is
+   * interrupted, or the client leaves.
    *
    * @throws ApiError too if too many requests wait for those
    */
-  Supplier<TokenConstraint> ofRequest(Fields fields, Tools tools) throws InterruptedException {
+  Supplier<TokenConstraint> ofRequest(Fields fields, Tools tools, Call call)
+      throws InterruptedException {
     boolean free = tools.callable().isEmpty() && !isFormat(fields);
-    return free ? of(fields, tools) : threads.make(() -> of(fields, tools));
+    return free ? of(fields, tools) : threads.make(() -> of(fields, tools), call::hasLeft);
   }
 
   /**

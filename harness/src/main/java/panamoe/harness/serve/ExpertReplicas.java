@@ -11,7 +11,6 @@ import java.util.Map;
 import java.util.stream.StreamSupport;
 import panamoe.harness.UserText;
 import panamoe.harness.help.OptionGroup;
-import panamoe.harness.ranks.Alike;
 import panamoe.io.StrictJson;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
@@ -97,17 +96,17 @@ final class ExpertReplicas implements OptionGroup {
   }
 
   /** Lets every rank hold copies in the model that it loads next. Collective. */
-  void apply(Ranks ranks) throws Exception {
-    Alike.require(
-        ranks,
-        () ->
-            each
-                + " "
-                + rows.entrySet().stream()
-                    .sorted(Map.Entry.comparingByKey())
-                    .map(layer -> layer.getKey() + Arrays.toString(layer.getValue()))
-                    .toList(),
-        "has other --replicas or another --expert-load than rank 0");
+  void apply(Ranks ranks) {
+    ranks.requireSame(
+        () -> {
+          Map<String, String> mine = new HashMap<>(Map.of("--replicas", String.valueOf(each)));
+          rows.forEach(
+              (layer, counts) ->
+                  mine.put(
+                      "--expert-load of layer " + layer + " of checksum",
+                      Integer.toHexString(Arrays.hashCode(counts))));
+          return mine;
+        });
     ranks.copyExperts(rows, each);
   }
 

@@ -1,24 +1,26 @@
 package panamoe.harness.serve;
 
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Future;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 
 /**
- * The few threads that make grammars, so that schemas that take long leave processors to all that
- * is not one. Thread-safe.
+ * The few threads that make grammars: schemas that take long leave processors to everything else.
+ * Thread-safe.
  */
 final class GrammarThreads {
   private static final int QUEUE = 64;
   // About what the longest grammar takes.
   private static final long RETRY_MILLIS = 500;
+  private static final long POLL_MILLIS = 50;
 
-  private final ExecutorService threads;
+  private final ThreadPoolExecutor threads;
 
   /** With half of the processors' threads, which end when they are idle. */
   GrammarThreads() {
@@ -29,7 +31,7 @@ final class GrammarThreads {
    * @param queue most grammars that wait for a thread
    */
   GrammarThreads(int count, int queue) {
-    ThreadPoolExecutor pool =
+    threads =
         new ThreadPoolExecutor(
             count,
             count,
@@ -37,25 +39,33 @@ final class GrammarThreads {
             TimeUnit.SECONDS,
             new LinkedBlockingQueue<>(queue),
             Thread.ofPlatform().daemon().name("grammar-", 0).factory());
-    pool.allowCoreThreadTimeOut(true);
-    threads = pool;
+    threads.allowCoreThreadTimeOut(true);
   }
 
   /**
    * Makes a grammar while its request waits. It is cancelled when the request's thread is
-   * interrupted.
+   * interrupted, or its client has left.
    *
    * @throws ApiError 429 if too many wait; else what making it throws
+   * @throws InterruptedException also if the client has left
    */
-  <T> T make(Supplier<T> grammar) throws InterruptedException {
-    Future<T> made;
+  <T> T make(Supplier<T> grammar, BooleanSupplier left) throws InterruptedException {
+    FutureTask<T> made = new FutureTask<>(grammar::get);
     try {
-      made = threads.submit(grammar::get);
+      threads.execute(made);
     } catch (RejectedExecutionException _) {
       throw ApiError.overloaded("too many schemas wait to be read", RETRY_MILLIS, true);
     }
     try {
-      return made.get();
+      while (true) {
+        try {
+          return made.get(POLL_MILLIS, TimeUnit.MILLISECONDS);
+        } catch (TimeoutException _) {
+          if (left.getAsBoolean()) {
+            throw new InterruptedException("the client has left");
+          }
+        }
+      }
     } catch (ExecutionException e) {
       switch (e.getCause()) {
         case RuntimeException cause -> throw cause;
@@ -64,6 +74,7 @@ final class GrammarThreads {
       }
     } finally {
       made.cancel(true); // nothing if it is made
+      threads.remove(made); // so that it holds no place for others
     }
   }
 }

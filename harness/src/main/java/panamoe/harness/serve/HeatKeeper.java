@@ -5,10 +5,10 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
-import panamoe.engine.EngineThread;
-import panamoe.engine.ExpertHeat;
-import panamoe.engine.RouteStatistics;
+import panamoe.engine.routes.RouteStatistics;
+import panamoe.engine.schedule.EngineThread;
 import panamoe.io.FileTrouble;
+import panamoe.open.ExpertHeat;
 
 /** Saves how often rows chose each expert: once a minute, and when the server ends. */
 final class HeatKeeper implements AutoCloseable {

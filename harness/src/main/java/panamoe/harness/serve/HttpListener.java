@@ -3,11 +3,16 @@ package panamoe.harness.serve;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.channels.ServerSocketChannel;
-import java.time.Duration;
 import java.util.function.Consumer;
 import org.eclipse.jetty.http.HttpCompliance;
+import org.eclipse.jetty.http.HttpException;
+import org.eclipse.jetty.http.HttpField;
 import org.eclipse.jetty.http.HttpStatus;
+import org.eclipse.jetty.http.HttpVersion;
 import org.eclipse.jetty.http.UriCompliance;
+import org.eclipse.jetty.io.Connection;
+import org.eclipse.jetty.io.EndPoint;
+import org.eclipse.jetty.server.Connector;
 import org.eclipse.jetty.server.Handler;
 import org.eclipse.jetty.server.HttpConfiguration;
 import org.eclipse.jetty.server.HttpConnectionFactory;
@@ -17,18 +22,21 @@ import org.eclipse.jetty.server.Response;
 import org.eclipse.jetty.server.Server;
 import org.eclipse.jetty.server.ServerConnector;
 import org.eclipse.jetty.server.handler.ErrorHandler;
+import org.eclipse.jetty.server.internal.HttpConnection;
 import org.eclipse.jetty.util.Callback;
 import org.eclipse.jetty.util.thread.QueuedThreadPool;
 
 /**
- * HTTP/1.1 by Jetty, which takes nothing that the standard forbids: what one program reads
- * otherwise than another smuggles requests. Whatever Jetty refuses is answered in OpenAI's form.
+ * HTTP/1.1 by Jetty, which takes nothing that the standard forbids: bytes that a proxy and a server
+ * read differently smuggle requests. Whatever Jetty refuses is answered in OpenAI's form.
  */
 final class HttpListener implements AutoCloseable {
   private static final int BACKLOG = 1024;
-  private static final int CONNECTIONS = 2048;
-  private static final int HEAD_BYTES = 64 << 10;
+  private static final int HEAD_BYTES = 16 << 10;
   private static final int HEADERS = 100;
+  // Heads that arrive may take an eighth of the heap: each up to twice its bytes, and 100 fields.
+  private static final int CONNECTIONS =
+      (int) Math.min(2048, Runtime.getRuntime().maxMemory() / 8 / (3 * HEAD_BYTES));
   private static final int THREADS = 8; // they read heads, and wait for nobody
 
   private final Arrivals arrivals = new Arrivals();
@@ -36,6 +44,7 @@ final class HttpListener implements AutoCloseable {
   private final Limits limits;
   private final Server server;
   private final ServerConnector connector;
+  private final int port; // the connector forgets it when it closes
 
   /**
    * Starts to listen.
@@ -58,14 +67,15 @@ final class HttpListener implements AutoCloseable {
             return take(request, response, callback, calls);
           }
         });
-    connector = new ServerConnector(server, 0, 1, new HttpConnectionFactory(configuration()));
-    connector.setIdleTimeout(longer(Arrivals.UNUSED, limits.slowReader()).toMillis());
+    connector = new ServerConnector(server, 0, 1, new Factory(configuration()));
+    connector.setIdleTimeout(Math.max(Arrivals.UNUSED.toMillis(), limits.slowReader().toMillis()));
     connector.addBean(arrivals);
     server.addConnector(connector);
     server.addBean(new NetworkConnectionLimit(CONNECTIONS, connector));
     try {
       connector.open(bound(address));
       server.start();
+      port = connector.getLocalPort();
     } catch (Exception e) { // as Jetty declares it
       close();
       switch (e) {
@@ -86,6 +96,44 @@ final class HttpListener implements AutoCloseable {
     }
   }
 
+  /** Its connections count headers as they arrive: each takes far more memory than its bytes. */
+  private static final class Factory extends HttpConnectionFactory {
+    Factory(HttpConfiguration configuration) {
+      super(configuration);
+    }
+
+    @Override
+    public Connection newConnection(Connector connector, EndPoint endPoint) {
+      return configure(
+          new HttpConnection(getHttpConfiguration(), connector, endPoint) {
+            @Override
+            protected RequestHandler newRequestHandler() {
+              return new RequestHandler() {
+                private int headers;
+
+                @Override
+                public void startRequest(String method, String uri, HttpVersion version) {
+                  headers = 0;
+                  super.startRequest(method, uri, version);
+                }
+
+                @Override
+                public void parsedHeader(HttpField field) {
+                  if (++headers > HEADERS) {
+                    throw new HttpException.RuntimeException(
+                        HttpStatus.REQUEST_HEADER_FIELDS_TOO_LARGE_431,
+                        "it has more than " + HEADERS + " headers");
+                  }
+                  super.parsedHeader(field);
+                }
+              };
+            }
+          },
+          connector,
+          endPoint);
+    }
+  }
+
   private static HttpConfiguration configuration() {
     HttpConfiguration http = new HttpConfiguration();
     http.setHttpCompliance(HttpCompliance.STRICT);
@@ -95,20 +143,8 @@ final class HttpListener implements AutoCloseable {
     return http;
   }
 
-  private static Duration longer(Duration a, Duration b) {
-    return a.compareTo(b) > 0 ? a : b;
-  }
-
   private boolean take(
       Request request, Response response, Callback callback, Consumer<Call> calls) {
-    if (request.getHeaders().size() > HEADERS) {
-      String message = "it has more than " + HEADERS + " headers";
-      Call.refuse(
-          response,
-          callback,
-          ApiError.protocol(HttpStatus.REQUEST_HEADER_FIELDS_TOO_LARGE_431, message));
-      return true;
-    }
     request.addIdleTimeoutListener(_ -> false); // texts take their time
     arrivals.begin(request);
     calls.accept(new Call(request, response, callback, limits.bodyBytes(), arrivals, room.share()));
@@ -134,7 +170,7 @@ final class HttpListener implements AutoCloseable {
   }
 
   int port() {
-    return connector.getLocalPort();
+    return port;
   }
 
   /** Closes all connections. */

@@ -12,6 +12,7 @@ import java.nio.file.attribute.PosixFilePermission;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
+import panamoe.harness.ShellWord;
 import panamoe.harness.help.OptionGroup;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -110,7 +111,9 @@ final class ListenOptions implements OptionGroup {
       log.accept(
           "warning: every user of this machine can read the keys in "
               + keyFile
-              + ": chmod o-rwx takes that from them");
+              + "; chmod o-rwx "
+              + ShellWord.quoted(keyFile.toString())
+              + " keeps them out");
     }
   }
 

@@ -6,17 +6,17 @@ import java.util.List;
 import java.util.function.Supplier;
 import panamoe.engine.Generation;
 import panamoe.engine.GenerationRequest;
-import panamoe.engine.ModelFolder;
-import panamoe.engine.Routing;
-import panamoe.engine.SamplingConfig;
 import panamoe.engine.StopConfig;
-import panamoe.engine.TokenConstraint;
+import panamoe.engine.routes.Routing;
+import panamoe.engine.sample.SamplingConfig;
+import panamoe.engine.sample.TokenConstraint;
 import panamoe.harness.Activations;
 import panamoe.harness.ComputeType;
 import panamoe.harness.KeyValueType;
 import panamoe.harness.Quantization;
 import panamoe.io.ConfigJson;
 import panamoe.io.Omittable;
+import panamoe.open.ModelFolder;
 
 /**
  * A text that a server wrote, with all that its tokens depend on: a file of {@code --log-requests}.

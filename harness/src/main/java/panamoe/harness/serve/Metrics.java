@@ -14,9 +14,9 @@ import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.DoubleStream;
 import java.util.stream.LongStream;
-import panamoe.engine.EngineThread.Status;
 import panamoe.engine.Generation;
-import panamoe.engine.RouteStatistics;
+import panamoe.engine.routes.RouteStatistics;
+import panamoe.engine.schedule.EngineThread.Status;
 import panamoe.moe.ExpertCache;
 import panamoe.moe.ExpertCacheStatistics;
 

@@ -2,8 +2,8 @@ package panamoe.harness.serve;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
 import java.util.List;
-import panamoe.engine.RouteStatistics;
-import panamoe.engine.Routing;
+import panamoe.engine.routes.RouteStatistics;
+import panamoe.engine.routes.Routing;
 
 /**
  * What an answer tells of a text's routes.

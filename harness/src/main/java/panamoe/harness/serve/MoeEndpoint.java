@@ -6,9 +6,9 @@ import java.util.List;
 import java.util.concurrent.ExecutionException;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
-import panamoe.engine.EngineThread;
-import panamoe.engine.ExpertHeat;
-import panamoe.engine.RouteStatistics;
+import panamoe.engine.routes.RouteStatistics;
+import panamoe.engine.schedule.EngineThread;
+import panamoe.open.ExpertHeat;
 
 /** Which experts all rows chose since the server started, and before. Thread-safe. */
 final class MoeEndpoint {

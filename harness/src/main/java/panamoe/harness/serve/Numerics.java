@@ -1,12 +1,12 @@
 package panamoe.harness.serve;
 
 import java.util.List;
-import panamoe.engine.InferenceSettings;
-import panamoe.engine.ModelFolder;
 import panamoe.harness.Activations;
 import panamoe.harness.ComputeType;
 import panamoe.harness.KeyValueType;
 import panamoe.harness.Quantization;
+import panamoe.open.InferenceSettings;
+import panamoe.open.ModelFolder;
 import panamoe.param.WeightTypes;
 
 /**

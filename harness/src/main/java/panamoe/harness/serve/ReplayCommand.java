@@ -13,9 +13,8 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.CancellationException;
 import java.util.function.BooleanSupplier;
 import panamoe.backend.Backend;
-import panamoe.engine.Engine;
 import panamoe.engine.EngineConfig;
-import panamoe.engine.ModelFolder;
+import panamoe.engine.schedule.Engine;
 import panamoe.harness.ComputeType;
 import panamoe.harness.KeyValueType;
 import panamoe.harness.SharedOptions;
@@ -23,6 +22,7 @@ import panamoe.harness.ranks.EngineRun;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
 import panamoe.io.Count;
+import panamoe.open.ModelFolder;
 import panamoe.parallel.Ranks;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -119,16 +119,12 @@ public final class ReplayCommand implements Callable<Integer> {
       for (LoggedText text : entry.getValue().values()) {
         constraints.computeIfAbsent(text.form(), form -> new Constraints(folder.tokenizer(), form));
       }
-      new EngineRun(
-              folder,
-              source.numerics().settings(folder),
-              EngineConfig.one(folder.config().context())
-                  .withInt8Cache(source.numerics().keyValues() == KeyValueType.INT8),
-              spec.commandLine().getErr(),
-              stop)
+      new EngineRun(folder, source.numerics().settings(folder), spec.commandLine().getErr(), stop)
           .run(
               ranks,
               backend,
+              EngineConfig.one(folder.config().context())
+                  .withInt8Cache(source.numerics().keyValues() == KeyValueType.INT8),
               engine -> same[0] &= same(engine, constraints, entry.getValue(), stop));
     }
     return same[0];

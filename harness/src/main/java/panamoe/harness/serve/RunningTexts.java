@@ -4,12 +4,12 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
-import panamoe.engine.EngineThread;
 import panamoe.engine.Generation;
 import panamoe.engine.GenerationHandle;
 import panamoe.engine.GenerationListener;
 import panamoe.engine.GenerationRequest;
-import panamoe.engine.TokenLogprobs;
+import panamoe.engine.sample.TokenLogprobs;
+import panamoe.engine.schedule.EngineThread;
 
 /**
  * The texts of a request in the engine. Of the texts of one prompt the first one starts; the others

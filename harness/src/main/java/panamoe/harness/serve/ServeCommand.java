@@ -6,28 +6,22 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BooleanSupplier;
-import java.util.function.DoubleConsumer;
 import panamoe.backend.Backend;
-import panamoe.engine.Engine;
 import panamoe.engine.EngineConfig;
-import panamoe.engine.EngineThread;
-import panamoe.engine.ExpertHeat;
-import panamoe.engine.InferenceMemory;
-import panamoe.engine.InferenceSettings;
-import panamoe.engine.ModelFolder;
+import panamoe.engine.schedule.Engine;
+import panamoe.engine.schedule.EngineThread;
 import panamoe.harness.MakersSampling;
-import panamoe.harness.PartBar;
 import panamoe.harness.SharedOptions;
-import panamoe.harness.ranks.Alike;
+import panamoe.harness.ranks.EngineRun;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
 import panamoe.model.LanguageModel;
+import panamoe.open.ExpertHeat;
+import panamoe.open.ModelFolder;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 import picocli.CommandLine.Command;
@@ -106,7 +100,6 @@ public final class ServeCommand implements Callable<Integer> {
       new RankRun(rankOptions, shared)
           .run(
               (ranks, backend, stop) -> {
-                Alike.requireModel(ranks, folder);
                 replicas.apply(ranks);
                 if (ranks.first()) {
                   serve(ranks, backend, folder, chat, limits, keys, stop);
@@ -140,15 +133,14 @@ public final class ServeCommand implements Callable<Integer> {
       Limits limits,
       ApiKeys keys,
       BooleanSupplier stop)
-      throws IOException, InterruptedException {
+      throws Exception {
     PrintWriter err = spec.commandLine().getErr();
     ServedModel served = served(ranks, backend, folder, chat);
     Metrics metrics = new Metrics(spec.root().version()[0], served.name());
     try (RequestLog log = log(served, folder, backend, metrics);
         ApiServer server = listenOptions.listen(served, limits, keys, metrics, log, err::println)) {
-      List<String> warnings = new ArrayList<>();
-      try (LanguageModel loaded = load(ranks, backend, folder, warnings, server, stop)) {
-        warnings.forEach(warning -> err.println("warning: " + warning));
+      EngineRun run = new EngineRun(folder, engineOptions.held(folder), err, stop);
+      try (LanguageModel loaded = run.load(ranks, backend, server::loaded)) {
         loaded.expertCache().ifPresent(metrics::reads);
         CacheSize cache = cache(ranks, backend, folder);
         Engine.onRanks(
@@ -158,53 +150,15 @@ public final class ServeCommand implements Callable<Integer> {
             engineOptions.config(cache.blocks()),
             engine -> {
               StopSignals.handle(server::stop);
-              loaded(server, 1, stop);
+              if (stop.getAsBoolean()) {
+                throw new CancellationException();
+              }
+              server.loaded(1);
               say(served, server.port(), cache, limits.sequences());
               answer(engine, server, metrics, engineOptions.experts().heat(folder));
             });
       }
     }
-  }
-
-  /** Loads what rank 0 holds, and tells the server's clients and the terminal how far it is. */
-  private LanguageModel load(
-      Ranks ranks,
-      Backend backend,
-      ModelFolder folder,
-      List<String> warnings,
-      ApiServer server,
-      BooleanSupplier stop) {
-    try (PartBar bar = PartBar.onStandardError("loading")) {
-      return load(
-          ranks,
-          backend,
-          folder,
-          warnings,
-          part -> {
-            loaded(server, part, stop);
-            bar.accept(part);
-          });
-    }
-  }
-
-  private LanguageModel load(
-      Ranks ranks,
-      Backend backend,
-      ModelFolder folder,
-      List<String> warnings,
-      DoubleConsumer progress) {
-    InferenceSettings settings = engineOptions.held(folder);
-    if (ranks.world().size() > 1 && backend.onHost()) {
-      InferenceMemory.requireShares(folder, settings, ranks, backend.memoryAvailable());
-    }
-    return folder.load(backend, settings, ranks, warnings, progress);
-  }
-
-  private static void loaded(ApiServer server, double part, BooleanSupplier stop) {
-    if (stop.getAsBoolean()) {
-      throw new CancellationException();
-    }
-    server.loaded(part);
   }
 
   /**
@@ -235,9 +189,10 @@ public final class ServeCommand implements Callable<Integer> {
    * What the other ranks do: they compute what rank 0 asks for. A launcher signals all processes at
    * once, but that of rank 0 alone drains: the others go on until it ends them, or is lost.
    */
-  private void follow(Ranks ranks, Backend backend, ModelFolder folder)
-      throws InterruptedException {
-    try (LanguageModel loaded = load(ranks, backend, folder, new ArrayList<>(), _ -> {})) {
+  private void follow(Ranks ranks, Backend backend, ModelFolder folder) throws Exception {
+    EngineRun run =
+        new EngineRun(folder, engineOptions.held(folder), spec.commandLine().getErr(), () -> false);
+    try (LanguageModel loaded = run.load(ranks, backend, _ -> {})) {
       EngineConfig config = engineOptions.config(cache(ranks, backend, folder).blocks());
       if (!rankOptions.leads()) {
         StopSignals.handle(() -> {});

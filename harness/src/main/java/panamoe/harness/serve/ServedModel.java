@@ -2,7 +2,7 @@ package panamoe.harness.serve;
 
 import java.util.concurrent.atomic.AtomicLong;
 import panamoe.data.Tokenizer;
-import panamoe.engine.SamplingDefaults;
+import panamoe.open.SamplingDefaults;
 
 /**
  * The model that a server has.

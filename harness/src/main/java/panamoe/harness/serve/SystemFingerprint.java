@@ -3,10 +3,10 @@ package panamoe.harness.serve;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import panamoe.backend.Backend;
-import panamoe.engine.ModelFolder;
 import panamoe.harness.Activations;
 import panamoe.harness.Quantization;
 import panamoe.io.Sha256;
+import panamoe.open.ModelFolder;
 import panamoe.parallel.Ranks;
 
 /** Names all that texts depend on beside their requests, as {@code system_fingerprint}. */

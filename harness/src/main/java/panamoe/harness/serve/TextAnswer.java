@@ -7,8 +7,8 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import panamoe.comm.CommunicationException;
-import panamoe.engine.EngineThread;
 import panamoe.engine.Generation;
+import panamoe.engine.schedule.EngineThread;
 
 /** Answers a request with its texts as the engine writes them. Used by its connection's thread. */
 final class TextAnswer {

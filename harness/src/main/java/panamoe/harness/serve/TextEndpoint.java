@@ -8,10 +8,10 @@ import java.util.List;
 import java.util.UUID;
 import java.util.function.Supplier;
 import panamoe.data.template.Prompt;
-import panamoe.engine.ConversationForm;
-import panamoe.engine.EngineThread;
 import panamoe.engine.GenerationRequest;
-import panamoe.engine.RoutingException;
+import panamoe.engine.routes.RoutingException;
+import panamoe.engine.schedule.EngineThread;
+import panamoe.open.ConversationForm;
 
 /** Chat completions and completions. Thread-safe. */
 final class TextEndpoint {
@@ -58,14 +58,7 @@ final class TextEndpoint {
     fields.refuseExcept("modalities", JsonNodeFactory.instance.arrayNode().add("text"));
     fields.ignore("verbosity");
     TextRequest request =
-        new TextFields(fields, model)
-            .read(
-                List.of(prompt),
-                tools,
-                logprobs ? top : -1,
-                limits.defaultMaxTokens(),
-                call.user(),
-                model.chat().ends());
+        read(call, fields, List.of(prompt), tools, logprobs ? top : -1, model.chat().ends());
     ChatForm form =
         ChatForm.of(
             head("chatcmpl-"),
@@ -94,15 +87,25 @@ final class TextEndpoint {
       throw ApiError.unsupported("tools belong to chat: ask /v1/chat/completions", "tools");
     }
     TextRequest request =
-        new TextFields(fields, model)
-            .read(
-                prompts,
-                Tools.NONE,
-                logprobs,
-                limits.defaultMaxTokens(),
-                call.user(),
-                ConversationForm.Ends.NONE);
+        read(call, fields, prompts, Tools.NONE, logprobs, ConversationForm.Ends.NONE);
     write(call, fields, request, new CompletionForm(head("cmpl-"), request, model.tokenizer()));
+  }
+
+  private TextRequest read(
+      Call call,
+      Fields fields,
+      List<int[]> prompts,
+      Tools tools,
+      int logprobs,
+      ConversationForm.Ends ends)
+      throws InterruptedException {
+    try {
+      return new TextFields(fields, model)
+          .read(prompts, tools, logprobs, limits.defaultMaxTokens(), call, ends);
+    } catch (InterruptedException e) {
+      metrics.cancelled("disconnect");
+      throw e;
+    }
   }
 
   private AnswerForm.Head head(String prefix) {

@@ -3,7 +3,7 @@ package panamoe.harness.serve;
 import java.util.List;
 import panamoe.data.Markers;
 import panamoe.engine.Generation;
-import panamoe.engine.TokenLogprobs;
+import panamoe.engine.sample.TokenLogprobs;
 
 /** What happened to one of the texts of a request. */
 sealed interface TextEvent {

@@ -8,12 +8,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
-import panamoe.engine.ConversationForm;
 import panamoe.engine.GenerationRequest.Terms;
-import panamoe.engine.Routing;
-import panamoe.engine.SamplingConfig;
-import panamoe.engine.SamplingDefaults;
 import panamoe.engine.StopConfig;
+import panamoe.engine.routes.Routing;
+import panamoe.engine.sample.SamplingConfig;
+import panamoe.open.ConversationForm;
+import panamoe.open.SamplingDefaults;
 
 /** The fields that chat completions and completions have in common. */
 final class TextFields {
@@ -40,17 +40,18 @@ final class TextFields {
    * @param tools what the texts may call
    * @param logprobs most probable tokens to tell; -1 for none
    * @param defaultMaxTokens most tokens where a request does not say
-   * @param key whose request it is; empty if that is unknown
+   * @param call whose fields they are
    * @param ends what ends a text beside the request's own stops
    * @throws ApiError if one is wrong
-   * @throws InterruptedException while a grammar is made, whose end it is
+   * @throws InterruptedException while a grammar is made, whose end it is, also if the client
+   *     leaves
    */
   TextRequest read(
       List<int[]> prompts,
       Tools tools,
       int logprobs,
       int defaultMaxTokens,
-      String key,
+      Call call,
       ConversationForm.Ends ends)
       throws InterruptedException {
     for (int[] prompt : prompts) {
@@ -63,6 +64,7 @@ final class TextFields {
       }
     }
     try {
+      Terms terms = terms(call.user()); // its time runs while a grammar is made
       int texts = fields.integer("n", 1, 1, MOST_TEXTS);
       TextRequest request =
           new TextRequest(
@@ -71,8 +73,8 @@ final class TextFields {
               sampling(texts),
               stops(prompts, defaultMaxTokens, ends),
               logprobs,
-              model.constraints().ofRequest(fields, tools),
-              terms(key),
+              model.constraints().ofRequest(fields, tools, call),
+              terms,
               routing(),
               delivery());
       fields.ignore(

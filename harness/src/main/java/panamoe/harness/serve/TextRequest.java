@@ -3,10 +3,10 @@ package panamoe.harness.serve;
 import java.util.List;
 import java.util.function.Supplier;
 import panamoe.engine.GenerationRequest;
-import panamoe.engine.Routing;
-import panamoe.engine.SamplingConfig;
 import panamoe.engine.StopConfig;
-import panamoe.engine.TokenConstraint;
+import panamoe.engine.routes.Routing;
+import panamoe.engine.sample.SamplingConfig;
+import panamoe.engine.sample.TokenConstraint;
 
 /**
  * What a request asks to be written: {@code n} texts for each of the prompts.

@@ -52,7 +52,7 @@ final class ChosenSettings {
   void requireExperts(Architecture architecture) {
     if (experts != null && architecture == Architecture.DENSE) {
       throw new IllegalArgumentException(
-          "--experts is for --arch moe, pr-moe and deepseek; dense has no MoE layer");
+          "--experts is for --arch moe, pr-moe, deepseek and mixtral; dense has no MoE layer");
     }
   }
 }

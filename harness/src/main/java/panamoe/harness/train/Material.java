@@ -2,7 +2,7 @@ package panamoe.harness.train;
 
 import panamoe.data.Tokenizer;
 import panamoe.data.TrainingData;
-import panamoe.engine.ModelFolder;
+import panamoe.open.ModelFolder;
 import panamoe.train.RunConfig;
 
 /**

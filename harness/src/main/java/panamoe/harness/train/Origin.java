@@ -9,11 +9,11 @@ import panamoe.config.GateConfig;
 import panamoe.config.InitialWeights;
 import panamoe.config.ModelConfig;
 import panamoe.data.PreparedText;
-import panamoe.engine.ModelFolder;
-import panamoe.engine.StoredWeights;
-import panamoe.engine.TokenizerFiles;
 import panamoe.io.ConfigJson;
 import panamoe.model.family.ReleasedModel;
+import panamoe.open.ModelFolder;
+import panamoe.open.StoredWeights;
+import panamoe.open.TokenizerFiles;
 import panamoe.train.ConfigDifference;
 
 /**

@@ -3,6 +3,7 @@ package panamoe.harness.train;
 import panamoe.config.ModelPresets;
 import panamoe.config.ModelPresets.Architecture;
 import panamoe.config.ModelPresets.Size;
+import panamoe.config.MoeConfig;
 import panamoe.tensor.DType;
 import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
@@ -28,7 +29,11 @@ public final class Presets {
       require(steps == null || steps >= 1, "--steps", steps, "1 or more");
       require(batch == null || batch >= 1, "--batch", batch, "1 or more");
       require(context == null || context >= 1, "--context", context, "1 or more");
-      require(experts == null || experts >= 1, "--experts", experts, "1 or more");
+      require(
+          experts == null || experts >= 1 && experts <= MoeConfig.MAX_EXPERTS,
+          "--experts",
+          experts,
+          "1 to " + MoeConfig.MAX_EXPERTS);
       require(rate == null || rate > 0 && rate < 10, "--lr", rate, "more than 0 and less than 10");
     }
 

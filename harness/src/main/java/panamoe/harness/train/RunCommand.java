@@ -9,11 +9,11 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import panamoe.comm.CommunicationException;
-import panamoe.engine.ModelFolder;
 import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
+import panamoe.open.ModelFolder;
 import panamoe.parallel.Topology;
 import panamoe.parallel.TopologyDrawing;
 import panamoe.tensor.DType;
@@ -228,7 +228,7 @@ abstract class RunCommand implements Callable<Integer> {
 
   private TrainingOnRanks onRanks(PrintWriter err) {
     return new TrainingOnRanks(
-        new RankRun(rankOptions, shared), out, origin(), teacherCache(), Caller.of(spec, err));
+        new RankRun(rankOptions, shared), origin(), teacherCache(), Caller.of(spec, err));
   }
 
   private void requireFits(RunConfig config, Topology topology, ModelFolder teacher) {

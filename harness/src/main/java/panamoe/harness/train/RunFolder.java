@@ -12,12 +12,12 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.stream.Stream;
 import panamoe.data.Tokenizer;
-import panamoe.engine.ModelFolder;
-import panamoe.engine.TokenizerFiles;
 import panamoe.harness.report.Report;
 import panamoe.harness.report.RunDirectory;
 import panamoe.io.ConfigJson;
 import panamoe.io.PlainFolder;
+import panamoe.open.ModelFolder;
+import panamoe.open.TokenizerFiles;
 import panamoe.train.RunConfig;
 
 /**

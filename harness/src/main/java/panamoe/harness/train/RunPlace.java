@@ -8,10 +8,10 @@ import java.util.List;
 import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import panamoe.engine.ModelFolder;
-import panamoe.engine.TokenizerFiles;
 import panamoe.harness.OutputPlace;
 import panamoe.io.PlainFolder;
+import panamoe.open.ModelFolder;
+import panamoe.open.TokenizerFiles;
 
 /** Checks the path of a new run. */
 public final class RunPlace {

@@ -2,8 +2,8 @@ package panamoe.harness.train;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
-import panamoe.engine.ModelFolder;
 import panamoe.io.ConfigJson;
+import panamoe.open.ModelFolder;
 
 /** What a run was started on, its text and its teacher: it is not resumed on another. */
 final class RunSources {

@@ -13,8 +13,8 @@ import panamoe.data.JsonTokenizer;
 import panamoe.data.Tokenizer;
 import panamoe.data.tokenizer.BpeTrainer;
 import panamoe.data.tokenizer.TrainedBpe;
-import panamoe.engine.ModelFolder;
-import panamoe.engine.TokenizerFiles;
+import panamoe.open.ModelFolder;
+import panamoe.open.TokenizerFiles;
 
 /**
  * A new run's tokenizer.

@@ -4,16 +4,16 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
 import panamoe.backend.Backend;
-import panamoe.engine.Engine;
 import panamoe.engine.GenerationOutcome;
 import panamoe.engine.GenerationRequest;
-import panamoe.engine.ModelFolder;
-import panamoe.engine.SamplingConfig;
 import panamoe.engine.StopConfig;
-import panamoe.engine.TokenLogprobs;
+import panamoe.engine.sample.SamplingConfig;
+import panamoe.engine.sample.TokenLogprobs;
+import panamoe.engine.schedule.Engine;
 import panamoe.harness.report.ShownText;
 import panamoe.harness.report.TokenRoutes;
 import panamoe.model.LanguageModel;
+import panamoe.open.ModelFolder;
 import panamoe.tensor.DType;
 
 /**

@@ -2,7 +2,7 @@ package panamoe.harness.train;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
-import panamoe.engine.ModelFolder;
+import panamoe.open.ModelFolder;
 
 /**
  * The content of a run's {@code teacher.json}: which checkpoint it learns from.

@@ -7,9 +7,9 @@ import java.util.stream.Collectors;
 import panamoe.data.Corpus;
 import panamoe.data.PreparedText;
 import panamoe.data.TokenSource;
-import panamoe.engine.ModelFolder;
 import panamoe.harness.corpus.EuroparlCorpus;
 import panamoe.harness.corpus.LanguageLabels;
+import panamoe.open.ModelFolder;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParameterException;
 

@@ -7,10 +7,10 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import panamoe.data.PreparedText;
-import panamoe.engine.ModelFolder;
-import panamoe.engine.StoredWeights;
 import panamoe.io.ConfigJson;
 import panamoe.io.Omittable;
+import panamoe.open.ModelFolder;
+import panamoe.open.StoredWeights;
 
 /**
  * The content of a run's {@code text.json}: which text it trains on.

@@ -13,7 +13,7 @@ import panamoe.data.ByteTokenizer;
 import panamoe.data.DataException;
 import panamoe.data.PreparedText;
 import panamoe.data.tokenizer.BpeTrainer;
-import panamoe.engine.ModelFolder;
+import panamoe.open.ModelFolder;
 import panamoe.tensor.DType;
 import panamoe.train.RunConfig;
 import picocli.CommandLine.Command;
@@ -87,8 +87,9 @@ public final class TrainCommand extends RunCommand {
       names = "--arch",
       paramLabel = "ARCH",
       description =
-          "dense, moe (experts in every 2nd layer), pr-moe (pyramid-residual; the default) or deepseek"
-              + " (moe with a shared expert and DeepSeek-V3's gate).")
+          "dense, moe (experts in every 2nd layer), pr-moe (pyramid-residual; the default), deepseek"
+              + " (moe with a shared expert and DeepSeek-V3's gate) or mixtral (the best two experts of every layer,"
+              + " SwiGLU, RMSNorm: a model that export writes for transformers and llama.cpp).")
   private Architecture architecture;
 
   @Mixin private ChosenSettings settings;

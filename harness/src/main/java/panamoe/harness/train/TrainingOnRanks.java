@@ -11,19 +11,17 @@ import java.util.concurrent.CancellationException;
 import java.util.function.BooleanSupplier;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.CheckpointException;
-import panamoe.checkpoint.NonFinite;
 import panamoe.checkpoint.StoredType;
 import panamoe.checkpoint.TensorFiles;
 import panamoe.checkpoint.rows.EncodedRows;
 import panamoe.checkpoint.rows.RowTensor;
 import panamoe.distill.Distillation;
 import panamoe.edit.StreamedModel;
-import panamoe.engine.ModelFolder;
-import panamoe.harness.ranks.Alike;
 import panamoe.harness.ranks.Build;
 import panamoe.harness.ranks.RankRun;
 import panamoe.io.ConfigJson;
 import panamoe.model.ModelTensors;
+import panamoe.open.ModelFolder;
 import panamoe.tensor.DType;
 import panamoe.tensor.Elements;
 import panamoe.train.RunConfig;
@@ -31,13 +29,11 @@ import panamoe.train.RunConfig;
 /**
  * Trains a run on every rank of this process, once all ranks have agreed on what they train.
  *
- * @param out the run's folder
  * @param origin the released model whose weights a new run starts with; null: random ones
  * @param teacherCache the folder that keeps what the teacher says; null for none
  * @param caller for messages
  */
-record TrainingOnRanks(
-    RankRun processes, Path out, ModelFolder origin, Path teacherCache, Caller caller) {
+record TrainingOnRanks(RankRun processes, ModelFolder origin, Path teacherCache, Caller caller) {
   /**
    * Begins or resumes a run.
    *
@@ -54,9 +50,12 @@ record TrainingOnRanks(
           if (ranks.first() && material.teacher() != null && teacherCache != null) {
             beginCache(config, material, backend); // before any other rank is past the next line
           }
-          Alike.require(ranks, material.text().tokens()::sha256, "has another text than rank 0");
-          Alike.require(ranks, material.tokenizer()::sha256, "has another tokenizer than rank 0");
-          Alike.require(ranks, () -> teacherSha(material), "has another teacher than rank 0");
+          ranks.requireSame(
+              () ->
+                  Map.of(
+                      "text of SHA-256", material.text().tokens().sha256(),
+                      "tokenizer of SHA-256", material.tokenizer().sha256(),
+                      "teacher of SHA-256", teacherSha(material)));
           if (fresh && ranks.first()) {
             folder.begin(config, begun, material);
             if (origin != null) {
@@ -84,16 +83,21 @@ record TrainingOnRanks(
       RunConfig config, boolean complete, RankRun.Body<Optional<Outcome>> body) throws Exception {
     return processes.run(
         (ranks, backend, stop) -> {
-          ranks.requireAlike(() -> ConfigJson.values(ConfigJson.tree(config)));
-          Alike.require(ranks, Build::ofClasses, "is another build than rank 0");
-          Alike.require(ranks, Build::ofLibrary, "has another native library than rank 0");
-          // Completeness depends on file times, which a network file system may show
-          // differently to each machine for a while.
-          String differs =
-              "sees other files in " + out + " than rank 0; resume when all machines see the same";
-          Alike.require(ranks, () -> complete, differs);
+          ranks.requireSame(() -> settings(config, complete));
           return body.run(ranks, backend, stop);
         });
+  }
+
+  private static Map<String, String> settings(RunConfig config, boolean complete) {
+    Map<String, String> settings = ConfigJson.values(ConfigJson.tree(config));
+    settings.put("build of checksum", Build.ofClasses());
+    settings.put("native library of checksum", Build.ofLibrary());
+    // Completeness depends on file times, which a network file system may show
+    // differently to each machine for a while.
+    settings.put(
+        "in the run's folder, which must look the same on all machines,",
+        complete ? "a finished run" : "an unfinished run");
+    return settings;
   }
 
   /** The run's checkpoint of step 0, which it goes on from. */
@@ -145,16 +149,17 @@ record TrainingOnRanks(
 
     @Override
     public void readBy(Reader reader) throws IOException {
-      elements.readBy(
-          piece -> {
-            if (stop.getAsBoolean()) {
-              throw new CancellationException("the run was asked to stop");
-            }
-            if (NonFinite.count(DType.FLOAT32, piece) > 0) {
-              throw new CheckpointException(refusal + "; it cannot be trained further");
-            }
-            reader.read(piece);
-          });
+      try {
+        elements.readBy(
+            piece -> {
+              if (stop.getAsBoolean()) {
+                throw new CancellationException("the run was asked to stop");
+              }
+              reader.read(piece);
+            });
+      } catch (IllegalArgumentException e) {
+        throw new CheckpointException(refusal + "; it cannot be trained further", e);
+      }
     }
   }
 

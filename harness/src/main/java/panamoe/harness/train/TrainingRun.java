@@ -20,7 +20,6 @@ import panamoe.comm.Communicator;
 import panamoe.comm.Traffic;
 import panamoe.data.Corpus;
 import panamoe.distill.Distillation;
-import panamoe.engine.ModelFolder;
 import panamoe.harness.TrainingProgress;
 import panamoe.harness.Version;
 import panamoe.harness.doctor.SystemFile;
@@ -29,6 +28,7 @@ import panamoe.harness.report.TrainedBy;
 import panamoe.io.Count;
 import panamoe.model.KeptLayers;
 import panamoe.model.LanguageModel;
+import panamoe.open.ModelFolder;
 import panamoe.parallel.Ranks;
 import panamoe.train.Objective;
 import panamoe.train.RunCheckpoints;
@@ -191,7 +191,10 @@ final class TrainingRun {
           if (ranks.first()) {
             folder.metrics().force();
           }
-          warn(checkpoints.save().warnings());
+          List<String> warnings = checkpoints.save().warnings();
+          if (ranks.first()) {
+            progress.printAbove(() -> warn(warnings));
+          }
         }
       }
     } catch (TrainingFailure e) {

@@ -27,11 +27,11 @@ import panamoe.backend.reference.ReferenceBackend;
 import panamoe.config.ModelConfig;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.Tokenizer;
-import panamoe.engine.ModelFolder;
 import panamoe.harness.CommandRun;
 import panamoe.io.ConfigJson;
 import panamoe.io.Sha256;
 import panamoe.model.LanguageModel;
+import panamoe.open.ModelFolder;
 import panamoe.param.Parameter;
 import panamoe.tensor.DType;
 import panamoe.tensor.HostView;
@@ -40,6 +40,8 @@ import panamoe.train.TrainConfig;
 
 /** export as a user runs it, on recorded models: what is read back is the same model. */
 class ExportCommandTest {
+  private static final String WORDS = "one and two and three, é and 4 ";
+
   @TempDir private Path folder;
   @TempDir private Path runs;
 
@@ -239,7 +241,8 @@ class ExportCommandTest {
     "pr-moe, 'feedForward.residual'",
     "moe, 'attentionNorm.kind LAYER, feedForwardNorm.kind LAYER'",
     "deepseek, 'of those whose sizes it has (mixtral, qwen2_moe, qwen3_moe, olmoe, gpt_oss) none has'",
-    "dense, 'it has no experts, and all of them have; it stays'"
+    "dense, 'it has no experts, and all of them have; it stays in Panamoe''s own layout, and train --arch mixtral makes a"
+        + " model that leaves'"
   })
   void partsThatNoFamilyHasAreNamed(String architecture, String part) throws Exception {
     Path run = runs.resolve("run");
@@ -265,8 +268,7 @@ class ExportCommandTest {
     "deepseek_v3_a, 262, gguf"
   })
   void modelsTrainedFromScratchLeave(String like, Integer vocabulary, String to) throws Exception {
-    String words = "one and two and three, é and 4 ";
-    Path text = Files.writeString(runs.resolve("text"), words.repeat(300));
+    Path text = Files.writeString(runs.resolve("text"), WORDS.repeat(300));
     ModelConfig model = ModelFolder.open(recorded("hf/" + like)).config();
     ModelConfig ours =
         new ModelConfig(
@@ -286,11 +288,27 @@ class ExportCommandTest {
     Path run = runs.resolve("run");
     String tokens = vocabulary == null ? "" : " --vocabulary " + vocabulary;
     ran(("train --config " + config + " --text " + text + " --out " + run + tokens).split(" "));
+    assertLeaves(run, to);
+  }
+
+  /** On bytes, and by a trained tokenizer. */
+  @ParameterizedTest
+  @ValueSource(ints = {ByteTokenizer.SIZE, 262})
+  void theArchitectureOfAFamilyLeaves(int vocabulary) throws Exception {
+    Path text = Files.writeString(runs.resolve("text"), WORDS.repeat(300));
+    Path run = runs.resolve("run");
+    String train = "train --preset tiny --arch mixtral --steps 2 --vocabulary " + vocabulary;
+    ran((train + " --text " + text + " --out " + run).split(" "));
+    assertLeaves(run, "hf");
+    assertLeaves(run, "gguf");
+  }
+
+  private void assertLeaves(Path run, String to) {
     Path out = exported(run, to, to.equals("hf") ? "out" : "out.gguf");
     assertEquals(loaded(run), loaded(out));
     ModelFolder left = ModelFolder.open(out);
     Tokenizer own = ModelFolder.open(run).tokenizer();
-    assertArrayEquals(own.encode(words), left.tokenizer().encode(words));
+    assertArrayEquals(own.encode(WORDS), left.tokenizer().encode(WORDS));
     assertArrayEquals(own.ends(), left.tokenizer().ends());
     String write = "generate --prompt one --max-tokens 8 --temperature 0 --model ";
     assertEquals(ran((write + run).split(" ")).out(), ran((write + out).split(" ")).out());

@@ -12,13 +12,12 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
-import panamoe.engine.InferenceMemory;
-import panamoe.engine.InferenceSettings;
-import panamoe.engine.ModelFolder;
-import panamoe.engine.ModelRunner;
+import panamoe.engine.schedule.ModelRunner;
 import panamoe.model.LanguageModel;
 import panamoe.moe.ExpertCacheStatistics;
-import panamoe.parallel.Ranks;
+import panamoe.open.InferenceMemory;
+import panamoe.open.InferenceSettings;
+import panamoe.open.ModelFolder;
 import panamoe.param.Parameter;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
@@ -44,13 +43,12 @@ class ReleasedExpertsOnDiskTest {
     WeightTypes types = stored ? folder.typesAsStored(compute) : WeightTypes.of(compute);
     List<String> warnings = new ArrayList<>();
     try (Backend backend = Backends.open("cpu", 2);
-        LanguageModel whole =
-            folder.load(backend, InferenceSettings.of(types), Ranks.alone(), warnings, _ -> {})) {
+        LanguageModel whole = folder.load(backend, InferenceSettings.of(types), warnings)) {
       List<String> before = List.copyOf(warnings);
       warnings.clear();
       long memory = memory(whole, types, 3);
       InferenceSettings little = new InferenceSettings(types, memory, cache, List.of());
-      try (LanguageModel read = folder.load(backend, little, Ranks.alone(), warnings, _ -> {})) {
+      try (LanguageModel read = folder.load(backend, little, warnings)) {
         assertEquals(before, warnings);
         assertArrayEquals(
             ModelRunner.nextLogits(backend, whole, PROMPT),

@@ -4,7 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.util.List;
 import org.junit.jupiter.api.Test;
-import panamoe.engine.RouteStatistics;
+import panamoe.engine.routes.RouteStatistics;
 
 class RouteTableTest {
   @Test

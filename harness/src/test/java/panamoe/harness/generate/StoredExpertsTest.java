@@ -26,22 +26,21 @@ import panamoe.backend.Backends;
 import panamoe.backend.reference.ReferenceBackend;
 import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.TensorFiles;
-import panamoe.engine.Engine;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.Generation;
 import panamoe.engine.GenerationListener;
 import panamoe.engine.GenerationRequest;
-import panamoe.engine.InferenceMemory;
-import panamoe.engine.InferenceSettings;
-import panamoe.engine.ModelFolder;
-import panamoe.engine.ModelRunner;
-import panamoe.engine.SamplingConfig;
 import panamoe.engine.StopConfig;
-import panamoe.engine.TokenLogprobs;
+import panamoe.engine.sample.SamplingConfig;
+import panamoe.engine.sample.TokenLogprobs;
+import panamoe.engine.schedule.Engine;
+import panamoe.engine.schedule.ModelRunner;
 import panamoe.harness.CommandRun;
 import panamoe.harness.Quantization;
 import panamoe.model.LanguageModel;
-import panamoe.parallel.Ranks;
+import panamoe.open.InferenceMemory;
+import panamoe.open.InferenceSettings;
+import panamoe.open.ModelFolder;
 import panamoe.param.Parameter;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
@@ -61,7 +60,7 @@ class StoredExpertsTest {
 
   private static LanguageModel load(
       ModelFolder folder, Backend backend, WeightTypes types, List<String> warnings) {
-    return folder.load(backend, InferenceSettings.of(types), Ranks.alone(), warnings, _ -> {});
+    return folder.load(backend, InferenceSettings.of(types), warnings);
   }
 
   /** Whether kernels multiply by it, where the model has blocks of it. */

@@ -19,7 +19,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
-import panamoe.engine.ModelFolder;
+import panamoe.open.ModelFolder;
 
 /**
  * Ranks under a real Slurm on two simulated nodes. Needs root, Slurm and a built checkout: {@code

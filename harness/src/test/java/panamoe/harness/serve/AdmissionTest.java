@@ -8,9 +8,9 @@ import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import panamoe.engine.GenerationRequest.Terms;
-import panamoe.engine.Routing;
-import panamoe.engine.SamplingConfig;
 import panamoe.engine.StopConfig;
+import panamoe.engine.routes.Routing;
+import panamoe.engine.sample.SamplingConfig;
 
 /** Two texts run, three wait, with prompts of ten tokens. */
 class AdmissionTest {

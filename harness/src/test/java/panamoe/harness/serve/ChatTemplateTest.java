@@ -19,7 +19,7 @@ import panamoe.data.ByteTokenizer;
 import panamoe.data.DataException;
 import panamoe.data.Tokenizer;
 import panamoe.data.template.ChatTemplate;
-import panamoe.engine.HashEngine;
+import panamoe.engine.schedule.HashEngine;
 
 /** A server whose model has a chat template. */
 class ChatTemplateTest {

@@ -178,6 +178,7 @@ class DeployTest {
     String image = container.get("image").textValue();
     String advice = read("README.md");
     assertTrue(advice.contains(" -t " + image + " .\n"), image);
+    assertTrue(read("Dockerfile").contains(" -t " + image + " .\n"), image);
     assertTrue(advice.contains(" --stop-timeout 60 " + image + "\n"), image);
     assertEquals(ApiServer.HEALTH, path(container, "startupProbe"));
     assertEquals(ApiServer.HEALTH, path(container, "readinessProbe"));

@@ -23,14 +23,14 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
-import panamoe.engine.Engine;
 import panamoe.engine.Generation;
 import panamoe.engine.GenerationListener;
 import panamoe.engine.GenerationRequest;
-import panamoe.engine.HashEngine;
-import panamoe.engine.SamplingConfig;
 import panamoe.engine.StopConfig;
-import panamoe.engine.TokenLogprobs;
+import panamoe.engine.sample.SamplingConfig;
+import panamoe.engine.sample.TokenLogprobs;
+import panamoe.engine.schedule.Engine;
+import panamoe.engine.schedule.HashEngine;
 
 @Timeout(120)
 class EndpointTest {

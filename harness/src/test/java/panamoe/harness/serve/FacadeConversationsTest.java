@@ -9,7 +9,7 @@ import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.api.Device;
-import panamoe.engine.ModelFolder;
+import panamoe.open.ModelFolder;
 import panamoe.text.ChatMessage;
 import panamoe.text.MoeModel;
 

@@ -24,11 +24,11 @@ import panamoe.data.ByteTokenizer;
 import panamoe.data.MarkedTokenizer;
 import panamoe.data.template.ChatTemplate;
 import panamoe.data.template.TemplateException;
-import panamoe.engine.FallbackTemplate;
-import panamoe.engine.ModelFolder;
 import panamoe.harness.CommandRun;
 import panamoe.model.family.Family;
 import panamoe.model.family.ReleasedModel;
+import panamoe.open.FallbackTemplate;
+import panamoe.open.ModelFolder;
 
 class FallbackTemplateTest {
   private static final Path GOLDEN = Path.of("../lab/golden");

@@ -7,12 +7,15 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 /** Grammars are made on few threads, for as long as their requests wait for them. */
 @Timeout(60)
 class GrammarThreadsTest {
+  private static final BooleanSupplier STAYS = () -> false;
+
   private final CountDownLatch begun = new CountDownLatch(1);
   private final CountDownLatch end = new CountDownLatch(1);
   private final CountDownLatch interrupted = new CountDownLatch(1);
@@ -31,7 +34,7 @@ class GrammarThreadsTest {
   @Test
   void aGrammarEndsWithItsRequest() throws Exception {
     GrammarThreads threads = new GrammarThreads(1, 1);
-    FutureTask<String> request = new FutureTask<>(() -> threads.make(this::untilTheEnd));
+    FutureTask<String> request = new FutureTask<>(() -> threads.make(this::untilTheEnd, STAYS));
     Thread thread = Thread.ofVirtual().start(request);
     begun.await();
     thread.interrupt();
@@ -45,21 +48,42 @@ class GrammarThreadsTest {
   @Test
   void tooManyAreRefused() throws Exception {
     GrammarThreads threads = new GrammarThreads(1, 1);
-    FutureTask<String> first = new FutureTask<>(() -> threads.make(this::untilTheEnd));
-    FutureTask<String> second = new FutureTask<>(() -> threads.make(() -> "second"));
+    FutureTask<String> first = new FutureTask<>(() -> threads.make(this::untilTheEnd, STAYS));
+    FutureTask<String> second = new FutureTask<>(() -> threads.make(() -> "second", STAYS));
     Thread.ofVirtual().start(first);
     begun.await();
-    Thread waiting = Thread.ofVirtual().start(second);
-    while (waiting.getState() != Thread.State.WAITING) {
-      Thread.sleep(1);
-    }
-    ApiError refused = assertThrows(ApiError.class, () -> threads.make(() -> "third"));
+    waiting(second);
+    ApiError refused = assertThrows(ApiError.class, () -> threads.make(() -> "third", STAYS));
     assertEquals(429, refused.status());
     assertTrue(refused.headers().containsKey("Retry-After"));
     end.countDown();
     assertEquals("made", first.get());
     assertEquals("second", second.get(10, TimeUnit.SECONDS));
-    assertEquals("fourth", threads.make(() -> "fourth"));
+    assertEquals("fourth", threads.make(() -> "fourth", STAYS));
+  }
+
+  @Test
+  void whoLeavesHoldsNoPlace() throws Exception {
+    GrammarThreads threads = new GrammarThreads(1, 1);
+    FutureTask<String> first = new FutureTask<>(() -> threads.make(this::untilTheEnd, STAYS));
+    Thread.ofVirtual().start(first);
+    begun.await();
+    Thread leaving = waiting(new FutureTask<>(() -> threads.make(() -> "second", STAYS)));
+    leaving.interrupt();
+    leaving.join();
+    FutureTask<String> third = new FutureTask<>(() -> threads.make(() -> "third", STAYS));
+    waiting(third);
+    end.countDown();
+    assertEquals("made", first.get());
+    assertEquals("third", third.get());
+  }
+
+  private static Thread waiting(FutureTask<?> request) throws InterruptedException {
+    Thread thread = Thread.ofVirtual().start(request);
+    while (thread.getState() != Thread.State.TIMED_WAITING && !request.isDone()) {
+      Thread.sleep(1);
+    }
+    return thread;
   }
 
   @Test
@@ -73,7 +97,8 @@ class GrammarThreadsTest {
                     .make(
                         () -> {
                           throw refusal;
-                        }));
+                        },
+                        STAYS));
     assertEquals(refusal, thrown);
   }
 }

@@ -22,7 +22,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.data.Tokenizer;
-import panamoe.engine.HashEngine;
+import panamoe.engine.schedule.HashEngine;
 
 /** Requests that would have all memory, or all processors. */
 @Timeout(120)
@@ -77,6 +77,34 @@ class GreedyRequestsTest {
       }
       TestServer.await(() -> is400(server, length)); // the room is given back
       assertEquals(List.of(), server.log);
+    }
+  }
+
+  /** A body that was refused takes no memory, however long its client goes on to send it. */
+  @Test
+  void refusedBodiesTakeNoRoom() throws Exception {
+    int length = TestServer.LIMITS.bodyBytes() + 1;
+    long count = TestServer.LIMITS.bodiesBytes() / (2L * length) + 2;
+    String head =
+        "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+            + Integer.toHexString(length)
+            + "\r\n";
+    byte[] part = (head + " ".repeat(length)).getBytes(StandardCharsets.US_ASCII);
+    List<Socket> held = new ArrayList<>();
+    try (TestServer server = new TestServer()) {
+      for (int i = 0; i < count; i++) {
+        Socket socket = new Socket(InetAddress.getLoopbackAddress(), server.server.port());
+        held.add(socket);
+        socket.getOutputStream().write(part);
+        String status =
+            new String(socket.getInputStream().readNBytes(12), StandardCharsets.US_ASCII);
+        assertEquals("HTTP/1.1 413", status);
+      }
+      TestServer.await(() -> is400(server, length - 2));
+    } finally {
+      for (Socket socket : held) {
+        socket.close();
+      }
     }
   }
 

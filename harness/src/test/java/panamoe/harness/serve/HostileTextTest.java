@@ -68,7 +68,7 @@ class HostileTextTest {
     List<Subject> subjects = new ArrayList<>();
     for (String folder :
         new String[] {
-          "../lab/golden/templates/text", "../runtime/src/main/resources/panamoe/engine/templates"
+          "../lab/golden/templates/text", "../runtime/src/main/resources/panamoe/open/templates"
         }) {
       try (DirectoryStream<Path> files = Files.newDirectoryStream(Path.of(folder))) {
         for (Path file : files) {

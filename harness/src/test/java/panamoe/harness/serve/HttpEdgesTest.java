@@ -134,6 +134,9 @@ class HttpEdgesTest {
         "400 | GET /page/%2e%2e/livez HTTP/1.1\\r\\nHost: localhost",
         "404 | OPTIONS * HTTP/1.1\\r\\nHost: localhost",
         "405 | TRACE /livez HTTP/1.1\\r\\nHost: localhost",
+        "405 | CONNECT localhost:80 HTTP/1.1\\r\\nHost: localhost:80",
+        "400 | GET /v1/models HTTP/1.1\\r\\nHost: a:99999999",
+        "400 | GET /v1/models HTTP/1.1\\r\\nHost: [::1",
       })
   void aLineThatIsNone(int status, String head) throws Exception {
     requireRefused(status, answer(head + "\\r\\n\\r\\n"));
@@ -145,6 +148,16 @@ class HttpEdgesTest {
     requireRefused(431, answer(GET + "X: " + "a".repeat(65 << 10) + "\\r\\n\\r\\n"));
     requireRefused(431, answer(GET + "X: y\\r\\n".repeat(100) + "\\r\\n"));
     assertTrue(answer(GET + "X: y\\r\\n".repeat(99) + "\\r\\n").startsWith("HTTP/1.1 200 "));
+  }
+
+  /** A head of which more headers come than it may have is not kept until it ends. */
+  @Test
+  void headersAreCountedAsTheyArrive() throws Exception {
+    try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), server.server.port())) {
+      socket.getOutputStream().write(bytes(GET + "X: y\\r\\n".repeat(101)));
+      requireRefused(
+          431, new String(socket.getInputStream().readAllBytes(), StandardCharsets.UTF_8));
+    }
   }
 
   /** Who sends all before it reads gets the answer too. */

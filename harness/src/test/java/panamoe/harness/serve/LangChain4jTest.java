@@ -24,7 +24,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import panamoe.data.ByteTokenizer;
 import panamoe.engine.EngineConfig;
-import panamoe.engine.ScriptedEngine;
+import panamoe.engine.schedule.ScriptedEngine;
 
 /** The server as LangChain4j sees it; ci/clients runs more clients. */
 @Timeout(120)

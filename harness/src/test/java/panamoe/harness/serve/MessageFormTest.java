@@ -28,7 +28,7 @@ import panamoe.data.Tokenizer;
 import panamoe.data.Utf8Stream;
 import panamoe.data.template.ChatTemplate;
 import panamoe.engine.EngineConfig;
-import panamoe.engine.ScriptedEngine;
+import panamoe.engine.schedule.ScriptedEngine;
 import panamoe.grammar.CallGrammar;
 
 /** Answers of each family, with its released template: thoughts, content and calls. */

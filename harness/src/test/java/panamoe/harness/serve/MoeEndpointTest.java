@@ -16,8 +16,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import panamoe.engine.ExpertHeat;
-import panamoe.engine.RouteStatistics;
+import panamoe.engine.routes.RouteStatistics;
+import panamoe.open.ExpertHeat;
 
 /** Routes in answers, of a model with two MoE layers: of 4 experts, 2 for a row, and of 6. */
 @Timeout(120)

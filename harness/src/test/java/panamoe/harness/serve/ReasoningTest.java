@@ -13,7 +13,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.template.ChatTemplate;
 import panamoe.engine.EngineConfig;
-import panamoe.engine.ScriptedEngine;
+import panamoe.engine.schedule.ScriptedEngine;
 
 /** Thoughts are told apart from the answer, whatever the pieces are in which a text comes. */
 @Timeout(120)

@@ -27,12 +27,12 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import panamoe.engine.Engine;
 import panamoe.engine.Generation;
 import panamoe.engine.GenerationRequest;
-import panamoe.engine.HashEngine;
-import panamoe.engine.SamplingConfig;
 import panamoe.engine.StopConfig;
+import panamoe.engine.sample.SamplingConfig;
+import panamoe.engine.schedule.Engine;
+import panamoe.engine.schedule.HashEngine;
 import panamoe.harness.ComputeType;
 import panamoe.harness.KeyValueType;
 

@@ -25,14 +25,14 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BooleanSupplier;
 import panamoe.data.Tokenizer;
 import panamoe.data.template.ChatTemplate;
-import panamoe.engine.Engine;
 import panamoe.engine.EngineConfig;
-import panamoe.engine.EngineThread;
-import panamoe.engine.ExpertHeat;
-import panamoe.engine.HashEngine;
-import panamoe.engine.SamplingDefaults;
+import panamoe.engine.schedule.Engine;
+import panamoe.engine.schedule.EngineThread;
+import panamoe.engine.schedule.HashEngine;
 import panamoe.harness.ComputeType;
 import panamoe.harness.KeyValueType;
+import panamoe.open.ExpertHeat;
+import panamoe.open.SamplingDefaults;
 
 /** A server over a model that is a hash, and clients of it. */
 final class TestServer implements AutoCloseable {

@@ -18,10 +18,10 @@ import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.data.ByteTokenizer;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.Generation;
-import panamoe.engine.Routing;
-import panamoe.engine.SamplingConfig;
-import panamoe.engine.ScriptedEngine;
 import panamoe.engine.StopConfig;
+import panamoe.engine.routes.Routing;
+import panamoe.engine.sample.SamplingConfig;
+import panamoe.engine.schedule.ScriptedEngine;
 
 /** Functions in chats, with a model that wants to write a given text. */
 @Timeout(120)

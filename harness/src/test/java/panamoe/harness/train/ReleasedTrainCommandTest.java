@@ -17,9 +17,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.backend.Backend;
 import panamoe.backend.reference.ReferenceBackend;
-import panamoe.engine.ModelFolder;
 import panamoe.harness.CommandRun;
 import panamoe.model.LanguageModel;
+import panamoe.open.ModelFolder;
 import panamoe.param.Parameter;
 import panamoe.tensor.DType;
 

@@ -9,7 +9,7 @@ import panamoe.checkpoint.CheckpointException;
 import panamoe.comm.CommunicationException;
 import panamoe.data.DataException;
 import panamoe.io.MissingArtifact;
-import panamoe.model.NotFinite;
+import panamoe.op.NotFinite;
 
 /** Turns the runtime's exceptions into the facade's. */
 public final class Failures {

@@ -9,8 +9,8 @@ import java.util.function.Supplier;
 /**
  * The lifetime of a device, or of a layer or model on it. It enforces one rule: one thread at a
  * time is inside a call of a device or of anything on it, and nothing is used after close. A
- * violation throws {@link IllegalStateException}. No call waits for another, but a {@link
- * #closeWhenIdle}. Threads may call one after the other.
+ * violation throws {@link IllegalStateException}. Only {@link #closeWhenIdle} waits for another
+ * call. Threads may call one after the other.
  *
  * <p>Closing also closes everything created on it. It frees nothing while another thread is inside
  * a call.

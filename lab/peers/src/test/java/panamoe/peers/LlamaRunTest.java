@@ -8,6 +8,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.PrintWriter;
+import java.io.Writer;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemoryLayout.PathElement;
 import java.lang.foreign.MemorySegment;
@@ -23,18 +25,23 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.checkpoint.gguf.GgufWriter;
-import panamoe.engine.ModelRunner;
+import panamoe.data.ByteTokenizer;
+import panamoe.engine.schedule.ModelRunner;
 import panamoe.harness.ComputeType;
+import panamoe.harness.Main;
 import panamoe.lab.bench.GenerationModel;
 import panamoe.lab.bench.LayerShape;
 import panamoe.lab.bench.PeerQuestion;
 import panamoe.lab.conformance.llamacpp.LlamaBeside;
 import panamoe.model.LanguageModel;
+import panamoe.open.ModelFolder;
 import panamoe.param.Parameter;
 import panamoe.tensor.DType;
+import picocli.CommandLine;
 
 /** libllama computes the model that we compute. Runs where ci/peers has installed it. */
 @Tag("slow")
@@ -210,6 +217,34 @@ class LlamaRunTest {
           (LlamaBeside.Answer) run.answer(json.readTree(asked.formatted("replay")), json);
       assertArrayEquals(read.ids(), mapped.ids());
       assertTrue(mapped.seconds() > 0 && mapped.bytesRead() >= 0);
+    }
+  }
+
+  /**
+   * A model that was trained from scratch, on bytes, without a merge, and by a trained tokenizer.
+   */
+  @ParameterizedTest
+  @ValueSource(ints = {ByteTokenizer.SIZE, 262})
+  void opensWhatExportWrites(int vocabulary) throws Exception {
+    Path text = Files.writeString(folder.resolve("text"), "one and two and three ".repeat(300));
+    Path run = folder.resolve("run");
+    Path file = folder.resolve("model.gguf");
+    String train = "train --preset tiny --arch mixtral --steps 2 --vocabulary " + vocabulary;
+    for (String line :
+        new String[] {
+          train + " --text " + text + " --out " + run, "export " + run + " --to gguf --out " + file
+        }) {
+      CommandLine commands = Main.commandLine().setOut(new PrintWriter(Writer.nullWriter()));
+      assertEquals(0, commands.execute(line.split(" ")));
+    }
+    int[] prompt = new Random(3).ints(LENGTH, 0, vocabulary).toArray();
+    LlamaBeside.Answer theirs =
+        LlamaReplay.answer(
+            new LibLlama(LIBRARY), new LlamaBeside.Question(file.toString(), 1, prompt, 1));
+    try (Backend backend = Backends.open("cpu", 1);
+        LanguageModel ours = ModelFolder.open(file).load(backend, DType.FLOAT32)) {
+      float[] expected = ModelRunner.nextLogits(backend, ours, prompt);
+      assertArrayEquals(expected, theirs.logits()[0], 1e-4f);
     }
   }
 

@@ -24,11 +24,11 @@ import panamoe.checkpoint.CheckpointStore;
 import panamoe.checkpoint.TensorFiles;
 import panamoe.config.ModelConfig;
 import panamoe.data.ByteTokenizer;
-import panamoe.engine.ModelFolder;
 import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
 import panamoe.nn.Cost;
+import panamoe.open.ModelFolder;
 import panamoe.tensor.DType;
 
 /**

@@ -7,12 +7,11 @@ import java.util.List;
 import java.util.function.DoubleConsumer;
 import panamoe.backend.Backend;
 import panamoe.config.MoeConfig;
-import panamoe.engine.InferenceSettings;
-import panamoe.engine.ModelFolder;
 import panamoe.harness.Activations;
 import panamoe.harness.Quantization;
 import panamoe.model.LanguageModel;
-import panamoe.parallel.Ranks;
+import panamoe.open.InferenceSettings;
+import panamoe.open.ModelFolder;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 
@@ -75,6 +74,6 @@ record ModelFile(String name, HeldAs held, Activations activations, ModelFolder 
         SyntheticModel.isNamed(name) ? Quantization.STORED : held.quantization();
     WeightTypes types = activations.of(quantization.types(compute, () -> folder));
     List<String> warnings = new ArrayList<>(); // said by who writes texts with it
-    return folder.load(backend, InferenceSettings.of(types), Ranks.alone(), warnings, _ -> {});
+    return folder.load(backend, InferenceSettings.of(types), warnings);
   }
 }

@@ -30,10 +30,10 @@ import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.config.NormConfig;
 import panamoe.config.Rotary;
-import panamoe.engine.ModelFolder;
 import panamoe.harness.ComputeType;
 import panamoe.io.ConfigJson;
 import panamoe.lab.peer.PeerProcess;
+import panamoe.open.ModelFolder;
 import panamoe.parallel.Topology;
 
 /**

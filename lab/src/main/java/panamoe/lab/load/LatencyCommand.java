@@ -13,16 +13,16 @@ import java.util.concurrent.Callable;
 import panamoe.backend.Backend;
 import panamoe.comm.Traffic;
 import panamoe.config.ModelConfig;
-import panamoe.engine.Engine;
-import panamoe.engine.InferenceSettings;
-import panamoe.engine.ModelFolder;
+import panamoe.engine.schedule.Engine;
 import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.probe.TimedTexts;
-import panamoe.harness.ranks.Alike;
+import panamoe.harness.ranks.EngineRun;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
 import panamoe.model.LanguageModel;
+import panamoe.open.InferenceSettings;
+import panamoe.open.ModelFolder;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 import panamoe.param.WeightTypes;
@@ -118,7 +118,7 @@ public final class LatencyCommand implements Callable<Integer> {
         new RankRun(rankOptions, shared)
             .run(
                 (ranks, backend, _) -> {
-                  Alike.requireModel(ranks, folder);
+                  EngineRun.requireSameModel(ranks, folder);
                   shared.require(
                       peer == null || backend.name().equals("cpu"),
                       "--peer " + peer + " does not run on --device " + backend.name());

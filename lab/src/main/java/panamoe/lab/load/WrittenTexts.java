@@ -1,7 +1,7 @@
 package panamoe.lab.load;
 
 import panamoe.engine.GenerationListener;
-import panamoe.engine.TokenLogprobs;
+import panamoe.engine.sample.TokenLogprobs;
 
 /**
  * What an engine wrote, and how probable it found each token.

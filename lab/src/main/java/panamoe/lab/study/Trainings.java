@@ -9,9 +9,9 @@ import java.util.ArrayList;
 import java.util.List;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointStore;
-import panamoe.engine.ModelFolder;
 import panamoe.harness.Main;
 import panamoe.io.FileTrouble;
+import panamoe.open.ModelFolder;
 import panamoe.train.RunConfig;
 import picocli.CommandLine;
 

@@ -20,8 +20,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import panamoe.checkpoint.StoredType;
-import panamoe.engine.ModelFolder;
 import panamoe.harness.CommandRun;
+import panamoe.open.ModelFolder;
 import panamoe.tensor.DType;
 
 /** The file of random weights: readable, kept, and of sane numbers. */

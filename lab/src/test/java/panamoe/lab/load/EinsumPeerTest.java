@@ -28,10 +28,10 @@ import panamoe.config.ModelConfig;
 import panamoe.config.ModelPresets;
 import panamoe.config.NormConfig;
 import panamoe.config.UniformModel;
-import panamoe.engine.ModelFolder;
 import panamoe.harness.CommandRun;
 import panamoe.harness.ComputeType;
 import panamoe.lab.peer.PeerProcess;
+import panamoe.open.ModelFolder;
 import panamoe.parallel.Topology;
 
 /** The peer's own runs need what {@code ci/setup --tests} installs; without it they are skipped. */

@@ -59,7 +59,7 @@ public record EncodedRows(RowTensor tensor, StoredType type) implements Elements
 
   /**
    * @throws panamoe.checkpoint.CheckpointException if the rows cannot be read any more
-   * @throws IllegalArgumentException if a number is NaN or infinite, or would be in this type
+   * @throws IllegalArgumentException if a number is NaN or infinite, or becomes so in this type
    */
   @Override
   public void readBy(Reader reader) throws IOException {
@@ -95,9 +95,9 @@ public record EncodedRows(RowTensor tensor, StoredType type) implements Elements
   }
 
   private short half(float value) {
-    boolean upper = type == StoredType.BF16;
-    short bits = upper ? BFloat16.fromFloat(value) : Float.floatToFloat16(value);
-    if (!Float.isFinite(upper ? BFloat16.toFloat(bits) : Float.float16ToFloat(bits))) {
+    boolean bfloat16 = type == StoredType.BF16;
+    short bits = bfloat16 ? BFloat16.fromFloat(value) : Float.floatToFloat16(value);
+    if (!Float.isFinite(bfloat16 ? BFloat16.toFloat(bits) : Float.float16ToFloat(bits))) {
       throw new IllegalArgumentException(
           "a number is " + value + ", which " + type + " does not hold");
     }

@@ -27,10 +27,10 @@ import panamoe.comm.Disagreement;
  * others connect to it and learn through it what they need to connect to each other. Used by one
  * thread.
  */
-final class Gathering implements AutoCloseable {
+final class Gathering {
   private static final int CONNECT_MILLIS = 2000;
   private static final int PAUSE_MILLIS = 100;
-  // Rank 0 knows best who is missing: the others wait for its sentence, too.
+  // Beyond the patience: the others wait for the sentence of rank 0, which knows who is missing.
   private static final int VERDICT_MILLIS = 2000;
   private static final int LONGEST_SENTENCE = 10_000;
 
@@ -61,7 +61,7 @@ final class Gathering implements AutoCloseable {
         gathering.connect(handshake, end);
       }
       return gathering;
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       gathering.fail(e);
       throw e;
     }
@@ -268,10 +268,11 @@ final class Gathering implements AutoCloseable {
   }
 
   /**
-   * Ends the gathering and tells the ranks that have come why: rank 0 all others, which else would
-   * take it for the one that failed, and another rank tells rank 0.
+   * Ends the gathering and says why: rank 0 tells all that have come, another rank tells rank 0.
+   * Ranks that only lost the connection would blame the one at its other end.
    */
-  void fail(RuntimeException why) {
+  void fail(Throwable why) {
+    closed = true;
     byte[] sentence = String.valueOf(why.getMessage()).getBytes(UTF_8);
     int length = Math.min(LONGEST_SENTENCE, sentence.length);
     for (Socket socket : ranks.values()) {
@@ -283,14 +284,8 @@ final class Gathering implements AutoCloseable {
       } catch (IOException _) {
         // It has failed before.
       }
+      close(socket);
     }
-    close();
-  }
-
-  @Override
-  public void close() {
-    closed = true;
-    ranks.values().forEach(Gathering::close);
   }
 
   private static void close(Socket socket) {

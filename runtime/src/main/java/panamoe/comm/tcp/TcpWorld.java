@@ -61,7 +61,7 @@ public final class TcpWorld implements MessageWorld {
           Lifeline.over(gathering.connections(), self.rank(), self.size(), silence, new Ear(lost));
       return new TcpWorld(self.rank(), timeout, mesh.channels(), lifeline)
           .communicator(mesh.node(self.rank()));
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       gathering.fail(e);
       if (mesh != null) {
         mesh.close();
@@ -75,7 +75,7 @@ public final class TcpWorld implements MessageWorld {
     TcpMessages messages = new TcpMessages(this, IntStream.range(0, size).toArray(), 0);
     try {
       return MessageCommunicator.of(this, messages, rank, size, node, Arena.ofShared());
-    } catch (CommunicationException e) {
+    } catch (RuntimeException | Error e) {
       lifeline.end();
       throw e;
     }

@@ -58,7 +58,7 @@ public final class ExportedModel {
         name
             + " is not a model of a family that transformers computes: "
             + ForeignParts.of(config)
-            + "; it stays in Panamoe's own layout");
+            + "; it stays in Panamoe's own layout, and train --arch mixtral makes a model that leaves");
   }
 
   /** The name of its family: {@code model_type}. */

@@ -15,13 +15,12 @@ import panamoe.backend.Backend;
 import panamoe.checkpoint.StoredType;
 import panamoe.checkpoint.TensorFiles;
 import panamoe.engine.EngineConfig;
-import panamoe.engine.InferenceSettings;
-import panamoe.engine.ModelFolder;
-import panamoe.engine.ModelRunner;
-import panamoe.engine.StepRows;
+import panamoe.engine.schedule.ModelRunner;
+import panamoe.engine.schedule.StepRows;
 import panamoe.lab.peer.PeerProcess;
 import panamoe.model.LanguageModel;
-import panamoe.parallel.Ranks;
+import panamoe.open.InferenceSettings;
+import panamoe.open.ModelFolder;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 
@@ -148,8 +147,7 @@ public final class LlamaBeside {
     int count = prompt.length + written.length - 1;
     float[][] logits = new float[written.length][folder.config().vocabulary()];
     try (LanguageModel model =
-            folder.load(
-                backend, InferenceSettings.of(types), Ranks.alone(), new ArrayList<>(), _ -> {});
+            folder.load(backend, InferenceSettings.of(types), new ArrayList<>());
         ModelRunner runner =
             new ModelRunner(backend, model, new EngineConfig(1, count, 1, count, 0, false, 0))) {
       StepRows rows = new StepRows(count);

@@ -6,12 +6,11 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import panamoe.engine.EngineConfig;
-import panamoe.engine.InferenceSettings;
-import panamoe.engine.ModelFolder;
-import panamoe.engine.ModelRunner;
-import panamoe.engine.StepRows;
+import panamoe.engine.schedule.ModelRunner;
+import panamoe.engine.schedule.StepRows;
 import panamoe.model.LanguageModel;
-import panamoe.parallel.Ranks;
+import panamoe.open.InferenceSettings;
+import panamoe.open.ModelFolder;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 
@@ -63,12 +62,7 @@ public final class ModelReplay implements AutoCloseable {
         ? Optional.of(
             new ModelReplay(
                 replay,
-                folder.load(
-                    replay.backend(),
-                    InferenceSettings.of(types),
-                    Ranks.alone(),
-                    new ArrayList<>(),
-                    _ -> {})))
+                folder.load(replay.backend(), InferenceSettings.of(types), new ArrayList<>())))
         : Optional.empty();
   }
 

@@ -2,11 +2,11 @@ package panamoe.lab.conformance.transformers;
 
 import java.nio.file.Path;
 import java.util.Arrays;
-import panamoe.engine.ModelFolder;
 import panamoe.lab.conformance.replay.GoldenFile;
 import panamoe.lab.conformance.replay.Layouts;
 import panamoe.lab.conformance.replay.ModelReplay;
 import panamoe.lab.conformance.replay.Replay;
+import panamoe.open.ModelFolder;
 
 /** Whole models of transformers, in the case's folder. */
 public final class ModelCases {

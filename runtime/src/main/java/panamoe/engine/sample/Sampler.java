@@ -1,0 +1,181 @@
+package panamoe.engine.sample;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.BitSet;
+import panamoe.backend.Backend;
+import panamoe.backend.Recording;
+import panamoe.backend.SampleKernels.Sampling;
+import panamoe.tensor.DType;
+import panamoe.tensor.HostView;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/**
+ * Draws tokens from rows of logits, all at once. What a draw depends on beside the logits is the
+ * sequence's {@link SamplerState}. Used by one thread.
+ *
+ * <p>For each step: {@link #take} its logits, {@link #ask} for the tokens of some rows, {@link
+ * #draw}, and read each {@link #token}. A step whose logits are the same tensor as in the step
+ * before, as in writing, allocates nothing. A card gets the settings by one copy and gives the
+ * tokens by one; a row of logits crosses only if it is looked at or changed.
+ */
+public final class Sampler implements AutoCloseable {
+  /** A logit of a token that must not be drawn. */
+  public static final float NEVER = -Float.MAX_VALUE;
+
+  private static final int ALIGNMENT = 64;
+
+  private final Backend backend;
+  private TensorScope scope;
+  private Tensor logits;
+  private HostView logitsOnHost;
+  private final BitSet rowsOnHost = new BitSet();
+  private final BitSet changedRows = new BitSet();
+  private Room room;
+  // The kernel call, kept from the first draw from these logits on.
+  private Recording call;
+
+  /** One tensor for the settings of all rows and, behind them, the tokens; where each begins. */
+  private static final class Room {
+    private final long temperature;
+    private final long minP;
+    private final long topK;
+    private final long topP;
+    private final long tokens;
+    private final HostView host;
+    private final Sampling sampling;
+
+    Room(TensorScope scope, long rows) {
+      long step = Math.ceilDiv(rows * Integer.BYTES, (long) ALIGNMENT) * ALIGNMENT;
+      temperature = 2 * step; // behind the uniform numbers, which have 8 bytes each
+      minP = temperature + step;
+      topK = minP + step;
+      topP = topK + step;
+      tokens = topP + step;
+      Tensor all = scope.allocate(DType.UINT8, tokens + rows * Integer.BYTES);
+      host = HostView.of(all);
+      sampling =
+          new Sampling(
+              all.part(temperature, DType.FLOAT32, rows),
+              all.part(minP, DType.FLOAT32, rows),
+              all.part(topK, DType.INT32, rows),
+              all.part(topP, DType.FLOAT32, rows),
+              all.part(0, DType.FLOAT64, rows),
+              all.part(tokens, DType.INT32, rows));
+    }
+
+    void setUniform(long row, double value) {
+      host.memory().setAtIndex(ValueLayout.JAVA_DOUBLE, row, value);
+    }
+
+    void set(long list, long row, float value) {
+      host.memory().set(ValueLayout.JAVA_FLOAT, list + row * Float.BYTES, value);
+    }
+
+    void set(long list, long row, int value) {
+      host.memory().set(ValueLayout.JAVA_INT, list + row * Integer.BYTES, value);
+    }
+
+    int token(long row) {
+      return host.memory().get(ValueLayout.JAVA_INT, tokens + row * Integer.BYTES);
+    }
+  }
+
+  public Sampler(Backend backend) {
+    this.backend = backend;
+  }
+
+  /**
+   * Takes the logits of a step, and forgets what was asked for.
+   *
+   * @param of FLOAT32 [S, V]; rows that are asked for are changed
+   */
+  public void take(Tensor of) {
+    if (of != logits) {
+      close();
+      scope = TensorScope.shared(backend);
+      logits = of;
+      room = new Room(scope, of.size(0));
+    }
+    rowsOnHost.clear();
+    changedRows.clear();
+    for (long row = 0; row < of.size(0); row++) {
+      room.setUniform(row, -1); // out of range: nothing is drawn
+    }
+  }
+
+  /** The logits FLOAT32 [V] of a row of the step, to change before the draw. */
+  public MemorySegment change(int row) {
+    changedRows.set(row);
+    return row(row);
+  }
+
+  /** The logits FLOAT32 [V] of a row of the step, to read. */
+  public MemorySegment row(int row) {
+    if (logitsOnHost == null) {
+      logitsOnHost = HostView.of(logits);
+    }
+    if (!rowsOnHost.get(row)) {
+      logitsOnHost.read(row * rowBytes(), (row + 1) * rowBytes());
+      rowsOnHost.set(row);
+    }
+    return logitsOnHost.memory().asSlice(row * rowBytes(), rowBytes());
+  }
+
+  private long rowBytes() {
+    return logits.size(1) * Float.BYTES;
+  }
+
+  /**
+   * Asks for the next token of a sequence: changes the logits of a row as its settings say. The
+   * caller tells the state of the token.
+   */
+  public void ask(int row, SamplerState state) {
+    if (state.changes()) {
+      state.change(change(row));
+    }
+    SamplingConfig config = state.config();
+    float temperature = (float) config.temperature();
+    boolean greedy = temperature < Float.MIN_NORMAL;
+    room.set(room.temperature, row, greedy ? 0 : temperature);
+    room.set(room.minP, row, (float) config.minP());
+    room.set(room.topK, row, config.topK());
+    room.set(room.topP, row, (float) config.topP());
+    room.setUniform(row, config.temperature() == 0 ? 0 : state.draw());
+  }
+
+  /** Draws all tokens that were asked for. */
+  public void draw() {
+    for (int row = changedRows.nextSetBit(0); row >= 0; row = changedRows.nextSetBit(row + 1)) {
+      logitsOnHost.write(row * rowBytes(), (row + 1) * rowBytes());
+    }
+    room.host.write(0, room.tokens);
+    if (call == null) {
+      call = backend.record(() -> backend.sample(room.sampling, logits));
+    } else {
+      call.replay();
+    }
+    room.host.read(room.tokens, room.tokens + logits.size(0) * Integer.BYTES);
+  }
+
+  /** The token that was drawn; -1 if a logit of the row is not finite. */
+  public int token(int row) {
+    return room.token(row);
+  }
+
+  /** Frees what a step's draws need; the logits are the caller's. */
+  @Override
+  public void close() {
+    if (call != null) {
+      call.close();
+      call = null;
+    }
+    if (scope != null) {
+      scope.close();
+      scope = null;
+    }
+    logits = null;
+    logitsOnHost = null;
+  }
+}

@@ -1,0 +1,2 @@
+/** How the next token of a text is drawn from its logits. */
+package panamoe.engine.sample;

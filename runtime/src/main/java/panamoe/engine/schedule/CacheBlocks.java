@@ -1,0 +1,122 @@
+package panamoe.engine.schedule;
+
+import panamoe.engine.EngineConfig;
+
+/**
+ * The blocks of the cache on one data rank: those of most layers, and {@link WindowBlocks}. Finds
+ * what earlier sequences computed. Used by the engine's thread.
+ */
+final class CacheBlocks {
+  private final EngineConfig config;
+  private final BlockPool pool;
+  private final WindowBlocks windows;
+
+  CacheBlocks(EngineConfig config, int window) {
+    this.config = config;
+    this.pool = new BlockPool(config.blocks());
+    this.windows = new WindowBlocks(config, window);
+  }
+
+  /** Blocks that nobody uses. */
+  int unused() {
+    return pool.unused();
+  }
+
+  /** Blocks of layers with a window that running sequences use. */
+  int windowsUsed() {
+    return windows.used();
+  }
+
+  /**
+   * Finds full blocks of a sequence that an earlier one computed, as many as have the window of the
+   * token behind them; the last token is computed again, for the logits.
+   *
+   * @return how many of the blocks nobody uses
+   */
+  int find(Sequence sequence) {
+    Prefix none = Prefix.none(sequence.request.terms().salt());
+    sequence.prefix = sequence.topK == null ? none : none.limitedTo(sequence.topK);
+    int size = config.blockSize();
+    Prefix next = sequence.prefix;
+    int missing = 0; // before the blocks that layers with a window still hold
+    while (config.sharePrefixes() && (sequence.held + 1) * size < sequence.length) {
+      next = next.then(sequence.tokens, sequence.held * size, size);
+      int block = pool.find(next);
+      if (block < 0) {
+        break;
+      }
+      sequence.hold(block);
+      missing = windows.holds(block) ? missing : sequence.held;
+      if (missing <= windows.first(sequence.held * size)) {
+        sequence.prefix = next;
+        sequence.named = sequence.held;
+      }
+    }
+    sequence.held = sequence.named;
+    int reused = 0;
+    for (int i = 0; i < sequence.held; i++) {
+      reused += pool.used(sequence.blocks[i]) ? 0 : 1;
+    }
+    return reused;
+  }
+
+  /** Uses the blocks that were found for a sequence, which goes on behind them. */
+  void share(Sequence sequence, StepPlan plan) {
+    for (int i = 0; i < sequence.held; i++) {
+      pool.share(sequence.blocks[i]);
+      plan.changed(sequence, i);
+    }
+    sequence.computed = sequence.held * config.blockSize();
+    windows.share(sequence, plan);
+  }
+
+  /** Gives a sequence another block. */
+  void take(Sequence sequence, StepPlan plan) {
+    sequence.hold(pool.take());
+    plan.changed(sequence, sequence.held - 1);
+  }
+
+  /** Plans the next {@code count} rows of a sequence, whose blocks it holds. */
+  void add(Sequence sequence, int count, int guesses, StepPlan plan) {
+    windows.extend(sequence, count, plan);
+    plan.add(sequence, count, guesses);
+  }
+
+  /** Says that the next {@code count} tokens of a sequence were computed. */
+  void computed(Sequence sequence, int count) {
+    sequence.computed += count;
+    int size = config.blockSize();
+    while (config.sharePrefixes() && (sequence.named + 1) * size <= sequence.computed) {
+      sequence.prefix = sequence.prefix.then(sequence.tokens, sequence.named * size, size);
+      name(sequence.blocks[sequence.named++], sequence.prefix);
+    }
+    windows.slide(sequence);
+  }
+
+  /** Of two blocks with one text, the one is found that layers with a window hold too. */
+  private void name(int block, Prefix prefix) {
+    int before = pool.find(prefix);
+    if (before >= 0 && windows.holds(block) && !windows.holds(before)) {
+      pool.unname(before);
+    }
+    pool.name(block, prefix);
+  }
+
+  /** Lets a sequence's blocks go; what is computed of it is lost, unless found. */
+  void release(Sequence sequence) {
+    windows.release(sequence);
+    for (int i = sequence.held - 1; i >= 0; i--) { // the start of a text is kept the longest
+      pool.release(sequence.blocks[i]);
+    }
+    forget(sequence);
+  }
+
+  /** Takes back what {@link #find} found. */
+  static void forget(Sequence sequence) {
+    sequence.held = 0;
+    sequence.windowFirst = 0;
+    sequence.windowEnd = 0;
+    sequence.named = 0;
+    sequence.computed = 0;
+  }
+}

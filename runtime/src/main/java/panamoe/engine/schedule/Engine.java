@@ -1,0 +1,373 @@
+package panamoe.engine.schedule;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.Queue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
+import panamoe.backend.Backend;
+import panamoe.data.Tokenizer;
+import panamoe.engine.EngineConfig;
+import panamoe.engine.Generation;
+import panamoe.engine.GenerationHandle;
+import panamoe.engine.GenerationListener;
+import panamoe.engine.GenerationOutcome;
+import panamoe.engine.GenerationRequest;
+import panamoe.engine.routes.RouteStatistics;
+import panamoe.engine.routes.RoutedLayer;
+import panamoe.model.LanguageModel;
+import panamoe.parallel.Ranks;
+
+/**
+ * Writes many texts at once with one model, a step at a time: what {@code generate}, {@code chat},
+ * {@code serve} and the facade do. A text's tokens, and the bits of their probabilities, are the
+ * same alone and among others, whatever runs beside it and whatever it shares with earlier ones.
+ *
+ * <p>One thread drives it by {@link #step}; any thread may {@link #submit} and cancel.
+ */
+public final class Engine implements AutoCloseable {
+  /** What is done with an engine. */
+  @FunctionalInterface
+  public interface Body {
+    void run(Engine engine) throws InterruptedException;
+  }
+
+  private final Tokenizer tokenizer;
+  private final StepRunner runner;
+  private final Scheduler scheduler;
+  private final StepPlan plan;
+  private final StepPlan kind;
+  private final StepPlan alone;
+  private final Listeners listeners;
+  private final Drawing drawing;
+  private final int vocabulary;
+  private final Queue<Sequence> inbox = new ConcurrentLinkedQueue<>();
+  private final Queue<CompletableFuture<RouteStatistics>> readers = new ConcurrentLinkedQueue<>();
+  private final AtomicLong arrivals = new AtomicLong();
+  private boolean closed;
+
+  /**
+   * @param model packed for inference
+   * @throws IllegalArgumentException if it cannot generate
+   */
+  public Engine(Backend backend, LanguageModel model, Tokenizer tokenizer, EngineConfig config) {
+    this(
+        new ModelRunner(backend, model, config, model.config().window()),
+        1,
+        tokenizer,
+        config,
+        model.config().context(),
+        model.config().vocabulary());
+  }
+
+  /**
+   * Runs {@code body} with an engine over all ranks that hold a model: on rank 0. The others
+   * compute for it until {@code body} ends. Every rank calls this at the same time.
+   *
+   * @param model this rank's part, packed for inference
+   * @param config the same on all ranks
+   */
+  public static void onRanks(
+      Backend backend, LanguageModel model, Tokenizer tokenizer, EngineConfig config, Body body)
+      throws InterruptedException {
+    Ranks ranks = model.parameters().ranks();
+    if (ranks.world().size() == 1) {
+      try (Engine engine = new Engine(backend, model, tokenizer, config)) {
+        body.run(engine);
+      }
+      return;
+    }
+    RankedRunner runner = new RankedRunner(backend, model, config);
+    if (!ranks.first()) {
+      try (runner) {
+        runner.follow();
+      }
+      return;
+    }
+    int data = ranks.topology().dataDegree();
+    int context = model.config().context();
+    int vocabulary = model.config().vocabulary();
+    try (Engine engine = new Engine(runner, data, tokenizer, config, context, vocabulary)) {
+      body.run(engine);
+    }
+  }
+
+  /** An engine for one text at a time, as long as the model's context. */
+  public static Engine forOne(Backend backend, LanguageModel model, Tokenizer tokenizer) {
+    return new Engine(backend, model, tokenizer, EngineConfig.one(model.config().context()));
+  }
+
+  /**
+   * @param ranks data ranks of the runner, which this engine closes
+   */
+  Engine(
+      StepRunner runner,
+      int ranks,
+      Tokenizer tokenizer,
+      EngineConfig config,
+      int context,
+      int vocabulary) {
+    this.tokenizer = tokenizer;
+    this.runner = runner;
+    // What a text's first tokens are computed to depends on what an encoder has read.
+    boolean goesOn = runner.startToken() == StepRunner.GOES_ON;
+    this.scheduler =
+        new Scheduler(goesOn ? config : config.withoutSharing(), ranks, context, runner.window());
+    this.plan = new StepPlan(ranks, config.stepTokens());
+    this.kind = new StepPlan(ranks, config.stepTokens());
+    this.alone = new StepPlan(ranks, config.stepTokens());
+    this.vocabulary = Math.min(vocabulary, tokenizer.vocabularySize());
+    this.listeners = new Listeners(scheduler);
+    this.drawing = new Drawing(runner, scheduler, listeners, tokenizer, context);
+  }
+
+  /**
+   * Asks for a text.
+   *
+   * @throws IllegalArgumentException if it can never be written: a prompt beyond the context, a
+   *     token that the model does not have, more tokens than the cache, a routing that the model
+   *     does not have
+   */
+  public GenerationHandle submit(GenerationRequest request, GenerationListener listener) {
+    int[] prompt = request.prompt();
+    int[] source = source(prompt);
+    scheduler.requirePrompt((source == null ? prompt : source).length);
+    scheduler.requireFits(source == null ? prompt.length : 1, request.stop().maxTokens());
+    request.sampling().requireFits(vocabulary);
+    List<RoutedLayer> own = runner.layers();
+    List<RoutedLayer> layers = request.routing().of(own);
+    for (int token : prompt) {
+      requireToken("the prompt has token ", token);
+    }
+    request.stop().tokens().forEach(token -> requireToken("a stop is token ", token));
+    GeneratedText text = new GeneratedText(tokenizer, request.stop().texts(), listener);
+    int[] topK = layers.equals(own) ? null : layers.stream().mapToInt(RoutedLayer::topK).toArray();
+    Sequence sequence =
+        new Sequence(
+            request,
+            listener,
+            text,
+            arrivals.getAndIncrement(),
+            layers,
+            topK,
+            source,
+            runner.startToken());
+    inbox.add(sequence);
+    return sequence;
+  }
+
+  /** What an encoder reads: the prompt and the token that ends texts; null without an encoder. */
+  private int[] source(int[] prompt) {
+    if (runner.startToken() == StepRunner.GOES_ON) {
+      return null;
+    }
+    if (prompt[prompt.length - 1] == tokenizer.endOfText()) {
+      return prompt;
+    }
+    int[] ended = Arrays.copyOf(prompt, prompt.length + 1);
+    ended[prompt.length] = tokenizer.endOfText();
+    return ended;
+  }
+
+  private void requireToken(String which, int token) {
+    if (token < 0 || token >= vocabulary) {
+      throw new IllegalArgumentException(
+          which + token + ", which is none of 0 to " + (vocabulary - 1));
+    }
+  }
+
+  /**
+   * Writes one text to its end, beside whatever else was submitted.
+   *
+   * @param onText receives it piece by piece; an exception that it throws ends the text and reaches
+   *     the caller
+   */
+  public Generation run(GenerationRequest request, Consumer<String> onText) {
+    return run(
+        request,
+        new GenerationOutcome() {
+          @Override
+          public void wrote(String piece) {
+            onText.accept(piece);
+          }
+        });
+  }
+
+  /** Runs a request alone, to its end, and tells all of its text. */
+  public Generation run(GenerationRequest request, GenerationOutcome outcome) {
+    submit(request, outcome);
+    while (!outcome.over()) {
+      step();
+    }
+    return outcome.generation();
+  }
+
+  /**
+   * The routes of all rows that were computed so far, told before the next step. Any thread may
+   * ask; an engine that closes first answers with an IllegalStateException.
+   */
+  public CompletableFuture<RouteStatistics> routeStatistics() {
+    CompletableFuture<RouteStatistics> reader = new CompletableFuture<>();
+    readers.add(reader);
+    return reader;
+  }
+
+  /**
+   * Tells the other ranks, every few seconds, that this rank waits for work. They wait for that.
+   */
+  public void idle() {
+    runner.idle();
+  }
+
+  /**
+   * Computes the next step and tells listeners of it.
+   *
+   * @return whether anything is left to compute
+   */
+  public boolean step() {
+    boolean more = stepQuietly();
+    RuntimeException failure = listeners.takeFailure();
+    if (failure != null) {
+      throw failure;
+    }
+    return more;
+  }
+
+  /** As {@link #step}, which a listener's exception does not reach: it ended its text alone. */
+  boolean stepQuietly() {
+    takeSubmitted();
+    endUnwanted();
+    try {
+      tellReaders();
+      scheduler.plan(plan);
+      if (!plan.parts().isEmpty()) {
+        compute();
+      }
+    } catch (RuntimeException e) {
+      failAll(e);
+      throw e;
+    }
+    return !scheduler.idle() || !inbox.isEmpty();
+  }
+
+  /** What it did in its latest step, and what is left. */
+  EngineThread.Status status() {
+    int rows = 0;
+    for (int rank = 0; rank < plan.ranks(); rank++) {
+      rows += plan.rank(rank).count;
+    }
+    return new EngineThread.Status(
+        scheduler.running(), scheduler.waiting(), rows, usage(), interruptions());
+  }
+
+  /** The part of the cache that running texts use, 0 to 1. */
+  public double usage() {
+    return scheduler.usage();
+  }
+
+  /** Blocks of layers with a window that running texts use. */
+  int windowBlocks() {
+    return scheduler.windowBlocks();
+  }
+
+  /** How often a text had to make room for another one, and its tokens were computed again. */
+  public long interruptions() {
+    return scheduler.interruptions();
+  }
+
+  private void tellReaders() {
+    if (readers.isEmpty()) {
+      return;
+    }
+    RouteStatistics now = runner.statistics();
+    for (var next = readers.poll(); next != null; next = readers.poll()) {
+      next.complete(now);
+    }
+  }
+
+  private void takeSubmitted() {
+    for (Sequence next = inbox.poll(); next != null; next = inbox.poll()) {
+      scheduler.add(next);
+      if (next.request.stop().maxTokens() == 0) {
+        listeners.end(next, Generation.End.LENGTH);
+      }
+    }
+  }
+
+  private void endUnwanted() {
+    long now = System.nanoTime();
+    for (Sequence sequence : scheduler.all(each -> each.cancelled || each.late(now))) {
+      listeners.end(
+          sequence, sequence.cancelled ? Generation.End.CANCELLED : Generation.End.DEADLINE);
+    }
+  }
+
+  /** Computes the planned step, its texts of each top-k one after the other. */
+  private void compute() {
+    if (plan.uniform()) {
+      compute(plan);
+      return;
+    }
+    for (StepPlan.Part each : plan.kinds()) {
+      kind.take(each, plan);
+      compute(kind);
+    }
+  }
+
+  private void compute(StepPlan step) {
+    try {
+      runner.run(step);
+    } catch (RuntimeException e) {
+      if (!runner.recovers()) {
+        throw e;
+      }
+      computeApart(step, e);
+      return;
+    }
+    drawing.goOn(step.parts());
+  }
+
+  /** A step failed: each sequence is computed alone, and fails alone. */
+  private void computeApart(StepPlan step, RuntimeException failure) {
+    List<StepPlan.Part> parts = List.copyOf(step.parts());
+    for (StepPlan.Part part : parts) {
+      if (!part.sequence().running()) {
+        continue; // its listener threw
+      }
+      alone.clear();
+      alone.add(part.sequence(), part.count(), part.guesses());
+      try {
+        if (parts.size() == 1) {
+          throw failure;
+        }
+        runner.run(alone);
+      } catch (RuntimeException e) {
+        listeners.fail(part.sequence(), drawing.withLayer(part.sequence(), e));
+        continue;
+      }
+      drawing.goOn(alone.parts());
+    }
+  }
+
+  private void failAll(RuntimeException failure) {
+    takeSubmitted();
+    scheduler.all(_ -> true).forEach(sequence -> listeners.fail(sequence, failure));
+  }
+
+  /** Ends all texts as cancelled, and frees the cache. Idempotent. */
+  @Override
+  public void close() {
+    takeSubmitted();
+    scheduler.all(_ -> true).forEach(sequence -> listeners.end(sequence, Generation.End.CANCELLED));
+    for (var next = readers.poll(); next != null; next = readers.poll()) {
+      next.completeExceptionally(new IllegalStateException("the engine is closed"));
+    }
+    if (!closed) {
+      closed = true;
+      drawing.close();
+      runner.close();
+    }
+  }
+}

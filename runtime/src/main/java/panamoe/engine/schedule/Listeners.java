@@ -1,0 +1,75 @@
+package panamoe.engine.schedule;
+
+import panamoe.engine.Generation;
+
+/** Tells listeners how their texts go on, and ends texts. Used by the engine's thread. */
+final class Listeners {
+  private final Scheduler scheduler;
+  private RuntimeException failure;
+
+  Listeners(Scheduler scheduler) {
+    this.scheduler = scheduler;
+  }
+
+  /** What a listener threw first since the last call; null if none did. */
+  RuntimeException takeFailure() {
+    RuntimeException taken = failure;
+    failure = null;
+    return taken;
+  }
+
+  /** Ends a sequence, which may wait or run, and tells its listener. */
+  void end(Sequence sequence, Generation.End end) {
+    scheduler.end(sequence);
+    tell(
+        sequence,
+        () -> {
+          sequence.text.finish();
+          sequence.listener.ended(
+              new Generation(
+                  sequence.text.toString(),
+                  end,
+                  cut(sequence, end),
+                  sequence.written,
+                  sequence.request.prompt().length,
+                  Math.max(0, sequence.shared),
+                  new Generation.Times(
+                      sequence.submitted, sequence.started, sequence.first, System.nanoTime()),
+                  sequence.counts == null ? null : sequence.counts.statistics()));
+        });
+  }
+
+  private static boolean cut(Sequence sequence, Generation.End end) {
+    return switch (end) {
+      case END_OF_TEXT -> false;
+      case STOP -> sequence.text.stopped();
+      case LENGTH, DEADLINE, CANCELLED -> true;
+    };
+  }
+
+  /** Ends a sequence that failed, and tells its listener. */
+  void fail(Sequence sequence, RuntimeException cause) {
+    scheduler.end(sequence);
+    tell(sequence, () -> sequence.listener.failed(cause));
+  }
+
+  /**
+   * Tells a listener; if it throws, its sequence ends.
+   *
+   * @return whether it did not throw
+   */
+  boolean tell(Sequence sequence, Runnable telling) {
+    try {
+      telling.run();
+      return true;
+    } catch (RuntimeException e) {
+      if (failure == null) {
+        failure = e;
+      }
+      if (sequence.running()) {
+        scheduler.end(sequence);
+      }
+      return false;
+    }
+  }
+}

@@ -1,0 +1,365 @@
+package panamoe.engine.schedule;
+
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import java.util.List;
+import panamoe.backend.Backend;
+import panamoe.backend.Recording;
+import panamoe.engine.EngineConfig;
+import panamoe.engine.routes.RouteCounts;
+import panamoe.engine.routes.RouteLayout;
+import panamoe.engine.routes.RouteStatistics;
+import panamoe.engine.routes.RouteTables;
+import panamoe.engine.routes.RoutedLayer;
+import panamoe.engine.routes.Routing;
+import panamoe.model.LanguageModel;
+import panamoe.nn.KeyValueCache;
+import panamoe.nn.Sequences;
+import panamoe.op.EmbeddingOp;
+import panamoe.op.Pass;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/**
+ * Computes the steps of a model with a paged key/value cache. A row's logits do not depend on the
+ * other rows of its step, nor on the blocks that its sequence has.
+ *
+ * <p>A step of as many rows as the one before, all of them wanted and of the same top-k, as in
+ * writing, is recorded and replayed from then on without allocating Java objects. Used by one
+ * thread at a time.
+ */
+public final class ModelRunner implements StepRunner {
+  private final Backend backend;
+  private final LanguageModel model;
+  private final TensorScope scope;
+  private final KeyValueCache cache;
+  private final StepInputs inputs;
+  private final EncodedTexts encoded; // null without an encoder
+  private final RouteLayout routes;
+  private final RouteCounts counts;
+  private final int stepTokens;
+  private final DType keyValues;
+  // The latest step, and the latest recorded one, which may be the same.
+  private Step step;
+  private Step recorded;
+  private int rowsBefore;
+  private int[] topKBefore;
+
+  /**
+   * With the same blocks in all layers.
+   *
+   * @param config of the cache, which is allocated here
+   * @throws IllegalArgumentException if the model cannot generate
+   */
+  public ModelRunner(Backend backend, LanguageModel model, EngineConfig config) {
+    this(backend, model, config, 0);
+  }
+
+  /** Layers with a window of at most {@code window} have blocks of their own. */
+  ModelRunner(Backend backend, LanguageModel model, EngineConfig config, int window) {
+    model.config().requireGeneration();
+    this.backend = backend;
+    this.model = model;
+    this.routes = new RouteLayout(RoutedLayer.of(model.config()));
+    this.counts = new RouteCounts(routes.layers());
+    this.stepTokens = config.stepTokens();
+    this.keyValues = config.int8Cache() ? DType.INT8 : model.activationDType();
+    this.scope = TensorScope.shared(backend);
+    try {
+      int windowBlocks = config.windowBlocks(window);
+      this.cache =
+          model.cache(scope, keyValues, config.blocks(), config.blockSize(), window, windowBlocks);
+      int tables = window == 0 ? 1 : 2; // of each slot
+      int perSequence = config.blocksOf(model.config().context());
+      this.inputs = new StepInputs(scope, tables * config.sequences(), perSequence, stepTokens);
+      this.encoded =
+          model
+              .encoder()
+              .map(
+                  encoder ->
+                      new EncodedTexts(
+                          scope, backend, encoder, keyValues, config.sequences(), stepTokens))
+              .orElse(null);
+    } catch (RuntimeException | Error e) {
+      scope.close();
+      throw e;
+    }
+  }
+
+  /**
+   * The logits [V] of the token after {@code tokens}, which are one or more.
+   *
+   * @param model packed for inference
+   * @throws IllegalArgumentException if it has an encoder
+   */
+  public static float[] nextLogits(Backend backend, LanguageModel model, int... tokens) {
+    if (model.config().encoder() != null) {
+      throw new IllegalArgumentException(
+          "a model with an encoder answers a text, and has no token that follows it");
+    }
+    int count = tokens.length;
+    float[] logits = new float[model.config().vocabulary()];
+    try (ModelRunner runner =
+        new ModelRunner(backend, model, new EngineConfig(1, count, 1, count, 0, false, 0))) {
+      StepRows rows = new StepRows(count);
+      for (int position = 0; position < count; position++) {
+        rows.add(tokens[position], 0, position);
+      }
+      rows.change(0, 0, 0);
+      int last = rows.want();
+      runner.run(rows);
+      runner.logits(last, logits);
+    }
+    return logits;
+  }
+
+  @Override
+  public void run(StepPlan plan) {
+    run(plan.rank(0));
+  }
+
+  /**
+   * Computes a step.
+   *
+   * @throws IllegalArgumentException if a row has no place in the cache, or a token is not in the
+   *     vocabulary
+   */
+  public void run(StepRows rows) {
+    if (model.expertCache().isPresent()) { // which memory an expert has differs from step to step
+      runTogether(rows);
+      return;
+    }
+    boolean writes = rows.wantedCount == rows.count;
+    take(rows);
+    if (writes && recorded != null && recorded.repeats(rows)) {
+      recorded.replay(rows);
+      become(recorded);
+    } else if (writes && rowsBefore == rows.count && Arrays.equals(topKBefore, rows.topK)) {
+      drop(recorded);
+      recorded = null; // if this fails
+      recorded = new Step(rows, true);
+      become(recorded);
+    } else {
+      become(new Step(rows, false));
+    }
+    rowsBefore = writes ? rows.count : 0;
+    topKBefore = rows.topK;
+    finish();
+  }
+
+  /**
+   * Computes a step together with other ranks, whose experts may be needed: of no rows, perhaps,
+   * and not recorded, because what ranks exchange differs from step to step.
+   */
+  void runTogether(StepRows rows) {
+    take(rows);
+    become(new Step(rows, false));
+    finish();
+    // A rank without rows reads experts for other ranks' rows.
+    boolean writes = rows.count > 0 && rows.wantedCount == rows.count && rows.sources.isEmpty();
+    model.expertCache().ifPresent(cache -> cache.stepped(rows.count, writes));
+  }
+
+  private void take(StepRows rows) {
+    inputs.changeTable(rows);
+    if (encoded != null) {
+      encoded.take(rows);
+    }
+  }
+
+  private void finish() {
+    step.routes.read();
+    step.routes.addTo(counts);
+  }
+
+  /** Takes the place of the latest step, which is freed unless it is kept for being repeated. */
+  private void become(Step next) {
+    if (step != recorded && step != next) {
+      drop(step);
+    }
+    step = next;
+  }
+
+  private static void drop(Step unwanted) {
+    if (unwanted != null) {
+      unwanted.close();
+    }
+  }
+
+  @Override
+  public Backend backend() {
+    return backend;
+  }
+
+  @Override
+  public Tensor logits() {
+    return step.logits;
+  }
+
+  /**
+   * Copies logits of the latest step.
+   *
+   * @param wanted which of its wanted rows
+   * @param into [V]
+   */
+  public void logits(int wanted, float[] into) {
+    step.logits.copyTo((long) wanted * into.length * Float.BYTES, MemorySegment.ofArray(into));
+  }
+
+  @Override
+  public int window() {
+    return cache.window();
+  }
+
+  @Override
+  public int startToken() {
+    return encoded == null ? GOES_ON : model.config().encoder().startToken();
+  }
+
+  /**
+   * The last hidden states [S, M] of the encoder for a text, which stays in slot 0.
+   *
+   * @throws IllegalStateException without an encoder
+   */
+  public float[] encode(int[] text) {
+    if (encoded == null) {
+      throw new IllegalStateException("the model has no encoder");
+    }
+    return encoded.read(0, text);
+  }
+
+  @Override
+  public List<RoutedLayer> layers() {
+    return routes.layers();
+  }
+
+  private List<RoutedLayer> limited(int[] topK) {
+    return new Routing(false, false, Arrays.stream(topK).boxed().toList()).of(routes.layers());
+  }
+
+  @Override
+  public void routes(int rank, int row, float[] into) {
+    routes(row, into);
+  }
+
+  /** The routes of a row of this rank in the latest step. */
+  void routes(int row, float[] into) {
+    step.routes.copy(row, into);
+  }
+
+  /** Floats of a row's routes in the latest step. */
+  int routeWidth() {
+    return step.layout.width();
+  }
+
+  /** The routes of all rows that this rank has computed. */
+  RouteCounts counts() {
+    return counts;
+  }
+
+  @Override
+  public RouteStatistics statistics() {
+    return counts.statistics();
+  }
+
+  @Override
+  public int firstNonFiniteLayer(int[] tokens, int count, int[] topK) {
+    if (encoded != null) {
+      return -1; // the tokens do not say which text they answer
+    }
+    return NonFiniteLayer.of(
+        backend, model, keyValues, tokens, count, stepTokens, mostExperts(topK));
+  }
+
+  /** Experts of a row, by layer; null: as many as gates choose. */
+  private int[] mostExperts(int[] topK) {
+    if (topK == null) {
+      return null;
+    }
+    int[] most = new int[model.config().layers()];
+    limited(topK).forEach(layer -> most[layer.layer()] = layer.topK());
+    return most;
+  }
+
+  @Override
+  public void close() {
+    drop(step);
+    if (recorded != step) {
+      drop(recorded);
+    }
+    scope.close();
+  }
+
+  /** A computed step with its memory, and its kernel calls if they were recorded. */
+  private final class Step implements AutoCloseable {
+    private final int rows;
+    private final TensorScope activations = TensorScope.shared(backend);
+    private final int[] topK;
+    private final RouteLayout layout;
+    private final RouteTables routes;
+    private final Recording calls;
+    private final Tensor logits;
+
+    Step(StepRows first, boolean record) {
+      rows = first.count;
+      topK = first.topK;
+      layout = topK == null ? ModelRunner.this.routes : new RouteLayout(limited(topK));
+      try {
+        routes = new RouteTables(activations, layout, rows);
+        logits =
+            activations.allocate(DType.FLOAT32, first.wantedCount, model.config().vocabulary());
+        inputs.fill(first);
+        Tensor wanted = first.wantedCount == rows ? null : inputs.wanted(rows, first.wantedCount);
+        if (record) {
+          calls = backend.record(() -> compute(wanted));
+        } else {
+          calls = null;
+          compute(wanted);
+        }
+      } catch (RuntimeException | Error e) {
+        activations.close();
+        throw e;
+      }
+    }
+
+    /**
+     * @param wanted the rows whose logits are asked for; null: all
+     */
+    private void compute(Tensor wanted) {
+      Pass pass =
+          Pass.inference(backend, activations).observedBy(routes).limitedTo(mostExperts(topK));
+      Tensor slots = inputs.slots(rows);
+      Tensor positions = inputs.positions(rows);
+      Sequences.Source source = encoded == null ? null : encoded.of(slots);
+      Sequences sequences =
+          new Sequences.Running(cache, inputs.table(), slots, positions, positions, source);
+      Tensor hidden = model.forward(pass, inputs.tokens(rows), sequences, null, false);
+      if (wanted == null) {
+        model.head().logitsInto(pass, hidden, logits);
+      } else if (wanted.count() > 0) {
+        model
+            .head()
+            .logitsInto(pass, EmbeddingOp.forward(pass, wanted, hidden, null, null), logits);
+      }
+    }
+
+    /** Whether its calls compute the next step too. */
+    boolean repeats(StepRows next) {
+      return rows == next.count && Arrays.equals(topK, next.topK);
+    }
+
+    void replay(StepRows next) {
+      inputs.fill(next);
+      calls.replay();
+    }
+
+    @Override
+    public void close() {
+      if (calls != null) {
+        calls.close();
+      }
+      activations.close();
+    }
+  }
+}

@@ -1,0 +1,84 @@
+package panamoe.engine.schedule;
+
+import java.util.Arrays;
+import java.util.stream.IntStream;
+import panamoe.backend.Backend;
+import panamoe.engine.EngineConfig;
+import panamoe.model.LanguageModel;
+import panamoe.nn.KeyValueCache;
+import panamoe.nn.Sequences;
+import panamoe.op.Pass;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/** Finds where a text's numbers went wrong, by computing the text once more. */
+final class NonFiniteLayer {
+  private NonFiniteLayer() {}
+
+  /**
+   * The first layer whose output is not finite for the first {@code count} of {@code tokens}; -1 if
+   * every one is finite. An earlier token's numbers reach later tokens through the cache, one layer
+   * further on: so all tokens are computed, in parts of at most {@code rows}, and the first part
+   * that has such an output tells.
+   *
+   * @param keyValues dtype of the cache
+   * @param mostExperts of a row, by layer; null: as many as gates choose
+   */
+  static int of(
+      Backend backend,
+      LanguageModel model,
+      DType keyValues,
+      int[] tokens,
+      int count,
+      int rows,
+      int[] mostExperts) {
+    int block = EngineConfig.BLOCK;
+    int blocks = Math.ceilDiv(count, block);
+    try (TensorScope scope = TensorScope.confined(backend)) {
+      KeyValueCache cache = model.cache(scope, keyValues, blocks, block);
+      Tensor table =
+          scope.allocate(DType.INT32, 1, blocks).set(IntStream.range(0, blocks).toArray());
+      for (int first = 0; first < count; first += rows) {
+        int end = Math.min(count, first + rows);
+        int layer = of(backend, model, cache, table, tokens, first, end, mostExperts);
+        if (layer >= 0) {
+          return layer;
+        }
+      }
+    }
+    return -1;
+  }
+
+  private static int of(
+      Backend backend,
+      LanguageModel model,
+      KeyValueCache cache,
+      Tensor table,
+      int[] tokens,
+      int first,
+      int end,
+      int[] mostExperts) {
+    try (TensorScope activations = TensorScope.confined(backend)) {
+      Tensor ids =
+          activations
+              .allocate(DType.INT32, end - first)
+              .set(Arrays.copyOfRange(tokens, first, end));
+      Tensor positions =
+          activations.allocate(DType.INT32, end - first).set(IntStream.range(first, end).toArray());
+      Tensor slots = activations.zeros(DType.INT32, end - first);
+      try {
+        model.forward(
+            Pass.inference(backend, activations).limitedTo(mostExperts),
+            ids,
+            new Sequences.Running(cache, table, slots, positions),
+            null,
+            false);
+        backend.synchronize();
+      } catch (IllegalArgumentException _) {
+        // A gate refuses such numbers: its layer is the last that was computed.
+      }
+      return model.firstNonFiniteLayer(backend);
+    }
+  }
+}

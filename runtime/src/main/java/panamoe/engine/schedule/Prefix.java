@@ -1,0 +1,48 @@
+package panamoe.engine.schedule;
+
+import java.nio.ByteBuffer;
+import java.nio.LongBuffer;
+import java.nio.charset.StandardCharsets;
+import panamoe.io.Sha256;
+
+/**
+ * The name of a sequence's first tokens, up to the end of a full block: the SHA-256 of the name
+ * before it and the block's tokens. Nobody can find two texts of one name, so that a block found by
+ * its name holds what it should.
+ */
+record Prefix(long first, long second, long third, long fourth) {
+  private static final int BYTES = 32;
+
+  /**
+   * The name of no tokens.
+   *
+   * @param salt sequences share blocks only with sequences of the same salt
+   */
+  static Prefix none(String salt) {
+    return of(Sha256.digest().digest(salt.getBytes(StandardCharsets.UTF_8)));
+  }
+
+  /** The name of the same tokens, whose rows go to {@code topK} experts in each MoE layer. */
+  Prefix limitedTo(int[] topK) {
+    // One byte longer than what then() hashes, so that the two kinds of names cannot be equal.
+    ByteBuffer bytes = ByteBuffer.allocate(BYTES + 1 + Integer.BYTES * topK.length);
+    bytes.putLong(first).putLong(second).putLong(third).putLong(fourth).put((byte) 0);
+    for (int most : topK) {
+      bytes.putInt(most);
+    }
+    return of(Sha256.digest().digest(bytes.array()));
+  }
+
+  /** The name after {@code count} more tokens, which fill a block. */
+  Prefix then(int[] tokens, int from, int count) {
+    ByteBuffer bytes = ByteBuffer.allocate(BYTES + Integer.BYTES * count);
+    bytes.putLong(first).putLong(second).putLong(third).putLong(fourth);
+    bytes.asIntBuffer().put(tokens, from, count);
+    return of(Sha256.digest().digest(bytes.array()));
+  }
+
+  private static Prefix of(byte[] digest) {
+    LongBuffer longs = ByteBuffer.wrap(digest).asLongBuffer();
+    return new Prefix(longs.get(), longs.get(), longs.get(), longs.get());
+  }
+}

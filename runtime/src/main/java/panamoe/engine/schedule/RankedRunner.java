@@ -1,0 +1,235 @@
+package panamoe.engine.schedule;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
+import java.util.Arrays;
+import java.util.List;
+import panamoe.backend.Backend;
+import panamoe.engine.EngineConfig;
+import panamoe.engine.routes.RouteCounts;
+import panamoe.engine.routes.RouteLayout;
+import panamoe.engine.routes.RouteStatistics;
+import panamoe.engine.routes.RoutedLayer;
+import panamoe.model.LanguageModel;
+import panamoe.parallel.Ranks;
+import panamoe.parallel.Topology;
+import panamoe.tensor.DType;
+import panamoe.tensor.HostView;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/**
+ * Steps of a model that many ranks hold together. Rank 0 has the engine: it sends its plan to all
+ * ranks, each computes the rows of its data rank (none, perhaps, because the others need its
+ * experts), and rank 0 gets the logits. The other ranks {@link #follow}. Used by one thread of each
+ * rank.
+ */
+final class RankedRunner implements StepRunner {
+  private static final byte[] NOTHING = {};
+  private static final byte[] END = {0};
+  private static final byte[] STATISTICS = {0, 0};
+
+  private final Backend backend;
+  private final Ranks ranks;
+  private final ModelRunner own;
+  private final StepRows received;
+  // Rows of each data rank in this step: those whose logits are asked for, and all.
+  private final long[] asked;
+  private final long[] computed;
+  private final float[] routesOfRow;
+  private TensorScope gatheredScope;
+  private Tensor gathered;
+  private HostView gatheredRoutes;
+  private boolean failed;
+
+  /**
+   * @param model this rank's part, packed for inference
+   */
+  RankedRunner(Backend backend, LanguageModel model, EngineConfig config) {
+    this.backend = backend;
+    this.ranks = model.parameters().ranks();
+    this.received = new StepRows(config.stepTokens());
+    this.asked = new long[ranks.topology().dataDegree()];
+    this.computed = new long[asked.length];
+    this.own = new ModelRunner(backend, model, config, model.config().window());
+    this.routesOfRow = new float[new RouteLayout(own.layers()).width()];
+  }
+
+  /** On rank 0: sends the plan, and computes it together with the others. */
+  @Override
+  public void run(StepPlan plan) {
+    ByteBuffer message = ByteBuffer.allocate(bytes(plan));
+    for (int rank = 0; rank < plan.ranks(); rank++) {
+      plan.rank(rank).write(message);
+      asked[rank] = plan.rank(rank).wantedCount;
+      computed[rank] = plan.rank(rank).count;
+    }
+    compute(message.array(), plan.rank(0));
+  }
+
+  private static int bytes(StepPlan plan) {
+    int bytes = 0;
+    for (int rank = 0; rank < plan.ranks(); rank++) {
+      bytes += plan.rank(rank).bytes();
+    }
+    return bytes;
+  }
+
+  private void compute(byte[] message, StepRows rows) {
+    failed = true; // unless it comes to its end: ranks that failed do not meet again
+    ranks.world().broadcast(message, 0);
+    own.runTogether(rows);
+    gather(rows);
+    failed = false;
+  }
+
+  /** Brings the logits of the wanted rows to rank 0, and routes of all rows if anybody asks. */
+  private void gather(StepRows rows) {
+    if (ranks.tensor().rank() != 0) {
+      return;
+    }
+    if (gatheredScope != null) {
+      gatheredScope.close();
+    }
+    gatheredScope = TensorScope.confined(backend);
+    gathered = gather("logits", own.logits(), asked);
+    if (rows.tellsRoutes) {
+      gatheredRoutes = HostView.of(gather("routes", ownRoutes(rows.count), computed));
+      gatheredRoutes.read();
+    }
+  }
+
+  /**
+   * @param mine [rows of this rank, N]
+   * @param rows of each data rank, on rank 0
+   * @return [all rows, N] on rank 0, elsewhere [0, N]
+   */
+  private Tensor gather(String what, Tensor mine, long[] rows) {
+    int members = ranks.data().size();
+    long[] send = new long[members];
+    long[] receive = ranks.first() ? rows : new long[members];
+    send[0] = mine.size(0);
+    Tensor all = gatheredScope.allocate(DType.FLOAT32, Arrays.stream(receive).sum(), mine.size(1));
+    ranks.data().at(what);
+    ranks.data().allToAll(mine, send, all, receive);
+    return all;
+  }
+
+  private Tensor ownRoutes(int rows) {
+    int width = own.routeWidth();
+    Tensor mine = gatheredScope.allocate(DType.FLOAT32, rows, width);
+    HostView view = HostView.of(mine);
+    for (int row = 0; row < rows; row++) {
+      own.routes(row, routesOfRow);
+      long start = (long) row * width * Float.BYTES;
+      MemorySegment.copy(routesOfRow, 0, view.memory(), ValueLayout.JAVA_FLOAT, start, width);
+    }
+    view.write();
+    return mine;
+  }
+
+  /** On the other ranks: computes what rank 0 plans, until it closes. */
+  void follow() {
+    Topology topology = ranks.topology();
+    int data = topology.data(ranks.world().rank());
+    while (true) {
+      byte[] message = ranks.world().broadcast(NOTHING, 0);
+      if (message.length == END.length) {
+        return;
+      }
+      if (message.length == NOTHING.length) {
+        continue;
+      }
+      if (message.length == STATISTICS.length) {
+        ranks.data().allGather(own.counts().pack());
+        continue;
+      }
+      ByteBuffer plan = ByteBuffer.wrap(message);
+      for (int rank = 0; rank <= data; rank++) {
+        received.read(plan);
+      }
+      own.runTogether(received);
+      gather(received);
+    }
+  }
+
+  /** On rank 0, from time to time while there is nothing to compute: the others do not give up. */
+  @Override
+  public void idle() {
+    failed = true;
+    ranks.world().broadcast(NOTHING, 0);
+    failed = false;
+  }
+
+  @Override
+  public boolean recovers() {
+    return false;
+  }
+
+  @Override
+  public Backend backend() {
+    return backend;
+  }
+
+  @Override
+  public Tensor logits() {
+    return gathered;
+  }
+
+  @Override
+  public int row(int rank, int wanted) {
+    return (int) (wanted + before(rank, asked));
+  }
+
+  private static long before(int rank, long[] rows) {
+    long before = 0;
+    for (int earlier = 0; earlier < rank; earlier++) {
+      before += rows[earlier];
+    }
+    return before;
+  }
+
+  @Override
+  public int window() {
+    return own.window();
+  }
+
+  @Override
+  public List<RoutedLayer> layers() {
+    return own.layers();
+  }
+
+  @Override
+  public void routes(int rank, int row, float[] into) {
+    int width = own.routeWidth();
+    long start = (row + before(rank, computed)) * width * Float.BYTES;
+    MemorySegment.copy(gatheredRoutes.memory(), ValueLayout.JAVA_FLOAT, start, into, 0, width);
+  }
+
+  /** Brings the counts of all ranks to rank 0. */
+  @Override
+  public RouteStatistics statistics() {
+    failed = true;
+    ranks.world().broadcast(STATISTICS, 0);
+    RouteCounts all = new RouteCounts(own.layers());
+    all.addPacked(ranks.data().allGather(own.counts().pack()));
+    failed = false;
+    return all.statistics();
+  }
+
+  /** Frees this rank's cache; on rank 0 it also lets the others end. */
+  @Override
+  public void close() {
+    try {
+      if (ranks.first() && !failed) {
+        ranks.world().broadcast(END, 0);
+      }
+    } finally {
+      if (gatheredScope != null) {
+        gatheredScope.close();
+      }
+      own.close();
+    }
+  }
+}

@@ -1,0 +1,124 @@
+package panamoe.engine.schedule;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import panamoe.tensor.DType;
+import panamoe.tensor.HostView;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/**
+ * What kernels read of a step's plan, in one tensor, so that a card gets it by one copy: the table
+ * of blocks, which stays from step to step, and behind it the step's rows. The host fills it in
+ * place, or a copy of a card's. Of a large table only what changes crosses.
+ */
+final class StepInputs {
+  /** Elements in 64 bytes, to which parts are aligned. */
+  private static final int ALIGNED = 16;
+
+  /** Elements in 16 KiB: changes so close before the rows cross with them, others on their own. */
+  private static final int NEAR = 4096;
+
+  private final int perSequence;
+  private final int tableElements;
+  private final Tensor all;
+  private final Tensor table;
+  private final HostView host;
+  // The first element that the kernels do not have as the host has it.
+  private int changed;
+
+  /**
+   * @param slots rows of the table
+   * @param perSequence blocks of a slot
+   * @param most rows of a step
+   */
+  StepInputs(TensorScope scope, int slots, int perSequence, int most) {
+    this.perSequence = perSequence;
+    this.tableElements = aligned(Math.multiplyExact(slots, perSequence));
+    this.all = scope.zeros(DType.INT32, Math.addExact(tableElements, 4 * aligned(most)));
+    this.table = part(0, slots, perSequence);
+    this.host = HostView.of(all);
+    this.changed = tableElements;
+    host.read();
+  }
+
+  private static int aligned(int elements) {
+    return Math.ceilDiv(elements, ALIGNED) * ALIGNED;
+  }
+
+  /** INT32 [slots, blocks]. */
+  Tensor table() {
+    return table;
+  }
+
+  /** INT32 [rows] of a step with as many rows. */
+  Tensor tokens(int rows) {
+    return part(start(0, rows), rows);
+  }
+
+  /** INT32 [rows] of a step with as many rows. */
+  Tensor slots(int rows) {
+    return part(start(1, rows), rows);
+  }
+
+  /** INT32 [rows] of a step with as many rows. */
+  Tensor positions(int rows) {
+    return part(start(2, rows), rows);
+  }
+
+  /** INT32 [wanted]: the rows whose logits are asked for, of a step with {@code rows} rows. */
+  Tensor wanted(int rows, int wanted) {
+    return part(start(3, rows), wanted);
+  }
+
+  private int start(int list, int rows) {
+    return tableElements + list * aligned(rows);
+  }
+
+  private Tensor part(long start, long... shape) {
+    return all.part(start * Integer.BYTES, DType.INT32, shape);
+  }
+
+  /** Changes the table, for the next {@link #fill} to give to the kernels. */
+  void changeTable(StepRows rows) {
+    MemorySegment to = host.memory();
+    int start = 0; // of a run of places
+    int end = 0;
+    for (int i = 0; i < rows.changedSlots.size(); i++) {
+      int place = rows.changedSlots.get(i) * perSequence + rows.changedIndices.get(i);
+      to.setAtIndex(ValueLayout.JAVA_INT, place, rows.changedBlocks.get(i));
+      if (place >= tableElements - NEAR) {
+        changed = Math.min(changed, place);
+        continue;
+      }
+      if (place != end) {
+        write(start, end);
+        start = place;
+      }
+      end = place + 1;
+    }
+    write(start, end);
+  }
+
+  private void write(long start, long end) {
+    if (start < end) {
+      host.write(start * Integer.BYTES, end * Integer.BYTES);
+    }
+  }
+
+  /** Gives the kernels a step's rows and the changes of the table. */
+  void fill(StepRows rows) {
+    int count = rows.count;
+    copy(rows.tokens, count, start(0, count));
+    copy(rows.slots, count, start(1, count));
+    copy(rows.positions, count, start(2, count));
+    copy(rows.wanted, rows.wantedCount, start(3, count));
+    write(changed, start(3, count) + rows.wantedCount);
+    changed = tableElements;
+  }
+
+  private void copy(int[] from, int count, int start) {
+    MemorySegment.copy(
+        from, 0, host.memory(), ValueLayout.JAVA_INT, (long) start * Integer.BYTES, count);
+  }
+}

@@ -1,0 +1,147 @@
+package panamoe.engine.schedule;
+
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import panamoe.io.IntList;
+
+/**
+ * The rows of a step on one data rank, and what changes in its table of blocks before it. Made once
+ * and filled for each step. Used by one thread.
+ */
+public final class StepRows {
+  final int[] tokens;
+  final int[] slots;
+  final int[] positions;
+  int count;
+  // Whether somebody asks for the routes of these rows, or of others in the step.
+  boolean tellsRoutes;
+  // Experts of a row in each MoE layer; null: as many as gates choose. Not to be changed.
+  int[] topK;
+  // The rows whose logits are asked for, in order.
+  final int[] wanted;
+  int wantedCount;
+  // Block changedBlocks[i] now is number changedIndices[i] of slot changedSlots[i].
+  final IntList changedSlots = new IntList();
+  final IntList changedIndices = new IntList();
+  final IntList changedBlocks = new IntList();
+  // sources.get(i) is to be read for slot sourceSlots.get(i) before the rows are computed.
+  final IntList sourceSlots = new IntList();
+  final List<int[]> sources = new ArrayList<>();
+
+  /**
+   * @param most rows of a step
+   */
+  public StepRows(int most) {
+    tokens = new int[most];
+    slots = new int[most];
+    positions = new int[most];
+    wanted = new int[most];
+  }
+
+  /** Empties the step. */
+  public void clear() {
+    count = 0;
+    wantedCount = 0;
+    tellsRoutes = false;
+    topK = null;
+    changedSlots.clear();
+    changedIndices.clear();
+    changedBlocks.clear();
+    sourceSlots.clear();
+    sources.clear();
+  }
+
+  /** Room for more rows. */
+  int left() {
+    return tokens.length - count;
+  }
+
+  /** Adds a row: {@code token} at {@code position} of the sequence in {@code slot}. */
+  public void add(int token, int slot, int position) {
+    tokens[count] = token;
+    slots[count] = slot;
+    positions[count++] = position;
+  }
+
+  /**
+   * Asks for the logits of the row that was added last.
+   *
+   * @return its number among those that are asked for
+   */
+  public int want() {
+    wanted[wantedCount] = count - 1;
+    return wantedCount++;
+  }
+
+  /** Bytes of {@link #write}. */
+  int bytes() {
+    return Integer.BYTES * (5 + limits() + 3 * count + wantedCount + 3 * changedSlots.size());
+  }
+
+  private int limits() {
+    return topK == null ? 0 : topK.length;
+  }
+
+  /** Writes them for {@link #read}. */
+  void write(ByteBuffer to) {
+    to.putInt(tellsRoutes ? 1 : 0).putInt(limits());
+    for (int i = 0; i < limits(); i++) {
+      to.putInt(topK[i]);
+    }
+    to.putInt(count).putInt(wantedCount).putInt(changedSlots.size());
+    for (int row = 0; row < count; row++) {
+      to.putInt(tokens[row]).putInt(slots[row]).putInt(positions[row]);
+    }
+    for (int i = 0; i < wantedCount; i++) {
+      to.putInt(wanted[i]);
+    }
+    for (int i = 0; i < changedSlots.size(); i++) {
+      to.putInt(changedSlots.get(i)).putInt(changedIndices.get(i)).putInt(changedBlocks.get(i));
+    }
+  }
+
+  /** Takes what another rank wrote in place of what is here. */
+  void read(ByteBuffer from) {
+    clear();
+    tellsRoutes = from.getInt() != 0;
+    int limits = from.getInt();
+    if (limits > 0) {
+      topK = new int[limits];
+      Arrays.setAll(topK, _ -> from.getInt());
+    }
+    int rows = from.getInt();
+    wantedCount = from.getInt();
+    int changes = from.getInt();
+    while (count < rows) {
+      add(from.getInt(), from.getInt(), from.getInt());
+    }
+    for (int i = 0; i < wantedCount; i++) {
+      wanted[i] = from.getInt();
+    }
+    for (int i = 0; i < changes; i++) {
+      change(from.getInt(), from.getInt(), from.getInt());
+    }
+  }
+
+  /** Adds the changes of {@code other}. */
+  void takeChanges(StepRows other) {
+    for (int i = 0; i < other.changedSlots.size(); i++) {
+      change(other.changedSlots.get(i), other.changedIndices.get(i), other.changedBlocks.get(i));
+    }
+  }
+
+  /** Has the encoder read a text for a slot; of a model with an encoder, on one rank. */
+  public void encode(int slot, int[] text) {
+    sourceSlots.add(slot);
+    sources.add(text);
+  }
+
+  /** Makes {@code block} the one that holds number {@code index} of the blocks of a slot. */
+  public void change(int slot, int index, int block) {
+    changedSlots.add(slot);
+    changedIndices.add(index);
+    changedBlocks.add(block);
+  }
+}

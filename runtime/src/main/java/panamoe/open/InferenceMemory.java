@@ -1,0 +1,194 @@
+package panamoe.open;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.Map;
+import java.util.function.ToLongFunction;
+import panamoe.checkpoint.CheckpointException;
+import panamoe.config.BlockConfig;
+import panamoe.config.ModelConfig;
+import panamoe.io.Count;
+import panamoe.model.LanguageModel;
+import panamoe.parallel.Ranks;
+import panamoe.parallel.Topology;
+import panamoe.param.Parameter;
+import panamoe.param.WeightTypes;
+import panamoe.tensor.DType;
+
+/**
+ * The memory in bytes that a model takes to write texts, by its configuration.
+ *
+ * @param weights in their dtypes, packed matrices without what fills up rows; a tied head beside
+ *     its embedding
+ * @param keysAndValues of a text, and of the one before it that an encoder reads
+ */
+public record InferenceMemory(long weights, long keysAndValues) {
+  /**
+   * For a text as long as the context, on a CPU.
+   *
+   * @param types of weights; keys and values are as activations
+   */
+  public static InferenceMemory of(ModelConfig config, WeightTypes types) {
+    return of(config, types, types.compute(), config.context(), true);
+  }
+
+  /**
+   * For a text of {@code length} tokens.
+   *
+   * @param cached of keys and values
+   * @param onHost whether it is the host's memory: a card keeps blocks as they are
+   */
+  public static InferenceMemory of(
+      ModelConfig config, WeightTypes types, DType cached, int length, boolean onHost) {
+    try (LanguageModel model = new LanguageModel(config)) {
+      return of(model, types, cached, length, onHost, Topology.ONE);
+    }
+  }
+
+  /**
+   * For a text of {@code length} tokens, on the rank that holds most.
+   *
+   * @param model the whole, by its description
+   */
+  public static InferenceMemory of(
+      LanguageModel model,
+      WeightTypes types,
+      DType cached,
+      int length,
+      boolean onHost,
+      Topology topology) {
+    ModelConfig config = model.config();
+    long weights = weights(model, types, onHost, parameter -> parameter.count(topology));
+    long keysAndValues = 0;
+    for (BlockConfig block : config.blocks()) {
+      int window = block.attention().scores().window();
+      long tokens = window == 0 ? length : Math.min(window, length);
+      keysAndValues += tokens * block.attention().cacheRow(topology.tensorDegree()).bytes(cached);
+    }
+    keysAndValues += ofEncodedText(config, cached);
+    return new InferenceMemory(weights, keysAndValues);
+  }
+
+  /** This memory where weights take at most {@code most} bytes. */
+  public InferenceMemory within(long most) {
+    return new InferenceMemory(Math.min(weights, most), keysAndValues);
+  }
+
+  /**
+   * Bytes of the keys and values of a text that an encoder has read; 0 without an encoder. There is
+   * room for one as long as the context.
+   */
+  public static long ofEncodedText(ModelConfig config, DType cached) {
+    return config.encoder() == null
+        ? 0
+        : config.context()
+            * config.blocks().stream()
+                .mapToLong(block -> block.attention().cacheRow(1).bytes(cached))
+                .sum();
+  }
+
+  /**
+   * Refuses what does not fit.
+   *
+   * @param model for messages
+   * @throws CheckpointException with what is needed and what there is
+   */
+  public void requireFits(Path model, long availableBytes) {
+    if (total() > availableBytes) {
+      throw new CheckpointException(
+          String.format(
+              Locale.ROOT,
+              "%s takes %s for its weights and %s for the keys and values of a text, but only %s are"
+                  + " available; spread it over machines, take a smaller --dtype or --quantize, or leave"
+                  + " experts on the disk with --memory",
+              model,
+              Count.bytes(weights),
+              Count.bytes(keysAndValues),
+              Count.bytes(availableBytes)));
+    }
+  }
+
+  /**
+   * Refuses a model whose shares the ranks of one machine cannot hold together. All ranks call it
+   * at the same time, unless they compute on cards, whose memory is their own.
+   *
+   * @param settings how each rank holds its share
+   * @param availableBytes on this machine
+   * @throws CheckpointException on every rank of such a machine
+   */
+  static void requireShares(
+      ModelFolder folder, InferenceSettings settings, Ranks ranks, long availableBytes) {
+    long mine;
+    try (LanguageModel share = new LanguageModel(folder.config(), ranks)) {
+      mine = Math.min(ofRank(share, settings.types()), settings.memory());
+    }
+    long[] all = ranks.world().allGather(ranks.world().node(), mine);
+    long together = 0;
+    int sharing = 0;
+    for (int rank = 0; rank < ranks.world().size(); rank++) {
+      if (all[2 * rank] == ranks.world().node()) {
+        together += all[2 * rank + 1];
+        sharing++;
+      }
+    }
+    if (together > availableBytes) {
+      throw new CheckpointException(
+          String.format(
+              Locale.ROOT,
+              "%s takes %s for the weights of the %d ranks of this machine, but only %s are"
+                  + " available; spread it over more machines, take a smaller --dtype or --quantize, or leave"
+                  + " experts on the disk with --memory",
+              folder.path(),
+              Count.bytes(together),
+              sharing,
+              Count.bytes(availableBytes)));
+    }
+  }
+
+  private static long weights(
+      LanguageModel model, WeightTypes types, boolean onHost, ToLongFunction<Parameter> elements) {
+    long bytes = 0;
+    for (Parameter parameter : model.parameters().parameters()) {
+      DType type = types.of(parameter);
+      long count = elements.applyAsLong(parameter);
+      bytes += onHost ? type.packedBytes(count) : type.bytes(count);
+    }
+    ModelConfig config = model.config();
+    if (config.head().tied()) {
+      bytes += (long) config.vocabulary() * config.hidden() * types.compute().bytes();
+    }
+    return bytes;
+  }
+
+  /** Bytes of the weights that this rank holds of a model, on a CPU. */
+  static long ofRank(LanguageModel model, WeightTypes types) {
+    return weights(model, types, true, Parameter::count);
+  }
+
+  public long total() {
+    return weights + keysAndValues;
+  }
+
+  public ObjectNode toJson() {
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    json.put("weights", weights);
+    json.put("keys_and_values", keysAndValues);
+    json.put("total", total());
+    return json;
+  }
+
+  /** A table, with the dtype of activations in its heading. */
+  public String toText(DType dtype) {
+    StringBuilder text = new StringBuilder();
+    String heading = "memory " + dtype.name().toLowerCase(Locale.ROOT);
+    text.append(String.format(Locale.ROOT, "%n%-15s %13s%n", heading, "MiB"));
+    for (Map.Entry<String, JsonNode> entry : toJson().properties()) {
+      double mebibytes = entry.getValue().asLong() / (double) (1 << 20);
+      text.append(String.format(Locale.ROOT, "%-15s %,13.1f%n", entry.getKey(), mebibytes));
+    }
+    return text.toString();
+  }
+}

@@ -1,0 +1,79 @@
+package panamoe.open;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import panamoe.config.ModelConfig;
+import panamoe.engine.routes.RoutedLayer;
+import panamoe.engine.routes.RoutingException;
+import panamoe.io.UserCache;
+import panamoe.param.WeightTypes;
+
+/**
+ * How a model is held to write or to measure texts.
+ *
+ * @param types of its weights
+ * @param memory most bytes that its weights may take; experts that have no room are read from a
+ *     file of this machine when they are needed
+ * @param experts the folder of that file; null if this machine has no cache folder
+ * @param topK experts of a token, 1 to what the model was trained with: a number for all MoE
+ *     layers, or one for each; empty: as trained
+ */
+public record InferenceSettings(WeightTypes types, long memory, Path experts, List<Integer> topK) {
+  /** Whole in memory, and as trained. */
+  public static InferenceSettings of(WeightTypes types) {
+    return new InferenceSettings(types, Long.MAX_VALUE, null, List.of());
+  }
+
+  /** The same with as many experts a token as trained. */
+  public InferenceSettings asTrained() {
+    return new InferenceSettings(types, memory, experts, List.of());
+  }
+
+  /** {@code panamoe/experts} in the user's cache folder; null if the user has no cache folder. */
+  public static Path usersExperts(Map<String, String> environment) {
+    return UserCache.folder(environment, "experts").orElse(null);
+  }
+
+  /**
+   * The model as it is run.
+   *
+   * @throws RoutingException if the numbers of experts do not fit it
+   */
+  public ModelConfig config(ModelConfig trained) {
+    List<RoutedLayer> layers = RoutedLayer.of(trained);
+    if (topK.isEmpty()) {
+      return trained;
+    }
+    if (layers.isEmpty() || trained.encoder() != null) {
+      throw new RoutingException(
+          "the model has "
+              + (layers.isEmpty() ? "no MoE layers" : "an encoder")
+              + ": its experts per token cannot be set");
+    }
+    if (topK.size() != 1 && topK.size() != layers.size()) {
+      throw new RoutingException(
+          "the experts per token are "
+              + topK.size()
+              + " numbers, expected one, or one for each of "
+              + layers.size()
+              + " MoE layers");
+    }
+    int[] next = {0};
+    return trained.withGates(
+        gate -> {
+          int i = next[0]++;
+          int fewer = topK.get(topK.size() == 1 ? 0 : i);
+          if (fewer < 1 || fewer > gate.topK()) {
+            throw new RoutingException(
+                "the experts per token are "
+                    + fewer
+                    + " for layer "
+                    + layers.get(i).layer()
+                    + ", expected 1 to "
+                    + gate.topK());
+          }
+          return gate.withTopK(fewer);
+        });
+  }
+}

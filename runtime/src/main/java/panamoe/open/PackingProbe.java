@@ -1,0 +1,54 @@
+package panamoe.open;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Random;
+import panamoe.backend.Backend;
+import panamoe.tensor.BlockRounding;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/**
+ * A small matrix as a backend rounds and packs it: packed weights in a file are another backend's,
+ * instruction set's or version's if it gives other bytes.
+ */
+final class PackingProbe {
+  private static final long ROWS = 70; // one panel, and a part of one
+  private static final long COLUMNS = 512; // whole blocks of every format
+  private static final int SEED = 1;
+
+  private PackingProbe() {}
+
+  static byte[] of(Backend backend, DType dtype) {
+    try (TensorScope scope = TensorScope.confined(backend)) {
+      Random random = new Random(SEED);
+      Tensor matrix = scope.allocate(DType.FLOAT32, ROWS, COLUMNS);
+      MemorySegment floats = matrix.data();
+      for (long i = 0; i < matrix.count(); i++) {
+        floats.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) random.nextGaussian());
+      }
+      Tensor source = dtype.isBlocks() ? blocks(scope, dtype, floats, random) : matrix;
+      Tensor packed =
+          scope.allocatePacked(dtype, backend.packedBytes(dtype, ROWS, COLUMNS), ROWS, COLUMNS);
+      packed.data().fill((byte) 0); // padding compares equal
+      backend.pack(source, packed);
+      backend.synchronize();
+      return packed.data().toArray(ValueLayout.JAVA_BYTE);
+    }
+  }
+
+  private static Tensor blocks(
+      TensorScope scope, DType dtype, MemorySegment floats, Random random) {
+    Tensor blocks =
+        scope.allocate(DType.UINT8, dtype.bytes(ROWS * COLUMNS)).part(0, dtype, ROWS, COLUMNS);
+    if (dtype == DType.Q8_0 || dtype == DType.Q4_0) {
+      BlockRounding.round(dtype, floats, blocks.data());
+    } else {
+      for (long i = 0; i < blocks.bytes(); i++) {
+        blocks.data().set(ValueLayout.JAVA_BYTE, i, (byte) random.nextInt(64)); // finite scales
+      }
+    }
+    return blocks;
+  }
+}

@@ -1,0 +1,346 @@
+package panamoe.engine.schedule;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SymbolLookup;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import java.util.List;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import panamoe.backend.Activation;
+import panamoe.backend.Backend;
+import panamoe.backend.Backends;
+import panamoe.backend.GateSettings.DropPolicy;
+import panamoe.backend.GateSettings.QueueOrder;
+import panamoe.bindings.NativeLibrary;
+import panamoe.comm.Alone;
+import panamoe.config.GateConfig;
+import panamoe.config.GateConfig.Capacity;
+import panamoe.config.GateConfig.Choice;
+import panamoe.config.GateConfig.Loss;
+import panamoe.config.GateConfig.Noise;
+import panamoe.config.ModelConfig;
+import panamoe.config.MoeConfig;
+import panamoe.config.NormConfig;
+import panamoe.config.UniformModel;
+import panamoe.engine.EngineConfig;
+import panamoe.engine.sample.Sampler;
+import panamoe.engine.sample.SamplerState;
+import panamoe.engine.sample.SamplingConfig;
+import panamoe.model.LanguageModel;
+import panamoe.moe.Gate;
+import panamoe.moe.MoeLayer;
+import panamoe.op.Pass;
+import panamoe.op.Tape;
+import panamoe.param.Declarations;
+import panamoe.param.ParameterStore;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+import panamoe.train.LayerLoad;
+import panamoe.train.LoadMeter;
+
+/**
+ * How often the host gives a card work, waits for it and copies to and from its memory, as the
+ * emulation of CUDA counts it. The bounds are what is needed today; they may only fall.
+ */
+@SuppressWarnings(
+    "restricted") // Calls functions of the emulation and of libc, which no binding has.
+class CardWorkTest {
+  private static final int TOKENS = 12;
+  private static final int VOCABULARY = 37;
+
+  /**
+   * @param copies between the host and the card's memory
+   */
+  private record Work(long launches, long waits, long copies) {
+    Work since(Work before) {
+      return new Work(launches - before.launches, waits - before.waits, copies - before.copies);
+    }
+  }
+
+  @BeforeEach
+  void theEmulationIsUnderTest() {
+    assumeTrue(System.getProperty("panamoe.test.backends", "simt").contains("simt"));
+  }
+
+  /** Router, gate (2), dispatch, experts (2) and combine; float32 experts are two launches each. */
+  @ParameterizedTest
+  @CsvSource({"BFLOAT16, 7", "FLOAT32, 9"})
+  void anInferenceForwardOfAMoeLayerNeverWaits(DType dtype, int launches) throws Throwable {
+    MoeConfig config = MoeConfig.of(4, 16, Activation.GELU_TANH, true, GateConfig.dropless(2));
+    try (Backend backend = asynchronous();
+        ParameterStore store = new ParameterStore();
+        TensorScope scope = TensorScope.confined(backend)) {
+      MoeLayer layer = new MoeLayer(Declarations.of(store, 1, "moe"), 0, 8, config);
+      store.materialize(backend, dtype, false, 1);
+      Tensor x = scope.zeros(dtype, TOKENS, 8);
+      layer.forward(Pass.inference(backend, scope), x, null, null);
+      backend.synchronize();
+      Work before = work();
+      layer.forward(Pass.inference(backend, scope), x, null, null);
+      Work done = work().since(before);
+      backend.synchronize();
+      assertEquals(launches, done.launches);
+      assertEquals(0, done.waits);
+    }
+  }
+
+  /** Gates write them to the meter's memory, which is read when the step's loads are taken. */
+  @Test
+  void loadStatisticsOfALayerWaitForNothing() throws Throwable {
+    MoeConfig config = MoeConfig.of(4, 16, Activation.GELU_TANH, true, GateConfig.dropless(2));
+    try (Backend backend = asynchronous();
+        ParameterStore store = new ParameterStore();
+        TensorScope scope = TensorScope.confined(backend)) {
+      MoeLayer layer = new MoeLayer(Declarations.of(store, 1, "moe"), 0, 8, config);
+      store.materialize(backend, DType.FLOAT32, false, 1);
+      Tensor x = scope.zeros(DType.FLOAT32, TOKENS, 8);
+      LoadMeter meter = new LoadMeter(backend);
+      Pass pass = Pass.inference(backend, scope).observedBy(meter);
+      layer.forward(pass, x, null, null);
+      meter.take(Alone.WORLD);
+      Work before = work();
+      layer.forward(pass, x, null, null);
+      assertEquals(0, work().since(before).waits);
+      LayerLoad load = meter.take(Alone.WORLD).getFirst();
+      assertEquals(2 * TOKENS, load.routes());
+      assertTrue(load.routerEntropy() > 0, load.toString());
+    }
+  }
+
+  @Test
+  void aRouterAndItsGateAreThreeLaunches() throws Throwable {
+    GateConfig capacity =
+        GateConfig.dropless(2)
+            .withCapacity(
+                new Capacity(DropPolicy.POSITION, 1.25, 1.25, 4, QueueOrder.CHOICE_MAJOR));
+    for (GateConfig config : List.of(GateConfig.dropless(2), capacity, GateConfig.deepSeek(2, 8))) {
+      try (Backend backend = asynchronous();
+          ParameterStore store = new ParameterStore();
+          TensorScope scope = TensorScope.confined(backend)) {
+        Gate gate = new Gate(Declarations.of(store, 1, "gate"), 600, 8, config);
+        store.materialize(backend, DType.FLOAT32, false, 1);
+        Tensor x = scope.zeros(DType.FLOAT32, TOKENS, 600); // the router's sums are split
+        Work before = work();
+        gate.forward(Pass.inference(backend, scope), x, null, TOKENS);
+        assertEquals(new Work(3, 0, 0), work().since(before), config.toString());
+      }
+    }
+  }
+
+  @Test
+  void trainingAMoeLayerNeverWaits() throws Throwable {
+    GateConfig plain = GateConfig.dropless(2);
+    for (GateConfig config :
+        List.of(
+            plain,
+            plain.withChoice(Choice.with(Noise.JITTER)),
+            plain.withChoice(Choice.with(Noise.GUMBEL)),
+            plain.withLoss(new Loss(true, 0.01, 1e-3)),
+            plain.withCosine(new GateConfig.Cosine(4)),
+            plain.withLoss(new Loss(false, 0.01, 1e-3, true, null)),
+            GateConfig.deepSpeed(1, 1, 2),
+            GateConfig.deepSpeed(2, 1, 2),
+            GateConfig.deepSpeed(3, 1, 2),
+            plain.withCapacity(
+                new Capacity(DropPolicy.BEST_SCORE, 1, 1, 2, QueueOrder.CHOICE_MAJOR)),
+            GateConfig.deepSeek(2, 8))) {
+      assertEquals(0, waitsOfTraining(config), config.toString());
+    }
+  }
+
+  /** Waits of a forward and a backward of a layer whose loads are measured. */
+  private static long waitsOfTraining(GateConfig config) throws Throwable {
+    MoeConfig moe = MoeConfig.of(8, 16, Activation.GELU_TANH, true, config);
+    try (Backend backend = asynchronous();
+        ParameterStore store = new ParameterStore();
+        TensorScope scope = TensorScope.confined(backend)) {
+      MoeLayer layer = new MoeLayer(Declarations.of(store, 1, "moe"), 0, 8, moe);
+      store.materialize(backend, DType.FLOAT32, true, 1);
+      Tensor x = scope.zeros(DType.FLOAT32, TOKENS, 8);
+      Tensor dy = scope.zeros(DType.FLOAT32, TOKENS, 8);
+      Tape tape = new Tape(backend);
+      store.watch(tape);
+      LoadMeter meter = new LoadMeter(backend);
+      Pass pass = Pass.training(backend, scope, tape, 5, 1).observedBy(meter);
+      Work before = work();
+      tape.addGradient(layer.forward(pass, x, null, null), dy);
+      tape.backward();
+      long waits = work().since(before).waits;
+      assertEquals(8, meter.take(Alone.WORLD).getFirst().experts());
+      assertTrue(work().since(before).waits > waits, "the loads were read without a wait");
+      return waits;
+    }
+  }
+
+  @Test
+  void aDecodeStepIsOneCopyInOneLaunchAndOneCopyOut() throws Throwable {
+    decode((runner, rows, _) -> runner.run(rows), new Work(1, 1, 2));
+  }
+
+  /** A run of changes far from the rows is one copy; those close to them are part of theirs. */
+  @Test
+  void ofALargeTableWhatChangesCrosses() throws Throwable {
+    int blocks = 1 << 16;
+    try (Backend backend = asynchronous();
+        TensorScope scope = TensorScope.confined(backend)) {
+      StepInputs inputs = new StepInputs(scope, 3, blocks, 4);
+      StepRows rows = new StepRows(4);
+      rows.change(0, 0, 5);
+      rows.change(0, 1, 6);
+      rows.change(1, 9, 7);
+      rows.change(2, blocks - 1, 8);
+      rows.add(3, 2, 11);
+      Work before = work();
+      inputs.changeTable(rows);
+      inputs.fill(rows);
+      assertEquals(new Work(0, 0, 3), work().since(before));
+      int[] expected = new int[3 * blocks];
+      expected[0] = 5;
+      expected[1] = 6;
+      expected[blocks + 9] = 7;
+      expected[3 * blocks - 1] = 8;
+      assertArrayEquals(expected, inputs.table().toInts());
+      assertArrayEquals(new int[] {11}, inputs.positions(1).toInts());
+    }
+  }
+
+  /** Settings go in and the token comes out beside what the step itself takes and gives. */
+  @Test
+  void drawingAddsOneOfEach() throws Throwable {
+    SamplerState state = new SamplerState(SamplingConfig.GREEDY);
+    decode(
+        (runner, rows, sampler) -> {
+          runner.run(rows);
+          sampler.take(runner.logits());
+          sampler.ask(0, state);
+          sampler.draw();
+          assertTrue(sampler.token(0) >= 0);
+        },
+        new Work(2, 2, 4));
+  }
+
+  /** One copy more where a row's logits are looked at, and another where they are changed. */
+  @ParameterizedTest
+  @CsvSource({"false, 5", "true, 6"})
+  void logitsCrossOnlyWhereTheHostNeedsThem(boolean changes, int copies) throws Throwable {
+    SamplerState state = new SamplerState(SamplingConfig.GREEDY);
+    decode(
+        (runner, rows, sampler) -> {
+          runner.run(rows);
+          sampler.take(runner.logits());
+          MemorySegment logits = changes ? sampler.change(0) : sampler.row(0);
+          float kept = logits.getAtIndex(ValueLayout.JAVA_FLOAT, 5);
+          if (changes) {
+            logits.fill((byte) 0).setAtIndex(ValueLayout.JAVA_FLOAT, 5, Math.abs(kept) + 1);
+          }
+          sampler.ask(0, state);
+          sampler.draw();
+          assertTrue(!changes || sampler.token(0) == 5);
+        },
+        new Work(2, 3, copies));
+  }
+
+  private interface DecodeStep {
+    void run(ModelRunner runner, StepRows rows, Sampler sampler);
+  }
+
+  private static void decode(DecodeStep step, Work expected) throws Throwable {
+    ModelConfig config =
+        new UniformModel(
+                VOCABULARY,
+                24,
+                32,
+                2,
+                1,
+                48,
+                List.of(0, 5),
+                true,
+                GateConfig.dropless(1),
+                Activation.GELU_TANH,
+                NormConfig.Kind.LAYER,
+                UniformModel.Positions.LEARNED,
+                true,
+                0.2)
+            .toConfig();
+    try (Backend backend = asynchronous();
+        LanguageModel model = new LanguageModel(config)) {
+      model.materialize(backend, DType.FLOAT32, false, 3);
+      model.pack(backend, DType.FLOAT32);
+      try (ModelRunner runner = new ModelRunner(backend, model, EngineConfig.one(24));
+          Sampler sampler = new Sampler(backend)) {
+        StepRows rows = new StepRows(1);
+        rows.change(0, 0, 0);
+        Work before = work();
+        for (int position = 0; position < 3; position++) { // the third one is replayed
+          before = work();
+          rows.add(7, 0, position);
+          rows.want();
+          step.run(runner, rows, sampler);
+          rows.clear();
+        }
+        assertEquals(expected, work().since(before));
+      }
+    }
+  }
+
+  /** A backend that does not wait after every kernel, as the emulation else does. */
+  private static Backend asynchronous() throws Throwable {
+    setSynchronous("0");
+    try {
+      return Backends.open("simt", 1);
+    } finally {
+      setSynchronous("1"); // the emulation's default
+    }
+  }
+
+  private static void setSynchronous(String value) throws Throwable {
+    try (Arena arena = Arena.ofConfined()) {
+      int unused =
+          (int)
+              function(
+                      Linker.nativeLinker().defaultLookup(),
+                      "setenv",
+                      FunctionDescriptor.of(
+                          ValueLayout.JAVA_INT,
+                          ValueLayout.ADDRESS,
+                          ValueLayout.ADDRESS,
+                          ValueLayout.JAVA_INT))
+                  .invokeExact(
+                      arena.allocateFrom("PANAMOE_CUDA_SYNCHRONOUS"), arena.allocateFrom(value), 1);
+      assertEquals(0, unused);
+    }
+  }
+
+  private static Work work() throws Throwable {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment counts = arena.allocate(ValueLayout.JAVA_LONG, 3);
+      function(
+              SymbolLookup.libraryLookup(
+                  NativeLibrary.file().orElseThrow().resolveSibling("libpanamoe_simt.so"), arena),
+              "simt_work",
+              FunctionDescriptor.ofVoid(ValueLayout.ADDRESS))
+          .invokeExact(counts);
+      return new Work(
+          counts.getAtIndex(ValueLayout.JAVA_LONG, 0),
+          counts.getAtIndex(ValueLayout.JAVA_LONG, 1),
+          counts.getAtIndex(ValueLayout.JAVA_LONG, 2));
+    }
+  }
+
+  private static MethodHandle function(
+      SymbolLookup library, String name, FunctionDescriptor descriptor) {
+    return Linker.nativeLinker().downcallHandle(library.findOrThrow(name), descriptor);
+  }
+}

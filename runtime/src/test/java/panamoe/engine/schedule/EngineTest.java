@@ -1,0 +1,531 @@
+package panamoe.engine.schedule;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.Set;
+import java.util.SplittableRandom;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import java.util.function.Function;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import panamoe.data.ByteTokenizer;
+import panamoe.data.Tokenizer;
+import panamoe.engine.EngineConfig;
+import panamoe.engine.Generation;
+import panamoe.engine.Generation.End;
+import panamoe.engine.GenerationHandle;
+import panamoe.engine.GenerationListener;
+import panamoe.engine.GenerationRequest;
+import panamoe.engine.GenerationRequest.Terms;
+import panamoe.engine.StopConfig;
+import panamoe.engine.routes.Routing;
+import panamoe.engine.sample.SamplingConfig;
+import panamoe.engine.sample.TokenConstraint;
+import panamoe.engine.sample.TokenLogprobs;
+import panamoe.tensor.Tensor;
+
+/** Plans, blocks and ends of many texts, over a model that is a hash of what its cache holds. */
+class EngineTest {
+  private static final int CONTEXT = 40;
+  private static final EngineConfig ROOMY = new EngineConfig(200, 4, 50, 64, 0.25, true, 0);
+
+  /** Bytes from 'A' on, and token 60 as the end of text. */
+  static final class Letters implements Tokenizer {
+    @Override
+    public int[] encode(String text) {
+      return text.chars().map(letter -> letter - 'A').toArray();
+    }
+
+    @Override
+    public byte[] bytesOf(int token) {
+      return token == endOfText() ? new byte[0] : new byte[] {(byte) ('A' + token)};
+    }
+
+    @Override
+    public int vocabularySize() {
+      return HashRunner.VOCABULARY;
+    }
+
+    @Override
+    public int endOfText() {
+      return 60;
+    }
+
+    @Override
+    public String sha256() {
+      return new ByteTokenizer().sha256();
+    }
+  }
+
+  private HashRunner runner;
+
+  private Engine engine(EngineConfig config, int ranks) {
+    runner = new HashRunner(config, ranks, CONTEXT);
+    return new Engine(runner, ranks, new Letters(), config, CONTEXT, HashRunner.VOCABULARY);
+  }
+
+  private static void drain(Engine engine) {
+    while (engine.step()) {
+      assertTrue(engine.usage() <= 1);
+    }
+    assertEquals(0, engine.usage(), "blocks are lost");
+  }
+
+  private static Recorder alone(GenerationRequest request) {
+    Recorder recorder = new Recorder();
+    EngineTest test = new EngineTest();
+    Engine engine = test.engine(new EngineConfig(40, 1, 1, 1, 1, false, 0), 1);
+    engine.submit(request, recorder);
+    drain(engine);
+    return recorder;
+  }
+
+  static GenerationRequest random(Random random) {
+    int shared = random.nextInt(3) * 6;
+    int own = random.nextInt(8) + (shared == 0 ? 1 : 0);
+    int[] prompt =
+        IntStream.concat(
+                IntStream.range(0, shared).map(i -> 3 * i % 50),
+                random.ints(own, 0, HashRunner.NAN))
+            .toArray();
+    boolean slide = random.nextBoolean();
+    return new GenerationRequest(
+        prompt,
+        new SamplingConfig(
+            random.nextInt(3) * 0.7,
+            random.nextInt(2) * 8,
+            0.9,
+            0.05,
+            new SamplingConfig.Penalties(1.2, 0.1, 0.2),
+            Map.of(random.nextInt(50), 1.5f),
+            random.nextLong()),
+        new StopConfig(random.nextInt(60), 2, List.of("QRS"), Set.of(7), false, slide),
+        3,
+        null,
+        new Terms(random.nextInt(2), "user" + random.nextInt(3), "", Terms.NEVER),
+        random.nextInt(3) == 0 ? new Routing(false, false, List.of(1)) : Routing.USUAL);
+  }
+
+  /** Whatever runs beside a text, whatever it shares, wherever it is interrupted. */
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 3, 4, 5, 6, 7, 8})
+  void aTextIsTheSameAloneAndInAStorm(int seed) {
+    Random random = new Random(seed);
+    int blockSize = 1 + random.nextInt(5);
+    int fewest = Math.ceilDiv(CONTEXT, blockSize);
+    int sequences = 1 + random.nextInt(8);
+    EngineConfig config =
+        new EngineConfig(
+            fewest + random.nextInt(2 * fewest),
+            blockSize,
+            sequences,
+            sequences + random.nextInt(20),
+            random.nextInt(3) * 0.5,
+            random.nextInt(4) > 0,
+            random.nextInt(4));
+    int ranks = 1 + seed % 3;
+    storm(engine(config, ranks), random, EngineTest::drain, EngineTest::alone);
+  }
+
+  /** Many texts, some of them cancelled; each is what it is alone. */
+  static void storm(
+      Engine engine,
+      Random random,
+      Consumer<Engine> drain,
+      Function<GenerationRequest, Recorder> alone) {
+    Map<Recorder, GenerationRequest> asked = new HashMap<>();
+    for (int i = 0; i < 60; i++) {
+      GenerationRequest request = random(random);
+      Recorder recorder = new Recorder();
+      GenerationHandle handle = engine.submit(request, recorder);
+      if (random.nextInt(5) == 0) {
+        for (int step = random.nextInt(10); step > 0; step--) {
+          engine.step();
+        }
+        handle.cancel();
+      } else {
+        asked.put(recorder, request);
+      }
+      for (int step = random.nextInt(4); step > 0; step--) {
+        engine.step();
+      }
+    }
+    drain.accept(engine);
+    asked.forEach(
+        (found, request) -> {
+          Recorder expected = alone.apply(request);
+          assertEquals(expected.tokens, found.tokens, request::toString);
+          assertEquals(expected.logprobBits, found.logprobBits, request::toString);
+          assertEquals(expected.text.toString(), found.text.toString());
+          assertEquals(expected.generation.end(), found.generation.end());
+          assertEquals(expected.generation.text(), found.generation.text());
+        });
+  }
+
+  @Test
+  void roomRunsOutAndTheYoungestIsInterrupted() {
+    Engine engine = engine(new EngineConfig(10, 4, 4, 16, 0, false, 0), 1);
+    List<Recorder> recorders = new ArrayList<>();
+    for (int i = 0; i < 4; i++) {
+      recorders.add(submit(engine, request("ABCDEF" + (char) ('G' + i), 20)));
+    }
+    drain(engine);
+    assertTrue(engine.interruptions() > 0);
+    for (Recorder recorder : recorders) {
+      assertEquals(20, recorder.tokens.size());
+    }
+  }
+
+  @Test
+  void withAFullReserveNobodyIsInterrupted() {
+    Engine engine = engine(new EngineConfig(10, 4, 4, 16, 1, false, 0), 1);
+    for (int i = 0; i < 4; i++) {
+      submit(engine, request("ABCDEF" + (char) ('G' + i), 20));
+    }
+    drain(engine);
+    assertEquals(0, engine.interruptions());
+  }
+
+  private static GenerationRequest request(String prompt, int tokens) {
+    return GenerationRequest.of(
+        new Letters().encode(prompt),
+        SamplingConfig.GREEDY,
+        new StopConfig(tokens, 0, List.of(), Set.of(), true, false));
+  }
+
+  private static Recorder submit(Engine engine, GenerationRequest request) {
+    Recorder recorder = new Recorder();
+    engine.submit(request, recorder);
+    return recorder;
+  }
+
+  @Test
+  void whatAnEarlierTextBeganWithIsNotComputedAgain() {
+    Engine engine = engine(ROOMY, 1);
+    Recorder first = submit(engine, request("ABCDEFGHIJKLM", 3));
+    drain(engine);
+    long before = runner.rows;
+    Recorder second = submit(engine, request("ABCDEFGHIJKLM", 3));
+    drain(engine);
+    assertEquals(0, first.generation.sharedTokens());
+    assertEquals(12, second.generation.sharedTokens());
+    assertEquals(1 + 2, runner.rows - before);
+    assertEquals(first.tokens, second.tokens);
+    GenerationRequest again = request("ABCDEFGHIJKLM", 3);
+    Recorder third = submit(engine, again.with(new Terms(0, "", "salt", Terms.NEVER)));
+    drain(engine);
+    assertEquals(0, third.generation.sharedTokens());
+    assertEquals(first.tokens, third.tokens);
+  }
+
+  @Test
+  void aPromptIsComputedInPartsBesideWriting() {
+    Engine engine = engine(new EngineConfig(40, 4, 4, 6, 0.25, true, 0), 1);
+    Recorder writer = submit(engine, request("AB", 30));
+    engine.step();
+    Recorder reader = submit(engine, request("CDEFGHIJKLMNOPQRSTUVWXYZ", 2));
+    int steps = 0;
+    while (reader.tokens.isEmpty()) {
+      engine.step();
+      steps++;
+    }
+    assertEquals(5, steps, "24 tokens, 5 a step beside the one that is written");
+    assertEquals(1 + steps, writer.tokens.size());
+  }
+
+  @Test
+  void usersTakeTurnsAndPriorityGoesFirst() {
+    Engine engine = engine(new EngineConfig(40, 4, 1, 8, 0.25, true, 0), 1);
+    List<String> order = new ArrayList<>();
+    for (String name : List.of("a1", "a2", "a3", "b1", "c1", "A9")) {
+      int priority = name.equals("A9") ? 1 : 0;
+      engine.submit(
+          request("AB", 1).with(new Terms(priority, name.substring(0, 1), "", Terms.NEVER)),
+          new GenerationListener() {
+            @Override
+            public void ended(Generation generation) {
+              order.add(name);
+            }
+          });
+    }
+    drain(engine);
+    assertEquals(List.of("A9", "a1", "b1", "c1", "a2", "a3"), order);
+  }
+
+  @Test
+  void endsAreTold() {
+    Engine engine = engine(ROOMY, 1);
+    assertEquals(End.LENGTH, engine.run(request("ABC", 0), _ -> {}).end());
+    assertEquals(End.LENGTH, engine.run(request("ABC", 5), _ -> {}).end());
+    Generation atContext = engine.run(request("ABC", 100), _ -> {});
+    assertEquals(End.LENGTH, atContext.end());
+    assertEquals(CONTEXT - 3, atContext.tokens());
+    GenerationRequest late = request("A", 9).with(new Terms(0, "", "", System.nanoTime() - 1));
+    Generation none = engine.run(late, _ -> {});
+    assertEquals(End.DEADLINE, none.end());
+    assertEquals(0, none.tokens());
+    assertEquals(0, none.times().started());
+    Recorder recorder = new Recorder();
+    GenerationHandle handle = engine.submit(request("ABC", 9), recorder);
+    engine.step();
+    handle.cancel();
+    drain(engine);
+    assertEquals(End.CANCELLED, recorder.generation.end());
+    assertEquals(1, recorder.generation.tokens());
+  }
+
+  /** Only even letters; the text may end after four. */
+  private static final class Even implements TokenConstraint {
+    private int accepted;
+
+    @Override
+    public BitSet allowed() {
+      BitSet allowed = new BitSet();
+      IntStream.range(0, 29).forEach(i -> allowed.set(2 * i));
+      allowed.set(60, accepted >= 4);
+      return allowed;
+    }
+
+    @Override
+    public void accept(int token) {
+      accepted++;
+    }
+  }
+
+  @Test
+  void aConstraintIsKept() {
+    Engine engine = engine(ROOMY, 1);
+    for (int seed = 0; seed < 20; seed++) {
+      Recorder recorder =
+          submit(
+              engine,
+              new GenerationRequest(
+                  new int[] {1, 2},
+                  SamplingConfig.of(1, 0, 1, seed),
+                  StopConfig.of(20, List.of()),
+                  -1,
+                  Even::new,
+                  Terms.USUAL));
+      drain(engine);
+      assertTrue(recorder.tokens.size() >= 4);
+      recorder.tokens.forEach(token -> assertEquals(0, token % 2));
+    }
+  }
+
+  /** Allows the one token whose logit is a number behind {@link HashRunner#NAN}. */
+  private static final class OnlyNumber implements TokenConstraint {
+    @Override
+    public BitSet allowed() {
+      BitSet allowed = new BitSet();
+      allowed.set(HashRunner.NAN);
+      return allowed;
+    }
+
+    @Override
+    public void accept(int token) {}
+  }
+
+  @Test
+  void aConstraintHidesNoLogitThatIsNotFinite() {
+    Engine engine = engine(ROOMY, 1);
+    Recorder recorder =
+        submit(
+            engine,
+            new GenerationRequest(
+                new int[] {1, HashRunner.NAN},
+                SamplingConfig.GREEDY,
+                StopConfig.of(3, List.of()),
+                -1,
+                OnlyNumber::new,
+                Terms.USUAL));
+    drain(engine);
+    assertEquals(List.of(), recorder.tokens);
+    assertTrue(recorder.failure.getMessage().contains("not finite"), recorder.failure::toString);
+  }
+
+  /** Where a text repeats itself, guesses are right. */
+  @Test
+  void guessesSaveStepsAndChangeNothing() {
+    GenerationRequest request = request("ABCABCABCABC", 20);
+    Engine engine = engine(new EngineConfig(40, 4, 4, 16, 0.25, true, 4), 1);
+    Recorder found = submit(engine, request);
+    drain(engine);
+    assertEquals(alone(request).tokens, found.tokens);
+    Map<Integer, Float> bias = Map.of(3, 90f);
+    GenerationRequest repeating =
+        GenerationRequest.of(
+            request.prompt(),
+            new SamplingConfig(0, 0, 1, 0, SamplingConfig.Penalties.NONE, bias, 0),
+            request.stop());
+    int before = runner.steps;
+    Recorder same = submit(engine, repeating);
+    drain(engine);
+    assertEquals(Collections.nCopies(20, 3), same.tokens);
+    assertTrue(runner.steps - before < 10, "steps: " + (runner.steps - before));
+  }
+
+  @Test
+  void closingCancelsWhatIsLeft() {
+    Engine engine = engine(ROOMY, 1);
+    Recorder running = submit(engine, request("ABC", 9));
+    engine.step();
+    Recorder waiting = submit(engine, request("ABC", 9));
+    engine.close();
+    assertEquals(End.CANCELLED, running.generation.end());
+    assertEquals(End.CANCELLED, waiting.generation.end());
+  }
+
+  @Test
+  void oneTextFailsAlone() {
+    Engine engine = engine(ROOMY, 1);
+    Recorder good = submit(engine, request("ABC", 9));
+    Recorder nan = submit(engine, request("AB" + (char) ('A' + HashRunner.NAN), 9));
+    Recorder refused = submit(engine, request("AB" + (char) ('A' + HashRunner.REFUSED), 9));
+    drain(engine);
+    assertEquals(alone(request("ABC", 9)).tokens, good.tokens);
+    assertNull(nan.generation);
+    assertTrue(
+        nan.failure.getMessage().contains("not finite in layer 3 after 3 tokens"),
+        nan.failure::toString);
+    assertEquals("token 59 is refused", refused.failure.getMessage());
+  }
+
+  /** As on ranks, which do not meet again after a failure. */
+  @Test
+  void whereNothingCanBeComputedAgainAllTextsFail() {
+    HashRunner lost =
+        new HashRunner(ROOMY, 1, CONTEXT) {
+          @Override
+          public boolean recovers() {
+            return false;
+          }
+        };
+    Engine engine = new Engine(lost, 1, new Letters(), ROOMY, CONTEXT, HashRunner.VOCABULARY);
+    Recorder good = submit(engine, request("ABC", 9));
+    Recorder refused = submit(engine, request("AB" + (char) ('A' + HashRunner.REFUSED), 9));
+    assertThrows(IllegalArgumentException.class, engine::step);
+    assertEquals("token 59 is refused", good.failure.getMessage());
+    assertSame(good.failure, refused.failure);
+    assertEquals(0, engine.usage());
+  }
+
+  @Test
+  void whereTokensCannotBeDrawnAllTextsFail() {
+    IllegalStateException gone = new IllegalStateException("the card is gone");
+    HashRunner lost =
+        new HashRunner(ROOMY, 1, CONTEXT) {
+          @Override
+          public Tensor logits() {
+            throw gone;
+          }
+        };
+    Engine engine = new Engine(lost, 1, new Letters(), ROOMY, CONTEXT, HashRunner.VOCABULARY);
+    Recorder text = submit(engine, request("ABC", 9));
+    assertSame(gone, assertThrows(IllegalStateException.class, engine::step));
+    assertSame(gone, text.failure);
+    assertEquals(0, engine.usage());
+  }
+
+  @Test
+  void anEngineThatFailsWhileItIsIdleSaysSo() throws InterruptedException {
+    IllegalStateException gone = new IllegalStateException("rank 1 is gone");
+    HashRunner lost =
+        new HashRunner(ROOMY, 1, CONTEXT) {
+          @Override
+          public void idle() {
+            throw gone;
+          }
+
+          @Override
+          public void close() {
+            throw new IllegalStateException("rank 1 is still gone");
+          }
+        };
+    Engine engine = new Engine(lost, 1, new Letters(), ROOMY, CONTEXT, HashRunner.VOCABULARY);
+    CountDownLatch failed = new CountDownLatch(1);
+    EngineThread thread = new EngineThread(engine, _ -> {}, failed::countDown);
+    assertTrue(failed.await(30, TimeUnit.SECONDS));
+    assertSame(gone, thread.failure());
+    assertThrows(
+        IllegalStateException.class, () -> thread.submit(request("ABC", 1), new Recorder()));
+  }
+
+  @Test
+  void aListenerThatThrowsEndsItsTextAlone() {
+    Engine engine = engine(ROOMY, 1);
+    Recorder other = submit(engine, request("ABC", 9));
+    IllegalStateException thrown = new IllegalStateException("nobody listens");
+    assertSame(
+        thrown,
+        assertThrows(
+            IllegalStateException.class,
+            () ->
+                engine.run(
+                    request("XYZ", 9),
+                    _ -> {
+                      throw thrown;
+                    })));
+    drain(engine);
+    assertEquals(alone(request("ABC", 9)).tokens, other.tokens);
+  }
+
+  @Test
+  void whatCannotBeWrittenIsRefused() {
+    Engine engine = engine(new EngineConfig(5, 4, 2, 8, 0.25, true, 0), 1);
+    assertRefused(
+        engine, request("A".repeat(CONTEXT + 1), 1), "more than the model's context of 40");
+    assertRefused(engine, request("A".repeat(10), 11), "more than the cache's 20");
+    assertRefused(
+        engine,
+        GenerationRequest.of(new int[] {61}, SamplingConfig.GREEDY, request("A", 1).stop()),
+        "token 61");
+    assertThrows(IllegalArgumentException.class, () -> request("", 1));
+    assertFalse(engine.step());
+  }
+
+  private static void assertRefused(Engine engine, GenerationRequest request, String why) {
+    String message =
+        assertThrows(IllegalArgumentException.class, () -> engine.submit(request, new Recorder()))
+            .getMessage();
+    assertTrue(message.contains(why), message);
+  }
+
+  @Test
+  void logprobsAreThoseOfTheSoftmaxBestFirst() {
+    float[] logits = new float[30];
+    SplittableRandom random = new SplittableRandom(5);
+    for (int i = 0; i < logits.length; i++) {
+      logits[i] = (float) random.nextDouble();
+    }
+    logits[7] = logits[3];
+    TokenLogprobs found = TokenLogprobs.of(logits, 3, 30);
+    double sum = 0;
+    for (float logit : logits) {
+      sum += Math.exp(logit);
+    }
+    for (int i = 0; i < 30; i++) {
+      assertEquals(logits[found.tokens()[i]] - Math.log(sum), found.logprobs()[i], 1e-12);
+      assertTrue(i == 0 || found.logprobs()[i] <= found.logprobs()[i - 1]);
+    }
+    assertEquals(30, IntStream.of(found.tokens()).distinct().count());
+    assertEquals(logits[3] - Math.log(sum), found.logprob(), 1e-12);
+    TokenLogprobs three = TokenLogprobs.of(logits, 3, 3);
+    assertEquals(found.tokens()[2], three.tokens()[2]);
+  }
+}

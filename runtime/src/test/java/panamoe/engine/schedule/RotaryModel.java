@@ -1,0 +1,37 @@
+package panamoe.engine.schedule;
+
+import java.util.List;
+import panamoe.backend.Activation;
+import panamoe.config.GateConfig;
+import panamoe.config.ModelConfig;
+import panamoe.config.NormConfig;
+import panamoe.config.UniformModel;
+import panamoe.data.ByteTokenizer;
+
+/** A small model of bytes for tests of the engine: hidden 32, four heads, rotary positions. */
+public final class RotaryModel {
+  private RotaryModel() {}
+
+  /**
+   * @param experts of each layer; 0: a dense one
+   */
+  public static ModelConfig of(
+      int context, int keyValueHeads, List<Integer> experts, GateConfig gate) {
+    return new UniformModel(
+            new ByteTokenizer().vocabularySize(),
+            context,
+            32,
+            4,
+            keyValueHeads,
+            48,
+            experts,
+            true,
+            gate,
+            Activation.GELU_TANH,
+            NormConfig.Kind.LAYER,
+            UniformModel.Positions.ROTARY,
+            true,
+            0.2)
+        .toConfig();
+  }
+}

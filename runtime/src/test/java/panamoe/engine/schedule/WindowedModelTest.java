@@ -1,0 +1,190 @@
+package panamoe.engine.schedule;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
+import panamoe.backend.AttentionSettings.Mask;
+import panamoe.backend.Backend;
+import panamoe.backend.Backends;
+import panamoe.comm.ThreadWorld;
+import panamoe.comm.exchange.Strategy;
+import panamoe.config.AttentionConfig.Scores;
+import panamoe.config.BlockConfig;
+import panamoe.config.GateConfig;
+import panamoe.config.GroupedQueryConfig;
+import panamoe.config.ModelConfig;
+import panamoe.data.ByteTokenizer;
+import panamoe.engine.EngineConfig;
+import panamoe.engine.GenerationRequest;
+import panamoe.engine.StopConfig;
+import panamoe.engine.sample.SamplingConfig;
+import panamoe.model.LanguageModel;
+import panamoe.parallel.Overlap;
+import panamoe.parallel.Ranks;
+import panamoe.parallel.Topology;
+import panamoe.tensor.DType;
+
+/**
+ * Texts of a PR-MoE with windows in some of its layers: in any company those of a model whose
+ * layers all keep every token.
+ */
+class WindowedModelTest {
+  private static final int CONTEXT = 64;
+
+  /** Blocks for a third of the texts, and prefixes and guesses that change how rows come. */
+  private static final EngineConfig STORM = new EngineConfig(18, 4, 5, 16, 0, true, 3);
+
+  private static final EngineConfig ALONE = new EngineConfig(16, 4, 1, 1, 1, false, 0);
+
+  /** Of each layer; 0: none, as is one beyond the context. */
+  private static final int[] WINDOWS = {7, 0, 3, CONTEXT};
+
+  private static final ModelConfig MODEL = withWindows();
+
+  private static ModelConfig withWindows() {
+    ModelConfig whole = RotaryModel.of(CONTEXT, 2, List.of(0, 4, 8, 0), GateConfig.dropless(1));
+    List<BlockConfig> blocks = new ArrayList<>();
+    for (BlockConfig block : whole.blocks()) {
+      GroupedQueryConfig old = (GroupedQueryConfig) block.attention();
+      Scores scores = new Scores(Mask.CAUSAL, WINDOWS[blocks.size()], true, null);
+      blocks.add(
+          new BlockConfig(
+              block.attentionNorm(),
+              new GroupedQueryConfig(
+                  old.heads(), old.biases(), old.queryKeyNorm(), old.clip(), old.rotary(), scores),
+              block.feedForwardNorm(),
+              block.feedForward()));
+    }
+    return whole.withBlocks(blocks);
+  }
+
+  private static List<GenerationRequest> requests(int count) {
+    Random random = new Random(4);
+    int[] shared = random.ints(17, 0, 256).toArray();
+    List<GenerationRequest> requests = new ArrayList<>();
+    for (int i = 0; i < count; i++) {
+      int[] prompt = i % 3 == 0 ? shared : random.ints(1 + random.nextInt(20), 0, 256).toArray();
+      requests.add(
+          GenerationRequest.of(
+                  prompt,
+                  SamplingConfig.of(i % 3 * 0.5, 0, 1, i),
+                  StopConfig.of(10 + random.nextInt(30), List.of()))
+              .withLogprobs(2));
+    }
+    return requests;
+  }
+
+  /** Writes the texts together, or each after the one before. */
+  private static List<Recorder> write(Engine engine, int count, boolean together) {
+    List<Recorder> texts = new ArrayList<>();
+    for (GenerationRequest request : requests(count)) {
+      Recorder recorder = new Recorder();
+      engine.submit(request, recorder);
+      texts.add(recorder);
+      do {
+        engine.step();
+      } while (!together && !recorder.over());
+    }
+    while (engine.step()) {
+      engine.idle();
+    }
+    assertEquals(0, engine.usage());
+    assertEquals(0, engine.windowBlocks());
+    return texts;
+  }
+
+  private static LanguageModel model(Backend backend, Ranks ranks, DType dtype) {
+    LanguageModel model = new LanguageModel(MODEL, ranks);
+    model.materialize(backend, dtype, false, 3);
+    model.pack(backend, dtype);
+    return model;
+  }
+
+  /** With the same blocks in all layers. */
+  private static List<Recorder> expected(
+      Backend backend, DType dtype, EngineConfig config, int count, boolean together) {
+    try (LanguageModel model = model(backend, Ranks.alone(), dtype);
+        Engine engine =
+            new Engine(
+                new ModelRunner(backend, model, config),
+                1,
+                new ByteTokenizer(),
+                config,
+                CONTEXT,
+                MODEL.vocabulary())) {
+      return write(engine, count, together);
+    }
+  }
+
+  private static List<Recorder> texts(
+      Topology topology, DType dtype, EngineConfig config, boolean together) {
+    return ThreadWorld.of(topology.ranks())
+        .run(
+            world -> {
+              Ranks ranks = new Ranks(topology, world, Strategy.FLAT, Overlap.NONE);
+              List<Recorder> texts = new ArrayList<>();
+              try (Backend backend = Backends.open("cpu", 1);
+                  LanguageModel model = model(backend, ranks, dtype)) {
+                Engine.onRanks(
+                    backend,
+                    model,
+                    new ByteTokenizer(),
+                    config,
+                    engine -> {
+                      texts.addAll(write(engine, 12, together));
+                      assertEquals(together, engine.interruptions() > 0);
+                    });
+                ranks.close();
+              }
+              return texts;
+            })
+        .getFirst();
+  }
+
+  private static void assertSame(List<Recorder> expected, List<Recorder> found) {
+    for (int i = 0; i < expected.size(); i++) {
+      assertTrue(expected.get(i).tokens.size() > 5);
+      assertEquals(expected.get(i).tokens, found.get(i).tokens);
+      assertEquals(expected.get(i).logprobBits, found.get(i).logprobBits);
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1, FLOAT32, false", "1, BFLOAT16, true", "2, FLOAT32, true"})
+  void aTextIsThatOfAWholeCacheInAStorm(int ranks, DType dtype, boolean int8) {
+    List<Recorder> expected;
+    try (Backend backend = Backends.open("cpu", 1)) {
+      expected = expected(backend, dtype, ALONE.withInt8Cache(int8), 12, false);
+    }
+    Topology topology = new Topology(ranks, ranks, 1, 1);
+    EngineConfig storm = STORM.withInt8Cache(int8);
+    assertSame(expected, texts(topology, dtype, storm, true));
+  }
+
+  /** Tensor ranks divide sums, and so are compared with themselves. */
+  @ParameterizedTest
+  @CsvSource({"2, 1"})
+  void tensorRanksHoldWindowsToo(int tensor, int slices) {
+    Topology topology = new Topology(tensor, 1, tensor, slices);
+    List<Recorder> expected = texts(topology, DType.FLOAT32, ALONE, false);
+    assertSame(expected, texts(topology, DType.FLOAT32, STORM, true));
+  }
+
+  /** What a released block holds by now reaches no kernel's result. */
+  @ParameterizedTest
+  @MethodSource("panamoe.testkit.BackendsUnderTest#natives")
+  void everyBackendReadsWindowsAlone(Backend backend) {
+    EngineConfig config = new EngineConfig(32, 4, 2, 8, 1, false, 0);
+    List<Recorder> expected = expected(backend, DType.FLOAT32, config, 2, true);
+    try (LanguageModel model = model(backend, Ranks.alone(), DType.FLOAT32);
+        Engine engine = new Engine(backend, model, new ByteTokenizer(), config)) {
+      assertSame(expected, write(engine, 2, true));
+    }
+  }
+}

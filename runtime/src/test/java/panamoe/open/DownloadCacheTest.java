@@ -1,0 +1,106 @@
+package panamoe.open;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import panamoe.backend.Backend;
+import panamoe.backend.reference.ReferenceBackend;
+import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.StoredType;
+import panamoe.tensor.DType;
+
+/** A released model as Hugging Face's cache holds it: names in a snapshot, contents in blobs. */
+class DownloadCacheTest {
+  private static final String REVISION = "0123456789abcdef0123456789abcdef01234567";
+
+  @TempDir private Path folder;
+  private Path model;
+  private Path snapshot;
+  private int blobs;
+
+  @BeforeEach
+  void download() throws IOException {
+    model = Files.createDirectory(folder.resolve("models--acme--mixtral"));
+    snapshot = Files.createDirectories(model.resolve("snapshots").resolve(REVISION));
+    Files.createDirectory(model.resolve("blobs"));
+    Files.createDirectory(model.resolve("refs"));
+    Files.writeString(model.resolve("refs/main"), REVISION);
+    Path plain = ReleasedFolder.mixtral(16, 12, 3, StoredType.F32).write(folder.resolve("plain"));
+    try (Stream<Path> files = Files.list(plain)) {
+      for (Path file : files.sorted().toList()) {
+        Path blob = Path.of("..", "..", "blobs", "%064x".formatted(++blobs));
+        Files.copy(file, snapshot.resolve(blob));
+        Files.createSymbolicLink(snapshot.resolve(file.getFileName()), blob);
+      }
+    }
+  }
+
+  private static void loads(Path path) {
+    try (Backend backend = new ReferenceBackend()) {
+      ModelFolder.open(path).load(backend, DType.FLOAT32).close();
+    }
+  }
+
+  private void refused(Path path, String words) {
+    String message = assertThrows(CheckpointException.class, () -> loads(path)).getMessage();
+    assertTrue(message.contains(words), message);
+  }
+
+  @Test
+  void itOpensByTheModelOrASnapshot() throws IOException {
+    for (Path path : List.of(model, snapshot)) {
+      loads(path);
+      assertEquals(snapshot, ModelFolder.open(path).path());
+    }
+    loads(Files.createSymbolicLink(folder.resolve("mine"), snapshot));
+  }
+
+  @Test
+  void linksThatLeaveTheModelAreRefused() throws IOException {
+    Path config = snapshot.resolve("config.json");
+    Path weights = snapshot.resolve("model.safetensors");
+    for (Path outside :
+        List.of(
+            folder.resolve("plain/model.safetensors"),
+            Path.of("..", "..", "..", "plain", "model.safetensors"),
+            Path.of("model-copy"))) {
+      if (!outside.isAbsolute() && outside.getNameCount() == 1) {
+        Files.copy(folder.resolve("plain/model.safetensors"), snapshot.resolve(outside));
+      }
+      Files.delete(weights);
+      Files.createSymbolicLink(weights, outside);
+      refused(snapshot, weights + " is a symbolic link");
+    }
+    Files.delete(config);
+    Files.createSymbolicLink(config, folder.resolve("plain/config.json"));
+    refused(model, config + " is a symbolic link");
+  }
+
+  @Test
+  void aBlobThatIsALinkOrNotThereIsRefused() throws IOException {
+    Path weights = snapshot.resolve("model.safetensors");
+    Path blob = snapshot.resolve(Files.readSymbolicLink(weights)).normalize();
+    Files.delete(blob);
+    refused(snapshot, weights + " does not exist");
+    Files.createSymbolicLink(blob, folder.resolve("plain/model.safetensors"));
+    refused(snapshot, weights + " is a symbolic link");
+  }
+
+  @Test
+  void aRevisionThatIsNotThereIsRefused() throws IOException {
+    Path main = model.resolve("refs/main");
+    for (String revision : List.of("../" + "snapshots/" + REVISION, "abc", "")) {
+      Files.writeString(main, revision);
+      refused(model, main + " names no folder in " + model.resolve("snapshots"));
+    }
+  }
+}
