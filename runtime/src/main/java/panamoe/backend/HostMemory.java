@@ -18,12 +18,14 @@ public final class HostMemory {
 
   /**
    * Free memory in bytes, on Linux with the caches that can be dropped; not more than a container's
-   * limit leaves beside what is in use there already.
+   * limit leaves beside what is in use there already, and what Java's heap may still take of it.
    */
   public static long available() {
     var system = ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class);
     long free = meminfo().orElseGet(system::getFreeMemorySize);
-    return Math.min(free, new MemoryGroups(Path.of("/")).room());
+    Runtime java = Runtime.getRuntime();
+    long heap = java.maxMemory() - java.totalMemory();
+    return Math.min(free, Math.max(0, new MemoryGroups(Path.of("/")).room() - heap));
   }
 
   private static Optional<Long> meminfo() {

@@ -8,6 +8,7 @@ import java.util.Optional;
 import panamoe.data.tokenizer.Pipeline;
 import panamoe.data.tokenizer.Sought;
 import panamoe.io.FileTrouble;
+import panamoe.io.RegularFile;
 import panamoe.io.Sha256;
 
 /**
@@ -16,7 +17,7 @@ import panamoe.io.Sha256;
  * Thread-safe.
  */
 public final class JsonTokenizer implements Tokenizer {
-  private static final long MAX_BYTES = 256L << 20;
+  private static final int MAX_BYTES = 256 << 20;
 
   private final Pipeline pipeline;
   private final int[] ends; // the first is that of a document
@@ -147,7 +148,7 @@ public final class JsonTokenizer implements Tokenizer {
         throw new DataException(
             file + " has " + Files.size(file) + " bytes, a tokenizer at most " + MAX_BYTES);
       }
-      return Files.readAllBytes(file);
+      return RegularFile.read(file, MAX_BYTES);
     } catch (IOException e) {
       throw new DataException(
           "cannot read the tokenizer " + file + ": " + FileTrouble.reason(e), e);

@@ -38,6 +38,15 @@ public final class RegularFile {
         () -> FileChannel.open(file, StandardOpenOption.READ, LinkOption.NOFOLLOW_LINKS));
   }
 
+  /** A file that the user names, by a link too. What is not there is returned as it is. */
+  public static Path named(Path path) {
+    try {
+      return path.toRealPath();
+    } catch (IOException _) {
+      return path;
+    }
+  }
+
   /**
    * What a link {@code snapshots/REVISION/NAME} to {@code blobs/HASH} beside it leads to; any other
    * link itself.

@@ -119,7 +119,7 @@ public record TokenizerFiles(Path place, boolean released) {
   public ChatTemplate chatTemplate(Path file) {
     JsonNode config =
         ModelFolder.isGguf(place) ? metadata(ChatTemplate::config) : ChatTemplate.config(place);
-    return ChatTemplate.read(file, config);
+    return ChatTemplate.read(RegularFile.named(file), config);
   }
 
   /**

@@ -77,7 +77,10 @@ public final class Ranks {
         world,
         () ->
             Map.of(
-                "topology", topology.toString(),
+                "ranks", Integer.toString(topology.ranks()),
+                "expert degree", Integer.toString(topology.expertDegree()),
+                "tensor degree", Integer.toString(topology.tensorDegree()),
+                "expert slices", Integer.toString(topology.expertSlices()),
                 "exchange", strategy.toString(),
                 "overlap", overlap.toString()));
     this.topology = topology;

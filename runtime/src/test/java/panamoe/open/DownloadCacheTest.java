@@ -12,6 +12,8 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.backend.Backend;
 import panamoe.backend.reference.ReferenceBackend;
 import panamoe.checkpoint.CheckpointException;
@@ -83,6 +85,33 @@ class DownloadCacheTest {
     Files.delete(config);
     Files.createSymbolicLink(config, folder.resolve("plain/config.json"));
     refused(model, config + " is a symbolic link");
+  }
+
+  /** Their texts reach whoever asks for a prompt, or stand in a message. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "generation_config.json",
+        "chat_template.jinja"
+      })
+  void textsAreReadThroughNoLinkThatLeaves(String name) throws IOException {
+    Path secret = Files.writeString(folder.resolve("secret"), "not to be read");
+    Path file = folder.resolve("plain").resolve(name);
+    Files.deleteIfExists(file);
+    Files.createSymbolicLink(file, secret);
+    RuntimeException refusal =
+        assertThrows(
+            RuntimeException.class,
+            () -> {
+              TokenizerFiles files = new TokenizerFiles(folder.resolve("plain"), true);
+              files.chatTemplate();
+              files.sampling();
+              files.tokenizer();
+            });
+    assertTrue(
+        refusal.getMessage().contains("a symbolic link, not a regular file"), refusal.getMessage());
   }
 
   @Test

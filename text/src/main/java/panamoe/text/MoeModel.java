@@ -19,6 +19,7 @@ import panamoe.data.Tokenizer;
 import panamoe.engine.GenerationRequest;
 import panamoe.engine.schedule.Engine;
 import panamoe.engine.schedule.ModelRunner;
+import panamoe.io.RegularFile;
 import panamoe.model.LanguageModel;
 import panamoe.open.ConversationForm;
 import panamoe.open.ModelFolder;
@@ -114,7 +115,9 @@ public final class MoeModel implements AutoCloseable {
    * @throws panamoe.api.PanamoeException.BadModel if it cannot be used
    */
   public static MoeModel of(TrainableModel model, Path tokenizer) {
-    return of(model, () -> JsonTokenizer.load(Argument.notNull("tokenizer", tokenizer)));
+    return of(
+        model,
+        () -> JsonTokenizer.load(RegularFile.named(Argument.notNull("tokenizer", tokenizer))));
   }
 
   private static MoeModel of(TrainableModel model, Supplier<Tokenizer> reader) {

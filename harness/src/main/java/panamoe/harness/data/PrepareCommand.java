@@ -14,6 +14,7 @@ import panamoe.harness.SharedOptions;
 import panamoe.harness.train.Text;
 import panamoe.harness.train.TextSource;
 import panamoe.io.Count;
+import panamoe.io.RegularFile;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -59,7 +60,8 @@ public final class PrepareCommand implements Callable<Integer> {
   public Integer call() throws IOException {
     source.requireOne(shared);
     EmptyFolder.at(out);
-    Tokenizer tokens = tokenizer == null ? new ByteTokenizer() : JsonTokenizer.load(tokenizer);
+    Tokenizer tokens =
+        tokenizer == null ? new ByteTokenizer() : JsonTokenizer.load(RegularFile.named(tokenizer));
     Text read = source.read(shared);
     print(PreparedText.prepare(read.corpus(), read.attribution(), tokens, tokenizer, out));
     return 0;

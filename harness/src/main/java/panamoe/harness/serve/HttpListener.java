@@ -3,10 +3,12 @@ package panamoe.harness.serve;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.channels.ServerSocketChannel;
+import java.util.List;
 import java.util.function.Consumer;
 import org.eclipse.jetty.http.HttpCompliance;
 import org.eclipse.jetty.http.HttpException;
 import org.eclipse.jetty.http.HttpField;
+import org.eclipse.jetty.http.HttpHeader;
 import org.eclipse.jetty.http.HttpStatus;
 import org.eclipse.jetty.http.HttpVersion;
 import org.eclipse.jetty.http.UriCompliance;
@@ -145,6 +147,15 @@ final class HttpListener implements AutoCloseable {
 
   private boolean take(
       Request request, Response response, Callback callback, Consumer<Call> calls) {
+    List<String> codings = request.getHeaders().getCSV(HttpHeader.TRANSFER_ENCODING, false);
+    if (!codings.isEmpty()
+        && !(codings.size() == 1 && codings.getFirst().equalsIgnoreCase("chunked"))) {
+      String message =
+          "its Transfer-Encoding is " + String.join(", ", codings) + ", expected chunked";
+      response.getHeaders().put(HttpHeader.CONNECTION, "close");
+      Call.refuse(response, callback, ApiError.protocol(HttpStatus.NOT_IMPLEMENTED_501, message));
+      return true;
+    }
     request.addIdleTimeoutListener(_ -> false); // texts take their time
     arrivals.begin(request);
     calls.accept(new Call(request, response, callback, limits.bodyBytes(), arrivals, room.share()));

@@ -13,6 +13,7 @@ import panamoe.data.JsonTokenizer;
 import panamoe.data.Tokenizer;
 import panamoe.data.tokenizer.BpeTrainer;
 import panamoe.data.tokenizer.TrainedBpe;
+import panamoe.io.RegularFile;
 import panamoe.open.ModelFolder;
 import panamoe.open.TokenizerFiles;
 
@@ -33,7 +34,8 @@ public record RunTokenizer(Tokenizer tokenizer, Map<String, byte[]> files) {
     return file == null
         ? new RunTokenizer(new ByteTokenizer(), Map.of())
         : new RunTokenizer(
-            JsonTokenizer.load(file), Map.of(TokenizerFiles.TOKENIZER, Files.readAllBytes(file)));
+            JsonTokenizer.load(RegularFile.named(file)),
+            Map.of(TokenizerFiles.TOKENIZER, Files.readAllBytes(file)));
   }
 
   /** The tokenizer of a model, with what goes with it. */

@@ -104,6 +104,8 @@ class HttpEdgesTest {
         "400 | Transfer-Encoding: \\vchunked",
         "400 | Transfer-Encoding: xchunked",
         "400 | Transfer-Encoding: chunked, gzip",
+        "501 | Transfer-Encoding: gzip, chunked",
+        "501 | Transfer-Encoding: x\\r\\nTransfer-Encoding: chunked",
         "400 | X-Folded: a\\r\\n b",
         "400 | X-Space : a",
         "400 | X-Nul: a\\0b",

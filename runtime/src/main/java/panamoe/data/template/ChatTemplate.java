@@ -22,6 +22,7 @@ import java.util.function.Supplier;
 import panamoe.data.DataException;
 import panamoe.data.ReleasedTokenizer;
 import panamoe.io.FileTrouble;
+import panamoe.io.RegularFile;
 import panamoe.io.StrictJson;
 
 /**
@@ -218,7 +219,7 @@ public final class ChatTemplate {
       if (Files.size(file) > mostBytes) {
         throw new DataException(file + " has more than " + mostBytes + " bytes");
       }
-      return Files.readAllBytes(file);
+      return RegularFile.read(file, mostBytes);
     } catch (IOException e) {
       throw new DataException("cannot read " + file + ": " + FileTrouble.reason(e), e);
     }

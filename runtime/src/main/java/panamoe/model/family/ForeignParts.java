@@ -38,7 +38,7 @@ final class ForeignParts {
         .forEach(paths -> everywhere.keySet().retainAll(named(paths, config).keySet()));
     return everywhere.isEmpty()
         ? nearest.get().getKey().type()
-            + ", the nearest, has no "
+            + ", the nearest, differs in "
             + String.join(", ", named(ofNearest, config).values())
         : "of those whose sizes it has ("
             + differing.keySet().stream().map(Family::type).collect(Collectors.joining(", "))
