@@ -96,7 +96,7 @@ public final class TasksCommand implements Callable<Integer> {
     return all.subList(0, Math.min(count, all.size()));
   }
 
-  /** Writes all files; after a failure there is none. */
+  /** Writes all files, or deletes what it wrote if one fails. */
   private void write(Map<String, List<Task>> files, PlainFolder folder) throws IOException {
     List<Path> missing = PlainFolder.missing(out);
     try {

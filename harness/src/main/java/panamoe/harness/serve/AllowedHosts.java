@@ -22,7 +22,7 @@ final class AllowedHosts {
   /**
    * Refuses a request that a page of another site may have made.
    *
-   * @param host the header Host; null if there is none, which no browser leaves out
+   * @param host the header Host; null without one: every browser sends it
    * @param bound the address at which the request arrived
    */
   void require(String host, InetAddress bound) throws ApiError {
