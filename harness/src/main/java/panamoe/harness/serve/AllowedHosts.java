@@ -13,10 +13,19 @@ final class AllowedHosts {
   private final List<String> names;
 
   /**
-   * @param names allowed beside loopback names and addresses, and the address that was asked
+   * @param names allowed beside loopback names and addresses, and the address that was asked; also
+   *     as addresses of a browser, http://NAME:PORT/
    */
   AllowedHosts(List<String> names) {
-    this.names = names.stream().map(name -> name.toLowerCase(Locale.ROOT)).toList();
+    this.names = names.stream().map(AllowedHosts::plain).toList();
+  }
+
+  /** A name in lower case, without what may stand around it: scheme, root dot, port, brackets. */
+  private static String plain(String name) {
+    return name.toLowerCase(Locale.ROOT)
+        .replaceFirst("^https?://", "")
+        .replaceFirst("^([^:/]+?)\\.?(:\\d+)?/?$", "$1")
+        .replaceAll("[\\[\\]]", "");
   }
 
   /**
@@ -29,7 +38,7 @@ final class AllowedHosts {
     if (host == null) {
       return;
     }
-    String name = new HostPort(host).getHost().toLowerCase(Locale.ROOT);
+    String name = plain(new HostPort(host).getHost());
     if (!isThisMachine(name, bound) && !names.contains(name)) {
       throw ApiError.foreignHost(name);
     }

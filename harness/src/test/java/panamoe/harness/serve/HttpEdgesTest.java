@@ -236,7 +236,14 @@ class HttpEdgesTest {
       assertTrue(answer("GET /livez HTTP/1.1\\r\\n" + head).startsWith("HTTP/1.1 200 "));
     }
     for (String name :
-        List.of("localhost", "LOCALHOST", "a.localhost", "127.0.0.1", "127.8.0.1", "[::1]")) {
+        List.of(
+            "localhost",
+            "LOCALHOST",
+            "a.localhost",
+            "127.0.0.1",
+            "127.8.0.1",
+            "[::1]",
+            "localhost.")) {
       String head = "GET /v1/models HTTP/1.1\\r\\nHost: " + name + ":" + port + "\\r\\n\\r\\n";
       assertTrue(answer(head).startsWith("HTTP/1.1 200 "), name);
     }
@@ -245,9 +252,16 @@ class HttpEdgesTest {
   @Test
   void whichNamesAreAllowed() throws Exception {
     InetAddress bound = InetAddress.getByName("192.0.2.7");
-    AllowedHosts hosts = new AllowedHosts(List.of("Writer.example", "box"));
+    AllowedHosts hosts =
+        new AllowedHosts(List.of("http://Writer.example.:8080/", "box", "fd00::7"));
     for (String host :
-        Arrays.asList(null, "writer.EXAMPLE", "writer.example:80", "box:1", "192.0.2.7:8080")) {
+        Arrays.asList(
+            null,
+            "writer.EXAMPLE",
+            "writer.example:80",
+            "box.:1",
+            "[fd00::7]:80",
+            "192.0.2.7:8080")) {
       hosts.require(host, bound);
     }
     for (String host : List.of("192.0.2.8", "example", "xbox", "box.example", "")) {

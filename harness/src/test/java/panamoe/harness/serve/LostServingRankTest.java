@@ -15,6 +15,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -51,11 +52,12 @@ class LostServingRankTest {
         ExecutorService clients = Executors.newFixedThreadPool(CLIENTS)) {
       ranks.start(2, RankProcesses.ALIKE, "--comm", "mpi", "--ep", "2", "--port", "0", "--json");
       URI completions = URI.create(url(ranks) + "/v1/completions");
+      CountDownLatch answered = new CountDownLatch(CLIENTS);
       List<Future<String>> last = new ArrayList<>();
       for (int client = 0; client < CLIENTS; client++) {
-        last.add(clients.submit(() -> lastAnswer(completions)));
+        last.add(clients.submit(() -> lastAnswer(completions, answered)));
       }
-      Thread.sleep(200);
+      answered.await();
       ProcessHandle leading = ranks.jvm(0).orElseThrow();
       ranks.jvm(1).orElseThrow().destroyForcibly();
       assertDoesNotThrow(() -> leading.onExit().get(BOUND_SECONDS, TimeUnit.SECONDS), ranks::said);
@@ -82,8 +84,12 @@ class LostServingRankTest {
     }
   }
 
-  /** Asks again and again, until an answer is an error; empty if the server went without one. */
-  private static String lastAnswer(URI completions) throws InterruptedException {
+  /**
+   * Asks again and again, until an answer is an error; empty if the server went without one. Counts
+   * down once for each whole answer.
+   */
+  private static String lastAnswer(URI completions, CountDownLatch answered)
+      throws InterruptedException {
     try (HttpClient client = HttpClient.newHttpClient()) {
       while (true) {
         String body = "{\"prompt\":\"T\",\"max_tokens\":50,\"ignore_eos\":true,\"stream\":true}";
@@ -93,6 +99,7 @@ class LostServingRankTest {
         if (!answer.endsWith("data: [DONE]\n\n")) {
           return answer;
         }
+        answered.countDown();
       }
     } catch (IOException e) {
       return "";
