@@ -7,12 +7,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 
-/** The dependency in README.md is that of examples/quick-start, and has this version. */
+/** The dependency in docs/cookbook.md is that of examples/quick-start, and has this version. */
 class QuickStartTest {
   @Test
-  void itsDependencyIsTheReadmes() throws IOException {
+  void itsDependencyIsTheCookbooks() throws IOException {
     String project = Files.readString(Path.of("..", "examples", "quick-start", "pom.xml"));
-    String dependency = between(Files.readString(Path.of("..", "README.md")), "```xml\n", "\n```");
+    String dependency = between(Files.readString(Path.of("..", "docs", "cookbook.md")), "```xml\n", "\n```");
     assertTrue(project.contains(dependency), dependency);
     String version = between(Files.readString(Path.of("..", "pom.xml")), "<version>", "</version>");
     assertTrue(dependency.contains("<version>" + version + "</version>"), version);
