@@ -17,7 +17,7 @@ FNR == NR { next }
   # Registers are handed out in units of 8 a thread.
   value[$1 " " $2] = int(($5 + 7) / 8) * 8 "/" $6 ($7 > 0 ? "+" $7 : "")
   if (record) next
-  if (!(($1 " " $2) in bound)) { complain($1 " has no bounds: ci/cuda --record writes them"); next }
+  if (!(($1 " " $2) in bound)) { complain($1 " has no bounds: ci/cuda.d/compile --record writes them"); next }
   split(bound[$1 " " $2], most, "[/+]")
   where = $1 " on sm_" $2 ": "
   if ($5 > most[1]) complain(where $5 " registers a thread, at most " most[1] " are allowed")
@@ -25,7 +25,7 @@ FNR == NR { next }
   if ($4 > bound[$1 " shared"]) complain(where $4 " bytes of shared memory, at most " bound[$1 " shared"] " are allowed")
   if ($7 > most[3] + 0) complain(where $7 " bytes of stack or spills, at most " most[3] + 0 " are allowed")
   if ($7 > 0 && reason[$1] == "") complain(where "spills, and its line does not say why that is allowed")
-  if ($5 + 16 < most[1] || $6 + 0 > most[2] + 0) print where $5 " registers and " $6 + 0 " blocks, its bounds are " most[1] " and " most[2] + 0 ": ci/cuda --record tightens them"
+  if ($5 + 16 < most[1] || $6 + 0 > most[2] + 0) print where $5 " registers and " $6 + 0 " blocks, its bounds are " most[1] " and " most[2] + 0 ": ci/cuda.d/compile --record tightens them"
 }
 
 function value_on(kernel, architecture) {

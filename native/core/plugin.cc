@@ -42,7 +42,7 @@ std::shared_ptr<Device> open_plugin(std::string_view backend, int ordinal) {
   if (library == nullptr) {
     const bool missing = !std::filesystem::exists(file);
     fail(MOE_UNSUPPORTED, "the ", backend, " backend is not built: ", missing ? "there is no " : "cannot load ",
-         missing ? file + (backend == "cuda" ? " (ci/cuda --card builds it)" : "") : std::string(::dlerror()));
+         missing ? file + (backend == "cuda" ? " (ci/cuda.d/compile --card builds it)" : "") : std::string(::dlerror()));
   }
   const int32_t version = symbol<BackendVersion>(library, "panamoe_backend_version", file)();
   if (version != MOE_ABI_VERSION) {

@@ -10,7 +10,7 @@
 #include "cuda/stream.h"
 
 // extern __shared__ of a kernel, aligned to 128 bytes. Its size, where the compiler knows it, goes into the PTX as the
-// name of an unused register: ci/cuda reads it there.
+// name of an unused register: ci/cuda.d/compile reads it there.
 #if defined(MOE_SIMT)
 #define MOE_DYNAMIC_SHARED(type, name, ...) type* name = reinterpret_cast<type*>(::simt::Block::current().shared())
 #else

@@ -17,7 +17,7 @@ import java.util.stream.Stream;
 
 /**
  * Finds and loads NVRTC of CUDA 12, NVIDIA's run-time compiler, from the user's CUDA or from {@code
- * ci/nvrtc}. Its built-in functions are a second library in the same folder, which must be loaded
+ * ci/fetch/nvrtc}. Its built-in functions are a second library in the same folder, which must be loaded
  * first. If {@code panamoe.nvrtc.path} or {@code PANAMOE_NVRTC_PATH} names a folder, only that is
  * searched. Thread-safe.
  */
@@ -152,7 +152,7 @@ public final class NvrtcLibrary {
     addAll(places, "LD_LIBRARY_PATH", environment.get("LD_LIBRARY_PATH"));
     systemFolders(system).forEach(folder -> places.add(new Place("ldconfig", folder)));
     if (project != null) {
-      places.add(new Place("ci/nvrtc", project.resolve("build/nvrtc")));
+      places.add(new Place("ci/fetch/nvrtc", project.resolve("build/nvrtc")));
     }
     String cache = environment.get("XDG_CACHE_HOME");
     String home = environment.get("HOME");
@@ -216,7 +216,7 @@ public final class NvrtcLibrary {
   private static String notFound(List<Place> places) {
     return String.format(
         Locale.ROOT,
-        "NVRTC of CUDA 12 is not there: no %s in %s; install CUDA 12, or run ci/nvrtc, or name its folder with -D%s"
+        "NVRTC of CUDA 12 is not there: no %s in %s; install CUDA 12, or run ci/fetch/nvrtc, or name its folder with -D%s"
             + " or %s",
         FILE_NAME,
         places.stream()

@@ -241,7 +241,7 @@ class LauncherTest {
   private Process onABareMachine(String... arguments) throws IOException {
     copy("ci/setup");
     copy("pom.xml");
-    write("ci/jdk", "#!/bin/sh\nexit 1\n");
+    write("ci/machine/jdk", "#!/bin/sh\nexit 1\n");
     write("bin/apt-get", "#!/bin/sh\necho \"$@\" >>" + folder.resolve("installed") + "\n");
     write("bin/apt-cache", "#!/bin/sh\necho there is one\n");
     write("bin/sudo", "#!/bin/sh\nexec \"$@\"\n");
@@ -281,7 +281,7 @@ class LauncherTest {
     Path archive = Files.createDirectories(folder.resolve("archive/bin")).getParent();
     Files.createDirectory(archive.resolve("lib"));
     Files.copy(Path.of("../ci/package.d/panamoe"), archive.resolve("bin/panamoe"));
-    Files.copy(Path.of("../ci/launcher"), archive.resolve("lib/launcher"));
+    Files.copy(Path.of("../ci/machine/launcher"), archive.resolve("lib/launcher"));
     String said = ended(2, start("bash", archive.resolve("bin/panamoe").toString(), command));
     assertEquals(
         "panamoe: "
@@ -311,7 +311,7 @@ class LauncherTest {
   @Test
   void noHomeIsNeeded() throws IOException, InterruptedException {
     buildAnHourAgo();
-    Files.copy(Path.of("../ci/jdk"), folder.resolve("ci/jdk"), StandardCopyOption.REPLACE_EXISTING);
+    Files.copy(Path.of("../ci/machine/jdk"), folder.resolve("ci/machine/jdk"), StandardCopyOption.REPLACE_EXISTING);
     write("jdk/bin/javac", "");
     write("jdk/release", "JAVA_VERSION=\"25.0.1\"\n");
     Process launched =
@@ -372,11 +372,11 @@ class LauncherTest {
   @Test
   void withoutAJdkNoOtherJavaIsStarted() throws IOException, InterruptedException {
     buildAnHourAgo();
-    write("ci/jdk", "#!/bin/sh\nexit 1\n");
+    write("ci/machine/jdk", "#!/bin/sh\nexit 1\n");
     assertEquals("panamoe: no JDK 25 found: name one in JAVA25_HOME\n", launch(1, "doctor"));
     write("ci/setup", "#!/bin/sh\necho cannot install >&2\nexit 1\n");
     assertEquals("cannot install\n", launch(1, "doctor"));
-    write("ci/jdk", "#!/bin/sh\necho a wrong variable >&2\nexit 2\n");
+    write("ci/machine/jdk", "#!/bin/sh\necho a wrong variable >&2\nexit 2\n");
     assertEquals("a wrong variable\n", launch(1, "doctor"));
   }
 
@@ -399,7 +399,7 @@ class LauncherTest {
   @Test
   void aCardThatIsMissingIsOneSentence() throws IOException, InterruptedException {
     buildAnHourAgo();
-    write("ci/cuda", "#!/bin/sh\necho \"$1: no card\" >&2\nexit 1\n");
+    write("ci/cuda.d/compile", "#!/bin/sh\necho \"$1: no card\" >&2\nexit 1\n");
     assertEquals("--check: no card\n", launch(1, "doctor", "--device", "cuda"));
   }
 
@@ -452,7 +452,7 @@ class LauncherTest {
     for (String script : List.of("ci/setup", "ci/maven")) {
       write(script, "#!/bin/sh\n");
     }
-    write("ci/jdk", "#!/bin/sh\necho " + folder.resolve("jdk") + "\n");
+    write("ci/machine/jdk", "#!/bin/sh\necho " + folder.resolve("jdk") + "\n");
     write("jdk/bin/java", "#!/bin/sh\necho started\n");
     try (Stream<Path> all = Files.walk(folder)) {
       for (Path path : all.toList()) {
@@ -480,8 +480,8 @@ class LauncherTest {
 
   private String launcher() throws IOException {
     copy("lab/help.txt");
-    copy("ci/home");
-    copy("ci/launcher");
+    copy("ci/machine/home");
+    copy("ci/machine/launcher");
     return copy("panamoe").toString();
   }
 

@@ -20,7 +20,7 @@ import panamoe.data.tokenizer.Sought;
 /**
  * Tokenizers of released models give the tokens that were recorded of Hugging Face's own library
  * (tokenizers 0.23) on 70 texts of many languages, code, emoji, spaces, and special tokens. The
- * vocabularies are what ci/tokenizers has fetched; without them these tests fail and say so.
+ * vocabularies are what ci/fetch/tokenizers has fetched; without them these tests fail and say so.
  */
 class ReleasedTokenizersTest {
   private static final ObjectMapper MAPPER = new ObjectMapper();
@@ -38,7 +38,7 @@ class ReleasedTokenizersTest {
     Path file = FETCHED.resolve(name + ".json");
     assertTrue(
         Files.exists(file),
-        () -> "there is no " + file + ": run ci/tokenizers, which fetches it by npm");
+        () -> "there is no " + file + ": run ci/fetch/tokenizers, which fetches it by npm");
     JsonTokenizer tokenizer = JsonTokenizer.load(file, endOfText);
     JsonNode texts = golden("tokenizers/texts");
     JsonNode cases = golden("tokenizers/" + name).path("cases");

@@ -19,7 +19,7 @@ import panamoe.tensor.DType;
  * NVRTC compiles every kernel that the models use. No card runs them here; the emulation tests
  * their results (native/test/runtime_kernel_test.cc).
  *
- * <p>Needs NVRTC, from this machine or from ci/nvrtc; without it these tests fail and say so.
+ * <p>Needs NVRTC, from this machine or from ci/fetch/nvrtc; without it these tests fail and say so.
  */
 @Tag("slow")
 class CompilationTest {

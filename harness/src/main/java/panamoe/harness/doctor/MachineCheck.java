@@ -120,7 +120,7 @@ final class MachineCheck {
       return Finding.optional(
           "NVRTC",
           NvrtcLibrary.find().map(Path::toString),
-          "for runtime kernels on a GPU: CUDA 12, or ci/nvrtc");
+          "for runtime kernels on a GPU: CUDA 12, or ci/fetch/nvrtc");
     } catch (UnsatisfiedLinkError e) {
       return Finding.optional("NVRTC", Optional.empty(), e.getMessage());
     }

@@ -142,7 +142,7 @@ final class LibLlama {
   /**
    * Loads the library.
    *
-   * @param folder with its files, which ci/peers installs
+   * @param folder with its files, which ci/fetch/peers installs
    * @throws IllegalArgumentException if it has no library of this version
    */
   LibLlama(Path folder) {
@@ -150,7 +150,7 @@ final class LibLlama {
     Path ggml = folder.resolve("libggml.v" + VERSION + ".so");
     if (!Files.isRegularFile(file)) {
       throw new IllegalArgumentException(
-          folder + " has no libllama " + VERSION + ": ci/peers installs it");
+          folder + " has no libllama " + VERSION + ": ci/fetch/peers installs it");
     }
     this.symbols = SymbolLookup.libraryLookup(file, Arena.global());
     this.modelDefaults = function("llama_model_default_params", MODEL_PARAMS);

@@ -37,7 +37,7 @@ final class LlamaRun implements PeerRun {
   private Contender contender;
 
   /**
-   * @param library folder that ci/peers installs
+   * @param library folder that ci/fetch/peers installs
    * @param weights folder where files of weights are kept
    */
   LlamaRun(Path library, Path weights, long seed) {

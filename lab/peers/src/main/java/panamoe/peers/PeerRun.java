@@ -27,7 +27,7 @@ interface PeerRun extends AutoCloseable {
    * Loads a library.
    *
    * @param arguments its name in {@code panamoe bench --peer}; for llama also the folder that
-   *     ci/peers installs it to, and the seed of the weights
+   *     ci/fetch/peers installs it to, and the seed of the weights
    */
   static PeerRun of(String... arguments) {
     if (!arguments[0].equals("llama")) {

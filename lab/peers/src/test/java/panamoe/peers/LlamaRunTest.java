@@ -43,7 +43,7 @@ import panamoe.param.Parameter;
 import panamoe.tensor.DType;
 import picocli.CommandLine;
 
-/** libllama computes the model that we compute. Runs where ci/peers has installed it. */
+/** libllama computes the model that we compute. Runs where ci/fetch/peers has installed it. */
 @Tag("slow")
 class LlamaRunTest {
   private static final Path LIBRARY =
@@ -56,7 +56,7 @@ class LlamaRunTest {
 
   @BeforeEach
   void isInstalled() {
-    assumeTrue(Files.isDirectory(LIBRARY), "ci/peers has not installed libllama");
+    assumeTrue(Files.isDirectory(LIBRARY), "ci/fetch/peers has not installed libllama");
   }
 
   /** Where a struct's layout is wrong, the library's settings are in other fields. */

@@ -121,7 +121,7 @@ public final class BenchCommand implements AddedCommand {
               + " dense product) for grouped-gemm, flash-attn for attention; djl (its libtorch) or onnxruntime (its"
               + " MoE operator) for moe-layer in f32 on the CPU; llama (llama.cpp's libllama) for prefill, decode and"
               + " decode-batch with gated experts on the CPU."
-              + " ci/setup --tests installs PyTorch, ci/peers libllama; panamoe build builds djl and onnxruntime.")
+              + " ci/setup --tests installs PyTorch, ci/fetch/peers libllama; panamoe build builds djl and onnxruntime.")
   private String peerName;
 
   @Option(

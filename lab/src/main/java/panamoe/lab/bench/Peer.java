@@ -168,7 +168,7 @@ public enum Peer {
           PeerProcess.start(
               label,
               jvm(llamaFolder(), Long.toString(seed)),
-              "ci/peers installs libllama, ./panamoe build builds what calls it");
+              "ci/fetch/peers installs libllama, ./panamoe build builds what calls it");
     };
   }
 
@@ -190,7 +190,7 @@ public enum Peer {
 
   private static String llamaFolder() throws IOException {
     return NativeBuild.projectFile(LLAMA_PACKAGE)
-        .orElseThrow(() -> new IOException("the peer llama is not installed: ci/peers installs it"))
+        .orElseThrow(() -> new IOException("the peer llama is not installed: ci/fetch/peers installs it"))
         .getParent()
         .toString();
   }

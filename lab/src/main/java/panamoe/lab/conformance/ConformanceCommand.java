@@ -66,7 +66,7 @@ public final class ConformanceCommand implements AddedCommand {
       names = "--peer",
       paramLabel = "PEER",
       description =
-          "llama: libllama (ci/peers installs it) continues a random prompt of --seed with a .gguf file; its logits"
+          "llama: libllama (ci/fetch/peers installs it) continues a random prompt of --seed with a .gguf file; its logits"
               + " and tokens are compared with ours.")
   private String peer;
 

