@@ -41,8 +41,9 @@ std::shared_ptr<Device> open_plugin(std::string_view backend, int ordinal) {
   void* library = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
     const bool missing = !std::filesystem::exists(file);
-    fail(MOE_UNSUPPORTED, "the ", backend, " backend is not built: ", missing ? "there is no " : "cannot load ",
-         missing ? file + (backend == "cuda" ? " (ci/cuda.d/compile --card builds it)" : "") : std::string(::dlerror()));
+    fail(
+        MOE_UNSUPPORTED, "the ", backend, " backend is not built: ", missing ? "there is no " : "cannot load ",
+        missing ? file + (backend == "cuda" ? " (ci/cuda.d/compile --card builds it)" : "") : std::string(::dlerror()));
   }
   const int32_t version = symbol<BackendVersion>(library, "panamoe_backend_version", file)();
   if (version != MOE_ABI_VERSION) {

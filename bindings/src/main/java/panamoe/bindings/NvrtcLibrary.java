@@ -17,9 +17,9 @@ import java.util.stream.Stream;
 
 /**
  * Finds and loads NVRTC of CUDA 12, NVIDIA's run-time compiler, from the user's CUDA or from {@code
- * ci/fetch/nvrtc}. Its built-in functions are a second library in the same folder, which must be loaded
- * first. If {@code panamoe.nvrtc.path} or {@code PANAMOE_NVRTC_PATH} names a folder, only that is
- * searched. Thread-safe.
+ * ci/fetch/nvrtc}. Its built-in functions are a second library in the same folder, which must be
+ * loaded first. If {@code panamoe.nvrtc.path} or {@code PANAMOE_NVRTC_PATH} names a folder, only
+ * that is searched. Thread-safe.
  */
 public final class NvrtcLibrary {
   static final String FILE_NAME = "libnvrtc.so.12";

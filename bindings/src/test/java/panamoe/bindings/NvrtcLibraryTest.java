@@ -91,8 +91,10 @@ class NvrtcLibraryTest {
     assertTrue(
         message.startsWith("NVRTC of CUDA 12 is not there: no libnvrtc.so.12 in " + root), message);
     assertTrue(message.contains(root.resolve("home/lib64") + " (CUDA_HOME)"), message);
-    assertTrue(message.contains(root.resolve("project/build/nvrtc") + " (ci/fetch/nvrtc)"), message);
-    assertTrue(message.contains("run ci/fetch/nvrtc") && message.contains("PANAMOE_NVRTC_PATH"), message);
+    assertTrue(
+        message.contains(root.resolve("project/build/nvrtc") + " (ci/fetch/nvrtc)"), message);
+    assertTrue(
+        message.contains("run ci/fetch/nvrtc") && message.contains("PANAMOE_NVRTC_PATH"), message);
     assertEquals(1, message.lines().count());
   }
 

@@ -311,7 +311,10 @@ class LauncherTest {
   @Test
   void noHomeIsNeeded() throws IOException, InterruptedException {
     buildAnHourAgo();
-    Files.copy(Path.of("../ci/machine/jdk"), folder.resolve("ci/machine/jdk"), StandardCopyOption.REPLACE_EXISTING);
+    Files.copy(
+        Path.of("../ci/machine/jdk"),
+        folder.resolve("ci/machine/jdk"),
+        StandardCopyOption.REPLACE_EXISTING);
     write("jdk/bin/javac", "");
     write("jdk/release", "JAVA_VERSION=\"25.0.1\"\n");
     Process launched =

@@ -34,7 +34,7 @@ class SetupTest {
   @Test
   void passesOverAnotherVersion() throws Exception {
     Path jdk = jdk("25.0.5.1");
-    ProcessBuilder builder = new ProcessBuilder(CI.resolve("jdk").toString());
+    ProcessBuilder builder = new ProcessBuilder(CI.resolve("machine/jdk").toString());
     builder.environment().remove("JAVA25_HOME");
     builder.environment().put("JAVA_HOME", jdk("21.0.25").toString());
     String found = output(builder);
@@ -45,7 +45,7 @@ class SetupTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"jdk", "setup", "maven"})
+  @ValueSource(strings = {"machine/jdk", "setup", "maven"})
   void aWrongVariableIsNamed(String script) throws Exception {
     Path jdk = jdk("21.0.25");
     ProcessBuilder builder = new ProcessBuilder(CI.resolve(script).toString());
@@ -97,7 +97,8 @@ class SetupTest {
   void aUserWithoutAHomeHasNoRepositoryNamedQuestionMark() throws Exception {
     Path project = Files.createDirectory(folder.resolve("a project"));
     Path ci = Files.createDirectory(project.resolve("ci"));
-    for (String name : List.of("maven", "jdk", "home")) {
+    Files.createDirectory(ci.resolve("machine"));
+    for (String name : List.of("maven", "machine/jdk", "machine/home")) {
       Files.copy(CI.resolve(name), ci.resolve(name), StandardCopyOption.COPY_ATTRIBUTES);
     }
     // An own getent that knows nobody, and a Maven that says its home, its options and its
@@ -140,7 +141,7 @@ class SetupTest {
   }
 
   private static String jdkFoundWith(Path java25Home, Path javaHome) throws Exception {
-    ProcessBuilder builder = new ProcessBuilder(CI.resolve("jdk").toString());
+    ProcessBuilder builder = new ProcessBuilder(CI.resolve("machine/jdk").toString());
     builder.environment().put("JAVA25_HOME", java25Home.toString());
     builder.environment().put("JAVA_HOME", javaHome.toString());
     return output(builder);

@@ -12,7 +12,8 @@ class QuickStartTest {
   @Test
   void itsDependencyIsTheCookbooks() throws IOException {
     String project = Files.readString(Path.of("..", "examples", "quick-start", "pom.xml"));
-    String dependency = between(Files.readString(Path.of("..", "docs", "cookbook.md")), "```xml\n", "\n```");
+    String dependency =
+        between(Files.readString(Path.of("..", "docs", "cookbook.md")), "```xml\n", "\n```");
     assertTrue(project.contains(dependency), dependency);
     String version = between(Files.readString(Path.of("..", "pom.xml")), "<version>", "</version>");
     assertTrue(dependency.contains("<version>" + version + "</version>"), version);

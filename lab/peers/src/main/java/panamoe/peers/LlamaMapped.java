@@ -8,7 +8,8 @@ import panamoe.tensor.DType;
 
 /**
  * A text that libllama writes greedily from a file that it maps, its usual way: where memory has no
- * room for the file, the system reads pages when they are needed. {@code ci/slow.d/offload} asks for it.
+ * room for the file, the system reads pages when they are needed. {@code ci/slow.d/offload} asks
+ * for it.
  */
 final class LlamaMapped {
   /** What the system counts for this process; a line is the bytes that came from disks. */

@@ -190,7 +190,8 @@ public enum Peer {
 
   private static String llamaFolder() throws IOException {
     return NativeBuild.projectFile(LLAMA_PACKAGE)
-        .orElseThrow(() -> new IOException("the peer llama is not installed: ci/fetch/peers installs it"))
+        .orElseThrow(
+            () -> new IOException("the peer llama is not installed: ci/fetch/peers installs it"))
         .getParent()
         .toString();
   }

@@ -25,8 +25,8 @@ import panamoe.lab.conformance.replay.Comparison;
 
 /**
  * Replays the tokens that other tokenizers gave for the texts in a {@code texts.json}: each other
- * JSON file beside it tells those of a released vocabulary, which ci/fetch/tokenizers fetches, or of GGUF
- * files beside it.
+ * JSON file beside it tells those of a released vocabulary, which ci/fetch/tokenizers fetches, or
+ * of GGUF files beside it.
  */
 public final class RecordedTokenizers {
   private static final String TEXTS = "texts.json";

@@ -85,7 +85,8 @@ class RecordedTokenizersTest {
     for (String line : lines.subList(0, cases)) {
       assertTrue(
           line.startsWith("FAIL llama1/")
-              && line.endsWith("llama1.json is absent: run ci/fetch/tokenizers, which fetches it by npm"),
+              && line.endsWith(
+                  "llama1.json is absent: run ci/fetch/tokenizers, which fetches it by npm"),
           line);
     }
     assertEquals("0 passed, " + cases + " failed", lines.getLast());
