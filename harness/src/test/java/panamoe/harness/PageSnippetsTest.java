@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.function.Predicate;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -27,6 +28,9 @@ class PageSnippetsTest {
       Pattern.compile("(?s)(?:<!-- java: (\\S+)(?: (\\S+))? -->\n)?```java\n(.*?)\n```");
 
   private static final Pattern TEST = Pattern.compile("`(\\w+(?:Test|_test))`");
+  // A suite of GoogleTest, and the name of a test in a script, which may stand behind a wildcard.
+  private static final Pattern SUITE = Pattern.compile("TEST(?:_F|_P)?\\((\\w+)");
+  private static final Pattern SELECTED = Pattern.compile("\\b([A-Z]\\w*Test)\\b");
   private static final List<String> TESTS =
       List.of(
           "native/test",
@@ -102,26 +106,39 @@ class PageSnippetsTest {
     }
   }
 
-  /** What a page says that a test keeps. */
+  /** What a page says that a test keeps, and the tests that a script selects. */
   @Test
   void namedTestsAreThere() throws IOException {
-    Set<String> there = new HashSet<>();
+    Set<String> there = new HashSet<>(Set.of("GoogleTest"));
     for (String folder : TESTS) {
-      try (Stream<Path> files = Files.walk(ROOT.resolve(folder))) {
-        files
-            .map(file -> file.getFileName().toString().replaceFirst("\\..*", ""))
-            .forEach(there::add);
+      for (Path file : files(folder)) {
+        there.add(file.getFileName().toString().replaceFirst("\\..*", ""));
+        if (file.toString().endsWith(".cc")) {
+          SUITE.matcher(read(file)).results().forEach(suite -> there.add(suite.group(1)));
+        }
       }
     }
-    try (Stream<Path> pages = Files.list(ROOT.resolve("docs"))) {
-      pages
-          .filter(page -> page.toString().endsWith(".md"))
-          .forEach(
-              page ->
-                  TEST.matcher(read(page))
-                      .results()
-                      .map(name -> name.group(1))
-                      .forEach(name -> assertTrue(there.contains(name), page + " names " + name)));
+    for (Path page : files("docs")) {
+      if (page.toString().endsWith(".md")) {
+        requireNamed(page, TEST, there::contains);
+      }
+    }
+    for (Path script : files("ci")) {
+      requireNamed(script, SELECTED, name -> there.stream().anyMatch(test -> test.endsWith(name)));
+    }
+  }
+
+  private static void requireNamed(Path file, Pattern pattern, Predicate<String> there) {
+    pattern
+        .matcher(read(file))
+        .results()
+        .map(name -> name.group(1))
+        .forEach(name -> assertTrue(there.test(name), file + " names " + name));
+  }
+
+  private static List<Path> files(String folder) throws IOException {
+    try (Stream<Path> files = Files.walk(ROOT.resolve(folder))) {
+      return files.filter(Files::isRegularFile).toList();
     }
   }
 
