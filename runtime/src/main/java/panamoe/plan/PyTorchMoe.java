@@ -87,7 +87,7 @@ record PyTorchMoe(Efficiency efficiency, Constant layer, Constant gate) {
   StepTime dense(String model, int cards) {
     Work work = PaperPoint.work(new Topology(cards, 1, cards, 1));
     try (LanguageModel described = new LanguageModel(NamedModels.of(model))) {
-      return new LatencyModel(NODE, efficiency.withLayer(layer), NONE).of(described, work);
+      return new StepModel(NODE, efficiency.with("layer", layer), NONE).of(described, work);
     }
   }
 
@@ -98,7 +98,7 @@ record PyTorchMoe(Efficiency efficiency, Constant layer, Constant gate) {
   List<Paper.Without> stages(PaperPoint point) {
     int cards = Math.min(point.cards(), MOST_CARDS);
     Topology topology = new Topology(cards, cards, point.tensor(), 1);
-    Efficiency eager = efficiency.withLayer(layer);
+    Efficiency eager = efficiency.with("layer", layer);
     double gates = moeLayers(point.model()) * gate.value();
     double padding = padding(point.model(), PaperPoint.work(topology));
     double flat = point.predict(eager, NONE, cards, 1).seconds() + gates;

@@ -32,8 +32,8 @@ final class Calibration implements AutoCloseable {
   private final int onNode;
   private final Yardstick yardstick; // null on ranks that have no processor of their own
   private final MeasuredModels models;
-  private final StepCosts serving; // null where steps of serving are not timed
-  private final TrainCosts training; // null where optimizer steps are not timed
+  private final MeasuredCosts serving; // null where steps of serving are not timed
+  private final MeasuredCosts training; // null where optimizer steps are not timed
 
   /**
    * @param dtype of the steps that are timed
@@ -55,8 +55,8 @@ final class Calibration implements AutoCloseable {
           "--device " + backend.name() + " is measured by one rank, and the processors by several");
     }
     this.models = new MeasuredModels(ranks, backend, dtype);
-    this.serving = steps.serve() ? new StepCosts(models) : null;
-    this.training = steps.train() ? new TrainCosts(models) : null;
+    this.serving = steps.serve() ? MeasuredCosts.ofServing(models) : null;
+    this.training = steps.train() ? MeasuredCosts.ofTraining(models) : null;
     this.yardstick = yardstick(); // without memory so far, models need no closing if it fails
   }
 

@@ -11,7 +11,7 @@ import panamoe.plan.PaperClaims.Dense;
 import panamoe.plan.PaperClaims.Speedup;
 import panamoe.plan.PaperClaims.Throughput;
 
-/** The part of {@code plan --paper} behind the latencies. */
+/** The part of {@code plan paper} behind the latencies. */
 final class ClaimsReport {
   private static final List<Column<Throughput>> SCALING =
       List.of(
@@ -44,7 +44,7 @@ final class ClaimsReport {
   private ClaimsReport() {}
 
   static void addTo(ObjectNode json, PaperClaims claims) {
-    ObjectNode constants = Constants.json(claims.constants());
+    ObjectNode constants = PlanReport.json(claims.constants());
     constants.properties().forEach(e -> json.withObject("constants").set(e.getKey(), e.getValue()));
     for (Throughput each : claims.scaling()) {
       json.withArray("scaling")

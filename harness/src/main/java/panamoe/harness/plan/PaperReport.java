@@ -15,9 +15,8 @@ import panamoe.plan.Paper.Prediction;
 import panamoe.plan.PaperPoint;
 import panamoe.plan.PaperTraining;
 import panamoe.plan.Term;
-import panamoe.plan.TrainingTerm;
 
-/** {@code plan --paper}. */
+/** {@code plan paper}. */
 final class PaperReport {
   /** A model's time without an optimization. */
   private record LeftOut(Prediction with, Paper.Without without) {}
@@ -39,7 +38,7 @@ final class PaperReport {
 
   static ObjectNode json(Paper paper) {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
-    json.set("constants", Constants.json(constants(paper)));
+    json.set("constants", PlanReport.json(constants(paper)));
     PaperPoint.FITTED.forEach(point -> json.withArray("fitted").add(point.name()));
     paper.predictions().forEach(each -> json.withArray("points").add(json(each)));
     json.set("student", json(paper.student()));
@@ -61,7 +60,7 @@ final class PaperReport {
     json.put("published_sequences_per_s", prediction.point().samples());
     json.put("predicted_sequences_per_s", prediction.samples());
     json.put("predicted_step_ms", 1e3 * prediction.time().seconds());
-    json.set("terms", prediction.time().step().toJson());
+    json.set("terms", prediction.time().toJson());
     return json;
   }
 
@@ -115,7 +114,7 @@ final class PaperReport {
     text.append(ClaimsReport.text(paper.claims()));
     Map<String, Constant> constants = constants(paper);
     constants.putAll(paper.claims().constants());
-    return text.append(Constants.table(constants).text()).toString();
+    return text.append(PlanReport.table(constants).text()).toString();
   }
 
   private static List<Column<Prediction>> latencies() {
@@ -124,7 +123,7 @@ final class PaperReport {
     columns.add(Column.of("paper", "%.1f", each -> each.point().milliseconds()));
     columns.add(Column.of("model", "%.1f", each -> 1e3 * each.time().seconds()));
     columns.add(Column.of("error", "%+.1f %%", each -> 100 * each.error()));
-    columns.addAll(Terms.columns(List.of(Term.values()), Prediction::time));
+    columns.addAll(PlanReport.columns(Term.SERVING, Prediction::time));
     return columns;
   }
 
@@ -148,7 +147,7 @@ final class PaperReport {
     columns.add(Column.of("paper", "%.0f", each -> each.point().samples()));
     columns.add(Column.of("model", "%.1f", PaperTraining.Prediction::samples));
     columns.add(Column.of("error", "%+.1f %%", each -> 100 * each.error()));
-    columns.addAll(Terms.columns(List.of(TrainingTerm.values()), each -> each.time().step()));
+    columns.addAll(PlanReport.columns(Term.TRAINING, PaperTraining.Prediction::time));
     return columns;
   }
 

@@ -12,13 +12,24 @@ import panamoe.harness.report.Html;
 import panamoe.harness.report.LineChart.Curve;
 import panamoe.harness.report.Table;
 import panamoe.harness.report.Table.Column;
+import panamoe.plan.Objective;
+import panamoe.plan.Search;
 import panamoe.plan.Skew;
 import panamoe.plan.SkewSweep;
 import panamoe.plan.SkewSweep.Row;
 
 /** What skew costs, as JSON, as a table and as plots. */
 record SkewTable(SkewSweep sweep, List<Row> rows) {
-  static SkewTable of(SkewSweep sweep) {
+  /**
+   * Of the model and the skew of a search.
+   *
+   * @param tokens of a rank
+   */
+  static SkewTable of(Search search, long tokens) {
+    Objective objective = search.objective();
+    SkewSweep sweep =
+        new SkewSweep(
+            objective.config(), objective.times().skew(), tokens, search.cluster().cards());
     return new SkewTable(sweep, sweep.rows());
   }
 

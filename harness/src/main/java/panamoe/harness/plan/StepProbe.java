@@ -8,8 +8,10 @@ import panamoe.harness.probe.TimedTexts;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Work;
 import panamoe.plan.Cluster;
-import panamoe.plan.LatencyModel;
+import panamoe.plan.Efficiency;
+import panamoe.plan.Node;
 import panamoe.plan.Optimizations;
+import panamoe.plan.StepModel;
 import panamoe.plan.StepTime;
 import panamoe.tensor.DType;
 
@@ -77,12 +79,13 @@ final class StepProbe implements Probe {
   }
 
   @Override
-  public StepTime predicted(Cluster cluster) {
-    return predicted(new LatencyModel(cluster.node(), cluster.efficiency(), Optimizations.PANAMOE));
+  public StepTime predicted(Node node, Efficiency efficiency) {
+    return new StepModel(node, efficiency, Optimizations.PANAMOE).of(model, work);
   }
 
-  StepTime predicted(LatencyModel latency) {
-    return latency.of(model, work);
+  @Override
+  public StepTime predicted(Cluster cluster) {
+    return predicted(cluster.node(), cluster.efficiency());
   }
 
   private static double[] append(double[] some, double[] more) {
