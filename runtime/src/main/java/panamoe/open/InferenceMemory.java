@@ -11,7 +11,6 @@ import panamoe.config.ModelConfig;
 import panamoe.io.Count;
 import panamoe.io.Parts;
 import panamoe.model.LanguageModel;
-import panamoe.nn.Work;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 import panamoe.param.Parameter;
@@ -71,19 +70,9 @@ public record InferenceMemory(long weights, long keysAndValues, long buffers) im
     return new InferenceMemory(weights, keysAndValues, 0);
   }
 
-  /**
-   * For as many texts as {@code work} writes a token of, on the card that holds most.
-   *
-   * @param prompt the largest piece of a prompt that is read in a step
-   * @param length tokens that each text has room for
-   */
-  public static InferenceMemory of(LanguageModel model, Work work, Work prompt, int length) {
-    DType dtype = work.dtype();
-    InferenceMemory one = of(model, WeightTypes.of(dtype), dtype, length, false, work.topology());
-    return new InferenceMemory(
-        one.weights,
-        work.sequences() * one.keysAndValues,
-        (long) Math.max(model.cost(work).kept(), model.cost(prompt).kept()));
+  /** The same for several texts, with the activations of a step. */
+  public InferenceMemory of(long texts, long activations) {
+    return new InferenceMemory(weights, texts * keysAndValues, activations);
   }
 
   /** This memory where weights take at most {@code most} bytes. */

@@ -10,6 +10,8 @@ import panamoe.model.LanguageModel;
 import panamoe.nn.Work;
 import panamoe.open.InferenceMemory;
 import panamoe.parallel.Topology;
+import panamoe.param.WeightTypes;
+import panamoe.tensor.DType;
 
 /**
  * A described model, and the memory of a card that serves it with each of many topologies: it
@@ -42,9 +44,16 @@ final class CardMemories implements AutoCloseable {
                 Stream.of(topology.tensorDegree(), topology.expertSlices()),
                 experts.stream().map(topology::expertDegree))
             .toList();
-    Work prompt = Work.prefill(Math.min(context, EngineConfig.STEP_TOKENS), work.dtype());
-    return known.computeIfAbsent(
-        degrees, _ -> InferenceMemory.of(model, work, prompt.over(topology), context));
+    return known.computeIfAbsent(degrees, _ -> serving(model, work, context));
+  }
+
+  /** The largest step is one of all sequences, or of a piece of a prompt. */
+  static InferenceMemory serving(LanguageModel model, Work work, int context) {
+    DType dtype = work.dtype();
+    Topology topology = work.topology();
+    Work prompt = Work.prefill(Math.min(context, EngineConfig.STEP_TOKENS), dtype).over(topology);
+    return InferenceMemory.of(model, WeightTypes.of(dtype), dtype, context, false, topology)
+        .of(work.sequences(), (long) Math.max(model.cost(work).kept(), model.cost(prompt).kept()));
   }
 
   @Override

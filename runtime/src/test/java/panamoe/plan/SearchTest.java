@@ -17,7 +17,6 @@ import panamoe.comm.ThreadWorld;
 import panamoe.comm.exchange.Strategy;
 import panamoe.config.EveryPart;
 import panamoe.config.ModelConfig;
-import panamoe.engine.EngineConfig;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Work;
 import panamoe.open.InferenceMemory;
@@ -89,19 +88,13 @@ class SearchTest {
   private static void add(List<Plan> all, Search search, LanguageModel model, Topology topology) {
     int context = search.objective().context();
     Work work = Work.decode(8, context - 1L, DType.BFLOAT16).over(topology);
-    InferenceMemory memory = memory(model, work, context);
+    InferenceMemory memory = CardMemories.serving(model, work, context);
     if (memory.total() <= search.objective().times().room()) {
       for (Strategy strategy : List.of(Strategy.FLAT, Strategy.HIERARCHICAL)) {
         StepTime time = search.objective().times().with(strategy).of(model, work);
         all.add(new Plan(topology, strategy, 8L * topology.dataDegree(), memory, time, null, null));
       }
     }
-  }
-
-  private static InferenceMemory memory(LanguageModel model, Work work, int context) {
-    int read = Math.min(context, EngineConfig.STEP_TOKENS);
-    Work prompt = Work.prefill(read, work.dtype()).over(work.topology());
-    return InferenceMemory.of(model, work, prompt, context);
   }
 
   /** Whatever other topology it was counted for before. */
@@ -113,7 +106,7 @@ class SearchTest {
         for (Topology topology : new Degrees(config).topologies(part)) {
           Work work = Work.decode(8, 511, DType.BFLOAT16).over(topology);
           assertEquals(
-              memory(memories.model(), work, 512),
+              CardMemories.serving(memories.model(), work, 512),
               memories.serving(work, 512),
               topology.toString());
         }
@@ -212,7 +205,7 @@ class SearchTest {
     long beside = config.head().tied() ? (long) config.vocabulary() * config.hidden() * 2 : 0;
     try (LanguageModel whole = new LanguageModel(config)) {
       Work work = Work.decode(3, 7, DType.BFLOAT16).over(topology);
-      InferenceMemory memory = memory(whole, work, 8);
+      InferenceMemory memory = CardMemories.serving(whole, work, 8);
       assertEquals(most + beside, memory.weights());
       InferenceMemory alone = InferenceMemory.of(config, types, DType.BFLOAT16, 8, false);
       // Tensor ranks share heads, but each has the rows of latent attention whole.
@@ -237,7 +230,7 @@ class SearchTest {
     Work work = Work.decode(3, 99, DType.BFLOAT16).over(new Topology(8, 1, 4, 1));
     try (LanguageModel model = new LanguageModel(config)) {
       long bytes = 3L * 100 * 24 * 2 * 1024 * 2 / 4;
-      assertEquals(bytes, memory(model, work, 100).keysAndValues());
+      assertEquals(bytes, CardMemories.serving(model, work, 100).keysAndValues());
     }
   }
 
