@@ -34,8 +34,7 @@ public record Cluster(
       throw new IllegalArgumentException("a cluster needs a node");
     }
     if (efficiency != null && (efficiency.layer() == null || efficiency.expert() == null)) {
-      throw new IllegalArgumentException(
-          "an efficiency of serving needs layer, expert, bandwidth, flops and memory");
+      throw new IllegalArgumentException("an efficiency of serving needs layer and expert");
     }
     if (cards < 1 || cards > MOST) {
       throw new IllegalArgumentException(

@@ -35,9 +35,6 @@ public record Efficiency(
           "the rest is for the driver's context, kernels' scratch memory and fragmentation");
 
   public Efficiency {
-    if (bandwidth == null || flops == null || memory == null) {
-      throw new IllegalArgumentException("an efficiency needs bandwidth, flops and memory");
-    }
     requireSeconds("step", step);
     requireSeconds("logit", logit);
     requireSeconds("layer", layer);

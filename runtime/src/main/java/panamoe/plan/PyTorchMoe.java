@@ -12,8 +12,6 @@ import panamoe.model.LanguageModel;
 import panamoe.moe.MoeLayer;
 import panamoe.nn.Work;
 import panamoe.parallel.Topology;
-import panamoe.param.Parameter;
-import panamoe.tensor.Tensor;
 
 /**
  * The DeepSpeed-MoE paper's baseline, experts in PyTorch: one-hot masks [S, E, C] in the place of
@@ -149,10 +147,7 @@ record PyTorchMoe(Efficiency efficiency, Constant layer, Constant gate) {
     double moved =
         exchange.exchange(degree, new ExchangeTime.Rows(places, bytes))
             - exchange.exchange(degree, kept);
-    double elements = 0;
-    for (Parameter matrix : layer.expertMatrices()) {
-      elements += Tensor.count(matrix.matrixShape(work.topology()));
-    }
+    double elements = layer.costOfExperts(work, 1, 0).flops() / 2; // of a row
     int held = work.topology().mostExperts(moe.experts());
     double read = held * elements * work.dtype().bytes() / rate;
     double computed = 2 * held * degree * CAPACITY.value() * elements / peak;

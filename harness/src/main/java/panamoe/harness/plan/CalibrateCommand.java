@@ -45,7 +45,7 @@ final class CalibrateCommand implements Callable<Integer> {
     }
     Cluster cluster =
         options.onRanks(
-            options.ranks() == null ? usual() : options.ranks(),
+            options.ranks == null ? usual() : options.ranks,
             (all, backend, _) -> {
               try (PartBar bar = PartBar.onStandardError("measuring");
                   Calibration calibration =
@@ -68,7 +68,7 @@ final class CalibrateCommand implements Callable<Integer> {
 
   /** A card is measured by one rank. */
   private int usual() {
-    return switch (options.shared().device()) {
+    return switch (options.shared.device()) {
       case CUDA, SIMT, REFERENCE -> 1;
       default -> Math.min(MeasuringOptions.MOST_RANKS, Runtime.getRuntime().availableProcessors());
     };

@@ -31,7 +31,7 @@ final class Clusters {
     Cluster known = Cluster.of(text);
     if (known.machine() == null || known.efficiency() == null) {
       throw new IllegalArgumentException(
-          "validate needs a file of plan calibrate, and " + text + " was not measured");
+          "--cluster needs a file of plan calibrate, and " + text + " was not measured");
     }
     if (!isHere(known.machine())) {
       throw new IllegalArgumentException(

@@ -15,13 +15,13 @@ import picocli.CommandLine.Option;
 final class MeasuringOptions {
   static final int MOST_RANKS = 64;
 
-  @Mixin private SharedOptions shared;
+  @Mixin SharedOptions shared;
 
   @Option(
       names = "--ranks",
       paramLabel = "N",
       description = "Ranks as threads; mpirun or srun starts them as processes.")
-  private Integer ranks;
+  Integer ranks; // null: not said
 
   @Option(
       names = "--dtype",
@@ -30,17 +30,8 @@ final class MeasuringOptions {
       description = "f32 or bf16, of the models that are timed. Default: ${DEFAULT-VALUE}.")
   private ComputeType dtype;
 
-  SharedOptions shared() {
-    return shared;
-  }
-
   DType dtype() {
     return dtype.dtype();
-  }
-
-  /** Null: not said. */
-  Integer ranks() {
-    return ranks;
   }
 
   /** Refuses ranks that cannot be. */

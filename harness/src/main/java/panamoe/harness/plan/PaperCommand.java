@@ -13,7 +13,8 @@ import picocli.CommandLine.Spec;
     name = "paper",
     mixinStandardHelpOptions = true,
     description =
-        "Prints the DeepSpeed-MoE paper's latencies beside predictions, term by term, and every constant.")
+        "Prints the DeepSpeed-MoE paper's latencies beside predictions, term by term, and every constant.",
+    footer = {"", "Example:", "  panamoe plan paper"})
 final class PaperCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;

@@ -27,8 +27,8 @@ final class SearchOptions {
   @Spec(Spec.Target.MIXEE)
   private CommandSpec command;
 
-  @Mixin private SharedOptions shared;
-  @Mixin private DescribedModelOptions model;
+  @Mixin SharedOptions shared;
+  @Mixin DescribedModelOptions model;
 
   @Option(
       names = "--cluster",
@@ -71,20 +71,7 @@ final class SearchOptions {
       paramLabel = "OUT",
       description =
           "Also write a page with the plans as plots; a file of that name must not exist.")
-  private Path html;
-
-  SharedOptions shared() {
-    return shared;
-  }
-
-  DescribedModelOptions model() {
-    return model;
-  }
-
-  /** Where a page is written; null: nowhere. */
-  Path html() {
-    return html;
-  }
+  Path html; // null: no page is written
 
   /** Refuses what could not be planned or written. */
   void check() {

@@ -72,7 +72,7 @@ final class ServingPlanCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     options.check();
-    Search search = options.shared().checked(this::search);
+    Search search = options.shared.checked(this::search);
     Serving serving = (Serving) search.objective();
     Search.Found found = SearchOptions.find(search, latency == null ? null : seconds());
     int tokens = prompt != null ? prompt : Math.min(PROMPT, serving.context());
@@ -104,7 +104,7 @@ final class ServingPlanCommand implements Callable<Integer> {
               + ", expected 1 to the context of "
               + Count.of(serving.context(), "token"));
     }
-    return new Search(options.model().name(), cluster, serving);
+    return new Search(options.model.name(), cluster, serving);
   }
 
   private double seconds() {

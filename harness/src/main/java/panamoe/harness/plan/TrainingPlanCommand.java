@@ -98,15 +98,13 @@ final class TrainingPlanCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     options.check();
-    options
-        .shared()
-        .require(
-            config == null || options.html() == null || !same(config, options.html()),
-            "--html and --write-config are both " + options.html() + ", expected two files");
+    options.shared.require(
+        config == null || options.html == null || !same(config, options.html),
+        "--html and --write-config are both " + options.html + ", expected two files");
     if (config != null) {
       OutputPlace.requireNewFile(config, "--write-config");
     }
-    Search search = options.shared().checked(this::search);
+    Search search = options.shared.checked(this::search);
     Training training = (Training) search.objective();
     note(training);
     Search.Found found = SearchOptions.find(search, days == null ? null : days * DAY);
@@ -160,9 +158,9 @@ final class TrainingPlanCommand implements Callable<Integer> {
     Cluster cluster = options.cluster();
     ModelConfig model = options.described();
     StepModel times = options.times(cluster, Clusters.training(cluster), model);
-    RunConfig run = run(model, options.model().run());
+    RunConfig run = run(model, options.model.run());
     return new Search(
-        options.model().name(), cluster, new Training(run, times, checkpoints(run.training())));
+        options.model.name(), cluster, new Training(run, times, checkpoints(run.training())));
   }
 
   private static void require(String name, Double value, double most) {
@@ -181,7 +179,7 @@ final class TrainingPlanCommand implements Callable<Integer> {
   private RunConfig run(ModelConfig model, RunConfig given) {
     if (given != null && given.distillation() != null) {
       throw new IllegalArgumentException(
-          options.model().name() + " has a distillation; training with a teacher is not planned");
+          options.model.name() + " has a distillation; training with a teacher is not planned");
     }
     TrainConfig settings = given == null ? null : given.training();
     long sequences = batch != null ? batch : settings == null ? BATCH : settings.batch();

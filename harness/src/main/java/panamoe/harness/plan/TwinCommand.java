@@ -140,8 +140,8 @@ public final class TwinCommand implements Callable<Integer> {
       results.put(strategy, twin.run(rows, step.rowBytes()));
     }
     if (trace != null) {
-      byte[] events = TwinTrace.of(step.cluster(), results);
-      WholeOrNothing.make(trace, hidden -> Files.write(hidden, events));
+      String events = TwinTrace.of(step.cluster(), results);
+      WholeOrNothing.make(trace, hidden -> Files.writeString(hidden, events));
     }
     TwinReport report = new TwinReport(step, routes, results);
     spec.commandLine().getOut().print(shared.json() ? report.json() + "\n" : report.text());

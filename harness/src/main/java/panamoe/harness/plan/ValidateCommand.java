@@ -35,7 +35,7 @@ final class ValidateCommand implements Callable<Integer> {
       paramLabel = "STEPS",
       hideParamSyntax = true,
       defaultValue = "all",
-      description = "Steps to time: ${COMPLETION-CANDIDATES}. Default: ${DEFAULT-VALUE}.")
+      description = "Steps to time: serving, training or all. Default: ${DEFAULT-VALUE}.")
   private Steps steps;
 
   @Option(
@@ -50,9 +50,9 @@ final class ValidateCommand implements Callable<Integer> {
     Cluster known =
         cluster == null
             ? null
-            : options.shared().checked(() -> Clusters.ofThisMachine(cluster, steps));
+            : options.shared.checked(() -> Clusters.ofThisMachine(cluster, steps));
     PrintWriter printed = spec.commandLine().getOut();
-    boolean json = options.shared().json();
+    boolean json = options.shared.json();
     if (!json && RankOptions.threadsOrProcesses(1).leads()) {
       printed.println(Validated.HEADER);
     }
@@ -78,8 +78,8 @@ final class ValidateCommand implements Callable<Integer> {
     if (LauncherVariables.amongOthers()) {
       return List.of(LauncherVariables.size().orElseThrow());
     }
-    if (options.ranks() != null) {
-      return List.of(options.ranks());
+    if (options.ranks != null) {
+      return List.of(options.ranks);
     }
     return known == null ? COUNTS : List.of(known.cards());
   }

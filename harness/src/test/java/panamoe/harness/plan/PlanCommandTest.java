@@ -329,10 +329,11 @@ class PlanCommandTest {
         "calibrate --ranks 0                     | calibrate: --ranks is 0, expected 1 to 64",
         "calibrate --model 1.3B                  | calibrate: Unknown option",
         "calibrate --cluster dgx-h100:8          | calibrate: Unknown option",
-        "validate decoding                       | validate: Invalid value for positional parameter",
-        "validate --price 2                      | validate: Unknown option",
-        "validate --out own.json                 | validate: Unknown option",
-        "validate --cluster dgx-h100:8           | validate: validate needs a file of plan calibrate, and"
+        "validate decoding                       | validate: Invalid value for positional parameter at index 0"
+            + " (STEPS): 'decoding' is none of [all, serving, training]",
+        "validate --price=2                      | validate: Unknown option",
+        "validate --out=own.json                 | validate: Unknown option",
+        "validate --cluster dgx-h100:8           | validate: --cluster needs a file of plan calibrate, and"
             + " dgx-h100:8 was not measured",
         "validate --cluster none.json            | validate: 'none.json' is neither a file nor NODE:CARDS",
       })
