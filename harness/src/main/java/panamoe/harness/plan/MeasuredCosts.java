@@ -38,6 +38,9 @@ final class MeasuredCosts {
     }
   }
 
+  /** Of no steps. */
+  static final MeasuredCosts NONE = new MeasuredCosts(List.of());
+
   private final List<Cost> costs;
 
   private MeasuredCosts(List<Cost> costs) {
@@ -124,9 +127,13 @@ final class MeasuredCosts {
    *
    * @param seconds of a step of each model
    * @return each cost within its bounds. Where none of these gives the time, as may be on a machine
-   *     that was busy, it is the bound that comes nearest, and the closed form misses the time
+   *     that was busy, it is the bound that comes nearest, and the closed form misses the time; null
+   *     if there are no costs
    */
   Efficiency efficiency(Node node, double[] seconds) {
+    if (costs.isEmpty()) {
+      return null;
+    }
     Map<String, Constant> known = new HashMap<>();
     costs.forEach(cost -> known.put(cost.name, cost.constant(cost.least)));
     for (int sweep = 0; sweep < SWEEPS; sweep++) {
