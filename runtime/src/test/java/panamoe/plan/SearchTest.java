@@ -231,6 +231,7 @@ class SearchTest {
     try (LanguageModel model = new LanguageModel(config)) {
       long bytes = 3L * 100 * 24 * 2 * 1024 * 2 / 4;
       assertEquals(bytes, CardMemories.serving(model, work, 100).keysAndValues());
+      assertEquals(bytes, model.cost(work).cache());
     }
   }
 

@@ -127,8 +127,8 @@ final class MeasuredCosts {
    *
    * @param seconds of a step of each model
    * @return each cost within its bounds. Where none of these gives the time, as may be on a machine
-   *     that was busy, it is the bound that comes nearest, and the closed form misses the time; null
-   *     if there are no costs
+   *     that was busy, it is the bound that comes nearest, and the closed form misses the time;
+   *     null if there are no costs
    */
   Efficiency efficiency(Node node, double[] seconds) {
     if (costs.isEmpty()) {

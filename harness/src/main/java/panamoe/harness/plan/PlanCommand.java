@@ -26,7 +26,8 @@ import picocli.CommandLine.Spec;
       "  panamoe plan serve 24B+MoE-128 --cluster dgx-a100:64 --latency 40ms",
       "  panamoe plan train 1.3B+MoE-128 --cluster dgx-a100:128 --tokens 300e9",
       "",
-      "docs/planning.md says what the predictions stand on."
+      "docs/planning.md says what the predictions stand on. --device, --threads and",
+      "--seed, which every command takes, are for calibrate and validate alone."
     },
     subcommands = {
       ServingPlanCommand.class,
