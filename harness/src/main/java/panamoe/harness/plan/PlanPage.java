@@ -20,7 +20,7 @@ import panamoe.plan.Term;
 /** The page of {@code plan serve --html} and {@code plan train --html}. */
 record PlanPage(PlanReport report) {
   String html() {
-    Plan fastest = report.found.fastest();
+    Plan fastest = report.found().fastest();
     StringBuilder body = new StringBuilder();
     body.append(Html.paragraph("All times are predictions. " + report.introduction()));
     body.append(report.figures());
@@ -53,8 +53,8 @@ record PlanPage(PlanReport report) {
     if (!report.remark().isEmpty()) {
       body.append(Html.paragraph(report.remark()));
     }
-    if (report.skew != null) {
-      body.append(report.skew.html());
+    if (report.skew() != null) {
+      body.append(report.skew().html());
     }
     body.append(Html.heading("Constants"));
     body.append(PlanReport.table(report.constants()).html());
@@ -82,7 +82,7 @@ record PlanPage(PlanReport report) {
   private String bars(
       String title, String unit, List<String> parts, Function<Plan, double[]> values) {
     List<Bar> bars =
-        report.found.front().stream().map(plan -> bar(plan, values.apply(plan))).toList();
+        report.found().front().stream().map(plan -> bar(plan, values.apply(plan))).toList();
     return Html.figure(
         new StackedBars(title, parts, bars, unit).draw(title),
         "A bar for each plan, in the order of the table.");

@@ -21,90 +21,90 @@ import panamoe.plan.StepTime;
 import panamoe.plan.Term;
 
 /** What a search for plans has found, as JSON and as tables. */
-abstract class PlanReport {
-  final Search search;
-  final Objective objective;
-  final Search.Found found;
-  final SkewTable skew; // null: not asked for
+interface PlanReport {
+  Search search();
 
-  PlanReport(Search search, Search.Found found, SkewTable skew) {
-    this.search = search;
-    this.objective = search.objective();
-    this.found = found;
-    this.skew = skew;
+  Search.Found found();
+
+  /** What skew costs; null: not asked for. */
+  SkewTable skew();
+
+  /** What is planned. */
+  default Objective objective() {
+    return search().objective();
   }
 
   /** In one line, for headings. */
-  abstract String title();
+  String title();
 
   /** Adds the settings that only plans of this kind have. */
-  abstract void addSettings(ObjectNode json);
+  void addSettings(ObjectNode json);
 
-  ObjectNode json(Plan plan) {
+  default ObjectNode json(Plan plan) {
     return plan.toJson();
   }
 
   /** The command that runs a plan. */
-  abstract String launch(Plan plan);
+  String launch(Plan plan);
 
   /** What that command does with the fastest plan. */
-  abstract String launched();
+  String launched();
 
   /** What the table has of a plan beside degrees and memory. */
-  abstract List<Column<Plan>> columns();
+  List<Column<Plan>> columns();
 
   /** Further tables, by heading. */
-  Map<String, Table<Plan>> more() {
+  default Map<String, Table<Plan>> more() {
     return Map.of();
   }
 
   /** A sentence behind the tables; empty: none. */
-  abstract String remark();
+  String remark();
 
   /** What all plans have in common, in a sentence. */
-  abstract String introduction();
+  String introduction();
 
   /** Figures of the plans under a heading, for a page. */
-  abstract String figures();
+  String figures();
 
   /** What is timed: a token or a step. */
-  abstract String timed();
+  String timed();
 
-  Map<String, Constant> constants() {
-    Map<String, Constant> all = new LinkedHashMap<>(objective.times().efficiency().constants());
-    all.putAll(search.cluster().node().constants());
+  default Map<String, Constant> constants() {
+    Map<String, Constant> all = new LinkedHashMap<>(objective().times().efficiency().constants());
+    all.putAll(search().cluster().node().constants());
     return all;
   }
 
   /** One object. */
-  ObjectNode json() {
+  default ObjectNode json() {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
-    json.put("model", search.name());
-    json.put("cluster", search.cluster().toString());
+    json.put("model", search().name());
+    json.put("cluster", search().cluster().toString());
     json.put("dtype", dtype());
-    json.put("batch", objective.batch());
-    json.put("context", objective.context());
+    json.put("batch", objective().batch());
+    json.put("context", objective().context());
     addSettings(json);
     json.set("constants", json(constants()));
-    List<Plan> all = found.front();
+    List<Plan> all = found().front();
     all.forEach(plan -> json.withArray("front").add(json(plan).put("launch", launch(plan))));
-    json.put("smallest", all.indexOf(found.smallest()));
-    json.put("cheapest", all.indexOf(found.cheapest()));
-    json.put("fastest", all.indexOf(found.fastest()));
-    for (Search.Misfit misfit : found.misfits()) {
+    json.put("smallest", all.indexOf(found().smallest()));
+    json.put("cheapest", all.indexOf(found().cheapest()));
+    json.put("fastest", all.indexOf(found().fastest()));
+    for (Search.Misfit misfit : found().misfits()) {
       ObjectNode object = json.withArray("does_not_fit").addObject().put("cards", misfit.cards());
       if (misfit.least() != null) {
         object.set("memory", misfit.least().toJson());
       }
     }
-    if (skew != null) {
-      json.set("skew", skew.json());
+    if (skew() != null) {
+      json.set("skew", skew().json());
     }
     return json;
   }
 
-  String dtype() {
-    return objective.dtype().name().toLowerCase(Locale.ROOT);
+  default String dtype() {
+    return objective().dtype().name().toLowerCase(Locale.ROOT);
   }
 
   /** Constants by name, each with where it comes from. */
@@ -132,7 +132,7 @@ abstract class PlanReport {
   }
 
   /** Degrees, what is told of plans of this kind, and memory. */
-  Table<Plan> plans() {
+  default Table<Plan> plans() {
     List<Column<Plan>> columns = new ArrayList<>();
     columns.add(cards());
     columns.add(Column.of("data", "%d", plan -> plan.topology().dataDegree()));
@@ -142,19 +142,19 @@ abstract class PlanReport {
     columns.addAll(columns());
     columns.add(gigabytes("GB", plan -> plan.memory().total()));
     columns.add(Column.ofWords("", this::best));
-    return new Table<>(columns, found.front());
+    return new Table<>(columns, found().front());
   }
 
   /** What the plan is best in, or nothing. */
   private String best(Plan plan) {
     List<String> best = new ArrayList<>();
-    if (plan.equals(found.smallest())) {
+    if (plan.equals(found().smallest())) {
       best.add("fewest cards");
     }
-    if (plan.equals(found.cheapest())) {
+    if (plan.equals(found().cheapest())) {
       best.add("cheapest");
     }
-    if (plan.equals(found.fastest())) {
+    if (plan.equals(found().fastest())) {
       best.add("fastest");
     }
     return String.join(", ", best);
@@ -165,8 +165,8 @@ abstract class PlanReport {
     List<Column<Plan>> columns = new ArrayList<>();
     columns.add(cards());
     columns.add(Column.of("ms/" + timed(), "%.2f", plan -> 1e3 * plan.time().seconds()));
-    columns.addAll(columns(found.fastest().time().terms().keySet(), Plan::time));
-    return new Table<>(columns, found.front());
+    columns.addAll(columns(found().fastest().time().terms().keySet(), Plan::time));
+    return new Table<>(columns, found().front());
   }
 
   /** A column of milliseconds for each term. */
@@ -184,36 +184,36 @@ abstract class PlanReport {
     List<Column<Plan>> columns = new ArrayList<>();
     columns.add(cards());
     columns.add(gigabytes("GB", plan -> plan.memory().total()));
-    for (String part : found.fastest().memory().parts().keySet()) {
+    for (String part : found().fastest().memory().parts().keySet()) {
       columns.add(gigabytes(part, plan -> plan.memory().parts().get(part)));
     }
-    return new Table<>(columns, found.front());
+    return new Table<>(columns, found().front());
   }
 
   /** All tables and what is behind them, for a terminal. */
-  String text() {
+  default String text() {
     List<String> lines = new ArrayList<>(List.of(title(), "", plans().text()));
-    found.misfits().forEach(misfit -> lines.add(line(misfit)));
+    found().misfits().forEach(misfit -> lines.add(line(misfit)));
     lines.addAll(List.of("", terms().text(), "", memory().text()));
     more().values().forEach(table -> lines.addAll(List.of("", table.text())));
     if (!remark().isEmpty()) {
       lines.addAll(List.of("", remark()));
     }
-    if (skew != null) {
-      lines.addAll(List.of("", skew.caption(), skew.table().text()));
+    if (skew() != null) {
+      lines.addAll(List.of("", skew().caption(), skew().table().text()));
     }
     lines.addAll(List.of("", "The fastest plan is " + launched()));
-    lines.addAll(List.of("    " + launch(found.fastest()), "", table(constants()).text()));
+    lines.addAll(List.of("    " + launch(found().fastest()), "", table(constants()).text()));
     StringBuilder text = new StringBuilder();
     lines.forEach(line -> text.append(line).append(line.endsWith("\n") ? "" : "\n"));
     return text.toString();
   }
 
   private String line(Search.Misfit misfit) {
-    double room = objective.times().room();
+    double room = objective().times().room();
     String why =
         misfit.least() == null
-            ? ": no degrees divide " + Count.of(objective.batch(), "sequence")
+            ? ": no degrees divide " + Count.of(objective().batch(), "sequence")
             : String.format(
                 Locale.ROOT,
                 " does not fit: a card needs %.1f GB, %.1f GB of it for %s, and has room for %.1f GB",

@@ -18,43 +18,37 @@ import panamoe.plan.Plan;
 import panamoe.plan.Search;
 import panamoe.plan.StepTime;
 
-/** Ways to serve a model. */
-final class ServingReport extends PlanReport {
+/**
+ * Ways to serve a model.
+ *
+ * @param skew null: not asked for
+ * @param tokens of a prompt of each data rank
+ * @param prompts until it has been read, of each plan
+ */
+record ServingReport(
+    Search search, Search.Found found, SkewTable skew, int tokens, Map<Plan, StepTime> prompts)
+    implements PlanReport {
   private static final double PER_MILLION_IN_HOURS = 1e6 / 3600;
 
-  private final int tokens;
-  private final Map<Plan, StepTime> prompts;
-
-  /**
-   * @param tokens of a prompt of each data rank
-   * @param prompts until it has been read, of each plan
-   */
-  ServingReport(
-      Search search, Search.Found found, SkewTable skew, int tokens, Map<Plan, StepTime> prompts) {
-    super(search, found, skew);
-    this.tokens = tokens;
-    this.prompts = prompts;
-  }
-
   @Override
-  String title() {
+  public String title() {
     return String.format(
         Locale.ROOT,
         "%s on %s, predicted: %s for each data rank, of %s, in %s",
         search.name(),
         search.cluster(),
-        Count.of(objective.batch(), "sequence"),
-        Count.of(objective.context(), "token"),
+        Count.of(objective().batch(), "sequence"),
+        Count.of(objective().context(), "token"),
         dtype());
   }
 
   @Override
-  void addSettings(ObjectNode json) {
+  public void addSettings(ObjectNode json) {
     json.put("prompt", tokens);
   }
 
   @Override
-  ObjectNode json(Plan plan) {
+  public ObjectNode json(Plan plan) {
     ObjectNode json = plan.toJson();
     json.put("prompt_ms", 1e3 * prompts.get(plan).seconds());
     json.set("prompt_terms", prompts.get(plan).toJson());
@@ -63,19 +57,19 @@ final class ServingReport extends PlanReport {
 
   /** The exchange is {@code auto}, which measures what the plan predicts. */
   @Override
-  String launch(Plan plan) {
-    String dtype = ComputeType.of(objective.dtype()).toString();
-    List<String> sizes = List.of("--dtype", dtype, "--sequences", "" + objective.batch());
+  public String launch(Plan plan) {
+    String dtype = ComputeType.of(objective().dtype()).toString();
+    List<String> sizes = List.of("--dtype", dtype, "--sequences", "" + objective().batch());
     return LaunchLine.of(List.of("serve", "MODEL"), search, plan.topology(), sizes);
   }
 
   @Override
-  String launched() {
+  public String launched() {
     return "served by";
   }
 
   @Override
-  List<Column<Plan>> columns() {
+  public List<Column<Plan>> columns() {
     return List.of(
         Column.ofWords("exchange", plan -> plan.exchange().name().toLowerCase(Locale.ROOT)),
         Column.of("ms/token", "%.2f", ServingReport::milliseconds),
@@ -85,19 +79,19 @@ final class ServingReport extends PlanReport {
   }
 
   @Override
-  String remark() {
+  public String remark() {
     return "ms/prompt are the time until "
         + Count.of(tokens, "token")
         + " of a prompt of each data rank are read, and the first token is known.";
   }
 
   @Override
-  String introduction() {
+  public String introduction() {
     return "No plan here is beaten by another in cards, latency and cost of a token.";
   }
 
   @Override
-  String figures() {
+  public String figures() {
     return Html.heading("Cards, latency, cost")
         + Html.figures(
             PlanPage.figure(
@@ -115,7 +109,7 @@ final class ServingReport extends PlanReport {
   }
 
   @Override
-  String timed() {
+  public String timed() {
     return "token";
   }
 

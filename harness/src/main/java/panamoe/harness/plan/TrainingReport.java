@@ -17,52 +17,48 @@ import panamoe.plan.Plan;
 import panamoe.plan.Search;
 import panamoe.plan.Training;
 
-/** Ways to train a model. */
-final class TrainingReport extends PlanReport {
-  private final Training training;
-  private final Double price;
-  private final Path config;
-
-  /**
-   * @param price of a card for an hour; null: none is known
-   * @param config where the fastest plan's settings are written; null: nowhere
-   */
-  TrainingReport(Search search, Search.Found found, SkewTable skew, Double price, Path config) {
-    super(search, found, skew);
-    this.training = (Training) search.objective();
-    this.price = price;
-    this.config = config;
+/**
+ * Ways to train a model.
+ *
+ * @param skew null: not asked for
+ * @param price of a card for an hour; null: none is known
+ * @param config where the fastest plan's settings are written; null: nowhere
+ */
+record TrainingReport(Search search, Search.Found found, SkewTable skew, Double price, Path config)
+    implements PlanReport {
+  private Training training() {
+    return (Training) search.objective();
   }
 
   @Override
-  String title() {
+  public String title() {
     return String.format(
         Locale.ROOT,
         "%s trained on %s, predicted: %s of %s of %s, in %s",
         search.name(),
         search.cluster(),
-        Count.of(training.run().training().steps(), "step"),
-        Count.of(objective.batch(), "sequence"),
-        Count.of(objective.context(), "token"),
+        Count.of(training().run().training().steps(), "step"),
+        Count.of(objective().batch(), "sequence"),
+        Count.of(objective().context(), "token"),
         dtype());
   }
 
   @Override
-  void addSettings(ObjectNode json) {
-    json.put("steps", training.run().training().steps());
+  public void addSettings(ObjectNode json) {
+    json.put("steps", training().run().training().steps());
   }
 
   @Override
-  Map<String, Constant> constants() {
-    Map<String, Constant> all = super.constants();
-    if (training.checkpoints() != null) {
+  public Map<String, Constant> constants() {
+    Map<String, Constant> all = PlanReport.super.constants();
+    if (training().checkpoints() != null) {
       all.putAll(Faults.constants());
     }
     return all;
   }
 
   @Override
-  ObjectNode json(Plan plan) {
+  public ObjectNode json(Plan plan) {
     ObjectNode json = plan.toJson();
     if (price != null) {
       json.put("cost", cost(plan));
@@ -75,19 +71,19 @@ final class TrainingReport extends PlanReport {
   }
 
   @Override
-  String launch(Plan plan) {
+  public String launch(Plan plan) {
     String settings = config == null ? "config.json" : config.toString();
     List<String> train = List.of("train", "--config", settings, "--data", "TOKENS");
     return LaunchLine.of(train, search, plan.topology(), List.of("--out", "RUN"));
   }
 
   @Override
-  String launched() {
+  public String launched() {
     return "run by" + (config == null ? " (--write-config config.json writes its settings)" : "");
   }
 
   @Override
-  List<Column<Plan>> columns() {
+  public List<Column<Plan>> columns() {
     List<Column<Plan>> columns = new ArrayList<>();
     columns.add(Column.of("micro", "%d", plan -> plan.training().microBatches()));
     columns.add(Column.of("recompute", "%s", plan -> plan.training().recompute() ? "yes" : "no"));
@@ -101,15 +97,15 @@ final class TrainingReport extends PlanReport {
   }
 
   @Override
-  Map<String, Table<Plan>> more() {
-    if (training.checkpoints() == null) {
+  public Map<String, Table<Plan>> more() {
+    if (training().checkpoints() == null) {
       return Map.of();
     }
     return Map.of(
         "Failures",
         new Table<>(
             List.of(
-                cards(),
+                PlanReport.cards(),
                 Column.of("checkpoint, s", "%.1f", plan -> plan.loss().checkpoint()),
                 Column.of("every", "%.0f min", plan -> plan.loss().interval() / 60),
                 Column.of("steps", "%d", Plan::checkpointEvery),
@@ -118,7 +114,7 @@ final class TrainingReport extends PlanReport {
   }
 
   @Override
-  String remark() {
+  public String remark() {
     double most = found.front().stream().mapToDouble(plan -> plan.time().dropped()).max().orElse(0);
     return most == 0
         ? ""
@@ -126,16 +122,16 @@ final class TrainingReport extends PlanReport {
             Locale.ROOT,
             "Experts' capacity drops %.1f %% of the routes of the fastest plan, where tokens choose: %s.",
             100 * found.fastest().time().dropped(),
-            objective.times().skew());
+            objective().times().skew());
   }
 
   @Override
-  String introduction() {
+  public String introduction() {
     return "Each plan is the fastest on its cards, and no plan of fewer cards is as fast.";
   }
 
   @Override
-  String figures() {
+  public String figures() {
     return Html.heading("Cards, days, cost")
         + Html.figures(
             figure("Days", Plan::days, "cards", Plan::cards, "More cards, fewer days."),
@@ -149,7 +145,7 @@ final class TrainingReport extends PlanReport {
   }
 
   @Override
-  String timed() {
+  public String timed() {
     return "step";
   }
 }
