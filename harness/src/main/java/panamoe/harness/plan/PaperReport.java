@@ -88,33 +88,33 @@ final class PaperReport {
 
   static String text(Paper paper) {
     List<Prediction> predictions = new ArrayList<>(paper.predictions());
-    StringBuilder text = new StringBuilder();
-    line(text, "Milliseconds for a token, on A100 cards of 40 GB. * are the points that constants");
-    line(text, "were fitted to; all others are predicted.");
-    line(text, "");
     predictions.add(paper.student());
-    text.append(new Table<>(latencies(), predictions).text());
-    line(text, "");
-    text.append(new Table<>(FEWEST, paper.fewestCards()).text());
-    line(text, "");
-    line(
-        text,
-        "Without one of the optimizations, by the model, and how many times as long that takes:");
-    text.append(new Table<>(LEFT_OUT, leftOut(paper)).text());
-    line(text, "");
     PaperTraining training = training(paper);
-    line(text, "Training on 128 A100 cards, sequences/s, and milliseconds of a step:");
-    text.append(new Table<>(throughputs(), training.predictions()).text());
-    line(
-        text,
-        "The model with experts is %.2f times as fast in the paper, %.2f times by the model.",
-        training.faster(each -> each.point().samples()),
-        training.faster(PaperTraining.Prediction::samples));
-    line(text, "");
-    text.append(ClaimsReport.text(paper.claims()));
     Map<String, Constant> constants = constants(paper);
     constants.putAll(paper.claims().constants());
-    return text.append(PlanReport.table(constants).text()).toString();
+    return PlanReport.text(
+        List.of(
+            "Milliseconds for a token, on A100 cards of 40 GB. * are the points that constants",
+            "were fitted to; all others are predicted.",
+            "",
+            new Table<>(latencies(), predictions).text(),
+            "",
+            new Table<>(FEWEST, paper.fewestCards()).text(),
+            "",
+            "Without one of the optimizations, by the model, and how many times as long that takes:",
+            new Table<>(LEFT_OUT, leftOut(paper)).text(),
+            "",
+            "Training on 128 A100 cards, sequences/s, and milliseconds of a step:",
+            new Table<>(throughputs(), training.predictions()).text(),
+            String.format(
+                Locale.ROOT,
+                "The model with experts is %.2f times as fast in the paper, %.2f times by the model.",
+                training.faster(each -> each.point().samples()),
+                training.faster(PaperTraining.Prediction::samples)),
+            "",
+            ClaimsReport.text(paper.claims()),
+            "",
+            PlanReport.table(constants).text()));
   }
 
   private static List<Column<Prediction>> latencies() {
@@ -149,9 +149,5 @@ final class PaperReport {
     columns.add(Column.of("error", "%+.1f %%", each -> 100 * each.error()));
     columns.addAll(PlanReport.columns(Term.TRAINING, PaperTraining.Prediction::time));
     return columns;
-  }
-
-  private static void line(StringBuilder text, String format, Object... values) {
-    text.append(String.format(Locale.ROOT, format + "%n", values));
   }
 }

@@ -10,6 +10,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.function.Function;
 import java.util.function.ToLongFunction;
+import java.util.stream.Collectors;
 import panamoe.harness.report.Table;
 import panamoe.harness.report.Table.Column;
 import panamoe.io.Count;
@@ -204,9 +205,14 @@ interface PlanReport {
     }
     lines.addAll(List.of("", "The fastest plan is " + launched()));
     lines.addAll(List.of("    " + launch(found().fastest()), "", table(constants()).text()));
-    StringBuilder text = new StringBuilder();
-    lines.forEach(line -> text.append(line).append(line.endsWith("\n") ? "" : "\n"));
-    return text.toString();
+    return text(lines);
+  }
+
+  /** Lines and tables, which end in a line's end. */
+  static String text(List<String> lines) {
+    return lines.stream()
+        .map(line -> line.endsWith("\n") ? line : line + "\n")
+        .collect(Collectors.joining());
   }
 
   private String line(Search.Misfit misfit) {
