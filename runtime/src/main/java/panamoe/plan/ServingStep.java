@@ -12,11 +12,6 @@ final class ServingStep extends Step {
   }
 
   @Override
-  Step another() {
-    return new ServingStep(times, work, hidden);
-  }
-
-  @Override
   void dense(Cost cost) {
     layer(2);
     compute(Term.WEIGHTS, cost);

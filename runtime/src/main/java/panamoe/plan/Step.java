@@ -5,6 +5,7 @@ import java.util.IdentityHashMap;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Supplier;
 import panamoe.config.BlockConfig;
 import panamoe.config.MoeConfig;
 import panamoe.model.LanguageModel;
@@ -35,9 +36,6 @@ abstract class Step {
     this.exchange = new ExchangeTime(times.node(), topology, times.optimizations());
   }
 
-  /** Empty sums of the same work. */
-  abstract Step another();
-
   /** Adds a block whose feed-forward is no layer of experts. */
   abstract void dense(Cost cost);
 
@@ -51,27 +49,33 @@ abstract class Step {
   /** Adds what is in no block. */
   abstract void outside(Cost cost);
 
-  /** Adds a model. Blocks that are alike, and whose experts are chosen alike, count once. */
-  void all(LanguageModel model) {
-    List<Cost> costs = model.blockCosts(work);
+  /**
+   * A whole model. Blocks that are alike, and whose experts are chosen alike, are computed once.
+   *
+   * @param empty sums
+   */
+  static Step of(LanguageModel model, Supplier<Step> empty) {
+    Step all = empty.get();
+    List<Cost> costs = model.blockCosts(all.work);
     Iterator<MoeLayer> layers = model.moeLayers().iterator();
-    Cost outside = model.cost(work);
+    Cost outside = model.cost(all.work);
     Map<BlockConfig, Step> known = new IdentityHashMap<>();
     for (int i = 0; i < costs.size(); i++) {
       BlockConfig block = model.config().blocks().get(i);
       outside = outside.without(costs.get(i));
       MoeLayer layer = block.experts() > 0 ? layers.next() : null;
       Step one = known.get(block);
-      if (one == null || !times.skew().alike()) {
-        one = another();
+      if (one == null || !all.times.skew().alike()) {
+        one = empty.get();
         one.block(i, block, costs.get(i), layer);
         known.put(block, one);
       }
-      one.terms.forEach(this::add);
-      routes += one.routes;
-      dropped += one.dropped;
+      one.terms.forEach(all::add);
+      all.routes += one.routes;
+      all.dropped += one.dropped;
     }
-    outside(outside);
+    all.outside(outside);
+    return all;
   }
 
   private void block(int index, BlockConfig block, Cost cost, MoeLayer layer) {

@@ -40,8 +40,7 @@ public record StepModel(Node node, Efficiency efficiency, Optimizations optimiza
    */
   public StepTime of(LanguageModel model, Work work) {
     ModelConfig config = model.config();
-    Step step = new ServingStep(this, work, config.hidden());
-    step.all(model);
+    Step step = Step.of(model, () -> new ServingStep(this, work, config.hidden()));
     double logits = (double) config.vocabulary() * work.logits() * work.topology().dataDegree();
     step.add(
         Term.LAYERS,
@@ -69,8 +68,8 @@ public record StepModel(Node node, Efficiency efficiency, Optimizations optimiza
   /** A step of the optimizer, with all of its micro-batches. */
   public StepTime of(LanguageModel model, TrainConfig training, Topology topology) {
     Work work = training.withRecompute(false).work(topology);
-    Step step = new TrainingStep(this, work, model.config().hidden(), training.recompute());
-    step.all(model);
+    int hidden = model.config().hidden();
+    Step step = Step.of(model, () -> new TrainingStep(this, work, hidden, training.recompute()));
     step.terms.replaceAll((_, seconds) -> seconds * training.microBatches());
     step.add(
         Term.GRADIENTS,

@@ -18,11 +18,6 @@ final class TrainingStep extends Step {
   }
 
   @Override
-  Step another() {
-    return new TrainingStep(times, work, hidden, recompute);
-  }
-
-  @Override
   void dense(Cost cost) {
     sums(2);
     compute(cost, cost.flops() / 3, layer(cost.kept()), recompute);
