@@ -20,7 +20,11 @@ public sealed interface Objective permits Serving, Training {
   /** Tokens of a sequence. */
   int context();
 
-  /** All plans on all cards of {@code part} that fit into its cards. */
+  /**
+   * All plans on all cards of {@code part} that fit into its cards.
+   *
+   * @param memories of one search
+   */
   List<Plan> plans(CardMemories memories, Cluster part);
 
   /** The memory of the fullest card with the plan that takes least; null if nothing divides. */
@@ -35,7 +39,7 @@ public sealed interface Objective permits Serving, Training {
    * What messages say.
    *
    * @param impossible what a model that fits nowhere does not: the middle of a sentence
-   * @param batch what a batch should be that takes less of a card
+   * @param batch how a batch differs that may help
    * @param unit of a plan's time
    * @param seconds of that unit
    * @param of what a plan's time is for, behind it

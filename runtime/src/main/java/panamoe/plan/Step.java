@@ -42,9 +42,9 @@ abstract class Step {
   /**
    * Adds a block of experts.
    *
-   * @param chosen by a group of ranks among which experts are spread
+   * @param load what its experts get, before any capacity
    */
-  abstract void experts(MoeConfig moe, Cost cost, MoeLayer layer, ExpertLoad chosen);
+  abstract void experts(MoeConfig moe, Cost cost, MoeLayer layer, ExpertLoad load);
 
   /** Adds what is in no block. */
   abstract void outside(Cost cost);
