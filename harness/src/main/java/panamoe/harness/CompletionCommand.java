@@ -49,10 +49,10 @@ final class CompletionCommand implements Runnable {
       shown.addOption(typed.build());
     }
     for (PositionalParamSpec parameter : command.positionalParameters()) {
-      shown.addPositional(
-          command.userObject() instanceof HelpCommand
-              ? parameter.toBuilder().completionCandidates(names).build()
-              : parameter);
+      Iterable<String> own = parameter.completionCandidates();
+      Iterable<String> candidates =
+          command.userObject() instanceof HelpCommand ? names : own == null ? null : lowerCase(own);
+      shown.addPositional(parameter.toBuilder().completionCandidates(candidates).build());
     }
     command
         .subcommands()

@@ -46,8 +46,8 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.ExecutionException;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.MissingParameterException;
+import picocli.CommandLine.Model.ArgSpec;
 import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.RunLast;
@@ -189,8 +189,8 @@ public final class Main implements Callable<Integer> {
     CommandLine.tracer().setLevel(CommandLine.TraceLevel.OFF);
     CommandLine commands = new CommandLine(new Main());
     types.forEach(commands::addSubcommand);
-    options(commands)
-        .map(option -> option.auxiliaryTypes()[0]) // for a list, the type of its elements
+    arguments(commands)
+        .map(argument -> argument.auxiliaryTypes()[0]) // for a list, the type of its elements
         .filter(Class::isEnum)
         .forEach(type -> registerChoices(commands, type));
     return commands
@@ -217,11 +217,11 @@ public final class Main implements Callable<Integer> {
     return CommandLine.ExitCode.OK;
   }
 
-  /** The options of a command and of all below it. */
-  private static Stream<OptionSpec> options(CommandLine command) {
+  /** The options and parameters of a command and of all below it. */
+  private static Stream<ArgSpec> arguments(CommandLine command) {
     return Stream.concat(
-        command.getCommandSpec().options().stream(),
-        command.getSubcommands().values().stream().flatMap(Main::options));
+        command.getCommandSpec().args().stream(),
+        command.getSubcommands().values().stream().flatMap(Main::arguments));
   }
 
   /** Refuses an empty path, which would mean the current folder but is probably a mistake. */

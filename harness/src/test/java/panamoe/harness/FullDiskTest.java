@@ -37,7 +37,7 @@ class FullDiskTest {
             "tokenizer --vocabulary 260 --text " + text + " --out " + folder.resolve("words.json"),
             "data prepare --text " + text + " --out " + folder.resolve("tokens"),
             "data tasks --languages en --count 9 --out " + folder.resolve("new/tasks"),
-            "plan 1.3B+MoE-128 --cluster dgx-a100:8 --html " + folder.resolve("plan.html"),
+            "plan serve 1.3B+MoE-128 --cluster dgx-a100:8 --html " + folder.resolve("plan.html"),
             "twin 1.3B+MoE-128 --cluster dgx-a100:8 --trace " + folder.resolve("twin.json"),
             "train --preset tiny --steps 1 --text " + text + " --out " + folder.resolve("run"));
     List<String> line = new ArrayList<>(List.of("sh", "-c", "ulimit -f 0; exec \"$@\"", "sh"));

@@ -17,8 +17,8 @@ class OutputPlaceTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "plan --model 350M --cluster dgx-a100:1 --html PLACE",
-        "plan --model 350M --cluster dgx-a100:1 --tokens 1e11 --write-config PLACE",
+        "plan serve 350M --cluster dgx-a100:1 --html PLACE",
+        "plan train 350M --cluster dgx-a100:1 --tokens 1e11 --write-config PLACE",
         "twin --model 1.3B+MoE-128 --cluster dgx-a100:2 --trace PLACE",
         "tokenizer --text TEXT --vocabulary 260 --out PLACE",
         "train --preset tiny --steps 1 --ranks 2 --text TEXT --out RUN --trace PLACE",

@@ -83,6 +83,8 @@ class CommandsTest {
         "manual",
         "data prepare",
         "data tasks",
+        "plan serve",
+        "plan train",
       })
   void theUsageShowsWhatIsRequired(String name) {
     String usage = CommandRun.of((name + " --help").split(" ")).out().lines().findFirst().get();

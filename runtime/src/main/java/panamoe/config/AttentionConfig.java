@@ -28,6 +28,14 @@ public sealed interface AttentionConfig permits GroupedQueryConfig, LatentAttent
   CacheRow cacheRow(int ranks);
 
   /**
+   * Bytes that each of {@code ranks} tensor ranks caches of the keys and values that {@code length}
+   * tokens behind {@code cached} ones see.
+   */
+  default double cacheBytes(long cached, long length, int ranks, DType dtype) {
+    return scores().keys(cached, length) * cacheRow(ranks).bytes(dtype);
+  }
+
+  /**
    * Refuses tensor ranks that cannot share the heads.
    *
    * @throws IllegalArgumentException that names what does not divide

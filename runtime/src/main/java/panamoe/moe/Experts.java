@@ -161,9 +161,9 @@ public final class Experts {
     DType dtype = work.dtype();
     return Cost.linear(work, rows, up[1], up[0], activation, dtype)
         .then(Cost.linear(work, rows, down[1], down[0], Activation.IDENTITY, dtype))
-        .then(Cost.weights(work, upWeight, hit))
-        .then(Cost.weights(work, upBias, hit))
-        .then(Cost.weights(work, downWeight, hit))
-        .then(Cost.weights(work, downBias, hit));
+        .then(Cost.experts(work, upWeight, hit))
+        .then(Cost.experts(work, upBias, hit))
+        .then(Cost.experts(work, downWeight, hit))
+        .then(Cost.experts(work, downBias, hit));
   }
 }

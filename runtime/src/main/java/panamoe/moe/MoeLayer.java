@@ -175,24 +175,40 @@ public final class MoeLayer {
    * they can.
    */
   public Cost cost(Work work) {
-    return cost(
-        work, Math.min(work.topology().mostExperts(groups.total()), (double) work.tokens() * topK));
+    return cost(work, mostHit(work));
   }
 
   /** The cost where {@code hit} of this rank's experts get rows. */
   public Cost cost(Work work, double hit) {
-    Topology topology = work.topology();
-    double routes = (double) work.tokens() * topK;
-    // Sub-groups of a tensor group compute a part of its rows each.
-    double rows = routes * topology.expertSlices() / topology.tensorDegree();
     Cost ones =
         weightedInputs
             ? Cost.activations(work, work.bytes32(topK), work.bytes(2.0 * topK * hidden + hidden))
             : Cost.NONE;
     return gate.cost(work)
-        .then(experts.cost(work, rows, hit).beside(costBeside(work)))
+        .then(costOfExperts(work, rows(work), hit).beside(costBeside(work)))
         .then(ones)
         .then(Cost.activations(work, dispatched(work) + work.bytes(hidden), 0));
+  }
+
+  /** The part of {@link #cost} that the experts have. */
+  public Cost costOfExperts(Work work) {
+    return costOfExperts(work, rows(work), mostHit(work));
+  }
+
+  /** The same where {@code hit} of this rank's experts get {@code rows} together. */
+  public Cost costOfExperts(Work work, double rows, double hit) {
+    return experts.cost(work, rows, hit);
+  }
+
+  /** Sub-groups of a tensor group compute a part of its rows each. */
+  private double rows(Work work) {
+    Topology topology = work.topology();
+    return (double) work.tokens() * topK * topology.expertSlices() / topology.tensorDegree();
+  }
+
+  private double mostHit(Work work) {
+    int held = work.topology().mostExperts(groups.total());
+    return Math.min(held, (double) work.tokens() * topK);
   }
 
   /** The bytes of {@link #cost} that are kept of rows by expert, which are copied and no more. */

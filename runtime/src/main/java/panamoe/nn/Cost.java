@@ -1,6 +1,7 @@
 package panamoe.nn;
 
 import panamoe.backend.Activation;
+import panamoe.config.AttentionConfig;
 import panamoe.param.Parameter;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -14,15 +15,35 @@ import panamoe.tensor.Tensor;
  *
  * @param flops of matrix products and attention, two for each multiply-add, dropped routes
  *     included; the backward counts twice the forward
- * @param bytesRead of weights and of the key/value cache
+ * @param weights bytes read of weights that every token passes
+ * @param experts bytes read of experts' weights
+ * @param cache bytes read of the key/value cache
  * @param bytesWritten of FLOAT32 gradients of weights, and of keys and values for the cache
  * @param kept bytes of activations that the forward leaves: in training for the backward, otherwise
  *     until the scope of the pass closes
  * @param inFlight bytes beside them at the deepest point of the backward; 0 without one
  */
 public record Cost(
-    double flops, double bytesRead, double bytesWritten, double kept, double inFlight) {
+    double flops,
+    double weights,
+    double experts,
+    double cache,
+    double bytesWritten,
+    double kept,
+    double inFlight) {
   public static final Cost NONE = new Cost(0, 0, 0, 0, 0);
+
+  /** Of what reads no experts and no cache. */
+  public Cost(double flops, double weights, double bytesWritten, double kept, double inFlight) {
+    this(flops, weights, 0, 0, bytesWritten, kept, inFlight);
+  }
+
+  /** A cache whose keys and values attention reads, and adds {@code written} bytes to. */
+  static Cost cache(Work work, AttentionConfig attention, double written) {
+    double each =
+        attention.cacheBytes(work.cached(), work.length(), work.tensorRanks(), work.dtype());
+    return new Cost(0, 0, 0, work.sequences() * each, written, 0, 0);
+  }
 
   /** Rows that are multiplied by matrices of {@code elements} elements together. */
   public static Cost products(Work work, double rows, double elements) {
@@ -50,8 +71,13 @@ public record Cost(
     return weights(work, parameter, 1);
   }
 
-  /** The cost of a parameter of which {@code read} matrices (experts) are read. */
-  public static Cost weights(Work work, Parameter parameter, double read) {
+  /** A parameter of experts, of which {@code hit} are read. */
+  public static Cost experts(Work work, Parameter parameter, double hit) {
+    Cost read = weights(work, parameter, hit);
+    return new Cost(0, 0, read.weights, 0, read.bytesWritten, 0, 0);
+  }
+
+  private static Cost weights(Work work, Parameter parameter, double read) {
     if (parameter == null) {
       return NONE;
     }
@@ -90,20 +116,27 @@ public record Cost(
 
   /** The sum of this and {@code next}, whose backwards run one after the other. */
   public Cost then(Cost next) {
-    return add(next, Math.max(inFlight, next.inFlight));
+    return add(next, 1, Math.max(inFlight, next.inFlight));
   }
 
   /** The sum of this and {@code other}; the backward holds the gradients of both at a time. */
   public Cost beside(Cost other) {
-    return add(other, inFlight + other.inFlight);
+    return add(other, 1, inFlight + other.inFlight);
   }
 
-  private Cost add(Cost other, double together) {
+  /** What is left of this without {@code part}; as much is in flight. */
+  public Cost without(Cost part) {
+    return add(part, -1, inFlight);
+  }
+
+  private Cost add(Cost other, int times, double together) {
     return new Cost(
-        flops + other.flops,
-        bytesRead + other.bytesRead,
-        bytesWritten + other.bytesWritten,
-        kept + other.kept,
+        flops + times * other.flops,
+        weights + times * other.weights,
+        experts + times * other.experts,
+        cache + times * other.cache,
+        bytesWritten + times * other.bytesWritten,
+        kept + times * other.kept,
         together);
   }
 
@@ -114,11 +147,23 @@ public record Cost(
    */
   public Cost recomputed(double boundary) {
     // A training step's FLOPs are three forwards; it reads weights forwards and backwards.
-    return new Cost(flops / 3 * 4, bytesRead / 2 * 3, bytesWritten, boundary, kept + inFlight);
+    return new Cost(
+        flops / 3 * 4,
+        weights / 2 * 3,
+        experts / 2 * 3,
+        cache,
+        bytesWritten,
+        boundary,
+        kept + inFlight);
+  }
+
+  /** Bytes read of weights and of the cache. */
+  public double bytesRead() {
+    return weights + experts + cache;
   }
 
   /** Bytes read and written together. */
   public double bytes() {
-    return bytesRead + bytesWritten;
+    return bytesRead() + bytesWritten;
   }
 }

@@ -3,7 +3,6 @@ package panamoe.nn;
 import panamoe.backend.Activation;
 import panamoe.backend.AttentionInputs;
 import panamoe.comm.Communicator;
-import panamoe.config.AttentionConfig;
 import panamoe.config.LatentAttentionConfig;
 import panamoe.config.Rotary;
 import panamoe.op.ExpertOp;
@@ -195,15 +194,13 @@ public final class LatentAttention implements Attention {
 
   /** Attention of {@code count} heads to the rows, and the traffic of their cache. */
   private Cost rowsCost(Work work, double count) {
-    AttentionConfig.Scores scores = config.scores();
-    double pairs = work.sequences() * count * scores.pairs(work.cached(), work.length());
+    double pairs = work.sequences() * count * config.scores().pairs(work.cached(), work.length());
     double out = work.bytes(count * config.rowSize());
     double row = work.bytes(config.rowSize());
     double logsumexp = work.training() ? work.bytes32(count) : 0;
     Cost cost =
         Cost.products(work, pairs, 2 * config.rowSize())
             .then(Cost.activations(work, out + logsumexp, 2 * out + 2 * row));
-    double cached = row / work.length() * scores.keys(work.cached(), work.length());
-    return work.training() ? cost : cost.then(new Cost(0, cached, row, 0, 0));
+    return work.training() ? cost : cost.then(Cost.cache(work, config, row));
   }
 }

@@ -3,7 +3,6 @@ package panamoe.nn;
 import panamoe.backend.Activation;
 import panamoe.backend.AttentionInputs;
 import panamoe.comm.Communicator;
-import panamoe.config.AttentionConfig;
 import panamoe.config.GroupedQueryConfig;
 import panamoe.config.GroupedQueryConfig.Heads;
 import panamoe.config.GroupedQueryConfig.QueryKeyNorm.Over;
@@ -166,8 +165,7 @@ public final class SelfAttention implements Attention {
 
   /** Attention itself, and the traffic of its cache. */
   private Cost scoresCost(Work work, double queries, double keys) {
-    AttentionConfig.Scores scores = config.scores();
-    double pairs = work.sequences() * queries * scores.pairs(work.cached(), work.length());
+    double pairs = work.sequences() * queries * config.scores().pairs(work.cached(), work.length());
     double out = work.bytes(queries * headSize);
     double keyValue = work.bytes(2 * keys * headSize);
     // Gradients of the output, q, k and v; later of q, k and two terms of that of x.
@@ -177,8 +175,7 @@ public final class SelfAttention implements Attention {
             .then(
                 Cost.activations(
                     work, out + (work.training() ? work.bytes32(queries) : 0), gradients));
-    double cached = keyValue / work.length() * scores.keys(work.cached(), work.length());
-    return work.training() ? cost : cost.then(new Cost(0, cached, keyValue, 0, 0));
+    return work.training() ? cost : cost.then(Cost.cache(work, config, keyValue));
   }
 
   private Tensor clipped(Pass pass, Tensor x) {

@@ -1,9 +1,7 @@
 package panamoe.open;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
 import java.util.function.ToLongFunction;
@@ -11,6 +9,7 @@ import panamoe.checkpoint.CheckpointException;
 import panamoe.config.BlockConfig;
 import panamoe.config.ModelConfig;
 import panamoe.io.Count;
+import panamoe.io.Parts;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
@@ -23,9 +22,10 @@ import panamoe.tensor.DType;
  *
  * @param weights in their dtypes, packed matrices without what fills up rows; a tied head beside
  *     its embedding
- * @param keysAndValues of a text, and of the one before it that an encoder reads
+ * @param keysAndValues of the texts, and of those before them that an encoder reads
+ * @param buffers activations of a step; 0 where they are not counted
  */
-public record InferenceMemory(long weights, long keysAndValues) {
+public record InferenceMemory(long weights, long keysAndValues, long buffers) implements Parts {
   /**
    * For a text as long as the context, on a CPU.
    *
@@ -60,21 +60,24 @@ public record InferenceMemory(long weights, long keysAndValues) {
       int length,
       boolean onHost,
       Topology topology) {
-    ModelConfig config = model.config();
     long weights = weights(model, types, onHost, parameter -> parameter.count(topology));
     long keysAndValues = 0;
-    for (BlockConfig block : config.blocks()) {
-      int window = block.attention().scores().window();
-      long tokens = window == 0 ? length : Math.min(window, length);
-      keysAndValues += tokens * block.attention().cacheRow(topology.tensorDegree()).bytes(cached);
+    for (BlockConfig block : model.config().blocks()) {
+      keysAndValues +=
+          (long) block.attention().cacheBytes(length - 1L, 1, topology.tensorDegree(), cached);
     }
-    keysAndValues += ofEncodedText(config, cached);
-    return new InferenceMemory(weights, keysAndValues);
+    keysAndValues += ofEncodedText(model.config(), cached);
+    return new InferenceMemory(weights, keysAndValues, 0);
+  }
+
+  /** The same for several texts, with the activations of a step. */
+  public InferenceMemory of(long texts, long activations) {
+    return new InferenceMemory(weights, texts * keysAndValues, activations);
   }
 
   /** This memory where weights take at most {@code most} bytes. */
   public InferenceMemory within(long most) {
-    return new InferenceMemory(Math.min(weights, most), keysAndValues);
+    return new InferenceMemory(Math.min(weights, most), keysAndValues, buffers);
   }
 
   /**
@@ -168,27 +171,14 @@ public record InferenceMemory(long weights, long keysAndValues) {
     return weights(model, types, true, Parameter::count);
   }
 
-  public long total() {
-    return weights + keysAndValues;
-  }
-
-  public ObjectNode toJson() {
-    ObjectNode json = JsonNodeFactory.instance.objectNode();
-    json.put("weights", weights);
-    json.put("keys_and_values", keysAndValues);
-    json.put("total", total());
-    return json;
-  }
-
-  /** A table, with the dtype of activations in its heading. */
-  public String toText(DType dtype) {
-    StringBuilder text = new StringBuilder();
-    String heading = "memory " + dtype.name().toLowerCase(Locale.ROOT);
-    text.append(String.format(Locale.ROOT, "%n%-15s %13s%n", heading, "MiB"));
-    for (Map.Entry<String, JsonNode> entry : toJson().properties()) {
-      double mebibytes = entry.getValue().asLong() / (double) (1 << 20);
-      text.append(String.format(Locale.ROOT, "%-15s %,13.1f%n", entry.getKey(), mebibytes));
+  @Override
+  public Map<String, Long> parts() {
+    Map<String, Long> parts = new LinkedHashMap<>();
+    parts.put("weights", weights);
+    parts.put("keys and values", keysAndValues);
+    if (buffers > 0) {
+      parts.put("buffers", buffers);
     }
-    return text.toString();
+    return parts;
   }
 }

@@ -19,7 +19,7 @@ public record Cluster(
     Node node,
     int cards,
     @Omittable Efficiency efficiency,
-    @Omittable TrainingEfficiency training,
+    @Omittable Efficiency training,
     @Omittable Machine machine) {
   /** Most cards. */
   public static final int MOST = 1 << 16;
@@ -32,6 +32,9 @@ public record Cluster(
   public Cluster {
     if (node == null) {
       throw new IllegalArgumentException("a cluster needs a node");
+    }
+    if (efficiency != null && (efficiency.layer() == null || efficiency.expert() == null)) {
+      throw new IllegalArgumentException("an efficiency of serving needs layer and expert");
     }
     if (cards < 1 || cards > MOST) {
       throw new IllegalArgumentException(

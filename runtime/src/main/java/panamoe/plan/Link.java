@@ -14,9 +14,6 @@ public record Link(Constant base, Constant perPeer, Constant bandwidth) {
   private static final double LEAST = 1e-12; // noise may make a small part negative
 
   public Link {
-    if (base == null || perPeer == null || bandwidth == null) {
-      throw new IllegalArgumentException("a link needs base, perPeer and bandwidth");
-    }
     Quantity.SECONDS.require("base", base);
     Quantity.SECONDS.require("perPeer", perPeer);
     Quantity.BYTES_PER_SECOND.require("bandwidth", bandwidth);

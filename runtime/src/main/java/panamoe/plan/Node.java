@@ -37,9 +37,6 @@ public record Node(
   /** FLOPs/s of matrix products. */
   public record Flops(Constant float32, Constant bfloat16) {
     public Flops {
-      if (float32 == null || bfloat16 == null) {
-        throw new IllegalArgumentException("flops needs float32 and bfloat16");
-      }
       Quantity.FLOPS.require("float32", float32);
       Quantity.FLOPS.require("bfloat16", bfloat16);
     }
@@ -61,9 +58,6 @@ public record Node(
    */
   public record Copy(Constant launch, Constant bandwidth) {
     public Copy {
-      if (launch == null || bandwidth == null) {
-        throw new IllegalArgumentException("copy needs launch and bandwidth");
-      }
       Quantity.SECONDS.require("launch", launch);
       Quantity.BYTES_PER_SECOND.require("bandwidth", bandwidth);
     }
@@ -82,14 +76,8 @@ public record Node(
       throw new IllegalArgumentException(
           "a node has " + cards + " cards, expected 1 to " + MOST_CARDS);
     }
-    if (memory == null
-        || bandwidth == null
-        || flops == null
-        || near == null
-        || far == null
-        || copy == null) {
-      throw new IllegalArgumentException(
-          "a node needs memory, bandwidth, flops, near, far and copy");
+    if (flops == null || near == null || far == null || copy == null) {
+      throw new IllegalArgumentException("a node needs flops, near, far and copy");
     }
     Quantity.BYTES.require("memory", memory);
     Quantity.BYTES_PER_SECOND.require("bandwidth", bandwidth);

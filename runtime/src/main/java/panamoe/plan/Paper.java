@@ -3,6 +3,7 @@ package panamoe.plan;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import panamoe.config.ModelConfig;
 import panamoe.tensor.DType;
 
 /**
@@ -19,6 +20,14 @@ public record Paper(Efficiency efficiency) {
   private static final Constant BANDWIDTH =
       new Constant(
           0.9, "of the peak", Constant.Kind.ASSUMED, "about what copies within an A100 reach");
+
+  // No published time of decoding depends on it.
+  private static final Constant FLOPS =
+      new Constant(
+          0.5,
+          "of the peak",
+          Constant.Kind.ASSUMED,
+          "large products reach 0.4 to 0.7; a step with few tokens waits for memory instead");
 
   /**
    * @param without what leaving out an optimization takes, if the point makes use of it
@@ -57,9 +66,15 @@ public record Paper(Efficiency efficiency) {
         "least squares on "
             + String.join(", ", PaperPoint.FITTED.stream().map(PaperPoint::name).toList());
     return Efficiency.of(
-        new Constant(constants[0], "s", Constant.Kind.FITTED, source),
-        new Constant(constants[1], "s", Constant.Kind.FITTED, source),
-        BANDWIDTH);
+        Map.of(
+            "layer",
+            new Constant(constants[0], "s", Constant.Kind.FITTED, source),
+            "expert",
+            new Constant(constants[1], "s", Constant.Kind.FITTED, source),
+            "bandwidth_share",
+            BANDWIDTH,
+            "flops_share",
+            FLOPS));
   }
 
   private static Prediction predict(PaperPoint point, Efficiency efficiency) {
@@ -88,17 +103,12 @@ public record Paper(Efficiency efficiency) {
   }
 
   private Fewest fewest(String model, int published) {
-    int predicted =
-        new Search(
-                model,
-                NamedModels.of(model),
-                new Cluster(PaperPoint.NODE, PaperPoint.NODE.cards()),
-                new LatencyModel(PaperPoint.NODE, efficiency, Optimizations.PAPER),
-                DType.BFLOAT16,
-                PaperPoint.BATCH,
-                NamedModels.of(model).context())
-            .fewestCards()
-            .orElseThrow();
+    ModelConfig config = NamedModels.of(model);
+    StepModel times = new StepModel(PaperPoint.NODE, efficiency, Optimizations.PAPER);
+    Cluster node = new Cluster(PaperPoint.NODE, PaperPoint.NODE.cards());
+    Serving serving =
+        new Serving(config, times, DType.BFLOAT16, PaperPoint.BATCH, config.context());
+    int predicted = new Search(model, node, serving).fewestCards().orElseThrow();
     return new Fewest(model, published, predicted);
   }
 

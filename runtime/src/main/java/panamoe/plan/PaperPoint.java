@@ -69,7 +69,7 @@ public record PaperPoint(String model, int cards, int tensor, double millisecond
   StepTime predict(Efficiency efficiency, Optimizations optimizations, int cards, int slices) {
     Work work = work(new Topology(cards, Math.min(MOST_PLACES, cards / slices), tensor, slices));
     try (LanguageModel described = new LanguageModel(NamedModels.of(model))) {
-      return new LatencyModel(NODE, efficiency, optimizations).of(described, work);
+      return new StepModel(NODE, efficiency, optimizations).of(described, work);
     }
   }
 

@@ -13,7 +13,7 @@ import panamoe.train.TrainConfig;
  *
  * @param efficiency whose share of the FLOPs is fitted to the dense model
  */
-public record PaperTraining(TrainingEfficiency efficiency) {
+public record PaperTraining(Efficiency efficiency) {
   private static final int CARDS = 128;
   private static final int TOKENS = 2048;
 
@@ -25,11 +25,10 @@ public record PaperTraining(TrainingEfficiency efficiency) {
    * @param samples sequences/s
    */
   public record Point(String model, int batch, double samples) {
-    private TrainingTime time(TrainingEfficiency efficiency) {
+    private StepTime time(Efficiency efficiency) {
       TrainConfig training =
           TrainConfig.of(1, batch, TOKENS).withDType(DType.BFLOAT16).withRecompute(true);
-      TrainingModel times =
-          new TrainingModel(PaperPoint.NODE, efficiency, Optimizations.PAPER, Skew.EVEN);
+      StepModel times = new StepModel(PaperPoint.NODE, efficiency, Optimizations.PAPER);
       try (LanguageModel described = new LanguageModel(NamedModels.of(model))) {
         return times.of(described, training, Topology.of(CARDS));
       }
@@ -39,7 +38,7 @@ public record PaperTraining(TrainingEfficiency efficiency) {
   /**
    * @param time of a step
    */
-  public record Prediction(Point point, TrainingTime time) {
+  public record Prediction(Point point, StepTime time) {
     /** Sequences/s. */
     public double samples() {
       return point.batch / time.seconds();
@@ -75,16 +74,15 @@ public record PaperTraining(TrainingEfficiency efficiency) {
     return new PaperTraining(efficiency(latencies, share[0]));
   }
 
-  private static TrainingEfficiency efficiency(Efficiency latencies, double flops) {
-    return new TrainingEfficiency(
-        null,
+  private static Efficiency efficiency(Efficiency latencies, double flops) {
+    Constant share =
         new Constant(
             flops,
             "of the peak",
             Constant.Kind.FITTED,
-            "the paper's 70 sequences/s of its dense 6.7B model on 128 A100 (Table 3)"),
-        latencies.bandwidth(),
-        latencies.memory());
+            "the paper's 70 sequences/s of its dense 6.7B model on 128 A100 (Table 3)");
+    return new Efficiency(
+        null, null, null, null, null, latencies.bandwidth(), share, latencies.memory());
   }
 
   public List<Prediction> predictions() {

@@ -4,43 +4,82 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Locale;
 import panamoe.comm.exchange.Strategy;
+import panamoe.io.Parts;
 import panamoe.parallel.Topology;
+import panamoe.train.RunConfig;
+import panamoe.train.TrainConfig;
 
 /**
- * One way to serve a model.
+ * One way to serve or to train a model.
  *
- * @param exchange FLAT or HIERARCHICAL
- * @param batch sequences of each data rank
- * @param time of the step that writes a token of every sequence
+ * @param exchange FLAT or HIERARCHICAL; AUTO in training
+ * @param tokens of all cards in a step
+ * @param memory of the card that holds most
+ * @param time of the step that writes a token of every sequence, or of a step of the optimizer
+ * @param training with the micro-batches and the recomputation of this plan; null: serving
+ * @param loss by failing cards; null: none were asked for
  */
 public record Plan(
-    Topology topology, Strategy exchange, long batch, CardMemory memory, StepTime time) {
+    Topology topology,
+    Strategy exchange,
+    long tokens,
+    Parts memory,
+    StepTime time,
+    TrainConfig training,
+    Faults.Loss loss) {
+  static final double DAY = 24 * 3600;
+
   public int cards() {
     return topology.ranks();
   }
 
-  /** Seconds until a sequence has its next token. */
-  public double latency() {
-    return time.seconds();
+  /** Seconds until a sequence has its next token, or a run is done with what failures cost. */
+  public double seconds() {
+    return training == null
+        ? time.seconds()
+        : training.steps() * time.seconds() * (1 + (loss == null ? 0 : loss.share()));
   }
 
-  /** Of all sequences together. */
+  /** Of all sequences together, without failures. */
   public double tokensPerSecond() {
-    return topology.dataDegree() * batch / latency();
+    return tokens / time.seconds();
   }
 
-  /** The cost of a token, in seconds of a card. */
+  /** Seconds of a card for a token, or for the whole run. */
   public double cardSeconds() {
-    return cards() / tokensPerSecond();
+    return training == null ? cards() / tokensPerSecond() : cards() * seconds();
+  }
+
+  /** Days of the whole run. */
+  public double days() {
+    return seconds() / DAY;
+  }
+
+  /** The cost of the whole run, in hours of a card. */
+  public double cardHours() {
+    return cards() * days() * 24;
+  }
+
+  /** Steps between checkpoints; 0 if no failures were asked for. */
+  public long checkpointEvery() {
+    return loss == null ? 0 : Math.max(1, Math.round(loss.interval() / time.seconds()));
+  }
+
+  /** The run that this plan is of, with its settings. */
+  public RunConfig run(RunConfig wanted) {
+    return new RunConfig(
+        wanted.model(),
+        loss == null ? training : training.withCheckpointEvery((int) checkpointEvery()),
+        wanted.seed());
   }
 
   /** Whether the other is no worse in any respect, and better in one. */
   boolean isBeatenBy(Plan other) {
     return other.cards() <= cards()
-        && other.latency() <= latency()
+        && other.seconds() <= seconds()
         && other.cardSeconds() <= cardSeconds()
         && (other.cards() < cards()
-            || other.latency() < latency()
+            || other.seconds() < seconds()
             || other.cardSeconds() < cardSeconds());
   }
 
@@ -51,12 +90,31 @@ public record Plan(
     json.put("expert", topology.expertDegree());
     json.put("tensor", topology.tensorDegree());
     json.put("slices", topology.expertSlices());
-    json.put("exchange", exchange.name().toLowerCase(Locale.ROOT));
-    json.put("latency_ms", 1e3 * latency());
-    json.put("tokens_per_s", tokensPerSecond());
-    json.put("card_seconds_per_token", cardSeconds());
+    if (training == null) {
+      json.put("exchange", exchange.name().toLowerCase(Locale.ROOT));
+      json.put("latency_ms", 1e3 * seconds());
+      json.put("tokens_per_s", tokensPerSecond());
+      json.put("card_seconds_per_token", cardSeconds());
+    } else {
+      json.put("micro_batches", training.microBatches());
+      json.put("recompute", training.recompute());
+      json.put("days", days());
+      json.put("card_hours", cardHours());
+      json.put("tokens_per_s", tokensPerSecond());
+      json.put("step_ms", 1e3 * time.seconds());
+    }
     json.set("terms", time.toJson());
+    if (training != null) {
+      json.put("dropped", time.dropped());
+    }
     json.set("memory", memory.toJson());
+    if (loss != null) {
+      json.putObject("failures")
+          .put("checkpoint_s", loss.checkpoint())
+          .put("interval_s", loss.interval())
+          .put("interval_steps", checkpointEvery())
+          .put("lost", loss.share());
+    }
     return json;
   }
 }

@@ -12,8 +12,6 @@ import panamoe.model.LanguageModel;
 import panamoe.moe.MoeLayer;
 import panamoe.nn.Work;
 import panamoe.parallel.Topology;
-import panamoe.param.Parameter;
-import panamoe.tensor.Tensor;
 
 /**
  * The DeepSpeed-MoE paper's baseline, experts in PyTorch: one-hot masks [S, E, C] in the place of
@@ -87,7 +85,7 @@ record PyTorchMoe(Efficiency efficiency, Constant layer, Constant gate) {
   StepTime dense(String model, int cards) {
     Work work = PaperPoint.work(new Topology(cards, 1, cards, 1));
     try (LanguageModel described = new LanguageModel(NamedModels.of(model))) {
-      return new LatencyModel(NODE, efficiency.withLayer(layer), NONE).of(described, work);
+      return new StepModel(NODE, efficiency.with("layer", layer), NONE).of(described, work);
     }
   }
 
@@ -98,7 +96,7 @@ record PyTorchMoe(Efficiency efficiency, Constant layer, Constant gate) {
   List<Paper.Without> stages(PaperPoint point) {
     int cards = Math.min(point.cards(), MOST_CARDS);
     Topology topology = new Topology(cards, cards, point.tensor(), 1);
-    Efficiency eager = efficiency.withLayer(layer);
+    Efficiency eager = efficiency.with("layer", layer);
     double gates = moeLayers(point.model()) * gate.value();
     double padding = padding(point.model(), PaperPoint.work(topology));
     double flat = point.predict(eager, NONE, cards, 1).seconds() + gates;
@@ -149,10 +147,7 @@ record PyTorchMoe(Efficiency efficiency, Constant layer, Constant gate) {
     double moved =
         exchange.exchange(degree, new ExchangeTime.Rows(places, bytes))
             - exchange.exchange(degree, kept);
-    double elements = 0;
-    for (Parameter matrix : layer.expertMatrices()) {
-      elements += Tensor.count(matrix.matrixShape(work.topology()));
-    }
+    double elements = layer.costOfExperts(work, 1, 0).flops() / 2; // of a row
     int held = work.topology().mostExperts(moe.experts());
     double read = held * elements * work.dtype().bytes() / rate;
     double computed = 2 * held * degree * CAPACITY.value() * elements / peak;

@@ -24,9 +24,13 @@ enum Quantity {
 
   /**
    * @param name of the constant
-   * @throws IllegalArgumentException that names it, if it has another unit or a value out of range
+   * @throws IllegalArgumentException that names it, if it is null, has another unit or a value out
+   *     of range
    */
   void require(String name, Constant constant) {
+    if (constant == null) {
+      throw new IllegalArgumentException(name + " is missing");
+    }
     if (!has(constant.unit())) {
       throw new IllegalArgumentException(
           name

@@ -2,7 +2,9 @@ package panamoe.plan;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.DoubleStream;
 import java.util.stream.IntStream;
 import panamoe.config.BlockConfig;
@@ -35,7 +37,7 @@ public record SkewSweep(ModelConfig config, Skew given, long tokens, int ranks) 
    * @param dropped share of the routes, by capacity factor
    * @param load rows of the fullest rank over the mean, by copies
    */
-  public record Row(Skew skew, double[] dropped, double[] load) {}
+  public record Row(Skew skew, Map<Double, Double> dropped, Map<Integer, Double> load) {}
 
   /** Exponents from even to the law of words in texts, and the given skew: exponents in order. */
   public List<Row> rows() {
@@ -62,10 +64,11 @@ public record SkewSweep(ModelConfig config, Skew given, long tokens, int ranks) 
   }
 
   private Row row(Skew skew, double[] chosen, int topK) {
-    return new Row(
-        skew,
-        FACTORS.stream().mapToDouble(factor -> dropped(chosen, topK, factor)).toArray(),
-        COPIES.stream().mapToDouble(copies -> load(chosen, copies)).toArray());
+    Map<Double, Double> dropped = new LinkedHashMap<>();
+    FACTORS.forEach(factor -> dropped.put(factor, dropped(chosen, topK, factor)));
+    Map<Integer, Double> load = new LinkedHashMap<>();
+    COPIES.forEach(copies -> load.put(copies, load(chosen, copies)));
+    return new Row(skew, dropped, load);
   }
 
   private double dropped(double[] chosen, int topK, double factor) {

@@ -3,26 +3,26 @@ package panamoe.plan;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Collections;
-import java.util.LinkedHashMap;
+import java.util.EnumMap;
 import java.util.Map;
+import java.util.Set;
 
 /**
  * The time of a step on the rank that takes longest.
  *
  * @param terms s of each, all of them
+ * @param dropped share of the routes that experts' capacities drop, over all layers
  */
-public record StepTime(Map<StepTerm, Double> terms) {
+public record StepTime(Map<Term, Double> terms, double dropped) {
   public StepTime {
-    terms = Collections.unmodifiableMap(new LinkedHashMap<>(terms));
+    terms = Collections.unmodifiableMap(new EnumMap<>(terms));
   }
 
-  /** Of the {@code all} terms of a kind, where those that are not given take no time. */
-  static StepTime of(StepTerm[] all, Map<? extends StepTerm, Double> given) {
-    Map<StepTerm, Double> terms = new LinkedHashMap<>();
-    for (StepTerm term : all) {
-      terms.put(term, given.containsKey(term) ? given.get(term) : 0);
-    }
-    return new StepTime(terms);
+  /** Of {@code all} terms of a step, where those that are not given take no time. */
+  static StepTime of(Set<Term> all, Map<Term, Double> given, double dropped) {
+    Map<Term, Double> terms = new EnumMap<>(Term.class);
+    all.forEach(term -> terms.put(term, given.getOrDefault(term, 0.0)));
+    return new StepTime(terms, dropped);
   }
 
   /** The sum. */
@@ -31,7 +31,7 @@ public record StepTime(Map<StepTerm, Double> terms) {
   }
 
   /** The term that takes most. */
-  public StepTerm largest() {
+  public Term largest() {
     return Collections.max(terms.entrySet(), Map.Entry.comparingByValue()).getKey();
   }
 

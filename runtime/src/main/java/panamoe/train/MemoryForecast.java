@@ -148,19 +148,6 @@ public record MemoryForecast(
     return parts;
   }
 
-  public String toText() {
-    StringBuilder text =
-        new StringBuilder(String.format(Locale.ROOT, "%n%-12s %16s%n", "memory", "MiB"));
-    toJson()
-        .properties()
-        .forEach(
-            entry -> {
-              double mebibytes = entry.getValue().asLong() / (double) (1 << 20);
-              text.append(String.format(Locale.ROOT, "%-12s %,16.1f%n", entry.getKey(), mebibytes));
-            });
-    return text.toString();
-  }
-
   @Override
   public ObjectNode toJson() {
     ObjectNode json = JsonNodeFactory.instance.objectNode();

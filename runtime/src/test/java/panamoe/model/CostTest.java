@@ -114,10 +114,13 @@ class CostTest {
     ModelConfig config = EveryPart.model();
     try (LanguageModel model = new LanguageModel(config)) {
       double weights = 0;
+      double experts = 0;
       for (Parameter parameter : model.parameters().parameters()) {
         if (parameter.role() != Parameter.Role.TABLE
             || parameter.part() != Parameter.Part.EMBEDDING) {
-          weights += (double) parameter.count() * parameter.valueDType(dtype).bytes();
+          double bytes = (double) parameter.count() * parameter.valueDType(dtype).bytes();
+          weights += bytes;
+          experts += parameter.part() == Parameter.Part.EXPERT ? bytes : 0;
         }
       }
       // Rows of the token and the position table, and the keys and values of each layer.
@@ -135,6 +138,8 @@ class CostTest {
       }
       Cost cost = model.cost(Work.prefill(LENGTH, dtype));
       assertEquals(weights + looked + cache, cost.bytesRead());
+      assertEquals(experts, cost.experts());
+      assertEquals(cache, cost.cache());
       assertEquals(cache, cost.bytesWritten());
     }
   }

@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
@@ -69,11 +70,21 @@ class ClusterTest {
       throws IOException {
     Constant tenth = new Constant(0.1, "s", Constant.Kind.ASSUMED, "a test");
     Constant share = new Constant(0.8, "of the memory", Constant.Kind.ASSUMED, "a test");
+    Constant half = new Constant(0.5, "of the peak", Constant.Kind.ASSUMED, "a test");
     Cluster sane =
         new Cluster(
             Node.KNOWN.get("hgx-h200"),
             16,
-            Efficiency.of(tenth, tenth, share),
+            Efficiency.of(
+                Map.of(
+                    "layer",
+                    tenth,
+                    "expert",
+                    tenth,
+                    "bandwidth_share",
+                    share,
+                    "flops_share",
+                    half)),
             null,
             new Machine("here", "Z80", 1, "cpu"));
     String json = ConfigJson.text(sane);

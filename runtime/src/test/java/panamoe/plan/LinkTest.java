@@ -1,6 +1,7 @@
 package panamoe.plan;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import java.util.ArrayList;
 import java.util.List;
@@ -20,5 +21,14 @@ class LinkTest {
     assertEquals(2e-6, link.perPeer().value(), 1e-12);
     assertEquals(22e9, link.bandwidth().value(), 1e3);
     assertEquals(Constant.Kind.MEASURED, link.base().kind());
+  }
+
+  @Test
+  void aConstantThatIsMissingIsNamed() {
+    Constant base = new Constant(1e-6, "s", Constant.Kind.ASSUMED, "a test");
+    assertEquals(
+        "perPeer is missing",
+        assertThrows(IllegalArgumentException.class, () -> new Link(base, null, base))
+            .getMessage());
   }
 }

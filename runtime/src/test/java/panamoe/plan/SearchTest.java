@@ -33,14 +33,14 @@ class SearchTest {
   private static Search search(String model, String cluster, long batch) {
     Cluster cards = Cluster.of(cluster);
     ModelConfig config = NamedModels.of(model);
+    StepModel times = new StepModel(cards.node(), EFFICIENCY, Optimizations.PANAMOE);
     return new Search(
-        model,
-        config,
-        cards,
-        new LatencyModel(cards.node(), EFFICIENCY, Optimizations.PANAMOE),
-        DType.BFLOAT16,
-        batch,
-        config.context());
+        model, cards, new Serving(config, times, DType.BFLOAT16, batch, config.context()));
+  }
+
+  private static String tooSlow(Search search, double seconds) {
+    Found found = search.find();
+    return refusal(() -> search.within(seconds, found));
   }
 
   private static String refusal(Runnable search) {
@@ -53,7 +53,7 @@ class SearchTest {
     Search search = search("350M+PR-MoE-32/64", "dgx-a100-40:16", 8);
     List<Plan> front = search.find().front();
     List<Plan> all = new ArrayList<>();
-    try (LanguageModel model = new LanguageModel(search.config())) {
+    try (LanguageModel model = new LanguageModel(search.objective().config())) {
       for (int ranks : List.of(1, 2, 4, 8, 16)) {
         for (int tensor : List.of(1, 2, 4, 8)) {
           for (int slices = 1; slices <= tensor; slices++) {
@@ -79,19 +79,20 @@ class SearchTest {
                   other ->
                       plan.isBeatenBy(other)
                           || other.cards() == plan.cards()
-                              && other.latency() == plan.latency()
+                              && other.seconds() == plan.seconds()
                               && other.cardSeconds() == plan.cardSeconds());
       assertTrue(beaten, plan.toString());
     }
   }
 
   private static void add(List<Plan> all, Search search, LanguageModel model, Topology topology) {
-    Work work = Work.decode(8, search.context() - 1L, DType.BFLOAT16).over(topology);
-    CardMemory memory = CardMemory.of(model, work, search.context());
-    if (memory.total() <= search.room()) {
+    int context = search.objective().context();
+    Work work = Work.decode(8, context - 1L, DType.BFLOAT16).over(topology);
+    InferenceMemory memory = CardMemories.serving(model, work, context);
+    if (memory.total() <= search.objective().times().room()) {
       for (Strategy strategy : List.of(Strategy.FLAT, Strategy.HIERARCHICAL)) {
-        StepTime time = search.latency().with(strategy).of(model, work);
-        all.add(new Plan(topology, strategy, 8, memory, time));
+        StepTime time = search.objective().times().with(strategy).of(model, work);
+        all.add(new Plan(topology, strategy, 8L * topology.dataDegree(), memory, time, null, null));
       }
     }
   }
@@ -100,12 +101,14 @@ class SearchTest {
   @Test
   void memoryIsCountedForEachTopology() {
     ModelConfig config = NamedModels.of("350M+PR-MoE-32/64");
-    try (CardMemories memories = new CardMemories(config, 512)) {
+    try (CardMemories memories = new CardMemories(config)) {
       for (Cluster part : Cluster.of("dgx-a100-40:64").parts()) {
         for (Topology topology : new Degrees(config).topologies(part)) {
           Work work = Work.decode(8, 511, DType.BFLOAT16).over(topology);
           assertEquals(
-              CardMemory.of(memories.model(), work, 512), memories.of(work), topology.toString());
+              CardMemories.serving(memories.model(), work, 512),
+              memories.serving(work, 512),
+              topology.toString());
         }
       }
     }
@@ -114,11 +117,11 @@ class SearchTest {
   @Test
   void everyPlanFitsAndIsFastEnough() {
     Search search = search("24B+MoE-128", "dgx-a100:64", 8);
-    Found found = search.find(0.04);
+    Found found = search.within(0.04, search.find());
     assertFalse(found.front().isEmpty());
     for (Plan plan : found.front()) {
-      assertTrue(plan.memory().total() <= search.room());
-      assertTrue(plan.latency() <= 0.04);
+      assertTrue(plan.memory().total() <= search.objective().times().room());
+      assertTrue(plan.seconds() <= 0.04);
     }
     assertEquals(List.of(1, 2, 4, 8, 16), found.misfits().stream().map(m -> m.cards()).toList());
     assertEquals("weights", found.misfits().getLast().least().largestName());
@@ -134,12 +137,12 @@ class SearchTest {
     assertTrue(part.endsWith("; it fits on dgx-a100:8"), part);
     String many = refusal(() -> search("1.3B", "dgx-h100:8", 4096).find());
     assertTrue(many.contains(" are keys and values, and has room for 77.0 GB; take cards"), many);
-    String slow = refusal(() -> search("24B+MoE-128", "dgx-a100:32", 8).find(0.024));
+    String slow = tooSlow(search("24B+MoE-128", "dgx-a100:32", 8), 0.024);
     assertTrue(
         slow.startsWith("no plan on dgx-a100:32 takes at most 24.00 ms for a token: the fastest"),
         slow);
     assertTrue(slow.contains("; dgx-a100:256 takes 2"), slow);
-    String never = refusal(() -> search("1.3B+MoE-128", "dgx-h100:8", 8).find(1e-6));
+    String never = tooSlow(search("1.3B+MoE-128", "dgx-h100:8", 8), 1e-6);
     assertTrue(never.endsWith("more of these cards do not help, a smaller --batch may"), never);
   }
 
@@ -202,7 +205,7 @@ class SearchTest {
     long beside = config.head().tied() ? (long) config.vocabulary() * config.hidden() * 2 : 0;
     try (LanguageModel whole = new LanguageModel(config)) {
       Work work = Work.decode(3, 7, DType.BFLOAT16).over(topology);
-      CardMemory memory = CardMemory.of(whole, work, 8);
+      InferenceMemory memory = CardMemories.serving(whole, work, 8);
       assertEquals(most + beside, memory.weights());
       InferenceMemory alone = InferenceMemory.of(config, types, DType.BFLOAT16, 8, false);
       // Tensor ranks share heads, but each has the rows of latent attention whole.
@@ -215,8 +218,8 @@ class SearchTest {
   /** Four data ranks of 8 sequences have 32 tokens each 20 ms, on 8 cards. */
   @Test
   void aTokenCostsItsShareOfAllCards() {
-    StepTime time = StepTime.of(Term.values(), Map.of(Term.LAYERS, 0.02));
-    Plan plan = new Plan(new Topology(8, 4, 2, 1), Strategy.FLAT, 8, null, time);
+    StepTime time = StepTime.of(Term.SERVING, Map.of(Term.LAYERS, 0.02), 0);
+    Plan plan = new Plan(new Topology(8, 4, 2, 1), Strategy.FLAT, 32, null, time, null, null);
     assertEquals(1600, plan.tokensPerSecond(), 1e-9);
     assertEquals(0.005, plan.cardSeconds(), 1e-12);
   }
@@ -227,7 +230,8 @@ class SearchTest {
     Work work = Work.decode(3, 99, DType.BFLOAT16).over(new Topology(8, 1, 4, 1));
     try (LanguageModel model = new LanguageModel(config)) {
       long bytes = 3L * 100 * 24 * 2 * 1024 * 2 / 4;
-      assertEquals(bytes, CardMemory.of(model, work, 100).keysAndValues());
+      assertEquals(bytes, CardMemories.serving(model, work, 100).keysAndValues());
+      assertEquals(bytes, model.cost(work).cache());
     }
   }
 

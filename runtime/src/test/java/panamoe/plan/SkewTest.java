@@ -154,16 +154,16 @@ class SkewTest {
     SkewSweep.Row measured = rows.getLast();
     assertEquals(skew, measured.skew());
     // 600 of 1000 tokens are for an expert that has room for 250; the others have room.
-    assertEquals(0.35, measured.dropped()[0], 1e-3);
-    assertEquals(0, measured.dropped()[4], 1e-9);
+    assertEquals(0.35, measured.dropped().get(1.0), 1e-3);
+    assertEquals(0, measured.dropped().get(4.0), 1e-9);
     // 60 of a mean of 25; with a copy on each other rank, 60 / 4 and its own.
-    assertEquals(2.4, measured.load()[0], 1e-6);
-    assertTrue(measured.load()[1] < 1.6, "" + measured.load()[1]);
-    assertTrue(measured.load()[3] <= measured.load()[1]);
+    assertEquals(2.4, measured.load().get(0), 1e-6);
+    assertTrue(measured.load().get(1) < 1.6, "" + measured.load().get(1));
+    assertTrue(measured.load().get(4) <= measured.load().get(1));
     SkewSweep.Row even = rows.getFirst();
-    assertEquals(1, even.load()[0], 1e-9);
+    assertEquals(1, even.load().get(0), 1e-9);
     for (int i = 1; i < 5; i++) {
-      assertTrue(rows.get(i).dropped()[0] > rows.get(i - 1).dropped()[0]);
+      assertTrue(rows.get(i).dropped().get(1.0) > rows.get(i - 1).dropped().get(1.0));
     }
     assertEquals(
         "the model has no experts that tokens could choose unevenly",

@@ -10,32 +10,39 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
 import org.junit.jupiter.api.Test;
+import panamoe.comm.exchange.Strategy;
 import panamoe.config.ModelConfig;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Topology;
-import panamoe.plan.TrainingSearch.Checkpoints;
-import panamoe.plan.TrainingSearch.Found;
+import panamoe.plan.Search.Found;
+import panamoe.plan.Training.Checkpoints;
 import panamoe.train.MemoryForecast;
 import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
 
 class TrainingSearchTest {
-  private static final TrainingEfficiency EFFICIENCY =
+  private static final Efficiency EFFICIENCY =
       PaperTraining.fitted(Paper.fitted().efficiency()).efficiency();
 
-  private static TrainingSearch search(
-      String model, String cluster, int batch, Checkpoints checkpoints) {
+  private static Search search(String model, String cluster, int batch, Checkpoints checkpoints) {
     return search(model, NamedModels.of(model), Cluster.of(cluster), batch, checkpoints);
   }
 
-  private static TrainingSearch search(
+  private static Search search(
       String model, ModelConfig config, Cluster cards, int batch, Checkpoints checkpoints) {
-    return new TrainingSearch(
-        model,
-        new RunConfig(config, NamedModels.training(config, 1000, batch, config.context()), 1),
-        cards,
-        new TrainingModel(cards.node(), EFFICIENCY, Optimizations.PANAMOE, Skew.EVEN),
-        checkpoints);
+    RunConfig run =
+        new RunConfig(config, NamedModels.training(config, 1000, batch, config.context()), 1);
+    StepModel times = new StepModel(cards.node(), EFFICIENCY, Optimizations.PANAMOE);
+    return new Search(model, cards, new Training(run, times, checkpoints));
+  }
+
+  private static RunConfig run(Search search) {
+    return ((Training) search.objective()).run();
+  }
+
+  private static String tooSlow(Search search, double seconds) {
+    Found found = search.find();
+    return refusal(() -> search.within(seconds, found));
   }
 
   private static String refusal(Runnable search) {
@@ -44,50 +51,54 @@ class TrainingSearchTest {
 
   @Test
   void everyPlanFitsAndMoreCardsAreFaster() {
-    TrainingSearch search = search("350M+PR-MoE-32/64", "dgx-a100-40:16", 64, null);
+    Search search = search("350M+PR-MoE-32/64", "dgx-a100-40:16", 64, null);
     Found found = search.find();
-    List<TrainingPlan> front = found.front();
+    List<Plan> front = found.front();
     assertTrue(front.size() > 1);
-    for (TrainingPlan plan : front) {
+    for (Plan plan : front) {
       MemoryForecast memory =
-          MemoryForecast.of(search.run().model(), plan.training(), plan.topology());
+          MemoryForecast.of(run(search).model(), plan.training(), plan.topology());
       assertEquals(memory, plan.memory());
-      assertTrue(memory.total() <= search.room());
-      plan.run(search.run()).requireFits(plan.topology());
+      assertTrue(memory.total() <= search.objective().times().room());
+      plan.run(run(search)).requireFits(plan.topology());
       assertNull(plan.loss());
     }
     for (int i = 1; i < front.size(); i++) {
       assertTrue(front.get(i).cards() > front.get(i - 1).cards());
       assertTrue(front.get(i).days() < front.get(i - 1).days());
     }
-    for (TrainingSearch.Misfit misfit : found.misfits()) {
-      assertTrue(misfit.least().total() > search.room());
+    for (Search.Misfit misfit : found.misfits()) {
+      assertTrue(misfit.least().total() > search.objective().times().room());
     }
   }
 
   /** 864 steps of 10 s are a tenth of a day; failures take a quarter more. */
   @Test
   void daysAreThoseOfAllStepsAndFailures() {
-    TrainingTime time =
-        new TrainingTime(StepTime.of(TrainingTerm.values(), Map.of(TrainingTerm.FORWARD, 10.0)), 0);
+    StepTime time = StepTime.of(Term.TRAINING, Map.of(Term.FORWARD, 10.0), 0);
     TrainConfig training = TrainConfig.of(864, 16, 2048);
-    TrainingPlan without = new TrainingPlan(training, Topology.of(8), null, time, null);
+    Plan without = plan(training, time, null);
     assertEquals(0.1, without.days(), 1e-12);
     assertEquals(19.2, without.cardHours(), 1e-9);
     assertEquals(3276.8, without.tokensPerSecond(), 1e-9);
     Faults.Loss loss = new Faults.Loss(5, 95, 0.25);
-    TrainingPlan failing = new TrainingPlan(training, Topology.of(8), null, time, loss);
+    Plan failing = plan(training, time, loss);
     assertEquals(0.125, failing.days(), 1e-12);
     assertEquals(10, failing.checkpointEvery());
+  }
+
+  private static Plan plan(TrainConfig training, StepTime time, Faults.Loss loss) {
+    return new Plan(
+        Topology.of(8), Strategy.AUTO, training.tokensPerStep(), null, time, training, loss);
   }
 
   /** Against all degrees, micro-batches and both recomputations on one node. */
   @Test
   void nothingIsFasterOnTheSameCards() {
     // A small micro-batch drops more routes, and so takes less time: not so here.
-    ModelConfig dropless = TrainingModelTest.dropless(NamedModels.of("350M+PR-MoE-32/64"));
-    TrainingSearch search = search("350M", dropless, Cluster.of("dgx-a100:8"), 32, null);
-    TrainingPlan best = search.find().fastest();
+    ModelConfig dropless = TrainingStepTest.dropless(NamedModels.of("350M+PR-MoE-32/64"));
+    Search search = search("350M", dropless, Cluster.of("dgx-a100:8"), 32, null);
+    Plan best = search.find().fastest();
     assertEquals(8, best.cards());
     for (int tensor : List.of(1, 2, 4, 8)) {
       for (int degree : List.of(1, 2, 4, 8)) {
@@ -96,9 +107,9 @@ class TrainingSearchTest {
             if (8 / tensor % degree == 0) {
               Topology topology = new Topology(8, degree, tensor, 1);
               TrainConfig training =
-                  search.run().training().withBatch(32, micro).withRecompute(again);
-              MemoryForecast memory = MemoryForecast.of(search.run().model(), training, topology);
-              if (memory.total() <= search.room()) {
+                  run(search).training().withBatch(32, micro).withRecompute(again);
+              MemoryForecast memory = MemoryForecast.of(run(search).model(), training, topology);
+              if (memory.total() <= search.objective().times().room()) {
                 double seconds = time(search, training, topology);
                 assertTrue(best.time().seconds() <= seconds + 1e-9, topology + " " + micro);
               }
@@ -109,9 +120,9 @@ class TrainingSearchTest {
     }
   }
 
-  private static double time(TrainingSearch search, TrainConfig training, Topology topology) {
-    try (LanguageModel model = new LanguageModel(search.run().model())) {
-      return search.model().of(model, training, topology).seconds();
+  private static double time(Search search, TrainConfig training, Topology topology) {
+    try (LanguageModel model = new LanguageModel(run(search).model())) {
+      return search.objective().times().of(model, training, topology).seconds();
     }
   }
 
@@ -122,11 +133,11 @@ class TrainingSearchTest {
         large.startsWith("8B+MoE-128 cannot be trained on dgx-a100-40:16: a card needs "), large);
     assertTrue(
         large.contains(" GB are optimizer moments, and has room for 38.7 GB; it fits on"), large);
-    String slow = refusal(() -> search("350M", "dgx-a100:8", 64, null).find(1e-6));
+    String slow = tooSlow(search("350M", "dgx-a100:8", 64, null), 1e-6 * 86400);
     assertTrue(
         slow.startsWith("no plan on dgx-a100:8 takes at most 1.000e-06 days: the fastest"), slow);
     assertTrue(slow.endsWith("more of these cards do not help, a larger --batch may"), slow);
-    String later = refusal(() -> search("350M", "dgx-a100:8", 512, null).find(0.05));
+    String later = tooSlow(search("350M", "dgx-a100:8", 512, null), 0.05 * 86400);
     assertTrue(later.contains("; dgx-a100:"), later);
   }
 
@@ -143,11 +154,9 @@ class TrainingSearchTest {
   @Test
   void failuresAreCounted() {
     Faults faults = new Faults(5000);
-    TrainingPlan best =
-        search("350M", "dgx-a100:8", 64, new Checkpoints(faults, 0)).find().fastest();
-    TrainingPlan often =
-        search("350M", "dgx-a100:8", 64, new Checkpoints(faults, 1)).find().fastest();
-    TrainingPlan never = search("350M", "dgx-a100:8", 64, null).find().fastest();
+    Plan best = search("350M", "dgx-a100:8", 64, new Checkpoints(faults, 0)).find().fastest();
+    Plan often = search("350M", "dgx-a100:8", 64, new Checkpoints(faults, 1)).find().fastest();
+    Plan never = search("350M", "dgx-a100:8", 64, null).find().fastest();
     assertTrue(best.loss().share() > 0 && best.loss().share() < often.loss().share());
     assertTrue(never.days() < best.days());
     assertEquals(1, often.checkpointEvery());

@@ -14,6 +14,7 @@ import panamoe.config.EmbeddingConfig.Positions;
 import panamoe.config.ModelConfig;
 import panamoe.harness.Quantization;
 import panamoe.io.Count;
+import panamoe.io.Parts;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Cost;
 import panamoe.nn.Work;
@@ -104,17 +105,14 @@ public record ModelTable(
    *
    * @param quantize may be null
    */
-  private ObjectNode memory(Quantization quantize) {
-    return writes(quantize)
-        ? writing(quantize).toJson()
-        : MemoryForecast.of(config, training, Topology.ONE).toJson();
+  private Parts memory(Quantization quantize) {
+    return writes(quantize) ? writing(quantize) : MemoryForecast.of(config, training, Topology.ONE);
   }
 
   /** The memory of writing or of training, as a table. */
   String memoryText(Quantization quantize) {
-    return writes(quantize)
-        ? writing(quantize).toText(dtype())
-        : MemoryForecast.of(config, training, Topology.ONE).toText();
+    String dtype = writes(quantize) ? " " + dtype().name().toLowerCase(Locale.ROOT) : "";
+    return memory(quantize).toText("memory" + dtype);
   }
 
   private boolean writes(Quantization quantize) {
@@ -235,7 +233,7 @@ public record ModelTable(
     json.put("flops_per_token", token.flops());
     json.put("bytes_per_decoded_token", token.bytes());
     if (withMemory) {
-      json.set("memory", memory(quantize));
+      json.set("memory", memory(quantize).toJson());
     }
     return json;
   }

@@ -1,12 +1,12 @@
 package panamoe.harness.plan;
 
 import java.io.IOException;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.DoubleConsumer;
 import java.util.regex.Pattern;
 import java.util.stream.LongStream;
+import java.util.stream.Stream;
 import panamoe.backend.Backend;
 import panamoe.comm.Communicator;
 import panamoe.harness.doctor.SystemFile;
@@ -32,8 +32,8 @@ final class Calibration implements AutoCloseable {
   private final int onNode;
   private final Yardstick yardstick; // null on ranks that have no processor of their own
   private final MeasuredModels models;
-  private final StepCosts serving; // null where steps of serving are not timed
-  private final TrainCosts training; // null where optimizer steps are not timed
+  private final MeasuredCosts serving;
+  private final MeasuredCosts training;
 
   /**
    * @param dtype of the steps that are timed
@@ -55,8 +55,8 @@ final class Calibration implements AutoCloseable {
           "--device " + backend.name() + " is measured by one rank, and the processors by several");
     }
     this.models = new MeasuredModels(ranks, backend, dtype);
-    this.serving = steps.serve() ? new StepCosts(models) : null;
-    this.training = steps.train() ? new TrainCosts(models) : null;
+    this.serving = steps.serve() ? MeasuredCosts.ofServing(models) : MeasuredCosts.NONE;
+    this.training = steps.train() ? MeasuredCosts.ofTraining(models) : MeasuredCosts.NONE;
     this.yardstick = yardstick(); // without memory so far, models need no closing if it fails
   }
 
@@ -96,26 +96,17 @@ final class Calibration implements AutoCloseable {
     if (!ranks.first()) {
       return null;
     }
-    int served = serving == null ? 0 : serving.probes().size();
+    int served = serving.probes().size();
     return new Cluster(
         node,
         ranks.world().size(),
-        serving == null ? null : serving.efficiency(node, Arrays.copyOf(seconds, served)),
-        training == null
-            ? null
-            : training.efficiency(node, Arrays.copyOfRange(seconds, served, seconds.length)),
+        serving.efficiency(node, Arrays.copyOf(seconds, served)),
+        training.efficiency(node, Arrays.copyOfRange(seconds, served, seconds.length)),
         here(backend.name()));
   }
 
   private List<Probe> probes() {
-    List<Probe> probes = new ArrayList<>();
-    if (serving != null) {
-      probes.addAll(serving.probes());
-    }
-    if (training != null) {
-      probes.addAll(training.probes());
-    }
-    return probes;
+    return Stream.of(serving, training).flatMap(costs -> costs.probes().stream()).toList();
   }
 
   /**

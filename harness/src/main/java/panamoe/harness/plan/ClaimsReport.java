@@ -11,7 +11,7 @@ import panamoe.plan.PaperClaims.Dense;
 import panamoe.plan.PaperClaims.Speedup;
 import panamoe.plan.PaperClaims.Throughput;
 
-/** The part of {@code plan --paper} behind the latencies. */
+/** The part of {@code plan paper} behind the latencies. */
 final class ClaimsReport {
   private static final List<Column<Throughput>> SCALING =
       List.of(
@@ -44,7 +44,7 @@ final class ClaimsReport {
   private ClaimsReport() {}
 
   static void addTo(ObjectNode json, PaperClaims claims) {
-    ObjectNode constants = Constants.json(claims.constants());
+    ObjectNode constants = PlanReport.json(claims.constants());
     constants.properties().forEach(e -> json.withObject("constants").set(e.getKey(), e.getValue()));
     for (Throughput each : claims.scaling()) {
       json.withArray("scaling")
@@ -83,28 +83,25 @@ final class ClaimsReport {
   }
 
   static String text(PaperClaims claims) {
-    StringBuilder text = new StringBuilder();
     List<Throughput> scaling = claims.scaling();
-    text.append(new Table<>(SCALING, scaling).text());
     Throughput least = scaling.getFirst();
     Throughput most = scaling.getLast();
     double cards = (double) most.cards() / least.cards();
-    line(
-        text,
-        "%.0f times the cards write %.1f times the tokens in the paper, %.1f times by the model.",
-        cards,
-        cards * most.published() / least.published(),
-        cards * most.predicted() / least.predicted());
-    line(text, "");
-    line(
-        text,
-        "The paper's system beside PyTorch, and the share of the published speed-up (as a product");
-    line(text, "of factors) that each optimization is by the model, one on top of the other:");
-    text.append(new Table<>(SPEEDUPS, claims.speedups()).text());
-    line(text, "");
-    text.append(new Table<>(DENSE, claims.dense()).text());
-    line(text, "");
-    return text.toString();
+    return PlanReport.text(
+        List.of(
+            new Table<>(SCALING, scaling).text(),
+            String.format(
+                Locale.ROOT,
+                "%.0f times the cards write %.1f times the tokens in the paper, %.1f times by the model.",
+                cards,
+                cards * most.published() / least.published(),
+                cards * most.predicted() / least.predicted()),
+            "",
+            "The paper's system beside PyTorch, and the share of the published speed-up (as a product",
+            "of factors) that each optimization is by the model, one on top of the other:",
+            new Table<>(SPEEDUPS, claims.speedups()).text(),
+            "",
+            new Table<>(DENSE, claims.dense()).text()));
   }
 
   /** The share of a published speed-up that an optimization is, by the model. */
@@ -113,9 +110,5 @@ final class ClaimsReport {
         heading,
         "%.0f %%",
         each -> stage < each.stages().size() ? 100 * each.share(each.times(stage)) : 0.0);
-  }
-
-  private static void line(StringBuilder text, String format, Object... values) {
-    text.append(String.format(Locale.ROOT, format + "%n", values));
   }
 }

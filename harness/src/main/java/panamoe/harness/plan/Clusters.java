@@ -6,7 +6,6 @@ import panamoe.plan.Efficiency;
 import panamoe.plan.Machine;
 import panamoe.plan.Paper;
 import panamoe.plan.PaperTraining;
-import panamoe.plan.TrainingEfficiency;
 
 /** The clusters of {@code --cluster}, and how much of their cards a system makes use of. */
 final class Clusters {
@@ -32,7 +31,7 @@ final class Clusters {
     Cluster known = Cluster.of(text);
     if (known.machine() == null || known.efficiency() == null) {
       throw new IllegalArgumentException(
-          "--validate needs a file of --calibrate, and " + text + " was not measured");
+          "--cluster needs a file of plan calibrate, and " + text + " was not measured");
     }
     if (!isHere(known.machine())) {
       throw new IllegalArgumentException(
@@ -60,7 +59,7 @@ final class Clusters {
   }
 
   /** The efficiency of training: measured, or fitted to the paper. */
-  static TrainingEfficiency training(Cluster cluster) {
+  static Efficiency training(Cluster cluster) {
     return cluster.training() == null
         ? PaperTraining.fitted(efficiency(cluster)).efficiency()
         : cluster.training();

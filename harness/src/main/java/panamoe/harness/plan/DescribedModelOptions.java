@@ -1,8 +1,14 @@
 package panamoe.harness.plan;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Objects;
+import java.util.function.Consumer;
 import java.util.stream.Stream;
+import panamoe.checkpoint.CheckpointException;
+import panamoe.config.ModelConfig;
+import panamoe.open.ModelFolder;
+import panamoe.plan.NamedModels;
 import panamoe.train.RunConfig;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -29,12 +35,14 @@ final class DescribedModelOptions {
       description = "In the place of MODEL: a config.json as train --config takes it.")
   private Path config;
 
+  /** Whether nothing names a model. */
   boolean none() {
     return given() == 0;
   }
 
-  boolean several() {
-    return given() > 1;
+  /** Whether one thing names it. */
+  boolean one() {
+    return given() == 1;
   }
 
   private long given() {
@@ -43,11 +51,7 @@ final class DescribedModelOptions {
 
   /** As it was given. */
   String name() {
-    return config == null ? modelName() : config.toString();
-  }
-
-  private String modelName() {
-    return model == null ? named : model;
+    return config != null ? config.toString() : model != null ? model : named;
   }
 
   /** The settings of {@code --config}; null without it. */
@@ -55,10 +59,33 @@ final class DescribedModelOptions {
     return config == null ? null : RunConfig.read(config);
   }
 
-  /** The model that one of the two describes. */
-  DescribedModel described() {
-    return config == null
-        ? DescribedModel.of(modelName())
-        : new DescribedModel(run().model(), null);
+  /**
+   * Reads the model's configuration, and no weights.
+   *
+   * @param blocks gets the model's folder or file if its weights are stored in blocks
+   * @throws IllegalArgumentException that says which names there are
+   * @throws CheckpointException if what is on disk is no model
+   */
+  ModelConfig described(Consumer<Path> blocks) {
+    if (config != null) {
+      return run().model();
+    }
+    Path path = Path.of(name());
+    if (name().isBlank() || !Files.exists(path)) {
+      return NamedModels.of(name());
+    }
+    ModelFolder folder = ModelFolder.open(path);
+    if (hasBlocks(folder)) {
+      blocks.accept(path);
+    }
+    return folder.config();
+  }
+
+  private static boolean hasBlocks(ModelFolder folder) {
+    try {
+      return !folder.weights().blocks(folder.config()).isEmpty();
+    } catch (CheckpointException _) {
+      return false; // a configuration is planned whose weights are elsewhere
+    }
   }
 }

@@ -3,11 +3,9 @@ package panamoe.harness.plan;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Collectors;
-import panamoe.harness.ComputeType;
 import panamoe.harness.ShellWord;
 import panamoe.parallel.Topology;
 import panamoe.plan.Cluster;
-import panamoe.plan.Plan;
 import panamoe.plan.Search;
 
 /** The command that runs a plan. */
@@ -15,26 +13,14 @@ final class LaunchLine {
   private LaunchLine() {}
 
   /**
-   * @param config a file with the run's settings
-   * @param overlap parts that rows travel in; 0: as between cards by default
+   * Ranks that are cards are processes; those of a machine's processors are threads.
+   *
+   * @param command with what it needs
+   * @param others options behind those of ranks
    */
-  static String ofTraining(String config, Cluster cluster, Topology topology, int overlap) {
-    List<String> train = List.of("train", "--config", config, "--data", "TOKENS");
-    return of(train, cluster, topology, overlap, List.of("--out", "RUN"));
-  }
-
-  /** The exchange is {@code auto}, which measures what the plan predicts. */
-  static String ofServing(Search search, Plan plan) {
-    List<String> sizes =
-        List.of(
-            "--dtype", ComputeType.of(search.dtype()).toString(), "--sequences", "" + plan.batch());
-    int overlap = search.latency().optimizations().overlap();
-    return of(List.of("serve", "MODEL"), search.cluster(), plan.topology(), overlap, sizes);
-  }
-
-  /** Ranks that are cards are processes; those of a machine's processors are threads. */
-  private static String of(
-      List<String> command, Cluster cluster, Topology topology, int overlap, List<String> others) {
+  static String of(List<String> command, Search search, Topology topology, List<String> others) {
+    Cluster cluster = search.cluster();
+    int overlap = search.objective().times().optimizations().overlap();
     String device = cluster.machine() == null ? "cuda" : cluster.machine().device();
     boolean cards = device.equals("cuda");
     boolean several = topology.ranks() > 1;

@@ -12,7 +12,9 @@ import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.NormConfig;
 import panamoe.config.UniformModel;
+import panamoe.harness.probe.TimedTexts;
 import panamoe.model.LanguageModel;
+import panamoe.nn.Work;
 import panamoe.parallel.Ranks;
 import panamoe.tensor.DType;
 import panamoe.train.TrainConfig;
@@ -22,6 +24,7 @@ final class MeasuredModels implements AutoCloseable {
   private static final int VOCABULARY = 8192;
   private static final int CONTEXT = 512;
   private static final int HEAD_SIZE = 64;
+  private static final int LENGTH = 40; // of texts that are decoded
   private static final int MOST_STEPS = 1_000_000;
 
   private final Ranks ranks;
@@ -40,25 +43,29 @@ final class MeasuredModels implements AutoCloseable {
   }
 
   /** The next token of each of {@code batch} texts on each data rank. */
-  StepProbe decode(ModelConfig config, int batch) {
-    return StepProbe.decode(backend, model(config), batch, dtype);
+  Probe decode(ModelConfig config, int batch) {
+    // What the cache holds on average in the steps that count.
+    return probe(config, batch, LENGTH, 1, Work.decode(batch, LENGTH * 3 / 5, dtype));
   }
 
   /** A prompt of {@code tokens} on each data rank. */
-  StepProbe prompt(ModelConfig config, int tokens) {
-    return StepProbe.prompt(backend, model(config), tokens, dtype);
+  Probe prompt(ModelConfig config, int tokens) {
+    return probe(config, 1, 1, tokens, Work.prefill(tokens, dtype));
+  }
+
+  private Probe probe(ModelConfig config, int batch, int length, int prompt, Work work) {
+    int all = batch * ranks.topology().dataDegree();
+    LanguageModel model = open.computeIfAbsent(config, _ -> new LanguageModel(config, ranks));
+    TimedTexts texts = new TimedTexts(all, length, prompt, 0, StepProbe.SEED);
+    return new StepProbe(backend, model, texts, work.over(ranks.topology()));
   }
 
   /** Optimizer steps over {@code sequences} of {@code length} tokens on each data rank. */
-  TrainProbe train(ModelConfig config, int sequences, int length) {
+  Probe train(ModelConfig config, int sequences, int length) {
     LanguageModel model = new LanguageModel(config, ranks);
     trained.add(model);
     int all = sequences * ranks.topology().dataDegree();
     return new TrainProbe(backend, model, TrainConfig.of(MOST_STEPS, all, length).withDType(dtype));
-  }
-
-  private LanguageModel model(ModelConfig config) {
-    return open.computeIfAbsent(config, _ -> new LanguageModel(config, ranks));
   }
 
   @Override

@@ -15,9 +15,8 @@ import panamoe.plan.Paper.Prediction;
 import panamoe.plan.PaperPoint;
 import panamoe.plan.PaperTraining;
 import panamoe.plan.Term;
-import panamoe.plan.TrainingTerm;
 
-/** {@code plan --paper}. */
+/** {@code plan paper}. */
 final class PaperReport {
   /** A model's time without an optimization. */
   private record LeftOut(Prediction with, Paper.Without without) {}
@@ -39,7 +38,7 @@ final class PaperReport {
 
   static ObjectNode json(Paper paper) {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
-    json.set("constants", Constants.json(constants(paper)));
+    json.set("constants", PlanReport.json(constants(paper)));
     PaperPoint.FITTED.forEach(point -> json.withArray("fitted").add(point.name()));
     paper.predictions().forEach(each -> json.withArray("points").add(json(each)));
     json.set("student", json(paper.student()));
@@ -61,7 +60,7 @@ final class PaperReport {
     json.put("published_sequences_per_s", prediction.point().samples());
     json.put("predicted_sequences_per_s", prediction.samples());
     json.put("predicted_step_ms", 1e3 * prediction.time().seconds());
-    json.set("terms", prediction.time().step().toJson());
+    json.set("terms", prediction.time().toJson());
     return json;
   }
 
@@ -89,33 +88,33 @@ final class PaperReport {
 
   static String text(Paper paper) {
     List<Prediction> predictions = new ArrayList<>(paper.predictions());
-    StringBuilder text = new StringBuilder();
-    line(text, "Milliseconds for a token, on A100 cards of 40 GB. * are the points that constants");
-    line(text, "were fitted to; all others are predicted.");
-    line(text, "");
     predictions.add(paper.student());
-    text.append(new Table<>(latencies(), predictions).text());
-    line(text, "");
-    text.append(new Table<>(FEWEST, paper.fewestCards()).text());
-    line(text, "");
-    line(
-        text,
-        "Without one of the optimizations, by the model, and how many times as long that takes:");
-    text.append(new Table<>(LEFT_OUT, leftOut(paper)).text());
-    line(text, "");
     PaperTraining training = training(paper);
-    line(text, "Training on 128 A100 cards, sequences/s, and milliseconds of a step:");
-    text.append(new Table<>(throughputs(), training.predictions()).text());
-    line(
-        text,
-        "The model with experts is %.2f times as fast in the paper, %.2f times by the model.",
-        training.faster(each -> each.point().samples()),
-        training.faster(PaperTraining.Prediction::samples));
-    line(text, "");
-    text.append(ClaimsReport.text(paper.claims()));
     Map<String, Constant> constants = constants(paper);
     constants.putAll(paper.claims().constants());
-    return text.append(Constants.table(constants).text()).toString();
+    return PlanReport.text(
+        List.of(
+            "Milliseconds for a token, on A100 cards of 40 GB. * are the points that constants",
+            "were fitted to; all others are predicted.",
+            "",
+            new Table<>(latencies(), predictions).text(),
+            "",
+            new Table<>(FEWEST, paper.fewestCards()).text(),
+            "",
+            "Without one of the optimizations, by the model, and how many times as long that takes:",
+            new Table<>(LEFT_OUT, leftOut(paper)).text(),
+            "",
+            "Training on 128 A100 cards, sequences/s, and milliseconds of a step:",
+            new Table<>(throughputs(), training.predictions()).text(),
+            String.format(
+                Locale.ROOT,
+                "The model with experts is %.2f times as fast in the paper, %.2f times by the model.",
+                training.faster(each -> each.point().samples()),
+                training.faster(PaperTraining.Prediction::samples)),
+            "",
+            ClaimsReport.text(paper.claims()),
+            "",
+            PlanReport.table(constants).text()));
   }
 
   private static List<Column<Prediction>> latencies() {
@@ -124,7 +123,7 @@ final class PaperReport {
     columns.add(Column.of("paper", "%.1f", each -> each.point().milliseconds()));
     columns.add(Column.of("model", "%.1f", each -> 1e3 * each.time().seconds()));
     columns.add(Column.of("error", "%+.1f %%", each -> 100 * each.error()));
-    columns.addAll(Terms.columns(List.of(Term.values()), Prediction::time));
+    columns.addAll(PlanReport.columns(Term.SERVING, Prediction::time));
     return columns;
   }
 
@@ -148,11 +147,7 @@ final class PaperReport {
     columns.add(Column.of("paper", "%.0f", each -> each.point().samples()));
     columns.add(Column.of("model", "%.1f", PaperTraining.Prediction::samples));
     columns.add(Column.of("error", "%+.1f %%", each -> 100 * each.error()));
-    columns.addAll(Terms.columns(List.of(TrainingTerm.values()), each -> each.time().step()));
+    columns.addAll(PlanReport.columns(Term.TRAINING, PaperTraining.Prediction::time));
     return columns;
-  }
-
-  private static void line(StringBuilder text, String format, Object... values) {
-    text.append(String.format(Locale.ROOT, format + "%n", values));
   }
 }

@@ -3,7 +3,6 @@ package panamoe.harness.plan;
 import java.util.Collection;
 import java.util.List;
 import java.util.Locale;
-import java.util.Set;
 import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
 import panamoe.harness.report.Html;
@@ -11,37 +10,45 @@ import panamoe.harness.report.LineChart;
 import panamoe.harness.report.LineChart.Curve;
 import panamoe.harness.report.StackedBars;
 import panamoe.harness.report.StackedBars.Bar;
+import panamoe.harness.report.Table;
+import panamoe.harness.report.Table.Column;
 import panamoe.io.Count;
 import panamoe.parallel.Topology;
-import panamoe.plan.StepTerm;
+import panamoe.plan.Plan;
+import panamoe.plan.Term;
 
-/** The page of {@code plan --html}. */
-record PlanPage<P>(PlanReport<P> report) {
+/** The page of {@code plan serve --html} and {@code plan train --html}. */
+record PlanPage(PlanReport report) {
   String html() {
-    PlanTables<P> tables = new PlanTables<>(report);
-    P fastest = report.front().fastest();
+    Plan fastest = report.found().fastest();
     StringBuilder body = new StringBuilder();
     body.append(Html.paragraph("All times are predictions. " + report.introduction()));
     body.append(report.figures());
-    body.append(tables.plans().html());
+    body.append(report.plans().html());
     body.append(Html.paragraph("The fastest plan is " + report.launched()));
     body.append(Html.commands(report.launch(fastest)));
     body.append(Html.heading("Where a " + report.timed() + "'s time goes"));
-    Set<StepTerm> terms = report.time(fastest).terms().keySet();
+    List<Term> terms = List.copyOf(fastest.time().terms().keySet());
     body.append(
         bars(
             "A " + report.timed() + ", term by term",
             "ms",
-            terms.stream().map(StepTerm::heading).toList(),
-            plan -> scaled(1e3, report.time(plan).terms().values())));
-    body.append(Terms.meanings(terms).html());
+            terms.stream().map(Term::heading).toList(),
+            plan -> scaled(1e3, plan.time().terms().values())));
+    body.append(
+        new Table<>(
+                List.of(
+                    Column.ofWords("term", Term::heading),
+                    Column.ofWords("spent on", Term::meaning)),
+                terms)
+            .html());
     body.append(Html.heading("What fills a card"));
     body.append(
         bars(
             "The fullest card",
             "GB",
-            List.copyOf(report.memory(fastest).parts().keySet()),
-            plan -> scaled(1e-9, report.memory(plan).parts().values())));
+            List.copyOf(fastest.memory().parts().keySet()),
+            plan -> scaled(1e-9, plan.memory().parts().values())));
     report.more().forEach((heading, table) -> body.append(Html.heading(heading) + table.html()));
     if (!report.remark().isEmpty()) {
       body.append(Html.paragraph(report.remark()));
@@ -50,7 +57,7 @@ record PlanPage<P>(PlanReport<P> report) {
       body.append(report.skew().html());
     }
     body.append(Html.heading("Constants"));
-    body.append(Constants.table(report.constants()).html());
+    body.append(PlanReport.table(report.constants()).html());
     return Html.page(report.title(), body);
   }
 
@@ -72,16 +79,17 @@ record PlanPage<P>(PlanReport<P> report) {
     return values.stream().mapToDouble(value -> scale * value.doubleValue()).toArray();
   }
 
-  private String bars(String title, String unit, List<String> parts, Function<P, double[]> values) {
+  private String bars(
+      String title, String unit, List<String> parts, Function<Plan, double[]> values) {
     List<Bar> bars =
-        report.front().all().stream().map(plan -> bar(plan, values.apply(plan))).toList();
+        report.found().front().stream().map(plan -> bar(plan, values.apply(plan))).toList();
     return Html.figure(
         new StackedBars(title, parts, bars, unit).draw(title),
         "A bar for each plan, in the order of the table.");
   }
 
-  private Bar bar(P plan, double[] values) {
-    Topology topology = report.topology(plan);
+  private static Bar bar(Plan plan, double[] values) {
+    Topology topology = plan.topology();
     return new Bar(
         String.format(
             Locale.ROOT,

@@ -3,7 +3,6 @@ package panamoe.harness.plan;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import panamoe.config.BlockConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 
@@ -15,16 +14,20 @@ import panamoe.config.MoeConfig;
  * @param hidden M, numbers of a row
  */
 record PlayedLayer(String model, int number, MoeConfig moe, int hidden) {
-  record Model(String name, ModelConfig config) {}
-
   /**
+   * @param model its name
    * @param number null: the first MoE layer
    * @throws IllegalArgumentException if the model has no MoE layer, or that layer is not one
    */
-  static PlayedLayer of(Model model, Integer number) {
-    List<PlayedLayer> layers = all(model);
+  static PlayedLayer of(String model, ModelConfig config, Integer number) {
+    List<PlayedLayer> layers = new ArrayList<>();
+    for (int i = 0; i < config.blocks().size(); i++) {
+      if (config.blocks().get(i).feedForward() instanceof MoeConfig moe) {
+        layers.add(new PlayedLayer(model, i, moe, config.hidden()));
+      }
+    }
     if (layers.isEmpty()) {
-      throw new IllegalArgumentException(model.name + " has no MoE layers");
+      throw new IllegalArgumentException(model + " has no MoE layers");
     }
     return layers.stream()
         .filter(layer -> number == null || number == layer.number)
@@ -36,19 +39,8 @@ record PlayedLayer(String model, int number, MoeConfig moe, int hidden) {
                         Locale.ROOT,
                         "layer %d of %s is no MoE layer, expected one of %s",
                         number,
-                        model.name,
+                        model,
                         layers.stream().map(PlayedLayer::number).toList())));
-  }
-
-  private static List<PlayedLayer> all(Model model) {
-    List<BlockConfig> blocks = model.config.blocks();
-    List<PlayedLayer> layers = new ArrayList<>();
-    for (int i = 0; i < blocks.size(); i++) {
-      if (blocks.get(i).feedForward() instanceof MoeConfig moe) {
-        layers.add(new PlayedLayer(model.name, i, moe, model.config.hidden()));
-      }
-    }
-    return layers;
   }
 
   int experts() {

@@ -4,6 +4,8 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.function.DoubleConsumer;
 import panamoe.plan.Cluster;
+import panamoe.plan.Efficiency;
+import panamoe.plan.Node;
 import panamoe.plan.StepTime;
 
 /** Steps to be timed, by all ranks together, and to be predicted. */
@@ -11,7 +13,10 @@ interface Probe {
   /** The median step in seconds; it counts on rank 0 alone. */
   double seconds() throws InterruptedException;
 
-  /** What the closed form says of a step on a calibrated cluster. */
+  /** What the closed form says of a step. */
+  StepTime predicted(Node node, Efficiency efficiency);
+
+  /** What it says of a step on a calibrated cluster. */
   StepTime predicted(Cluster cluster);
 
   /**

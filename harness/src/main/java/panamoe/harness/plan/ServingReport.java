@@ -1,9 +1,7 @@
 package panamoe.harness.plan;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Comparator;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -11,14 +9,11 @@ import java.util.TreeMap;
 import java.util.function.BinaryOperator;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.Collectors;
+import panamoe.harness.ComputeType;
 import panamoe.harness.report.Html;
 import panamoe.harness.report.LineChart.Curve;
-import panamoe.harness.report.Table;
 import panamoe.harness.report.Table.Column;
 import panamoe.io.Count;
-import panamoe.io.Parts;
-import panamoe.parallel.Topology;
-import panamoe.plan.Constant;
 import panamoe.plan.Plan;
 import panamoe.plan.Search;
 import panamoe.plan.StepTime;
@@ -26,11 +21,13 @@ import panamoe.plan.StepTime;
 /**
  * Ways to serve a model.
  *
- * @param prompts until a prompt has been read, of each plan
  * @param skew null: not asked for
+ * @param tokens of a prompt of each data rank
+ * @param prompts until it has been read, of each plan
  */
-record ServingReport(Search search, Search.Found found, PromptTimes prompts, SkewTable skew)
-    implements PlanReport<Plan> {
+record ServingReport(
+    Search search, Search.Found found, SkewTable skew, int tokens, Map<Plan, StepTime> prompts)
+    implements PlanReport {
   private static final double PER_MILLION_IN_HOURS = 1e6 / 3600;
 
   @Override
@@ -40,68 +37,30 @@ record ServingReport(Search search, Search.Found found, PromptTimes prompts, Ske
         "%s on %s, predicted: %s for each data rank, of %s, in %s",
         search.name(),
         search.cluster(),
-        Count.of(search.batch(), "sequence"),
-        Count.of(search.context(), "token"),
-        search.dtype().name().toLowerCase(Locale.ROOT));
+        Count.of(objective().batch(), "sequence"),
+        Count.of(objective().context(), "token"),
+        dtype());
   }
 
   @Override
-  public Front<Plan> front() {
-    return new Front<>(found.front(), found.smallest(), found.cheapest(), found.fastest());
-  }
-
-  @Override
-  public List<Misfit> misfits() {
-    return found.misfits().stream()
-        .map(misfit -> Misfit.of(misfit.cards(), misfit.least(), search.room()))
-        .toList();
-  }
-
-  @Override
-  public ObjectNode settings() {
-    ObjectNode json = JsonNodeFactory.instance.objectNode();
-    json.put("model", search.name());
-    json.put("cluster", search.cluster().toString());
-    json.put("dtype", search.dtype().name().toLowerCase(Locale.ROOT));
-    json.put("batch", search.batch());
-    json.put("context", search.context());
-    json.put("prompt", prompts.tokens());
-    return json;
-  }
-
-  @Override
-  public Map<String, Constant> constants() {
-    Map<String, Constant> all = new LinkedHashMap<>(search.latency().efficiency().constants());
-    all.putAll(search.cluster().node().constants());
-    return all;
+  public void addSettings(ObjectNode json) {
+    json.put("prompt", tokens);
   }
 
   @Override
   public ObjectNode json(Plan plan) {
     ObjectNode json = plan.toJson();
-    json.put("prompt_ms", 1e3 * prompts.of(plan).seconds());
-    json.set("prompt_terms", prompts.of(plan).toJson());
+    json.put("prompt_ms", 1e3 * prompts.get(plan).seconds());
+    json.set("prompt_terms", prompts.get(plan).toJson());
     return json;
   }
 
-  @Override
-  public Topology topology(Plan plan) {
-    return plan.topology();
-  }
-
-  @Override
-  public StepTime time(Plan plan) {
-    return plan.time();
-  }
-
-  @Override
-  public Parts memory(Plan plan) {
-    return plan.memory();
-  }
-
+  /** The exchange is {@code auto}, which measures what the plan predicts. */
   @Override
   public String launch(Plan plan) {
-    return LaunchLine.ofServing(search, plan);
+    String dtype = ComputeType.of(objective().dtype()).toString();
+    List<String> sizes = List.of("--dtype", dtype, "--sequences", "" + objective().batch());
+    return LaunchLine.of(List.of("serve", "MODEL"), search, plan.topology(), sizes);
   }
 
   @Override
@@ -113,21 +72,16 @@ record ServingReport(Search search, Search.Found found, PromptTimes prompts, Ske
   public List<Column<Plan>> columns() {
     return List.of(
         Column.ofWords("exchange", plan -> plan.exchange().name().toLowerCase(Locale.ROOT)),
-        Column.of("ms/token", "%.2f", plan -> 1e3 * plan.latency()),
-        Column.of("ms/prompt", "%.1f", plan -> 1e3 * prompts.of(plan).seconds()),
+        Column.of("ms/token", "%.2f", ServingReport::milliseconds),
+        Column.of("ms/prompt", "%.1f", plan -> 1e3 * prompts.get(plan).seconds()),
         Column.of("tokens/s", "%,.0f", Plan::tokensPerSecond),
         Column.of("card-h/1M", "%.2f", ServingReport::cardHours));
   }
 
   @Override
-  public Map<String, Table<Plan>> more() {
-    return Map.of();
-  }
-
-  @Override
   public String remark() {
     return "ms/prompt are the time until "
-        + Count.of(prompts.tokens(), "token")
+        + Count.of(tokens, "token")
         + " of a prompt of each data rank are read, and the first token is known.";
   }
 
@@ -144,7 +98,7 @@ record ServingReport(Search search, Search.Found found, PromptTimes prompts, Ske
                 "Milliseconds for a token",
                 "cards",
                 List.of(
-                    byCards("fastest", Plan::latency),
+                    byCards("fastest", Plan::seconds),
                     byCards("cheapest tokens", Plan::cardSeconds)),
                 "The fastest plan of the table, and the one of cheapest tokens, at each number of cards."),
             PlanPage.figure(
@@ -165,7 +119,7 @@ record ServingReport(Search search, Search.Found found, PromptTimes prompts, Ske
   }
 
   private static double milliseconds(Plan plan) {
-    return 1e3 * plan.latency();
+    return 1e3 * plan.seconds();
   }
 
   /** Latencies of the plans that are best by {@code measure}, one at each number of cards. */
@@ -195,6 +149,6 @@ record ServingReport(Search search, Search.Found found, PromptTimes prompts, Ske
   private boolean isWorthItsCost(Plan plan) {
     return found.front().stream()
         .noneMatch(
-            other -> other.latency() < plan.latency() && other.cardSeconds() <= plan.cardSeconds());
+            other -> other.seconds() < plan.seconds() && other.cardSeconds() <= plan.cardSeconds());
   }
 }

@@ -7,18 +7,28 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.ToDoubleFunction;
-import java.util.stream.IntStream;
 import panamoe.harness.report.Html;
 import panamoe.harness.report.LineChart.Curve;
 import panamoe.harness.report.Table;
 import panamoe.harness.report.Table.Column;
+import panamoe.plan.Objective;
+import panamoe.plan.Search;
 import panamoe.plan.Skew;
 import panamoe.plan.SkewSweep;
 import panamoe.plan.SkewSweep.Row;
 
 /** What skew costs, as JSON, as a table and as plots. */
 record SkewTable(SkewSweep sweep, List<Row> rows) {
-  static SkewTable of(SkewSweep sweep) {
+  /**
+   * Of the model and the skew of a search.
+   *
+   * @param tokens of a rank
+   */
+  static SkewTable of(Search search, long tokens) {
+    Objective objective = search.objective();
+    SkewSweep sweep =
+        new SkewSweep(
+            objective.config(), objective.times().skew(), tokens, search.cluster().cards());
     return new SkewTable(sweep, sweep.rows());
   }
 
@@ -27,13 +37,9 @@ record SkewTable(SkewSweep sweep, List<Row> rows) {
     for (Row row : rows) {
       ObjectNode object = json.addObject().put("skew", row.skew().toString());
       ObjectNode dropped = object.putObject("dropped_by_capacity_factor");
-      for (int i = 0; i < row.dropped().length; i++) {
-        dropped.put("" + SkewSweep.FACTORS.get(i), row.dropped()[i]);
-      }
+      row.dropped().forEach((factor, share) -> dropped.put("" + factor, share));
       ObjectNode load = object.putObject("load_by_copies");
-      for (int i = 0; i < row.load().length; i++) {
-        load.put("" + SkewSweep.COPIES.get(i), row.load()[i]);
-      }
+      row.load().forEach((copies, more) -> load.put("" + copies, more));
     }
     return json;
   }
@@ -56,23 +62,13 @@ record SkewTable(SkewSweep sweep, List<Row> rows) {
   Table<Row> table() {
     List<Column<Row>> columns = new ArrayList<>();
     columns.add(Column.ofWords("skew", row -> row.skew().toString()));
-    for (int i = 0; i < SkewSweep.FACTORS.size(); i++) {
-      int factor = i;
-      columns.add(Column.of(factor(i), "%.1f %%", row -> 100 * row.dropped()[factor]));
+    for (double factor : SkewSweep.FACTORS) {
+      columns.add(Column.of("factor " + factor, "%.1f %%", row -> 100 * row.dropped().get(factor)));
     }
-    for (int i = 0; i < SkewSweep.COPIES.size(); i++) {
-      int copies = i;
-      columns.add(Column.of(copies(i), "%.2f", row -> row.load()[copies]));
+    for (int copies : SkewSweep.COPIES) {
+      columns.add(Column.of("copies " + copies, "%.2f", row -> row.load().get(copies)));
     }
     return new Table<>(columns, rows);
-  }
-
-  private static String factor(int i) {
-    return "factor " + SkewSweep.FACTORS.get(i);
-  }
-
-  private static String copies(int i) {
-    return "copies " + SkewSweep.COPIES.get(i);
   }
 
   String html() {
@@ -82,15 +78,15 @@ record SkewTable(SkewSweep sweep, List<Row> rows) {
             PlanPage.figure(
                 "Routes dropped, %",
                 "Zipf exponent",
-                IntStream.range(0, SkewSweep.FACTORS.size())
-                    .mapToObj(i -> curve(factor(i), row -> 100 * row.dropped()[i]))
+                SkewSweep.FACTORS.stream()
+                    .map(each -> curve("factor " + each, row -> 100 * row.dropped().get(each)))
                     .toList(),
                 "A line for each capacity factor."),
             PlanPage.figure(
                 "Load of the fullest rank",
                 "Zipf exponent",
-                IntStream.range(0, SkewSweep.COPIES.size())
-                    .mapToObj(i -> curve(copies(i), row -> row.load()[i]))
+                SkewSweep.COPIES.stream()
+                    .map(each -> curve("copies " + each, row -> row.load().get(each)))
                     .toList(),
                 "Rows of the fullest rank over the mean; a line for each number of copies of experts on a rank."))
         + table().html();

@@ -8,50 +8,22 @@ import panamoe.harness.probe.TimedTexts;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Work;
 import panamoe.plan.Cluster;
-import panamoe.plan.LatencyModel;
+import panamoe.plan.Efficiency;
+import panamoe.plan.Node;
 import panamoe.plan.Optimizations;
+import panamoe.plan.StepModel;
 import panamoe.plan.StepTime;
-import panamoe.tensor.DType;
 
 /**
  * Steps of a model of random weights over ranks, to be timed and to be predicted. All ranks time it
  * together.
+ *
+ * @param work of a step, with the topology of the ranks
  */
-final class StepProbe implements Probe {
-  private static final int LENGTH = 40;
-  private static final int SEED = 1; // of weights and tokens
+record StepProbe(Backend backend, LanguageModel model, TimedTexts texts, Work work)
+    implements Probe {
+  static final int SEED = 1; // of weights and tokens
   private static final double SECONDS = 0.4;
-
-  private final Backend backend;
-  private final LanguageModel model;
-  private final TimedTexts texts;
-  private final Work work;
-
-  private StepProbe(Backend backend, LanguageModel model, TimedTexts texts, Work work) {
-    this.backend = backend;
-    this.model = model;
-    this.texts = texts;
-    this.work = work.over(model.parameters().ranks().topology());
-  }
-
-  /**
-   * Of the next token of each text.
-   *
-   * @param batch texts of each data rank
-   */
-  static StepProbe decode(Backend backend, LanguageModel model, int batch, DType dtype) {
-    int all = batch * model.parameters().ranks().topology().dataDegree();
-    // What the cache holds on average in the steps that count.
-    Work work = Work.decode(batch, LENGTH * 3 / 5, dtype);
-    return new StepProbe(backend, model, new TimedTexts(all, LENGTH, 1, 0, SEED), work);
-  }
-
-  /** Of a prompt of {@code tokens} on each data rank. */
-  static StepProbe prompt(Backend backend, LanguageModel model, int tokens, DType dtype) {
-    int all = model.parameters().ranks().topology().dataDegree();
-    TimedTexts texts = new TimedTexts(all, 1, tokens, 0, SEED);
-    return new StepProbe(backend, model, texts, Work.prefill(tokens, dtype));
-  }
 
   /** Without the first fifth of each text; 0 but on rank 0. */
   @Override
@@ -77,12 +49,13 @@ final class StepProbe implements Probe {
   }
 
   @Override
-  public StepTime predicted(Cluster cluster) {
-    return predicted(new LatencyModel(cluster.node(), cluster.efficiency(), Optimizations.PANAMOE));
+  public StepTime predicted(Node node, Efficiency efficiency) {
+    return new StepModel(node, efficiency, Optimizations.PANAMOE).of(model, work);
   }
 
-  StepTime predicted(LatencyModel latency) {
-    return latency.of(model, work);
+  @Override
+  public StepTime predicted(Cluster cluster) {
+    return predicted(cluster.node(), cluster.efficiency());
   }
 
   private static double[] append(double[] some, double[] more) {

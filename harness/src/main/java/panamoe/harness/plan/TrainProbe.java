@@ -3,14 +3,12 @@ package panamoe.harness.plan;
 import panamoe.backend.Backend;
 import panamoe.harness.probe.RandomTokens;
 import panamoe.model.LanguageModel;
-import panamoe.parallel.Topology;
 import panamoe.plan.Cluster;
+import panamoe.plan.Efficiency;
 import panamoe.plan.Node;
 import panamoe.plan.Optimizations;
-import panamoe.plan.Skew;
+import panamoe.plan.StepModel;
 import panamoe.plan.StepTime;
-import panamoe.plan.TrainingEfficiency;
-import panamoe.plan.TrainingModel;
 import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
 import panamoe.train.Trainer;
@@ -53,14 +51,13 @@ final class TrainProbe implements Probe {
   }
 
   @Override
-  public StepTime predicted(Cluster cluster) {
-    return predicted(cluster.node(), cluster.training());
+  public StepTime predicted(Node node, Efficiency efficiency) {
+    return new StepModel(node, efficiency, Optimizations.PANAMOE)
+        .of(model, training, model.parameters().ranks().topology());
   }
 
-  StepTime predicted(Node node, TrainingEfficiency efficiency) {
-    Topology topology = model.parameters().ranks().topology();
-    return new TrainingModel(node, efficiency, Optimizations.PANAMOE, Skew.EVEN)
-        .of(model, training, topology)
-        .step();
+  @Override
+  public StepTime predicted(Cluster cluster) {
+    return predicted(cluster.node(), cluster.training());
   }
 }

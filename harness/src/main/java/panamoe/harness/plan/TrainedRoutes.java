@@ -28,9 +28,7 @@ record TrainedRoutes(ModelFolder trained, SharedOptions shared, CommandSpec spec
    */
   long[][] of(PlayedStep step, Path text) {
     PlayedLayer layer = step.layer();
-    PlayedLayer own =
-        PlayedLayer.of(
-            new PlayedLayer.Model(trained.path().toString(), trained.config()), layer.number());
+    PlayedLayer own = PlayedLayer.of(trained.path().toString(), trained.config(), layer.number());
     if (own.experts() != layer.experts() || own.topK() != layer.topK()) {
       throw new IllegalArgumentException(
           String.format(

@@ -118,7 +118,7 @@ public final class TwinCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    if (model.several() || model.none() && routes == null) {
+    if (!model.one() && (!model.none() || routes == null)) {
       throw usage("give one of MODEL and --config, or --routes");
     }
     if (text != null && routes == null) {
@@ -140,8 +140,8 @@ public final class TwinCommand implements Callable<Integer> {
       results.put(strategy, twin.run(rows, step.rowBytes()));
     }
     if (trace != null) {
-      byte[] events = TwinTrace.of(step.cluster(), results);
-      WholeOrNothing.make(trace, hidden -> Files.write(hidden, events));
+      String events = TwinTrace.of(step.cluster(), results);
+      WholeOrNothing.make(trace, hidden -> Files.writeString(hidden, events));
     }
     TwinReport report = new TwinReport(step, routes, results);
     spec.commandLine().getOut().print(shared.json() ? report.json() + "\n" : report.text());
@@ -153,16 +153,15 @@ public final class TwinCommand implements Callable<Integer> {
     int data = Math.max(1, wanted.cards() / Math.max(1, tensorDegree));
     int degree = expertDegree == null ? data : expertDegree;
     Topology topology = new Topology(wanted.cards(), degree, tensorDegree, expertSlices);
-    PlayedStep step =
-        new PlayedStep(PlayedLayer.of(described(trained), layer), wanted, topology, tokens, dtype);
+    PlayedStep step = new PlayedStep(described(trained), wanted, topology, tokens, dtype);
     new Twin(wanted.node(), topology, Strategy.FLAT).requireExchange(step.layer().experts());
     return step;
   }
 
-  private PlayedLayer.Model described(ModelFolder trained) {
+  private PlayedLayer described(ModelFolder trained) {
     return model.none()
-        ? new PlayedLayer.Model(routes.toString(), trained.config())
-        : new PlayedLayer.Model(model.name(), model.described().config());
+        ? PlayedLayer.of(routes.toString(), trained.config(), layer)
+        : PlayedLayer.of(model.name(), model.described(_ -> {}), layer);
   }
 
   private ParameterException usage(String sentence) {

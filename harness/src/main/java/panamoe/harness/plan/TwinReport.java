@@ -3,11 +3,13 @@ package panamoe.harness.plan;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import panamoe.comm.exchange.Strategy;
+import panamoe.harness.report.Table;
+import panamoe.harness.report.Table.Column;
 import panamoe.io.Count;
-import panamoe.plan.BusiestLink;
 import panamoe.plan.Twin;
 
 /**
@@ -16,6 +18,15 @@ import panamoe.plan.Twin;
  * @param routes the trained model that chose experts, or null: they were spread evenly
  */
 record TwinReport(PlayedStep step, Path routes, Map<Strategy, Twin.Result> results) {
+  private static final List<Column<Map.Entry<Strategy, Twin.Result>>> COLUMNS =
+      List.of(
+          Column.ofWords("exchange", each -> name(each.getKey())),
+          Column.of("closed form", "%.3f", each -> 1e3 * each.getValue().closedForm()),
+          Column.of("twin", "%.3f", each -> 1e3 * each.getValue().simulated()),
+          Column.of("difference", "%.1f %%", each -> 100 * each.getValue().difference()),
+          Column.of("counts", "%.3f", each -> 1e3 * each.getValue().counts()),
+          Column.ofWords("busiest link", each -> busiest(each.getValue())));
+
   ObjectNode json() {
     PlayedLayer layer = step.layer();
     ObjectNode json = JsonNodeFactory.instance.objectNode();
@@ -43,54 +54,34 @@ record TwinReport(PlayedStep step, Path routes, Map<Strategy, Twin.Result> resul
 
   String text() {
     PlayedLayer layer = step.layer();
-    StringBuilder text = new StringBuilder();
-    line(
-        text,
-        "%s on %s, layer %d: %s of each of %s, %d of %s each, %s; rows of %,d bytes",
-        layer.model(),
-        step.cluster(),
-        layer.number(),
-        Count.of(step.tokens(), "token"),
-        Count.of(step.topology().dataDegree(), "data rank"),
-        layer.topK(),
-        Count.of(layer.experts(), "expert"),
-        routes == null ? "evenly" : "as " + routes + " chooses",
-        step.rowBytes());
-    line(text, "milliseconds of dispatch and combine together; counts go before them");
-    line(text, "");
-    line(
-        text,
-        "%-12s %11s %8s %10s %8s  %s",
-        "exchange",
-        "closed form",
-        "twin",
-        "difference",
-        "counts",
-        "busiest link");
-    results.forEach(
-        (strategy, result) -> {
-          BusiestLink busiest = result.busiest();
-          line(
-              text,
-              "%-12s %11.3f %8.3f %8.1f %% %8.3f  card %d %s, %.0f %% of the time",
-              name(strategy),
-              1e3 * result.closedForm(),
-              1e3 * result.simulated(),
-              100 * result.difference(),
-              1e3 * result.counts(),
-              busiest.rank(),
-              busiest.name(),
-              100 * busiest.seconds() / result.simulated());
-        });
-    return text.toString();
+    String title =
+        String.format(
+            Locale.ROOT,
+            "%s on %s, layer %d: %s of each of %s, %d of %s each, %s; rows of %,d bytes%n",
+            layer.model(),
+            step.cluster(),
+            layer.number(),
+            Count.of(step.tokens(), "token"),
+            Count.of(step.topology().dataDegree(), "data rank"),
+            layer.topK(),
+            Count.of(layer.experts(), "expert"),
+            routes == null ? "evenly" : "as " + routes + " chooses",
+            step.rowBytes());
+    return title
+        + "milliseconds of dispatch and combine together; counts go before them\n\n"
+        + new Table<>(COLUMNS, List.copyOf(results.entrySet())).text();
+  }
+
+  private static String busiest(Twin.Result result) {
+    return String.format(
+        Locale.ROOT,
+        "card %d %s, %.0f %% of the time",
+        result.busiest().rank(),
+        result.busiest().name(),
+        100 * result.busiest().seconds() / result.simulated());
   }
 
   private static String name(Strategy strategy) {
     return strategy.name().toLowerCase(Locale.ROOT);
-  }
-
-  private static void line(StringBuilder text, String format, Object... values) {
-    text.append(String.format(Locale.ROOT, format, values).stripTrailing());
-    text.append(System.lineSeparator());
   }
 }

@@ -1,10 +1,8 @@
 package panamoe.harness.plan;
 
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.util.Locale;
 import java.util.Map;
 import panamoe.comm.VirtualSpan;
@@ -17,12 +15,10 @@ import panamoe.plan.Twin;
  * it a thread for each card.
  */
 final class TwinTrace {
-  private static final JsonMapper JSON = new JsonMapper();
-
   private TwinTrace() {}
 
-  static byte[] of(Cluster cluster, Map<Strategy, Twin.Result> results) {
-    ObjectNode trace = JSON.createObjectNode();
+  static String of(Cluster cluster, Map<Strategy, Twin.Result> results) {
+    ObjectNode trace = JsonNodeFactory.instance.objectNode();
     ArrayNode events = trace.putArray("traceEvents");
     results.forEach(
         (strategy, result) -> {
@@ -34,11 +30,7 @@ final class TwinTrace {
           }
           result.spans().forEach(span -> span(events.addObject(), process, span));
         });
-    try {
-      return JSON.writeValueAsBytes(trace);
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
+    return trace.toString();
   }
 
   /** A complete event, in microseconds. */

@@ -33,7 +33,6 @@ import panamoe.plan.Constant;
 import panamoe.plan.Efficiency;
 import panamoe.plan.Machine;
 import panamoe.plan.Node;
-import panamoe.plan.TrainingEfficiency;
 import panamoe.train.RunConfig;
 
 class PlanCommandTest {
@@ -43,7 +42,7 @@ class PlanCommandTest {
 
   @Test
   void thePaperIsOneLineOfJson() throws IOException {
-    CommandRun run = CommandRun.of("plan", "--paper", "--json");
+    CommandRun run = CommandRun.of("plan", "paper", "--json");
     assertEquals(0, run.exitCode(), run.err());
     assertEquals(1, run.out().lines().count());
     JsonNode json = JSON.readTree(run.out());
@@ -83,7 +82,7 @@ class PlanCommandTest {
 
   @Test
   void thePaperIsATable() {
-    CommandRun run = CommandRun.of("plan", "--paper");
+    CommandRun run = CommandRun.of("plan", "paper");
     assertEquals(0, run.exitCode(), run.err());
     assertTrue(run.out().contains("1.3B+MoE-128@64 *"), run.out());
     assertTrue(run.out().contains("8B+PR-MoE-64/128+MoS    16    16"), run.out());
@@ -94,7 +93,7 @@ class PlanCommandTest {
   void aSearchIsOneLineOfJson() throws IOException {
     CommandRun run =
         CommandRun.of(
-            "plan --model 1.3B+MoE-128 --cluster dgx-a100:16 --latency 30ms --batch 4 --prompt 600 --json"
+            "plan serve 1.3B+MoE-128 --cluster dgx-a100:16 --latency 30ms --batch 4 --prompt 600 --json"
                 .split(" "));
     assertEquals(0, run.exitCode(), run.err());
     assertEquals(1, run.out().lines().count());
@@ -146,7 +145,8 @@ class PlanCommandTest {
         Files.writeString(
             folder.resolve("cluster.json"), ConfigJson.text(Cluster.of("dgx-h100:2")));
     CommandRun plan =
-        CommandRun.of("plan", "--config", config.toString(), "--cluster", cluster.toString());
+        CommandRun.of(
+            "plan", "serve", "--config", config.toString(), "--cluster", cluster.toString());
     assertEquals(0, plan.exitCode(), plan.err());
     assertTrue(plan.out().startsWith(config + " on dgx-h100:2, predicted"), plan.out());
     assertTrue(plan.out().contains("fewest cards"), plan.out());
@@ -157,7 +157,7 @@ class PlanCommandTest {
   @CsvSource({"hf/gpt_oss_d_releasedrope", "hf/deepseek_v3_a", "gguf/gptoss_c_yarn_q8_0.gguf"})
   void aReleasedModelIsPlannedByItsConfig(String name) {
     String path = Path.of("..", "lab", "golden").resolve(name).toString();
-    CommandRun plan = CommandRun.of("plan", "--model", path, "--cluster", "dgx-h100:2");
+    CommandRun plan = CommandRun.of("plan", "serve", "--model", path, "--cluster", "dgx-h100:2");
     assertEquals(0, plan.exitCode(), plan.err());
     assertTrue(plan.out().startsWith(path + " on dgx-h100:2, predicted"), plan.out());
     String note =
@@ -165,15 +165,14 @@ class PlanCommandTest {
     assertEquals(name.endsWith("q8_0.gguf") ? note : "", plan.err());
   }
 
-  /** A file like those of {@code --calibrate}. */
+  /** A file like those of {@code plan calibrate}. */
   private Path calibration(Machine machine) throws IOException {
     Node node = Node.KNOWN.get("dgx-h100");
     Constant time = new Constant(0.5, "s", Constant.Kind.MEASURED, "test");
     Constant share = new Constant(0.5, "of the peak", Constant.Kind.MEASURED, "test");
-    Efficiency efficiency =
-        Efficiency.measured(new Efficiency.Engine(time, time), time, time, share, share);
-    TrainingEfficiency training =
-        TrainingEfficiency.measured(new TrainingEfficiency.Layers(time, time), share, share);
+    Constant memory = new Constant(0.9, "of the memory", Constant.Kind.ASSUMED, "test");
+    Efficiency efficiency = new Efficiency(time, time, time, time, null, share, share, memory);
+    Efficiency training = new Efficiency(null, null, time, null, time, share, share, memory);
     Path file = folder.resolve("own.json");
     return Files.writeString(
         file, ConfigJson.text(new Cluster(node, 2, efficiency, training, machine)));
@@ -182,44 +181,49 @@ class PlanCommandTest {
   @Test
   void aCalibrationPredictsByWhatWasMeasured() throws IOException {
     Path file = calibration(Calibration.here("cpu"));
-    CommandRun plan = CommandRun.of("plan", "--model", "350M", "--cluster", file.toString());
+    CommandRun plan =
+        CommandRun.of("plan", "serve", "--model", "350M", "--cluster", file.toString());
     assertEquals(0, plan.exitCode(), plan.err());
     assertEquals("", plan.err());
     assertFalse(plan.out().contains("least squares"), plan.out());
     // 24 layers of half a second, a step, and 50257 logits for each of 8 sequences.
     assertTrue(plan.out().contains("201040"), plan.out());
     CommandRun training =
-        CommandRun.of(("plan --model 350M --tokens 1e9 --json --cluster " + file).split(" "));
+        CommandRun.of(("plan train 350M --tokens 1e9 --json --cluster " + file).split(" "));
     assertEquals(0, training.exitCode(), training.err());
     JsonNode constants = JSON.readTree(training.out()).get("constants");
     assertEquals("measured", constants.get("flops_share").get("kind").asText());
     assertEquals(0.5, constants.get("activation").get("value").asDouble());
     String serves = "    ./panamoe serve MODEL --ranks 2 --device cpu --ep 1 --tp 2 --dtype bf16";
-    CommandRun experts = CommandRun.of(("plan --model 350M+MoE-128 --cluster " + file).split(" "));
+    CommandRun experts = CommandRun.of(("plan serve 350M+MoE-128 --cluster " + file).split(" "));
     assertTrue(experts.out().contains(serves), experts.out());
   }
 
   @Test
   void aCalibrationOfAnotherMachineIsNotTakenForThisOne() throws IOException {
     Path file = calibration(new Machine("elsewhere", "Z80", 1, "cpu"));
-    CommandRun plan = CommandRun.of("plan", "--model", "350M", "--cluster", file.toString());
+    CommandRun plan =
+        CommandRun.of("plan", "serve", "--model", "350M", "--cluster", file.toString());
     assertEquals(0, plan.exitCode(), plan.err());
     assertEquals(
         "warning: " + file + " was measured on another machine, elsewhere (1 × Z80)\n", plan.err());
     CommandRun training =
-        CommandRun.of(("plan --model 350M --tokens 1e9 --cluster " + file).split(" "));
+        CommandRun.of(("plan train 350M --tokens 1e9 --cluster " + file).split(" "));
     assertEquals(0, training.exitCode(), training.err());
     assertEquals(plan.err(), training.err());
-    CommandRun validate = CommandRun.of("plan", "--validate", "--cluster", file.toString());
+    CommandRun validate = CommandRun.of("plan", "validate", "--cluster", file.toString());
     assertEquals(2, validate.exitCode());
     assertEquals("", validate.out());
     assertTrue(
-        validate.err().startsWith("panamoe plan: " + file + " is a calibration of another machine"),
+        validate
+            .err()
+            .startsWith("panamoe plan validate: " + file + " is a calibration of another machine"),
         validate.err());
     Files.writeString(file, Files.readString(file).substring(0, 500));
-    CommandRun torn = CommandRun.of("plan", "--validate", "--cluster", file.toString());
+    CommandRun torn = CommandRun.of("plan", "validate", "--cluster", file.toString());
     assertEquals(2, torn.exitCode());
-    assertTrue(torn.err().startsWith("panamoe plan: " + file + ": this is not JSON"), torn.err());
+    assertTrue(
+        torn.err().startsWith("panamoe plan validate: " + file + ": this is not JSON"), torn.err());
     assertEquals(1, torn.err().lines().count());
   }
 
@@ -237,7 +241,7 @@ class PlanCommandTest {
             .getMessage());
     ((ObjectNode) json.get("machine")).remove("device");
     Files.writeString(file, json.toString());
-    CommandRun validate = CommandRun.of("plan", "--validate", "serving", "--cluster", text);
+    CommandRun validate = CommandRun.of("plan", "validate", "serving", "--cluster", text);
     assertEquals(2, validate.exitCode());
     assertEquals(1, validate.err().lines().count(), validate.err());
     assertTrue(
@@ -247,8 +251,7 @@ class PlanCommandTest {
   @Test
   void aPageNeedsNothingElseAndIsWellFormed() throws Exception {
     Path page = folder.resolve("plan.html");
-    String[] command =
-        ("plan --model 1.3B+MoE-128 --cluster dgx-a100:16 --html " + page).split(" ");
+    String[] command = ("plan serve 1.3B+MoE-128 --cluster dgx-a100:16 --html " + page).split(" ");
     CommandRun run = CommandRun.of(command);
     assertEquals(0, run.exitCode(), run.err());
     String html = Files.readString(page);
@@ -294,62 +297,80 @@ class PlanCommandTest {
 
   @Test
   void whatCannotBeIsOneSentence() {
-    CommandRun run = CommandRun.of("plan --model 47B+MoE-128 --cluster dgx-a100-40:8".split(" "));
+    CommandRun run = CommandRun.of("plan serve 47B+MoE-128 --cluster dgx-a100-40:8".split(" "));
     assertEquals(1, run.exitCode());
     assertEquals("", run.out());
     assertEquals(1, run.err().lines().count(), run.err());
-    assertTrue(run.err().startsWith("panamoe plan: 47B+MoE-128 does not fit on"), run.err());
+    assertTrue(run.err().startsWith("panamoe plan serve: 47B+MoE-128 does not fit on"), run.err());
   }
 
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
       value = {
-        "plan                                    | give MODEL or --config, and --cluster; or"
-            + " --paper",
-        "plan --model 1.3B                       | give MODEL or --config, and --cluster; or"
-            + " --paper",
-        "plan 1.3B --config c.json --cluster dgx-h100:8 | give only one of MODEL (or --model) and"
-            + " --config",
-        "plan --paper --model 1.3B               | --paper goes alone",
-        "plan --paper 1.3B                       | --paper goes alone: it has models and a cluster"
-            + " of its own, and no MODEL",
-        "plan --paper --batch 4                  | --paper goes alone: it has models and a cluster"
-            + " of its own, and no --batch",
-        "plan --model 9B --cluster dgx-h100:8    | '9B' is none of 350M, ",
-        "plan --model 1.3B --cluster dgx:8       | 'dgx:8' is neither a file nor NODE:CARDS",
-        "plan --model 1.3B --cluster dgx-h100:12 | 12 cards are no whole nodes of 8; take 8 or 16",
-        "plan --model 1.3B --cluster dgx-h100:8 --latency 25    | --latency is '25', expected a"
-            + " time",
-        "plan --model 1.3B --cluster dgx-h100:8 --latency 0ms   | --latency is '0ms', expected a"
-            + " time",
-        "plan --model 1.3B --cluster dgx-h100:8 --batch 0       | the batch is 0, expected 1 to"
-            + " 65536",
-        "plan --model 1.3B --cluster dgx-h100:8 --context 4096  | the context is 4096, expected 1"
-            + " to",
-        "plan --config none.json --cluster dgx-h100:8           | there is no file none.json",
-        "plan --calibrate --validate             | --calibrate and --validate do not go together",
-        "plan --calibrate --ranks 0              | --ranks is 0, expected 1 to 64",
-        "plan --calibrate --model 1.3B           | this machine is measured with models of its own,"
-            + " and no --model",
-        "plan --calibrate --write-config x.json  | this machine is measured with models of its own,"
-            + " and no --write-config",
-        "plan --validate --price 2               | this machine is measured with models of its own,"
-            + " and no --price",
-        "plan --calibrate --cluster dgx-h100:8   | this machine is measured with models of its own,"
-            + " and no --cluster",
-        "plan --validate decoding                | Invalid value for option '--validate'",
-        "plan --paper --ranks 2                  | --ranks goes with --calibrate or --validate",
-        "plan --validate --out own.json          | --out goes with --calibrate",
-        "plan --validate --cluster dgx-h100:8    | --validate needs a file of --calibrate, and"
+        "serve                                   | serve: Missing required option: '--cluster=CLUSTER'",
+        "serve --cluster dgx-h100:8              | serve: give one of MODEL (or --model) and --config",
+        "train 1.3B --cluster dgx-h100:8         | train: Missing required option: '--tokens=N'",
+        "serve 1.3B --config c.json --cluster dgx-h100:8 | serve: give one of MODEL (or --model) and --config",
+        "paper 1.3B                              | paper: Unmatched argument: '1.3B'",
+        "paper --batch 4                         | paper: Unknown option",
+        "serve 9B --cluster dgx-h100:8           | serve: '9B' is none of 350M, ",
+        "serve 1.3B --cluster dgx:8              | serve: 'dgx:8' is neither a file nor NODE:CARDS",
+        "serve 1.3B --cluster dgx-h100:12        | serve: 12 cards are no whole nodes of 8; take 8 or 16",
+        "serve 1.3B --cluster dgx-h100:8 --latency 25    | serve: --latency is '25', expected a time",
+        "serve 1.3B --cluster dgx-h100:8 --latency 0ms   | serve: --latency is '0ms', expected a time",
+        "serve 1.3B --cluster dgx-h100:8 --batch 0       | serve: the batch is 0, expected 1 to 65536",
+        "serve 1.3B --cluster dgx-h100:8 --context 4096  | serve: the context is 4096, expected 1 to",
+        "serve 1.3B --cluster dgx-h100:8 --days 3        | serve: Unknown option",
+        "serve 1.3B --cluster dgx-h100:8 --prompt 0      | serve: the prompt is 0, expected 1 to the context of 2,048",
+        "serve 1.3B --cluster dgx-h100:8 --prompt 4096   | serve: the prompt is 4096, expected 1 to the",
+        "serve 1.3B --cluster dgx-h100:8 --overlap 2     | serve: the overlap is 2 parts; serving is planned with",
+        "serve --config none.json --cluster dgx-h100:8   | serve: there is no file none.json",
+        "calibrate --ranks 0                     | calibrate: --ranks is 0, expected 1 to 64",
+        "calibrate --model 1.3B                  | calibrate: Unknown option",
+        "calibrate --cluster dgx-h100:8          | calibrate: Unknown option",
+        "validate decoding                       | validate: Invalid value for positional parameter at index 0"
+            + " (STEPS): 'decoding' is none of [all, serving, training]",
+        "validate --price=2                      | validate: Unknown option",
+        "validate --out=own.json                 | validate: Unknown option",
+        "validate --cluster dgx-h100:8           | validate: --cluster needs a file of plan calibrate, and"
             + " dgx-h100:8 was not measured",
-        "plan --validate --cluster none.json     | 'none.json' is neither a file nor NODE:CARDS",
+        "validate --cluster none.json            | validate: 'none.json' is neither a file nor NODE:CARDS",
       })
   void wrongUsageIsOneSentence(String commandLine, String sentence) {
-    CommandRun run = CommandRun.of(commandLine.split(" "));
+    CommandRun run = CommandRun.of(("plan " + commandLine).split(" "));
     assertEquals(2, run.exitCode());
     assertEquals("", run.out());
     assertEquals(1, run.err().lines().count(), run.err());
-    assertTrue(run.err().startsWith("panamoe plan: " + sentence), run.err());
+    assertTrue(run.err().startsWith("panamoe plan " + sentence), run.err());
+  }
+
+  /** Before 0.1.0 options said what is planned. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "--paper --json                           | paper --json",
+        "1.3B --cluster dgx-h100:8 --json         | serve 1.3B --cluster dgx-h100:8 --json",
+        "--cluster=dgx-h100:8 --model 1.3B        | serve 1.3B --cluster dgx-h100:8",
+        "1.3B --cluster dgx-h100:8 --tokens=1e9   | train 1.3B --cluster dgx-h100:8 --tokens 1e9",
+        "--calibrate --ranks 0                    | calibrate --ranks 0",
+        "--cluster none --validate serving        | validate serving --cluster none",
+        "--validate=training --cluster none       | validate training --cluster none",
+        "--days 3                                 | serve --days 3",
+        "--calibrate --paper                      | paper --calibrate",
+      })
+  void earlierFormsMeanTheSame(String earlier, String now) {
+    CommandRun expected = CommandRun.of(("plan " + now).split(" "));
+    assertEquals(expected, CommandRun.of(("plan " + earlier).split(" ")));
+    assertFalse(expected.out().contains("Usage"), expected.out());
+  }
+
+  @Test
+  void planAloneShowsItsCommands() {
+    CommandRun run = CommandRun.of("plan");
+    assertEquals(0, run.exitCode(), run.err());
+    assertTrue(run.out().contains("calibrate"), run.out());
+    assertEquals(run, CommandRun.of("plan", "--help"));
   }
 }

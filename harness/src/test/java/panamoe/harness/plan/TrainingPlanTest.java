@@ -23,7 +23,7 @@ import panamoe.parallel.Topology;
 import panamoe.train.MemoryForecast;
 import panamoe.train.RunConfig;
 
-/** {@code plan --tokens}. */
+/** {@code plan train}. */
 class TrainingPlanTest {
   private static final ObjectMapper JSON = new ObjectMapper();
 
@@ -43,7 +43,7 @@ class TrainingPlanTest {
     Path config = folder.resolve("config.json");
     Path page = folder.resolve("plan.html");
     String command =
-        "plan --model 350M+PR-MoE-32/64 --cluster dgx-a100-40:8 --tokens 1e9 --batch 64 --price 2.5"
+        "plan train 350M+PR-MoE-32/64 --cluster dgx-a100-40:8 --tokens 1e9 --batch 64 --price 2.5"
             + " --mtbf 5000 --skew 0.5 --json --write-config "
             + config
             + " --html "
@@ -114,7 +114,7 @@ class TrainingPlanTest {
     Path config = Files.writeString(folder.resolve("config.json"), run.toJson());
     CommandRun plan =
         CommandRun.of(
-            ("plan --cluster dgx-h100:2 --tokens 1e9 --checkpoint-every 100 --mtbf 1000 --config "
+            ("plan train --cluster dgx-h100:2 --tokens 1e9 --checkpoint-every 100 --mtbf 1000 --config "
                     + config)
                 .split(" "));
     assertEquals(0, plan.exitCode(), plan.err());
@@ -129,7 +129,7 @@ class TrainingPlanTest {
   @Test
   void aLaunchLineQuotesItsFileForAShell() {
     String[] command =
-        "plan --model 350M --cluster dgx-a100:1 --tokens 1e9 --write-config x".split(" ");
+        "plan train 350M --cluster dgx-a100:1 --tokens 1e9 --write-config x".split(" ");
     command[command.length - 1] = folder.resolve("my run.json").toString();
     CommandRun run = CommandRun.of(command);
     assertEquals(0, run.exitCode(), run.err());
@@ -141,16 +141,14 @@ class TrainingPlanTest {
     Path config = folder.resolve("config.json");
     Path page = folder.resolve("plan.html");
     String command =
-        "plan --model 350M --cluster dgx-a100:1 --tokens 1e11 --write-config "
-            + config
-            + " --html ";
+        "plan train 350M --cluster dgx-a100:1 --tokens 1e11 --write-config " + config + " --html ";
     Path file = Files.writeString(folder.resolve("file"), "");
     CommandRun failed = CommandRun.of((command + file.resolve("plan.html")).split(" "));
     assertEquals(1, failed.exitCode(), failed.err());
     assertFalse(Files.exists(config), "both or none are written");
     Path empty = Files.createDirectory(folder.resolve("empty"));
     CommandRun taken = CommandRun.of((command + empty).split(" "));
-    assertEquals("panamoe plan: " + empty + " is a folder; --html is a file\n", taken.err());
+    assertEquals("panamoe plan train: " + empty + " is a folder; --html is a file\n", taken.err());
     CommandRun run = CommandRun.of((command + page).split(" "));
     assertEquals(0, run.exitCode(), run.err());
     assertEquals(
@@ -163,7 +161,7 @@ class TrainingPlanTest {
 
   @Test
   void skewIsShownForServers() {
-    String command = "plan --model 350M+MoE-128 --cluster dgx-a100:8 --overlap 1";
+    String command = "plan serve 350M+MoE-128 --cluster dgx-a100:8 --overlap 1";
     CommandRun even = CommandRun.of(command.split(" "));
     CommandRun skewed = CommandRun.of((command + " --skew 1").split(" "));
     assertEquals(0, skewed.exitCode(), skewed.err());
@@ -175,11 +173,12 @@ class TrainingPlanTest {
   void whatCannotBeIsOneSentence() {
     CommandRun run =
         CommandRun.of(
-            "plan --model 47B+MoE-128 --cluster dgx-a100-40:8 --tokens 1e9 --batch 64".split(" "));
+            "plan train 47B+MoE-128 --cluster dgx-a100-40:8 --tokens 1e9 --batch 64".split(" "));
     assertEquals(1, run.exitCode());
     assertEquals("", run.out());
     assertEquals(1, run.err().lines().count(), run.err());
-    assertTrue(run.err().startsWith("panamoe plan: 47B+MoE-128 cannot be trained on"), run.err());
+    assertTrue(
+        run.err().startsWith("panamoe plan train: 47B+MoE-128 cannot be trained on"), run.err());
   }
 
   @ParameterizedTest
@@ -193,7 +192,7 @@ class TrainingPlanTest {
         "--tokens 1e18                       | these tokens take more than 2^31 steps of 512 sequences",
         "--tokens 1e9 --batch 0              | the batch is 0, expected 1 to 65536 sequences",
         "--tokens 1e9 --context 4096         | the context is 4096, expected 1 to the model's 2048",
-        "--tokens 1e9 --latency 25ms         | only serving, not training, has --latency",
+        "--tokens 1e9 --latency 25ms         | Unknown option",
         "--tokens 1e9 --days 0               | --days is 0.0, expected more than 0",
         "--tokens 1e9 --price NaN            | --price is NaN, expected more than 0",
         "--tokens 1e9 --price 1e308          | --price is 1.0E308, expected more than 0 and at most 1,000,000",
@@ -203,20 +202,15 @@ class TrainingPlanTest {
         "--tokens 1e9 --skew 9               | the skew is 9.0, expected an exponent of 0 (even) to 4",
         "--tokens 1e9 --skew hot             | 'hot' is neither an exponent such as 0.5 nor a file of counts",
         "--tokens 1e9 --skew 1               | the model has no experts that tokens could choose unevenly",
-        "--tokens 1e9 --prompt 9             | only serving, not training, has --prompt",
-        "--prompt 0                          | the prompt is 0, expected 1 to the context of 2,048 tokens",
-        "--prompt 4096                       | the prompt is 4096, expected 1 to the context of 2,048 tokens",
-        "--days 3                            | only training, which --tokens plans, has --days",
-        "--mtbf 1000                         | only training, which --tokens plans, has --mtbf",
-        "--overlap 65                        | the overlap is 65, expected 0 to 64 parts",
-        "--skew NaN                          | the skew is NaN, expected an exponent",
+        "--tokens 1e9 --prompt 9             | Unknown option",
+        "--tokens 1e9 --overlap 65           | the overlap is 65, expected 0 to 64 parts",
+        "--tokens 1e9 --skew NaN             | the skew is NaN, expected an exponent",
       })
   void wrongUsageIsOneSentence(String options, String sentence) {
-    CommandRun run =
-        CommandRun.of(("plan --model 1.3B --cluster dgx-h100:8 " + options).split(" "));
+    CommandRun run = CommandRun.of(("plan train 1.3B --cluster dgx-h100:8 " + options).split(" "));
     assertEquals(2, run.exitCode(), run.err());
     assertEquals("", run.out());
     assertEquals(1, run.err().lines().count(), run.err());
-    assertTrue(run.err().startsWith("panamoe plan: " + sentence), run.err());
+    assertTrue(run.err().startsWith("panamoe plan train: " + sentence), run.err());
   }
 }

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -18,18 +19,23 @@ import panamoe.open.ExpertHeat;
 import panamoe.parallel.Topology;
 import panamoe.tensor.DType;
 
-class LatencyModelTest {
+class ServingStepTest {
   private static final Node NODE = Node.KNOWN.get("dgx-h100");
   private static final Efficiency EFFICIENCY =
       Efficiency.of(
-          constant(1e-4),
-          constant(1e-5),
-          new Constant(0.8, "of the peak", Constant.Kind.ASSUMED, "a test"));
+          Map.of(
+              "layer",
+              constant(1e-4),
+              "expert",
+              constant(1e-5),
+              "bandwidth_share",
+              new Constant(0.8, "of the peak", Constant.Kind.ASSUMED, "a test"),
+              "flops_share",
+              new Constant(0.5, "of the peak", Constant.Kind.ASSUMED, "a test")));
   private static final double RATE = 0.8 * NODE.bandwidth().value();
   private static final double PEAK =
       EFFICIENCY.flops().value() * NODE.flops().of(DType.BFLOAT16).value();
-  private static final LatencyModel MODEL =
-      new LatencyModel(NODE, EFFICIENCY, Optimizations.PANAMOE);
+  private static final StepModel MODEL = new StepModel(NODE, EFFICIENCY, Optimizations.PANAMOE);
   private static final ModelConfig DENSE = ModelPresets.paper(1024, 2, 16, 0, 0, false);
   private static final ModelConfig EXPERTS = ModelPresets.paper(1024, 2, 16, 64, 0, true);
 
@@ -78,10 +84,10 @@ class LatencyModelTest {
     assertEquals(hit * expert / RATE, time.terms().get(Term.EXPERTS), 1e-9);
     assertEquals(hit * 1e-5, time.terms().get(Term.EXPERT_CALLS), 1e-12);
     try (LanguageModel model = new LanguageModel(EXPERTS)) {
-      StepTime all = new LatencyModel(NODE, EFFICIENCY, Optimizations.PAPER).of(model, work);
+      StepTime all = new StepModel(NODE, EFFICIENCY, Optimizations.PAPER).of(model, work);
       assertEquals(64 * expert / RATE, all.terms().get(Term.EXPERTS), 1e-9);
       MoeLayer layer = model.moeLayers().getFirst();
-      double read = layer.cost(work, hit).bytesRead() - layer.cost(work, 0).bytesRead();
+      double read = layer.costOfExperts(work, 8, hit).experts();
       assertEquals(read / RATE, time.terms().get(Term.EXPERTS), 1e-9);
     }
   }
@@ -89,7 +95,7 @@ class LatencyModelTest {
   /** The engine reads 512 tokens at a time. */
   @Test
   void aPromptIsReadInPieces() {
-    LatencyModel times = new LatencyModel(NODE, EFFICIENCY, Optimizations.PANAMOE);
+    StepModel times = new StepModel(NODE, EFFICIENCY, Optimizations.PANAMOE);
     DType dtype = DType.BFLOAT16;
     try (LanguageModel model = new LanguageModel(EXPERTS)) {
       double first =
@@ -137,7 +143,7 @@ class LatencyModelTest {
     StepTime waits = time(EXPERTS, work);
     Optimizations overlapping = Optimizations.PANAMOE.overlapping(1);
     try (LanguageModel model = new LanguageModel(EXPERTS)) {
-      StepTime hides = new LatencyModel(NODE, EFFICIENCY, overlapping).of(model, work);
+      StepTime hides = new StepModel(NODE, EFFICIENCY, overlapping).of(model, work);
       double beside = model.moeLayers().getFirst().costBeside(work).bytes() / RATE;
       double there = waits.terms().get(Term.EXCHANGE) / 2;
       // The MLP's 8 h² and two coefficients of h, and the biases of 4 h and h, and 2.
@@ -154,7 +160,11 @@ class LatencyModelTest {
     String refusal =
         assertThrows(
                 IllegalArgumentException.class,
-                () -> new LatencyModel(NODE, EFFICIENCY, Optimizations.PANAMOE.overlapping(2)))
+                () -> {
+                  StepModel times =
+                      new StepModel(NODE, EFFICIENCY, Optimizations.PANAMOE.overlapping(2));
+                  new Serving(DENSE, times, DType.BFLOAT16, 8, 8);
+                })
             .getMessage();
     assertTrue(refusal.startsWith("the overlap is 2 parts; serving is planned with"), refusal);
   }
@@ -167,8 +177,7 @@ class LatencyModelTest {
     counts[5] = 100;
     Skew one = new Skew.Measured("a test", List.of(new ExpertHeat.Layer(1, counts)));
     try (LanguageModel model = new LanguageModel(EXPERTS)) {
-      StepTime skewed =
-          new LatencyModel(NODE, EFFICIENCY, Optimizations.PANAMOE, one).of(model, work);
+      StepTime skewed = new StepModel(NODE, EFFICIENCY, Optimizations.PANAMOE, one).of(model, work);
       double flops = 2 * 64 * 4096 * 8.0 * 1024 * 1024;
       double expert = (8.0 * 1024 * 1024) * 2 + 5 * 1024 * 4;
       assertEquals(expert / RATE, skewed.terms().get(Term.EXPERTS), 1e-12);

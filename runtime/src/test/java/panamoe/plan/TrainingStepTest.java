@@ -17,14 +17,14 @@ import panamoe.tensor.DType;
 import panamoe.train.GradientMessage;
 import panamoe.train.TrainConfig;
 
-class TrainingModelTest {
+class TrainingStepTest {
   private static final Node NODE = Node.KNOWN.get("dgx-a100");
-  private static final TrainingEfficiency EFFICIENCY =
-      new TrainingEfficiency(null, share(0.5), share(0.8), share(0.9));
+  private static final Efficiency EFFICIENCY =
+      new Efficiency(null, null, null, null, null, share(0.8), share(0.5), share(0.9));
   private static final double PEAK = 0.5 * 312e12;
   private static final double RATE = 0.8 * 2.039e12;
-  private static final TrainingModel MODEL =
-      new TrainingModel(NODE, EFFICIENCY, Optimizations.PANAMOE, Skew.EVEN);
+  private static final StepModel MODEL =
+      new StepModel(NODE, EFFICIENCY, Optimizations.PANAMOE, Skew.EVEN);
   private static final ModelConfig DENSE = ModelPresets.paper(1024, 2, 16, 0, 0, false);
   private static final ModelConfig EXPERTS = ModelPresets.paper(1024, 2, 16, 8, 0, false);
   private static final TrainConfig TRAINING =
@@ -34,12 +34,12 @@ class TrainingModelTest {
     return new Constant(value, "of the peak", Constant.Kind.ASSUMED, "a test");
   }
 
-  private static TrainingTime time(ModelConfig config, TrainConfig training, Topology topology) {
+  private static StepTime time(ModelConfig config, TrainConfig training, Topology topology) {
     return time(MODEL, config, training, topology);
   }
 
-  private static TrainingTime time(
-      TrainingModel times, ModelConfig config, TrainConfig training, Topology topology) {
+  private static StepTime time(
+      StepModel times, ModelConfig config, TrainConfig training, Topology topology) {
     try (LanguageModel model = new LanguageModel(config)) {
       return times.of(model, training, topology);
     }
@@ -65,8 +65,8 @@ class TrainingModelTest {
             .toList());
   }
 
-  private static double term(TrainingTime time, TrainingTerm term) {
-    return time.step().terms().get(term);
+  private static double term(StepTime time, Term term) {
+    return time.terms().get(term);
   }
 
   /**
@@ -75,19 +75,19 @@ class TrainingModelTest {
    */
   @Test
   void aDenseModelOnOneCard() {
-    TrainingTime time = time(DENSE, TRAINING, Topology.ONE);
+    StepTime time = time(DENSE, TRAINING, Topology.ONE);
     double tokens = 16 * 2048;
     double layers = 2 * tokens * (24.0 * 1024 * 1024 + 2 * 2 * 1024 * 1024.5);
     double head = 2 * tokens * 50257 * 1024;
-    assertEquals((layers + head) / PEAK, term(time, TrainingTerm.FORWARD), 1e-3 * layers / PEAK);
-    assertEquals(2 * term(time, TrainingTerm.FORWARD), term(time, TrainingTerm.BACKWARD), 1e-12);
-    assertEquals(0, term(time, TrainingTerm.RECOMPUTATION), 0);
-    assertEquals(0, term(time, TrainingTerm.GRADIENTS), 0);
-    assertEquals(0, term(time, TrainingTerm.EXCHANGE), 0);
-    TrainingTime again = time(DENSE, TRAINING.withRecompute(true), Topology.ONE);
+    assertEquals((layers + head) / PEAK, term(time, Term.FORWARD), 1e-3 * layers / PEAK);
+    assertEquals(2 * term(time, Term.FORWARD), term(time, Term.BACKWARD), 1e-12);
+    assertEquals(0, term(time, Term.RECOMPUTATION), 0);
+    assertEquals(0, term(time, Term.GRADIENTS), 0);
+    assertEquals(0, term(time, Term.EXCHANGE), 0);
+    StepTime again = time(DENSE, TRAINING.withRecompute(true), Topology.ONE);
     // The head is not computed again.
-    assertEquals(layers / PEAK, term(again, TrainingTerm.RECOMPUTATION), 1e-3 * layers / PEAK);
-    assertEquals(term(time, TrainingTerm.BACKWARD), term(again, TrainingTerm.BACKWARD), 1e-12);
+    assertEquals(layers / PEAK, term(again, Term.RECOMPUTATION), 1e-3 * layers / PEAK);
+    assertEquals(term(time, Term.BACKWARD), term(again, Term.BACKWARD), 1e-12);
   }
 
   /** 8 x 4 bytes of each parameter, and 6 for the BFLOAT16 copies of matrices and tables. */
@@ -96,24 +96,23 @@ class TrainingModelTest {
     double matrices = 24.0 * 1024 * 1024 + (50257.0 + 2048) * 1024;
     double vectors = 2 * (13.0 * 1024) + 2 * 1024;
     double bytes = 32 * (matrices + vectors) + 6 * matrices;
-    TrainingTime time = time(DENSE, TRAINING, Topology.ONE);
-    assertEquals(bytes / RATE, term(time, TrainingTerm.OPTIMIZER), 1e-9);
+    StepTime time = time(DENSE, TRAINING, Topology.ONE);
+    assertEquals(bytes / RATE, term(time, Term.OPTIMIZER), 1e-9);
     // Replicas share moments; each makes its own copies.
-    TrainingTime four = time(DENSE, TRAINING, new Topology(4, 1, 1, 1));
+    StepTime four = time(DENSE, TRAINING, new Topology(4, 1, 1, 1));
     double shared = 32 * (matrices + vectors) / 4 + 6 * matrices;
-    assertEquals(shared / RATE, term(four, TrainingTerm.OPTIMIZER), 1e-9);
+    assertEquals(shared / RATE, term(four, Term.OPTIMIZER), 1e-9);
   }
 
   @Test
   void layersTakeWhatWasMeasuredBesideProducts() {
     Constant layer = new Constant(0.5, "s", Constant.Kind.ASSUMED, "a test");
     Constant activation = new Constant(1e-9, "s", Constant.Kind.ASSUMED, "a test");
-    TrainingEfficiency efficiency =
-        new TrainingEfficiency(
-            new TrainingEfficiency.Layers(layer, activation), share(0.5), share(0.8), share(0.9));
-    TrainingModel times = new TrainingModel(NODE, efficiency, Optimizations.PANAMOE, Skew.EVEN);
+    Efficiency efficiency =
+        new Efficiency(null, null, layer, null, activation, share(0.8), share(0.5), share(0.9));
+    StepModel times = new StepModel(NODE, efficiency, Optimizations.PANAMOE, Skew.EVEN);
     TrainConfig two = TRAINING.withBatch(16, 2);
-    TrainingTime time = time(times, DENSE, two, Topology.ONE);
+    StepTime time = time(times, DENSE, two, Topology.ONE);
     double kept;
     try (LanguageModel model = new LanguageModel(DENSE)) {
       kept = model.cost(Work.training(16, 2048, DType.BFLOAT16)).kept();
@@ -141,23 +140,22 @@ class TrainingModelTest {
   @Test
   void microBatchesRepeatAllButGradientsAndOptimizer() {
     Topology topology = Topology.of(8);
-    TrainingTime one = time(EXPERTS, TRAINING, topology);
-    TrainingTime two = time(EXPERTS, TRAINING.withBatch(16, 2), topology);
-    assertEquals(
-        term(one, TrainingTerm.FORWARD), term(two, TrainingTerm.FORWARD), 1e-2 * one.seconds());
-    assertEquals(term(one, TrainingTerm.GRADIENTS), term(two, TrainingTerm.GRADIENTS), 0);
-    assertTrue(term(two, TrainingTerm.EXCHANGE) > term(one, TrainingTerm.EXCHANGE));
+    StepTime one = time(EXPERTS, TRAINING, topology);
+    StepTime two = time(EXPERTS, TRAINING.withBatch(16, 2), topology);
+    assertEquals(term(one, Term.FORWARD), term(two, Term.FORWARD), 1e-2 * one.seconds());
+    assertEquals(term(one, Term.GRADIENTS), term(two, Term.GRADIENTS), 0);
+    assertTrue(term(two, Term.EXCHANGE) > term(one, Term.EXCHANGE));
   }
 
   /** Eight ranks of one node: 7 peers, and 7/8 of the rows of 2 x 2048 tokens that are kept. */
   @Test
   void rowsTravelFourTimesAStep() {
-    TrainingTime time = time(EXPERTS, TRAINING, Topology.of(8));
+    StepTime time = time(EXPERTS, TRAINING, Topology.of(8));
     double kept = 1 - time.dropped();
     double way = 7e-6 + 7 * 0.69e-6 + kept * 4096 * 1024 * 2 * 7 / 8 / 240e9;
-    assertEquals(4 * way, term(time, TrainingTerm.EXCHANGE), 1e-9);
-    TrainingTime again = time(EXPERTS, TRAINING.withRecompute(true), Topology.of(8));
-    assertEquals(6 * way, term(again, TrainingTerm.EXCHANGE), 1e-9);
+    assertEquals(4 * way, term(time, Term.EXCHANGE), 1e-9);
+    StepTime again = time(EXPERTS, TRAINING.withRecompute(true), Topology.of(8));
+    assertEquals(6 * way, term(again, Term.EXCHANGE), 1e-9);
     // Capacity 512 of 4096 / 8 expected: a normal distribution loses 0.4 of its deviation of 21.2.
     assertEquals(0.399 * 21.17 / 512, time.dropped(), 1e-4);
   }
@@ -166,15 +164,14 @@ class TrainingModelTest {
   @Test
   void allWaitForTheRankOfTheHottestExpert() {
     ModelConfig dropless = dropless(EXPERTS);
-    TrainingModel skewed =
-        new TrainingModel(NODE, EFFICIENCY, Optimizations.PANAMOE, new Skew.Zipf(1));
-    TrainingTime time = time(skewed, dropless, TRAINING, Topology.of(8));
+    StepModel skewed = new StepModel(NODE, EFFICIENCY, Optimizations.PANAMOE, new Skew.Zipf(1));
+    StepTime time = time(skewed, dropless, TRAINING, Topology.of(8));
     // 1 of 1 + 1/2 + ... + 1/8 = 761/280 of all tokens.
     double hottest = 16 * 2048 * 280 / 761.0;
     double late = 6 * 8.0 * 1024 * 1024 * (hottest - 4096) / PEAK;
-    assertEquals(late, term(time, TrainingTerm.IMBALANCE), 1e-3 * late);
+    assertEquals(late, term(time, Term.IMBALANCE), 1e-3 * late);
     assertEquals(0, time.dropped(), 1e-12);
-    double even = term(time(dropless, TRAINING, Topology.of(8)), TrainingTerm.IMBALANCE);
+    double even = term(time(dropless, TRAINING, Topology.of(8)), Term.IMBALANCE);
     assertTrue(even < 0.02 * late && even > 0);
   }
 
@@ -216,11 +213,11 @@ class TrainingModelTest {
 
   @Test
   void tensorRanksSumActivationsAndTheirGradients() {
-    TrainingTime time = time(DENSE, TRAINING, new Topology(4, 1, 4, 1));
+    StepTime time = time(DENSE, TRAINING, new Topology(4, 1, 4, 1));
     double bytes = 16 * 2048 * 1024 * 2.0;
     double sum = 7e-6 + 6 * 0.69e-6 + 2 * bytes * 3 / 4 / 240e9;
     // Behind attention and MLP of two layers, forward and backward.
-    assertEquals(8 * sum, term(time, TrainingTerm.ALL_REDUCE), 1e-9);
+    assertEquals(8 * sum, term(time, Term.ALL_REDUCE), 1e-9);
   }
 
   @Test

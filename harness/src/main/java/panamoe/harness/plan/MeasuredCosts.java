@@ -1,0 +1,157 @@
+package panamoe.harness.plan;
+
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import panamoe.plan.Constant;
+import panamoe.plan.Efficiency;
+import panamoe.plan.Node;
+
+/**
+ * What steps take beside bytes, FLOPs and messages: small models, in each of which one cost
+ * outweighs the others. Used by all ranks together.
+ */
+final class MeasuredCosts {
+  private static final int SWEEPS = 20;
+  private static final int HALVINGS = 40;
+
+  /** A share is found as the times that something takes as long as at the peak. */
+  private static final double LEAST_TIMES = 0.5;
+
+  private static final double MOST_TIMES = 100;
+
+  /**
+   * @param name among {@link Efficiency#constants}
+   * @param least of what is found
+   * @param most of what is found
+   * @param probe of the step that it is found by
+   */
+  private record Cost(String name, double least, double most, String source, Probe probe) {
+    static Cost share(String name, String source, Probe probe) {
+      return new Cost(name + "_share", LEAST_TIMES, MOST_TIMES, source, probe);
+    }
+
+    Constant constant(double found) {
+      boolean share = name.endsWith("_share");
+      return new Constant(
+          share ? 1 / found : found, share ? "of the peak" : "s", Constant.Kind.MEASURED, source);
+    }
+  }
+
+  /** Of no steps. */
+  static final MeasuredCosts NONE = new MeasuredCosts(List.of());
+
+  private final List<Cost> costs;
+
+  private MeasuredCosts(List<Cost> costs) {
+    this.costs = costs;
+  }
+
+  /**
+   * @param models stay the caller's to close
+   */
+  static MeasuredCosts ofServing(MeasuredModels models) {
+    return new MeasuredCosts(
+        List.of(
+            new Cost(
+                "step",
+                1e-9,
+                10,
+                "a step of 2 layers of width 64 with 8 texts on each rank, beside all else",
+                models.decode(MeasuredModels.dense(64, 2), 8)),
+            new Cost(
+                "logit",
+                1e-13,
+                1e-3,
+                "steps of 2 layers of width 64 with 32 and with 8 texts on each rank",
+                models.decode(MeasuredModels.dense(64, 2), 32)),
+            new Cost(
+                "layer",
+                1e-9,
+                10,
+                "steps of 18 and of 2 layers of width 64",
+                models.decode(MeasuredModels.dense(64, 18), 8)),
+            Cost.share(
+                "bandwidth",
+                "a step of 8 layers of width 1024 with a text on each rank",
+                models.decode(MeasuredModels.dense(1024, 8), 1)),
+            Cost.share(
+                "flops",
+                "2 layers of width 512 read a prompt of 480 tokens on each rank",
+                models.prompt(MeasuredModels.dense(512, 2), 480)),
+            new Cost(
+                "expert",
+                1e-10,
+                1,
+                "a step of 64 experts of width 64 on each of 6 layers, beside all else",
+                models.decode(MeasuredModels.everyLayer(128, 6, 64, 4), 8))));
+  }
+
+  /**
+   * @param models stay the caller's to close
+   */
+  static MeasuredCosts ofTraining(MeasuredModels models) {
+    // Over few tokens launches and weights take most time.
+    return new MeasuredCosts(
+        List.of(
+            new Cost(
+                "layer",
+                1e-8,
+                1,
+                "a step of 18 layers of width 64 over 32 tokens on each rank",
+                models.train(MeasuredModels.dense(64, 18), 1, 32)),
+            Cost.share(
+                "bandwidth",
+                "a step of 3 layers of width 512 over 32 tokens",
+                models.train(MeasuredModels.dense(512, 3), 1, 32)),
+            new Cost(
+                "activation",
+                1e-14,
+                1e-6,
+                "a step of 6 layers of width 128 over 8 texts of 256 tokens",
+                models.train(MeasuredModels.dense(128, 6), 8, 256)),
+            Cost.share(
+                "flops",
+                "a step of 3 layers of width 512 over 4 texts of 256 tokens",
+                models.train(MeasuredModels.dense(512, 3), 4, 256))));
+  }
+
+  /** One for each cost. */
+  List<Probe> probes() {
+    return costs.stream().map(Cost::probe).toList();
+  }
+
+  /**
+   * The costs by which the closed form meets these times: each is set by its own model's, in turns,
+   * until they settle.
+   *
+   * @param seconds of a step of each model
+   * @return each cost within its bounds. Where none of these gives the time, as may be on a machine
+   *     that was busy, it is the bound that comes nearest, and the closed form misses the time;
+   *     null if there are no costs
+   */
+  Efficiency efficiency(Node node, double[] seconds) {
+    if (costs.isEmpty()) {
+      return null;
+    }
+    Map<String, Constant> known = new HashMap<>();
+    costs.forEach(cost -> known.put(cost.name, cost.constant(cost.least)));
+    for (int sweep = 0; sweep < SWEEPS; sweep++) {
+      for (int i = 0; i < seconds.length; i++) {
+        Cost cost = costs.get(i);
+        double low = cost.least;
+        double high = cost.most;
+        for (int halving = 0; halving < HALVINGS; halving++) {
+          double middle = Math.sqrt(low * high);
+          known.put(cost.name, cost.constant(middle));
+          if (cost.probe.predicted(node, Efficiency.of(known)).seconds() < seconds[i]) {
+            low = middle;
+          } else {
+            high = middle;
+          }
+        }
+      }
+    }
+    return Efficiency.of(known);
+  }
+}

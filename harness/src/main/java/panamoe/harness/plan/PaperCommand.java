@@ -1,0 +1,30 @@
+package panamoe.harness.plan;
+
+import java.util.concurrent.Callable;
+import panamoe.harness.SharedOptions;
+import panamoe.plan.Paper;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Spec;
+
+/** {@code panamoe plan paper}. */
+@Command(
+    name = "paper",
+    mixinStandardHelpOptions = true,
+    description =
+        "Prints the DeepSpeed-MoE paper's latencies beside predictions, term by term, and every constant.",
+    footer = {"", "Example:", "  panamoe plan paper"})
+final class PaperCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec;
+  @Mixin private SharedOptions shared;
+
+  @Override
+  public Integer call() {
+    Paper fitted = Paper.fitted();
+    spec.commandLine()
+        .getOut()
+        .print(shared.json() ? PaperReport.json(fitted) + "\n" : PaperReport.text(fitted));
+    return 0;
+  }
+}

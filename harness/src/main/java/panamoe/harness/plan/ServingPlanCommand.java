@@ -1,0 +1,123 @@
+package panamoe.harness.plan;
+
+import java.io.IOException;
+import java.util.IdentityHashMap;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import panamoe.config.ModelConfig;
+import panamoe.engine.EngineConfig;
+import panamoe.io.Count;
+import panamoe.model.LanguageModel;
+import panamoe.plan.Cluster;
+import panamoe.plan.Plan;
+import panamoe.plan.Search;
+import panamoe.plan.Serving;
+import panamoe.plan.StepModel;
+import panamoe.plan.StepTime;
+import panamoe.tensor.DType;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** {@code panamoe plan serve}. */
+@Command(
+    name = "serve",
+    customSynopsis = "panamoe plan serve [OPTIONS] MODEL --cluster=CLUSTER",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = "Says what serving a model takes on a cluster: cards, degrees, latency, cost.",
+    footer = {
+      "",
+      "Examples:",
+      "  panamoe plan serve 24B+MoE-128 --cluster dgx-a100:64 --latency 40ms",
+      "  panamoe plan serve --config config.json --cluster cluster.json --html plan.html",
+      "  panamoe plan serve ~/Qwen3-30B-A3B --cluster dgx-h100:8",
+      "",
+      PlanCommand.NODES,
+      PlanCommand.MODELS,
+      PlanCommand.ALL_MODELS
+    })
+final class ServingPlanCommand implements Callable<Integer> {
+  private static final Pattern TIME = Pattern.compile("(\\d+(?:\\.\\d+)?)(us|ms|s)");
+
+  /** Tokens of a prompt, if it is no longer than the context: all are read in one step. */
+  private static final int PROMPT = EngineConfig.STEP_TOKENS;
+
+  @Mixin private SearchOptions options;
+
+  @Option(
+      names = "--batch",
+      paramLabel = "N",
+      defaultValue = "8",
+      description = "Sequences of each data rank. Default: ${DEFAULT-VALUE}.")
+  private long batch;
+
+  @Option(
+      names = "--latency",
+      paramLabel = "TIME",
+      description = "Most time for a token, such as 25ms. Default: no limit.")
+  private String latency;
+
+  @Option(
+      names = "--prompt",
+      paramLabel = "N",
+      description = {
+        "Tokens of a prompt, whose time to the first token is shown.",
+        "Default: " + PROMPT + ", or the context."
+      })
+  private Integer prompt;
+
+  @Override
+  public Integer call() throws IOException {
+    options.check();
+    Search search = options.shared.checked(this::search);
+    Serving serving = (Serving) search.objective();
+    Search.Found found = SearchOptions.find(search, latency == null ? null : seconds());
+    int tokens = prompt != null ? prompt : Math.min(PROMPT, serving.context());
+    Map<Plan, StepTime> prompts = new IdentityHashMap<>();
+    try (LanguageModel model = new LanguageModel(serving.config())) {
+      found.front().forEach(plan -> prompts.put(plan, serving.prompt(model, plan, tokens)));
+    }
+    PlanReport report =
+        new ServingReport(search, found, options.skew(search, PROMPT), tokens, prompts);
+    options.write(report);
+    options.print(report);
+    return 0;
+  }
+
+  private Search search() {
+    Cluster cluster = options.cluster();
+    ModelConfig model = options.described();
+    StepModel times = options.times(cluster, Clusters.efficiency(cluster), model);
+    if (latency != null) {
+      seconds();
+    }
+    Serving serving =
+        new Serving(
+            model, times, options.dtype(DType.BFLOAT16), batch, options.context(model.context()));
+    if (prompt != null && (prompt < 1 || prompt > serving.context())) {
+      throw new IllegalArgumentException(
+          "the prompt is "
+              + prompt
+              + ", expected 1 to the context of "
+              + Count.of(serving.context(), "token"));
+    }
+    return new Search(options.model.name(), cluster, serving);
+  }
+
+  private double seconds() {
+    Matcher time = TIME.matcher(latency);
+    double value = time.matches() ? Double.parseDouble(time.group(1)) : 0;
+    if (!(value > 0)) {
+      throw new IllegalArgumentException(
+          "--latency is '" + latency + "', expected a time above 0 such as 25ms or 0.5s");
+    }
+    return switch (time.group(2)) {
+      case "us" -> value / 1e6;
+      case "ms" -> value / 1e3;
+      default -> value;
+    };
+  }
+}

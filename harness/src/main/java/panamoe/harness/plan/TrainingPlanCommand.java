@@ -1,0 +1,214 @@
+package panamoe.harness.plan;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import panamoe.config.ModelConfig;
+import panamoe.harness.OutputPlace;
+import panamoe.io.WholeOrNothing;
+import panamoe.plan.Cluster;
+import panamoe.plan.Faults;
+import panamoe.plan.NamedModels;
+import panamoe.plan.Plan;
+import panamoe.plan.Search;
+import panamoe.plan.StepModel;
+import panamoe.plan.Training;
+import panamoe.train.RunConfig;
+import panamoe.train.TrainConfig;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** {@code panamoe plan train}. */
+@Command(
+    name = "train",
+    customSynopsis = "panamoe plan train [OPTIONS] MODEL --cluster=CLUSTER --tokens=N",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = "Says what training a model takes on a cluster: cards, degrees, days, cost.",
+    footer = {
+      "",
+      "Examples:",
+      "  panamoe plan train 1.3B+MoE-128 --cluster dgx-a100:128 --tokens 300e9 --price 2",
+      "  panamoe plan train --config config.json --cluster own.json --tokens 1e9",
+      "",
+      PlanCommand.NODES,
+      PlanCommand.MODELS,
+      PlanCommand.ALL_MODELS
+    })
+final class TrainingPlanCommand implements Callable<Integer> {
+  private static final int BATCH = 512;
+  private static final double MOST_TOKENS = 1e18;
+  private static final double MOST_DAYS = 1e6;
+  private static final double MOST_PRICE = 1e6;
+  private static final double DAY = 24 * 3600;
+
+  @Spec private CommandSpec spec;
+  @Mixin private SearchOptions options;
+
+  @Option(
+      names = "--tokens",
+      paramLabel = "N",
+      required = true,
+      description = "Tokens that the run reads, such as 300e9.")
+  private double tokens;
+
+  @Option(
+      names = "--batch",
+      paramLabel = "N",
+      description = "Sequences of a step of all ranks. Default: the config's, or 512.")
+  private Long batch;
+
+  @Option(
+      names = "--days",
+      paramLabel = "N",
+      description = "Most days of the run. Default: no limit.")
+  private Double days;
+
+  @Option(
+      names = "--price",
+      paramLabel = "X",
+      description = "Price of a card for an hour, by which the run's cost is shown.")
+  private Double price;
+
+  @Option(
+      names = "--mtbf",
+      paramLabel = "HOURS",
+      description =
+          "Mean time between failures of a card: also plan what failures and checkpoints cost. Default: "
+              + "none, or 50000 where --write-config would write a run without checkpoints.")
+  private Double mtbf;
+
+  @Option(
+      names = "--checkpoint-every",
+      paramLabel = "STEPS",
+      description = "Steps between checkpoints. Default: the interval that is best for --mtbf.")
+  private Integer checkpointEvery;
+
+  @Option(
+      names = "--write-config",
+      paramLabel = "OUT",
+      description = "Also write the fastest plan's config.json, with which train runs it.")
+  private Path config;
+
+  @Override
+  public Integer call() throws IOException {
+    options.check();
+    options.shared.require(
+        config == null || options.html == null || !same(config, options.html),
+        "--html and --write-config are both " + options.html + ", expected two files");
+    if (config != null) {
+      OutputPlace.requireNewFile(config, "--write-config");
+    }
+    Search search = options.shared.checked(this::search);
+    Training training = (Training) search.objective();
+    note(training);
+    Search.Found found = SearchOptions.find(search, days == null ? null : days * DAY);
+    Plan fastest = found.fastest();
+    long tokensOfRank = fastest.training().work(fastest.topology()).tokens();
+    PlanReport report =
+        new TrainingReport(search, found, options.skew(search, tokensOfRank), price, config);
+    if (config == null) {
+      options.write(report);
+    } else {
+      String settings = fastest.run(training.run()).toJson();
+      WholeOrNothing.make(
+          config,
+          hidden -> { // with the page, or not at all
+            Files.writeString(hidden, settings);
+            options.write(report);
+          });
+    }
+    options.print(report);
+    return 0;
+  }
+
+  private static boolean same(Path one, Path other) {
+    return one.toAbsolutePath().normalize().equals(other.toAbsolutePath().normalize());
+  }
+
+  /** Says which failures checkpoints are planned for, where nobody said so. */
+  private void note(Training training) {
+    if (mtbf == null && training.checkpoints() != null) {
+      spec.commandLine()
+          .getErr()
+          .printf(
+              Locale.ROOT,
+              "note: without --mtbf, checkpoints are planned for cards that fail once in %,.0f hours%n",
+              training.checkpoints().faults().meanHours());
+    }
+  }
+
+  private Search search() {
+    require("--tokens", tokens, MOST_TOKENS);
+    require("--days", days, MOST_DAYS);
+    require("--price", price, MOST_PRICE);
+    if (checkpointEvery != null && mtbf == null) {
+      throw new IllegalArgumentException(
+          "--checkpoint-every goes with --mtbf, which says how often cards fail");
+    }
+    if (checkpointEvery != null && checkpointEvery < 1) {
+      throw new IllegalArgumentException(
+          "--checkpoint-every is " + checkpointEvery + ", expected 1 or more steps");
+    }
+    Cluster cluster = options.cluster();
+    ModelConfig model = options.described();
+    StepModel times = options.times(cluster, Clusters.training(cluster), model);
+    RunConfig run = run(model, options.model.run());
+    return new Search(
+        options.model.name(), cluster, new Training(run, times, checkpoints(run.training())));
+  }
+
+  private static void require(String name, Double value, double most) {
+    if (value != null && !(value > 0 && value <= most)) {
+      throw new IllegalArgumentException(
+          String.format(
+              Locale.ROOT, "%s is %s, expected more than 0 and at most %,.0f", name, value, most));
+    }
+  }
+
+  /**
+   * The run that is planned.
+   *
+   * @param given whose settings hold where no option says otherwise; null: a model alone
+   */
+  private RunConfig run(ModelConfig model, RunConfig given) {
+    if (given != null && given.distillation() != null) {
+      throw new IllegalArgumentException(
+          options.model.name() + " has a distillation; training with a teacher is not planned");
+    }
+    TrainConfig settings = given == null ? null : given.training();
+    long sequences = batch != null ? batch : settings == null ? BATCH : settings.batch();
+    int length = options.context(settings == null ? model.context() : settings.sequence());
+    Search.requireSizes(sequences, length, model);
+    double steps = Math.ceil(tokens / ((double) sequences * length));
+    if (steps > Integer.MAX_VALUE) {
+      throw new IllegalArgumentException(
+          "these tokens take more than 2^31 steps of "
+              + sequences
+              + " sequences; a larger --batch makes fewer");
+    }
+    TrainConfig training =
+        settings == null
+            ? NamedModels.training(model, (int) steps, (int) sequences, length)
+            : settings.withSteps((int) steps).withBatch((int) sequences, 1).withSequence(length);
+    return new RunConfig(
+        model,
+        training.withDType(options.dtype(training.dtype())),
+        given == null ? 1 : given.seed());
+  }
+
+  /** A run that is written saves now and then, also where nobody says how often cards fail. */
+  private Training.Checkpoints checkpoints(TrainConfig training) {
+    if (mtbf == null && (config == null || training.checkpointEvery() > 0)) {
+      return null;
+    }
+    return new Training.Checkpoints(
+        new Faults(mtbf == null ? Faults.USUAL_HOURS : mtbf),
+        checkpointEvery == null ? 0 : checkpointEvery);
+  }
+}

@@ -1,0 +1,86 @@
+package panamoe.harness.plan;
+
+import java.io.PrintWriter;
+import java.util.List;
+import java.util.concurrent.Callable;
+import panamoe.comm.LauncherVariables;
+import panamoe.harness.PartBar;
+import panamoe.harness.ranks.RankOptions;
+import panamoe.plan.Cluster;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code panamoe plan validate}. */
+@Command(
+    name = "validate",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = {
+      "Times steps on this machine, in turns with its calibration, and shows predictions beside them.",
+      "Without --ranks that is on 1, 2 and 4 ranks, or as many as --cluster has."
+    },
+    footer = {"", "Example:", "  panamoe plan validate training --ranks 1"})
+final class ValidateCommand implements Callable<Integer> {
+  private static final List<Integer> COUNTS = List.of(1, 2, 4);
+
+  @Spec private CommandSpec spec;
+  @Mixin private MeasuringOptions options;
+
+  @Parameters(
+      arity = "0..1",
+      paramLabel = "STEPS",
+      hideParamSyntax = true,
+      defaultValue = "all",
+      description = "Steps to time: serving, training or all. Default: ${DEFAULT-VALUE}.")
+  private Steps steps;
+
+  @Option(
+      names = "--cluster",
+      paramLabel = "FILE",
+      description = "Predict by a file of plan calibrate, and do not calibrate.")
+  private String cluster;
+
+  @Override
+  public Integer call() throws Exception {
+    options.check();
+    Cluster known =
+        cluster == null
+            ? null
+            : options.shared.checked(() -> Clusters.ofThisMachine(cluster, steps));
+    PrintWriter printed = spec.commandLine().getOut();
+    boolean json = options.shared.json();
+    if (!json && RankOptions.threadsOrProcesses(1).leads()) {
+      printed.println(Validated.HEADER);
+    }
+    for (int count : counts(known)) {
+      List<Validated> rows =
+          options.onRanks(
+              count,
+              (all, backend, _) -> {
+                try (PartBar bar = PartBar.onStandardError("validating")) {
+                  return new Validation(all, backend, options.dtype(), steps)
+                      .run(known, all.first() ? bar : _ -> {});
+                }
+              });
+      for (Validated row : rows) {
+        printed.println(json ? row.toJson() : row.toRow());
+      }
+      printed.flush();
+    }
+    return 0;
+  }
+
+  private List<Integer> counts(Cluster known) {
+    if (LauncherVariables.amongOthers()) {
+      return List.of(LauncherVariables.size().orElseThrow());
+    }
+    if (options.ranks != null) {
+      return List.of(options.ranks);
+    }
+    return known == null ? COUNTS : List.of(known.cards());
+  }
+}

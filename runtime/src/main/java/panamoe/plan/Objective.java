@@ -1,0 +1,52 @@
+package panamoe.plan;
+
+import java.util.List;
+import java.util.Locale;
+import panamoe.config.ModelConfig;
+import panamoe.io.Parts;
+import panamoe.tensor.DType;
+
+/** What plans are made for. */
+public sealed interface Objective permits Serving, Training {
+  ModelConfig config();
+
+  StepModel times();
+
+  DType dtype();
+
+  /** Sequences: of each data rank of a server, or of a step of all ranks. */
+  long batch();
+
+  /** Tokens of a sequence. */
+  int context();
+
+  /**
+   * All plans on all cards of {@code part} that fit into its cards.
+   *
+   * @param memories of one search
+   */
+  List<Plan> plans(CardMemories memories, Cluster part);
+
+  /** The memory of the fullest card with the plan that takes least; null if nothing divides. */
+  Parts least(CardMemories memories, Cluster part);
+
+  Words words();
+
+  /** Where a plan's time goes: the end of a sentence. */
+  String spent(StepTime time);
+
+  /**
+   * What messages say.
+   *
+   * @param impossible what a model that fits nowhere does not: the middle of a sentence
+   * @param batch how a batch differs that may help
+   * @param unit of a plan's time
+   * @param seconds of that unit
+   * @param of what a plan's time is for, behind it
+   */
+  record Words(String impossible, String batch, String unit, double seconds, String of) {
+    String length(double ofPlan) {
+      return String.format(Locale.ROOT, "%.4g %s", ofPlan / seconds, unit);
+    }
+  }
+}

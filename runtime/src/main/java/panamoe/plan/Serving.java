@@ -1,0 +1,103 @@
+package panamoe.plan;
+
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Locale;
+import panamoe.comm.exchange.Strategy;
+import panamoe.config.ModelConfig;
+import panamoe.io.Parts;
+import panamoe.model.LanguageModel;
+import panamoe.nn.Work;
+import panamoe.parallel.Topology;
+import panamoe.tensor.DType;
+
+/**
+ * Serving a model with all degrees of data, experts, tensors and slices, and both exchanges.
+ *
+ * @param batch sequences of each data rank
+ * @param context tokens of each sequence: memory has room for them, and the step reads them all
+ */
+public record Serving(ModelConfig config, StepModel times, DType dtype, long batch, int context)
+    implements Objective {
+  public Serving {
+    if (times.optimizations().overlap() > 1) {
+      throw new IllegalArgumentException(
+          "the overlap is "
+              + times.optimizations().overlap()
+              + " parts; serving is planned with 0 or 1, because for each part of a step's few rows"
+              + " a rank reads its experts again");
+    }
+    Search.requireSizes(batch, context, config);
+    config.requireGeneration();
+    new Degrees(config);
+  }
+
+  @Override
+  public List<Plan> plans(CardMemories memories, Cluster part) {
+    List<Plan> plans = new ArrayList<>();
+    for (Topology topology : new Degrees(config).topologies(part)) {
+      Degrees.requireNoInterrupt();
+      if (memory(memories, topology).total() <= times.room()) {
+        plans.add(plan(memories, topology, Strategy.FLAT));
+        if (times.hasLevels(config, topology)) {
+          plans.add(plan(memories, topology, Strategy.HIERARCHICAL));
+        }
+      }
+    }
+    return plans;
+  }
+
+  @Override
+  public Parts least(CardMemories memories, Cluster part) {
+    return new Degrees(config)
+        .topologies(part).stream()
+            .map(topology -> memory(memories, topology))
+            .min(Comparator.comparingLong(Parts::total))
+            .orElseThrow();
+  }
+
+  private Plan plan(CardMemories memories, Topology topology, Strategy exchange) {
+    return new Plan(
+        topology,
+        exchange,
+        topology.dataDegree() * batch,
+        memory(memories, topology),
+        times.with(exchange).of(memories.model(), work(topology)),
+        null,
+        null);
+  }
+
+  private Parts memory(CardMemories memories, Topology topology) {
+    return memories.serving(work(topology), context);
+  }
+
+  /** The last token of the context, for every sequence. */
+  private Work work(Topology topology) {
+    return Work.decode(batch, context - 1L, dtype).over(topology);
+  }
+
+  /**
+   * The time until a prompt of each data rank has been read.
+   *
+   * @param model a description of the configuration
+   * @param tokens of the prompt, at most the context
+   */
+  public StepTime prompt(LanguageModel model, Plan plan, int tokens) {
+    return times.with(plan.exchange()).ofPrompt(model, tokens, dtype, plan.topology());
+  }
+
+  @Override
+  public Words words() {
+    return new Words("does not fit", "smaller", "ms", 1e-3, " for a token");
+  }
+
+  @Override
+  public String spent(StepTime time) {
+    return String.format(
+        Locale.ROOT,
+        "of which %.4g ms are for %s",
+        1e3 * time.terms().get(time.largest()),
+        time.largest().meaning());
+  }
+}

@@ -1,0 +1,150 @@
+package panamoe.plan;
+
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.stream.IntStream;
+import panamoe.comm.exchange.Strategy;
+import panamoe.config.ModelConfig;
+import panamoe.io.Parts;
+import panamoe.model.LanguageModel;
+import panamoe.parallel.Topology;
+import panamoe.tensor.DType;
+import panamoe.train.MemoryForecast;
+import panamoe.train.RunConfig;
+import panamoe.train.TrainConfig;
+
+/**
+ * Training a model with all degrees of data, experts, tensors and slices that its batch allows,
+ * with and without recomputation. Each has the fewest micro-batches with which it fits: more only
+ * add messages, and drop more routes.
+ *
+ * @param run whose micro-batches and recomputation do not count
+ * @param checkpoints what failures cost; null: not asked for
+ */
+public record Training(RunConfig run, StepModel times, Checkpoints checkpoints)
+    implements Objective {
+  /**
+   * How often a run saves.
+   *
+   * @param every steps between checkpoints; 0: what is best
+   */
+  public record Checkpoints(Faults faults, int every) {
+    public Checkpoints {
+      if (every < 0) {
+        throw new IllegalArgumentException(
+            "checkpoints are " + every + " steps apart, expected 1 or more");
+      }
+    }
+
+    private Faults.Loss loss(Cluster part, long parameters, double step) {
+      return every == 0 ? faults.best(part, parameters) : faults.at(every * step, part, parameters);
+    }
+  }
+
+  public Training {
+    new Degrees(run.model());
+  }
+
+  @Override
+  public ModelConfig config() {
+    return run.model();
+  }
+
+  @Override
+  public DType dtype() {
+    return run.training().dtype();
+  }
+
+  @Override
+  public long batch() {
+    return run.training().batch();
+  }
+
+  @Override
+  public int context() {
+    return run.training().sequence();
+  }
+
+  @Override
+  public List<Plan> plans(CardMemories memories, Cluster part) {
+    List<Plan> plans = new ArrayList<>();
+    for (Topology topology : divided(part)) {
+      // Weights and moments are the same in all micro-batches.
+      MemoryForecast state = MemoryForecast.of(memories.model(), training(1, false), topology);
+      fitting(memories.model(), part, topology, state, false).ifPresent(plans::add);
+      fitting(memories.model(), part, topology, state, true).ifPresent(plans::add);
+    }
+    return plans;
+  }
+
+  private Optional<Plan> fitting(
+      LanguageModel model,
+      Cluster part,
+      Topology topology,
+      MemoryForecast state,
+      boolean recompute) {
+    for (int micro : microBatches(topology)) {
+      Degrees.requireNoInterrupt();
+      TrainConfig training = training(micro, recompute);
+      MemoryForecast memory = state.withActivations(model, training, topology);
+      if (memory.total() <= times.room()) {
+        StepTime time = times.of(model, training, topology);
+        Faults.Loss loss =
+            checkpoints == null
+                ? null
+                : checkpoints.loss(part, model.parameters().count(), time.seconds());
+        return Optional.of(
+            new Plan(
+                topology, Strategy.AUTO, training.tokensPerStep(), memory, time, training, loss));
+      }
+    }
+    return Optional.empty();
+  }
+
+  @Override
+  public Parts least(CardMemories memories, Cluster part) {
+    return divided(part).stream()
+        .map(
+            topology ->
+                MemoryForecast.of(
+                    memories.model(), training(microBatches(topology).getLast(), true), topology))
+        .min(Comparator.comparingLong(Parts::total))
+        .orElse(null);
+  }
+
+  /** The topologies among whose data ranks the batch divides. */
+  private List<Topology> divided(Cluster part) {
+    return new Degrees(run.model())
+        .topologies(part).stream().filter(topology -> !microBatches(topology).isEmpty()).toList();
+  }
+
+  private List<Integer> microBatches(Topology topology) {
+    int batch = run.training().batch();
+    return IntStream.rangeClosed(1, batch)
+        .filter(micro -> batch % micro == 0 && batch / micro % topology.dataDegree() == 0)
+        .boxed()
+        .toList();
+  }
+
+  private TrainConfig training(int micro, boolean recompute) {
+    return run.training().withBatch(run.training().batch(), micro).withRecompute(recompute);
+  }
+
+  @Override
+  public Words words() {
+    return new Words("cannot be trained", "larger", "days", Plan.DAY, "");
+  }
+
+  @Override
+  public String spent(StepTime time) {
+    return String.format(
+        Locale.ROOT,
+        "and most of a step, %.4g of %.4g ms, is %s",
+        1e3 * time.terms().get(time.largest()),
+        1e3 * time.seconds(),
+        time.largest().meaning());
+  }
+}
