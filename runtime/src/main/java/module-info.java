@@ -34,7 +34,7 @@ module panamoe.runtime {
   exports panamoe.data to
       panamoe.api,
       panamoe.text;
-  exports panamoe.data.template to
+  exports panamoe.conversation.template to
       panamoe.text;
   exports panamoe.engine to
       panamoe.text;

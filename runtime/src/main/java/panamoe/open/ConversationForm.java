@@ -12,9 +12,9 @@ import java.util.Set;
 import java.util.function.Function;
 import panamoe.data.DataException;
 import panamoe.data.Tokenizer;
-import panamoe.data.template.ChatTemplate;
-import panamoe.data.template.Prompt;
-import panamoe.data.template.TemplateException;
+import panamoe.conversation.template.ChatTemplate;
+import panamoe.conversation.template.Prompt;
+import panamoe.conversation.template.TemplateException;
 import panamoe.engine.GenerationRequest;
 
 /**

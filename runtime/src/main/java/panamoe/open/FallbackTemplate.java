@@ -9,7 +9,7 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
 import panamoe.data.Tokenizer;
-import panamoe.data.template.ChatTemplate;
+import panamoe.conversation.template.ChatTemplate;
 import panamoe.model.family.Family;
 import panamoe.model.family.ReleasedModel;
 

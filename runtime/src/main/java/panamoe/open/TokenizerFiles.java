@@ -21,7 +21,7 @@ import panamoe.data.ByteTokenizer;
 import panamoe.data.JsonTokenizer;
 import panamoe.data.ReleasedTokenizer;
 import panamoe.data.Tokenizer;
-import panamoe.data.template.ChatTemplate;
+import panamoe.conversation.template.ChatTemplate;
 import panamoe.data.tokenizer.GgufTokenizer;
 import panamoe.data.tokenizer.TokenizerMetadata;
 import panamoe.io.RegularFile;

@@ -5,7 +5,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.util.List;
 import java.util.function.Supplier;
 import panamoe.api.internal.Argument;
-import panamoe.data.template.TemplateException;
+import panamoe.conversation.template.TemplateException;
 import panamoe.open.ConversationForm;
 
 /** A model's conversations. Thread-safe. */

@@ -4,7 +4,7 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.util.ArrayList;
 import java.util.List;
-import panamoe.data.template.Prompt;
+import panamoe.conversation.template.Prompt;
 import panamoe.harness.serve.ChatPrompt;
 import panamoe.harness.serve.MessageReader;
 import panamoe.open.ConversationForm;
@@ -65,7 +65,7 @@ final class Conversation {
    * The tokens of the conversation up to the assistant's next message. If they leave no room for
    * {@code room} tokens in the context, forgets the oldest messages.
    *
-   * @throws panamoe.data.template.TemplateException if the model's template refuses it
+   * @throws panamoe.conversation.template.TemplateException if the model's template refuses it
    * @throws IllegalArgumentException if the last message alone leaves no room for one token
    */
   int[] prompt(int room) {

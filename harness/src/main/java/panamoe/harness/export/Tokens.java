@@ -16,7 +16,7 @@ import panamoe.checkpoint.gguf.GgufFile;
 import panamoe.checkpoint.gguf.GgufWriter;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.Tokenizer;
-import panamoe.data.template.ChatTemplate;
+import panamoe.conversation.template.ChatTemplate;
 import panamoe.data.tokenizer.GgufTokenizerKeys;
 import panamoe.data.tokenizer.TrainedBpe;
 import panamoe.io.StrictJson;

@@ -5,8 +5,8 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.List;
-import panamoe.data.template.ChatTemplate;
-import panamoe.data.template.TemplateException;
+import panamoe.conversation.template.ChatTemplate;
+import panamoe.conversation.template.TemplateException;
 
 /**
  * How a template wants the calls in messages.

@@ -8,9 +8,9 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.Supplier;
 import panamoe.data.Tokenizer;
-import panamoe.data.template.ChatTemplate;
-import panamoe.data.template.Prompt;
-import panamoe.data.template.TemplateException;
+import panamoe.conversation.template.ChatTemplate;
+import panamoe.conversation.template.Prompt;
+import panamoe.conversation.template.TemplateException;
 import panamoe.open.ConversationForm;
 
 /**

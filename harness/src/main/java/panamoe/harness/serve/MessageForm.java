@@ -4,7 +4,7 @@ import com.fasterxml.jackson.annotation.JsonValue;
 import java.util.Locale;
 import panamoe.data.Markers;
 import panamoe.data.Tokenizer;
-import panamoe.data.template.ChatTemplate;
+import panamoe.conversation.template.ChatTemplate;
 import panamoe.grammar.CallForm;
 
 /** How a family of models writes an assistant's message: where thoughts and calls are in it. */

@@ -1,6 +1,6 @@
 package panamoe.harness.serve;
 
-import panamoe.data.template.Prompt;
+import panamoe.conversation.template.Prompt;
 
 /**
  * Tells what a model thinks, between {@code <think>} and {@code </think>} at the beginning of its

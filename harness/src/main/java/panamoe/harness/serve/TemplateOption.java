@@ -2,7 +2,7 @@ package panamoe.harness.serve;
 
 import java.nio.file.Path;
 import java.util.Optional;
-import panamoe.data.template.ChatTemplate;
+import panamoe.conversation.template.ChatTemplate;
 import panamoe.open.FallbackTemplate;
 import panamoe.open.ModelFolder;
 import panamoe.open.TokenizerFiles;

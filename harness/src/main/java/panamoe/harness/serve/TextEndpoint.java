@@ -7,7 +7,7 @@ import java.time.Instant;
 import java.util.List;
 import java.util.UUID;
 import java.util.function.Supplier;
-import panamoe.data.template.Prompt;
+import panamoe.conversation.template.Prompt;
 import panamoe.engine.GenerationRequest;
 import panamoe.engine.routes.RoutingException;
 import panamoe.engine.schedule.EngineThread;

@@ -28,7 +28,7 @@ import org.jline.terminal.TerminalBuilder;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import panamoe.data.ByteTokenizer;
-import panamoe.data.template.ChatTemplate;
+import panamoe.conversation.template.ChatTemplate;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.GenerationRequest;
 import panamoe.engine.StopConfig;

@@ -18,7 +18,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.DataException;
 import panamoe.data.Tokenizer;
-import panamoe.data.template.ChatTemplate;
+import panamoe.conversation.template.ChatTemplate;
 import panamoe.engine.schedule.HashEngine;
 
 /** A server whose model has a chat template. */

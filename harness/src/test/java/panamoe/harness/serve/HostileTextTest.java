@@ -21,8 +21,8 @@ import java.util.regex.Pattern;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import panamoe.data.MarkedTokenizer;
-import panamoe.data.template.ChatTemplate;
-import panamoe.data.template.Prompt;
+import panamoe.conversation.template.ChatTemplate;
+import panamoe.conversation.template.Prompt;
 
 /**
  * Whatever a client writes, as whose message, thoughts, name, call, result or function, is text:

@@ -26,7 +26,7 @@ import panamoe.data.MarkedTokenizer;
 import panamoe.data.Markers;
 import panamoe.data.Tokenizer;
 import panamoe.data.Utf8Stream;
-import panamoe.data.template.ChatTemplate;
+import panamoe.conversation.template.ChatTemplate;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.schedule.ScriptedEngine;
 import panamoe.grammar.CallGrammar;

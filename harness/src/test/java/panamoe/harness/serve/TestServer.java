@@ -24,7 +24,7 @@ import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BooleanSupplier;
 import panamoe.data.Tokenizer;
-import panamoe.data.template.ChatTemplate;
+import panamoe.conversation.template.ChatTemplate;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.schedule.Engine;
 import panamoe.engine.schedule.EngineThread;
