@@ -1,10 +1,10 @@
-package panamoe.harness.serve;
+package panamoe.conversation;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.List;
+import panamoe.conversation.reply.FunctionCall;
 import panamoe.conversation.template.ChatTemplate;
 import panamoe.conversation.template.TemplateException;
 
@@ -15,7 +15,8 @@ import panamoe.conversation.template.TemplateException;
  *     OpenAI's
  * @param content whether a message that only calls has a content, an empty one; else null
  */
-record CallShape(boolean objects, boolean content) {
+public record CallShape(boolean objects, boolean content) {
+  /** Most templates'. */
   static final CallShape USUAL = new CallShape(true, true);
 
   private static final List<CallShape> ALL =
@@ -33,28 +34,15 @@ record CallShape(boolean objects, boolean content) {
   }
 
   private boolean isShown(ChatTemplate template) {
-    ArrayNode messages = JsonNodeFactory.instance.arrayNode();
-    messages.addObject().put("role", "user").put("content", "Hello");
-    messages
-        .addObject()
-        .put("role", "assistant")
-        .put("content", "")
-        .putArray("tool_calls")
-        .addObject()
-        .put("id", "callvotes")
-        .put("type", "function")
-        .putObject("function")
-        .put("name", NAME)
-        .put("arguments", "{\"side\": \"ayes\"}");
+    FunctionCall call = new FunctionCall("callvotes", NAME, "{\"side\": \"ayes\"}");
+    List<Message> messages =
+        List.of(
+            Message.of("user", "Hello"),
+            new Message("assistant", "", null, null, List.of(call), null));
     try {
-      String text =
-          template
-              .render(
-                  of(messages),
-                  JsonNodeFactory.instance.arrayNode(),
-                  false,
-                  JsonNodeFactory.instance.objectNode())
-              .text();
+      ArrayNode tools = JsonNodeFactory.instance.arrayNode();
+      ObjectNode variables = JsonNodeFactory.instance.objectNode();
+      String text = template.render(json(messages), tools, false, variables).text();
       int name = text.indexOf(NAME);
       return name >= 0 && text.indexOf("ayes", name) > name && !text.contains("\\\"ayes");
     } catch (TemplateException _) {
@@ -62,21 +50,44 @@ record CallShape(boolean objects, boolean content) {
     }
   }
 
-  /** Messages in this shape, from OpenAI's with contents that are strings. */
-  ArrayNode of(ArrayNode messages) {
-    ArrayNode shaped = messages.deepCopy();
-    for (JsonNode message : shaped) {
-      JsonNode calls = message.path("tool_calls");
-      if (!content && !calls.isEmpty() && message.path("content").textValue().isEmpty()) {
-        ((ObjectNode) message).putNull("content");
-      }
-      for (JsonNode call : calls) {
-        ObjectNode function = (ObjectNode) call.path("function");
+  /**
+   * Messages as OpenAI's in this shape.
+   *
+   * @throws IllegalArgumentException if the arguments of a call are not the text of a JSON object
+   */
+  ArrayNode json(List<Message> messages) {
+    ArrayNode all = JsonNodeFactory.instance.arrayNode();
+    for (Message message : messages) {
+      List<FunctionCall> calls = message.calls();
+      ObjectNode json = all.addObject().put("role", message.role());
+      boolean silent = !content && !calls.isEmpty() && message.content().isEmpty();
+      json.put("content", silent ? null : message.content());
+      ArrayNode called = calls.isEmpty() ? null : json.putArray("tool_calls");
+      for (FunctionCall call : calls) {
+        ObjectNode arguments = call.object();
+        ObjectNode function =
+            called
+                .addObject()
+                .put("id", call.id())
+                .put("type", "function")
+                .putObject("function")
+                .put("name", call.name());
         if (objects) {
-          function.set("arguments", Json.written(function.path("arguments").textValue()));
+          function.set("arguments", arguments);
+        } else {
+          function.put("arguments", call.arguments());
         }
       }
+      put(json, "tool_call_id", message.callId());
+      put(json, "name", message.name());
+      put(json, "reasoning_content", message.reasoning());
     }
-    return shaped;
+    return all;
+  }
+
+  private static void put(ObjectNode json, String field, String value) {
+    if (value != null) {
+      json.put(field, value);
+    }
   }
 }

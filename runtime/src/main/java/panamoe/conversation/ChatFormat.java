@@ -1,29 +1,41 @@
-package panamoe.harness.serve;
+package panamoe.conversation;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.fasterxml.jackson.databind.node.TextNode;
+import java.util.BitSet;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
-import java.util.function.Supplier;
-import panamoe.data.Tokenizer;
+import java.util.Set;
+import panamoe.conversation.reply.FunctionCall;
+import panamoe.conversation.reply.Hermes;
+import panamoe.conversation.reply.Reply;
+import panamoe.conversation.reply.ReplyForm;
 import panamoe.conversation.template.ChatTemplate;
 import panamoe.conversation.template.Prompt;
 import panamoe.conversation.template.TemplateException;
-import panamoe.open.ConversationForm;
+import panamoe.data.DataException;
+import panamoe.data.Tokenizer;
+import panamoe.engine.GenerationRequest;
 
 /**
- * How a model's conversations become prompts: by its template, or without one as lines, {@code
- * role: content} for each message, and the assistant's line is left to write. A model with an
- * encoder has no conversations. Thread-safe.
+ * How a model's conversations become prompts, and its texts replies: by its template, or without
+ * one as lines, {@code role: content} for each message, and the assistant's line is left to write.
+ * Immutable and thread-safe.
+ *
+ * @param template of the model
+ * @param calls how it wants calls in messages
+ * @param form of the model's replies
+ * @param ends where these end
  */
-public final class ChatPrompt {
-  /** Variables of templates that a request sets: all that it says beside the conversation. */
-  private static final String VARIABLES = "chat_template_kwargs";
-
-  private static final String EFFORT = "reasoning_effort";
-
+public record ChatFormat(
+    Optional<ChatTemplate> template,
+    Tokenizer tokenizer,
+    CallShape calls,
+    ReplyForm form,
+    Ends ends) {
   /** What OpenAI's models and DeepSeek's know. */
   private static final List<String> EFFORTS =
       List.of("none", "minimal", "low", "medium", "high", "xhigh", "max");
@@ -31,162 +43,138 @@ public final class ChatPrompt {
   /** What GPT-OSS was trained on; its template would write any other word as well. */
   private static final List<String> HARMONY_EFFORTS = List.of("low", "medium", "high");
 
-  private final boolean talks;
-  private final ConversationForm conversation;
-  private final Optional<ChatTemplate> template;
-  private final Tokenizer tokenizer;
-  private final MessageForm form;
-  private final CallShape calls;
+  private static final String ANSWER = "the answer";
 
-  private ChatPrompt(
-      boolean talks, ConversationForm conversation, MessageForm form, CallShape calls) {
-    this.talks = talks;
-    this.conversation = conversation;
-    this.template = conversation.template();
-    this.tokenizer = conversation.tokenizer();
-    this.form = form;
-    this.calls = calls;
+  /**
+   * Where an answer ends.
+   *
+   * @param texts and before which it does
+   * @param tokens beside the model's end of text
+   */
+  public record Ends(List<String> texts, Set<Integer> tokens) {
+    /** Where the text does. */
+    public static final Ends NONE = new Ends(List.of(), Set.of());
   }
 
-  /** The prompts of a model without a template. */
-  public static ChatPrompt lines(Tokenizer tokenizer) {
-    return withoutTemplate(tokenizer, true);
-  }
-
-  /** Whether there are conversations at all. */
-  boolean talks() {
-    return talks;
-  }
-
-  /** Refuses every request, as a model with an encoder does. */
-  static ChatPrompt none(Tokenizer tokenizer) {
-    return withoutTemplate(tokenizer, false);
-  }
-
-  private static ChatPrompt withoutTemplate(Tokenizer tokenizer, boolean talks) {
-    return new ChatPrompt(
-        talks, ConversationForm.lines(tokenizer), MessageForm.HERMES, CallShape.USUAL);
+  /** Of a model without a template. */
+  public static ChatFormat lines(Tokenizer tokenizer) {
+    return new ChatFormat(
+        Optional.empty(),
+        tokenizer,
+        CallShape.USUAL,
+        ReplyForm.HERMES,
+        new Ends(List.of("\nuser:"), Set.of()));
   }
 
   /**
-   * The prompts of a model's template, which is tried on a short conversation.
+   * Of a template, which is tried on a short conversation.
    *
-   * @throws panamoe.data.DataException if the template fails on that
+   * @throws DataException if the template fails on that
    */
-  public static ChatPrompt of(ChatTemplate template, Tokenizer tokenizer) {
-    return new ChatPrompt(
-        true,
-        ConversationForm.of(template, tokenizer),
-        MessageForm.of(template, tokenizer),
-        CallShape.of(template));
-  }
-
-  /** Where answers end. */
-  public ConversationForm.Ends ends() {
-    return conversation.ends();
-  }
-
-  /** How the model writes its messages. */
-  MessageForm form() {
-    return form;
-  }
-
-  /** Reads an answer that calls nothing. */
-  public MessageReader reader(Prompt prompt) {
-    Supplier<MessageReader> readers = readers(prompt, true, false);
-    return readers == null ? new TaggedReader(null, null) : readers.get();
-  }
-
-  /**
-   * Makes what reads the texts that answer a prompt.
-   *
-   * @param free whether they may begin with thoughts: no grammar holds there
-   * @param calling whether they may call functions
-   * @return null if all of a text is content
-   */
-  Supplier<MessageReader> readers(Prompt prompt, boolean free, boolean calling) {
-    if (form == MessageForm.HARMONY) {
-      return () -> new HarmonyReader(calling);
+  public static ChatFormat of(ChatTemplate template, Tokenizer tokenizer) {
+    ArrayNode messages = JsonNodeFactory.instance.arrayNode();
+    messages.addObject().put("role", "user").put("content", "Hello");
+    ArrayNode tools = JsonNodeFactory.instance.arrayNode();
+    ObjectNode variables = JsonNodeFactory.instance.objectNode();
+    try {
+      template.render(messages, tools, true, variables);
+      messages.addObject().put("role", "assistant").put("content", ANSWER);
+      Prompt whole = template.render(messages, tools, false, variables);
+      return new ChatFormat(
+          Optional.of(template),
+          tokenizer,
+          CallShape.of(template),
+          ReplyForm.of(template, tokenizer),
+          new Ends(List.of(), endTokens(template, whole.text(), tokenizer)));
+    } catch (TemplateException e) {
+      throw new DataException(
+          template.name() + " gives no prompt for a short conversation: " + e.getMessage(), e);
     }
-    if (template.isEmpty() && !calling) {
-      return null;
-    }
-    boolean begun = free && ReasoningReader.isBegun(prompt);
-    return () ->
-        new TaggedReader(
-            template.isEmpty() ? null : new ReasoningReader(begun),
-            calling ? form.callReader(tokenizer) : null);
   }
 
-  public int[] tokens(Prompt prompt) {
-    return conversation.tokens(prompt);
+  /** The special tokens that end a turn: the one behind the answer of a conversation, and eos. */
+  private static Set<Integer> endTokens(
+      ChatTemplate template, String conversation, Tokenizer tokenizer) {
+    Set<Integer> tokens = new HashSet<>();
+    int answer = conversation.lastIndexOf(ANSWER);
+    String after = answer < 0 ? "" : conversation.substring(answer + ANSWER.length());
+    for (String text : List.of(after.strip(), template.token("eos_token").orElse(""))) {
+      int[] behind = tokenizer.encodeWithSpecialTokens(text, new BitSet());
+      if (behind.length > 0 && tokenizer.bytesOf(behind[0]).length == 0) {
+        tokens.add(behind[0]);
+      }
+    }
+    return tokens;
+  }
+
+  /** The values of {@code reasoning_effort}; a template may not know of it. */
+  public List<String> efforts() {
+    return form == ReplyForm.HARMONY ? HARMONY_EFFORTS : EFFORTS;
+  }
+
+  /** As below, without functions and variables. */
+  public Prompt prompt(List<Message> messages) {
+    return prompt(messages, Tools.NONE, JsonNodeFactory.instance.objectNode());
   }
 
   /**
    * The prompt of a conversation up to the assistant's next message.
    *
-   * @param messages as OpenAI's, with contents that are strings
+   * @param variables of the template, such as {@code enable_thinking} and {@code documents}; lines
+   *     have none
    * @throws TemplateException if the template refuses them
+   * @throws IllegalArgumentException if the arguments of a call are not the text of a JSON object
    */
-  public Prompt of(ArrayNode messages) {
-    return of(messages, Tools.NONE, JsonNodeFactory.instance.objectNode());
-  }
-
-  private Prompt of(ArrayNode messages, Tools tools, ObjectNode variables) {
+  public Prompt prompt(List<Message> messages, Tools tools, ObjectNode variables) {
     return template
-        .map(present -> present.render(calls.of(messages), tools.given(), true, variables))
+        .map(present -> present.render(calls.json(messages), tools.json(), true, variables))
         .orElseGet(() -> lines(messages, tools));
   }
 
+  private static Prompt lines(List<Message> messages, Tools tools) {
+    StringBuilder text = new StringBuilder();
+    if (!tools.shown().isEmpty()) {
+      text.append("system: Functions that can be called: <tools>[")
+          .append(
+              String.join(",", tools.shown().stream().map(each -> each.json().toString()).toList()))
+          .append("]</tools> A call is written as ")
+          .append(Hermes.plain("NAME", "{...}"))
+          .append('\n');
+    }
+    for (Message message : messages) {
+      text.append(message.role()).append(": ").append(message.content());
+      for (FunctionCall call : message.calls()) {
+        call.object(); // refuses other text
+        text.append(Hermes.plain(TextNode.valueOf(call.name()).toString(), call.arguments()));
+      }
+      text.append('\n');
+    }
+    text.append("assistant:");
+    BitSet literal = new BitSet();
+    literal.set(0, text.length());
+    return new Prompt(text.toString(), literal);
+  }
+
+  /** A prompt's tokens. */
+  public int[] tokens(Prompt prompt) {
+    return template.isPresent()
+        ? prompt.tokens(tokenizer)
+        : GenerationRequest.tokensOf(prompt.text(), tokenizer);
+  }
+
+  /** Whether all of a reply is content. */
+  public boolean repliesPlainly(boolean calling) {
+    return template.isEmpty() && !calling;
+  }
+
   /**
-   * The prompt of a request's {@code messages}, with what may be called.
+   * Begins a reply to a prompt.
    *
-   * @throws ApiError if they are no conversation, or the template or the model refuses them
+   * @param free whether it may begin within the prompt's thoughts: no grammar holds there
+   * @param calling whether it may call functions; else what looks like a call is content
    */
-  Prompt of(Fields fields, Tools tools) {
-    if (!talks) {
-      throw ApiError.unsupported(
-          "the model has an encoder: it answers one text, not a conversation; use /v1/completions",
-          "messages");
-    }
-    ArrayNode messages = ChatMessages.of(fields, template.isPresent());
-    try {
-      return of(messages, tools, variables(fields));
-    } catch (TemplateException e) {
-      throw ApiError.invalid(e.reason(), "messages");
-    }
-  }
-
-  private ObjectNode variables(Fields fields) {
-    String effort = effort(fields);
-    if (template.isEmpty()) {
-      fields.refuse(VARIABLES);
-      return JsonNodeFactory.instance.objectNode();
-    }
-    JsonNode given = fields.take(VARIABLES);
-    if (given != null && !given.isObject()) {
-      throw fields.wrong(VARIABLES, "is not an object");
-    }
-    ObjectNode variables =
-        given == null ? JsonNodeFactory.instance.objectNode() : ((ObjectNode) given).deepCopy();
-    if (effort != null) {
-      variables.put(EFFORT, effort);
-    }
-    return variables;
-  }
-
-  /** Null if the request has none. A template that does not know of it writes the same prompt. */
-  private String effort(Fields fields) {
-    List<String> known = form == MessageForm.HARMONY ? HARMONY_EFFORTS : EFFORTS;
-    String effort = fields.text(EFFORT, null);
-    if (effort != null && !known.contains(effort)) {
-      throw fields.wrong(EFFORT, "is none of " + String.join(", ", known));
-    }
-    return effort;
-  }
-
-  private static Prompt lines(ArrayNode messages, Tools tools) {
-    return ConversationForm.lines(
-        tools.line(), messages, message -> ToolMessages.text(message.path("tool_calls")));
+  public Reply reply(Prompt prompt, boolean free, boolean calling) {
+    boolean begun = free && prompt.endsWith(ReplyForm.THINK);
+    return form.reply(tokenizer, template.isPresent(), begun, calling);
   }
 }

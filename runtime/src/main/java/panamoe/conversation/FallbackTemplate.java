@@ -1,4 +1,4 @@
-package panamoe.open;
+package panamoe.conversation;
 
 import java.io.IOException;
 import java.io.InputStream;
@@ -8,10 +8,8 @@ import java.util.BitSet;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
-import panamoe.data.Tokenizer;
 import panamoe.conversation.template.ChatTemplate;
-import panamoe.model.family.Family;
-import panamoe.model.family.ReleasedModel;
+import panamoe.data.Tokenizer;
 
 /** Templates of our own, for released models that bring none. */
 public final class FallbackTemplate {
@@ -37,23 +35,6 @@ public final class FallbackTemplate {
           "olmoe", new Form("olmoe", ""));
 
   private FallbackTemplate() {}
-
-  /**
-   * The template of a model's family, if the model has the tokens for it. What was made of a
-   * released model, by training or by rounding, is known by its configuration. Empty for a run that
-   * began here.
-   */
-  public static Optional<ChatTemplate> of(ModelFolder folder) {
-    if (!folder.tokenizerFiles().released()) {
-      return Optional.empty();
-    }
-    Optional<String> type =
-        switch (folder.weights()) {
-          case StoredWeights.Released(ReleasedModel model) -> Optional.of(model.type());
-          case StoredWeights.Saved _ -> Family.of(folder.config()).map(Family::type);
-        };
-    return type.flatMap(known -> of(known, folder.tokenizer()));
-  }
 
   /**
    * The template of a family, if a tokenizer has the tokens for it.

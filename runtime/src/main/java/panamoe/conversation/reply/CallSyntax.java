@@ -1,70 +1,48 @@
-package panamoe.harness.serve;
+package panamoe.conversation.reply;
 
+import java.util.List;
 import java.util.function.Supplier;
 import java.util.regex.Pattern;
-import panamoe.data.Markers;
-import panamoe.data.Tokenizer;
 import panamoe.grammar.CallForm;
+import panamoe.grammar.Wording;
 
 /**
- * What is around the calls in a text, which may have {@link Markers}.
+ * Calls within the content of a reply.
  *
- * @param open before the first call
- * @param head from there to the arguments; its first group is the name
- * @param tail behind arguments; if it has a group that matches, another head follows
+ * @param open before the first call, which may have {@link panamoe.data.Markers}
+ * @param spaced whether a model may write a space before that
+ * @param listed whether calls behind the first need no opening of their own
+ * @param calls what is around the name and the arguments of each
  * @param id makes the id of a call
  */
-record CallSyntax(String open, Pattern head, Pattern tail, Supplier<String> id) {
-  private static final String NAMED =
-      "\\s*\\{\\s*\"name\"\\s*:\\s*\"([\\w-]+)\"\\s*,\\s*\"arguments\"\\s*:\\s*(?=\\{)";
-
-  static final CallSyntax HERMES =
-      new CallSyntax(
-          CallForm.OPEN,
-          Pattern.compile(NAMED),
-          Pattern.compile("\\s*\\}\\s*" + CallForm.CLOSE),
-          ToolCall::newId);
-
-  static CallSyntax mistral(Tokenizer tokenizer) {
-    return new CallSyntax(
-        Markers.in(tokenizer, "[TOOL_CALLS]"),
-        Pattern.compile("\\s*\\[?" + NAMED),
-        Pattern.compile("\\s*\\}\\s*(?:(,)|\\])"),
-        CallSyntax::mistralId);
+record CallSyntax(
+    String open, boolean spaced, boolean listed, CallForm.Calls calls, Supplier<String> id)
+    implements ReplySyntax {
+  @Override
+  public CallForm form() {
+    Wording opening = Wording.of(spaced ? " " + open : open);
+    return new CallForm(List.of(open), "", opening, calls, Wording.EMPTY);
   }
 
-  /** A call ends with its arguments. An id that the model writes is not the client's. */
-  static CallSyntax mistralV11(Tokenizer tokenizer) {
-    String id = Pattern.quote(Markers.in(tokenizer, "[CALL_ID]"));
-    String arguments = Pattern.quote(Markers.in(tokenizer, "[ARGS]"));
-    return new CallSyntax(
-        Markers.in(tokenizer, "[TOOL_CALLS]"),
-        Pattern.compile("\\s*([\\w-]+)\\s*(?:" + id + "\\w+)?" + arguments + "\\s*(?=\\{)"),
-        Pattern.compile(""),
-        CallSyntax::mistralId);
+  @Override
+  public ReplyReader reader(boolean calling) {
+    return calling ? new CallReader(this) : ReplyReader.CONTENT;
   }
 
-  /** Mistral's templates refuse ids of another length. */
-  private static String mistralId() {
-    return ToolCall.newId().substring("call_".length(), "call_".length() + 9);
+  /** From behind the opening to the arguments; the group is the name. */
+  Pattern head() {
+    return Pattern.compile(calls.first().pattern() + nextHead().pattern());
   }
 
-  static CallSyntax deepSeek(Tokenizer tokenizer) {
-    String begin = Pattern.quote(Markers.in(tokenizer, "<｜tool▁call▁begin｜>"));
-    String separator = Pattern.quote(Markers.in(tokenizer, "<｜tool▁sep｜>"));
-    String end = Pattern.quote(Markers.in(tokenizer, "<｜tool▁call▁end｜>"));
-    String last = Pattern.quote(Markers.in(tokenizer, "<｜tool▁calls▁end｜>"));
-    return new CallSyntax(
-        Markers.in(tokenizer, "<｜tool▁calls▁begin｜>"),
-        Pattern.compile(
-            "\\s*"
-                + begin
-                + "(?:function"
-                + separator
-                + ")?([\\w-]+)(?:\\s*```json\\s*|"
-                + separator
-                + ")(?=\\{)"),
-        Pattern.compile("\\s*(?:```)?\\s*" + end + "\\s*(?:(?=(" + begin + "))|" + last + ")"),
-        ToolCall::newId);
+  /** The same of a call in a list behind the first. */
+  Pattern nextHead() {
+    return Pattern.compile("([\\w-]+)" + calls.between().pattern() + "(?=\\{)");
+  }
+
+  /** Behind arguments; if the group matches, another head follows. */
+  Pattern tail() {
+    Wording next = listed ? calls.next() : Wording.NEVER;
+    return Pattern.compile(
+        calls.after().pattern() + "(?:(" + next.pattern() + ")|" + calls.last().pattern() + ")");
   }
 }

@@ -1,18 +1,13 @@
-package panamoe.harness.serve;
+package panamoe.conversation.reply;
 
-import panamoe.conversation.template.Prompt;
+import panamoe.data.Markers;
+import panamoe.data.Tokenizer;
 
 /**
  * Tells what a model thinks, between {@code <think>} and {@code </think>} at the beginning of its
  * text, from what it answers, piece by piece. White space at the borders is nothing.
  */
-final class ReasoningReader {
-  private static final String OPEN = "<think>";
-  private static final String CLOSE = "</think>";
-
-  /** What is known after a piece, beside what was known before. */
-  record Read(String reasoning, String content) {}
-
+final class ReasoningReader implements ReplyReader {
   /** What the unread text is expected to be. */
   private enum Part {
     BEGINNING,
@@ -20,6 +15,9 @@ final class ReasoningReader {
     CONTENT
   }
 
+  private final String open;
+  private final String close;
+  private final ReplyReader content;
   private final StringBuilder unread = new StringBuilder();
   private Part part;
 
@@ -28,74 +26,71 @@ final class ReasoningReader {
 
   /**
    * @param begun whether the prompt ends in the midst of thoughts
+   * @param content reads what is answered
    */
-  ReasoningReader(boolean begun) {
+  ReasoningReader(Tokenizer tokenizer, boolean begun, ReplyReader content) {
+    this.open = Markers.in(tokenizer, ReplyForm.THINK);
+    this.close = Markers.in(tokenizer, "</think>");
+    this.content = content;
     part = begun ? Part.REASONING : Part.BEGINNING;
     atBorder = begun;
   }
 
-  /** Whether a prompt ends in the midst of thoughts, which the template has begun. */
-  static boolean isBegun(Prompt prompt) {
-    String text = prompt.text().stripTrailing();
-    return text.endsWith(OPEN) && !prompt.literal().get(text.length() - 1);
-  }
-
-  /** Reads the next piece of the text. */
-  Read next(String piece) {
+  @Override
+  public void next(String piece, Reply into) {
     unread.append(piece);
     if (part == Part.BEGINNING) {
       begin();
     }
-    String reasoning = part == Part.REASONING ? reasoning() : "";
-    return new Read(reasoning, part == Part.CONTENT ? told(unread.length()) : "");
+    if (part == Part.REASONING) {
+      into.think(reasoning());
+    }
+    if (part == Part.CONTENT) {
+      content.next(told(unread.length()), into);
+    }
   }
 
-  /** Whether what was read ends in the midst of thoughts. */
-  boolean thinking() {
+  @Override
+  public boolean thinking() {
     return part == Part.REASONING;
   }
 
-  /**
-   * What is left at the end of the text.
-   *
-   * @param cut whether it may end in the midst of a tag
-   */
-  Read end(boolean cut) {
-    if (cut && part != Part.CONTENT) { // only a tag's beginning is held back
-      return new Read("", "");
+  /** If a text is cut outside of its content, only a tag's beginning is held back. */
+  @Override
+  public void end(boolean cut, Reply into) {
+    if (part == Part.CONTENT || !cut) {
+      String left = told(unread.length());
+      if (part == Part.REASONING) {
+        into.think(left.stripTrailing());
+      } else {
+        content.next(left, into);
+      }
     }
-    String left = told(unread.length());
-    return part == Part.REASONING ? new Read(left.stripTrailing(), "") : new Read("", left);
+    content.end(cut, into);
   }
 
   private void begin() {
     String text = unread.toString().stripLeading();
-    if (text.startsWith(OPEN)) {
+    if (text.startsWith(open)) {
       unread.setLength(0);
-      unread.append(text, OPEN.length(), text.length());
+      unread.append(text, open.length(), text.length());
       part = Part.REASONING;
       atBorder = true;
-    } else if (!OPEN.startsWith(text)) {
+    } else if (!open.startsWith(text)) {
       part = Part.CONTENT;
     }
   }
 
   private String reasoning() {
-    int close = unread.indexOf(CLOSE);
-    if (close >= 0) {
-      String reasoning = told(close).stripTrailing();
-      unread.delete(0, CLOSE.length());
+    int end = unread.indexOf(close);
+    if (end >= 0) {
+      String reasoning = told(end).stripTrailing();
+      unread.delete(0, close.length());
       part = Part.CONTENT;
       atBorder = true;
       return reasoning;
     }
-    int certain = unread.length();
-    for (int last = Math.min(certain, CLOSE.length() - 1); last > 0; last--) {
-      if (CLOSE.startsWith(unread.substring(unread.length() - last))) {
-        certain = unread.length() - last;
-        break;
-      }
-    }
+    int certain = unread.length() - ReplyReader.begun(close, unread);
     while (certain > 0 && Character.isWhitespace(unread.charAt(certain - 1))) {
       certain--;
     }

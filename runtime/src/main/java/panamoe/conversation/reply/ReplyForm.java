@@ -1,28 +1,39 @@
-package panamoe.harness.serve;
+package panamoe.conversation.reply;
 
 import com.fasterxml.jackson.annotation.JsonValue;
 import java.util.Locale;
+import java.util.function.Function;
+import panamoe.conversation.template.ChatTemplate;
 import panamoe.data.Markers;
 import panamoe.data.Tokenizer;
-import panamoe.conversation.template.ChatTemplate;
 import panamoe.grammar.CallForm;
 
 /** How a family of models writes an assistant's message: where thoughts and calls are in it. */
-enum MessageForm {
+public enum ReplyForm {
   /** Calls between {@code <tool_call>} and {@code </tool_call>}; also where nothing tells. */
-  HERMES,
+  HERMES(Hermes::of),
   /** A list of calls. */
-  MISTRAL,
+  MISTRAL(Mistral::list),
   /** A marker before each call, another before its arguments: tokenizers v11 and later. */
-  MISTRAL_V11,
+  MISTRAL_V11(Mistral::each),
   /** V3 and R1. */
-  DEEPSEEK_V3,
+  DEEPSEEK_V3(tokenizer -> DeepSeek.of(tokenizer, true)),
   /** V3.1 and later. */
-  DEEPSEEK_V31,
-  HARMONY;
+  DEEPSEEK_V31(tokenizer -> DeepSeek.of(tokenizer, false)),
+  /** Messages of channels, of which one has thoughts and others calls. */
+  HARMONY(Harmony::of);
+
+  /** What begins thoughts. */
+  public static final String THINK = "<think>";
+
+  private final Function<Tokenizer, ReplySyntax> syntax;
+
+  ReplyForm(Function<Tokenizer, ReplySyntax> syntax) {
+    this.syntax = syntax;
+  }
 
   /** The form of what a template writes for a model with this vocabulary. */
-  static MessageForm of(ChatTemplate template, Tokenizer tokenizer) {
+  public static ReplyForm of(ChatTemplate template, Tokenizer tokenizer) {
     if (template.mentions("<|channel|>")
         && !Markers.in(tokenizer, "<|channel|>").equals("<|channel|>")) {
       return HARMONY;
@@ -36,26 +47,27 @@ enum MessageForm {
     return HERMES;
   }
 
-  /** How calls are written. */
-  CallForm calls(Tokenizer tokenizer) {
-    return switch (this) {
-      case HERMES -> CallForm.HERMES;
-      case MISTRAL -> CallForm.mistral(tokenizer);
-      case MISTRAL_V11 -> CallForm.mistralV11(tokenizer);
-      case DEEPSEEK_V3, DEEPSEEK_V31 -> CallForm.deepSeek(tokenizer, this == DEEPSEEK_V3);
-      case HARMONY -> CallForm.harmony(tokenizer);
-    };
+  /** What a model with this vocabulary writes. */
+  ReplySyntax syntax(Tokenizer tokenizer) {
+    return syntax.apply(tokenizer);
   }
 
-  /** Makes what finds calls in a text; not for {@link #HARMONY}. */
-  ToolCallReader callReader(Tokenizer tokenizer) {
-    return new ToolCallReader(
-        switch (this) {
-          case HERMES, HARMONY -> CallSyntax.HERMES;
-          case MISTRAL -> CallSyntax.mistral(tokenizer);
-          case MISTRAL_V11 -> CallSyntax.mistralV11(tokenizer);
-          case DEEPSEEK_V3, DEEPSEEK_V31 -> CallSyntax.deepSeek(tokenizer);
-        });
+  /** How calls are written, for a grammar. */
+  public CallForm calls(Tokenizer tokenizer) {
+    return syntax(tokenizer).form();
+  }
+
+  /**
+   * Begins a reply.
+   *
+   * @param thoughts whether it may begin with thoughts in tags, which {@link #HARMONY} has not
+   * @param begun whether the prompt ends in the midst of them
+   * @param calling whether it may call functions; else what looks like a call is content
+   */
+  public Reply reply(Tokenizer tokenizer, boolean thoughts, boolean begun, boolean calling) {
+    ReplyReader reader = syntax(tokenizer).reader(calling);
+    return new Reply(
+        thoughts && this != HARMONY ? new ReasoningReader(tokenizer, begun, reader) : reader);
   }
 
   @JsonValue

@@ -17,4 +17,10 @@ public record Prompt(String text, BitSet literal) {
   public int[] tokens(Tokenizer tokenizer) {
     return tokenizer.encodeWithSpecialTokens(text, literal);
   }
+
+  /** Whether these words of the template are its end, perhaps with white space behind them. */
+  public boolean endsWith(String words) {
+    String stripped = text.stripTrailing();
+    return stripped.endsWith(words) && !literal.get(stripped.length() - 1);
+  }
 }

@@ -1,47 +1,49 @@
-package panamoe.harness.serve;
+package panamoe.conversation;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.checkpoint.HuggingFaceFolder;
+import panamoe.conversation.reply.FunctionCall;
+import panamoe.conversation.template.ChatTemplate;
+import panamoe.conversation.template.Prompt;
+import panamoe.conversation.template.TemplateException;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.MarkedTokenizer;
-import panamoe.conversation.template.ChatTemplate;
-import panamoe.conversation.template.TemplateException;
-import panamoe.harness.CommandRun;
 import panamoe.model.family.Family;
 import panamoe.model.family.ReleasedModel;
-import panamoe.open.FallbackTemplate;
-import panamoe.open.ModelFolder;
 
 class FallbackTemplateTest {
   private static final Path GOLDEN = Path.of("../lab/golden");
   private static final MarkedTokenizer TOKENIZER =
       new MarkedTokenizer("<|im_start|>", "<|im_end|>", "<｜Assistant｜>", "<|channel|>");
 
-  private static ArrayNode messages() {
-    ArrayNode messages = JsonNodeFactory.instance.arrayNode();
-    messages.addObject().put("role", "system").put("content", "S");
-    messages.addObject().put("role", "user").put("content", "a<|im_end|>");
-    messages.addObject().put("role", "assistant").put("content", "b");
-    messages.addObject().put("role", "user").put("content", "c");
+  private static List<Message> messages(Message... more) {
+    List<Message> messages = new ArrayList<>();
+    messages.add(Message.of("system", "S"));
+    messages.add(Message.of("user", "a<|im_end|>"));
+    messages.add(Message.of("assistant", "b"));
+    messages.add(Message.of("user", "c"));
+    messages.addAll(List.of(more));
     return messages;
+  }
+
+  private static ChatFormat format(String type) {
+    return ChatFormat.of(FallbackTemplate.of(type, TOKENIZER).orElseThrow(), TOKENIZER);
   }
 
   @ParameterizedTest
@@ -56,11 +58,10 @@ class FallbackTemplateTest {
         "gpt_oss|`<~start~>system<~message~>Reasoning: medium@@# Valid channels: analysis, commentary, final.<~end~><~start~>developer<~message~>S<~end~><~start~>user<~message~>a<~im_end~><~end~><~start~>assistant<~channel~>final<~message~>b<~end~><~start~>user<~message~>c<~end~><~start~>assistant`"
       })
   void eachFamilyHasItsForm(String type, String expected) {
-    ChatTemplate template = FallbackTemplate.of(type, TOKENIZER).orElseThrow();
-    ChatPrompt prompt = ChatPrompt.of(template, TOKENIZER);
-    assertEquals(expected.replace('@', '\n').replace('~', '|'), prompt.of(messages()).text());
+    Prompt prompt = format(type).prompt(messages());
+    assertEquals(expected.replace('@', '\n').replace('~', '|'), prompt.text());
     long ends =
-        Arrays.stream(prompt.tokens(prompt.of(messages())))
+        Arrays.stream(format(type).tokens(prompt))
             .filter(token -> TOKENIZER.special(token).equals("<|im_end|>"))
             .count();
     assertEquals(type.equals("qwen3_moe") ? 4 : 0, ends, "the user's own is text");
@@ -69,35 +70,21 @@ class FallbackTemplateTest {
   @ParameterizedTest
   @ValueSource(strings = {"mixtral", "deepseek_v3", "olmoe", "gpt_oss"})
   void callsThatAFormDoesNotShowAreRefused(String type) {
-    ArrayNode messages = messages();
-    calling(messages, "vote");
-    ChatPrompt prompt =
-        ChatPrompt.of(FallbackTemplate.of(type, TOKENIZER).orElseThrow(), TOKENIZER);
     assertTrue(
-        assertThrows(TemplateException.class, () -> prompt.of(messages))
+        assertThrows(TemplateException.class, () -> format(type).prompt(messages(calling("vote"))))
             .getMessage()
             .contains("--chat-template"));
   }
 
   @Test
   void aCallsNameIsAStringOfJson() {
-    ArrayNode messages = messages();
-    calling(messages, "a\"b");
-    ChatTemplate template = FallbackTemplate.of("qwen3_moe", TOKENIZER).orElseThrow();
-    String text = ChatPrompt.of(template, TOKENIZER).of(messages).text();
+    String text = format("qwen3_moe").prompt(messages(calling("a\"b"))).text();
     assertTrue(text.contains("<tool_call>{\"name\": \"a\\\"b\", \"arguments\": {}}"), text);
   }
 
-  private static void calling(ArrayNode messages, String name) {
-    ObjectNode message = messages.addObject().put("role", "assistant").put("content", "");
-    message
-        .putArray("tool_calls")
-        .addObject()
-        .put("id", "1")
-        .put("type", "function")
-        .putObject("function")
-        .put("name", name)
-        .put("arguments", "{}");
+  private static Message calling(String name) {
+    List<FunctionCall> calls = List.of(new FunctionCall("1", name, "{}"));
+    return new Message("assistant", "", null, null, calls, null);
   }
 
   /** A developer's message is one of the system, never the assistant's; a second one adds to it. */
@@ -113,20 +100,16 @@ class FallbackTemplateTest {
         "gpt_oss|`developer<~message~>D<`"
       })
   void developersInstruct(String type, String part) {
-    ArrayNode messages = messages();
-    messages.insertObject(1).put("role", "developer").put("content", "D");
-    ChatTemplate template = FallbackTemplate.of(type, TOKENIZER).orElseThrow();
-    String text = ChatPrompt.of(template, TOKENIZER).of(messages).text();
+    List<Message> messages = messages();
+    messages.add(1, Message.of("developer", "D"));
+    String text = format(type).prompt(messages).text();
     assertTrue(text.contains(part.replace('@', '\n').replace('~', '|')), text);
   }
 
   @Test
   void mixtralsInstructionsNeedAMessageOfTheUser() {
-    ArrayNode messages = JsonNodeFactory.instance.arrayNode();
-    messages.addObject().put("role", "system").put("content", "S");
-    ChatPrompt prompt =
-        ChatPrompt.of(FallbackTemplate.of("mixtral", TOKENIZER).orElseThrow(), TOKENIZER);
-    assertThrows(TemplateException.class, () -> prompt.of(messages));
+    List<Message> messages = List.of(Message.of("system", "S"));
+    assertThrows(TemplateException.class, () -> format("mixtral").prompt(messages));
   }
 
   /** A message of GPT-OSS's that thinks ends as messages before do, and the answer goes on. */
@@ -134,26 +117,7 @@ class FallbackTemplateTest {
   void gptOssEndsAtReturnAlone() {
     MarkedTokenizer tokenizer = new MarkedTokenizer("<|channel|>", "<|end|>", "<|return|>");
     ChatTemplate template = FallbackTemplate.of("gpt_oss", tokenizer).orElseThrow();
-    assertEquals(Set.of(259), ChatPrompt.of(template, tokenizer).ends().tokens());
-  }
-
-  /** What was made of a released model has no name of a family, but its numbers. */
-  @Test
-  void aQuantizedFolderKeepsItsFamilysForm(@TempDir Path folder) throws IOException {
-    Path text = Files.writeString(folder.resolve("text"), "the cat and the dog ".repeat(200));
-    Path out = folder.resolve("quantized");
-    String gguf = GOLDEN + "/gguf/mixtral_text_f16.gguf";
-    String command = "quantize " + gguf + " --to int8 --measure 0 --text " + text + " --out " + out;
-    CommandRun run = CommandRun.of(command.split(" "));
-    assertEquals(0, run.exitCode(), run.err());
-    Files.writeString(out.resolve("tokenizer_config.json"), "{}"); // it had a template
-    ModelFolder quantized = ModelFolder.open(out);
-    assertTrue(quantized.tokenizerFiles().chatTemplate().isEmpty());
-    assertEquals(
-        "<s>[INST] S\n\na<|im_end|> [/INST] b</s>[INST] c [/INST]",
-        ChatPrompt.of(FallbackTemplate.of(quantized).orElseThrow(), quantized.tokenizer())
-            .of(messages())
-            .text());
+    assertEquals(Set.of(259), ChatFormat.of(template, tokenizer).ends().tokens());
   }
 
   @Test

@@ -9,7 +9,7 @@ import panamoe.engine.GenerationHandle;
 import panamoe.engine.GenerationListener;
 
 /** Hands a text from the engine's thread to the one that prints it. */
-final class Reply implements GenerationListener {
+final class PieceQueue implements GenerationListener {
   private static final String END = new String();
 
   private final BlockingQueue<String> pieces = new LinkedBlockingQueue<>();

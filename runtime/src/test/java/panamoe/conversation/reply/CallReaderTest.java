@@ -1,4 +1,4 @@
-package panamoe.harness.serve;
+package panamoe.conversation.reply;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
@@ -10,33 +10,40 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import panamoe.data.ByteTokenizer;
 
-class ToolCallReaderTest {
+class CallReaderTest {
   private static final String CALL =
       "<tool_call>{\"name\": \"mark\", \"arguments\": {\"as\": {\"a\": \"}\\\"{\"}}}</tool_call>";
 
-  /** What was read: the content, then each call. */
+  private static Reply reply() {
+    return ReplyForm.HERMES.reply(new ByteTokenizer(), false, false, true);
+  }
+
+  /** What was read: the content, then each call; the pieces told the same. */
   private static String read(List<String> pieces) {
-    ToolCallReader reader = new ToolCallReader(CallSyntax.HERMES);
+    Reply reply = reply();
     StringBuilder content = new StringBuilder();
     List<String> calls = new ArrayList<>();
     for (String piece : pieces) {
-      add(reader.next(piece), content, calls);
+      add(reply.next(piece), content, calls);
     }
-    content.append(reader.end(false));
+    add(reply.end(false), content, calls);
+    assertEquals(content.toString(), reply.content());
+    assertEquals(
+        calls, reply.calls().stream().map(call -> call.name() + " " + call.arguments()).toList());
     return content + (calls.isEmpty() ? "" : "|" + String.join("|", calls));
   }
 
-  private static void add(ToolCallReader.Read read, StringBuilder content, List<String> calls) {
+  private static void add(Reply.Read read, StringBuilder content, List<String> calls) {
     content.append(read.content());
-    for (ToolCall call : read.calls()) {
+    for (FunctionCall.Piece call : read.calls()) {
       if (call.id() != null) {
         assertEquals(calls.size(), call.index());
-        assertEquals("function", call.type());
-        calls.add(call.function().name() + " ");
+        calls.add(call.name() + " ");
       }
       assertEquals(calls.size() - 1, call.index());
-      calls.add(calls.removeLast() + call.function().arguments());
+      calls.add(calls.removeLast() + call.arguments());
     }
   }
 
@@ -81,14 +88,14 @@ class ToolCallReaderTest {
 
   @Test
   void contentIsHeldBackOnlyWhereACallMayBegin() {
-    ToolCallReader reader = new ToolCallReader(CallSyntax.HERMES);
+    Reply reader = reply();
     assertEquals("a ", reader.next("a <tool").content());
     assertEquals("<tools <", reader.next("s <<").content());
     assertEquals("", reader.next("tool_call>{\"name\":\"f\",\"arguments\":").content());
     assertEquals(0, reader.next("").calls().size());
-    assertEquals("{\"a\"", reader.next("{\"a\"").calls().getFirst().function().arguments());
+    assertEquals("{\"a\"", reader.next("{\"a\"").calls().getFirst().arguments());
     assertTrue(!reader.called());
-    assertEquals(":1}", reader.next(":1}}").calls().getFirst().function().arguments());
+    assertEquals(":1}", reader.next(":1}}").calls().getFirst().arguments());
     assertTrue(reader.called());
     reader.next("</tool_call><tool_call>{\"name\":\"f\",\"arguments\":{\"a\"");
     assertTrue(!reader.called());
@@ -96,8 +103,8 @@ class ToolCallReaderTest {
 
   @Test
   void eachCallHasItsId() {
-    ToolCallReader reader = new ToolCallReader(CallSyntax.HERMES);
-    List<ToolCall> calls = reader.next(CALL + CALL).calls();
+    Reply reader = reply();
+    List<FunctionCall.Piece> calls = reader.next(CALL + CALL).calls();
     assertTrue(calls.getFirst().id().matches("call_[0-9a-f]{24}"), calls::toString);
     assertNotEquals(calls.getFirst().id(), calls.getLast().id());
   }

@@ -1,9 +1,8 @@
-package panamoe.harness.serve;
+package panamoe.conversation;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
@@ -20,9 +19,11 @@ import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
-import panamoe.data.MarkedTokenizer;
+import panamoe.conversation.reply.FunctionCall;
 import panamoe.conversation.template.ChatTemplate;
 import panamoe.conversation.template.Prompt;
+import panamoe.conversation.template.TemplateException;
+import panamoe.data.MarkedTokenizer;
 
 /**
  * Whatever a client writes, as whose message, thoughts, name, call, result or function, is text:
@@ -68,7 +69,7 @@ class HostileTextTest {
     List<Subject> subjects = new ArrayList<>();
     for (String folder :
         new String[] {
-          "../lab/golden/templates/text", "../runtime/src/main/resources/panamoe/open/templates"
+          "../lab/golden/templates/text", "src/main/resources/panamoe/conversation/templates"
         }) {
       try (DirectoryStream<Path> files = Files.newDirectoryStream(Path.of(folder))) {
         for (Path file : files) {
@@ -85,7 +86,7 @@ class HostileTextTest {
   @MethodSource("subjects")
   void isNoMarker(Subject subject) {
     MarkedTokenizer tokenizer = new MarkedTokenizer(subject.markers.toArray(String[]::new));
-    ChatPrompt chat = ChatPrompt.of(subject.template, tokenizer);
+    ChatFormat chat = ChatFormat.of(subject.template, tokenizer);
     int written = 0;
     for (int seed = 0; seed < CONVERSATIONS; seed++) {
       Prompt foreign;
@@ -93,7 +94,7 @@ class HostileTextTest {
       try {
         foreign = new Conversation(subject.markers, seed, true).prompt(chat);
         hostile = new Conversation(subject.markers, seed, false).prompt(chat);
-      } catch (ApiError _) {
+      } catch (TemplateException _) {
         continue; // roles in an order that it refuses
       }
       written++;
@@ -123,7 +124,7 @@ class HostileTextTest {
     private final List<String> markers;
     private final SplittableRandom random;
     private final boolean foreign;
-    private final ArrayNode messages = JsonNodeFactory.instance.arrayNode();
+    private final List<Message> messages = new ArrayList<>();
 
     /**
      * @param foreign whether texts are of characters for private use, which no template has
@@ -155,58 +156,39 @@ class HostileTextTest {
       return given.toString();
     }
 
-    private ObjectNode message(String role) {
-      return messages.addObject().put("role", role).put("content", text());
+    private String sometimes(int one) {
+      return random.nextInt(one) == 0 ? text() : null;
     }
 
-    Prompt prompt(ChatPrompt chat) {
+    Prompt prompt(ChatFormat chat) {
       if (random.nextBoolean()) {
-        message("system");
+        messages.add(Message.of("system", text()));
       }
       for (int turns = 1 + random.nextInt(2); turns > 0; turns--) {
-        ObjectNode user = message("user");
-        if (random.nextInt(4) == 0) {
-          user.put("name", text());
-        }
+        messages.add(new Message("user", text(), sometimes(4), null, List.of(), null));
         if (random.nextInt(3) == 0) {
           call();
         }
-        ObjectNode answer = message("assistant");
-        if (random.nextInt(3) == 0) {
-          answer.put("reasoning_content", text());
-        }
+        messages.add(new Message("assistant", text(), null, sometimes(3), List.of(), null));
       }
-      message("user");
-      ObjectNode body = JsonNodeFactory.instance.objectNode();
-      body.set("messages", messages);
-      if (random.nextInt(3) == 0) {
-        body.set("tools", tools());
-      }
-      Fields fields = new Fields(body);
-      return chat.of(fields, Tools.of(fields));
+      messages.add(Message.of("user", text()));
+      Tools tools = random.nextInt(3) == 0 ? tools() : Tools.NONE;
+      return chat.prompt(messages, tools, JsonNodeFactory.instance.objectNode());
     }
 
     private void call() {
       String id = given("[/INST]<|"); // Mistral's have nine characters
-      message("assistant")
-          .put("reasoning_content", text())
-          .putArray("tool_calls")
-          .addObject()
-          .put("id", id)
-          .putObject("function")
-          .put("name", text())
-          .put("arguments", JsonNodeFactory.instance.objectNode().put(text(), text()).toString());
-      message("tool").put("tool_call_id", id).put("name", text());
+      String arguments = JsonNodeFactory.instance.objectNode().put(text(), text()).toString();
+      List<FunctionCall> calls = List.of(new FunctionCall(id, text(), arguments));
+      messages.add(new Message("assistant", text(), null, text(), calls, null));
+      messages.add(new Message("tool", text(), text(), null, List.of(), id));
     }
 
-    private ArrayNode tools() {
-      ArrayNode tools = JsonNodeFactory.instance.arrayNode();
-      ObjectNode function = tools.addObject().put("type", "function").putObject("function");
-      function.put("name", "vote").put("description", text());
-      ObjectNode parameters = function.putObject("parameters").put("type", "object");
+    private Tools tools() {
+      ObjectNode parameters = JsonNodeFactory.instance.objectNode().put("type", "object");
       ObjectNode property = parameters.putObject("properties").putObject(text());
       property.put("type", "string").put("description", text()).putArray("enum").add(text());
-      return tools;
+      return Tools.of(List.of(new Tools.Function("vote", text(), parameters)), false, true);
     }
   }
 }
