@@ -32,8 +32,8 @@ final class Attributes {
     Object found =
         switch (of) {
           case Map<?, ?> map when Values.isKey(index) -> map.get(index);
-          case List<?> list when Values.isNumber(index) -> element(list, index);
-          case Text text when Values.isNumber(index) -> character(text, index, budget);
+          case List<?> _, Text _ when Values.isNumber(index) && !(index instanceof Double) ->
+              element(of, index, budget);
           default -> null;
         };
     if (found == null && index instanceof Text name) {
@@ -121,26 +121,19 @@ final class Attributes {
     return items;
   }
 
-  private static Object element(List<?> list, Object index) {
-    if (index instanceof Double) {
+  /** An element of a list, a character of a text; null if there is none. */
+  private static Object element(Object of, Object index, Budget budget) {
+    long size = Values.length(of);
+    long place = Values.whole(index);
+    int at = (int) (place < 0 ? Math.max(place + size, -1) : Math.min(place, size));
+    if (at < 0 || at == size) {
       return null;
     }
-    long at = Values.whole(index);
-    at = at < 0 ? at + list.size() : at;
-    return at >= 0 && at < list.size() ? list.get((int) at) : null;
-  }
-
-  private static Object character(Text text, Object index, Budget budget) {
-    if (index instanceof Double) {
-      return null;
+    if (of instanceof List<?> list) {
+      return list.get(at);
     }
-    budget.spendOn(text);
-    int size = Chars.count(text);
-    long at = Values.whole(index);
-    at = at < 0 ? at + size : at;
-    return at >= 0 && at < size
-        ? text.slice(Chars.offset(text, (int) at), Chars.offset(text, (int) at + 1))
-        : null;
+    Text text = (Text) budget.spendOn(of);
+    return text.slice(Chars.offset(text, at), Chars.offset(text, at + 1));
   }
 
   /** {@code of[from:to:step]}; null: not given. */
@@ -172,12 +165,11 @@ final class Attributes {
       budget.spend(1);
       slice.add(elements.get((int) at));
     }
-    if (of instanceof Text) {
-      Text.Builder text = new Text.Builder();
-      slice.forEach(character -> text.append((Text) character));
-      return text.text();
-    }
-    return of instanceof Tuple ? new Tuple(slice) : slice;
+    return switch (of) {
+      case Text _ -> TextMethods.join(Text.EMPTY, slice, budget);
+      case Tuple _ -> new Tuple(slice);
+      default -> slice;
+    };
   }
 
   private static boolean isGiven(Object bound) {

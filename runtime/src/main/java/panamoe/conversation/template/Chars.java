@@ -1,7 +1,16 @@
 package panamoe.conversation.template;
 
+import java.util.regex.MatchResult;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
 /** Characters as Python's strings count and escape them. */
 final class Chars {
+  private static final Pattern ESCAPE =
+      Pattern.compile(
+          "\\\\(?:([0-7]{1,3})|(x\\p{XDigit}{2}|u\\p{XDigit}{4}|U\\p{XDigit}{8})|(.))",
+          Pattern.DOTALL);
+
   private Chars() {}
 
   /** Whether Python's {@code str.strip} removes it. */
@@ -14,73 +23,39 @@ final class Chars {
 
   /** The content of a string literal. An unknown escape stands for itself. */
   static String unescaped(String literal) {
-    if (literal.indexOf('\\') < 0) {
-      return literal;
-    }
-    StringBuilder text = new StringBuilder();
-    int at = 0;
-    while (at < literal.length()) {
-      char next = literal.charAt(at++);
-      if (next != '\\' || at == literal.length()) {
-        text.append(next);
-        continue;
-      }
-      char escape = literal.charAt(at++);
-      switch (escape) {
-        case 'n' -> text.append('\n');
-        case 't' -> text.append('\t');
-        case 'r' -> text.append('\r');
-        case 'b' -> text.append('\b');
-        case 'f' -> text.append('\f');
-        case 'a' -> text.append('\u0007');
-        case 'v' -> text.append('\u000b');
-        case '\\', '\'', '"' -> text.append(escape);
-        case '\n' -> {} // a line that goes on
-        case 'x', 'u', 'U' -> at += hexadecimal(literal, at, escape, text);
-        default -> {
-          if (escape >= '0' && escape <= '7') {
-            at += octal(literal, at - 1, text) - 1;
-          } else {
-            text.append('\\').append(escape);
-          }
-        }
-      }
-    }
-    return text.toString();
+    return ESCAPE.matcher(literal).replaceAll(found -> Matcher.quoteReplacement(character(found)));
   }
 
-  /** Appends the character of the digits at {@code at}; returns how many these are. */
-  private static int hexadecimal(String literal, int at, char escape, StringBuilder text) {
-    int digits = escape == 'x' ? 2 : escape == 'u' ? 4 : 8;
-    int point = 0;
-    for (int i = 0; i < digits; i++) {
-      int digit = at + i < literal.length() ? Character.digit(literal.charAt(at + i), 16) : -1;
-      if (digit < 0 || point > Character.MAX_CODE_POINT >> 4) {
+  private static String character(MatchResult escape) {
+    if (escape.group(1) != null) {
+      return Character.toString(Integer.parseInt(escape.group(1), 8));
+    }
+    String hexadecimal = escape.group(2);
+    if (hexadecimal != null) {
+      long point = Long.parseLong(hexadecimal.substring(1), 16);
+      if (point > Character.MAX_CODE_POINT) {
+        throw new TemplateException("the escape \\U is beyond all characters");
+      }
+      return Character.toString((int) point);
+    }
+    String kind = escape.group(3);
+    return switch (kind) {
+      case "n" -> "\n";
+      case "t" -> "\t";
+      case "r" -> "\r";
+      case "b" -> "\b";
+      case "f" -> "\f";
+      case "a" -> "\u0007";
+      case "v" -> "\u000b";
+      case "\\", "'", "\"" -> kind;
+      case "\n" -> ""; // a line that goes on
+      case "x", "u", "U" -> {
+        int digits = kind.equals("x") ? 2 : kind.equals("u") ? 4 : 8;
         throw new TemplateException(
-            "the escape \\" + escape + " has not " + digits + " digits of a character");
+            "the escape \\" + kind + " has not " + digits + " digits of a character");
       }
-      point = point << 4 | digit;
-    }
-    if (point > Character.MAX_CODE_POINT) {
-      throw new TemplateException("the escape \\" + escape + " is beyond all characters");
-    }
-    text.appendCodePoint(point);
-    return digits;
-  }
-
-  private static int octal(String literal, int at, StringBuilder text) {
-    int point = 0;
-    int digits = 0;
-    while (digits < 3 && at + digits < literal.length()) {
-      int digit = Character.digit(literal.charAt(at + digits), 8);
-      if (digit < 0) {
-        break;
-      }
-      point = point << 3 | digit;
-      digits++;
-    }
-    text.appendCodePoint(point);
-    return digits;
+      default -> escape.group();
+    };
   }
 
   /** The number of code points. */

@@ -18,7 +18,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.function.Supplier;
 import panamoe.data.DataException;
 import panamoe.data.ReleasedTokenizer;
 import panamoe.io.FileTrouble;
@@ -41,23 +40,25 @@ public final class ChatTemplate {
   private static final int MOST_CONFIG_BYTES = 64 << 20;
   private static final String KEY = "chat_template";
 
+  /** The template of all conversations, but those with functions if there is {@link #TOOLS}. */
+  private static final String USUAL = "default";
+
+  private static final String TOOLS = "tool_use";
+
   private final String name;
-  private final Template template;
-  private final Template withTools;
+  private final Map<String, Template> templates; // by USUAL and TOOLS, or USUAL alone
   private final Map<String, String> tokens;
-  private final Supplier<LocalDateTime> clock;
+  private final LocalDateTime time; // null: now
 
   private ChatTemplate(
       String name,
-      Template template,
-      Template withTools,
+      Map<String, Template> templates,
       Map<String, String> tokens,
-      Supplier<LocalDateTime> clock) {
+      LocalDateTime time) {
     this.name = name;
-    this.template = template;
-    this.withTools = withTools;
-    this.tokens = Map.copyOf(tokens);
-    this.clock = clock;
+    this.templates = templates;
+    this.tokens = tokens;
+    this.time = time;
   }
 
   /**
@@ -69,12 +70,8 @@ public final class ChatTemplate {
    * @throws TemplateException with the line, if the text is malformed or too long
    */
   public static ChatTemplate of(String text, String name, Map<String, String> tokens) {
-    Template template = Template.parse(text);
-    return new ChatTemplate(name, template, template, tokens, ChatTemplate::now);
-  }
-
-  private static LocalDateTime now() {
-    return LocalDateTime.now(ZoneId.systemDefault());
+    Map<String, Template> templates = Map.of(USUAL, Template.parse(text));
+    return new ChatTemplate(name, templates, Map.copyOf(tokens), null);
   }
 
   private static Template parse(String text, String name) {
@@ -102,15 +99,22 @@ public final class ChatTemplate {
   /** The template in the content of {@link #CONFIG}, whose key {@code name} is in messages. */
   private static Optional<ChatTemplate> in(JsonNode config, String name) {
     JsonNode given = config.path(KEY);
+    Map<String, Template> templates = new HashMap<>();
     if (given.isTextual()) {
-      return Optional.of(of(parse(given.textValue(), name), name, config));
-    }
-    if (!given.isArray()) {
+      templates.put(USUAL, parse(given.textValue(), name));
+    } else if (given.isArray()) {
+      for (JsonNode one : given) {
+        String key = one.path("name").asText();
+        templates.put(key, parse(one.path("template").asText(), name + " " + key));
+      }
+      if (!templates.containsKey(USUAL)) {
+        throw new DataException(name + " has no template of the name " + USUAL);
+      }
+      templates.keySet().retainAll(Set.of(USUAL, TOOLS));
+    } else {
       return Optional.empty();
     }
-    Map<String, String> texts = new HashMap<>();
-    given.forEach(one -> texts.put(one.path("name").asText(), one.path("template").asText()));
-    return Optional.of(of(texts, name, tokens(config)));
+    return Optional.of(new ChatTemplate(name, templates, tokens(config), null));
   }
 
   /**
@@ -138,26 +142,13 @@ public final class ChatTemplate {
       }
     }
     Map<String, String> texts = ReleasedTokenizer.chatTemplates(metadata);
-    if (texts.keySet().equals(Set.of("default"))) {
-      config.put(KEY, texts.get("default"));
+    if (texts.keySet().equals(Set.of(USUAL))) {
+      config.put(KEY, texts.get(USUAL));
     } else if (!texts.isEmpty()) {
       ArrayNode named = config.putArray(KEY);
       texts.forEach((name, text) -> named.addObject().put("name", name).put("template", text));
     }
     return config;
-  }
-
-  /** Templates by name: the usual one, and another for conversations with tools if there is one. */
-  private static ChatTemplate of(
-      Map<String, String> texts, String name, Map<String, String> tokens) {
-    Map<String, Template> templates = new HashMap<>();
-    texts.forEach((key, text) -> templates.put(key, parse(text, name + " " + key)));
-    Template usual = templates.get("default");
-    if (usual == null) {
-      throw new DataException(name + " has no template of the name default");
-    }
-    return new ChatTemplate(
-        name, usual, templates.getOrDefault("tool_use", usual), tokens, ChatTemplate::now);
   }
 
   /**
@@ -168,11 +159,8 @@ public final class ChatTemplate {
    */
   public static ChatTemplate read(Path file, JsonNode config) {
     String name = file.toString();
-    return of(parse(utf8(file, MOST_TEMPLATE_BYTES), name), name, config);
-  }
-
-  private static ChatTemplate of(Template template, String name, JsonNode config) {
-    return new ChatTemplate(name, template, template, tokens(config), ChatTemplate::now);
+    Template template = parse(utf8(file, MOST_TEMPLATE_BYTES), name);
+    return new ChatTemplate(name, Map.of(USUAL, template), tokens(config), null);
   }
 
   /** The content of {@link #CONFIG} in a model's folder; a missing node if the folder lacks it. */
@@ -232,7 +220,7 @@ public final class ChatTemplate {
 
   /** Whether its text has these words: a marker that it writes, for one. */
   public boolean mentions(String words) {
-    return template.source().contains(words) || withTools.source().contains(words);
+    return templates.values().stream().anyMatch(each -> each.source().contains(words));
   }
 
   /** The text of the special token that templates have this name for, such as {@code eos_token}. */
@@ -242,7 +230,7 @@ public final class ChatTemplate {
 
   /** The same template, for which it is always this time. */
   public ChatTemplate at(LocalDateTime time) {
-    return new ChatTemplate(name, template, withTools, tokens, () -> time);
+    return new ChatTemplate(name, templates, tokens, time);
   }
 
   /**
@@ -279,8 +267,11 @@ public final class ChatTemplate {
     if (values.get("messages") instanceof List<?> messages) {
       messages.forEach(ChatTemplate::trustRole);
     }
-    boolean tools = Values.truth(values.getOrDefault("tools", None.NONE));
-    return (tools ? withTools : template).render(values, clock.get()).prompt();
+    Template usual = templates.get(USUAL);
+    boolean tools = Values.truth(values.get("tools"));
+    return (tools ? templates.getOrDefault(TOOLS, usual) : usual)
+        .render(values, time == null ? LocalDateTime.now(ZoneId.systemDefault()) : time)
+        .prompt();
   }
 
   /** Some templates make a marker of a role: a plain word is as good as their own text. */

@@ -59,6 +59,17 @@ final class Cursor {
     }
   }
 
+  /** Reads items with commas between them, up to and with {@code end}. */
+  void list(String end, Runnable item) {
+    while (!is(end)) {
+      item.run();
+      if (!takes(",")) {
+        break;
+      }
+    }
+    require(end);
+  }
+
   Token require(Kind kind, String expected) {
     if (!is(kind)) {
       throw wrong(expected);

@@ -1,76 +1,63 @@
 package panamoe.conversation.template;
 
-import java.util.List;
+import java.util.LinkedHashMap;
 import java.util.Map;
 
-/** What has a value. Each knows its line in the template. */
-sealed interface Expression {
-  int line();
+/** What has a value in a scope. */
+@FunctionalInterface
+interface Expression {
+  Object value(Scope scope);
 
-  record Literal(Object value, int line) implements Expression {}
+  /** Whether its value is true. */
+  default boolean truth(Scope scope) {
+    return Values.truth(value(scope));
+  }
 
-  record Name(String name, int line) implements Expression {}
+  /** What stands in the parentheses of a call. */
+  @FunctionalInterface
+  interface Inputs {
+    Inputs NONE = _ -> Arguments.NONE;
 
-  record ListOf(List<Expression> items, int line) implements Expression {}
+    Arguments in(Scope scope);
+  }
 
-  record TupleOf(List<Expression> items, int line) implements Expression {}
+  /** A part of a template, whose failures tell their line. */
+  static Expression at(int line, Expression part) {
+    return scope -> {
+      scope.budget().enter();
+      try {
+        return part.value(scope);
+      } catch (TemplateException e) {
+        throw e.at(line);
+      } finally {
+        scope.budget().leave();
+      }
+    };
+  }
 
-  record MappingOf(List<Expression> keys, List<Expression> values, int line)
-      implements Expression {}
+  /** A call, to which a tag can give a body. */
+  record Call(Expression of, Inputs inputs, int line) implements Expression {
+    @Override
+    public Object value(Scope scope) {
+      return at(line, inner -> call(of.value(inner), inputs.in(inner), inner)).value(scope);
+    }
 
-  /** {@code of.name}. */
-  record Attribute(Expression of, String name, int line) implements Expression {}
+    /** What it gives with one argument more. */
+    Object with(String name, Object value, Scope scope) {
+      Arguments given = inputs.in(scope);
+      Map<String, Object> named = new LinkedHashMap<>(given.named());
+      named.put(name, value);
+      Arguments all = new Arguments(given.positional(), named);
+      return at(line, inner -> call(of.value(inner), all, inner)).value(scope);
+    }
 
-  /** {@code of[index]}. */
-  record Item(Expression of, Expression index, int line) implements Expression {}
-
-  /** {@code of[from:to:step]}; null: not given. */
-  record Slice(Expression of, Expression from, Expression to, Expression step, int line)
-      implements Expression {}
-
-  record Call(Expression of, Inputs inputs, int line) implements Expression {}
-
-  record Filter(Expression of, String name, Inputs inputs, int line) implements Expression {}
-
-  record Test(Expression of, String name, Inputs inputs, int line) implements Expression {}
-
-  record Negative(Expression of, int line) implements Expression {}
-
-  record Positive(Expression of, int line) implements Expression {}
-
-  record Not(Expression of, int line) implements Expression {}
-
-  record And(Expression left, Expression right, int line) implements Expression {}
-
-  record Or(Expression left, Expression right, int line) implements Expression {}
-
-  /** Arithmetic, and {@code ~}. */
-  record Binary(String operator, Expression left, Expression right, int line)
-      implements Expression {}
-
-  /** {@code first < second == third}: each pair holds. */
-  record Comparison(List<String> operators, List<Expression> operands, int line)
-      implements Expression {}
-
-  /**
-   * {@code then if test else otherwise}.
-   *
-   * @param otherwise null: undefined
-   */
-  record Conditional(Expression test, Expression then, Expression otherwise, int line)
-      implements Expression {}
-
-  /**
-   * What a call is given.
-   *
-   * @param list more positional ones, after {@code *}; null without
-   * @param mapping more named ones, after {@code **}; null without
-   */
-  record Inputs(
-      List<Expression> positional,
-      Map<String, Expression> named,
-      Expression list,
-      Expression mapping) {
-    static final Inputs NONE = new Inputs(List.of(), Map.of(), null, null);
+    private static Object call(Object callee, Arguments arguments, Scope scope) {
+      return switch (callee) {
+        case Function function -> scope.budget().spendOn(function.call(arguments));
+        case Undefined undefined -> throw undefined.error();
+        default ->
+            throw new TemplateException("'" + Values.type(callee) + "' object is not callable");
+      };
+    }
   }
 }

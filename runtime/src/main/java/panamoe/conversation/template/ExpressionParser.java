@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Supplier;
 import panamoe.conversation.template.Expression.Inputs;
 import panamoe.conversation.template.Token.Kind;
 
@@ -38,7 +39,9 @@ final class ExpressionParser {
       items.add(conditional ? whole() : or());
       comma |= cursor.is(",");
     } while (cursor.takes(","));
-    return comma ? new Expression.TupleOf(items, line) : items.getFirst();
+    return comma
+        ? Expression.at(line, scope -> new Tuple(OperandParser.values(items, scope)))
+        : items.getFirst();
   }
 
   private boolean endsTuple() {
@@ -56,8 +59,10 @@ final class ExpressionParser {
     while (cursor.is("if")) {
       int line = cursor.take().line();
       Expression test = or();
-      Expression otherwise = cursor.takes("else") ? whole() : null;
-      then = new Expression.Conditional(test, then, otherwise, line);
+      Expression otherwise =
+          cursor.takes("else") ? whole() : _ -> new Undefined("the condition has no else");
+      Expression kept = then;
+      then = Expression.at(line, scope -> (test.truth(scope) ? kept : otherwise).value(scope));
     }
     cursor.leave();
     return then;
@@ -65,19 +70,24 @@ final class ExpressionParser {
 
   /** One expression without {@code if} and {@code else}, which belong to its tag. */
   Expression or() {
-    Expression left = and();
-    while (cursor.is("or")) {
-      int line = cursor.take().line();
-      left = new Expression.Or(left, and(), line);
-    }
-    return left;
+    return junction("or", () -> junction("and", this::not));
   }
 
-  private Expression and() {
-    Expression left = not();
-    while (cursor.is("and")) {
+  /** Operands of {@code and} or {@code or}: the value of the first that decides. */
+  private Expression junction(String operator, Supplier<Expression> operand) {
+    boolean decides = operator.equals("or");
+    Expression left = operand.get();
+    while (cursor.is(operator)) {
       int line = cursor.take().line();
-      left = new Expression.And(left, not(), line);
+      Expression first = left;
+      Expression right = operand.get();
+      left =
+          Expression.at(
+              line,
+              scope -> {
+                Object value = first.value(scope);
+                return Values.truth(value) == decides ? value : right.value(scope);
+              });
     }
     return left;
   }
@@ -88,9 +98,9 @@ final class ExpressionParser {
     }
     cursor.enter();
     int line = cursor.take().line();
-    Expression not = new Expression.Not(not(), line);
+    Expression negated = not();
     cursor.leave();
-    return not;
+    return Expression.at(line, scope -> !negated.truth(scope));
   }
 
   private Expression comparison() {
@@ -111,7 +121,19 @@ final class ExpressionParser {
     }
     return operators.isEmpty()
         ? compared.getFirst()
-        : new Expression.Comparison(operators, compared, line);
+        : Expression.at(line, scope -> holds(compared, operators, scope));
+  }
+
+  /** Whether each pair of neighbours compares so. */
+  private static boolean holds(List<Expression> compared, List<String> operators, Scope scope) {
+    Object left = compared.getFirst().value(scope);
+    boolean holds = true;
+    for (int i = 0; holds && i < operators.size(); i++) {
+      Object right = compared.get(i + 1).value(scope);
+      holds = Tests.compare(operators.get(i), left, right, scope.budget());
+      left = right;
+    }
+    return holds;
   }
 
   private Expression binary(int level) {
@@ -121,7 +143,16 @@ final class ExpressionParser {
     Expression left = binary(level + 1);
     while (cursor.is(Kind.OPERATOR) && LEVELS.get(level).contains(cursor.next().text())) {
       Token operator = cursor.take();
-      left = new Expression.Binary(operator.text(), left, binary(level + 1), operator.line());
+      Expression first = left;
+      Expression second = binary(level + 1);
+      left =
+          Expression.at(
+              operator.line(),
+              scope ->
+                  scope
+                      .budget()
+                      .spendOn(
+                          Arithmetic.of(operator.text(), first.value(scope), second.value(scope))));
     }
     return left;
   }
@@ -130,10 +161,11 @@ final class ExpressionParser {
     cursor.enter();
     int line = cursor.line();
     Expression value;
-    if (cursor.takes("-")) {
-      value = new Expression.Negative(unary(false), line);
-    } else if (cursor.takes("+")) {
-      value = new Expression.Positive(unary(false), line);
+    if (cursor.is("-") || cursor.is("+")) {
+      long sign = cursor.take().text().equals("-") ? -1 : 1;
+      Expression of = unary(false);
+      value =
+          Expression.at(line, scope -> Arithmetic.of("*", sign, Values.number(of.value(scope))));
     } else {
       value = operands.primary();
     }
@@ -172,20 +204,23 @@ final class ExpressionParser {
 
   private Expression filter(Expression of, int line) {
     String name = dotted();
-    return new Expression.Filter(of, name, cursor.is("(") ? operands.inputs() : Inputs.NONE, line);
+    Inputs inputs = cursor.is("(") ? operands.inputs() : Inputs.NONE;
+    return Expression.at(
+        line, scope -> Filters.apply(name, of.value(scope), inputs.in(scope), scope.budget()));
   }
 
   private Expression test(Expression of, int line) {
     boolean negated = cursor.takes("not");
     String name = dotted();
-    Inputs inputs = Inputs.NONE;
-    if (cursor.is("(")) {
-      inputs = operands.inputs();
-    } else if (beginsOperand()) {
-      inputs = new Inputs(List.of(operands.postfix(operands.primary())), Map.of(), null, null);
-    }
-    Expression test = new Expression.Test(of, name, inputs, line);
-    return negated ? new Expression.Not(test, line) : test;
+    Inputs inputs = cursor.is("(") ? operands.inputs() : beginsOperand() ? operand() : Inputs.NONE;
+    return Expression.at(
+        line,
+        scope -> Tests.holds(name, of.value(scope), inputs.in(scope), scope.budget()) != negated);
+  }
+
+  private Inputs operand() {
+    Expression only = operands.postfix(operands.primary());
+    return scope -> new Arguments(List.of(only.value(scope)), Map.of());
   }
 
   private boolean beginsOperand() {

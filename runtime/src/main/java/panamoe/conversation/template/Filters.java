@@ -50,7 +50,7 @@ final class Filters {
 
   private static Object otherwise(Object value, Arguments arguments, Budget budget) {
     Object[] bound = arguments.bind("default_value", "boolean");
-    boolean alsoFalse = bound[1] != null && Values.truth(bound[1]);
+    boolean alsoFalse = Values.truth(bound[1]);
     boolean kept = alsoFalse ? Values.truth(value) : !(value instanceof Undefined);
     return kept ? value : bound[0] == null ? Text.EMPTY : bound[0];
   }

@@ -6,25 +6,14 @@ import java.util.List;
 import java.util.Map;
 
 /** Values as JSON, as Python's {@code json.dumps} writes it. */
-final class JsonText {
-  private final Text.Builder into = new Text.Builder();
-  private final boolean ascii;
-  private final String indent;
-  private final Text comma;
-  private final Text colon;
-  private final boolean sorted;
-  private final Budget budget;
-
-  private JsonText(
-      boolean ascii, String indent, Text comma, Text colon, boolean sorted, Budget budget) {
-    this.ascii = ascii;
-    this.indent = indent;
-    this.comma = comma;
-    this.colon = colon;
-    this.sorted = sorted;
-    this.budget = budget;
-  }
-
+record JsonText(
+    Text.Builder into,
+    boolean ascii,
+    String indent,
+    Text comma,
+    Text colon,
+    boolean sorted,
+    Budget budget) {
   /** The filter {@code tojson}, with {@code json.dumps}'s arguments. */
   static Text of(Object value, Arguments arguments, Budget budget) {
     Object[] bound = arguments.bind("ensure_ascii", "indent", "separators", "sort_keys");
@@ -43,13 +32,11 @@ final class JsonText {
     } else if (bound[2] != null && bound[2] != None.NONE) {
       throw new TemplateException("separators are not two strings");
     }
-    JsonText json = new JsonText(is(bound[0]), indent, comma, colon, is(bound[3]), budget);
-    json.write(value, 0);
-    return json.into.text();
-  }
-
-  private static boolean is(Object flag) {
-    return flag != null && Values.truth(flag);
+    boolean ascii = Values.truth(bound[0]);
+    boolean sorted = Values.truth(bound[3]);
+    Text.Builder into = new Text.Builder();
+    new JsonText(into, ascii, indent, comma, colon, sorted, budget).write(value, 0);
+    return into.text();
   }
 
   private void write(Object value, int depth) {

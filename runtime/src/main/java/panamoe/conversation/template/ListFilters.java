@@ -6,8 +6,9 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.Predicate;
 import java.util.function.UnaryOperator;
-import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /** Filters of lists and mappings. */
 final class ListFilters {
@@ -46,7 +47,7 @@ final class ListFilters {
         : first ? elements.getFirst() : elements.getLast();
   }
 
-  private static Object items(Object value, Budget budget) {
+  private static List<Object> items(Object value, Budget budget) {
     return switch (value) {
       case Undefined _ -> List.of();
       case Map<?, ?> map -> Attributes.items(map, budget);
@@ -57,26 +58,18 @@ final class ListFilters {
   private static Object reverse(Object value, Arguments arguments, Budget budget) {
     List<Object> reversed = new ArrayList<>(Values.elements(value, budget));
     Collections.reverse(reversed);
-    if (!(value instanceof Text)) {
-      return reversed;
-    }
-    Text.Builder text = new Text.Builder();
-    reversed.forEach(character -> text.append((Text) character));
-    return text.text();
+    return value instanceof Text ? TextMethods.join(Text.EMPTY, reversed, budget) : reversed;
   }
 
   private static Object join(Object value, Arguments arguments, Budget budget) {
     Object[] bound = arguments.bind("d", "attribute");
     Text separator = bound[0] == null ? Text.EMPTY : Printing.str(bound[0]);
     UnaryOperator<Object> attribute = attribute(bound[1], null, budget);
-    Text.Builder joined = new Text.Builder();
-    boolean first = true;
+    List<Object> printed = new ArrayList<>();
     for (Object element : Values.elements(value, budget)) {
-      budget.spend(1);
-      joined.append(first ? Text.EMPTY : separator).append(Printing.str(attribute.apply(element)));
-      first = false;
+      printed.add(Printing.str(attribute.apply(element)));
     }
-    return joined.text();
+    return TextMethods.join(separator, printed, budget);
   }
 
   /**
@@ -105,14 +98,10 @@ final class ListFilters {
   }
 
   private static Object folded(Object value, Object caseSensitive) {
-    boolean folds = caseSensitive == null || !Values.truth(caseSensitive);
+    boolean folds = !Values.truth(caseSensitive);
     return folds && value instanceof Text text
         ? text.map(part -> part.toLowerCase(Locale.ROOT))
         : value;
-  }
-
-  private static boolean is(Object flag) {
-    return flag != null && Values.truth(flag);
   }
 
   private static List<Object> sorted(
@@ -127,7 +116,7 @@ final class ListFilters {
           .map(element -> new Object[] {key.apply(element), element})
           .sorted(reverse ? order.reversed() : order)
           .map(pair -> pair[1])
-          .collect(Collectors.toCollection(ArrayList::new));
+          .toList();
     } catch (IllegalArgumentException _) { // not a number is neither more nor less than others
       throw new TemplateException("the values have no common order");
     }
@@ -146,7 +135,7 @@ final class ListFilters {
             attributes.size() == 1
                 ? folded(attributes.getFirst().apply(element), bound[1])
                 : attributes.stream().map(each -> folded(each.apply(element), bound[1])).toList(),
-        is(bound[0]),
+        Values.truth(bound[0]),
         budget);
   }
 
@@ -154,15 +143,10 @@ final class ListFilters {
     Object[] bound = arguments.bind("case_sensitive", "by", "reverse");
     int by = bound[1] != null && Printing.str(bound[1]).chars().equals("value") ? 1 : 0;
     return sorted(
-        asList(items(value, budget)),
+        items(value, budget),
         pair -> folded(((Tuple) pair).get(by), bound[0]),
-        is(bound[2]),
+        Values.truth(bound[2]),
         budget);
-  }
-
-  @SuppressWarnings("unchecked") // lists of templates hold all values
-  private static List<Object> asList(Object value) {
-    return (List<Object>) value;
   }
 
   private static Object unique(Object value, Arguments arguments, Budget budget) {
@@ -216,12 +200,7 @@ final class ListFilters {
       String filter = Values.text(arguments.positional().getFirst()).chars();
       function = element -> Filters.apply(filter, element, arguments.after(1), budget);
     }
-    List<Object> mapped = new ArrayList<>();
-    for (Object element : elementsOfTrue(value, budget)) {
-      budget.spend(1);
-      mapped.add(function.apply(element));
-    }
-    return mapped;
+    return elementsOfTrue(value, budget).map(function).toList();
   }
 
   /** The elements that pass a test, or do not; without a test the true ones. */
@@ -234,28 +213,25 @@ final class ListFilters {
     UnaryOperator<Object> attribute =
         attribute(byAttribute ? given.getFirst() : null, null, budget);
     int before = byAttribute ? 1 : 0;
-    List<Object> selected = new ArrayList<>();
-    for (Object element : elementsOfTrue(value, budget)) {
-      budget.spend(1);
-      Object tested = attribute.apply(element);
-      boolean holds =
-          given.size() == before
-              ? Values.truth(tested)
-              : Tests.holds(
-                  Values.text(given.get(before)).chars(),
-                  tested,
-                  arguments.after(before + 1),
-                  budget);
-      if (holds == wanted) {
-        selected.add(element);
-      }
-    }
-    return selected;
+    Predicate<Object> holds =
+        given.size() == before
+            ? Values::truth
+            : tested ->
+                Tests.holds(
+                    Values.text(given.get(before)).chars(),
+                    tested,
+                    arguments.after(before + 1),
+                    budget);
+    return elementsOfTrue(value, budget)
+        .filter(element -> holds.test(attribute.apply(element)) == wanted)
+        .toList();
   }
 
   /** Of none, too, there are no elements. */
-  private static List<Object> elementsOfTrue(Object value, Budget budget) {
-    return Values.truth(value) ? Values.elements(value, budget) : List.of();
+  private static Stream<Object> elementsOfTrue(Object value, Budget budget) {
+    List<Object> elements = Values.truth(value) ? Values.elements(value, budget) : List.of();
+    budget.spend(elements.size());
+    return elements.stream();
   }
 
   private static Object groupby(Object value, Arguments arguments, Budget budget) {

@@ -28,10 +28,10 @@ final class OperandParser {
       case NAME -> {
         cursor.take();
         return switch (token.text()) {
-          case "true", "True" -> new Expression.Literal(true, line);
-          case "false", "False" -> new Expression.Literal(false, line);
-          case "none", "None" -> new Expression.Literal(None.NONE, line);
-          default -> new Expression.Name(token.text(), line);
+          case "true", "True" -> literal(true, line);
+          case "false", "False" -> literal(false, line);
+          case "none", "None" -> literal(None.NONE, line);
+          default -> Expression.at(line, scope -> scope.get(token.text()));
         };
       }
       case STRING -> {
@@ -39,21 +39,21 @@ final class OperandParser {
         while (cursor.is(Kind.STRING)) {
           text.append(cursor.take().text());
         }
-        return new Expression.Literal(Text.of(text.toString()), line);
+        return literal(Text.of(text.toString()), line);
       }
       case INTEGER, FLOAT -> {
         cursor.take();
-        return new Expression.Literal(number(token), line);
+        return literal(number(token), line);
       }
       default -> {
         if (cursor.takes("(")) {
           Expression inner =
-              cursor.is(")") ? new Expression.TupleOf(List.of(), line) : expressions.tuple(true);
+              cursor.is(")") ? literal(new Tuple(List.of()), line) : expressions.tuple(true);
           cursor.require(")");
           return inner;
         }
         if (cursor.takes("[")) {
-          return new Expression.ListOf(items("]"), line);
+          return list(line);
         }
         if (cursor.takes("{")) {
           return mapping(line);
@@ -61,6 +61,18 @@ final class OperandParser {
         throw cursor.wrong("an expression");
       }
     }
+  }
+
+  private static Expression literal(Object value, int line) {
+    return Expression.at(line, _ -> value);
+  }
+
+  static List<Object> values(List<Expression> expressions, Scope scope) {
+    List<Object> values = new ArrayList<>(expressions.size());
+    for (Expression expression : expressions) {
+      values.add(expression.value(scope));
+    }
+    return values;
   }
 
   private static Object number(Token token) {
@@ -75,31 +87,29 @@ final class OperandParser {
     }
   }
 
-  private List<Expression> items(String end) {
+  private Expression list(int line) {
     List<Expression> items = new ArrayList<>();
-    while (!cursor.is(end)) {
-      items.add(expressions.whole());
-      if (!cursor.takes(",")) {
-        break;
-      }
-    }
-    cursor.require(end);
-    return items;
+    cursor.list("]", () -> items.add(expressions.whole()));
+    return Expression.at(line, scope -> values(items, scope));
   }
 
   private Expression mapping(int line) {
-    List<Expression> keys = new ArrayList<>();
-    List<Expression> values = new ArrayList<>();
-    while (!cursor.is("}")) {
-      keys.add(expressions.whole());
-      cursor.require(":");
-      values.add(expressions.whole());
-      if (!cursor.takes(",")) {
-        break;
-      }
-    }
-    cursor.require("}");
-    return new Expression.MappingOf(keys, values, line);
+    Map<Expression, Expression> entries = new LinkedHashMap<>(); // keys that look alike differ
+    cursor.list(
+        "}",
+        () -> {
+          Expression key = expressions.whole();
+          cursor.require(":");
+          entries.put(key, expressions.whole());
+        });
+    return Expression.at(
+        line,
+        scope -> {
+          Map<Object, Object> map = new LinkedHashMap<>();
+          entries.forEach(
+              (key, value) -> map.put(Values.key(key.value(scope)), value.value(scope)));
+          return map;
+        });
   }
 
   /** Attributes, items and calls of a value. */
@@ -108,14 +118,7 @@ final class OperandParser {
     while (true) {
       int line = cursor.line();
       if (cursor.takes(".")) {
-        Token name = cursor.take();
-        value =
-            switch (name.kind()) {
-              case NAME -> new Expression.Attribute(value, name.text(), line);
-              case INTEGER ->
-                  new Expression.Item(value, new Expression.Literal(number(name), line), line);
-              default -> throw new TemplateException("after . there is no name").at(line);
-            };
+        value = attribute(value, cursor.take(), line);
       } else if (cursor.takes("[")) {
         value = subscript(value, line);
       } else if (cursor.is("(")) {
@@ -124,6 +127,21 @@ final class OperandParser {
         return value;
       }
     }
+  }
+
+  private static Expression attribute(Expression of, Token name, int line) {
+    return switch (name.kind()) {
+      case NAME ->
+          Expression.at(
+              line, scope -> Attributes.attribute(of.value(scope), name.text(), scope.budget()));
+      case INTEGER -> item(of, literal(number(name), line), line);
+      default -> throw new TemplateException("after . there is no name").at(line);
+    };
+  }
+
+  private static Expression item(Expression of, Expression index, int line) {
+    return Expression.at(
+        line, scope -> Attributes.item(of.value(scope), index.value(scope), scope.budget()));
   }
 
   private Expression subscript(Expression of, int line) {
@@ -145,8 +163,20 @@ final class OperandParser {
     }
     cursor.require("]");
     return colons == 0
-        ? new Expression.Item(of, bounds[0], line)
-        : new Expression.Slice(of, bounds[0], bounds[1], bounds[2], line);
+        ? item(of, bounds[0], line)
+        : Expression.at(
+            line,
+            scope ->
+                Attributes.slice(
+                    of.value(scope),
+                    bound(bounds[0], scope),
+                    bound(bounds[1], scope),
+                    bound(bounds[2], scope),
+                    scope.budget()));
+  }
+
+  private static Object bound(Expression bound, Scope scope) {
+    return bound == null ? null : bound.value(scope);
   }
 
   /** What stands in parentheses after a name that is called. */
@@ -154,27 +184,38 @@ final class OperandParser {
     cursor.require("(");
     List<Expression> positional = new ArrayList<>();
     Map<String, Expression> named = new LinkedHashMap<>();
-    Expression list = null;
-    Expression mapping = null;
-    while (!cursor.is(")")) {
-      if (cursor.takes("*")) {
-        list = expressions.whole();
-      } else if (cursor.takes("**")) {
-        mapping = expressions.whole();
-      } else if (cursor.is(Kind.NAME) && cursor.following().is("=")) {
-        String name = cursor.name();
-        cursor.take();
-        named.put(name, expressions.whole());
-      } else if (named.isEmpty() && list == null && mapping == null) {
-        positional.add(expressions.whole());
-      } else {
-        throw cursor.wrong("a named argument");
+    Expression[] more = new Expression[2]; // a list after *, a mapping after **
+    cursor.list(
+        ")",
+        () -> {
+          if (cursor.takes("*")) {
+            more[0] = expressions.whole();
+          } else if (cursor.takes("**")) {
+            more[1] = expressions.whole();
+          } else if (cursor.is(Kind.NAME) && cursor.following().is("=")) {
+            String name = cursor.name();
+            cursor.take();
+            named.put(name, expressions.whole());
+          } else if (named.isEmpty() && more[0] == null && more[1] == null) {
+            positional.add(expressions.whole());
+          } else {
+            throw cursor.wrong("a named argument");
+          }
+        });
+    return scope -> {
+      List<Object> values = values(positional, scope);
+      if (more[0] != null) {
+        values.addAll(Values.elements(more[0].value(scope), scope.budget()));
       }
-      if (!cursor.takes(",")) {
-        break;
+      Map<String, Object> byName = new LinkedHashMap<>();
+      named.forEach((name, expression) -> byName.put(name, expression.value(scope)));
+      if (more[1] != null) {
+        if (!(more[1].value(scope) instanceof Map<?, ?> map)) {
+          throw new TemplateException("after ** there is no mapping");
+        }
+        map.forEach((key, value) -> byName.put(Values.text(key).chars(), value));
       }
-    }
-    cursor.require(")");
-    return new Inputs(positional, named, list, mapping);
+      return new Arguments(values, byName);
+    };
   }
 }

@@ -3,16 +3,20 @@ package panamoe.conversation.template;
 import java.util.HashMap;
 import java.util.Map;
 
-/** Names and their values; a name that is not here is looked up around it. */
-final class Scope {
-  private final Scope around;
-  private final Map<String, Object> values = new HashMap<>();
+/**
+ * Names and their values; a name that is not here is looked up around it.
+ *
+ * @param around null: nothing
+ * @param budget of the rendering
+ */
+record Scope(Scope around, Budget budget, Map<String, Object> values) {
+  /** The outermost one. */
+  Scope(Budget budget) {
+    this(null, budget, new HashMap<>());
+  }
 
-  /**
-   * @param around null: nothing
-   */
   Scope(Scope around) {
-    this.around = around;
+    this(around, around.budget, new HashMap<>());
   }
 
   void set(String name, Object value) {

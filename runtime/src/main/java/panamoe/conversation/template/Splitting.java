@@ -1,7 +1,6 @@
 package panamoe.conversation.template;
 
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.List;
 
 /** Strings taken apart. */
@@ -18,7 +17,7 @@ final class Splitting {
     long most = bound[1] == null ? -1 : Values.whole(bound[1]);
     most = most < 0 ? Long.MAX_VALUE : most;
     if (bound[0] == null || bound[0] == None.NONE) {
-      return right ? wordsFromRight(text, most, budget) : words(text, most, budget);
+      return words(text, most, right, budget);
     }
     Text separator = Values.text(bound[0]);
     List<Integer> places = TextMethods.places(text, separator, budget);
@@ -37,36 +36,26 @@ final class Splitting {
     return parts;
   }
 
-  private static List<Object> words(Text text, long most, Budget budget) {
-    List<Object> words = new ArrayList<>();
-    int at = space(text, 0, true);
-    while (at < text.length()) {
+  /** Words, of which {@code most} are split off. */
+  private static List<Object> words(Text text, long most, boolean right, Budget budget) {
+    List<int[]> words = new ArrayList<>();
+    for (int at = space(text, 0, true); at < text.length(); ) {
       budget.spendOnTexts(1);
-      int end = words.size() == most ? text.length() : space(text, at, false);
-      words.add(text.slice(at, end));
+      int end = space(text, at, false);
+      words.add(new int[] {at, end});
       at = space(text, end, true);
     }
-    return words;
-  }
-
-  private static List<Object> wordsFromRight(Text text, long most, Budget budget) {
-    List<Object> words = new ArrayList<>();
-    Text left = TextMethods.strip(text, null, false, true);
-    while (!left.isEmpty()) {
-      budget.spendOnTexts(1 + left.length() / 1024);
-      int begin = left.length();
-      while (begin > 0 && !Chars.isSpace(left.chars().charAt(begin - 1))) {
-        begin--;
-      }
-      if (words.size() == most) {
-        words.add(left);
-        break;
-      }
-      words.add(left.slice(begin, left.length()));
-      left = TextMethods.strip(left.slice(0, begin), null, false, true);
+    int left = (int) Math.max(0, words.size() - most); // which stay one part
+    if (left > 0 && right) {
+      words.subList(0, left - 1).clear();
+      words.getFirst()[0] = 0;
+    } else if (left > 0) {
+      words.subList((int) most + 1, words.size()).clear();
+      words.getLast()[1] = text.length();
     }
-    Collections.reverse(words);
-    return words;
+    List<Object> parts = new ArrayList<>();
+    words.forEach(word -> parts.add(text.slice(word[0], word[1])));
+    return parts;
   }
 
   /** The first place from {@code at} that is not, or is, white space. */

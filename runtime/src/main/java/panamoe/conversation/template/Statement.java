@@ -3,59 +3,69 @@ package panamoe.conversation.template;
 import java.util.List;
 
 /** What writes, decides, repeats or names. */
-sealed interface Statement {
-  record Data(Text text) implements Statement {}
+@FunctionalInterface
+interface Statement {
+  /** How a statement ended. */
+  enum Flow {
+    NEXT,
+    BREAK,
+    CONTINUE
+  }
 
-  record Print(Expression value) implements Statement {}
+  Flow execute(Scope scope, Text.Builder out);
 
-  record If(List<Branch> branches, List<Statement> otherwise) implements Statement {}
+  /** One after the other. */
+  static Flow execute(List<Statement> statements, Scope scope, Text.Builder out) {
+    scope.budget().enter();
+    Flow flow = Flow.NEXT;
+    for (int i = 0; flow == Flow.NEXT && i < statements.size(); i++) {
+      scope.budget().spend(1);
+      flow = statements.get(i).execute(scope, out);
+    }
+    scope.budget().leave();
+    return flow;
+  }
 
-  record Branch(Expression test, List<Statement> body) {}
+  /** What they write. */
+  static Text text(List<Statement> statements, Scope scope) {
+    Text.Builder out = new Text.Builder();
+    execute(statements, scope, out);
+    return out.text();
+  }
 
-  /**
-   * @param only the condition of the elements that count; null for all
-   * @param otherwise if there is no element
-   */
-  record For(
-      List<String> targets,
-      Expression in,
-      Expression only,
-      List<Statement> body,
-      List<Statement> otherwise)
-      implements Statement {}
+  /** A statement whose failures tell its line. */
+  static Statement at(int line, Statement statement) {
+    return (scope, out) -> {
+      try {
+        return statement.execute(scope, out);
+      } catch (TemplateException e) {
+        throw e.at(line);
+      }
+    };
+  }
 
-  record SetNames(List<String> targets, Expression value, int line) implements Statement {}
+  /** A statement that writes a value. */
+  static Statement print(int line, Expression value) {
+    return at(
+        line,
+        (scope, out) -> {
+          Text text = Printing.str(value.value(scope));
+          scope.budget().spendOn(text);
+          out.append(text);
+          return Flow.NEXT;
+        });
+  }
 
-  record SetAttribute(String namespace, String name, Expression value, int line)
-      implements Statement {}
-
-  /** Gives a name to what {@code body} writes, after filters; see {@link #BODY}. */
-  record SetBody(String target, List<Statement> body, Expression filtered) implements Statement {}
-
-  /** Writes what {@code body} writes, after filters; see {@link #BODY}. */
-  record FilterBody(List<Statement> body, Expression filtered) implements Statement {}
-
-  record MacroOf(String name, Signature signature, List<Statement> body) implements Statement {}
-
-  /** Writes what a macro does, which can call {@code body} as {@code caller}. */
-  record CallBody(Signature signature, Expression.Call call, List<Statement> body)
-      implements Statement {}
-
-  record With(List<String> targets, List<Expression> values, List<Statement> body)
-      implements Statement {}
-
-  /** A part with no effect of its own, such as {@code generation}. */
-  record Group(List<Statement> body) implements Statement {}
-
-  record Break() implements Statement {}
-
-  record Continue() implements Statement {}
-
-  /**
-   * @param defaults of the last parameters
-   */
-  record Signature(List<String> parameters, List<Expression> defaults) {}
-
-  /** The name, which no template can write, of the text that filters of a body are applied to. */
-  String BODY = "{body}";
+  /** Gives names to a value, or to its elements. */
+  static void assign(List<String> targets, Object value, Scope scope) {
+    List<Object> values =
+        targets.size() == 1 ? List.of(value) : Values.elements(value, scope.budget());
+    if (values.size() != targets.size()) {
+      throw new TemplateException(
+          "there are " + values.size() + " values for " + targets.size() + " names");
+    }
+    for (int i = 0; i < targets.size(); i++) {
+      scope.set(targets.get(i), values.get(i));
+    }
+  }
 }

@@ -1,14 +1,19 @@
 package panamoe.conversation.template;
 
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
-import panamoe.conversation.template.Statement.Branch;
-import panamoe.conversation.template.Statement.Signature;
+import java.util.function.Consumer;
+import panamoe.conversation.template.Statement.Flow;
 import panamoe.conversation.template.Token.Kind;
 
 /** Reads a template's statements. */
 final class StatementParser {
+  /** The name, which no template can write, of the text that filters of a body are applied to. */
+  private static final String BODY = "{body}";
+
   private final Cursor cursor;
   private final ExpressionParser expressions;
   private int loops;
@@ -38,9 +43,9 @@ final class StatementParser {
     while (!cursor.is(Kind.END)) {
       Token token = cursor.take();
       switch (token.kind()) {
-        case DATA -> statements.add(new Statement.Data(Text.of(token.text())));
+        case DATA -> statements.add(Statement.print(token.line(), literal(token.text())));
         case OPEN_PRINT -> {
-          statements.add(new Statement.Print(expressions.tuple(true)));
+          statements.add(Statement.print(cursor.line(), expressions.tuple(true)));
           cursor.require(Kind.CLOSE_PRINT, "}}");
         }
         default -> {
@@ -57,6 +62,11 @@ final class StatementParser {
     }
     cursor.leave();
     return statements;
+  }
+
+  private static Expression literal(String text) {
+    Text value = Text.of(text);
+    return _ -> value;
   }
 
   /** The body of a tag up to its end, of which nothing is left. */
@@ -82,48 +92,69 @@ final class StatementParser {
       case "macro" -> {
         String name = cursor.name();
         Signature signature = signature();
-        yield new Statement.MacroOf(name, signature, outsideLoops("macro"));
+        List<Statement> body = outsideLoops("macro");
+        yield (scope, _) -> {
+          scope.set(name, signature.macro(body, scope));
+          return Flow.NEXT;
+        };
       }
       case "call" -> call(line);
       case "filter" -> {
-        Expression filtered = expressions.filtersOf(new Expression.Name(Statement.BODY, line));
-        yield new Statement.FilterBody(body("filter"), filtered);
+        Expression filtered = expressions.filtersOf(scope -> scope.get(BODY));
+        List<Statement> body = body("filter");
+        yield Statement.print(line, scope -> filtered(body, filtered, scope));
       }
       case "with" -> with();
-      case "generation" -> new Statement.Group(body("generation"));
+      case "generation" -> block(body("generation")); // has no effect of its own
       case "break", "continue" -> {
         if (loops == 0) {
           throw new TemplateException(tag + " stands in no loop").at(line);
         }
         close();
-        yield tag.equals("break") ? new Statement.Break() : new Statement.Continue();
+        Flow flow = tag.equals("break") ? Flow.BREAK : Flow.CONTINUE;
+        yield (_, _) -> flow;
       }
       default -> throw new TemplateException("there is no tag '" + tag + "' here").at(line);
     };
   }
 
+  private static Statement block(List<Statement> body) {
+    return (scope, out) -> Statement.execute(body, scope, out);
+  }
+
+  /** What a body writes, after filters. */
+  private static Object filtered(List<Statement> body, Expression filtered, Scope scope) {
+    Scope inner = new Scope(scope);
+    inner.set(BODY, Statement.text(body, inner));
+    return filtered.value(inner);
+  }
+
   private Statement ifs() {
-    List<Branch> branches = new ArrayList<>();
-    List<Statement> otherwise = List.of();
+    List<Expression> tests = new ArrayList<>();
+    List<List<Statement>> bodies = new ArrayList<>();
     String tag = "if";
     while (!tag.equals("endif")) {
-      if (tag.equals("else")) {
-        close();
-        otherwise = until(Set.of("endif"), "if");
-      } else {
-        Expression test = expressions.tuple(true);
-        close();
-        branches.add(new Branch(test, until(Set.of("elif", "else", "endif"), "if")));
-      }
+      tests.add(tag.equals("else") ? _ -> true : expressions.tuple(true));
+      close();
+      Set<String> ends = tag.equals("else") ? Set.of("endif") : Set.of("elif", "else", "endif");
+      bodies.add(until(ends, "if"));
       tag = cursor.name();
     }
     close();
-    return new Statement.If(branches, otherwise);
+    return (scope, out) -> {
+      for (int i = 0; i < tests.size(); i++) {
+        if (tests.get(i).truth(scope)) {
+          return Statement.execute(bodies.get(i), scope, out);
+        }
+      }
+      return Flow.NEXT;
+    };
   }
 
   private Statement loop() {
     List<String> targets = targets();
     cursor.require("in");
+    int line = cursor.line();
     Expression in = expressions.tuple(false);
     Expression only = cursor.takes("if") ? expressions.whole() : null;
     if (cursor.is("recursive")) {
@@ -133,14 +164,40 @@ final class StatementParser {
     loops++;
     List<Statement> body = until(Set.of("else", "endfor"), "for");
     loops--;
-    List<Statement> otherwise = List.of();
+    List<Statement> otherwise = new ArrayList<>();
     if (cursor.name().equals("else")) {
       close();
-      otherwise = until(Set.of("endfor"), "for");
+      otherwise.addAll(until(Set.of("endfor"), "for"));
       cursor.take();
     }
     close();
-    return new Statement.For(targets, in, only, body, otherwise);
+    return Statement.at(
+        line,
+        (scope, out) -> {
+          List<Object> elements = Values.elements(in.value(scope), scope.budget());
+          if (only != null) {
+            elements = elements.stream().filter(each -> holds(only, targets, each, scope)).toList();
+          }
+          Loop state = new Loop(elements, scope.budget());
+          Flow flow = Flow.NEXT;
+          for (int i = 0; flow != Flow.BREAK && i < elements.size(); i++) {
+            state.at(i);
+            Scope inner = new Scope(scope);
+            inner.set("loop", state);
+            Statement.assign(targets, elements.get(i), inner);
+            flow = Statement.execute(body, inner, out);
+          }
+          if (elements.isEmpty()) {
+            Statement.execute(otherwise, new Scope(scope), out);
+          }
+          return Flow.NEXT;
+        });
+  }
+
+  private static boolean holds(Expression test, List<String> targets, Object element, Scope scope) {
+    Scope inner = new Scope(scope);
+    Statement.assign(targets, element, inner);
+    return test.truth(inner);
   }
 
   private List<String> targets() {
@@ -157,65 +214,91 @@ final class StatementParser {
 
   private Statement set(int line) {
     if (cursor.following().is(".")) {
-      String namespace = cursor.name();
-      cursor.take();
-      String name = cursor.name();
-      cursor.require("=");
-      Expression value = expressions.tuple(true);
-      close();
-      return new Statement.SetAttribute(namespace, name, value, line);
+      return setAttribute(line);
     }
     List<String> targets = targets();
     if (cursor.takes("=")) {
       Expression value = expressions.tuple(true);
       close();
-      return new Statement.SetNames(targets, value, line);
+      return assignment(line, scope -> Statement.assign(targets, value.value(scope), scope));
     }
     if (targets.size() > 1) {
       throw cursor.wrong("'='");
     }
-    Expression filtered = expressions.filtersAfter(new Expression.Name(Statement.BODY, line));
-    return new Statement.SetBody(targets.getFirst(), outsideLoops("set"), filtered);
+    Expression filtered = expressions.filtersAfter(scope -> scope.get(BODY));
+    List<Statement> body = outsideLoops("set");
+    return assignment(
+        line, scope -> scope.set(targets.getFirst(), filtered(body, filtered, scope)));
+  }
+
+  private Statement setAttribute(int line) {
+    String of = cursor.name();
+    cursor.take();
+    String name = cursor.name();
+    cursor.require("=");
+    Expression value = expressions.tuple(true);
+    close();
+    return assignment(
+        line,
+        scope -> {
+          if (!(scope.get(of) instanceof Namespace namespace)) {
+            throw new TemplateException(of + " is no namespace, so it cannot be changed");
+          }
+          namespace.values().put(name, value.value(scope));
+        });
+  }
+
+  private static Statement assignment(int line, Consumer<Scope> sets) {
+    return Statement.at(
+        line,
+        (scope, _) -> {
+          sets.accept(scope);
+          return Flow.NEXT;
+        });
   }
 
   private Statement call(int line) {
     Signature signature = cursor.is("(") ? signature() : new Signature(List.of(), List.of());
     if (expressions.whole() instanceof Expression.Call call) {
-      return new Statement.CallBody(signature, call, outsideLoops("call"));
+      List<Statement> body = outsideLoops("call");
+      return Statement.print(
+          call.line(), scope -> call.with("caller", signature.macro(body, scope), scope));
     }
     throw new TemplateException("call has no call of a macro").at(line);
   }
 
   private Statement with() {
-    List<String> targets = new ArrayList<>();
-    List<Expression> values = new ArrayList<>();
+    Map<String, Expression> values = new LinkedHashMap<>();
     while (!cursor.is(Kind.CLOSE_TAG)) {
-      targets.add(cursor.name());
+      String name = cursor.name();
       cursor.require("=");
-      values.add(expressions.whole());
+      values.put(name, expressions.whole());
       if (!cursor.takes(",")) {
         break;
       }
     }
-    return new Statement.With(targets, values, body("with"));
+    List<Statement> body = body("with");
+    return (scope, out) -> {
+      Scope inner = new Scope(scope);
+      values.forEach((name, value) -> inner.set(name, value.value(scope)));
+      return Statement.execute(body, inner, out);
+    };
   }
 
   private Signature signature() {
     cursor.require("(");
     List<String> parameters = new ArrayList<>();
     List<Expression> defaults = new ArrayList<>();
-    while (!cursor.is(")")) {
-      parameters.add(cursor.name());
-      if (cursor.takes("=")) {
-        defaults.add(expressions.whole());
-      } else if (!defaults.isEmpty()) {
-        throw cursor.wrong("'='");
-      }
-      if (!cursor.takes(",")) {
-        break;
-      }
-    }
-    cursor.require(")");
+    cursor.list(
+        ")",
+        () -> {
+          parameters.add(cursor.name());
+          if (cursor.takes("=")) {
+            defaults.add(expressions.whole());
+          } else if (!defaults.isEmpty()) {
+            throw cursor.wrong("'='");
+          }
+        });
     return new Signature(parameters, defaults);
   }
 

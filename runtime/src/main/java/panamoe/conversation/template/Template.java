@@ -10,20 +10,12 @@ import java.util.Map;
  * A template in the part of Jinja that chat templates use, with the functions that transformers
  * gives them. Immutable and thread-safe.
  */
-final class Template {
+record Template(String source, List<Statement> statements) {
   /** Most characters of a template. */
   static final int MOST_LENGTH = 1 << 20;
 
   /** Most numbers of a {@code range}. */
   private static final long MOST_RANGE = 100_000;
-
-  private final String source;
-  private final List<Statement> statements;
-
-  private Template(String source, List<Statement> statements) {
-    this.source = source;
-    this.statements = statements;
-  }
 
   /**
    * @throws TemplateException with the line, if the source is malformed; or if it is too long
@@ -40,10 +32,6 @@ final class Template {
     return new Template(source, StatementParser.parse(source));
   }
 
-  String source() {
-    return source;
-  }
-
   /**
    * @param variables by name
    * @param now what {@code strftime_now} tells
@@ -51,7 +39,7 @@ final class Template {
    */
   Text render(Map<String, Object> variables, LocalDateTime now) {
     Budget budget = new Budget();
-    Scope scope = new Scope(null);
+    Scope scope = new Scope(budget);
     scope.set("raise_exception", (Function) Template::refuse);
     scope.set("namespace", (Function) Template::namespace);
     scope.set("dict", (Function) Template::mapping);
@@ -62,7 +50,7 @@ final class Template {
             arguments ->
                 Text.of(Strftime.format(Values.text(arguments.one("format")).chars(), now)));
     variables.forEach(scope::set);
-    return new Interpreter(budget).text(statements, scope);
+    return Statement.text(statements, scope);
   }
 
   private static Object refuse(Arguments arguments) {

@@ -2,7 +2,6 @@ package panamoe.conversation.template;
 
 import java.math.BigInteger;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 
 /** What {@code value is NAME} tells. */
@@ -40,30 +39,39 @@ final class Tests {
         }
         yield Values.whole(value) % by == 0;
       }
-      case "lower" -> isCase(value, true, budget);
-      case "upper" -> isCase(value, false, budget);
+      case "lower" -> isCase(value, "islower", budget);
+      case "upper" -> isCase(value, "isupper", budget);
       case "in" -> Values.contains(arguments.one("seq"), value, budget);
       case "sameas" -> {
         Object other = arguments.one("other");
         yield value == other || Values.isKey(value) && value.equals(other);
       }
       case "filter" -> value instanceof Text text && Filters.exists(text.chars());
-      case "eq", "equalto", "==" -> Values.equal(value, arguments.one("other"), budget);
-      case "ne", "!=" -> !Values.equal(value, arguments.one("other"), budget);
-      case "lt", "lessthan", "<" -> Values.compare(value, arguments.one("other"), budget) < 0;
-      case "le", "<=" -> Values.compare(value, arguments.one("other"), budget) <= 0;
-      case "gt", "greaterthan", ">" -> Values.compare(value, arguments.one("other"), budget) > 0;
-      case "ge", ">=" -> Values.compare(value, arguments.one("other"), budget) >= 0;
+      case "eq", "equalto", "==" -> compare("==", value, arguments.one("other"), budget);
+      case "ne", "!=" -> compare("!=", value, arguments.one("other"), budget);
+      case "lt", "lessthan", "<" -> compare("<", value, arguments.one("other"), budget);
+      case "le", "<=" -> compare("<=", value, arguments.one("other"), budget);
+      case "gt", "greaterthan", ">" -> compare(">", value, arguments.one("other"), budget);
+      case "ge", ">=" -> compare(">=", value, arguments.one("other"), budget);
       default -> throw new TemplateException("there is no test '" + name + "'");
     };
   }
 
-  private static boolean isCase(Object value, boolean lower, Budget budget) {
-    Text printed = Printing.str(value);
-    budget.spendOn(printed);
-    String text = printed.chars();
-    String mapped = lower ? text.toLowerCase(Locale.ROOT) : text.toUpperCase(Locale.ROOT);
-    String other = lower ? text.toUpperCase(Locale.ROOT) : text.toLowerCase(Locale.ROOT);
-    return text.equals(mapped) && !text.equals(other);
+  /** Whether an operator of comparisons holds. */
+  static boolean compare(String operator, Object left, Object right, Budget budget) {
+    return switch (operator) {
+      case "==" -> Values.equal(left, right, budget);
+      case "!=" -> !Values.equal(left, right, budget);
+      case "<" -> Values.compare(left, right, budget) < 0;
+      case "<=" -> Values.compare(left, right, budget) <= 0;
+      case ">" -> Values.compare(left, right, budget) > 0;
+      case ">=" -> Values.compare(left, right, budget) >= 0;
+      case "in" -> Values.contains(right, left, budget);
+      default -> !Values.contains(right, left, budget);
+    };
+  }
+
+  private static boolean isCase(Object value, String method, Budget budget) {
+    return (boolean) TextMethods.method(Printing.str(value), method, budget).call(Arguments.NONE);
   }
 }

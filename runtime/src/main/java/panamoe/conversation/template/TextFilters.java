@@ -95,8 +95,8 @@ final class TextFilters {
         bound[0] instanceof Text text
             ? text
             : TextMethods.repeat(Text.of(" "), bound[0] == null ? 4 : Values.whole(bound[0]));
-    boolean first = bound[1] != null && Values.truth(bound[1]);
-    boolean blank = bound[2] != null && Values.truth(bound[2]);
+    boolean first = Values.truth(bound[1]);
+    boolean blank = Values.truth(bound[2]);
     List<Object> lines = Splitting.lines(Printing.str(value).plus(Text.of("\n")), budget);
     Text.Builder indented = new Text.Builder();
     for (int i = 0; i < lines.size(); i++) {
@@ -138,7 +138,7 @@ final class TextFilters {
     }
     Text begin = text.slice(0, Chars.offset(text, kept));
     int space = begin.chars().lastIndexOf(' ');
-    boolean words = bound[1] == null || !Values.truth(bound[1]);
+    boolean words = !Values.truth(bound[1]);
     return (words && space >= 0 ? begin.slice(0, space) : begin).plus(end);
   }
 }

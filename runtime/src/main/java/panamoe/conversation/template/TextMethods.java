@@ -23,18 +23,8 @@ final class TextMethods {
       case "capitalize" -> _ -> capitalize(text);
       case "startswith" -> arguments -> begins(text, arguments.one("prefix"), true);
       case "endswith" -> arguments -> begins(text, arguments.one("suffix"), false);
-      case "removeprefix" ->
-          arguments -> {
-            Text prefix = Values.text(arguments.one("prefix"));
-            boolean begins = text.chars().startsWith(prefix.chars());
-            return begins ? text.slice(prefix.length(), text.length()) : text;
-          };
-      case "removesuffix" ->
-          arguments -> {
-            Text suffix = Values.text(arguments.one("suffix"));
-            boolean ends = text.chars().endsWith(suffix.chars());
-            return ends ? text.slice(0, text.length() - suffix.length()) : text;
-          };
+      case "removeprefix" -> arguments -> without(text, arguments.one("prefix"), true);
+      case "removesuffix" -> arguments -> without(text, arguments.one("suffix"), false);
       case "split" -> arguments -> Splitting.split(text, arguments, false, budget);
       case "rsplit" -> arguments -> Splitting.split(text, arguments, true, budget);
       case "splitlines" -> _ -> Splitting.lines(text, budget);
@@ -132,6 +122,13 @@ final class TextMethods {
     return title.text();
   }
 
+  private static Text without(Text text, Object affix, boolean atBegin) {
+    int length = Values.text(affix).length();
+    return !begins(text, Values.text(affix), atBegin)
+        ? text
+        : atBegin ? text.slice(length, text.length()) : text.slice(0, text.length() - length);
+  }
+
   private static boolean begins(Text text, Object affix, boolean atBegin) {
     if (affix instanceof Tuple any) {
       return any.stream().anyMatch(one -> begins(text, Values.text(one), atBegin));
@@ -174,7 +171,7 @@ final class TextMethods {
     return replaced.append(text, done, text.length()).text();
   }
 
-  private static Text join(Text separator, Object items, Budget budget) {
+  static Text join(Text separator, Object items, Budget budget) {
     Text.Builder joined = new Text.Builder();
     boolean first = true;
     for (Object item : Values.elements(items, budget)) {

@@ -42,8 +42,12 @@ final class Values {
     };
   }
 
+  /**
+   * @param value null: an argument that was not given
+   */
   static boolean truth(Object value) {
     return switch (value) {
+      case null -> false;
       case None _, Undefined _ -> false;
       case Boolean bool -> bool;
       case Long number -> number != 0;
@@ -167,6 +171,13 @@ final class Values {
       case Undefined undefined -> throw undefined.error();
       default -> throw new TemplateException("a number was expected, not " + type(value));
     };
+  }
+
+  /** A number as a Long or a Double. */
+  static Object number(Object value) {
+    return value instanceof Long || value instanceof Boolean
+        ? (Object) whole(value)
+        : (Object) real(value);
   }
 
   /** A whole number. */
