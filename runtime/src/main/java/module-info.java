@@ -31,10 +31,14 @@ module panamoe.runtime {
   exports panamoe.config to
       panamoe.api,
       panamoe.text;
+  exports panamoe.conversation to
+      panamoe.text;
+  exports panamoe.conversation.reply to
+      panamoe.text;
+  exports panamoe.conversation.template to
+      panamoe.text;
   exports panamoe.data to
       panamoe.api,
-      panamoe.text;
-  exports panamoe.data.template to
       panamoe.text;
   exports panamoe.engine to
       panamoe.text;

@@ -58,6 +58,12 @@ class FloorsTest {
           .definedBy("panamoe.open..")
           .layer("grammar")
           .definedBy("panamoe.grammar..")
+          .layer("template")
+          .definedBy("panamoe.conversation.template")
+          .layer("reply")
+          .definedBy("panamoe.conversation.reply")
+          .layer("conversation")
+          .definedBy("panamoe.conversation")
           .layer("distill")
           .definedBy("panamoe.distill..")
           .layer("edit")
@@ -80,6 +86,7 @@ class FloorsTest {
               "eval",
               "train",
               "schedule",
+              "template",
               "open",
               "distill",
               "runtimekernel",
@@ -161,7 +168,17 @@ class FloorsTest {
           .mayOnlyBeAccessedByLayers("model", "train", "open", "distill", "edit", "quantize")
           .whereLayer("data")
           .mayOnlyBeAccessedByLayers(
-              "eval", "train", "engine", "schedule", "open", "grammar", "distill", "quantize")
+              "eval",
+              "train",
+              "engine",
+              "schedule",
+              "open",
+              "grammar",
+              "template",
+              "reply",
+              "conversation",
+              "distill",
+              "quantize")
           .whereLayer("model")
           .mayOnlyBeAccessedByLayers(
               "eval",
@@ -180,15 +197,21 @@ class FloorsTest {
           .whereLayer("routes")
           .mayOnlyBeAccessedByLayers("engine", "schedule", "open")
           .whereLayer("sample")
-          .mayOnlyBeAccessedByLayers("engine", "schedule", "open", "grammar")
+          .mayOnlyBeAccessedByLayers("engine", "schedule", "open", "grammar", "conversation")
           .whereLayer("engine")
-          .mayOnlyBeAccessedByLayers("schedule", "open", "plan")
+          .mayOnlyBeAccessedByLayers("schedule", "conversation", "open", "plan")
           .whereLayer("schedule")
           .mayNotBeAccessedByAnyLayer()
           .whereLayer("open")
           .mayOnlyBeAccessedByLayers("distill", "quantize", "plan")
           .whereLayer("grammar")
-          .mayNotBeAccessedByAnyLayer()
+          .mayOnlyBeAccessedByLayers("reply", "conversation")
+          .whereLayer("template")
+          .mayOnlyBeAccessedByLayers("reply", "conversation", "open")
+          .whereLayer("reply")
+          .mayOnlyBeAccessedByLayers("conversation")
+          .whereLayer("conversation")
+          .mayOnlyBeAccessedByLayers("open")
           .whereLayer("distill")
           .mayNotBeAccessedByAnyLayer()
           .whereLayer("edit")

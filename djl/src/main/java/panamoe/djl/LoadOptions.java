@@ -31,10 +31,10 @@ record LoadOptions(ModelOptions model, int threads) {
       }
     }
     ModelOptions model =
-        new ModelOptions(
-            choice(given, "precision", Precision.FLOAT32),
-            choice(given, "experts", ModelOptions.Experts.STORED),
-            number(given, "texts", 1));
+        ModelOptions.USUAL
+            .withPrecision(choice(given, "precision", Precision.FLOAT32))
+            .withExperts(choice(given, "experts", ModelOptions.Experts.STORED))
+            .withTexts(number(given, "texts", 1));
     return new LoadOptions(model, number(given, "threads", 0));
   }
 

@@ -20,13 +20,15 @@ import java.util.Optional;
 import panamoe.api.Device;
 import panamoe.api.PanamoeException;
 import panamoe.text.ChatMessage;
+import panamoe.text.ChatOptions;
+import panamoe.text.ChatPiece;
+import panamoe.text.ChatReply;
+import panamoe.text.ChatSession;
 import panamoe.text.GenerationOptions;
 import panamoe.text.GenerationResult;
 import panamoe.text.ModelOptions;
 import panamoe.text.MoeModel;
 import panamoe.text.Sampling;
-import panamoe.text.TextSession;
-import panamoe.text.Token;
 
 /**
  * A model in this process as LangChain4j's chat model, and by {@link #streaming} as the one that
@@ -53,7 +55,7 @@ public final class PanamoeChatModel implements ChatModel, AutoCloseable {
   @Override
   public ChatResponse doChat(ChatRequest request) {
     try {
-      GenerationOptions options = options(request.parameters());
+      ChatOptions options = options(request.parameters());
       synchronized (device) {
         return response(model.chat(messages(request), options));
       }
@@ -74,16 +76,16 @@ public final class PanamoeChatModel implements ChatModel, AutoCloseable {
 
   private void stream(ChatRequest request, StreamingChatResponseHandler handler) {
     try {
-      GenerationOptions options = options(request.parameters());
+      ChatOptions options = options(request.parameters());
       synchronized (device) {
-        try (TextSession session = model.beginChat(messages(request), options)) {
+        try (ChatSession session = model.beginChat(messages(request), options)) {
           Handle handle = new Handle(session);
-          for (Optional<Token> token = session.next();
-              token.isPresent() && !handle.isCancelled();
-              token = session.next()) {
-            if (!token.get().text().isEmpty()) {
+          for (Optional<ChatPiece> piece = session.next();
+              piece.isPresent() && !handle.isCancelled();
+              piece = session.next()) {
+            if (!piece.get().content().isEmpty()) {
               handler.onPartialResponse(
-                  new PartialResponse(token.get().text()), new PartialResponseContext(handle));
+                  new PartialResponse(piece.get().content()), new PartialResponseContext(handle));
             }
           }
           if (!handle.isCancelled()) { // nothing follows what was cancelled
@@ -99,10 +101,10 @@ public final class PanamoeChatModel implements ChatModel, AutoCloseable {
   }
 
   private static final class Handle implements StreamingHandle {
-    private final TextSession session;
+    private final ChatSession session;
     private volatile boolean cancelled;
 
-    Handle(TextSession session) {
+    Handle(ChatSession session) {
       this.session = session;
     }
 
@@ -132,7 +134,7 @@ public final class PanamoeChatModel implements ChatModel, AutoCloseable {
     };
   }
 
-  private GenerationOptions options(ChatRequestParameters asked) {
+  private ChatOptions options(ChatRequestParameters asked) {
     if (asked.responseFormat() != null || !asked.toolSpecifications().isEmpty()) {
       throw new UnsupportedFeatureException("tools and response formats");
     }
@@ -149,18 +151,20 @@ public final class PanamoeChatModel implements ChatModel, AutoCloseable {
                 or(asked.presencePenalty(), penalties.presence()),
                 or(asked.frequencyPenalty(), penalties.frequency())),
             makers.seed());
-    return GenerationOptions.of(or(asked.maxOutputTokens(), USUAL_TOKENS))
-        .withSampling(sampling)
-        .withStop(asked.stopSequences().toArray(String[]::new));
+    return ChatOptions.of(
+        GenerationOptions.of(or(asked.maxOutputTokens(), USUAL_TOKENS))
+            .withSampling(sampling)
+            .withStop(asked.stopSequences().toArray(String[]::new)));
   }
 
   private static <T> T or(T asked, T usual) {
     return asked == null ? usual : asked;
   }
 
-  private static ChatResponse response(GenerationResult result) {
+  private static ChatResponse response(ChatReply reply) {
+    GenerationResult result = reply.text();
     return ChatResponse.builder()
-        .aiMessage(AiMessage.from(result.text()))
+        .aiMessage(AiMessage.from(reply.message().content()))
         .tokenUsage(new TokenUsage(result.promptTokens(), result.tokens().size()))
         .finishReason(
             switch (result.finishReason()) {

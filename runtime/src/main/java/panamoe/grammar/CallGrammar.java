@@ -43,8 +43,11 @@ public final class CallGrammar {
         (name, schema) ->
             names.put(
                 name.getBytes(StandardCharsets.UTF_8),
-                sequence(form.between(), arguments(name, schema, budget), form.after())));
-    return new CallGrammar(form, form.calls(WordList.rule(names), several));
+                sequence(
+                    form.calls().between().rule(),
+                    arguments(name, schema, budget),
+                    form.calls().after().rule())));
+    return new CallGrammar(form, form.calls().rule(WordList.rule(names), several));
   }
 
   private static Rule arguments(String name, JsonNode schema, Budget budget) {
@@ -56,7 +59,7 @@ public final class CallGrammar {
   }
 
   private Rule whole() {
-    return sequence(form.opening(), opened);
+    return sequence(form.opening().rule(), opened);
   }
 
   /** Whether the bytes are calls and nothing else. */
@@ -72,7 +75,7 @@ public final class CallGrammar {
 
   /** Makes constraints of texts that are either calls or JSON. */
   public Supplier<TokenConstraint> callsOr(JsonGrammar json, TokenMasks masks) {
-    State start = State.before(Rules.choice(whole(), sequence(form.answer(), json.rule())));
+    State start = State.before(Rules.choice(whole(), sequence(form.answer().rule(), json.rule())));
     return () -> new GrammarConstraint(start, masks);
   }
 

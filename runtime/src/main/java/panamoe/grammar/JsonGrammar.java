@@ -64,7 +64,7 @@ public final class JsonGrammar {
 
   /** Constraints of texts that begin with what a model's form has before an answer. */
   public Supplier<TokenConstraint> constraint(TokenMasks masks, CallForm form) {
-    State before = State.before(Rules.sequence(form.answer(), rule));
+    State before = State.before(Rules.sequence(form.answer().rule(), rule));
     return () -> new GrammarConstraint(before, masks);
   }
 }

@@ -17,10 +17,13 @@ import java.util.function.Supplier;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import panamoe.conversation.reply.ReplyForm;
+import panamoe.data.ByteTokenizer;
 import panamoe.data.Tokenizer;
 import panamoe.engine.sample.TokenConstraint;
 
 class CallGrammarTest {
+  private static final CallForm HERMES = ReplyForm.HERMES.calls(new ByteTokenizer());
   private static final String COUNT =
       "<tool_call>{\"name\": \"count\", \"arguments\": {}}</tool_call>";
   private static final String MARK =
@@ -49,7 +52,7 @@ class CallGrammarTest {
   }
 
   private static boolean accepts(boolean several, String text) {
-    return CallGrammar.of(CallForm.HERMES, functions(), several).accepts(text.getBytes(UTF_8));
+    return CallGrammar.of(HERMES, functions(), several).accepts(text.getBytes(UTF_8));
   }
 
   @Test
@@ -70,7 +73,7 @@ class CallGrammarTest {
     IllegalArgumentException refused =
         assertThrows(
             IllegalArgumentException.class,
-            () -> CallGrammar.of(CallForm.HERMES, Map.of("f", json("{\"not\": {}}")), true));
+            () -> CallGrammar.of(HERMES, Map.of("f", json("{\"not\": {}}")), true));
     assertTrue(
         refused.getMessage().startsWith("function f: the schema's \"not\""), refused::toString);
   }
@@ -84,7 +87,7 @@ class CallGrammarTest {
   void whatIsWrittenIsCallsOrTheJson() {
     Tokenizer tokenizer = new PieceTokenizer(new Random(5), 300);
     TokenMasks masks = TokenMasks.of(tokenizer);
-    CallGrammar grammar = CallGrammar.of(CallForm.HERMES, functions(), true);
+    CallGrammar grammar = CallGrammar.of(HERMES, functions(), true);
     int json = 0;
     for (int seed = 0; seed < 40; seed++) {
       assertTrue(grammar.accepts(random(grammar.calls(masks), tokenizer, seed)));
@@ -101,9 +104,9 @@ class CallGrammarTest {
   void freeTextGoesOnByTheGrammarAfterTheMarker(String before) {
     Tokenizer tokenizer = new PieceTokenizer(new Random(6), 100);
     TokenMasks masks = TokenMasks.of(tokenizer);
-    CallGrammar grammar = CallGrammar.of(CallForm.HERMES, functions(), false);
+    CallGrammar grammar = CallGrammar.of(HERMES, functions(), false);
     TokenConstraint constraint =
-        grammar.callsAfter(CallGrammar.freeText(tokenizer, CallForm.HERMES), masks).get();
+        grammar.callsAfter(CallGrammar.freeText(tokenizer, HERMES), masks).get();
     for (byte next : (before + "<tool_call>").getBytes(UTF_8)) {
       BitSet allowed = constraint.allowed();
       assertEquals(tokenizer.vocabularySize(), allowed.cardinality(), "all tokens");
@@ -119,8 +122,8 @@ class CallGrammarTest {
     String[] words = {"<tool_call>", "call>", "call>{", "ca", "ll>x", ">>", "<tool_call>{"};
     Tokenizer tokenizer = new WordTokenizer(words);
     TokenMasks masks = TokenMasks.of(tokenizer);
-    CallGrammar grammar = CallGrammar.of(CallForm.HERMES, functions(), false);
-    FreeText free = CallGrammar.freeText(tokenizer, CallForm.HERMES);
+    CallGrammar grammar = CallGrammar.of(HERMES, functions(), false);
+    FreeText free = CallGrammar.freeText(tokenizer, HERMES);
     TokenConstraint constraint = grammar.callsAfter(free, masks).get();
     assertEquals("1111110", allowed(constraint, words));
     for (byte next : "<tool_".getBytes(UTF_8)) {

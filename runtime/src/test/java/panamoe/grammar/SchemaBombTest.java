@@ -14,11 +14,14 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.Timeout.ThreadMode;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import panamoe.conversation.reply.ReplyForm;
+import panamoe.data.ByteTokenizer;
 import panamoe.data.TinyTokenizer;
 
 /** A small schema with many ways to read a text is read in few steps. */
 @Timeout(value = 60, threadMode = ThreadMode.SEPARATE_THREAD)
 class SchemaBombTest {
+  private static final CallForm HERMES = ReplyForm.HERMES.calls(new ByteTokenizer());
   private static final int LEVELS = 20;
 
   @ParameterizedTest
@@ -107,12 +110,12 @@ class SchemaBombTest {
   void functionsShareABudget() {
     ObjectNode schema = object().put("type", "object");
     schema.withObject("/properties/a").put("pattern", "^[ab]*a[ab]{13}$");
-    CallGrammar.of(CallForm.HERMES, Map.of("a", schema), false);
+    CallGrammar.of(HERMES, Map.of("a", schema), false);
     assertThrows(
         IllegalArgumentException.class,
         () ->
             CallGrammar.of(
-                CallForm.HERMES,
+                HERMES,
                 Map.of("a", schema, "b", schema, "c", schema, "d", schema, "e", schema),
                 false));
   }

@@ -1,40 +1,86 @@
 package panamoe.text;
 
+import java.util.List;
 import panamoe.api.internal.Argument;
 import panamoe.api.internal.Failures;
+import panamoe.conversation.Message;
+import panamoe.conversation.reply.Reply;
 
 /**
  * A message of a conversation.
  *
- * @param role "system", "user" or "assistant", and whatever else a model's template knows
- * @param content what was said
+ * @param role "system", "user", "assistant" or "tool", and whatever else a model's template knows
+ * @param content what was said, of a tool its result; may be empty
+ * @param name of who speaks, for templates that show it; null without
+ * @param reasoning what an assistant thought before it answered; null without
+ * @param calls of an assistant
+ * @param callId the id of the call that a tool's message is the result of; null of others
  */
-public record ChatMessage(String role, String content) {
+public record ChatMessage(
+    String role,
+    String content,
+    String name,
+    String reasoning,
+    List<ToolCall> calls,
+    String callId) {
   /**
-   * Checks the values.
+   * Copies the list, and checks the values.
    *
-   * @throws panamoe.api.PanamoeException.BadArgument if one is null
+   * @throws panamoe.api.PanamoeException.BadArgument if the role, the content, the list or a call
+   *     is null
    */
   public ChatMessage {
-    Failures.run(
-        () -> {
-          Argument.notNull("role", role);
-          Argument.notNull("content", content);
-        });
+    List<ToolCall> given = calls;
+    calls =
+        Failures.translating(
+            () -> {
+              Argument.notNull("role", role);
+              Argument.notNull("content", content);
+              Argument.notNull("calls", given).forEach(call -> Argument.notNull("a call", call));
+              return List.copyOf(given);
+            });
+  }
+
+  /** A message of text alone. */
+  public static ChatMessage of(String role, String content) {
+    return new ChatMessage(role, content, null, null, List.of(), null);
   }
 
   /** What stands before a conversation. */
   public static ChatMessage system(String content) {
-    return new ChatMessage("system", content);
+    return of("system", content);
   }
 
   /** What the user said. */
   public static ChatMessage user(String content) {
-    return new ChatMessage("user", content);
+    return of("user", content);
   }
 
   /** What the model answered. */
   public static ChatMessage assistant(String content) {
-    return new ChatMessage("assistant", content);
+    return of("assistant", content);
+  }
+
+  /** The result of a call. */
+  public static ChatMessage tool(ToolCall call, String content) {
+    ToolCall called = Failures.translating(() -> Argument.notNull("call", call));
+    return new ChatMessage("tool", content, called.name(), null, List.of(), called.id());
+  }
+
+  static ChatMessage of(Reply reply) {
+    return new ChatMessage(
+        "assistant",
+        reply.content(),
+        null,
+        reply.reasoning().isEmpty() ? null : reply.reasoning(),
+        reply.calls().stream()
+            .map(call -> new ToolCall(call.id(), call.name(), call.arguments()))
+            .toList(),
+        null);
+  }
+
+  Message toMessage() {
+    return new Message(
+        role, content, name, reasoning, calls.stream().map(ToolCall::toCall).toList(), callId);
   }
 }

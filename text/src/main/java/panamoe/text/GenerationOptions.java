@@ -7,10 +7,10 @@ import java.util.Optional;
 import java.util.stream.Stream;
 import panamoe.api.internal.Argument;
 import panamoe.api.internal.Failures;
+import panamoe.conversation.ChatFormat;
 import panamoe.engine.StopConfig;
 import panamoe.grammar.JsonGrammar;
 import panamoe.io.ConfigJson;
-import panamoe.open.ConversationForm;
 
 /**
  * What a text is to be.
@@ -86,7 +86,7 @@ public record GenerationOptions(
   /**
    * @param more where the text ends as well
    */
-  StopConfig toStop(ConversationForm.Ends more) {
+  StopConfig toStop(ChatFormat.Ends more) {
     List<String> texts = Stream.concat(stop.stream(), more.texts().stream()).toList();
     return new StopConfig(maxTokens, 0, texts, more.tokens(), false, slide);
   }

@@ -1,5 +1,6 @@
 package panamoe.text;
 
+import java.nio.file.Path;
 import panamoe.api.Precision;
 import panamoe.api.internal.Access;
 import panamoe.api.internal.Argument;
@@ -15,8 +16,10 @@ import panamoe.tensor.DType;
  * @param experts how experts' matrices are held
  * @param texts that are written at the same time, 1 or more: each takes room for a context in the
  *     key/value cache. Others wait until one has ended
+ * @param chatTemplate a file with the template of conversations, in Jinja; null: the model's own,
+ *     else that of its family (docs/chat-templates.md)
  */
-public record ModelOptions(Precision precision, Experts experts, int texts) {
+public record ModelOptions(Precision precision, Experts experts, int texts, Path chatTemplate) {
   /** How experts' matrices are held. */
   public enum Experts {
     /** In the blocks of the file, where it has blocks that kernels multiply by. */
@@ -32,7 +35,8 @@ public record ModelOptions(Precision precision, Experts experts, int texts) {
   /**
    * Checks the values.
    *
-   * @throws panamoe.api.PanamoeException.BadArgument if one is null, or there is no text
+   * @throws panamoe.api.PanamoeException.BadArgument if the precision or the experts are null, or
+   *     there is no text
    */
   public ModelOptions {
     Failures.run(
@@ -44,21 +48,27 @@ public record ModelOptions(Precision precision, Experts experts, int texts) {
   }
 
   /** FLOAT32, experts as they are stored, one text at a time. */
-  public static final ModelOptions USUAL = new ModelOptions(Precision.FLOAT32, Experts.STORED, 1);
+  public static final ModelOptions USUAL =
+      new ModelOptions(Precision.FLOAT32, Experts.STORED, 1, null);
 
   /** These options with another precision. */
   public ModelOptions withPrecision(Precision value) {
-    return new ModelOptions(value, experts, texts);
+    return new ModelOptions(value, experts, texts, chatTemplate);
   }
 
   /** These options with experts held in another way. */
   public ModelOptions withExperts(Experts value) {
-    return new ModelOptions(precision, value, texts);
+    return new ModelOptions(precision, value, texts, chatTemplate);
   }
 
   /** These options for {@code value} texts at the same time. */
   public ModelOptions withTexts(int value) {
-    return new ModelOptions(precision, experts, value);
+    return new ModelOptions(precision, experts, value, chatTemplate);
+  }
+
+  /** These options with another template of conversations. */
+  public ModelOptions withChatTemplate(Path file) {
+    return new ModelOptions(precision, experts, texts, file);
   }
 
   WeightTypes types(ModelFolder folder) {

@@ -21,7 +21,6 @@ import panamoe.engine.schedule.Engine;
 import panamoe.engine.schedule.ModelRunner;
 import panamoe.io.RegularFile;
 import panamoe.model.LanguageModel;
-import panamoe.open.ConversationForm;
 import panamoe.open.ModelFolder;
 
 /**
@@ -166,11 +165,16 @@ public final class MoeModel implements AutoCloseable {
    * The tokens of a conversation up to the assistant's next message: the prompt of {@link #chat}.
    *
    * @throws panamoe.api.PanamoeException.BadArgument if there are no messages, the model's template
-   *     refuses them, or the model has an encoder and thus no conversations
+   *     refuses them, a call's arguments are not the text of a JSON object, or the model has an
+   *     encoder and thus no conversations
    * @throws panamoe.api.PanamoeException.BadModel if its template cannot be used
    */
-  public int[] encode(List<ChatMessage> messages) {
-    return Failures.translating(() -> origin.conversations().prompt(messages));
+  public int[] encode(List<ChatMessage> messages, ChatOptions options) {
+    return Failures.translating(
+        () -> {
+          Conversations conversations = origin.conversations();
+          return conversations.format().tokens(conversations.prompt(messages, options));
+        });
   }
 
   /**
@@ -238,35 +242,42 @@ public final class MoeModel implements AutoCloseable {
   }
 
   /** Answers a conversation; see below. */
-  public GenerationResult chat(List<ChatMessage> messages, GenerationOptions options) {
+  public ChatReply chat(List<ChatMessage> messages, ChatOptions options) {
     return chat(messages, options, _ -> {});
   }
 
   /**
    * Answers a conversation, as {@link #generate} continues a prompt, in the form of the model's
-   * chat template; a released model without one has a usual one of its family, and any other writes
-   * lines, {@code role: content}. Only the template can spell special tokens, no message can. The
-   * answer ends where the model's turns do, which is {@link FinishReason#STOP}, or as {@code
-   * options} say. It is as the model writes it, thoughts included.
+   * chat template, or that of {@link ModelOptions#chatTemplate}; a released model without one has a
+   * usual one of its family, and any other writes lines, {@code role: content}. Only the template
+   * can spell special tokens, no message can. The reply ends where the model's turns do, which is
+   * {@link FinishReason#STOP}, or as {@code options} say. Thoughts and calls are told apart from
+   * its content as the model's family writes them (docs/chat-templates.md). From where it begins a
+   * call, a reply keeps to the schema of the function.
    *
    * {@snippet file="panamoe/text/MoeModelExample.java" region="chat"}
    *
-   * @param messages the conversation; its last message is the user's
-   * @throws panamoe.api.PanamoeException.BadArgument as {@link #generate} and {@link #encode(List)}
+   * Functions are the caller's: it calls them, and goes on behind their results.
+   *
+   * {@snippet file="panamoe/text/MoeModelExample.java" region="tools"}
+   *
+   * @param messages the conversation; its last message is the user's, or a tool's
+   * @param onPiece receives the reply piece by piece, as {@code onText} of {@link #generate}
+   * @throws panamoe.api.PanamoeException.BadArgument as {@link #generate} and {@link #encode(List,
+   *     ChatOptions)}, or if the schema of a tool cannot be kept to
    * @throws panamoe.api.PanamoeException.BadModel if the template cannot be used
+   * @throws java.util.concurrent.CancellationException as {@link #generate}, also if there are
+   *     tools
    */
-  public GenerationResult chat(
-      List<ChatMessage> messages, GenerationOptions options, Consumer<String> onText) {
-    Failures.translating(() -> Argument.notNull("onText", onText));
-    return beginChat(messages, options).toEnd(onText);
+  public ChatReply chat(
+      List<ChatMessage> messages, ChatOptions options, Consumer<ChatPiece> onPiece) {
+    Failures.translating(() -> Argument.notNull("onPiece", onPiece));
+    return beginChat(messages, options).toEnd(onPiece);
   }
 
-  /** Begins an answer that the caller draws token by token, and closes; see {@link #chat}. */
-  public TextSession beginChat(List<ChatMessage> messages, GenerationOptions options) {
-    return lifetime.use(
-        () ->
-            texts.begin(
-                origin.conversations().prompt(messages), options, origin.conversations().ends()));
+  /** Begins a reply that the caller draws piece by piece, and closes; see {@link #chat}. */
+  public ChatSession beginChat(List<ChatMessage> messages, ChatOptions options) {
+    return lifetime.use(() -> texts.chat(messages, options));
   }
 
   /**
@@ -280,8 +291,7 @@ public final class MoeModel implements AutoCloseable {
             texts.begin(
                 GenerationRequest.tokensOf(
                     Argument.notNull("prompt", prompt), origin.tokenizer(), context()),
-                options,
-                ConversationForm.Ends.NONE));
+                options));
   }
 
   /**
@@ -290,10 +300,7 @@ public final class MoeModel implements AutoCloseable {
    * @param prompt 1 or more ids, which are copied
    */
   public TextSession begin(int[] prompt, GenerationOptions options) {
-    return lifetime.use(
-        () ->
-            texts.begin(
-                Argument.notNull("prompt", prompt).clone(), options, ConversationForm.Ends.NONE));
+    return lifetime.use(() -> texts.begin(Argument.notNull("prompt", prompt).clone(), options));
   }
 
   /**

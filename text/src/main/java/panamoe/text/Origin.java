@@ -6,10 +6,11 @@ import java.util.function.Supplier;
 import panamoe.backend.Backend;
 import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
+import panamoe.conversation.ChatFormat;
 import panamoe.data.Tokenizer;
 import panamoe.engine.EngineConfig;
 import panamoe.model.LanguageModel;
-import panamoe.open.ConversationForm;
+import panamoe.open.FolderChat;
 import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
 
@@ -39,9 +40,7 @@ record Origin(
     InferenceSettings settings = InferenceSettings.of(options.types(found));
     LanguageModel model = found.load(backend, settings, warnings);
     Conversations conversations =
-        model.config().encoder() == null
-            ? new Conversations(() -> ConversationForm.of(found))
-            : Conversations.none();
+        new Conversations(() -> FolderChat.of(found, options.chatTemplate(), _ -> {}));
     return new Origin(
         () -> model, engine, tokenizer, conversations, makers, List.copyOf(warnings), model::close);
   }
@@ -56,7 +55,7 @@ record Origin(
     requireWrites(model, tokenizer);
     // What earlier texts left in the cache is of earlier weights.
     EngineConfig engine = EngineConfig.one(model.config().context()).withoutSharing();
-    Conversations lines = new Conversations(() -> ConversationForm.lines(tokenizer));
+    Conversations lines = new Conversations(() -> ChatFormat.lines(tokenizer));
     return new Origin(weights, engine, tokenizer, lines, Sampling.of(1, 0), List.of(), () -> {});
   }
 

@@ -7,6 +7,7 @@ import java.util.Optional;
 import java.util.Queue;
 import java.util.function.Consumer;
 import panamoe.api.internal.Lifetime;
+import panamoe.data.Markers;
 import panamoe.engine.Generation;
 import panamoe.engine.GenerationHandle;
 import panamoe.engine.GenerationOutcome;
@@ -48,6 +49,11 @@ public final class TextSession implements AutoCloseable {
    * @throws IllegalStateException if the session is closed, or another thread uses the device
    */
   public Optional<Token> next() {
+    return nextMarked().map(token -> new Token(token.id(), Markers.without(token.text())));
+  }
+
+  /** The next token, in whose text special tokens are {@link Markers}. */
+  Optional<Token> nextMarked() {
     return life.use(
         () -> {
           while (written.waitsForMore()) {
@@ -90,6 +96,11 @@ public final class TextSession implements AutoCloseable {
     return life.use(written::result);
   }
 
+  /** How it ended. */
+  Generation generation() {
+    return life.use(written::generation);
+  }
+
   /** Cancels the text if it has not ended. Idempotent; throws as {@link MoeModel#close} does. */
   @Override
   public void close() {
@@ -118,6 +129,11 @@ public final class TextSession implements AutoCloseable {
     @Override
     public void wrote(String text) {
       piece.append(text);
+    }
+
+    @Override
+    public void marked(String name) {
+      piece.append(Markers.of(name));
     }
 
     private void complete() {

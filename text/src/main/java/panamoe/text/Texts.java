@@ -1,21 +1,22 @@
 package panamoe.text;
 
-import java.util.function.Supplier;
+import java.util.List;
 import panamoe.api.internal.Argument;
 import panamoe.api.internal.Lifetime;
+import panamoe.conversation.ChatFormat;
+import panamoe.conversation.ReplyConstraints;
+import panamoe.conversation.Tools;
+import panamoe.conversation.reply.ReplyForm;
+import panamoe.conversation.template.Prompt;
 import panamoe.engine.GenerationRequest;
-import panamoe.engine.sample.TokenConstraint;
 import panamoe.engine.schedule.Engine;
-import panamoe.grammar.JsonGrammar;
-import panamoe.grammar.TokenMasks;
-import panamoe.open.ConversationForm;
 
 /** Begins the texts of a model. Used inside calls of the device. */
 final class Texts {
   private final Engine engine;
   private final Origin origin;
   private final Lifetime model;
-  private TokenMasks masks; // for schemas; made for the first one
+  private final ReplyConstraints constraints;
 
   /**
    * @param model the lifetime of the model
@@ -24,31 +25,43 @@ final class Texts {
     this.engine = engine;
     this.origin = origin;
     this.model = model;
+    this.constraints = new ReplyConstraints(origin.tokenizer());
+  }
+
+  /** Begins a text. */
+  TextSession begin(int[] prompt, GenerationOptions options) {
+    GenerationOptions wanted = Argument.notNull("options", options);
+    return begin(prompt, wanted, ChatFormat.Ends.NONE, ReplyForm.HERMES, Tools.NONE);
+  }
+
+  /** Begins a reply. */
+  ChatSession chat(List<ChatMessage> messages, ChatOptions options) {
+    Prompt prompt = origin.conversations().prompt(messages, options);
+    ChatFormat format = origin.conversations().format();
+    Tools tools = options.toTools();
+    boolean free = !tools.required() && options.text().schema() == null;
+    return new ChatSession(
+        begin(format.tokens(prompt), options.text(), format.ends(), format.form(), tools),
+        format.reply(prompt, free, tools.any()));
   }
 
   /**
    * Begins a text.
    *
    * @param ends where it ends as well
+   * @param form of calls, and of what keeps to a schema
    */
-  TextSession begin(int[] prompt, GenerationOptions options, ConversationForm.Ends ends) {
-    GenerationOptions wanted = Argument.notNull("options", options);
+  private TextSession begin(
+      int[] prompt, GenerationOptions options, ChatFormat.Ends ends, ReplyForm form, Tools tools) {
     origin.weights().get(); // as the caller has changed them
     GenerationRequest request =
         new GenerationRequest(
             prompt,
-            wanted.sampling().toConfig(),
-            wanted.toStop(ends),
+            options.sampling().toConfig(),
+            options.toStop(ends),
             -1,
-            wanted.grammar().map(this::constraint).orElse(null),
+            constraints.of(form, options.grammar().orElse(null), tools),
             GenerationRequest.Terms.USUAL);
     return new TextSession(engine, request, model);
-  }
-
-  private Supplier<TokenConstraint> constraint(JsonGrammar grammar) {
-    if (masks == null) {
-      masks = TokenMasks.of(origin.tokenizer());
-    }
-    return grammar.constraint(masks);
   }
 }

@@ -20,8 +20,8 @@ import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.api.Device;
 import panamoe.api.PanamoeException;
+import panamoe.conversation.ChatFormat;
 import panamoe.data.ByteTokenizer;
-import panamoe.open.ConversationForm;
 
 /** Answers of conversations: where they end, and what is refused. */
 class ConversationsTest {
@@ -34,8 +34,8 @@ class ConversationsTest {
           ChatMessage.user("the cat"),
           ChatMessage.assistant("the mat"),
           ChatMessage.user("the hat"));
-  private static final GenerationOptions OPTIONS =
-      GenerationOptions.of(60).withSampling(Sampling.of(1, 7));
+  private static final ChatOptions OPTIONS =
+      ChatOptions.of(GenerationOptions.of(60).withSampling(Sampling.of(1, 7)));
 
   @TempDir private Path folder;
 
@@ -77,8 +77,8 @@ class ConversationsTest {
     GenerationResult endless;
     try (Device device = Device.open("cpu", 1);
         MoeModel model = MoeModel.open(device, folder)) {
-      assertArrayEquals(model.encode("the cat"), model.encode(QUESTION));
-      endless = model.chat(QUESTION, OPTIONS);
+      assertArrayEquals(model.encode("the cat"), model.encode(QUESTION, OPTIONS));
+      endless = model.chat(QUESTION, OPTIONS).text();
     }
     List<Integer> drawn = endless.tokens();
     int end = drawn.stream().filter(token -> token >= WORDS).findFirst().orElseThrow();
@@ -86,23 +86,26 @@ class ConversationsTest {
     try (Device device = Device.open("cpu", 1);
         MoeModel model = MoeModel.open(device, folder)) {
       StringBuilder streamed = new StringBuilder();
-      GenerationResult answer = model.chat(QUESTION, OPTIONS, streamed::append);
+      GenerationResult answer =
+          model.chat(QUESTION, OPTIONS, piece -> streamed.append(piece.content())).text();
       assertEquals(FinishReason.STOP, answer.finishReason());
       assertEquals(drawn.subList(0, drawn.indexOf(end)), answer.tokens());
       assertEquals(answer.text(), streamed.toString());
       assertTrue(endless.text().startsWith(answer.text()) && !answer.text().isEmpty());
       assertEquals(answer.text(), pulled(model));
-      GenerationResult text = model.generate("the cat", OPTIONS); // is no conversation
+      GenerationResult text = model.generate("the cat", OPTIONS.text()); // is no conversation
       assertEquals(drawn, text.tokens());
     }
   }
 
   private static String pulled(MoeModel model) {
     StringBuilder text = new StringBuilder();
-    try (TextSession session = model.beginChat(QUESTION, OPTIONS)) {
-      for (Optional<Token> next = session.next(); next.isPresent(); next = session.next()) {
-        text.append(next.get().text());
+    try (ChatSession session = model.beginChat(QUESTION, OPTIONS)) {
+      assertThrows(IllegalStateException.class, session::result);
+      for (Optional<ChatPiece> next = session.next(); next.isPresent(); next = session.next()) {
+        text.append(next.get().content());
       }
+      assertEquals(text.toString(), session.result().message().content());
     }
     return text.toString();
   }
@@ -119,7 +122,7 @@ class ConversationsTest {
       assertEquals(
           "a message is null", refusal(() -> model.chat(Collections.singletonList(null), OPTIONS)));
       assertEquals("options is null", refusal(() -> model.chat(QUESTION, null)));
-      assertEquals("onText is null", refusal(() -> model.chat(QUESTION, OPTIONS, null)));
+      assertEquals("onPiece is null", refusal(() -> model.chat(QUESTION, OPTIONS, null)));
       String tooLong = "the cat ".repeat(model.context());
       String said = refusal(() -> model.chat(List.of(ChatMessage.user(tooLong)), OPTIONS));
       assertTrue(said.contains("context"), said);
@@ -132,7 +135,7 @@ class ConversationsTest {
     Files.writeString(folder.resolve("chat_template.jinja"), "{% for %}");
     try (Device device = Device.open("cpu", 1);
         MoeModel model = MoeModel.open(device, folder)) {
-      assertFalse(model.generate("the cat", OPTIONS).tokens().isEmpty());
+      assertFalse(model.generate("the cat", OPTIONS.text()).tokens().isEmpty());
       String said =
           assertThrows(PanamoeException.BadModel.class, () -> model.chat(QUESTION, OPTIONS))
               .getMessage();
@@ -157,7 +160,7 @@ class ConversationsTest {
         MoeModel model = MoeModel.open(device, RECORDED.resolve("gguf/qwen3moe_text_q8_0.gguf"))) {
       assertEquals(
           "system\nBe brief.\nuser\nthe cat\nassistant\nthe mat\nuser\nthe hat\nassistant\n",
-          model.decode(model.encode(TALK)));
+          model.decode(model.encode(TALK, OPTIONS)));
       List<ChatMessage> talk = MoeModelExample.talk(model);
       assertEquals(5, talk.size());
       assertEquals("assistant", talk.getLast().role());
@@ -166,8 +169,8 @@ class ConversationsTest {
 
   @Test
   void linesEndWhereTheUserSpeaks() {
-    ConversationForm.Ends ends = ConversationForm.lines(new ByteTokenizer()).ends();
-    assertEquals(List.of("x", "\nuser:"), OPTIONS.withStop("x").toStop(ends).texts());
+    ChatFormat.Ends ends = ChatFormat.lines(new ByteTokenizer()).ends();
+    assertEquals(List.of("x", "\nuser:"), OPTIONS.text().withStop("x").toStop(ends).texts());
   }
 
   private static String refusal(Executable call) {

@@ -42,7 +42,9 @@ class ModulePathTest {
             again.save(folder, 0, Map.of());
             try (MoeModel model = MoeModel.open(device, folder)) {
               GenerationOptions twelve = GenerationOptions.of(9).withSchema("{\\"enum\\": [12]}");
-              System.out.print(model.chat(List.of(ChatMessage.user("a")), twelve).text());
+              ChatOptions options = ChatOptions.of(twelve);
+              List<ChatMessage> messages = List.of(ChatMessage.user("a"));
+              System.out.print(model.chat(messages, options).message().content());
             }
           }
         }

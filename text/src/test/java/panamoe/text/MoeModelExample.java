@@ -34,9 +34,35 @@ final class MoeModelExample {
     messages.add(ChatMessage.system("Answer like a secretary."));
     for (String question : List.of("Whom does the committee thank?", "And what for?")) {
       messages.add(ChatMessage.user(question));
-      GenerationResult answer = model.chat(messages, GenerationOptions.of(60), System.out::print);
-      messages.add(ChatMessage.assistant(answer.text()));
+      ChatReply reply =
+          model.chat(messages, ChatOptions.of(60), piece -> System.out.print(piece.content()));
+      messages.add(reply.message());
     }
+    return messages;
+    // @end
+  }
+
+  static List<ChatMessage> count(MoeModel model) {
+    // @start region="tools"
+    String side =
+        """
+        {"type": "object", "properties": {"side": {"enum": ["ayes", "noes"]}},
+         "required": ["side"], "additionalProperties": false}""";
+    ChatOptions options =
+        ChatOptions.of(200)
+            .withTools(new Tool("count", "Counts the votes of a side.", side))
+            .withChoice(ToolChoice.REQUIRED)
+            .withParallel(false);
+    List<ChatMessage> messages = new ArrayList<>(List.of(ChatMessage.user("How many ayes?")));
+    ChatMessage asks = model.chat(messages, options).message();
+    messages.add(asks);
+    for (ToolCall call : asks.calls()) {
+      String votes = call.arguments().contains("ayes") ? "17" : "4";
+      messages.add(ChatMessage.tool(call, votes));
+    }
+    ChatReply answer =
+        model.chat(messages, ChatOptions.of(60).withVariables("{\"enable_thinking\": false}"));
+    messages.add(answer.message());
     return messages;
     // @end
   }

@@ -12,11 +12,24 @@ import panamoe.api.PanamoeException;
 /** Records of options refuse what they alone can know, when they are made. */
 class OptionsTest {
   private static final GenerationOptions TEXT = GenerationOptions.of(10);
+  private static final ChatOptions CHAT = ChatOptions.of(TEXT);
+  private static final Tool TOOL = new Tool("f", null, null);
 
   static Stream<Arguments> refusals() {
     return Stream.of(
-        refused("role is null", () -> new ChatMessage(null, "a")),
+        refused("role is null", () -> ChatMessage.of(null, "a")),
         refused("content is null", () -> ChatMessage.user(null)),
+        refused("calls is null", () -> new ChatMessage("user", "", null, null, null, null)),
+        refused("arguments is null", () -> new ToolCall("1", "f", null)),
+        refused("name is null", () -> new Tool(null, null, null)),
+        refused("1 to 64 letters", () -> new Tool("a b", null, null)),
+        refused("function f are not a schema", () -> new Tool("f", null, "{\"type\": \"string\"}")),
+        refused("the parameters of f", () -> new Tool("f", null, "{")),
+        refused("two functions have the name f", () -> CHAT.withTools(TOOL, TOOL)),
+        refused("a tool is null", () -> CHAT.withTools((Tool) null)),
+        refused("there are no functions", () -> CHAT.withChoice(ToolChoice.REQUIRED)),
+        refused("choice is null", () -> CHAT.withChoice(null)),
+        refused("the variables", () -> CHAT.withVariables("[]")),
         refused("precision is null", () -> ModelOptions.USUAL.withPrecision(null)),
         refused("experts is null", () -> ModelOptions.USUAL.withExperts(null)),
         refused("texts is 0, expected 1 or more", () -> ModelOptions.USUAL.withTexts(0)),

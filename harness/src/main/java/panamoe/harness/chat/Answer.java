@@ -1,56 +1,56 @@
 package panamoe.harness.chat;
 
 import java.io.PrintWriter;
-import panamoe.harness.serve.MessageReader;
+import panamoe.conversation.reply.Reply;
 
 /** An answer as it is written: what is thought and said of it, and what of that is shown. */
 final class Answer {
   private static final String DIM = "\u001b[2m";
   private static final String PLAIN = "\u001b[0m";
 
-  private final MessageReader reader;
+  private final Reply reply;
   private final PrintWriter out;
   private final boolean thoughts;
-  private final StringBuilder thought = new StringBuilder();
-  private final StringBuilder said = new StringBuilder();
+  private boolean thought;
+  private boolean said;
 
   /**
    * @param out receives it; null: nobody
    * @param thoughts whether thoughts are shown, dimmed
    */
-  Answer(MessageReader reader, PrintWriter out, boolean thoughts) {
-    this.reader = reader;
+  Answer(Reply reply, PrintWriter out, boolean thoughts) {
+    this.reply = reply;
     this.out = out;
     this.thoughts = thoughts;
   }
 
   /** Goes on with a piece of the text. */
   void next(String piece) {
-    tell(reader.next(piece));
+    tell(reply.next(piece));
   }
 
   /** Tells what is left at the end, which may have {@code cut} the text in the midst. */
   void end(boolean cut) {
-    tell(reader.end(cut));
-    if (thoughts && said.isEmpty() && !thought.isEmpty()) {
+    tell(reply.end(cut));
+    if (thoughts && thought && !said) {
       show(PLAIN);
     }
   }
 
-  private void tell(MessageReader.Read read) {
+  private void tell(Reply.Read read) {
     if (!read.reasoning().isEmpty()) {
       if (thoughts) {
-        show((thought.isEmpty() ? DIM : "") + read.reasoning());
+        show((thought ? "" : DIM) + read.reasoning());
       }
-      thought.append(read.reasoning());
+      thought = true;
     }
     // The blanks at the beginning of an answer are the prompt's form.
-    String more = said.isEmpty() ? read.content().stripLeading() : read.content();
+    String more = said ? read.content() : read.content().stripLeading();
     if (!more.isEmpty()) {
-      if (thoughts && said.isEmpty() && !thought.isEmpty()) {
+      if (thoughts && thought && !said) {
         show(PLAIN + "\n");
       }
-      said.append(more);
+      said = true;
       show(more);
     }
   }
@@ -64,11 +64,11 @@ final class Answer {
 
   /** What it thought. */
   String thought() {
-    return thought.toString();
+    return reply.reasoning();
   }
 
   /** What it said. */
   String said() {
-    return said.toString().strip();
+    return reply.content().strip();
   }
 }

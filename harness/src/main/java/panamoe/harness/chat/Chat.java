@@ -7,7 +7,7 @@ import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import panamoe.data.template.TemplateException;
+import panamoe.conversation.template.TemplateException;
 import panamoe.engine.Generation;
 import panamoe.engine.GenerationHandle;
 import panamoe.engine.GenerationRequest;
@@ -37,11 +37,9 @@ final class Chat {
 
   private final EngineThread engine;
   private final Conversation conversation;
-  private final TextOptions options;
+  private final Settings settings;
   private final PrintWriter out;
   private final PrintWriter err;
-  private final boolean thoughts;
-  private final boolean json;
   private long seed;
   private double temperature;
 
@@ -57,13 +55,11 @@ final class Chat {
       PrintWriter err) {
     this.engine = engine;
     this.conversation = conversation;
-    this.options = settings.text();
+    this.settings = settings;
     this.out = out;
     this.err = err;
-    this.thoughts = settings.thoughts();
-    this.json = settings.json();
     this.seed = settings.seed();
-    this.temperature = options.temperature();
+    this.temperature = settings.text().temperature();
   }
 
   /**
@@ -102,7 +98,7 @@ final class Chat {
       case "/seed" -> seed = number(words[0], value).longValue();
       case "/temperature" -> {
         double wanted = number(words[0], value).doubleValue();
-        options.sampling(wanted, seed); // refuses what is out of range
+        settings.text().sampling(wanted, seed); // refuses what is out of range
         temperature = wanted;
       }
       default ->
@@ -122,7 +118,8 @@ final class Chat {
     conversation.add(message);
     try {
       int before = conversation.size();
-      int[] prompt = conversation.prompt(Math.min(options.maxTokens(), conversation.context() / 4));
+      int[] prompt =
+          conversation.prompt(Math.min(settings.text().maxTokens(), conversation.context() / 4));
       if (conversation.size() < before) {
         err.println("(the context is full: the oldest messages are forgotten)");
         err.flush();
@@ -131,7 +128,7 @@ final class Chat {
       seed++;
     } catch (RuntimeException e) {
       conversation.takeBack();
-      if (json) { // a reader pairs messages with lines
+      if (settings.json()) { // a reader pairs messages with lines
         out.println(JsonNodeFactory.instance.objectNode().put("error", e.getMessage()));
         out.flush();
       }
@@ -142,24 +139,28 @@ final class Chat {
   /** Writes an answer; returns what it says. */
   private String write(Lines lines, int[] prompt) throws InterruptedException {
     List<String> stops = new ArrayList<>(conversation.ends().texts());
-    stops.addAll(options.stop());
-    int most = Math.min(options.maxTokens(), conversation.context() - prompt.length);
+    stops.addAll(settings.text().stop());
+    int most = Math.min(settings.text().maxTokens(), conversation.context() - prompt.length);
     GenerationRequest request =
         GenerationRequest.of(
             prompt,
-            options.sampling(temperature, seed),
+            settings.text().sampling(temperature, seed),
             new StopConfig(most, 0, stops, conversation.ends().tokens(), false, true));
-    Reply reply = new Reply();
-    GenerationHandle handle = engine.submit(request, reply);
+    PieceQueue pieces = new PieceQueue();
+    GenerationHandle handle = engine.submit(request, pieces);
     lines.onInterrupt(handle::cancel);
-    Answer answer = new Answer(conversation.reader(), json ? null : out, thoughts && !json);
+    Answer answer =
+        new Answer(
+            conversation.reply(),
+            settings.json() ? null : out,
+            settings.thoughts() && !settings.json());
     Generation text = null;
     try {
-      text = reply.await(handle, answer::next);
+      text = pieces.await(handle, answer::next);
     } finally {
       answer.end(text == null || text.cut()); // a terminal does not stay dimmed
     }
-    if (json) {
+    if (settings.json()) {
       ObjectNode node = JsonNodeFactory.instance.objectNode().put("text", answer.said());
       if (!answer.thought().isEmpty()) {
         node.put("reasoning", answer.thought());

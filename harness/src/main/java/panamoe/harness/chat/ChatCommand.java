@@ -11,6 +11,7 @@ import java.util.concurrent.CancellationException;
 import java.util.function.BooleanSupplier;
 import org.jline.terminal.TerminalBuilder;
 import panamoe.backend.Backend;
+import panamoe.conversation.ChatFormat;
 import panamoe.engine.schedule.Engine;
 import panamoe.engine.schedule.EngineThread;
 import panamoe.harness.SharedOptions;
@@ -18,7 +19,6 @@ import panamoe.harness.generate.TextOptions;
 import panamoe.harness.ranks.EngineRun;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
-import panamoe.harness.serve.ChatPrompt;
 import panamoe.harness.serve.TemplateOption;
 import panamoe.open.ModelFolder;
 import panamoe.parallel.Ranks;
@@ -80,7 +80,7 @@ public final class ChatCommand implements Callable<Integer> {
     folder.tokenizer(); // refuses a model without one
     text.complete(folder);
     shared.checked(() -> text.requireExperts(folder));
-    ChatPrompt chat = template.prompt(folder);
+    ChatFormat chat = template.format(folder);
     shared.checked(rankOptions::topology);
     rankOptions.requireAvailable();
     try {
@@ -95,7 +95,7 @@ public final class ChatCommand implements Callable<Integer> {
 
   /** Returns whether every line of a pipe was answered; a person sees what was not. */
   private boolean talk(
-      Ranks ranks, Backend backend, ModelFolder folder, ChatPrompt chat, BooleanSupplier stop)
+      Ranks ranks, Backend backend, ModelFolder folder, ChatFormat chat, BooleanSupplier stop)
       throws Exception {
     boolean[] answered = {true};
     new EngineRun(folder, text.held(folder), spec.commandLine().getErr(), stop)

@@ -1,17 +1,15 @@
 package panamoe.harness.chat;
 
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.util.ArrayList;
 import java.util.List;
-import panamoe.data.template.Prompt;
-import panamoe.harness.serve.ChatPrompt;
-import panamoe.harness.serve.MessageReader;
-import panamoe.open.ConversationForm;
+import panamoe.conversation.ChatFormat;
+import panamoe.conversation.Message;
+import panamoe.conversation.reply.Reply;
+import panamoe.conversation.template.Prompt;
 
 /** The messages of a conversation, and the prompt that they make, as at the endpoint. */
 final class Conversation {
-  private final ChatPrompt chat;
+  private final ChatFormat format;
   private final int context;
   // The system message; empty without one.
   private String system = "";
@@ -22,8 +20,8 @@ final class Conversation {
   /**
    * @param context of the model in tokens
    */
-  Conversation(ChatPrompt chat, int context) {
-    this.chat = chat;
+  Conversation(ChatFormat format, int context) {
+    this.format = format;
     this.context = context;
   }
 
@@ -53,8 +51,8 @@ final class Conversation {
   }
 
   /** Where the assistant's message ends. */
-  ConversationForm.Ends ends() {
-    return chat.ends();
+  ChatFormat.Ends ends() {
+    return format.ends();
   }
 
   int size() {
@@ -65,13 +63,13 @@ final class Conversation {
    * The tokens of the conversation up to the assistant's next message. If they leave no room for
    * {@code room} tokens in the context, forgets the oldest messages.
    *
-   * @throws panamoe.data.template.TemplateException if the model's template refuses it
+   * @throws panamoe.conversation.template.TemplateException if the model's template refuses it
    * @throws IllegalArgumentException if the last message alone leaves no room for one token
    */
   int[] prompt(int room) {
     while (true) {
-      latest = chat.of(all());
-      int[] tokens = chat.tokens(latest);
+      latest = format.prompt(all());
+      int[] tokens = format.tokens(latest);
       if (tokens.length + room <= context) {
         return tokens;
       }
@@ -89,20 +87,18 @@ final class Conversation {
     }
   }
 
-  /** Reads the answer to the latest prompt. */
-  MessageReader reader() {
-    return chat.reader(latest);
+  /** Begins the answer to the latest prompt. */
+  Reply reply() {
+    return format.reply(latest, true, false);
   }
 
-  private ArrayNode all() {
-    ArrayNode all = JsonNodeFactory.instance.arrayNode();
+  private List<Message> all() {
+    List<Message> all = new ArrayList<>();
     if (!system.isEmpty()) {
-      all.addObject().put("role", "system").put("content", system);
+      all.add(Message.of("system", system));
     }
     for (int i = 0; i < messages.size(); i++) {
-      all.addObject()
-          .put("role", i % 2 == 0 ? "user" : "assistant")
-          .put("content", messages.get(i));
+      all.add(Message.of(i % 2 == 0 ? "user" : "assistant", messages.get(i)));
     }
     return all;
   }

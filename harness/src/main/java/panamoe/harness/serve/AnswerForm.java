@@ -1,5 +1,6 @@
 package panamoe.harness.serve;
 
+import com.fasterxml.jackson.annotation.JsonInclude;
 import java.util.List;
 
 /** How an endpoint tells texts: as one answer, or in chunks. Made for each request. */
@@ -7,19 +8,19 @@ interface AnswerForm {
   Head head();
 
   /** The whole answer. */
-  Object whole(List<WrittenText> texts, Usage usage);
+  Answer whole(List<WrittenText> texts, Usage usage);
 
   /** The first chunk of a text; null if it has none of its own. */
-  Object begin(int choice);
+  Answer begin(int choice);
 
   /** A chunk of a text; null if the piece tells nothing yet. */
-  Object piece(TextEvent.Piece piece);
+  Answer piece(TextEvent.Piece piece);
 
   /** The last chunk of a text. */
-  Object end(int choice, WrittenText text);
+  Answer end(int choice, WrittenText text);
 
   /** The last chunk of all. */
-  Object usage(Usage usage);
+  Answer usage(Usage usage);
 
   /**
    * What all chunks of an answer begin with.
@@ -28,6 +29,29 @@ interface AnswerForm {
    * @param systemFingerprint of all that texts depend on beside requests
    */
   record Head(String id, long created, String model, String systemFingerprint) {}
+
+  /** An answer, or a chunk of one. */
+  record Answer(
+      String id,
+      String object,
+      long created,
+      String model,
+      String systemFingerprint,
+      List<?> choices,
+      Usage usage,
+      @JsonInclude(JsonInclude.Include.NON_NULL) int[] promptTokenIds) {
+    Answer(Head head, String object, List<?> choices, Usage usage, int[] promptTokenIds) {
+      this(
+          head.id,
+          object,
+          head.created,
+          head.model,
+          head.systemFingerprint,
+          choices,
+          usage,
+          promptTokenIds);
+    }
+  }
 
   /** The tokens of a piece, if a request asks for them; else null. */
   static int[] tokenIds(TextRequest request, List<TextEvent.Drawn> drawn) {

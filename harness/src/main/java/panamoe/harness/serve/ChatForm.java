@@ -1,34 +1,18 @@
 package panamoe.harness.serve;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.function.Supplier;
 import java.util.stream.IntStream;
-import java.util.stream.Stream;
+import panamoe.conversation.reply.Reply;
 import panamoe.data.Tokenizer;
 
 /**
  * Answers of chat completions.
  *
- * @param readers of each text; empty if texts are content alone
+ * @param replies of each text; empty if texts are content alone
  */
-record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<ReadText> readers)
+record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<Reply> replies)
     implements AnswerForm {
-  private static final String WHOLE = "chat.completion";
-  private static final String CHUNK = "chat.completion.chunk";
-
-  /** An answer, or a chunk of one. */
-  record Answer(
-      String id,
-      String object,
-      long created,
-      String model,
-      String systemFingerprint,
-      List<?> choices,
-      Usage usage,
-      @JsonInclude(JsonInclude.Include.NON_NULL) int[] promptTokenIds) {}
-
   record Message(
       String role,
       String content,
@@ -36,9 +20,35 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<ReadTe
       String refusal,
       @JsonInclude(JsonInclude.Include.NON_EMPTY) List<ToolCall> toolCalls) {}
 
+  /**
+   * A call of a function, or what a chunk adds to one.
+   *
+   * @param index the call's number in its text; null in a whole answer
+   * @param id null where a chunk goes on with a call, as {@code type} and the function's name are
+   */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  record ToolCall(Integer index, String id, String type, Function function) {
+    /**
+     * @param arguments JSON, or a piece of it
+     */
+    @JsonInclude(JsonInclude.Include.NON_NULL)
+    record Function(String name, String arguments) {}
+
+    ToolCall(Integer index, String id, String name, String arguments) {
+      this(index, id, id == null ? null : "function", new Function(name, arguments));
+    }
+  }
+
+  /**
+   * A text.
+   *
+   * @param message of a whole answer
+   * @param delta of a chunk
+   */
   record Choice(
       int index,
-      Message message,
+      @JsonInclude(JsonInclude.Include.NON_NULL) Message message,
+      @JsonInclude(JsonInclude.Include.NON_NULL) Delta delta,
       ChatLogprobs logprobs,
       String finishReason,
       @JsonInclude(JsonInclude.Include.NON_NULL) int[] tokenIds,
@@ -51,37 +61,19 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<ReadTe
       @JsonInclude(JsonInclude.Include.NON_EMPTY) String reasoningContent,
       @JsonInclude(JsonInclude.Include.NON_EMPTY) List<ToolCall> toolCalls) {}
 
-  record ChunkChoice(
-      int index,
-      Delta delta,
-      ChatLogprobs logprobs,
-      String finishReason,
-      @JsonInclude(JsonInclude.Include.NON_NULL) int[] tokenIds,
-      @JsonInclude(JsonInclude.Include.NON_NULL) Finish.Detail panamoe,
-      @JsonInclude(JsonInclude.Include.NON_NULL) MoeAnswer moe) {}
-
-  /**
-   * @param reader makes what reads a text; null if all of it is content
-   */
-  static ChatForm of(
-      Head head, TextRequest request, Tokenizer tokenizer, Supplier<MessageReader> reader) {
-    int reading = reader == null ? 0 : request.texts();
-    List<ReadText> readers =
-        IntStream.range(0, reading).mapToObj(_ -> new ReadText(reader.get())).toList();
-    return new ChatForm(head, request, tokenizer, readers);
-  }
-
   @Override
   public Answer whole(List<WrittenText> texts, Usage usage) {
     List<Choice> choices =
         IntStream.range(0, texts.size()).mapToObj(i -> choice(i, texts.get(i))).toList();
-    return answer(WHOLE, choices, usage.thinking(thoughtTokens()), promptIds());
+    return new Answer(
+        head, "chat.completion", choices, usage.thinking(thoughtTokens()), promptIds());
   }
 
   private Choice choice(int index, WrittenText text) {
     return new Choice(
         index,
         message(index, text),
+        null,
         ChatLogprobs.of(tokenizer, text.drawn()),
         reason(index, text.finish()),
         AnswerForm.tokenIds(request, text.drawn()),
@@ -90,60 +82,59 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<ReadTe
   }
 
   private Message message(int index, WrittenText text) {
-    if (readers.isEmpty()) {
+    if (replies.isEmpty()) {
       return new Message("assistant", text.text(), "", null, List.of());
     }
-    StringBuilder reasoning = new StringBuilder();
-    StringBuilder content = new StringBuilder();
-    List<ToolCall> calls = new ArrayList<>();
-    Stream.concat(
-            text.pieces().stream().map(readers.get(index)::next),
-            Stream.of(text).map(readers.get(index)::end))
-        .forEachOrdered(
-            read -> {
-              reasoning.append(read.reasoning());
-              content.append(read.content());
-              read.calls().forEach(call -> call.addTo(calls));
-            });
+    Reply reply = replies.get(index);
+    text.pieces().forEach(piece -> read(reply, piece));
+    reply.end(text.generation().cut());
     return new Message(
         "assistant",
-        content.isEmpty() && !calls.isEmpty() ? null : content.toString(),
-        reasoning.toString(),
+        reply.content().isEmpty() && !reply.calls().isEmpty() ? null : reply.content(),
+        reply.reasoning(),
         null,
-        calls.stream().map(ToolCall::whole).toList());
+        reply.calls().stream()
+            .map(call -> new ToolCall(null, call.id(), call.name(), call.arguments()))
+            .toList());
+  }
+
+  private static Reply.Read read(Reply reply, TextEvent.Piece piece) {
+    return reply.next(piece.marked(), piece.drawn().size());
   }
 
   private long thoughtTokens() {
-    return readers.stream().mapToLong(ReadText::thoughtTokens).sum();
+    return replies.stream().mapToLong(Reply::thoughtTokens).sum();
   }
 
   /** A text that ends with a call ends for its sake. */
   private String reason(int choice, Finish finish) {
-    boolean called = !readers.isEmpty() && readers.get(choice).called();
+    boolean called = !replies.isEmpty() && replies.get(choice).called();
     return called && finish.reason().equals("stop") ? "tool_calls" : finish.reason();
   }
 
-  private Delta delta(MessageReader.Read read) {
+  private Delta delta(Reply.Read read) {
     return new Delta(
-        null, read.content().isEmpty() ? null : read.content(), read.reasoning(), read.calls());
+        null,
+        read.content().isEmpty() ? null : read.content(),
+        read.reasoning(),
+        read.calls().stream()
+            .map(call -> new ToolCall(call.index(), call.id(), call.name(), call.arguments()))
+            .toList());
   }
 
   @Override
   public Answer begin(int choice) {
-    Delta delta = new Delta("assistant", readers.isEmpty() ? "" : null, null, List.of());
-    return answer(
-        CHUNK,
-        List.of(new ChunkChoice(choice, delta, null, null, null, null, null)),
-        null,
-        promptIds());
+    Delta delta = new Delta("assistant", replies.isEmpty() ? "" : null, null, List.of());
+    return chunk(
+        List.of(new Choice(choice, null, delta, null, null, null, null, null)), null, promptIds());
   }
 
   @Override
   public Answer piece(TextEvent.Piece piece) {
     Delta delta =
-        readers.isEmpty()
+        replies.isEmpty()
             ? new Delta(null, piece.text(), null, List.of())
-            : delta(readers.get(piece.choice()).next(piece));
+            : delta(read(replies.get(piece.choice()), piece));
     ChatLogprobs logprobs = ChatLogprobs.of(tokenizer, piece.drawn());
     int[] ids = AnswerForm.tokenIds(request, piece.drawn());
     MoeAnswer moe = MoeAnswer.piece(request.routing(), piece.drawn());
@@ -154,9 +145,8 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<ReadTe
     if (silent && logprobs == null && ids == null && moe == null) {
       return null;
     }
-    return answer(
-        CHUNK,
-        List.of(new ChunkChoice(piece.choice(), delta, logprobs, null, ids, null, moe)),
+    return chunk(
+        List.of(new Choice(piece.choice(), null, delta, logprobs, null, ids, null, moe)),
         null,
         null);
   }
@@ -164,14 +154,14 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<ReadTe
   @Override
   public Answer end(int choice, WrittenText text) {
     Delta delta =
-        readers.isEmpty()
+        replies.isEmpty()
             ? new Delta(null, null, null, List.of())
-            : delta(readers.get(choice).end(text));
-    return answer(
-        CHUNK,
+            : delta(replies.get(choice).end(text.generation().cut()));
+    return chunk(
         List.of(
-            new ChunkChoice(
+            new Choice(
                 choice,
+                null,
                 delta,
                 null,
                 reason(choice, text.finish()),
@@ -184,19 +174,11 @@ record ChatForm(Head head, TextRequest request, Tokenizer tokenizer, List<ReadTe
 
   @Override
   public Answer usage(Usage usage) {
-    return answer(CHUNK, List.of(), usage.thinking(thoughtTokens()), null);
+    return chunk(List.of(), usage.thinking(thoughtTokens()), null);
   }
 
-  private Answer answer(String object, List<?> choices, Usage usage, int[] promptIds) {
-    return new Answer(
-        head.id(),
-        object,
-        head.created(),
-        head.model(),
-        head.systemFingerprint(),
-        choices,
-        usage,
-        promptIds);
+  private Answer chunk(List<Choice> choices, Usage usage, int[] promptIds) {
+    return new Answer(head, "chat.completion.chunk", choices, usage, promptIds);
   }
 
   private int[] promptIds() {

@@ -1,17 +1,24 @@
 package panamoe.harness.serve;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
 import java.util.Set;
+import panamoe.conversation.Message;
+import panamoe.conversation.reply.FunctionCall;
 
-/** The messages of a request, as OpenAI's but with contents that are strings. */
+/** Reads the messages of a request, which are OpenAI's. */
 final class ChatMessages {
   private static final Set<String> ROLES =
       Set.of("system", "developer", "user", "assistant", "tool");
 
-  private ChatMessages() {}
+  private final boolean template;
+  private final Set<String> calledIds = new HashSet<>();
+
+  private ChatMessages(boolean template) {
+    this.template = template;
+  }
 
   /**
    * Reads them.
@@ -19,7 +26,7 @@ final class ChatMessages {
    * @param template whether the model has a template, which may show names and reasoning
    * @throws ApiError if they are no conversation, or hold more than text and calls
    */
-  static ArrayNode of(Fields fields, boolean template) {
+  static List<Message> of(Fields fields, boolean template) {
     JsonNode messages = fields.take("messages");
     if (messages == null) {
       throw fields.missing("messages");
@@ -27,11 +34,11 @@ final class ChatMessages {
     if (!messages.isArray() || messages.isEmpty()) {
       throw fields.wrong("messages", "is not an array of one message or more");
     }
-    ArrayNode read = JsonNodeFactory.instance.arrayNode();
-    ToolMessages called = new ToolMessages();
+    ChatMessages reader = new ChatMessages(template);
+    List<Message> read = new ArrayList<>();
     for (int i = 0; i < messages.size(); i++) {
       Fields message = fields.inner("messages[" + i + "]", messages.get(i));
-      read.add(one(message, called, template));
+      read.add(reader.one(message));
       // What clients send back of an answer where it says nothing.
       message.refuse("function_call", "audio", "refusal", "annotations");
       message.ignore("cache_control");
@@ -40,33 +47,29 @@ final class ChatMessages {
     return read;
   }
 
-  private static ObjectNode one(Fields message, ToolMessages called, boolean template) {
+  private Message one(Fields message) {
     String role = message.text("role", "");
     if (!ROLES.contains(role)) {
       throw message.wrong("role", "is none of system, developer, user, assistant and tool");
     }
-    ObjectNode read = JsonNodeFactory.instance.objectNode().put("role", role);
-    ArrayNode calls = JsonNodeFactory.instance.arrayNode();
+    List<FunctionCall> calls = List.of();
     if (role.equals("assistant")) {
-      calls = called.calls(message);
+      calls = calls(message);
     } else {
       message.refuse("tool_calls");
     }
-    read.put("content", content(message, !calls.isEmpty()));
-    if (!calls.isEmpty()) {
-      read.set("tool_calls", calls);
-    }
+    String content = content(message, !calls.isEmpty());
+    String callId = null;
     if (role.equals("tool")) {
-      read.put("tool_call_id", called.requireCalled(message));
+      callId = calledId(message);
     } else {
       message.refuse("tool_call_id");
     }
+    String name = null;
+    String reasoning = null;
     if (template) {
-      for (String name : new String[] {"name", "reasoning_content"}) {
-        if (message.take(name) != null) {
-          read.put(name, message.text(name, ""));
-        }
-      }
+      name = message.text("name", null);
+      reasoning = message.text("reasoning_content", null);
     } else {
       message.refuse("reasoning_content");
       if (role.equals("tool")) {
@@ -75,7 +78,7 @@ final class ChatMessages {
         message.refuse("name");
       }
     }
-    return read;
+    return new Message(role, content, name, reasoning, calls, callId);
   }
 
   private static String content(Fields message, boolean mayMiss) {
@@ -103,5 +106,54 @@ final class ChatMessages {
       part.requireNoOthers();
     }
     return text.toString();
+  }
+
+  /** An assistant's calls: {@code id}, {@code type} and {@code function} of each. */
+  private List<FunctionCall> calls(Fields message) {
+    JsonNode calls = message.take("tool_calls");
+    if (calls != null && !calls.isArray()) {
+      throw message.wrong("tool_calls", "is not an array of calls");
+    }
+    List<FunctionCall> read = new ArrayList<>();
+    for (int i = 0; calls != null && i < calls.size(); i++) {
+      Fields call = message.inner("tool_calls[" + i + "]", calls.get(i));
+      Fields function = call.inner("function");
+      if (!call.text("type", "function").equals("function")) {
+        throw call.wrong("type", "is not function");
+      }
+      if (function == null) {
+        throw call.missing("function");
+      }
+      read.add(
+          new FunctionCall(
+              required(call, "id"), required(function, "name"), function.text("arguments", "")));
+      calledIds.add(read.getLast().id());
+      try {
+        read.getLast().object();
+      } catch (IllegalArgumentException _) {
+        throw function.wrong("arguments", "is not the text of a JSON object");
+      }
+      function.requireNoOthers();
+      call.ignore("index"); // of a chunk that a client has kept
+      call.requireNoOthers();
+    }
+    return read;
+  }
+
+  private static String required(Fields fields, String name) {
+    String text = fields.text(name, "");
+    if (text.isEmpty()) {
+      throw fields.missing(name);
+    }
+    return text;
+  }
+
+  /** The call that a message of the role tool is the result of: an earlier message made it. */
+  private String calledId(Fields message) {
+    String id = message.text("tool_call_id", "");
+    if (!calledIds.contains(id)) {
+      throw message.wrong("tool_call_id", "is not the id of a call in a message before");
+    }
+    return id;
   }
 }

@@ -7,16 +7,6 @@ import panamoe.data.Tokenizer;
 
 /** Answers of completions. */
 final class CompletionForm implements AnswerForm {
-  /** An answer, or a chunk of one. */
-  record Answer(
-      String id,
-      String object,
-      long created,
-      String model,
-      String systemFingerprint,
-      List<Choice> choices,
-      Usage usage) {}
-
   record Choice(
       int index,
       String text,
@@ -110,14 +100,7 @@ final class CompletionForm implements AnswerForm {
   }
 
   private Answer answer(List<Choice> choices, Usage usage) {
-    return new Answer(
-        head.id(),
-        "text_completion",
-        head.created(),
-        head.model(),
-        head.systemFingerprint(),
-        choices,
-        usage);
+    return new Answer(head, "text_completion", choices, usage, null);
   }
 
   private int[] promptIds(int choice) {

@@ -2,31 +2,22 @@ package panamoe.harness.serve;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.function.Supplier;
+import panamoe.conversation.ReplyConstraints;
+import panamoe.conversation.Tools;
+import panamoe.conversation.reply.ReplyForm;
 import panamoe.data.Tokenizer;
 import panamoe.engine.sample.TokenConstraint;
-import panamoe.grammar.CallForm;
-import panamoe.grammar.CallGrammar;
-import panamoe.grammar.FreeText;
 import panamoe.grammar.JsonGrammar;
-import panamoe.grammar.TokenMasks;
 
 /** Makes what a text must keep to, from the fields that say so. Thread-safe. */
 final class Constraints {
   private static final String FORMAT = "response_format";
 
-  private final Tokenizer tokenizer;
-  private final CallForm form;
+  private final ReplyConstraints replies;
   private final GrammarThreads threads = new GrammarThreads();
-  // Made for the first request that needs them: they take long for a large vocabulary.
-  private TokenMasks masks;
-  private FreeText freeText;
 
-  /**
-   * @param form of the model's messages
-   */
-  Constraints(Tokenizer tokenizer, MessageForm form) {
-    this.tokenizer = tokenizer;
-    this.form = form.calls(tokenizer);
+  Constraints(Tokenizer tokenizer) {
+    replies = new ReplyConstraints(tokenizer);
   }
 
   /**
@@ -35,47 +26,38 @@ final class Constraints {
    *
    * @throws ApiError too if too many requests wait for those
    */
-  Supplier<TokenConstraint> ofRequest(Fields fields, Tools tools, Call call)
+  Supplier<TokenConstraint> ofRequest(Fields fields, Tools tools, ReplyForm form, Call call)
       throws InterruptedException {
-    boolean free = tools.callable().isEmpty() && !isFormat(fields);
-    return free ? of(fields, tools) : threads.make(() -> of(fields, tools), call::hasLeft);
+    boolean free = !tools.any() && !isFormat(fields);
+    return free
+        ? of(fields, tools, form)
+        : threads.make(() -> of(fields, tools, form), call::hasLeft);
   }
 
   /**
    * Reads {@code response_format}.
    *
    * @param tools what may be called, or must be
+   * @param form of the model's replies
    * @return null if the text is free
    * @throws ApiError if they ask for what cannot be kept to
    */
-  Supplier<TokenConstraint> of(Fields fields, Tools tools) {
+  Supplier<TokenConstraint> of(Fields fields, Tools tools, ReplyForm form) {
     JsonGrammar json = json(fields.inner(FORMAT));
-    boolean free = json == null && tools.callable().isEmpty();
-    if (!free && fields.flag("ignore_eos")) {
+    if ((json != null || tools.any()) && fields.flag("ignore_eos")) {
       throw fields.wrong(
           "ignore_eos", "does not go with tools or a " + FORMAT + ", which have an end");
     }
     try {
-      return free ? null : of(json, tools);
+      return replies.of(form, json, tools);
     } catch (IllegalArgumentException e) {
-      throw ApiError.invalid(e.getMessage(), json == null ? "tools" : FORMAT);
+      throw ApiError.invalid(e.getMessage(), tools.any() ? "tools" : FORMAT);
     }
   }
 
   /** Whether a request asks for a form that its texts keep to from their beginning. */
   static boolean isFormat(Fields fields) {
     return !fields.given(FORMAT).at("/" + FORMAT + "/type").asText("text").equals("text");
-  }
-
-  private Supplier<TokenConstraint> of(JsonGrammar json, Tools tools) {
-    if (tools.callable().isEmpty()) {
-      return json.constraint(masks(), form);
-    }
-    CallGrammar calls = tools.grammar(form);
-    if (tools.required()) {
-      return calls.calls(masks());
-    }
-    return json == null ? calls.callsAfter(freeText(), masks()) : calls.callsOr(json, masks());
   }
 
   private static JsonGrammar json(Fields format) {
@@ -108,19 +90,5 @@ final class Constraints {
       }
       default -> throw format.wrong("type", "is none of text, json_object and json_schema");
     };
-  }
-
-  private synchronized TokenMasks masks() {
-    if (masks == null) {
-      masks = TokenMasks.of(tokenizer);
-    }
-    return masks;
-  }
-
-  private synchronized FreeText freeText() {
-    if (freeText == null) {
-      freeText = CallGrammar.freeText(tokenizer, form);
-    }
-    return freeText;
   }
 }

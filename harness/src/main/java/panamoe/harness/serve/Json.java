@@ -2,8 +2,6 @@ package panamoe.harness.serve;
 
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.DeserializationFeature;
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -45,28 +43,6 @@ final class Json {
       } catch (IOException e) {
         throw ApiError.invalid("the body is not JSON: " + StrictJson.reason(e, parser), null);
       }
-    }
-  }
-
-  /** Whether a text is a JSON object; keys may be there twice, as a model may have written them. */
-  static boolean isObject(String text) {
-    try {
-      return MAPPER
-          .reader()
-          .with(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-          .readTree(text)
-          .isObject();
-    } catch (JsonProcessingException _) {
-      return false;
-    }
-  }
-
-  /** JSON that {@link #isObject} has found to be an object. */
-  static JsonNode written(String text) {
-    try {
-      return MAPPER.readTree(text);
-    } catch (JsonProcessingException e) {
-      throw new IllegalArgumentException("this is no JSON: " + text, e);
     }
   }
 

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.function.Supplier;
+import panamoe.conversation.reply.ReplyForm;
 import panamoe.engine.Generation;
 import panamoe.engine.GenerationRequest;
 import panamoe.engine.StopConfig;
@@ -68,7 +69,7 @@ record LoggedText(
       @Omittable List<Integer> expertsPerToken,
       String device,
       String fingerprint,
-      @Omittable MessageForm form) {
+      @Omittable ReplyForm form) {
 
     /**
      * @param device the backend's name
@@ -170,8 +171,8 @@ record LoggedText(
   }
 
   /** How the model writes its messages. */
-  MessageForm form() {
-    return origin == null || origin.form() == null ? MessageForm.HERMES : origin.form();
+  private ReplyForm form() {
+    return origin == null || origin.form() == null ? ReplyForm.HERMES : origin.form();
   }
 
   String fileName() {
@@ -185,7 +186,7 @@ record LoggedText(
    */
   GenerationRequest request(Constraints constraints) {
     Fields given = new Fields(fields);
-    Supplier<TokenConstraint> constraint = constraints.of(given, Tools.of(given));
+    Supplier<TokenConstraint> constraint = constraints.of(given, ToolFields.of(given), form());
     StopConfig same =
         answer.cut()
             ? new StopConfig(

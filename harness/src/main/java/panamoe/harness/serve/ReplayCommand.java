@@ -4,7 +4,6 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.PrintWriter;
 import java.nio.file.Path;
-import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -115,10 +114,7 @@ public final class ReplayCommand implements Callable<Integer> {
         String now = SystemFingerprint.of(folder, source.numerics(), backend, ranks, version);
         entry.getValue().forEach((file, text) -> warn(file, text.origin(), now, backend));
       }
-      Map<MessageForm, Constraints> constraints = new EnumMap<>(MessageForm.class);
-      for (LoggedText text : entry.getValue().values()) {
-        constraints.computeIfAbsent(text.form(), form -> new Constraints(folder.tokenizer(), form));
-      }
+      Constraints constraints = new Constraints(folder.tokenizer());
       new EngineRun(folder, source.numerics().settings(folder), spec.commandLine().getErr(), stop)
           .run(
               ranks,
@@ -148,17 +144,13 @@ public final class ReplayCommand implements Callable<Integer> {
 
   /** Writes the texts one after the other, and says of each whether it is the same. */
   private boolean same(
-      Engine engine,
-      Map<MessageForm, Constraints> constraints,
-      Map<Path, LoggedText> texts,
-      BooleanSupplier stop) {
+      Engine engine, Constraints constraints, Map<Path, LoggedText> texts, BooleanSupplier stop) {
     boolean same = true;
     for (Map.Entry<Path, LoggedText> entry : texts.entrySet()) {
       LoggedText text = entry.getValue();
       String difference;
       try {
-        difference =
-            text.answer().difference(again(engine, constraints.get(text.form()), text, stop));
+        difference = text.answer().difference(again(engine, constraints, text, stop));
       } catch (IllegalArgumentException | ApiError e) {
         throw new IllegalArgumentException(
             entry.getKey() + " cannot be replayed: " + e.getMessage(), e);

@@ -11,6 +11,7 @@ import java.util.concurrent.CancellationException;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BooleanSupplier;
 import panamoe.backend.Backend;
+import panamoe.conversation.ChatFormat;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.schedule.Engine;
 import panamoe.engine.schedule.EngineThread;
@@ -85,7 +86,7 @@ public final class ServeCommand implements Callable<Integer> {
     shared.checked(() -> engineOptions.config(1));
     ApiKeys keys = listenOptions.keys();
     ModelFolder folder = ModelFolder.open(model);
-    ChatPrompt chat = template.prompt(folder);
+    ChatFormat chat = template.format(folder);
     shared.checked(() -> engineOptions.experts().requireFit(folder));
     readReplicas(folder, topology);
     rankOptions.requireAvailable();
@@ -129,7 +130,7 @@ public final class ServeCommand implements Callable<Integer> {
       Ranks ranks,
       Backend backend,
       ModelFolder folder,
-      ChatPrompt chat,
+      ChatFormat chat,
       Limits limits,
       ApiKeys keys,
       BooleanSupplier stop)
@@ -205,17 +206,17 @@ public final class ServeCommand implements Callable<Integer> {
     return engineOptions.cache(ranks, backend, folder.config(), rankOptions.here());
   }
 
-  private ServedModel served(Ranks ranks, Backend backend, ModelFolder folder, ChatPrompt chat) {
+  private ServedModel served(Ranks ranks, Backend backend, ModelFolder folder, ChatFormat chat) {
     Path name = folder.path().toAbsolutePath().normalize().getFileName();
     return new ServedModel(
         name == null ? "model" : name.toString(),
-        folder.tokenizer(),
         folder.config().context(),
         SystemFingerprint.of(
             folder, engineOptions.numerics(folder), backend, ranks, spec.root().version()[0]),
         Instant.now().getEpochSecond(),
-        new Constraints(folder.tokenizer(), chat.form()),
+        new Constraints(folder.tokenizer()),
         new ServedModel.Defaults(new AtomicLong(shared.seed()), makers.of(folder)),
+        folder.config().encoder() == null,
         chat);
   }
 

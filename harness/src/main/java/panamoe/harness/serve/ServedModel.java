@@ -1,6 +1,7 @@
 package panamoe.harness.serve;
 
 import java.util.concurrent.atomic.AtomicLong;
+import panamoe.conversation.ChatFormat;
 import panamoe.data.Tokenizer;
 import panamoe.open.SamplingDefaults;
 
@@ -13,17 +14,18 @@ import panamoe.open.SamplingDefaults;
  * @param created when it was loaded, in seconds since 1970
  * @param constraints of its tokenizer
  * @param defaults of requests
- * @param chat how its conversations become prompts
+ * @param talks whether it has conversations: one with an encoder has none
+ * @param chat their format, and that of all texts that keep to a grammar
  */
 record ServedModel(
     String name,
-    Tokenizer tokenizer,
     int context,
     String fingerprint,
     long created,
     Constraints constraints,
     Defaults defaults,
-    ChatPrompt chat) {
+    boolean talks,
+    ChatFormat chat) {
 
   /**
    * What a request gets that does not say otherwise.
@@ -42,7 +44,23 @@ record ServedModel(
     }
   }
 
+  /**
+   * @throws ApiError if it has no conversations
+   */
+  ChatFormat requireChat() {
+    if (!talks) {
+      throw ApiError.unsupported(
+          "the model has an encoder: it answers one text, not a conversation; use /v1/completions",
+          "messages");
+    }
+    return chat;
+  }
+
+  Tokenizer tokenizer() {
+    return chat.tokenizer();
+  }
+
   int vocabulary() {
-    return tokenizer.vocabularySize();
+    return tokenizer().vocabularySize();
   }
 }

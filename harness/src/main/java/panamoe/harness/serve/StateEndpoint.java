@@ -57,6 +57,6 @@ final class StateEndpoint {
 
   private Model described() {
     return new Model(
-        model.name(), "model", model.created(), "panamoe", model.context(), model.chat().talks());
+        model.name(), "model", model.created(), "panamoe", model.context(), model.talks());
   }
 }

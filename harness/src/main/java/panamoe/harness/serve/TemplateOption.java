@@ -1,11 +1,9 @@
 package panamoe.harness.serve;
 
 import java.nio.file.Path;
-import java.util.Optional;
-import panamoe.data.template.ChatTemplate;
-import panamoe.open.FallbackTemplate;
+import panamoe.conversation.ChatFormat;
+import panamoe.open.FolderChat;
 import panamoe.open.ModelFolder;
-import panamoe.open.TokenizerFiles;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
@@ -23,30 +21,20 @@ public final class TemplateOption {
   private Path file;
 
   /**
-   * How the model's conversations become prompts. Says so if its makers did not tell.
+   * How the model's conversations are written. Says so if its makers did not tell.
    *
+   * @return lines if it has none
    * @throws panamoe.data.DataException if there is a template that cannot be used
    */
-  public ChatPrompt prompt(ModelFolder folder) {
-    if (folder.config().encoder() != null) {
-      return ChatPrompt.none(folder.tokenizer());
-    }
-    TokenizerFiles files = folder.tokenizerFiles();
-    Optional<ChatTemplate> own =
-        file == null ? files.chatTemplate() : Optional.of(files.chatTemplate(file));
-    Optional<ChatTemplate> template = own.or(() -> FallbackTemplate.of(folder));
-    if (own.isEmpty() && files.released()) {
-      spec.commandLine()
-          .getErr()
-          .println(
-              "warning: "
-                  + folder.path()
-                  + " has no chat template; its messages are written "
-                  + (template.isPresent() ? "as its family's usually are" : "as lines of text")
-                  + ", and --chat-template FILE names another form");
-    }
-    return template
-        .map(present -> ChatPrompt.of(present, folder.tokenizer()))
-        .orElseGet(() -> ChatPrompt.lines(folder.tokenizer()));
+  public ChatFormat format(ModelFolder folder) {
+    return folder.config().encoder() == null
+        ? FolderChat.of(folder, file, this::warn)
+        : ChatFormat.lines(folder.tokenizer());
+  }
+
+  private void warn(String what) {
+    spec.commandLine()
+        .getErr()
+        .println("warning: " + what + ", and --chat-template FILE names another form");
   }
 }

@@ -7,11 +7,14 @@ import java.time.Instant;
 import java.util.List;
 import java.util.UUID;
 import java.util.function.Supplier;
-import panamoe.data.template.Prompt;
+import java.util.stream.Stream;
+import panamoe.conversation.ChatFormat;
+import panamoe.conversation.Tools;
+import panamoe.conversation.reply.Reply;
+import panamoe.conversation.template.Prompt;
 import panamoe.engine.GenerationRequest;
 import panamoe.engine.routes.RoutingException;
 import panamoe.engine.schedule.EngineThread;
-import panamoe.open.ConversationForm;
 
 /** Chat completions and completions. Thread-safe. */
 final class TextEndpoint {
@@ -46,9 +49,9 @@ final class TextEndpoint {
   void chat(Call call) throws IOException, InterruptedException {
     Fields fields = call.fields();
     model.requireNamed(fields);
-    Tools tools = Tools.of(fields);
-    Prompt written = model.chat().of(fields, tools);
-    int[] prompt = model.chat().tokens(written);
+    Tools tools = ToolFields.of(fields);
+    ChatFormat chat = model.requireChat();
+    Prompt prompt = ChatFields.prompt(fields, chat, tools);
     boolean logprobs = fields.flag("logprobs");
     int top = fields.integer("top_logprobs", 0, 0, GenerationRequest.MOST_LOGPROBS);
     if (top > 0 && !logprobs) {
@@ -57,19 +60,16 @@ final class TextEndpoint {
     fields.refuse("functions", "function_call", "audio", "web_search_options");
     fields.refuseExcept("modalities", JsonNodeFactory.instance.arrayNode().add("text"));
     fields.ignore("verbosity");
-    TextRequest request =
-        read(call, fields, List.of(prompt), tools, logprobs ? top : -1, model.chat().ends());
-    ChatForm form =
-        ChatForm.of(
-            head("chatcmpl-"),
-            request,
-            model.tokenizer(),
-            model
-                .chat()
-                .readers(
-                    written,
-                    !tools.required() && !Constraints.isFormat(fields),
-                    !tools.callable().isEmpty()));
+    List<int[]> prompts = List.of(chat.tokens(prompt));
+    TextRequest request = read(call, fields, prompts, tools, logprobs ? top : -1, chat.ends());
+    boolean free = !tools.required() && !Constraints.isFormat(fields);
+    List<Reply> replies =
+        chat.repliesPlainly(tools.any())
+            ? List.of()
+            : Stream.generate(() -> chat.reply(prompt, free, tools.any()))
+                .limit(request.texts())
+                .toList();
+    ChatForm form = new ChatForm(head("chatcmpl-"), request, model.tokenizer(), replies);
     write(call, fields, request, form);
   }
 
@@ -86,8 +86,7 @@ final class TextEndpoint {
     if (fields.take("tools") != null) {
       throw ApiError.unsupported("tools belong to chat: ask /v1/chat/completions", "tools");
     }
-    TextRequest request =
-        read(call, fields, prompts, Tools.NONE, logprobs, ConversationForm.Ends.NONE);
+    TextRequest request = read(call, fields, prompts, Tools.NONE, logprobs, ChatFormat.Ends.NONE);
     write(call, fields, request, new CompletionForm(head("cmpl-"), request, model.tokenizer()));
   }
 
@@ -97,7 +96,7 @@ final class TextEndpoint {
       List<int[]> prompts,
       Tools tools,
       int logprobs,
-      ConversationForm.Ends ends)
+      ChatFormat.Ends ends)
       throws InterruptedException {
     try {
       return new TextFields(fields, model)

@@ -8,11 +8,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import panamoe.conversation.ChatFormat;
+import panamoe.conversation.Tools;
 import panamoe.engine.GenerationRequest.Terms;
 import panamoe.engine.StopConfig;
 import panamoe.engine.routes.Routing;
 import panamoe.engine.sample.SamplingConfig;
-import panamoe.open.ConversationForm;
 import panamoe.open.SamplingDefaults;
 
 /** The fields that chat completions and completions have in common. */
@@ -52,7 +53,7 @@ final class TextFields {
       int logprobs,
       int defaultMaxTokens,
       Call call,
-      ConversationForm.Ends ends)
+      ChatFormat.Ends ends)
       throws InterruptedException {
     for (int[] prompt : prompts) {
       if (prompt.length > model.context()) {
@@ -73,7 +74,7 @@ final class TextFields {
               sampling(texts),
               stops(prompts, defaultMaxTokens, ends),
               logprobs,
-              model.constraints().ofRequest(fields, tools, call),
+              model.constraints().ofRequest(fields, tools, model.chat().form(), call),
               terms,
               routing(),
               delivery());
@@ -137,8 +138,7 @@ final class TextFields {
     return biases;
   }
 
-  private List<StopConfig> stops(
-      List<int[]> prompts, int defaultMaxTokens, ConversationForm.Ends more) {
+  private List<StopConfig> stops(List<int[]> prompts, int defaultMaxTokens, ChatFormat.Ends more) {
     int most = maxTokens();
     int least = fields.integer("min_tokens", 0, 0, Integer.MAX_VALUE);
     List<String> texts = new ArrayList<>(stopTexts());

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.List;
+import panamoe.conversation.template.Prompt;
 
 /** Text to tokens and back, without the model. Thread-safe. */
 final class TokenEndpoint {
@@ -16,7 +17,7 @@ final class TokenEndpoint {
       @JsonInclude(JsonInclude.Include.NON_NULL) List<String> tokenStrs) {}
 
   /** An answer of detokenize and of apply-template. */
-  record Prompt(String prompt) {}
+  record Text(String prompt) {}
 
   private final ServedModel model;
 
@@ -29,11 +30,8 @@ final class TokenEndpoint {
     Fields fields = call.fields();
     model.requireNamed(fields);
     String prompt = fields.text("prompt", null);
-    ChatPrompt chat = model.chat();
     int[] tokens =
-        prompt == null
-            ? chat.tokens(chat.of(fields, Tools.of(fields)))
-            : model.tokenizer().encode(prompt);
+        prompt == null ? model.chat().tokens(prompt(fields)) : model.tokenizer().encode(prompt);
     boolean strings = fields.flag("return_token_strs");
     fields.ignore("add_special_tokens"); // there are none to add
     fields.requireNoOthers();
@@ -59,15 +57,19 @@ final class TokenEndpoint {
     }
     int[] tokens = fields.tokens("tokens", given, model.vocabulary());
     fields.requireNoOthers();
-    call.answer(new Prompt(model.tokenizer().decode(tokens)));
+    call.answer(new Text(model.tokenizer().decode(tokens)));
   }
 
   /** The prompt of {@code messages}. */
   void applyTemplate(Call call) throws IOException {
     Fields fields = call.fields();
     model.requireNamed(fields);
-    Prompt prompt = new Prompt(model.chat().of(fields, Tools.of(fields)).text());
+    Text prompt = new Text(prompt(fields).text());
     fields.requireNoOthers();
     call.answer(prompt);
+  }
+
+  private Prompt prompt(Fields fields) {
+    return ChatFields.prompt(fields, model.requireChat(), ToolFields.of(fields));
   }
 }

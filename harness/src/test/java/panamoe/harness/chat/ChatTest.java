@@ -27,8 +27,9 @@ import org.jline.terminal.Terminal;
 import org.jline.terminal.TerminalBuilder;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import panamoe.conversation.ChatFormat;
+import panamoe.conversation.template.ChatTemplate;
 import panamoe.data.ByteTokenizer;
-import panamoe.data.template.ChatTemplate;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.GenerationRequest;
 import panamoe.engine.StopConfig;
@@ -37,7 +38,6 @@ import panamoe.engine.schedule.EngineThread;
 import panamoe.engine.schedule.HashEngine;
 import panamoe.engine.schedule.ScriptedEngine;
 import panamoe.harness.generate.TextOptions;
-import panamoe.harness.serve.ChatPrompt;
 import picocli.CommandLine;
 
 @Timeout(60)
@@ -59,7 +59,7 @@ class ChatTest {
       answered =
           new Chat(
                   thread,
-                  new Conversation(ChatPrompt.lines(HashEngine.TOKENIZER), CONTEXT),
+                  new Conversation(ChatFormat.lines(HashEngine.TOKENIZER), CONTEXT),
                   new Chat.Settings(options, 7, false, json),
                   new PrintWriter(out),
                   new PrintWriter(err))
@@ -80,7 +80,7 @@ class ChatTest {
         lines) {
       new Chat(
               thread,
-              new Conversation(ChatPrompt.of(template, tokenizer), CONTEXT),
+              new Conversation(ChatFormat.of(template, tokenizer), CONTEXT),
               new Chat.Settings(options, 7, thoughts, json),
               new PrintWriter(out),
               new PrintWriter(out))
@@ -178,7 +178,7 @@ class ChatTest {
 
   @Test
   void theOldestMessagesAreForgottenFirst() {
-    Conversation conversation = new Conversation(ChatPrompt.lines(HashEngine.TOKENIZER), CONTEXT);
+    Conversation conversation = new Conversation(ChatFormat.lines(HashEngine.TOKENIZER), CONTEXT);
     conversation.system("be kind");
     for (String message : List.of("one", "two", "three", "four", "x".repeat(60))) {
       conversation.add(message);

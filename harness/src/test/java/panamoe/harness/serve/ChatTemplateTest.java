@@ -5,21 +5,16 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.net.http.HttpResponse;
-import java.util.BitSet;
 import java.util.Map;
-import java.util.Set;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import panamoe.conversation.ChatFormat;
+import panamoe.conversation.template.ChatTemplate;
 import panamoe.data.ByteTokenizer;
-import panamoe.data.DataException;
-import panamoe.data.Tokenizer;
-import panamoe.data.template.ChatTemplate;
-import panamoe.engine.schedule.HashEngine;
 
 /** A server whose model has a chat template. */
 class ChatTemplateTest {
@@ -102,73 +97,11 @@ class ChatTemplateTest {
   }
 
   @Test
-  void aModelWithAnEncoderHasNoConversations() throws Exception {
-    Fields fields =
-        new Fields(
-            (ObjectNode)
-                TestServer.json(TestServer.quoted("{'messages':[{'role':'user','content':'a'}]}")));
-    ChatPrompt none = ChatPrompt.none(new ByteTokenizer());
-    ApiError refused = assertThrows(ApiError.class, () -> none.of(fields, Tools.NONE));
+  void aModelWithAnEncoderHasNoConversations() {
+    ChatFormat lines = ChatFormat.lines(new ByteTokenizer());
+    ServedModel encoder = new ServedModel("switch", 9, "fp", 0, null, null, false, lines);
+    ApiError refused = assertThrows(ApiError.class, encoder::requireChat);
     assertEquals(400, refused.status());
     assertTrue(refused.body().error().message().contains("/v1/completions"));
-  }
-
-  @Test
-  void aTemplateThatFailsOnAShortConversationIsRefused() {
-    ChatTemplate broken = ChatTemplate.of("\n{{ messages[0].text.strip() }}", "t.jinja", Map.of());
-    DataException e =
-        assertThrows(DataException.class, () -> ChatPrompt.of(broken, HashEngine.TOKENIZER));
-    assertEquals(
-        "t.jinja gives no prompt for a short conversation: line 2: 'dict object' has no attribute"
-            + " 'text'",
-        e.getMessage());
-  }
-
-  @Test
-  void anAnswerEndsAtTheTokenThatTheTemplateWritesBehindIt() {
-    // The hash's only token without text is 60, which ends a document; a text spells none.
-    assertTrue(server.model.chat().ends().texts().isEmpty());
-    assertEquals(Set.of(), server.model.chat().ends().tokens());
-    ChatTemplate template =
-        ChatTemplate.of(
-            "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>\n{% endfor %}",
-            "t", Map.of("eos_token", "<|stop|>"));
-    assertEquals(
-        Set.of(7, 8), ChatPrompt.of(template, new Marked("<|end|>", "<|stop|>")).ends().tokens());
-  }
-
-  /** Bytes, but two texts are the tokens 7 and 8, which have none. */
-  private record Marked(String seven, String eight) implements Tokenizer {
-    private static final ByteTokenizer BYTES = new ByteTokenizer();
-
-    @Override
-    public int[] encode(String text) {
-      return BYTES.encode(text);
-    }
-
-    @Override
-    public int[] encodeWithSpecialTokens(String text, BitSet literal) {
-      return text.equals(seven) ? new int[] {7} : text.equals(eight) ? new int[] {8} : encode(text);
-    }
-
-    @Override
-    public byte[] bytesOf(int token) {
-      return token == 7 || token == 8 ? new byte[0] : BYTES.bytesOf(token);
-    }
-
-    @Override
-    public int vocabularySize() {
-      return BYTES.vocabularySize();
-    }
-
-    @Override
-    public int endOfText() {
-      return BYTES.endOfText();
-    }
-
-    @Override
-    public String sha256() {
-      return BYTES.sha256();
-    }
   }
 }

@@ -8,14 +8,12 @@ import java.io.IOException;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
+import panamoe.conversation.template.ChatTemplate;
 import panamoe.data.ByteTokenizer;
-import panamoe.data.template.ChatTemplate;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.schedule.ScriptedEngine;
 
-/** Thoughts are told apart from the answer, whatever the pieces are in which a text comes. */
+/** Thoughts are told apart from the answer. */
 @Timeout(120)
 class ReasoningTest {
   private static final String CHAT = "/v1/chat/completions";
@@ -24,40 +22,6 @@ class ReasoningTest {
   private static final String CALL =
       "<tool_call>{\"name\": \"vote\", \"arguments\": {}}</tool_call>";
   private static final String TOOLS = ",'tools':[{'type':'function','function':{'name':'vote'}}]";
-
-  @ParameterizedTest
-  @CsvSource(
-      delimiter = '|',
-      quoteCharacter = '`',
-      value = {
-        "false | <think>@hm, <b> < 3@</think>@@So. | hm, <b> < 3 | So.",
-        "false | @<think>a</think>b</think> | a | b</think>",
-        "false | <think>@@</think>@@b | `` | b",
-        "false | So <think>no</think> | `` | So <think>no</think>",
-        "false | ` @So ` | `` | ` @So `",
-        "false | <thin | `` | <thin",
-        "false | <think>a </thi | a </thi | ``",
-        "false | <think>a@ | a | ``",
-        "true | @a@ b@</think>@c@ | a@ b | c@",
-        "true | a | a | ``"
-      })
-  void aTextIsReadInAnyPieces(boolean begun, String text, String reasoning, String content) {
-    String given = text.replace('@', '\n');
-    for (int size = 1; size <= given.length(); size++) {
-      ReasoningReader reader = new ReasoningReader(begun);
-      StringBuilder thoughts = new StringBuilder();
-      StringBuilder answer = new StringBuilder();
-      for (int at = 0; at < given.length(); at += size) {
-        ReasoningReader.Read read =
-            reader.next(given.substring(at, Math.min(given.length(), at + size)));
-        thoughts.append(read.reasoning());
-        answer.append(read.content());
-      }
-      ReasoningReader.Read last = reader.end(false);
-      assertEquals(reasoning.replace('@', '\n'), thoughts + last.reasoning(), "by " + size);
-      assertEquals(content.replace('@', '\n'), answer + last.content(), "by " + size);
-    }
-  }
 
   private static TestServer server(String template, String script) throws IOException {
     EngineConfig config = new EngineConfig(300, 16, 16, 64, 0.25, true, 0);

@@ -49,8 +49,7 @@ class RequestLogTest {
   private static LoggedText.Answer again(LoggedText text) {
     AnswerRecorder recorder = new AnswerRecorder(_ -> {});
     try (Engine engine = HashEngine.of(TestServer.ENGINE, TestServer.CONTEXT, () -> {})) {
-      engine.submit(
-          text.request(new Constraints(HashEngine.TOKENIZER, MessageForm.HERMES)), recorder);
+      engine.submit(text.request(new Constraints(HashEngine.TOKENIZER)), recorder);
       while (!recorder.over()) {
         engine.step();
       }

@@ -23,8 +23,9 @@ import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BooleanSupplier;
+import panamoe.conversation.ChatFormat;
+import panamoe.conversation.template.ChatTemplate;
 import panamoe.data.Tokenizer;
-import panamoe.data.template.ChatTemplate;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.schedule.Engine;
 import panamoe.engine.schedule.EngineThread;
@@ -85,7 +86,7 @@ final class TestServer implements AutoCloseable {
 
   /** With another model and its tokens. */
   TestServer(Tokenizer tokenizer, int context, Engine writer) throws IOException {
-    this(LIMITS, ApiKeys.NONE, ChatPrompt.lines(tokenizer), tokenizer, context, writer, null);
+    this(LIMITS, ApiKeys.NONE, ChatFormat.lines(tokenizer), context, writer, null);
   }
 
   /** The hash with a template. */
@@ -96,8 +97,7 @@ final class TestServer implements AutoCloseable {
   /** Another model with a template. */
   TestServer(ChatTemplate template, Tokenizer tokenizer, int context, Engine writer)
       throws IOException {
-    this(
-        LIMITS, ApiKeys.NONE, ChatPrompt.of(template, tokenizer), tokenizer, context, writer, null);
+    this(LIMITS, ApiKeys.NONE, ChatFormat.of(template, tokenizer), context, writer, null);
   }
 
   /**
@@ -108,31 +108,24 @@ final class TestServer implements AutoCloseable {
     this(
         limits,
         keys,
-        ChatPrompt.lines(HashEngine.TOKENIZER),
-        HashEngine.TOKENIZER,
+        ChatFormat.lines(HashEngine.TOKENIZER),
         CONTEXT,
         HashEngine.of(config, CONTEXT, beforeStep),
         logFolder);
   }
 
   private TestServer(
-      Limits limits,
-      ApiKeys keys,
-      ChatPrompt chat,
-      Tokenizer tokenizer,
-      int context,
-      Engine writer,
-      Path logFolder)
+      Limits limits, ApiKeys keys, ChatFormat chat, int context, Engine writer, Path logFolder)
       throws IOException {
     model =
         new ServedModel(
             MODEL,
-            tokenizer,
             context,
             "fp_hash",
             1_700_000_000,
-            new Constraints(tokenizer, chat.form()),
+            new Constraints(chat.tokenizer()),
             new ServedModel.Defaults(new AtomicLong(1), SamplingDefaults.NONE),
+            true,
             chat);
     requests =
         logFolder == null

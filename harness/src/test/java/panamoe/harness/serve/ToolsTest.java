@@ -229,7 +229,7 @@ class ToolsTest {
             Routing.USUAL,
             fields,
             new LoggedText.Answer(new int[0], new String[0], Generation.End.STOP, null));
-    Constraints constraints = new Constraints(new ByteTokenizer(), MessageForm.HERMES);
+    Constraints constraints = new Constraints(new ByteTokenizer());
     BitSet first = text.request(constraints).constraint().get().allowed();
     assertEquals("{32, 60}", first.toString()); // a space, or the tag
   }

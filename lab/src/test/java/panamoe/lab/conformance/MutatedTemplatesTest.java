@@ -13,8 +13,8 @@ import java.util.Map;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
-import panamoe.data.template.ChatTemplate;
-import panamoe.data.template.TemplateException;
+import panamoe.conversation.template.ChatTemplate;
+import panamoe.conversation.template.TemplateException;
 
 /** Damaged templates, and random expressions, give a text or are refused with their line. */
 class MutatedTemplatesTest {

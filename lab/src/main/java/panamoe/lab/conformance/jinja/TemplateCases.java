@@ -12,8 +12,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
-import panamoe.data.template.ChatTemplate;
-import panamoe.data.template.TemplateException;
+import panamoe.conversation.template.ChatTemplate;
+import panamoe.conversation.template.TemplateException;
 import panamoe.io.StrictJson;
 import panamoe.lab.conformance.replay.CaseResult;
 

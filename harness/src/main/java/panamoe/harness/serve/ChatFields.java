@@ -1,0 +1,57 @@
+package panamoe.harness.serve;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.List;
+import panamoe.conversation.ChatFormat;
+import panamoe.conversation.Message;
+import panamoe.conversation.Tools;
+import panamoe.conversation.template.Prompt;
+import panamoe.conversation.template.TemplateException;
+
+/** The fields of a conversation: messages, functions, and what a template is told beside. */
+final class ChatFields {
+  /** Variables of templates that a request sets: all that it says beside the conversation. */
+  private static final String VARIABLES = "chat_template_kwargs";
+
+  private static final String EFFORT = "reasoning_effort";
+
+  private ChatFields() {}
+
+  /**
+   * The prompt of a request's {@code messages}, with what may be called.
+   *
+   * @throws ApiError if they are no conversation, or the template refuses them
+   */
+  static Prompt prompt(Fields fields, ChatFormat chat, Tools tools) {
+    List<Message> messages = ChatMessages.of(fields, chat.template().isPresent());
+    try {
+      return chat.prompt(messages, tools, variables(fields, chat));
+    } catch (TemplateException e) {
+      throw ApiError.invalid(e.reason(), "messages");
+    }
+  }
+
+  private static ObjectNode variables(Fields fields, ChatFormat chat) {
+    // A template that does not know of it writes the same prompt.
+    String effort = fields.text(EFFORT, null);
+    if (effort != null && !chat.efforts().contains(effort)) {
+      throw fields.wrong(EFFORT, "is none of " + String.join(", ", chat.efforts()));
+    }
+    if (chat.template().isEmpty()) {
+      fields.refuse(VARIABLES);
+      return JsonNodeFactory.instance.objectNode();
+    }
+    JsonNode given = fields.take(VARIABLES);
+    if (given != null && !given.isObject()) {
+      throw fields.wrong(VARIABLES, "is not an object");
+    }
+    ObjectNode variables =
+        given == null ? JsonNodeFactory.instance.objectNode() : ((ObjectNode) given).deepCopy();
+    if (effort != null) {
+      variables.put(EFFORT, effort);
+    }
+    return variables;
+  }
+}

@@ -1,0 +1,101 @@
+package panamoe.harness.serve;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.ArrayList;
+import java.util.List;
+import panamoe.conversation.Tools;
+
+/** The fields that say what a text may call. */
+final class ToolFields {
+  private static final int MOST = 128;
+  private static final String TOOLS = "tools";
+  private static final String CHOICE = "tool_choice";
+
+  private ToolFields() {}
+
+  /**
+   * Reads {@code tools}, {@code tool_choice} and {@code parallel_tool_calls}.
+   *
+   * @throws ApiError if they are not as OpenAI's
+   */
+  static Tools of(Fields fields) {
+    List<Tools.Function> functions = new ArrayList<>();
+    JsonNode tools = fields.take(TOOLS);
+    if (tools != null && (!tools.isArray() || tools.size() > MOST)) {
+      throw fields.wrong(TOOLS, "is not an array of at most " + MOST + " functions");
+    }
+    for (int i = 0; tools != null && i < tools.size(); i++) {
+      functions.add(function(fields.inner(TOOLS + "[" + i + "]", tools.get(i)), functions));
+    }
+    JsonNode parallel = fields.take("parallel_tool_calls");
+    if (parallel != null && !parallel.isBoolean()) {
+      throw fields.wrong("parallel_tool_calls", "is not true or false");
+    }
+    boolean several = parallel == null || parallel.booleanValue();
+    JsonNode choice = fields.take(CHOICE);
+    if (choice != null && choice.isObject()) {
+      String name = named(fields.inner(CHOICE, choice));
+      if (!has(functions, name)) {
+        throw fields.wrong(CHOICE, "names a function that is not in tools");
+      }
+      return Tools.of(functions, true, false).calling(name);
+    }
+    String word = choice == null ? "auto" : choice.asText();
+    return switch (word) {
+      case "none" -> Tools.NONE;
+      case "auto" -> Tools.of(functions, false, several);
+      case "required" -> {
+        if (functions.isEmpty()) {
+          throw fields.wrong(CHOICE, "requires a call, but tools are missing");
+        }
+        yield Tools.of(functions, true, several);
+      }
+      default -> throw fields.wrong(CHOICE, "is not none, auto, required or a function");
+    };
+  }
+
+  private static boolean has(List<Tools.Function> functions, String name) {
+    return functions.stream().anyMatch(function -> function.name().equals(name));
+  }
+
+  /** A function; no two have one name. */
+  private static Tools.Function function(Fields tool, List<Tools.Function> before) {
+    Fields function = ofType(tool);
+    String name = function.text("name", "");
+    if (!Tools.Function.isName(name) || has(before, name)) {
+      throw function.wrong("name", "is not 1 to 64 letters, digits, _ or -, or is there twice");
+    }
+    String description = function.text("description", null);
+    Tools.Function read;
+    try {
+      read = new Tools.Function(name, description, function.take("parameters"));
+    } catch (IllegalArgumentException _) {
+      throw function.wrong("parameters", "is not a schema of the type object");
+    }
+    function.flag("strict"); // every schema is kept to
+    function.requireNoOthers();
+    tool.ignore("cache_control");
+    tool.requireNoOthers();
+    return read;
+  }
+
+  private static String named(Fields choice) {
+    Fields function = ofType(choice);
+    String name = function.text("name", "");
+    function.requireNoOthers();
+    choice.requireNoOthers();
+    return name;
+  }
+
+  /** What an object of the type function holds. */
+  private static Fields ofType(Fields fields) {
+    if (!fields.text("type", "").equals("function")) {
+      throw ApiError.unsupported(fields.path("type") + " is not function", fields.path("type"));
+    }
+    Fields function = fields.inner("function");
+    if (function == null) {
+      throw fields.missing("function");
+    }
+    return function;
+  }
+}

@@ -1,0 +1,60 @@
+package panamoe.conversation;
+
+import java.util.EnumMap;
+import java.util.Map;
+import java.util.function.Supplier;
+import panamoe.conversation.reply.ReplyForm;
+import panamoe.data.Tokenizer;
+import panamoe.engine.sample.TokenConstraint;
+import panamoe.grammar.CallForm;
+import panamoe.grammar.CallGrammar;
+import panamoe.grammar.FreeText;
+import panamoe.grammar.JsonGrammar;
+import panamoe.grammar.TokenMasks;
+
+/** Makes what replies in a vocabulary keep to. Thread-safe. */
+public final class ReplyConstraints {
+  private final Tokenizer tokenizer;
+  // Made for the first text that needs them: they take long for a large vocabulary.
+  private TokenMasks masks;
+  private final Map<ReplyForm, FreeText> freeTexts = new EnumMap<>(ReplyForm.class);
+
+  public ReplyConstraints(Tokenizer tokenizer) {
+    this.tokenizer = tokenizer;
+  }
+
+  /**
+   * Makes constraints of texts that call functions, or are JSON where they do not have to call.
+   *
+   * @param form of the model's replies
+   * @param json null: a text is free until it calls
+   * @return null if the text is free
+   * @throws IllegalArgumentException if the schema of a function's arguments is not supported
+   * @throws java.util.concurrent.CancellationException if the thread is interrupted, which it
+   *     remains
+   */
+  public Supplier<TokenConstraint> of(ReplyForm form, JsonGrammar json, Tools tools) {
+    if (!tools.any()) {
+      return json == null ? null : json.constraint(masks(), form.calls(tokenizer));
+    }
+    CallForm written = form.calls(tokenizer);
+    CallGrammar calls = CallGrammar.of(written, tools.callable(), tools.several());
+    if (tools.required()) {
+      return calls.calls(masks());
+    }
+    return json == null
+        ? calls.callsAfter(freeText(form, written), masks())
+        : calls.callsOr(json, masks());
+  }
+
+  private synchronized TokenMasks masks() {
+    if (masks == null) {
+      masks = TokenMasks.of(tokenizer);
+    }
+    return masks;
+  }
+
+  private synchronized FreeText freeText(ReplyForm form, CallForm written) {
+    return freeTexts.computeIfAbsent(form, _ -> CallGrammar.freeText(tokenizer, written));
+  }
+}

@@ -1,0 +1,131 @@
+package panamoe.conversation.reply;
+
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * Tells the calls in an assistant's text from its content, piece by piece. A call is told as soon
+ * as its arguments begin. What looks like a call but has not its form is content; white space
+ * around calls is nothing.
+ */
+final class CallReader implements ReplyReader {
+  /** What the unread text is expected to be. */
+  private enum Part {
+    CONTENT,
+    HEAD,
+    ARGUMENTS,
+    TAIL
+  }
+
+  private final CallSyntax syntax;
+  private final Pattern tail;
+  private final StringBuilder unread = new StringBuilder();
+  private Part part = Part.CONTENT;
+  private Pattern head; // of the call that comes
+  private boolean blank = true; // no content since the last call
+  private boolean called;
+
+  CallReader(CallSyntax syntax) {
+    this.syntax = syntax;
+    this.tail = syntax.tail();
+  }
+
+  @Override
+  public void next(String piece, Reply into) {
+    unread.append(piece);
+    boolean goesOn = true;
+    while (goesOn) {
+      goesOn =
+          switch (part) {
+            case CONTENT -> content(into);
+            case HEAD -> head(into);
+            case ARGUMENTS -> arguments(into);
+            case TAIL -> tail();
+          };
+    }
+  }
+
+  @Override
+  public void end(boolean cut, Reply into) {
+    String held =
+        switch (part) {
+          case CONTENT -> unread.substring(0, cut ? certain() : unread.length());
+          case HEAD -> cut ? "" : syntax.open() + unread;
+          case ARGUMENTS, TAIL -> "";
+        };
+    unread.setLength(0);
+    if (!called || !held.isBlank()) {
+      into.say(held);
+    }
+  }
+
+  /** Each of these returns whether more can be read of what is there. */
+  private boolean content(Reply into) {
+    int open = unread.indexOf(syntax.open());
+    if (open >= 0) {
+      tell(open, into);
+      unread.delete(0, open + syntax.open().length());
+      part = Part.HEAD;
+      head = syntax.head();
+      return true;
+    }
+    int certain = certain();
+    if (!blank || !unread.substring(0, certain).isBlank()) {
+      tell(certain, into);
+      unread.delete(0, certain);
+    }
+    return false;
+  }
+
+  /** The length of what is content for certain: what follows may begin a call. */
+  private int certain() {
+    return unread.length() - ReplyReader.begun(syntax.open(), unread);
+  }
+
+  private void tell(int length, Reply into) {
+    String text = unread.substring(0, length);
+    if (!blank || !text.isBlank()) {
+      into.say(text);
+      blank &= text.isBlank();
+    }
+  }
+
+  private boolean head(Reply into) {
+    Matcher found = head.matcher(unread);
+    if (found.lookingAt()) {
+      into.call(syntax.id().get(), found.group(1));
+      called = true;
+      unread.delete(0, found.end());
+      part = Part.ARGUMENTS;
+      return true;
+    }
+    if (!found.hitEnd()) {
+      into.say(syntax.open()); // it was no call
+      blank = false;
+      part = Part.CONTENT;
+      return true;
+    }
+    return false;
+  }
+
+  private boolean arguments(Reply into) {
+    unread.delete(0, into.arguments(unread));
+    if (into.argued()) {
+      part = Part.TAIL;
+    }
+    return into.argued();
+  }
+
+  private boolean tail() {
+    Matcher found = tail.matcher(unread);
+    if (!found.lookingAt()) {
+      part = found.hitEnd() ? Part.TAIL : Part.CONTENT;
+      return part == Part.CONTENT;
+    }
+    unread.delete(0, found.end());
+    blank = true;
+    head = syntax.nextHead();
+    part = found.start(1) < 0 ? Part.CONTENT : Part.HEAD;
+    return true;
+  }
+}

@@ -1,0 +1,33 @@
+package panamoe.conversation.reply;
+
+import panamoe.data.Markers;
+import panamoe.data.Tokenizer;
+import panamoe.grammar.CallForm;
+import panamoe.grammar.Wording;
+
+/** Calls between DeepSeek's markers. */
+final class DeepSeek {
+  private DeepSeek() {}
+
+  /**
+   * The syntax of models with a vocabulary.
+   *
+   * @param fenced whether a type comes before a name, and arguments are in a block of code, as in
+   *     V3 and R1; else as in V3.1
+   */
+  static CallSyntax of(Tokenizer tokenizer, boolean fenced) {
+    String begin = Markers.in(tokenizer, "<｜tool▁call▁begin｜>");
+    String separator = Markers.in(tokenizer, "<｜tool▁sep｜>");
+    String end = Markers.in(tokenizer, "<｜tool▁call▁end｜>");
+    String name = fenced ? begin + "function" + separator : begin;
+    CallForm.Calls calls =
+        new CallForm.Calls(
+            Wording.of("·" + name),
+            Wording.exactly(fenced ? "\n```json\n" : separator),
+            Wording.exactly(fenced ? "\n```" + end : end),
+            Wording.of(fenced ? "\n" + name : name),
+            Wording.of(Markers.in(tokenizer, "<｜tool▁calls▁end｜>")));
+    String open = Markers.in(tokenizer, "<｜tool▁calls▁begin｜>");
+    return new CallSyntax(open, false, true, calls, FunctionCall::newId);
+  }
+}

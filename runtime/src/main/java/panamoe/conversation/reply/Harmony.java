@@ -1,0 +1,149 @@
+package panamoe.conversation.reply;
+
+import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import panamoe.data.Markers;
+import panamoe.data.Tokenizer;
+import panamoe.grammar.CallForm;
+import panamoe.grammar.Wording;
+
+/**
+ * GPT-OSS's answers: messages, each with a header that names a channel and perhaps whom it is to.
+ * Messages to functions are calls, messages of the channel analysis thoughts, others content. The
+ * prompt ends within the first header.
+ */
+record Harmony(CallForm form) implements ReplySyntax {
+  private static final String CHANNEL_NAME = "<|channel|>";
+  private static final String CHANNEL = Markers.of(CHANNEL_NAME);
+  private static final String TO = " to=functions.";
+  private static final Pattern FUNCTION = Pattern.compile("\\bto=functions\\.([\\w-]+)");
+
+  static Harmony of(Tokenizer tokenizer) {
+    String channel = Markers.in(tokenizer, CHANNEL_NAME);
+    String message = Markers.in(tokenizer, "<|message|>");
+    String start = Markers.in(tokenizer, "<|start|>") + "assistant";
+    String json = Markers.in(tokenizer, "<|constrain|>") + "json";
+    String commentary = channel + "commentary";
+    Wording between =
+        Wording.sequence(
+            Wording.perhaps(Wording.of(commentary)),
+            Wording.perhaps(Wording.exactly(" json"), Wording.of(" " + json)),
+            Wording.of(message));
+    return new Harmony(
+        new CallForm(
+            List.of(commentary + TO, channel + "analysis" + TO, start + TO),
+            start,
+            Wording.exactly(commentary + TO),
+            new CallForm.Calls(Wording.EMPTY, between, Wording.EMPTY, Wording.NEVER, Wording.EMPTY),
+            Wording.of(channel + "final" + message)));
+  }
+
+  @Override
+  public ReplyReader reader(boolean calling) {
+    return new Reader(calling);
+  }
+
+  private static final class Reader implements ReplyReader {
+    /** What the next text is. */
+    private enum Part {
+      HEADER,
+      REASONING,
+      CONTENT,
+      CALL,
+      NOTHING
+    }
+
+    private final boolean calling;
+    private final StringBuilder header = new StringBuilder();
+    private Part part = Part.HEADER;
+    private boolean headed;
+    private boolean thought;
+    private boolean said;
+
+    Reader(boolean calling) {
+      this.calling = calling;
+    }
+
+    @Override
+    public void next(String piece, Reply into) {
+      int from = 0;
+      for (int at = Markers.next(piece, 0); at >= 0; at = Markers.next(piece, from)) {
+        text(piece.substring(from, at), into);
+        from = Markers.end(piece, at);
+        marker(piece.substring(at, from), into);
+      }
+      text(piece.substring(from), into);
+    }
+
+    /** A text without a header is content. */
+    @Override
+    public void end(boolean cut, Reply into) {
+      String text = header.toString();
+      boolean piece = cut && (TO.startsWith(text) || text.startsWith(TO));
+      if (part == Part.HEADER && !headed && !piece) {
+        into.say(text);
+      }
+      part = Part.NOTHING;
+    }
+
+    @Override
+    public boolean thinking() {
+      return part == Part.REASONING;
+    }
+
+    private void marker(String marker, Reply into) {
+      headed = true;
+      switch (Markers.name(marker)) {
+        case "<|start|>" -> {
+          header.setLength(0);
+          part = Part.HEADER;
+        }
+        case CHANNEL_NAME -> {
+          if (part != Part.HEADER) {
+            header.setLength(0);
+            part = Part.HEADER;
+          }
+          header.append(marker);
+        }
+        case "<|message|>" -> message(into);
+        case "<|end|>", "<|call|>", "<|return|>" -> part = Part.NOTHING;
+        default -> {
+          if (part == Part.HEADER) {
+            header.append(' '); // such as <|constrain|> between a name and a type
+          }
+        }
+      }
+    }
+
+    /** A header is whole. */
+    private void message(Reply into) {
+      Matcher function = FUNCTION.matcher(header.toString());
+      int channel = header.indexOf(CHANNEL);
+      String name = channel < 0 ? "" : header.substring(channel + CHANNEL.length()).strip();
+      header.setLength(0);
+      if (calling && function.find()) {
+        into.call(FunctionCall.newId(), function.group(1));
+        part = Part.CALL;
+      } else if (name.startsWith("analysis")) {
+        into.think(thought ? "\n" : "");
+        thought = true;
+        part = Part.REASONING;
+      } else {
+        into.say(said ? "\n" : "");
+        said = true;
+        part = Part.CONTENT;
+      }
+    }
+
+    private void text(String text, Reply into) {
+      switch (part) {
+        case HEADER -> header.append(text);
+        case REASONING -> into.think(text);
+        case CONTENT -> into.say(text);
+        case CALL -> into.arguments(text);
+        case NOTHING -> {}
+      }
+    }
+  }
+}

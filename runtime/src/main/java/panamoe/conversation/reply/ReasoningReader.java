@@ -1,0 +1,109 @@
+package panamoe.conversation.reply;
+
+import panamoe.data.Markers;
+import panamoe.data.Tokenizer;
+
+/**
+ * Tells what a model thinks, between {@code <think>} and {@code </think>} at the beginning of its
+ * text, from what it answers, piece by piece. White space at the borders is nothing.
+ */
+final class ReasoningReader implements ReplyReader {
+  /** What the unread text is expected to be. */
+  private enum Part {
+    BEGINNING,
+    REASONING,
+    CONTENT
+  }
+
+  private final String open;
+  private final String close;
+  private final ReplyReader content;
+  private final StringBuilder unread = new StringBuilder();
+  private Part part;
+
+  /** Whether white space that is next is left out. */
+  private boolean atBorder;
+
+  /**
+   * @param begun whether the prompt ends in the midst of thoughts
+   * @param content reads what is answered
+   */
+  ReasoningReader(Tokenizer tokenizer, boolean begun, ReplyReader content) {
+    this.open = Markers.in(tokenizer, ReplyForm.THINK);
+    this.close = Markers.in(tokenizer, "</think>");
+    this.content = content;
+    part = begun ? Part.REASONING : Part.BEGINNING;
+    atBorder = begun;
+  }
+
+  @Override
+  public void next(String piece, Reply into) {
+    unread.append(piece);
+    if (part == Part.BEGINNING) {
+      begin();
+    }
+    if (part == Part.REASONING) {
+      into.think(reasoning());
+    }
+    if (part == Part.CONTENT) {
+      content.next(told(unread.length()), into);
+    }
+  }
+
+  @Override
+  public boolean thinking() {
+    return part == Part.REASONING;
+  }
+
+  /** If a text is cut outside of its content, only a tag's beginning is held back. */
+  @Override
+  public void end(boolean cut, Reply into) {
+    if (part == Part.CONTENT || !cut) {
+      String left = told(unread.length());
+      if (part == Part.REASONING) {
+        into.think(left.stripTrailing());
+      } else {
+        content.next(left, into);
+      }
+    }
+    content.end(cut, into);
+  }
+
+  private void begin() {
+    String text = unread.toString().stripLeading();
+    if (text.startsWith(open)) {
+      unread.setLength(0);
+      unread.append(text, open.length(), text.length());
+      part = Part.REASONING;
+      atBorder = true;
+    } else if (!open.startsWith(text)) {
+      part = Part.CONTENT;
+    }
+  }
+
+  private String reasoning() {
+    int end = unread.indexOf(close);
+    if (end >= 0) {
+      String reasoning = told(end).stripTrailing();
+      unread.delete(0, close.length());
+      part = Part.CONTENT;
+      atBorder = true;
+      return reasoning;
+    }
+    int certain = unread.length() - ReplyReader.begun(close, unread);
+    while (certain > 0 && Character.isWhitespace(unread.charAt(certain - 1))) {
+      certain--;
+    }
+    return told(certain);
+  }
+
+  private String told(int length) {
+    String text = unread.substring(0, length);
+    unread.delete(0, length);
+    if (atBorder) {
+      text = text.stripLeading();
+      atBorder = text.isEmpty();
+    }
+    return text;
+  }
+}

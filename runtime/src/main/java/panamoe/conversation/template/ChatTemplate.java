@@ -1,0 +1,286 @@
+package panamoe.conversation.template;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.MissingNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.LocalDateTime;
+import java.time.ZoneId;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import panamoe.data.DataException;
+import panamoe.data.ReleasedTokenizer;
+import panamoe.io.FileTrouble;
+import panamoe.io.RegularFile;
+import panamoe.io.StrictJson;
+
+/**
+ * A model's chat template: how a conversation becomes a prompt. It is a text in Jinja that comes
+ * with the model, and is not trusted: it can only compute, and no longer than its bounds allow.
+ * Immutable and thread-safe.
+ */
+public final class ChatTemplate {
+  /** The template's own file in a model's folder. */
+  public static final String FILE = "chat_template.jinja";
+
+  /** The file that names special tokens, and may hold the template. */
+  public static final String CONFIG = "tokenizer_config.json";
+
+  private static final int MOST_TEMPLATE_BYTES = 4 * Template.MOST_LENGTH; // UTF-8
+  private static final int MOST_CONFIG_BYTES = 64 << 20;
+  private static final String KEY = "chat_template";
+
+  /** The template of all conversations, but those with functions if there is {@link #TOOLS}. */
+  private static final String USUAL = "default";
+
+  private static final String TOOLS = "tool_use";
+
+  private final String name;
+  private final Map<String, Template> templates; // by USUAL and TOOLS, or USUAL alone
+  private final Map<String, String> tokens;
+  private final LocalDateTime time; // null: now
+
+  private ChatTemplate(
+      String name,
+      Map<String, Template> templates,
+      Map<String, String> tokens,
+      LocalDateTime time) {
+    this.name = name;
+    this.templates = templates;
+    this.tokens = tokens;
+    this.time = time;
+  }
+
+  /**
+   * A template from its text.
+   *
+   * @param name where it comes from, for messages
+   * @param tokens texts of special tokens by the names that templates have for them, such as {@code
+   *     bos_token}
+   * @throws TemplateException with the line, if the text is malformed or too long
+   */
+  public static ChatTemplate of(String text, String name, Map<String, String> tokens) {
+    Map<String, Template> templates = Map.of(USUAL, Template.parse(text));
+    return new ChatTemplate(name, templates, Map.copyOf(tokens), null);
+  }
+
+  private static Template parse(String text, String name) {
+    try {
+      return Template.parse(text);
+    } catch (TemplateException e) {
+      throw new DataException(name + ", " + e.getMessage(), e);
+    }
+  }
+
+  /**
+   * The template in a model's folder: the file {@link #FILE}, or else {@code chat_template} of
+   * {@link #CONFIG}, a text or a list of named ones.
+   *
+   * @throws DataException if there is one that cannot be used
+   */
+  public static Optional<ChatTemplate> in(Path folder) {
+    Path file = folder.resolve(FILE);
+    if (Files.exists(file)) {
+      return Optional.of(read(file, config(folder)));
+    }
+    return in(config(folder), folder.resolve(CONFIG) + ", " + KEY);
+  }
+
+  /** The template in the content of {@link #CONFIG}, whose key {@code name} is in messages. */
+  private static Optional<ChatTemplate> in(JsonNode config, String name) {
+    JsonNode given = config.path(KEY);
+    Map<String, Template> templates = new HashMap<>();
+    if (given.isTextual()) {
+      templates.put(USUAL, parse(given.textValue(), name));
+    } else if (given.isArray()) {
+      for (JsonNode one : given) {
+        String key = one.path("name").asText();
+        templates.put(key, parse(one.path("template").asText(), name + " " + key));
+      }
+      if (!templates.containsKey(USUAL)) {
+        throw new DataException(name + " has no template of the name " + USUAL);
+      }
+      templates.keySet().retainAll(Set.of(USUAL, TOOLS));
+    } else {
+      return Optional.empty();
+    }
+    return Optional.of(new ChatTemplate(name, templates, tokens(config), null));
+  }
+
+  /**
+   * The template in a GGUF file's metadata; empty if it has none.
+   *
+   * @param metadata by key, as {@link ReleasedTokenizer#ofGguf} takes it
+   * @param file its name in messages
+   * @throws DataException if there is a template that cannot be used
+   */
+  public static Optional<ChatTemplate> ofGguf(Map<String, ?> metadata, String file) {
+    return in(config(metadata), file + ", tokenizer." + KEY);
+  }
+
+  /** What {@link #CONFIG} would say of a GGUF file's metadata: templates and special tokens. */
+  public static ObjectNode config(Map<String, ?> metadata) {
+    ObjectNode config = JsonNodeFactory.instance.objectNode();
+    if (metadata.get("tokenizer.ggml.tokens") instanceof List<?> all) {
+      for (String name : new String[] {"bos", "eos", "unknown", "padding"}) {
+        if (metadata.get("tokenizer.ggml." + name + "_token_id") instanceof Long id
+            && id >= 0
+            && id < all.size()) {
+          // Templates have names of three letters.
+          config.put(name.substring(0, 3) + "_token", all.get(id.intValue()).toString());
+        }
+      }
+    }
+    Map<String, String> texts = ReleasedTokenizer.chatTemplates(metadata);
+    if (texts.keySet().equals(Set.of(USUAL))) {
+      config.put(KEY, texts.get(USUAL));
+    } else if (!texts.isEmpty()) {
+      ArrayNode named = config.putArray(KEY);
+      texts.forEach((name, text) -> named.addObject().put("name", name).put("template", text));
+    }
+    return config;
+  }
+
+  /**
+   * The template in a file.
+   *
+   * @param config of the model, which names its special tokens
+   * @throws DataException if it cannot be used
+   */
+  public static ChatTemplate read(Path file, JsonNode config) {
+    String name = file.toString();
+    Template template = parse(utf8(file, MOST_TEMPLATE_BYTES), name);
+    return new ChatTemplate(name, Map.of(USUAL, template), tokens(config), null);
+  }
+
+  /** The content of {@link #CONFIG} in a model's folder; a missing node if the folder lacks it. */
+  public static JsonNode config(Path folder) {
+    Path file = folder.resolve(CONFIG);
+    if (!Files.exists(file)) {
+      return MissingNode.getInstance();
+    }
+    try {
+      return StrictJson.tree(bytes(file, MOST_CONFIG_BYTES));
+    } catch (IOException e) {
+      throw new DataException(file + " is not valid JSON: " + StrictJson.reason(e), e);
+    }
+  }
+
+  private static Map<String, String> tokens(JsonNode config) {
+    Map<String, String> tokens = new HashMap<>();
+    for (Map.Entry<String, JsonNode> entry : config.properties()) {
+      JsonNode value =
+          entry.getValue().isObject() ? entry.getValue().path("content") : entry.getValue();
+      if (entry.getKey().endsWith("_token") && value.isTextual()) {
+        tokens.put(entry.getKey(), value.textValue());
+      }
+    }
+    return tokens;
+  }
+
+  private static String utf8(Path file, int mostBytes) {
+    try {
+      return StandardCharsets.UTF_8
+          .newDecoder()
+          .decode(ByteBuffer.wrap(bytes(file, mostBytes)))
+          .toString();
+    } catch (CharacterCodingException e) {
+      throw new DataException(file + " is not UTF-8", e);
+    }
+  }
+
+  private static byte[] bytes(Path file, int mostBytes) {
+    try {
+      if (!Files.isRegularFile(file) && Files.exists(file)) { // a pipe would be waited for
+        throw new DataException(file + " is not a regular file");
+      }
+      if (Files.size(file) > mostBytes) {
+        throw new DataException(file + " has more than " + mostBytes + " bytes");
+      }
+      return RegularFile.read(file, mostBytes);
+    } catch (IOException e) {
+      throw new DataException("cannot read " + file + ": " + FileTrouble.reason(e), e);
+    }
+  }
+
+  /** Where it comes from. */
+  public String name() {
+    return name;
+  }
+
+  /** Whether its text has these words: a marker that it writes, for one. */
+  public boolean mentions(String words) {
+    return templates.values().stream().anyMatch(each -> each.source().contains(words));
+  }
+
+  /** The text of the special token that templates have this name for, such as {@code eos_token}. */
+  public Optional<String> token(String variable) {
+    return Optional.ofNullable(tokens.get(variable));
+  }
+
+  /** The same template, for which it is always this time. */
+  public ChatTemplate at(LocalDateTime time) {
+    return new ChatTemplate(name, templates, tokens, time);
+  }
+
+  /**
+   * The prompt of a conversation. Only what the template itself writes can spell special tokens:
+   * what messages, tools and {@code extra} hold cannot, wherever the template puts it.
+   *
+   * @param messages as OpenAI's, but with contents that are strings and arguments of calls that are
+   *     objects: most templates expect that
+   * @param tools as OpenAI's; empty: none
+   * @param answer whether the beginning of the assistant's next message follows
+   * @param extra more variables, such as {@code enable_thinking}; those above cannot be replaced
+   * @throws TemplateException if the template refuses the conversation, or fails
+   */
+  public Prompt render(ArrayNode messages, ArrayNode tools, boolean answer, ObjectNode extra) {
+    ObjectNode variables = extra.deepCopy();
+    variables.set("messages", messages);
+    variables.set("tools", tools.isEmpty() ? null : tools);
+    variables.putIfAbsent("documents", null);
+    variables.put("add_generation_prompt", answer);
+    return render(variables);
+  }
+
+  /**
+   * The prompt that the template makes of any variables.
+   *
+   * @param variables all that the template is given beside special tokens
+   */
+  public Prompt render(ObjectNode variables) {
+    Map<String, Object> values = new HashMap<>();
+    tokens.forEach((token, text) -> values.put(token, Text.of(text)));
+    variables
+        .properties()
+        .forEach(entry -> values.put(entry.getKey(), Values.of(entry.getValue())));
+    if (values.get("messages") instanceof List<?> messages) {
+      messages.forEach(ChatTemplate::trustRole);
+    }
+    Template usual = templates.get(USUAL);
+    boolean tools = Values.truth(values.get("tools"));
+    return (tools ? templates.getOrDefault(TOOLS, usual) : usual)
+        .render(values, time == null ? LocalDateTime.now(ZoneId.systemDefault()) : time)
+        .prompt();
+  }
+
+  /** Some templates make a marker of a role: a plain word is as good as their own text. */
+  @SuppressWarnings("unchecked") // mappings of templates hold all values
+  private static void trustRole(Object message) {
+    if (message instanceof Map<?, ?> map
+        && map.get(Text.of("role")) instanceof Text role
+        && role.chars().matches("[a-z_]+")) {
+      ((Map<Object, Object>) map).put(Text.of("role"), Text.of(role.chars()));
+    }
+  }
+}

@@ -1,0 +1,7 @@
+package panamoe.conversation.template;
+
+/** What can be called: a macro, a method, a function of every template. */
+@FunctionalInterface
+interface Function {
+  Object call(Arguments arguments);
+}

@@ -1,0 +1,6 @@
+package panamoe.conversation.template;
+
+/** The value {@code none}. */
+enum None {
+  NONE
+}

@@ -1,0 +1,71 @@
+package panamoe.conversation.template;
+
+import java.util.List;
+
+/** What writes, decides, repeats or names. */
+@FunctionalInterface
+interface Statement {
+  /** How a statement ended. */
+  enum Flow {
+    NEXT,
+    BREAK,
+    CONTINUE
+  }
+
+  Flow execute(Scope scope, Text.Builder out);
+
+  /** One after the other. */
+  static Flow execute(List<Statement> statements, Scope scope, Text.Builder out) {
+    scope.budget().enter();
+    Flow flow = Flow.NEXT;
+    for (int i = 0; flow == Flow.NEXT && i < statements.size(); i++) {
+      scope.budget().spend(1);
+      flow = statements.get(i).execute(scope, out);
+    }
+    scope.budget().leave();
+    return flow;
+  }
+
+  /** What they write. */
+  static Text text(List<Statement> statements, Scope scope) {
+    Text.Builder out = new Text.Builder();
+    execute(statements, scope, out);
+    return out.text();
+  }
+
+  /** A statement whose failures tell its line. */
+  static Statement at(int line, Statement statement) {
+    return (scope, out) -> {
+      try {
+        return statement.execute(scope, out);
+      } catch (TemplateException e) {
+        throw e.at(line);
+      }
+    };
+  }
+
+  /** A statement that writes a value. */
+  static Statement print(int line, Expression value) {
+    return at(
+        line,
+        (scope, out) -> {
+          Text text = Printing.str(value.value(scope));
+          scope.budget().spendOn(text);
+          out.append(text);
+          return Flow.NEXT;
+        });
+  }
+
+  /** Gives names to a value, or to its elements. */
+  static void assign(List<String> targets, Object value, Scope scope) {
+    List<Object> values =
+        targets.size() == 1 ? List.of(value) : Values.elements(value, scope.budget());
+    if (values.size() != targets.size()) {
+      throw new TemplateException(
+          "there are " + values.size() + " values for " + targets.size() + " names");
+    }
+    for (int i = 0; i < targets.size(); i++) {
+      scope.set(targets.get(i), values.get(i));
+    }
+  }
+}

@@ -1,0 +1,48 @@
+package panamoe.conversation.template;
+
+/**
+ * A chat template that cannot be read, that fails, or that refuses a conversation. The message is
+ * one sentence; if the template did not write it itself, it begins with the template's line.
+ */
+public final class TemplateException extends RuntimeException {
+  private final int line;
+  private final boolean refusal;
+
+  private TemplateException(String message, int line, boolean refusal) {
+    super(message, null, false, false);
+    this.line = line;
+    this.refusal = refusal;
+  }
+
+  /** What is wrong, at a line that is not known yet. */
+  TemplateException(String what) {
+    this(what, 0, false);
+  }
+
+  /** What the template itself says against a conversation, by {@code raise_exception}. */
+  static TemplateException refusal(String message) {
+    return new TemplateException(message, 0, true);
+  }
+
+  /** At a line, if no inner part has told its own. */
+  TemplateException at(int known) {
+    return refusal || line > 0
+        ? this
+        : new TemplateException("line " + known + ": " + getMessage(), known, false);
+  }
+
+  /** What to tell whoever wrote the conversation. */
+  public String reason() {
+    return refusal ? getMessage() : "the model's chat template, " + getMessage();
+  }
+
+  /** The template's line, from 1; 0 of a refusal. */
+  public int line() {
+    return line;
+  }
+
+  /** Whether the template itself refused the conversation, by {@code raise_exception}. */
+  public boolean isRefusal() {
+    return refusal;
+  }
+}

@@ -1,0 +1,2 @@
+/** Chat templates: the part of Jinja that models' templates use. */
+package panamoe.conversation.template;

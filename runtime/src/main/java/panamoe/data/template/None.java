@@ -1,6 +1,0 @@
-package panamoe.data.template;
-
-/** The value {@code none}. */
-enum None {
-  NONE
-}

