@@ -35,7 +35,8 @@ class MutatedCasesTest {
   // A null within a setting's JSON is the case's own.
   private static final Pattern RAW =
       Pattern.compile(
-          "out of bounds|by zero|Exception|cannot be cast|Cannot invoke|^-?\\d+$|null(?![,}])|overflow");
+          "out of bounds|by zero|Exception|cannot be cast|Cannot"
+              + " invoke|^-?\\d+$|null(?![,}])|overflow");
 
   @TempDir private Path folder;
 
@@ -46,7 +47,7 @@ class MutatedCasesTest {
     int failed = 0;
     int misfits = 0;
     try (Backend backend = new ReferenceBackend()) {
-      Conformance conformance = new Conformance(folder, backend, CaseKinds.BY_OP);
+      Conformance conformance = new Conformance(folder, backend, CaseKinds::of);
       for (Path recorded : Conformance.cases(golden)) {
         if (Files.size(recorded) > 1 << 18) {
           continue; // the small ones show as much

@@ -21,9 +21,9 @@ final class DeepSpeedRoutes {
     RouteTable recorded = recorded(replay.golden(), ours);
     RouteTable expected = ordered ? recorded : recorded.byExpert();
     RouteTable actual = ordered ? ours : ours.byExpert();
-    replay.comparison().exact("route_expert", expected.expert(), actual.expert());
-    replay.comparison().exact("route_slot", expected.position(), actual.position());
-    replay.comparison().close("route_gate", expected.weight(), actual.weight());
+    replay.exact("route_expert", expected.expert(), actual.expert());
+    replay.exact("route_slot", expected.position(), actual.position());
+    replay.close("route_gate", expected.weight(), actual.weight());
   }
 
   /**
@@ -43,12 +43,10 @@ final class DeepSpeedRoutes {
     compareSparse(replay, "combine_index", sparse(golden, capacity, ours.experts()), actual);
     long[] dispatched = flat(golden.longs("dispatch_index"), capacity, ours.experts());
     Arrays.sort(dispatched);
-    replay
-        .comparison()
-        .exact(
-            "dispatch_index",
-            dispatched,
-            actual.keySet().stream().mapToLong(Long::longValue).toArray());
+    replay.exact(
+        "dispatch_index",
+        dispatched,
+        actual.keySet().stream().mapToLong(Long::longValue).toArray());
     if (golden.has("combine_weights")) {
       float[] dense = new float[golden.floats("combine_weights").length];
       actual.forEach((at, weight) -> dense[at.intValue()] = weight);
@@ -63,8 +61,8 @@ final class DeepSpeedRoutes {
       Replay replay, String name, Map<Long, Float> expected, Map<Long, Float> actual) {
     long[] expectedAt = expected.keySet().stream().mapToLong(Long::longValue).toArray();
     long[] actualAt = actual.keySet().stream().mapToLong(Long::longValue).toArray();
-    replay.comparison().exact(name, expectedAt, actualAt);
-    replay.comparison().close("combine_value", values(expected), values(actual));
+    replay.exact(name, expectedAt, actualAt);
+    replay.close("combine_value", values(expected), values(actual));
   }
 
   private static float[] values(Map<Long, Float> sparse) {
@@ -111,23 +109,12 @@ final class DeepSpeedRoutes {
         gate[route] = 0;
       }
     }
-    return new RouteTable(
-        tokens,
-        topK,
-        ours.experts(),
-        ours.scores(),
-        expert,
-        slot,
-        gate,
-        ours.choice(),
-        ours.counts(),
-        ours.offsets(),
-        ours.auxiliaryLoss(),
-        ours.zLoss());
+    return ours.withRoutes(expert, slot, gate);
   }
 
   /**
-   * The auxiliary loss {@code E * sum_e mean_s(score) * counts / S}, both means over all S tokens.
+   * The auxiliary loss {@code E * sum_e mean_s(score) * mean_s(chosen)}, both means over all S
+   * tokens: unused ones have scores but choose nothing. Ours takes both over the U used ones.
    *
    * @param counts routes that ask for each expert [E]
    * @param scores [S, E]
@@ -138,5 +125,14 @@ final class DeepSpeedRoutes {
       sum += (double) scores[i] * counts[i % counts.length];
     }
     return (float) (counts.length * sum / ((double) tokens * tokens));
+  }
+
+  /** U / S. */
+  static double usedPart(boolean[] used) {
+    int count = 0;
+    for (boolean each : used) {
+      count += each ? 1 : 0;
+    }
+    return (double) count / used.length;
   }
 }

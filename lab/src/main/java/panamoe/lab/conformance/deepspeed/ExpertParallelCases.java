@@ -5,7 +5,6 @@ import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.comm.ThreadWorld;
 import panamoe.comm.exchange.Strategy;
-import panamoe.lab.conformance.replay.Comparison;
 import panamoe.lab.conformance.replay.GoldenFile;
 import panamoe.lab.conformance.replay.Replay;
 import panamoe.parallel.Overlap;
@@ -26,22 +25,21 @@ public final class ExpertParallelCases {
       world++;
     }
     Topology topology = new Topology(world, golden.hyper("ep").asInt(), 1, 1);
-    List<Comparison> comparisons =
+    List<Replay> replays =
         ThreadWorld.of(world)
             .run(
                 rank -> {
-                  Comparison comparison = new Comparison();
                   Ranks ranks = new Ranks(topology, rank, Strategy.FLAT, Overlap.NONE);
                   try (GoldenFile recorded = golden.part(prefix(rank.rank()));
                       Backend backend = Backends.open(replay.backend().name(), 1);
-                      Replay ofRank = new Replay(recorded, backend, comparison)) {
+                      Replay ofRank = new Replay(recorded, backend)) {
                     LayerCases.layer(ofRank, ranks);
                     ranks.close();
+                    return ofRank; // what it found outlives its tensors
                   }
-                  return comparison;
                 });
     for (int rank = 0; rank < world; rank++) {
-      replay.comparison().include(prefix(rank), comparisons.get(rank));
+      replay.include(prefix(rank), replays.get(rank));
     }
   }
 

@@ -10,7 +10,6 @@ import panamoe.lab.conformance.replay.GoldenFile;
 import panamoe.lab.conformance.replay.Layouts;
 import panamoe.lab.conformance.replay.Replay;
 import panamoe.lab.conformance.replay.RouteTable;
-import panamoe.op.GateOp;
 import panamoe.tensor.Tensor;
 
 /**
@@ -82,25 +81,20 @@ public final class GatingCases {
   private static void refusedByPeer(Replay replay, GateConfig config) {
     Recorded recorded = new Recorded(replay, config);
     RouteTable routes = recorded.forward(recorded.used());
-    replay
-        .comparison()
-        .require(
-            routes.tokens() < replay.golden().setting("min_capacity").asInt(),
-            "the peer refused the input for another reason than too few tokens");
+    replay.require(
+        routes.tokens() < replay.golden().setting("min_capacity").asInt(),
+        "the peer refused the input for another reason than too few tokens");
     for (int s = 0; s < routes.tokens(); s++) {
       boolean used = recorded.used() == null || recorded.used()[s];
       int best = used ? (int) routes.choice()[s] : -1;
-      replay.comparison().exact("expert of token " + s, best, routes.expert()[s]);
-      replay
-          .comparison()
-          .close(
-              "weight of token " + s,
-              used ? routes.scores()[s * routes.experts() + best] : 0,
-              routes.weight()[s]);
+      replay.exact("expert of token " + s, best, routes.expert()[s]);
+      replay.close(
+          "weight of token " + s,
+          used ? routes.scores()[s * routes.experts() + best] : 0,
+          routes.weight()[s]);
     }
-    replay
-        .comparison()
-        .note("the peer refuses fewer tokens than min_capacity, we route them: nothing is dropped");
+    replay.note(
+        "the peer refuses fewer tokens than min_capacity, we route them: nothing is dropped");
   }
 
   /** A recorded call of one of the three gates, and ours on the same numbers. */
@@ -127,8 +121,9 @@ public final class GatingCases {
       }
     }
 
+    /** Which tokens were used; null where the case says nothing of it. */
     boolean[] used() {
-      return UnusedTokens.used(golden);
+      return golden.flags("used_token");
     }
 
     void compare() {
@@ -148,7 +143,7 @@ public final class GatingCases {
         OpenRoutes routes = new OpenRoutes(replay, ours, used(), openChoice);
         routes.compare(capacity);
         compareSettled(routes.settled(), gradient);
-        replay.comparison().note("the peer chose among equals: only what does not depend on it");
+        replay.note("the peer chose among equals: only what does not depend on it");
       } else {
         DeepSpeedRoutes.compare(replay, ours, !openOrder);
         DeepSpeedRoutes.compareDense(replay, ours);
@@ -171,12 +166,10 @@ public final class GatingCases {
 
     private void compareSettled(boolean[] settled, float[] gradient) {
       if (gradient != null) {
-        replay
-            .comparison()
-            .close(
-                "grad_logits_combine of tokens without ties",
-                Layouts.cleared(golden.floats("grad_logits_combine"), settled),
-                Layouts.cleared(gradient, settled));
+        replay.close(
+            "grad_logits_combine of tokens without ties",
+            Layouts.cleared(golden.floats("grad_logits_combine"), settled),
+            Layouts.cleared(gradient, settled));
       }
     }
 
@@ -198,15 +191,13 @@ public final class GatingCases {
       replay.close(
           "l_aux", DeepSpeedRoutes.auxiliaryLoss(ours.counts(), forward(null).scores(), tokens));
       if (gradient != null) {
-        double part = UnusedTokens.usedPart(used);
-        replay
-            .comparison()
-            .close(
-                "grad_logits_l_aux",
-                Layouts.cleared(golden.floats("grad_logits_l_aux"), used),
-                Layouts.scaled(gradient, part * part));
+        double part = DeepSpeedRoutes.usedPart(used);
+        replay.close(
+            "grad_logits_l_aux",
+            Layouts.cleared(golden.floats("grad_logits_l_aux"), used),
+            Layouts.scaled(gradient, part * part));
       }
-      replay.comparison().note("l_aux: unused tokens enter the peer's mean of scores, not ours");
+      replay.note("l_aux: unused tokens enter the peer's mean of scores, not ours");
     }
 
     RouteTable forward(boolean[] used) {
@@ -259,11 +250,11 @@ public final class GatingCases {
       GateKernels.Inputs inputs =
           new GateKernels.Inputs(
               logits,
-              used == null ? null : replay.mask(used),
+              replay.mask(used),
               null,
               noise == null ? null : replay.tensor(noise, tokens, experts),
               priority);
-      return GateOp.forward(replay.pass(), settings, inputs, auxiliaryCoefficient, 0);
+      return replay.route(settings, inputs, auxiliaryCoefficient);
     }
   }
 }

@@ -15,7 +15,6 @@ import panamoe.lab.conformance.replay.Replay;
 import panamoe.lab.conformance.replay.RouteTable;
 import panamoe.lab.conformance.replay.WeightMap;
 import panamoe.moe.MoeLayer;
-import panamoe.op.GateOp;
 import panamoe.op.Pass;
 import panamoe.op.Tape;
 import panamoe.parallel.Ranks;
@@ -41,7 +40,7 @@ public final class LayerCases {
     this.ranks = ranks;
     this.golden = replay.golden();
     this.tokens = golden.size("logits", 0);
-    this.used = UnusedTokens.used(golden);
+    this.used = golden.flags("used_token");
     int topK = golden.hyper("k").asInt();
     boolean residual = golden.hyper("residual").asBoolean();
     this.config =
@@ -69,7 +68,8 @@ public final class LayerCases {
       Tensor x = replay.rows("x");
       Pass pass = block.pass();
       Tensor gateInput = jittered(pass, x);
-      Tensor out = block.layer().forward(pass, x, gateInput, mask(), noise(), priority());
+      Tensor out =
+          block.layer().forward(pass, x, gateInput, replay.mask(used), noise(), priority());
       compareDecision(block.routes());
       if (used != null) {
         takeOffUnused();
@@ -139,10 +139,8 @@ public final class LayerCases {
     }
     replay.expect("grad." + GATE, gateGradient);
     replay.expect("grad_x", inputGradient);
-    replay
-        .comparison()
-        .note(
-            "gradient of l_aux by unused tokens, which ours has not, taken off the recorded ones");
+    replay.note(
+        "gradient of l_aux by unused tokens, which ours has not, taken off the recorded ones");
   }
 
   private float[] gateInput() {
@@ -178,39 +176,31 @@ public final class LayerCases {
     Tensor x = replay.tensor(gateInput(), tokens, golden.hyper("H").asInt());
     replay.close("logits", block.logits(x).toFloats());
 
-    Pass pass = replay.freshPass();
+    replay.freshPass();
     Tensor logits = replay.input("logits");
     GateSettings settings = config.gate().settings(tokens, config.experts(), true);
-    float coefficient = (float) config.gate().loss().auxiliary();
-    Routes routes =
-        GateOp.forward(
-            pass,
-            settings,
-            new GateKernels.Inputs(logits, mask(), null, noise(), priority()),
-            coefficient,
-            0);
+    Routes routes = replay.route(settings, inputs(logits, used), config.gate().loss().auxiliary());
     float auxiliary = routes.losses().getFloat(0);
     replay.backward(routes.weight(), block.weightGradient());
     float[] recorded = golden.floats("grad_logits");
     float[] gradient = replay.gradientOfInput(logits);
     if (used != null) {
       recorded = Layouts.cleared(recorded, used);
-      RouteTable all =
-          RouteTable.of(
-              GateOp.forward(
-                  replay.freshPass(),
-                  settings,
-                  new GateKernels.Inputs(replay.input("logits"), null, null, noise(), priority()),
-                  0,
-                  0));
-      auxiliary = DeepSpeedRoutes.auxiliaryLoss(block.routes().counts(), all.scores(), tokens);
+      replay.freshPass();
+      Routes all = replay.route(settings, inputs(replay.input("logits"), null), 0);
+      auxiliary =
+          DeepSpeedRoutes.auxiliaryLoss(block.routes().counts(), all.scores().toFloats(), tokens);
     }
-    replay.comparison().close("grad_logits", recorded, gradient);
+    replay.close("grad_logits", recorded, gradient);
     replay.close("l_aux", auxiliary);
     // From our output the objective would repeat "out"; from the recorded one it checks the
     // auxiliary part.
     double coefficientOfPeer = golden.hyper("aux_coef").asDouble();
     replay.close("loss", replay.objective(golden.floats("out")) + coefficientOfPeer * auxiliary);
+  }
+
+  private GateKernels.Inputs inputs(Tensor logits, boolean[] used) {
+    return new GateKernels.Inputs(logits, replay.mask(used), null, noise(), priority());
   }
 
   private Tensor jittered(Pass pass, Tensor x) {
@@ -231,10 +221,6 @@ public final class LayerCases {
       values[i] *= factors[i];
     }
     return replay.tensor(values, x.shape());
-  }
-
-  private Tensor mask() {
-    return used == null ? null : replay.mask(used);
   }
 
   private Tensor noise() {
@@ -264,8 +250,8 @@ public final class LayerCases {
               case 2 -> DropPolicy.POSITION;
               default -> DropPolicy.PROBABILITY;
             };
-    double part = used == null ? 1 : UnusedTokens.usedPart(used);
-    // The peer's means are over all tokens, ours over the used: see UnusedTokens.
+    double part = used == null ? 1 : DeepSpeedRoutes.usedPart(used);
+    // The peer's means are over all tokens, ours over the used.
     return DeepSpeedGate.of(topK)
         .config(
             topK,

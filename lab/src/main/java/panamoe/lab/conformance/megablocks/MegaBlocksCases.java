@@ -20,7 +20,6 @@ import panamoe.lab.conformance.replay.WeightMap;
 import panamoe.moe.MoeLayer;
 import panamoe.op.LinearOp;
 import panamoe.op.Pass;
-import panamoe.parallel.Ranks;
 import panamoe.param.Declarations;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -98,9 +97,7 @@ public final class MegaBlocksCases {
       return GateConfig.Capacity.DROPLESS;
     }
     long capacity = (long) (factor * topK * x.size(0) / golden.hyper("E").asInt());
-    replay
-        .comparison()
-        .exact("expert_capacity", golden.setting("expert_capacity").asLong(), capacity);
+    replay.exact("expert_capacity", golden.setting("expert_capacity").asLong(), capacity);
     return Gates.first(capacity, QueueOrder.TOKEN_MAJOR);
   }
 
@@ -115,8 +112,7 @@ public final class MegaBlocksCases {
   }
 
   private void compare() {
-    try (BlockReplay<Layer> block =
-        new BlockReplay<>(replay, Ranks.alone(), weights(), this::layer)) {
+    try (BlockReplay<Layer> block = new BlockReplay<>(replay, weights(), this::layer)) {
       Pass pass = block.pass();
       Tensor out = block.layer().forward(pass, x, biasRows(pass));
       boolean drops = config.gate().capacity().policy() != DropPolicy.DROPLESS;

@@ -34,7 +34,11 @@ public final class BlockReplay<L> implements RouteObserver, AutoCloseable {
   private float[] weightGradient;
 
   /** The layer that {@code declare} makes. */
-  public BlockReplay(
+  public BlockReplay(Replay replay, WeightMap weights, Function<Declarations, L> declare) {
+    this(replay, Ranks.alone(), weights, declare);
+  }
+
+  private BlockReplay(
       Replay replay, Ranks ranks, WeightMap weights, Function<Declarations, L> declare) {
     this.replay = replay;
     this.weights = weights;

@@ -6,7 +6,8 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Map;
+import java.util.Optional;
+import java.util.function.Function;
 import java.util.stream.Stream;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.CheckpointException;
@@ -18,13 +19,13 @@ public final class Conformance {
 
   private final Path folder;
   private final Backend backend;
-  private final Map<String, CaseKind> kinds;
+  private final Function<GoldenFile, Optional<CaseKind>> kinds;
 
   /**
    * @param folder names of cases are relative to it
-   * @param kinds how each kind of case is replayed, by {@code op} in the metadata
+   * @param kinds how a case is replayed; empty if nothing knows
    */
-  public Conformance(Path folder, Backend backend, Map<String, CaseKind> kinds) {
+  public Conformance(Path folder, Backend backend, Function<GoldenFile, Optional<CaseKind>> kinds) {
     this.folder = folder;
     this.backend = backend;
     this.kinds = kinds;
@@ -47,8 +48,7 @@ public final class Conformance {
               file -> file.getFileName().toString().endsWith(SUFFIX) && Files.isRegularFile(file))
           .filter(
               file ->
-                  file.getFileName().toString().startsWith("golden")
-                      || !Files.exists(file.resolveSibling("config.json")))
+                  file.getFileName().toString().startsWith("golden") || !GoldenFile.isOfModel(file))
           .sorted()
           .toList();
     }
@@ -59,16 +59,16 @@ public final class Conformance {
     String relative = folder.relativize(file).toString();
     String name = relative.substring(0, relative.length() - SUFFIX.length());
     try (GoldenFile golden = new GoldenFile(file)) {
-      CaseKind kind = kinds.get(golden.kind());
-      if (kind == null) {
+      Optional<CaseKind> kind = kinds.apply(golden);
+      if (kind.isEmpty()) {
         return CaseResult.failed(name, "unknown case kind '" + golden.kind() + "'");
       }
-      Comparison comparison = new Comparison();
-      try (Replay replay = new Replay(golden, backend, comparison)) {
-        kind.replay(replay);
+      try (Replay replay = new Replay(golden, backend)) {
+        kind.get().replay(replay);
         for (String tensor : golden.unread()) {
-          comparison.require(false, tensor + " is recorded and not compared");
+          replay.require(false, tensor + " is recorded and not compared");
         }
+        return replay.result(name);
       } catch (NotDescribed e) {
         return CaseResult.skipped(name, e.getMessage());
       } catch (RuntimeException e) {
@@ -77,7 +77,6 @@ public final class Conformance {
             e instanceof CommunicationException && e.getCause() != null ? e.getCause() : e;
         return CaseResult.failed(name, isWorded(told) ? told.getMessage() : golden.misfit());
       }
-      return comparison.result(name);
     } catch (CheckpointException e) {
       return CaseResult.failed(name, e.getMessage());
     }

@@ -3,6 +3,7 @@ package panamoe.lab.conformance.replay;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Deque;
@@ -97,6 +98,20 @@ public final class GoldenFile implements AutoCloseable {
     return value;
   }
 
+  /** Whether the case is of the model in whose folder it lies. */
+  public boolean isOfModel() {
+    return isOfModel(path());
+  }
+
+  static boolean isOfModel(Path file) {
+    return Files.exists(file.resolveSibling("config.json"));
+  }
+
+  /** Whether the case has a setting. */
+  public boolean states(String name) {
+    return settings.has(name);
+  }
+
   /** A setting that not all cases of a kind have; a missing node without it. */
   public JsonNode optionalSetting(String name) {
     return settings.path(name);
@@ -110,6 +125,11 @@ public final class GoldenFile implements AutoCloseable {
     }
     remember("the setting hyper." + name + " = " + value);
     return value;
+  }
+
+  /** A hyper-parameter that not all cases of a kind have; a missing node without it. */
+  public JsonNode optionalHyper(String name) {
+    return settings.path("hyper").path(name);
   }
 
   public boolean has(String tensor) {
@@ -160,6 +180,19 @@ public final class GoldenFile implements AutoCloseable {
 
   public long[] longs(String tensor) {
     return reader.longs(remembered(tensor));
+  }
+
+  /** Whether each number is not 0; null where the case has no such tensor. */
+  public boolean[] flags(String tensor) {
+    if (!has(tensor)) {
+      return null;
+    }
+    long[] numbers = longs(tensor);
+    boolean[] flags = new boolean[numbers.length];
+    for (int i = 0; i < flags.length; i++) {
+      flags[i] = numbers[i] != 0;
+    }
+    return flags;
   }
 
   private String remembered(String tensor) {

@@ -6,6 +6,10 @@ import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.Map;
 import panamoe.backend.Backend;
+import panamoe.backend.GateKernels;
+import panamoe.backend.GateSettings;
+import panamoe.backend.Routes;
+import panamoe.op.GateOp;
 import panamoe.op.Gradient;
 import panamoe.op.Pass;
 import panamoe.op.Tape;
@@ -14,12 +18,14 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * One case under way: the recorded file, a training pass on the backend under test, and the
- * comparison so far.
+ * One case under way: the comparison so far, with the recorded file, and a training pass on the
+ * backend under test.
  */
-public final class Replay implements AutoCloseable {
+public final class Replay extends Comparison implements AutoCloseable {
+  /** Largest difference of logits, absolute. */
+  private static final double LOGITS = 1e-4;
+
   private final GoldenFile golden;
-  private final Comparison comparison;
   private final Backend backend;
   private final TensorScope scope;
   private final Map<Tensor, Gradient> gradients = new IdentityHashMap<>();
@@ -27,20 +33,15 @@ public final class Replay implements AutoCloseable {
   private Tape tape;
   private Pass pass;
 
-  public Replay(GoldenFile golden, Backend backend, Comparison comparison) {
+  public Replay(GoldenFile golden, Backend backend) {
     this.golden = golden;
     this.backend = backend;
-    this.comparison = comparison;
     this.scope = TensorScope.confined(backend);
     freshPass();
   }
 
   public GoldenFile golden() {
     return golden;
-  }
-
-  public Comparison comparison() {
-    return comparison;
   }
 
   public Backend backend() {
@@ -93,13 +94,30 @@ public final class Replay implements AutoCloseable {
         .set(Arrays.stream(values).mapToInt(Math::toIntExact).toArray());
   }
 
-  /** Zeros and ones as UINT8. */
-  public Tensor mask(boolean[] values) {
-    byte[] bytes = new byte[values.length];
-    for (int i = 0; i < values.length; i++) {
-      bytes[i] = (byte) (values[i] ? 1 : 0);
+  /** Which tokens are used, as a gate takes it: UINT8; null for all. */
+  public Tensor mask(boolean[] used) {
+    if (used == null) {
+      return null;
     }
-    return scope.allocate(DType.UINT8, values.length).copyFrom(MemorySegment.ofArray(bytes));
+    byte[] bytes = new byte[used.length];
+    for (int i = 0; i < used.length; i++) {
+      bytes[i] = (byte) (used[i] ? 1 : 0);
+    }
+    return scope.allocate(DType.UINT8, used.length).copyFrom(MemorySegment.ofArray(bytes));
+  }
+
+  /** What a gate decides by logits alone in this pass; its losses have factors of 0. */
+  public Routes route(GateSettings gate, Tensor logits) {
+    return route(gate, GateKernels.Inputs.of(logits), 0);
+  }
+
+  /**
+   * What a gate decides in this pass.
+   *
+   * @param auxiliary the factor of its auxiliary loss
+   */
+  public Routes route(GateSettings gate, GateKernels.Inputs inputs, double auxiliary) {
+    return GateOp.forward(pass, gate, inputs, (float) auxiliary, 0);
   }
 
   /** A recorded weight as it is; its gradient is {@link #gradientOf}. */
@@ -155,15 +173,26 @@ public final class Replay implements AutoCloseable {
   /** Compares floats with the recorded tensor of that name. */
   public void close(String name, float[] actual) {
     float[] recorded = golden.floats(name);
-    comparison.close(name, expected.getOrDefault(name, recorded), actual);
+    close(name, expected.getOrDefault(name, recorded), actual);
   }
 
   public void close(String name, double actual) {
-    comparison.close(name, golden.scalar(name), actual);
+    close(name, golden.scalar(name), actual);
+  }
+
+  /** Compares logits with a recorded tensor, also by their largest difference. */
+  public void closeLogits(String name, float[] logits) {
+    float[] recorded = golden.floats(name);
+    close(name, recorded, logits);
+    double most = 0;
+    for (int i = 0; i < Math.min(recorded.length, logits.length); i++) {
+      most = Math.max(most, Math.abs((double) recorded[i] - logits[i]));
+    }
+    require(most <= LOGITS, name + " differ by " + most);
   }
 
   public void exact(String name, long[] actual) {
-    comparison.exact(name, golden.longs(name), actual);
+    exact(name, golden.longs(name), actual);
   }
 
   @Override

@@ -93,14 +93,19 @@ public record RouteTable(
         sortedWeight[s * topK + to] = moved;
       }
     }
+    return withRoutes(sortedExpert, sortedPosition, sortedWeight);
+  }
+
+  /** The same decision with other routes [S, K]. */
+  public RouteTable withRoutes(long[] toExpert, long[] atPosition, float[] ofWeight) {
     return new RouteTable(
         tokens,
         topK,
         experts,
         scores,
-        sortedExpert,
-        sortedPosition,
-        sortedWeight,
+        toExpert,
+        atPosition,
+        ofWeight,
         choice,
         counts,
         offsets,

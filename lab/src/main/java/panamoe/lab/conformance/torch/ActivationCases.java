@@ -2,7 +2,6 @@ package panamoe.lab.conformance.torch;
 
 import java.util.Arrays;
 import panamoe.backend.Activation;
-import panamoe.backend.GateKernels;
 import panamoe.backend.GateSettings;
 import panamoe.backend.GateSettings.Normalization;
 import panamoe.backend.GateSettings.Score;
@@ -11,8 +10,8 @@ import panamoe.config.GateConfig;
 import panamoe.lab.conformance.replay.Axes;
 import panamoe.lab.conformance.replay.Gates;
 import panamoe.lab.conformance.replay.Layouts;
+import panamoe.lab.conformance.replay.Peers;
 import panamoe.lab.conformance.replay.Replay;
-import panamoe.op.GateOp;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
@@ -20,23 +19,9 @@ import panamoe.tensor.Tensor;
 public final class ActivationCases {
   private ActivationCases() {}
 
-  public static void relu(Replay replay) {
-    kernel(replay, Activation.RELU);
-  }
-
-  public static void gelu(Replay replay) {
-    kernel(replay, Activation.GELU);
-  }
-
-  public static void geluTanh(Replay replay) {
-    kernel(replay, Activation.GELU_TANH);
-  }
-
-  public static void silu(Replay replay) {
-    kernel(replay, Activation.SILU);
-  }
-
-  private static void kernel(Replay replay, Activation activation) {
+  /** The activation that the case is called after. */
+  public static void kernel(Replay replay) {
+    Activation activation = Peers.activation(replay.golden().kind());
     Tensor x = row(replay, "x");
     Tensor y = replay.scope().allocate(DType.FLOAT32, x.shape());
     replay.backend().activationForward(activation, x, y);
@@ -91,23 +76,21 @@ public final class ActivationCases {
       gradient[i] *= upstream[i];
     }
     replay.close("grad.x", gradient);
-    replay.comparison().note("no kernel of its own: the cross-entropy of (x, 0)");
+    replay.note("no kernel of its own: the cross-entropy of (x, 0)");
   }
 
   private static Tensor sigmoidOf(Replay replay, Tensor x) {
     GateSettings sigmoid =
         Gates.dropless(1, Score.SIGMOID, GateConfig.RouteWeight.of(Normalization.RAW))
             .settings(x.count(), 1, true);
-    return GateOp.forward(
-            replay.pass(), sigmoid, GateKernels.Inputs.of(x.reshape(x.count(), 1)), 0, 0)
-        .weight();
+    return replay.route(sigmoid, x.reshape(x.count(), 1)).weight();
   }
 
   private static void finish(Replay replay, Tensor x, Tensor out) {
     replay.close("out", out.toFloats());
     replay.backward(out, replay.golden().floats("upstream"));
     replay.close("grad.x", replay.gradientOfInput(x));
-    replay.comparison().note("no kernel of its own: put together of those there are");
+    replay.note("no kernel of its own: put together of those there are");
   }
 
   private static Tensor row(Replay replay, String name) {

@@ -63,9 +63,7 @@ public final class OptimizerCases {
                 each.second(),
                 null);
         String after = each.name() + ".after";
-        replay
-            .comparison()
-            .close(after + " step " + step, at(golden, after, step), each.parameter().toFloats());
+        replay.close(after + " step " + step, at(golden, after, step), each.parameter().toFloats());
       }
     }
     for (Moments each : all) {

@@ -11,10 +11,8 @@ import panamoe.lab.conformance.replay.RouteTable;
 import panamoe.lab.conformance.replay.WeightMap;
 import panamoe.nn.Mlp;
 import panamoe.op.EmbeddingOp;
-import panamoe.op.GateOp;
 import panamoe.op.LinearOp;
 import panamoe.op.NormOp;
-import panamoe.parallel.Ranks;
 import panamoe.tensor.BFloat16;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -71,7 +69,7 @@ public final class TorchCases {
     WeightMap weights =
         new WeightMap("", "grad.").put("up.weight", "w1", "w3").put("down.weight", "w2");
     try (BlockReplay<Mlp> block =
-        new BlockReplay<>(replay, Ranks.alone(), weights, at -> new Mlp(at, hidden, config))) {
+        new BlockReplay<>(replay, weights, at -> new Mlp(at, hidden, config))) {
       Tensor x = replay.input("x");
       compare(replay, block.layer().forward(block.pass(), x));
       replay.close("grad.x", replay.gradientOfInput(x));
@@ -93,7 +91,7 @@ public final class TorchCases {
     replay.close("logsumexp", softmax.logSumExp());
     replay.close("log_softmax", softmax.logOf(logits));
     replay.close("grad.x", softmax.gradient());
-    replay.comparison().note("softmax within the attention kernel");
+    replay.note("softmax within the attention kernel");
   }
 
   /**
@@ -106,8 +104,7 @@ public final class TorchCases {
     int topK = golden.setting("k").asInt();
     GateKernels.Inputs inputs =
         new GateKernels.Inputs(x, null, null, replay.constant(0, x.shape()), null);
-    RouteTable table =
-        RouteTable.of(GateOp.forward(replay.pass(), GateSettings.dropless(topK), inputs, 0, 0));
+    RouteTable table = RouteTable.of(replay.route(GateSettings.dropless(topK), inputs, 0));
     replay.exact("indices", table.choice());
     long[] best = new long[table.tokens()];
     for (int s = 0; s < best.length; s++) {
@@ -131,19 +128,18 @@ public final class TorchCases {
     for (int i = 0; i < bits.length; i++) {
       expected[i] = BFloat16.toFloat((short) bits[i]);
     }
-    replay.comparison().exact("bf16_bits", bitsOf(expected), bitsOf(actual));
+    replay.exact("bf16_bits", bitsOf(expected), bitsOf(actual));
     Tensor widened = replay.scope().allocate(DType.FLOAT32, x.shape());
     replay.backend().cast(rounded, widened);
-    replay
-        .comparison()
-        .exact("bf16 read and widened", bitsOf(golden.floats("bf16")), bitsOf(widened.toFloats()));
+    replay.exact(
+        "bf16 read and widened", bitsOf(golden.floats("bf16")), bitsOf(widened.toFloats()));
     long[] halfBits = golden.longs("f16_bits");
     float[] halves = new float[halfBits.length];
     for (int i = 0; i < halves.length; i++) {
       halves[i] = Float.float16ToFloat((short) halfBits[i]);
     }
-    replay.comparison().exact("f16 read", bitsOf(halves), bitsOf(golden.floats("f16")));
-    replay.comparison().note("float16 is only read, never computed in");
+    replay.exact("f16 read", bitsOf(halves), bitsOf(golden.floats("f16")));
+    replay.note("float16 is only read, never computed in");
   }
 
   /** Bits with all NaNs alike. */

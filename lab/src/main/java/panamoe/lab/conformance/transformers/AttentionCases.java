@@ -19,7 +19,6 @@ import panamoe.nn.Sequences;
 import panamoe.op.AttentionOp;
 import panamoe.op.Pass;
 import panamoe.op.RotaryOp;
-import panamoe.parallel.Ranks;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
@@ -97,8 +96,7 @@ public final class AttentionCases {
     Tensor upstream = replay.scope().zeros(DType.FLOAT32, x.shape());
     write(golden.floats("upstream"), upstream, 0);
     try (BlockReplay<SelfAttention> block =
-        new BlockReplay<>(
-            replay, Ranks.alone(), weights, at -> new SelfAttention(at, 0, hidden, config))) {
+        new BlockReplay<>(replay, weights, at -> new SelfAttention(at, 0, hidden, config))) {
       Sequences sequences = new Sequences.Whole(batch, length, positions);
       AttentionTables tables =
           new AttentionTables(replay.scope(), longest, List.of(config.rotary()));

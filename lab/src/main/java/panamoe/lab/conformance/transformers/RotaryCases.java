@@ -109,10 +109,8 @@ public final class RotaryCases {
       Axes halves = Axes.of(ours.length / headSize, headSize / 2, 2).as(0, 2, 1);
       replay.close("v3_" + name, halves.ordered(ours));
     }
-    replay
-        .comparison()
-        .note(
-            "v3_q, v3_k: ours with the pairs moved apart; products of q and k do not depend on it");
+    replay.note(
+        "v3_q, v3_k: ours with the pairs moved apart; products of q and k do not depend on it");
   }
 
   /** The recorded tables [B, L, D] hold every angle twice. */

@@ -113,14 +113,7 @@ public final class SwitchCases {
       balance.add(gradient(replay, rules, logits, experts, 1f / groups, 0));
       z.add(gradient(replay, rules, logits, experts, 0, 1f / groups));
       replay.freshPass();
-      RouteTable table =
-          RouteTable.of(
-              GateOp.forward(
-                  replay.pass(),
-                  rules,
-                  GateKernels.Inputs.of(replay.tensor(logits, tokens, experts)),
-                  0,
-                  0));
+      RouteTable table = RouteTable.of(replay.route(rules, replay.tensor(logits, tokens, experts)));
       for (long expert : table.choice()) {
         chosen.add(expert);
       }

@@ -63,18 +63,18 @@ public final class TrainingCases {
       float[] auxiliary = new float[steps];
       float[] norm = new float[steps];
       for (int step = 0; step < steps; step++) {
-        double balance = balance(replay.backend(), model, tokens, step);
+        double balance = weight == 0 ? 0 : balance(replay.backend(), model, tokens, step);
         StepMetrics metrics = trainer.next();
         double predicted = metrics.loss() * tokens.length() / (tokens.length() - 1);
         auxiliary[step] = (float) balance;
         loss[step] = (float) (predicted + weight * balance);
         norm[step] = (float) metrics.gradientNorm();
         double scale = Math.min(1, run.training().clip() / (metrics.gradientNorm() + 1e-6));
-        peers(released, model, Parameter::gradient)
-            .forEach((name, gradient) -> mark(unsteady, name, gradient, scale, small));
+        Map<String, float[]> gradients = peers(released, model, Parameter::gradient);
+        gradients.forEach((name, gradient) -> mark(unsteady, name, gradient, scale, small));
         if (step == 0) {
-          compare(replay, released, model, "grad0.", Parameter::gradient);
-          compare(replay, released, model, "step1.", Parameter::master);
+          compare(replay, "grad0.", gradients);
+          compare(replay, "step1.", peers(released, model, Parameter::master));
         }
       }
       replay.close("loss", loss);
@@ -122,15 +122,13 @@ public final class TrainingCases {
       replay.close(name, ours);
     }
     if (loose > 0) {
-      replay
-          .comparison()
-          .note(
-              String.format(
-                  Locale.ROOT,
-                  "%d weights of final.* had a clipped gradient below %.0f eps: compared to %.0e",
-                  loose,
-                  SMALL,
-                  most));
+      replay.note(
+          String.format(
+              Locale.ROOT,
+              "%d weights of final.* had a clipped gradient below %.0f eps: compared to %.0e",
+              loose,
+              SMALL,
+              most));
     }
   }
 
@@ -210,19 +208,13 @@ public final class TrainingCases {
   }
 
   /** Compares tensors of the model where they were recorded. */
-  private static void compare(
-      Replay replay,
-      ReleasedModel released,
-      LanguageModel model,
-      String prefix,
-      Function<Parameter, Tensor> part) {
-    peers(released, model, part)
-        .forEach(
-            (name, values) -> {
-              if (replay.golden().has(prefix + name)) {
-                replay.close(prefix + name, values);
-              }
-            });
+  private static void compare(Replay replay, String prefix, Map<String, float[]> tensors) {
+    tensors.forEach(
+        (name, values) -> {
+          if (replay.golden().has(prefix + name)) {
+            replay.close(prefix + name, values);
+          }
+        });
   }
 
   /** Tensors of the model under the peer's names, in its layout. */
