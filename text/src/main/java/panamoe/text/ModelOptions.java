@@ -1,7 +1,6 @@
 package panamoe.text;
 
 import panamoe.api.Precision;
-import panamoe.api.internal.Access;
 import panamoe.api.internal.Argument;
 import panamoe.api.internal.Failures;
 import panamoe.open.ModelFolder;
@@ -62,7 +61,7 @@ public record ModelOptions(Precision precision, Experts experts, int texts) {
   }
 
   WeightTypes types(ModelFolder folder) {
-    DType compute = Access.dtypeOf(precision);
+    DType compute = DType.valueOf(precision.name()); // the facade takes some of its types
     return switch (experts) {
       case STORED -> {
         WeightTypes stored = folder.typesAsStored(compute);
