@@ -10,9 +10,9 @@ import java.util.Map;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import panamoe.harness.HelpCommand;
 import panamoe.harness.Main;
 import panamoe.harness.help.CommandHelp;
-import panamoe.harness.help.HelpCommand;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -26,7 +26,8 @@ class CommandHelpTest {
       footer = {
         "Examples:",
         "  write --first a --second b   which is short",
-        "  write --first a-long-value --second \"another long value\" --third c -o   and a remark on it",
+        "  write --first a-long-value --second \"another long value\" --third c -o   and a remark"
+            + " on it",
         "",
         "A sentence that is broken",
         "where a line of the source ends.",

@@ -17,8 +17,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.harness.CommandRun;
+import panamoe.harness.HelpCommand;
 import panamoe.harness.Main;
-import panamoe.harness.help.HelpCommand;
 import picocli.CommandLine;
 
 /** All commands of a checkout: the harness's and this module's. */
@@ -116,8 +116,8 @@ class CommandsTest {
       throws IOException, InterruptedException {
     Path script = Files.writeString(folder.resolve("script"), CommandRun.of("completion").out());
     String complete =
-        "source %s; compopt() { :; }; COMP_WORDS=(panamoe %s); COMP_CWORD=$((${#COMP_WORDS[@]} - 1));"
-            + " _complete_panamoe; echo ${COMPREPLY[@]}";
+        "source %s; compopt() { :; }; COMP_WORDS=(panamoe %s); COMP_CWORD=$((${#COMP_WORDS[@]} -"
+            + " 1)); _complete_panamoe; echo ${COMPREPLY[@]}";
     Process bash =
         new ProcessBuilder("bash", "-c", complete.formatted(script, typed))
             .redirectErrorStream(true)

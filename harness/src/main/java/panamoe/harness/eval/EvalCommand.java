@@ -7,7 +7,6 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.concurrent.Callable;
 import panamoe.backend.Backend;
 import panamoe.data.Corpus;
 import panamoe.data.TokenWindows;
@@ -23,6 +22,7 @@ import panamoe.eval.TextScore;
 import panamoe.harness.ExpertOptions;
 import panamoe.harness.ExpertReads;
 import panamoe.harness.SharedOptions;
+import panamoe.harness.Subcommand;
 import panamoe.harness.WeightPrecision;
 import panamoe.harness.train.Text;
 import panamoe.io.Count;
@@ -44,7 +44,8 @@ import picocli.CommandLine.Spec;
     sortOptions = false,
     description = {
       "Measures a trained model: how well it predicts a text, or how many tasks it answers.",
-      "Without --text and --tasks it takes the validation part of the text that the model was trained on."
+      "Without --text and --tasks it takes the validation part of the text that the model was"
+          + " trained on."
     },
     footer = {
       "",
@@ -53,9 +54,10 @@ import picocli.CommandLine.Spec;
       "  panamoe eval novels --text ~/other.txt     another text, all of it",
       "  panamoe eval novels --tasks lambada.jsonl --json",
       "",
-      "docs/evaluation.md has the format of tasks; panamoe data tasks makes some. --seed changes nothing here."
+      "docs/evaluation.md has the format of tasks; panamoe data tasks makes some. --seed changes"
+          + " nothing here."
     })
-public final class EvalCommand implements Callable<Integer> {
+public final class EvalCommand implements Subcommand {
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
 
@@ -72,8 +74,8 @@ public final class EvalCommand implements Callable<Integer> {
       names = "--window",
       paramLabel = "N",
       description =
-          "Tokens that a text is cut into at a time; the first of each is predicted from one token alone. "
-              + "Default: the model's context.")
+          "Tokens that a text is cut into at a time; the first of each is predicted from one token"
+              + " alone. Default: the model's context.")
   private Integer window;
 
   @Option(names = "--tasks", paramLabel = "FILE", description = "Tasks, one JSON object a line.")
@@ -182,7 +184,8 @@ public final class EvalCommand implements Callable<Integer> {
     }
     out.printf(
         Locale.ROOT,
-        "text: %s%n%.4f bits per byte; per token %.4f nats, perplexity %.3f; %s, %s, in windows of %d%n",
+        "text: %s%n%.4f bits per byte; per token %.4f nats, perplexity %.3f; %s, %s, in windows of"
+            + " %d%n",
         name,
         score.bitsPerByte(),
         score.natsPerToken(),

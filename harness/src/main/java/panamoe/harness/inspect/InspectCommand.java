@@ -9,11 +9,11 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.TreeMap;
-import java.util.concurrent.Callable;
 import panamoe.checkpoint.HuggingFaceFolder;
 import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.TensorFiles;
 import panamoe.harness.Quantization;
+import panamoe.harness.Subcommand;
 import panamoe.open.ExpertHeat;
 import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
@@ -30,7 +30,8 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description =
-        "Prints a model as a table: layers, experts, parameters by part. Reads the configuration, and of the weights only what files hold.",
+        "Prints a model as a table: layers, experts, parameters by part. Reads the configuration,"
+            + " and of the weights only what files hold.",
     footer = {
       "",
       "Examples:",
@@ -40,26 +41,29 @@ import picocli.CommandLine.Spec;
       "  panamoe inspect config.json --memory        a model that is not yet trained",
       "  panamoe inspect ~/Qwen3-30B-A3B --tensors   what a released model's files hold"
     })
-public final class InspectCommand implements Callable<Integer> {
+public final class InspectCommand implements Subcommand {
   @Spec private CommandSpec spec;
 
   @Parameters(
       paramLabel = "MODEL",
       description =
-          "A run's folder, a checkpoint, a released model's folder or .gguf file, or a config.json as train --config takes it.")
+          "A run's folder, a checkpoint, a released model's folder or .gguf file, or a config.json"
+              + " as train --config takes it.")
   private Path path;
 
   @Option(
       names = "--memory",
       description =
-          "Predict the memory of training, by kind; for a released model that of writing a text of its context.")
+          "Predict the memory of training, by kind; for a released model that of writing a text of"
+              + " its context.")
   private boolean memory;
 
   @Option(
       names = "--quantize",
       paramLabel = "TYPE",
       description =
-          "With --memory: that of writing a text, with experts' matrices in int8, int4, stored or none. Default: what generate takes on a CPU.")
+          "With --memory: that of writing a text, with experts' matrices in int8, int4, stored or"
+              + " none. Default: what generate takes on a CPU.")
   private Quantization quantize;
 
   @Option(
@@ -76,7 +80,8 @@ public final class InspectCommand implements Callable<Integer> {
       names = "--expert-cache",
       paramLabel = "DIR",
       description =
-          "With --heat: where servers kept it. Default: panamoe/experts in the user's cache folder.")
+          "With --heat: where servers kept it. Default: panamoe/experts in the user's cache"
+              + " folder.")
   private Path kept;
 
   @Option(names = "--verify", description = "Compare the checksum of every file with the manifest.")

@@ -5,11 +5,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.Callable;
 import panamoe.config.ModelConfig;
 import panamoe.harness.ComputeType;
 import panamoe.harness.OutputPlace;
 import panamoe.harness.SharedOptions;
+import panamoe.harness.Subcommand;
 import panamoe.io.WholeOrNothing;
 import panamoe.plan.Cluster;
 import panamoe.plan.LatencyModel;
@@ -34,7 +34,8 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Says what serving or training a model takes on a cluster: cards, degrees, time, before any of it is rented.",
+      "Says what serving or training a model takes on a cluster: cards, degrees, time, before any"
+          + " of it is rented.",
       "All times are predictions of a model of the hardware, and no card is needed."
     },
     footer = {
@@ -54,7 +55,7 @@ import picocli.CommandLine.Spec;
       "docs/planning.md says what the predictions stand on. --device, --threads and",
       "--seed, which every command takes, are for --calibrate and --validate alone."
     })
-public final class PlanCommand implements Callable<Integer> {
+public final class PlanCommand implements Subcommand {
   private static final List<String> OF_A_SEARCH =
       List.of(
           "MODEL",

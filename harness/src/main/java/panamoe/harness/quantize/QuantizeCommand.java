@@ -5,7 +5,6 @@ import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
-import java.util.concurrent.Callable;
 import java.util.function.DoubleConsumer;
 import java.util.function.Function;
 import panamoe.backend.Backend;
@@ -19,8 +18,8 @@ import panamoe.harness.ComputeType;
 import panamoe.harness.OutputPlace;
 import panamoe.harness.PartBar;
 import panamoe.harness.SharedOptions;
+import panamoe.harness.Subcommand;
 import panamoe.harness.train.Text;
-import panamoe.harness.train.TextRecord;
 import panamoe.io.ConfigJson;
 import panamoe.io.StrictJson;
 import panamoe.model.LanguageModel;
@@ -37,6 +36,7 @@ import panamoe.quantize.Divergence;
 import panamoe.quantize.QuantizationPlan;
 import panamoe.quantize.QuantizedModel;
 import panamoe.tensor.DType;
+import panamoe.train.TextRecord;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -52,8 +52,9 @@ import picocli.CommandLine.Spec;
     sortOptions = false,
     description = {
       "Writes a model whose experts are rounded to 4 to 8 bits, and says what that costs.",
-      "It runs the model over a text to see which inputs each expert gets, and rounds so that errors fall where they matter least. "
-          + "Experts that the text never reaches stay int8. All else of the model stays as it is."
+      "It runs the model over a text to see which inputs each expert gets, and rounds so that"
+          + " errors fall where they matter least. Experts that the text never reaches stay int8."
+          + " All else of the model stays as it is."
     },
     footer = {
       "",
@@ -76,7 +77,7 @@ import picocli.CommandLine.Spec;
       "Of every 50 passages of the text one is held out, to measure on.",
       "docs/quantization.md has more. --seed changes nothing here."
     })
-public final class QuantizeCommand implements Callable<Integer> {
+public final class QuantizeCommand implements Subcommand {
   /** Tokens that a text is cut into at a time, where the context is longer. */
   private static final int WINDOW = 512;
 
@@ -88,7 +89,8 @@ public final class QuantizeCommand implements Callable<Integer> {
   @Parameters(
       paramLabel = "MODEL",
       description =
-          "A run's folder, a checkpoint, or a released model: its folder, or a .gguf file. Not one in blocks.")
+          "A run's folder, a checkpoint, or a released model: its folder, or a .gguf file. Not one"
+              + " in blocks.")
   private Path model;
 
   @Option(
@@ -107,7 +109,8 @@ public final class QuantizeCommand implements Callable<Integer> {
       names = "--text",
       paramLabel = "PATH",
       description =
-          "A UTF-8 file, or a folder of them, like what the model will read. Default: that of the model's training.")
+          "A UTF-8 file, or a folder of them, like what the model will read. Default: that of the"
+              + " model's training.")
   private Path text;
 
   @Option(
@@ -122,7 +125,8 @@ public final class QuantizeCommand implements Callable<Integer> {
       paramLabel = "TYPE",
       defaultValue = "f32",
       description =
-          "f32 or bf16: what the model computes in while it is calibrated and measured. Default: ${DEFAULT-VALUE}.")
+          "f32 or bf16: what the model computes in while it is calibrated and measured. Default:"
+              + " ${DEFAULT-VALUE}.")
   private ComputeType dtype;
 
   @Option(
@@ -130,7 +134,8 @@ public final class QuantizeCommand implements Callable<Integer> {
       paramLabel = "N",
       defaultValue = "131072",
       description =
-          "Tokens to calibrate on, at most, in windows of 512 or the context. Default: ${DEFAULT-VALUE}.")
+          "Tokens to calibrate on, at most, in windows of 512 or the context. Default:"
+              + " ${DEFAULT-VALUE}.")
   private long calibrate;
 
   @Option(
@@ -138,7 +143,8 @@ public final class QuantizeCommand implements Callable<Integer> {
       paramLabel = "N",
       defaultValue = "200000",
       description =
-          "Held-out tokens to measure on, up to the end of a window of 512 or the context; both models are in memory meanwhile. 0: none. Default: ${DEFAULT-VALUE}.")
+          "Held-out tokens to measure on, up to the end of a window of 512 or the context; both"
+              + " models are in memory meanwhile. 0: none. Default: ${DEFAULT-VALUE}.")
   private long measure;
 
   @Override

@@ -6,7 +6,6 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.concurrent.Callable;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BooleanSupplier;
@@ -16,6 +15,7 @@ import panamoe.engine.schedule.Engine;
 import panamoe.engine.schedule.EngineThread;
 import panamoe.harness.MakersSampling;
 import panamoe.harness.SharedOptions;
+import panamoe.harness.Subcommand;
 import panamoe.harness.ranks.EngineRun;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
@@ -50,7 +50,7 @@ import picocli.CommandLine.Spec;
       "MODEL is a run's folder (its latest checkpoint) or one checkpoint in it. SIGTERM and Ctrl-C",
       "let running requests end first; a second one ends them. See docs/serving.md."
     })
-public final class ServeCommand implements Callable<Integer> {
+public final class ServeCommand implements Subcommand {
   /** Ranks hear from rank 0 every two seconds. */
   private static final Duration LEAST_TIMEOUT = Duration.ofSeconds(5);
 
@@ -74,7 +74,8 @@ public final class ServeCommand implements Callable<Integer> {
       names = "--log-requests",
       paramLabel = "DIR",
       description =
-          "Write each text with its request to a file in DIR, which panamoe replay can repeat: prompts are on the disk then.")
+          "Write each text with its request to a file in DIR, which panamoe replay can repeat:"
+              + " prompts are on the disk then.")
   private Path logFolder;
 
   @Override

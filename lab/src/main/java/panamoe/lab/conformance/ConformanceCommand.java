@@ -9,8 +9,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import panamoe.backend.Backend;
-import panamoe.harness.AddedCommand;
 import panamoe.harness.SharedOptions;
+import panamoe.harness.Subcommand;
 import panamoe.lab.bench.Peer;
 import panamoe.lab.conformance.jinja.TemplateCases;
 import panamoe.lab.conformance.llamacpp.LlamaBeside;
@@ -35,7 +35,8 @@ import picocli.CommandLine.Spec;
     name = "conformance",
     mixinStandardHelpOptions = true,
     description = {
-      "Replays recorded inputs of other MoE implementations and compares every output and gradient.",
+      "Replays recorded inputs of other MoE implementations and compares every output and"
+          + " gradient.",
       "Prints a line for each case and, last, how many passed and failed.",
       "With --peer llama it runs a GGUF file through llama.cpp's libllama beside us instead."
     },
@@ -47,7 +48,7 @@ import picocli.CommandLine.Spec;
       "",
       "See docs/conformance.md."
     })
-public final class ConformanceCommand implements AddedCommand {
+public final class ConformanceCommand implements Subcommand {
   private static final ObjectMapper JSON = new ObjectMapper();
 
   @Spec private CommandSpec spec;
@@ -66,8 +67,8 @@ public final class ConformanceCommand implements AddedCommand {
       names = "--peer",
       paramLabel = "PEER",
       description =
-          "llama: libllama (ci/peers installs it) continues a random prompt of --seed with a .gguf file; its logits"
-              + " and tokens are compared with ours.")
+          "llama: libllama (ci/peers installs it) continues a random prompt of --seed with a .gguf"
+              + " file; its logits and tokens are compared with ours.")
   private String peer;
 
   private int passed;
@@ -89,7 +90,7 @@ public final class ConformanceCommand implements AddedCommand {
               + "conversations.json of templates)");
     }
     try (Backend backend = shared.open()) {
-      Conformance conformance = new Conformance(folder, backend, CaseKinds.BY_OP);
+      Conformance conformance = new Conformance(folder, backend, CaseKinds::of);
       for (Path file : cases) {
         CaseResult result = conformance.replay(file);
         if (Thread.currentThread().isInterrupted()) {

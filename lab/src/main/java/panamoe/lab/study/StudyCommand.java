@@ -9,8 +9,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import panamoe.harness.AddedCommand;
 import panamoe.harness.SharedOptions;
+import panamoe.harness.Subcommand;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -25,8 +25,11 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Trains many small models and says which claims of the DeepSpeed-MoE paper hold at their size.",
-      "--all takes two and a half hours on two cores. What is trained already is not trained again; what was interrupted goes on. Without --all, --quick or parts, it prints what it would train, and ends."
+      "Trains many small models and says which claims of the DeepSpeed-MoE paper hold at their"
+          + " size.",
+      "--all takes two and a half hours on two cores. What is trained already is not trained again;"
+          + " what was interrupted goes on. Without --all, --quick or parts, it prints what it"
+          + " would train, and ends."
     },
     footer = {
       "",
@@ -38,7 +41,7 @@ import picocli.CommandLine.Spec;
       "",
       "The parts, and how each is judged: docs/study.md."
     })
-public final class StudyCommand implements AddedCommand {
+public final class StudyCommand implements Subcommand {
   private static final int INFERENCE_HIDDEN = 512;
   private static final String INCONCLUSIVE = "quick: too few tokens to conclude";
 
@@ -159,8 +162,9 @@ public final class StudyCommand implements AddedCommand {
   static String introduction(Budget budget, boolean quick) {
     String runs =
         Results.number(
-            "Every run: %,d steps of %d sequences of %d tokens of the default corpus by a tokenizer of %,d;"
-                + " the seeds of S1, S4 and S5: %d. Bits per byte are of the validation text, as mean ± standard deviation of the seeds. S8 is timed on %d processors.",
+            "Every run: %,d steps of %d sequences of %d tokens of the default corpus by a tokenizer"
+                + " of %,d; the seeds of S1, S4 and S5: %d. Bits per byte are of the validation"
+                + " text, as mean ± standard deviation of the seeds. S8 is timed on %d processors.",
             budget.steps(),
             Budget.BATCH,
             Budget.SEQUENCE,
