@@ -186,7 +186,7 @@ class FloorsTest {
           .whereLayer("schedule")
           .mayNotBeAccessedByAnyLayer()
           .whereLayer("open")
-          .mayOnlyBeAccessedByLayers("distill", "quantize", "plan")
+          .mayOnlyBeAccessedByLayers("train", "distill", "quantize", "plan")
           .whereLayer("grammar")
           .mayNotBeAccessedByAnyLayer()
           .whereLayer("distill")

@@ -17,12 +17,12 @@ import panamoe.harness.SharedOptions;
 import panamoe.harness.train.Presets;
 import panamoe.harness.train.RunPlace;
 import panamoe.harness.train.RunTokenizer;
-import panamoe.harness.train.TextRecord;
 import panamoe.model.ModelTensors;
 import panamoe.open.ModelFolder;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.train.RunConfig;
+import panamoe.train.TextRecord;
 import panamoe.train.TrainConfig;
 
 /**
@@ -56,7 +56,8 @@ record Reshaping(Path out, int files, SharedOptions shared, PrintWriter err) {
     String toText(Path folder) {
       return String.format(
           Locale.ROOT,
-          "parameters     %,16d%nbytes          %,16d%nfiles          %,16d%nexperts by layer: %s%nwritten: %s",
+          "parameters     %,16d%nbytes          %,16d%nfiles          %,16d%nexperts by layer:"
+              + " %s%nwritten: %s",
           parameters(),
           parameters() * DType.FLOAT32.bytes(),
           files,

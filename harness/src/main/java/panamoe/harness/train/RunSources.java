@@ -4,6 +4,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import panamoe.io.ConfigJson;
 import panamoe.open.ModelFolder;
+import panamoe.train.RunFolder;
+import panamoe.train.TeacherRecord;
+import panamoe.train.TextRecord;
 
 /** What a run was started on, its text and its teacher: it is not resumed on another. */
 final class RunSources {
@@ -24,18 +27,19 @@ final class RunSources {
     if (Files.notExists(remembered)) {
       throw new IllegalArgumentException(
           remembered
-              + ", which says what text the run was started on, is missing; put it back, or start a new run in "
-              + "another --out");
+              + ", which says what text the run was started on, is missing; put it back, or start a"
+              + " new run in another --out");
     }
     TextRecord record = ConfigJson.read(remembered, TextRecord.class);
-    Text text = moved != null ? moved : record.read();
-    TextRecord found = TextRecord.of(text);
+    Text text = moved != null ? moved : Text.of(record);
+    TextRecord found = text.record();
     if (!found.sha256().equals(record.sha256())) {
       throw new IllegalArgumentException(
           moved != null
               ? "the run in "
                   + folder.path()
-                  + " was started on another text; without --text, --data and --languages it resumes its own"
+                  + " was started on another text; without --text, --data and --languages it"
+                  + " resumes its own"
               : "the text "
                   + text.source()
                   + " has changed since the run in "
@@ -59,7 +63,8 @@ final class RunSources {
     if (Files.notExists(remembered)) {
       throw new IllegalArgumentException(
           remembered
-              + ", which says what the run learns from, is missing; put it back, or start a new run in another --out");
+              + ", which says what the run learns from, is missing; put it back, or start a new run"
+              + " in another --out");
     }
     TeacherRecord record = ConfigJson.read(remembered, TeacherRecord.class);
     ModelFolder teacher = record.open(moved);
