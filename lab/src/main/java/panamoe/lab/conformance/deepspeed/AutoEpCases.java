@@ -48,7 +48,7 @@ public final class AutoEpCases {
       float[] byExpert =
           ours.scattered(golden.longs("selected_experts"), golden.floats("upstream"));
       replay.backward(routes.weight(), ours.atRoutes(byExpert));
-      replay.close("grad_x", replay.gradientOfInput(x));
+      replay.close("grad_x", replay.gradientOf(x));
       block.compareGradients();
     }
   }
@@ -125,7 +125,7 @@ public final class AutoEpCases {
       Tensor out = block.layer().forward(block.pass(), x, replay.integers(offsets, offsets.length));
       closeRouted(replay, "out", out.toFloats(), routed);
       replay.backward(out, golden.floats("upstream"));
-      closeRouted(replay, "grad_x", replay.gradientOfInput(x), routed);
+      closeRouted(replay, "grad_x", replay.gradientOf(x), routed);
       block.compareGradients();
     }
     if (routed < golden.floats("out").length) {

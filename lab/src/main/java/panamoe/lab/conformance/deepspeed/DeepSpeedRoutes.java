@@ -111,28 +111,4 @@ final class DeepSpeedRoutes {
     }
     return ours.withRoutes(expert, slot, gate);
   }
-
-  /**
-   * The auxiliary loss {@code E * sum_e mean_s(score) * mean_s(chosen)}, both means over all S
-   * tokens: unused ones have scores but choose nothing. Ours takes both over the U used ones.
-   *
-   * @param counts routes that ask for each expert [E]
-   * @param scores [S, E]
-   */
-  static float auxiliaryLoss(long[] counts, float[] scores, int tokens) {
-    double sum = 0;
-    for (int i = 0; i < scores.length; i++) {
-      sum += (double) scores[i] * counts[i % counts.length];
-    }
-    return (float) (counts.length * sum / ((double) tokens * tokens));
-  }
-
-  /** U / S. */
-  static double usedPart(boolean[] used) {
-    int count = 0;
-    for (boolean each : used) {
-      count += each ? 1 : 0;
-    }
-    return (double) count / used.length;
-  }
 }

@@ -1,8 +1,6 @@
 package panamoe.lab.conformance.deepspeed;
 
 import java.util.Arrays;
-import panamoe.backend.GateKernels;
-import panamoe.backend.GateSettings;
 import panamoe.backend.GateSettings.DropPolicy;
 import panamoe.backend.Routes;
 import panamoe.config.GateConfig;
@@ -34,13 +32,14 @@ public final class LayerCases {
   private final MoeConfig config;
   private final boolean[] used;
   private final int tokens;
+  private final RecordedGate gate;
 
   private LayerCases(Replay replay, Ranks ranks) {
     this.replay = replay;
     this.ranks = ranks;
     this.golden = replay.golden();
     this.tokens = golden.size("logits", 0);
-    this.used = golden.flags("used_token");
+    this.used = RecordedGate.used(golden);
     int topK = golden.hyper("k").asInt();
     boolean residual = golden.hyper("residual").asBoolean();
     this.config =
@@ -52,6 +51,7 @@ public final class LayerCases {
             gate(topK),
             null,
             residual ? new MoeConfig.Residual(golden.hyper("F").asInt()) : null);
+    this.gate = new RecordedGate(replay, config.gate());
   }
 
   public static void layer(Replay replay) {
@@ -69,7 +69,9 @@ public final class LayerCases {
       Pass pass = block.pass();
       Tensor gateInput = jittered(pass, x);
       Tensor out =
-          block.layer().forward(pass, x, gateInput, replay.mask(used), noise(), priority());
+          block
+              .layer()
+              .forward(pass, x, gateInput, replay.mask(used), gate.noise(), gate.priority());
       compareDecision(block.routes());
       if (used != null) {
         takeOffUnused();
@@ -94,24 +96,12 @@ public final class LayerCases {
         .put("coefficient.bias", "coefficient.bias");
   }
 
+  /** The peer's largest queue is that of all ranks that share the experts. */
   private void compareDecision(RouteTable routes) {
-    boolean drops = config.gate().capacity().policy() != DropPolicy.DROPLESS;
-    replay.exact(
-        "capacity",
-        new long[] {
-          drops ? config.gate().capacity(tokens, config.experts(), true) : largestCount(routes)
-        });
+    long[] counts = ranks.experts(config.experts()).group().allGather(routes.largestCount());
+    gate.compareCapacity(Arrays.stream(counts).max().orElseThrow());
     replay.exact("exp_counts", routes.counts());
     DeepSpeedRoutes.compare(replay, routes, true);
-  }
-
-  /**
-   * Without dropping the peer's capacity is the largest queue of any expert on any rank that shares
-   * the experts.
-   */
-  private long largestCount(RouteTable routes) {
-    long[] counts = ranks.experts(config.experts()).group().allGather(routes.largestCount());
-    return Arrays.stream(counts).max().orElseThrow();
   }
 
   /**
@@ -178,18 +168,14 @@ public final class LayerCases {
 
     replay.freshPass();
     Tensor logits = replay.input("logits");
-    GateSettings settings = config.gate().settings(tokens, config.experts(), true);
-    Routes routes = replay.route(settings, inputs(logits, used), config.gate().loss().auxiliary());
+    Routes routes = gate.route(logits, used, config.gate().loss().auxiliary());
     float auxiliary = routes.losses().getFloat(0);
     replay.backward(routes.weight(), block.weightGradient());
     float[] recorded = golden.floats("grad_logits");
-    float[] gradient = replay.gradientOfInput(logits);
+    float[] gradient = replay.gradientOf(logits);
     if (used != null) {
       recorded = Layouts.cleared(recorded, used);
-      replay.freshPass();
-      Routes all = replay.route(settings, inputs(replay.input("logits"), null), 0);
-      auxiliary =
-          DeepSpeedRoutes.auxiliaryLoss(block.routes().counts(), all.scores().toFloats(), tokens);
+      auxiliary = gate.auxiliaryLoss(block.routes().counts());
     }
     replay.close("grad_logits", recorded, gradient);
     replay.close("l_aux", auxiliary);
@@ -197,10 +183,6 @@ public final class LayerCases {
     // auxiliary part.
     double coefficientOfPeer = golden.hyper("aux_coef").asDouble();
     replay.close("loss", replay.objective(golden.floats("out")) + coefficientOfPeer * auxiliary);
-  }
-
-  private GateKernels.Inputs inputs(Tensor logits, boolean[] used) {
-    return new GateKernels.Inputs(logits, replay.mask(used), null, noise(), priority());
   }
 
   private Tensor jittered(Pass pass, Tensor x) {
@@ -223,18 +205,6 @@ public final class LayerCases {
     return replay.tensor(values, x.shape());
   }
 
-  private Tensor noise() {
-    if (golden.has("gumbel")) {
-      return replay.input("gumbel");
-    }
-    // Second choices by logits, as the peer compares them.
-    return config.gate().topK() == 2 ? replay.constant(0, tokens, config.experts()) : null;
-  }
-
-  private Tensor priority() {
-    return golden.has("rts_uniform") ? replay.input("rts_uniform") : null;
-  }
-
   /**
    * The peer selects at random in evaluation too, and there takes another capacity factor; ours
    * never does the first. So an evaluation is replayed as a training pass with the evaluation's
@@ -250,14 +220,14 @@ public final class LayerCases {
               case 2 -> DropPolicy.POSITION;
               default -> DropPolicy.PROBABILITY;
             };
-    double part = used == null ? 1 : DeepSpeedRoutes.usedPart(used);
+    double part = RecordedGate.usedPart(used);
     // The peer's means are over all tokens, ours over the used.
-    return DeepSpeedGate.of(topK)
-        .config(
-            topK,
-            policy,
-            factor,
-            golden.hyper("min_capacity").asInt(),
-            golden.hyper("aux_coef").asDouble() * part * part);
+    return RecordedGate.config(
+        Math.min(topK, RecordedGate.ANY_K),
+        topK,
+        policy,
+        factor,
+        golden.hyper("min_capacity").asInt(),
+        golden.hyper("aux_coef").asDouble() * part * part);
   }
 }

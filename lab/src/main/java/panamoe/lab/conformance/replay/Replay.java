@@ -4,6 +4,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.IdentityHashMap;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import panamoe.backend.Backend;
 import panamoe.backend.GateKernels;
@@ -30,6 +31,7 @@ public final class Replay extends Comparison implements AutoCloseable {
   private final TensorScope scope;
   private final Map<Tensor, Gradient> gradients = new IdentityHashMap<>();
   private final Map<String, float[]> expected = new HashMap<>();
+  private final Map<String, Tensor> read = new LinkedHashMap<>();
   private Tape tape;
   private Pass pass;
 
@@ -67,7 +69,9 @@ public final class Replay extends Comparison implements AutoCloseable {
 
   /** A recorded tensor as it is, FLOAT32. */
   public Tensor input(String name) {
-    return tensor(golden.floats(name), golden.shape(name));
+    Tensor input = tensor(golden.floats(name), golden.shape(name));
+    read.put(name, input);
+    return input;
   }
 
   /** A recorded activation [..., M] as rows [S, M]. */
@@ -122,7 +126,9 @@ public final class Replay extends Comparison implements AutoCloseable {
 
   /** A recorded weight as it is; its gradient is {@link #gradientOf}. */
   public Tensor parameter(String name) {
-    return parameter(golden.floats(name), golden.shape(name));
+    Tensor parameter = parameter(golden.floats(name), golden.shape(name));
+    read.put(name, parameter);
+    return parameter;
   }
 
   /** A weight in another layout than recorded. */
@@ -131,11 +137,6 @@ public final class Replay extends Comparison implements AutoCloseable {
     gradients.put(parameter, new Gradient(backend, scope.zeros(DType.FLOAT32, shape)));
     tape.watch(parameter, gradients.get(parameter));
     return parameter;
-  }
-
-  /** What the backward added to a parameter's gradient. */
-  public float[] gradientOf(Tensor parameter) {
-    return gradients.get(parameter).sums().toFloats();
   }
 
   /** What the recorded gradients are of, auxiliary losses aside: {@code sum(out * upstream)}. */
@@ -159,10 +160,23 @@ public final class Replay extends Comparison implements AutoCloseable {
     tape.backward();
   }
 
-  /** The gradient of an input after the backward; zeros when nothing depended on it. */
-  public float[] gradientOfInput(Tensor input) {
-    Tensor gradient = tape.gradient(input);
-    return gradient == null ? new float[(int) input.count()] : gradient.toFloats();
+  /**
+   * The gradient of a parameter or an input after the backward; zeros when nothing depended on it.
+   */
+  public float[] gradientOf(Tensor tensor) {
+    Gradient sums = gradients.get(tensor);
+    Tensor gradient = sums == null ? tape.gradient(tensor) : sums.sums();
+    return gradient == null ? new float[(int) tensor.count()] : gradient.toFloats();
+  }
+
+  /**
+   * Compares an output, runs its backward, and compares the gradients {@code grad.NAME} of all
+   * tensors that were read by their names.
+   */
+  public void compare(Tensor out) {
+    close("out", out.toFloats());
+    backward(out, golden.floats("upstream"));
+    read.forEach((name, tensor) -> close("grad." + name, gradientOf(tensor)));
   }
 
   /** Lets {@link #close} compare with these values in the place of the recorded ones. */

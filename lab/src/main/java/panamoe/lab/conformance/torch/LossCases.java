@@ -42,7 +42,7 @@ public final class LossCases {
         CrossEntropyOp.forward(
             replay.pass(), logits, identity(replay, classes), targetTable, smoothing, part);
     replay.backward();
-    compare(replay, fused.toFloats(), sums ? 1 : counted, replay.gradientOfInput(logits));
+    compare(replay, fused.toFloats(), sums ? 1 : counted, replay.gradientOf(logits));
   }
 
   private static void compare(Replay replay, float[] losses, double divisor, float[] gradient) {
@@ -140,7 +140,7 @@ public final class LossCases {
       return new Distilled(
           losses.crossEntropies().toFloats(),
           losses.divergences().toFloats(),
-          replay.gradientOfInput(student));
+          replay.gradientOf(student));
     }
 
     /** The divergence's gradient alone: what its weight adds to the cross-entropy's. */

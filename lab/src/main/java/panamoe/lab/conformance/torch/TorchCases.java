@@ -22,44 +22,33 @@ public final class TorchCases {
   private TorchCases() {}
 
   public static void linear(Replay replay) {
-    Tensor x = replay.input("x");
-    Tensor weight = replay.parameter("w");
-    Tensor bias = replay.parameter("b");
-    compare(replay, LinearOp.forward(replay.pass(), x, weight, bias, Activation.IDENTITY));
-    replay.close("grad.x", replay.gradientOfInput(x));
-    replay.close("grad.w", replay.gradientOf(weight));
-    replay.close("grad.b", replay.gradientOf(bias));
+    replay.compare(
+        LinearOp.forward(
+            replay.pass(),
+            replay.input("x"),
+            replay.parameter("w"),
+            replay.parameter("b"),
+            Activation.IDENTITY));
   }
 
   public static void layerNorm(Replay replay) {
-    Tensor x = replay.input("x");
-    Tensor gamma = replay.parameter("w");
-    Tensor beta = replay.parameter("b");
-    compare(replay, NormOp.forward(replay.pass(), x, gamma, beta, epsilon(replay)));
-    replay.close("grad.x", replay.gradientOfInput(x));
-    replay.close("grad.w", replay.gradientOf(gamma));
-    replay.close("grad.b", replay.gradientOf(beta));
+    norm(replay, replay.parameter("b"));
   }
 
   public static void rmsNorm(Replay replay) {
-    Tensor x = replay.input("x");
-    Tensor gamma = replay.parameter("w");
-    compare(replay, NormOp.forward(replay.pass(), x, gamma, null, epsilon(replay)));
-    replay.close("grad.x", replay.gradientOfInput(x));
-    replay.close("grad.w", replay.gradientOf(gamma));
+    norm(replay, null);
   }
 
-  private static float epsilon(Replay replay) {
-    return (float) replay.golden().setting("eps").asDouble();
+  private static void norm(Replay replay, Tensor beta) {
+    float epsilon = (float) replay.golden().setting("eps").asDouble();
+    Tensor x = replay.input("x");
+    replay.compare(NormOp.forward(replay.pass(), x, replay.parameter("w"), beta, epsilon));
   }
 
   public static void embedding(Replay replay) {
     long[] ids = replay.golden().longs("ids");
-    Tensor table = replay.parameter("w");
-    compare(
-        replay,
-        EmbeddingOp.forward(replay.pass(), replay.integers(ids, ids.length), table, null, null));
-    replay.close("grad.w", replay.gradientOf(table));
+    Tensor tokens = replay.integers(ids, ids.length);
+    replay.compare(EmbeddingOp.forward(replay.pass(), tokens, replay.parameter("w"), null, null));
   }
 
   public static void swigluMlp(Replay replay) {
@@ -70,16 +59,9 @@ public final class TorchCases {
         new WeightMap("", "grad.").put("up.weight", "w1", "w3").put("down.weight", "w2");
     try (BlockReplay<Mlp> block =
         new BlockReplay<>(replay, weights, at -> new Mlp(at, hidden, config))) {
-      Tensor x = replay.input("x");
-      compare(replay, block.layer().forward(block.pass(), x));
-      replay.close("grad.x", replay.gradientOfInput(x));
+      replay.compare(block.layer().forward(block.pass(), replay.input("x")));
       block.compareGradients();
     }
-  }
-
-  private static void compare(Replay replay, Tensor out) {
-    replay.close("out", out.toFloats());
-    replay.backward(out, replay.golden().floats("upstream"));
   }
 
   public static void softmax(Replay replay) {

@@ -103,7 +103,7 @@ public final class AttentionCases {
       Tensor out = block.layer().forward(block.pass(), x, sequences, tables);
       replay.close("out", columns(out.toFloats(), 0, queries));
       replay.backward(out, upstream.toFloats());
-      float[] gradient = replay.gradientOfInput(x);
+      float[] gradient = replay.gradientOf(x);
       closeHeads("grad_q", heads.query(), columns(gradient, 0, queries));
       closeHeads("grad_k", heads.keyValue(), columns(gradient, queries, keys));
       closeHeads("grad_v", heads.keyValue(), columns(gradient, queries + keys, keys));

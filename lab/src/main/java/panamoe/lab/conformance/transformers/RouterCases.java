@@ -61,7 +61,7 @@ public final class RouterCases {
     replay.exact("top1_mask", order.restored(firstChoices(table)));
     float[] upstream = order.permuted(golden.floats("upstream"));
     replay.backward(routes.weight(), table.atRoutes(upstream));
-    replay.close("grad_logits", order.restored(replay.gradientOfInput(ordered)));
+    replay.close("grad_logits", order.restored(replay.gradientOf(ordered)));
   }
 
   private static RouteTable scores(Replay replay, float[] logits, int tokens, int experts) {
@@ -116,7 +116,7 @@ public final class RouterCases {
     Routes routes = replay.route(settings, inputs, topK);
     replay.close("loss", topK * routes.losses().getFloat(0));
     replay.backward();
-    float[] gradient = replay.gradientOfInput(logits);
+    float[] gradient = replay.gradientOf(logits);
     int size = parts[0].length;
     for (int layer = 0; layer < layers; layer++) {
       replay.close("grad." + layer, Arrays.copyOfRange(gradient, layer * size, (layer + 1) * size));

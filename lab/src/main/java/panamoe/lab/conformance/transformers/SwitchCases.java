@@ -75,7 +75,7 @@ public final class SwitchCases {
         }
       }
       replay.backward(y, Arrays.copyOfRange(upstream, from, from + size));
-      System.arraycopy(replay.gradientOfInput(sequence), 0, gradient, from, size);
+      System.arraycopy(replay.gradientOf(sequence), 0, gradient, from, size);
     }
     replay.close("router_logits", block.logits(replay.rows("x")).toFloats());
     replay.close("router_prob", Layouts.concatenated(bestScores.toArray(float[][]::new)));
@@ -133,6 +133,6 @@ public final class SwitchCases {
     Tensor logits = replay.tensor(values, values.length / experts, experts);
     GateOp.forward(replay.pass(), rules, GateKernels.Inputs.of(logits), auxiliary, z);
     replay.backward();
-    return replay.gradientOfInput(logits);
+    return replay.gradientOf(logits);
   }
 }

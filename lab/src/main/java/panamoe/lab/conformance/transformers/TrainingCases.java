@@ -10,7 +10,6 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.function.Function;
 import panamoe.backend.Backend;
-import panamoe.checkpoint.TensorFiles;
 import panamoe.checkpoint.rows.InMemory;
 import panamoe.checkpoint.rows.RowSource;
 import panamoe.data.TokenSequences;
@@ -51,7 +50,10 @@ public final class TrainingCases {
     RunConfig run = new RunConfig(released.trained(), training(golden), 0);
     try (LanguageModel model = new LanguageModel(run.model())) {
       model.materialize(replay.backend(), DType.FLOAT32, true, 0);
-      load(folder, model, replay.backend());
+      folder
+          .weights()
+          .load(ModelTensors.masterDestinations(model), replay.backend(), true, true, _ -> {});
+      model.parameters().refresh(replay.backend());
       Recorded tokens = Recorded.of(golden);
       Trainer trainer =
           new Trainer(replay.backend(), model, run, tokens, meanOfPredicted(tokens.length()));
@@ -157,14 +159,6 @@ public final class TrainingCases {
         0,
         1,
         Double.MAX_VALUE);
-  }
-
-  private static void load(ModelFolder folder, LanguageModel model, Backend backend) {
-    try (TensorFiles files = folder.weights().open()) {
-      Map<String, RowSource> rows = folder.weights().rows(files, folder.config());
-      ModelTensors.masters(model).forEach((name, tensor) -> tensor.set(floats(rows.get(name))));
-    }
-    model.parameters().refresh(backend);
   }
 
   /** The peer's loss is the mean over the tokens that have a next one. */

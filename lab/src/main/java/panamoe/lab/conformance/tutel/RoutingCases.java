@@ -65,7 +65,7 @@ public final class RoutingCases {
     Tensor logits = ordered();
     RouteTable kept = RouteTable.of(replay.route(limited, GateKernels.Inputs.of(logits), 1));
     replay.backward();
-    replay.close("grad_logits_l_aux", order.restored(replay.gradientOfInput(logits)));
+    replay.close("grad_logits_l_aux", order.restored(replay.gradientOf(logits)));
     replay.close("l_aux", kept.auxiliaryLoss());
     replay.close("scores", order.restored(kept.scores()));
     if (golden.has("dispatch_count")) {
@@ -102,7 +102,7 @@ public final class RoutingCases {
         order.restored(routes.weight().toFloats()));
     replay.backward(
         routes.weight(), order.permuted(byToken.ordered(golden.floats("upstream_gate"))));
-    replay.close("grad_logits_gate", order.restored(replay.gradientOfInput(logits)));
+    replay.close("grad_logits_gate", order.restored(replay.gradientOf(logits)));
   }
 
   private Tensor ordered() {

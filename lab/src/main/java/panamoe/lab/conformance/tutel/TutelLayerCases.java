@@ -103,7 +103,7 @@ public final class TutelLayerCases {
         replay.exact("dispatch_count", block.routes().counts());
       }
       replay.backward(out, golden.floats("upstream"));
-      replay.close("grad_x", replay.gradientOfInput(x));
+      replay.close("grad_x", replay.gradientOf(x));
       block.compareGradients();
     }
   }
