@@ -17,7 +17,6 @@ import panamoe.lab.conformance.replay.Conformance;
 import panamoe.lab.conformance.replay.Replay;
 import panamoe.lab.conformance.replay.WeightMap;
 import panamoe.nn.Linear;
-import panamoe.parallel.Ranks;
 import panamoe.param.Parameter;
 import panamoe.tensor.Tensor;
 
@@ -38,7 +37,6 @@ class BlockReplayTest {
     try (BlockReplay<Linear> block =
         new BlockReplay<>(
             replay,
-            Ranks.alone(),
             weights,
             at -> Linear.whole(at, Parameter.Part.MLP, 2, 1, false))) {
       Tensor x = replay.rows("x");
