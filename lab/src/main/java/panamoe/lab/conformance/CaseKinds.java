@@ -2,6 +2,7 @@ package panamoe.lab.conformance;
 
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Consumer;
 import panamoe.lab.conformance.deepspeed.AutoEpCases;
 import panamoe.lab.conformance.deepspeed.ExpertParallelCases;
 import panamoe.lab.conformance.deepspeed.GatingCases;
@@ -9,8 +10,8 @@ import panamoe.lab.conformance.deepspeed.LayerCases;
 import panamoe.lab.conformance.llamacpp.BlockFormatCases;
 import panamoe.lab.conformance.llamacpp.GgufCases;
 import panamoe.lab.conformance.megablocks.MegaBlocksCases;
-import panamoe.lab.conformance.replay.CaseKind;
 import panamoe.lab.conformance.replay.GoldenFile;
+import panamoe.lab.conformance.replay.Replay;
 import panamoe.lab.conformance.torch.ActivationCases;
 import panamoe.lab.conformance.torch.LossCases;
 import panamoe.lab.conformance.torch.OptimizerCases;
@@ -29,7 +30,7 @@ import panamoe.lab.conformance.tutel.TutelLayerCases;
 /** Which code replays a recorded case, by its metadata. */
 final class CaseKinds {
   /** Functions, and layers with rules of their own, by {@code op}. */
-  static final Map<String, CaseKind> BY_OP =
+  static final Map<String, Consumer<Replay>> BY_OP =
       Map.ofEntries(
           Map.entry("deepspeed._capacity", GatingCases::capacityTable),
           Map.entry("deepspeed.top1gating", GatingCases::top1),
@@ -74,8 +75,8 @@ final class CaseKinds {
   private CaseKinds() {}
 
   /** How a case is replayed; empty if its metadata are of no kind that is known. */
-  static Optional<CaseKind> of(GoldenFile golden) {
-    CaseKind named = BY_OP.get(golden.kind());
+  static Optional<Consumer<Replay>> of(GoldenFile golden) {
+    Consumer<Replay> named = BY_OP.get(golden.kind());
     return named != null ? Optional.of(named) : Optional.ofNullable(ofAnyName(golden));
   }
 
@@ -83,7 +84,7 @@ final class CaseKinds {
    * Models, MoE blocks and block formats are told by their settings, so that one of another name
    * needs nothing here.
    */
-  private static CaseKind ofAnyName(GoldenFile golden) {
+  private static Consumer<Replay> ofAnyName(GoldenFile golden) {
     if (golden.isOfModel()) {
       return golden.states("optimizer") ? TrainingCases::steps : ModelCases::whole;
     } else if (golden.states("files")) {

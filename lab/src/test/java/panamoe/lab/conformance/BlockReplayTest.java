@@ -36,9 +36,7 @@ class BlockReplayTest {
   private static void linear(Replay replay, WeightMap weights) {
     try (BlockReplay<Linear> block =
         new BlockReplay<>(
-            replay,
-            weights,
-            at -> Linear.whole(at, Parameter.Part.MLP, 2, 1, false))) {
+            replay, weights, at -> Linear.whole(at, Parameter.Part.MLP, 2, 1, false))) {
       Tensor x = replay.rows("x");
       block.compare(x, block.layer().forward(block.pass(), x));
     }

@@ -40,29 +40,29 @@ final class DeepSpeedRoutes {
         actual.put(row * capacity + ours.position()[route], ours.weight()[route]);
       }
     }
-    compareSparse(replay, "combine_index", sparse(golden, capacity, ours.experts()), actual);
+    TreeMap<Long, Float> expected = new TreeMap<>();
+    long[] at = flat(golden.longs("combine_index"), capacity, ours.experts());
+    float[] recorded = golden.floats("combine_value");
+    for (int i = 0; i < at.length; i++) {
+      expected.put(at[i], recorded[i]);
+    }
+    replay.exact("combine_index", places(expected), places(actual));
+    replay.close("combine_value", values(expected), values(actual));
     long[] dispatched = flat(golden.longs("dispatch_index"), capacity, ours.experts());
     Arrays.sort(dispatched);
-    replay.exact(
-        "dispatch_index",
-        dispatched,
-        actual.keySet().stream().mapToLong(Long::longValue).toArray());
+    replay.exact("dispatch_index", dispatched, places(actual));
     if (golden.has("combine_weights")) {
       float[] dense = new float[golden.floats("combine_weights").length];
-      actual.forEach((at, weight) -> dense[at.intValue()] = weight);
+      actual.forEach((place, weight) -> dense[place.intValue()] = weight);
       replay.close("combine_weights", dense);
       long[] mask = new long[dense.length];
-      actual.keySet().forEach(at -> mask[at.intValue()] = 1);
+      actual.keySet().forEach(place -> mask[place.intValue()] = 1);
       replay.exact("dispatch_mask", mask);
     }
   }
 
-  private static void compareSparse(
-      Replay replay, String name, Map<Long, Float> expected, Map<Long, Float> actual) {
-    long[] expectedAt = expected.keySet().stream().mapToLong(Long::longValue).toArray();
-    long[] actualAt = actual.keySet().stream().mapToLong(Long::longValue).toArray();
-    replay.exact(name, expectedAt, actualAt);
-    replay.close("combine_value", values(expected), values(actual));
+  private static long[] places(Map<Long, Float> sparse) {
+    return sparse.keySet().stream().mapToLong(Long::longValue).toArray();
   }
 
   private static float[] values(Map<Long, Float> sparse) {
@@ -72,16 +72,6 @@ final class DeepSpeedRoutes {
       values[i++] = value;
     }
     return values;
-  }
-
-  private static Map<Long, Float> sparse(GoldenFile golden, long capacity, int experts) {
-    long[] at = flat(golden.longs("combine_index"), capacity, experts);
-    float[] values = golden.floats("combine_value");
-    Map<Long, Float> sparse = new TreeMap<>();
-    for (int i = 0; i < at.length; i++) {
-      sparse.put(at[i], values[i]);
-    }
-    return sparse;
   }
 
   /** [N, 3] of (token, expert, slot) to places in [S, E, C]. */

@@ -155,7 +155,10 @@ public final class LayerCases {
     for (float factor : factors) {
       raw |= factor < 0.98f;
     }
-    return raw ? Layouts.shifted(Layouts.scaled(factors, 0.02), 0.99f) : factors;
+    for (int i = 0; raw && i < factors.length; i++) {
+      factors[i] = (float) (factors[i] * 0.02) + 0.99f;
+    }
+    return factors;
   }
 
   /**

@@ -7,6 +7,7 @@ import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.stream.Stream;
 import panamoe.backend.Backend;
@@ -19,13 +20,14 @@ public final class Conformance {
 
   private final Path folder;
   private final Backend backend;
-  private final Function<GoldenFile, Optional<CaseKind>> kinds;
+  private final Function<GoldenFile, Optional<Consumer<Replay>>> kinds;
 
   /**
    * @param folder names of cases are relative to it
    * @param kinds how a case is replayed; empty if nothing knows
    */
-  public Conformance(Path folder, Backend backend, Function<GoldenFile, Optional<CaseKind>> kinds) {
+  public Conformance(
+      Path folder, Backend backend, Function<GoldenFile, Optional<Consumer<Replay>>> kinds) {
     this.folder = folder;
     this.backend = backend;
     this.kinds = kinds;
@@ -59,12 +61,12 @@ public final class Conformance {
     String relative = folder.relativize(file).toString();
     String name = relative.substring(0, relative.length() - SUFFIX.length());
     try (GoldenFile golden = new GoldenFile(file)) {
-      Optional<CaseKind> kind = kinds.apply(golden);
+      Optional<Consumer<Replay>> kind = kinds.apply(golden);
       if (kind.isEmpty()) {
         return CaseResult.failed(name, "unknown case kind '" + golden.kind() + "'");
       }
       try (Replay replay = new Replay(golden, backend)) {
-        kind.get().replay(replay);
+        kind.get().accept(replay);
         for (String tensor : golden.unread()) {
           replay.require(false, tensor + " is recorded and not compared");
         }

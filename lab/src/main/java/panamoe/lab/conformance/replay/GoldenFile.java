@@ -90,12 +90,7 @@ public final class GoldenFile implements AutoCloseable {
 
   /** A setting of the case. */
   public JsonNode setting(String name) {
-    JsonNode value = settings.get(name);
-    if (value == null) {
-      throw new CheckpointException(path() + ": 'golden' in the metadata has no '" + name + "'");
-    }
-    remember("the setting " + name + " = " + value);
-    return value;
+    return required(settings, "golden", "", name);
   }
 
   /** Whether the case is of the model in whose folder it lies. */
@@ -119,11 +114,16 @@ public final class GoldenFile implements AutoCloseable {
 
   /** A hyper-parameter: an entry of the setting {@code hyper}. */
   public JsonNode hyper(String name) {
-    JsonNode value = setting("hyper").get(name);
+    return required(setting("hyper"), "hyper", "hyper.", name);
+  }
+
+  private JsonNode required(JsonNode values, String what, String prefix, String name) {
+    JsonNode value = values.get(name);
     if (value == null) {
-      throw new CheckpointException(path() + ": 'hyper' in the metadata has no '" + name + "'");
+      throw new CheckpointException(
+          path() + ": '" + what + "' in the metadata has no '" + name + "'");
     }
-    remember("the setting hyper." + name + " = " + value);
+    remember("the setting " + prefix + name + " = " + value);
     return value;
   }
 

@@ -37,6 +37,17 @@ public record RouteTable(
         routes.losses().getFloat(1));
   }
 
+  /** Which expert keeps each token's first choice [S, E]: 1 there, 0 elsewhere. */
+  public long[] firstKept() {
+    long[] mask = new long[tokens * experts];
+    for (int s = 0; s < tokens; s++) {
+      if (expert[s * topK] >= 0) {
+        mask[s * experts + (int) expert[s * topK]] = 1;
+      }
+    }
+    return mask;
+  }
+
   /** Routes that each expert keeps [E]. */
   public long[] kept() {
     long[] kept = new long[experts];

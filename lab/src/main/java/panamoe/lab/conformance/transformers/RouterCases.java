@@ -58,7 +58,7 @@ public final class RouterCases {
     Routes routes = replay.route(settings, inputs, 0);
     RouteTable table = RouteTable.of(routes);
     replay.close("combine_per_expert", order.restored(table.weightByExpert()));
-    replay.exact("top1_mask", order.restored(firstChoices(table)));
+    replay.exact("top1_mask", order.restored(table.firstKept()));
     float[] upstream = order.permuted(golden.floats("upstream"));
     replay.backward(routes.weight(), table.atRoutes(upstream));
     replay.close("grad_logits", order.restored(replay.gradientOf(ordered)));
@@ -79,18 +79,6 @@ public final class RouterCases {
       used[i] = !padding[order.order()[i]];
     }
     return replay.mask(used);
-  }
-
-  /** Kept first choices [S, E]. */
-  private static long[] firstChoices(RouteTable table) {
-    long[] mask = new long[table.tokens() * table.experts()];
-    for (int s = 0; s < table.tokens(); s++) {
-      long expert = table.expert()[s * table.topK()];
-      if (expert >= 0) {
-        mask[s * table.experts() + (int) expert] = 1;
-      }
-    }
-    return mask;
   }
 
   /** The peer takes all layers as one batch and does not divide by k: its loss is k times ours. */
