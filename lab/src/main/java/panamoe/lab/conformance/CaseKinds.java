@@ -4,7 +4,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
 import panamoe.lab.conformance.deepspeed.AutoEpCases;
-import panamoe.lab.conformance.deepspeed.ExpertParallelCases;
 import panamoe.lab.conformance.deepspeed.GatingCases;
 import panamoe.lab.conformance.deepspeed.LayerCases;
 import panamoe.lab.conformance.llamacpp.BlockFormatCases;
@@ -37,7 +36,7 @@ final class CaseKinds {
           Map.entry("deepspeed.top2gating", GatingCases::top2),
           Map.entry("deepspeed.topkgating", GatingCases::topK),
           Map.entry("deepspeed.MoE", LayerCases::layer),
-          Map.entry("deepspeed.MoE.expert_parallel", ExpertParallelCases::layer),
+          Map.entry("deepspeed.MoE.expert_parallel", LayerCases::expertParallel),
           Map.entry("deepspeed.TokenChoiceTopKRouter", AutoEpCases::router),
           Map.entry("deepspeed.GroupedExperts", AutoEpCases::groupedExperts),
           Map.entry("hf.switch_router_losses", SwitchCases::losses),

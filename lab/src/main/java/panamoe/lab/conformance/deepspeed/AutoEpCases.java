@@ -62,14 +62,12 @@ public final class AutoEpCases {
         };
     Normalization normalization =
         golden.hyper("norm").asBoolean() ? Normalization.CHOSEN : Normalization.RAW;
-    return new GateConfig(
-        golden.hyper("k").asInt(),
-        golden.has("gate_bias"),
-        score,
-        choice(golden),
-        new GateConfig.RouteWeight(normalization, 0, 1e-20, golden.hyper("scale").asDouble()),
-        GateConfig.Capacity.DROPLESS,
-        Gates.NO_LOSS);
+    return Gates.dropless(
+            golden.hyper("k").asInt(),
+            golden.has("gate_bias"),
+            score,
+            new GateConfig.RouteWeight(normalization, 0, 1e-20, golden.hyper("scale").asDouble()))
+        .withChoice(choice(golden));
   }
 
   private static GateConfig.Choice choice(GoldenFile golden) {

@@ -1,8 +1,13 @@
 package panamoe.lab.conformance.deepspeed;
 
 import java.util.Arrays;
+import java.util.List;
+import panamoe.backend.Backend;
+import panamoe.backend.Backends;
 import panamoe.backend.GateSettings.DropPolicy;
 import panamoe.backend.Routes;
+import panamoe.comm.ThreadWorld;
+import panamoe.comm.exchange.Strategy;
 import panamoe.config.GateConfig;
 import panamoe.config.MoeConfig;
 import panamoe.lab.conformance.replay.BlockReplay;
@@ -15,7 +20,9 @@ import panamoe.lab.conformance.replay.WeightMap;
 import panamoe.moe.MoeLayer;
 import panamoe.op.Pass;
 import panamoe.op.Tape;
+import panamoe.parallel.Overlap;
 import panamoe.parallel.Ranks;
+import panamoe.parallel.Topology;
 import panamoe.tensor.Tensor;
 
 /**
@@ -55,12 +62,40 @@ public final class LayerCases {
   }
 
   public static void layer(Replay replay) {
-    layer(replay, Ranks.alone());
+    new LayerCases(replay, Ranks.alone()).compare();
   }
 
-  /** What one of several ranks recorded; each replays its own at the same time. */
-  static void layer(Replay replay, Ranks ranks) {
-    new LayerCases(replay, ranks).compare();
+  /**
+   * The layer whose experts are on several processes, replayed on as many ranks as threads: each
+   * compares what its process recorded.
+   */
+  public static void expertParallel(Replay replay) {
+    GoldenFile golden = replay.golden();
+    int world = 0;
+    while (golden.has(prefix(world) + "x")) {
+      world++;
+    }
+    Topology topology = new Topology(world, golden.hyper("ep").asInt(), 1, 1);
+    List<Replay> replays =
+        ThreadWorld.of(world)
+            .run(
+                rank -> {
+                  Ranks ranks = new Ranks(topology, rank, Strategy.FLAT, Overlap.NONE);
+                  try (GoldenFile recorded = golden.part(prefix(rank.rank()));
+                      Backend backend = Backends.open(replay.backend().name(), 1);
+                      Replay ofRank = new Replay(recorded, backend)) {
+                    new LayerCases(ofRank, ranks).compare();
+                    ranks.close();
+                    return ofRank; // what it found outlives its tensors
+                  }
+                });
+    for (int rank = 0; rank < world; rank++) {
+      replay.include(prefix(rank), replays.get(rank));
+    }
+  }
+
+  private static String prefix(int rank) {
+    return "rank" + rank + ".";
   }
 
   private void compare() {

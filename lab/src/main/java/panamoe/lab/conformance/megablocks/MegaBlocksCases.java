@@ -79,15 +79,12 @@ public final class MegaBlocksCases {
 
   private GateConfig gate() {
     boolean sums = golden.hyper("norm").asDouble() == 1;
-    return new GateConfig(
-        topK,
-        false,
-        Score.SOFTMAX,
-        GateConfig.Choice.BEST,
-        new GateConfig.RouteWeight(
-            sums ? Normalization.CHOSEN : Normalization.RAW, 0, 0, isEuclidean() ? 1 : expertScale),
-        capacity(),
-        new GateConfig.Loss(true, AUXILIARY, Z));
+    Normalization normalization = sums ? Normalization.CHOSEN : Normalization.RAW;
+    double scale = isEuclidean() ? 1 : expertScale;
+    return Gates.dropless(
+            topK, false, Score.SOFTMAX, new GateConfig.RouteWeight(normalization, 0, 0, scale))
+        .withCapacity(capacity())
+        .withLoss(new GateConfig.Loss(true, AUXILIARY, Z));
   }
 
   /** The peer truncates its capacity, ours is rounded up: here it is a number. */

@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.function.Predicate;
 import java.util.stream.Stream;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.CheckpointException;
@@ -44,13 +45,19 @@ public final class Conformance {
     if (!Files.isDirectory(folder)) {
       throw new NotDirectoryException(folder.toString());
     }
+    return files(
+        folder,
+        SUFFIX,
+        file -> file.getFileName().toString().startsWith("golden") || !GoldenFile.isOfModel(file));
+  }
+
+  /** The wanted files under a folder whose names end so, in the order of their names. */
+  public static List<Path> files(Path folder, String suffix, Predicate<Path> wanted)
+      throws IOException {
     try (Stream<Path> files = Files.walk(folder)) {
       return files
-          .filter(
-              file -> file.getFileName().toString().endsWith(SUFFIX) && Files.isRegularFile(file))
-          .filter(
-              file ->
-                  file.getFileName().toString().startsWith("golden") || !GoldenFile.isOfModel(file))
+          .filter(file -> file.getFileName().toString().endsWith(suffix))
+          .filter(file -> Files.isRegularFile(file) && wanted.test(file))
           .sorted()
           .toList();
     }

@@ -12,6 +12,7 @@ import panamoe.lab.conformance.replay.Gates;
 import panamoe.lab.conformance.replay.Layouts;
 import panamoe.lab.conformance.replay.Peers;
 import panamoe.lab.conformance.replay.Replay;
+import panamoe.op.LinearOp;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
@@ -33,8 +34,8 @@ public final class ActivationCases {
 
   /** {@code x sigmoid(1.702 x) = silu(1.702 x) / 1.702}. */
   public static void quickGelu(Replay replay) {
-    Tensor silu = Affine.of(replay, replay.input("x"), 1.702f, 0, Activation.SILU);
-    finish(replay, Affine.of(replay, silu, 1 / 1.702f, 0, Activation.IDENTITY));
+    Tensor silu = affine(replay, replay.input("x"), 1.702f, 0, Activation.SILU);
+    finish(replay, affine(replay, silu, 1 / 1.702f, 0, Activation.IDENTITY));
   }
 
   /** The score of a sigmoid gate with one expert. */
@@ -44,9 +45,9 @@ public final class ActivationCases {
 
   /** {@code tanh(x) = 2 sigmoid(2 x) - 1}. */
   public static void tanh(Replay replay) {
-    Tensor doubled = Affine.of(replay, replay.input("x"), 2, 0, Activation.IDENTITY);
+    Tensor doubled = affine(replay, replay.input("x"), 2, 0, Activation.IDENTITY);
     Tensor sigmoid = sigmoidOf(replay, doubled);
-    finish(replay, Affine.of(replay, sigmoid, 2, -1, Activation.IDENTITY));
+    finish(replay, affine(replay, sigmoid, 2, -1, Activation.IDENTITY));
   }
 
   /**
@@ -77,9 +78,24 @@ public final class ActivationCases {
     replay.note("no kernel of its own: the cross-entropy of (x, 0)");
   }
 
+  /**
+   * {@code activation(factor * x + summand)} element by element: a linear layer from one input to
+   * one output.
+   */
+  private static Tensor affine(
+      Replay replay, Tensor x, float factor, float summand, Activation activation) {
+    return LinearOp.forward(
+            replay.pass(),
+            x.reshape(x.count(), 1),
+            replay.constant(factor, 1, 1),
+            replay.constant(summand, 1),
+            activation)
+        .reshape(x.shape());
+  }
+
   private static Tensor sigmoidOf(Replay replay, Tensor x) {
     GateSettings sigmoid =
-        Gates.dropless(1, Score.SIGMOID, GateConfig.RouteWeight.of(Normalization.RAW))
+        Gates.dropless(1, false, Score.SIGMOID, GateConfig.RouteWeight.of(Normalization.RAW))
             .settings(x.count(), 1, true);
     return replay.route(sigmoid, x.reshape(x.count(), 1)).weight();
   }

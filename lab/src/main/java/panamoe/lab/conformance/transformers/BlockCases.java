@@ -137,14 +137,12 @@ public final class BlockCases {
 
   private GateConfig gate() {
     boolean corrected = golden.has("w.gate.e_score_correction_bias");
-    return new GateConfig(
-        golden.hyper("top_k").asInt(),
-        golden.has("w.router.bias"),
-        corrected ? Score.SIGMOID : Score.SOFTMAX,
-        choice(corrected),
-        weight(),
-        GateConfig.Capacity.DROPLESS,
-        Gates.NO_LOSS);
+    return Gates.dropless(
+            golden.hyper("top_k").asInt(),
+            golden.has("w.router.bias"),
+            corrected ? Score.SIGMOID : Score.SOFTMAX,
+            weight())
+        .withChoice(choice(corrected));
   }
 
   /** Groups are chosen by their two best with a correction bias, else by their best, or not. */
