@@ -36,6 +36,7 @@ import panamoe.quantize.Divergence;
 import panamoe.quantize.QuantizationPlan;
 import panamoe.quantize.QuantizedModel;
 import panamoe.tensor.DType;
+import panamoe.train.RunFolder;
 import panamoe.train.TextRecord;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -80,8 +81,6 @@ import picocli.CommandLine.Spec;
 public final class QuantizeCommand implements Subcommand {
   /** Tokens that a text is cut into at a time, where the context is longer. */
   private static final int WINDOW = 512;
-
-  private static final String TEXT = "text.json";
 
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
@@ -272,7 +271,7 @@ public final class QuantizeCommand implements Subcommand {
   /** So that eval knows the text of a run. */
   private static Map<String, byte[]> beside(ModelFolder folder) {
     return TextRecord.of(folder)
-        .map(record -> Map.of(TEXT, StrictJson.bytes(ConfigJson.tree(record))))
+        .map(record -> Map.of(RunFolder.TEXT, StrictJson.bytes(ConfigJson.tree(record))))
         .orElse(Map.of());
   }
 

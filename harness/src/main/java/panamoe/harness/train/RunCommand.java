@@ -217,7 +217,7 @@ abstract class RunCommand implements Subcommand {
       }
       throw new IllegalArgumentException(
           "training.steps in "
-              + out.resolve("config.json")
+              + out.resolve(RunFolder.CONFIG)
               + refused
               + "; set it to "
               + done
@@ -261,7 +261,7 @@ abstract class RunCommand implements Subcommand {
     requireNone(
         fixed,
         "--resume goes on with the settings in "
-            + out.resolve("config.json")
+            + out.resolve(RunFolder.CONFIG)
             + ", of which --steps alone may change; leave out ");
   }
 

@@ -127,9 +127,7 @@ public final class GatingCases {
     if (openChoice) {
       float loss = gate.auxiliaryLoss(golden.longs("exp_counts"));
       replay.close("l_aux", loss / gate.settings().auxiliaryChoices());
-      if (golden.has("grad_logits_l_aux")) {
-        replay.close("grad_logits_l_aux", auxiliaryGradient(true));
-      }
+      replay.closeIfRecorded("grad_logits_l_aux", auxiliaryGradient(true));
     } else {
       replay.exact("exp_counts", ours.counts());
       compareAuxiliary(ours);
@@ -151,21 +149,18 @@ public final class GatingCases {
    * at the used tokens is (U/S)^2 times ours.
    */
   private void compareAuxiliary(RouteTable ours) {
-    float[] gradient = golden.has("grad_logits_l_aux") ? auxiliaryGradient(false) : null;
     if (used == null) {
       replay.close("l_aux", ours.auxiliaryLoss());
-      if (gradient != null) {
-        replay.close("grad_logits_l_aux", gradient);
-      }
+      replay.closeIfRecorded("grad_logits_l_aux", auxiliaryGradient(false));
       return;
     }
     replay.close("l_aux", gate.auxiliaryLoss(ours.counts()));
-    if (gradient != null) {
+    if (golden.has("grad_logits_l_aux")) {
       double part = RecordedGate.usedPart(used);
       replay.close(
           "grad_logits_l_aux",
           Layouts.cleared(golden.floats("grad_logits_l_aux"), used),
-          Layouts.scaled(gradient, part * part));
+          Layouts.scaled(auxiliaryGradient(false), part * part));
     }
     replay.note("l_aux: unused tokens enter the peer's mean of scores, not ours");
   }

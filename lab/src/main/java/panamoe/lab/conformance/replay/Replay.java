@@ -190,6 +190,13 @@ public final class Replay extends Comparison implements AutoCloseable {
     close(name, expected.getOrDefault(name, recorded), actual);
   }
 
+  /** As {@link #close(String, float[])}, of a tensor that not all cases of a kind have. */
+  public void closeIfRecorded(String name, float[] actual) {
+    if (golden.has(name)) {
+      close(name, actual);
+    }
+  }
+
   public void close(String name, double actual) {
     close(name, golden.scalar(name), actual);
   }

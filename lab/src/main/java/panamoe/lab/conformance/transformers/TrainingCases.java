@@ -203,12 +203,7 @@ public final class TrainingCases {
 
   /** Compares tensors of the model where they were recorded. */
   private static void compare(Replay replay, String prefix, Map<String, float[]> tensors) {
-    tensors.forEach(
-        (name, values) -> {
-          if (replay.golden().has(prefix + name)) {
-            replay.close(prefix + name, values);
-          }
-        });
+    tensors.forEach((name, values) -> replay.closeIfRecorded(prefix + name, values));
   }
 
   /** Tensors of the model under the peer's names, in its layout. */
