@@ -26,8 +26,7 @@ class CommandHelpTest {
       footer = {
         "Examples:",
         "  write --first a --second b   which is short",
-        "  write --first a-long-value --second \"another long value\" --third c -o   and a remark"
-            + " on it",
+        "  write --first a-long-value --second \"another long value\" --third c -o   and a remark on it",
         "",
         "A sentence that is broken",
         "where a line of the source ends.",

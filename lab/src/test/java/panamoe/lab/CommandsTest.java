@@ -116,8 +116,8 @@ class CommandsTest {
       throws IOException, InterruptedException {
     Path script = Files.writeString(folder.resolve("script"), CommandRun.of("completion").out());
     String complete =
-        "source %s; compopt() { :; }; COMP_WORDS=(panamoe %s); COMP_CWORD=$((${#COMP_WORDS[@]} -"
-            + " 1)); _complete_panamoe; echo ${COMPREPLY[@]}";
+        "source %s; compopt() { :; }; COMP_WORDS=(panamoe %s); COMP_CWORD=$((${#COMP_WORDS[@]} - 1));"
+            + " _complete_panamoe; echo ${COMPREPLY[@]}";
     Process bash =
         new ProcessBuilder("bash", "-c", complete.formatted(script, typed))
             .redirectErrorStream(true)

@@ -48,8 +48,7 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Changes a trained model: drops layers, or makes, grows, merges or prunes experts. One"
-          + " operation a call.",
+      "Changes a trained model: drops layers, or makes, grows, merges or prunes experts. One operation a call.",
       "Prints validation bits per byte and sizes before and after.",
       "--reshape writes it into other files instead, also from a checkpoint of DeepSpeed-MoE."
     },
@@ -58,18 +57,14 @@ import picocli.CommandLine.Spec;
       "Examples:",
       "  panamoe edit novels --drop-layers 1,3 --out shallow     layers count from 0",
       "  panamoe edit dense --upcycle 8 --out moe                experts in every second layer",
-      "  panamoe edit moe --pyramid 8,16 --out pyramid           experts of the MoE layers, first"
-          + " to last",
+      "  panamoe edit moe --pyramid 8,16 --out pyramid           experts of the MoE layers, first to last",
       "  panamoe edit moe --merge-experts 4 --out merged",
-      "  panamoe edit moe --prune-experts 2 --out pruned         without the 2 least used of each"
-          + " layer",
+      "  panamoe edit moe --prune-experts 2 --out pruned         without the 2 least used of each layer",
       "  panamoe edit moe --reshape --files 4 --out parts        the same weights in 4 files",
-      "  panamoe edit megatron --reshape --tokenizer gpt2.json --out moe   a checkpoint of"
-          + " Megatron-DeepSpeed",
+      "  panamoe edit megatron --reshape --tokenizer gpt2.json --out moe   a checkpoint of Megatron-DeepSpeed",
       "  panamoe train --out moe --resume                        trains the edited model",
       "",
-      "DIR is then a run at step 0 that generate, inspect, train --resume and distill --teacher"
-          + " read, and holds",
+      "DIR is then a run at step 0 that generate, inspect, train --resume and distill --teacher read, and holds",
       "edit.json, the report. docs/surgery.md says what each operation keeps."
     })
 public final class EditCommand implements Subcommand {
@@ -81,8 +76,7 @@ public final class EditCommand implements Subcommand {
   @Parameters(
       paramLabel = "MODEL",
       description =
-          "A run's folder, or a checkpoint; with --reshape also a folder of Megatron-DeepSpeed's"
-              + " files.")
+          "A run's folder, or a checkpoint; with --reshape also a folder of Megatron-DeepSpeed's files.")
   private Path model;
 
   @Option(
@@ -96,8 +90,7 @@ public final class EditCommand implements Subcommand {
       names = "--upcycle",
       paramLabel = "E",
       description =
-          "Give a dense model experts: E in every second layer, each a copy of the MLP with noise"
-              + " of its own.")
+          "Give a dense model experts: E in every second layer, each a copy of the MLP with noise of its own.")
   private Integer upcycle;
 
   @Option(
@@ -105,8 +98,7 @@ public final class EditCommand implements Subcommand {
       paramLabel = "E",
       split = ",",
       description =
-          "Let MoE layers grow to these numbers of experts, from the first layer to the last, by"
-              + " copies with noise.")
+          "Let MoE layers grow to these numbers of experts, from the first layer to the last, by copies with noise.")
   private List<Integer> pyramid;
 
   @Option(
@@ -136,8 +128,7 @@ public final class EditCommand implements Subcommand {
       names = "--tokenizer",
       paramLabel = "FILE",
       description =
-          "With --reshape of Megatron-DeepSpeed's files: the model's tokenizer.json. Default:"
-              + " bytes.")
+          "With --reshape of Megatron-DeepSpeed's files: the model's tokenizer.json. Default: bytes.")
   private Path tokenizer;
 
   @Option(
@@ -157,16 +148,14 @@ public final class EditCommand implements Subcommand {
       names = "--noise",
       paramLabel = "F",
       description =
-          "With --upcycle and --pyramid: deviation of a copy's noise, as a fraction of its"
-              + " weights'. Default: 0.01.")
+          "With --upcycle and --pyramid: deviation of a copy's noise, as a fraction of its weights'. Default: 0.01.")
   private Double noise;
 
   @Option(
       names = "--text",
       paramLabel = "PATH",
       description =
-          "A UTF-8 file, or a folder of them, to measure on, and of the run in DIR. Default: the"
-              + " model's own.")
+          "A UTF-8 file, or a folder of them, to measure on, and of the run in DIR. Default: the model's own.")
   private Path text;
 
   @Option(
@@ -246,8 +235,7 @@ public final class EditCommand implements Subcommand {
             .count();
     if (operations != 1) {
       throw usage(
-          "give one of --drop-layers, --upcycle, --pyramid, --merge-experts, --prune-experts and"
-              + " --reshape");
+          "give one of --drop-layers, --upcycle, --pyramid, --merge-experts, --prune-experts and --reshape");
     }
     if (upcycle == null && (moeLayers != null || topK != null)) {
       throw usage("--moe-layers and --top-k go with --upcycle only");

@@ -56,8 +56,7 @@ record Reshaping(Path out, int files, SharedOptions shared, PrintWriter err) {
     String toText(Path folder) {
       return String.format(
           Locale.ROOT,
-          "parameters     %,16d%nbytes          %,16d%nfiles          %,16d%nexperts by layer:"
-              + " %s%nwritten: %s",
+          "parameters     %,16d%nbytes          %,16d%nfiles          %,16d%nexperts by layer: %s%nwritten: %s",
           parameters(),
           parameters() * DType.FLOAT32.bytes(),
           files,

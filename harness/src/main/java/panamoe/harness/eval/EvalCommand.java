@@ -44,8 +44,7 @@ import picocli.CommandLine.Spec;
     sortOptions = false,
     description = {
       "Measures a trained model: how well it predicts a text, or how many tasks it answers.",
-      "Without --text and --tasks it takes the validation part of the text that the model was"
-          + " trained on."
+      "Without --text and --tasks it takes the validation part of the text that the model was trained on."
     },
     footer = {
       "",
@@ -54,8 +53,7 @@ import picocli.CommandLine.Spec;
       "  panamoe eval novels --text ~/other.txt     another text, all of it",
       "  panamoe eval novels --tasks lambada.jsonl --json",
       "",
-      "docs/evaluation.md has the format of tasks; panamoe data tasks makes some. --seed changes"
-          + " nothing here."
+      "docs/evaluation.md has the format of tasks; panamoe data tasks makes some. --seed changes nothing here."
     })
 public final class EvalCommand implements Subcommand {
   @Spec private CommandSpec spec;
@@ -74,8 +72,8 @@ public final class EvalCommand implements Subcommand {
       names = "--window",
       paramLabel = "N",
       description =
-          "Tokens that a text is cut into at a time; the first of each is predicted from one token"
-              + " alone. Default: the model's context.")
+          "Tokens that a text is cut into at a time; the first of each is predicted from one token alone. "
+              + "Default: the model's context.")
   private Integer window;
 
   @Option(names = "--tasks", paramLabel = "FILE", description = "Tasks, one JSON object a line.")
@@ -184,8 +182,7 @@ public final class EvalCommand implements Subcommand {
     }
     out.printf(
         Locale.ROOT,
-        "text: %s%n%.4f bits per byte; per token %.4f nats, perplexity %.3f; %s, %s, in windows of"
-            + " %d%n",
+        "text: %s%n%.4f bits per byte; per token %.4f nats, perplexity %.3f; %s, %s, in windows of %d%n",
         name,
         score.bitsPerByte(),
         score.natsPerToken(),

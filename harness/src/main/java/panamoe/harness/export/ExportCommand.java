@@ -40,8 +40,7 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description =
-        "Writes a model as a Hugging Face folder or a GGUF file, for the families that transformers"
-            + " and llama.cpp know.",
+        "Writes a model as a Hugging Face folder or a GGUF file, for the families that transformers and llama.cpp know.",
     footer = {
       "",
       "Examples:",
@@ -50,10 +49,8 @@ import picocli.CommandLine.Spec;
       "  panamoe export ~/Qwen3-30B-A3B --to gguf --dtype q8_0 --out Qwen3-30B-A3B-Q8_0.gguf",
       "  panamoe export mixtral.gguf --to hf --dtype bf16 --out mixtral",
       "",
-      "Tensor by tensor, so that a model larger than the memory is written too. What is not written"
-          + " whole is not there.",
-      "Of train's --arch, mixtral is of such a family; models of the others stay in Panamoe's own"
-          + " layout.",
+      "Tensor by tensor, so that a model larger than the memory is written too. What is not written whole is not there.",
+      "Of train's --arch, mixtral is of such a family; models of the others stay in Panamoe's own layout.",
       "docs/released-models.md tells more.",
       "--device, --threads and --seed, which every command takes, change nothing that is written."
     })
@@ -96,8 +93,7 @@ public final class ExportCommand implements Subcommand {
       names = "--dtype",
       paramLabel = "TYPE",
       description =
-          "f32 or bf16, in GGUF also f16, q8_0 or q4_0. Default: F32 and BF16 weights as they are,"
-              + " others as f32.")
+          "f32 or bf16, in GGUF also f16, q8_0 or q4_0. Default: F32 and BF16 weights as they are, others as f32.")
   private Type dtype;
 
   @Option(

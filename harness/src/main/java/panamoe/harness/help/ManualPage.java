@@ -61,8 +61,7 @@ public final class ManualPage {
     footer();
     section("EXIT STATUS");
     line(
-        "0: done. 1: failed. 2: wrong usage. 130: interrupted. 141: what read the output has ended."
-            + " 143: ended by SIGTERM.");
+        "0: done. 1: failed. 2: wrong usage. 130: interrupted. 141: what read the output has ended. 143: ended by SIGTERM.");
     seeAlso();
     return page.toString();
   }

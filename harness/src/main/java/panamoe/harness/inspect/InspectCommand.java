@@ -30,8 +30,7 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description =
-        "Prints a model as a table: layers, experts, parameters by part. Reads the configuration,"
-            + " and of the weights only what files hold.",
+        "Prints a model as a table: layers, experts, parameters by part. Reads the configuration, and of the weights only what files hold.",
     footer = {
       "",
       "Examples:",
@@ -47,23 +46,20 @@ public final class InspectCommand implements Subcommand {
   @Parameters(
       paramLabel = "MODEL",
       description =
-          "A run's folder, a checkpoint, a released model's folder or .gguf file, or a config.json"
-              + " as train --config takes it.")
+          "A run's folder, a checkpoint, a released model's folder or .gguf file, or a config.json as train --config takes it.")
   private Path path;
 
   @Option(
       names = "--memory",
       description =
-          "Predict the memory of training, by kind; for a released model that of writing a text of"
-              + " its context.")
+          "Predict the memory of training, by kind; for a released model that of writing a text of its context.")
   private boolean memory;
 
   @Option(
       names = "--quantize",
       paramLabel = "TYPE",
       description =
-          "With --memory: that of writing a text, with experts' matrices in int8, int4, stored or"
-              + " none. Default: what generate takes on a CPU.")
+          "With --memory: that of writing a text, with experts' matrices in int8, int4, stored or none. Default: what generate takes on a CPU.")
   private Quantization quantize;
 
   @Option(
@@ -80,8 +76,7 @@ public final class InspectCommand implements Subcommand {
       names = "--expert-cache",
       paramLabel = "DIR",
       description =
-          "With --heat: where servers kept it. Default: panamoe/experts in the user's cache"
-              + " folder.")
+          "With --heat: where servers kept it. Default: panamoe/experts in the user's cache folder.")
   private Path kept;
 
   @Option(names = "--verify", description = "Compare the checksum of every file with the manifest.")

@@ -34,8 +34,7 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Says what serving or training a model takes on a cluster: cards, degrees, time, before any"
-          + " of it is rented.",
+      "Says what serving or training a model takes on a cluster: cards, degrees, time, before any of it is rented.",
       "All times are predictions of a model of the hardware, and no card is needed."
     },
     footer = {

@@ -29,18 +29,15 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Plays a layer's exchange of rows on a cluster, event by event: every card is a thread with a"
-          + " virtual clock.",
-      "It runs the code of a real exchange, and shows its time beside the one that plan counts"
-          + " with."
+      "Plays a layer's exchange of rows on a cluster, event by event: every card is a thread with a virtual clock.",
+      "It runs the code of a real exchange, and shows its time beside the one that plan counts with."
     },
     footer = {
       "",
       "Examples:",
       "  panamoe twin 1.3B+MoE-128 --cluster dgx-a100:64",
       "  panamoe twin 1.3B+MoE-128 --cluster dgx-a100:64 --tokens 512 --trace trace.json",
-      "  panamoe twin --routes RUN --cluster dgx-h100:32    the experts that a trained gate"
-          + " chooses",
+      "  panamoe twin --routes RUN --cluster dgx-h100:32    the experts that a trained gate chooses",
       "",
       "docs/planning.md says what is simulated."
     })
@@ -101,8 +98,7 @@ public final class TwinCommand implements Subcommand {
       names = "--routes",
       paramLabel = "RUN",
       description = {
-        "A trained model, which reads text and chooses experts; it is also the model if none is"
-            + " given.",
+        "A trained model, which reads text and chooses experts; it is also the model if none is given.",
         "Default: every expert gets as many rows, and some, drawn by --seed, one more."
       })
   private Path routes;
@@ -117,8 +113,7 @@ public final class TwinCommand implements Subcommand {
       names = "--trace",
       paramLabel = "OUT",
       description =
-          "Write what each card did, and when, for chrome://tracing; a file of that name must not"
-              + " exist.")
+          "Write what each card did, and when, for chrome://tracing; a file of that name must not exist.")
   private Path trace;
 
   @Override

@@ -53,9 +53,8 @@ import picocli.CommandLine.Spec;
     sortOptions = false,
     description = {
       "Writes a model whose experts are rounded to 4 to 8 bits, and says what that costs.",
-      "It runs the model over a text to see which inputs each expert gets, and rounds so that"
-          + " errors fall where they matter least. Experts that the text never reaches stay int8."
-          + " All else of the model stays as it is."
+      "It runs the model over a text to see which inputs each expert gets, and rounds so that errors fall where they matter least. "
+          + "Experts that the text never reaches stay int8. All else of the model stays as it is."
     },
     footer = {
       "",
@@ -88,8 +87,7 @@ public final class QuantizeCommand implements Subcommand {
   @Parameters(
       paramLabel = "MODEL",
       description =
-          "A run's folder, a checkpoint, or a released model: its folder, or a .gguf file. Not one"
-              + " in blocks.")
+          "A run's folder, a checkpoint, or a released model: its folder, or a .gguf file. Not one in blocks.")
   private Path model;
 
   @Option(
@@ -108,8 +106,7 @@ public final class QuantizeCommand implements Subcommand {
       names = "--text",
       paramLabel = "PATH",
       description =
-          "A UTF-8 file, or a folder of them, like what the model will read. Default: that of the"
-              + " model's training.")
+          "A UTF-8 file, or a folder of them, like what the model will read. Default: that of the model's training.")
   private Path text;
 
   @Option(
@@ -124,8 +121,7 @@ public final class QuantizeCommand implements Subcommand {
       paramLabel = "TYPE",
       defaultValue = "f32",
       description =
-          "f32 or bf16: what the model computes in while it is calibrated and measured. Default:"
-              + " ${DEFAULT-VALUE}.")
+          "f32 or bf16: what the model computes in while it is calibrated and measured. Default: ${DEFAULT-VALUE}.")
   private ComputeType dtype;
 
   @Option(
@@ -133,8 +129,7 @@ public final class QuantizeCommand implements Subcommand {
       paramLabel = "N",
       defaultValue = "131072",
       description =
-          "Tokens to calibrate on, at most, in windows of 512 or the context. Default:"
-              + " ${DEFAULT-VALUE}.")
+          "Tokens to calibrate on, at most, in windows of 512 or the context. Default: ${DEFAULT-VALUE}.")
   private long calibrate;
 
   @Option(
@@ -142,8 +137,7 @@ public final class QuantizeCommand implements Subcommand {
       paramLabel = "N",
       defaultValue = "200000",
       description =
-          "Held-out tokens to measure on, up to the end of a window of 512 or the context; both"
-              + " models are in memory meanwhile. 0: none. Default: ${DEFAULT-VALUE}.")
+          "Held-out tokens to measure on, up to the end of a window of 512 or the context; both models are in memory meanwhile. 0: none. Default: ${DEFAULT-VALUE}.")
   private long measure;
 
   @Override

@@ -150,8 +150,8 @@ record Overview(RunDirectory run, long parameters) {
                 history.stream().map(TrainedBy::command).collect(Collectors.joining("\n"))))
         .append(
             Html.paragraph(
-                "What a run computes depends on the commit, the settings, the text and the seed,"
-                    + " not on the number of threads."))
+                "What a run computes depends on the commit, the settings, the text and the seed, not on the number of"
+                    + " threads."))
         .toString();
   }
 

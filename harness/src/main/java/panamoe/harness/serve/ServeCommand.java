@@ -74,8 +74,7 @@ public final class ServeCommand implements Subcommand {
       names = "--log-requests",
       paramLabel = "DIR",
       description =
-          "Write each text with its request to a file in DIR, which panamoe replay can repeat:"
-              + " prompts are on the disk then.")
+          "Write each text with its request to a file in DIR, which panamoe replay can repeat: prompts are on the disk then.")
   private Path logFolder;
 
   @Override

@@ -50,8 +50,7 @@ import picocli.CommandLine.Spec;
       "  panamoe demo",
       "  panamoe demo --out short --steps 100     a shorter one",
       "",
-      "DIR then holds the runs teacher and student, each with its report.html, as train and distill"
-          + " write them."
+      "DIR then holds the runs teacher and student, each with its report.html, as train and distill write them."
     })
 public final class DemoCommand implements Subcommand {
   /** As many languages as a model learns to spell in a few minutes. */
@@ -70,16 +69,14 @@ public final class DemoCommand implements Subcommand {
       names = {"-o", "--out"},
       paramLabel = "DIR",
       description =
-          "Where both runs go. Default: panamoe-demo in this folder, with a number if that is"
-              + " taken.")
+          "Where both runs go. Default: panamoe-demo in this folder, with a number if that is taken.")
   private Path out;
 
   @Option(
       names = "--steps",
       paramLabel = "N",
       description =
-          "Optimizer steps of the teacher; the student has three tenths. Default: a few minutes'"
-              + " worth.")
+          "Optimizer steps of the teacher; the student has three tenths. Default: a few minutes' worth.")
   private Integer steps;
 
   @Override

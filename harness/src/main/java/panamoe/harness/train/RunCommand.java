@@ -64,8 +64,7 @@ abstract class RunCommand implements Subcommand {
       names = "--steps",
       paramLabel = "N",
       description =
-          "Optimizer steps in all. Default: the preset's or the teacher's; with --resume, as many"
-              + " as before.")
+          "Optimizer steps in all. Default: the preset's or the teacher's; with --resume, as many as before.")
   private Integer steps;
 
   @Option(

@@ -27,8 +27,8 @@ final class RunSources {
     if (Files.notExists(remembered)) {
       throw new IllegalArgumentException(
           remembered
-              + ", which says what text the run was started on, is missing; put it back, or start a"
-              + " new run in another --out");
+              + ", which says what text the run was started on, is missing; put it back, or start a new run in "
+              + "another --out");
     }
     TextRecord record = ConfigJson.read(remembered, TextRecord.class);
     Text text = moved != null ? moved : Text.of(record);
@@ -38,8 +38,7 @@ final class RunSources {
           moved != null
               ? "the run in "
                   + folder.path()
-                  + " was started on another text; without --text, --data and --languages it"
-                  + " resumes its own"
+                  + " was started on another text; without --text, --data and --languages it resumes its own"
               : "the text "
                   + text.source()
                   + " has changed since the run in "
@@ -63,8 +62,7 @@ final class RunSources {
     if (Files.notExists(remembered)) {
       throw new IllegalArgumentException(
           remembered
-              + ", which says what the run learns from, is missing; put it back, or start a new run"
-              + " in another --out");
+              + ", which says what the run learns from, is missing; put it back, or start a new run in another --out");
     }
     TeacherRecord record = ConfigJson.read(remembered, TeacherRecord.class);
     ModelFolder teacher = record.open(moved);

@@ -29,8 +29,7 @@ import picocli.CommandLine.Spec;
     sortOptions = false,
     description = {
       "Trains a tokenizer on text: byte-level BPE, written as Hugging Face's tokenizer.json.",
-      "Without --text it trains on the default corpus, speeches of the European Parliament in 21"
-          + " languages."
+      "Without --text it trains on the default corpus, speeches of the European Parliament in 21 languages."
     },
     footer = {
       "",

@@ -358,8 +358,8 @@ class TrainCommandTest {
     Files.writeString(config, trained.replace("\"batch\" : 8", "\"batch\" : 16"));
     assertRefused(
         1,
-        "step-00000004 was trained with another configuration (training.batch was 8, is 16); to go"
-            + " on, put back its own, the config.json in it",
+        "step-00000004 was trained with another configuration (training.batch was 8, is 16); to go on, put back its "
+            + "own, the config.json in it",
         resume);
     Files.writeString(config, trained.replace("\"steps\" : 4", "\"steps\" : 3"));
     assertRefused(
@@ -431,11 +431,9 @@ class TrainCommandTest {
         "2 | --languages en --text TEXT | does not go with --text",
         "1 | --text FOLDER/none.txt | none.txt",
         "2 | --text TEXT --steps 0 | --steps is 0",
-        "2 | --text TEXT --arch sparse | 'sparse' is none of [dense, moe, pr-moe, deepseek,"
-            + " mixtral]",
+        "2 | --text TEXT --arch sparse | 'sparse' is none of [dense, moe, pr-moe, deepseek, mixtral]",
         "2 | --text TEXT --threads -1 | threads",
-        "2 | --text TEXT --config FOLDER/none.json | --config holds every setting; leave out"
-            + " --preset (",
+        "2 | --text TEXT --config FOLDER/none.json | --config holds every setting; leave out --preset (",
         "2 | --text TEXT --config FOLDER/none.json --lr 1 | leave out --preset, --lr (",
         "2 | --text TEXT --lr 0 | --lr is 0.0, expected more than 0 and less than 10",
         "2 | --text TEXT --batch 0 | --batch is 0, expected 1 or more",
@@ -482,18 +480,13 @@ class TrainCommandTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "\"blocks\" : \\[[\\s\\S]*\\] | \"blocks\" : [LAYERS] | at $.model.blocks[0]: expected an"
-            + " object",
+        "\"blocks\" : \\[[\\s\\S]*\\] | \"blocks\" : [LAYERS] | at $.model.blocks[0]: expected an object",
         "\"hidden\" : \\d+ | \"hidden\" : 2147483647 | hidden is 2147483647, expected 1 to 131072",
-        "\"hidden\" : \\d+([\\s\\S]*?)\"inner\" : \\d+ | \"hidden\" : 131072$1\"inner\" : 131072 |"
-            + " choose a smaller model",
-        "\"batch\" : \\d+ | \"batch\" : 2147483647 | a smaller batch, more microBatches or"
-            + " recompute take less",
+        "\"hidden\" : \\d+([\\s\\S]*?)\"inner\" : \\d+ | \"hidden\" : 131072$1\"inner\" : 131072 | choose a smaller model",
+        "\"batch\" : \\d+ | \"batch\" : 2147483647 | a smaller batch, more microBatches or recompute take less",
         "\"blocks\" : \\[[\\s\\S]*\\] | \"blocks\" : 8 | at $.model.blocks: expected an array",
-        "\"deviation\" : [0-9.E-]+ | \"deviation\" : 1e300 | is 1.0E300, expected a positive"
-            + " float32",
-        "(\"MOE\"[\\s\\S]*?)\"activation\" : \"[A-Z_]+\" | $1\"activation\" : \"CUSTOM\" | at"
-            + " $.model.blocks[1].feedForward.activation: only a program that brings",
+        "\"deviation\" : [0-9.E-]+ | \"deviation\" : 1e300 | is 1.0E300, expected a positive float32",
+        "(\"MOE\"[\\s\\S]*?)\"activation\" : \"[A-Z_]+\" | $1\"activation\" : \"CUSTOM\" | at $.model.blocks[1].feedForward.activation: only a program that brings",
       })
   void aModelThatCannotBeTrainedHereIsRefusedBeforeItsFolderIsMade(
       String key, String value, String expected) throws IOException {

@@ -41,32 +41,23 @@ import picocli.CommandLine.Spec;
       "KIND is one of",
       "  gate, dispatch, combine         what a layer does around its experts",
       "  balance                         the sums of a load-balancing loss, and its gradient",
-      "  grouped-gemm                    the experts' first matrix; also grouped-gemm-dgrad,"
-          + " grouped-gemm-wgrad",
+      "  grouped-gemm                    the experts' first matrix; also grouped-gemm-dgrad, grouped-gemm-wgrad",
       "  moe-layer                       a whole layer, forward, with packed weights",
       "  moe-layer-training              a whole layer, forward and backward",
-      "  attention                       causal attention over one sequence of T tokens, heads of"
-          + " 128, forward",
-      "  train-step                      an optimizer step: 6 layers of width 256, 16 experts on"
-          + " every other one",
-      "  distill-step                    the same of 5 of these layers, taught by all 6, beside"
-          + " both apart",
+      "  attention                       causal attention over one sequence of T tokens, heads of 128, forward",
+      "  train-step                      an optimizer step: 6 layers of width 256, 16 experts on every other one",
+      "  distill-step                    the same of 5 of these layers, taught by all 6, beside both apart",
       "  prefill, decode                 a prompt, or one more token, through a small model",
-      "  decode-batch                    one more token of T texts together, each of 64 tokens so"
-          + " far",
-      "  load                            opening a model for inference, beside a plain read of its"
-          + " files",
-      "  latency                         a token of each text over ranks, see panamoe bench latency"
-          + " --help",
+      "  decode-batch                    one more token of T texts together, each of 64 tokens so far",
+      "  load                            opening a model for inference, beside a plain read of its files",
+      "  latency                         a token of each text over ranks, see panamoe bench latency --help",
       "  serve                           a server under load, see panamoe bench serve --help",
-      "  accepted                        what is expected of a card beside results, see panamoe"
-          + " bench accepted --help",
+      "  accepted                        what is expected of a card beside results, see panamoe bench accepted --help",
       "",
-      "First it measures ceilings, multiply-adds and memory reads, and again around each burst of"
-          + " calls, since the memory of machines that are shared changes its speed. The limit"
-          + " column is the time that they allow, the roofline column that time as a part of what"
-          + " calls took. Behind them train-step, distill-step, prefill, decode and decode-batch"
-          + " show tokens a second."
+      "First it measures ceilings, multiply-adds and memory reads, and again around each burst of calls, since the memory"
+          + " of machines that are shared changes its speed. The limit column is the time that they allow, the roofline"
+          + " column that time as a part of what calls took. Behind them train-step, distill-step, prefill, decode and decode-batch show tokens a"
+          + " second."
     },
     footer = {
       "",
@@ -97,9 +88,8 @@ public final class BenchCommand implements Subcommand {
       split = ",",
       paramLabel = "SHAPE",
       description =
-          "s1, s2, s3 or MxFxExK[-swiglu]: hidden, expert hidden, experts, choices. Default: s1;"
-              + " attention: 2048x2048x8x1, of which hidden counts; prefill, decode and"
-              + " decode-batch: 1024x4096x16x1, with -swiglu for qwen3; load: 512x2048x16x1. A"
+          "s1, s2, s3 or MxFxExK[-swiglu]: hidden, expert hidden, experts, choices. Default: s1; attention:"
+              + " 2048x2048x8x1, of which hidden counts; prefill, decode and decode-batch: 1024x4096x16x1, with -swiglu for qwen3; load: 512x2048x16x1. A"
               + " train-step has its own.")
   private List<String> shapeNames;
 
@@ -110,8 +100,7 @@ public final class BenchCommand implements Subcommand {
       split = ",",
       paramLabel = "T",
       description =
-          "Tokens of a call; for decode, tokens already in the cache. Default: a range that suits"
-              + " KIND.")
+          "Tokens of a call; for decode, tokens already in the cache. Default: a range that suits KIND.")
   private List<Integer> tokens;
 
   @Option(
@@ -126,14 +115,13 @@ public final class BenchCommand implements Subcommand {
       paramLabel = "PEER",
       completionCandidates = Peer.Labels.class,
       description =
-          "Runs the same work in turns: torch (loop over experts) or torch-einsum (DeepSpeed's"
-              + " masks), for moe-layer, moe-layer-training and train-step, torch also for gate and"
-              + " attention; on a card torch-grouped (its grouped GEMM) for moe-layer and"
-              + " grouped-gemm, triton for moe-layer, cublaslt (a dense product) for grouped-gemm,"
-              + " flash-attn for attention; djl (its libtorch) or onnxruntime (its MoE operator)"
-              + " for moe-layer in f32 on the CPU; llama (llama.cpp's libllama) for prefill, decode"
-              + " and decode-batch with gated experts on the CPU. ci/setup --tests installs"
-              + " PyTorch, ci/peers libllama; panamoe build builds djl and onnxruntime.")
+          "Runs the same work in turns: torch (loop over experts) or torch-einsum (DeepSpeed's masks), for"
+              + " moe-layer, moe-layer-training and train-step, torch also for gate and attention; on a card"
+              + " torch-grouped (its grouped GEMM) for moe-layer and grouped-gemm, triton for moe-layer, cublaslt (a"
+              + " dense product) for grouped-gemm, flash-attn for attention; djl (its libtorch) or onnxruntime (its"
+              + " MoE operator) for moe-layer in f32 on the CPU; llama (llama.cpp's libllama) for prefill, decode and"
+              + " decode-batch with gated experts on the CPU."
+              + " ci/setup --tests installs PyTorch, ci/peers libllama; panamoe build builds djl and onnxruntime.")
   private String peerName;
 
   @Option(
@@ -146,8 +134,8 @@ public final class BenchCommand implements Subcommand {
   @Option(
       names = "--real-time",
       description =
-          "Time short bursts at real-time priority, and rest as long after each: for machines that"
-              + " others use as well. Needs root.")
+          "Time short bursts at real-time priority, and rest as long after each: for machines that others use"
+              + " as well. Needs root.")
   private boolean realTime;
 
   @Option(

@@ -33,8 +33,7 @@ import picocli.CommandLine.Spec;
     name = "conformance",
     mixinStandardHelpOptions = true,
     description = {
-      "Replays recorded inputs of other MoE implementations and compares every output and"
-          + " gradient.",
+      "Replays recorded inputs of other MoE implementations and compares every output and gradient.",
       "Prints a line for each case and, last, how many passed and failed.",
       "With --peer llama it runs a GGUF file through llama.cpp's libllama beside us instead."
     },
@@ -65,8 +64,8 @@ public final class ConformanceCommand implements Subcommand {
       names = "--peer",
       paramLabel = "PEER",
       description =
-          "llama: libllama (ci/peers installs it) continues a random prompt of --seed with a .gguf"
-              + " file; its logits and tokens are compared with ours.")
+          "llama: libllama (ci/peers installs it) continues a random prompt of --seed with a .gguf file; its logits"
+              + " and tokens are compared with ours.")
   private String peer;
 
   private int passed;

@@ -25,11 +25,8 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Trains many small models and says which claims of the DeepSpeed-MoE paper hold at their"
-          + " size.",
-      "--all takes two and a half hours on two cores. What is trained already is not trained again;"
-          + " what was interrupted goes on. Without --all, --quick or parts, it prints what it"
-          + " would train, and ends."
+      "Trains many small models and says which claims of the DeepSpeed-MoE paper hold at their size.",
+      "--all takes two and a half hours on two cores. What is trained already is not trained again; what was interrupted goes on. Without --all, --quick or parts, it prints what it would train, and ends."
     },
     footer = {
       "",
@@ -162,9 +159,8 @@ public final class StudyCommand implements Subcommand {
   static String introduction(Budget budget, boolean quick) {
     String runs =
         Results.number(
-            "Every run: %,d steps of %d sequences of %d tokens of the default corpus by a tokenizer"
-                + " of %,d; the seeds of S1, S4 and S5: %d. Bits per byte are of the validation"
-                + " text, as mean ± standard deviation of the seeds. S8 is timed on %d processors.",
+            "Every run: %,d steps of %d sequences of %d tokens of the default corpus by a tokenizer of %,d;"
+                + " the seeds of S1, S4 and S5: %d. Bits per byte are of the validation text, as mean ± standard deviation of the seeds. S8 is timed on %d processors.",
             budget.steps(),
             Budget.BATCH,
             Budget.SEQUENCE,

@@ -35,8 +35,7 @@ class MutatedCasesTest {
   // A null within a setting's JSON is the case's own.
   private static final Pattern RAW =
       Pattern.compile(
-          "out of bounds|by zero|Exception|cannot be cast|Cannot"
-              + " invoke|^-?\\d+$|null(?![,}])|overflow");
+          "out of bounds|by zero|Exception|cannot be cast|Cannot invoke|^-?\\d+$|null(?![,}])|overflow");
 
   @TempDir private Path folder;
 

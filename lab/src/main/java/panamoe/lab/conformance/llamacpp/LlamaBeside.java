@@ -74,8 +74,7 @@ public final class LlamaBeside {
     public String line() {
       return String.format(
           Locale.ROOT,
-          "%s %s, weights %s: max abs error %.1e, rms %.1e (tolerance %.1e), %d of %d greedy"
-              + " tokens",
+          "%s %s, weights %s: max abs error %.1e, rms %.1e (tolerance %.1e), %d of %d greedy tokens",
           passed ? "ok  " : "FAIL",
           name,
           weights,
