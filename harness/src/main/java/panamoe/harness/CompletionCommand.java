@@ -4,7 +4,6 @@ import java.util.Collection;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.StreamSupport;
-import panamoe.harness.help.HelpCommand;
 import picocli.AutoComplete;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -24,13 +23,14 @@ import picocli.CommandLine.Spec;
       "  source <(panamoe completion)                                              in this shell",
       "  panamoe completion > ~/.local/share/bash-completion/completions/panamoe   in each"
     })
-final class CompletionCommand implements Runnable {
+public final class CompletionCommand implements Subcommand {
   @Spec private CommandSpec spec;
 
   @Override
-  public void run() {
+  public Integer call() {
     CommandSpec shown = shown(spec.root(), spec.root().subcommands().keySet());
     spec.commandLine().getOut().print(AutoComplete.bash("panamoe", new CommandLine(shown)));
+    return CommandLine.ExitCode.OK;
   }
 
   /**

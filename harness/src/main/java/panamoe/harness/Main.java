@@ -20,26 +20,7 @@ import java.util.function.BooleanSupplier;
 import java.util.function.Function;
 import java.util.stream.Stream;
 import panamoe.comm.LauncherVariables;
-import panamoe.harness.chat.ChatCommand;
-import panamoe.harness.data.DataCommand;
-import panamoe.harness.doctor.DoctorCommand;
-import panamoe.harness.edit.EditCommand;
-import panamoe.harness.eval.EvalCommand;
-import panamoe.harness.export.ExportCommand;
-import panamoe.harness.generate.GenerateCommand;
 import panamoe.harness.help.CommandHelp;
-import panamoe.harness.help.HelpCommand;
-import panamoe.harness.help.ManualCommand;
-import panamoe.harness.inspect.InspectCommand;
-import panamoe.harness.plan.PlanCommand;
-import panamoe.harness.plan.TwinCommand;
-import panamoe.harness.quantize.QuantizeCommand;
-import panamoe.harness.serve.ReplayCommand;
-import panamoe.harness.serve.ServeCommand;
-import panamoe.harness.train.DemoCommand;
-import panamoe.harness.train.DistillCommand;
-import panamoe.harness.train.TokenizerCommand;
-import panamoe.harness.train.TrainCommand;
 import panamoe.io.Spelling;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -85,30 +66,6 @@ import picocli.CommandLine.UnmatchedArgumentException;
 public final class Main implements Callable<Integer> {
   /** The exit code of an interrupted command. */
   public static final int INTERRUPTED = Interruption.EXIT_CODE;
-
-  /** This module's, in the order of the help. */
-  private static final List<Class<?>> COMMANDS =
-      List.of(
-          DemoCommand.class,
-          TrainCommand.class,
-          DistillCommand.class,
-          TokenizerCommand.class,
-          EditCommand.class,
-          QuantizeCommand.class,
-          GenerateCommand.class,
-          ChatCommand.class,
-          ServeCommand.class,
-          ReplayCommand.class,
-          EvalCommand.class,
-          ExportCommand.class,
-          DataCommand.class,
-          InspectCommand.class,
-          PlanCommand.class,
-          TwinCommand.class,
-          DoctorCommand.class,
-          CompletionCommand.class,
-          ManualCommand.class,
-          HelpCommand.class);
 
   /** Commands that tell of all others. */
   private static final Set<Class<?>> OF_ALL =
@@ -159,13 +116,22 @@ public final class Main implements Callable<Integer> {
     return commandLine(all(), () -> false);
   }
 
-  /** With the commands of other modules on the class path, which stand before plan. */
+  /** Of every module on the class path; those of other modules stand before plan. */
   private static List<Class<?>> all() {
-    List<Class<?>> all = new ArrayList<>(COMMANDS);
-    all.addAll(
-        all.indexOf(PlanCommand.class),
-        ServiceLoader.load(AddedCommand.class).stream().map(Provider::type).toList());
-    return all;
+    List<Class<?>> own = new ArrayList<>();
+    List<Class<?>> others = new ArrayList<>();
+    ServiceLoader.load(Subcommand.class).stream()
+        .map(Provider::type)
+        .forEach(
+            type ->
+                (type.getName().startsWith(Main.class.getPackageName() + ".") ? own : others)
+                    .add(type));
+    own.addAll(own.stream().map(Main::name).toList().indexOf("plan"), others);
+    return own;
+  }
+
+  private static String name(Class<?> type) {
+    return type.getAnnotation(Command.class).name();
   }
 
   /** The commands that arguments can mean: reading the options of all takes half of a start. */
@@ -174,11 +140,9 @@ public final class Main implements Callable<Integer> {
     if (first.equals("-V") || first.equals("--version")) {
       return List.of();
     }
-    List<Class<?>> named =
-        COMMANDS.stream()
-            .filter(type -> type.getAnnotation(Command.class).name().equals(first))
-            .toList();
-    return named.isEmpty() || OF_ALL.contains(named.getFirst()) ? all() : named;
+    List<Class<?>> all = all();
+    List<Class<?>> named = all.stream().filter(type -> name(type).equals(first)).toList();
+    return named.isEmpty() || OF_ALL.contains(named.getFirst()) ? all : named;
   }
 
   /**

@@ -9,8 +9,6 @@ import panamoe.api.internal.Lifetime;
 import panamoe.api.internal.OneVersion;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
-import panamoe.model.LanguageModel;
-import panamoe.tensor.DType;
 
 /**
  * A device that layers and models run on, with its threads.
@@ -22,38 +20,7 @@ import panamoe.tensor.DType;
 public final class Device implements AutoCloseable {
   static {
     RequiredJava.check();
-    Access.set(
-        new Access() {
-          @Override
-          protected DType dtype(Precision precision) {
-            return precision.dtype();
-          }
-
-          @Override
-          protected Backend backend(Device device) {
-            return device.backend();
-          }
-
-          @Override
-          protected Lifetime lifetime(Device device) {
-            return device.lifetime();
-          }
-
-          @Override
-          protected LanguageModel weights(TrainableModel model) {
-            return model.weights();
-          }
-
-          @Override
-          protected Backend backend(TrainableModel model) {
-            return model.backend();
-          }
-
-          @Override
-          protected Lifetime lifetime(TrainableModel model) {
-            return model.lifetime();
-          }
-        });
+    Access.offer(Device.class, device -> new Access(device.backend, device.lifetime, null));
   }
 
   private static final System.Logger LOGGER = System.getLogger(Device.class.getName());
@@ -134,5 +101,14 @@ public final class Device implements AutoCloseable {
 
   Lifetime lifetime() {
     return lifetime;
+  }
+
+  /**
+   * The lifetime of a device that was given.
+   *
+   * @throws PanamoeException.BadArgument if it is null
+   */
+  static Lifetime lifetimeOf(Device device) {
+    return Failures.translating(() -> Argument.notNull("device", device)).lifetime;
   }
 }

@@ -2,7 +2,6 @@ package panamoe.api;
 
 import java.lang.foreign.MemorySegment;
 import java.util.Map;
-import panamoe.api.internal.Access;
 import panamoe.api.internal.Argument;
 import panamoe.api.internal.Lifetime;
 import panamoe.config.FeedForwardConfig;
@@ -90,7 +89,7 @@ public final class MoeLayer implements AutoCloseable {
    */
   public static MoeLayer create(
       Device device, LayerSettings settings, Execution execution, long seed) {
-    return Access.lifetimeOf(device)
+    return Device.lifetimeOf(device)
         .use(
             () -> {
               MoeConfig config = Argument.notNull("settings", settings).toConfig();
@@ -115,7 +114,7 @@ public final class MoeLayer implements AutoCloseable {
   /** Makes a layer of a configuration, in another precision or on several ranks. */
   public static MoeLayer create(
       Device device, int hidden, String config, Execution execution, long seed) {
-    return Access.lifetimeOf(device)
+    return Device.lifetimeOf(device)
         .use(
             () -> {
               ModelConfig.requireHidden(hidden);

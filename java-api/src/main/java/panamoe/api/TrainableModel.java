@@ -37,6 +37,11 @@ import panamoe.train.TrainedTensors;
  * {@snippet file="panamoe/api/CheckpointExample.java" region="checkpoint"}
  */
 public final class TrainableModel implements AutoCloseable {
+  static {
+    Access.offer(
+        TrainableModel.class, model -> new Access(model.backend(), model.lifetime, model::weights));
+  }
+
   private final Device device;
   private final ModelSettings settings; // null where a configuration said it all
   private final LanguageModel model;
@@ -89,7 +94,7 @@ public final class TrainableModel implements AutoCloseable {
    */
   public static TrainableModel create(
       Device device, ModelSettings settings, Execution execution, long seed) {
-    return Access.lifetimeOf(device)
+    return Device.lifetimeOf(device)
         .use(
             () -> {
               ModelConfig config = Argument.notNull("settings", settings).toConfig();
@@ -112,7 +117,7 @@ public final class TrainableModel implements AutoCloseable {
   /** Makes a model of a configuration, in another precision or on several ranks. */
   public static TrainableModel create(
       Device device, String config, Execution execution, long seed) {
-    return Access.lifetimeOf(device)
+    return Device.lifetimeOf(device)
         .use(
             () -> {
               ModelConfig read =
@@ -148,7 +153,7 @@ public final class TrainableModel implements AutoCloseable {
    * @throws OutOfMemoryError if its parameters and gradients do not fit
    */
   public static TrainableModel load(Device device, Path folder, Execution execution) {
-    return Access.lifetimeOf(device)
+    return Device.lifetimeOf(device)
         .use(
             () -> {
               panamoe.parallel.Ranks ranks = Argument.notNull("execution", execution).on(device);

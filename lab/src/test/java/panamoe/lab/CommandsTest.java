@@ -17,8 +17,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.harness.CommandRun;
+import panamoe.harness.HelpCommand;
 import panamoe.harness.Main;
-import panamoe.harness.help.HelpCommand;
 import picocli.CommandLine;
 
 /** All commands of a checkout: the harness's and this module's. */

@@ -2,7 +2,6 @@ package panamoe.text;
 
 import java.nio.file.Path;
 import panamoe.api.Precision;
-import panamoe.api.internal.Access;
 import panamoe.api.internal.Argument;
 import panamoe.api.internal.Failures;
 import panamoe.open.ModelFolder;
@@ -72,7 +71,7 @@ public record ModelOptions(Precision precision, Experts experts, int texts, Path
   }
 
   WeightTypes types(ModelFolder folder) {
-    DType compute = Access.dtypeOf(precision);
+    DType compute = DType.valueOf(precision.name()); // the facade takes some of its types
     return switch (experts) {
       case STORED -> {
         WeightTypes stored = folder.typesAsStored(compute);

@@ -82,14 +82,15 @@ public final class MoeModel implements AutoCloseable {
    *     that compute throw it too, and after {@link #close}
    */
   public static MoeModel open(Device device, Path path, ModelOptions options) {
-    return Access.lifetimeOf(device)
+    Access access = Access.to("device", device);
+    return access
+        .lifetime()
         .use(
             () -> {
               Argument.notNull("options", options);
               ModelFolder found = ModelFolder.open(Argument.notNull("path", path));
-              Backend backend = Access.backendOf(device);
-              Origin origin = Origin.opened(found, backend, options);
-              return new MoeModel(backend, origin, Access.lifetimeOf(device));
+              Origin origin = Origin.opened(found, access.backend(), options);
+              return new MoeModel(access.backend(), origin, access.lifetime());
             });
   }
 
@@ -120,12 +121,14 @@ public final class MoeModel implements AutoCloseable {
   }
 
   private static MoeModel of(TrainableModel model, Supplier<Tokenizer> reader) {
-    Lifetime owner = Access.lifetimeOf(model);
-    return owner.use(
-        () -> {
-          Origin origin = Origin.trained(() -> Access.weightsOf(model), reader.get());
-          return new MoeModel(Access.backendOf(model), origin, owner);
-        });
+    Access access = Access.to("model", model);
+    return access
+        .lifetime()
+        .use(
+            () -> {
+              Origin origin = Origin.trained(access.weights(), reader.get());
+              return new MoeModel(access.backend(), origin, access.lifetime());
+            });
   }
 
   /** The loader's warnings, one sentence each; usually empty. */

@@ -92,7 +92,8 @@ class MoeModelTest {
               .name("first user")
               .start(
                   () ->
-                      Access.lifetimeOf(device)
+                      Access.to("device", device)
+                          .lifetime()
                           .use(
                               () -> {
                                 inside.countDown();

@@ -6,7 +6,6 @@ import java.io.InputStreamReader;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.util.concurrent.Callable;
 import java.util.concurrent.CancellationException;
 import java.util.function.BooleanSupplier;
 import org.jline.terminal.TerminalBuilder;
@@ -15,6 +14,7 @@ import panamoe.conversation.ChatFormat;
 import panamoe.engine.schedule.Engine;
 import panamoe.engine.schedule.EngineThread;
 import panamoe.harness.SharedOptions;
+import panamoe.harness.Subcommand;
 import panamoe.harness.generate.TextOptions;
 import panamoe.harness.ranks.EngineRun;
 import panamoe.harness.ranks.RankOptions;
@@ -46,7 +46,7 @@ import picocli.CommandLine.Spec;
       "answer; Ctrl-D, /quit or a second Ctrl-C ends. /help lists the other commands.",
       "The first answer has the seed --seed, each later one the next."
     })
-public final class ChatCommand implements Callable<Integer> {
+public final class ChatCommand implements Subcommand {
   private static final long POLL_MILLIS = 100;
 
   @Spec private CommandSpec spec;

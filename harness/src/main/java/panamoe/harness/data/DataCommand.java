@@ -1,6 +1,6 @@
 package panamoe.harness.data;
 
-import java.util.concurrent.Callable;
+import panamoe.harness.Subcommand;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Spec;
@@ -12,7 +12,7 @@ import picocli.CommandLine.Spec;
     synopsisSubcommandLabel = "COMMAND",
     description = "Prepares text for training, and makes tasks for panamoe eval.",
     subcommands = {PrepareCommand.class, TasksCommand.class})
-public final class DataCommand implements Callable<Integer> {
+public final class DataCommand implements Subcommand {
   @Spec private CommandSpec spec;
 
   @Override

@@ -5,8 +5,8 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.PrintWriter;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.Callable;
 import java.util.stream.Stream;
+import panamoe.harness.Subcommand;
 import panamoe.harness.corpus.EuroparlCorpus;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Help.Ansi;
@@ -30,7 +30,7 @@ import picocli.CommandLine.Spec;
       "",
       "Marks: ok is there, -- is missing but not needed, !! is missing and needed."
     })
-public final class DoctorCommand implements Callable<Integer> {
+public final class DoctorCommand implements Subcommand {
   @Spec private CommandSpec spec;
 
   @Option(names = "--json", description = "Print the result as a JSON object.")

@@ -8,7 +8,6 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.TreeMap;
-import java.util.concurrent.Callable;
 import java.util.stream.Stream;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.Checkpoint;
@@ -24,11 +23,11 @@ import panamoe.edit.ExpertReduction;
 import panamoe.edit.Noise;
 import panamoe.edit.Upcycling;
 import panamoe.harness.SharedOptions;
+import panamoe.harness.Subcommand;
 import panamoe.harness.train.Material;
 import panamoe.harness.train.RunPlace;
 import panamoe.harness.train.RunTokenizer;
 import panamoe.harness.train.Text;
-import panamoe.harness.train.TextRecord;
 import panamoe.op.RouteObserver;
 import panamoe.open.ModelFolder;
 import panamoe.train.LoadMeter;
@@ -68,7 +67,7 @@ import picocli.CommandLine.Spec;
       "DIR is then a run at step 0 that generate, inspect, train --resume and distill --teacher read, and holds",
       "edit.json, the report. docs/surgery.md says what each operation keeps."
     })
-public final class EditCommand implements Callable<Integer> {
+public final class EditCommand implements Subcommand {
   private static final double USUAL_NOISE = 0.01;
 
   @Spec private CommandSpec spec;
@@ -204,11 +203,7 @@ public final class EditCommand implements Callable<Integer> {
                 before,
                 after);
         new EditedRun(
-                out,
-                run,
-                RunTokenizer.of(folder),
-                TextRecord.of(measured),
-                spec.commandLine().getErr())
+                out, run, RunTokenizer.of(folder), measured.record(), spec.commandLine().getErr())
             .write(edited::save, report.toJson());
       }
     }

@@ -5,11 +5,12 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import panamoe.checkpoint.SaveReport;
-import panamoe.harness.train.RunFolder;
+import panamoe.harness.train.RunPlace;
 import panamoe.harness.train.RunTokenizer;
-import panamoe.harness.train.TextRecord;
 import panamoe.io.ConfigJson;
 import panamoe.train.RunConfig;
+import panamoe.train.RunFolder;
+import panamoe.train.TextRecord;
 
 /**
  * The run that an edit makes.
@@ -33,14 +34,14 @@ record EditedRun(
    * removes what it wrote.
    */
   void write(Saving model, ObjectNode report) throws IOException {
-    try (RunFolder folder = RunFolder.create(out)) {
+    try (RunFolder folder = RunPlace.create(out)) {
       try {
         model
             .save((ObjectNode) ConfigJson.tree(run), folder.checkpoints())
             .warnings()
             .forEach(warning -> err.println("warning: " + warning));
         folder.replace(REPORT, report.toPrettyString() + "\n");
-        folder.begin(run, tokenizer, text);
+        folder.begin(run, tokenizer.files(), text, null);
       } catch (IOException | RuntimeException | Error e) {
         folder.remove(REPORT, e);
         throw e;

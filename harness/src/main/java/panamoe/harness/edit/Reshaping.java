@@ -17,12 +17,12 @@ import panamoe.harness.SharedOptions;
 import panamoe.harness.train.Presets;
 import panamoe.harness.train.RunPlace;
 import panamoe.harness.train.RunTokenizer;
-import panamoe.harness.train.TextRecord;
 import panamoe.model.ModelTensors;
 import panamoe.open.ModelFolder;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.train.RunConfig;
+import panamoe.train.TextRecord;
 import panamoe.train.TrainConfig;
 
 /**

@@ -7,7 +7,6 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.concurrent.Callable;
 import panamoe.backend.Backend;
 import panamoe.data.Corpus;
 import panamoe.data.TokenWindows;
@@ -23,6 +22,7 @@ import panamoe.eval.TextScore;
 import panamoe.harness.ExpertOptions;
 import panamoe.harness.ExpertReads;
 import panamoe.harness.SharedOptions;
+import panamoe.harness.Subcommand;
 import panamoe.harness.WeightPrecision;
 import panamoe.harness.train.Text;
 import panamoe.io.Count;
@@ -55,7 +55,7 @@ import picocli.CommandLine.Spec;
       "",
       "docs/evaluation.md has the format of tasks; panamoe data tasks makes some. --seed changes nothing here."
     })
-public final class EvalCommand implements Callable<Integer> {
+public final class EvalCommand implements Subcommand {
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
 

@@ -11,7 +11,6 @@ import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.Callable;
 import panamoe.checkpoint.HuggingFaceWriter;
 import panamoe.checkpoint.StoredType;
 import panamoe.checkpoint.TensorFiles;
@@ -21,6 +20,7 @@ import panamoe.config.ModelConfig;
 import panamoe.harness.OutputPlace;
 import panamoe.harness.PartBar;
 import panamoe.harness.SharedOptions;
+import panamoe.harness.Subcommand;
 import panamoe.io.WholeOrNothing;
 import panamoe.model.family.ExportedModel;
 import panamoe.model.family.ReleasedModel;
@@ -54,7 +54,7 @@ import picocli.CommandLine.Spec;
       "docs/released-models.md tells more.",
       "--device, --threads and --seed, which every command takes, change nothing that is written."
     })
-public final class ExportCommand implements Callable<Integer> {
+public final class ExportCommand implements Subcommand {
   /** The layouts. */
   enum Format {
     HF,

@@ -7,7 +7,6 @@ import java.io.PrintWriter;
 import java.io.UncheckedIOException;
 import java.util.List;
 import java.util.Locale;
-import java.util.concurrent.Callable;
 import java.util.concurrent.CancellationException;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
@@ -21,6 +20,7 @@ import panamoe.engine.routes.Routing;
 import panamoe.engine.sample.SamplingConfig;
 import panamoe.engine.schedule.Engine;
 import panamoe.harness.SharedOptions;
+import panamoe.harness.Subcommand;
 import panamoe.harness.ranks.EngineRun;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
@@ -56,7 +56,7 @@ import picocli.CommandLine.Spec;
           + " (docs/released-models.md).",
       "The same seed and settings give the same text, whatever the number of threads."
     })
-public final class GenerateCommand implements Callable<Integer> {
+public final class GenerateCommand implements Subcommand {
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
   @Mixin private PromptOptions promptOptions;

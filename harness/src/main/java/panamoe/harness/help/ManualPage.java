@@ -16,7 +16,7 @@ import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.PositionalParamSpec;
 
 /** A command's manual page, in the language of {@code man} (man(7)). */
-final class ManualPage {
+public final class ManualPage {
   private final CommandSpec command;
   private final StringBuilder page = new StringBuilder();
 
@@ -25,7 +25,7 @@ final class ManualPage {
   }
 
   /** The page's name, such as {@code panamoe-train}. */
-  static String name(CommandSpec command) {
+  public static String name(CommandSpec command) {
     return command.qualifiedName("-");
   }
 
@@ -35,7 +35,7 @@ final class ManualPage {
    * @param version of Panamoe
    * @param date of that version, ISO 8601; empty if it is unknown
    */
-  static String of(CommandSpec command, String version, String date) {
+  public static String of(CommandSpec command, String version, String date) {
     return new ManualPage(command).write(version, date);
   }
 
@@ -85,7 +85,7 @@ final class ManualPage {
   /** The commands that have a page. */
   private List<CommandSpec> inner() {
     return command.subcommands().values().stream()
-        .filter(each -> !(each.getCommand() instanceof HelpCommand))
+        .filter(each -> !each.getCommandName().equals("help"))
         .map(CommandLine::getCommandSpec)
         .toList();
   }

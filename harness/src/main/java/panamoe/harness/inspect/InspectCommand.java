@@ -9,11 +9,11 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.TreeMap;
-import java.util.concurrent.Callable;
 import panamoe.checkpoint.HuggingFaceFolder;
 import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.TensorFiles;
 import panamoe.harness.Quantization;
+import panamoe.harness.Subcommand;
 import panamoe.open.ExpertHeat;
 import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
@@ -40,7 +40,7 @@ import picocli.CommandLine.Spec;
       "  panamoe inspect config.json --memory        a model that is not yet trained",
       "  panamoe inspect ~/Qwen3-30B-A3B --tensors   what a released model's files hold"
     })
-public final class InspectCommand implements Callable<Integer> {
+public final class InspectCommand implements Subcommand {
   @Spec private CommandSpec spec;
 
   @Parameters(

@@ -3,7 +3,7 @@ package panamoe.harness.plan;
 import java.util.List;
 import java.util.Map;
 import java.util.Stack;
-import java.util.concurrent.Callable;
+import panamoe.harness.Subcommand;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.IParameterPreprocessor;
 import picocli.CommandLine.Model.ArgSpec;
@@ -36,7 +36,7 @@ import picocli.CommandLine.Spec;
       CalibrateCommand.class,
       ValidateCommand.class
     })
-public final class PlanCommand implements Callable<Integer> {
+public final class PlanCommand implements Subcommand {
   /** Those that serve and train share. */
   static final String NODES =
       "Nodes: dgx-a100-40, dgx-a100, dgx-h100, hgx-h200, dgx-b200, or a JSON file.";

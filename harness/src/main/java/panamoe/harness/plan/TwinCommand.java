@@ -5,11 +5,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.EnumMap;
 import java.util.Map;
-import java.util.concurrent.Callable;
 import panamoe.comm.exchange.Strategy;
 import panamoe.harness.ComputeType;
 import panamoe.harness.OutputPlace;
 import panamoe.harness.SharedOptions;
+import panamoe.harness.Subcommand;
 import panamoe.io.WholeOrNothing;
 import panamoe.open.ModelFolder;
 import panamoe.parallel.Topology;
@@ -41,7 +41,7 @@ import picocli.CommandLine.Spec;
       "",
       "docs/planning.md says what is simulated."
     })
-public final class TwinCommand implements Callable<Integer> {
+public final class TwinCommand implements Subcommand {
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
   @Mixin private DescribedModelOptions model;

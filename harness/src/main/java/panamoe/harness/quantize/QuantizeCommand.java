@@ -5,7 +5,6 @@ import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
-import java.util.concurrent.Callable;
 import java.util.function.DoubleConsumer;
 import java.util.function.Function;
 import panamoe.backend.Backend;
@@ -19,8 +18,8 @@ import panamoe.harness.ComputeType;
 import panamoe.harness.OutputPlace;
 import panamoe.harness.PartBar;
 import panamoe.harness.SharedOptions;
+import panamoe.harness.Subcommand;
 import panamoe.harness.train.Text;
-import panamoe.harness.train.TextRecord;
 import panamoe.io.ConfigJson;
 import panamoe.io.StrictJson;
 import panamoe.model.LanguageModel;
@@ -37,6 +36,8 @@ import panamoe.quantize.Divergence;
 import panamoe.quantize.QuantizationPlan;
 import panamoe.quantize.QuantizedModel;
 import panamoe.tensor.DType;
+import panamoe.train.RunFolder;
+import panamoe.train.TextRecord;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -76,11 +77,9 @@ import picocli.CommandLine.Spec;
       "Of every 50 passages of the text one is held out, to measure on.",
       "docs/quantization.md has more. --seed changes nothing here."
     })
-public final class QuantizeCommand implements Callable<Integer> {
+public final class QuantizeCommand implements Subcommand {
   /** Tokens that a text is cut into at a time, where the context is longer. */
   private static final int WINDOW = 512;
-
-  private static final String TEXT = "text.json";
 
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
@@ -266,7 +265,7 @@ public final class QuantizeCommand implements Callable<Integer> {
   /** So that eval knows the text of a run. */
   private static Map<String, byte[]> beside(ModelFolder folder) {
     return TextRecord.of(folder)
-        .map(record -> Map.of(TEXT, StrictJson.bytes(ConfigJson.tree(record))))
+        .map(record -> Map.of(RunFolder.TEXT, StrictJson.bytes(ConfigJson.tree(record))))
         .orElse(Map.of());
   }
 

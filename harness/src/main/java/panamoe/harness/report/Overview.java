@@ -9,6 +9,7 @@ import java.util.stream.Collectors;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.io.Count;
+import panamoe.train.TrainedBy;
 
 /**
  * What a run came to: a title, a sentence, and its numbers.

@@ -16,6 +16,7 @@ import panamoe.harness.report.Table.Column;
 import panamoe.io.PlainFolder;
 import panamoe.model.LanguageModel;
 import panamoe.param.Parameter;
+import panamoe.train.RunFolder;
 
 /** Writes {@code report.html} and the plots of a training run. */
 public final class Report {
@@ -28,10 +29,10 @@ public final class Report {
   private static final double REMARKABLE_LIFT = 1.5;
 
   /** The report's name in a run's folder. */
-  public static final String FILE = "report.html";
+  public static final String FILE = RunFolder.REPORT;
 
   /** The folder of the plots in a run's folder. */
-  public static final String PLOTS = "plots";
+  public static final String PLOTS = RunFolder.PLOTS;
 
   /** A layer's loads over some steps. */
   private static final List<Column<List<LayerRecord>>> LOADS =

@@ -12,9 +12,11 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
-import panamoe.io.ConfigJson;
 import panamoe.io.PlainFolder;
+import panamoe.train.History;
 import panamoe.train.RunConfig;
+import panamoe.train.RunFolder;
+import panamoe.train.TrainedBy;
 
 /**
  * The files of a training run that the report needs.
@@ -50,16 +52,16 @@ public record RunDirectory(
    */
   public static RunDirectory read(Path path) throws IOException {
     PlainFolder files = new PlainFolder(path);
-    RunConfig config = RunConfig.read(files.file("config.json"));
-    List<StepRecord> steps = readSteps(files.file("metrics.jsonl"));
+    RunConfig config = RunFolder.config(path);
+    List<StepRecord> steps = readSteps(files.file(RunFolder.METRICS));
     return new RunDirectory(
         path,
         config,
         steps,
         routing(files),
-        texts(files.file("samples.json")),
-        texts(files.file("reading.json")),
-        history(files));
+        texts(files.file(RunFolder.SAMPLES)),
+        texts(files.file(RunFolder.READING)),
+        new History(files).processes());
   }
 
   /**
@@ -70,9 +72,9 @@ public record RunDirectory(
    */
   public static void requireReadable(PlainFolder files) throws IOException {
     routing(files);
-    texts(files.file("samples.json"));
-    texts(files.file("reading.json"));
-    history(files);
+    texts(files.file(RunFolder.SAMPLES));
+    texts(files.file(RunFolder.READING));
+    new History(files).processes();
   }
 
   /** Whether a line of {@code metrics.jsonl} is a step. */
@@ -86,13 +88,7 @@ public record RunDirectory(
   }
 
   private static Optional<Routing> routing(PlainFolder files) throws IOException {
-    return readOptional(files.file("routing.json"), Routing.class);
-  }
-
-  private static List<TrainedBy> history(PlainFolder files) throws IOException {
-    return files.has("history.json")
-        ? ConfigJson.list(files.file("history.json"), TrainedBy.class)
-        : List.of();
+    return readOptional(files.file(RunFolder.ROUTING), Routing.class);
   }
 
   private static List<ShownText> texts(Path file) throws IOException {

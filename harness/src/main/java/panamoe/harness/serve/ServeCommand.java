@@ -6,7 +6,6 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.concurrent.Callable;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BooleanSupplier;
@@ -17,6 +16,7 @@ import panamoe.engine.schedule.Engine;
 import panamoe.engine.schedule.EngineThread;
 import panamoe.harness.MakersSampling;
 import panamoe.harness.SharedOptions;
+import panamoe.harness.Subcommand;
 import panamoe.harness.ranks.EngineRun;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
@@ -51,7 +51,7 @@ import picocli.CommandLine.Spec;
       "MODEL is a run's folder (its latest checkpoint) or one checkpoint in it. SIGTERM and Ctrl-C",
       "let running requests end first; a second one ends them. See docs/serving.md."
     })
-public final class ServeCommand implements Callable<Integer> {
+public final class ServeCommand implements Subcommand {
   /** Ranks hear from rank 0 every two seconds. */
   private static final Duration LEAST_TIMEOUT = Duration.ofSeconds(5);
 

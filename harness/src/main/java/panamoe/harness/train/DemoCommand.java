@@ -6,12 +6,12 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
-import java.util.concurrent.Callable;
 import panamoe.backend.Backend;
 import panamoe.config.ModelPresets.Architecture;
 import panamoe.config.ModelPresets.Size;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.ShellWord;
+import panamoe.harness.Subcommand;
 import panamoe.harness.ranks.Stoppable;
 import panamoe.harness.report.Report;
 import panamoe.harness.report.ShownText;
@@ -24,6 +24,8 @@ import panamoe.tensor.DType;
 import panamoe.train.DistillationConfig;
 import panamoe.train.MemoryForecast;
 import panamoe.train.RunConfig;
+import panamoe.train.RunFolder;
+import panamoe.train.TeacherRecord;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -50,7 +52,7 @@ import picocli.CommandLine.Spec;
       "",
       "DIR then holds the runs teacher and student, each with its report.html, as train and distill write them."
     })
-public final class DemoCommand implements Callable<Integer> {
+public final class DemoCommand implements Subcommand {
   /** As many languages as a model learns to spell in a few minutes. */
   private static final Set<String> LANGUAGES = Set.of("en", "de", "fr", "es", "it");
 
@@ -142,8 +144,8 @@ public final class DemoCommand implements Callable<Integer> {
       throws Exception {
     PrintWriter err = spec.commandLine().getErr();
     Material material = Material.of(text, tokenizer.tokenizer(), config, teacher);
-    try (RunFolder folder = RunFolder.create(place.resolve(name))) {
-      folder.begin(config, tokenizer, material);
+    try (RunFolder folder = RunPlace.create(place.resolve(name))) {
+      folder.begin(config, tokenizer.files(), text.record(), TeacherRecord.of(teacher));
       Outcome outcome =
           Stoppable.run(
                   "demo",

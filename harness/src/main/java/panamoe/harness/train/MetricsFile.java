@@ -13,6 +13,7 @@ import java.util.OptionalDouble;
 import panamoe.harness.report.RunDirectory;
 import panamoe.io.PlainFolder;
 import panamoe.io.StrictJson;
+import panamoe.train.RunFolder;
 import panamoe.train.StepMetrics;
 
 /**
@@ -20,7 +21,7 @@ import panamoe.train.StepMetrics;
  * leave a partial line, and a user may edit the file; a line that is not a step is ignored.
  */
 record MetricsFile(PlainFolder run) {
-  static final String NAME = "metrics.jsonl";
+  static final String NAME = RunFolder.METRICS;
   private static final String VALIDATION = "validation_bits_per_byte";
 
   Path path() {
@@ -63,7 +64,14 @@ record MetricsFile(PlainFolder run) {
         .findFirst();
   }
 
-  /** The lines of the steps up to {@code step}, to keep when later steps are trained again. */
+  /** Removes the lines after {@code step}; those steps will be trained again. */
+  void rewind(long step) throws IOException {
+    if (run.has(NAME)) {
+      run.replace(NAME, upTo(step));
+    }
+  }
+
+  /** The lines of the steps up to {@code step}. */
   byte[] upTo(long step) throws IOException {
     ByteArrayOutputStream kept = new ByteArrayOutputStream();
     for (byte[] line : lines()) {

@@ -7,10 +7,10 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.Callable;
 import panamoe.comm.CommunicationException;
 import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
+import panamoe.harness.Subcommand;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
 import panamoe.open.ModelFolder;
@@ -19,6 +19,7 @@ import panamoe.parallel.TopologyDrawing;
 import panamoe.tensor.DType;
 import panamoe.train.MemoryForecast;
 import panamoe.train.RunConfig;
+import panamoe.train.RunFolder;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -29,7 +30,7 @@ import picocli.CommandLine.Spec;
  * A command that trains into a folder, begins or resumes, alone or on ranks. What it trains, its
  * subclass says.
  */
-abstract class RunCommand implements Callable<Integer> {
+abstract class RunCommand implements Subcommand {
   /**
    * What a new run starts from.
    *
@@ -158,7 +159,7 @@ abstract class RunCommand implements Callable<Integer> {
     Text read = given == null ? ownText(start) : given;
     RunTokenizer tokenizer = tokenizer(start, read, err);
     Material material = Material.of(read, tokenizer.tokenizer(), config, start.teacher());
-    try (RunFolder folder = rankOptions.leads() ? RunFolder.create(out) : RunFolder.follow(out)) {
+    try (RunFolder folder = rankOptions.leads() ? RunPlace.create(out) : RunFolder.follow(out)) {
       try {
         return onRanks(err).train(folder, config, material, tokenizer);
       } catch (CommunicationException e) {
@@ -175,24 +176,23 @@ abstract class RunCommand implements Callable<Integer> {
   /** Resumes a run. */
   private Optional<Outcome> goOn(Topology topology, PrintWriter err) throws Exception {
     requireNoSettings();
-    try (RunFolder folder = rankOptions.leads() ? RunFolder.open(out) : RunFolder.follow(out)) {
-      folder.progress().requireCheckpoints(folder.config());
-      RunConfig config = further(folder);
+    try (RunFolder folder = rankOptions.leads() ? RunPlace.open(out) : RunFolder.follow(out)) {
+      RunProgress progress = new RunProgress(folder);
+      RunSources sources = new RunSources(folder);
+      progress.requireCheckpoints(folder.config());
+      RunConfig config = further(folder.config(), progress);
       if (teacher() != null) { // another one is refused, also where none is asked any more
-        folder.sources().teacher(teacher());
+        sources.teacher(teacher());
       }
-      Optional<Outcome> complete = folder.progress().outcome(config);
+      Optional<Outcome> complete = progress.outcome(config);
       if (complete.isPresent()) {
         return rankOptions.oneProcess() ? complete : onRanks(err).finished(config, complete.get());
       }
       ModelFolder teacher =
-          needsTeacher(config, folder.progress().stepsDone())
-              ? folder.sources().teacher(teacher())
-              : null;
+          needsTeacher(config, progress.stepsDone()) ? sources.teacher(teacher()) : null;
       requireFits(config, topology, teacher);
       Material material =
-          Material.of(
-              folder.sources().text(texts.named(shared)), folder.tokenizer(), config, teacher);
+          Material.of(sources.text(texts.named(shared)), folder.tokenizer(), config, teacher);
       return onRanks(err).train(folder, config, material, null);
     }
   }
@@ -204,11 +204,10 @@ abstract class RunCommand implements Callable<Integer> {
   }
 
   /** The settings of a resumed run, with the requested number of steps. */
-  private RunConfig further(RunFolder folder) {
-    RunConfig config = folder.config();
+  private RunConfig further(RunConfig config, RunProgress progress) {
     RunConfig further = steps == null ? config : shared.checked(() -> config.withSteps(steps));
     int wanted = further.training().steps();
-    long done = folder.progress().stepsDone();
+    long done = progress.stepsDone();
     if (wanted < done) {
       String refused =
           " is " + wanted + ", but the run in " + out + " has done " + done + " already";
@@ -217,7 +216,7 @@ abstract class RunCommand implements Callable<Integer> {
       }
       throw new IllegalArgumentException(
           "training.steps in "
-              + out.resolve("config.json")
+              + out.resolve(RunFolder.CONFIG)
               + refused
               + "; set it to "
               + done
@@ -261,7 +260,7 @@ abstract class RunCommand implements Callable<Integer> {
     requireNone(
         fixed,
         "--resume goes on with the settings in "
-            + out.resolve("config.json")
+            + out.resolve(RunFolder.CONFIG)
             + ", of which --steps alone may change; leave out ");
   }
 

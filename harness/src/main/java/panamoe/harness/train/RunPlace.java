@@ -9,9 +9,11 @@ import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import panamoe.harness.OutputPlace;
+import panamoe.harness.report.RunDirectory;
 import panamoe.io.PlainFolder;
 import panamoe.open.ModelFolder;
 import panamoe.open.TokenizerFiles;
+import panamoe.train.RunFolder;
 
 /** Checks the path of a new run. */
 public final class RunPlace {
@@ -58,7 +60,7 @@ public final class RunPlace {
       throw new IllegalArgumentException(path + " already holds a run; choose another --out");
     }
     if (Files.isDirectory(path)) {
-      if (!isEmpty(path) && !holdsOnlyBeginnings(path)) {
+      if (!Set.of(RunFolder.LOCK).containsAll(names(path)) && !holdsOnlyBeginnings(path)) {
         throw new IllegalArgumentException(
             path + " is not empty and holds no run; choose another --out");
       }
@@ -68,9 +70,24 @@ public final class RunPlace {
     OutputPlace.requireFolder(path, "--out");
   }
 
-  /** Whether the folder has no file except a lock. */
-  static boolean isEmpty(Path folder) throws IOException {
-    return Set.of(RunFolder.LOCK).containsAll(names(folder));
+  /**
+   * Creates the folder of a new run.
+   *
+   * @throws IllegalArgumentException as {@link #requireFree} throws it
+   */
+  public static RunFolder create(Path path) throws IOException {
+    requireFree(path);
+    return RunFolder.create(path);
+  }
+
+  /**
+   * Opens the folder of a run to resume.
+   *
+   * @throws IllegalArgumentException also if a file is damaged that only the report reads
+   */
+  static RunFolder open(Path path) throws IOException {
+    RunDirectory.requireReadable(new PlainFolder(path)); // before a file is written
+    return RunFolder.open(path);
   }
 
   /**

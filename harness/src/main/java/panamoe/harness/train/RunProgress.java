@@ -7,17 +7,19 @@ import java.util.Optional;
 import java.util.OptionalDouble;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointStore;
-import panamoe.harness.report.Report;
 import panamoe.train.RunCheckpoints;
 import panamoe.train.RunConfig;
+import panamoe.train.RunFolder;
 import panamoe.train.TrainConfig;
 
 /** How far a run has come, by the checkpoints, metrics and report in its folder. */
 final class RunProgress {
   private final RunFolder folder;
+  private final MetricsFile metrics;
 
   RunProgress(RunFolder folder) {
     this.folder = folder;
+    this.metrics = new MetricsFile(folder.files());
   }
 
   /** The step of the latest checkpoint. */
@@ -49,12 +51,12 @@ final class RunProgress {
               + " has lost the weights that it began with, or was ended before it had written them:"
               + " remove the folder, and begin again with panamoe train --from");
     }
-    long done = folder.metrics().lastStep();
+    long done = metrics.lastStep();
     int every = config.training().checkpointEvery();
     boolean everSaved =
         Files.notExists(folder.checkpoints())
             || saved.savedBefore()
-            || Files.exists(folder.path().resolve(Report.FILE))
+            || Files.exists(folder.path().resolve(RunFolder.REPORT))
             || every > 0 && done > every;
     if (everSaved && done > 0) {
       throw new IllegalArgumentException(
@@ -78,18 +80,19 @@ final class RunProgress {
    */
   Optional<Outcome> outcome(RunConfig config) throws IOException {
     TrainConfig training = config.training();
-    Path metrics = folder.metrics().path();
-    Path report = folder.path().resolve(Report.FILE);
+    Path report = folder.path().resolve(RunFolder.REPORT);
     boolean reported =
-        Files.exists(metrics)
+        Files.exists(metrics.path())
             && Files.exists(report)
-            && Files.getLastModifiedTime(report).compareTo(Files.getLastModifiedTime(metrics)) >= 0;
+            && Files.getLastModifiedTime(report)
+                    .compareTo(Files.getLastModifiedTime(metrics.path()))
+                >= 0;
     Optional<Checkpoint> last = reported ? latest() : Optional.empty();
     if (last.isEmpty() || last.get().step() < training.steps()) {
       return Optional.empty();
     }
     RunCheckpoints.requireTrainedBy(config, last.get());
-    OptionalDouble bits = folder.metrics().validation(training.steps());
+    OptionalDouble bits = metrics.validation(training.steps());
     if (bits.isEmpty()) {
       return Optional.empty(); // it stopped at a step that a later call made the last one
     }

@@ -4,6 +4,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import panamoe.io.ConfigJson;
 import panamoe.open.ModelFolder;
+import panamoe.train.RunFolder;
+import panamoe.train.TeacherRecord;
+import panamoe.train.TextRecord;
 
 /** What a run was started on, its text and its teacher: it is not resumed on another. */
 final class RunSources {
@@ -20,16 +23,10 @@ final class RunSources {
    * @throws IllegalArgumentException if the text is missing or has changed
    */
   Text text(Text moved) {
-    Path remembered = folder.path().resolve(RunFolder.TEXT);
-    if (Files.notExists(remembered)) {
-      throw new IllegalArgumentException(
-          remembered
-              + ", which says what text the run was started on, is missing; put it back, or start a new run in "
-              + "another --out");
-    }
-    TextRecord record = ConfigJson.read(remembered, TextRecord.class);
-    Text text = moved != null ? moved : record.read();
-    TextRecord found = TextRecord.of(text);
+    TextRecord record =
+        remembered(RunFolder.TEXT, TextRecord.class, "what text the run was started on");
+    Text text = moved != null ? moved : Text.of(record);
+    TextRecord found = text.record();
     if (!found.sha256().equals(record.sha256())) {
       throw new IllegalArgumentException(
           moved != null
@@ -55,18 +52,22 @@ final class RunSources {
    * @throws IllegalArgumentException if it is missing or has become another
    */
   ModelFolder teacher(Path moved) {
-    Path remembered = folder.path().resolve(RunFolder.TEACHER);
-    if (Files.notExists(remembered)) {
-      throw new IllegalArgumentException(
-          remembered
-              + ", which says what the run learns from, is missing; put it back, or start a new run in another --out");
-    }
-    TeacherRecord record = ConfigJson.read(remembered, TeacherRecord.class);
+    TeacherRecord record =
+        remembered(RunFolder.TEACHER, TeacherRecord.class, "what the run learns from");
     ModelFolder teacher = record.open(moved);
     TeacherRecord found = TeacherRecord.of(teacher);
     if (!found.equals(record)) {
       folder.update(RunFolder.TEACHER, found);
     }
     return teacher;
+  }
+
+  private <T extends Record> T remembered(String name, Class<T> type, String what) {
+    Path file = folder.path().resolve(name);
+    if (Files.notExists(file)) {
+      String missing = ", is missing; put it back, or start a new run in another --out";
+      throw new IllegalArgumentException(file + ", which says " + what + missing);
+    }
+    return ConfigJson.read(file, type);
   }
 }

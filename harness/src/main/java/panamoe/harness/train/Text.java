@@ -1,5 +1,6 @@
 package panamoe.harness.train;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Set;
@@ -10,6 +11,7 @@ import panamoe.data.TokenSource;
 import panamoe.harness.corpus.EuroparlCorpus;
 import panamoe.harness.corpus.LanguageLabels;
 import panamoe.open.ModelFolder;
+import panamoe.train.TextRecord;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParameterException;
 
@@ -66,7 +68,7 @@ public record Text(TokenSource tokens, Path path, Set<String> languages) {
                         command.commandLine(),
                         model.path()
                             + " does not say what it was trained on; name a text by --text"));
-    Text text = record.read();
+    Text text = of(record);
     if (!text.tokens().sha256().equals(record.sha256())) {
       throw new IllegalArgumentException(
           "the text "
@@ -76,6 +78,36 @@ public record Text(TokenSource tokens, Path path, Set<String> languages) {
               + " was trained on it; name a text by --text");
     }
     return text;
+  }
+
+  /**
+   * The text of a run again.
+   *
+   * @throws IllegalArgumentException if it is no longer there
+   */
+  static Text of(TextRecord record) {
+    if (record.path() == null) {
+      return europarl(Set.copyOf(record.languages()));
+    }
+    Path path = Path.of(record.path());
+    boolean ofTokens = Boolean.TRUE.equals(record.prepared());
+    if (Files.notExists(path)) {
+      throw new IllegalArgumentException(
+          "the run's text is no longer at "
+              + path
+              + "; if it was moved, name its new place by "
+              + (ofTokens ? "--data" : "--text"));
+    }
+    return ofTokens ? prepared(path) : read(path);
+  }
+
+  /** As a run remembers it. */
+  public TextRecord record() {
+    return new TextRecord(
+        path == null ? null : path.toAbsolutePath().normalize().toString(),
+        tokens instanceof PreparedText ? true : null,
+        languages.stream().sorted().toList(),
+        tokens.sha256());
   }
 
   public static Text read(Path path) {

@@ -9,12 +9,12 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
-import java.util.concurrent.Callable;
 import panamoe.data.Corpus;
 import panamoe.data.tokenizer.BpeTrainer;
 import panamoe.data.tokenizer.TrainedBpe;
 import panamoe.harness.OutputPlace;
 import panamoe.harness.SharedOptions;
+import panamoe.harness.Subcommand;
 import panamoe.io.PlainFolder;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -40,7 +40,7 @@ import picocli.CommandLine.Spec;
       "",
       "It reads the whole text; train --vocabulary N trains one on the part that the run trains on."
     })
-public final class TokenizerCommand implements Callable<Integer> {
+public final class TokenizerCommand implements Subcommand {
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
   @Mixin private TextSource source;

@@ -25,6 +25,8 @@ import panamoe.open.ModelFolder;
 import panamoe.tensor.DType;
 import panamoe.tensor.Elements;
 import panamoe.train.RunConfig;
+import panamoe.train.RunFolder;
+import panamoe.train.TeacherRecord;
 
 /**
  * Trains a run on every rank of this process, once all ranks have agreed on what they train.
@@ -57,7 +59,11 @@ record TrainingOnRanks(RankRun processes, ModelFolder origin, Path teacherCache,
                       "tokenizer of SHA-256", material.tokenizer().sha256(),
                       "teacher of SHA-256", teacherSha(material)));
           if (fresh && ranks.first()) {
-            folder.begin(config, begun, material);
+            folder.begin(
+                config,
+                begun.files(),
+                material.text().record(),
+                TeacherRecord.of(material.teacher()));
             if (origin != null) {
               saveOrigin(folder, config, stop);
             }

@@ -24,7 +24,6 @@ import panamoe.harness.TrainingProgress;
 import panamoe.harness.Version;
 import panamoe.harness.doctor.SystemFile;
 import panamoe.harness.report.Report;
-import panamoe.harness.report.TrainedBy;
 import panamoe.io.Count;
 import panamoe.model.KeptLayers;
 import panamoe.model.LanguageModel;
@@ -33,8 +32,10 @@ import panamoe.parallel.Ranks;
 import panamoe.train.Objective;
 import panamoe.train.RunCheckpoints;
 import panamoe.train.RunConfig;
+import panamoe.train.RunFolder;
 import panamoe.train.StepMetrics;
 import panamoe.train.TrainConfig;
+import panamoe.train.TrainedBy;
 import panamoe.train.Trainer;
 import panamoe.train.TrainingFailure;
 import panamoe.train.Validation;
@@ -44,6 +45,7 @@ final class TrainingRun {
   private final Ranks ranks;
   private final Backend backend;
   private final RunFolder folder;
+  private final MetricsFile metricsFile;
   private final RunConfig config;
   private final Material material;
   private final Path teacherCache;
@@ -68,6 +70,7 @@ final class TrainingRun {
     this.ranks = ranks;
     this.backend = backend;
     this.folder = folder;
+    this.metricsFile = new MetricsFile(folder.files());
     this.config = config;
     this.material = material;
     this.teacherCache = teacherCache;
@@ -104,7 +107,7 @@ final class TrainingRun {
           .ifPresentOrElse(warnings -> resumed(trainer.step(), warnings), () -> begun(checkpoints));
       if (ranks
           .first()) { // only after the restore, so that a run that cannot continue stays unchanged
-        folder.rewindMetrics(trainer.step()); // first: it refuses a damaged file
+        metricsFile.rewind(trainer.step()); // first: it refuses a damaged file
         folder.reconfigure(config);
         folder.history().add(trainedBy());
       }
@@ -182,14 +185,14 @@ final class TrainingRun {
           metrics = metrics.withValidation(bits.getAsDouble());
         }
         if (ranks.first()) {
-          folder.metrics().append(metrics);
+          metricsFile.append(metrics);
           progress.finished(
               metrics.step(), metrics.loss(), metrics.bitsPerByte(), metrics.tokensPerSecond());
         }
         stopped = ranks.any(stop.getAsBoolean());
         if (trainer.finished() || stopped || due(trainer.step(), training.checkpointEvery())) {
           if (ranks.first()) {
-            folder.metrics().force();
+            metricsFile.force();
           }
           List<String> warnings = checkpoints.save().warnings();
           if (ranks.first()) {

@@ -16,6 +16,7 @@ import panamoe.config.ModelConfig;
 import panamoe.config.ModelPresets;
 import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
+import panamoe.train.TrainedBy;
 
 /** Writes the folder of a made-up run with known numbers. */
 final class SyntheticRun {

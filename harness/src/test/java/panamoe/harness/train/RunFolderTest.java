@@ -7,15 +7,19 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.config.EveryPart;
 import panamoe.train.RunConfig;
+import panamoe.train.RunFolder;
+import panamoe.train.TextRecord;
 import panamoe.train.TrainConfig;
 
 class RunFolderTest {
@@ -35,15 +39,15 @@ class RunFolderTest {
   @Test
   void theThirdProcessIsKeptOutByTheSecond() throws IOException {
     Path run = run();
-    RunFolder first = RunFolder.open(run);
+    RunFolder first = RunPlace.open(run);
     try (FileChannel second = FileChannel.open(run.resolve(".lock"), StandardOpenOption.WRITE)) {
       first.close();
       assertNotNull(second.tryLock());
       String message =
-          assertThrows(IllegalArgumentException.class, () -> RunFolder.open(run)).getMessage();
+          assertThrows(IllegalArgumentException.class, () -> RunPlace.open(run)).getMessage();
       assertTrue(message.contains("another process is training in " + run), message);
     }
-    RunFolder.open(run).close();
+    RunPlace.open(run).close();
   }
 
   @Test
@@ -51,7 +55,7 @@ class RunFolderTest {
     Path run = run();
     Path history = Files.writeString(run.resolve("history.json"), "[{\"date\": ");
     String message =
-        assertThrows(IllegalArgumentException.class, () -> RunFolder.open(run)).getMessage();
+        assertThrows(IllegalArgumentException.class, () -> RunPlace.open(run)).getMessage();
     assertTrue(message.startsWith(history + ": "), message);
     assertFalse(Files.exists(run.resolve(".lock")));
   }
@@ -73,14 +77,39 @@ class RunFolderTest {
         .getMessage();
   }
 
+  /** As a full disk ends it: the last of its first files cannot be written. */
+  @Test
+  void aRunThatCouldNotBeginLeavesNoFolderOfItsOwn() throws IOException {
+    RunConfig config = new RunConfig(EveryPart.model(), TrainConfig.of(10, 4, 16), 1);
+    Path run = folder.resolve("run");
+    Path obstacle = run.resolve(".config.json.tmp").resolve("in-the-way");
+    try (RunFolder begun = RunPlace.create(run)) {
+      Files.createDirectories(obstacle);
+      UncheckedIOException failure =
+          assertThrows(
+              UncheckedIOException.class,
+              () ->
+                  begun.begin(
+                      config,
+                      Map.of("tokenizer.json", new byte[1]),
+                      new TextRecord(null, null, List.of(), "0"),
+                      null));
+      assertTrue(Files.exists(run.resolve("tokenizer.json")));
+      assertTrue(begun.discard(failure));
+      Files.delete(obstacle);
+      Files.delete(obstacle.getParent());
+    }
+    assertFalse(Files.exists(run));
+  }
+
   @Test
   void aRunThatNeverBeganLeavesNoFolderOfItsOwn() throws IOException {
     Path fresh = folder.resolve("fresh");
-    RunFolder.create(fresh).close();
+    RunPlace.create(fresh).close();
     assertFalse(Files.exists(fresh));
     Path given = Files.createDirectory(folder.resolve("given"));
-    RunFolder.create(given).close();
-    RunFolder.create(given).close();
+    RunPlace.create(given).close();
+    RunPlace.create(given).close();
     assertTrue(Files.exists(given));
   }
 
@@ -106,10 +135,10 @@ class RunFolderTest {
     assertEquals(refused, refusal(run));
     Files.createDirectory(checkpoints);
 
-    try (RunFolder first = RunFolder.create(run)) {
+    try (RunFolder first = RunPlace.create(run)) {
       assertTrue(Files.isDirectory(first.checkpoints()));
       String message =
-          assertThrows(IllegalArgumentException.class, () -> RunFolder.create(run)).getMessage();
+          assertThrows(IllegalArgumentException.class, () -> RunPlace.create(run)).getMessage();
       assertEquals("another process is training in " + run, message);
     }
   }

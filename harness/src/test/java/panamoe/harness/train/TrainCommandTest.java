@@ -29,8 +29,8 @@ import panamoe.harness.ShellWord;
 import panamoe.harness.report.RunDirectory;
 import panamoe.harness.report.ShownText;
 import panamoe.harness.report.TokenRoutes;
-import panamoe.harness.report.TrainedBy;
 import panamoe.train.RunConfig;
+import panamoe.train.TrainedBy;
 
 /** train, inspect and generate as a user runs them, on a text of a few kilobytes. */
 class TrainCommandTest {

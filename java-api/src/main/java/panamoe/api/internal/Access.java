@@ -1,70 +1,34 @@
 package panamoe.api.internal;
 
-import panamoe.api.Device;
-import panamoe.api.Precision;
-import panamoe.api.TrainableModel;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Function;
+import java.util.function.Supplier;
 import panamoe.backend.Backend;
 import panamoe.model.LanguageModel;
-import panamoe.tensor.DType;
 
-/** What other modules of Panamoe need of the facade's objects, without public methods on them. */
-public abstract class Access {
-  private static volatile Access access; // set when Device is initialized
+/**
+ * What other modules of Panamoe need of an object of the facade, without public methods on it.
+ *
+ * @param backend of its device
+ * @param weights as kernels read them, asked for inside a call of the device; null for an object
+ *     without any
+ */
+public record Access(Backend backend, Lifetime lifetime, Supplier<LanguageModel> weights) {
+  private static final Map<Class<?>, Function<Object, Access>> BY_TYPE = new ConcurrentHashMap<>();
 
-  /** Called by {@link Device}, which can see into the facade's objects. */
-  public static void set(Access given) {
-    access = given;
-  }
-
-  /** The device's backend. */
-  public static Backend backendOf(Device device) {
-    return access.backend(device);
-  }
-
-  /** The backend of the model's device. */
-  public static Backend backendOf(TrainableModel model) {
-    return access.backend(model);
+  /** Called by a class when it is initialized, so before there is an object of it. */
+  public static <T> void offer(Class<T> type, Function<T, Access> access) {
+    BY_TYPE.put(type, object -> access.apply(type.cast(object)));
   }
 
   /**
-   * The model's lifetime.
+   * The access to an object that was given as an argument.
    *
-   * @throws panamoe.api.PanamoeException.BadArgument if the model is null
+   * @throws panamoe.api.PanamoeException.BadArgument if it is null
    */
-  public static Lifetime lifetimeOf(TrainableModel model) {
-    Failures.translating(() -> Argument.notNull("model", model));
-    return access.lifetime(model);
+  public static Access to(String name, Object given) {
+    Failures.run(() -> Argument.notNull(name, given));
+    return BY_TYPE.get(given.getClass()).apply(given);
   }
-
-  /** The model's weights as kernels read them. Call it inside a call of the device. */
-  public static LanguageModel weightsOf(TrainableModel model) {
-    return access.weights(model);
-  }
-
-  /**
-   * The device's lifetime.
-   *
-   * @throws panamoe.api.PanamoeException.BadArgument if the device is null
-   */
-  public static Lifetime lifetimeOf(Device device) {
-    Failures.translating(() -> Argument.notNull("device", device));
-    return access.lifetime(device);
-  }
-
-  /** The runtime's type of a precision's elements. Call it when there is a device. */
-  public static DType dtypeOf(Precision precision) {
-    return access.dtype(precision);
-  }
-
-  protected abstract DType dtype(Precision precision);
-
-  protected abstract Backend backend(Device device);
-
-  protected abstract Lifetime lifetime(Device device);
-
-  protected abstract Backend backend(TrainableModel model);
-
-  protected abstract Lifetime lifetime(TrainableModel model);
-
-  protected abstract LanguageModel weights(TrainableModel model);
 }

@@ -10,10 +10,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import panamoe.backend.Backend;
-import panamoe.harness.AddedCommand;
 import panamoe.harness.ComputeType;
 import panamoe.harness.OutputPlace;
 import panamoe.harness.SharedOptions;
+import panamoe.harness.Subcommand;
 import panamoe.harness.probe.Ceilings;
 import panamoe.harness.probe.Yardstick;
 import panamoe.io.FileTrouble;
@@ -69,7 +69,7 @@ import picocli.CommandLine.Spec;
       "",
       "docs/benchmarks.md says what each column means."
     })
-public final class BenchCommand implements AddedCommand {
+public final class BenchCommand implements Subcommand {
   private static final int MAX_TOKENS = 1 << 16;
 
   @Spec private CommandSpec spec;

@@ -1,14 +1,16 @@
 package panamoe.lab.conformance;
 
 import java.util.Map;
+import java.util.Optional;
+import java.util.function.Consumer;
 import panamoe.lab.conformance.deepspeed.AutoEpCases;
-import panamoe.lab.conformance.deepspeed.ExpertParallelCases;
 import panamoe.lab.conformance.deepspeed.GatingCases;
 import panamoe.lab.conformance.deepspeed.LayerCases;
 import panamoe.lab.conformance.llamacpp.BlockFormatCases;
 import panamoe.lab.conformance.llamacpp.GgufCases;
 import panamoe.lab.conformance.megablocks.MegaBlocksCases;
-import panamoe.lab.conformance.replay.CaseKind;
+import panamoe.lab.conformance.replay.GoldenFile;
+import panamoe.lab.conformance.replay.Replay;
 import panamoe.lab.conformance.torch.ActivationCases;
 import panamoe.lab.conformance.torch.LossCases;
 import panamoe.lab.conformance.torch.OptimizerCases;
@@ -24,65 +26,22 @@ import panamoe.lab.conformance.transformers.TrainingCases;
 import panamoe.lab.conformance.tutel.RoutingCases;
 import panamoe.lab.conformance.tutel.TutelLayerCases;
 
-/** The kinds of cases that can be replayed, by {@code op} in the metadata. */
+/** Which code replays a recorded case, by its metadata. */
 final class CaseKinds {
-  static final Map<String, CaseKind> BY_OP =
+  /** Functions, and layers with rules of their own, by {@code op}. */
+  static final Map<String, Consumer<Replay>> BY_OP =
       Map.ofEntries(
           Map.entry("deepspeed._capacity", GatingCases::capacityTable),
           Map.entry("deepspeed.top1gating", GatingCases::top1),
           Map.entry("deepspeed.top2gating", GatingCases::top2),
           Map.entry("deepspeed.topkgating", GatingCases::topK),
           Map.entry("deepspeed.MoE", LayerCases::layer),
-          Map.entry("deepspeed.MoE.expert_parallel", ExpertParallelCases::layer),
+          Map.entry("deepspeed.MoE.expert_parallel", LayerCases::expertParallel),
           Map.entry("deepspeed.TokenChoiceTopKRouter", AutoEpCases::router),
           Map.entry("deepspeed.GroupedExperts", AutoEpCases::groupedExperts),
-          Map.entry("hf.MixtralForCausalLM", ModelCases::decoder),
-          Map.entry("hf.Qwen2MoeForCausalLM", ModelCases::decoder),
-          Map.entry("hf.Qwen3MoeForCausalLM", ModelCases::decoder),
-          Map.entry("hf.OlmoeForCausalLM", ModelCases::decoder),
-          Map.entry("hf.GptOssForCausalLM", ModelCases::decoder),
-          Map.entry("hf.DeepseekV2ForCausalLM", ModelCases::decoder),
-          Map.entry("hf.DeepseekV3ForCausalLM", ModelCases::decoder),
-          Map.entry("hf.SwitchTransformersForConditionalGeneration", ModelCases::encoderDecoder),
-          Map.entry("hf.train.MixtralForCausalLM", TrainingCases::steps),
-          Map.entry("hf.train.OlmoeForCausalLM", TrainingCases::steps),
-          Map.entry("hf.train.Qwen2MoeForCausalLM", TrainingCases::steps),
-          Map.entry("inference.model.Transformer", ModelCases::decoder),
-          Map.entry("gpt_oss.torch.model.Transformer", ModelCases::decoder),
-          Map.entry("hf.module.MixtralSparseMoeBlock", BlockCases::mixtral),
-          Map.entry("mistral_inference.moe.MoeLayer", BlockCases::secondMixtral),
-          Map.entry("hf.module.Qwen2MoeSparseMoeBlock", BlockCases::qwen2),
-          Map.entry("hf.module.Qwen3MoeSparseMoeBlock", BlockCases::qwen3),
-          Map.entry("hf.module.DeepseekV2MoE", BlockCases::deepSeekV2),
-          Map.entry("hf.module.DeepseekV3MoE", BlockCases::deepSeekV3),
-          Map.entry("hf.module.GptOssMLP", BlockCases::gptOss),
-          Map.entry("hf.module.SwitchTransformersSparseMLP", SwitchCases::layer),
           Map.entry("hf.switch_router_losses", SwitchCases::losses),
           Map.entry("hf.NllbMoeTop2Router.route_tokens", RouterCases::nllbTop2),
           Map.entry("hf.load_balancing_loss_func", RouterCases::loadBalancingLoss),
-          Map.entry("gguf.llama", GgufCases::model),
-          Map.entry("gguf.qwen2moe", GgufCases::model),
-          Map.entry("gguf.qwen3moe", GgufCases::model),
-          Map.entry("gguf.olmoe", GgufCases::model),
-          Map.entry("gguf.deepseek2", GgufCases::model),
-          Map.entry("gguf.gpt-oss", GgufCases::model),
-          Map.entry("gguf.text.llama", GgufCases::texts),
-          Map.entry("gguf.text.qwen3moe", GgufCases::texts),
-          Map.entry("ggml.quantize.F16", BlockFormatCases::decoded),
-          Map.entry("ggml.quantize.BF16", BlockFormatCases::decoded),
-          Map.entry("ggml.quantize.Q4_0", BlockFormatCases::decoded),
-          Map.entry("ggml.quantize.Q4_1", BlockFormatCases::decoded),
-          Map.entry("ggml.quantize.Q5_0", BlockFormatCases::decoded),
-          Map.entry("ggml.quantize.Q5_1", BlockFormatCases::decoded),
-          Map.entry("ggml.quantize.Q8_0", BlockFormatCases::decoded),
-          Map.entry("ggml.quantize.Q2_K", BlockFormatCases::decoded),
-          Map.entry("ggml.quantize.Q3_K", BlockFormatCases::decoded),
-          Map.entry("ggml.quantize.Q4_K", BlockFormatCases::decoded),
-          Map.entry("ggml.quantize.Q5_K", BlockFormatCases::decoded),
-          Map.entry("ggml.quantize.Q6_K", BlockFormatCases::decoded),
-          Map.entry("ggml.quantize.IQ4_NL", BlockFormatCases::decoded),
-          Map.entry("ggml.quantize.IQ4_XS", BlockFormatCases::decoded),
-          Map.entry("ggml.quantize.MXFP4", BlockFormatCases::decoded),
           Map.entry("megablocks.MoE", MegaBlocksCases::layer),
           Map.entry("megablocks.dMoE", MegaBlocksCases::layer),
           Map.entry("tutel.extract_critical", RoutingCases::extractCritical),
@@ -99,10 +58,10 @@ final class CaseKinds {
           Map.entry("softmax", TorchCases::softmax),
           Map.entry("topk", TorchCases::topK),
           Map.entry("cast", TorchCases::cast),
-          Map.entry("relu", ActivationCases::relu),
-          Map.entry("gelu_erf", ActivationCases::gelu),
-          Map.entry("gelu_tanh", ActivationCases::geluTanh),
-          Map.entry("silu", ActivationCases::silu),
+          Map.entry("relu", ActivationCases::kernel),
+          Map.entry("gelu_erf", ActivationCases::kernel),
+          Map.entry("gelu_tanh", ActivationCases::kernel),
+          Map.entry("silu", ActivationCases::kernel),
           Map.entry("quick_gelu", ActivationCases::quickGelu),
           Map.entry("sigmoid", ActivationCases::sigmoid),
           Map.entry("tanh", ActivationCases::tanh),
@@ -113,4 +72,30 @@ final class CaseKinds {
           Map.entry("adamw", OptimizerCases::adamW));
 
   private CaseKinds() {}
+
+  /** How a case is replayed; empty if its metadata are of no kind that is known. */
+  static Optional<Consumer<Replay>> of(GoldenFile golden) {
+    Consumer<Replay> named = BY_OP.get(golden.kind());
+    return named != null ? Optional.of(named) : Optional.ofNullable(ofAnyName(golden));
+  }
+
+  /**
+   * Models, MoE blocks and block formats are told by their settings, so that one of another name
+   * needs nothing here.
+   */
+  private static Consumer<Replay> ofAnyName(GoldenFile golden) {
+    if (golden.isOfModel()) {
+      return golden.states("optimizer") ? TrainingCases::steps : ModelCases::whole;
+    } else if (golden.states("files")) {
+      return golden.states("cases") ? GgufCases::texts : GgufCases::model;
+    } else if (golden.states("block_elements")) {
+      return BlockFormatCases::decoded;
+    } else if (golden.states("same_inputs_as")) {
+      return BlockCases::second;
+    } else if (golden.optionalHyper("experts").isInt()) {
+      boolean drops = golden.optionalHyper("expert_capacity").isInt();
+      return drops ? SwitchCases::layer : BlockCases::block;
+    }
+    return null;
+  }
 }

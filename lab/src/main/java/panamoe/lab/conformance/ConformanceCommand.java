@@ -5,17 +5,15 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import panamoe.backend.Backend;
-import panamoe.harness.AddedCommand;
 import panamoe.harness.SharedOptions;
+import panamoe.harness.Subcommand;
 import panamoe.lab.bench.Peer;
 import panamoe.lab.conformance.jinja.TemplateCases;
 import panamoe.lab.conformance.llamacpp.LlamaBeside;
 import panamoe.lab.conformance.replay.CaseResult;
-import panamoe.lab.conformance.replay.Comparison;
 import panamoe.lab.conformance.replay.Conformance;
 import panamoe.lab.conformance.tokenizers.RecordedTokenizers;
 import panamoe.lab.peer.PeerProcess;
@@ -47,7 +45,7 @@ import picocli.CommandLine.Spec;
       "",
       "See docs/conformance.md."
     })
-public final class ConformanceCommand implements AddedCommand {
+public final class ConformanceCommand implements Subcommand {
   private static final ObjectMapper JSON = new ObjectMapper();
 
   @Spec private CommandSpec spec;
@@ -89,7 +87,7 @@ public final class ConformanceCommand implements AddedCommand {
               + "conversations.json of templates)");
     }
     try (Backend backend = shared.open()) {
-      Conformance conformance = new Conformance(folder, backend, CaseKinds.BY_OP);
+      Conformance conformance = new Conformance(folder, backend, CaseKinds::of);
       for (Path file : cases) {
         CaseResult result = conformance.replay(file);
         if (Thread.currentThread().isInterrupted()) {
@@ -99,47 +97,43 @@ public final class ConformanceCommand implements AddedCommand {
       }
     }
     for (Path file : tokenizers) {
-      for (CaseResult result : RecordedTokenizers.replay(folder, file)) {
-        tell(result, "none");
-      }
+      tell(RecordedTokenizers.replay(folder, file));
     }
     for (Path each : templates) {
-      for (CaseResult result : TemplateCases.replay(folder, each)) {
-        tell(result, "none");
-      }
+      tell(TemplateCases.replay(folder, each));
     }
-    PrintWriter out = spec.commandLine().getOut();
-    out.println(
-        shared.json()
-            ? JSON.writeValueAsString(
-                Map.of("passed", passed, "failed", failed, "skipped", skipped))
-            : passed
-                + " passed, "
-                + failed
-                + " failed"
-                + (skipped == 0 ? "" : ", " + skipped + " skipped"));
-    out.flush();
+    print(
+        Map.of("passed", passed, "failed", failed, "skipped", skipped),
+        passed
+            + " passed, "
+            + failed
+            + " failed"
+            + (skipped == 0 ? "" : ", " + skipped + " skipped"));
     return failed == 0 ? ExitCode.OK : ExitCode.SOFTWARE;
   }
 
   private int compare() throws IOException {
     shared.require(peer.equals("llama"), "--peer is '" + peer + "', expected llama");
-    PrintWriter out = spec.commandLine().getOut();
     boolean passes = true;
     try (Backend backend = shared.open();
         PeerProcess llama = Peer.LLAMA.start("cpu", shared.seed())) {
       int threads = backend.threads();
       for (LlamaBeside.Result each :
           LlamaBeside.compare(folder, backend, llama, threads, shared.seed())) {
-        out.println(shared.json() ? JSON.writeValueAsString(each) : each.line());
+        print(each, each.line());
         passes &= each.passed();
       }
     }
-    out.flush();
     return passes ? ExitCode.OK : ExitCode.SOFTWARE;
   }
 
-  /** Counts and prints a result. */
+  /** Counts and prints what no device computes. */
+  private void tell(List<CaseResult> results) throws JsonProcessingException {
+    for (CaseResult result : results) {
+      tell(result, "none");
+    }
+  }
+
   private void tell(CaseResult result, String device) throws JsonProcessingException {
     if (result.passed()) {
       passed++;
@@ -148,24 +142,12 @@ public final class ConformanceCommand implements AddedCommand {
     } else {
       failed++;
     }
-    PrintWriter out = spec.commandLine().getOut();
-    out.println(shared.json() ? json(result, device) : result.line());
-    out.flush();
+    print(result.json(device), result.line());
   }
 
-  private static String json(CaseResult result, String backend) throws JsonProcessingException {
-    Map<String, Object> line = new LinkedHashMap<>();
-    line.put("name", result.name());
-    line.put("device", backend);
-    line.put("passed", result.passed());
-    line.put("max_abs_error", result.largestError());
-    line.put("max_abs_error_in", result.largestErrorIn());
-    line.put("tolerance", Comparison.TOLERANCE);
-    line.put("failures", result.failures());
-    line.put("notes", result.notes());
-    if (!result.skipped().isEmpty()) {
-      line.put("skipped", result.skipped());
-    }
-    return JSON.writeValueAsString(line);
+  private void print(Object json, String line) throws JsonProcessingException {
+    PrintWriter out = spec.commandLine().getOut();
+    out.println(shared.json() ? JSON.writeValueAsString(json) : line);
+    out.flush();
   }
 }

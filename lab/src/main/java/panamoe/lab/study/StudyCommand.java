@@ -9,8 +9,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import panamoe.harness.AddedCommand;
 import panamoe.harness.SharedOptions;
+import panamoe.harness.Subcommand;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -38,7 +38,7 @@ import picocli.CommandLine.Spec;
       "",
       "The parts, and how each is judged: docs/study.md."
     })
-public final class StudyCommand implements AddedCommand {
+public final class StudyCommand implements Subcommand {
   private static final int INFERENCE_HIDDEN = 512;
   private static final String INCONCLUSIVE = "quick: too few tokens to conclude";
 

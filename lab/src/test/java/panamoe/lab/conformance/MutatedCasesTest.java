@@ -46,7 +46,7 @@ class MutatedCasesTest {
     int failed = 0;
     int misfits = 0;
     try (Backend backend = new ReferenceBackend()) {
-      Conformance conformance = new Conformance(folder, backend, CaseKinds.BY_OP);
+      Conformance conformance = new Conformance(folder, backend, CaseKinds::of);
       for (Path recorded : Conformance.cases(golden)) {
         if (Files.size(recorded) > 1 << 18) {
           continue; // the small ones show as much

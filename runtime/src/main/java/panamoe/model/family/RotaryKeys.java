@@ -7,7 +7,7 @@ import panamoe.config.RotaryScaling;
  * Rotary positions in either spelling: {@code rope_theta} and {@code rope_scaling}, or {@code
  * rope_parameters} with both (transformers 5).
  */
-final class RotaryKeys {
+public final class RotaryKeys {
   private final Keys keys;
   private final Keys scaling;
 
@@ -17,10 +17,12 @@ final class RotaryKeys {
   }
 
   /**
+   * The positions that a configuration describes.
+   *
    * @param base where the configuration has none
    * @param size rotated dimensions of a head
    */
-  static Rotary of(Keys keys, double base, int size, Rotary.Pairs pairs) {
+  public static Rotary of(Keys keys, double base, int size, Rotary.Pairs pairs) {
     double theta = keys.number("rope_theta", base);
     Keys scaling = keys.object("rope_scaling");
     Keys parameters = keys.object("rope_parameters");

@@ -18,7 +18,6 @@ import panamoe.lab.conformance.replay.RouteTable;
 import panamoe.lab.conformance.replay.WeightMap;
 import panamoe.moe.Experts;
 import panamoe.moe.Gate;
-import panamoe.parallel.Ranks;
 import panamoe.tensor.Tensor;
 
 /** DeepSpeed's AutoEP: its router for DeepSeek-like models and its grouped experts. */
@@ -37,10 +36,7 @@ public final class AutoEpCases {
             .given("correction", correction(golden, experts));
     try (BlockReplay<Gate> block =
         new BlockReplay<>(
-            replay,
-            Ranks.alone(),
-            weights,
-            at -> new Gate(at, golden.size("x", 1), experts, gate(golden)))) {
+            replay, weights, at -> new Gate(at, golden.size("x", 1), experts, gate(golden)))) {
       Tensor x = replay.input("x");
       Routes routes = block.layer().route(block.pass(), x, null, x.size(0), null, null);
       RouteTable ours = RouteTable.of(routes);
@@ -52,7 +48,7 @@ public final class AutoEpCases {
       float[] byExpert =
           ours.scattered(golden.longs("selected_experts"), golden.floats("upstream"));
       replay.backward(routes.weight(), ours.atRoutes(byExpert));
-      replay.close("grad_x", replay.gradientOfInput(x));
+      replay.close("grad_x", replay.gradientOf(x));
       block.compareGradients();
     }
   }
@@ -66,14 +62,12 @@ public final class AutoEpCases {
         };
     Normalization normalization =
         golden.hyper("norm").asBoolean() ? Normalization.CHOSEN : Normalization.RAW;
-    return new GateConfig(
-        golden.hyper("k").asInt(),
-        golden.has("gate_bias"),
-        score,
-        choice(golden),
-        new GateConfig.RouteWeight(normalization, 0, 1e-20, golden.hyper("scale").asDouble()),
-        GateConfig.Capacity.DROPLESS,
-        Gates.NO_LOSS);
+    return Gates.dropless(
+            golden.hyper("k").asInt(),
+            golden.has("gate_bias"),
+            score,
+            new GateConfig.RouteWeight(normalization, 0, 1e-20, golden.hyper("scale").asDouble()))
+        .withChoice(choice(golden));
   }
 
   private static GateConfig.Choice choice(GoldenFile golden) {
@@ -124,24 +118,21 @@ public final class AutoEpCases {
             .put("down.weight", "w2");
     try (BlockReplay<Experts> block =
         new BlockReplay<>(
-            replay,
-            Ranks.alone(),
-            weights,
-            at -> new Experts(at, hidden, config, at.ranks().experts(experts)))) {
+            replay, weights, at -> new Experts(at, hidden, config, at.ranks().experts(experts)))) {
       Tensor x = replay.input("x");
       Tensor out = block.layer().forward(block.pass(), x, replay.integers(offsets, offsets.length));
       closeRouted(replay, "out", out.toFloats(), routed);
       replay.backward(out, golden.floats("upstream"));
-      closeRouted(replay, "grad_x", replay.gradientOfInput(x), routed);
+      closeRouted(replay, "grad_x", replay.gradientOf(x), routed);
       block.compareGradients();
     }
     if (routed < golden.floats("out").length) {
-      replay.comparison().note("rows past the last group are zero in the peer, undefined in ours");
+      replay.note("rows past the last group are zero in the peer, undefined in ours");
     }
   }
 
   private static void closeRouted(Replay replay, String name, float[] actual, int routed) {
     float[] recorded = replay.golden().floats(name);
-    replay.comparison().close(name, Arrays.copyOf(recorded, routed), Arrays.copyOf(actual, routed));
+    replay.close(name, Arrays.copyOf(recorded, routed), Arrays.copyOf(actual, routed));
   }
 }

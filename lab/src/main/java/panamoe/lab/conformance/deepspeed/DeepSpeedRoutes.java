@@ -21,9 +21,9 @@ final class DeepSpeedRoutes {
     RouteTable recorded = recorded(replay.golden(), ours);
     RouteTable expected = ordered ? recorded : recorded.byExpert();
     RouteTable actual = ordered ? ours : ours.byExpert();
-    replay.comparison().exact("route_expert", expected.expert(), actual.expert());
-    replay.comparison().exact("route_slot", expected.position(), actual.position());
-    replay.comparison().close("route_gate", expected.weight(), actual.weight());
+    replay.exact("route_expert", expected.expert(), actual.expert());
+    replay.exact("route_slot", expected.position(), actual.position());
+    replay.close("route_gate", expected.weight(), actual.weight());
   }
 
   /**
@@ -40,31 +40,29 @@ final class DeepSpeedRoutes {
         actual.put(row * capacity + ours.position()[route], ours.weight()[route]);
       }
     }
-    compareSparse(replay, "combine_index", sparse(golden, capacity, ours.experts()), actual);
+    TreeMap<Long, Float> expected = new TreeMap<>();
+    long[] at = flat(golden.longs("combine_index"), capacity, ours.experts());
+    float[] recorded = golden.floats("combine_value");
+    for (int i = 0; i < at.length; i++) {
+      expected.put(at[i], recorded[i]);
+    }
+    replay.exact("combine_index", places(expected), places(actual));
+    replay.close("combine_value", values(expected), values(actual));
     long[] dispatched = flat(golden.longs("dispatch_index"), capacity, ours.experts());
     Arrays.sort(dispatched);
-    replay
-        .comparison()
-        .exact(
-            "dispatch_index",
-            dispatched,
-            actual.keySet().stream().mapToLong(Long::longValue).toArray());
+    replay.exact("dispatch_index", dispatched, places(actual));
     if (golden.has("combine_weights")) {
       float[] dense = new float[golden.floats("combine_weights").length];
-      actual.forEach((at, weight) -> dense[at.intValue()] = weight);
+      actual.forEach((place, weight) -> dense[place.intValue()] = weight);
       replay.close("combine_weights", dense);
       long[] mask = new long[dense.length];
-      actual.keySet().forEach(at -> mask[at.intValue()] = 1);
+      actual.keySet().forEach(place -> mask[place.intValue()] = 1);
       replay.exact("dispatch_mask", mask);
     }
   }
 
-  private static void compareSparse(
-      Replay replay, String name, Map<Long, Float> expected, Map<Long, Float> actual) {
-    long[] expectedAt = expected.keySet().stream().mapToLong(Long::longValue).toArray();
-    long[] actualAt = actual.keySet().stream().mapToLong(Long::longValue).toArray();
-    replay.comparison().exact(name, expectedAt, actualAt);
-    replay.comparison().close("combine_value", values(expected), values(actual));
+  private static long[] places(Map<Long, Float> sparse) {
+    return sparse.keySet().stream().mapToLong(Long::longValue).toArray();
   }
 
   private static float[] values(Map<Long, Float> sparse) {
@@ -74,16 +72,6 @@ final class DeepSpeedRoutes {
       values[i++] = value;
     }
     return values;
-  }
-
-  private static Map<Long, Float> sparse(GoldenFile golden, long capacity, int experts) {
-    long[] at = flat(golden.longs("combine_index"), capacity, experts);
-    float[] values = golden.floats("combine_value");
-    Map<Long, Float> sparse = new TreeMap<>();
-    for (int i = 0; i < at.length; i++) {
-      sparse.put(at[i], values[i]);
-    }
-    return sparse;
   }
 
   /** [N, 3] of (token, expert, slot) to places in [S, E, C]. */
@@ -111,32 +99,6 @@ final class DeepSpeedRoutes {
         gate[route] = 0;
       }
     }
-    return new RouteTable(
-        tokens,
-        topK,
-        ours.experts(),
-        ours.scores(),
-        expert,
-        slot,
-        gate,
-        ours.choice(),
-        ours.counts(),
-        ours.offsets(),
-        ours.auxiliaryLoss(),
-        ours.zLoss());
-  }
-
-  /**
-   * The auxiliary loss {@code E * sum_e mean_s(score) * counts / S}, both means over all S tokens.
-   *
-   * @param counts routes that ask for each expert [E]
-   * @param scores [S, E]
-   */
-  static float auxiliaryLoss(long[] counts, float[] scores, int tokens) {
-    double sum = 0;
-    for (int i = 0; i < scores.length; i++) {
-      sum += (double) scores[i] * counts[i % counts.length];
-    }
-    return (float) (counts.length * sum / ((double) tokens * tokens));
+    return ours.withRoutes(expert, slot, gate);
   }
 }

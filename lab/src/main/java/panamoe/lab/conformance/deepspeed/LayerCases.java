@@ -1,10 +1,13 @@
 package panamoe.lab.conformance.deepspeed;
 
 import java.util.Arrays;
-import panamoe.backend.GateKernels;
-import panamoe.backend.GateSettings;
+import java.util.List;
+import panamoe.backend.Backend;
+import panamoe.backend.Backends;
 import panamoe.backend.GateSettings.DropPolicy;
 import panamoe.backend.Routes;
+import panamoe.comm.ThreadWorld;
+import panamoe.comm.exchange.Strategy;
 import panamoe.config.GateConfig;
 import panamoe.config.MoeConfig;
 import panamoe.lab.conformance.replay.BlockReplay;
@@ -15,10 +18,11 @@ import panamoe.lab.conformance.replay.Replay;
 import panamoe.lab.conformance.replay.RouteTable;
 import panamoe.lab.conformance.replay.WeightMap;
 import panamoe.moe.MoeLayer;
-import panamoe.op.GateOp;
 import panamoe.op.Pass;
 import panamoe.op.Tape;
+import panamoe.parallel.Overlap;
 import panamoe.parallel.Ranks;
+import panamoe.parallel.Topology;
 import panamoe.tensor.Tensor;
 
 /**
@@ -35,13 +39,14 @@ public final class LayerCases {
   private final MoeConfig config;
   private final boolean[] used;
   private final int tokens;
+  private final RecordedGate gate;
 
   private LayerCases(Replay replay, Ranks ranks) {
     this.replay = replay;
     this.ranks = ranks;
     this.golden = replay.golden();
     this.tokens = golden.size("logits", 0);
-    this.used = UnusedTokens.used(golden);
+    this.used = RecordedGate.used(golden);
     int topK = golden.hyper("k").asInt();
     boolean residual = golden.hyper("residual").asBoolean();
     this.config =
@@ -53,15 +58,44 @@ public final class LayerCases {
             gate(topK),
             null,
             residual ? new MoeConfig.Residual(golden.hyper("F").asInt()) : null);
+    this.gate = new RecordedGate(replay, config.gate());
   }
 
   public static void layer(Replay replay) {
-    layer(replay, Ranks.alone());
+    new LayerCases(replay, Ranks.alone()).compare();
   }
 
-  /** What one of several ranks recorded; each replays its own at the same time. */
-  static void layer(Replay replay, Ranks ranks) {
-    new LayerCases(replay, ranks).compare();
+  /**
+   * The layer whose experts are on several processes, replayed on as many ranks as threads: each
+   * compares what its process recorded.
+   */
+  public static void expertParallel(Replay replay) {
+    GoldenFile golden = replay.golden();
+    int world = 0;
+    while (golden.has(prefix(world) + "x")) {
+      world++;
+    }
+    Topology topology = new Topology(world, golden.hyper("ep").asInt(), 1, 1);
+    List<Replay> replays =
+        ThreadWorld.of(world)
+            .run(
+                rank -> {
+                  Ranks ranks = new Ranks(topology, rank, Strategy.FLAT, Overlap.NONE);
+                  try (GoldenFile recorded = golden.part(prefix(rank.rank()));
+                      Backend backend = Backends.open(replay.backend().name(), 1);
+                      Replay ofRank = new Replay(recorded, backend)) {
+                    new LayerCases(ofRank, ranks).compare();
+                    ranks.close();
+                    return ofRank; // what it found outlives its tensors
+                  }
+                });
+    for (int rank = 0; rank < world; rank++) {
+      replay.include(prefix(rank), replays.get(rank));
+    }
+  }
+
+  private static String prefix(int rank) {
+    return "rank" + rank + ".";
   }
 
   private void compare() {
@@ -69,7 +103,10 @@ public final class LayerCases {
       Tensor x = replay.rows("x");
       Pass pass = block.pass();
       Tensor gateInput = jittered(pass, x);
-      Tensor out = block.layer().forward(pass, x, gateInput, mask(), noise(), priority());
+      Tensor out =
+          block
+              .layer()
+              .forward(pass, x, gateInput, replay.mask(used), gate.noise(), gate.priority());
       compareDecision(block.routes());
       if (used != null) {
         takeOffUnused();
@@ -94,24 +131,12 @@ public final class LayerCases {
         .put("coefficient.bias", "coefficient.bias");
   }
 
+  /** The peer's largest queue is that of all ranks that share the experts. */
   private void compareDecision(RouteTable routes) {
-    boolean drops = config.gate().capacity().policy() != DropPolicy.DROPLESS;
-    replay.exact(
-        "capacity",
-        new long[] {
-          drops ? config.gate().capacity(tokens, config.experts(), true) : largestCount(routes)
-        });
+    long[] counts = ranks.experts(config.experts()).group().allGather(routes.largestCount());
+    gate.compareCapacity(Arrays.stream(counts).max().orElseThrow());
     replay.exact("exp_counts", routes.counts());
     DeepSpeedRoutes.compare(replay, routes, true);
-  }
-
-  /**
-   * Without dropping the peer's capacity is the largest queue of any expert on any rank that shares
-   * the experts.
-   */
-  private long largestCount(RouteTable routes) {
-    long[] counts = ranks.experts(config.experts()).group().allGather(routes.largestCount());
-    return Arrays.stream(counts).max().orElseThrow();
   }
 
   /**
@@ -139,10 +164,8 @@ public final class LayerCases {
     }
     replay.expect("grad." + GATE, gateGradient);
     replay.expect("grad_x", inputGradient);
-    replay
-        .comparison()
-        .note(
-            "gradient of l_aux by unused tokens, which ours has not, taken off the recorded ones");
+    replay.note(
+        "gradient of l_aux by unused tokens, which ours has not, taken off the recorded ones");
   }
 
   private float[] gateInput() {
@@ -167,7 +190,10 @@ public final class LayerCases {
     for (float factor : factors) {
       raw |= factor < 0.98f;
     }
-    return raw ? Layouts.shifted(Layouts.scaled(factors, 0.02), 0.99f) : factors;
+    for (int i = 0; raw && i < factors.length; i++) {
+      factors[i] = (float) (factors[i] * 0.02) + 0.99f;
+    }
+    return factors;
   }
 
   /**
@@ -178,34 +204,18 @@ public final class LayerCases {
     Tensor x = replay.tensor(gateInput(), tokens, golden.hyper("H").asInt());
     replay.close("logits", block.logits(x).toFloats());
 
-    Pass pass = replay.freshPass();
+    replay.freshPass();
     Tensor logits = replay.input("logits");
-    GateSettings settings = config.gate().settings(tokens, config.experts(), true);
-    float coefficient = (float) config.gate().loss().auxiliary();
-    Routes routes =
-        GateOp.forward(
-            pass,
-            settings,
-            new GateKernels.Inputs(logits, mask(), null, noise(), priority()),
-            coefficient,
-            0);
+    Routes routes = gate.route(logits, used, config.gate().loss().auxiliary());
     float auxiliary = routes.losses().getFloat(0);
     replay.backward(routes.weight(), block.weightGradient());
     float[] recorded = golden.floats("grad_logits");
-    float[] gradient = replay.gradientOfInput(logits);
+    float[] gradient = replay.gradientOf(logits);
     if (used != null) {
       recorded = Layouts.cleared(recorded, used);
-      RouteTable all =
-          RouteTable.of(
-              GateOp.forward(
-                  replay.freshPass(),
-                  settings,
-                  new GateKernels.Inputs(replay.input("logits"), null, null, noise(), priority()),
-                  0,
-                  0));
-      auxiliary = DeepSpeedRoutes.auxiliaryLoss(block.routes().counts(), all.scores(), tokens);
+      auxiliary = gate.auxiliaryLoss(block.routes().counts());
     }
-    replay.comparison().close("grad_logits", recorded, gradient);
+    replay.close("grad_logits", recorded, gradient);
     replay.close("l_aux", auxiliary);
     // From our output the objective would repeat "out"; from the recorded one it checks the
     // auxiliary part.
@@ -233,22 +243,6 @@ public final class LayerCases {
     return replay.tensor(values, x.shape());
   }
 
-  private Tensor mask() {
-    return used == null ? null : replay.mask(used);
-  }
-
-  private Tensor noise() {
-    if (golden.has("gumbel")) {
-      return replay.input("gumbel");
-    }
-    // Second choices by logits, as the peer compares them.
-    return config.gate().topK() == 2 ? replay.constant(0, tokens, config.experts()) : null;
-  }
-
-  private Tensor priority() {
-    return golden.has("rts_uniform") ? replay.input("rts_uniform") : null;
-  }
-
   /**
    * The peer selects at random in evaluation too, and there takes another capacity factor; ours
    * never does the first. So an evaluation is replayed as a training pass with the evaluation's
@@ -264,14 +258,14 @@ public final class LayerCases {
               case 2 -> DropPolicy.POSITION;
               default -> DropPolicy.PROBABILITY;
             };
-    double part = used == null ? 1 : UnusedTokens.usedPart(used);
-    // The peer's means are over all tokens, ours over the used: see UnusedTokens.
-    return DeepSpeedGate.of(topK)
-        .config(
-            topK,
-            policy,
-            factor,
-            golden.hyper("min_capacity").asInt(),
-            golden.hyper("aux_coef").asDouble() * part * part);
+    double part = RecordedGate.usedPart(used);
+    // The peer's means are over all tokens, ours over the used.
+    return RecordedGate.config(
+        Math.min(topK, RecordedGate.ANY_K),
+        topK,
+        policy,
+        factor,
+        golden.hyper("min_capacity").asInt(),
+        golden.hyper("aux_coef").asDouble() * part * part);
   }
 }

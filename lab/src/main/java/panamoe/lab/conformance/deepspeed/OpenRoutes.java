@@ -82,11 +82,9 @@ final class OpenRoutes {
     float[] actualWeights = new float[recorded.length];
     for (int s = 0; s < ours.tokens(); s++) {
       for (int route = s * topK; route < (s + 1) * topK; route++) {
-        replay
-            .comparison()
-            .require(
-                recorded[route] < 0 || mayChoose(s, (int) recorded[route]),
-                "token " + s + " prefers other experts to the recorded " + recorded[route]);
+        replay.require(
+            recorded[route] < 0 || mayChoose(s, (int) recorded[route]),
+            "token " + s + " prefers other experts to the recorded " + recorded[route]);
       }
       if (isWhole(recorded, s)) {
         sortedScores(recorded, s, expectedScores);
@@ -97,8 +95,8 @@ final class OpenRoutes {
         }
       }
     }
-    replay.comparison().close("scores of route_expert", expectedScores, actualScores);
-    replay.comparison().close("route_gate by size", expectedWeights, actualWeights);
+    replay.close("scores of route_expert", expectedScores, actualScores);
+    replay.close("route_gate by size", expectedWeights, actualWeights);
   }
 
   /**
@@ -119,28 +117,24 @@ final class OpenRoutes {
         least += mustChoose(s, e) ? 1 : 0;
         most += mayChoose(s, e) ? 1 : 0;
       }
-      replay
-          .comparison()
-          .require(
-              least <= counts[e] && counts[e] <= most,
-              "exp_counts["
-                  + e
-                  + "] is recorded as "
-                  + counts[e]
-                  + ", but "
-                  + least
-                  + " to "
-                  + most
-                  + " tokens ask for this expert");
+      replay.require(
+          least <= counts[e] && counts[e] <= most,
+          "exp_counts["
+              + e
+              + "] is recorded as "
+              + counts[e]
+              + ", but "
+              + least
+              + " to "
+              + most
+              + " tokens ask for this expert");
       if (counts[e] != ours.counts()[e]) {
         expectedKept[e] = Math.min(ours.counts()[e], capacity);
       }
     }
-    replay
-        .comparison()
-        .exact(
-            "sum of exp_counts", Arrays.stream(counts).sum(), Arrays.stream(ours.counts()).sum());
-    replay.comparison().exact("routes kept by each expert", expectedKept, ours.kept());
+    replay.exact(
+        "sum of exp_counts", Arrays.stream(counts).sum(), Arrays.stream(ours.counts()).sum());
+    replay.exact("routes kept by each expert", expectedKept, ours.kept());
   }
 
   private boolean mayChoose(int s, int e) {

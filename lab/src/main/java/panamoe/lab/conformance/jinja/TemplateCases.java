@@ -11,11 +11,11 @@ import java.time.LocalDateTime;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.Stream;
 import panamoe.conversation.template.ChatTemplate;
 import panamoe.conversation.template.TemplateException;
 import panamoe.io.StrictJson;
 import panamoe.lab.conformance.replay.CaseResult;
+import panamoe.lab.conformance.replay.Conformance;
 
 /**
  * What Jinja2 made of conversations by released models' chat templates: a folder with {@code
@@ -40,13 +40,9 @@ public final class TemplateCases {
 
   /** The folders of such cases under {@code root}, which exists. */
   public static List<Path> folders(Path root) throws IOException {
-    try (Stream<Path> files = Files.walk(root)) {
-      return files
-          .filter(file -> file.endsWith(CONVERSATIONS) && Files.isRegularFile(file))
-          .map(Path::getParent)
-          .sorted()
-          .toList();
-    }
+    return Conformance.files(root, CONVERSATIONS, file -> file.endsWith(CONVERSATIONS)).stream()
+        .map(Path::getParent)
+        .toList();
   }
 
   /**

@@ -52,11 +52,9 @@ public final class BlockFormatCases {
       ratios += own == ggml ? 1 : own / ggml;
     }
     double mean = ratios / rows;
-    replay
-        .comparison()
-        .require(
-            mean <= MOST_ERROR,
-            "rounded rows have " + mean + " times ggml's error, expected at most " + MOST_ERROR);
+    replay.require(
+        mean <= MOST_ERROR,
+        "rounded rows have " + mean + " times ggml's error, expected at most " + MOST_ERROR);
   }
 
   /** Root of the mean square. */
@@ -78,7 +76,7 @@ public final class BlockFormatCases {
       }
       MemorySegment to = arena.allocate(ValueLayout.JAVA_FLOAT, floats.length);
       type.decode(from, to);
-      replay.comparison().exact(expected, bits(floats), bits(to.toArray(ValueLayout.JAVA_FLOAT)));
+      replay.exact(expected, bits(floats), bits(to.toArray(ValueLayout.JAVA_FLOAT)));
     }
   }
 

@@ -6,6 +6,9 @@ import java.util.Locale;
 import panamoe.lab.conformance.replay.GoldenFile;
 import panamoe.lab.conformance.replay.ModelReplay;
 import panamoe.lab.conformance.replay.Replay;
+import panamoe.open.ModelFolder;
+import panamoe.param.WeightTypes;
+import panamoe.tensor.DType;
 
 /**
  * Whole models in GGUF, whose files lie beside the case. What llama.cpp computed from weights
@@ -19,15 +22,22 @@ public final class GgufCases {
    */
   private static final double FLIPS = 0.1;
 
+  private static final String PROMPT = "prompt_ids";
+  private static final String LOGITS = "logits_f32";
+
   private GgufCases() {}
 
   /** The logits of a prompt, and of a text that is written greedily after it. */
   public static void model(Replay replay) {
-    try (ModelReplay model = open(replay)) {
-      model.compare("logits_f32", model.logits(replay.golden().longs("prompt_ids")));
+    ModelFolder folder = folder(replay.golden());
+    try (ModelReplay model = new ModelReplay(replay, folder)) {
+      replay.closeLogits(LOGITS, model.logits(replay.golden().longs(PROMPT)));
       greedy(replay, model, "");
     }
-    stored(replay);
+    WeightTypes stored = folder.typesAsStored(DType.FLOAT32);
+    if (replay.backend().onHost() && stored.quantized()) {
+      stored(replay, folder, stored);
+    }
   }
 
   /**
@@ -35,28 +45,41 @@ public final class GgufCases {
    * activations at most twice as far as llama.cpp's, which rounds them too, in the rows whose
    * experts rounding cannot change.
    */
-  private static void stored(Replay replay) {
+  private static void stored(Replay replay, ModelFolder folder, WeightTypes types) {
+    long[] prompt = replay.golden().longs(PROMPT);
+    try (ModelReplay model = new ModelReplay(replay.backend(), folder, types.withExact(true))) {
+      replay.closeLogits(LOGITS, model.logits(prompt));
+    }
+    try (ModelReplay model = new ModelReplay(replay.backend(), folder, types.withExact(false))) {
+      compareRounded(replay, model.logits(prompt), leftOut(replay, prompt.length));
+    }
+  }
+
+  /**
+   * @param leftOut by row whether it is not compared
+   */
+  private static void compareRounded(Replay replay, float[] logits, boolean[] leftOut) {
     GoldenFile golden = replay.golden();
-    ModelReplay.asStored(replay, file(golden), true)
-        .ifPresent(
-            model -> {
-              try (model) {
-                model.compare("logits_f32", model.logits(golden.longs("prompt_ids")));
-              }
-            });
-    ModelReplay.asStored(replay, file(golden), false)
-        .ifPresent(
-            model -> {
-              try (model) {
-                long[] prompt = golden.longs("prompt_ids");
-                model.compareRounded(
-                    "logits_f32",
-                    model.logits(prompt),
-                    leftOut(replay, prompt.length),
-                    2 * golden.setting("logits_vs_logits_f32_max_abs").asDouble(),
-                    2 * golden.setting("logits_vs_logits_f32_rms").asDouble());
-              }
-            });
+    double most = 2 * golden.setting("logits_vs_logits_f32_max_abs").asDouble();
+    double rms = 2 * golden.setting("logits_vs_logits_f32_rms").asDouble();
+    float[] recorded = golden.floats(LOGITS);
+    int vocabulary = logits.length / leftOut.length;
+    double largest = 0;
+    double squares = 0;
+    int compared = 0;
+    for (int i = 0; i < logits.length; i++) {
+      if (leftOut[i / vocabulary]) {
+        continue;
+      }
+      compared++;
+      double apart = (double) recorded[i] - logits[i];
+      largest = Math.max(largest, Math.abs(apart));
+      squares += apart * apart;
+    }
+    double found = Math.sqrt(squares / compared); // NaN, which fails, if all rows were left out
+    replay.require(
+        recorded.length == logits.length && largest <= most && found <= rms,
+        LOGITS + " of stored blocks differ by " + largest + ", rms " + found);
   }
 
   /** Which rows have a gap between chosen experts and others that rounding may close. */
@@ -68,15 +91,13 @@ public final class GgufCases {
         double gap = gap(replay.golden(), layer, row);
         if (gap < FLIPS) {
           leftOut[row] = true;
-          replay
-              .comparison()
-              .note(
-                  String.format(
-                      Locale.ROOT,
-                      "row %d is not compared beside int8 activations: router gap %.3f in layer %d",
-                      row,
-                      gap,
-                      layer));
+          replay.note(
+              String.format(
+                  Locale.ROOT,
+                  "row %d is not compared beside int8 activations: router gap %.3f in layer %d",
+                  row,
+                  gap,
+                  layer));
         }
       }
     }
@@ -99,33 +120,31 @@ public final class GgufCases {
 
   /** The prompts of chats, of which only the last row was recorded. */
   public static void texts(Replay replay) {
-    try (ModelReplay model = open(replay)) {
-      for (int i = 0; i < replay.golden().setting("cases").size(); i++) {
+    GoldenFile golden = replay.golden();
+    try (ModelReplay model = new ModelReplay(replay, folder(golden))) {
+      for (int i = 0; i < golden.setting("cases").size(); i++) {
         String prefix = i + ".";
-        float[] logits = model.logits(replay.golden().longs(prefix + "prompt_ids"));
-        int vocabulary = replay.golden().size(prefix + "logits_f32", 1);
-        model.compare(
-            prefix + "logits_f32",
-            Arrays.copyOfRange(logits, logits.length - vocabulary, logits.length));
+        float[] logits = model.logits(golden.longs(prefix + PROMPT));
+        int from = logits.length - golden.size(prefix + LOGITS, 1);
+        replay.closeLogits(prefix + LOGITS, Arrays.copyOfRange(logits, from, logits.length));
         greedy(replay, model, prefix);
       }
     }
   }
 
-  private static ModelReplay open(Replay replay) {
-    return new ModelReplay(replay, file(replay.golden()));
-  }
-
-  private static Path file(GoldenFile golden) {
+  /** Of the model whose first file the case names. */
+  private static ModelFolder folder(GoldenFile golden) {
     Path first = Path.of(golden.setting("files").path(0).asText());
-    return golden.path().toAbsolutePath().resolveSibling(first.getFileName());
+    return ModelFolder.open(golden.path().toAbsolutePath().resolveSibling(first.getFileName()));
   }
 
   private static void greedy(Replay replay, ModelReplay model, String prefix) {
-    GoldenFile golden = replay.golden();
-    int count = golden.size(prefix + "greedy_ids", 0);
-    ModelReplay.Written written = model.greedy(golden.longs(prefix + "prompt_ids"), count);
-    replay.exact(prefix + "greedy_ids", written.ids());
-    model.compare(prefix + "greedy_logits_f32", written.logits());
+    long[] prompt = replay.golden().longs(prefix + PROMPT);
+    int count = replay.golden().size(prefix + "greedy_ids", 0);
+    ModelReplay.Written written = model.greedy(prompt, count);
+    replay.exact(
+        prefix + "greedy_ids",
+        Arrays.copyOfRange(written.text(), prompt.length, written.text().length));
+    replay.closeLogits(prefix + "greedy_logits_f32", written.logits());
   }
 }

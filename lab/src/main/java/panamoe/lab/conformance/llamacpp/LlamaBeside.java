@@ -8,18 +8,16 @@ import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Random;
+import java.util.stream.IntStream;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.StoredType;
 import panamoe.checkpoint.TensorFiles;
-import panamoe.engine.EngineConfig;
-import panamoe.engine.schedule.ModelRunner;
-import panamoe.engine.schedule.StepRows;
+import panamoe.lab.conformance.replay.ModelReplay;
 import panamoe.lab.peer.PeerProcess;
-import panamoe.model.LanguageModel;
-import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
@@ -144,24 +142,15 @@ public final class LlamaBeside {
   /** Our logits that would choose each of {@code written}. */
   private static float[][] logits(
       ModelFolder folder, Backend backend, WeightTypes types, int[] prompt, int[] written) {
-    int count = prompt.length + written.length - 1;
-    float[][] logits = new float[written.length][folder.config().vocabulary()];
-    try (LanguageModel model =
-            folder.load(backend, InferenceSettings.of(types), new ArrayList<>());
-        ModelRunner runner =
-            new ModelRunner(backend, model, new EngineConfig(1, count, 1, count, 0, false, 0))) {
-      StepRows rows = new StepRows(count);
-      rows.change(0, 0, 0);
-      for (int position = 0; position < count; position++) {
-        int after = position - prompt.length;
-        rows.add(after < 0 ? prompt[position] : written[after], 0, position);
-        if (after >= -1) {
-          rows.want();
-        }
-      }
-      runner.run(rows);
+    IntStream text = IntStream.concat(Arrays.stream(prompt), Arrays.stream(written));
+    long[] read = text.limit(prompt.length + written.length - 1).asLongStream().toArray();
+    int vocabulary = folder.config().vocabulary();
+    float[][] logits = new float[written.length][];
+    try (ModelReplay model = new ModelReplay(backend, folder, types)) {
+      float[] all = model.logits(read);
       for (int i = 0; i < logits.length; i++) {
-        runner.logits(i, logits[i]);
+        int from = (prompt.length - 1 + i) * vocabulary;
+        logits[i] = Arrays.copyOfRange(all, from, from + vocabulary);
       }
     }
     return logits;

@@ -20,7 +20,6 @@ import panamoe.lab.conformance.replay.WeightMap;
 import panamoe.moe.MoeLayer;
 import panamoe.op.LinearOp;
 import panamoe.op.Pass;
-import panamoe.parallel.Ranks;
 import panamoe.param.Declarations;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -80,15 +79,12 @@ public final class MegaBlocksCases {
 
   private GateConfig gate() {
     boolean sums = golden.hyper("norm").asDouble() == 1;
-    return new GateConfig(
-        topK,
-        false,
-        Score.SOFTMAX,
-        GateConfig.Choice.BEST,
-        new GateConfig.RouteWeight(
-            sums ? Normalization.CHOSEN : Normalization.RAW, 0, 0, isEuclidean() ? 1 : expertScale),
-        capacity(),
-        new GateConfig.Loss(true, AUXILIARY, Z));
+    Normalization normalization = sums ? Normalization.CHOSEN : Normalization.RAW;
+    double scale = isEuclidean() ? 1 : expertScale;
+    return Gates.dropless(
+            topK, false, Score.SOFTMAX, new GateConfig.RouteWeight(normalization, 0, 0, scale))
+        .withCapacity(capacity())
+        .withLoss(new GateConfig.Loss(true, AUXILIARY, Z));
   }
 
   /** The peer truncates its capacity, ours is rounded up: here it is a number. */
@@ -98,9 +94,7 @@ public final class MegaBlocksCases {
       return GateConfig.Capacity.DROPLESS;
     }
     long capacity = (long) (factor * topK * x.size(0) / golden.hyper("E").asInt());
-    replay
-        .comparison()
-        .exact("expert_capacity", golden.setting("expert_capacity").asLong(), capacity);
+    replay.exact("expert_capacity", golden.setting("expert_capacity").asLong(), capacity);
     return Gates.first(capacity, QueueOrder.TOKEN_MAJOR);
   }
 
@@ -115,8 +109,7 @@ public final class MegaBlocksCases {
   }
 
   private void compare() {
-    try (BlockReplay<Layer> block =
-        new BlockReplay<>(replay, Ranks.alone(), weights(), this::layer)) {
+    try (BlockReplay<Layer> block = new BlockReplay<>(replay, weights(), this::layer)) {
       Pass pass = block.pass();
       Tensor out = block.layer().forward(pass, x, biasRows(pass));
       boolean drops = config.gate().capacity().policy() != DropPolicy.DROPLESS;

@@ -34,7 +34,11 @@ public final class BlockReplay<L> implements RouteObserver, AutoCloseable {
   private float[] weightGradient;
 
   /** The layer that {@code declare} makes. */
-  public BlockReplay(
+  public BlockReplay(Replay replay, WeightMap weights, Function<Declarations, L> declare) {
+    this(replay, Ranks.alone(), weights, declare);
+  }
+
+  private BlockReplay(
       Replay replay, Ranks ranks, WeightMap weights, Function<Declarations, L> declare) {
     this.replay = replay;
     this.weights = weights;
@@ -75,7 +79,7 @@ public final class BlockReplay<L> implements RouteObserver, AutoCloseable {
   public void observe(int index, Routes decided) {
     routes = RouteTable.of(decided);
     // Recorded after the gate and before dispatch: it runs when the gradient is whole.
-    replay.pass().tape().record(() -> weightGradient = replay.gradientOfInput(decided.weight()));
+    replay.pass().tape().record(() -> weightGradient = replay.gradientOf(decided.weight()));
   }
 
   /** What the layer's gate decided last. */
@@ -123,7 +127,7 @@ public final class BlockReplay<L> implements RouteObserver, AutoCloseable {
   public void compare(Tensor x, Tensor out) {
     replay.close("out", out.toFloats());
     replay.backward(out, replay.golden().floats("upstream"));
-    replay.close("grad_x", replay.gradientOfInput(x));
+    replay.close("grad_x", replay.gradientOf(x));
     compareGradients();
   }
 

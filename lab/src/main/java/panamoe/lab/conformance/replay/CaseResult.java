@@ -1,7 +1,9 @@
 package panamoe.lab.conformance.replay;
 
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 
 /**
  * What became of one recorded case.
@@ -39,6 +41,27 @@ public record CaseResult(
 
   public boolean passed() {
     return failures.isEmpty() && skipped.isEmpty();
+  }
+
+  /**
+   * The case as it is written as JSON.
+   *
+   * @param device that computed it
+   */
+  public Map<String, Object> json(String device) {
+    Map<String, Object> line = new LinkedHashMap<>();
+    line.put("name", name);
+    line.put("device", device);
+    line.put("passed", passed());
+    line.put("max_abs_error", largestError);
+    line.put("max_abs_error_in", largestErrorIn);
+    line.put("tolerance", Comparison.TOLERANCE);
+    line.put("failures", failures);
+    line.put("notes", notes);
+    if (!skipped.isEmpty()) {
+      line.put("skipped", skipped);
+    }
+    return line;
   }
 
   /** The case in one line. */

@@ -8,7 +8,7 @@ import java.util.List;
  * {@code 1e-4 |x| + 1e-5 max(1, m)} from the expected x, m being the largest |x| of the tensor: a
  * small element next to large ones carries the rounding of the large ones.
  */
-public final class Comparison {
+public class Comparison {
   private static final double ABSOLUTE = 1e-5;
   private static final double RELATIVE = 1e-4;
 

@@ -6,7 +6,10 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Map;
+import java.util.Optional;
+import java.util.function.Consumer;
+import java.util.function.Function;
+import java.util.function.Predicate;
 import java.util.stream.Stream;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.CheckpointException;
@@ -18,13 +21,14 @@ public final class Conformance {
 
   private final Path folder;
   private final Backend backend;
-  private final Map<String, CaseKind> kinds;
+  private final Function<GoldenFile, Optional<Consumer<Replay>>> kinds;
 
   /**
    * @param folder names of cases are relative to it
-   * @param kinds how each kind of case is replayed, by {@code op} in the metadata
+   * @param kinds how a case is replayed; empty if nothing knows
    */
-  public Conformance(Path folder, Backend backend, Map<String, CaseKind> kinds) {
+  public Conformance(
+      Path folder, Backend backend, Function<GoldenFile, Optional<Consumer<Replay>>> kinds) {
     this.folder = folder;
     this.backend = backend;
     this.kinds = kinds;
@@ -41,14 +45,19 @@ public final class Conformance {
     if (!Files.isDirectory(folder)) {
       throw new NotDirectoryException(folder.toString());
     }
+    return files(
+        folder,
+        SUFFIX,
+        file -> file.getFileName().toString().startsWith("golden") || !GoldenFile.isOfModel(file));
+  }
+
+  /** The wanted files under a folder whose names end so, in the order of their names. */
+  public static List<Path> files(Path folder, String suffix, Predicate<Path> wanted)
+      throws IOException {
     try (Stream<Path> files = Files.walk(folder)) {
       return files
-          .filter(
-              file -> file.getFileName().toString().endsWith(SUFFIX) && Files.isRegularFile(file))
-          .filter(
-              file ->
-                  file.getFileName().toString().startsWith("golden")
-                      || !Files.exists(file.resolveSibling("config.json")))
+          .filter(file -> file.getFileName().toString().endsWith(suffix))
+          .filter(file -> Files.isRegularFile(file) && wanted.test(file))
           .sorted()
           .toList();
     }
@@ -59,16 +68,16 @@ public final class Conformance {
     String relative = folder.relativize(file).toString();
     String name = relative.substring(0, relative.length() - SUFFIX.length());
     try (GoldenFile golden = new GoldenFile(file)) {
-      CaseKind kind = kinds.get(golden.kind());
-      if (kind == null) {
+      Optional<Consumer<Replay>> kind = kinds.apply(golden);
+      if (kind.isEmpty()) {
         return CaseResult.failed(name, "unknown case kind '" + golden.kind() + "'");
       }
-      Comparison comparison = new Comparison();
-      try (Replay replay = new Replay(golden, backend, comparison)) {
-        kind.replay(replay);
+      try (Replay replay = new Replay(golden, backend)) {
+        kind.get().accept(replay);
         for (String tensor : golden.unread()) {
-          comparison.require(false, tensor + " is recorded and not compared");
+          replay.require(false, tensor + " is recorded and not compared");
         }
+        return replay.result(name);
       } catch (NotDescribed e) {
         return CaseResult.skipped(name, e.getMessage());
       } catch (RuntimeException e) {
@@ -77,7 +86,6 @@ public final class Conformance {
             e instanceof CommunicationException && e.getCause() != null ? e.getCause() : e;
         return CaseResult.failed(name, isWorded(told) ? told.getMessage() : golden.misfit());
       }
-      return comparison.result(name);
     } catch (CheckpointException e) {
       return CaseResult.failed(name, e.getMessage());
     }

@@ -8,20 +8,29 @@ import panamoe.config.GateConfig;
 
 /** Gates that several peers have. */
 public final class Gates {
-  /** Factors of 0 in the objective; the auxiliary loss counts all choices. */
-  public static final GateConfig.Loss NO_LOSS = new GateConfig.Loss(true, 0, 0);
-
   private Gates() {}
 
   /** Every token to its k best of softmax scores, nothing dropped. */
   public static GateConfig softmax(int topK, Normalization normalization) {
-    return dropless(topK, Score.SOFTMAX, GateConfig.RouteWeight.of(normalization));
+    return dropless(topK, false, Score.SOFTMAX, GateConfig.RouteWeight.of(normalization));
   }
 
-  /** Every token to its k best, nothing dropped. */
-  public static GateConfig dropless(int topK, Score score, GateConfig.RouteWeight weight) {
+  /**
+   * Every token to its k best, nothing dropped; factors of 0 in the objective, and the auxiliary
+   * loss counts all choices.
+   *
+   * @param bias whether the router has one
+   */
+  public static GateConfig dropless(
+      int topK, boolean bias, Score score, GateConfig.RouteWeight weight) {
     return new GateConfig(
-        topK, false, score, GateConfig.Choice.BEST, weight, GateConfig.Capacity.DROPLESS, NO_LOSS);
+        topK,
+        bias,
+        score,
+        GateConfig.Choice.BEST,
+        weight,
+        GateConfig.Capacity.DROPLESS,
+        new GateConfig.Loss(true, 0, 0));
   }
 
   /**

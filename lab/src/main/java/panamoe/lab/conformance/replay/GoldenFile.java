@@ -3,6 +3,7 @@ package panamoe.lab.conformance.replay;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Deque;
@@ -89,12 +90,21 @@ public final class GoldenFile implements AutoCloseable {
 
   /** A setting of the case. */
   public JsonNode setting(String name) {
-    JsonNode value = settings.get(name);
-    if (value == null) {
-      throw new CheckpointException(path() + ": 'golden' in the metadata has no '" + name + "'");
-    }
-    remember("the setting " + name + " = " + value);
-    return value;
+    return required(settings, "golden", "", name);
+  }
+
+  /** Whether the case is of the model in whose folder it lies. */
+  public boolean isOfModel() {
+    return isOfModel(path());
+  }
+
+  static boolean isOfModel(Path file) {
+    return Files.exists(file.resolveSibling("config.json"));
+  }
+
+  /** Whether the case has a setting. */
+  public boolean states(String name) {
+    return settings.has(name);
   }
 
   /** A setting that not all cases of a kind have; a missing node without it. */
@@ -104,12 +114,22 @@ public final class GoldenFile implements AutoCloseable {
 
   /** A hyper-parameter: an entry of the setting {@code hyper}. */
   public JsonNode hyper(String name) {
-    JsonNode value = setting("hyper").get(name);
+    return required(setting("hyper"), "hyper", "hyper.", name);
+  }
+
+  private JsonNode required(JsonNode values, String what, String prefix, String name) {
+    JsonNode value = values.get(name);
     if (value == null) {
-      throw new CheckpointException(path() + ": 'hyper' in the metadata has no '" + name + "'");
+      throw new CheckpointException(
+          path() + ": '" + what + "' in the metadata has no '" + name + "'");
     }
-    remember("the setting hyper." + name + " = " + value);
+    remember("the setting " + prefix + name + " = " + value);
     return value;
+  }
+
+  /** A hyper-parameter that not all cases of a kind have; a missing node without it. */
+  public JsonNode optionalHyper(String name) {
+    return settings.path("hyper").path(name);
   }
 
   public boolean has(String tensor) {
@@ -160,6 +180,19 @@ public final class GoldenFile implements AutoCloseable {
 
   public long[] longs(String tensor) {
     return reader.longs(remembered(tensor));
+  }
+
+  /** Whether each number is not 0; null where the case has no such tensor. */
+  public boolean[] flags(String tensor) {
+    if (!has(tensor)) {
+      return null;
+    }
+    long[] numbers = longs(tensor);
+    boolean[] flags = new boolean[numbers.length];
+    for (int i = 0; i < flags.length; i++) {
+      flags[i] = numbers[i] != 0;
+    }
+    return flags;
   }
 
   private String remembered(String tensor) {

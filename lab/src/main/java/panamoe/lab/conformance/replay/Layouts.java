@@ -38,14 +38,6 @@ public final class Layouts {
     return result;
   }
 
-  public static float[] shifted(float[] values, float summand) {
-    float[] result = new float[values.length];
-    for (int i = 0; i < values.length; i++) {
-      result[i] = values[i] + summand;
-    }
-    return result;
-  }
-
   /** A table [S, N] with zeros in the rows that are not used. */
   public static float[] cleared(float[] table, boolean[] used) {
     float[] cleared = table.clone();

@@ -1,10 +1,9 @@
 package panamoe.lab.conformance.replay;
 
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Optional;
+import panamoe.backend.Backend;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.schedule.ModelRunner;
 import panamoe.engine.schedule.StepRows;
@@ -19,51 +18,29 @@ import panamoe.tensor.DType;
  * the cache that texts are written with.
  */
 public final class ModelReplay implements AutoCloseable {
-  /** Largest difference of logits, absolute. */
-  private static final double LOGITS = 1e-4;
-
   /**
    * A text that was written greedily.
    *
-   * @param ids of the tokens that were written
-   * @param logits [ids, V], that each was chosen by
+   * @param text with what it was written after
+   * @param logits [N, V], by which each of the N tokens written was chosen
    */
-  public record Written(long[] ids, float[] logits) {}
+  public record Written(long[] text, float[] logits) {}
 
-  private final Replay replay;
+  private final Backend backend;
   private final LanguageModel model;
 
-  /** With decoded weights. */
-  public ModelReplay(Replay replay, Path path) {
-    this(replay, ModelFolder.open(path));
-  }
-
+  /** With decoded weights, of which the loader must not warn. */
   public ModelReplay(Replay replay, ModelFolder folder) {
-    this.replay = replay;
+    this.backend = replay.backend();
     List<String> warnings = new ArrayList<>();
-    this.model = folder.load(replay.backend(), DType.FLOAT32, warnings);
-    replay.comparison().require(warnings.isEmpty(), String.join("; ", warnings));
+    this.model = folder.load(backend, DType.FLOAT32, warnings);
+    replay.require(warnings.isEmpty(), String.join("; ", warnings));
   }
 
-  private ModelReplay(Replay replay, LanguageModel model) {
-    this.replay = replay;
-    this.model = model;
-  }
-
-  /**
-   * With matrices in the blocks of the file; empty if it has none that are multiplied by.
-   *
-   * @param exact whether they are multiplied by rows that are not rounded
-   */
-  public static Optional<ModelReplay> asStored(Replay replay, Path path, boolean exact) {
-    ModelFolder folder = ModelFolder.open(path);
-    WeightTypes types = folder.typesAsStored(DType.FLOAT32).withExact(exact);
-    return replay.backend().onHost() && types.quantized()
-        ? Optional.of(
-            new ModelReplay(
-                replay,
-                folder.load(replay.backend(), InferenceSettings.of(types), new ArrayList<>())))
-        : Optional.empty();
+  /** With weights of these types. */
+  public ModelReplay(Backend backend, ModelFolder folder, WeightTypes types) {
+    this.backend = backend;
+    this.model = folder.load(backend, InferenceSettings.of(types), new ArrayList<>());
   }
 
   /** The logits after each token of a text [T, V]. */
@@ -123,7 +100,7 @@ public final class ModelReplay implements AutoCloseable {
       text = Arrays.copyOf(text, text.length + 1);
       text[text.length - 1] = largest(row);
     }
-    return new Written(Arrays.copyOfRange(text, 1, text.length), logits);
+    return new Written(text, logits);
   }
 
   private static int[] ints(long[] tokens) {
@@ -152,54 +129,12 @@ public final class ModelReplay implements AutoCloseable {
         text[computed] = largest(row);
       }
     }
-    return new Written(Arrays.copyOfRange(text, prompt.length, text.length), logits);
-  }
-
-  /** Compares logits with a recorded tensor. */
-  public void compare(String name, float[] logits) {
-    replay.close(name, logits);
-    float[] recorded = replay.golden().floats(name);
-    double most = 0;
-    for (int i = 0; i < Math.min(recorded.length, logits.length); i++) {
-      most = Math.max(most, Math.abs((double) recorded[i] - logits[i]));
-    }
-    replay.comparison().require(most <= LOGITS, name + " differ by " + most);
-  }
-
-  /**
-   * Compares logits with a recorded tensor of decoded weights.
-   *
-   * @param leftOut by row whether it is not compared
-   * @param most largest difference, absolute
-   * @param rms largest root of the mean of squared differences
-   */
-  public void compareRounded(
-      String name, float[] logits, boolean[] leftOut, double most, double rms) {
-    float[] recorded = replay.golden().floats(name);
-    int vocabulary = logits.length / leftOut.length;
-    double largest = 0;
-    double squares = 0;
-    int compared = 0;
-    for (int i = 0; i < logits.length; i++) {
-      if (leftOut[i / vocabulary]) {
-        continue;
-      }
-      compared++;
-      double apart = (double) recorded[i] - logits[i];
-      largest = Math.max(largest, Math.abs(apart));
-      squares += apart * apart;
-    }
-    double found = Math.sqrt(squares / compared); // NaN, which fails, if all rows were left out
-    replay
-        .comparison()
-        .require(
-            recorded.length == logits.length && largest <= most && found <= rms,
-            name + " of stored blocks differ by " + largest + ", rms " + found);
+    return new Written(text, logits);
   }
 
   private ModelRunner runner(int length) {
     EngineConfig one = new EngineConfig(1, length, 1, length, 0, false, 0);
-    return new ModelRunner(replay.backend(), model, one);
+    return new ModelRunner(backend, model, one);
   }
 
   private static int largest(float[] row) {

@@ -4,8 +4,13 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.IdentityHashMap;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import panamoe.backend.Backend;
+import panamoe.backend.GateKernels;
+import panamoe.backend.GateSettings;
+import panamoe.backend.Routes;
+import panamoe.op.GateOp;
 import panamoe.op.Gradient;
 import panamoe.op.Pass;
 import panamoe.op.Tape;
@@ -14,33 +19,31 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * One case under way: the recorded file, a training pass on the backend under test, and the
- * comparison so far.
+ * One case under way: the comparison so far, with the recorded file, and a training pass on the
+ * backend under test.
  */
-public final class Replay implements AutoCloseable {
+public final class Replay extends Comparison implements AutoCloseable {
+  /** Largest difference of logits, absolute. */
+  private static final double LOGITS = 1e-4;
+
   private final GoldenFile golden;
-  private final Comparison comparison;
   private final Backend backend;
   private final TensorScope scope;
   private final Map<Tensor, Gradient> gradients = new IdentityHashMap<>();
   private final Map<String, float[]> expected = new HashMap<>();
+  private final Map<String, Tensor> read = new LinkedHashMap<>();
   private Tape tape;
   private Pass pass;
 
-  public Replay(GoldenFile golden, Backend backend, Comparison comparison) {
+  public Replay(GoldenFile golden, Backend backend) {
     this.golden = golden;
     this.backend = backend;
-    this.comparison = comparison;
     this.scope = TensorScope.confined(backend);
     freshPass();
   }
 
   public GoldenFile golden() {
     return golden;
-  }
-
-  public Comparison comparison() {
-    return comparison;
   }
 
   public Backend backend() {
@@ -66,7 +69,9 @@ public final class Replay implements AutoCloseable {
 
   /** A recorded tensor as it is, FLOAT32. */
   public Tensor input(String name) {
-    return tensor(golden.floats(name), golden.shape(name));
+    Tensor input = tensor(golden.floats(name), golden.shape(name));
+    read.put(name, input);
+    return input;
   }
 
   /** A recorded activation [..., M] as rows [S, M]. */
@@ -93,18 +98,37 @@ public final class Replay implements AutoCloseable {
         .set(Arrays.stream(values).mapToInt(Math::toIntExact).toArray());
   }
 
-  /** Zeros and ones as UINT8. */
-  public Tensor mask(boolean[] values) {
-    byte[] bytes = new byte[values.length];
-    for (int i = 0; i < values.length; i++) {
-      bytes[i] = (byte) (values[i] ? 1 : 0);
+  /** Which tokens are used, as a gate takes it: UINT8; null for all. */
+  public Tensor mask(boolean[] used) {
+    if (used == null) {
+      return null;
     }
-    return scope.allocate(DType.UINT8, values.length).copyFrom(MemorySegment.ofArray(bytes));
+    byte[] bytes = new byte[used.length];
+    for (int i = 0; i < used.length; i++) {
+      bytes[i] = (byte) (used[i] ? 1 : 0);
+    }
+    return scope.allocate(DType.UINT8, used.length).copyFrom(MemorySegment.ofArray(bytes));
+  }
+
+  /** What a gate decides by logits alone in this pass; its losses have factors of 0. */
+  public Routes route(GateSettings gate, Tensor logits) {
+    return route(gate, GateKernels.Inputs.of(logits), 0);
+  }
+
+  /**
+   * What a gate decides in this pass.
+   *
+   * @param auxiliary the factor of its auxiliary loss
+   */
+  public Routes route(GateSettings gate, GateKernels.Inputs inputs, double auxiliary) {
+    return GateOp.forward(pass, gate, inputs, (float) auxiliary, 0);
   }
 
   /** A recorded weight as it is; its gradient is {@link #gradientOf}. */
   public Tensor parameter(String name) {
-    return parameter(golden.floats(name), golden.shape(name));
+    Tensor parameter = parameter(golden.floats(name), golden.shape(name));
+    read.put(name, parameter);
+    return parameter;
   }
 
   /** A weight in another layout than recorded. */
@@ -113,11 +137,6 @@ public final class Replay implements AutoCloseable {
     gradients.put(parameter, new Gradient(backend, scope.zeros(DType.FLOAT32, shape)));
     tape.watch(parameter, gradients.get(parameter));
     return parameter;
-  }
-
-  /** What the backward added to a parameter's gradient. */
-  public float[] gradientOf(Tensor parameter) {
-    return gradients.get(parameter).sums().toFloats();
   }
 
   /** What the recorded gradients are of, auxiliary losses aside: {@code sum(out * upstream)}. */
@@ -141,10 +160,23 @@ public final class Replay implements AutoCloseable {
     tape.backward();
   }
 
-  /** The gradient of an input after the backward; zeros when nothing depended on it. */
-  public float[] gradientOfInput(Tensor input) {
-    Tensor gradient = tape.gradient(input);
-    return gradient == null ? new float[(int) input.count()] : gradient.toFloats();
+  /**
+   * The gradient of a parameter or an input after the backward; zeros when nothing depended on it.
+   */
+  public float[] gradientOf(Tensor tensor) {
+    Gradient sums = gradients.get(tensor);
+    Tensor gradient = sums == null ? tape.gradient(tensor) : sums.sums();
+    return gradient == null ? new float[(int) tensor.count()] : gradient.toFloats();
+  }
+
+  /**
+   * Compares an output, runs its backward, and compares the gradients {@code grad.NAME} of all
+   * tensors that were read by their names.
+   */
+  public void compare(Tensor out) {
+    close("out", out.toFloats());
+    backward(out, golden.floats("upstream"));
+    read.forEach((name, tensor) -> close("grad." + name, gradientOf(tensor)));
   }
 
   /** Lets {@link #close} compare with these values in the place of the recorded ones. */
@@ -155,15 +187,33 @@ public final class Replay implements AutoCloseable {
   /** Compares floats with the recorded tensor of that name. */
   public void close(String name, float[] actual) {
     float[] recorded = golden.floats(name);
-    comparison.close(name, expected.getOrDefault(name, recorded), actual);
+    close(name, expected.getOrDefault(name, recorded), actual);
+  }
+
+  /** As {@link #close(String, float[])}, of a tensor that not all cases of a kind have. */
+  public void closeIfRecorded(String name, float[] actual) {
+    if (golden.has(name)) {
+      close(name, actual);
+    }
   }
 
   public void close(String name, double actual) {
-    comparison.close(name, golden.scalar(name), actual);
+    close(name, golden.scalar(name), actual);
+  }
+
+  /** Compares logits with a recorded tensor, also by their largest difference. */
+  public void closeLogits(String name, float[] logits) {
+    float[] recorded = golden.floats(name);
+    close(name, recorded, logits);
+    double most = 0;
+    for (int i = 0; i < Math.min(recorded.length, logits.length); i++) {
+      most = Math.max(most, Math.abs((double) recorded[i] - logits[i]));
+    }
+    require(most <= LOGITS, name + " differ by " + most);
   }
 
   public void exact(String name, long[] actual) {
-    comparison.exact(name, golden.longs(name), actual);
+    exact(name, golden.longs(name), actual);
   }
 
   @Override

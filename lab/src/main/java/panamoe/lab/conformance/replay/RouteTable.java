@@ -37,6 +37,17 @@ public record RouteTable(
         routes.losses().getFloat(1));
   }
 
+  /** Which expert keeps each token's first choice [S, E]: 1 there, 0 elsewhere. */
+  public long[] firstKept() {
+    long[] mask = new long[tokens * experts];
+    for (int s = 0; s < tokens; s++) {
+      if (expert[s * topK] >= 0) {
+        mask[s * experts + (int) expert[s * topK]] = 1;
+      }
+    }
+    return mask;
+  }
+
   /** Routes that each expert keeps [E]. */
   public long[] kept() {
     long[] kept = new long[experts];
@@ -93,14 +104,19 @@ public record RouteTable(
         sortedWeight[s * topK + to] = moved;
       }
     }
+    return withRoutes(sortedExpert, sortedPosition, sortedWeight);
+  }
+
+  /** The same decision with other routes [S, K]. */
+  public RouteTable withRoutes(long[] toExpert, long[] atPosition, float[] ofWeight) {
     return new RouteTable(
         tokens,
         topK,
         experts,
         scores,
-        sortedExpert,
-        sortedPosition,
-        sortedWeight,
+        toExpert,
+        atPosition,
+        ofWeight,
         choice,
         counts,
         offsets,

@@ -35,31 +35,25 @@ public record TokenOrder(int[] order) {
 
   /** Rows of a table [S, N] in this order. */
   public float[] permuted(float[] table) {
-    int width = table.length / order.length;
-    float[] result = new float[table.length];
-    for (int i = 0; i < order.length; i++) {
-      System.arraycopy(table, order[i] * width, result, i * width, width);
-    }
-    return result;
+    return moved(table, new float[table.length], table.length, true);
   }
 
   /** Rows of a table [S, N] back in their own order. */
   public float[] restored(float[] table) {
-    int width = table.length / order.length;
-    float[] result = new float[table.length];
-    for (int i = 0; i < order.length; i++) {
-      System.arraycopy(table, i * width, result, order[i] * width, width);
-    }
-    return result;
+    return moved(table, new float[table.length], table.length, false);
   }
 
   /** As {@link #restored(float[])}. */
   public long[] restored(long[] table) {
-    int width = table.length / order.length;
-    long[] result = new long[table.length];
+    return moved(table, new long[table.length], table.length, false);
+  }
+
+  private <T> T moved(T from, T to, int length, boolean taken) {
+    int width = length / order.length;
     for (int i = 0; i < order.length; i++) {
-      System.arraycopy(table, i * width, result, order[i] * width, width);
+      int given = order[i] * width;
+      System.arraycopy(from, taken ? given : i * width, to, taken ? i * width : given, width);
     }
-    return result;
+    return to;
   }
 }

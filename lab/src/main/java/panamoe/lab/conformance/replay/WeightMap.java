@@ -114,9 +114,7 @@ public final class WeightMap {
       if (replay.golden().has(gradientPrefix + peer)) {
         replay.close(gradientPrefix + peer, part);
       } else {
-        replay
-            .comparison()
-            .close(gradientPrefix + peer + " (none recorded)", new float[part.length], part);
+        replay.close(gradientPrefix + peer + " (none recorded)", new float[part.length], part);
       }
       from = to;
     }

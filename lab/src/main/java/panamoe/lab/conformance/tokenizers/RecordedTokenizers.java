@@ -10,7 +10,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
-import java.util.stream.Stream;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.gguf.GgufFile;
 import panamoe.data.DataException;
@@ -22,6 +21,7 @@ import panamoe.data.tokenizer.Sought;
 import panamoe.io.StrictJson;
 import panamoe.lab.conformance.replay.CaseResult;
 import panamoe.lab.conformance.replay.Comparison;
+import panamoe.lab.conformance.replay.Conformance;
 
 /**
  * Replays the tokens that other tokenizers gave for the texts in a {@code texts.json}: each other
@@ -49,13 +49,10 @@ public final class RecordedTokenizers {
 
   /** The files of recorded tokens under a folder, in the order of their names. */
   public static List<Path> files(Path folder) throws IOException {
-    try (Stream<Path> files = Files.walk(folder)) {
-      return files
-          .filter(file -> file.getFileName().toString().endsWith(SUFFIX))
-          .filter(file -> !file.endsWith(TEXTS) && Files.isRegularFile(file.resolveSibling(TEXTS)))
-          .sorted()
-          .toList();
-    }
+    return Conformance.files(
+        folder,
+        SUFFIX,
+        file -> !file.endsWith(TEXTS) && Files.isRegularFile(file.resolveSibling(TEXTS)));
   }
 
   /**

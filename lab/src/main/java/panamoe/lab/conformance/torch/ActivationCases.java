@@ -2,7 +2,6 @@ package panamoe.lab.conformance.torch;
 
 import java.util.Arrays;
 import panamoe.backend.Activation;
-import panamoe.backend.GateKernels;
 import panamoe.backend.GateSettings;
 import panamoe.backend.GateSettings.Normalization;
 import panamoe.backend.GateSettings.Score;
@@ -11,8 +10,9 @@ import panamoe.config.GateConfig;
 import panamoe.lab.conformance.replay.Axes;
 import panamoe.lab.conformance.replay.Gates;
 import panamoe.lab.conformance.replay.Layouts;
+import panamoe.lab.conformance.replay.Peers;
 import panamoe.lab.conformance.replay.Replay;
-import panamoe.op.GateOp;
+import panamoe.op.LinearOp;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
@@ -20,23 +20,9 @@ import panamoe.tensor.Tensor;
 public final class ActivationCases {
   private ActivationCases() {}
 
-  public static void relu(Replay replay) {
-    kernel(replay, Activation.RELU);
-  }
-
-  public static void gelu(Replay replay) {
-    kernel(replay, Activation.GELU);
-  }
-
-  public static void geluTanh(Replay replay) {
-    kernel(replay, Activation.GELU_TANH);
-  }
-
-  public static void silu(Replay replay) {
-    kernel(replay, Activation.SILU);
-  }
-
-  private static void kernel(Replay replay, Activation activation) {
+  /** The activation that the case is called after. */
+  public static void kernel(Replay replay) {
+    Activation activation = Peers.activation(replay.golden().kind());
     Tensor x = row(replay, "x");
     Tensor y = replay.scope().allocate(DType.FLOAT32, x.shape());
     replay.backend().activationForward(activation, x, y);
@@ -48,22 +34,20 @@ public final class ActivationCases {
 
   /** {@code x sigmoid(1.702 x) = silu(1.702 x) / 1.702}. */
   public static void quickGelu(Replay replay) {
-    Tensor x = row(replay, "x");
-    Tensor silu = Affine.of(replay, x, 1.702f, 0, Activation.SILU);
-    finish(replay, x, Affine.of(replay, silu, 1 / 1.702f, 0, Activation.IDENTITY));
+    Tensor silu = affine(replay, replay.input("x"), 1.702f, 0, Activation.SILU);
+    finish(replay, affine(replay, silu, 1 / 1.702f, 0, Activation.IDENTITY));
   }
 
   /** The score of a sigmoid gate with one expert. */
   public static void sigmoid(Replay replay) {
-    Tensor x = row(replay, "x");
-    finish(replay, x, sigmoidOf(replay, x));
+    finish(replay, sigmoidOf(replay, replay.input("x")));
   }
 
   /** {@code tanh(x) = 2 sigmoid(2 x) - 1}. */
   public static void tanh(Replay replay) {
-    Tensor x = row(replay, "x");
-    Tensor sigmoid = sigmoidOf(replay, Affine.of(replay, x, 2, 0, Activation.IDENTITY));
-    finish(replay, x, Affine.of(replay, sigmoid, 2, -1, Activation.IDENTITY));
+    Tensor doubled = affine(replay, replay.input("x"), 2, 0, Activation.IDENTITY);
+    Tensor sigmoid = sigmoidOf(replay, doubled);
+    finish(replay, affine(replay, sigmoid, 2, -1, Activation.IDENTITY));
   }
 
   /**
@@ -91,23 +75,34 @@ public final class ActivationCases {
       gradient[i] *= upstream[i];
     }
     replay.close("grad.x", gradient);
-    replay.comparison().note("no kernel of its own: the cross-entropy of (x, 0)");
+    replay.note("no kernel of its own: the cross-entropy of (x, 0)");
+  }
+
+  /**
+   * {@code activation(factor * x + summand)} element by element: a linear layer from one input to
+   * one output.
+   */
+  private static Tensor affine(
+      Replay replay, Tensor x, float factor, float summand, Activation activation) {
+    return LinearOp.forward(
+            replay.pass(),
+            x.reshape(x.count(), 1),
+            replay.constant(factor, 1, 1),
+            replay.constant(summand, 1),
+            activation)
+        .reshape(x.shape());
   }
 
   private static Tensor sigmoidOf(Replay replay, Tensor x) {
     GateSettings sigmoid =
-        Gates.dropless(1, Score.SIGMOID, GateConfig.RouteWeight.of(Normalization.RAW))
+        Gates.dropless(1, false, Score.SIGMOID, GateConfig.RouteWeight.of(Normalization.RAW))
             .settings(x.count(), 1, true);
-    return GateOp.forward(
-            replay.pass(), sigmoid, GateKernels.Inputs.of(x.reshape(x.count(), 1)), 0, 0)
-        .weight();
+    return replay.route(sigmoid, x.reshape(x.count(), 1)).weight();
   }
 
-  private static void finish(Replay replay, Tensor x, Tensor out) {
-    replay.close("out", out.toFloats());
-    replay.backward(out, replay.golden().floats("upstream"));
-    replay.close("grad.x", replay.gradientOfInput(x));
-    replay.comparison().note("no kernel of its own: put together of those there are");
+  private static void finish(Replay replay, Tensor out) {
+    replay.compare(out);
+    replay.note("no kernel of its own: put together of those there are");
   }
 
   private static Tensor row(Replay replay, String name) {

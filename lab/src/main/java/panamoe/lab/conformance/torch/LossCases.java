@@ -42,17 +42,13 @@ public final class LossCases {
         CrossEntropyOp.forward(
             replay.pass(), logits, identity(replay, classes), targetTable, smoothing, part);
     replay.backward();
-    compare(replay, fused.toFloats(), sums ? 1 : counted, replay.gradientOfInput(logits));
+    compare(replay, fused.toFloats(), sums ? 1 : counted, replay.gradientOf(logits));
   }
 
   private static void compare(Replay replay, float[] losses, double divisor, float[] gradient) {
     replay.close("loss", sum(losses) / divisor);
-    if (replay.golden().has("loss_per_token")) {
-      replay.close("loss_per_token", losses);
-    }
-    if (replay.golden().has("grad_logits")) {
-      replay.close("grad_logits", gradient);
-    }
+    replay.closeIfRecorded("loss_per_token", losses);
+    replay.closeIfRecorded("grad_logits", gradient);
   }
 
   /** Labels as ours are: -1 where a token does not count. */
@@ -140,7 +136,7 @@ public final class LossCases {
       return new Distilled(
           losses.crossEntropies().toFloats(),
           losses.divergences().toFloats(),
-          replay.gradientOfInput(student));
+          replay.gradientOf(student));
     }
 
     /** The divergence's gradient alone: what its weight adds to the cross-entropy's. */

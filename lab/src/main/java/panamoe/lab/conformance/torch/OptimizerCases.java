@@ -63,18 +63,14 @@ public final class OptimizerCases {
                 each.second(),
                 null);
         String after = each.name() + ".after";
-        replay
-            .comparison()
-            .close(after + " step " + step, at(golden, after, step), each.parameter().toFloats());
+        replay.close(after + " step " + step, at(golden, after, step), each.parameter().toFloats());
       }
     }
     for (Moments each : all) {
       replay.close(each.name() + ".exp_avg", each.first().toFloats());
       replay.close(each.name() + ".exp_avg_sq", each.second().toFloats());
     }
-    if (golden.has("grad_norm")) {
-      replay.close("grad_norm", norms);
-    }
+    replay.closeIfRecorded("grad_norm", norms);
   }
 
   private static double norm(Replay replay, List<Tensor> gradients) {

@@ -1,6 +1,10 @@
 package panamoe.lab.conformance.torch;
 
 import panamoe.backend.Activation;
+import panamoe.backend.AttentionGradients;
+import panamoe.backend.AttentionInputs;
+import panamoe.backend.AttentionSettings;
+import panamoe.backend.Backend;
 import panamoe.backend.GateKernels;
 import panamoe.backend.GateSettings;
 import panamoe.config.DenseConfig;
@@ -11,10 +15,8 @@ import panamoe.lab.conformance.replay.RouteTable;
 import panamoe.lab.conformance.replay.WeightMap;
 import panamoe.nn.Mlp;
 import panamoe.op.EmbeddingOp;
-import panamoe.op.GateOp;
 import panamoe.op.LinearOp;
 import panamoe.op.NormOp;
-import panamoe.parallel.Ranks;
 import panamoe.tensor.BFloat16;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -24,44 +26,33 @@ public final class TorchCases {
   private TorchCases() {}
 
   public static void linear(Replay replay) {
-    Tensor x = replay.input("x");
-    Tensor weight = replay.parameter("w");
-    Tensor bias = replay.parameter("b");
-    compare(replay, LinearOp.forward(replay.pass(), x, weight, bias, Activation.IDENTITY));
-    replay.close("grad.x", replay.gradientOfInput(x));
-    replay.close("grad.w", replay.gradientOf(weight));
-    replay.close("grad.b", replay.gradientOf(bias));
+    replay.compare(
+        LinearOp.forward(
+            replay.pass(),
+            replay.input("x"),
+            replay.parameter("w"),
+            replay.parameter("b"),
+            Activation.IDENTITY));
   }
 
   public static void layerNorm(Replay replay) {
-    Tensor x = replay.input("x");
-    Tensor gamma = replay.parameter("w");
-    Tensor beta = replay.parameter("b");
-    compare(replay, NormOp.forward(replay.pass(), x, gamma, beta, epsilon(replay)));
-    replay.close("grad.x", replay.gradientOfInput(x));
-    replay.close("grad.w", replay.gradientOf(gamma));
-    replay.close("grad.b", replay.gradientOf(beta));
+    norm(replay, replay.parameter("b"));
   }
 
   public static void rmsNorm(Replay replay) {
-    Tensor x = replay.input("x");
-    Tensor gamma = replay.parameter("w");
-    compare(replay, NormOp.forward(replay.pass(), x, gamma, null, epsilon(replay)));
-    replay.close("grad.x", replay.gradientOfInput(x));
-    replay.close("grad.w", replay.gradientOf(gamma));
+    norm(replay, null);
   }
 
-  private static float epsilon(Replay replay) {
-    return (float) replay.golden().setting("eps").asDouble();
+  private static void norm(Replay replay, Tensor beta) {
+    float epsilon = (float) replay.golden().setting("eps").asDouble();
+    Tensor x = replay.input("x");
+    replay.compare(NormOp.forward(replay.pass(), x, replay.parameter("w"), beta, epsilon));
   }
 
   public static void embedding(Replay replay) {
     long[] ids = replay.golden().longs("ids");
-    Tensor table = replay.parameter("w");
-    compare(
-        replay,
-        EmbeddingOp.forward(replay.pass(), replay.integers(ids, ids.length), table, null, null));
-    replay.close("grad.w", replay.gradientOf(table));
+    Tensor tokens = replay.integers(ids, ids.length);
+    replay.compare(EmbeddingOp.forward(replay.pass(), tokens, replay.parameter("w"), null, null));
   }
 
   public static void swigluMlp(Replay replay) {
@@ -71,17 +62,10 @@ public final class TorchCases {
     WeightMap weights =
         new WeightMap("", "grad.").put("up.weight", "w1", "w3").put("down.weight", "w2");
     try (BlockReplay<Mlp> block =
-        new BlockReplay<>(replay, Ranks.alone(), weights, at -> new Mlp(at, hidden, config))) {
-      Tensor x = replay.input("x");
-      compare(replay, block.layer().forward(block.pass(), x));
-      replay.close("grad.x", replay.gradientOfInput(x));
+        new BlockReplay<>(replay, weights, at -> new Mlp(at, hidden, config))) {
+      replay.compare(block.layer().forward(block.pass(), replay.input("x")));
       block.compareGradients();
     }
-  }
-
-  private static void compare(Replay replay, Tensor out) {
-    replay.close("out", out.toFloats());
-    replay.backward(out, replay.golden().floats("upstream"));
   }
 
   public static void softmax(Replay replay) {
@@ -93,7 +77,7 @@ public final class TorchCases {
     replay.close("logsumexp", softmax.logSumExp());
     replay.close("log_softmax", softmax.logOf(logits));
     replay.close("grad.x", softmax.gradient());
-    replay.comparison().note("softmax within the attention kernel");
+    replay.note("softmax within the attention kernel");
   }
 
   /**
@@ -106,8 +90,7 @@ public final class TorchCases {
     int topK = golden.setting("k").asInt();
     GateKernels.Inputs inputs =
         new GateKernels.Inputs(x, null, null, replay.constant(0, x.shape()), null);
-    RouteTable table =
-        RouteTable.of(GateOp.forward(replay.pass(), GateSettings.dropless(topK), inputs, 0, 0));
+    RouteTable table = RouteTable.of(replay.route(GateSettings.dropless(topK), inputs, 0));
     replay.exact("indices", table.choice());
     long[] best = new long[table.tokens()];
     for (int s = 0; s < best.length; s++) {
@@ -131,19 +114,18 @@ public final class TorchCases {
     for (int i = 0; i < bits.length; i++) {
       expected[i] = BFloat16.toFloat((short) bits[i]);
     }
-    replay.comparison().exact("bf16_bits", bitsOf(expected), bitsOf(actual));
+    replay.exact("bf16_bits", bitsOf(expected), bitsOf(actual));
     Tensor widened = replay.scope().allocate(DType.FLOAT32, x.shape());
     replay.backend().cast(rounded, widened);
-    replay
-        .comparison()
-        .exact("bf16 read and widened", bitsOf(golden.floats("bf16")), bitsOf(widened.toFloats()));
+    replay.exact(
+        "bf16 read and widened", bitsOf(golden.floats("bf16")), bitsOf(widened.toFloats()));
     long[] halfBits = golden.longs("f16_bits");
     float[] halves = new float[halfBits.length];
     for (int i = 0; i < halves.length; i++) {
       halves[i] = Float.float16ToFloat((short) halfBits[i]);
     }
-    replay.comparison().exact("f16 read", bitsOf(halves), bitsOf(golden.floats("f16")));
-    replay.comparison().note("float16 is only read, never computed in");
+    replay.exact("f16 read", bitsOf(halves), bitsOf(golden.floats("f16")));
+    replay.note("float16 is only read, never computed in");
   }
 
   /** Bits with all NaNs alike. */
@@ -153,5 +135,61 @@ public final class TorchCases {
       bits[i] = Float.floatToIntBits(values[i]);
     }
     return bits;
+  }
+
+  /**
+   * The softmax p of rows of logits [N, C], which the runtime has within its kernels only.
+   * Attention is one: with head size 1, query 1, the logits as keys and a table v as values, the
+   * last token's output is the mean of v under p, its logsumexp the row's, and its gradients are p
+   * itself and {@code p (v - mean)}.
+   *
+   * @param mean of the values under p [N]
+   * @param logSumExp [N]
+   * @param probability p [N, C]
+   * @param gradient of the mean by the logits [N, C]
+   */
+  private record Softmax(float[] mean, float[] logSumExp, float[] probability, float[] gradient) {
+
+    static Softmax of(Replay replay, float[] logits, float[] values, int columns) {
+      Backend backend = replay.backend();
+      int rows = logits.length / columns;
+      long[] shape = {rows, columns, 1, 1};
+      Tensor q = replay.constant(1, shape);
+      Tensor k = replay.tensor(logits, shape);
+      Tensor v = replay.tensor(values, shape);
+      Tensor out = replay.scope().allocate(DType.FLOAT32, shape);
+      Tensor logSumExp = replay.scope().allocate(DType.FLOAT32, rows, 1, columns);
+      AttentionSettings settings = AttentionSettings.causal(1);
+      AttentionInputs inputs = new AttentionInputs(q, k, v);
+      backend.attentionForward(settings, inputs, out, logSumExp);
+      Tensor dout = replay.scope().zeros(DType.FLOAT32, shape);
+      for (int row = 0; row < rows; row++) {
+        dout.setFloat((long) (row + 1) * columns - 1, 1);
+      }
+      Tensor dq = replay.scope().allocate(DType.FLOAT32, shape);
+      Tensor dk = replay.scope().allocate(DType.FLOAT32, shape);
+      Tensor dv = replay.scope().allocate(DType.FLOAT32, shape);
+      backend.attentionBackward(
+          settings, inputs, out, logSumExp, dout, new AttentionGradients(dq, dk, dv));
+      return new Softmax(
+          last(out, rows, columns), last(logSumExp, rows, columns), dv.toFloats(), dk.toFloats());
+    }
+
+    /** {@code logits - logsumexp} [N, C]. */
+    float[] logOf(float[] logits) {
+      float[] result = new float[logits.length];
+      for (int i = 0; i < result.length; i++) {
+        result[i] = logits[i] - logSumExp[i / (logits.length / logSumExp.length)];
+      }
+      return result;
+    }
+
+    private static float[] last(Tensor tensor, int rows, int columns) {
+      float[] result = new float[rows];
+      for (int row = 0; row < rows; row++) {
+        result[row] = tensor.getFloat((long) (row + 1) * columns - 1);
+      }
+      return result;
+    }
   }
 }

@@ -19,7 +19,6 @@ import panamoe.nn.Sequences;
 import panamoe.op.AttentionOp;
 import panamoe.op.Pass;
 import panamoe.op.RotaryOp;
-import panamoe.parallel.Ranks;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
@@ -97,15 +96,14 @@ public final class AttentionCases {
     Tensor upstream = replay.scope().zeros(DType.FLOAT32, x.shape());
     write(golden.floats("upstream"), upstream, 0);
     try (BlockReplay<SelfAttention> block =
-        new BlockReplay<>(
-            replay, Ranks.alone(), weights, at -> new SelfAttention(at, 0, hidden, config))) {
+        new BlockReplay<>(replay, weights, at -> new SelfAttention(at, 0, hidden, config))) {
       Sequences sequences = new Sequences.Whole(batch, length, positions);
       AttentionTables tables =
           new AttentionTables(replay.scope(), longest, List.of(config.rotary()));
       Tensor out = block.layer().forward(block.pass(), x, sequences, tables);
       replay.close("out", columns(out.toFloats(), 0, queries));
       replay.backward(out, upstream.toFloats());
-      float[] gradient = replay.gradientOfInput(x);
+      float[] gradient = replay.gradientOf(x);
       closeHeads("grad_q", heads.query(), columns(gradient, 0, queries));
       closeHeads("grad_k", heads.keyValue(), columns(gradient, queries, keys));
       closeHeads("grad_v", heads.keyValue(), columns(gradient, queries + keys, keys));
@@ -153,30 +151,17 @@ public final class AttentionCases {
     for (int from = 0; from < length; from += heads.size()) {
       int columns = Math.min(heads.size(), length - from);
       Tensor units = replay.scope().zeros(DType.FLOAT32, k.shape());
-      for (int b = 0; b < batch; b++) {
-        for (int column = 0; column < columns; column++) {
-          for (int g = 0; g < heads.keyValue(); g++) {
-            units.setFloat(
-                (((long) b * length + from + column) * heads.keyValue() + g) * heads.size()
-                    + column,
-                1);
-          }
+      for (int row = 0; row < batch * length * heads.keyValue(); row++) {
+        int column = row / heads.keyValue() % length - from;
+        if (column >= 0 && column < columns) {
+          units.setFloat((long) row * heads.size() + column, 1);
         }
       }
-      float[] out =
-          AttentionOp.forward(inference, config.settings(), new AttentionInputs(q, k, units))
-              .toFloats();
-      for (int b = 0; b < batch; b++) {
-        for (int i = 0; i < length; i++) {
-          for (int h = 0; h < heads.query(); h++) {
-            System.arraycopy(
-                out,
-                ((b * length + i) * heads.query() + h) * heads.size(),
-                probabilities,
-                ((b * heads.query() + h) * length + i) * length + from,
-                columns);
-          }
-        }
+      Tensor out =
+          AttentionOp.forward(inference, config.settings(), new AttentionInputs(q, k, units));
+      float[] part = tokensFirst(heads.query()).restored(out.toFloats());
+      for (int row = 0; row < part.length / heads.size(); row++) {
+        System.arraycopy(part, row * heads.size(), probabilities, row * length + from, columns);
       }
     }
     replay.close("probs", probabilities);

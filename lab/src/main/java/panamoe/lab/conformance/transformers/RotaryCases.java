@@ -1,6 +1,6 @@
 package panamoe.lab.conformance.transformers;
 
-import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Arrays;
 import java.util.stream.LongStream;
 import panamoe.config.Rotary;
@@ -8,6 +8,8 @@ import panamoe.config.RotaryScaling;
 import panamoe.lab.conformance.replay.Axes;
 import panamoe.lab.conformance.replay.GoldenFile;
 import panamoe.lab.conformance.replay.Replay;
+import panamoe.model.family.Keys;
+import panamoe.model.family.RotaryKeys;
 import panamoe.nn.RotaryTable;
 import panamoe.op.RotaryOp;
 import panamoe.tensor.Tensor;
@@ -21,65 +23,21 @@ public final class RotaryCases {
 
   public static void table(Replay replay) {
     GoldenFile golden = replay.golden();
-    int headSize = golden.hyper("head_dim").asInt();
-    double base = golden.hyper("rope_theta").asDouble();
     long[] positions = golden.longs("position_ids");
     int length = (int) Arrays.stream(positions).max().orElseThrow() + 1;
-    RotaryScaling scaling = scaling(golden);
-    double[] frequencies = scaling.frequencies(headSize, base, length);
+    Keys keys = new Keys(golden.path(), (ObjectNode) golden.setting("hyper"));
+    Rotary rotary = RotaryKeys.of(keys, 0, keys.count("head_dim"), Rotary.Pairs.HALVES);
+    RotaryScaling scaling = rotary.scalingOrNone();
+    double[] frequencies = scaling.frequencies(rotary.size(), rotary.base(), length);
     float[] rounded = new float[frequencies.length];
     for (int i = 0; i < rounded.length; i++) {
       rounded[i] = (float) frequencies[i];
     }
     replay.close("inv_freq", rounded);
     replay.close("attention_scaling", scaling.amplitude());
-    RotaryTable table =
-        RotaryTable.of(
-            replay.scope(), length, new Rotary(base, headSize, Rotary.Pairs.HALVES, scaling));
+    RotaryTable table = RotaryTable.of(replay.scope(), length, rotary);
     replay.close("cos", repeated(table.cosine(), positions));
     replay.close("sin", repeated(table.sine(), positions));
-  }
-
-  private static RotaryScaling scaling(GoldenFile golden) {
-    JsonNode scaling = golden.hyper("rope_scaling");
-    if (scaling.isNull()) {
-      return RotaryScaling.NONE;
-    }
-    double factor = scaling.path("factor").asDouble(1);
-    int maximum = golden.hyper("max_position_embeddings").asInt();
-    int trained = scaling.path("original_max_position_embeddings").asInt(maximum);
-    return switch (scaling.path("rope_type").asText()) {
-      case "default" -> RotaryScaling.NONE;
-      case "linear" -> new RotaryScaling.Linear(factor);
-      case "dynamic" -> new RotaryScaling.Dynamic(factor, maximum);
-      case "llama3" ->
-          new RotaryScaling.Llama3(
-              factor,
-              scaling.path("low_freq_factor").asDouble(),
-              scaling.path("high_freq_factor").asDouble(),
-              trained);
-      case "yarn" ->
-          new RotaryScaling.Yarn(
-              factor,
-              trained,
-              scaling.path("beta_fast").asDouble(32),
-              scaling.path("beta_slow").asDouble(1),
-              scaling.path("truncate").asBoolean(true),
-              yarnAmplitude(scaling, factor));
-      case String other -> throw new IllegalArgumentException("unknown rope_type '" + other + "'");
-    };
-  }
-
-  private static double yarnAmplitude(JsonNode scaling, double factor) {
-    if (scaling.hasNonNull("attention_factor")) {
-      return scaling.get("attention_factor").asDouble();
-    }
-    double weight = scaling.path("mscale").asDouble(0);
-    double allWeight = scaling.path("mscale_all_dim").asDouble(0);
-    return weight != 0 && allWeight != 0
-        ? RotaryScaling.Yarn.amplitude(factor, weight)
-            / RotaryScaling.Yarn.amplitude(factor, allWeight)
-        : RotaryScaling.Yarn.amplitude(factor, 1);
   }
 
   /** Table rows [P, D/2] at the positions, each twice over as the peer has them: [S, D]. */
@@ -109,10 +67,8 @@ public final class RotaryCases {
       Axes halves = Axes.of(ours.length / headSize, headSize / 2, 2).as(0, 2, 1);
       replay.close("v3_" + name, halves.ordered(ours));
     }
-    replay
-        .comparison()
-        .note(
-            "v3_q, v3_k: ours with the pairs moved apart; products of q and k do not depend on it");
+    replay.note(
+        "v3_q, v3_k: ours with the pairs moved apart; products of q and k do not depend on it");
   }
 
   /** The recorded tables [B, L, D] hold every angle twice. */

@@ -15,7 +15,6 @@ import panamoe.lab.conformance.replay.Layouts;
 import panamoe.lab.conformance.replay.Replay;
 import panamoe.lab.conformance.replay.RouteTable;
 import panamoe.lab.conformance.replay.TokenOrder;
-import panamoe.op.GateOp;
 import panamoe.tensor.Tensor;
 
 /**
@@ -56,44 +55,30 @@ public final class RouterCases {
         new GateKernels.Inputs(
             ordered, used(replay, order), null, replay.constant(0, tokens, experts), null);
     GateSettings settings = gate.settings(tokens, experts, true);
-    Routes routes = GateOp.forward(replay.pass(), settings, inputs, 0, 0);
+    Routes routes = replay.route(settings, inputs, 0);
     RouteTable table = RouteTable.of(routes);
     replay.close("combine_per_expert", order.restored(table.weightByExpert()));
-    replay.exact("top1_mask", order.restored(firstChoices(table)));
+    replay.exact("top1_mask", order.restored(table.firstKept()));
     float[] upstream = order.permuted(golden.floats("upstream"));
     replay.backward(routes.weight(), table.atRoutes(upstream));
-    replay.close("grad_logits", order.restored(replay.gradientOfInput(ordered)));
+    replay.close("grad_logits", order.restored(replay.gradientOf(ordered)));
   }
 
   private static RouteTable scores(Replay replay, float[] logits, int tokens, int experts) {
     Tensor given = replay.tensor(logits, tokens, experts);
-    return RouteTable.of(
-        GateOp.forward(
-            replay.pass(), GateSettings.dropless(1), GateKernels.Inputs.of(given), 0, 0));
+    return RouteTable.of(replay.route(GateSettings.dropless(1), given));
   }
 
   private static Tensor used(Replay replay, TokenOrder order) {
-    if (!replay.golden().has("padding_mask")) {
+    boolean[] padding = replay.golden().flags("padding_mask");
+    if (padding == null) {
       return null;
     }
-    long[] padding = replay.golden().longs("padding_mask");
     boolean[] used = new boolean[padding.length];
     for (int i = 0; i < used.length; i++) {
-      used[i] = padding[order.order()[i]] == 0;
+      used[i] = !padding[order.order()[i]];
     }
     return replay.mask(used);
-  }
-
-  /** Kept first choices [S, E]. */
-  private static long[] firstChoices(RouteTable table) {
-    long[] mask = new long[table.tokens() * table.experts()];
-    for (int s = 0; s < table.tokens(); s++) {
-      long expert = table.expert()[s * table.topK()];
-      if (expert >= 0) {
-        mask[s * table.experts() + (int) expert] = 1;
-      }
-    }
-    return mask;
   }
 
   /** The peer takes all layers as one batch and does not divide by k: its loss is k times ours. */
@@ -108,22 +93,18 @@ public final class RouterCases {
     }
     float[] all = Layouts.concatenated(parts);
     int tokens = all.length / experts;
-    Tensor used = null;
-    if (golden.has("attention_mask")) {
-      long[] mask = golden.longs("attention_mask");
-      boolean[] repeated = new boolean[tokens];
-      for (int s = 0; s < tokens; s++) {
-        repeated[s] = mask[s % mask.length] != 0;
-      }
-      used = replay.mask(repeated);
+    boolean[] mask = golden.flags("attention_mask");
+    boolean[] used = mask == null ? null : new boolean[tokens];
+    for (int s = 0; mask != null && s < tokens; s++) {
+      used[s] = mask[s % mask.length];
     }
     Tensor logits = replay.tensor(all, tokens, experts);
-    GateKernels.Inputs inputs = new GateKernels.Inputs(logits, used, null, null, null);
+    GateKernels.Inputs inputs = new GateKernels.Inputs(logits, replay.mask(used), null, null, null);
     GateSettings settings = Gates.softmax(topK, Normalization.RAW).settings(tokens, experts, true);
-    Routes routes = GateOp.forward(replay.pass(), settings, inputs, topK, 0);
+    Routes routes = replay.route(settings, inputs, topK);
     replay.close("loss", topK * routes.losses().getFloat(0));
     replay.backward();
-    float[] gradient = replay.gradientOfInput(logits);
+    float[] gradient = replay.gradientOf(logits);
     int size = parts[0].length;
     for (int layer = 0; layer < layers; layer++) {
       replay.close("grad." + layer, Arrays.copyOfRange(gradient, layer * size, (layer + 1) * size));

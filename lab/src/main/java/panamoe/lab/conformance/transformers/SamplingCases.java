@@ -44,12 +44,10 @@ public final class SamplingCases {
     double minP = golden.hyper("min_p").asDouble();
     compareDraws(
         replay, "out.min_p", new SamplingConfig(1, 0, 1, minP, Penalties.NONE, Map.of(), 4));
-    replay
-        .comparison()
-        .note(
-            "temperature, top-k, top-p, min-p by the frequencies of "
-                + draws(replay.backend())
-                + " draws");
+    replay.note(
+        "temperature, top-k, top-p, min-p by the frequencies of "
+            + draws(replay.backend())
+            + " draws");
   }
 
   private static void comparePenalty(Replay replay, double penalty) {
@@ -87,21 +85,19 @@ public final class SamplingCases {
       for (int token = 0; token < vocabulary; token++) {
         double mean = draws * expected[token];
         double deviation = Math.sqrt(mean * (1 - expected[token]));
-        replay
-            .comparison()
-            .require(
-                expected[token] == 0
-                    ? drawn[token] == 0
-                    : Math.abs(drawn[token] - mean) <= DEVIATIONS * deviation + 1,
-                name
-                    + ": token "
-                    + token
-                    + " of row "
-                    + row
-                    + " was drawn "
-                    + drawn[token]
-                    + " times, expected "
-                    + mean);
+        replay.require(
+            expected[token] == 0
+                ? drawn[token] == 0
+                : Math.abs(drawn[token] - mean) <= DEVIATIONS * deviation + 1,
+            name
+                + ": token "
+                + token
+                + " of row "
+                + row
+                + " was drawn "
+                + drawn[token]
+                + " times, expected "
+                + mean);
       }
     }
   }

@@ -3,6 +3,7 @@ package panamoe.lab.conformance.transformers;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.LongStream;
 import panamoe.backend.Activation;
 import panamoe.backend.GateKernels;
 import panamoe.backend.GateSettings;
@@ -62,24 +63,20 @@ public final class SwitchCases {
     float[] out = new float[x.length];
     float[] gradient = new float[x.length];
     List<float[]> bestScores = new ArrayList<>();
-    List<Long> kept = new ArrayList<>();
+    LongStream.Builder kept = LongStream.builder();
     for (int from = 0; from < x.length; from += size) {
       replay.freshPass();
       Tensor sequence = replay.tensor(Arrays.copyOfRange(x, from, from + size), length, hidden);
       Tensor y = block.layer().forward(block.pass(), sequence, null, null);
       System.arraycopy(y.toFloats(), 0, out, from, size);
       bestScores.add(bestScores(block.routes()));
-      for (long expert : block.routes().expert()) {
-        for (int e = 0; e < block.routes().experts(); e++) {
-          kept.add(e == expert ? 1L : 0L);
-        }
-      }
+      Arrays.stream(block.routes().firstKept()).forEach(kept);
       replay.backward(y, Arrays.copyOfRange(upstream, from, from + size));
-      System.arraycopy(replay.gradientOfInput(sequence), 0, gradient, from, size);
+      System.arraycopy(replay.gradientOf(sequence), 0, gradient, from, size);
     }
     replay.close("router_logits", block.logits(replay.rows("x")).toFloats());
     replay.close("router_prob", Layouts.concatenated(bestScores.toArray(float[][]::new)));
-    replay.exact("router_mask", kept.stream().mapToLong(Long::longValue).toArray());
+    replay.exact("router_mask", kept.build().toArray());
     replay.close("out", out);
     replay.close("grad_x", gradient);
     block.compareGradients();
@@ -104,7 +101,7 @@ public final class SwitchCases {
     GateSettings rules = Gates.softmax(1, Normalization.RAW).settings(tokens, experts, true);
     List<float[]> balance = new ArrayList<>();
     List<float[]> z = new ArrayList<>();
-    List<Long> chosen = new ArrayList<>();
+    LongStream.Builder chosen = LongStream.builder();
     double auxiliarySum = 0;
     double zSum = 0;
     for (int group = 0; group < groups; group++) {
@@ -113,21 +110,12 @@ public final class SwitchCases {
       balance.add(gradient(replay, rules, logits, experts, 1f / groups, 0));
       z.add(gradient(replay, rules, logits, experts, 0, 1f / groups));
       replay.freshPass();
-      RouteTable table =
-          RouteTable.of(
-              GateOp.forward(
-                  replay.pass(),
-                  rules,
-                  GateKernels.Inputs.of(replay.tensor(logits, tokens, experts)),
-                  0,
-                  0));
-      for (long expert : table.choice()) {
-        chosen.add(expert);
-      }
+      RouteTable table = RouteTable.of(replay.route(rules, replay.tensor(logits, tokens, experts)));
+      Arrays.stream(table.choice()).forEach(chosen);
       auxiliarySum += table.auxiliaryLoss();
       zSum += table.zLoss();
     }
-    replay.exact("expert_index", chosen.stream().mapToLong(Long::longValue).toArray());
+    replay.exact("expert_index", chosen.build().toArray());
     replay.close("load_balancing_loss", auxiliarySum / groups);
     replay.close("z_loss", zSum / groups);
     replay.close("grad_load_balancing", Layouts.concatenated(balance.toArray(float[][]::new)));
@@ -140,6 +128,6 @@ public final class SwitchCases {
     Tensor logits = replay.tensor(values, values.length / experts, experts);
     GateOp.forward(replay.pass(), rules, GateKernels.Inputs.of(logits), auxiliary, z);
     replay.backward();
-    return replay.gradientOfInput(logits);
+    return replay.gradientOf(logits);
   }
 }

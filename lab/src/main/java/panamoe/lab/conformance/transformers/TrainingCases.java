@@ -10,7 +10,6 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.function.Function;
 import panamoe.backend.Backend;
-import panamoe.checkpoint.TensorFiles;
 import panamoe.checkpoint.rows.InMemory;
 import panamoe.checkpoint.rows.RowSource;
 import panamoe.data.TokenSequences;
@@ -51,7 +50,10 @@ public final class TrainingCases {
     RunConfig run = new RunConfig(released.trained(), training(golden), 0);
     try (LanguageModel model = new LanguageModel(run.model())) {
       model.materialize(replay.backend(), DType.FLOAT32, true, 0);
-      load(folder, model, replay.backend());
+      folder
+          .weights()
+          .load(ModelTensors.masterDestinations(model), replay.backend(), true, true, _ -> {});
+      model.parameters().refresh(replay.backend());
       Recorded tokens = Recorded.of(golden);
       Trainer trainer =
           new Trainer(replay.backend(), model, run, tokens, meanOfPredicted(tokens.length()));
@@ -63,18 +65,18 @@ public final class TrainingCases {
       float[] auxiliary = new float[steps];
       float[] norm = new float[steps];
       for (int step = 0; step < steps; step++) {
-        double balance = balance(replay.backend(), model, tokens, step);
+        double balance = weight == 0 ? 0 : balance(replay.backend(), model, tokens, step);
         StepMetrics metrics = trainer.next();
         double predicted = metrics.loss() * tokens.length() / (tokens.length() - 1);
         auxiliary[step] = (float) balance;
         loss[step] = (float) (predicted + weight * balance);
         norm[step] = (float) metrics.gradientNorm();
         double scale = Math.min(1, run.training().clip() / (metrics.gradientNorm() + 1e-6));
-        peers(released, model, Parameter::gradient)
-            .forEach((name, gradient) -> mark(unsteady, name, gradient, scale, small));
+        Map<String, float[]> gradients = peers(released, model, Parameter::gradient);
+        gradients.forEach((name, gradient) -> mark(unsteady, name, gradient, scale, small));
         if (step == 0) {
-          compare(replay, released, model, "grad0.", Parameter::gradient);
-          compare(replay, released, model, "step1.", Parameter::master);
+          compare(replay, "grad0.", gradients);
+          compare(replay, "step1.", peers(released, model, Parameter::master));
         }
       }
       replay.close("loss", loss);
@@ -122,15 +124,13 @@ public final class TrainingCases {
       replay.close(name, ours);
     }
     if (loose > 0) {
-      replay
-          .comparison()
-          .note(
-              String.format(
-                  Locale.ROOT,
-                  "%d weights of final.* had a clipped gradient below %.0f eps: compared to %.0e",
-                  loose,
-                  SMALL,
-                  most));
+      replay.note(
+          String.format(
+              Locale.ROOT,
+              "%d weights of final.* had a clipped gradient below %.0f eps: compared to %.0e",
+              loose,
+              SMALL,
+              most));
     }
   }
 
@@ -159,14 +159,6 @@ public final class TrainingCases {
         0,
         1,
         Double.MAX_VALUE);
-  }
-
-  private static void load(ModelFolder folder, LanguageModel model, Backend backend) {
-    try (TensorFiles files = folder.weights().open()) {
-      Map<String, RowSource> rows = folder.weights().rows(files, folder.config());
-      ModelTensors.masters(model).forEach((name, tensor) -> tensor.set(floats(rows.get(name))));
-    }
-    model.parameters().refresh(backend);
   }
 
   /** The peer's loss is the mean over the tokens that have a next one. */
@@ -210,19 +202,8 @@ public final class TrainingCases {
   }
 
   /** Compares tensors of the model where they were recorded. */
-  private static void compare(
-      Replay replay,
-      ReleasedModel released,
-      LanguageModel model,
-      String prefix,
-      Function<Parameter, Tensor> part) {
-    peers(released, model, part)
-        .forEach(
-            (name, values) -> {
-              if (replay.golden().has(prefix + name)) {
-                replay.close(prefix + name, values);
-              }
-            });
+  private static void compare(Replay replay, String prefix, Map<String, float[]> tensors) {
+    tensors.forEach((name, values) -> replay.closeIfRecorded(prefix + name, values));
   }
 
   /** Tensors of the model under the peer's names, in its layout. */

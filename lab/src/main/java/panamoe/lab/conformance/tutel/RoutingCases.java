@@ -13,7 +13,6 @@ import panamoe.lab.conformance.replay.Layouts;
 import panamoe.lab.conformance.replay.Replay;
 import panamoe.lab.conformance.replay.RouteTable;
 import panamoe.lab.conformance.replay.TokenOrder;
-import panamoe.op.GateOp;
 import panamoe.tensor.Tensor;
 
 /** Tutel's {@code extract_critical}: the choice, the queues and the loss of given logits. */
@@ -37,7 +36,7 @@ public final class RoutingCases {
     this.limited = gate.withCapacity(capacity(capacity)).settings(tokens, experts, true);
     this.order =
         golden.hyper("bpr").asBoolean()
-            ? TokenOrder.byBest(RouteTable.of(routes(dropless, replay.input("logits"), 0)))
+            ? TokenOrder.byBest(RouteTable.of(replay.route(dropless, replay.input("logits"))))
             : TokenOrder.given(tokens);
   }
 
@@ -64,9 +63,9 @@ public final class RoutingCases {
   private void compare() {
     replay.freshPass();
     Tensor logits = ordered();
-    RouteTable kept = RouteTable.of(routes(limited, logits, 1));
+    RouteTable kept = RouteTable.of(replay.route(limited, GateKernels.Inputs.of(logits), 1));
     replay.backward();
-    replay.close("grad_logits_l_aux", order.restored(replay.gradientOfInput(logits)));
+    replay.close("grad_logits_l_aux", order.restored(replay.gradientOf(logits)));
     replay.close("l_aux", kept.auxiliaryLoss());
     replay.close("scores", order.restored(kept.scores()));
     if (golden.has("dispatch_count")) {
@@ -86,36 +85,28 @@ public final class RoutingCases {
       actualKept[route] = kept.expert()[route] >= 0 ? 1 : 0;
       slots[route] = recordedKept[route] == 1 ? slots[route] : -1;
     }
-    replay
-        .comparison()
-        .exact("route_expert", byToken("route_expert", topK), order.restored(kept.choice()));
-    replay.comparison().exact("route_kept", recordedKept, order.restored(actualKept));
-    replay.comparison().exact("route_slot", slots, order.restored(kept.position()));
+    replay.exact("route_expert", byToken("route_expert", topK), order.restored(kept.choice()));
+    replay.exact("route_kept", recordedKept, order.restored(actualKept));
+    replay.exact("route_slot", slots, order.restored(kept.position()));
   }
 
   /** The peer's gates are those before dropping, so they come from a gate that drops nothing. */
   private void compareGates() {
     replay.freshPass();
     Tensor logits = ordered();
-    Routes routes = routes(dropless, logits, 0);
+    Routes routes = replay.route(dropless, logits);
     Axes byToken = Axes.of(dropless.topK(), tokens).as(1, 0);
-    replay
-        .comparison()
-        .close(
-            "route_gate",
-            byToken.ordered(golden.floats("route_gate")),
-            order.restored(routes.weight().toFloats()));
+    replay.close(
+        "route_gate",
+        byToken.ordered(golden.floats("route_gate")),
+        order.restored(routes.weight().toFloats()));
     replay.backward(
         routes.weight(), order.permuted(byToken.ordered(golden.floats("upstream_gate"))));
-    replay.close("grad_logits_gate", order.restored(replay.gradientOfInput(logits)));
+    replay.close("grad_logits_gate", order.restored(replay.gradientOf(logits)));
   }
 
   private Tensor ordered() {
     return replay.tensor(order.permuted(golden.floats("logits")), tokens, experts);
-  }
-
-  private Routes routes(GateSettings settings, Tensor logits, float auxiliary) {
-    return GateOp.forward(replay.pass(), settings, GateKernels.Inputs.of(logits), auxiliary, 0);
   }
 
   /** A recorded table [K, S] as [S, K]. */

@@ -17,7 +17,6 @@ import panamoe.backend.GateKernels;
 import panamoe.backend.GateSettings;
 import panamoe.backend.reference.ReferenceBackend;
 import panamoe.config.GateConfig;
-import panamoe.lab.conformance.replay.Comparison;
 import panamoe.lab.conformance.replay.GoldenFile;
 import panamoe.lab.conformance.replay.Replay;
 import panamoe.lab.conformance.replay.RouteTable;
@@ -71,18 +70,17 @@ class OpenRoutesTest {
   }
 
   private List<String> failures() {
-    Comparison comparison = new Comparison();
     try (Backend backend = new ReferenceBackend();
         GoldenFile golden = new GoldenFile(file);
-        Replay replay = new Replay(golden, backend, comparison)) {
+        Replay replay = new Replay(golden, backend)) {
       GateSettings settings = GateConfig.deepSpeed(4, 2, 8).settings(TOKENS, 8, true);
       RouteTable ours =
           RouteTable.of(
               GateOp.forward(
                   replay.pass(), settings, GateKernels.Inputs.of(replay.input("logits")), 0, 0));
       new OpenRoutes(replay, ours, null, true).compare(settings.queues().capacity());
+      return replay.result("case").failures();
     }
-    return comparison.result("case").failures();
   }
 
   /** Overwrites one whole number of a tensor, little-endian as safetensors stores it. */

@@ -1,12 +1,10 @@
-package panamoe.harness.train;
+package panamoe.train;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
-import java.util.Set;
-import panamoe.data.PreparedText;
 import panamoe.io.ConfigJson;
 import panamoe.io.Omittable;
 import panamoe.open.ModelFolder;
@@ -43,34 +41,5 @@ public record TextRecord(
     return run == null || Files.notExists(run.resolve(RunFolder.TEXT))
         ? Optional.empty()
         : Optional.of(ConfigJson.read(run.resolve(RunFolder.TEXT), TextRecord.class));
-  }
-
-  public static TextRecord of(Text text) {
-    String path = text.path() == null ? null : text.path().toAbsolutePath().normalize().toString();
-    return new TextRecord(
-        path,
-        text.tokens() instanceof PreparedText ? true : null,
-        text.languages().stream().sorted().toList(),
-        text.tokens().sha256());
-  }
-
-  /**
-   * Reads the text again.
-   *
-   * @throws IllegalArgumentException if it is no longer there
-   */
-  Text read() {
-    if (path == null) {
-      return Text.europarl(Set.copyOf(languages));
-    }
-    boolean ofTokens = Boolean.TRUE.equals(prepared);
-    if (Files.notExists(Path.of(path))) {
-      throw new IllegalArgumentException(
-          "the run's text is no longer at "
-              + path
-              + "; if it was moved, name its new place by "
-              + (ofTokens ? "--data" : "--text"));
-    }
-    return ofTokens ? Text.prepared(Path.of(path)) : Text.read(Path.of(path));
   }
 }

@@ -1,4 +1,4 @@
-package panamoe.harness.report;
+package panamoe.train;
 
 /**
  * A process that trained a run, an entry of its {@code history.json}.

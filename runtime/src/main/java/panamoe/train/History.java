@@ -1,16 +1,15 @@
-package panamoe.harness.train;
+package panamoe.train;
 
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
-import panamoe.harness.report.TrainedBy;
 import panamoe.io.ConfigJson;
 import panamoe.io.PlainFolder;
 
 /** The {@code history.json} of a run: an entry for each process that trained it, in order. */
-record History(PlainFolder run) {
+public record History(PlainFolder run) {
   static final String NAME = "history.json";
 
   private static final JsonMapper JSON = JsonMapper.builder().build();
@@ -20,7 +19,7 @@ record History(PlainFolder run) {
    *
    * @throws IllegalArgumentException if the file is there and is no history
    */
-  List<TrainedBy> processes() throws IOException {
+  public List<TrainedBy> processes() throws IOException {
     if (!run.has(NAME)) {
       return List.of();
     }
@@ -32,7 +31,7 @@ record History(PlainFolder run) {
    *
    * @throws IllegalArgumentException as {@link #processes} throws it
    */
-  void add(TrainedBy process) throws IOException {
+  public void add(TrainedBy process) throws IOException {
     List<TrainedBy> processes = new ArrayList<>(processes());
     processes.add(process);
     byte[] content =

@@ -1,4 +1,4 @@
-package panamoe.harness.train;
+package panamoe.train;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -10,15 +10,13 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 import panamoe.data.Tokenizer;
-import panamoe.harness.report.Report;
-import panamoe.harness.report.RunDirectory;
 import panamoe.io.ConfigJson;
 import panamoe.io.PlainFolder;
 import panamoe.open.ModelFolder;
 import panamoe.open.TokenizerFiles;
-import panamoe.train.RunConfig;
 
 /**
  * The folder of one run, held by a lock against a second process:
@@ -38,13 +36,18 @@ import panamoe.train.RunConfig;
  * not at all.
  */
 public final class RunFolder implements AutoCloseable {
-  static final String CONFIG = "config.json";
-  static final String TEXT = "text.json";
-  static final String TEACHER = "teacher.json";
-  static final String LOCK = ".lock";
-  static final String ROUTING = "routing.json";
-  static final String READING = "reading.json";
-  static final String SAMPLES = "samples.json";
+  public static final String CONFIG = "config.json";
+  public static final String TEXT = "text.json";
+  public static final String TEACHER = "teacher.json";
+  public static final String METRICS = "metrics.jsonl";
+  public static final String LOCK = ".lock";
+  public static final String ROUTING = "routing.json";
+  public static final String READING = "reading.json";
+  public static final String SAMPLES = "samples.json";
+  public static final String REPORT = "report.html";
+
+  /** The folder of the report's images. */
+  public static final String PLOTS = "plots";
 
   /** The files of a run. */
   private static final List<String> FILES =
@@ -55,15 +58,15 @@ public final class RunFolder implements AutoCloseable {
                   TEACHER,
                   History.NAME,
                   LOCK,
-                  MetricsFile.NAME,
+                  METRICS,
                   ROUTING,
                   READING,
                   SAMPLES,
-                  Report.FILE),
+                  REPORT),
               TokenizerFiles.NAMES.stream())
           .toList();
 
-  private static final List<String> FOLDERS = List.of(ModelFolder.CHECKPOINTS, Report.PLOTS);
+  private static final List<String> FOLDERS = List.of(ModelFolder.CHECKPOINTS, PLOTS);
 
   private final Path path;
   private final PlainFolder files;
@@ -113,36 +116,29 @@ public final class RunFolder implements AutoCloseable {
       }
       files.folder(name);
     }
-    for (String plot : files.names(Report.PLOTS)) {
+    for (String plot : files.names(PLOTS)) {
       if (plot.endsWith(".svg")) {
-        files.file(Report.PLOTS + "/" + plot);
+        files.file(PLOTS + "/" + plot);
       }
     }
     return files;
   }
 
-  /**
-   * Creates the folder of a new run.
-   *
-   * @throws IllegalArgumentException as {@link RunPlace#requireFree} throws it
-   */
+  /** Makes the folder of a new run, in a place that was found free. */
   public static RunFolder create(Path path) throws IOException {
-    RunPlace.requireFree(path);
     boolean made = Files.notExists(path);
     new PlainFolder(path).make();
     return locked(path, made);
   }
 
   /** Opens the folder of a run to resume. */
-  static RunFolder open(Path path) throws IOException {
-    PlainFolder files = requirePlain(path);
-    if (!files.has(CONFIG)) {
+  public static RunFolder open(Path path) throws IOException {
+    if (!requirePlain(path).has(CONFIG)) {
       throw new IllegalArgumentException(
           "there is no run to resume in " + path + ": it has no " + CONFIG);
     }
     // Before a file is written: it may be a released or a quantized model, or damaged.
     config(path);
-    RunDirectory.requireReadable(files);
     return locked(path, false);
   }
 
@@ -150,112 +146,91 @@ public final class RunFolder implements AutoCloseable {
    * Opens the folder of a run whose rank 0 is another process; this one reads and saves its shards
    * there.
    */
-  static RunFolder follow(Path path) {
+  public static RunFolder follow(Path path) {
     return new RunFolder(path, null, false);
   }
 
-  Path path() {
+  public Path path() {
     return path;
+  }
+
+  /** What is in it. */
+  public PlainFolder files() {
+    return files;
   }
 
   public Path checkpoints() {
     return path.resolve(ModelFolder.CHECKPOINTS);
   }
 
-  RunConfig config() {
+  public RunConfig config() {
     return RunConfig.read(path.resolve(CONFIG));
   }
 
   /** Reads a run's config without locking its folder. */
-  static RunConfig config(Path run) throws IOException {
+  public static RunConfig config(Path run) throws IOException {
     return RunConfig.read(new PlainFolder(run).file(CONFIG));
   }
 
-  Tokenizer tokenizer() {
+  public Tokenizer tokenizer() {
     return TokenizerFiles.of(path).tokenizer().orElseThrow();
   }
 
   /** Whether the run trains a released model further, by the files that come with the weights. */
-  boolean isFurther() throws IOException {
+  public boolean isFurther() throws IOException {
     return TokenizerFiles.of(path).released() && !files.has(TEACHER);
   }
 
-  /** How far the run has come. */
-  RunProgress progress() {
-    return new RunProgress(this);
-  }
-
-  /** What the run was started on. */
-  RunSources sources() {
-    return new RunSources(this);
-  }
-
   /**
-   * Writes the initial files of a new run, replacing those of a run that was killed while it began.
-   */
-  void begin(RunConfig config, RunTokenizer tokenizer, Material material) throws IOException {
-    begin(
-        config,
-        tokenizer,
-        TextRecord.of(material.text()),
-        material.teacher() == null ? null : TeacherRecord.of(material.teacher()));
-  }
-
-  /**
-   * Writes the files of a run that was not trained here.
+   * Writes the initial files of a run, replacing those of one that was killed while it began. The
+   * config, which makes it a run, is the last.
    *
+   * @param tokenizer the contents of its files by name; empty for bytes
    * @param text null if it is unknown; such a run is not resumed
+   * @param teacher null without one
    */
-  public void begin(RunConfig config, RunTokenizer tokenizer, TextRecord text) throws IOException {
-    begin(config, tokenizer, text, null);
-  }
-
-  private void begin(
-      RunConfig config, RunTokenizer tokenizer, TextRecord text, TeacherRecord teacher)
+  public void begin(
+      RunConfig config, Map<String, byte[]> tokenizer, TextRecord text, TeacherRecord teacher)
       throws IOException {
     files.makeFolder(ModelFolder.CHECKPOINTS);
     for (String name : TokenizerFiles.NAMES) {
-      byte[] content = tokenizer.files().get(name);
-      if (content == null) {
-        files.delete(name);
-      } else {
-        files.replace(name, content);
-      }
+      replaceOrDelete(name, tokenizer.get(name));
     }
-    replaceOrDelete(TEXT, text);
-    replaceOrDelete(TEACHER, teacher);
+    replaceOrDelete(TEXT, text == null ? null : bytes(ConfigJson.text(text)));
+    replaceOrDelete(TEACHER, teacher == null ? null : bytes(ConfigJson.text(teacher)));
     replace(CONFIG, config.toJson());
   }
 
   /** Replaces a record, unless another process holds the folder for this one. */
-  void update(String name, Record content) {
+  public void update(String name, Record content) {
     if (lockFile != null) {
       replace(name, ConfigJson.text(content));
     }
   }
 
-  private void replaceOrDelete(String name, Record content) throws IOException {
+  private void replaceOrDelete(String name, byte[] content) throws IOException {
     if (content == null) {
       files.delete(name);
     } else {
-      replace(name, ConfigJson.text(content));
+      files.replace(name, content);
     }
   }
 
   /**
-   * Removes what a new run has written, unless it was saved, so that another can begin here.
+   * Removes what a new run has written, be it only its first files, unless a step was saved: so
+   * another can begin here.
    *
    * @param failure of the run, to which trouble with the files is added
    * @return whether anything was removed
    */
-  boolean discard(Exception failure) {
+  public boolean discard(Exception failure) {
     try {
       if (lockFile == null
-          || !files.has(CONFIG)
+          || Files.notExists(checkpoints()) // which it makes first
           || !files.names(ModelFolder.CHECKPOINTS).isEmpty()) {
         return false;
       }
-      Files.deleteIfExists(checkpoints()); // first: it fails if another rank saves meanwhile
+      Files.delete(checkpoints()); // first: it fails if another rank saves meanwhile
       deleteFiles();
       return true;
     } catch (IOException e) {
@@ -295,35 +270,28 @@ public final class RunFolder implements AutoCloseable {
   }
 
   /** Writes the settings of a resumed run. */
-  void reconfigure(RunConfig config) {
+  public void reconfigure(RunConfig config) {
     if (!config.equals(config())) {
       replace(CONFIG, config.toJson());
     }
   }
 
-  MetricsFile metrics() {
-    return new MetricsFile(files);
-  }
-
   /** Which processes trained the run. */
-  History history() {
+  public History history() {
     return new History(files);
-  }
-
-  /** Removes the metrics after {@code step}; those steps will be trained again. */
-  void rewindMetrics(long step) throws IOException {
-    if (files.has(MetricsFile.NAME)) {
-      files.replace(MetricsFile.NAME, metrics().upTo(step));
-    }
   }
 
   /** Writes a file durably and atomically. */
   public void replace(String name, String text) {
     try {
-      files.replace(name, text.getBytes(StandardCharsets.UTF_8));
+      files.replace(name, bytes(text));
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
+  }
+
+  private static byte[] bytes(String text) {
+    return text.getBytes(StandardCharsets.UTF_8);
   }
 
   @Override
@@ -332,7 +300,7 @@ public final class RunFolder implements AutoCloseable {
       return;
     }
     try (lockFile) {
-      if (made && RunPlace.isEmpty(path)) {
+      if (made && List.of(LOCK).containsAll(files.names(""))) {
         Files.delete(path.resolve(LOCK));
         Files.delete(path);
       }

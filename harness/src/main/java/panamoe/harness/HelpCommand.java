@@ -1,7 +1,6 @@
-package panamoe.harness.help;
+package panamoe.harness;
 
 import java.util.List;
-import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -15,7 +14,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
     name = "help",
     description = "Display help information about the specified command.",
     footer = {"", "Examples:", "  panamoe help train", "  panamoe help data prepare"})
-public final class HelpCommand implements Callable<Integer> {
+public final class HelpCommand implements Subcommand {
   @Spec private CommandSpec spec;
 
   @Option(

@@ -1,10 +1,9 @@
-package panamoe.harness.help;
+package panamoe.harness;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.util.concurrent.Callable;
-import panamoe.harness.Version;
+import panamoe.harness.help.ManualPage;
 import panamoe.io.PlainFolder;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -24,7 +23,7 @@ import picocli.CommandLine.Spec;
       "",
       "They go into DIR/man1, in place of earlier ones."
     })
-public final class ManualCommand implements Callable<Integer> {
+public final class ManualCommand implements Subcommand {
   @Spec private CommandSpec spec;
 
   @Parameters(paramLabel = "DIR", description = "A folder of manual pages, made if it is missing.")

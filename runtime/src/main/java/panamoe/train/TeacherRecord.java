@@ -1,4 +1,4 @@
-package panamoe.harness.train;
+package panamoe.train;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -10,11 +10,14 @@ import panamoe.open.ModelFolder;
  * @param path of the checkpoint, absolute
  * @param sha256 of its manifest, which has a checksum of each file
  */
-record TeacherRecord(String path, String sha256) {
-  static TeacherRecord of(ModelFolder teacher) {
-    return new TeacherRecord(
-        teacher.checkpoint().directory().toAbsolutePath().normalize().toString(),
-        teacher.checkpoint().sha256());
+public record TeacherRecord(String path, String sha256) {
+  /** Of a teacher; null of none. */
+  public static TeacherRecord of(ModelFolder teacher) {
+    return teacher == null
+        ? null
+        : new TeacherRecord(
+            teacher.checkpoint().directory().toAbsolutePath().normalize().toString(),
+            teacher.checkpoint().sha256());
   }
 
   /**
@@ -23,7 +26,7 @@ record TeacherRecord(String path, String sha256) {
    * @param moved its new place; null if it has not moved
    * @throws IllegalArgumentException if it is no longer there, or has become another
    */
-  ModelFolder open(Path moved) {
+  public ModelFolder open(Path moved) {
     Path place = moved != null ? moved : Path.of(path);
     if (Files.notExists(place)) {
       throw new IllegalArgumentException(

@@ -1,0 +1,20 @@
+package panamoe.api;
+
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.assignableTo;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.equivalentTo;
+
+import com.tngtech.archunit.core.importer.ImportOption;
+import com.tngtech.archunit.junit.AnalyzeClasses;
+import com.tngtech.archunit.junit.ArchTest;
+import com.tngtech.archunit.lang.ArchRule;
+import panamoe.api.internal.Failures;
+import panamoe.testkit.Circles;
+
+@AnalyzeClasses(packages = "panamoe.api", importOptions = ImportOption.DoNotIncludeTests.class)
+class FloorsTest {
+  /** What is shared knows nothing of the facade but the failures that it turns others into. */
+  @ArchTest
+  static final ArchRule NO_CIRCLES =
+      Circles.none("panamoe.api")
+          .ignoreDependency(equivalentTo(Failures.class), assignableTo(PanamoeException.class));
+}
