@@ -7,7 +7,7 @@ namespace {
 
 moe_balance_config check_config(const moe_balance_config* config) {
   const moe_balance_config c = check_struct("config", config);
-  check_enum("config.score", c.score, MOE_SIGMOID);
+  check_enum("config.score", c.score, kLastScore);
   check_flag("config.normalized", c.normalized);
   if (c.auxiliary_choices < 1 || c.auxiliary_choices > kMostChoices) {
     invalid("config.auxiliary_choices is ", c.auxiliary_choices, ", expected 1 to ", kMostChoices);

@@ -13,7 +13,7 @@ moe_gate_config check_config(const moe_gate_config* config, int64_t experts) {
   const moe_gate_config c = check_struct("config", config);
   const int64_t most = std::min(experts, kMostChoices);
   if (c.top_k < 1 || c.top_k > most) invalid("config.top_k is ", c.top_k, ", expected 1 to ", most);
-  check_enum("config.score", c.score, MOE_SIGMOID);
+  check_enum("config.score", c.score, kLastScore);
   check_enum("config.drop_policy", c.drop_policy, MOE_DROP_BEST_SCORE);
   check_enum("config.queue_order", c.queue_order, MOE_CHOICE_MAJOR);
   check_enum("config.normalization", c.normalization, MOE_SURVIVORS);

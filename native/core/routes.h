@@ -7,6 +7,7 @@ namespace moe {
 
 inline constexpr int64_t kMostExperts = 1024;
 inline constexpr int64_t kMostChoices = 16;
+inline constexpr int32_t kLastScore = MOE_SIGMOID;
 
 // A table for dispatch: expert and position [S, K], offsets [E + 1].
 inline moe_routes check_routes(const moe_routes* routes, int64_t tokens) {

@@ -12,17 +12,33 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
-/** docs/add-an-op.md lists the files that name RMSNorm, and no other. */
+/** docs/add-an-op.md lists the files that name RMSNorm, or the sigmoid of a gate, and no other. */
 class AddAnOpTest {
   private static final Path ROOT = Path.of("..");
+  private static final String SCORE_HEADING = "\n## A gate score\n";
   // rms_norm_eps is a key of released models' configurations.
   private static final Pattern OP = Pattern.compile("rms_norm(?!_eps)|[rR]msNorm");
+  // A file that compares with one score decides by it, as if there were no third.
+  private static final Pattern SCORE =
+      Pattern.compile("SIGMOID\\b|[=!]= *(?:\\w+\\.)*(?:MOE_)?SOFTMAX\\b");
   private static final Pattern LISTED =
       Pattern.compile("`((?:native|runtime)/[\\w/-]+\\.(?:h|cc|cu|java))`");
 
   @Test
   void everyFileOfAnOpIsListed() throws IOException {
-    String text = Files.readString(ROOT.resolve("docs/add-an-op.md"));
+    assertLists(page()[0], OP);
+  }
+
+  @Test
+  void everyFileOfAGateScoreIsListed() throws IOException {
+    assertLists(page()[1], SCORE);
+  }
+
+  private static String[] page() throws IOException {
+    return Files.readString(ROOT.resolve("docs/add-an-op.md")).split(SCORE_HEADING, 2);
+  }
+
+  private static void assertLists(String text, Pattern concept) throws IOException {
     TreeSet<String> listed =
         LISTED
             .matcher(text)
@@ -37,26 +53,28 @@ class AddAnOpTest {
           "native/abi",
           "native/cpu",
           "native/cuda",
-          "runtime/src/main/java"
+          "runtime/src/main/java",
+          "java-api/src/main/java",
+          "harness/src/main/java"
         }) {
       try (Stream<Path> files = Files.walk(ROOT.resolve(folder))) {
         files
             .filter(Files::isRegularFile)
-            .filter(AddAnOpTest::namesTheOp)
+            .filter(file -> names(file, concept))
             .forEach(file -> naming.add(ROOT.relativize(file).toString().replace('\\', '/')));
       }
     }
-    // Of tests only those that every op has are listed; others may call it, too.
+    // Of tests only those that every op or score has are listed; others may name it, too.
     listed.stream()
         .filter(file -> file.contains("test"))
-        .filter(file -> namesTheOp(ROOT.resolve(file)))
+        .filter(file -> names(ROOT.resolve(file), concept))
         .forEach(naming::add);
     assertEquals(naming, listed);
   }
 
-  private static boolean namesTheOp(Path file) {
+  private static boolean names(Path file, Pattern concept) {
     try {
-      return OP.matcher(Files.readString(file)).find();
+      return concept.matcher(Files.readString(file)).find();
     } catch (IOException e) {
       return false;
     }

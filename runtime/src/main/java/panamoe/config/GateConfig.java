@@ -334,11 +334,11 @@ public record GateConfig(
   }
 
   /**
-   * This gate for copies of its experts, {@code factor} times as many: a softmax over them divides
-   * a raw weight by as much, for which the scale makes up.
+   * This gate for copies of its experts, {@code factor} times as many: a raw weight that is a share
+   * is divided by as much, for which the scale makes up.
    */
   public GateConfig forCopies(double factor) {
-    boolean divided = score == Score.SOFTMAX && weight.normalization == Normalization.RAW;
+    boolean divided = score.isShare() && weight.normalization == Normalization.RAW;
     return divided ? withWeight(weight.scaledBy(factor)) : this;
   }
 
