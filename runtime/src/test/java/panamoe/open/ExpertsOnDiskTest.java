@@ -52,7 +52,7 @@ import panamoe.engine.schedule.StepRows;
 import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
-import panamoe.moe.ExpertCacheStatistics;
+import panamoe.param.ExpertCacheStatistics;
 import panamoe.parallel.Ranks;
 import panamoe.param.Parameter;
 import panamoe.param.WeightTypes;

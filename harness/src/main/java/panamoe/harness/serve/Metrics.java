@@ -17,8 +17,8 @@ import java.util.stream.LongStream;
 import panamoe.engine.Generation;
 import panamoe.engine.routes.RouteStatistics;
 import panamoe.engine.schedule.EngineThread.Status;
-import panamoe.moe.ExpertCache;
-import panamoe.moe.ExpertCacheStatistics;
+import panamoe.param.ExpertCache;
+import panamoe.param.ExpertCacheStatistics;
 
 /** What a server counts and times, in Prometheus's form under vLLM's names. Thread-safe. */
 final class Metrics {

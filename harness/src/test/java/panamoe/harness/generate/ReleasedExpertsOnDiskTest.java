@@ -14,7 +14,7 @@ import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.engine.schedule.ModelRunner;
 import panamoe.model.LanguageModel;
-import panamoe.moe.ExpertCacheStatistics;
+import panamoe.param.ExpertCacheStatistics;
 import panamoe.open.InferenceMemory;
 import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;

@@ -31,7 +31,7 @@ import panamoe.engine.sample.SamplingConfig;
 import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
-import panamoe.moe.ExpertCacheStatistics;
+import panamoe.param.ExpertCacheStatistics;
 import panamoe.open.InferenceMemory;
 import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
