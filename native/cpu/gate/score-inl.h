@@ -16,7 +16,7 @@ namespace moe::cpu::HWY_NAMESPACE {
 
 inline bool is_share(int32_t score) { return score == MOE_SOFTMAX; }
 
-// A score that is no share.
+// The score of a logit; not for shares.
 HWY_INLINE FloatVector score_of(FloatTag d, int32_t score, FloatVector logit) {
   switch (score) {
     case MOE_SIGMOID: return sigmoid(d, logit);

@@ -90,9 +90,9 @@ interface ReferenceBalance extends BalanceKernels, Launching {
   }
 
   /**
-   * With p = score / sum(score) if normalized: {@code (d - sum(d p)) p} by the logarithm of a score,
-   * times the slope of that. Scores that are neither normalized nor shares do not depend on each
-   * other.
+   * With p = score / sum(score) if normalized: {@code (d - sum(d p)) p} by the logarithm of a
+   * score, times the slope of that. Scores that are neither normalized nor shares do not depend on
+   * each other.
    */
   @Override
   default void balanceBackward(
