@@ -1,5 +1,6 @@
 package panamoe;
 
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.fields;
 import static com.tngtech.archunit.library.Architectures.layeredArchitecture;
 
 import com.tngtech.archunit.core.importer.ImportOption;
@@ -7,9 +8,14 @@ import com.tngtech.archunit.junit.AnalyzeClasses;
 import com.tngtech.archunit.junit.ArchTest;
 import com.tngtech.archunit.lang.ArchRule;
 
-/** Imports run one way: down the floors of the house. */
+/** Imports run one way, down the floors of the house; a layer is as it was made. */
 @AnalyzeClasses(packages = "panamoe", importOptions = ImportOption.DoNotIncludeTests.class)
 class FloorsTest {
+  /** Where experts are is said by their weights, whatever they are read from. */
+  @ArchTest
+  static final ArchRule LAYERS_DO_NOT_CHANGE =
+      fields().that().areDeclaredInClassesThat().resideInAPackage("panamoe.moe").should().beFinal();
+
   @ArchTest
   static final ArchRule IMPORTS_RUN_DOWN =
       layeredArchitecture()

@@ -1,64 +1,56 @@
 package panamoe.param;
 
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import panamoe.backend.Backend;
-import panamoe.param.Parameter;
-import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * One expert as a unit that is read at once: its two matrices, or this rank's slices of them,
- * packed, one after the other.
+ * One expert as a unit that is read at once: its matrices, or this rank's slices of them, packed,
+ * one after the other.
  *
- * @param up dtype of the first matrix
- * @param upShape [N, K]
- * @param down dtype of the second matrix
- * @param downShape [M, F]
- * @param downStart its first byte
  * @param bytes of the unit
- * @param types that say how the matrices are multiplied
  */
-public record ExpertLayout(
-    DType up,
-    long[] upShape,
-    DType down,
-    long[] downShape,
-    long downStart,
-    long bytes,
-    WeightTypes types) {
+public record ExpertLayout(List<Matrix> matrices, long bytes) {
   /** What kernels load at once: tensors begin there. */
   private static final long ALIGNMENT = 64;
 
-  static ExpertLayout of(Backend backend, WeightTypes types, Parameter up, Parameter down) {
-    DType upType = types.of(up);
-    DType downType = types.of(down);
-    long[] upShape = shapeOfOne(up);
-    long[] downShape = shapeOfOne(down);
-    long downStart = Math.ceilDiv(backend.packedBytes(upType, upShape), ALIGNMENT) * ALIGNMENT;
-    long bytes = downStart + backend.packedBytes(downType, downShape);
-    return new ExpertLayout(upType, upShape, downType, downShape, downStart, bytes, types);
-  }
-
-  private static long[] shapeOfOne(Parameter stack) {
-    long[] all = stack.shape();
-    return Arrays.copyOfRange(all, 1, all.length);
-  }
-
   /**
-   * The first matrix of a unit in memory that the scope's backend allocated.
+   * Where a unit has a matrix.
    *
-   * @param shape [N, K], or [1, N, K]
+   * @param stack the parameter of which it is one matrix
+   * @param start its first byte
+   * @param types that say how it is multiplied
    */
-  public Tensor up(TensorScope scope, MemorySegment unit, long... shape) {
-    return types.multiplied(scope.overPacked(unit.asSlice(0, downStart), up, shape));
+  public record Matrix(Parameter stack, DType dtype, long start, long bytes, WeightTypes types) {
+    /** [N, K]. */
+    public long[] shape() {
+      return Arrays.copyOfRange(stack.shape(), 1, 3);
+    }
+
+    /** The matrix as a stack [1, N, K] of one, in memory that the scope's backend allocated. */
+    public Tensor in(TensorScope scope, MemorySegment unit) {
+      long[] shape = shape();
+      MemorySegment own = unit.asSlice(start, bytes);
+      return types.multiplied(scope.overPacked(own, dtype, 1, shape[0], shape[1]));
+    }
   }
 
-  /** The second one; otherwise as {@link #up}. */
-  public Tensor down(TensorScope scope, MemorySegment unit, long... shape) {
-    return types.multiplied(
-        scope.overPacked(unit.asSlice(downStart, bytes - downStart), down, shape));
+  /** The layout of the experts of a layer, whose matrices are stacked. */
+  public static ExpertLayout of(Backend backend, WeightTypes types, List<Parameter> stacks) {
+    List<Matrix> matrices = new ArrayList<>();
+    long end = 0;
+    for (Parameter stack : stacks) {
+      DType dtype = types.of(stack);
+      long start = Math.ceilDiv(end, ALIGNMENT) * ALIGNMENT;
+      long bytes = backend.packedBytes(dtype, stack.shape()[1], stack.shape()[2]);
+      matrices.add(new Matrix(stack, dtype, start, bytes, types));
+      end = start + bytes;
+    }
+    return new ExpertLayout(matrices, end);
   }
 }
