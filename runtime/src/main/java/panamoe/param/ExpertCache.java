@@ -4,14 +4,12 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Comparator;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.ObjIntConsumer;
-import java.util.stream.IntStream;
 
 /**
  * The experts of a model that are in memory, where it has no room for all: slots of equal size,
@@ -213,11 +211,17 @@ public final class ExpertCache implements AutoCloseable {
   }
 
   private int[] presentFirst(int[] experts) {
-    return IntStream.of(experts)
-        .boxed()
-        .sorted(Comparator.comparing(expert -> held[expert] == null))
-        .mapToInt(expert -> expert)
-        .toArray();
+    int[] order = new int[experts.length];
+    int present = 0;
+    int missing = experts.length;
+    for (int expert : experts) {
+      if (held[expert] != null) {
+        order[present++] = expert;
+      } else {
+        order[--missing] = expert;
+      }
+    }
+    return order;
   }
 
   /** Pins experts in order, as long as there is room. */
