@@ -5,14 +5,16 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.TreeSet;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import panamoe.backend.GateSettings.Score;
 
-/** docs/add-an-op.md lists the files that name RMSNorm, or the sigmoid of a gate, and no other. */
+/** docs/add-an-op.md lists the files that name RMSNorm, or a score of the gate, and no other. */
 class AddAnOpTest {
   private static final Path ROOT = Path.of("..");
   private static final String SCORE_HEADING = "\n## A gate score\n";
@@ -20,7 +22,10 @@ class AddAnOpTest {
   private static final Pattern OP = Pattern.compile("rms_norm(?!_eps)|[rR]msNorm");
   // A file that compares with one score decides by it, as if there were no third.
   private static final Pattern SCORE =
-      Pattern.compile("SIGMOID\\b|[=!]= *(?:\\w+\\.)*(?:MOE_)?SOFTMAX\\b");
+      Pattern.compile(
+          Arrays.stream(Score.values())
+              .map(score -> (score == Score.SOFTMAX ? "[=!]= *(?:\\w+\\.)*(?:MOE_)?" : "") + score)
+              .collect(Collectors.joining("|", "(?:", ")\\b")));
   private static final Pattern LISTED =
       Pattern.compile("`((?:native|runtime)/[\\w/-]+\\.(?:h|cc|cu|java))`");
 

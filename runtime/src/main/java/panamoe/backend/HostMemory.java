@@ -15,8 +15,8 @@ public final class HostMemory {
   private static final Pattern AVAILABLE = Pattern.compile("(?m)^MemAvailable:\\s+(\\d+) kB$");
 
   /**
-   * What Java takes beside its heap while a run goes on, compiled code, classes and buffers: some 80
-   * MiB in training of the preset base.
+   * What Java takes beside its heap while a run goes on, compiled code, classes and buffers: some
+   * 80 MiB in training of the preset base.
    */
   private static final long BESIDE_HEAP = 96L << 20;
 

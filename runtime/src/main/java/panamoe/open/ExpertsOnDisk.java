@@ -157,12 +157,11 @@ final class ExpertsOnDisk {
 
   /** Bytes of all but experts' matrices. */
   private long resident() {
-    long bytes = InferenceMemory.ofRank(model, types);
-    for (Parameter parameter : model.parameters().parameters()) {
-      bytes -=
-          WeightTypes.isExpert(parameter) ? types.of(parameter).packedBytes(parameter.count()) : 0;
-    }
-    return bytes;
+    return InferenceMemory.ofRank(model, types)
+        - model.parameters().parameters().stream()
+            .filter(WeightTypes::isExpert)
+            .mapToLong(parameter -> types.of(parameter).packedBytes(parameter.count()))
+            .sum();
   }
 
   /** All that a file of experts depends on. */
