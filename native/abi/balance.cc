@@ -7,18 +7,12 @@ namespace {
 
 moe_balance_config check_config(const moe_balance_config* config) {
   const moe_balance_config c = check_struct("config", config);
-  check_enum("config.score", c.score, MOE_SIGMOID);
+  check_enum("config.score", c.score, kLastScore);
   check_flag("config.normalized", c.normalized);
   if (c.auxiliary_choices < 1 || c.auxiliary_choices > kMostChoices) {
     invalid("config.auxiliary_choices is ", c.auxiliary_choices, ", expected 1 to ", kMostChoices);
   }
   return c;
-}
-
-void check_experts(const char* name, int64_t experts) {
-  if (experts < 1 || experts > kMostExperts) {
-    invalid(name, " has ", experts, " experts, expected 1 to ", kMostExperts);
-  }
 }
 
 struct CheckedBalance {
@@ -30,12 +24,7 @@ struct CheckedBalance {
 // What the calls about tokens are given. used [G] says how many sequences the tokens are.
 CheckedBalance check_balance(const moe_balance_config* config, const moe_tensor* scores, const moe_balance_sums* sums) {
   const moe_balance_config c = check_config(config);
-  check_tensor("scores", scores, kFloat32Only, {kAny, kAny});
-  const int64_t tokens = scores->shape[0], experts = scores->shape[1];
-  check_experts("scores", experts);
-  if (tokens > INT32_MAX / kMostChoices) {
-    invalid("scores has ", tokens, " tokens, expected at most ", INT32_MAX / kMostChoices, ": int32 counts the routes");
-  }
+  const int64_t tokens = check_gated("scores", scores).shape[0], experts = scores->shape[1];
   const moe_balance_sums s = check_struct("sums", sums);
   check_tensor("used", s.used, kInt32Only, {kAny});
   const int64_t sequences = s.used->shape[0];

@@ -13,7 +13,7 @@ moe_gate_config check_config(const moe_gate_config* config, int64_t experts) {
   const moe_gate_config c = check_struct("config", config);
   const int64_t most = std::min(experts, kMostChoices);
   if (c.top_k < 1 || c.top_k > most) invalid("config.top_k is ", c.top_k, ", expected 1 to ", most);
-  check_enum("config.score", c.score, MOE_SIGMOID);
+  check_enum("config.score", c.score, kLastScore);
   check_enum("config.drop_policy", c.drop_policy, MOE_DROP_BEST_SCORE);
   check_enum("config.queue_order", c.queue_order, MOE_CHOICE_MAJOR);
   check_enum("config.normalization", c.normalization, MOE_SURVIVORS);
@@ -44,18 +44,6 @@ moe_gate_config check_config(const moe_gate_config* config, int64_t experts) {
   return c;
 }
 
-const moe_tensor& check_logits(const moe_tensor* logits) {
-  check_tensor("logits", logits, kFloat32Only, {kAny, kAny});
-  const int64_t tokens = logits->shape[0], experts = logits->shape[1];
-  if (experts < 1 || experts > kMostExperts) {
-    invalid("logits has ", experts, " experts, expected 1 to ", kMostExperts);
-  }
-  if (tokens > INT32_MAX / kMostChoices) {
-    invalid("logits has ", tokens, " tokens, expected at most ", INT32_MAX / kMostChoices, ": int32 counts the routes");
-  }
-  return *logits;
-}
-
 struct Checked {
   moe_gate_config config;
   moe_gate_inputs in;
@@ -66,7 +54,7 @@ struct Checked {
 // What the forward writes of the routes and the backward reads.
 Checked check_gate(const moe_gate_config* config, const moe_gate_inputs* inputs, const moe_routes* routes) {
   const moe_gate_inputs in = check_struct("inputs", inputs);
-  const moe_tensor& logits = check_logits(in.logits);
+  const moe_tensor& logits = check_gated("logits", in.logits);
   const int64_t tokens = logits.shape[0], experts = logits.shape[1];
   check_optional("used", in.used, kUint8Only, {tokens});
   const moe_gate_config own = check_config(config, experts);

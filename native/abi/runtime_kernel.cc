@@ -46,7 +46,7 @@ void check_unused(const moe_runtime_kernel& kernel) {
 void check_gate(const moe_runtime_kernel& kernel) {
   check_field("experts", kernel.experts, 1, kMostExperts);
   check_field("top_k", kernel.top_k, 1, std::min<int64_t>(kernel.experts, kMostChoices));
-  check_field("score", kernel.score, MOE_SOFTMAX, MOE_SIGMOID);
+  check_field("score", kernel.score, 0, kLastScore);
   check_field("queue_order", kernel.queue_order, MOE_TOKEN_MAJOR, MOE_CHOICE_MAJOR);
   check_field("chosen", kernel.chosen, 0, 1);
 }

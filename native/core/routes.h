@@ -7,6 +7,22 @@ namespace moe {
 
 inline constexpr int64_t kMostExperts = 1024;
 inline constexpr int64_t kMostChoices = 16;
+inline constexpr int32_t kLastScore = MOE_SIGMOID;
+
+inline void check_experts(const char* name, int64_t experts) {
+  if (experts < 1 || experts > kMostExperts) {
+    invalid(name, " has ", experts, " experts, expected 1 to ", kMostExperts);
+  }
+}
+
+// A gate's logits or scores, [S, E].
+inline const moe_tensor& check_gated(const char* name, const moe_tensor* table) {
+  check_tensor(name, table, kFloat32Only, {kAny, kAny});
+  check_experts(name, table->shape[1]);
+  const int64_t tokens = table->shape[0], most = INT32_MAX / kMostChoices;
+  if (tokens > most) invalid(name, " has ", tokens, " tokens, expected at most ", most, ": int32 counts the routes");
+  return *table;
+}
 
 // A table for dispatch: expert and position [S, K], offsets [E + 1].
 inline moe_routes check_routes(const moe_routes* routes, int64_t tokens) {

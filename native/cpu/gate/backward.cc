@@ -2,7 +2,7 @@
 //
 //   weight_k = scale score_k / D,  D = max(offset + sum of the counted scores, epsilon); at the bound D is a constant
 //   auxiliary loss: dL/dscore[s, e] = dauxiliary E chosen_e / (choices U^2), chosen_e and the used tokens U constants
-//   softmax: dlogit = score (dscore - sum_e score_e dscore_e);  sigmoid: dlogit = score (1 - score) dscore
+//   dlogit = score log_slope(score) (dscore - mean),  mean = sum_e score_e dscore_e of shares, else 0
 //   z loss: dlogit += 2 dz logsumexp softmax(logits) / U
 //
 // logits, scores, dlogits [S, E]; expert, choice, dweight [S, K]. No gradient passes through the choice.
@@ -20,7 +20,7 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 
-#include "cpu/simd/floating-inl.h"
+#include "cpu/gate/score-inl.h"
 #include "cpu/simd/softmax-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -59,14 +59,12 @@ void token_backward(const moe_gate_config& config, const float* logits, const fl
   for_each_vector(d, 0, experts, [&](int64_t e, size_t n) {
     products = hn::MulAdd(load(d, auxiliary + e, n), load(d, scores + e, n), products);
   });
-  float dot = hn::ReduceSum(d, products);  // softmax: dlogit = score * (dscore - dot)
+  float dot = hn::ReduceSum(d, products);
   for (int32_t c = 0; c < config.top_k; ++c) {
     if (choice[c] >= 0) dot += dscore[c] * scores[choice[c]];
   }
-  const bool softmax = config.score == MOE_SOFTMAX;
-  const FloatVector mean = hn::Set(d, softmax ? dot : 0.0f), one = hn::Set(d, 1.0f);
-  // The factor of dscore in the derivative of a score by its own logit.
-  const auto slope = [&](FloatVector score) { return softmax ? score : hn::Mul(score, hn::Sub(one, score)); };
+  const FloatVector mean = hn::Set(d, is_share(config.score) ? dot : 0.0f);
+  const auto slope = [&](FloatVector score) { return hn::Mul(score, log_slope(d, config.score, score)); };
   if (dz != 0) {
     const float largest = row_max(logits, experts);
     const float sum = exp_row(logits, largest, experts, dlogits);
@@ -83,9 +81,8 @@ void token_backward(const moe_gate_config& config, const float* logits, const fl
     });
   }
   for (int32_t c = 0; c < config.top_k; ++c) {
-    if (choice[c] < 0) continue;
-    const float score = scores[choice[c]];
-    dlogits[choice[c]] += dscore[c] * (softmax ? score : score * (1 - score));
+    const int32_t e = choice[c];
+    if (e >= 0) dlogits[e] += dscore[c] * hn::GetLane(slope(hn::Set(d, scores[e])));
   }
 }
 

@@ -4,8 +4,7 @@
 //
 //   p = score, or score / sum_e score if normalized;  P[g, e] = sum_s p[s, e];  chosen[g, e] counts choices of e
 //   loss_g = E / (choices used_g^2) sum_e chosen[g, e] P[g, e], of which d[g, e] is the derivative by each p[s, e]
-//   softmax, or normalized: dlogit = p (d - sum_e d p), for a normalized sigmoid times 1 - score
-//   sigmoid: dlogit = score (1 - score) d
+//   dlogit = p log_slope(score) (d - mean),  mean = sum_e d p of shares, or if normalized, else 0
 //   entropy_g = -sum_s sum_e q ln q,  q = score / sum_e score
 //
 // scores, dlogits [S, E]; choice [S, K]; a sequence has S / G tokens. Sums are float64 over blocks of tokens within a
@@ -25,7 +24,7 @@
 
 #include "hwy/contrib/math/math-inl.h"
 
-#include "cpu/simd/floating-inl.h"
+#include "cpu/gate/score-inl.h"
 
 #ifndef MOE_CPU_BALANCE_SEQUENCES
 #define MOE_CPU_BALANCE_SEQUENCES
@@ -130,7 +129,7 @@ void sum_block(const moe_balance_config& config, Tensor scores, Tensor choice, i
 void token_backward(const moe_balance_config& config, const float* scores, const float* slope, int64_t experts,
                     float* dlogits) {
   const FloatTag d;
-  const bool sigmoid = config.score == MOE_SIGMOID, normalized = config.normalized != 0;
+  const bool normalized = config.normalized != 0, coupled = normalized || is_share(config.score);
   FloatVector totals = hn::Zero(d), products = hn::Zero(d);
   for_each_vector(d, 0, experts, [&](int64_t e, size_t n) {
     const FloatVector score = load(d, scores + e, n);
@@ -139,12 +138,12 @@ void token_backward(const moe_balance_config& config, const float* scores, const
   });
   const float total = normalized ? hn::ReduceSum(d, totals) : 1;
   const float inverse = total > 0 ? 1 / total : 0;
-  const FloatVector scale = hn::Set(d, inverse), one = hn::Set(d, 1.0f);
-  const FloatVector mean = hn::Set(d, sigmoid && !normalized ? 0.0f : hn::ReduceSum(d, products) * inverse);
+  const FloatVector scale = hn::Set(d, inverse);
+  const FloatVector mean = hn::Set(d, coupled ? hn::ReduceSum(d, products) * inverse : 0.0f);
   for_each_vector(d, 0, experts, [&](int64_t e, size_t n) {
     const FloatVector score = load(d, scores + e, n);
     const FloatVector by_log = hn::Mul(hn::Sub(load(d, slope + e, n), mean), hn::Mul(score, scale));
-    store(d, sigmoid ? hn::Mul(by_log, hn::Sub(one, score)) : by_log, dlogits + e, n);
+    store(d, hn::Mul(by_log, log_slope(d, config.score, score)), dlogits + e, n);
   });
 }
 

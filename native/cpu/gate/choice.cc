@@ -1,6 +1,5 @@
-// Scores and choice of experts of each token (rules 1 to 4 of docs/gating.md): softmax or sigmoid, then the top-k keys
-// score + bias, within the best groups; with noise, later choices use the key logit + noise. Ties go to the lowest
-// expert.
+// Scores and choice of experts of each token (rules 1 to 4 of docs/gating.md): the top-k keys score + bias, within
+// the best groups; with noise, later choices use the key logit + noise. Ties go to the lowest expert.
 // Test: panamoe_test --gtest_filter='Gate*'. Time: ./panamoe bench gate.
 #include "cpu/gate/choice.h"
 
@@ -14,8 +13,7 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 
-#include "cpu/simd/activation-inl.h"
-#include "cpu/simd/floating-inl.h"
+#include "cpu/gate/score-inl.h"
 #include "cpu/simd/softmax-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -80,15 +78,12 @@ void close_groups(const moe_gate_config& config, float* keys, int64_t experts, c
 float score_token(int32_t score, const float* logits, int64_t experts, float* keys, float* scores) {
   const FloatTag d;
   const float largest = row_max(logits, experts);
-  const float sum = exp_row(logits, largest, experts, score == MOE_SOFTMAX ? scores : keys);
-  const FloatVector total = hn::Set(d, sum);
+  const float sum = exp_row(logits, largest, experts, is_share(score) ? scores : keys);
+  const FloatVector total = hn::Set(d, sum), lowest = hn::Set(d, kMinusInfinity);
   for_each_vector(d, 0, experts, [&](int64_t e, size_t n) {
-    if (score == MOE_SOFTMAX) {
-      store(d, hn::Div(load(d, scores + e, n), total), scores + e, n);
-    } else {
-      const FloatVector x = load(d, logits + e, n);
-      store(d, hn::IfThenElseZero(hn::Gt(x, hn::Set(d, kMinusInfinity)), sigmoid(d, x)), scores + e, n);
-    }
+    const FloatVector x = load(d, (is_share(score) ? scores : logits) + e, n);
+    store(d, is_share(score) ? hn::Div(x, total) : hn::IfThenElseZero(hn::Gt(x, lowest), score_of(d, score, x)),
+          scores + e, n);
   });
   return largest + std::log(sum);
 }

@@ -131,9 +131,7 @@ __global__ void __launch_bounds__(kThreads)
     auxiliary[e] = losses.counts == nullptr ? 0 : static_cast<float>(auxiliary_of_choice * losses.counts[e]);
   }
   __syncthreads();
-  const bool softmax = config.score == MOE_SOFTMAX;
-  // The factor of dscore in the derivative of a score by its own logit.
-  const auto slope = [&](float score) { return softmax ? score : score * (1 - score); };
+  const auto slope = [&](float score) { return score * log_slope(config.score, score); };
   const int64_t block = int64_t{blockIdx.x} * kTokenBlock;
   Lanes::for_each_token(static_cast<int>(min(int64_t{kTokenBlock}, table.tokens - block)), [&](int t) {
     const int64_t s = block + t;
@@ -143,8 +141,8 @@ __global__ void __launch_bounds__(kThreads)
     float score[Lanes::each], gradient[Lanes::each];
     load_row<Lanes>(table.scores, s, used ? table.experts : 0, 0, score);
     load_row<Lanes>(auxiliary, 0, table.experts, 0, gradient);
-    float mean = 0;  // softmax: dlogit = score * (dscore - mean of dscore)
-    if (softmax) {
+    float mean = 0;
+    if (is_share(config.score)) {
 #pragma unroll
       for (int i = 0; i < Lanes::each; ++i) mean = fmaf(gradient[i], score[i], mean);
       mean = Lanes::sum(mean);

@@ -142,7 +142,7 @@ __global__ void __launch_bounds__(kThreads) loss_kernel(int64_t count, int exper
 // scale: dloss E / (counted choices). Bound by bytes: reads S E scores and writes S E gradients.
 template <typename Lanes>
 __global__ void __launch_bounds__(kThreads)
-    balance_backward_kernel(Sequences sequences, bool sigmoid, bool normalized, double scale, const float* scores,
+    balance_backward_kernel(Sequences sequences, int32_t kind, bool normalized, double scale, const float* scores,
                             const int* used, const int* chosen, float* dlogits) {
   MOE_DYNAMIC_SHARED(float, slopes);  // [E]: dL/dp, equal for all tokens of the sequence
   const int experts = sequences.experts;
@@ -166,12 +166,12 @@ __global__ void __launch_bounds__(kThreads)
     }
     total = normalized ? Lanes::sum(total) : 1;
     const float inverse = total > 0 ? 1 / total : 0;
-    mean = sigmoid && !normalized ? 0 : Lanes::sum(mean) * inverse;
+    mean = normalized || is_share(kind) ? Lanes::sum(mean) * inverse : 0;
 #pragma unroll
     for (int i = 0; i < Lanes::each; ++i) {
       const float by_log = (slope[i] - mean) * (score[i] * inverse);
       if (t < here && Lanes::expert(i) < experts) {
-        dlogits[(begin + t) * experts + Lanes::expert(i)] = sigmoid ? by_log * (1 - score[i]) : by_log;
+        dlogits[(begin + t) * experts + Lanes::expert(i)] = by_log * log_slope(kind, score[i]);
       }
     }
   });
@@ -217,7 +217,7 @@ void balance_backward(Stream& stream, const moe_balance_config& config, double d
   const double scale = dloss * static_cast<double>(sequences.experts) / config.auxiliary_choices;
   visit_token_lanes(sequences.experts, [&](auto shape) {
     launch(balance_backward_kernel<decltype(shape)>, static_cast<unsigned>(sequences.count * sequences.blocks),
-           kThreads, static_cast<size_t>(sequences.experts) * sizeof(float), sequences, config.score == MOE_SIGMOID,
+           kThreads, static_cast<size_t>(sequences.experts) * sizeof(float), sequences, config.score,
            config.normalized != 0, scale, data<float>(scores), data<int>(sums.used), data<int>(sums.chosen),
            data<float>(dlogits));
   });

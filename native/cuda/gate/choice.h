@@ -82,6 +82,23 @@ __device__ __forceinline__ bool is_legal(const GateTokens& tokens, bool used, in
   return Lanes::minimum(legal ? 1 : 0) == 1;
 }
 
+// The gate's scores and their derivatives; the functions of cpu/gate/score-inl.h.
+__device__ __forceinline__ bool is_share(int32_t score) { return score == MOE_SOFTMAX; }
+
+__device__ __forceinline__ float score_of(int32_t score, float logit) {
+  switch (score) {
+    case MOE_SIGMOID: return 1 / (1 + expf(-logit));
+    default: return logit;
+  }
+}
+
+__device__ __forceinline__ float log_slope(int32_t score, float value) {
+  switch (score) {
+    case MOE_SIGMOID: return 1 - value;
+    default: return 1;
+  }
+}
+
 // Replaces a token's logits by scores and returns the logits' logsumexp.
 template <typename Lanes>
 __device__ __forceinline__ float score_token(int32_t score, float largest, float (&x)[Lanes::each]) {
@@ -90,10 +107,10 @@ __device__ __forceinline__ float score_token(int32_t score, float largest, float
   for (int i = 0; i < Lanes::each; ++i) {
     const float share = expf(x[i] - largest);
     sum += share;
-    x[i] = score == MOE_SOFTMAX ? share : 1 / (1 + expf(-x[i]));
+    x[i] = is_share(score) ? share : score_of(score, x[i]);
   }
   sum = Lanes::sum(sum);
-  if (score == MOE_SOFTMAX) {
+  if (is_share(score)) {
 #pragma unroll
     for (int i = 0; i < Lanes::each; ++i) x[i] /= sum;
   }

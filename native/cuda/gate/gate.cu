@@ -9,7 +9,7 @@
 
 #include "cuda/floating.h"
 #include "cuda/gate/checks.h"
-#include "cuda/gate/place.h"
+#include "cuda/gate/queues.h"
 #include "cuda/kernels.h"
 #include "cuda/last_block.h"
 #include "cuda/launch.h"

@@ -1,7 +1,7 @@
 // The gate's last step: each expert's queue keeps as many routes as it may, and each route gets its position and weight
 // (rules 6 to 8 of docs/gating.md).
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Gate*'. Time: ./panamoe bench gate --device cuda.
-#include "cuda/gate/place.h"
+#include "cuda/gate/queues.h"
 
 #include <algorithm>
 

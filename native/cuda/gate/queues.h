@@ -1,9 +1,10 @@
-// The queues of the gate's experts, and the choice of the routes that a queue keeps.
+// The queues of the gate's experts, the choice of the routes that a queue keeps, and from queues to routes.
 #pragma once
 
 #include <cstdint>
 
 #include "cuda/gate/choice.h"
+#include "cuda/launch.h"
 #include "cuda/scan.h"
 
 namespace moe::cuda {
@@ -102,5 +103,10 @@ __device__ inline void keep_best(const GateQueues& queues, int e, int lane, int 
     __syncthreads();
   }
 }
+
+// Drops routes by rank where the gate asks for it, and gives each route its expert, position and weight. `best` [S] are
+// the tokens' best scores, for MOE_DROP_BEST_SCORE alone.
+void place_routes(Launch& launch, const GateTokens& tokens, const GateQueues& queues, int64_t capacity,
+                  const float* best, const moe_routes& routes);
 
 }  // namespace moe::cuda

@@ -4,6 +4,7 @@ import static com.tngtech.archunit.base.DescribedPredicate.alwaysTrue;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.assignableTo;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.equivalentTo;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPackage;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.fields;
 import static com.tngtech.archunit.library.Architectures.layeredArchitecture;
 
 import com.tngtech.archunit.core.importer.ImportOption;
@@ -15,7 +16,7 @@ import panamoe.checkpoint.rows.RowSource;
 import panamoe.data.DataException;
 import panamoe.testkit.Circles;
 
-/** Imports run one way: down the floors of the house. */
+/** Imports run one way, down the floors of the house; a layer is as it was made. */
 @AnalyzeClasses(packages = "panamoe", importOptions = ImportOption.DoNotIncludeTests.class)
 class FloorsTest {
   /** Three names are known above and below: who opens backends, an exception, and rows. */
@@ -25,6 +26,11 @@ class FloorsTest {
           .ignoreDependency(equivalentTo(Backends.class), alwaysTrue())
           .ignoreDependency(alwaysTrue(), equivalentTo(DataException.class))
           .ignoreDependency(resideInAPackage("panamoe.checkpoint"), assignableTo(RowSource.class));
+
+  /** Where experts are is said by their weights, whatever they are read from. */
+  @ArchTest
+  static final ArchRule LAYERS_DO_NOT_CHANGE =
+      fields().that().areDeclaredInClassesThat().resideInAPackage("panamoe.moe").should().beFinal();
 
   @ArchTest
   static final ArchRule IMPORTS_RUN_DOWN =

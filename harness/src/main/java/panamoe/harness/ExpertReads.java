@@ -2,7 +2,7 @@ package panamoe.harness;
 
 import java.util.Locale;
 import panamoe.io.Count;
-import panamoe.moe.ExpertCacheStatistics;
+import panamoe.param.ExpertCacheStatistics;
 
 /** What a model that is larger than its memory has read, in words. */
 public final class ExpertReads {

@@ -52,10 +52,15 @@ public record GateSettings(
     }
   }
 
-  /** How a logit becomes a score. */
+  /** How a token's logits become scores. */
   public enum Score {
     SOFTMAX,
-    SIGMOID
+    SIGMOID;
+
+    /** Whether a token's scores are shares of 1, so that each depends on all logits. */
+    public boolean isShare() {
+      return this == SOFTMAX;
+    }
   }
 
   /** Which routes survive when an expert is asked for more than its capacity. */

@@ -14,18 +14,32 @@ public final class HostMemory {
   private static final Path MEMINFO = Path.of("/proc/meminfo");
   private static final Pattern AVAILABLE = Pattern.compile("(?m)^MemAvailable:\\s+(\\d+) kB$");
 
+  /**
+   * What Java takes beside its heap while a run goes on, compiled code, classes and buffers: some
+   * 80 MiB in training of the preset base.
+   */
+  private static final long BESIDE_HEAP = 96L << 20;
+
   private HostMemory() {}
 
   /**
    * Free memory in bytes, on Linux with the caches that can be dropped; not more than a container's
-   * limit leaves beside what is in use there already, and what Java's heap may still take of it.
+   * limit leaves beside what is in use there already, and what Java may still take of it.
    */
   public static long available() {
     var system = ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class);
     long free = meminfo().orElseGet(system::getFreeMemorySize);
     Runtime java = Runtime.getRuntime();
-    long heap = java.maxMemory() - java.totalMemory();
-    return Math.min(free, Math.max(0, new MemoryGroups(Path.of("/")).room() - heap));
+    long room = new MemoryGroups(Path.of("/")).room();
+    return available(free, room, java.maxMemory() - java.totalMemory());
+  }
+
+  /**
+   * @param room that the limit of a container leaves; past it the kernel ends the process
+   * @param heap that Java may still take
+   */
+  static long available(long free, long room, long heap) {
+    return Math.min(free, Math.max(0, room - heap - BESIDE_HEAP));
   }
 
   private static Optional<Long> meminfo() {

@@ -197,15 +197,9 @@ public record GateConfig(
       }
     }
 
-    /** By the layer. */
-    public Loss(
-        boolean overAllChoices, double auxiliary, double z, Boolean perSequence, Double biasRate) {
-      this(overAllChoices, auxiliary, z, perSequence, biasRate, null);
-    }
-
     /** Losses alone. */
     public Loss(boolean overAllChoices, double auxiliary, double z) {
-      this(overAllChoices, auxiliary, z, null, null);
+      this(overAllChoices, auxiliary, z, null, null, null);
     }
 
     /** Whether the layer's tokens are part of the loss of all layers. */
@@ -312,7 +306,7 @@ public record GateConfig(
         new Choice(groups, Math.max(1, groups / 2), GroupScore.TOP2_SUM, true, Noise.NONE),
         RouteWeight.of(Normalization.CHOSEN),
         Capacity.DROPLESS,
-        new Loss(true, 0, 0, null, 1e-3));
+        new Loss(true, 0, 0, null, 1e-3, null));
   }
 
   /**
@@ -334,11 +328,11 @@ public record GateConfig(
   }
 
   /**
-   * This gate for copies of its experts, {@code factor} times as many: a softmax over them divides
-   * a raw weight by as much, for which the scale makes up.
+   * This gate for copies of its experts, {@code factor} times as many: a raw weight that is a share
+   * is divided by as much, for which the scale makes up.
    */
   public GateConfig forCopies(double factor) {
-    boolean divided = score == Score.SOFTMAX && weight.normalization == Normalization.RAW;
+    boolean divided = score.isShare() && weight.normalization == Normalization.RAW;
     return divided ? withWeight(weight.scaledBy(factor)) : this;
   }
 

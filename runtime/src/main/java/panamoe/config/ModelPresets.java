@@ -17,8 +17,8 @@ public final class ModelPresets {
     /** One number of experts in every second layer. */
     MOE,
     /**
-     * Pyramid-Residual: twice the experts in the last third of the MoE layers, and a fixed MLP
-     * beside them.
+     * Pyramid-Residual: twice the experts in the last third of the MoE layers, at least one, and a
+     * fixed MLP beside them.
      */
     PR_MOE,
     /**
@@ -67,7 +67,7 @@ public final class ModelPresets {
       return context;
     }
 
-    /** Experts of the first MoE layers. */
+    /** Experts of an MoE layer, before a pyramid doubles them. */
     public int experts() {
       return experts;
     }

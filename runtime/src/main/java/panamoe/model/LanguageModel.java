@@ -1,19 +1,19 @@
 package panamoe.model;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.function.BiConsumer;
 import java.util.function.Predicate;
 import panamoe.backend.Backend;
 import panamoe.config.BlockConfig;
 import panamoe.config.EmbeddingConfig;
 import panamoe.config.GroupedQueryConfig;
 import panamoe.config.ModelConfig;
-import panamoe.moe.ExpertCache;
-import panamoe.moe.ExpertLayout;
 import panamoe.moe.MoeLayer;
 import panamoe.nn.AttentionTables;
 import panamoe.nn.Cost;
@@ -28,8 +28,11 @@ import panamoe.op.Pass;
 import panamoe.op.RecomputeOp;
 import panamoe.parallel.Ranks;
 import panamoe.param.Declarations;
+import panamoe.param.ExpertCache;
+import panamoe.param.ExpertLayout;
 import panamoe.param.Parameter;
 import panamoe.param.ParameterStore;
+import panamoe.param.Weight;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -56,7 +59,6 @@ public final class LanguageModel implements AutoCloseable {
   private final Norm finalNorm;
   private final Head head;
   private AttentionTables tables;
-  private ExpertCache expertCache;
 
   /** A model that one rank holds whole. */
   public LanguageModel(ModelConfig config) {
@@ -150,15 +152,12 @@ public final class LanguageModel implements AutoCloseable {
   }
 
   /**
-   * Allocates the weights for inference but the experts' matrices, which are taken from a cache.
+   * As {@link #allocate(Backend, WeightTypes)}, for some of the parameters.
    *
-   * @param cacheBytes that will be allocated for it
+   * @param held which of them get memory
+   * @param cacheBytes that will be allocated for a cache of the others
    */
-  public void allocateWithoutExperts(Backend backend, WeightTypes types, long cacheBytes) {
-    allocate(backend, types, parameter -> !WeightTypes.isExpert(parameter), cacheBytes);
-  }
-
-  private void allocate(
+  public void allocate(
       Backend backend, WeightTypes types, Predicate<Parameter> held, long cacheBytes) {
     DType dtype = types.compute();
     store.allocate(backend, types, held, head.packedBytes(backend, dtype) + cacheBytes);
@@ -184,22 +183,20 @@ public final class LanguageModel implements AutoCloseable {
    * @param layouts of an expert of each of {@link #allMoeLayers}; the experts that this rank holds
    *     are numbered one after the other
    */
-  public void readThrough(ExpertCache cache, List<ExpertLayout> layouts) {
-    expertCache = cache;
+  public void offload(ExpertCache cache, List<ExpertLayout> layouts) {
     List<MoeLayer> layers = allMoeLayers();
     int lastOfEncoder = layers.size() - moeLayers().size() - 1;
+    Map<Parameter, Weight.Offloaded> weights = new HashMap<>();
     int first = 0;
     for (int i = 0; i < layers.size(); i++) {
       boolean followed = i + 1 < layers.size() && i != lastOfEncoder;
-      MoeLayer next = followed ? layers.get(i + 1) : null;
-      layers.get(i).readThrough(cache, layouts.get(i), first, next);
-      first += layers.get(i).expertMatrices().getFirst().matrices();
+      BiConsumer<Pass, Tensor> next = followed ? layers.get(i + 1)::guess : (_, _) -> {};
+      for (ExpertLayout.Matrix matrix : layouts.get(i).matrices()) {
+        weights.put(matrix.stack(), new Weight.Offloaded(cache, first, matrix, next));
+      }
+      first += layouts.get(i).matrices().getFirst().stack().matrices();
     }
-  }
-
-  /** Where experts are that memory has no room for; empty if all are in memory. */
-  public Optional<ExpertCache> expertCache() {
-    return Optional.ofNullable(expertCache);
+    store.offload(cache, weights);
   }
 
   private void makeTables() {
@@ -342,9 +339,6 @@ public final class LanguageModel implements AutoCloseable {
 
   @Override
   public void close() {
-    if (expertCache != null) {
-      expertCache.close(); // nothing is read into its memory any more
-    }
     store.close();
   }
 }

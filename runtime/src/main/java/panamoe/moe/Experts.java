@@ -1,11 +1,7 @@
 package panamoe.moe;
 
-import java.lang.foreign.MemorySegment;
 import java.util.List;
-import java.util.stream.IntStream;
 import panamoe.backend.Activation;
-import panamoe.backend.Backend;
-import panamoe.backend.GemmKernels;
 import panamoe.comm.Communicator;
 import panamoe.config.MoeConfig;
 import panamoe.nn.Cost;
@@ -15,8 +11,8 @@ import panamoe.op.Pass;
 import panamoe.parallel.Ranks.ExpertGroups;
 import panamoe.param.Declarations;
 import panamoe.param.Parameter;
+import panamoe.param.ResidentExperts;
 import panamoe.param.Slice;
-import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
@@ -32,9 +28,6 @@ public final class Experts {
   private final Parameter upBias;
   private final Parameter downWeight;
   private final Parameter downBias;
-  private ExpertCache cache; // null: all of them are in memory
-  private ExpertLayout layout;
-  private int first;
 
   /** Declares {@code up} and {@code down} of the experts that this rank holds. */
   public Experts(Declarations at, int hidden, MoeConfig config, ExpertGroups experts) {
@@ -59,94 +52,42 @@ public final class Experts {
     return List.of(upWeight, downWeight);
   }
 
-  /** An expert as a unit, where they are not all in memory. */
-  ExpertLayout layout(Backend backend, WeightTypes types) {
-    return ExpertLayout.of(backend, types, upWeight, downWeight);
-  }
-
-  /**
-   * Takes matrices from a cache from now on.
-   *
-   * @param firstOfLayer number of this layer's first expert among those of all layers
-   */
-  void readThrough(ExpertCache newCache, ExpertLayout newLayout, int firstOfLayer) {
-    cache = newCache;
-    layout = newLayout;
-    first = firstOfLayer;
-  }
-
   /**
    * @param rows [R, M], grouped by expert
    * @param offsets INT32 [E + 1], E the experts of this rank
-   * @param meanwhile runs while experts are read that are not in memory
+   * @param input [S, M], what the layer's gate routes, or null
    * @return [R, M], the term of this rank's slices: the outputs are the sum over the slices; rows
    *     past {@code offsets[E]} undefined
    */
-  Tensor forward(Pass pass, Tensor rows, Tensor offsets, Runnable meanwhile) {
-    if (cache == null) {
-      return forwardAll(pass, rows, offsets);
-    }
-    int[] starts = offsets.toInts();
-    int[] wanted =
-        IntStream.range(0, starts.length - 1)
-            .filter(e -> starts[e] < starts[e + 1])
-            .map(e -> first + e)
-            .toArray();
+  Tensor forward(Pass pass, Tensor rows, Tensor offsets, Tensor input) {
     Tensor y = pass.allocate(rows.dtype(), rows.shape());
-    cache.use(
-        wanted,
-        meanwhile,
-        (unit, expert) -> {
-          int e = expert - first;
-          forward(
-              pass, e, unit, rows.rows(starts[e], starts[e + 1]), y.rows(starts[e], starts[e + 1]));
-        });
+    ResidentExperts.forEach(
+        pass, upWeight, offsets, input, experts -> forwardInto(pass, experts, rows, y));
     return y;
   }
 
-  /** One expert on its rows: a group of the products in {@link #forward}, to the same bits. */
-  private void forward(Pass pass, int e, MemorySegment unit, Tensor rows, Tensor y) {
-    long[] up = layout.upShape();
-    long[] down = layout.downShape();
-    Tensor offsets = pass.allocate(DType.INT32, 2);
-    offsets.copyFrom(MemorySegment.ofArray(new int[] {0, Math.toIntExact(rows.size(0))}));
+  private void forwardInto(Pass pass, ResidentExperts experts, Tensor rows, Tensor y) {
     Tensor inner =
         ExpertOp.forward(
             pass,
-            rows,
-            offsets,
-            layout.up(pass.scope(), unit, 1, up[0], up[1]),
-            bias(pass, upBias, e),
+            experts.rows(rows),
+            experts.offsets(),
+            experts.of(upWeight),
+            experts.of(upBias),
             activation);
-    pass.backend()
-        .expertForward(
-            inner,
-            offsets,
-            layout.down(pass.scope(), unit, 1, down[0], down[1]),
-            y,
-            new GemmKernels.Epilogue(Activation.IDENTITY, bias(pass, downBias, e), null));
+    ExpertOp.forwardInto(
+        pass,
+        inner,
+        experts.offsets(),
+        experts.of(downWeight),
+        experts.of(downBias),
+        Activation.IDENTITY,
+        experts.rows(y));
   }
 
-  private static Tensor bias(Pass pass, Parameter all, int e) {
-    if (all == null) {
-      return null;
-    }
-    long size = all.value().size(1);
-    MemorySegment own = all.value().data().asSlice(e * size * Float.BYTES, size * Float.BYTES);
-    return pass.scope().over(own, DType.FLOAT32, 1, size);
-  }
-
-  /** The experts' outputs, with nothing to do meanwhile. */
+  /** The experts' outputs, where the layer's input is not known. */
   public Tensor forward(Pass pass, Tensor rows, Tensor offsets) {
-    return forward(pass, rows, offsets, () -> {});
-  }
-
-  private Tensor forwardAll(Pass pass, Tensor rows, Tensor offsets) {
-    Tensor inner =
-        ExpertOp.forward(
-            pass, rows, offsets, upWeight.value(), Parameter.valueOf(upBias), activation);
-    return ExpertOp.forward(
-        pass, inner, offsets, downWeight.value(), Parameter.valueOf(downBias), Activation.IDENTITY);
+    return forward(pass, rows, offsets, null);
   }
 
   /**

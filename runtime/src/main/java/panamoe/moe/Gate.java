@@ -9,12 +9,10 @@ import panamoe.config.GateConfig;
 import panamoe.nn.Cost;
 import panamoe.nn.Linear;
 import panamoe.nn.Work;
-import panamoe.op.BatchLossOp;
+import panamoe.op.BalanceOp;
 import panamoe.op.GateOp;
 import panamoe.op.JitterOp;
-import panamoe.op.LayersLossOp;
 import panamoe.op.Pass;
-import panamoe.op.SequenceLossOp;
 import panamoe.param.Declarations;
 import panamoe.param.Initialization;
 import panamoe.param.Parameter;
@@ -124,12 +122,12 @@ public final class Gate {
     Routes routes =
         pass.batch().size() == 1
             ? GateOp.forward(pass, settings, inputs, ofBatch, z)
-            : BatchLossOp.forward(pass, settings, inputs, ofBatch, z);
+            : BalanceOp.ofBatch(pass, settings, inputs, ofBatch, z);
     if (perSequence() && sequence > 0) {
-      SequenceLossOp.forward(pass, settings, logits, routes, sequence, auxiliary);
+      BalanceOp.ofSequences(pass, settings, logits, routes, sequence, auxiliary);
     }
     if (across) {
-      LayersLossOp.forward(pass, settings, logits, routes, auxiliary);
+      BalanceOp.ofLayers(pass, settings, logits, routes, auxiliary);
     }
     return routes;
   }

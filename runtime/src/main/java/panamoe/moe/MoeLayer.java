@@ -3,7 +3,6 @@ package panamoe.moe;
 import java.util.Comparator;
 import java.util.List;
 import java.util.stream.IntStream;
-import panamoe.backend.Backend;
 import panamoe.backend.CombineKernels;
 import panamoe.backend.Routes;
 import panamoe.config.DenseConfig;
@@ -24,7 +23,7 @@ import panamoe.parallel.Ranks.ExpertGroups;
 import panamoe.parallel.Topology;
 import panamoe.param.Declarations;
 import panamoe.param.Parameter;
-import panamoe.param.WeightTypes;
+import panamoe.param.Weight;
 import panamoe.tensor.Tensor;
 
 /**
@@ -58,9 +57,6 @@ public final class MoeLayer {
   private final SharedExpert shared;
   private final Mlp mlp;
   private final Linear coefficient;
-  private ExpertCache cache; // null: all experts are in memory
-  private int firstExpert;
-  private MoeLayer next;
 
   /**
    * Declares {@code gate}, {@code experts} and, where the config has them, {@code shared}, or
@@ -98,37 +94,27 @@ public final class MoeLayer {
     return experts.matrices();
   }
 
-  /** One of this layer's experts as a unit, where they are not all in memory. */
-  public ExpertLayout expertLayout(Backend backend, WeightTypes types) {
-    return experts.layout(backend, types);
-  }
-
   /**
-   * Takes experts' matrices from a cache from now on.
+   * Begins to read the experts that the router would choose if x were this layer's input, where
+   * they are not all in memory and this rank holds all of them.
    *
-   * @param first number of this layer's first expert among those of all layers
-   * @param following the next such layer, whose experts are guessed if this rank holds all of them;
-   *     or null
+   * @param x [S, M], or null
    */
-  public void readThrough(
-      ExpertCache newCache, ExpertLayout layout, int first, MoeLayer following) {
-    cache = newCache;
-    firstExpert = first;
-    next = following != null && following.computesHere(ranks.topology()) ? following : null;
-    experts.readThrough(newCache, layout, first);
-  }
-
-  /** Lets experts be read that the router would choose if x were this layer's input. */
-  private void guess(Pass pass, Tensor x) {
+  public void guess(Pass pass, Tensor x) {
+    if (x == null
+        || !computesHere(ranks.topology())
+        || !(expertMatrices().getFirst().weight()
+            instanceof Weight.Offloaded(var cache, int first, _, _))) {
+      return;
+    }
     int[] counts = gate.guess(pass, x, pass.topK(layer, topK));
-    int[] likely =
+    cache.guess(
         IntStream.range(0, counts.length)
             .filter(e -> counts[e] > 0)
             .boxed()
             .sorted(Comparator.comparingInt(e -> -counts[e]))
-            .mapToInt(e -> firstExpert + e)
-            .toArray();
-    cache.guess(likely);
+            .mapToInt(e -> first + e)
+            .toArray());
   }
 
   /**
@@ -267,8 +253,7 @@ public final class MoeLayer {
   /** For experts that all tensor ranks slice: each has all rows already. */
   private Tensor computeHere(Pass pass, Tensor x, Tensor rows, Tensor offsets) {
     Tensor input = SliceOp.enter(pass, rows, ranks.slices());
-    Runnable meanwhile = next == null ? () -> {} : () -> next.guess(pass, x);
-    Tensor outputs = experts.forward(pass, input, offsets, meanwhile);
+    Tensor outputs = experts.forward(pass, input, offsets, x);
     return SliceOp.leave(pass, outputs, ranks.slices());
   }
 }

@@ -1,57 +1,178 @@
 package panamoe.op;
 
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.function.Supplier;
 import panamoe.backend.BalanceKernels.Balance;
 import panamoe.backend.BalanceKernels.Sums;
+import panamoe.backend.GateKernels;
 import panamoe.backend.GateSettings;
 import panamoe.backend.Routes;
 import panamoe.tensor.DType;
+import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 
-/** The sums that load-balancing losses are made of, such a loss, and its gradient. */
-record BalanceOp(Pass pass, Balance balance, Routes routes, Sums sums) {
+/**
+ * Load-balancing losses beyond that of a gate's call alone (docs/gating.md, Losses): of a batch of
+ * which other ranks see parts, of each sequence, and of the tokens of several layers.
+ */
+public final class BalanceOp {
+  private BalanceOp() {}
+
+  /** What a loss is made of: sums over each of some equal parts of a layer's tokens. */
+  private record Layer(Pass pass, Balance balance, Routes routes, Sums sums) {
+    /**
+     * @param normalized whether a token's scores are divided by their sum
+     */
+    static Layer of(
+        Pass pass, GateSettings settings, Routes routes, long sequences, boolean normalized) {
+      Balance balance = new Balance(settings.score(), settings.auxiliaryChoices(), normalized);
+      Sums sums = Sums.allocate(pass.scope(), sequences, routes.experts());
+      pass.backend().balanceForward(balance, routes.scores(), routes.choice(), sums);
+      return new Layer(pass, balance, routes, sums);
+    }
+
+    /**
+     * Replaces the auxiliary loss of the routes by the mean over {@code of} sequences, which may be
+     * more than are here.
+     */
+    Tensor loss(long of) {
+      Tensor loss = routes.losses().rows(0, 1);
+      pass.backend().balanceLoss(balance, sums, of, loss);
+      return loss;
+    }
+
+    /**
+     * Puts the gradient of the sum of the losses on the tape, if there is one; this layer's sums go
+     * with it.
+     *
+     * @param dloss derivative of the objective by a sequence's loss
+     * @param all sums of the loss, when the backward comes
+     */
+    void record(Tensor logits, double dloss, Supplier<Sums> all) {
+      if (pass.recording() && dloss != 0) {
+        pass.tape()
+            .record(
+                () -> {
+                  Sums of = all.get();
+                  Tensor dlogits = pass.allocate(DType.FLOAT32, logits.shape());
+                  pass.backend().balanceBackward(balance, dloss, routes.scores(), of, dlogits);
+                  pass.tape().addGradient(logits, dlogits);
+                },
+                sums.used(),
+                sums.chosen(),
+                sums.scores());
+      }
+    }
+  }
 
   /**
-   * Sums over each of {@code sequences} equal parts of the tokens.
+   * As {@link GateOp#forward}, with the losses of the whole batch in {@code Routes.losses}. They
+   * are made of means over the used tokens of all ranks, so the ranks' own losses do not add up to
+   * them: sums are exchanged first.
    *
-   * @param normalized whether a token's scores are divided by their sum
+   * @param inputs of this part
+   * @param auxiliaryCoefficient derivative of the objective by the batch's auxiliary loss
+   * @param zCoefficient derivative of the objective by the batch's z loss
    */
-  static BalanceOp forward(
-      Pass pass, GateSettings settings, Routes routes, long sequences, boolean normalized) {
-    Balance balance = new Balance(settings.score(), settings.auxiliaryChoices(), normalized);
-    Sums sums = Sums.allocate(pass.scope(), sequences, routes.experts());
-    pass.backend().balanceForward(balance, routes.scores(), routes.choice(), sums);
-    return new BalanceOp(pass, balance, routes, sums);
+  public static Routes ofBatch(
+      Pass pass,
+      GateSettings settings,
+      GateKernels.Inputs inputs,
+      float auxiliaryCoefficient,
+      float zCoefficient) {
+    Routes routes = GateOp.choose(pass, settings, inputs);
+    Layer layer = Layer.of(pass, settings, routes, 1, false);
+    double mine = layer.sums.used().getInt(0);
+    double[] all = addUp(pass, layer.sums, mine, mine * routes.losses().getFloat(1));
+    double tokens = all[0];
+    layer.loss(1);
+    routes.losses().setFloat(1, (float) (tokens == 0 ? 0 : all[1] / tokens));
+    // The kernel's z loss is a mean over this part's tokens, of which another may have more.
+    float zOfPart = tokens == 0 ? 0 : (float) (zCoefficient * mine / tokens);
+    GateOp.record(pass, settings, inputs, routes, 0, zOfPart);
+    layer.record(inputs.logits(), auxiliaryCoefficient, layer::sums);
+    return routes;
   }
 
   /**
-   * Replaces the auxiliary loss of the routes by the mean over {@code of} sequences, which may be
-   * more than are here.
-   */
-  Tensor loss(long of) {
-    Tensor loss = routes.losses().rows(0, 1);
-    pass.backend().balanceLoss(balance, sums, of, loss);
-    return loss;
-  }
-
-  /**
-   * Puts the gradient of the sum of the losses on the tape, if there is one; the sums, as they are
-   * now, go with it.
+   * The sequence-wise loss (DeepSeek-V3, arXiv 2412.19437, equations 17 to 20), each sequence's own
+   * balance, as the mean over sequences: replaces the auxiliary loss in {@code routes.losses()},
+   * and puts its gradient on the tape.
    *
    * @param logits FLOAT32 [S, E], from which the routes came
-   * @param dloss derivative of the objective by a sequence's loss
+   * @param length tokens of a sequence; divides S
+   * @param coefficient derivative of the objective by the loss, the mean over the sequences of all
+   *     ranks, which have as many each
    */
-  void record(Tensor logits, double dloss) {
-    if (pass.recording() && dloss != 0) {
-      pass.tape()
-          .record(
-              () -> {
-                Tensor dlogits = pass.allocate(DType.FLOAT32, logits.shape());
-                pass.backend().balanceBackward(balance, dloss, routes.scores(), sums, dlogits);
-                pass.tape().addGradient(logits, dlogits);
-              },
-              sums.used(),
-              sums.chosen(),
-              sums.scores());
+  public static void ofSequences(
+      Pass pass,
+      GateSettings settings,
+      Tensor logits,
+      Routes routes,
+      long length,
+      float coefficient) {
+    long sequences = routes.tokens() / length;
+    Layer layer = Layer.of(pass, settings, routes, sequences, true);
+    long all = Math.max(1, sequences * pass.batch().size()); // the loss of no sequence is 0
+    pass.batch().allReduce(layer.loss(all));
+    layer.record(logits, (double) coefficient / all, layer::sums);
+  }
+
+  /**
+   * The loss whose means are over the tokens of several layers, as transformers computes it: adds a
+   * layer to the pass's sums, and puts the layer's gradient on the tape, where gradients are
+   * wanted. It needs the sums of the layers behind this one as well, so the tape forms it when all
+   * are known.
+   *
+   * @param logits FLOAT32 [S, E], from which the routes came; E is the same in all layers
+   * @param coefficient derivative of the objective by the loss
+   */
+  public static void ofLayers(
+      Pass pass, GateSettings settings, Tensor logits, Routes routes, float coefficient) {
+    if (pass.layers() == null) {
+      return;
     }
+    Layer layer = Layer.of(pass, settings, routes, 1, false);
+    if (pass.batch().size() > 1) {
+      addUp(pass, layer.sums, layer.sums.used().getInt(0), 0);
+    }
+    pass.layers().add(layer.sums);
+    layer.record(logits, coefficient, () -> pass.layers().all(pass.scope()));
+  }
+
+  /**
+   * Makes {@code sums} those over all parts of the pass's batch, added in the order of the ranks;
+   * gives the sums of {@code used} and {@code z}. On the host: 2 E + 2 numbers, which ranks
+   * exchange there, so that it waits for the gate.
+   */
+  private static double[] addUp(Pass pass, Sums sums, double used, double z) {
+    int experts = Math.toIntExact(sums.chosen().size(1));
+    double[] mine = new double[2 + 2 * experts];
+    mine[0] = used;
+    mine[1] = z;
+    HostView scores = HostView.of(sums.scores());
+    HostView chosen = HostView.of(sums.chosen());
+    scores.read();
+    chosen.read();
+    for (int e = 0; e < experts; e++) {
+      mine[2 + e] = scores.memory().getAtIndex(ValueLayout.JAVA_DOUBLE, e);
+      mine[2 + experts + e] = chosen.memory().getAtIndex(ValueLayout.JAVA_INT, e);
+    }
+    double[] all = new double[mine.length];
+    long[] gathered =
+        pass.batch()
+            .allGather(Arrays.stream(mine).mapToLong(Double::doubleToRawLongBits).toArray());
+    for (int i = 0; i < gathered.length; i++) {
+      all[i % mine.length] += Double.longBitsToDouble(gathered[i]);
+    }
+    sums.used().setInt(0, (int) all[0]);
+    for (int e = 0; e < experts; e++) {
+      scores.memory().setAtIndex(ValueLayout.JAVA_DOUBLE, e, all[2 + e]);
+      chosen.memory().setAtIndex(ValueLayout.JAVA_INT, e, (int) all[2 + experts + e]);
+    }
+    scores.write();
+    chosen.write();
+    return all;
   }
 }

@@ -20,15 +20,27 @@ public final class ExpertOp {
    */
   public static Tensor forward(
       Pass pass, Tensor x, Tensor offsets, Tensor weights, Tensor bias, Activation activation) {
+    long outputs = weights.size(1) / activation.inputsPerOutput();
+    Tensor y = pass.allocate(x.dtype(), x.size(0), outputs);
+    forwardInto(pass, x, offsets, weights, bias, activation, y);
+    return y;
+  }
+
+  /** As {@link #forward}, into a tensor y that the caller has. */
+  public static void forwardInto(
+      Pass pass,
+      Tensor x,
+      Tensor offsets,
+      Tensor weights,
+      Tensor bias,
+      Activation activation,
+      Tensor y) {
     if (weights.rank() != 3 || weights.size(2) != x.size(1)) {
       throw new IllegalArgumentException("expert weights " + weights + " do not fit rows " + x);
     }
     pass.observer().multiplied(weights, x, offsets);
-    long rows = x.size(0);
-    long outputs = weights.size(1);
-    Tensor y = pass.allocate(x.dtype(), rows, outputs / activation.inputsPerOutput());
     boolean saves = pass.recording() && !activation.equals(Activation.IDENTITY);
-    Tensor preactivation = saves ? pass.allocate(x.dtype(), rows, outputs) : null;
+    Tensor preactivation = saves ? pass.allocate(x.dtype(), x.size(0), weights.size(1)) : null;
     pass.backend()
         .expertForward(
             x, offsets, weights, y, new GemmKernels.Epilogue(activation, bias, preactivation));
@@ -37,7 +49,6 @@ public final class ExpertOp {
       pass.tape()
           .record(y, dy -> backward(pass, inputs, activation, preactivation, dy), preactivation);
     }
-    return y;
   }
 
   private static void backward(

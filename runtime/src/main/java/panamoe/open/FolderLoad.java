@@ -1,5 +1,6 @@
 package panamoe.open;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.function.DoubleConsumer;
@@ -12,9 +13,18 @@ import panamoe.model.ModelTensors;
 import panamoe.parallel.Ranks;
 import panamoe.param.WeightTypes;
 
-/** Loads the model of a {@link ModelFolder}: all of it to memory, or experts through a cache. */
-final class FolderLoad {
-  private FolderLoad() {}
+/**
+ * Loads the model of a {@link ModelFolder}: all of it to memory, or experts through a cache.
+ *
+ * @param strict refuses NaN and infinite values
+ * @param warnings of the loader, each once
+ */
+record FolderLoad(
+    ModelFolder folder,
+    Backend backend,
+    InferenceSettings settings,
+    boolean strict,
+    List<String> warnings) {
 
   /** What this rank holds; as {@link ModelFolder#load}, without another try. */
   static LanguageModel of(
@@ -30,21 +40,20 @@ final class FolderLoad {
     ModelConfig serving =
         folder.dropping() ? limited : limited.withGates(GateConfig::withoutDropping);
     boolean strict = warnings == null;
+    FolderLoad load = new FolderLoad(folder, backend, settings, strict, new ArrayList<>());
     LanguageModel model = new LanguageModel(serving, ranks);
     try {
       boolean whole = InferenceMemory.ofRank(model, types) <= settings.memory();
       long available = alone && whole ? backend.memoryAvailable() : Long.MAX_VALUE;
       folder.weights().require(serving, types, available, backend.onHost());
-      List<String> found;
       if (whole) {
         model.allocate(backend, types);
-        Map<String, Destination> destinations = ModelTensors.destinations(model, backend);
-        found = folder.weights().load(destinations, backend, alone, strict, progress).warnings();
+        load.read(ModelTensors.destinations(model, backend), alone, progress);
       } else {
-        found = ExpertsOnDisk.load(folder, backend, settings, strict, model, progress);
+        new ExpertsOnDisk(load, model).load(progress);
       }
       if (!strict) {
-        warnings.addAll(found);
+        warnings.addAll(load.warnings);
         model.parameters().note(types).ifPresent(warnings::add);
       }
       return model;
@@ -52,5 +61,12 @@ final class FolderLoad {
       model.close();
       throw e;
     }
+  }
+
+  /** Reads tensors; {@code whole} says whether they are all of the model. */
+  void read(Map<String, Destination> destinations, boolean whole, DoubleConsumer part) {
+    folder.weights().load(destinations, backend, whole, strict, part).warnings().stream()
+        .filter(text -> !warnings.contains(text))
+        .forEach(warnings::add);
   }
 }

@@ -203,7 +203,7 @@ public final class Parameter {
     return parameter == null ? null : parameter.value();
   }
 
-  /** What kernels read; null until the parameter has memory. */
+  /** What kernels read; null until the parameter has memory, or if it is on a disk. */
   public Tensor value() {
     return weight == null ? null : weight.value();
   }

@@ -41,6 +41,7 @@ public final class ParameterStore implements AutoCloseable {
   private final Map<String, Parameter> parameters = new LinkedHashMap<>();
   private final Ranks ranks;
   private TensorScope scope;
+  private ExpertCache expertCache;
 
   /** The parameters of a model that one rank holds whole. */
   public ParameterStore() {
@@ -190,6 +191,21 @@ public final class ParameterStore implements AutoCloseable {
     }
   }
 
+  /**
+   * Gives parameters that {@link #allocate} left without memory their weights.
+   *
+   * @param weights in {@code cache}, which is closed with this store
+   */
+  public void offload(ExpertCache cache, Map<Parameter, Weight.Offloaded> weights) {
+    expertCache = cache;
+    weights.forEach(Parameter::bind);
+  }
+
+  /** Where experts are that memory has no room for; empty if all are in memory. */
+  public Optional<ExpertCache> expertCache() {
+    return Optional.ofNullable(expertCache);
+  }
+
   /** What a user should know of parameters that these types do not fit. */
   public Optional<String> note(WeightTypes types) {
     return types.note(parameters());
@@ -321,6 +337,9 @@ public final class ParameterStore implements AutoCloseable {
 
   @Override
   public void close() {
+    if (expertCache != null) {
+      expertCache.close(); // nothing is read into its memory any more
+    }
     if (scope != null) {
       scope.close();
     }

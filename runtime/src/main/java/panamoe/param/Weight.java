@@ -1,6 +1,8 @@
 package panamoe.param;
 
+import java.util.function.BiConsumer;
 import panamoe.op.Gradient;
+import panamoe.op.Pass;
 import panamoe.tensor.Tensor;
 
 /**
@@ -8,7 +10,7 @@ import panamoe.tensor.Tensor;
  * weight is stored; the parameter's {@link Parameter.Role} decides which ones it may have.
  */
 public sealed interface Weight {
-  /** What kernels read. */
+  /** What kernels read; null of {@link Offloaded}, whose matrices they read one by one. */
   Tensor value();
 
   /**
@@ -33,4 +35,22 @@ public sealed interface Weight {
    * @param value packed
    */
   record Packed(Tensor value) implements Weight {}
+
+  /**
+   * Experts' matrices for inference on a disk, of which a cache has some in memory.
+   *
+   * @param cache of the experts of all layers that this rank holds
+   * @param first number of this layer's first expert among them
+   * @param layout of an expert's matrix in the cache's memory
+   * @param next begins to read experts of the following layer, given this one's input [S, M], or
+   *     null where that is not known
+   */
+  record Offloaded(
+      ExpertCache cache, int first, ExpertLayout.Matrix layout, BiConsumer<Pass, Tensor> next)
+      implements Weight {
+    @Override
+    public Tensor value() {
+      return null;
+    }
+  }
 }

@@ -53,7 +53,7 @@ class BalanceContractTest {
 
   /** Sums and gradients for every rule, over 3 sequences of 70 tokens. */
   private static List<Tensor> run(Backend on, Sample sample) {
-    Tensor all = sample.unset(4, 5 * 3 * 20 + 210 * 20);
+    Tensor all = sample.unset(2 * Score.values().length, 5 * 3 * 20 + 210 * 20);
     int row = 0;
     for (Score score : Score.values()) {
       for (boolean normalized : new boolean[] {false, true}) {

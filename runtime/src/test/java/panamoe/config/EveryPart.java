@@ -142,7 +142,7 @@ public final class EveryPart {
         new GateConfig.Choice(4, 2, GroupScore.TOP2_SUM, true, GateConfig.Noise.NONE),
         new GateConfig.RouteWeight(Normalization.CHOSEN, 1e-9, 1e-20, 2.5),
         GateConfig.Capacity.DROPLESS,
-        new GateConfig.Loss(true, 0.01, 0.001, true, 0.001));
+        new GateConfig.Loss(true, 0.01, 0.001, true, 0.001, null));
   }
 
   private static GateConfig noisy() {

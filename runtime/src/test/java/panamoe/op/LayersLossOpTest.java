@@ -102,7 +102,7 @@ class LayersLossOpTest {
         new GateSettings(
             2, Score.SOFTMAX, Groups.ONE, 0, Queues.DROPLESS, Weighting.of(Normalization.RAW), 2);
     Routes routes = GateOp.forward(pass, settings, GateKernels.Inputs.of(logits), 0, 0);
-    LayersLossOp.forward(pass, settings, logits, routes, COEFFICIENT);
+    BalanceOp.ofLayers(pass, settings, logits, routes, COEFFICIENT);
   }
 
   /** Of all six tokens as one batch, one expert after the other. */

@@ -72,7 +72,7 @@ class SequenceLossOpTest {
     Routes routes =
         GateOp.forward(
             pass, settings, new GateKernels.Inputs(logits, used, null, null, null), 0, 0);
-    SequenceLossOp.forward(pass, settings, logits, routes, LENGTH, COEFFICIENT);
+    BalanceOp.ofSequences(pass, settings, logits, routes, LENGTH, COEFFICIENT);
     return routes;
   }
 

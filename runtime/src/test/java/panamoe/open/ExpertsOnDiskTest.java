@@ -2,7 +2,10 @@ package panamoe.open;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -52,9 +55,10 @@ import panamoe.engine.schedule.StepRows;
 import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
-import panamoe.moe.ExpertCacheStatistics;
 import panamoe.parallel.Ranks;
+import panamoe.param.ExpertCacheStatistics;
 import panamoe.param.Parameter;
+import panamoe.param.Weight;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 
@@ -180,7 +184,7 @@ class ExpertsOnDiskTest {
         assertEquals(whole.get(i).tokens, read.get(i).tokens);
         assertEquals(whole.get(i).logprobBits, read.get(i).logprobBits);
       }
-      ExpertCacheStatistics told = model.expertCache().orElseThrow().statistics();
+      ExpertCacheStatistics told = model.parameters().expertCache().orElseThrow().statistics();
       assertEquals(slots, told.slots());
       assertEquals(20, told.experts());
       assertTrue(
@@ -191,6 +195,26 @@ class ExpertsOnDiskTest {
     }
     assertTrue(whole.stream().mapToInt(text -> text.tokens.size()).sum() > 60);
     assertEquals(List.of(), warnings);
+  }
+
+  /** Each expert's matrices are one unit of the cache, numbered layer by layer. */
+  @Test
+  void weightsSayWhereExpertsAre() {
+    try (LanguageModel model = loadWith(FLOATS, 2)) {
+      List<Integer> firsts = new ArrayList<>();
+      for (Parameter parameter : model.parameters().parameters()) {
+        if (WeightTypes.isExpert(parameter)) {
+          Weight.Offloaded weight =
+              assertInstanceOf(Weight.Offloaded.class, parameter.weight(), parameter.name());
+          assertSame(model.parameters().expertCache().orElseThrow(), weight.cache());
+          assertSame(parameter, weight.layout().stack());
+          firsts.add(weight.first());
+        } else {
+          assertNotNull(parameter.value(), parameter.name());
+        }
+      }
+      assertEquals(List.of(0, 0, 4, 4, 12, 12), firsts);
+    }
   }
 
   private List<Path> files() throws IOException {
@@ -207,7 +231,8 @@ class ExpertsOnDiskTest {
   private float[] logits(int slots, long mended) {
     try (LanguageModel model = loadWith(FLOATS, slots)) {
       float[] logits = ModelRunner.nextLogits(backend, model, PROMPT);
-      assertEquals(mended, model.expertCache().orElseThrow().statistics().reads().mended());
+      assertEquals(
+          mended, model.parameters().expertCache().orElseThrow().statistics().reads().mended());
       return logits;
     }
   }
@@ -231,7 +256,7 @@ class ExpertsOnDiskTest {
     Files.write(file(), changed);
     try (LanguageModel model = loadWith(FLOATS, 2)) {
       assertArrayEquals(expected, ModelRunner.nextLogits(backend, model, PROMPT));
-      long mended = model.expertCache().orElseThrow().statistics().reads().mended();
+      long mended = model.parameters().expertCache().orElseThrow().statistics().reads().mended();
       assertEquals(damage.equals("expert"), mended > 0);
     }
     assertArrayEquals(expected, logits(2, 0), "nothing that the prompt needs is damaged any more");
@@ -314,7 +339,7 @@ class ExpertsOnDiskTest {
     }
     try (LanguageModel model = loadWith(FLOATS, 19)) {
       assertArrayEquals(cold, ModelRunner.nextLogits(backend, model, PROMPT));
-      ExpertCacheStatistics told = model.expertCache().orElseThrow().statistics();
+      ExpertCacheStatistics told = model.parameters().expertCache().orElseThrow().statistics();
       long chosen = heat(cache, run).filter(n -> n > 0).count();
       assertTrue(
           told.uses().count() - told.uses().hits() <= Math.max(0, chosen - 19), told.toString());

@@ -40,11 +40,11 @@ import panamoe.engine.schedule.RotaryModel;
 import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
-import panamoe.moe.ExpertCacheStatistics;
-import panamoe.moe.ExpertLayout;
 import panamoe.parallel.Overlap;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
+import panamoe.param.ExpertCacheStatistics;
+import panamoe.param.ExpertLayout;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 
@@ -239,7 +239,8 @@ class RankedEngineTest {
             copies,
             place -> new InferenceSettings(types, memoryOfTwo(place), cache, List.of()),
             (model, _) -> {
-              ExpertCacheStatistics told = model.expertCache().orElseThrow().statistics();
+              ExpertCacheStatistics told =
+                  model.parameters().expertCache().orElseThrow().statistics();
               assertEquals(2, told.slots());
               assertTrue(told.uses().count() > 5, told.toString());
               assertTrue(told.reads().mended() == 0, told.toString());
@@ -257,7 +258,8 @@ class RankedEngineTest {
               .filter(WeightTypes::isExpert)
               .mapToLong(parameter -> DType.FLOAT32.packedBytes(parameter.count()))
               .sum();
-      ExpertLayout one = model.moeLayers().getFirst().expertLayout(backend, types);
+      ExpertLayout one =
+          ExpertLayout.of(backend, types, model.moeLayers().getFirst().expertMatrices());
       return InferenceMemory.ofRank(model, types) - experts + 2 * ExpertFile.room(one.bytes());
     }
   }

@@ -49,7 +49,7 @@ class BiasBalancingTest {
         new GateConfig.Choice(1, 1, GroupScore.MAXIMUM, true, GateConfig.Noise.NONE),
         GateConfig.RouteWeight.of(Normalization.CHOSEN),
         GateConfig.Capacity.DROPLESS,
-        new GateConfig.Loss(true, 0, 0, null, biasRate));
+        new GateConfig.Loss(true, 0, 0, null, biasRate, null));
   }
 
   private static RunConfig config(Double biasRate, int steps, int microBatches, boolean recompute) {
@@ -69,7 +69,8 @@ class BiasBalancingTest {
 
   @Test
   void aRateOf0NeedsNoBias() {
-    GateConfig gate = GateConfig.dropless(1).withLoss(new GateConfig.Loss(true, 0, 0, null, 0.0));
+    GateConfig gate =
+        GateConfig.dropless(1).withLoss(new GateConfig.Loss(true, 0, 0, null, 0.0, null));
     RunConfig run = TrainerBench.config(Architecture.MOE, gate, steps(1));
     try (TrainerBench bench = TrainerBench.open(run, 1)) {
       assertEquals(1, bench.trainer().next().step());
@@ -151,7 +152,8 @@ class BiasBalancingTest {
                   GateConfig.Loss loss = gate.loss();
                   assertEquals(0, loss.auxiliary());
                   return gate.withLoss(
-                      new GateConfig.Loss(loss.overAllChoices(), 0, loss.z(), null, biasRate));
+                      new GateConfig.Loss(
+                          loss.overAllChoices(), 0, loss.z(), null, biasRate, null));
                 });
     int steps = 100;
     RunConfig config = new RunConfig(preset, steps(steps), 1);

@@ -114,6 +114,7 @@ public final class EvalCommand implements Subcommand {
       loaded.parameters().note(settings.types()).ifPresent(note -> err.println("warning: " + note));
       measurement.run(backend, loaded);
       loaded
+          .parameters()
           .expertCache()
           .ifPresent(cache -> err.println(ExpertReads.sentence(cache.statistics())));
     }

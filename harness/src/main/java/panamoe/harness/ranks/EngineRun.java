@@ -53,6 +53,7 @@ public record EngineRun(
       Engine.onRanks(backend, loaded, folder.tokenizer(), config, body);
       if (ranks.first()) {
         loaded
+            .parameters()
             .expertCache()
             .ifPresent(cache -> err.println(ExpertReads.sentence(cache.statistics())));
       }

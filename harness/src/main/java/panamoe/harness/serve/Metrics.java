@@ -17,8 +17,8 @@ import java.util.stream.LongStream;
 import panamoe.engine.Generation;
 import panamoe.engine.routes.RouteStatistics;
 import panamoe.engine.schedule.EngineThread.Status;
-import panamoe.moe.ExpertCache;
-import panamoe.moe.ExpertCacheStatistics;
+import panamoe.param.ExpertCache;
+import panamoe.param.ExpertCacheStatistics;
 
 /** What a server counts and times, in Prometheus's form under vLLM's names. Thread-safe. */
 final class Metrics {
@@ -138,13 +138,12 @@ final class Metrics {
     read(cache, "uses", "Experts that steps needed", now -> now.uses().count());
     read(cache, "hits", "Experts that steps needed and memory had", now -> now.uses().hits());
     read(cache, "read.bytes", "Bytes read of experts", now -> now.reads().bytes());
-    Gauge.builder(PREFIX + "expert.cache.most.tokens.per.second", cache, Metrics::most)
+    Gauge.builder(
+            PREFIX + "expert.cache.most.tokens.per.second",
+            cache,
+            c -> c.statistics().mostTokensPerSecond())
         .description("Written tokens a second that reading experts alone would allow")
         .register(registry);
-  }
-
-  private static double most(ExpertCache cache) {
-    return cache.statistics().mostTokensPerSecond();
   }
 
   private void read(

@@ -142,7 +142,7 @@ public final class ServeCommand implements Subcommand {
         ApiServer server = listenOptions.listen(served, limits, keys, metrics, log, err::println)) {
       EngineRun run = new EngineRun(folder, engineOptions.held(folder), err, stop);
       try (LanguageModel loaded = run.load(ranks, backend, server::loaded)) {
-        loaded.expertCache().ifPresent(metrics::reads);
+        loaded.parameters().expertCache().ifPresent(metrics::reads);
         CacheSize cache = cache(ranks, backend, folder);
         Engine.onRanks(
             backend,

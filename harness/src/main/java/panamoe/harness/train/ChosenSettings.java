@@ -32,8 +32,8 @@ final class ChosenSettings {
       names = "--experts",
       paramLabel = "N",
       description =
-          "Experts of an MoE layer, in pr-moe of the first ones: experts in model.blocks. Default of"
-              + " these four: the preset's.")
+          "Experts of an MoE layer: experts in model.blocks. In pr-moe the last third of these layers,"
+              + " at least one, has twice as many. Default of these four: the preset's.")
   private Integer experts;
 
   /**

@@ -14,10 +14,10 @@ import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.engine.schedule.ModelRunner;
 import panamoe.model.LanguageModel;
-import panamoe.moe.ExpertCacheStatistics;
 import panamoe.open.InferenceMemory;
 import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
+import panamoe.param.ExpertCacheStatistics;
 import panamoe.param.Parameter;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
@@ -53,7 +53,7 @@ class ReleasedExpertsOnDiskTest {
         assertArrayEquals(
             ModelRunner.nextLogits(backend, whole, PROMPT),
             ModelRunner.nextLogits(backend, read, PROMPT));
-        ExpertCacheStatistics told = read.expertCache().orElseThrow().statistics();
+        ExpertCacheStatistics told = read.parameters().expertCache().orElseThrow().statistics();
         assertTrue(told.slots() >= 3 && told.slots() < told.experts(), told.toString());
         assertTrue(told.uses().count() > told.slots(), told.toString());
       }

@@ -30,7 +30,7 @@ final class Balancing implements Part {
   private static GateConfig correctionBias() {
     return CapacityFactor.gate(1)
         .withChoice(new GateConfig.Choice(1, 1, GroupScore.MAXIMUM, true, GateConfig.Noise.NONE))
-        .withLoss(new GateConfig.Loss(false, 0, 0, null, BIAS_RATE));
+        .withLoss(new GateConfig.Loss(false, 0, 0, null, BIAS_RATE, null));
   }
 
   private static GateConfig auxiliary(double coefficient) {

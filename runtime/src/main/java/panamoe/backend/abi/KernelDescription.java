@@ -2,6 +2,7 @@ package panamoe.backend.abi;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.function.Consumer;
 import panamoe.backend.Activation;
 import panamoe.backend.GateSettings.QueueOrder;
 import panamoe.backend.GateSettings.Score;
@@ -10,73 +11,48 @@ import panamoe.bindings.moe_runtime_kernel;
 import panamoe.tensor.DType;
 
 /**
- * What a kernel was compiled for: the {@code moe_runtime_kernel} of the C ABI, whose words these
- * are.
+ * What a kernel was compiled for: the {@code moe_runtime_kernel} of the C ABI.
+ *
+ * @param fields sets those that the kernel's kind has a use for; the others stay 0
  */
-public record KernelDescription(
-    int kind,
-    int experts,
-    int topK,
-    int score,
-    int queueOrder,
-    int chosen,
-    int activation,
-    int x,
-    int weights,
-    int y,
-    long inner) {
+public record KernelDescription(Consumer<MemorySegment> fields) {
 
   /** {@code chosen}: weights are divided by the sum over the chosen. */
   public static KernelDescription gate(
       int experts, int topK, Score score, QueueOrder order, boolean chosen) {
     return new KernelDescription(
-        Moe.MOE_RUNTIME_GATE(),
-        experts,
-        topK,
-        score.ordinal(),
-        order.ordinal(),
-        chosen ? 1 : 0,
-        0,
-        0,
-        0,
-        0,
-        0);
+        kernel -> {
+          moe_runtime_kernel.kind(kernel, Moe.MOE_RUNTIME_GATE());
+          moe_runtime_kernel.experts(kernel, experts);
+          moe_runtime_kernel.top_k(kernel, topK);
+          moe_runtime_kernel.score(kernel, score.ordinal());
+          moe_runtime_kernel.queue_order(kernel, order.ordinal());
+          moe_runtime_kernel.chosen(kernel, chosen ? 1 : 0);
+        });
   }
 
   public static KernelDescription expert(
       long inner, Activation activation, DType x, DType weights, DType y) {
     return new KernelDescription(
-        Moe.MOE_RUNTIME_EXPERT(),
-        0,
-        0,
-        0,
-        0,
-        0,
-        activation.kind().code(),
-        x.code(),
-        weights.code(),
-        y.code(),
-        inner);
+        kernel -> {
+          moe_runtime_kernel.kind(kernel, Moe.MOE_RUNTIME_EXPERT());
+          moe_runtime_kernel.activation(kernel, activation.kind().code());
+          moe_runtime_kernel.x_dtype(kernel, x.code());
+          moe_runtime_kernel.weights_dtype(kernel, weights.code());
+          moe_runtime_kernel.y_dtype(kernel, y.code());
+          moe_runtime_kernel.inner(kernel, inner);
+        });
   }
 
   public static KernelDescription customActivation() {
-    return new KernelDescription(Moe.MOE_RUNTIME_ACTIVATION(), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+    return new KernelDescription(
+        kernel -> moe_runtime_kernel.kind(kernel, Moe.MOE_RUNTIME_ACTIVATION()));
   }
 
   MemorySegment write(Arena arena) {
     MemorySegment kernel = moe_runtime_kernel.allocate(arena);
     moe_runtime_kernel.struct_size(kernel, (int) moe_runtime_kernel.sizeof());
-    moe_runtime_kernel.kind(kernel, kind);
-    moe_runtime_kernel.experts(kernel, experts);
-    moe_runtime_kernel.top_k(kernel, topK);
-    moe_runtime_kernel.score(kernel, score);
-    moe_runtime_kernel.queue_order(kernel, queueOrder);
-    moe_runtime_kernel.chosen(kernel, chosen);
-    moe_runtime_kernel.activation(kernel, activation);
-    moe_runtime_kernel.x_dtype(kernel, x);
-    moe_runtime_kernel.weights_dtype(kernel, weights);
-    moe_runtime_kernel.y_dtype(kernel, y);
-    moe_runtime_kernel.inner(kernel, inner);
+    fields.accept(kernel);
     return kernel;
   }
 }

@@ -22,8 +22,7 @@ interface NativeAttention extends AttentionKernels, NativeLaunch {
       Tensor y) {
     launch(
         "moe_rotary",
-        (s, from, angles, to, h0, h1, h2, h3) ->
-            Moe.moe_rotary(s, from, angles, direction, to, h0, h1, h2, h3),
+        (s, t, h) -> Moe.moe_rotary(s, t[0], t[1], direction, t[2], h[0], h[1], h[2], h[3]),
         x,
         Structs.rotaryAngles(adjacent, positions, cosine, sine),
         y);
@@ -32,7 +31,11 @@ interface NativeAttention extends AttentionKernels, NativeLaunch {
   @Override
   default void headCopy(boolean transpose, long from, long to, long count, Tensor x, Tensor y) {
     launch(
-        "moe_head_copy", Moe::moe_head_copy, Structs.headColumns(transpose, from, to, count), x, y);
+        "moe_head_copy",
+        (s, t, h) -> Moe.moe_head_copy(s, t[0], t[1], t[2], h[0], h[1], h[2], h[3]),
+        Structs.headColumns(transpose, from, to, count),
+        x,
+        y);
   }
 
   @Override
@@ -40,7 +43,7 @@ interface NativeAttention extends AttentionKernels, NativeLaunch {
       AttentionSettings settings, AttentionInputs inputs, Tensor out, Tensor logsumexp) {
     launch(
         "moe_attention_forward",
-        Moe::moe_attention_forward,
+        (s, t, h) -> Moe.moe_attention_forward(s, t[0], t[1], t[2], t[3], h[0], h[1], h[2], h[3]),
         Structs.attention(settings),
         Structs.attentionInputs(inputs),
         out,
@@ -57,7 +60,9 @@ interface NativeAttention extends AttentionKernels, NativeLaunch {
       AttentionGradients gradients) {
     launch(
         "moe_attention_backward",
-        Moe::moe_attention_backward,
+        (s, t, h) ->
+            Moe.moe_attention_backward(
+                s, t[0], t[1], t[2], t[3], t[4], t[5], h[0], h[1], h[2], h[3]),
         Structs.attention(settings),
         Structs.attentionInputs(inputs),
         out,
@@ -68,7 +73,12 @@ interface NativeAttention extends AttentionKernels, NativeLaunch {
 
   @Override
   default void cacheAppend(Tensor k, Tensor v, CachePlaces places) {
-    launch("moe_cache_append", Moe::moe_cache_append, k, v, Structs.cachePlaces(places));
+    launch(
+        "moe_cache_append",
+        (s, t, h) -> Moe.moe_cache_append(s, t[0], t[1], t[2], h[0], h[1], h[2], h[3]),
+        k,
+        v,
+        Structs.cachePlaces(places));
   }
 
   @Override
@@ -76,7 +86,8 @@ interface NativeAttention extends AttentionKernels, NativeLaunch {
       AttentionSettings settings, Tensor q, Tensor sinks, CachePlaces places, Tensor out) {
     launch(
         "moe_attention_decode",
-        Moe::moe_attention_decode,
+        (s, t, h) ->
+            Moe.moe_attention_decode(s, t[0], t[1], t[2], t[3], t[4], h[0], h[1], h[2], h[3]),
         Structs.attention(settings),
         q,
         sinks,
@@ -89,7 +100,8 @@ interface NativeAttention extends AttentionKernels, NativeLaunch {
       AttentionSettings settings, RelativeBias bias, Tensor q, CachePlaces places, Tensor out) {
     launch(
         "moe_attention_biased",
-        Moe::moe_attention_biased,
+        (s, t, h) ->
+            Moe.moe_attention_biased(s, t[0], t[1], t[2], t[3], t[4], h[0], h[1], h[2], h[3]),
         Structs.attention(settings),
         Structs.relativeBias(bias),
         q,

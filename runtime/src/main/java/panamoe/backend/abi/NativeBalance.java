@@ -10,7 +10,7 @@ interface NativeBalance extends BalanceKernels, NativeLaunch {
   default void balanceForward(Balance balance, Tensor scores, Tensor choice, Sums sums) {
     launch(
         "moe_balance_forward",
-        Moe::moe_balance_forward,
+        (s, t, h) -> Moe.moe_balance_forward(s, t[0], t[1], t[2], t[3], h[0], h[1], h[2], h[3]),
         Structs.balance(balance),
         scores,
         choice,
@@ -21,8 +21,7 @@ interface NativeBalance extends BalanceKernels, NativeLaunch {
   default void balanceLoss(Balance balance, Sums sums, long sequences, Tensor loss) {
     launch(
         "moe_balance_loss",
-        (s, config, table, to, h0, h1, h2, h3) ->
-            Moe.moe_balance_loss(s, config, table, sequences, to, h0, h1, h2, h3),
+        (s, t, h) -> Moe.moe_balance_loss(s, t[0], t[1], sequences, t[2], h[0], h[1], h[2], h[3]),
         Structs.balance(balance),
         Structs.balanceSums(sums),
         loss);
@@ -33,8 +32,8 @@ interface NativeBalance extends BalanceKernels, NativeLaunch {
       Balance balance, double dloss, Tensor scores, Sums sums, Tensor dlogits) {
     launch(
         "moe_balance_backward",
-        (s, config, from, table, to, h0, h1, h2, h3) ->
-            Moe.moe_balance_backward(s, config, dloss, from, table, to, h0, h1, h2, h3),
+        (s, t, h) ->
+            Moe.moe_balance_backward(s, t[0], dloss, t[1], t[2], t[3], h[0], h[1], h[2], h[3]),
         Structs.balance(balance),
         scores,
         Structs.balanceSums(sums),

@@ -9,25 +9,28 @@ import panamoe.tensor.Tensor;
 interface NativeElementwise extends ElementwiseKernels, NativeLaunch {
   @Override
   default void fill(float value, Tensor y) {
-    launch("moe_fill", (s, to, h0, h1, h2, h3) -> Moe.moe_fill(s, value, to, h0, h1, h2, h3), y);
+    launch("moe_fill", (s, t, h) -> Moe.moe_fill(s, value, t[0], h[0], h[1], h[2], h[3]), y);
   }
 
   @Override
   default void cast(Tensor x, Tensor y) {
-    launch("moe_cast", Moe::moe_cast, x, y);
+    launch("moe_cast", (s, t, h) -> Moe.moe_cast(s, t[0], t[1], h[0], h[1], h[2], h[3]), x, y);
   }
 
   @Override
   default void copy(Tensor x, Tensor y) {
-    launch("moe_memory_copy", Moe::moe_memory_copy, x, y);
+    launch(
+        "moe_memory_copy",
+        (s, t, h) -> Moe.moe_memory_copy(s, t[0], t[1], h[0], h[1], h[2], h[3]),
+        x,
+        y);
   }
 
   @Override
   default void add(float alpha, Tensor a, float beta, Tensor b, Tensor y) {
     launch(
         "moe_add",
-        (s, first, second, sum, h0, h1, h2, h3) ->
-            Moe.moe_add(s, alpha, first, beta, second, sum, h0, h1, h2, h3),
+        (s, t, h) -> Moe.moe_add(s, alpha, t[0], beta, t[1], t[2], h[0], h[1], h[2], h[3]),
         a,
         b,
         y);
@@ -37,7 +40,7 @@ interface NativeElementwise extends ElementwiseKernels, NativeLaunch {
   default void clampForward(float bound, Tensor x, Tensor y) {
     launch(
         "moe_clamp_forward",
-        (s, from, to, h0, h1, h2, h3) -> Moe.moe_clamp_forward(s, bound, from, to, h0, h1, h2, h3),
+        (s, t, h) -> Moe.moe_clamp_forward(s, bound, t[0], t[1], h[0], h[1], h[2], h[3]),
         x,
         y);
   }
@@ -46,8 +49,7 @@ interface NativeElementwise extends ElementwiseKernels, NativeLaunch {
   default void clampBackward(float bound, Tensor x, Tensor dy, Tensor dx) {
     launch(
         "moe_clamp_backward",
-        (s, from, upstream, to, h0, h1, h2, h3) ->
-            Moe.moe_clamp_backward(s, bound, from, upstream, to, h0, h1, h2, h3),
+        (s, t, h) -> Moe.moe_clamp_backward(s, bound, t[0], t[1], t[2], h[0], h[1], h[2], h[3]),
         x,
         dy,
         dx);
@@ -57,7 +59,7 @@ interface NativeElementwise extends ElementwiseKernels, NativeLaunch {
   default void expForward(float bound, Tensor x, Tensor y) {
     launch(
         "moe_exp_forward",
-        (s, from, to, h0, h1, h2, h3) -> Moe.moe_exp_forward(s, bound, from, to, h0, h1, h2, h3),
+        (s, t, h) -> Moe.moe_exp_forward(s, bound, t[0], t[1], h[0], h[1], h[2], h[3]),
         x,
         y);
   }
@@ -66,8 +68,7 @@ interface NativeElementwise extends ElementwiseKernels, NativeLaunch {
   default void expBackward(float bound, Tensor x, Tensor dy, Tensor dx) {
     launch(
         "moe_exp_backward",
-        (s, from, upstream, to, h0, h1, h2, h3) ->
-            Moe.moe_exp_backward(s, bound, from, upstream, to, h0, h1, h2, h3),
+        (s, t, h) -> Moe.moe_exp_backward(s, bound, t[0], t[1], t[2], h[0], h[1], h[2], h[3]),
         x,
         dy,
         dx);
@@ -77,7 +78,7 @@ interface NativeElementwise extends ElementwiseKernels, NativeLaunch {
   default void activationForward(Activation activation, Tensor x, Tensor y) {
     launch(
         "moe_activation_forward",
-        Moe::moe_activation_forward,
+        (s, t, h) -> Moe.moe_activation_forward(s, t[0], t[1], t[2], h[0], h[1], h[2], h[3]),
         ActivationConfigs.of(activation),
         x,
         y);
@@ -87,7 +88,7 @@ interface NativeElementwise extends ElementwiseKernels, NativeLaunch {
   default void activationBackward(Activation activation, Tensor x, Tensor dy, Tensor dx) {
     launch(
         "moe_activation_backward",
-        Moe::moe_activation_backward,
+        (s, t, h) -> Moe.moe_activation_backward(s, t[0], t[1], t[2], t[3], h[0], h[1], h[2], h[3]),
         ActivationConfigs.of(activation),
         x,
         dy,

@@ -12,7 +12,8 @@ interface NativeExpert extends ExpertKernels, NativeLaunch {
       Tensor x, Tensor offsets, Tensor weights, Tensor y, GemmKernels.Epilogue epilogue) {
     launch(
         "moe_expert_forward",
-        Moe::moe_expert_forward,
+        (s, t, h) ->
+            Moe.moe_expert_forward(s, t[0], t[1], t[2], t[3], t[4], h[0], h[1], h[2], h[3]),
         x,
         offsets,
         weights,
@@ -22,7 +23,14 @@ interface NativeExpert extends ExpertKernels, NativeLaunch {
 
   @Override
   default void expertBackwardInput(Tensor dy, Tensor offsets, Tensor weights, Tensor dx) {
-    launch("moe_expert_backward_input", Moe::moe_expert_backward_input, dy, offsets, weights, dx);
+    launch(
+        "moe_expert_backward_input",
+        (s, t, h) ->
+            Moe.moe_expert_backward_input(s, t[0], t[1], t[2], t[3], h[0], h[1], h[2], h[3]),
+        dy,
+        offsets,
+        weights,
+        dx);
   }
 
   @Override
@@ -31,9 +39,9 @@ interface NativeExpert extends ExpertKernels, NativeLaunch {
     int adding = accumulate ? 1 : 0;
     launch(
         "moe_expert_backward_weights",
-        (s, upstream, in, groups, out, sums, h0, h1, h2, h3) ->
+        (s, t, h) ->
             Moe.moe_expert_backward_weights(
-                s, adding, upstream, in, groups, out, sums, h0, h1, h2, h3),
+                s, adding, t[0], t[1], t[2], t[3], t[4], h[0], h[1], h[2], h[3]),
         dy,
         x,
         offsets,

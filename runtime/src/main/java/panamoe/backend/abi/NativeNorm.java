@@ -8,7 +8,12 @@ import panamoe.tensor.Tensor;
 interface NativeNorm extends NormKernels, NativeLaunch {
   @Override
   default void layerNormForward(Norm norm, Tensor x, Tensor y) {
-    launch("moe_layer_norm_forward", Moe::moe_layer_norm_forward, Structs.norm(norm), x, y);
+    launch(
+        "moe_layer_norm_forward",
+        (s, t, h) -> Moe.moe_layer_norm_forward(s, t[0], t[1], t[2], h[0], h[1], h[2], h[3]),
+        Structs.norm(norm),
+        x,
+        y);
   }
 
   @Override
@@ -16,7 +21,9 @@ interface NativeNorm extends NormKernels, NativeLaunch {
       Norm norm, Tensor x, Tensor dy, Tensor dx, Tensor dgamma, Tensor dbeta) {
     launch(
         "moe_layer_norm_backward",
-        Moe::moe_layer_norm_backward,
+        (s, t, h) ->
+            Moe.moe_layer_norm_backward(
+                s, t[0], t[1], t[2], t[3], t[4], t[5], h[0], h[1], h[2], h[3]),
         Structs.norm(norm),
         x,
         dy,
@@ -27,12 +34,24 @@ interface NativeNorm extends NormKernels, NativeLaunch {
 
   @Override
   default void rmsNormForward(Norm norm, Tensor x, Tensor y) {
-    launch("moe_rms_norm_forward", Moe::moe_rms_norm_forward, Structs.norm(norm), x, y);
+    launch(
+        "moe_rms_norm_forward",
+        (s, t, h) -> Moe.moe_rms_norm_forward(s, t[0], t[1], t[2], h[0], h[1], h[2], h[3]),
+        Structs.norm(norm),
+        x,
+        y);
   }
 
   @Override
   default void rmsNormBackward(Norm norm, Tensor x, Tensor dy, Tensor dx, Tensor dgamma) {
     launch(
-        "moe_rms_norm_backward", Moe::moe_rms_norm_backward, Structs.norm(norm), x, dy, dx, dgamma);
+        "moe_rms_norm_backward",
+        (s, t, h) ->
+            Moe.moe_rms_norm_backward(s, t[0], t[1], t[2], t[3], t[4], h[0], h[1], h[2], h[3]),
+        Structs.norm(norm),
+        x,
+        dy,
+        dx,
+        dgamma);
   }
 }

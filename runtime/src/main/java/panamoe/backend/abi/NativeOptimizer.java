@@ -16,7 +16,8 @@ interface NativeOptimizer extends OptimizerKernels, NativeLaunch {
       Tensor copy) {
     launch(
         "moe_adamw_step",
-        Moe::moe_adamw_step,
+        (s, t, h) ->
+            Moe.moe_adamw_step(s, t[0], t[1], t[2], t[3], t[4], t[5], h[0], h[1], h[2], h[3]),
         Structs.adamw(config),
         parameter,
         gradient,
@@ -27,6 +28,10 @@ interface NativeOptimizer extends OptimizerKernels, NativeLaunch {
 
   @Override
   default void squareSum(Tensor x, Tensor sum) {
-    launch("moe_square_sum", Moe::moe_square_sum, x, sum);
+    launch(
+        "moe_square_sum",
+        (s, t, h) -> Moe.moe_square_sum(s, t[0], t[1], h[0], h[1], h[2], h[3]),
+        x,
+        sum);
   }
 }

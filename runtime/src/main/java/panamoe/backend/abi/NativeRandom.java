@@ -10,7 +10,7 @@ interface NativeRandom extends ElementwiseKernels, NativeLaunch {
   default void randomUniform(long seed, long offset, Tensor y) {
     launch(
         "moe_random_uniform",
-        (s, to, h0, h1, h2, h3) -> Moe.moe_random_uniform(s, seed, offset, to, h0, h1, h2, h3),
+        (s, t, h) -> Moe.moe_random_uniform(s, seed, offset, t[0], h[0], h[1], h[2], h[3]),
         y);
   }
 
@@ -18,8 +18,8 @@ interface NativeRandom extends ElementwiseKernels, NativeLaunch {
   default void randomNormal(long seed, long offset, float mean, float deviation, Tensor y) {
     launch(
         "moe_random_normal",
-        (s, to, h0, h1, h2, h3) ->
-            Moe.moe_random_normal(s, seed, offset, mean, deviation, to, h0, h1, h2, h3),
+        (s, t, h) ->
+            Moe.moe_random_normal(s, seed, offset, mean, deviation, t[0], h[0], h[1], h[2], h[3]),
         y);
   }
 
@@ -27,7 +27,7 @@ interface NativeRandom extends ElementwiseKernels, NativeLaunch {
   default void randomGumbel(long seed, long offset, Tensor y) {
     launch(
         "moe_random_gumbel",
-        (s, to, h0, h1, h2, h3) -> Moe.moe_random_gumbel(s, seed, offset, to, h0, h1, h2, h3),
+        (s, t, h) -> Moe.moe_random_gumbel(s, seed, offset, t[0], h[0], h[1], h[2], h[3]),
         y);
   }
 
@@ -35,8 +35,7 @@ interface NativeRandom extends ElementwiseKernels, NativeLaunch {
   default void jitter(long seed, long offset, float epsilon, Tensor x, Tensor y) {
     launch(
         "moe_jitter",
-        (s, from, to, h0, h1, h2, h3) ->
-            Moe.moe_jitter(s, seed, offset, epsilon, from, to, h0, h1, h2, h3),
+        (s, t, h) -> Moe.moe_jitter(s, seed, offset, epsilon, t[0], t[1], h[0], h[1], h[2], h[3]),
         x,
         y);
   }

@@ -8,6 +8,10 @@ import panamoe.tensor.Tensor;
 interface NativeSample extends SampleKernels, NativeLaunch {
   @Override
   default void sample(Sampling sampling, Tensor logits) {
-    launch("moe_sample", Moe::moe_sample, Structs.sampling(sampling), logits);
+    launch(
+        "moe_sample",
+        (s, t, h) -> Moe.moe_sample(s, t[0], t[1], h[0], h[1], h[2], h[3]),
+        Structs.sampling(sampling),
+        logits);
   }
 }

@@ -23,10 +23,9 @@ final class GateChoice {
     float[][] scores = new float[input.tokens()][input.experts()];
     for (int s = 0; s < scores.length; s++) {
       if (input.isUsed(s)) {
-        double[] logits = input.logits()[s];
-        double[] softmax = Vectors.softmax(logits);
-        for (int e = 0; e < logits.length; e++) {
-          scores[s][e] = (float) (score == Score.SOFTMAX ? softmax[e] : Vectors.sigmoid(logits[e]));
+        double[] exact = GateScores.of(score, input.logits()[s]);
+        for (int e = 0; e < exact.length; e++) {
+          scores[s][e] = (float) exact[e];
         }
       }
     }

@@ -1,7 +1,6 @@
 package panamoe.backend.reference;
 
 import panamoe.backend.BalanceKernels;
-import panamoe.backend.GateSettings.Score;
 import panamoe.backend.reference.Check.Kind;
 import panamoe.tensor.Tensor;
 
@@ -91,8 +90,8 @@ interface ReferenceBalance extends BalanceKernels, Launching {
   }
 
   /**
-   * With p = score / sum(score) if normalized: {@code d - sum(d p)} by the logarithm of a score,
-   * times p, and for a sigmoid the rest of its derivative. As they are, sigmoids do not depend on
+   * With p = score / sum(score) if normalized: {@code (d - sum(d p)) p} by the logarithm of a
+   * score, times the slope of that. Scores that are neither normalized nor shares do not depend on
    * each other.
    */
   @Override
@@ -118,12 +117,11 @@ interface ReferenceBalance extends BalanceKernels, Launching {
                       * (experts / (used * used * balance.choices()));
               mean += d[e] * row[e] / all;
             }
-            boolean sigmoid = balance.score() == Score.SIGMOID;
+            double others = balance.normalized() || balance.score().isShare() ? mean : 0;
             for (int e = 0; e < experts; e++) {
-              double s = row[e];
-              double others = sigmoid && !balance.normalized() ? 0 : mean;
-              double dlog = all > 0 ? dloss * (d[e] - others) * s / all : 0;
-              dlogits.setFloat(token * experts + e, (float) (sigmoid ? dlog * (1 - s) : dlog));
+              double dlog = all > 0 ? dloss * (d[e] - others) * row[e] / all : 0;
+              double slope = GateScores.logSlope(balance.score(), row[e]);
+              dlogits.setFloat(token * experts + e, (float) (dlog * slope));
             }
           }
         });

@@ -94,17 +94,15 @@ interface ReferenceGateBackward extends GateKernels, Launching {
   }
 
   private static double[] scoresBackward(Score score, float[] scores, double[] dscores) {
-    double[] p = new double[scores.length];
-    for (int e = 0; e < p.length; e++) {
-      p[e] = scores[e];
+    double mean = 0;
+    for (int e = 0; e < scores.length && score.isShare(); e++) {
+      mean += scores[e] * dscores[e];
     }
-    if (score == Score.SOFTMAX) {
-      return Vectors.softmaxBackward(p, dscores);
+    double[] dlogits = new double[scores.length];
+    for (int e = 0; e < scores.length; e++) {
+      dlogits[e] = scores[e] * (dscores[e] - mean) * GateScores.logSlope(score, scores[e]);
     }
-    for (int e = 0; e < p.length; e++) {
-      p[e] = dscores[e] * p[e] * (1 - p[e]);
-    }
-    return p;
+    return dlogits;
   }
 
   /** A route was kept where it was chosen, or dropped. */

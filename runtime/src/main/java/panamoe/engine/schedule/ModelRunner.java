@@ -126,7 +126,10 @@ public final class ModelRunner implements StepRunner {
    *     vocabulary
    */
   public void run(StepRows rows) {
-    if (model.expertCache().isPresent()) { // which memory an expert has differs from step to step
+    if (model
+        .parameters()
+        .expertCache()
+        .isPresent()) { // which memory an expert has differs from step to step
       runTogether(rows);
       return;
     }
@@ -158,7 +161,7 @@ public final class ModelRunner implements StepRunner {
     finish();
     // A rank without rows reads experts for other ranks' rows.
     boolean writes = rows.count > 0 && rows.wantedCount == rows.count && rows.sources.isEmpty();
-    model.expertCache().ifPresent(cache -> cache.stepped(rows.count, writes));
+    model.parameters().expertCache().ifPresent(cache -> cache.stepped(rows.count, writes));
   }
 
   private void take(StepRows rows) {

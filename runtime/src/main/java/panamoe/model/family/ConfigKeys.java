@@ -5,10 +5,10 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import panamoe.backend.GateSettings.GroupScore;
 import panamoe.backend.GateSettings.Normalization;
-import panamoe.backend.GateSettings.Score;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.config.AttentionConfig;
 import panamoe.config.BlockConfig;
@@ -222,7 +222,6 @@ final class ConfigKeys {
   private void putExperts(MoeConfig moe) {
     GateConfig gate = moe.gate();
     GateConfig.Choice choice = gate.choice();
-    boolean sigmoid = gate.score() == Score.SIGMOID;
     boolean grouped = choice.groups() > 1;
     keys.put("num_experts", moe.experts())
         .put("num_local_experts", moe.experts())
@@ -231,12 +230,12 @@ final class ConfigKeys {
         .put("moe_intermediate_size", moe.inner())
         .put("norm_topk_prob", gate.weight().normalization() == Normalization.CHOSEN)
         .put("routed_scaling_factor", gate.weight().scale())
-        .put("scoring_func", sigmoid ? "sigmoid" : "softmax")
+        .put("scoring_func", gate.score().name().toLowerCase(Locale.ROOT))
         .put("n_group", choice.groups())
         .put("topk_group", choice.chosenGroups())
         .put(
             "topk_method",
-            sigmoid
+            choice.correctionBias()
                 ? "noaux_tc"
                 : grouped && choice.groupScore() == GroupScore.MAXIMUM
                     ? "group_limited_greedy"

@@ -2,7 +2,6 @@ package panamoe.model.family;
 
 import panamoe.backend.GateSettings.GroupScore;
 import panamoe.backend.GateSettings.Normalization;
-import panamoe.backend.GateSettings.Score;
 import panamoe.config.AttentionConfig;
 import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
@@ -25,15 +24,11 @@ final class DeepSeekV2 implements Family {
     keys.require("scoring_func", "softmax");
     keys.require("norm_topk_prob", false);
     GateConfig gate =
-        new GateConfig(
-            Decoder.chosen(keys, keys.count("n_routed_experts")),
-            false,
-            Score.SOFTMAX,
-            choice(keys),
-            new GateConfig.RouteWeight(
-                Normalization.RAW, 0, 0, keys.number("routed_scaling_factor", 1)),
-            GateConfig.Capacity.DROPLESS,
-            new GateConfig.Loss(true, 0, 0));
+        Decoder.softmax(Decoder.chosen(keys, keys.count("n_routed_experts")), false)
+            .withChoice(choice(keys))
+            .withWeight(
+                new GateConfig.RouteWeight(
+                    Normalization.RAW, 0, 0, keys.number("routed_scaling_factor", 1)));
     AttentionConfig attention = DeepSeek.attention(keys, Rotary.Pairs.ADJACENT);
     return decoder.model(_ -> attention, DeepSeek.feedForward(keys, gate));
   }

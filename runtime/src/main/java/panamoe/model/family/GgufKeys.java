@@ -7,6 +7,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import panamoe.backend.GateSettings.Score;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.gguf.GgufFile;
@@ -33,11 +34,6 @@ final class GgufKeys {
 
   /** Architectures whose head may be the embedding again. */
   private static final Set<String> MAY_TIE = Set.of("deepseek2", "llama", "qwen3moe");
-
-  /** Numbers of {@code expert_gating_func}. */
-  private static final int SOFTMAX = 1;
-
-  private static final int SIGMOID = 2;
 
   private static final Set<String> WITHOUT_MEANING =
       Set.of("rope.scaling.finetuned", "tensor_data_layout");
@@ -246,10 +242,19 @@ final class GgufKeys {
     }
   }
 
+  /** The number of a score in {@code expert_gating_func}. */
+  static int gatingFunction(Score score) {
+    return switch (score) {
+      case SOFTMAX -> 1;
+      case SIGMOID -> 2;
+    };
+  }
+
   private void putDeepSeek(int experts, int inner) {
     boolean biased = tensors.keySet().stream().anyMatch(name -> name.endsWith(".exp_probs_b.bias"));
-    boolean sigmoid = count("expert_gating_func", biased ? SIGMOID : SOFTMAX) == SIGMOID;
-    only("expert_gating_func", sigmoid ? SIGMOID : SOFTMAX);
+    int gating = gatingFunction(biased ? Score.SIGMOID : Score.SOFTMAX);
+    boolean sigmoid = count("expert_gating_func", gating) == gatingFunction(Score.SIGMOID);
+    only("expert_gating_func", gatingFunction(sigmoid ? Score.SIGMOID : Score.SOFTMAX));
     int groups = count("expert_group_count", 1);
     keys.put("n_routed_experts", experts)
         .put("moe_intermediate_size", count("expert_feed_forward_length"))

@@ -8,7 +8,6 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import panamoe.backend.GateSettings.Normalization;
-import panamoe.backend.GateSettings.Score;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.StoredType;
@@ -192,7 +191,7 @@ final class GgufWords {
     put("expert_count", moe.experts());
     put("expert_used_count", moe.gate().topK());
     put("expert_feed_forward_length", moe.inner());
-    put("expert_gating_func", moe.gate().score() == Score.SIGMOID ? 2 : 1);
+    put("expert_gating_func", GgufKeys.gatingFunction(moe.gate().score()));
     put("expert_weights_scale", (float) moe.gate().weight().scale());
     put("expert_weights_norm", moe.gate().weight().normalization() == Normalization.CHOSEN);
     put("expert_group_count", moe.gate().choice().groups());

@@ -149,7 +149,7 @@ class CardWorkTest {
             plain.withChoice(Choice.with(Noise.GUMBEL)),
             plain.withLoss(new Loss(true, 0.01, 1e-3)),
             plain.withCosine(new GateConfig.Cosine(4)),
-            plain.withLoss(new Loss(false, 0.01, 1e-3, true, null)),
+            plain.withLoss(new Loss(false, 0.01, 1e-3, true, null, null)),
             GateConfig.deepSpeed(1, 1, 2),
             GateConfig.deepSpeed(2, 1, 2),
             GateConfig.deepSpeed(3, 1, 2),

@@ -31,13 +31,13 @@ import panamoe.engine.sample.SamplingConfig;
 import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
-import panamoe.moe.ExpertCacheStatistics;
 import panamoe.open.InferenceMemory;
 import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
 import panamoe.parallel.Overlap;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
+import panamoe.param.ExpertCacheStatistics;
 import panamoe.param.WeightTypes;
 import panamoe.tensor.DType;
 
@@ -131,6 +131,7 @@ class EncoderModelTest {
             Engine engine = new Engine(backend, model, new ByteTokenizer(), STORM)) {
           answers.add(write(engine, true));
           model
+              .parameters()
               .expertCache()
               .ifPresent(
                   cache -> {
@@ -139,7 +140,7 @@ class EncoderModelTest {
                     assertEquals(8, told.experts());
                     assertTrue(told.uses().hits() < told.uses().count(), told.toString());
                   });
-          assertEquals(settings == little, model.expertCache().isPresent());
+          assertEquals(settings == little, model.parameters().expertCache().isPresent());
         }
       }
       for (int i = 0; i < answers.getFirst().size(); i++) {

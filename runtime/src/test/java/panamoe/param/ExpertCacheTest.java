@@ -1,4 +1,4 @@
-package panamoe.moe;
+package panamoe.param;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;

@@ -1,4 +1,4 @@
-package panamoe.moe;
+package panamoe.param;
 
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;

@@ -1,4 +1,4 @@
-package panamoe.moe;
+package panamoe.param;
 
 /**
  * What has happened so far in an {@link ExpertCache}.

@@ -1,0 +1,56 @@
+package panamoe.param;
+
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import panamoe.backend.Backend;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/**
+ * One expert as a unit that is read at once: its matrices, or this rank's slices of them, packed,
+ * one after the other.
+ *
+ * @param bytes of the unit
+ */
+public record ExpertLayout(List<Matrix> matrices, long bytes) {
+  /** What kernels load at once: tensors begin there. */
+  private static final long ALIGNMENT = 64;
+
+  /**
+   * Where a unit has a matrix.
+   *
+   * @param stack the parameter of which it is one matrix
+   * @param start its first byte
+   * @param types that say how it is multiplied
+   */
+  public record Matrix(Parameter stack, DType dtype, long start, long bytes, WeightTypes types) {
+    /** [N, K]. */
+    public long[] shape() {
+      return Arrays.copyOfRange(stack.shape(), 1, 3);
+    }
+
+    /** The matrix as a stack [1, N, K] of one, in memory that the scope's backend allocated. */
+    public Tensor in(TensorScope scope, MemorySegment unit) {
+      long[] shape = shape();
+      MemorySegment own = unit.asSlice(start, bytes);
+      return types.multiplied(scope.overPacked(own, dtype, 1, shape[0], shape[1]));
+    }
+  }
+
+  /** The layout of the experts of a layer, whose matrices are stacked. */
+  public static ExpertLayout of(Backend backend, WeightTypes types, List<Parameter> stacks) {
+    List<Matrix> matrices = new ArrayList<>();
+    long end = 0;
+    for (Parameter stack : stacks) {
+      DType dtype = types.of(stack);
+      long start = Math.ceilDiv(end, ALIGNMENT) * ALIGNMENT;
+      long bytes = backend.packedBytes(dtype, stack.shape()[1], stack.shape()[2]);
+      matrices.add(new Matrix(stack, dtype, start, bytes, types));
+      end = start + bytes;
+    }
+    return new ExpertLayout(matrices, end);
+  }
+}

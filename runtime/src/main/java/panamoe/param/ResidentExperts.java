@@ -1,0 +1,71 @@
+package panamoe.param;
+
+import java.lang.foreign.MemorySegment;
+import java.util.function.Consumer;
+import java.util.stream.IntStream;
+import panamoe.op.Pass;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+
+/**
+ * Experts of a layer whose matrices kernels can read now: all that this rank holds, or one that a
+ * cache has in memory.
+ *
+ * @param offsets INT32, where the rows of each begin and end
+ * @param one null: all
+ */
+public record ResidentExperts(Pass pass, Tensor offsets, One one) {
+  /**
+   * An expert in a cache.
+   *
+   * @param unit its matrices
+   * @param from its first row
+   */
+  record One(int expert, MemorySegment unit, int from, int to) {}
+
+  /**
+   * Passes the experts that have rows to {@code use}: together, or, on a disk, one by one while
+   * others are read.
+   *
+   * @param stack one of the layer's matrices
+   * @param offsets INT32 [E + 1], of the rows of this rank's experts
+   * @param input [S, M] of the layer, by which the next one's experts are guessed, or null
+   */
+  public static void forEach(
+      Pass pass, Parameter stack, Tensor offsets, Tensor input, Consumer<ResidentExperts> use) {
+    if (!(stack.weight() instanceof Weight.Offloaded(var cache, int first, _, var next))) {
+      use.accept(new ResidentExperts(pass, offsets, null));
+      return;
+    }
+    int[] starts = offsets.toInts();
+    int[] wanted =
+        IntStream.range(0, starts.length - 1)
+            .filter(e -> starts[e] < starts[e + 1])
+            .map(e -> first + e)
+            .toArray();
+    cache.use(
+        wanted,
+        () -> next.accept(pass, input),
+        (unit, expert) -> {
+          int e = expert - first;
+          Tensor own = pass.allocate(DType.INT32, 2);
+          own.copyFrom(MemorySegment.ofArray(new int[] {0, starts[e + 1] - starts[e]}));
+          use.accept(new ResidentExperts(pass, own, new One(e, unit, starts[e], starts[e + 1])));
+        });
+  }
+
+  /** The rows of these experts. */
+  public Tensor rows(Tensor all) {
+    return one == null ? all : all.rows(one.from, one.to);
+  }
+
+  /** What kernels read of a parameter that stacks all experts'; null for null. */
+  public Tensor of(Parameter stack) {
+    if (one == null || stack == null) {
+      return Parameter.valueOf(stack);
+    }
+    return stack.weight() instanceof Weight.Offloaded offloaded
+        ? offloaded.layout().in(pass.scope(), one.unit)
+        : stack.value().rows(one.expert, one.expert + 1);
+  }
+}
