@@ -5,6 +5,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import panamoe.api.Precision;
+import panamoe.io.Words;
 import panamoe.text.ModelOptions;
 
 /**
@@ -50,11 +51,9 @@ record LoadOptions(ModelOptions model, int threads) {
         .orElseThrow(
             () ->
                 new IllegalArgumentException(
-                    name
-                        + " is "
-                        + value
-                        + ", expected one of "
-                        + choices.stream().map(LoadOptions::lowerCase).toList()));
+                    Words.of(
+                        "%s is %s, expected one of %s",
+                        name, value, choices.stream().map(LoadOptions::lowerCase).toList())));
   }
 
   private static String lowerCase(Enum<?> choice) {

@@ -17,6 +17,7 @@ import java.nio.ByteBuffer;
 import java.util.Arrays;
 import panamoe.api.MoeLayer;
 import panamoe.api.Precision;
+import panamoe.io.Words;
 
 /**
  * A {@link MoeLayer} in a network of another engine, for inference. The input is an array FLOAT32
@@ -113,11 +114,9 @@ public final class MoeBlock extends AbstractBlock {
   public Shape[] getOutputShapes(Shape[] inputs) {
     if (inputs.length != 1 || inputs[0].isScalar() || inputs[0].tail() != layer.hidden()) {
       throw new IllegalArgumentException(
-          "the inputs have the shapes "
-              + Arrays.toString(inputs)
-              + ", expected one [..., "
-              + layer.hidden()
-              + "]");
+          Words.of(
+              "the inputs have the shapes %s, expected one [..., %s]",
+              Arrays.toString(inputs), layer.hidden()));
     }
     return inputs;
   }

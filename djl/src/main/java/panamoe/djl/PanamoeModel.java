@@ -11,6 +11,7 @@ import java.util.Map;
 import panamoe.api.Device;
 import panamoe.api.PanamoeException;
 import panamoe.api.Precision;
+import panamoe.io.Words;
 import panamoe.text.MoeModel;
 
 /** A language model that DJL has loaded, on a device of its own. */
@@ -67,9 +68,9 @@ final class PanamoeModel extends BaseModel {
     }
     if (asked.getDeviceId() != 0) {
       throw new IllegalArgumentException(
-          "the device is "
-              + asked
-              + ", expected gpu(0): CUDA_VISIBLE_DEVICES says which card that is");
+          Words.of(
+              "the device is %s, expected gpu(0): CUDA_VISIBLE_DEVICES says which card that is",
+              asked));
     }
     return "cuda";
   }

@@ -8,6 +8,7 @@ import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.bindings.NativeException;
 import panamoe.harness.help.OptionGroup;
+import panamoe.io.Words;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -67,11 +68,9 @@ public final class SharedOptions implements OptionGroup {
     if (threads < 1 || threads > Backends.MOST_THREADS) {
       throw new ParameterException(
           command.commandLine(),
-          String.format(
-              Locale.ROOT,
+          Words.of(
               "Invalid value for option '--threads': %d is not in 1..%d",
-              threads,
-              Backends.MOST_THREADS));
+              threads, Backends.MOST_THREADS));
     }
     this.threads = threads;
   }

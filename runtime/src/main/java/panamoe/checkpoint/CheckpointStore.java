@@ -11,7 +11,6 @@ import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
@@ -25,6 +24,7 @@ import panamoe.io.HiddenName;
 import panamoe.io.JarVersion;
 import panamoe.io.RegularFile;
 import panamoe.io.StrictJson;
+import panamoe.io.Words;
 
 /**
  * A folder of checkpoints, one directory each, and a file {@code latest} that names the one to
@@ -155,12 +155,8 @@ public final class CheckpointStore {
     try {
       Optional<Path> latest = latest();
       if (latest.filter(path -> path.equals(target)).isPresent()) {
-        return "step "
-            + step
-            + " is saved as "
-            + target
-            + ", but may be lost in a power failure: "
-            + reason;
+        return Words.of(
+            "step %s is saved as %s, but may be lost in a power failure: %s", step, target, reason);
       }
       standing = latest.map(path -> "; the latest checkpoint is " + path.getFileName()).orElse("");
     } catch (CheckpointException e) {
@@ -313,9 +309,9 @@ public final class CheckpointStore {
   }
 
   private Path unusedName(long step) {
-    Path path = directory.resolve(String.format(Locale.ROOT, "step-%08d", step));
+    Path path = directory.resolve(Words.of("step-%08d", step));
     for (int repeat = 2; Files.exists(path, LinkOption.NOFOLLOW_LINKS); repeat++) {
-      path = directory.resolve(String.format(Locale.ROOT, "step-%08d-%d", step, repeat));
+      path = directory.resolve(Words.of("step-%08d-%d", step, repeat));
     }
     return path;
   }

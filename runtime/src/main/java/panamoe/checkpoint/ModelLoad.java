@@ -81,11 +81,8 @@ final class ModelLoad {
     String expected = files.manifest().files().get(file.getFileName().toString()).crc32c();
     if (!expected.equals(Crc32c.hex(found))) {
       throw CheckpointException.damaged(
-          file
-              + " gave other bytes than were saved: their CRC-32C is "
-              + Crc32c.hex(found)
-              + ", expected "
-              + expected);
+          "%s gave other bytes than were saved: their CRC-32C is %s, expected %s",
+          file, Crc32c.hex(found), expected);
     }
   }
 }

@@ -5,10 +5,10 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import panamoe.comm.Communicator;
+import panamoe.io.Words;
 import panamoe.tensor.Elements;
 
 /**
@@ -51,8 +51,7 @@ final class ShardWriter {
             String name =
                 last == 1
                     ? part + ".safetensors"
-                    : String.format(
-                        Locale.ROOT, "%s-%05d-of-%05d.safetensors", part, first + i, last);
+                    : Words.of("%s-%05d-of-%05d.safetensors", part, first + i, last);
             mine.put(
                 name,
                 disk.write(

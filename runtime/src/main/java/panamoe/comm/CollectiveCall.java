@@ -2,6 +2,7 @@ package panamoe.comm;
 
 import java.util.Arrays;
 import java.util.stream.IntStream;
+import panamoe.io.Words;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
@@ -55,11 +56,9 @@ public record CollectiveCall(
   public static CollectiveCall allToAll(Communicator group, String place, long[] send) {
     if (send.length % group.size() != 0) {
       throw new IllegalArgumentException(
-          send.length
-              + " numbers cannot be dealt out evenly to "
-              + group.size()
-              + " ranks of "
-              + group.name());
+          Words.of(
+              "%s numbers cannot be dealt out evenly to %s ranks of %s",
+              send.length, group.size(), group.name()));
     }
     return new CollectiveCall(
         Collective.ALL_TO_ALL_NUMBERS, null, Long.BYTES, count(send.length), NONE, 0, place);
@@ -285,13 +284,9 @@ public record CollectiveCall(
   private static void requireOwnRows(Communicator group, Tensor own, long[] rows) {
     if (own.size(0) < rows[group.rank()]) {
       throw new IllegalArgumentException(
-          own
-              + " has fewer rows than the "
-              + rows[group.rank()]
-              + " of rank "
-              + group.rank()
-              + " in "
-              + group.name());
+          Words.of(
+              "%s has fewer rows than the %s of rank %s in %s",
+              own, rows[group.rank()], group.rank(), group.name()));
     }
   }
 

@@ -7,6 +7,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
 import panamoe.comm.Rendezvous.Offer;
+import panamoe.io.Words;
 import panamoe.tensor.DType;
 import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
@@ -268,9 +269,9 @@ public final class ThreadCommunicator extends GroupMember {
     HostView view = HostView.of(tensor);
     if (!view.memory().isAccessibleBy(ANOTHER_THREAD)) {
       throw new IllegalArgumentException(
-          "only the thread that made the memory of "
-              + tensor
-              + " may touch it: other ranks cannot read it");
+          Words.of(
+              "only the thread that made the memory of %s may touch it: other ranks cannot read it",
+              tensor));
     }
     view.read();
     return view;

@@ -6,6 +6,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.stream.IntStream;
+import panamoe.io.Words;
 
 /**
  * A world whose ranks are threads of this process. Immutable: setters return a changed copy, {@link
@@ -135,12 +136,9 @@ public final class ThreadWorld {
         threads.get(rank).start();
       } catch (OutOfMemoryError e) { // the system's limit of threads, or memory for a stack
         liveness.fail(
-            "the system gave only "
-                + rank
-                + " of "
-                + threads.size()
-                + " ranks a thread: "
-                + e.getMessage(),
+            Words.of(
+                "the system gave only %s of %s ranks a thread: %s",
+                rank, threads.size(), e.getMessage()),
             e);
         return threads.subList(0, rank);
       }

@@ -3,6 +3,7 @@ package panamoe.config;
 import java.util.List;
 import java.util.Objects;
 import panamoe.backend.AttentionSettings.Mask;
+import panamoe.io.Words;
 
 /**
  * The encoder of an encoder-decoder (T5, Switch Transformers): it reads a whole text, to which
@@ -20,11 +21,9 @@ public record EncoderConfig(List<BlockConfig> blocks, NormConfig finalNorm, int 
         || blocks.size() > ModelConfig.MAX_LAYERS
         || blocks.stream().anyMatch(Objects::isNull)) {
       throw new IllegalArgumentException(
-          "the encoder has "
-              + blocks.size()
-              + " blocks, expected 1 to "
-              + ModelConfig.MAX_LAYERS
-              + " and no null");
+          Words.of(
+              "the encoder has %s blocks, expected 1 to %s and no null",
+              blocks.size(), ModelConfig.MAX_LAYERS));
     }
     blocks = List.copyOf(blocks);
     Require.present("finalNorm", finalNorm);
@@ -75,9 +74,9 @@ public record EncoderConfig(List<BlockConfig> blocks, NormConfig finalNorm, int 
   private static void requireMask(BlockConfig block, Mask mask) {
     if (block.attention().scores().mask() != mask) {
       throw new IllegalArgumentException(
-          "the mask of a block is "
-              + block.attention().scores().mask()
-              + ", expected FULL in an encoder and CAUSAL in its decoder");
+          Words.of(
+              "the mask of a block is %s, expected FULL in an encoder and CAUSAL in its decoder",
+              block.attention().scores().mask()));
     }
   }
 }

@@ -4,6 +4,7 @@ import java.util.List;
 import java.util.Objects;
 import panamoe.backend.Activation;
 import panamoe.io.Omittable;
+import panamoe.io.Words;
 
 /**
  * The paper's family: blocks that are alike except for their number of experts. It tells dense
@@ -69,10 +70,9 @@ public record UniformModel(
     }
     if (experts.size() > ModelConfig.MAX_LAYERS) {
       throw new IllegalArgumentException(
-          "experts has "
-              + experts.size()
-              + " numbers, one for each layer, expected at most "
-              + ModelConfig.MAX_LAYERS);
+          Words.of(
+              "experts has %s numbers, one for each layer, expected at most %s",
+              experts.size(), ModelConfig.MAX_LAYERS));
     }
     if (hidden % heads != 0) {
       throw new IllegalArgumentException(
@@ -97,12 +97,9 @@ public record UniformModel(
   private static void requireLayer(int layer, int experts, GateConfig gate) {
     if (experts < 0 || experts > MoeConfig.MAX_EXPERTS) {
       throw new IllegalArgumentException(
-          "layer "
-              + layer
-              + " has "
-              + experts
-              + " experts, expected 0 (dense) to "
-              + MoeConfig.MAX_EXPERTS);
+          Words.of(
+              "layer %s has %s experts, expected 0 (dense) to %s",
+              layer, experts, MoeConfig.MAX_EXPERTS));
     }
     if (experts > 0 && gate == null) {
       throw new IllegalArgumentException(

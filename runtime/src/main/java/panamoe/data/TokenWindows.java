@@ -4,6 +4,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.function.LongUnaryOperator;
+import panamoe.io.Words;
 import panamoe.tensor.DType;
 import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
@@ -98,14 +99,9 @@ public final class TokenWindows {
             && ids.count() % length == 0;
     if (!fits || first < 0) {
       throw new IllegalArgumentException(
-          "sequences of "
-              + length
-              + " from "
-              + first
-              + " on do not fill ids "
-              + ids
-              + " and targets "
-              + targets);
+          Words.of(
+              "sequences of %s from %s on do not fill ids %s and targets %s",
+              length, first, ids, targets));
     }
     return Math.toIntExact(ids.count() / length);
   }

@@ -9,6 +9,7 @@ import panamoe.config.DenseConfig;
 import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
+import panamoe.io.Words;
 
 /**
  * A dense model becomes an MoE (sparse upcycling, arXiv 2212.05055): in some layers each expert is
@@ -29,10 +30,9 @@ public record Upcycling(ModelConfig config, Set<Integer> layers, Noise noise) im
       ModelConfig model, List<Integer> layers, int experts, int topK, Noise noise) {
     if (model.hasExperts()) {
       throw new IllegalArgumentException(
-          "the model has experts already, by layer "
-              + model.experts()
-              + "; only a dense one can be"
-              + " upcycled");
+          Words.of(
+              "the model has experts already, by layer %s; only a dense one can be upcycled",
+              model.experts()));
     }
     if (layers.isEmpty()) {
       throw new IllegalArgumentException("no layer would get experts, expected one or more");

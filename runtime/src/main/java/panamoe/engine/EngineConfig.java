@@ -1,5 +1,7 @@
 package panamoe.engine;
 
+import panamoe.io.Words;
+
 /**
  * How much an engine holds and computes at a time. Nothing but {@code int8Cache} changes a bit of
  * any text.
@@ -40,11 +42,9 @@ public record EngineConfig(
     requirePositive("the number of tokens of a step", stepTokens);
     if (stepTokens < sequences) {
       throw new IllegalArgumentException(
-          "a step of "
-              + stepTokens
-              + " tokens has no room for one of each of "
-              + sequences
-              + " sequences");
+          Words.of(
+              "a step of %s tokens has no room for one of each of %s sequences",
+              stepTokens, sequences));
     }
     if (guesses < 0) {
       throw new IllegalArgumentException("the guesses are " + guesses + ", expected 0 or more");

@@ -7,6 +7,7 @@ import panamoe.data.Tokenizer;
 import panamoe.engine.routes.Routing;
 import panamoe.engine.sample.SamplingConfig;
 import panamoe.engine.sample.TokenConstraint;
+import panamoe.io.Words;
 
 /**
  * What an engine is asked to write.
@@ -108,10 +109,9 @@ public record GenerationRequest(
     int[] tokens = tokensOf(prompt, tokenizer);
     if (tokens.length > context) {
       throw new IllegalArgumentException(
-          "the prompt has "
-              + tokens.length
-              + " tokens, more than the model's context of "
-              + context);
+          Words.of(
+              "the prompt has %s tokens, more than the model's context of %s",
+              tokens.length, context));
     }
     return tokens;
   }

@@ -6,6 +6,7 @@ import java.util.Objects;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import panamoe.io.Words;
 
 /** A question with one right answer. The texts are taken as they are, blanks included. */
 public sealed interface Task {
@@ -77,15 +78,15 @@ public sealed interface Task {
           || choices.stream()
               .anyMatch(choice -> Objects.requireNonNullElse(choice, "").isEmpty())) {
         throw new IllegalArgumentException(
-            "choices is "
-                + (choices == null ? null : choices.stream().map(Task::quoted).toList())
-                + ", expected two texts or more, none of them empty");
+            Words.of(
+                "choices is %s, expected two texts or more, none of them empty",
+                choices == null ? null : choices.stream().map(Task::quoted).toList()));
       }
       if (Set.copyOf(choices).size() < choices.size()) {
         throw new IllegalArgumentException(
-            "choices is "
-                + choices.stream().map(Task::quoted).toList()
-                + ", expected different texts: of equal ones none is the best");
+            Words.of(
+                "choices is %s, expected different texts: of equal ones none is the best",
+                choices.stream().map(Task::quoted).toList()));
       }
       if (answer < 0 || answer >= choices.size()) {
         throw new IllegalArgumentException(

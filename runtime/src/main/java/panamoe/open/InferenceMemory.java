@@ -11,6 +11,7 @@ import panamoe.checkpoint.CheckpointException;
 import panamoe.config.BlockConfig;
 import panamoe.config.ModelConfig;
 import panamoe.io.Count;
+import panamoe.io.Words;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
@@ -99,15 +100,10 @@ public record InferenceMemory(long weights, long keysAndValues) {
   public void requireFits(Path model, long availableBytes) {
     if (total() > availableBytes) {
       throw new CheckpointException(
-          String.format(
-              Locale.ROOT,
-              "%s takes %s for its weights and %s for the keys and values of a text, but only %s are"
-                  + " available; spread it over machines, take a smaller --dtype or --quantize, or leave"
-                  + " experts on the disk with --memory",
-              model,
-              Count.bytes(weights),
-              Count.bytes(keysAndValues),
-              Count.bytes(availableBytes)));
+          "%s takes %s for its weights and %s for the keys and values of a text, but only %s are"
+              + " available; spread it over machines, take a smaller --dtype or --quantize, or leave"
+              + " experts on the disk with --memory",
+          model, Count.bytes(weights), Count.bytes(keysAndValues), Count.bytes(availableBytes));
     }
   }
 
@@ -136,15 +132,10 @@ public record InferenceMemory(long weights, long keysAndValues) {
     }
     if (together > availableBytes) {
       throw new CheckpointException(
-          String.format(
-              Locale.ROOT,
-              "%s takes %s for the weights of the %d ranks of this machine, but only %s are"
-                  + " available; spread it over more machines, take a smaller --dtype or --quantize, or leave"
-                  + " experts on the disk with --memory",
-              folder.path(),
-              Count.bytes(together),
-              sharing,
-              Count.bytes(availableBytes)));
+          "%s takes %s for the weights of the %d ranks of this machine, but only %s are"
+              + " available; spread it over more machines, take a smaller --dtype or --quantize, or leave"
+              + " experts on the disk with --memory",
+          folder.path(), Count.bytes(together), sharing, Count.bytes(availableBytes));
     }
   }
 
@@ -184,10 +175,10 @@ public record InferenceMemory(long weights, long keysAndValues) {
   public String toText(DType dtype) {
     StringBuilder text = new StringBuilder();
     String heading = "memory " + dtype.name().toLowerCase(Locale.ROOT);
-    text.append(String.format(Locale.ROOT, "%n%-15s %13s%n", heading, "MiB"));
+    text.append(Words.of("%n%-15s %13s%n", heading, "MiB"));
     for (Map.Entry<String, JsonNode> entry : toJson().properties()) {
       double mebibytes = entry.getValue().asLong() / (double) (1 << 20);
-      text.append(String.format(Locale.ROOT, "%-15s %,13.1f%n", entry.getKey(), mebibytes));
+      text.append(Words.of("%-15s %,13.1f%n", entry.getKey(), mebibytes));
     }
     return text.toString();
   }

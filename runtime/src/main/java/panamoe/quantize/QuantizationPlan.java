@@ -4,11 +4,11 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.regex.Pattern;
 import panamoe.io.ConfigJson;
 import panamoe.io.Omittable;
+import panamoe.io.Words;
 import panamoe.model.ModelTensors.ExpertMatrix;
 
 /**
@@ -137,14 +137,9 @@ public record QuantizationPlan(List<Rule> rules) {
         Integer before = ruled.put(matrix, i);
         if (before != null && rules.get(before).to() != rule.to()) {
           throw new IllegalArgumentException(
-              String.format(
-                  Locale.ROOT,
+              Words.of(
                   "rules %d and %d of the plan contradict each other: %s is to be %s and %s",
-                  before + 1,
-                  i + 1,
-                  matrix.name(),
-                  rules.get(before).to(),
-                  rule.to()));
+                  before + 1, i + 1, matrix.name(), rules.get(before).to(), rule.to()));
         }
       }
     }

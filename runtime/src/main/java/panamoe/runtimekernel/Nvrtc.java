@@ -9,6 +9,7 @@ import jcuda.nvrtc.JNvrtc;
 import jcuda.nvrtc.nvrtcProgram;
 import jcuda.nvrtc.nvrtcResult;
 import panamoe.bindings.NvrtcLibrary;
+import panamoe.io.Words;
 
 /**
  * NVIDIA's run-time compiler, called through JCuda. Needs neither a card nor a driver. Thread-safe.
@@ -83,12 +84,9 @@ public final class Nvrtc {
             .orElseThrow(
                 () ->
                     new IllegalArgumentException(
-                        "NVRTC "
-                            + version
-                            + " compiles for sm_"
-                            + architectures.getFirst()
-                            + " and newer, not for "
-                            + device));
+                        Words.of(
+                            "NVRTC %s compiles for sm_%s and newer, not for %s",
+                            version, architectures.getFirst(), device)));
     return newest == wanted ? device : "compute_" + newest;
   }
 

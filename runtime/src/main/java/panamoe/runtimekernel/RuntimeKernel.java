@@ -6,6 +6,7 @@ import panamoe.backend.Activation;
 import panamoe.backend.GateSettings.QueueOrder;
 import panamoe.backend.GateSettings.Score;
 import panamoe.backend.abi.KernelDescription;
+import panamoe.io.Words;
 import panamoe.tensor.DType;
 
 /** A kernel to compile at run time, and the case it is compiled for. */
@@ -77,10 +78,9 @@ public sealed interface RuntimeKernel {
       }
       if (activation.equals(Activation.CUSTOM) != (custom != null)) {
         throw new IllegalArgumentException(
-            "activation is "
-                + activation
-                + (custom == null ? ", without" : ", with")
-                + " an expression; expressions belong to CUSTOM");
+            Words.of(
+                "activation is %s%s an expression; expressions belong to CUSTOM",
+                activation, custom == null ? ", without" : ", with"));
       }
       for (DType type : List.of(x, weights, y)) {
         if (!type.isFloating()) {

@@ -3,11 +3,11 @@ package panamoe.train;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.LinkedHashMap;
-import java.util.Locale;
 import java.util.Map;
 import panamoe.config.ModelConfig;
 import panamoe.io.Count;
 import panamoe.io.Parts;
+import panamoe.io.Words;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Cost;
 import panamoe.nn.Work;
@@ -119,8 +119,7 @@ public record MemoryForecast(
     if (all > availableBytes) {
       double state = (double) (weights + gradients + moments + teacher) * ranks;
       throw new IllegalArgumentException(
-          String.format(
-              Locale.ROOT,
+          Words.of(
               "training%s takes %s of memory (%s for weights, gradients and moments%s, %s for activations), but %s are"
                   + " free; %s",
               ranks == 1 ? "" : " on " + ranks + " ranks",
@@ -149,14 +148,13 @@ public record MemoryForecast(
   }
 
   public String toText() {
-    StringBuilder text =
-        new StringBuilder(String.format(Locale.ROOT, "%n%-12s %16s%n", "memory", "MiB"));
+    StringBuilder text = new StringBuilder(Words.of("%n%-12s %16s%n", "memory", "MiB"));
     toJson()
         .properties()
         .forEach(
             entry -> {
               double mebibytes = entry.getValue().asLong() / (double) (1 << 20);
-              text.append(String.format(Locale.ROOT, "%-12s %,16.1f%n", entry.getKey(), mebibytes));
+              text.append(Words.of("%-12s %,16.1f%n", entry.getKey(), mebibytes));
             });
     return text.toString();
   }

@@ -10,6 +10,7 @@ import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.io.ConfigJson;
 import panamoe.io.Omittable;
+import panamoe.io.Words;
 import panamoe.parallel.Topology;
 
 /**
@@ -42,10 +43,9 @@ public record RunConfig(
     }
     if (training.sequence() > model.context()) {
       throw new IllegalArgumentException(
-          "training.sequence is "
-              + training.sequence()
-              + ", more than model.context = "
-              + model.context());
+          Words.of(
+              "training.sequence is %s, more than model.context = %s",
+              training.sequence(), model.context()));
     }
   }
 

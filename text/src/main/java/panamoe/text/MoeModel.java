@@ -20,6 +20,7 @@ import panamoe.engine.GenerationRequest;
 import panamoe.engine.schedule.Engine;
 import panamoe.engine.schedule.ModelRunner;
 import panamoe.io.RegularFile;
+import panamoe.io.Words;
 import panamoe.model.LanguageModel;
 import panamoe.open.ConversationForm;
 import panamoe.open.ModelFolder;
@@ -204,11 +205,9 @@ public final class MoeModel implements AutoCloseable {
           int count = Argument.notNull("tokens", tokens).length;
           if (count == 0 || count > context()) {
             throw new IllegalArgumentException(
-                "there are "
-                    + count
-                    + " tokens, expected 1 to "
-                    + context()
-                    + ", the model's context");
+                Words.of(
+                    "there are %s tokens, expected 1 to %s, the model's context",
+                    count, context()));
           }
           return ModelRunner.nextLogits(backend, origin.weights().get(), tokens);
         });

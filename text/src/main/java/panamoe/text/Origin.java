@@ -8,6 +8,7 @@ import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
 import panamoe.data.Tokenizer;
 import panamoe.engine.EngineConfig;
+import panamoe.io.Words;
 import panamoe.model.LanguageModel;
 import panamoe.open.ConversationForm;
 import panamoe.open.InferenceSettings;
@@ -64,10 +65,9 @@ record Origin(
     ModelConfig config = model.config();
     if (!tokenizer.fits(config.vocabulary())) {
       throw new IllegalArgumentException(
-          "the tokenizer has "
-              + tokenizer.vocabularySize()
-              + " tokens but the model has a vocabulary of "
-              + config.vocabulary());
+          Words.of(
+              "the tokenizer has %s tokens but the model has a vocabulary of %s",
+              tokenizer.vocabularySize(), config.vocabulary()));
     }
     if (!config.withGates(GateConfig::withoutDropping).equals(config)) {
       throw new IllegalArgumentException(

@@ -29,6 +29,7 @@ import panamoe.harness.train.RunPlace;
 import panamoe.harness.train.RunTokenizer;
 import panamoe.harness.train.Text;
 import panamoe.harness.train.TextRecord;
+import panamoe.io.Words;
 import panamoe.op.RouteObserver;
 import panamoe.open.ModelFolder;
 import panamoe.train.LoadMeter;
@@ -308,7 +309,7 @@ public final class EditCommand implements Callable<Integer> {
     return loads;
   }
 
-  private ParameterException usage(String message) {
-    return new ParameterException(spec.commandLine(), message);
+  private ParameterException usage(String pattern, Object... values) {
+    return new ParameterException(spec.commandLine(), Words.of(pattern, values));
   }
 }

@@ -26,6 +26,7 @@ import panamoe.harness.SharedOptions;
 import panamoe.harness.WeightPrecision;
 import panamoe.harness.train.Text;
 import panamoe.io.Count;
+import panamoe.io.Words;
 import panamoe.model.LanguageModel;
 import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
@@ -180,21 +181,20 @@ public final class EvalCommand implements Callable<Integer> {
       out.println(json);
       return;
     }
-    out.printf(
-        Locale.ROOT,
-        "text: %s%n%.4f bits per byte; per token %.4f nats, perplexity %.3f; %s, %s, in windows of %d%n",
-        name,
-        score.bitsPerByte(),
-        score.natsPerToken(),
-        score.perplexity(),
-        Count.of(score.tokens(), "token"),
-        Count.of(score.bytes(), "byte"),
-        length);
+    out.println(
+        Words.of(
+            "text: %s%n%.4f bits per byte; per token %.4f nats, perplexity %.3f; %s, %s, in windows of %d",
+            name,
+            score.bitsPerByte(),
+            score.natsPerToken(),
+            score.perplexity(),
+            Count.of(score.tokens(), "token"),
+            Count.of(score.bytes(), "byte"),
+            length));
     if (asTrained != null) {
-      out.printf(
-          Locale.ROOT,
-          "%+.2f %% bits per byte%n",
-          100 * (score.bitsPerByte() / asTrained.bitsPerByte() - 1));
+      out.println(
+          Words.of(
+              "%+.2f %% bits per byte", 100 * (score.bitsPerByte() / asTrained.bitsPerByte() - 1)));
     }
     asTrained = score;
   }
@@ -225,13 +225,13 @@ public final class EvalCommand implements Callable<Integer> {
       out.println(json);
       return;
     }
-    out.printf(
-        Locale.ROOT,
-        "%s: %s%s; log-likelihood of the right answer %.4f nats%n",
-        name,
-        words(score.plain()),
-        score.perByte() == null ? "" : "; per byte " + words(score.perByte()),
-        score.logLikelihood());
+    out.println(
+        Words.of(
+            "%s: %s%s; log-likelihood of the right answer %.4f nats",
+            name,
+            words(score.plain()),
+            score.perByte() == null ? "" : "; per byte " + words(score.perByte()),
+            score.logLikelihood()));
   }
 
   private static void put(ObjectNode json, String prefix, Accuracy accuracy) {
@@ -241,8 +241,7 @@ public final class EvalCommand implements Callable<Integer> {
   }
 
   private static String words(Accuracy accuracy) {
-    return String.format(
-        Locale.ROOT,
+    return Words.of(
         "%d of %d right, %.1f %% (95 %%: %.1f to %.1f %%)",
         accuracy.correct(),
         accuracy.tasks(),
@@ -251,7 +250,7 @@ public final class EvalCommand implements Callable<Integer> {
         100 * accuracy.high());
   }
 
-  private ParameterException usage(String message) {
-    return new ParameterException(spec.commandLine(), message);
+  private ParameterException usage(String pattern, Object... values) {
+    return new ParameterException(spec.commandLine(), Words.of(pattern, values));
   }
 }

@@ -22,6 +22,7 @@ import panamoe.harness.OutputPlace;
 import panamoe.harness.PartBar;
 import panamoe.harness.SharedOptions;
 import panamoe.io.WholeOrNothing;
+import panamoe.io.Words;
 import panamoe.model.family.ExportedModel;
 import panamoe.model.family.ReleasedModel;
 import panamoe.open.ModelFolder;
@@ -128,7 +129,7 @@ public final class ExportCommand implements Callable<Integer> {
       ObjectNode json = JsonNodeFactory.instance.objectNode();
       words.println(json.put("path", out.toString()).put("bytes", bytes));
     } else {
-      words.printf(Locale.ROOT, "%,d bytes of weights in %s%n", bytes, out);
+      words.println(Words.of("%,d bytes of weights in %s", bytes, out));
     }
     return 0;
   }
@@ -198,7 +199,7 @@ public final class ExportCommand implements Callable<Integer> {
     return choice.name().toLowerCase(Locale.ROOT);
   }
 
-  private ParameterException usage(String message) {
-    return new ParameterException(spec.commandLine(), message);
+  private ParameterException usage(String pattern, Object... values) {
+    return new ParameterException(spec.commandLine(), Words.of(pattern, values));
   }
 }

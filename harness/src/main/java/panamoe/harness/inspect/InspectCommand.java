@@ -7,13 +7,13 @@ import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.Locale;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import panamoe.checkpoint.HuggingFaceFolder;
 import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.TensorFiles;
 import panamoe.harness.Quantization;
+import panamoe.io.Words;
 import panamoe.open.ExpertHeat;
 import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
@@ -129,7 +129,7 @@ public final class InspectCommand implements Callable<Integer> {
       out.print(table.memoryText(quantize));
     }
     if (verify) {
-      out.printf(Locale.ROOT, "all files agree with the manifest%n");
+      out.println("all files agree with the manifest");
     }
     return 0;
   }
@@ -160,8 +160,7 @@ public final class InspectCommand implements Callable<Integer> {
           Arrays.stream(tensor.shape()).forEach(shapeNode::add);
           out.println(node.put("file", file));
         } else {
-          out.printf(
-              Locale.ROOT, "%-60s %-8s %-20s %s%n", tensor.name(), tensor.type(), shape, file);
+          out.println(Words.of("%-60s %-8s %-20s %s", tensor.name(), tensor.type(), shape, file));
         }
       }
     }

@@ -23,6 +23,7 @@ import panamoe.harness.train.Text;
 import panamoe.harness.train.TextRecord;
 import panamoe.io.ConfigJson;
 import panamoe.io.StrictJson;
+import panamoe.io.Words;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
 import panamoe.model.ModelTensors.ExpertMatrix;
@@ -163,18 +164,14 @@ public final class QuantizeCommand implements Callable<Integer> {
     TokenWindows training = windows(folder, read, Corpus.Part.TRAINING, calibrate);
     if (training.count() < 2) {
       throw new IllegalArgumentException(
-          read.source()
-              + " is too short to calibrate on: expected at least "
-              + (training.length() + 2)
-              + " tokens in its training part");
+          Words.of(
+              "%s is too short to calibrate on: expected at least %s tokens in its training part",
+              read.source(), training.length() + 2));
     }
     if (calibrate < training.length()) {
       throw usage(
-          "--calibrate is "
-              + calibrate
-              + ", expected at least "
-              + training.length()
-              + ", a window of the text");
+          "--calibrate is %s, expected at least %s, a window of the text",
+          calibrate, training.length());
     }
     TokenWindows held =
         measure == 0 ? null : windows(folder, read, Corpus.Part.VALIDATION, measure);
@@ -282,7 +279,7 @@ public final class QuantizeCommand implements Callable<Integer> {
     }
   }
 
-  private ParameterException usage(String message) {
-    return new ParameterException(spec.commandLine(), message);
+  private ParameterException usage(String pattern, Object... values) {
+    return new ParameterException(spec.commandLine(), Words.of(pattern, values));
   }
 }

@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Locale;
+import panamoe.io.Words;
 
 /**
  * The content of {@code routing.json}: tokens by language and expert.
@@ -44,12 +44,9 @@ record Routing(List<String> languages, List<RoutedLayer> layers) {
               && Arrays.stream(layer.tokens()).allMatch(row -> row.length == layer.experts());
       if (!fits) {
         throw new IllegalArgumentException(
-            String.format(
-                Locale.ROOT,
+            Words.of(
                 "layer %d: tokens must be %d languages x %d experts",
-                layer.layer(),
-                languages.size(),
-                layer.experts()));
+                layer.layer(), languages.size(), layer.experts()));
       }
     }
   }

@@ -1,7 +1,7 @@
 package panamoe.harness.report;
 
 import java.util.List;
-import java.util.Locale;
+import panamoe.io.Words;
 
 /**
  * The values of one line of {@code metrics.jsonl} that the report needs.
@@ -52,12 +52,7 @@ public record StepRecord(
       counts = counts == null ? List.of() : List.copyOf(counts);
       if (counts.size() != experts) {
         throw new IllegalArgumentException(
-            String.format(
-                Locale.ROOT,
-                "layer %d has %d counts for %d experts",
-                layer,
-                counts.size(),
-                experts));
+            Words.of("layer %d has %d counts for %d experts", layer, counts.size(), experts));
       }
     }
   }

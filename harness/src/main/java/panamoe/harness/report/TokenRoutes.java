@@ -1,7 +1,7 @@
 package panamoe.harness.report;
 
 import java.util.List;
-import java.util.Locale;
+import panamoe.io.Words;
 
 /**
  * Where the S tokens of a text were sent.
@@ -29,19 +29,14 @@ public record TokenRoutes(List<String> pieces, List<Integer> lengths, List<Layer
     int tokens = lengths.stream().mapToInt(Integer::intValue).sum();
     if (lengths.size() != pieces.size()) {
       throw new IllegalArgumentException(
-          String.format(
-              Locale.ROOT, "%d lengths of %d pieces of a text", lengths.size(), pieces.size()));
+          Words.of("%d lengths of %d pieces of a text", lengths.size(), pieces.size()));
     }
     for (Layer layer : layers) {
       if (layer.expert().length != tokens || layer.weight().length != tokens) {
         throw new IllegalArgumentException(
-            String.format(
-                Locale.ROOT,
+            Words.of(
                 "layer %d has experts of %d tokens and weights of %d, expected %d",
-                layer.layer(),
-                layer.expert().length,
-                layer.weight().length,
-                tokens));
+                layer.layer(), layer.expert().length, layer.weight().length, tokens));
       }
     }
   }

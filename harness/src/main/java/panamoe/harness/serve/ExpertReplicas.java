@@ -12,6 +12,7 @@ import java.util.stream.StreamSupport;
 import panamoe.harness.UserText;
 import panamoe.harness.help.OptionGroup;
 import panamoe.io.StrictJson;
+import panamoe.io.Words;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 import picocli.CommandLine.Option;
@@ -65,12 +66,8 @@ final class ExpertReplicas implements OptionGroup {
               .toArray();
       if (layer < 0 || layer >= experts.size() || tokens.length != experts.get(layer)) {
         throw new IllegalArgumentException(
-            load
-                + " counts "
-                + tokens.length
-                + " experts in layer "
-                + layer
-                + ": of another model");
+            Words.of(
+                "%s counts %s experts in layer %s: of another model", load, tokens.length, layer));
       }
       for (long count : tokens) {
         if (count < 0) {

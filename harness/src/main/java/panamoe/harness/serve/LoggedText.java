@@ -16,6 +16,7 @@ import panamoe.harness.KeyValueType;
 import panamoe.harness.Quantization;
 import panamoe.io.ConfigJson;
 import panamoe.io.Omittable;
+import panamoe.io.Words;
 import panamoe.open.ModelFolder;
 
 /**
@@ -120,12 +121,9 @@ record LoggedText(
           return "token " + i + " was " + tokens[i] + " and is " + other.tokens[i];
         }
         if (!logprobs[i].equals(other.logprobs[i])) {
-          return "the logprob of token "
-              + i
-              + " was "
-              + logprob(logprobs[i])
-              + " and is "
-              + logprob(other.logprobs[i]);
+          return Words.of(
+              "the logprob of token %s was %s and is %s",
+              i, logprob(logprobs[i]), logprob(other.logprobs[i]));
         }
       }
       if (tokens.length != other.tokens.length) {

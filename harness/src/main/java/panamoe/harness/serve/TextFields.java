@@ -12,6 +12,7 @@ import panamoe.engine.GenerationRequest.Terms;
 import panamoe.engine.StopConfig;
 import panamoe.engine.routes.Routing;
 import panamoe.engine.sample.SamplingConfig;
+import panamoe.io.Words;
 import panamoe.open.ConversationForm;
 import panamoe.open.SamplingDefaults;
 
@@ -57,10 +58,9 @@ final class TextFields {
     for (int[] prompt : prompts) {
       if (prompt.length > model.context()) {
         throw ApiError.tooLong(
-            "the prompt has "
-                + prompt.length
-                + " tokens, more than the model's context of "
-                + model.context());
+            Words.of(
+                "the prompt has %s tokens, more than the model's context of %s",
+                prompt.length, model.context()));
       }
     }
     try {

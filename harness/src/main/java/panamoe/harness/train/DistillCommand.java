@@ -4,10 +4,10 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Locale;
 import java.util.stream.Stream;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.config.ModelConfig;
+import panamoe.io.Words;
 import panamoe.model.KeptLayers;
 import panamoe.open.ModelFolder;
 import panamoe.train.DistillationConfig;
@@ -225,7 +225,7 @@ public final class DistillCommand extends RunCommand {
 
   private static void require(boolean holds, String message, Object... values) {
     if (!holds) {
-      throw new IllegalArgumentException(String.format(Locale.ROOT, message, values));
+      throw new IllegalArgumentException(Words.of(message, values));
     }
   }
 

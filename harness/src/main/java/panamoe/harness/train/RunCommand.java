@@ -13,6 +13,7 @@ import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
+import panamoe.io.Words;
 import panamoe.open.ModelFolder;
 import panamoe.parallel.Topology;
 import panamoe.parallel.TopologyDrawing;
@@ -216,12 +217,9 @@ abstract class RunCommand implements Callable<Integer> {
         throw usage("--steps" + refused);
       }
       throw new IllegalArgumentException(
-          "training.steps in "
-              + out.resolve("config.json")
-              + refused
-              + "; set it to "
-              + done
-              + " or more");
+          Words.of(
+              "training.steps in %s%s; set it to %s or more",
+              out.resolve("config.json"), refused, done));
     }
     return further;
   }
@@ -260,9 +258,9 @@ abstract class RunCommand implements Callable<Integer> {
     fixed.addAll(settings());
     requireNone(
         fixed,
-        "--resume goes on with the settings in "
-            + out.resolve("config.json")
-            + ", of which --steps alone may change; leave out ");
+        Words.of(
+            "--resume goes on with the settings in %s, of which --steps alone may change; leave out ",
+            out.resolve("config.json")));
   }
 
   /**
@@ -304,7 +302,7 @@ abstract class RunCommand implements Callable<Integer> {
     return recompute;
   }
 
-  ParameterException usage(String message) {
-    return new ParameterException(spec.commandLine(), message);
+  ParameterException usage(String pattern, Object... values) {
+    return new ParameterException(spec.commandLine(), Words.of(pattern, values));
   }
 }

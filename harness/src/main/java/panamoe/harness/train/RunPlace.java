@@ -10,6 +10,7 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import panamoe.harness.OutputPlace;
 import panamoe.io.PlainFolder;
+import panamoe.io.Words;
 import panamoe.open.ModelFolder;
 import panamoe.open.TokenizerFiles;
 
@@ -39,10 +40,9 @@ public final class RunPlace {
     if (Files.exists(path.resolve(RunFolder.CONFIG))) {
       String command = Files.exists(path.resolve(RunFolder.TEACHER)) ? "distill" : "train";
       throw new IllegalArgumentException(
-          path
-              + " already holds a run; "
-              + command
-              + " --resume goes on with it, or choose another --out");
+          Words.of(
+              "%s already holds a run; %s --resume goes on with it, or choose another --out",
+              path, command));
     }
     requireFree(path);
   }

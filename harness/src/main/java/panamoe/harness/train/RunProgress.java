@@ -8,6 +8,7 @@ import java.util.OptionalDouble;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointStore;
 import panamoe.harness.report.Report;
+import panamoe.io.Words;
 import panamoe.train.RunCheckpoints;
 import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
@@ -58,15 +59,10 @@ final class RunProgress {
             || every > 0 && done > every;
     if (everSaved && done > 0) {
       throw new IllegalArgumentException(
-          "the checkpoints of the run in "
-              + folder.path()
-              + " are missing: by its "
-              + MetricsFile.NAME
-              + " it has come to step "
-              + done
-              + ", but "
-              + folder.checkpoints()
-              + " holds none; put them back, or start a new run in another --out");
+          Words.of(
+              "the checkpoints of the run in %s are missing: by its %s it has come to step %s, but"
+                  + " %s holds none; put them back, or start a new run in another --out",
+              folder.path(), MetricsFile.NAME, done, folder.checkpoints()));
     }
   }
 

@@ -2,6 +2,7 @@ package panamoe.harness.train;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import panamoe.io.Words;
 import panamoe.open.ModelFolder;
 
 /**
@@ -36,9 +37,9 @@ record TeacherRecord(String path, String sha256) {
     ModelFolder teacher = ModelFolder.open(place);
     if (!teacher.checkpoint().sha256().equals(sha256)) {
       throw new IllegalArgumentException(
-          "the teacher in "
-              + teacher.checkpoint().directory()
-              + " is another checkpoint than the one that the run learns from");
+          Words.of(
+              "the teacher in %s is another checkpoint than the one that the run learns from",
+              teacher.checkpoint().directory()));
     }
     return teacher;
   }

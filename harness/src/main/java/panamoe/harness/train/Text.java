@@ -9,6 +9,7 @@ import panamoe.data.PreparedText;
 import panamoe.data.TokenSource;
 import panamoe.harness.corpus.EuroparlCorpus;
 import panamoe.harness.corpus.LanguageLabels;
+import panamoe.io.Words;
 import panamoe.open.ModelFolder;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParameterException;
@@ -42,10 +43,9 @@ public record Text(TokenSource tokens, Path path, Set<String> languages) {
     for (String language : languages) {
       if (!LanguageLabels.codes().contains(language)) {
         throw new IllegalArgumentException(
-            "the default corpus has no language '"
-                + language
-                + "', expected some of "
-                + LanguageLabels.codes());
+            Words.of(
+                "the default corpus has no language '%s', expected some of %s",
+                language, LanguageLabels.codes()));
       }
     }
   }
@@ -69,11 +69,9 @@ public record Text(TokenSource tokens, Path path, Set<String> languages) {
     Text text = record.read();
     if (!text.tokens().sha256().equals(record.sha256())) {
       throw new IllegalArgumentException(
-          "the text "
-              + text.source()
-              + " has changed since "
-              + model.path()
-              + " was trained on it; name a text by --text");
+          Words.of(
+              "the text %s has changed since %s was trained on it; name a text by --text",
+              text.source(), model.path()));
     }
     return text;
   }

@@ -9,6 +9,7 @@ import java.util.Set;
 import panamoe.data.PreparedText;
 import panamoe.io.ConfigJson;
 import panamoe.io.Omittable;
+import panamoe.io.Words;
 import panamoe.open.ModelFolder;
 import panamoe.open.StoredWeights;
 
@@ -66,10 +67,9 @@ public record TextRecord(
     boolean ofTokens = Boolean.TRUE.equals(prepared);
     if (Files.notExists(Path.of(path))) {
       throw new IllegalArgumentException(
-          "the run's text is no longer at "
-              + path
-              + "; if it was moved, name its new place by "
-              + (ofTokens ? "--data" : "--text"));
+          Words.of(
+              "the run's text is no longer at %s; if it was moved, name its new place by %s",
+              path, ofTokens ? "--data" : "--text"));
     }
     return ofTokens ? Text.prepared(Path.of(path)) : Text.read(Path.of(path));
   }

@@ -235,12 +235,8 @@ public final class TrainCommand extends RunCommand {
       }
       if (read.model().vocabulary() != tokens && vocabulary != null) {
         throw usage(
-            "--vocabulary is "
-                + tokens
-                + ", but model.vocabulary in "
-                + configFile
-                + " is "
-                + read.model().vocabulary());
+            "--vocabulary is %s, but model.vocabulary in %s is %s",
+            tokens, configFile, read.model().vocabulary());
       }
       return read;
     }

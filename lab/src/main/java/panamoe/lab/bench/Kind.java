@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Collectors;
 import panamoe.backend.Backend;
+import panamoe.io.Words;
 import panamoe.tensor.DType;
 
 /** The kinds of measurement; {@link BenchCommand} describes them. */
@@ -55,12 +56,12 @@ public enum Kind {
         .orElseThrow(
             () ->
                 new IllegalArgumentException(
-                    "there is no benchmark '"
-                        + label
-                        + "', expected one of "
-                        + Arrays.stream(values())
+                    Words.of(
+                        "there is no benchmark '%s', expected one of %s",
+                        label,
+                        Arrays.stream(values())
                             .map(Kind::label)
-                            .collect(Collectors.joining(", "))));
+                            .collect(Collectors.joining(", ")))));
   }
 
   public String label() {

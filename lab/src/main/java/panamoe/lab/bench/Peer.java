@@ -14,6 +14,7 @@ import java.util.stream.Collectors;
 import panamoe.backend.Activation;
 import panamoe.harness.ComputeType;
 import panamoe.harness.probe.NativeBuild;
+import panamoe.io.Words;
 import panamoe.lab.peer.PeerProcess;
 
 /** Another library that runs the same work in a separate process. */
@@ -85,12 +86,12 @@ public enum Peer {
         .orElseThrow(
             () ->
                 new IllegalArgumentException(
-                    "--peer is '"
-                        + label
-                        + "', expected "
-                        + Arrays.stream(values())
+                    Words.of(
+                        "--peer is '%s', expected %s",
+                        label,
+                        Arrays.stream(values())
                             .map(Peer::label)
-                            .collect(Collectors.joining(", "))));
+                            .collect(Collectors.joining(", ")))));
   }
 
   String label() {

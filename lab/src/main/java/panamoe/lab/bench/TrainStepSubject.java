@@ -5,6 +5,7 @@ import panamoe.config.ModelConfig;
 import panamoe.config.ModelPresets;
 import panamoe.harness.probe.RandomTokens;
 import panamoe.io.Count;
+import panamoe.io.Words;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Cost;
 import panamoe.parallel.Topology;
@@ -37,11 +38,9 @@ final class TrainStepSubject implements Subject {
   static void requireTokens(Kind kind, int tokens) {
     if (tokens % CONFIG.context() != 0) {
       throw new IllegalArgumentException(
-          kind.label()
-              + " over "
-              + Count.of(tokens, "token")
-              + ": expected a multiple of its sequences of "
-              + CONFIG.context());
+          Words.of(
+              "%s over %s: expected a multiple of its sequences of %s",
+              kind.label(), Count.of(tokens, "token"), CONFIG.context()));
     }
   }
 

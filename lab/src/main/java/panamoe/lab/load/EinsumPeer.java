@@ -9,7 +9,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Stream;
@@ -32,6 +31,7 @@ import panamoe.config.NormConfig;
 import panamoe.config.Rotary;
 import panamoe.harness.ComputeType;
 import panamoe.io.ConfigJson;
+import panamoe.io.Words;
 import panamoe.lab.peer.PeerProcess;
 import panamoe.open.ModelFolder;
 import panamoe.parallel.Topology;
@@ -63,7 +63,7 @@ final class EinsumPeer implements AutoCloseable {
   record Result(String peer, double peerStepMs, double ratio, double peerDifference) {
     /** What follows a row of {@link Latency}. */
     String toRow() {
-      return String.format(Locale.ROOT, "   %s %.3f ms, ratio %.2f", peer, peerStepMs, ratio);
+      return Words.of("   %s %.3f ms, ratio %.2f", peer, peerStepMs, ratio);
     }
   }
 
@@ -128,12 +128,9 @@ final class EinsumPeer implements AutoCloseable {
     double most = dtype == ComputeType.F32 ? 1e-3 : 0.1;
     if (!(difference <= most)) {
       throw new IOException(
-          String.format(
-              Locale.ROOT,
+          Words.of(
               "the peer %s computes another model: log-probabilities differ by %.2g on average, expected at most %.2g",
-              LABEL,
-              difference,
-              most));
+              LABEL, difference, most));
     }
     double median = Latency.median(steps);
     return new Result(LABEL, median, median / stepMs, difference);
@@ -175,14 +172,9 @@ final class EinsumPeer implements AutoCloseable {
                   + ": no gated activation, and of gates only a softmax and its best choices"));
       require(
           block.experts() % topology.ranks() == 0,
-          "--peer "
-              + LABEL
-              + " gives each rank as many experts: "
-              + topology.ranks()
-              + " ranks do not divide the "
-              + block.experts()
-              + " of layer "
-              + layer);
+          Words.of(
+              "--peer %s gives each rank as many experts: %s ranks do not divide the %s of layer %s",
+              LABEL, topology.ranks(), block.experts(), layer));
     }
   }
 

@@ -52,9 +52,7 @@ final class CharsMap implements UnaryOperator<String> {
       begin = texts[at] == 0 ? at + 1 : begin;
       if (at - begin >= MAX_REPLACEMENT) {
         throw source.trouble(
-            "has a precompiled_charsmap with a replacement of more than "
-                + MAX_REPLACEMENT
-                + " bytes");
+            "has a precompiled_charsmap with a replacement of more than %s bytes", MAX_REPLACEMENT);
       }
     }
   }

@@ -7,6 +7,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.function.Predicate;
 import panamoe.engine.EngineConfig;
+import panamoe.io.Words;
 
 /**
  * Decides which sequences run, in which blocks, and what the next step computes of each: first a
@@ -56,10 +57,9 @@ final class Scheduler {
     long most = Math.min((long) first + written, context);
     if (config.blocksOf((int) most) > config.blocks()) {
       throw new IllegalArgumentException(
-          "the prompt and the text have up to "
-              + most
-              + " tokens, more than the cache's "
-              + (long) config.blocks() * config.blockSize());
+          Words.of(
+              "the prompt and the text have up to %s tokens, more than the cache's %s",
+              most, (long) config.blocks() * config.blockSize()));
     }
   }
 

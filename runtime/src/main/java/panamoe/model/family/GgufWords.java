@@ -4,7 +4,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import panamoe.backend.GateSettings.Normalization;
@@ -59,11 +58,7 @@ final class GgufWords {
 
   private void refuse(String why) {
     throw new CheckpointException(
-        String.format(
-            Locale.ROOT,
-            "GGUF's architecture %s has no word for what this model computes: %s",
-            architecture,
-            why));
+        "GGUF's architecture %s has no word for what this model computes: %s", architecture, why);
   }
 
   /** How the model would be read otherwise; leaves out the keys that would not be read. */

@@ -15,6 +15,7 @@ import java.util.stream.Stream;
 import panamoe.data.template.ChatTemplate;
 import panamoe.data.template.TemplateException;
 import panamoe.io.StrictJson;
+import panamoe.io.Words;
 import panamoe.lab.conformance.replay.CaseResult;
 
 /**
@@ -137,13 +138,9 @@ public final class TemplateCases {
     }
     return CaseResult.failed(
         name,
-        "after "
-            + same
-            + " characters there is '"
-            + beginning(ours, same)
-            + "', expected '"
-            + beginning(expected, same)
-            + "'");
+        Words.of(
+            "after %s characters there is '%s', expected '%s'",
+            same, beginning(ours, same), beginning(expected, same)));
   }
 
   private static String beginning(String text, int from) {
