@@ -12,6 +12,8 @@ import java.util.regex.Pattern;
 import java.util.stream.IntStream;
 import panamoe.checkpoint.gguf.GgufWriter;
 import panamoe.io.UserCache;
+import panamoe.io.WholeOrNothing;
+import panamoe.io.Words;
 import panamoe.tensor.DType;
 
 /**
@@ -74,12 +76,11 @@ record SyntheticModel(int layers, int hidden, int vocabulary) {
 
   /** The file, written to {@code folder} if it is not there. */
   Path in(Path folder, DType matrices, DoubleConsumer progress) throws IOException {
-    String name =
-        String.format(Locale.ROOT, "synthetic-64-%dx%d-%s.gguf", layers, hidden, matrices.name());
+    String name = Words.of("synthetic-64-%dx%d-%s.gguf", layers, hidden, matrices.name());
     Path file = folder.resolve(name.toLowerCase(Locale.ROOT));
     GgufWriter writer = writer(matrices);
     if (!writer.isAt(file)) {
-      writer.replace(file, progress);
+      WholeOrNothing.replace(file, hidden -> writer.write(hidden, progress));
     }
     return file;
   }
