@@ -17,6 +17,7 @@ import java.nio.ByteBuffer;
 import java.util.Arrays;
 import panamoe.api.MoeLayer;
 import panamoe.api.Precision;
+import panamoe.io.Require;
 import panamoe.io.Words;
 
 /**
@@ -75,9 +76,8 @@ public final class MoeBlock extends AbstractBlock {
     }
     getOutputShapes(inputs.getShapes());
     NDArray x = inputs.head();
-    if (x.getDataType() != DataType.FLOAT32) {
-      throw new IllegalArgumentException("the input is " + x.getDataType() + ", expected FLOAT32");
-    }
+    Require.that(
+        x.getDataType() == DataType.FLOAT32, "the input is %s, expected FLOAT32", x.getDataType());
     return new NDList(forward(x));
   }
 

@@ -23,6 +23,7 @@ import panamoe.io.FileTrouble;
 import panamoe.io.HiddenName;
 import panamoe.io.JarVersion;
 import panamoe.io.RegularFile;
+import panamoe.io.Require;
 import panamoe.io.StrictJson;
 import panamoe.io.Words;
 
@@ -67,9 +68,7 @@ public final class CheckpointStore {
   }
 
   CheckpointStore(Path directory, int keep, Sharding sharding, Disk.Listener listener) {
-    if (keep < 1) {
-      throw new IllegalArgumentException("keep is " + keep + ", expected at least 1");
-    }
+    Require.that(keep >= 1, "keep is %s, expected at least 1", keep);
     this.directory = directory;
     this.keep = keep;
     this.sharding = sharding;

@@ -7,7 +7,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
 import panamoe.comm.Rendezvous.Offer;
-import panamoe.io.Words;
+import panamoe.io.Require;
 import panamoe.tensor.DType;
 import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
@@ -267,12 +267,10 @@ public final class ThreadCommunicator extends GroupMember {
   /** The elements as other ranks read them: of a card's tensor, a copy on the host. */
   private static HostView view(Tensor tensor) {
     HostView view = HostView.of(tensor);
-    if (!view.memory().isAccessibleBy(ANOTHER_THREAD)) {
-      throw new IllegalArgumentException(
-          Words.of(
-              "only the thread that made the memory of %s may touch it: other ranks cannot read it",
-              tensor));
-    }
+    Require.that(
+        view.memory().isAccessibleBy(ANOTHER_THREAD),
+        "only the thread that made the memory of %s may touch it: other ranks cannot read it",
+        tensor);
     view.read();
     return view;
   }

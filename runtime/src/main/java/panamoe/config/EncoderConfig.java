@@ -3,6 +3,7 @@ package panamoe.config;
 import java.util.List;
 import java.util.Objects;
 import panamoe.backend.AttentionSettings.Mask;
+import panamoe.io.Require;
 import panamoe.io.Words;
 
 /**
@@ -57,10 +58,9 @@ public record EncoderConfig(List<BlockConfig> blocks, NormConfig finalNorm, int 
       throw new IllegalArgumentException(
           "startToken is " + startToken + ", which is none of 0 to " + (vocabulary - 1));
     }
-    if (embedding.relative() == null || embedding.positions() != EmbeddingConfig.Positions.NONE) {
-      throw new IllegalArgumentException(
-          "a model with an encoder knows positions by a relative bias alone");
-    }
+    Require.that(
+        embedding.relative() != null && embedding.positions() == EmbeddingConfig.Positions.NONE,
+        "a model with an encoder knows positions by a relative bias alone");
     blocks.forEach(block -> requireMask(block, Mask.FULL));
     decoder.forEach(block -> requireMask(block, Mask.CAUSAL));
     GroupedQueryConfig first = (GroupedQueryConfig) blocks.getFirst().attention();
@@ -72,11 +72,9 @@ public record EncoderConfig(List<BlockConfig> blocks, NormConfig finalNorm, int 
   }
 
   private static void requireMask(BlockConfig block, Mask mask) {
-    if (block.attention().scores().mask() != mask) {
-      throw new IllegalArgumentException(
-          Words.of(
-              "the mask of a block is %s, expected FULL in an encoder and CAUSAL in its decoder",
-              block.attention().scores().mask()));
-    }
+    Require.that(
+        block.attention().scores().mask() == mask,
+        "the mask of a block is %s, expected FULL in an encoder and CAUSAL in its decoder",
+        block.attention().scores().mask());
   }
 }

@@ -4,6 +4,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.function.LongUnaryOperator;
+import panamoe.io.Require;
 import panamoe.io.Words;
 import panamoe.tensor.DType;
 import panamoe.tensor.HostView;
@@ -24,9 +25,7 @@ public final class TokenWindows {
    * @param length L, at least 1
    */
   public TokenWindows(Tokens tokens, Tokenizer tokenizer, int length) {
-    if (length < 1) {
-      throw new IllegalArgumentException("sequence length is " + length + ", expected at least 1");
-    }
+    Require.that(length >= 1, "sequence length is %s, expected at least 1", length);
     this.tokens = tokens;
     this.length = length;
     endOfText = tokenizer.endOfText();

@@ -9,6 +9,7 @@ import panamoe.config.DenseConfig;
 import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
+import panamoe.io.Require;
 import panamoe.io.Words;
 
 /**
@@ -34,9 +35,7 @@ public record Upcycling(ModelConfig config, Set<Integer> layers, Noise noise) im
               "the model has experts already, by layer %s; only a dense one can be upcycled",
               model.experts()));
     }
-    if (layers.isEmpty()) {
-      throw new IllegalArgumentException("no layer would get experts, expected one or more");
-    }
+    Require.that(!layers.isEmpty(), "no layer would get experts, expected one or more");
     List<BlockConfig> blocks = new ArrayList<>(model.blocks());
     for (int layer : layers) {
       LayerNames.requireLayer(model, layer, "get experts");

@@ -6,6 +6,7 @@ import java.util.Objects;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import panamoe.io.Require;
 import panamoe.io.Words;
 
 /** A question with one right answer. The texts are taken as they are, blanks included. */
@@ -70,9 +71,7 @@ public sealed interface Task {
    */
   record Choice(String context, List<String> choices, int answer) implements Task {
     public Choice {
-      if (context == null) {
-        throw new IllegalArgumentException("context is null, expected a text");
-      }
+      Require.that(context != null, "context is null, expected a text");
       if (choices == null
           || choices.size() < 2
           || choices.stream()

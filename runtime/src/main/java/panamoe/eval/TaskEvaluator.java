@@ -9,7 +9,7 @@ import java.util.concurrent.CancellationException;
 import java.util.stream.IntStream;
 import panamoe.backend.Backend;
 import panamoe.data.Tokenizer;
-import panamoe.io.Words;
+import panamoe.io.Require;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Sequences;
 import panamoe.op.NotFinite;
@@ -115,12 +115,11 @@ public final class TaskEvaluator {
       from = 1;
     }
     int capacity = model.config().context();
-    if (whole.length - from > capacity) {
-      throw new IllegalArgumentException(
-          Words.of(
-              "the answer has %s tokens, more than the model's context of %s",
-              whole.length - from, capacity));
-    }
+    Require.that(
+        whole.length - from <= capacity,
+        "the answer has %s tokens, more than the model's context of %s",
+        whole.length - from,
+        capacity);
     int dropped = Math.max(0, whole.length - 1 - capacity);
     return answer(Arrays.copyOfRange(whole, dropped, whole.length), from - dropped);
   }

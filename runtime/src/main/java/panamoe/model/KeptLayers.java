@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
 import panamoe.config.ModelConfig;
+import panamoe.io.Require;
 import panamoe.io.Words;
 
 /**
@@ -18,9 +19,7 @@ public record KeptLayers(List<Integer> layers) {
 
   public KeptLayers {
     layers = List.copyOf(layers);
-    if (layers.isEmpty()) {
-      throw new IllegalArgumentException("no layer is kept, expected one or more");
-    }
+    Require.that(!layers.isEmpty(), "no layer is kept, expected one or more");
     for (int i = 0; i < layers.size(); i++) {
       int before = i == 0 ? -1 : layers.get(i - 1);
       if (layers.get(i) <= before) {

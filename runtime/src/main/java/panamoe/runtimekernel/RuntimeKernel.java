@@ -6,6 +6,7 @@ import panamoe.backend.Activation;
 import panamoe.backend.GateSettings.QueueOrder;
 import panamoe.backend.GateSettings.Score;
 import panamoe.backend.abi.KernelDescription;
+import panamoe.io.Require;
 import panamoe.io.Words;
 import panamoe.tensor.DType;
 
@@ -24,8 +25,8 @@ public sealed interface RuntimeKernel {
   record Gate(int experts, int topK, Score score, QueueOrder order, boolean chosen)
       implements RuntimeKernel {
     public Gate {
-      require("experts", experts, 1, 1024);
-      require("topK", topK, 1, Math.min(experts, 16));
+      Require.between("experts", experts, 1, 1024);
+      Require.between("topK", topK, 1, Math.min(experts, 16));
     }
 
     @Override
@@ -68,7 +69,7 @@ public sealed interface RuntimeKernel {
         Map.of(DType.FLOAT32, "float", DType.BFLOAT16, "bfloat16");
 
     public Expert {
-      require("inner", inner, 8, 1 << 24);
+      Require.between("inner", inner, 8, 1 << 24);
       if (inner % 8 != 0) {
         throw new IllegalArgumentException("inner is " + inner + ", expected a multiple of 8");
       }
@@ -119,13 +120,6 @@ public sealed interface RuntimeKernel {
     @Override
     public KernelSource source() {
       return KernelSource.of("activation", expression.header(), List.of());
-    }
-  }
-
-  private static void require(String name, int value, int low, int high) {
-    if (value < low || value > high) {
-      throw new IllegalArgumentException(
-          name + " is " + value + ", expected " + low + " to " + high);
     }
   }
 }

@@ -7,6 +7,7 @@ import java.util.OptionalDouble;
 import panamoe.backend.Backend;
 import panamoe.comm.Communicator;
 import panamoe.data.TokenSequences;
+import panamoe.io.Require;
 import panamoe.io.Words;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Sequences;
@@ -103,12 +104,11 @@ public final class Trainer {
     this.balancing = new BiasBalancing(model);
     this.meter = new LoadMeter(backend);
     config.requireFits(ranks.topology());
-    if (data.length() != config.training().sequence()) {
-      throw new IllegalArgumentException(
-          Words.of(
-              "the data has sequences of %s tokens, the config asks for %s",
-              data.length(), config.training().sequence()));
-    }
+    Require.that(
+        data.length() == config.training().sequence(),
+        "the data has sequences of %s tokens, the config asks for %s",
+        data.length(),
+        config.training().sequence());
   }
 
   /** The number of steps done. */

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.function.Supplier;
 import panamoe.api.internal.Argument;
 import panamoe.data.template.TemplateException;
+import panamoe.io.Require;
 import panamoe.open.ConversationForm;
 
 /** A model's conversations. Thread-safe. */
@@ -55,9 +56,7 @@ final class Conversations {
       Argument.notNull("a message", message);
       written.addObject().put("role", message.role()).put("content", message.content());
     }
-    if (written.isEmpty()) {
-      throw new IllegalArgumentException("there are no messages");
-    }
+    Require.that(!written.isEmpty(), "there are no messages");
     try {
       return form().tokens(form().prompt(written));
     } catch (TemplateException e) {

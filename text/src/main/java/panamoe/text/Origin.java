@@ -8,7 +8,7 @@ import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
 import panamoe.data.Tokenizer;
 import panamoe.engine.EngineConfig;
-import panamoe.io.Words;
+import panamoe.io.Require;
 import panamoe.model.LanguageModel;
 import panamoe.open.ConversationForm;
 import panamoe.open.InferenceSettings;
@@ -63,20 +63,18 @@ record Origin(
 
   private static void requireWrites(LanguageModel model, Tokenizer tokenizer) {
     ModelConfig config = model.config();
-    if (!tokenizer.fits(config.vocabulary())) {
-      throw new IllegalArgumentException(
-          Words.of(
-              "the tokenizer has %s tokens but the model has a vocabulary of %s",
-              tokenizer.vocabularySize(), config.vocabulary()));
-    }
+    Require.that(
+        tokenizer.fits(config.vocabulary()),
+        "the tokenizer has %s tokens but the model has a vocabulary of %s",
+        tokenizer.vocabularySize(),
+        config.vocabulary());
     if (!config.withGates(GateConfig::withoutDropping).equals(config)) {
       throw new IllegalArgumentException(
           "the model drops tokens beyond its experts' capacity, so that a text would depend on its"
               + " neighbours: save the model and open it, which leaves that out");
     }
-    if (model.parameters().ranks().world().size() > 1) {
-      throw new IllegalArgumentException(
-          "several ranks hold the model: save it, and open it on one");
-    }
+    Require.that(
+        model.parameters().ranks().world().size() <= 1,
+        "several ranks hold the model: save it, and open it on one");
   }
 }

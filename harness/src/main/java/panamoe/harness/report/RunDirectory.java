@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Optional;
 import panamoe.io.ConfigJson;
 import panamoe.io.PlainFolder;
+import panamoe.io.Require;
 import panamoe.train.RunConfig;
 
 /**
@@ -141,9 +142,7 @@ public record RunDirectory(
         steps.add(step);
       }
     }
-    if (steps.isEmpty()) {
-      throw new IllegalArgumentException(file + " is empty: no step was trained");
-    }
+    Require.that(!steps.isEmpty(), "%s is empty: no step was trained", file);
     return steps;
   }
 

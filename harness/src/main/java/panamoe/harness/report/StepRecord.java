@@ -1,6 +1,7 @@
 package panamoe.harness.report;
 
 import java.util.List;
+import panamoe.io.Require;
 import panamoe.io.Words;
 
 /**
@@ -24,9 +25,7 @@ public record StepRecord(
     List<LayerRecord> layers) {
 
   public StepRecord {
-    if (step < 1) {
-      throw new IllegalArgumentException("step is " + step + ", expected 1 or more");
-    }
+    Require.that(step >= 1, "step is %s, expected 1 or more", step);
     layers = layers == null ? List.of() : List.copyOf(layers);
   }
 

@@ -2,6 +2,7 @@ package panamoe.harness.serve;
 
 import panamoe.config.ModelConfig;
 import panamoe.engine.EngineConfig;
+import panamoe.io.Require;
 import panamoe.io.Words;
 import panamoe.open.InferenceMemory;
 import panamoe.tensor.DType;
@@ -42,9 +43,7 @@ record CacheSize(long blocks, long windowBlocks, long tokenBytes, long windowByt
     }
     CacheSize whole =
         new CacheSize(most.blocks(), most.windowBlocks(window), tokenBytes, windowBytes);
-    if (mib < 0) {
-      throw new IllegalArgumentException("--cache-mib is " + mib + ", expected 0 or more");
-    }
+    Require.that(mib >= 0, "--cache-mib is %s, expected 0 or more", mib);
     if (mib > 0) {
       CacheSize said = whole.within(Math.min(mib, Long.MAX_VALUE / MIB) * MIB);
       if (said.blocks == 0) {

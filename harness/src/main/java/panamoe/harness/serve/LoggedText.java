@@ -16,6 +16,7 @@ import panamoe.harness.KeyValueType;
 import panamoe.harness.Quantization;
 import panamoe.io.ConfigJson;
 import panamoe.io.Omittable;
+import panamoe.io.Require;
 import panamoe.io.Words;
 import panamoe.open.ModelFolder;
 
@@ -144,9 +145,8 @@ record LoggedText(
   }
 
   LoggedText {
-    if (answer.tokens.length != answer.logprobs.length) {
-      throw new IllegalArgumentException("there is not one logprob for each token");
-    }
+    Require.that(
+        answer.tokens.length == answer.logprobs.length, "there is not one logprob for each token");
     if (answer.end == null && answer.failure == null) {
       throw new IllegalArgumentException("the answer has neither an end nor a failure");
     }

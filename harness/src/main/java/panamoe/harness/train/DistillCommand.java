@@ -7,7 +7,7 @@ import java.util.List;
 import java.util.stream.Stream;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.config.ModelConfig;
-import panamoe.io.Words;
+import panamoe.io.Require;
 import panamoe.model.KeptLayers;
 import panamoe.open.ModelFolder;
 import panamoe.train.DistillationConfig;
@@ -207,12 +207,12 @@ public final class DistillCommand extends RunCommand {
   /** Refuses a student that this teacher cannot teach. */
   private static void requireTeaches(ModelConfig teacher, RunConfig student) {
     teacher.requireLoss();
-    require(
+    Require.that(
         student.model().vocabulary() == teacher.vocabulary(),
         "the student has a vocabulary of %d, the teacher one of %d: they must be the same",
         student.model().vocabulary(),
         teacher.vocabulary());
-    require(
+    Require.that(
         student.training().sequence() <= teacher.context(),
         "training.sequence is %d, but the teacher's context is %d",
         student.training().sequence(),
@@ -220,12 +220,6 @@ public final class DistillCommand extends RunCommand {
     List<Integer> from = student.distillation().layers();
     if (from != null) {
       new KeptLayers(from).requireFits(student.model(), teacher);
-    }
-  }
-
-  private static void require(boolean holds, String message, Object... values) {
-    if (!holds) {
-      throw new IllegalArgumentException(Words.of(message, values));
     }
   }
 

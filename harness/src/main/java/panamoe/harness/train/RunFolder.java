@@ -16,6 +16,7 @@ import panamoe.harness.report.Report;
 import panamoe.harness.report.RunDirectory;
 import panamoe.io.ConfigJson;
 import panamoe.io.PlainFolder;
+import panamoe.io.Require;
 import panamoe.open.ModelFolder;
 import panamoe.open.TokenizerFiles;
 import panamoe.train.RunConfig;
@@ -136,10 +137,7 @@ public final class RunFolder implements AutoCloseable {
   /** Opens the folder of a run to resume. */
   static RunFolder open(Path path) throws IOException {
     PlainFolder files = requirePlain(path);
-    if (!files.has(CONFIG)) {
-      throw new IllegalArgumentException(
-          "there is no run to resume in " + path + ": it has no " + CONFIG);
-    }
+    Require.that(files.has(CONFIG), "there is no run to resume in %s: it has no %s", path, CONFIG);
     // Before a file is written: it may be a released or a quantized model, or damaged.
     config(path);
     RunDirectory.requireReadable(files);

@@ -9,6 +9,7 @@ import panamoe.data.PreparedText;
 import panamoe.data.TokenSource;
 import panamoe.harness.corpus.EuroparlCorpus;
 import panamoe.harness.corpus.LanguageLabels;
+import panamoe.io.Require;
 import panamoe.io.Words;
 import panamoe.open.ModelFolder;
 import picocli.CommandLine.Model.CommandSpec;
@@ -41,12 +42,11 @@ public record Text(TokenSource tokens, Path path, Set<String> languages) {
    */
   public static void requireKnown(Set<String> languages) {
     for (String language : languages) {
-      if (!LanguageLabels.codes().contains(language)) {
-        throw new IllegalArgumentException(
-            Words.of(
-                "the default corpus has no language '%s', expected some of %s",
-                language, LanguageLabels.codes()));
-      }
+      Require.that(
+          LanguageLabels.codes().contains(language),
+          "the default corpus has no language '%s', expected some of %s",
+          language,
+          LanguageLabels.codes());
     }
   }
 

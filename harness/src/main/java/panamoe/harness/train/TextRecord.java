@@ -9,6 +9,7 @@ import java.util.Set;
 import panamoe.data.PreparedText;
 import panamoe.io.ConfigJson;
 import panamoe.io.Omittable;
+import panamoe.io.Require;
 import panamoe.io.Words;
 import panamoe.open.ModelFolder;
 import panamoe.open.StoredWeights;
@@ -28,9 +29,7 @@ public record TextRecord(
       throw new IllegalArgumentException(
           "languages is " + languages + ", expected an array of language codes");
     }
-    if (sha256 == null) {
-      throw new IllegalArgumentException("sha256 is missing");
-    }
+    Require.that(sha256 != null, "sha256 is missing");
     languages = List.copyOf(languages);
   }
 

@@ -13,6 +13,7 @@ import panamoe.data.ByteTokenizer;
 import panamoe.data.DataException;
 import panamoe.data.PreparedText;
 import panamoe.data.tokenizer.BpeTrainer;
+import panamoe.io.Require;
 import panamoe.open.ModelFolder;
 import panamoe.tensor.DType;
 import panamoe.train.RunConfig;
@@ -228,11 +229,10 @@ public final class TrainCommand extends RunCommand {
                 + "].feedForward.activation: only a program that brings a CUSTOM activation can train with it, see "
                 + "docs/runtime-kernels.md");
       }
-      if (read.distillation() != null) {
-        throw new IllegalArgumentException(
-            configFile
-                + " has a distillation, which needs a teacher: panamoe distill --teacher MODEL");
-      }
+      Require.that(
+          read.distillation() == null,
+          "%s has a distillation, which needs a teacher: panamoe distill --teacher MODEL",
+          configFile);
       if (read.model().vocabulary() != tokens && vocabulary != null) {
         throw usage(
             "--vocabulary is %s, but model.vocabulary in %s is %s",

@@ -5,6 +5,7 @@ import java.util.Map;
 import panamoe.backend.Activation;
 import panamoe.config.GateConfig;
 import panamoe.config.MoeConfig;
+import panamoe.io.Require;
 import panamoe.moe.MoeLayer;
 import panamoe.param.Declarations;
 import panamoe.param.Parameter.Part;
@@ -67,10 +68,8 @@ public record LayerShape(
       } catch (NumberFormatException e) {
         throw unreadable(text);
       }
-      if (numbers[i] > MAX_SIZE) {
-        throw new IllegalArgumentException(
-            "shape '" + text + "': " + numbers[i] + " is more than " + MAX_SIZE);
-      }
+      Require.that(
+          numbers[i] <= MAX_SIZE, "shape '%s': %s is more than %s", text, numbers[i], MAX_SIZE);
     }
     LayerShape one =
         new LayerShape(

@@ -31,6 +31,7 @@ import panamoe.config.NormConfig;
 import panamoe.config.Rotary;
 import panamoe.harness.ComputeType;
 import panamoe.io.ConfigJson;
+import panamoe.io.Require;
 import panamoe.io.Words;
 import panamoe.lab.peer.PeerProcess;
 import panamoe.open.ModelFolder;
@@ -142,21 +143,21 @@ final class EinsumPeer implements AutoCloseable {
    * @throws IllegalArgumentException with a sentence
    */
   static void check(String peer, ModelConfig config, Topology topology) {
-    require(peer.equals(LABEL), "--peer is '" + peer + "', expected " + LABEL);
-    require(
+    Require.that(peer.equals(LABEL), "--peer is '" + peer + "', expected " + LABEL);
+    Require.that(
         topology.expertDegree() == topology.ranks() && topology.expertSlices() == 1,
         "--peer " + LABEL + " spreads experts over all ranks: leave --ep and --tp out");
-    require(
+    Require.that(
         config.embedding().positions() == EmbeddingConfig.Positions.NONE
             && !config.head().bias()
             && layerNorm(config.finalNorm()),
         cannot("learned positions, a head's bias or RMSNorm"));
     for (int layer = 0; layer < config.layers(); layer++) {
       BlockConfig block = config.blocks().get(layer);
-      require(
+      Require.that(
           layerNorm(block.attentionNorm()) && layerNorm(block.feedForwardNorm()),
           cannot("RMSNorm, which layer " + layer + " has"));
-      require(
+      Require.that(
           plain(block.attention()),
           cannot("the attention of layer " + layer + ": no windows, sinks, groups and the like"));
       boolean known =
@@ -164,13 +165,13 @@ final class EinsumPeer implements AutoCloseable {
             case DenseConfig dense -> ACTIVATIONS.contains(dense.activation());
             case MoeConfig moe -> ACTIVATIONS.contains(moe.activation()) && plain(moe);
           };
-      require(
+      Require.that(
           known,
           cannot(
               "the MLP of layer "
                   + layer
                   + ": no gated activation, and of gates only a softmax and its best choices"));
-      require(
+      Require.that(
           block.experts() % topology.ranks() == 0,
           Words.of(
               "--peer %s gives each rank as many experts: %s ranks do not divide the %s of layer %s",
@@ -208,12 +209,6 @@ final class EinsumPeer implements AutoCloseable {
         && gate.score() == Score.SOFTMAX
         && gate.choice().equals(Choice.with(gate.choice().noise()))
         && gate.weight().equals(RouteWeight.of(gate.weight().normalization()));
-  }
-
-  private static void require(boolean holds, String sentence) {
-    if (!holds) {
-      throw new IllegalArgumentException(sentence);
-    }
   }
 
   @Override

@@ -2,6 +2,7 @@ package panamoe.checkpoint.rows;
 
 import java.lang.foreign.MemorySegment;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.io.Require;
 
 /**
  * The matrices of a stack, one a row: those rows of each head of a matrix, whose rows are the heads
@@ -35,9 +36,7 @@ public record HeadRows(RowSource of, long heads, long first, long count, boolean
 
   @Override
   public void read(long row, long rows, long column, long columns, MemorySegment into) {
-    if (column != 0 || columns != columns()) {
-      throw new IllegalArgumentException("the matrices of heads are read whole");
-    }
+    Require.that(column == 0 && columns == columns(), "the matrices of heads are read whole");
     RowSource lines = transposed ? new TransposedRows(of) : of;
     long bytes = columns * dtype().bytes();
     for (long i = 0; i < rows; i++) {
