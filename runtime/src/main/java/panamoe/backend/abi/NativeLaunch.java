@@ -15,19 +15,16 @@ interface NativeLaunch {
   /** Makes the call of {@code function} with pointers to the arguments. */
   void launch(String function, Downcall call, Object... arguments);
 
-  /** A function of 1 pointer. */
-  @FunctionalInterface
-  interface Of1 {
-    int status(
-        long stream,
-        MemorySegment a,
-        MemorySegment h0,
-        MemorySegment h1,
-        MemorySegment h2,
-        MemorySegment h3);
+  /**
+   * A function of 1 pointer.
+   *
+   * @param <M> {@link MemorySegment}
+   */
+  interface Of1<M> {
+    int status(long stream, M a, M h0, M h1, M h2, M h3);
   }
 
-  default void launch(String function, Of1 call, Object a) {
+  default void launch(String function, Of1<MemorySegment> call, Object a) {
     launch(
         function,
         (Downcall) (stream, t, h) -> call.status(stream, t[0], h[0], h[1], h[2], h[3]),
@@ -35,19 +32,11 @@ interface NativeLaunch {
   }
 
   /** A function of 2 pointers. */
-  @FunctionalInterface
-  interface Of2 {
-    int status(
-        long stream,
-        MemorySegment a,
-        MemorySegment b,
-        MemorySegment h0,
-        MemorySegment h1,
-        MemorySegment h2,
-        MemorySegment h3);
+  interface Of2<M> {
+    int status(long stream, M a, M b, M h0, M h1, M h2, M h3);
   }
 
-  default void launch(String function, Of2 call, Object a, Object b) {
+  default void launch(String function, Of2<MemorySegment> call, Object a, Object b) {
     launch(
         function,
         (Downcall) (stream, t, h) -> call.status(stream, t[0], t[1], h[0], h[1], h[2], h[3]),
@@ -55,20 +44,11 @@ interface NativeLaunch {
   }
 
   /** A function of 3 pointers. */
-  @FunctionalInterface
-  interface Of3 {
-    int status(
-        long stream,
-        MemorySegment a,
-        MemorySegment b,
-        MemorySegment c,
-        MemorySegment h0,
-        MemorySegment h1,
-        MemorySegment h2,
-        MemorySegment h3);
+  interface Of3<M> {
+    int status(long stream, M a, M b, M c, M h0, M h1, M h2, M h3);
   }
 
-  default void launch(String function, Of3 call, Object a, Object b, Object c) {
+  default void launch(String function, Of3<MemorySegment> call, Object a, Object b, Object c) {
     launch(
         function,
         (Downcall) (stream, t, h) -> call.status(stream, t[0], t[1], t[2], h[0], h[1], h[2], h[3]),
@@ -76,21 +56,12 @@ interface NativeLaunch {
   }
 
   /** A function of 4 pointers. */
-  @FunctionalInterface
-  interface Of4 {
-    int status(
-        long stream,
-        MemorySegment a,
-        MemorySegment b,
-        MemorySegment c,
-        MemorySegment d,
-        MemorySegment h0,
-        MemorySegment h1,
-        MemorySegment h2,
-        MemorySegment h3);
+  interface Of4<M> {
+    int status(long stream, M a, M b, M c, M d, M h0, M h1, M h2, M h3);
   }
 
-  default void launch(String function, Of4 call, Object a, Object b, Object c, Object d) {
+  default void launch(
+      String function, Of4<MemorySegment> call, Object a, Object b, Object c, Object d) {
     launch(
         function,
         (Downcall)
@@ -99,22 +70,12 @@ interface NativeLaunch {
   }
 
   /** A function of 5 pointers. */
-  @FunctionalInterface
-  interface Of5 {
-    int status(
-        long stream,
-        MemorySegment a,
-        MemorySegment b,
-        MemorySegment c,
-        MemorySegment d,
-        MemorySegment e,
-        MemorySegment h0,
-        MemorySegment h1,
-        MemorySegment h2,
-        MemorySegment h3);
+  interface Of5<M> {
+    int status(long stream, M a, M b, M c, M d, M e, M h0, M h1, M h2, M h3);
   }
 
-  default void launch(String function, Of5 call, Object a, Object b, Object c, Object d, Object e) {
+  default void launch(
+      String function, Of5<MemorySegment> call, Object a, Object b, Object c, Object d, Object e) {
     launch(
         function,
         (Downcall)
@@ -124,24 +85,19 @@ interface NativeLaunch {
   }
 
   /** A function of 6 pointers. */
-  @FunctionalInterface
-  interface Of6 {
-    int status(
-        long stream,
-        MemorySegment a,
-        MemorySegment b,
-        MemorySegment c,
-        MemorySegment d,
-        MemorySegment e,
-        MemorySegment f,
-        MemorySegment h0,
-        MemorySegment h1,
-        MemorySegment h2,
-        MemorySegment h3);
+  interface Of6<M> {
+    int status(long stream, M a, M b, M c, M d, M e, M f, M h0, M h1, M h2, M h3);
   }
 
   default void launch(
-      String function, Of6 call, Object a, Object b, Object c, Object d, Object e, Object f) {
+      String function,
+      Of6<MemorySegment> call,
+      Object a,
+      Object b,
+      Object c,
+      Object d,
+      Object e,
+      Object f) {
     launch(
         function,
         (Downcall)
