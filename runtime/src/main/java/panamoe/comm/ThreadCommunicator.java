@@ -164,23 +164,6 @@ public final class ThreadCommunicator extends GroupMember {
   }
 
   @Override
-  public void broadcast(Tensor tensor, int root) {
-    CollectiveCall call = CollectiveCall.broadcast(this, place(), tensor, root);
-    HostView view = view(tensor);
-    Offer[] offers = meet(call, view.memory(), null);
-    try {
-      if (rank() != root) {
-        view.memory().copyFrom(offers[root].memory());
-      }
-    } finally {
-      group.part();
-    }
-    if (rank() != root) {
-      view.write();
-    }
-  }
-
-  @Override
   public byte[] broadcast(byte[] bytes, int root) {
     CollectiveCall call = CollectiveCall.broadcastBytes(this, place(), bytes, root);
     Offer[] offers = meet(call, rank() == root ? MemorySegment.ofArray(bytes.clone()) : null, null);
