@@ -174,12 +174,17 @@ public final class SharedOptions implements OptionGroup {
   /**
    * Refuses options that break a rule.
    *
-   * @throws ParameterException with the sentence, unless the rule holds
+   * @throws ParameterException with the sentence, by {@link Words#of}, unless the rule holds
    */
-  public void require(boolean holds, String sentence) {
+  public void require(boolean holds, String pattern, Object... values) {
     if (!holds) {
-      throw new ParameterException(command.commandLine(), sentence);
+      throw usage(pattern, values);
     }
+  }
+
+  /** The refusal of options, with a sentence by {@link Words#of}. */
+  public ParameterException usage(String pattern, Object... values) {
+    return new ParameterException(command.commandLine(), Words.of(pattern, values));
   }
 
   private ParameterException refused(String why, Throwable cause) {

@@ -34,7 +34,6 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -92,7 +91,7 @@ public final class EvalCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     if (tasks != null && (text != null || window != null)) {
-      throw usage("--tasks does not go with --text and --window");
+      throw shared.usage("--tasks does not go with --text and --window");
     }
     ModelFolder folder = ModelFolder.open(model);
     folder.config().requireLoss();
@@ -142,7 +141,8 @@ public final class EvalCommand implements Callable<Integer> {
     int context = folder.config().context();
     int length = window == null ? context : window;
     if (length < 1 || length > context) {
-      throw usage("--window is " + length + ", expected 1 to the model's context of " + context);
+      throw shared.usage(
+          "--window is " + length + ", expected 1 to the model's context of " + context);
     }
     String name;
     Tokens tokens;
@@ -248,9 +248,5 @@ public final class EvalCommand implements Callable<Integer> {
         100 * accuracy.fraction(),
         100 * accuracy.low(),
         100 * accuracy.high());
-  }
-
-  private ParameterException usage(String pattern, Object... values) {
-    return new ParameterException(spec.commandLine(), Words.of(pattern, values));
   }
 }

@@ -31,7 +31,6 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -112,10 +111,11 @@ public final class ExportCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     if (to == Format.GGUF && !ModelFolder.isGguf(out)) {
-      throw usage("--to gguf writes a file: --out must end in .gguf");
+      throw shared.usage("--to gguf writes a file: --out must end in .gguf");
     }
     if (to == Format.HF && dtype != null && dtype != Type.F32 && dtype != Type.BF16) {
-      throw usage("--dtype " + lower(dtype) + " is of GGUF; a Hugging Face folder has f32 or bf16");
+      throw shared.usage(
+          "--dtype " + lower(dtype) + " is of GGUF; a Hugging Face folder has f32 or bf16");
     }
     try {
       WholeOrNothing.requireFree(out);
@@ -197,9 +197,5 @@ public final class ExportCommand implements Callable<Integer> {
 
   private static String lower(Enum<?> choice) {
     return choice.name().toLowerCase(Locale.ROOT);
-  }
-
-  private ParameterException usage(String pattern, Object... values) {
-    return new ParameterException(spec.commandLine(), Words.of(pattern, values));
   }
 }

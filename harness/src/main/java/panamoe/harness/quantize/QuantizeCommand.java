@@ -22,8 +22,8 @@ import panamoe.harness.SharedOptions;
 import panamoe.harness.train.Text;
 import panamoe.harness.train.TextRecord;
 import panamoe.io.ConfigJson;
+import panamoe.io.Require;
 import panamoe.io.StrictJson;
-import panamoe.io.Words;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
 import panamoe.model.ModelTensors.ExpertMatrix;
@@ -42,7 +42,6 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -144,12 +143,8 @@ public final class QuantizeCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    if (to == null && plan == null) {
-      throw usage("give --to, --plan, or both");
-    }
-    if (measure < 0) {
-      throw usage("--measure is " + measure + ", expected 0 or more");
-    }
+    shared.require(to != null || plan != null, "give --to, --plan, or both");
+    shared.require(measure >= 0, "--measure is %s, expected 0 or more", measure);
     if (Files.exists(out, LinkOption.NOFOLLOW_LINKS)) {
       throw new IllegalArgumentException(out + " exists already; --out is a new folder");
     }
@@ -163,13 +158,12 @@ public final class QuantizeCommand implements Callable<Integer> {
     Text read = text == null ? Text.of(folder, spec) : Text.read(text);
     TokenWindows training = windows(folder, read, Corpus.Part.TRAINING, calibrate);
     if (training.count() < 2) {
-      throw new IllegalArgumentException(
-          Words.of(
-              "%s is too short to calibrate on: expected at least %s tokens in its training part",
-              read.source(), training.length() + 2));
+      throw Require.refusal(
+          "%s is too short to calibrate on: expected at least %s tokens in its training part",
+          read.source(), training.length() + 2);
     }
     if (calibrate < training.length()) {
-      throw usage(
+      throw shared.usage(
           "--calibrate is %s, expected at least %s, a window of the text",
           calibrate, training.length());
     }
@@ -199,7 +193,7 @@ public final class QuantizeCommand implements Callable<Integer> {
       TokenWindows held) {
     try (Backend backend = shared.open()) {
       if (!backend.onHost()) {
-        throw usage("models are quantized on a CPU; add --device cpu");
+        throw shared.usage("models are quantized on a CPU; add --device cpu");
       }
       InferenceSettings whole = InferenceSettings.of(WeightTypes.of(dtype.dtype()));
       try (LanguageModel source =
@@ -277,9 +271,5 @@ public final class QuantizeCommand implements Callable<Integer> {
     try (PartBar bar = PartBar.onStandardError(work)) {
       return body.apply(bar);
     }
-  }
-
-  private ParameterException usage(String pattern, Object... values) {
-    return new ParameterException(spec.commandLine(), Words.of(pattern, values));
   }
 }

@@ -133,7 +133,7 @@ public final class DistillCommand extends RunCommand {
   @Override
   Start start() throws IOException {
     if (teacher == null) {
-      throw usage("Missing required option: '--teacher=MODEL'");
+      throw shared().usage("Missing required option: '--teacher=MODEL'");
     }
     ModelFolder folder = ModelFolder.open(teacher);
     RunConfig config = configFile == null ? config(folder) : config(configFile);
@@ -172,7 +172,7 @@ public final class DistillCommand extends RunCommand {
   /** The layers that the options ask for. */
   private KeptLayers kept(ModelConfig deep) {
     if (keep != null && layers != null) {
-      throw usage("--keep names the layers, --layers counts them: give one of them");
+      throw shared().usage("--keep names the layers, --layers counts them: give one of them");
     }
     if (keep != null) {
       return new KeptLayers(keep);

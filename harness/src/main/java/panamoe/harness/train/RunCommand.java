@@ -13,6 +13,7 @@ import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
+import panamoe.io.Require;
 import panamoe.io.Words;
 import panamoe.open.ModelFolder;
 import panamoe.parallel.Topology;
@@ -86,9 +87,7 @@ abstract class RunCommand implements Callable<Integer> {
     if (explain) {
       return explain();
     }
-    if (out == null) {
-      throw usage("Missing required option: '--out=DIR'");
-    }
+    shared.require(out != null, "Missing required option: '--out=DIR'");
     texts.requireOne(shared);
     PrintWriter err =
         rankOptions.leads() ? spec.commandLine().getErr() : new PrintWriter(Writer.nullWriter());
@@ -213,13 +212,10 @@ abstract class RunCommand implements Callable<Integer> {
     if (wanted < done) {
       String refused =
           " is " + wanted + ", but the run in " + out + " has done " + done + " already";
-      if (steps != null) {
-        throw usage("--steps" + refused);
-      }
-      throw new IllegalArgumentException(
-          Words.of(
-              "training.steps in %s%s; set it to %s or more",
-              out.resolve("config.json"), refused, done));
+      shared.require(steps == null, "--steps%s", refused);
+      throw Require.refusal(
+          "training.steps in %s%s; set it to %s or more",
+          out.resolve("config.json"), refused, done);
     }
     return further;
   }
@@ -272,7 +268,7 @@ abstract class RunCommand implements Callable<Integer> {
     List<String> given =
         options.stream().filter(spec.commandLine().getParseResult()::hasMatchedOption).toList();
     if (!given.isEmpty()) {
-      throw usage(sentence + String.join(", ", given));
+      throw shared.usage(sentence + String.join(", ", given));
     }
   }
 
@@ -300,9 +296,5 @@ abstract class RunCommand implements Callable<Integer> {
 
   boolean recompute() {
     return recompute;
-  }
-
-  ParameterException usage(String pattern, Object... values) {
-    return new ParameterException(spec.commandLine(), Words.of(pattern, values));
   }
 }

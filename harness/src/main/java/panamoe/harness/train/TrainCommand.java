@@ -120,12 +120,12 @@ public final class TrainCommand extends RunCommand {
       return new Start(furtherConfig(), null);
     }
     if (vocabulary != null && tokenizer != null) {
-      throw usage("--vocabulary trains a tokenizer and does not go with --tokenizer");
+      throw shared().usage("--vocabulary trains a tokenizer and does not go with --tokenizer");
     }
-    if (texts().data() != null && (tokenizer != null || vocabulary != null)) {
-      throw usage(
-          "--data has a tokenizer of its own and does not go with --tokenizer and --vocabulary");
-    }
+    shared()
+        .require(
+            texts().data() == null || tokenizer == null && vocabulary == null,
+            "--data has a tokenizer of its own and does not go with --tokenizer and --vocabulary");
     if (!trainsTokenizer()) {
       return new Start(config(givenTokenizer().tokenizer().vocabularySize()), null);
     }
@@ -234,9 +234,10 @@ public final class TrainCommand extends RunCommand {
           "%s has a distillation, which needs a teacher: panamoe distill --teacher MODEL",
           configFile);
       if (read.model().vocabulary() != tokens && vocabulary != null) {
-        throw usage(
-            "--vocabulary is %s, but model.vocabulary in %s is %s",
-            tokens, configFile, read.model().vocabulary());
+        throw shared()
+            .usage(
+                "--vocabulary is %s, but model.vocabulary in %s is %s",
+                tokens, configFile, read.model().vocabulary());
       }
       return read;
     }
