@@ -15,17 +15,7 @@ import panamoe.tensor.Elements;
  * Writes the tensors of a checkpoint. Every rank writes its own, into files that are numbered over
  * all ranks.
  */
-final class ShardWriter {
-  private final Disk disk;
-  private final Sharding sharding;
-  private final Communicator ranks;
-
-  ShardWriter(Disk disk, Sharding sharding, Communicator ranks) {
-    this.disk = disk;
-    this.sharding = sharding;
-    this.ranks = ranks;
-  }
-
+record ShardWriter(Disk disk, Sharding sharding, Communicator ranks) {
   /**
    * @param part {@code model} or {@code optimizer}
    * @return the files of all ranks

@@ -7,7 +7,6 @@ import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import panamoe.io.Require;
-import panamoe.io.Words;
 
 /** A question with one right answer. The texts are taken as they are, blanks included. */
 public sealed interface Task {
@@ -76,16 +75,14 @@ public sealed interface Task {
           || choices.size() < 2
           || choices.stream()
               .anyMatch(choice -> Objects.requireNonNullElse(choice, "").isEmpty())) {
-        throw new IllegalArgumentException(
-            Words.of(
-                "choices is %s, expected two texts or more, none of them empty",
-                choices == null ? null : choices.stream().map(Task::quoted).toList()));
+        throw Require.refusal(
+            "choices is %s, expected two texts or more, none of them empty",
+            choices == null ? null : choices.stream().map(Task::quoted).toList());
       }
       if (Set.copyOf(choices).size() < choices.size()) {
-        throw new IllegalArgumentException(
-            Words.of(
-                "choices is %s, expected different texts: of equal ones none is the best",
-                choices.stream().map(Task::quoted).toList()));
+        throw Require.refusal(
+            "choices is %s, expected different texts: of equal ones none is the best",
+            choices.stream().map(Task::quoted).toList());
       }
       if (answer < 0 || answer >= choices.size()) {
         throw new IllegalArgumentException(

@@ -19,7 +19,7 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /** Asks a model tasks and counts the right answers. Deterministic. Used by one thread. */
-public final class TaskEvaluator {
+public record TaskEvaluator(Backend backend, LanguageModel model, Tokenizer tokenizer) {
   /**
    * A continuation as the model sees it.
    *
@@ -46,16 +46,6 @@ public final class TaskEvaluator {
       Accuracy perByte = kind == Task.Kind.CHOICE ? new Accuracy(correctPerByte, tasks) : null;
       return new TaskScore(new Accuracy(correct, tasks), perByte, nats / tasks);
     }
-  }
-
-  private final Backend backend;
-  private final LanguageModel model;
-  private final Tokenizer tokenizer;
-
-  public TaskEvaluator(Backend backend, LanguageModel model, Tokenizer tokenizer) {
-    this.backend = backend;
-    this.model = model;
-    this.tokenizer = tokenizer;
   }
 
   /**

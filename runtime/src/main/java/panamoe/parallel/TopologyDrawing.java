@@ -10,22 +10,13 @@ import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import panamoe.io.Words;
 
-/** A topology as text: what each rank holds, and the groups by their names in messages. */
-public final class TopologyDrawing {
-  private final Topology topology;
-  private final int nodes;
-  private final List<Integer> experts;
-
-  /**
-   * @param nodes of the ranks, equally many on each, in order
-   * @param experts of each layer, 0 for a dense one
-   */
-  public TopologyDrawing(Topology topology, int nodes, List<Integer> experts) {
-    this.topology = topology;
-    this.nodes = nodes;
-    this.experts = experts;
-  }
-
+/**
+ * A topology as text: what each rank holds, and the groups by their names in messages.
+ *
+ * @param nodes of the ranks, equally many on each, in order
+ * @param experts of each layer, 0 for a dense one
+ */
+public record TopologyDrawing(Topology topology, int nodes, List<Integer> experts) {
   @Override
   public String toString() {
     List<List<String>> table = new ArrayList<>();

@@ -11,14 +11,8 @@ import panamoe.io.Words;
  * A folder of kernels that were compiled before, for machines without NVRTC. A file is named by the
  * SHA-256 of source and options. Thread-safe.
  */
-final class ReadyKernels implements KernelImages {
+record ReadyKernels(Path folder) implements KernelImages {
   static final String VARIABLE = "PANAMOE_READY_KERNELS";
-
-  private final Path folder;
-
-  ReadyKernels(Path folder) {
-    this.folder = folder;
-  }
 
   /** The folder that PANAMOE_READY_KERNELS names; empty if it is not set. */
   static Optional<KernelImages> named() {

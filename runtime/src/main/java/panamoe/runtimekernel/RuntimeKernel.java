@@ -7,7 +7,6 @@ import panamoe.backend.GateSettings.QueueOrder;
 import panamoe.backend.GateSettings.Score;
 import panamoe.backend.abi.KernelDescription;
 import panamoe.io.Require;
-import panamoe.io.Words;
 import panamoe.tensor.DType;
 
 /** A kernel to compile at run time, and the case it is compiled for. */
@@ -78,10 +77,9 @@ public sealed interface RuntimeKernel {
             "activation is " + activation + ", whose parameters no run-time kernel takes");
       }
       if (activation.equals(Activation.CUSTOM) != (custom != null)) {
-        throw new IllegalArgumentException(
-            Words.of(
-                "activation is %s%s an expression; expressions belong to CUSTOM",
-                activation, custom == null ? ", without" : ", with"));
+        throw Require.refusal(
+            "activation is %s%s an expression; expressions belong to CUSTOM",
+            activation, custom == null ? ", without" : ", with");
       }
       for (DType type : List.of(x, weights, y)) {
         if (!type.isFloating()) {

@@ -7,7 +7,7 @@ import java.util.Arrays;
 import java.util.List;
 
 /** Text to tokens and back, without the model. Thread-safe. */
-final class TokenEndpoint {
+record TokenEndpoint(ServedModel model) {
   /** An answer of tokenize. */
   record Tokens(
       int count,
@@ -17,12 +17,6 @@ final class TokenEndpoint {
 
   /** An answer of detokenize and of apply-template. */
   record Prompt(String prompt) {}
-
-  private final ServedModel model;
-
-  TokenEndpoint(ServedModel model) {
-    this.model = model;
-  }
 
   /** The tokens of a {@code prompt}, or of {@code messages}. */
   void tokenize(Call call) throws IOException {

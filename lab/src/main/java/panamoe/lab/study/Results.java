@@ -16,15 +16,9 @@ import panamoe.harness.report.StepRecord.LayerRecord;
 import panamoe.io.Words;
 
 /** Reads the metrics of finished runs. */
-final class Results {
+record Results(Function<Run, List<StepRecord>> metrics) {
   /** A curve leaves out what is before this part of the run, where all models are alike. */
   private static final double SHOWN_FROM = 0.2;
-
-  private final Function<Run, List<StepRecord>> metrics;
-
-  Results(Function<Run, List<StepRecord>> metrics) {
-    this.metrics = metrics;
-  }
 
   /** Of runs in folders of their names. */
   static Results in(Path folder) {

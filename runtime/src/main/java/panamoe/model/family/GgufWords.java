@@ -28,17 +28,9 @@ import panamoe.config.RotaryScaling;
  * architecture has a key for; {@link GgufKeys} keeps what the architecture knows, and what it then
  * understands must be the very model. Used by one thread.
  */
-final class GgufWords {
+record GgufWords(String architecture, GgufWriter writer) {
   /** Stands for the name of the file in messages: no file is written yet. */
   private static final Path UNWRITTEN = Path.of("such a file");
-
-  private final String architecture;
-  private final GgufWriter writer;
-
-  private GgufWords(String architecture, GgufWriter writer) {
-    this.architecture = architecture;
-    this.writer = writer;
-  }
 
   /**
    * Adds the keys of a model.
