@@ -6,6 +6,7 @@ import panamoe.backend.Activation;
 import panamoe.config.GateConfig;
 import panamoe.config.MoeConfig;
 import panamoe.io.Require;
+import panamoe.moe.Gate;
 import panamoe.moe.MoeLayer;
 import panamoe.param.Declarations;
 import panamoe.param.Parameter.Part;
@@ -100,6 +101,12 @@ public record LayerShape(
   MoeLayer layer(ParameterStore store, int copy) {
     Declarations at = Declarations.of(store, LayerSubject.DEVIATION, "layer");
     return new MoeLayer(at, copy, hidden, config());
+  }
+
+  /** The layer's gate in {@code store}. */
+  Gate gate(ParameterStore store) {
+    Declarations at = Declarations.of(store, LayerSubject.DEVIATION, "gate");
+    return new Gate(at, hidden, experts, config().gate());
   }
 
   /** Bytes of one expert's matrices. */

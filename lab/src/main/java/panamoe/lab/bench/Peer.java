@@ -15,7 +15,6 @@ import panamoe.backend.Activation;
 import panamoe.harness.ComputeType;
 import panamoe.harness.probe.NativeBuild;
 import panamoe.io.Require;
-import panamoe.io.Words;
 import panamoe.lab.peer.PeerProcess;
 
 /** Another library that runs the same work in a separate process. */
@@ -86,13 +85,10 @@ public enum Peer {
         .findFirst()
         .orElseThrow(
             () ->
-                new IllegalArgumentException(
-                    Words.of(
-                        "--peer is '%s', expected %s",
-                        label,
-                        Arrays.stream(values())
-                            .map(Peer::label)
-                            .collect(Collectors.joining(", ")))));
+                Require.refusal(
+                    "--peer is '%s', expected %s",
+                    label,
+                    Arrays.stream(values()).map(Peer::label).collect(Collectors.joining(", "))));
   }
 
   String label() {

@@ -36,21 +36,8 @@ record Latency(
     long bytes) {
 
   static final String HEADER =
-      Words.of(
-          "%-20s %5s %3s %3s %6s %-12s %5s %9s %9s %9s %8s %5s %9s",
-          "model",
-          "ranks",
-          "ep",
-          "tp",
-          "slices",
-          "exchange",
-          "texts",
-          "step ms",
-          "tokens/s",
-          "exchange",
-          "messages",
-          "far",
-          "bytes");
+      "model                ranks  ep  tp slices exchange     texts   step ms"
+          + "  tokens/s  exchange messages   far     bytes";
 
   /**
    * @param steps milliseconds

@@ -38,19 +38,8 @@ record LoadResult(
     double nextMsP99) {
 
   static final String HEADER =
-      Words.of(
-          "%-8s %8s %8s %8s %8s %8s %9s %10s %10s %9s %9s",
-          "load",
-          "sent/s",
-          "done/s",
-          "good/s",
-          "refused",
-          "failed",
-          "tokens/s",
-          "first p50",
-          "first p99",
-          "next p50",
-          "next p99");
+      "load       sent/s   done/s   good/s  refused   failed  token"
+          + "s/s  first p50  first p99  next p50  next p99";
 
   /**
    * @param seconds during which requests were sent
