@@ -18,7 +18,6 @@ import java.util.Arrays;
 import panamoe.api.MoeLayer;
 import panamoe.api.Precision;
 import panamoe.io.Require;
-import panamoe.io.Words;
 
 /**
  * A {@link MoeLayer} in a network of another engine, for inference. The input is an array FLOAT32
@@ -113,10 +112,9 @@ public final class MoeBlock extends AbstractBlock {
   @Override
   public Shape[] getOutputShapes(Shape[] inputs) {
     if (inputs.length != 1 || inputs[0].isScalar() || inputs[0].tail() != layer.hidden()) {
-      throw new IllegalArgumentException(
-          Words.of(
-              "the inputs have the shapes %s, expected one [..., %s]",
-              Arrays.toString(inputs), layer.hidden()));
+      throw Require.refusal(
+          "the inputs have the shapes %s, expected one [..., %s]",
+          Arrays.toString(inputs), layer.hidden());
     }
     return inputs;
   }

@@ -1,6 +1,6 @@
 package panamoe.comm;
 
-import panamoe.io.Words;
+import panamoe.io.Require;
 
 /**
  * The α–β cost of messages over links of one kind. A rank gives a message to its link in {@code
@@ -16,11 +16,10 @@ public record LinkCost(double latency, double secondsPerMessage, double bytesPer
 
   public LinkCost {
     if (!(latency >= 0) || !(secondsPerMessage >= 0) || !(bytesPerSecond > 0)) {
-      throw new IllegalArgumentException(
-          Words.of(
-              "a link needs a latency and seconds per message of at least 0, and bytes per second"
-                  + " above 0, not %s, %s and %s",
-              latency, secondsPerMessage, bytesPerSecond));
+      throw Require.refusal(
+          "a link needs a latency and seconds per message of at least 0, and bytes per second"
+              + " above 0, not %s, %s and %s",
+          latency, secondsPerMessage, bytesPerSecond);
     }
   }
 }

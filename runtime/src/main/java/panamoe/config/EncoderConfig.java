@@ -4,7 +4,6 @@ import java.util.List;
 import java.util.Objects;
 import panamoe.backend.AttentionSettings.Mask;
 import panamoe.io.Require;
-import panamoe.io.Words;
 
 /**
  * The encoder of an encoder-decoder (T5, Switch Transformers): it reads a whole text, to which
@@ -21,10 +20,9 @@ public record EncoderConfig(List<BlockConfig> blocks, NormConfig finalNorm, int 
     if (blocks.isEmpty()
         || blocks.size() > ModelConfig.MAX_LAYERS
         || blocks.stream().anyMatch(Objects::isNull)) {
-      throw new IllegalArgumentException(
-          Words.of(
-              "the encoder has %s blocks, expected 1 to %s and no null",
-              blocks.size(), ModelConfig.MAX_LAYERS));
+      throw Require.refusal(
+          "the encoder has %s blocks, expected 1 to %s and no null",
+          blocks.size(), ModelConfig.MAX_LAYERS);
     }
     blocks = List.copyOf(blocks);
     Require.present("finalNorm", finalNorm);

@@ -5,7 +5,6 @@ import java.util.Objects;
 import panamoe.backend.Activation;
 import panamoe.io.Omittable;
 import panamoe.io.Require;
-import panamoe.io.Words;
 
 /**
  * The paper's family: blocks that are alike except for their number of experts. It tells dense
@@ -91,10 +90,9 @@ public record UniformModel(
 
   private static void requireLayer(int layer, int experts, GateConfig gate) {
     if (experts < 0 || experts > MoeConfig.MAX_EXPERTS) {
-      throw new IllegalArgumentException(
-          Words.of(
-              "layer %s has %s experts, expected 0 (dense) to %s",
-              layer, experts, MoeConfig.MAX_EXPERTS));
+      throw Require.refusal(
+          "layer %s has %s experts, expected 0 (dense) to %s",
+          layer, experts, MoeConfig.MAX_EXPERTS);
     }
     Require.that(
         experts <= 0 || gate != null, "layer %s has experts but the config has no gate", layer);

@@ -5,7 +5,6 @@ import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.function.LongUnaryOperator;
 import panamoe.io.Require;
-import panamoe.io.Words;
 import panamoe.tensor.DType;
 import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
@@ -97,10 +96,9 @@ public final class TokenWindows {
             && ids.count() == targets.count()
             && ids.count() % length == 0;
     if (!fits || first < 0) {
-      throw new IllegalArgumentException(
-          Words.of(
-              "sequences of %s from %s on do not fill ids %s and targets %s",
-              length, first, ids, targets));
+      throw Require.refusal(
+          "sequences of %s from %s on do not fill ids %s and targets %s",
+          length, first, ids, targets);
     }
     return Math.toIntExact(ids.count() / length);
   }

@@ -10,7 +10,7 @@ import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.edit.ExpertBlends.Blend;
 import panamoe.edit.ExpertBlends.Part;
-import panamoe.io.Words;
+import panamoe.io.Require;
 
 /**
  * MoE layers with fewer experts, chosen by their load. The most used ones keep their place, in
@@ -31,10 +31,9 @@ public final class ExpertReduction {
         model,
         (_, moe) -> {
           if (left < 1 || left > moe.experts()) {
-            throw new IllegalArgumentException(
-                Words.of(
-                    "%s experts cannot be merged down to %s: 1 to %s have to stay",
-                    moe.experts(), left, moe.experts()));
+            throw Require.refusal(
+                "%s experts cannot be merged down to %s: 1 to %s have to stay",
+                moe.experts(), left, moe.experts());
           }
           return moe.withExperts(left);
         });
@@ -81,12 +80,11 @@ public final class ExpertReduction {
         model,
         (_, moe) -> {
           if (removed < 1 || removed >= moe.experts()) {
-            throw new IllegalArgumentException(
-                Words.of(
-                    "%s of %s experts cannot be removed: %s can go",
-                    removed,
-                    moe.experts(),
-                    moe.experts() == 1 ? "none" : "1 to " + (moe.experts() - 1)));
+            throw Require.refusal(
+                "%s of %s experts cannot be removed: %s can go",
+                removed,
+                moe.experts(),
+                moe.experts() == 1 ? "none" : "1 to " + (moe.experts() - 1));
           }
           return moe.withExperts(moe.experts() - removed);
         });

@@ -10,7 +10,6 @@ import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.io.Require;
-import panamoe.io.Words;
 
 /**
  * A dense model becomes an MoE (sparse upcycling, arXiv 2212.05055): in some layers each expert is
@@ -30,10 +29,9 @@ public record Upcycling(ModelConfig config, Set<Integer> layers, Noise noise) im
   public static Upcycling of(
       ModelConfig model, List<Integer> layers, int experts, int topK, Noise noise) {
     if (model.hasExperts()) {
-      throw new IllegalArgumentException(
-          Words.of(
-              "the model has experts already, by layer %s; only a dense one can be upcycled",
-              model.experts()));
+      throw Require.refusal(
+          "the model has experts already, by layer %s; only a dense one can be upcycled",
+          model.experts());
     }
     Require.that(!layers.isEmpty(), "no layer would get experts, expected one or more");
     List<BlockConfig> blocks = new ArrayList<>(model.blocks());

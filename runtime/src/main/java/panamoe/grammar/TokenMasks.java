@@ -9,7 +9,7 @@ import java.util.function.Function;
 import java.util.stream.IntStream;
 import panamoe.data.Markers;
 import panamoe.data.Tokenizer;
-import panamoe.io.Words;
+import panamoe.io.Require;
 
 /**
  * Which tokens of a vocabulary a text can go on with: made once for a tokenizer and shared by all
@@ -62,10 +62,9 @@ public final class TokenMasks {
         .findFirst()
         .ifPresent(
             value -> {
-              throw new IllegalArgumentException(
-                  Words.of(
-                      "the tokenizer has no token for the byte %s alone: it cannot keep to a grammar",
-                      value));
+              throw Require.refusal(
+                  "the tokenizer has no token for the byte %s alone: it cannot keep to a grammar",
+                  value);
             });
     return masks;
   }

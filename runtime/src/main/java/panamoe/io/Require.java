@@ -17,8 +17,15 @@ public final class Require {
    */
   public static void that(boolean holds, String pattern, Object... values) {
     if (!holds) {
-      throw new IllegalArgumentException(Words.of(pattern, values));
+      throw refusal(pattern, values);
     }
+  }
+
+  /**
+   * @param pattern of the sentence, by {@link Words#of}
+   */
+  public static IllegalArgumentException refusal(String pattern, Object... values) {
+    return new IllegalArgumentException(Words.of(pattern, values));
   }
 
   public static void present(String name, Object value) {

@@ -6,7 +6,6 @@ import java.util.Map;
 import java.util.stream.IntStream;
 import panamoe.config.ModelConfig;
 import panamoe.io.Require;
-import panamoe.io.Words;
 
 /**
  * A shallower model, as the layers of a deeper one that it keeps: layer i of the shallower one is
@@ -54,10 +53,9 @@ public record KeptLayers(List<Integer> layers) {
    */
   public ModelConfig config(ModelConfig deeper) {
     if (layers.getLast() >= deeper.layers()) {
-      throw new IllegalArgumentException(
-          Words.of(
-              "layer %s cannot be kept: the model's layers are 0 to %s",
-              layers.getLast(), deeper.layers() - 1));
+      throw Require.refusal(
+          "layer %s cannot be kept: the model's layers are 0 to %s",
+          layers.getLast(), deeper.layers() - 1);
     }
     return deeper.withBlocks(layers.stream().map(deeper.blocks()::get).toList());
   }

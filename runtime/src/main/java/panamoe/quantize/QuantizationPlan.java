@@ -9,7 +9,6 @@ import java.util.regex.Pattern;
 import panamoe.io.ConfigJson;
 import panamoe.io.Omittable;
 import panamoe.io.Require;
-import panamoe.io.Words;
 import panamoe.model.ModelTensors.ExpertMatrix;
 
 /**
@@ -131,10 +130,9 @@ public record QuantizationPlan(List<Rule> rules) {
       for (ExpertMatrix matrix : named) {
         Integer before = ruled.put(matrix, i);
         if (before != null && rules.get(before).to() != rule.to()) {
-          throw new IllegalArgumentException(
-              Words.of(
-                  "rules %d and %d of the plan contradict each other: %s is to be %s and %s",
-                  before + 1, i + 1, matrix.name(), rules.get(before).to(), rule.to()));
+          throw Require.refusal(
+              "rules %d and %d of the plan contradict each other: %s is to be %s and %s",
+              before + 1, i + 1, matrix.name(), rules.get(before).to(), rule.to());
         }
       }
     }

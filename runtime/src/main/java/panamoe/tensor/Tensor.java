@@ -2,7 +2,7 @@ package panamoe.tensor;
 
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
-import panamoe.io.Words;
+import panamoe.io.Require;
 
 /**
  * A contiguous row-major array on one device, or a packed GEMM operand.
@@ -285,10 +285,9 @@ public final class Tensor implements HostElements {
     long count = count(shape);
     long row = shape.length == 0 ? 1 : shape[shape.length - 1];
     if (row % dtype.blockElements() != 0) {
-      throw new IllegalArgumentException(
-          Words.of(
-              "rows of shape %s are no whole blocks of %s, as %s holds",
-              Arrays.toString(shape), dtype.blockElements(), dtype));
+      throw Require.refusal(
+          "rows of shape %s are no whole blocks of %s, as %s holds",
+          Arrays.toString(shape), dtype.blockElements(), dtype);
     }
     return multiply(count / dtype.blockElements(), dtype.blockBytes(), shape);
   }

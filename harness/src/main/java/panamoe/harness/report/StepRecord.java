@@ -2,7 +2,6 @@ package panamoe.harness.report;
 
 import java.util.List;
 import panamoe.io.Require;
-import panamoe.io.Words;
 
 /**
  * The values of one line of {@code metrics.jsonl} that the report needs.
@@ -50,8 +49,8 @@ public record StepRecord(
     public LayerRecord {
       counts = counts == null ? List.of() : List.copyOf(counts);
       if (counts.size() != experts) {
-        throw new IllegalArgumentException(
-            Words.of("layer %d has %d counts for %d experts", layer, counts.size(), experts));
+        throw Require.refusal(
+            "layer %d has %d counts for %d experts", layer, counts.size(), experts);
       }
     }
   }

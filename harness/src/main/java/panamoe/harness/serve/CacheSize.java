@@ -47,10 +47,9 @@ record CacheSize(long blocks, long windowBlocks, long tokenBytes, long windowByt
     if (mib > 0) {
       CacheSize said = whole.within(Math.min(mib, Long.MAX_VALUE / MIB) * MIB);
       if (said.blocks == 0) {
-        throw new IllegalArgumentException(
-            Words.of(
-                "--cache-mib is %s, but a block of the cache has %s bytes",
-                mib, whole.withBlocks(1).bytes()));
+        throw Require.refusal(
+            "--cache-mib is %s, but a block of the cache has %s bytes",
+            mib, whole.withBlocks(1).bytes());
       }
       return said;
     }

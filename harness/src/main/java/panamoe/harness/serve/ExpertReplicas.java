@@ -13,7 +13,6 @@ import panamoe.harness.UserText;
 import panamoe.harness.help.OptionGroup;
 import panamoe.io.Require;
 import panamoe.io.StrictJson;
-import panamoe.io.Words;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 import picocli.CommandLine.Option;
@@ -64,9 +63,8 @@ final class ExpertReplicas implements OptionGroup {
               .mapToLong(number -> number.isIntegralNumber() ? number.asLong() : -1)
               .toArray();
       if (layer < 0 || layer >= experts.size() || tokens.length != experts.get(layer)) {
-        throw new IllegalArgumentException(
-            Words.of(
-                "%s counts %s experts in layer %s: of another model", load, tokens.length, layer));
+        throw Require.refusal(
+            "%s counts %s experts in layer %s: of another model", load, tokens.length, layer);
       }
       for (long count : tokens) {
         if (count < 0) {

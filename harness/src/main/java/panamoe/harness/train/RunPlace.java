@@ -10,7 +10,7 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import panamoe.harness.OutputPlace;
 import panamoe.io.PlainFolder;
-import panamoe.io.Words;
+import panamoe.io.Require;
 import panamoe.open.ModelFolder;
 import panamoe.open.TokenizerFiles;
 
@@ -39,10 +39,9 @@ public final class RunPlace {
   static void requireNew(Path path) throws IOException {
     if (Files.exists(path.resolve(RunFolder.CONFIG))) {
       String command = Files.exists(path.resolve(RunFolder.TEACHER)) ? "distill" : "train";
-      throw new IllegalArgumentException(
-          Words.of(
-              "%s already holds a run; %s --resume goes on with it, or choose another --out",
-              path, command));
+      throw Require.refusal(
+          "%s already holds a run; %s --resume goes on with it, or choose another --out",
+          path, command);
     }
     requireFree(path);
   }

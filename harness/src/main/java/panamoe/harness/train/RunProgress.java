@@ -8,7 +8,7 @@ import java.util.OptionalDouble;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointStore;
 import panamoe.harness.report.Report;
-import panamoe.io.Words;
+import panamoe.io.Require;
 import panamoe.train.RunCheckpoints;
 import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
@@ -58,11 +58,10 @@ final class RunProgress {
             || Files.exists(folder.path().resolve(Report.FILE))
             || every > 0 && done > every;
     if (everSaved && done > 0) {
-      throw new IllegalArgumentException(
-          Words.of(
-              "the checkpoints of the run in %s are missing: by its %s it has come to step %s, but"
-                  + " %s holds none; put them back, or start a new run in another --out",
-              folder.path(), MetricsFile.NAME, done, folder.checkpoints()));
+      throw Require.refusal(
+          "the checkpoints of the run in %s are missing: by its %s it has come to step %s, but"
+              + " %s holds none; put them back, or start a new run in another --out",
+          folder.path(), MetricsFile.NAME, done, folder.checkpoints());
     }
   }
 

@@ -10,7 +10,6 @@ import panamoe.data.TokenSource;
 import panamoe.harness.corpus.EuroparlCorpus;
 import panamoe.harness.corpus.LanguageLabels;
 import panamoe.io.Require;
-import panamoe.io.Words;
 import panamoe.open.ModelFolder;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParameterException;
@@ -68,10 +67,9 @@ public record Text(TokenSource tokens, Path path, Set<String> languages) {
                             + " does not say what it was trained on; name a text by --text"));
     Text text = record.read();
     if (!text.tokens().sha256().equals(record.sha256())) {
-      throw new IllegalArgumentException(
-          Words.of(
-              "the text %s has changed since %s was trained on it; name a text by --text",
-              text.source(), model.path()));
+      throw Require.refusal(
+          "the text %s has changed since %s was trained on it; name a text by --text",
+          text.source(), model.path());
     }
     return text;
   }

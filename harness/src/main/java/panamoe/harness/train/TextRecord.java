@@ -10,7 +10,6 @@ import panamoe.data.PreparedText;
 import panamoe.io.ConfigJson;
 import panamoe.io.Omittable;
 import panamoe.io.Require;
-import panamoe.io.Words;
 import panamoe.open.ModelFolder;
 import panamoe.open.StoredWeights;
 
@@ -65,10 +64,9 @@ public record TextRecord(
     }
     boolean ofTokens = Boolean.TRUE.equals(prepared);
     if (Files.notExists(Path.of(path))) {
-      throw new IllegalArgumentException(
-          Words.of(
-              "the run's text is no longer at %s; if it was moved, name its new place by %s",
-              path, ofTokens ? "--data" : "--text"));
+      throw Require.refusal(
+          "the run's text is no longer at %s; if it was moved, name its new place by %s",
+          path, ofTokens ? "--data" : "--text");
     }
     return ofTokens ? Text.prepared(Path.of(path)) : Text.read(Path.of(path));
   }

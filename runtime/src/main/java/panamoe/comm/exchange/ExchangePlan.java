@@ -2,7 +2,7 @@ package panamoe.comm.exchange;
 
 import java.util.function.Supplier;
 import panamoe.comm.CollectiveCall;
-import panamoe.io.Words;
+import panamoe.io.Require;
 import panamoe.tensor.Tensor;
 
 /**
@@ -101,10 +101,9 @@ public final class ExchangePlan {
         || rows.size(0) < sent
         || arrived.rank() == 0
         || arrived.size(0) < this.arrived) {
-      throw new IllegalArgumentException(
-          Words.of(
-              "the plan sends %s rows and gets %s, but the tensors are %s and %s",
-              sent, this.arrived, rows, arrived));
+      throw Require.refusal(
+          "the plan sends %s rows and gets %s, but the tensors are %s and %s",
+          sent, this.arrived, rows, arrived);
     }
   }
 }

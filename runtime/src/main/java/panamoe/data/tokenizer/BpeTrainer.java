@@ -11,7 +11,7 @@ import java.util.stream.IntStream;
 import panamoe.data.DataException;
 import panamoe.io.Count;
 import panamoe.io.IntList;
-import panamoe.io.Words;
+import panamoe.io.Require;
 
 /**
  * Trains byte-level BPE: the most frequent pair of neighbouring tokens becomes a token, again and
@@ -121,10 +121,9 @@ public final class BpeTrainer {
    */
   public static void requireVocabulary(int vocabulary) {
     if (vocabulary < LEAST_TOKENS || vocabulary > MOST_TOKENS) {
-      throw new IllegalArgumentException(
-          Words.of(
-              "the vocabulary is %s, expected %s (the end of a text, 256 bytes and a merge) to %s",
-              vocabulary, LEAST_TOKENS, MOST_TOKENS));
+      throw Require.refusal(
+          "the vocabulary is %s, expected %s (the end of a text, 256 bytes and a merge) to %s",
+          vocabulary, LEAST_TOKENS, MOST_TOKENS);
     }
   }
 
