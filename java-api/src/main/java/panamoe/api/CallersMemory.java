@@ -96,8 +96,9 @@ final class CallersMemory {
   private static void requireRange(String name, MemorySegment ids, int least, int most) {
     for (long i = 0; i < ids.byteSize() / Integer.BYTES; i++) {
       int id = ids.getAtIndex(ValueLayout.JAVA_INT, i);
-      Require.that(
-          id >= least && id <= most, "%s[%s] is %s, expected %s to %s", name, i, id, least, most);
+      if (id < least || id > most) { // for each token: nothing is boxed before
+        throw Require.refusal("%s[%s] is %s, expected %s to %s", name, i, id, least, most);
+      }
     }
   }
 

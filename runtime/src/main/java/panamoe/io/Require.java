@@ -50,11 +50,6 @@ public final class Require {
     that(holds, "%s is %s, expected 0 or more", name, value);
   }
 
-  public static void positive(String name, double value) {
-    boolean holds = value > 0 && !Double.isInfinite(value);
-    that(holds, "%s is %s, expected a positive number", name, value);
-  }
-
   public static void notZero(String name, double value) {
     boolean holds = value != 0 && Double.isFinite(value);
     that(holds, "%s is %s, expected a number other than 0", name, value);

@@ -42,10 +42,6 @@ final class GgufInput {
   }
 
   /** {@code what} names the number for the message of a file that ends before. */
-  byte int8(String what) throws IOException {
-    return next(Byte.BYTES, what).get();
-  }
-
   int int32(String what) throws IOException {
     return next(Integer.BYTES, what).getInt();
   }
