@@ -98,22 +98,6 @@ class FloorsTest {
           .definedBy("panamoe.runtimekernel..")
           .whereLayer("bindings")
           .mayOnlyBeAccessedByLayers("tensor", "comm", "backend", "runtimekernel")
-          .whereLayer("io")
-          .mayOnlyBeAccessedByLayers(
-              "backend",
-              "config",
-              "checkpoint",
-              "data",
-              "model",
-              "eval",
-              "train",
-              "schedule",
-              "template",
-              "open",
-              "distill",
-              "runtimekernel",
-              "quantize",
-              "plan")
           .whereLayer("comm")
           .mayOnlyBeAccessedByLayers(
               "parallel",

@@ -5,6 +5,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import panamoe.api.Precision;
+import panamoe.io.Require;
 import panamoe.text.ModelOptions;
 
 /**
@@ -49,12 +50,9 @@ record LoadOptions(ModelOptions model, int threads) {
         .findFirst()
         .orElseThrow(
             () ->
-                new IllegalArgumentException(
-                    name
-                        + " is "
-                        + value
-                        + ", expected one of "
-                        + choices.stream().map(LoadOptions::lowerCase).toList()));
+                Require.refusal(
+                    "%s is %s, expected one of %s",
+                    name, value, choices.stream().map(LoadOptions::lowerCase).toList()));
   }
 
   private static String lowerCase(Enum<?> choice) {

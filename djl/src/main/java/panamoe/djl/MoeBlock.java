@@ -17,6 +17,7 @@ import java.nio.ByteBuffer;
 import java.util.Arrays;
 import panamoe.api.MoeLayer;
 import panamoe.api.Precision;
+import panamoe.io.Require;
 
 /**
  * A {@link MoeLayer} in a network of another engine, for inference. The input is an array FLOAT32
@@ -74,9 +75,8 @@ public final class MoeBlock extends AbstractBlock {
     }
     getOutputShapes(inputs.getShapes());
     NDArray x = inputs.head();
-    if (x.getDataType() != DataType.FLOAT32) {
-      throw new IllegalArgumentException("the input is " + x.getDataType() + ", expected FLOAT32");
-    }
+    Require.that(
+        x.getDataType() == DataType.FLOAT32, "the input is %s, expected FLOAT32", x.getDataType());
     return new NDList(forward(x));
   }
 
@@ -112,12 +112,9 @@ public final class MoeBlock extends AbstractBlock {
   @Override
   public Shape[] getOutputShapes(Shape[] inputs) {
     if (inputs.length != 1 || inputs[0].isScalar() || inputs[0].tail() != layer.hidden()) {
-      throw new IllegalArgumentException(
-          "the inputs have the shapes "
-              + Arrays.toString(inputs)
-              + ", expected one [..., "
-              + layer.hidden()
-              + "]");
+      throw Require.refusal(
+          "the inputs have the shapes %s, expected one [..., %s]",
+          Arrays.toString(inputs), layer.hidden());
     }
     return inputs;
   }

@@ -11,6 +11,7 @@ import java.util.Map;
 import panamoe.api.Device;
 import panamoe.api.PanamoeException;
 import panamoe.api.Precision;
+import panamoe.io.Require;
 import panamoe.text.MoeModel;
 
 /** A language model that DJL has loaded, on a device of its own. */
@@ -65,12 +66,10 @@ final class PanamoeModel extends BaseModel {
     if (!asked.isGpu()) {
       return asked.getDeviceType();
     }
-    if (asked.getDeviceId() != 0) {
-      throw new IllegalArgumentException(
-          "the device is "
-              + asked
-              + ", expected gpu(0): CUDA_VISIBLE_DEVICES says which card that is");
-    }
+    Require.that(
+        asked.getDeviceId() == 0,
+        "the device is %s, expected gpu(0): CUDA_VISIBLE_DEVICES says which card that is",
+        asked);
     return "cuda";
   }
 

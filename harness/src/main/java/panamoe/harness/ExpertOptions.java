@@ -6,6 +6,7 @@ import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import panamoe.harness.help.OptionGroup;
+import panamoe.io.Require;
 import panamoe.open.ExpertHeat;
 import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
@@ -76,9 +77,7 @@ public final class ExpertOptions implements OptionGroup {
    * @throws IllegalArgumentException if experts per token are given without a number
    */
   public InferenceSettings settings(WeightTypes types) {
-    if (topK != null && topK.isEmpty()) {
-      throw new IllegalArgumentException("--experts-per-token has no number");
-    }
+    Require.that(topK == null || !topK.isEmpty(), "--experts-per-token has no number");
     return new InferenceSettings(types, memory == null ? Long.MAX_VALUE : memory, folder(), topK());
   }
 

@@ -1,7 +1,8 @@
 package panamoe.harness;
 
-import java.util.Locale;
 import panamoe.io.Count;
+import panamoe.io.Words;
+import panamoe.moe.ExpertCacheStatistics;
 import panamoe.param.ExpertCacheStatistics;
 
 /** What a model that is larger than its memory has read, in words. */
@@ -12,8 +13,7 @@ public final class ExpertReads {
   public static String sentence(ExpertCacheStatistics told) {
     StringBuilder text = new StringBuilder();
     text.append(
-        String.format(
-            Locale.ROOT,
+        Words.of(
             "experts: %.1f %% of %,d uses in memory, which has room for %d of %d;"
                 + " %s read at %s/s",
             100 * told.uses().hitRate(),
@@ -24,19 +24,15 @@ public final class ExpertReads {
             Count.bytes(told.reads().bandwidth())));
     if (told.guesses().made() > 0) {
       text.append(
-          String.format(
-              Locale.ROOT,
+          Words.of(
               "; %.0f %% of %,d guesses right",
-              100.0 * told.guesses().right() / told.guesses().made(),
-              told.guesses().made()));
+              100.0 * told.guesses().right() / told.guesses().made(), told.guesses().made()));
     }
     if (told.written().bytesPerToken() > 0) {
       text.append(
-          String.format(
-              Locale.ROOT,
+          Words.of(
               "; %s a token written: at most %,.1f tokens/s",
-              Count.bytes(told.written().bytesPerToken()),
-              told.mostTokensPerSecond()));
+              Count.bytes(told.written().bytesPerToken()), told.mostTokensPerSecond()));
     }
     if (told.reads().mended() > 0) {
       text.append("; ").append(told.reads().mended()).append(" were damaged, and written again");

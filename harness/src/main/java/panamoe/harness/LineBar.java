@@ -2,11 +2,11 @@ package panamoe.harness;
 
 import java.io.PrintStream;
 import java.time.Duration;
-import java.util.Locale;
 import me.tongfei.progressbar.ConsoleProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressState;
+import panamoe.io.Words;
 
 /** A bar that keeps one line of a terminal: no frame is longer, and each covers the last. */
 final class LineBar implements AutoCloseable {
@@ -107,7 +107,7 @@ final class LineBar implements AutoCloseable {
    * @return {@code width} characters
    */
   static String frame(String task, double part, String message, int width) {
-    String told = message.isEmpty() ? String.format(Locale.ROOT, "%3.0f %%", 100 * part) : message;
+    String told = message.isEmpty() ? Words.of("%3.0f %%", 100 * part) : message;
     int most = Math.max(0, width - told.length() - 1);
     String before = task.isEmpty() ? "" : task.substring(0, Math.min(task.length(), most)) + " ";
     int room = Math.min(LONGEST, width - before.length() - told.length() - "[] ".length());

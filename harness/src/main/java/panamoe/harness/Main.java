@@ -22,6 +22,7 @@ import java.util.stream.Stream;
 import panamoe.comm.LauncherVariables;
 import panamoe.harness.help.CommandHelp;
 import panamoe.io.Spelling;
+import panamoe.io.Words;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExecutionException;
@@ -197,11 +198,9 @@ public final class Main implements Callable<Integer> {
       return Path.of(name);
     } catch (InvalidPathException e) {
       throw new TypeConversionException(
-          String.format(
-              Locale.ROOT,
+          Words.of(
               "'%s' is not a path in this locale's encoding, %s; LC_ALL=C.UTF-8 has all characters",
-              name,
-              System.getProperty("sun.jnu.encoding")));
+              name, System.getProperty("sun.jnu.encoding")));
     }
   }
 
@@ -229,8 +228,7 @@ public final class Main implements Callable<Integer> {
                 .orElseThrow(
                     () ->
                         new TypeConversionException(
-                            String.format(
-                                Locale.ROOT, "'%s' is none of %s", name, choices.keySet()))));
+                            Words.of("'%s' is none of %s", name, choices.keySet()))));
   }
 
   private static int runCommand(ParseResult parsed, BooleanSupplier readerGone) {

@@ -3,6 +3,7 @@ package panamoe.harness;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import panamoe.io.Require;
 
 /**
  * Checks a path that a command writes to, before its work begins. Folders that are missing above it
@@ -46,10 +47,8 @@ public final class OutputPlace {
     while (!Files.exists(above)) {
       above = above.getParent();
     }
-    if (!Files.isDirectory(above)) {
-      throw new IllegalArgumentException(
-          "cannot make the folder " + folder + ": " + above + " is a file");
-    }
+    Require.that(
+        Files.isDirectory(above), "cannot make the folder %s: %s is a file", folder, above);
     if (!Files.isWritable(above)) {
       throw new IllegalArgumentException(
           "the folder " + above + " is not writable; choose another " + option);

@@ -1,8 +1,8 @@
 package panamoe.harness;
 
 import java.io.PrintStream;
-import java.util.Locale;
 import java.util.function.DoubleConsumer;
+import panamoe.io.Words;
 
 /**
  * Shows on standard error which part of something is done: on a terminal as a bar, once it has
@@ -48,7 +48,7 @@ public final class PartBar implements DoubleConsumer, AutoCloseable {
     }
     if (!terminal) {
       last = System.nanoTime();
-      out.printf(Locale.ROOT, "%s: %.0f %%%n", task, 100 * part);
+      out.println(Words.of("%s: %.0f %%", task, 100 * part));
       return;
     }
     if (bar == null) {

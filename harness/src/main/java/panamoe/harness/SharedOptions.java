@@ -8,6 +8,7 @@ import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.bindings.NativeException;
 import panamoe.harness.help.OptionGroup;
+import panamoe.io.Words;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -67,11 +68,9 @@ public final class SharedOptions implements OptionGroup {
     if (threads < 1 || threads > Backends.MOST_THREADS) {
       throw new ParameterException(
           command.commandLine(),
-          String.format(
-              Locale.ROOT,
+          Words.of(
               "Invalid value for option '--threads': %d is not in 1..%d",
-              threads,
-              Backends.MOST_THREADS));
+              threads, Backends.MOST_THREADS));
     }
     this.threads = threads;
   }
@@ -175,12 +174,17 @@ public final class SharedOptions implements OptionGroup {
   /**
    * Refuses options that break a rule.
    *
-   * @throws ParameterException with the sentence, unless the rule holds
+   * @throws ParameterException with the sentence, by {@link Words#of}, unless the rule holds
    */
-  public void require(boolean holds, String sentence) {
+  public void require(boolean holds, String pattern, Object... values) {
     if (!holds) {
-      throw new ParameterException(command.commandLine(), sentence);
+      throw usage(pattern, values);
     }
+  }
+
+  /** The refusal of options, with a sentence by {@link Words#of}. */
+  public ParameterException usage(String pattern, Object... values) {
+    return new ParameterException(command.commandLine(), Words.of(pattern, values));
   }
 
   private ParameterException refused(String why, Throwable cause) {

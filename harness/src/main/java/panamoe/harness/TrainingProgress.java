@@ -5,7 +5,7 @@ import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.Locale;
+import panamoe.io.Words;
 
 /**
  * Prints training progress to stderr. Step, loss, bits per byte, tokens per second and time left,
@@ -63,15 +63,9 @@ public final class TrainingProgress implements AutoCloseable {
       return;
     }
     String line =
-        String.format(
-            Locale.ROOT,
+        Words.of(
             "step %d/%d  loss %.3f  bits/byte %.3f  %,.0f tokens/s  %s left",
-            step,
-            steps,
-            loss,
-            bitsPerByte,
-            tokensPerSecond,
-            timeLeft(step, now));
+            step, steps, loss, bitsPerByte, tokensPerSecond, timeLeft(step, now));
     if (bar != null) {
       bar.stepTo(step, line);
     } else {
@@ -99,8 +93,7 @@ public final class TrainingProgress implements AutoCloseable {
   private String timeLeft(long step, long now) {
     double nanosPerStep = (double) (now - start) / Math.max(1, step - firstStep);
     Duration left = Duration.ofNanos((long) (nanosPerStep * (steps - step)));
-    return String.format(
-        Locale.ROOT, "%d:%02d:%02d", left.toHours(), left.toMinutesPart(), left.toSecondsPart());
+    return Words.of("%d:%02d:%02d", left.toHours(), left.toMinutesPart(), left.toSecondsPart());
   }
 
   /** Java's test covers all standard streams together; Linux's covers each. */

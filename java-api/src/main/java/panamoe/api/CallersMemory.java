@@ -9,6 +9,7 @@ import java.util.function.Consumer;
 import panamoe.api.internal.Argument;
 import panamoe.backend.Backend;
 import panamoe.io.Count;
+import panamoe.io.Require;
 import panamoe.nn.Cost;
 import panamoe.nn.Work;
 import panamoe.op.NotFinite;
@@ -95,9 +96,8 @@ final class CallersMemory {
   private static void requireRange(String name, MemorySegment ids, int least, int most) {
     for (long i = 0; i < ids.byteSize() / Integer.BYTES; i++) {
       int id = ids.getAtIndex(ValueLayout.JAVA_INT, i);
-      if (id < least || id > most) {
-        throw new IllegalArgumentException(
-            name + "[" + i + "] is " + id + ", expected " + least + " to " + most);
+      if (id < least || id > most) { // for each token: nothing is boxed before
+        throw Require.refusal("%s[%s] is %s, expected %s to %s", name, i, id, least, most);
       }
     }
   }
@@ -132,9 +132,7 @@ final class CallersMemory {
   /** A tensor of {@code dtype} to write. */
   Tensor output(String name, DType dtype, MemorySegment segment, long... shape) {
     Tensor callers = wrap(name, segment, dtype, shape);
-    if (segment.isReadOnly()) {
-      throw new IllegalArgumentException(name + " is read-only, but receives a result");
-    }
+    Require.that(!segment.isReadOnly(), "%s is read-only, but receives a result", name);
     return needsCopy(segment) ? scope.allocate(dtype, shape) : callers;
   }
 
@@ -217,9 +215,7 @@ final class CallersMemory {
    */
   static void read(Tensor tensor, String name, MemorySegment into) {
     requireAlive(name, Argument.notNull(name, into));
-    if (into.isReadOnly()) {
-      throw new IllegalArgumentException(name + " is read-only, but receives a result");
-    }
+    Require.that(!into.isReadOnly(), "%s is read-only, but receives a result", name);
     if (into.isMapped() && into.byteSize() == tensor.bytes()) {
       copy(name, HostView.elements(tensor), into);
     } else {

@@ -39,27 +39,12 @@ public record LayerSettings(
    * @throws PanamoeException.BadArgument if one is null or out of range, or they contradict each
    *     other
    */
-  public LayerSettings(
-      int hidden,
-      int expertHidden,
-      int experts,
-      int topK,
-      double capacityFactor,
-      boolean residual,
-      String activation,
-      double auxiliaryCoefficient) {
-    this.hidden = hidden;
-    this.expertHidden = expertHidden;
-    this.experts = experts;
-    this.topK = topK;
-    this.capacityFactor = capacityFactor;
-    this.residual = residual;
-    this.activation = activation;
-    this.auxiliaryCoefficient = auxiliaryCoefficient;
+  public LayerSettings {
     Failures.run(
         () -> {
           ModelConfig.requireHidden(hidden);
-          toConfig();
+          GateConfig gate = gate(topK, capacityFactor, auxiliaryCoefficient);
+          config(experts, expertHidden, activation, gate, residual);
         });
   }
 
@@ -88,14 +73,20 @@ public record LayerSettings(
   }
 
   MoeConfig toConfig() {
+    GateConfig gate = gate(topK, capacityFactor, auxiliaryCoefficient);
+    return config(experts, expertHidden, activation, gate, residual);
+  }
+
+  private static MoeConfig config(
+      int experts, int inner, String activation, GateConfig gate, boolean residual) {
     return new MoeConfig(
         experts,
-        expertHidden,
+        inner,
         activation(activation),
         true,
-        gate(topK, capacityFactor, auxiliaryCoefficient),
+        gate,
         null,
-        residual ? new MoeConfig.Residual(expertHidden) : null);
+        residual ? new MoeConfig.Residual(inner) : null);
   }
 
   /** The gate's configuration, for a layer and for every layer of a model. */

@@ -95,22 +95,20 @@ public record ModelSettings(
 
   /** These settings with another number of experts per token. */
   public ModelSettings withTopK(int value) {
-    return new ModelSettings(
-        vocabulary,
-        context,
-        hidden,
-        feedForward,
-        heads,
-        experts,
-        value,
-        capacityFactor,
-        residual,
-        activation,
-        auxiliaryCoefficient);
+    return with(value, residual, capacityFactor);
   }
 
   /** These settings with or without the fixed MLPs. */
   public ModelSettings withResidual(boolean value) {
+    return with(topK, value, capacityFactor);
+  }
+
+  /** These settings with another capacity factor; 0 is dropless. */
+  public ModelSettings withCapacityFactor(double value) {
+    return with(topK, residual, value);
+  }
+
+  private ModelSettings with(int topK, boolean residual, double capacityFactor) {
     return new ModelSettings(
         vocabulary,
         context,
@@ -120,22 +118,6 @@ public record ModelSettings(
         experts,
         topK,
         capacityFactor,
-        value,
-        activation,
-        auxiliaryCoefficient);
-  }
-
-  /** These settings with another capacity factor; 0 is dropless. */
-  public ModelSettings withCapacityFactor(double value) {
-    return new ModelSettings(
-        vocabulary,
-        context,
-        hidden,
-        feedForward,
-        heads,
-        experts,
-        topK,
-        value,
         residual,
         activation,
         auxiliaryCoefficient);

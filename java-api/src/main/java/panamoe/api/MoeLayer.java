@@ -8,6 +8,7 @@ import panamoe.config.FeedForwardConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.io.ConfigJson;
+import panamoe.io.Words;
 import panamoe.nn.Work;
 import panamoe.op.NotFinite;
 import panamoe.op.Pass;
@@ -238,9 +239,9 @@ public final class MoeLayer implements AutoCloseable {
       memory.compute(() -> layer.forwardInto(pass, input, used, output));
     } catch (NotFinite e) {
       throw new PanamoeException.Diverged(
-          "the layer gets or computes numbers that are not finite ("
-              + e.getCause().getMessage()
-              + ")",
+          Words.of(
+              "the layer gets or computes numbers that are not finite (%s)",
+              e.getCause().getMessage()),
           e);
     }
     memory.giveBack("y", output, rows.y);

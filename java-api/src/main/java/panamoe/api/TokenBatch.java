@@ -4,6 +4,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import panamoe.api.internal.Argument;
 import panamoe.comm.Communicator;
+import panamoe.io.Require;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Sequences;
 import panamoe.nn.Work;
@@ -119,10 +120,7 @@ final class TokenBatch {
     Communicator data = model.parameters().ranks().data();
     long here = Arrays.stream(targets.toInts()).filter(target -> target != NO_TARGET).count();
     double counted = data.allReduce((double) here);
-    if (counted == 0) {
-      throw new IllegalArgumentException(
-          "all targets are -1: there is no loss to take the mean of");
-    }
+    Require.that(counted != 0, "all targets are -1: there is no loss to take the mean of");
     return new Targets(targets, counted, data);
   }
 }

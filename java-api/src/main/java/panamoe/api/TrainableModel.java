@@ -12,6 +12,7 @@ import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.config.ModelConfig;
 import panamoe.io.ConfigJson;
+import panamoe.io.Require;
 import panamoe.model.LanguageModel;
 import panamoe.op.Pass;
 import panamoe.open.ModelFolder;
@@ -193,9 +194,7 @@ public final class TrainableModel implements AutoCloseable {
         .lifetime()
         .use(
             () -> {
-              if (optimizer.model() != this) {
-                throw new IllegalArgumentException("the optimizer is another model's");
-              }
+              Require.that(optimizer.model() == this, "the optimizer is another model's");
               return ModelFiles.save(
                   folder, optimizer.steps(), model.config(), optimizer.tensors(), Map.of());
             });
@@ -213,10 +212,9 @@ public final class TrainableModel implements AutoCloseable {
   public Path save(Path folder, long step, Map<String, MemorySegment> state) {
     return lifetime.use(
         () -> {
-          if (model.parameters().ranks().world().size() > 1) {
-            throw new IllegalArgumentException(
-                "several ranks save the state of AdamW, and no other optimizer's");
-          }
+          Require.that(
+              model.parameters().ranks().world().size() <= 1,
+              "several ranks save the state of AdamW, and no other optimizer's");
           try (TensorScope scope = TensorScope.confined(device.backend())) {
             Map<String, Tensor> own =
                 ModelFiles.callers(new CallersMemory(device.backend(), scope), state);

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.annotation.JsonValue;
 import java.util.Arrays;
 import java.util.List;
 import panamoe.io.Omittable;
+import panamoe.io.Require;
 
 /**
  * An activation and its parameters: {@code moe_activation_config} of the C ABI. SwiGLU of a row's
@@ -60,11 +61,12 @@ public record Activation(Kind kind, float limit, float alpha, float upOffset) {
    * @throws IllegalArgumentException if a parameter is out of range, or the kind takes none
    */
   public Activation {
-    require(kind != null, "kind is null");
-    require(limit > 0, "limit is " + limit + ", expected more than 0");
-    require(Float.isFinite(alpha), "alpha is " + alpha + ", expected a finite number");
-    require(Float.isFinite(upOffset), "upOffset is " + upOffset + ", expected a finite number");
-    require(
+    Require.that(kind != null, "kind is null");
+    Require.that(limit > 0, "limit is " + limit + ", expected more than 0");
+    Require.that(Float.isFinite(alpha), "alpha is " + alpha + ", expected a finite number");
+    Require.that(
+        Float.isFinite(upOffset), "upOffset is " + upOffset + ", expected a finite number");
+    Require.that(
         kind == Kind.SWIGLU || isPlain(limit, alpha, upOffset),
         kind + " takes no limit, alpha and upOffset, only SWIGLU does");
   }
@@ -116,10 +118,10 @@ public record Activation(Kind kind, float limit, float alpha, float upOffset) {
       @Omittable @JsonProperty("limit") Float limit,
       @Omittable @JsonProperty("alpha") Float alpha,
       @Omittable @JsonProperty("upOffset") Float upOffset) {
-    require(
+    Require.that(
         kind == null || kind == Kind.SWIGLU,
         "write \"" + kind + "\" instead of an object, which only SWIGLU may be");
-    require(
+    Require.that(
         limit != null && alpha != null && upOffset != null,
         "write \"SWIGLU\", or an object with all of kind, limit, alpha and upOffset");
     return new Activation(kind, limit, alpha, upOffset);
@@ -130,11 +132,5 @@ public record Activation(Kind kind, float limit, float alpha, float upOffset) {
   @JsonValue
   Object json() {
     return isPlain() ? kind.name() : new WithParameters(kind, limit, alpha, upOffset);
-  }
-
-  private static void require(boolean condition, String message) {
-    if (!condition) {
-      throw new IllegalArgumentException(message);
-    }
   }
 }

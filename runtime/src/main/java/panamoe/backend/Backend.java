@@ -2,6 +2,7 @@ package panamoe.backend;
 
 import java.lang.foreign.MemorySegment;
 import panamoe.io.Count;
+import panamoe.io.Words;
 import panamoe.tensor.TensorDevice;
 
 /**
@@ -60,12 +61,9 @@ public interface Backend
       long available = memoryAvailable();
       if (bytes > available) {
         throw new OutOfMemoryError(
-            what
-                + " take "
-                + Count.bytes(bytes)
-                + ", and "
-                + Count.bytes(available)
-                + " are available");
+            Words.of(
+                "%s take %s, and %s are available",
+                what, Count.bytes(bytes), Count.bytes(available)));
       }
     }
   }

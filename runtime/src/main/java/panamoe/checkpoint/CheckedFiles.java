@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import panamoe.io.FileTrouble;
+import panamoe.io.Words;
 
 /** The files of a checkpoint, compared with its manifest. Immutable. */
 record CheckedFiles(Path directory, Manifest manifest) {
@@ -57,11 +58,9 @@ record CheckedFiles(Path directory, Manifest manifest) {
     return found.equals(expected)
         ? Optional.empty()
         : Optional.of(
-            path
-                + " was changed since it was saved: its SHA-256 is "
-                + found
-                + ", expected "
-                + expected);
+            Words.of(
+                "%s was changed since it was saved: its SHA-256 is %s, expected %s",
+                path, found, expected));
   }
 
   /** The names of a part's files. */

@@ -14,6 +14,7 @@ import java.util.function.Function;
 import panamoe.backend.Backend;
 import panamoe.io.ConfigJson;
 import panamoe.io.Entry;
+import panamoe.io.Words;
 import panamoe.tensor.DType;
 
 /**
@@ -69,9 +70,8 @@ public final class Checkpoint {
       Entry found = Entry.behind(path);
       if (found != Entry.FOLDER) {
         throw new CheckpointException(
-            path
-                + (found == Entry.NONE ? " does not exist" : " is " + kind(path))
-                + ", expected a checkpoint");
+            "%s, expected a checkpoint",
+            path + (found == Entry.NONE ? " does not exist" : " is " + kind(path)));
       }
       if (Entry.at(path.resolve(Manifest.FILE_NAME)) != Entry.NONE) {
         return reader.apply(openDirectory(path));
@@ -86,12 +86,10 @@ public final class Checkpoint {
                 new CheckpointException(
                     DeepSpeedFolder.reason(path)
                         .orElse(
-                            path
-                                + " holds no checkpoint, which has a "
-                                + Manifest.FILE_NAME
-                                + ", no step-* directory, and no released model, which has a "
-                                + HuggingFaceFolder.CONFIG
-                                + " with a model_type")));
+                            Words.of(
+                                "%s holds no checkpoint, which has a %s, no step-* directory, and"
+                                    + " no released model, which has a %s with a model_type",
+                                path, Manifest.FILE_NAME, HuggingFaceFolder.CONFIG))));
   }
 
   private static String kind(Path file) {
@@ -186,14 +184,8 @@ public final class Checkpoint {
     long neededBytes = modelBytes() / storedByHeld;
     if (neededBytes > availableBytes) {
       throw new CheckpointException(
-          "the model of "
-              + directory
-              + " needs "
-              + neededBytes
-              + " bytes, but only "
-              + availableBytes
-              + " are available; "
-              + fittingRanks(availableBytes * storedByHeld));
+          "the model of %s needs %s bytes, but only %s are available; %s",
+          directory, neededBytes, availableBytes, fittingRanks(availableBytes * storedByHeld));
     }
   }
 

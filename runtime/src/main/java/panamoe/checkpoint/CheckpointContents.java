@@ -3,6 +3,7 @@ package panamoe.checkpoint;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.List;
 import java.util.Map;
+import panamoe.io.Require;
 import panamoe.tensor.Elements;
 import panamoe.tensor.Tensor;
 
@@ -28,9 +29,7 @@ public record CheckpointContents(
 
   /** Copies the collections, not the tensors. */
   public CheckpointContents {
-    if (step < 0) {
-      throw new IllegalArgumentException("step is " + step + ", expected at least 0");
-    }
+    Require.that(step >= 0, "step is %s, expected at least 0", step);
     experts = List.copyOf(experts);
     model = Map.copyOf(model);
     optimizer = Map.copyOf(optimizer);

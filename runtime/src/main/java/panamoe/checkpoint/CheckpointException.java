@@ -5,6 +5,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import panamoe.io.FileTrouble;
 import panamoe.io.NotRegularException;
+import panamoe.io.Words;
 
 /**
  * A file or checkpoint that cannot be read, written or fitted to a model. The message is one
@@ -13,8 +14,11 @@ import panamoe.io.NotRegularException;
 public final class CheckpointException extends RuntimeException {
   private final boolean damage;
 
-  public CheckpointException(String message) {
-    this(message, null, false);
+  /**
+   * @param pattern of the message, by {@link Words#of}
+   */
+  public CheckpointException(String pattern, Object... values) {
+    this(Words.of(pattern, values), null, false);
   }
 
   public CheckpointException(String message, Throwable cause) {
@@ -27,8 +31,8 @@ public final class CheckpointException extends RuntimeException {
   }
 
   /** The saved bytes were changed or are missing. */
-  static CheckpointException damaged(String message) {
-    return new CheckpointException(message, null, true);
+  static CheckpointException damaged(String pattern, Object... values) {
+    return new CheckpointException(Words.of(pattern, values), null, true);
   }
 
   /** A file could not be read; its content is unknown. */

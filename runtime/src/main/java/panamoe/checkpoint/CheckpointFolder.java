@@ -1,18 +1,14 @@
 package panamoe.checkpoint;
 
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.LinkOption;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
 import panamoe.comm.Alone;
 import panamoe.io.FileTrouble;
-import panamoe.io.HiddenName;
 import panamoe.io.JarVersion;
-import panamoe.io.PlainFolder;
 import panamoe.io.StrictJson;
+import panamoe.io.WholeOrNothing;
 
 /**
  * Writes a checkpoint as a folder of its own, for a model that no run goes on with: what {@link
@@ -44,53 +40,39 @@ public final class CheckpointFolder {
       Map<String, byte[]> beside,
       Consumer<Path> check,
       Disk disk) {
-    Path place = target.toAbsolutePath().normalize();
-    Path parent = place.getParent();
-    Path temporary = HiddenName.of(place);
-    List<Path> missing = PlainFolder.missing(parent);
     try {
-      disk.createDirectories(parent);
-      for (Path stale : HiddenName.staleOf(place)) {
-        disk.delete(stale);
-      }
-      disk.createDirectory(temporary);
-      for (Map.Entry<String, byte[]> file : beside.entrySet()) {
-        Path path = temporary.resolve(file.getKey());
-        disk.createDirectories(path.getParent());
-        disk.write(path, file.getValue());
-        disk.force(path.getParent());
-      }
-      ShardWriter writer = new ShardWriter(disk, Sharding.bounded(SHARD_BYTES), Alone.WORLD);
-      Map<String, Manifest.FileEntry> files =
-          writer.write(temporary, Checkpoint.MODEL, contents.model());
-      files.put(
-          Checkpoint.CONFIG,
-          disk.write(temporary.resolve(Checkpoint.CONFIG), StrictJson.bytes(contents.config())));
-      String version = JarVersion.orDevelopment(CheckpointFolder.class);
-      Manifest manifest = new Manifest(version, contents.step(), contents.experts(), files);
-      disk.write(temporary.resolve(Manifest.FILE_NAME), manifest.toJson());
-      disk.force(temporary);
-      check.accept(temporary);
-      if (Files.exists(place, LinkOption.NOFOLLOW_LINKS)) {
-        throw new IOException(place + " has appeared meanwhile");
-      }
-      disk.rename(temporary, place);
-      disk.force(parent);
+      WholeOrNothing.make(
+          target,
+          folder -> {
+            disk.createDirectory(folder);
+            fill(folder, contents, beside, disk);
+            check.accept(folder);
+          });
     } catch (IOException e) {
-      remove(temporary, missing, disk, e);
-      throw new CheckpointException("cannot write " + target + ": " + FileTrouble.sentence(e), e);
-    } catch (RuntimeException | Error e) {
-      remove(temporary, missing, disk, e);
-      throw e;
+      boolean named = e.getCause() instanceof IOException; // which names the file that failed
+      String why = named ? FileTrouble.reason((IOException) e.getCause()) : FileTrouble.sentence(e);
+      throw new CheckpointException("cannot write " + target + ": " + why, e);
     }
   }
 
-  private static void remove(Path temporary, List<Path> made, Disk disk, Throwable failure) {
-    try {
-      disk.delete(temporary);
-      PlainFolder.removeEmpty(made);
-    } catch (IOException e) {
-      failure.addSuppressed(e);
+  private static void fill(
+      Path folder, CheckpointContents contents, Map<String, byte[]> beside, Disk disk)
+      throws IOException {
+    for (Map.Entry<String, byte[]> file : beside.entrySet()) {
+      Path path = folder.resolve(file.getKey());
+      disk.createDirectories(path.getParent());
+      disk.write(path, file.getValue());
+      disk.force(path.getParent());
     }
+    ShardWriter writer = new ShardWriter(disk, Sharding.bounded(SHARD_BYTES), Alone.WORLD);
+    Map<String, Manifest.FileEntry> files =
+        writer.write(folder, Checkpoint.MODEL, contents.model());
+    files.put(
+        Checkpoint.CONFIG,
+        disk.write(folder.resolve(Checkpoint.CONFIG), StrictJson.bytes(contents.config())));
+    String version = JarVersion.orDevelopment(CheckpointFolder.class);
+    Manifest manifest = new Manifest(version, contents.step(), contents.experts(), files);
+    disk.write(folder.resolve(Manifest.FILE_NAME), manifest.toJson());
+    disk.force(folder);
   }
 }

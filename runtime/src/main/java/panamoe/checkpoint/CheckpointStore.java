@@ -11,7 +11,6 @@ import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
@@ -24,7 +23,9 @@ import panamoe.io.FileTrouble;
 import panamoe.io.HiddenName;
 import panamoe.io.JarVersion;
 import panamoe.io.RegularFile;
+import panamoe.io.Require;
 import panamoe.io.StrictJson;
+import panamoe.io.Words;
 
 /**
  * A folder of checkpoints, one directory each, and a file {@code latest} that names the one to
@@ -67,9 +68,7 @@ public final class CheckpointStore {
   }
 
   CheckpointStore(Path directory, int keep, Sharding sharding, Disk.Listener listener) {
-    if (keep < 1) {
-      throw new IllegalArgumentException("keep is " + keep + ", expected at least 1");
-    }
+    Require.that(keep >= 1, "keep is %s, expected at least 1", keep);
     this.directory = directory;
     this.keep = keep;
     this.sharding = sharding;
@@ -155,12 +154,8 @@ public final class CheckpointStore {
     try {
       Optional<Path> latest = latest();
       if (latest.filter(path -> path.equals(target)).isPresent()) {
-        return "step "
-            + step
-            + " is saved as "
-            + target
-            + ", but may be lost in a power failure: "
-            + reason;
+        return Words.of(
+            "step %s is saved as %s, but may be lost in a power failure: %s", step, target, reason);
       }
       standing = latest.map(path -> "; the latest checkpoint is " + path.getFileName()).orElse("");
     } catch (CheckpointException e) {
@@ -313,9 +308,9 @@ public final class CheckpointStore {
   }
 
   private Path unusedName(long step) {
-    Path path = directory.resolve(String.format(Locale.ROOT, "step-%08d", step));
+    Path path = directory.resolve(Words.of("step-%08d", step));
     for (int repeat = 2; Files.exists(path, LinkOption.NOFOLLOW_LINKS); repeat++) {
-      path = directory.resolve(String.format(Locale.ROOT, "step-%08d-%d", step, repeat));
+      path = directory.resolve(Words.of("step-%08d-%d", step, repeat));
     }
     return path;
   }

@@ -3,8 +3,8 @@ package panamoe.checkpoint;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Locale;
 import java.util.Optional;
+import panamoe.io.Words;
 
 /** The folder of a checkpoint that Megatron-DeepSpeed wrote. */
 public final class DeepSpeedFolder {
@@ -25,7 +25,7 @@ public final class DeepSpeedFolder {
 
   /** The file of the model's tensors outside of experts. */
   public static Path model(Path folder, int rank) {
-    return folder.resolve(String.format(Locale.ROOT, "mp_rank_%02d_model_states.pt", rank));
+    return folder.resolve(Words.of("mp_rank_%02d_model_states.pt", rank));
   }
 
   private static boolean holdsModel(Path folder) {

@@ -21,7 +21,7 @@ import panamoe.io.Sha256;
  * The file operations of a save. A listener is told of each one first, so that a test can make it
  * fail.
  */
-final class Disk {
+record Disk(Listener listener) {
   /** Called before each operation; may throw the operation's exceptions. */
   @FunctionalInterface
   interface Listener {
@@ -32,12 +32,6 @@ final class Disk {
   @FunctionalInterface
   interface Body {
     void writeTo(WritableByteChannel out) throws IOException;
-  }
-
-  private final Listener listener;
-
-  Disk(Listener listener) {
-    this.listener = listener;
   }
 
   void createDirectories(Path directory) throws IOException {

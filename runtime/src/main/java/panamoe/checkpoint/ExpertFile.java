@@ -13,11 +13,11 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
-import java.util.Locale;
 import java.util.Optional;
 import panamoe.io.Count;
 import panamoe.io.FileTrouble;
 import panamoe.io.PlainFolder;
+import panamoe.io.Words;
 
 /**
  * Experts of a model as kernels read them, in a file of this machine: units of one expert, each
@@ -85,13 +85,10 @@ public final class ExpertFile implements AutoCloseable {
       return whole.isPresent() ? whole.get() : make(path, key, bytes, staging, units);
     } catch (IOException e) {
       throw new CheckpointException(
-          String.format(
-              Locale.ROOT,
+          Words.of(
               "the file of experts %s, which takes %s, cannot be written (%s); name another folder"
                   + " with --expert-cache, or take more --memory",
-              path,
-              Count.bytes(size(bytes)),
-              FileTrouble.reason(e)),
+              path, Count.bytes(size(bytes)), FileTrouble.reason(e)),
           e);
     }
   }

@@ -136,12 +136,9 @@ public record HuggingFaceFolder(Path path, ObjectNode config) {
       JsonNode name = entry.getValue();
       if (!name.isTextual() || !PLAIN.matcher(name.asText()).matches()) {
         throw new CheckpointException(
-            file
-                + " places the tensor "
-                + entry.getKey()
-                + " in "
-                + name
-                + ", which is not the name of a safetensors file in its folder");
+            "%s places the tensor %s in %s, which is not the name of a safetensors file in its"
+                + " folder",
+            file, entry.getKey(), name);
       }
       places.put(entry.getKey(), name.asText());
     }
@@ -164,23 +161,15 @@ public record HuggingFaceFolder(Path path, ObjectNode config) {
             StoredTensor stored = tensors.get(tensor);
             if (stored == null || !shards.file(stored).getFileName().toString().equals(file)) {
               throw new CheckpointException(
-                  path.resolve(file)
-                      + " lacks the tensor "
-                      + tensor
-                      + ", which "
-                      + INDEX
-                      + " places there");
+                  "%s lacks the tensor %s, which %s places there",
+                  path.resolve(file), tensor, INDEX);
             }
           });
       for (StoredTensor tensor : tensors.values()) {
         if (!places.containsKey(tensor.name())) {
           throw new CheckpointException(
-              shards.file(tensor)
-                  + " holds the tensor "
-                  + tensor.name()
-                  + ", which "
-                  + INDEX
-                  + " does not name");
+              "%s holds the tensor %s, which %s does not name",
+              shards.file(tensor), tensor.name(), INDEX);
         }
       }
       return shards;

@@ -7,10 +7,10 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.DoubleConsumer;
+import panamoe.io.Words;
 import panamoe.tensor.DType;
 import panamoe.tensor.Elements;
 
@@ -53,7 +53,7 @@ public final class HuggingFaceWriter {
       String name =
           shards.size() == 1
               ? HuggingFaceFolder.WHOLE
-              : String.format(Locale.ROOT, "model-%05d-of-%05d.safetensors", i + 1, shards.size());
+              : Words.of("model-%05d-of-%05d.safetensors", i + 1, shards.size());
       Map<String, Elements> told = new TreeMap<>();
       shards
           .get(i)

@@ -90,11 +90,8 @@ record Manifest(String panamoe, long step, List<Integer> experts, Map<String, Fi
       }
       if (!json.path("version").equals(IntNode.valueOf(VERSION))) {
         throw new CheckpointException(
-            path
-                + " has the version "
-                + json.path("version")
-                + "; this version of Panamoe reads version "
-                + VERSION);
+            "%s has the version %s; this version of Panamoe reads version %s",
+            path, json.path("version"), VERSION);
       }
       Set<String> unknown = new TreeSet<>();
       json.fieldNames().forEachRemaining(unknown::add);

@@ -8,6 +8,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import panamoe.io.Words;
 import panamoe.tensor.DType;
 
 /** The differences between a file's tensors and those a model expects. */
@@ -38,18 +39,14 @@ record Mismatches(List<String> wrong, List<String> extra) {
         wrong.add("missing " + located(name));
       } else if (!Arrays.equals(have.shape(), want.shape())) {
         wrong.add(
-            located(name)
-                + " has the shape "
-                + Arrays.toString(have.shape())
-                + ", expected "
-                + Arrays.toString(want.shape()));
+            Words.of(
+                "%s has the shape %s, expected %s",
+                located(name), Arrays.toString(have.shape()), Arrays.toString(want.shape())));
       } else if (have.type() != StoredType.of(want.dtype()) && (exact || !rounded(have.type()))) {
         wrong.add(
-            located(name)
-                + " has the dtype "
-                + have.type()
-                + ", expected "
-                + StoredType.of(want.dtype()));
+            Words.of(
+                "%s has the dtype %s, expected %s",
+                located(name), have.type(), StoredType.of(want.dtype())));
       }
     }
     List<String> extra =

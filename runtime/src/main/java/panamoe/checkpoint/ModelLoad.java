@@ -10,26 +10,12 @@ import panamoe.backend.Backend;
 import panamoe.checkpoint.rows.StoredRows;
 
 /** Loads the tensors of a checkpoint's model to where they go. */
-final class ModelLoad {
-  private final CheckedFiles files;
-  private final Map<String, Destination> destinations;
-  private final Backend backend;
-  private final boolean strict;
-  private final DoubleConsumer progress;
-
-  ModelLoad(
-      CheckedFiles files,
-      Map<String, Destination> destinations,
-      Backend backend,
-      boolean strict,
-      DoubleConsumer progress) {
-    this.files = files;
-    this.destinations = destinations;
-    this.backend = backend;
-    this.strict = strict;
-    this.progress = progress;
-  }
-
+record ModelLoad(
+    CheckedFiles files,
+    Map<String, Destination> destinations,
+    Backend backend,
+    boolean strict,
+    DoubleConsumer progress) {
   /** As {@link Checkpoint#loadModel}. */
   LoadReport whole(boolean allowExtra) {
     return load(allowExtra, true);
@@ -81,11 +67,8 @@ final class ModelLoad {
     String expected = files.manifest().files().get(file.getFileName().toString()).crc32c();
     if (!expected.equals(Crc32c.hex(found))) {
       throw CheckpointException.damaged(
-          file
-              + " gave other bytes than were saved: their CRC-32C is "
-              + Crc32c.hex(found)
-              + ", expected "
-              + expected);
+          "%s gave other bytes than were saved: their CRC-32C is %s, expected %s",
+          file, Crc32c.hex(found), expected);
     }
   }
 }

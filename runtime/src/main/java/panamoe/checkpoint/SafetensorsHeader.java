@@ -11,6 +11,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import panamoe.io.StrictJson;
+import panamoe.io.Words;
 
 /**
  * The validated JSON header of a safetensors file: every tensor has a readable type and offsets
@@ -118,20 +119,18 @@ record SafetensorsHeader(Map<String, StoredTensor> tensors, Map<String, String> 
       if (offsets[1] > dataBytes) {
         throw bad(
             name,
-            "ends at byte "
-                + offsets[1]
-                + " of the data, but the file holds only "
-                + dataBytes
-                + SavedFile.CUT_OFF);
+            "ends at byte %s of the data, but the file holds only %s%s",
+            offsets[1],
+            dataBytes,
+            SavedFile.CUT_OFF);
       }
       int last = shape.length - 1;
       if (type.elements() > 1 && (last < 0 || shape[last] % type.elements() != 0)) {
         throw bad(
             name,
-            "has the shape "
-                + Arrays.toString(shape)
-                + ", whose rows are no whole blocks of "
-                + type.elements());
+            "has the shape %s, whose rows are no whole blocks of %s",
+            Arrays.toString(shape),
+            type.elements());
       }
       long bytes = type.bytes();
       try {
@@ -140,24 +139,19 @@ record SafetensorsHeader(Map<String, StoredTensor> tensors, Map<String, String> 
         }
       } catch (ArithmeticException e) {
         throw new CheckpointException(
-            file
-                + ": tensor "
-                + name
-                + " has the shape "
-                + Arrays.toString(shape)
-                + ", whose size overflows",
+            Words.of(
+                "%s: tensor %s has the shape %s, whose size overflows",
+                file, name, Arrays.toString(shape)),
             e);
       }
       if (bytes != offsets[1] - offsets[0]) {
         throw bad(
             name,
-            "has a size mismatch: "
-                + dtype
-                + Arrays.toString(shape)
-                + " takes "
-                + bytes
-                + " bytes, its data_offsets span "
-                + (offsets[1] - offsets[0]));
+            "has a size mismatch: %s%s takes %s bytes, its data_offsets span %s",
+            dtype,
+            Arrays.toString(shape),
+            bytes,
+            offsets[1] - offsets[0]);
       }
       return new StoredTensor(name, type, shape, offsets[0], offsets[1]);
     }
@@ -169,22 +163,16 @@ record SafetensorsHeader(Map<String, StoredTensor> tensors, Map<String, String> 
         if (tensor.begin() < covered) {
           throw bad(
               tensor.name(),
-              "begins at byte "
-                  + tensor.begin()
-                  + " and overlaps tensor "
-                  + previous
-                  + ", which ends at byte "
-                  + covered);
+              "begins at byte %s and overlaps tensor %s, which ends at byte %s",
+              tensor.begin(),
+              previous,
+              covered);
         }
         if (tensor.begin() > covered) {
           throw bad(
-              "bytes "
-                  + covered
-                  + " to "
-                  + tensor.begin()
-                  + " before tensor "
-                  + tensor.name()
-                  + " belong to no tensor");
+              Words.of(
+                  "bytes %s to %s before tensor %s belong to no tensor",
+                  covered, tensor.begin(), tensor.name()));
         }
         covered = tensor.end();
         previous = tensor.name();
@@ -223,8 +211,8 @@ record SafetensorsHeader(Map<String, StoredTensor> tensors, Map<String, String> 
       return Arrays.copyOf(values, count);
     }
 
-    private CheckpointException bad(String tensor, String problem) {
-      return bad("tensor " + tensor + " " + problem);
+    private CheckpointException bad(String tensor, String pattern, Object... values) {
+      return bad("tensor " + tensor + " " + Words.of(pattern, values));
     }
 
     private CheckpointException bad(String problem) {

@@ -16,6 +16,7 @@ import java.util.function.Consumer;
 import java.util.function.LongToDoubleFunction;
 import java.util.zip.CRC32C;
 import panamoe.io.FileTrouble;
+import panamoe.io.Words;
 import panamoe.tensor.Tensor;
 
 /**
@@ -113,14 +114,9 @@ public final class SafetensorsReader implements AutoCloseable {
     long length = ByteBuffer.wrap(prefix).order(ByteOrder.LITTLE_ENDIAN).getLong();
     if (length <= 0 || length > MAX_HEADER_BYTES || length > fileBytes - Long.BYTES) {
       throw new CheckpointException(
-          path
-              + ": invalid header length "
-              + Long.toUnsignedString(length)
-              + ": at least 1, at most "
-              + MAX_HEADER_BYTES
-              + " and at most the "
-              + (fileBytes - Long.BYTES)
-              + " bytes that follow in the file are allowed");
+          "%s: invalid header length %s: at least 1, at most %s and at most the %s bytes that"
+              + " follow in the file are allowed",
+          path, Long.toUnsignedString(length), MAX_HEADER_BYTES, fileBytes - Long.BYTES);
     }
     return (int) length;
   }
@@ -191,12 +187,8 @@ public final class SafetensorsReader implements AutoCloseable {
       SavedFile.readFully(channel, destination, dataStart + stored.begin() + begin, path);
     } catch (IOException e) {
       throw new CheckpointException(
-          "tensor "
-              + stored.name()
-              + " of "
-              + path
-              + " could not be read: "
-              + FileTrouble.reason(e),
+          Words.of(
+              "tensor %s of %s could not be read: %s", stored.name(), path, FileTrouble.reason(e)),
           e);
     }
   }

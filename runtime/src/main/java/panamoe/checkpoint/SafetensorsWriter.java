@@ -10,6 +10,7 @@ import java.nio.ByteOrder;
 import java.nio.channels.WritableByteChannel;
 import java.util.Map;
 import java.util.TreeMap;
+import panamoe.io.Words;
 import panamoe.tensor.Elements;
 import panamoe.tensor.Tensor;
 
@@ -46,12 +47,9 @@ final class SafetensorsWriter {
               });
       if (written[0] != entry.getValue().bytes()) {
         throw new IllegalStateException(
-            "tensor "
-                + entry.getKey()
-                + " gave "
-                + written[0]
-                + " bytes, expected "
-                + entry.getValue().bytes());
+            Words.of(
+                "tensor %s gave %s bytes, expected %s",
+                entry.getKey(), written[0], entry.getValue().bytes()));
       }
     }
   }

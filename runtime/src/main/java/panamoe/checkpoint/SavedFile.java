@@ -76,12 +76,8 @@ public final class SavedFile {
       int read = RegularFile.read(channel, buffer, at);
       if (read < 0) {
         throw CheckpointException.damaged(
-            path
-                + " was truncated: it ends at byte "
-                + at
-                + ", "
-                + buffer.remaining()
-                + " more were expected");
+            "%s was truncated: it ends at byte %s, %s more were expected",
+            path, at, buffer.remaining());
       }
       at += read;
     }

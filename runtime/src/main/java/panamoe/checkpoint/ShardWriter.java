@@ -5,27 +5,17 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import panamoe.comm.Communicator;
+import panamoe.io.Words;
 import panamoe.tensor.Elements;
 
 /**
  * Writes the tensors of a checkpoint. Every rank writes its own, into files that are numbered over
  * all ranks.
  */
-final class ShardWriter {
-  private final Disk disk;
-  private final Sharding sharding;
-  private final Communicator ranks;
-
-  ShardWriter(Disk disk, Sharding sharding, Communicator ranks) {
-    this.disk = disk;
-    this.sharding = sharding;
-    this.ranks = ranks;
-  }
-
+record ShardWriter(Disk disk, Sharding sharding, Communicator ranks) {
   /**
    * @param part {@code model} or {@code optimizer}
    * @return the files of all ranks
@@ -51,8 +41,7 @@ final class ShardWriter {
             String name =
                 last == 1
                     ? part + ".safetensors"
-                    : String.format(
-                        Locale.ROOT, "%s-%05d-of-%05d.safetensors", part, first + i, last);
+                    : Words.of("%s-%05d-of-%05d.safetensors", part, first + i, last);
             mine.put(
                 name,
                 disk.write(

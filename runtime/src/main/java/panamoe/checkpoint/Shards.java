@@ -40,12 +40,8 @@ public final class Shards implements TensorFiles {
       SafetensorsReader other = byName.put(tensor.name(), reader);
       if (other != null) {
         throw new CheckpointException(
-            "tensor "
-                + Mismatches.located(tensor.name())
-                + " is both in "
-                + other.path()
-                + " and in "
-                + file);
+            "tensor %s is both in %s and in %s",
+            Mismatches.located(tensor.name()), other.path(), file);
       }
     }
   }

@@ -61,9 +61,6 @@ public final class Alone implements Communicator {
   }
 
   @Override
-  public void broadcast(Tensor tensor, int root) {}
-
-  @Override
   public byte[] broadcast(byte[] bytes, int root) {
     return bytes;
   }

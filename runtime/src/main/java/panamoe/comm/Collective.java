@@ -9,7 +9,6 @@ public enum Collective {
   ALL_GATHER("allGather"),
   ALL_GATHER_NUMBERS("allGather"),
   REDUCE_SCATTER("reduceScatter"),
-  BROADCAST("broadcast"),
   BROADCAST_BYTES("broadcast of bytes"),
   BARRIER("barrier"),
   SPLIT("split");

@@ -2,6 +2,7 @@ package panamoe.comm;
 
 import java.util.Arrays;
 import java.util.stream.IntStream;
+import panamoe.io.Require;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
@@ -54,12 +55,9 @@ public record CollectiveCall(
 
   public static CollectiveCall allToAll(Communicator group, String place, long[] send) {
     if (send.length % group.size() != 0) {
-      throw new IllegalArgumentException(
-          send.length
-              + " numbers cannot be dealt out evenly to "
-              + group.size()
-              + " ranks of "
-              + group.name());
+      throw Require.refusal(
+          "%s numbers cannot be dealt out evenly to %s ranks of %s",
+          send.length, group.size(), group.name());
     }
     return new CollectiveCall(
         Collective.ALL_TO_ALL_NUMBERS, null, Long.BYTES, count(send.length), NONE, 0, place);
@@ -107,20 +105,6 @@ public record CollectiveCall(
     requireOwnRows(group, receive, rows);
     return new CollectiveCall(
         Collective.REDUCE_SCATTER, send.dtype(), rowBytes(send), rows.clone(), NONE, 0, place);
-  }
-
-  public static CollectiveCall broadcast(
-      Communicator group, String place, Tensor tensor, int root) {
-    requireUnpacked(tensor);
-    requireRoot(group, root);
-    return new CollectiveCall(
-        Collective.BROADCAST,
-        tensor.dtype(),
-        tensor.dtype().bytes(),
-        count(tensor.count()),
-        NONE,
-        root,
-        place);
   }
 
   /**
@@ -174,7 +158,6 @@ public record CollectiveCall(
       case ALL_REDUCE -> (share(sizes[0], from, members) + share(sizes[0], to, members)) * rowBytes;
       case ALL_GATHER -> sizes[from] * rowBytes;
       case ALL_REDUCE_NUMBER, ALL_GATHER_NUMBERS -> sizes[0] * rowBytes;
-      case BROADCAST -> from == root ? sizes[0] * rowBytes : 0;
       case BROADCAST_BYTES -> from == root ? rowBytes : 0;
       case BARRIER, SPLIT -> 0;
     };
@@ -217,7 +200,6 @@ public record CollectiveCall(
               " " + dtype + " rows " + Arrays.toString(sizes) + " of " + rowBytes + " bytes";
           case ALL_REDUCE -> " " + dtype + " of " + sizes[0];
           case ALL_TO_ALL_NUMBERS, ALL_GATHER_NUMBERS -> " of " + sizes[0] + " numbers";
-          case BROADCAST -> " " + dtype + " of " + sizes[0] + " from member " + root;
           case BROADCAST_BYTES -> " from member " + root;
           case ALL_REDUCE_NUMBER, BARRIER, SPLIT -> "";
         };
@@ -284,14 +266,9 @@ public record CollectiveCall(
 
   private static void requireOwnRows(Communicator group, Tensor own, long[] rows) {
     if (own.size(0) < rows[group.rank()]) {
-      throw new IllegalArgumentException(
-          own
-              + " has fewer rows than the "
-              + rows[group.rank()]
-              + " of rank "
-              + group.rank()
-              + " in "
-              + group.name());
+      throw Require.refusal(
+          "%s has fewer rows than the %s of rank %s in %s",
+          own, rows[group.rank()], group.rank(), group.name());
     }
   }
 

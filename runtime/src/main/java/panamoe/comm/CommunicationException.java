@@ -1,12 +1,17 @@
 package panamoe.comm;
 
+import panamoe.io.Words;
+
 /**
  * A collective failed: ranks disagree, a rank is gone, or the library underneath failed. The
  * message names the rank.
  */
 public class CommunicationException extends RuntimeException {
-  public CommunicationException(String message) {
-    super(message);
+  /**
+   * @param pattern of the message, by {@link Words#of}
+   */
+  public CommunicationException(String pattern, Object... values) {
+    super(Words.of(pattern, values));
   }
 
   public CommunicationException(String message, Throwable cause) {

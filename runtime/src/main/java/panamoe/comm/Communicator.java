@@ -77,9 +77,6 @@ public interface Communicator extends AutoCloseable {
    */
   void reduceScatter(Tensor send, Tensor receive, long[] rows);
 
-  /** Replaces the tensor's elements by those of member {@code root}. */
-  void broadcast(Tensor tensor, int root);
-
   /**
    * Member {@code root}'s bytes, on every member; the others' argument is ignored and may be null.
    */

@@ -6,6 +6,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
+import panamoe.io.Words;
 
 /** The sentence for collective calls of a group's members that do not match. */
 public final class Disagreement {
@@ -48,16 +49,9 @@ public final class Disagreement {
   /** The message for one pair of an all-to-all whose rows differ. Ranks are those in the world. */
   public static String ofRows(
       String group, String place, int from, long sent, int to, long expected) {
-    return group
-        + (place.isEmpty() ? "" : " at " + place)
-        + ": rank "
-        + from
-        + " sends "
-        + sent
-        + " rows to rank "
-        + to
-        + ", which expects "
-        + expected;
+    return Words.of(
+        "%s: rank %s sends %s rows to rank %s, which expects %s",
+        group + (place.isEmpty() ? "" : " at " + place), from, sent, to, expected);
   }
 
   /**

@@ -14,6 +14,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.UnaryOperator;
 import java.util.stream.IntStream;
+import panamoe.io.Words;
 
 /**
  * Failure detection for ranks that are processes: a TCP connection from every rank to rank 0. Over
@@ -320,11 +321,9 @@ public final class Lifeline {
               if (now - line.heard > timeout.toNanos() && !left.contains(peer)) {
                 decide(
                     LOST,
-                    "rank "
-                        + peer
-                        + " has been silent for "
-                        + timeout.toMillis() / 1e3
-                        + " s: it is frozen or cannot be reached");
+                    Words.of(
+                        "rank %s has been silent for %s s: it is frozen or cannot be reached",
+                        peer, timeout.toMillis() / 1e3));
               }
             });
       }

@@ -1,5 +1,7 @@
 package panamoe.comm;
 
+import panamoe.io.Require;
+
 /**
  * The α–β cost of messages over links of one kind. A rank gives a message to its link in {@code
  * secondsPerMessage}; n bytes take {@code n / bytesPerSecond}, and arrive {@code latency} later.
@@ -14,14 +16,10 @@ public record LinkCost(double latency, double secondsPerMessage, double bytesPer
 
   public LinkCost {
     if (!(latency >= 0) || !(secondsPerMessage >= 0) || !(bytesPerSecond > 0)) {
-      throw new IllegalArgumentException(
+      throw Require.refusal(
           "a link needs a latency and seconds per message of at least 0, and bytes per second"
-              + " above 0, not "
-              + latency
-              + ", "
-              + secondsPerMessage
-              + " and "
-              + bytesPerSecond);
+              + " above 0, not %s, %s and %s",
+          latency, secondsPerMessage, bytesPerSecond);
     }
   }
 }

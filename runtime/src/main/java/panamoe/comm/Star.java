@@ -15,6 +15,7 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.function.UnaryOperator;
+import panamoe.io.Words;
 
 /**
  * TCP connections between rank 0 and every other rank. A token keeps out connections from anywhere
@@ -61,12 +62,9 @@ final class Star {
       return ranks;
     } catch (IOException e) {
       throw new CommunicationException(
-          "rank 0 heard from "
-              + ranks.size()
-              + " of "
-              + (size - 1)
-              + " other ranks by TCP: "
-              + e.getMessage(),
+          Words.of(
+              "rank 0 heard from %s of %s other ranks by TCP: %s",
+              ranks.size(), size - 1, e.getMessage()),
           e);
     }
   }

@@ -7,6 +7,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
 import panamoe.comm.Rendezvous.Offer;
+import panamoe.io.Require;
 import panamoe.tensor.DType;
 import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
@@ -163,23 +164,6 @@ public final class ThreadCommunicator extends GroupMember {
   }
 
   @Override
-  public void broadcast(Tensor tensor, int root) {
-    CollectiveCall call = CollectiveCall.broadcast(this, place(), tensor, root);
-    HostView view = view(tensor);
-    Offer[] offers = meet(call, view.memory(), null);
-    try {
-      if (rank() != root) {
-        view.memory().copyFrom(offers[root].memory());
-      }
-    } finally {
-      group.part();
-    }
-    if (rank() != root) {
-      view.write();
-    }
-  }
-
-  @Override
   public byte[] broadcast(byte[] bytes, int root) {
     CollectiveCall call = CollectiveCall.broadcastBytes(this, place(), bytes, root);
     Offer[] offers = meet(call, rank() == root ? MemorySegment.ofArray(bytes.clone()) : null, null);
@@ -266,12 +250,10 @@ public final class ThreadCommunicator extends GroupMember {
   /** The elements as other ranks read them: of a card's tensor, a copy on the host. */
   private static HostView view(Tensor tensor) {
     HostView view = HostView.of(tensor);
-    if (!view.memory().isAccessibleBy(ANOTHER_THREAD)) {
-      throw new IllegalArgumentException(
-          "only the thread that made the memory of "
-              + tensor
-              + " may touch it: other ranks cannot read it");
-    }
+    Require.that(
+        view.memory().isAccessibleBy(ANOTHER_THREAD),
+        "only the thread that made the memory of %s may touch it: other ranks cannot read it",
+        tensor);
     view.read();
     return view;
   }

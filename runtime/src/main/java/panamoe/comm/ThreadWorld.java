@@ -6,6 +6,8 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.stream.IntStream;
+import panamoe.io.Require;
+import panamoe.io.Words;
 
 /**
  * A world whose ranks are threads of this process. Immutable: setters return a changed copy, {@link
@@ -39,13 +41,9 @@ public final class ThreadWorld {
 
   /** {@code ranks} ranks on one node, with free links and a timeout of 10 s. */
   public static ThreadWorld of(int ranks) {
-    if (ranks < 1) {
-      throw new IllegalArgumentException("a world needs at least one rank, not " + ranks);
-    }
-    if (ranks > MOST_RANKS) {
-      throw new IllegalArgumentException(
-          "a world of threads has at most " + MOST_RANKS + " ranks, not " + ranks);
-    }
+    Require.that(ranks >= 1, "a world needs at least one rank, not %s", ranks);
+    Require.that(
+        ranks <= MOST_RANKS, "a world of threads has at most %s ranks, not %s", MOST_RANKS, ranks);
     return new ThreadWorld(new int[ranks], TIMEOUT, VirtualClock.Links.FREE);
   }
 
@@ -135,12 +133,9 @@ public final class ThreadWorld {
         threads.get(rank).start();
       } catch (OutOfMemoryError e) { // the system's limit of threads, or memory for a stack
         liveness.fail(
-            "the system gave only "
-                + rank
-                + " of "
-                + threads.size()
-                + " ranks a thread: "
-                + e.getMessage(),
+            Words.of(
+                "the system gave only %s of %s ranks a thread: %s",
+                rank, threads.size(), e.getMessage()),
             e);
         return threads.subList(0, rank);
       }

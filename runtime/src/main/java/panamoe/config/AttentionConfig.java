@@ -5,6 +5,7 @@ import com.fasterxml.jackson.annotation.JsonTypeInfo;
 import panamoe.backend.AttentionSettings;
 import panamoe.backend.AttentionSettings.Mask;
 import panamoe.io.Omittable;
+import panamoe.io.Require;
 import panamoe.tensor.DType;
 
 /** Self-attention of either kind, and what caches, masks and ranks ask of both. */
@@ -76,9 +77,7 @@ public sealed interface AttentionConfig permits GroupedQueryConfig, LatentAttent
       if (scale != null) {
         Require.positiveFloat("scale", scale);
       }
-      if (mask == Mask.FULL && window > 0) {
-        throw new IllegalArgumentException("window is " + window + ", but the mask is FULL");
-      }
+      Require.that(mask != Mask.FULL || window <= 0, "window is %s, but the mask is FULL", window);
     }
 
     /** Whether there is a window of at most {@code keys}. */

@@ -1,6 +1,7 @@
 package panamoe.config;
 
 import java.util.function.UnaryOperator;
+import panamoe.io.Require;
 
 /**
  * One transformer block: {@code x + attention(norm(x))}, then {@code + feedForward(norm(.))}.

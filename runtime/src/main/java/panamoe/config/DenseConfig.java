@@ -1,6 +1,7 @@
 package panamoe.config;
 
 import panamoe.backend.Activation;
+import panamoe.io.Require;
 
 /**
  * An MLP: M to F, activation, F to M.

@@ -1,6 +1,7 @@
 package panamoe.config;
 
 import panamoe.io.Omittable;
+import panamoe.io.Require;
 
 /**
  * The table of tokens, and what the model knows of their places.

@@ -3,6 +3,7 @@ package panamoe.config;
 import java.util.List;
 import java.util.Objects;
 import panamoe.backend.AttentionSettings.Mask;
+import panamoe.io.Require;
 
 /**
  * The encoder of an encoder-decoder (T5, Switch Transformers): it reads a whole text, to which
@@ -19,12 +20,9 @@ public record EncoderConfig(List<BlockConfig> blocks, NormConfig finalNorm, int 
     if (blocks.isEmpty()
         || blocks.size() > ModelConfig.MAX_LAYERS
         || blocks.stream().anyMatch(Objects::isNull)) {
-      throw new IllegalArgumentException(
-          "the encoder has "
-              + blocks.size()
-              + " blocks, expected 1 to "
-              + ModelConfig.MAX_LAYERS
-              + " and no null");
+      throw Require.refusal(
+          "the encoder has %s blocks, expected 1 to %s and no null",
+          blocks.size(), ModelConfig.MAX_LAYERS);
     }
     blocks = List.copyOf(blocks);
     Require.present("finalNorm", finalNorm);
@@ -58,10 +56,9 @@ public record EncoderConfig(List<BlockConfig> blocks, NormConfig finalNorm, int 
       throw new IllegalArgumentException(
           "startToken is " + startToken + ", which is none of 0 to " + (vocabulary - 1));
     }
-    if (embedding.relative() == null || embedding.positions() != EmbeddingConfig.Positions.NONE) {
-      throw new IllegalArgumentException(
-          "a model with an encoder knows positions by a relative bias alone");
-    }
+    Require.that(
+        embedding.relative() != null && embedding.positions() == EmbeddingConfig.Positions.NONE,
+        "a model with an encoder knows positions by a relative bias alone");
     blocks.forEach(block -> requireMask(block, Mask.FULL));
     decoder.forEach(block -> requireMask(block, Mask.CAUSAL));
     GroupedQueryConfig first = (GroupedQueryConfig) blocks.getFirst().attention();
@@ -73,11 +70,9 @@ public record EncoderConfig(List<BlockConfig> blocks, NormConfig finalNorm, int 
   }
 
   private static void requireMask(BlockConfig block, Mask mask) {
-    if (block.attention().scores().mask() != mask) {
-      throw new IllegalArgumentException(
-          "the mask of a block is "
-              + block.attention().scores().mask()
-              + ", expected FULL in an encoder and CAUSAL in its decoder");
-    }
+    Require.that(
+        block.attention().scores().mask() == mask,
+        "the mask of a block is %s, expected FULL in an encoder and CAUSAL in its decoder",
+        block.attention().scores().mask());
   }
 }

@@ -7,6 +7,7 @@ import panamoe.backend.GateSettings.Normalization;
 import panamoe.backend.GateSettings.QueueOrder;
 import panamoe.backend.GateSettings.Score;
 import panamoe.io.Omittable;
+import panamoe.io.Require;
 
 /**
  * How a layer's gate chooses experts. Exact rules: docs/gating.md.

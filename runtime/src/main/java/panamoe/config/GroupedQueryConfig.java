@@ -2,6 +2,7 @@ package panamoe.config;
 
 import panamoe.backend.AttentionSettings;
 import panamoe.io.Omittable;
+import panamoe.io.Require;
 
 /**
  * Grouped-query self-attention: H query heads of size D, of which H / G share a key/value head.

@@ -1,6 +1,7 @@
 package panamoe.config;
 
 import panamoe.io.Omittable;
+import panamoe.io.Require;
 
 /**
  * The matrix from hidden states to logits.

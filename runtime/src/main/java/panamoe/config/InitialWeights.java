@@ -1,5 +1,7 @@
 package panamoe.config;
 
+import panamoe.io.Require;
+
 /**
  * How weights start: normal with mean 0.
  *

@@ -3,6 +3,7 @@ package panamoe.config;
 import panamoe.backend.AttentionSettings;
 import panamoe.backend.AttentionSettings.Mask;
 import panamoe.io.Omittable;
+import panamoe.io.Require;
 
 /**
  * Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434, section 2.1): keys and values of all

@@ -8,6 +8,7 @@ import java.util.function.UnaryOperator;
 import panamoe.backend.Activation;
 import panamoe.backend.AttentionSettings.Mask;
 import panamoe.io.Omittable;
+import panamoe.io.Require;
 
 /**
  * A language model, block by block: a decoder, perhaps behind an encoder. A model family is a
@@ -105,10 +106,9 @@ public record ModelConfig(
             .mapToInt(BlockConfig::experts)
             .distinct()
             .count();
-    if (kinds > 1) {
-      throw new IllegalArgumentException(
-          "loss.acrossLayers is true in layers of different numbers of experts, expected as many");
-    }
+    Require.that(
+        kinds <= 1,
+        "loss.acrossLayers is true in layers of different numbers of experts, expected as many");
   }
 
   /**
@@ -127,10 +127,8 @@ public record ModelConfig(
    *     relative positions
    */
   public void requireLoss() {
-    if (head.bias()) {
-      throw new IllegalArgumentException(
-          "the model's head has a bias: it generates text, but no loss takes the bias");
-    }
+    Require.that(
+        !head.bias(), "the model's head has a bias: it generates text, but no loss takes the bias");
     if (encoder != null || embedding.relative() != null || head.scale() != null) {
       throw new IllegalArgumentException(
           "a model with an encoder, relative positions or a scaled head generates text, but is"
@@ -144,10 +142,9 @@ public record ModelConfig(
    * @throws IllegalArgumentException if a layer has a FULL mask
    */
   public void requireGeneration() {
-    if (blocks.stream().anyMatch(block -> block.attention().scores().mask() == Mask.FULL)) {
-      throw new IllegalArgumentException(
-          "a model with a FULL mask cannot generate: a later token would change earlier ones");
-    }
+    Require.that(
+        blocks.stream().noneMatch(block -> block.attention().scores().mask() == Mask.FULL),
+        "a model with a FULL mask cannot generate: a later token would change earlier ones");
   }
 
   public int layers() {

@@ -2,6 +2,7 @@ package panamoe.config;
 
 import panamoe.backend.Activation;
 import panamoe.io.Omittable;
+import panamoe.io.Require;
 
 /**
  * A Mixture-of-Experts layer of E two-layer MLPs.
@@ -57,9 +58,8 @@ public record MoeConfig(
     Require.present("activation", activation);
     Require.present("gate", gate);
     gate.requireFits(experts);
-    if (shared != null && residual != null) {
-      throw new IllegalArgumentException("a layer has a shared expert or a residual, not both");
-    }
+    Require.that(
+        shared == null || residual == null, "a layer has a shared expert or a residual, not both");
   }
 
   /** Experts of one shape and nothing beside them. */

@@ -1,5 +1,7 @@
 package panamoe.config;
 
+import panamoe.io.Require;
+
 /**
  * A normalisation over the last dimension.
  *

@@ -1,6 +1,7 @@
 package panamoe.config;
 
 import panamoe.io.Omittable;
+import panamoe.io.Require;
 
 /**
  * Rotary positions (RoFormer, arXiv 2104.09864): the first {@code size} dimensions of a head turn
@@ -21,13 +22,10 @@ public record Rotary(double base, int size, Pairs pairs, @Omittable RotaryScalin
   }
 
   public Rotary {
-    if (!(base > 1) || Double.isInfinite(base)) {
-      throw new IllegalArgumentException("base is " + base + ", expected a number above 1");
-    }
-    if (size < 2 || size % 2 != 0) {
-      throw new IllegalArgumentException(
-          "size is " + size + ", expected an even number of 2 or more");
-    }
+    Require.that(
+        base > 1 && !Double.isInfinite(base), "base is %s, expected a number above 1", base);
+    Require.that(
+        size >= 2 && size % 2 == 0, "size is %s, expected an even number of 2 or more", size);
     Require.present("pairs", pairs);
     if (size == 2 && scaling instanceof RotaryScaling.Dynamic) {
       throw new IllegalArgumentException("size is 2, expected 4 or more with a DYNAMIC scaling");

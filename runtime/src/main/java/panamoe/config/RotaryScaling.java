@@ -4,6 +4,7 @@ import com.fasterxml.jackson.annotation.JsonSubTypes;
 import com.fasterxml.jackson.annotation.JsonTypeInfo;
 import java.util.function.IntToDoubleFunction;
 import java.util.stream.IntStream;
+import panamoe.io.Require;
 
 /**
  * How rotary frequencies are stretched so that a model reads texts longer than those it was trained

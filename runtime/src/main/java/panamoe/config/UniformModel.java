@@ -4,6 +4,7 @@ import java.util.List;
 import java.util.Objects;
 import panamoe.backend.Activation;
 import panamoe.io.Omittable;
+import panamoe.io.Require;
 
 /**
  * The paper's family: blocks that are alike except for their number of experts. It tells dense
@@ -64,20 +65,13 @@ public record UniformModel(
           "experts is " + experts + ", expected one number for each layer");
     }
     experts = List.copyOf(experts);
-    if (experts.isEmpty()) {
-      throw new IllegalArgumentException("experts is empty: the model would have zero layers");
-    }
-    if (experts.size() > ModelConfig.MAX_LAYERS) {
-      throw new IllegalArgumentException(
-          "experts has "
-              + experts.size()
-              + " numbers, one for each layer, expected at most "
-              + ModelConfig.MAX_LAYERS);
-    }
-    if (hidden % heads != 0) {
-      throw new IllegalArgumentException(
-          "hidden is " + hidden + ", which " + heads + " heads do not divide");
-    }
+    Require.that(!experts.isEmpty(), "experts is empty: the model would have zero layers");
+    Require.that(
+        experts.size() <= ModelConfig.MAX_LAYERS,
+        "experts has %s numbers, one for each layer, expected at most %s",
+        experts.size(),
+        ModelConfig.MAX_LAYERS);
+    Require.that(hidden % heads == 0, "hidden is %s, which %s heads do not divide", hidden, heads);
     if (heads % keyValueHeads != 0) {
       throw new IllegalArgumentException(
           "heads is " + heads + ", which " + keyValueHeads + " key/value heads do not divide");
@@ -96,18 +90,12 @@ public record UniformModel(
 
   private static void requireLayer(int layer, int experts, GateConfig gate) {
     if (experts < 0 || experts > MoeConfig.MAX_EXPERTS) {
-      throw new IllegalArgumentException(
-          "layer "
-              + layer
-              + " has "
-              + experts
-              + " experts, expected 0 (dense) to "
-              + MoeConfig.MAX_EXPERTS);
+      throw Require.refusal(
+          "layer %s has %s experts, expected 0 (dense) to %s",
+          layer, experts, MoeConfig.MAX_EXPERTS);
     }
-    if (experts > 0 && gate == null) {
-      throw new IllegalArgumentException(
-          "layer " + layer + " has experts but the config has no gate");
-    }
+    Require.that(
+        experts <= 0 || gate != null, "layer %s has experts but the config has no gate", layer);
     if (experts > 0) {
       try {
         gate.requireFits(experts);

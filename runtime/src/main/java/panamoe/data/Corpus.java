@@ -179,10 +179,8 @@ public final class Corpus implements TokenSource {
   private void requireTwoParts() {
     if (passages < 2) {
       throw new DataException(
-          source
-              + " has only "
-              + Count.of(bytes, "byte")
-              + " of text, expected text enough for a training and a validation part");
+          "%s has only %s of text, expected text enough for a training and a validation part",
+          source, Count.of(bytes, "byte"));
     }
   }
 
@@ -262,9 +260,8 @@ public final class Corpus implements TokenSource {
     }
     if (PreparedText.isIn(path)) {
       throw new DataException(
-          "the folder "
-              + path
-              + " holds prepared tokens, not text; train and distill take it by --data");
+          "the folder %s holds prepared tokens, not text; train and distill take it by --data",
+          path);
     }
     try (Stream<Path> entries = Files.walk(path)) {
       List<Path> files =

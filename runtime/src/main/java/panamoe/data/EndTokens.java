@@ -48,10 +48,7 @@ final class EndTokens {
         .orElseThrow(
             () ->
                 new DataException(
-                    file
-                        + " has no special token "
-                        + String.join(" or ", names)
-                        + " to end a text"));
+                    "%s has no special token %s to end a text", file, String.join(" or ", names)));
   }
 
   private static Stream<Integer> special(Pipeline pipeline, List<String> names) {

@@ -13,6 +13,7 @@ import java.util.Optional;
 import java.util.function.DoubleConsumer;
 import panamoe.io.ConfigJson;
 import panamoe.io.PlainFolder;
+import panamoe.io.Words;
 
 /**
  * The tokens of a text on the disk, to train on without encoding it again or holding it in memory:
@@ -64,11 +65,9 @@ public final class PreparedText implements TokenSource {
       require(shardTokens >= 1, "shardTokens is " + shardTokens + ", expected 1 or more");
       require(
           trainingTokens >= 0 && validationTokens >= 0,
-          "there are "
-              + trainingTokens
-              + " trainingTokens and "
-              + validationTokens
-              + " validationTokens, expected 0 or more");
+          Words.of(
+              "there are %s trainingTokens and %s validationTokens, expected 0 or more",
+              trainingTokens, validationTokens));
     }
 
     private static void requireSha256(String name, String value) {
@@ -205,10 +204,8 @@ public final class PreparedText implements TokenSource {
     try {
       if (!new PlainFolder(folder).has(CONTENT)) {
         throw new DataException(
-            folder
-                + " holds no prepared text: it has no "
-                + CONTENT
-                + "; panamoe data prepare makes one");
+            "%s holds no prepared text: it has no %s; panamoe data prepare makes one",
+            folder, CONTENT);
       }
       return new PreparedText(folder, ConfigJson.read(folder.resolve(CONTENT), Content.class));
     } catch (IOException e) {

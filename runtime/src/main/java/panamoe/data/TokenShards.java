@@ -13,6 +13,7 @@ import java.util.Locale;
 import java.util.zip.CRC32C;
 import panamoe.io.FileTrouble;
 import panamoe.io.RegularFile;
+import panamoe.io.Words;
 
 /**
  * Tokens in files that are mapped, not read into memory, until the garbage collector unmaps them.
@@ -54,8 +55,7 @@ final class TokenShards implements Tokens {
 
   /** The name of a shard's file. */
   static String name(Corpus.Part part, int shard) {
-    return String.format(
-        Locale.ROOT, "%s-%05d.tokens", part.name().toLowerCase(Locale.ROOT), shard);
+    return Words.of("%s-%05d.tokens", part.name().toLowerCase(Locale.ROOT), shard);
   }
 
   private static MemorySegment map(Path file, ShardHeader expected) {
@@ -63,12 +63,7 @@ final class TokenShards implements Tokens {
     try (FileChannel channel = RegularFile.open(file)) {
       if (channel.size() != bytes) {
         throw new DataException(
-            file
-                + " has "
-                + channel.size()
-                + " bytes, expected "
-                + bytes
-                + "; prepare the text again");
+            "%s has %s bytes, expected %s; prepare the text again", file, channel.size(), bytes);
       }
       ByteBuffer header = ByteBuffer.allocate(ShardHeader.BYTES);
       RegularFile.read(channel, header, 0);

@@ -4,6 +4,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.function.LongUnaryOperator;
+import panamoe.io.Require;
 import panamoe.tensor.DType;
 import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
@@ -23,9 +24,7 @@ public final class TokenWindows {
    * @param length L, at least 1
    */
   public TokenWindows(Tokens tokens, Tokenizer tokenizer, int length) {
-    if (length < 1) {
-      throw new IllegalArgumentException("sequence length is " + length + ", expected at least 1");
-    }
+    Require.that(length >= 1, "sequence length is %s, expected at least 1", length);
     this.tokens = tokens;
     this.length = length;
     endOfText = tokenizer.endOfText();
@@ -97,15 +96,9 @@ public final class TokenWindows {
             && ids.count() == targets.count()
             && ids.count() % length == 0;
     if (!fits || first < 0) {
-      throw new IllegalArgumentException(
-          "sequences of "
-              + length
-              + " from "
-              + first
-              + " on do not fill ids "
-              + ids
-              + " and targets "
-              + targets);
+      throw Require.refusal(
+          "sequences of %s from %s on do not fill ids %s and targets %s",
+          length, first, ids, targets);
     }
     return Math.toIntExact(ids.count() / length);
   }

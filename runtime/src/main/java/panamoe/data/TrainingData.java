@@ -40,19 +40,14 @@ public final class TrainingData implements TokenSequences {
     validationTargets = toValidate.size() - 1;
     if (toTrain.size() <= length) {
       throw new DataException(
-          "the text has "
-              + Count.of(toTrain.size(), "token")
-              + " to train on, a sequence of "
-              + length
-              + " needs "
-              + (length + 1L)
-              + "; give more text or shorter sequences");
+          "the text has %s to train on, a sequence of %s needs %s; give more text or shorter"
+              + " sequences",
+          Count.of(toTrain.size(), "token"), length, length + 1L);
     }
     if (toValidate.size() < 2) {
       throw new DataException(
-          "the text has "
-              + Count.of(toValidate.size(), "token")
-              + " to validate on, expected at least 2");
+          "the text has %s to validate on, expected at least 2",
+          Count.of(toValidate.size(), "token"));
     }
   }
 

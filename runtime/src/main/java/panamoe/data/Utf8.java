@@ -8,7 +8,7 @@ import java.nio.charset.CoderResult;
 import java.nio.charset.CodingErrorAction;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.util.Locale;
+import panamoe.io.Words;
 
 /** Conversion of text to UTF-8 bytes, and validation of UTF-8. */
 public final class Utf8 {
@@ -69,8 +69,7 @@ public final class Utf8 {
               + " is "
               + (bytes[binary] == 0
                   ? "NUL"
-                  : String.format(
-                      Locale.ROOT, "0x%02x, which is invalid there", bytes[binary] & 0xff)));
+                  : Words.of("0x%02x, which is invalid there", bytes[binary] & 0xff)));
     }
   }
 

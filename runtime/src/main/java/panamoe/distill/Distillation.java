@@ -3,9 +3,9 @@ package panamoe.distill;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Locale;
 import panamoe.backend.Backend;
 import panamoe.data.TokenSequences;
+import panamoe.io.Require;
 import panamoe.model.LanguageModel;
 import panamoe.op.DistillationOp;
 import panamoe.op.Pass;
@@ -72,13 +72,9 @@ public final class Distillation implements Objective {
     }
     long free = Files.getFileStore(above).getUsableSpace();
     if (bytes - TeacherCache.bytesIn(cache) > free) {
-      throw new IllegalArgumentException(
-          String.format(
-              Locale.ROOT,
-              "the teacher's cache takes up to %,d bytes, but the disk of %s has %,d free",
-              bytes,
-              cache,
-              free));
+      throw Require.refusal(
+          "the teacher's cache takes up to %,d bytes, but the disk of %s has %,d free",
+          bytes, cache, free);
     }
     TeacherCache.begin(cache, content);
     return bytes;

@@ -9,17 +9,10 @@ import panamoe.train.Objective;
 /**
  * A teacher that is asked at every step. It runs in evaluation mode: deterministic, without
  * dropping tokens, without gradients. Each rank has it whole, and asks it about its own tokens.
+ *
+ * @param model loaded for inference; closed with this
  */
-final class Teacher implements TeacherStates {
-  private final LanguageModel model;
-
-  /**
-   * @param model loaded for inference; closed with this
-   */
-  Teacher(LanguageModel model) {
-    this.model = model;
-  }
-
+record Teacher(LanguageModel model) implements TeacherStates {
   @Override
   public Tensor hidden(Pass pass, Objective.Batch batch) {
     try (TensorScope scope = TensorScope.confined(pass.backend())) {

@@ -16,6 +16,7 @@ import java.util.zip.CRC32C;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.io.ConfigJson;
 import panamoe.io.PlainFolder;
+import panamoe.io.Require;
 import panamoe.op.Pass;
 import panamoe.tensor.DType;
 import panamoe.tensor.HostView;
@@ -74,11 +75,9 @@ final class TeacherCache implements TeacherStates {
       JsonNode before = ConfigJson.tree(ConfigJson.read(folder.resolve(CONTENT), Content.class));
       String differs = ConfigDifference.between(before, ConfigJson.tree(content));
       if (!differs.isEmpty()) {
-        throw new IllegalArgumentException(
-            folder
-                + " is the cache of another teacher or text ("
-                + differs
-                + "); name another --teacher-cache");
+        throw Require.refusal(
+            "%s is the cache of another teacher or text (%s); name another --teacher-cache",
+            folder, differs);
       }
     } else if (Files.exists(folder) && !files.names("").isEmpty()) {
       throw new IllegalArgumentException(

@@ -4,6 +4,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.stream.IntStream;
 import panamoe.config.ModelConfig;
+import panamoe.io.Require;
 import panamoe.model.KeptLayers;
 
 /** A model without some of its layers; the others stay as they are, bit for bit. */
@@ -16,9 +17,7 @@ public record DroppedLayers(ModelConfig config, KeptLayers kept) implements Edit
   public static DroppedLayers of(ModelConfig model, List<Integer> dropped) {
     for (int layer : dropped) {
       LayerNames.requireLayer(model, layer, "be dropped");
-      if (Collections.frequency(dropped, layer) > 1) {
-        throw new IllegalArgumentException("layer " + layer + " is named twice");
-      }
+      Require.that(Collections.frequency(dropped, layer) <= 1, "layer %s is named twice", layer);
     }
     List<Integer> kept =
         IntStream.range(0, model.layers()).boxed().filter(i -> !dropped.contains(i)).toList();

@@ -10,6 +10,7 @@ import java.util.function.IntFunction;
 import panamoe.config.BlockConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
+import panamoe.io.Require;
 
 /**
  * Other experts in the MoE layers of a model, each a blend of the experts that were there: of its
@@ -48,9 +49,7 @@ record ExpertBlends(
         layers.put(layer, moe);
       }
     }
-    if (layers.isEmpty()) {
-      throw new IllegalArgumentException("the model has no experts, all its layers are dense");
-    }
+    Require.that(!layers.isEmpty(), "the model has no experts, all its layers are dense");
     return layers;
   }
 

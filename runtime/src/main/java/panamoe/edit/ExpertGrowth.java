@@ -8,6 +8,7 @@ import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.edit.ExpertBlends.Blend;
 import panamoe.edit.ExpertBlends.Part;
+import panamoe.io.Require;
 
 /** MoE layers grow to given numbers of experts, such as those of a pyramid. */
 public final class ExpertGrowth {
@@ -25,13 +26,11 @@ public final class ExpertGrowth {
    */
   public static Edit of(ModelConfig model, List<Integer> counts, Noise noise) {
     Map<Integer, MoeConfig> before = ExpertBlends.moeLayers(model);
-    if (counts.size() != before.size()) {
-      throw new IllegalArgumentException(
-          "the pyramid is "
-              + counts
-              + ", expected a number for each MoE layer: experts by layer are "
-              + model.experts());
-    }
+    Require.that(
+        counts.size() == before.size(),
+        "the pyramid is %s, expected a number for each MoE layer: experts by layer are %s",
+        counts,
+        model.experts());
     Map<Integer, Integer> wanted = new TreeMap<>();
     before.keySet().forEach(layer -> wanted.put(layer, counts.get(wanted.size())));
     ModelConfig config = ExpertBlends.changed(model, (layer, moe) -> grown(moe, wanted.get(layer)));

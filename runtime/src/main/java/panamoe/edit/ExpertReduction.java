@@ -10,6 +10,7 @@ import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.edit.ExpertBlends.Blend;
 import panamoe.edit.ExpertBlends.Part;
+import panamoe.io.Require;
 
 /**
  * MoE layers with fewer experts, chosen by their load. The most used ones keep their place, in
@@ -30,13 +31,9 @@ public final class ExpertReduction {
         model,
         (_, moe) -> {
           if (left < 1 || left > moe.experts()) {
-            throw new IllegalArgumentException(
-                moe.experts()
-                    + " experts cannot be merged down to "
-                    + left
-                    + ": 1 to "
-                    + moe.experts()
-                    + " have to stay");
+            throw Require.refusal(
+                "%s experts cannot be merged down to %s: 1 to %s have to stay",
+                moe.experts(), left, moe.experts());
           }
           return moe.withExperts(left);
         });
@@ -83,13 +80,11 @@ public final class ExpertReduction {
         model,
         (_, moe) -> {
           if (removed < 1 || removed >= moe.experts()) {
-            throw new IllegalArgumentException(
-                removed
-                    + " of "
-                    + moe.experts()
-                    + " experts cannot be removed: "
-                    + (moe.experts() == 1 ? "none" : "1 to " + (moe.experts() - 1))
-                    + " can go");
+            throw Require.refusal(
+                "%s of %s experts cannot be removed: %s can go",
+                removed,
+                moe.experts(),
+                moe.experts() == 1 ? "none" : "1 to " + (moe.experts() - 1));
           }
           return moe.withExperts(moe.experts() - removed);
         });

@@ -4,6 +4,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
+import panamoe.io.Require;
 
 /** Names of a layer's experts and gate in a checkpoint. */
 final class LayerNames {
@@ -58,13 +59,8 @@ final class LayerNames {
   /** Refuses a layer that the model does not have. */
   static void requireLayer(ModelConfig model, int layer, String verb) {
     if (layer < 0 || layer >= model.layers()) {
-      throw new IllegalArgumentException(
-          "layer "
-              + layer
-              + " cannot "
-              + verb
-              + ": the model's layers are 0 to "
-              + (model.layers() - 1));
+      throw Require.refusal(
+          "layer %s cannot %s: the model's layers are 0 to %s", layer, verb, model.layers() - 1);
     }
   }
 

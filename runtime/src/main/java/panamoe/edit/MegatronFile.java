@@ -8,6 +8,7 @@ import java.util.TreeMap;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.torch.TorchFile;
 import panamoe.checkpoint.torch.TorchTensor;
+import panamoe.io.Words;
 
 /** One file of a checkpoint of Megatron-DeepSpeed, and its tensors by name. */
 final class MegatronFile implements AutoCloseable {
@@ -82,8 +83,8 @@ final class MegatronFile implements AutoCloseable {
     return content.get(name);
   }
 
-  CheckpointException bad(String problem) {
-    return new CheckpointException(file.path() + " " + problem);
+  CheckpointException bad(String pattern, Object... values) {
+    return new CheckpointException("%s %s", file.path(), Words.of(pattern, values));
   }
 
   Path path() {
@@ -110,12 +111,8 @@ final class MegatronFile implements AutoCloseable {
     }
     if (!Arrays.equals(tensor.shape(), shape)) {
       throw bad(
-          "has a tensor "
-              + name
-              + " of the shape "
-              + Arrays.toString(tensor.shape())
-              + ", expected "
-              + Arrays.toString(shape));
+          "has a tensor %s of the shape %s, expected %s",
+          name, Arrays.toString(tensor.shape()), Arrays.toString(shape));
     }
     if (!tensor.type().isFloating()) {
       throw bad("has a tensor " + name + " of " + tensor.type() + ", expected floating numbers");

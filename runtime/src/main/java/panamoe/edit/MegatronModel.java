@@ -7,7 +7,6 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import panamoe.checkpoint.CheckpointException;
@@ -16,6 +15,7 @@ import panamoe.checkpoint.torch.Namespace;
 import panamoe.config.GroupedQueryConfig;
 import panamoe.config.GroupedQueryConfig.Heads;
 import panamoe.config.ModelConfig;
+import panamoe.io.Words;
 import panamoe.model.ModelTensors;
 
 /**
@@ -101,14 +101,9 @@ public final class MegatronModel implements Edit.Source, AutoCloseable {
     long multiple = (long) args.count("make_vocab_size_divisible_by", PADDED_TO) * ranks;
     if ((tokens + multiple - 1) / multiple * multiple != padded) {
       throw new CheckpointException(
-          args.file()
-              + ": args.padded_vocab_size is "
-              + padded
-              + ", but a tokenizer of "
-              + tokens
-              + " tokens is padded to a multiple of "
-              + multiple
-              + "; give the model's tokenizer.json by --tokenizer");
+          "%s: args.padded_vocab_size is %s, but a tokenizer of %s tokens is padded to a"
+              + " multiple of %s; give the model's tokenizer.json by --tokenizer",
+          args.file(), padded, tokens, multiple);
     }
   }
 
@@ -204,7 +199,7 @@ public final class MegatronModel implements Edit.Source, AutoCloseable {
     }
     closeExpert();
     for (int rank = 0; rank < ranks; rank++) {
-      String name = String.format(Locale.ROOT, "%s_mp_rank_%02d_model_states.pt", key, rank);
+      String name = Words.of("%s_mp_rank_%02d_model_states.pt", key, rank);
       expert.add(MegatronFile.expert(folder.resolve(name)));
     }
     expertOpen = key;

@@ -1,6 +1,7 @@
 package panamoe.edit;
 
 import java.util.Random;
+import panamoe.io.Require;
 
 /**
  * Normal noise that makes copies differ: without it, copies of an expert get the same gradients and
@@ -12,9 +13,7 @@ import java.util.Random;
  */
 public record Noise(double fraction, long seed) {
   public Noise {
-    if (!(fraction >= 0 && fraction <= 1)) {
-      throw new IllegalArgumentException("noise is " + fraction + ", expected 0 to 1");
-    }
+    Require.that(fraction >= 0 && fraction <= 1, "noise is %s, expected 0 to 1", fraction);
   }
 
   /**

@@ -13,6 +13,7 @@ import panamoe.checkpoint.CheckpointContents;
 import panamoe.checkpoint.CheckpointStore;
 import panamoe.checkpoint.SaveReport;
 import panamoe.config.ModelConfig;
+import panamoe.io.Require;
 import panamoe.model.ModelTensors;
 import panamoe.tensor.DType;
 import panamoe.tensor.Elements;
@@ -65,13 +66,9 @@ public record StreamedModel(ModelConfig config, Edit.Source source) {
   public void requireFiles(int files) {
     int tensors = ModelTensors.shapes(config).size();
     if (files < 1 || files > tensors) {
-      throw new IllegalArgumentException(
-          "the model's "
-              + tensors
-              + " tensors cannot be written into "
-              + files
-              + " files: expected 1 to "
-              + tensors);
+      throw Require.refusal(
+          "the model's %s tensors cannot be written into %s files: expected 1 to %s",
+          tensors, files, tensors);
     }
   }
 

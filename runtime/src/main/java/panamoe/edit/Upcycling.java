@@ -9,6 +9,7 @@ import panamoe.config.DenseConfig;
 import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
+import panamoe.io.Require;
 
 /**
  * A dense model becomes an MoE (sparse upcycling, arXiv 2212.05055): in some layers each expert is
@@ -28,15 +29,11 @@ public record Upcycling(ModelConfig config, Set<Integer> layers, Noise noise) im
   public static Upcycling of(
       ModelConfig model, List<Integer> layers, int experts, int topK, Noise noise) {
     if (model.hasExperts()) {
-      throw new IllegalArgumentException(
-          "the model has experts already, by layer "
-              + model.experts()
-              + "; only a dense one can be"
-              + " upcycled");
+      throw Require.refusal(
+          "the model has experts already, by layer %s; only a dense one can be upcycled",
+          model.experts());
     }
-    if (layers.isEmpty()) {
-      throw new IllegalArgumentException("no layer would get experts, expected one or more");
-    }
+    Require.that(!layers.isEmpty(), "no layer would get experts, expected one or more");
     List<BlockConfig> blocks = new ArrayList<>(model.blocks());
     for (int layer : layers) {
       LayerNames.requireLayer(model, layer, "get experts");

@@ -1,5 +1,7 @@
 package panamoe.engine;
 
+import panamoe.io.Require;
+
 /**
  * How much an engine holds and computes at a time. Nothing but {@code int8Cache} changes a bit of
  * any text.
@@ -38,20 +40,13 @@ public record EngineConfig(
     requirePositive("the size of a block", blockSize);
     requirePositive("the number of sequences", sequences);
     requirePositive("the number of tokens of a step", stepTokens);
-    if (stepTokens < sequences) {
-      throw new IllegalArgumentException(
-          "a step of "
-              + stepTokens
-              + " tokens has no room for one of each of "
-              + sequences
-              + " sequences");
-    }
-    if (guesses < 0) {
-      throw new IllegalArgumentException("the guesses are " + guesses + ", expected 0 or more");
-    }
-    if (!(reserve >= 0 && reserve <= 1)) {
-      throw new IllegalArgumentException("the reserve is " + reserve + ", expected 0 to 1");
-    }
+    Require.that(
+        stepTokens >= sequences,
+        "a step of %s tokens has no room for one of each of %s sequences",
+        stepTokens,
+        sequences);
+    Require.that(guesses >= 0, "the guesses are %s, expected 0 or more", guesses);
+    Require.that(reserve >= 0 && reserve <= 1, "the reserve is %s, expected 0 to 1", reserve);
   }
 
   /** With a cache of the dtype of activations. */
@@ -125,8 +120,6 @@ public record EngineConfig(
   }
 
   private static void requirePositive(String name, int value) {
-    if (value < 1) {
-      throw new IllegalArgumentException(name + " is " + value + ", expected 1 or more");
-    }
+    Require.that(value >= 1, "%s is %s, expected 1 or more", name, value);
   }
 }

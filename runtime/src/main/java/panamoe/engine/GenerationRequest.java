@@ -7,6 +7,7 @@ import panamoe.data.Tokenizer;
 import panamoe.engine.routes.Routing;
 import panamoe.engine.sample.SamplingConfig;
 import panamoe.engine.sample.TokenConstraint;
+import panamoe.io.Require;
 
 /**
  * What an engine is asked to write.
@@ -49,9 +50,7 @@ public record GenerationRequest(
   public static final int MOST_LOGPROBS = 20;
 
   public GenerationRequest {
-    if (prompt.length == 0) {
-      throw new IllegalArgumentException("the prompt has no tokens");
-    }
+    Require.that(prompt.length != 0, "the prompt has no tokens");
     if (logprobs < -1 || logprobs > MOST_LOGPROBS) {
       throw new IllegalArgumentException(
           "logprobs is " + logprobs + ", expected -1 (none) to " + MOST_LOGPROBS);
@@ -106,13 +105,11 @@ public record GenerationRequest(
    */
   public static int[] tokensOf(String prompt, Tokenizer tokenizer, int context) {
     int[] tokens = tokensOf(prompt, tokenizer);
-    if (tokens.length > context) {
-      throw new IllegalArgumentException(
-          "the prompt has "
-              + tokens.length
-              + " tokens, more than the model's context of "
-              + context);
-    }
+    Require.that(
+        tokens.length <= context,
+        "the prompt has %s tokens, more than the model's context of %s",
+        tokens.length,
+        context);
     return tokens;
   }
 }

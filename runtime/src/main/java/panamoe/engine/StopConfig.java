@@ -2,6 +2,7 @@ package panamoe.engine;
 
 import java.util.List;
 import java.util.Set;
+import panamoe.io.Require;
 
 /**
  * Where a text ends.
@@ -23,18 +24,10 @@ public record StopConfig(
     boolean slide) {
 
   public StopConfig {
-    if (maxTokens < 0) {
-      throw new IllegalArgumentException(
-          "the number of tokens is " + maxTokens + ", expected 0 or more");
-    }
-    if (minTokens < 0) {
-      throw new IllegalArgumentException(
-          "the least number of tokens is " + minTokens + ", expected 0 or more");
-    }
+    Require.that(maxTokens >= 0, "the number of tokens is %s, expected 0 or more", maxTokens);
+    Require.that(minTokens >= 0, "the least number of tokens is %s, expected 0 or more", minTokens);
     texts = List.copyOf(texts);
-    if (texts.stream().anyMatch(String::isEmpty)) {
-      throw new IllegalArgumentException("a stop text is empty");
-    }
+    Require.that(texts.stream().noneMatch(String::isEmpty), "a stop text is empty");
     tokens = Set.copyOf(tokens);
   }
 

@@ -6,6 +6,7 @@ import java.util.Objects;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import panamoe.io.Require;
 
 /** A question with one right answer. The texts are taken as they are, blanks included. */
 public sealed interface Task {
@@ -69,23 +70,19 @@ public sealed interface Task {
    */
   record Choice(String context, List<String> choices, int answer) implements Task {
     public Choice {
-      if (context == null) {
-        throw new IllegalArgumentException("context is null, expected a text");
-      }
+      Require.that(context != null, "context is null, expected a text");
       if (choices == null
           || choices.size() < 2
           || choices.stream()
               .anyMatch(choice -> Objects.requireNonNullElse(choice, "").isEmpty())) {
-        throw new IllegalArgumentException(
-            "choices is "
-                + (choices == null ? null : choices.stream().map(Task::quoted).toList())
-                + ", expected two texts or more, none of them empty");
+        throw Require.refusal(
+            "choices is %s, expected two texts or more, none of them empty",
+            choices == null ? null : choices.stream().map(Task::quoted).toList());
       }
       if (Set.copyOf(choices).size() < choices.size()) {
-        throw new IllegalArgumentException(
-            "choices is "
-                + choices.stream().map(Task::quoted).toList()
-                + ", expected different texts: of equal ones none is the best");
+        throw Require.refusal(
+            "choices is %s, expected different texts: of equal ones none is the best",
+            choices.stream().map(Task::quoted).toList());
       }
       if (answer < 0 || answer >= choices.size()) {
         throw new IllegalArgumentException(

@@ -9,6 +9,7 @@ import java.util.concurrent.CancellationException;
 import java.util.stream.IntStream;
 import panamoe.backend.Backend;
 import panamoe.data.Tokenizer;
+import panamoe.io.Require;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Sequences;
 import panamoe.op.NotFinite;
@@ -18,7 +19,7 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /** Asks a model tasks and counts the right answers. Deterministic. Used by one thread. */
-public final class TaskEvaluator {
+public record TaskEvaluator(Backend backend, LanguageModel model, Tokenizer tokenizer) {
   /**
    * A continuation as the model sees it.
    *
@@ -45,16 +46,6 @@ public final class TaskEvaluator {
       Accuracy perByte = kind == Task.Kind.CHOICE ? new Accuracy(correctPerByte, tasks) : null;
       return new TaskScore(new Accuracy(correct, tasks), perByte, nats / tasks);
     }
-  }
-
-  private final Backend backend;
-  private final LanguageModel model;
-  private final Tokenizer tokenizer;
-
-  public TaskEvaluator(Backend backend, LanguageModel model, Tokenizer tokenizer) {
-    this.backend = backend;
-    this.model = model;
-    this.tokenizer = tokenizer;
   }
 
   /**
@@ -114,13 +105,11 @@ public final class TaskEvaluator {
       from = 1;
     }
     int capacity = model.config().context();
-    if (whole.length - from > capacity) {
-      throw new IllegalArgumentException(
-          "the answer has "
-              + (whole.length - from)
-              + " tokens, more than the model's context of "
-              + capacity);
-    }
+    Require.that(
+        whole.length - from <= capacity,
+        "the answer has %s tokens, more than the model's context of %s",
+        whole.length - from,
+        capacity);
     int dropped = Math.max(0, whole.length - 1 - capacity);
     return answer(Arrays.copyOfRange(whole, dropped, whole.length), from - dropped);
   }

@@ -67,10 +67,8 @@ public final class TaskFile {
         case "choice" -> ConfigJson.read(object, Task.Choice.class, source);
         default ->
             throw new DataException(
-                source
-                    + ": kind is "
-                    + (kind == null ? "missing" : kind)
-                    + ", expected \"last_word\" or \"choice\"");
+                "%s: kind is %s, expected \"last_word\" or \"choice\"",
+                source, kind == null ? "missing" : kind);
       };
     } catch (IOException e) {
       throw new DataException(source + EXPECTED + ", but " + StrictJson.reason(e), e);

@@ -17,8 +17,11 @@ import panamoe.tensor.TensorScope;
 /**
  * Measures how well a model predicts text: the cross-entropy of each token, given the tokens before
  * it in its sequence. Deterministic. Used by one thread.
+ *
+ * @param model to train or packed for inference; one with gates that drop tokens drops them here
+ *     too
  */
-public final class TextEvaluator {
+public record TextEvaluator(Backend backend, LanguageModel model) {
   private static final int TOKENS_AT_A_TIME = 2048;
 
   /** Where batches come from. */
@@ -32,18 +35,6 @@ public final class TextEvaluator {
      * @return the UTF-8 bytes of the targets
      */
     long fill(long first, Tensor ids, Tensor targets);
-  }
-
-  private final Backend backend;
-  private final LanguageModel model;
-
-  /**
-   * @param model to train or packed for inference; one with gates that drop tokens drops them here
-   *     too
-   */
-  public TextEvaluator(Backend backend, LanguageModel model) {
-    this.backend = backend;
-    this.model = model;
   }
 
   /**

@@ -6,6 +6,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.Stream;
+import panamoe.io.Require;
 
 /** Whether a text comes to an end by every rule, once references are followed. */
 final class Endings {
@@ -26,9 +27,7 @@ final class Endings {
     Set<Rule> ending = new HashSet<>();
     int before = -1;
     for (int pass = 0; before != ending.size(); pass++) {
-      if (pass == MOST_PASSES) {
-        throw new IllegalArgumentException("the schema's references are too tangled");
-      }
+      Require.that(pass != MOST_PASSES, "the schema's references are too tangled");
       before = ending.size();
       budget.spend(rules.size());
       for (Rule rule : rules.reversed()) {

@@ -11,20 +11,10 @@ final class Keywords {
   /** Say nothing about which texts are valid. */
   private static final Set<String> ANNOTATIONS =
       Set.of(
-          "$schema",
-          "$id",
-          "$comment",
-          "$defs",
-          "definitions",
-          "title",
-          "description",
-          "default",
-          "examples",
-          "example",
-          "deprecated",
-          "readOnly",
-          "writeOnly",
-          "nullable");
+          """
+          $schema $id $comment $defs definitions title description default examples example
+          deprecated readOnly writeOnly nullable"""
+              .split("\\s+"));
 
   /** No other keyword may be beside them, except {@code type} beside the last two. */
   private static final List<String> ALONE =
@@ -32,22 +22,10 @@ final class Keywords {
 
   private static final Set<String> OTHERS =
       Set.of(
-          "type",
-          "properties",
-          "required",
-          "additionalProperties",
-          "items",
-          "prefixItems",
-          "minItems",
-          "maxItems",
-          "minLength",
-          "maxLength",
-          "pattern",
-          "format",
-          "minimum",
-          "maximum",
-          "exclusiveMinimum",
-          "exclusiveMaximum");
+          """
+          type properties required additionalProperties items prefixItems minItems maxItems
+          minLength maxLength pattern format minimum maximum exclusiveMinimum exclusiveMaximum"""
+              .split("\\s+"));
 
   /** Values of keywords that are supported with no other value. */
   private static final Map<String, String> WITHOUT_EFFECT =

@@ -17,6 +17,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.function.Supplier;
+import panamoe.io.Require;
 
 /** Reads a JSON schema as a rule. What is referred to is read once, after what refers to it. */
 final class SchemaReader {
@@ -78,9 +79,7 @@ final class SchemaReader {
 
   private Rule read(Schema schema, int depth) {
     budget.spend(1);
-    if (++schemas > MAX_SCHEMAS) {
-      throw new IllegalArgumentException("the schema has more than " + MAX_SCHEMAS + " parts");
-    }
+    Require.that(++schemas <= MAX_SCHEMAS, "the schema has more than %s parts", MAX_SCHEMAS);
     if (depth > MAX_DEPTH) {
       throw schema.refuse("is nested more than " + MAX_DEPTH + " deep");
     }

@@ -9,6 +9,7 @@ import java.util.function.Function;
 import java.util.stream.IntStream;
 import panamoe.data.Markers;
 import panamoe.data.Tokenizer;
+import panamoe.io.Require;
 
 /**
  * Which tokens of a vocabulary a text can go on with: made once for a tokenizer and shared by all
@@ -61,10 +62,9 @@ public final class TokenMasks {
         .findFirst()
         .ifPresent(
             value -> {
-              throw new IllegalArgumentException(
-                  "the tokenizer has no token for the byte "
-                      + value
-                      + " alone: it cannot keep to a grammar");
+              throw Require.refusal(
+                  "the tokenizer has no token for the byte %s alone: it cannot keep to a grammar",
+                  value);
             });
     return masks;
   }

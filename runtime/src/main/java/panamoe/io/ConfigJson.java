@@ -138,10 +138,7 @@ public final class ConfigJson {
     }
     try (InputStream in = Files.newInputStream(file)) {
       byte[] bytes = in.readNBytes(most + 1);
-      if (bytes.length > most) {
-        throw new IllegalArgumentException(
-            file + " is too long: it has more than " + most + " bytes");
-      }
+      Require.that(bytes.length <= most, "%s is too long: it has more than %s bytes", file, most);
       return bytes;
     }
   }

@@ -38,11 +38,9 @@ final class ConfigMistake {
   static String inTree(JsonProcessingException e, JsonNode tree) {
     if (e instanceof UnrecognizedPropertyException unknown) {
       String key = unknown.getPropertyName();
-      return "unknown key \""
-          + key
-          + "\" at "
-          + path(unknown)
-          + suggestion(key, keys(unknown.getReferringClass()));
+      return Words.of(
+          "unknown key \"%s\" at %s%s",
+          key, path(unknown), suggestion(key, keys(unknown.getReferringClass())));
     }
     if (e.getCause() instanceof IllegalArgumentException refused) {
       return e instanceof JsonMappingException mapping

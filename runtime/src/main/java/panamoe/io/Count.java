@@ -1,7 +1,5 @@
 package panamoe.io;
 
-import java.util.Locale;
-
 /** Counts of things, in words. */
 public final class Count {
   private static final String[] UNITS = {"KiB", "MiB", "GiB"};
@@ -11,7 +9,7 @@ public final class Count {
 
   /** {@code 1 token} or {@code 2,048 tokens}; the plural adds an s. */
   public static String of(long number, String thing) {
-    return String.format(Locale.ROOT, "%,d %s%s", number, thing, number == 1 ? "" : "s");
+    return Words.of("%,d %s%s", number, thing, number == 1 ? "" : "s");
   }
 
   /** Bytes in the largest unit that they fill, at least KiB: {@code 1.5 GiB}, {@code 0.3 KiB}. */
@@ -22,6 +20,6 @@ public final class Count {
       units /= UNIT;
       unit++;
     }
-    return String.format(Locale.ROOT, "%,.1f %s", units, UNITS[unit]);
+    return Words.of("%,.1f %s", units, UNITS[unit]);
   }
 }

@@ -24,21 +24,10 @@ import java.util.stream.Stream;
  *
  * <p>Names are relative, with {@code /} between their parts. Any method throws {@link
  * NotRegularException} where a link, pipe, device or folder stands in its way.
+ *
+ * @param path of the folder, which need not exist yet
  */
-public final class PlainFolder {
-  private final Path path;
-
-  /**
-   * @param path of the folder, which need not exist yet
-   */
-  public PlainFolder(Path path) {
-    this.path = path;
-  }
-
-  public Path path() {
-    return path;
-  }
-
+public record PlainFolder(Path path) {
   /** Makes the folder and those above it that are missing, durably. */
   public void make() throws IOException {
     List<Path> missing = missing(path);

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
 import panamoe.config.ModelConfig;
+import panamoe.io.Require;
 
 /**
  * A shallower model, as the layers of a deeper one that it keeps: layer i of the shallower one is
@@ -17,9 +18,7 @@ public record KeptLayers(List<Integer> layers) {
 
   public KeptLayers {
     layers = List.copyOf(layers);
-    if (layers.isEmpty()) {
-      throw new IllegalArgumentException("no layer is kept, expected one or more");
-    }
+    Require.that(!layers.isEmpty(), "no layer is kept, expected one or more");
     for (int i = 0; i < layers.size(); i++) {
       int before = i == 0 ? -1 : layers.get(i - 1);
       if (layers.get(i) <= before) {
@@ -54,11 +53,9 @@ public record KeptLayers(List<Integer> layers) {
    */
   public ModelConfig config(ModelConfig deeper) {
     if (layers.getLast() >= deeper.layers()) {
-      throw new IllegalArgumentException(
-          "layer "
-              + layers.getLast()
-              + " cannot be kept: the model's layers are 0 to "
-              + (deeper.layers() - 1));
+      throw Require.refusal(
+          "layer %s cannot be kept: the model's layers are 0 to %s",
+          layers.getLast(), deeper.layers() - 1);
     }
     return deeper.withBlocks(layers.stream().map(deeper.blocks()::get).toList());
   }

@@ -8,7 +8,6 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.TreeSet;
 import java.util.function.DoubleConsumer;
@@ -138,15 +137,13 @@ final class ExpertsOnDisk {
     long least = resident() + Math.min(LEAST_SLOTS, units.size()) * slot;
     if (units.isEmpty() || load.settings().memory() < least) {
       throw new CheckpointException(
-          String.format(
-              Locale.ROOT,
-              "%s needs %,.1f MiB of --memory or more, not %s: %s",
-              load.folder().path(),
-              Math.ceil(10 * mebibytes(least)) / 10,
-              Count.bytes(load.settings().memory()),
-              units.isEmpty()
-                  ? "it has no experts that could stay on the disk"
-                  : "all but its experts, and " + LEAST_SLOTS + " of these"));
+          "%s needs %,.1f MiB of --memory or more, not %s: %s",
+          load.folder().path(),
+          Math.ceil(10 * mebibytes(least)) / 10,
+          Count.bytes(load.settings().memory()),
+          units.isEmpty()
+              ? "it has no experts that could stay on the disk"
+              : "all but its experts, and " + LEAST_SLOTS + " of these");
     }
     return (int) Math.min(units.size(), (load.settings().memory() - resident()) / slot);
   }

@@ -10,6 +10,7 @@ import panamoe.config.BlockConfig;
 import panamoe.config.ModelConfig;
 import panamoe.io.Count;
 import panamoe.io.Parts;
+import panamoe.io.Words;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
@@ -102,15 +103,10 @@ public record InferenceMemory(long weights, long keysAndValues, long buffers) im
   public void requireFits(Path model, long availableBytes) {
     if (total() > availableBytes) {
       throw new CheckpointException(
-          String.format(
-              Locale.ROOT,
-              "%s takes %s for its weights and %s for the keys and values of a text, but only %s are"
-                  + " available; spread it over machines, take a smaller --dtype or --quantize, or leave"
-                  + " experts on the disk with --memory",
-              model,
-              Count.bytes(weights),
-              Count.bytes(keysAndValues),
-              Count.bytes(availableBytes)));
+          "%s takes %s for its weights and %s for the keys and values of a text, but only %s are"
+              + " available; spread it over machines, take a smaller --dtype or --quantize, or leave"
+              + " experts on the disk with --memory",
+          model, Count.bytes(weights), Count.bytes(keysAndValues), Count.bytes(availableBytes));
     }
   }
 
@@ -139,15 +135,10 @@ public record InferenceMemory(long weights, long keysAndValues, long buffers) im
     }
     if (together > availableBytes) {
       throw new CheckpointException(
-          String.format(
-              Locale.ROOT,
-              "%s takes %s for the weights of the %d ranks of this machine, but only %s are"
-                  + " available; spread it over more machines, take a smaller --dtype or --quantize, or leave"
-                  + " experts on the disk with --memory",
-              folder.path(),
-              Count.bytes(together),
-              sharing,
-              Count.bytes(availableBytes)));
+          "%s takes %s for the weights of the %d ranks of this machine, but only %s are"
+              + " available; spread it over more machines, take a smaller --dtype or --quantize, or leave"
+              + " experts on the disk with --memory",
+          folder.path(), Count.bytes(together), sharing, Count.bytes(availableBytes));
     }
   }
 

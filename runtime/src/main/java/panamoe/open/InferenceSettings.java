@@ -7,6 +7,7 @@ import panamoe.config.ModelConfig;
 import panamoe.engine.routes.RoutedLayer;
 import panamoe.engine.routes.RoutingException;
 import panamoe.io.UserCache;
+import panamoe.io.Words;
 import panamoe.param.WeightTypes;
 
 /**
@@ -47,17 +48,15 @@ public record InferenceSettings(WeightTypes types, long memory, Path experts, Li
     }
     if (layers.isEmpty() || trained.encoder() != null) {
       throw new RoutingException(
-          "the model has "
-              + (layers.isEmpty() ? "no MoE layers" : "an encoder")
-              + ": its experts per token cannot be set");
+          Words.of(
+              "the model has %s: its experts per token cannot be set",
+              layers.isEmpty() ? "no MoE layers" : "an encoder"));
     }
     if (topK.size() != 1 && topK.size() != layers.size()) {
       throw new RoutingException(
-          "the experts per token are "
-              + topK.size()
-              + " numbers, expected one, or one for each of "
-              + layers.size()
-              + " MoE layers");
+          Words.of(
+              "the experts per token are %s numbers, expected one, or one for each of %s MoE layers",
+              topK.size(), layers.size()));
     }
     int[] next = {0};
     return trained.withGates(
@@ -66,12 +65,9 @@ public record InferenceSettings(WeightTypes types, long memory, Path experts, Li
           int fewer = topK.get(topK.size() == 1 ? 0 : i);
           if (fewer < 1 || fewer > gate.topK()) {
             throw new RoutingException(
-                "the experts per token are "
-                    + fewer
-                    + " for layer "
-                    + layers.get(i).layer()
-                    + ", expected 1 to "
-                    + gate.topK());
+                Words.of(
+                    "the experts per token are %s for layer %s, expected 1 to %s",
+                    fewer, layers.get(i).layer(), gate.topK()));
           }
           return gate.withTopK(fewer);
         });

@@ -88,11 +88,8 @@ public record ModelFolder(
     ModelConfig config = model(checkpoint);
     if (!checkpoint.experts().equals(config.experts())) {
       throw new CheckpointException(
-          checkpoint.directory()
-              + " holds experts "
-              + checkpoint.experts()
-              + " by its manifest, but its config asks for "
-              + config.experts());
+          "%s holds experts %s by its manifest, but its config asks for %s",
+          checkpoint.directory(), checkpoint.experts(), config.experts());
     }
     boolean quantized = checkpoint.config().has(Checkpoint.QUANTIZATION);
     StoredWeights weights = new StoredWeights.Saved(checkpoint, quantized);
@@ -121,12 +118,8 @@ public record ModelFolder(
     }
     if (tokenizer != null && !tokenizer.fits(config.vocabulary())) {
       throw new CheckpointException(
-          "the tokenizer has "
-              + tokenizer.vocabularySize()
-              + " tokens but the model of "
-              + path
-              + " has a vocabulary of "
-              + config.vocabulary());
+          "the tokenizer has %s tokens but the model of %s has a vocabulary of %s",
+          tokenizer.vocabularySize(), path, config.vocabulary());
     }
     return new ModelFolder(path, weights, config, files, tokenizer, false);
   }
@@ -177,10 +170,8 @@ public record ModelFolder(
   public Tokenizer tokenizer() {
     if (tokenizer == null) {
       throw new CheckpointException(
-          path
-              + " has no "
-              + (isGguf(path) ? "tokenizer that can be read" : TokenizerFiles.TOKENIZER)
-              + ", without which it can neither read nor write text");
+          "%s has no %s, without which it can neither read nor write text",
+          path, isGguf(path) ? "tokenizer that can be read" : TokenizerFiles.TOKENIZER);
     }
     return tokenizer;
   }

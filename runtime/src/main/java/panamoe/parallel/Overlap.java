@@ -1,5 +1,7 @@
 package panamoe.parallel;
 
+import panamoe.io.Require;
+
 /**
  * How a rank overlaps the exchange of rows with computing.
  *
@@ -14,8 +16,6 @@ public record Overlap(boolean beside, int parts) {
   public static final Overlap NONE = new Overlap(false, 1);
 
   public Overlap {
-    if (parts < 1) {
-      throw new IllegalArgumentException("rows travel in " + parts + " parts, expected 1 or more");
-    }
+    Require.that(parts >= 1, "rows travel in %s parts, expected 1 or more", parts);
   }
 }

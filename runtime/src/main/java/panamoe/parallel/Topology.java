@@ -1,5 +1,7 @@
 package panamoe.parallel;
 
+import panamoe.io.Require;
+
 /**
  * How the ranks of a world share a model: {@code W = data x tensor}, and for each MoE layer {@code
  * W = expert-data x expert x slice} (DeepSpeed-MoE §4.1.3, §5.2).
@@ -149,8 +151,6 @@ public record Topology(int ranks, int expertDegree, int tensorDegree, int expert
   }
 
   private static void requirePositive(String name, int value) {
-    if (value < 1) {
-      throw new IllegalArgumentException(name + " is " + value + ", expected 1 or more");
-    }
+    Require.that(value >= 1, "%s is %s, expected 1 or more", name, value);
   }
 }

@@ -2,30 +2,21 @@ package panamoe.parallel;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.function.IntFunction;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import panamoe.io.Words;
 
-/** A topology as text: what each rank holds, and the groups by their names in messages. */
-public final class TopologyDrawing {
-  private final Topology topology;
-  private final int nodes;
-  private final List<Integer> experts;
-
-  /**
-   * @param nodes of the ranks, equally many on each, in order
-   * @param experts of each layer, 0 for a dense one
-   */
-  public TopologyDrawing(Topology topology, int nodes, List<Integer> experts) {
-    this.topology = topology;
-    this.nodes = nodes;
-    this.experts = experts;
-  }
-
+/**
+ * A topology as text: what each rank holds, and the groups by their names in messages.
+ *
+ * @param nodes of the ranks, equally many on each, in order
+ * @param experts of each layer, 0 for a dense one
+ */
+public record TopologyDrawing(Topology topology, int nodes, List<Integer> experts) {
   @Override
   public String toString() {
     List<List<String>> table = new ArrayList<>();
@@ -76,8 +67,7 @@ public final class TopologyDrawing {
   }
 
   private String headline() {
-    return String.format(
-        Locale.ROOT,
+    return Words.of(
         "%d ranks = %d data x %d tensor%s%n%n",
         topology.ranks(),
         topology.dataDegree(),
@@ -117,10 +107,10 @@ public final class TopologyDrawing {
   }
 
   private static String line(List<String> row, int width) {
-    return String.format(Locale.ROOT, "%-24s", row.getFirst())
+    return Words.of("%-24s", row.getFirst())
         + row.stream()
             .skip(1)
-            .map(cell -> String.format(Locale.ROOT, " %" + (width + 1) + "s", cell))
+            .map(cell -> Words.of(" %" + (width + 1) + "s", cell))
             .collect(Collectors.joining())
         + "\n";
   }
@@ -136,12 +126,11 @@ public final class TopologyDrawing {
     if (byFirst.get(0).size() == 1) {
       return;
     }
-    text.append(String.format(Locale.ROOT, "%-14s %s%n", kind, purpose));
+    text.append(Words.of("%-14s %s%n", kind, purpose));
     byFirst.forEach(
         (first, ranks) ->
             text.append(
-                String.format(
-                    Locale.ROOT,
+                Words.of(
                     "  %-18s %s%n",
                     nameOf.apply(first),
                     ranks.stream().map(String::valueOf).collect(Collectors.joining(" ")))));

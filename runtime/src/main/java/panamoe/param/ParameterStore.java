@@ -12,6 +12,7 @@ import java.util.function.Predicate;
 import java.util.zip.CRC32C;
 import panamoe.backend.Backend;
 import panamoe.comm.Communicator;
+import panamoe.io.Require;
 import panamoe.op.Gradient;
 import panamoe.op.Tape;
 import panamoe.parallel.Ranks;
@@ -113,9 +114,8 @@ public final class ParameterStore implements AutoCloseable {
       Parameter.Share share,
       long... shape) {
     Parameter parameter = new Parameter(name, part, role, initialization, share, shape);
-    if (parameters.putIfAbsent(name, parameter) != null) {
-      throw new IllegalArgumentException("two parameters are called " + name);
-    }
+    Require.that(
+        parameters.putIfAbsent(name, parameter) == null, "two parameters are called %s", name);
     return parameter;
   }
 

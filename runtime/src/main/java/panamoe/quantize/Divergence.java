@@ -9,6 +9,7 @@ import panamoe.backend.Backend;
 import panamoe.data.TokenWindows;
 import panamoe.data.TrainingData;
 import panamoe.eval.TextScore;
+import panamoe.io.Require;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Sequences;
 import panamoe.op.NotFinite;
@@ -87,10 +88,8 @@ public record Divergence(TextScore before, TextScore after, double nats) {
         progress.accept((double) Math.min(all, first + atOnce) / all);
       }
     }
-    if (bytes == 0) {
-      throw new IllegalArgumentException(
-          "the held-out text is too short: no byte of it follows its first token");
-    }
+    Require.that(
+        bytes != 0, "the held-out text is too short: no byte of it follows its first token");
     if (!Double.isFinite(sums.before + sums.after + sums.divergence)) {
       throw new NotFinite("");
     }

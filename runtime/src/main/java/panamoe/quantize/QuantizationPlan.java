@@ -4,11 +4,11 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.regex.Pattern;
 import panamoe.io.ConfigJson;
 import panamoe.io.Omittable;
+import panamoe.io.Require;
 import panamoe.model.ModelTensors.ExpertMatrix;
 
 /**
@@ -37,9 +37,7 @@ public record QuantizationPlan(List<Rule> rules) {
       if (names == null && layers == null && experts == null) {
         throw new IllegalArgumentException("it has none of names, layers and experts");
       }
-      if (to == null) {
-        throw new IllegalArgumentException("to is missing, the blocks that it asks for");
-      }
+      Require.that(to != null, "to is missing, the blocks that it asks for");
       requireRanges("layers", layers);
       requireRanges("experts", experts);
     }
@@ -111,9 +109,7 @@ public record QuantizationPlan(List<Rule> rules) {
    */
   public static QuantizationPlan read(Path file) {
     QuantizationPlan plan = ConfigJson.read(file, QuantizationPlan.class);
-    if (plan.rules.isEmpty()) {
-      throw new IllegalArgumentException(file + " has no rules");
-    }
+    Require.that(!plan.rules.isEmpty(), "%s has no rules", file);
     return plan;
   }
 
@@ -129,22 +125,14 @@ public record QuantizationPlan(List<Rule> rules) {
       Rule rule = rules.get(i);
       List<ExpertMatrix> named = new ArrayList<>(matrices);
       named.removeIf(matrix -> !rule.names(matrix));
-      if (named.isEmpty()) {
-        throw new IllegalArgumentException(
-            "rule " + (i + 1) + " of the plan names no expert's matrix of the model");
-      }
+      Require.that(
+          !named.isEmpty(), "rule %s of the plan names no expert's matrix of the model", i + 1);
       for (ExpertMatrix matrix : named) {
         Integer before = ruled.put(matrix, i);
         if (before != null && rules.get(before).to() != rule.to()) {
-          throw new IllegalArgumentException(
-              String.format(
-                  Locale.ROOT,
-                  "rules %d and %d of the plan contradict each other: %s is to be %s and %s",
-                  before + 1,
-                  i + 1,
-                  matrix.name(),
-                  rules.get(before).to(),
-                  rule.to()));
+          throw Require.refusal(
+              "rules %d and %d of the plan contradict each other: %s is to be %s and %s",
+              before + 1, i + 1, matrix.name(), rules.get(before).to(), rule.to());
         }
       }
     }

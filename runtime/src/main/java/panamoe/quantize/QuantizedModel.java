@@ -23,6 +23,7 @@ import panamoe.checkpoint.CheckpointFolder;
 import panamoe.checkpoint.TensorFiles;
 import panamoe.checkpoint.rows.RowSource;
 import panamoe.io.ConfigJson;
+import panamoe.io.Require;
 import panamoe.model.ModelTensors;
 import panamoe.model.ModelTensors.ExpertMatrix;
 import panamoe.open.ModelFolder;
@@ -67,13 +68,10 @@ public record QuantizedModel(
     Map<String, DType> already = new TreeMap<>(source.weights().blocks(source.config()));
     if (!already.isEmpty()) {
       Map.Entry<String, DType> first = already.entrySet().iterator().next();
-      throw new IllegalArgumentException(
-          source.path()
-              + " is in blocks already, "
-              + first.getKey()
-              + " in "
-              + first.getValue()
-              + ": rounding it again would add errors; begin with the model that it was made of");
+      throw Require.refusal(
+          "%s is in blocks already, %s in %s: rounding it again would add errors; begin with"
+              + " the model that it was made of",
+          source.path(), first.getKey(), first.getValue());
     }
     Map<ExpertMatrix, BlockFormat> wanted = plan.of(matrices, everywhere);
     if (wanted.entrySet().stream()

@@ -1,6 +1,6 @@
 package panamoe.runtimekernel;
 
-import java.util.Locale;
+import panamoe.io.Words;
 
 /**
  * A user's activation: two CUDA C++ expressions of a float {@code x}.
@@ -25,12 +25,9 @@ public record ActivationExpression(String function, String derivative) {
   }
 
   private static String function(String name, String title, String expression) {
-    return String.format(
-        Locale.ROOT,
+    return Words.of(
         "__device__ __forceinline__ float %s(float x) {\n  return (\n#line 1 \"%s\"\n%s\n  );\n}\n",
-        name,
-        title,
-        expression);
+        name, title, expression);
   }
 
   private static void requireText(String name, String expression) {

@@ -18,15 +18,11 @@ import panamoe.io.UserCache;
  * holds the image after its SHA-256; a damaged file counts as missing. Files are written
  * atomically, so several processes may share a cache. If the cache cannot be written, kernels are
  * compiled again. Thread-safe.
+ *
+ * @param folder null: no cache
  */
-final class KernelCache {
+record KernelCache(Path folder) {
   private static final int DIGEST_BYTES = 32;
-
-  private final Path folder; // null: no cache
-
-  KernelCache(Path folder) {
-    this.folder = folder;
-  }
 
   /** The cache in PANAMOE_CACHE, or else in {@code panamoe/kernels} of the user's cache folder. */
   static KernelCache ofUser() {

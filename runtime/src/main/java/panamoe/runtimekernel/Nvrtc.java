@@ -9,6 +9,7 @@ import jcuda.nvrtc.JNvrtc;
 import jcuda.nvrtc.nvrtcProgram;
 import jcuda.nvrtc.nvrtcResult;
 import panamoe.bindings.NvrtcLibrary;
+import panamoe.io.Require;
 
 /**
  * NVIDIA's run-time compiler, called through JCuda. Needs neither a card nor a driver. Thread-safe.
@@ -82,13 +83,9 @@ public final class Nvrtc {
             .reduce((_, last) -> last)
             .orElseThrow(
                 () ->
-                    new IllegalArgumentException(
-                        "NVRTC "
-                            + version
-                            + " compiles for sm_"
-                            + architectures.getFirst()
-                            + " and newer, not for "
-                            + device));
+                    Require.refusal(
+                        "NVRTC %s compiles for sm_%s and newer, not for %s",
+                        version, architectures.getFirst(), device));
     return newest == wanted ? device : "compute_" + newest;
   }
 

@@ -4,21 +4,15 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.util.Locale;
 import java.util.Optional;
+import panamoe.io.Words;
 
 /**
  * A folder of kernels that were compiled before, for machines without NVRTC. A file is named by the
  * SHA-256 of source and options. Thread-safe.
  */
-final class ReadyKernels implements KernelImages {
+record ReadyKernels(Path folder) implements KernelImages {
   static final String VARIABLE = "PANAMOE_READY_KERNELS";
-
-  private final Path folder;
-
-  ReadyKernels(Path folder) {
-    this.folder = folder;
-  }
 
   /** The folder that PANAMOE_READY_KERNELS names; empty if it is not set. */
   static Optional<KernelImages> named() {
@@ -52,13 +46,9 @@ final class ReadyKernels implements KernelImages {
       }
     }
     throw new UnsatisfiedLinkError(
-        String.format(
-            Locale.ROOT,
+        Words.of(
             "%s, which %s names, has no image of %s for %s: unset it to have the kernel compiled",
-            folder,
-            VARIABLE,
-            kernel.source().file(),
-            target));
+            folder, VARIABLE, kernel.source().file(), target));
   }
 
   private Path file(RuntimeKernel kernel, String target) {

@@ -6,6 +6,7 @@ import panamoe.backend.Activation;
 import panamoe.backend.GateSettings.QueueOrder;
 import panamoe.backend.GateSettings.Score;
 import panamoe.backend.abi.KernelDescription;
+import panamoe.io.Require;
 import panamoe.tensor.DType;
 
 /** A kernel to compile at run time, and the case it is compiled for. */
@@ -23,8 +24,8 @@ public sealed interface RuntimeKernel {
   record Gate(int experts, int topK, Score score, QueueOrder order, boolean chosen)
       implements RuntimeKernel {
     public Gate {
-      require("experts", experts, 1, 1024);
-      require("topK", topK, 1, Math.min(experts, 16));
+      Require.between("experts", experts, 1, 1024);
+      Require.between("topK", topK, 1, Math.min(experts, 16));
     }
 
     @Override
@@ -67,7 +68,7 @@ public sealed interface RuntimeKernel {
         Map.of(DType.FLOAT32, "float", DType.BFLOAT16, "bfloat16");
 
     public Expert {
-      require("inner", inner, 8, 1 << 24);
+      Require.between("inner", inner, 8, 1 << 24);
       if (inner % 8 != 0) {
         throw new IllegalArgumentException("inner is " + inner + ", expected a multiple of 8");
       }
@@ -76,11 +77,9 @@ public sealed interface RuntimeKernel {
             "activation is " + activation + ", whose parameters no run-time kernel takes");
       }
       if (activation.equals(Activation.CUSTOM) != (custom != null)) {
-        throw new IllegalArgumentException(
-            "activation is "
-                + activation
-                + (custom == null ? ", without" : ", with")
-                + " an expression; expressions belong to CUSTOM");
+        throw Require.refusal(
+            "activation is %s%s an expression; expressions belong to CUSTOM",
+            activation, custom == null ? ", without" : ", with");
       }
       for (DType type : List.of(x, weights, y)) {
         if (!type.isFloating()) {
@@ -119,13 +118,6 @@ public sealed interface RuntimeKernel {
     @Override
     public KernelSource source() {
       return KernelSource.of("activation", expression.header(), List.of());
-    }
-  }
-
-  private static void require(String name, int value, int low, int high) {
-    if (value < low || value > high) {
-      throw new IllegalArgumentException(
-          name + " is " + value + ", expected " + low + " to " + high);
     }
   }
 }

@@ -2,6 +2,7 @@ package panamoe.tensor;
 
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import panamoe.io.Require;
 
 /**
  * A contiguous row-major array on one device, or a packed GEMM operand.
@@ -284,14 +285,9 @@ public final class Tensor implements HostElements {
     long count = count(shape);
     long row = shape.length == 0 ? 1 : shape[shape.length - 1];
     if (row % dtype.blockElements() != 0) {
-      throw new IllegalArgumentException(
-          "rows of shape "
-              + Arrays.toString(shape)
-              + " are no whole blocks of "
-              + dtype.blockElements()
-              + ", as "
-              + dtype
-              + " holds");
+      throw Require.refusal(
+          "rows of shape %s are no whole blocks of %s, as %s holds",
+          Arrays.toString(shape), dtype.blockElements(), dtype);
     }
     return multiply(count / dtype.blockElements(), dtype.blockBytes(), shape);
   }

@@ -7,6 +7,7 @@ import java.util.Arrays;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
+import panamoe.io.Require;
 
 /**
  * Owns tensors: closing the scope frees all its tensors that were not released before.
@@ -74,13 +75,8 @@ public final class TensorScope implements AutoCloseable {
           "a heap segment cannot be wrapped; allocate it from an Arena");
     }
     if (segment.byteSize() < bytes) {
-      throw new IllegalArgumentException(
-          "the segment has "
-              + segment.byteSize()
-              + " bytes, "
-              + dtype
-              + " of this shape needs "
-              + bytes);
+      throw Require.refusal(
+          "the segment has %s bytes, %s of this shape needs %s", segment.byteSize(), dtype, bytes);
     }
     int alignment = Tensor.alignment(dtype);
     if (segment.address() % alignment != 0) {

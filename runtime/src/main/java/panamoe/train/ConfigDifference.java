@@ -7,6 +7,7 @@ import java.util.Objects;
 import java.util.Set;
 import java.util.stream.Collectors;
 import panamoe.io.ConfigJson;
+import panamoe.io.Words;
 
 /** The differences between two configurations, in words. */
 public final class ConfigDifference {
@@ -22,11 +23,9 @@ public final class ConfigDifference {
         .filter(name -> !Objects.equals(old.get(name), today.get(name)))
         .map(
             name ->
-                name
-                    + " was "
-                    + old.getOrDefault(name, "missing")
-                    + ", is "
-                    + today.getOrDefault(name, "missing"))
+                Words.of(
+                    "%s was %s, is %s",
+                    name, old.getOrDefault(name, "missing"), today.getOrDefault(name, "missing")))
         .collect(Collectors.joining("; "));
   }
 }

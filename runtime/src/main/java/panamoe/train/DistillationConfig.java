@@ -2,6 +2,7 @@ package panamoe.train;
 
 import java.util.List;
 import panamoe.io.Omittable;
+import panamoe.io.Require;
 import panamoe.model.KeptLayers;
 
 /**
@@ -35,9 +36,7 @@ public record DistillationConfig(
    */
   public record Stage(Fall fall, double until) {
     public Stage {
-      if (fall == null) {
-        throw new IllegalArgumentException("fall is null, expected STOP, LINEAR or COSINE");
-      }
+      Require.that(fall != null, "fall is null, expected STOP, LINEAR or COSINE");
       TrainConfig.require(until > 0 && until <= 1, "until", until, "more than 0, at most 1");
     }
 
@@ -62,9 +61,7 @@ public record DistillationConfig(
     TrainConfig.require(alpha >= 0 && alpha <= 1e6, "alpha", alpha, "0 to 1e6");
     TrainConfig.require(
         temperature >= 0.01 && temperature <= 100, "temperature", temperature, "0.01 to 100");
-    if (stage == null) {
-      throw new IllegalArgumentException("stage is null, expected an object");
-    }
+    Require.that(stage != null, "stage is null, expected an object");
     layers = layers == null ? null : new KeptLayers(layers).layers();
   }
 

@@ -2,11 +2,11 @@ package panamoe.train;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.IntStream;
 import panamoe.backend.Backend;
+import panamoe.io.Words;
 import panamoe.parallel.Ranks;
 import panamoe.param.Parameter;
 import panamoe.tensor.DType;
@@ -92,13 +92,7 @@ final class GradientNorms {
       double to = Math.sqrt(ranks.world().allReduce(latest[layer]));
       if (from > 0 && to / from > largest) {
         largest = to / from;
-        most =
-            String.format(
-                Locale.ROOT,
-                "; the gradient grew most in layer %d, from %.4f to %.4f",
-                layer,
-                from,
-                to);
+        most = Words.of("; the gradient grew most in layer %d, from %.4f to %.4f", layer, from, to);
       }
     }
     return most;

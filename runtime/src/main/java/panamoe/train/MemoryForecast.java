@@ -3,11 +3,12 @@ package panamoe.train;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.LinkedHashMap;
-import java.util.Locale;
 import java.util.Map;
 import panamoe.config.ModelConfig;
 import panamoe.io.Count;
 import panamoe.io.Parts;
+import panamoe.io.Require;
+import panamoe.io.Words;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Cost;
 import panamoe.nn.Work;
@@ -118,20 +119,18 @@ public record MemoryForecast(
     double all = (double) total() * ranks;
     if (all > availableBytes) {
       double state = (double) (weights + gradients + moments + teacher) * ranks;
-      throw new IllegalArgumentException(
-          String.format(
-              Locale.ROOT,
-              "training%s takes %s of memory (%s for weights, gradients and moments%s, %s for activations), but %s are"
-                  + " free; %s",
-              ranks == 1 ? "" : " on " + ranks + " ranks",
-              Count.bytes(all),
-              Count.bytes(state),
-              teacher == 0 ? "" : " and a teacher",
-              Count.bytes(all - state),
-              Count.bytes(availableBytes),
-              state > availableBytes
-                  ? "choose a smaller model"
-                  : "a smaller batch, more microBatches or recompute take less"));
+      throw Require.refusal(
+          "training%s takes %s of memory (%s for weights, gradients and moments%s, %s for activations), but %s are"
+              + " free; %s",
+          ranks == 1 ? "" : " on " + ranks + " ranks",
+          Count.bytes(all),
+          Count.bytes(state),
+          teacher == 0 ? "" : " and a teacher",
+          Count.bytes(all - state),
+          Count.bytes(availableBytes),
+          state > availableBytes
+              ? "choose a smaller model"
+              : "a smaller batch, more microBatches or recompute take less");
     }
   }
 

@@ -147,11 +147,8 @@ public final class RunCheckpoints {
         || !step.canConvertToLong()
         || step.asLong() != checkpoint.step()) {
       throw new CheckpointException(
-          file
-              + " has "
-              + (step.isMissingNode() ? "no step" : "the step " + step)
-              + ", but the manifest beside it has "
-              + checkpoint.step());
+          "%s has %s, but the manifest beside it has %s",
+          file, step.isMissingNode() ? "no step" : "the step " + step, checkpoint.step());
     }
     JsonNode runningLoss = state.path("running_loss"); // absent before the first step
     try {

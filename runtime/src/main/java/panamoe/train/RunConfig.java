@@ -10,6 +10,7 @@ import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.io.ConfigJson;
 import panamoe.io.Omittable;
+import panamoe.io.Require;
 import panamoe.parallel.Topology;
 
 /**
@@ -33,20 +34,15 @@ public record RunConfig(
   }
 
   public RunConfig {
-    if (model == null || training == null) {
-      throw new IllegalArgumentException("a run needs both \"model\" and \"training\"");
-    }
-    if (model.head().bias()) {
-      throw new IllegalArgumentException(
-          "model.head.bias is true, but a head with a bias has no backward and cannot be trained");
-    }
-    if (training.sequence() > model.context()) {
-      throw new IllegalArgumentException(
-          "training.sequence is "
-              + training.sequence()
-              + ", more than model.context = "
-              + model.context());
-    }
+    Require.that(model != null && training != null, "a run needs both \"model\" and \"training\"");
+    Require.that(
+        !model.head().bias(),
+        "model.head.bias is true, but a head with a bias has no backward and cannot be trained");
+    Require.that(
+        training.sequence() <= model.context(),
+        "training.sequence is %s, more than model.context = %s",
+        training.sequence(),
+        model.context());
   }
 
   /** Whether a teacher is asked in step {@code step} (from 0) or later. */
@@ -90,10 +86,8 @@ public record RunConfig(
   }
 
   private static void requireDivides(int count, String things, int ranks, String among) {
-    if (count % ranks != 0) {
-      throw new IllegalArgumentException(
-          count + " " + things + " do not divide among " + ranks + " " + among);
-    }
+    Require.that(
+        count % ranks == 0, "%s %s do not divide among %s %s", count, things, ranks, among);
   }
 
   /**

@@ -15,6 +15,7 @@ import java.util.stream.Stream;
 import panamoe.data.Tokenizer;
 import panamoe.io.ConfigJson;
 import panamoe.io.PlainFolder;
+import panamoe.io.Require;
 import panamoe.open.ModelFolder;
 import panamoe.open.TokenizerFiles;
 
@@ -133,10 +134,8 @@ public final class RunFolder implements AutoCloseable {
 
   /** Opens the folder of a run to resume. */
   public static RunFolder open(Path path) throws IOException {
-    if (!requirePlain(path).has(CONFIG)) {
-      throw new IllegalArgumentException(
-          "there is no run to resume in " + path + ": it has no " + CONFIG);
-    }
+    Require.that(
+        requirePlain(path).has(CONFIG), "there is no run to resume in %s: it has no %s", path, CONFIG);
     // Before a file is written: it may be a released or a quantized model, or damaged.
     config(path);
     return locked(path, false);

@@ -2,6 +2,7 @@ package panamoe.train;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import panamoe.io.Require;
 import panamoe.open.ModelFolder;
 
 /**
@@ -37,12 +38,10 @@ public record TeacherRecord(String path, String sha256) {
                   + "; if it was moved, name its new place by distill --resume --teacher");
     }
     ModelFolder teacher = ModelFolder.open(place);
-    if (!teacher.checkpoint().sha256().equals(sha256)) {
-      throw new IllegalArgumentException(
-          "the teacher in "
-              + teacher.checkpoint().directory()
-              + " is another checkpoint than the one that the run learns from");
-    }
+    Require.that(
+        teacher.checkpoint().sha256().equals(sha256),
+        "the teacher in %s is another checkpoint than the one that the run learns from",
+        teacher.checkpoint().directory());
     return teacher;
   }
 }

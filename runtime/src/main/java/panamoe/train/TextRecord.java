@@ -7,6 +7,7 @@ import java.util.Objects;
 import java.util.Optional;
 import panamoe.io.ConfigJson;
 import panamoe.io.Omittable;
+import panamoe.io.Require;
 import panamoe.open.ModelFolder;
 import panamoe.open.StoredWeights;
 
@@ -25,9 +26,7 @@ public record TextRecord(
       throw new IllegalArgumentException(
           "languages is " + languages + ", expected an array of language codes");
     }
-    if (sha256 == null) {
-      throw new IllegalArgumentException("sha256 is missing");
-    }
+    Require.that(sha256 != null, "sha256 is missing");
     languages = List.copyOf(languages);
   }
 

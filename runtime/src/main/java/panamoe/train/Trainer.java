@@ -3,11 +3,12 @@ package panamoe.train;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.util.List;
-import java.util.Locale;
 import java.util.OptionalDouble;
 import panamoe.backend.Backend;
 import panamoe.comm.Communicator;
 import panamoe.data.TokenSequences;
+import panamoe.io.Require;
+import panamoe.io.Words;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Sequences;
 import panamoe.op.ComputeEvent;
@@ -103,13 +104,11 @@ public final class Trainer {
     this.balancing = new BiasBalancing(model);
     this.meter = new LoadMeter(backend);
     config.requireFits(ranks.topology());
-    if (data.length() != config.training().sequence()) {
-      throw new IllegalArgumentException(
-          "the data has sequences of "
-              + data.length()
-              + " tokens, the config asks for "
-              + config.training().sequence());
-    }
+    Require.that(
+        data.length() == config.training().sequence(),
+        "the data has sequences of %s tokens, the config asks for %s",
+        data.length(),
+        config.training().sequence());
   }
 
   /** The number of steps done. */
@@ -264,14 +263,9 @@ public final class Trainer {
     }
     if (step >= SPIKE_FIRST_STEP && loss > runningLoss + config.training().spike()) {
       throw new TrainingFailure(
-          String.format(
-              Locale.ROOT,
+          Words.of(
               "step %d: the loss jumped to %.4f from a running mean of %.4f (more than spike = %s)%s",
-              step + 1,
-              loss,
-              runningLoss,
-              config.training().spike(),
-              optimizer.norms().growth()));
+              step + 1, loss, runningLoss, config.training().spike(), optimizer.norms().growth()));
     }
   }
 

@@ -19,7 +19,6 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorMemory;
 import panamoe.tensor.TensorScope;
-import panamoe.testkit.Sample;
 
 /**
  * The contract of every {@link Communicator}, for all transports. Each rank checks its result
@@ -208,24 +207,15 @@ public abstract class CommunicatorContract {
   }
 
   @Test
-  void aBroadcastGivesTheRootsTensorAndBytes() {
+  void aBroadcastGivesTheRootsBytes() {
     for (int ranks : new int[] {1, 2, 3, 8}) {
       run(
           ranks,
           world -> {
-            try (TensorScope scope = TensorScope.confined(memory())) {
-              for (int root = 0; root < ranks; root++) {
-                for (DType dtype : Sample.ELEMENTS) {
-                  Tensor tensor = scope.allocate(dtype, 5, 7);
-                  fill(tensor, world.rank());
-                  world.broadcast(tensor, root);
-                  assertBits(values(dtype, root, 35), tensor);
-                }
-                byte[] bytes = new byte[root * 100];
-                new Random(root).nextBytes(bytes);
-                assertArrayEquals(
-                    bytes, world.broadcast(world.rank() == root ? bytes : null, root));
-              }
+            for (int root = 0; root < ranks; root++) {
+              byte[] bytes = new byte[root * 100];
+              new Random(root).nextBytes(bytes);
+              assertArrayEquals(bytes, world.broadcast(world.rank() == root ? bytes : null, root));
             }
           });
     }
@@ -312,7 +302,7 @@ public abstract class CommunicatorContract {
                 "3 entries for 2 ranks",
                 () -> world.allToAll(floats, two, floats, new long[] {1, 1, 1}));
             refused("only FLOAT32 and BFLOAT16", () -> world.allReduce(ints));
-            refused("root 2", () -> world.broadcast(floats, 2));
+            refused("root 2", () -> world.broadcast(new byte[3], 2));
             refused("3 numbers", () -> world.allToAll(new long[3]));
           }
           world.barrier();

@@ -20,6 +20,7 @@ import panamoe.engine.GenerationRequest;
 import panamoe.engine.schedule.Engine;
 import panamoe.engine.schedule.ModelRunner;
 import panamoe.io.RegularFile;
+import panamoe.io.Require;
 import panamoe.model.LanguageModel;
 import panamoe.open.ModelFolder;
 
@@ -209,14 +210,11 @@ public final class MoeModel implements AutoCloseable {
     return lifetime.use(
         () -> {
           int count = Argument.notNull("tokens", tokens).length;
-          if (count == 0 || count > context()) {
-            throw new IllegalArgumentException(
-                "there are "
-                    + count
-                    + " tokens, expected 1 to "
-                    + context()
-                    + ", the model's context");
-          }
+          Require.that(
+              count != 0 && count <= context(),
+              "there are %s tokens, expected 1 to %s, the model's context",
+              count,
+              context());
           return ModelRunner.nextLogits(backend, origin.weights().get(), tokens);
         });
   }

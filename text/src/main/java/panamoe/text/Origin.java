@@ -9,6 +9,7 @@ import panamoe.config.ModelConfig;
 import panamoe.conversation.ChatFormat;
 import panamoe.data.Tokenizer;
 import panamoe.engine.EngineConfig;
+import panamoe.io.Require;
 import panamoe.model.LanguageModel;
 import panamoe.open.FolderChat;
 import panamoe.open.InferenceSettings;
@@ -61,21 +62,18 @@ record Origin(
 
   private static void requireWrites(LanguageModel model, Tokenizer tokenizer) {
     ModelConfig config = model.config();
-    if (!tokenizer.fits(config.vocabulary())) {
-      throw new IllegalArgumentException(
-          "the tokenizer has "
-              + tokenizer.vocabularySize()
-              + " tokens but the model has a vocabulary of "
-              + config.vocabulary());
-    }
+    Require.that(
+        tokenizer.fits(config.vocabulary()),
+        "the tokenizer has %s tokens but the model has a vocabulary of %s",
+        tokenizer.vocabularySize(),
+        config.vocabulary());
     if (!config.withGates(GateConfig::withoutDropping).equals(config)) {
       throw new IllegalArgumentException(
           "the model drops tokens beyond its experts' capacity, so that a text would depend on its"
               + " neighbours: save the model and open it, which leaves that out");
     }
-    if (model.parameters().ranks().world().size() > 1) {
-      throw new IllegalArgumentException(
-          "several ranks hold the model: save it, and open it on one");
-    }
+    Require.that(
+        model.parameters().ranks().world().size() <= 1,
+        "several ranks hold the model: save it, and open it on one");
   }
 }

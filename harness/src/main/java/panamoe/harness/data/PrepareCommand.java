@@ -4,7 +4,6 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
-import java.util.Locale;
 import java.util.concurrent.Callable;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.JsonTokenizer;
@@ -15,6 +14,7 @@ import panamoe.harness.train.Text;
 import panamoe.harness.train.TextSource;
 import panamoe.io.Count;
 import panamoe.io.RegularFile;
+import panamoe.io.Words;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -81,13 +81,13 @@ public final class PrepareCommand implements Callable<Integer> {
               .put("bytes_per_token", content.tokenBytes()));
       return;
     }
-    print.printf(
-        Locale.ROOT,
-        "%s: %s to train on and %s to validate on, of %s of text; %d bytes a token%n",
-        out,
-        Count.of(content.trainingTokens(), "token"),
-        Count.of(content.validationTokens(), "token"),
-        Count.of(content.textBytes(), "byte"),
-        content.tokenBytes());
+    print.println(
+        Words.of(
+            "%s: %s to train on and %s to validate on, of %s of text; %d bytes a token",
+            out,
+            Count.of(content.trainingTokens(), "token"),
+            Count.of(content.validationTokens(), "token"),
+            Count.of(content.textBytes(), "byte"),
+            content.tokenBytes()));
   }
 }

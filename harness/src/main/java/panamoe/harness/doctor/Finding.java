@@ -1,7 +1,7 @@
 package panamoe.harness.doctor;
 
-import java.util.Locale;
 import java.util.Optional;
+import panamoe.io.Words;
 import picocli.CommandLine.Help.Ansi;
 
 /**
@@ -45,12 +45,7 @@ record Finding(String topic, String found, boolean required, String advice) {
   String describe(Ansi terminal) {
     String mark = fatal() ? "@|red !!|@" : found == null ? "@|yellow --|@" : "@|green ok|@";
     String line =
-        String.format(
-            Locale.ROOT,
-            "%s  %-16s %s",
-            terminal.string(mark),
-            topic,
-            found == null ? "not found" : found);
+        Words.of("%s  %-16s %s", terminal.string(mark), topic, found == null ? "not found" : found);
     return advice == null ? line : line + System.lineSeparator() + " ".repeat(21) + "-> " + advice;
   }
 }

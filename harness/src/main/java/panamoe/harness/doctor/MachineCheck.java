@@ -3,13 +3,13 @@ package panamoe.harness.doctor;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import panamoe.bindings.NvrtcLibrary;
 import panamoe.io.Count;
+import panamoe.io.Words;
 
 /**
  * Checks the processor, the memory, the JDK, and the programs that Panamoe builds with or can use.
@@ -59,9 +59,7 @@ final class MachineCheck {
           "memory", Optional.empty(), "the kernel does not say in /proc/meminfo");
     }
     return Finding.fact(
-        "memory",
-        String.format(
-            Locale.ROOT, "%.1f GiB, %.1f GiB available", gibibytes(total), gibibytes(available)));
+        "memory", Words.of("%.1f GiB, %.1f GiB available", gibibytes(total), gibibytes(available)));
   }
 
   private static double gibibytes(Optional<String> kibibytes) {

@@ -3,13 +3,13 @@ package panamoe.harness.doctor;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 import panamoe.backend.abi.DeviceInfo;
 import panamoe.backend.abi.NativeBackend;
 import panamoe.bindings.Moe;
 import panamoe.bindings.NativeException;
 import panamoe.bindings.NativeLibrary;
+import panamoe.io.Words;
 
 /** Loads the native library and lists its backends' devices. */
 final class NativeCheck {
@@ -25,11 +25,7 @@ final class NativeCheck {
               "native library", Optional.empty(), reason + "; ./panamoe build makes it"));
     }
     String library =
-        String.format(
-            Locale.ROOT,
-            "%s, ABI version %d",
-            NativeLibrary.file().orElseThrow(),
-            Moe.moe_abi_version());
+        Words.of("%s, ABI version %d", NativeLibrary.file().orElseThrow(), Moe.moe_abi_version());
     try (NativeBackend cpu = NativeBackend.open("cpu", 0)) {
       return List.of(
           Finding.needed("native library", Optional.of(library), null),
@@ -43,8 +39,7 @@ final class NativeCheck {
       DeviceInfo info = cuda.deviceInfo();
       return Finding.fact(
           "CUDA backend",
-          String.format(
-              Locale.ROOT,
+          Words.of(
               "%s, %s, %d multiprocessors, %.1f of %.1f GB free",
               info.name(),
               info.target(),
@@ -71,8 +66,7 @@ final class NativeCheck {
   private static Finding simd(DeviceInfo info) {
     return Finding.fact(
         "SIMD",
-        String.format(
-            Locale.ROOT,
+        Words.of(
             "target %s, %d-bit vectors, bfloat16 products %s",
             info.target(),
             8 * info.vectorBytes(),

@@ -38,7 +38,6 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -223,7 +222,8 @@ public final class EditCommand implements Subcommand {
       return reshaping.megatron(megatron.get(), tokenizer);
     }
     if (tokenizer != null) {
-      throw usage("--tokenizer goes with Megatron-DeepSpeed's files only, a run has its own");
+      throw shared.usage(
+          "--tokenizer goes with Megatron-DeepSpeed's files only, a run has its own");
     }
     return reshaping.own(model);
   }
@@ -234,20 +234,18 @@ public final class EditCommand implements Subcommand {
             .filter(Objects::nonNull)
             .count();
     if (operations != 1) {
-      throw usage(
+      throw shared.usage(
           "give one of --drop-layers, --upcycle, --pyramid, --merge-experts, --prune-experts and --reshape");
     }
     if (upcycle == null && (moeLayers != null || topK != null)) {
-      throw usage("--moe-layers and --top-k go with --upcycle only");
+      throw shared.usage("--moe-layers and --top-k go with --upcycle only");
     }
     if (!reshape && (files != null || tokenizer != null)) {
-      throw usage("--files and --tokenizer go with --reshape only");
+      throw shared.usage("--files and --tokenizer go with --reshape only");
     }
-    if (reshape && text != null) {
-      throw usage("--reshape measures nothing and takes no --text");
-    }
+    shared.require(!reshape || text == null, "--reshape measures nothing and takes no --text");
     if (upcycle == null && pyramid == null && noise != null) {
-      throw usage("--noise goes with --upcycle and --pyramid only");
+      throw shared.usage("--noise goes with --upcycle and --pyramid only");
     }
   }
 
@@ -301,9 +299,5 @@ public final class EditCommand implements Subcommand {
     Map<Integer, long[]> loads = new TreeMap<>();
     meter.take(Alone.WORLD).forEach(load -> loads.put(load.layer(), load.counts()));
     return loads;
-  }
-
-  private ParameterException usage(String message) {
-    return new ParameterException(spec.commandLine(), message);
   }
 }

@@ -3,8 +3,8 @@ package panamoe.harness.edit;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
-import java.util.Locale;
 import panamoe.io.Count;
+import panamoe.io.Words;
 
 /**
  * A model before and after an edit.
@@ -31,26 +31,18 @@ record EditReport(
    * @param folder of the edited model
    */
   String toText(Path folder) {
-    return String.format(Locale.ROOT, "%-14s %16s %16s%n", "", "before", "after")
-        + String.format(
-            Locale.ROOT,
-            "%-14s %16.4f %16.4f%n",
-            "bits per byte",
-            before.bitsPerByte(),
-            after.bitsPerByte())
+    return Words.of("%-14s %16s %16s%n", "", "before", "after")
+        + Words.of(
+            "%-14s %16.4f %16.4f%n", "bits per byte", before.bitsPerByte(), after.bitsPerByte())
         + row("parameters", before.parameters(), after.parameters())
         + row("per token", before.activated(), after.activated())
         + row("bytes", before.bytes(), after.bytes())
-        + String.format(
-            Locale.ROOT,
+        + Words.of(
             "experts by layer: %s, then %s%nmeasured on %s of the validation text%nwritten: %s",
-            before.experts(),
-            after.experts(),
-            Count.of(tokens, "token"),
-            folder);
+            before.experts(), after.experts(), Count.of(tokens, "token"), folder);
   }
 
   private static String row(String name, long before, long after) {
-    return String.format(Locale.ROOT, "%-14s %,16d %,16d%n", name, before, after);
+    return Words.of("%-14s %,16d %,16d%n", name, before, after);
   }
 }

@@ -6,7 +6,6 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
-import java.util.Locale;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.Shards;
@@ -17,6 +16,8 @@ import panamoe.harness.SharedOptions;
 import panamoe.harness.train.Presets;
 import panamoe.harness.train.RunPlace;
 import panamoe.harness.train.RunTokenizer;
+import panamoe.harness.train.TextRecord;
+import panamoe.io.Words;
 import panamoe.model.ModelTensors;
 import panamoe.open.ModelFolder;
 import panamoe.tensor.DType;
@@ -54,8 +55,7 @@ record Reshaping(Path out, int files, SharedOptions shared, PrintWriter err) {
     }
 
     String toText(Path folder) {
-      return String.format(
-          Locale.ROOT,
+      return Words.of(
           "parameters     %,16d%nbytes          %,16d%nfiles          %,16d%nexperts by layer: %s%nwritten: %s",
           parameters(),
           parameters() * DType.FLOAT32.bytes(),

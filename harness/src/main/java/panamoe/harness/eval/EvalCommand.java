@@ -26,6 +26,7 @@ import panamoe.harness.Subcommand;
 import panamoe.harness.WeightPrecision;
 import panamoe.harness.train.Text;
 import panamoe.io.Count;
+import panamoe.io.Words;
 import panamoe.model.LanguageModel;
 import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
@@ -33,7 +34,6 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -91,7 +91,7 @@ public final class EvalCommand implements Subcommand {
   @Override
   public Integer call() {
     if (tasks != null && (text != null || window != null)) {
-      throw usage("--tasks does not go with --text and --window");
+      throw shared.usage("--tasks does not go with --text and --window");
     }
     ModelFolder folder = ModelFolder.open(model);
     folder.config().requireLoss();
@@ -142,7 +142,8 @@ public final class EvalCommand implements Subcommand {
     int context = folder.config().context();
     int length = window == null ? context : window;
     if (length < 1 || length > context) {
-      throw usage("--window is " + length + ", expected 1 to the model's context of " + context);
+      throw shared.usage(
+          "--window is " + length + ", expected 1 to the model's context of " + context);
     }
     String name;
     Tokens tokens;
@@ -181,21 +182,20 @@ public final class EvalCommand implements Subcommand {
       out.println(json);
       return;
     }
-    out.printf(
-        Locale.ROOT,
-        "text: %s%n%.4f bits per byte; per token %.4f nats, perplexity %.3f; %s, %s, in windows of %d%n",
-        name,
-        score.bitsPerByte(),
-        score.natsPerToken(),
-        score.perplexity(),
-        Count.of(score.tokens(), "token"),
-        Count.of(score.bytes(), "byte"),
-        length);
+    out.println(
+        Words.of(
+            "text: %s%n%.4f bits per byte; per token %.4f nats, perplexity %.3f; %s, %s, in windows of %d",
+            name,
+            score.bitsPerByte(),
+            score.natsPerToken(),
+            score.perplexity(),
+            Count.of(score.tokens(), "token"),
+            Count.of(score.bytes(), "byte"),
+            length));
     if (asTrained != null) {
-      out.printf(
-          Locale.ROOT,
-          "%+.2f %% bits per byte%n",
-          100 * (score.bitsPerByte() / asTrained.bitsPerByte() - 1));
+      out.println(
+          Words.of(
+              "%+.2f %% bits per byte", 100 * (score.bitsPerByte() / asTrained.bitsPerByte() - 1)));
     }
     asTrained = score;
   }
@@ -226,13 +226,13 @@ public final class EvalCommand implements Subcommand {
       out.println(json);
       return;
     }
-    out.printf(
-        Locale.ROOT,
-        "%s: %s%s; log-likelihood of the right answer %.4f nats%n",
-        name,
-        words(score.plain()),
-        score.perByte() == null ? "" : "; per byte " + words(score.perByte()),
-        score.logLikelihood());
+    out.println(
+        Words.of(
+            "%s: %s%s; log-likelihood of the right answer %.4f nats",
+            name,
+            words(score.plain()),
+            score.perByte() == null ? "" : "; per byte " + words(score.perByte()),
+            score.logLikelihood()));
   }
 
   private static void put(ObjectNode json, String prefix, Accuracy accuracy) {
@@ -242,17 +242,12 @@ public final class EvalCommand implements Subcommand {
   }
 
   private static String words(Accuracy accuracy) {
-    return String.format(
-        Locale.ROOT,
+    return Words.of(
         "%d of %d right, %.1f %% (95 %%: %.1f to %.1f %%)",
         accuracy.correct(),
         accuracy.tasks(),
         100 * accuracy.fraction(),
         100 * accuracy.low(),
         100 * accuracy.high());
-  }
-
-  private ParameterException usage(String message) {
-    return new ParameterException(spec.commandLine(), message);
   }
 }

@@ -22,6 +22,7 @@ import panamoe.harness.PartBar;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.Subcommand;
 import panamoe.io.WholeOrNothing;
+import panamoe.io.Words;
 import panamoe.model.family.ExportedModel;
 import panamoe.model.family.ReleasedModel;
 import panamoe.open.ModelFolder;
@@ -30,7 +31,6 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -111,10 +111,11 @@ public final class ExportCommand implements Subcommand {
   @Override
   public Integer call() throws IOException {
     if (to == Format.GGUF && !ModelFolder.isGguf(out)) {
-      throw usage("--to gguf writes a file: --out must end in .gguf");
+      throw shared.usage("--to gguf writes a file: --out must end in .gguf");
     }
     if (to == Format.HF && dtype != null && dtype != Type.F32 && dtype != Type.BF16) {
-      throw usage("--dtype " + lower(dtype) + " is of GGUF; a Hugging Face folder has f32 or bf16");
+      throw shared.usage(
+          "--dtype " + lower(dtype) + " is of GGUF; a Hugging Face folder has f32 or bf16");
     }
     try {
       WholeOrNothing.requireFree(out);
@@ -128,7 +129,7 @@ public final class ExportCommand implements Subcommand {
       ObjectNode json = JsonNodeFactory.instance.objectNode();
       words.println(json.put("path", out.toString()).put("bytes", bytes));
     } else {
-      words.printf(Locale.ROOT, "%,d bytes of weights in %s%n", bytes, out);
+      words.println(Words.of("%,d bytes of weights in %s", bytes, out));
     }
     return 0;
   }
@@ -196,9 +197,5 @@ public final class ExportCommand implements Subcommand {
 
   private static String lower(Enum<?> choice) {
     return choice.name().toLowerCase(Locale.ROOT);
-  }
-
-  private ParameterException usage(String message) {
-    return new ParameterException(spec.commandLine(), message);
   }
 }

@@ -25,6 +25,7 @@ import panamoe.harness.ranks.EngineRun;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
 import panamoe.io.Count;
+import panamoe.io.Words;
 import panamoe.open.ModelFolder;
 import panamoe.parallel.Ranks;
 import panamoe.runtimekernel.RuntimeKernels;
@@ -183,14 +184,14 @@ public final class GenerateCommand implements Subcommand {
       out.flush(); // the text is complete before messages follow
       spec.commandLine()
           .getErr()
-          .printf(
-              Locale.ROOT,
-              "%s in %.2f s (%.0f tokens/s) after a prompt of %d in %.3f s%n",
-              Count.of(result.tokens(), "token"),
-              result.times().decodeSeconds(),
-              result.tokens() / Math.max(1e-9, result.times().decodeSeconds()),
-              result.promptTokens(),
-              result.times().prefillSeconds());
+          .println(
+              Words.of(
+                  "%s in %.2f s (%.0f tokens/s) after a prompt of %d in %.3f s",
+                  Count.of(result.tokens(), "token"),
+                  result.times().decodeSeconds(),
+                  result.tokens() / Math.max(1e-9, result.times().decodeSeconds()),
+                  result.promptTokens(),
+                  result.times().prefillSeconds()));
       if (moeStats) {
         spec.commandLine().getErr().print(RouteTable.of(result.routes()));
         spec.commandLine().getErr().flush();

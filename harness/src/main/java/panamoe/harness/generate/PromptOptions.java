@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import panamoe.data.Utf8;
 import panamoe.harness.help.OptionGroup;
+import panamoe.io.Require;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -52,9 +53,7 @@ final class PromptOptions implements OptionGroup {
     }
     boolean standard = file.equals(STANDARD_INPUT);
     Path name = standard ? Path.of("the standard input") : file;
-    if (Files.isDirectory(file)) {
-      throw new IllegalArgumentException(file + " is a folder, expected a file with the prompt");
-    }
+    Require.that(!Files.isDirectory(file), "%s is a folder, expected a file with the prompt", file);
     try (InputStream input = standard ? System.in : Files.newInputStream(file)) {
       byte[] bytes = input.readNBytes(MOST_BYTES + 1);
       if (bytes.length > MOST_BYTES) {

@@ -3,9 +3,9 @@ package panamoe.harness.generate;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Arrays;
-import java.util.Locale;
 import panamoe.engine.routes.RouteStatistics;
 import panamoe.io.Count;
+import panamoe.io.Words;
 
 /** Which experts the rows of a text chose, as a table for each MoE layer. */
 final class RouteTable {
@@ -18,8 +18,7 @@ final class RouteTable {
     StringBuilder table = new StringBuilder();
     for (RouteStatistics.Layer layer : routes.layers()) {
       table.append(
-          String.format(
-              Locale.ROOT,
+          Words.of(
               "layer %d: %s, %d for each token; entropy %.2f of %.2f bits%n",
               layer.layer(),
               Count.of(layer.experts(), "expert"),
@@ -31,8 +30,7 @@ final class RouteTable {
         long tokens = layer.tokens()[expert];
         String bar = "#".repeat(Math.toIntExact(BAR * tokens / Math.max(1, most)));
         table.append(
-            String.format(
-                Locale.ROOT,
+            Words.of(
                 "%6d %8d %5.1f %%  weight %.3f%s%n",
                 expert,
                 tokens,

@@ -1,13 +1,13 @@
 package panamoe.harness.help;
 
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import panamoe.harness.help.Footer.Blank;
 import panamoe.harness.help.Footer.Example;
 import panamoe.harness.help.Footer.Prose;
+import panamoe.io.Words;
 import picocli.CommandLine.Help;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
@@ -31,7 +31,7 @@ public final class CommandHelp extends Help {
 
   @Override
   public String synopsis(int headingLength) {
-    return String.format(Locale.ROOT, "%s%n", synopsis(commandSpec()));
+    return Words.of("%s%n", synopsis(commandSpec()));
   }
 
   /** What a command needs; all else is "[OPTIONS]". */
@@ -65,7 +65,7 @@ public final class CommandHelp extends Help {
     groups.forEach(
         (heading, options) -> {
           if (!heading.isEmpty() && groups.size() > 2) {
-            text.append(String.format(Locale.ROOT, "%n%s:%n", heading));
+            text.append(Words.of("%n%s:%n", heading));
           }
           text.append(
               optionListExcludingGroups(
@@ -106,7 +106,7 @@ public final class CommandHelp extends Help {
                           Lines.command("  " + command, width).stream(),
                           Lines.broken(remark, REMARK, REMARK, width).stream());
                 })
-        .map(line -> String.format(Locale.ROOT, "%s%n", line))
+        .map(line -> Words.of("%s%n", line))
         .collect(Collectors.joining());
   }
 }

@@ -9,6 +9,7 @@ import java.util.stream.Collectors;
 import panamoe.harness.help.Footer.Blank;
 import panamoe.harness.help.Footer.Example;
 import panamoe.harness.help.Footer.Prose;
+import panamoe.io.Words;
 import picocli.CommandLine;
 import picocli.CommandLine.Model.ArgGroupSpec;
 import picocli.CommandLine.Model.CommandSpec;
@@ -43,12 +44,9 @@ public final class ManualPage {
     String[] description = command.usageMessage().description();
     // A date is read as it stands.
     line(
-        String.format(
-            Locale.ROOT,
+        Words.of(
             ".TH \"%s\" \"1\" \"%s\" \"%s\" \"Panamoe\"",
-            escape(name(command).toUpperCase(Locale.ROOT)),
-            date,
-            escape(version)));
+            escape(name(command).toUpperCase(Locale.ROOT)), date, escape(version)));
     page.append(".ad l\n"); // justified lines would have wide gaps between words
     section("NAME");
     line(escape(name(command)) + " \\- " + escape(firstSentence(description)));
@@ -104,8 +102,7 @@ public final class ManualPage {
           options.forEach(this::option);
         });
     for (ArgGroupSpec group : command.argGroups()) {
-      subsection(
-          group.heading() == null ? "" : String.format(Locale.ROOT, group.heading()).strip());
+      subsection(group.heading() == null ? "" : Words.of(group.heading()).strip());
       group.allOptionsNested().forEach(this::option);
     }
   }

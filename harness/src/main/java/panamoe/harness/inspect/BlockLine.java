@@ -14,6 +14,7 @@ import panamoe.config.MoeConfig;
 import panamoe.config.Rotary;
 import panamoe.config.RotaryScaling;
 import panamoe.io.Count;
+import panamoe.io.Words;
 
 /** What stands in a block, in one line; what is usual, such as a causal mask, is not said. */
 final class BlockLine {
@@ -40,12 +41,9 @@ final class BlockLine {
     GroupedQueryConfig.Heads heads = attention.heads();
     AttentionConfig.Scores scores = attention.scores();
     parts.add(
-        Count.of(heads.query(), "head")
-            + " of "
-            + heads.size()
-            + " ("
-            + heads.keyValue()
-            + " key/value)");
+        Words.of(
+            "%s of %s (%s key/value)",
+            Count.of(heads.query(), "head"), heads.size(), heads.keyValue()));
     if (scores.mask() == Mask.FULL) {
       parts.add("full mask");
     }
@@ -71,14 +69,13 @@ final class BlockLine {
     LatentAttentionConfig.Heads heads = attention.heads();
     LatentAttentionConfig.Ranks ranks = attention.ranks();
     parts.add(
-        Count.of(heads.count(), "head")
-            + " of "
-            + attention.querySize()
-            + " (values "
-            + heads.value()
-            + ") over latents of "
-            + ranks.keyValue()
-            + (ranks.query() == null ? "" : ", queries of " + ranks.query()));
+        Words.of(
+            "%s of %s (values %s) over latents of %s%s",
+            Count.of(heads.count(), "head"),
+            attention.querySize(),
+            heads.value(),
+            ranks.keyValue(),
+            ranks.query() == null ? "" : ", queries of " + ranks.query()));
     scale(attention.scale(), parts);
     parts.add(rotary(attention.rotary(), attention.querySize()));
   }
@@ -90,8 +87,7 @@ final class BlockLine {
   }
 
   private static String rotary(Rotary rotary, int headSize) {
-    return String.format(
-        Locale.ROOT,
+    return Words.of(
         "rotary %,.0f%s%s%s",
         rotary.base(),
         rotary.size() == headSize ? "" : " on " + rotary.size() + " dimensions",

@@ -5,10 +5,10 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Locale;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import panamoe.io.Count;
+import panamoe.io.Words;
 import panamoe.open.ExpertHeat;
 
 /** How often rows chose each expert, a line for each MoE layer. */
@@ -32,8 +32,7 @@ final class HeatTable {
     for (long taken = 0; 2 * taken < routes; half++) {
       taken += tokens[hottest.get(half)];
     }
-    return String.format(
-        Locale.ROOT,
+    return Words.of(
         "layer %d: %s, half of them to %d of %d experts; most to %s",
         layer.layer(),
         Count.of(routes, "route"),
@@ -41,7 +40,7 @@ final class HeatTable {
         tokens.length,
         hottest.stream()
             .limit(HOTTEST)
-            .map(e -> String.format(Locale.ROOT, "%d (%.1f %%)", e, 100.0 * tokens[e] / routes))
+            .map(e -> Words.of("%d (%.1f %%)", e, 100.0 * tokens[e] / routes))
             .collect(Collectors.joining(", ")));
   }
 

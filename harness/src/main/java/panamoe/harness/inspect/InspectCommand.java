@@ -7,13 +7,13 @@ import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.Locale;
 import java.util.TreeMap;
 import panamoe.checkpoint.HuggingFaceFolder;
 import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.TensorFiles;
 import panamoe.harness.Quantization;
 import panamoe.harness.Subcommand;
+import panamoe.io.Words;
 import panamoe.open.ExpertHeat;
 import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
@@ -89,33 +89,21 @@ public final class InspectCommand implements Subcommand {
   public Integer call() {
     HuggingFaceFolder.refusePickle(path);
     boolean config = Files.isRegularFile(path) && !ModelFolder.isGguf(path);
-    if (config && verify) {
-      throw new ParameterException(
-          spec.commandLine(), "--verify is for a checkpoint, and " + path + " is a config");
-    }
-    if (quantize != null && !memory) {
-      throw new ParameterException(spec.commandLine(), "--quantize goes with --memory");
-    }
-    if (config && quantize == Quantization.STORED) {
-      throw new ParameterException(
-          spec.commandLine(),
-          "--quantize stored is for files of weights, and " + path + " is a config");
-    }
-    if (kept != null && !heat) {
-      throw new ParameterException(spec.commandLine(), "--expert-cache goes with --heat");
-    }
+    require(!config || !verify, "--verify is for a checkpoint, and " + path + " is a config");
+    require(quantize == null || memory, "--quantize goes with --memory");
+    require(
+        !config || quantize != Quantization.STORED,
+        "--quantize stored is for files of weights, and " + path + " is a config");
+    require(kept == null || heat, "--expert-cache goes with --heat");
     if (heat) {
-      if (config || memory || verify || tensors) {
-        throw new ParameterException(
-            spec.commandLine(), "--heat is for a folder with weights, and goes alone");
-      }
+      require(
+          !config && !memory && !verify && !tensors,
+          "--heat is for a folder with weights, and goes alone");
       return ModelFolder.read(path, this::printHeat);
     }
     if (tensors) {
-      if (config || memory || verify) {
-        throw new ParameterException(
-            spec.commandLine(), "--tensors is for a folder with weights, and goes alone");
-      }
+      require(
+          !config && !memory && !verify, "--tensors is for a folder with weights, and goes alone");
       return ModelFolder.read(path, this::printTensors);
     }
     ModelTable table = config ? ModelTable.ofConfig(path) : ModelTable.ofCheckpoint(path, verify);
@@ -129,17 +117,20 @@ public final class InspectCommand implements Subcommand {
       out.print(table.memoryText(quantize));
     }
     if (verify) {
-      out.printf(Locale.ROOT, "all files agree with the manifest%n");
+      out.println("all files agree with the manifest");
     }
     return 0;
   }
 
+  private void require(boolean holds, String sentence) {
+    if (!holds) {
+      throw new ParameterException(spec.commandLine(), sentence);
+    }
+  }
+
   private int printHeat(ModelFolder folder) {
     Path place = kept == null ? InferenceSettings.usersExperts(System.getenv()) : kept;
-    if (place == null) {
-      throw new ParameterException(
-          spec.commandLine(), "there is no cache folder: name one with --expert-cache");
-    }
+    require(place != null, "there is no cache folder: name one with --expert-cache");
     PrintWriter out = spec.commandLine().getOut();
     for (ExpertHeat.Layer layer : new ExpertHeat(place, folder).layers()) {
       out.println(json ? HeatTable.json(layer) : HeatTable.line(layer));
@@ -160,8 +151,7 @@ public final class InspectCommand implements Subcommand {
           Arrays.stream(tensor.shape()).forEach(shapeNode::add);
           out.println(node.put("file", file));
         } else {
-          out.printf(
-              Locale.ROOT, "%-60s %-8s %-20s %s%n", tensor.name(), tensor.type(), shape, file);
+          out.println(Words.of("%-60s %-8s %-20s %s", tensor.name(), tensor.type(), shape, file));
         }
       }
     }

@@ -15,6 +15,7 @@ import panamoe.config.ModelConfig;
 import panamoe.harness.Quantization;
 import panamoe.io.Count;
 import panamoe.io.Parts;
+import panamoe.io.Words;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Cost;
 import panamoe.nn.Work;
@@ -199,7 +200,7 @@ public record ModelTable(
   }
 
   private static String block(BlockConfig block, long parameters) {
-    return String.format(Locale.ROOT, "%s: %,d parameters", BlockLine.of(block), parameters);
+    return Words.of("%s: %,d parameters", BlockLine.of(block), parameters);
   }
 
   private void row(StringBuilder text, String part, long count) {
@@ -207,7 +208,7 @@ public record ModelTable(
   }
 
   private static void line(StringBuilder text, String format, Object... values) {
-    text.append(String.format(Locale.ROOT, format + "%n", values));
+    text.append(Words.of(format + "%n", values));
   }
 
   ObjectNode toJson(boolean withMemory, Quantization quantize) {

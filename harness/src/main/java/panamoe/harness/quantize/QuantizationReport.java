@@ -9,6 +9,7 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
 import panamoe.io.Count;
+import panamoe.io.Words;
 import panamoe.model.ModelTensors;
 import panamoe.model.ModelTensors.ExpertMatrix;
 import panamoe.quantize.Divergence;
@@ -145,6 +146,6 @@ record QuantizationReport(
   }
 
   private static void line(StringBuilder text, String format, Object... values) {
-    text.append(String.format(Locale.ROOT, format + "%n", values));
+    text.append(Words.of(format + "%n", values));
   }
 }

@@ -21,6 +21,7 @@ import panamoe.harness.SharedOptions;
 import panamoe.harness.Subcommand;
 import panamoe.harness.train.Text;
 import panamoe.io.ConfigJson;
+import panamoe.io.Require;
 import panamoe.io.StrictJson;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
@@ -42,7 +43,6 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -142,12 +142,8 @@ public final class QuantizeCommand implements Subcommand {
 
   @Override
   public Integer call() {
-    if (to == null && plan == null) {
-      throw usage("give --to, --plan, or both");
-    }
-    if (measure < 0) {
-      throw usage("--measure is " + measure + ", expected 0 or more");
-    }
+    shared.require(to != null || plan != null, "give --to, --plan, or both");
+    shared.require(measure >= 0, "--measure is %s, expected 0 or more", measure);
     if (Files.exists(out, LinkOption.NOFOLLOW_LINKS)) {
       throw new IllegalArgumentException(out + " exists already; --out is a new folder");
     }
@@ -161,19 +157,14 @@ public final class QuantizeCommand implements Subcommand {
     Text read = text == null ? Text.of(folder, spec) : Text.read(text);
     TokenWindows training = windows(folder, read, Corpus.Part.TRAINING, calibrate);
     if (training.count() < 2) {
-      throw new IllegalArgumentException(
-          read.source()
-              + " is too short to calibrate on: expected at least "
-              + (training.length() + 2)
-              + " tokens in its training part");
+      throw Require.refusal(
+          "%s is too short to calibrate on: expected at least %s tokens in its training part",
+          read.source(), training.length() + 2);
     }
     if (calibrate < training.length()) {
-      throw usage(
-          "--calibrate is "
-              + calibrate
-              + ", expected at least "
-              + training.length()
-              + ", a window of the text");
+      throw shared.usage(
+          "--calibrate is %s, expected at least %s, a window of the text",
+          calibrate, training.length());
     }
     TokenWindows held =
         measure == 0 ? null : windows(folder, read, Corpus.Part.VALIDATION, measure);
@@ -201,7 +192,7 @@ public final class QuantizeCommand implements Subcommand {
       TokenWindows held) {
     try (Backend backend = shared.open()) {
       if (!backend.onHost()) {
-        throw usage("models are quantized on a CPU; add --device cpu");
+        throw shared.usage("models are quantized on a CPU; add --device cpu");
       }
       InferenceSettings whole = InferenceSettings.of(WeightTypes.of(dtype.dtype()));
       try (LanguageModel source =
@@ -279,9 +270,5 @@ public final class QuantizeCommand implements Subcommand {
     try (PartBar bar = PartBar.onStandardError(work)) {
       return body.apply(bar);
     }
-  }
-
-  private ParameterException usage(String message) {
-    return new ParameterException(spec.commandLine(), message);
   }
 }

@@ -16,6 +16,7 @@ import panamoe.harness.OutputPlace;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.help.OptionGroup;
 import panamoe.io.Count;
+import panamoe.io.Words;
 import panamoe.parallel.Overlap;
 import panamoe.parallel.Topology;
 import picocli.CommandLine.Model.CommandSpec;
@@ -133,12 +134,7 @@ public final class RankOptions implements OptionGroup {
       })
   private void setParts(int parts) {
     if (parts < 0 || parts > MOST_PARTS) {
-      throw usage(
-          String.format(
-              Locale.ROOT,
-              "Invalid value for option '--overlap': %d is not in 0..%d",
-              parts,
-              MOST_PARTS));
+      throw usage("Invalid value for option '--overlap': %d is not in 0..%d", parts, MOST_PARTS);
     }
     this.parts = parts;
   }
@@ -183,9 +179,8 @@ public final class RankOptions implements OptionGroup {
   public Topology topology() {
     if (count != null && (!oneProcess() || cards() && LauncherVariables.amongOthers())) {
       throw usage(
-          "--ranks is for threads; "
-              + (overTcp() ? LauncherVariables.RANKS : "-n of mpirun or srun")
-              + " says how many processes");
+          "--ranks is for threads; %s says how many processes",
+          overTcp() ? LauncherVariables.RANKS : "-n of mpirun or srun");
     }
     if (oneProcess() && LauncherVariables.amongOthers()) {
       throw usage(
@@ -202,10 +197,8 @@ public final class RankOptions implements OptionGroup {
     }
     if (sliceExperts && expertSlices != null && expertSlices != tensorDegree) {
       throw usage(
-          "--slice-experts means --expert-slices "
-              + tensorDegree
-              + ", the tensor degree, but --expert-slices is "
-              + expertSlices);
+          "--slice-experts means --expert-slices %s, the tensor degree, but --expert-slices is %s",
+          tensorDegree, expertSlices);
     }
     int ranks = !oneProcess() ? LauncherVariables.size().orElse(1) : count == null ? 1 : count;
     requireNodes(ranks);
@@ -231,10 +224,7 @@ public final class RankOptions implements OptionGroup {
     }
     if (nodes() < 1 || ranks % nodes() != 0) {
       throw usage(
-          "--nodes is "
-              + nodes
-              + ", but must be 1 or more and divide the "
-              + Count.of(ranks, "rank"));
+          "--nodes is %s, but must be 1 or more and divide the %s", nodes, Count.of(ranks, "rank"));
     }
   }
 
@@ -373,8 +363,8 @@ public final class RankOptions implements OptionGroup {
     return wanted == 0 ? Overlap.NONE : new Overlap(true, wanted);
   }
 
-  private ParameterException usage(String message) {
-    return new ParameterException(command.commandLine(), message);
+  private ParameterException usage(String pattern, Object... values) {
+    return new ParameterException(command.commandLine(), Words.of(pattern, values));
   }
 
   @Override

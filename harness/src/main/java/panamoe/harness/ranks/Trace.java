@@ -22,7 +22,7 @@ import panamoe.io.WholeOrNothing;
  * one lane for computing and one for exchanges. Its source are the flight-recorder events {@code
  * panamoe.Compute} and {@code panamoe.Exchange}; the event's thread name gives the rank.
  */
-final class Trace implements AutoCloseable {
+record Trace(Recording recording) implements AutoCloseable {
   private static final Pattern THREAD = Pattern.compile("rank (\\d+)( .*)?");
   private static final JsonMapper JSON = new JsonMapper();
 
@@ -30,12 +30,6 @@ final class Trace implements AutoCloseable {
   private enum Lane {
     COMPUTE,
     EXCHANGE
-  }
-
-  private final Recording recording;
-
-  private Trace(Recording recording) {
-    this.recording = recording;
   }
 
   /** Starts recording the ranks of this process. */

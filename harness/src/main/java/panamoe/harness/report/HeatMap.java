@@ -1,9 +1,9 @@
 package panamoe.harness.report;
 
 import java.util.List;
-import java.util.Locale;
 import java.util.stream.IntStream;
 import panamoe.harness.report.Svg.Anchor;
+import panamoe.io.Words;
 
 /**
  * A grid of coloured cells: neutral at the even share, one colour above it, another below, and one
@@ -115,8 +115,7 @@ record HeatMap(String title, Side rows, Side columns, double[][] values) {
       for (int column = 0; column < columns.names().size(); column++) {
         double value = values[row][column];
         String hint =
-            String.format(
-                Locale.ROOT,
+            Words.of(
                 "%s %s, %s %s: %s",
                 rows.title(),
                 rows.names().get(row),
@@ -153,9 +152,7 @@ record HeatMap(String title, Side rows, Side columns, double[][] values) {
   }
 
   private static String inWords(double value) {
-    return value == 0
-        ? "no tokens"
-        : String.format(Locale.ROOT, "%.2f times the even share", value);
+    return value == 0 ? "no tokens" : Words.of("%.2f times the even share", value);
   }
 
   private static String style(double value) {

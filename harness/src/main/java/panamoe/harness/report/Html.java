@@ -4,6 +4,7 @@ import java.util.List;
 import java.util.function.IntPredicate;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import panamoe.io.Words;
 
 /** Builds HTML. Every argument is plain text, which is escaped here, unless it says otherwise. */
 public final class Html {
@@ -59,11 +60,9 @@ public final class Html {
 
   /** HTML that scrolls by itself where it is wider than the window. */
   private static String wide(String label, String content) {
-    return "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\""
-        + escape(label)
-        + "\">"
-        + content
-        + "</div>";
+    return Words.of(
+        "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"%s\">%s</div>",
+        escape(label), content);
   }
 
   static String escape(String text) {

@@ -3,11 +3,11 @@ package panamoe.harness.report;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import panamoe.harness.report.Svg.Anchor;
+import panamoe.io.Words;
 
 /**
  * Curves of non-negative values in one chart with a legend.
@@ -119,16 +119,14 @@ public record LineChart(
   }
 
   private String hint(double x, double y) {
-    return xTitle
-        + String.format(Locale.ROOT, x == Math.rint(x) ? " %.0f" : " %.3f", x)
-        + String.format(Locale.ROOT, ": %.4f", y);
+    return xTitle + Words.of(x == Math.rint(x) ? " %.0f" : " %.3f", x) + Words.of(": %.4f", y);
   }
 
   /** A number of five digits, as scripts read it. */
   private static String plain(double value) {
     return value == Math.rint(value) && Math.abs(value) < 1e15
         ? Long.toString((long) value)
-        : String.format(Locale.ROOT, "%.4e", value);
+        : Words.of("%.4e", value);
   }
 
   private double greatest(Function<Curve, double[]> values) {

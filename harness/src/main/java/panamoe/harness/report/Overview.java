@@ -2,13 +2,13 @@ package panamoe.harness.report;
 
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collectors;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.io.Count;
+import panamoe.io.Words;
 import panamoe.train.TrainedBy;
 
 /**
@@ -20,12 +20,7 @@ record Overview(RunDirectory run, long parameters) {
   String title() {
     ModelConfig model = run.config().model();
     String layers = Count.of(model.layers(), "layer");
-    return String.format(
-        Locale.ROOT,
-        "Panamoe: %s, %s, hidden size %d",
-        architecture(model),
-        layers,
-        model.hidden());
+    return Words.of("Panamoe: %s, %s, hidden size %d", architecture(model), layers, model.hidden());
   }
 
   private static String architecture(ModelConfig model) {
@@ -46,8 +41,7 @@ record Overview(RunDirectory run, long parameters) {
   String lead() {
     StringBuilder sentence = new StringBuilder();
     sentence.append(
-        String.format(
-            Locale.ENGLISH,
+        Words.of(
             "In %s%s, this %s of %s parameters has read %s",
             duration(run.trainingSeconds()),
             machine().map(machine -> " (" + machine + ")").orElse(""),
@@ -58,14 +52,10 @@ record Overview(RunDirectory run, long parameters) {
     bits.ifPresentOrElse(
         value ->
             sentence.append(
-                String.format(
-                    Locale.ENGLISH,
-                    " and needs %.3f bits for a byte of text that it has not seen.",
-                    value)),
+                Words.of(" and needs %.3f bits for a byte of text that it has not seen.", value)),
         () ->
             sentence.append(
-                String.format(
-                    Locale.ENGLISH,
+                Words.of(
                     " and needs %.3f bits for a byte of them.",
                     run.steps().getLast().bitsPerByte())));
     return "<p class=\"lead\">" + Html.escape(sentence.toString()) + "</p>\n";
@@ -93,7 +83,7 @@ record Overview(RunDirectory run, long parameters) {
     if (all < 3600) {
       return Count.of(Math.round(all / 60.0), "minute");
     }
-    return String.format(Locale.ENGLISH, "%,d h %02d min", all / 3600, all % 3600 / 60);
+    return Words.of("%,d h %02d min", all / 3600, all % 3600 / 60);
   }
 
   /** The numbers, as HTML. */

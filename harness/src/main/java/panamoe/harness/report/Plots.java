@@ -3,12 +3,12 @@ package panamoe.harness.report;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.IntStream;
 import panamoe.harness.report.LineChart.Curve;
 import panamoe.harness.report.Routing.RoutedLayer;
 import panamoe.harness.report.StepRecord.LayerRecord;
+import panamoe.io.Words;
 import panamoe.train.DistillationConfig;
 
 /** Draws the plots of a run. */
@@ -142,8 +142,7 @@ final class Plots {
                       HeatMap.rows("expert", indices(experts)),
                       HeatMap.Side.counting("step", columns, last),
                       heat);
-              return new Plot(
-                  String.format(Locale.ROOT, "layer-%d-load", layer), caption, map.draw(caption));
+              return new Plot(Words.of("layer-%d-load", layer), caption, map.draw(caption));
             })
         .toList();
   }
@@ -154,11 +153,9 @@ final class Plots {
         .map(
             layer -> {
               String caption =
-                  String.format(
-                      Locale.ROOT,
+                  Words.of(
                       "The part of each language's tokens that each expert of layer %d takes; the even share is %.1f\u00a0%%.",
-                      layer.layer(),
-                      100.0 / layer.experts());
+                      layer.layer(), 100.0 / layer.experts());
               HeatMap map =
                   new HeatMap(
                       "Languages and experts, layer " + layer.layer(),
@@ -166,9 +163,7 @@ final class Plots {
                       HeatMap.columns("expert", indices(layer.experts())),
                       shares(layer));
               return new Plot(
-                  String.format(Locale.ROOT, "layer-%d-languages", layer.layer()),
-                  caption,
-                  map.draw(caption));
+                  Words.of("layer-%d-languages", layer.layer()), caption, map.draw(caption));
             })
         .toList();
   }

@@ -14,6 +14,7 @@ import panamoe.harness.report.Routing.RoutedLayer;
 import panamoe.harness.report.StepRecord.LayerRecord;
 import panamoe.harness.report.Table.Column;
 import panamoe.io.PlainFolder;
+import panamoe.io.Words;
 import panamoe.model.LanguageModel;
 import panamoe.param.Parameter;
 import panamoe.train.RunFolder;
@@ -122,10 +123,7 @@ public final class Report {
               .map(preference -> inWords(layer, preference))
               .toList();
       if (sentences.isEmpty()) {
-        sentences =
-            List.of(
-                String.format(
-                    Locale.ROOT, "Layer %d: no expert prefers a language.", layer.layer()));
+        sentences = List.of(Words.of("Layer %d: no expert prefers a language.", layer.layer()));
       }
       sentences.forEach(
           sentence -> html.append("<li>").append(Html.escape(sentence)).append("</li>\n"));
@@ -135,8 +133,7 @@ public final class Report {
 
   private static String inWords(RoutedLayer layer, Preference preference) {
     String language = Locale.of(preference.language()).getDisplayLanguage(Locale.ENGLISH);
-    return String.format(
-        Locale.ROOT,
+    return Words.of(
         "Layer %d, expert %d: %s of its tokens are %s, %s times that language's share of the text.",
         layer.layer(),
         preference.expert(),
@@ -187,6 +184,6 @@ public final class Report {
   }
 
   static String number(double value, int decimals) {
-    return String.format(Locale.ENGLISH, "%,." + decimals + "f", value);
+    return Words.of("%,." + decimals + "f", value);
   }
 }

@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Locale;
+import panamoe.io.Require;
 
 /**
  * The content of {@code routing.json}: tokens by language and expert.
@@ -43,13 +43,9 @@ record Routing(List<String> languages, List<RoutedLayer> layers) {
           layer.tokens().length == languages.size()
               && Arrays.stream(layer.tokens()).allMatch(row -> row.length == layer.experts());
       if (!fits) {
-        throw new IllegalArgumentException(
-            String.format(
-                Locale.ROOT,
-                "layer %d: tokens must be %d languages x %d experts",
-                layer.layer(),
-                languages.size(),
-                layer.experts()));
+        throw Require.refusal(
+            "layer %d: tokens must be %d languages x %d experts",
+            layer.layer(), languages.size(), layer.experts());
       }
     }
   }

@@ -13,6 +13,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import panamoe.io.PlainFolder;
+import panamoe.io.Require;
 import panamoe.train.History;
 import panamoe.train.RunConfig;
 import panamoe.train.RunFolder;
@@ -137,9 +138,7 @@ public record RunDirectory(
         steps.add(step);
       }
     }
-    if (steps.isEmpty()) {
-      throw new IllegalArgumentException(file + " is empty: no step was trained");
-    }
+    Require.that(!steps.isEmpty(), "%s is empty: no step was trained", file);
     return steps;
   }
 

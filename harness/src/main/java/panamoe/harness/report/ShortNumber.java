@@ -1,6 +1,6 @@
 package panamoe.harness.report;
 
-import java.util.Locale;
+import panamoe.io.Words;
 
 /** Large numbers in few digits: 16.8 M for 16,777,216. */
 final class ShortNumber {
@@ -20,7 +20,7 @@ final class ShortNumber {
   }
 
   static String of(double value, double unit, int decimals) {
-    String number = String.format(Locale.ENGLISH, "%,." + decimals + "f", value / unit);
+    String number = Words.of("%,." + decimals + "f", value / unit);
     return unit == 1 ? number : number + (unit == MILLION ? " M" : " B");
   }
 }

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.UncheckedIOException;
 import java.util.List;
+import panamoe.io.Require;
 
 /**
  * A text that a report shows: one that the model wrote or read.
@@ -19,9 +20,7 @@ public record ShownText(String language, String prompt, String text, TokenRoutes
    * @throws IllegalArgumentException without a prompt or a text
    */
   public ShownText {
-    if (prompt == null || text == null) {
-      throw new IllegalArgumentException("a shown text needs a prompt and a text");
-    }
+    Require.that(prompt != null && text != null, "a shown text needs a prompt and a text");
   }
 
   private static final JsonMapper JSON = JsonMapper.builder().build();

@@ -1,9 +1,9 @@
 package panamoe.harness.report;
 
 import java.util.List;
-import java.util.Locale;
 import java.util.stream.DoubleStream;
 import panamoe.harness.report.Svg.Anchor;
+import panamoe.io.Words;
 
 /**
  * Horizontal bars of parts that add up, with a legend.
@@ -74,7 +74,7 @@ public record StackedBars(String title, List<String> parts, List<Bar> bars, Stri
           axis.place(until) - axis.place(from),
           HEIGHT - 6.0,
           COLOURS.get(part),
-          String.format(Locale.ROOT, "%s: %.2f %s", parts.get(part), until - from, unit));
+          Words.of("%s: %.2f %s", parts.get(part), until - from, unit));
       from = until;
     }
   }

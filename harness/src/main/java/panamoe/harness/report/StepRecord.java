@@ -1,7 +1,7 @@
 package panamoe.harness.report;
 
 import java.util.List;
-import java.util.Locale;
+import panamoe.io.Require;
 
 /**
  * The values of one line of {@code metrics.jsonl} that the report needs.
@@ -24,9 +24,7 @@ public record StepRecord(
     List<LayerRecord> layers) {
 
   public StepRecord {
-    if (step < 1) {
-      throw new IllegalArgumentException("step is " + step + ", expected 1 or more");
-    }
+    Require.that(step >= 1, "step is %s, expected 1 or more", step);
     layers = layers == null ? List.of() : List.copyOf(layers);
   }
 
@@ -51,13 +49,8 @@ public record StepRecord(
     public LayerRecord {
       counts = counts == null ? List.of() : List.copyOf(counts);
       if (counts.size() != experts) {
-        throw new IllegalArgumentException(
-            String.format(
-                Locale.ROOT,
-                "layer %d has %d counts for %d experts",
-                layer,
-                counts.size(),
-                experts));
+        throw Require.refusal(
+            "layer %d has %d counts for %d experts", layer, counts.size(), experts);
       }
     }
   }

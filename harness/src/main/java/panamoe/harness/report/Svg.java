@@ -5,6 +5,7 @@ import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.util.Locale;
+import panamoe.io.Words;
 
 /**
  * An SVG builder, in user units with the origin at the top left. A shape's class selects its style
@@ -54,7 +55,7 @@ public final class Svg {
 
   /** Tells the page's script something about the drawing: {@code data-NAME}. */
   void tell(String name, String value) {
-    attributes.append(String.format(Locale.ROOT, " data-%s=\"%s\"", name, Html.escape(value)));
+    attributes.append(Words.of(" data-%s=\"%s\"", name, Html.escape(value)));
   }
 
   /** Shapes up to {@link #endWindow} are cut off at a rectangle. */
@@ -83,7 +84,7 @@ public final class Svg {
   void path(double[] x, double[] y, String style, String name, String values) {
     StringBuilder points = new StringBuilder();
     for (int i = 0; i < x.length; i++) {
-      points.append(String.format(Locale.ROOT, "%.1f,%.1f ", x[i], y[i]));
+      points.append(Words.of("%.1f,%.1f ", x[i], y[i]));
     }
     add(
         "<polyline class=\"%s\" points=\"%s\" data-name=\"%s\" data-values=\"%s\"/>",
@@ -129,20 +130,13 @@ public final class Svg {
   }
 
   private String element(String namespace, String style) {
-    return String.format(
-        Locale.ROOT,
+    return Words.of(
         "<svg%s class=\"plot\"%s viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">\n%s%s</svg>\n",
-        namespace,
-        attributes,
-        width,
-        height,
-        Html.escape(description),
-        style,
-        shapes);
+        namespace, attributes, width, height, Html.escape(description), style, shapes);
   }
 
   private void add(String format, Object... values) {
-    shapes.append(String.format(Locale.ROOT, format, values)).append('\n');
+    shapes.append(Words.of(format, values)).append('\n');
   }
 
   static String resource(String name) {

@@ -1,10 +1,10 @@
 package panamoe.harness.report;
 
 import java.util.List;
-import java.util.Locale;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import panamoe.io.Words;
 
 /** Rows under headings, for a terminal and for a page. */
 public record Table<R>(List<Column<R>> columns, List<R> rows) {
@@ -14,8 +14,7 @@ public record Table<R>(List<Column<R>> columns, List<R> rows) {
   public record Column<R>(String heading, boolean words, Function<R, String> cell) {
     /** Of numbers, by {@link String#format}. */
     public static <R> Column<R> of(String heading, String format, Function<R, Object> value) {
-      return new Column<>(
-          heading, false, row -> String.format(Locale.ROOT, format, value.apply(row)));
+      return new Column<>(heading, false, row -> Words.of(format, value.apply(row)));
     }
 
     public static <R> Column<R> ofWords(String heading, Function<R, String> words) {
@@ -23,7 +22,7 @@ public record Table<R>(List<Column<R>> columns, List<R> rows) {
     }
 
     private String text(String cell, int width) {
-      return String.format(Locale.ROOT, (words ? "%-" : "%") + width + "s", cell);
+      return Words.of((words ? "%-" : "%") + width + "s", cell);
     }
   }
 

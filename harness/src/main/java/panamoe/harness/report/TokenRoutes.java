@@ -1,7 +1,7 @@
 package panamoe.harness.report;
 
 import java.util.List;
-import java.util.Locale;
+import panamoe.io.Require;
 
 /**
  * Where the S tokens of a text were sent.
@@ -28,20 +28,13 @@ public record TokenRoutes(List<String> pieces, List<Integer> lengths, List<Layer
     layers = List.copyOf(layers);
     int tokens = lengths.stream().mapToInt(Integer::intValue).sum();
     if (lengths.size() != pieces.size()) {
-      throw new IllegalArgumentException(
-          String.format(
-              Locale.ROOT, "%d lengths of %d pieces of a text", lengths.size(), pieces.size()));
+      throw Require.refusal("%d lengths of %d pieces of a text", lengths.size(), pieces.size());
     }
     for (Layer layer : layers) {
       if (layer.expert().length != tokens || layer.weight().length != tokens) {
-        throw new IllegalArgumentException(
-            String.format(
-                Locale.ROOT,
-                "layer %d has experts of %d tokens and weights of %d, expected %d",
-                layer.layer(),
-                layer.expert().length,
-                layer.weight().length,
-                tokens));
+        throw Require.refusal(
+            "layer %d has experts of %d tokens and weights of %d, expected %d",
+            layer.layer(), layer.expert().length, layer.weight().length, tokens);
       }
     }
   }

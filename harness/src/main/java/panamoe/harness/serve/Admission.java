@@ -1,6 +1,6 @@
 package panamoe.harness.serve;
 
-import java.util.Locale;
+import panamoe.io.Words;
 
 /**
  * Decides whether a request may wait, so that nobody waits for longer than it takes to write a full
@@ -38,19 +38,17 @@ final class Admission {
     if (texts + request.texts() > bound) {
       throw overloaded(
           request.texts(),
-          Math.max(0, texts - limits.sequences())
-              + " texts wait, the server's bound is "
-              + limits.queuedRequests());
+          Words.of(
+              "%s texts wait, the server's bound is %s",
+              Math.max(0, texts - limits.sequences()), limits.queuedRequests()));
     }
     double wait = secondsPerText * (texts + request.texts() - limits.sequences());
     if (wait > limits.mostWait().toMillis() / 1e3) {
       throw overloaded(
           request.texts(),
-          String.format(
-              Locale.ROOT,
+          Words.of(
               "it would wait about %.1f s, the server's bound is %.1f s",
-              wait,
-              limits.mostWait().toMillis() / 1e3));
+              wait, limits.mostWait().toMillis() / 1e3));
     }
     if (tokens > 0 && tokens + request.promptTokens() > limits.queuedTokens()) {
       throw overloaded(

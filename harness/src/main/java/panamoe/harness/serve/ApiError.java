@@ -28,6 +28,10 @@ final class ApiError extends RuntimeException {
     this.headers = headers;
   }
 
+  private static ApiError of(int status, String message, String type, String code) {
+    return new ApiError(status, message, type, null, code, Map.of());
+  }
+
   int status() {
     return status;
   }
@@ -56,7 +60,7 @@ final class ApiError extends RuntimeException {
   }
 
   static ApiError tooLong(String message) {
-    return new ApiError(400, message, INVALID, null, "context_length_exceeded", Map.of());
+    return of(400, message, INVALID, "context_length_exceeded");
   }
 
   static ApiError unauthorized() {
@@ -72,32 +76,23 @@ final class ApiError extends RuntimeException {
   /** A request that HTTP's standard forbids, or whose head is too large. */
   static ApiError protocol(int status, String reason) {
     String message = "the request is wrong as HTTP: " + reason;
-    return new ApiError(status, message, INVALID, null, "invalid_http", Map.of());
+    return of(status, message, INVALID, "invalid_http");
   }
 
   /** A name under which a page of another site may have asked. */
   static ApiError foreignHost(String host) {
-    return new ApiError(
+    String message = "this server has no keys and does not answer to the name " + host;
+    return of(
         403,
-        "this server has no keys and does not answer to the name "
-            + host
-            + ": start it with --allowed-host "
-            + host,
+        message + ": start it with --allowed-host " + host,
         "permission_error",
-        null,
-        "foreign_host",
-        Map.of());
+        "foreign_host");
   }
 
   /** A browser asks for a page of another site. */
   static ApiError foreign(String origin) {
-    return new ApiError(
-        403,
-        "a page of " + origin + " may not use this server, which has no keys",
-        "permission_error",
-        null,
-        "foreign_page",
-        Map.of());
+    String message = "a page of " + origin + " may not use this server, which has no keys";
+    return of(403, message, "permission_error", "foreign_page");
   }
 
   static ApiError noModel(String asked, String served) {
@@ -111,7 +106,7 @@ final class ApiError extends RuntimeException {
   }
 
   static ApiError notFound(String path) {
-    return new ApiError(404, "there is no " + path, INVALID, null, "not_found", Map.of());
+    return of(404, "there is no " + path, INVALID, "not_found");
   }
 
   static ApiError wrongMethod(String method, String allowed) {
@@ -125,13 +120,8 @@ final class ApiError extends RuntimeException {
   }
 
   static ApiError tooLarge(long most) {
-    return new ApiError(
-        413,
-        "the request has more than " + most + " bytes",
-        INVALID,
-        null,
-        "request_too_large",
-        Map.of());
+    String message = "the request has more than " + most + " bytes";
+    return of(413, message, INVALID, "request_too_large");
   }
 
   /**
@@ -157,7 +147,7 @@ final class ApiError extends RuntimeException {
   }
 
   static ApiError internal(String message) {
-    return new ApiError(500, message, "server_error", null, "internal_error", Map.of());
+    return of(500, message, "server_error", "internal_error");
   }
 
   /**
@@ -174,12 +164,6 @@ final class ApiError extends RuntimeException {
   }
 
   static ApiError late() {
-    return new ApiError(
-        504,
-        "the time was over before the first token",
-        "timeout_error",
-        null,
-        "timeout",
-        Map.of());
+    return of(504, "the time was over before the first token", "timeout_error", "timeout");
   }
 }

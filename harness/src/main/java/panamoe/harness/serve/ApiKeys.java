@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.util.List;
 import panamoe.harness.UserText;
+import panamoe.io.Require;
 import panamoe.io.Sha256;
 
 /** Who may use the server: everybody, or who has one of its keys. Thread-safe. */
@@ -34,9 +35,7 @@ final class ApiKeys {
             .filter(line -> !line.isEmpty() && !line.startsWith("#"))
             .map(ApiKeys::digest)
             .toList();
-    if (digests.isEmpty()) {
-      throw new IllegalArgumentException(file + " has no key, expected one a line");
-    }
+    Require.that(!digests.isEmpty(), "%s has no key, expected one a line", file);
     return new ApiKeys(digests);
   }
 

@@ -1,8 +1,9 @@
 package panamoe.harness.serve;
 
-import java.util.Locale;
 import panamoe.config.ModelConfig;
 import panamoe.engine.EngineConfig;
+import panamoe.io.Require;
+import panamoe.io.Words;
 import panamoe.open.InferenceMemory;
 import panamoe.tensor.DType;
 
@@ -42,18 +43,13 @@ record CacheSize(long blocks, long windowBlocks, long tokenBytes, long windowByt
     }
     CacheSize whole =
         new CacheSize(most.blocks(), most.windowBlocks(window), tokenBytes, windowBytes);
-    if (mib < 0) {
-      throw new IllegalArgumentException("--cache-mib is " + mib + ", expected 0 or more");
-    }
+    Require.that(mib >= 0, "--cache-mib is %s, expected 0 or more", mib);
     if (mib > 0) {
       CacheSize said = whole.within(Math.min(mib, Long.MAX_VALUE / MIB) * MIB);
       if (said.blocks == 0) {
-        throw new IllegalArgumentException(
-            "--cache-mib is "
-                + mib
-                + ", but a block of the cache has "
-                + whole.withBlocks(1).bytes()
-                + " bytes");
+        throw Require.refusal(
+            "--cache-mib is %s, but a block of the cache has %s bytes",
+            mib, whole.withBlocks(1).bytes());
       }
       return said;
     }
@@ -98,6 +94,6 @@ record CacheSize(long blocks, long windowBlocks, long tokenBytes, long windowByt
 
   @Override
   public String toString() {
-    return String.format(Locale.ROOT, "%,d tokens (%,.1f MiB)", tokens(), (double) bytes() / MIB);
+    return Words.of("%,d tokens (%,.1f MiB)", tokens(), (double) bytes() / MIB);
   }
 }

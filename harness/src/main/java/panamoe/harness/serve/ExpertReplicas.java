@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.stream.StreamSupport;
 import panamoe.harness.UserText;
 import panamoe.harness.help.OptionGroup;
+import panamoe.io.Require;
 import panamoe.io.StrictJson;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
@@ -42,9 +43,7 @@ final class ExpertReplicas implements OptionGroup {
    *     load is of another model
    */
   void read(List<Integer> experts, Topology topology) throws IOException {
-    if (each < 0) {
-      throw new IllegalArgumentException("--replicas is " + each + ", expected 0 or more");
-    }
+    Require.that(each >= 0, "--replicas is %s, expected 0 or more", each);
     if (each > 0 != (load != null)) {
       throw new IllegalArgumentException(
           "--replicas N and --expert-load FILE go together: FILE tells which experts get most rows");
@@ -64,13 +63,8 @@ final class ExpertReplicas implements OptionGroup {
               .mapToLong(number -> number.isIntegralNumber() ? number.asLong() : -1)
               .toArray();
       if (layer < 0 || layer >= experts.size() || tokens.length != experts.get(layer)) {
-        throw new IllegalArgumentException(
-            load
-                + " counts "
-                + tokens.length
-                + " experts in layer "
-                + layer
-                + ": of another model");
+        throw Require.refusal(
+            "%s counts %s experts in layer %s: of another model", load, tokens.length, layer);
       }
       for (long count : tokens) {
         if (count < 0) {
@@ -80,9 +74,7 @@ final class ExpertReplicas implements OptionGroup {
       }
       found.put(layer, tokens);
     }
-    if (found.isEmpty()) {
-      throw new IllegalArgumentException(load + " has no layers, as GET /v1/moe/stats answers");
-    }
+    Require.that(!found.isEmpty(), "%s has no layers, as GET /v1/moe/stats answers", load);
     rows = found;
   }
 

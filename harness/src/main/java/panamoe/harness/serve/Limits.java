@@ -1,6 +1,7 @@
 package panamoe.harness.serve;
 
 import java.time.Duration;
+import panamoe.io.Require;
 
 /**
  * What a server bears.
@@ -42,18 +43,13 @@ record Limits(
     require("sequences", sequences, 1);
     require("max-queued-requests", queuedRequests, 0);
     require("max-queued-tokens", queuedTokens, 1);
-    if (mostWait.toMillis() < 1) {
-      throw new IllegalArgumentException("--max-wait is below a millisecond");
-    }
+    Require.that(mostWait.toMillis() >= 1, "--max-wait is below a millisecond");
     require("default-max-tokens", defaultMaxTokens, 1);
     require("slow-reader-timeout", Math.ceilDiv(slowReader.toMillis(), 1000), 1);
     require("shutdown-timeout", shutdown.toSeconds(), 0);
   }
 
   private static void require(String option, long value, long least) {
-    if (value < least) {
-      throw new IllegalArgumentException(
-          "--" + option + " is " + value + ", expected " + least + " or more");
-    }
+    Require.that(value >= least, "--%s is %s, expected %s or more", option, value, least);
   }
 }

@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.function.Consumer;
 import panamoe.harness.ShellWord;
 import panamoe.harness.help.OptionGroup;
+import panamoe.io.Words;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -89,13 +90,9 @@ final class ListenOptions implements OptionGroup {
       throw usage("--port is " + port + ", expected 0 to 65535", e);
     } catch (BindException e) {
       throw new IOException(
-          "cannot listen at "
-              + host
-              + ", port "
-              + port
-              + ": "
-              + e.getMessage()
-              + "; --port and --host name others",
+          Words.of(
+              "cannot listen at %s, port %s: %s; --port and --host name others",
+              host, port, e.getMessage()),
           e);
     }
   }
@@ -103,9 +100,9 @@ final class ListenOptions implements OptionGroup {
   private void warn(InetAddress address, Consumer<String> log) throws IOException {
     if (keyFile == null && !address.isLoopbackAddress()) {
       log.accept(
-          "warning: --host "
-              + host
-              + " without --api-key-file: whoever reaches it can use the server");
+          Words.of(
+              "warning: --host %s without --api-key-file: whoever reaches it can use the server",
+              host));
     }
     if (keyFile != null && readableByOthers(keyFile)) {
       log.accept(

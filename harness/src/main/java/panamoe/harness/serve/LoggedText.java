@@ -17,6 +17,8 @@ import panamoe.harness.KeyValueType;
 import panamoe.harness.Quantization;
 import panamoe.io.ConfigJson;
 import panamoe.io.Omittable;
+import panamoe.io.Require;
+import panamoe.io.Words;
 import panamoe.open.ModelFolder;
 
 /**
@@ -121,12 +123,9 @@ record LoggedText(
           return "token " + i + " was " + tokens[i] + " and is " + other.tokens[i];
         }
         if (!logprobs[i].equals(other.logprobs[i])) {
-          return "the logprob of token "
-              + i
-              + " was "
-              + logprob(logprobs[i])
-              + " and is "
-              + logprob(other.logprobs[i]);
+          return Words.of(
+              "the logprob of token %s was %s and is %s",
+              i, logprob(logprobs[i]), logprob(other.logprobs[i]));
         }
       }
       if (tokens.length != other.tokens.length) {
@@ -147,9 +146,8 @@ record LoggedText(
   }
 
   LoggedText {
-    if (answer.tokens.length != answer.logprobs.length) {
-      throw new IllegalArgumentException("there is not one logprob for each token");
-    }
+    Require.that(
+        answer.tokens.length == answer.logprobs.length, "there is not one logprob for each token");
     if (answer.end == null && answer.failure == null) {
       throw new IllegalArgumentException("the answer has neither an end nor a failure");
     }

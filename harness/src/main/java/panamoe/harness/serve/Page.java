@@ -14,27 +14,17 @@ import java.util.Set;
 final class Page {
   private static final List<String> FILES =
       List.of(
-          "index.html",
-          "icon.svg",
-          "style.css",
-          "api.js",
-          "conversation.js",
-          "heat-map.js",
-          "main.js",
-          "server.js",
-          "table.js",
-          "written-text.js");
+          """
+          index.html icon.svg style.css api.js conversation.js heat-map.js main.js server.js
+          table.js written-text.js"""
+              .split("\\s+"));
 
   /** Files of a run's report too. */
   private static final List<String> SHARED =
       List.of(
-          "tokens.css",
-          "colours.js",
-          "cursor.js",
-          "legend.js",
-          "numbers.js",
-          "tip.js",
-          "token-text.js");
+          """
+          tokens.css colours.js cursor.js legend.js numbers.js tip.js token-text.js"""
+              .split("\\s+"));
 
   private static final Map<String, String> TYPES =
       Map.of(

@@ -20,6 +20,7 @@ import panamoe.harness.Subcommand;
 import panamoe.harness.ranks.EngineRun;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
+import panamoe.io.Words;
 import panamoe.model.LanguageModel;
 import panamoe.open.ExpertHeat;
 import panamoe.open.ModelFolder;
@@ -92,11 +93,9 @@ public final class ServeCommand implements Subcommand {
     rankOptions.requireAvailable();
     shared.require(
         rankOptions.timeout().compareTo(LEAST_TIMEOUT) >= 0,
-        "--timeout is "
-            + rankOptions.timeout().toSeconds()
-            + " s, expected "
-            + LEAST_TIMEOUT.toSeconds()
-            + " or more: ranks that serve wait for texts");
+        Words.of(
+            "--timeout is %s s, expected %s or more: ranks that serve wait for texts",
+            rankOptions.timeout().toSeconds(), LEAST_TIMEOUT.toSeconds()));
     try {
       new RankRun(rankOptions, shared)
           .run(
@@ -256,17 +255,14 @@ public final class ServeCommand implements Subcommand {
               .put("cache_tokens", cache.tokens()));
     } else {
       out.println(
-          "serving "
-              + served.name()
-              + " at "
-              + url
-              + ", "
-              + texts
-              + " texts at a time of up to "
-              + served.context()
-              + " tokens; a cache of "
-              + cache
-              + (dataRanks > 1 ? " on each of " + dataRanks + " data ranks" : ""));
+          Words.of(
+              "serving %s at %s, %s texts at a time of up to %s tokens; a cache of %s%s",
+              served.name(),
+              url,
+              texts,
+              served.context(),
+              cache,
+              dataRanks > 1 ? " on each of " + dataRanks + " data ranks" : ""));
     }
     out.flush();
   }

@@ -5,7 +5,7 @@ import java.io.IOException;
 import java.util.List;
 
 /** Which model there is, and whether it takes requests. Thread-safe. */
-final class StateEndpoint {
+record StateEndpoint(ServedModel model) {
   static final String MODELS = "/v1/models";
 
   /**
@@ -21,12 +21,6 @@ final class StateEndpoint {
    */
   record Model(
       String id, String object, long created, String ownedBy, int maxModelLen, boolean chat) {}
-
-  private final ServedModel model;
-
-  StateEndpoint(ServedModel model) {
-    this.model = model;
-  }
 
   /**
    * 200 if the server takes requests, else 503.

@@ -14,10 +14,12 @@ import panamoe.engine.GenerationRequest.Terms;
 import panamoe.engine.StopConfig;
 import panamoe.engine.routes.Routing;
 import panamoe.engine.sample.SamplingConfig;
+import panamoe.io.Words;
+import panamoe.open.ConversationForm;
 import panamoe.open.SamplingDefaults;
 
 /** The fields that chat completions and completions have in common. */
-final class TextFields {
+record TextFields(Fields fields, ServedModel model) {
   private static final int MOST_TEXTS = 128;
   private static final int MOST_TEMPERATURE = 100;
   private static final int MOST_PENALTY = 100;
@@ -26,14 +28,6 @@ final class TextFields {
   private static final int MOST_BIASES = 1024;
   private static final int MOST_BIAS = 100;
   private static final long MOST_MILLIS = Duration.ofDays(1).toMillis();
-
-  private final Fields fields;
-  private final ServedModel model;
-
-  TextFields(Fields fields, ServedModel model) {
-    this.fields = fields;
-    this.model = model;
-  }
 
   /**
    * Reads them, and refuses those that nobody has read.
@@ -58,10 +52,9 @@ final class TextFields {
     for (int[] prompt : prompts) {
       if (prompt.length > model.context()) {
         throw ApiError.tooLong(
-            "the prompt has "
-                + prompt.length
-                + " tokens, more than the model's context of "
-                + model.context());
+            Words.of(
+                "the prompt has %s tokens, more than the model's context of %s",
+                prompt.length, model.context()));
       }
     }
     try {

@@ -8,7 +8,7 @@ import java.util.List;
 import panamoe.conversation.template.Prompt;
 
 /** Text to tokens and back, without the model. Thread-safe. */
-final class TokenEndpoint {
+record TokenEndpoint(ServedModel model) {
   /** An answer of tokenize. */
   record Tokens(
       int count,
@@ -18,12 +18,6 @@ final class TokenEndpoint {
 
   /** An answer of detokenize and of apply-template. */
   record Text(String prompt) {}
-
-  private final ServedModel model;
-
-  TokenEndpoint(ServedModel model) {
-    this.model = model;
-  }
 
   /** The tokens of a {@code prompt}, or of {@code messages}. */
   void tokenize(Call call) throws IOException {

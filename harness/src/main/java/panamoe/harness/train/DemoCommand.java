@@ -4,7 +4,6 @@ import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Locale;
 import java.util.Set;
 import panamoe.backend.Backend;
 import panamoe.config.ModelPresets.Architecture;
@@ -15,6 +14,7 @@ import panamoe.harness.Subcommand;
 import panamoe.harness.ranks.Stoppable;
 import panamoe.harness.report.Report;
 import panamoe.harness.report.ShownText;
+import panamoe.io.Words;
 import panamoe.model.KeptLayers;
 import panamoe.model.LanguageModel;
 import panamoe.open.ModelFolder;
@@ -111,14 +111,13 @@ public final class DemoCommand implements Subcommand {
       print.println(teacher.outcome().toJson());
       print.println(student.outcome().toJson());
     } else {
-      print.printf(Locale.ROOT, "%n%s%n", table(List.of(teacher, student)));
-      print.printf(Locale.ROOT, "report of the teacher: %s%n", teacher.outcome().report());
-      print.printf(Locale.ROOT, "%s%n", student.outcome());
-      print.printf(
-          Locale.ROOT,
-          "more text: %s generate %s -p \"Mr President,\"%n",
-          ShellWord.launcher(),
-          ShellWord.quoted(student.outcome().folder().toString()));
+      print.println(Words.of("%n%s", table(List.of(teacher, student))));
+      print.println(Words.of("report of the teacher: %s", teacher.outcome().report()));
+      print.println(student.outcome());
+      print.println(
+          Words.of(
+              "more text: %s generate %s -p \"Mr President,\"",
+              ShellWord.launcher(), ShellWord.quoted(student.outcome().folder().toString())));
     }
     return 0;
   }
@@ -177,10 +176,10 @@ public final class DemoCommand implements Subcommand {
       Samples samples = Samples.write(model, backend, shared.seed());
       if (!shared.json()) {
         PrintWriter print = spec.commandLine().getOut();
-        print.printf(Locale.ROOT, "%nthe %s writes:%n", name);
+        print.println(Words.of("%nthe %s writes:", name));
         samples
             .texts()
-            .forEach(text -> print.printf(Locale.ROOT, "%n%s%s%n", text.prompt(), text.text()));
+            .forEach(text -> print.println(Words.of("%n%s%s", text.prompt(), text.text())));
         print.flush();
       }
       return samples;
@@ -190,21 +189,14 @@ public final class DemoCommand implements Subcommand {
   private static String table(List<Trained> models) {
     StringBuilder table = new StringBuilder();
     table.append(
-        String.format(
-            Locale.ROOT,
+        Words.of(
             "%-8s %7s %12s %14s %16s %16s%n",
-            "",
-            "layers",
-            "parameters",
-            "bits per byte",
-            "trained tokens/s",
-            "written tokens/s"));
+            "", "layers", "parameters", "bits per byte", "trained tokens/s", "written tokens/s"));
     for (Trained each : models) {
       Outcome outcome = each.outcome();
       try (LanguageModel model = new LanguageModel(each.model().config())) {
         table.append(
-            String.format(
-                Locale.ROOT,
+            Words.of(
                 "%-8s %7d %,12d %14.4f %,16.0f %,16.0f%n",
                 each.name(),
                 each.model().config().layers(),

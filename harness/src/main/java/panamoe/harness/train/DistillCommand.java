@@ -4,10 +4,10 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Locale;
 import java.util.stream.Stream;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.config.ModelConfig;
+import panamoe.io.Require;
 import panamoe.model.KeptLayers;
 import panamoe.open.ModelFolder;
 import panamoe.train.DistillationConfig;
@@ -133,7 +133,7 @@ public final class DistillCommand extends RunCommand {
   @Override
   Start start() throws IOException {
     if (teacher == null) {
-      throw usage("Missing required option: '--teacher=MODEL'");
+      throw shared().usage("Missing required option: '--teacher=MODEL'");
     }
     ModelFolder folder = ModelFolder.open(teacher);
     RunConfig config = configFile == null ? config(folder) : config(configFile);
@@ -172,7 +172,7 @@ public final class DistillCommand extends RunCommand {
   /** The layers that the options ask for. */
   private KeptLayers kept(ModelConfig deep) {
     if (keep != null && layers != null) {
-      throw usage("--keep names the layers, --layers counts them: give one of them");
+      throw shared().usage("--keep names the layers, --layers counts them: give one of them");
     }
     if (keep != null) {
       return new KeptLayers(keep);
@@ -207,12 +207,12 @@ public final class DistillCommand extends RunCommand {
   /** Refuses a student that this teacher cannot teach. */
   private static void requireTeaches(ModelConfig teacher, RunConfig student) {
     teacher.requireLoss();
-    require(
+    Require.that(
         student.model().vocabulary() == teacher.vocabulary(),
         "the student has a vocabulary of %d, the teacher one of %d: they must be the same",
         student.model().vocabulary(),
         teacher.vocabulary());
-    require(
+    Require.that(
         student.training().sequence() <= teacher.context(),
         "training.sequence is %d, but the teacher's context is %d",
         student.training().sequence(),
@@ -220,12 +220,6 @@ public final class DistillCommand extends RunCommand {
     List<Integer> from = student.distillation().layers();
     if (from != null) {
       new KeptLayers(from).requireFits(student.model(), teacher);
-    }
-  }
-
-  private static void require(boolean holds, String message, Object... values) {
-    if (!holds) {
-      throw new IllegalArgumentException(String.format(Locale.ROOT, message, values));
     }
   }
 

@@ -2,6 +2,7 @@ package panamoe.harness.train;
 
 import panamoe.data.Tokenizer;
 import panamoe.data.TrainingData;
+import panamoe.io.Require;
 import panamoe.open.ModelFolder;
 import panamoe.train.RunConfig;
 
@@ -15,14 +16,11 @@ public record Material(Text text, Tokenizer tokenizer, TrainingData data, ModelF
    * @throws IllegalArgumentException if the tokenizer's vocabulary is not the model's
    */
   public static Material of(Text text, Tokenizer tokenizer, RunConfig config, ModelFolder teacher) {
-    if (!tokenizer.fits(config.model().vocabulary())) {
-      throw new IllegalArgumentException(
-          "model.vocabulary is "
-              + config.model().vocabulary()
-              + " but the tokenizer has "
-              + tokenizer.vocabularySize()
-              + " tokens");
-    }
+    Require.that(
+        tokenizer.fits(config.model().vocabulary()),
+        "model.vocabulary is %s but the tokenizer has %s tokens",
+        config.model().vocabulary(),
+        tokenizer.vocabularySize());
     return new Material(
         text,
         tokenizer,

@@ -10,6 +10,7 @@ import panamoe.config.InitialWeights;
 import panamoe.config.ModelConfig;
 import panamoe.data.PreparedText;
 import panamoe.io.ConfigJson;
+import panamoe.io.Require;
 import panamoe.model.family.ReleasedModel;
 import panamoe.open.ModelFolder;
 import panamoe.open.StoredWeights;
@@ -48,10 +49,8 @@ record Origin(ModelFolder folder, ModelConfig config) {
   void requireShape(ModelConfig other, Path file) {
     String differs =
         ConfigDifference.between(ConfigJson.tree(shape(config)), ConfigJson.tree(shape(other)));
-    if (!differs.isEmpty()) {
-      throw new IllegalArgumentException(
-          file + " describes another model than " + folder.path() + ": " + differs);
-    }
+    Require.that(
+        differs.isEmpty(), "%s describes another model than %s: %s", file, folder.path(), differs);
   }
 
   /** A model without what may differ while it trains. */

@@ -2,11 +2,11 @@ package panamoe.harness.train;
 
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.nio.file.Path;
-import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import panamoe.harness.ShellWord;
 import panamoe.io.Count;
+import panamoe.io.Words;
 
 /**
  * The outcome of a run.
@@ -43,8 +43,7 @@ record Outcome(
 
   @Override
   public String toString() {
-    return String.format(
-        Locale.ROOT,
+    return Words.of(
         "%s; validation %.4f bits per byte%s%nreport: %s%s",
         done(),
         bitsPerByte,
@@ -55,17 +54,13 @@ record Outcome(
 
   private String done() {
     if (before == steps) {
-      return "already complete: "
-          + Count.of(steps, "step")
-          + " on "
-          + Count.of(steps * tokensPerStep, "token");
+      return Words.of(
+          "already complete: %s on %s",
+          Count.of(steps, "step"), Count.of(steps * tokensPerStep, "token"));
     }
-    return String.format(
-        Locale.ROOT,
+    return Words.of(
         "trained %s on %s in %.0f s",
-        trained(),
-        Count.of((steps - before) * tokensPerStep, "token"),
-        seconds);
+        trained(), Count.of((steps - before) * tokensPerStep, "token"), seconds);
   }
 
   private String trained() {
@@ -73,13 +68,11 @@ record Outcome(
       return Count.of(steps, "step");
     }
     String which = before + 1 == steps ? "step %2$,d" : "steps %1$,d to %2$,d";
-    return String.format(Locale.ROOT, which, before + 1, steps);
+    return Words.of(which, before + 1, steps);
   }
 
   private String further() {
     String command = "%nto train it further: panamoe train --out %s --resume --steps %d";
-    return before == steps
-        ? String.format(Locale.ROOT, command, ShellWord.quoted(folder.toString()), 2 * steps)
-        : "";
+    return before == steps ? Words.of(command, ShellWord.quoted(folder.toString()), 2 * steps) : "";
   }
 }

@@ -14,18 +14,12 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /** Texts of the validation part, for a report to show where their tokens are sent. */
-final class ReadTexts {
+record ReadTexts(Reading reading) {
   /** The tokens of a text that a report has room for. */
   private static final int TOKENS = 200;
 
   /** The languages that a report has room for. */
   private static final int LANGUAGES = 5;
-
-  private final Reading reading;
-
-  ReadTexts(Reading reading) {
-    this.reading = reading;
-  }
 
   /** The content of {@code reading.json}: of several languages a text of each, else one. */
   String of(Material material) {

@@ -13,6 +13,8 @@ import panamoe.harness.SharedOptions;
 import panamoe.harness.Subcommand;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
+import panamoe.io.Require;
+import panamoe.io.Words;
 import panamoe.open.ModelFolder;
 import panamoe.parallel.Topology;
 import panamoe.parallel.TopologyDrawing;
@@ -86,9 +88,7 @@ abstract class RunCommand implements Subcommand {
     if (explain) {
       return explain();
     }
-    if (out == null) {
-      throw usage("Missing required option: '--out=DIR'");
-    }
+    shared.require(out != null, "Missing required option: '--out=DIR'");
     texts.requireOne(shared);
     PrintWriter err =
         rankOptions.leads() ? spec.commandLine().getErr() : new PrintWriter(Writer.nullWriter());
@@ -211,16 +211,10 @@ abstract class RunCommand implements Subcommand {
     if (wanted < done) {
       String refused =
           " is " + wanted + ", but the run in " + out + " has done " + done + " already";
-      if (steps != null) {
-        throw usage("--steps" + refused);
-      }
-      throw new IllegalArgumentException(
-          "training.steps in "
-              + out.resolve(RunFolder.CONFIG)
-              + refused
-              + "; set it to "
-              + done
-              + " or more");
+      shared.require(steps == null, "--steps%s", refused);
+      throw Require.refusal(
+          "training.steps in %s%s; set it to %s or more",
+          out.resolve(RunFolder.CONFIG), refused, done);
     }
     return further;
   }
@@ -259,9 +253,9 @@ abstract class RunCommand implements Subcommand {
     fixed.addAll(settings());
     requireNone(
         fixed,
-        "--resume goes on with the settings in "
-            + out.resolve(RunFolder.CONFIG)
-            + ", of which --steps alone may change; leave out ");
+        Words.of(
+            "--resume goes on with the settings in %s, of which --steps alone may change; leave out ",
+            out.resolve(RunFolder.CONFIG)));
   }
 
   /**
@@ -273,7 +267,7 @@ abstract class RunCommand implements Subcommand {
     List<String> given =
         options.stream().filter(spec.commandLine().getParseResult()::hasMatchedOption).toList();
     if (!given.isEmpty()) {
-      throw usage(sentence + String.join(", ", given));
+      throw shared.usage(sentence + String.join(", ", given));
     }
   }
 
@@ -301,9 +295,5 @@ abstract class RunCommand implements Subcommand {
 
   boolean recompute() {
     return recompute;
-  }
-
-  ParameterException usage(String message) {
-    return new ParameterException(spec.commandLine(), message);
   }
 }

@@ -11,6 +11,7 @@ import java.util.stream.Stream;
 import panamoe.harness.OutputPlace;
 import panamoe.harness.report.RunDirectory;
 import panamoe.io.PlainFolder;
+import panamoe.io.Require;
 import panamoe.open.ModelFolder;
 import panamoe.open.TokenizerFiles;
 import panamoe.train.RunFolder;
@@ -40,11 +41,9 @@ public final class RunPlace {
   static void requireNew(Path path) throws IOException {
     if (Files.exists(path.resolve(RunFolder.CONFIG))) {
       String command = Files.exists(path.resolve(RunFolder.TEACHER)) ? "distill" : "train";
-      throw new IllegalArgumentException(
-          path
-              + " already holds a run; "
-              + command
-              + " --resume goes on with it, or choose another --out");
+      throw Require.refusal(
+          "%s already holds a run; %s --resume goes on with it, or choose another --out",
+          path, command);
     }
     requireFree(path);
   }

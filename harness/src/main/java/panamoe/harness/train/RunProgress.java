@@ -7,6 +7,8 @@ import java.util.Optional;
 import java.util.OptionalDouble;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointStore;
+import panamoe.harness.report.Report;
+import panamoe.io.Require;
 import panamoe.train.RunCheckpoints;
 import panamoe.train.RunConfig;
 import panamoe.train.RunFolder;
@@ -59,16 +61,10 @@ final class RunProgress {
             || Files.exists(folder.path().resolve(RunFolder.REPORT))
             || every > 0 && done > every;
     if (everSaved && done > 0) {
-      throw new IllegalArgumentException(
-          "the checkpoints of the run in "
-              + folder.path()
-              + " are missing: by its "
-              + MetricsFile.NAME
-              + " it has come to step "
-              + done
-              + ", but "
-              + folder.checkpoints()
-              + " holds none; put them back, or start a new run in another --out");
+      throw Require.refusal(
+          "the checkpoints of the run in %s are missing: by its %s it has come to step %s, but"
+              + " %s holds none; put them back, or start a new run in another --out",
+          folder.path(), MetricsFile.NAME, done, folder.checkpoints());
     }
   }
 

@@ -5,7 +5,6 @@ import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.Corpus;
@@ -14,6 +13,7 @@ import panamoe.data.Tokenizer;
 import panamoe.data.tokenizer.BpeTrainer;
 import panamoe.data.tokenizer.TrainedBpe;
 import panamoe.io.RegularFile;
+import panamoe.io.Words;
 import panamoe.open.ModelFolder;
 import panamoe.open.TokenizerFiles;
 
@@ -78,7 +78,7 @@ public record RunTokenizer(Tokenizer tokenizer, Map<String, byte[]> files) {
     public synchronized void reached(String what, long done, long of) {
       if (System.nanoTime() - lastLine >= NANOS_BETWEEN_LINES) {
         lastLine = System.nanoTime();
-        err.printf(Locale.ROOT, "%,d of %,d %s%n", done, of, what);
+        err.println(Words.of("%,d of %,d %s", done, of, what));
       }
     }
   }

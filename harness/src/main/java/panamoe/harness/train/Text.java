@@ -10,6 +10,7 @@ import panamoe.data.PreparedText;
 import panamoe.data.TokenSource;
 import panamoe.harness.corpus.EuroparlCorpus;
 import panamoe.harness.corpus.LanguageLabels;
+import panamoe.io.Require;
 import panamoe.open.ModelFolder;
 import panamoe.train.TextRecord;
 import picocli.CommandLine.Model.CommandSpec;
@@ -42,13 +43,11 @@ public record Text(TokenSource tokens, Path path, Set<String> languages) {
    */
   public static void requireKnown(Set<String> languages) {
     for (String language : languages) {
-      if (!LanguageLabels.codes().contains(language)) {
-        throw new IllegalArgumentException(
-            "the default corpus has no language '"
-                + language
-                + "', expected some of "
-                + LanguageLabels.codes());
-      }
+      Require.that(
+          LanguageLabels.codes().contains(language),
+          "the default corpus has no language '%s', expected some of %s",
+          language,
+          LanguageLabels.codes());
     }
   }
 
@@ -70,12 +69,9 @@ public record Text(TokenSource tokens, Path path, Set<String> languages) {
                             + " does not say what it was trained on; name a text by --text"));
     Text text = of(record);
     if (!text.tokens().sha256().equals(record.sha256())) {
-      throw new IllegalArgumentException(
-          "the text "
-              + text.source()
-              + " has changed since "
-              + model.path()
-              + " was trained on it; name a text by --text");
+      throw Require.refusal(
+          "the text %s has changed since %s was trained on it; name a text by --text",
+          text.source(), model.path());
     }
     return text;
   }

@@ -6,7 +6,6 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import panamoe.data.Corpus;
@@ -16,6 +15,7 @@ import panamoe.harness.OutputPlace;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.Subcommand;
 import panamoe.io.PlainFolder;
+import panamoe.io.Words;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -83,8 +83,7 @@ public final class TokenizerCommand implements Subcommand {
   }
 
   private String line(TrainedBpe trained, double seconds) {
-    return String.format(
-        Locale.ROOT,
+    return Words.of(
         "%s: %,d tokens from %,d bytes of text in %.1f s; %.2f bytes a token",
         out,
         trained.tokens().size(),

@@ -13,6 +13,7 @@ import panamoe.data.ByteTokenizer;
 import panamoe.data.DataException;
 import panamoe.data.PreparedText;
 import panamoe.data.tokenizer.BpeTrainer;
+import panamoe.io.Require;
 import panamoe.open.ModelFolder;
 import panamoe.tensor.DType;
 import panamoe.train.RunConfig;
@@ -119,12 +120,12 @@ public final class TrainCommand extends RunCommand {
       return new Start(furtherConfig(), null);
     }
     if (vocabulary != null && tokenizer != null) {
-      throw usage("--vocabulary trains a tokenizer and does not go with --tokenizer");
+      throw shared().usage("--vocabulary trains a tokenizer and does not go with --tokenizer");
     }
-    if (texts().data() != null && (tokenizer != null || vocabulary != null)) {
-      throw usage(
-          "--data has a tokenizer of its own and does not go with --tokenizer and --vocabulary");
-    }
+    shared()
+        .require(
+            texts().data() == null || tokenizer == null && vocabulary == null,
+            "--data has a tokenizer of its own and does not go with --tokenizer and --vocabulary");
     if (!trainsTokenizer()) {
       return new Start(config(givenTokenizer().tokenizer().vocabularySize()), null);
     }
@@ -228,19 +229,15 @@ public final class TrainCommand extends RunCommand {
                 + "].feedForward.activation: only a program that brings a CUSTOM activation can train with it, see "
                 + "docs/runtime-kernels.md");
       }
-      if (read.distillation() != null) {
-        throw new IllegalArgumentException(
-            configFile
-                + " has a distillation, which needs a teacher: panamoe distill --teacher MODEL");
-      }
+      Require.that(
+          read.distillation() == null,
+          "%s has a distillation, which needs a teacher: panamoe distill --teacher MODEL",
+          configFile);
       if (read.model().vocabulary() != tokens && vocabulary != null) {
-        throw usage(
-            "--vocabulary is "
-                + tokens
-                + ", but model.vocabulary in "
-                + configFile
-                + " is "
-                + read.model().vocabulary());
+        throw shared()
+            .usage(
+                "--vocabulary is %s, but model.vocabulary in %s is %s",
+                tokens, configFile, read.model().vocabulary());
       }
       return read;
     }

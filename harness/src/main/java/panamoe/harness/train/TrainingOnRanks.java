@@ -3,7 +3,6 @@ package panamoe.harness.train;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
@@ -20,6 +19,7 @@ import panamoe.edit.StreamedModel;
 import panamoe.harness.ranks.Build;
 import panamoe.harness.ranks.RankRun;
 import panamoe.io.ConfigJson;
+import panamoe.io.Words;
 import panamoe.model.ModelTensors;
 import panamoe.open.ModelFolder;
 import panamoe.tensor.DType;
@@ -178,9 +178,7 @@ record TrainingOnRanks(RankRun processes, ModelFolder origin, Path teacherCache,
             material.text().tokens().sha256(),
             material.data().trainingSequences(),
             teacherCache);
-    caller
-        .err()
-        .printf(Locale.ROOT, "teacher's cache: up to %,d bytes in %s%n", bytes, teacherCache);
+    caller.err().println(Words.of("teacher's cache: up to %,d bytes in %s", bytes, teacherCache));
   }
 
   private static String teacherSha(Material material) {

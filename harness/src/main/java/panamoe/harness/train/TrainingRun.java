@@ -8,7 +8,6 @@ import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.function.BooleanSupplier;
@@ -25,6 +24,7 @@ import panamoe.harness.Version;
 import panamoe.harness.doctor.SystemFile;
 import panamoe.harness.report.Report;
 import panamoe.io.Count;
+import panamoe.io.Words;
 import panamoe.model.KeptLayers;
 import panamoe.model.LanguageModel;
 import panamoe.open.ModelFolder;
@@ -91,15 +91,13 @@ final class TrainingRun {
     try (LanguageModel model = new LanguageModel(config.model(), ranks);
         Objective objective = objective()) {
       model.materialize(backend, config.training().dtype(), true, config.seed());
-      err.printf(
-          Locale.ROOT,
-          "model: %,d parameters, experts by layer %s, on %s%s%n",
-          parameters(),
-          config.model().experts(),
-          backend.name(),
-          ranks.world().size() == 1
-              ? ""
-              : String.format(Locale.ROOT, ", %d ranks", ranks.world().size()));
+      err.println(
+          Words.of(
+              "model: %,d parameters, experts by layer %s, on %s%s",
+              parameters(),
+              config.model().experts(),
+              backend.name(),
+              ranks.world().size() == 1 ? "" : Words.of(", %d ranks", ranks.world().size())));
       Trainer trainer = new Trainer(backend, model, config, material.data(), objective);
       RunCheckpoints checkpoints = new RunCheckpoints(trainer, folder.checkpoints());
       latest
@@ -204,10 +202,10 @@ final class TrainingRun {
       throw new IOException(e.getMessage() + "; " + kept(), e);
     }
     if (stopped) {
-      err.printf(
-          Locale.ROOT,
-          "stopped after step %d, which is saved; train --resume goes on from there%n",
-          trainer.step());
+      err.println(
+          Words.of(
+              "stopped after step %d, which is saved; train --resume goes on from there",
+              trainer.step()));
       return OptionalDouble.empty();
     }
     return bits.isPresent() ? bits : OptionalDouble.of(trainer.evaluate());
@@ -231,13 +229,13 @@ final class TrainingRun {
       Traffic mine = world.traffic();
       long[] all = {mine.nearMessages(), mine.nearBytes(), mine.farMessages(), mine.farBytes()};
       Arrays.setAll(all, i -> Math.round(world.allReduce((double) all[i])));
-      err.printf(
-          Locale.ROOT,
-          "sent: %s, %s within nodes; %s, %s between nodes%n",
-          Count.of(all[0], "message"),
-          Count.of(all[1], "byte"),
-          Count.of(all[2], "message"),
-          Count.of(all[3], "byte"));
+      err.println(
+          Words.of(
+              "sent: %s, %s within nodes; %s, %s between nodes",
+              Count.of(all[0], "message"),
+              Count.of(all[1], "byte"),
+              Count.of(all[2], "message"),
+              Count.of(all[3], "byte")));
     }
   }
 
@@ -272,8 +270,7 @@ final class TrainingRun {
       checkpoints.startFrom(material.teacher().checkpoint(), kept);
     }
     if (!fresh) {
-      err.printf(
-          Locale.ROOT, "there is no checkpoint of the run: it starts again from its first step%n");
+      err.println("there is no checkpoint of the run: it starts again from its first step");
     }
   }
 

@@ -2,7 +2,6 @@ package panamoe.peers;
 
 import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_BOOLEAN;
-import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
@@ -23,6 +22,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 
 /**
  * The functions of libllama that a benchmark calls. Structs pass by value, so that their layouts
@@ -40,87 +40,48 @@ final class LibLlama {
   /** The level of messages about errors. */
   private static final int ERROR = 4;
 
+  private static final Map<String, ValueLayout> TYPES =
+      Map.of(
+          "pointer", ADDRESS,
+          "int", JAVA_INT,
+          "size", JAVA_LONG,
+          "float", JAVA_FLOAT,
+          "bool", JAVA_BOOLEAN);
+
   static final StructLayout MODEL_PARAMS =
       struct(
-          ADDRESS,
-          "devices",
-          "tensor_buft_overrides",
-          JAVA_INT,
-          "n_gpu_layers",
-          "split_mode",
-          "load_mode",
-          "lazy_mode",
-          "main_gpu",
-          ADDRESS,
-          "tensor_split",
-          "progress_callback",
-          "progress_callback_user_data",
-          "kv_overrides",
-          JAVA_BOOLEAN,
-          "vocab_only",
-          "check_tensors",
-          "use_extra_bufts",
-          "no_host",
-          "no_alloc",
-          JAVA_BOOLEAN,
-          "load_mtp");
+          """
+          pointer devices tensor_buft_overrides
+          int n_gpu_layers split_mode load_mode lazy_mode main_gpu
+          pointer tensor_split progress_callback progress_callback_user_data kv_overrides
+          bool vocab_only check_tensors use_extra_bufts no_host no_alloc load_mtp
+          """);
 
   static final StructLayout CONTEXT_PARAMS =
       struct(
-          JAVA_INT,
-          "n_ctx",
-          "n_batch",
-          "n_ubatch",
-          "n_seq_max",
-          "n_rs_seq",
-          "n_outputs_max",
-          JAVA_INT,
-          "n_outputs_max_per_seq",
-          "n_threads",
-          "n_threads_batch",
-          "ctx_type",
-          JAVA_INT,
-          "rope_scaling_type",
-          "pooling_type",
-          "attention_type",
-          "flash_attn_type",
-          JAVA_FLOAT,
-          "rope_freq_base",
-          "rope_freq_scale",
-          "yarn_ext_factor",
-          "yarn_attn_factor",
-          JAVA_FLOAT,
-          "yarn_beta_fast",
-          "yarn_beta_slow",
-          JAVA_INT,
-          "yarn_orig_ctx",
-          JAVA_FLOAT,
-          "defrag_thold",
-          ADDRESS,
-          "cb_eval",
-          "cb_eval_user_data",
-          JAVA_INT,
-          "type_k",
-          "type_v",
-          ADDRESS,
-          "abort_callback",
-          "abort_callback_data",
-          JAVA_BOOLEAN,
-          "embeddings",
-          "offload_kqv",
-          "no_perf",
-          "op_offload",
-          "swa_full",
-          "kv_unified",
-          ADDRESS,
-          "samplers",
-          JAVA_LONG,
-          "n_samplers",
-          ADDRESS,
-          "ctx_other");
+          """
+          int n_ctx n_batch n_ubatch n_seq_max n_rs_seq n_outputs_max
+          int n_outputs_max_per_seq n_threads n_threads_batch ctx_type rope_scaling_type
+          int pooling_type attention_type flash_attn_type
+          float rope_freq_base rope_freq_scale yarn_ext_factor yarn_attn_factor
+          float yarn_beta_fast yarn_beta_slow
+          int yarn_orig_ctx
+          float defrag_thold
+          pointer cb_eval cb_eval_user_data
+          int type_k type_v
+          pointer abort_callback abort_callback_data
+          bool embeddings offload_kqv no_perf op_offload swa_full kv_unified
+          pointer samplers
+          size n_samplers
+          pointer ctx_other
+          """);
 
   static final StructLayout BATCH =
-      struct(JAVA_INT, "n_tokens", ADDRESS, "token", "embd", "pos", "n_seq_id", "seq_id", "logits");
+      struct(
+          """
+          int n_tokens
+          pointer token embd pos n_seq_id seq_id logits
+          """);
 
   private final SymbolLookup symbols;
   private final MethodHandle modelDefaults;
@@ -330,18 +291,17 @@ final class LibLlama {
   /**
    * A struct with the padding that C gives it.
    *
-   * @param parts a type, then the names of its fields, then the next type
+   * @param lines a type and the names of its fields each
    */
-  private static StructLayout struct(Object... parts) {
+  private static StructLayout struct(String lines) {
     List<MemoryLayout> fields = new ArrayList<>();
-    ValueLayout type = JAVA_BYTE;
     long size = 0;
-    for (Object part : parts) {
-      if (part instanceof ValueLayout next) {
-        size += pad(fields, size, next);
-        type = next;
-      } else {
-        fields.add(type.withName((String) part));
+    for (String line : lines.lines().toList()) {
+      String[] words = line.split(" ");
+      ValueLayout type = TYPES.get(words[0]);
+      size += pad(fields, size, type);
+      for (String name : List.of(words).subList(1, words.length)) {
+        fields.add(type.withName(name));
         size += type.byteSize();
       }
     }

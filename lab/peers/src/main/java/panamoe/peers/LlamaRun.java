@@ -11,6 +11,7 @@ import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.checkpoint.gguf.GgufWriter;
 import panamoe.config.ModelConfig;
+import panamoe.io.WholeOrNothing;
 import panamoe.lab.bench.Contender;
 import panamoe.lab.bench.GenerationModel;
 import panamoe.lab.bench.GenerationTexts;
@@ -94,7 +95,7 @@ final class LlamaRun implements PeerRun {
       try (Backend backend = Backends.open("cpu", wanted.threads());
           ours) {
         ours.materialize(backend, dtype, false, seed);
-        gguf.replace(file, _ -> {});
+        WholeOrNothing.replace(file, hidden -> gguf.write(hidden, _ -> {}));
       }
     }
     return file;

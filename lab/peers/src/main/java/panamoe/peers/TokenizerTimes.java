@@ -9,12 +9,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import panamoe.data.JsonTokenizer;
 import panamoe.harness.corpus.EuroparlCorpus;
+import panamoe.io.Words;
 
 /**
  * Megabytes of text per second that one thread encodes, with our tokenizer and with Hugging Face's
@@ -53,8 +53,8 @@ public final class TokenizerTimes {
     long begin = System.nanoTime();
     JsonTokenizer ours = JsonTokenizer.load(file, arguments[0]);
     long loaded = System.nanoTime();
-    System.out.printf(
-        Locale.ROOT, "%s: loaded in %.2f s%n", file.getFileName(), (loaded - begin) / 1e9);
+    System.out.println(
+        Words.of("%s: loaded in %.2f s", file.getFileName(), (loaded - begin) / 1e9));
     try (InputStream in = Files.newInputStream(file);
         HuggingFaceTokenizer rust = HuggingFaceTokenizer.newInstance(in, OPTIONS)) {
       Encoder theirs =
@@ -84,15 +84,10 @@ public final class TokenizerTimes {
       theirRates[round] = megabytes / seconds(texts, theirs);
       ratios[round] = ourRates[round] / theirRates[round];
     }
-    System.out.printf(
-        Locale.ROOT,
-        "%s, %.1f MB: ours %.1f MB/s, Rust %.1f MB/s, ratio %.1f (medians of %d)%n",
-        name,
-        megabytes,
-        median(ourRates),
-        median(theirRates),
-        median(ratios),
-        rounds);
+    System.out.println(
+        Words.of(
+            "%s, %.1f MB: ours %.1f MB/s, Rust %.1f MB/s, ratio %.1f (medians of %d)",
+            name, megabytes, median(ourRates), median(theirRates), median(ratios), rounds));
   }
 
   private static double seconds(List<String> texts, Encoder encoder) {

@@ -117,7 +117,7 @@ class LlamaRunTest {
       }
       ours.parameters().refresh(backend);
       Path file = folder.resolve("model.gguf");
-      Qwen3File.of(ours, dtype).replace(file, _ -> {});
+      Qwen3File.of(ours, dtype).write(file, _ -> {});
       float[][] theirs = theirs(file, dtype, tokens);
       ours.pack(backend, dtype);
       for (int text = 0; text < TEXTS; text++) {
@@ -206,7 +206,7 @@ class LlamaRunTest {
     try (Backend backend = Backends.open("cpu", 1);
         ours) {
       ours.materialize(backend, DType.FLOAT32, false, 5);
-      Qwen3File.of(ours, DType.FLOAT32).replace(file, _ -> {});
+      Qwen3File.of(ours, DType.FLOAT32).write(file, _ -> {});
     }
     ObjectMapper json = new ObjectMapper();
     String asked = "{\"%s\": \"" + file + "\", \"threads\": 1, \"prompt\": [5, 9], \"count\": 4}";
@@ -259,7 +259,7 @@ class LlamaRunTest {
         ours) {
       ours.materialize(backend, DType.FLOAT32, false, 5);
       assertFalse(gguf.isAt(file));
-      gguf.replace(file, _ -> {});
+      gguf.write(file, _ -> {});
       assertTrue(gguf.isAt(file));
       LayerShape other = LayerShape.parse("64x32x4x1-swiglu");
       LanguageModel another = new LanguageModel(GenerationModel.QWEN3.config(other, VOCABULARY));

@@ -9,7 +9,6 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.OptionalDouble;
 import java.util.concurrent.Callable;
 import java.util.function.Predicate;
@@ -18,6 +17,7 @@ import java.util.stream.DoubleStream;
 import java.util.stream.Stream;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.UserText;
+import panamoe.io.Words;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -206,6 +206,6 @@ public final class AcceptedCommand implements Callable<Integer> {
   }
 
   private static String text(double number) {
-    return String.format(Locale.ROOT, number < 10 ? "%.2f" : "%.1f", number);
+    return Words.of(number < 10 ? "%.2f" : "%.1f", number);
   }
 }

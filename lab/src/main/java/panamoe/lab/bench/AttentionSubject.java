@@ -54,13 +54,8 @@ final class AttentionSubject implements Subject {
 
     /** One of q, k and v [1, T, M / {@code head}, {@code head}]. */
     private Tensor normal(int head, int which) {
-      Tensor numbers = scope.allocate(DType.FLOAT32, 1, tokens, hidden / head, head);
-      backend.randomNormal(seed, which * numbers.count(), 0, 1, numbers);
-      Tensor values = scope.allocate(dtype, numbers.shape());
-      backend.cast(numbers, values);
-      backend.synchronize();
-      numbers.release();
-      return values;
+      long from = (long) which * tokens * hidden;
+      return TokenBatches.drawn(backend, scope, dtype, seed, from, 1, tokens, hidden / head, head);
     }
 
     /** Each token attends to itself and to those before it. */

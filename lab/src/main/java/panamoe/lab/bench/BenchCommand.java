@@ -8,7 +8,6 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import panamoe.backend.Backend;
 import panamoe.harness.ComputeType;
 import panamoe.harness.OutputPlace;
@@ -17,6 +16,7 @@ import panamoe.harness.Subcommand;
 import panamoe.harness.probe.Ceilings;
 import panamoe.harness.probe.Yardstick;
 import panamoe.io.FileTrouble;
+import panamoe.io.Words;
 import panamoe.lab.load.LatencyCommand;
 import panamoe.lab.load.ServeBenchCommand;
 import panamoe.lab.peer.PeerProcess;
@@ -204,19 +204,18 @@ public final class BenchCommand implements Subcommand {
           .println("no roofline column: its program is not built (panamoe build)");
     } else if (ceilings != null && !shared.json()) {
       out()
-          .printf(
-              Locale.ROOT,
-              "ceilings of %d threads: %.1f GFLOP/s in f32, %.1f in bf16, %s%.1f GB/s%n",
-              ceilings.threads(),
-              ceilings.fmaF32Gflops(),
-              ceilings.dotBf16Gflops(),
-              ceilings.dotInt8Gops() == null
-                  ? ""
-                  : String.format(Locale.ROOT, "%.1f in int8, ", ceilings.dotInt8Gops()),
-              ceilings.readGbytesPerS());
+          .println(
+              Words.of(
+                  "ceilings of %d threads: %.1f GFLOP/s in f32, %.1f in bf16, %s%.1f GB/s",
+                  ceilings.threads(),
+                  ceilings.fmaF32Gflops(),
+                  ceilings.dotBf16Gflops(),
+                  ceilings.dotInt8Gops() == null
+                      ? ""
+                      : Words.of("%.1f in int8, ", ceilings.dotInt8Gops()),
+                  ceilings.readGbytesPerS()));
       if (ceilings.copyGbytesPerS() != null) {
-        out()
-            .printf(Locale.ROOT, "copies: %.1f GB/s read and written%n", ceilings.copyGbytesPerS());
+        out().println(Words.of("copies: %.1f GB/s read and written", ceilings.copyGbytesPerS()));
       }
     }
   }
@@ -297,13 +296,9 @@ public final class BenchCommand implements Subcommand {
     long available = shared.memoryAvailable();
     shared.require(
         bytes <= available,
-        String.format(
-            Locale.ROOT,
+        Words.of(
             "the experts of %s take %.1f GiB in %s, but only %.1f GiB are free",
-            shape.name(),
-            bytes / (1 << 30),
-            kind.label(),
-            available / (double) (1 << 30)));
+            shape.name(), bytes / (1 << 30), kind.label(), available / (double) (1 << 30)));
   }
 
   private PeerProcess startPeer(Peer peer, Kind kind, List<Weights> all, String device)

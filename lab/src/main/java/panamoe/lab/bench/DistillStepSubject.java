@@ -25,20 +25,10 @@ import panamoe.train.Trainer;
  * with all 6 as its teacher. Beside it: the same step without a teacher, then a forward of the
  * teacher to its logits.
  */
-final class DistillStepSubject implements Subject {
+record DistillStepSubject(Backend backend, DType dtype, long seed) implements Subject {
   private static final ModelConfig TEACHER = TrainStepSubject.CONFIG;
   private static final ModelConfig STUDENT =
       KeptLayers.of(TEACHER.layers() - 1, TEACHER).config(TEACHER);
-
-  private final Backend backend;
-  private final DType dtype;
-  private final long seed;
-
-  DistillStepSubject(Backend backend, DType dtype, long seed) {
-    this.backend = backend;
-    this.dtype = dtype;
-    this.seed = seed;
-  }
 
   @Override
   public Workload over(int tokens) {

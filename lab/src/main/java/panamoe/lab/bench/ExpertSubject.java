@@ -38,12 +38,7 @@ final class ExpertSubject implements Subject {
     this.dtype = dtype;
     this.seed = seed;
     this.outputs = (long) shape.expertHidden() * shape.activation().inputsPerOutput();
-    this.gate =
-        new Gate(
-            Declarations.of(gateStore, LayerSubject.DEVIATION, "gate"),
-            shape.hidden(),
-            shape.experts(),
-            shape.config().gate());
+    this.gate = shape.gate(gateStore);
     gateStore.materialize(backend, dtype, false, seed);
     boolean forward = kind == Kind.GROUPED_GEMM;
     for (int copy = 0; copy < (forward ? shape.copies() : 1); copy++) {
@@ -82,9 +77,9 @@ final class ExpertSubject implements Subject {
       super(backend);
       List<Tensor> offsets = new ArrayList<>();
       this.rows = (long) tokens * shape.topK();
-      this.x = normal(shape.hidden());
+      this.x = TokenBatches.drawn(backend, scope, dtype, seed, 0, rows, shape.hidden());
       this.y = scope.allocate(dtype, rows, shape.expertHidden());
-      this.preactivation = normal(outputs);
+      this.preactivation = TokenBatches.drawn(backend, scope, dtype, seed, 0, rows, outputs);
       Pass pass = Pass.inference(backend, scope);
       List<Tensor> batches =
           TokenBatches.normal(backend, scope, dtype, tokens, shape.hidden(), seed);
@@ -100,16 +95,6 @@ final class ExpertSubject implements Subject {
         Parameter weight = weights.get(i % weights.size());
         record(() -> multiply(groups, weight));
       }
-    }
-
-    private Tensor normal(long width) {
-      Tensor numbers = scope.allocate(DType.FLOAT32, rows, width);
-      backend.randomNormal(seed, 0, 0, 1, numbers);
-      Tensor values = scope.allocate(dtype, rows, width);
-      backend.cast(numbers, values);
-      backend.synchronize();
-      numbers.release();
-      return values;
     }
 
     private void multiply(Tensor groups, Parameter weight) {

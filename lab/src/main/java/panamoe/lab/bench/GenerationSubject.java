@@ -21,6 +21,7 @@ import panamoe.engine.schedule.Engine;
 import panamoe.engine.schedule.ModelRunner;
 import panamoe.engine.schedule.StepRows;
 import panamoe.harness.probe.Letters;
+import panamoe.io.Require;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Cost;
 import panamoe.nn.Work;
@@ -76,12 +77,9 @@ final class GenerationSubject implements Subject {
 
   static void requireTokens(Kind kind, int tokens, int context) {
     if (tokens >= context) {
-      throw new IllegalArgumentException(
-          kind.label()
-              + " over "
-              + tokens
-              + " tokens: expected fewer than its context of "
-              + context);
+      throw Require.refusal(
+          "%s over %s tokens: expected fewer than its context of %s",
+          kind.label(), tokens, context);
     }
   }
 

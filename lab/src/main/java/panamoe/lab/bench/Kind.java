@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Collectors;
 import panamoe.backend.Backend;
+import panamoe.io.Require;
 import panamoe.tensor.DType;
 
 /** The kinds of measurement; {@link BenchCommand} describes them. */
@@ -54,13 +55,10 @@ public enum Kind {
         .findFirst()
         .orElseThrow(
             () ->
-                new IllegalArgumentException(
-                    "there is no benchmark '"
-                        + label
-                        + "', expected one of "
-                        + Arrays.stream(values())
-                            .map(Kind::label)
-                            .collect(Collectors.joining(", "))));
+                Require.refusal(
+                    "there is no benchmark '%s', expected one of %s",
+                    label,
+                    Arrays.stream(values()).map(Kind::label).collect(Collectors.joining(", "))));
   }
 
   public String label() {

@@ -5,6 +5,8 @@ import java.util.Map;
 import panamoe.backend.Activation;
 import panamoe.config.GateConfig;
 import panamoe.config.MoeConfig;
+import panamoe.io.Require;
+import panamoe.moe.Gate;
 import panamoe.moe.MoeLayer;
 import panamoe.param.Declarations;
 import panamoe.param.Parameter.Part;
@@ -67,10 +69,8 @@ public record LayerShape(
       } catch (NumberFormatException e) {
         throw unreadable(text);
       }
-      if (numbers[i] > MAX_SIZE) {
-        throw new IllegalArgumentException(
-            "shape '" + text + "': " + numbers[i] + " is more than " + MAX_SIZE);
-      }
+      Require.that(
+          numbers[i] <= MAX_SIZE, "shape '%s': %s is more than %s", text, numbers[i], MAX_SIZE);
     }
     LayerShape one =
         new LayerShape(
@@ -101,6 +101,12 @@ public record LayerShape(
   MoeLayer layer(ParameterStore store, int copy) {
     Declarations at = Declarations.of(store, LayerSubject.DEVIATION, "layer");
     return new MoeLayer(at, copy, hidden, config());
+  }
+
+  /** The layer's gate in {@code store}. */
+  Gate gate(ParameterStore store) {
+    Declarations at = Declarations.of(store, LayerSubject.DEVIATION, "gate");
+    return new Gate(at, hidden, experts, config().gate());
   }
 
   /** Bytes of one expert's matrices. */

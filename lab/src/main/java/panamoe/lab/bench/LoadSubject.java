@@ -35,22 +35,12 @@ import panamoe.tensor.DType;
  * Opening a model for inference from the page cache, beside a plain read of its weights' files by
  * as many threads: a user's model, or a checkpoint that is written into a temporary folder, with
  * the float32 weights of {@link GenerationModel#PAPER} over bytes.
+ *
+ * @param temporary null: a user's
  */
-final class LoadSubject implements Subject {
+record LoadSubject(Backend backend, Supplier<LanguageModel> load, List<Path> files, Path temporary)
+    implements Subject {
   private static final int PIECE_BYTES = 1 << 20;
-
-  private final Backend backend;
-  private final Supplier<LanguageModel> load;
-  private final List<Path> files;
-  private final Path temporary; // null: a user's
-
-  private LoadSubject(
-      Backend backend, Supplier<LanguageModel> load, List<Path> files, Path temporary) {
-    this.backend = backend;
-    this.load = load;
-    this.files = files;
-    this.temporary = temporary;
-  }
 
   /** Writes a checkpoint, which is deleted with the subject. */
   static LoadSubject drawn(Backend backend, LayerShape shape, DType dtype, long seed) {

@@ -4,11 +4,11 @@ import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonUnwrapped;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies;
 import com.fasterxml.jackson.databind.annotation.JsonNaming;
-import java.util.Locale;
 import java.util.function.ToDoubleFunction;
 import panamoe.harness.Activations;
 import panamoe.harness.ComputeType;
 import panamoe.harness.probe.Ceilings;
+import panamoe.io.Words;
 import panamoe.tensor.DType;
 
 /**
@@ -117,8 +117,7 @@ record Measurement(
   record Beside(String peer, double peerMedianMs, double ratio) {}
 
   static final String HEADER =
-      String.format(
-          Locale.ROOT,
+      Words.of(
           "%-20s %-16s %6s %-6s %11s %11s %9s %8s %11s %9s",
           "name",
           "shape",
@@ -151,8 +150,7 @@ record Measurement(
   /** A table row under {@link #HEADER}, followed by the values that only some cells have. */
   String toRow() {
     String row =
-        String.format(
-            Locale.ROOT,
+        Words.of(
             "%-20s %-16s %6d %-6s %11.4f %11.4f %9.1f %8.1f %11s %9s",
             cell.name,
             cell.shape,
@@ -162,10 +160,8 @@ record Measurement(
             speed.minMs,
             speed.gflops,
             speed.gbytesPerS,
-            roofline == null ? "-" : String.format(Locale.ROOT, "%.4f", roofline.limitMs),
-            roofline == null
-                ? "-"
-                : String.format(Locale.ROOT, "%.0f %%", 100 * roofline.rooflineFraction));
+            roofline == null ? "-" : Words.of("%.4f", roofline.limitMs),
+            roofline == null ? "-" : Words.of("%.0f %%", 100 * roofline.rooflineFraction));
     if (cell.texts != null) {
       row += "   " + cell.texts + " texts";
     }
@@ -173,19 +169,13 @@ record Measurement(
       row += "   activations " + cell.activations;
     }
     if (hostMs != null) {
-      row += String.format(Locale.ROOT, "   host %.4f ms", hostMs);
+      row += Words.of("   host %.4f ms", hostMs);
     }
     if (speed.tokensPerS != null) {
-      row += String.format(Locale.ROOT, "   %.1f tokens/s", speed.tokensPerS);
+      row += Words.of("   %.1f tokens/s", speed.tokensPerS);
     }
     if (beside != null) {
-      row +=
-          String.format(
-              Locale.ROOT,
-              "   %s %.4f ms, ratio %.2f",
-              beside.peer,
-              beside.peerMedianMs,
-              beside.ratio);
+      row += Words.of("   %s %.4f ms, ratio %.2f", beside.peer, beside.peerMedianMs, beside.ratio);
     }
     return row;
   }

@@ -9,6 +9,7 @@ import panamoe.backend.Backend;
 import panamoe.config.MoeConfig;
 import panamoe.harness.Activations;
 import panamoe.harness.Quantization;
+import panamoe.io.Require;
 import panamoe.model.LanguageModel;
 import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
@@ -36,9 +37,7 @@ record ModelFile(String name, HeldAs held, Activations activations, ModelFolder 
     Path path =
         synthetic ? SyntheticModel.named(name).inCache(held.synthetic(), progress) : Path.of(name);
     ModelFolder folder = ModelFolder.open(path);
-    if (!folder.config().hasExperts()) {
-      throw new IllegalArgumentException(path + " has no MoE layer to measure");
-    }
+    Require.that(folder.config().hasExperts(), "%s has no MoE layer to measure", path);
     Path last = path.toAbsolutePath().normalize().getFileName();
     return new ModelFile(
         synthetic || last == null ? name : last.toString(), held, activations, folder);

@@ -14,6 +14,7 @@ import java.util.stream.Collectors;
 import panamoe.backend.Activation;
 import panamoe.harness.ComputeType;
 import panamoe.harness.probe.NativeBuild;
+import panamoe.io.Require;
 import panamoe.lab.peer.PeerProcess;
 
 /** Another library that runs the same work in a separate process. */
@@ -84,13 +85,10 @@ public enum Peer {
         .findFirst()
         .orElseThrow(
             () ->
-                new IllegalArgumentException(
-                    "--peer is '"
-                        + label
-                        + "', expected "
-                        + Arrays.stream(values())
-                            .map(Peer::label)
-                            .collect(Collectors.joining(", "))));
+                Require.refusal(
+                    "--peer is '%s', expected %s",
+                    label,
+                    Arrays.stream(values()).map(Peer::label).collect(Collectors.joining(", "))));
   }
 
   String label() {
@@ -119,9 +117,7 @@ public enum Peer {
           case "cuda" -> this != DJL && this != ONNXRUNTIME && this != LLAMA;
           default -> false;
         };
-    if (!able) {
-      throw new IllegalArgumentException("--peer " + label + " does not run on --device " + device);
-    }
+    Require.that(able, "--peer %s does not run on --device %s", label, device);
     if (!kinds.contains(kind)) {
       String runs = kinds.stream().sorted().map(Kind::label).collect(Collectors.joining(", "));
       throw new IllegalArgumentException(

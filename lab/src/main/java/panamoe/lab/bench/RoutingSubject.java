@@ -13,7 +13,6 @@ import panamoe.nn.Work;
 import panamoe.op.CombineOp;
 import panamoe.op.DispatchOp;
 import panamoe.op.Pass;
-import panamoe.param.Declarations;
 import panamoe.param.ParameterStore;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -34,12 +33,7 @@ final class RoutingSubject implements Subject {
     this.shape = shape;
     this.dtype = dtype;
     this.seed = seed;
-    this.gate =
-        new Gate(
-            Declarations.of(store, LayerSubject.DEVIATION, "gate"),
-            shape.hidden(),
-            shape.experts(),
-            shape.config().gate());
+    this.gate = shape.gate(store);
     store.materialize(backend, dtype, false, seed);
     store.pack(backend, dtype);
   }

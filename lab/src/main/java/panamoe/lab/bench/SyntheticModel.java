@@ -11,7 +11,10 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.IntStream;
 import panamoe.checkpoint.gguf.GgufWriter;
+import panamoe.io.Require;
 import panamoe.io.UserCache;
+import panamoe.io.WholeOrNothing;
+import panamoe.io.Words;
 import panamoe.tensor.DType;
 
 /**
@@ -48,13 +51,9 @@ record SyntheticModel(int layers, int hidden, int vocabulary) {
    */
   static SyntheticModel named(String name) {
     Matcher matcher = NAME.matcher(name);
-    if (!matcher.matches()) {
-      throw new IllegalArgumentException("there is no model '" + name + "'");
-    }
+    Require.that(matcher.matches(), "there is no model '%s'", name);
     int layers = matcher.group(1) == null ? LAYERS : Integer.parseInt(matcher.group(1));
-    if (layers == 0) {
-      throw new IllegalArgumentException(name + " has no layers, expected 1 to 999");
-    }
+    Require.that(layers != 0, "%s has no layers, expected 1 to 999", name);
     return new SyntheticModel(layers, HIDDEN, VOCABULARY);
   }
 
@@ -74,12 +73,11 @@ record SyntheticModel(int layers, int hidden, int vocabulary) {
 
   /** The file, written to {@code folder} if it is not there. */
   Path in(Path folder, DType matrices, DoubleConsumer progress) throws IOException {
-    String name =
-        String.format(Locale.ROOT, "synthetic-64-%dx%d-%s.gguf", layers, hidden, matrices.name());
+    String name = Words.of("synthetic-64-%dx%d-%s.gguf", layers, hidden, matrices.name());
     Path file = folder.resolve(name.toLowerCase(Locale.ROOT));
     GgufWriter writer = writer(matrices);
     if (!writer.isAt(file)) {
-      writer.replace(file, progress);
+      WholeOrNothing.replace(file, hidden -> writer.write(hidden, progress));
     }
     return file;
   }

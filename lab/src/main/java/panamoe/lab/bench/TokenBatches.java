@@ -1,7 +1,7 @@
 package panamoe.lab.bench;
 
-import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.LongStream;
 import panamoe.backend.Backend;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -24,17 +24,25 @@ final class TokenBatches {
   /** {@link #count} tensors [tokens, width]. */
   static List<Tensor> normal(
       Backend backend, TensorScope scope, DType dtype, int tokens, long width, long seed) {
-    List<Tensor> batches = new ArrayList<>();
-    Tensor numbers = scope.allocate(DType.FLOAT32, tokens, width);
-    for (int i = 0; i < count(tokens); i++) {
-      Tensor batch = scope.allocate(dtype, tokens, width);
-      backend.randomNormal(seed, i * numbers.count(), 0, 1, numbers);
-      backend.cast(numbers, batch);
-      batches.add(batch);
-    }
+    return LongStream.range(0, count(tokens))
+        .mapToObj(i -> drawn(backend, scope, dtype, seed, i * tokens * width, tokens, width))
+        .toList();
+  }
+
+  /**
+   * Normally distributed numbers.
+   *
+   * @param from the place of the first among all that the seed gives
+   */
+  static Tensor drawn(
+      Backend backend, TensorScope scope, DType dtype, long seed, long from, long... shape) {
+    Tensor numbers = scope.allocate(DType.FLOAT32, shape);
+    backend.randomNormal(seed, from, 0, 1, numbers);
+    Tensor values = scope.allocate(dtype, shape);
+    backend.cast(numbers, values);
     backend.synchronize();
     numbers.release();
-    return batches;
+    return values;
   }
 
   /**

@@ -5,6 +5,7 @@ import panamoe.config.ModelConfig;
 import panamoe.config.ModelPresets;
 import panamoe.harness.probe.RandomTokens;
 import panamoe.io.Count;
+import panamoe.io.Require;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Cost;
 import panamoe.parallel.Topology;
@@ -17,31 +18,18 @@ import panamoe.train.Trainer;
  * An optimizer step of the base preset: 6 layers, hidden 256, 8 heads, 16 experts on every other
  * layer, top-1, vocabulary 8192; batches are sequences of 256 random tokens.
  */
-final class TrainStepSubject implements Subject {
+record TrainStepSubject(Backend backend, DType dtype, long seed) implements Subject {
   static final int VOCABULARY = 8192;
   private static final int STEPS = 1_000_000;
 
   static final ModelConfig CONFIG =
       ModelPresets.of(ModelPresets.Size.BASE, ModelPresets.Architecture.MOE, VOCABULARY);
 
-  private final Backend backend;
-  private final DType dtype;
-  private final long seed;
-
-  TrainStepSubject(Backend backend, DType dtype, long seed) {
-    this.backend = backend;
-    this.dtype = dtype;
-    this.seed = seed;
-  }
-
   static void requireTokens(Kind kind, int tokens) {
     if (tokens % CONFIG.context() != 0) {
-      throw new IllegalArgumentException(
-          kind.label()
-              + " over "
-              + Count.of(tokens, "token")
-              + ": expected a multiple of its sequences of "
-              + CONFIG.context());
+      throw Require.refusal(
+          "%s over %s: expected a multiple of its sequences of %s",
+          kind.label(), Count.of(tokens, "token"), CONFIG.context());
     }
   }
 

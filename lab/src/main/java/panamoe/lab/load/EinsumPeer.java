@@ -9,7 +9,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Stream;
@@ -32,6 +31,8 @@ import panamoe.config.NormConfig;
 import panamoe.config.Rotary;
 import panamoe.harness.ComputeType;
 import panamoe.io.ConfigJson;
+import panamoe.io.Require;
+import panamoe.io.Words;
 import panamoe.lab.peer.PeerProcess;
 import panamoe.open.ModelFolder;
 import panamoe.parallel.Topology;
@@ -63,7 +64,7 @@ final class EinsumPeer implements AutoCloseable {
   record Result(String peer, double peerStepMs, double ratio, double peerDifference) {
     /** What follows a row of {@link Latency}. */
     String toRow() {
-      return String.format(Locale.ROOT, "   %s %.3f ms, ratio %.2f", peer, peerStepMs, ratio);
+      return Words.of("   %s %.3f ms, ratio %.2f", peer, peerStepMs, ratio);
     }
   }
 
@@ -128,12 +129,9 @@ final class EinsumPeer implements AutoCloseable {
     double most = dtype == ComputeType.F32 ? 1e-3 : 0.1;
     if (!(difference <= most)) {
       throw new IOException(
-          String.format(
-              Locale.ROOT,
+          Words.of(
               "the peer %s computes another model: log-probabilities differ by %.2g on average, expected at most %.2g",
-              LABEL,
-              difference,
-              most));
+              LABEL, difference, most));
     }
     double median = Latency.median(steps);
     return new Result(LABEL, median, median / stepMs, difference);
@@ -145,21 +143,21 @@ final class EinsumPeer implements AutoCloseable {
    * @throws IllegalArgumentException with a sentence
    */
   static void check(String peer, ModelConfig config, Topology topology) {
-    require(peer.equals(LABEL), "--peer is '" + peer + "', expected " + LABEL);
-    require(
+    Require.that(peer.equals(LABEL), "--peer is '" + peer + "', expected " + LABEL);
+    Require.that(
         topology.expertDegree() == topology.ranks() && topology.expertSlices() == 1,
         "--peer " + LABEL + " spreads experts over all ranks: leave --ep and --tp out");
-    require(
+    Require.that(
         config.embedding().positions() == EmbeddingConfig.Positions.NONE
             && !config.head().bias()
             && layerNorm(config.finalNorm()),
         cannot("learned positions, a head's bias or RMSNorm"));
     for (int layer = 0; layer < config.layers(); layer++) {
       BlockConfig block = config.blocks().get(layer);
-      require(
+      Require.that(
           layerNorm(block.attentionNorm()) && layerNorm(block.feedForwardNorm()),
           cannot("RMSNorm, which layer " + layer + " has"));
-      require(
+      Require.that(
           plain(block.attention()),
           cannot("the attention of layer " + layer + ": no windows, sinks, groups and the like"));
       boolean known =
@@ -167,22 +165,17 @@ final class EinsumPeer implements AutoCloseable {
             case DenseConfig dense -> ACTIVATIONS.contains(dense.activation());
             case MoeConfig moe -> ACTIVATIONS.contains(moe.activation()) && plain(moe);
           };
-      require(
+      Require.that(
           known,
           cannot(
               "the MLP of layer "
                   + layer
                   + ": no gated activation, and of gates only a softmax and its best choices"));
-      require(
+      Require.that(
           block.experts() % topology.ranks() == 0,
-          "--peer "
-              + LABEL
-              + " gives each rank as many experts: "
-              + topology.ranks()
-              + " ranks do not divide the "
-              + block.experts()
-              + " of layer "
-              + layer);
+          Words.of(
+              "--peer %s gives each rank as many experts: %s ranks do not divide the %s of layer %s",
+              LABEL, topology.ranks(), block.experts(), layer));
     }
   }
 
@@ -216,12 +209,6 @@ final class EinsumPeer implements AutoCloseable {
         && gate.score() == Score.SOFTMAX
         && gate.choice().equals(Choice.with(gate.choice().noise()))
         && gate.weight().equals(RouteWeight.of(gate.weight().normalization()));
-  }
-
-  private static void require(boolean holds, String sentence) {
-    if (!holds) {
-      throw new IllegalArgumentException(sentence);
-    }
   }
 
   @Override

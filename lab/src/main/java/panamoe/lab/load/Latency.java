@@ -6,6 +6,7 @@ import java.util.Arrays;
 import java.util.Locale;
 import panamoe.comm.Traffic;
 import panamoe.comm.exchange.Strategy;
+import panamoe.io.Words;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 
@@ -35,22 +36,8 @@ record Latency(
     long bytes) {
 
   static final String HEADER =
-      String.format(
-          Locale.ROOT,
-          "%-20s %5s %3s %3s %6s %-12s %5s %9s %9s %9s %8s %5s %9s",
-          "model",
-          "ranks",
-          "ep",
-          "tp",
-          "slices",
-          "exchange",
-          "texts",
-          "step ms",
-          "tokens/s",
-          "exchange",
-          "messages",
-          "far",
-          "bytes");
+      "model                ranks  ep  tp slices exchange     texts   step ms"
+          + "  tokens/s  exchange messages   far     bytes";
 
   /**
    * @param steps milliseconds
@@ -90,8 +77,7 @@ record Latency(
   }
 
   String toRow() {
-    return String.format(
-        Locale.ROOT,
+    return Words.of(
         "%-20s %5d %3d %3d %6d %-12s %5d %9.3f %9.1f %7.0f %% %8d %5d %9d",
         model,
         ranks,

@@ -16,6 +16,7 @@ import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Arrays;
+import panamoe.io.Words;
 
 /** Asks an OpenAI-compatible server for texts, and times their pieces. Thread-safe. */
 final class LoadClient implements AutoCloseable {
@@ -123,10 +124,8 @@ final class LoadClient implements AutoCloseable {
 
   private static String why(HttpResponse<?> answer, InputStream body) throws IOException {
     String text = new String(body.readAllBytes(), StandardCharsets.UTF_8);
-    return "status "
-        + answer.statusCode()
-        + ": "
-        + text.substring(0, Math.min(1000, text.length()));
+    return Words.of(
+        "status %s: %s", answer.statusCode(), text.substring(0, Math.min(1000, text.length())));
   }
 
   /**

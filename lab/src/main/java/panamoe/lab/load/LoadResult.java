@@ -3,8 +3,8 @@ package panamoe.lab.load;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies;
 import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import java.util.List;
-import java.util.Locale;
 import java.util.stream.LongStream;
+import panamoe.io.Words;
 
 /**
  * What a server did under a load; {@code --json} prints it as one line.
@@ -38,20 +38,8 @@ record LoadResult(
     double nextMsP99) {
 
   static final String HEADER =
-      String.format(
-          Locale.ROOT,
-          "%-8s %8s %8s %8s %8s %8s %9s %10s %10s %9s %9s",
-          "load",
-          "sent/s",
-          "done/s",
-          "good/s",
-          "refused",
-          "failed",
-          "tokens/s",
-          "first p50",
-          "first p99",
-          "next p50",
-          "next p99");
+      "load       sent/s   done/s   good/s  refused   failed  token"
+          + "s/s  first p50  first p99  next p50  next p99";
 
   /**
    * @param seconds during which requests were sent
@@ -97,8 +85,7 @@ record LoadResult(
   }
 
   String toRow() {
-    return String.format(
-        Locale.ROOT,
+    return Words.of(
         "%-8s %8.1f %8.1f %8.1f %8d %8d %9.0f %10.1f %10.1f %9.2f %9.2f",
         load,
         requestsPerS,

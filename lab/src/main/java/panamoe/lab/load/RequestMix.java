@@ -3,6 +3,7 @@ package panamoe.lab.load;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import panamoe.io.Require;
 
 /**
  * Draws requests: prompts and texts of many lengths (uniform in their logarithm), a part of the
@@ -38,14 +39,10 @@ final class RequestMix {
      */
     Shape {
       if (promptTokens < 1 || textTokens < 1 || !(shared >= 0 && shared <= 1)) {
-        throw new IllegalArgumentException(
-            "prompts of up to "
-                + promptTokens
-                + " tokens, texts of up to "
-                + textTokens
-                + " and a shared part of "
-                + shared
-                + ": expected at least 1, 1, and 0 to 1");
+        throw Require.refusal(
+            "prompts of up to %s tokens, texts of up to %s and a shared part of %s: expected"
+                + " at least 1, 1, and 0 to 1",
+            promptTokens, textTokens, shared);
       }
     }
   }

@@ -6,9 +6,9 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
-import java.util.Locale;
 import java.util.concurrent.Callable;
 import panamoe.harness.SharedOptions;
+import panamoe.io.Words;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -204,28 +204,25 @@ public final class ServeBenchCommand implements Callable<Integer> {
     int text = textTokens == null ? Math.clamp(room / 4, 1, 64) : textTokens;
     shared.require(
         context == 0 || (long) prompt + text <= context,
-        "--prompt-tokens "
-            + prompt
-            + " and --text-tokens "
-            + text
-            + " are more than the model's context of "
-            + context
-            + " together: lower one of them");
+        Words.of(
+            "--prompt-tokens %s and --text-tokens %s are more than the model's context of %s"
+                + " together: lower one of them",
+            prompt, text, context));
     return shared.checked(() -> new RequestMix.Shape(prompt, text, alike));
   }
 
   private void say(LoadClient.Model served, RequestMix.Shape shape) {
     out()
-        .printf(
-            Locale.ROOT,
-            "%s: prompts of %d to %d tokens, texts of %d to %d; good within %d ms, then %d ms a piece%n",
-            served.id(),
-            Math.max(1, shape.promptTokens() / 16),
-            shape.promptTokens(),
-            Math.max(1, shape.textTokens() / 8),
-            shape.textTokens(),
-            firstMs,
-            nextMs);
+        .println(
+            Words.of(
+                "%s: prompts of %d to %d tokens, texts of %d to %d; good within %d ms, then %d ms a piece",
+                served.id(),
+                Math.max(1, shape.promptTokens() / 16),
+                shape.promptTokens(),
+                Math.max(1, shape.textTokens() / 8),
+                shape.textTokens(),
+                firstMs,
+                nextMs));
     out().println(LoadResult.HEADER);
     out().flush();
   }
@@ -236,7 +233,7 @@ public final class ServeBenchCommand implements Callable<Integer> {
   }
 
   private void progress(String what) {
-    spec.commandLine().getErr().printf(Locale.ROOT, "%s, %.0f s ...%n", what, seconds);
+    spec.commandLine().getErr().println(Words.of("%s, %.0f s ...", what, seconds));
   }
 
   private PrintWriter out() {

@@ -4,12 +4,12 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.Arrays;
-import java.util.Locale;
 import panamoe.comm.Communicator;
 import panamoe.comm.LauncherVariables;
 import panamoe.comm.mpi.MpiWorld;
 import panamoe.comm.tcp.TcpRank;
 import panamoe.comm.tcp.TcpWorld;
+import panamoe.io.Words;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorMemory;
@@ -37,9 +37,7 @@ public final class AllToAllTimes {
         for (long block : blocks) {
           double[] times = time(world, arena, block);
           if (world.rank() == 0 && round == WARM_UP_ROUNDS) {
-            System.out.println(
-                String.format(
-                    Locale.ROOT, "java %d %.3f %.3f", block, times[0], times[BATCHES / 2]));
+            System.out.println(Words.of("java %d %.3f %.3f", block, times[0], times[BATCHES / 2]));
           }
         }
       }

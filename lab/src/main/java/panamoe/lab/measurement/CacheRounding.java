@@ -1,7 +1,6 @@
 package panamoe.lab.measurement;
 
 import java.nio.file.Path;
-import java.util.Locale;
 import java.util.Set;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
@@ -11,6 +10,7 @@ import panamoe.engine.EngineConfig;
 import panamoe.engine.schedule.ModelRunner;
 import panamoe.engine.schedule.StepRows;
 import panamoe.harness.train.Text;
+import panamoe.io.Words;
 import panamoe.model.LanguageModel;
 import panamoe.open.ModelFolder;
 import panamoe.tensor.DType;
@@ -88,18 +88,18 @@ public final class CacheRounding {
         }
       }
     }
-    System.out.printf(
-        Locale.ROOT,
-        "%s, %s, %,d tokens: %.5f bits per byte with a float cache, %.5f with int8; divergence"
-            + " %.2e nats a token, at most %.2e; the most probable token is the same for %.2f %%%n",
-        folder.path().getFileName(),
-        arguments[1],
-        tokens,
-        nats[0] / Math.log(2) / bytes,
-        nats[1] / Math.log(2) / bytes,
-        divergence / tokens,
-        most,
-        100.0 * same / tokens);
+    System.out.println(
+        Words.of(
+            "%s, %s, %,d tokens: %.5f bits per byte with a float cache, %.5f with int8; divergence"
+                + " %.2e nats a token, at most %.2e; the most probable token is the same for %.2f %%",
+            folder.path().getFileName(),
+            arguments[1],
+            tokens,
+            nats[0] / Math.log(2) / bytes,
+            nats[1] / Math.log(2) / bytes,
+            divergence / tokens,
+            most,
+            100.0 * same / tokens));
   }
 
   private static double[] logSoftmax(float[] logits) {

@@ -1,13 +1,13 @@
 package panamoe.lab.measurement;
 
 import java.time.Duration;
-import java.util.Locale;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.comm.Communicator;
 import panamoe.comm.exchange.Exchange;
 import panamoe.comm.exchange.Strategy;
 import panamoe.comm.mpi.MpiWorld;
+import panamoe.io.Words;
 
 /**
  * Times flat and hierarchical exchanges alternately, on ranks that mpirun started on several nodes,
@@ -28,8 +28,7 @@ public final class ExchangeTimes {
       say(world, "");
       say(
           world,
-          String.format(
-              Locale.ROOT,
+          Words.of(
               "| bytes from each rank to each of %d | flat, ms | hierarchical, ms |"
                   + " flat / hierarchical | flat, predicted | hierarchical, predicted | predicted |",
               world.size()));
@@ -48,8 +47,7 @@ public final class ExchangeTimes {
         predicted.add(bytes, expected[0] / expected[1]);
         say(
             world,
-            String.format(
-                Locale.ROOT,
+            Words.of(
                 "| %d | %.2f | %.2f | %.2f | %.2f | %.2f | %.2f |",
                 bytes,
                 times[0],

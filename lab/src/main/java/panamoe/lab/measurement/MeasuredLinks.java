@@ -2,12 +2,12 @@ package panamoe.lab.measurement;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.stream.LongStream;
 import panamoe.backend.Backend;
 import panamoe.comm.Communicator;
 import panamoe.comm.exchange.Exchange;
 import panamoe.comm.exchange.Strategy;
+import panamoe.io.Words;
 import panamoe.parallel.Topology;
 import panamoe.plan.Constant;
 import panamoe.plan.ExchangeTime;
@@ -85,12 +85,9 @@ record MeasuredLinks(Node node) {
   }
 
   private static String words(Link link) {
-    return String.format(
-        Locale.ROOT,
+    return Words.of(
         "%.2f ms, %.2f ms a peer, %.0f kB/s",
-        1e3 * link.base().value(),
-        1e3 * link.perPeer().value(),
-        link.bandwidth().value() / 1e3);
+        1e3 * link.base().value(), 1e3 * link.perPeer().value(), link.bandwidth().value() / 1e3);
   }
 
   private static Constant assumed(double value, String unit) {

@@ -6,7 +6,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import java.util.Random;
 import java.util.stream.LongStream;
 import panamoe.backend.Activation;
@@ -18,6 +17,7 @@ import panamoe.comm.ThreadWorld;
 import panamoe.comm.exchange.Strategy;
 import panamoe.config.GateConfig;
 import panamoe.config.MoeConfig;
+import panamoe.io.Words;
 import panamoe.moe.MoeLayer;
 import panamoe.op.Pass;
 import panamoe.op.Tape;
@@ -153,9 +153,7 @@ public final class OverlapTimes {
                 ? "beside computing, in parts: " + overlap.parts()
                 : "while the rank waits";
         double median = median(times[i]);
-        ExchangeTimes.say(
-            world,
-            String.format(Locale.ROOT, "| %s | %.1f | %.2f |", how, median, waiting / median));
+        ExchangeTimes.say(world, Words.of("| %s | %.1f | %.2f |", how, median, waiting / median));
       }
       subjects.forEach(
           subject -> {

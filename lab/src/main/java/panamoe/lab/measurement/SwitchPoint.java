@@ -1,6 +1,6 @@
 package panamoe.lab.measurement;
 
-import java.util.Locale;
+import panamoe.io.Words;
 
 /** The size at which the ratio of two times passes 1, on logarithmic scales between sizes. */
 final class SwitchPoint {
@@ -25,6 +25,6 @@ final class SwitchPoint {
 
   @Override
   public String toString() {
-    return bytes == 0 ? "no size here" : String.format(Locale.ROOT, "%.0f bytes", bytes);
+    return bytes == 0 ? "no size here" : Words.of("%.0f bytes", bytes);
   }
 }

@@ -4,9 +4,10 @@ import java.util.List;
 import panamoe.backend.GateSettings.GroupScore;
 import panamoe.config.GateConfig;
 import panamoe.harness.report.StepRecord.LayerRecord;
+import panamoe.io.Words;
 
 /** S6: the coefficient of the auxiliary loss, and a correction bias in its place. */
-final class Balancing implements Part {
+final class Balancing extends Part {
   private static final double FEWER_DROPS = 0.5;
   private static final double BIAS_RATE = 1e-3;
 
@@ -15,6 +16,7 @@ final class Balancing implements Part {
   private final List<Variant> variants;
 
   Balancing(Budget budget) {
+    super(Claim.S6);
     none = budget.one("aux-0", Shapes.gated(auxiliary(0)));
     paper = budget.one("capacity-1.0", Shapes.gated(CapacityFactor.gate(1)));
     // Only the table and the figure show the others.
@@ -38,43 +40,19 @@ final class Balancing implements Part {
   }
 
   @Override
-  public String name() {
-    return "S6";
-  }
-
-  @Override
-  public String title() {
-    return "Balancing the experts";
-  }
-
-  @Override
-  public String claim() {
-    return "An auxiliary loss with the coefficient 0.01 balances the experts without harm to the model. (Here at the"
-        + " capacity factor 1; capacity-1.0 is the run with 0.01.)";
-  }
-
-  @Override
-  public String rule() {
-    return Results.number(
-        "With 0.01 at most half as many tokens are dropped as with 0, and bits per byte are not worse by more than %.3f."
-            + " Partly: one of the two.",
-        Sample.NOISE);
-  }
-
-  @Override
-  public List<Variant> variants() {
+  List<Variant> variants() {
     return variants;
   }
 
   @Override
-  public Finding finding(Results results) {
+  Finding finding(Results results) {
     double unbalanced = results.atTheEnd(none, LayerRecord::dropRate);
     double balanced = results.atTheEnd(paper, LayerRecord::dropRate);
     boolean fewer = balanced <= FEWER_DROPS * unbalanced;
     boolean harmless = !results.bits(none).clearlyBelow(results.bits(paper));
     return new Finding(
         Verdict.of(fewer && harmless, fewer || harmless),
-        Results.number(
+        Words.of(
             "%.1f %% of the tokens are dropped with 0.01 and %.1f %% with 0, at %s and %s bits per byte.",
             100 * balanced, 100 * unbalanced, results.bits(paper), results.bits(none)),
         results.table(
@@ -82,11 +60,9 @@ final class Balancing implements Part {
             List.of("dropped", "fullest expert's load", "dead experts"),
             variant ->
                 List.of(
-                    Results.number(
-                        "%.2f %%", 100 * results.atTheEnd(variant, LayerRecord::dropRate)),
-                    Results.number(
-                        "%.2f times the mean", results.atTheEnd(variant, Balancing::fullest)),
-                    Results.number("%.1f", results.atTheEnd(variant, LayerRecord::deadExperts)))),
+                    Words.of("%.2f %%", 100 * results.atTheEnd(variant, LayerRecord::dropRate)),
+                    Words.of("%.2f times the mean", results.atTheEnd(variant, Balancing::fullest)),
+                    Words.of("%.1f", results.atTheEnd(variant, LayerRecord::deadExperts)))),
         Results.chart(
             "Dropped tokens, %",
             "million tokens",

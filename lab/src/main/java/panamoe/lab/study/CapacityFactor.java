@@ -7,9 +7,10 @@ import java.util.stream.DoubleStream;
 import panamoe.config.GateConfig;
 import panamoe.harness.report.LineChart.Curve;
 import panamoe.harness.report.StepRecord.LayerRecord;
+import panamoe.io.Words;
 
 /** S7: how many tokens an expert may take. */
-final class CapacityFactor implements Part {
+final class CapacityFactor extends Part {
   private static final double[] FACTORS = {0.5, 1, 1.5, 2};
   private static final int PAPER = 1;
   private static final int MINIMUM = 4;
@@ -20,6 +21,7 @@ final class CapacityFactor implements Part {
   private final Variant dropless;
 
   CapacityFactor(Budget budget) {
+    super(Claim.S7);
     limited =
         DoubleStream.of(FACTORS)
             .mapToObj(factor -> budget.one("capacity-" + factor, Shapes.gated(gate(factor))))
@@ -33,34 +35,14 @@ final class CapacityFactor implements Part {
   }
 
   @Override
-  public String name() {
-    return "S7";
-  }
-
-  @Override
-  public String title() {
-    return "Capacity";
-  }
-
-  @Override
-  public String claim() {
-    return "A capacity factor of 1, with which the paper trains and evaluates, is enough.";
-  }
-
-  @Override
-  public String rule() {
-    return "Its bits per byte are at most 0.5 % above the dropless model's. Partly: at most 2 %.";
-  }
-
-  @Override
-  public List<Variant> variants() {
+  List<Variant> variants() {
     List<Variant> all = new ArrayList<>(limited);
     all.add(dropless);
     return all;
   }
 
   @Override
-  public Finding finding(Results results) {
+  Finding finding(Results results) {
     Variant paper = limited.get(PAPER);
     double best = results.bits(dropless).mean();
     double loss = results.bits(paper).mean() / best - 1;
@@ -69,7 +51,7 @@ final class CapacityFactor implements Part {
     Arrays.fill(line, best);
     return new Finding(
         Verdict.of(loss <= LITTLE, loss <= SOME),
-        Results.number(
+        Words.of(
             "with the factor 1 %.1f %% of the tokens are dropped, and the model reaches %s bits per byte, dropless %s:"
                 + " %.2f %% %s.",
             100 * results.atTheEnd(paper, LayerRecord::dropRate),
@@ -82,8 +64,7 @@ final class CapacityFactor implements Part {
             List.of("dropped"),
             variant ->
                 List.of(
-                    Results.number(
-                        "%.2f %%", 100 * results.atTheEnd(variant, LayerRecord::dropRate)))),
+                    Words.of("%.2f %%", 100 * results.atTheEnd(variant, LayerRecord::dropRate)))),
         Results.chart(
             "Validation bits per byte",
             "capacity factor",

@@ -20,16 +20,10 @@ import panamoe.tensor.TensorScope;
  * Times decoding steps of models with random weights, on random tokens. The models take turns, so
  * that other load on the machine affects all alike.
  */
-final class DecodeTiming implements Inference.Stopwatch {
+record DecodeTiming(Supplier<Backend> open) implements Inference.Stopwatch {
   private static final int ROUNDS = 16;
   private static final int STEPS_OF_A_TURN = 8;
   private static final int LENGTH = ROUNDS * STEPS_OF_A_TURN;
-
-  private final Supplier<Backend> open;
-
-  DecodeTiming(Supplier<Backend> open) {
-    this.open = open;
-  }
 
   @Override
   public double[][] secondsPerStep(List<ModelConfig> configs, int[] batches) {

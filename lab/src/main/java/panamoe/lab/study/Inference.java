@@ -7,6 +7,7 @@ import java.util.Map;
 import panamoe.config.ModelConfig;
 import panamoe.harness.report.LineChart;
 import panamoe.harness.report.LineChart.Curve;
+import panamoe.io.Words;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Work;
 import panamoe.tensor.DType;
@@ -15,7 +16,7 @@ import panamoe.tensor.DType;
  * S8: time and weights of a decoded token. The models have random weights, and are wider than those
  * that are trained, so that reading weights is what takes time.
  */
-final class Inference implements Part {
+final class Inference extends Part {
   /** Measures models. */
   @FunctionalInterface
   interface Stopwatch {
@@ -37,6 +38,7 @@ final class Inference implements Part {
    * @param hidden width of the MoE models
    */
   Inference(int hidden, Stopwatch stopwatch) {
+    super(Claim.S8);
     this.stopwatch = stopwatch;
     ModelConfig prMoe = Shapes.pyramid(hidden, true);
     models.put(DENSE, Shapes.dense(hidden * Shapes.LARGER / Shapes.HIDDEN));
@@ -46,35 +48,12 @@ final class Inference implements Part {
   }
 
   @Override
-  public String name() {
-    return "S8";
-  }
-
-  @Override
-  public String title() {
-    return "Inference";
-  }
-
-  @Override
-  public String claim() {
-    return "PR-MoE with MoS answers 2.4 times (52 billion parameters) to 4.5 times (1.5 trillion) faster than a dense"
-        + " model of its quality, and nine times cheaper. (Here one machine, so that cost is time. The paper's factors are"
-        + " at equal quality; here S1 says how much better the larger dense model is.)";
-  }
-
-  @Override
-  public String rule() {
-    return "At batch 1 a token takes PR-MoE's student at most 1/2.4 of the larger dense model's time. Partly: at most"
-        + " 1/1.2.";
-  }
-
-  @Override
-  public List<Variant> variants() {
+  List<Variant> variants() {
     return List.of();
   }
 
   @Override
-  public Finding finding(Results results) {
+  Finding finding(Results results) {
     double[][] measured = stopwatch.secondsPerStep(List.copyOf(models.values()), BATCHES);
     Map<String, double[]> seconds = new LinkedHashMap<>();
     models.keySet().forEach(name -> seconds.put(name, measured[seconds.size()]));
@@ -83,7 +62,7 @@ final class Inference implements Part {
     double speedUp = dense[0] / student[0];
     return new Finding(
         Verdict.of(speedUp >= FASTER, speedUp >= PARTLY_FASTER),
-        Results.number(
+        Words.of(
             "the student is %.1f times as fast as the larger dense model at batch 1, %.1f times at 8, %.1f times at 64.",
             speedUp, dense[1] / student[1], dense[2] / student[2]),
         table(seconds),
@@ -108,10 +87,10 @@ final class Inference implements Part {
     try (LanguageModel model = new LanguageModel(models.get(name))) {
       return List.of(
           name,
-          Results.number("%,d", model.parameters().count()),
-          Results.number("%.3f", 1e3 * seconds[0] / BATCHES[0]),
-          Results.number("%.3f", 1e3 * seconds[1] / BATCHES[1]),
-          Results.number("%.3f", 1e3 * seconds[2] / BATCHES[2]),
+          Words.of("%,d", model.parameters().count()),
+          Words.of("%.3f", 1e3 * seconds[0] / BATCHES[0]),
+          Words.of("%.3f", 1e3 * seconds[1] / BATCHES[1]),
+          Words.of("%.3f", 1e3 * seconds[2] / BATCHES[2]),
           megabytes(model, BATCHES[0]),
           megabytes(model, BATCHES[1]),
           megabytes(model, BATCHES[2]));
@@ -121,7 +100,7 @@ final class Inference implements Part {
   /** As many experts are read as tokens may choose. */
   private static String megabytes(LanguageModel model, int batch) {
     double bytes = model.cost(Work.decode(batch, 0, DType.FLOAT32)).bytesRead();
-    return Results.number("%.1f", bytes / batch / 1e6);
+    return Words.of("%.1f", bytes / batch / 1e6);
   }
 
   private static LineChart figure(Map<String, double[]> seconds) {

@@ -44,7 +44,7 @@ final class Page {
                 .map(
                     each ->
                         List.of(
-                            each.getKey().name() + ": " + each.getKey().title(),
+                            each.getKey().claim().name() + ": " + each.getKey().claim().title(),
                             each.getValue().verdict().toString()))
                 .toList());
     return "# What holds of DeepSpeed-MoE at a small size\n\n"
@@ -58,13 +58,13 @@ final class Page {
 
   private static String section(Part part, Finding finding) {
     return "\n## "
-        + part.name()
+        + part.claim().name()
         + ": "
-        + part.title()
+        + part.claim().title()
         + "\n\n"
-        + wrapped("The paper: " + part.claim())
+        + wrapped("The paper: " + part.claim().words())
         + "\n"
-        + wrapped("Holds if: " + part.rule())
+        + wrapped("Holds if: " + part.claim().rule())
         + "\n"
         + finding.table().markdown()
         + "\n![]("
@@ -80,7 +80,7 @@ final class Page {
   }
 
   private static String figureOf(Part part) {
-    return FIGURES + "/" + part.name() + ".svg";
+    return FIGURES + "/" + part.claim().name() + ".svg";
   }
 
   private static String wrapped(String paragraph) {

@@ -3,21 +3,20 @@ package panamoe.lab.study;
 import java.util.List;
 
 /** One claim of the paper: its runs, and how their numbers decide. */
-interface Part {
-  /** Such as {@code S1}. */
-  String name();
+abstract class Part {
+  private final Claim claim;
 
-  String title();
+  Part(Claim claim) {
+    this.claim = claim;
+  }
 
-  /** What the paper says. */
-  String claim();
-
-  /** When it holds, fixed before any run. */
-  String rule();
+  final Claim claim() {
+    return claim;
+  }
 
   /** What is trained; teachers before their students. */
-  List<Variant> variants();
+  abstract List<Variant> variants();
 
   /** Judges the claim by the finished runs. */
-  Finding finding(Results results);
+  abstract Finding finding(Results results);
 }

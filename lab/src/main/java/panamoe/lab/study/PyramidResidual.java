@@ -2,9 +2,10 @@ package panamoe.lab.study;
 
 import java.util.List;
 import panamoe.harness.report.LineChart.Curve;
+import panamoe.io.Words;
 
 /** S4: PR-MoE beside its parts and a standard MoE of many more parameters. */
-final class PyramidResidual implements Part {
+final class PyramidResidual extends Part {
   private static final double EQUAL = 0.005;
   private static final double NEAR = 0.5;
 
@@ -15,6 +16,7 @@ final class PyramidResidual implements Part {
   private final Variant both;
 
   PyramidResidual(Budget budget) {
+    super(Claim.S4);
     few = budget.seeds("moe-" + Shapes.FEW, Shapes.moe(Shapes.HIDDEN, Shapes.FEW));
     many = budget.seeds("moe-" + Shapes.MANY, Shapes.moe(Shapes.HIDDEN, Shapes.MANY));
     pyramid = budget.seeds("pyramid", Shapes.pyramid(Shapes.HIDDEN, false));
@@ -27,41 +29,19 @@ final class PyramidResidual implements Part {
   }
 
   @Override
-  public String name() {
-    return "S4";
-  }
-
-  @Override
-  public String title() {
-    return "Pyramid-Residual";
-  }
-
-  @Override
-  public String claim() {
-    return "PR-MoE is as good as a standard MoE of up to three times its parameters. (Its residual layers compute a"
-        + " second MLP, as in the paper.)";
-  }
-
-  @Override
-  public String rule() {
-    return "PR-MoE's bits per byte are at most 0.5 % above the standard MoE with many experts (the paper's gap"
-        + " of 0.01 nats is 0.4 %). Partly: the gap is at most half of that between few and many experts.";
-  }
-
-  @Override
-  public List<Variant> variants() {
+  List<Variant> variants() {
     return List.of(few, many, pyramid, residual, both);
   }
 
   @Override
-  public Finding finding(Results results) {
+  Finding finding(Results results) {
     double best = results.bits(many).mean();
     double gap = results.bits(both).mean() - best;
     double whole = results.bits(few).mean() - best;
     double noise = results.bits(both).noiseBeside(results.bits(many));
     return new Finding(
         Verdict.of(gap <= EQUAL * best, gap <= NEAR * whole),
-        Results.number(
+        Words.of(
             "PR-MoE reaches %s bits per byte, %s %s with %.1f times the parameters: %.2f %% %s. The rule"
                 + " compares means: its limit is %.4f bits per byte, and both deviations together are %.4f%s.",
             results.bits(both),
@@ -76,7 +56,7 @@ final class PyramidResidual implements Part {
         results.table(
             variants(),
             List.of("parameters beside PR-MoE"),
-            variant -> List.of(Results.number("%.2f", ratio(variant)))),
+            variant -> List.of(Words.of("%.2f", ratio(variant)))),
         Results.chart(
             "Validation bits per byte",
             "million parameters",

@@ -3,10 +3,11 @@ package panamoe.lab.study;
 import java.util.List;
 import panamoe.config.GateConfig;
 import panamoe.harness.report.StepRecord.LayerRecord;
+import panamoe.io.Words;
 import panamoe.tensor.DType;
 
 /** S3: a second expert by top-2, or by a fixed MLP beside the first. */
-final class ResidualMoe implements Part {
+final class ResidualMoe extends Part {
   private static final double HALF = 0.51;
 
   private final Variant top1;
@@ -14,42 +15,19 @@ final class ResidualMoe implements Part {
   private final Variant residual;
 
   ResidualMoe(Budget budget) {
+    super(Claim.S3);
     top1 = budget.one("moe-" + Shapes.FEW, Shapes.moe(Shapes.HIDDEN, Shapes.FEW));
     top2 = budget.one("top-2", Shapes.gated(GateConfig.dropless(2)));
     residual = budget.one("residual", Shapes.residual());
   }
 
   @Override
-  public String name() {
-    return "S3";
-  }
-
-  @Override
-  public String title() {
-    return "A fixed MLP in place of the second expert";
-  }
-
-  @Override
-  public String claim() {
-    return "Residual-MoE is as good as top-2, with the communication of top-1. (Both compute a second MLP in each MoE"
-        + " layer, which top-1 does not.)";
-  }
-
-  @Override
-  public String rule() {
-    return Results.number(
-        "Residual is not worse than top-2 by more than %.3f bits per byte, and its all-to-all moves half of the bytes."
-            + " Partly: it is worse than top-2 but clearly better than top-1.",
-        Sample.NOISE);
-  }
-
-  @Override
-  public List<Variant> variants() {
+  List<Variant> variants() {
     return List.of(top1, top2, residual);
   }
 
   @Override
-  public Finding finding(Results results) {
+  Finding finding(Results results) {
     Sample one = results.bits(top1);
     Sample two = results.bits(top2);
     Sample fixed = results.bits(residual);
@@ -57,14 +35,14 @@ final class ResidualMoe implements Part {
     return new Finding(
         Verdict.of(
             !two.clearlyBelow(fixed) && share <= HALF, fixed.clearlyBelow(one) && share <= HALF),
-        Results.number(
+        Words.of(
             "residual reaches %s bits per byte, top-2 %s and top-1 %s; residual's all-to-all moves %.0f %% of top-2's"
                 + " bytes.",
             fixed, two, one, 100 * share),
         results.table(
             variants(),
             List.of("all-to-all bytes a token and MoE layer, forward"),
-            variant -> List.of(Results.number("%.0f", bytes(results, variant)))),
+            variant -> List.of(Words.of("%.0f", bytes(results, variant)))),
         results.bitsOverTokens(variants()));
   }
 

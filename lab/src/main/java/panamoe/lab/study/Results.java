@@ -5,7 +5,6 @@ import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.Stream;
@@ -14,17 +13,12 @@ import panamoe.harness.report.LineChart.Curve;
 import panamoe.harness.report.RunDirectory;
 import panamoe.harness.report.StepRecord;
 import panamoe.harness.report.StepRecord.LayerRecord;
+import panamoe.io.Words;
 
 /** Reads the metrics of finished runs. */
-final class Results {
+record Results(Function<Run, List<StepRecord>> metrics) {
   /** A curve leaves out what is before this part of the run, where all models are alike. */
   private static final double SHOWN_FROM = 0.2;
-
-  private final Function<Run, List<StepRecord>> metrics;
-
-  Results(Function<Run, List<StepRecord>> metrics) {
-    this.metrics = metrics;
-  }
 
   /** Of runs in folders of their names. */
   static Results in(Path folder) {
@@ -160,15 +154,11 @@ final class Results {
                     Stream.concat(
                             Stream.of(
                                 variant.name(),
-                                String.format(Locale.ROOT, "%,d", variant.parameters()),
-                                number("%.2f", variant.first().flopsPerToken() / 1e6),
+                                Words.of("%,d", variant.parameters()),
+                                Words.of("%.2f", variant.first().flopsPerToken() / 1e6),
                                 bits(variant).toString()),
                             more.apply(variant).stream())
                         .toList())
             .toList());
-  }
-
-  static String number(String format, Object... values) {
-    return String.format(Locale.ROOT, format, values);
   }
 }

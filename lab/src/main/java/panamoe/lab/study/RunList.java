@@ -2,6 +2,7 @@ package panamoe.lab.study;
 
 import java.util.Collection;
 import java.util.function.ToLongFunction;
+import panamoe.io.Words;
 
 /**
  * A table of runs, with what is left to train.
@@ -21,26 +22,20 @@ record RunList(Collection<Run> runs, ToLongFunction<Run> done) {
       line(
           text,
           run.name(),
-          Results.number("%,d", run.parameters()),
-          Results.number("%,d", run.tokens()),
-          Results.number("%.0f %%", 100 * share),
-          Results.number("%.1f", seconds / 60));
+          Words.of("%,d", run.parameters()),
+          Words.of("%,d", run.tokens()),
+          Words.of("%.0f %%", 100 * share),
+          Words.of("%.1f", seconds / 60));
       tokens += run.tokens();
       left += seconds;
     }
-    line(
-        text,
-        runs.size() + " runs",
-        "",
-        Results.number("%,d", tokens),
-        "",
-        Results.number("%.0f", left / 60));
+    line(text, runs.size() + " runs", "", Words.of("%,d", tokens), "", Words.of("%.0f", left / 60));
     return text.toString();
   }
 
   private static void line(
       StringBuilder text, String run, String parameters, String tokens, String done, String left) {
-    String row = Results.number("%-18s %12s %14s %6s %13s", run, parameters, tokens, done, left);
+    String row = Words.of("%-18s %12s %14s %6s %13s", run, parameters, tokens, done, left);
     text.append(row).append(System.lineSeparator());
   }
 }

@@ -1,7 +1,7 @@
 package panamoe.lab.study;
 
 import java.util.Arrays;
-import java.util.Locale;
+import panamoe.io.Words;
 
 /**
  * A value over the seeds.
@@ -34,8 +34,6 @@ record Sample(double mean, double deviation, int count) {
 
   @Override
   public String toString() {
-    return count == 1
-        ? String.format(Locale.ROOT, "%.4f", mean)
-        : String.format(Locale.ROOT, "%.4f ± %.4f", mean, deviation);
+    return count == 1 ? Words.of("%.4f", mean) : Words.of("%.4f ± %.4f", mean, deviation);
   }
 }

@@ -2,6 +2,7 @@ package panamoe.lab.study;
 
 import java.util.List;
 import panamoe.config.ModelConfig;
+import panamoe.io.Words;
 import panamoe.model.KeptLayers;
 import panamoe.model.LanguageModel;
 import panamoe.train.DistillationConfig;
@@ -9,7 +10,7 @@ import panamoe.train.DistillationConfig.Fall;
 import panamoe.train.DistillationConfig.Stage;
 
 /** S5: students of a PR-MoE with a layer less, distilled in four ways. */
-final class Students implements Part {
+final class Students extends Part {
   private static final double RETAINED = 0.99;
 
   private final Variant teacher;
@@ -19,6 +20,7 @@ final class Students implements Part {
   private final Variant started;
 
   Students(Budget budget) {
+    super(Claim.S5);
     teacher = PyramidResidual.prMoe(budget);
     ModelConfig deep = teacher.first().config().model();
     KeptLayers kept = Shapes.kept(deep);
@@ -33,37 +35,12 @@ final class Students implements Part {
   }
 
   @Override
-  public String name() {
-    return "S5";
-  }
-
-  @Override
-  public String title() {
-    return "Mixture-of-Students";
-  }
-
-  @Override
-  public String claim() {
-    return "With staged distillation a student of fewer layers keeps 99.3 % of its teacher's quality, more than"
-        + " without a teacher or with one to the end; it has up to 3.7 times fewer parameters than a standard MoE."
-        + " (staged-init starts from layers that its teacher trained for as many steps again, and no student starts so"
-        + " without distillation. A student above its teacher shows that the teacher was trained too briefly.)";
-  }
-
-  @Override
-  public String rule() {
-    return "Quality is the teacher's bits per byte over the student's. The best staged student retains at least 99 %, is"
-        + " clearly better than without a teacher, and not clearly worse than with one to the end. Partly: it is clearly"
-        + " better than without a teacher.";
-  }
-
-  @Override
-  public List<Variant> variants() {
+  List<Variant> variants() {
     return List.of(teacher, plain, whole, staged, started);
   }
 
   @Override
-  public Finding finding(Results results) {
+  Finding finding(Results results) {
     boolean startedIsBest = results.bits(started).mean() < results.bits(staged).mean();
     Variant variant = startedIsBest ? started : staged;
     Sample best = results.bits(variant);
@@ -73,7 +50,7 @@ final class Students implements Part {
     return new Finding(
         Verdict.of(
             better && retained >= RETAINED && !results.bits(whole).clearlyBelow(best), better),
-        Results.number(
+        Words.of(
             "%s retains %.1f %% of the teacher's quality, without a teacher it is %.1f %%, with one to the end %.1f %%;"
                 + " a standard MoE of as many experts as the paper's has %.1f times the student's parameters.",
             variant.name(),
@@ -86,8 +63,8 @@ final class Students implements Part {
             List.of("quality retained", "standard MoE's parameters beside it"),
             each ->
                 List.of(
-                    Results.number("%.2f %%", 100 * retained(results, each)),
-                    Results.number("%.2f", standard / each.parameters()))),
+                    Words.of("%.2f %%", 100 * retained(results, each)),
+                    Words.of("%.2f", standard / each.parameters()))),
         results.bitsOverTokens(variants()));
   }
 

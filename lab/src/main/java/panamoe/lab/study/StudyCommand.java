@@ -11,6 +11,7 @@ import java.util.Locale;
 import java.util.Map;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.Subcommand;
+import panamoe.io.Words;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -131,14 +132,16 @@ public final class StudyCommand implements Subcommand {
   }
 
   private List<Part> chosen(List<Part> parts) {
-    List<String> known = parts.stream().map(Part::name).toList();
+    List<String> known = parts.stream().map(part -> part.claim().name()).toList();
     for (String name : names) {
       shared.require(
           known.contains(name.toUpperCase(Locale.ROOT)),
           "there is no part '" + name + "', expected some of " + known);
     }
     return parts.stream()
-        .filter(part -> names.isEmpty() || names.stream().anyMatch(part.name()::equalsIgnoreCase))
+        .filter(
+            part ->
+                names.isEmpty() || names.stream().anyMatch(part.claim().name()::equalsIgnoreCase))
         .toList();
   }
 
@@ -146,19 +149,19 @@ public final class StudyCommand implements Subcommand {
     if (shared.json()) {
       return JsonNodeFactory.instance
           .objectNode()
-          .put("part", part.name())
+          .put("part", part.claim().name())
           .put("verdict", finding.verdict().toString())
           .put("conclusive", !quick)
           .put("numbers", finding.numbers())
           .toString();
     }
-    String line = part.name() + ", " + part.title() + ". " + Page.sentence(finding);
+    String line = part.claim().name() + ", " + part.claim().title() + ". " + Page.sentence(finding);
     return quick ? line + " (" + INCONCLUSIVE + ")" : line;
   }
 
   static String introduction(Budget budget, boolean quick) {
     String runs =
-        Results.number(
+        Words.of(
             "Every run: %,d steps of %d sequences of %d tokens of the default corpus by a tokenizer of %,d;"
                 + " the seeds of S1, S4 and S5: %d. Bits per byte are of the validation text, as mean ± standard deviation of the seeds. S8 is timed on %d processors.",
             budget.steps(),
@@ -167,10 +170,8 @@ public final class StudyCommand implements Subcommand {
             Shapes.VOCABULARY,
             budget.seeds(),
             Runtime.getRuntime().availableProcessors());
-    return (quick ? "**" + INCONCLUSIVE + ".** " : "")
-        + runs
-        + " Written by `ci/study"
-        + (quick ? " --quick" : "")
-        + "`; docs/study.md says what is compared and why.";
+    return Words.of(
+        "%s Written by `ci/study%s`; docs/study.md says what is compared and why.",
+        (quick ? "**" + INCONCLUSIVE + ".** " : "") + runs, quick ? " --quick" : "");
   }
 }

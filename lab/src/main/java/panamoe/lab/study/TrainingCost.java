@@ -3,9 +3,10 @@ package panamoe.lab.study;
 import java.util.Comparator;
 import java.util.List;
 import java.util.stream.Stream;
+import panamoe.io.Words;
 
 /** S1: MoE models beside dense ones, of as many FLOPs and of four times as many parameters. */
-final class TrainingCost implements Part {
+final class TrainingCost extends Part {
   private static final double CLOSED = 0.9;
   private static final double PARTLY_CLOSED = 0.5;
 
@@ -14,6 +15,7 @@ final class TrainingCost implements Part {
   private final List<Variant> moes;
 
   TrainingCost(Budget budget) {
+    super(Claim.S1);
     dense = budget.seeds("dense", Shapes.dense(Shapes.HIDDEN));
     larger = budget.seeds("dense-larger", Shapes.dense(Shapes.LARGER));
     moes =
@@ -23,34 +25,12 @@ final class TrainingCost implements Part {
   }
 
   @Override
-  public String name() {
-    return "S1";
-  }
-
-  @Override
-  public String title() {
-    return "Training cost";
-  }
-
-  @Override
-  public String claim() {
-    return "An MoE model is as good as a dense model of four to five times its base's parameters, at a fifth of the"
-        + " training cost.";
-  }
-
-  @Override
-  public String rule() {
-    return "The best of the three MoE models closes at least 90 % of the gap between the dense model of its FLOPs and"
-        + " the larger dense model. Partly: at least half of it.";
-  }
-
-  @Override
-  public List<Variant> variants() {
+  List<Variant> variants() {
     return Stream.of(List.of(dense), moes, List.of(larger)).flatMap(List::stream).toList();
   }
 
   @Override
-  public Finding finding(Results results) {
+  Finding finding(Results results) {
     Variant best =
         moes.stream()
             .min(Comparator.comparingDouble(moe -> results.bits(moe).mean()))
@@ -63,7 +43,7 @@ final class TrainingCost implements Part {
     double needed = results.tokensTo(larger, moe) * larger.first().flopsPerToken();
     double ratio = needed / (best.first().tokens() * best.first().flopsPerToken());
     String numbers =
-        Results.number(
+        Words.of(
             "%s reaches %s bits per byte, dense %s, and the dense model of %.1f times the parameters %s; %s.",
             best.name(),
             results.bits(best),
@@ -72,7 +52,7 @@ final class TrainingCost implements Part {
             results.bits(larger),
             Double.isInfinite(ratio)
                 ? "which does not come to the MoE model's loss"
-                : Results.number(
+                : Words.of(
                     "which needs %.2f times the MoE model's training FLOPs to come to its loss",
                     ratio));
     return new Finding(

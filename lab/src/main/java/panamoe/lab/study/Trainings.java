@@ -18,22 +18,11 @@ import picocli.CommandLine;
 /**
  * Trains runs by {@code panamoe train} and {@code distill}, in a folder that has one for each. A
  * finished run is not trained again, another goes on after its last checkpoint.
+ *
+ * @param options of every command
  */
-final class Trainings {
+record Trainings(Path folder, List<String> options, PrintWriter err) {
   private static final String CONFIG = "config.json";
-
-  private final Path folder;
-  private final List<String> options;
-  private final PrintWriter err;
-
-  /**
-   * @param options of every command
-   */
-  Trainings(Path folder, List<String> options, PrintWriter err) {
-    this.folder = folder;
-    this.options = options;
-    this.err = err;
-  }
 
   /** The step of a run's last checkpoint; 0 if it has none. */
   long stepsDone(Run run) {

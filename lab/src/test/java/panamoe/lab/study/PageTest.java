@@ -50,13 +50,16 @@ class PageTest {
     for (Map.Entry<Part, Finding> each : findings.entrySet()) {
       Part part = each.getKey();
       Finding finding = each.getValue();
-      assertTrue(page.contains("\n## " + part.name() + ": " + part.title() + "\n"), part.name());
-      assertTrue(oneLine.contains("Holds if: " + part.rule()), part.rule());
       assertTrue(
-          oneLine.contains("It " + finding.verdict() + ": " + finding.numbers()), part.name());
-      assertTrue(page.contains(finding.table().markdown()), part.name());
-      assertTrue(page.contains("![](study/" + part.name() + ".svg)"), part.name());
-      Path figure = folder.resolve("study").resolve(part.name() + ".svg");
+          page.contains("\n## " + part.claim().name() + ": " + part.claim().title() + "\n"),
+          part.claim().name());
+      assertTrue(oneLine.contains("Holds if: " + part.claim().rule()), part.claim().rule());
+      assertTrue(
+          oneLine.contains("It " + finding.verdict() + ": " + finding.numbers()),
+          part.claim().name());
+      assertTrue(page.contains(finding.table().markdown()), part.claim().name());
+      assertTrue(page.contains("![](study/" + part.claim().name() + ".svg)"), part.claim().name());
+      Path figure = folder.resolve("study").resolve(part.claim().name() + ".svg");
       DocumentBuilderFactory.newInstance().newDocumentBuilder().parse(figure.toFile());
     }
     assertTrue(page.contains("| S2: Which layers need experts | holds partly |"), page);

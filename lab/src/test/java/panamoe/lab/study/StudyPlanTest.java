@@ -16,6 +16,7 @@ import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.harness.CommandRun;
+import panamoe.io.Words;
 import panamoe.train.RunConfig;
 
 /** The runs of the study and what they cost. */
@@ -50,10 +51,11 @@ class StudyPlanTest {
   @Test
   void somePartsHaveThreeSeedsTheOthersOne() {
     for (Part part : parts(Budget.full(7))) {
-      int seeds = List.of("S1", "S4", "S5").contains(part.name()) ? 3 : 1;
+      int seeds = List.of("S1", "S4", "S5").contains(part.claim().name()) ? 3 : 1;
       for (Variant variant : part.variants()) {
         List<Long> found = variant.runs().stream().map(run -> run.config().seed()).toList();
-        assertEquals(List.of(7L, 8L, 9L).subList(0, seeds), found, part.name() + variant.name());
+        assertEquals(
+            List.of(7L, 8L, 9L).subList(0, seeds), found, part.claim().name() + variant.name());
       }
     }
   }
@@ -103,9 +105,9 @@ class StudyPlanTest {
     String fresh = new RunList(List.of(run), _ -> 0).toString();
     String half = new RunList(List.of(run), _ -> 2000).toString();
     String done = new RunList(List.of(run), _ -> 4000).toString();
-    assertTrue(fresh.contains(Results.number(" 0 %% %13.1f", run.seconds() / 60)), fresh);
-    assertTrue(half.contains(Results.number("50 %% %13.1f", run.seconds() / 120)), half);
-    assertTrue(done.contains(Results.number("100 %% %13.1f", 0.0)), done);
+    assertTrue(fresh.contains(Words.of(" 0 %% %13.1f", run.seconds() / 60)), fresh);
+    assertTrue(half.contains(Words.of("50 %% %13.1f", run.seconds() / 120)), half);
+    assertTrue(done.contains(Words.of("100 %% %13.1f", 0.0)), done);
   }
 
   @Test

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import panamoe.io.Words;
 
 /** Every part's rule on both sides of its limits. */
 class VerdictTest {
@@ -14,7 +15,7 @@ class VerdictTest {
     return StudyCommand.parts(
             SyntheticStudy.BUDGET, (models, batches) -> new double[models.size()][batches.length])
         .stream()
-        .filter(part -> part.name().equals(name))
+        .filter(part -> part.claim().name().equals(name))
         .findFirst()
         .orElseThrow();
   }
@@ -76,7 +77,7 @@ class VerdictTest {
     Run moe = run(part, "moe-64");
     double ratio = 10.5 / 12 * larger.flopsPerToken() / moe.flopsPerToken();
     String numbers = part.finding(SyntheticStudy.results(bits)).numbers();
-    assertTrue(numbers.contains(Results.number("%.2f times the MoE model's", ratio)), numbers);
+    assertTrue(numbers.contains(Words.of("%.2f times the MoE model's", ratio)), numbers);
     String better = bits.replace("moe-64=2.45", "moe-64=2.25");
     numbers = part.finding(SyntheticStudy.results(better)).numbers();
     assertTrue(numbers.contains("does not come to the MoE model's loss"), numbers);

@@ -4,6 +4,7 @@ import java.util.Arrays;
 import java.util.Locale;
 import java.util.StringJoiner;
 import java.util.function.Supplier;
+import panamoe.io.Words;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
@@ -62,13 +63,9 @@ final class Check {
     require(!tensor.packed(), name + " is packed, expected row-major");
     require(
         count == ANY || tensor.count() == count,
-        name
-            + " of shape "
-            + text(tensor)
-            + " has "
-            + tensor.count()
-            + " elements, expected "
-            + count);
+        Words.of(
+            "%s of shape %s has %s elements, expected %s",
+            name, text(tensor), tensor.count(), count));
   }
 
   /** Weights that may be packed, and are if they are in blocks, of this shape. */
@@ -91,12 +88,9 @@ final class Check {
   static void together(String nameA, Tensor a, String nameB, Tensor b) {
     require(
         (a == null) == (b == null),
-        nameA
-            + " and "
-            + nameB
-            + " are given together or both null, "
-            + (a == null ? nameA : nameB)
-            + " is null");
+        Words.of(
+            "%s and %s are given together or both null, %s is null",
+            nameA, nameB, a == null ? nameA : nameB));
   }
 
   /** Memory of two tensors, one of them written, does not overlap. */
@@ -147,14 +141,8 @@ final class Check {
     for (int e = 0; e < last; e++) {
       require(
           starts[e + 1] >= starts[e],
-          "offsets["
-              + (e + 1)
-              + "] is "
-              + starts[e + 1]
-              + ", less than offsets["
-              + e
-              + "] = "
-              + starts[e]);
+          Words.of(
+              "offsets[%s] is %s, less than offsets[%s] = %s", e + 1, starts[e + 1], e, starts[e]));
     }
     require(
         starts[last] <= rows,

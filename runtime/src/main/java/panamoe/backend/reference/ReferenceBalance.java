@@ -2,6 +2,7 @@ package panamoe.backend.reference;
 
 import panamoe.backend.BalanceKernels;
 import panamoe.backend.reference.Check.Kind;
+import panamoe.io.Words;
 import panamoe.tensor.Tensor;
 
 /** Sums over the tokens of each sequence, one after the other, and the loss they make. */
@@ -140,11 +141,8 @@ interface ReferenceBalance extends BalanceKernels, Launching {
     long sequences = sums.used().size(0);
     Check.require(
         sequences == 0 ? scores.size(0) == 0 : scores.size(0) % sequences == 0,
-        "scores has "
-            + scores.size(0)
-            + " tokens, which are not "
-            + sequences
-            + " equal sequences");
+        Words.of(
+            "scores has %s tokens, which are not %s equal sequences", scores.size(0), sequences));
     Check.tensor("chosen", sums.chosen(), Kind.INT32, sequences, scores.size(1));
   }
 }

@@ -7,6 +7,7 @@ import panamoe.backend.AttentionSettings.Mask;
 import panamoe.backend.CachePlaces;
 import panamoe.backend.RelativeBias;
 import panamoe.backend.reference.Check.Kind;
+import panamoe.io.Words;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
@@ -160,14 +161,8 @@ interface ReferenceCache extends AttentionKernels, Launching {
         Check.require(
             block >= 0 && block < keys.size(0),
             () ->
-                "table["
-                    + slot
-                    + ", "
-                    + entry
-                    + "] is "
-                    + block
-                    + ", expected 0 to "
-                    + (keys.size(0) - 1));
+                Words.of(
+                    "table[%s, %s] is %s, expected 0 to %s", slot, entry, block, keys.size(0) - 1));
       }
     }
   }

@@ -2,7 +2,7 @@ package panamoe.backend.reference;
 
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
-import java.util.Locale;
+import panamoe.io.Require;
 import panamoe.tensor.RowBlocks;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorDevice;
@@ -52,17 +52,9 @@ interface ReferenceExchange extends TensorDevice, Launching {
   private static void checkRows(
       String start, int i, long begin, long rows, String name, long most) {
     if (begin < 0 || begin > most || rows > most - begin) {
-      throw new IllegalArgumentException(
-          String.format(
-              Locale.ROOT,
-              "%s[%d] is %d and rows[%d] is %d, but %s has %d rows",
-              start,
-              i,
-              begin,
-              i,
-              rows,
-              name,
-              most));
+      throw Require.refusal(
+          "%s[%d] is %d and rows[%d] is %d, but %s has %d rows",
+          start, i, begin, i, rows, name, most);
     }
   }
 

@@ -4,6 +4,7 @@ import panamoe.backend.GateKernels;
 import panamoe.backend.GateSettings;
 import panamoe.backend.Routes;
 import panamoe.backend.reference.Check.Kind;
+import panamoe.io.Words;
 import panamoe.tensor.Tensor;
 
 /**
@@ -140,13 +141,9 @@ interface ReferenceGate extends GateKernels, Launching {
     long open = experts / groups * settings.groups().chosen();
     Check.require(
         settings.topK() <= open,
-        "topK is "
-            + settings.topK()
-            + ", but "
-            + settings.groups().chosen()
-            + " groups hold "
-            + open
-            + " experts");
+        Words.of(
+            "topK is %s, but %s groups hold %s experts",
+            settings.topK(), settings.groups().chosen(), open));
     Check.between("auxiliaryChoices", settings.auxiliaryChoices(), 1, settings.topK());
     Check.between("noiseFirstChoice", settings.noiseFirstChoice(), 0, settings.topK());
     Check.between("normalizationEpsilon", settings.weighting().epsilon(), 0, Float.MAX_VALUE);

@@ -3,6 +3,7 @@ package panamoe.backend.reference;
 import java.lang.foreign.MemorySegment;
 import panamoe.backend.AttentionKernels;
 import panamoe.backend.reference.Check.Kind;
+import panamoe.io.Words;
 import panamoe.tensor.Tensor;
 
 /** Columns of heads from one arrangement to another: copies, no arithmetic. */
@@ -37,15 +38,6 @@ interface ReferenceHeads extends AttentionKernels, Launching {
   private static void checkColumns(String name, long first, long count, String of, long most) {
     Check.require(
         first >= 0 && count >= 0 && first <= most && count <= most - first,
-        name
-            + " is "
-            + first
-            + " and count is "
-            + count
-            + ", but "
-            + of
-            + " has "
-            + most
-            + " columns");
+        Words.of("%s is %s and count is %s, but %s has %s columns", name, first, count, of, most));
   }
 }

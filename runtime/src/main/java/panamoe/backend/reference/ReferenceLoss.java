@@ -4,6 +4,7 @@ import java.util.Arrays;
 import java.util.Objects;
 import panamoe.backend.LossKernels;
 import panamoe.backend.reference.Check.Kind;
+import panamoe.io.Words;
 import panamoe.tensor.Tensor;
 
 /**
@@ -162,9 +163,9 @@ interface ReferenceLoss extends LossKernels, Launching {
   private static void check(Teacher teacher, long tokens, long classes) {
     Check.require(
         teacher.temperature() >= Float.MIN_NORMAL && Float.isFinite(teacher.temperature()),
-        "temperature is "
-            + teacher.temperature()
-            + ", expected more than 0, finite and not subnormal");
+        Words.of(
+            "temperature is %s, expected more than 0, finite and not subnormal",
+            teacher.temperature()));
     Check.require(
         teacher.weight() >= 0 && Float.isFinite(teacher.weight()),
         "weight is " + teacher.weight() + ", expected a finite number, 0 or more");

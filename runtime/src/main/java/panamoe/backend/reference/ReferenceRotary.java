@@ -2,6 +2,7 @@ package panamoe.backend.reference;
 
 import panamoe.backend.AttentionKernels;
 import panamoe.backend.reference.Check.Kind;
+import panamoe.io.Words;
 import panamoe.tensor.Tensor;
 
 /**
@@ -27,11 +28,9 @@ interface ReferenceRotary extends AttentionKernels, Launching {
           Check.tensor("sine", sine, Kind.FLOAT32, cosine.size(0), cosine.size(1));
           Check.require(
               2 * cosine.size(1) <= x.size(2),
-              "cosine rotates "
-                  + 2 * cosine.size(1)
-                  + " dimensions, x has "
-                  + x.size(2)
-                  + " in a head");
+              Words.of(
+                  "cosine rotates %s dimensions, x has %s in a head",
+                  2 * cosine.size(1), x.size(2)));
           Check.require(
               direction == 1 || direction == -1,
               "direction is " + direction + ", expected 1 or -1");

@@ -4,13 +4,7 @@ import panamoe.backend.Routes;
 import panamoe.backend.reference.Check.Kind;
 
 /** Where each route's row stands in the buffer of rows grouped by expert. */
-final class RouteTable {
-  private final int[][] rows;
-
-  private RouteTable(int[][] rows) {
-    this.rows = rows;
-  }
-
+record RouteTable(int[][] rows) {
   /** Shapes and dtypes of the tables that lead to rows. */
   static void check(Routes routes, long tokens) {
     Check.tensor("expert", routes.expert(), Kind.INT32, tokens, Check.ANY);

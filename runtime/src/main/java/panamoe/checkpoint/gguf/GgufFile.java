@@ -8,13 +8,13 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.SavedFile;
 import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.TensorFiles;
 import panamoe.io.FileTrouble;
+import panamoe.io.Words;
 
 /**
  * A model in GGUF: one file, or several of the names {@code name-00001-of-00003.gguf}, of which the
@@ -88,24 +88,14 @@ public final class GgufFile implements TensorFiles {
     String name = first.getFileName().toString();
     if (!name.endsWith(ending)) {
       throw new CheckpointException(
-          first
-              + " says that it is file "
-              + (number + 1)
-              + " of "
-              + count
-              + ", so its name must end in "
-              + ending);
+          "%s says that it is file %s of %s, so its name must end in %s",
+          first, number + 1, count, ending);
     }
     String stem = name.substring(0, name.length() - ending.length());
     if (number != 0) {
       throw new CheckpointException(
-          first
-              + " is file "
-              + (number + 1)
-              + " of "
-              + count
-              + "; open the first, "
-              + first.resolveSibling(stem + ending(0, count)));
+          "%s is file %s of %s; open the first, %s",
+          first, number + 1, count, first.resolveSibling(stem + ending(0, count)));
     }
     for (int i = 1; i < count; i++) {
       add(first.resolveSibling(stem + ending(i, count)));
@@ -114,26 +104,14 @@ public final class GgufFile implements TensorFiles {
       int numbered = number(part, count);
       if (counted != count || numbered != i) {
         throw new CheckpointException(
-            part.path()
-                + " says that it is file "
-                + (numbered + 1)
-                + " of "
-                + counted
-                + ", but its name is that of file "
-                + (i + 1)
-                + " of "
-                + count);
+            "%s says that it is file %s of %s, but its name is that of file %s of %s",
+            part.path(), numbered + 1, counted, i + 1, count);
       }
     }
     if (metadata().contains(TENSORS) && metadata().whole(TENSORS) != tensors.size()) {
       throw new CheckpointException(
-          first
-              + " says that the "
-              + count
-              + " files hold "
-              + metadata().whole(TENSORS)
-              + " tensors, but they hold "
-              + tensors.size());
+          "%s says that the %s files hold %s tensors, but they hold %s",
+          first, count, metadata().whole(TENSORS), tensors.size());
     }
   }
 
@@ -142,7 +120,7 @@ public final class GgufFile implements TensorFiles {
   }
 
   private static String ending(int number, int count) {
-    return String.format(Locale.ROOT, "-%05d-of-%05d.gguf", number + 1, count);
+    return Words.of("-%05d-of-%05d.gguf", number + 1, count);
   }
 
   /** The metadata; of a model in several files those in the first. */
@@ -168,12 +146,9 @@ public final class GgufFile implements TensorFiles {
       SavedFile.readFully(part.channel(), into, position, part.path());
     } catch (IOException e) {
       throw new CheckpointException(
-          "tensor "
-              + tensor.name()
-              + " of "
-              + part.path()
-              + " could not be read: "
-              + FileTrouble.reason(e),
+          Words.of(
+              "tensor %s of %s could not be read: %s",
+              tensor.name(), part.path(), FileTrouble.reason(e)),
           e);
     }
   }

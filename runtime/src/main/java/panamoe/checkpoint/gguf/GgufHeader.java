@@ -14,6 +14,7 @@ import panamoe.checkpoint.ForeignFormat;
 import panamoe.checkpoint.SavedFile;
 import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.StoredType;
+import panamoe.io.Words;
 
 /**
  * The validated header of one GGUF file (version 2 or 3): every tensor has a readable type and lies
@@ -109,13 +110,8 @@ record GgufHeader(GgufMetadata metadata, Map<String, StoredTensor> tensors, long
     private void requireCount(long count, int size, String what) {
       if (count < 0 || count > MOST_ENTRIES) {
         throw in.bad(
-            "it lists "
-                + Long.toUnsignedString(count)
-                + " "
-                + what
-                + ", more than "
-                + MOST_ENTRIES
-                + ", the limit");
+            "it lists %s %s, more than %s, the limit",
+            Long.toUnsignedString(count), what, MOST_ENTRIES);
       }
       in.require(count, size, "the list of " + what);
     }
@@ -168,12 +164,8 @@ record GgufHeader(GgufMetadata metadata, Map<String, StoredTensor> tensors, long
       int dimensions = in.int32("the number of dimensions of " + what);
       if (dimensions < 0 || dimensions > MOST_DIMENSIONS) {
         throw in.bad(
-            what
-                + " has "
-                + Integer.toUnsignedString(dimensions)
-                + " dimensions, at most "
-                + MOST_DIMENSIONS
-                + " are allowed");
+            "%s has %s dimensions, at most %s are allowed",
+            what, Integer.toUnsignedString(dimensions), MOST_DIMENSIONS);
       }
       long[] shape = new long[dimensions]; // the file begins with the innermost dimension
       for (int i = dimensions - 1; i >= 0; i--) {
@@ -241,24 +233,20 @@ record GgufHeader(GgufMetadata metadata, Map<String, StoredTensor> tensors, long
         if (entry.offset() != begin) {
           throw bad(
               entry,
-              "begins at byte "
-                  + Long.toUnsignedString(entry.offset())
-                  + " of the data, expected "
-                  + begin
-                  + ", right behind the tensor before it");
+              "begins at byte %s of the data, expected %s, right behind the tensor before it",
+              Long.toUnsignedString(entry.offset()),
+              begin);
         }
         StoredType type = GgufTensorType.of(entry.type()).orElseThrow();
         long bytes = bytes(entry, type);
         if (bytes > dataBytes - begin) {
           throw bad(
               entry,
-              "takes "
-                  + bytes
-                  + " bytes from byte "
-                  + begin
-                  + " of the data on, but the file holds only "
-                  + Math.max(0, dataBytes)
-                  + SavedFile.CUT_OFF);
+              "takes %s bytes from byte %s of the data on, but the file holds only %s%s",
+              bytes,
+              begin,
+              Math.max(0, dataBytes),
+              SavedFile.CUT_OFF);
         }
         end = begin + bytes;
         tensors.put(entry.name(), new StoredTensor(entry.name(), type, entry.shape(), begin, end));
@@ -272,12 +260,10 @@ record GgufHeader(GgufMetadata metadata, Map<String, StoredTensor> tensors, long
       if (row % type.elements() != 0) {
         throw bad(
             entry,
-            "has rows of "
-                + row
-                + " elements, expected a multiple of "
-                + type.elements()
-                + ", a block of "
-                + type);
+            "has rows of %s elements, expected a multiple of %s, a block of %s",
+            row,
+            type.elements(),
+            type);
       }
       try {
         long bytes = Math.multiplyExact(row / type.elements(), type.bytes());
@@ -290,8 +276,8 @@ record GgufHeader(GgufMetadata metadata, Map<String, StoredTensor> tensors, long
       }
     }
 
-    private CheckpointException bad(Entry entry, String problem) {
-      return in.bad("tensor " + entry.name() + " " + problem);
+    private CheckpointException bad(Entry entry, String pattern, Object... values) {
+      return in.bad("tensor %s %s", entry.name(), Words.of(pattern, values));
     }
   }
 }

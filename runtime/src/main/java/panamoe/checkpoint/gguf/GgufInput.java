@@ -8,6 +8,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.SavedFile;
+import panamoe.io.Words;
 
 /**
  * Reads little-endian numbers and strings from the beginning of a file on. Every length is compared
@@ -41,10 +42,6 @@ final class GgufInput {
   }
 
   /** {@code what} names the number for the message of a file that ends before. */
-  byte int8(String what) throws IOException {
-    return next(Byte.BYTES, what).get();
-  }
-
   int int32(String what) throws IOException {
     return next(Integer.BYTES, what).getInt();
   }
@@ -60,12 +57,8 @@ final class GgufInput {
     long length = int64("the length of " + what);
     if (Long.compareUnsigned(length, mostBytes) > 0) {
       throw bad(
-          what
-              + " has "
-              + Long.toUnsignedString(length)
-              + " bytes, at most "
-              + mostBytes
-              + " are allowed");
+          "%s has %s bytes, at most %s are allowed",
+          what, Long.toUnsignedString(length), mostBytes);
     }
     return new String(bytes(length, 1, what).array(), StandardCharsets.UTF_8);
   }
@@ -96,13 +89,8 @@ final class GgufInput {
     long left = fileBytes - position();
     if (count < 0 || count > left / size) {
       throw bad(
-          what
-              + " takes "
-              + Long.toUnsignedString(count)
-              + (size == 1 ? "" : " times " + size)
-              + " bytes, but only "
-              + left
-              + " are left of the file");
+          "%s takes %s%s bytes, but only %s are left of the file",
+          what, Long.toUnsignedString(count), size == 1 ? "" : " times " + size, left);
     }
     if (position() + count * size > MAX_HEADER_BYTES) {
       throw bad("its header is longer than " + MAX_HEADER_BYTES + " bytes, the limit, at " + what);
@@ -122,7 +110,7 @@ final class GgufInput {
     return window;
   }
 
-  CheckpointException bad(String problem) {
-    return new CheckpointException(path + ": " + problem);
+  CheckpointException bad(String pattern, Object... values) {
+    return new CheckpointException("%s: %s", path, Words.of(pattern, values));
   }
 }

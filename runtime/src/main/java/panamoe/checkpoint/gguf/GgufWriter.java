@@ -10,7 +10,6 @@ import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -22,6 +21,7 @@ import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.StoredType;
 import panamoe.checkpoint.rows.EncodedRows;
 import panamoe.io.FileTrouble;
+import panamoe.io.Words;
 import panamoe.tensor.DType;
 import panamoe.tensor.Elements;
 import panamoe.tensor.Tensor;
@@ -117,25 +117,6 @@ public final class GgufWriter {
   }
 
   /**
-   * Writes the file, or another in its place, beside it first, so that nothing incomplete has its
-   * name.
-   *
-   * @throws IOException if it cannot be written
-   */
-  public void replace(Path file, DoubleConsumer progress) throws IOException {
-    Files.createDirectories(file.getParent());
-    Path folder = Files.createTempDirectory(file.getParent(), "writing");
-    Path part = folder.resolve(file.getFileName());
-    try {
-      write(part, progress);
-      Files.move(part, file, StandardCopyOption.ATOMIC_MOVE);
-    } finally {
-      Files.deleteIfExists(part);
-      Files.delete(folder);
-    }
-  }
-
-  /**
    * Writes the file.
    *
    * @param file that does not exist
@@ -168,11 +149,9 @@ public final class GgufWriter {
               });
         } catch (IllegalArgumentException e) {
           throw new CheckpointException(
-              named.getKey()
-                  + " cannot be stored as "
-                  + named.getValue().type
-                  + ": "
-                  + e.getMessage(),
+              Words.of(
+                  "%s cannot be stored as %s: %s",
+                  named.getKey(), named.getValue().type, e.getMessage()),
               e);
         }
         writeAll(out, ByteBuffer.allocate((int) (aligned(tensor.bytes()) - tensor.bytes())));

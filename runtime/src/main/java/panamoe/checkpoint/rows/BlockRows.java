@@ -8,17 +8,7 @@ import panamoe.tensor.DType;
  *
  * @param dtype the blocks'
  */
-record BlockRows(StoredRows of, DType dtype) implements RowSource {
-  @Override
-  public long rows() {
-    return of.rows();
-  }
-
-  @Override
-  public long columns() {
-    return of.columns();
-  }
-
+record BlockRows(StoredRows of, DType dtype) implements RowsOf {
   @Override
   public void read(long row, long rows, long column, long columns, MemorySegment into) {
     of.bytes(row, rows, column, columns, into);

@@ -7,6 +7,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.Set;
 import panamoe.checkpoint.NonFinite;
 import panamoe.checkpoint.StoredType;
+import panamoe.io.Require;
 import panamoe.tensor.BFloat16;
 import panamoe.tensor.BlockRounding;
 import panamoe.tensor.DType;
@@ -89,9 +90,7 @@ public record EncodedRows(RowTensor tensor, StoredType type) implements Elements
   }
 
   private static void requireFinite(DType dtype, MemorySegment piece) {
-    if (NonFinite.count(dtype, piece) > 0) {
-      throw new IllegalArgumentException("a number is NaN or infinite");
-    }
+    Require.that(NonFinite.count(dtype, piece) == 0, "a number is NaN or infinite");
   }
 
   private short half(float value) {

@@ -2,7 +2,7 @@ package panamoe.checkpoint.rows;
 
 import java.lang.foreign.MemorySegment;
 import panamoe.checkpoint.CheckpointException;
-import panamoe.tensor.DType;
+import panamoe.io.Require;
 
 /**
  * The matrices of a stack, one a row: those rows of each head of a matrix, whose rows are the heads
@@ -15,24 +15,13 @@ import panamoe.tensor.DType;
  * @param transposed whether a head's matrix is [K, count], not [count, K]
  */
 public record HeadRows(RowSource of, long heads, long first, long count, boolean transposed)
-    implements RowSource {
+    implements RowsOf {
   public HeadRows {
     if (of.rows() % heads != 0 || first < 0 || first + count > of.rows() / heads) {
       throw new CheckpointException(
-          of.rows()
-              + " rows of "
-              + heads
-              + " heads do not hold "
-              + count
-              + " of each from its row "
-              + first
-              + " on");
+          "%s rows of %s heads do not hold %s of each from its row %s on",
+          of.rows(), heads, count, first);
     }
-  }
-
-  @Override
-  public DType dtype() {
-    return of.dtype();
   }
 
   @Override
@@ -47,9 +36,7 @@ public record HeadRows(RowSource of, long heads, long first, long count, boolean
 
   @Override
   public void read(long row, long rows, long column, long columns, MemorySegment into) {
-    if (column != 0 || columns != columns()) {
-      throw new IllegalArgumentException("the matrices of heads are read whole");
-    }
+    Require.that(column == 0 && columns == columns(), "the matrices of heads are read whole");
     RowSource lines = transposed ? new TransposedRows(of) : of;
     long bytes = columns * dtype().bytes();
     for (long i = 0; i < rows; i++) {

@@ -9,22 +9,12 @@ import panamoe.tensor.DType;
  * GPT-OSS's MXFP4 as blocks of {@link DType#MXFP4}: the exponent, then bytes with value j in their
  * low, value j + 16 in their high bits.
  */
-record Mxfp4Blocks(Mxfp4Rows of) implements RowSource {
+record Mxfp4Blocks(Mxfp4Rows of) implements RowsOf {
   private static final int HALF = 16; // values of half a block, and bytes of a whole one
 
   @Override
   public DType dtype() {
     return DType.MXFP4;
-  }
-
-  @Override
-  public long rows() {
-    return of.rows();
-  }
-
-  @Override
-  public long columns() {
-    return of.columns();
   }
 
   @Override

@@ -19,14 +19,8 @@ public record Mxfp4Rows(RowSource blocks, RowSource scales) implements RowSource
   public Mxfp4Rows {
     if (blocks.rows() != scales.rows() || 2 * blocks.columns() != BLOCK * scales.columns()) {
       throw new CheckpointException(
-          "MXFP4 blocks of "
-              + blocks.rows()
-              + " rows of "
-              + blocks.columns()
-              + " bytes do not fit scales of "
-              + scales.rows()
-              + " rows of "
-              + scales.columns());
+          "MXFP4 blocks of %s rows of %s bytes do not fit scales of %s rows of %s",
+          blocks.rows(), blocks.columns(), scales.rows(), scales.columns());
     }
   }
 

@@ -3,14 +3,13 @@ package panamoe.checkpoint.rows;
 import java.lang.foreign.MemorySegment;
 import java.util.Optional;
 import java.util.function.LongUnaryOperator;
-import panamoe.tensor.DType;
 
 /**
  * Rows in another order.
  *
  * @param place which row of {@code of} a row is
  */
-public record ReorderedRows(RowSource of, LongUnaryOperator place) implements RowSource {
+public record ReorderedRows(RowSource of, LongUnaryOperator place) implements RowsOf {
   /**
    * Heads whose rotary pairs are (i, i + D/2), of heads where they are stored as (2i, 2i + 1), as
    * GGUF's llama has queries and keys.
@@ -42,21 +41,6 @@ public record ReorderedRows(RowSource of, LongUnaryOperator place) implements Ro
   public static ReorderedRows interleaved(RowSource of) {
     long half = of.rows() / 2;
     return new ReorderedRows(of, row -> row % 2 * half + row / 2);
-  }
-
-  @Override
-  public DType dtype() {
-    return of.dtype();
-  }
-
-  @Override
-  public long rows() {
-    return of.rows();
-  }
-
-  @Override
-  public long columns() {
-    return of.columns();
   }
 
   @Override

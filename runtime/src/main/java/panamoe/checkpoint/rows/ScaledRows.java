@@ -23,17 +23,8 @@ public record ScaledRows(RowSource values, RowSource scales, int blockRows, int 
         || scales.rows() != Math.ceilDiv(values.rows(), (long) blockRows)
         || scales.columns() != Math.ceilDiv(values.columns(), (long) blockColumns)) {
       throw new CheckpointException(
-          "scales "
-              + scales.dtype()
-              + " of "
-              + scales.rows()
-              + " rows of "
-              + scales.columns()
-              + " are not one for each block of "
-              + blockRows
-              + " by "
-              + blockColumns
-              + " values");
+          "scales %s of %s rows of %s are not one for each block of %s by %s values",
+          scales.dtype(), scales.rows(), scales.columns(), blockRows, blockColumns);
     }
   }
 

@@ -3,26 +3,15 @@ package panamoe.checkpoint.rows;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Optional;
-import panamoe.tensor.DType;
 
 /**
  * Every {@code step}-th row, from row {@code first} on: of rows that lie in turn, those of one
  * kind. Reads the rows between as well, which is quicker than to read row by row.
  */
-public record SteppedRows(RowSource of, int first, int step) implements RowSource {
-  @Override
-  public DType dtype() {
-    return of.dtype();
-  }
-
+public record SteppedRows(RowSource of, int first, int step) implements RowsOf {
   @Override
   public long rows() {
     return (of.rows() - first + step - 1) / step;
-  }
-
-  @Override
-  public long columns() {
-    return of.columns();
   }
 
   @Override

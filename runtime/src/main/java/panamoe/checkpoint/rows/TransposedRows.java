@@ -6,12 +6,7 @@ import java.lang.foreign.ValueLayout;
 import panamoe.tensor.DType;
 
 /** Columns as rows; of FLOAT32 or BFLOAT16. */
-public record TransposedRows(RowSource of) implements RowSource {
-  @Override
-  public DType dtype() {
-    return of.dtype();
-  }
-
+public record TransposedRows(RowSource of) implements RowsOf {
   @Override
   public long rows() {
     return of.columns();

@@ -7,7 +7,7 @@ import panamoe.tensor.BFloat16;
 import panamoe.tensor.DType;
 
 /** BFLOAT16 rows as FLOAT32. */
-record WidenedRows(RowSource of) implements RowSource {
+record WidenedRows(RowSource of) implements RowsOf {
   static RowSource of(RowSource rows) {
     return rows.dtype() == DType.BFLOAT16 ? new WidenedRows(rows) : rows;
   }
@@ -15,16 +15,6 @@ record WidenedRows(RowSource of) implements RowSource {
   @Override
   public DType dtype() {
     return DType.FLOAT32;
-  }
-
-  @Override
-  public long rows() {
-    return of.rows();
-  }
-
-  @Override
-  public long columns() {
-    return of.columns();
   }
 
   @Override

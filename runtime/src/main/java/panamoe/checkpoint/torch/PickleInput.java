@@ -8,6 +8,7 @@ import java.nio.ByteOrder;
 import java.nio.CharBuffer;
 import java.nio.charset.CharacterCodingException;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.io.Words;
 
 /** The bytes of a pickle. A length is compared with what is left before anything is allocated. */
 final class PickleInput {
@@ -24,8 +25,9 @@ final class PickleInput {
     this.source = source;
   }
 
-  CheckpointException bad(String problem) {
-    return new CheckpointException(source + " " + problem + ", at byte " + bytes.position());
+  CheckpointException bad(String pattern, Object... values) {
+    String problem = Words.of(pattern, values);
+    return new CheckpointException("%s %s, at byte %s", source, problem, bytes.position());
   }
 
   int uint8() {
@@ -82,11 +84,8 @@ final class PickleInput {
   private int remainingAtLeast(int length) {
     if (length < 0 || length > bytes.remaining()) {
       throw bad(
-          "asks for "
-              + Integer.toUnsignedString(length)
-              + " bytes where "
-              + bytes.remaining()
-              + " are left");
+          "asks for %s bytes where %s are left",
+          Integer.toUnsignedString(length), bytes.remaining());
     }
     return length;
   }

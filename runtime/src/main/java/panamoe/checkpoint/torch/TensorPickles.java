@@ -5,7 +5,7 @@ import java.util.List;
 import panamoe.checkpoint.StoredType;
 
 /** Tensors as a pickle describes them. */
-final class TensorPickles {
+record TensorPickles(PickleInput in) {
   private static final int MOST_DIMENSIONS = 8;
 
   /**
@@ -14,12 +14,6 @@ final class TensorPickles {
    * @param key name of the entry
    */
   private record Storage(StoredType type, String key, long count) {}
-
-  private final PickleInput in;
-
-  TensorPickles(PickleInput in) {
-    this.in = in;
-  }
 
   /** A persistent id: {@code ('storage', torch.FloatStorage, '0', 'cpu', 12)}. */
   Object storage(Object id) {

@@ -22,6 +22,7 @@ import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.StoredType;
 import panamoe.io.FileTrouble;
 import panamoe.io.RegularFile;
+import panamoe.io.Words;
 import panamoe.tensor.BFloat16;
 
 /**
@@ -88,10 +89,9 @@ public final class TorchFile implements AutoCloseable {
         switch (failure) {
           case NoSuchFileException _ -> path + " does not exist";
           case ZipException e ->
-              path
-                  + " is not a file of torch.save: it is no ZIP archive, or a damaged one ("
-                  + e.getMessage()
-                  + ")";
+              Words.of(
+                  "%s is not a file of torch.save: it is no ZIP archive, or a damaged one (%s)",
+                  path, e.getMessage());
           case EOFException _ -> path + " was truncated";
           default -> path + " could not be read: " + FileTrouble.reason(failure);
         };
@@ -125,12 +125,8 @@ public final class TorchFile implements AutoCloseable {
   private byte[] bytes(ZipEntry entry, int most) throws IOException {
     if (entry.getSize() > most) {
       throw bad(
-          "has an entry "
-              + entry.getName()
-              + " of "
-              + entry.getSize()
-              + " bytes, more than the limit "
-              + most);
+          "has an entry %s of %s bytes, more than the limit %s",
+          entry.getName(), entry.getSize(), most);
     }
     try (CheckedInputStream in = checked(entry)) {
       byte[] bytes = in.readNBytes((int) entry.getSize());
@@ -187,13 +183,8 @@ public final class TorchFile implements AutoCloseable {
     long begin = tensor.begin() * type.bytes();
     if (entry.getSize() / type.bytes() - tensor.begin() < tensor.count()) {
       throw bad(
-          "has an entry "
-              + entry.getName()
-              + " of "
-              + entry.getSize()
-              + " bytes, fewer than its tensor "
-              + tensor
-              + " takes");
+          "has an entry %s of %s bytes, fewer than its tensor %s takes",
+          entry.getName(), entry.getSize(), tensor);
     }
     if (tensor.count() > Integer.MAX_VALUE - 8) {
       throw bad("has a tensor " + tensor + " that is too large for a Java array");
@@ -243,8 +234,8 @@ public final class TorchFile implements AutoCloseable {
     }
   }
 
-  private CheckpointException bad(String problem) {
-    return new CheckpointException(path + " " + problem);
+  private CheckpointException bad(String pattern, Object... values) {
+    return new CheckpointException("%s %s", path, Words.of(pattern, values));
   }
 
   @Override

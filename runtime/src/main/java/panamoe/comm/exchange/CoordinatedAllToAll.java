@@ -13,37 +13,21 @@ import panamoe.tensor.TensorScope;
  * the same experts gather the parts that came to them, and on the way back they sum their terms of
  * each part. The result is gathered over the tensor group. Parts may differ by one row, so no size
  * must be divisible.
+ *
+ * @param tensor the ranks that have the same rows
+ * @param slices those of them that slice the same experts
+ * @param parts the all-to-all of this rank's part
+ * @param sent rows of each tensor rank's part of each block that is sent, by destination
+ * @param received rows of each slice's part of each block that comes, by source
  */
-final class CoordinatedAllToAll implements AllToAll {
-  private final Communicator tensor;
-  private final Communicator slices;
-  private final AllToAll parts;
-  private final Workspace workspace;
-  private final long[][] sent;
-  private final long[][] received;
-
-  /**
-   * @param tensor the ranks that have the same rows
-   * @param slices those of them that slice the same experts
-   * @param parts the all-to-all of this rank's part
-   * @param sent rows of each tensor rank's part of each block that is sent, by destination
-   * @param received rows of each slice's part of each block that comes, by source
-   */
-  CoordinatedAllToAll(
-      Communicator tensor,
-      Communicator slices,
-      AllToAll parts,
-      Workspace workspace,
-      long[][] sent,
-      long[][] received) {
-    this.tensor = tensor;
-    this.slices = slices;
-    this.parts = parts;
-    this.workspace = workspace;
-    this.sent = sent;
-    this.received = received;
-  }
-
+record CoordinatedAllToAll(
+    Communicator tensor,
+    Communicator slices,
+    AllToAll parts,
+    Workspace workspace,
+    long[][] sent,
+    long[][] received)
+    implements AllToAll {
   @Override
   public void forward(Tensor rows, Tensor arrived) {
     try (TensorScope scope = workspace.scope()) {

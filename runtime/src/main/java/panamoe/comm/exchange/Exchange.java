@@ -9,6 +9,7 @@ import java.util.stream.LongStream;
 import panamoe.comm.Alone;
 import panamoe.comm.CollectiveCall;
 import panamoe.comm.Communicator;
+import panamoe.io.Require;
 import panamoe.tensor.TensorDevice;
 
 /**
@@ -97,11 +98,9 @@ public final class Exchange implements AutoCloseable {
   public List<ExchangePlan> plan(long[] counts, long rowBytes, int parts) {
     int size = group.size();
     if (counts.length % size != 0 || Arrays.stream(counts).anyMatch(count -> count < 0)) {
-      throw new IllegalArgumentException(
-          "expected as many counts for each of "
-              + size
-              + " ranks, none negative, not "
-              + Arrays.toString(counts));
+      throw Require.refusal(
+          "expected as many counts for each of %s ranks, none negative, not %s",
+          size, Arrays.toString(counts));
     }
     int blocks = counts.length / size;
     // Each rank sends its total with its counts, so that all choose the same strategy.

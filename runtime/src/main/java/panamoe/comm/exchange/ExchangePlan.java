@@ -2,6 +2,7 @@ package panamoe.comm.exchange;
 
 import java.util.function.Supplier;
 import panamoe.comm.CollectiveCall;
+import panamoe.io.Require;
 import panamoe.tensor.Tensor;
 
 /**
@@ -100,15 +101,9 @@ public final class ExchangePlan {
         || rows.size(0) < sent
         || arrived.rank() == 0
         || arrived.size(0) < this.arrived) {
-      throw new IllegalArgumentException(
-          "the plan sends "
-              + sent
-              + " rows and gets "
-              + this.arrived
-              + ", but the tensors are "
-              + rows
-              + " and "
-              + arrived);
+      throw Require.refusal(
+          "the plan sends %s rows and gets %s, but the tensors are %s and %s",
+          sent, this.arrived, rows, arrived);
     }
   }
 }

@@ -2,10 +2,10 @@ package panamoe.comm.exchange;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.stream.Collectors;
 import java.util.stream.LongStream;
 import panamoe.comm.Communicator;
+import panamoe.io.Words;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorDevice;
@@ -90,12 +90,9 @@ public record SwitchTable(List<Row> rows) {
     return rows.stream()
         .map(
             row ->
-                String.format(
-                    Locale.ROOT,
+                Words.of(
                     "%9d bytes: flat %9.1f us, hierarchical %9.1f us",
-                    row.bytes,
-                    row.flatSeconds * 1e6,
-                    row.hierarchicalSeconds * 1e6))
+                    row.bytes, row.flatSeconds * 1e6, row.hierarchicalSeconds * 1e6))
         .collect(Collectors.joining("\n"));
   }
 }

@@ -5,7 +5,6 @@ import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Function;
 import java.util.stream.IntStream;
@@ -13,6 +12,7 @@ import panamoe.comm.Collective;
 import panamoe.comm.CollectiveCall;
 import panamoe.comm.CommunicationException;
 import panamoe.comm.Disagreement;
+import panamoe.io.Words;
 
 /**
  * A group's collectives over messages: every two members exchange a frame, then the data that did
@@ -251,11 +251,9 @@ final class Meeting {
       List<Integer> gone = missing().stream().filter(world.lifeline()::hasLeft).toList();
       if (!gone.isEmpty()) {
         throw failure(
-            Disagreement.words(gone)
-                + " closed the world, but rank "
-                + ranks[rank]
-                + " waits in "
-                + where(call));
+            Words.of(
+                "%s closed the world, but rank %s waits in %s",
+                Disagreement.words(gone), ranks[rank], where(call)));
       }
     }
     if (waited > limit) {
@@ -265,13 +263,9 @@ final class Meeting {
               ? "the data did not come"
               : Disagreement.words(missing) + " did not come";
       throw failure(
-          String.format(
-              Locale.ROOT,
+          Words.of(
               "%s within %.1f s; rank %d waits in %s",
-              sentence,
-              waited / 1e9,
-              ranks[rank],
-              where(call)));
+              sentence, waited / 1e9, ranks[rank], where(call)));
     }
     if (waited < YIELDING_NANOS) {
       Thread.yield();

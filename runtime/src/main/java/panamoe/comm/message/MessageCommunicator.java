@@ -214,20 +214,6 @@ public final class MessageCommunicator extends GroupMember {
   }
 
   @Override
-  public void broadcast(Tensor tensor, int root) {
-    CollectiveCall call = CollectiveCall.broadcast(this, place(), tensor, root);
-    HostView view = view(tensor);
-    if (rank() == root) {
-      view.read();
-    }
-    fromRoot(call, view.memory());
-    if (rank() != root) {
-      view.write();
-    }
-    done(call);
-  }
-
-  @Override
   public byte[] broadcast(byte[] bytes, int root) {
     CollectiveCall call = CollectiveCall.broadcastBytes(this, place(), bytes, root);
     return meeting.lend(

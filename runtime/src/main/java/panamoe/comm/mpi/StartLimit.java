@@ -1,10 +1,10 @@
 package panamoe.comm.mpi;
 
 import java.time.Duration;
-import java.util.Locale;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import panamoe.comm.LauncherVariables;
+import panamoe.io.Words;
 
 /**
  * Ends the process when starting takes too long: MPI_Init waits for all ranks, and nothing else
@@ -26,11 +26,9 @@ final class StartLimit implements AutoCloseable {
                 .findFirst()
                 .orElse("");
     String sentence =
-        String.format(
-            Locale.ROOT,
+        Words.of(
             "%s waited %d s for the others to start: a rank never came to MPI_Init",
-            who,
-            limit.toSeconds());
+            who, limit.toSeconds());
     Duration mine = rank == 0 ? limit : limit.plus(AFTER_RANK_0);
     Thread.ofPlatform().daemon().name("start limit").start(() -> watch(mine, sentence));
   }

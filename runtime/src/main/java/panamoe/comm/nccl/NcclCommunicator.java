@@ -173,13 +173,6 @@ public final class NcclCommunicator extends GroupMember {
   }
 
   @Override
-  public void broadcast(Tensor tensor, int root) {
-    CollectiveCall call = agreed(CollectiveCall.broadcast(this, place(), tensor, root));
-    operations.broadcast(tensor.address(), root);
-    count(call);
-  }
-
-  @Override
   public byte[] broadcast(byte[] bytes, int root) {
     CollectiveCall call = CollectiveCall.broadcastBytes(this, place(), bytes, root);
     byte[] received = control.broadcast(bytes, root);

@@ -5,7 +5,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.VarHandle;
 import java.time.Duration;
-import java.util.Locale;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 import java.util.function.IntSupplier;
@@ -15,6 +14,7 @@ import panamoe.bindings.nccl.ncclConfig_v23000;
 import panamoe.bindings.nccl.ncclUniqueId;
 import panamoe.comm.CommunicationException;
 import panamoe.comm.Communicator;
+import panamoe.io.Words;
 
 /**
  * One non-blocking ncclComm_t: every wait polls the communicator's asynchronous error and the
@@ -193,8 +193,7 @@ final class NcclGroup {
 
   /** All members abort, because NCCL cannot use a failed group any more. */
   private CommunicationException fail(String what) {
-    String sentence =
-        String.format(Locale.ROOT, "rank %d of %s: %s", control.rank(), control.name(), what);
+    String sentence = Words.of("rank %d of %s: %s", control.rank(), control.name(), what);
     if (!over) {
       abandon(stopped == null ? sentence : stopped);
       control.abort(what);

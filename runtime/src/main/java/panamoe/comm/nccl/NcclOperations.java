@@ -83,20 +83,6 @@ final class NcclOperations {
                 stream));
   }
 
-  void broadcast(MemorySegment data, int root) {
-    run(
-        "ncclBroadcast",
-        stream ->
-            Nccl.ncclBroadcast(
-                pointer(data),
-                pointer(data),
-                data.byteSize(),
-                Nccl.ncclUint8(),
-                root,
-                group.handle(),
-                stream));
-  }
-
   /** Sends a block to each member and receives one from each. */
   void exchange(MemorySegment[] send, MemorySegment[] receive) {
     run(

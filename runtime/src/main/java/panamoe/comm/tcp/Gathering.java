@@ -14,13 +14,13 @@ import java.net.SocketTimeoutException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.IntStream;
 import panamoe.comm.CommunicationException;
 import panamoe.comm.Disagreement;
+import panamoe.io.Words;
 
 /**
  * The ranks before they know each other: rank 0 listens at the address that all were told, the
@@ -131,12 +131,9 @@ final class Gathering {
         IntStream.range(1, self.size()).filter(rank -> !ranks.containsKey(rank)).boxed().toList();
     String sentence =
         Disagreement.words(late)
-            + String.format(
-                Locale.ROOT,
+            + Words.of(
                 " did not connect to rank 0 at %s:%d within %.1f s",
-                self.host(),
-                self.port(),
-                patience.toMillis() / 1e3);
+                self.host(), self.port(), patience.toMillis() / 1e3);
     return refused == null ? sentence : sentence + "; refused: " + refused;
   }
 
@@ -157,8 +154,7 @@ final class Gathering {
         close(socket);
         if (System.nanoTime() - end > 0) {
           throw new CommunicationException(
-              String.format(
-                  Locale.ROOT,
+              Words.of(
                   "rank %d cannot reach rank 0 at %s:%d within %.1f s: %s",
                   self.rank(),
                   self.host(),
@@ -258,12 +254,9 @@ final class Gathering {
 
   private CommunicationException lost(int rank, IOException e) {
     return new CommunicationException(
-        "rank "
-            + self.rank()
-            + " lost rank "
-            + rank
-            + " while all were connecting: "
-            + (e instanceof EOFException ? "it is gone" : e.getMessage()),
+        Words.of(
+            "rank %s lost rank %s while all were connecting: %s",
+            self.rank(), rank, e instanceof EOFException ? "it is gone" : e.getMessage()),
         e);
   }
 

@@ -12,6 +12,7 @@ import java.security.SecureRandom;
 import javax.crypto.Mac;
 import javax.crypto.spec.SecretKeySpec;
 import panamoe.comm.CommunicationException;
+import panamoe.io.Words;
 
 /**
  * What two ranks say when one connects to the other: both prove that they know the secret, without
@@ -79,11 +80,9 @@ final class Handshake {
     if (!MessageDigest.isEqual(proof, proof(CONNECTING, rank, other, theirs, mine))) {
       out.write(ANOTHER_SECRET);
       throw new Refused(
-          "a connection from "
-              + socket.getInetAddress()
-              + " as rank "
-              + other
-              + " has another secret");
+          Words.of(
+              "a connection from %s as rank %s has another secret",
+              socket.getInetAddress(), other));
     }
     out.write(KNOWN);
     out.write(proof(ACCEPTING, rank, other, theirs, mine));
@@ -139,10 +138,8 @@ final class Handshake {
         || !MessageDigest.isEqual(
             in.readNBytes(PROOF_BYTES), proof(ACCEPTING, other, rank, mine, theirs))) {
       throw new CommunicationException(
-          "rank "
-              + rank
-              + " has another secret than who answers at "
-              + socket.getRemoteSocketAddress());
+          "rank %s has another secret than who answers at %s",
+          rank, socket.getRemoteSocketAddress());
     }
     int answer = in.read();
     if (answer == TAKEN) {

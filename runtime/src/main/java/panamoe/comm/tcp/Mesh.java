@@ -13,13 +13,13 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
 import panamoe.comm.CommunicationException;
 import panamoe.comm.Disagreement;
 import panamoe.comm.MachineAddresses;
+import panamoe.io.Words;
 
 /** Connects every two ranks; each connects to those below it. */
 final class Mesh {
@@ -146,12 +146,9 @@ final class Mesh {
             .filter(rank -> channels[rank] == null)
             .boxed()
             .toList();
-    return String.format(
-        Locale.ROOT,
+    return Words.of(
         "%s did not connect to rank %d within %.1f s",
-        Disagreement.words(late),
-        self.rank(),
-        patience.toMillis() / 1e3);
+        Disagreement.words(late), self.rank(), patience.toMillis() / 1e3);
   }
 
   private List<Place> places(Gathering gathering, int port) throws IOException {
@@ -189,14 +186,8 @@ final class Mesh {
       }
     }
     throw new CommunicationException(
-        "rank "
-            + self.rank()
-            + " cannot reach rank "
-            + rank
-            + " by TCP at port "
-            + place.port()
-            + " of any of its addresses "
-            + tried);
+        "rank %s cannot reach rank %s by TCP at port %s of any of its addresses %s",
+        self.rank(), rank, place.port(), tried);
   }
 
   private void accept(ServerSocketChannel server) {

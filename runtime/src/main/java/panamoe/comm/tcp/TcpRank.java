@@ -4,6 +4,7 @@ import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import panamoe.comm.LauncherVariables;
+import panamoe.io.Require;
 
 /**
  * What a process must be told to be a rank. All are told the same, each its own rank.
@@ -27,12 +28,13 @@ public record TcpRank(int rank, int size, String host, int port, String secret) 
    * @throws IllegalArgumentException in one sentence
    */
   public TcpRank {
-    require(size >= 1, "there are " + size + " ranks, expected 1 or more");
-    require(
+    Require.that(size >= 1, "there are " + size + " ranks, expected 1 or more");
+    Require.that(
         rank >= 0 && rank < size, "rank " + rank + " of " + size + " is not in 0.." + (size - 1));
-    require(host != null && !host.isBlank(), "rank 0's host is empty");
-    require(port > 0 && port <= LAST_PORT, "rank 0's port " + port + " is not in 1.." + LAST_PORT);
-    require(
+    Require.that(host != null && !host.isBlank(), "rank 0's host is empty");
+    Require.that(
+        port > 0 && port <= LAST_PORT, "rank 0's port " + port + " is not in 1.." + LAST_PORT);
+    Require.that(
         secret != null && secret.length() >= SHORTEST_SECRET,
         "the ranks' secret has fewer than " + SHORTEST_SECRET + " characters");
   }
@@ -46,12 +48,12 @@ public record TcpRank(int rank, int size, String host, int port, String secret) 
    */
   public static TcpRank of(Map<String, String> environment) {
     String here = environment.getOrDefault(LauncherVariables.RANKS_HERE, "1");
-    require(
+    Require.that(
         here.matches("[1-9]\\d{0,8}"),
         LauncherVariables.RANKS_HERE + " is '" + here + "', expected 1 or more");
     String place = wanted(environment, RENDEZVOUS, "rank 0's host and port, such as node0:7777");
     Matcher parts = HOST_AND_PORT.matcher(place);
-    require(parts.matches(), RENDEZVOUS + " is '" + place + "', expected HOST:PORT");
+    Require.that(parts.matches(), RENDEZVOUS + " is '" + place + "', expected HOST:PORT");
     return new TcpRank(
         number(environment, LauncherVariables.RANK, "this process's rank, from 0"),
         number(environment, LauncherVariables.RANKS, "how many ranks there are"),
@@ -62,20 +64,15 @@ public record TcpRank(int rank, int size, String host, int port, String secret) 
 
   private static String wanted(Map<String, String> environment, String name, String what) {
     String value = environment.getOrDefault(name, "");
-    require(!value.isEmpty(), name + " is not set: " + what);
+    Require.that(!value.isEmpty(), name + " is not set: " + what);
     return value;
   }
 
   private static int number(Map<String, String> environment, String name, String what) {
     String value = wanted(environment, name, what);
-    require(value.matches("\\d{1,9}"), name + " is '" + value + "', expected a number: " + what);
+    Require.that(
+        value.matches("\\d{1,9}"), name + " is '" + value + "', expected a number: " + what);
     return Integer.parseInt(value);
-  }
-
-  private static void require(boolean holds, String sentence) {
-    if (!holds) {
-      throw new IllegalArgumentException(sentence);
-    }
   }
 
   /** Without the secret. */

@@ -51,12 +51,8 @@ record AddedToken(int id, String content, boolean special, boolean normalized, B
       Integer known = json.vocabulary.get(added.content);
       if (known != null && known != added.id) {
         throw source.trouble(
-            "gives the added token "
-                + Source.shown(added.content)
-                + " the number "
-                + added.id
-                + ", and in its vocabulary "
-                + known);
+            "gives the added token %s the number %s, and in its vocabulary %s",
+            Source.shown(added.content), added.id, known);
       }
       tokens.add(added);
     }
@@ -70,12 +66,8 @@ record AddedToken(int id, String content, boolean special, boolean normalized, B
     }
     if (content.length() > MAX_LENGTH) {
       throw source.trouble(
-          "has the added token "
-              + Source.shown(content)
-              + " of "
-              + content.length()
-              + " characters, expected at most "
-              + MAX_LENGTH);
+          "has the added token %s of %s characters, expected at most %s",
+          Source.shown(content), content.length(), MAX_LENGTH);
     }
     if (content.codePoints().anyMatch(point -> Character.getType(point) == Character.SURROGATE)) {
       throw source.trouble(
@@ -84,12 +76,8 @@ record AddedToken(int id, String content, boolean special, boolean normalized, B
     JsonNode id = token.path("id");
     if (!id.isInt() || id.intValue() < 0 || id.intValue() >= TokenizerJson.MAX_TOKENS) {
       throw source.trouble(
-          "gives the added token "
-              + Source.shown(content)
-              + " the number "
-              + Source.shown(id)
-              + ", expected 0 to "
-              + (TokenizerJson.MAX_TOKENS - 1));
+          "gives the added token %s the number %s, expected 0 to %s",
+          Source.shown(content), Source.shown(id), TokenizerJson.MAX_TOKENS - 1);
     }
     boolean special = source.flag(token.path("special"), "special", false);
     Borders borders =

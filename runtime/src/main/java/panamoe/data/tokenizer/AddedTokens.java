@@ -4,6 +4,7 @@ import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.IntConsumer;
 import panamoe.data.regex.CodePoints;
 
 /**
@@ -11,14 +12,6 @@ import panamoe.data.regex.CodePoints;
  * Immutable.
  */
 final class AddedTokens {
-
-  /** Receives the parts of a text in order. */
-  interface Sink {
-    void token(int id);
-
-    /** A non-empty part of the text without an added token. */
-    void text(char[] text, int from, int to);
-  }
 
   /** A node in the trie of all contents; {@code token} is the one whose content ends here. */
   private static final class Node {
@@ -50,9 +43,20 @@ final class AddedTokens {
   }
 
   /**
+   * Gives the parts of a text in order.
+   *
    * @param literal the places of characters that are part of no marker
+   * @param tokens gets added tokens
+   * @param between gets what is not empty between them
    */
-  void split(char[] text, int from, int to, Sought sought, BitSet literal, Sink sink) {
+  void split(
+      char[] text,
+      int from,
+      int to,
+      Sought sought,
+      BitSet literal,
+      IntConsumer tokens,
+      Split.Sink between) {
     int done = from;
     for (int at = from; at < to; at++) {
       Node found = beginnings.get(text[at]) ? longest(text, at, to, sought, literal) : null;
@@ -74,14 +78,14 @@ final class AddedTokens {
         end++;
       }
       if (done < begin) {
-        sink.text(text, done, begin);
+        between.piece(text, done, begin);
       }
-      sink.token(found.token.id());
+      tokens.accept(found.token.id());
       done = end;
       at = end - 1;
     }
     if (done < to) {
-      sink.text(text, done, to);
+      between.piece(text, done, to);
     }
   }
 

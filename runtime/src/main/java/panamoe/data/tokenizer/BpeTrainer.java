@@ -11,6 +11,7 @@ import java.util.stream.IntStream;
 import panamoe.data.DataException;
 import panamoe.io.Count;
 import panamoe.io.IntList;
+import panamoe.io.Require;
 
 /**
  * Trains byte-level BPE: the most frequent pair of neighbouring tokens becomes a token, again and
@@ -120,13 +121,9 @@ public final class BpeTrainer {
    */
   public static void requireVocabulary(int vocabulary) {
     if (vocabulary < LEAST_TOKENS || vocabulary > MOST_TOKENS) {
-      throw new IllegalArgumentException(
-          "the vocabulary is "
-              + vocabulary
-              + ", expected "
-              + LEAST_TOKENS
-              + " (the end of a text, 256 bytes and a merge) to "
-              + MOST_TOKENS);
+      throw Require.refusal(
+          "the vocabulary is %s, expected %s (the end of a text, 256 bytes and a merge) to %s",
+          vocabulary, LEAST_TOKENS, MOST_TOKENS);
     }
   }
 

@@ -16,17 +16,9 @@ import java.util.function.UnaryOperator;
  * Hugging Face's library, a cluster of less than six bytes is replaced as a whole if the table has
  * a beginning of it, otherwise character by character.
  */
-final class CharsMap implements UnaryOperator<String> {
+record CharsMap(int[] units, byte[] texts) implements UnaryOperator<String> {
   private static final int MAX_REPLACEMENT = 256;
   private static final int SHORT_CLUSTER = 6;
-
-  private final int[] units;
-  private final byte[] texts;
-
-  private CharsMap(int[] units, byte[] texts) {
-    this.units = units;
-    this.texts = texts;
-  }
 
   static CharsMap of(JsonNode part, Source source) {
     try {
@@ -52,9 +44,7 @@ final class CharsMap implements UnaryOperator<String> {
       begin = texts[at] == 0 ? at + 1 : begin;
       if (at - begin >= MAX_REPLACEMENT) {
         throw source.trouble(
-            "has a precompiled_charsmap with a replacement of more than "
-                + MAX_REPLACEMENT
-                + " bytes");
+            "has a precompiled_charsmap with a replacement of more than %s bytes", MAX_REPLACEMENT);
       }
     }
   }

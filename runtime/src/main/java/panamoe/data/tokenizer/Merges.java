@@ -27,13 +27,8 @@ final class Merges {
       for (String name : new String[] {left, right, left + right}) {
         if (!json.vocabulary.containsKey(name)) {
           throw json.source.trouble(
-              "merges "
-                  + Source.shown(left)
-                  + " and "
-                  + Source.shown(right)
-                  + ", but "
-                  + Source.shown(name)
-                  + " is not in its vocabulary");
+              "merges %s and %s, but %s is not in its vocabulary",
+              Source.shown(left), Source.shown(right), Source.shown(name));
         }
       }
       Integer result = vocabulary.ofModel().get(left + right);

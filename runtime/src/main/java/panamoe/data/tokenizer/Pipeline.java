@@ -128,17 +128,8 @@ public final class Pipeline {
           chars.length,
           sought,
           literal,
-          new AddedTokens.Sink() {
-            @Override
-            public void token(int id) {
-              words.token(id);
-            }
-
-            @Override
-            public void text(char[] part, int from, int to) {
-              encodeRest(part, from, to, sought, literal);
-            }
-          });
+          words::token,
+          (part, from, to) -> encodeRest(part, from, to, sought, literal));
       return words.take();
     }
 
@@ -164,17 +155,10 @@ public final class Pipeline {
           end,
           sought,
           literal,
-          new AddedTokens.Sink() {
-            @Override
-            public void token(int id) {
-              words.token(id);
-            }
-
-            @Override
-            public void text(char[] part, int partFrom, int partTo) {
-              beginsText = from == 0 && partFrom == first;
-              pieces.piece(part, partFrom, partTo);
-            }
+          words::token,
+          (part, partFrom, partTo) -> {
+            beginsText = from == 0 && partFrom == first;
+            pieces.piece(part, partFrom, partTo);
           });
     }
   }

@@ -3,16 +3,17 @@ package panamoe.data.tokenizer;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.TextNode;
 import panamoe.data.DataException;
+import panamoe.io.Words;
 
 /** The file of a tokenizer: messages that name it, and typed access to its JSON. */
 record Source(String file) {
   private static final int SHOWN = 60;
 
   /**
-   * @param sentence follows the file's name in the message
+   * @param pattern of the sentence that follows the file's name, by {@link Words#of}
    */
-  DataException trouble(String sentence) {
-    return new DataException(file + " " + sentence);
+  DataException trouble(String pattern, Object... values) {
+    return new DataException("%s %s", file, Words.of(pattern, values));
   }
 
   DataException unsupported(String what, JsonNode given, String expected) {

@@ -60,10 +60,8 @@ record Split(Regex pattern, Behavior behavior, boolean inverted) implements PreT
     JsonNode text = given.path(regex ? "Regex" : "String");
     if (!text.isTextual() || text.textValue().isEmpty()) {
       throw source.trouble(
-          does
-              + " the pattern "
-              + Source.shown(given)
-              + ", expected a Regex or String of one character or more");
+          "%s the pattern %s, expected a Regex or String of one character or more",
+          does, Source.shown(given));
     }
     try {
       return regex ? Regex.compile(text.textValue()) : Regex.literal(text.textValue());

@@ -86,11 +86,8 @@ record TextNormalizer(List<UnaryOperator<String>> steps, boolean keepsAscii) {
           || given.textValue().length() > MAX_GROWTH
           || given.textValue().codePoints().anyMatch(TextNormalizer::isSurrogate)) {
         throw source.trouble(
-            "has a normalizer that writes "
-                + Source.shown(given)
-                + ", expected a text of at most "
-                + MAX_GROWTH
-                + " characters");
+            "has a normalizer that writes %s, expected a text of at most %s characters",
+            Source.shown(given), MAX_GROWTH);
       }
       return given.textValue();
     }

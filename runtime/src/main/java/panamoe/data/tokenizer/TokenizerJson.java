@@ -158,12 +158,8 @@ final class TokenizerJson {
       int id = whole ? parser.getIntValue() : -1;
       if (id < 0 || id >= MAX_TOKENS) {
         throw source.trouble(
-            "gives the token "
-                + Source.shown(name)
-                + " the number "
-                + Source.shown(StrictJson.value(parser))
-                + ", expected 0 to "
-                + (MAX_TOKENS - 1));
+            "gives the token %s the number %s, expected 0 to %s",
+            Source.shown(name), Source.shown(StrictJson.value(parser)), MAX_TOKENS - 1);
       }
       vocabulary.put(name, id);
     }

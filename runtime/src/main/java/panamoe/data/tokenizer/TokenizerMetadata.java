@@ -11,6 +11,7 @@ import java.util.OptionalInt;
 import java.util.TreeSet;
 import panamoe.data.DataException;
 import panamoe.io.Sha256;
+import panamoe.io.Words;
 
 /**
  * Typed access to the part of a GGUF file's metadata that is about its tokenizer, {@code
@@ -146,12 +147,8 @@ public record TokenizerMetadata(Map<String, ?> values, String file) {
   private DataException trouble(String key, Object given, String expected) {
     return source()
         .trouble(
-            "has "
-                + Source.shown(String.valueOf(given))
-                + " for "
-                + KEYS
-                + key
-                + ", expected "
-                + expected);
+            Words.of(
+                "has %s for %s%s, expected %s",
+                Source.shown(String.valueOf(given)), KEYS, key, expected));
   }
 }

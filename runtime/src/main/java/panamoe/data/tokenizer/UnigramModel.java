@@ -32,12 +32,8 @@ record UnigramModel(Trie names, double[] scores, int unknown, double unknownScor
         .ifPresent(
             name -> {
               throw json.source.trouble(
-                  "has the token "
-                      + Source.shown(name)
-                      + " of "
-                      + name.length()
-                      + " characters, expected at most "
-                      + MAX_LENGTH);
+                  "has the token %s of %s characters, expected at most %s",
+                  Source.shown(name), name.length(), MAX_LENGTH);
             });
     int[] bytes = Model.fallback(json, vocabulary, decoder);
     JsonNode unknown = json.model("unk_id");

@@ -2,6 +2,7 @@ package panamoe.engine.routes;
 
 import java.util.List;
 import java.util.stream.IntStream;
+import panamoe.io.Words;
 
 /**
  * How a text's rows are routed, and what is told of it.
@@ -40,11 +41,9 @@ public record Routing(boolean statistics, boolean tokens, List<Integer> topK) {
     }
     if (topK.size() != 1 && topK.size() != layers.size()) {
       throw new RoutingException(
-          "moe.top_k has "
-              + topK.size()
-              + " numbers, expected one, or one for each of "
-              + layers.size()
-              + " MoE layers");
+          Words.of(
+              "moe.top_k has %s numbers, expected one, or one for each of %s MoE layers",
+              topK.size(), layers.size()));
     }
     return IntStream.range(0, layers.size())
         .mapToObj(i -> layers.get(i).limitedTo(topK.get(topK.size() == 1 ? 0 : i)))

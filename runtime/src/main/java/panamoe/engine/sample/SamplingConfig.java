@@ -1,6 +1,7 @@
 package panamoe.engine.sample;
 
 import java.util.Map;
+import panamoe.io.Require;
 
 /**
  * How a token is drawn from logits. In this order: biases and penalties change logits, temperature
@@ -47,9 +48,7 @@ public record SamplingConfig(
     }
 
     private static void requireAtMost(String name, double value) {
-      if (!(Math.abs(value) <= MOST)) {
-        throw new IllegalArgumentException(name + " is " + value + ", expected -100 to 100");
-      }
+      Require.that(Math.abs(value) <= MOST, "%s is %s, expected -100 to 100", name, value);
     }
 
     /** Whether they count the tokens of the text. */
@@ -65,16 +64,9 @@ public record SamplingConfig(
     if (!(temperature >= 0 && temperature <= 100)) {
       throw new IllegalArgumentException("temperature is " + temperature + ", expected 0 to 100");
     }
-    if (topK < 0) {
-      throw new IllegalArgumentException("top-k is " + topK + ", expected 0 (all) or more");
-    }
-    if (!(topP > 0 && topP <= 1)) {
-      throw new IllegalArgumentException(
-          "top-p is " + topP + ", expected more than 0 and at most 1");
-    }
-    if (!(minP >= 0 && minP <= 1)) {
-      throw new IllegalArgumentException("min-p is " + minP + ", expected 0 to 1");
-    }
+    Require.that(topK >= 0, "top-k is %s, expected 0 (all) or more", topK);
+    Require.that(topP > 0 && topP <= 1, "top-p is %s, expected more than 0 and at most 1", topP);
+    Require.that(minP >= 0 && minP <= 1, "min-p is %s, expected 0 to 1", minP);
     logitBias = Map.copyOf(logitBias);
     for (Map.Entry<Integer, Float> bias : logitBias.entrySet()) {
       if (!Float.isFinite(bias.getValue())) {

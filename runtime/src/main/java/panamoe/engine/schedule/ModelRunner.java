@@ -12,6 +12,7 @@ import panamoe.engine.routes.RouteStatistics;
 import panamoe.engine.routes.RouteTables;
 import panamoe.engine.routes.RoutedLayer;
 import panamoe.engine.routes.Routing;
+import panamoe.io.Require;
 import panamoe.model.LanguageModel;
 import panamoe.nn.KeyValueCache;
 import panamoe.nn.Sequences;
@@ -94,10 +95,9 @@ public final class ModelRunner implements StepRunner {
    * @throws IllegalArgumentException if it has an encoder
    */
   public static float[] nextLogits(Backend backend, LanguageModel model, int... tokens) {
-    if (model.config().encoder() != null) {
-      throw new IllegalArgumentException(
-          "a model with an encoder answers a text, and has no token that follows it");
-    }
+    Require.that(
+        model.config().encoder() == null,
+        "a model with an encoder answers a text, and has no token that follows it");
     int count = tokens.length;
     float[] logits = new float[model.config().vocabulary()];
     try (ModelRunner runner =

@@ -7,6 +7,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.function.Predicate;
 import panamoe.engine.EngineConfig;
+import panamoe.io.Require;
 
 /**
  * Decides which sequences run, in which blocks, and what the next step computes of each: first a
@@ -55,11 +56,9 @@ final class Scheduler {
   void requireFits(int first, int written) {
     long most = Math.min((long) first + written, context);
     if (config.blocksOf((int) most) > config.blocks()) {
-      throw new IllegalArgumentException(
-          "the prompt and the text have up to "
-              + most
-              + " tokens, more than the cache's "
-              + (long) config.blocks() * config.blockSize());
+      throw Require.refusal(
+          "the prompt and the text have up to %s tokens, more than the cache's %s",
+          most, (long) config.blocks() * config.blockSize());
     }
   }
 

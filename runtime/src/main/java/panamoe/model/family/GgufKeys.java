@@ -77,11 +77,8 @@ final class GgufKeys {
     String architecture = metadata.text("general.architecture");
     if (!FAMILIES.containsKey(architecture)) {
       throw new CheckpointException(
-          metadata.path()
-              + ": general.architecture is "
-              + Keys.shown(architecture)
-              + ", expected one of "
-              + String.join(", ", FAMILIES.keySet()));
+          "%s: general.architecture is %s, expected one of %s",
+          metadata.path(), Keys.shown(architecture), String.join(", ", FAMILIES.keySet()));
     }
     return architecture;
   }
@@ -275,12 +272,8 @@ final class GgufKeys {
   private void requireAllRead() {
     if (!unread.isEmpty()) {
       throw new CheckpointException(
-          metadata.path()
-              + " has "
-              + Keys.shown(unread)
-              + ", which "
-              + (unread.size() == 1 ? "is" : "are")
-              + " not known here and may change what the model computes");
+          "%s has %s, which %s not known here and may change what the model computes",
+          metadata.path(), Keys.shown(unread), unread.size() == 1 ? "is" : "are");
     }
   }
 

@@ -4,7 +4,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import panamoe.backend.GateSettings.Normalization;
@@ -28,17 +27,9 @@ import panamoe.config.RotaryScaling;
  * architecture has a key for; {@link GgufKeys} keeps what the architecture knows, and what it then
  * understands must be the very model. Used by one thread.
  */
-final class GgufWords {
+record GgufWords(String architecture, GgufWriter writer) {
   /** Stands for the name of the file in messages: no file is written yet. */
   private static final Path UNWRITTEN = Path.of("such a file");
-
-  private final String architecture;
-  private final GgufWriter writer;
-
-  private GgufWords(String architecture, GgufWriter writer) {
-    this.architecture = architecture;
-    this.writer = writer;
-  }
 
   /**
    * Adds the keys of a model.
@@ -58,11 +49,7 @@ final class GgufWords {
 
   private void refuse(String why) {
     throw new CheckpointException(
-        String.format(
-            Locale.ROOT,
-            "GGUF's architecture %s has no word for what this model computes: %s",
-            architecture,
-            why));
+        "GGUF's architecture %s has no word for what this model computes: %s", architecture, why);
   }
 
   /** How the model would be read otherwise; leaves out the keys that would not be read. */

@@ -175,12 +175,8 @@ public final class Keys {
     List<String> names = unreadNames();
     if (!names.isEmpty()) {
       throw new CheckpointException(
-          file
-              + " has "
-              + shown(names)
-              + ", which "
-              + (names.size() == 1 ? "is" : "are")
-              + " not known here and may change what the model computes");
+          "%s has %s, which %s not known here and may change what the model computes",
+          file, shown(names), names.size() == 1 ? "is" : "are");
     }
   }
 

@@ -162,10 +162,7 @@ final class Lookup {
 
   private static CheckpointException shaped(StoredTensor tensor, String expected) {
     return new CheckpointException(
-        tensor.name()
-            + " has the shape "
-            + Arrays.toString(tensor.shape())
-            + ", expected "
-            + expected);
+        "%s has the shape %s, expected %s",
+        tensor.name(), Arrays.toString(tensor.shape()), expected);
   }
 }

@@ -13,9 +13,9 @@ import panamoe.config.LatentAttentionConfig;
 
 /**
  * Takes the rows of one weight to the tensors that they are stored in: {@link Lookup} the other
- * way, with names as there. Used by one thread.
+ * way, with names and parameters as there. Used by one thread.
  */
-final class Placement {
+record Placement(Tensors tensors, String before, BlockConfig block, int expert, long[] shape) {
   /** The tensors of all weights. */
   static final class Tensors {
     private record Stack(boolean vectors, List<RowSource> parts) {}
@@ -39,21 +39,6 @@ final class Placement {
           });
       return all;
     }
-  }
-
-  private final Tensors tensors;
-  private final String before;
-  private final BlockConfig block;
-  private final int expert;
-  private final long[] shape;
-
-  /** Parameters as those of {@link Lookup}. */
-  Placement(Tensors tensors, String before, BlockConfig block, int expert, long[] shape) {
-    this.tensors = tensors;
-    this.before = before;
-    this.block = block;
-    this.expert = expert;
-    this.shape = shape;
   }
 
   /** A matrix; a vector where the weight is one. */

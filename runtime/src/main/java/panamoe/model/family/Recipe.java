@@ -73,12 +73,8 @@ interface Recipe {
           RowSource below = second.of(files);
           if (above.rows() != below.rows()) {
             throw new CheckpointException(
-                String.join(" and ", files.used())
-                    + " have "
-                    + above.rows()
-                    + " and "
-                    + below.rows()
-                    + " rows, expected as many");
+                "%s have %s and %s rows, expected as many",
+                String.join(" and ", files.used()), above.rows(), below.rows());
           }
           return new JoinedRows(List.of(above, below));
         },

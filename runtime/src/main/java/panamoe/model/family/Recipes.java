@@ -195,11 +195,8 @@ final class Recipes {
       long weights = model.parameters().count();
       if (weights / MOST_PER_BYTE > bytes) {
         throw new CheckpointException(
-            "the configuration asks for "
-                + weights
-                + " weights, but the files hold "
-                + bytes
-                + " bytes of tensors");
+            "the configuration asks for %s weights, but the files hold %s bytes of tensors",
+            weights, bytes);
       }
     }
   }

@@ -1,6 +1,7 @@
 package panamoe.lab.conformance.deepspeed;
 
 import java.util.Arrays;
+import panamoe.io.Words;
 import panamoe.lab.conformance.replay.Axes;
 import panamoe.lab.conformance.replay.GoldenFile;
 import panamoe.lab.conformance.replay.Layouts;
@@ -118,16 +119,10 @@ final class OpenRoutes {
         most += mayChoose(s, e) ? 1 : 0;
       }
       replay.require(
-          least <= counts[e] && counts[e] <= most,
-          "exp_counts["
-              + e
-              + "] is recorded as "
-              + counts[e]
-              + ", but "
-              + least
-              + " to "
-              + most
-              + " tokens ask for this expert");
+              least <= counts[e] && counts[e] <= most,
+              Words.of(
+                  "exp_counts[%s] is recorded as %s, but %s to %s tokens ask for this expert",
+                  e, counts[e], least, most));
       if (counts[e] != ours.counts()[e]) {
         expectedKept[e] = Math.min(ours.counts()[e], capacity);
       }

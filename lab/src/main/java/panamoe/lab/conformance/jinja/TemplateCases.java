@@ -14,6 +14,7 @@ import java.util.Map;
 import panamoe.conversation.template.ChatTemplate;
 import panamoe.conversation.template.TemplateException;
 import panamoe.io.StrictJson;
+import panamoe.io.Words;
 import panamoe.lab.conformance.replay.CaseResult;
 import panamoe.lab.conformance.replay.Conformance;
 
@@ -133,13 +134,9 @@ public final class TemplateCases {
     }
     return CaseResult.failed(
         name,
-        "after "
-            + same
-            + " characters there is '"
-            + beginning(ours, same)
-            + "', expected '"
-            + beginning(expected, same)
-            + "'");
+        Words.of(
+            "after %s characters there is '%s', expected '%s'",
+            same, beginning(ours, same), beginning(expected, same)));
   }
 
   private static String beginning(String text, int from) {

@@ -145,13 +145,8 @@ public final class GoldenFile implements AutoCloseable {
     int from = axis < 0 ? shape.length + axis : axis;
     if (from < 0 || from >= shape.length) {
       throw new CheckpointException(
-          path()
-              + ": tensor "
-              + tensor
-              + " has the shape "
-              + Arrays.toString(shape)
-              + ", which has no axis "
-              + axis);
+          "%s: tensor %s has the shape %s, which has no axis %s",
+          path(), tensor, Arrays.toString(shape), axis);
     }
     return Math.toIntExact(shape[from]);
   }

@@ -7,6 +7,7 @@ import panamoe.engine.sample.Sampler;
 import panamoe.engine.sample.SamplerState;
 import panamoe.engine.sample.SamplingConfig;
 import panamoe.engine.sample.SamplingConfig.Penalties;
+import panamoe.io.Words;
 import panamoe.lab.conformance.replay.GoldenFile;
 import panamoe.lab.conformance.replay.Replay;
 import panamoe.tensor.DType;
@@ -45,9 +46,9 @@ public final class SamplingCases {
     compareDraws(
         replay, "out.min_p", new SamplingConfig(1, 0, 1, minP, Penalties.NONE, Map.of(), 4));
     replay.note(
-        "temperature, top-k, top-p, min-p by the frequencies of "
-            + draws(replay.backend())
-            + " draws");
+            Words.of(
+                "temperature, top-k, top-p, min-p by the frequencies of %s draws",
+                draws(replay.backend())));
   }
 
   private static void comparePenalty(Replay replay, double penalty) {
@@ -86,18 +87,12 @@ public final class SamplingCases {
         double mean = draws * expected[token];
         double deviation = Math.sqrt(mean * (1 - expected[token]));
         replay.require(
-            expected[token] == 0
-                ? drawn[token] == 0
-                : Math.abs(drawn[token] - mean) <= DEVIATIONS * deviation + 1,
-            name
-                + ": token "
-                + token
-                + " of row "
-                + row
-                + " was drawn "
-                + drawn[token]
-                + " times, expected "
-                + mean);
+                expected[token] == 0
+                    ? drawn[token] == 0
+                    : Math.abs(drawn[token] - mean) <= DEVIATIONS * deviation + 1,
+                Words.of(
+                    "%s: token %s of row %s was drawn %s times, expected %s",
+                    name, token, row, drawn[token], mean));
       }
     }
   }

@@ -1,0 +1,23 @@
+package panamoe.checkpoint.rows;
+
+import panamoe.tensor.DType;
+
+/** Rows made of another source's, whose dtype and size they have unless they say otherwise. */
+interface RowsOf extends RowSource {
+  RowSource of();
+
+  @Override
+  default DType dtype() {
+    return of().dtype();
+  }
+
+  @Override
+  default long rows() {
+    return of().rows();
+  }
+
+  @Override
+  default long columns() {
+    return of().columns();
+  }
+}
