@@ -121,7 +121,12 @@ public record GateSettings(
 
   /** Dropless top-k of softmax scores with raw weights. */
   public static GateSettings dropless(int topK) {
+    return dropless(topK, Score.SOFTMAX);
+  }
+
+  /** Dropless top-k with raw weights. */
+  public static GateSettings dropless(int topK, Score score) {
     return new GateSettings(
-        topK, Score.SOFTMAX, Groups.ONE, 0, Queues.DROPLESS, Weighting.of(Normalization.RAW), topK);
+        topK, score, Groups.ONE, 0, Queues.DROPLESS, Weighting.of(Normalization.RAW), topK);
   }
 }

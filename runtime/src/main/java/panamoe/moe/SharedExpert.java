@@ -5,7 +5,6 @@ import panamoe.backend.GateKernels;
 import panamoe.backend.GateSettings;
 import panamoe.backend.Routes;
 import panamoe.config.DenseConfig;
-import panamoe.config.GateConfig;
 import panamoe.config.MoeConfig;
 import panamoe.nn.Cost;
 import panamoe.nn.Linear;
@@ -26,16 +25,7 @@ import panamoe.tensor.Tensor;
  */
 final class SharedExpert {
   // A gate over one expert, whose weight is the sigmoid of the logit.
-  private static final GateSettings SIGMOID =
-      new GateConfig(
-              1,
-              false,
-              GateSettings.Score.SIGMOID,
-              GateConfig.Choice.BEST,
-              GateConfig.RouteWeight.of(GateSettings.Normalization.RAW),
-              GateConfig.Capacity.DROPLESS,
-              new GateConfig.Loss(false, 0, 0))
-          .settings(0, 1, false);
+  private static final GateSettings SIGMOID = GateSettings.dropless(1, GateSettings.Score.SIGMOID);
 
   private final Mlp mlp;
   private final Linear gate;

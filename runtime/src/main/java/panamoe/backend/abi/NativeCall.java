@@ -10,7 +10,7 @@ import panamoe.tensor.Tensor;
  */
 final class NativeCall implements Runnable {
   private final String function;
-  private final Downcall call;
+  private final NativeLaunch.Downcall call;
   private final long stream;
   private final Object[] arguments;
   private final MemorySegment[] pointers;
@@ -20,7 +20,7 @@ final class NativeCall implements Runnable {
    * @param arguments tensors, {@link Struct}s, memory of configs, null pointers
    * @throws IllegalArgumentException if the tensors lie in the memory of too many arenas
    */
-  NativeCall(String function, Downcall call, long stream, Object[] arguments) {
+  NativeCall(String function, NativeLaunch.Downcall call, long stream, Object[] arguments) {
     this.function = function;
     this.call = call;
     this.stream = stream;
