@@ -2,7 +2,6 @@ package panamoe.harness;
 
 import panamoe.io.Count;
 import panamoe.io.Words;
-import panamoe.moe.ExpertCacheStatistics;
 import panamoe.param.ExpertCacheStatistics;
 
 /** What a model that is larger than its memory has read, in words. */

@@ -34,6 +34,7 @@ class ConfigJsonTest {
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
+      quoteCharacter = '`',
       value = {
         "\"hidden\" : 64 | \"hidden\" : null | at $.hidden: expected a whole number",
         "\"hidden\" : 64 | \"hidden\" : \"64\" | at $.hidden: expected a whole number",
@@ -73,9 +74,10 @@ class ConfigJsonTest {
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
+      quoteCharacter = '`',
       value = {
-        "'' | expected KEYS, not nothing",
-        "' ' | expected KEYS, not nothing",
+        "`` | expected KEYS, not nothing",
+        "` ` | expected KEYS, not nothing",
         "[] | expected KEYS",
         "1 | expected KEYS",
         "\"\" | expected KEYS",
@@ -99,6 +101,7 @@ class ConfigJsonTest {
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
+      quoteCharacter = '`',
       quoteCharacter = '`',
       value = {
         "null | : expected an array, not null",

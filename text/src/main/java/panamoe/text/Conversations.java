@@ -6,9 +6,7 @@ import panamoe.api.internal.Argument;
 import panamoe.conversation.ChatFormat;
 import panamoe.conversation.template.Prompt;
 import panamoe.conversation.template.TemplateException;
-import panamoe.data.template.TemplateException;
 import panamoe.io.Require;
-import panamoe.open.ConversationForm;
 
 /** A model's conversations. Thread-safe. */
 final class Conversations {

@@ -16,7 +16,6 @@ import panamoe.harness.SharedOptions;
 import panamoe.harness.train.Presets;
 import panamoe.harness.train.RunPlace;
 import panamoe.harness.train.RunTokenizer;
-import panamoe.harness.train.TextRecord;
 import panamoe.io.Words;
 import panamoe.model.ModelTensors;
 import panamoe.open.ModelFolder;

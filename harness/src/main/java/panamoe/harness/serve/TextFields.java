@@ -15,7 +15,6 @@ import panamoe.engine.StopConfig;
 import panamoe.engine.routes.Routing;
 import panamoe.engine.sample.SamplingConfig;
 import panamoe.io.Words;
-import panamoe.open.ConversationForm;
 import panamoe.open.SamplingDefaults;
 
 /** The fields that chat completions and completions have in common. */
