@@ -102,7 +102,6 @@ class ConfigJsonTest {
   @CsvSource(
       delimiter = '|',
       quoteCharacter = '`',
-      quoteCharacter = '`',
       value = {
         "null | : expected an array, not null",
         "{}   | : expected an array, not object",
