@@ -17,7 +17,7 @@
 #include "cpu/gemm/amx_kernel-inl.h"
 #include "cpu/gemm/block_kernel-inl.h"
 #include "cpu/gemm/blocking-inl.h"
-#include "cpu/gemm/decode_blocks-inl.h"
+#include "cpu/gemm/expand_blocks-inl.h"
 #include "cpu/gemm/epilogue-inl.h"
 #include "cpu/gemm/micro_kernel-inl.h"
 #include "cpu/gemm/pack-inl.h"
@@ -184,12 +184,14 @@ void macro_kernel(const Plan& plan, const Epilogue& epilogue, const ColumnBlock&
       }
       auto* kernel_of_height = micro_kernel_of<kKernel>;
       if constexpr (multiplies_blocks(kKernel)) {
-        with_blocks<untiled(kKernel)>(product.b.dtype, [&](auto dtype) {
-          if (expands) {
-            expand_panel<dtype.value>(b.panel[0], steps, b_buffer);
-            b.panel[0] = b_buffer;
-          } else {
-            kernel_of_height = micro_kernel_of<kKernel, dtype.value>;
+        with_block_dtype(product.b.dtype, [&](auto dtype) {
+          if constexpr (kernel_of(BlockTraits<dtype.value>::kFormat) == untiled(kKernel)) {
+            if (expands) {
+              expand_panel<dtype.value>(b.panel[0], steps, b_buffer);
+              b.panel[0] = b_buffer;
+            } else {
+              kernel_of_height = micro_kernel_of<kKernel, dtype.value>;
+            }
           }
         });
       }

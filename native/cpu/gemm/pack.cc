@@ -14,7 +14,7 @@
 #include "hwy/highway.h"
 
 #include "cpu/gemm/pack-inl.h"
-#include "cpu/gemm/pack_blocks-inl.h"
+#include "cpu/gemm/block_traits-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
