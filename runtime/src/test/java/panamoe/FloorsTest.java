@@ -18,6 +18,8 @@ class FloorsTest {
           .definedBy("panamoe.bindings..")
           .layer("io")
           .definedBy("panamoe.io..")
+          .layer("blocks")
+          .definedBy("panamoe.blocks..")
           .layer("tensor")
           .definedBy("panamoe.tensor..")
           .layer("comm")
@@ -85,6 +87,8 @@ class FloorsTest {
               "runtimekernel",
               "quantize",
               "plan")
+          .whereLayer("blocks")
+          .mayOnlyBeAccessedByLayers("tensor", "backend", "checkpoint", "quantize")
           .whereLayer("comm")
           .mayOnlyBeAccessedByLayers(
               "parallel",

@@ -19,6 +19,8 @@ import java.util.concurrent.Callable;
 import java.util.function.BooleanSupplier;
 import java.util.function.Function;
 import java.util.stream.Stream;
+import panamoe.checkpoint.StoredType;
+import panamoe.checkpoint.rows.EncodedRows;
 import panamoe.comm.LauncherVariables;
 import panamoe.harness.chat.ChatCommand;
 import panamoe.harness.data.DataCommand;
@@ -41,6 +43,7 @@ import panamoe.harness.train.DistillCommand;
 import panamoe.harness.train.TokenizerCommand;
 import panamoe.harness.train.TrainCommand;
 import panamoe.io.Spelling;
+import panamoe.quantize.ExpertFormat;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExecutionException;
@@ -192,7 +195,9 @@ public final class Main implements Callable<Integer> {
     options(commands)
         .map(option -> option.auxiliaryTypes()[0]) // for a list, the type of its elements
         .filter(Class::isEnum)
-        .forEach(type -> registerChoices(commands, type));
+        .forEach(type -> registerChoices(commands, type, List.of(type.getEnumConstants())));
+    registerChoices(commands, ExpertFormat.class, ExpertFormat.all());
+    registerChoices(commands, StoredType.class, EncodedRows.TYPES);
     return commands
         .registerConverter(Path.class, Main::path)
         .registerConverter(int.class, number(Integer::valueOf, "a whole number below 2^31"))
@@ -252,10 +257,11 @@ public final class Main implements Callable<Integer> {
     };
   }
 
-  /** Makes an enum option accept lower-case names, as its help shows them. */
-  private static <T> void registerChoices(CommandLine commands, Class<T> type) {
+  /** Makes options of a type accept some lower-case names, as their help shows them. */
+  private static <T> void registerChoices(CommandLine commands, Class<T> type, List<?> values) {
     Map<String, T> choices = new LinkedHashMap<>();
-    for (T choice : type.getEnumConstants()) {
+    for (Object value : values) {
+      T choice = type.cast(value);
       choices.put(choice.toString().toLowerCase(Locale.ROOT), choice);
     }
     commands.registerConverter(
