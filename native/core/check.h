@@ -44,19 +44,15 @@ constexpr int64_t dtype_bytes(int32_t dtype) {
 }
 
 // Elements along a row that are stored together, and their bytes.
-struct BlockSize {
-  int64_t elements, bytes;
-};
-constexpr BlockSize block_of(int32_t dtype) {
-  if (in_blocks(dtype)) return {block_format(dtype)->elements, block_format(dtype)->bytes};
-  return {1, dtype_bytes(dtype)};
+constexpr BlockFormat block_of(int32_t dtype) {
+  return in_blocks(dtype) ? *block_format(dtype) : BlockFormat{dtype, "", 1, dtype_bytes(dtype), 1, 0, 0};
 }
 
 // Bytes of a row of a row-major tensor, of an element of a vector.
 inline int64_t row_bytes(const moe_tensor& tensor) {
   int64_t elements = 1;
   for (int32_t i = 1; i < tensor.rank; ++i) elements *= tensor.shape[i];
-  const BlockSize block = block_of(tensor.dtype);
+  const BlockFormat block = block_of(tensor.dtype);
   return elements / block.elements * block.bytes;
 }
 
@@ -77,7 +73,7 @@ inline int64_t element_count(const moe_tensor& tensor) {
 
 // Bytes of a checked row-major tensor.
 inline int64_t tensor_bytes(const moe_tensor& tensor) {
-  const BlockSize block = block_of(tensor.dtype);
+  const BlockFormat block = block_of(tensor.dtype);
   return element_count(tensor) / block.elements * block.bytes;
 }
 

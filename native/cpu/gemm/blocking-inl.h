@@ -145,29 +145,27 @@ struct Call {
   bool gated;  // SwiGLU: N / 2 columns of C need two of B each
   int threads;
   int64_t m_threads;   // that share the rows of a product where each task has all columns
-  int64_t panels = 0;  // of B, once for every kSharedRows rows
+  int64_t panels = 0;  // of B, once for every kMinTaskRows rows
 };
 
-inline constexpr int64_t kTasksPerThread = 32;    // wanted, so that the threads of a call end together
-inline constexpr int64_t kMinTaskRows = 96;       // of a task: with fewer B is read, or packed, too often
-inline constexpr int64_t kSharedRows = 288;       // rows that can be shared out instead of columns
-inline constexpr int64_t kProductsPerThread = 8;  // of a call: with this many no product is shared out
+inline constexpr int64_t kTasksPerThread = 32;  // wanted, so that the threads of a call end together
+inline constexpr int64_t kMinTaskRows = 96;     // of a task: with fewer B is read, or packed, too often
 
 // nc where no cache decides it, in panels and in columns. Measured: docs/results/cpu-gemm-history.md.
-inline constexpr int64_t kPanels = 4, kAmxPanels = 8;  // packed B, or K adjacent: more bring nothing
-inline constexpr int64_t kRowPanels = 8;               // N adjacent: long runs of memory are read faster
-inline constexpr int64_t kFewRowPanels = 64;           // the same where A has few rows: reading B is all that counts
-inline constexpr int64_t kFewPanels = 4;               // panels of A that are few
-inline constexpr int64_t kNarrowColumns = 256;         // N up to which one task has all columns
+inline constexpr int64_t kPanels = 4;           // packed B, or K adjacent
+inline constexpr int64_t kWidePanels = 8;       // AMX; N adjacent: long runs of memory are read faster
+inline constexpr int64_t kFewRowPanels = 64;    // the same where A has few rows: reading B is all that counts
+inline constexpr int64_t kFewPanels = 4;        // panels of A that are few
+inline constexpr int64_t kNarrowColumns = 256;  // N up to which one task has all columns
 
 inline Call::Call(const Product* products, int64_t count, bool gated, int threads) : gated(gated), threads(threads) {
   int64_t busy = 0;
   for (int64_t i = 0; i < count; ++i) {
     if (products[i].rows == 0 || products[i].columns == 0) continue;
     ++busy;
-    panels += ceil_div(products[i].columns, kNr) * ceil_div(products[i].rows, kSharedRows);
+    panels += ceil_div(products[i].columns, kNr) * ceil_div(products[i].rows, kMinTaskRows);
   }
-  m_threads = std::min<int64_t>(threads, ceil_div(kProductsPerThread * threads, std::max<int64_t>(busy, 1)));
+  m_threads = std::min<int64_t>(threads, ceil_div(kTasksPerThread * threads, std::max<int64_t>(busy, 1)));
 }
 
 inline Blocking blocking_of(const Product& product, Kernel kernel, const Call& call) {
@@ -177,7 +175,7 @@ inline Blocking blocking_of(const Product& product, Kernel kernel, const Call& c
   const int64_t b_bytes = blocks ? 1 : kernel == Kernel::kFloat ? 4 : 2;
   const int64_t a_bytes = kernel == Kernel::kDot || amx ? 2 : blocks ? 1 : 4;
   const int64_t m_share = product.rows / call.m_threads, half_l2 = l2_bytes() / 2;
-  Blocking blocking{mr, 0, (amx ? kAmxPanels : kPanels) * kNr};
+  Blocking blocking{mr, 0, (amx ? kWidePanels : kPanels) * kNr};
   // kc: a panel of B fills half of L1, rounded down to a power of two; panels of A pass through the rest. AMX loads A
   // past L1, and leaves all of it to B.
   const int64_t panel_bytes = std::bit_floor(static_cast<uint64_t>(amx ? l1_bytes() : l1_bytes() / 2));
@@ -194,7 +192,7 @@ inline Blocking blocking_of(const Product& product, Kernel kernel, const Call& c
     blocking.nc = kNarrowColumns;
   } else if (!product.b.packed && product.b.k_stride != 1) {
     const bool few = product.rows <= kFewPanels * mr;
-    blocking.nc = (few ? kFewRowPanels : kRowPanels) * kNr;
+    blocking.nc = (few ? kFewRowPanels : kWidePanels) * kNr;
     if (few) blocking.kc /= 4;  // packing and multiplying alternate more often, and memory does not wait
   } else if (!product.b.packed && product.rows * product.inner * a_bytes <= l2_bytes() / 4 * 3 &&
              (!call.gated || product.columns / 2 % kNr == 0)) {
