@@ -61,7 +61,7 @@ std::string shape_text(const int64_t* shape, int32_t rank) {
 
 const moe_tensor& check_tensor(const char* name, const moe_tensor* tensor) {
   check_struct(name, tensor);
-  const BlockSize block = block_of(tensor->dtype);
+  const BlockFormat block = block_of(tensor->dtype);
   if (block.bytes == 0) invalid(name, " has unknown dtype ", tensor->dtype);
   if (tensor->rank < 0 || tensor->rank > MOE_MAX_RANK) {
     invalid(name, " has rank ", tensor->rank, ", expected 0 to ", MOE_MAX_RANK);

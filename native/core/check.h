@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/activation.h"
+#include "core/block_formats.h"
 #include "core/device.h"
 #include "core/error.h"
 #include "moe/moe.h"
@@ -25,16 +26,7 @@ inline const char* dtype_name(int32_t dtype) {
     case MOE_UINT8: return "uint8";
     case MOE_FLOAT64: return "float64";
     case MOE_INT8: return "int8";
-    case MOE_Q8_0: return "Q8_0";
-    case MOE_Q4_0: return "Q4_0";
-    case MOE_Q5_0: return "Q5_0";
-    case MOE_Q4_K: return "Q4_K";
-    case MOE_Q5_K: return "Q5_K";
-    case MOE_Q6_K: return "Q6_K";
-    case MOE_MXFP4: return "MXFP4";
-    case MOE_Q8_64: return "Q8_64";
-    case MOE_Q8_128: return "Q8_128";
-    default: return "unknown";
+    default: return in_blocks(dtype) ? block_format(dtype)->name : "unknown";
   }
 }
 
@@ -52,30 +44,15 @@ constexpr int64_t dtype_bytes(int32_t dtype) {
 }
 
 // Elements along a row that are stored together, and their bytes.
-struct BlockSize {
-  int64_t elements, bytes;
-};
-constexpr BlockSize block_of(int32_t dtype) {
-  switch (dtype) {
-    case MOE_Q8_0: return {32, 34};
-    case MOE_Q4_0: return {32, 18};
-    case MOE_Q5_0: return {32, 22};
-    case MOE_Q4_K: return {256, 144};
-    case MOE_Q5_K: return {256, 176};
-    case MOE_Q6_K: return {256, 210};
-    case MOE_MXFP4: return {32, 17};
-    case MOE_Q8_64: return {64, 66};
-    case MOE_Q8_128: return {128, 130};
-    default: return {1, dtype_bytes(dtype)};
-  }
+constexpr BlockFormat block_of(int32_t dtype) {
+  return in_blocks(dtype) ? *block_format(dtype) : BlockFormat{dtype, "", 1, dtype_bytes(dtype), 1, 0, 0};
 }
-inline bool in_blocks(int32_t dtype) { return block_of(dtype).elements > 1; }
 
 // Bytes of a row of a row-major tensor, of an element of a vector.
 inline int64_t row_bytes(const moe_tensor& tensor) {
   int64_t elements = 1;
   for (int32_t i = 1; i < tensor.rank; ++i) elements *= tensor.shape[i];
-  const BlockSize block = block_of(tensor.dtype);
+  const BlockFormat block = block_of(tensor.dtype);
   return elements / block.elements * block.bytes;
 }
 
@@ -96,7 +73,7 @@ inline int64_t element_count(const moe_tensor& tensor) {
 
 // Bytes of a checked row-major tensor.
 inline int64_t tensor_bytes(const moe_tensor& tensor) {
-  const BlockSize block = block_of(tensor.dtype);
+  const BlockFormat block = block_of(tensor.dtype);
   return element_count(tensor) / block.elements * block.bytes;
 }
 

@@ -33,7 +33,7 @@ std::vector<uint8_t> packed_panels(const Format& format, const Tensor& blocks) {
   const int64_t stride = k / format.elements * format.bytes;
   std::vector<uint8_t> panels(static_cast<size_t>(ceil_div(n, avx512::kNr) * size));
   for (int64_t column = 0; column < n; column += avx512::kNr) {
-    avx512::with_block_dtype(format.dtype, [&](auto dtype) {
+    with_block_dtype(format.dtype, [&](auto dtype) {
       avx512::pack_blocks<dtype.value>(blocks.data<uint8_t>() + column * stride, stride,
                                        std::min(avx512::kNr, n - column), k,
                                        panels.data() + column / avx512::kNr * size);

@@ -9,8 +9,8 @@
 // A block's products are summed in int32, exactly; then come one product and one multiply-add in float32. So the bits
 // of a row of C do not depend on the rows beside it. vpdpbusd sums four products of unsigned by signed bytes at once
 // (dot_bytes, simd/instructions-inl.h); without it other instructions do, with the same sums.
-// Formats: GGUF's (ggml, MIT licence); layouts of A: round_rows-inl.h, of B: pack_blocks-inl.h and expand_blocks-inl.h.
-// Tested by panamoe_test --gtest_filter='BlockGemmTest.*'; timed by gemm_bench.
+// Formats: GGUF's (ggml, MIT licence); layouts of A: round_rows-inl.h, of B: block_traits-inl.h and
+// expand_blocks-inl.h. Tested by panamoe_test --gtest_filter='BlockGemmTest.*'; timed by gemm_bench.
 #include "cpu/gemm/product.h"
 
 #if defined(MOE_CPU_GEMM_BLOCK_KERNEL_INL_H) == defined(HWY_TARGET_TOGGLE)

@@ -40,9 +40,9 @@ enum class Kernel {
   kDot,    // A and B bfloat16: vdpbf16ps, a dot product for each two k
   kAmx,    // A and B bfloat16: tdpbf16ps, for each 32 k
   // B in blocks, expanded to a byte a code, and A rounded to int8 (block_kernel-inl.h), by what scales the codes.
-  kBytes,       // Q8_0, Q8_64, Q8_128, Q4_0, Q5_0, MXFP4: a scale for each 32 k or more
-  kByteMins,    // Q4_K, Q5_K: a scale and a minimum for each 32 k
-  kByteHalves,  // Q6_K: a scale for each 16 k
+  kBytes,       // a scale for each 32 k or more
+  kByteMins,    // a scale and a minimum for each 32 k
+  kByteHalves,  // a scale for each 16 k
   // The same with their exact sums in tiles (amx_block_kernel-inl.h).
   kTileBytes,
   kTileByteMins,
@@ -50,10 +50,15 @@ enum class Kernel {
 };
 constexpr bool multiplies_blocks(Kernel kernel) { return kernel >= Kernel::kBytes; }
 constexpr bool in_tiles(Kernel kernel) { return kernel == Kernel::kAmx || kernel >= Kernel::kTileBytes; }
-// The kernel without tiles that has the same bits.
+// The kernel for B in blocks with tiles, and the one without that has the same bits.
+inline constexpr int kTilesApart = static_cast<int>(Kernel::kTileBytes) - static_cast<int>(Kernel::kBytes);
+constexpr Kernel tiled(Kernel kernel) { return static_cast<Kernel>(static_cast<int>(kernel) + kTilesApart); }
 constexpr Kernel untiled(Kernel kernel) {
-  constexpr int kApart = static_cast<int>(Kernel::kTileBytes) - static_cast<int>(Kernel::kBytes);
-  return kernel < Kernel::kTileBytes ? kernel : static_cast<Kernel>(static_cast<int>(kernel) - kApart);
+  return kernel < Kernel::kTileBytes ? kernel : static_cast<Kernel>(static_cast<int>(kernel) - kTilesApart);
+}
+// That for a format, without tiles.
+constexpr Kernel kernel_of(const BlockFormat& format) {
+  return format.mins ? Kernel::kByteMins : format.scaled < 32 ? Kernel::kByteHalves : Kernel::kBytes;
 }
 template <Kernel kKernel>
 using Weight = std::conditional_t<multiplies_blocks(kKernel), uint8_t,
@@ -63,24 +68,15 @@ using Weight = std::conditional_t<multiplies_blocks(kKernel), uint8_t,
 // registers.
 inline constexpr int64_t kTileRows = 16, kTileSteps = 32, kAmxMr = 2 * kTileRows;
 
-// Whether B is in blocks that are decoded to float32, a panel of kc at a time (decode_blocks-inl.h).
+// Whether B is in blocks that are decoded to float32, a panel of kc at a time (expand_blocks-inl.h).
 inline bool decodes(const Operand& b) { return b.exact && in_blocks(b.dtype); }
 
 inline Kernel kernel_of(const Product& product) {
   if (decodes(product.b)) return Kernel::kFloat;
-  // Fewer rows than a tile has leave some of it idle. From where on tiles are faster has not been measured.
-  const bool tiles = product.rows >= kTileRows && uses(kInt8Tiles);
-  switch (product.b.dtype) {
-    case MOE_Q8_0:
-    case MOE_Q8_64:
-    case MOE_Q8_128:
-    case MOE_Q4_0:
-    case MOE_Q5_0:
-    case MOE_MXFP4: return tiles ? Kernel::kTileBytes : Kernel::kBytes;
-    case MOE_Q4_K:
-    case MOE_Q5_K: return tiles ? Kernel::kTileByteMins : Kernel::kByteMins;
-    case MOE_Q6_K: return tiles ? Kernel::kTileByteHalves : Kernel::kByteHalves;
-    default: break;
+  if (in_blocks(product.b.dtype)) {
+    const Kernel kernel = kernel_of(*block_format(product.b.dtype));
+    // Fewer rows than a tile has leave some of it idle. From where on tiles are faster has not been measured.
+    return product.rows >= kTileRows && uses(kInt8Tiles) ? tiled(kernel) : kernel;
   }
   if (product.b.dtype != MOE_BFLOAT16) return Kernel::kFloat;
   if (product.a.dtype != MOE_BFLOAT16) return Kernel::kWiden;
@@ -105,21 +101,17 @@ constexpr int64_t panel_rows(Kernel kernel) {
 // k between which all scales of B in blocks lie together, of any format; kc is a multiple of it.
 inline constexpr int64_t kBlockSteps = 256;
 
+// Bytes of a column of a packed block: codes, a scale and a minimum of 16 bits, and a byte for each factor of these
+// where a block has several.
+constexpr int64_t packed_bytes(const BlockFormat& format) {
+  const int64_t parts = format.elements / format.scaled;
+  return format.elements * format.bits / 8 + (format.mins ? 2 : 1) * (2 + (parts > 1 ? parts : 0));
+}
+
 // Elements of a packed panel of B up to k = inner, for blocks bytes. bfloat16 is packed in pairs of k.
-inline int64_t panel_size(int32_t dtype, int64_t inner) {
-  switch (dtype) {
-    case MOE_BFLOAT16: return kNr * (ceil_div(inner, 2) * 2);
-    case MOE_Q8_0: return kNr * (inner / 32 * 34);
-    case MOE_Q8_64: return kNr * (inner / 64 * 66);
-    case MOE_Q8_128: return kNr * (inner / 128 * 130);
-    case MOE_Q4_0:
-    case MOE_MXFP4: return kNr * (inner / 32 * 18);
-    case MOE_Q5_0: return kNr * (inner / 32 * 22);
-    case MOE_Q4_K: return kNr * (inner / 256 * 148);
-    case MOE_Q5_K: return kNr * (inner / 256 * 180);
-    case MOE_Q6_K: return kNr * (inner / 256 * 210);
-    default: return kNr * inner;
-  }
+constexpr int64_t panel_size(int32_t dtype, int64_t inner) {
+  if (const BlockFormat* format = block_format(dtype)) return kNr * (inner / format->elements * packed_bytes(*format));
+  return kNr * (dtype == MOE_BFLOAT16 ? ceil_div(inner, 2) * 2 : inner);
 }
 inline int64_t packed_element_bytes(int32_t dtype) { return in_blocks(dtype) ? 1 : dtype_bytes(dtype); }
 // The same in elements of the pointer by which a kernel reads B: blocks that are decoded, in float32.
@@ -131,14 +123,6 @@ int64_t panel_elements(int32_t dtype, int64_t inner) {
 // Bytes of a panel of B in blocks up to k = inner, expanded: codes, and one or two float32 a column for each 32 k.
 constexpr int64_t expanded_size(Kernel kernel, int64_t inner) {
   return kNr * (inner / 32 * (untiled(kernel) == Kernel::kBytes ? 36 : 40));
-}
-
-// Whether packed codes have a byte each.
-constexpr bool has_byte_codes(int32_t dtype) { return dtype == MOE_Q8_0 || dtype == MOE_Q8_64 || dtype == MOE_Q8_128; }
-
-// Bits of the packed codes of other formats that are not in their low four.
-constexpr int high_bits(int32_t dtype) {
-  return dtype == MOE_Q5_0 || dtype == MOE_Q5_K ? 1 : dtype == MOE_Q6_K ? 2 : 0;
 }
 
 // 32-bit words of a row of A for each 32 k: eight of codes, two of their scale, what sums begin with, and for
@@ -161,29 +145,27 @@ struct Call {
   bool gated;  // SwiGLU: N / 2 columns of C need two of B each
   int threads;
   int64_t m_threads;   // that share the rows of a product where each task has all columns
-  int64_t panels = 0;  // of B, once for every kSharedRows rows
+  int64_t panels = 0;  // of B, once for every kMinTaskRows rows
 };
 
-inline constexpr int64_t kTasksPerThread = 32;    // wanted, so that the threads of a call end together
-inline constexpr int64_t kMinTaskRows = 96;       // of a task: with fewer B is read, or packed, too often
-inline constexpr int64_t kSharedRows = 288;       // rows that can be shared out instead of columns
-inline constexpr int64_t kProductsPerThread = 8;  // of a call: with this many no product is shared out
+inline constexpr int64_t kTasksPerThread = 32;  // wanted, so that the threads of a call end together
+inline constexpr int64_t kMinTaskRows = 96;     // of a task: with fewer B is read, or packed, too often
 
 // nc where no cache decides it, in panels and in columns. Measured: docs/results/cpu-gemm-history.md.
-inline constexpr int64_t kPanels = 4, kAmxPanels = 8;  // packed B, or K adjacent: more bring nothing
-inline constexpr int64_t kRowPanels = 8;               // N adjacent: long runs of memory are read faster
-inline constexpr int64_t kFewRowPanels = 64;           // the same where A has few rows: reading B is all that counts
-inline constexpr int64_t kFewPanels = 4;               // panels of A that are few
-inline constexpr int64_t kNarrowColumns = 256;         // N up to which one task has all columns
+inline constexpr int64_t kPanels = 4;           // packed B, or K adjacent
+inline constexpr int64_t kWidePanels = 8;       // AMX; N adjacent: long runs of memory are read faster
+inline constexpr int64_t kFewRowPanels = 64;    // the same where A has few rows: reading B is all that counts
+inline constexpr int64_t kFewPanels = 4;        // panels of A that are few
+inline constexpr int64_t kNarrowColumns = 256;  // N up to which one task has all columns
 
 inline Call::Call(const Product* products, int64_t count, bool gated, int threads) : gated(gated), threads(threads) {
   int64_t busy = 0;
   for (int64_t i = 0; i < count; ++i) {
     if (products[i].rows == 0 || products[i].columns == 0) continue;
     ++busy;
-    panels += ceil_div(products[i].columns, kNr) * ceil_div(products[i].rows, kSharedRows);
+    panels += ceil_div(products[i].columns, kNr) * ceil_div(products[i].rows, kMinTaskRows);
   }
-  m_threads = std::min<int64_t>(threads, ceil_div(kProductsPerThread * threads, std::max<int64_t>(busy, 1)));
+  m_threads = std::min<int64_t>(threads, ceil_div(kTasksPerThread * threads, std::max<int64_t>(busy, 1)));
 }
 
 inline Blocking blocking_of(const Product& product, Kernel kernel, const Call& call) {
@@ -193,7 +175,7 @@ inline Blocking blocking_of(const Product& product, Kernel kernel, const Call& c
   const int64_t b_bytes = blocks ? 1 : kernel == Kernel::kFloat ? 4 : 2;
   const int64_t a_bytes = kernel == Kernel::kDot || amx ? 2 : blocks ? 1 : 4;
   const int64_t m_share = product.rows / call.m_threads, half_l2 = l2_bytes() / 2;
-  Blocking blocking{mr, 0, (amx ? kAmxPanels : kPanels) * kNr};
+  Blocking blocking{mr, 0, (amx ? kWidePanels : kPanels) * kNr};
   // kc: a panel of B fills half of L1, rounded down to a power of two; panels of A pass through the rest. AMX loads A
   // past L1, and leaves all of it to B.
   const int64_t panel_bytes = std::bit_floor(static_cast<uint64_t>(amx ? l1_bytes() : l1_bytes() / 2));
@@ -210,7 +192,7 @@ inline Blocking blocking_of(const Product& product, Kernel kernel, const Call& c
     blocking.nc = kNarrowColumns;
   } else if (!product.b.packed && product.b.k_stride != 1) {
     const bool few = product.rows <= kFewPanels * mr;
-    blocking.nc = (few ? kFewRowPanels : kRowPanels) * kNr;
+    blocking.nc = (few ? kFewRowPanels : kWidePanels) * kNr;
     if (few) blocking.kc /= 4;  // packing and multiplying alternate more often, and memory does not wait
   } else if (!product.b.packed && product.rows * product.inner * a_bytes <= l2_bytes() / 4 * 3 &&
              (!call.gated || product.columns / 2 % kNr == 0)) {

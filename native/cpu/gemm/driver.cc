@@ -2,6 +2,7 @@
 // Tested by panamoe_test --gtest_filter='GemmTest.*:ExpertTest.*'; timed by gemm_bench.
 #include <algorithm>
 #include <type_traits>
+#include <utility>
 
 #include "cpu/gemm/product.h"
 #include "cpu/parallel.h"
@@ -70,29 +71,15 @@ const Plan& find_plan(const Plan* plans, int64_t count, int64_t task) {
 // body(std::integral_constant<Kernel, kernel>)
 template <class Body>
 void with_kernel(Kernel kernel, Body&& body) {
-  switch (kernel) {
-    case Kernel::kFloat: return body(std::integral_constant<Kernel, Kernel::kFloat>());
-    case Kernel::kWiden: return body(std::integral_constant<Kernel, Kernel::kWiden>());
-    case Kernel::kDot:
-#if MOE_NATIVE_DOT
-      return body(std::integral_constant<Kernel, Kernel::kDot>());
-#endif
-      break;
-    case Kernel::kAmx:
-#if MOE_TILES
-      return body(std::integral_constant<Kernel, Kernel::kAmx>());
-#endif
-      break;
-    case Kernel::kBytes: return body(std::integral_constant<Kernel, Kernel::kBytes>());
-    case Kernel::kByteMins: return body(std::integral_constant<Kernel, Kernel::kByteMins>());
-    case Kernel::kByteHalves: return body(std::integral_constant<Kernel, Kernel::kByteHalves>());
-#if MOE_TILES
-    case Kernel::kTileBytes: return body(std::integral_constant<Kernel, Kernel::kTileBytes>());
-    case Kernel::kTileByteMins: return body(std::integral_constant<Kernel, Kernel::kTileByteMins>());
-    case Kernel::kTileByteHalves: return body(std::integral_constant<Kernel, Kernel::kTileByteHalves>());
-#endif
-    default: break;
-  }
+  const auto visit = [&](auto index) {
+    constexpr Kernel kEach = static_cast<Kernel>(index.value);
+    if constexpr (kEach == Kernel::kDot ? MOE_NATIVE_DOT : MOE_TILES || !in_tiles(kEach)) {
+      if (kernel == kEach) body(std::integral_constant<Kernel, kEach>());
+    }
+  };
+  [&]<int... kIndex>(std::integer_sequence<int, kIndex...>) {
+    (visit(std::integral_constant<int, kIndex>()), ...);
+  }(std::make_integer_sequence<int, static_cast<int>(Kernel::kTileByteHalves) + 1>());
 }
 
 void run_products_kernel(Stream& stream, const Product* products, int64_t count, const Epilogue& epilogue) {

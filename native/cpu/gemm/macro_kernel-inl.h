@@ -17,7 +17,7 @@
 #include "cpu/gemm/amx_kernel-inl.h"
 #include "cpu/gemm/block_kernel-inl.h"
 #include "cpu/gemm/blocking-inl.h"
-#include "cpu/gemm/decode_blocks-inl.h"
+#include "cpu/gemm/expand_blocks-inl.h"
 #include "cpu/gemm/epilogue-inl.h"
 #include "cpu/gemm/micro_kernel-inl.h"
 #include "cpu/gemm/pack-inl.h"
@@ -145,6 +145,16 @@ void macro_kernel(const Plan& plan, const Epilogue& epilogue, const ColumnBlock&
   const bool in_panels = product.b.packed && !decodes(product.b);  // as the micro-kernel reads B
   // A single panel of rows multiplies by blocks as they are packed.
   const bool expands = multiplies_blocks(kKernel) && (in_tiles(kKernel) || rows.panels > 1);
+  auto* kernel_of_height = micro_kernel_of<kKernel>;
+  void (*expand)(const uint8_t*, int64_t, uint8_t*) = nullptr;
+  if constexpr (multiplies_blocks(kKernel)) {
+    with_block_dtype(product.b.dtype, [&](auto dtype) {
+      if constexpr (kernel_of(BlockTraits<dtype.value>::kFormat) == untiled(kKernel)) {
+        expand = expand_panel<dtype.value>;
+        if (!expands) kernel_of_height = micro_kernel_of<kKernel, dtype.value>;
+      }
+    });
+  }
   // A single panel of rows uses packed B once: nothing is gained by keeping it in L1.
   const int64_t kc = rows.panels == 1 && in_panels && !expands ? std::max<int64_t>(inner, 1) : plan.blocking.kc;
   const int64_t most_abreast =
@@ -182,16 +192,11 @@ void macro_kernel(const Plan& plan, const Epilogue& epilogue, const ColumnBlock&
         }
         pack_b_panel(product, panel, k, steps, b_buffer, meanwhile);
       }
-      auto* kernel_of_height = micro_kernel_of<kKernel>;
       if constexpr (multiplies_blocks(kKernel)) {
-        with_blocks<untiled(kKernel)>(product.b.dtype, [&](auto dtype) {
-          if (expands) {
-            expand_panel<dtype.value>(b.panel[0], steps, b_buffer);
-            b.panel[0] = b_buffer;
-          } else {
-            kernel_of_height = micro_kernel_of<kKernel, dtype.value>;
-          }
-        });
+        if (expands) {
+          expand(b.panel[0], steps, b_buffer);
+          b.panel[0] = b_buffer;
+        }
       }
       const int64_t share = panel_elements<Weight<kKernel>>(product.b.dtype, steps) / rows.panels;
       const float* a_panel = a;

@@ -62,7 +62,7 @@ struct Sums {
 // AVX-512 has slots to spare, and is slowed by bursts.
 inline constexpr int64_t kStepsTogether = HWY_TARGET <= HWY_AVX3 ? 1 : 4;
 // 32-bit words before its use that A is prefetched from L2.
-inline constexpr int64_t kAWordsAhead = 256;
+inline constexpr int64_t kAWordsAhead = 64;
 
 // step(i) for i = 0 .. steps - 1, each of which reads kWords words of packed A. Not unrolled: the compiler would move
 // sums between registers.

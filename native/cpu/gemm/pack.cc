@@ -14,7 +14,7 @@
 #include "hwy/highway.h"
 
 #include "cpu/gemm/pack-inl.h"
-#include "cpu/gemm/pack_blocks-inl.h"
+#include "cpu/gemm/block_traits-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
@@ -64,7 +64,7 @@ void pack_panel(const Operand& from, int64_t width, int64_t inner, int32_t dtype
 // The same of blocks, of rows `stride` bytes apart. Packed blocks are aligned as their panels' sizes are: to vectors.
 template <int32_t kDtype>
 void pack_panel_of_blocks(const uint8_t* rows, int64_t stride, int64_t width, int64_t inner, uint8_t* to) {
-  const BlockSize of = block_of(kDtype);
+  const BlockFormat of = block_of(kDtype);
   alignas(64) uint8_t block[kBlockSteps * kNr * 2];  // the largest has 34 bytes for each 32 k of a column
   for (int64_t k = 0; k < inner; k += kBlockSteps) {
     const int64_t steps = std::min(kBlockSteps, inner - k), size = panel_size(kDtype, steps);

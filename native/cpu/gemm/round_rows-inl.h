@@ -32,20 +32,6 @@ HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// z: what is taken off the codes of a format without minima.
-constexpr int32_t code_offset(int32_t dtype) {
-  switch (dtype) {
-    case MOE_Q8_0:
-    case MOE_Q8_64:
-    case MOE_Q8_128: return 128;
-    case MOE_Q4_0: return 8;
-    case MOE_Q5_0: return 16;
-    case MOE_Q6_K: return 32;
-    case MOE_MXFP4: return 12;
-    default: return 0;
-  }
-}
-
 // Blocks of 32 k of a row that are rounded together, so that divisions are of vectors.
 inline constexpr int64_t kRoundedBlocks = 8;
 // Rows ahead that A is prefetched: a task reads kc of each row, which is too short for hardware prefetch. Measured.
@@ -122,7 +108,7 @@ struct RowPlace {
 // Packs a row at its place in a panel.
 template <Kernel kKernel>
 void round_row(int32_t dtype, const Operand& a, const RowPlace& place, int64_t inner, float* to) {
-  const int32_t offset = code_offset(dtype);
+  const int32_t offset = block_format(dtype)->offset;
   const auto begin = [&](int32_t total) {
     return std::bit_cast<float>(std::bit_cast<int32_t>(kBegin) - offset * total);
   };

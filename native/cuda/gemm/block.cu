@@ -237,17 +237,7 @@ void launch_format(Launch& launch, const Product& product) {
 }  // namespace
 
 void run_block_product(Launch& launch, const Product& product) {
-  switch (product.b.dtype) {
-    case MOE_Q8_0: return launch_format<Int8<32>>(launch, product);
-    case MOE_Q8_64: return launch_format<Int8<64>>(launch, product);
-    case MOE_Q8_128: return launch_format<Int8<128>>(launch, product);
-    case MOE_Q4_0: return launch_format<Q4_0>(launch, product);
-    case MOE_Q5_0: return launch_format<Q5_0>(launch, product);
-    case MOE_Q4_K: return launch_format<Q4K>(launch, product);
-    case MOE_Q5_K: return launch_format<Q5K>(launch, product);
-    case MOE_Q6_K: return launch_format<Q6K>(launch, product);
-    default: return launch_format<Mxfp4>(launch, product);
-  }
+  with_block_dtype(product.b.dtype, [&](auto dtype) { launch_format<BlockTraits<dtype.value>>(launch, product); });
 }
 
 }  // namespace moe::cuda

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "core/block_formats.h"
 #include "cuda/floating.h"
 
 namespace moe::cuda {
@@ -49,18 +50,24 @@ __device__ __forceinline__ uint32_t four_nibbles(const unsigned char* bytes, int
   return word_at(bytes + k % 16) >> k / 16 * 4 & 0x0f0f0f0f;
 }
 
-// A format has kElements in a block of kBytes; each kScaled of them, or more, have a scale, and with kMins a minimum.
-// codes(): of k .. k + 3, k a multiple of 4, a byte each; pair(): two of them in bfloat16. Blocks begin at even
-// addresses except MXFP4's.
-template <int elements, int bytes>
-struct BlockWithScale {
-  static constexpr int kElements = elements, kBytes = bytes, kScaled = 32;
-  static constexpr bool kMins = false;
+// What most formats have in common: kElements in a block of kBytes; each kScaled of them, or more, have a scale, and
+// with kMins a minimum. codes() of BlockTraits: of k .. k + 3, k a multiple of 4, a byte each; pair(): two of them in
+// bfloat16. Blocks begin at even addresses where their size is even.
+template <int32_t dtype>
+struct BlockFacts {
+  static constexpr BlockFormat kFormat = *block_format(dtype);
+  static constexpr int kElements = kFormat.elements, kBytes = kFormat.bytes, kScaled = kFormat.scaled < 32 ? 16 : 32;
+  static constexpr bool kMins = kFormat.mins;
   __device__ __forceinline__ static float scale(const unsigned char* block, int) { return from_binary16(block); }
+  __device__ __forceinline__ static uint32_t pair(uint32_t codes, int first) {
+    return offset_pair<kFormat.offset>(codes, first);
+  }
 };
 
-template <int elements>
-struct Int8 : BlockWithScale<elements, 2 + elements> {
+// A format; this one's codes are int8.
+template <int32_t dtype>
+struct BlockTraits : BlockFacts<dtype> {
+  static_assert(block_format(dtype)->bits == 8);
   __device__ __forceinline__ static uint32_t codes(const unsigned char* block, int k) { return word_at(block + 2 + k); }
   // The sign of a code turns 128 into 256: 128 + its other seven bits, less that.
   __device__ __forceinline__ static uint32_t pair(uint32_t codes, int first) {
@@ -69,23 +76,24 @@ struct Int8 : BlockWithScale<elements, 2 + elements> {
   }
 };
 
-struct Q4_0 : BlockWithScale<32, 18> {
+template <>
+struct BlockTraits<MOE_Q4_0> : BlockFacts<MOE_Q4_0> {
   __device__ __forceinline__ static uint32_t codes(const unsigned char* block, int k) {
     return four_nibbles(block + 2, k);
   }
-  __device__ __forceinline__ static uint32_t pair(uint32_t codes, int first) { return offset_pair<8>(codes, first); }
 };
 
-struct Q5_0 : BlockWithScale<32, 22> {
+template <>
+struct BlockTraits<MOE_Q5_0> : BlockFacts<MOE_Q5_0> {
   __device__ __forceinline__ static uint32_t codes(const unsigned char* block, int k) {
     const uint32_t fifth = word_at(block + 2) >> k & 15;  // of four codes; the product puts them a byte apart
     return four_nibbles(block + 6, k) | (fifth * 0x00204081 & 0x01010101) << 4;
   }
-  __device__ __forceinline__ static uint32_t pair(uint32_t codes, int first) { return offset_pair<16>(codes, first); }
 };
 
 // Codes are twice what they stand for, and scales half, so that the largest scale is finite.
-struct Mxfp4 : BlockWithScale<32, 17> {
+template <>
+struct BlockTraits<MOE_MXFP4> : BlockFacts<MOE_MXFP4> {
   __device__ __forceinline__ static float scale(const unsigned char* block, int) {
     const uint32_t exponent = block[0];
     return __uint_as_float(exponent >= 2 ? (exponent - 1) << 23 : 0x00200000u << exponent);
@@ -107,31 +115,33 @@ __device__ __forceinline__ float six_bits(const unsigned char* factors, int j, b
   return static_cast<float>(low | factors[of_min ? j : j - 4] >> 6 << 4);
 }
 
-struct Q4K {
-  static constexpr int kElements = 256, kBytes = 144, kScaled = 32;
-  static constexpr bool kMins = true;
+// Two formats of 256, whose 32 have a scale and a minimum.
+template <int32_t dtype>
+struct SixBitFactors : BlockFacts<dtype> {
   __device__ __forceinline__ static float scale(const unsigned char* block, int k) {
     return from_binary16(block) * six_bits(block + 4, k / 32, false);
   }
   __device__ __forceinline__ static float min(const unsigned char* block, int k) {
     return from_binary16(block + 2) * six_bits(block + 4, k / 32, true);
   }
+};
+
+template <>
+struct BlockTraits<MOE_Q4_K> : SixBitFactors<MOE_Q4_K> {
   __device__ __forceinline__ static uint32_t codes(const unsigned char* block, int k) {
     return word_at(block + 16 + k / 64 * 32 + k % 32) >> k / 32 % 2 * 4 & 0x0f0f0f0f;
   }
-  __device__ __forceinline__ static uint32_t pair(uint32_t codes, int first) { return offset_pair<0>(codes, first); }
 };
 
-struct Q5K : Q4K {
-  static constexpr int kBytes = 176;
+template <>
+struct BlockTraits<MOE_Q5_K> : SixBitFactors<MOE_Q5_K> {
   __device__ __forceinline__ static uint32_t codes(const unsigned char* block, int k) {
-    return Q4K::codes(block + 32, k) | (word_at(block + 16 + k % 32) >> k / 32 & 0x01010101) << 4;
+    return BlockTraits<MOE_Q4_K>::codes(block + 32, k) | (word_at(block + 16 + k % 32) >> k / 32 & 0x01010101) << 4;
   }
 };
 
-struct Q6K {
-  static constexpr int kElements = 256, kBytes = 210, kScaled = 16;
-  static constexpr bool kMins = false;
+template <>
+struct BlockTraits<MOE_Q6_K> : BlockFacts<MOE_Q6_K> {
   __device__ __forceinline__ static float scale(const unsigned char* block, int k) {
     return from_binary16(block + 208) * static_cast<float>(static_cast<int8_t>(block[192 + k / 16]));
   }
@@ -140,7 +150,6 @@ struct Q6K {
     const uint32_t low = word_at(block + 64 * half + 32 * (part % 2) + k % 32) >> part / 2 * 4 & 0x0f0f0f0f;
     return low | (word_at(block + 128 + 32 * half + k % 32) >> 2 * part & 0x03030303) << 4;
   }
-  __device__ __forceinline__ static uint32_t pair(uint32_t codes, int first) { return offset_pair<32>(codes, first); }
 };
 
 }  // namespace moe::cuda

@@ -73,7 +73,7 @@ void gemm(Stream& stream, const moe_gemm_config& config, Tensor a, Tensor b, Ten
 }
 
 int64_t gemm_packed_bytes(moe_dtype dtype, int rank, const int64_t* shape) {
-  const BlockSize block = block_of(dtype);
+  const BlockFormat block = block_of(dtype);
   return product_or_overflow(
       {rank == 3 ? shape[0] : 1, shape[rank - 2], shape[rank - 1] / block.elements, block.bytes});
 }

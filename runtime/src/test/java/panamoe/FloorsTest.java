@@ -40,6 +40,8 @@ class FloorsTest {
           .definedBy("panamoe.bindings..")
           .layer("io")
           .definedBy("panamoe.io..")
+          .layer("blocks")
+          .definedBy("panamoe.blocks..")
           .layer("tensor")
           .definedBy("panamoe.tensor..")
           .layer("comm")
@@ -98,6 +100,8 @@ class FloorsTest {
           .definedBy("panamoe.runtimekernel..")
           .whereLayer("bindings")
           .mayOnlyBeAccessedByLayers("tensor", "comm", "backend", "runtimekernel")
+          .whereLayer("blocks")
+          .mayOnlyBeAccessedByLayers("tensor", "backend", "checkpoint", "quantize")
           .whereLayer("comm")
           .mayOnlyBeAccessedByLayers(
               "parallel",

@@ -19,10 +19,13 @@ import java.util.concurrent.Callable;
 import java.util.function.BooleanSupplier;
 import java.util.function.Function;
 import java.util.stream.Stream;
+import panamoe.checkpoint.StoredType;
+import panamoe.checkpoint.rows.EncodedRows;
 import panamoe.comm.LauncherVariables;
 import panamoe.harness.help.CommandHelp;
 import panamoe.io.Spelling;
 import panamoe.io.Words;
+import panamoe.quantize.ExpertFormat;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExecutionException;
@@ -157,7 +160,9 @@ public final class Main implements Callable<Integer> {
     arguments(commands)
         .map(argument -> argument.auxiliaryTypes()[0]) // for a list, the type of its elements
         .filter(Class::isEnum)
-        .forEach(type -> registerChoices(commands, type));
+        .forEach(type -> registerChoices(commands, type, List.of(type.getEnumConstants())));
+    registerChoices(commands, ExpertFormat.class, ExpertFormat.all());
+    registerChoices(commands, StoredType.class, EncodedRows.TYPES);
     return commands
         .registerConverter(Path.class, Main::path)
         .registerConverter(int.class, number(Integer::valueOf, "a whole number below 2^31"))
@@ -215,10 +220,11 @@ public final class Main implements Callable<Integer> {
     };
   }
 
-  /** Makes an enum option accept lower-case names, as its help shows them. */
-  private static <T> void registerChoices(CommandLine commands, Class<T> type) {
+  /** Makes options of a type accept some lower-case names, as their help shows them. */
+  private static <T> void registerChoices(CommandLine commands, Class<T> type, List<?> values) {
     Map<String, T> choices = new LinkedHashMap<>();
-    for (T choice : type.getEnumConstants()) {
+    for (Object value : values) {
+      T choice = type.cast(value);
       choices.put(choice.toString().toLowerCase(Locale.ROOT), choice);
     }
     commands.registerConverter(

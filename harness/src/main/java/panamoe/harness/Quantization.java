@@ -9,8 +9,8 @@ import panamoe.tensor.DType;
 
 /** How experts' matrices are held, as named on the command line and in JSON. */
 public enum Quantization {
-  INT8(DType.Q8_0),
-  INT4(DType.Q4_0),
+  INT8(DType.INT8_BLOCKS),
+  INT4(DType.INT4_BLOCKS),
   /** In the blocks of the model's files. */
   STORED(null),
   /** As others, decoded where files have them in blocks. */

@@ -3,19 +3,12 @@ package panamoe.checkpoint;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.Optional;
 import panamoe.tensor.DType;
 
 /** Counts NaN and infinite values among weights. */
 public final class NonFinite {
-  /** Bits of an MXFP4 block's exponent from 252 on, where 6 times it may be infinite. */
-  private static final int LARGE_MXFP4 = 0xfc;
-
-  /** The exponent of an infinite float16, in its upper byte. */
-  private static final int FULL_FLOAT16 = 0x7c;
-
   private long count;
   private int tensors;
   private String first;
@@ -52,9 +45,10 @@ public final class NonFinite {
     return switch (dtype) {
       case FLOAT32 -> mayHold(data, 0x7f800000_7f800000L, 0x00800000_00800000L) ? floats(data) : 0;
       case BFLOAT16 ->
-          mayHold(data, 0x7f80_7f80_7f80_7f80L, 0x0080_0080_0080_0080L) ? shorts(data) : 0;
+          mayHold(data, 0x7f80_7f80_7f80_7f80L, 0x0080_0080_0080_0080L) ? decoded(dtype, data) : 0;
       case FLOAT64 -> mayHold(data, 0x7ff00000_00000000L, 0x00100000_00000000L) ? doubles(data) : 0;
-      default -> dtype.isBlocks() && blocksMayHold(dtype, data) ? blocks(dtype, data) : 0;
+      default ->
+          dtype.isBlocks() && dtype.blocks().mayHoldNonFinite(data) ? decoded(dtype, data) : 0;
     };
   }
 
@@ -76,40 +70,12 @@ public final class NonFinite {
     return (carries & signs) != 0 || words * Long.BYTES < data.byteSize();
   }
 
-  /** Whether a block's scale is not finite, or so large that its products may be infinite. */
-  private static boolean blocksMayHold(DType dtype, MemorySegment data) {
-    int bytes = dtype.blockBytes();
-    return switch (dtype) { // the byte with a float16's exponent, or the exponent itself
-      case Q6_K -> mayHold(data, bytes, 209, FULL_FLOAT16);
-      case Q4_K, Q5_K ->
-          mayHold(data, bytes, 1, FULL_FLOAT16) || mayHold(data, bytes, 3, FULL_FLOAT16);
-      case MXFP4 -> mayHold(data, bytes, 0, LARGE_MXFP4);
-      default -> mayHold(data, bytes, 1, FULL_FLOAT16);
-    };
-  }
-
-  /**
-   * Whether a block has all of {@code bits} in its byte {@code at}. By way of a buffer, which is
-   * ten times as fast as the segment until this is compiled, when much of a model is read.
-   */
-  private static boolean mayHold(MemorySegment data, int blockBytes, int at, int bits) {
-    long part = (long) blockBytes << 16; // a buffer has less than 2 GiB
-    boolean found = false;
-    for (long from = 0; from < data.byteSize(); from += part) {
-      ByteBuffer bytes = data.asSlice(from, Math.min(part, data.byteSize() - from)).asByteBuffer();
-      for (int i = at; i < bytes.limit(); i += blockBytes) {
-        found |= (bytes.get(i) & bits) == bits;
-      }
-    }
-    return found;
-  }
-
-  private static long blocks(DType dtype, MemorySegment data) {
+  private static long decoded(DType dtype, MemorySegment data) {
     try (Arena arena = Arena.ofConfined()) {
       long count = data.byteSize() / dtype.blockBytes() * dtype.blockElements();
       MemorySegment floats = arena.allocate(ValueLayout.JAVA_FLOAT, count);
-      StoredType.valueOf(dtype.name()).decode(data, floats);
-      return count(DType.FLOAT32, floats);
+      StoredType.of(dtype).decode(data, floats);
+      return floats(floats);
     }
   }
 
@@ -125,14 +91,6 @@ public final class NonFinite {
     long found = 0;
     for (long i = 0; i < data.byteSize() / Double.BYTES; i++) {
       found += Double.isFinite(data.getAtIndex(ValueLayout.JAVA_DOUBLE, i)) ? 0 : 1;
-    }
-    return found;
-  }
-
-  private static long shorts(MemorySegment data) {
-    long found = 0;
-    for (long i = 0; i < data.byteSize() / Short.BYTES; i++) {
-      found += (data.getAtIndex(ValueLayout.JAVA_SHORT, i) & 0x7f80) == 0x7f80 ? 1 : 0;
     }
     return found;
   }

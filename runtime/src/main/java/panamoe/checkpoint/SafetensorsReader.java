@@ -250,12 +250,12 @@ public final class SafetensorsReader implements AutoCloseable {
   }
 
   private static long integer(StoredType type, MemorySegment data, long index) {
-    return switch (type) {
-      case I64 -> data.getAtIndex(ValueLayout.JAVA_LONG, index);
-      case I32 -> data.getAtIndex(ValueLayout.JAVA_INT, index);
-      case I16 -> data.getAtIndex(ValueLayout.JAVA_SHORT, index);
-      case U8, BOOL -> data.get(ValueLayout.JAVA_BYTE, index) & 0xff;
-      case I8 -> data.get(ValueLayout.JAVA_BYTE, index);
+    return switch (type.name()) {
+      case "I64" -> data.getAtIndex(ValueLayout.JAVA_LONG, index);
+      case "I32" -> data.getAtIndex(ValueLayout.JAVA_INT, index);
+      case "I16" -> data.getAtIndex(ValueLayout.JAVA_SHORT, index);
+      case "U8", "BOOL" -> data.get(ValueLayout.JAVA_BYTE, index) & 0xff;
+      case "I8" -> data.get(ValueLayout.JAVA_BYTE, index);
       default -> throw new IllegalArgumentException(type + " is no integer type");
     };
   }

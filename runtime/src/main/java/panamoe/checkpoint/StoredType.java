@@ -1,69 +1,165 @@
 package panamoe.checkpoint;
 
 import java.lang.foreign.MemorySegment;
-import java.util.Arrays;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import java.util.Collection;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.Optional;
+import java.util.function.BiConsumer;
+import panamoe.blocks.BlockFormat;
+import panamoe.blocks.DecodedFormats;
+import panamoe.tensor.BFloat16;
 import panamoe.tensor.DType;
 
 /**
- * The readable element types of safetensors and GGUF files; the constants have the names in their
- * headers. Types of more than one element a block are quantised ones ({@link BlockFormats}).
+ * A readable element type of safetensors and GGUF files. Types of more than one element a block are
+ * quantised ones ({@link BlockFormat}).
+ *
+ * @param name in headers
+ * @param gguf the number in GGUF files; -1 if these have none such
+ * @param elements in a block, 1 for types without blocks
+ * @param bytes of a block, so of one element for types without blocks
+ * @param dtype with the same bits or blocks; null where kernels have none
+ * @param decoder of whole blocks to float32; null for integers
  */
-public enum StoredType {
-  F64(8, BlockFormats::f64),
-  F32(4, BlockFormats::f32),
-  F16(2, BlockFormats::f16),
-  BF16(2, BlockFormats::bf16),
+public record StoredType(
+    String name,
+    int gguf,
+    int elements,
+    int bytes,
+    DType dtype,
+    BiConsumer<MemorySegment, MemorySegment> decoder) {
+  private static final Map<String, StoredType> ALL = new LinkedHashMap<>();
+
+  private static final ValueLayout.OfShort SHORT =
+      ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+  private static final ValueLayout.OfDouble DOUBLE =
+      ValueLayout.JAVA_DOUBLE_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+  private static final float[] E4M3 = e4m3();
+
+  public static final StoredType F64 =
+      floats("F64", 28, 8, DType.FLOAT64, (from, i) -> (float) from.get(DOUBLE, i * Double.BYTES));
+  public static final StoredType F32 =
+      added("F32", 0, 4, DType.FLOAT32, (from, to) -> to.copyFrom(from));
+  public static final StoredType F16 =
+      floats(
+          "F16", 1, 2, null, (from, i) -> Float.float16ToFloat(from.get(SHORT, i * Short.BYTES)));
+  public static final StoredType BF16 =
+      floats(
+          "BF16",
+          30,
+          2,
+          DType.BFLOAT16,
+          (from, i) -> BFloat16.toFloat(from.get(SHORT, i * Short.BYTES)));
+
   /** 4 bits of exponent, 3 of mantissa, no infinities; NaN is 0x7f and 0xff. */
-  F8_E4M3(1, BlockFormats::f8E4m3),
-  I64(8),
-  I32(4),
-  I16(2),
-  U8(1),
-  I8(1),
-  BOOL(1),
-  Q4_0(32, 18, BlockFormats::q4_0),
-  Q4_1(32, 20, BlockFormats::q4_1),
-  Q5_0(32, 22, BlockFormats::q5_0),
-  Q5_1(32, 24, BlockFormats::q5_1),
-  Q8_0(32, 34, BlockFormats.int8(32)),
-  Q2_K(256, 84, BlockFormats::q2K),
-  Q3_K(256, 110, BlockFormats::q3K),
-  Q4_K(256, 144, BlockFormats::q4K),
-  Q5_K(256, 176, BlockFormats::q5K),
-  Q6_K(256, 210, BlockFormats::q6K),
-  IQ4_NL(32, 18, BlockFormats::iq4Nl),
-  IQ4_XS(256, 136, BlockFormats::iq4Xs),
-  MXFP4(32, 17, BlockFormats::mxfp4),
-  Q8_64(64, 66, BlockFormats.int8(64)),
-  Q8_128(128, 130, BlockFormats.int8(128));
+  public static final StoredType F8_E4M3 =
+      floats("F8_E4M3", -1, 1, null, (from, i) -> E4M3[from.get(ValueLayout.JAVA_BYTE, i) & 255]);
 
-  private final int elements;
-  private final int bytes;
-  private final BlockFormats.Decoder decoder; // null for integers
+  public static final StoredType U8 = added("U8", -1, 1, DType.UINT8, null);
+  public static final StoredType I64 = added("I64", 27, 8, null, null);
+  public static final StoredType I32 = added("I32", 26, 4, DType.INT32, null);
+  public static final StoredType I16 = added("I16", 25, 2, null, null);
+  public static final StoredType BOOL = added("BOOL", -1, 1, DType.UINT8, null);
 
-  StoredType(int bytes) {
-    this(1, bytes, null);
+  static {
+    added("I8", 24, 1, DType.INT8, null);
+    for (DType dtype : DType.values()) {
+      if (dtype.isBlocks()) {
+        add(dtype.blocks(), dtype);
+      }
+    }
+    DecodedFormats.ALL.forEach(format -> add(format, null));
   }
 
-  StoredType(int bytes, BlockFormats.Decoder decoder) {
-    this(1, bytes, decoder);
+  @FunctionalInterface
+  private interface FloatAt {
+    float of(MemorySegment from, long index);
   }
 
-  StoredType(int elements, int bytes, BlockFormats.Decoder decoder) {
-    this.elements = elements;
-    this.bytes = bytes;
-    this.decoder = decoder;
+  private static StoredType added(
+      String name,
+      int gguf,
+      int bytes,
+      DType dtype,
+      BiConsumer<MemorySegment, MemorySegment> decoder) {
+    StoredType type = new StoredType(name, gguf, 1, bytes, dtype, decoder);
+    ALL.put(name, type);
+    return type;
   }
 
-  /** Number of elements in a block, 1 for types without blocks. */
-  public int elements() {
-    return elements;
+  private static StoredType floats(String name, int gguf, int bytes, DType dtype, FloatAt element) {
+    return added(
+        name,
+        gguf,
+        bytes,
+        dtype,
+        (from, to) -> {
+          for (long i = 0; i < to.byteSize() / Float.BYTES; i++) {
+            to.set(ValueLayout.JAVA_FLOAT_UNALIGNED, i * Float.BYTES, element.of(from, i));
+          }
+        });
   }
 
-  /** Size in bytes of a block, so of one element for types without blocks. */
-  public int bytes() {
-    return bytes;
+  private static void add(BlockFormat format, DType dtype) {
+    ALL.put(
+        format.name(),
+        new StoredType(
+            format.name(),
+            format.gguf(),
+            format.elements(),
+            format.bytes(),
+            dtype,
+            format::decode));
+  }
+
+  private static float[] e4m3() {
+    float[] values = new float[256];
+    for (int bits = 0; bits < values.length; bits++) {
+      int exponent = bits >> 3 & 15;
+      int mantissa = bits & 7;
+      float magnitude =
+          exponent == 0
+              ? Math.scalb(mantissa, -9)
+              : (bits & 127) == 127 ? Float.NaN : Math.scalb(8 + mantissa, exponent - 10);
+      values[bits] = bits < 128 ? magnitude : -magnitude;
+    }
+    return values;
+  }
+
+  /** All types. */
+  public static Collection<StoredType> values() {
+    return Collections.unmodifiableCollection(ALL.values());
+  }
+
+  /**
+   * The type of that name.
+   *
+   * @throws IllegalArgumentException if there is none
+   */
+  public static StoredType valueOf(String name) {
+    return Optional.ofNullable(ALL.get(name))
+        .orElseThrow(() -> new IllegalArgumentException("there is no stored type " + name));
+  }
+
+  /** The type of that name in a safetensors header; empty if it is unknown or unsupported. */
+  static Optional<StoredType> named(String name) {
+    return Optional.ofNullable(ALL.get(name))
+        .filter(type -> type.elements == 1 || type.dtype != null);
+  }
+
+  /** The stored type with the bits of a tensor dtype. */
+  public static StoredType of(DType dtype) {
+    return valueOf(dtype.safetensorsName());
+  }
+
+  @Override
+  public String toString() {
+    return name;
   }
 
   /** Whether the elements stand for real numbers, quantised or not. */
@@ -86,39 +182,16 @@ public enum StoredType {
       throw new IllegalArgumentException(
           from.byteSize() + " bytes of " + this + " are no " + to.byteSize() + " bytes of float32");
     }
-    decoder.decode(from, to, blocks);
-  }
-
-  /** The type of that name in a safetensors header; empty if it is unknown or unsupported. */
-  static Optional<StoredType> named(String name) {
-    return Arrays.stream(values())
-        .filter(type -> type.elements == 1 || type.blocks().isPresent())
-        .filter(type -> type.name().equals(name))
-        .findFirst();
-  }
-
-  /** The stored type with the bits of a tensor dtype. */
-  public static StoredType of(DType dtype) {
-    return valueOf(dtype.safetensorsName());
+    decoder.accept(from, to);
   }
 
   /** The tensor dtype with the same blocks, byte for byte; empty if kernels take none such. */
   public Optional<DType> blocks() {
-    return Arrays.stream(DType.values())
-        .filter(type -> type.isBlocks() && type.name().equals(name()))
-        .findFirst();
+    return Optional.ofNullable(elements > 1 ? dtype : null);
   }
 
   /** The tensor dtype with the same bits per element; empty if a conversion would be needed. */
   public Optional<DType> sameBits() {
-    return switch (this) {
-      case F32 -> Optional.of(DType.FLOAT32);
-      case BF16 -> Optional.of(DType.BFLOAT16);
-      case I32 -> Optional.of(DType.INT32);
-      case U8, BOOL -> Optional.of(DType.UINT8);
-      case I8 -> Optional.of(DType.INT8);
-      case F64 -> Optional.of(DType.FLOAT64);
-      default -> Optional.empty();
-    };
+    return Optional.ofNullable(elements == 1 ? dtype : null);
   }
 }

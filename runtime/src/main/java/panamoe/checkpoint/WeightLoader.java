@@ -21,7 +21,6 @@ import java.util.stream.Stream;
 import panamoe.backend.Backend;
 import panamoe.backend.GemmKernels;
 import panamoe.checkpoint.rows.RowSource;
-import panamoe.tensor.BlockRounding;
 import panamoe.tensor.DType;
 import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
@@ -202,7 +201,7 @@ public final class WeightLoader {
     private Tensor decode(Tensor blocks, MemorySegment bytes) {
       Tensor floats = stages.of(DType.FLOAT32, blocks.shape());
       HostView view = stages.onHost(floats);
-      StoredType.of(blocks.dtype()).decode(bytes, view.memory().asSlice(0, floats.bytes()));
+      blocks.dtype().blocks().decode(bytes, view.memory().asSlice(0, floats.bytes()));
       view.write(0, floats.bytes());
       return floats;
     }
@@ -233,10 +232,8 @@ public final class WeightLoader {
       Tensor blocks = stages.of(target.dtype(), source.shape());
       HostView rounded = stages.onHost(blocks);
       try {
-        BlockRounding.round(
-            target.dtype(),
-            stages.onHost(floats).memory().asSlice(0, floats.bytes()),
-            rounded.memory().asSlice(0, blocks.bytes()));
+        MemorySegment numbers = stages.onHost(floats).memory().asSlice(0, floats.bytes());
+        blocks.dtype().blocks().round(numbers, rounded.memory().asSlice(0, blocks.bytes()));
       } catch (IllegalArgumentException e) {
         throw new CheckpointException(
             piece.name() + " cannot be held in blocks: " + e.getMessage(), e);

@@ -163,7 +163,7 @@ public final class ModelTensors {
 
   /**
    * Matrices in their own blocks. A layer whose experts are in blocks of several dtypes is held in
-   * Q8_0, the most precise of all; one with experts in none, in {@code compute}.
+   * {@link DType#INT8_BLOCKS}; one with experts in none, in {@code compute}.
    *
    * @param compute of all else
    * @param blocks of tensors by name, over all ranks; without those that are in none
@@ -178,7 +178,7 @@ public final class ModelTensors {
                   .mapToObj(matrix -> blocks.getOrDefault(name(parameter, matrix), compute))
                   .distinct()
                   .toList();
-          DType mixed = found.stream().allMatch(DType::isBlocks) ? DType.Q8_0 : compute;
+          DType mixed = found.stream().allMatch(DType::isBlocks) ? DType.INT8_BLOCKS : compute;
           stored.put(parameter.name(), found.size() == 1 ? found.getFirst() : mixed);
         }
       }

@@ -1,17 +1,15 @@
 package panamoe.open;
 
-import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Random;
 import panamoe.backend.Backend;
-import panamoe.tensor.BlockRounding;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * A small matrix as a backend rounds and packs it: packed weights in a file are another backend's,
- * instruction set's or version's if it gives other bytes.
+ * A small matrix as a backend packs it: packed weights in a file are another backend's, instruction
+ * set's or version's if it gives other bytes.
  */
 final class PackingProbe {
   private static final long ROWS = 70; // one panel, and a part of one
@@ -24,11 +22,10 @@ final class PackingProbe {
     try (TensorScope scope = TensorScope.confined(backend)) {
       Random random = new Random(SEED);
       Tensor matrix = scope.allocate(DType.FLOAT32, ROWS, COLUMNS);
-      MemorySegment floats = matrix.data();
       for (long i = 0; i < matrix.count(); i++) {
-        floats.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) random.nextGaussian());
+        matrix.data().setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) random.nextGaussian());
       }
-      Tensor source = dtype.isBlocks() ? blocks(scope, dtype, floats, random) : matrix;
+      Tensor source = dtype.isBlocks() ? blocks(scope, dtype, random) : matrix;
       Tensor packed =
           scope.allocatePacked(dtype, backend.packedBytes(dtype, ROWS, COLUMNS), ROWS, COLUMNS);
       packed.data().fill((byte) 0); // padding compares equal
@@ -38,16 +35,11 @@ final class PackingProbe {
     }
   }
 
-  private static Tensor blocks(
-      TensorScope scope, DType dtype, MemorySegment floats, Random random) {
+  private static Tensor blocks(TensorScope scope, DType dtype, Random random) {
     Tensor blocks =
         scope.allocate(DType.UINT8, dtype.bytes(ROWS * COLUMNS)).part(0, dtype, ROWS, COLUMNS);
-    if (dtype == DType.Q8_0 || dtype == DType.Q4_0) {
-      BlockRounding.round(dtype, floats, blocks.data());
-    } else {
-      for (long i = 0; i < blocks.bytes(); i++) {
-        blocks.data().set(ValueLayout.JAVA_BYTE, i, (byte) random.nextInt(64)); // finite scales
-      }
+    for (long i = 0; i < blocks.bytes(); i++) {
+      blocks.data().set(ValueLayout.JAVA_BYTE, i, (byte) random.nextInt(64)); // finite scales
     }
     return blocks;
   }

@@ -29,7 +29,7 @@ public record QuantizationPlan(List<Rule> rules) {
       @Omittable String names,
       @Omittable String layers,
       @Omittable String experts,
-      BlockFormat to) {
+      ExpertFormat to) {
     private static final Pattern RANGES =
         Pattern.compile("\\d{1,6}(-\\d{1,6})?(,\\d{1,6}(-\\d{1,6})?)*");
 
@@ -119,7 +119,7 @@ public record QuantizationPlan(List<Rule> rules) {
    * @param everywhere those of matrices that no rule names
    * @throws IllegalArgumentException if a rule names no matrix, or two contradict each other
    */
-  Map<ExpertMatrix, BlockFormat> of(List<ExpertMatrix> matrices, BlockFormat everywhere) {
+  Map<ExpertMatrix, ExpertFormat> of(List<ExpertMatrix> matrices, ExpertFormat everywhere) {
     Map<ExpertMatrix, Integer> ruled = new LinkedHashMap<>();
     for (int i = 0; i < rules.size(); i++) {
       Rule rule = rules.get(i);
@@ -129,14 +129,14 @@ public record QuantizationPlan(List<Rule> rules) {
           !named.isEmpty(), "rule %s of the plan names no expert's matrix of the model", i + 1);
       for (ExpertMatrix matrix : named) {
         Integer before = ruled.put(matrix, i);
-        if (before != null && rules.get(before).to() != rule.to()) {
+        if (before != null && !rules.get(before).to().equals(rule.to())) {
           throw Require.refusal(
               "rules %d and %d of the plan contradict each other: %s is to be %s and %s",
               before + 1, i + 1, matrix.name(), rules.get(before).to(), rule.to());
         }
       }
     }
-    Map<ExpertMatrix, BlockFormat> formats = new LinkedHashMap<>();
+    Map<ExpertMatrix, ExpertFormat> formats = new LinkedHashMap<>();
     for (ExpertMatrix matrix : matrices) {
       Integer rule = ruled.get(matrix);
       formats.put(matrix, rule == null ? everywhere : rules.get(rule).to());

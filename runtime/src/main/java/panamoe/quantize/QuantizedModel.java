@@ -4,7 +4,6 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -13,6 +12,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.concurrent.ForkJoinPool;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.DoubleConsumer;
@@ -45,8 +45,6 @@ public record QuantizedModel(
     List<ExpertMatrix> unreached,
     List<ExpertMatrix> unfit,
     Calibration calibration) {
-  private static final Set<DType> INT8 = EnumSet.of(DType.Q8_0, DType.Q8_64, DType.Q8_128);
-
   /**
    * Refuses a model that cannot be quantized, and a plan that does not fit it.
    *
@@ -54,8 +52,8 @@ public record QuantizedModel(
    * @return the blocks that are asked for
    * @throws IllegalArgumentException in one sentence
    */
-  public static Map<ExpertMatrix, BlockFormat> wanted(
-      ModelFolder source, QuantizationPlan plan, BlockFormat everywhere) {
+  public static Map<ExpertMatrix, ExpertFormat> wanted(
+      ModelFolder source, QuantizationPlan plan, ExpertFormat everywhere) {
     if (source.config().encoder() != null) {
       throw new IllegalArgumentException(
           source.path() + " has an encoder; only models of a decoder alone are quantized");
@@ -73,7 +71,7 @@ public record QuantizedModel(
               + " the model that it was made of",
           source.path(), first.getKey(), first.getValue());
     }
-    Map<ExpertMatrix, BlockFormat> wanted = plan.of(matrices, everywhere);
+    Map<ExpertMatrix, ExpertFormat> wanted = plan.of(matrices, everywhere);
     if (wanted.entrySet().stream()
         .allMatch(it -> it.getValue().of(it.getKey().columns()).isEmpty())) {
       throw new IllegalArgumentException(
@@ -86,7 +84,7 @@ public record QuantizedModel(
    * @param wanted from {@link #wanted}
    */
   public static QuantizedModel of(
-      ModelFolder source, Map<ExpertMatrix, BlockFormat> wanted, Calibration calibration) {
+      ModelFolder source, Map<ExpertMatrix, ExpertFormat> wanted, Calibration calibration) {
     Map<ExpertMatrix, DType> blocks = new LinkedHashMap<>();
     List<ExpertMatrix> unreached = new ArrayList<>();
     List<ExpertMatrix> unfit = new ArrayList<>();
@@ -94,13 +92,13 @@ public record QuantizedModel(
         (matrix, format) -> {
           Optional<DType> fitting = format.of(matrix.columns());
           if (fitting.isEmpty()) {
-            if (format != BlockFormat.KEEP) {
+            if (format.dtype() != null) {
               unfit.add(matrix);
             }
-          } else if (!INT8.contains(fitting.get())
+          } else if (fitting.get().blockBytes() < fitting.get().blockElements() // below 8 bits
               && calibration.tokens(matrix.parameter(), matrix.expert()) == 0) {
             unreached.add(matrix);
-            blocks.put(matrix, DType.Q8_0);
+            blocks.put(matrix, DType.INT8_BLOCKS);
           } else {
             blocks.put(matrix, fitting.get());
           }
@@ -128,7 +126,7 @@ public record QuantizedModel(
     Map<String, byte[]> files = new LinkedHashMap<>(beside);
     files.putAll(source.tokenizerFiles().contents());
     try (TensorFiles opened = source.weights().open();
-        RowRounding rounding = new RowRounding(threads)) {
+        ForkJoinPool pool = new ForkJoinPool(threads)) {
       Map<String, RowSource> sources = source.weights().rows(opened, source.config());
       Map<String, ExpertMatrix> byName = new HashMap<>();
       blocks.keySet().forEach(matrix -> byName.put(matrix.name(), matrix));
@@ -145,13 +143,14 @@ public record QuantizedModel(
                 float[] weights = matrix == null ? null : weights(matrix);
                 tensors.put(
                     name,
-                    rounding.rows(
+                    new RowRounding(
                         name,
                         rows,
                         shape,
                         dtype,
                         weights,
-                        count -> progress.accept((double) written.addAndGet(count) / all[0])));
+                        count -> progress.accept((double) written.addAndGet(count) / all[0]),
+                        pool));
               });
       ObjectNode config = JsonNodeFactory.instance.objectNode();
       config.set("model", ConfigJson.tree(source.config()));

@@ -2,6 +2,14 @@ package panamoe.tensor;
 
 import com.fasterxml.jackson.annotation.JsonCreator;
 import java.util.Arrays;
+import panamoe.blocks.BlockFormat;
+import panamoe.blocks.MXFP4;
+import panamoe.blocks.Q4_0;
+import panamoe.blocks.Q4_K;
+import panamoe.blocks.Q5_0;
+import panamoe.blocks.Q5_K;
+import panamoe.blocks.Q6_K;
+import panamoe.blocks.SymmetricBlocks;
 
 /** Element types; {@link #code} is the {@code moe_dtype} of the C ABI. */
 public enum DType {
@@ -13,39 +21,42 @@ public enum DType {
   FLOAT64(4, 8, "F64"),
   /** Keys and values of a cache, with scales beside them. */
   INT8(5, 1, "I8"),
-  // Weights in blocks of elements of a row that share scales: GGUF's, byte for byte, and Q8_0 with
-  // more elements a block. Kernels take them packed, and only as the weights of a GEMM
-  // (docs/quantization.md).
-  Q8_0(6, 32, 34, 34),
-  Q4_0(7, 32, 18, 18),
-  Q5_0(8, 32, 22, 22),
-  Q4_K(9, 256, 144, 148),
-  Q5_K(10, 256, 176, 180),
-  Q6_K(11, 256, 210, 210),
-  MXFP4(12, 32, 17, 18),
-  Q8_64(13, 64, 66, 66),
-  Q8_128(14, 128, 130, 130);
+  // Weights in blocks of elements of a row that share scales. Kernels take them packed, and only as
+  // the weights of a GEMM (docs/quantization.md).
+  Q8_0(6, new SymmetricBlocks("Q8_0", 8, 32, null)),
+  Q4_0(7, new Q4_0()),
+  Q5_0(8, new Q5_0()),
+  Q4_K(9, new Q4_K()),
+  Q5_K(10, new Q5_K()),
+  Q6_K(11, new Q6_K()),
+  MXFP4(12, new MXFP4()),
+  Q8_64(13, new SymmetricBlocks("Q8_64", -1, 64, "Q8_0")),
+  Q8_128(14, new SymmetricBlocks("Q8_128", -1, 128, "Q8_64"));
+
+  // The blocks that "int8" and "int4" stand for; the former hold all others most precisely.
+  public static final DType INT8_BLOCKS = Q8_0;
+  public static final DType INT4_BLOCKS = Q4_0;
+
+  /** The blocks that GPT-OSS has in two tensors: exponents, and pairs of numbers. */
+  public static final DType PAIRED_BLOCKS = MXFP4;
 
   private final int code;
-  private final int blockElements;
-  private final int blockBytes;
-  private final int packedBlockBytes;
+  private final int bytes;
   private final String safetensorsName;
+  private final BlockFormat blocks; // null of elements
 
   DType(int code, int bytes, String safetensorsName) {
     this.code = code;
-    this.blockElements = 1;
-    this.blockBytes = bytes;
-    this.packedBlockBytes = bytes;
+    this.bytes = bytes;
     this.safetensorsName = safetensorsName;
+    this.blocks = null;
   }
 
-  DType(int code, int blockElements, int blockBytes, int packedBlockBytes) {
+  DType(int code, BlockFormat blocks) {
     this.code = code;
-    this.blockElements = blockElements;
-    this.blockBytes = blockBytes;
-    this.packedBlockBytes = packedBlockBytes;
-    this.safetensorsName = name();
+    this.bytes = blocks.bytes();
+    this.safetensorsName = blocks.name();
+    this.blocks = blocks;
   }
 
   /** The dtype of a computation by its name in a configuration. */
@@ -72,15 +83,15 @@ public enum DType {
       throw new UnsupportedOperationException(
           this
               + " holds blocks of "
-              + blockElements
+              + blockElements()
               + " elements, which have no bytes of their own");
     }
-    return blockBytes;
+    return bytes;
   }
 
   /** Bytes of {@code count} elements, which are whole blocks. */
   public long bytes(long count) {
-    return count / blockElements * blockBytes;
+    return count / blockElements() * bytes;
   }
 
   /**
@@ -88,22 +99,32 @@ public enum DType {
    * fills up rows.
    */
   public long packedBytes(long count) {
-    return count / blockElements * packedBlockBytes;
+    return isBlocks() ? count / blockElements() * blocks.packedBytes() : bytes(count);
   }
 
   /** Whether elements are held in blocks that share scales. */
   public boolean isBlocks() {
-    return blockElements > 1;
+    return blocks != null;
   }
 
   /** Elements of a block; 1 unless this {@link #isBlocks}. */
   public int blockElements() {
-    return blockElements;
+    return isBlocks() ? blocks.elements() : 1;
   }
 
   /** Bytes of a block, or of an element. */
   public int blockBytes() {
-    return blockBytes;
+    return bytes;
+  }
+
+  /** The format of the blocks; null unless this {@link #isBlocks}. */
+  public BlockFormat blocks() {
+    return blocks;
+  }
+
+  /** The blocks of rows that these do not divide; null behind the last. */
+  public DType smaller() {
+    return blocks.smaller() == null ? null : valueOf(blocks.smaller());
   }
 
   /** The name of this type in a safetensors header; blocks that GGUF has too are named as there. */

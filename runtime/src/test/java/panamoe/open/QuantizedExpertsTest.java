@@ -43,7 +43,6 @@ import panamoe.model.ModelTensors;
 import panamoe.parallel.Ranks;
 import panamoe.param.Parameter;
 import panamoe.param.WeightTypes;
-import panamoe.tensor.BlockRounding;
 import panamoe.tensor.DType;
 import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
@@ -135,10 +134,11 @@ class QuantizedExpertsTest {
         matrices++;
         long[] shape = parameter.shape();
         byte[] rounded = new byte[(int) blocks.bytes(parameter.count())];
-        BlockRounding.round(
-            blocks,
-            drawn.parameters().parameters().get(i).master().data(),
-            MemorySegment.ofArray(rounded));
+        blocks
+            .blocks()
+            .round(
+                drawn.parameters().parameters().get(i).master().data(),
+                MemorySegment.ofArray(rounded));
         Tensor room = scope.allocate(DType.UINT8, rounded.length);
         room.copyFrom(MemorySegment.ofArray(rounded));
         Tensor packed = scope.allocatePacked(blocks, on.packedBytes(blocks, shape), shape);

@@ -19,7 +19,7 @@ import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.backend.Backend;
 import panamoe.backend.abi.MemoryUsage;
 import panamoe.backend.abi.NativeBackend;
@@ -293,9 +293,7 @@ class ReleasedModelTest {
 
   /** Staging is the backend's memory too, so its allocator counts all that a load takes. */
   @ParameterizedTest
-  @EnumSource(
-      value = StoredType.class,
-      names = {"F32", "BF16"})
+  @ValueSource(strings = {"F32", "BF16"})
   void peakMemoryIsHardlyMoreThanWhatStays(StoredType type) throws IOException {
     ReleasedFolder model = ReleasedFolder.mixtral(256, 1024, 2, type);
     model.config.put("num_local_experts", 8);

@@ -77,8 +77,8 @@ public record ModelOptions(Precision precision, Experts experts, int texts, Path
         WeightTypes stored = folder.typesAsStored(compute);
         yield stored.quantized() ? stored : WeightTypes.of(compute);
       }
-      case INT8 -> new WeightTypes(compute, DType.Q8_0);
-      case INT4 -> new WeightTypes(compute, DType.Q4_0);
+      case INT8 -> new WeightTypes(compute, DType.INT8_BLOCKS);
+      case INT4 -> new WeightTypes(compute, DType.INT4_BLOCKS);
       case DECODED -> WeightTypes.of(compute);
     };
   }

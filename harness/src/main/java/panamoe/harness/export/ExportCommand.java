@@ -46,7 +46,7 @@ import picocli.CommandLine.Spec;
       "Examples:",
       "  panamoe export qwen --to hf --out ~/Qwen3-mine           a run that train --from began",
       "  panamoe export novels --to gguf --out novels.gguf        a run of train --arch mixtral",
-      "  panamoe export ~/Qwen3-30B-A3B --to gguf --dtype q8_0 --out Qwen3-30B-A3B-Q8_0.gguf",
+      "  panamoe export ~/Qwen3-30B-A3B --to gguf --dtype q8_0 --out qwen3-moe.gguf",
       "  panamoe export mixtral.gguf --to hf --dtype bf16 --out mixtral",
       "",
       "Tensor by tensor, so that a model larger than the memory is written too. What is not written whole is not there.",
@@ -59,19 +59,6 @@ public final class ExportCommand implements Subcommand {
   enum Format {
     HF,
     GGUF
-  }
-
-  /** The types of weights. */
-  enum Type {
-    F32,
-    F16,
-    BF16,
-    Q8_0,
-    Q4_0;
-
-    StoredType stored() {
-      return StoredType.valueOf(name());
-    }
   }
 
   @Spec private CommandSpec spec;
@@ -94,7 +81,7 @@ public final class ExportCommand implements Subcommand {
       paramLabel = "TYPE",
       description =
           "f32 or bf16, in GGUF also f16, q8_0 or q4_0. Default: F32 and BF16 weights as they are, others as f32.")
-  private Type dtype;
+  private StoredType dtype;
 
   @Option(
       names = "--without-tokenizer",
@@ -113,9 +100,10 @@ public final class ExportCommand implements Subcommand {
     if (to == Format.GGUF && !ModelFolder.isGguf(out)) {
       throw shared.usage("--to gguf writes a file: --out must end in .gguf");
     }
-    if (to == Format.HF && dtype != null && dtype != Type.F32 && dtype != Type.BF16) {
+    if (to == Format.HF && dtype != null && dtype != StoredType.F32 && dtype != StoredType.BF16) {
       throw shared.usage(
-          "--dtype " + lower(dtype) + " is of GGUF; a Hugging Face folder has f32 or bf16");
+          "--dtype %s is of GGUF; a Hugging Face folder has f32 or bf16",
+          dtype.name().toLowerCase(Locale.ROOT));
     }
     try {
       WholeOrNothing.requireFree(out);
@@ -165,8 +153,7 @@ public final class ExportCommand implements Subcommand {
 
   private long huggingFace(ExportedModel exported, ModelFolder folder, PartBar bar)
       throws IOException {
-    StoredType type = dtype == null ? null : dtype.stored();
-    Map<String, EncodedRows> tensors = ExportedModel.encoded(exported.tensors(), type);
+    Map<String, EncodedRows> tensors = ExportedModel.encoded(exported.tensors(), dtype);
     StoredType most =
         tensors.values().stream().anyMatch(tensor -> tensor.type() == StoredType.BF16)
             ? StoredType.BF16
@@ -187,15 +174,10 @@ public final class ExportCommand implements Subcommand {
 
   private long gguf(ExportedModel exported, ModelFolder folder, PartBar bar) throws IOException {
     GgufWriter writer = new GgufWriter();
-    exported.addTo(writer, dtype == null ? null : dtype.stored());
+    exported.addTo(writer, dtype);
     writer.put("general.name", model.toAbsolutePath().normalize().getFileName().toString());
     writer.put("general.quantization_version", 2);
     tokens(folder).putInto(writer);
     WholeOrNothing.make(out, hidden -> writer.write(hidden, bar));
     return Files.size(out);
-  }
-
-  private static String lower(Enum<?> choice) {
-    return choice.name().toLowerCase(Locale.ROOT);
-  }
-}
+  }}

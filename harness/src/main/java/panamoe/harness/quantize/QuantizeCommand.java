@@ -3,6 +3,7 @@ package panamoe.harness.quantize;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.function.DoubleConsumer;
@@ -31,9 +32,9 @@ import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
 import panamoe.parallel.Ranks;
 import panamoe.param.WeightTypes;
-import panamoe.quantize.BlockFormat;
 import panamoe.quantize.Calibration;
 import panamoe.quantize.Divergence;
+import panamoe.quantize.ExpertFormat;
 import panamoe.quantize.QuantizationPlan;
 import panamoe.quantize.QuantizedModel;
 import panamoe.tensor.DType;
@@ -58,12 +59,6 @@ import picocli.CommandLine.Spec;
     },
     footer = {
       "",
-      "Formats: int8 or q8_0 (8.5 bits an element), q8_64 (8.25) and q8_128 (8.13), which",
-      "have a scale for 64 and 128 elements, q6_k (6.6), q5_k and q5_0 (5.5), int4 or q4_0,",
-      "and q4_k (4.5), mxfp4 (4.25), keep. Rows that 256 does not divide get q5_0 in the",
-      "place of q4_k, and q8_0 in the place of q5_k and q6_k; q8_128 gives way to q8_64 and",
-      "that to q8_0.",
-      "",
       "Examples:",
       "  panamoe quantize novels --to int4 --out small     on the text of its training",
       "  panamoe quantize ~/Qwen3-30B-A3B --to q4_k --text eval.txt --out qwen-q4",
@@ -81,6 +76,13 @@ public final class QuantizeCommand implements Subcommand {
   /** Tokens that a text is cut into at a time, where the context is longer. */
   private static final int WINDOW = 512;
 
+  /** What {@code --to} takes, as its help shows it. */
+  static final class Formats extends ArrayList<String> {
+    Formats() {
+      super(ExpertFormat.all().stream().map(ExpertFormat::described).toList());
+    }
+  }
+
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
 
@@ -93,8 +95,10 @@ public final class QuantizeCommand implements Subcommand {
   @Option(
       names = "--to",
       paramLabel = "FORMAT",
-      description = "Format of experts' matrices; see below. Default: keep, with --plan.")
-  private BlockFormat to;
+      completionCandidates = Formats.class,
+      description =
+          "Format of experts' matrices, with bits an element: ${COMPLETION-CANDIDATES}. Rows that its blocks do not divide get smaller ones with as many bits or more. Default: keep, with --plan.")
+  private ExpertFormat to;
 
   @Option(
       names = "--plan",
@@ -149,11 +153,11 @@ public final class QuantizeCommand implements Subcommand {
     }
     OutputPlace.requireFolder(out, "--out");
     ModelFolder folder = ModelFolder.open(model);
-    Map<ExpertMatrix, BlockFormat> wanted =
+    Map<ExpertMatrix, ExpertFormat> wanted =
         QuantizedModel.wanted(
             folder,
             plan == null ? QuantizationPlan.NONE : QuantizationPlan.read(plan),
-            to == null ? BlockFormat.KEEP : to);
+            to == null ? ExpertFormat.KEEP : to);
     Text read = text == null ? Text.of(folder, spec) : Text.read(text);
     TokenWindows training = windows(folder, read, Corpus.Part.TRAINING, calibrate);
     if (training.count() < 2) {
@@ -186,7 +190,7 @@ public final class QuantizeCommand implements Subcommand {
 
   private QuantizationReport quantize(
       ModelFolder folder,
-      Map<ExpertMatrix, BlockFormat> wanted,
+      Map<ExpertMatrix, ExpertFormat> wanted,
       Text read,
       TokenWindows training,
       TokenWindows held) {

@@ -23,7 +23,6 @@ import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.api.Device;
 import panamoe.api.PanamoeException;
 import panamoe.api.TrainableModel;
-import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.TensorFiles;
 import panamoe.data.Tokenizer;
 import panamoe.harness.CommandRun;
@@ -91,7 +90,7 @@ class QuantizeCommandTest {
     try (TensorFiles files = ModelFolder.open(folder).weights().open()) {
       return files.tensors().values().stream()
           .filter(tensor -> tensor.name().contains(part))
-          .map(StoredTensor::type)
+          .map(tensor -> tensor.type().name())
           .distinct()
           .sorted()
           .toList()

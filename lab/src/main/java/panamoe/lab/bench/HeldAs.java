@@ -8,8 +8,8 @@ import panamoe.tensor.DType;
 /** What the weights of a model's file are held in, as named on the command line and in JSON. */
 enum HeldAs {
   BF16(Quantization.NONE, DType.BFLOAT16),
-  INT8(Quantization.INT8, DType.Q8_0),
-  INT4(Quantization.INT4, DType.Q4_0),
+  INT8(Quantization.INT8, DType.INT8_BLOCKS),
+  INT4(Quantization.INT4, DType.INT4_BLOCKS),
   STORED(Quantization.STORED, DType.Q4_K);
 
   private final Quantization quantization;

@@ -71,7 +71,7 @@ class SyntheticModelTest {
     int count = 1 << 16;
     List<MemorySegment> parts = new RandomWeights(3).parts("a", dtype, 0.25, 2, count / 512, 256);
     assertEquals(1, parts.size());
-    StoredType type = StoredType.valueOf(dtype.isBlocks() ? dtype.name() : dtype.safetensorsName());
+    StoredType type = StoredType.of(dtype);
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment floats = arena.allocate(ValueLayout.JAVA_FLOAT, count);
       type.decode(parts.getFirst(), floats);

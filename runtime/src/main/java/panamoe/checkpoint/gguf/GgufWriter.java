@@ -73,8 +73,7 @@ public final class GgufWriter {
    */
   public GgufWriter add(
       String name, DType dtype, long[] shape, Supplier<List<MemorySegment>> parts) {
-    StoredType type = StoredType.valueOf(dtype.isBlocks() ? dtype.name() : dtype.safetensorsName());
-    tensors.put(name, new Entry(type, new Parts(dtype, shape, parts)));
+    tensors.put(name, new Entry(StoredType.of(dtype), new Parts(dtype, shape, parts)));
     return this;
   }
 
@@ -180,7 +179,7 @@ public final class GgufWriter {
           for (int axis = shape.length - 1; axis >= 0; axis--) {
             number(out, Long.BYTES, shape[axis]);
           }
-          number(out, Integer.BYTES, GgufTensorType.number(entry.type));
+          number(out, Integer.BYTES, entry.type.gguf());
           number(out, Long.BYTES, offset[0]);
           offset[0] += aligned(entry.elements.bytes());
         });

@@ -1,16 +1,52 @@
 package panamoe.checkpoint.rows;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import panamoe.checkpoint.StoredType;
 import panamoe.tensor.DType;
 
-/**
- * Stored rows in their blocks, byte for byte.
- *
- * @param dtype the blocks'
- */
-record BlockRows(StoredRows of, DType dtype) implements RowsOf {
+/** Rows in their blocks, byte for byte; or decoded, from any column on. */
+record BlockRows(StoredType type, long rows, long columns, Stored stored) implements RowSource {
+  /** Reads rows as they are stored. */
+  @FunctionalInterface
+  interface Stored {
+    /** As {@link RowSource#read}, of whole blocks. */
+    void read(long row, long rows, long column, long columns, MemorySegment into);
+  }
+
+  @Override
+  public DType dtype() {
+    return type.blocks().orElseThrow();
+  }
+
   @Override
   public void read(long row, long rows, long column, long columns, MemorySegment into) {
-    of.bytes(row, rows, column, columns, into);
+    stored.read(row, rows, column, columns, into);
+  }
+
+  /** As {@link RowSource#read}, as float32. */
+  void decode(long row, long rows, long column, long columns, MemorySegment into) {
+    int block = type.elements();
+    long before = column % block;
+    long held = Math.ceilDiv(before + columns, block) * block;
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment blocks = arena.allocate(rows * held / block * type.bytes(), Long.BYTES);
+      stored.read(row, rows, column - before, held, blocks);
+      if (held == columns) {
+        type.decode(blocks, into);
+        return;
+      }
+      MemorySegment floats = arena.allocate(ValueLayout.JAVA_FLOAT, rows * held);
+      type.decode(blocks, floats);
+      for (long i = 0; i < rows; i++) {
+        MemorySegment.copy(
+            floats,
+            (i * held + before) * Float.BYTES,
+            into,
+            i * columns * Float.BYTES,
+            columns * Float.BYTES);
+      }
+    }
   }
 }

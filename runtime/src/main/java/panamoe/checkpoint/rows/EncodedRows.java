@@ -4,12 +4,11 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.Set;
+import java.util.List;
 import panamoe.checkpoint.NonFinite;
 import panamoe.checkpoint.StoredType;
 import panamoe.io.Require;
 import panamoe.tensor.BFloat16;
-import panamoe.tensor.BlockRounding;
 import panamoe.tensor.DType;
 import panamoe.tensor.Elements;
 
@@ -21,8 +20,13 @@ import panamoe.tensor.Elements;
  */
 public record EncodedRows(RowTensor tensor, StoredType type) implements Elements {
   /** The types that are written. */
-  public static final Set<StoredType> TYPES =
-      Set.of(StoredType.F32, StoredType.F16, StoredType.BF16, StoredType.Q8_0, StoredType.Q4_0);
+  public static final List<StoredType> TYPES =
+      List.of(
+          StoredType.F32,
+          StoredType.F16,
+          StoredType.BF16,
+          StoredType.of(DType.INT8_BLOCKS),
+          StoredType.of(DType.INT4_BLOCKS));
 
   private static final long PIECE_ELEMENTS = 1 << 20;
 
@@ -104,17 +108,15 @@ public record EncodedRows(RowTensor tensor, StoredType type) implements Elements
   }
 
   private void encode(MemorySegment floats, MemorySegment to) {
-    switch (type) {
-      case F32 -> {
-        requireFinite(DType.FLOAT32, floats);
-        to.copyFrom(floats);
-      }
-      case Q8_0, Q4_0 -> BlockRounding.round(dtype(), floats, to);
-      default -> {
-        for (long i = 0; i < to.byteSize() / Short.BYTES; i++) {
-          float value = floats.getAtIndex(ValueLayout.JAVA_FLOAT, i);
-          to.setAtIndex(ValueLayout.JAVA_SHORT, i, half(value));
-        }
+    if (type == StoredType.F32) {
+      requireFinite(DType.FLOAT32, floats);
+      to.copyFrom(floats);
+    } else if (type.blocks().isPresent()) {
+      dtype().blocks().round(floats, to);
+    } else {
+      for (long i = 0; i < to.byteSize() / Short.BYTES; i++) {
+        float value = floats.getAtIndex(ValueLayout.JAVA_FLOAT, i);
+        to.setAtIndex(ValueLayout.JAVA_SHORT, i, half(value));
       }
     }
   }

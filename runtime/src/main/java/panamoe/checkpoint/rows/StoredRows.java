@@ -63,12 +63,16 @@ public record StoredRows(
       bytes(row, rows, column, columns, into);
       return;
     }
-    new DecodedBlocks(tensor.type(), this::bytes).read(row, rows, column, columns, into);
+    blocks().decode(row, rows, column, columns, into);
   }
 
   @Override
   public Optional<RowSource> inBlocks() {
-    return tensor.type().blocks().map(type -> new BlockRows(this, type));
+    return tensor.type().blocks().map(_ -> blocks());
+  }
+
+  private BlockRows blocks() {
+    return new BlockRows(tensor.type(), rows, columns, this::bytes);
   }
 
   /** Reads whole blocks as they are stored. */

@@ -4,8 +4,7 @@ import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
+import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -23,7 +22,6 @@ import panamoe.checkpoint.StoredType;
 import panamoe.io.FileTrouble;
 import panamoe.io.RegularFile;
 import panamoe.io.Words;
-import panamoe.tensor.BFloat16;
 
 /**
  * One file of {@code torch.save} (PyTorch 1.6 and later). It is untrusted: its pickle is read as
@@ -202,36 +200,18 @@ public final class TorchFile implements AutoCloseable {
   private static float[] floats(InputStream in, StoredType type, int count) throws IOException {
     float[] values = new float[count];
     byte[] chunk = new byte[CHUNK_BYTES];
-    ByteBuffer numbers = ByteBuffer.wrap(chunk).order(ByteOrder.LITTLE_ENDIAN);
     int perChunk = CHUNK_BYTES / type.bytes();
     for (int at = 0; at < count; at += perChunk) {
       int now = Math.min(perChunk, count - at);
-      if (in.readNBytes(chunk, 0, now * type.bytes()) < now * type.bytes()) {
+      int bytes = now * type.bytes();
+      if (in.readNBytes(chunk, 0, bytes) < bytes) {
         throw new EOFException();
       }
-      numbers.clear();
-      switch (type) {
-        case F32 -> numbers.asFloatBuffer().get(values, at, now);
-        case F64 -> fill(values, at, now, i -> (float) numbers.getDouble(i * Double.BYTES));
-        case F16 ->
-            fill(values, at, now, i -> Float.float16ToFloat(numbers.getShort(i * Short.BYTES)));
-        case BF16 ->
-            fill(values, at, now, i -> BFloat16.toFloat(numbers.getShort(i * Short.BYTES)));
-        case I64, I32, I16, U8, BOOL -> throw new IllegalArgumentException(type + " is no float");
-      }
+      type.decode(
+          MemorySegment.ofArray(chunk).asSlice(0, bytes),
+          MemorySegment.ofArray(values).asSlice(4L * at, 4L * now));
     }
     return values;
-  }
-
-  @FunctionalInterface
-  private interface Numbers {
-    float at(int index);
-  }
-
-  private static void fill(float[] values, int at, int count, Numbers numbers) {
-    for (int i = 0; i < count; i++) {
-      values[at + i] = numbers.at(i);
-    }
   }
 
   private CheckpointException bad(String pattern, Object... values) {

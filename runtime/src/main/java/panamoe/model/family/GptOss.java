@@ -82,12 +82,12 @@ final class GptOss implements Family {
         .put("moe.gate.bias", Recipe.tensor("mlp.router.bias"))
         .put(
             "moe.experts.up.weight",
-            Recipe.either(up + "_blocks", Recipe.mxfp4(up), Recipe.stacked(up).transposed())
+            Recipe.either(up + "_blocks", Recipe.blocks(up), Recipe.stacked(up).transposed())
                 .deinterleaved())
         .put("moe.experts.up.bias", Recipe.stacked(up + "_bias").deinterleaved())
         .put(
             "moe.experts.down.weight",
-            Recipe.either(down + "_blocks", Recipe.mxfp4(down), Recipe.stacked(down).transposed()))
+            Recipe.either(down + "_blocks", Recipe.blocks(down), Recipe.stacked(down).transposed()))
         .put("moe.experts.down.bias", Recipe.stacked(down + "_bias"));
   }
 }

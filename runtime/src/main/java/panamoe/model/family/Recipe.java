@@ -7,7 +7,7 @@ import java.util.function.UnaryOperator;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.rows.HeadRows;
 import panamoe.checkpoint.rows.JoinedRows;
-import panamoe.checkpoint.rows.Mxfp4Rows;
+import panamoe.checkpoint.rows.PairedRows;
 import panamoe.checkpoint.rows.ReorderedRows;
 import panamoe.checkpoint.rows.RowRange;
 import panamoe.checkpoint.rows.RowSource;
@@ -90,10 +90,10 @@ interface Recipe {
     return by(files -> files.part(name), (to, rows) -> to.part(name, rows));
   }
 
-  /** An expert of MXFP4 in two tensors: {@code name_blocks} and {@code name_scales}. */
-  static Recipe mxfp4(String name) {
+  /** An expert in blocks of two tensors: {@code name_blocks} and {@code name_scales}. */
+  static Recipe blocks(String name) {
     return by(
-        files -> new Mxfp4Rows(files.bytes(name + "_blocks"), files.bytes(name + "_scales")),
+        files -> new PairedRows(files.bytes(name + "_blocks"), files.bytes(name + "_scales")),
         (_, _) -> {
           throw new IllegalStateException(name + " is placed as a float tensor");
         });

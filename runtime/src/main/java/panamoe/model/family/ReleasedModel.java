@@ -3,6 +3,7 @@ package panamoe.model.family;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Supplier;
@@ -15,6 +16,7 @@ import panamoe.checkpoint.gguf.GgufFile;
 import panamoe.checkpoint.rows.RowSource;
 import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
+import panamoe.tensor.DType;
 
 /**
  * A released model, in a folder of Hugging Face or in GGUF: what it says, and the rows of its
@@ -110,18 +112,19 @@ public final class ReleasedModel {
     // How activations are quantised, and how scales were rounded: the weights here need neither.
     quantization.ignore("modules_to_not_convert", "activation_scheme", "scale_fmt");
     String method = quantization.text("quant_method", "none");
-    return switch (method) {
-      case "mxfp4" -> null;
-      case "fp8" -> {
-        quantization.require("fmt", "e4m3");
-        List<Integer> block = quantization.numbers("weight_block_size");
-        if (block.size() != 2 || block.contains(0)) {
-          throw quantization.bad("weight_block_size", block.toString(), "two numbers from 1");
-        }
-        yield new int[] {block.get(0), block.get(1)};
-      }
-      default -> throw quantization.bad("quant_method", method, "fp8 or mxfp4");
-    };
+    String paired = DType.PAIRED_BLOCKS.name().toLowerCase(Locale.ROOT);
+    if (method.equals(paired)) {
+      return null;
+    }
+    if (!method.equals("fp8")) {
+      throw quantization.bad("quant_method", method, "fp8 or " + paired);
+    }
+    quantization.require("fmt", "e4m3");
+    List<Integer> block = quantization.numbers("weight_block_size");
+    if (block.size() != 2 || block.contains(0)) {
+      throw quantization.bad("weight_block_size", block.toString(), "two numbers from 1");
+    }
+    return new int[] {block.get(0), block.get(1)};
   }
 
   /** The folder, or the first file of GGUF. */

@@ -26,6 +26,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.StoredType;
+import panamoe.tensor.DType;
 
 class GgufFileTest {
   /** Cases of sound files that describe no model that could run. */
@@ -160,7 +161,7 @@ class GgufFileTest {
       }
       StoredTensor keys = whole.tensors().get("blk.0.attn_k.weight");
       assertArrayEquals(new long[] {16, 32}, keys.shape());
-      assertEquals(StoredType.Q8_0, keys.type());
+      assertEquals(StoredType.of(DType.Q8_0), keys.type());
       assertEquals(16 * 34, keys.bytes());
       assertEquals(16 * 32, keys.count());
     }

@@ -45,7 +45,8 @@ class BlockRowsTest {
   void vectorsInBlocksAreRefused() {
     try (GgufFile file = GgufFile.open(RecordedFiles.path("ok_plain.gguf"))) {
       String name = "blk.0.attn_q.weight";
-      StoredTensor vector = new StoredTensor(name, StoredType.Q8_0, new long[] {32}, 0, 34);
+      StoredTensor vector =
+          new StoredTensor(name, StoredType.of(DType.Q8_0), new long[] {32}, 0, 34);
       assertThrows(CheckpointException.class, () -> StoredRows.of(file, vector));
     }
   }

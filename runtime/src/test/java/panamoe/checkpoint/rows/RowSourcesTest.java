@@ -25,9 +25,9 @@ class RowSourcesTest {
     ByteBuffer out = ByteBuffer.allocate(4 * rows * columns).order(ByteOrder.LITTLE_ENDIAN);
     for (int i = 0; i < rows * columns; i++) {
       float value = 100 * (i / columns) + i % columns;
-      switch (type) {
-        case F32 -> out.putFloat(value);
-        case F16 -> out.putShort(Float.floatToFloat16(value));
+      switch (type.name()) {
+        case "F32" -> out.putFloat(value);
+        case "F16" -> out.putShort(Float.floatToFloat16(value));
         default -> out.putShort(BFloat16.fromFloat(value));
       }
     }
@@ -117,7 +117,7 @@ class RowSourcesTest {
       exponents[i] = (byte) (120 + random.nextInt(16));
     }
     RowSource fours =
-        new Mxfp4Rows(
+        new PairedRows(
             StoredRows.part(files, files.put("blocks", StoredType.U8, blocks, 1, 4, 2, 16), 0),
             StoredRows.part(files, files.put("exponents", StoredType.U8, exponents, 1, 4, 2), 0));
     for (RowSource source :
@@ -167,7 +167,7 @@ class RowSourcesTest {
     }
     blocks[8] = 0x71;
     RowSource values =
-        new Mxfp4Rows(
+        new PairedRows(
             StoredRows.of(files, files.put("b", StoredType.U8, blocks, 1, 16)),
             StoredRows.of(files, files.put("s", StoredType.U8, new byte[] {(byte) 128}, 1, 1)));
     float[] expected = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12, 1, 12};
@@ -180,7 +180,7 @@ class RowSourcesTest {
     RowSource narrow = numbered(StoredType.F32, 2, 2);
     assertThrows(CheckpointException.class, () -> new JoinedRows(List.of(wide, narrow)));
     assertThrows(CheckpointException.class, () -> new ScaledRows(wide, narrow, 2, 2));
-    assertThrows(CheckpointException.class, () -> new Mxfp4Rows(wide, narrow));
+    assertThrows(CheckpointException.class, () -> new PairedRows(wide, narrow));
     files.put("i64", StoredType.I64, new byte[8], 1);
     assertThrows(CheckpointException.class, () -> StoredRows.of(files, files.tensors().get("i64")));
   }

@@ -63,7 +63,7 @@ class StoredBlocksTest {
         blocks.putShort(at + 2, scale);
       }
     }
-    StoredType type = StoredType.valueOf(dtype.name());
+    StoredType type = StoredType.of(dtype);
     return StoredRows.part(files, files.put(name, type, bytes, EXPERTS, ROWS, COLUMNS), 1);
   }
 
@@ -162,7 +162,8 @@ class StoredBlocksTest {
     assertEquals(Optional.empty(), both.inBlocks());
     assertEquals(Optional.empty(), new TransposedRows(fours).inBlocks());
     byte[] ones = new byte[20];
-    RowSource other = StoredRows.of(files, files.put("q4_1", StoredType.Q4_1, ones, 1, 32));
+    RowSource other =
+        StoredRows.of(files, files.put("q4_1", StoredType.valueOf("Q4_1"), ones, 1, 32));
     assertEquals(Optional.empty(), other.inBlocks());
   }
 
@@ -176,7 +177,7 @@ class StoredBlocksTest {
       exponents[i] = (byte) (120 + random.nextInt(16));
     }
     RowSource fours =
-        new Mxfp4Rows(
+        new PairedRows(
             StoredRows.part(files, files.put("b", StoredType.U8, pairs, 1, 4, 2, 16), 0),
             StoredRows.part(files, files.put("s", StoredType.U8, exponents, 1, 4, 2), 0));
     RowSource inTurn = new SteppedRows(fours, 1, 2);
@@ -186,7 +187,7 @@ class StoredBlocksTest {
       MemorySegment bytes = arena.allocate(DType.MXFP4.bytes(expected.length));
       blocks.read(0, 2, 32, 32, bytes);
       MemorySegment floats = arena.allocate(ValueLayout.JAVA_FLOAT, expected.length);
-      StoredType.MXFP4.decode(bytes, floats);
+      DType.MXFP4.blocks().decode(bytes, floats);
       for (int i = 0; i < expected.length; i++) {
         assertEquals(expected[i], floats.getAtIndex(ValueLayout.JAVA_FLOAT, i), 0f);
       }
@@ -197,7 +198,8 @@ class StoredBlocksTest {
   void scalesThatAreNotFiniteAreRefused() {
     byte[] bytes = new byte[ROWS * 34];
     bytes[5 * 34 + 1] = 0x7e; // NaN of 16 bits
-    RowSource source = StoredRows.of(files, files.put("w", StoredType.Q8_0, bytes, ROWS, 32));
+    RowSource source =
+        StoredRows.of(files, files.put("w", StoredType.of(DType.Q8_0), bytes, ROWS, 32));
     try (TensorScope scope = TensorScope.confined(cpu)) {
       Tensor packed =
           scope.allocatePacked(DType.Q8_0, cpu.packedBytes(DType.Q8_0, ROWS, 32), ROWS, 32);

@@ -25,7 +25,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
-import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.checkpoint.CheckpointException;
@@ -50,7 +49,7 @@ class TorchFileTest {
   }
 
   @ParameterizedTest
-  @EnumSource(names = {"F64", "F32", "F16", "BF16"})
+  @ValueSource(strings = {"F64", "F32", "F16", "BF16"})
   void tensorsOfEveryTypeAreWidened(StoredType type) {
     float[] values = new float[700_000]; // more than a chunk
     for (int i = 0; i < values.length; i++) {

@@ -61,12 +61,12 @@ public final class TorchFiles {
   }
 
   private static String storage(StoredType type) {
-    return switch (type) {
-      case F64 -> "DoubleStorage";
-      case F32 -> "FloatStorage";
-      case F16 -> "HalfStorage";
-      case BF16 -> "BFloat16Storage";
-      case I64 -> "LongStorage";
+    return switch (type.name()) {
+      case "F64" -> "DoubleStorage";
+      case "F32" -> "FloatStorage";
+      case "F16" -> "HalfStorage";
+      case "BF16" -> "BFloat16Storage";
+      case "I64" -> "LongStorage";
       default -> throw new IllegalArgumentException(type.toString());
     };
   }
@@ -76,12 +76,12 @@ public final class TorchFiles {
         ByteBuffer.allocate(saved.values().length * saved.type().bytes())
             .order(ByteOrder.LITTLE_ENDIAN);
     for (float value : saved.values()) {
-      switch (saved.type()) {
-        case F64 -> out.putDouble(value);
-        case F32 -> out.putFloat(value);
-        case F16 -> out.putShort(Float.floatToFloat16(value));
-        case BF16 -> out.putShort(BFloat16.fromFloat(value));
-        case I64 -> out.putLong((long) value);
+      switch (saved.type().name()) {
+        case "F64" -> out.putDouble(value);
+        case "F32" -> out.putFloat(value);
+        case "F16" -> out.putShort(Float.floatToFloat16(value));
+        case "BF16" -> out.putShort(BFloat16.fromFloat(value));
+        case "I64" -> out.putLong((long) value);
         default -> throw new IllegalArgumentException(saved.type().toString());
       }
     }

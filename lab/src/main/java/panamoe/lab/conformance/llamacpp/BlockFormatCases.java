@@ -6,7 +6,6 @@ import java.lang.foreign.ValueLayout;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.StoredType;
 import panamoe.lab.conformance.replay.Replay;
-import panamoe.tensor.BlockSearch;
 import panamoe.tensor.DType;
 
 /**
@@ -40,7 +39,7 @@ public final class BlockFormatCases {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment blocks = arena.allocate(dtype.bytes(x.length));
       MemorySegment floats = arena.allocateFrom(ValueLayout.JAVA_FLOAT, x);
-      BlockSearch.round(dtype, floats, null, columns, blocks);
+      dtype.blocks().search(floats, null, columns, blocks);
       type.decode(blocks, floats);
       MemorySegment.copy(floats, ValueLayout.JAVA_FLOAT, 0, ours, 0, ours.length);
     }

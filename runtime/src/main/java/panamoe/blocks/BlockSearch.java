@@ -1,17 +1,47 @@
-package panamoe.tensor;
+package panamoe.blocks;
 
 /**
- * Finds the scale of a few numbers that share one: that for which the weighted sum of squared
- * errors is least, of those on a grid around the usual one. With whole codes the error has many
- * minima, so that no closed form gives it.
+ * The numbers of a block, what their squared errors weigh, and codes that stand for them. The scale
+ * of some that share one is that for which the weighted sum of squared errors is least, of those on
+ * a grid around the usual one. With whole codes the error has many minima, so that no closed form
+ * gives it.
  */
-final class ScaleSearch {
+final class BlockSearch {
+  /** A scale is tried with its neighbours, because codes are rounded after it. */
+  static final int[] NEIGHBOURS = {0, -1, 1};
+
   /** Codes that the largest number may be beyond the last one, or short of it. */
   private static final double REACH = 1;
 
   private static final double STEP = 0.2;
 
-  private ScaleSearch() {}
+  final double[] x;
+  final double[] w;
+  final int[] codes;
+
+  BlockSearch(int elements) {
+    this.x = new double[elements];
+    this.w = new double[elements];
+    this.codes = new int[elements];
+  }
+
+  /** Chooses the nearest codes, and returns their weighted squared error. */
+  double code(int from, int count, double scale, double minimum, int low, int high) {
+    double inverse = scale == 0 ? 0 : 1 / scale;
+    double error = 0;
+    for (int i = from; i < from + count; i++) {
+      double code = Math.clamp(Math.rint((x[i] + minimum) * inverse), low, high);
+      double difference = x[i] - (scale * code - minimum);
+      error += w[i] * difference * difference;
+      codes[i] = (int) code;
+    }
+    return error;
+  }
+
+  /** The whole factor of {@code unit} that is nearest to {@code value}. */
+  static int nearest(double value, double unit, int low, int high) {
+    return unit == 0 ? 0 : (int) Math.clamp(Math.rint(value / unit), low, high);
+  }
 
   /** A scale and what is subtracted: {@code x ≈ scale · code − minimum}. */
   record Affine(double scale, double minimum) {}
@@ -19,15 +49,12 @@ final class ScaleSearch {
   /**
    * The scale d of {@code x ≈ d · code}.
    *
-   * @param x numbers
-   * @param w weights of their squared errors, above 0
    * @param from the first of {@code count} numbers
    * @param low the least code, below 0
    * @param high the largest code
    * @param float16 whether the scale will be held in 16 bits
    */
-  static double symmetric(
-      double[] x, double[] w, int from, int count, int low, int high, boolean float16) {
+  double symmetric(int from, int count, int low, int high, boolean float16) {
     double most = 0;
     for (int i = from; i < from + count; i++) {
       most = Math.abs(x[i]) > Math.abs(most) ? x[i] : most;
@@ -70,7 +97,7 @@ final class ScaleSearch {
    *
    * @param high the largest code; the least is 0
    */
-  static Affine affine(double[] x, double[] w, int from, int count, int high) {
+  Affine affine(int from, int count, int high) {
     double least = 0;
     double most = 0;
     double weights = 0;

@@ -1,4 +1,4 @@
-package panamoe.tensor;
+package panamoe.blocks;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -10,6 +10,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
+import panamoe.tensor.DType;
 
 class BlockRoundingTest {
   private static final DType[] TYPES = {DType.Q8_0, DType.Q4_0};
@@ -18,7 +19,7 @@ class BlockRoundingTest {
     byte[] blocks = new byte[x.length / 32 * dtype.blockBytes()];
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment floats = arena.allocateFrom(ValueLayout.JAVA_FLOAT, x);
-      BlockRounding.round(dtype, floats, MemorySegment.ofArray(blocks));
+      dtype.blocks().round(floats, MemorySegment.ofArray(blocks));
     }
     return blocks;
   }

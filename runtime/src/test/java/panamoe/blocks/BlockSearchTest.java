@@ -1,4 +1,4 @@
-package panamoe.tensor;
+package panamoe.blocks;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -14,7 +14,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
-import panamoe.checkpoint.StoredType;
+import panamoe.tensor.DType;
 
 /** What a search of scales makes of numbers; conformance compares its errors with ggml's. */
 class BlockSearchTest {
@@ -29,7 +29,7 @@ class BlockSearchTest {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment floats = arena.allocateFrom(ValueLayout.JAVA_FLOAT, x);
       int columns = weights == null ? x.length : weights.length;
-      BlockSearch.round(dtype, floats, weights, columns, MemorySegment.ofArray(blocks));
+      dtype.blocks().search(floats, weights, columns, MemorySegment.ofArray(blocks));
     }
     return blocks;
   }
@@ -39,7 +39,7 @@ class BlockSearchTest {
       MemorySegment from = arena.allocateFrom(ValueLayout.JAVA_BYTE, blocks);
       long count = (long) blocks.length / dtype.blockBytes() * dtype.blockElements();
       MemorySegment to = arena.allocate(ValueLayout.JAVA_FLOAT, count);
-      StoredType.of(dtype).decode(from, to);
+      dtype.blocks().decode(from, to);
       return to.toArray(ValueLayout.JAVA_FLOAT);
     }
   }

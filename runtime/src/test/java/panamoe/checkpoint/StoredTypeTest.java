@@ -6,9 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import java.lang.foreign.MemorySegment;
 import org.junit.jupiter.api.Test;
+import panamoe.tensor.DType;
 
 /** What no recorded case of ggml shows; those are replayed by the harness. */
-class BlockFormatsTest {
+class StoredTypeTest {
   @Test
   void numbersWithoutBlocks() {
     assertArrayEquals(
@@ -27,7 +28,7 @@ class BlockFormatsTest {
     blocks[35] = 0x40; // the scale 2
     blocks[36] = -128;
     blocks[67] = 127;
-    float[] floats = decoded(StoredType.Q8_0, MemorySegment.ofArray(blocks));
+    float[] floats = decoded(StoredType.of(DType.Q8_0), MemorySegment.ofArray(blocks));
     assertEquals(64, floats.length);
     assertEquals(5, floats[0]);
     assertEquals(-256, floats[32]);
@@ -42,8 +43,8 @@ class BlockFormatsTest {
 
   @Test
   void partsOfBlocksAndIntegersAreRefused() {
-    assertRefused(StoredType.Q8_0, 33, 32);
-    assertRefused(StoredType.Q8_0, 68, 32);
+    assertRefused(StoredType.of(DType.Q8_0), 33, 32);
+    assertRefused(StoredType.of(DType.Q8_0), 68, 32);
     assertRefused(StoredType.I32, 8, 2);
   }
 

@@ -1,0 +1,212 @@
+// The formats of B in blocks: what a file's block (GGUF's; ggml, MIT licence) and a packed panel hold, and packing.
+//
+// A panel has nr columns, the last one filled up with zeros. For each block's k:
+//
+//   Q8_0       codes [8][nr][4]; scales binary16 [nr]
+//   Q8_64      scales of 64 k, binary16 [nr]; twice the codes
+//   Q8_128     scales of 128 k; four times the codes
+//   Q4_0       the low four bits of codes [4][nr][4], those of k .. k + 15 in the low half of a byte, of k + 16 ..
+//              k + 31 in the high one; scales [nr]
+//   MXFP4      the same; scales bfloat16 [nr]
+//   Q5_0       the low four bits; the fifth ones [nr][4], of k + 4 i + j in bit i of byte j; scales [nr]
+//   Q4_K       scale and minimum of 256 k, binary16 [nr] each; factors of each 32 k, bytes [8][nr] each; eight times
+//              the low four bits
+//   Q5_K       the same; eight times the low four bits and the fifth ones
+//   Q6_K       scale of 256 k, binary16 [nr]; factors of each 16 k, int8 [16][nr]; eight times the low four bits, and
+//              the fifth and sixth ones [2][nr][4], of k + 16 h + 4 i + j in bits 2 i and 2 i + 1 of byte j of row h
+// Tested by panamoe_test --gtest_filter='BlockGemmTest.*'; timed by gemm_bench.
+#include "cpu/gemm/product.h"
+
+#if defined(MOE_CPU_GEMM_BLOCK_TRAITS_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef MOE_CPU_GEMM_BLOCK_TRAITS_INL_H
+#undef MOE_CPU_GEMM_BLOCK_TRAITS_INL_H
+#else
+#define MOE_CPU_GEMM_BLOCK_TRAITS_INL_H
+#endif
+
+#include <algorithm>
+#include <cstring>
+
+#include "cpu/gemm/blocking-inl.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace moe::cpu::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using IntTag = hn::RebindToSigned<FloatTag>;
+using CodeTag = hn::Repartition<uint8_t, FloatTag>;
+using CodeVector = hn::Vec<CodeTag>;
+
+// Codes of nr columns for four k: two vectors.
+inline constexpr int64_t kCodeBytes = 4 * kNr;
+
+// Four bytes at `from`, the first one lowest.
+HWY_INLINE uint32_t word_at(const uint8_t* from) {
+  uint32_t word;
+  std::memcpy(&word, from, 4);
+  return word;
+}
+
+// Bits of the four bytes of a word.
+inline constexpr uint32_t kBit = 0x01010101, kTwoBits = 0x03030303, kFourBits = 0x0f0f0f0f, kSixBits = 0x3f3f3f3f;
+
+// The low four bits of 32 codes: from bytes that hold those of k and k + 16 already, or from bits `shift` of 32 bytes.
+HWY_INLINE void copy_pairs(const uint8_t* from, uint32_t* rows) {
+  for (int64_t i = 0; i < 4; ++i) rows[i] = word_at(from + 4 * i);
+}
+HWY_INLINE void join_pairs(const uint8_t* from, int64_t shift, uint32_t* rows) {
+  for (int64_t i = 0; i < 4; ++i) {
+    rows[i] = (word_at(from + 4 * i) >> shift & kFourBits) | (word_at(from + 16 + 4 * i) >> shift & kFourBits) << 4;
+  }
+}
+
+// What most formats have in common.
+template <int32_t kDtype>
+struct BlockFacts {
+  static constexpr BlockFormat kFormat = *block_format(kDtype);
+  static constexpr int64_t kSteps = kFormat.elements / 32;  // of 32 k in a block
+  static constexpr int64_t kRows = kFormat.bits;            // of codes for 32 k, four bytes a column
+  static constexpr int64_t kParts = kFormat.elements / kFormat.scaled;
+  static constexpr int kKinds = kFormat.mins ? 2 : 1;  // scales, and minima
+  static constexpr int64_t kFactors = kParts > 1 ? kParts* kKinds : 0;
+
+  // The 16 bits that are packed as a block's scale, or with i = 1 as its minimum; and those of nr / 2 columns as
+  // float32.
+  HWY_INLINE static uint16_t packed_scale(const uint8_t* block, int i) {
+    uint16_t bits;
+    std::memcpy(&bits, block + 2 * i, 2);
+    return bits;
+  }
+  HWY_INLINE static FloatVector scale(const uint8_t* from) {
+    const hn::Rebind<hwy::float16_t, FloatTag> half;
+    return hn::PromoteTo(FloatTag(), hn::LoadU(half, reinterpret_cast<const hwy::float16_t*>(from)));
+  }
+  // What a packed code stands for.
+  HWY_INLINE static CodeVector code(CodeVector bits) { return bits; }
+};
+
+// A format: rows() takes the codes of 32 k of one column, from element k of a block on; factors() what scales them
+// where a block has several scales. This one's codes are int8.
+template <int32_t kDtype>
+struct BlockTraits : BlockFacts<kDtype> {
+  static_assert(block_format(kDtype)->bits == 8);
+  HWY_INLINE static void rows(const uint8_t* block, int64_t k, uint32_t* to) {
+    for (int64_t i = 0; i < 8; ++i) to[i] = word_at(block + 2 + k + 4 * i) ^ 0x80808080;
+  }
+};
+
+template <>
+struct BlockTraits<MOE_Q4_0> : BlockFacts<MOE_Q4_0> {
+  HWY_INLINE static void rows(const uint8_t* block, int64_t, uint32_t* to) { copy_pairs(block + 2, to); }
+};
+
+// Twice the numbers of the four bits, plus 12.
+alignas(16) inline constexpr uint8_t kTableCodes[16] = {12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};
+
+template <>
+struct BlockTraits<MOE_MXFP4> : BlockFacts<MOE_MXFP4> {
+  // Half of 2^(e - 127), as the codes are twice the numbers; the smallest are subnormal.
+  HWY_INLINE static uint16_t packed_scale(const uint8_t* block, int) {
+    return block[0] >= 2 ? static_cast<uint16_t>((block[0] - 1) << 7) : 0x40 >> (1 - block[0]);
+  }
+  HWY_INLINE static FloatVector scale(const uint8_t* from) {
+    return load(FloatTag(), reinterpret_cast<const hwy::bfloat16_t*>(from), kLanes);
+  }
+  HWY_INLINE static void rows(const uint8_t* block, int64_t, uint32_t* to) { copy_pairs(block + 1, to); }
+  HWY_INLINE static CodeVector code(CodeVector bits) {
+    return hn::TableLookupBytes(hn::LoadDup128(CodeTag(), kTableCodes), bits);
+  }
+};
+
+template <>
+struct BlockTraits<MOE_Q5_0> : BlockFacts<MOE_Q5_0> {
+  HWY_INLINE static void rows(const uint8_t* block, int64_t, uint32_t* to) {
+    copy_pairs(block + 6, to);
+    const uint32_t high = word_at(block + 2);
+    to[4] = 0;
+    for (int64_t i = 0; i < 8; ++i) to[4] |= ((high >> 4 * i & 15) * 0x00204081 & kBit) << i;  // a bit for each byte
+  }
+};
+
+template <>
+struct BlockTraits<MOE_Q4_K> : BlockFacts<MOE_Q4_K> {
+  HWY_INLINE static void rows(const uint8_t* block, int64_t k, uint32_t* to) {
+    join_pairs(block + 16 + k / 64 * 32, k / 32 % 2 * 4, to);
+  }
+  // Six bits each: of four scales, of four minima; the low bits of the others, whose high ones lie above the first.
+  HWY_INLINE static void factors(const uint8_t* block, uint8_t* to) {
+    const uint32_t scales = word_at(block + 4), mins = word_at(block + 8), rest = word_at(block + 12);
+    const uint32_t words[4] = {scales & kSixBits, (rest & kFourBits) | (scales >> 6 & kTwoBits) << 4, mins & kSixBits,
+                               (rest >> 4 & kFourBits) | (mins >> 6 & kTwoBits) << 4};
+    std::memcpy(to, words, 16);
+  }
+};
+
+template <>
+struct BlockTraits<MOE_Q5_K> : BlockFacts<MOE_Q5_K> {
+  HWY_INLINE static void rows(const uint8_t* block, int64_t k, uint32_t* to) {
+    BlockTraits<MOE_Q4_K>::rows(block + 32, k, to);
+    to[4] = 0;
+    for (int64_t i = 0; i < 8; ++i) to[4] |= (word_at(block + 16 + 4 * i) >> k / 32 & kBit) << i;
+  }
+  HWY_INLINE static void factors(const uint8_t* block, uint8_t* to) { BlockTraits<MOE_Q4_K>::factors(block, to); }
+};
+
+template <>
+struct BlockTraits<MOE_Q6_K> : BlockFacts<MOE_Q6_K> {
+  HWY_INLINE static uint16_t packed_scale(const uint8_t* block, int) {
+    return BlockFacts<MOE_Q6_K>::packed_scale(block + 208, 0);
+  }
+  HWY_INLINE static void rows(const uint8_t* block, int64_t k, uint32_t* to) {
+    const int64_t half = k / 128, p = k % 128 / 32;
+    const uint8_t* high = block + 128 + 32 * half;
+    join_pairs(block + 64 * half + 32 * (p % 2), p / 2 * 4, to);
+    for (int64_t h = 0; h < 2; ++h) {
+      to[4 + h] = 0;
+      for (int64_t i = 0; i < 4; ++i) to[4 + h] |= (word_at(high + 16 * h + 4 * i) >> 2 * p & kTwoBits) << 2 * i;
+    }
+  }
+  HWY_INLINE static void factors(const uint8_t* block, uint8_t* to) { std::memcpy(to, block + 192, 16); }
+};
+
+// Packs one column of a block. Scales and what belongs to them lie before the codes, those of 32 k behind them.
+template <int32_t kDtype>
+HWY_INLINE void pack_block(const uint8_t* block, int64_t column, uint8_t* to) {
+  using Traits = BlockTraits<kDtype>;
+  constexpr BlockFormat kFormat = Traits::kFormat;
+  constexpr int64_t kRowsBytes = Traits::kRows * kCodeBytes;
+  uint8_t* codes = Traits::kSteps == 1 ? to : to + kNr * packed_bytes(kFormat) - Traits::kSteps * kRowsBytes;
+  uint8_t* scales = Traits::kSteps == 1 ? to + kRowsBytes : to;
+  for (int i = 0; i < Traits::kKinds; ++i, scales += 2 * kNr) {
+    const uint16_t bits = Traits::packed_scale(block, i);
+    std::memcpy(scales + 2 * column, &bits, 2);
+  }
+  if constexpr (Traits::kFactors > 0) {
+    uint8_t factors[Traits::kFactors];
+    Traits::factors(block, factors);
+    for (int64_t j = 0; j < Traits::kFactors; ++j) scales[j * kNr + column] = factors[j];
+  }
+  for (int64_t k = 0; k < kFormat.elements; k += 32, codes += kRowsBytes) {
+    uint32_t rows[Traits::kRows];
+    Traits::rows(block, k, rows);
+    for (int64_t i = 0; i < Traits::kRows; ++i) std::memcpy(codes + 4 * (i * kNr + column), &rows[i], 4);
+  }
+}
+
+// Packs `width` columns by up to kBlockSteps k of a panel, from rows that lie row-major as a GGUF file has them.
+template <int32_t kDtype>
+void pack_blocks(const uint8_t* rows, int64_t stride, int64_t width, int64_t inner, uint8_t* to) {
+  constexpr BlockFormat kFormat = BlockTraits<kDtype>::kFormat;
+  constexpr int64_t kStep = panel_size(kDtype, kFormat.elements);
+  if (width < kNr) std::fill_n(to, panel_size(kDtype, inner), uint8_t{0});
+  for (int64_t column = 0; column < width; ++column, rows += stride) {
+    for (int64_t i = 0; i < inner / kFormat.elements; ++i) {
+      pack_block<kDtype>(rows + i * kFormat.bytes, column, to + i * kStep);
+    }
+  }
+}
+
+}  // namespace moe::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif

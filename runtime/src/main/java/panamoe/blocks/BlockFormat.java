@@ -1,0 +1,238 @@
+package panamoe.blocks;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
+import java.util.Arrays;
+import java.util.function.BiConsumer;
+
+/**
+ * A format of blocks: a number is a scale times a code, less a minimum where the format has one.
+ * Decoding multiplies and rounds in ggml's order, so that the floats have its bits; recorded cases
+ * of {@code panamoe conformance} show it. Formats that kernels multiply by are also rounded to. Any
+ * thread may use it.
+ */
+public abstract class BlockFormat {
+  // Elements of the formats with the least blocks, and of those with the largest.
+  static final int SMALL = 32;
+  static final int LARGE = 256;
+
+  private final String name;
+  private final int gguf;
+  private final int elements;
+  private final int bytes;
+  private final int scaled;
+
+  /** {@code scaled} elements share a scale. */
+  BlockFormat(String name, int gguf, int elements, int bytes, int scaled) {
+    this.name = name;
+    this.gguf = gguf;
+    this.elements = elements;
+    this.bytes = bytes;
+    this.scaled = scaled;
+  }
+
+  /** The name in ggml, in messages, and in headers of safetensors files. */
+  public final String name() {
+    return name;
+  }
+
+  /** The number in GGUF files; -1 if they have none. */
+  public final int gguf() {
+    return gguf;
+  }
+
+  /** Elements of a block. */
+  public final int elements() {
+    return elements;
+  }
+
+  /** Bytes of a block. */
+  public final int bytes() {
+    return bytes;
+  }
+
+  /** Reads the codes of a block, one for each element. */
+  abstract void codes(byte[] block, int[] codes);
+
+  /** The scale of the elements from {@code part * scaled} on. */
+  float scale(byte[] block, int part) {
+    return half(block, 0);
+  }
+
+  /** What is taken off these elements. */
+  float minimum(byte[] block, int part) {
+    return 0;
+  }
+
+  /**
+   * Decodes blocks.
+   *
+   * @param from whole blocks
+   * @param to float32 in native order, of their number of elements
+   */
+  public final void decode(MemorySegment from, MemorySegment to) {
+    byte[] block = new byte[bytes];
+    int[] codes = new int[elements];
+    float[] y = new float[elements];
+    for (long i = 0; i < from.byteSize() / bytes; i++) {
+      MemorySegment.copy(from, ValueLayout.JAVA_BYTE, i * bytes, block, 0, bytes);
+      codes(block, codes);
+      for (int at = 0; at < elements; ) {
+        float scale = scale(block, at / scaled);
+        float minimum = minimum(block, at / scaled);
+        for (int end = at + scaled; at < end; at++) {
+          y[at] = scale * codes[at] - minimum;
+        }
+      }
+      long first = i * elements * Float.BYTES;
+      MemorySegment.copy(y, 0, to, ValueLayout.JAVA_FLOAT_UNALIGNED, first, elements);
+    }
+  }
+
+  /** A number of 16 bits. */
+  static float half(byte[] block, int at) {
+    return Float.float16ToFloat((short) (block[at] & 255 | block[at + 1] << 8));
+  }
+
+  /** Four bits each: byte j has element j in its low and j + 16 in its high half. */
+  static void pairs(byte[] block, int at, int[] codes, int first) {
+    for (int j = 0; j < 16; j++) {
+      codes[first + j] = block[at + j] & 15;
+      codes[first + 16 + j] = block[at + j] >> 4 & 15;
+    }
+  }
+
+  /** The same with fifth bits from byte {@code high} on: bit i is of element i. */
+  static void pairsAndFifths(byte[] block, int high, int at, int[] codes) {
+    pairs(block, at, codes, 0);
+    for (int i = 0; i < SMALL; i++) {
+      codes[i] |= (block[high + i / 8] >> i % 8 & 1) << 4;
+    }
+  }
+
+  /** Bytes of a block as a CPU packs it. */
+  public int packedBytes() {
+    return bytes();
+  }
+
+  /**
+   * The name of the format with smaller blocks, and no fewer bits, of rows that these do not
+   * divide; null for the one that all come down to.
+   */
+  public String smaller() {
+    return "Q8_0";
+  }
+
+  /** Bytes of a block that have an exponent of a scale or minimum. */
+  int[] exponents() {
+    return new int[] {1};
+  }
+
+  /** The bits of such a byte that are all set where numbers of the block may not be finite. */
+  int fullExponent() {
+    return 0x7c;
+  }
+
+  /** Makes a block of numbers, whose scales are searched; {@code block} is all zeros. */
+  void search(BlockSearch numbers, byte[] block) {
+    throw new IllegalArgumentException("numbers are not rounded to " + name);
+  }
+
+  /** Makes a block of numbers, whose scale the largest gives; {@code block} is all zeros. */
+  void round(BlockSearch numbers, byte[] block) {
+    throw new IllegalArgumentException("numbers are rounded to " + name + " by a search alone");
+  }
+
+  /**
+   * Rounds numbers so that the weighted squared error is small: it searches the scales. Slower than
+   * {@link #round}, and for files that are read often. The same numbers and weights give the same
+   * blocks.
+   *
+   * @param floats rows of float32, each of whole blocks
+   * @param weights of a row's squared errors by column, above 0; null: all alike
+   * @param columns of a row
+   * @param blocks filled
+   * @throws IllegalArgumentException if a number is NaN, infinite, or larger than scales reach
+   */
+  public final void search(
+      MemorySegment floats, float[] weights, int columns, MemorySegment blocks) {
+    make(floats, weights, columns, blocks, this::search);
+  }
+
+  /**
+   * Rounds numbers with the scale that the largest of a block gives; each code is the nearest to
+   * its number, given the scale. The same numbers give the same blocks.
+   *
+   * @param floats whole blocks of float32
+   * @param blocks filled
+   * @throws IllegalArgumentException if a number is NaN, infinite, or larger than scales reach; or
+   *     if the format has more than one scale a block
+   */
+  public final void round(MemorySegment floats, MemorySegment blocks) {
+    make(floats, null, elements(), blocks, this::round);
+  }
+
+  private void make(
+      MemorySegment floats,
+      float[] weights,
+      int columns,
+      MemorySegment blocks,
+      BiConsumer<BlockSearch, byte[]> rounding) {
+    BlockSearch numbers = new BlockSearch(elements());
+    byte[] block = new byte[bytes()];
+    long count = floats.byteSize() / Float.BYTES / elements();
+    for (long i = 0; i < count; i++) {
+      long first = i * elements();
+      for (int j = 0; j < elements(); j++) {
+        float number = floats.getAtIndex(ValueLayout.JAVA_FLOAT, first + j);
+        if (!Float.isFinite(number)) {
+          throw holdsNot(number);
+        }
+        numbers.x[j] = number;
+        numbers.w[j] = weights == null ? 1 : weights[(int) (first % columns) + j];
+      }
+      Arrays.fill(block, (byte) 0);
+      rounding.accept(numbers, block);
+      MemorySegment.copy(block, 0, blocks, ValueLayout.JAVA_BYTE, i * bytes(), bytes());
+    }
+  }
+
+  /**
+   * Whether a scale of {@code data} is not finite, or so large that its products may be infinite.
+   * By way of a buffer, which is ten times as fast as the segment until this is compiled, when much
+   * of a model is read.
+   */
+  public final boolean mayHoldNonFinite(MemorySegment data) {
+    long part = (long) bytes() << 16; // a buffer has less than 2 GiB
+    int bits = fullExponent();
+    boolean found = false;
+    for (long from = 0; from < data.byteSize(); from += part) {
+      ByteBuffer bytes = data.asSlice(from, Math.min(part, data.byteSize() - from)).asByteBuffer();
+      for (int at : exponents()) {
+        for (int i = at; i < bytes.limit(); i += bytes()) {
+          found |= (bytes.get(i) & bits) == bits;
+        }
+      }
+    }
+    return found;
+  }
+
+  /** Writes a scale of 16 bits and returns what is held. */
+  final double putHalf(byte[] block, int at, double value) {
+    short bits = Float.floatToFloat16((float) value);
+    float held = Float.float16ToFloat(bits);
+    if (!Float.isFinite(held)) {
+      throw new IllegalArgumentException(
+          "numbers ask for a scale of " + value + ", which " + name + " does not hold");
+    }
+    block[at] = (byte) bits;
+    block[at + 1] = (byte) (bits >> 8);
+    return held;
+  }
+
+  final IllegalArgumentException holdsNot(float number) {
+    return new IllegalArgumentException(
+        "a number is " + number + ", which " + name + " does not hold");
+  }
+}

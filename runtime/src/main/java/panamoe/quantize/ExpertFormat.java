@@ -1,0 +1,73 @@
+package panamoe.quantize;
+
+import com.fasterxml.jackson.annotation.JsonCreator;
+import com.fasterxml.jackson.annotation.JsonValue;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import panamoe.tensor.DType;
+
+/**
+ * What an expert's matrix is rounded to, by the names of the command line and of plans.
+ *
+ * @param name of the option
+ * @param dtype of the blocks; null where the matrix stays as it is
+ */
+public record ExpertFormat(String name, DType dtype) {
+  /** It stays as it is. */
+  public static final ExpertFormat KEEP = new ExpertFormat("keep", null);
+
+  /** All of them: int8, int4, each kind of blocks by its name, keep. */
+  public static List<ExpertFormat> all() {
+    List<ExpertFormat> all = new ArrayList<>();
+    all.add(new ExpertFormat("int8", DType.INT8_BLOCKS));
+    all.add(new ExpertFormat("int4", DType.INT4_BLOCKS));
+    Arrays.stream(DType.values())
+        .filter(DType::isBlocks)
+        .forEach(type -> all.add(new ExpertFormat(type.name().toLowerCase(Locale.ROOT), type)));
+    all.add(KEEP);
+    return all;
+  }
+
+  /**
+   * The format of that name.
+   *
+   * @throws IllegalArgumentException with all names if there is none
+   */
+  @JsonCreator(mode = JsonCreator.Mode.DELEGATING)
+  public static ExpertFormat named(String name) {
+    return all().stream()
+        .filter(format -> format.name.equals(name))
+        .findFirst()
+        .orElseThrow(() -> new IllegalArgumentException("expected one of " + all()));
+  }
+
+  /**
+   * The blocks for rows of {@code columns} elements. Large ones give way to smaller ones with at
+   * least as many bits where they do not divide a row. Empty if the matrix stays as it is.
+   */
+  Optional<DType> of(long columns) {
+    for (DType blocks = dtype; blocks != null; blocks = blocks.smaller()) {
+      if (columns % blocks.blockElements() == 0) {
+        return Optional.of(blocks);
+      }
+    }
+    return Optional.empty();
+  }
+
+  /** The name and the bits that an element takes, with its part of the scales. */
+  public String described() {
+    return dtype == null
+        ? name
+        : String.format(
+            Locale.ROOT, "%s (%.3g)", name, 8.0 * dtype.blockBytes() / dtype.blockElements());
+  }
+
+  @JsonValue
+  @Override
+  public String toString() {
+    return name;
+  }
+}
