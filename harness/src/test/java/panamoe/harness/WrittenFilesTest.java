@@ -10,28 +10,19 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.BeforeEach;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.junit.jupiter.params.ParameterizedClass;
+import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
  * What each earlier version wrote, and what its commands then said of it, by {@code
  * ci/release.d/written}: this version reads the same from it (docs/versioning.md).
  */
-@ParameterizedClass
-@MethodSource("versions")
 class WrittenFilesTest {
   private static final Path WRITTEN = Path.of("src/test/resources/written");
   private static final JsonMapper JSON = new JsonMapper();
 
   @TempDir private Path folder;
-  private final Path written;
-
-  WrittenFilesTest(Path written) {
-    this.written = written;
-  }
 
   /** The folders of the versions; 0.1.0 is the first. */
   private static List<Path> versions() throws IOException {
@@ -43,8 +34,7 @@ class WrittenFilesTest {
   }
 
   /** Commands leave files in a run's folder, so each test has a copy. */
-  @BeforeEach
-  void copy() throws IOException {
+  private void copy(Path written) throws IOException {
     try (Stream<Path> files = Files.walk(written)) {
       for (Path file : files.filter(Files::isRegularFile).toList()) {
         Path copy = folder.resolve(written.relativize(file).toString());
@@ -54,17 +44,21 @@ class WrittenFilesTest {
     }
   }
 
-  @Test
-  void aRunWritesTheTextAndHasTheBitsPerByteOfThen() throws IOException {
-    isAsThen("run", "generated.json", "scored.json");
+  @ParameterizedTest
+  @MethodSource("versions")
+  void aRunWritesTheTextAndHasTheBitsPerByteOfThen(Path written) throws IOException {
+    isAsThen(written, "run", "generated.json", "scored.json");
   }
 
-  @Test
-  void soDoesAQuantizedModel() throws IOException {
-    isAsThen("quantized", "generated-quantized.json", "scored-quantized.json");
+  @ParameterizedTest
+  @MethodSource("versions")
+  void soDoesAQuantizedModel(Path written) throws IOException {
+    isAsThen(written, "quantized", "generated-quantized.json", "scored-quantized.json");
   }
 
-  private void isAsThen(String model, String generated, String scored) throws IOException {
+  private void isAsThen(Path written, String model, String generated, String scored)
+      throws IOException {
+    copy(written);
     JsonNode text = then(generated);
     JsonNode now =
         JSON.readTree(
@@ -88,8 +82,10 @@ class WrittenFilesTest {
   }
 
   /** The second step's loss comes of the optimizer's moments. */
-  @Test
-  void aRunGoesOnWithTheLossesOfThenOnItsPreparedTokens() throws IOException {
+  @ParameterizedTest
+  @MethodSource("versions")
+  void aRunGoesOnWithTheLossesOfThenOnItsPreparedTokens(Path written) throws IOException {
+    copy(written);
     List<String> then = Files.readAllLines(written.resolve("resumed.jsonl"));
     int last = JSON.readTree(then.getLast()).get("step").asInt();
     Path run = folder.resolve("run");
@@ -105,8 +101,10 @@ class WrittenFilesTest {
     }
   }
 
-  @Test
-  void aCalibrationIsPlannedWith() throws IOException {
+  @ParameterizedTest
+  @MethodSource("versions")
+  void aCalibrationIsPlannedWith(Path written) throws IOException {
+    copy(written);
     JsonNode calibration = then("calibration.json");
     JsonNode plan =
         JSON.readTree(
@@ -126,7 +124,7 @@ class WrittenFilesTest {
   }
 
   private JsonNode then(String file) throws IOException {
-    return JSON.readTree(written.resolve(file).toFile());
+    return JSON.readTree(folder.resolve(file).toFile());
   }
 
   private static String passes(Object... words) {
