@@ -110,6 +110,7 @@ class WrittenFilesTest {
         JSON.readTree(
             passes(
                 "plan",
+                "serve",
                 folder.resolve("run"),
                 "--cluster",
                 folder.resolve("calibration.json"),
