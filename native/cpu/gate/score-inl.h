@@ -1,10 +1,10 @@
 // The gate's scores: each is a function of a token's logits, with its derivative. A share is exp(logit) divided by the
 // sum over the experts; any other score depends on its own logit alone. Part of each Highway target.
-#if defined(MOE_CPU_SCORE_INL_H) == defined(HWY_TARGET_TOGGLE)
-#ifdef MOE_CPU_SCORE_INL_H
-#undef MOE_CPU_SCORE_INL_H
+#if defined(MOE_CPU_GATE_SCORE_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef MOE_CPU_GATE_SCORE_INL_H
+#undef MOE_CPU_GATE_SCORE_INL_H
 #else
-#define MOE_CPU_SCORE_INL_H
+#define MOE_CPU_GATE_SCORE_INL_H
 #endif
 
 #include "cpu/simd/activation-inl.h"
@@ -20,7 +20,7 @@ inline bool is_share(int32_t score) { return score == MOE_SOFTMAX; }
 HWY_INLINE FloatVector score_of(FloatTag d, int32_t score, FloatVector logit) {
   switch (score) {
     case MOE_SIGMOID: return sigmoid(d, logit);
-    default: return logit;
+    default: return logit;  // of shares alone: GateContractTest tries every score
   }
 }
 

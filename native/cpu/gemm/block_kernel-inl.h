@@ -31,7 +31,6 @@ namespace hn = hwy::HWY_NAMESPACE;
 // The exact sums of kRows x nr elements of C over a block.
 template <bool kInstruction, int kRows>
 struct BlockSums {
-  static constexpr int kHeight = kRows;
   hn::Vec<IntTag> v[kRows][2];
 
   HWY_INLINE BlockSums() {}  // as that of Sums

@@ -176,7 +176,7 @@ HWY_INLINE void pack_block(const uint8_t* block, int64_t column, uint8_t* to) {
   using Traits = BlockTraits<kDtype>;
   constexpr BlockFormat kFormat = Traits::kFormat;
   constexpr int64_t kRowsBytes = Traits::kRows * kCodeBytes;
-  uint8_t* codes = Traits::kSteps == 1 ? to : to + kNr * packed_bytes(kFormat) - Traits::kSteps * kRowsBytes;
+  uint8_t* codes = Traits::kSteps == 1 ? to : to + kNr * packed_block_bytes(kFormat) - Traits::kSteps * kRowsBytes;
   uint8_t* scales = Traits::kSteps == 1 ? to + kRowsBytes : to;
   for (int i = 0; i < Traits::kKinds; ++i, scales += 2 * kNr) {
     const uint16_t bits = Traits::packed_scale(block, i);

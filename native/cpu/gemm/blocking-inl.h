@@ -103,14 +103,15 @@ inline constexpr int64_t kBlockSteps = 256;
 
 // Bytes of a column of a packed block: codes, a scale and a minimum of 16 bits, and a byte for each factor of these
 // where a block has several.
-constexpr int64_t packed_bytes(const BlockFormat& format) {
+constexpr int64_t packed_block_bytes(const BlockFormat& format) {
   const int64_t parts = format.elements / format.scaled;
   return format.elements * format.bits / 8 + (format.mins ? 2 : 1) * (2 + (parts > 1 ? parts : 0));
 }
 
 // Elements of a packed panel of B up to k = inner, for blocks bytes. bfloat16 is packed in pairs of k.
 constexpr int64_t panel_size(int32_t dtype, int64_t inner) {
-  if (const BlockFormat* format = block_format(dtype)) return kNr * (inner / format->elements * packed_bytes(*format));
+  if (const BlockFormat* format = block_format(dtype))
+    return kNr * (inner / format->elements * packed_block_bytes(*format));
   return kNr * (dtype == MOE_BFLOAT16 ? ceil_div(inner, 2) * 2 : inner);
 }
 inline int64_t packed_element_bytes(int32_t dtype) { return in_blocks(dtype) ? 1 : dtype_bytes(dtype); }

@@ -64,12 +64,6 @@ HWY_INLINE void for_each_vector(D d, int64_t begin, int64_t end, Body&& body) {
   if (i < end) body(i, static_cast<size_t>(end - i));
 }
 
-// Calls body(element{}) with the C++ type of a floating dtype, so that loops are compiled for each dtype.
-template <typename Body>
-HWY_INLINE void with_floating(int32_t dtype, Body&& body) {
-  dtype == MOE_BFLOAT16 ? body(hwy::bfloat16_t{}) : body(float{});
-}
-
 // The elements of a floating tensor from `start` on. The branch on the dtype is hoisted out of loops, or predicted.
 class Floats {
  public:

@@ -88,7 +88,7 @@ __device__ __forceinline__ bool is_share(int32_t score) { return score == MOE_SO
 __device__ __forceinline__ float score_of(int32_t score, float logit) {
   switch (score) {
     case MOE_SIGMOID: return 1 / (1 + expf(-logit));
-    default: return logit;
+    default: return logit;  // of shares alone: GateContractTest tries every score
   }
 }
 

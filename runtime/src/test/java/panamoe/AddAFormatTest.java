@@ -23,10 +23,8 @@ class AddAFormatTest {
   private static final Path ROOT = Path.of("..");
   private static final String SHOWN = "MXFP4";
   private static final String FORMATS = "runtime/src/main/java/panamoe/blocks/";
-  private static final String READ_ONLY =
-      "runtime/src/main/java/panamoe/checkpoint/StoredType.java";
 
-  /** What ci/cuda --record writes. */
+  /** What ci/cuda.d/compile --record writes. */
   private static final String RECORDED = "native/cuda/resources";
 
   private static final Pattern STEP = Pattern.compile("(?m)^\\d+\\. `([^`]+)`");

@@ -27,6 +27,7 @@ class PageSnippetsTest {
   private static final Pattern BLOCK =
       Pattern.compile("(?s)(?:<!-- java: (\\S+)(?: (\\S+))? -->\n)?```java\n(.*?)\n```");
 
+  private static final Pattern SCRIPT = Pattern.compile("(?<![\\w./])(ci/[\\w./-]*\\w)");
   private static final Pattern TEST = Pattern.compile("`(\\w+(?:Test|_test))`");
   // A suite of GoogleTest, and the name of a test in a script, which may stand behind a wildcard.
   private static final Pattern SUITE = Pattern.compile("TEST(?:_F|_P)?\\((\\w+)");
@@ -106,7 +107,7 @@ class PageSnippetsTest {
     }
   }
 
-  /** What a page says that a test keeps, and the tests that a script selects. */
+  /** Tests and scripts that a page names, and tests that a script selects. */
   @Test
   void namedTestsAreThere() throws IOException {
     Set<String> there = new HashSet<>(Set.of("GoogleTest"));
@@ -121,6 +122,7 @@ class PageSnippetsTest {
     for (Path page : files("docs")) {
       if (page.toString().endsWith(".md")) {
         requireNamed(page, TEST, there::contains);
+        requireNamed(page, SCRIPT, name -> Files.exists(ROOT.resolve(name)));
       }
     }
     for (Path script : files("ci")) {

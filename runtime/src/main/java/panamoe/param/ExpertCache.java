@@ -140,8 +140,8 @@ public final class ExpertCache implements AutoCloseable {
     guesses.clear();
     int[] order = presentFirst(experts);
     ArrayDeque<Slot> ready = new ArrayDeque<>();
-    int next = pinSome(order, 0, ready);
     try {
+      int next = pinSome(order, 0, ready);
       meanwhile.run();
       while (!ready.isEmpty()) {
         Slot slot = ready.element();

@@ -132,7 +132,10 @@ public final class MoeModel implements AutoCloseable {
             });
   }
 
-  /** The loader's warnings, one sentence each; usually empty. */
+  /**
+   * The loader's warnings, one sentence each; usually empty. That a released model has no chat
+   * template, so that {@link #chat} writes lines, is not among them.
+   */
   public List<String> warnings() {
     return origin.warnings();
   }

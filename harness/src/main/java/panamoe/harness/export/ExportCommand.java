@@ -180,4 +180,5 @@ public final class ExportCommand implements Subcommand {
     tokens(folder).putInto(writer);
     WholeOrNothing.make(out, hidden -> writer.write(hidden, bar));
     return Files.size(out);
-  }}
+  }
+}

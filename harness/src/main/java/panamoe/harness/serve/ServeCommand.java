@@ -17,6 +17,7 @@ import panamoe.engine.schedule.EngineThread;
 import panamoe.harness.MakersSampling;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.Subcommand;
+import panamoe.harness.TemplateOption;
 import panamoe.harness.ranks.EngineRun;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;

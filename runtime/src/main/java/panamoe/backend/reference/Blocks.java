@@ -50,7 +50,7 @@ final class Blocks {
     return Float.isFinite(most);
   }
 
-  /** All elements of a tensor in blocks. */
+  /** All elements of a tensor in blocks, as float32, as a file of them is decoded. */
   static double[] numbers(Tensor tensor) {
     float[] floats = new float[Math.toIntExact(tensor.count())];
     tensor.dtype().blocks().decode(tensor.data(), MemorySegment.ofArray(floats));

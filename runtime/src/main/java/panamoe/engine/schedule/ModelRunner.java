@@ -126,10 +126,8 @@ public final class ModelRunner implements StepRunner {
    *     vocabulary
    */
   public void run(StepRows rows) {
-    if (model
-        .parameters()
-        .expertCache()
-        .isPresent()) { // which memory an expert has differs from step to step
+    // Which memory an expert has in a cache differs from step to step: nothing is replayed.
+    if (model.parameters().expertCache().isPresent()) {
       runTogether(rows);
       return;
     }

@@ -1,4 +1,4 @@
-package panamoe.harness.serve;
+package panamoe.harness;
 
 import java.nio.file.Path;
 import panamoe.conversation.ChatFormat;
