@@ -15,7 +15,8 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /** The options of every command: {@code @Mixin SharedOptions shared}. */
-public final class SharedOptions implements OptionGroup {
+@OptionGroup("Machine and output")
+public final class SharedOptions {
   /** The backend to compute on. */
   public enum DeviceChoice {
     /** The native kernels. */
@@ -216,10 +217,5 @@ public final class SharedOptions implements OptionGroup {
   /** Whether to print the result as JSON. */
   public boolean json() {
     return json;
-  }
-
-  @Override
-  public String heading() {
-    return "Machine and output";
   }
 }

@@ -2,6 +2,7 @@ package panamoe.plan;
 
 import com.fasterxml.jackson.annotation.JsonValue;
 import java.util.Locale;
+import panamoe.io.Require;
 
 /**
  * A number that predictions stand on.
@@ -30,9 +31,8 @@ public record Constant(double value, String unit, Kind kind, String source) {
   }
 
   public Constant {
-    if (!(value > 0) || Double.isInfinite(value)) {
-      throw new IllegalArgumentException("the value is " + value + ", expected more than 0");
-    }
+    Require.that(
+        value > 0 && !Double.isInfinite(value), "the value is %s, expected more than 0", value);
     if (unit == null || kind == null || source == null || source.isBlank()) {
       throw new IllegalArgumentException("a constant needs a unit, a kind and a source");
     }
@@ -42,8 +42,7 @@ public record Constant(double value, String unit, Kind kind, String source) {
 
   /** Refuses control characters, which a terminal would obey. */
   static void requirePrintable(String what, String text) {
-    if (text.chars().anyMatch(Character::isISOControl)) {
-      throw new IllegalArgumentException(what + " has a control character");
-    }
+    Require.that(
+        !text.chars().anyMatch(Character::isISOControl), "%s has a control character", what);
   }
 }

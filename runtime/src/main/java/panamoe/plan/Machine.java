@@ -1,6 +1,7 @@
 package panamoe.plan;
 
 import panamoe.io.Omittable;
+import panamoe.io.Require;
 
 /**
  * Where a cluster's constants were measured.
@@ -26,10 +27,7 @@ public record Machine(String name, String processor, int processors, @Omittable 
     Constant.requirePrintable("a machine's name", name);
     Constant.requirePrintable("a machine's processor", processor);
     Constant.requirePrintable("a machine's device", device);
-    if (processors < 1) {
-      throw new IllegalArgumentException(
-          "a machine has " + processors + " processors, expected 1 or more");
-    }
+    Require.that(processors >= 1, "a machine has %s processors, expected 1 or more", processors);
   }
 
   @Override

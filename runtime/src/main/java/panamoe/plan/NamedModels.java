@@ -5,6 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import panamoe.config.ModelConfig;
 import panamoe.config.ModelPresets;
+import panamoe.io.Require;
 import panamoe.tensor.DType;
 import panamoe.train.TrainConfig;
 
@@ -50,12 +51,9 @@ public final class NamedModels {
   public static ModelConfig of(String name) {
     ModelConfig config = ALL.get(name);
     if (config == null) {
-      throw new IllegalArgumentException(
-          "'"
-              + name
-              + "' is none of "
-              + String.join(", ", ALL.keySet())
-              + ", and there is no file or folder of that name; --config takes others");
+      throw Require.refusal(
+          "'%s' is none of %s, and there is no file or folder of that name; --config takes others",
+          name, String.join(", ", ALL.keySet()));
     }
     return config;
   }

@@ -1,9 +1,9 @@
 package panamoe.plan;
 
 import java.util.List;
-import java.util.Locale;
 import panamoe.config.ModelConfig;
 import panamoe.io.Parts;
+import panamoe.io.Words;
 import panamoe.tensor.DType;
 
 /** What plans are made for. */
@@ -30,7 +30,7 @@ public sealed interface Objective permits Serving, Training {
   /** The memory of the fullest card with the plan that takes least; null if nothing divides. */
   Parts least(CardMemories memories, Cluster part);
 
-  Words words();
+  Phrases phrases();
 
   /** Where a plan's time goes: the end of a sentence. */
   String spent(StepTime time);
@@ -44,9 +44,9 @@ public sealed interface Objective permits Serving, Training {
    * @param seconds of that unit
    * @param of what a plan's time is for, behind it
    */
-  record Words(String impossible, String batch, String unit, double seconds, String of) {
+  record Phrases(String impossible, String batch, String unit, double seconds, String of) {
     String length(double ofPlan) {
-      return String.format(Locale.ROOT, "%.4g %s", ofPlan / seconds, unit);
+      return Words.of("%.4g %s", ofPlan / seconds, unit);
     }
   }
 }

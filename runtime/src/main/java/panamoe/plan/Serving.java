@@ -3,10 +3,10 @@ package panamoe.plan;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Locale;
 import panamoe.comm.exchange.Strategy;
 import panamoe.config.ModelConfig;
 import panamoe.io.Parts;
+import panamoe.io.Words;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Work;
 import panamoe.parallel.Topology;
@@ -88,16 +88,14 @@ public record Serving(ModelConfig config, StepModel times, DType dtype, long bat
   }
 
   @Override
-  public Words words() {
-    return new Words("does not fit", "smaller", "ms", 1e-3, " for a token");
+  public Phrases phrases() {
+    return new Phrases("does not fit", "smaller", "ms", 1e-3, " for a token");
   }
 
   @Override
   public String spent(StepTime time) {
-    return String.format(
-        Locale.ROOT,
+    return Words.of(
         "of which %.4g ms are for %s",
-        1e3 * time.terms().get(time.largest()),
-        time.largest().meaning());
+        1e3 * time.terms().get(time.largest()), time.largest().meaning());
   }
 }

@@ -44,9 +44,10 @@ final class OptionGroups {
         .mixins()
         .forEach(
             (name, mixin) -> {
+              OptionGroup group = mixin.userObject().getClass().getAnnotation(OptionGroup.class);
               String own =
-                  mixin.userObject() instanceof OptionGroup group
-                      ? group.heading()
+                  group != null
+                      ? group.value()
                       : name.equals("mixinStandardHelpOptions") ? EVERY_COMMAND : heading;
               mixin.options().forEach(option -> headings.put(option.longestName(), own));
               add(mixin, own);

@@ -13,6 +13,7 @@ import panamoe.harness.doctor.SystemFile;
 import panamoe.harness.probe.Ceilings;
 import panamoe.harness.probe.Yardstick;
 import panamoe.io.Count;
+import panamoe.io.Words;
 import panamoe.parallel.Ranks;
 import panamoe.plan.Cluster;
 import panamoe.plan.Constant;
@@ -151,10 +152,9 @@ final class Calibration implements AutoCloseable {
         1e9 * ranks.world().allReduce(billions) / size,
         unit,
         Constant.Kind.MEASURED,
-        what
-            + ", a part of what "
-            + Count.of(size, "rank")
-            + " reach at a time (bench's ceilings)");
+        Words.of(
+            "%s, a part of what %s reach at a time (bench's ceilings)",
+            what, Count.of(size, "rank")));
   }
 
   @Override

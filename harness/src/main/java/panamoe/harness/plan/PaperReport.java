@@ -5,10 +5,10 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import panamoe.harness.report.Table;
 import panamoe.harness.report.Table.Column;
+import panamoe.io.Words;
 import panamoe.plan.Constant;
 import panamoe.plan.Paper;
 import panamoe.plan.Paper.Prediction;
@@ -106,8 +106,7 @@ final class PaperReport {
             "",
             "Training on 128 A100 cards, sequences/s, and milliseconds of a step:",
             new Table<>(throughputs(), training.predictions()).text(),
-            String.format(
-                Locale.ROOT,
+            Words.of(
                 "The model with experts is %.2f times as fast in the paper, %.2f times by the model.",
                 training.faster(each -> each.point().samples()),
                 training.faster(PaperTraining.Prediction::samples)),

@@ -2,7 +2,6 @@ package panamoe.harness.plan;
 
 import java.util.Collection;
 import java.util.List;
-import java.util.Locale;
 import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
 import panamoe.harness.report.Html;
@@ -13,6 +12,7 @@ import panamoe.harness.report.StackedBars.Bar;
 import panamoe.harness.report.Table;
 import panamoe.harness.report.Table.Column;
 import panamoe.io.Count;
+import panamoe.io.Words;
 import panamoe.parallel.Topology;
 import panamoe.plan.Plan;
 import panamoe.plan.Term;
@@ -91,12 +91,9 @@ record PlanPage(PlanReport report) {
   private static Bar bar(Plan plan, double[] values) {
     Topology topology = plan.topology();
     return new Bar(
-        String.format(
-            Locale.ROOT,
+        Words.of(
             "%s, tensor %d, expert %d",
-            Count.of(topology.ranks(), "card"),
-            topology.tensorDegree(),
-            topology.expertDegree()),
+            Count.of(topology.ranks(), "card"), topology.tensorDegree(), topology.expertDegree()),
         values);
   }
 }

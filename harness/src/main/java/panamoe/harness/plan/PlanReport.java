@@ -14,6 +14,7 @@ import java.util.stream.Collectors;
 import panamoe.harness.report.Table;
 import panamoe.harness.report.Table.Column;
 import panamoe.io.Count;
+import panamoe.io.Words;
 import panamoe.plan.Constant;
 import panamoe.plan.Objective;
 import panamoe.plan.Plan;
@@ -220,14 +221,13 @@ interface PlanReport {
     String why =
         misfit.least() == null
             ? ": no degrees divide " + Count.of(objective().batch(), "sequence")
-            : String.format(
-                Locale.ROOT,
+            : Words.of(
                 " does not fit: a card needs %.1f GB, %.1f GB of it for %s, and has room for %.1f GB",
                 misfit.least().total() / 1e9,
                 misfit.least().largest() / 1e9,
                 misfit.least().largestName(),
                 room / 1e9);
-    return String.format(Locale.ROOT, "%5d%s", misfit.cards(), why);
+    return Words.of("%5d%s", misfit.cards(), why);
   }
 
   /** The first column of every table. */

@@ -10,6 +10,7 @@ import panamoe.harness.OutputPlace;
 import panamoe.harness.PartBar;
 import panamoe.harness.SharedOptions;
 import panamoe.io.WholeOrNothing;
+import panamoe.io.Words;
 import panamoe.plan.Cluster;
 import panamoe.plan.Efficiency;
 import panamoe.plan.Optimizations;
@@ -94,10 +95,9 @@ final class SearchOptions {
                 .commandLine()
                 .getErr()
                 .println(
-                    "note: weights of "
-                        + path
-                        + " are stored in blocks; the plan counts them in "
-                        + counted));
+                    Words.of(
+                        "note: weights of %s are stored in blocks; the plan counts them in %s",
+                        path, counted)));
   }
 
   int context(int usual) {

@@ -14,6 +14,7 @@ import panamoe.harness.report.Html;
 import panamoe.harness.report.LineChart.Curve;
 import panamoe.harness.report.Table.Column;
 import panamoe.io.Count;
+import panamoe.io.Words;
 import panamoe.plan.Plan;
 import panamoe.plan.Search;
 import panamoe.plan.StepTime;
@@ -32,8 +33,7 @@ record ServingReport(
 
   @Override
   public String title() {
-    return String.format(
-        Locale.ROOT,
+    return Words.of(
         "%s on %s, predicted: %s for each data rank, of %s, in %s",
         search.name(),
         search.cluster(),

@@ -3,11 +3,12 @@ package panamoe.harness.plan;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Locale;
 import java.util.concurrent.Callable;
 import panamoe.config.ModelConfig;
 import panamoe.harness.OutputPlace;
+import panamoe.io.Require;
 import panamoe.io.WholeOrNothing;
+import panamoe.io.Words;
 import panamoe.plan.Cluster;
 import panamoe.plan.Faults;
 import panamoe.plan.NamedModels;
@@ -136,10 +137,10 @@ final class TrainingPlanCommand implements Callable<Integer> {
     if (mtbf == null && training.checkpoints() != null) {
       spec.commandLine()
           .getErr()
-          .printf(
-              Locale.ROOT,
-              "note: without --mtbf, checkpoints are planned for cards that fail once in %,.0f hours%n",
-              training.checkpoints().faults().meanHours());
+          .print(
+              Words.of(
+                  "note: without --mtbf, checkpoints are planned for cards that fail once in %,.0f hours%n",
+                  training.checkpoints().faults().meanHours()));
     }
   }
 
@@ -147,10 +148,9 @@ final class TrainingPlanCommand implements Callable<Integer> {
     require("--tokens", tokens, MOST_TOKENS);
     require("--days", days, MOST_DAYS);
     require("--price", price, MOST_PRICE);
-    if (checkpointEvery != null && mtbf == null) {
-      throw new IllegalArgumentException(
-          "--checkpoint-every goes with --mtbf, which says how often cards fail");
-    }
+    Require.that(
+        checkpointEvery == null || mtbf != null,
+        "--checkpoint-every goes with --mtbf, which says how often cards fail");
     if (checkpointEvery != null && checkpointEvery < 1) {
       throw new IllegalArgumentException(
           "--checkpoint-every is " + checkpointEvery + ", expected 1 or more steps");
@@ -165,9 +165,7 @@ final class TrainingPlanCommand implements Callable<Integer> {
 
   private static void require(String name, Double value, double most) {
     if (value != null && !(value > 0 && value <= most)) {
-      throw new IllegalArgumentException(
-          String.format(
-              Locale.ROOT, "%s is %s, expected more than 0 and at most %,.0f", name, value, most));
+      throw Require.refusal("%s is %s, expected more than 0 and at most %,.0f", name, value, most);
     }
   }
 
@@ -187,10 +185,9 @@ final class TrainingPlanCommand implements Callable<Integer> {
     Search.requireSizes(sequences, length, model);
     double steps = Math.ceil(tokens / ((double) sequences * length));
     if (steps > Integer.MAX_VALUE) {
-      throw new IllegalArgumentException(
-          "these tokens take more than 2^31 steps of "
-              + sequences
-              + " sequences; a larger --batch makes fewer");
+      throw Require.refusal(
+          "these tokens take more than 2^31 steps of %s sequences; a larger --batch makes fewer",
+          sequences);
     }
     TrainConfig training =
         settings == null

@@ -28,7 +28,8 @@ import picocli.CommandLine.Spec;
  * The options for the number of ranks, the topology and the communicator: {@code @Mixin RankOptions
  * ranks}.
  */
-public final class RankOptions implements OptionGroup {
+@OptionGroup("Ranks")
+public final class RankOptions {
   /** The kind of ranks. */
   enum Kind {
     /** Threads of this process. */
@@ -365,10 +366,5 @@ public final class RankOptions implements OptionGroup {
 
   private ParameterException usage(String pattern, Object... values) {
     return new ParameterException(command.commandLine(), Words.of(pattern, values));
-  }
-
-  @Override
-  public String heading() {
-    return "Ranks";
   }
 }

@@ -18,7 +18,8 @@ import picocli.CommandLine.Option;
  * The options for how many texts a server writes at a time, in which memory, and in which steps:
  * {@code @Mixin EngineOptions engineOptions}.
  */
-final class EngineOptions implements OptionGroup {
+@OptionGroup("Engine")
+final class EngineOptions {
   @Mixin private Precision precision;
   @Mixin private ExpertOptions experts;
 
@@ -118,10 +119,5 @@ final class EngineOptions implements OptionGroup {
             backend.memoryAvailable() / here);
     long[] all = ranks.world().allGather(mine.blocks());
     return mine.withBlocks(LongStream.of(all).min().orElseThrow());
-  }
-
-  @Override
-  public String heading() {
-    return "Engine";
   }
 }

@@ -18,7 +18,8 @@ import panamoe.parallel.Topology;
 import picocli.CommandLine.Option;
 
 /** The options for copies of experts that get most rows: {@code @Mixin ExpertReplicas replicas}. */
-final class ExpertReplicas implements OptionGroup {
+@OptionGroup("Copies of experts")
+final class ExpertReplicas {
   @Option(
       names = "--replicas",
       paramLabel = "N",
@@ -100,10 +101,5 @@ final class ExpertReplicas implements OptionGroup {
           return mine;
         });
     ranks.copyExperts(rows, each);
-  }
-
-  @Override
-  public String heading() {
-    return "Copies of experts";
   }
 }

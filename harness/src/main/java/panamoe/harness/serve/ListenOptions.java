@@ -23,7 +23,8 @@ import picocli.CommandLine.Spec;
 /**
  * The options for where a server listens, and to whom: {@code @Mixin ListenOptions listenOptions}.
  */
-final class ListenOptions implements OptionGroup {
+@OptionGroup("Where it listens")
+final class ListenOptions {
   @Spec(Spec.Target.MIXEE)
   private CommandSpec command;
 
@@ -131,10 +132,5 @@ final class ListenOptions implements OptionGroup {
 
   private ParameterException usage(String message, Exception cause) {
     return new ParameterException(command.commandLine(), message, cause);
-  }
-
-  @Override
-  public String heading() {
-    return "Where it listens";
   }
 }

@@ -88,11 +88,9 @@ public record Text(TokenSource tokens, Path path, Set<String> languages) {
     Path path = Path.of(record.path());
     boolean ofTokens = Boolean.TRUE.equals(record.prepared());
     if (Files.notExists(path)) {
-      throw new IllegalArgumentException(
-          "the run's text is no longer at "
-              + path
-              + "; if it was moved, name its new place by "
-              + (ofTokens ? "--data" : "--text"));
+      throw Require.refusal(
+          "the run's text is no longer at %s; if it was moved, name its new place by %s",
+          path, ofTokens ? "--data" : "--text");
     }
     return ofTokens ? prepared(path) : read(path);
   }
