@@ -24,10 +24,8 @@ import panamoe.open.ModelFolder;
 import panamoe.parallel.Ranks;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 
 /** {@code panamoe chat}. */
 @Command(
@@ -49,7 +47,6 @@ import picocli.CommandLine.Spec;
 public final class ChatCommand implements Subcommand {
   private static final long POLL_MILLIS = 100;
 
-  @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
   @Mixin private TextOptions text;
   @Mixin private RankOptions rankOptions;
@@ -98,7 +95,7 @@ public final class ChatCommand implements Subcommand {
       Ranks ranks, Backend backend, ModelFolder folder, ChatFormat chat, BooleanSupplier stop)
       throws Exception {
     boolean[] answered = {true};
-    new EngineRun(folder, text.held(folder), spec.commandLine().getErr(), stop)
+    new EngineRun(folder, text.held(folder), shared.err(), stop)
         .run(
             ranks,
             backend,
@@ -121,8 +118,8 @@ public final class ChatCommand implements Subcommand {
               writer,
               conversation,
               new Chat.Settings(text, shared.seed(), thoughts, shared.json()),
-              spec.commandLine().getOut(),
-              spec.commandLine().getErr())
+              shared.out(),
+              shared.err())
           .run(lines);
     } catch (InterruptedException _) {
       if (writer.failure() != null) {

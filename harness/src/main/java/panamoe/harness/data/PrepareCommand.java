@@ -17,9 +17,7 @@ import panamoe.io.RegularFile;
 import panamoe.io.Words;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
 
 /** {@code panamoe data prepare}. */
 @Command(
@@ -39,7 +37,6 @@ import picocli.CommandLine.Spec;
       "The text may be larger than memory. --device, --threads and --seed change nothing here."
     })
 public final class PrepareCommand implements Callable<Integer> {
-  @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
   @Mixin private TextSource source;
 
@@ -68,7 +65,7 @@ public final class PrepareCommand implements Callable<Integer> {
   }
 
   private void print(PreparedText prepared) {
-    PrintWriter print = spec.commandLine().getOut();
+    PrintWriter print = shared.out();
     PreparedText.Content content = prepared.content();
     if (shared.json()) {
       print.println(

@@ -29,10 +29,8 @@ import panamoe.open.ModelFolder;
 import panamoe.open.StoredWeights;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 
 /** {@code panamoe export}. */
 @Command(
@@ -74,7 +72,6 @@ public final class ExportCommand implements Subcommand {
     }
   }
 
-  @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
 
   @Parameters(
@@ -124,7 +121,7 @@ public final class ExportCommand implements Subcommand {
     }
     OutputPlace.requireFolder(out, "--out");
     long bytes = ModelFolder.read(model, this::export);
-    PrintWriter words = spec.commandLine().getOut();
+    PrintWriter words = shared.out();
     if (shared.json()) {
       ObjectNode json = JsonNodeFactory.instance.objectNode();
       words.println(json.put("path", out.toString()).put("bytes", bytes));
@@ -158,9 +155,7 @@ public final class ExportCommand implements Subcommand {
   }
 
   private Tokens tokens(ModelFolder folder) {
-    return withoutTokenizer
-        ? new Tokens(folder, Map.of())
-        : Tokens.of(folder, spec.commandLine().getErr());
+    return withoutTokenizer ? new Tokens(folder, Map.of()) : Tokens.of(folder, shared.err());
   }
 
   private long huggingFace(ExportedModel exported, ModelFolder folder, PartBar bar)

@@ -31,10 +31,7 @@ import panamoe.parallel.Ranks;
 import panamoe.runtimekernel.RuntimeKernels;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
-import picocli.CommandLine.Spec;
 
 /** {@code panamoe generate}. */
 @Command(
@@ -58,7 +55,6 @@ import picocli.CommandLine.Spec;
       "The same seed and settings give the same text, whatever the number of threads."
     })
 public final class GenerateCommand implements Subcommand {
-  @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
   @Mixin private PromptOptions promptOptions;
   @Mixin private TextOptions text;
@@ -134,7 +130,7 @@ public final class GenerateCommand implements Subcommand {
     if (runtimeKernels) {
       install(backend, folder.config());
     }
-    new EngineRun(folder, text.held(folder), spec.commandLine().getErr(), stop)
+    new EngineRun(folder, text.held(folder), shared.err(), stop)
         .run(
             ranks,
             backend,
@@ -151,7 +147,7 @@ public final class GenerateCommand implements Subcommand {
   private void print(
       Engine engine, ModelConfig config, GenerationRequest request, BooleanSupplier stop) {
     boolean goesOn = config.encoder() == null; // else the text is an answer
-    PrintWriter out = spec.commandLine().getOut();
+    PrintWriter out = shared.out();
     Consumer<String> print =
         piece -> {
           out.print(piece);
@@ -182,8 +178,8 @@ public final class GenerateCommand implements Subcommand {
     } else {
       out.println();
       out.flush(); // the text is complete before messages follow
-      spec.commandLine()
-          .getErr()
+      shared
+          .err()
           .println(
               Words.of(
                   "%s in %.2f s (%.0f tokens/s) after a prompt of %d in %.3f s",
@@ -193,23 +189,20 @@ public final class GenerateCommand implements Subcommand {
                   result.promptTokens(),
                   result.times().prefillSeconds()));
       if (moeStats) {
-        spec.commandLine().getErr().print(RouteTable.of(result.routes()));
-        spec.commandLine().getErr().flush();
+        shared.err().print(RouteTable.of(result.routes()));
+        shared.err().flush();
       }
     }
     if ((goesOn ? result.promptTokens() : 1) + result.tokens() - 1 > config.context()) {
-      spec.commandLine()
-          .getErr()
-          .println("(the context was full: the text went on from the later half of it)");
-      spec.commandLine().getErr().flush();
+      shared.err().println("(the context was full: the text went on from the later half of it)");
+      shared.err().flush();
     }
   }
 
   private void install(Backend backend, ModelConfig config) {
     if (!(backend instanceof NativeBackend card) || !card.name().equals("cuda")) {
-      throw new ParameterException(
-          spec.commandLine(),
-          "--runtime-kernels is for --device cuda, this run computes on " + backend.name());
+      throw shared.usage(
+          "--runtime-kernels is for --device cuda, this run computes on %s", backend.name());
     }
     RuntimeKernels.open().install(card, RuntimeKernels.of(config, text.dtype(), null));
   }

@@ -13,10 +13,9 @@ import panamoe.model.LanguageModel;
 import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
 import panamoe.param.WeightTypes;
-import picocli.CommandLine.Model.CommandSpec;
 
 /** The experts that a trained model's gate chooses for the tokens of a text. */
-record TrainedRoutes(ModelFolder trained, SharedOptions shared, CommandSpec spec) {
+record TrainedRoutes(ModelFolder trained, SharedOptions shared) {
 
   /**
    * Reads text from its start; each data rank gets the next tokens. Nothing is dropped.
@@ -42,7 +41,7 @@ record TrainedRoutes(ModelFolder trained, SharedOptions shared, CommandSpec spec
     }
     Tokens tokens =
         text == null
-            ? Text.of(trained, spec).tokens().tokens(Corpus.Part.VALIDATION, trained.tokenizer())
+            ? Text.of(trained, shared).tokens().tokens(Corpus.Part.VALIDATION, trained.tokenizer())
             : Corpus.read(text).tokens(trained.tokenizer());
     long needed = step.tokens() * step.topology().dataDegree();
     int length = trained.config().context();

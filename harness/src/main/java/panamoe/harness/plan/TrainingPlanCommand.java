@@ -20,9 +20,7 @@ import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
 
 /** {@code panamoe plan train}. */
 @Command(
@@ -48,7 +46,6 @@ final class TrainingPlanCommand implements Callable<Integer> {
   private static final double MOST_PRICE = 1e6;
   private static final double DAY = 24 * 3600;
 
-  @Spec private CommandSpec spec;
   @Mixin private SearchOptions options;
 
   @Option(
@@ -135,8 +132,9 @@ final class TrainingPlanCommand implements Callable<Integer> {
   /** Says which failures checkpoints are planned for, where nobody said so. */
   private void note(Training training) {
     if (mtbf == null && training.checkpoints() != null) {
-      spec.commandLine()
-          .getErr()
+      options
+          .shared
+          .err()
           .print(
               Words.of(
                   "note: without --mtbf, checkpoints are planned for cards that fail once in %,.0f hours%n",

@@ -41,10 +41,8 @@ import panamoe.train.RunFolder;
 import panamoe.train.TextRecord;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 
 /** {@code panamoe quantize}. */
 @Command(
@@ -81,7 +79,6 @@ public final class QuantizeCommand implements Subcommand {
   /** Tokens that a text is cut into at a time, where the context is longer. */
   private static final int WINDOW = 512;
 
-  @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
 
   @Parameters(
@@ -154,7 +151,7 @@ public final class QuantizeCommand implements Subcommand {
             folder,
             plan == null ? QuantizationPlan.NONE : QuantizationPlan.read(plan),
             to == null ? BlockFormat.KEEP : to);
-    Text read = text == null ? Text.of(folder, spec) : Text.read(text);
+    Text read = text == null ? Text.of(folder, shared) : Text.read(text);
     TokenWindows training = windows(folder, read, Corpus.Part.TRAINING, calibrate);
     if (training.count() < 2) {
       throw Require.refusal(
@@ -169,9 +166,7 @@ public final class QuantizeCommand implements Subcommand {
     TokenWindows held =
         measure == 0 ? null : windows(folder, read, Corpus.Part.VALIDATION, measure);
     QuantizationReport report = quantize(folder, wanted, read, training, held);
-    spec.commandLine()
-        .getOut()
-        .println(shared.json() ? report.toJson().toString() : report.toText());
+    shared.out().println(shared.json() ? report.toJson().toString() : report.toText());
     return 0;
   }
 

@@ -18,7 +18,7 @@ import panamoe.parallel.Topology;
 /**
  * Runs the ranks of this process: all ranks as threads, or the single rank that this process is.
  */
-public final class RankRun {
+public record RankRun(RankOptions options, SharedOptions shared, Topology topology) {
   /** The program of a rank. */
   @FunctionalInterface
   public interface Body<T> {
@@ -29,17 +29,11 @@ public final class RankRun {
     T run(Ranks ranks, Backend backend, BooleanSupplier stop) throws Exception;
   }
 
-  private final RankOptions options;
-  private final SharedOptions shared;
-  private final Topology topology;
-
   /**
    * @param shared options for the device
    */
   public RankRun(RankOptions options, SharedOptions shared) {
-    this.options = options;
-    this.shared = shared;
-    this.topology = options.topology();
+    this(options, shared, options.topology());
   }
 
   /**

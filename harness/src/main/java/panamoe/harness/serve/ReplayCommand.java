@@ -25,10 +25,8 @@ import panamoe.open.ModelFolder;
 import panamoe.parallel.Ranks;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 
 /** {@code panamoe replay}. */
 @Command(
@@ -46,7 +44,6 @@ import picocli.CommandLine.Spec;
       "The exit code is 1 if a token or the bits of its logprob differ. See docs/serving.md."
     })
 public final class ReplayCommand implements Subcommand {
-  @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
   @Mixin private RankOptions rankOptions;
 
@@ -110,12 +107,12 @@ public final class ReplayCommand implements Subcommand {
       Source source = entry.getKey();
       ModelFolder folder = folders.get(source.model());
       if (ranks.first()) {
-        String version = spec.root().version()[0];
+        String version = shared.command().root().version()[0];
         String now = SystemFingerprint.of(folder, source.numerics(), backend, ranks, version);
         entry.getValue().forEach((file, text) -> warn(file, text.origin(), now, backend));
       }
       Constraints constraints = new Constraints(folder.tokenizer());
-      new EngineRun(folder, source.numerics().settings(folder), spec.commandLine().getErr(), stop)
+      new EngineRun(folder, source.numerics().settings(folder), shared.err(), stop)
           .run(
               ranks,
               backend,
@@ -128,7 +125,7 @@ public final class ReplayCommand implements Subcommand {
 
   private void warn(Path file, LoggedText.Origin then, String now, Backend backend) {
     if (!then.fingerprint().equals(now)) {
-      PrintWriter err = spec.commandLine().getErr();
+      PrintWriter err = shared.err();
       err.println(
           file
               + ": the fingerprint was "
@@ -175,7 +172,7 @@ public final class ReplayCommand implements Subcommand {
   }
 
   private void say(Path file, int tokens, String difference) {
-    PrintWriter out = spec.commandLine().getOut();
+    PrintWriter out = shared.out();
     if (shared.json()) {
       ObjectNode json = JsonNodeFactory.instance.objectNode();
       json.put("file", file.toString()).put("identical", difference == null).put("tokens", tokens);

@@ -28,11 +28,9 @@ import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 
 /** {@code panamoe serve}. */
 @Command(
@@ -56,7 +54,6 @@ public final class ServeCommand implements Subcommand {
   /** Ranks hear from rank 0 every two seconds. */
   private static final Duration LEAST_TIMEOUT = Duration.ofSeconds(5);
 
-  @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
   @Mixin private RankOptions rankOptions;
   @Mixin private ExpertReplicas replicas;
@@ -118,7 +115,7 @@ public final class ServeCommand implements Subcommand {
     try {
       replicas.read(folder.config().experts(), topology);
     } catch (IllegalArgumentException e) {
-      throw new ParameterException(spec.commandLine(), e.getMessage(), e);
+      throw new ParameterException(shared.command().commandLine(), e.getMessage(), e);
     }
   }
 
@@ -134,9 +131,9 @@ public final class ServeCommand implements Subcommand {
       ApiKeys keys,
       BooleanSupplier stop)
       throws Exception {
-    PrintWriter err = spec.commandLine().getErr();
+    PrintWriter err = shared.err();
     ServedModel served = served(ranks, backend, folder, chat);
-    Metrics metrics = new Metrics(spec.root().version()[0], served.name());
+    Metrics metrics = new Metrics(shared.command().root().version()[0], served.name());
     try (RequestLog log = log(served, folder, backend, metrics);
         ApiServer server = listenOptions.listen(served, limits, keys, metrics, log, err::println)) {
       EngineRun run = new EngineRun(folder, engineOptions.held(folder), err, stop);
@@ -168,7 +165,7 @@ public final class ServeCommand implements Subcommand {
    */
   private void answer(Engine engine, ApiServer server, Metrics metrics, ExpertHeat heat)
       throws InterruptedException {
-    PrintWriter err = spec.commandLine().getErr();
+    PrintWriter err = shared.err();
     try (EngineThread writer = new EngineThread(engine, metrics::stepped, server::stop);
         HeatKeeper _ = heat == null ? null : new HeatKeeper(heat, writer, err::println)) {
       if (heat != null) {
@@ -190,8 +187,7 @@ public final class ServeCommand implements Subcommand {
    * once, but that of rank 0 alone drains: the others go on until it ends them, or is lost.
    */
   private void follow(Ranks ranks, Backend backend, ModelFolder folder) throws Exception {
-    EngineRun run =
-        new EngineRun(folder, engineOptions.held(folder), spec.commandLine().getErr(), () -> false);
+    EngineRun run = new EngineRun(folder, engineOptions.held(folder), shared.err(), () -> false);
     try (LanguageModel loaded = run.load(ranks, backend, _ -> {})) {
       EngineConfig config = engineOptions.config(cache(ranks, backend, folder).blocks());
       if (!rankOptions.leads()) {
@@ -211,7 +207,11 @@ public final class ServeCommand implements Subcommand {
         name == null ? "model" : name.toString(),
         folder.config().context(),
         SystemFingerprint.of(
-            folder, engineOptions.numerics(folder), backend, ranks, spec.root().version()[0]),
+            folder,
+            engineOptions.numerics(folder),
+            backend,
+            ranks,
+            shared.command().root().version()[0]),
         Instant.now().getEpochSecond(),
         new Constraints(folder.tokenizer()),
         new ServedModel.Defaults(new AtomicLong(shared.seed()), makers.of(folder)),
@@ -228,8 +228,7 @@ public final class ServeCommand implements Subcommand {
     LoggedText.Origin origin =
         LoggedText.Origin.of(served, folder, engineOptions.numerics(folder), backend.name());
     try {
-      return new RequestLog(
-          logFolder, origin, RequestLog.QUEUE, metrics, spec.commandLine().getErr()::println);
+      return new RequestLog(logFolder, origin, RequestLog.QUEUE, metrics, shared.err()::println);
     } catch (IOException e) {
       throw new IOException(
           "--log-requests "
@@ -241,7 +240,7 @@ public final class ServeCommand implements Subcommand {
 
   private void say(ServedModel served, int bound, CacheSize cache, int texts) {
     String url = listenOptions.url(bound);
-    PrintWriter out = spec.commandLine().getOut();
+    PrintWriter out = shared.out();
     int dataRanks = rankOptions.topology().dataDegree();
     if (shared.json()) {
       out.println(

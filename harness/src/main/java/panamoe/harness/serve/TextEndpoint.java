@@ -54,9 +54,7 @@ final class TextEndpoint {
     Prompt prompt = ChatFields.prompt(fields, chat, tools);
     boolean logprobs = fields.flag("logprobs");
     int top = fields.integer("top_logprobs", 0, 0, GenerationRequest.MOST_LOGPROBS);
-    if (top > 0 && !logprobs) {
-      throw fields.wrong("top_logprobs", "asks for logprobs to be true");
-    }
+    fields.require(top <= 0 || logprobs, "top_logprobs", "asks for logprobs to be true");
     fields.refuse("functions", "function_call", "audio", "web_search_options");
     fields.refuseExcept("modalities", JsonNodeFactory.instance.arrayNode().add("text"));
     fields.ignore("verbosity");

@@ -23,10 +23,8 @@ import panamoe.train.MemoryForecast;
 import panamoe.train.RunConfig;
 import panamoe.train.RunFolder;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
-import picocli.CommandLine.Spec;
 
 /**
  * A command that trains into a folder, begins or resumes, alone or on ranks. What it trains, its
@@ -46,8 +44,7 @@ abstract class RunCommand implements Subcommand {
   /** How the refusal of options beside {@code --config} begins. */
   static final String CONFIG_HOLDS = "--config holds every setting; leave out ";
 
-  @Spec private CommandSpec spec;
-  @Mixin private SharedOptions shared;
+  @Mixin SharedOptions shared;
   @Mixin private RankOptions rankOptions;
   @Mixin private CorpusOptions texts;
 
@@ -90,8 +87,7 @@ abstract class RunCommand implements Subcommand {
     }
     shared.require(out != null, "Missing required option: '--out=DIR'");
     texts.requireOne(shared);
-    PrintWriter err =
-        rankOptions.leads() ? spec.commandLine().getErr() : new PrintWriter(Writer.nullWriter());
+    PrintWriter err = rankOptions.leads() ? shared.err() : new PrintWriter(Writer.nullWriter());
     Topology topology = shared.checked(rankOptions::topology);
     rankOptions.requireAvailable();
     Optional<Outcome> outcome = resume ? goOn(topology, err) : begin(topology, err);
@@ -99,9 +95,7 @@ abstract class RunCommand implements Subcommand {
       throw new InterruptedException();
     }
     if (rankOptions.leads()) {
-      spec.commandLine()
-          .getOut()
-          .println(shared.json() ? outcome.get().toJson() : outcome.get().toString());
+      shared.out().println(shared.json() ? outcome.get().toJson() : outcome.get().toString());
     }
     return 0;
   }
@@ -221,7 +215,7 @@ abstract class RunCommand implements Subcommand {
 
   private TrainingOnRanks onRanks(PrintWriter err) {
     return new TrainingOnRanks(
-        new RankRun(rankOptions, shared), origin(), teacherCache(), Caller.of(spec, err));
+        new RankRun(rankOptions, shared), origin(), teacherCache(), Caller.of(shared, err));
   }
 
   private void requireFits(RunConfig config, Topology topology, ModelFolder teacher) {
@@ -240,10 +234,10 @@ abstract class RunCommand implements Subcommand {
   private int explain() throws IOException {
     RunConfig config = resume && out != null ? RunFolder.config(out) : start().config();
     Topology topology = shared.checked(rankOptions::topology);
-    spec.commandLine()
-        .getOut()
+    shared
+        .out()
         .print(new TopologyDrawing(topology, rankOptions.nodes(), config.model().experts()));
-    spec.commandLine().getOut().flush();
+    shared.out().flush();
     return 0;
   }
 
@@ -265,18 +259,12 @@ abstract class RunCommand implements Subcommand {
    */
   void requireNone(List<String> options, String sentence) {
     List<String> given =
-        options.stream().filter(spec.commandLine().getParseResult()::hasMatchedOption).toList();
+        options.stream()
+            .filter(shared.command().commandLine().getParseResult()::hasMatchedOption)
+            .toList();
     if (!given.isEmpty()) {
       throw shared.usage(sentence + String.join(", ", given));
     }
-  }
-
-  CommandSpec spec() {
-    return spec;
-  }
-
-  SharedOptions shared() {
-    return shared;
   }
 
   CorpusOptions texts() {

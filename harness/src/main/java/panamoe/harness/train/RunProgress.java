@@ -7,7 +7,6 @@ import java.util.Optional;
 import java.util.OptionalDouble;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointStore;
-import panamoe.harness.report.Report;
 import panamoe.io.Require;
 import panamoe.train.RunCheckpoints;
 import panamoe.train.RunConfig;
@@ -46,13 +45,10 @@ final class RunProgress {
     if (!saved.checkpoints().isEmpty()) {
       return;
     }
-    if (folder.isFurther()) {
-      throw new IllegalArgumentException(
-          "the run in "
-              + folder.path()
-              + " has lost the weights that it began with, or was ended before it had written them:"
-              + " remove the folder, and begin again with panamoe train --from");
-    }
+    Require.that(
+        !folder.isFurther(),
+        "the run in %s has lost the weights that it began with, or was ended before it had written them: remove the folder, and begin again with panamoe train --from",
+        folder.path());
     long done = metrics.lastStep();
     int every = config.training().checkpointEvery();
     boolean everSaved =
