@@ -3,7 +3,6 @@ package panamoe.plan;
 import java.util.List;
 import panamoe.config.ModelConfig;
 import panamoe.io.Parts;
-import panamoe.io.Words;
 import panamoe.tensor.DType;
 
 /** What plans are made for. */
@@ -44,9 +43,5 @@ public sealed interface Objective permits Serving, Training {
    * @param seconds of that unit
    * @param of what a plan's time is for, behind it
    */
-  record Phrases(String impossible, String batch, String unit, double seconds, String of) {
-    String length(double ofPlan) {
-      return Words.of("%.4g %s", ofPlan / seconds, unit);
-    }
-  }
+  record Phrases(String impossible, String batch, String unit, double seconds, String of) {}
 }

@@ -30,14 +30,12 @@ enum Quantity {
    */
   void require(String name, Constant constant) {
     Require.that(constant != null, "%s is missing", name);
-    if (!has(constant.unit())) {
-      throw new IllegalArgumentException(
-          name
-              + " is in '"
-              + constant.unit()
-              + "', expected "
-              + (isShare() ? "a share such as 'of the peak'" : "'" + unit + "'"));
-    }
+    Require.that(
+        has(constant.unit()),
+        "%s is in '%s', expected %s",
+        name,
+        constant.unit(),
+        isShare() ? "a share such as 'of the peak'" : "'" + unit + "'");
     if (constant.value() < least || constant.value() > most) {
       throw Require.refusal(
           "%s is %.4g %s, expected %s %.4g",

@@ -11,6 +11,7 @@ import panamoe.io.Count;
 import panamoe.io.Parts;
 import panamoe.io.Require;
 import panamoe.io.Words;
+import panamoe.plan.Objective.Phrases;
 
 /**
  * All ways to serve or to train a model that a cluster allows.
@@ -175,20 +176,16 @@ public record Search(String name, Cluster cluster, Objective objective) {
       return Words.of(
               "no plan on %s takes at most %s%s: the fastest takes %s on %s, %s; ",
               cluster,
-              objective.phrases().length(seconds),
+              length(seconds),
               objective.phrases().of(),
-              objective.phrases().length(fastest.seconds()),
+              length(fastest.seconds()),
               Count.of(fastest.cards(), "card"),
               objective.spent(fastest.time()))
           + cluster.larger().stream()
               .flatMap(part -> fastest(objective.plans(memories, part)).stream())
               .filter(plan -> plan.seconds() <= seconds)
               .findFirst()
-              .map(
-                  plan ->
-                      cluster.with(plan.cards())
-                          + " takes "
-                          + objective.phrases().length(plan.seconds()))
+              .map(plan -> cluster.with(plan.cards()) + " takes " + length(plan.seconds()))
               .orElse(
                   Words.of(
                       "more of these cards do not help, a %s --batch may",
@@ -198,6 +195,11 @@ public record Search(String name, Cluster cluster, Objective objective) {
 
   private static Optional<Plan> fastest(List<Plan> plans) {
     return plans.stream().min(Comparator.comparingDouble(Plan::seconds));
+  }
+
+  private String length(double seconds) {
+    Phrases phrases = objective.phrases();
+    return Words.of("%.4g %s", seconds / phrases.seconds(), phrases.unit());
   }
 
   private static String gigabytes(double bytes) {

@@ -6,6 +6,7 @@ import java.util.List;
 import panamoe.comm.exchange.Strategy;
 import panamoe.config.ModelConfig;
 import panamoe.io.Parts;
+import panamoe.io.Require;
 import panamoe.io.Words;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Work;
@@ -21,13 +22,12 @@ import panamoe.tensor.DType;
 public record Serving(ModelConfig config, StepModel times, DType dtype, long batch, int context)
     implements Objective {
   public Serving {
-    if (times.optimizations().overlap() > 1) {
-      throw new IllegalArgumentException(
-          "the overlap is "
-              + times.optimizations().overlap()
-              + " parts; serving is planned with 0 or 1, because for each part of a step's few rows"
-              + " a rank reads its experts again");
-    }
+    int overlap = times.optimizations().overlap();
+    Require.that(
+        overlap <= 1,
+        "the overlap is %s parts; serving is planned with 0 or 1, because for each part of a step's few rows"
+            + " a rank reads its experts again",
+        overlap);
     Search.requireSizes(batch, context, config);
     config.requireGeneration();
     new Degrees(config);

@@ -111,12 +111,10 @@ public record Twin(Node node, Topology topology, Strategy strategy) {
    * @param experts of the layer
    */
   public void requireExchange(int experts) {
-    if (topology.expertDegree(experts) == 1 && !topology.sharesRows()) {
-      throw new IllegalArgumentException(
-          "every card, or every tensor group, has all "
-              + experts
-              + " experts: no rows are exchanged; take more cards or a larger expert degree");
-    }
+    Require.that(
+        topology.expertDegree(experts) != 1 || topology.sharesRows(),
+        "every card, or every tensor group, has all %s experts: no rows are exchanged; take more cards or a larger expert degree",
+        experts);
   }
 
   /**

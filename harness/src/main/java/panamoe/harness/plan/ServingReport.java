@@ -80,9 +80,9 @@ record ServingReport(
 
   @Override
   public String remark() {
-    return "ms/prompt are the time until "
-        + Count.of(tokens, "token")
-        + " of a prompt of each data rank are read, and the first token is known.";
+    return Words.of(
+        "ms/prompt are the time until %s of a prompt of each data rank are read, and the first token is known.",
+        Count.of(tokens, "token"));
   }
 
   @Override

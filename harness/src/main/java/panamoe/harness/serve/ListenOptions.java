@@ -107,11 +107,9 @@ final class ListenOptions {
     }
     if (keyFile != null && readableByOthers(keyFile)) {
       log.accept(
-          "warning: every user of this machine can read the keys in "
-              + keyFile
-              + "; chmod o-rwx "
-              + ShellWord.quoted(keyFile.toString())
-              + " keeps them out");
+          Words.of(
+              "warning: every user of this machine can read the keys in %s; chmod o-rwx %s keeps them out",
+              keyFile, ShellWord.quoted(keyFile.toString())));
     }
   }
 

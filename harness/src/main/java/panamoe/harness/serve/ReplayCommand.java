@@ -21,6 +21,7 @@ import panamoe.harness.ranks.EngineRun;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
 import panamoe.io.Count;
+import panamoe.io.Words;
 import panamoe.open.ModelFolder;
 import panamoe.parallel.Ranks;
 import picocli.CommandLine.Command;
@@ -125,17 +126,16 @@ public final class ReplayCommand implements Subcommand {
 
   private void warn(Path file, LoggedText.Origin then, String now, Backend backend) {
     if (!then.fingerprint().equals(now)) {
-      PrintWriter err = shared.err();
-      err.println(
-          file
-              + ": the fingerprint was "
-              + then.fingerprint()
-              + " and is "
-              + now
-              + (then.device().equals(backend.name())
-                  ? ": the weights, the tokenizer, --dtype, the slices or the version are others"
-                  : ": it was written on " + then.device() + ", this is " + backend.name()));
-      err.flush();
+      String why =
+          then.device().equals(backend.name())
+              ? "the weights, the tokenizer, --dtype, the slices or the version are others"
+              : "it was written on " + then.device() + ", this is " + backend.name();
+      shared
+          .err()
+          .println(
+              Words.of(
+                  "%s: the fingerprint was %s and is %s: %s", file, then.fingerprint(), now, why));
+      shared.err().flush();
     }
   }
 
@@ -178,10 +178,8 @@ public final class ReplayCommand implements Subcommand {
       json.put("file", file.toString()).put("identical", difference == null).put("tokens", tokens);
       out.println(json.put("difference", difference));
     } else {
-      out.println(
-          file
-              + ": "
-              + (difference == null ? "identical: " + Count.of(tokens, "token") : difference));
+      String found = difference == null ? "identical: " + Count.of(tokens, "token") : difference;
+      out.println(file + ": " + found);
     }
     out.flush();
   }

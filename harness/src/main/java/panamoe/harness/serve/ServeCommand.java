@@ -231,9 +231,9 @@ public final class ServeCommand implements Subcommand {
       return new RequestLog(logFolder, origin, RequestLog.QUEUE, metrics, shared.err()::println);
     } catch (IOException e) {
       throw new IOException(
-          "--log-requests "
-              + logFolder
-              + " is no folder that can be written to, and none can be made there; name another",
+          Words.of(
+              "--log-requests %s is no folder that can be written to, and none can be made there; name another",
+              logFolder),
           e);
     }
   }
