@@ -23,6 +23,11 @@ public record Constant(double value, String unit, Kind kind, String source) {
     /** By least squares, so that predictions meet published times. */
     FITTED;
 
+    /** A constant that is known so. */
+    public Constant of(double value, String unit, String source) {
+      return new Constant(value, unit, this, source);
+    }
+
     @JsonValue
     @Override
     public String toString() {

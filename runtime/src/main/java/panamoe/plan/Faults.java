@@ -3,6 +3,7 @@ package panamoe.plan;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import panamoe.io.Require;
+import panamoe.plan.Constant.Kind;
 
 /**
  * What failing cards cost a training run, which goes on after its last checkpoint (J. T. Daly, A
@@ -20,26 +21,20 @@ public record Faults(double meanHours) {
 
   /** Of a node. */
   private static final Constant DISK =
-      new Constant(
+      Kind.ASSUMED.of(
           2e9,
           "bytes/s",
-          Constant.Kind.ASSUMED,
           "what each node writes to, or reads from, the file system that all nodes share");
 
   private static final Constant FILE_SYSTEM =
-      new Constant(
+      Kind.PUBLISHED.of(
           2e12,
           "bytes/s",
-          Constant.Kind.PUBLISHED,
           "most from all nodes together: of the file system that Llama 3 was trained with"
               + " (arXiv 2407.21783, section 3.3.1)");
 
   private static final Constant RESTART =
-      new Constant(
-          300,
-          "s",
-          Constant.Kind.ASSUMED,
-          "until the run has another card and its processes have started");
+      Kind.ASSUMED.of(300, "s", "until the run has another card and its processes have started");
 
   /** A checkpoint has masters and two moments, FLOAT32. */
   private static final int BYTES_OF_PARAMETER = 12;

@@ -17,6 +17,7 @@ import panamoe.io.Words;
 import panamoe.parallel.Ranks;
 import panamoe.plan.Cluster;
 import panamoe.plan.Constant;
+import panamoe.plan.Constant.Kind;
 import panamoe.plan.Machine;
 import panamoe.plan.Node;
 import panamoe.tensor.DType;
@@ -133,10 +134,9 @@ final class Calibration implements AutoCloseable {
     return new Node(
         here(backend.name()).name() + "-" + backend.name(),
         onNode,
-        new Constant(
+        Kind.MEASURED.of(
             Math.max(1, backend.memoryAvailable() / onNode),
             "bytes",
-            Constant.Kind.MEASURED,
             "was free on the device, a part for each of " + Count.of(onNode, "rank")),
         bandwidth,
         new Node.Flops(float32, bfloat16),
@@ -148,10 +148,9 @@ final class Calibration implements AutoCloseable {
   /** A rank's part of what all ranks that have a processor reach together. */
   private Constant rate(double billions, String unit, String what) {
     int size = ranks.world().size();
-    return new Constant(
+    return Kind.MEASURED.of(
         1e9 * ranks.world().allReduce(billions) / size,
         unit,
-        Constant.Kind.MEASURED,
         Words.of(
             "%s, a part of what %s reach at a time (bench's ceilings)",
             what, Count.of(size, "rank")));

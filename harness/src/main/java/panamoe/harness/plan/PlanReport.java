@@ -13,6 +13,7 @@ import java.util.function.ToLongFunction;
 import java.util.stream.Collectors;
 import panamoe.harness.report.Table;
 import panamoe.harness.report.Table.Column;
+import panamoe.io.ConfigJson;
 import panamoe.io.Count;
 import panamoe.io.Words;
 import panamoe.plan.Constant;
@@ -112,13 +113,7 @@ interface PlanReport {
   /** Constants by name, each with where it comes from. */
   static ObjectNode json(Map<String, Constant> constants) {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
-    constants.forEach(
-        (name, constant) ->
-            json.putObject(name)
-                .put("value", constant.value())
-                .put("unit", constant.unit())
-                .put("kind", constant.kind().toString())
-                .put("source", constant.source()));
+    constants.forEach((name, constant) -> json.set(name, ConfigJson.tree(constant)));
     return json;
   }
 

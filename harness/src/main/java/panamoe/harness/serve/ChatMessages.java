@@ -9,16 +9,9 @@ import panamoe.conversation.Message;
 import panamoe.conversation.reply.FunctionCall;
 
 /** Reads the messages of a request, which are OpenAI's. */
-final class ChatMessages {
+record ChatMessages(boolean template, Set<String> calledIds) {
   private static final Set<String> ROLES =
       Set.of("system", "developer", "user", "assistant", "tool");
-
-  private final boolean template;
-  private final Set<String> calledIds = new HashSet<>();
-
-  private ChatMessages(boolean template) {
-    this.template = template;
-  }
 
   /**
    * Reads them.
@@ -34,7 +27,7 @@ final class ChatMessages {
     if (!messages.isArray() || messages.isEmpty()) {
       throw fields.wrong("messages", "is not an array of one message or more");
     }
-    ChatMessages reader = new ChatMessages(template);
+    ChatMessages reader = new ChatMessages(template, new HashSet<>());
     List<Message> read = new ArrayList<>();
     for (int i = 0; i < messages.size(); i++) {
       Fields message = fields.inner("messages[" + i + "]", messages.get(i));

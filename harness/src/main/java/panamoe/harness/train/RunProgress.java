@@ -14,13 +14,9 @@ import panamoe.train.RunFolder;
 import panamoe.train.TrainConfig;
 
 /** How far a run has come, by the checkpoints, metrics and report in its folder. */
-final class RunProgress {
-  private final RunFolder folder;
-  private final MetricsFile metrics;
-
+record RunProgress(RunFolder folder, MetricsFile metrics) {
   RunProgress(RunFolder folder) {
-    this.folder = folder;
-    this.metrics = new MetricsFile(folder.files());
+    this(folder, new MetricsFile(folder.files()));
   }
 
   /** The step of the latest checkpoint. */
