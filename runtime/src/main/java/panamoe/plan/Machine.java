@@ -13,10 +13,9 @@ import panamoe.io.Require;
  */
 public record Machine(String name, String processor, int processors, @Omittable String device) {
   public Machine {
-    if (device == null) {
-      throw new IllegalArgumentException(
-          "a machine needs a device; a calibration of an earlier version has none: calibrate again");
-    }
+    Require.that(
+        device != null,
+        "a machine needs a device; a calibration of an earlier version has none: calibrate again");
     if (name == null
         || name.isBlank()
         || processor == null

@@ -69,24 +69,9 @@ public final class NamedModels {
   public static TrainConfig training(ModelConfig config, int steps, int batch, int sequence) {
     boolean narrow = config.hidden() <= 1024;
     double tokens = (double) steps * batch * sequence;
-    return new TrainConfig(
-        steps,
-        batch,
-        sequence,
-        1,
-        narrow ? 2e-4 : 1.2e-4,
-        narrow ? 2e-6 : 1e-6,
-        (long) Math.min(375e6, tokens / 20),
-        0.1,
-        0.9,
-        0.95,
-        1e-8,
-        1,
-        DType.BFLOAT16,
-        false,
-        0,
-        0,
-        8,
-        2);
+    long warmup = (long) Math.min(375e6, tokens / 20);
+    return TrainConfig.of(
+            steps, batch, sequence, narrow ? 2e-4 : 1.2e-4, narrow ? 2e-6 : 1e-6, warmup, 0)
+        .withDType(DType.BFLOAT16);
   }
 }

@@ -20,6 +20,7 @@ import panamoe.harness.ranks.EngineRun;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
 import panamoe.harness.serve.TemplateOption;
+import panamoe.io.Require;
 import panamoe.open.ModelFolder;
 import panamoe.parallel.Ranks;
 import picocli.CommandLine.Command;
@@ -69,25 +70,20 @@ public final class ChatCommand implements Subcommand {
     shared.checked(() -> text.sampling(shared.seed()));
     shared.checked(() -> text.engine(1));
     ModelFolder folder = ModelFolder.open(model);
-    if (folder.config().encoder() != null) {
-      throw new IllegalArgumentException(
-          model
-              + " has an encoder: it answers one text, not a conversation; use generate or serve");
-    }
+    Require.that(
+        folder.config().encoder() == null,
+        "%s has an encoder: it answers one text, not a conversation; use generate or serve",
+        model);
     folder.tokenizer(); // refuses a model without one
     text.complete(folder);
     shared.checked(() -> text.requireExperts(folder));
     ChatFormat chat = template.format(folder);
     shared.checked(rankOptions::topology);
     rankOptions.requireAvailable();
-    try {
-      boolean answered =
-          new RankRun(rankOptions, shared)
-              .run((ranks, backend, stop) -> talk(ranks, backend, folder, chat, stop));
-      return answered ? 0 : 1;
-    } catch (CancellationException _) {
-      throw new InterruptedException();
-    }
+    boolean answered =
+        new RankRun(rankOptions, shared)
+            .run((ranks, backend, stop) -> talk(ranks, backend, folder, chat, stop));
+    return answered ? 0 : 1;
   }
 
   /** Returns whether every line of a pipe was answered; a person sees what was not. */

@@ -111,12 +111,8 @@ public final class GenerateCommand implements Subcommand {
         "--moe-stats is for models with MoE layers, this one has none");
     shared.checked(rankOptions::topology);
     rankOptions.requireAvailable();
-    try {
-      new RankRun(rankOptions, shared)
-          .run((ranks, backend, stop) -> write(ranks, backend, folder, request, stop));
-    } catch (CancellationException _) {
-      throw new InterruptedException();
-    }
+    new RankRun(rankOptions, shared)
+        .run((ranks, backend, stop) -> write(ranks, backend, folder, request, stop));
     return 0;
   }
 
@@ -217,7 +213,7 @@ public final class GenerateCommand implements Subcommand {
     json.put("prefill_seconds", result.times().prefillSeconds());
     json.put("decode_seconds", result.times().decodeSeconds());
     if (moeStats) {
-      RouteTable.write(result.routes(), json.putObject("moe").putArray("layers"));
+      json.putObject("moe").putArray("layers").addAll(RouteTable.json(result.routes()));
     }
     return json;
   }

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import panamoe.harness.report.Table;
 import panamoe.harness.report.Table.Column;
+import panamoe.io.ConfigJson;
 import panamoe.io.Words;
 import panamoe.plan.Constant;
 import panamoe.plan.Paper;
@@ -42,13 +43,7 @@ final class PaperReport {
     PaperPoint.FITTED.forEach(point -> json.withArray("fitted").add(point.name()));
     paper.predictions().forEach(each -> json.withArray("points").add(json(each)));
     json.set("student", json(paper.student()));
-    for (Paper.Fewest fewest : paper.fewestCards()) {
-      json.withArray("fewest_cards")
-          .addObject()
-          .put("model", fewest.model())
-          .put("published", fewest.published())
-          .put("predicted", fewest.predicted());
-    }
+    paper.fewestCards().forEach(each -> json.withArray("fewest_cards").add(ConfigJson.tree(each)));
     training(paper).predictions().forEach(each -> json.withArray("training").add(json(each)));
     ClaimsReport.addTo(json, paper.claims());
     return json;

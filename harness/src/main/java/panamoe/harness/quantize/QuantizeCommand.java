@@ -186,9 +186,7 @@ public final class QuantizeCommand implements Subcommand {
       TokenWindows training,
       TokenWindows held) {
     try (Backend backend = shared.open()) {
-      if (!backend.onHost()) {
-        throw shared.usage("models are quantized on a CPU; add --device cpu");
-      }
+      shared.require(backend.onHost(), "models are quantized on a CPU; add --device cpu");
       InferenceSettings whole = InferenceSettings.of(WeightTypes.of(dtype.dtype()));
       try (LanguageModel source =
           shown("loading", at -> folder.load(backend, whole, Ranks.alone(), null, at))) {

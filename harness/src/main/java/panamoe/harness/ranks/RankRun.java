@@ -3,6 +3,7 @@ package panamoe.harness.ranks;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CancellationException;
 import java.util.function.BooleanSupplier;
 import java.util.stream.LongStream;
 import panamoe.backend.Backend;
@@ -40,6 +41,7 @@ public record RankRun(RankOptions options, SharedOptions shared, Topology topolo
    * Runs {@code body} on every rank of this process.
    *
    * @return the result of rank 0, or of this process's rank
+   * @throws InterruptedException if work ended because this rank was asked to stop
    * @throws Exception of the first rank that failed
    */
   public <T> T run(Body<T> body) throws Exception {
@@ -52,6 +54,8 @@ public record RankRun(RankOptions options, SharedOptions shared, Topology topolo
         Trace.write(options.trace(), List.of(recorded.stop()));
       }
       return result;
+    } catch (CancellationException _) {
+      throw new InterruptedException();
     }
   }
 

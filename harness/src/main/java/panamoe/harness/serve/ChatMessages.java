@@ -20,13 +20,9 @@ record ChatMessages(boolean template, Set<String> calledIds) {
    * @throws ApiError if they are no conversation, or hold more than text and calls
    */
   static List<Message> of(Fields fields, boolean template) {
-    JsonNode messages = fields.take("messages");
-    if (messages == null) {
-      throw fields.missing("messages");
-    }
-    if (!messages.isArray() || messages.isEmpty()) {
-      throw fields.wrong("messages", "is not an array of one message or more");
-    }
+    JsonNode messages = fields.required("messages");
+    boolean several = messages.isArray() && !messages.isEmpty();
+    fields.require(several, "messages", "is not an array of one message or more");
     ChatMessages reader = new ChatMessages(template, new HashSet<>());
     List<Message> read = new ArrayList<>();
     for (int i = 0; i < messages.size(); i++) {

@@ -21,14 +21,14 @@ import picocli.CommandLine.Option;
 @OptionGroup("Engine")
 final class EngineOptions {
   @Mixin private Precision precision;
-  @Mixin private ExpertOptions experts;
+  @Mixin ExpertOptions experts;
 
   @Option(
       names = "--sequences",
       paramLabel = "N",
       defaultValue = "16",
       description = "Most texts that are written at a time. Default: ${DEFAULT-VALUE}.")
-  private int sequences;
+  int sequences; // of each data rank
 
   @Option(
       names = "--cache-mib",
@@ -75,15 +75,6 @@ final class EngineOptions {
   /** How a model is held. */
   InferenceSettings held(ModelFolder folder) {
     return experts.settings(precision.weights().types(folder));
-  }
-
-  ExpertOptions experts() {
-    return experts;
-  }
-
-  /** Most texts that each data rank writes at a time. */
-  int sequences() {
-    return sequences;
   }
 
   /**

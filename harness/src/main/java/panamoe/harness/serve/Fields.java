@@ -35,6 +35,15 @@ final class Fields {
     return value == null || value.isNull() ? null : value;
   }
 
+  /** The value of a field that must have one. */
+  JsonNode required(String name) {
+    JsonNode value = take(name);
+    if (value == null) {
+      throw missing(name);
+    }
+    return value;
+  }
+
   /** All fields, also those that have been taken. */
   List<String> names() {
     return object.properties().stream().map(Map.Entry::getKey).toList();

@@ -85,14 +85,10 @@ public final class ReplayCommand implements Subcommand {
     }
     shared.checked(rankOptions::topology);
     rankOptions.requireAvailable();
-    try {
-      boolean same =
-          new RankRun(rankOptions, shared)
-              .run((ranks, backend, stop) -> replay(ranks, backend, folders, bySource, stop));
-      return same ? 0 : 1;
-    } catch (CancellationException _) {
-      throw new InterruptedException();
-    }
+    boolean same =
+        new RankRun(rankOptions, shared)
+            .run((ranks, backend, stop) -> replay(ranks, backend, folders, bySource, stop));
+    return same ? 0 : 1;
   }
 
   /** Replays the texts of each source in turn. */

@@ -79,36 +79,31 @@ public final class ServeCommand implements Subcommand {
   @Override
   public Integer call() throws Exception {
     Topology topology = shared.checked(rankOptions::topology);
-    int texts = Math.multiplyExact(engineOptions.sequences(), topology.dataDegree());
+    int texts = Math.multiplyExact(engineOptions.sequences, topology.dataDegree());
     Limits limits = shared.checked(() -> limitOptions.limits(texts));
     shared.checked(() -> engineOptions.config(1));
     ApiKeys keys = listenOptions.keys();
     ModelFolder folder = ModelFolder.open(model);
     ChatFormat chat = template.format(folder);
-    shared.checked(() -> engineOptions.experts().requireFit(folder));
+    shared.checked(() -> engineOptions.experts.requireFit(folder));
     readReplicas(folder, topology);
     rankOptions.requireAvailable();
     shared.require(
         rankOptions.timeout().compareTo(LEAST_TIMEOUT) >= 0,
-        Words.of(
-            "--timeout is %s s, expected %s or more: ranks that serve wait for texts",
-            rankOptions.timeout().toSeconds(), LEAST_TIMEOUT.toSeconds()));
-    try {
-      new RankRun(rankOptions, shared)
-          .run(
-              (ranks, backend, stop) -> {
-                replicas.apply(ranks);
-                if (ranks.first()) {
-                  serve(ranks, backend, folder, chat, limits, keys, stop);
-                } else {
-                  follow(ranks, backend, folder);
-                }
-                return null;
-              });
-    } catch (CancellationException _) {
-      throw new InterruptedException();
-    }
-    return 0;
+        "--timeout is %s s, expected %s or more: ranks that serve wait for texts",
+        rankOptions.timeout().toSeconds(),
+        LEAST_TIMEOUT.toSeconds());
+    return new RankRun(rankOptions, shared)
+        .run(
+            (ranks, backend, stop) -> {
+              replicas.apply(ranks);
+              if (ranks.first()) {
+                serve(ranks, backend, folder, chat, limits, keys, stop);
+              } else {
+                follow(ranks, backend, folder);
+              }
+              return 0;
+            });
   }
 
   private void readReplicas(ModelFolder folder, Topology topology) throws IOException {
@@ -152,7 +147,7 @@ public final class ServeCommand implements Subcommand {
               }
               server.loaded(1);
               say(served, server.port(), cache, limits.sequences());
-              answer(engine, server, metrics, engineOptions.experts().heat(folder));
+              answer(engine, server, metrics, engineOptions.experts.heat(folder));
             });
       }
     }

@@ -87,10 +87,6 @@ final class ToolFields {
     if (!fields.text("type", "").equals("function")) {
       throw ApiError.unsupported(fields.path("type") + " is not function", fields.path("type"));
     }
-    Fields function = fields.inner("function");
-    if (function == null) {
-      throw fields.missing("function");
-    }
-    return function;
+    return fields.inner("function", fields.required("function"));
   }
 }

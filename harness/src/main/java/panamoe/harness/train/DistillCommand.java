@@ -187,11 +187,11 @@ public final class DistillCommand extends RunCommand {
     if (dtype() != null) {
       training = training.withDType(dtype());
     }
-    if (recompute()) {
+    if (recompute) {
       training = training.withRecompute(true);
     }
     TrainConfig chosen = training;
-    return steps() == null ? chosen : shared.checked(() -> chosen.withSteps(steps()));
+    return steps == null ? chosen : shared.checked(() -> chosen.withSteps(steps));
   }
 
   private RunConfig config(Path file) {

@@ -46,7 +46,7 @@ abstract class RunCommand implements Subcommand {
 
   @Mixin SharedOptions shared;
   @Mixin private RankOptions rankOptions;
-  @Mixin private CorpusOptions texts;
+  @Mixin CorpusOptions texts;
 
   @Option(
       names = {"-o", "--out"},
@@ -64,7 +64,7 @@ abstract class RunCommand implements Subcommand {
       paramLabel = "N",
       description =
           "Optimizer steps in all. Default: the preset's or the teacher's; with --resume, as many as before.")
-  private Integer steps;
+  Integer steps; // null for the default
 
   @Option(
       names = "--dtype",
@@ -75,7 +75,7 @@ abstract class RunCommand implements Subcommand {
   @Option(
       names = "--recompute",
       description = "Keep less memory: compute each layer again in the backward.")
-  private boolean recompute;
+  boolean recompute;
 
   @Option(names = "--explain-topology", description = "Draw who holds what, and end.")
   private boolean explain;
@@ -267,21 +267,8 @@ abstract class RunCommand implements Subcommand {
     }
   }
 
-  CorpusOptions texts() {
-    return texts;
-  }
-
-  /** The requested number of steps; null for the default. */
-  Integer steps() {
-    return steps;
-  }
-
   /** The requested dtype of computing; null for the default. */
   DType dtype() {
     return dtype == null ? null : dtype.dtype();
-  }
-
-  boolean recompute() {
-    return recompute;
   }
 }

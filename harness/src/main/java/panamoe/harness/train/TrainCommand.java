@@ -123,7 +123,7 @@ public final class TrainCommand extends RunCommand {
       throw shared.usage("--vocabulary trains a tokenizer and does not go with --tokenizer");
     }
     shared.require(
-        texts().data() == null || tokenizer == null && vocabulary == null,
+        texts.data() == null || tokenizer == null && vocabulary == null,
         "--data has a tokenizer of its own and does not go with --tokenizer and --vocabulary");
     if (!trainsTokenizer()) {
       return new Start(config(givenTokenizer().tokenizer().vocabularySize()), null);
@@ -139,15 +139,15 @@ public final class TrainCommand extends RunCommand {
 
   /** The settings with which a released model is trained further. */
   private RunConfig furtherConfig() throws IOException {
-    if (texts().data() != null) {
-      origin.requireTokensOf(texts().data());
+    if (texts.data() != null) {
+      origin.requireTokensOf(texts.data());
     }
     if (configFile != null) {
       RunConfig read = config(origin.config().vocabulary());
       origin.requireShape(read.model(), configFile);
       return read;
     }
-    Presets.Chosen chosen = shared.checked(() -> settings.with(steps()));
+    Presets.Chosen chosen = shared.checked(() -> settings.with(steps));
     DType compute = dtype() == null ? DType.FLOAT32 : dtype();
     return shared.checked(
         () ->
@@ -155,7 +155,7 @@ public final class TrainCommand extends RunCommand {
                 origin.config(),
                 Presets.further(chosen, origin.config().context())
                     .withDType(compute)
-                    .withRecompute(recompute()),
+                    .withRecompute(recompute),
                 shared.seed()));
   }
 
@@ -167,7 +167,7 @@ public final class TrainCommand extends RunCommand {
   }
 
   private boolean trainsTokenizer() {
-    return texts().data() == null && tokenizer == null && vocabulary() != ByteTokenizer.SIZE;
+    return texts.data() == null && tokenizer == null && vocabulary() != ByteTokenizer.SIZE;
   }
 
   @Override
@@ -189,9 +189,9 @@ public final class TrainCommand extends RunCommand {
 
   private RunTokenizer givenTokenizer() throws IOException {
     return RunTokenizer.read(
-        texts().data() == null
+        texts.data() == null
             ? tokenizer
-            : PreparedText.open(texts().data()).tokenizerFile().orElse(null));
+            : PreparedText.open(texts.data()).tokenizerFile().orElse(null));
   }
 
   @Override
@@ -242,7 +242,7 @@ public final class TrainCommand extends RunCommand {
         () -> {
           settings.requireExperts(wanted);
           return Presets.run(
-              size, wanted, settings.with(steps()), compute, recompute(), tokens, shared.seed());
+              size, wanted, settings.with(steps), compute, recompute, tokens, shared.seed());
         });
   }
 }
