@@ -42,6 +42,15 @@ public sealed interface Objective permits Serving, Training {
    * @param unit of a plan's time
    * @param seconds of that unit
    * @param of what a plan's time is for, behind it
+   * @param timed what a plan's terms are of
+   * @param inCommon what all plans that are found have in common, in a sentence
    */
-  record Phrases(String impossible, String batch, String unit, double seconds, String of) {}
+  record Phrases(
+      String impossible,
+      String batch,
+      String unit,
+      double seconds,
+      String of,
+      String timed,
+      String inCommon) {}
 }

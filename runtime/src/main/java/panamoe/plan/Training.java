@@ -133,7 +133,8 @@ public record Training(RunConfig run, StepModel times, Checkpoints checkpoints)
 
   @Override
   public Phrases phrases() {
-    return new Phrases("cannot be trained", "larger", "days", Plan.DAY, "");
+    String best = "Each plan is the fastest on its cards, and no plan of fewer cards is as fast.";
+    return new Phrases("cannot be trained", "larger", "days", Plan.DAY, "", "step", best);
   }
 
   @Override

@@ -3,8 +3,8 @@ package panamoe.harness.data;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
-import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -68,7 +68,7 @@ public final class TasksCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    shared.require(count >= 1, "--count is " + count + ", expected 1 or more");
+    shared.require(count >= 1, "--count is %s, expected 1 or more", count);
     PlainFolder folder = EmptyFolder.at(out);
     shared.checked(() -> Text.requireKnown(languages));
     shared.err().println("reading the default corpus");
@@ -119,10 +119,8 @@ public final class TasksCommand implements Callable<Integer> {
   }
 
   private void print(Path file, int tasks) {
-    PrintWriter print = shared.out();
-    print.println(
-        shared.json()
-            ? JsonNodeFactory.instance.objectNode().put("file", file.toString()).put("tasks", tasks)
-            : file + ": " + Count.of(tasks, "task"));
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    json.put("file", file.toString()).put("tasks", tasks);
+    shared.out().println(shared.json() ? json : file + ": " + Count.of(tasks, "task"));
   }
 }

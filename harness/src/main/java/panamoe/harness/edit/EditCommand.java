@@ -211,7 +211,7 @@ public final class EditCommand implements Subcommand {
   }
 
   private Reshaping.Report reshaped() throws IOException {
-    Reshaping reshaping = new Reshaping(out, files == null ? 1 : files, shared, shared.err());
+    Reshaping reshaping = new Reshaping(out, files == null ? 1 : files, shared);
     Optional<Path> megatron = DeepSpeedFolder.of(model);
     if (megatron.isPresent()) {
       return reshaping.megatron(megatron.get(), tokenizer);

@@ -3,7 +3,6 @@ package panamoe.harness.export;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
-import java.io.PrintWriter;
 import java.io.UncheckedIOException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
@@ -121,13 +120,10 @@ public final class ExportCommand implements Subcommand {
     }
     OutputPlace.requireFolder(out, "--out");
     long bytes = ModelFolder.read(model, this::export);
-    PrintWriter words = shared.out();
-    if (shared.json()) {
-      ObjectNode json = JsonNodeFactory.instance.objectNode();
-      words.println(json.put("path", out.toString()).put("bytes", bytes));
-    } else {
-      words.println(Words.of("%,d bytes of weights in %s", bytes, out));
-    }
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    json.put("path", out.toString()).put("bytes", bytes);
+    String words = Words.of("%,d bytes of weights in %s", bytes, out);
+    shared.out().println(shared.json() ? json : words);
     return 0;
   }
 

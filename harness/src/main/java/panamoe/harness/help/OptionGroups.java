@@ -17,7 +17,7 @@ final class OptionGroups {
   private OptionGroups() {}
 
   /**
-   * The visible options that are in no {@code ArgGroup}, which has a heading itself.
+   * The visible options.
    *
    * @return by heading, empty for the command's own
    */
@@ -30,7 +30,7 @@ final class OptionGroups {
         .filter(heading -> !heading.equals(EVERY_COMMAND))
         .forEach(heading -> options.putIfAbsent(heading, new ArrayList<>()));
     for (OptionSpec option : command.options()) {
-      if (!option.hidden() && option.group() == null) {
+      if (!option.hidden()) {
         String heading = groups.headings.getOrDefault(option.longestName(), OWN);
         options.computeIfAbsent(heading, _ -> new ArrayList<>()).add(option);
       }

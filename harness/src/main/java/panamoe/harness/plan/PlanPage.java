@@ -14,6 +14,7 @@ import panamoe.harness.report.Table.Column;
 import panamoe.io.Count;
 import panamoe.io.Words;
 import panamoe.parallel.Topology;
+import panamoe.plan.Objective.Phrases;
 import panamoe.plan.Plan;
 import panamoe.plan.Term;
 
@@ -21,17 +22,18 @@ import panamoe.plan.Term;
 record PlanPage(PlanReport report) {
   String html() {
     Plan fastest = report.found().fastest();
+    Phrases phrases = report.objective().phrases();
     StringBuilder body = new StringBuilder();
-    body.append(Html.paragraph("All times are predictions. " + report.introduction()));
+    body.append(Html.paragraph("All times are predictions. " + phrases.inCommon()));
     body.append(report.figures());
     body.append(report.plans().html());
     body.append(Html.paragraph("The fastest plan is " + report.launched()));
     body.append(Html.commands(report.launch(fastest)));
-    body.append(Html.heading("Where a " + report.timed() + "'s time goes"));
+    body.append(Html.heading("Where a " + phrases.timed() + "'s time goes"));
     List<Term> terms = List.copyOf(fastest.time().terms().keySet());
     body.append(
         bars(
-            "A " + report.timed() + ", term by term",
+            "A " + phrases.timed() + ", term by term",
             "ms",
             terms.stream().map(Term::heading).toList(),
             plan -> scaled(1e3, plan.time().terms().values())));

@@ -64,14 +64,8 @@ interface PlanReport {
   /** A sentence behind the tables; empty: none. */
   String remark();
 
-  /** What all plans have in common, in a sentence. */
-  String introduction();
-
   /** Figures of the plans under a heading, for a page. */
   String figures();
-
-  /** What is timed: a token or a step. */
-  String timed();
 
   default Map<String, Constant> constants() {
     Map<String, Constant> all = new LinkedHashMap<>(objective().times().efficiency().constants());
@@ -161,7 +155,9 @@ interface PlanReport {
   private Table<Plan> terms() {
     List<Column<Plan>> columns = new ArrayList<>();
     columns.add(cards());
-    columns.add(Column.of("ms/" + timed(), "%.2f", plan -> 1e3 * plan.time().seconds()));
+    columns.add(
+        Column.of(
+            "ms/" + objective().phrases().timed(), "%.2f", plan -> 1e3 * plan.time().seconds()));
     columns.addAll(columns(found().fastest().time().terms().keySet(), Plan::time));
     return new Table<>(columns, found().front());
   }

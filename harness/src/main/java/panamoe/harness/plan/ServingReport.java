@@ -86,11 +86,6 @@ record ServingReport(
   }
 
   @Override
-  public String introduction() {
-    return "No plan here is beaten by another in cards, latency and cost of a token.";
-  }
-
-  @Override
   public String figures() {
     return Html.heading("Cards, latency, cost")
         + Html.figures(
@@ -106,11 +101,6 @@ record ServingReport(
                 "hours of a card for a million tokens",
                 List.of(costs()),
                 "What less latency costs, on however many cards."));
-  }
-
-  @Override
-  public String timed() {
-    return "token";
   }
 
   /** Hours of a card for a million tokens. */

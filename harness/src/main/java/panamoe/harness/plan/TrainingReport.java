@@ -123,11 +123,6 @@ record TrainingReport(Search search, Search.Found found, SkewTable skew, Double 
   }
 
   @Override
-  public String introduction() {
-    return "Each plan is the fastest on its cards, and no plan of fewer cards is as fast.";
-  }
-
-  @Override
   public String figures() {
     return Html.heading("Cards, days, cost")
         + Html.figures(
@@ -139,10 +134,5 @@ record TrainingReport(Search search, Search.Found found, SkewTable skew, Double 
   private String figure(
       String y, ToDoubleFunction<Plan> ys, String x, ToDoubleFunction<Plan> xs, String caption) {
     return PlanPage.figure(y, x, List.of(PlanPage.curve("", found.front(), xs, ys)), caption);
-  }
-
-  @Override
-  public String timed() {
-    return "step";
   }
 }

@@ -2,7 +2,6 @@ package panamoe.harness.serve;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -126,11 +125,8 @@ public final class ReplayCommand implements Subcommand {
           then.device().equals(backend.name())
               ? "the weights, the tokenizer, --dtype, the slices or the version are others"
               : "it was written on " + then.device() + ", this is " + backend.name();
-      shared
-          .err()
-          .println(
-              Words.of(
-                  "%s: the fingerprint was %s and is %s: %s", file, then.fingerprint(), now, why));
+      String told = "%s: the fingerprint was %s and is %s: %s";
+      shared.err().println(Words.of(told, file, then.fingerprint(), now, why));
       shared.err().flush();
     }
   }
@@ -168,15 +164,11 @@ public final class ReplayCommand implements Subcommand {
   }
 
   private void say(Path file, int tokens, String difference) {
-    PrintWriter out = shared.out();
-    if (shared.json()) {
-      ObjectNode json = JsonNodeFactory.instance.objectNode();
-      json.put("file", file.toString()).put("identical", difference == null).put("tokens", tokens);
-      out.println(json.put("difference", difference));
-    } else {
-      String found = difference == null ? "identical: " + Count.of(tokens, "token") : difference;
-      out.println(file + ": " + found);
-    }
-    out.flush();
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    json.put("file", file.toString()).put("identical", difference == null).put("tokens", tokens);
+    json.put("difference", difference);
+    String found = difference == null ? "identical: " + Count.of(tokens, "token") : difference;
+    shared.out().println(shared.json() ? json : file + ": " + found);
+    shared.out().flush();
   }
 }

@@ -1,6 +1,7 @@
 package panamoe.harness.serve;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -235,29 +236,17 @@ public final class ServeCommand implements Subcommand {
 
   private void say(ServedModel served, int bound, CacheSize cache, int texts) {
     String url = listenOptions.url(bound);
-    PrintWriter out = shared.out();
     int dataRanks = rankOptions.topology().dataDegree();
-    if (shared.json()) {
-      out.println(
-          JsonNodeFactory.instance
-              .objectNode()
-              .put("url", url)
-              .put("model", served.name())
-              .put("context", served.context())
-              .put("sequences", texts)
-              .put("data_ranks", dataRanks)
-              .put("cache_tokens", cache.tokens()));
-    } else {
-      out.println(
-          Words.of(
-              "serving %s at %s, %s texts at a time of up to %s tokens; a cache of %s%s",
-              served.name(),
-              url,
-              texts,
-              served.context(),
-              cache,
-              dataRanks > 1 ? " on each of " + dataRanks + " data ranks" : ""));
-    }
-    out.flush();
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    json.put("url", url).put("model", served.name()).put("context", served.context());
+    json.put("sequences", texts).put("data_ranks", dataRanks);
+    json.put("cache_tokens", cache.tokens());
+    String each = dataRanks > 1 ? " on each of " + dataRanks + " data ranks" : "";
+    String words =
+        Words.of(
+            "serving %s at %s, %s texts at a time of up to %s tokens; a cache of %s%s",
+            served.name(), url, texts, served.context(), cache, each);
+    shared.out().println(shared.json() ? json : words);
+    shared.out().flush();
   }
 }
