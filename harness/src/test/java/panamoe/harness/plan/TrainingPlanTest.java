@@ -184,6 +184,7 @@ class TrainingPlanTest {
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
+      quoteCharacter = '`',
       value = {
         "--tokens -5                         | --tokens is -5.0, expected more than 0",
         "--tokens NaN                        | --tokens is NaN, expected more than 0",

@@ -220,6 +220,7 @@ class RankedTrainCommandTest {
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
+      quoteCharacter = '`',
       value = {
         "2 | --ranks 6 --tp 4 | a world of 6 ranks does not divide into tensor groups of 4",
         "2 | --ranks 4 --ep 3 | which do not divide into expert groups of 3",

@@ -426,6 +426,7 @@ class TrainCommandTest {
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
+      quoteCharacter = '`',
       value = {
         "2 | --languages en,xx | no language 'xx'",
         "2 | --languages en --text TEXT | does not go with --text",
