@@ -94,6 +94,11 @@ public final class SharedOptions {
     return command.commandLine().getErr();
   }
 
+  /** Prints a note, by {@link Words#of}. */
+  public void note(String pattern, Object... values) {
+    err().println(Words.of(pattern, values));
+  }
+
   /**
    * Opens the requested backend; the caller closes it. Prints a note if it is plain Java.
    *

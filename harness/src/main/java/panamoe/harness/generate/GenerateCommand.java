@@ -25,7 +25,6 @@ import panamoe.harness.ranks.EngineRun;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
 import panamoe.io.Count;
-import panamoe.io.Words;
 import panamoe.open.ModelFolder;
 import panamoe.parallel.Ranks;
 import panamoe.runtimekernel.RuntimeKernels;
@@ -174,16 +173,13 @@ public final class GenerateCommand implements Subcommand {
     } else {
       out.println();
       out.flush(); // the text is complete before messages follow
-      shared
-          .err()
-          .println(
-              Words.of(
-                  "%s in %.2f s (%.0f tokens/s) after a prompt of %d in %.3f s",
-                  Count.of(result.tokens(), "token"),
-                  result.times().decodeSeconds(),
-                  result.tokens() / Math.max(1e-9, result.times().decodeSeconds()),
-                  result.promptTokens(),
-                  result.times().prefillSeconds()));
+      shared.note(
+          "%s in %.2f s (%.0f tokens/s) after a prompt of %d in %.3f s",
+          Count.of(result.tokens(), "token"),
+          result.times().decodeSeconds(),
+          result.tokens() / Math.max(1e-9, result.times().decodeSeconds()),
+          result.promptTokens(),
+          result.times().prefillSeconds());
       if (moeStats) {
         shared.err().print(RouteTable.of(result.routes()));
         shared.err().flush();

@@ -208,7 +208,7 @@ public record ModelTable(
   }
 
   private static void line(StringBuilder text, String format, Object... values) {
-    text.append(Words.of(format + "%n", values));
+    text.append(Words.of(format, values)).append(System.lineSeparator());
   }
 
   ObjectNode toJson(boolean withMemory, Quantization quantize) {

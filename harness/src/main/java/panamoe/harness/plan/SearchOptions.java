@@ -10,7 +10,6 @@ import panamoe.harness.OutputPlace;
 import panamoe.harness.PartBar;
 import panamoe.harness.SharedOptions;
 import panamoe.io.WholeOrNothing;
-import panamoe.io.Words;
 import panamoe.plan.Cluster;
 import panamoe.plan.Efficiency;
 import panamoe.plan.Optimizations;
@@ -86,12 +85,9 @@ final class SearchOptions {
     String counted = dtype(DType.BFLOAT16).name().toLowerCase(Locale.ROOT);
     return model.described(
         path ->
-            shared
-                .err()
-                .println(
-                    Words.of(
-                        "note: weights of %s are stored in blocks; the plan counts them in %s",
-                        path, counted)));
+            shared.note(
+                "note: weights of %s are stored in blocks; the plan counts them in %s",
+                path, counted));
   }
 
   int context(int usual) {

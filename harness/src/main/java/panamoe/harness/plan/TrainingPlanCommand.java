@@ -8,7 +8,6 @@ import panamoe.config.ModelConfig;
 import panamoe.harness.OutputPlace;
 import panamoe.io.Require;
 import panamoe.io.WholeOrNothing;
-import panamoe.io.Words;
 import panamoe.plan.Cluster;
 import panamoe.plan.Faults;
 import panamoe.plan.NamedModels;
@@ -132,13 +131,9 @@ final class TrainingPlanCommand implements Callable<Integer> {
   /** Says which failures checkpoints are planned for, where nobody said so. */
   private void note(Training training) {
     if (mtbf == null && training.checkpoints() != null) {
-      options
-          .shared
-          .err()
-          .print(
-              Words.of(
-                  "note: without --mtbf, checkpoints are planned for cards that fail once in %,.0f hours%n",
-                  training.checkpoints().faults().meanHours()));
+      options.shared.note(
+          "note: without --mtbf, checkpoints are planned for cards that fail once in %,.0f hours",
+          training.checkpoints().faults().meanHours());
     }
   }
 

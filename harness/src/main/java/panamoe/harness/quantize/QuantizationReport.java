@@ -144,6 +144,6 @@ record QuantizationReport(
   }
 
   private static void line(StringBuilder text, String format, Object... values) {
-    text.append(Words.of(format + "%n", values));
+    text.append(Words.of(format, values)).append(System.lineSeparator());
   }
 }

@@ -20,7 +20,6 @@ import panamoe.harness.ranks.EngineRun;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
 import panamoe.io.Count;
-import panamoe.io.Words;
 import panamoe.open.ModelFolder;
 import panamoe.parallel.Ranks;
 import picocli.CommandLine.Command;
@@ -125,8 +124,7 @@ public final class ReplayCommand implements Subcommand {
           then.device().equals(backend.name())
               ? "the weights, the tokenizer, --dtype, the slices or the version are others"
               : "it was written on " + then.device() + ", this is " + backend.name();
-      String told = "%s: the fingerprint was %s and is %s: %s";
-      shared.err().println(Words.of(told, file, then.fingerprint(), now, why));
+      shared.note("%s: the fingerprint was %s and is %s: %s", file, then.fingerprint(), now, why);
       shared.err().flush();
     }
   }

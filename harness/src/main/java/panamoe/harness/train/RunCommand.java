@@ -25,6 +25,7 @@ import panamoe.train.RunFolder;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ParseResult;
 
 /**
  * A command that trains into a folder, begins or resumes, alone or on ranks. What it trains, its
@@ -234,9 +235,8 @@ abstract class RunCommand implements Subcommand {
   private int explain() throws IOException {
     RunConfig config = resume && out != null ? RunFolder.config(out) : start().config();
     Topology topology = shared.checked(rankOptions::topology);
-    shared
-        .out()
-        .print(new TopologyDrawing(topology, rankOptions.nodes(), config.model().experts()));
+    List<Integer> experts = config.model().experts();
+    shared.out().print(new TopologyDrawing(topology, rankOptions.nodes(), experts));
     shared.out().flush();
     return 0;
   }
@@ -258,10 +258,8 @@ abstract class RunCommand implements Subcommand {
    * @param sentence that their names end
    */
   void requireNone(List<String> options, String sentence) {
-    List<String> given =
-        options.stream()
-            .filter(shared.command().commandLine().getParseResult()::hasMatchedOption)
-            .toList();
+    ParseResult words = shared.command().commandLine().getParseResult();
+    List<String> given = options.stream().filter(words::hasMatchedOption).toList();
     if (!given.isEmpty()) {
       throw shared.usage(sentence + String.join(", ", given));
     }

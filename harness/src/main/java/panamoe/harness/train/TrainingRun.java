@@ -1,8 +1,6 @@
 package panamoe.harness.train;
 
 import java.io.IOException;
-import java.io.PrintWriter;
-import java.io.Writer;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
@@ -63,19 +61,17 @@ record TrainingRun(
    * @return empty if it was stopped
    */
   Optional<Outcome> run(BooleanSupplier stop) throws IOException {
-    err().println("text: " + material.text().source());
+    tell("text: %s", material.text().source());
     Optional<Checkpoint> latest = RunCheckpoints.latest(folder.checkpoints(), config, ranks);
     try (LanguageModel model = new LanguageModel(config.model(), ranks);
         Objective objective = objective()) {
       model.materialize(backend, config.training().dtype(), true, config.seed());
-      err()
-          .println(
-              Words.of(
-                  "model: %,d parameters, experts by layer %s, on %s%s",
-                  parameters(),
-                  config.model().experts(),
-                  backend.name(),
-                  ranks.world().size() == 1 ? "" : Words.of(", %d ranks", ranks.world().size())));
+      tell(
+          "model: %,d parameters, experts by layer %s, on %s%s",
+          parameters(),
+          config.model().experts(),
+          backend.name(),
+          ranks.world().size() == 1 ? "" : Words.of(", %d ranks", ranks.world().size()));
       Trainer trainer = new Trainer(backend, model, config, material.data(), objective);
       RunCheckpoints checkpoints = new RunCheckpoints(trainer, folder.checkpoints());
       latest
@@ -115,8 +111,10 @@ record TrainingRun(
     return new MetricsFile(folder.files());
   }
 
-  private PrintWriter err() {
-    return ranks.first() ? caller.err() : new PrintWriter(Writer.nullWriter());
+  private void tell(String pattern, Object... values) {
+    if (ranks.first()) {
+      caller.err().println(Words.of(pattern, values));
+    }
   }
 
   private TrainedBy trainedBy() throws IOException {
@@ -135,7 +133,7 @@ record TrainingRun(
   /** Asks where the tokens of texts are sent. */
   private void read(Reading reading) {
     if (material.text().multilingual()) {
-      err().println("asking which experts each language uses");
+      tell("asking which experts each language uses");
       List<String> passages = material.text().corpus().passages(Corpus.Part.VALIDATION);
       write(RunFolder.ROUTING, new LanguageRouting(reading).of(passages));
     }
@@ -188,11 +186,9 @@ record TrainingRun(
       throw new IOException(e.getMessage() + "; " + kept(), e);
     }
     if (stopped) {
-      err()
-          .println(
-              Words.of(
-                  "stopped after step %d, which is saved; train --resume goes on from there",
-                  trainer.step()));
+      tell(
+          "stopped after step %d, which is saved; train --resume goes on from there",
+          trainer.step());
       return OptionalDouble.empty();
     }
     return bits.isPresent() ? bits : OptionalDouble.of(trainer.evaluate());
@@ -216,26 +212,24 @@ record TrainingRun(
       Traffic mine = world.traffic();
       long[] all = {mine.nearMessages(), mine.nearBytes(), mine.farMessages(), mine.farBytes()};
       Arrays.setAll(all, i -> Math.round(world.allReduce((double) all[i])));
-      err()
-          .println(
-              Words.of(
-                  "sent: %s, %s within nodes; %s, %s between nodes",
-                  Count.of(all[0], "message"),
-                  Count.of(all[1], "byte"),
-                  Count.of(all[2], "message"),
-                  Count.of(all[3], "byte")));
+      tell(
+          "sent: %s, %s within nodes; %s, %s between nodes",
+          Count.of(all[0], "message"),
+          Count.of(all[1], "byte"),
+          Count.of(all[2], "message"),
+          Count.of(all[3], "byte"));
     }
   }
 
   private void resumed(long step, List<String> warnings) {
     String start =
         step == 0 ? "beginning with the weights in " : "going on after step " + step + ", from ";
-    err().println(start + folder.checkpoints());
+    tell("%s%s", start, folder.checkpoints());
     warn(warnings);
   }
 
   private void warn(List<String> warnings) {
-    warnings.forEach(warning -> err().println("warning: " + warning));
+    warnings.forEach(warning -> tell("warning: %s", warning));
   }
 
   private Objective objective() {
@@ -243,7 +237,7 @@ record TrainingRun(
       return Objective.LANGUAGE_MODELLING;
     }
     ModelFolder teacher = material.teacher();
-    err().println("teacher: " + teacher.checkpoint().directory());
+    tell("teacher: %s", teacher.checkpoint().directory());
     if (teacherCache == null) {
       return Distillation.from(config, teacher, backend);
     }
@@ -258,7 +252,7 @@ record TrainingRun(
       checkpoints.startFrom(material.teacher().checkpoint(), kept);
     }
     if (!fresh) {
-      err().println("there is no checkpoint of the run: it starts again from its first step");
+      tell("there is no checkpoint of the run: it starts again from its first step");
     }
   }
 
