@@ -17,7 +17,8 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.TypeConversionException;
 
 /** The options for the experts of a model: {@code @Mixin ExpertOptions experts}. */
-public final class ExpertOptions implements OptionGroup {
+@OptionGroup("Experts")
+public final class ExpertOptions {
   /** A number of bytes, such as 512m or 1.5g. */
   static final class Size implements ITypeConverter<Long> {
     private static final Pattern FORM = Pattern.compile("(\\d{1,9}(?:\\.\\d{1,6})?)([mg])");
@@ -91,10 +92,5 @@ public final class ExpertOptions implements OptionGroup {
   public ExpertHeat heat(ModelFolder model) {
     boolean kept = (memory != null || folder != null) && folder() != null;
     return kept && model.config().hasExperts() ? new ExpertHeat(folder(), model) : null;
-  }
-
-  @Override
-  public String heading() {
-    return "Experts";
   }
 }

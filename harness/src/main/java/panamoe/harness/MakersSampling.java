@@ -6,7 +6,8 @@ import panamoe.open.SamplingDefaults;
 import picocli.CommandLine.Option;
 
 /** Whether texts are drawn as a released model's makers draw them: {@code @Mixin}. */
-public final class MakersSampling implements OptionGroup {
+@OptionGroup("What is written")
+public final class MakersSampling {
   @Option(
       names = "--ignore-generation-config",
       description =
@@ -17,10 +18,5 @@ public final class MakersSampling implements OptionGroup {
   /** For texts that do not say otherwise. */
   public SamplingDefaults of(ModelFolder folder) {
     return ignored ? SamplingDefaults.NONE : folder.tokenizerFiles().sampling();
-  }
-
-  @Override
-  public String heading() {
-    return "What is written";
   }
 }

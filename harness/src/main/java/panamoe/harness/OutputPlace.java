@@ -49,10 +49,8 @@ public final class OutputPlace {
     }
     Require.that(
         Files.isDirectory(above), "cannot make the folder %s: %s is a file", folder, above);
-    if (!Files.isWritable(above)) {
-      throw new IllegalArgumentException(
-          "the folder " + above + " is not writable; choose another " + option);
-    }
+    Require.that(
+        Files.isWritable(above), "the folder %s is not writable; choose another %s", above, option);
   }
 
   /** The folder of a file. */
@@ -61,8 +59,6 @@ public final class OutputPlace {
   }
 
   private static void requireNoFolder(Path file, String option) {
-    if (Files.isDirectory(file)) {
-      throw new IllegalArgumentException(file + " is a folder; " + option + " is a file");
-    }
+    Require.that(!Files.isDirectory(file), "%s is a folder; %s is a file", file, option);
   }
 }

@@ -5,7 +5,8 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** The options for the dtypes of a model that writes texts: {@code @Mixin Precision precision}. */
-public final class Precision implements OptionGroup {
+@OptionGroup("Types of numbers")
+public final class Precision {
   @Mixin private WeightPrecision weights;
 
   @Option(
@@ -28,10 +29,5 @@ public final class Precision implements OptionGroup {
   /** The dtype of keys and values. */
   public KeyValueType keyValues() {
     return keyValues;
-  }
-
-  @Override
-  public String heading() {
-    return "Types of numbers";
   }
 }

@@ -1,5 +1,6 @@
 package panamoe.harness;
 
+import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -15,7 +16,8 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /** The options of every command: {@code @Mixin SharedOptions shared}. */
-public final class SharedOptions implements OptionGroup {
+@OptionGroup("Machine and output")
+public final class SharedOptions {
   /** The backend to compute on. */
   public enum DeviceChoice {
     /** The native kernels. */
@@ -66,17 +68,35 @@ public final class SharedOptions implements OptionGroup {
           "Threads of the native kernels; results do not depend on it. Default: one per processor.")
   private void setThreads(int threads) {
     if (threads < 1 || threads > Backends.MOST_THREADS) {
-      throw new ParameterException(
-          command.commandLine(),
-          Words.of(
-              "Invalid value for option '--threads': %d is not in 1..%d",
-              threads, Backends.MOST_THREADS));
+      throw usage(
+          "Invalid value for option '--threads': %d is not in 1..%d",
+          threads, Backends.MOST_THREADS);
     }
     this.threads = threads;
   }
 
   public DeviceChoice device() {
     return device;
+  }
+
+  /** Whose options these are. */
+  public CommandSpec command() {
+    return command;
+  }
+
+  /** Where results are printed. */
+  public PrintWriter out() {
+    return command.commandLine().getOut();
+  }
+
+  /** Where notes and warnings are printed. */
+  public PrintWriter err() {
+    return command.commandLine().getErr();
+  }
+
+  /** Prints a note, by {@link Words#of}. */
+  public void note(String pattern, Object... values) {
+    err().println(Words.of(pattern, values));
   }
 
   /**
@@ -106,12 +126,7 @@ public final class SharedOptions implements OptionGroup {
     Backend backend = openWith(ranks == 1 ? threads : Math.max(1, threadCount() / ranks));
     if (device == DeviceChoice.AUTO) {
       Backends.nativeUnavailable()
-          .ifPresent(
-              why ->
-                  command
-                      .commandLine()
-                      .getErr()
-                      .println("computing in plain Java, which is slow: " + why));
+          .ifPresent(why -> err().println("computing in plain Java, which is slow: " + why));
     }
     return backend;
   }
@@ -216,10 +231,5 @@ public final class SharedOptions implements OptionGroup {
   /** Whether to print the result as JSON. */
   public boolean json() {
     return json;
-  }
-
-  @Override
-  public String heading() {
-    return "Machine and output";
   }
 }

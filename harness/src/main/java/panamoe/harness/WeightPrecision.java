@@ -6,7 +6,8 @@ import panamoe.param.WeightTypes;
 import picocli.CommandLine.Option;
 
 /** The options for the dtypes of weights: {@code @Mixin WeightPrecision weights}. */
-public final class WeightPrecision implements OptionGroup {
+@OptionGroup("Types of numbers")
+public final class WeightPrecision {
   @Option(
       names = "--dtype",
       paramLabel = "TYPE",
@@ -48,10 +49,5 @@ public final class WeightPrecision implements OptionGroup {
   /** The dtypes of the weights of a model, and how they are multiplied. */
   public WeightTypes types(ModelFolder folder) {
     return activations.of(quantize(folder).types(dtype.dtype(), () -> folder));
-  }
-
-  @Override
-  public String heading() {
-    return "Types of numbers";
   }
 }

@@ -17,20 +17,18 @@ import panamoe.tensor.DType;
  * A described model, and the memory of a card that serves it with each of many topologies: it
  * depends on their slices and on the degrees of their experts, and is counted once for all that
  * have the same ones.
+ *
+ * @param experts each number that a layer has
+ * @param known memory, by the degrees that it depends on
  */
-final class CardMemories implements AutoCloseable {
-  private final LanguageModel model;
-  private final List<Integer> experts; // each number that a layer has
-  private final Map<List<Integer>, InferenceMemory> known = new HashMap<>();
-
+record CardMemories(
+    LanguageModel model, List<Integer> experts, Map<List<Integer>, InferenceMemory> known)
+    implements AutoCloseable {
   CardMemories(ModelConfig config) {
-    this.model = new LanguageModel(config);
-    this.experts = config.experts().stream().filter(count -> count > 0).distinct().toList();
-  }
-
-  /** The described model. */
-  LanguageModel model() {
-    return model;
+    this(
+        new LanguageModel(config),
+        config.experts().stream().filter(count -> count > 0).distinct().toList(),
+        new HashMap<>());
   }
 
   /**

@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.List;
 import panamoe.io.ConfigJson;
 import panamoe.io.Omittable;
+import panamoe.io.Require;
 
 /**
  * Cards of whole nodes, or some cards of one.
@@ -30,26 +31,17 @@ public record Cluster(
   }
 
   public Cluster {
-    if (node == null) {
-      throw new IllegalArgumentException("a cluster needs a node");
-    }
+    Require.that(node != null, "a cluster needs a node");
     if (efficiency != null && (efficiency.layer() == null || efficiency.expert() == null)) {
       throw new IllegalArgumentException("an efficiency of serving needs layer and expert");
     }
-    if (cards < 1 || cards > MOST) {
-      throw new IllegalArgumentException(
-          "a cluster has " + cards + " cards, expected 1 to " + MOST);
-    }
+    Require.that(
+        cards >= 1 && cards <= MOST, "a cluster has %s cards, expected 1 to %s", cards, MOST);
     if (cards > node.cards() && cards % node.cards() != 0) {
       int fewer = cards / node.cards() * node.cards();
-      throw new IllegalArgumentException(
-          cards
-              + " cards are no whole nodes of "
-              + node.cards()
-              + "; take "
-              + fewer
-              + " or "
-              + (fewer + node.cards()));
+      throw Require.refusal(
+          "%s cards are no whole nodes of %s; take %s or %s",
+          cards, node.cards(), fewer, fewer + node.cards());
     }
   }
 
@@ -66,11 +58,9 @@ public record Cluster(
     }
     Path file = Path.of(text);
     if (text.isBlank() || !Files.exists(file)) {
-      throw new IllegalArgumentException(
-          "'"
-              + text
-              + "' is neither a file nor NODE:CARDS with a node of "
-              + String.join(", ", Node.KNOWN.keySet()));
+      throw Require.refusal(
+          "'%s' is neither a file nor NODE:CARDS with a node of %s",
+          text, String.join(", ", Node.KNOWN.keySet()));
     }
     return ConfigJson.read(file, Cluster.class);
   }

@@ -2,6 +2,7 @@ package panamoe.plan;
 
 import com.fasterxml.jackson.annotation.JsonValue;
 import java.util.Locale;
+import panamoe.io.Require;
 
 /**
  * A number that predictions stand on.
@@ -22,6 +23,11 @@ public record Constant(double value, String unit, Kind kind, String source) {
     /** By least squares, so that predictions meet published times. */
     FITTED;
 
+    /** A constant that is known so. */
+    public Constant of(double value, String unit, String source) {
+      return new Constant(value, unit, this, source);
+    }
+
     @JsonValue
     @Override
     public String toString() {
@@ -30,9 +36,8 @@ public record Constant(double value, String unit, Kind kind, String source) {
   }
 
   public Constant {
-    if (!(value > 0) || Double.isInfinite(value)) {
-      throw new IllegalArgumentException("the value is " + value + ", expected more than 0");
-    }
+    Require.that(
+        value > 0 && !Double.isInfinite(value), "the value is %s, expected more than 0", value);
     if (unit == null || kind == null || source == null || source.isBlank()) {
       throw new IllegalArgumentException("a constant needs a unit, a kind and a source");
     }
@@ -42,8 +47,7 @@ public record Constant(double value, String unit, Kind kind, String source) {
 
   /** Refuses control characters, which a terminal would obey. */
   static void requirePrintable(String what, String text) {
-    if (text.chars().anyMatch(Character::isISOControl)) {
-      throw new IllegalArgumentException(what + " has a control character");
-    }
+    Require.that(
+        !text.chars().anyMatch(Character::isISOControl), "%s has a control character", what);
   }
 }

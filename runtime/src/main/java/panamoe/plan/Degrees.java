@@ -7,15 +7,15 @@ import panamoe.config.BlockConfig;
 import panamoe.config.DenseConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
+import panamoe.io.Require;
 import panamoe.parallel.Topology;
 
 /** The degrees of data, experts, tensors and slices that divide a model and a cluster. */
 record Degrees(ModelConfig config) {
   Degrees {
-    if (config.encoder() != null || config.embedding().relative() != null) {
-      throw new IllegalArgumentException(
-          "a model with an encoder or relative positions runs on one rank: there is nothing to plan");
-    }
+    Require.that(
+        config.encoder() == null && config.embedding().relative() == null,
+        "a model with an encoder or relative positions runs on one rank: there is nothing to plan");
   }
 
   /**

@@ -4,6 +4,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Objects;
 import panamoe.io.Omittable;
+import panamoe.plan.Constant.Kind;
 
 /**
  * How much of a card a system makes use of, in serving or in training. Of seconds, null counts as
@@ -28,10 +29,9 @@ public record Efficiency(
     Constant flops,
     Constant memory) {
   private static final Constant MEMORY =
-      new Constant(
+      Kind.ASSUMED.of(
           0.9,
           "of the memory",
-          Constant.Kind.ASSUMED,
           "the rest is for the driver's context, kernels' scratch memory and fragmentation");
 
   public Efficiency {

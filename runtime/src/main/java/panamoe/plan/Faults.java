@@ -1,8 +1,9 @@
 package panamoe.plan;
 
 import java.util.LinkedHashMap;
-import java.util.Locale;
 import java.util.Map;
+import panamoe.io.Require;
+import panamoe.plan.Constant.Kind;
 
 /**
  * What failing cards cost a training run, which goes on after its last checkpoint (J. T. Daly, A
@@ -20,37 +21,29 @@ public record Faults(double meanHours) {
 
   /** Of a node. */
   private static final Constant DISK =
-      new Constant(
+      Kind.ASSUMED.of(
           2e9,
           "bytes/s",
-          Constant.Kind.ASSUMED,
           "what each node writes to, or reads from, the file system that all nodes share");
 
   private static final Constant FILE_SYSTEM =
-      new Constant(
+      Kind.PUBLISHED.of(
           2e12,
           "bytes/s",
-          Constant.Kind.PUBLISHED,
           "most from all nodes together: of the file system that Llama 3 was trained with"
               + " (arXiv 2407.21783, section 3.3.1)");
 
   private static final Constant RESTART =
-      new Constant(
-          300,
-          "s",
-          Constant.Kind.ASSUMED,
-          "until the run has another card and its processes have started");
+      Kind.ASSUMED.of(300, "s", "until the run has another card and its processes have started");
 
   /** A checkpoint has masters and two moments, FLOAT32. */
   private static final int BYTES_OF_PARAMETER = 12;
 
   public Faults {
-    if (!(meanHours > 0 && meanHours <= MOST_HOURS)) {
-      throw new IllegalArgumentException(
-          "the mean time between failures of a card is "
-              + meanHours
-              + " h, expected more than 0 and at most 1e9");
-    }
+    Require.that(
+        meanHours > 0 && meanHours <= MOST_HOURS,
+        "the mean time between failures of a card is %s h, expected more than 0 and at most 1e9",
+        meanHours);
   }
 
   /**
@@ -65,14 +58,10 @@ public record Faults(double meanHours) {
     Loss loss(double interval) {
       double share = share(interval);
       if (!(share <= MOST_SHARE)) {
-        throw new IllegalArgumentException(
-            String.format(
-                Locale.ROOT,
-                "one of the cards fails every %.3g s, too often to go on by checkpoints %.3g s"
-                    + " apart: the run would take more than %.0f times as long",
-                mean,
-                interval,
-                MOST_SHARE));
+        throw Require.refusal(
+            "one of the cards fails every %.3g s, too often to go on by checkpoints %.3g s"
+                + " apart: the run would take more than %.0f times as long",
+            mean, interval, MOST_SHARE);
       }
       return new Loss(checkpoint, interval, share);
     }
@@ -112,14 +101,10 @@ public record Faults(double meanHours) {
     double checkpoint = bytes / Math.min(nodes * DISK.value(), FILE_SYSTEM.value());
     double mean = 3600 * meanHours / cluster.cards();
     if (checkpoint >= 2 * mean) {
-      throw new IllegalArgumentException(
-          String.format(
-              Locale.ROOT,
-              "one of the cards of %s fails every %.3g s, but a checkpoint takes %.3g s: the run"
-                  + " never gets on",
-              cluster,
-              mean,
-              checkpoint));
+      throw Require.refusal(
+          "one of the cards of %s fails every %.3g s, but a checkpoint takes %.3g s: the run"
+              + " never gets on",
+          cluster, mean, checkpoint);
     }
     return new System(mean, checkpoint, RESTART.value() + checkpoint);
   }

@@ -1,6 +1,7 @@
 package panamoe.plan;
 
 import java.util.function.UnaryOperator;
+import panamoe.io.Require;
 
 /** Gauss–Newton's method for a handful of parameters. */
 final class LeastSquares {
@@ -72,9 +73,7 @@ final class LeastSquares {
       double[] swapped = equations[pivot];
       equations[pivot] = equations[column];
       equations[column] = swapped;
-      if (!(Math.abs(swapped[column]) > 0)) {
-        throw new IllegalArgumentException("the points do not tell the constants apart");
-      }
+      Require.that(Math.abs(swapped[column]) > 0, "the points do not tell the constants apart");
       for (int row = 0; row < n; row++) {
         double factor = row == column ? 0 : equations[row][column] / swapped[column];
         for (int k = column; k <= n; k++) {

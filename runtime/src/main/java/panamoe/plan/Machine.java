@@ -1,6 +1,7 @@
 package panamoe.plan;
 
 import panamoe.io.Omittable;
+import panamoe.io.Require;
 
 /**
  * Where a cluster's constants were measured.
@@ -12,10 +13,9 @@ import panamoe.io.Omittable;
  */
 public record Machine(String name, String processor, int processors, @Omittable String device) {
   public Machine {
-    if (device == null) {
-      throw new IllegalArgumentException(
-          "a machine needs a device; a calibration of an earlier version has none: calibrate again");
-    }
+    Require.that(
+        device != null,
+        "a machine needs a device; a calibration of an earlier version has none: calibrate again");
     if (name == null
         || name.isBlank()
         || processor == null
@@ -26,10 +26,7 @@ public record Machine(String name, String processor, int processors, @Omittable 
     Constant.requirePrintable("a machine's name", name);
     Constant.requirePrintable("a machine's processor", processor);
     Constant.requirePrintable("a machine's device", device);
-    if (processors < 1) {
-      throw new IllegalArgumentException(
-          "a machine has " + processors + " processors, expected 1 or more");
-    }
+    Require.that(processors >= 1, "a machine has %s processors, expected 1 or more", processors);
   }
 
   @Override

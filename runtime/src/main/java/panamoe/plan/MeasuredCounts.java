@@ -10,14 +10,8 @@ import panamoe.io.ConfigJson;
 import panamoe.open.ExpertHeat;
 
 /** Reads the file of {@link Skew.Measured}, of whose keys it needs two in each layer. */
-final class MeasuredCounts {
+record MeasuredCounts(Path file) {
   private static final long MOST = 1_000_000_000_000_000L; // thousands of them add up in a long
-
-  private final Path file;
-
-  MeasuredCounts(Path file) {
-    this.file = file;
-  }
 
   /**
    * @throws IllegalArgumentException with the file, the JSON path and what is wrong

@@ -5,6 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import panamoe.config.ModelConfig;
 import panamoe.config.ModelPresets;
+import panamoe.io.Require;
 import panamoe.tensor.DType;
 import panamoe.train.TrainConfig;
 
@@ -50,12 +51,9 @@ public final class NamedModels {
   public static ModelConfig of(String name) {
     ModelConfig config = ALL.get(name);
     if (config == null) {
-      throw new IllegalArgumentException(
-          "'"
-              + name
-              + "' is none of "
-              + String.join(", ", ALL.keySet())
-              + ", and there is no file or folder of that name; --config takes others");
+      throw Require.refusal(
+          "'%s' is none of %s, and there is no file or folder of that name; --config takes others",
+          name, String.join(", ", ALL.keySet()));
     }
     return config;
   }
@@ -71,24 +69,9 @@ public final class NamedModels {
   public static TrainConfig training(ModelConfig config, int steps, int batch, int sequence) {
     boolean narrow = config.hidden() <= 1024;
     double tokens = (double) steps * batch * sequence;
-    return new TrainConfig(
-        steps,
-        batch,
-        sequence,
-        1,
-        narrow ? 2e-4 : 1.2e-4,
-        narrow ? 2e-6 : 1e-6,
-        (long) Math.min(375e6, tokens / 20),
-        0.1,
-        0.9,
-        0.95,
-        1e-8,
-        1,
-        DType.BFLOAT16,
-        false,
-        0,
-        0,
-        8,
-        2);
+    long warmup = (long) Math.min(375e6, tokens / 20);
+    return TrainConfig.of(
+            steps, batch, sequence, narrow ? 2e-4 : 1.2e-4, narrow ? 2e-6 : 1e-6, warmup, 0)
+        .withDType(DType.BFLOAT16);
   }
 }

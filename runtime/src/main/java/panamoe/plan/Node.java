@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.TreeMap;
 import panamoe.io.ConfigJson;
+import panamoe.io.Require;
 import panamoe.tensor.DType;
 
 /**
@@ -68,9 +69,7 @@ public record Node(
   }
 
   public Node {
-    if (name == null || name.isBlank()) {
-      throw new IllegalArgumentException("a node needs a name");
-    }
+    Require.that(name != null && !name.isBlank(), "a node needs a name");
     Constant.requirePrintable("a node's name", name);
     if (cards < 1 || cards > MOST_CARDS) {
       throw new IllegalArgumentException(

@@ -1,7 +1,6 @@
 package panamoe.plan;
 
 import java.util.List;
-import java.util.Locale;
 import panamoe.config.ModelConfig;
 import panamoe.io.Parts;
 import panamoe.tensor.DType;
@@ -30,7 +29,7 @@ public sealed interface Objective permits Serving, Training {
   /** The memory of the fullest card with the plan that takes least; null if nothing divides. */
   Parts least(CardMemories memories, Cluster part);
 
-  Words words();
+  Phrases phrases();
 
   /** Where a plan's time goes: the end of a sentence. */
   String spent(StepTime time);
@@ -43,10 +42,15 @@ public sealed interface Objective permits Serving, Training {
    * @param unit of a plan's time
    * @param seconds of that unit
    * @param of what a plan's time is for, behind it
+   * @param timed what a plan's terms are of
+   * @param inCommon what all plans that are found have in common, in a sentence
    */
-  record Words(String impossible, String batch, String unit, double seconds, String of) {
-    String length(double ofPlan) {
-      return String.format(Locale.ROOT, "%.4g %s", ofPlan / seconds, unit);
-    }
-  }
+  record Phrases(
+      String impossible,
+      String batch,
+      String unit,
+      double seconds,
+      String of,
+      String timed,
+      String inCommon) {}
 }

@@ -4,6 +4,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import panamoe.config.ModelConfig;
+import panamoe.plan.Constant.Kind;
 import panamoe.tensor.DType;
 
 /**
@@ -18,15 +19,13 @@ public record Paper(Efficiency efficiency) {
   // Fitted as well it comes out as 0.92 to 1.17: the points do not tell it from an expert's
   // seconds.
   private static final Constant BANDWIDTH =
-      new Constant(
-          0.9, "of the peak", Constant.Kind.ASSUMED, "about what copies within an A100 reach");
+      Kind.ASSUMED.of(0.9, "of the peak", "about what copies within an A100 reach");
 
   // No published time of decoding depends on it.
   private static final Constant FLOPS =
-      new Constant(
+      Kind.ASSUMED.of(
           0.5,
           "of the peak",
-          Constant.Kind.ASSUMED,
           "large products reach 0.4 to 0.7; a step with few tokens waits for memory instead");
 
   /**
@@ -68,9 +67,9 @@ public record Paper(Efficiency efficiency) {
     return Efficiency.of(
         Map.of(
             "layer",
-            new Constant(constants[0], "s", Constant.Kind.FITTED, source),
+            new Constant(constants[0], "s", Kind.FITTED, source),
             "expert",
-            new Constant(constants[1], "s", Constant.Kind.FITTED, source),
+            new Constant(constants[1], "s", Kind.FITTED, source),
             "bandwidth_share",
             BANDWIDTH,
             "flops_share",
@@ -118,17 +117,15 @@ public record Paper(Efficiency efficiency) {
     all.putAll(PaperPoint.NODE.constants());
     all.put(
         "batch",
-        new Constant(
+        Kind.PUBLISHED.of(
             PaperPoint.BATCH,
             "sequences",
-            Constant.Kind.PUBLISHED,
             "throughput times latency, of a tensor group, in every chart of the paper"));
     all.put(
         "cached",
-        new Constant(
+        Kind.ASSUMED.of(
             PaperPoint.CACHED,
             "tokens",
-            Constant.Kind.ASSUMED,
             "of a sequence; the paper does not say, and this many count little"));
     return all;
   }

@@ -4,6 +4,7 @@ import java.util.List;
 import java.util.function.ToDoubleFunction;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Topology;
+import panamoe.plan.Constant.Kind;
 import panamoe.tensor.DType;
 import panamoe.train.TrainConfig;
 
@@ -76,10 +77,9 @@ public record PaperTraining(Efficiency efficiency) {
 
   private static Efficiency efficiency(Efficiency latencies, double flops) {
     Constant share =
-        new Constant(
+        Kind.FITTED.of(
             flops,
             "of the peak",
-            Constant.Kind.FITTED,
             "the paper's 70 sequences/s of its dense 6.7B model on 128 A100 (Table 3)");
     return new Efficiency(
         null, null, null, null, null, latencies.bandwidth(), share, latencies.memory());

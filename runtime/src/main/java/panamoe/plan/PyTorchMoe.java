@@ -12,6 +12,7 @@ import panamoe.model.LanguageModel;
 import panamoe.moe.MoeLayer;
 import panamoe.nn.Work;
 import panamoe.parallel.Topology;
+import panamoe.plan.Constant.Kind;
 
 /**
  * The DeepSpeed-MoE paper's baseline, experts in PyTorch: one-hot masks [S, E, C] in the place of
@@ -29,8 +30,7 @@ record PyTorchMoe(Efficiency efficiency, Constant layer, Constant gate) {
 
   /** C: the least number of places of an expert on each card, more than 8 tokens ask for. */
   private static final Constant CAPACITY =
-      new Constant(
-          4, "rows", Constant.Kind.PUBLISHED, "min_capacity of DeepSpeed's layer (moe/layer.py)");
+      Kind.PUBLISHED.of(4, "rows", "min_capacity of DeepSpeed's layer (moe/layer.py)");
 
   /** The paper's latencies of the baseline, on at most 128 cards (figures 10, 11 and 14). */
   static final Map<PaperPoint, Double> PUBLISHED_MS = published();
@@ -61,7 +61,7 @@ record PyTorchMoe(Efficiency efficiency, Constant layer, Constant gate) {
   }
 
   private static Constant constant(double seconds, String point) {
-    return new Constant(seconds, "s", Constant.Kind.FITTED, "the time of " + point);
+    return new Constant(seconds, "s", Kind.FITTED, "the time of " + point);
   }
 
   private static long layers(String model) {

@@ -1,6 +1,7 @@
 package panamoe.plan;
 
-import java.util.Locale;
+import panamoe.io.Require;
+import panamoe.io.Words;
 
 /** What a constant counts: its unit, and the least and the largest value that make sense. */
 enum Quantity {
@@ -28,27 +29,21 @@ enum Quantity {
    *     of range
    */
   void require(String name, Constant constant) {
-    if (constant == null) {
-      throw new IllegalArgumentException(name + " is missing");
-    }
-    if (!has(constant.unit())) {
-      throw new IllegalArgumentException(
-          name
-              + " is in '"
-              + constant.unit()
-              + "', expected "
-              + (isShare() ? "a share such as 'of the peak'" : "'" + unit + "'"));
-    }
+    Require.that(constant != null, "%s is missing", name);
+    Require.that(
+        has(constant.unit()),
+        "%s is in '%s', expected %s",
+        name,
+        constant.unit(),
+        isShare() ? "a share such as 'of the peak'" : "'" + unit + "'");
     if (constant.value() < least || constant.value() > most) {
-      throw new IllegalArgumentException(
-          String.format(
-              Locale.ROOT,
-              "%s is %.4g %s, expected %s %.4g",
-              name,
-              constant.value(),
-              constant.unit(),
-              least == 0 ? "at most" : String.format(Locale.ROOT, "%.4g to", least),
-              most));
+      throw Require.refusal(
+          "%s is %.4g %s, expected %s %.4g",
+          name,
+          constant.value(),
+          constant.unit(),
+          least == 0 ? "at most" : Words.of("%.4g to", least),
+          most);
     }
   }
 

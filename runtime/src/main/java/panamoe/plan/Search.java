@@ -3,13 +3,15 @@ package panamoe.plan;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.CancellationException;
 import java.util.function.DoubleConsumer;
 import panamoe.config.ModelConfig;
 import panamoe.io.Count;
 import panamoe.io.Parts;
+import panamoe.io.Require;
+import panamoe.io.Words;
+import panamoe.plan.Objective.Phrases;
 
 /**
  * All ways to serve or to train a model that a cluster allows.
@@ -31,14 +33,11 @@ public record Search(String name, Cluster cluster, Objective objective) {
       throw new IllegalArgumentException(
           "the batch is " + batch + ", expected 1 to " + MOST_BATCH + " sequences");
     }
-    if (context < 1 || context > model.context()) {
-      throw new IllegalArgumentException(
-          "the context is "
-              + context
-              + ", expected 1 to the model's "
-              + model.context()
-              + " tokens");
-    }
+    Require.that(
+        context >= 1 && context <= model.context(),
+        "the context is %s, expected 1 to the model's %s tokens",
+        context,
+        model.context());
   }
 
   /**
@@ -155,11 +154,10 @@ public record Search(String name, Cluster cluster, Objective objective) {
             .filter(misfit -> misfit.least != null)
             .findFirst()
             .orElseThrow(); // a single card has the whole batch
-    return String.format(
-            Locale.ROOT,
+    return Words.of(
             "%s %s on %s: a card needs %s, of which %s are %s, and has room for %s; ",
             name,
-            objective.words().impossible(),
+            objective.phrases().impossible(),
             cluster.with(largest.cards),
             gigabytes(largest.least.total()),
             gigabytes(largest.least.largest()),
@@ -168,35 +166,30 @@ public record Search(String name, Cluster cluster, Objective objective) {
         + fewestCards(memories, cluster.larger())
             .map(cards -> "it fits on " + cluster.with(cards))
             .orElse(
-                "take cards of more memory, a "
-                    + objective.words().batch()
-                    + " --batch or a shorter --context");
+                Words.of(
+                    "take cards of more memory, a %s --batch or a shorter --context",
+                    objective.phrases().batch()));
   }
 
   private String tooSlow(double seconds, Plan fastest) {
     try (CardMemories memories = new CardMemories(objective.config())) {
-      return String.format(
-              Locale.ROOT,
+      return Words.of(
               "no plan on %s takes at most %s%s: the fastest takes %s on %s, %s; ",
               cluster,
-              objective.words().length(seconds),
-              objective.words().of(),
-              objective.words().length(fastest.seconds()),
+              length(seconds),
+              objective.phrases().of(),
+              length(fastest.seconds()),
               Count.of(fastest.cards(), "card"),
               objective.spent(fastest.time()))
           + cluster.larger().stream()
               .flatMap(part -> fastest(objective.plans(memories, part)).stream())
               .filter(plan -> plan.seconds() <= seconds)
               .findFirst()
-              .map(
-                  plan ->
-                      cluster.with(plan.cards())
-                          + " takes "
-                          + objective.words().length(plan.seconds()))
+              .map(plan -> cluster.with(plan.cards()) + " takes " + length(plan.seconds()))
               .orElse(
-                  "more of these cards do not help, a "
-                      + objective.words().batch()
-                      + " --batch may");
+                  Words.of(
+                      "more of these cards do not help, a %s --batch may",
+                      objective.phrases().batch()));
     }
   }
 
@@ -204,7 +197,12 @@ public record Search(String name, Cluster cluster, Objective objective) {
     return plans.stream().min(Comparator.comparingDouble(Plan::seconds));
   }
 
+  private String length(double seconds) {
+    Phrases phrases = objective.phrases();
+    return Words.of("%.4g %s", seconds / phrases.seconds(), phrases.unit());
+  }
+
   private static String gigabytes(double bytes) {
-    return String.format(Locale.ROOT, "%.1f GB", bytes / 1e9);
+    return Words.of("%.1f GB", bytes / 1e9);
   }
 }

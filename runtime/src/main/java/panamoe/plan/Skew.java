@@ -4,11 +4,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import java.util.SplittableRandom;
 import java.util.stream.IntStream;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
+import panamoe.io.Require;
+import panamoe.io.Words;
 import panamoe.open.ExpertHeat;
 
 /** How unevenly tokens choose the experts of a layer. */
@@ -32,10 +33,7 @@ public sealed interface Skew {
    * @throws IllegalArgumentException if the model has no experts, or counts are of another one
    */
   default void requireFits(ModelConfig config) {
-    if (!config.hasExperts()) {
-      throw new IllegalArgumentException(
-          "the model has no experts that tokens could choose unevenly");
-    }
+    Require.that(config.hasExperts(), "the model has no experts that tokens could choose unevenly");
     for (int layer = 0; layer < config.blocks().size(); layer++) {
       if (config.blocks().get(layer).feedForward() instanceof MoeConfig moe) {
         chosen(layer, moe.experts(), moe.gate().topK());
@@ -53,12 +51,9 @@ public sealed interface Skew {
 
     public Zipf {
       if (!(exponent >= 0 && exponent <= MOST)) {
-        throw new IllegalArgumentException(
-            "the skew is "
-                + exponent
-                + ", expected an exponent of 0 (even) to "
-                + (int) MOST
-                + ", or a file of counts");
+        throw Require.refusal(
+            "the skew is %s, expected an exponent of 0 (even) to %s, or a file of counts",
+            exponent, (int) MOST);
       }
     }
 
@@ -85,7 +80,7 @@ public sealed interface Skew {
 
     @Override
     public String toString() {
-      return exponent == 0 ? "even" : String.format(Locale.ROOT, "Zipf %.2f", exponent);
+      return exponent == 0 ? "even" : Words.of("Zipf %.2f", exponent);
     }
   }
 
@@ -115,21 +110,13 @@ public sealed interface Skew {
               .findFirst()
               .orElseThrow(
                   () ->
-                      new IllegalArgumentException(
-                          String.format(
-                              Locale.ROOT,
-                              "%s has no counts of %d experts in layer %d: it is of another model",
-                              file,
-                              experts,
-                              layer)));
+                      Require.refusal(
+                          "%s has no counts of %d experts in layer %d: it is of another model",
+                          file, experts, layer));
       if (Arrays.stream(tokens).filter(count -> count > 0).count() < topK) {
-        throw new IllegalArgumentException(
-            String.format(
-                Locale.ROOT,
-                "%s has tokens of fewer than %d experts in layer %d, but each token chooses as many",
-                file,
-                topK,
-                layer));
+        throw Require.refusal(
+            "%s has tokens of fewer than %d experts in layer %d, but each token chooses as many",
+            file, topK, layer);
       }
       return upToOne(tokens, topK);
     }

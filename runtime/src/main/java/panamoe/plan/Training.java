@@ -3,12 +3,13 @@ package panamoe.plan;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 import java.util.stream.IntStream;
 import panamoe.comm.exchange.Strategy;
 import panamoe.config.ModelConfig;
 import panamoe.io.Parts;
+import panamoe.io.Require;
+import panamoe.io.Words;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Topology;
 import panamoe.tensor.DType;
@@ -33,10 +34,7 @@ public record Training(RunConfig run, StepModel times, Checkpoints checkpoints)
    */
   public record Checkpoints(Faults faults, int every) {
     public Checkpoints {
-      if (every < 0) {
-        throw new IllegalArgumentException(
-            "checkpoints are " + every + " steps apart, expected 1 or more");
-      }
+      Require.that(every >= 0, "checkpoints are %s steps apart, expected 1 or more", every);
     }
 
     private Faults.Loss loss(Cluster part, long parameters, double step) {
@@ -134,17 +132,15 @@ public record Training(RunConfig run, StepModel times, Checkpoints checkpoints)
   }
 
   @Override
-  public Words words() {
-    return new Words("cannot be trained", "larger", "days", Plan.DAY, "");
+  public Phrases phrases() {
+    String best = "Each plan is the fastest on its cards, and no plan of fewer cards is as fast.";
+    return new Phrases("cannot be trained", "larger", "days", Plan.DAY, "", "step", best);
   }
 
   @Override
   public String spent(StepTime time) {
-    return String.format(
-        Locale.ROOT,
+    return Words.of(
         "and most of a step, %.4g of %.4g ms, is %s",
-        1e3 * time.terms().get(time.largest()),
-        1e3 * time.seconds(),
-        time.largest().meaning());
+        1e3 * time.terms().get(time.largest()), 1e3 * time.seconds(), time.largest().meaning());
   }
 }

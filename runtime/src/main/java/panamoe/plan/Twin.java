@@ -18,6 +18,7 @@ import panamoe.comm.VirtualSpan;
 import panamoe.comm.exchange.Exchange;
 import panamoe.comm.exchange.ExchangePlan;
 import panamoe.comm.exchange.Strategy;
+import panamoe.io.Require;
 import panamoe.parallel.ExpertPlacement;
 import panamoe.parallel.Overlap;
 import panamoe.parallel.Ranks;
@@ -92,16 +93,11 @@ public record Twin(Node node, Topology topology, Strategy strategy) {
       throw new IllegalArgumentException(
           "a twin has a thread for each card, at most " + MOST + ", not " + topology.ranks());
     }
-    if (strategy == Strategy.AUTO) {
-      throw new IllegalArgumentException("a twin is flat or hierarchical");
-    }
+    Require.that(strategy != Strategy.AUTO, "a twin is flat or hierarchical");
     if (cardsOnNode(node, topology) % topology.tensorDegree() != 0) {
-      throw new IllegalArgumentException(
-          "tensor groups stay within a node: groups of "
-              + topology.tensorDegree()
-              + " do not divide its "
-              + cardsOnNode(node, topology)
-              + " cards");
+      throw Require.refusal(
+          "tensor groups stay within a node: groups of %s do not divide its %s cards",
+          topology.tensorDegree(), cardsOnNode(node, topology));
     }
   }
 
@@ -115,12 +111,10 @@ public record Twin(Node node, Topology topology, Strategy strategy) {
    * @param experts of the layer
    */
   public void requireExchange(int experts) {
-    if (topology.expertDegree(experts) == 1 && !topology.sharesRows()) {
-      throw new IllegalArgumentException(
-          "every card, or every tensor group, has all "
-              + experts
-              + " experts: no rows are exchanged; take more cards or a larger expert degree");
-    }
+    Require.that(
+        topology.expertDegree(experts) != 1 || topology.sharesRows(),
+        "every card, or every tensor group, has all %s experts: no rows are exchanged; take more cards or a larger expert degree",
+        experts);
   }
 
   /**

@@ -92,15 +92,26 @@ public record TrainConfig(
 
   /** Sensible settings for a small model on one machine. */
   public static TrainConfig of(int steps, int batch, int sequence) {
-    long tokens = (long) steps * batch * sequence;
+    return of(steps, batch, sequence, 2e-3, 2e-4, (long) steps * batch * sequence / 20, 0);
+  }
+
+  /** The same with other learning rates, and validation every {@code evaluateEvery} steps. */
+  public static TrainConfig of(
+      int steps,
+      int batch,
+      int sequence,
+      double learningRate,
+      double finalLearningRate,
+      long warmupTokens,
+      int evaluateEvery) {
     return new TrainConfig(
         steps,
         batch,
         sequence,
         1,
-        2e-3,
-        2e-4,
-        tokens / 20,
+        learningRate,
+        finalLearningRate,
+        warmupTokens,
         0.1,
         0.9,
         0.95,
@@ -108,7 +119,7 @@ public record TrainConfig(
         1.0,
         DType.FLOAT32,
         false,
-        0,
+        evaluateEvery,
         0,
         8,
         2.0);

@@ -20,14 +20,13 @@ import panamoe.harness.generate.TextOptions;
 import panamoe.harness.ranks.EngineRun;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
+import panamoe.io.Require;
 import panamoe.open.ModelFolder;
 import panamoe.parallel.Ranks;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 
 /** {@code panamoe chat}. */
 @Command(
@@ -49,7 +48,6 @@ import picocli.CommandLine.Spec;
 public final class ChatCommand implements Subcommand {
   private static final long POLL_MILLIS = 100;
 
-  @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
   @Mixin private TextOptions text;
   @Mixin private RankOptions rankOptions;
@@ -72,25 +70,20 @@ public final class ChatCommand implements Subcommand {
     shared.checked(() -> text.sampling(shared.seed()));
     shared.checked(() -> text.engine(1));
     ModelFolder folder = ModelFolder.open(model);
-    if (folder.config().encoder() != null) {
-      throw new IllegalArgumentException(
-          model
-              + " has an encoder: it answers one text, not a conversation; use generate or serve");
-    }
+    Require.that(
+        folder.config().encoder() == null,
+        "%s has an encoder: it answers one text, not a conversation; use generate or serve",
+        model);
     folder.tokenizer(); // refuses a model without one
     text.complete(folder);
     shared.checked(() -> text.requireExperts(folder));
     ChatFormat chat = template.format(folder);
     shared.checked(rankOptions::topology);
     rankOptions.requireAvailable();
-    try {
-      boolean answered =
-          new RankRun(rankOptions, shared)
-              .run((ranks, backend, stop) -> talk(ranks, backend, folder, chat, stop));
-      return answered ? 0 : 1;
-    } catch (CancellationException _) {
-      throw new InterruptedException();
-    }
+    boolean answered =
+        new RankRun(rankOptions, shared)
+            .run((ranks, backend, stop) -> talk(ranks, backend, folder, chat, stop));
+    return answered ? 0 : 1;
   }
 
   /** Returns whether every line of a pipe was answered; a person sees what was not. */
@@ -98,7 +91,7 @@ public final class ChatCommand implements Subcommand {
       Ranks ranks, Backend backend, ModelFolder folder, ChatFormat chat, BooleanSupplier stop)
       throws Exception {
     boolean[] answered = {true};
-    new EngineRun(folder, text.held(folder), spec.commandLine().getErr(), stop)
+    new EngineRun(folder, text.held(folder), shared.err(), stop)
         .run(
             ranks,
             backend,
@@ -121,8 +114,8 @@ public final class ChatCommand implements Subcommand {
               writer,
               conversation,
               new Chat.Settings(text, shared.seed(), thoughts, shared.json()),
-              spec.commandLine().getOut(),
-              spec.commandLine().getErr())
+              shared.out(),
+              shared.err())
           .run(lines);
     } catch (InterruptedException _) {
       if (writer.failure() != null) {

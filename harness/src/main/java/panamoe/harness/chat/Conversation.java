@@ -6,6 +6,7 @@ import panamoe.conversation.ChatFormat;
 import panamoe.conversation.Message;
 import panamoe.conversation.reply.Reply;
 import panamoe.conversation.template.Prompt;
+import panamoe.io.Require;
 
 /** The messages of a conversation, and the prompt that they make, as at the endpoint. */
 final class Conversation {
@@ -77,11 +78,9 @@ final class Conversation {
         if (tokens.length < context) {
           return tokens;
         }
-        throw new IllegalArgumentException(
-            "the message makes a prompt of "
-                + tokens.length
-                + " tokens, which leaves no room in the model's context of "
-                + context);
+        throw Require.refusal(
+            "the message makes a prompt of %s tokens, which leaves no room in the model's context of %s",
+            tokens.length, context);
       }
       messages.subList(0, 2).clear();
     }

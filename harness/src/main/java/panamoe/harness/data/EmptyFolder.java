@@ -5,6 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import panamoe.harness.OutputPlace;
 import panamoe.io.PlainFolder;
+import panamoe.io.Require;
 
 /** A place for new files, so that none of another kind is replaced. */
 final class EmptyFolder {
@@ -16,9 +17,8 @@ final class EmptyFolder {
    * @throws IllegalArgumentException if it holds something, is a file, or cannot be made or written
    */
   static PlainFolder at(Path path) throws IOException {
-    if (Files.exists(path) && !Files.isDirectory(path)) {
-      throw new IllegalArgumentException(path + " is a file; --out is a folder");
-    }
+    Require.that(
+        !Files.exists(path) || Files.isDirectory(path), "%s is a file; --out is a folder", path);
     PlainFolder folder = new PlainFolder(path);
     if (Files.exists(path) && !folder.names("").isEmpty()) {
       throw new IllegalArgumentException(path + " is not empty; choose another --out");

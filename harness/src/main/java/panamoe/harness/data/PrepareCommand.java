@@ -1,8 +1,8 @@
 package panamoe.harness.data;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
-import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import panamoe.data.ByteTokenizer;
@@ -17,9 +17,7 @@ import panamoe.io.RegularFile;
 import panamoe.io.Words;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
 
 /** {@code panamoe data prepare}. */
 @Command(
@@ -39,7 +37,6 @@ import picocli.CommandLine.Spec;
       "The text may be larger than memory. --device, --threads and --seed change nothing here."
     })
 public final class PrepareCommand implements Callable<Integer> {
-  @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
   @Mixin private TextSource source;
 
@@ -68,26 +65,21 @@ public final class PrepareCommand implements Callable<Integer> {
   }
 
   private void print(PreparedText prepared) {
-    PrintWriter print = spec.commandLine().getOut();
     PreparedText.Content content = prepared.content();
-    if (shared.json()) {
-      print.println(
-          JsonNodeFactory.instance
-              .objectNode()
-              .put("folder", out.toString())
-              .put("bytes", content.textBytes())
-              .put("training_tokens", content.trainingTokens())
-              .put("validation_tokens", content.validationTokens())
-              .put("bytes_per_token", content.tokenBytes()));
-      return;
-    }
-    print.println(
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    json.put("folder", out.toString());
+    json.put("bytes", content.textBytes());
+    json.put("training_tokens", content.trainingTokens());
+    json.put("validation_tokens", content.validationTokens());
+    json.put("bytes_per_token", content.tokenBytes());
+    String words =
         Words.of(
             "%s: %s to train on and %s to validate on, of %s of text; %d bytes a token",
             out,
             Count.of(content.trainingTokens(), "token"),
             Count.of(content.validationTokens(), "token"),
             Count.of(content.textBytes(), "byte"),
-            content.tokenBytes()));
+            content.tokenBytes());
+    shared.out().println(shared.json() ? json : words);
   }
 }

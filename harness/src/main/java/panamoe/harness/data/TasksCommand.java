@@ -3,8 +3,8 @@ package panamoe.harness.data;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
-import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -21,9 +21,7 @@ import panamoe.io.Count;
 import panamoe.io.PlainFolder;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
 
 /** {@code panamoe data tasks}. */
 @Command(
@@ -45,7 +43,6 @@ import picocli.CommandLine.Spec;
       "For a model that was trained on some languages, name the same: they decide what the validation part is."
     })
 public final class TasksCommand implements Callable<Integer> {
-  @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
 
   @Option(
@@ -71,10 +68,10 @@ public final class TasksCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    shared.require(count >= 1, "--count is " + count + ", expected 1 or more");
+    shared.require(count >= 1, "--count is %s, expected 1 or more", count);
     PlainFolder folder = EmptyFolder.at(out);
     shared.checked(() -> Text.requireKnown(languages));
-    spec.commandLine().getErr().println("reading the default corpus");
+    shared.err().println("reading the default corpus");
     Text text = Text.europarl(languages);
     List<String> passages = text.corpus().passages(Corpus.Part.VALIDATION);
     TaskMaker maker = new TaskMaker(passages, shared.seed());
@@ -91,7 +88,7 @@ public final class TasksCommand implements Callable<Integer> {
 
   private List<Task> some(String name, List<Task> all) {
     if (all.isEmpty()) {
-      spec.commandLine().getErr().println(name + " is left out: the text gives no such task");
+      shared.err().println(name + " is left out: the text gives no such task");
     }
     return all.subList(0, Math.min(count, all.size()));
   }
@@ -122,10 +119,8 @@ public final class TasksCommand implements Callable<Integer> {
   }
 
   private void print(Path file, int tasks) {
-    PrintWriter print = spec.commandLine().getOut();
-    print.println(
-        shared.json()
-            ? JsonNodeFactory.instance.objectNode().put("file", file.toString()).put("tasks", tasks)
-            : file + ": " + Count.of(tasks, "task"));
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    json.put("file", file.toString()).put("tasks", tasks);
+    shared.out().println(shared.json() ? json : file + ": " + Count.of(tasks, "task"));
   }
 }

@@ -36,10 +36,8 @@ import panamoe.train.TrainConfig;
 import panamoe.train.Validation;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 
 /** {@code panamoe edit}. */
 @Command(
@@ -69,7 +67,6 @@ import picocli.CommandLine.Spec;
 public final class EditCommand implements Subcommand {
   private static final double USUAL_NOISE = 0.01;
 
-  @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
 
   @Parameters(
@@ -176,7 +173,7 @@ public final class EditCommand implements Subcommand {
     Checkpoint checkpoint = folder.checkpoint();
     ModelConfig config = shared.checked(() -> editedConfig(folder.config()));
     RunPlace.requireFree(out);
-    Text measured = text == null ? Text.of(folder, spec) : Text.read(text);
+    Text measured = text == null ? Text.of(folder, shared) : Text.read(text);
     TrainConfig training = RunConfig.trainingOf(checkpoint);
     long seed = checkpoint.config("seed", Long.class);
     RunConfig run = new RunConfig(config, training, seed);
@@ -201,8 +198,7 @@ public final class EditCommand implements Subcommand {
                 Validation.tokens(training, material.data()),
                 before,
                 after);
-        new EditedRun(
-                out, run, RunTokenizer.of(folder), measured.record(), spec.commandLine().getErr())
+        new EditedRun(out, run, RunTokenizer.of(folder), measured.record(), shared.err())
             .write(edited::save, report.toJson());
       }
     }
@@ -211,20 +207,18 @@ public final class EditCommand implements Subcommand {
   }
 
   private void print(ObjectNode json, String words) {
-    spec.commandLine().getOut().println(shared.json() ? json.toString() : words);
+    shared.out().println(shared.json() ? json.toString() : words);
   }
 
   private Reshaping.Report reshaped() throws IOException {
-    Reshaping reshaping =
-        new Reshaping(out, files == null ? 1 : files, shared, spec.commandLine().getErr());
+    Reshaping reshaping = new Reshaping(out, files == null ? 1 : files, shared);
     Optional<Path> megatron = DeepSpeedFolder.of(model);
     if (megatron.isPresent()) {
       return reshaping.megatron(megatron.get(), tokenizer);
     }
-    if (tokenizer != null) {
-      throw shared.usage(
-          "--tokenizer goes with Megatron-DeepSpeed's files only, a run has its own");
-    }
+    shared.require(
+        tokenizer == null,
+        "--tokenizer goes with Megatron-DeepSpeed's files only, a run has its own");
     return reshaping.own(model);
   }
 
@@ -233,10 +227,9 @@ public final class EditCommand implements Subcommand {
         Stream.of(dropLayers, upcycle, pyramid, mergeExperts, pruneExperts, reshape ? true : null)
             .filter(Objects::nonNull)
             .count();
-    if (operations != 1) {
-      throw shared.usage(
-          "give one of --drop-layers, --upcycle, --pyramid, --merge-experts, --prune-experts and --reshape");
-    }
+    shared.require(
+        operations == 1,
+        "give one of --drop-layers, --upcycle, --pyramid, --merge-experts, --prune-experts and --reshape");
     if (upcycle == null && (moeLayers != null || topK != null)) {
       throw shared.usage("--moe-layers and --top-k go with --upcycle only");
     }
@@ -287,7 +280,7 @@ public final class EditCommand implements Subcommand {
   /** What was asked for, as options. */
   private String operation() {
     Map<String, Object> options = new TreeMap<>();
-    spec.commandLine().getParseResult().matchedOptions().stream()
+    shared.command().commandLine().getParseResult().matchedOptions().stream()
         .filter(option -> !List.of("--out", "--json", "--text").contains(option.longestName()))
         .forEach(option -> options.put(option.longestName(), option.getValue()));
     StringBuilder words = new StringBuilder();

@@ -4,7 +4,6 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
-import java.io.PrintWriter;
 import java.nio.file.Path;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.Checkpoint;
@@ -31,9 +30,8 @@ import panamoe.train.TrainConfig;
  * @param out folder of the new run
  * @param files of its weights
  * @param shared options of the command
- * @param err receives warnings
  */
-record Reshaping(Path out, int files, SharedOptions shared, PrintWriter err) {
+record Reshaping(Path out, int files, SharedOptions shared) {
   /** What was written. */
   record Report(Path model, StreamedModel written, int files) {
     private long parameters() {
@@ -107,7 +105,7 @@ record Reshaping(Path out, int files, SharedOptions shared, PrintWriter err) {
   private Report write(Report report, RunConfig run, RunTokenizer tokenizer, TextRecord text)
       throws IOException {
     shared.checked(() -> report.written().requireFiles(files));
-    new EditedRun(out, run, tokenizer, text, err)
+    new EditedRun(out, run, tokenizer, text, shared.err())
         .write(
             (config, checkpoints) -> report.written().save(config, checkpoints, files),
             report.toJson());

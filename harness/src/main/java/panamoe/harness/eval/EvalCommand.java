@@ -32,10 +32,8 @@ import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 
 /** {@code panamoe eval}. */
 @Command(
@@ -56,7 +54,6 @@ import picocli.CommandLine.Spec;
       "docs/evaluation.md has the format of tasks; panamoe data tasks makes some. --seed changes nothing here."
     })
 public final class EvalCommand implements Subcommand {
-  @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
 
   @Parameters(
@@ -109,7 +106,7 @@ public final class EvalCommand implements Subcommand {
 
   private void measure(
       Backend backend, ModelFolder folder, InferenceSettings settings, Measurement measurement) {
-    PrintWriter err = spec.commandLine().getErr();
+    PrintWriter err = shared.err();
     try (LanguageModel loaded = folder.load(backend, settings, null)) {
       loaded.parameters().note(settings.types()).ifPresent(note -> err.println("warning: " + note));
       measurement.run(backend, loaded);
@@ -128,7 +125,7 @@ public final class EvalCommand implements Subcommand {
   /** Says which of two measurements follows, where there are two. */
   private void head(LanguageModel model) {
     if (!experts.topK().isEmpty() && !shared.json()) {
-      spec.commandLine().getOut().println("experts per token: " + perToken(model));
+      shared.out().println("experts per token: " + perToken(model));
     }
   }
 
@@ -148,7 +145,7 @@ public final class EvalCommand implements Subcommand {
     String name;
     Tokens tokens;
     if (text == null) {
-      Text own = Text.of(folder, spec);
+      Text own = Text.of(folder, shared);
       name = "validation part of " + own.source();
       tokens = own.tokens().tokens(Corpus.Part.VALIDATION, folder.tokenizer());
     } else {
@@ -167,7 +164,7 @@ public final class EvalCommand implements Subcommand {
   }
 
   private void print(LanguageModel loaded, String name, int length, TextScore score) {
-    PrintWriter out = spec.commandLine().getOut();
+    PrintWriter out = shared.out();
     head(loaded);
     if (shared.json()) {
       ObjectNode json = JsonNodeFactory.instance.objectNode();
@@ -211,7 +208,7 @@ public final class EvalCommand implements Subcommand {
   }
 
   private void print(LanguageModel loaded, Task.Kind kind, TaskScore score) {
-    PrintWriter out = spec.commandLine().getOut();
+    PrintWriter out = shared.out();
     String name = kind.name().toLowerCase(Locale.ROOT);
     if (shared.json()) {
       ObjectNode json = JsonNodeFactory.instance.objectNode();

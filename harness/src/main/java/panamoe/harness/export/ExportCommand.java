@@ -3,7 +3,6 @@ package panamoe.harness.export;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
-import java.io.PrintWriter;
 import java.io.UncheckedIOException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
@@ -29,10 +28,8 @@ import panamoe.open.ModelFolder;
 import panamoe.open.StoredWeights;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 
 /** {@code panamoe export}. */
 @Command(
@@ -61,7 +58,6 @@ public final class ExportCommand implements Subcommand {
     GGUF
   }
 
-  @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
 
   @Parameters(
@@ -112,13 +108,10 @@ public final class ExportCommand implements Subcommand {
     }
     OutputPlace.requireFolder(out, "--out");
     long bytes = ModelFolder.read(model, this::export);
-    PrintWriter words = spec.commandLine().getOut();
-    if (shared.json()) {
-      ObjectNode json = JsonNodeFactory.instance.objectNode();
-      words.println(json.put("path", out.toString()).put("bytes", bytes));
-    } else {
-      words.println(Words.of("%,d bytes of weights in %s", bytes, out));
-    }
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    json.put("path", out.toString()).put("bytes", bytes);
+    String words = Words.of("%,d bytes of weights in %s", bytes, out);
+    shared.out().println(shared.json() ? json : words);
     return 0;
   }
 
@@ -146,9 +139,7 @@ public final class ExportCommand implements Subcommand {
   }
 
   private Tokens tokens(ModelFolder folder) {
-    return withoutTokenizer
-        ? new Tokens(folder, Map.of())
-        : Tokens.of(folder, spec.commandLine().getErr());
+    return withoutTokenizer ? new Tokens(folder, Map.of()) : Tokens.of(folder, shared.err());
   }
 
   private long huggingFace(ExportedModel exported, ModelFolder folder, PartBar bar)

@@ -25,16 +25,12 @@ import panamoe.harness.ranks.EngineRun;
 import panamoe.harness.ranks.RankOptions;
 import panamoe.harness.ranks.RankRun;
 import panamoe.io.Count;
-import panamoe.io.Words;
 import panamoe.open.ModelFolder;
 import panamoe.parallel.Ranks;
 import panamoe.runtimekernel.RuntimeKernels;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
-import picocli.CommandLine.Spec;
 
 /** {@code panamoe generate}. */
 @Command(
@@ -58,7 +54,6 @@ import picocli.CommandLine.Spec;
       "The same seed and settings give the same text, whatever the number of threads."
     })
 public final class GenerateCommand implements Subcommand {
-  @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
   @Mixin private PromptOptions promptOptions;
   @Mixin private TextOptions text;
@@ -115,12 +110,8 @@ public final class GenerateCommand implements Subcommand {
         "--moe-stats is for models with MoE layers, this one has none");
     shared.checked(rankOptions::topology);
     rankOptions.requireAvailable();
-    try {
-      new RankRun(rankOptions, shared)
-          .run((ranks, backend, stop) -> write(ranks, backend, folder, request, stop));
-    } catch (CancellationException _) {
-      throw new InterruptedException();
-    }
+    new RankRun(rankOptions, shared)
+        .run((ranks, backend, stop) -> write(ranks, backend, folder, request, stop));
     return 0;
   }
 
@@ -134,7 +125,7 @@ public final class GenerateCommand implements Subcommand {
     if (runtimeKernels) {
       install(backend, folder.config());
     }
-    new EngineRun(folder, text.held(folder), spec.commandLine().getErr(), stop)
+    new EngineRun(folder, text.held(folder), shared.err(), stop)
         .run(
             ranks,
             backend,
@@ -151,7 +142,7 @@ public final class GenerateCommand implements Subcommand {
   private void print(
       Engine engine, ModelConfig config, GenerationRequest request, BooleanSupplier stop) {
     boolean goesOn = config.encoder() == null; // else the text is an answer
-    PrintWriter out = spec.commandLine().getOut();
+    PrintWriter out = shared.out();
     Consumer<String> print =
         piece -> {
           out.print(piece);
@@ -182,34 +173,28 @@ public final class GenerateCommand implements Subcommand {
     } else {
       out.println();
       out.flush(); // the text is complete before messages follow
-      spec.commandLine()
-          .getErr()
-          .println(
-              Words.of(
-                  "%s in %.2f s (%.0f tokens/s) after a prompt of %d in %.3f s",
-                  Count.of(result.tokens(), "token"),
-                  result.times().decodeSeconds(),
-                  result.tokens() / Math.max(1e-9, result.times().decodeSeconds()),
-                  result.promptTokens(),
-                  result.times().prefillSeconds()));
+      shared.note(
+          "%s in %.2f s (%.0f tokens/s) after a prompt of %d in %.3f s",
+          Count.of(result.tokens(), "token"),
+          result.times().decodeSeconds(),
+          result.tokens() / Math.max(1e-9, result.times().decodeSeconds()),
+          result.promptTokens(),
+          result.times().prefillSeconds());
       if (moeStats) {
-        spec.commandLine().getErr().print(RouteTable.of(result.routes()));
-        spec.commandLine().getErr().flush();
+        shared.err().print(RouteTable.of(result.routes()));
+        shared.err().flush();
       }
     }
     if ((goesOn ? result.promptTokens() : 1) + result.tokens() - 1 > config.context()) {
-      spec.commandLine()
-          .getErr()
-          .println("(the context was full: the text went on from the later half of it)");
-      spec.commandLine().getErr().flush();
+      shared.err().println("(the context was full: the text went on from the later half of it)");
+      shared.err().flush();
     }
   }
 
   private void install(Backend backend, ModelConfig config) {
     if (!(backend instanceof NativeBackend card) || !card.name().equals("cuda")) {
-      throw new ParameterException(
-          spec.commandLine(),
-          "--runtime-kernels is for --device cuda, this run computes on " + backend.name());
+      throw shared.usage(
+          "--runtime-kernels is for --device cuda, this run computes on %s", backend.name());
     }
     RuntimeKernels.open().install(card, RuntimeKernels.of(config, text.dtype(), null));
   }
@@ -224,7 +209,7 @@ public final class GenerateCommand implements Subcommand {
     json.put("prefill_seconds", result.times().prefillSeconds());
     json.put("decode_seconds", result.times().decodeSeconds());
     if (moeStats) {
-      RouteTable.write(result.routes(), json.putObject("moe").putArray("layers"));
+      json.putObject("moe").putArray("layers").addAll(RouteTable.json(result.routes()));
     }
     return json;
   }

@@ -14,7 +14,8 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /** The options for how a text begins: {@code @Mixin PromptOptions prompt}. */
-final class PromptOptions implements OptionGroup {
+@OptionGroup("What is written")
+final class PromptOptions {
   /** More than any context holds. */
   private static final int MOST_BYTES = 1 << 26;
 
@@ -63,10 +64,5 @@ final class PromptOptions implements OptionGroup {
       Utf8.requireText(name, 0, bytes);
       return new String(bytes, StandardCharsets.UTF_8).replaceFirst("\r?\n\\z", "");
     }
-  }
-
-  @Override
-  public String heading() {
-    return "What is written";
   }
 }

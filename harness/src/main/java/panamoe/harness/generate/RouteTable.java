@@ -1,14 +1,16 @@
 package panamoe.harness.generate;
 
-import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import panamoe.engine.routes.RouteStatistics;
 import panamoe.io.Count;
 import panamoe.io.Words;
 
 /** Which experts the rows of a text chose, as a table for each MoE layer. */
-final class RouteTable {
+public final class RouteTable {
   private static final int BAR = 40;
 
   private RouteTable() {}
@@ -42,16 +44,16 @@ final class RouteTable {
     return table.toString();
   }
 
-  /** Adds an object for each layer, as answers of {@code serve} have it. */
-  static void write(RouteStatistics routes, ArrayNode layers) {
+  /** An object for each layer, as answers have it. */
+  public static List<ObjectNode> json(RouteStatistics routes) {
+    List<ObjectNode> layers = new ArrayList<>();
     for (RouteStatistics.Layer layer : routes.layers()) {
-      ObjectNode one = layers.addObject();
+      ObjectNode one = JsonNodeFactory.instance.objectNode();
       one.put("layer", layer.layer()).put("experts", layer.experts()).put("top_k", layer.topK());
-      ArrayNode tokens = one.putArray("tokens");
-      Arrays.stream(layer.tokens()).forEach(tokens::add);
-      ArrayNode weights = one.putArray("weight");
-      Arrays.stream(layer.weight()).forEach(weights::add);
-      one.put("entropy", layer.entropy()).put("kept", layer.kept());
+      Arrays.stream(layer.tokens()).forEach(one.putArray("tokens")::add);
+      Arrays.stream(layer.weight()).forEach(one.putArray("weight")::add);
+      layers.add(one.put("entropy", layer.entropy()).put("kept", layer.kept()));
     }
+    return layers;
   }
 }

@@ -17,7 +17,8 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** The options of a text that is written: {@code @Mixin TextOptions text}. */
-public final class TextOptions implements OptionGroup {
+@OptionGroup("What is written")
+public final class TextOptions {
   @Option(
       names = {"-n", "--max-tokens"},
       paramLabel = "N",
@@ -171,10 +172,5 @@ public final class TextOptions implements OptionGroup {
     return EngineConfig.one(context)
         .withGuesses(guesses)
         .withInt8Cache(precision.keyValues() == KeyValueType.INT8);
-  }
-
-  @Override
-  public String heading() {
-    return "What is written";
   }
 }

@@ -41,7 +41,7 @@ public final class CommandHelp extends Help {
     }
     Stream<String> options =
         command.options().stream()
-            .filter(option -> option.required() && option.group() == null)
+            .filter(OptionSpec::required)
             .map(option -> option.longestName() + "=" + option.paramLabel());
     Stream<String> parameters =
         command.positionalParameters().stream()
@@ -71,7 +71,7 @@ public final class CommandHelp extends Help {
               optionListExcludingGroups(
                   shown(options), createDefaultLayout(), null, parameterLabelRenderer()));
         });
-    return text + optionListGroupSections();
+    return text.toString();
   }
 
   private List<OptionSpec> shown(List<OptionSpec> group) {

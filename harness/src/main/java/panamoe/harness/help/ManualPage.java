@@ -11,7 +11,6 @@ import panamoe.harness.help.Footer.Example;
 import panamoe.harness.help.Footer.Prose;
 import panamoe.io.Words;
 import picocli.CommandLine;
-import picocli.CommandLine.Model.ArgGroupSpec;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.PositionalParamSpec;
@@ -98,19 +97,11 @@ public final class ManualPage {
     Map<String, List<OptionSpec>> groups = OptionGroups.of(command);
     groups.forEach(
         (heading, options) -> {
-          subsection(groups.size() == 1 ? "" : heading);
+          if (groups.size() > 1 && !heading.isEmpty()) {
+            macro("SS", heading);
+          }
           options.forEach(this::option);
         });
-    for (ArgGroupSpec group : command.argGroups()) {
-      subsection(group.heading() == null ? "" : Words.of(group.heading()).strip());
-      group.allOptionsNested().forEach(this::option);
-    }
-  }
-
-  private void subsection(String heading) {
-    if (!heading.isEmpty()) {
-      macro("SS", heading.replaceFirst(":$", ""));
-    }
   }
 
   private void option(OptionSpec option) {

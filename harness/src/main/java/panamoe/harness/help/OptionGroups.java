@@ -17,7 +17,7 @@ final class OptionGroups {
   private OptionGroups() {}
 
   /**
-   * The visible options that are in no {@code ArgGroup}, which has a heading itself.
+   * The visible options.
    *
    * @return by heading, empty for the command's own
    */
@@ -30,7 +30,7 @@ final class OptionGroups {
         .filter(heading -> !heading.equals(EVERY_COMMAND))
         .forEach(heading -> options.putIfAbsent(heading, new ArrayList<>()));
     for (OptionSpec option : command.options()) {
-      if (!option.hidden() && option.group() == null) {
+      if (!option.hidden()) {
         String heading = groups.headings.getOrDefault(option.longestName(), OWN);
         options.computeIfAbsent(heading, _ -> new ArrayList<>()).add(option);
       }
@@ -44,9 +44,10 @@ final class OptionGroups {
         .mixins()
         .forEach(
             (name, mixin) -> {
+              OptionGroup group = mixin.userObject().getClass().getAnnotation(OptionGroup.class);
               String own =
-                  mixin.userObject() instanceof OptionGroup group
-                      ? group.heading()
+                  group != null
+                      ? group.value()
                       : name.equals("mixinStandardHelpOptions") ? EVERY_COMMAND : heading;
               mixin.options().forEach(option -> headings.put(option.longestName(), own));
               add(mixin, own);

@@ -105,12 +105,8 @@ final class BlockLine {
     GateConfig gate = moe.gate();
     GateConfig.Choice choice = gate.choice();
     parts.add(Count.of(moe.experts(), "expert") + " of " + moe.inner());
-    parts.add(
-        "top-"
-            + gate.topK()
-            + (choice.groups() == 1
-                ? ""
-                : " in " + choice.chosenGroups() + " of " + choice.groups() + " groups"));
+    String groups = " in " + choice.chosenGroups() + " of " + choice.groups() + " groups";
+    parts.add("top-" + gate.topK() + (choice.groups() == 1 ? "" : groups));
     if (gate.cosine() != null) {
       parts.add("by cosines over " + gate.cosine().width());
     }

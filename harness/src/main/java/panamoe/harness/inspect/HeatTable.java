@@ -1,7 +1,5 @@
 package panamoe.harness.inspect;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
@@ -42,12 +40,5 @@ final class HeatTable {
             .limit(HOTTEST)
             .map(e -> Words.of("%d (%.1f %%)", e, 100.0 * tokens[e] / routes))
             .collect(Collectors.joining(", ")));
-  }
-
-  static ObjectNode json(ExpertHeat.Layer layer) {
-    ObjectNode json = JsonNodeFactory.instance.objectNode();
-    json.put("layer", layer.layer());
-    Arrays.stream(layer.tokens()).forEach(json.putArray("tokens")::add);
-    return json;
   }
 }

@@ -13,6 +13,7 @@ import panamoe.checkpoint.StoredTensor;
 import panamoe.checkpoint.TensorFiles;
 import panamoe.harness.Quantization;
 import panamoe.harness.Subcommand;
+import panamoe.io.ConfigJson;
 import panamoe.io.Words;
 import panamoe.open.ExpertHeat;
 import panamoe.open.InferenceSettings;
@@ -133,7 +134,7 @@ public final class InspectCommand implements Subcommand {
     require(place != null, "there is no cache folder: name one with --expert-cache");
     PrintWriter out = spec.commandLine().getOut();
     for (ExpertHeat.Layer layer : new ExpertHeat(place, folder).layers()) {
-      out.println(json ? HeatTable.json(layer) : HeatTable.line(layer));
+      out.println(json ? ConfigJson.tree(layer) : HeatTable.line(layer));
     }
     return 0;
   }

@@ -15,6 +15,7 @@ import panamoe.config.ModelConfig;
 import panamoe.harness.Quantization;
 import panamoe.io.Count;
 import panamoe.io.Parts;
+import panamoe.io.Require;
 import panamoe.io.Words;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Cost;
@@ -62,10 +63,10 @@ public record ModelTable(
 
   private static ModelTable of(ModelFolder folder, boolean verify) {
     if (!(folder.weights() instanceof StoredWeights.Saved(Checkpoint checkpoint, _))) {
-      if (verify) {
-        throw new IllegalArgumentException(
-            folder.path() + " is a released model, which has no manifest to compare files with");
-      }
+      Require.that(
+          !verify,
+          "%s is a released model, which has no manifest to compare files with",
+          folder.path());
       folder
           .weights()
           .require(folder.config(), WeightTypes.of(DType.BFLOAT16), Long.MAX_VALUE, true);
@@ -173,10 +174,9 @@ public record ModelTable(
     return (config.embedding().positions() == Positions.LEARNED ? ", learned positions" : "")
         + (relative == null
             ? ""
-            : ", relative positions in "
-                + relative.buckets()
-                + " buckets up to "
-                + relative.distance());
+            : Words.of(
+                ", relative positions in %s buckets up to %s",
+                relative.buckets(), relative.distance()));
   }
 
   private String kind() {

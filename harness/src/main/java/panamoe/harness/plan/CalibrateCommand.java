@@ -11,9 +11,7 @@ import panamoe.io.WholeOrNothing;
 import panamoe.plan.Cluster;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
 
 /** {@code panamoe plan calibrate}. */
 @Command(
@@ -28,7 +26,6 @@ import picocli.CommandLine.Spec;
 final class CalibrateCommand implements Callable<Integer> {
   private static final int ROUNDS = 3;
 
-  @Spec private CommandSpec spec;
   @Mixin private MeasuringOptions options;
 
   @Option(
@@ -58,7 +55,7 @@ final class CalibrateCommand implements Callable<Integer> {
     if (cluster != null) {
       String text = ConfigJson.text(cluster);
       if (out == null) {
-        spec.commandLine().getOut().print(text);
+        options.shared.out().print(text);
       } else {
         WholeOrNothing.make(out, hidden -> Files.writeString(hidden, text));
       }

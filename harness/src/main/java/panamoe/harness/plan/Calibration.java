@@ -13,9 +13,11 @@ import panamoe.harness.doctor.SystemFile;
 import panamoe.harness.probe.Ceilings;
 import panamoe.harness.probe.Yardstick;
 import panamoe.io.Count;
+import panamoe.io.Words;
 import panamoe.parallel.Ranks;
 import panamoe.plan.Cluster;
 import panamoe.plan.Constant;
+import panamoe.plan.Constant.Kind;
 import panamoe.plan.Machine;
 import panamoe.plan.Node;
 import panamoe.tensor.DType;
@@ -132,10 +134,9 @@ final class Calibration implements AutoCloseable {
     return new Node(
         here(backend.name()).name() + "-" + backend.name(),
         onNode,
-        new Constant(
+        Kind.MEASURED.of(
             Math.max(1, backend.memoryAvailable() / onNode),
             "bytes",
-            Constant.Kind.MEASURED,
             "was free on the device, a part for each of " + Count.of(onNode, "rank")),
         bandwidth,
         new Node.Flops(float32, bfloat16),
@@ -147,14 +148,12 @@ final class Calibration implements AutoCloseable {
   /** A rank's part of what all ranks that have a processor reach together. */
   private Constant rate(double billions, String unit, String what) {
     int size = ranks.world().size();
-    return new Constant(
+    return Kind.MEASURED.of(
         1e9 * ranks.world().allReduce(billions) / size,
         unit,
-        Constant.Kind.MEASURED,
-        what
-            + ", a part of what "
-            + Count.of(size, "rank")
-            + " reach at a time (bench's ceilings)");
+        Words.of(
+            "%s, a part of what %s reach at a time (bench's ceilings)",
+            what, Count.of(size, "rank")));
   }
 
   @Override

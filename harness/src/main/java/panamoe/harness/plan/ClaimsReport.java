@@ -3,9 +3,9 @@ package panamoe.harness.plan;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.List;
-import java.util.Locale;
 import panamoe.harness.report.Table;
 import panamoe.harness.report.Table.Column;
+import panamoe.io.Words;
 import panamoe.plan.PaperClaims;
 import panamoe.plan.PaperClaims.Dense;
 import panamoe.plan.PaperClaims.Speedup;
@@ -90,8 +90,7 @@ final class ClaimsReport {
     return PlanReport.text(
         List.of(
             new Table<>(SCALING, scaling).text(),
-            String.format(
-                Locale.ROOT,
+            Words.of(
                 "%.0f times the cards write %.1f times the tokens in the paper, %.1f times by the model.",
                 cards,
                 cards * most.published() / least.published(),

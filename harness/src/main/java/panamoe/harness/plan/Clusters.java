@@ -1,6 +1,7 @@
 package panamoe.harness.plan;
 
 import java.io.PrintWriter;
+import panamoe.io.Require;
 import panamoe.plan.Cluster;
 import panamoe.plan.Efficiency;
 import panamoe.plan.Machine;
@@ -34,13 +35,9 @@ final class Clusters {
           "--cluster needs a file of plan calibrate, and " + text + " was not measured");
     }
     if (!isHere(known.machine())) {
-      throw new IllegalArgumentException(
-          text
-              + " is a calibration of another machine, "
-              + known.machine()
-              + ": runs of "
-              + Calibration.here(known.machine().device())
-              + " are not predicted by it");
+      throw Require.refusal(
+          "%s is a calibration of another machine, %s: runs of %s are not predicted by it",
+          text, known.machine(), Calibration.here(known.machine().device()));
     }
     if (steps.train() && known.training() == null) {
       throw new IllegalArgumentException(

@@ -5,6 +5,7 @@ import panamoe.backend.Backend;
 import panamoe.comm.Communicator;
 import panamoe.io.Count;
 import panamoe.plan.Constant;
+import panamoe.plan.Constant.Kind;
 import panamoe.plan.Link;
 import panamoe.plan.Node;
 
@@ -53,11 +54,7 @@ record Links(Link near, Link far, Node.Copy copy) {
   }
 
   private static Constant assumed(Constant other, String where) {
-    return new Constant(
-        other.value(),
-        other.unit(),
-        Constant.Kind.ASSUMED,
-        "no such ranks were measured: as " + where);
+    return Kind.ASSUMED.of(other.value(), other.unit(), "no such ranks were measured: as " + where);
   }
 
   /** One rank sends nothing. */
@@ -67,12 +64,12 @@ record Links(Link near, Link far, Node.Copy copy) {
   }
 
   private static Constant nothing(String why) {
-    return new Constant(1e-9, "s", Constant.Kind.ASSUMED, why);
+    return new Constant(1e-9, "s", Kind.ASSUMED, why);
   }
 
   private static Node.Copy copy(double bandwidth) {
     return new Node.Copy(
         nothing("an exchange's base was measured with its copies"),
-        new Constant(bandwidth, "bytes/s", Constant.Kind.ASSUMED, "as memory is read"));
+        new Constant(bandwidth, "bytes/s", Kind.ASSUMED, "as memory is read"));
   }
 }

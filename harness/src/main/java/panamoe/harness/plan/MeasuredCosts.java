@@ -4,6 +4,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import panamoe.plan.Constant;
+import panamoe.plan.Constant.Kind;
 import panamoe.plan.Efficiency;
 import panamoe.plan.Node;
 
@@ -11,7 +12,7 @@ import panamoe.plan.Node;
  * What steps take beside bytes, FLOPs and messages: small models, in each of which one cost
  * outweighs the others. Used by all ranks together.
  */
-final class MeasuredCosts {
+record MeasuredCosts(List<Cost> costs) {
   private static final int SWEEPS = 20;
   private static final int HALVINGS = 40;
 
@@ -33,19 +34,12 @@ final class MeasuredCosts {
 
     Constant constant(double found) {
       boolean share = name.endsWith("_share");
-      return new Constant(
-          share ? 1 / found : found, share ? "of the peak" : "s", Constant.Kind.MEASURED, source);
+      return Kind.MEASURED.of(share ? 1 / found : found, share ? "of the peak" : "s", source);
     }
   }
 
   /** Of no steps. */
   static final MeasuredCosts NONE = new MeasuredCosts(List.of());
-
-  private final List<Cost> costs;
-
-  private MeasuredCosts(List<Cost> costs) {
-    this.costs = costs;
-  }
 
   /**
    * @param models stay the caller's to close

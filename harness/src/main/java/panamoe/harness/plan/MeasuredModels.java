@@ -20,26 +20,24 @@ import panamoe.tensor.DType;
 import panamoe.train.TrainConfig;
 
 /** Models whose steps are timed. All ranks open and close them together. */
-final class MeasuredModels implements AutoCloseable {
+record MeasuredModels(
+    Ranks ranks,
+    Backend backend,
+    DType dtype,
+    Map<ModelConfig, LanguageModel> open,
+    List<LanguageModel> trained)
+    implements AutoCloseable {
   private static final int VOCABULARY = 8192;
   private static final int CONTEXT = 512;
   private static final int HEAD_SIZE = 64;
   private static final int LENGTH = 40; // of texts that are decoded
   private static final int MOST_STEPS = 1_000_000;
 
-  private final Ranks ranks;
-  private final Backend backend;
-  private final DType dtype;
-  private final Map<ModelConfig, LanguageModel> open = new LinkedHashMap<>();
-  private final List<LanguageModel> trained = new ArrayList<>();
-
   /**
    * @param dtype of weights and activations
    */
   MeasuredModels(Ranks ranks, Backend backend, DType dtype) {
-    this.ranks = ranks;
-    this.backend = backend;
-    this.dtype = dtype;
+    this(ranks, backend, dtype, new LinkedHashMap<>(), new ArrayList<>());
   }
 
   /** The next token of each of {@code batch} texts on each data rank. */

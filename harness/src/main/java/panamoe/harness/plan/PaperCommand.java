@@ -5,8 +5,6 @@ import panamoe.harness.SharedOptions;
 import panamoe.plan.Paper;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Spec;
 
 /** {@code panamoe plan paper}. */
 @Command(
@@ -16,15 +14,12 @@ import picocli.CommandLine.Spec;
         "Prints the DeepSpeed-MoE paper's latencies beside predictions, term by term, and every constant.",
     footer = {"", "Example:", "  panamoe plan paper"})
 final class PaperCommand implements Callable<Integer> {
-  @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
 
   @Override
   public Integer call() {
     Paper fitted = Paper.fitted();
-    spec.commandLine()
-        .getOut()
-        .print(shared.json() ? PaperReport.json(fitted) + "\n" : PaperReport.text(fitted));
+    shared.out().print(shared.json() ? PaperReport.json(fitted) + "\n" : PaperReport.text(fitted));
     return 0;
   }
 }

@@ -5,10 +5,11 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import panamoe.harness.report.Table;
 import panamoe.harness.report.Table.Column;
+import panamoe.io.ConfigJson;
+import panamoe.io.Words;
 import panamoe.plan.Constant;
 import panamoe.plan.Paper;
 import panamoe.plan.Paper.Prediction;
@@ -42,13 +43,7 @@ final class PaperReport {
     PaperPoint.FITTED.forEach(point -> json.withArray("fitted").add(point.name()));
     paper.predictions().forEach(each -> json.withArray("points").add(json(each)));
     json.set("student", json(paper.student()));
-    for (Paper.Fewest fewest : paper.fewestCards()) {
-      json.withArray("fewest_cards")
-          .addObject()
-          .put("model", fewest.model())
-          .put("published", fewest.published())
-          .put("predicted", fewest.predicted());
-    }
+    paper.fewestCards().forEach(each -> json.withArray("fewest_cards").add(ConfigJson.tree(each)));
     training(paper).predictions().forEach(each -> json.withArray("training").add(json(each)));
     ClaimsReport.addTo(json, paper.claims());
     return json;
@@ -106,8 +101,7 @@ final class PaperReport {
             "",
             "Training on 128 A100 cards, sequences/s, and milliseconds of a step:",
             new Table<>(throughputs(), training.predictions()).text(),
-            String.format(
-                Locale.ROOT,
+            Words.of(
                 "The model with experts is %.2f times as fast in the paper, %.2f times by the model.",
                 training.faster(each -> each.point().samples()),
                 training.faster(PaperTraining.Prediction::samples)),

@@ -2,7 +2,6 @@ package panamoe.harness.plan;
 
 import java.util.Collection;
 import java.util.List;
-import java.util.Locale;
 import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
 import panamoe.harness.report.Html;
@@ -13,7 +12,9 @@ import panamoe.harness.report.StackedBars.Bar;
 import panamoe.harness.report.Table;
 import panamoe.harness.report.Table.Column;
 import panamoe.io.Count;
+import panamoe.io.Words;
 import panamoe.parallel.Topology;
+import panamoe.plan.Objective.Phrases;
 import panamoe.plan.Plan;
 import panamoe.plan.Term;
 
@@ -21,17 +22,18 @@ import panamoe.plan.Term;
 record PlanPage(PlanReport report) {
   String html() {
     Plan fastest = report.found().fastest();
+    Phrases phrases = report.objective().phrases();
     StringBuilder body = new StringBuilder();
-    body.append(Html.paragraph("All times are predictions. " + report.introduction()));
+    body.append(Html.paragraph("All times are predictions. " + phrases.inCommon()));
     body.append(report.figures());
     body.append(report.plans().html());
     body.append(Html.paragraph("The fastest plan is " + report.launched()));
     body.append(Html.commands(report.launch(fastest)));
-    body.append(Html.heading("Where a " + report.timed() + "'s time goes"));
+    body.append(Html.heading("Where a " + phrases.timed() + "'s time goes"));
     List<Term> terms = List.copyOf(fastest.time().terms().keySet());
     body.append(
         bars(
-            "A " + report.timed() + ", term by term",
+            "A " + phrases.timed() + ", term by term",
             "ms",
             terms.stream().map(Term::heading).toList(),
             plan -> scaled(1e3, plan.time().terms().values())));
@@ -91,12 +93,9 @@ record PlanPage(PlanReport report) {
   private static Bar bar(Plan plan, double[] values) {
     Topology topology = plan.topology();
     return new Bar(
-        String.format(
-            Locale.ROOT,
+        Words.of(
             "%s, tensor %d, expert %d",
-            Count.of(topology.ranks(), "card"),
-            topology.tensorDegree(),
-            topology.expertDegree()),
+            Count.of(topology.ranks(), "card"), topology.tensorDegree(), topology.expertDegree()),
         values);
   }
 }

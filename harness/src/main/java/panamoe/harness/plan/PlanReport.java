@@ -13,7 +13,9 @@ import java.util.function.ToLongFunction;
 import java.util.stream.Collectors;
 import panamoe.harness.report.Table;
 import panamoe.harness.report.Table.Column;
+import panamoe.io.ConfigJson;
 import panamoe.io.Count;
+import panamoe.io.Words;
 import panamoe.plan.Constant;
 import panamoe.plan.Objective;
 import panamoe.plan.Plan;
@@ -62,14 +64,8 @@ interface PlanReport {
   /** A sentence behind the tables; empty: none. */
   String remark();
 
-  /** What all plans have in common, in a sentence. */
-  String introduction();
-
   /** Figures of the plans under a heading, for a page. */
   String figures();
-
-  /** What is timed: a token or a step. */
-  String timed();
 
   default Map<String, Constant> constants() {
     Map<String, Constant> all = new LinkedHashMap<>(objective().times().efficiency().constants());
@@ -111,13 +107,7 @@ interface PlanReport {
   /** Constants by name, each with where it comes from. */
   static ObjectNode json(Map<String, Constant> constants) {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
-    constants.forEach(
-        (name, constant) ->
-            json.putObject(name)
-                .put("value", constant.value())
-                .put("unit", constant.unit())
-                .put("kind", constant.kind().toString())
-                .put("source", constant.source()));
+    constants.forEach((name, constant) -> json.set(name, ConfigJson.tree(constant)));
     return json;
   }
 
@@ -165,7 +155,9 @@ interface PlanReport {
   private Table<Plan> terms() {
     List<Column<Plan>> columns = new ArrayList<>();
     columns.add(cards());
-    columns.add(Column.of("ms/" + timed(), "%.2f", plan -> 1e3 * plan.time().seconds()));
+    columns.add(
+        Column.of(
+            "ms/" + objective().phrases().timed(), "%.2f", plan -> 1e3 * plan.time().seconds()));
     columns.addAll(columns(found().fastest().time().terms().keySet(), Plan::time));
     return new Table<>(columns, found().front());
   }
@@ -220,14 +212,13 @@ interface PlanReport {
     String why =
         misfit.least() == null
             ? ": no degrees divide " + Count.of(objective().batch(), "sequence")
-            : String.format(
-                Locale.ROOT,
+            : Words.of(
                 " does not fit: a card needs %.1f GB, %.1f GB of it for %s, and has room for %.1f GB",
                 misfit.least().total() / 1e9,
                 misfit.least().largest() / 1e9,
                 misfit.least().largestName(),
                 room / 1e9);
-    return String.format(Locale.ROOT, "%5d%s", misfit.cards(), why);
+    return Words.of("%5d%s", misfit.cards(), why);
   }
 
   /** The first column of every table. */

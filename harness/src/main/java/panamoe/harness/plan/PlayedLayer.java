@@ -2,9 +2,9 @@ package panamoe.harness.plan;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
+import panamoe.io.Require;
 
 /**
  * The MoE layer of a model whose exchange a twin plays.
@@ -26,21 +26,15 @@ record PlayedLayer(String model, int number, MoeConfig moe, int hidden) {
         layers.add(new PlayedLayer(model, i, moe, config.hidden()));
       }
     }
-    if (layers.isEmpty()) {
-      throw new IllegalArgumentException(model + " has no MoE layers");
-    }
+    Require.that(!layers.isEmpty(), "%s has no MoE layers", model);
     return layers.stream()
         .filter(layer -> number == null || number == layer.number)
         .findFirst()
         .orElseThrow(
             () ->
-                new IllegalArgumentException(
-                    String.format(
-                        Locale.ROOT,
-                        "layer %d of %s is no MoE layer, expected one of %s",
-                        number,
-                        model,
-                        layers.stream().map(PlayedLayer::number).toList())));
+                Require.refusal(
+                    "layer %d of %s is no MoE layer, expected one of %s",
+                    number, model, layers.stream().map(PlayedLayer::number).toList()));
   }
 
   int experts() {

@@ -18,15 +18,10 @@ import panamoe.plan.Skew;
 import panamoe.plan.StepModel;
 import panamoe.tensor.DType;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
 
 /** The options of {@code plan serve} and {@code plan train} that both have. */
 final class SearchOptions {
-  @Spec(Spec.Target.MIXEE)
-  private CommandSpec command;
-
   @Mixin SharedOptions shared;
   @Mixin DescribedModelOptions model;
 
@@ -82,7 +77,7 @@ final class SearchOptions {
   }
 
   Cluster cluster() {
-    return Clusters.read(cluster, command.commandLine().getErr());
+    return Clusters.read(cluster, shared.err());
   }
 
   /** The model, with a note where its weights are not counted as they are stored. */
@@ -90,14 +85,9 @@ final class SearchOptions {
     String counted = dtype(DType.BFLOAT16).name().toLowerCase(Locale.ROOT);
     return model.described(
         path ->
-            command
-                .commandLine()
-                .getErr()
-                .println(
-                    "note: weights of "
-                        + path
-                        + " are stored in blocks; the plan counts them in "
-                        + counted));
+            shared.note(
+                "note: weights of %s are stored in blocks; the plan counts them in %s",
+                path, counted));
   }
 
   int context(int usual) {
@@ -150,6 +140,6 @@ final class SearchOptions {
   }
 
   void print(PlanReport report) {
-    command.commandLine().getOut().print(shared.json() ? report.json() + "\n" : report.text());
+    shared.out().print(shared.json() ? report.json() + "\n" : report.text());
   }
 }

@@ -9,6 +9,7 @@ import java.util.regex.Pattern;
 import panamoe.config.ModelConfig;
 import panamoe.engine.EngineConfig;
 import panamoe.io.Count;
+import panamoe.io.Require;
 import panamoe.model.LanguageModel;
 import panamoe.plan.Cluster;
 import panamoe.plan.Plan;
@@ -98,11 +99,9 @@ final class ServingPlanCommand implements Callable<Integer> {
         new Serving(
             model, times, options.dtype(DType.BFLOAT16), batch, options.context(model.context()));
     if (prompt != null && (prompt < 1 || prompt > serving.context())) {
-      throw new IllegalArgumentException(
-          "the prompt is "
-              + prompt
-              + ", expected 1 to the context of "
-              + Count.of(serving.context(), "token"));
+      throw Require.refusal(
+          "the prompt is %s, expected 1 to the context of %s",
+          prompt, Count.of(serving.context(), "token"));
     }
     return new Search(options.model.name(), cluster, serving);
   }
@@ -110,10 +109,8 @@ final class ServingPlanCommand implements Callable<Integer> {
   private double seconds() {
     Matcher time = TIME.matcher(latency);
     double value = time.matches() ? Double.parseDouble(time.group(1)) : 0;
-    if (!(value > 0)) {
-      throw new IllegalArgumentException(
-          "--latency is '" + latency + "', expected a time above 0 such as 25ms or 0.5s");
-    }
+    Require.that(
+        value > 0, "--latency is '%s', expected a time above 0 such as 25ms or 0.5s", latency);
     return switch (time.group(2)) {
       case "us" -> value / 1e6;
       case "ms" -> value / 1e3;

@@ -14,6 +14,7 @@ import panamoe.harness.report.Html;
 import panamoe.harness.report.LineChart.Curve;
 import panamoe.harness.report.Table.Column;
 import panamoe.io.Count;
+import panamoe.io.Words;
 import panamoe.plan.Plan;
 import panamoe.plan.Search;
 import panamoe.plan.StepTime;
@@ -32,8 +33,7 @@ record ServingReport(
 
   @Override
   public String title() {
-    return String.format(
-        Locale.ROOT,
+    return Words.of(
         "%s on %s, predicted: %s for each data rank, of %s, in %s",
         search.name(),
         search.cluster(),
@@ -80,14 +80,9 @@ record ServingReport(
 
   @Override
   public String remark() {
-    return "ms/prompt are the time until "
-        + Count.of(tokens, "token")
-        + " of a prompt of each data rank are read, and the first token is known.";
-  }
-
-  @Override
-  public String introduction() {
-    return "No plan here is beaten by another in cards, latency and cost of a token.";
+    return Words.of(
+        "ms/prompt are the time until %s of a prompt of each data rank are read, and the first token is known.",
+        Count.of(tokens, "token"));
   }
 
   @Override
@@ -106,11 +101,6 @@ record ServingReport(
                 "hours of a card for a million tokens",
                 List.of(costs()),
                 "What less latency costs, on however many cards."));
-  }
-
-  @Override
-  public String timed() {
-    return "token";
   }
 
   /** Hours of a card for a million tokens. */

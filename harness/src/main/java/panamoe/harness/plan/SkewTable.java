@@ -5,12 +5,12 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.function.ToDoubleFunction;
 import panamoe.harness.report.Html;
 import panamoe.harness.report.LineChart.Curve;
 import panamoe.harness.report.Table;
 import panamoe.harness.report.Table.Column;
+import panamoe.io.Words;
 import panamoe.plan.Objective;
 import panamoe.plan.Search;
 import panamoe.plan.Skew;
@@ -46,12 +46,10 @@ record SkewTable(SkewSweep sweep, List<Row> rows) {
 
   /** What the numbers are, in one sentence. */
   String caption() {
-    return String.format(
-        Locale.ROOT,
+    return Words.of(
         "Skew, in the last layer with experts: routes that a capacity factor drops, of %,d tokens of a rank, and rows of"
             + " the fullest of %,d ranks over the mean, by copies of experts that each rank holds.",
-        sweep.tokens(),
-        Math.min(sweep.ranks(), experts()));
+        sweep.tokens(), Math.min(sweep.ranks(), experts()));
   }
 
   private int experts() {

@@ -1,6 +1,7 @@
 package panamoe.harness.plan;
 
 import java.util.Arrays;
+import java.util.stream.DoubleStream;
 import panamoe.backend.Backend;
 import panamoe.engine.schedule.Engine;
 import panamoe.harness.probe.Letters;
@@ -32,7 +33,7 @@ record StepProbe(Backend backend, LanguageModel model, TimedTexts texts, Work wo
       model.materialize(backend, work.dtype(), false, SEED);
       model.pack(backend, work.dtype());
     }
-    double[][] steps = {{}};
+    DoubleStream.Builder steps = DoubleStream.builder();
     Engine.onRanks(
         backend,
         model,
@@ -42,10 +43,11 @@ record StepProbe(Backend backend, LanguageModel model, TimedTexts texts, Work wo
           long end = System.nanoTime() + (long) (SECONDS * 1e9);
           do {
             double[] all = texts.write(engine);
-            steps[0] = append(steps[0], Arrays.copyOfRange(all, all.length / 5, all.length));
+            Arrays.stream(all, all.length / 5, all.length).forEach(steps);
           } while (System.nanoTime() < end);
         });
-    return steps[0].length == 0 ? 0 : Probe.median(steps[0]) / 1e3;
+    double[] counted = steps.build().toArray();
+    return counted.length == 0 ? 0 : Probe.median(counted) / 1e3;
   }
 
   @Override
@@ -56,11 +58,5 @@ record StepProbe(Backend backend, LanguageModel model, TimedTexts texts, Work wo
   @Override
   public StepTime predicted(Cluster cluster) {
     return predicted(cluster.node(), cluster.efficiency());
-  }
-
-  private static double[] append(double[] some, double[] more) {
-    double[] all = Arrays.copyOf(some, some.length + more.length);
-    System.arraycopy(more, 0, all, some.length, more.length);
-    return all;
   }
 }

@@ -1,7 +1,6 @@
 package panamoe.harness.plan;
 
 import java.nio.file.Path;
-import java.util.Locale;
 import panamoe.backend.Backend;
 import panamoe.data.Corpus;
 import panamoe.data.TokenWindows;
@@ -9,14 +8,14 @@ import panamoe.data.Tokens;
 import panamoe.eval.TextEvaluator;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.train.Text;
+import panamoe.io.Require;
 import panamoe.model.LanguageModel;
 import panamoe.open.InferenceSettings;
 import panamoe.open.ModelFolder;
 import panamoe.param.WeightTypes;
-import picocli.CommandLine.Model.CommandSpec;
 
 /** The experts that a trained model's gate chooses for the tokens of a text. */
-record TrainedRoutes(ModelFolder trained, SharedOptions shared, CommandSpec spec) {
+record TrainedRoutes(ModelFolder trained, SharedOptions shared) {
 
   /**
    * Reads text from its start; each data rank gets the next tokens. Nothing is dropped.
@@ -30,34 +29,28 @@ record TrainedRoutes(ModelFolder trained, SharedOptions shared, CommandSpec spec
     PlayedLayer layer = step.layer();
     PlayedLayer own = PlayedLayer.of(trained.path().toString(), trained.config(), layer.number());
     if (own.experts() != layer.experts() || own.topK() != layer.topK()) {
-      throw new IllegalArgumentException(
-          String.format(
-              Locale.ROOT,
-              "layer %d of %s sends a token to %d of %d experts, that of %s to %d of %d",
-              layer.number(),
-              own.model(),
-              own.topK(),
-              own.experts(),
-              layer.model(),
-              layer.topK(),
-              layer.experts()));
+      throw Require.refusal(
+          "layer %d of %s sends a token to %d of %d experts, that of %s to %d of %d",
+          layer.number(),
+          own.model(),
+          own.topK(),
+          own.experts(),
+          layer.model(),
+          layer.topK(),
+          layer.experts());
     }
     Tokens tokens =
         text == null
-            ? Text.of(trained, spec).tokens().tokens(Corpus.Part.VALIDATION, trained.tokenizer())
+            ? Text.of(trained, shared).tokens().tokens(Corpus.Part.VALIDATION, trained.tokenizer())
             : Corpus.read(text).tokens(trained.tokenizer());
     long needed = step.tokens() * step.topology().dataDegree();
     int length = trained.config().context();
     TokenWindows windows = new TokenWindows(tokens, trained.tokenizer(), length);
     // The last window may be padded, and the text's last token is only a target.
     if (needed > tokens.size() - 1) {
-      throw new IllegalArgumentException(
-          String.format(
-              Locale.ROOT,
-              "the text has %,d tokens, but %,d data ranks read %,d each; name a longer one by --text",
-              tokens.size(),
-              step.topology().dataDegree(),
-              step.tokens()));
+      throw Require.refusal(
+          "the text has %,d tokens, but %,d data ranks read %,d each; name a longer one by --text",
+          tokens.size(), step.topology().dataDegree(), step.tokens());
     }
     RoutedTokens routed = new RoutedTokens(step);
     try (Backend backend = shared.open();

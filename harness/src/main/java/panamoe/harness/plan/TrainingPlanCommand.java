@@ -3,10 +3,10 @@ package panamoe.harness.plan;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Locale;
 import java.util.concurrent.Callable;
 import panamoe.config.ModelConfig;
 import panamoe.harness.OutputPlace;
+import panamoe.io.Require;
 import panamoe.io.WholeOrNothing;
 import panamoe.plan.Cluster;
 import panamoe.plan.Faults;
@@ -19,9 +19,7 @@ import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
 
 /** {@code panamoe plan train}. */
 @Command(
@@ -47,7 +45,6 @@ final class TrainingPlanCommand implements Callable<Integer> {
   private static final double MOST_PRICE = 1e6;
   private static final double DAY = 24 * 3600;
 
-  @Spec private CommandSpec spec;
   @Mixin private SearchOptions options;
 
   @Option(
@@ -134,12 +131,9 @@ final class TrainingPlanCommand implements Callable<Integer> {
   /** Says which failures checkpoints are planned for, where nobody said so. */
   private void note(Training training) {
     if (mtbf == null && training.checkpoints() != null) {
-      spec.commandLine()
-          .getErr()
-          .printf(
-              Locale.ROOT,
-              "note: without --mtbf, checkpoints are planned for cards that fail once in %,.0f hours%n",
-              training.checkpoints().faults().meanHours());
+      options.shared.note(
+          "note: without --mtbf, checkpoints are planned for cards that fail once in %,.0f hours",
+          training.checkpoints().faults().meanHours());
     }
   }
 
@@ -147,10 +141,9 @@ final class TrainingPlanCommand implements Callable<Integer> {
     require("--tokens", tokens, MOST_TOKENS);
     require("--days", days, MOST_DAYS);
     require("--price", price, MOST_PRICE);
-    if (checkpointEvery != null && mtbf == null) {
-      throw new IllegalArgumentException(
-          "--checkpoint-every goes with --mtbf, which says how often cards fail");
-    }
+    Require.that(
+        checkpointEvery == null || mtbf != null,
+        "--checkpoint-every goes with --mtbf, which says how often cards fail");
     if (checkpointEvery != null && checkpointEvery < 1) {
       throw new IllegalArgumentException(
           "--checkpoint-every is " + checkpointEvery + ", expected 1 or more steps");
@@ -165,9 +158,7 @@ final class TrainingPlanCommand implements Callable<Integer> {
 
   private static void require(String name, Double value, double most) {
     if (value != null && !(value > 0 && value <= most)) {
-      throw new IllegalArgumentException(
-          String.format(
-              Locale.ROOT, "%s is %s, expected more than 0 and at most %,.0f", name, value, most));
+      throw Require.refusal("%s is %s, expected more than 0 and at most %,.0f", name, value, most);
     }
   }
 
@@ -187,10 +178,9 @@ final class TrainingPlanCommand implements Callable<Integer> {
     Search.requireSizes(sequences, length, model);
     double steps = Math.ceil(tokens / ((double) sequences * length));
     if (steps > Integer.MAX_VALUE) {
-      throw new IllegalArgumentException(
-          "these tokens take more than 2^31 steps of "
-              + sequences
-              + " sequences; a larger --batch makes fewer");
+      throw Require.refusal(
+          "these tokens take more than 2^31 steps of %s sequences; a larger --batch makes fewer",
+          sequences);
     }
     TrainConfig training =
         settings == null

@@ -4,13 +4,13 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.function.ToDoubleFunction;
 import panamoe.harness.report.Html;
 import panamoe.harness.report.Table;
 import panamoe.harness.report.Table.Column;
 import panamoe.io.Count;
+import panamoe.io.Words;
 import panamoe.plan.Constant;
 import panamoe.plan.Faults;
 import panamoe.plan.Plan;
@@ -32,8 +32,7 @@ record TrainingReport(Search search, Search.Found found, SkewTable skew, Double 
 
   @Override
   public String title() {
-    return String.format(
-        Locale.ROOT,
+    return Words.of(
         "%s trained on %s, predicted: %s of %s of %s, in %s",
         search.name(),
         search.cluster(),
@@ -118,16 +117,9 @@ record TrainingReport(Search search, Search.Found found, SkewTable skew, Double 
     double most = found.front().stream().mapToDouble(plan -> plan.time().dropped()).max().orElse(0);
     return most == 0
         ? ""
-        : String.format(
-            Locale.ROOT,
+        : Words.of(
             "Experts' capacity drops %.1f %% of the routes of the fastest plan, where tokens choose: %s.",
-            100 * found.fastest().time().dropped(),
-            objective().times().skew());
-  }
-
-  @Override
-  public String introduction() {
-    return "Each plan is the fastest on its cards, and no plan of fewer cards is as fast.";
+            100 * found.fastest().time().dropped(), objective().times().skew());
   }
 
   @Override
@@ -142,10 +134,5 @@ record TrainingReport(Search search, Search.Found found, SkewTable skew, Double 
   private String figure(
       String y, ToDoubleFunction<Plan> ys, String x, ToDoubleFunction<Plan> xs, String caption) {
     return PlanPage.figure(y, x, List.of(PlanPage.curve("", found.front(), xs, ys)), caption);
-  }
-
-  @Override
-  public String timed() {
-    return "step";
   }
 }

@@ -17,10 +17,7 @@ import panamoe.plan.Cluster;
 import panamoe.plan.Twin;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
-import picocli.CommandLine.Spec;
 
 /** {@code panamoe twin}. */
 @Command(
@@ -42,7 +39,6 @@ import picocli.CommandLine.Spec;
       "docs/planning.md says what is simulated."
     })
 public final class TwinCommand implements Subcommand {
-  @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
   @Mixin private DescribedModelOptions model;
 
@@ -119,11 +115,9 @@ public final class TwinCommand implements Subcommand {
   @Override
   public Integer call() throws IOException {
     if (!model.one() && (!model.none() || routes == null)) {
-      throw usage("give one of MODEL and --config, or --routes");
+      throw shared.usage("give one of MODEL and --config, or --routes");
     }
-    if (text != null && routes == null) {
-      throw usage("--text is what the model of --routes reads");
-    }
+    shared.require(text == null || routes != null, "--text is what the model of --routes reads");
     if (trace != null) {
       OutputPlace.requireNewFile(trace, "--trace");
     }
@@ -133,7 +127,7 @@ public final class TwinCommand implements Subcommand {
         trained == null
             ? Twin.even(
                 step.topology().dataDegree(), step.layer().experts(), step.rows(), shared.seed())
-            : new TrainedRoutes(trained, shared, spec).of(step, text);
+            : new TrainedRoutes(trained, shared).of(step, text);
     Map<Strategy, Twin.Result> results = new EnumMap<>(Strategy.class);
     for (Strategy strategy : step.strategies()) {
       Twin twin = new Twin(step.cluster().node(), step.topology(), strategy);
@@ -144,12 +138,12 @@ public final class TwinCommand implements Subcommand {
       WholeOrNothing.make(trace, hidden -> Files.writeString(hidden, events));
     }
     TwinReport report = new TwinReport(step, routes, results);
-    spec.commandLine().getOut().print(shared.json() ? report.json() + "\n" : report.text());
+    shared.out().print(shared.json() ? report.json() + "\n" : report.text());
     return 0;
   }
 
   private PlayedStep step(ModelFolder trained) {
-    Cluster wanted = Clusters.read(cluster, spec.commandLine().getErr());
+    Cluster wanted = Clusters.read(cluster, shared.err());
     int data = Math.max(1, wanted.cards() / Math.max(1, tensorDegree));
     int degree = expertDegree == null ? data : expertDegree;
     Topology topology = new Topology(wanted.cards(), degree, tensorDegree, expertSlices);
@@ -162,9 +156,5 @@ public final class TwinCommand implements Subcommand {
     return model.none()
         ? PlayedLayer.of(routes.toString(), trained.config(), layer)
         : PlayedLayer.of(model.name(), model.described(_ -> {}), layer);
-  }
-
-  private ParameterException usage(String sentence) {
-    return new ParameterException(spec.commandLine(), sentence);
   }
 }

@@ -10,6 +10,7 @@ import panamoe.comm.exchange.Strategy;
 import panamoe.harness.report.Table;
 import panamoe.harness.report.Table.Column;
 import panamoe.io.Count;
+import panamoe.io.Words;
 import panamoe.plan.Twin;
 
 /**
@@ -54,27 +55,23 @@ record TwinReport(PlayedStep step, Path routes, Map<Strategy, Twin.Result> resul
 
   String text() {
     PlayedLayer layer = step.layer();
-    String title =
-        String.format(
-            Locale.ROOT,
-            "%s on %s, layer %d: %s of each of %s, %d of %s each, %s; rows of %,d bytes%n",
-            layer.model(),
-            step.cluster(),
-            layer.number(),
-            Count.of(step.tokens(), "token"),
-            Count.of(step.topology().dataDegree(), "data rank"),
-            layer.topK(),
-            Count.of(layer.experts(), "expert"),
-            routes == null ? "evenly" : "as " + routes + " chooses",
-            step.rowBytes());
-    return title
-        + "milliseconds of dispatch and combine together; counts go before them\n\n"
-        + new Table<>(COLUMNS, List.copyOf(results.entrySet())).text();
+    return Words.of(
+        "%s on %s, layer %d: %s of each of %s, %d of %s each, %s; rows of %,d bytes%n"
+            + "milliseconds of dispatch and combine together; counts go before them\n\n%s",
+        layer.model(),
+        step.cluster(),
+        layer.number(),
+        Count.of(step.tokens(), "token"),
+        Count.of(step.topology().dataDegree(), "data rank"),
+        layer.topK(),
+        Count.of(layer.experts(), "expert"),
+        routes == null ? "evenly" : "as " + routes + " chooses",
+        step.rowBytes(),
+        new Table<>(COLUMNS, List.copyOf(results.entrySet())).text());
   }
 
   private static String busiest(Twin.Result result) {
-    return String.format(
-        Locale.ROOT,
+    return Words.of(
         "card %d %s, %.0f %% of the time",
         result.busiest().rank(),
         result.busiest().name(),

@@ -9,10 +9,8 @@ import panamoe.harness.ranks.RankOptions;
 import panamoe.plan.Cluster;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 
 /** {@code panamoe plan validate}. */
 @Command(
@@ -27,7 +25,6 @@ import picocli.CommandLine.Spec;
 final class ValidateCommand implements Callable<Integer> {
   private static final List<Integer> COUNTS = List.of(1, 2, 4);
 
-  @Spec private CommandSpec spec;
   @Mixin private MeasuringOptions options;
 
   @Parameters(
@@ -51,7 +48,7 @@ final class ValidateCommand implements Callable<Integer> {
         cluster == null
             ? null
             : options.shared.checked(() -> Clusters.ofThisMachine(cluster, steps));
-    PrintWriter printed = spec.commandLine().getOut();
+    PrintWriter printed = options.shared.out();
     boolean json = options.shared.json();
     if (!json && RankOptions.threadsOrProcesses(1).leads()) {
       printed.println(Validated.HEADER);

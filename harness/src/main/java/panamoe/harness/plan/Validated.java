@@ -2,8 +2,8 @@ package panamoe.harness.plan;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.util.Locale;
 import java.util.stream.Collectors;
+import panamoe.io.Words;
 import panamoe.plan.StepTime;
 
 /**
@@ -15,16 +15,9 @@ import panamoe.plan.StepTime;
  */
 record Validated(String model, int ranks, int batch, double measured, StepTime predicted) {
   static final String HEADER =
-      String.format(
-          Locale.ROOT,
+      Words.of(
           "%-28s %5s %5s %9s %9s %7s  %s",
-          "a step of",
-          "ranks",
-          "texts",
-          "ms",
-          "model",
-          "error",
-          "of which, ms");
+          "a step of", "ranks", "texts", "ms", "model", "error", "of which, ms");
 
   /** Of the prediction, as a share of what was measured. */
   double error() {
@@ -32,8 +25,7 @@ record Validated(String model, int ranks, int batch, double measured, StepTime p
   }
 
   String toRow() {
-    return String.format(
-        Locale.ROOT,
+    return Words.of(
         "%-28s %5d %5d %9.2f %9.2f %+6.1f%%  %s",
         model,
         ranks,
@@ -48,10 +40,7 @@ record Validated(String model, int ranks, int batch, double measured, StepTime p
   private String terms() {
     return predicted.terms().entrySet().stream()
         .filter(term -> term.getValue() > 0)
-        .map(
-            term ->
-                String.format(
-                    Locale.ROOT, "%s %.2f", term.getKey().heading(), 1e3 * term.getValue()))
+        .map(term -> Words.of("%s %.2f", term.getKey().heading(), 1e3 * term.getValue()))
         .collect(Collectors.joining(", "));
   }
 

@@ -1,13 +1,15 @@
 package panamoe.harness.quantize;
 
+import static java.util.stream.Collectors.joining;
+
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
-import java.util.stream.Collectors;
 import panamoe.io.Count;
 import panamoe.io.Words;
 import panamoe.model.ModelTensors;
@@ -60,23 +62,14 @@ record QuantizationReport(
     if (missed > 0) {
       String names =
           unreached.entrySet().stream()
-              .map(
-                  layer ->
-                      "layer "
-                          + layer.getKey()
-                          + ": "
-                          + layer.getValue().stream()
-                              .limit(SHOWN)
-                              .map(String::valueOf)
-                              .collect(Collectors.joining(", "))
-                          + (layer.getValue().size() > SHOWN ? ", ..." : ""))
-              .collect(Collectors.joining("; "));
+              .map(layer -> "layer " + layer.getKey() + ": " + some(layer.getValue()))
+              .collect(joining("; "));
       line(text, "%s never reached, in int8: %s", Count.of(missed, "expert"), names);
     }
     String counts =
         model.counts().entrySet().stream()
             .map(it -> it.getValue() + " in " + it.getKey().name().toLowerCase(Locale.ROOT))
-            .collect(Collectors.joining(", "));
+            .collect(joining(", "));
     line(text, "experts' matrices: %s", counts);
     if (!model.unfit().isEmpty()) {
       ExpertMatrix first = model.unfit().getFirst();
@@ -113,6 +106,11 @@ record QuantizationReport(
     }
     text.append("written to ").append(out);
     return text.toString();
+  }
+
+  private static String some(Set<Integer> experts) {
+    String shown = experts.stream().limit(SHOWN).map(String::valueOf).collect(joining(", "));
+    return shown + (experts.size() > SHOWN ? ", ..." : "");
   }
 
   ObjectNode toJson() {

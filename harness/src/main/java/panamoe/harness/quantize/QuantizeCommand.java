@@ -42,10 +42,8 @@ import panamoe.train.RunFolder;
 import panamoe.train.TextRecord;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 
 /** {@code panamoe quantize}. */
 @Command(
@@ -83,7 +81,6 @@ public final class QuantizeCommand implements Subcommand {
     }
   }
 
-  @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
 
   @Parameters(
@@ -158,7 +155,7 @@ public final class QuantizeCommand implements Subcommand {
             folder,
             plan == null ? QuantizationPlan.NONE : QuantizationPlan.read(plan),
             to == null ? ExpertFormat.KEEP : to);
-    Text read = text == null ? Text.of(folder, spec) : Text.read(text);
+    Text read = text == null ? Text.of(folder, shared) : Text.read(text);
     TokenWindows training = windows(folder, read, Corpus.Part.TRAINING, calibrate);
     if (training.count() < 2) {
       throw Require.refusal(
@@ -173,9 +170,7 @@ public final class QuantizeCommand implements Subcommand {
     TokenWindows held =
         measure == 0 ? null : windows(folder, read, Corpus.Part.VALIDATION, measure);
     QuantizationReport report = quantize(folder, wanted, read, training, held);
-    spec.commandLine()
-        .getOut()
-        .println(shared.json() ? report.toJson().toString() : report.toText());
+    shared.out().println(shared.json() ? report.toJson().toString() : report.toText());
     return 0;
   }
 
@@ -195,9 +190,7 @@ public final class QuantizeCommand implements Subcommand {
       TokenWindows training,
       TokenWindows held) {
     try (Backend backend = shared.open()) {
-      if (!backend.onHost()) {
-        throw shared.usage("models are quantized on a CPU; add --device cpu");
-      }
+      shared.require(backend.onHost(), "models are quantized on a CPU; add --device cpu");
       InferenceSettings whole = InferenceSettings.of(WeightTypes.of(dtype.dtype()));
       try (LanguageModel source =
           shown("loading", at -> folder.load(backend, whole, Ranks.alone(), null, at))) {

@@ -28,7 +28,8 @@ import picocli.CommandLine.Spec;
  * The options for the number of ranks, the topology and the communicator: {@code @Mixin RankOptions
  * ranks}.
  */
-public final class RankOptions implements OptionGroup {
+@OptionGroup("Ranks")
+public final class RankOptions {
   /** The kind of ranks. */
   enum Kind {
     /** Threads of this process. */
@@ -133,9 +134,8 @@ public final class RankOptions implements OptionGroup {
         "Default: 2 where ranks are on several machines, otherwise and with cards 0."
       })
   private void setParts(int parts) {
-    if (parts < 0 || parts > MOST_PARTS) {
-      throw usage("Invalid value for option '--overlap': %d is not in 0..%d", parts, MOST_PARTS);
-    }
+    boolean holds = parts >= 0 && parts <= MOST_PARTS;
+    require(holds, "Invalid value for option '--overlap': %d is not in 0..%d", parts, MOST_PARTS);
     this.parts = parts;
   }
 
@@ -189,17 +189,15 @@ public final class RankOptions implements OptionGroup {
                   + " says that there are several processes: --comm tcp makes them ranks of one run"
               : "mpirun or srun started several processes: --comm mpi makes them ranks of one run");
     }
-    if (timeout < 1) {
-      throw usage("--timeout is " + timeout + " s, expected 1 or more");
-    }
-    if (sliceExperts && tensorDegree == 1) {
-      throw usage("--slice-experts slices experts over tensor ranks, but the tensor degree is 1");
-    }
-    if (sliceExperts && expertSlices != null && expertSlices != tensorDegree) {
-      throw usage(
-          "--slice-experts means --expert-slices %s, the tensor degree, but --expert-slices is %s",
-          tensorDegree, expertSlices);
-    }
+    require(timeout >= 1, "--timeout is %s s, expected 1 or more", timeout);
+    require(
+        !sliceExperts || tensorDegree != 1,
+        "--slice-experts slices experts over tensor ranks, but the tensor degree is 1");
+    require(
+        !sliceExperts || expertSlices == null || expertSlices == tensorDegree,
+        "--slice-experts means --expert-slices %s, the tensor degree, but --expert-slices is %s",
+        tensorDegree,
+        expertSlices);
     int ranks = !oneProcess() ? LauncherVariables.size().orElse(1) : count == null ? 1 : count;
     requireNodes(ranks);
     int experts =
@@ -218,14 +216,14 @@ public final class RankOptions implements OptionGroup {
   }
 
   private void requireNodes(int ranks) {
-    if (nodes != null && !oneProcess()) {
-      throw usage(
-          "--nodes is for threads; processes are on the machines on which they were started");
-    }
-    if (nodes() < 1 || ranks % nodes() != 0) {
-      throw usage(
-          "--nodes is %s, but must be 1 or more and divide the %s", nodes, Count.of(ranks, "rank"));
-    }
+    require(
+        nodes == null || oneProcess(),
+        "--nodes is for threads; processes are on the machines on which they were started");
+    require(
+        nodes() >= 1 && ranks % nodes() == 0,
+        "--nodes is %s, but must be 1 or more and divide the %s",
+        nodes,
+        Count.of(ranks, "rank"));
   }
 
   /** The number of simulated nodes for ranks that are threads. */
@@ -242,14 +240,11 @@ public final class RankOptions implements OptionGroup {
    * @throws IllegalArgumentException if the trace cannot be written to its path
    */
   public void requireAvailable() {
-    if (count != null && count > MOST_THREADS) {
-      throw usage(
-          "--ranks is "
-              + count
-              + ", but a process has at most "
-              + MOST_THREADS
-              + " ranks as threads; mpirun or srun starts more, with --comm mpi");
-    }
+    require(
+        count == null || count <= MOST_THREADS,
+        "--ranks is %s, but a process has at most %s ranks as threads; mpirun or srun starts more, with --comm mpi",
+        count,
+        MOST_THREADS);
     if (overTcp()) {
       self();
     } else if (!oneProcess()) {
@@ -363,12 +358,13 @@ public final class RankOptions implements OptionGroup {
     return wanted == 0 ? Overlap.NONE : new Overlap(true, wanted);
   }
 
-  private ParameterException usage(String pattern, Object... values) {
-    return new ParameterException(command.commandLine(), Words.of(pattern, values));
+  private void require(boolean holds, String pattern, Object... values) {
+    if (!holds) {
+      throw usage(pattern, values);
+    }
   }
 
-  @Override
-  public String heading() {
-    return "Ranks";
+  private ParameterException usage(String pattern, Object... values) {
+    return new ParameterException(command.commandLine(), Words.of(pattern, values));
   }
 }

@@ -3,6 +3,7 @@ package panamoe.harness.ranks;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CancellationException;
 import java.util.function.BooleanSupplier;
 import java.util.stream.LongStream;
 import panamoe.backend.Backend;
@@ -18,7 +19,7 @@ import panamoe.parallel.Topology;
 /**
  * Runs the ranks of this process: all ranks as threads, or the single rank that this process is.
  */
-public final class RankRun {
+public record RankRun(RankOptions options, SharedOptions shared, Topology topology) {
   /** The program of a rank. */
   @FunctionalInterface
   public interface Body<T> {
@@ -29,23 +30,18 @@ public final class RankRun {
     T run(Ranks ranks, Backend backend, BooleanSupplier stop) throws Exception;
   }
 
-  private final RankOptions options;
-  private final SharedOptions shared;
-  private final Topology topology;
-
   /**
    * @param shared options for the device
    */
   public RankRun(RankOptions options, SharedOptions shared) {
-    this.options = options;
-    this.shared = shared;
-    this.topology = options.topology();
+    this(options, shared, options.topology());
   }
 
   /**
    * Runs {@code body} on every rank of this process.
    *
    * @return the result of rank 0, or of this process's rank
+   * @throws InterruptedException if work ended because this rank was asked to stop
    * @throws Exception of the first rank that failed
    */
   public <T> T run(Body<T> body) throws Exception {
@@ -58,6 +54,8 @@ public final class RankRun {
         Trace.write(options.trace(), List.of(recorded.stop()));
       }
       return result;
+    } catch (CancellationException _) {
+      throw new InterruptedException();
     }
   }
 

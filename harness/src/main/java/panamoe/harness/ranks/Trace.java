@@ -89,9 +89,7 @@ record Trace(Recording recording) implements AutoCloseable {
   private static ObjectNode span(RecordedEvent event, int rank) {
     boolean exchange = event.getEventType().getName().equals("panamoe.Exchange");
     ObjectNode span = JSON.createObjectNode();
-    span.put("name", event.getString("place"));
-    span.put("ph", "X");
-    span.put("pid", rank);
+    span.put("name", event.getString("place")).put("ph", "X").put("pid", rank);
     span.put("tid", (exchange ? Lane.EXCHANGE : Lane.COMPUTE).ordinal());
     span.put(
         "ts",
@@ -109,10 +107,7 @@ record Trace(Recording recording) implements AutoCloseable {
 
   private static ObjectNode name(String kind, int rank, int lane, String name) {
     ObjectNode event = JSON.createObjectNode();
-    event.put("name", kind);
-    event.put("ph", "M");
-    event.put("pid", rank);
-    event.put("tid", lane);
+    event.put("name", kind).put("ph", "M").put("pid", rank).put("tid", lane);
     event.putObject("args").put("name", name);
     return event;
   }

@@ -50,12 +50,12 @@ public final class Html {
 
   /** A drawing, and one sentence that says how to read it. */
   public static String figure(Svg svg, String caption) {
-    String drawing = svg.width() > BROAD ? wide(svg.description(), svg.inline()) : svg.inline();
-    return (svg.width() > BROAD ? "<figure class=\"broad\">" : "<figure>")
-        + drawing
-        + "<figcaption>"
-        + escape(caption)
-        + "</figcaption></figure>\n";
+    boolean broad = svg.width() > BROAD;
+    return Words.of(
+        "<figure%s>%s<figcaption>%s</figcaption></figure>\n",
+        broad ? " class=\"broad\"" : "",
+        broad ? wide(svg.description(), svg.inline()) : svg.inline(),
+        escape(caption));
   }
 
   /** HTML that scrolls by itself where it is wider than the window. */

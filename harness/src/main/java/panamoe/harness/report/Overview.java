@@ -4,6 +4,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Function;
 import java.util.stream.Collectors;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
@@ -39,26 +40,18 @@ record Overview(RunDirectory run, long parameters) {
 
   /** One sentence, as HTML. */
   String lead() {
-    StringBuilder sentence = new StringBuilder();
-    sentence.append(
+    StepRecord last = run.steps().getLast();
+    String sentence =
         Words.of(
-            "In %s%s, this %s of %s parameters has read %s",
+            "In %s%s, this %s of %s parameters has read %s and needs %.3f bits for a byte of %s.",
             duration(run.trainingSeconds()),
             machine().map(machine -> " (" + machine + ")").orElse(""),
             architecture(run.config().model()),
             ShortNumber.of(parameters),
-            Count.of(run.steps().getLast().tokens(), "token")));
-    Optional<Double> bits = validation();
-    bits.ifPresentOrElse(
-        value ->
-            sentence.append(
-                Words.of(" and needs %.3f bits for a byte of text that it has not seen.", value)),
-        () ->
-            sentence.append(
-                Words.of(
-                    " and needs %.3f bits for a byte of them.",
-                    run.steps().getLast().bitsPerByte())));
-    return "<p class=\"lead\">" + Html.escape(sentence.toString()) + "</p>\n";
+            Count.of(last.tokens(), "token"),
+            validation().orElse(last.bitsPerByte()),
+            validation().isPresent() ? "text that it has not seen" : "them");
+    return "<p class=\"lead\">" + Html.escape(sentence) + "</p>\n";
   }
 
   private Optional<String> machine() {
@@ -100,15 +93,7 @@ record Overview(RunDirectory run, long parameters) {
             Math.round(
                 run.steps().stream().mapToDouble(StepRecord::tokensPerS).average().orElseThrow())));
     tiles.put("parameters", ShortNumber.of(parameters));
-    StringBuilder html = new StringBuilder("<dl class=\"tiles\">\n");
-    tiles.forEach(
-        (label, value) ->
-            html.append("<div><dt>")
-                .append(Html.escape(label))
-                .append("</dt><dd>")
-                .append(Html.escape(value))
-                .append("</dd></div>\n"));
-    return html.append("</dl>\n").toString();
+    return list("tiles", "<div><dt>%s</dt><dd>%s</dd></div>\n", tiles);
   }
 
   /** How to train it again, as HTML; nothing if the run does not say how it was trained. */
@@ -123,45 +108,32 @@ record Overview(RunDirectory run, long parameters) {
     facts.put("Duration of all steps", duration(run.trainingSeconds()));
     facts.put("Text", first.text());
     facts.put("Machine", machines(history));
-    facts.put(
-        "Panamoe", String.join("; ", distinct(history.stream().map(TrainedBy::version).toList())));
-    StringBuilder html = new StringBuilder(Html.heading("How to reproduce it"));
-    html.append("<dl class=\"facts\">\n");
-    facts.forEach(
-        (name, fact) ->
-            html.append("<dt>")
-                .append(Html.escape(name))
-                .append("</dt><dd>")
-                .append(Html.escape(fact))
-                .append("</dd>\n"));
-    return html.append("</dl>\n")
-        .append(
-            Html.commands(
-                history.stream().map(TrainedBy::command).collect(Collectors.joining("\n"))))
-        .append(
-            Html.paragraph(
-                "What a run computes depends on the commit, the settings, the text and the seed, not on the number of"
-                    + " threads."))
-        .toString();
+    facts.put("Panamoe", distinct(history, TrainedBy::version));
+    return Html.heading("How to reproduce it")
+        + list("facts", "<dt>%s</dt><dd>%s</dd>\n", facts)
+        + Html.commands(history.stream().map(TrainedBy::command).collect(Collectors.joining("\n")))
+        + Html.paragraph(
+            "What a run computes depends on the commit, the settings, the text and the seed, not on the number of"
+                + " threads.");
+  }
+
+  /** Names with what they mean, as HTML. */
+  private static String list(String style, String form, Map<String, String> entries) {
+    return entries.entrySet().stream()
+        .map(entry -> Words.of(form, Html.escape(entry.getKey()), Html.escape(entry.getValue())))
+        .collect(Collectors.joining("", "<dl class=\"" + style + "\">\n", "</dl>\n"));
   }
 
   private static String machines(List<TrainedBy> history) {
-    return String.join(
-        "; ",
-        distinct(
-            history.stream()
-                .map(
-                    process ->
-                        process.machine()
-                            + ", "
-                            + process.device()
-                            + (process.ranks() == 1
-                                ? ""
-                                : ", " + Count.of(process.ranks(), "rank")))
-                .toList()));
+    return distinct(
+        history,
+        process -> {
+          String ranks = process.ranks() == 1 ? "" : ", " + Count.of(process.ranks(), "rank");
+          return process.machine() + ", " + process.device() + ranks;
+        });
   }
 
-  private static List<String> distinct(List<String> values) {
-    return values.stream().distinct().toList();
+  private static String distinct(List<TrainedBy> history, Function<TrainedBy, String> fact) {
+    return history.stream().map(fact).distinct().collect(Collectors.joining("; "));
   }
 }

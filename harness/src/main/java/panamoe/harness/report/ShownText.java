@@ -1,9 +1,7 @@
 package panamoe.harness.report;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
-import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.json.JsonMapper;
-import java.io.UncheckedIOException;
 import java.util.List;
 import panamoe.io.Require;
 
@@ -27,10 +25,6 @@ public record ShownText(String language, String prompt, String text, TokenRoutes
 
   /** The content of {@code samples.json} or {@code reading.json}. */
   public static String toJson(List<ShownText> texts) {
-    try {
-      return JSON.writeValueAsString(texts);
-    } catch (JsonProcessingException e) {
-      throw new UncheckedIOException(e);
-    }
+    return JSON.valueToTree(texts).toString();
   }
 }

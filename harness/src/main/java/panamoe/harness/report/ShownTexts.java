@@ -1,8 +1,6 @@
 package panamoe.harness.report;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.json.JsonMapper;
-import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -66,12 +64,9 @@ final class ShownTexts {
   }
 
   private String data() {
-    try {
-      // No markup ends the element, whatever the texts are.
-      String json = JSON.writeValueAsString(routes).replace("<", "\\u003c").replace("&", "\\u0026");
-      return "<script type=\"application/json\" id=\"routes\">" + json + "</script>\n";
-    } catch (JsonProcessingException e) {
-      throw new UncheckedIOException(e);
-    }
+    String json = JSON.valueToTree(routes).toString();
+    // No markup ends the element, whatever the texts are.
+    String plain = json.replace("<", "\\u003c").replace("&", "\\u0026");
+    return "<script type=\"application/json\" id=\"routes\">" + plain + "</script>\n";
   }
 }

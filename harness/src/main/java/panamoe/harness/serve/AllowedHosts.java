@@ -9,15 +9,13 @@ import org.eclipse.jetty.util.HostPort;
  * The names by which a server without keys may be asked. Without this check a page of another site
  * could use the server: its own name may lead to this machine (DNS rebinding). Thread-safe.
  */
-final class AllowedHosts {
-  private final List<String> names;
-
+record AllowedHosts(List<String> names) {
   /**
    * @param names allowed beside loopback names and addresses, and the address that was asked; also
    *     as addresses of a browser, http://NAME:PORT/
    */
-  AllowedHosts(List<String> names) {
-    this.names = names.stream().map(AllowedHosts::plain).toList();
+  AllowedHosts {
+    names = names.stream().map(AllowedHosts::plain).toList();
   }
 
   /** A name in lower case, without what may stand around it: scheme, root dot, port, brackets. */

@@ -1,6 +1,8 @@
 package panamoe.harness.serve;
 
+import java.util.LinkedHashMap;
 import java.util.Map;
+import panamoe.io.Words;
 
 /** A request that is answered by an error, in OpenAI's form. Its message goes to the client. */
 final class ApiError extends RuntimeException {
@@ -13,23 +15,21 @@ final class ApiError extends RuntimeException {
 
   private final int status;
   private final Body body;
-  private final Map<String, String> headers;
+  private final Map<String, String> headers = new LinkedHashMap<>();
 
-  private ApiError(
-      int status,
-      String message,
-      String type,
-      String param,
-      String code,
-      Map<String, String> headers) {
+  private ApiError(int status, String message, String type, String param, String code) {
     super(message, null, false, false);
     this.status = status;
     this.body = new Body(new Body.Error(message, type, param, code));
-    this.headers = headers;
   }
 
   private static ApiError of(int status, String message, String type, String code) {
-    return new ApiError(status, message, type, null, code, Map.of());
+    return new ApiError(status, message, type, null, code);
+  }
+
+  private ApiError with(String header, String value) {
+    headers.put(header, value);
+    return this;
   }
 
   int status() {
@@ -51,12 +51,12 @@ final class ApiError extends RuntimeException {
    * @param param the field that is wrong; null if the whole request is
    */
   static ApiError invalid(String message, String param) {
-    return new ApiError(400, message, INVALID, param, "invalid_value", Map.of());
+    return new ApiError(400, message, INVALID, param, "invalid_value");
   }
 
   /** 400 for a field whose meaning would be lost if it were ignored. */
   static ApiError unsupported(String message, String param) {
-    return new ApiError(400, message, INVALID, param, "unsupported_parameter", Map.of());
+    return new ApiError(400, message, INVALID, param, "unsupported_parameter");
   }
 
   static ApiError tooLong(String message) {
@@ -64,13 +64,9 @@ final class ApiError extends RuntimeException {
   }
 
   static ApiError unauthorized() {
-    return new ApiError(
-        401,
-        "a key of this server is needed: Authorization: Bearer KEY",
-        "authentication_error",
-        null,
-        "invalid_api_key",
-        Map.of("WWW-Authenticate", "Bearer"));
+    String message = "a key of this server is needed: Authorization: Bearer KEY";
+    return of(401, message, "authentication_error", "invalid_api_key")
+        .with("WWW-Authenticate", "Bearer");
   }
 
   /** A request that HTTP's standard forbids, or whose head is too large. */
@@ -81,12 +77,11 @@ final class ApiError extends RuntimeException {
 
   /** A name under which a page of another site may have asked. */
   static ApiError foreignHost(String host) {
-    String message = "this server has no keys and does not answer to the name " + host;
-    return of(
-        403,
-        message + ": start it with --allowed-host " + host,
-        "permission_error",
-        "foreign_host");
+    String message =
+        Words.of(
+            "this server has no keys and does not answer to the name %s: start it with --allowed-host %s",
+            host, host);
+    return of(403, message, "permission_error", "foreign_host");
   }
 
   /** A browser asks for a page of another site. */
@@ -96,13 +91,8 @@ final class ApiError extends RuntimeException {
   }
 
   static ApiError noModel(String asked, String served) {
-    return new ApiError(
-        404,
-        "there is no model " + asked + "; this server has " + served,
-        INVALID,
-        "model",
-        "model_not_found",
-        Map.of());
+    String message = "there is no model " + asked + "; this server has " + served;
+    return new ApiError(404, message, INVALID, "model", "model_not_found");
   }
 
   static ApiError notFound(String path) {
@@ -110,13 +100,9 @@ final class ApiError extends RuntimeException {
   }
 
   static ApiError wrongMethod(String method, String allowed) {
-    return new ApiError(
-        405,
-        method + " is not for this path; " + allowed + " is",
-        INVALID,
-        null,
-        "method_not_allowed",
-        Map.of("Allow", allowed.equals("GET") ? "GET, HEAD" : allowed));
+    String message = method + " is not for this path; " + allowed + " is";
+    return of(405, message, INVALID, "method_not_allowed")
+        .with("Allow", allowed.equals("GET") ? "GET, HEAD" : allowed);
   }
 
   static ApiError tooLarge(long most) {
@@ -131,19 +117,10 @@ final class ApiError extends RuntimeException {
    * @param retry whether it makes sense to ask again
    */
   static ApiError overloaded(String message, long retryMillis, boolean retry) {
-    return new ApiError(
-        429,
-        message,
-        "overloaded_error",
-        null,
-        "queue_full",
-        Map.of(
-            "Retry-After",
-            Long.toString(Math.ceilDiv(retryMillis, 1000)),
-            "retry-after-ms",
-            Long.toString(retryMillis),
-            "x-should-retry",
-            Boolean.toString(retry)));
+    return of(429, message, "overloaded_error", "queue_full")
+        .with("Retry-After", "" + Math.ceilDiv(retryMillis, 1000))
+        .with("retry-after-ms", "" + retryMillis)
+        .with("x-should-retry", "" + retry);
   }
 
   static ApiError internal(String message) {
@@ -156,7 +133,7 @@ final class ApiError extends RuntimeException {
    * @param code {@code loading}, {@code draining} or {@code failed}
    */
   static ApiError unavailable(String message, String code) {
-    return new ApiError(503, message, "server_error", null, code, Map.of("Retry-After", "5"));
+    return of(503, message, "server_error", code).with("Retry-After", "5");
   }
 
   static ApiError outOfMemory() {

@@ -10,17 +10,11 @@ import panamoe.io.Require;
 import panamoe.io.Sha256;
 
 /** Who may use the server: everybody, or who has one of its keys. Thread-safe. */
-final class ApiKeys {
+record ApiKeys(List<byte[]> digests) {
   private static final String BEARER = "Bearer ";
 
   /** No key is needed. */
   static final ApiKeys NONE = new ApiKeys(List.of());
-
-  private final List<byte[]> digests;
-
-  private ApiKeys(List<byte[]> digests) {
-    this.digests = digests;
-  }
 
   /**
    * Reads a file of keys, one a line; empty lines and those that begin with # do not count.

@@ -91,7 +91,14 @@ final class ApiServer implements AutoCloseable {
     this.connections = new Connections(limits.slowReader());
     StateEndpoint told = new StateEndpoint(served);
     TextEndpoint texts =
-        new TextEndpoint(served, limits, metrics, connections, this::requireEngine, requests);
+        new TextEndpoint(
+            served,
+            limits,
+            new Admission(limits),
+            metrics,
+            connections,
+            this::requireEngine,
+            requests);
     this.moe = new MoeEndpoint(served, this::requireEngine);
     TokenEndpoint tokens = new TokenEndpoint(served);
     route("POST", "/v1/chat/completions", texts::chat);

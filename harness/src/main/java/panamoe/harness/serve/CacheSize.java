@@ -57,14 +57,11 @@ record CacheSize(long blocks, long windowBlocks, long tokenBytes, long windowByt
     long encoded = most.sequences() * InferenceMemory.ofEncodedText(config, dtype);
     CacheSize held = whole.within(Math.max(0, freeBytes / 2 - encoded));
     int context = Math.ceilDiv(config.context(), EngineConfig.BLOCK);
-    if (held.blocks < context) {
-      throw new IllegalArgumentException(
-          "half of the free memory, "
-              + freeBytes / 2 / MIB
-              + " MiB, does not hold the "
-              + (whole.withBlocks(context).bytes() + MIB - 1) / MIB
-              + " MiB of one sequence: free some, or say --cache-mib for shorter ones");
-    }
+    Require.that(
+        held.blocks >= context,
+        "half of the free memory, %s MiB, does not hold the %s MiB of one sequence: free some, or say --cache-mib for shorter ones",
+        freeBytes / 2 / MIB,
+        Math.ceilDiv(whole.withBlocks(context).bytes(), MIB));
     return held;
   }
 

@@ -44,9 +44,7 @@ final class ChatFields {
       return JsonNodeFactory.instance.objectNode();
     }
     JsonNode given = fields.take(VARIABLES);
-    if (given != null && !given.isObject()) {
-      throw fields.wrong(VARIABLES, "is not an object");
-    }
+    fields.require(given == null || given.isObject(), VARIABLES, "is not an object");
     ObjectNode variables =
         given == null ? JsonNodeFactory.instance.objectNode() : ((ObjectNode) given).deepCopy();
     if (effort != null) {

@@ -9,16 +9,9 @@ import panamoe.conversation.Message;
 import panamoe.conversation.reply.FunctionCall;
 
 /** Reads the messages of a request, which are OpenAI's. */
-final class ChatMessages {
+record ChatMessages(boolean template, Set<String> calledIds) {
   private static final Set<String> ROLES =
       Set.of("system", "developer", "user", "assistant", "tool");
-
-  private final boolean template;
-  private final Set<String> calledIds = new HashSet<>();
-
-  private ChatMessages(boolean template) {
-    this.template = template;
-  }
 
   /**
    * Reads them.
@@ -27,14 +20,10 @@ final class ChatMessages {
    * @throws ApiError if they are no conversation, or hold more than text and calls
    */
   static List<Message> of(Fields fields, boolean template) {
-    JsonNode messages = fields.take("messages");
-    if (messages == null) {
-      throw fields.missing("messages");
-    }
-    if (!messages.isArray() || messages.isEmpty()) {
-      throw fields.wrong("messages", "is not an array of one message or more");
-    }
-    ChatMessages reader = new ChatMessages(template);
+    JsonNode messages = fields.required("messages");
+    boolean several = messages.isArray() && !messages.isEmpty();
+    fields.require(several, "messages", "is not an array of one message or more");
+    ChatMessages reader = new ChatMessages(template, new HashSet<>());
     List<Message> read = new ArrayList<>();
     for (int i = 0; i < messages.size(); i++) {
       Fields message = fields.inner("messages[" + i + "]", messages.get(i));
@@ -49,9 +38,8 @@ final class ChatMessages {
 
   private Message one(Fields message) {
     String role = message.text("role", "");
-    if (!ROLES.contains(role)) {
-      throw message.wrong("role", "is none of system, developer, user, assistant and tool");
-    }
+    message.require(
+        ROLES.contains(role), "role", "is none of system, developer, user, assistant and tool");
     List<FunctionCall> calls = List.of();
     if (role.equals("assistant")) {
       calls = calls(message);
@@ -92,9 +80,7 @@ final class ChatMessages {
     if (content.isTextual()) {
       return content.textValue();
     }
-    if (!content.isArray()) {
-      throw message.wrong("content", "is not a string or an array of parts");
-    }
+    message.require(content.isArray(), "content", "is not a string or an array of parts");
     StringBuilder text = new StringBuilder();
     for (int i = 0; i < content.size(); i++) {
       Fields part = message.inner("content[" + i + "]", content.get(i));
@@ -111,16 +97,12 @@ final class ChatMessages {
   /** An assistant's calls: {@code id}, {@code type} and {@code function} of each. */
   private List<FunctionCall> calls(Fields message) {
     JsonNode calls = message.take("tool_calls");
-    if (calls != null && !calls.isArray()) {
-      throw message.wrong("tool_calls", "is not an array of calls");
-    }
+    message.require(calls == null || calls.isArray(), "tool_calls", "is not an array of calls");
     List<FunctionCall> read = new ArrayList<>();
     for (int i = 0; calls != null && i < calls.size(); i++) {
       Fields call = message.inner("tool_calls[" + i + "]", calls.get(i));
       Fields function = call.inner("function");
-      if (!call.text("type", "function").equals("function")) {
-        throw call.wrong("type", "is not function");
-      }
+      call.require(call.text("type", "function").equals("function"), "type", "is not function");
       if (function == null) {
         throw call.missing("function");
       }
@@ -151,9 +133,8 @@ final class ChatMessages {
   /** The call that a message of the role tool is the result of: an earlier message made it. */
   private String calledId(Fields message) {
     String id = message.text("tool_call_id", "");
-    if (!calledIds.contains(id)) {
-      throw message.wrong("tool_call_id", "is not the id of a call in a message before");
-    }
+    message.require(
+        calledIds.contains(id), "tool_call_id", "is not the id of a call in a message before");
     return id;
   }
 }

@@ -3,10 +3,12 @@ package panamoe.harness.serve;
 import com.fasterxml.jackson.annotation.JsonInclude;
 import java.util.List;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import panamoe.data.Tokenizer;
 
 /** Answers of completions. */
-final class CompletionForm implements AnswerForm {
+record CompletionForm(Head head, TextRequest request, List<CompletionLogprobs.Writer> logprobs)
+    implements AnswerForm {
   record Choice(
       int index,
       String text,
@@ -17,22 +19,13 @@ final class CompletionForm implements AnswerForm {
       @JsonInclude(JsonInclude.Include.NON_NULL) Finish.Detail panamoe,
       @JsonInclude(JsonInclude.Include.NON_NULL) MoeAnswer moe) {}
 
-  private final Head head;
-  private final TextRequest request;
-  private final List<CompletionLogprobs.Writer> logprobs;
-
   CompletionForm(Head head, TextRequest request, Tokenizer tokenizer) {
-    this.head = head;
-    this.request = request;
-    this.logprobs =
-        IntStream.range(0, request.texts())
-            .mapToObj(_ -> new CompletionLogprobs.Writer(tokenizer))
-            .toList();
-  }
-
-  @Override
-  public Head head() {
-    return head;
+    this(
+        head,
+        request,
+        Stream.generate(() -> new CompletionLogprobs.Writer(tokenizer))
+            .limit(request.texts())
+            .toList());
   }
 
   @Override

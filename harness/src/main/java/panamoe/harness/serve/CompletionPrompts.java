@@ -17,10 +17,7 @@ final class CompletionPrompts {
    * @throws ApiError if the request has no prompt, or a wrong one
    */
   static List<int[]> of(Fields fields, ServedModel model) {
-    JsonNode prompt = fields.take(NAME);
-    if (prompt == null) {
-      throw fields.missing(NAME);
-    }
+    JsonNode prompt = fields.required(NAME);
     boolean several = prompt.isArray() && !prompt.isEmpty() && !prompt.get(0).isIntegralNumber();
     List<int[]> prompts = new ArrayList<>();
     for (JsonNode one : several ? prompt : List.of(prompt)) {

@@ -81,9 +81,7 @@ final class Constraints {
       case "json_schema" -> {
         Fields named = format.inner("json_schema");
         JsonNode schema = named == null ? null : named.take("schema");
-        if (schema == null) {
-          throw format.wrong("json_schema.schema", "is missing");
-        }
+        format.require(schema != null, "json_schema.schema", "is missing");
         named.ignore("name", "description", "strict"); // every schema is kept to
         named.requireNoOthers();
         yield JsonGrammar.of(schema);

@@ -18,16 +18,17 @@ import picocli.CommandLine.Option;
  * The options for how many texts a server writes at a time, in which memory, and in which steps:
  * {@code @Mixin EngineOptions engineOptions}.
  */
-final class EngineOptions implements OptionGroup {
+@OptionGroup("Engine")
+final class EngineOptions {
   @Mixin private Precision precision;
-  @Mixin private ExpertOptions experts;
+  @Mixin ExpertOptions experts;
 
   @Option(
       names = "--sequences",
       paramLabel = "N",
       defaultValue = "16",
       description = "Most texts that are written at a time. Default: ${DEFAULT-VALUE}.")
-  private int sequences;
+  int sequences; // of each data rank
 
   @Option(
       names = "--cache-mib",
@@ -76,15 +77,6 @@ final class EngineOptions implements OptionGroup {
     return experts.settings(precision.weights().types(folder));
   }
 
-  ExpertOptions experts() {
-    return experts;
-  }
-
-  /** Most texts that each data rank writes at a time. */
-  int sequences() {
-    return sequences;
-  }
-
   /**
    * The engine with a cache of {@code blocks}.
    *
@@ -118,10 +110,5 @@ final class EngineOptions implements OptionGroup {
             backend.memoryAvailable() / here);
     long[] all = ranks.world().allGather(mine.blocks());
     return mine.withBlocks(LongStream.of(all).min().orElseThrow());
-  }
-
-  @Override
-  public String heading() {
-    return "Engine";
   }
 }

@@ -8,6 +8,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.LongStream;
 import java.util.stream.StreamSupport;
 import panamoe.harness.UserText;
 import panamoe.harness.help.OptionGroup;
@@ -18,7 +19,8 @@ import panamoe.parallel.Topology;
 import picocli.CommandLine.Option;
 
 /** The options for copies of experts that get most rows: {@code @Mixin ExpertReplicas replicas}. */
-final class ExpertReplicas implements OptionGroup {
+@OptionGroup("Copies of experts")
+final class ExpertReplicas {
   @Option(
       names = "--replicas",
       paramLabel = "N",
@@ -44,17 +46,15 @@ final class ExpertReplicas implements OptionGroup {
    */
   void read(List<Integer> experts, Topology topology) throws IOException {
     Require.that(each >= 0, "--replicas is %s, expected 0 or more", each);
-    if (each > 0 != (load != null)) {
-      throw new IllegalArgumentException(
-          "--replicas N and --expert-load FILE go together: FILE tells which experts get most rows");
-    }
+    Require.that(
+        each > 0 == (load != null),
+        "--replicas N and --expert-load FILE go together: FILE tells which experts get most rows");
     if (load == null) {
       return;
     }
-    if (experts.stream().noneMatch(count -> count > 0 && topology.expertDegree(count) > 1)) {
-      throw new IllegalArgumentException(
-          "--replicas copies experts from rank to rank, but every rank holds them all: --ep spreads them");
-    }
+    Require.that(
+        experts.stream().anyMatch(count -> count > 0 && topology.expertDegree(count) > 1),
+        "--replicas copies experts from rank to rank, but every rank holds them all: --ep spreads them");
     Map<Integer, long[]> found = new HashMap<>();
     for (JsonNode each : tree().path("layers")) {
       int layer = each.path("layer").asInt(-1);
@@ -66,12 +66,11 @@ final class ExpertReplicas implements OptionGroup {
         throw Require.refusal(
             "%s counts %s experts in layer %s: of another model", load, tokens.length, layer);
       }
-      for (long count : tokens) {
-        if (count < 0) {
-          throw new IllegalArgumentException(
-              load + ": tokens of layer " + layer + " are not all whole numbers of 0 or more");
-        }
-      }
+      Require.that(
+          LongStream.of(tokens).allMatch(count -> count >= 0),
+          "%s: tokens of layer %s are not all whole numbers of 0 or more",
+          load,
+          layer);
       found.put(layer, tokens);
     }
     Require.that(!found.isEmpty(), "%s has no layers, as GET /v1/moe/stats answers", load);
@@ -100,10 +99,5 @@ final class ExpertReplicas implements OptionGroup {
           return mine;
         });
     ranks.copyExperts(rows, each);
-  }
-
-  @Override
-  public String heading() {
-    return "Copies of experts";
   }
 }

@@ -7,6 +7,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import panamoe.io.Words;
 
 /**
  * The fields of an object in a request. Each is asked for by name; {@link #requireNoOthers} refuses
@@ -34,6 +35,15 @@ final class Fields {
     return value == null || value.isNull() ? null : value;
   }
 
+  /** The value of a field that must have one. */
+  JsonNode required(String name) {
+    JsonNode value = take(name);
+    if (value == null) {
+      throw missing(name);
+    }
+    return value;
+  }
+
   /** All fields, also those that have been taken. */
   List<String> names() {
     return object.properties().stream().map(Map.Entry::getKey).toList();
@@ -53,6 +63,15 @@ final class Fields {
     return ApiError.invalid(path(name) + " " + what, path(name));
   }
 
+  /**
+   * @param pattern of what is wrong with a field where this does not hold, by {@link Words#of}
+   */
+  void require(boolean holds, String name, String pattern, Object... values) {
+    if (!holds) {
+      throw wrong(name, Words.of(pattern, values));
+    }
+  }
+
   /** Of a field that must have a value. */
   ApiError missing(String name) {
     return wrong(name, object.has(name) ? "is null" : "is missing");
@@ -60,42 +79,33 @@ final class Fields {
 
   String text(String name, String otherwise) {
     JsonNode value = take(name);
-    if (value != null && !value.isTextual()) {
-      throw wrong(name, "is not a string");
-    }
+    require(value == null || value.isTextual(), name, "is not a string");
     return value == null ? otherwise : value.textValue();
   }
 
   boolean flag(String name) {
     JsonNode value = take(name);
-    if (value != null && !value.isBoolean()) {
-      throw wrong(name, "is not true or false");
-    }
+    require(value == null || value.isBoolean(), name, "is not true or false");
     return value != null && value.booleanValue();
   }
 
   /** Infinite if it is beyond all doubles. */
   private double number(String name, double otherwise) {
     JsonNode value = take(name);
-    if (value != null && !value.isNumber()) {
-      throw wrong(name, "is not a number");
-    }
+    require(value == null || value.isNumber(), name, "is not a number");
     return value == null ? otherwise : value.doubleValue();
   }
 
   double number(String name, double otherwise, int least, int most) {
     double value = number(name, otherwise);
-    if (value < least || value > most) {
-      throw wrong(name, "is " + value + ", expected " + least + " to " + most);
-    }
+    require(value >= least && value <= most, name, "is %s, expected %s to %s", value, least, most);
     return value;
   }
 
   double positive(String name, double otherwise, int most) {
     double value = number(name, otherwise);
-    if (value <= 0 || value > most) {
-      throw wrong(name, "is " + value + ", expected more than 0 and at most " + most);
-    }
+    boolean holds = value > 0 && value <= most;
+    require(holds, name, "is %s, expected more than 0 and at most %s", value, most);
     return value;
   }
 
@@ -108,9 +118,7 @@ final class Fields {
     if (value == null) {
       return otherwise;
     }
-    if (!value.isIntegralNumber()) {
-      throw wrong(name, "is not a whole number");
-    }
+    require(value.isIntegralNumber(), name, "is not a whole number");
     if (!value.canConvertToLong() || value.longValue() < least || value.longValue() > most) {
       throw wrong(name, "is " + value + ", expected " + least + " to " + most);
     }
@@ -119,9 +127,7 @@ final class Fields {
 
   /** The tokens of an array of them, each below {@code vocabulary}. */
   int[] tokens(String name, JsonNode array, int vocabulary) {
-    if (!array.isArray()) {
-      throw wrong(name, "is not an array of tokens");
-    }
+    require(array.isArray(), name, "is not an array of tokens");
     int[] tokens = new int[array.size()];
     for (int i = 0; i < tokens.length; i++) {
       JsonNode token = array.get(i);
@@ -134,7 +140,7 @@ final class Fields {
   }
 
   int requireToken(String name, int token, int vocabulary) {
-    if (token >= vocabulary) {
+    if (token >= vocabulary) { // without boxes: prompts are long
       throw wrong(name, "has token " + token + ", which is none of 0 to " + (vocabulary - 1));
     }
     return token;

@@ -5,7 +5,8 @@ import panamoe.harness.help.OptionGroup;
 import picocli.CommandLine.Option;
 
 /** The options for what a server bears: {@code @Mixin LimitOptions limits}. */
-final class LimitOptions implements OptionGroup {
+@OptionGroup("Limits")
+final class LimitOptions {
   @Option(
       names = "--default-max-tokens",
       paramLabel = "N",
@@ -67,10 +68,5 @@ final class LimitOptions implements OptionGroup {
         Duration.ofSeconds(slowReader),
         Limits.PING,
         Duration.ofSeconds(shutdown));
-  }
-
-  @Override
-  public String heading() {
-    return "Limits";
   }
 }

@@ -23,7 +23,8 @@ import picocli.CommandLine.Spec;
 /**
  * The options for where a server listens, and to whom: {@code @Mixin ListenOptions listenOptions}.
  */
-final class ListenOptions implements OptionGroup {
+@OptionGroup("Where it listens")
+final class ListenOptions {
   @Spec(Spec.Target.MIXEE)
   private CommandSpec command;
 
@@ -106,11 +107,9 @@ final class ListenOptions implements OptionGroup {
     }
     if (keyFile != null && readableByOthers(keyFile)) {
       log.accept(
-          "warning: every user of this machine can read the keys in "
-              + keyFile
-              + "; chmod o-rwx "
-              + ShellWord.quoted(keyFile.toString())
-              + " keeps them out");
+          Words.of(
+              "warning: every user of this machine can read the keys in %s; chmod o-rwx %s keeps them out",
+              keyFile, ShellWord.quoted(keyFile.toString())));
     }
   }
 
@@ -131,10 +130,5 @@ final class ListenOptions implements OptionGroup {
 
   private ParameterException usage(String message, Exception cause) {
     return new ParameterException(command.commandLine(), message, cause);
-  }
-
-  @Override
-  public String heading() {
-    return "Where it listens";
   }
 }

@@ -65,15 +65,10 @@ final class Metrics {
       counter("request.log.failures", "Texts that could not be logged");
 
   Metrics(String version, String model) {
-    Gauge.builder(PREFIX + "num.requests.running", () -> status.get().running())
-        .description("Texts that are computed")
-        .register(registry);
-    Gauge.builder(PREFIX + "num.requests.waiting", () -> status.get().waiting())
-        .description("Texts that wait for room")
-        .register(registry);
-    Gauge.builder(PREFIX + "kv.cache.usage.perc", () -> status.get().usage())
-        .description("Part of the key/value cache that texts use, 0 to 1")
-        .register(registry);
+    String usage = "Part of the key/value cache that texts use, 0 to 1";
+    gauge("num.requests.running", "Texts that are computed", Status::running);
+    gauge("num.requests.waiting", "Texts that wait for room", Status::waiting);
+    gauge("kv.cache.usage.perc", usage, Status::usage);
     FunctionCounter.builder(
             PREFIX + "num.preemptions", status, latest -> latest.get().interruptions())
         .description("How often a text made room for another one")
@@ -81,6 +76,12 @@ final class Metrics {
     Gauge.builder(PREFIX + "build.info", () -> 1)
         .description("The server's version and model")
         .tags("version", version, "model", model)
+        .register(registry);
+  }
+
+  private void gauge(String name, String what, ToDoubleFunction<Status> value) {
+    Gauge.builder(PREFIX + name, status, latest -> value.applyAsDouble(latest.get()))
+        .description(what)
         .register(registry);
   }
 

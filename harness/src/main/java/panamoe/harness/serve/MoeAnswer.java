@@ -1,9 +1,11 @@
 package panamoe.harness.serve;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.List;
 import panamoe.engine.routes.RouteStatistics;
 import panamoe.engine.routes.Routing;
+import panamoe.harness.generate.RouteTable;
 
 /**
  * What an answer tells of a text's routes.
@@ -12,28 +14,7 @@ import panamoe.engine.routes.Routing;
  * @param tokenExperts for each token its expert in each MoE layer; null if not asked for
  */
 @JsonInclude(JsonInclude.Include.NON_NULL)
-record MoeAnswer(List<Layer> layers, List<int[]> tokenExperts) {
-  /** An MoE layer. */
-  record Layer(
-      int layer,
-      int experts,
-      int topK,
-      long[] tokens,
-      double[] weight,
-      double entropy,
-      double kept) {
-    static Layer of(RouteStatistics.Layer told) {
-      return new Layer(
-          told.layer(),
-          told.experts(),
-          told.topK(),
-          told.tokens(),
-          told.weight(),
-          told.entropy(),
-          told.kept());
-    }
-  }
-
+record MoeAnswer(List<ObjectNode> layers, List<int[]> tokenExperts) {
   /** Of a whole text; null if nothing is asked for. */
   static MoeAnswer whole(Routing routing, WrittenText text) {
     return routing.statistics() || routing.tokens()
@@ -51,9 +32,9 @@ record MoeAnswer(List<Layer> layers, List<int[]> tokenExperts) {
     return text.generation().routes() == null ? null : new MoeAnswer(layers(text), null);
   }
 
-  private static List<Layer> layers(WrittenText text) {
+  private static List<ObjectNode> layers(WrittenText text) {
     RouteStatistics routes = text.generation().routes();
-    return routes == null ? null : routes.layers().stream().map(Layer::of).toList();
+    return routes == null ? null : RouteTable.json(routes);
   }
 
   private static List<int[]> experts(Routing routing, List<TextEvent.Drawn> drawn) {

@@ -2,7 +2,6 @@ package panamoe.harness.serve;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -25,10 +24,8 @@ import panamoe.open.ModelFolder;
 import panamoe.parallel.Ranks;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 
 /** {@code panamoe replay}. */
 @Command(
@@ -46,7 +43,6 @@ import picocli.CommandLine.Spec;
       "The exit code is 1 if a token or the bits of its logprob differ. See docs/serving.md."
     })
 public final class ReplayCommand implements Subcommand {
-  @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
   @Mixin private RankOptions rankOptions;
 
@@ -87,14 +83,10 @@ public final class ReplayCommand implements Subcommand {
     }
     shared.checked(rankOptions::topology);
     rankOptions.requireAvailable();
-    try {
-      boolean same =
-          new RankRun(rankOptions, shared)
-              .run((ranks, backend, stop) -> replay(ranks, backend, folders, bySource, stop));
-      return same ? 0 : 1;
-    } catch (CancellationException _) {
-      throw new InterruptedException();
-    }
+    boolean same =
+        new RankRun(rankOptions, shared)
+            .run((ranks, backend, stop) -> replay(ranks, backend, folders, bySource, stop));
+    return same ? 0 : 1;
   }
 
   /** Replays the texts of each source in turn. */
@@ -110,12 +102,12 @@ public final class ReplayCommand implements Subcommand {
       Source source = entry.getKey();
       ModelFolder folder = folders.get(source.model());
       if (ranks.first()) {
-        String version = spec.root().version()[0];
+        String version = shared.command().root().version()[0];
         String now = SystemFingerprint.of(folder, source.numerics(), backend, ranks, version);
         entry.getValue().forEach((file, text) -> warn(file, text.origin(), now, backend));
       }
       Constraints constraints = new Constraints(folder.tokenizer());
-      new EngineRun(folder, source.numerics().settings(folder), spec.commandLine().getErr(), stop)
+      new EngineRun(folder, source.numerics().settings(folder), shared.err(), stop)
           .run(
               ranks,
               backend,
@@ -128,17 +120,12 @@ public final class ReplayCommand implements Subcommand {
 
   private void warn(Path file, LoggedText.Origin then, String now, Backend backend) {
     if (!then.fingerprint().equals(now)) {
-      PrintWriter err = spec.commandLine().getErr();
-      err.println(
-          file
-              + ": the fingerprint was "
-              + then.fingerprint()
-              + " and is "
-              + now
-              + (then.device().equals(backend.name())
-                  ? ": the weights, the tokenizer, --dtype, the slices or the version are others"
-                  : ": it was written on " + then.device() + ", this is " + backend.name()));
-      err.flush();
+      String why =
+          then.device().equals(backend.name())
+              ? "the weights, the tokenizer, --dtype, the slices or the version are others"
+              : "it was written on " + then.device() + ", this is " + backend.name();
+      shared.note("%s: the fingerprint was %s and is %s: %s", file, then.fingerprint(), now, why);
+      shared.err().flush();
     }
   }
 
@@ -175,17 +162,11 @@ public final class ReplayCommand implements Subcommand {
   }
 
   private void say(Path file, int tokens, String difference) {
-    PrintWriter out = spec.commandLine().getOut();
-    if (shared.json()) {
-      ObjectNode json = JsonNodeFactory.instance.objectNode();
-      json.put("file", file.toString()).put("identical", difference == null).put("tokens", tokens);
-      out.println(json.put("difference", difference));
-    } else {
-      out.println(
-          file
-              + ": "
-              + (difference == null ? "identical: " + Count.of(tokens, "token") : difference));
-    }
-    out.flush();
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    json.put("file", file.toString()).put("identical", difference == null).put("tokens", tokens);
+    json.put("difference", difference);
+    String found = difference == null ? "identical: " + Count.of(tokens, "token") : difference;
+    shared.out().println(shared.json() ? json : file + ": " + found);
+    shared.out().flush();
   }
 }

@@ -1,6 +1,7 @@
 package panamoe.harness.serve;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -29,11 +30,9 @@ import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 
 /** {@code panamoe serve}. */
 @Command(
@@ -57,7 +56,6 @@ public final class ServeCommand implements Subcommand {
   /** Ranks hear from rank 0 every two seconds. */
   private static final Duration LEAST_TIMEOUT = Duration.ofSeconds(5);
 
-  @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
   @Mixin private RankOptions rankOptions;
   @Mixin private ExpertReplicas replicas;
@@ -83,43 +81,38 @@ public final class ServeCommand implements Subcommand {
   @Override
   public Integer call() throws Exception {
     Topology topology = shared.checked(rankOptions::topology);
-    int texts = Math.multiplyExact(engineOptions.sequences(), topology.dataDegree());
+    int texts = Math.multiplyExact(engineOptions.sequences, topology.dataDegree());
     Limits limits = shared.checked(() -> limitOptions.limits(texts));
     shared.checked(() -> engineOptions.config(1));
     ApiKeys keys = listenOptions.keys();
     ModelFolder folder = ModelFolder.open(model);
     ChatFormat chat = template.format(folder);
-    shared.checked(() -> engineOptions.experts().requireFit(folder));
+    shared.checked(() -> engineOptions.experts.requireFit(folder));
     readReplicas(folder, topology);
     rankOptions.requireAvailable();
     shared.require(
         rankOptions.timeout().compareTo(LEAST_TIMEOUT) >= 0,
-        Words.of(
-            "--timeout is %s s, expected %s or more: ranks that serve wait for texts",
-            rankOptions.timeout().toSeconds(), LEAST_TIMEOUT.toSeconds()));
-    try {
-      new RankRun(rankOptions, shared)
-          .run(
-              (ranks, backend, stop) -> {
-                replicas.apply(ranks);
-                if (ranks.first()) {
-                  serve(ranks, backend, folder, chat, limits, keys, stop);
-                } else {
-                  follow(ranks, backend, folder);
-                }
-                return null;
-              });
-    } catch (CancellationException _) {
-      throw new InterruptedException();
-    }
-    return 0;
+        "--timeout is %s s, expected %s or more: ranks that serve wait for texts",
+        rankOptions.timeout().toSeconds(),
+        LEAST_TIMEOUT.toSeconds());
+    return new RankRun(rankOptions, shared)
+        .run(
+            (ranks, backend, stop) -> {
+              replicas.apply(ranks);
+              if (ranks.first()) {
+                serve(ranks, backend, folder, chat, limits, keys, stop);
+              } else {
+                follow(ranks, backend, folder);
+              }
+              return 0;
+            });
   }
 
   private void readReplicas(ModelFolder folder, Topology topology) throws IOException {
     try {
       replicas.read(folder.config().experts(), topology);
     } catch (IllegalArgumentException e) {
-      throw new ParameterException(spec.commandLine(), e.getMessage(), e);
+      throw new ParameterException(shared.command().commandLine(), e.getMessage(), e);
     }
   }
 
@@ -135,9 +128,9 @@ public final class ServeCommand implements Subcommand {
       ApiKeys keys,
       BooleanSupplier stop)
       throws Exception {
-    PrintWriter err = spec.commandLine().getErr();
+    PrintWriter err = shared.err();
     ServedModel served = served(ranks, backend, folder, chat);
-    Metrics metrics = new Metrics(spec.root().version()[0], served.name());
+    Metrics metrics = new Metrics(shared.command().root().version()[0], served.name());
     try (RequestLog log = log(served, folder, backend, metrics);
         ApiServer server = listenOptions.listen(served, limits, keys, metrics, log, err::println)) {
       EngineRun run = new EngineRun(folder, engineOptions.held(folder), err, stop);
@@ -156,7 +149,7 @@ public final class ServeCommand implements Subcommand {
               }
               server.loaded(1);
               say(served, server.port(), cache, limits.sequences());
-              answer(engine, server, metrics, engineOptions.experts().heat(folder));
+              answer(engine, server, metrics, engineOptions.experts.heat(folder));
             });
       }
     }
@@ -169,7 +162,7 @@ public final class ServeCommand implements Subcommand {
    */
   private void answer(Engine engine, ApiServer server, Metrics metrics, ExpertHeat heat)
       throws InterruptedException {
-    PrintWriter err = spec.commandLine().getErr();
+    PrintWriter err = shared.err();
     try (EngineThread writer = new EngineThread(engine, metrics::stepped, server::stop);
         HeatKeeper _ = heat == null ? null : new HeatKeeper(heat, writer, err::println)) {
       if (heat != null) {
@@ -191,8 +184,7 @@ public final class ServeCommand implements Subcommand {
    * once, but that of rank 0 alone drains: the others go on until it ends them, or is lost.
    */
   private void follow(Ranks ranks, Backend backend, ModelFolder folder) throws Exception {
-    EngineRun run =
-        new EngineRun(folder, engineOptions.held(folder), spec.commandLine().getErr(), () -> false);
+    EngineRun run = new EngineRun(folder, engineOptions.held(folder), shared.err(), () -> false);
     try (LanguageModel loaded = run.load(ranks, backend, _ -> {})) {
       EngineConfig config = engineOptions.config(cache(ranks, backend, folder).blocks());
       if (!rankOptions.leads()) {
@@ -212,7 +204,11 @@ public final class ServeCommand implements Subcommand {
         name == null ? "model" : name.toString(),
         folder.config().context(),
         SystemFingerprint.of(
-            folder, engineOptions.numerics(folder), backend, ranks, spec.root().version()[0]),
+            folder,
+            engineOptions.numerics(folder),
+            backend,
+            ranks,
+            shared.command().root().version()[0]),
         Instant.now().getEpochSecond(),
         new Constraints(folder.tokenizer()),
         new ServedModel.Defaults(new AtomicLong(shared.seed()), makers.of(folder)),
@@ -229,42 +225,29 @@ public final class ServeCommand implements Subcommand {
     LoggedText.Origin origin =
         LoggedText.Origin.of(served, folder, engineOptions.numerics(folder), backend.name());
     try {
-      return new RequestLog(
-          logFolder, origin, RequestLog.QUEUE, metrics, spec.commandLine().getErr()::println);
+      return new RequestLog(logFolder, origin, RequestLog.QUEUE, metrics, shared.err()::println);
     } catch (IOException e) {
       throw new IOException(
-          "--log-requests "
-              + logFolder
-              + " is no folder that can be written to, and none can be made there; name another",
+          Words.of(
+              "--log-requests %s is no folder that can be written to, and none can be made there; name another",
+              logFolder),
           e);
     }
   }
 
   private void say(ServedModel served, int bound, CacheSize cache, int texts) {
     String url = listenOptions.url(bound);
-    PrintWriter out = spec.commandLine().getOut();
     int dataRanks = rankOptions.topology().dataDegree();
-    if (shared.json()) {
-      out.println(
-          JsonNodeFactory.instance
-              .objectNode()
-              .put("url", url)
-              .put("model", served.name())
-              .put("context", served.context())
-              .put("sequences", texts)
-              .put("data_ranks", dataRanks)
-              .put("cache_tokens", cache.tokens()));
-    } else {
-      out.println(
-          Words.of(
-              "serving %s at %s, %s texts at a time of up to %s tokens; a cache of %s%s",
-              served.name(),
-              url,
-              texts,
-              served.context(),
-              cache,
-              dataRanks > 1 ? " on each of " + dataRanks + " data ranks" : ""));
-    }
-    out.flush();
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    json.put("url", url).put("model", served.name()).put("context", served.context());
+    json.put("sequences", texts).put("data_ranks", dataRanks);
+    json.put("cache_tokens", cache.tokens());
+    String each = dataRanks > 1 ? " on each of " + dataRanks + " data ranks" : "";
+    String words =
+        Words.of(
+            "serving %s at %s, %s texts at a time of up to %s tokens; a cache of %s%s",
+            served.name(), url, texts, served.context(), cache, each);
+    shared.out().println(shared.json() ? json : words);
+    shared.out().flush();
   }
 }

@@ -16,36 +16,20 @@ import panamoe.engine.GenerationRequest;
 import panamoe.engine.routes.RoutingException;
 import panamoe.engine.schedule.EngineThread;
 
-/** Chat completions and completions. Thread-safe. */
-final class TextEndpoint {
-  private final ServedModel model;
-  private final Limits limits;
-  private final Metrics metrics;
-  private final Connections connections;
-  private final Supplier<EngineThread> engine;
-  private final RequestLog log;
-  private final Admission admission;
-
-  /**
-   * @param engine gives the engine; throws an ApiError while the server has none
-   * @param log keeps the texts; null: nobody does
-   */
-  TextEndpoint(
-      ServedModel model,
-      Limits limits,
-      Metrics metrics,
-      Connections connections,
-      Supplier<EngineThread> engine,
-      RequestLog log) {
-    this.model = model;
-    this.limits = limits;
-    this.metrics = metrics;
-    this.connections = connections;
-    this.engine = engine;
-    this.log = log;
-    this.admission = new Admission(limits);
-  }
-
+/**
+ * Chat completions and completions. Thread-safe.
+ *
+ * @param engine gives the engine; throws an ApiError while the server has none
+ * @param log keeps the texts; null: nobody does
+ */
+record TextEndpoint(
+    ServedModel model,
+    Limits limits,
+    Admission admission,
+    Metrics metrics,
+    Connections connections,
+    Supplier<EngineThread> engine,
+    RequestLog log) {
   void chat(Call call) throws IOException, InterruptedException {
     Fields fields = call.fields();
     model.requireNamed(fields);
@@ -54,9 +38,7 @@ final class TextEndpoint {
     Prompt prompt = ChatFields.prompt(fields, chat, tools);
     boolean logprobs = fields.flag("logprobs");
     int top = fields.integer("top_logprobs", 0, 0, GenerationRequest.MOST_LOGPROBS);
-    if (top > 0 && !logprobs) {
-      throw fields.wrong("top_logprobs", "asks for logprobs to be true");
-    }
+    fields.require(top <= 0 || logprobs, "top_logprobs", "asks for logprobs to be true");
     fields.refuse("functions", "function_call", "audio", "web_search_options");
     fields.refuseExcept("modalities", JsonNodeFactory.instance.arrayNode().add("text"));
     fields.ignore("verbosity");

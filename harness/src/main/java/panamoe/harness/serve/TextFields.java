@@ -116,9 +116,8 @@ record TextFields(Fields fields, ServedModel model) {
     if (given == null) {
       return biases;
     }
-    if (given.names().size() > MOST_BIASES) {
-      throw fields.wrong("logit_bias", "has more than " + MOST_BIASES + " tokens");
-    }
+    fields.require(
+        given.names().size() <= MOST_BIASES, "logit_bias", "has more than %s tokens", MOST_BIASES);
     for (String name : given.names()) {
       if (!name.matches("[0-9]{1,9}")) {
         throw fields.wrong(
@@ -160,9 +159,7 @@ record TextFields(Fields fields, ServedModel model) {
   private int maxTokens() {
     int before = fields.integer("max_tokens", -1, 0, Integer.MAX_VALUE);
     int most = fields.integer("max_completion_tokens", before, 0, Integer.MAX_VALUE);
-    if (before >= 0 && most != before) {
-      throw fields.wrong("max_tokens", "is not max_completion_tokens");
-    }
+    fields.require(before < 0 || most == before, "max_tokens", "is not max_completion_tokens");
     return most;
   }
 
@@ -178,14 +175,10 @@ record TextFields(Fields fields, ServedModel model) {
             "stop",
             "is not a string of at most " + MOST_STOP_LENGTH + " characters, or an array of them");
       }
-      if (text.textValue().isEmpty()) {
-        throw fields.wrong("stop", "has an empty text");
-      }
+      fields.require(!text.textValue().isEmpty(), "stop", "has an empty text");
       texts.add(text.textValue());
     }
-    if (texts.size() > MOST_STOPS) {
-      throw fields.wrong("stop", "has more than " + MOST_STOPS + " texts");
-    }
+    fields.require(texts.size() <= MOST_STOPS, "stop", "has more than %s texts", MOST_STOPS);
     return texts;
   }
 
@@ -221,9 +214,7 @@ record TextFields(Fields fields, ServedModel model) {
       }
       topK.add(one.intValue());
     }
-    if (topK.isEmpty()) {
-      throw moe.wrong("top_k", "has no numbers");
-    }
+    moe.require(!topK.isEmpty(), "top_k", "has no numbers");
     return topK;
   }
 
@@ -235,9 +226,7 @@ record TextFields(Fields fields, ServedModel model) {
       usage = options.flag("include_usage");
       options.ignore("include_obfuscation");
       options.requireNoOthers();
-      if (!stream) {
-        throw fields.wrong("stream_options", "is for streams only");
-      }
+      fields.require(stream, "stream_options", "is for streams only");
     }
     return new TextRequest.Delivery(stream, usage, fields.flag("return_token_ids"));
   }

@@ -1,7 +1,6 @@
 package panamoe.harness.serve;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
-import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.List;
@@ -45,11 +44,7 @@ record TokenEndpoint(ServedModel model) {
   void detokenize(Call call) throws IOException {
     Fields fields = call.fields();
     model.requireNamed(fields);
-    JsonNode given = fields.take("tokens");
-    if (given == null) {
-      throw fields.missing("tokens");
-    }
-    int[] tokens = fields.tokens("tokens", given, model.vocabulary());
+    int[] tokens = fields.tokens("tokens", fields.required("tokens"), model.vocabulary());
     fields.requireNoOthers();
     call.answer(new Text(model.tokenizer().decode(tokens)));
   }

@@ -3,6 +3,8 @@ package panamoe.harness.serve;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
+import java.util.HexFormat;
+import java.util.stream.IntStream;
 import panamoe.data.Tokenizer;
 
 /** A token as answers show it. */
@@ -21,24 +23,14 @@ final class TokenText {
     try {
       return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();
     } catch (CharacterCodingException _) {
-      StringBuilder text = new StringBuilder("bytes:");
-      for (byte value : bytes) {
-        text.append("\\x")
-            .append(Character.forDigit(value >> 4 & 15, 16))
-            .append(Character.forDigit(value & 15, 16));
-      }
-      return text.toString();
+      return "bytes:" + HexFormat.of().withPrefix("\\x").formatHex(bytes);
     }
   }
 
   /** Its bytes as numbers of 0 to 255. */
   static int[] bytes(Tokenizer tokenizer, int token) {
     byte[] bytes = tokenizer.bytesOf(token);
-    int[] numbers = new int[bytes.length];
-    for (int i = 0; i < numbers.length; i++) {
-      numbers[i] = bytes[i] & 0xff;
-    }
-    return numbers;
+    return IntStream.range(0, bytes.length).map(i -> bytes[i] & 0xff).toArray();
   }
 
   /** JSON has no infinity: a token that could not be drawn has -9999. */

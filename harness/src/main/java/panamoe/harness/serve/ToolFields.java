@@ -28,16 +28,13 @@ final class ToolFields {
       functions.add(function(fields.inner(TOOLS + "[" + i + "]", tools.get(i)), functions));
     }
     JsonNode parallel = fields.take("parallel_tool_calls");
-    if (parallel != null && !parallel.isBoolean()) {
-      throw fields.wrong("parallel_tool_calls", "is not true or false");
-    }
+    fields.require(
+        parallel == null || parallel.isBoolean(), "parallel_tool_calls", "is not true or false");
     boolean several = parallel == null || parallel.booleanValue();
     JsonNode choice = fields.take(CHOICE);
     if (choice != null && choice.isObject()) {
       String name = named(fields.inner(CHOICE, choice));
-      if (!has(functions, name)) {
-        throw fields.wrong(CHOICE, "names a function that is not in tools");
-      }
+      fields.require(has(functions, name), CHOICE, "names a function that is not in tools");
       return Tools.of(functions, true, false).calling(name);
     }
     String word = choice == null ? "auto" : choice.asText();
@@ -45,9 +42,7 @@ final class ToolFields {
       case "none" -> Tools.NONE;
       case "auto" -> Tools.of(functions, false, several);
       case "required" -> {
-        if (functions.isEmpty()) {
-          throw fields.wrong(CHOICE, "requires a call, but tools are missing");
-        }
+        fields.require(!functions.isEmpty(), CHOICE, "requires a call, but tools are missing");
         yield Tools.of(functions, true, several);
       }
       default -> throw fields.wrong(CHOICE, "is not none, auto, required or a function");
@@ -92,10 +87,6 @@ final class ToolFields {
     if (!fields.text("type", "").equals("function")) {
       throw ApiError.unsupported(fields.path("type") + " is not function", fields.path("type"));
     }
-    Fields function = fields.inner("function");
-    if (function == null) {
-      throw fields.missing("function");
-    }
-    return function;
+    return fields.inner("function", fields.required("function"));
   }
 }

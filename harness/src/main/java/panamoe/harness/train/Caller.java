@@ -4,6 +4,7 @@ import java.io.PrintWriter;
 import java.util.List;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import panamoe.harness.SharedOptions;
 import panamoe.harness.ShellWord;
 import picocli.CommandLine.Model.CommandSpec;
 
@@ -17,10 +18,11 @@ record Caller(String command, PrintWriter err) {
   /**
    * @param err for messages, where it is not the command's own
    */
-  static Caller of(CommandSpec spec, PrintWriter err) {
-    List<String> arguments = spec.root().commandLine().getParseResult().originalArgs();
+  static Caller of(SharedOptions shared, PrintWriter err) {
+    CommandSpec root = shared.command().root();
+    List<String> arguments = root.commandLine().getParseResult().originalArgs();
     return new Caller(
-        Stream.concat(Stream.of(spec.root().name()), arguments.stream())
+        Stream.concat(Stream.of(root.name()), arguments.stream())
             .map(ShellWord::quoted)
             .collect(Collectors.joining(" ")),
         err);

@@ -2,6 +2,7 @@ package panamoe.harness.train;
 
 import java.util.List;
 import panamoe.config.ModelPresets.Architecture;
+import panamoe.io.Require;
 import picocli.CommandLine.Option;
 
 /** The options in the place of a preset's settings: {@code @Mixin ChosenSettings settings}. */
@@ -50,9 +51,8 @@ final class ChosenSettings {
    * @throws IllegalArgumentException that names the option
    */
   void requireExperts(Architecture architecture) {
-    if (experts != null && architecture == Architecture.DENSE) {
-      throw new IllegalArgumentException(
-          "--experts is for --arch moe, pr-moe, deepseek and mixtral; dense has no MoE layer");
-    }
+    Require.that(
+        experts == null || architecture != Architecture.DENSE,
+        "--experts is for --arch moe, pr-moe, deepseek and mixtral; dense has no MoE layer");
   }
 }

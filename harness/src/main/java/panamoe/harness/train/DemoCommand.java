@@ -28,9 +28,7 @@ import panamoe.train.RunFolder;
 import panamoe.train.TeacherRecord;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
 
 /** {@code panamoe demo}. */
 @Command(
@@ -62,7 +60,6 @@ public final class DemoCommand implements Subcommand {
   /** A model of the demo: how it was trained, and how fast it writes. */
   private record Trained(String name, ModelFolder model, Outcome outcome, double tokensPerSecond) {}
 
-  @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
 
   @Option(
@@ -81,7 +78,7 @@ public final class DemoCommand implements Subcommand {
 
   @Override
   public Integer call() throws Exception {
-    PrintWriter print = spec.commandLine().getOut();
+    PrintWriter print = shared.out();
     RunConfig config =
         shared.checked(
             () ->
@@ -99,10 +96,9 @@ public final class DemoCommand implements Subcommand {
     Path place = out == null ? freeFolder() : out;
     RunPlace.requireFree(place);
     Text text = Text.europarl(LANGUAGES);
-    PrintWriter err = spec.commandLine().getErr();
+    PrintWriter err = shared.err();
     RunTokenizer tokenizer =
-        RunTokenizer.of(
-            text, Presets.VOCABULARY, shared.threadCount(), spec.commandLine().getErr());
+        RunTokenizer.of(text, Presets.VOCABULARY, shared.threadCount(), shared.err());
     err.println("the teacher");
     Trained teacher = train("teacher", place, config, text, tokenizer, null);
     err.println("the student, with one layer less");
@@ -141,7 +137,7 @@ public final class DemoCommand implements Subcommand {
       RunTokenizer tokenizer,
       ModelFolder teacher)
       throws Exception {
-    PrintWriter err = spec.commandLine().getErr();
+    PrintWriter err = shared.err();
     Material material = Material.of(text, tokenizer.tokenizer(), config, teacher);
     try (RunFolder folder = RunPlace.create(place.resolve(name))) {
       folder.begin(config, tokenizer.files(), text.record(), TeacherRecord.of(teacher));
@@ -158,7 +154,7 @@ public final class DemoCommand implements Subcommand {
                               material,
                               null,
                               true,
-                              Caller.of(spec, err))
+                              Caller.of(shared, err))
                           .run(stop);
                     }
                   })
@@ -175,7 +171,7 @@ public final class DemoCommand implements Subcommand {
     try (Backend backend = shared.open()) {
       Samples samples = Samples.write(model, backend, shared.seed());
       if (!shared.json()) {
-        PrintWriter print = spec.commandLine().getOut();
+        PrintWriter print = shared.out();
         print.println(Words.of("%nthe %s writes:", name));
         samples
             .texts()

@@ -133,7 +133,7 @@ public final class DistillCommand extends RunCommand {
   @Override
   Start start() throws IOException {
     if (teacher == null) {
-      throw shared().usage("Missing required option: '--teacher=MODEL'");
+      throw shared.usage("Missing required option: '--teacher=MODEL'");
     }
     ModelFolder folder = ModelFolder.open(teacher);
     RunConfig config = configFile == null ? config(folder) : config(configFile);
@@ -148,13 +148,12 @@ public final class DistillCommand extends RunCommand {
 
   private RunConfig config(ModelFolder folder) {
     Checkpoint checkpoint = folder.checkpoint();
-    KeptLayers kept = shared().checked(() -> kept(folder.config()));
+    KeptLayers kept = shared.checked(() -> kept(folder.config()));
     TrainConfig training = training(checkpoint);
-    return shared()
-        .checked(
-            () ->
-                new RunConfig(
-                    kept.config(folder.config()), training, shared().seed(), distillation(kept)));
+    return shared.checked(
+        () ->
+            new RunConfig(
+                kept.config(folder.config()), training, shared.seed(), distillation(kept)));
   }
 
   /** The paper's settings, with the options' changes. */
@@ -172,7 +171,7 @@ public final class DistillCommand extends RunCommand {
   /** The layers that the options ask for. */
   private KeptLayers kept(ModelConfig deep) {
     if (keep != null && layers != null) {
-      throw shared().usage("--keep names the layers, --layers counts them: give one of them");
+      throw shared.usage("--keep names the layers, --layers counts them: give one of them");
     }
     if (keep != null) {
       return new KeptLayers(keep);
@@ -188,11 +187,11 @@ public final class DistillCommand extends RunCommand {
     if (dtype() != null) {
       training = training.withDType(dtype());
     }
-    if (recompute()) {
+    if (recompute) {
       training = training.withRecompute(true);
     }
     TrainConfig chosen = training;
-    return steps() == null ? chosen : shared().checked(() -> chosen.withSteps(steps()));
+    return steps == null ? chosen : shared.checked(() -> chosen.withSteps(steps));
   }
 
   private RunConfig config(Path file) {
@@ -225,7 +224,7 @@ public final class DistillCommand extends RunCommand {
 
   @Override
   Text ownText(Start start) {
-    return Text.of(start.teacher(), spec());
+    return Text.of(start.teacher(), shared);
   }
 
   @Override

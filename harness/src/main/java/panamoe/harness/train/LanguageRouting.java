@@ -13,19 +13,13 @@ import panamoe.harness.corpus.LanguageLabels;
 /**
  * Runs texts of known language through a model and counts which experts their tokens are sent to.
  */
-final class LanguageRouting {
+record LanguageRouting(Reading reading) {
   /** The number of texts per language, enough for a resolution of about a percent. */
   private static final int TEXTS_PER_LANGUAGE = 24;
 
-  private final Reading reading;
-  private final LanguageLabels labels = new LanguageLabels();
-
-  LanguageRouting(Reading reading) {
-    this.reading = reading;
-  }
-
   /** The content of {@code routing.json}: for each MoE layer, tokens by language and expert. */
   String of(List<String> passages) {
+    LanguageLabels labels = new LanguageLabels();
     SortedMap<String, Integer> read = new TreeMap<>();
     SortedMap<String, SortedMap<Integer, long[]>> counts = new TreeMap<>();
     for (String passage : passages) {

@@ -33,12 +33,12 @@ record Origin(ModelFolder folder, ModelConfig config) {
       folder.tokenizer(); // refuses a model that has no tokenizer
       return new Origin(folder, model.trained());
     }
-    throw new IllegalArgumentException(
-        "--from takes a released model, and "
-            + path
-            + (folder.quantized()
-                ? " is a quantized model; begin with the model that it was made of"
-                : " is a run; panamoe train --resume trains it further"));
+    throw Require.refusal(
+        "--from takes a released model, and %s is a %s",
+        path,
+        folder.quantized()
+            ? "quantized model; begin with the model that it was made of"
+            : "run; panamoe train --resume trains it further");
   }
 
   /**
@@ -76,13 +76,10 @@ record Origin(ModelFolder folder, ModelConfig config) {
   void requireTokensOf(Path data) throws IOException {
     Optional<Path> theirs = PreparedText.open(data).tokenizerFile();
     byte[] own = folder.tokenizerFiles().contents().get(TokenizerFiles.TOKENIZER);
-    if (theirs.isEmpty() || !Arrays.equals(Files.readAllBytes(theirs.get()), own)) {
-      throw new IllegalArgumentException(
-          "the tokens in "
-              + data
-              + " are of another tokenizer than that of "
-              + folder.path()
-              + "; panamoe data prepare --tokenizer makes some of its tokenizer.json");
-    }
+    Require.that(
+        theirs.isPresent() && Arrays.equals(Files.readAllBytes(theirs.get()), own),
+        "the tokens in %s are of another tokenizer than that of %s; panamoe data prepare --tokenizer makes some of its tokenizer.json",
+        data,
+        folder.path());
   }
 }

@@ -104,24 +104,7 @@ public final class Presets {
   private static TrainConfig settings(
       int steps, int batch, int sequence, double rate, int evaluateEvery) {
     long warmup = (long) Math.min(steps / 10, 100) * batch * sequence;
-    return new TrainConfig(
-        steps,
-        batch,
-        sequence,
-        1,
-        rate,
-        rate / 10,
-        warmup,
-        0.1,
-        0.9,
-        0.95,
-        1e-8,
-        1.0,
-        DType.FLOAT32,
-        false,
-        evaluateEvery,
-        CHECKPOINT_EVERY,
-        8,
-        2.0);
+    return TrainConfig.of(steps, batch, sequence, rate, rate / 10, warmup, evaluateEvery)
+        .withCheckpointEvery(CHECKPOINT_EVERY);
   }
 }

@@ -23,10 +23,9 @@ import panamoe.train.MemoryForecast;
 import panamoe.train.RunConfig;
 import panamoe.train.RunFolder;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
-import picocli.CommandLine.Spec;
+import picocli.CommandLine.ParseResult;
 
 /**
  * A command that trains into a folder, begins or resumes, alone or on ranks. What it trains, its
@@ -46,10 +45,9 @@ abstract class RunCommand implements Subcommand {
   /** How the refusal of options beside {@code --config} begins. */
   static final String CONFIG_HOLDS = "--config holds every setting; leave out ";
 
-  @Spec private CommandSpec spec;
-  @Mixin private SharedOptions shared;
+  @Mixin SharedOptions shared;
   @Mixin private RankOptions rankOptions;
-  @Mixin private CorpusOptions texts;
+  @Mixin CorpusOptions texts;
 
   @Option(
       names = {"-o", "--out"},
@@ -67,7 +65,7 @@ abstract class RunCommand implements Subcommand {
       paramLabel = "N",
       description =
           "Optimizer steps in all. Default: the preset's or the teacher's; with --resume, as many as before.")
-  private Integer steps;
+  Integer steps; // null for the default
 
   @Option(
       names = "--dtype",
@@ -78,7 +76,7 @@ abstract class RunCommand implements Subcommand {
   @Option(
       names = "--recompute",
       description = "Keep less memory: compute each layer again in the backward.")
-  private boolean recompute;
+  boolean recompute;
 
   @Option(names = "--explain-topology", description = "Draw who holds what, and end.")
   private boolean explain;
@@ -90,8 +88,7 @@ abstract class RunCommand implements Subcommand {
     }
     shared.require(out != null, "Missing required option: '--out=DIR'");
     texts.requireOne(shared);
-    PrintWriter err =
-        rankOptions.leads() ? spec.commandLine().getErr() : new PrintWriter(Writer.nullWriter());
+    PrintWriter err = rankOptions.leads() ? shared.err() : new PrintWriter(Writer.nullWriter());
     Topology topology = shared.checked(rankOptions::topology);
     rankOptions.requireAvailable();
     Optional<Outcome> outcome = resume ? goOn(topology, err) : begin(topology, err);
@@ -99,9 +96,7 @@ abstract class RunCommand implements Subcommand {
       throw new InterruptedException();
     }
     if (rankOptions.leads()) {
-      spec.commandLine()
-          .getOut()
-          .println(shared.json() ? outcome.get().toJson() : outcome.get().toString());
+      shared.out().println(shared.json() ? outcome.get().toJson() : outcome.get().toString());
     }
     return 0;
   }
@@ -221,7 +216,7 @@ abstract class RunCommand implements Subcommand {
 
   private TrainingOnRanks onRanks(PrintWriter err) {
     return new TrainingOnRanks(
-        new RankRun(rankOptions, shared), origin(), teacherCache(), Caller.of(spec, err));
+        new RankRun(rankOptions, shared), origin(), teacherCache(), Caller.of(shared, err));
   }
 
   private void requireFits(RunConfig config, Topology topology, ModelFolder teacher) {
@@ -240,10 +235,9 @@ abstract class RunCommand implements Subcommand {
   private int explain() throws IOException {
     RunConfig config = resume && out != null ? RunFolder.config(out) : start().config();
     Topology topology = shared.checked(rankOptions::topology);
-    spec.commandLine()
-        .getOut()
-        .print(new TopologyDrawing(topology, rankOptions.nodes(), config.model().experts()));
-    spec.commandLine().getOut().flush();
+    List<Integer> experts = config.model().experts();
+    shared.out().print(new TopologyDrawing(topology, rankOptions.nodes(), experts));
+    shared.out().flush();
     return 0;
   }
 
@@ -264,36 +258,15 @@ abstract class RunCommand implements Subcommand {
    * @param sentence that their names end
    */
   void requireNone(List<String> options, String sentence) {
-    List<String> given =
-        options.stream().filter(spec.commandLine().getParseResult()::hasMatchedOption).toList();
+    ParseResult words = shared.command().commandLine().getParseResult();
+    List<String> given = options.stream().filter(words::hasMatchedOption).toList();
     if (!given.isEmpty()) {
       throw shared.usage(sentence + String.join(", ", given));
     }
   }
 
-  CommandSpec spec() {
-    return spec;
-  }
-
-  SharedOptions shared() {
-    return shared;
-  }
-
-  CorpusOptions texts() {
-    return texts;
-  }
-
-  /** The requested number of steps; null for the default. */
-  Integer steps() {
-    return steps;
-  }
-
   /** The requested dtype of computing; null for the default. */
   DType dtype() {
     return dtype == null ? null : dtype.dtype();
-  }
-
-  boolean recompute() {
-    return recompute;
   }
 }

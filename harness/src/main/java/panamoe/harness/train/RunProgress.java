@@ -14,13 +14,9 @@ import panamoe.train.RunFolder;
 import panamoe.train.TrainConfig;
 
 /** How far a run has come, by the checkpoints, metrics and report in its folder. */
-final class RunProgress {
-  private final RunFolder folder;
-  private final MetricsFile metrics;
-
+record RunProgress(RunFolder folder, MetricsFile metrics) {
   RunProgress(RunFolder folder) {
-    this.folder = folder;
-    this.metrics = new MetricsFile(folder.files());
+    this(folder, new MetricsFile(folder.files()));
   }
 
   /** The step of the latest checkpoint. */
@@ -45,13 +41,10 @@ final class RunProgress {
     if (!saved.checkpoints().isEmpty()) {
       return;
     }
-    if (folder.isFurther()) {
-      throw new IllegalArgumentException(
-          "the run in "
-              + folder.path()
-              + " has lost the weights that it began with, or was ended before it had written them:"
-              + " remove the folder, and begin again with panamoe train --from");
-    }
+    Require.that(
+        !folder.isFurther(),
+        "the run in %s has lost the weights that it began with, or was ended before it had written them: remove the folder, and begin again with panamoe train --from",
+        folder.path());
     long done = metrics.lastStep();
     int every = config.training().checkpointEvery();
     boolean everSaved =

@@ -3,19 +3,14 @@ package panamoe.harness.train;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import panamoe.io.ConfigJson;
+import panamoe.io.Require;
 import panamoe.open.ModelFolder;
 import panamoe.train.RunFolder;
 import panamoe.train.TeacherRecord;
 import panamoe.train.TextRecord;
 
 /** What a run was started on, its text and its teacher: it is not resumed on another. */
-final class RunSources {
-  private final RunFolder folder;
-
-  RunSources(RunFolder folder) {
-    this.folder = folder;
-  }
-
+record RunSources(RunFolder folder) {
   /**
    * Reads the text of the run.
    *
@@ -28,16 +23,13 @@ final class RunSources {
     Text text = moved != null ? moved : Text.of(record);
     TextRecord found = text.record();
     if (!found.sha256().equals(record.sha256())) {
-      throw new IllegalArgumentException(
-          moved != null
-              ? "the run in "
-                  + folder.path()
-                  + " was started on another text; without --text, --data and --languages it resumes its own"
-              : "the text "
-                  + text.source()
-                  + " has changed since the run in "
-                  + folder.path()
-                  + " was started on it");
+      throw moved != null
+          ? Require.refusal(
+              "the run in %s was started on another text; without --text, --data and --languages it resumes its own",
+              folder.path())
+          : Require.refusal(
+              "the text %s has changed since the run in %s was started on it",
+              text.source(), folder.path());
     }
     if (!found.equals(record)) {
       folder.update(RunFolder.TEXT, found);

@@ -8,12 +8,12 @@ import java.util.stream.Collectors;
 import panamoe.data.Corpus;
 import panamoe.data.PreparedText;
 import panamoe.data.TokenSource;
+import panamoe.harness.SharedOptions;
 import panamoe.harness.corpus.EuroparlCorpus;
 import panamoe.harness.corpus.LanguageLabels;
 import panamoe.io.Require;
 import panamoe.open.ModelFolder;
 import panamoe.train.TextRecord;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParameterException;
 
 /**
@@ -54,19 +54,18 @@ public record Text(TokenSource tokens, Path path, Set<String> languages) {
   /**
    * The text that a model was trained on, by the {@code text.json} of its run.
    *
-   * @param command for which no text was named
+   * @param shared of the command for which no text was named
    * @throws ParameterException if the model's folder does not say
    * @throws IllegalArgumentException if the text is no longer there, or has changed since
    */
-  public static Text of(ModelFolder model, CommandSpec command) {
+  public static Text of(ModelFolder model, SharedOptions shared) {
     TextRecord record =
         TextRecord.of(model)
             .orElseThrow(
                 () ->
-                    new ParameterException(
-                        command.commandLine(),
-                        model.path()
-                            + " does not say what it was trained on; name a text by --text"));
+                    shared.usage(
+                        "%s does not say what it was trained on; name a text by --text",
+                        model.path()));
     Text text = of(record);
     if (!text.tokens().sha256().equals(record.sha256())) {
       throw Require.refusal(
@@ -88,11 +87,9 @@ public record Text(TokenSource tokens, Path path, Set<String> languages) {
     Path path = Path.of(record.path());
     boolean ofTokens = Boolean.TRUE.equals(record.prepared());
     if (Files.notExists(path)) {
-      throw new IllegalArgumentException(
-          "the run's text is no longer at "
-              + path
-              + "; if it was moved, name its new place by "
-              + (ofTokens ? "--data" : "--text"));
+      throw Require.refusal(
+          "the run's text is no longer at %s; if it was moved, name its new place by %s",
+          path, ofTokens ? "--data" : "--text");
     }
     return ofTokens ? prepared(path) : read(path);
   }

@@ -18,9 +18,7 @@ import panamoe.io.PlainFolder;
 import panamoe.io.Words;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
 
 /** {@code panamoe tokenizer}. */
 @Command(
@@ -41,7 +39,6 @@ import picocli.CommandLine.Spec;
       "It reads the whole text; train --vocabulary N trains one on the part that the run trains on."
     })
 public final class TokenizerCommand implements Subcommand {
-  @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
   @Mixin private TextSource source;
 
@@ -66,7 +63,7 @@ public final class TokenizerCommand implements Subcommand {
     shared.checked(() -> BpeTrainer.requireVocabulary(vocabulary));
     OutputPlace.requireNewFile(out, "--out");
     Text read = source.read(shared);
-    PrintWriter err = spec.commandLine().getErr();
+    PrintWriter err = shared.err();
     err.println("text: " + read.source());
     List<String> passages = new ArrayList<>(read.corpus().passages(Corpus.Part.TRAINING));
     passages.addAll(read.corpus().passages(Corpus.Part.VALIDATION));
@@ -76,9 +73,7 @@ public final class TokenizerCommand implements Subcommand {
     PlainFolder folder = new PlainFolder(out.toAbsolutePath().getParent());
     folder.make();
     folder.replace(out.getFileName().toString(), trained.json());
-    spec.commandLine()
-        .getOut()
-        .println(shared.json() ? json(trained, seconds) : line(trained, seconds));
+    shared.out().println(shared.json() ? json(trained, seconds) : line(trained, seconds));
     return 0;
   }
 

@@ -120,16 +120,15 @@ public final class TrainCommand extends RunCommand {
       return new Start(furtherConfig(), null);
     }
     if (vocabulary != null && tokenizer != null) {
-      throw shared().usage("--vocabulary trains a tokenizer and does not go with --tokenizer");
+      throw shared.usage("--vocabulary trains a tokenizer and does not go with --tokenizer");
     }
-    shared()
-        .require(
-            texts().data() == null || tokenizer == null && vocabulary == null,
-            "--data has a tokenizer of its own and does not go with --tokenizer and --vocabulary");
+    shared.require(
+        texts.data() == null || tokenizer == null && vocabulary == null,
+        "--data has a tokenizer of its own and does not go with --tokenizer and --vocabulary");
     if (!trainsTokenizer()) {
       return new Start(config(givenTokenizer().tokenizer().vocabularySize()), null);
     }
-    shared().checked(() -> BpeTrainer.requireVocabulary(vocabulary()));
+    shared.checked(() -> BpeTrainer.requireVocabulary(vocabulary()));
     return new Start(config(vocabulary()), null);
   }
 
@@ -140,25 +139,24 @@ public final class TrainCommand extends RunCommand {
 
   /** The settings with which a released model is trained further. */
   private RunConfig furtherConfig() throws IOException {
-    if (texts().data() != null) {
-      origin.requireTokensOf(texts().data());
+    if (texts.data() != null) {
+      origin.requireTokensOf(texts.data());
     }
     if (configFile != null) {
       RunConfig read = config(origin.config().vocabulary());
       origin.requireShape(read.model(), configFile);
       return read;
     }
-    Presets.Chosen chosen = shared().checked(() -> settings.with(steps()));
+    Presets.Chosen chosen = shared.checked(() -> settings.with(steps));
     DType compute = dtype() == null ? DType.FLOAT32 : dtype();
-    return shared()
-        .checked(
-            () ->
-                new RunConfig(
-                    origin.config(),
-                    Presets.further(chosen, origin.config().context())
-                        .withDType(compute)
-                        .withRecompute(recompute()),
-                    shared().seed()));
+    return shared.checked(
+        () ->
+            new RunConfig(
+                origin.config(),
+                Presets.further(chosen, origin.config().context())
+                    .withDType(compute)
+                    .withRecompute(recompute),
+                shared.seed()));
   }
 
   private int vocabulary() {
@@ -169,7 +167,7 @@ public final class TrainCommand extends RunCommand {
   }
 
   private boolean trainsTokenizer() {
-    return texts().data() == null && tokenizer == null && vocabulary() != ByteTokenizer.SIZE;
+    return texts.data() == null && tokenizer == null && vocabulary() != ByteTokenizer.SIZE;
   }
 
   @Override
@@ -182,7 +180,7 @@ public final class TrainCommand extends RunCommand {
       return givenTokenizer();
     }
     try {
-      return RunTokenizer.of(read, vocabulary(), shared().threadCount(), err);
+      return RunTokenizer.of(read, vocabulary(), shared.threadCount(), err);
     } catch (DataException e) {
       throw new DataException(
           e.getMessage() + " by --vocabulary (" + ByteTokenizer.SIZE + " works on bytes)", e);
@@ -191,14 +189,14 @@ public final class TrainCommand extends RunCommand {
 
   private RunTokenizer givenTokenizer() throws IOException {
     return RunTokenizer.read(
-        texts().data() == null
+        texts.data() == null
             ? tokenizer
-            : PreparedText.open(texts().data()).tokenizerFile().orElse(null));
+            : PreparedText.open(texts.data()).tokenizerFile().orElse(null));
   }
 
   @Override
   Text ownText(Start start) {
-    return shared().checked(() -> Text.europarl(Set.of()));
+    return shared.checked(() -> Text.europarl(Set.of()));
   }
 
   @Override
@@ -221,41 +219,30 @@ public final class TrainCommand extends RunCommand {
           CONFIG_HOLDS);
       RunConfig read = RunConfig.read(configFile);
       int custom = read.model().activations().indexOf(Activation.CUSTOM);
-      if (custom >= 0) {
-        throw new IllegalArgumentException(
-            configFile
-                + ": at $.model.blocks["
-                + custom
-                + "].feedForward.activation: only a program that brings a CUSTOM activation can train with it, see "
-                + "docs/runtime-kernels.md");
-      }
+      Require.that(
+          custom < 0,
+          "%s: at $.model.blocks[%s].feedForward.activation: only a program that brings a CUSTOM activation can train with it, see docs/runtime-kernels.md",
+          configFile,
+          custom);
       Require.that(
           read.distillation() == null,
           "%s has a distillation, which needs a teacher: panamoe distill --teacher MODEL",
           configFile);
       if (read.model().vocabulary() != tokens && vocabulary != null) {
-        throw shared()
-            .usage(
-                "--vocabulary is %s, but model.vocabulary in %s is %s",
-                tokens, configFile, read.model().vocabulary());
+        throw shared.usage(
+            "--vocabulary is %s, but model.vocabulary in %s is %s",
+            tokens, configFile, read.model().vocabulary());
       }
       return read;
     }
     Size size = preset == null ? Size.SMALL : preset;
     Architecture wanted = architecture == null ? Architecture.PR_MOE : architecture;
     DType compute = dtype() == null ? DType.FLOAT32 : dtype();
-    return shared()
-        .checked(
-            () -> {
-              settings.requireExperts(wanted);
-              return Presets.run(
-                  size,
-                  wanted,
-                  settings.with(steps()),
-                  compute,
-                  recompute(),
-                  tokens,
-                  shared().seed());
-            });
+    return shared.checked(
+        () -> {
+          settings.requireExperts(wanted);
+          return Presets.run(
+              size, wanted, settings.with(steps), compute, recompute, tokens, shared.seed());
+        });
   }
 }

@@ -1,8 +1,6 @@
 package panamoe.harness.train;
 
 import java.io.IOException;
-import java.io.PrintWriter;
-import java.io.Writer;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
@@ -40,45 +38,22 @@ import panamoe.train.Trainer;
 import panamoe.train.TrainingFailure;
 import panamoe.train.Validation;
 
-/** Trains one run from its first or last saved step to its end, and writes its files. */
-final class TrainingRun {
-  private final Ranks ranks;
-  private final Backend backend;
-  private final RunFolder folder;
-  private final MetricsFile metricsFile;
-  private final RunConfig config;
-  private final Material material;
-  private final Path teacherCache;
-  private final boolean fresh;
-  private final String command;
-  private final PrintWriter err;
-
-  /**
-   * @param teacherCache folder of what the teacher says; null: it is asked at every step
-   * @param fresh whether the run is new, not resumed
-   * @param caller whose messages are rank 0's
-   */
-  TrainingRun(
-      Ranks ranks,
-      Backend backend,
-      RunFolder folder,
-      RunConfig config,
-      Material material,
-      Path teacherCache,
-      boolean fresh,
-      Caller caller) {
-    this.ranks = ranks;
-    this.backend = backend;
-    this.folder = folder;
-    this.metricsFile = new MetricsFile(folder.files());
-    this.config = config;
-    this.material = material;
-    this.teacherCache = teacherCache;
-    this.fresh = fresh;
-    this.command = caller.command();
-    this.err = ranks.first() ? caller.err() : new PrintWriter(Writer.nullWriter());
-  }
-
+/**
+ * Trains one run from its first or last saved step to its end, and writes its files.
+ *
+ * @param teacherCache folder of what the teacher says; null: it is asked at every step
+ * @param fresh whether the run is new, not resumed
+ * @param caller whose messages are rank 0's
+ */
+record TrainingRun(
+    Ranks ranks,
+    Backend backend,
+    RunFolder folder,
+    RunConfig config,
+    Material material,
+    Path teacherCache,
+    boolean fresh,
+    Caller caller) {
   /**
    * Trains to the end and writes the report. Collective; the first rank writes.
    *
@@ -86,18 +61,17 @@ final class TrainingRun {
    * @return empty if it was stopped
    */
   Optional<Outcome> run(BooleanSupplier stop) throws IOException {
-    err.println("text: " + material.text().source());
+    tell("text: %s", material.text().source());
     Optional<Checkpoint> latest = RunCheckpoints.latest(folder.checkpoints(), config, ranks);
     try (LanguageModel model = new LanguageModel(config.model(), ranks);
         Objective objective = objective()) {
       model.materialize(backend, config.training().dtype(), true, config.seed());
-      err.println(
-          Words.of(
-              "model: %,d parameters, experts by layer %s, on %s%s",
-              parameters(),
-              config.model().experts(),
-              backend.name(),
-              ranks.world().size() == 1 ? "" : Words.of(", %d ranks", ranks.world().size())));
+      tell(
+          "model: %,d parameters, experts by layer %s, on %s%s",
+          parameters(),
+          config.model().experts(),
+          backend.name(),
+          ranks.world().size() == 1 ? "" : Words.of(", %d ranks", ranks.world().size()));
       Trainer trainer = new Trainer(backend, model, config, material.data(), objective);
       RunCheckpoints checkpoints = new RunCheckpoints(trainer, folder.checkpoints());
       latest
@@ -105,7 +79,7 @@ final class TrainingRun {
           .ifPresentOrElse(warnings -> resumed(trainer.step(), warnings), () -> begun(checkpoints));
       if (ranks
           .first()) { // only after the restore, so that a run that cannot continue stays unchanged
-        metricsFile.rewind(trainer.step()); // first: it refuses a damaged file
+        metrics().rewind(trainer.step()); // first: it refuses a damaged file
         folder.reconfigure(config);
         folder.history().add(trainedBy());
       }
@@ -133,10 +107,20 @@ final class TrainingRun {
     }
   }
 
+  private MetricsFile metrics() {
+    return new MetricsFile(folder.files());
+  }
+
+  private void tell(String pattern, Object... values) {
+    if (ranks.first()) {
+      caller.err().println(Words.of(pattern, values));
+    }
+  }
+
   private TrainedBy trainedBy() throws IOException {
     return new TrainedBy(
         Instant.now().truncatedTo(ChronoUnit.SECONDS).toString(),
-        command,
+        caller.command(),
         Version.built(),
         SystemFile.processor()
             + ", "
@@ -149,7 +133,7 @@ final class TrainingRun {
   /** Asks where the tokens of texts are sent. */
   private void read(Reading reading) {
     if (material.text().multilingual()) {
-      err.println("asking which experts each language uses");
+      tell("asking which experts each language uses");
       List<String> passages = material.text().corpus().passages(Corpus.Part.VALIDATION);
       write(RunFolder.ROUTING, new LanguageRouting(reading).of(passages));
     }
@@ -183,14 +167,14 @@ final class TrainingRun {
           metrics = metrics.withValidation(bits.getAsDouble());
         }
         if (ranks.first()) {
-          metricsFile.append(metrics);
+          metrics().append(metrics);
           progress.finished(
               metrics.step(), metrics.loss(), metrics.bitsPerByte(), metrics.tokensPerSecond());
         }
         stopped = ranks.any(stop.getAsBoolean());
         if (trainer.finished() || stopped || due(trainer.step(), training.checkpointEvery())) {
           if (ranks.first()) {
-            metricsFile.force();
+            metrics().force();
           }
           List<String> warnings = checkpoints.save().warnings();
           if (ranks.first()) {
@@ -202,10 +186,9 @@ final class TrainingRun {
       throw new IOException(e.getMessage() + "; " + kept(), e);
     }
     if (stopped) {
-      err.println(
-          Words.of(
-              "stopped after step %d, which is saved; train --resume goes on from there",
-              trainer.step()));
+      tell(
+          "stopped after step %d, which is saved; train --resume goes on from there",
+          trainer.step());
       return OptionalDouble.empty();
     }
     return bits.isPresent() ? bits : OptionalDouble.of(trainer.evaluate());
@@ -229,25 +212,24 @@ final class TrainingRun {
       Traffic mine = world.traffic();
       long[] all = {mine.nearMessages(), mine.nearBytes(), mine.farMessages(), mine.farBytes()};
       Arrays.setAll(all, i -> Math.round(world.allReduce((double) all[i])));
-      err.println(
-          Words.of(
-              "sent: %s, %s within nodes; %s, %s between nodes",
-              Count.of(all[0], "message"),
-              Count.of(all[1], "byte"),
-              Count.of(all[2], "message"),
-              Count.of(all[3], "byte")));
+      tell(
+          "sent: %s, %s within nodes; %s, %s between nodes",
+          Count.of(all[0], "message"),
+          Count.of(all[1], "byte"),
+          Count.of(all[2], "message"),
+          Count.of(all[3], "byte"));
     }
   }
 
   private void resumed(long step, List<String> warnings) {
     String start =
         step == 0 ? "beginning with the weights in " : "going on after step " + step + ", from ";
-    err.println(start + folder.checkpoints());
+    tell("%s%s", start, folder.checkpoints());
     warn(warnings);
   }
 
   private void warn(List<String> warnings) {
-    warnings.forEach(warning -> err.println("warning: " + warning));
+    warnings.forEach(warning -> tell("warning: %s", warning));
   }
 
   private Objective objective() {
@@ -255,7 +237,7 @@ final class TrainingRun {
       return Objective.LANGUAGE_MODELLING;
     }
     ModelFolder teacher = material.teacher();
-    err.println("teacher: " + teacher.checkpoint().directory());
+    tell("teacher: %s", teacher.checkpoint().directory());
     if (teacherCache == null) {
       return Distillation.from(config, teacher, backend);
     }
@@ -270,7 +252,7 @@ final class TrainingRun {
       checkpoints.startFrom(material.teacher().checkpoint(), kept);
     }
     if (!fresh) {
-      err.println("there is no checkpoint of the run: it starts again from its first step");
+      tell("there is no checkpoint of the run: it starts again from its first step");
     }
   }
 

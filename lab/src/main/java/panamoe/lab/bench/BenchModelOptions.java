@@ -13,7 +13,8 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 
 /** The options for what prefill, decode and load run: {@code @Mixin BenchModelOptions}. */
-final class BenchModelOptions implements OptionGroup {
+@OptionGroup("Model")
+final class BenchModelOptions {
   private static final int MAX_TEXTS = 256;
 
   @Option(
@@ -116,10 +117,5 @@ final class BenchModelOptions implements OptionGroup {
           count >= 1 && count <= MAX_TEXTS, "--batch is " + count + ", expected 1 to " + MAX_TEXTS);
     }
     return texts == null ? List.of(1) : texts;
-  }
-
-  @Override
-  public String heading() {
-    return "Model";
   }
 }
