@@ -2,7 +2,6 @@ package panamoe.open;
 
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
-import java.util.Locale;
 import java.util.Map;
 import java.util.function.ToLongFunction;
 import panamoe.checkpoint.CheckpointException;
@@ -10,7 +9,6 @@ import panamoe.config.BlockConfig;
 import panamoe.config.ModelConfig;
 import panamoe.io.Count;
 import panamoe.io.Parts;
-import panamoe.io.Words;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;

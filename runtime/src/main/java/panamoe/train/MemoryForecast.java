@@ -8,7 +8,6 @@ import panamoe.config.ModelConfig;
 import panamoe.io.Count;
 import panamoe.io.Parts;
 import panamoe.io.Require;
-import panamoe.io.Words;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Cost;
 import panamoe.nn.Work;

@@ -135,7 +135,10 @@ public final class RunFolder implements AutoCloseable {
   /** Opens the folder of a run to resume. */
   public static RunFolder open(Path path) throws IOException {
     Require.that(
-        requirePlain(path).has(CONFIG), "there is no run to resume in %s: it has no %s", path, CONFIG);
+        requirePlain(path).has(CONFIG),
+        "there is no run to resume in %s: it has no %s",
+        path,
+        CONFIG);
     // Before a file is written: it may be a released or a quantized model, or damaged.
     config(path);
     return locked(path, false);

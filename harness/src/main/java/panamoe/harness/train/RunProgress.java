@@ -7,7 +7,6 @@ import java.util.Optional;
 import java.util.OptionalDouble;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointStore;
-import panamoe.harness.report.Report;
 import panamoe.io.Require;
 import panamoe.train.RunCheckpoints;
 import panamoe.train.RunConfig;

@@ -16,19 +16,17 @@ final class CodeSets {
 
   /** Unicode's White_Space. */
   static final CodeSet SPACE =
-      List.of(
-              CodeSet.range('\t', '\r'),
-              CodeSet.of(' '),
-              CodeSet.of(0x85),
-              CodeSet.of(0xa0),
-              CodeSet.of(0x1680),
-              CodeSet.range(0x2000, 0x200a),
-              CodeSet.range(0x2028, 0x2029),
-              CodeSet.of(0x202f),
-              CodeSet.of(0x205f),
-              CodeSet.of(0x3000))
-          .stream()
-          .reduce(CodeSet.EMPTY, CodeSet::union);
+      CodeSet.anyOf(
+          CodeSet.range('\t', '\r'),
+          CodeSet.of(' '),
+          CodeSet.of(0x85),
+          CodeSet.of(0xa0),
+          CodeSet.of(0x1680),
+          CodeSet.range(0x2000, 0x200a),
+          CodeSet.range(0x2028, 0x2029),
+          CodeSet.of(0x202f),
+          CodeSet.of(0x205f),
+          CodeSet.of(0x3000));
 
   static final CodeSet DIGIT = category("Nd");
   static final CodeSet WORD = category("L").union(category("M")).union(DIGIT).union(category("Pc"));

@@ -25,7 +25,7 @@ public final class Regex {
    * @throws UnsupportedPatternException if the pattern is malformed, too large or not supported
    */
   public static Regex compile(String pattern) {
-    return new Regex(PatternParser.parse(pattern));
+    return new Regex(PatternParser.parse(pattern, Syntax.ONIGURUMA));
   }
 
   /** The pattern that matches a text literally. */

@@ -119,10 +119,10 @@ final class OpenRoutes {
         most += mayChoose(s, e) ? 1 : 0;
       }
       replay.require(
-              least <= counts[e] && counts[e] <= most,
-              Words.of(
-                  "exp_counts[%s] is recorded as %s, but %s to %s tokens ask for this expert",
-                  e, counts[e], least, most));
+          least <= counts[e] && counts[e] <= most,
+          Words.of(
+              "exp_counts[%s] is recorded as %s, but %s to %s tokens ask for this expert",
+              e, counts[e], least, most));
       if (counts[e] != ours.counts()[e]) {
         expectedKept[e] = Math.min(ours.counts()[e], capacity);
       }
