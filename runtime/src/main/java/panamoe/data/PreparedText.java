@@ -13,7 +13,7 @@ import java.util.Optional;
 import java.util.function.DoubleConsumer;
 import panamoe.io.ConfigJson;
 import panamoe.io.PlainFolder;
-import panamoe.io.Words;
+import panamoe.io.Require;
 
 /**
  * The tokens of a text on the disk, to train on without encoding it again or holding it in memory:
@@ -58,28 +58,19 @@ public final class PreparedText implements TokenSource {
     public Content {
       requireSha256("textSha256", textSha256);
       requireSha256("tokenizerSha256", tokenizerSha256);
-      require(vocabulary >= 1, "vocabulary is " + vocabulary + ", expected 1 or more");
-      require(
+      Require.that(vocabulary >= 1, "vocabulary is %s, expected 1 or more", vocabulary);
+      Require.that(
           tokenBytes == Short.BYTES || tokenBytes == Integer.BYTES,
-          "tokenBytes is " + tokenBytes + ", expected 2 or 4");
-      require(shardTokens >= 1, "shardTokens is " + shardTokens + ", expected 1 or more");
-      require(
-          trainingTokens >= 0 && validationTokens >= 0,
-          Words.of(
-              "there are %s trainingTokens and %s validationTokens, expected 0 or more",
-              trainingTokens, validationTokens));
+          "tokenBytes is %s, expected 2 or 4",
+          tokenBytes);
+      Require.that(shardTokens >= 1, "shardTokens is %s, expected 1 or more", shardTokens);
+      Require.notNegative("trainingTokens", trainingTokens);
+      Require.notNegative("validationTokens", validationTokens);
     }
 
     private static void requireSha256(String name, String value) {
-      require(
-          value != null && value.matches("[0-9a-f]{64}"),
-          name + " is " + value + ", expected 64 hexadecimal digits");
-    }
-
-    private static void require(boolean holds, String message) {
-      if (!holds) {
-        throw new IllegalArgumentException(message);
-      }
+      boolean holds = value != null && value.matches("[0-9a-f]{64}");
+      Require.that(holds, "%s is %s, expected 64 hexadecimal digits", name, value);
     }
 
     ShardHeader.Shape shape(Corpus.Part part) {

@@ -109,11 +109,10 @@ public final class RunFolder implements AutoCloseable {
     }
     for (String name : FOLDERS) {
       if (Files.isSymbolicLink(path.resolve(name))) {
-        throw new IllegalArgumentException(
-            path.resolve(name)
-                + " is a symbolic link, not a directory: to keep a run on another disk, make "
-                + path
-                + " itself the link, or move the directory to the place of its link");
+        throw Require.refusal(
+            "%s is a symbolic link, not a directory: to keep a run on another disk, make %s itself"
+                + " the link, or move the directory to the place of its link",
+            path.resolve(name), path);
       }
       files.folder(name);
     }

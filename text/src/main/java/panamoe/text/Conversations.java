@@ -6,6 +6,7 @@ import panamoe.api.internal.Argument;
 import panamoe.conversation.ChatFormat;
 import panamoe.conversation.template.Prompt;
 import panamoe.conversation.template.TemplateException;
+import panamoe.io.Require;
 
 /** A model's conversations. Thread-safe. */
 final class Conversations {
@@ -39,9 +40,7 @@ final class Conversations {
     Argument.notNull("messages", messages);
     messages.forEach(message -> Argument.notNull("a message", message));
     Argument.notNull("options", options);
-    if (messages.isEmpty()) {
-      throw new IllegalArgumentException("there are no messages");
-    }
+    Require.that(!messages.isEmpty(), "there are no messages");
     try {
       return format()
           .prompt(

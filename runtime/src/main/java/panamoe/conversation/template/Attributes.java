@@ -68,10 +68,7 @@ final class Attributes {
   private static Function changing(String type, String name) {
     return _ -> {
       throw new TemplateException(
-          name
-              + " would change a "
-              + type
-              + ", which a template may not; only a namespace changes");
+          "%s would change a %s, which a template may not; only a namespace changes", name, type);
     };
   }
 

@@ -7,7 +7,7 @@ import java.util.Map;
 import java.util.stream.IntStream;
 
 /** The named sets of code points, by this JDK's Unicode tables. */
-final class CodeSets {
+public final class CodeSets {
   /** The names of the values of {@link Character#getType}. */
   private static final String[] NAMES = {
     "Cn", "Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Me", "Mc", "Nd", "Nl", "No", "Zs", "Zl", "Zp", "Cc",
@@ -15,7 +15,7 @@ final class CodeSets {
   };
 
   /** Unicode's White_Space. */
-  static final CodeSet SPACE =
+  public static final CodeSet SPACE =
       CodeSet.anyOf(
           CodeSet.range('\t', '\r'),
           CodeSet.of(' '),
@@ -29,7 +29,10 @@ final class CodeSets {
           CodeSet.of(0x3000));
 
   static final CodeSet DIGIT = category("Nd");
-  static final CodeSet WORD = category("L").union(category("M")).union(DIGIT).union(category("Pc"));
+
+  /** Letters, marks, digits and connectors. */
+  public static final CodeSet WORD =
+      category("L").union(category("M")).union(DIGIT).union(category("Pc"));
 
   private static final int[] NONE = {};
 

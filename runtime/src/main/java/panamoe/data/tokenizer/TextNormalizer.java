@@ -5,7 +5,7 @@ import java.text.Normalizer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.UnaryOperator;
-import panamoe.data.regex.CodePoints;
+import panamoe.data.regex.CodeSets;
 import panamoe.data.regex.Matcher;
 import panamoe.data.regex.Regex;
 
@@ -123,10 +123,10 @@ record TextNormalizer(List<UnaryOperator<String>> steps, boolean keepsAscii) {
   private static String stripped(String text, boolean left, boolean right) {
     int from = 0;
     int to = text.length();
-    while (left && from < to && CodePoints.isSpace(text.charAt(from))) {
+    while (left && from < to && CodeSets.SPACE.contains(text.charAt(from))) {
       from++;
     }
-    while (right && from < to && CodePoints.isSpace(text.charAt(to - 1))) {
+    while (right && from < to && CodeSets.SPACE.contains(text.charAt(to - 1))) {
       to--;
     }
     return text.substring(from, to);

@@ -110,6 +110,18 @@ record Decoder(Keys keys, int hidden, int layers, NormConfig norm) {
         few ? ", the number of experts" : ", which is what is supported");
   }
 
+  /**
+   * Plain experts with gates, chosen by a router without a bias.
+   *
+   * @param count the key of their number
+   * @param inner the key of their width
+   */
+  MoeConfig experts(String count, String inner, boolean normalized) {
+    int experts = keys.count(count);
+    GateConfig gate = softmax(chosen(keys, experts), normalized);
+    return MoeConfig.of(experts, keys.count(inner), Activation.SWIGLU, false, gate);
+  }
+
   /** A router without a bias: a softmax over all experts, of which the best are taken. */
   static GateConfig softmax(int topK, boolean normalized) {
     return softmax(topK, false, normalized ? Normalization.CHOSEN : Normalization.RAW);

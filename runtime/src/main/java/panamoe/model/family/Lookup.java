@@ -132,8 +132,8 @@ final class Lookup {
   private RowSource scaled(StoredTensor tensor, RowSource values, RowSource scales) {
     if (files.scaleBlock == null) {
       throw new CheckpointException(
-          tensor.name()
-              + " is F8_E4M3, but config.json has no quantization_config with a weight_block_size");
+          "%s is F8_E4M3, but config.json has no quantization_config with a weight_block_size",
+          tensor.name());
     }
     return new ScaledRows(values, scales, files.scaleBlock[0], files.scaleBlock[1]);
   }
