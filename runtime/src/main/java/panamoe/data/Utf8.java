@@ -70,9 +70,4 @@ public final class Utf8 {
           bytes[binary]);
     }
   }
-
-  /** Whether this byte is the first of a character. */
-  static boolean beginsCharacter(byte value) {
-    return (value & 0xc0) != 0x80;
-  }
 }

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.BiConsumer;
 import java.util.function.ToLongFunction;
 import java.util.stream.LongStream;
 import panamoe.backend.Backend;
@@ -47,6 +48,9 @@ public final class AdamW {
    */
   record Moments(
       Parameter parameter, long[] shares, long from, Tensor first, Tensor second, Views views) {
+    static final String FIRST = "first_moment.";
+    static final String SECOND = "second_moment.";
+
     static Moments of(TensorScope scope, Parameter parameter, long[] shares) {
       int replica = parameter.replicas().rank();
       long count = parameter.count();
@@ -61,6 +65,12 @@ public final class AdamW {
           scope.zeros(DType.FLOAT32, to - from),
           scope.zeros(DType.FLOAT32, to - from),
           new Views(masters, masters.rows(from, to), gradients, gradients.rows(from, to)));
+    }
+
+    /** Gives each state with what its name in a checkpoint begins with. */
+    void forEach(BiConsumer<String, Tensor> each) {
+      each.accept(FIRST, first);
+      each.accept(SECOND, second);
     }
 
     /** Whether the parameter has no replica. */

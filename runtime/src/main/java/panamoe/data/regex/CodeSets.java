@@ -34,8 +34,6 @@ public final class CodeSets {
   public static final CodeSet WORD =
       category("L").union(category("M")).union(DIGIT).union(category("Pc"));
 
-  private static final int[] NONE = {};
-
   private CodeSets() {}
 
   /** The general category (L, Lu, ...) or script (Han, ...) of that name; null if there is none. */
@@ -48,12 +46,8 @@ public final class CodeSets {
   static CodeSet anyCase(CodeSet set) {
     IntStream.Builder missing = IntStream.builder();
     for (int[] variants : Cases.VARIANTS) {
-      boolean any = false;
-      for (int variant : variants) {
-        any |= set.contains(variant);
-      }
-      for (int variant : any ? variants : NONE) {
-        missing.add(variant);
+      if (IntStream.of(variants).anyMatch(set::contains)) {
+        IntStream.of(variants).forEach(missing);
       }
     }
     return set.union(CodeSet.of(missing.build().sorted().toArray()));
