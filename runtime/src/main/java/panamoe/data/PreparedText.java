@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.DoubleConsumer;
+import java.util.function.Function;
 import panamoe.io.ConfigJson;
 import panamoe.io.PlainFolder;
 import panamoe.io.Require;
@@ -149,21 +150,14 @@ public final class PreparedText implements TokenSource {
       List<Path> created)
       throws IOException {
     int vocabulary = tokenizer.vocabularySize();
-    Content begun =
-        new Content(
-            source,
-            corpus.sha256(),
-            corpus.bytes(),
-            tokenizer.sha256(),
-            vocabulary,
-            vocabulary <= UINT16_VOCABULARY ? Short.BYTES : Integer.BYTES,
-            perShard,
-            0,
-            0);
-    try (TokenShardWriter training =
-            new TokenShardWriter(folder, begun.shape(Corpus.Part.TRAINING), perShard, created);
-        TokenShardWriter validation =
-            new TokenShardWriter(folder, begun.shape(Corpus.Part.VALIDATION), perShard, created)) {
+    int tokenBytes = vocabulary <= UINT16_VOCABULARY ? Short.BYTES : Integer.BYTES;
+    Function<Corpus.Part, TokenShardWriter> writer =
+        part -> {
+          var shape = new ShardHeader.Shape(tokenBytes, part, corpus.sha256(), tokenizer.sha256());
+          return new TokenShardWriter(folder, shape, perShard, created);
+        };
+    try (TokenShardWriter training = writer.apply(Corpus.Part.TRAINING);
+        TokenShardWriter validation = writer.apply(Corpus.Part.VALIDATION)) {
       corpus.encode(
           tokenizer,
           Map.of(
@@ -172,13 +166,13 @@ public final class PreparedText implements TokenSource {
       training.finish();
       validation.finish();
       return new Content(
-          begun.text(),
-          begun.textSha256(),
-          begun.textBytes(),
-          begun.tokenizerSha256(),
-          begun.vocabulary(),
-          begun.tokenBytes(),
-          begun.shardTokens(),
+          source,
+          corpus.sha256(),
+          corpus.bytes(),
+          tokenizer.sha256(),
+          vocabulary,
+          tokenBytes,
+          perShard,
           training.size(),
           validation.size());
     } catch (UncheckedIOException e) {

@@ -37,7 +37,7 @@ public final class CodeSets {
   private CodeSets() {}
 
   /** The general category (L, Lu, ...) or script (Han, ...) of that name; null if there is none. */
-  static CodeSet property(String name) {
+  public static CodeSet property(String name) {
     CodeSet category = category(name);
     return category != null ? category : script(name);
   }

@@ -2,6 +2,7 @@ package panamoe.data.regex;
 
 import java.util.ArrayList;
 import java.util.List;
+import panamoe.io.Require;
 
 /** Parses a pattern. The depth is bounded, because parser and compiler recurse. */
 public final class PatternParser {
@@ -19,12 +20,11 @@ public final class PatternParser {
   }
 
   /**
-   * @throws UnsupportedPatternException if the pattern is malformed or not supported
+   * @throws IllegalArgumentException if the pattern is malformed or not supported
    */
   public static Node parse(String pattern, Syntax syntax) {
     if (pattern.length() > syntax.maxLength) {
-      throw new UnsupportedPatternException(
-          "it has " + pattern.length() + " characters, at most " + syntax.maxLength);
+      throw Require.refusal("it has %s characters, at most %s", pattern.length(), syntax.maxLength);
     }
     PatternParser parser = new PatternParser(pattern, syntax);
     Node node = parser.alternatives(false);

@@ -1,5 +1,7 @@
 package panamoe.data.regex;
 
+import panamoe.io.Require;
+
 /** A pattern's characters with a cursor; parses the escapes that classes and patterns share. */
 final class PatternText {
   final Syntax syntax;
@@ -147,8 +149,8 @@ final class PatternText {
     return value;
   }
 
-  UnsupportedPatternException trouble(String what) {
+  IllegalArgumentException trouble(String what) {
     String line = what.replaceAll("[\\p{Cntrl}\\p{Cs}\\p{Zl}\\p{Zp}\u0085]", "?");
-    return new UnsupportedPatternException(line + " is not supported (character " + at + ")");
+    return Require.refusal("%s is not supported (character %s)", line, at);
   }
 }
