@@ -8,6 +8,8 @@ import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
@@ -51,21 +53,12 @@ public final class RunFolder implements AutoCloseable {
   public static final String PLOTS = "plots";
 
   /** The files of a run. */
-  private static final List<String> FILES =
-      Stream.concat(
-              Stream.of(
-                  CONFIG,
-                  TEXT,
-                  TEACHER,
-                  History.NAME,
-                  LOCK,
-                  METRICS,
-                  ROUTING,
-                  READING,
-                  SAMPLES,
-                  REPORT),
-              TokenizerFiles.NAMES.stream())
-          .toList();
+  private static final List<String> FILES = new ArrayList<>(TokenizerFiles.NAMES);
+
+  static {
+    Collections.addAll(FILES, CONFIG, TEXT, TEACHER, History.NAME, LOCK, METRICS);
+    Collections.addAll(FILES, ROUTING, READING, SAMPLES, REPORT);
+  }
 
   private static final List<String> FOLDERS = List.of(ModelFolder.CHECKPOINTS, PLOTS);
 
