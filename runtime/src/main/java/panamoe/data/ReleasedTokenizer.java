@@ -146,7 +146,7 @@ public final class ReleasedTokenizer {
    */
   public static byte[] read(Path file, int mostBytes) {
     try {
-      if (!Files.isDirectory(file) && !Files.isRegularFile(file) && Files.exists(file)) {
+      if (Files.exists(file) && !Files.isRegularFile(file)) {
         throw new DataException(file + " is not a regular file"); // a pipe would be waited for
       }
       if (Files.size(file) > mostBytes) {

@@ -4,21 +4,11 @@ package panamoe.data.regex;
  * Parses a character class after its opening bracket: ranges, properties, nested classes and
  * intersections.
  */
-final class ClassParser {
+record ClassParser(PatternText text, boolean anyCase, int depth) {
   private static final int MAX_DEPTH = 50;
-
-  private final PatternText text;
-  private final boolean anyCase;
-  private final int depth;
 
   ClassParser(PatternText text, boolean anyCase) {
     this(text, anyCase, 1);
-  }
-
-  private ClassParser(PatternText text, boolean anyCase, int depth) {
-    this.text = text;
-    this.anyCase = anyCase;
-    this.depth = depth;
   }
 
   CodeSet parse() {

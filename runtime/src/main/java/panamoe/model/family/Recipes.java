@@ -253,15 +253,16 @@ final class Recipes {
   private RowSource source(
       ModelConfig config, String weight, long[] shape, Lookup.Files files, Set<String> used) {
     Place place = place(config, weight);
-    Lookup lookup = new Lookup(files, place.before(), place.block(), place.expert(), shape);
+    Set<String> found = new LinkedHashSet<>();
+    Lookup lookup = new Lookup(files, place.before(), place.block(), place.expert(), shape, found);
     RowSource source = place.recipe().of(lookup);
-    used.addAll(lookup.used());
+    used.addAll(found);
     long rows = shape[0];
     long columns = Tensor.count(shape) / rows;
     if (source.rows() != rows || source.columns() != columns) {
       throw new CheckpointException(
           "%s make a matrix [%s, %s], expected [%s, %s]",
-          String.join(" and ", lookup.used()), source.rows(), source.columns(), rows, columns);
+          String.join(" and ", found), source.rows(), source.columns(), rows, columns);
     }
     return source;
   }
