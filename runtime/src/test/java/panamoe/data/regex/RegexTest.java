@@ -207,6 +207,11 @@ class RegexTest {
   }
 
   @Test
+  void inAClassBIsBackspace() {
+    assertEquals(List.of("1-2"), ours("[\\b]", "a\bc"));
+  }
+
+  @Test
   void refusesByName() {
     String[][] cases = {
       {"(", "( without its )"},
@@ -234,7 +239,8 @@ class RegexTest {
       {"\\x{110000}", "U+10FFFF"},
       {"(?x)a", "(?x"},
       {"(?<n>a)", "(?<"},
-      {"a{2}?", "{n}?"}
+      {"a{2}?", "{n}?"},
+      {"\\ud83d", "half of a surrogate pair"}
     };
     for (String[] one : cases) {
       IllegalArgumentException e =
