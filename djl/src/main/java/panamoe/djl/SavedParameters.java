@@ -1,5 +1,7 @@
 package panamoe.djl;
 
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+
 import ai.djl.MalformedModelException;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
@@ -33,7 +35,7 @@ final class SavedParameters {
         file.writeLong(length);
       }
       try (Arena arena = Arena.ofConfined()) {
-        MemorySegment values = arena.allocate(ValueLayout.JAVA_FLOAT, floats(shape));
+        MemorySegment values = arena.allocate(JAVA_FLOAT, floats(shape));
         parameters.read(name, values);
         writeFloats(values, file);
       }
@@ -57,7 +59,7 @@ final class SavedParameters {
       }
       require("shape of " + name, Arrays.toString(stored), Arrays.toString(shape));
       try (Arena arena = Arena.ofConfined()) {
-        MemorySegment values = arena.allocate(ValueLayout.JAVA_FLOAT, floats(shape));
+        MemorySegment values = arena.allocate(JAVA_FLOAT, floats(shape));
         readFloats(file, values);
         parameters.write(name, values);
       }
@@ -66,33 +68,21 @@ final class SavedParameters {
 
   private static void writeFloats(MemorySegment values, DataOutputStream file) throws IOException {
     byte[] chunk = new byte[CHUNK];
+    MemorySegment heap = MemorySegment.ofArray(chunk);
     for (long at = 0; at < values.byteSize(); at += CHUNK) {
       int bytes = (int) Math.min(CHUNK, values.byteSize() - at);
-      MemorySegment.copy(
-          values,
-          ValueLayout.JAVA_FLOAT,
-          at,
-          MemorySegment.ofArray(chunk),
-          STORED,
-          0,
-          bytes / Float.BYTES);
+      MemorySegment.copy(values, JAVA_FLOAT, at, heap, STORED, 0, bytes / Float.BYTES);
       file.write(chunk, 0, bytes);
     }
   }
 
   private static void readFloats(DataInputStream file, MemorySegment values) throws IOException {
     byte[] chunk = new byte[CHUNK];
+    MemorySegment heap = MemorySegment.ofArray(chunk);
     for (long at = 0; at < values.byteSize(); at += CHUNK) {
       int bytes = (int) Math.min(CHUNK, values.byteSize() - at);
       file.readFully(chunk, 0, bytes);
-      MemorySegment.copy(
-          MemorySegment.ofArray(chunk),
-          STORED,
-          0,
-          values,
-          ValueLayout.JAVA_FLOAT,
-          at,
-          bytes / Float.BYTES);
+      MemorySegment.copy(heap, STORED, 0, values, JAVA_FLOAT, at, bytes / Float.BYTES);
     }
   }
 

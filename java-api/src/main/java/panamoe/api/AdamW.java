@@ -29,15 +29,7 @@ public final class AdamW implements AutoCloseable {
     try {
       this.inner =
           new panamoe.train.AdamW(
-              model.backend(),
-              new panamoe.train.AdamW.Settings(
-                  settings.beta1(),
-                  settings.beta2(),
-                  settings.epsilon(),
-                  settings.weightDecay(),
-                  settings.clip()),
-              model.weights().parameters(),
-              scope);
+              model.backend(), settings.toSettings(), model.weights().parameters(), scope);
       if (source != null) {
         tensors().readMoments(source);
         this.steps = source.step();

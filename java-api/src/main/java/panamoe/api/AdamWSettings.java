@@ -1,6 +1,5 @@
 package panamoe.api;
 
-import panamoe.api.internal.Argument;
 import panamoe.api.internal.Failures;
 
 /**
@@ -28,23 +27,7 @@ public record AdamWSettings(
    * @throws PanamoeException.BadArgument if one is out of range
    */
   public AdamWSettings {
-    // Kernels take float32: 0 as epsilon, or 1 as a decay, would make NaN of a zero gradient.
-    Failures.run(
-        () -> {
-          requireDecay("beta1", beta1);
-          requireDecay("beta2", beta2);
-          Argument.require(
-              (float) epsilon > 0 && epsilon < 1,
-              "epsilon",
-              epsilon,
-              "a FLOAT32, more than 0, less than 1");
-          Argument.require(
-              weightDecay >= 0 && weightDecay < 10,
-              "weightDecay",
-              weightDecay,
-              "0 or more and less than 10");
-          Argument.require(clip > 0, "clip", clip, "more than 0");
-        });
+    Failures.run(() -> new panamoe.train.AdamW.Settings(beta1, beta2, epsilon, weightDecay, clip));
   }
 
   /** These settings with another weight decay. */
@@ -57,8 +40,7 @@ public record AdamWSettings(
     return new AdamWSettings(beta1, beta2, epsilon, weightDecay, value);
   }
 
-  private static void requireDecay(String name, double value) {
-    Argument.require(
-        value >= 0 && (float) value < 1, name, value, "a FLOAT32, 0 or more, less than 1");
+  panamoe.train.AdamW.Settings toSettings() {
+    return new panamoe.train.AdamW.Settings(beta1, beta2, epsilon, weightDecay, clip);
   }
 }

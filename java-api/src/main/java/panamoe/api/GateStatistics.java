@@ -1,6 +1,6 @@
 package panamoe.api;
 
-import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import panamoe.backend.Routes;
 
@@ -21,17 +21,12 @@ public record GateStatistics(
   }
 
   static GateStatistics of(int layer, Routes routes) {
-    List<Long> asked = new ArrayList<>();
-    long total = 0;
-    for (int count : routes.counts().toInts()) {
-      asked.add((long) count);
-      total += count;
-    }
+    long[] asked = Arrays.stream(routes.counts().toInts()).asLongStream().toArray();
     int[] offsets = routes.offsets().toInts();
     return new GateStatistics(
         layer,
-        asked,
-        total - offsets[offsets.length - 1],
+        Arrays.stream(asked).boxed().toList(),
+        Arrays.stream(asked).sum() - offsets[offsets.length - 1],
         routes.losses().getFloat(0),
         routes.losses().getFloat(1));
   }

@@ -79,14 +79,8 @@ public record LayerSettings(
 
   private static MoeConfig config(
       int experts, int inner, String activation, GateConfig gate, boolean residual) {
-    return new MoeConfig(
-        experts,
-        inner,
-        activation(activation),
-        true,
-        gate,
-        null,
-        residual ? new MoeConfig.Residual(inner) : null);
+    MoeConfig moe = MoeConfig.of(experts, inner, activation(activation), true, gate);
+    return residual ? moe.withResidual() : moe;
   }
 
   /** The gate's configuration, for a layer and for every layer of a model. */

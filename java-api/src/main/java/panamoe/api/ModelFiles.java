@@ -18,6 +18,7 @@ import panamoe.checkpoint.Shards;
 import panamoe.checkpoint.StoredTensor;
 import panamoe.config.ModelConfig;
 import panamoe.io.ConfigJson;
+import panamoe.io.Require;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
 import panamoe.open.ModelFolder;
@@ -64,12 +65,10 @@ final class ModelFiles {
     Argument.notNull("state", state)
         .forEach(
             (name, segment) -> {
-              if (name == null || !name.matches("[\\w.-]+")) {
-                throw new IllegalArgumentException(
-                    "a state is called "
-                        + name
-                        + ", expected letters, digits, points, hyphens and underscores");
-              }
+              Require.that(
+                  name != null && name.matches("[\\w.-]+"),
+                  "a state is called %s, expected letters, digits, points, hyphens and underscores",
+                  name);
               Argument.notNull(name, segment);
               long count = segment.byteSize() / Float.BYTES;
               if (count == 0 || segment.byteSize() % Float.BYTES != 0) {

@@ -48,11 +48,7 @@ final class TokenBatch {
 
     /** The mean over all ranks of this rank's losses, which are 0 where no target counts. */
     double mean(Tensor losses) {
-      double sum = 0;
-      for (float loss : losses.toFloats()) {
-        sum += loss;
-      }
-      return data.allReduce(sum) / counted;
+      return data.allReduce(losses.sum()) / counted;
     }
   }
 

@@ -27,14 +27,12 @@ public record EmbeddingConfig(Positions positions, @Omittable Relative relative)
     public Relative {
       Require.size("buckets", buckets, Require.MAX_WIDTH);
       Require.size("distance", distance, Require.MAX_WIDTH);
-      if (buckets < 4 || buckets % 2 != 0 || distance <= buckets / 2) {
-        throw new IllegalArgumentException(
-            "there are "
-                + buckets
-                + " buckets for relative positions up to "
-                + distance
-                + ", expected an even number from 4, and more positions than half of it");
-      }
+      Require.that(
+          buckets >= 4 && buckets % 2 == 0 && distance > buckets / 2,
+          "there are %s buckets for relative positions up to %s, expected an even number from 4,"
+              + " and more positions than half of it",
+          buckets,
+          distance);
     }
 
     /**

@@ -68,10 +68,9 @@ public record GateConfig(
       Require.size("chosenGroups", chosenGroups, groups);
       Require.present("groupScore", groupScore);
       Require.present("noise", noise);
-      if (correctionBias && (noise == Noise.GUMBEL || noise == Noise.GUMBEL_FROM_SECOND)) {
-        throw new IllegalArgumentException(
-            "a choice has a correctionBias or Gumbel noise, not both");
-      }
+      Require.that(
+          !correctionBias || noise != Noise.GUMBEL && noise != Noise.GUMBEL_FROM_SECOND,
+          "a choice has a correctionBias or Gumbel noise, not both");
     }
 
     /** The best of all experts, with noise. */
@@ -192,10 +191,9 @@ public record GateConfig(
       if (biasRate != null) {
         Require.notNegative("biasRate", biasRate);
       }
-      if (Boolean.TRUE.equals(perSequence) && Boolean.TRUE.equals(acrossLayers)) {
-        throw new IllegalArgumentException(
-            "the auxiliary loss is taken perSequence or acrossLayers, not both");
-      }
+      Require.that(
+          !Boolean.TRUE.equals(perSequence) || !Boolean.TRUE.equals(acrossLayers),
+          "the auxiliary loss is taken perSequence or acrossLayers, not both");
     }
 
     /** Losses alone. */
@@ -227,16 +225,13 @@ public record GateConfig(
     Require.present("weight", weight);
     Require.present("capacity", capacity);
     Require.present("loss", loss);
-    if (loss.biasRate != null && loss.biasRate > 0 && !choice.correctionBias) {
-      throw new IllegalArgumentException(
-          "loss.biasRate is "
-              + loss.biasRate
-              + ", but there is no bias to update: choice.correctionBias is false");
-    }
-    if (cosine != null && routerBias) {
-      throw new IllegalArgumentException(
-          "routerBias is true, but logits that are cosines have no bias");
-    }
+    Require.that(
+        loss.biasRate == null || !(loss.biasRate > 0) || choice.correctionBias,
+        "loss.biasRate is %s, but there is no bias to update: choice.correctionBias is false",
+        loss.biasRate);
+    Require.that(
+        cosine == null || !routerBias,
+        "routerBias is true, but logits that are cosines have no bias");
   }
 
   /** With a linear router. */
@@ -375,10 +370,7 @@ public record GateConfig(
    * @throws IllegalArgumentException if they are fewer than k, or groups do not fit
    */
   void requireFits(int experts) {
-    if (topK > experts) {
-      throw new IllegalArgumentException(
-          "topK is " + topK + " but there are only " + experts + " experts");
-    }
+    Require.that(topK <= experts, "topK is %s but there are only %s experts", topK, experts);
     if (experts % choice.groups != 0) {
       throw new IllegalArgumentException(
           "choice.groups is " + choice.groups + ", which does not divide " + experts + " experts");

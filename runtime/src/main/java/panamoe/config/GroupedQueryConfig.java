@@ -99,11 +99,10 @@ public record GroupedQueryConfig(
       throw new IllegalArgumentException(
           heads.keyValue + " key/value heads do not divide among " + ranks + " tensor ranks");
     }
-    if (ranks > 1 && queryKeyNorm != null && queryKeyNorm.over == QueryKeyNorm.Over.PROJECTION) {
-      throw new IllegalArgumentException(
-          "a queryKeyNorm over the whole PROJECTION needs all heads on one rank, not on "
-              + ranks
-              + " tensor ranks");
-    }
+    boolean whole = queryKeyNorm != null && queryKeyNorm.over == QueryKeyNorm.Over.PROJECTION;
+    Require.that(
+        ranks == 1 || !whole,
+        "a queryKeyNorm over the whole PROJECTION needs all heads on one rank, not on %s tensor ranks",
+        ranks);
   }
 }

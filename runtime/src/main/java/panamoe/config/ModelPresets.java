@@ -1,9 +1,9 @@
 package panamoe.config;
 
-import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.IntStream;
 import panamoe.backend.Activation;
 
 /** Named sizes and architectures. */
@@ -163,11 +163,6 @@ public final class ModelPresets {
    */
   public static ModelConfig paper(
       int hidden, int layers, int heads, int experts, int pyramid, boolean residual) {
-    List<Integer> counts = new ArrayList<>(Collections.nCopies(layers, 0));
-    int moeLayers = experts == 0 ? 0 : layers / 2;
-    for (int i = 0; i < moeLayers; i++) {
-      counts.set(2 * i + 1, i < moeLayers - pyramid ? experts : 2 * experts);
-    }
     return new UniformModel(
             50257,
             2048,
@@ -175,7 +170,7 @@ public final class ModelPresets {
             heads,
             heads,
             4 * hidden,
-            counts,
+            everySecond(layers, experts, pyramid),
             residual,
             experts == 0 ? null : GateConfig.deepSpeed(1, 1.0, 4),
             Activation.GELU_TANH,
@@ -190,15 +185,15 @@ public final class ModelPresets {
     if (architecture == Architecture.MIXTRAL) {
       return Collections.nCopies(size.layers, experts);
     }
-    List<Integer> counts = new ArrayList<>(Collections.nCopies(size.layers, 0));
-    if (architecture == Architecture.DENSE) {
-      return counts;
-    }
-    int moeLayers = size.layers / 2;
-    int doubled = architecture == Architecture.PR_MOE ? Math.max(1, moeLayers / 3) : 0;
-    for (int i = 0; i < moeLayers; i++) {
-      counts.set(2 * i + 1, i < moeLayers - doubled ? experts : 2 * experts);
-    }
-    return counts;
+    int doubled = architecture == Architecture.PR_MOE ? Math.max(1, size.layers / 2 / 3) : 0;
+    return everySecond(size.layers, architecture == Architecture.DENSE ? 0 : experts, doubled);
+  }
+
+  /** Experts in every second layer, and in the last {@code doubled} of these twice as many. */
+  private static List<Integer> everySecond(int layers, int experts, int doubled) {
+    return IntStream.range(0, layers)
+        .map(i -> i % 2 == 0 ? 0 : i / 2 < layers / 2 - doubled ? experts : 2 * experts)
+        .boxed()
+        .toList();
   }
 }

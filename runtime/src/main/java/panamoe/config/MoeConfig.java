@@ -68,6 +68,16 @@ public record MoeConfig(
     return new MoeConfig(experts, inner, activation, bias, gate, null, null);
   }
 
+  /** The same layer with an MLP that every token visits; null: none. */
+  public MoeConfig withShared(SharedExpert other) {
+    return new MoeConfig(experts, inner, activation, bias, gate, other, residual);
+  }
+
+  /** The same layer, mixed with a fixed MLP as wide as an expert. */
+  public MoeConfig withResidual() {
+    return new MoeConfig(experts, inner, activation, bias, gate, shared, new Residual(inner));
+  }
+
   /** The same layer with another number of experts. */
   public MoeConfig withExperts(int other) {
     return new MoeConfig(other, inner, activation, bias, gate, shared, residual);

@@ -134,17 +134,14 @@ public record UniformModel(
             null,
             positions == Positions.ROTARY ? Rotary.whole(ROTARY_BASE, headSize) : null,
             AttentionConfig.Scores.CAUSAL);
-    FeedForwardConfig second =
-        count == 0
-            ? new DenseConfig(feedForward, activation, bias)
-            : new MoeConfig(
-                count,
-                feedForward,
-                activation,
-                bias,
-                gate,
-                null,
-                residual ? new MoeConfig.Residual(feedForward) : null);
-    return new BlockConfig(normConfig(), attention, normConfig(), second);
+    return new BlockConfig(normConfig(), attention, normConfig(), feedForward(count));
+  }
+
+  private FeedForwardConfig feedForward(int count) {
+    if (count == 0) {
+      return new DenseConfig(feedForward, activation, bias);
+    }
+    MoeConfig moe = MoeConfig.of(count, feedForward, activation, bias, gate);
+    return residual ? moe.withResidual() : moe;
   }
 }

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import panamoe.io.Require;
 
 /**
  * The functions of a conversation.
@@ -69,9 +70,8 @@ public record Tools(
    *     none
    */
   public static Tools of(List<Function> functions, boolean required, boolean several) {
-    if (functions.isEmpty() && required) {
-      throw new IllegalArgumentException("a call is required, but there are no functions");
-    }
+    Require.that(
+        !functions.isEmpty() || !required, "a call is required, but there are no functions");
     Map<String, JsonNode> callable = new LinkedHashMap<>();
     for (Function function : functions) {
       if (callable.put(function.name(), function.parameters()) != null) {

@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
 import java.util.function.DoubleConsumer;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import panamoe.io.Count;
 import panamoe.io.FileTrouble;
@@ -278,11 +279,7 @@ public final class Corpus implements TokenSource {
   }
 
   private static boolean isHidden(Path relative) {
-    for (Path name : relative) {
-      if (name.toString().startsWith(".")) {
-        return true;
-      }
-    }
-    return false;
+    return IntStream.range(0, relative.getNameCount())
+        .anyMatch(i -> relative.getName(i).toString().startsWith("."));
   }
 }

@@ -1,14 +1,10 @@
 package panamoe.data;
 
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.BitSet;
 import java.util.Optional;
 import panamoe.data.tokenizer.Pipeline;
 import panamoe.data.tokenizer.Sought;
-import panamoe.io.FileTrouble;
-import panamoe.io.RegularFile;
 import panamoe.io.Sha256;
 
 /**
@@ -17,8 +13,6 @@ import panamoe.io.Sha256;
  * Thread-safe.
  */
 public final class JsonTokenizer implements Tokenizer {
-  private static final int MAX_BYTES = 256 << 20;
-
   private final Pipeline pipeline;
   private final int[] ends; // the first is that of a document
   private final int[] prefix;
@@ -63,7 +57,8 @@ public final class JsonTokenizer implements Tokenizer {
   }
 
   private static JsonTokenizer load(Path file, Optional<String> endOfText) {
-    return of(read(file), file.toString(), endOfText);
+    return of(
+        ReleasedTokenizer.read(file, ReleasedTokenizer.MAX_BYTES), file.toString(), endOfText);
   }
 
   private static JsonTokenizer of(byte[] json, String name, Optional<String> endOfText) {
@@ -136,22 +131,5 @@ public final class JsonTokenizer implements Tokenizer {
   @Override
   public String sha256() {
     return sha256;
-  }
-
-  /** The bytes of a tokenizer's file, which is regular and of a bounded size. */
-  static byte[] read(Path file) {
-    try {
-      if (!Files.isDirectory(file) && !Files.isRegularFile(file) && Files.exists(file)) {
-        throw new DataException(file + " is not a regular file");
-      }
-      if (Files.size(file) > MAX_BYTES) {
-        throw new DataException(
-            file + " has " + Files.size(file) + " bytes, a tokenizer at most " + MAX_BYTES);
-      }
-      return RegularFile.read(file, MAX_BYTES);
-    } catch (IOException e) {
-      throw new DataException(
-          "cannot read the tokenizer " + file + ": " + FileTrouble.reason(e), e);
-    }
   }
 }

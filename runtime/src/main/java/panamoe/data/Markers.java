@@ -36,22 +36,13 @@ public final class Markers {
   }
 
   /** Where the next special token at or after an index begins, or -1. */
-  public static int next(CharSequence text, int from) {
-    for (int at = from; at < text.length(); at++) {
-      if (text.charAt(at) == BEGIN) {
-        return at;
-      }
-    }
-    return -1;
+  public static int next(String text, int from) {
+    return text.indexOf(BEGIN, from);
   }
 
   /** The index behind the special token that begins at one. */
-  public static int end(CharSequence text, int begin) {
-    int at = begin;
-    while (text.charAt(at) != END) {
-      at++;
-    }
-    return at + 1;
+  public static int end(String text, int begin) {
+    return text.indexOf(END, begin) + 1;
   }
 
   /** A text without its special tokens. */

@@ -53,7 +53,7 @@ final class PassageReader implements Closeable {
       }
     }
     for (int to = most; to > most - LONGEST_CHARACTER && most < held; to--) {
-      if (Utf8.beginsCharacter(buffer[to])) {
+      if ((buffer[to] & 0xc0) != 0x80) { // it is the first byte of a character
         return to;
       }
     }

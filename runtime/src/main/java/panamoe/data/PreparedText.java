@@ -11,9 +11,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.DoubleConsumer;
+import java.util.function.Function;
 import panamoe.io.ConfigJson;
 import panamoe.io.PlainFolder;
-import panamoe.io.Words;
+import panamoe.io.Require;
 
 /**
  * The tokens of a text on the disk, to train on without encoding it again or holding it in memory:
@@ -58,28 +59,19 @@ public final class PreparedText implements TokenSource {
     public Content {
       requireSha256("textSha256", textSha256);
       requireSha256("tokenizerSha256", tokenizerSha256);
-      require(vocabulary >= 1, "vocabulary is " + vocabulary + ", expected 1 or more");
-      require(
+      Require.that(vocabulary >= 1, "vocabulary is %s, expected 1 or more", vocabulary);
+      Require.that(
           tokenBytes == Short.BYTES || tokenBytes == Integer.BYTES,
-          "tokenBytes is " + tokenBytes + ", expected 2 or 4");
-      require(shardTokens >= 1, "shardTokens is " + shardTokens + ", expected 1 or more");
-      require(
-          trainingTokens >= 0 && validationTokens >= 0,
-          Words.of(
-              "there are %s trainingTokens and %s validationTokens, expected 0 or more",
-              trainingTokens, validationTokens));
+          "tokenBytes is %s, expected 2 or 4",
+          tokenBytes);
+      Require.that(shardTokens >= 1, "shardTokens is %s, expected 1 or more", shardTokens);
+      Require.notNegative("trainingTokens", trainingTokens);
+      Require.notNegative("validationTokens", validationTokens);
     }
 
     private static void requireSha256(String name, String value) {
-      require(
-          value != null && value.matches("[0-9a-f]{64}"),
-          name + " is " + value + ", expected 64 hexadecimal digits");
-    }
-
-    private static void require(boolean holds, String message) {
-      if (!holds) {
-        throw new IllegalArgumentException(message);
-      }
+      boolean holds = value != null && value.matches("[0-9a-f]{64}");
+      Require.that(holds, "%s is %s, expected 64 hexadecimal digits", name, value);
     }
 
     ShardHeader.Shape shape(Corpus.Part part) {
@@ -158,21 +150,14 @@ public final class PreparedText implements TokenSource {
       List<Path> created)
       throws IOException {
     int vocabulary = tokenizer.vocabularySize();
-    Content begun =
-        new Content(
-            source,
-            corpus.sha256(),
-            corpus.bytes(),
-            tokenizer.sha256(),
-            vocabulary,
-            vocabulary <= UINT16_VOCABULARY ? Short.BYTES : Integer.BYTES,
-            perShard,
-            0,
-            0);
-    try (TokenShardWriter training =
-            new TokenShardWriter(folder, begun.shape(Corpus.Part.TRAINING), perShard, created);
-        TokenShardWriter validation =
-            new TokenShardWriter(folder, begun.shape(Corpus.Part.VALIDATION), perShard, created)) {
+    int tokenBytes = vocabulary <= UINT16_VOCABULARY ? Short.BYTES : Integer.BYTES;
+    Function<Corpus.Part, TokenShardWriter> writer =
+        part -> {
+          var shape = new ShardHeader.Shape(tokenBytes, part, corpus.sha256(), tokenizer.sha256());
+          return new TokenShardWriter(folder, shape, perShard, created);
+        };
+    try (TokenShardWriter training = writer.apply(Corpus.Part.TRAINING);
+        TokenShardWriter validation = writer.apply(Corpus.Part.VALIDATION)) {
       corpus.encode(
           tokenizer,
           Map.of(
@@ -181,13 +166,13 @@ public final class PreparedText implements TokenSource {
       training.finish();
       validation.finish();
       return new Content(
-          begun.text(),
-          begun.textSha256(),
-          begun.textBytes(),
-          begun.tokenizerSha256(),
-          begun.vocabulary(),
-          begun.tokenBytes(),
-          begun.shardTokens(),
+          source,
+          corpus.sha256(),
+          corpus.bytes(),
+          tokenizer.sha256(),
+          vocabulary,
+          tokenBytes,
+          perShard,
           training.size(),
           validation.size());
     } catch (UncheckedIOException e) {

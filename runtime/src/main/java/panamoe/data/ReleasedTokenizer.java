@@ -11,11 +11,16 @@ import java.util.TreeMap;
 import panamoe.data.tokenizer.GgufTokenizer;
 import panamoe.data.tokenizer.Pipeline;
 import panamoe.data.tokenizer.TokenizerMetadata;
+import panamoe.io.FileTrouble;
+import panamoe.io.RegularFile;
 import panamoe.io.Sha256;
 import panamoe.io.StrictJson;
 
 /** Tokenizers of released models: what begins and ends their texts stands beside the vocabulary. */
 public final class ReleasedTokenizer {
+  /** Of a tokenizer's file. */
+  static final int MAX_BYTES = 256 << 20;
+
   private ReleasedTokenizer() {}
 
   /**
@@ -33,7 +38,7 @@ public final class ReleasedTokenizer {
               ? folder + " has a tokenizer.model but no tokenizer.json, which is what is read"
               : folder + " has no tokenizer.json");
     }
-    byte[] json = JsonTokenizer.read(file);
+    byte[] json = read(file, MAX_BYTES);
     Pipeline pipeline = Pipeline.read(json, file.toString());
     Path settings = folder.resolve("tokenizer_config.json");
     JsonNode own = optional(settings);
@@ -118,15 +123,38 @@ public final class ReleasedTokenizer {
     return token.path("content").asText(token.asText());
   }
 
-  /** The content of a JSON file; a missing node if there is no such file. */
-  private static JsonNode optional(Path file) {
+  /**
+   * The content of a JSON file beside a model's weights; a missing node if there is no such file.
+   *
+   * @throws DataException if it cannot be read
+   */
+  public static JsonNode optional(Path file) {
     if (!Files.exists(file)) {
       return MissingNode.getInstance();
     }
     try {
-      return StrictJson.tree(JsonTokenizer.read(file));
+      return StrictJson.tree(read(file, MAX_BYTES));
     } catch (IOException e) {
       throw new DataException(file + " is not valid JSON: " + StrictJson.reason(e), e);
+    }
+  }
+
+  /**
+   * The bytes of a file, which is regular and of a bounded size.
+   *
+   * @throws DataException if it cannot be read
+   */
+  public static byte[] read(Path file, int mostBytes) {
+    try {
+      if (Files.exists(file) && !Files.isRegularFile(file)) {
+        throw new DataException(file + " is not a regular file"); // a pipe would be waited for
+      }
+      if (Files.size(file) > mostBytes) {
+        throw new DataException("%s has more than %s bytes", file, mostBytes);
+      }
+      return RegularFile.read(file, mostBytes);
+    } catch (IOException e) {
+      throw new DataException("cannot read " + file + ": " + FileTrouble.reason(e), e);
     }
   }
 }

@@ -1,6 +1,7 @@
 package panamoe.data;
 
 import java.util.BitSet;
+import java.util.stream.IntStream;
 
 /** Text to tokens and back. Implementations are thread-safe. */
 public interface Tokenizer {
@@ -65,12 +66,7 @@ public interface Tokenizer {
 
   /** Whether a token is one of {@link #ends}. */
   default boolean endsText(int token) {
-    for (int end : ends()) {
-      if (end == token) {
-        return true;
-      }
-    }
-    return false;
+    return IntStream.of(ends()).anyMatch(end -> end == token);
   }
 
   /** The SHA-256 of the tokenizer's file, in hexadecimal; of no bytes where it needs no file. */

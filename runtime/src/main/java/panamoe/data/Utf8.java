@@ -8,7 +8,6 @@ import java.nio.charset.CoderResult;
 import java.nio.charset.CodingErrorAction;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import panamoe.io.Words;
 
 /** Conversion of text to UTF-8 bytes, and validation of UTF-8. */
 public final class Utf8 {
@@ -63,18 +62,12 @@ public final class Utf8 {
     int binary = firstBinary(bytes);
     if (binary >= 0) {
       throw new DataException(
-          file
-              + " is not a UTF-8 text: byte "
-              + (at + binary)
-              + " is "
-              + (bytes[binary] == 0
-                  ? "NUL"
-                  : Words.of("0x%02x, which is invalid there", bytes[binary] & 0xff)));
+          bytes[binary] == 0
+              ? "%s is not a UTF-8 text: byte %s is NUL"
+              : "%s is not a UTF-8 text: byte %s is 0x%02x, which is invalid there",
+          file,
+          at + binary,
+          bytes[binary]);
     }
-  }
-
-  /** Whether this byte is the first of a character. */
-  static boolean beginsCharacter(byte value) {
-    return (value & 0xc0) != 0x80;
   }
 }

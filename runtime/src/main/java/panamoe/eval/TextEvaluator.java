@@ -77,15 +77,11 @@ public record TextEvaluator(Backend backend, LanguageModel model) {
       Sequences whole = Sequences.Whole.of(scope, ids.count(), length);
       Tensor losses =
           model.head().losses(pass, model.forward(pass, ids, whole, null, false), targets, 0);
-      double nats = 0;
-      for (float loss : losses.toFloats()) {
-        nats += loss;
-      }
       long tokens =
           Arrays.stream(targets.toInts())
               .filter(target -> target != TrainingData.NO_TARGET)
               .count();
-      return new TextScore(nats, tokens, bytes);
+      return new TextScore(losses.sum(), tokens, bytes);
     }
   }
 }

@@ -14,8 +14,14 @@ import java.util.List;
 import java.util.Set;
 import panamoe.data.regex.CodeSet;
 
-/** Rules of numbers. Their digits are bounded, so that no text is one number without an end. */
-final class NumberRules {
+/**
+ * Rules of numbers. Their digits are bounded, so that no text is one number without an end.
+ *
+ * @param low digits of the least of numbers that are equally many
+ * @param high digits of the greatest
+ * @param whole how many of them are before the point
+ */
+record NumberRules(String low, String high, int whole) {
   /** All that say something about numbers. */
   static final List<String> KEYWORDS =
       List.of("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "format");
@@ -55,17 +61,6 @@ final class NumberRules {
                   one(CodeSet.of('e').union(CodeSet.of('E'))),
                   optional(one(CodeSet.of('+').union(CodeSet.of('-')))),
                   repeat(DIGIT, 1, MOST_EXPONENT))));
-
-  private final String low;
-  private final String high;
-  private final int whole;
-
-  /** Digits of numbers that are equally many, the first {@code whole} of them before the point. */
-  private NumberRules(String low, String high, int whole) {
-    this.low = low;
-    this.high = high;
-    this.whole = whole;
-  }
 
   /** The rule of the numbers of a schema. */
   static Rule rule(Schema schema, boolean integer) {

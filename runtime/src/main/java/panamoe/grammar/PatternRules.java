@@ -7,10 +7,47 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import panamoe.data.regex.CodeSet;
+import panamoe.data.regex.Node;
+import panamoe.data.regex.PatternParser;
+import panamoe.data.regex.Syntax;
 
-/** Rules of characters that are made of others. */
+/** Rules of characters: those of patterns, and those that are made of others. */
 final class PatternRules {
   private PatternRules() {}
+
+  /**
+   * The rule of the strings, as characters, that a pattern of JSON Schema is found in.
+   *
+   * @throws IllegalArgumentException if the pattern is malformed or not supported
+   */
+  static Rule of(String pattern) {
+    return of(PatternParser.parse(pattern, Syntax.JAVASCRIPT));
+  }
+
+  private static Rule of(Node node) {
+    // States are told apart by the identity of rules, so that anything is one rule everywhere.
+    return node == Node.ANYTHING
+        ? ANYTHING
+        : switch (node) {
+          case Node.One(CodeSet set) -> Rules.one(set.intersection(ANY_CHARACTER));
+          case Node.Sequence(List<Node> parts) -> {
+            Rule rule = Rule.EMPTY;
+            for (Node part : parts.reversed()) {
+              rule = Rules.sequence(of(part), rule);
+            }
+            yield rule;
+          }
+          case Node.Choice(List<Node> alternatives) ->
+              Rules.choice(alternatives.stream().map(PatternRules::of).toList());
+          case Node.Repeat(Node part, int min, int max, boolean greedy) -> {
+            Rule whole = of(part);
+            Rule some = withoutEmpty(whole);
+            yield Rules.repeat(some, some == whole ? min : 0, max);
+          }
+          case Node.End end -> Rule.EMPTY;
+          case Node.LookAhead ahead -> throw new IllegalStateException("a look-ahead in a rule");
+        };
+  }
 
   /** The rule without the empty string; the same one if it does not read that. */
   static Rule withoutEmpty(Rule rule) {

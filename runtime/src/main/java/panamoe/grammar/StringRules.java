@@ -41,7 +41,7 @@ final class StringRules {
     try {
       CharacterAutomaton characters = CharacterAutomaton.ANY;
       if (pattern != null) {
-        Rule rule = PatternReader.rule(pattern);
+        Rule rule = PatternRules.of(pattern);
         if (rule == Rule.NEVER) {
           return rule;
         }

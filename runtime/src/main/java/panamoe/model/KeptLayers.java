@@ -77,15 +77,12 @@ public record KeptLayers(List<Integer> layers) {
             (name, shape) -> {
               long[] other = held.get(source(name));
               if (!Arrays.equals(shape, other)) {
-                throw new IllegalArgumentException(
-                    name
-                        + " is "
-                        + Arrays.toString(shape)
-                        + " and cannot start from the deeper model's "
-                        + source(name)
-                        + (other == null
-                            ? ", which is not there"
-                            : ", which is " + Arrays.toString(other)));
+                throw Require.refusal(
+                    "%s is %s and cannot start from the deeper model's %s, which is %s",
+                    name,
+                    Arrays.toString(shape),
+                    source(name),
+                    other == null ? "not there" : Arrays.toString(other));
               }
             });
   }

@@ -14,6 +14,7 @@ import panamoe.config.BlockConfig;
 import panamoe.config.EmbeddingConfig;
 import panamoe.config.GroupedQueryConfig;
 import panamoe.config.ModelConfig;
+import panamoe.io.Require;
 import panamoe.moe.MoeLayer;
 import panamoe.nn.AttentionTables;
 import panamoe.nn.Cost;
@@ -73,11 +74,11 @@ public final class LanguageModel implements AutoCloseable {
    *     it has an encoder or relative positions and the ranks are several
    */
   public LanguageModel(ModelConfig config, Ranks ranks) {
-    if (ranks.world().size() > 1 && config.embedding().relative() != null) {
-      throw new IllegalArgumentException(
-          "a model with an encoder or relative positions runs on one rank, not on "
-              + ranks.world().size());
-    }
+    int size = ranks.world().size();
+    Require.that(
+        size == 1 || config.embedding().relative() == null,
+        "a model with an encoder or relative positions runs on one rank, not on %s",
+        size);
     this.config = config;
     this.store = new ParameterStore(ranks);
     int hidden = config.hidden();

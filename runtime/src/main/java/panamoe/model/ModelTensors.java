@@ -86,11 +86,8 @@ public final class ModelTensors {
                 : parameter.matrix(value, matrix);
         destinations.put(
             name(parameter, parameter.expert(matrix)),
-            new Destination(
-                DType.FLOAT32,
-                parameter.matrixShape(),
-                share(parameter.slice()),
-                tied ? List.of(target, model.head().weight()) : List.of(target)));
+            destination(
+                parameter, tied ? List.of(target, model.head().weight()) : List.of(target)));
       }
     }
     return destinations;
@@ -106,11 +103,7 @@ public final class ModelTensors {
       for (int matrix = 0; matrix < parameter.matrices(); matrix++) {
         destinations.put(
             name(parameter, parameter.expert(matrix)),
-            new Destination(
-                DType.FLOAT32,
-                parameter.matrixShape(),
-                share(parameter.slice()),
-                List.of(parameter.matrix(parameter.master(), matrix))));
+            destination(parameter, List.of(parameter.matrix(parameter.master(), matrix))));
       }
     }
     return destinations;
@@ -123,16 +116,17 @@ public final class ModelTensors {
    * @param into [N, K], packed, or this rank's slice of it
    */
   public static Map<String, Destination> expert(Parameter stack, int matrix, Tensor into) {
-    return Map.of(
-        name(stack, stack.expert(matrix)),
-        new Destination(DType.FLOAT32, stack.matrixShape(), share(stack.slice()), List.of(into)));
+    return Map.of(name(stack, stack.expert(matrix)), destination(stack, List.of(into)));
   }
 
-  private static Destination.Share share(Slice slice) {
-    return slice.whole()
-        ? Destination.Share.WHOLE
-        : new Destination.Share(
-            slice.axis(), slice.blocks(), slice.ranks().rank(), slice.ranks().size());
+  private static Destination destination(Parameter parameter, List<Tensor> targets) {
+    Slice slice = parameter.slice();
+    Destination.Share share =
+        slice.whole()
+            ? Destination.Share.WHOLE
+            : new Destination.Share(
+                slice.axis(), slice.blocks(), slice.ranks().rank(), slice.ranks().size());
+    return new Destination(DType.FLOAT32, parameter.matrixShape(), share, targets);
   }
 
   /**

@@ -139,17 +139,13 @@ final class ExpertsOnDisk {
       throw new CheckpointException(
           "%s needs %,.1f MiB of --memory or more, not %s: %s",
           load.folder().path(),
-          Math.ceil(10 * mebibytes(least)) / 10,
+          Math.ceil(10.0 * least / (1 << 20)) / 10,
           Count.bytes(load.settings().memory()),
           units.isEmpty()
               ? "it has no experts that could stay on the disk"
               : "all but its experts, and " + LEAST_SLOTS + " of these");
     }
     return (int) Math.min(units.size(), (load.settings().memory() - resident()) / slot);
-  }
-
-  private static double mebibytes(long bytes) {
-    return bytes / (double) (1 << 20);
   }
 
   /** Bytes of all but experts' matrices. */

@@ -7,6 +7,7 @@ import panamoe.conversation.ChatFormat;
 import panamoe.conversation.FallbackTemplate;
 import panamoe.conversation.template.ChatTemplate;
 import panamoe.data.Tokenizer;
+import panamoe.io.Words;
 import panamoe.model.family.Family;
 import panamoe.model.family.ReleasedModel;
 
@@ -36,9 +37,9 @@ public final class FolderChat {
     Optional<ChatTemplate> template = own.or(() -> ofFamily(folder));
     if (own.isEmpty() && files.released()) {
       warnings.accept(
-          folder.path()
-              + " has no chat template; its messages are written "
-              + (template.isPresent() ? "as its family's usually are" : "as lines of text"));
+          Words.of(
+              "%s has no chat template; its messages are written as %s",
+              folder.path(), template.isPresent() ? "its family's usually are" : "lines of text"));
     }
     return template
         .map(present -> ChatFormat.of(present, tokenizer))

@@ -5,7 +5,6 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.function.ToLongFunction;
 import panamoe.checkpoint.CheckpointException;
-import panamoe.config.BlockConfig;
 import panamoe.config.ModelConfig;
 import panamoe.io.Count;
 import panamoe.io.Parts;
@@ -60,13 +59,12 @@ public record InferenceMemory(long weights, long keysAndValues, long buffers) im
       boolean onHost,
       Topology topology) {
     long weights = weights(model, types, onHost, parameter -> parameter.count(topology));
-    long keysAndValues = 0;
-    for (BlockConfig block : model.config().blocks()) {
-      keysAndValues +=
-          (long) block.attention().cacheBytes(length - 1L, 1, topology.tensorDegree(), cached);
-    }
-    keysAndValues += ofEncodedText(model.config(), cached);
-    return new InferenceMemory(weights, keysAndValues, 0);
+    int ranks = topology.tensorDegree();
+    long keysAndValues =
+        model.config().blocks().stream()
+            .mapToLong(block -> (long) block.attention().cacheBytes(length - 1L, 1, ranks, cached))
+            .sum();
+    return new InferenceMemory(weights, keysAndValues + ofEncodedText(model.config(), cached), 0);
   }
 
   /** The same for several texts, with the activations of a step. */

@@ -7,7 +7,6 @@ import panamoe.config.ModelConfig;
 import panamoe.engine.routes.RoutedLayer;
 import panamoe.engine.routes.RoutingException;
 import panamoe.io.UserCache;
-import panamoe.io.Words;
 import panamoe.param.WeightTypes;
 
 /**
@@ -48,15 +47,13 @@ public record InferenceSettings(WeightTypes types, long memory, Path experts, Li
     }
     if (layers.isEmpty() || trained.encoder() != null) {
       throw new RoutingException(
-          Words.of(
-              "the model has %s: its experts per token cannot be set",
-              layers.isEmpty() ? "no MoE layers" : "an encoder"));
+          "the model has %s: its experts per token cannot be set",
+          layers.isEmpty() ? "no MoE layers" : "an encoder");
     }
     if (topK.size() != 1 && topK.size() != layers.size()) {
       throw new RoutingException(
-          Words.of(
-              "the experts per token are %s numbers, expected one, or one for each of %s MoE layers",
-              topK.size(), layers.size()));
+          "the experts per token are %s numbers, expected one, or one for each of %s MoE layers",
+          topK.size(), layers.size());
     }
     int[] next = {0};
     return trained.withGates(
@@ -65,9 +62,8 @@ public record InferenceSettings(WeightTypes types, long memory, Path experts, Li
           int fewer = topK.get(topK.size() == 1 ? 0 : i);
           if (fewer < 1 || fewer > gate.topK()) {
             throw new RoutingException(
-                Words.of(
-                    "the experts per token are %s for layer %s, expected 1 to %s",
-                    fewer, layers.get(i).layer(), gate.topK()));
+                "the experts per token are %s for layer %s, expected 1 to %s",
+                fewer, layers.get(i).layer(), gate.topK());
           }
           return gate.withTopK(fewer);
         });

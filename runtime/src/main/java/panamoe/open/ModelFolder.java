@@ -148,12 +148,10 @@ public record ModelFolder(
       return checkpoint;
     }
     throw new CheckpointException(
-        path
-            + (quantized() ? " is a quantized model" : " is a released model")
-            + ", and this needs a checkpoint of a run"
-            + (quantized() || config.encoder() != null
-                ? ""
-                : ", which panamoe train --from makes of one"));
+        "%s is a %s model, and this needs a checkpoint of a run%s",
+        path,
+        quantized() ? "quantized" : "released",
+        quantized() || config.encoder() != null ? "" : ", which panamoe train --from makes of one");
   }
 
   /** Whether {@code panamoe quantize} wrote it. */

@@ -31,17 +31,20 @@ public record SamplingDefaults(
             number(keys, "min_p"),
             number(keys, "repetition_penalty"));
     try {
-      defaults.requireInRange();
+      defaults.toConfig();
     } catch (IllegalArgumentException e) {
       throw keys.bad(e.getMessage());
     }
     return defaults;
   }
 
-  /** Here, because a request that leaves them out could not be told that they are wrong. */
-  private void requireInRange() {
-    new SamplingConfig(
-        temperature == null ? 0 : temperature,
+  /**
+   * From all tokens where they say nothing. Wrong values are refused when they are read, because a
+   * request that leaves them out could not be told of them.
+   */
+  public SamplingConfig toConfig() {
+    return new SamplingConfig(
+        temperature == null ? 1 : temperature,
         topK == null ? 0 : topK,
         topP == null ? 1 : topP,
         minP == null ? 0 : minP,

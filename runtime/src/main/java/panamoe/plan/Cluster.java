@@ -32,9 +32,8 @@ public record Cluster(
 
   public Cluster {
     Require.that(node != null, "a cluster needs a node");
-    if (efficiency != null && (efficiency.layer() == null || efficiency.expert() == null)) {
-      throw new IllegalArgumentException("an efficiency of serving needs layer and expert");
-    }
+    requireServing(efficiency);
+    requireTraining(training);
     Require.that(
         cards >= 1 && cards <= MOST, "a cluster has %s cards, expected 1 to %s", cards, MOST);
     if (cards > node.cards() && cards % node.cards() != 0) {
@@ -42,6 +41,29 @@ public record Cluster(
       throw Require.refusal(
           "%s cards are no whole nodes of %s; take %s or %s",
           cards, node.cards(), fewer, fewer + node.cards());
+    }
+  }
+
+  private static void requireServing(Efficiency of) {
+    if (of != null) {
+      Require.that(
+          of.layer() != null && of.expert() != null,
+          "an efficiency of serving needs layer and expert");
+      Require.that(
+          (of.step() == null) == (of.logit() == null),
+          "an efficiency of serving needs both step and logit, or neither");
+      Require.that(of.activation() == null, "an efficiency of serving has no activation");
+    }
+  }
+
+  private static void requireTraining(Efficiency of) {
+    if (of != null) {
+      Require.that(
+          (of.layer() == null) == (of.activation() == null),
+          "an efficiency of training needs both layer and activation, or neither");
+      Require.that(
+          of.step() == null && of.logit() == null && of.expert() == null,
+          "an efficiency of training has no step, logit or expert");
     }
   }
 

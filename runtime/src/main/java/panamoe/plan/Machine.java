@@ -1,6 +1,5 @@
 package panamoe.plan;
 
-import panamoe.io.Omittable;
 import panamoe.io.Require;
 
 /**
@@ -11,15 +10,13 @@ import panamoe.io.Require;
  * @param processors that a program may use
  * @param device of the ranks that were measured, as {@code --device} takes it
  */
-public record Machine(String name, String processor, int processors, @Omittable String device) {
+public record Machine(String name, String processor, int processors, String device) {
   public Machine {
-    Require.that(
-        device != null,
-        "a machine needs a device; a calibration of an earlier version has none: calibrate again");
     if (name == null
         || name.isBlank()
         || processor == null
         || processor.isBlank()
+        || device == null
         || device.isBlank()) {
       throw new IllegalArgumentException("a machine needs a name, a processor and a device");
     }

@@ -168,6 +168,15 @@ public sealed interface HostElements extends Elements permits Tensor {
     return values;
   }
 
+  /** The sum of all elements, added in their order. */
+  default double sum() {
+    double sum = 0;
+    for (float value : toFloats()) {
+      sum += value;
+    }
+    return sum;
+  }
+
   /** All elements of an INT32 tensor. */
   default int[] toInts() {
     require(DType.INT32);

@@ -4,11 +4,13 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.BiConsumer;
 import java.util.function.ToLongFunction;
 import java.util.stream.LongStream;
 import panamoe.backend.Backend;
 import panamoe.backend.OptimizerKernels;
 import panamoe.io.ConfigJson;
+import panamoe.io.Require;
 import panamoe.param.Parameter;
 import panamoe.param.ParameterStore;
 import panamoe.tensor.DType;
@@ -34,7 +36,26 @@ public final class AdamW {
    * @param clip the norm that gradients are scaled down to
    */
   public record Settings(
-      double beta1, double beta2, double epsilon, double weightDecay, double clip) {}
+      double beta1, double beta2, double epsilon, double weightDecay, double clip) {
+    // Kernels take float32: 0 as epsilon, or 1 as a decay, would make NaN of a zero gradient.
+    public Settings {
+      requireDecay("beta1", beta1);
+      requireDecay("beta2", beta2);
+      boolean positive = (float) epsilon > 0 && epsilon < 1;
+      Require.that(
+          positive, "epsilon is %s, expected a float32, more than 0, less than 1", epsilon);
+      Require.that(
+          weightDecay >= 0 && weightDecay < 10,
+          "weightDecay is %s, expected 0 or more and less than 10",
+          weightDecay);
+      Require.that(clip > 0, "clip is %s, expected more than 0", clip);
+    }
+
+    private static void requireDecay(String name, double value) {
+      boolean holds = value >= 0 && (float) value < 1;
+      Require.that(holds, "%s is %s, expected a float32, 0 or more, less than 1", name, value);
+    }
+  }
 
   /**
    * The optimizer's state of one parameter, for this rank's share of its elements.
@@ -47,6 +68,9 @@ public final class AdamW {
    */
   record Moments(
       Parameter parameter, long[] shares, long from, Tensor first, Tensor second, Views views) {
+    static final String FIRST = "first_moment.";
+    static final String SECOND = "second_moment.";
+
     static Moments of(TensorScope scope, Parameter parameter, long[] shares) {
       int replica = parameter.replicas().rank();
       long count = parameter.count();
@@ -61,6 +85,12 @@ public final class AdamW {
           scope.zeros(DType.FLOAT32, to - from),
           scope.zeros(DType.FLOAT32, to - from),
           new Views(masters, masters.rows(from, to), gradients, gradients.rows(from, to)));
+    }
+
+    /** Gives each state with what its name in a checkpoint begins with. */
+    void forEach(BiConsumer<String, Tensor> each) {
+      each.accept(FIRST, first);
+      each.accept(SECOND, second);
     }
 
     /** Whether the parameter has no replica. */

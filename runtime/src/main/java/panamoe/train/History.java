@@ -15,7 +15,7 @@ public record History(PlainFolder run) {
   private static final JsonMapper JSON = JsonMapper.builder().build();
 
   /**
-   * Processes until now; none of a run of an earlier version.
+   * Processes until now; none before the first.
    *
    * @throws IllegalArgumentException if the file is there and is no history
    */

@@ -121,15 +121,11 @@ public final class LoadMeter implements RouteObserver {
         .forEach(
             (layer, mine) -> {
               Sums sums = Sums.over(ranks, mine);
-              long routes = 0;
-              for (long count : sums.counts) {
-                routes += count;
-              }
               loads.add(
                   new LayerLoad(
                       layer,
                       sums.counts,
-                      routes - sums.kept,
+                      Arrays.stream(sums.counts).sum() - sums.kept,
                       sums.entropy / sums.tokens,
                       sums.auxiliary / sums.tokens,
                       sums.z / sums.tokens));

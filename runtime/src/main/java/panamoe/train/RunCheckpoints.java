@@ -97,10 +97,9 @@ public final class RunCheckpoints {
         ConfigDifference.between(withoutSteps(checkpoint.config()), withoutSteps(node(config)));
     if (!differs.isEmpty()) {
       throw new CheckpointException(
-          checkpoint.directory()
-              + " was trained with another configuration ("
-              + differs
-              + "); to go on, put back its own, the config.json in it");
+          "%s was trained with another configuration (%s); to go on, put back its own, the"
+              + " config.json in it",
+          checkpoint.directory(), differs);
     }
   }
 

@@ -118,8 +118,8 @@ public record RunConfig(
   public static TrainConfig trainingOf(Checkpoint checkpoint) {
     if (!checkpoint.config().has(TRAINING)) {
       throw new CheckpointException(
-          checkpoint.directory()
-              + " was saved by a framework, and this needs a checkpoint of panamoe train");
+          "%s was saved by a framework, and this needs a checkpoint of panamoe train",
+          checkpoint.directory());
     }
     return checkpoint.config(TRAINING, TrainConfig.class);
   }

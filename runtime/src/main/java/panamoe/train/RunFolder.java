@@ -8,6 +8,8 @@ import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
@@ -51,21 +53,12 @@ public final class RunFolder implements AutoCloseable {
   public static final String PLOTS = "plots";
 
   /** The files of a run. */
-  private static final List<String> FILES =
-      Stream.concat(
-              Stream.of(
-                  CONFIG,
-                  TEXT,
-                  TEACHER,
-                  History.NAME,
-                  LOCK,
-                  METRICS,
-                  ROUTING,
-                  READING,
-                  SAMPLES,
-                  REPORT),
-              TokenizerFiles.NAMES.stream())
-          .toList();
+  private static final List<String> FILES = new ArrayList<>(TokenizerFiles.NAMES);
+
+  static {
+    Collections.addAll(FILES, CONFIG, TEXT, TEACHER, History.NAME, LOCK, METRICS);
+    Collections.addAll(FILES, ROUTING, READING, SAMPLES, REPORT);
+  }
 
   private static final List<String> FOLDERS = List.of(ModelFolder.CHECKPOINTS, PLOTS);
 
@@ -109,11 +102,10 @@ public final class RunFolder implements AutoCloseable {
     }
     for (String name : FOLDERS) {
       if (Files.isSymbolicLink(path.resolve(name))) {
-        throw new IllegalArgumentException(
-            path.resolve(name)
-                + " is a symbolic link, not a directory: to keep a run on another disk, make "
-                + path
-                + " itself the link, or move the directory to the place of its link");
+        throw Require.refusal(
+            "%s is a symbolic link, not a directory: to keep a run on another disk, make %s itself"
+                + " the link, or move the directory to the place of its link",
+            path.resolve(name), path);
       }
       files.folder(name);
     }

@@ -3,6 +3,7 @@ package panamoe.train;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalDouble;
 
@@ -83,10 +84,7 @@ public record StepMetrics(
       layer.put("drop_rate", load.dropRate());
       layer.put("dead_experts", load.deadExperts());
       layer.put("router_entropy", load.routerEntropy());
-      ArrayNode counts = layer.putArray("counts");
-      for (long count : load.counts()) {
-        counts.add(count);
-      }
+      Arrays.stream(load.counts()).forEach(layer.putArray("counts")::add);
     }
     return json.toString();
   }

@@ -30,12 +30,12 @@ public record TeacherRecord(String path, String sha256) {
   public ModelFolder open(Path moved) {
     Path place = moved != null ? moved : Path.of(path);
     if (Files.notExists(place)) {
-      throw new IllegalArgumentException(
+      throw Require.refusal(
           moved != null
-              ? "there is no teacher at " + moved
-              : "the run's teacher is no longer at "
-                  + path
-                  + "; if it was moved, name its new place by distill --resume --teacher");
+              ? "there is no teacher at %s"
+              : "the run's teacher is no longer at %s; if it was moved, name its new place by distill"
+                  + " --resume --teacher",
+          place);
     }
     ModelFolder teacher = ModelFolder.open(place);
     Require.that(

@@ -69,20 +69,7 @@ public record TrainConfig(
         finalLearningRate,
         "0 to learningRate");
     require(warmupTokens >= 0, "warmupTokens", warmupTokens, "0 or more");
-    require(
-        weightDecay >= 0 && weightDecay < 10,
-        "weightDecay",
-        weightDecay,
-        "0 or more and less than 10");
-    // Kernels take float32: 0 as epsilon, or 1 as a decay, would make NaN of a zero gradient.
-    require(beta1 >= 0 && (float) beta1 < 1, "beta1", beta1, "a float32, 0 or more, less than 1");
-    require(beta2 >= 0 && (float) beta2 < 1, "beta2", beta2, "a float32, 0 or more, less than 1");
-    require(
-        (float) epsilon > 0 && epsilon < 1,
-        "epsilon",
-        epsilon,
-        "a float32, more than 0, less than 1");
-    require(clip > 0, "clip", clip, "more than 0");
+    new AdamW.Settings(beta1, beta2, epsilon, weightDecay, clip); // refuses wrong ones
     require(dtype != null && dtype.isFloating(), "dtype", dtype, "FLOAT32 or BFLOAT16");
     require(evaluateEvery >= 0, "evaluateEvery", evaluateEvery, "0 or more");
     require(checkpointEvery >= 0, "checkpointEvery", checkpointEvery, "0 or more");

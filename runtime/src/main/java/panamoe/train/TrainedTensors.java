@@ -24,9 +24,6 @@ import panamoe.tensor.TensorScope;
  * several ranks, all methods are collective.
  */
 public final class TrainedTensors {
-  private static final String FIRST = "first_moment.";
-  private static final String SECOND = "second_moment.";
-
   private final Backend backend;
   private final LanguageModel model;
   private final List<AdamW.Moments> all;
@@ -50,10 +47,10 @@ public final class TrainedTensors {
     for (AdamW.Moments each : all) {
       Parameter parameter = each.parameter();
       if (here(parameter) && each.alone()) {
-        moments.putAll(
-            ModelTensors.named(parameter, FIRST, each.first().reshape(parameter.shape())));
-        moments.putAll(
-            ModelTensors.named(parameter, SECOND, each.second().reshape(parameter.shape())));
+        each.forEach(
+            (prefix, state) ->
+                moments.putAll(
+                    ModelTensors.named(parameter, prefix, state.reshape(parameter.shape()))));
       }
     }
   }
@@ -100,18 +97,11 @@ public final class TrainedTensors {
     for (AdamW.Moments each : all) {
       Parameter parameter = each.parameter();
       if (!parameter.slice().whole() || !each.alone()) {
-        keep(
-            tensors,
-            parameter,
-            FIRST,
-            tensors.whole(parameter, tensors.joined(each, each.first())),
-            optimizer);
-        keep(
-            tensors,
-            parameter,
-            SECOND,
-            tensors.whole(parameter, tensors.joined(each, each.second())),
-            optimizer);
+        each.forEach(
+            (prefix, state) -> {
+              Tensor whole = tensors.whole(parameter, tensors.joined(each, state));
+              keep(tensors, parameter, prefix, whole, optimizer);
+            });
       }
     }
   }
@@ -178,8 +168,7 @@ public final class TrainedTensors {
       shards.requireExactly(momentsOf(model.config()));
       RankTensors tensors = new RankTensors(scope);
       for (AdamW.Moments each : all) {
-        readShare(shards, FIRST, tensors, each, each.first());
-        readShare(shards, SECOND, tensors, each, each.second());
+        each.forEach((prefix, share) -> readShare(shards, prefix, tensors, each, share));
       }
     }
   }
@@ -208,8 +197,8 @@ public final class TrainedTensors {
     ModelTensors.shapes(model)
         .forEach(
             (name, shape) -> {
-              shapes.put(FIRST + name, shape);
-              shapes.put(SECOND + name, shape);
+              shapes.put(AdamW.Moments.FIRST + name, shape);
+              shapes.put(AdamW.Moments.SECOND + name, shape);
             });
     return shapes;
   }

@@ -200,8 +200,8 @@ public final class Trainer {
       long bytes = data.fillTraining(first, ids, targets);
       Sequences sequences = Sequences.Whole.of(scope, ids.count(), training.sequence());
       Objective.Losses losses = losses(pass, new Objective.Batch(first, ids, sequences, targets));
-      double divergence = losses.divergence() == null ? 0 : sum(losses.divergence());
-      Sum sum = new Sum(sum(losses.crossEntropy()), divergence, bytes).over(ranks.data());
+      double divergence = losses.divergence() == null ? 0 : losses.divergence().sum();
+      Sum sum = new Sum(losses.crossEntropy().sum(), divergence, bytes).over(ranks.data());
       if (!Double.isFinite(sum.nats)) {
         throw new TrainingFailure(
             "step " + (step + 1) + ": the loss is " + sum.nats + "; " + badLayerOfAnyRank());
@@ -245,14 +245,6 @@ public final class Trainer {
 
   private Tensor hidden(Pass pass, Tensor ids, Sequences sequences) {
     return model.forward(pass, ids, sequences, null, config.training().recompute());
-  }
-
-  private double sum(Tensor losses) {
-    double sum = 0;
-    for (float loss : losses.toFloats()) {
-      sum += loss;
-    }
-    return sum;
   }
 
   private void requireHealthy(double loss, double norm) {

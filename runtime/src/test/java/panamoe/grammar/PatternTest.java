@@ -2,6 +2,7 @@ package panamoe.grammar;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -84,7 +85,8 @@ class PatternTest {
       strings = {
         "(", ")", "a)", "(a", "[a", "a{", "a{2,1}", "a{1001}", "*a", "a**", "a\\", "\\b", "\\1",
         "\\p{L}", "\\cA", "a^b", "(^a)", "(a$)", "a$b", "(?=a)", "(?!a)", "(?<=a)", "(?<!a)",
-        "(?<a", "(?i)a", "{1}", "}", "]", "[b-a]", "\\ud83d", "[a-\\d]", "\\u12", "\\xg0", "a{,2}"
+        "(?<a", "(?i)a", "{1}", "}", "]", "[b-a]", "\\ud83d", "[a-\\d]", "\\u12", "\\xg0", "a{,2}",
+        "\\a", "\\x4", "\\x{41}", "\\z", "a*+", "(?>a)"
       })
   void othersAreRefused(String pattern) {
     String message =
@@ -92,6 +94,15 @@ class PatternTest {
     assertEquals(
         "the schema's \"pattern\" at # cannot be followed: ",
         message.substring(0, message.indexOf(": ") + 2));
+  }
+
+  /** What nests classes for tokenizers is a character here. */
+  @Test
+  void classesHoldBracketsAndAmpersands() {
+    assertTrue(grammar("^[[&&a]+$", 0, 9).accepts(json("[&a")));
+    assertTrue(grammar("^[[:]+$", 0, 9).accepts(json("[:")));
+    assertTrue(grammar("^[^]\\s$", 0, 9).accepts(json("\n\ufeff")));
+    assertFalse(grammar("^\\d$", 0, 9).accepts(json("\u0663")));
   }
 
   private static JsonGrammar grammar(String pattern, int min, int max) {

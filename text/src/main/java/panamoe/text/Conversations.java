@@ -39,9 +39,7 @@ final class Conversations {
     Argument.notNull("messages", messages);
     messages.forEach(message -> Argument.notNull("a message", message));
     Argument.notNull("options", options);
-    if (messages.isEmpty()) {
-      throw new IllegalArgumentException("there are no messages");
-    }
+    Require.that(!messages.isEmpty(), "there are no messages");
     try {
       return format()
           .prompt(

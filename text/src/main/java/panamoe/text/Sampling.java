@@ -59,15 +59,10 @@ public record Sampling(
   }
 
   static Sampling of(SamplingDefaults makers) {
+    SamplingConfig usual = makers.toConfig();
+    Penalties penalties = new Penalties(usual.penalties().repetition(), 0, 0);
     return new Sampling(
-        makers.temperature() == null ? 1 : makers.temperature(),
-        makers.topK() == null ? 0 : makers.topK(),
-        makers.topP() == null ? 1 : makers.topP(),
-        makers.minP() == null ? 0 : makers.minP(),
-        makers.repetitionPenalty() == null
-            ? Penalties.NONE
-            : new Penalties(makers.repetitionPenalty(), 0, 0),
-        0);
+        usual.temperature(), usual.topK(), usual.topP(), usual.minP(), penalties, usual.seed());
   }
 
   /** The same from the {@code value} most probable tokens; 0: all. */

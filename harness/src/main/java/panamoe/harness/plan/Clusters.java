@@ -41,7 +41,7 @@ final class Clusters {
     }
     if (steps.train() && known.training() == null) {
       throw new IllegalArgumentException(
-          text + " has no steps of training: an earlier version measured it; calibrate again");
+          text + " has no steps of training; calibrate this machine again");
     }
     return known;
   }

@@ -1,12 +1,7 @@
 package panamoe.harness.plan;
 
-import java.util.List;
-import java.util.Map;
-import java.util.Stack;
 import panamoe.harness.Subcommand;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.IParameterPreprocessor;
-import picocli.CommandLine.Model.ArgSpec;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Spec;
 
@@ -15,7 +10,6 @@ import picocli.CommandLine.Spec;
     name = "plan",
     mixinStandardHelpOptions = true,
     synopsisSubcommandLabel = "COMMAND",
-    preprocessor = PlanCommand.EarlierForms.class,
     description = {
       "Says what serving or training a model takes on a cluster: cards, degrees, time, before any of it is rented.",
       "All times are predictions of a model of the hardware, and no card is needed."
@@ -51,27 +45,5 @@ public final class PlanCommand implements Subcommand {
   public Integer call() {
     spec.commandLine().usage(spec.commandLine().getOut());
     return 0;
-  }
-
-  /** Until 0.1.0, what is planned may be said by options, as in {@code plan MODEL --tokens N}. */
-  static final class EarlierForms implements IParameterPreprocessor {
-    private static final Map<String, String> BY_OPTION =
-        Map.of("--paper", "paper", "--calibrate", "calibrate", "--validate", "validate");
-
-    @Override
-    public boolean preprocess(
-        Stack<String> arguments, CommandSpec plan, ArgSpec none, Map<String, Object> info) {
-      String first = arguments.isEmpty() ? "--help" : arguments.peek();
-      if (plan.subcommands().containsKey(first) || plan.optionsMap().containsKey(first)) {
-        return false;
-      }
-      List<String> names = arguments.stream().map(word -> word.replaceFirst("=.*", "")).toList();
-      String usual = names.contains("--tokens") ? "train" : "serve";
-      String option = names.stream().filter(BY_OPTION::containsKey).findFirst().orElse("");
-      arguments.remove(option);
-      arguments.replaceAll(word -> word.replaceFirst("^--validate=", ""));
-      arguments.push(BY_OPTION.getOrDefault(option, usual));
-      return false;
-    }
   }
 }

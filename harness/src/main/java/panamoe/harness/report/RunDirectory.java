@@ -27,7 +27,7 @@ import panamoe.train.TrainedBy;
  * @param routing {@code routing.json}, if the run wrote it
  * @param samples {@code samples.json}, texts that the model wrote; empty without
  * @param reading {@code reading.json}, texts that it read; empty without
- * @param history {@code history.json}; empty of a run of an earlier version
+ * @param history {@code history.json}; empty without
  */
 public record RunDirectory(
     Path path,

@@ -228,7 +228,7 @@ class PlanCommandTest {
   }
 
   @Test
-  void aCalibrationOfAnEarlierVersionServesWhatItHas() throws IOException {
+  void aCalibrationServesWhatItHas() throws IOException {
     Path file = calibration(Calibration.here("cpu"));
     ObjectNode json = (ObjectNode) JSON.readTree(file.toFile());
     json.remove("training");
@@ -236,7 +236,7 @@ class PlanCommandTest {
     String text = file.toString();
     assertNotNull(Clusters.ofThisMachine(text, Steps.SERVING).efficiency());
     assertEquals(
-        text + " has no steps of training: an earlier version measured it; calibrate again",
+        text + " has no steps of training; calibrate this machine again",
         assertThrows(IllegalArgumentException.class, () -> Clusters.ofThisMachine(text, Steps.ALL))
             .getMessage());
     ((ObjectNode) json.get("machine")).remove("device");
@@ -245,7 +245,18 @@ class PlanCommandTest {
     assertEquals(2, validate.exitCode());
     assertEquals(1, validate.err().lines().count(), validate.err());
     assertTrue(
-        validate.err().contains("an earlier version has none: calibrate again"), validate.err());
+        validate.err().contains("a machine needs a name, a processor and a device"),
+        validate.err());
+    json.remove("machine");
+    ObjectNode efficiency = (ObjectNode) json.get("efficiency");
+    for (String lost : List.of("layer", "step")) {
+      JsonNode value = efficiency.remove(lost);
+      Files.writeString(file, json.toString());
+      String refused =
+          assertThrows(IllegalArgumentException.class, () -> Cluster.of(text)).getMessage();
+      assertTrue(refused.contains("an efficiency of serving needs"), refused);
+      efficiency.set(lost, value);
+    }
   }
 
   @Test
@@ -343,27 +354,6 @@ class PlanCommandTest {
     assertEquals("", run.out());
     assertEquals(1, run.err().lines().count(), run.err());
     assertTrue(run.err().startsWith("panamoe plan " + sentence), run.err());
-  }
-
-  /** Before 0.1.0 options said what is planned. */
-  @ParameterizedTest
-  @CsvSource(
-      delimiter = '|',
-      value = {
-        "--paper --json                           | paper --json",
-        "1.3B --cluster dgx-h100:8 --json         | serve 1.3B --cluster dgx-h100:8 --json",
-        "--cluster=dgx-h100:8 --model 1.3B        | serve 1.3B --cluster dgx-h100:8",
-        "1.3B --cluster dgx-h100:8 --tokens=1e9   | train 1.3B --cluster dgx-h100:8 --tokens 1e9",
-        "--calibrate --ranks 0                    | calibrate --ranks 0",
-        "--cluster none --validate serving        | validate serving --cluster none",
-        "--validate=training --cluster none       | validate training --cluster none",
-        "--days 3                                 | serve --days 3",
-        "--calibrate --paper                      | paper --calibrate",
-      })
-  void earlierFormsMeanTheSame(String earlier, String now) {
-    CommandRun expected = CommandRun.of(("plan " + now).split(" "));
-    assertEquals(expected, CommandRun.of(("plan " + earlier).split(" ")));
-    assertFalse(expected.out().contains("Usage"), expected.out());
   }
 
   @Test

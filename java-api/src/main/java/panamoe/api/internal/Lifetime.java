@@ -5,6 +5,7 @@ import java.util.LinkedHashSet;
 import java.util.SequencedSet;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
+import panamoe.io.Words;
 
 /**
  * The lifetime of a device, or of a layer or model on it. It enforces one rule: one thread at a
@@ -198,15 +199,12 @@ public final class Lifetime {
   }
 
   private IllegalStateException refusal(Thread inside, Thread caller) {
-    return new IllegalStateException(
+    String pattern =
         inside == caller
-            ? name
-                + " is in use by this thread: a callback may not call the device whose call it runs in"
-            : name
-                + " is in use by "
-                + describe(inside)
-                + ": a device and all that was made on it serve one thread at"
-                + " a time; open a device for each thread, or let one thread wait for the other");
+            ? "%s is in use by this thread: a callback may not call the device whose call it runs in"
+            : "%s is in use by %s: a device and all that was made on it serve one thread at a time;"
+                + " open a device for each thread, or let one thread wait for the other";
+    return new IllegalStateException(Words.of(pattern, name, describe(inside)));
   }
 
   private IllegalStateException stillInUse(Duration patience) {

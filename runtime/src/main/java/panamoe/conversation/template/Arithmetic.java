@@ -11,12 +11,8 @@ final class Arithmetic {
     if (operator.equals("~")) {
       return Printing.str(left).plus(Printing.str(right));
     }
-    if (left instanceof Undefined undefined) {
-      throw undefined.error();
-    }
-    if (right instanceof Undefined undefined) {
-      throw undefined.error();
-    }
+    Values.requireDefined(left);
+    Values.requireDefined(right);
     if (Values.isNumber(left) && Values.isNumber(right)) {
       try {
         return left instanceof Double || right instanceof Double

@@ -68,10 +68,7 @@ final class Attributes {
   private static Function changing(String type, String name) {
     return _ -> {
       throw new TemplateException(
-          name
-              + " would change a "
-              + type
-              + ", which a template may not; only a namespace changes");
+          "%s would change a %s, which a template may not; only a namespace changes", name, type);
     };
   }
 
@@ -138,9 +135,7 @@ final class Attributes {
 
   /** {@code of[from:to:step]}; null: not given. */
   static Object slice(Object of, Object from, Object to, Object step, Budget budget) {
-    if (of instanceof Undefined undefined) {
-      throw undefined.error();
-    }
+    Values.requireDefined(of);
     if (!(of instanceof List<?> || of instanceof Text)) {
       throw new TemplateException(Values.type(of) + " cannot be sliced");
     }

@@ -3,9 +3,7 @@ package panamoe.conversation.template;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.MissingNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
@@ -20,9 +18,6 @@ import java.util.Optional;
 import java.util.Set;
 import panamoe.data.DataException;
 import panamoe.data.ReleasedTokenizer;
-import panamoe.io.FileTrouble;
-import panamoe.io.RegularFile;
-import panamoe.io.StrictJson;
 
 /**
  * A model's chat template: how a conversation becomes a prompt. It is a text in Jinja that comes
@@ -37,7 +32,6 @@ public final class ChatTemplate {
   public static final String CONFIG = "tokenizer_config.json";
 
   private static final int MOST_TEMPLATE_BYTES = 4 * Template.MOST_LENGTH; // UTF-8
-  private static final int MOST_CONFIG_BYTES = 64 << 20;
   private static final String KEY = "chat_template";
 
   /** The template of all conversations, but those with functions if there is {@link #TOOLS}. */
@@ -159,21 +153,13 @@ public final class ChatTemplate {
    */
   public static ChatTemplate read(Path file, JsonNode config) {
     String name = file.toString();
-    Template template = parse(utf8(file, MOST_TEMPLATE_BYTES), name);
+    Template template = parse(utf8(file), name);
     return new ChatTemplate(name, Map.of(USUAL, template), tokens(config), null);
   }
 
   /** The content of {@link #CONFIG} in a model's folder; a missing node if the folder lacks it. */
   public static JsonNode config(Path folder) {
-    Path file = folder.resolve(CONFIG);
-    if (!Files.exists(file)) {
-      return MissingNode.getInstance();
-    }
-    try {
-      return StrictJson.tree(bytes(file, MOST_CONFIG_BYTES));
-    } catch (IOException e) {
-      throw new DataException(file + " is not valid JSON: " + StrictJson.reason(e), e);
-    }
+    return ReleasedTokenizer.optional(folder.resolve(CONFIG));
   }
 
   private static Map<String, String> tokens(JsonNode config) {
@@ -188,28 +174,12 @@ public final class ChatTemplate {
     return tokens;
   }
 
-  private static String utf8(Path file, int mostBytes) {
+  private static String utf8(Path file) {
+    byte[] bytes = ReleasedTokenizer.read(file, MOST_TEMPLATE_BYTES);
     try {
-      return StandardCharsets.UTF_8
-          .newDecoder()
-          .decode(ByteBuffer.wrap(bytes(file, mostBytes)))
-          .toString();
+      return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();
     } catch (CharacterCodingException e) {
       throw new DataException(file + " is not UTF-8", e);
-    }
-  }
-
-  private static byte[] bytes(Path file, int mostBytes) {
-    try {
-      if (!Files.isRegularFile(file) && Files.exists(file)) { // a pipe would be waited for
-        throw new DataException(file + " is not a regular file");
-      }
-      if (Files.size(file) > mostBytes) {
-        throw new DataException(file + " has more than " + mostBytes + " bytes");
-      }
-      return RegularFile.read(file, mostBytes);
-    } catch (IOException e) {
-      throw new DataException("cannot read " + file + ": " + FileTrouble.reason(e), e);
     }
   }
 

@@ -176,7 +176,7 @@ final class ExpressionParser {
   }
 
   /** Filters, tests, and calls of what they give. */
-  private Expression filters(Expression of) {
+  Expression filters(Expression of) {
     Expression value = of;
     while (true) {
       int line = cursor.line();
@@ -195,11 +195,6 @@ final class ExpressionParser {
   /** Filters as they follow {@code filter} in a tag: the first without a bar. */
   Expression filtersOf(Expression of) {
     return filters(filter(of, cursor.line()));
-  }
-
-  /** As {@link #filtersOf}, where a bar begins them, if there are any. */
-  Expression filtersAfter(Expression of) {
-    return filters(of);
   }
 
   private Expression filter(Expression of, int line) {

@@ -204,9 +204,7 @@ final class Lexer {
       }
     }
     throw new TemplateException(
-        "the character '"
-            + Character.toString(source.codePointAt(at))
-            + "' belongs to no expression");
+        "the character '%s' belongs to no expression", Character.toString(source.codePointAt(at)));
   }
 
   private void balance(char bracket, Deque<Character> brackets) {

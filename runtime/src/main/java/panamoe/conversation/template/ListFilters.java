@@ -65,10 +65,8 @@ final class ListFilters {
     Object[] bound = arguments.bind("d", "attribute");
     Text separator = bound[0] == null ? Text.EMPTY : Printing.str(bound[0]);
     UnaryOperator<Object> attribute = attribute(bound[1], null, budget);
-    List<Object> printed = new ArrayList<>();
-    for (Object element : Values.elements(value, budget)) {
-      printed.add(Printing.str(attribute.apply(element)));
-    }
+    List<Text> printed =
+        Values.elements(value, budget).stream().map(attribute).map(Printing::str).toList();
     return TextMethods.join(separator, printed, budget);
   }
 

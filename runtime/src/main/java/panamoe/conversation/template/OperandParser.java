@@ -7,19 +7,12 @@ import java.util.Map;
 import panamoe.conversation.template.Expression.Inputs;
 import panamoe.conversation.template.Token.Kind;
 
-/** Reads operands of expressions: names, literals, and attributes, items and calls of them. */
-final class OperandParser {
-  private final Cursor cursor;
-  private final ExpressionParser expressions;
-
-  /**
-   * @param expressions within brackets
-   */
-  OperandParser(Cursor cursor, ExpressionParser expressions) {
-    this.cursor = cursor;
-    this.expressions = expressions;
-  }
-
+/**
+ * Reads operands of expressions: names, literals, and attributes, items and calls of them.
+ *
+ * @param expressions within brackets
+ */
+record OperandParser(Cursor cursor, ExpressionParser expressions) {
   /** A name, a literal, or what brackets enclose. */
   Expression primary() {
     Token token = cursor.next();

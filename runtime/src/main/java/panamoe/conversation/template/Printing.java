@@ -4,9 +4,14 @@ import java.math.BigDecimal;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import panamoe.data.regex.CodeSet;
+import panamoe.data.regex.CodeSets;
 
 /** Values as text, as Python's {@code str} and {@code repr} have them. */
 final class Printing {
+  /** Unicode's others and separators. */
+  private static final CodeSet HIDDEN = CodeSets.property("C").union(CodeSets.property("Z"));
+
   private static final HexFormat HEX = HexFormat.of();
 
   private Printing() {}
@@ -98,18 +103,7 @@ final class Printing {
   }
 
   private static boolean isPrintable(int point) {
-    return switch (Character.getType(point)) {
-      case Character.CONTROL,
-          Character.FORMAT,
-          Character.SURROGATE,
-          Character.PRIVATE_USE,
-          Character.UNASSIGNED,
-          Character.LINE_SEPARATOR,
-          Character.PARAGRAPH_SEPARATOR ->
-          false;
-      case Character.SPACE_SEPARATOR -> point == ' ';
-      default -> true;
-    };
+    return point == ' ' || !HIDDEN.contains(point);
   }
 
   /** The shortest digits that give the number again, with an exponent as Python has it. */

@@ -225,7 +225,7 @@ final class StatementParser {
     if (targets.size() > 1) {
       throw cursor.wrong("'='");
     }
-    Expression filtered = expressions.filtersAfter(scope -> scope.get(BODY));
+    Expression filtered = expressions.filters(scope -> scope.get(BODY));
     List<Statement> body = outsideLoops("set");
     return assignment(
         line, scope -> scope.set(targets.getFirst(), filtered(body, filtered, scope)));

@@ -23,11 +23,7 @@ record Template(String source, List<Statement> statements) {
   static Template parse(String source) {
     if (source.length() > MOST_LENGTH) {
       throw new TemplateException(
-          "the template has "
-              + source.length()
-              + " characters, but at most "
-              + MOST_LENGTH
-              + " are read");
+          "the template has %s characters, but at most %s are read", source.length(), MOST_LENGTH);
     }
     return new Template(source, StatementParser.parse(source));
   }

@@ -1,5 +1,7 @@
 package panamoe.conversation.template;
 
+import panamoe.io.Words;
+
 /**
  * A chat template that cannot be read, that fails, or that refuses a conversation. The message is
  * one sentence; if the template did not write it itself, it begins with the template's line.
@@ -14,9 +16,9 @@ public final class TemplateException extends RuntimeException {
     this.refusal = refusal;
   }
 
-  /** What is wrong, at a line that is not known yet. */
-  TemplateException(String what) {
-    this(what, 0, false);
+  /** What is wrong, by {@link Words#of}, at a line that is not known yet. */
+  TemplateException(String pattern, Object... values) {
+    this(Words.of(pattern, values), 0, false);
   }
 
   /** What the template itself says against a conversation, by {@code raise_exception}. */

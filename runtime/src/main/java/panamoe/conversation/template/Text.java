@@ -8,25 +8,16 @@ import java.util.function.UnaryOperator;
  * A string that knows which of its characters are the template's own and which were given with the
  * conversation, and whether a filter has declared it safe. Two are equal if their characters are.
  * Immutable.
+ *
+ * @param given begin and end of each range of given characters; ranges are ascending and do not
+ *     touch
+ * @param isSafe whether it is HTML: Jinja then escapes what is added to it, whatever the output is
  */
-final class Text implements Comparable<Text> {
+record Text(String chars, int[] given, boolean isSafe) implements Comparable<Text> {
   /** Most characters of a text, and so of the output. */
   static final int MOST = 16 << 20;
 
   static final Text EMPTY = new Text("", new int[0], false);
-
-  private final String chars;
-
-  /** Begin and end of each range of given characters; ranges are ascending and do not touch. */
-  private final int[] given;
-
-  private final boolean safe;
-
-  private Text(String chars, int[] given, boolean safe) {
-    this.chars = chars;
-    this.given = given;
-    this.safe = safe;
-  }
 
   /** A text of the template. */
   static Text of(String chars) {
@@ -38,10 +29,6 @@ final class Text implements Comparable<Text> {
     return chars.isEmpty() ? EMPTY : new Text(chars, new int[] {0, chars.length()}, false);
   }
 
-  String chars() {
-    return chars;
-  }
-
   /** In UTF-16 units. */
   int length() {
     return chars.length();
@@ -51,19 +38,14 @@ final class Text implements Comparable<Text> {
     return chars.isEmpty();
   }
 
-  /** Whether it is HTML: Jinja then escapes what is added to it, whatever the output is. */
-  boolean isSafe() {
-    return safe;
-  }
-
   /** The same text, declared to be HTML. */
   Text safe() {
-    return safe ? this : new Text(chars, given, true);
+    return isSafe ? this : new Text(chars, given, true);
   }
 
   /** The text as HTML; a safe one is that already. */
   Text escaped() {
-    return safe
+    return isSafe
         ? this
         : map(part ->
                 part.replace("&", "&amp;")

@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 
 /**
  * The values of templates, which are Python's: {@link None}, {@link Undefined}, Boolean, Long (and
@@ -93,21 +94,18 @@ final class Values {
       budget.spendOn(left);
     }
     if (a instanceof List<?> left && b instanceof List<?> right) {
-      boolean equal = left.size() == right.size() && a instanceof Tuple == b instanceof Tuple;
-      for (int i = 0; equal && i < left.size(); i++) {
-        equal = equal(left.get(i), right.get(i), budget, depth + 1);
-      }
-      return equal;
+      return left.size() == right.size()
+          && a instanceof Tuple == b instanceof Tuple
+          && IntStream.range(0, left.size())
+              .allMatch(i -> equal(left.get(i), right.get(i), budget, depth + 1));
     }
     if (a instanceof Map<?, ?> left && b instanceof Map<?, ?> right) {
-      boolean equal = left.size() == right.size();
-      for (Map.Entry<?, ?> entry : left.entrySet()) {
-        equal =
-            equal
-                && right.containsKey(entry.getKey())
-                && equal(entry.getValue(), right.get(entry.getKey()), budget, depth + 1);
-      }
-      return equal;
+      return left.size() == right.size()
+          && left.keySet().stream()
+              .allMatch(
+                  key ->
+                      right.containsKey(key)
+                          && equal(left.get(key), right.get(key), budget, depth + 1));
     }
     if (a instanceof Text left && b instanceof Text right) {
       return left.equals(right);
@@ -144,11 +142,9 @@ final class Values {
       }
       return Integer.compare(left.size(), right.size());
     }
-    throw a instanceof Undefined undefined
-        ? undefined.error()
-        : b instanceof Undefined undefined
-            ? undefined.error()
-            : new TemplateException(type(a) + " and " + type(b) + " have no order");
+    requireDefined(a);
+    requireDefined(b);
+    throw new TemplateException("%s and %s have no order", type(a), type(b));
   }
 
   private static int compareNumbers(Object a, Object b) {
@@ -168,8 +164,7 @@ final class Values {
     return switch (value) {
       case Boolean bool -> bool ? 1 : 0;
       case Number number -> number.doubleValue();
-      case Undefined undefined -> throw undefined.error();
-      default -> throw new TemplateException("a number was expected, not " + type(value));
+      default -> throw expected("a number", value);
     };
   }
 
@@ -186,8 +181,7 @@ final class Values {
       case Boolean bool -> bool ? 1 : 0;
       case Long number -> number;
       case BigInteger _ -> throw new TemplateException("a number is beyond 64 bits");
-      case Undefined undefined -> throw undefined.error();
-      default -> throw new TemplateException("a whole number was expected, not " + type(value));
+      default -> throw expected("a whole number", value);
     };
   }
 
@@ -198,11 +192,22 @@ final class Values {
 
   /** A text that is required to be one. */
   static Text text(Object value) {
-    return switch (value) {
-      case Text text -> text;
-      case Undefined undefined -> throw undefined.error();
-      default -> throw new TemplateException("a string was expected, not " + type(value));
-    };
+    if (value instanceof Text text) {
+      return text;
+    }
+    throw expected("a string", value);
+  }
+
+  private static TemplateException expected(String what, Object value) {
+    requireDefined(value);
+    return new TemplateException("%s was expected, not %s", what, type(value));
+  }
+
+  /** Refuses what is undefined, with the reason why it is. */
+  static void requireDefined(Object value) {
+    if (value instanceof Undefined undefined) {
+      throw undefined.error();
+    }
   }
 
   /** The elements of a value: of a mapping its keys, of a text its characters. */
@@ -267,13 +272,7 @@ final class Values {
         budget.spendOn(key(value));
         yield map.containsKey(value);
       }
-      case List<?> list -> {
-        boolean found = false;
-        for (int i = 0; !found && i < list.size(); i++) {
-          found = equal(list.get(i), value, budget);
-        }
-        yield found;
-      }
+      case List<?> list -> list.stream().anyMatch(each -> equal(each, value, budget));
       default ->
           throw new TemplateException("argument of type '" + type(container) + "' is not iterable");
     };

@@ -4,21 +4,11 @@ package panamoe.data.regex;
  * Parses a character class after its opening bracket: ranges, properties, nested classes and
  * intersections.
  */
-final class ClassParser {
+record ClassParser(PatternText text, boolean anyCase, int depth) {
   private static final int MAX_DEPTH = 50;
-
-  private final PatternText text;
-  private final boolean anyCase;
-  private final int depth;
 
   ClassParser(PatternText text, boolean anyCase) {
     this(text, anyCase, 1);
-  }
-
-  private ClassParser(PatternText text, boolean anyCase, int depth) {
-    this.text = text;
-    this.anyCase = anyCase;
-    this.depth = depth;
   }
 
   CodeSet parse() {
@@ -28,13 +18,15 @@ final class ClassParser {
     boolean negated = text.take('^');
     CodeSet earlier = null;
     CodeSet set = CodeSet.EMPTY;
-    boolean first = true;
+    boolean nests = text.syntax == Syntax.ONIGURUMA;
+    // A ] at the beginning is one of its members.
+    boolean first = nests;
     while (first || text.peek() != ']') {
-      if (text.take("&&")) {
+      if (nests && text.take("&&")) {
         earlier = earlier == null ? set : earlier.intersection(set);
         set = CodeSet.EMPTY;
       } else {
-        set = set.union(item());
+        set = set.union(item(nests));
       }
       first = false;
     }
@@ -45,16 +37,16 @@ final class ClassParser {
     return negated ? set.complement() : set;
   }
 
-  private CodeSet item() {
-    if (text.take("[:")) {
+  private CodeSet item(boolean nests) {
+    if (nests && text.take("[:")) {
       throw text.trouble("a POSIX bracket [:");
     }
-    if (text.take('[')) {
+    if (nests && text.take('[')) {
       return new ClassParser(text, anyCase, depth + 1).parse();
     }
     CodeSet first = member();
     int before = text.position();
-    if (text.take('-') && text.peek() != ']' && text.peek() != '[') {
+    if (text.take('-') && text.peek() != ']' && !(nests && text.peek() == '[')) {
       CodeSet last = member();
       if (!first.isSingle() || !last.isSingle() || low(first) > low(last)) {
         throw text.trouble("a range without two ends in order");
@@ -67,7 +59,10 @@ final class ClassParser {
 
   private CodeSet member() {
     int c = text.next();
-    return c == '\\' ? text.escaped() : CodeSet.of(c);
+    if (c == '\\') {
+      return text.take('b') ? CodeSet.of('\b') : text.escaped();
+    }
+    return CodeSet.of(c);
   }
 
   private static int low(CodeSet set) {

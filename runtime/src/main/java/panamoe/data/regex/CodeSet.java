@@ -5,6 +5,7 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.function.IntFunction;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /**
  * A set of code points as an inversion list: the ascending points at which membership changes; the
@@ -64,6 +65,10 @@ public final class CodeSet {
     Map<K, CodeSet> sets = new HashMap<>();
     changes.forEach((key, points) -> sets.put(key, new CodeSet(points.build().toArray())));
     return sets;
+  }
+
+  static CodeSet anyOf(CodeSet... sets) {
+    return Stream.of(sets).reduce(EMPTY, CodeSet::union);
   }
 
   public CodeSet union(CodeSet other) {

@@ -7,7 +7,7 @@ import java.util.Map;
 import java.util.stream.IntStream;
 
 /** The named sets of code points, by this JDK's Unicode tables. */
-final class CodeSets {
+public final class CodeSets {
   /** The names of the values of {@link Character#getType}. */
   private static final String[] NAMES = {
     "Cn", "Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Me", "Mc", "Nd", "Nl", "No", "Zs", "Zl", "Zp", "Cc",
@@ -15,30 +15,29 @@ final class CodeSets {
   };
 
   /** Unicode's White_Space. */
-  static final CodeSet SPACE =
-      List.of(
-              CodeSet.range('\t', '\r'),
-              CodeSet.of(' '),
-              CodeSet.of(0x85),
-              CodeSet.of(0xa0),
-              CodeSet.of(0x1680),
-              CodeSet.range(0x2000, 0x200a),
-              CodeSet.range(0x2028, 0x2029),
-              CodeSet.of(0x202f),
-              CodeSet.of(0x205f),
-              CodeSet.of(0x3000))
-          .stream()
-          .reduce(CodeSet.EMPTY, CodeSet::union);
+  public static final CodeSet SPACE =
+      CodeSet.anyOf(
+          CodeSet.range('\t', '\r'),
+          CodeSet.of(' '),
+          CodeSet.of(0x85),
+          CodeSet.of(0xa0),
+          CodeSet.of(0x1680),
+          CodeSet.range(0x2000, 0x200a),
+          CodeSet.range(0x2028, 0x2029),
+          CodeSet.of(0x202f),
+          CodeSet.of(0x205f),
+          CodeSet.of(0x3000));
 
   static final CodeSet DIGIT = category("Nd");
-  static final CodeSet WORD = category("L").union(category("M")).union(DIGIT).union(category("Pc"));
 
-  private static final int[] NONE = {};
+  /** Letters, marks, digits and connectors. */
+  public static final CodeSet WORD =
+      category("L").union(category("M")).union(DIGIT).union(category("Pc"));
 
   private CodeSets() {}
 
   /** The general category (L, Lu, ...) or script (Han, ...) of that name; null if there is none. */
-  static CodeSet property(String name) {
+  public static CodeSet property(String name) {
     CodeSet category = category(name);
     return category != null ? category : script(name);
   }
@@ -47,12 +46,8 @@ final class CodeSets {
   static CodeSet anyCase(CodeSet set) {
     IntStream.Builder missing = IntStream.builder();
     for (int[] variants : Cases.VARIANTS) {
-      boolean any = false;
-      for (int variant : variants) {
-        any |= set.contains(variant);
-      }
-      for (int variant : any ? variants : NONE) {
-        missing.add(variant);
+      if (IntStream.of(variants).anyMatch(set::contains)) {
+        IntStream.of(variants).forEach(missing);
       }
     }
     return set.union(CodeSet.of(missing.build().sorted().toArray()));

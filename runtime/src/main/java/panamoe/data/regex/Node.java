@@ -3,8 +3,11 @@ package panamoe.data.regex;
 import java.util.List;
 
 /** A pattern as a tree. */
-sealed interface Node {
+public sealed interface Node {
   Node EMPTY = new Sequence(List.of());
+
+  /** Any text. */
+  Node ANYTHING = new Repeat(new One(CodeSet.EMPTY.complement()), 0, Repeat.ENDLESS, true);
 
   /** One code point of a set. */
   record One(CodeSet set) implements Node {}
@@ -22,7 +25,7 @@ sealed interface Node {
    * @param greedy true: as often as possible; false: as rarely as possible
    */
   record Repeat(Node part, int min, int max, boolean greedy) implements Node {
-    static final int ENDLESS = Integer.MAX_VALUE;
+    public static final int ENDLESS = Integer.MAX_VALUE;
   }
 
   /** A look-ahead: tests whether a part matches here, or does not, without consuming text. */

@@ -2,32 +2,31 @@ package panamoe.data.regex;
 
 import java.util.ArrayList;
 import java.util.List;
+import panamoe.io.Require;
 
-/**
- * Parses a pattern in Oniguruma's syntax, which {@code tokenizer.json} uses. The depth is bounded,
- * because parser and compiler recurse.
- */
-final class PatternParser {
-  private static final int MAX_LENGTH = 10_000;
+/** Parses a pattern. The depth is bounded, because parser and compiler recurse. */
+public final class PatternParser {
   private static final int MAX_DEPTH = 50;
   private static final int MAX_COUNT = 1000;
+  private static final int MAX_SIZE = 1_000_000;
 
   private final PatternText text;
+  private final boolean javascript;
   private int depth;
 
-  private PatternParser(String pattern) {
-    text = new PatternText(pattern);
+  private PatternParser(String pattern, Syntax syntax) {
+    text = new PatternText(pattern, syntax);
+    javascript = syntax == Syntax.JAVASCRIPT;
   }
 
   /**
-   * @throws UnsupportedPatternException if the pattern is malformed or not supported
+   * @throws IllegalArgumentException if the pattern is malformed or not supported
    */
-  static Node parse(String pattern) {
-    if (pattern.length() > MAX_LENGTH) {
-      throw new UnsupportedPatternException(
-          "it has " + pattern.length() + " characters, at most " + MAX_LENGTH);
+  public static Node parse(String pattern, Syntax syntax) {
+    if (pattern.length() > syntax.maxLength) {
+      throw Require.refusal("it has %s characters, at most %s", pattern.length(), syntax.maxLength);
     }
-    PatternParser parser = new PatternParser(pattern);
+    PatternParser parser = new PatternParser(pattern, syntax);
     Node node = parser.alternatives(false);
     if (!parser.text.atEnd()) {
       throw parser.text.trouble("a ) that closes nothing");
@@ -40,13 +39,13 @@ final class PatternParser {
       throw text.trouble("groups nested more than " + MAX_DEPTH + " deep");
     }
     List<Node> alternatives = new ArrayList<>();
-    List<Node> parts = new ArrayList<>();
+    List<Node> parts = beginning();
     boolean ignoresCase = anyCase;
     while (!text.atEnd() && text.peek() != ')') {
       if (text.take('|')) {
         alternatives.add(sequence(parts));
-        parts = new ArrayList<>();
-      } else if (text.take("(?i)")) {
+        parts = beginning();
+      } else if (!javascript && text.take("(?i)")) {
         // As in Oniguruma, the option applies to the rest of the group, including its further
         // alternatives.
         ignoresCase = true;
@@ -60,12 +59,28 @@ final class PatternParser {
         }
       }
     }
-    depth--;
     alternatives.add(sequence(parts));
+    depth--;
     return alternatives.size() == 1 ? alternatives.getFirst() : new Node.Choice(alternatives);
   }
 
-  private static Node sequence(List<Node> parts) {
+  /** Whether what stands here is found anywhere in a text unless anchored. */
+  private boolean isFound() {
+    return javascript && depth == 1;
+  }
+
+  private List<Node> beginning() {
+    List<Node> parts = new ArrayList<>();
+    if (isFound() && !text.take('^')) {
+      parts.add(Node.ANYTHING);
+    }
+    return parts;
+  }
+
+  private Node sequence(List<Node> parts) {
+    if (isFound() && (parts.isEmpty() || !(parts.getLast() instanceof Node.End))) {
+      parts.add(Node.ANYTHING);
+    }
     return switch (parts.size()) {
       case 0 -> Node.EMPTY;
       case 1 -> parts.getFirst();
@@ -78,15 +93,29 @@ final class PatternParser {
     return switch (c) {
       case '(' -> group(anyCase);
       case '[' -> new Node.One(new ClassParser(text, anyCase).parse());
-      case '.' -> new Node.One(CodeSet.of('\n').complement());
-      case '$' ->
-          new Node.LookAhead(
-              new Node.Choice(List.of(new Node.One(CodeSet.of('\n')), new Node.End())), false);
-      case '\\' -> text.take('z') ? new Node.End() : escaped(anyCase);
-      case '^' -> throw text.trouble("the anchor ^");
+      case '.' -> new Node.One(text.syntax.lineEnd.complement());
+      case '$' -> end();
+      case '\\' -> !javascript && text.take('z') ? new Node.End() : escaped(anyCase);
+      case '^' -> throw text.trouble(javascript ? "an inner anchor ^" : "the anchor ^");
       case '*', '+', '?' -> throw text.trouble("a quantifier of nothing");
-      default -> one(CodeSet.of(c), anyCase);
+      default -> {
+        if (javascript && "{}]".indexOf(c) >= 0) {
+          throw text.trouble("a lone " + Character.toString(c));
+        }
+        yield one(CodeSet.of(c), anyCase);
+      }
     };
+  }
+
+  private Node end() {
+    if (!javascript) {
+      return new Node.LookAhead(
+          new Node.Choice(List.of(new Node.One(text.syntax.lineEnd), new Node.End())), false);
+    }
+    if (depth > 1 || !text.atEnd() && text.peek() != '|') {
+      throw text.trouble("an inner anchor $");
+    }
+    return new Node.End();
   }
 
   /** Outside of brackets, {@code (?i)} does not apply to properties. */
@@ -103,6 +132,11 @@ final class PatternParser {
     Node node;
     if (text.take("?:")) {
       node = alternatives(anyCase);
+    } else if (javascript && text.take('?')) {
+      if (!text.takeName()) {
+        throw text.trouble("a group that begins with (?" + text.rest(1));
+      }
+      node = alternatives(false);
     } else if (text.take("?i:")) {
       node = alternatives(true);
     } else if (text.take("?-i:")) {
@@ -133,16 +167,16 @@ final class PatternParser {
       if (counts == null) {
         return node;
       }
-      if (stacked == 4) {
-        throw text.trouble("five quantifiers in a row");
+      if (stacked == (javascript ? 1 : 4)) {
+        throw text.trouble(javascript ? "two quantifiers in a row" : "five quantifiers in a row");
       }
       boolean interval = counts.length == 3;
-      if (interval && text.peek() == '?' && counts[0] == counts[1]) {
+      if (!javascript && interval && text.peek() == '?' && counts[0] == counts[1]) {
         throw text.trouble("{n}?");
       }
       boolean lazy = text.take('?');
       // After an interval, + is a second quantifier, not the possessive mark.
-      boolean possessive = !lazy && !interval && text.take('+');
+      boolean possessive = !javascript && !lazy && !interval && text.take('+');
       node = repeated(node, counts[0], counts[1], !lazy);
       if (possessive) {
         node = possessive(atom, node, stacked);
@@ -150,8 +184,28 @@ final class PatternParser {
     }
   }
 
-  private static Node repeated(Node part, int min, int max, boolean greedy) {
-    return part == Node.EMPTY || max == 0 ? Node.EMPTY : new Node.Repeat(part, min, max, greedy);
+  private Node repeated(Node part, int min, int max, boolean greedy) {
+    if (part == Node.EMPTY || max == 0) {
+      return Node.EMPTY;
+    }
+    Node repeat = new Node.Repeat(part, min, max, greedy);
+    if (size(repeat) > MAX_SIZE) {
+      throw text.trouble("a repetition of more than " + MAX_SIZE + " characters");
+    }
+    return repeat;
+  }
+
+  /** The characters of a part, as often as its counts repeat them. */
+  private static long size(Node node) {
+    return switch (node) {
+      case Node.One one -> 1;
+      case Node.Sequence(List<Node> parts) -> parts.stream().mapToLong(PatternParser::size).sum();
+      case Node.Choice(List<Node> parts) -> parts.stream().mapToLong(PatternParser::size).sum();
+      case Node.Repeat(Node part, int min, int max, boolean greedy) ->
+          size(part) * (max == Node.Repeat.ENDLESS ? Math.max(min, 1) : max);
+      case Node.LookAhead(Node part, boolean negative) -> size(part);
+      case Node.End end -> 0;
+    };
   }
 
   /**
@@ -187,7 +241,7 @@ final class PatternParser {
       int min = text.number(MAX_COUNT);
       boolean comma = text.take(',');
       int max = comma ? text.number(MAX_COUNT) : min;
-      if (text.take('}') && (min >= 0 || max >= 0)) {
+      if (text.take('}') && (min >= 0 || max >= 0 && !javascript)) {
         if (max >= 0 && min > max) {
           throw text.trouble("an interval {" + min + "," + max + "}");
         }

@@ -1,12 +1,16 @@
 package panamoe.data.regex;
 
+import panamoe.io.Require;
+
 /** A pattern's characters with a cursor; parses the escapes that classes and patterns share. */
 final class PatternText {
+  final Syntax syntax;
   private final String pattern;
   private int at;
 
-  PatternText(String pattern) {
+  PatternText(String pattern, Syntax syntax) {
     this.pattern = pattern;
+    this.syntax = syntax;
   }
 
   boolean atEnd() {
@@ -39,6 +43,14 @@ final class PatternText {
     return found;
   }
 
+  /** Takes the name of a group, with the brackets around it. */
+  boolean takeName() {
+    int end = pattern.startsWith("<", at) ? pattern.indexOf('>', at) : -1;
+    boolean found = end >= 0 && "=!".indexOf(pattern.charAt(at + 1)) < 0;
+    at = found ? end + 1 : at;
+    return found;
+  }
+
   int position() {
     return at;
   }
@@ -67,6 +79,10 @@ final class PatternText {
   /** The set of the escape after a backslash: one character, or a class. */
   CodeSet escaped() {
     int c = next();
+    boolean javascript = syntax == Syntax.JAVASCRIPT;
+    if (javascript && "aepP".indexOf(c) >= 0) {
+      throw trouble("the escape \\" + Character.toString(c));
+    }
     return switch (c) {
       case 'n' -> CodeSet.of('\n');
       case 'r' -> CodeSet.of('\r');
@@ -75,15 +91,17 @@ final class PatternText {
       case 'v' -> CodeSet.of(0x0b);
       case 'a' -> CodeSet.of(7);
       case 'e' -> CodeSet.of(0x1b);
-      case 's' -> CodeSets.SPACE;
-      case 'S' -> CodeSets.SPACE.complement();
-      case 'd' -> CodeSets.DIGIT;
-      case 'D' -> CodeSets.DIGIT.complement();
-      case 'w' -> CodeSets.WORD;
-      case 'W' -> CodeSets.WORD.complement();
+      case 's' -> syntax.space;
+      case 'S' -> syntax.space.complement();
+      case 'd' -> syntax.digit;
+      case 'D' -> syntax.digit.complement();
+      case 'w' -> syntax.word;
+      case 'W' -> syntax.word.complement();
       case 'p' -> property(false);
       case 'P' -> property(true);
-      case 'x' -> CodeSet.of(take('{') ? hex(1, 8, true) : hex(1, 2, false));
+      case 'x' ->
+          CodeSet.of(
+              !javascript && take('{') ? hex(1, 8, true) : hex(javascript ? 2 : 1, 2, false));
       case 'u' -> CodeSet.of(hex(4, 4, false));
       default -> {
         if (Character.isLetterOrDigit(c)) {
@@ -125,11 +143,14 @@ final class PatternText {
     if (digits < least || braces && !take('}')) {
       throw trouble("a character's number that is none");
     }
+    if (value >= Character.MIN_SURROGATE && value <= Character.MAX_SURROGATE) {
+      throw trouble("half of a surrogate pair");
+    }
     return value;
   }
 
-  UnsupportedPatternException trouble(String what) {
+  IllegalArgumentException trouble(String what) {
     String line = what.replaceAll("[\\p{Cntrl}\\p{Cs}\\p{Zl}\\p{Zp}\u0085]", "?");
-    return new UnsupportedPatternException(line + " is not supported (character " + at + ")");
+    return Require.refusal("%s is not supported (character %s)", line, at);
   }
 }

@@ -2,6 +2,7 @@ package panamoe.data.regex;
 
 import java.util.ArrayList;
 import java.util.List;
+import panamoe.io.Require;
 
 /**
  * A pattern as a nondeterministic automaton. A step consumes one code point ({@link Kind#ONE}),
@@ -72,7 +73,7 @@ final class Program {
 
   private int step(Kind kind, int layer, int nextStep, int otherStep) {
     if (size == MAX_STEPS) {
-      throw new UnsupportedPatternException("it is too large: more than " + MAX_STEPS + " steps");
+      throw Require.refusal("it is too large: more than %s steps", MAX_STEPS);
     }
     kinds[size] = kind;
     layers[size] = layer;

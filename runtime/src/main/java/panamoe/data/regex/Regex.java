@@ -22,10 +22,10 @@ public final class Regex {
   }
 
   /**
-   * @throws UnsupportedPatternException if the pattern is malformed, too large or not supported
+   * @throws IllegalArgumentException if the pattern is malformed, too large or not supported
    */
   public static Regex compile(String pattern) {
-    return new Regex(PatternParser.parse(pattern));
+    return new Regex(PatternParser.parse(pattern, Syntax.ONIGURUMA));
   }
 
   /** The pattern that matches a text literally. */

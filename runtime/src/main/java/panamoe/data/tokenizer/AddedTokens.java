@@ -5,7 +5,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.IntConsumer;
-import panamoe.data.regex.CodePoints;
+import panamoe.data.regex.CodeSets;
 
 /**
  * Finds added tokens in a text: leftmost first, of those the longest, then continues after it.
@@ -71,10 +71,10 @@ final class AddedTokens {
           && (touchesWord(text, from, begin, -1) || touchesWord(text, end, to, 1))) {
         continue;
       }
-      while (borders.takesLeft() && begin > done && CodePoints.isSpace(text[begin - 1])) {
+      while (borders.takesLeft() && begin > done && CodeSets.SPACE.contains(text[begin - 1])) {
         begin--;
       }
-      while (borders.takesRight() && end < to && CodePoints.isSpace(text[end])) {
+      while (borders.takesRight() && end < to && CodeSets.SPACE.contains(text[end])) {
         end++;
       }
       if (done < begin) {
@@ -112,7 +112,7 @@ final class AddedTokens {
    */
   private static boolean touchesWord(char[] text, int from, int to, int side) {
     return from < to
-        && CodePoints.isWord(
+        && CodeSets.WORD.contains(
             side > 0
                 ? Character.codePointAt(text, from, to)
                 : Character.codePointBefore(text, to, from));

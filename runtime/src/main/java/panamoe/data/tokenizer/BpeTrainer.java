@@ -161,11 +161,9 @@ public final class BpeTrainer {
       }
     }
     throw new DataException(
-        "the text gives "
-            + Count.of(names.size(), "token")
-            + " at most, fewer than the vocabulary of "
-            + vocabulary
-            + "; give more text, or ask for fewer tokens");
+        "the text gives %s at most, fewer than the vocabulary of %s; give more text, or ask for"
+            + " fewer tokens",
+        Count.of(names.size(), "token"), vocabulary);
   }
 
   /**

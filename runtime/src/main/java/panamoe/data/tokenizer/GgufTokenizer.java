@@ -18,9 +18,6 @@ import java.util.OptionalInt;
  */
 public final class GgufTokenizer {
   private static final JsonNodeFactory NODES = JsonNodeFactory.instance;
-  private static final int NORMAL = 1;
-  private static final int USER_DEFINED = 4;
-  private static final int BYTE = 6;
   private static final String SPACE = String.valueOf(TokenDecoder.SPACE);
 
   private final TokenizerMetadata metadata;
@@ -172,12 +169,12 @@ public final class GgufTokenizer {
         metadata.has("token_type") ? metadata.numbers("token_type", tokens.size()) : new double[0];
     ArrayNode added = NODES.arrayNode();
     for (int i = 0; i < types.length; i++) {
-      if (types[i] != NORMAL && types[i] != BYTE) {
+      if (types[i] != GgufTokenizerKeys.NORMAL && types[i] != GgufTokenizerKeys.BYTE) {
         added
             .addObject()
             .put("id", i)
             .put("content", tokens.get(i))
-            .put("special", types[i] != USER_DEFINED)
+            .put("special", types[i] != GgufTokenizerKeys.USER_DEFINED)
             .put("normalized", false);
       }
     }

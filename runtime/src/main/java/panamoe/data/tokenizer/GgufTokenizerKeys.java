@@ -7,7 +7,6 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.regex.Pattern;
 import panamoe.data.DataException;
 
 /**
@@ -15,13 +14,12 @@ import panamoe.data.DataException;
  * {@link GgufTokenizer} reads.
  */
 public final class GgufTokenizerKeys {
-  private static final Pattern BYTE_NAME = Pattern.compile("<0x[0-9A-F]{2}>");
-  private static final int NORMAL = 1;
+  static final int NORMAL = 1;
   private static final int UNKNOWN = 2;
   private static final int CONTROL = 3;
-  private static final int USER_DEFINED = 4;
+  static final int USER_DEFINED = 4;
   private static final int UNUSED = 5;
-  private static final int BYTE = 6;
+  static final int BYTE = 6;
 
   private GgufTokenizerKeys() {}
 
@@ -102,7 +100,7 @@ public final class GgufTokenizerKeys {
     read.vocabulary.forEach(
         (name, id) -> {
           tokens[id] = name;
-          types[id] = bytes && BYTE_NAME.matcher(name).matches() ? BYTE : NORMAL;
+          types[id] = bytes && TokenDecoder.BYTE.matcher(name).matches() ? BYTE : NORMAL;
         });
     for (JsonNode added : read.part("added_tokens")) {
       int id = added.path("id").asInt();

@@ -4,7 +4,6 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.util.function.BooleanSupplier;
 import panamoe.data.regex.Matcher;
 import panamoe.data.regex.Regex;
-import panamoe.data.regex.UnsupportedPatternException;
 
 /**
  * Splits a text into pieces by a pattern.
@@ -65,7 +64,7 @@ record Split(Regex pattern, Behavior behavior, boolean inverted) implements PreT
     }
     try {
       return regex ? Regex.compile(text.textValue()) : Regex.literal(text.textValue());
-    } catch (UnsupportedPatternException e) {
+    } catch (IllegalArgumentException e) {
       throw source.trouble(
           does + " the pattern " + Source.shown(text.textValue()) + ": " + e.getMessage());
     }

@@ -5,7 +5,8 @@ import java.text.Normalizer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.UnaryOperator;
-import panamoe.data.regex.CodePoints;
+import panamoe.data.regex.CodeSet;
+import panamoe.data.regex.CodeSets;
 import panamoe.data.regex.Matcher;
 import panamoe.data.regex.Regex;
 
@@ -18,6 +19,7 @@ import panamoe.data.regex.Regex;
  */
 record TextNormalizer(List<UnaryOperator<String>> steps, boolean keepsAscii) {
   static final TextNormalizer NONE = new TextNormalizer(List.of(), true);
+  private static final CodeSet MARKS = CodeSets.property("M");
   private static final int MAX_MARKS = 256;
   private static final int MAX_PARTS = 10;
 
@@ -123,10 +125,10 @@ record TextNormalizer(List<UnaryOperator<String>> steps, boolean keepsAscii) {
   private static String stripped(String text, boolean left, boolean right) {
     int from = 0;
     int to = text.length();
-    while (left && from < to && CodePoints.isSpace(text.charAt(from))) {
+    while (left && from < to && CodeSets.SPACE.contains(text.charAt(from))) {
       from++;
     }
-    while (right && from < to && CodePoints.isSpace(text.charAt(to - 1))) {
+    while (right && from < to && CodeSets.SPACE.contains(text.charAt(to - 1))) {
       to--;
     }
     return text.substring(from, to);
@@ -161,7 +163,7 @@ record TextNormalizer(List<UnaryOperator<String>> steps, boolean keepsAscii) {
     for (int at = 0; at < text.length(); at += length) {
       int point = text.codePointAt(at);
       length = Character.charCount(point);
-      marks = point >= 0x300 && isMark(point) ? marks + 1 : 0;
+      marks = point >= 0x300 && MARKS.contains(point) ? marks + 1 : 0;
       if (marks > MAX_MARKS) {
         parts.append(Normalizer.normalize(text.substring(begin, at), form));
         begin = at;
@@ -170,12 +172,5 @@ record TextNormalizer(List<UnaryOperator<String>> steps, boolean keepsAscii) {
     }
     String last = Normalizer.normalize(text.substring(begin), form);
     return begin == 0 ? last : parts.append(last).toString();
-  }
-
-  private static boolean isMark(int point) {
-    int type = Character.getType(point);
-    return type == Character.NON_SPACING_MARK
-        || type == Character.COMBINING_SPACING_MARK
-        || type == Character.ENCLOSING_MARK;
   }
 }

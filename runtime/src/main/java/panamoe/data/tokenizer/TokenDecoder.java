@@ -18,7 +18,7 @@ import java.util.regex.Pattern;
  */
 record TokenDecoder(boolean byteLevel, boolean byteFallback, boolean dropsFirstSpace) {
   static final char SPACE = '\u2581';
-  private static final Pattern BYTE = Pattern.compile("<0x[0-9A-F]{2}>");
+  static final Pattern BYTE = Pattern.compile("<0x[0-9A-F]{2}>");
   private static final int MAX_PARTS = 10;
 
   static TokenDecoder of(JsonNode decoder, Source source) {

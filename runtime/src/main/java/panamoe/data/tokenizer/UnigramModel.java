@@ -42,9 +42,8 @@ record UnigramModel(Trie names, double[] scores, int unknown, double unknownScor
             || unknown.intValue() < 0
             || unknown.intValue() >= json.scores.size())) {
       throw json.source.trouble(
-          "has the unk_id "
-              + Source.shown(unknown)
-              + ", expected one of its tokens, since not every text can be encoded without");
+          "has the unk_id %s, expected one of its tokens, since not every text can be encoded without",
+          Source.shown(unknown));
     }
     return new UnigramModel(
         Trie.of(vocabulary.ofModel(), false, json.source),

@@ -2,7 +2,6 @@ package panamoe.engine.routes;
 
 import java.util.List;
 import java.util.stream.IntStream;
-import panamoe.io.Words;
 
 /**
  * How a text's rows are routed, and what is told of it.
@@ -41,9 +40,8 @@ public record Routing(boolean statistics, boolean tokens, List<Integer> topK) {
     }
     if (topK.size() != 1 && topK.size() != layers.size()) {
       throw new RoutingException(
-          Words.of(
-              "moe.top_k has %s numbers, expected one, or one for each of %s MoE layers",
-              topK.size(), layers.size()));
+          "moe.top_k has %s numbers, expected one, or one for each of %s MoE layers",
+          topK.size(), layers.size());
     }
     return IntStream.range(0, layers.size())
         .mapToObj(i -> layers.get(i).limitedTo(topK.get(topK.size() == 1 ? 0 : i)))

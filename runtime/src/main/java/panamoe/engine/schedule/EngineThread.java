@@ -3,6 +3,7 @@ package panamoe.engine.schedule;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import panamoe.engine.GenerationHandle;
 import panamoe.engine.GenerationListener;
 import panamoe.engine.GenerationRequest;
@@ -58,14 +59,7 @@ public final class EngineThread implements AutoCloseable {
    * @throws IllegalStateException if the engine has failed or is closed
    */
   public GenerationHandle submit(GenerationRequest request, GenerationListener listener) {
-    synchronized (lock) { // a text that is taken is in the engine before it closes
-      if (over || closing) {
-        throw new IllegalStateException("the engine is closed", failure);
-      }
-      GenerationHandle handle = engine.submit(request, listener);
-      LockSupport.unpark(thread);
-      return handle;
-    }
+    return ask(() -> engine.submit(request, listener));
   }
 
   /**
@@ -74,13 +68,17 @@ public final class EngineThread implements AutoCloseable {
    * @throws IllegalStateException if the engine has failed or is closed
    */
   public CompletableFuture<RouteStatistics> routeStatistics() {
-    synchronized (lock) {
+    return ask(engine::routeStatistics);
+  }
+
+  private <T> T ask(Supplier<T> asked) {
+    synchronized (lock) { // a text that is taken is in the engine before it closes
       if (over || closing) {
         throw new IllegalStateException("the engine is closed", failure);
       }
-      CompletableFuture<RouteStatistics> statistics = engine.routeStatistics();
+      T taken = asked.get();
       LockSupport.unpark(thread);
-      return statistics;
+      return taken;
     }
   }
 

@@ -41,44 +41,34 @@ final class NonFiniteLayer {
           scope.allocate(DType.INT32, 1, blocks).set(IntStream.range(0, blocks).toArray());
       for (int first = 0; first < count; first += rows) {
         int end = Math.min(count, first + rows);
-        int layer = of(backend, model, cache, table, tokens, first, end, mostExperts);
-        if (layer >= 0) {
-          return layer;
+        try (TensorScope activations = TensorScope.confined(backend)) {
+          Tensor ids =
+              activations
+                  .allocate(DType.INT32, end - first)
+                  .set(Arrays.copyOfRange(tokens, first, end));
+          Tensor positions =
+              activations
+                  .allocate(DType.INT32, end - first)
+                  .set(IntStream.range(first, end).toArray());
+          Tensor slots = activations.zeros(DType.INT32, end - first);
+          try {
+            model.forward(
+                Pass.inference(backend, activations).limitedTo(mostExperts),
+                ids,
+                new Sequences.Running(cache, table, slots, positions),
+                null,
+                false);
+            backend.synchronize();
+          } catch (IllegalArgumentException _) {
+            // A gate refuses such numbers: its layer is the last that was computed.
+          }
+          int layer = model.firstNonFiniteLayer(backend);
+          if (layer >= 0) {
+            return layer;
+          }
         }
       }
     }
     return -1;
-  }
-
-  private static int of(
-      Backend backend,
-      LanguageModel model,
-      KeyValueCache cache,
-      Tensor table,
-      int[] tokens,
-      int first,
-      int end,
-      int[] mostExperts) {
-    try (TensorScope activations = TensorScope.confined(backend)) {
-      Tensor ids =
-          activations
-              .allocate(DType.INT32, end - first)
-              .set(Arrays.copyOfRange(tokens, first, end));
-      Tensor positions =
-          activations.allocate(DType.INT32, end - first).set(IntStream.range(first, end).toArray());
-      Tensor slots = activations.zeros(DType.INT32, end - first);
-      try {
-        model.forward(
-            Pass.inference(backend, activations).limitedTo(mostExperts),
-            ids,
-            new Sequences.Running(cache, table, slots, positions),
-            null,
-            false);
-        backend.synchronize();
-      } catch (IllegalArgumentException _) {
-        // A gate refuses such numbers: its layer is the last that was computed.
-      }
-      return model.firstNonFiniteLayer(backend);
-    }
   }
 }

@@ -5,6 +5,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
 import panamoe.backend.Backend;
 import panamoe.engine.EngineConfig;
 import panamoe.engine.routes.RouteCounts;
@@ -59,21 +60,15 @@ final class RankedRunner implements StepRunner {
   /** On rank 0: sends the plan, and computes it together with the others. */
   @Override
   public void run(StepPlan plan) {
-    ByteBuffer message = ByteBuffer.allocate(bytes(plan));
+    ByteBuffer message =
+        ByteBuffer.allocate(
+            IntStream.range(0, plan.ranks()).map(rank -> plan.rank(rank).bytes()).sum());
     for (int rank = 0; rank < plan.ranks(); rank++) {
       plan.rank(rank).write(message);
       asked[rank] = plan.rank(rank).wantedCount;
       computed[rank] = plan.rank(rank).count;
     }
     compute(message.array(), plan.rank(0));
-  }
-
-  private static int bytes(StepPlan plan) {
-    int bytes = 0;
-    for (int rank = 0; rank < plan.ranks(); rank++) {
-      bytes += plan.rank(rank).bytes();
-    }
-    return bytes;
   }
 
   private void compute(byte[] message, StepRows rows) {
@@ -183,11 +178,7 @@ final class RankedRunner implements StepRunner {
   }
 
   private static long before(int rank, long[] rows) {
-    long before = 0;
-    for (int earlier = 0; earlier < rank; earlier++) {
-      before += rows[earlier];
-    }
-    return before;
+    return Arrays.stream(rows).limit(rank).sum();
   }
 
   @Override

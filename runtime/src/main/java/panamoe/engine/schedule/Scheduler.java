@@ -111,10 +111,7 @@ final class Scheduler {
 
   /** The part of the cache that running sequences use, 0 to 1. */
   double usage() {
-    int unused = 0;
-    for (CacheBlocks cache : caches) {
-      unused += cache.unused();
-    }
+    int unused = Arrays.stream(caches).mapToInt(CacheBlocks::unused).sum();
     return 1 - (double) unused / ((long) caches.length * config.blocks());
   }
 

@@ -1,13 +1,10 @@
 package panamoe.engine.schedule;
 
 import java.util.ArrayDeque;
-import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.Deque;
 import java.util.LinkedHashMap;
-import java.util.List;
-import java.util.Map;
 import java.util.TreeMap;
 
 /**
@@ -62,17 +59,13 @@ final class WaitingLine {
   }
 
   Collection<Sequence> all() {
-    List<Sequence> all = new ArrayList<>();
-    for (Map<String, Deque<Sequence>> line : lines.values()) {
-      line.values().forEach(all::addAll);
-    }
-    return all;
+    return lines.values().stream()
+        .flatMap(line -> line.values().stream())
+        .flatMap(Collection::stream)
+        .toList();
   }
 
   int size() {
-    return lines.values().stream()
-        .flatMap(line -> line.values().stream())
-        .mapToInt(Deque::size)
-        .sum();
+    return all().size();
   }
 }

@@ -33,9 +33,6 @@ final class ConfigKeys {
   /** What the keys are called in messages. */
   private static final Path HERE = Path.of("config.json");
 
-  private static final String WINDOW = "sliding_attention";
-  private static final String FULL = "full_attention";
-
   private final ObjectNode keys = JsonNodeFactory.instance.objectNode();
 
   private ConfigKeys(ModelConfig config) {
@@ -107,7 +104,7 @@ final class ConfigKeys {
     int window = 0;
     for (BlockConfig block : blocks) {
       int own = block.attention().scores().window();
-      types.add(own > 0 ? WINDOW : FULL);
+      types.add(own > 0 ? GptOss.WINDOW : GptOss.FULL);
       window = Math.max(window, own);
     }
     if (window > 0) {

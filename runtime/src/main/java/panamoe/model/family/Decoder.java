@@ -21,8 +21,11 @@ import panamoe.config.NormConfig;
 
 /** What the configurations of Hugging Face's decoders have in common. */
 record Decoder(Keys keys, int hidden, int layers, NormConfig norm) {
-  /** Of training, of bookkeeping, and of transformers' own ways. */
-  private static final String[] WITHOUT_MEANING = {
+  /**
+   * Of training, of bookkeeping, and of transformers' own ways; ReleasedTokenizer reads
+   * eos_token_id, ReleasedModel quantization_config.
+   */
+  static final String[] WITHOUT_MEANING = {
     "_name_or_path",
     "architectures",
     "attention_dropout",
@@ -30,13 +33,13 @@ record Decoder(Keys keys, int hidden, int layers, NormConfig norm) {
     "auto_map",
     "bos_token_id",
     "dtype",
-    "eos_token_id", // ReleasedTokenizer reads it
+    "eos_token_id",
     "initializer_range",
     "model_type",
     "output_router_logits",
     "pad_token_id",
     "pretraining_tp",
-    "quantization_config", // ReleasedModel reads it
+    "quantization_config",
     "router_aux_loss_coef",
     "router_jitter_noise",
     "torch_dtype",
@@ -108,6 +111,18 @@ record Decoder(Keys keys, int hidden, int layers, NormConfig norm) {
         "num_experts_per_tok",
         few ? experts : GateConfig.MAX_TOP_K,
         few ? ", the number of experts" : ", which is what is supported");
+  }
+
+  /**
+   * Plain experts with gates, chosen by a router without a bias.
+   *
+   * @param count the key of their number
+   * @param inner the key of their width
+   */
+  MoeConfig experts(String count, String inner, boolean normalized) {
+    int experts = keys.count(count);
+    GateConfig gate = softmax(chosen(keys, experts), normalized);
+    return MoeConfig.of(experts, keys.count(inner), Activation.SWIGLU, false, gate);
   }
 
   /** A router without a bias: a softmax over all experts, of which the best are taken. */

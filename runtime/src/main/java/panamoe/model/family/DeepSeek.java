@@ -48,14 +48,8 @@ final class DeepSeek {
     FeedForwardConfig first =
         new DenseConfig(keys.count("intermediate_size"), Activation.SWIGLU, false);
     FeedForwardConfig others =
-        new MoeConfig(
-            keys.count("n_routed_experts"),
-            inner,
-            Activation.SWIGLU,
-            false,
-            gate,
-            shared == 0 ? null : new MoeConfig.SharedExpert(shared * inner, false),
-            null);
+        MoeConfig.of(keys.count("n_routed_experts"), inner, Activation.SWIGLU, false, gate)
+            .withShared(shared == 0 ? null : new MoeConfig.SharedExpert(shared * inner, false));
     return layer -> layer < dense ? first : others;
   }
 

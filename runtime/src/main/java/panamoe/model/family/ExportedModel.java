@@ -55,10 +55,9 @@ public final class ExportedModel {
       }
     }
     throw new CheckpointException(
-        name
-            + " is not a model of a family that transformers computes: "
-            + ForeignParts.of(config)
-            + "; it stays in Panamoe's own layout, and train --arch mixtral makes a model that leaves");
+        "%s is not a model of a family that transformers computes: %s; it stays in Panamoe's own"
+            + " layout, and train --arch mixtral makes a model that leaves",
+        name, ForeignParts.of(config));
   }
 
   /** The name of its family: {@code model_type}. */

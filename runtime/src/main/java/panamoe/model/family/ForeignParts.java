@@ -9,6 +9,7 @@ import java.util.Optional;
 import java.util.stream.Collectors;
 import panamoe.config.ModelConfig;
 import panamoe.io.ConfigJson;
+import panamoe.io.Words;
 
 /** Tells which parts keep a model from being one of the families'. */
 final class ForeignParts {
@@ -37,13 +38,13 @@ final class ForeignParts {
         .values()
         .forEach(paths -> everywhere.keySet().retainAll(named(paths, config).keySet()));
     return everywhere.isEmpty()
-        ? nearest.get().getKey().type()
-            + ", the nearest, differs in "
-            + String.join(", ", named(ofNearest, config).values())
-        : "of those whose sizes it has ("
-            + differing.keySet().stream().map(Family::type).collect(Collectors.joining(", "))
-            + ") none has "
-            + String.join(", ", everywhere.values());
+        ? Words.of(
+            "%s, the nearest, differs in %s",
+            nearest.get().getKey().type(), String.join(", ", named(ofNearest, config).values()))
+        : Words.of(
+            "of those whose sizes it has (%s) none has %s",
+            differing.keySet().stream().map(Family::type).collect(Collectors.joining(", ")),
+            String.join(", ", everywhere.values()));
   }
 
   /**

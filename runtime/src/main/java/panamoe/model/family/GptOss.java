@@ -17,8 +17,8 @@ import panamoe.config.Rotary;
  * the rows of an up matrix gates and ups lie in turn.
  */
 final class GptOss implements Family {
-  private static final String WINDOW = "sliding_attention";
-  private static final String FULL = "full_attention";
+  static final String WINDOW = "sliding_attention";
+  static final String FULL = "full_attention";
 
   @Override
   public String type() {

@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import panamoe.checkpoint.CheckpointException;
 
@@ -101,56 +102,38 @@ public final class Keys {
 
   /** A number. */
   public double number(String name, double absent) {
-    JsonNode value = value(name);
-    if (value != null && !value.isNumber()) {
-      throw bad(name, value.toString(), "a number");
-    }
+    JsonNode value = value(name, JsonNode::isNumber, "a number");
     return value == null ? absent : value.doubleValue();
   }
 
   /** True or false. */
   public boolean flag(String name, boolean absent) {
-    JsonNode value = value(name);
-    if (value != null && !value.isBoolean()) {
-      throw bad(name, value.toString(), "true or false");
-    }
+    JsonNode value = value(name, JsonNode::isBoolean, "true or false");
     return value == null ? absent : value.booleanValue();
   }
 
   /** A text. */
   public String text(String name, String absent) {
-    JsonNode value = value(name);
-    if (value != null && !value.isTextual()) {
-      throw bad(name, value.toString(), "a text");
-    }
+    JsonNode value = value(name, JsonNode::isTextual, "a text");
     return value == null ? absent : value.textValue();
   }
 
   /** Texts; none where the key is absent. */
   public List<String> texts(String name) {
-    JsonNode value = value(name);
+    JsonNode value = value(name, JsonNode::isArray, "a list of texts");
     List<String> texts = new ArrayList<>();
     if (value != null) {
-      if (!value.isArray()) {
-        throw bad(name, value.toString(), "a list of texts");
-      }
-      for (JsonNode each : value) {
-        texts.add(each.asText());
-      }
+      value.forEach(each -> texts.add(each.asText()));
     }
     return texts;
   }
 
   /** The keys of an object; null where the key is absent. */
   public Keys object(String name) {
-    JsonNode value = value(name);
-    if (value == null) {
-      return null;
-    }
-    if (!(value instanceof ObjectNode object)) {
-      throw bad(name, value.toString(), "an object");
-    }
-    return below.computeIfAbsent(name, _ -> new Keys(file, parent + name + ".", object));
+    ObjectNode object = (ObjectNode) value(name, JsonNode::isObject, "an object");
+    return object == null
+        ? null
+        : below.computeIfAbsent(name, _ -> new Keys(file, parent + name + ".", object));
   }
 
   /** Refuses a value that no model here has; one that is absent is right. */
@@ -196,6 +179,14 @@ public final class Keys {
   /** The sentence of another problem. */
   public CheckpointException bad(String problem) {
     return new CheckpointException(file + ": " + problem);
+  }
+
+  private JsonNode value(String name, Predicate<JsonNode> is, String expected) {
+    JsonNode value = value(name);
+    if (value != null && !is.test(value)) {
+      throw bad(name, value.toString(), expected);
+    }
+    return value;
   }
 
   private JsonNode value(String name) {

@@ -1,7 +1,6 @@
 package panamoe.model.family;
 
 import java.util.Arrays;
-import java.util.LinkedHashSet;
 import java.util.Map;
 import java.util.Set;
 import panamoe.checkpoint.CheckpointException;
@@ -17,8 +16,15 @@ import panamoe.config.LatentAttentionConfig;
 /**
  * Finds the stored tensors of one weight. A name is given without what stands before it in its
  * layer, and with {@code *} for the number of its expert. Used by one thread.
+ *
+ * @param before what stands before each name
+ * @param block of the weight's layer; null for a weight of none
+ * @param expert the weight's; 0 for a weight of none
+ * @param shape of the weight, not to be changed
+ * @param used receives the tensors that are found
  */
-final class Lookup {
+record Lookup(
+    Files files, String before, BlockConfig block, int expert, long[] shape, Set<String> used) {
   /**
    * Files, and what is the same for all weights in them.
    *
@@ -27,37 +33,6 @@ final class Lookup {
    *     are none
    */
   record Files(TensorFiles files, Map<String, StoredTensor> tensors, int[] scaleBlock) {}
-
-  private final Files files;
-  private final String before;
-  private final int expert;
-  private final BlockConfig block;
-  private final long[] shape;
-  private final Set<String> used = new LinkedHashSet<>();
-
-  /**
-   * @param before what stands before each name
-   * @param block of the weight's layer; null for a weight of none
-   * @param expert the weight's; 0 for a weight of none
-   * @param shape of the weight
-   */
-  Lookup(Files files, String before, BlockConfig block, int expert, long[] shape) {
-    this.files = files;
-    this.before = before;
-    this.expert = expert;
-    this.block = block;
-    this.shape = shape;
-  }
-
-  /** The shape of the weight. */
-  long[] shape() {
-    return shape.clone();
-  }
-
-  /** The tensors that were found. */
-  Set<String> used() {
-    return used;
-  }
 
   boolean has(String name) {
     return files.tensors.containsKey(whole(name));
@@ -132,8 +107,8 @@ final class Lookup {
   private RowSource scaled(StoredTensor tensor, RowSource values, RowSource scales) {
     if (files.scaleBlock == null) {
       throw new CheckpointException(
-          tensor.name()
-              + " is F8_E4M3, but config.json has no quantization_config with a weight_block_size");
+          "%s is F8_E4M3, but config.json has no quantization_config with a weight_block_size",
+          tensor.name());
     }
     return new ScaledRows(values, scales, files.scaleBlock[0], files.scaleBlock[1]);
   }

@@ -1,6 +1,5 @@
 package panamoe.model.family;
 
-import panamoe.backend.Activation;
 import panamoe.backend.AttentionSettings.Mask;
 import panamoe.config.AttentionConfig;
 import panamoe.config.AttentionConfig.Scores;
@@ -29,13 +28,7 @@ final class Mixtral implements Family {
             null,
             RotaryKeys.of(keys, 1e6, heads.size(), Rotary.Pairs.HALVES),
             new Scores(Mask.CAUSAL, window, false, null));
-    MoeConfig experts =
-        MoeConfig.of(
-            keys.count("num_local_experts"),
-            keys.count("intermediate_size"),
-            Activation.SWIGLU,
-            false,
-            Decoder.softmax(Decoder.chosen(keys, keys.count("num_local_experts")), true));
+    MoeConfig experts = decoder.experts("num_local_experts", "intermediate_size", true);
     return decoder.model(_ -> attention, _ -> experts);
   }
 

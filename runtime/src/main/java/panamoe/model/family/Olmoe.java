@@ -1,6 +1,5 @@
 package panamoe.model.family;
 
-import panamoe.backend.Activation;
 import panamoe.config.AttentionConfig;
 import panamoe.config.AttentionConfig.Scores;
 import panamoe.config.GroupedQueryConfig;
@@ -31,13 +30,7 @@ final class Olmoe implements Family {
             RotaryKeys.of(keys, 1e4, heads.size(), Rotary.Pairs.HALVES),
             Scores.CAUSAL);
     boolean normalized = keys.flag("norm_topk_prob", false);
-    MoeConfig experts =
-        MoeConfig.of(
-            keys.count("num_experts"),
-            keys.count("intermediate_size"),
-            Activation.SWIGLU,
-            false,
-            Decoder.softmax(Decoder.chosen(keys, keys.count("num_experts")), normalized));
+    MoeConfig experts = decoder.experts("num_experts", "intermediate_size", normalized);
     return decoder.model(_ -> attention, _ -> experts);
   }
 

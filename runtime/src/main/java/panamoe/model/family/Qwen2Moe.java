@@ -1,6 +1,5 @@
 package panamoe.model.family;
 
-import panamoe.backend.Activation;
 import panamoe.config.AttentionConfig;
 import panamoe.config.AttentionConfig.Scores;
 import panamoe.config.GroupedQueryConfig;
@@ -32,14 +31,10 @@ final class Qwen2Moe implements Family {
             Scores.CAUSAL);
     boolean normalized = keys.flag("norm_topk_prob", false);
     MoeConfig experts =
-        new MoeConfig(
-            keys.count("num_experts"),
-            keys.count("moe_intermediate_size"),
-            Activation.SWIGLU,
-            false,
-            Decoder.softmax(Decoder.chosen(keys, keys.count("num_experts")), normalized),
-            new MoeConfig.SharedExpert(keys.count("shared_expert_intermediate_size"), true),
-            null);
+        decoder
+            .experts("num_experts", "moe_intermediate_size", normalized)
+            .withShared(
+                new MoeConfig.SharedExpert(keys.count("shared_expert_intermediate_size"), true));
     return decoder.model(_ -> attention, decoder.sparseBy(experts));
   }
 

@@ -1,7 +1,6 @@
 package panamoe.model.family;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -17,6 +16,7 @@ import panamoe.checkpoint.rows.RowSource;
 import panamoe.checkpoint.rows.RowTensor;
 import panamoe.config.BlockConfig;
 import panamoe.config.ModelConfig;
+import panamoe.io.Words;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
 import panamoe.tensor.Tensor;
@@ -235,7 +235,7 @@ final class Recipes {
       boolean ofEncoder = !inLayer.group(1).isEmpty();
       int number = Integer.parseInt(inLayer.group(2));
       key = inLayer.group(1) + inLayer.group(3);
-      before = String.format(java.util.Locale.ROOT, ofEncoder ? encoderLayer : layer, number);
+      before = Words.of(ofEncoder ? encoderLayer : layer, number);
       block = (ofEncoder ? config.encoder().blocks() : config.blocks()).get(number);
     }
     Matcher ofExpert = EXPERT.matcher(key);
@@ -253,18 +253,16 @@ final class Recipes {
   private RowSource source(
       ModelConfig config, String weight, long[] shape, Lookup.Files files, Set<String> used) {
     Place place = place(config, weight);
-    Lookup lookup = new Lookup(files, place.before(), place.block(), place.expert(), shape);
+    Set<String> found = new LinkedHashSet<>();
+    Lookup lookup = new Lookup(files, place.before(), place.block(), place.expert(), shape, found);
     RowSource source = place.recipe().of(lookup);
-    used.addAll(lookup.used());
+    used.addAll(found);
     long rows = shape[0];
     long columns = Tensor.count(shape) / rows;
     if (source.rows() != rows || source.columns() != columns) {
       throw new CheckpointException(
-          String.join(" and ", lookup.used())
-              + " make a matrix "
-              + Arrays.toString(new long[] {source.rows(), source.columns()})
-              + ", expected "
-              + Arrays.toString(new long[] {rows, columns}));
+          "%s make a matrix [%s, %s], expected [%s, %s]",
+          String.join(" and ", found), source.rows(), source.columns(), rows, columns);
     }
     return source;
   }

@@ -16,6 +16,7 @@ import panamoe.checkpoint.gguf.GgufFile;
 import panamoe.checkpoint.rows.RowSource;
 import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
+import panamoe.io.Words;
 import panamoe.tensor.DType;
 
 /**
@@ -71,17 +72,13 @@ public final class ReleasedModel {
 
   private static Family family(HuggingFaceFolder folder) {
     String type = folder.config().path("model_type").asText();
-    return Family.named(type)
-        .orElseThrow(
-            () ->
-                new Keys(folder.configFile(), folder.config())
-                    .bad(
-                        "model_type",
-                        type,
-                        "one of "
-                            + Family.ALL.stream()
-                                .map(Family::type)
-                                .collect(Collectors.joining(", "))));
+    Supplier<CheckpointException> unknown =
+        () -> {
+          String known = Family.ALL.stream().map(Family::type).collect(Collectors.joining(", "));
+          Keys keys = new Keys(folder.configFile(), folder.config());
+          return keys.bad("model_type", type, "one of " + known);
+        };
+    return Family.named(type).orElseThrow(unknown);
   }
 
   /** A model in GGUF. */
@@ -186,10 +183,9 @@ public final class ReleasedModel {
     return leftOut == 0
         ? List.of()
         : List.of(
-            path
-                + ": "
-                + leftOut
-                + " tensors of layers behind the last, which predict tokens further on, are left out");
+            Words.of(
+                "%s: %s tensors of layers behind the last, which predict tokens further on, are left out",
+                path, leftOut));
   }
 
   /**

@@ -27,29 +27,16 @@ import panamoe.config.NormConfig;
  * each token.
  */
 final class Switch implements Family {
-  /** Of training, of bookkeeping, and of transformers' own ways. */
+  /** Beside those of decoders. Steps say which layers are sparse, and texts are not padded here. */
   private static final String[] WITHOUT_MEANING = {
-    "_name_or_path",
     "add_router_probs",
-    "architectures",
-    "bos_token_id",
     "dropout_rate",
-    "dtype",
-    "eos_token_id", // ReleasedTokenizer reads it
     "initializer_factor",
-    "model_type",
-    "num_sparse_decoder_layers", // the steps say it
+    "num_sparse_decoder_layers",
     "num_sparse_encoder_layers",
     "output_past",
-    "output_router_logits",
-    "pad_token_id",
-    "router_aux_loss_coef",
-    "router_ignore_padding_tokens", // texts are not padded here
-    "router_jitter_noise",
-    "router_z_loss_coef",
-    "torch_dtype",
-    "transformers_version",
-    "use_cache"
+    "router_ignore_padding_tokens",
+    "router_z_loss_coef"
   };
 
   private static final String ATTENTION = "SelfAttention";
@@ -61,6 +48,7 @@ final class Switch implements Family {
 
   @Override
   public ModelConfig model(Keys keys) {
+    keys.ignore(Decoder.WITHOUT_MEANING);
     keys.ignore(WITHOUT_MEANING);
     keys.require("is_encoder_decoder", true);
     keys.require("tie_encoder_decoder", false);

@@ -1,0 +1,36 @@
+package panamoe.data.regex;
+
+/** Whose patterns they are, and what their escapes and their dot stand for. */
+public enum Syntax {
+  /** Of {@code tokenizer.json}; its escapes follow Unicode. */
+  ONIGURUMA(10_000, CodeSets.DIGIT, CodeSets.WORD, CodeSets.SPACE, CodeSet.of('\n')),
+
+  /**
+   * Of JSON Schema. A pattern is found anywhere in a text unless anchored at its ends; its tree is
+   * of whole texts.
+   */
+  JAVASCRIPT(
+      2000,
+      CodeSet.range('0', '9'),
+      CodeSet.anyOf(
+          CodeSet.range('0', '9'),
+          CodeSet.range('A', 'Z'),
+          CodeSet.range('a', 'z'),
+          CodeSet.of('_')),
+      CodeSets.SPACE.intersection(CodeSet.of(0x85).complement()).union(CodeSet.of(0xfeff)),
+      CodeSet.anyOf(CodeSet.of('\n'), CodeSet.of('\r'), CodeSet.range(0x2028, 0x2029)));
+
+  final int maxLength;
+  final CodeSet digit;
+  final CodeSet word;
+  final CodeSet space;
+  final CodeSet lineEnd;
+
+  Syntax(int maxLength, CodeSet digit, CodeSet word, CodeSet space, CodeSet lineEnd) {
+    this.maxLength = maxLength;
+    this.digit = digit;
+    this.word = word;
+    this.space = space;
+    this.lineEnd = lineEnd;
+  }
+}
