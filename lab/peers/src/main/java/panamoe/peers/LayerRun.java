@@ -45,7 +45,7 @@ final class LayerRun implements PeerRun {
       throw new IllegalArgumentException("dtype is " + wanted.dtype() + ", expected f32");
     }
     for (int copy = 0; copy < wanted.copies(); copy++) {
-      LayerWeights weights = LayerWeights.random(wanted.shape(), SEED + copy);
+      LayerWeights weights = new LayerWeights(wanted.shape(), SEED + copy);
       layers.add(library.layer(wanted.shape(), wanted.threads(), weights));
     }
     work = wanted;

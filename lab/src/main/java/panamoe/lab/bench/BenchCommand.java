@@ -41,23 +41,32 @@ import picocli.CommandLine.Spec;
       "KIND is one of",
       "  gate, dispatch, combine         what a layer does around its experts",
       "  balance                         the sums of a load-balancing loss, and its gradient",
-      "  grouped-gemm                    the experts' first matrix; also grouped-gemm-dgrad, grouped-gemm-wgrad",
+      "  grouped-gemm                    the experts' first matrix; also grouped-gemm-dgrad,"
+          + " grouped-gemm-wgrad",
       "  moe-layer                       a whole layer, forward, with packed weights",
       "  moe-layer-training              a whole layer, forward and backward",
-      "  attention                       causal attention over one sequence of T tokens, heads of 128, forward",
-      "  train-step                      an optimizer step: 6 layers of width 256, 16 experts on every other one",
-      "  distill-step                    the same of 5 of these layers, taught by all 6, beside both apart",
+      "  attention                       causal attention over one sequence of T tokens, heads of"
+          + " 128, forward",
+      "  train-step                      an optimizer step: 6 layers of width 256, 16 experts on"
+          + " every other one",
+      "  distill-step                    the same of 5 of these layers, taught by all 6, beside"
+          + " both apart",
       "  prefill, decode                 a prompt, or one more token, through a small model",
-      "  decode-batch                    one more token of T texts together, each of 64 tokens so far",
-      "  load                            opening a model for inference, beside a plain read of its files",
-      "  latency                         a token of each text over ranks, see panamoe bench latency --help",
+      "  decode-batch                    one more token of T texts together, each of 64 tokens so"
+          + " far",
+      "  load                            opening a model for inference, beside a plain read of its"
+          + " files",
+      "  latency                         a token of each text over ranks, see panamoe bench latency"
+          + " --help",
       "  serve                           a server under load, see panamoe bench serve --help",
-      "  accepted                        what is expected of a card beside results, see panamoe bench accepted --help",
+      "  accepted                        what is expected of a card beside results, see panamoe"
+          + " bench accepted --help",
       "",
-      "First it measures ceilings, multiply-adds and memory reads, and again around each burst of calls, since the memory"
-          + " of machines that are shared changes its speed. The limit column is the time that they allow, the roofline"
-          + " column that time as a part of what calls took. Behind them train-step, distill-step, prefill, decode and decode-batch show tokens a"
-          + " second."
+      "First it measures ceilings, multiply-adds and memory reads, and again around each burst of"
+          + " calls, since the memory of machines that are shared changes its speed. The limit"
+          + " column is the time that they allow, the roofline column that time as a part of what"
+          + " calls took. Behind them train-step, distill-step, prefill, decode and decode-batch"
+          + " show tokens a second."
     },
     footer = {
       "",
@@ -79,17 +88,17 @@ public final class BenchCommand implements Subcommand {
       arity = "0..1",
       paramLabel = "KIND",
       hideParamSyntax = true,
-      completionCandidates = Kind.Labels.class,
       description = "What to measure.")
-  private String kindName;
+  private Kind kind;
 
   @Option(
       names = "--shape",
       split = ",",
       paramLabel = "SHAPE",
       description =
-          "s1, s2, s3 or MxFxExK[-swiglu]: hidden, expert hidden, experts, choices. Default: s1; attention:"
-              + " 2048x2048x8x1, of which hidden counts; prefill, decode and decode-batch: 1024x4096x16x1, with -swiglu for qwen3; load: 512x2048x16x1. A"
+          "s1, s2, s3 or MxFxExK[-swiglu]: hidden, expert hidden, experts, choices. Default: s1;"
+              + " attention: 2048x2048x8x1, of which hidden counts; prefill, decode and"
+              + " decode-batch: 1024x4096x16x1, with -swiglu for qwen3; load: 512x2048x16x1. A"
               + " train-step has its own.")
   private List<String> shapeNames;
 
@@ -100,7 +109,8 @@ public final class BenchCommand implements Subcommand {
       split = ",",
       paramLabel = "T",
       description =
-          "Tokens of a call; for decode, tokens already in the cache. Default: a range that suits KIND.")
+          "Tokens of a call; for decode, tokens already in the cache. Default: a range that suits"
+              + " KIND.")
   private List<Integer> tokens;
 
   @Option(
@@ -113,16 +123,16 @@ public final class BenchCommand implements Subcommand {
   @Option(
       names = "--peer",
       paramLabel = "PEER",
-      completionCandidates = Peer.Labels.class,
       description =
-          "Runs the same work in turns: torch (loop over experts) or torch-einsum (DeepSpeed's masks), for"
-              + " moe-layer, moe-layer-training and train-step, torch also for gate and attention; on a card"
-              + " torch-grouped (its grouped GEMM) for moe-layer and grouped-gemm, triton for moe-layer, cublaslt (a"
-              + " dense product) for grouped-gemm, flash-attn for attention; djl (its libtorch) or onnxruntime (its"
-              + " MoE operator) for moe-layer in f32 on the CPU; llama (llama.cpp's libllama) for prefill, decode and"
-              + " decode-batch with gated experts on the CPU."
-              + " ci/setup --tests installs PyTorch, ci/fetch/peers libllama; panamoe build builds djl and onnxruntime.")
-  private String peerName;
+          "Runs the same work in turns: torch (loop over experts) or torch-einsum (DeepSpeed's"
+              + " masks), for moe-layer, moe-layer-training and train-step, torch also for gate and"
+              + " attention; on a card torch-grouped (its grouped GEMM) for moe-layer and"
+              + " grouped-gemm, triton for moe-layer, cublaslt (a dense product) for grouped-gemm,"
+              + " flash-attn for attention; djl (its libtorch) or onnxruntime (its MoE operator)"
+              + " for moe-layer in f32 on the CPU; llama (llama.cpp's libllama) for prefill, decode"
+              + " and decode-batch with gated experts on the CPU. ci/setup --tests installs"
+              + " PyTorch, ci/fetch/peers libllama; panamoe build builds djl and onnxruntime.")
+  private Peer peer;
 
   @Option(
       names = "--seconds",
@@ -134,8 +144,8 @@ public final class BenchCommand implements Subcommand {
   @Option(
       names = "--real-time",
       description =
-          "Time short bursts at real-time priority, and rest as long after each: for machines that others use"
-              + " as well. Needs root.")
+          "Time short bursts at real-time priority, and rest as long after each: for machines that"
+              + " others use as well. Needs root.")
   private boolean realTime;
 
   @Option(
@@ -146,9 +156,7 @@ public final class BenchCommand implements Subcommand {
 
   @Override
   public Integer call() throws IOException {
-    shared.require(kindName != null, "Missing required parameter: 'KIND'");
-    Kind kind = shared.checked(() -> Kind.of(kindName));
-    Peer peerWanted = peerName == null ? null : shared.checked(() -> Peer.of(peerName));
+    shared.require(kind != null, "Missing required parameter: 'KIND'");
     List<Integer> counts = tokens == null ? kind.defaultTokens() : tokens;
     for (int count : tokens == null ? List.<Integer>of() : counts) {
       shared.require(
@@ -164,10 +172,9 @@ public final class BenchCommand implements Subcommand {
       OutputPlace.requireFile(appended, "--append");
       Files.createDirectories(OutputPlace.folderOf(appended));
     }
-    List<Weights> all =
-        modelOptions.ofFiles() ? ofFiles(kind, peerWanted) : drawn(kind, peerWanted);
+    List<Weights> all = modelOptions.ofFiles() ? ofFiles() : drawn();
     try (Backend backend = shared.open();
-        PeerProcess process = startPeer(peerWanted, kind, all, backend.name());
+        PeerProcess process = startPeer(all, backend.name());
         Yardstick yardstick = new Yardstick(backend.name(), shared.threadCount(), realTime)) {
       printCeilings(backend, yardstick);
       if (!shared.json()) {
@@ -175,13 +182,7 @@ public final class BenchCommand implements Subcommand {
       }
       Bench bench =
           new Bench(
-              backend,
-              yardstick,
-              peerWanted,
-              process,
-              seconds,
-              realTime,
-              spec.commandLine().getErr());
+              backend, yardstick, peer, process, seconds, realTime, spec.commandLine().getErr());
       for (Weights weights : all) {
         Timing.stopIfInterrupted();
         try (Subject subject = weights.open(backend, kind, shared.seed())) {
@@ -256,19 +257,19 @@ public final class BenchCommand implements Subcommand {
     }
   }
 
-  private List<Weights> drawn(Kind kind, Peer peer) {
+  private List<Weights> drawn() {
     GenerationModel model = modelOptions.drawn(kind, peer, shared);
     List<Weights> drawn = new ArrayList<>();
-    for (LayerShape shape : shapes(kind, model)) {
+    for (LayerShape shape : shapes(model)) {
       for (ComputeType dtype : dtypes == null ? List.of(ComputeType.F32) : dtypes) {
-        requireFits(kind, shape, dtype);
+        requireFits(shape, dtype);
         drawn.add(new Weights(model, null, shape, dtype));
       }
     }
     return drawn;
   }
 
-  private List<Weights> ofFiles(Kind kind, Peer peer) throws IOException {
+  private List<Weights> ofFiles() throws IOException {
     shared.require(shapeNames == null, "--shape: a --model with files has a shape of its own");
     shared.require(
         dtypes == null, "--dtype: a --model with files is measured in bf16, see --quantize");
@@ -276,13 +277,13 @@ public final class BenchCommand implements Subcommand {
     for (ModelFile file : modelOptions.files(kind, shared)) {
       shared.require(
           peer == null || ModelFolder.isGguf(file.path()),
-          "--peer " + peerName + " reads GGUF alone, and " + file.path() + " is no .gguf file");
+          "--peer " + peer + " reads GGUF alone, and " + file.path() + " is no .gguf file");
       files.add(new Weights(null, file, file.shape(), ComputeType.BF16));
     }
     return files;
   }
 
-  private List<LayerShape> shapes(Kind kind, GenerationModel model) {
+  private List<LayerShape> shapes(GenerationModel model) {
     if (kind == Kind.TRAIN_STEP) {
       shared.require(shapeNames == null, "--shape: a train-step has a shape of its own");
     }
@@ -291,18 +292,17 @@ public final class BenchCommand implements Subcommand {
     return names.stream().map(name -> shared.checked(() -> LayerShape.parse(name))).toList();
   }
 
-  private void requireFits(Kind kind, LayerShape shape, ComputeType dtype) {
+  private void requireFits(LayerShape shape, ComputeType dtype) {
     double bytes = kind.expertBytes(shape, dtype.dtype());
     long available = shared.memoryAvailable();
     shared.require(
         bytes <= available,
         Words.of(
             "the experts of %s take %.1f GiB in %s, but only %.1f GiB are free",
-            shape.name(), bytes / (1 << 30), kind.label(), available / (double) (1 << 30)));
+            shape.name(), bytes / (1 << 30), kind, available / (double) (1 << 30)));
   }
 
-  private PeerProcess startPeer(Peer peer, Kind kind, List<Weights> all, String device)
-      throws IOException {
+  private PeerProcess startPeer(List<Weights> all, String device) throws IOException {
     if (peer == null) {
       return null;
     }

@@ -38,7 +38,6 @@ public record PeerQuestion(Work work, int tokens, int batches, double seconds, T
   }
 
   /**
-   * @param kind label of a {@link Kind}
    * @param style how to run experts, for peers with several methods
    * @param hidden M
    * @param expertHidden F
@@ -49,7 +48,7 @@ public record PeerQuestion(Work work, int tokens, int batches, double seconds, T
    */
   @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
   public record Work(
-      String kind,
+      Kind kind,
       String style,
       int hidden,
       int expertHidden,
@@ -63,7 +62,7 @@ public record PeerQuestion(Work work, int tokens, int batches, double seconds, T
     /** The layer's shape. */
     public LayerShape shape() {
       return new LayerShape(
-          kind,
+          kind.toString(),
           hidden,
           expertHidden,
           experts,
@@ -77,7 +76,7 @@ public record PeerQuestion(Work work, int tokens, int batches, double seconds, T
     LayerShape shape = cell.shape();
     Work work =
         new Work(
-            cell.kind().label(),
+            cell.kind(),
             style,
             shape.hidden(),
             shape.expertHidden(),

@@ -310,9 +310,9 @@ public final class NativeBackend
   }
 
   @Override
-  public void launch(String function, Downcall call, Object... arguments) {
+  public void launch(String function, Object... arguments) {
     requireOpen();
-    launcher.launch(new NativeCall(function, call, stream.handle(), arguments));
+    launcher.launch(new NativeCall(function, stream.handle(), arguments));
   }
 
   private void requireOpen() {

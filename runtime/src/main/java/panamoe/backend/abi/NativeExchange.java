@@ -12,12 +12,7 @@ interface NativeExchange extends TensorDevice, NativeLaunch {
     int count = blocks.rows().length;
     for (int first = 0; first == 0 || first < count; first += Moe.MOE_MAX_BLOCKS()) {
       Struct some = Structs.blocks(blocks, first, Math.min(count - first, Moe.MOE_MAX_BLOCKS()));
-      launch(
-          "moe_block_copy",
-          (s, t, h) -> Moe.moe_block_copy(s, t[0], t[1], t[2], h[0], h[1], h[2], h[3]),
-          some,
-          x,
-          y);
+      launch("moe_block_copy", some, x, y);
     }
   }
 }

@@ -2,7 +2,6 @@ package panamoe.backend.abi;
 
 import panamoe.backend.ExpertKernels;
 import panamoe.backend.GemmKernels;
-import panamoe.bindings.Moe;
 import panamoe.tensor.Tensor;
 
 /** The experts' grouped products, by the native library. */
@@ -10,42 +9,18 @@ interface NativeExpert extends ExpertKernels, NativeLaunch {
   @Override
   default void expertForward(
       Tensor x, Tensor offsets, Tensor weights, Tensor y, GemmKernels.Epilogue epilogue) {
-    launch(
-        "moe_expert_forward",
-        (s, t, h) ->
-            Moe.moe_expert_forward(s, t[0], t[1], t[2], t[3], t[4], h[0], h[1], h[2], h[3]),
-        x,
-        offsets,
-        weights,
-        y,
-        Structs.epilogue(epilogue));
+    launch("moe_expert_forward", x, offsets, weights, y, Structs.epilogue(epilogue));
   }
 
   @Override
   default void expertBackwardInput(Tensor dy, Tensor offsets, Tensor weights, Tensor dx) {
-    launch(
-        "moe_expert_backward_input",
-        (s, t, h) ->
-            Moe.moe_expert_backward_input(s, t[0], t[1], t[2], t[3], h[0], h[1], h[2], h[3]),
-        dy,
-        offsets,
-        weights,
-        dx);
+    launch("moe_expert_backward_input", dy, offsets, weights, dx);
   }
 
   @Override
   default void expertBackwardWeights(
       boolean accumulate, Tensor dy, Tensor x, Tensor offsets, Tensor dweights, Tensor dbias) {
     int adding = accumulate ? 1 : 0;
-    launch(
-        "moe_expert_backward_weights",
-        (s, t, h) ->
-            Moe.moe_expert_backward_weights(
-                s, adding, t[0], t[1], t[2], t[3], t[4], h[0], h[1], h[2], h[3]),
-        dy,
-        x,
-        offsets,
-        dweights,
-        dbias);
+    launch("moe_expert_backward_weights", adding, dy, x, offsets, dweights, dbias);
   }
 }

@@ -3,7 +3,6 @@ package panamoe.backend.abi;
 import panamoe.backend.GateKernels;
 import panamoe.backend.GateSettings;
 import panamoe.backend.Routes;
-import panamoe.bindings.Moe;
 import panamoe.tensor.Tensor;
 
 /** The gate, by the native library. */
@@ -12,7 +11,6 @@ interface NativeGate extends GateKernels, NativeLaunch {
   default void gateForward(GateSettings settings, Inputs inputs, Routes routes) {
     launch(
         "moe_gate_forward",
-        (s, t, h) -> Moe.moe_gate_forward(s, t[0], t[1], t[2], h[0], h[1], h[2], h[3]),
         Structs.gate(settings),
         Structs.gateInputs(inputs),
         Structs.routes(routes));
@@ -29,7 +27,6 @@ interface NativeGate extends GateKernels, NativeLaunch {
       Tensor dlogits) {
     launch(
         "moe_gate_backward",
-        (s, t, h) -> Moe.moe_gate_backward(s, t[0], t[1], t[2], t[3], h[0], h[1], h[2], h[3]),
         Structs.gate(settings),
         Structs.gateInputs(inputs),
         Structs.routes(routes),

@@ -1,7 +1,6 @@
 package panamoe.backend.abi;
 
 import panamoe.backend.GemmKernels;
-import panamoe.bindings.Moe;
 import panamoe.tensor.Tensor;
 
 /** Matrix products, by the native library. */
@@ -17,7 +16,6 @@ interface NativeGemm extends GemmKernels, NativeLaunch {
       Epilogue epilogue) {
     launch(
         "moe_gemm",
-        (s, t, h) -> Moe.moe_gemm(s, t[0], t[1], t[2], t[3], t[4], h[0], h[1], h[2], h[3]),
         Structs.gemm(transposeA, transposeB, accumulate),
         a,
         b,
@@ -27,19 +25,11 @@ interface NativeGemm extends GemmKernels, NativeLaunch {
 
   @Override
   default void columnSum(Tensor x, Tensor y) {
-    launch(
-        "moe_column_sum",
-        (s, t, h) -> Moe.moe_column_sum(s, t[0], t[1], h[0], h[1], h[2], h[3]),
-        x,
-        y);
+    launch("moe_column_sum", x, y);
   }
 
   @Override
   default void pack(Tensor weights, Tensor packed) {
-    launch(
-        "moe_gemm_pack",
-        (s, t, h) -> Moe.moe_gemm_pack(s, t[0], t[1], h[0], h[1], h[2], h[3]),
-        weights,
-        packed);
+    launch("moe_gemm_pack", weights, packed);
   }
 }

@@ -41,13 +41,25 @@ public final class LlamaBeside {
   private LlamaBeside() {}
 
   /**
-   * What libllama is asked: the logits after {@code prompt}, and after each token but the last of
-   * the {@code count} that it writes greedily.
+   * What libllama is asked: a text of {@code count} tokens that it writes greedily after {@code
+   * prompt}.
+   *
+   * @param replay the file
+   * @param mapped whether weights stay in the file's mapping, and keys and values are rounded, the
+   *     library's usual way, for which {@code ci/slow.d/offload} asks: where memory has no room for
+   *     the file, the system reads pages when they are needed
    */
-  public record Question(String replay, int threads, int[] prompt, int count) {}
+  public record Question(String replay, boolean mapped, int threads, int[] prompt, int count) {}
 
-  /** Its answer: the tokens it wrote, and the logits [V] that chose each. */
-  public record Answer(int[] ids, float[][] logits) {}
+  /**
+   * Its answer.
+   *
+   * @param ids the tokens it wrote
+   * @param logits [V] that chose each; null where the file is mapped
+   * @param seconds from the first token to the last
+   * @param bytesRead from disks, meanwhile and for the prompt
+   */
+  public record Answer(int[] ids, float[][] logits, double seconds, long bytesRead) {}
 
   /**
    * What became of the weights as they are held.
@@ -74,7 +86,8 @@ public final class LlamaBeside {
     public String line() {
       return String.format(
           Locale.ROOT,
-          "%s %s, weights %s: max abs error %.1e, rms %.1e (tolerance %.1e), %d of %d greedy tokens",
+          "%s %s, weights %s: max abs error %.1e, rms %.1e (tolerance %.1e), %d of %d greedy"
+              + " tokens",
           passed ? "ok  " : "FAIL",
           name,
           weights,
@@ -100,7 +113,7 @@ public final class LlamaBeside {
     ModelFolder folder = ModelFolder.open(file);
     int[] prompt = new Random(seed).ints(PROMPT, 0, folder.config().vocabulary()).toArray();
     JsonNode said =
-        llama.ask(new Question(file.toAbsolutePath().toString(), threads, prompt, WRITTEN));
+        llama.ask(new Question(file.toAbsolutePath().toString(), false, threads, prompt, WRITTEN));
     Answer theirs = JSON.convertValue(said, Answer.class);
     double tolerance = isFloat32(folder) ? EXACT : ROUNDED * range(theirs.logits());
     List<Result> results = new ArrayList<>();
