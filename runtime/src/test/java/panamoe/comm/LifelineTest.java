@@ -72,8 +72,8 @@ class LifelineTest {
 
   @Test
   void aLostRankIsToldToEveryOtherAtOnce() throws Exception {
-    CompletableFuture<Lifeline> rank0 = CompletableFuture.supplyAsync(() -> rank(0, 3));
-    CompletableFuture<Lifeline> rank2 = CompletableFuture.supplyAsync(() -> rank(2, 3));
+    CompletableFuture<Lifeline> rank0 = started(0, 3);
+    CompletableFuture<Lifeline> rank2 = started(2, 3);
     try (Socket _ = Gathering.connect(1, 3, PATIENCE, this::share).get(0)) {
       rank2.join();
       rank0.join();
@@ -151,13 +151,12 @@ class LifelineTest {
 
   private List<Lifeline> open(int size) {
     List<CompletableFuture<Lifeline>> ranks =
-        IntStream.range(0, size)
-            .mapToObj(
-                rank ->
-                    CompletableFuture.supplyAsync(
-                        () -> rank(rank, size), Thread::startVirtualThread))
-            .toList();
+        IntStream.range(0, size).mapToObj(rank -> started(rank, size)).toList();
     return ranks.stream().map(CompletableFuture::join).toList();
+  }
+
+  private CompletableFuture<Lifeline> started(int rank, int size) {
+    return CompletableFuture.supplyAsync(() -> rank(rank, size), Thread::startVirtualThread);
   }
 
   private Lifeline rank(int rank, int size) {

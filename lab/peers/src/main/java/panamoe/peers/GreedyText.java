@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import panamoe.lab.conformance.llamacpp.LlamaBeside.Answer;
 import panamoe.lab.conformance.llamacpp.LlamaBeside.Question;
+import panamoe.lab.conformance.replay.ModelReplay;
 import panamoe.tensor.DType;
 
 /** A text that libllama writes greedily. */
@@ -40,7 +41,7 @@ final class GreedyText {
         text.decode();
         first = i == 0 ? System.nanoTime() : first;
         logits[i] = text.logits(i == 0 ? prompt.length - 1 : 0, library.vocabulary(model));
-        ids[i] = largest(logits[i]);
+        ids[i] = ModelReplay.largest(logits[i]);
         text.add(ids[i], 0, prompt.length + i, true);
       }
       double seconds = (System.nanoTime() - first) / 1e9;
@@ -48,14 +49,6 @@ final class GreedyText {
     } finally {
       library.freeModel(model);
     }
-  }
-
-  private static int largest(float[] logits) {
-    int largest = 0;
-    for (int i = 1; i < logits.length; i++) {
-      largest = logits[i] > logits[largest] ? i : largest;
-    }
-    return largest;
   }
 
   private static long bytesRead() throws IOException {

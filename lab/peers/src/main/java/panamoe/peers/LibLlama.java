@@ -23,6 +23,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import panamoe.io.Require;
 
 /**
  * The functions of libllama that a benchmark calls. Structs pass by value, so that their layouts
@@ -213,9 +214,7 @@ final class LibLlama {
   }
 
   private MemorySegment required(MemorySegment result) {
-    if (result.equals(MemorySegment.NULL)) {
-      throw new IllegalArgumentException("libllama: " + latestError);
-    }
+    Require.that(!result.equals(MemorySegment.NULL), "libllama: %s", latestError);
     return result;
   }
 

@@ -48,6 +48,8 @@ import picocli.CommandLine;
 /** libllama computes the model that we compute. Runs where ci/fetch/peers has installed it. */
 @Tag("slow")
 class LlamaRunTest {
+  private static final PeerQuestion.Texts ONE =
+      new PeerQuestion.Texts(1, GenerationModel.VOCABULARY, null);
   private static final Path LIBRARY =
       Path.of("../../build/peers/llama").toAbsolutePath().normalize();
   private static final int VOCABULARY = 300;
@@ -181,10 +183,8 @@ class LlamaRunTest {
         for (Kind kind : List.of(Kind.DECODE_BATCH, Kind.DECODE, Kind.PREFILL)) {
           PeerQuestion.Work work =
               new PeerQuestion.Work(kind, "qwen3moe", 64, 32, 4, 2, true, 1, dtype, 1);
-          assertEquals(
-              1, run.burst(new PeerQuestion(work, 1, 16, 1e-9, PeerQuestion.Texts.ONE)).length);
-          assertEquals(
-              1, run.burst(new PeerQuestion(work, 5, 16, 1e-9, PeerQuestion.Texts.ONE)).length);
+          assertEquals(1, run.burst(new PeerQuestion(work, 1, 16, 1e-9, ONE)).length);
+          assertEquals(1, run.burst(new PeerQuestion(work, 5, 16, 1e-9, ONE)).length);
         }
       }
       assertEquals(2, folder.toFile().list().length, Arrays.toString(folder.toFile().list()));
@@ -194,7 +194,7 @@ class LlamaRunTest {
       Exception error =
           assertThrows(
               IllegalArgumentException.class,
-              () -> run.burst(new PeerQuestion(many, 257, 16, 1e-9, PeerQuestion.Texts.ONE)));
+              () -> run.burst(new PeerQuestion(many, 257, 16, 1e-9, ONE)));
       assertEquals("libllama writes at most 256 texts together, not 257", error.getMessage());
     }
   }

@@ -53,15 +53,15 @@ final class OurLayer {
     PeerQuestion.Work one =
         new PeerQuestion.Work(Kind.MOE_LAYER, "loop", 32, 16, 4, 1, false, 1, ComputeType.F32, 1);
     try (PeerRun run = new LayerRun(library)) {
-      assertEquals(1, run.burst(new PeerQuestion(two, 5, 2, 1e-9)).length);
-      assertEquals(1, run.burst(new PeerQuestion(two, 70, 2, 1e-9)).length);
-      assertEquals(1, run.burst(new PeerQuestion(one, 70, 2, 1e-9)).length);
+      assertEquals(1, run.burst(new PeerQuestion(two, 5, 2, 1e-9, null)).length);
+      assertEquals(1, run.burst(new PeerQuestion(two, 70, 2, 1e-9, null)).length);
+      assertEquals(1, run.burst(new PeerQuestion(one, 70, 2, 1e-9, null)).length);
       PeerQuestion.Work bfloat16 =
           new PeerQuestion.Work(Kind.MOE_LAYER, "loop", 16, 32, 4, 2, true, 3, ComputeType.BF16, 1);
       Exception error =
           assertThrows(
               IllegalArgumentException.class,
-              () -> run.burst(new PeerQuestion(bfloat16, 5, 2, 1e-9)));
+              () -> run.burst(new PeerQuestion(bfloat16, 5, 2, 1e-9, null)));
       assertEquals("dtype is bf16, expected f32", error.getMessage());
     }
   }

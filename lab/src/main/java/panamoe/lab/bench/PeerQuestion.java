@@ -27,15 +27,7 @@ public record PeerQuestion(Work work, int tokens, int batches, double seconds, T
    * @param file of its weights; null for those that are drawn from a seed
    */
   @JsonInclude(JsonInclude.Include.NON_NULL)
-  public record Texts(int count, int vocabulary, String file) {
-    /** One text of a model whose weights are drawn. */
-    public static final Texts ONE = new Texts(1, GenerationModel.VOCABULARY, null);
-  }
-
-  /** A question about a layer. */
-  public PeerQuestion(Work work, int tokens, int batches, double seconds) {
-    this(work, tokens, batches, seconds, null);
-  }
+  public record Texts(int count, int vocabulary, String file) {}
 
   /**
    * @param style how to run experts, for peers with several methods

@@ -10,6 +10,7 @@ import java.util.Map;
 import panamoe.backend.Backend;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.Subcommand;
+import panamoe.io.Require;
 import panamoe.lab.bench.Peer;
 import panamoe.lab.conformance.jinja.TemplateCases;
 import panamoe.lab.conformance.llamacpp.LlamaBeside;
@@ -33,7 +34,8 @@ import picocli.CommandLine.Spec;
     name = "conformance",
     mixinStandardHelpOptions = true,
     description = {
-      "Replays recorded inputs of other MoE implementations and compares every output and gradient.",
+      "Replays recorded inputs of other MoE implementations and compares every output and"
+          + " gradient.",
       "Prints a line for each case and, last, how many passed and failed.",
       "With --peer llama it runs a GGUF file through llama.cpp's libllama beside us instead."
     },
@@ -64,8 +66,8 @@ public final class ConformanceCommand implements Subcommand {
       names = "--peer",
       paramLabel = "PEER",
       description =
-          "llama: libllama (ci/fetch/peers installs it) continues a random prompt of --seed with a .gguf file; its logits"
-              + " and tokens are compared with ours.")
+          "llama: libllama (ci/fetch/peers installs it) continues a random prompt of --seed with a"
+              + " .gguf file; its logits and tokens are compared with ours.")
   private String peer;
 
   private int passed;
@@ -80,12 +82,11 @@ public final class ConformanceCommand implements Subcommand {
     List<Path> cases = Conformance.cases(folder);
     List<Path> tokenizers = RecordedTokenizers.files(folder);
     List<Path> templates = TemplateCases.folders(folder);
-    if (cases.isEmpty() && tokenizers.isEmpty() && templates.isEmpty()) {
-      throw new IllegalArgumentException(
-          folder
-              + " holds no recorded case (*.safetensors, tokens beside a texts.json, or "
-              + "conversations.json of templates)");
-    }
+    Require.that(
+        !(cases.isEmpty() && tokenizers.isEmpty() && templates.isEmpty()),
+        "%s holds no recorded case (*.safetensors, tokens beside a texts.json, or"
+            + " conversations.json of templates)",
+        folder);
     try (Backend backend = shared.open()) {
       Conformance conformance = new Conformance(folder, backend, CaseKinds::of);
       for (Path file : cases) {

@@ -23,23 +23,7 @@ import panamoe.tensor.Tensor;
  * #free} and {@link #close} throws {@link IllegalStateException}, and so does access to the memory
  * that came from here.
  */
-public final class NativeBackend
-    implements Backend,
-        NativeElementwise,
-        NativeRandom,
-        NativeEmbedding,
-        NativeNorm,
-        NativeAttention,
-        NativeGemm,
-        NativeGate,
-        NativeBalance,
-        NativeDispatch,
-        NativeExchange,
-        NativeExpert,
-        NativeCombine,
-        NativeLoss,
-        NativeOptimizer,
-        NativeSample {
+public final class NativeBackend implements Backend, NativeKernels, NativeMoeKernels {
   private final String name;
   private final long device;
   private final NativeStream stream;

@@ -1,8 +1,8 @@
 package panamoe.backend.abi;
 
 /**
- * Launches C functions. Each family of kernels is an interface beside this one, whose methods call
- * a C function each. The library checks their arguments, null tensors included.
+ * Launches C functions. Kernels are in interfaces beside this one, whose methods call a C function
+ * each. The library checks their arguments, null tensors included.
  */
 interface NativeLaunch {
   /**

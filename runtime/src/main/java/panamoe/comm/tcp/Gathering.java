@@ -155,13 +155,13 @@ public final class Gathering {
       }
       ranks.put(rank, socket);
       if (closed) {
-        close(socket);
+        Handshake.close(socket);
       }
     } catch (IOException e) {
       if (e instanceof Handshake.Refused) {
         refused = e.getMessage();
       }
-      close(socket);
+      Handshake.close(socket);
     }
   }
 
@@ -191,7 +191,7 @@ public final class Gathering {
         ranks.put(0, socket);
         return;
       } catch (IOException | CommunicationException e) {
-        close(socket);
+        Handshake.close(socket);
         // Of several addresses, one may be another machine's, where another world's rank 0 answers.
         if (e instanceof CommunicationException refusal && hosts.size() == 1) {
           throw refusal;
@@ -323,15 +323,7 @@ public final class Gathering {
       } catch (IOException _) {
         // It has failed before.
       }
-      close(socket);
-    }
-  }
-
-  private static void close(Socket socket) {
-    try {
-      socket.close();
-    } catch (IOException _) {
-      // Nothing is sent over it any more.
+      Handshake.close(socket);
     }
   }
 }

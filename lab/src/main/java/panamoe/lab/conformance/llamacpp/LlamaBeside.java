@@ -10,12 +10,13 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import java.util.Random;
 import java.util.stream.IntStream;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.StoredType;
 import panamoe.checkpoint.TensorFiles;
+import panamoe.io.Require;
+import panamoe.io.Words;
 import panamoe.lab.conformance.replay.ModelReplay;
 import panamoe.lab.peer.PeerProcess;
 import panamoe.open.ModelFolder;
@@ -84,8 +85,7 @@ public final class LlamaBeside {
       @JsonProperty boolean passed) {
     /** In one line. */
     public String line() {
-      return String.format(
-          Locale.ROOT,
+      return Words.of(
           "%s %s, weights %s: max abs error %.1e, rms %.1e (tolerance %.1e), %d of %d greedy"
               + " tokens",
           passed ? "ok  " : "FAIL",
@@ -107,9 +107,7 @@ public final class LlamaBeside {
    */
   public static List<Result> compare(
       Path file, Backend backend, PeerProcess llama, int threads, long seed) throws IOException {
-    if (!ModelFolder.isGguf(file)) {
-      throw new IllegalArgumentException(file + " is no .gguf file, which libllama reads alone");
-    }
+    Require.that(ModelFolder.isGguf(file), "%s is no .gguf file, which libllama reads alone", file);
     ModelFolder folder = ModelFolder.open(file);
     int[] prompt = new Random(seed).ints(PROMPT, 0, folder.config().vocabulary()).toArray();
     JsonNode said =
