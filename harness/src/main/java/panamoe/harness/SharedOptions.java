@@ -1,5 +1,6 @@
 package panamoe.harness;
 
+import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -180,6 +181,16 @@ public final class SharedOptions implements OptionGroup {
     if (!holds) {
       throw usage(pattern, values);
     }
+  }
+
+  /** Where the command prints its result. */
+  public PrintWriter out() {
+    return command.commandLine().getOut();
+  }
+
+  /** Where the command says how it goes. */
+  public PrintWriter err() {
+    return command.commandLine().getErr();
   }
 
   /** The refusal of options, with a sentence by {@link Words#of}. */

@@ -4,12 +4,14 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.IntNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import panamoe.io.ConfigJson;
+import panamoe.io.JarVersion;
 import panamoe.io.Require;
 import panamoe.io.Sha256;
 import panamoe.io.StrictJson;
@@ -79,6 +81,17 @@ record Manifest(String panamoe, long step, List<Integer> experts, Map<String, Fi
         });
     experts = List.copyOf(experts);
     files = new TreeMap<>(files);
+  }
+
+  /** Writes the configuration of a checkpoint, and last the manifest of all its files. */
+  static void finish(
+      Disk disk, Path folder, CheckpointContents contents, Map<String, FileEntry> files)
+      throws IOException {
+    Path config = folder.resolve(Checkpoint.CONFIG);
+    files.put(Checkpoint.CONFIG, disk.write(config, StrictJson.bytes(contents.config())));
+    String version = JarVersion.orDevelopment(Manifest.class);
+    Manifest manifest = new Manifest(version, contents.step(), contents.experts(), files);
+    disk.write(folder.resolve(FILE_NAME), manifest.toJson());
   }
 
   byte[] toJson() {

@@ -93,8 +93,7 @@ public final class ParameterStore implements AutoCloseable {
   public void materialize(Backend backend, DType dtype, boolean training, long seed) {
     if (parameters.values().stream().anyMatch(Parameter::copied)) {
       throw new IllegalStateException(
-          "copies of experts are for inference with the weights of a checkpoint; train without"
-              + " them");
+          "copies of experts are for inference with the weights of a checkpoint; train without them");
     }
     open(backend, trainedBytes(dtype, training));
     for (Parameter parameter : parameters.values()) {

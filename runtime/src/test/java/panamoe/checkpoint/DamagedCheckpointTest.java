@@ -112,8 +112,7 @@ class DamagedCheckpointTest extends SavedSamples {
         broken.resolve("optimizer.safetensors")
             + " does not exist; "
             + directory.resolve("step-00000001")
-            + " beside it is intact: take that one, or move step-00000002 out of the folder to go"
-            + " on from there",
+            + " beside it is intact: take that one, or move step-00000002 out of the folder to go on from there",
         refusalOf(directory));
     Files.delete(directory.resolve("step-00000001/state.json"));
     assertEquals(broken.resolve("optimizer.safetensors") + " does not exist", refusalOf(directory));
@@ -126,8 +125,7 @@ class DamagedCheckpointTest extends SavedSamples {
     Path newest = new CheckpointStore(directory, 4).save(written.at(3)).directory();
     flipLastByte(newest.resolve("model.safetensors"));
     String hint =
-        " beside it is intact: take that one, or move step-00000003 out of the folder to go on from"
-            + " there";
+        " beside it is intact: take that one, or move step-00000003 out of the folder to go on from there";
     assertTrue(
         refusal(Checkpoint::verify).endsWith("; " + older + hint), refusal(Checkpoint::verify));
     flipLastByte(older.resolve("optimizer.safetensors"));

@@ -2,7 +2,6 @@ package panamoe.lab.bench;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
-import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -23,10 +22,8 @@ import panamoe.lab.peer.PeerProcess;
 import panamoe.open.ModelFolder;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 
 /** {@code panamoe bench}. */
 @Command(
@@ -41,32 +38,23 @@ import picocli.CommandLine.Spec;
       "KIND is one of",
       "  gate, dispatch, combine         what a layer does around its experts",
       "  balance                         the sums of a load-balancing loss, and its gradient",
-      "  grouped-gemm                    the experts' first matrix; also grouped-gemm-dgrad,"
-          + " grouped-gemm-wgrad",
+      "  grouped-gemm                    the experts' first matrix; also grouped-gemm-dgrad, grouped-gemm-wgrad",
       "  moe-layer                       a whole layer, forward, with packed weights",
       "  moe-layer-training              a whole layer, forward and backward",
-      "  attention                       causal attention over one sequence of T tokens, heads of"
-          + " 128, forward",
-      "  train-step                      an optimizer step: 6 layers of width 256, 16 experts on"
-          + " every other one",
-      "  distill-step                    the same of 5 of these layers, taught by all 6, beside"
-          + " both apart",
+      "  attention                       causal attention over one sequence of T tokens, heads of 128, forward",
+      "  train-step                      an optimizer step: 6 layers of width 256, 16 experts on every other one",
+      "  distill-step                    the same of 5 of these layers, taught by all 6, beside both apart",
       "  prefill, decode                 a prompt, or one more token, through a small model",
-      "  decode-batch                    one more token of T texts together, each of 64 tokens so"
-          + " far",
-      "  load                            opening a model for inference, beside a plain read of its"
-          + " files",
-      "  latency                         a token of each text over ranks, see panamoe bench latency"
-          + " --help",
+      "  decode-batch                    one more token of T texts together, each of 64 tokens so far",
+      "  load                            opening a model for inference, beside a plain read of its files",
+      "  latency                         a token of each text over ranks, see panamoe bench latency --help",
       "  serve                           a server under load, see panamoe bench serve --help",
-      "  accepted                        what is expected of a card beside results, see panamoe"
-          + " bench accepted --help",
+      "  accepted                        what is expected of a card beside results, see panamoe bench accepted --help",
       "",
-      "First it measures ceilings, multiply-adds and memory reads, and again around each burst of"
-          + " calls, since the memory of machines that are shared changes its speed. The limit"
-          + " column is the time that they allow, the roofline column that time as a part of what"
-          + " calls took. Behind them train-step, distill-step, prefill, decode and decode-batch"
-          + " show tokens a second."
+      "First it measures ceilings, multiply-adds and memory reads, and again around each burst of calls, since the memory"
+          + " of machines that are shared changes its speed. The limit column is the time that they allow, the roofline"
+          + " column that time as a part of what calls took. Behind them train-step, distill-step, prefill, decode and decode-batch show tokens a"
+          + " second."
     },
     footer = {
       "",
@@ -81,7 +69,6 @@ import picocli.CommandLine.Spec;
 public final class BenchCommand implements Subcommand {
   private static final int MAX_TOKENS = 1 << 16;
 
-  @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
 
   @Parameters(
@@ -96,9 +83,8 @@ public final class BenchCommand implements Subcommand {
       split = ",",
       paramLabel = "SHAPE",
       description =
-          "s1, s2, s3 or MxFxExK[-swiglu]: hidden, expert hidden, experts, choices. Default: s1;"
-              + " attention: 2048x2048x8x1, of which hidden counts; prefill, decode and"
-              + " decode-batch: 1024x4096x16x1, with -swiglu for qwen3; load: 512x2048x16x1. A"
+          "s1, s2, s3 or MxFxExK[-swiglu]: hidden, expert hidden, experts, choices. Default: s1; attention:"
+              + " 2048x2048x8x1, of which hidden counts; prefill, decode and decode-batch: 1024x4096x16x1, with -swiglu for qwen3; load: 512x2048x16x1. A"
               + " train-step has its own.")
   private List<String> shapeNames;
 
@@ -109,8 +95,7 @@ public final class BenchCommand implements Subcommand {
       split = ",",
       paramLabel = "T",
       description =
-          "Tokens of a call; for decode, tokens already in the cache. Default: a range that suits"
-              + " KIND.")
+          "Tokens of a call; for decode, tokens already in the cache. Default: a range that suits KIND.")
   private List<Integer> tokens;
 
   @Option(
@@ -124,14 +109,13 @@ public final class BenchCommand implements Subcommand {
       names = "--peer",
       paramLabel = "PEER",
       description =
-          "Runs the same work in turns: torch (loop over experts) or torch-einsum (DeepSpeed's"
-              + " masks), for moe-layer, moe-layer-training and train-step, torch also for gate and"
-              + " attention; on a card torch-grouped (its grouped GEMM) for moe-layer and"
-              + " grouped-gemm, triton for moe-layer, cublaslt (a dense product) for grouped-gemm,"
-              + " flash-attn for attention; djl (its libtorch) or onnxruntime (its MoE operator)"
-              + " for moe-layer in f32 on the CPU; llama (llama.cpp's libllama) for prefill, decode"
-              + " and decode-batch with gated experts on the CPU. ci/setup --tests installs"
-              + " PyTorch, ci/fetch/peers libllama; panamoe build builds djl and onnxruntime.")
+          "Runs the same work in turns: torch (loop over experts) or torch-einsum (DeepSpeed's masks), for"
+              + " moe-layer, moe-layer-training and train-step, torch also for gate and attention; on a card"
+              + " torch-grouped (its grouped GEMM) for moe-layer and grouped-gemm, triton for moe-layer, cublaslt (a"
+              + " dense product) for grouped-gemm, flash-attn for attention; djl (its libtorch) or onnxruntime (its"
+              + " MoE operator) for moe-layer in f32 on the CPU; llama (llama.cpp's libllama) for prefill, decode and"
+              + " decode-batch with gated experts on the CPU."
+              + " ci/setup --tests installs PyTorch, ci/fetch/peers libllama; panamoe build builds djl and onnxruntime.")
   private Peer peer;
 
   @Option(
@@ -144,8 +128,8 @@ public final class BenchCommand implements Subcommand {
   @Option(
       names = "--real-time",
       description =
-          "Time short bursts at real-time priority, and rest as long after each: for machines that"
-              + " others use as well. Needs root.")
+          "Time short bursts at real-time priority, and rest as long after each: for machines that others use"
+              + " as well. Needs root.")
   private boolean realTime;
 
   @Option(
@@ -178,11 +162,9 @@ public final class BenchCommand implements Subcommand {
         Yardstick yardstick = new Yardstick(backend.name(), shared.threadCount(), realTime)) {
       printCeilings(backend, yardstick);
       if (!shared.json()) {
-        out().println(Measurement.HEADER);
+        shared.out().println(Measurement.HEADER);
       }
-      Bench bench =
-          new Bench(
-              backend, yardstick, peer, process, seconds, realTime, spec.commandLine().getErr());
+      Bench bench = new Bench(backend, yardstick, peer, process, seconds, realTime, shared.err());
       for (Weights weights : all) {
         Timing.stopIfInterrupted();
         try (Subject subject = weights.open(backend, kind, shared.seed())) {
@@ -200,11 +182,10 @@ public final class BenchCommand implements Subcommand {
   private void printCeilings(Backend backend, Yardstick yardstick) {
     Ceilings ceilings = yardstick.highest();
     if (ceilings == null && Yardstick.known(backend.name())) {
-      spec.commandLine()
-          .getErr()
-          .println("no roofline column: its program is not built (panamoe build)");
+      shared.err().println("no roofline column: its program is not built (panamoe build)");
     } else if (ceilings != null && !shared.json()) {
-      out()
+      shared
+          .out()
           .println(
               Words.of(
                   "ceilings of %d threads: %.1f GFLOP/s in f32, %.1f in bf16, %s%.1f GB/s",
@@ -216,15 +197,17 @@ public final class BenchCommand implements Subcommand {
                       : Words.of("%.1f in int8, ", ceilings.dotInt8Gops()),
                   ceilings.readGbytesPerS()));
       if (ceilings.copyGbytesPerS() != null) {
-        out().println(Words.of("copies: %.1f GB/s read and written", ceilings.copyGbytesPerS()));
+        shared
+            .out()
+            .println(Words.of("copies: %.1f GB/s read and written", ceilings.copyGbytesPerS()));
       }
     }
   }
 
   private void print(Measurement measurement) throws IOException {
     String json = new ObjectMapper().writeValueAsString(measurement);
-    out().println(shared.json() ? json : measurement.toRow());
-    out().flush();
+    shared.out().println(shared.json() ? json : measurement.toRow());
+    shared.out().flush();
     append(json + "\n");
   }
 
@@ -313,9 +296,5 @@ public final class BenchCommand implements Subcommand {
       }
     }
     return peer.start(device, shared.seed());
-  }
-
-  private PrintWriter out() {
-    return spec.commandLine().getOut();
   }
 }

@@ -20,12 +20,11 @@ final class BenchModelOptions implements OptionGroup {
       names = {"-m", "--model"},
       paramLabel = "MODEL",
       description =
-          "The model of prefill, decode and decode-batch: paper (four layers, experts on every"
-              + " other one, LayerNorm, learned positions), qwen3 (two layers, experts on both,"
-              + " RMSNorm, rotary positions), or, also for load: a run's or released model's"
-              + " folder, a .gguf file, or synthetic-64 (random weights, six layers of 64 experts;"
-              + " synthetic-64:14 has 14), whose file of 0.4 to 1.4 GB is written once to the"
-              + " user's cache folder. Default: paper; with --peer llama: qwen3.")
+          "The model of prefill, decode and decode-batch: paper (four layers, experts on every other one,"
+              + " LayerNorm, learned positions), qwen3 (two layers, experts on both, RMSNorm, rotary"
+              + " positions), or, also for load: a run's or released model's folder, a .gguf file, or synthetic-64"
+              + " (random weights, six layers of 64 experts; synthetic-64:14 has 14), whose file of 0.4 to 1.4 GB"
+              + " is written once to the user's cache folder. Default: paper; with --peer llama: qwen3.")
   private String name;
 
   @Option(
@@ -33,9 +32,9 @@ final class BenchModelOptions implements OptionGroup {
       split = ",",
       paramLabel = "TYPE",
       description =
-          "What the weights of a --model with files are held in: bf16, int8 or int4 (experts"
-              + " rounded), or stored (in the file's blocks). synthetic-64 has a file for each,"
-              + " BF16, Q8_0, Q4_0 and Q4_K, and keeps all of its blocks. Default: bf16.")
+          "What the weights of a --model with files are held in: bf16, int8 or int4 (experts rounded), or stored (in"
+              + " the file's blocks). synthetic-64 has a file for each, BF16, Q8_0, Q4_0 and Q4_K, and keeps all of its"
+              + " blocks. Default: bf16.")
   private List<HeldAs> held;
 
   @Option(
@@ -43,8 +42,8 @@ final class BenchModelOptions implements OptionGroup {
       split = ",",
       paramLabel = "TYPE",
       description =
-          "What weights in blocks of a --model with files are multiplied by: int8 (bf16"
-              + " activations, rounded) or bf16 (as they are). Default: int8.")
+          "What weights in blocks of a --model with files are multiplied by: int8 (bf16 activations, rounded) or bf16"
+              + " (as they are). Default: int8.")
   private List<Activations> activations;
 
   @Option(

@@ -108,8 +108,7 @@ public enum Peer {
       throw new IllegalArgumentException(
           "--peer "
               + this
-              + " runs f32 alone: it cannot make bfloat16 tensors on a CPU; leave --dtype bf16"
-              + " out");
+              + " runs f32 alone: it cannot make bfloat16 tensors on a CPU; leave --dtype bf16 out");
     }
   }
 

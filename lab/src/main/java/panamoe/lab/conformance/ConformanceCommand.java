@@ -21,10 +21,8 @@ import panamoe.lab.peer.PeerProcess;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExitCode;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 
 /**
  * Replays recorded results of other implementations. Exit code 1 when a case fails or there is
@@ -34,8 +32,7 @@ import picocli.CommandLine.Spec;
     name = "conformance",
     mixinStandardHelpOptions = true,
     description = {
-      "Replays recorded inputs of other MoE implementations and compares every output and"
-          + " gradient.",
+      "Replays recorded inputs of other MoE implementations and compares every output and gradient.",
       "Prints a line for each case and, last, how many passed and failed.",
       "With --peer llama it runs a GGUF file through llama.cpp's libllama beside us instead."
     },
@@ -50,7 +47,6 @@ import picocli.CommandLine.Spec;
 public final class ConformanceCommand implements Subcommand {
   private static final ObjectMapper JSON = new ObjectMapper();
 
-  @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
 
   @Parameters(
@@ -66,8 +62,8 @@ public final class ConformanceCommand implements Subcommand {
       names = "--peer",
       paramLabel = "PEER",
       description =
-          "llama: libllama (ci/fetch/peers installs it) continues a random prompt of --seed with a"
-              + " .gguf file; its logits and tokens are compared with ours.")
+          "llama: libllama (ci/fetch/peers installs it) continues a random prompt of --seed with a .gguf file; its logits"
+              + " and tokens are compared with ours.")
   private String peer;
 
   private int passed;
@@ -147,7 +143,7 @@ public final class ConformanceCommand implements Subcommand {
   }
 
   private void print(Object json, String line) throws JsonProcessingException {
-    PrintWriter out = spec.commandLine().getOut();
+    PrintWriter out = shared.out();
     out.println(shared.json() ? JSON.writeValueAsString(json) : line);
     out.flush();
   }

@@ -3,7 +3,6 @@ package panamoe.lab.load;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
-import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -28,10 +27,8 @@ import panamoe.parallel.Topology;
 import panamoe.param.WeightTypes;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 
 /** {@code panamoe bench latency}. */
 @Command(
@@ -59,7 +56,6 @@ import picocli.CommandLine.Spec;
 public final class LatencyCommand implements Callable<Integer> {
   private static final Duration WARM_UP = Duration.ofSeconds(3);
 
-  @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
   @Mixin private RankOptions rankOptions;
 
@@ -172,10 +168,10 @@ public final class LatencyCommand implements Callable<Integer> {
             warnings,
             _ -> {})) {
       if (ranks.first()) {
-        warnings.forEach(warning -> spec.commandLine().getErr().println("warning: " + warning));
+        warnings.forEach(warning -> shared.err().println("warning: " + warning));
       }
       if (ranks.first() && !shared.json()) {
-        out().println(Latency.HEADER);
+        shared.out().println(Latency.HEADER);
       }
       Subject subject = new Subject(ranks, backend, folder, loaded, length);
       warmUp(subject);
@@ -275,11 +271,7 @@ public final class LatencyCommand implements Callable<Integer> {
       keys.setAll(json.<ObjectNode>valueToTree(theirs));
       row += theirs.toRow();
     }
-    out().println(shared.json() ? keys : row);
-    out().flush();
-  }
-
-  private PrintWriter out() {
-    return spec.commandLine().getOut();
+    shared.out().println(shared.json() ? keys : row);
+    shared.out().flush();
   }
 }

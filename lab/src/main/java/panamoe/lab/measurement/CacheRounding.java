@@ -92,8 +92,7 @@ public final class CacheRounding {
     System.out.println(
         Words.of(
             "%s, %s, %,d tokens: %.5f bits per byte with a float cache, %.5f with int8; divergence"
-                + " %.2e nats a token, at most %.2e; the most probable token is the same for %.2f"
-                + " %%",
+                + " %.2e nats a token, at most %.2e; the most probable token is the same for %.2f %%",
             folder.path().getFileName(),
             arguments[1],
             tokens,

@@ -102,6 +102,7 @@ class LoadCommandsTest {
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
+      quoteCharacter = '`',
       value = {
         "--url http://localhost:1 model | 2 | MODEL and --url are both given",
         "--rate -1 model | 2 | '-1' is no rate",

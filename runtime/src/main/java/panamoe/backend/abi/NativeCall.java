@@ -44,7 +44,7 @@ final class NativeCall implements Runnable {
               .filter(each -> each.getName().equals(function))
               .findFirst()
               .orElseThrow();
-      return MethodHandles.publicLookup()
+      return MethodHandles.lookup()
           .unreflect(method)
           .asSpreader(Object[].class, method.getParameterCount());
     } catch (IllegalAccessException e) {

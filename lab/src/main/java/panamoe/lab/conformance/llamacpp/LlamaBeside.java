@@ -86,8 +86,7 @@ public final class LlamaBeside {
     /** In one line. */
     public String line() {
       return Words.of(
-          "%s %s, weights %s: max abs error %.1e, rms %.1e (tolerance %.1e), %d of %d greedy"
-              + " tokens",
+          "%s %s, weights %s: max abs error %.1e, rms %.1e (tolerance %.1e), %d of %d greedy tokens",
           passed ? "ok  " : "FAIL",
           name,
           weights,
