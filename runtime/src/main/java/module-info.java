@@ -81,6 +81,8 @@ module panamoe.runtime {
   // Jackson reads and writes what config.json and a model's heat.json have.
   opens panamoe.backend to
       com.fasterxml.jackson.databind;
+  opens panamoe.checkpoint to
+      com.fasterxml.jackson.databind;
   opens panamoe.config to
       com.fasterxml.jackson.databind;
   opens panamoe.open to

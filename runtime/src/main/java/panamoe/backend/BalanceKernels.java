@@ -41,11 +41,6 @@ public interface BalanceKernels {
     public static double bytes(double sequences, int experts) {
       return sequences * (4 + experts * (4.0 + 8));
     }
-
-    /** The same with room for the entropy. */
-    public Sums withEntropy(TensorScope scope) {
-      return new Sums(used, chosen, scores, scope.allocate(DType.FLOAT64, used.count()));
-    }
   }
 
   /** Writes {@code sums} from the gate's scores FLOAT32 [S, E] and choice INT32 [S, K]. */

@@ -6,8 +6,6 @@ import java.util.Map;
 import java.util.function.Consumer;
 import panamoe.comm.Alone;
 import panamoe.io.FileTrouble;
-import panamoe.io.JarVersion;
-import panamoe.io.StrictJson;
 import panamoe.io.WholeOrNothing;
 
 /**
@@ -67,12 +65,7 @@ public final class CheckpointFolder {
     ShardWriter writer = new ShardWriter(disk, Sharding.bounded(SHARD_BYTES), Alone.WORLD);
     Map<String, Manifest.FileEntry> files =
         writer.write(folder, Checkpoint.MODEL, contents.model());
-    files.put(
-        Checkpoint.CONFIG,
-        disk.write(folder.resolve(Checkpoint.CONFIG), StrictJson.bytes(contents.config())));
-    String version = JarVersion.orDevelopment(CheckpointFolder.class);
-    Manifest manifest = new Manifest(version, contents.step(), contents.experts(), files);
-    disk.write(folder.resolve(Manifest.FILE_NAME), manifest.toJson());
+    Manifest.finish(disk, folder, contents, files);
     disk.force(folder);
   }
 }

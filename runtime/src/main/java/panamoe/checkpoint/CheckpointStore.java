@@ -21,7 +21,6 @@ import panamoe.comm.Communicator;
 import panamoe.io.Entry;
 import panamoe.io.FileTrouble;
 import panamoe.io.HiddenName;
-import panamoe.io.JarVersion;
 import panamoe.io.RegularFile;
 import panamoe.io.Require;
 import panamoe.io.StrictJson;
@@ -124,7 +123,11 @@ public final class CheckpointStore {
       Agreement.firstDoes(
           ranks,
           () -> {
-            writeDescription(temporary, contents, files);
+            files.put(
+                Checkpoint.STATE,
+                disk.write(
+                    temporary.resolve(Checkpoint.STATE), StrictJson.bytes(contents.state())));
+            Manifest.finish(disk, temporary, contents, files);
             disk.force(temporary);
             disk.rename(temporary, target);
             disk.force(directory);
@@ -258,20 +261,6 @@ public final class CheckpointStore {
     } catch (IOException e) {
       throw CheckpointException.unread(path, e);
     }
-  }
-
-  private void writeDescription(
-      Path into, CheckpointContents contents, Map<String, Manifest.FileEntry> files)
-      throws IOException {
-    files.put(
-        Checkpoint.CONFIG,
-        disk.write(into.resolve(Checkpoint.CONFIG), StrictJson.bytes(contents.config())));
-    files.put(
-        Checkpoint.STATE,
-        disk.write(into.resolve(Checkpoint.STATE), StrictJson.bytes(contents.state())));
-    String version = JarVersion.orDevelopment(CheckpointStore.class);
-    Manifest manifest = new Manifest(version, contents.step(), contents.experts(), files);
-    disk.write(into.resolve(Manifest.FILE_NAME), manifest.toJson());
   }
 
   private void pointTo(Path target) throws IOException {

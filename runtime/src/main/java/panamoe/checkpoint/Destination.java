@@ -31,11 +31,6 @@ public record Destination(DType dtype, long[] shape, Share share, List<Tensor> t
     }
   }
 
-  /** The row-major tensor itself, bit for bit. */
-  public static Destination inPlace(Tensor tensor) {
-    return new Destination(tensor.dtype(), tensor.shape(), Share.WHOLE, List.of(tensor));
-  }
-
   long[] shareShape() {
     long[] part = shape.clone();
     if (!share.whole()) {

@@ -5,7 +5,6 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -45,7 +44,7 @@ public final class HuggingFaceWriter {
       DoubleConsumer progress)
       throws IOException {
     long total = tensors.values().stream().mapToLong(Elements::bytes).sum();
-    List<Map<String, Elements>> shards = shards(tensors, shardBytes);
+    List<Map<String, Elements>> shards = Sharding.bounded(shardBytes).cut(new TreeMap<>(tensors));
     ObjectNode places = JsonNodeFactory.instance.objectNode();
     long[] written = {0};
     Disk disk = new Disk((_, _) -> {});
@@ -73,22 +72,6 @@ public final class HuggingFaceWriter {
           folder.resolve(HuggingFaceFolder.INDEX),
           (index.toPrettyString() + "\n").getBytes(StandardCharsets.UTF_8));
     }
-  }
-
-  private static List<Map<String, Elements>> shards(
-      Map<String, ? extends Elements> tensors, long shardBytes) {
-    List<Map<String, Elements>> shards = new ArrayList<>();
-    long held = 0;
-    for (Map.Entry<String, ? extends Elements> entry : new TreeMap<>(tensors).entrySet()) {
-      long bytes = entry.getValue().bytes();
-      if (shards.isEmpty() || held + bytes > shardBytes) {
-        shards.add(new TreeMap<>());
-        held = 0;
-      }
-      shards.getLast().put(entry.getKey(), entry.getValue());
-      held += bytes;
-    }
-    return shards;
   }
 
   /** Elements whose reading is told. */

@@ -1,18 +1,18 @@
 package panamoe.checkpoint;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.IntNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.security.MessageDigest;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.TreeMap;
-import java.util.TreeSet;
+import panamoe.io.ConfigJson;
+import panamoe.io.JarVersion;
+import panamoe.io.Require;
 import panamoe.io.Sha256;
 import panamoe.io.StrictJson;
 
@@ -30,8 +30,16 @@ record Manifest(String panamoe, long step, List<Integer> experts, Map<String, Fi
   private static final String FORMAT = "panamoe-checkpoint";
   private static final int VERSION = 1;
   private static final int MAX_BYTES = 64 << 20;
-  private static final Set<String> FIELDS =
-      Set.of("format", "version", "panamoe", "step", "experts", "files", "sha256");
+
+  /** The whole file. */
+  private record Stored(
+      String format,
+      int version,
+      String panamoe,
+      long step,
+      List<Integer> experts,
+      Map<String, FileEntry> files,
+      String sha256) {}
 
   /**
    * What is known of one file.
@@ -39,9 +47,52 @@ record Manifest(String panamoe, long step, List<Integer> experts, Map<String, Fi
    * @param size in bytes
    * @param sha256 in hexadecimal digits
    * @param crc32c in hexadecimal digits, computed from the same bytes: what {@link WeightLoader}
-   *     compares. Null in manifests that have none
+   *     compares
    */
-  record FileEntry(long size, String sha256, String crc32c) {}
+  record FileEntry(long size, String sha256, String crc32c) {
+    FileEntry {
+      Require.notNegative("size", size);
+      requireDigits("sha256", sha256, 64);
+      requireDigits("crc32c", crc32c, 8);
+    }
+
+    private static void requireDigits(String name, String value, int count) {
+      Require.that(
+          value.matches("[0-9a-f]{" + count + "}"),
+          "%s is '%s', expected %s hexadecimal digits",
+          name,
+          value,
+          count);
+    }
+  }
+
+  Manifest {
+    Require.notNegative("step", step);
+    for (Integer count : experts) {
+      Require.that(count != null && count >= 0, "experts are %s, expected numbers from 0", experts);
+    }
+    files.forEach(
+        (name, entry) -> {
+          Require.that(
+              name.matches("[A-Za-z0-9][A-Za-z0-9._-]*"),
+              "the file '%s' is named, which is not a plain file name",
+              name);
+          Require.that(entry != null, "the file '%s' has no size and checksums", name);
+        });
+    experts = List.copyOf(experts);
+    files = new TreeMap<>(files);
+  }
+
+  /** Writes the configuration of a checkpoint, and last the manifest of all its files. */
+  static void finish(
+      Disk disk, Path folder, CheckpointContents contents, Map<String, FileEntry> files)
+      throws IOException {
+    Path config = folder.resolve(Checkpoint.CONFIG);
+    files.put(Checkpoint.CONFIG, disk.write(config, StrictJson.bytes(contents.config())));
+    String version = JarVersion.orDevelopment(Manifest.class);
+    Manifest manifest = new Manifest(version, contents.step(), contents.experts(), files);
+    disk.write(folder.resolve(FILE_NAME), manifest.toJson());
+  }
 
   byte[] toJson() {
     ObjectNode json = withoutChecksum();
@@ -73,105 +124,32 @@ record Manifest(String panamoe, long step, List<Integer> experts, Map<String, Fi
   /** Reads and checks the manifest of a checkpoint directory. */
   static Manifest read(Path directory) {
     Path path = directory.resolve(FILE_NAME);
-    return new Parser(path.toString(), SavedFile.object(path, MAX_BYTES)).parse();
+    ObjectNode json = SavedFile.object(path, MAX_BYTES);
+    if (!json.path("format").asText().equals(FORMAT)) {
+      throw new CheckpointException(
+          "%s has the format %s, expected \"%s\"", path, json.path("format"), FORMAT);
+    }
+    if (!json.path("version").equals(IntNode.valueOf(VERSION))) {
+      throw new CheckpointException(
+          "%s has the version %s; this version of Panamoe reads version %s",
+          path, json.path("version"), VERSION);
+    }
+    ObjectNode unsigned = json.deepCopy();
+    if (!checksum(unsigned.without("sha256")).equals(json.path("sha256").asText())) {
+      throw CheckpointException.damaged(
+          path + " was changed: its sha256 is not that of its content");
+    }
+    try {
+      Stored stored = ConfigJson.read(json, Stored.class, path.toString());
+      return new Manifest(stored.panamoe, stored.step, stored.experts, stored.files);
+    } catch (IllegalArgumentException e) {
+      throw new CheckpointException(e.getMessage(), e);
+    }
   }
 
   private static String checksum(ObjectNode withoutChecksum) {
     MessageDigest digest = Sha256.digest();
     digest.update(StrictJson.bytes(withoutChecksum));
     return Sha256.hex(digest);
-  }
-
-  private record Parser(String path, ObjectNode json) {
-
-    Manifest parse() {
-      if (!json.path("format").asText().equals(FORMAT)) {
-        throw bad("format", "\"" + FORMAT + "\"");
-      }
-      if (!json.path("version").equals(IntNode.valueOf(VERSION))) {
-        throw new CheckpointException(
-            "%s has the version %s; this version of Panamoe reads version %s",
-            path, json.path("version"), VERSION);
-      }
-      Set<String> unknown = new TreeSet<>();
-      json.fieldNames().forEachRemaining(unknown::add);
-      unknown.removeAll(FIELDS);
-      if (!unknown.isEmpty()) {
-        throw new CheckpointException(path + " has the unknown field " + unknown.iterator().next());
-      }
-      ObjectNode unsigned = json.deepCopy();
-      if (!checksum(unsigned.without("sha256")).equals(json.path("sha256").asText())) {
-        throw CheckpointException.damaged(
-            path + " was changed: its sha256 is not that of its content");
-      }
-      return new Manifest(text("panamoe"), whole(json.get("step"), "step"), experts(), files());
-    }
-
-    private List<Integer> experts() {
-      if (!(json.get("experts") instanceof ArrayNode counts)) {
-        throw bad("experts", "an array");
-      }
-      List<Integer> experts = new ArrayList<>();
-      for (JsonNode count : counts) {
-        long value = whole(count, "experts");
-        if (value > Integer.MAX_VALUE) {
-          throw bad("experts", "whole numbers below 2^31");
-        }
-        experts.add((int) value);
-      }
-      return List.copyOf(experts);
-    }
-
-    private Map<String, FileEntry> files() {
-      if (!(json.get("files") instanceof ObjectNode entries)) {
-        throw bad("files", "an object");
-      }
-      Map<String, FileEntry> files = new TreeMap<>();
-      for (Map.Entry<String, JsonNode> entry : entries.properties()) {
-        String name = entry.getKey();
-        if (!name.matches("[A-Za-z0-9][A-Za-z0-9._-]*")) {
-          throw new CheckpointException(
-              path + " names the file '" + name + "', which is not a plain file name");
-        }
-        JsonNode told = entry.getValue();
-        String field = "files." + name + ".";
-        files.put(
-            name,
-            new FileEntry(
-                whole(told.get("size"), field + "size"),
-                digits(told.get("sha256"), 64, field + "sha256"),
-                digits(told.get("crc32c"), 8, field + "crc32c")));
-      }
-      return files;
-    }
-
-    private String text(String field) {
-      JsonNode value = json.get(field);
-      if (value == null || !value.isTextual()) {
-        throw bad(field, "a string");
-      }
-      return value.asText();
-    }
-
-    private String digits(JsonNode value, int count, String field) {
-      if (value == null || !value.asText().matches("[0-9a-f]{" + count + "}")) {
-        throw bad(field, count + " hexadecimal digits");
-      }
-      return value.asText();
-    }
-
-    private long whole(JsonNode value, String field) {
-      if (value == null
-          || !value.isIntegralNumber()
-          || !value.canConvertToLong()
-          || value.asLong() < 0) {
-        throw bad(field, "a whole number from 0 to 2^63-1");
-      }
-      return value.asLong();
-    }
-
-    private CheckpointException bad(String field, String expected) {
-      return new CheckpointException(path + " has a bad field " + field + ", expected " + expected);
-    }
   }
 }

@@ -149,15 +149,11 @@ public final class SafetensorsReader implements AutoCloseable {
   }
 
   /**
-   * Reads a tensor into one of the same shape and element bits.
+   * Reads a tensor into one of the same shape and element bits; {@code reader} sees all bytes as
+   * they come, in one or more pieces.
    *
    * @throws CheckpointException if shape or dtype differ
    */
-  public void readInto(String name, Tensor destination) {
-    readInto(name, destination, _ -> {});
-  }
-
-  /** Reads a tensor; {@code reader} sees all bytes as they come, in one or more pieces. */
   void readInto(String name, Tensor destination, Consumer<MemorySegment> reader) {
     StoredTensor stored = tensor(name);
     boolean fits =

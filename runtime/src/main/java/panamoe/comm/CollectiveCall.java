@@ -206,6 +206,11 @@ public record CollectiveCall(
     return collective.words() + what + (place.isEmpty() ? "" : " at " + place);
   }
 
+  /** The bytes of these rows, member by member. */
+  public long[] bytes(long[] rows) {
+    return Arrays.stream(rows).map(count -> count * rowBytes).toArray();
+  }
+
   private static long[] count(long count) {
     return new long[] {count};
   }
@@ -220,17 +225,13 @@ public record CollectiveCall(
   }
 
   private static void requireUnpacked(Tensor tensor) {
-    if (tensor.packed()) {
-      throw new IllegalArgumentException("a packed tensor cannot be sent: " + tensor);
-    }
+    Require.that(!tensor.packed(), "a packed tensor cannot be sent: %s", tensor);
   }
 
   private static void requireFloating(Tensor tensor) {
     requireUnpacked(tensor);
-    if (!tensor.dtype().isFloating()) {
-      throw new IllegalArgumentException(
-          "only FLOAT32 and BFLOAT16 can be summed, but this is " + tensor);
-    }
+    boolean floating = tensor.dtype().isFloating();
+    Require.that(floating, "only FLOAT32 and BFLOAT16 can be summed, but this is %s", tensor);
   }
 
   private static void requireSameRows(Tensor send, Tensor receive) {
@@ -246,22 +247,17 @@ public record CollectiveCall(
   }
 
   private static void requireRows(String name, int members, long[] rows, Tensor tensor) {
-    if (rows.length != members) {
-      throw new IllegalArgumentException(
-          name + " has " + rows.length + " entries for " + members + " ranks");
-    }
+    Require.that(
+        rows.length == members, "%s has %s entries for %s ranks", name, rows.length, members);
     long sum = 0;
     for (long count : rows) {
       if (count < 0) {
-        throw new IllegalArgumentException(
-            name + " has a negative entry: " + Arrays.toString(rows));
+        throw Require.refusal("%s has a negative entry: %s", name, Arrays.toString(rows));
       }
       sum = Math.addExact(sum, count);
     }
-    if (sum > tensor.size(0)) {
-      throw new IllegalArgumentException(
-          name + " add up to " + sum + ", more than the rows of " + tensor);
-    }
+    Require.that(
+        sum <= tensor.size(0), "%s add up to %s, more than the rows of %s", name, sum, tensor);
   }
 
   private static void requireOwnRows(Communicator group, Tensor own, long[] rows) {
@@ -273,9 +269,7 @@ public record CollectiveCall(
   }
 
   private static void requireRoot(Communicator group, int root) {
-    if (root < 0 || root >= group.size()) {
-      throw new IllegalArgumentException(
-          "root " + root + " is not one of " + group.size() + " ranks");
-    }
+    boolean member = root >= 0 && root < group.size();
+    Require.that(member, "root %s is not one of %s ranks", root, group.size());
   }
 }

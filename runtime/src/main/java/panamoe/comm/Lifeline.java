@@ -12,7 +12,6 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
-import java.util.function.UnaryOperator;
 import java.util.stream.IntStream;
 import panamoe.io.Words;
 
@@ -125,32 +124,20 @@ public final class Lifeline {
   }
 
   /**
-   * Connects all ranks; collective.
-   *
-   * @param patience how long connecting may take
-   * @param timeout after which a silent rank is taken for frozen
-   * @param broadcast gives every rank rank 0's bytes
-   * @throws CommunicationException if the ranks cannot be connected
-   */
-  public static Lifeline open(
-      int rank,
-      int size,
-      Duration patience,
-      Duration timeout,
-      UnaryOperator<byte[]> broadcast,
-      Witness witness) {
-    Lifeline lifeline = new Lifeline(rank, size, timeout, witness, false);
-    return size == 1 ? lifeline : lifeline.over(Star.connect(rank, size, patience, broadcast));
-  }
-
-  /**
-   * Over connections that there are. Its ranks call {@link #end} when they are done.
+   * Over connections that there are.
    *
    * @param star by rank: rank 0 has all others, the others have rank 0; this object closes them
+   * @param timeout after which a silent rank is taken for frozen
+   * @param goodbye whether its ranks call {@link #end} when they are done
    */
   public static Lifeline over(
-      Map<Integer, Socket> star, int rank, int size, Duration timeout, Witness witness) {
-    Lifeline lifeline = new Lifeline(rank, size, timeout, witness, true);
+      Map<Integer, Socket> star,
+      int rank,
+      int size,
+      Duration timeout,
+      boolean goodbye,
+      Witness witness) {
+    Lifeline lifeline = new Lifeline(rank, size, timeout, witness, goodbye);
     return size == 1 ? lifeline : lifeline.over(star);
   }
 

@@ -1,6 +1,7 @@
 package panamoe.comm;
 
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.PriorityQueue;
 
@@ -11,13 +12,7 @@ import java.util.PriorityQueue;
  */
 final class MessageEvents {
   /** A member is free to send, or to receive, from {@code time} on. */
-  private record Event(double time, int member, boolean sends) implements Comparable<Event> {
-    @Override
-    public int compareTo(Event other) {
-      int byTime = Double.compare(time, other.time);
-      return byTime != 0 ? byTime : Integer.compare(member, other.member);
-    }
-  }
+  private record Event(double time, int member, boolean sends) {}
 
   private final int[][] order;
   private final double[][] seconds;
@@ -25,7 +20,8 @@ final class MessageEvents {
   private final int[] firstSender;
   private final boolean[] maySend;
   private final boolean[] mayReceive;
-  private final PriorityQueue<Event> events = new PriorityQueue<>();
+  private final PriorityQueue<Event> events =
+      new PriorityQueue<>(Comparator.comparingDouble(Event::time).thenComparingInt(Event::member));
   private final double[] sent;
   private final double[] received;
   private final double[] sending;

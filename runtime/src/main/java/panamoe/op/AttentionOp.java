@@ -22,10 +22,7 @@ public final class AttentionOp {
     Tensor logsumexp =
         pass.recording() ? pass.allocate(DType.FLOAT32, q.size(0), q.size(2), q.size(1)) : null;
     pass.backend().attentionForward(settings, inputs, out, logsumexp);
-    if (pass.recording()) {
-      pass.tape()
-          .record(out, dout -> backward(pass, settings, inputs, out, logsumexp, dout), logsumexp);
-    }
+    pass.record(out, dout -> backward(pass, settings, inputs, out, logsumexp, dout), logsumexp);
     return out;
   }
 

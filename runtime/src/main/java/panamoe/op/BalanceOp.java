@@ -50,18 +50,16 @@ public final class BalanceOp {
      * @param all sums of the loss, when the backward comes
      */
     void record(Tensor logits, double dloss, Supplier<Sums> all) {
-      if (pass.recording() && dloss != 0) {
-        pass.tape()
-            .record(
-                () -> {
-                  Sums of = all.get();
-                  Tensor dlogits = pass.allocate(DType.FLOAT32, logits.shape());
-                  pass.backend().balanceBackward(balance, dloss, routes.scores(), of, dlogits);
-                  pass.tape().addGradient(logits, dlogits);
-                },
-                sums.used(),
-                sums.chosen(),
-                sums.scores());
+      if (dloss != 0) {
+        pass.record(
+            () -> {
+              Tensor dlogits = pass.allocate(DType.FLOAT32, logits.shape());
+              pass.backend().balanceBackward(balance, dloss, routes.scores(), all.get(), dlogits);
+              pass.tape().addGradient(logits, dlogits);
+            },
+            sums.used(),
+            sums.chosen(),
+            sums.scores());
       }
     }
   }

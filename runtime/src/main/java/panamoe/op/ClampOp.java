@@ -15,15 +15,12 @@ public final class ClampOp {
   public static Tensor forward(Pass pass, Tensor x, float bound) {
     Tensor y = pass.allocate(x.dtype(), x.shape());
     pass.backend().clampForward(bound, x, y);
-    if (pass.recording()) {
-      pass.tape()
-          .record(
-              y,
-              dy -> {
-                pass.backend().clampBackward(bound, x, dy, dy);
-                pass.tape().addGradient(x, dy.owner());
-              });
-    }
+    pass.record(
+        y,
+        dy -> {
+          pass.backend().clampBackward(bound, x, dy, dy);
+          pass.tape().addGradient(x, dy.owner());
+        });
     return y;
   }
 }

@@ -24,9 +24,7 @@ public final class CombineOp {
   /** As {@link #forward}, into a tensor y [S, M] that the caller has. */
   public static void forwardInto(Pass pass, Inputs inputs, Routes routes, Tensor y) {
     pass.backend().combineForward(inputs, routes, y);
-    if (pass.recording()) {
-      pass.tape().record(y, dy -> backward(pass, inputs, routes, dy));
-    }
+    pass.record(y, dy -> backward(pass, inputs, routes, dy));
   }
 
   private static void backward(Pass pass, Inputs inputs, Routes routes, Tensor dy) {

@@ -28,15 +28,11 @@ public final class ComputeEvent extends Event {
   /** Computes {@code work} within an event; if the pass records, its backward too. */
   public static <T> T around(Pass pass, String place, Supplier<T> work) {
     ComputeEvent[] backward = new ComputeEvent[1];
-    if (pass.recording()) {
-      pass.tape().record(() -> backward[0].finish(pass.backend()));
-    }
+    pass.record(() -> backward[0].finish(pass.backend()));
     ComputeEvent forward = new ComputeEvent(place);
     T outcome = work.get();
     forward.finish(pass.backend());
-    if (pass.recording()) {
-      pass.tape().record(() -> backward[0] = new ComputeEvent(place + " backward"));
-    }
+    pass.record(() -> backward[0] = new ComputeEvent(place + " backward"));
     return outcome;
   }
 

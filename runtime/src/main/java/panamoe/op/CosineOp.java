@@ -36,24 +36,21 @@ public final class CosineOp {
     Rows tokens = Rows.of(pass, z, scales.normal.reshape(z.size(1)));
     Rows experts = Rows.of(pass, vectors, filled(pass, 1f / z.size(1), z.size(1)));
     pass.backend().gemm(false, true, false, tokens.normal, experts.normal, logits, Epilogue.NONE);
-    if (pass.recording()) {
-      pass.tape()
-          .record(
-              logits,
-              dlogits -> {
-                backward(pass, scales, tokens, experts, temperature, dlogits);
-                dlogits.owner().release();
-              },
-              scale,
-              scales.rows,
-              scales.normal,
-              scales.rstd,
-              experts.gamma,
-              tokens.normal,
-              tokens.rstd,
-              experts.normal,
-              experts.rstd);
-    }
+    pass.record(
+        logits,
+        dlogits -> {
+          backward(pass, scales, tokens, experts, temperature, dlogits);
+          dlogits.owner().release();
+        },
+        scale,
+        scales.rows,
+        scales.normal,
+        scales.rstd,
+        experts.gamma,
+        tokens.normal,
+        tokens.rstd,
+        experts.normal,
+        experts.rstd);
     return logits;
   }
 

@@ -42,9 +42,7 @@ public final class CrossEntropyOp {
     } else {
       pass.backend().linearDistillation(tokens, teacher, hidden, weights, dhidden, dweights);
     }
-    if (pass.recording()) {
-      pass.tape().record(() -> pass.tape().addGradient(hidden, dhidden));
-    }
+    pass.record(() -> pass.tape().addGradient(hidden, dhidden));
     return losses;
   }
 }

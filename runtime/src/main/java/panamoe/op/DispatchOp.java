@@ -13,17 +13,14 @@ public final class DispatchOp {
   public static Tensor forward(Pass pass, Tensor x, Routes routes) {
     Tensor rows = pass.allocate(x.dtype(), routes.tokens() * routes.topK(), x.size(1));
     pass.backend().dispatchForward(x, routes, rows);
-    if (pass.recording()) {
-      pass.tape()
-          .record(
-              rows,
-              drows -> {
-                Tensor dx = pass.allocate(x.dtype(), x.shape());
-                pass.backend().dispatchBackward(drows, routes, dx);
-                pass.tape().addGradient(x, dx);
-                drows.owner().release();
-              });
-    }
+    pass.record(
+        rows,
+        drows -> {
+          Tensor dx = pass.allocate(x.dtype(), x.shape());
+          pass.backend().dispatchBackward(drows, routes, dx);
+          pass.tape().addGradient(x, dx);
+          drows.owner().release();
+        });
     return rows;
   }
 
@@ -40,9 +37,7 @@ public final class DispatchOp {
     combineBackward(pass, x, plain, routes, rows, unread);
     plain.release();
     unread.release();
-    if (pass.recording()) {
-      pass.tape().record(rows, drows -> weightedBackward(pass, x, routes, drows));
-    }
+    pass.record(rows, drows -> weightedBackward(pass, x, routes, drows));
     return rows;
   }
 

@@ -18,9 +18,7 @@ public final class EmbeddingOp {
     Tensor y = pass.allocate(table.dtype(), ids.count(), table.size(1));
     Tensor usedPositions = positionTable == null ? null : positions;
     pass.backend().embeddingForward(ids, table, usedPositions, positionTable, y);
-    if (pass.recording()) {
-      pass.tape().record(y, dy -> backward(pass, ids, table, usedPositions, positionTable, dy));
-    }
+    pass.record(y, dy -> backward(pass, ids, table, usedPositions, positionTable, dy));
     return y;
   }
 

@@ -131,9 +131,7 @@ public final class ExchangeOp {
   }
 
   private void dispatch() {
-    if (pass.recording()) {
-      pass.tape().record(this::takeRowGradients);
-    }
+    pass.record(this::takeRowGradients);
     Tensor cut = cut(rows);
     List<Tensor> each = parts.of(cut);
     for (int part = 0; part < plans.size(); part++) {
@@ -155,15 +153,11 @@ public final class ExchangeOp {
       int number = part;
       ExpertOrder order = orders.get(part);
       Tensor arrived = order.byExpert(pass, dispatched.get(part).arrived());
-      if (pass.recording()) {
-        pass.tape().record(() -> sendRowGradients(number, arrived), arrived);
-      }
+      pass.record(() -> sendRowGradients(number, arrived), arrived);
       Tensor outputs =
           ComputeEvent.around(
               pass, place + " experts", () -> experts.forward(pass, arrived, order.offsets()));
-      if (pass.recording()) {
-        pass.tape().record(() -> takeOutputGradients(number, outputs));
-      }
+      pass.record(() -> takeOutputGradients(number, outputs));
       Tensor bySource = order.bySource(pass, outputs);
       back.add(
           giveBack(
@@ -171,9 +165,7 @@ public final class ExchangeOp {
     }
     back.forEach(Travelling::arrived);
     Tensor whole = placed.byExpert(pass, join(returned));
-    if (pass.recording()) {
-      pass.tape().record(() -> sendOutputGradients(whole), whole);
-    }
+    pass.record(() -> sendOutputGradients(whole), whole);
     return whole;
   }
 

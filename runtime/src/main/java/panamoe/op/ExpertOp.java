@@ -44,11 +44,8 @@ public final class ExpertOp {
     pass.backend()
         .expertForward(
             x, offsets, weights, y, new GemmKernels.Epilogue(activation, bias, preactivation));
-    if (pass.recording()) {
-      Inputs inputs = new Inputs(x, offsets, weights, bias);
-      pass.tape()
-          .record(y, dy -> backward(pass, inputs, activation, preactivation, dy), preactivation);
-    }
+    Inputs inputs = new Inputs(x, offsets, weights, bias);
+    pass.record(y, dy -> backward(pass, inputs, activation, preactivation, dy), preactivation);
   }
 
   private static void backward(

@@ -62,19 +62,16 @@ public final class GateOp {
       Routes routes,
       float auxiliaryCoefficient,
       float zCoefficient) {
-    if (pass.recording()) {
-      // Counts, offsets and losses stay: they may be an observer's, and experts need the offsets.
-      pass.tape()
-          .record(
-              () -> backward(pass, settings, inputs, routes, auxiliaryCoefficient, zCoefficient),
-              routes.scores(),
-              routes.expert(),
-              routes.position(),
-              routes.weight(),
-              routes.choice(),
-              inputs.noise(),
-              inputs.priority());
-    }
+    // Counts, offsets and losses stay: they may be an observer's, and experts need the offsets.
+    pass.record(
+        () -> backward(pass, settings, inputs, routes, auxiliaryCoefficient, zCoefficient),
+        routes.scores(),
+        routes.expert(),
+        routes.position(),
+        routes.weight(),
+        routes.choice(),
+        inputs.noise(),
+        inputs.priority());
   }
 
   private static void backward(

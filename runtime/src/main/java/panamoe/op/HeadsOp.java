@@ -37,9 +37,7 @@ public final class HeadsOp {
       pass.backend().headCopy(part.turned(), part.from(), to, part.count(), part.x(), y);
       to += part.count();
     }
-    if (pass.recording()) {
-      pass.tape().record(y, dy -> backward(pass, dy, parts));
-    }
+    pass.record(y, dy -> backward(pass, dy, parts));
     return y;
   }
 

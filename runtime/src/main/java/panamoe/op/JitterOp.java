@@ -15,17 +15,14 @@ public final class JitterOp {
     Tensor y = pass.allocate(DType.FLOAT32, x.shape());
     long place = pass.draw(y.count());
     pass.backend().jitter(pass.seed(), place, epsilon, x, y);
-    if (pass.recording()) {
-      pass.tape()
-          .record(
-              y,
-              dy -> {
-                Tensor dx = pass.allocate(x.dtype(), x.shape());
-                pass.backend().jitter(pass.seed(), place, epsilon, dy, dx);
-                pass.tape().addGradient(x, dx);
-                dy.owner().release();
-              });
-    }
+    pass.record(
+        y,
+        dy -> {
+          Tensor dx = pass.allocate(x.dtype(), x.shape());
+          pass.backend().jitter(pass.seed(), place, epsilon, dy, dx);
+          pass.tape().addGradient(x, dx);
+          dy.owner().release();
+        });
     return y;
   }
 }

@@ -41,13 +41,10 @@ public final class LinearOp {
             weight,
             y,
             new GemmKernels.Epilogue(activation, bias, preactivation));
-    if (pass.recording()) {
-      pass.tape()
-          .record(
-              y,
-              dy -> backward(pass, x, rows, weight, bias, activation, preactivation, dy),
-              preactivation);
-    }
+    pass.record(
+        y,
+        dy -> backward(pass, x, rows, weight, bias, activation, preactivation, dy),
+        preactivation);
     return y;
   }
 

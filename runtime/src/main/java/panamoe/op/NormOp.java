@@ -25,9 +25,7 @@ public final class NormOp {
     } else {
       pass.backend().rmsNormForward(norm, rows, y);
     }
-    if (pass.recording()) {
-      pass.tape().record(y, dy -> backward(pass, x, rows, norm, dy), mean, rstd);
-    }
+    pass.record(y, dy -> backward(pass, x, rows, norm, dy), mean, rstd);
     return y;
   }
 

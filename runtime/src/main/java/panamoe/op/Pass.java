@@ -1,5 +1,6 @@
 package panamoe.op;
 
+import java.util.function.Consumer;
 import panamoe.backend.Backend;
 import panamoe.comm.Alone;
 import panamoe.comm.Communicator;
@@ -166,6 +167,20 @@ public final class Pass {
     Tensor numbers = scope.allocate(DType.FLOAT32, shape);
     backend.randomGumbel(purpose.seed, draw(numbers.count()), numbers);
     return numbers;
+  }
+
+  /** Like {@link Tape#record(Runnable, Tensor...)}, where gradients are wanted. */
+  void record(Runnable backward, Tensor... disposable) {
+    if (tape != null) {
+      tape.record(backward, disposable);
+    }
+  }
+
+  /** Like {@link Tape#record(Tensor, Consumer, Tensor...)}, where gradients are wanted. */
+  void record(Tensor y, Consumer<Tensor> backward, Tensor... saved) {
+    if (tape != null) {
+      tape.record(y, backward, saved);
+    }
   }
 
   /** What the gates of all layers have chosen in this pass; null if no gradients are wanted. */

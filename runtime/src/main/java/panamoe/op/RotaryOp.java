@@ -17,15 +17,12 @@ public final class RotaryOp {
       Pass pass, Tensor x, Tensor positions, Tensor cosine, Tensor sine, boolean adjacent) {
     Tensor y = pass.allocate(x.dtype(), x.shape());
     pass.backend().rotary(x, positions, cosine, sine, adjacent, 1, y);
-    if (pass.recording()) {
-      pass.tape()
-          .record(
-              y,
-              dy -> {
-                pass.backend().rotary(dy, positions, cosine, sine, adjacent, -1, dy);
-                pass.tape().addGradient(x, dy.owner());
-              });
-    }
+    pass.record(
+        y,
+        dy -> {
+          pass.backend().rotary(dy, positions, cosine, sine, adjacent, -1, dy);
+          pass.tape().addGradient(x, dy.owner());
+        });
     return y;
   }
 }

@@ -1,5 +1,6 @@
 package panamoe.op;
 
+import panamoe.io.Require;
 import panamoe.tensor.Tensor;
 
 /** Shape questions that several ops ask. */
@@ -8,9 +9,7 @@ final class Shapes {
 
   /** x [..., N] as [S, N]. */
   static Tensor asRows(Tensor x) {
-    if (x.rank() == 0) {
-      throw new IllegalArgumentException("expected [..., N], got a scalar");
-    }
+    Require.that(x.rank() != 0, "expected [..., N], got a scalar");
     return x.rank() == 2 ? x : x.reshape(tokens(x), x.size(-1));
   }
 

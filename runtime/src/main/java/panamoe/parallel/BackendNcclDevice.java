@@ -10,17 +10,14 @@ import panamoe.tensor.TensorMemory;
 import panamoe.tensor.TensorScope;
 
 /** The card of a backend. NCCL's work goes into the backend's stream, in order with its kernels. */
-public final class BackendNcclDevice implements NcclDevice {
-  private final Backend backend;
-
+public record BackendNcclDevice(Backend backend) implements NcclDevice {
   /**
    * Sets the calling thread's current card to the backend's. NCCL uses the current card, so the
    * same thread must open the communicator.
    *
    * @throws UnsupportedOperationException if the backend computes on no card
    */
-  public BackendNcclDevice(Backend backend) {
-    this.backend = backend;
+  public BackendNcclDevice {
     backend.nativeStream();
   }
 

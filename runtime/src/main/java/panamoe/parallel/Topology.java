@@ -1,6 +1,7 @@
 package panamoe.parallel;
 
 import panamoe.io.Require;
+import panamoe.io.Words;
 
 /**
  * How the ranks of a world share a model: {@code W = data x tensor}, and for each MoE layer {@code
@@ -26,37 +27,30 @@ public record Topology(int ranks, int expertDegree, int tensorDegree, int expert
     requirePositive("ranks", ranks);
     requirePositive("the expert degree", expertDegree);
     requirePositive("the tensor degree", tensorDegree);
-    if (ranks % tensorDegree != 0) {
-      throw new IllegalArgumentException(
-          "a world of " + ranks + " ranks does not divide into tensor groups of " + tensorDegree);
-    }
+    Require.that(
+        ranks % tensorDegree == 0,
+        "a world of %s ranks does not divide into tensor groups of %s",
+        ranks,
+        tensorDegree);
     requirePositive("the number of expert slices", expertSlices);
     if (tensorDegree % expertSlices != 0) {
-      throw new IllegalArgumentException(
-          "experts are sliced over tensor ranks, but the tensor degree is "
-              + tensorDegree
-              + ", which "
-              + expertSlices
-              + " expert slices do not divide");
+      throw Require.refusal(
+          "experts are sliced over tensor ranks, but the tensor degree is %s, which %s expert"
+              + " slices do not divide",
+          tensorDegree, expertSlices);
     }
     int data = ranks / tensorDegree;
     if (!isDegree(expertDegree, data, ranks / expertSlices)) {
-      throw new IllegalArgumentException(
-          "a world of "
-              + ranks
-              + " ranks has "
-              + data
-              + " data ranks"
-              + (tensorDegree == 1 ? "" : " beside a tensor degree of " + tensorDegree)
-              + ", which do not divide into expert groups of "
-              + expertDegree
-              + (tensorDegree == expertSlices
-                  ? ""
-                  : "; a larger expert degree is a multiple of "
-                      + data
-                      + " that divides "
-                      + ranks / expertSlices
-                      + " (ranks / expert slices)"));
+      String beside = tensorDegree == 1 ? "" : " beside a tensor degree of " + tensorDegree;
+      String larger =
+          "; a larger expert degree is a multiple of %s that divides %s (ranks / expert slices)";
+      throw Require.refusal(
+          "a world of %s ranks has %s data ranks%s, which do not divide into expert groups of %s%s",
+          ranks,
+          data,
+          beside,
+          expertDegree,
+          tensorDegree == expertSlices ? "" : Words.of(larger, data, ranks / expertSlices));
     }
   }
 

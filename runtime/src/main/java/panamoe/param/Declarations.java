@@ -5,6 +5,7 @@ import panamoe.parallel.Ranks;
 import panamoe.parallel.Ranks.ExpertGroups;
 import panamoe.param.Parameter.Part;
 import panamoe.param.Parameter.Role;
+import panamoe.param.Parameter.Share;
 
 /**
  * Where a layer declares its parameters: the store, the name that stands before theirs, and how
@@ -57,19 +58,19 @@ public final class Declarations {
    * @throws IllegalArgumentException if the name is taken, or the shape cannot be sliced so
    */
   public Parameter matrix(Part part, Slice slice, long... shape) {
-    return store.declare(name + ".weight", part, Role.OPERAND, normal(), slice, shape);
+    return dense("weight", part, Role.OPERAND, normal(), slice, shape);
   }
 
   /**
    * A table whose rows are read one by one: {@code name.weight}, normal, replicated on every rank.
    */
   public Parameter table(Part part, long... shape) {
-    return store.declare(name + ".weight", part, Role.TABLE, normal(), Slice.WHOLE, shape);
+    return dense("weight", part, Role.TABLE, normal(), Slice.WHOLE, shape);
   }
 
   /** A small table that stays FLOAT32, as vectors do: {@code name.weight}, normal, replicated. */
   public Parameter floatTable(Part part, long... shape) {
-    return store.declare(name + ".weight", part, Role.VECTOR, normal(), Slice.WHOLE, shape);
+    return dense("weight", part, Role.VECTOR, normal(), Slice.WHOLE, shape);
   }
 
   /**
@@ -79,7 +80,7 @@ public final class Declarations {
    */
   public Parameter vector(
       String suffix, Part part, Initialization initialization, Slice slice, long size) {
-    return store.declare(name + "." + suffix, part, Role.VECTOR, initialization, slice, size);
+    return dense(suffix, part, Role.VECTOR, initialization, slice, size);
   }
 
   /**
@@ -88,17 +89,42 @@ public final class Declarations {
    */
   public Parameter vectorOverSlices(
       String suffix, Part part, Initialization initialization, long size) {
-    return store.declareOverSlices(name + "." + suffix, part, Role.VECTOR, initialization, size);
+    Share share = new Share(ranks().world(), null, Slice.WHOLE, true, true);
+    return declare(suffix, part, Role.VECTOR, initialization, share, size);
   }
 
   /** A matrix of each of a layer's experts, stacked: {@code name.weight}, normal. */
   public Parameter expertMatrix(ExpertGroups experts, Slice slice, long... shape) {
-    return store.declare(name + ".weight", Role.OPERAND, normal(), experts, slice, shape);
+    return ofExperts("weight", Role.OPERAND, normal(), experts, slice, shape);
   }
 
   /** A vector of each of a layer's experts, stacked: {@code name.bias}, zero. */
   public Parameter expertBias(ExpertGroups experts, Slice slice, long size) {
-    return store.declare(name + ".bias", Role.VECTOR, Initialization.ZERO, experts, slice, size);
+    return ofExperts("bias", Role.VECTOR, Initialization.ZERO, experts, slice, size);
+  }
+
+  private Parameter dense(
+      String suffix, Part part, Role role, Initialization initial, Slice slice, long... shape) {
+    boolean counted = !slice.whole() || ranks().tensor().rank() == 0;
+    Share share = new Share(ranks().data(), null, slice, false, counted);
+    return declare(suffix, part, role, initial, share, shape);
+  }
+
+  private Parameter ofExperts(
+      String suffix,
+      Role role,
+      Initialization initial,
+      ExpertGroups experts,
+      Slice slice,
+      long... shape) {
+    boolean counted = !slice.whole() || ranks().slices().rank() == 0;
+    Share share = new Share(experts.replicas(), experts, slice, false, counted);
+    return declare(suffix, Part.EXPERT, role, initial, share, shape);
+  }
+
+  private Parameter declare(
+      String suffix, Part part, Role role, Initialization initial, Share share, long... shape) {
+    return store.declare(new Parameter(name + "." + suffix, part, role, initial, share, shape));
   }
 
   private Initialization normal() {

@@ -10,6 +10,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.ObjIntConsumer;
+import panamoe.io.Require;
 
 /**
  * The experts of a model that are in memory, where it has no room for all: slots of equal size,
@@ -100,9 +101,7 @@ public final class ExpertCache implements AutoCloseable {
     for (long at = 0; at + slotBytes <= memory.byteSize(); at += slotBytes) {
       slots.add(new Slot(memory.asSlice(at, slotBytes)));
     }
-    if (slots.isEmpty()) {
-      throw new IllegalArgumentException("there is no room for an expert");
-    }
+    Require.that(!slots.isEmpty(), "there is no room for an expert");
     this.held = new Slot[experts];
     this.score = new double[experts];
     Arrays.fill(score, Double.NEGATIVE_INFINITY);

@@ -16,7 +16,6 @@ import panamoe.io.Require;
 import panamoe.op.Gradient;
 import panamoe.op.Tape;
 import panamoe.parallel.Ranks;
-import panamoe.parallel.Ranks.ExpertGroups;
 import panamoe.parallel.SameOnRanks;
 import panamoe.param.Parameter.Role;
 import panamoe.tensor.DType;
@@ -59,61 +58,12 @@ public final class ParameterStore implements AutoCloseable {
   }
 
   /**
-   * Declares a parameter that tensor ranks share, or that each holds whole.
-   *
-   * @param shape of the whole
-   * @throws IllegalArgumentException if the name is taken, or the shape cannot be sliced so
-   */
-  public Parameter declare(
-      String name,
-      Parameter.Part part,
-      Role role,
-      Initialization initialization,
-      Slice slice,
-      long... shape) {
-    boolean counted = !slice.whole() || ranks.tensor().rank() == 0;
-    Parameter.Share share = new Parameter.Share(ranks.data(), null, slice, false, counted);
-    return declare(name, part, role, initialization, share, shape);
-  }
-
-  /**
-   * Declares a parameter that every tensor rank holds whole and applies to its own slice of the
-   * activations: its gradient is the sum of theirs.
+   * Adds a parameter.
    *
    * @throws IllegalArgumentException if the name is taken
    */
-  public Parameter declareOverSlices(
-      String name, Parameter.Part part, Role role, Initialization initialization, long... shape) {
-    Parameter.Share share = new Parameter.Share(ranks.world(), null, Slice.WHOLE, true, true);
-    return declare(name, part, role, initialization, share, shape);
-  }
-
-  /**
-   * Declares a parameter of each of a layer's experts, of which this rank holds its own, stacked.
-   *
-   * @param shape of one expert's whole
-   * @throws IllegalArgumentException if the name is taken, or the shape cannot be sliced so
-   */
-  public Parameter declare(
-      String name,
-      Role role,
-      Initialization initialization,
-      ExpertGroups experts,
-      Slice slice,
-      long... shape) {
-    boolean counted = !slice.whole() || ranks.slices().rank() == 0;
-    Parameter.Share share = new Parameter.Share(experts.replicas(), experts, slice, false, counted);
-    return declare(name, Parameter.Part.EXPERT, role, initialization, share, shape);
-  }
-
-  private Parameter declare(
-      String name,
-      Parameter.Part part,
-      Role role,
-      Initialization initialization,
-      Parameter.Share share,
-      long... shape) {
-    Parameter parameter = new Parameter(name, part, role, initialization, share, shape);
+  Parameter declare(Parameter parameter) {
+    String name = parameter.name();
     Require.that(
         parameters.putIfAbsent(name, parameter) == null, "two parameters are called %s", name);
     return parameter;

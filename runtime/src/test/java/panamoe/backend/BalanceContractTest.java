@@ -11,7 +11,9 @@ import java.util.List;
 import panamoe.backend.BalanceKernels.Balance;
 import panamoe.backend.BalanceKernels.Sums;
 import panamoe.backend.GateSettings.Score;
+import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
 import panamoe.testkit.EveryBackend;
 import panamoe.testkit.EveryNativeBackend;
 import panamoe.testkit.Sample;
@@ -26,7 +28,7 @@ class BalanceContractTest {
       float[] rows = {0.5f, 0.5f, 0, 0.25f, 0.5f, 0.25f, 0, 0, 1, 0, 0, 0};
       Tensor scores = sample.floats(rows, 4, 3);
       Tensor choice = sample.integers(new int[] {0, 1, 1, 2, 2, 0, -1, -1}).reshape(4, 2);
-      Sums sums = Sums.allocate(sample.scope(), 2, 3).withEntropy(sample.scope());
+      Sums sums = withEntropy(sample.scope(), 2, 3);
       Balance balance = new Balance(Score.SOFTMAX, 1, false);
       backend.balanceForward(balance, scores, choice, sums);
       assertArrayEquals(new int[] {2, 1}, sums.used().toInts());
@@ -59,7 +61,7 @@ class BalanceContractTest {
       for (boolean normalized : new boolean[] {false, true}) {
         Routes routes = routes(on, sample, sample.normal(210, 20), score, 3);
         Balance balance = new Balance(score, 2, normalized);
-        Sums sums = Sums.allocate(sample.scope(), 3, 20).withEntropy(sample.scope());
+        Sums sums = withEntropy(sample.scope(), 3, 20);
         on.balanceForward(balance, routes.scores(), routes.choice(), sums);
         Tensor dlogits = sample.unset(210, 20);
         on.balanceBackward(balance, 0.5, routes.scores(), sums, dlogits);
@@ -147,5 +149,11 @@ class BalanceContractTest {
         GateKernels.Inputs.of(logits),
         routes);
     return routes;
+  }
+
+  private static Sums withEntropy(TensorScope scope, long sequences, long experts) {
+    Sums sums = Sums.allocate(scope, sequences, experts);
+    Tensor entropy = scope.allocate(DType.FLOAT64, sequences);
+    return new Sums(sums.used(), sums.chosen(), sums.scores(), entropy);
   }
 }

@@ -213,7 +213,8 @@ class DamagedCheckpointTest extends SavedSamples {
             ((ObjectNode) manifest.path("files"))
                 .putObject(name.replace("\\u0000", "\0"))
                 .put("size", 1)
-                .put("sha256", "0".repeat(64)));
+                .put("sha256", "0".repeat(64))
+                .put("crc32c", "00000000"));
     assertTrue(refusalOf(directory.resolve("step-00000001")).contains("not a plain file name"));
   }
 
@@ -227,21 +228,21 @@ class DamagedCheckpointTest extends SavedSamples {
             manifest -> manifest.put("version", 2),
             "has the version 1.5; this version of Panamoe reads version 1",
             manifest -> manifest.put("version", 1.5),
-            "unknown field rank",
+            "unknown key \"rank\" at ",
             manifest -> manifest.put("rank", -1),
-            "bad field format",
+            "has the format \"other\", expected",
             manifest -> manifest.put("format", "other"),
-            "bad field step",
+            "step is -1, expected 0 or more",
             manifest -> manifest.put("step", -1),
-            "bad field experts",
+            "experts[0]: expected a whole number",
             manifest -> manifest.putArray("experts").add(1.5),
-            "bad field files.config.json.size",
+            "files.config.json.size: expected a whole number",
             manifest ->
                 ((ObjectNode) manifest.path("files").path("config.json")).put("size", "big"),
-            "bad field files.config.json.sha256",
+            "files.config.json: sha256 is 'abc', expected 64 hexadecimal digits",
             manifest ->
                 ((ObjectNode) manifest.path("files").path("config.json")).put("sha256", "abc"),
-            "bad field files.state.json.crc32c",
+            "files.state.json.crc32c: this key is missing",
             manifest -> ((ObjectNode) manifest.path("files").path("state.json")).remove("crc32c"),
             "lists a shard that is absent.safetensors does not exist",
             manifest ->

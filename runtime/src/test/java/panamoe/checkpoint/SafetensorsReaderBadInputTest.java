@@ -228,8 +228,8 @@ class SafetensorsReaderBadInputTest {
       Tensor wrongType = scope.wrap(arena.allocate(8, 8), DType.INT32, 2);
       assertThrows(CheckpointException.class, () -> reader.floats("b"));
       assertThrows(CheckpointException.class, () -> reader.longs("a"));
-      assertThrows(CheckpointException.class, () -> reader.readInto("a", wrongShape));
-      assertThrows(CheckpointException.class, () -> reader.readInto("a", wrongType));
+      assertThrows(CheckpointException.class, () -> reader.readInto("a", wrongShape, _ -> {}));
+      assertThrows(CheckpointException.class, () -> reader.readInto("a", wrongType, _ -> {}));
     }
   }
 

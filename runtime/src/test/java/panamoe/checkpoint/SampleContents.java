@@ -52,7 +52,12 @@ final class SampleContents {
 
   LoadReport readModel(Checkpoint checkpoint, boolean allowExtra, boolean strict) {
     Map<String, Destination> destinations = new LinkedHashMap<>();
-    model.forEach((name, tensor) -> destinations.put(name, Destination.inPlace(tensor)));
+    model.forEach(
+        (name, tensor) ->
+            destinations.put(
+                name,
+                new Destination(
+                    tensor.dtype(), tensor.shape(), Destination.Share.WHOLE, List.of(tensor))));
     try (ReferenceBackend backend = new ReferenceBackend()) {
       return checkpoint.loadModel(destinations, backend, allowExtra, strict, _ -> {});
     }

@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.DataOutputStream;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
@@ -15,7 +14,6 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.BlockingQueue;
@@ -24,6 +22,7 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import panamoe.comm.tcp.Gathering;
 
 /** Lifelines of ranks in this process. Real processes under mpirun test deaths. */
 @Timeout(300)
@@ -73,13 +72,10 @@ class LifelineTest {
 
   @Test
   void aLostRankIsToldToEveryOtherAtOnce() throws Exception {
-    CompletableFuture<Lifeline> rank0 = CompletableFuture.supplyAsync(() -> rank(0, 3));
-    String[] parts = new String(address.join(), StandardCharsets.UTF_8).split(" ");
-    try (Socket rank1 = new Socket(parts[2], Integer.parseInt(parts[1]))) {
-      DataOutputStream out = new DataOutputStream(rank1.getOutputStream());
-      out.write(HexFormat.of().parseHex(parts[0]));
-      out.writeInt(1);
-      rank(2, 3);
+    CompletableFuture<Lifeline> rank0 = started(0, 3);
+    CompletableFuture<Lifeline> rank2 = started(2, 3);
+    try (Socket _ = Gathering.connect(1, 3, PATIENCE, this::share).get(0)) {
+      rank2.join();
       rank0.join();
       assertTrue(lost.isEmpty());
     }
@@ -112,10 +108,10 @@ class LifelineTest {
       for (int rank = 1; rank < 3; rank++) {
         Socket toRank0 = new Socket(server.getInetAddress(), server.getLocalPort());
         ofRank0.put(rank, server.accept());
-        others.add(Lifeline.over(Map.of(0, toRank0), rank, 3, TIMEOUT, witness()));
+        others.add(Lifeline.over(Map.of(0, toRank0), rank, 3, TIMEOUT, true, witness()));
       }
     }
-    Lifeline rank0 = Lifeline.over(ofRank0, 0, 3, TIMEOUT, witness());
+    Lifeline rank0 = Lifeline.over(ofRank0, 0, 3, TIMEOUT, true, witness());
     rank0.leave();
     while (!others.stream().allMatch(other -> other.hasLeft(0))) {
       Thread.sleep(1);
@@ -144,28 +140,28 @@ class LifelineTest {
   }
 
   @Test
-  void rank0SaysHowManyDidNotConnect() {
+  void rank0SaysWhoDidNotConnect() {
     String message =
         assertThrows(
                 CommunicationException.class,
-                () -> Lifeline.open(0, 3, Duration.ofMillis(200), TIMEOUT, this::share, witness()))
+                () -> Gathering.connect(0, 3, Duration.ofMillis(200), this::share))
             .getMessage();
-    assertTrue(message.startsWith("rank 0 heard from 0 of 2 other ranks by TCP"), message);
+    assertTrue(message.startsWith("ranks 1, 2 did not connect to rank 0 at "), message);
   }
 
   private List<Lifeline> open(int size) {
     List<CompletableFuture<Lifeline>> ranks =
-        IntStream.range(0, size)
-            .mapToObj(
-                rank ->
-                    CompletableFuture.supplyAsync(
-                        () -> rank(rank, size), Thread::startVirtualThread))
-            .toList();
+        IntStream.range(0, size).mapToObj(rank -> started(rank, size)).toList();
     return ranks.stream().map(CompletableFuture::join).toList();
   }
 
+  private CompletableFuture<Lifeline> started(int rank, int size) {
+    return CompletableFuture.supplyAsync(() -> rank(rank, size), Thread::startVirtualThread);
+  }
+
   private Lifeline rank(int rank, int size) {
-    return Lifeline.open(rank, size, PATIENCE, TIMEOUT, this::share, witness());
+    Map<Integer, Socket> star = Gathering.connect(rank, size, PATIENCE, this::share);
+    return Lifeline.over(star, rank, size, TIMEOUT, false, witness());
   }
 
   private Lifeline.Witness witness() {

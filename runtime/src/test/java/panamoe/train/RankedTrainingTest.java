@@ -316,7 +316,15 @@ class RankedTrainingTest {
       loaded.materialize(backend, DType.FLOAT32, false, config.seed() + 1);
       Map<String, Destination> masters = new LinkedHashMap<>();
       ModelTensors.masters(loaded)
-          .forEach((name, tensor) -> masters.put(name, Destination.inPlace(tensor)));
+          .forEach(
+              (name, tensor) ->
+                  masters.put(
+                      name,
+                      new Destination(
+                          tensor.dtype(),
+                          tensor.shape(),
+                          Destination.Share.WHOLE,
+                          List.of(tensor))));
       Checkpoint.open(folder).loadModel(masters, backend, false, true, _ -> {});
       List<Parameter> expected = drawn.parameters().parameters();
       for (int i = 0; i < expected.size(); i++) {

@@ -1,41 +1,60 @@
 package panamoe.peers;
 
-/**
- * A text that libllama writes greedily.
- *
- * @param ids its tokens
- * @param logits [V] that chose each
- * @param nanos from the first token to the last
- */
-record GreedyText(int[] ids, float[][] logits, long nanos) {
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import panamoe.lab.conformance.llamacpp.LlamaBeside.Answer;
+import panamoe.lab.conformance.llamacpp.LlamaBeside.Question;
+import panamoe.lab.conformance.replay.ModelReplay;
+import panamoe.tensor.DType;
+
+/** A text that libllama writes greedily. */
+final class GreedyText {
+  /** What the system counts for this process; a line is the bytes that came from disks. */
+  private static final Path READS = Path.of("/proc/self/io");
+
+  private static final String BYTES = "read_bytes: ";
+
+  private GreedyText() {}
+
   /**
    * Writes it.
    *
-   * @param text without tokens, with room for the prompt and {@code count} more
-   * @param vocabulary V
+   * @throws IllegalArgumentException if the library refuses the file
    */
-  static GreedyText after(int[] prompt, int count, LlamaTexts text, int vocabulary) {
-    int[] ids = new int[count];
-    float[][] logits = new float[count][];
-    long first = 0;
-    for (int i = 0; i < prompt.length; i++) {
-      text.add(prompt[i], 0, i, i == prompt.length - 1);
+  static Answer answer(LibLlama library, Question question) throws IOException {
+    int[] prompt = question.prompt();
+    int length = prompt.length + question.count();
+    DType cache = question.mapped() ? DType.BFLOAT16 : DType.FLOAT32;
+    MemorySegment model = library.loadModel(Path.of(question.replay()), question.mapped());
+    try (LlamaTexts text =
+        new LlamaTexts(library, model, 1, length, length, question.threads(), cache)) {
+      long before = bytesRead();
+      int[] ids = new int[question.count()];
+      float[][] logits = new float[ids.length][];
+      long first = 0;
+      for (int i = 0; i < prompt.length; i++) {
+        text.add(prompt[i], 0, i, i == prompt.length - 1);
+      }
+      for (int i = 0; i < ids.length; i++) {
+        text.decode();
+        first = i == 0 ? System.nanoTime() : first;
+        logits[i] = text.logits(i == 0 ? prompt.length - 1 : 0, library.vocabulary(model));
+        ids[i] = ModelReplay.largest(logits[i]);
+        text.add(ids[i], 0, prompt.length + i, true);
+      }
+      double seconds = (System.nanoTime() - first) / 1e9;
+      return new Answer(ids, question.mapped() ? null : logits, seconds, bytesRead() - before);
+    } finally {
+      library.freeModel(model);
     }
-    for (int i = 0; i < count; i++) {
-      text.decode();
-      first = i == 0 ? System.nanoTime() : first;
-      logits[i] = text.logits(i == 0 ? prompt.length - 1 : 0, vocabulary);
-      ids[i] = largest(logits[i]);
-      text.add(ids[i], 0, prompt.length + i, true);
-    }
-    return new GreedyText(ids, logits, System.nanoTime() - first);
   }
 
-  private static int largest(float[] logits) {
-    int largest = 0;
-    for (int i = 1; i < logits.length; i++) {
-      largest = logits[i] > logits[largest] ? i : largest;
-    }
-    return largest;
+  private static long bytesRead() throws IOException {
+    return Files.readAllLines(READS).stream()
+        .filter(line -> line.startsWith(BYTES))
+        .mapToLong(line -> Long.parseLong(line.substring(BYTES.length())))
+        .sum();
   }
 }

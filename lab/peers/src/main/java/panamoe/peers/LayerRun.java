@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
 import panamoe.harness.ComputeType;
+import panamoe.io.Require;
 import panamoe.lab.bench.Contender;
 import panamoe.lab.bench.PeerQuestion;
 
@@ -41,11 +42,9 @@ final class LayerRun implements PeerRun {
   }
 
   private void open(PeerQuestion.Work wanted) throws Exception {
-    if (wanted.dtype() != ComputeType.F32) {
-      throw new IllegalArgumentException("dtype is " + wanted.dtype() + ", expected f32");
-    }
+    Require.that(wanted.dtype() == ComputeType.F32, "dtype is %s, expected f32", wanted.dtype());
     for (int copy = 0; copy < wanted.copies(); copy++) {
-      LayerWeights weights = LayerWeights.random(wanted.shape(), SEED + copy);
+      LayerWeights weights = new LayerWeights(wanted.shape(), SEED + copy);
       layers.add(library.layer(wanted.shape(), wanted.threads(), weights));
     }
     work = wanted;

@@ -4,48 +4,30 @@ import java.util.SplittableRandom;
 import panamoe.lab.bench.LayerShape;
 
 /**
- * Float32 weights of a dropless layer without biases. They are read expert by expert, because all
- * together take gigabytes.
+ * Float32 weights of a dropless layer without biases, normally distributed, so that tokens spread
+ * over the experts and values stay in range. They are drawn expert by expert, because all together
+ * take gigabytes; every call returns the same values.
  */
-interface LayerWeights {
+record LayerWeights(LayerShape shape, long seed) {
   /** [E, M]. */
-  float[] router();
+  float[] router() {
+    return normal(0, shape.experts(), shape.hidden());
+  }
 
   /** [F, M], row after row; SwiGLU: [2F, M], the matrix under the sigmoid first. */
-  float[] up(int expert);
+  float[] up(int expert) {
+    int outputs = shape.expertHidden() * shape.activation().inputsPerOutput();
+    return normal(1 + 2L * expert, outputs, shape.hidden());
+  }
 
   /** [M, F]. */
-  float[] down(int expert);
-
-  /**
-   * Normally distributed weights, so that tokens spread over the experts and values stay in range.
-   * Every call returns the same values.
-   */
-  static LayerWeights random(LayerShape shape, long seed) {
-    int inner = shape.expertHidden();
-    int upOutputs = inner * shape.activation().inputsPerOutput();
-    long first = seed * (1 + 2L * shape.experts());
-    return new LayerWeights() {
-      @Override
-      public float[] router() {
-        return normal(first, shape.experts(), shape.hidden());
-      }
-
-      @Override
-      public float[] up(int expert) {
-        return normal(first + 1 + 2L * expert, upOutputs, shape.hidden());
-      }
-
-      @Override
-      public float[] down(int expert) {
-        return normal(first + 2 + 2L * expert, shape.hidden(), inner);
-      }
-    };
+  float[] down(int expert) {
+    return normal(2 + 2L * expert, shape.hidden(), shape.expertHidden());
   }
 
   /** A matrix [outputs, inputs] that preserves the variance of its input. */
-  private static float[] normal(long seed, int outputs, int inputs) {
-    SplittableRandom random = new SplittableRandom(seed);
+  private float[] normal(long number, int outputs, int inputs) {
+    SplittableRandom random = new SplittableRandom(seed * (1 + 2L * shape.experts()) + number);
     float[] values = new float[outputs * inputs];
     double deviation = 1 / Math.sqrt(inputs);
     for (int i = 0; i < values.length; i++) {

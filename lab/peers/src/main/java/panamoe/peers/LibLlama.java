@@ -23,6 +23,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import panamoe.io.Require;
 
 /**
  * The functions of libllama that a benchmark calls. Structs pass by value, so that their layouts
@@ -32,10 +33,6 @@ import java.util.Map;
 final class LibLlama {
   /** The version that these layouts are of. */
   static final String VERSION = "0.5.0";
-
-  // Values of load_mode.
-  private static final int READ = 0;
-  private static final int MAPPED = 1;
 
   /** The level of messages about errors. */
   private static final int ERROR = 4;
@@ -84,20 +81,24 @@ final class LibLlama {
           """);
 
   private final SymbolLookup symbols;
-  private final MethodHandle modelDefaults;
-  private final MethodHandle contextDefaults;
-  private final MethodHandle loadModel;
-  private final MethodHandle freeModel;
-  private final MethodHandle newContext;
-  private final MethodHandle freeContext;
-  private final MethodHandle getMemory;
-  private final MethodHandle remove;
-  private final MethodHandle decode;
-  private final MethodHandle synchronize;
-  private final MethodHandle logits;
-  private final MethodHandle mostSequences;
-  private final MethodHandle getVocabulary;
-  private final MethodHandle tokens;
+  private final MethodHandle modelDefaults = function("llama_model_default_params", MODEL_PARAMS);
+  private final MethodHandle contextDefaults =
+      function("llama_context_default_params", CONTEXT_PARAMS);
+  private final MethodHandle loadModel =
+      function("llama_model_load_from_file", ADDRESS, ADDRESS, MODEL_PARAMS);
+  private final MethodHandle freeModel = procedure("llama_model_free", ADDRESS);
+  private final MethodHandle newContext =
+      function("llama_init_from_model", ADDRESS, ADDRESS, CONTEXT_PARAMS);
+  private final MethodHandle freeContext = procedure("llama_free", ADDRESS);
+  private final MethodHandle getMemory = function("llama_get_memory", ADDRESS, ADDRESS);
+  private final MethodHandle remove =
+      function("llama_memory_seq_rm", JAVA_BOOLEAN, ADDRESS, JAVA_INT, JAVA_INT, JAVA_INT);
+  private final MethodHandle decode = function("llama_decode", JAVA_INT, ADDRESS, BATCH);
+  private final MethodHandle synchronize = procedure("llama_synchronize", ADDRESS);
+  private final MethodHandle logits = function("llama_get_logits_ith", ADDRESS, ADDRESS, JAVA_INT);
+  private final MethodHandle mostSequences = function("llama_max_parallel_sequences", JAVA_LONG);
+  private final MethodHandle getVocabulary = function("llama_model_get_vocab", ADDRESS, ADDRESS);
+  private final MethodHandle tokens = function("llama_vocab_n_tokens", JAVA_INT, ADDRESS);
   private volatile String latestError = "it gives no reason";
 
   /**
@@ -114,21 +115,7 @@ final class LibLlama {
           folder + " has no libllama " + VERSION + ": ci/fetch/peers installs it");
     }
     this.symbols = SymbolLookup.libraryLookup(file, Arena.global());
-    this.modelDefaults = function("llama_model_default_params", MODEL_PARAMS);
-    this.contextDefaults = function("llama_context_default_params", CONTEXT_PARAMS);
-    this.loadModel = function("llama_model_load_from_file", ADDRESS, ADDRESS, MODEL_PARAMS);
-    this.freeModel = procedure("llama_model_free", ADDRESS);
-    this.newContext = function("llama_init_from_model", ADDRESS, ADDRESS, CONTEXT_PARAMS);
-    this.freeContext = procedure("llama_free", ADDRESS);
-    this.getMemory = function("llama_get_memory", ADDRESS, ADDRESS);
-    this.remove =
-        function("llama_memory_seq_rm", JAVA_BOOLEAN, ADDRESS, JAVA_INT, JAVA_INT, JAVA_INT);
-    this.decode = function("llama_decode", JAVA_INT, ADDRESS, BATCH);
-    this.synchronize = procedure("llama_synchronize", ADDRESS);
-    this.logits = function("llama_get_logits_ith", ADDRESS, ADDRESS, JAVA_INT);
-    this.getVocabulary = function("llama_model_get_vocab", ADDRESS, ADDRESS);
-    this.tokens = function("llama_vocab_n_tokens", JAVA_INT, ADDRESS);
-    this.mostSequences = function("llama_max_parallel_sequences", JAVA_LONG);
+    super(); // the functions, by these symbols
     call(procedure("llama_log_set", ADDRESS, ADDRESS), listener(), MemorySegment.NULL);
     // Of the processors that the folder has code for, this loads the best that is this one.
     SymbolLookup backends = SymbolLookup.libraryLookup(ggml, Arena.global());
@@ -151,30 +138,18 @@ final class LibLlama {
   }
 
   /**
-   * A model whose weights are read into memory: in the file's mapping, the library's usual way, a
-   * step of decode takes a tenth longer.
+   * A model.
    *
+   * @param mapped whether weights stay in the file's mapping, the library's usual way, in which a
+   *     step of decode takes a tenth longer than with weights that are read into memory
    * @throws IllegalArgumentException if the library refuses the file
    */
-  MemorySegment loadModel(Path file) {
-    return load(file, READ);
-  }
-
-  /**
-   * A model whose weights stay in the file's mapping, the library's usual way.
-   *
-   * @throws IllegalArgumentException if the library refuses the file
-   */
-  MemorySegment mapModel(Path file) {
-    return load(file, MAPPED);
-  }
-
-  private MemorySegment load(Path file, int mode) {
+  MemorySegment loadModel(Path file, boolean mapped) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment name = arena.allocateFrom(file.toString());
       MemorySegment params = modelDefaults(arena);
       long at = MODEL_PARAMS.byteOffset(MemoryLayout.PathElement.groupElement("load_mode"));
-      params.set(JAVA_INT, at, mode);
+      params.set(JAVA_INT, at, mapped ? 1 : 0);
       return required((MemorySegment) call(loadModel, name, params));
     }
   }
@@ -239,9 +214,7 @@ final class LibLlama {
   }
 
   private MemorySegment required(MemorySegment result) {
-    if (result.equals(MemorySegment.NULL)) {
-      throw new IllegalArgumentException("libllama: " + latestError);
-    }
+    Require.that(!result.equals(MemorySegment.NULL), "libllama: %s", latestError);
     return result;
   }
 

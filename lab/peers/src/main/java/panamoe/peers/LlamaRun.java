@@ -52,14 +52,11 @@ final class LlamaRun implements PeerRun {
     return LibLlama.VERSION;
   }
 
-  /** Also the logits of a text, and the time of one from a mapped file. */
+  /** Also a text that it writes. */
   @Override
   public Object answer(JsonNode question, ObjectMapper json) throws Exception {
-    if (question.has("mapped")) {
-      return LlamaMapped.answer(library, json.treeToValue(question, LlamaMapped.Question.class));
-    }
     return question.has("replay")
-        ? LlamaReplay.answer(library, json.treeToValue(question, LlamaBeside.Question.class))
+        ? GreedyText.answer(library, json.treeToValue(question, LlamaBeside.Question.class))
         : PeerRun.super.answer(question, json);
   }
 
@@ -69,7 +66,7 @@ final class LlamaRun implements PeerRun {
     Path needed = given == null ? weights(question.work()) : Path.of(given);
     if (!question.work().equals(work) || !needed.equals(file)) {
       close(); // frees the old weights before new ones are loaded
-      model = library.loadModel(needed);
+      model = library.loadModel(needed, false);
       work = question.work();
       file = needed;
     }
@@ -102,7 +99,7 @@ final class LlamaRun implements PeerRun {
   }
 
   private void open(int count, PeerQuestion.Texts of) throws IOException {
-    Kind kind = Kind.of(work.kind());
+    Kind kind = work.kind();
     GenerationTexts input = GenerationTexts.of(kind, count, of.count(), of.vocabulary(), seed);
     texts =
         new LlamaTexts(

@@ -1,36 +1,32 @@
 package panamoe.peers;
 
-import ai.onnxruntime.OrtException;
+import java.util.function.Supplier;
 import panamoe.lab.bench.LayerShape;
 
 /** The peer libraries of this module, by their names in {@code panamoe bench --peer}. */
 enum PeerLibrary {
-  DJL {
-    @Override
-    String version() {
-      return DjlLayer.version();
-    }
+  DJL(DjlLayer::version, DjlLayer::new),
+  ONNXRUNTIME(OnnxLayer::version, OnnxLayer::new);
 
-    @Override
-    PeerLayer layer(LayerShape shape, int threads, LayerWeights weights) {
-      return new DjlLayer(shape, threads, weights);
-    }
-  },
-  ONNXRUNTIME {
-    @Override
-    String version() {
-      return OnnxLayer.version();
-    }
+  private final Supplier<String> version;
+  private final Layers layers;
 
-    @Override
-    PeerLayer layer(LayerShape shape, int threads, LayerWeights weights) throws OrtException {
-      return new OnnxLayer(shape, threads, weights);
-    }
-  };
+  private interface Layers {
+    PeerLayer of(LayerShape shape, int threads, LayerWeights weights) throws Exception;
+  }
+
+  PeerLibrary(Supplier<String> version, Layers layers) {
+    this.version = version;
+    this.layers = layers;
+  }
 
   /** Loads the library and returns its version. */
-  abstract String version();
+  String version() {
+    return version.get();
+  }
 
   /** A layer with {@code weights}, computing in float32 on {@code threads} threads. */
-  abstract PeerLayer layer(LayerShape shape, int threads, LayerWeights weights) throws Exception;
+  PeerLayer layer(LayerShape shape, int threads, LayerWeights weights) throws Exception {
+    return layers.of(shape, threads, weights);
+  }
 }

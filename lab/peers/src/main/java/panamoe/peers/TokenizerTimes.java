@@ -15,6 +15,7 @@ import java.util.stream.LongStream;
 import panamoe.data.JsonTokenizer;
 import panamoe.harness.corpus.EuroparlCorpus;
 import panamoe.io.Words;
+import panamoe.lab.bench.Timing;
 
 /**
  * Megabytes of text per second that one thread encodes, with our tokenizer and with Hugging Face's
@@ -87,7 +88,12 @@ public final class TokenizerTimes {
     System.out.println(
         Words.of(
             "%s, %.1f MB: ours %.1f MB/s, Rust %.1f MB/s, ratio %.1f (medians of %d)",
-            name, megabytes, median(ourRates), median(theirRates), median(ratios), rounds));
+            name,
+            megabytes,
+            Timing.median(ourRates),
+            Timing.median(theirRates),
+            Timing.median(ratios),
+            rounds));
   }
 
   private static double seconds(List<String> texts, Encoder encoder) {
@@ -100,11 +106,5 @@ public final class TokenizerTimes {
       throw new IllegalStateException("no tokens");
     }
     return (ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime() - begin) / 1e9;
-  }
-
-  private static double median(double[] values) {
-    double[] sorted = values.clone();
-    Arrays.sort(sorted);
-    return sorted[sorted.length / 2];
   }
 }

@@ -17,6 +17,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
@@ -34,6 +35,7 @@ import panamoe.engine.schedule.ModelRunner;
 import panamoe.harness.ComputeType;
 import panamoe.harness.Main;
 import panamoe.lab.bench.GenerationModel;
+import panamoe.lab.bench.Kind;
 import panamoe.lab.bench.LayerShape;
 import panamoe.lab.bench.PeerQuestion;
 import panamoe.lab.conformance.llamacpp.LlamaBeside;
@@ -46,6 +48,8 @@ import picocli.CommandLine;
 /** libllama computes the model that we compute. Runs where ci/fetch/peers has installed it. */
 @Tag("slow")
 class LlamaRunTest {
+  private static final PeerQuestion.Texts ONE =
+      new PeerQuestion.Texts(1, GenerationModel.VOCABULARY, null);
   private static final Path LIBRARY =
       Path.of("../../build/peers/llama").toAbsolutePath().normalize();
   private static final int VOCABULARY = 300;
@@ -144,7 +148,7 @@ class LlamaRunTest {
 
   private static float[][] theirs(Path file, DType dtype, int[][] tokens) {
     LibLlama library = new LibLlama(LIBRARY);
-    MemorySegment model = library.loadModel(file);
+    MemorySegment model = library.loadModel(file, false);
     try (LlamaTexts texts = new LlamaTexts(library, model, TEXTS, LENGTH, LENGTH, 1, dtype)) {
       for (int text = 0; text < TEXTS; text++) {
         for (int i = 0; i < tokens[text].length - 1; i++) {
@@ -176,23 +180,21 @@ class LlamaRunTest {
   void answersQuestions() throws Exception {
     try (PeerRun run = new LlamaRun(LIBRARY, folder, 1)) {
       for (ComputeType dtype : ComputeType.values()) {
-        for (String kind : new String[] {"decode-batch", "decode", "prefill"}) {
+        for (Kind kind : List.of(Kind.DECODE_BATCH, Kind.DECODE, Kind.PREFILL)) {
           PeerQuestion.Work work =
               new PeerQuestion.Work(kind, "qwen3moe", 64, 32, 4, 2, true, 1, dtype, 1);
-          assertEquals(
-              1, run.burst(new PeerQuestion(work, 1, 16, 1e-9, PeerQuestion.Texts.ONE)).length);
-          assertEquals(
-              1, run.burst(new PeerQuestion(work, 5, 16, 1e-9, PeerQuestion.Texts.ONE)).length);
+          assertEquals(1, run.burst(new PeerQuestion(work, 1, 16, 1e-9, ONE)).length);
+          assertEquals(1, run.burst(new PeerQuestion(work, 5, 16, 1e-9, ONE)).length);
         }
       }
       assertEquals(2, folder.toFile().list().length, Arrays.toString(folder.toFile().list()));
       PeerQuestion.Work many =
           new PeerQuestion.Work(
-              "decode-batch", "qwen3moe", 64, 32, 4, 2, true, 1, ComputeType.F32, 1);
+              Kind.DECODE_BATCH, "qwen3moe", 64, 32, 4, 2, true, 1, ComputeType.F32, 1);
       Exception error =
           assertThrows(
               IllegalArgumentException.class,
-              () -> run.burst(new PeerQuestion(many, 257, 16, 1e-9, PeerQuestion.Texts.ONE)));
+              () -> run.burst(new PeerQuestion(many, 257, 16, 1e-9, ONE)));
       assertEquals("libllama writes at most 256 texts together, not 257", error.getMessage());
     }
   }
@@ -209,15 +211,14 @@ class LlamaRunTest {
       Qwen3File.of(ours, DType.FLOAT32).write(file, _ -> {});
     }
     ObjectMapper json = new ObjectMapper();
-    String asked = "{\"%s\": \"" + file + "\", \"threads\": 1, \"prompt\": [5, 9], \"count\": 4}";
-    try (PeerRun run = new LlamaRun(LIBRARY, folder, 1)) {
-      LlamaMapped.Answer mapped =
-          (LlamaMapped.Answer) run.answer(json.readTree(asked.formatted("mapped")), json);
-      LlamaBeside.Answer read =
-          (LlamaBeside.Answer) run.answer(json.readTree(asked.formatted("replay")), json);
-      assertArrayEquals(read.ids(), mapped.ids());
-      assertTrue(mapped.seconds() > 0 && mapped.bytesRead() >= 0);
-    }
+    int[] prompt = {5, 9};
+    LibLlama library = new LibLlama(LIBRARY);
+    LlamaBeside.Answer mapped =
+        GreedyText.answer(library, new LlamaBeside.Question(file.toString(), true, 1, prompt, 4));
+    LlamaBeside.Answer read =
+        GreedyText.answer(library, new LlamaBeside.Question(file.toString(), false, 1, prompt, 4));
+    assertArrayEquals(read.ids(), mapped.ids());
+    assertTrue(mapped.seconds() > 0 && mapped.bytesRead() >= 0);
   }
 
   /**
@@ -239,8 +240,8 @@ class LlamaRunTest {
     }
     int[] prompt = new Random(3).ints(LENGTH, 0, vocabulary).toArray();
     LlamaBeside.Answer theirs =
-        LlamaReplay.answer(
-            new LibLlama(LIBRARY), new LlamaBeside.Question(file.toString(), 1, prompt, 1));
+        GreedyText.answer(
+            new LibLlama(LIBRARY), new LlamaBeside.Question(file.toString(), false, 1, prompt, 1));
     try (Backend backend = Backends.open("cpu", 1);
         LanguageModel ours = ModelFolder.open(file).load(backend, DType.FLOAT32)) {
       float[] expected = ModelRunner.nextLogits(backend, ours, prompt);
@@ -268,7 +269,8 @@ class LlamaRunTest {
       Files.write(file, Arrays.copyOf(bytes, bytes.length - 1));
       assertFalse(gguf.isAt(file));
       Exception error =
-          assertThrows(IllegalArgumentException.class, () -> new LibLlama(LIBRARY).loadModel(file));
+          assertThrows(
+              IllegalArgumentException.class, () -> new LibLlama(LIBRARY).loadModel(file, false));
       assertTrue(error.getMessage().startsWith("libllama: "), error.getMessage());
     }
   }

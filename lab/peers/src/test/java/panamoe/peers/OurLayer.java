@@ -9,6 +9,7 @@ import java.util.SplittableRandom;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.harness.ComputeType;
+import panamoe.lab.bench.Kind;
 import panamoe.lab.bench.LayerShape;
 import panamoe.lab.bench.PeerQuestion;
 import panamoe.moe.MoeLayer;
@@ -28,7 +29,7 @@ final class OurLayer {
 
   /** Asserts that {@code library} computes what our reference backend computes. */
   static void agreesWith(PeerLibrary library, LayerShape shape, float tolerance) throws Exception {
-    LayerWeights weights = LayerWeights.random(shape, SEED);
+    LayerWeights weights = new LayerWeights(shape, SEED);
     float[] x = new float[TOKENS * shape.hidden()];
     SplittableRandom random = new SplittableRandom(SEED);
     for (int i = 0; i < x.length; i++) {
@@ -48,19 +49,19 @@ final class OurLayer {
    */
   static void isAskedOf(PeerLibrary library) throws Exception {
     PeerQuestion.Work two =
-        new PeerQuestion.Work("moe-layer", "loop", 16, 32, 4, 2, true, 3, ComputeType.F32, 1);
+        new PeerQuestion.Work(Kind.MOE_LAYER, "loop", 16, 32, 4, 2, true, 3, ComputeType.F32, 1);
     PeerQuestion.Work one =
-        new PeerQuestion.Work("moe-layer", "loop", 32, 16, 4, 1, false, 1, ComputeType.F32, 1);
+        new PeerQuestion.Work(Kind.MOE_LAYER, "loop", 32, 16, 4, 1, false, 1, ComputeType.F32, 1);
     try (PeerRun run = new LayerRun(library)) {
-      assertEquals(1, run.burst(new PeerQuestion(two, 5, 2, 1e-9)).length);
-      assertEquals(1, run.burst(new PeerQuestion(two, 70, 2, 1e-9)).length);
-      assertEquals(1, run.burst(new PeerQuestion(one, 70, 2, 1e-9)).length);
+      assertEquals(1, run.burst(new PeerQuestion(two, 5, 2, 1e-9, null)).length);
+      assertEquals(1, run.burst(new PeerQuestion(two, 70, 2, 1e-9, null)).length);
+      assertEquals(1, run.burst(new PeerQuestion(one, 70, 2, 1e-9, null)).length);
       PeerQuestion.Work bfloat16 =
-          new PeerQuestion.Work("moe-layer", "loop", 16, 32, 4, 2, true, 3, ComputeType.BF16, 1);
+          new PeerQuestion.Work(Kind.MOE_LAYER, "loop", 16, 32, 4, 2, true, 3, ComputeType.BF16, 1);
       Exception error =
           assertThrows(
               IllegalArgumentException.class,
-              () -> run.burst(new PeerQuestion(bfloat16, 5, 2, 1e-9)));
+              () -> run.burst(new PeerQuestion(bfloat16, 5, 2, 1e-9, null)));
       assertEquals("dtype is bf16, expected f32", error.getMessage());
     }
   }

@@ -20,9 +20,7 @@ import panamoe.harness.UserText;
 import panamoe.io.Words;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 
 /** {@code panamoe bench accepted}: measurements of a card beside what is expected of it. */
 @Command(
@@ -42,7 +40,6 @@ import picocli.CommandLine.Spec;
 public final class AcceptedCommand implements Callable<Integer> {
   private static final String GATE = "router and gate, 4096 tokens, M = 2048, E = 128";
 
-  @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
 
   @Parameters(
@@ -59,7 +56,7 @@ public final class AcceptedCommand implements Callable<Integer> {
       read(file);
     }
     if (!shared.json()) {
-      spec.commandLine().getOut().println("| what | measured | expected | |\n|---|---|---|---|");
+      shared.out().println("| what | measured | expected | |\n|---|---|---|---|");
     }
     Predicate<Line> gate = line -> line.is("gate", "2048x2048x128x1") && line.tokens() == 4096;
     atMost(GATE, "µs", 25, worstTime(gate, line -> 1e3 * line.number("median_ms")));
@@ -91,7 +88,7 @@ public final class AcceptedCommand implements Callable<Integer> {
         "µs",
         20,
         worstTime(line -> line.is("decode", null), line -> 1e3 * line.number("host_ms")));
-    spec.commandLine().getOut().flush();
+    shared.out().flush();
     return 0;
   }
 
@@ -202,7 +199,7 @@ public final class AcceptedCommand implements Callable<Integer> {
       json.put("measured", measured.getAsDouble()).put("met", met);
     }
     String row = "| " + String.join(" | ", what, figure, expected) + " |" + verdict;
-    spec.commandLine().getOut().println(shared.json() ? json : row);
+    shared.out().println(shared.json() ? json : row);
   }
 
   private static String text(double number) {

@@ -3,6 +3,7 @@ package panamoe.lab.bench;
 import panamoe.backend.AttentionInputs;
 import panamoe.backend.AttentionSettings;
 import panamoe.backend.Backend;
+import panamoe.io.Require;
 import panamoe.nn.Cost;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -11,32 +12,25 @@ import panamoe.tensor.Tensor;
  * The forward of causal attention over one sequence, with heads of {@link #HEAD} and as many keys'
  * heads.
  */
-final class AttentionSubject implements Subject {
+final class AttentionSubject extends DrawnSubject {
   static final int HEAD = 128;
 
-  private final Backend backend;
   private final int hidden;
-  private final DType dtype;
-  private final long seed;
 
   AttentionSubject(Backend backend, LayerShape shape, DType dtype, long seed) {
-    this.backend = backend;
+    super(backend, shape, dtype, seed);
     this.hidden = shape.hidden();
-    this.dtype = dtype;
-    this.seed = seed;
-    if (hidden % Math.min(HEAD, hidden) != 0) {
-      throw new IllegalArgumentException(
-          "attention: hidden is " + hidden + ", expected a multiple of its heads' size, " + HEAD);
-    }
+    Require.that(
+        hidden % Math.min(HEAD, hidden) == 0,
+        "attention: hidden is %s, expected a multiple of its heads' size, %s",
+        hidden,
+        HEAD);
   }
 
   @Override
   public Workload over(int tokens) {
     return new Forward(tokens);
   }
-
-  @Override
-  public void close() {}
 
   private final class Forward extends RecordedCalls {
     private final int tokens;

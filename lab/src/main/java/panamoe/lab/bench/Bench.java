@@ -35,7 +35,7 @@ record Bench(
       Workload.Beside beside =
           peer == null
               ? work.beside()
-              : new Workload.Beside(peer.label(), peer.contender(process, cell));
+              : new Workload.Beside(peer.toString(), peer.contender(process, cell));
       Contender ours = contender(cell.kind(), work);
       List<Contender> contenders = new ArrayList<>(List.of(ours));
       if (beside != null) {
@@ -59,8 +59,7 @@ record Bench(
     }
     work.run(0);
     if (work.kernels() == null) {
-      err.println(
-          kind.label() + " is not recorded: its times include the host's launches and waits");
+      err.println(kind + " is not recorded: its times include the host's launches and waits");
       return Contender.of(work::run);
     }
     return new CardContender(work, backend, kind.wholeModel());

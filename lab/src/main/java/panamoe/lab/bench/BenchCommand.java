@@ -2,7 +2,6 @@ package panamoe.lab.bench;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
-import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -23,10 +22,8 @@ import panamoe.lab.peer.PeerProcess;
 import panamoe.open.ModelFolder;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 
 /** {@code panamoe bench}. */
 @Command(
@@ -72,16 +69,14 @@ import picocli.CommandLine.Spec;
 public final class BenchCommand implements Subcommand {
   private static final int MAX_TOKENS = 1 << 16;
 
-  @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
 
   @Parameters(
       arity = "0..1",
       paramLabel = "KIND",
       hideParamSyntax = true,
-      completionCandidates = Kind.Labels.class,
       description = "What to measure.")
-  private String kindName;
+  private Kind kind;
 
   @Option(
       names = "--shape",
@@ -113,7 +108,6 @@ public final class BenchCommand implements Subcommand {
   @Option(
       names = "--peer",
       paramLabel = "PEER",
-      completionCandidates = Peer.Labels.class,
       description =
           "Runs the same work in turns: torch (loop over experts) or torch-einsum (DeepSpeed's masks), for"
               + " moe-layer, moe-layer-training and train-step, torch also for gate and attention; on a card"
@@ -122,7 +116,7 @@ public final class BenchCommand implements Subcommand {
               + " MoE operator) for moe-layer in f32 on the CPU; llama (llama.cpp's libllama) for prefill, decode and"
               + " decode-batch with gated experts on the CPU."
               + " ci/setup --tests installs PyTorch, ci/fetch/peers libllama; panamoe build builds djl and onnxruntime.")
-  private String peerName;
+  private Peer peer;
 
   @Option(
       names = "--seconds",
@@ -146,9 +140,7 @@ public final class BenchCommand implements Subcommand {
 
   @Override
   public Integer call() throws IOException {
-    shared.require(kindName != null, "Missing required parameter: 'KIND'");
-    Kind kind = shared.checked(() -> Kind.of(kindName));
-    Peer peerWanted = peerName == null ? null : shared.checked(() -> Peer.of(peerName));
+    shared.require(kind != null, "Missing required parameter: 'KIND'");
     List<Integer> counts = tokens == null ? kind.defaultTokens() : tokens;
     for (int count : tokens == null ? List.<Integer>of() : counts) {
       shared.require(
@@ -164,24 +156,15 @@ public final class BenchCommand implements Subcommand {
       OutputPlace.requireFile(appended, "--append");
       Files.createDirectories(OutputPlace.folderOf(appended));
     }
-    List<Weights> all =
-        modelOptions.ofFiles() ? ofFiles(kind, peerWanted) : drawn(kind, peerWanted);
+    List<Weights> all = modelOptions.ofFiles() ? ofFiles() : drawn();
     try (Backend backend = shared.open();
-        PeerProcess process = startPeer(peerWanted, kind, all, backend.name());
+        PeerProcess process = startPeer(all, backend.name());
         Yardstick yardstick = new Yardstick(backend.name(), shared.threadCount(), realTime)) {
       printCeilings(backend, yardstick);
       if (!shared.json()) {
-        out().println(Measurement.HEADER);
+        shared.out().println(Measurement.HEADER);
       }
-      Bench bench =
-          new Bench(
-              backend,
-              yardstick,
-              peerWanted,
-              process,
-              seconds,
-              realTime,
-              spec.commandLine().getErr());
+      Bench bench = new Bench(backend, yardstick, peer, process, seconds, realTime, shared.err());
       for (Weights weights : all) {
         Timing.stopIfInterrupted();
         try (Subject subject = weights.open(backend, kind, shared.seed())) {
@@ -199,11 +182,10 @@ public final class BenchCommand implements Subcommand {
   private void printCeilings(Backend backend, Yardstick yardstick) {
     Ceilings ceilings = yardstick.highest();
     if (ceilings == null && Yardstick.known(backend.name())) {
-      spec.commandLine()
-          .getErr()
-          .println("no roofline column: its program is not built (panamoe build)");
+      shared.err().println("no roofline column: its program is not built (panamoe build)");
     } else if (ceilings != null && !shared.json()) {
-      out()
+      shared
+          .out()
           .println(
               Words.of(
                   "ceilings of %d threads: %.1f GFLOP/s in f32, %.1f in bf16, %s%.1f GB/s",
@@ -215,15 +197,17 @@ public final class BenchCommand implements Subcommand {
                       : Words.of("%.1f in int8, ", ceilings.dotInt8Gops()),
                   ceilings.readGbytesPerS()));
       if (ceilings.copyGbytesPerS() != null) {
-        out().println(Words.of("copies: %.1f GB/s read and written", ceilings.copyGbytesPerS()));
+        shared
+            .out()
+            .println(Words.of("copies: %.1f GB/s read and written", ceilings.copyGbytesPerS()));
       }
     }
   }
 
   private void print(Measurement measurement) throws IOException {
     String json = new ObjectMapper().writeValueAsString(measurement);
-    out().println(shared.json() ? json : measurement.toRow());
-    out().flush();
+    shared.out().println(shared.json() ? json : measurement.toRow());
+    shared.out().flush();
     append(json + "\n");
   }
 
@@ -256,19 +240,19 @@ public final class BenchCommand implements Subcommand {
     }
   }
 
-  private List<Weights> drawn(Kind kind, Peer peer) {
+  private List<Weights> drawn() {
     GenerationModel model = modelOptions.drawn(kind, peer, shared);
     List<Weights> drawn = new ArrayList<>();
-    for (LayerShape shape : shapes(kind, model)) {
+    for (LayerShape shape : shapes(model)) {
       for (ComputeType dtype : dtypes == null ? List.of(ComputeType.F32) : dtypes) {
-        requireFits(kind, shape, dtype);
+        requireFits(shape, dtype);
         drawn.add(new Weights(model, null, shape, dtype));
       }
     }
     return drawn;
   }
 
-  private List<Weights> ofFiles(Kind kind, Peer peer) throws IOException {
+  private List<Weights> ofFiles() throws IOException {
     shared.require(shapeNames == null, "--shape: a --model with files has a shape of its own");
     shared.require(
         dtypes == null, "--dtype: a --model with files is measured in bf16, see --quantize");
@@ -276,13 +260,13 @@ public final class BenchCommand implements Subcommand {
     for (ModelFile file : modelOptions.files(kind, shared)) {
       shared.require(
           peer == null || ModelFolder.isGguf(file.path()),
-          "--peer " + peerName + " reads GGUF alone, and " + file.path() + " is no .gguf file");
+          "--peer " + peer + " reads GGUF alone, and " + file.path() + " is no .gguf file");
       files.add(new Weights(null, file, file.shape(), ComputeType.BF16));
     }
     return files;
   }
 
-  private List<LayerShape> shapes(Kind kind, GenerationModel model) {
+  private List<LayerShape> shapes(GenerationModel model) {
     if (kind == Kind.TRAIN_STEP) {
       shared.require(shapeNames == null, "--shape: a train-step has a shape of its own");
     }
@@ -291,18 +275,17 @@ public final class BenchCommand implements Subcommand {
     return names.stream().map(name -> shared.checked(() -> LayerShape.parse(name))).toList();
   }
 
-  private void requireFits(Kind kind, LayerShape shape, ComputeType dtype) {
+  private void requireFits(LayerShape shape, ComputeType dtype) {
     double bytes = kind.expertBytes(shape, dtype.dtype());
     long available = shared.memoryAvailable();
     shared.require(
         bytes <= available,
         Words.of(
             "the experts of %s take %.1f GiB in %s, but only %.1f GiB are free",
-            shape.name(), bytes / (1 << 30), kind.label(), available / (double) (1 << 30)));
+            shape.name(), bytes / (1 << 30), kind, available / (double) (1 << 30)));
   }
 
-  private PeerProcess startPeer(Peer peer, Kind kind, List<Weights> all, String device)
-      throws IOException {
+  private PeerProcess startPeer(List<Weights> all, String device) throws IOException {
     if (peer == null) {
       return null;
     }
@@ -313,9 +296,5 @@ public final class BenchCommand implements Subcommand {
       }
     }
     return peer.start(device, shared.seed());
-  }
-
-  private PrintWriter out() {
-    return spec.commandLine().getOut();
   }
 }

@@ -67,7 +67,7 @@ final class BenchModelOptions {
   GenerationModel drawn(Kind kind, Peer peer, SharedOptions shared) {
     shared.require(
         name == null || kind.generates(),
-        "--model is for prefill, decode and decode-batch, not for " + kind.label());
+        "--model is for prefill, decode and decode-batch, not for " + kind);
     shared.require(held == null, "--quantize is for a --model with files");
     shared.require(activations == null, "--activations is for a --model with files");
     if (name != null) {
@@ -91,7 +91,7 @@ final class BenchModelOptions {
   List<ModelFile> files(Kind kind, SharedOptions shared) throws IOException {
     shared.require(
         kind.takesFiles(),
-        "--model is for prefill, decode, decode-batch and load, not for " + kind.label());
+        "--model is for prefill, decode, decode-batch and load, not for " + kind);
     List<ModelFile> files = new ArrayList<>();
     for (HeldAs each : held == null ? List.of(HeldAs.BF16) : held) {
       for (Activations by : activations == null ? List.of(Activations.INT8) : activations) {
@@ -112,7 +112,7 @@ final class BenchModelOptions {
     for (int count : texts == null ? List.<Integer>of() : texts) {
       shared.require(
           kind == Kind.PREFILL || kind == Kind.DECODE,
-          "--batch is for prefill and decode, not for " + kind.label());
+          "--batch is for prefill and decode, not for " + kind);
       shared.require(
           count >= 1 && count <= MAX_TEXTS, "--batch is " + count + ", expected 1 to " + MAX_TEXTS);
     }

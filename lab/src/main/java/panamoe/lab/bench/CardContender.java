@@ -37,8 +37,8 @@ final class CardContender implements Contender {
 
   @Override
   public double[] burst(double seconds) {
-    double[] calls = calls(seconds / 2);
-    double[] alone = kernels(seconds / 2);
+    double[] calls = times(seconds / 2, true);
+    double[] alone = times(seconds / 2, false);
     hostMs.add(Timing.median(calls) - Timing.median(alone));
     return whole ? calls : alone;
   }
@@ -48,23 +48,14 @@ final class CardContender implements Contender {
     return Timing.median(hostMs.stream().mapToDouble(ms -> ms).toArray());
   }
 
-  private double[] calls(double seconds) {
-    long end = System.nanoTime() + (long) (seconds * 1e9);
-    double[] times = new double[0];
-    do {
-      times = with(times, 1, millisecondsOf(1, true));
-    } while (System.nanoTime() < end);
-    return times;
-  }
-
-  private double[] kernels(double seconds) {
+  private double[] times(double seconds, boolean waitedFor) {
     long end = System.nanoTime() + (long) (seconds * 1e9);
     double[] times = new double[0];
     int count = 1;
     do {
-      double ms = millisecondsOf(count, false) / count;
+      double ms = millisecondsOf(count, waitedFor) / count;
       times = with(times, count, ms);
-      count = (int) Math.clamp(GROUP_MS / ms, 1, MOST_CALLS);
+      count = waitedFor ? 1 : (int) Math.clamp(GROUP_MS / ms, 1, MOST_CALLS);
     } while (System.nanoTime() < end);
     return times;
   }
@@ -88,10 +79,5 @@ final class CardContender implements Contender {
     double[] longer = Arrays.copyOf(times, times.length + count);
     Arrays.fill(longer, times.length, longer.length, ms);
     return longer;
-  }
-
-  @Override
-  public long process() {
-    return ProcessHandle.current().pid();
   }
 }

@@ -21,8 +21,8 @@ record Cell(
   /** The kind, with the model where that is not the usual one. */
   String name() {
     if (file != null) {
-      return kind.label() + " " + file.name();
+      return kind + " " + file.name();
     }
-    return kind.label() + (model == GenerationModel.PAPER ? "" : " " + model);
+    return kind + (model == GenerationModel.PAPER ? "" : " " + model);
   }
 }

@@ -13,7 +13,9 @@ public interface Contender {
   double[] burst(double seconds) throws IOException;
 
   /** The id of the process that does the work. */
-  long process();
+  default long process() {
+    return ProcessHandle.current().pid();
+  }
 
   /** Runs {@code work} in this process, with call numbers from 0. */
   static Contender of(IntConsumer work) {
@@ -36,11 +38,6 @@ public interface Contender {
           start = now;
         } while (start < end);
         return Arrays.copyOf(times, count);
-      }
-
-      @Override
-      public long process() {
-        return ProcessHandle.current().pid();
       }
     };
   }

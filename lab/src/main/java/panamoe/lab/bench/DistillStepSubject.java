@@ -36,9 +36,6 @@ record DistillStepSubject(Backend backend, DType dtype, long seed) implements Su
     return new Step(tokens);
   }
 
-  @Override
-  public void close() {}
-
   private final class Step implements Workload {
     private final TrainConfig training;
     private final LanguageModel teacher = new LanguageModel(TEACHER);

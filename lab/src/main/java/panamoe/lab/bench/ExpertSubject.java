@@ -19,30 +19,22 @@ import panamoe.tensor.Tensor;
  * The grouped GEMM of the experts' first matrix, with rows distributed by a gate: forward, dgrad or
  * wgrad.
  */
-final class ExpertSubject implements Subject {
-  private final Backend backend;
+final class ExpertSubject extends DrawnSubject {
   private final Kind kind;
-  private final LayerShape shape;
-  private final DType dtype;
-  private final long seed;
   private final long outputs;
-  private final ParameterStore gateStore = new ParameterStore();
   private final Gate gate;
-  private final List<ParameterStore> stores = new ArrayList<>();
   private final List<Parameter> weights = new ArrayList<>();
 
   ExpertSubject(Backend backend, Kind kind, LayerShape shape, DType dtype, long seed) {
-    this.backend = backend;
+    super(backend, shape, dtype, seed);
     this.kind = kind;
-    this.shape = shape;
-    this.dtype = dtype;
-    this.seed = seed;
     this.outputs = (long) shape.expertHidden() * shape.activation().inputsPerOutput();
+    ParameterStore gateStore = store();
     this.gate = shape.gate(gateStore);
     gateStore.materialize(backend, dtype, false, seed);
     boolean forward = kind == Kind.GROUPED_GEMM;
     for (int copy = 0; copy < (forward ? shape.copies() : 1); copy++) {
-      ParameterStore store = new ParameterStore();
+      ParameterStore store = store();
       weights.add(
           Declarations.of(store, LayerSubject.DEVIATION, "up")
               .expertMatrix(
@@ -51,19 +43,12 @@ final class ExpertSubject implements Subject {
       if (forward) {
         store.pack(backend, dtype);
       }
-      stores.add(store);
     }
   }
 
   @Override
   public Workload over(int tokens) {
     return new GroupedGemm(tokens);
-  }
-
-  @Override
-  public void close() {
-    stores.forEach(ParameterStore::close);
-    gateStore.close();
   }
 
   private final class GroupedGemm extends RecordedCalls {

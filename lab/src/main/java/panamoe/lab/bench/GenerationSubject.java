@@ -78,8 +78,7 @@ final class GenerationSubject implements Subject {
   static void requireTokens(Kind kind, int tokens, int context) {
     if (tokens >= context) {
       throw Require.refusal(
-          "%s over %s tokens: expected fewer than its context of %s",
-          kind.label(), tokens, context);
+          "%s over %s tokens: expected fewer than its context of %s", kind, tokens, context);
     }
   }
 

@@ -1,68 +1,36 @@
 package panamoe.lab.bench;
 
-import java.util.ArrayList;
-import java.util.Arrays;
+import com.fasterxml.jackson.annotation.JsonValue;
 import java.util.List;
-import java.util.stream.Collectors;
+import java.util.Locale;
 import panamoe.backend.Backend;
-import panamoe.io.Require;
 import panamoe.tensor.DType;
 
 /** The kinds of measurement; {@link BenchCommand} describes them. */
 public enum Kind {
-  GATE("gate", "s1", List.of(1, 8, 64, 512, 2048)),
-  DISPATCH("dispatch", "s1", List.of(1, 8, 64, 512, 2048)),
-  COMBINE("combine", "s1", List.of(1, 8, 64, 512, 2048)),
-  BALANCE("balance", "s1", List.of(512, 2048)),
-  GROUPED_GEMM("grouped-gemm", "s1", List.of(1, 8, 64, 512, 2048)),
-  GROUPED_GEMM_DGRAD("grouped-gemm-dgrad", "s1", List.of(64, 512, 2048)),
-  GROUPED_GEMM_WGRAD("grouped-gemm-wgrad", "s1", List.of(64, 512, 2048)),
-  MOE_LAYER("moe-layer", "s1", List.of(1, 8, 64, 512, 2048)),
-  MOE_LAYER_TRAINING("moe-layer-training", "s1", List.of(512, 2048)),
-  ATTENTION("attention", "2048x2048x8x1", List.of(512, 4096)),
-  TRAIN_STEP("train-step", "256x1024x16x1", List.of(2048)),
-  DISTILL_STEP("distill-step", "256x1024x16x1", List.of(2048)),
-  PREFILL("prefill", "1024x4096x16x1", List.of(512)),
-  DECODE("decode", "1024x4096x16x1", List.of(64)),
-  DECODE_BATCH("decode-batch", "1024x4096x16x1", List.of(1, 2, 4, 8, 16, 32, 64)),
-  LOAD("load", "512x2048x16x1", List.of(0));
+  GATE("s1", List.of(1, 8, 64, 512, 2048)),
+  DISPATCH("s1", List.of(1, 8, 64, 512, 2048)),
+  COMBINE("s1", List.of(1, 8, 64, 512, 2048)),
+  BALANCE("s1", List.of(512, 2048)),
+  GROUPED_GEMM("s1", List.of(1, 8, 64, 512, 2048)),
+  GROUPED_GEMM_DGRAD("s1", List.of(64, 512, 2048)),
+  GROUPED_GEMM_WGRAD("s1", List.of(64, 512, 2048)),
+  MOE_LAYER("s1", List.of(1, 8, 64, 512, 2048)),
+  MOE_LAYER_TRAINING("s1", List.of(512, 2048)),
+  ATTENTION("2048x2048x8x1", List.of(512, 4096)),
+  TRAIN_STEP("256x1024x16x1", List.of(2048)),
+  DISTILL_STEP("256x1024x16x1", List.of(2048)),
+  PREFILL("1024x4096x16x1", List.of(512)),
+  DECODE("1024x4096x16x1", List.of(64)),
+  DECODE_BATCH("1024x4096x16x1", List.of(1, 2, 4, 8, 16, 32, 64)),
+  LOAD("512x2048x16x1", List.of(0));
 
-  private final String label;
   private final String defaultShape;
   private final List<Integer> defaultTokens;
 
-  Kind(String label, String defaultShape, List<Integer> defaultTokens) {
-    this.label = label;
+  Kind(String defaultShape, List<Integer> defaultTokens) {
     this.defaultShape = defaultShape;
     this.defaultTokens = defaultTokens;
-  }
-
-  /** The labels, for completion. */
-  static final class Labels extends ArrayList<String> {
-    Labels() {
-      super(Arrays.stream(values()).map(Kind::label).toList());
-    }
-  }
-
-  /**
-   * The kind called {@code label}.
-   *
-   * @throws IllegalArgumentException that lists all kinds, if it is unknown
-   */
-  public static Kind of(String label) {
-    return Arrays.stream(values())
-        .filter(kind -> kind.label.equals(label))
-        .findFirst()
-        .orElseThrow(
-            () ->
-                Require.refusal(
-                    "there is no benchmark '%s', expected one of %s",
-                    label,
-                    Arrays.stream(values()).map(Kind::label).collect(Collectors.joining(", "))));
-  }
-
-  public String label() {
-    return label;
   }
 
   public String defaultShape() {
@@ -157,5 +125,11 @@ public enum Kind {
   /** Whether it measures models that are read from files. */
   boolean takesFiles() {
     return generates() || this == LOAD;
+  }
+
+  @JsonValue
+  @Override
+  public String toString() {
+    return name().toLowerCase(Locale.ROOT).replace('_', '-');
   }
 }

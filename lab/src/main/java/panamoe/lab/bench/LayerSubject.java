@@ -15,38 +15,24 @@ import panamoe.tensor.Tensor;
  * MoE layers for inference. The kernel calls of each batch are recorded once and replayed, like a
  * decode step.
  */
-final class LayerSubject implements Subject {
+final class LayerSubject extends DrawnSubject {
   static final float DEVIATION = 0.02f;
 
-  private final Backend backend;
-  private final LayerShape shape;
-  private final DType dtype;
-  private final long seed;
-  private final List<ParameterStore> stores = new ArrayList<>();
   private final List<MoeLayer> layers = new ArrayList<>();
 
   LayerSubject(Backend backend, LayerShape shape, DType dtype, long seed) {
-    this.backend = backend;
-    this.shape = shape;
-    this.dtype = dtype;
-    this.seed = seed;
+    super(backend, shape, dtype, seed);
     for (int copy = 0; copy < shape.copies(); copy++) {
-      ParameterStore store = new ParameterStore();
+      ParameterStore store = store();
       layers.add(shape.layer(store, copy));
       store.materialize(backend, dtype, false, seed + copy);
       store.pack(backend, dtype);
-      stores.add(store);
     }
   }
 
   @Override
   public Workload over(int tokens) {
     return new Forward(tokens);
-  }
-
-  @Override
-  public void close() {
-    stores.forEach(ParameterStore::close);
   }
 
   private final class Forward extends RecordedCalls {

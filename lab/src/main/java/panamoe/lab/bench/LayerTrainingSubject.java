@@ -13,19 +13,12 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /** One MoE layer in training: forward, and backward with FLOAT32 weight gradients. */
-final class LayerTrainingSubject implements Subject {
-  private final Backend backend;
-  private final LayerShape shape;
-  private final DType dtype;
-  private final long seed;
-  private final ParameterStore store = new ParameterStore();
+final class LayerTrainingSubject extends DrawnSubject {
+  private final ParameterStore store = store();
   private final MoeLayer layer;
 
   LayerTrainingSubject(Backend backend, LayerShape shape, DType dtype, long seed) {
-    this.backend = backend;
-    this.shape = shape;
-    this.dtype = dtype;
-    this.seed = seed;
+    super(backend, shape, dtype, seed);
     this.layer = shape.layer(store, 0);
     store.materialize(backend, dtype, true, seed);
   }
@@ -33,11 +26,6 @@ final class LayerTrainingSubject implements Subject {
   @Override
   public Workload over(int tokens) {
     return new ForwardBackward(tokens);
-  }
-
-  @Override
-  public void close() {
-    store.close();
   }
 
   private final class ForwardBackward implements Workload {

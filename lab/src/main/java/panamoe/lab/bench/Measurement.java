@@ -117,18 +117,8 @@ record Measurement(
   record Beside(String peer, double peerMedianMs, double ratio) {}
 
   static final String HEADER =
-      Words.of(
-          "%-20s %-16s %6s %-6s %11s %11s %9s %8s %11s %9s",
-          "name",
-          "shape",
-          "tokens",
-          "dtype",
-          "median ms",
-          "min ms",
-          "GFLOP/s",
-          "GB/s",
-          "limit ms",
-          "roofline");
+      "name                 shape            tokens dtype    median"
+          + " ms      min ms   GFLOP/s     GB/s    limit ms  roofline";
 
   /**
    * @param ours with ceilings if they are known

@@ -7,8 +7,8 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
 import java.util.stream.Collectors;
 import panamoe.backend.Activation;
@@ -24,30 +24,25 @@ public enum Peer {
    * gate; FlashAttention as PyTorch has it.
    */
   TORCH(
-      "torch",
       "loop",
       Set.of(Kind.GATE, Kind.ATTENTION, Kind.MOE_LAYER, Kind.MOE_LAYER_TRAINING, Kind.TRAIN_STEP),
       true),
   /** PyTorch, einsum over one-hot masks with capacity factor 1.25, like DeepSpeed. */
-  TORCH_EINSUM(
-      "torch-einsum",
-      "einsum",
-      Set.of(Kind.MOE_LAYER, Kind.MOE_LAYER_TRAINING, Kind.TRAIN_STEP),
-      true),
+  TORCH_EINSUM("einsum", Set.of(Kind.MOE_LAYER, Kind.MOE_LAYER_TRAINING, Kind.TRAIN_STEP), true),
   /** PyTorch's grouped GEMM over rows sorted by expert, on a card. */
-  TORCH_GROUPED("torch-grouped", "grouped", Set.of(Kind.MOE_LAYER, Kind.GROUPED_GEMM), true),
+  TORCH_GROUPED("grouped", Set.of(Kind.MOE_LAYER, Kind.GROUPED_GEMM), true),
   /** A dense product of as many rows by cuBLASLt, which PyTorch calls. */
-  CUBLASLT("cublaslt", "cublaslt", Set.of(Kind.GROUPED_GEMM), true),
+  CUBLASLT("cublaslt", Set.of(Kind.GROUPED_GEMM), true),
   /** Triton kernels over rows in blocks of one expert. */
-  TRITON("triton", "triton", Set.of(Kind.MOE_LAYER), true),
+  TRITON("triton", Set.of(Kind.MOE_LAYER), true),
   /** The package flash_attn. */
-  FLASH_ATTN("flash-attn", "flash-attn", Set.of(Kind.ATTENTION), true),
+  FLASH_ATTN("flash-attn", Set.of(Kind.ATTENTION), true),
   /** DJL's libtorch, a loop over the experts that have tokens. */
-  DJL("djl", "loop", Set.of(Kind.MOE_LAYER), false),
+  DJL("loop", Set.of(Kind.MOE_LAYER), false),
   /** ONNX Runtime's MoE operator. */
-  ONNXRUNTIME("onnxruntime", "fused", Set.of(Kind.MOE_LAYER), false),
+  ONNXRUNTIME("fused", Set.of(Kind.MOE_LAYER), false),
   /** llama.cpp's library, a model with our weights. */
-  LLAMA("llama", "qwen3moe", Set.of(Kind.PREFILL, Kind.DECODE, Kind.DECODE_BATCH), true);
+  LLAMA("qwen3moe", Set.of(Kind.PREFILL, Kind.DECODE, Kind.DECODE_BATCH), true);
 
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final String TORCH_SCRIPT = "lab/peers/torch_moe.py";
@@ -55,44 +50,14 @@ public enum Peer {
   private static final String LLAMA_PACKAGE = "build/peers/llama/package.json";
   private static final String JVM_MAIN = "panamoe.peers.PeerMain";
 
-  private final String label;
   private final String style;
   private final Set<Kind> kinds;
   private final boolean bfloat16;
 
-  Peer(String label, String style, Set<Kind> kinds, boolean bfloat16) {
-    this.label = label;
+  Peer(String style, Set<Kind> kinds, boolean bfloat16) {
     this.style = style;
     this.kinds = kinds;
     this.bfloat16 = bfloat16;
-  }
-
-  /** The labels, for completion. */
-  static final class Labels extends ArrayList<String> {
-    Labels() {
-      super(Arrays.stream(values()).map(Peer::label).toList());
-    }
-  }
-
-  /**
-   * The peer called {@code label}.
-   *
-   * @throws IllegalArgumentException that lists all peers, if it is unknown
-   */
-  static Peer of(String label) {
-    return Arrays.stream(values())
-        .filter(peer -> peer.label.equals(label))
-        .findFirst()
-        .orElseThrow(
-            () ->
-                Require.refusal(
-                    "--peer is '%s', expected %s",
-                    label,
-                    Arrays.stream(values()).map(Peer::label).collect(Collectors.joining(", "))));
-  }
-
-  String label() {
-    return label;
   }
 
   /** The model that this peer is compared on, unless another is asked for. */
@@ -117,11 +82,10 @@ public enum Peer {
           case "cuda" -> this != DJL && this != ONNXRUNTIME && this != LLAMA;
           default -> false;
         };
-    Require.that(able, "--peer %s does not run on --device %s", label, device);
+    Require.that(able, "--peer %s does not run on --device %s", this, device);
     if (!kinds.contains(kind)) {
-      String runs = kinds.stream().sorted().map(Kind::label).collect(Collectors.joining(", "));
-      throw new IllegalArgumentException(
-          "--peer " + label + " runs " + runs + ", not " + kind.label());
+      String runs = kinds.stream().sorted().map(Kind::toString).collect(Collectors.joining(", "));
+      throw new IllegalArgumentException("--peer " + this + " runs " + runs + ", not " + kind);
     }
   }
 
@@ -143,7 +107,7 @@ public enum Peer {
     if (!bfloat16 && dtype == ComputeType.BF16) {
       throw new IllegalArgumentException(
           "--peer "
-              + label
+              + this
               + " runs f32 alone: it cannot make bfloat16 tensors on a CPU; leave --dtype bf16 out");
     }
   }
@@ -158,11 +122,14 @@ public enum Peer {
     return switch (this) {
       case TORCH, TORCH_EINSUM, TORCH_GROUPED, CUBLASLT, TRITON, FLASH_ATTN ->
           PeerProcess.start(
-              label, PeerProcess.python(TORCH_SCRIPT, device), "ci/setup --tests installs PyTorch");
-      case DJL, ONNXRUNTIME -> PeerProcess.start(label, jvm(), "./panamoe build builds it anew");
+              toString(),
+              PeerProcess.python(TORCH_SCRIPT, device),
+              "ci/setup --tests installs PyTorch");
+      case DJL, ONNXRUNTIME ->
+          PeerProcess.start(toString(), jvm(), "./panamoe build builds it anew");
       case LLAMA ->
           PeerProcess.start(
-              label,
+              toString(),
               jvm(llamaFolder(), Long.toString(seed)),
               "ci/fetch/peers installs libllama, ./panamoe build builds what calls it");
     };
@@ -198,7 +165,7 @@ public enum Peer {
             .orElseThrow(
                 () ->
                     new IOException(
-                        "the peer " + label + " is not built: ./panamoe build builds it"));
+                        "the peer " + this + " is not built: ./panamoe build builds it"));
     List<String> command =
         new ArrayList<>(
             List.of(
@@ -210,8 +177,13 @@ public enum Peer {
                     + File.pathSeparator
                     + Files.readString(classPath).strip(),
                 JVM_MAIN,
-                label));
+                toString()));
     command.addAll(List.of(arguments));
     return command;
+  }
+
+  @Override
+  public String toString() {
+    return name().toLowerCase(Locale.ROOT).replace('_', '-');
   }
 }

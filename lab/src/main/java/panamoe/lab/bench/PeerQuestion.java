@@ -27,18 +27,9 @@ public record PeerQuestion(Work work, int tokens, int batches, double seconds, T
    * @param file of its weights; null for those that are drawn from a seed
    */
   @JsonInclude(JsonInclude.Include.NON_NULL)
-  public record Texts(int count, int vocabulary, String file) {
-    /** One text of a model whose weights are drawn. */
-    public static final Texts ONE = new Texts(1, GenerationModel.VOCABULARY, null);
-  }
-
-  /** A question about a layer. */
-  public PeerQuestion(Work work, int tokens, int batches, double seconds) {
-    this(work, tokens, batches, seconds, null);
-  }
+  public record Texts(int count, int vocabulary, String file) {}
 
   /**
-   * @param kind label of a {@link Kind}
    * @param style how to run experts, for peers with several methods
    * @param hidden M
    * @param expertHidden F
@@ -49,7 +40,7 @@ public record PeerQuestion(Work work, int tokens, int batches, double seconds, T
    */
   @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
   public record Work(
-      String kind,
+      Kind kind,
       String style,
       int hidden,
       int expertHidden,
@@ -63,7 +54,7 @@ public record PeerQuestion(Work work, int tokens, int batches, double seconds, T
     /** The layer's shape. */
     public LayerShape shape() {
       return new LayerShape(
-          kind,
+          kind.toString(),
           hidden,
           expertHidden,
           experts,
@@ -77,7 +68,7 @@ public record PeerQuestion(Work work, int tokens, int batches, double seconds, T
     LayerShape shape = cell.shape();
     Work work =
         new Work(
-            cell.kind().label(),
+            cell.kind(),
             style,
             shape.hidden(),
             shape.expertHidden(),

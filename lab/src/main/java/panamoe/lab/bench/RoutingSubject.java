@@ -18,21 +18,14 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /** A layer's gate, dispatch or combine, or the balance of its experts' loads. */
-final class RoutingSubject implements Subject {
-  private final Backend backend;
+final class RoutingSubject extends DrawnSubject {
   private final Kind kind;
-  private final LayerShape shape;
-  private final DType dtype;
-  private final long seed;
-  private final ParameterStore store = new ParameterStore();
   private final Gate gate;
 
   RoutingSubject(Backend backend, Kind kind, LayerShape shape, DType dtype, long seed) {
-    this.backend = backend;
+    super(backend, shape, dtype, seed);
     this.kind = kind;
-    this.shape = shape;
-    this.dtype = dtype;
-    this.seed = seed;
+    ParameterStore store = store();
     this.gate = shape.gate(store);
     store.materialize(backend, dtype, false, seed);
     store.pack(backend, dtype);
@@ -41,11 +34,6 @@ final class RoutingSubject implements Subject {
   @Override
   public Workload over(int tokens) {
     return new Routing(tokens);
-  }
-
-  @Override
-  public void close() {
-    store.close();
   }
 
   private final class Routing extends RecordedCalls {

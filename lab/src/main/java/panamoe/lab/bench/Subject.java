@@ -17,5 +17,5 @@ public interface Subject extends AutoCloseable {
   }
 
   @Override
-  void close();
+  default void close() {}
 }

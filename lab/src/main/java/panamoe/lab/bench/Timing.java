@@ -11,7 +11,7 @@ import panamoe.harness.probe.Ceilings;
 import panamoe.harness.probe.Yardstick;
 
 /** The times of one contender, burst by burst. */
-record Timing(List<Burst> bursts) {
+public record Timing(List<Burst> bursts) {
   private static final double BURST_SECONDS = 0.25;
   private static final double WARM_UP_SECONDS = 0.3;
   private static final int LEAST_BURSTS = 3;
@@ -98,7 +98,8 @@ record Timing(List<Burst> bursts) {
             .toArray());
   }
 
-  static double median(double[] values) {
+  /** The middle one of these values. */
+  public static double median(double[] values) {
     double[] sorted = values.clone();
     Arrays.sort(sorted);
     return sorted[sorted.length / 2];

@@ -1,6 +1,7 @@
 package panamoe.lab.bench;
 
 import java.util.List;
+import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import panamoe.backend.Backend;
 import panamoe.tensor.DType;
@@ -51,11 +52,7 @@ final class TokenBatches {
    * @param offsets INT32 [E + 1]
    */
   static int hit(Tensor offsets) {
-    int hit = 0;
     int[] starts = offsets.toInts();
-    for (int e = 0; e + 1 < starts.length; e++) {
-      hit += starts[e + 1] > starts[e] ? 1 : 0;
-    }
-    return hit;
+    return (int) IntStream.range(1, starts.length).filter(e -> starts[e] > starts[e - 1]).count();
   }
 }

@@ -29,7 +29,7 @@ record TrainStepSubject(Backend backend, DType dtype, long seed) implements Subj
     if (tokens % CONFIG.context() != 0) {
       throw Require.refusal(
           "%s over %s: expected a multiple of its sequences of %s",
-          kind.label(), Count.of(tokens, "token"), CONFIG.context());
+          kind, Count.of(tokens, "token"), CONFIG.context());
     }
   }
 
@@ -52,9 +52,6 @@ record TrainStepSubject(Backend backend, DType dtype, long seed) implements Subj
     requireTokens(Kind.TRAIN_STEP, tokens);
     return new Step(tokens);
   }
-
-  @Override
-  public void close() {}
 
   private final class Step implements Workload {
     private final TrainConfig training;

@@ -10,6 +10,7 @@ import java.util.Map;
 import panamoe.backend.Backend;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.Subcommand;
+import panamoe.io.Require;
 import panamoe.lab.bench.Peer;
 import panamoe.lab.conformance.jinja.TemplateCases;
 import panamoe.lab.conformance.llamacpp.LlamaBeside;
@@ -20,10 +21,8 @@ import panamoe.lab.peer.PeerProcess;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExitCode;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 
 /**
  * Replays recorded results of other implementations. Exit code 1 when a case fails or there is
@@ -48,7 +47,6 @@ import picocli.CommandLine.Spec;
 public final class ConformanceCommand implements Subcommand {
   private static final ObjectMapper JSON = new ObjectMapper();
 
-  @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
 
   @Parameters(
@@ -80,12 +78,11 @@ public final class ConformanceCommand implements Subcommand {
     List<Path> cases = Conformance.cases(folder);
     List<Path> tokenizers = RecordedTokenizers.files(folder);
     List<Path> templates = TemplateCases.folders(folder);
-    if (cases.isEmpty() && tokenizers.isEmpty() && templates.isEmpty()) {
-      throw new IllegalArgumentException(
-          folder
-              + " holds no recorded case (*.safetensors, tokens beside a texts.json, or "
-              + "conversations.json of templates)");
-    }
+    Require.that(
+        !(cases.isEmpty() && tokenizers.isEmpty() && templates.isEmpty()),
+        "%s holds no recorded case (*.safetensors, tokens beside a texts.json, or"
+            + " conversations.json of templates)",
+        folder);
     try (Backend backend = shared.open()) {
       Conformance conformance = new Conformance(folder, backend, CaseKinds::of);
       for (Path file : cases) {
@@ -146,7 +143,7 @@ public final class ConformanceCommand implements Subcommand {
   }
 
   private void print(Object json, String line) throws JsonProcessingException {
-    PrintWriter out = spec.commandLine().getOut();
+    PrintWriter out = shared.out();
     out.println(shared.json() ? JSON.writeValueAsString(json) : line);
     out.flush();
   }

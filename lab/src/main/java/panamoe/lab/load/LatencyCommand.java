@@ -3,7 +3,6 @@ package panamoe.lab.load;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
-import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -28,10 +27,8 @@ import panamoe.parallel.Topology;
 import panamoe.param.WeightTypes;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 
 /** {@code panamoe bench latency}. */
 @Command(
@@ -59,7 +56,6 @@ import picocli.CommandLine.Spec;
 public final class LatencyCommand implements Callable<Integer> {
   private static final Duration WARM_UP = Duration.ofSeconds(3);
 
-  @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
   @Mixin private RankOptions rankOptions;
 
@@ -98,6 +94,14 @@ public final class LatencyCommand implements Callable<Integer> {
               + " experts over as many ranks of MPI, the DeepSpeed-MoE paper's baseline)."
               + " ci/setup --tests installs it.")
   private String peer;
+
+  /** A model that this rank has its part of, and how many tokens its texts get. */
+  private record Subject(
+      Ranks ranks, Backend backend, ModelFolder folder, LanguageModel loaded, int length) {
+    void write(TimedTexts texts, Engine.Body work) throws InterruptedException {
+      Engine.onRanks(backend, loaded, folder.tokenizer(), texts.config(), work);
+    }
+  }
 
   /** What the ranks have measured, for the peer that follows. */
   private record Measured(Latency latency, WrittenTexts texts) {}
@@ -164,16 +168,17 @@ public final class LatencyCommand implements Callable<Integer> {
             warnings,
             _ -> {})) {
       if (ranks.first()) {
-        warnings.forEach(warning -> spec.commandLine().getErr().println("warning: " + warning));
+        warnings.forEach(warning -> shared.err().println("warning: " + warning));
       }
       if (ranks.first() && !shared.json()) {
-        out().println(Latency.HEADER);
+        shared.out().println(Latency.HEADER);
       }
-      warmUp(backend, folder, loaded, length);
+      Subject subject = new Subject(ranks, backend, folder, loaded, length);
+      warmUp(subject);
       for (int count : texts) {
-        Latency latency = measure(ranks, backend, folder, loaded, count, length);
+        Latency latency = measure(subject, count);
         if (peer != null) {
-          measured.add(new Measured(latency, write(backend, folder, loaded, count, length)));
+          measured.add(new Measured(latency, write(subject, count)));
         } else if (ranks.first()) {
           print(latency, null);
         }
@@ -186,14 +191,10 @@ public final class LatencyCommand implements Callable<Integer> {
    * Java compiles what steps over ranks call, by threads that take the ranks' processors; ranks
    * find out how fast their links are.
    */
-  private void warmUp(Backend backend, ModelFolder folder, LanguageModel loaded, int length)
-      throws InterruptedException {
-    TimedTexts warm = timed(folder, texts.getFirst(), length);
-    Engine.onRanks(
-        backend,
-        loaded,
-        folder.tokenizer(),
-        warm.config(),
+  private void warmUp(Subject subject) throws InterruptedException {
+    TimedTexts warm = timed(subject, texts.getFirst());
+    subject.write(
+        warm,
         engine -> {
           long end = System.nanoTime() + WARM_UP.toNanos();
           while (System.nanoTime() < end) {
@@ -203,49 +204,40 @@ public final class LatencyCommand implements Callable<Integer> {
   }
 
   /** The texts that were measured, once more, with log-probabilities, which take time. */
-  private WrittenTexts write(
-      Backend backend, ModelFolder folder, LanguageModel loaded, int count, int length)
-      throws InterruptedException {
-    TimedTexts timed = timed(folder, count, length);
-    WrittenTexts texts = WrittenTexts.of(count, length, timed.first());
-    Engine.onRanks(
-        backend,
-        loaded,
-        folder.tokenizer(),
-        timed.config(),
+  private WrittenTexts write(Subject subject, int count) throws InterruptedException {
+    TimedTexts timed = timed(subject, count);
+    WrittenTexts texts = WrittenTexts.of(count, subject.length, timed.first());
+    subject.write(
+        timed,
         engine -> {
           for (int text = 0; text < count; text++) {
             engine.submit(timed.request(text).withLogprobs(0), texts.listener(text));
           }
-          for (int step = 0; step < length; step++) {
+          for (int step = 0; step < subject.length; step++) {
             engine.step();
           }
         });
     return texts;
   }
 
-  private Latency measure(
-      Ranks ranks, Backend backend, ModelFolder folder, LanguageModel loaded, int count, int length)
-      throws Exception {
-    TimedTexts timed = timed(folder, count, length);
-    double[] steps = new double[length];
+  private Latency measure(Subject subject, int count) throws Exception {
+    Ranks ranks = subject.ranks;
+    TimedTexts timed = timed(subject, count);
+    double[] steps = new double[subject.length];
     Traffic before = ranks.world().traffic();
     try (ExchangeShare exchanges = new ExchangeShare()) {
-      Engine.onRanks(
-          backend,
-          loaded,
-          folder.tokenizer(),
-          timed.config(),
-          engine -> System.arraycopy(timed.write(engine), 0, steps, 0, length));
-      Traffic sent = mean(ranks, before, ranks.world().traffic(), length);
+      subject.write(
+          timed, engine -> System.arraycopy(timed.write(engine), 0, steps, 0, steps.length));
+      Traffic sent = mean(ranks, before, ranks.world().traffic(), steps.length);
       int here = rankOptions.oneProcess() ? ranks.world().size() : 1;
       double share = ranks.first() ? exchanges.of(Arrays.stream(steps).sum(), here) : 0;
       return Latency.of(name(), ranks, rankOptions.strategy(), count, steps, share, sent);
     }
   }
 
-  private TimedTexts timed(ModelFolder folder, int count, int length) {
-    return new TimedTexts(count, length, 1, folder.tokenizer().endOfText(), shared.seed());
+  private TimedTexts timed(Subject subject, int count) {
+    int first = subject.folder.tokenizer().endOfText();
+    return new TimedTexts(count, subject.length, 1, first, shared.seed());
   }
 
   /** What a rank sent in a step, on average over ranks. */
@@ -279,11 +271,7 @@ public final class LatencyCommand implements Callable<Integer> {
       keys.setAll(json.<ObjectNode>valueToTree(theirs));
       row += theirs.toRow();
     }
-    out().println(shared.json() ? keys : row);
-    out().flush();
-  }
-
-  private PrintWriter out() {
-    return spec.commandLine().getOut();
+    shared.out().println(shared.json() ? keys : row);
+    shared.out().flush();
   }
 }

@@ -2,7 +2,6 @@ package panamoe.lab.load;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
-import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -11,11 +10,8 @@ import panamoe.harness.SharedOptions;
 import panamoe.io.Words;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 
 /** {@code panamoe bench serve}. */
 @Command(
@@ -43,7 +39,6 @@ import picocli.CommandLine.Spec;
       "says what each column means."
     })
 public final class ServeBenchCommand implements Callable<Integer> {
-  @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
 
   @Parameters(
@@ -183,8 +178,7 @@ public final class ServeBenchCommand implements Callable<Integer> {
     try {
       return new LoadClient(base);
     } catch (IllegalArgumentException e) {
-      throw new ParameterException(
-          spec.commandLine(), "--url " + base + " is no address of a server", e);
+      throw shared.usage("--url %s is no address of a server", base);
     }
   }
 
@@ -192,8 +186,7 @@ public final class ServeBenchCommand implements Callable<Integer> {
     outcomes.stream()
         .filter(outcome -> outcome.kind() == Outcome.Kind.FAILED)
         .findFirst()
-        .ifPresent(
-            failed -> spec.commandLine().getErr().println("a request failed: " + failed.why()));
+        .ifPresent(failed -> shared.err().println("a request failed: " + failed.why()));
     double took = Math.max(seconds, (System.nanoTime() - start) / 1e9);
     return LoadResult.of(load, seconds, took, outcomes, targets);
   }
@@ -212,7 +205,8 @@ public final class ServeBenchCommand implements Callable<Integer> {
   }
 
   private void say(LoadClient.Model served, RequestMix.Shape shape) {
-    out()
+    shared
+        .out()
         .println(
             Words.of(
                 "%s: prompts of %d to %d tokens, texts of %d to %d; good within %d ms, then %d ms a piece",
@@ -223,20 +217,18 @@ public final class ServeBenchCommand implements Callable<Integer> {
                 shape.textTokens(),
                 firstMs,
                 nextMs));
-    out().println(LoadResult.HEADER);
-    out().flush();
+    shared.out().println(LoadResult.HEADER);
+    shared.out().flush();
   }
 
   private void print(LoadResult result) throws IOException {
-    out().println(shared.json() ? new ObjectMapper().writeValueAsString(result) : result.toRow());
-    out().flush();
+    shared
+        .out()
+        .println(shared.json() ? new ObjectMapper().writeValueAsString(result) : result.toRow());
+    shared.out().flush();
   }
 
   private void progress(String what) {
-    spec.commandLine().getErr().println(Words.of("%s, %.0f s ...", what, seconds));
-  }
-
-  private PrintWriter out() {
-    return spec.commandLine().getOut();
+    shared.err().println(Words.of("%s, %.0f s ...", what, seconds));
   }
 }

@@ -1,9 +1,9 @@
 package panamoe.lab.measurement;
 
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.Arrays;
+import panamoe.backend.Backend;
+import panamoe.backend.Backends;
 import panamoe.comm.Communicator;
 import panamoe.comm.LauncherVariables;
 import panamoe.comm.mpi.MpiWorld;
@@ -12,7 +12,6 @@ import panamoe.comm.tcp.TcpWorld;
 import panamoe.io.Words;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
-import panamoe.tensor.TensorMemory;
 import panamoe.tensor.TensorScope;
 
 /**
@@ -32,10 +31,10 @@ public final class AllToAllTimes {
   public static void main(String[] args) {
     long[] blocks = Arrays.stream(args).mapToLong(Long::parseLong).toArray();
     try (Communicator world = open(Duration.ofSeconds(10));
-        Arena arena = Arena.ofShared()) {
+        Backend backend = Backends.open("reference", 1)) {
       for (int round = 0; round <= WARM_UP_ROUNDS; round++) {
         for (long block : blocks) {
-          double[] times = time(world, arena, block);
+          double[] times = time(world, backend, block);
           if (world.rank() == 0 && round == WARM_UP_ROUNDS) {
             System.out.println(Words.of("java %d %.3f %.3f", block, times[0], times[BATCHES / 2]));
           }
@@ -53,12 +52,12 @@ public final class AllToAllTimes {
   }
 
   /** Microseconds per call of each batch, ascending. */
-  private static double[] time(Communicator world, Arena arena, long block) {
+  private static double[] time(Communicator world, Backend backend, long block) {
     int size = world.size();
     long[] rows = new long[size];
     Arrays.fill(rows, block);
     double[] times = new double[BATCHES];
-    try (TensorScope scope = TensorScope.confined(new ScratchMemory(arena))) {
+    try (TensorScope scope = TensorScope.confined(backend)) {
       Tensor send = scope.zeros(DType.UINT8, size * block);
       Tensor receive = scope.zeros(DType.UINT8, size * block);
       long repeats = 1;
@@ -78,15 +77,5 @@ public final class AllToAllTimes {
     }
     Arrays.sort(times);
     return times;
-  }
-
-  private record ScratchMemory(Arena arena) implements TensorMemory {
-    @Override
-    public MemorySegment allocate(long bytes) {
-      return arena.allocate(bytes, 64);
-    }
-
-    @Override
-    public void free(MemorySegment memory) {}
   }
 }

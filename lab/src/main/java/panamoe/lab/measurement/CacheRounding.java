@@ -11,6 +11,7 @@ import panamoe.engine.schedule.ModelRunner;
 import panamoe.engine.schedule.StepRows;
 import panamoe.harness.train.Text;
 import panamoe.io.Words;
+import panamoe.lab.conformance.replay.ModelReplay;
 import panamoe.model.LanguageModel;
 import panamoe.open.ModelFolder;
 import panamoe.tensor.DType;
@@ -83,7 +84,7 @@ public final class CacheRounding {
           nats[1] -= logQ[target];
           divergence += kl;
           most = Math.max(most, kl);
-          same += best(p) == best(q) ? 1 : 0;
+          same += ModelReplay.largest(p) == ModelReplay.largest(q) ? 1 : 0;
           tokens++;
         }
       }
@@ -104,7 +105,7 @@ public final class CacheRounding {
 
   private static double[] logSoftmax(float[] logits) {
     double[] result = new double[logits.length];
-    double peak = logits[best(logits)];
+    double peak = logits[ModelReplay.largest(logits)];
     double sum = 0;
     for (float logit : logits) {
       sum += Math.exp(logit - peak);
@@ -113,13 +114,5 @@ public final class CacheRounding {
       result[i] = logits[i] - peak - Math.log(sum);
     }
     return result;
-  }
-
-  private static int best(float[] logits) {
-    int best = 0;
-    for (int i = 1; i < logits.length; i++) {
-      best = logits[i] > logits[best] ? i : best;
-    }
-    return best;
   }
 }

@@ -4,7 +4,6 @@ import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.LongStream;
@@ -18,6 +17,7 @@ import panamoe.comm.exchange.Strategy;
 import panamoe.config.GateConfig;
 import panamoe.config.MoeConfig;
 import panamoe.io.Words;
+import panamoe.lab.bench.Timing;
 import panamoe.moe.MoeLayer;
 import panamoe.op.Pass;
 import panamoe.op.Tape;
@@ -145,14 +145,14 @@ public final class OverlapTimes {
       }
       ExchangeTimes.say(world, "| rows travel | ms | gain |");
       ExchangeTimes.say(world, "|---|---:|---:|");
-      double waiting = median(times[0]);
+      double waiting = Timing.median(times[0]);
       for (int i = 0; i < times.length; i++) {
         Overlap overlap = OVERLAPS.get(i);
         String how =
             overlap.beside()
                 ? "beside computing, in parts: " + overlap.parts()
                 : "while the rank waits";
-        double median = median(times[i]);
+        double median = Timing.median(times[i]);
         ExchangeTimes.say(world, Words.of("| %s | %.1f | %.2f |", how, median, waiting / median));
       }
       subjects.forEach(
@@ -161,9 +161,5 @@ public final class OverlapTimes {
             subject.ranks.close();
           });
     }
-  }
-
-  private static double median(double[] times) {
-    return Arrays.stream(times).sorted().skip(times.length / 2).findFirst().orElseThrow();
   }
 }

@@ -6,7 +6,7 @@ import panamoe.io.Words;
 final class SwitchPoint {
   private double lastBytes;
   private double lastRatio;
-  private double bytes;
+  private double bytes; // 0: it does not pass 1 from above
 
   /** Adds a larger size. */
   void add(double nextBytes, double ratio) {
@@ -16,11 +16,6 @@ final class SwitchPoint {
     }
     lastBytes = nextBytes;
     lastRatio = ratio;
-  }
-
-  /** 0: it does not pass 1 from above. */
-  double bytes() {
-    return bytes;
   }
 
   @Override

@@ -14,11 +14,8 @@ import panamoe.harness.Subcommand;
 import panamoe.io.Words;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 
 /** {@code panamoe study}. */
 @Command(
@@ -43,7 +40,6 @@ public final class StudyCommand implements Subcommand {
   private static final int INFERENCE_HIDDEN = 512;
   private static final String INCONCLUSIVE = "quick: too few tokens to conclude";
 
-  @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
 
   @Parameters(paramLabel = "PART", description = "S1 to S8.")
@@ -70,16 +66,14 @@ public final class StudyCommand implements Subcommand {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    if (all && !names.isEmpty()) {
-      throw new ParameterException(spec.commandLine(), "give --all or parts, not both");
-    }
+    shared.require(!all || names.isEmpty(), "give --all or parts, not both");
     boolean asked = all || quick || !names.isEmpty();
     boolean train = asked && !list;
     Budget budget = quick ? Budget.quick(shared.seed()) : Budget.full(shared.seed());
     List<Part> parts = chosen(parts(budget, new DecodeTiming(shared::open)));
     Path folder = quick ? out.resolve("quick") : out;
-    PrintWriter print = spec.commandLine().getOut();
-    PrintWriter err = spec.commandLine().getErr();
+    PrintWriter print = shared.out();
+    PrintWriter err = shared.err();
     Trainings trainings = new Trainings(folder, shared.ofMachine(), err);
     Collection<Run> runs = runs(parts);
     PrintWriter table = train ? err : print;

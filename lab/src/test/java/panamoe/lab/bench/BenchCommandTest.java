@@ -42,7 +42,7 @@ class BenchCommandTest {
     CommandRun run =
         CommandRun.of(
             "bench",
-            kind.label(),
+            kind.toString(),
             "--shape",
             "32x64x4x2",
             "--tokens",
@@ -61,7 +61,7 @@ class BenchCommandTest {
     assertEquals(4, lines.length, run.out());
     for (int i = 0; i < lines.length; i++) {
       JsonNode line = new ObjectMapper().readTree(lines[i]);
-      assertEquals(kind.label(), line.get("name").asText());
+      assertEquals(kind.toString(), line.get("name").asText());
       assertEquals("32x64x4x2", line.get("shape").asText());
       assertEquals(i % 2 == 0 ? 3 : 8, line.get("tokens").asInt());
       assertEquals(i < 2 ? "f32" : "bf16", line.get("dtype").asText());
@@ -277,9 +277,7 @@ class BenchCommandTest {
 
   static Stream<Arguments> wrong() {
     return Stream.of(
-        Arguments.of(
-            "there is no benchmark 'layer', expected one of gate, dispatch",
-            new String[] {"layer"}),
+        Arguments.of("'layer' is none of [gate, dispatch, ", new String[] {"layer"}),
         Arguments.of(
             "shape is '1x2x3', expected s1, s2, s3 or MxFxExK",
             new String[] {"gate", "--shape", "1x2x3"}),
@@ -295,7 +293,8 @@ class BenchCommandTest {
         Arguments.of(
             "--seconds is -1.0, expected more than 0", new String[] {"gate", "--seconds", "-1"}),
         Arguments.of(
-            "--peer is 'ggml', expected torch, torch-einsum, torch-grouped, cublaslt, triton, flash-attn, djl",
+            "'ggml' is none of [torch, torch-einsum, torch-grouped, cublaslt, triton, flash-attn,"
+                + " djl, ",
             new String[] {"moe-layer", "--peer", "ggml"}),
         Arguments.of(
             "--peer torch does not run on --device reference",

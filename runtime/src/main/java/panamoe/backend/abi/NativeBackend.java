@@ -23,23 +23,7 @@ import panamoe.tensor.Tensor;
  * #free} and {@link #close} throws {@link IllegalStateException}, and so does access to the memory
  * that came from here.
  */
-public final class NativeBackend
-    implements Backend,
-        NativeElementwise,
-        NativeRandom,
-        NativeEmbedding,
-        NativeNorm,
-        NativeAttention,
-        NativeGemm,
-        NativeGate,
-        NativeBalance,
-        NativeDispatch,
-        NativeExchange,
-        NativeExpert,
-        NativeCombine,
-        NativeLoss,
-        NativeOptimizer,
-        NativeSample {
+public final class NativeBackend implements Backend, NativeKernels, NativeMoeKernels {
   private final String name;
   private final long device;
   private final NativeStream stream;
@@ -82,10 +66,9 @@ public final class NativeBackend
   public static NativeBackend open(String name, int threads, int ordinal) {
     NativeLibrary.ensureAvailable();
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment handle = arena.allocate(ValueLayout.JAVA_LONG);
-      Status.check(
-          Moe.moe_device_open(arena.allocateFrom(name), ordinal, handle), "moe_device_open");
-      long device = handle.get(ValueLayout.JAVA_LONG, 0);
+      MemorySegment called = arena.allocateFrom(name);
+      long device =
+          NativeStream.stored("moe_device_open", to -> Moe.moe_device_open(called, ordinal, to));
       try {
         return new NativeBackend(name, device, threads, null);
       } catch (RuntimeException | Error e) {
@@ -200,12 +183,10 @@ public final class NativeBackend
   public long packedBytes(DType dtype, long... shape) {
     requireOpen();
     try (Arena call = Arena.ofConfined()) {
-      MemorySegment bytes = call.allocate(ValueLayout.JAVA_LONG);
       MemorySegment sizes = call.allocateFrom(ValueLayout.JAVA_LONG, shape);
-      Status.check(
-          Moe.moe_gemm_packed_bytes(device, dtype.code(), shape.length, sizes, bytes),
-          "moe_gemm_packed_bytes");
-      return bytes.get(ValueLayout.JAVA_LONG, 0);
+      return NativeStream.stored(
+          "moe_gemm_packed_bytes",
+          to -> Moe.moe_gemm_packed_bytes(device, dtype.code(), shape.length, sizes, to));
     }
   }
 
@@ -310,9 +291,9 @@ public final class NativeBackend
   }
 
   @Override
-  public void launch(String function, Downcall call, Object... arguments) {
+  public void launch(String function, Object... arguments) {
     requireOpen();
-    launcher.launch(new NativeCall(function, call, stream.handle(), arguments));
+    launcher.launch(new NativeCall(function, stream.handle(), arguments));
   }
 
   private void requireOpen() {

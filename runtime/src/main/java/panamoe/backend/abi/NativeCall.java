@@ -1,6 +1,13 @@
 package panamoe.backend.abi;
 
 import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandle;
+import java.lang.invoke.MethodHandles;
+import java.lang.reflect.Method;
+import java.util.Arrays;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import panamoe.bindings.Moe;
 import panamoe.bindings.Status;
 import panamoe.tensor.Tensor;
 
@@ -9,24 +16,40 @@ import panamoe.tensor.Tensor;
  * while it runs, because segments of them are arguments of the downcall.
  */
 final class NativeCall implements Runnable {
+  private static final Map<String, MethodHandle> FUNCTIONS = new ConcurrentHashMap<>();
+
   private final String function;
-  private final NativeLaunch.Downcall call;
-  private final long stream;
+  private final MethodHandle handle; // takes all parameters in an array
   private final Object[] arguments;
-  private final MemorySegment[] pointers;
-  private final MemorySegment[] held;
+  private final Object[] parameters;
 
   /**
-   * @param arguments tensors, {@link Struct}s, memory of configs, null pointers
+   * @param arguments as {@link NativeLaunch#launch} takes them
    * @throws IllegalArgumentException if the tensors lie in the memory of too many arenas
    */
-  NativeCall(String function, NativeLaunch.Downcall call, long stream, Object[] arguments) {
+  NativeCall(String function, long stream, Object[] arguments) {
     this.function = function;
-    this.call = call;
-    this.stream = stream;
+    this.handle = FUNCTIONS.computeIfAbsent(function, NativeCall::find);
     this.arguments = arguments;
-    this.pointers = new MemorySegment[arguments.length];
-    this.held = Held.by(function, arguments);
+    MemorySegment[] held = Held.by(function, arguments);
+    this.parameters = new Object[1 + arguments.length + held.length];
+    parameters[0] = stream;
+    System.arraycopy(held, 0, parameters, 1 + arguments.length, held.length);
+  }
+
+  private static MethodHandle find(String function) {
+    try {
+      Method method =
+          Arrays.stream(Moe.class.getMethods())
+              .filter(each -> each.getName().equals(function))
+              .findFirst()
+              .orElseThrow();
+      return MethodHandles.lookup()
+          .unreflect(method)
+          .asSpreader(Object[].class, method.getParameterCount());
+    } catch (IllegalAccessException e) {
+      throw new AssertionError(e);
+    }
   }
 
   /**
@@ -42,9 +65,13 @@ final class NativeCall implements Runnable {
 
   private int status() {
     try {
-      return call.status(stream, pointers, held);
+      return (int) handle.invokeExact(parameters);
     } catch (IllegalStateException e) { // which does not say whose arena is closed
       throw new IllegalStateException(function + " was given memory whose arena is closed", e);
+    } catch (RuntimeException | Error e) {
+      throw e;
+    } catch (Throwable e) {
+      throw new AssertionError(e); // C throws nothing
     }
   }
 
@@ -52,7 +79,7 @@ final class NativeCall implements Runnable {
   void bind() {
     int structs = 0;
     for (int i = 0; i < arguments.length; i++) {
-      pointers[i] =
+      parameters[i + 1] =
           switch (arguments[i]) {
             case null -> MemorySegment.NULL;
             case Tensor tensor -> tensor.descriptor();
@@ -61,8 +88,7 @@ final class NativeCall implements Runnable {
               struct.write(memory);
               yield memory;
             }
-            case MemorySegment config -> config;
-            default -> throw new AssertionError(arguments[i].getClass());
+            case Object same -> same;
           };
     }
   }

@@ -3,6 +3,7 @@ package panamoe.backend.abi;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.function.ToIntFunction;
 import panamoe.bindings.Moe;
 import panamoe.bindings.Status;
 
@@ -12,11 +13,8 @@ record NativeStream(long handle) {
    * @param threads of its kernels on the host, 0 for one per processor
    */
   static NativeStream create(long device, int threads) {
-    try (Arena call = Arena.ofConfined()) {
-      MemorySegment handle = call.allocate(ValueLayout.JAVA_LONG);
-      Status.check(Moe.moe_stream_create(device, threads, handle), "moe_stream_create");
-      return new NativeStream(handle.get(ValueLayout.JAVA_LONG, 0));
-    }
+    return new NativeStream(
+        stored("moe_stream_create", to -> Moe.moe_stream_create(device, threads, to)));
   }
 
   void synchronize() {
@@ -25,20 +23,12 @@ record NativeStream(long handle) {
 
   /** Whether all work is done, without waiting. */
   boolean finished() {
-    try (Arena call = Arena.ofConfined()) {
-      MemorySegment finished = call.allocate(ValueLayout.JAVA_INT);
-      Status.check(Moe.moe_stream_query(handle, finished), "moe_stream_query");
-      return finished.get(ValueLayout.JAVA_INT, 0) == 1;
-    }
+    return stored("moe_stream_query", to -> Moe.moe_stream_query(handle, to)) == 1;
   }
 
   /** Marks the end of the work so far. */
   long mark() {
-    try (Arena call = Arena.ofConfined()) {
-      MemorySegment mark = call.allocate(ValueLayout.JAVA_LONG);
-      Status.check(Moe.moe_stream_mark(handle, mark), "moe_stream_mark");
-      return mark.get(ValueLayout.JAVA_LONG, 0);
-    }
+    return stored("moe_stream_mark", to -> Moe.moe_stream_mark(handle, to));
   }
 
   /** Lets later work of this stream wait for another's work up to a mark of it. */
@@ -48,14 +38,20 @@ record NativeStream(long handle) {
 
   /** The driver's stream, such as a {@code cudaStream_t}. */
   MemorySegment ofDriver() {
-    try (Arena call = Arena.ofConfined()) {
-      MemorySegment stream = call.allocate(ValueLayout.ADDRESS);
-      Status.check(Moe.moe_stream_native(handle, stream), "moe_stream_native");
-      return stream.get(ValueLayout.ADDRESS, 0);
-    }
+    return MemorySegment.ofAddress(
+        stored("moe_stream_native", to -> Moe.moe_stream_native(handle, to)));
   }
 
   void destroy() {
     Moe.moe_stream_destroy(handle);
+  }
+
+  /** The number, or the address, that a function stores where its argument points to. */
+  static long stored(String function, ToIntFunction<MemorySegment> call) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment number = arena.allocate(ValueLayout.JAVA_LONG);
+      Status.check(call.applyAsInt(number), function);
+      return number.get(ValueLayout.JAVA_LONG, 0);
+    }
   }
 }

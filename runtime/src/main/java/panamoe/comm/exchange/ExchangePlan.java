@@ -11,51 +11,24 @@ import panamoe.tensor.Tensor;
  * direction.
  *
  * <p>Used by one thread at a time, and not after the exchange is closed.
+ *
+ * @param place where in the model it is used; called at each use
+ * @param strategy FLAT or HIERARCHICAL
+ * @param rows R, the number of rows that this rank sends
+ * @param received rows of each block that this rank receives, by source; equally many blocks from
+ *     each rank
+ * @param arrived R', the number of rows that this rank receives: the sum of {@link #received}
  */
-public final class ExchangePlan {
-  private final Supplier<String> place;
-  private final Strategy strategy;
-  private final AllToAll allToAll;
-  private final long sent;
-  private final long[] received;
-  private final long arrived;
-
-  /**
-   * @param place where in the model it is used; called at each use
-   */
-  ExchangePlan(
-      Supplier<String> place,
-      Strategy strategy,
-      AllToAll allToAll,
-      long sent,
-      long[] received,
-      long arrived) {
-    this.place = place;
-    this.strategy = strategy;
-    this.allToAll = allToAll;
-    this.sent = sent;
-    this.received = received;
-    this.arrived = arrived;
-  }
-
-  /** The strategy of this plan: FLAT or HIERARCHICAL. */
-  public Strategy strategy() {
-    return strategy;
-  }
-
-  /** Rows of each block that this rank receives, by source; equally many blocks from each rank. */
+public record ExchangePlan(
+    Supplier<String> place,
+    Strategy strategy,
+    AllToAll allToAll,
+    long rows,
+    long[] received,
+    long arrived) {
+  @Override
   public long[] received() {
     return received.clone();
-  }
-
-  /** R, the number of rows that this rank sends. */
-  public long rows() {
-    return sent;
-  }
-
-  /** R', the number of rows that this rank receives: the sum of {@link #received}. */
-  public long arrived() {
-    return arrived;
   }
 
   /**
@@ -70,7 +43,7 @@ public final class ExchangePlan {
     ExchangeEvent event = new ExchangeEvent();
     event.begin();
     allToAll.forward(rows, arrived);
-    commit(event, "forward", sent, CollectiveCall.rowBytes(rows));
+    commit(event, "forward", this.rows, CollectiveCall.rowBytes(rows));
   }
 
   /**
@@ -98,12 +71,12 @@ public final class ExchangePlan {
 
   private void requireRows(Tensor rows, Tensor arrived) {
     if (rows.rank() == 0
-        || rows.size(0) < sent
+        || rows.size(0) < this.rows
         || arrived.rank() == 0
         || arrived.size(0) < this.arrived) {
       throw Require.refusal(
           "the plan sends %s rows and gets %s, but the tensors are %s and %s",
-          sent, this.arrived, rows, arrived);
+          this.rows, this.arrived, rows, arrived);
     }
   }
 }

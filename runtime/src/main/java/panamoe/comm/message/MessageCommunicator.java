@@ -89,8 +89,8 @@ public final class MessageCommunicator extends GroupMember {
     HostView received = view(receive);
     meeting.exchange(
         call,
-        Blocks.adjoining(elements(send), times(sendRows, call.rowBytes())),
-        Blocks.adjoining(received.memory(), times(receiveRows, call.rowBytes())));
+        Blocks.adjoining(elements(send), call.bytes(sendRows)),
+        Blocks.adjoining(received.memory(), call.bytes(receiveRows)));
     received.write(0, LongStream.of(receiveRows).sum() * call.rowBytes());
     done(call);
   }
@@ -180,7 +180,7 @@ public final class MessageCommunicator extends GroupMember {
     meeting.exchange(
         call,
         Blocks.same(elements(send).asSlice(0, rows[rank()] * call.rowBytes()), size()),
-        Blocks.adjoining(received.memory(), times(rows, call.rowBytes())));
+        Blocks.adjoining(received.memory(), call.bytes(rows)));
     received.write(0, LongStream.of(rows).sum() * call.rowBytes());
     done(call);
   }
@@ -204,7 +204,7 @@ public final class MessageCommunicator extends GroupMember {
     meeting.lend(
         memory -> {
           Blocks received = Blocks.adjoining(memory.allocate(bytes * size(), 64), mine);
-          meeting.exchange(call, Blocks.adjoining(terms, times(rows, call.rowBytes())), received);
+          meeting.exchange(call, Blocks.adjoining(terms, call.bytes(rows)), received);
           Reduction.sum(
               send.dtype(), bytes / send.dtype().bytes(), segments(received), sum.memory());
           return receive;
@@ -333,9 +333,5 @@ public final class MessageCommunicator extends GroupMember {
 
   private MemorySegment[] segments(Blocks blocks) {
     return IntStream.range(0, size()).mapToObj(blocks::of).toArray(MemorySegment[]::new);
-  }
-
-  private static long[] times(long[] rows, long rowBytes) {
-    return LongStream.of(rows).map(count -> count * rowBytes).toArray();
   }
 }

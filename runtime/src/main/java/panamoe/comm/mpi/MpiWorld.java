@@ -17,6 +17,7 @@ import panamoe.comm.Lifeline;
 import panamoe.comm.message.InFlightMemory;
 import panamoe.comm.message.MessageCommunicator;
 import panamoe.comm.message.MessageWorld;
+import panamoe.comm.tcp.Gathering;
 
 /** MPI in this process: started once, used by all groups, ended once. Thread-safe. */
 public final class MpiWorld implements MessageWorld {
@@ -103,7 +104,13 @@ public final class MpiWorld implements MessageWorld {
       int size = number.get(ValueLayout.JAVA_INT, 0);
       Duration silence = timeout.compareTo(SILENCE) < 0 ? timeout : SILENCE;
       lifeline =
-          Lifeline.open(rank, size, patience, silence, this::broadcastFromRank0, new Speaker(rank));
+          Lifeline.over(
+              Gathering.connect(rank, size, patience, this::broadcastFromRank0),
+              rank,
+              size,
+              silence,
+              false,
+              new Speaker(rank));
       Arena messages = Arena.ofShared();
       return MessageCommunicator.of(
           this,

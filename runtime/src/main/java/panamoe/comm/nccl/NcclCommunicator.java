@@ -6,7 +6,6 @@ import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.stream.IntStream;
-import java.util.stream.LongStream;
 import panamoe.bindings.nccl.NcclLibrary;
 import panamoe.comm.CollectiveCall;
 import panamoe.comm.CommunicationException;
@@ -95,8 +94,8 @@ public final class NcclCommunicator extends GroupMember {
       }
     }
     operations.exchange(
-        blocks(send.address(), times(sendRows, call.rowBytes())),
-        blocks(receive.address(), times(receiveRows, call.rowBytes())));
+        blocks(send.address(), call.bytes(sendRows)),
+        blocks(receive.address(), call.bytes(receiveRows)));
     count(call);
   }
 
@@ -144,7 +143,7 @@ public final class NcclCommunicator extends GroupMember {
     } else {
       MemorySegment[] toEach = new MemorySegment[size()];
       Arrays.fill(toEach, own);
-      operations.exchange(toEach, blocks(all, times(rows, call.rowBytes())));
+      operations.exchange(toEach, blocks(all, call.bytes(rows)));
     }
     count(call);
   }
@@ -166,7 +165,7 @@ public final class NcclCommunicator extends GroupMember {
     } else {
       operations.addTerms(
           send.dtype(),
-          blocks(send.address(), times(rows, call.rowBytes())),
+          blocks(send.address(), call.bytes(rows)),
           receive.address().asSlice(0, bytes));
     }
     count(call);
@@ -270,9 +269,5 @@ public final class NcclCommunicator extends GroupMember {
       start += bytes[i];
     }
     return blocks;
-  }
-
-  private static long[] times(long[] rows, long rowBytes) {
-    return LongStream.of(rows).map(count -> count * rowBytes).toArray();
   }
 }

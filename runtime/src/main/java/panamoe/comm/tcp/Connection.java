@@ -161,11 +161,7 @@ final class Connection {
   }
 
   void close() {
-    try {
-      channel.close();
-    } catch (IOException _) {
-      // Nothing is sent over it any more.
-    }
+    Handshake.close(channel);
   }
 
   private interface Work {

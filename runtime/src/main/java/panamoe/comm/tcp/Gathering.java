@@ -6,20 +6,24 @@ import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.EOFException;
 import java.io.IOException;
+import java.math.BigInteger;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.SocketTimeoutException;
+import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.UnaryOperator;
 import java.util.stream.IntStream;
 import panamoe.comm.CommunicationException;
 import panamoe.comm.Disagreement;
+import panamoe.comm.MachineAddresses;
 import panamoe.io.Words;
 
 /**
@@ -27,7 +31,8 @@ import panamoe.io.Words;
  * others connect to it and learn through it what they need to connect to each other. Used by one
  * thread.
  */
-final class Gathering {
+public final class Gathering {
+  private static final int SECRET_BITS = 128;
   private static final int CONNECT_MILLIS = 2000;
   private static final int PAUSE_MILLIS = 100;
   // Beyond the patience: the others wait for the sentence of rank 0, which knows who is missing.
@@ -52,47 +57,85 @@ final class Gathering {
    * @throws CommunicationException in one sentence, if not all have come in time
    */
   static Gathering of(TcpRank self, Handshake handshake, Duration patience) {
-    Gathering gathering = new Gathering(self, patience);
+    try (ServerSocket server = self.rank() == 0 ? new ServerSocket() : null) {
+      if (server != null) {
+        InetAddress address = InetAddress.getByName(self.host());
+        // Elsewhere the host may be a name of a balancer, or of an address outside of a container.
+        server.bind(
+            address.isLoopbackAddress()
+                ? new InetSocketAddress(address, self.port())
+                : new InetSocketAddress(self.port()),
+            self.size());
+      }
+      return new Gathering(self, patience).open(handshake, server, List.of(self.host()));
+    } catch (IOException e) {
+      throw new CommunicationException(
+          "rank 0 cannot listen at " + self.host() + ":" + self.port() + ": " + e.getMessage(), e);
+    }
+  }
+
+  /**
+   * Connects the ranks of a launcher that can tell them where rank 0 listens; collective.
+   *
+   * @param broadcast gives every rank rank 0's bytes
+   * @return by rank: rank 0 has all others, the others have rank 0
+   * @throws CommunicationException in one sentence, if not all have come in time
+   */
+  public static Map<Integer, Socket> connect(
+      int rank, int size, Duration patience, UnaryOperator<byte[]> broadcast) {
+    byte[] mine = null;
+    try (ServerSocket server = rank == 0 ? new ServerSocket(0, size) : null) {
+      if (server != null) {
+        String secret =
+            new BigInteger(SECRET_BITS, new SecureRandom()).setBit(SECRET_BITS).toString(16);
+        String hosts = String.join(" ", MachineAddresses.all());
+        mine = (secret + " " + server.getLocalPort() + " " + hosts).getBytes(UTF_8);
+      }
+      List<String> told = List.of(new String(broadcast.apply(mine), UTF_8).split(" "));
+      List<String> hosts = told.subList(2, told.size());
+      TcpRank self =
+          new TcpRank(rank, size, hosts.getFirst(), Integer.parseInt(told.get(1)), told.get(0));
+      Gathering all = new Gathering(self, patience).open(new Handshake(self), server, hosts);
+      all.barrier();
+      return all.ranks;
+    } catch (IOException e) {
+      throw new CommunicationException("rank 0 cannot listen: " + e.getMessage(), e);
+    }
+  }
+
+  /**
+   * @param server of rank 0; null on the others, which look for it at {@code hosts}
+   */
+  private Gathering open(Handshake handshake, ServerSocket server, List<String> hosts)
+      throws IOException {
     try {
       long end = System.nanoTime() + patience.toNanos();
       if (self.rank() == 0) {
-        gathering.listen(handshake, end);
+        listen(server, handshake, end);
       } else {
-        gathering.connect(handshake, end);
+        connect(hosts, handshake, end);
       }
-      return gathering;
-    } catch (RuntimeException | Error e) {
-      gathering.fail(e);
+      return this;
+    } catch (IOException | RuntimeException | Error e) {
+      fail(e);
       throw e;
     }
   }
 
-  private void listen(Handshake handshake, long end) {
-    try (ServerSocket server = new ServerSocket()) {
-      InetAddress address = InetAddress.getByName(self.host());
-      // Elsewhere the host may be a name of a balancer, or of an address outside of a container.
-      server.bind(
-          address.isLoopbackAddress()
-              ? new InetSocketAddress(address, self.port())
-              : new InetSocketAddress(self.port()),
-          self.size());
-      server.setSoTimeout(PAUSE_MILLIS);
-      while (ranks.size() < self.size() - 1) {
-        if (System.nanoTime() - end > 0) {
-          throw new CommunicationException(missing());
-        }
-        requireUninterrupted();
-        try {
-          Socket socket = server.accept();
-          // A stranger that says nothing does not keep the others waiting.
-          Thread.ofVirtual().start(() -> admit(socket, handshake));
-        } catch (SocketTimeoutException _) {
-          // Time to look at the clock.
-        }
+  private void listen(ServerSocket server, Handshake handshake, long end) throws IOException {
+    server.setSoTimeout(PAUSE_MILLIS);
+    while (ranks.size() < self.size() - 1) {
+      if (System.nanoTime() - end > 0) {
+        throw new CommunicationException(missing());
       }
-    } catch (IOException e) {
-      throw new CommunicationException(
-          "rank 0 cannot listen at " + self.host() + ":" + self.port() + ": " + e.getMessage(), e);
+      requireUninterrupted();
+      try {
+        Socket socket = server.accept();
+        // A stranger that says nothing does not keep the others waiting.
+        Thread.ofVirtual().start(() -> admit(socket, handshake));
+      } catch (SocketTimeoutException _) {
+        // Time to look at the clock.
+      }
     }
   }
 
@@ -112,13 +155,13 @@ final class Gathering {
       }
       ranks.put(rank, socket);
       if (closed) {
-        close(socket);
+        Handshake.close(socket);
       }
     } catch (IOException e) {
       if (e instanceof Handshake.Refused) {
         refused = e.getMessage();
       }
-      close(socket);
+      Handshake.close(socket);
     }
   }
 
@@ -137,33 +180,36 @@ final class Gathering {
     return refused == null ? sentence : sentence + "; refused: " + refused;
   }
 
-  private void connect(Handshake handshake, long end) {
-    for (; ; ) {
+  private void connect(List<String> hosts, Handshake handshake, long end) {
+    for (int i = 0; ; i = (i + 1) % hosts.size()) {
       Socket socket = new Socket();
       try {
         // Looked up each time: a name may come into being with its machine.
-        socket.connect(new InetSocketAddress(self.host(), self.port()), CONNECT_MILLIS);
+        socket.connect(new InetSocketAddress(hosts.get(i), self.port()), CONNECT_MILLIS);
         handshake.connect(socket, self.rank(), 0);
         socket.setSoTimeout(Math.addExact(patienceMillis(), VERDICT_MILLIS));
         ranks.put(0, socket);
         return;
-      } catch (CommunicationException e) {
-        close(socket);
-        throw e;
-      } catch (IOException e) {
-        close(socket);
+      } catch (IOException | CommunicationException e) {
+        Handshake.close(socket);
+        // Of several addresses, one may be another machine's, where another world's rank 0 answers.
+        if (e instanceof CommunicationException refusal && hosts.size() == 1) {
+          throw refusal;
+        }
         if (System.nanoTime() - end > 0) {
           throw new CommunicationException(
               Words.of(
                   "rank %d cannot reach rank 0 at %s:%d within %.1f s: %s",
                   self.rank(),
-                  self.host(),
+                  String.join(" or ", hosts),
                   self.port(),
                   patience.toMillis() / 1e3,
                   e.getMessage() == null ? "the connection ended" : e.getMessage()),
               e);
         }
-        pause();
+        if (i == hosts.size() - 1) {
+          pause();
+        }
       }
     }
   }
@@ -277,15 +323,7 @@ final class Gathering {
       } catch (IOException _) {
         // It has failed before.
       }
-      close(socket);
-    }
-  }
-
-  private static void close(Socket socket) {
-    try {
-      socket.close();
-    } catch (IOException _) {
-      // Nothing is sent over it any more.
+      Handshake.close(socket);
     }
   }
 }

@@ -1,5 +1,6 @@
 package panamoe.comm.tcp;
 
+import java.io.Closeable;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
@@ -147,6 +148,15 @@ final class Handshake {
     }
     if (answer != KNOWN) {
       throw new Refused("rank " + other + " refused rank " + rank);
+    }
+  }
+
+  /** Ends a connection over which nothing is sent any more. */
+  static void close(Closeable connection) {
+    try {
+      connection.close();
+    } catch (IOException _) {
+      // It has failed before.
     }
   }
 

@@ -182,7 +182,7 @@ final class Mesh {
         return channel;
       } catch (IOException | CommunicationException _) {
         // Another machine's process may have answered; the next address may be the right one.
-        close(channel);
+        Handshake.close(channel);
       }
     }
     throw new CommunicationException(
@@ -210,7 +210,7 @@ final class Mesh {
       }
       missing.countDown();
     } catch (IOException _) {
-      close(channel);
+      Handshake.close(channel);
     }
   }
 
@@ -228,16 +228,8 @@ final class Mesh {
     closed = true;
     for (SocketChannel channel : channels) {
       if (channel != null) {
-        close(channel);
+        Handshake.close(channel);
       }
-    }
-  }
-
-  private static void close(SocketChannel channel) {
-    try {
-      channel.close();
-    } catch (IOException _) {
-      // Nothing is sent over it any more.
     }
   }
 }

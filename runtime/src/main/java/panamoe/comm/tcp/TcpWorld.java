@@ -58,7 +58,8 @@ public final class TcpWorld implements MessageWorld {
       mesh = Mesh.connect(self, handshake, gathering, timeout);
       gathering.barrier(); // from here on, who is silent is lost
       Lifeline lifeline =
-          Lifeline.over(gathering.connections(), self.rank(), self.size(), silence, new Ear(lost));
+          Lifeline.over(
+              gathering.connections(), self.rank(), self.size(), silence, true, new Ear(lost));
       return new TcpWorld(self.rank(), timeout, mesh.channels(), lifeline)
           .communicator(mesh.node(self.rank()));
     } catch (RuntimeException | Error e) {

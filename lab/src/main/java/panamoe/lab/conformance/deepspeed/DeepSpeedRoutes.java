@@ -1,6 +1,7 @@
 package panamoe.lab.conformance.deepspeed;
 
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import panamoe.lab.conformance.replay.Axes;
@@ -66,20 +67,15 @@ final class DeepSpeedRoutes {
   }
 
   private static float[] values(Map<Long, Float> sparse) {
-    float[] values = new float[sparse.size()];
-    int i = 0;
-    for (float value : sparse.values()) {
-      values[i++] = value;
-    }
-    return values;
+    List<Float> values = List.copyOf(sparse.values());
+    return Layouts.floats(values.size(), values::get);
   }
 
   /** [N, 3] of (token, expert, slot) to places in [S, E, C]. */
   private static long[] flat(long[] index, long capacity, int experts) {
     long[] at = new long[index.length / 3];
-    for (int i = 0; i < at.length; i++) {
-      at[i] = (index[3 * i] * experts + index[3 * i + 1]) * capacity + index[3 * i + 2];
-    }
+    Arrays.setAll(
+        at, i -> (index[3 * i] * experts + index[3 * i + 1]) * capacity + index[3 * i + 2]);
     return at;
   }
 

@@ -13,10 +13,10 @@ import panamoe.config.MoeConfig;
 import panamoe.lab.conformance.replay.BlockReplay;
 import panamoe.lab.conformance.replay.GoldenFile;
 import panamoe.lab.conformance.replay.Layouts;
-import panamoe.lab.conformance.replay.Peers;
 import panamoe.lab.conformance.replay.Replay;
 import panamoe.lab.conformance.replay.RouteTable;
 import panamoe.lab.conformance.replay.WeightMap;
+import panamoe.lab.conformance.torch.ActivationCases;
 import panamoe.moe.MoeLayer;
 import panamoe.op.Pass;
 import panamoe.op.Tape;
@@ -53,7 +53,7 @@ public final class LayerCases {
         new MoeConfig(
             golden.hyper("E").asInt(),
             golden.hyper("F").asInt(),
-            Peers.activation(golden.hyper("act").asText()),
+            ActivationCases.named(golden.hyper("act").asText()),
             golden.hyper("bias").asBoolean(),
             gate(topK),
             null,
@@ -237,10 +237,7 @@ public final class LayerCases {
   /** On the host, because the factors are recorded: ours are drawn as the gate multiplies. */
   private Tensor product(Tensor x, float[] factors) {
     float[] values = x.toFloats();
-    for (int i = 0; i < values.length; i++) {
-      values[i] *= factors[i];
-    }
-    return replay.tensor(values, x.shape());
+    return replay.tensor(Layouts.floats(values.length, i -> values[i] * factors[i]), x.shape());
   }
 
   /**

@@ -1,7 +1,6 @@
 package panamoe.lab.conformance.deepspeed;
 
 import java.util.Arrays;
-import panamoe.io.Words;
 import panamoe.lab.conformance.replay.Axes;
 import panamoe.lab.conformance.replay.GoldenFile;
 import panamoe.lab.conformance.replay.Layouts;
@@ -120,9 +119,11 @@ final class OpenRoutes {
       }
       replay.require(
           least <= counts[e] && counts[e] <= most,
-          Words.of(
-              "exp_counts[%s] is recorded as %s, but %s to %s tokens ask for this expert",
-              e, counts[e], least, most));
+          "exp_counts[%s] is recorded as %s, but %s to %s tokens ask for this expert",
+          e,
+          counts[e],
+          least,
+          most);
       if (counts[e] != ours.counts()[e]) {
         expectedKept[e] = Math.min(ours.counts()[e], capacity);
       }

@@ -1,5 +1,6 @@
 package panamoe.lab.conformance.deepspeed;
 
+import java.util.stream.IntStream;
 import panamoe.backend.GateKernels;
 import panamoe.backend.GateSettings;
 import panamoe.backend.GateSettings.DropPolicy;
@@ -47,10 +48,6 @@ final class RecordedGate {
   /** Which tokens were used; null where the case says nothing of it. */
   static boolean[] used(GoldenFile golden) {
     return golden.flags("used_token");
-  }
-
-  int tokens() {
-    return tokens;
   }
 
   GateSettings settings() {
@@ -118,10 +115,8 @@ final class RecordedGate {
 
   /** U / S; 1 where the case says nothing of it. */
   static double usedPart(boolean[] used) {
-    int count = 0;
-    for (int s = 0; used != null && s < used.length; s++) {
-      count += used[s] ? 1 : 0;
-    }
-    return used == null ? 1 : (double) count / used.length;
+    return used == null
+        ? 1
+        : (double) IntStream.range(0, used.length).filter(s -> used[s]).count() / used.length;
   }
 }

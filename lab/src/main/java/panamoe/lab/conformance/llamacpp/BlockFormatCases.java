@@ -3,6 +3,7 @@ package panamoe.lab.conformance.llamacpp;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.StoredType;
 import panamoe.lab.conformance.replay.Replay;
@@ -81,9 +82,7 @@ public final class BlockFormatCases {
 
   private static long[] bits(float[] floats) {
     long[] bits = new long[floats.length];
-    for (int i = 0; i < bits.length; i++) {
-      bits[i] = Float.floatToRawIntBits(floats[i]);
-    }
+    Arrays.setAll(bits, i -> Float.floatToRawIntBits(floats[i]));
     return bits;
   }
 }

@@ -2,7 +2,6 @@ package panamoe.lab.conformance.llamacpp;
 
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.Locale;
 import panamoe.lab.conformance.replay.GoldenFile;
 import panamoe.lab.conformance.replay.ModelReplay;
 import panamoe.lab.conformance.replay.Replay;
@@ -92,12 +91,8 @@ public final class GgufCases {
         if (gap < FLIPS) {
           leftOut[row] = true;
           replay.note(
-              String.format(
-                  Locale.ROOT,
-                  "row %d is not compared beside int8 activations: router gap %.3f in layer %d",
-                  row,
-                  gap,
-                  layer));
+              "row %d is not compared beside int8 activations: router gap %.3f in layer %d",
+              row, gap, layer);
         }
       }
     }

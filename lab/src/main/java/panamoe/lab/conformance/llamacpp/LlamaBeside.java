@@ -10,12 +10,13 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import java.util.Random;
 import java.util.stream.IntStream;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.StoredType;
 import panamoe.checkpoint.TensorFiles;
+import panamoe.io.Require;
+import panamoe.io.Words;
 import panamoe.lab.conformance.replay.ModelReplay;
 import panamoe.lab.peer.PeerProcess;
 import panamoe.open.ModelFolder;
@@ -41,13 +42,25 @@ public final class LlamaBeside {
   private LlamaBeside() {}
 
   /**
-   * What libllama is asked: the logits after {@code prompt}, and after each token but the last of
-   * the {@code count} that it writes greedily.
+   * What libllama is asked: a text of {@code count} tokens that it writes greedily after {@code
+   * prompt}.
+   *
+   * @param replay the file
+   * @param mapped whether weights stay in the file's mapping, and keys and values are rounded, the
+   *     library's usual way, for which {@code ci/slow.d/offload} asks: where memory has no room for
+   *     the file, the system reads pages when they are needed
    */
-  public record Question(String replay, int threads, int[] prompt, int count) {}
+  public record Question(String replay, boolean mapped, int threads, int[] prompt, int count) {}
 
-  /** Its answer: the tokens it wrote, and the logits [V] that chose each. */
-  public record Answer(int[] ids, float[][] logits) {}
+  /**
+   * Its answer.
+   *
+   * @param ids the tokens it wrote
+   * @param logits [V] that chose each; null where the file is mapped
+   * @param seconds from the first token to the last
+   * @param bytesRead from disks, meanwhile and for the prompt
+   */
+  public record Answer(int[] ids, float[][] logits, double seconds, long bytesRead) {}
 
   /**
    * What became of the weights as they are held.
@@ -72,8 +85,7 @@ public final class LlamaBeside {
       @JsonProperty boolean passed) {
     /** In one line. */
     public String line() {
-      return String.format(
-          Locale.ROOT,
+      return Words.of(
           "%s %s, weights %s: max abs error %.1e, rms %.1e (tolerance %.1e), %d of %d greedy tokens",
           passed ? "ok  " : "FAIL",
           name,
@@ -94,13 +106,11 @@ public final class LlamaBeside {
    */
   public static List<Result> compare(
       Path file, Backend backend, PeerProcess llama, int threads, long seed) throws IOException {
-    if (!ModelFolder.isGguf(file)) {
-      throw new IllegalArgumentException(file + " is no .gguf file, which libllama reads alone");
-    }
+    Require.that(ModelFolder.isGguf(file), "%s is no .gguf file, which libllama reads alone", file);
     ModelFolder folder = ModelFolder.open(file);
     int[] prompt = new Random(seed).ints(PROMPT, 0, folder.config().vocabulary()).toArray();
     JsonNode said =
-        llama.ask(new Question(file.toAbsolutePath().toString(), threads, prompt, WRITTEN));
+        llama.ask(new Question(file.toAbsolutePath().toString(), false, threads, prompt, WRITTEN));
     Answer theirs = JSON.convertValue(said, Answer.class);
     double tolerance = isFloat32(folder) ? EXACT : ROUNDED * range(theirs.logits());
     List<Result> results = new ArrayList<>();

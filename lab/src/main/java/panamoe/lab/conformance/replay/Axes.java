@@ -29,11 +29,7 @@ public record Axes(int[] shape, int[] order) {
       return values.clone();
     }
     int[] from = places(values.length);
-    float[] result = new float[from.length];
-    for (int i = 0; i < from.length; i++) {
-      result[i] = values[from[i]];
-    }
-    return result;
+    return Layouts.floats(from.length, i -> values[from[i]]);
   }
 
   /** Ordered elements back in their places. */

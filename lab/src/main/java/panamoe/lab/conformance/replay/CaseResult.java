@@ -2,8 +2,8 @@ package panamoe.lab.conformance.replay;
 
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
+import panamoe.io.Words;
 
 /**
  * What became of one recorded case.
@@ -77,13 +77,8 @@ public record CaseResult(
     if (largestErrorIn.equals(TEXT)) {
       return "ok   " + name + ": " + (notes.isEmpty() ? "the same text" : "not compared") + note;
     }
-    return String.format(
-        Locale.ROOT,
+    return Words.of(
         "ok   %s: max abs error %.1e (%s), tolerance %s%s",
-        name,
-        largestError,
-        where,
-        Comparison.TOLERANCE,
-        note);
+        name, largestError, where, Comparison.TOLERANCE, note);
   }
 }

@@ -2,6 +2,7 @@ package panamoe.lab.conformance.replay;
 
 import java.util.ArrayList;
 import java.util.List;
+import panamoe.io.Words;
 
 /**
  * Collects the comparisons of one case. Integers must be equal. Floats x of a tensor may differ by
@@ -87,17 +88,21 @@ public class Comparison {
     exact(name, new long[] {expected}, new long[] {actual});
   }
 
-  /** A statement that must hold and is no comparison of recorded numbers. */
-  public void require(boolean holds, String otherwise) {
+  /**
+   * A statement that must hold and is no comparison of recorded numbers.
+   *
+   * @param pattern of what is said otherwise, by {@link Words#of}
+   */
+  public void require(boolean holds, String pattern, Object... values) {
     compared = true;
     if (!holds) {
-      failures.add(otherwise);
+      failures.add(Words.of(pattern, values));
     }
   }
 
-  /** Tells what was compared in another form than it was recorded in. */
-  public void note(String text) {
-    notes.add(text);
+  /** Tells, by {@link Words#of}, what was compared in another form than it was recorded in. */
+  public void note(String pattern, Object... values) {
+    notes.add(Words.of(pattern, values));
   }
 
   /** Takes over what another comparison found, its tensors named after {@code prefix}. */

@@ -1,17 +1,25 @@
 package panamoe.lab.conformance.replay;
 
+import java.util.Arrays;
+import java.util.function.IntToDoubleFunction;
+
 /** The same numbers in another order: peers store their weights in many layouts. */
 public final class Layouts {
   private Layouts() {}
 
+  /** As many numbers, each rounded to FLOAT32. */
+  public static float[] floats(int count, IntToDoubleFunction number) {
+    float[] floats = new float[count];
+    for (int i = 0; i < count; i++) {
+      floats[i] = (float) number.applyAsDouble(i);
+    }
+    return floats;
+  }
+
   /** [K, S] to [S, K]. */
   public static long[] transposed(long[] values, int rows, int columns) {
     long[] result = new long[values.length];
-    for (int r = 0; r < rows; r++) {
-      for (int c = 0; c < columns; c++) {
-        result[c * rows + r] = values[r * columns + c];
-      }
-    }
+    Arrays.setAll(result, i -> values[i % rows * columns + i / rows]);
     return result;
   }
 
@@ -31,22 +39,12 @@ public final class Layouts {
   }
 
   public static float[] scaled(float[] values, double factor) {
-    float[] result = new float[values.length];
-    for (int i = 0; i < values.length; i++) {
-      result[i] = (float) (values[i] * factor);
-    }
-    return result;
+    return floats(values.length, i -> values[i] * factor);
   }
 
   /** A table [S, N] with zeros in the rows that are not used. */
   public static float[] cleared(float[] table, boolean[] used) {
-    float[] cleared = table.clone();
     int width = table.length / used.length;
-    for (int i = 0; i < cleared.length; i++) {
-      if (!used[i / width]) {
-        cleared[i] = 0;
-      }
-    }
-    return cleared;
+    return floats(table.length, i -> used[i / width] ? table[i] : 0);
   }
 }

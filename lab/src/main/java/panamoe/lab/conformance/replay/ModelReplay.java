@@ -137,7 +137,8 @@ public final class ModelReplay implements AutoCloseable {
     return new ModelRunner(backend, model, one);
   }
 
-  private static int largest(float[] row) {
+  /** The token with the largest logit, the first of equals. */
+  public static int largest(float[] row) {
     int best = 0;
     for (int i = 1; i < row.length; i++) {
       best = row[i] > row[best] ? i : best;

@@ -51,9 +51,7 @@ public record RouteTable(
   /** Routes that each expert keeps [E]. */
   public long[] kept() {
     long[] kept = new long[experts];
-    for (int e = 0; e < experts; e++) {
-      kept[e] = offsets[e + 1] - offsets[e];
-    }
+    Arrays.setAll(kept, e -> offsets[e + 1] - offsets[e]);
     return kept;
   }
 
@@ -80,13 +78,9 @@ public record RouteTable(
 
   /** A table by expert [S, E] at the routes [S, K]; 0 for dropped ones. */
   public float[] atRoutes(float[] byExpert) {
-    float[] values = new float[expert.length];
-    for (int route = 0; route < values.length; route++) {
-      if (expert[route] >= 0) {
-        values[route] = byExpert[route / topK * experts + (int) expert[route]];
-      }
-    }
-    return values;
+    return Layouts.floats(
+        expert.length,
+        route -> expert[route] < 0 ? 0 : byExpert[route / topK * experts + (int) expert[route]]);
   }
 
   /** The same routes with each token's in the order of experts, dropped ones first. */

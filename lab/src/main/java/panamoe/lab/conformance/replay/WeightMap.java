@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import panamoe.io.Require;
 import panamoe.param.Parameter;
 
 /**
@@ -122,9 +123,7 @@ public final class WeightMap {
 
   private Row row(String name) {
     Row row = rows.get(name);
-    if (row == null) {
-      throw new IllegalArgumentException("no recorded weight is known for parameter " + name);
-    }
+    Require.that(row != null, "no recorded weight is known for parameter %s", name);
     return row;
   }
 

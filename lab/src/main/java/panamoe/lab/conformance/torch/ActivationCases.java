@@ -10,7 +10,6 @@ import panamoe.config.GateConfig;
 import panamoe.lab.conformance.replay.Axes;
 import panamoe.lab.conformance.replay.Gates;
 import panamoe.lab.conformance.replay.Layouts;
-import panamoe.lab.conformance.replay.Peers;
 import panamoe.lab.conformance.replay.Replay;
 import panamoe.op.LinearOp;
 import panamoe.tensor.DType;
@@ -20,9 +19,20 @@ import panamoe.tensor.Tensor;
 public final class ActivationCases {
   private ActivationCases() {}
 
+  /** The one that PyTorch, and others with it, call so. */
+  public static Activation named(String name) {
+    return switch (name) {
+      case "relu" -> Activation.RELU;
+      case "gelu", "gelu_erf" -> Activation.GELU;
+      case "gelu_tanh" -> Activation.GELU_TANH;
+      case "silu" -> Activation.SILU;
+      default -> throw new IllegalArgumentException("unknown activation '" + name + "'");
+    };
+  }
+
   /** The activation that the case is called after. */
   public static void kernel(Replay replay) {
-    Activation activation = Peers.activation(replay.golden().kind());
+    Activation activation = named(replay.golden().kind());
     Tensor x = row(replay, "x");
     Tensor y = replay.scope().allocate(DType.FLOAT32, x.shape());
     replay.backend().activationForward(activation, x, y);
@@ -70,11 +80,8 @@ public final class ActivationCases {
             dlogits);
     replay.close("out", losses.toFloats());
     float[] upstream = replay.golden().floats("upstream");
-    float[] gradient = Arrays.copyOf(inPairs.restored(dlogits.toFloats()), x.length);
-    for (int i = 0; i < gradient.length; i++) {
-      gradient[i] *= upstream[i];
-    }
-    replay.close("grad.x", gradient);
+    float[] gradient = inPairs.restored(dlogits.toFloats());
+    replay.close("grad.x", Layouts.floats(x.length, i -> gradient[i] * upstream[i]));
     replay.note("no kernel of its own: the cross-entropy of (x, 0)");
   }
 

@@ -1,5 +1,6 @@
 package panamoe.lab.conformance.torch;
 
+import java.util.Arrays;
 import panamoe.backend.Activation;
 import panamoe.backend.AttentionGradients;
 import panamoe.backend.AttentionInputs;
@@ -10,6 +11,7 @@ import panamoe.backend.GateSettings;
 import panamoe.config.DenseConfig;
 import panamoe.lab.conformance.replay.BlockReplay;
 import panamoe.lab.conformance.replay.GoldenFile;
+import panamoe.lab.conformance.replay.Layouts;
 import panamoe.lab.conformance.replay.Replay;
 import panamoe.lab.conformance.replay.RouteTable;
 import panamoe.lab.conformance.replay.WeightMap;
@@ -93,9 +95,7 @@ public final class TorchCases {
     RouteTable table = RouteTable.of(replay.route(GateSettings.dropless(topK), inputs, 0));
     replay.exact("indices", table.choice());
     long[] best = new long[table.tokens()];
-    for (int s = 0; s < best.length; s++) {
-      best[s] = table.choice()[s * topK];
-    }
+    Arrays.setAll(best, s -> table.choice()[s * topK]);
     replay.exact("argmax", best);
     replay.close("values", table.atRoutes(golden.floats("x")));
   }
@@ -110,20 +110,15 @@ public final class TorchCases {
     replay.backend().cast(x, rounded);
     float[] actual = rounded.toFloats();
     long[] bits = golden.longs("bf16_bits");
-    float[] expected = new float[bits.length];
-    for (int i = 0; i < bits.length; i++) {
-      expected[i] = BFloat16.toFloat((short) bits[i]);
-    }
+    float[] expected = Layouts.floats(bits.length, i -> BFloat16.toFloat((short) bits[i]));
     replay.exact("bf16_bits", bitsOf(expected), bitsOf(actual));
     Tensor widened = replay.scope().allocate(DType.FLOAT32, x.shape());
     replay.backend().cast(rounded, widened);
     replay.exact(
         "bf16 read and widened", bitsOf(golden.floats("bf16")), bitsOf(widened.toFloats()));
     long[] halfBits = golden.longs("f16_bits");
-    float[] halves = new float[halfBits.length];
-    for (int i = 0; i < halves.length; i++) {
-      halves[i] = Float.float16ToFloat((short) halfBits[i]);
-    }
+    float[] halves =
+        Layouts.floats(halfBits.length, i -> Float.float16ToFloat((short) halfBits[i]));
     replay.exact("f16 read", bitsOf(halves), bitsOf(golden.floats("f16")));
     replay.note("float16 is only read, never computed in");
   }
@@ -131,9 +126,7 @@ public final class TorchCases {
   /** Bits with all NaNs alike. */
   private static long[] bitsOf(float[] values) {
     long[] bits = new long[values.length];
-    for (int i = 0; i < bits.length; i++) {
-      bits[i] = Float.floatToIntBits(values[i]);
-    }
+    Arrays.setAll(bits, i -> Float.floatToIntBits(values[i]));
     return bits;
   }
 
@@ -177,19 +170,12 @@ public final class TorchCases {
 
     /** {@code logits - logsumexp} [N, C]. */
     float[] logOf(float[] logits) {
-      float[] result = new float[logits.length];
-      for (int i = 0; i < result.length; i++) {
-        result[i] = logits[i] - logSumExp[i / (logits.length / logSumExp.length)];
-      }
-      return result;
+      int columns = logits.length / logSumExp.length;
+      return Layouts.floats(logits.length, i -> logits[i] - logSumExp[i / columns]);
     }
 
     private static float[] last(Tensor tensor, int rows, int columns) {
-      float[] result = new float[rows];
-      for (int row = 0; row < rows; row++) {
-        result[row] = tensor.getFloat((long) (row + 1) * columns - 1);
-      }
-      return result;
+      return Layouts.floats(rows, row -> tensor.getFloat((row + 1L) * columns - 1));
     }
   }
 }

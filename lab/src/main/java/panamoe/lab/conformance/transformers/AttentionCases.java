@@ -10,6 +10,7 @@ import panamoe.config.Rotary;
 import panamoe.lab.conformance.replay.Axes;
 import panamoe.lab.conformance.replay.BlockReplay;
 import panamoe.lab.conformance.replay.GoldenFile;
+import panamoe.lab.conformance.replay.Layouts;
 import panamoe.lab.conformance.replay.Replay;
 import panamoe.lab.conformance.replay.WeightMap;
 import panamoe.nn.AttentionTables;
@@ -130,11 +131,8 @@ public final class AttentionCases {
   /** Some columns of a table [S, M]. */
   private float[] columns(float[] table, int first, int count) {
     int width = table.length / (batch * length);
-    float[] result = new float[batch * length * count];
-    for (int i = 0; i < result.length; i++) {
-      result[i] = table[i / count * width + first + i % count];
-    }
-    return result;
+    return Layouts.floats(
+        batch * length * count, i -> table[i / count * width + first + i % count]);
   }
 
   private void closeHeads(String name, int count, float[] rows) {

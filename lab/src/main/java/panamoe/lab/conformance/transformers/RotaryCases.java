@@ -7,6 +7,7 @@ import panamoe.config.Rotary;
 import panamoe.config.RotaryScaling;
 import panamoe.lab.conformance.replay.Axes;
 import panamoe.lab.conformance.replay.GoldenFile;
+import panamoe.lab.conformance.replay.Layouts;
 import panamoe.lab.conformance.replay.Replay;
 import panamoe.model.family.Keys;
 import panamoe.model.family.RotaryKeys;
@@ -29,11 +30,7 @@ public final class RotaryCases {
     Rotary rotary = RotaryKeys.of(keys, 0, keys.count("head_dim"), Rotary.Pairs.HALVES);
     RotaryScaling scaling = rotary.scalingOrNone();
     double[] frequencies = scaling.frequencies(rotary.size(), rotary.base(), length);
-    float[] rounded = new float[frequencies.length];
-    for (int i = 0; i < rounded.length; i++) {
-      rounded[i] = (float) frequencies[i];
-    }
-    replay.close("inv_freq", rounded);
+    replay.close("inv_freq", Layouts.floats(frequencies.length, i -> frequencies[i]));
     replay.close("attention_scaling", scaling.amplitude());
     RotaryTable table = RotaryTable.of(replay.scope(), length, rotary);
     replay.close("cos", repeated(table.cosine(), positions));

@@ -7,7 +7,6 @@ import panamoe.engine.sample.Sampler;
 import panamoe.engine.sample.SamplerState;
 import panamoe.engine.sample.SamplingConfig;
 import panamoe.engine.sample.SamplingConfig.Penalties;
-import panamoe.io.Words;
 import panamoe.lab.conformance.replay.GoldenFile;
 import panamoe.lab.conformance.replay.Replay;
 import panamoe.tensor.DType;
@@ -46,9 +45,7 @@ public final class SamplingCases {
     compareDraws(
         replay, "out.min_p", new SamplingConfig(1, 0, 1, minP, Penalties.NONE, Map.of(), 4));
     replay.note(
-        Words.of(
-            "temperature, top-k, top-p, min-p by the frequencies of %s draws",
-            draws(replay.backend())));
+        "temperature, top-k, top-p, min-p by the frequencies of %s draws", draws(replay.backend()));
   }
 
   private static void comparePenalty(Replay replay, double penalty) {
@@ -90,9 +87,12 @@ public final class SamplingCases {
             expected[token] == 0
                 ? drawn[token] == 0
                 : Math.abs(drawn[token] - mean) <= DEVIATIONS * deviation + 1,
-            Words.of(
-                "%s: token %s of row %s was drawn %s times, expected %s",
-                name, token, row, drawn[token], mean));
+            "%s: token %s of row %s was drawn %s times, expected %s",
+            name,
+            token,
+            row,
+            drawn[token],
+            mean);
       }
     }
   }

@@ -84,11 +84,8 @@ public final class SwitchCases {
 
   /** Each token's best score, whether its route was kept or not. */
   private static float[] bestScores(RouteTable table) {
-    float[] best = new float[table.tokens()];
-    for (int s = 0; s < best.length; s++) {
-      best[s] = table.scores()[s * table.experts() + (int) table.choice()[s]];
-    }
-    return best;
+    return Layouts.floats(
+        table.tokens(), s -> table.scores()[s * table.experts() + (int) table.choice()[s]]);
   }
 
   /** Both losses are means over the groups of the batch. */

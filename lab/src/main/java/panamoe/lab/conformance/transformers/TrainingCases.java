@@ -6,14 +6,13 @@ import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
-import java.util.Locale;
 import java.util.Map;
 import java.util.function.Function;
 import panamoe.backend.Backend;
-import panamoe.checkpoint.rows.InMemory;
 import panamoe.checkpoint.rows.RowSource;
 import panamoe.data.TokenSequences;
 import panamoe.lab.conformance.replay.GoldenFile;
+import panamoe.lab.conformance.replay.ModelRows;
 import panamoe.lab.conformance.replay.Replay;
 import panamoe.lab.conformance.replay.RouteTable;
 import panamoe.model.LanguageModel;
@@ -26,7 +25,6 @@ import panamoe.open.ModelFolder;
 import panamoe.open.StoredWeights;
 import panamoe.param.Parameter;
 import panamoe.tensor.DType;
-import panamoe.tensor.HostView;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 import panamoe.train.Objective;
@@ -125,12 +123,8 @@ public final class TrainingCases {
     }
     if (loose > 0) {
       replay.note(
-          String.format(
-              Locale.ROOT,
-              "%d weights of final.* had a clipped gradient below %.0f eps: compared to %.0e",
-              loose,
-              SMALL,
-              most));
+          "%d weights of final.* had a clipped gradient below %.0f eps: compared to %.0e",
+          loose, SMALL, most);
     }
   }
 
@@ -209,21 +203,12 @@ public final class TrainingCases {
   /** Tensors of the model under the peer's names, in its layout. */
   private static Map<String, float[]> peers(
       ReleasedModel released, LanguageModel model, Function<Parameter, Tensor> part) {
-    Map<String, RowSource> rows = new HashMap<>();
-    for (Parameter parameter : model.parameters().parameters()) {
-      ModelTensors.named(parameter, "", part.apply(parameter))
-          .forEach((name, tensor) -> rows.put(name, inMemory(tensor)));
-    }
+    Map<String, RowSource> rows = ModelRows.of(model, _ -> DType.FLOAT32, part);
     Map<String, float[]> named = new LinkedHashMap<>();
     ExportedModel.of("the case", model.config(), rows, released.makersConfig())
         .tensors()
         .forEach((name, tensor) -> named.put(name, floats(tensor.rows())));
     return named;
-  }
-
-  private static RowSource inMemory(Tensor tensor) {
-    long rows = tensor.size(0);
-    return new InMemory(DType.FLOAT32, rows, tensor.count() / rows, HostView.elements(tensor));
   }
 
   private static float[] floats(RowSource rows) {
