@@ -6,6 +6,7 @@ import panamoe.api.internal.Argument;
 import panamoe.conversation.ChatFormat;
 import panamoe.conversation.template.Prompt;
 import panamoe.conversation.template.TemplateException;
+import panamoe.io.Require;
 
 /** A model's conversations. Thread-safe. */
 final class Conversations {
