@@ -197,16 +197,6 @@ public final class SharedOptions {
     }
   }
 
-  /** Where the command prints its result. */
-  public PrintWriter out() {
-    return command.commandLine().getOut();
-  }
-
-  /** Where the command says how it goes. */
-  public PrintWriter err() {
-    return command.commandLine().getErr();
-  }
-
   /** The refusal of options, with a sentence by {@link Words#of}. */
   public ParameterException usage(String pattern, Object... values) {
     return new ParameterException(command.commandLine(), Words.of(pattern, values));
