@@ -30,12 +30,12 @@ inline constexpr BlockFormat kBlockFormats[] = {
     {MOE_Q8_64, "Q8_64", 64, 66, 64, 8, 128},     {MOE_Q8_128, "Q8_128", 128, 130, 128, 8, 128},
 };
 
-// Null for a dtype that is in no blocks.
-constexpr const BlockFormat* block_format(int32_t dtype) {
+constexpr bool in_blocks(int32_t dtype) {
   const int64_t index = int64_t{dtype} - kBlockFormats[0].dtype;
-  return index < 0 || index >= std::ssize(kBlockFormats) ? nullptr : &kBlockFormats[index];
+  return index >= 0 && index < std::ssize(kBlockFormats);
 }
-constexpr bool in_blocks(int32_t dtype) { return block_format(dtype) != nullptr; }
+// Of a dtype in blocks. No null pointer stands for others: under sanitizers GCC cannot compare with one at compile time.
+constexpr const BlockFormat* block_format(int32_t dtype) { return &kBlockFormats[dtype - kBlockFormats[0].dtype]; }
 static_assert([] {
   for (const BlockFormat& format : kBlockFormats) {
     if (block_format(format.dtype) != &format) return false;

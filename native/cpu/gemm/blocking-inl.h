@@ -110,8 +110,10 @@ constexpr int64_t packed_block_bytes(const BlockFormat& format) {
 
 // Elements of a packed panel of B up to k = inner, for blocks bytes. bfloat16 is packed in pairs of k.
 constexpr int64_t panel_size(int32_t dtype, int64_t inner) {
-  if (const BlockFormat* format = block_format(dtype))
-    return kNr * (inner / format->elements * packed_block_bytes(*format));
+  if (in_blocks(dtype)) {
+    const BlockFormat& format = *block_format(dtype);
+    return kNr * (inner / format.elements * packed_block_bytes(format));
+  }
   return kNr * (dtype == MOE_BFLOAT16 ? ceil_div(inner, 2) * 2 : inner);
 }
 inline int64_t packed_element_bytes(int32_t dtype) { return in_blocks(dtype) ? 1 : dtype_bytes(dtype); }
