@@ -34,7 +34,8 @@ constexpr bool in_blocks(int32_t dtype) {
   const int64_t index = int64_t{dtype} - kBlockFormats[0].dtype;
   return index >= 0 && index < std::ssize(kBlockFormats);
 }
-// Of a dtype in blocks. No null pointer stands for others: under sanitizers GCC cannot compare with one at compile time.
+// Of a dtype in blocks. No null pointer stands for others: under sanitizers GCC cannot compare with one at compile
+// time.
 constexpr const BlockFormat* block_format(int32_t dtype) { return &kBlockFormats[dtype - kBlockFormats[0].dtype]; }
 static_assert([] {
   for (const BlockFormat& format : kBlockFormats) {

@@ -270,7 +270,13 @@ public final class Main implements Callable<Integer> {
             || refused instanceof MissingParameterException)) {
       sentence.append(firstLine(new UnmatchedArgumentException(command, unknown).getMessage()));
       Spelling.nearest(unknown.getFirst(), words(command))
-          .ifPresent(word -> sentence.append("; did you mean ").append(word).append("?"));
+          .ifPresentOrElse(
+              word -> sentence.append("; did you mean ").append(word).append("?"),
+              () -> {
+                if (command.getParent() != null && !command.getSubcommands().isEmpty()) {
+                  sentence.append("; expected one of ").append(command.getSubcommands().keySet());
+                }
+              });
     } else {
       sentence.append(firstLine(refused.getMessage()));
     }

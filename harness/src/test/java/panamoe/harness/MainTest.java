@@ -60,6 +60,7 @@ class MainTest {
         "help docter          | panamoe: Unmatched argument: 'docter'; did you mean doctor? (panamoe --help",
         "help train extra     | panamoe train: Unmatched argument: 'extra' (panamoe train --help",
         "help data extra      | panamoe data: Unmatched argument",
+        "plan 1.3B            | panamoe plan: Unmatched argument: '1.3B'; expected one of [serve, train, paper",
         "serve                | panamoe serve: Missing required parameter: 'MODEL'",
         "serve none --reserve 2 | panamoe serve: the reserve is 2.0, expected 0 to 1",
         "generate none --temperature -1       | panamoe generate: temperature is -1.0, expected 0 to 100",

@@ -68,14 +68,14 @@ public record EngineConfig(
 
   /** Room for {@code sequences} that are all as long as the context. */
   public static EngineConfig of(int sequences, int context) {
-    return new EngineConfig(
-        Math.multiplyExact(sequences, Math.ceilDiv(context, BLOCK)),
-        BLOCK,
+    int each = Math.ceilDiv(context, BLOCK);
+    Require.that(
+        sequences <= Integer.MAX_VALUE / each,
+        "%s texts of %s tokens are more than a cache can hold",
         sequences,
-        Math.max(sequences, STEP_TOKENS),
-        RESERVE,
-        true,
-        0);
+        context);
+    return new EngineConfig(
+        sequences * each, BLOCK, sequences, Math.max(sequences, STEP_TOKENS), RESERVE, true, 0);
   }
 
   public EngineConfig withGuesses(int changed) {

@@ -41,6 +41,15 @@ class GenerationTest {
   }
 
   @Test
+  void moreTextsThanACacheCanHoldAreOneSentence() {
+    PanamoeException refused =
+        assertThrows(
+            PanamoeException.class,
+            () -> MoeModel.open(device, folder, ModelOptions.USUAL.withTexts(Integer.MAX_VALUE)));
+    assertTrue(refused.getMessage().contains("texts of"), refused.getMessage());
+  }
+
+  @Test
   void theResultSaysWhatWasWrittenAndWhyItEnded() {
     GenerationResult result = model.generate(PROMPT, OPTIONS);
     assertEquals(FinishReason.LENGTH, result.finishReason());

@@ -26,6 +26,11 @@ record AllowedHosts(List<String> names) {
         .replaceAll("[\\[\\]]", "");
   }
 
+  /** Whether a request can have this name; there are no patterns. */
+  static boolean isName(String name) {
+    return plain(name).matches("[\\p{Alnum}._-]+|[\\p{XDigit}:.]+");
+  }
+
   /**
    * Refuses a request that a page of another site may have made.
    *

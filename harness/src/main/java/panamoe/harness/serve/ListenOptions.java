@@ -81,6 +81,11 @@ final class ListenOptions {
     try {
       InetSocketAddress address = new InetSocketAddress(InetAddress.getByName(host), port);
       warn(address.getAddress(), log);
+      for (String name : allowedHosts) {
+        if (!AllowedHosts.isName(name)) {
+          throw usage("--allowed-host is '" + name + "', expected a name as in http://NAME", null);
+        }
+      }
       List<String> names = new ArrayList<>(allowedHosts);
       names.add(host);
       return new ApiServer(

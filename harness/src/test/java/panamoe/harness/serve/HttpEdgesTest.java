@@ -251,6 +251,12 @@ class HttpEdgesTest {
 
   @Test
   void whichNamesAreAllowed() throws Exception {
+    for (String name : List.of("box", "http://Box:8080/", "[::1]:80", "a_b.example.")) {
+      assertTrue(AllowedHosts.isName(name), name);
+    }
+    for (String name : List.of("*", "", "b x", "box/path", "*.box")) {
+      assertFalse(AllowedHosts.isName(name), name);
+    }
     InetAddress bound = InetAddress.getByName("192.0.2.7");
     AllowedHosts hosts =
         new AllowedHosts(List.of("http://Writer.example.:8080/", "box", "fd00::7"));

@@ -12,7 +12,9 @@ import panamoe.tensor.DType;
 /** A token that an engine writes leaves its text on the Java heap, and little else. */
 class EngineGarbageTest {
   private static final int TEXTS = 4;
-  private static final int MOST_BYTES = 512;
+
+  /** Among them the arguments of kernels that are called directly, not replayed. */
+  private static final int MOST_BYTES = 600;
 
   @Test
   void aTokenLeavesItsText() throws Exception {

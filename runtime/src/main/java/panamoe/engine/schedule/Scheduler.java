@@ -111,7 +111,10 @@ final class Scheduler {
 
   /** The part of the cache that running sequences use, 0 to 1. */
   double usage() {
-    int unused = Arrays.stream(caches).mapToInt(CacheBlocks::unused).sum();
+    int unused = 0;
+    for (CacheBlocks cache : caches) {
+      unused += cache.unused();
+    }
     return 1 - (double) unused / ((long) caches.length * config.blocks());
   }
 

@@ -1,10 +1,13 @@
 package panamoe.engine.schedule;
 
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.Deque;
 import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
 import java.util.TreeMap;
 
 /**
@@ -59,13 +62,17 @@ final class WaitingLine {
   }
 
   Collection<Sequence> all() {
-    return lines.values().stream()
-        .flatMap(line -> line.values().stream())
-        .flatMap(Collection::stream)
-        .toList();
+    List<Sequence> all = new ArrayList<>();
+    for (Map<String, Deque<Sequence>> line : lines.values()) {
+      line.values().forEach(all::addAll);
+    }
+    return all;
   }
 
   int size() {
-    return all().size();
+    return lines.values().stream()
+        .flatMap(line -> line.values().stream())
+        .mapToInt(Deque::size)
+        .sum();
   }
 }

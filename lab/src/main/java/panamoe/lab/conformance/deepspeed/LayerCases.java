@@ -16,7 +16,6 @@ import panamoe.lab.conformance.replay.Layouts;
 import panamoe.lab.conformance.replay.Replay;
 import panamoe.lab.conformance.replay.RouteTable;
 import panamoe.lab.conformance.replay.WeightMap;
-import panamoe.lab.conformance.torch.ActivationCases;
 import panamoe.moe.MoeLayer;
 import panamoe.op.Pass;
 import panamoe.op.Tape;
@@ -53,7 +52,7 @@ public final class LayerCases {
         new MoeConfig(
             golden.hyper("E").asInt(),
             golden.hyper("F").asInt(),
-            ActivationCases.named(golden.hyper("act").asText()),
+            Layouts.activation(golden.hyper("act").asText()),
             golden.hyper("bias").asBoolean(),
             gate(topK),
             null,

@@ -16,7 +16,6 @@ import panamoe.lab.conformance.replay.Layouts;
 import panamoe.lab.conformance.replay.Replay;
 import panamoe.lab.conformance.replay.RouteTable;
 import panamoe.lab.conformance.replay.WeightMap;
-import panamoe.lab.conformance.torch.ActivationCases;
 import panamoe.moe.MoeLayer;
 import panamoe.op.LinearOp;
 import panamoe.op.Pass;
@@ -58,7 +57,7 @@ public final class MegaBlocksCases {
     this.gated = golden.hyper("mlp").asText().equals("glu");
     // With the shared expert "wsum" the output is (shared + k * experts) / (k + 1).
     this.expertScale = golden.hyper("wsum").asBoolean() ? topK / (topK + 1.0) : 1;
-    Activation activation = ActivationCases.named(golden.hyper("act").asText());
+    Activation activation = Layouts.activation(golden.hyper("act").asText());
     String shared = "w.shared_expert.up_proj.";
     this.config =
         new MoeConfig(

@@ -2,6 +2,7 @@ package panamoe.lab.conformance.replay;
 
 import java.util.Arrays;
 import java.util.function.IntToDoubleFunction;
+import panamoe.backend.Activation;
 
 /** The same numbers in another order: peers store their weights in many layouts. */
 public final class Layouts {
@@ -46,5 +47,16 @@ public final class Layouts {
   public static float[] cleared(float[] table, boolean[] used) {
     int width = table.length / used.length;
     return floats(table.length, i -> used[i / width] ? table[i] : 0);
+  }
+
+  /** The activation that PyTorch, and others with it, call so. */
+  public static Activation activation(String name) {
+    return switch (name) {
+      case "relu" -> Activation.RELU;
+      case "gelu", "gelu_erf" -> Activation.GELU;
+      case "gelu_tanh" -> Activation.GELU_TANH;
+      case "silu" -> Activation.SILU;
+      default -> throw new IllegalArgumentException("unknown activation '" + name + "'");
+    };
   }
 }

@@ -189,7 +189,7 @@ public final class RecordedTokenizers {
                     .getLocation()
                     .toString()));
     for (Path at = code.getParent(); at != null; at = at.getParent()) {
-      if (Files.exists(at.resolve("ci").resolve("tokenizers"))) {
+      if (Files.exists(at.resolve("ci/fetch/tokenizers"))) {
         return at.resolve(vocabulary);
       }
     }

@@ -19,20 +19,9 @@ import panamoe.tensor.Tensor;
 public final class ActivationCases {
   private ActivationCases() {}
 
-  /** The one that PyTorch, and others with it, call so. */
-  public static Activation named(String name) {
-    return switch (name) {
-      case "relu" -> Activation.RELU;
-      case "gelu", "gelu_erf" -> Activation.GELU;
-      case "gelu_tanh" -> Activation.GELU_TANH;
-      case "silu" -> Activation.SILU;
-      default -> throw new IllegalArgumentException("unknown activation '" + name + "'");
-    };
-  }
-
   /** The activation that the case is called after. */
   public static void kernel(Replay replay) {
-    Activation activation = named(replay.golden().kind());
+    Activation activation = Layouts.activation(replay.golden().kind());
     Tensor x = row(replay, "x");
     Tensor y = replay.scope().allocate(DType.FLOAT32, x.shape());
     replay.backend().activationForward(activation, x, y);

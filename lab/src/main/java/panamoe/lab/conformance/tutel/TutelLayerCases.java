@@ -6,10 +6,10 @@ import panamoe.config.MoeConfig;
 import panamoe.lab.conformance.replay.Axes;
 import panamoe.lab.conformance.replay.BlockReplay;
 import panamoe.lab.conformance.replay.GoldenFile;
+import panamoe.lab.conformance.replay.Layouts;
 import panamoe.lab.conformance.replay.NotDescribed;
 import panamoe.lab.conformance.replay.Replay;
 import panamoe.lab.conformance.replay.WeightMap;
-import panamoe.lab.conformance.torch.ActivationCases;
 import panamoe.moe.MoeLayer;
 import panamoe.tensor.Tensor;
 
@@ -38,7 +38,7 @@ public final class TutelLayerCases {
         MoeConfig.of(
             golden.hyper("E").asInt(),
             golden.hyper("F").asInt(),
-            ActivationCases.named(golden.hyper("act").asText()),
+            Layouts.activation(golden.hyper("act").asText()),
             true,
             gate());
   }
