@@ -1,7 +1,6 @@
 package panamoe.data;
 
 import java.util.BitSet;
-import java.util.stream.IntStream;
 
 /** Text to tokens and back. Implementations are thread-safe. */
 public interface Tokenizer {
@@ -66,7 +65,12 @@ public interface Tokenizer {
 
   /** Whether a token is one of {@link #ends}. */
   default boolean endsText(int token) {
-    return IntStream.of(ends()).anyMatch(end -> end == token);
+    for (int end : ends()) {
+      if (end == token) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /** The SHA-256 of the tokenizer's file, in hexadecimal; of no bytes where it needs no file. */

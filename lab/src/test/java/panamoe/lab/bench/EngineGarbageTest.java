@@ -12,9 +12,7 @@ import panamoe.tensor.DType;
 /** A token that an engine writes leaves its text on the Java heap, and little else. */
 class EngineGarbageTest {
   private static final int TEXTS = 4;
-
-  /** Among them the arguments of kernels that are called directly, not replayed. */
-  private static final int MOST_BYTES = 600;
+  private static final int MOST_BYTES = 512;
 
   @Test
   void aTokenLeavesItsText() throws Exception {
