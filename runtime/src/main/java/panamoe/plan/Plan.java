@@ -27,7 +27,8 @@ public record Plan(
     StepTime time,
     TrainConfig training,
     Faults.Loss loss) {
-  static final double DAY = 24 * 3600;
+  /** s. */
+  public static final double DAY = 24 * 3600;
 
   public int cards() {
     return topology.ranks();

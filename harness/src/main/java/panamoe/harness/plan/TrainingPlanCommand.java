@@ -43,7 +43,6 @@ final class TrainingPlanCommand implements Callable<Integer> {
   private static final double MOST_TOKENS = 1e18;
   private static final double MOST_DAYS = 1e6;
   private static final double MOST_PRICE = 1e6;
-  private static final double DAY = 24 * 3600;
 
   @Mixin private SearchOptions options;
 
@@ -104,7 +103,7 @@ final class TrainingPlanCommand implements Callable<Integer> {
     Search search = options.shared.checked(this::search);
     Training training = (Training) search.objective();
     note(training);
-    Search.Found found = SearchOptions.find(search, days == null ? null : days * DAY);
+    Search.Found found = SearchOptions.find(search, days == null ? null : days * Plan.DAY);
     Plan fastest = found.fastest();
     long tokensOfRank = fastest.training().work(fastest.topology()).tokens();
     PlanReport report =
